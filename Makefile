@@ -1,0 +1,49 @@
+# The same commands at a desk and in continuous integration. Everything is set up on first use; it
+# takes Python 3.11, git and make. `make PYTHON=/path/to/python3.11 test` names the interpreter.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PINS := scripts/venv pyproject.toml requirements/build.txt requirements/runtime.txt
+TYPED := simulator contracts tests
+export PYTHON
+
+.PHONY: demo serve test check style types imports bench lock clean
+
+demo: $(VENV)/.runtime  ## a real clip through all five models
+	$(BIN)/upsim demo
+
+serve: $(VENV)/.runtime  ## the simulator on port 4747
+	$(BIN)/upsim serve
+
+test: $(VENV)/.development  ## all tests; PYTEST="-k name" adds options
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup $(PYTEST)
+
+check: style types imports  ## all that needs no test to run
+
+style: $(VENV)/.development
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.development
+	$(BIN)/python -m mypy $(TYPED)
+
+imports: $(VENV)/.development
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.development  ## speed against a bare application, measured in the same run
+	$(BIN)/python -m tests.bench
+
+lock:  ## pin again what pyproject.toml asks for
+	scripts/lock
+
+clean:  ## all that these commands have made
+	rm -rf $(VENV) .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .coverage* build demo-outputs dist
+
+$(VENV)/.runtime: $(PINS)
+	scripts/venv $(VENV) build runtime
+	touch $@
+
+$(VENV)/.development: $(PINS) requirements/tests.txt requirements/quality.txt
+	scripts/venv $(VENV) build runtime tests quality
+	touch $@ $(VENV)/.runtime

@@ -1,0 +1,1 @@
+"""upsim: a simulator of the video-upscaling APIs of four companies."""

@@ -1,0 +1,193 @@
+"""The events of a sandbox. The ordered events are its state; nothing else changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from upsim.core.instants import Instant
+from upsim.core.ledger import Entry
+from upsim.core.media import Media
+from upsim.core.origin import Origin
+from upsim.core.pricing import Quote
+from upsim.core.states import Failure, Phase, State
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOpened:
+    """An account came into being, on the first use of a key or by an admin call."""
+
+    at: Instant
+    account: int
+    provider: str
+    name: str
+    opening: Decimal
+    unit: str
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChanged:
+    """An account was given another plan; its balance changes only by entries."""
+
+    at: Instant
+    account: int
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobAccepted:
+    """A submit was accepted: all that the job's later answers are made of."""
+
+    at: Instant
+    job: str
+    account: int
+    provider: str
+    model: str
+    operation: str
+    inputs: Mapping[str, object]
+    options: Mapping[str, str]
+    media: Media | None
+    output: OutputPlan | None
+    quote: Quote
+    phases: tuple[Phase, ...]
+    origin: Origin
+    rules: str
+    source: str
+    queued: bool = False
+    webhook: Webhook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """The file that a job produces: displayed size in pixels, and whether it has sound."""
+
+    width: int
+    height: int
+    audio: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where the caller asked to be told of the end of a job. The secret stays in memory."""
+
+    url: str
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    """A job that waited for a free slot may now follow its plan."""
+
+    at: Instant
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobMoved:
+    """A job entered a state; `planned` says whether its plan led there."""
+
+    at: Instant
+    job: str
+    state: State
+    failure: Failure | None = None
+    planned: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class JobPolled:
+    """A poll was answered, for plans that move on by polls."""
+
+    at: Instant
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobsForgotten:
+    """Jobs passed their retention, or the cap on finished jobs, and with them their entries."""
+
+    at: Instant
+    jobs: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesCarried:
+    """The sum of an account's forgotten entries: what a compacted log begins with."""
+
+    at: Instant
+    account: int
+    amount: Decimal
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUsed:
+    """A call took one place of a rate limit's window, which began at `window`."""
+
+    at: Instant
+    account: int
+    limit: str
+    window: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class JobMarked:
+    """A provider's own note on a job, such as `finalised` or `revoked`."""
+
+    at: Instant
+    job: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadIssued:
+    """A ticket to upload one file; `size` in bytes when the caller announced it."""
+
+    at: Instant
+    upload: str
+    provider: str
+    account: int
+    file_name: str
+    content_type: str
+    size: int | None
+    signature: str
+    expires_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class UploadStored:
+    """The bytes of an upload arrived; they are kept by content under `digest`."""
+
+    at: Instant
+    upload: str
+    digest: str
+    size: int
+    expires_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadsForgotten:
+    """Uploads passed their retention."""
+
+    at: Instant
+    uploads: tuple[str, ...]
+
+
+Event = (
+    AccountOpened
+    | AccountChanged
+    | JobAccepted
+    | JobStarted
+    | JobMoved
+    | JobPolled
+    | JobsForgotten
+    | JobMarked
+    | Entry
+    | EntriesCarried
+    | QuotaUsed
+    | UploadIssued
+    | UploadStored
+    | UploadsForgotten
+)

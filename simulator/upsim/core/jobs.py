@@ -1,0 +1,67 @@
+"""A job: what was accepted, and the moves since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from upsim.core.events import JobAccepted, JobMoved
+from upsim.core.instants import Instant
+from upsim.core.states import EDGES, TERMINAL, Failure, Phase, State
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work: what was accepted, and the moves since. `step` is its place in the plan."""
+
+    accepted: JobAccepted
+    moves: tuple[JobMoved, ...] = ()
+    step: int = 0
+    started: bool = True
+    polls: int = 0
+    marks: frozenset[str] = frozenset()
+
+    @property
+    def id(self) -> str:
+        """The provider's public id of the job."""
+        return self.accepted.job
+
+    @property
+    def state(self) -> State:
+        """The present state."""
+        return self.moves[-1].state if self.moves else self.accepted.phases[0].state
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the job ended without success, also after it was deleted."""
+        return next((move.failure for move in self.moves if move.failure is not None), None)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is in a terminal state."""
+        return self.state in TERMINAL
+
+    @property
+    def next_phase(self) -> Phase | None:
+        """The phase that follows in the plan, if there is one and nothing overrode the plan."""
+        following = self.step + 1
+        return self.accepted.phases[following] if following < len(self.accepted.phases) else None
+
+    def entered(self, *states: State) -> Instant | None:
+        """When the job first entered one of these states (None: not yet)."""
+        return next((move.at for move in self.moves if move.state in states), None)
+
+    @property
+    def ended_at(self) -> Instant | None:
+        """When the job first became terminal."""
+        return next((move.at for move in self.moves if move.state in TERMINAL), None)
+
+
+class IllegalMoveError(ValueError):
+    """A move that is not one of `EDGES`: a bug or a forbidden admin request."""
+
+
+def check_move(job: Job, state: State) -> None:
+    """Raise IllegalMoveError unless the job may go to this state."""
+    if (job.state, state) not in EDGES:
+        msg = f"job {job.id} is {job.state}; it cannot become {state}"
+        raise IllegalMoveError(msg)

@@ -1,0 +1,72 @@
+"""The ledger: entries are appended, never changed; a balance is the opening plus their sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from upsim.core.instants import Instant
+
+EntryKind = Literal["charge", "refund", "top_up", "adjustment", "carried"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: `amount` is signed (a charge is negative), in `unit`, with its formula.
+
+    Appending one is an event. `carried` is the sum of the lines of forgotten jobs.
+    """
+
+    at: Instant
+    number: int
+    account: int
+    kind: EntryKind
+    amount: Decimal
+    unit: str
+    job: str | None = None
+    formula: str = ""
+    inputs: tuple[tuple[str, str], ...] = ()
+
+
+class LedgerError(ValueError):
+    """An entry that would break a rule of the ledger: a second charge, a refund above the charge."""
+
+
+@dataclass(slots=True)
+class Account:
+    """One account of one provider: opening balance, entries and jobs in order.
+
+    `balance` is kept beside the entries it is the sum of, so that a check need not add them up.
+    `running` jobs hold a slot of the plan's concurrency, those in `queue` wait for one.
+    """
+
+    number: int
+    provider: str
+    name: str
+    opening: Decimal
+    unit: str
+    plan: str
+    opened_at: Instant = 0
+    balance: Decimal = Decimal(0)
+    entries: dict[int, Entry] = field(default_factory=dict)
+    jobs: dict[str, None] = field(default_factory=dict)
+    running: int = 0
+    queue: dict[str, None] = field(default_factory=dict)
+
+
+def balance_of(opening: Decimal, entries: Iterable[Entry]) -> Decimal:
+    """The balance by definition: opening plus the sum of the entries."""
+    return sum((entry.amount for entry in entries), opening)
+
+
+def check_entry(entry: Entry, charge: Entry | None, refund: Entry | None) -> None:
+    """Raise LedgerError for a second charge, a second refund, or a refund above the charge."""
+    if entry.kind == "charge":
+        broken = charge is not None or entry.amount > 0
+    else:
+        broken = charge is None or refund is not None or not 0 <= entry.amount <= -charge.amount
+    if broken:
+        msg = f"{entry.kind} of {entry.amount} for job {entry.job} after {charge} and {refund}"
+        raise LedgerError(msg)

@@ -1,0 +1,85 @@
+"""How long a job stays in each state: a provider's timing rule, as data, and the plan it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from upsim.core.evidence import Evidence
+from upsim.core.instants import SECOND
+from upsim.core.media import Media
+from upsim.core.states import Failure, Phase, State
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """`base` seconds, plus `per_second` of video and `per_frame`, within bounds.
+
+    `by` names the option whose value picks a factor from `table` (1 where it has none).
+    """
+
+    base: Decimal = Decimal(0)
+    per_second: Decimal = Decimal(0)
+    per_frame: Decimal = Decimal(0)
+    by: str | None = None
+    table: tuple[tuple[str, Decimal], ...] = ()
+    at_least: Decimal | None = None
+    at_most: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRule:
+    """One step: the state and how it ends (a duration, a number of polls, or a command)."""
+
+    state: State
+    duration: Duration | None
+    polls: int | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """The steps in order. `evidence` says where the durations come from."""
+
+    phases: tuple[PhaseRule, ...]
+    evidence: Evidence
+
+
+def seconds_of(rule: Duration, media: Media | None, options: Mapping[str, str]) -> Decimal:
+    """The duration in seconds for this video and these options."""
+    length = media.seconds if media else Decimal(0)
+    frames = media.frames if media else 0
+    factor = dict(rule.table).get(options.get(rule.by or "", ""), Decimal(1))
+    seconds = rule.base + rule.per_second * factor * length + rule.per_frame * frames
+    if rule.at_least is not None:
+        seconds = max(seconds, rule.at_least)
+    if rule.at_most is not None:
+        seconds = min(seconds, rule.at_most)
+    return seconds
+
+
+def plan(
+    rules: tuple[PhaseRule, ...],
+    *,
+    media: Media | None,
+    options: Mapping[str, str],
+    pace: Decimal,
+    failures: Mapping[str, Failure],
+) -> tuple[Phase, ...]:
+    """The plan of one job; `pace` divides every duration."""
+    return tuple(_phase(rule, media, options, pace, failures) for rule in rules)
+
+
+def _phase(
+    rule: PhaseRule,
+    media: Media | None,
+    options: Mapping[str, str],
+    pace: Decimal,
+    failures: Mapping[str, Failure],
+) -> Phase:
+    lasts = None
+    if rule.duration is not None:
+        lasts = int(seconds_of(rule.duration, media, options) * SECOND / pace)
+    failure = failures[rule.failure] if rule.failure is not None else None
+    return Phase(state=rule.state, lasts=lasts, polls=rule.polls, failure=failure)

@@ -1,0 +1,50 @@
+"""What is known of one video file, and why nothing is known of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal
+
+MICROSECONDS = 1_000_000
+
+Container = Literal["mp4", "mov", "mkv", "webm", "avi", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """One measured video.
+
+    `duration` is in integer microseconds as the container states it, `frame_rate` the average rate
+    as an exact fraction, `width` and `height` the displayed size (after rotation), `frames` the
+    number of samples of the video track, `size` the bytes of the file.
+    """
+
+    duration: int
+    frame_rate: Fraction
+    width: int
+    height: int
+    frames: int
+    container: Container
+    audio: bool
+    size: int
+
+    @property
+    def seconds(self) -> Decimal:
+        """The exact duration in seconds."""
+        return Decimal(self.duration) / MICROSECONDS
+
+
+Reason = Literal["unreachable", "not_a_video", "too_large", "not_decodable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasurable:
+    """Why a video could not be measured; `detail` is a sentence for people."""
+
+    reason: Reason
+    detail: str
+
+
+Measured = Media | Unmeasurable

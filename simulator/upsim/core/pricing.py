@@ -1,0 +1,176 @@
+"""The pricing engine: a provider's price rule, as data, applied to what was measured.
+
+A rule is a quantity (seconds or frames, rounded as the provider says) times a rate (flat, from a
+table, or by tier), sometimes times a surcharge. Amounts are `Decimal` from first to last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from typing import Literal
+
+from upsim.core.evidence import Evidence
+
+Measures = Mapping[str, Decimal | Fraction | int | str]
+"""What a price may depend on: `seconds`, `frames`, `frame_rate`, `output_height`, and options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What is counted, how it is rounded to whole numbers, and its bounds."""
+
+    of: Literal["seconds", "frames"]
+    round: Literal["up", "down", "exact"] = "exact"
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One line of a tiered rate: it holds up to and including `up_to` (None: without end)."""
+
+    name: str
+    up_to: Decimal | None
+    rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The price of `per` units of the quantity: flat, by an option's value, or by tier."""
+
+    by: str | None = None
+    per: Decimal = Decimal(1)
+    flat: Decimal | None = None
+    table: tuple[tuple[str, Decimal], ...] = ()
+    tiers: tuple[Tier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surcharge:
+    """The rate is multiplied by `times` when the measure is strictly above `above`."""
+
+    of: str
+    above: Decimal
+    times: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """A model's price rule; `unit_per` converts its unit into the ledger's (`unit`)."""
+
+    unit: str
+    quantity: Quantity
+    rate: Rate
+    evidence: Evidence
+    surcharge: Surcharge | None = None
+    places: int | None = None
+    unit_per: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A price: `amount` in `unit` for `quantity` at `rate` each, and the sum written out."""
+
+    amount: Decimal
+    unit: str
+    quantity: Decimal
+    rate: Decimal
+    tier: str
+    formula: str
+    inputs: tuple[tuple[str, str], ...] = ()
+
+
+class UnpricedError(LookupError):
+    """The rule has no line for what was asked: a mistake in a baseline, never in a request."""
+
+
+def billed_quantity(rule: Quantity, measures: Measures) -> Decimal:
+    """The counted quantity, rounded and then bounded, as the rule says."""
+    exact = _decimal(measures[rule.of])
+    rounding = {"up": ROUND_CEILING, "down": ROUND_FLOOR}
+    counted = exact
+    if rule.round != "exact":
+        counted = exact.to_integral_value(rounding=rounding[rule.round])
+    if rule.minimum is not None:
+        counted = max(counted, rule.minimum)
+    if rule.maximum is not None:
+        counted = min(counted, rule.maximum)
+    return counted
+
+
+def rate_line(rule: Rate, measures: Measures) -> tuple[str, Decimal]:
+    """The name and the rate (of one unit) of the line that holds for these measures."""
+    if rule.by is None:
+        return ("flat", _present(rule.flat, rule) / rule.per)
+    value = measures[rule.by]
+    for key, rate in rule.table:
+        if key == str(value):
+            return (key, rate / rule.per)
+    for tier in rule.tiers:
+        if tier.up_to is None or _decimal(value) <= tier.up_to:
+            return (tier.name, tier.rate / rule.per)
+    msg = f"no rate for {rule.by} = {value!r}"
+    raise UnpricedError(msg)
+
+
+def surcharge_factor(rule: Surcharge | None, measures: Measures) -> Decimal:
+    """1, or the surcharge's factor; rates of frames are compared as exact fractions."""
+    if rule is None or rule.of not in measures:
+        return Decimal(1)
+    value = measures[rule.of]
+    above = Fraction(value) > Fraction(rule.above)
+    return rule.times if above else Decimal(1)
+
+
+def quote(billing: Billing, measures: Measures) -> Quote:
+    """What the rule charges for these measures."""
+    quantity = billed_quantity(billing.quantity, measures)
+    tier, base = rate_line(billing.rate, measures)
+    factor = surcharge_factor(billing.surcharge, measures)
+    rate = base * factor * billing.unit_per
+    amount = quantity * rate
+    if billing.places is not None:
+        amount = amount.quantize(Decimal(1).scaleb(-billing.places), rounding=ROUND_HALF_UP)
+    amount = plain(amount)
+    formula = _formula(billing, quantity, base, factor, amount)
+    return Quote(
+        amount=amount,
+        unit=billing.unit,
+        quantity=plain(quantity),
+        rate=plain(rate),
+        tier=tier,
+        formula=formula,
+        inputs=tuple((name, str(value)) for name, value in sorted(measures.items())),
+    )
+
+
+def plain(amount: Decimal) -> Decimal:
+    """The same number without trailing zeros and without an exponent."""
+    normal = amount.normalize()
+    exponent = normal.as_tuple().exponent
+    return normal.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else normal
+
+
+def _formula(
+    billing: Billing, quantity: Decimal, base: Decimal, factor: Decimal, amount: Decimal
+) -> str:
+    terms = [f"{plain(quantity)} {billing.quantity.of}", f"{plain(base)}"]
+    terms += [f"{plain(factor)}"] if factor != 1 else []
+    terms += [f"{plain(billing.unit_per)}"] if billing.unit_per != 1 else []
+    return f"{' × '.join(terms)} = {amount} {billing.unit}"
+
+
+def _decimal(value: Decimal | Fraction | int | str) -> Decimal:
+    if isinstance(value, Fraction):
+        return Decimal(value.numerator) / Decimal(value.denominator)
+    return Decimal(value)
+
+
+def _present(rate: Decimal | None, rule: Rate) -> Decimal:
+    if rate is None:
+        msg = f"a rate without `by` needs `flat`: {rule!r}"
+        raise UnpricedError(msg)
+    return rate

@@ -1,0 +1,41 @@
+"""What a provider is to the rest of the program: its operations, checks and problem form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from upsim.core.call import Call, FileReply, Hold, Reply
+from upsim.core.checks import Check, Violation
+from upsim.core.world import Stream
+
+Kind = Literal["submit", "poll", "read", "write", "upload"]
+"""`submit` creates jobs and `poll` reads one; both count for rate limits and for `auto` clocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method and path of a provider, named as its documentation does.
+
+    `{name}` in the path is one segment, `{name*}` the rest of it.
+    """
+
+    name: str
+    method: str
+    path: str
+    handle: Callable[[Call], Reply | FileReply | Hold]
+    kind: Kind = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A company whose API is emulated."""
+
+    name: str
+    operations: tuple[Operation, ...]
+    checks: Mapping[str, Check]
+    problem: Callable[[Call, Violation], Reply]
+    draw_id: Callable[[Stream], str]
+    headers: Callable[[Call, Reply], tuple[tuple[bytes, bytes], ...]] | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)

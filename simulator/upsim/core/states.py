@@ -1,0 +1,53 @@
+"""The states of a job, the legal moves between them, and the steps of a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+class State(StrEnum):
+    """Where a job is. The provider's word for it is its status, spelt in `wire.py`."""
+
+    WAITING = "waiting"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    DELETED = "deleted"
+
+
+TERMINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.TIMEOUT, State.DELETED})
+UNSUCCESSFUL = frozenset({State.FAILED, State.CANCELLED, State.TIMEOUT})
+
+EDGES: frozenset[tuple[State, State]] = frozenset(
+    [(State.WAITING, State.PROCESSING)]
+    + [(a, b) for a in (State.WAITING, State.PROCESSING) for b in TERMINAL]
+    + [(a, State.DELETED) for a in TERMINAL - {State.DELETED}]
+)
+"""The moves that exist: forward only; a terminal state changes to `deleted` alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job did not succeed: the catalogue's name, its code and text, and further fields."""
+
+    name: str
+    code: int | str | None
+    message: str
+    status: int = 0
+    extra: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One step of a plan: the state, and how it ends.
+
+    After `lasts` microseconds, after `polls` polls, or (both None) only by command.
+    The last phase of a plan ends nothing; `failure` says why it is not a success.
+    """
+
+    state: State
+    lasts: int | None = None
+    polls: int | None = None
+    failure: Failure | None = None

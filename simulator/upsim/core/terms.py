@@ -1,0 +1,81 @@
+"""The terms of a job: price, output and plan, from the rules and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from upsim.core.baseline import ErrorRule, Model
+from upsim.core.events import OutputPlan
+from upsim.core.lifecycle import PhaseRule, plan
+from upsim.core.media import Media
+from upsim.core.outputs import output_plan
+from upsim.core.pricing import Quote, quote
+from upsim.core.states import TERMINAL, Failure, Phase, State
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a submit would cost and do. `output` is None when the video cannot be had."""
+
+    quote: Quote
+    debit: Decimal
+    options: Mapping[str, str]
+    output: OutputPlan | None
+    phases: tuple[Phase, ...]
+
+
+def measures(
+    media: Media | None, options: Mapping[str, str], output: OutputPlan | None
+) -> dict[str, Decimal | Fraction | int | str]:
+    """What the price may depend on; an unmeasured video counts nothing but the minimum."""
+    found: dict[str, Decimal | Fraction | int | str] = dict(options)
+    found["seconds"] = media.seconds if media else Decimal(0)
+    found["frames"] = media.frames if media else 0
+    if media is not None:
+        found["frame_rate"] = media.frame_rate
+    if output is not None:
+        found["output_height"] = output.height
+    return found
+
+
+def terms(
+    model: Model,
+    *,
+    media: Media | None,
+    options: Mapping[str, str],
+    steps: tuple[PhaseRule, ...],
+    pace: Decimal,
+    failures: Mapping[str, Failure],
+    failure: str | None = None,
+) -> Terms:
+    """Price, output and plan. `failure` makes the plan end in that failure instead."""
+    output = output_plan(model.output, media, options) if media else None
+    chosen = failing(steps, failure) if failure else steps
+    price = quote(model.billing, measures(media, options, output))
+    return Terms(
+        quote=price,
+        debit=-price.amount,
+        options=dict(options),
+        output=output,
+        phases=plan(chosen, media=media, options=options, pace=pace, failures=failures),
+    )
+
+
+def failing(steps: tuple[PhaseRule, ...], failure: str) -> tuple[PhaseRule, ...]:
+    """The same steps, ending in this failure."""
+    before = tuple(step for step in steps if step.state not in TERMINAL)
+    return (*before, PhaseRule(state=State.FAILED, duration=None, failure=failure))
+
+
+def failure_of(rule: ErrorRule, **values: object) -> Failure:
+    """A task failure from the catalogue, its message filled in."""
+    return Failure(
+        name=rule.name,
+        code=rule.code,
+        message=rule.message.format_map(values),
+        status=rule.status,
+        extra=tuple(rule.extra.items()),
+    )

@@ -1,0 +1,1 @@
+"""The only mutable state: sandboxes, their clocks, seeds, event logs and journals."""

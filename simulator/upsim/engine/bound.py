@@ -1,0 +1,57 @@
+"""A provider bound to the rules of a sandbox: the checks of every operation, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from upsim.core.baseline import BaselineError, Rules
+from upsim.core.checks import Check
+from upsim.core.provider import Operation, Provider
+from upsim.core.states import Failure
+from upsim.core.terms import Terms, failure_of
+from upsim.scenario.model import JobRule
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What requests of one provider under one dialect are handled by."""
+
+    provider: Provider
+    rules: Rules
+    checks: Mapping[str, tuple[Check, ...]]
+    failures: Mapping[str, Failure]
+    jobs: tuple[JobRule, ...]
+    known_terms: dict[object, Terms]
+    """Terms by what they depend on: identical submits need not be priced twice."""
+
+
+def bind(provider: Provider, rules: Rules, jobs: tuple[JobRule, ...]) -> Bound:
+    """Look up every check that the baseline names. Raises BaselineError for an unknown one."""
+    return Bound(
+        provider=provider,
+        rules=rules,
+        checks={op.name: _checks(provider, rules, op) for op in provider.operations},
+        failures={name: failure_of(rule) for name, rule in rules.failures.items()},
+        jobs=jobs,
+        known_terms={},
+    )
+
+
+def _checks(provider: Provider, rules: Rules, operation: Operation) -> tuple[Check, ...]:
+    names = rules.baseline.checks.get(operation.name)
+    if names is None:
+        msg = f"{provider.name}: the baseline has no checks for operation {operation.name!r}"
+        raise BaselineError(msg)
+    return tuple(_check(provider, name, operation) for name in names)
+
+
+def _check(provider: Provider, name: str, operation: Operation) -> Check:
+    found = provider.checks.get(name)
+    if found is None:
+        near = get_close_matches(name, provider.checks, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        msg = f"{provider.name}: checks.{operation.name} names an unknown check {name!r}{hint}"
+        raise BaselineError(msg)
+    return found

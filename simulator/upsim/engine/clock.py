@@ -1,0 +1,106 @@
+"""The clock of a sandbox. This is the one module that reads time."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from upsim.core.instants import SECOND, Instant
+
+Mode = Literal["real", "scaled", "manual", "auto"]
+EPOCH_OF_TESTS: Instant = 1_767_225_600 * SECOND
+"""2026-01-01T00:00:00Z: where `manual` and `auto` clocks start unless told otherwise."""
+
+
+class ClockError(ValueError):
+    """A clock mode that does not exist, or a move that a clock cannot make."""
+
+
+def wall_clock() -> Instant:
+    """The machine's own time."""
+    return time.time_ns() // 1000
+
+
+def monotonic() -> float:
+    """Seconds on the machine's monotonic clock, for limits on real waiting."""
+    return time.monotonic()
+
+
+def parse_mode(text: str) -> tuple[Mode, int]:
+    """`real`, `manual`, `auto` or `scaled:<n>` as a mode and virtual seconds per real second."""
+    name, _, rate = text.partition(":")
+    if name == "scaled" and rate.isdecimal() and int(rate) > 0:
+        return ("scaled", int(rate))
+    if name in ("real", "manual", "auto") and not rate:
+        return (name, 1)  # type: ignore[return-value]  # mypy does not narrow by `in`
+    msg = f"clock {text!r} is unknown; allowed: real, manual, auto, scaled:<whole number>"
+    raise ClockError(msg)
+
+
+class Clock:
+    """Virtual time: a rate of real time (`real`, `scaled`), or moved by hand (`manual`, `auto`).
+
+    It never goes back.
+    """
+
+    __slots__ = ("_base_real", "_base_virtual", "_rate", "mode", "pace")
+
+    def __init__(self, mode: str = "manual", *, start: Instant | None = None, pace: int = 1) -> None:
+        """Start at `start`: by default now for `real` and `scaled`, else a fixed instant."""
+        if pace < 1:
+            msg = f"pace {pace} is not a whole number of 1 or more"
+            raise ClockError(msg)
+        self.mode, self._rate = parse_mode(mode)
+        self.pace = pace
+        self._base_real = wall_clock()
+        moving = self.mode in ("real", "scaled")
+        default = self._base_real if moving else EPOCH_OF_TESTS
+        self._base_virtual = default if start is None or self.mode == "real" else start
+
+    def now(self) -> Instant:
+        """The present virtual instant."""
+        if self.mode == "real" or self.mode == "scaled":  # noqa: PLR1714 - the hot path
+            passed = (time.time_ns() // 1000 - self._base_real) * self._rate
+            if passed > 0:
+                self._base_virtual += passed
+                self._base_real += passed // self._rate
+        return self._base_virtual
+
+    @property
+    def moves_by_hand(self) -> bool:
+        """Whether time stands still between commands."""
+        return self.mode in ("manual", "auto")
+
+    @property
+    def label(self) -> str:
+        """The mode as it is written in settings."""
+        return f"scaled:{self._rate}" if self.mode == "scaled" else self.mode
+
+    def jump(self, to: Instant) -> None:
+        """Go to a later instant. Raises ClockError on a `real` clock or for an earlier instant."""
+        if self.mode == "real":
+            msg = "a real clock cannot be advanced; set its mode to manual, auto or scaled:<n> first"
+            raise ClockError(msg)
+        now = self.now()
+        if to < now:
+            msg = f"the clock stands at {now} and never goes back (asked for {to})"
+            raise ClockError(msg)
+        self._base_virtual = to
+        self._base_real = wall_clock()
+
+    def change(self, mode: str) -> None:
+        """Go on in another mode from the present instant. `real` needs the wall clock's time."""
+        new, rate = parse_mode(mode)
+        now = self.now()
+        if new == "real" and now > wall_clock():
+            msg = "the sandbox is ahead of the wall clock; a real clock would have to go back"
+            raise ClockError(msg)
+        self.mode, self._rate = new, rate
+        self._base_real = wall_clock()
+        self._base_virtual = max(now, self._base_real) if new == "real" else now
+
+    def real_seconds_until(self, instant: Instant) -> float | None:
+        """Real seconds until a virtual instant; None when only a command can bring it."""
+        if self.moves_by_hand:
+            return None
+        return max(0.0, (instant - self.now()) / SECOND / self._rate)

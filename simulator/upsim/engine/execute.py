@@ -1,0 +1,93 @@
+"""Running one call in its sandbox: checks in order, then the operation, then what follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from upsim.core.baseline import ErrorRule
+from upsim.core.call import Call, FileReply, Hold, Pending, Reply
+from upsim.core.checks import Violation, first_violation
+from upsim.core.events import JobPolled, QuotaUsed
+from upsim.core.instants import DAY, SECOND
+from upsim.core.provider import Operation
+from upsim.engine.bound import Bound
+from upsim.engine.sandbox import Sandbox
+
+TOO_MANY_REQUESTS = 429
+
+
+@dataclass(slots=True)
+class Decision:
+    """What a call led to, and the catalogue entry that refused it."""
+
+    reply: Reply | FileReply | Hold
+    rule: ErrorRule | None = None
+
+
+def decide(
+    sandbox: Sandbox, bound: Bound, operation: Operation, call: Call
+) -> Decision | Pending:
+    """Settle what is due, then decide the call at this instant, as one step."""
+    call.now = sandbox.settle()
+    outcome = first_violation(call, bound.checks[operation.name])
+    if isinstance(outcome, Pending):
+        return outcome
+    if outcome is not None:
+        decision = refuse(bound, call, outcome)
+    else:
+        decision = Decision(operation.handle(call))
+    if call.uses:
+        _take_places(sandbox, call)
+    return decision
+
+
+def refuse(bound: Bound, call: Call, violation: Violation) -> Decision:
+    """The provider's answer to a broken rule."""
+    reply = bound.provider.problem(call, violation)
+    return Decision(reply, bound.rules.errors[violation.name])
+
+
+def after_reply(sandbox: Sandbox, operation: Operation, call: Call, status: int) -> None:
+    """What an answer sets in motion: progress by polls, and the jumps of an `auto` clock."""
+    if operation.kind == "poll" and call.job is not None:
+        _count_poll(sandbox, call.job.id)
+    if sandbox.clock.mode != "auto":
+        return
+    if status == TOO_MANY_REQUESTS:
+        _let_window_pass(sandbox, call)
+    elif operation.kind == "poll":
+        sandbox.jump_to_next()
+
+
+def _count_poll(sandbox: Sandbox, name: str) -> None:
+    job = sandbox.state.jobs.get(name)
+    if job is None or job.step >= len(job.accepted.phases):
+        return
+    needed = job.accepted.phases[job.step].polls
+    if needed is None or job.next_phase is None or not job.started:
+        return
+    sandbox.commit(JobPolled(sandbox.now, name))
+    if job.polls + 1 >= needed:
+        sandbox.next_step(sandbox.state.jobs[name])
+
+
+def _let_window_pass(sandbox: Sandbox, call: Call) -> None:
+    if call.account is None:
+        return
+    plan = call.rules.baseline.plans[call.account.plan]
+    ends = [
+        window.resets_at
+        for rate in plan.rates
+        if (window := call.world.window(call.account, rate.name)) and window.used >= window.limit
+    ]
+    if ends:
+        for _ in sandbox.advance(max(ends)):
+            pass
+
+
+def _take_places(sandbox: Sandbox, call: Call) -> None:
+    account = call.who
+    for rate in call.uses:
+        length = DAY if rate.per == "day" else 60 * SECOND
+        start = sandbox.now - sandbox.now % length
+        sandbox.commit(QuotaUsed(sandbox.now, account.number, rate.name, start))

@@ -1,0 +1,64 @@
+"""API keys: read from a request, held only as keyed fingerprints, issued in a provider's form."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from upsim.core.baseline import Auth
+from upsim.core.call import Credential, RawHeaders
+from upsim.engine.seeds import Seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request brought: a key, or why there is none."""
+
+    credential: Credential
+    key: str = ""
+
+
+def presented(auth: Auth, headers: RawHeaders) -> Presented:
+    """Read the key of a request as the provider documents it."""
+    name = auth.header.encode()
+    for key, value in headers:
+        if key == name:
+            return _read(auth, value.decode("latin-1").strip())
+    return Presented("missing")
+
+
+def _read(auth: Auth, value: str) -> Presented:
+    if not value:
+        return Presented("missing")
+    if not auth.scheme:
+        return Presented("known", value)
+    scheme, _, token = value.partition(" ")
+    token = token.strip()
+    if scheme.lower() != auth.scheme.lower() or not token:
+        return Presented("malformed")
+    return Presented("known", token)
+
+
+def well_formed(auth: Auth, key: str) -> bool:
+    """Whether a key begins like one of the provider's own."""
+    return key.startswith(auth.key_prefix)
+
+
+def new_key(auth: Auth, seeds: Seeds, provider: str) -> str:
+    """The next key of a sandbox, in the provider's real form and length."""
+    return auth.key_prefix + seeds.text(f"keys/{provider}", auth.key_alphabet, auth.key_length)
+
+
+class Fingerprints:
+    """Turns keys into fingerprints that cannot be turned back."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: str) -> None:
+        """Fingerprints of different secrets have nothing in common."""
+        self._secret = hashlib.blake2b(secret.encode(), digest_size=32).digest()
+
+    def of(self, provider: str, key: str) -> bytes:
+        """The fingerprint of a provider's key."""
+        text = f"{provider}\0{key}".encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(text, key=self._secret, digest_size=16).digest()

@@ -1,0 +1,304 @@
+"""A sandbox: one isolated world with its clock, seed, accounts, jobs, ledger and journal.
+
+Commands give events, events change the state, and whatever is due at an instant runs in order
+of (instant, sequence). Nothing here waits or does I/O but for keeping the bytes of uploads.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from upsim.core.baseline import rules
+from upsim.core.events import (
+    AccountChanged,
+    AccountOpened,
+    Event,
+    JobMoved,
+    JobsForgotten,
+    JobStarted,
+    UploadsForgotten,
+)
+from upsim.core.instants import SECOND, Instant
+from upsim.core.jobs import Job, check_move
+from upsim.core.ledger import Account, Entry, EntryKind
+from upsim.core.provider import Provider
+from upsim.core.states import TERMINAL, Failure, Phase
+from upsim.core.states import State as JobState
+from upsim.engine.bound import Bound, bind
+from upsim.engine.clock import Clock
+from upsim.engine.deadlines import Deadline, Deadlines
+from upsim.engine.journal import Journal
+from upsim.engine.log import EventLog
+from upsim.engine.seeds import Seeds
+from upsim.engine.state import State
+from upsim.scenario.model import Scenario
+
+Listener = Callable[[Sequence[Event]], None]
+FORGET_AT_ONCE = 1024
+"""So many finished jobs above the cap are forgotten in one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a sandbox was made with, beside its scenario."""
+
+    dialects: Mapping[str, str]
+    knobs: Mapping[str, Mapping[str, str]]
+    strict_keys: bool = False
+    jobs_max: int = 100_000
+    journal_max: int = 1_000
+    ttl: float | None = None
+
+
+class Sandbox:
+    """One world. `now` is the instant of the command or deadline that is being run."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        scenario: str,
+        scenario_of: Callable[[str], Scenario],
+        providers: Mapping[str, Provider],
+        clock: Clock,
+        seeds: Seeds,
+        log: EventLog,
+        choices: Choices,
+    ) -> None:
+        """A world without accounts or jobs."""
+        self.id = name
+        self.scenario = scenario
+        self.clock = clock
+        self.seeds = seeds
+        self.choices = choices
+        self.state = State()
+        self.deadlines = Deadlines()
+        self.journal = Journal(choices.journal_max)
+        self.listeners: list[Listener] = []
+        self.now: Instant = clock.now()
+        self.last_used: float = 0.0
+        self.released: Callable[[str], None] = lambda _digest: None
+        self._scenario_of = scenario_of
+        self._providers = providers
+        self._log = log
+        self._version = 0
+        self._bound: dict[tuple[str, str | None], Bound] = {}
+        self._ended: deque[str] = deque()
+
+    # -- rules
+
+    def scenario_for(self, provider: str) -> Scenario:
+        """The scenario that holds for a provider here."""
+        return self._scenario_of(provider)
+
+    def bound(self, provider: str, dialect: str | None = None) -> Bound:
+        """The provider under the dialect of the path, of this sandbox, or of the scenario."""
+        found = self._bound.get((provider, dialect))
+        if found is None:
+            found = self._bound[provider, dialect] = self._bind(provider, dialect)
+        return found
+
+    def _bind(self, provider: str, dialect: str | None) -> Bound:
+        scenario = self._scenario_of(provider)
+        chosen = dialect or self.choices.dialects.get(provider) or scenario.dialect
+        default = scenario.baseline.dialects[0]
+        knobs = {**scenario.knobs, **self.choices.knobs.get(provider, {})}
+        found = rules(scenario.baseline, chosen or default, knobs)
+        return bind(self._providers[provider], found, scenario.jobs)
+
+    # -- events
+
+    def commit(self, *events: Event) -> None:
+        """Append events to the log and take them into the state."""
+        self._version = self._log.append(self.id, self._version, events)
+        self.state.apply(events)
+        for listener in self.listeners:
+            listener(events)
+
+    def events(self) -> Sequence[Event]:
+        """The event log as it is kept."""
+        return self._log.read(self.id)
+
+    # -- time
+
+    def settle(self) -> Instant:
+        """Run everything that is due by now; afterwards `now` is the present instant."""
+        present = self.clock.now()
+        while (deadline := self.deadlines.pop_due(present)) is not None:
+            self.now = max(self.now, deadline.at)
+            self._run(deadline)
+        self.now = max(self.now, present)
+        return self.now
+
+    def advance(self, to: Instant) -> Iterator[Deadline]:
+        """Go to a later instant, one deadline at a time, yielding each once it has run."""
+        while (deadline := self.deadlines.next()) is not None and deadline.at <= to:
+            self.clock.jump(max(deadline.at, self.clock.now()))
+            due = self.deadlines.pop_due(deadline.at)
+            if due is not None:
+                self.now = max(self.now, due.at)
+                self._run(due)
+                yield due
+        self.clock.jump(max(to, self.clock.now()))
+        self.settle()
+
+    def jump_to_next(self) -> None:
+        """Let an `auto` clock go to the next deadline that is not an expiry, and run it."""
+        deadline = self.deadlines.next(expiries=False)
+        if deadline is not None:
+            self.clock.jump(max(deadline.at, self.clock.now()))
+            self.settle()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no job is unfinished and no work is due later."""
+        return self.deadlines.next(expiries=False) is None
+
+    # -- accounts
+
+    def open_account(
+        self, provider: str, *, balance: Decimal | None = None, plan: str | None = None
+    ) -> Account:
+        """A new account with the funds and the plan of the scenario, unless others are given."""
+        scenario = self._scenario_of(provider)
+        rule = scenario.accounts.get(provider)
+        number = len(self.state.accounts) + 1
+        default = rule.balance if rule and rule.balance is not None else None
+        opening = next(v for v in (balance, default, scenario.baseline.opening) if v is not None)
+        self.commit(
+            AccountOpened(
+                at=self.now,
+                account=number,
+                provider=provider,
+                name=f"{provider}-{number}",
+                opening=opening,
+                unit=scenario.baseline.unit,
+                plan=plan or (rule.plan if rule else None) or scenario.baseline.plan,
+            )
+        )
+        return self.state.accounts[number]
+
+    def set_plan(self, account: Account, plan: str) -> None:
+        """Put an account on another plan, which may free or take slots."""
+        self.commit(AccountChanged(self.now, account.number, plan))
+        self._start_queued(account)
+
+    def post(
+        self,
+        account: Account,
+        kind: EntryKind,
+        amount: Decimal,
+        *,
+        job: str | None = None,
+        formula: str = "",
+    ) -> Entry:
+        """Append a line to the ledger."""
+        entry = Entry(
+            at=self.now,
+            number=self.state.entry_count + 1,
+            account=account.number,
+            kind=kind,
+            amount=amount,
+            unit=account.unit,
+            job=job,
+            formula=formula,
+        )
+        self.commit(entry)
+        return entry
+
+    # -- jobs
+
+    def schedule(self, job: Job) -> None:
+        """Put the end of the job's present phase into the queue."""
+        phase: Phase | None = None
+        if job.started and job.step < len(job.accepted.phases):
+            phase = job.accepted.phases[job.step]
+        if phase is not None and phase.lasts is not None and job.next_phase is not None:
+            self.deadlines.add(self.now + phase.lasts, "step", job.id, job.step)
+
+    def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
+        """Move a job by command. Raises IllegalMoveError."""
+        check_move(job, state)
+        return self._moved(JobMoved(self.now, job.id, state, failure, planned=False))
+
+    def next_step(self, job: Job) -> None:
+        """Move a job to the next phase of its plan."""
+        phase = job.next_phase
+        if phase is not None:
+            self._moved(JobMoved(self.now, job.id, phase.state, phase.failure))
+
+    def _moved(self, event: JobMoved) -> Job:
+        before = self.state.jobs[event.job]
+        self.commit(event)
+        job = self.state.jobs[event.job]
+        if event.planned:
+            self.schedule(job)
+        if job.ended and not before.ended:
+            self._finish(job)
+        return job
+
+    def _finish(self, job: Job) -> None:
+        baseline = self.bound(job.accepted.provider).rules.baseline
+        if job.state in baseline.refund.states:
+            after = int(baseline.refund.after * SECOND)
+            if after:
+                self.deadlines.add(self.now + after, "refund", job.id)
+            else:
+                self._refund(job)
+        lifetime = baseline.retention["jobs"].value
+        if lifetime is not None:
+            expiry = job.accepted.at + int(Decimal(str(lifetime)) * SECOND)
+            self.deadlines.add(max(expiry, self.now), "forget_job", job.id)
+        self._ended.append(job.id)
+        self._start_queued(self.state.accounts[job.accepted.account])
+        if len(self._ended) >= self.choices.jobs_max + FORGET_AT_ONCE:
+            self._forget([self._ended.popleft() for _ in range(FORGET_AT_ONCE)], "cap")
+
+    def _start_queued(self, account: Account) -> None:
+        plans = self._scenario_of(account.provider).baseline.plans
+        slots = plans[account.plan].concurrency
+        while account.queue and (slots is None or account.running < slots):
+            name = next(iter(account.queue))
+            self.commit(JobStarted(self.now, name))
+            self.schedule(self.state.jobs[name])
+
+    # -- deadlines
+
+    def _run(self, deadline: Deadline) -> None:
+        if deadline.kind == "forget_upload":
+            self._forget_upload(deadline.key)
+            return
+        job = self.state.jobs.get(deadline.key)
+        if job is None:
+            return
+        if deadline.kind == "step":
+            if job.step == deadline.step and job.state not in TERMINAL:
+                self.next_step(job)
+        elif deadline.kind == "refund":
+            self._refund(job)
+        else:
+            self._forget([job.id], "retention")
+
+    def _refund(self, job: Job) -> None:
+        charge = self.state.charge_of(job.id)
+        if charge is not None and self.state.refund_of(job.id) is None:
+            account = self.state.accounts[job.accepted.account]
+            self.post(account, "refund", -charge.amount, job=job.id, formula=charge.formula)
+
+    def _forget(self, names: Sequence[str], reason: str) -> None:
+        present = tuple(name for name in names if name in self.state.jobs)
+        if present:
+            self.commit(JobsForgotten(self.now, present, reason))
+
+    def _forget_upload(self, name: str) -> None:
+        upload = self.state.uploads.get(name)
+        if upload is None:
+            return
+        until = upload.stored.expires_at if upload.stored else upload.issued.expires_at
+        if until is not None and until <= self.now:
+            self.commit(UploadsForgotten(self.now, (name,)))
+            if upload.stored is not None:
+                self.released(upload.stored.digest)

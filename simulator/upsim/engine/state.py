@@ -1,0 +1,188 @@
+"""The state of a sandbox: what its events add up to. Only `apply` changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from upsim.core.events import (
+    AccountChanged,
+    AccountOpened,
+    EntriesCarried,
+    Event,
+    JobAccepted,
+    JobMarked,
+    JobMoved,
+    JobPolled,
+    JobsForgotten,
+    JobStarted,
+    QuotaUsed,
+    UploadIssued,
+    UploadsForgotten,
+    UploadStored,
+)
+from upsim.core.instants import Instant
+from upsim.core.jobs import Job, check_move
+from upsim.core.ledger import Account, Entry, check_entry
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A ticket, and what arrived for it."""
+
+    issued: UploadIssued
+    stored: UploadStored | None = None
+
+
+class State:
+    """Accounts, jobs, uploads and used quotas of one sandbox."""
+
+    def __init__(self) -> None:
+        """Before the first event."""
+        self.accounts: dict[int, Account] = {}
+        self.jobs: dict[str, Job] = {}
+        self.uploads: dict[str, Upload] = {}
+        self.entry_count = 0
+        self.accepted_count = 0
+        self._settled: dict[str, tuple[Entry, Entry | None]] = {}
+        self._quotas: dict[tuple[int, str], tuple[Instant, int]] = {}
+        self._appliers: dict[type, Callable[[Any], None]] = {
+            AccountOpened: self._account_opened,
+            AccountChanged: self._account_changed,
+            JobAccepted: self._job_accepted,
+            JobStarted: self._job_started,
+            JobMoved: self._job_moved,
+            JobPolled: self._job_polled,
+            JobMarked: self._job_marked,
+            JobsForgotten: self._jobs_forgotten,
+            Entry: self._entry,
+            EntriesCarried: self._entries_carried,
+            QuotaUsed: self._quota_used,
+            UploadIssued: self._upload_issued,
+            UploadStored: self._upload_stored,
+            UploadsForgotten: self._uploads_forgotten,
+        }
+
+    def apply(self, events: Iterable[Event]) -> None:
+        """Take events into account, in order. Raises when one breaks a rule of jobs or ledger."""
+        appliers = self._appliers
+        for event in events:
+            appliers[type(event)](event)
+
+    def quota(self, account: int, limit: str, window: Instant) -> int:
+        """How many places of this window of a rate limit are taken."""
+        started, used = self._quotas.get((account, limit), (window, 0))
+        return used if started == window else 0
+
+    def charge_of(self, job: str) -> Entry | None:
+        """The charge of a job."""
+        found = self._settled.get(job)
+        return found[0] if found else None
+
+    def refund_of(self, job: str) -> Entry | None:
+        """The refund of a job; None when nothing was given back."""
+        found = self._settled.get(job)
+        return found[1] if found else None
+
+    def _account_opened(self, event: AccountOpened) -> None:
+        self.accounts[event.account] = Account(
+            number=event.account,
+            provider=event.provider,
+            name=event.name,
+            opening=event.opening,
+            unit=event.unit,
+            plan=event.plan,
+            opened_at=event.at,
+            balance=event.opening,
+        )
+
+    def _account_changed(self, event: AccountChanged) -> None:
+        self.accounts[event.account].plan = event.plan
+
+    def _job_accepted(self, event: JobAccepted) -> None:
+        account = self.accounts[event.account]
+        self.accepted_count += 1
+        account.jobs[event.job] = None
+        started = not event.queued
+        self.jobs[event.job] = Job(event, started=started)
+        if started:
+            account.running += 1
+        else:
+            account.queue[event.job] = None
+
+    def _job_started(self, event: JobStarted) -> None:
+        job = self.jobs[event.job]
+        account = self.accounts[job.accepted.account]
+        del account.queue[event.job]
+        account.running += 1
+        self.jobs[event.job] = replace(job, started=True)
+
+    def _job_moved(self, event: JobMoved) -> None:
+        job = self.jobs[event.job]
+        check_move(job, event.state)
+        account = self.accounts[job.accepted.account]
+        step = job.step + 1 if event.planned else len(job.accepted.phases)
+        moved = Job(job.accepted, (*job.moves, event), step, job.started, 0, job.marks)
+        if moved.ended and not job.ended:
+            if job.started:
+                account.running -= 1
+            else:
+                del account.queue[event.job]
+        self.jobs[event.job] = moved
+
+    def _job_polled(self, event: JobPolled) -> None:
+        job = self.jobs[event.job]
+        self.jobs[event.job] = replace(job, polls=job.polls + 1)
+
+    def _job_marked(self, event: JobMarked) -> None:
+        job = self.jobs[event.job]
+        self.jobs[event.job] = replace(job, marks=job.marks | {event.mark})
+
+    def _jobs_forgotten(self, event: JobsForgotten) -> None:
+        for name in event.jobs:
+            job = self.jobs.pop(name)
+            account = self.accounts[job.accepted.account]
+            del account.jobs[name]
+            for entry in self._settled.pop(name, ()):
+                if entry is not None:
+                    del account.entries[entry.number]
+                    self._carry(account, event.at, entry.amount)
+
+    def _entry(self, event: Entry) -> None:
+        if event.job is not None:
+            self._settle(event, event.job)
+        account = self.accounts[event.account]
+        self.entry_count = max(self.entry_count, event.number)
+        account.entries[event.number] = event
+        account.balance += event.amount
+
+    def _settle(self, entry: Entry, job: str) -> None:
+        charge, refund = self._settled.get(job, (None, None))
+        check_entry(entry, charge, refund)
+        self._settled[job] = (charge, entry) if charge is not None else (entry, None)
+
+    def _entries_carried(self, event: EntriesCarried) -> None:
+        account = self.accounts[event.account]
+        self._carry(account, event.at, event.amount)
+        account.balance += event.amount
+
+    def _carry(self, account: Account, at: Instant, amount: Decimal) -> None:
+        so_far = account.entries.get(0)
+        total = amount + (so_far.amount if so_far else 0)
+        account.entries[0] = Entry(at, 0, account.number, "carried", total, account.unit)
+
+    def _quota_used(self, event: QuotaUsed) -> None:
+        used = self.quota(event.account, event.limit, event.window)
+        self._quotas[event.account, event.limit] = (event.window, used + 1)
+
+    def _upload_issued(self, event: UploadIssued) -> None:
+        self.uploads[event.upload] = Upload(event)
+
+    def _upload_stored(self, event: UploadStored) -> None:
+        self.uploads[event.upload] = Upload(self.uploads[event.upload].issued, event)
+
+    def _uploads_forgotten(self, event: UploadsForgotten) -> None:
+        for name in event.uploads:
+            del self.uploads[name]

@@ -1,0 +1,230 @@
+"""A sandbox as operations see it: the `World` of `core.world`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from upsim.core.call import Call
+from upsim.core.events import JobAccepted, JobMarked, UploadIssued, UploadStored, Webhook
+from upsim.core.instants import DAY, SECOND, Instant
+from upsim.core.jobs import Job
+from upsim.core.ledger import Account, Entry
+from upsim.core.lifecycle import PhaseRule
+from upsim.core.media import Measured
+from upsim.core.states import Failure, State
+from upsim.core.terms import Terms, terms
+from upsim.core.world import Window
+from upsim.engine.bound import Bound
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.sources import Sources
+from upsim.media.store import BlobStore
+
+KEPT_TERMS = 4096
+MINUTE = 60 * SECOND
+REVOKED = "revoked"
+
+
+class SandboxWorld:
+    """The commands and questions of one sandbox for one provider under one dialect."""
+
+    __slots__ = ("_blobs", "_bound", "_sandbox", "_sources")
+
+    def __init__(
+        self, sandbox: Sandbox, bound: Bound, *, sources: Sources, blobs: BlobStore
+    ) -> None:
+        """Look at a sandbox through the rules that `bound` holds."""
+        self._sandbox = sandbox
+        self._bound = bound
+        self._sources = sources
+        self._blobs = blobs
+
+    @property
+    def now(self) -> Instant:
+        """The present virtual instant."""
+        return self._sandbox.now
+
+    def measured(self, call: Call, source: str) -> Measured | None:
+        """What is known of a video without waiting."""
+        return self._sources.known(self._sandbox, call, source)
+
+    def terms(self, call: Call) -> Terms:
+        """Price, output and plan for the call's model, media and options."""
+        model = call.model
+        if model is None:
+            msg = f"{call.operation} asks for terms before a check set the model"
+            raise LookupError(msg)
+        clock = self._sandbox.clock
+        pace = clock.pace if clock.mode == "real" else 1
+        steps = self._steps(call, model.lifecycle.phases)
+        key = (model.id, call.media, call.failure, pace, id(steps), *call.options.values())
+        known = self._bound.known_terms
+        found = known.get(key)
+        if found is None:
+            found = terms(
+                model,
+                media=call.media,
+                options=call.options,
+                steps=steps,
+                pace=Decimal(pace),
+                failures=self._bound.failures,
+                failure=call.failure,
+            )
+            if len(known) >= KEPT_TERMS:
+                known.clear()
+            known[key] = found
+        return found
+
+    def find_job(self, job: str) -> Job | None:
+        """A job of any account of this sandbox that was not forgotten."""
+        return self._sandbox.state.jobs.get(job)
+
+    def jobs_of(self, account: Account) -> Iterable[Job]:
+        """The account's jobs, oldest first."""
+        jobs = self._sandbox.state.jobs
+        return [jobs[name] for name in account.jobs]
+
+    def entries_of(self, account: Account) -> Iterable[Entry]:
+        """The account's ledger, oldest first."""
+        return list(account.entries.values())
+
+    def window(self, account: Account, limit: str) -> Window | None:
+        """The state of one of the account's rate limits."""
+        plan = self._bound.rules.baseline.plans[account.plan]
+        rate = next((rate for rate in plan.rates if rate.name == limit), None)
+        if rate is None:
+            return None
+        length = DAY if rate.per == "day" else MINUTE
+        start = self.now - self.now % length
+        used = self._sandbox.state.quota(account.number, limit, start)
+        return Window(limit=rate.limit, used=used, resets_at=start + length)
+
+    def accept(
+        self, call: Call, *, inputs: Mapping[str, object], webhook: Webhook | None = None
+    ) -> Job:
+        """Charge and create the job of `call` in one step."""
+        sandbox, account = self._sandbox, call.who
+        agreed = call.terms or self.terms(call)
+        slots = self._bound.rules.baseline.plans[account.plan].concurrency
+        accepted = JobAccepted(
+            at=sandbox.now,
+            job=self._new_id(),
+            account=account.number,
+            provider=self._bound.provider.name,
+            model=call.model.id if call.model else "",
+            operation=call.operation,
+            inputs=inputs,
+            options=agreed.options,
+            media=call.media,
+            output=agreed.output,
+            quote=agreed.quote,
+            phases=agreed.phases,
+            origin=call.origin,
+            rules=self._bound.rules.baseline.digest,
+            source=call.source,
+            queued=slots is not None and account.running >= slots,
+            webhook=webhook,
+        )
+        sandbox.commit(accepted, self._charge(accepted, agreed))
+        job = sandbox.state.jobs[accepted.job]
+        sandbox.schedule(job)
+        return job
+
+    def move(self, job: Job, state: State, failure: Failure | None = None) -> Job:
+        """Move a job by command; refunds follow as the baseline says."""
+        return self._sandbox.move(job, state, failure)
+
+    def mark(self, job: Job, mark: str) -> Job:
+        """Put a provider's own note on a job."""
+        if mark not in job.marks:
+            self._sandbox.commit(JobMarked(self.now, job.id, mark))
+        return self._sandbox.state.jobs[job.id]
+
+    def output_gone(self, job: Job) -> bool:
+        """Whether the finished file was revoked or its link has expired."""
+        if REVOKED in job.marks:
+            return True
+        lifetime = self._lifetime("outputs")
+        return (
+            lifetime is not None
+            and job.ended_at is not None
+            and job.ended_at + lifetime <= self.now
+        )
+
+    def refunded(self, job: Job) -> Decimal:
+        """What was given back for the job, in the account's unit."""
+        refund = self._sandbox.state.refund_of(job.id)
+        return refund.amount if refund else Decimal(0)
+
+    def issue_upload(
+        self, call: Call, *, file_name: str, content_type: str, size: int | None
+    ) -> UploadIssued:
+        """A ticket for one upload; it expires as `retention.upload_tickets` says."""
+        stream = self._sandbox.seeds.stream(f"uploads/{self._bound.provider.name}")
+        ticket = UploadIssued(
+            at=self.now,
+            upload=f"{stream.getrandbits(64):016x}/{safe_name(file_name)}",
+            provider=self._bound.provider.name,
+            account=call.who.number,
+            file_name=file_name,
+            content_type=content_type,
+            size=size,
+            signature=f"{stream.getrandbits(128):032x}",
+            expires_at=self.now + (self._lifetime("upload_tickets") or DAY),
+        )
+        self._sandbox.commit(ticket)
+        self._sandbox.deadlines.add(ticket.expires_at, "forget_upload", ticket.upload)
+        return ticket
+
+    def store_upload(self, upload: UploadIssued, data: bytes) -> None:
+        """Keep the bytes of an upload; they are served at `/media/uploads/<upload>`."""
+        self.stored(upload, self._blobs.put(data), len(data))
+
+    def stored(self, upload: UploadIssued, digest: str, size: int) -> None:
+        """Note that the bytes of an upload are in the store."""
+        self._blobs.hold(digest)
+        lifetime = self._lifetime("uploads")
+        expiry = None if lifetime is None else self.now + lifetime
+        self._sandbox.commit(UploadStored(self.now, upload.upload, digest, size, expiry))
+        if expiry is not None:
+            self._sandbox.deadlines.add(expiry, "forget_upload", upload.upload)
+
+    def secret(self, account: Account, name: str, size: int) -> bytes:
+        """A secret of the account that is the same at every call."""
+        return self._sandbox.seeds.secret(f"{account.name}/{name}", size)
+
+    def _steps(self, call: Call, default: tuple[PhaseRule, ...]) -> tuple[PhaseRule, ...]:
+        for rule in self._bound.jobs:
+            if rule.matches({**call.inputs, **call.options}):
+                return rule.phases
+        return default
+
+    def _new_id(self) -> str:
+        stream = self._sandbox.seeds.stream(f"ids/{self._bound.provider.name}")
+        jobs = self._sandbox.state.jobs
+        while (name := self._bound.provider.draw_id(stream)) in jobs:
+            pass  # short ids can repeat; the next one of the stream is taken
+        return name
+
+    def _charge(self, accepted: JobAccepted, agreed: Terms) -> Entry:
+        return Entry(
+            at=accepted.at,
+            number=self._sandbox.state.entry_count + 1,
+            account=accepted.account,
+            kind="charge",
+            amount=agreed.debit,
+            unit=agreed.quote.unit,
+            job=accepted.job,
+            formula=agreed.quote.formula,
+            inputs=agreed.quote.inputs,
+        )
+
+    def _lifetime(self, what: str) -> int | None:
+        value = self._bound.rules.baseline.retention[what].value
+        return None if value is None else int(Decimal(str(value)) * SECOND)
+
+
+def safe_name(name: str) -> str:
+    """A file name that can stand as one segment of a URL."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
+    return kept.lstrip(".")[-128:] or "upload"

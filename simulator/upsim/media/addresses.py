@@ -1,0 +1,64 @@
+"""Which addresses may be fetched from."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Literal
+
+Address = IPv4Address | IPv6Address
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPolicy:
+    """`loopback`: this machine only, no redirects. `public`: the internet only, redirects too."""
+
+    name: Literal["loopback", "public"]
+    redirects: int = 0
+    allow_loopback: bool = False
+
+    def allows(self, address: Address) -> bool:
+        """Whether a connection to `address` may be made.
+
+        >>> PUBLIC.allows(ip_address("::ffff:10.0.0.1"))
+        False
+        """
+        inner = embedded(address)
+        if inner.is_loopback:
+            return self.name == "loopback" or self.allow_loopback
+        return self.name == "public" and _is_public(inner)
+
+
+LOOPBACK = FetchPolicy("loopback")
+PUBLIC = FetchPolicy("public", redirects=5)
+PUBLIC_AND_LOOPBACK = FetchPolicy("public", redirects=5, allow_loopback=True)
+
+
+def embedded(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one stands for, else itself."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo[1] if address.teredo else None
+    return address.ipv4_mapped or address.sixtofour or teredo or address
+
+
+def _is_public(address: Address) -> bool:
+    return address.is_global and not (
+        address.is_multicast or address.is_reserved or address.is_unspecified
+    )
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """The addresses of a host name, or the one that is written there; none where unknown."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))

@@ -1,0 +1,187 @@
+"""Any other video, measured by demuxing it with PyAV; runs in the worker process.
+
+Only the first picture is decoded, for its display matrix. Formats are a short list without
+playlists, images and protocols, so that a file cannot make the demuxer open another.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from upsim.core.media import MICROSECONDS, Container, Measured, Media, Unmeasurable
+
+OPTIONS = {
+    "format_whitelist": "mov,matroska,avi,flv,mpegts,mpeg,ogg,asf,mxf",
+    "protocol_whitelist": "none",
+}
+_DECODED_PACKETS = 64
+_QUARTER, _HALF = 90, 180
+_NEAR = 2  # pictures that a stated rate may be off, at the edges of a file
+_NEARLY = Fraction(1, 100)
+_MAGIC = {b"ftyp": 4, b"moov": 4, b"\x1aE\xdf\xa3": 0, b"AVI ": 8}
+
+
+@dataclass(slots=True)
+class _Count:
+    """What the packets of the video track add up to."""
+
+    packets: int = 0
+    first: int | None = None
+    last: int = 0
+    end: int = 0
+    rotation: int | None = None
+
+    def add(self, packet: Packet[VideoStream]) -> None:
+        self.packets += 1
+        time = packet.dts if packet.pts is None else packet.pts
+        if time is None:
+            return
+        self.first = time if self.first is None else min(self.first, time)
+        self.last = max(self.last, time)
+        self.end = max(self.end, time + (packet.duration or 0))
+
+
+def measure_by_demuxing(source: bytes | Path) -> Measured:
+    """What a demuxer finds in a file: durations of the header, packets counted one by one.
+
+    The duration is the container's, or where it states none that of the packets; a file with
+    none at all, or without a single picture, is `not_decodable`.
+    """
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        head = file.read(64)
+        size = file.seek(0, 2)
+        file.seek(0)
+        try:
+            with closing(av.open(file, options=OPTIONS, metadata_errors="ignore")) as container:
+                return _measure(container, head, size)
+        except (FFmpegError, ValueError) as error:
+            return _unreadable(head, error)
+
+
+def open_video(file: BinaryIO) -> InputContainer:
+    """Opens a file for reading, with the same formats allowed."""
+    return av.open(file, options=OPTIONS, metadata_errors="ignore")
+
+
+def _unreadable(head: bytes, error: Exception) -> Unmeasurable:
+    if any(head[at : at + len(magic)] == magic for magic, at in _MAGIC.items()):
+        return Unmeasurable("not_decodable", f"The file is damaged: {error}."[:300])
+    return Unmeasurable("not_a_video", "The file is of no video format known here.")
+
+
+def _measure(container: InputContainer, head: bytes, size: int) -> Measured:
+    video = find_video(container)
+    if video is None:
+        return Unmeasurable("not_a_video", "The file has no video track.")
+    count = _count(container, video)
+    duration, rate = _duration(container, video, count), _rate(video, count)
+    width, height = _displayed_size(video, count.rotation or 0)
+    if not (count.packets and width and height):
+        return Unmeasurable("not_decodable", "The video track has no pictures.")
+    if duration <= 0 or rate is None:
+        return Unmeasurable("not_decodable", "The duration is zero or unknown.")
+    return Media(
+        duration=duration,
+        frame_rate=rate,
+        width=width,
+        height=height,
+        frames=count.packets,
+        container=_container(container.format.name, head),
+        audio=bool(container.streams.audio),
+        size=size,
+    )
+
+
+def find_video(container: InputContainer) -> VideoStream | None:
+    """The first video track that is no cover picture."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None
+
+
+def _count(container: InputContainer, video: VideoStream) -> _Count:
+    """Counts until the end, or to where the file breaks off."""
+    count = _Count()
+    for packet in _packets(container, video):
+        count.add(packet)
+        if count.rotation is None and count.packets <= _DECODED_PACKETS:
+            count.rotation = _rotation(packet)
+    return count
+
+
+def _packets(container: InputContainer, video: VideoStream) -> Iterator[Packet[VideoStream]]:
+    packets = container.demux(video)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, FFmpegError):
+            return
+        if packet.size:
+            yield packet
+
+
+def _rotation(packet: Packet[VideoStream]) -> int | None:
+    """The rotation of the first picture decoded, or None where there is none yet."""
+    try:
+        frames = packet.decode()
+    except FFmpegError:
+        return None
+    return frames[0].rotation if frames else None
+
+
+def _duration(container: InputContainer, video: VideoStream, count: _Count) -> int:
+    """In microseconds: of the container, else of its longest track, else of the packets."""
+    if container.duration is not None and container.duration > 0:
+        return container.duration
+    stated = [_microseconds(s.duration, s.time_base) for s in container.streams if s.duration]
+    counted = _microseconds(count.end - (count.first or 0), video.time_base)
+    return max([*stated, counted])
+
+
+def _microseconds(ticks: int | None, time_base: Fraction | None) -> int:
+    exact = (ticks or 0) * (time_base or Fraction(0)) * MICROSECONDS
+    return (2 * exact.numerator + exact.denominator) // (2 * exact.denominator)
+
+
+def _rate(video: VideoStream, count: _Count) -> Fraction | None:
+    """The average rate: as stated, unless the packets say something clearly different."""
+    stated = video.average_rate
+    span = (count.last - (count.first or 0)) * (video.time_base or Fraction(0))
+    if count.packets < 2 or span <= 0:  # noqa: PLR2004  # one picture has no rate
+        return stated
+    steps = count.packets - 1
+    if stated and abs(span * stated - steps) <= max(_NEAR, steps * _NEARLY):
+        return stated
+    return (steps / span).limit_denominator(1_001_000)
+
+
+def _displayed_size(video: VideoStream, rotation: int) -> tuple[int, int]:
+    width, height = video.codec_context.width, video.codec_context.height
+    ratio = video.sample_aspect_ratio
+    if ratio:
+        exact = width * ratio
+        width = (2 * exact.numerator + exact.denominator) // (2 * exact.denominator)
+    return (height, width) if rotation % _HALF == _QUARTER else (width, height)
+
+
+def _container(name: str, head: bytes) -> Container:
+    """The container by content: brand of MP4 and MOV, document type of Matroska."""
+    if name.startswith("mov"):
+        return "mp4" if head[4:8] == b"ftyp" and head[8:12] != b"qt  " else "mov"
+    if name.startswith("matroska"):
+        return "webm" if b"webm" in head else "mkv"
+    return "avi" if name == "avi" else "other"

@@ -1,0 +1,139 @@
+"""Fetches a video from an address that was checked first, within bounds of size and time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+from upsim.core.media import Unmeasurable
+from upsim.media.addresses import Address, FetchPolicy, resolve
+from upsim.media.store import BlobStore
+
+if TYPE_CHECKING:
+    import httpx
+
+Resolver = Callable[[str, int], Awaitable[list[Address]]]
+
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_PORTS = {"http": 80, "https": 443}
+_LONGEST_URL = 65_536
+
+
+class Fetcher:
+    """Fetches into a store.
+
+    Every name is resolved here and the connection goes to an address that was checked, so a name
+    that changes its mind gains nothing. Proxy variables are ignored.
+    """
+
+    def __init__(
+        self, store: BlobStore, policy: FetchPolicy, *, resolver: Resolver = resolve
+    ) -> None:
+        """Fetch into `store` what `policy` allows."""
+        self._store = store
+        self._policy = policy
+        self._resolver = resolver
+
+    async def fetch(self, url: str, *, limit: int, timeout: float) -> Path | Unmeasurable:  # noqa: ASYNC109  # of the whole fetch
+        """The file at `url`, at most `limit` bytes and `timeout` seconds; its name is its digest.
+
+        `unreachable` for all that keeps it from coming, a status other than 2xx included.
+        """
+        import httpx  # noqa: PLC0415  # 60 ms, when first needed
+
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._follow(url, limit)
+        except TimeoutError:
+            return _unreachable(f"{url[:200]} took longer than {timeout:g} seconds")
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
+            return _unreachable(f"{url[:200]}: {type(error).__name__} {error}")
+
+    async def _follow(self, url: str, limit: int) -> Path | Unmeasurable:
+        for _ in range(self._policy.redirects + 1):
+            found = await self._get(url, limit)
+            if not isinstance(found, str):
+                return found
+            url = urljoin(url, found)
+        if self._policy.redirects:
+            return _unreachable(f"there were more than {self._policy.redirects} redirects")
+        return _unreachable("redirects are not followed")
+
+    async def _get(self, url: str, limit: int) -> Path | Unmeasurable | str:
+        """The file, or why there is none, or where else it is said to be."""
+        import httpx  # noqa: PLC0415  # see `fetch`
+
+        target = httpx.URL(url[:_LONGEST_URL])
+        port = target.port or _PORTS.get(target.scheme)
+        if port is None or not target.host:
+            return _unreachable(f"{url[:200]} is no http or https URL")
+        addresses = await self._resolver(target.host, port)
+        if not addresses:
+            return _unreachable(f"the host {target.host} is not known")
+        refused = [address for address in addresses if not self._policy.allows(address)]
+        if refused:
+            return _unreachable(f"the address {refused[0]} of {target.host} may not be fetched from")
+        return await self._try_each(target, addresses, limit)
+
+    async def _try_each(
+        self, target: httpx.URL, addresses: list[Address], limit: int
+    ) -> Path | Unmeasurable | str:
+        """The answer of the first address that can be connected to."""
+        import httpx  # noqa: PLC0415  # see `fetch`
+
+        checked = self._policy.name == "public"
+        async with httpx.AsyncClient(trust_env=False, verify=checked, timeout=None) as client:
+            problem = ""
+            for address in addresses:
+                try:
+                    return await self._download(client, target, address, limit)
+                except httpx.ConnectError as error:
+                    problem = str(error)
+        return _unreachable(f"no connection to {target.host}: {problem}")
+
+    async def _download(
+        self, client: httpx.AsyncClient, target: httpx.URL, address: Address, limit: int
+    ) -> Path | Unmeasurable | str:
+        headers = {"Host": target.netloc.decode("ascii"), "Accept-Encoding": "identity"}
+        request = client.build_request(
+            "GET",
+            target.copy_with(host=str(address), username=None, password=None, fragment=None),
+            headers=headers,
+            extensions={"sni_hostname": target.host},
+        )
+        response = await client.send(request, stream=True, follow_redirects=False)
+        try:
+            return await self._receive(response, limit)
+        finally:
+            await response.aclose()
+
+    async def _receive(self, response: httpx.Response, limit: int) -> Path | Unmeasurable | str:
+        location = response.headers.get("location")
+        if response.status_code in _REDIRECTS and location:
+            return str(location)
+        if not response.is_success:
+            return _unreachable(f"the answer was {response.status_code}")
+        length = response.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
+            return _too_large(limit)
+        with self._store.writer(limit) as writer:
+            async for chunk in response.aiter_raw():
+                if not writer.write(chunk):
+                    return _too_large(limit)
+            stored = writer.finish()
+        return stored if isinstance(stored, Unmeasurable) else self._stored(stored)
+
+    def _stored(self, digest: str) -> Path | Unmeasurable:
+        path = self._store.path(digest)
+        return _unreachable("the file was crowded out at once") if path is None else path
+
+
+def _unreachable(detail: str) -> Unmeasurable:
+    return Unmeasurable("unreachable", f"The video could not be fetched: {detail}."[:500])
+
+
+def _too_large(limit: int) -> Unmeasurable:
+    return Unmeasurable("too_large", f"The file is larger than the {limit} bytes allowed.")

@@ -1,0 +1,89 @@
+"""One group of pictures for each size, made once and repeated for every clip of that size."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
+
+from upsim.media.h264 import draw_sequence
+
+Codec = Literal["h264", "vp9"]
+
+H264_PICTURES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Gop:
+    """A key picture and those that follow it, none reordered.
+
+    `config` is the codec's own header, `data` the pictures end to end, `ends` where each ends.
+    """
+
+    codec: Codec
+    config: bytes
+    data: bytes
+    ends: tuple[int, ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The bytes of each picture."""
+        return [end - start for start, end in zip((0, *self.ends), self.ends, strict=False)]
+
+    def head(self, pictures: int) -> bytes:
+        """The first `pictures` of it, which can be shown alone."""
+        return self.data[: self.ends[pictures - 1]]
+
+
+def join_pictures(codec: Codec, config: bytes, pictures: tuple[bytes, ...]) -> Gop:
+    """A `Gop` of encoded pictures."""
+    ends = tuple(accumulate(len(picture) for picture in pictures))
+    return Gop(codec, config, b"".join(pictures), ends)
+
+
+def make_gop(codec: Codec, width: int, height: int) -> Gop:
+    """Draws H.264 directly; VP9 needs an encoder, which is loaded here."""
+    if codec == "h264":
+        sequence = draw_sequence(width, height, H264_PICTURES)
+        return join_pictures(codec, sequence.config, sequence.pictures)
+    from upsim.media.vp9 import encode_vp9  # noqa: PLC0415  # PyAV takes 60 ms to load
+
+    return join_pictures(codec, b"", encode_vp9(width, height))
+
+
+class GopCache:
+    """The groups of pictures made so far, by size and codec; the least used go first.
+
+    May be shared by threads: a group is made by one of them while the others wait for it.
+    """
+
+    def __init__(
+        self, max_bytes: int = 64 << 20, *, make: Callable[[Codec, int, int], Gop] = make_gop
+    ) -> None:
+        """Keep at most `max_bytes` of pictures, but always the last one made."""
+        self._max_bytes = max_bytes
+        self._make = make
+        self._kept: OrderedDict[tuple[Codec, int, int], Gop] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, codec: Codec, width: int, height: int) -> Gop:
+        """The group of pictures of this size, made now if it is not there."""
+        key = (codec, width, height)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+            gop = self._make(codec, width, height)
+            self._keep(key, gop)
+            return gop
+
+    def _keep(self, key: tuple[Codec, int, int], gop: Gop) -> None:
+        self._kept[key] = gop
+        self._bytes += len(gop.data)
+        while self._bytes > self._max_bytes and len(self._kept) > 1:
+            _, dropped = self._kept.popitem(last=False)
+            self._bytes -= len(dropped.data)

@@ -1,0 +1,192 @@
+"""A short H.264 sequence written bit by bit: a stepped grey ramp on a tint, and a bar that moves.
+
+An encoder needs a tenth of a second and gigabytes for large pictures. This needs neither: every
+macroblock of 16x16 pixels is one flat colour, predicted from its neighbour, so a picture is a row
+of bits repeated downwards (ITU-T H.264, constrained baseline, CAVLC, one slice a picture). The
+bytes depend on nothing but the size.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+
+_QP = 51  # where one level of luma DC is exactly 14 steps of brightness, one of chroma DC 7
+_RAMP_LOW, _RAMP_STEPS, _BAR = -4, 7, 4  # in levels around mid-grey; no two differ by more than 8
+_TINT_CB, _TINT_CR = 3, -2
+_FRAME_NUMBER_BITS = 8
+_INTRA_IN_P = 5  # an intra macroblock type in a P slice comes after five inter types
+
+# 7.4.5 table 7-11, Intra16x16 without AC: 1 + prediction mode, + 4 with chroma DC
+_VERTICAL, _HORIZONTAL, _FROM_NOTHING = 1, 2, 3 + 4
+# 7.4.5.1 table 7-16, chroma prediction
+_CHROMA = {_FROM_NOTHING: 0, _HORIZONTAL: 1, _VERTICAL: 2}
+
+# Annex A table A-1: level_idc, macroblocks a picture (frame rates are left out of account)
+_LEVELS = (
+    (10, 99),
+    (20, 396),
+    (21, 792),
+    (30, 1_620),
+    (31, 3_600),
+    (32, 5_120),
+    (40, 8_192),
+    (50, 22_080),
+    (51, 36_864),
+    (60, 139_264),
+)
+_TOP_LEVEL = 62
+_NAL_SPS, _NAL_PPS, _NAL_IDR, _NAL_P = 0x67, 0x68, 0x65, 0x41
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """One group of pictures: `config` is the avcC record, `pictures` are length-prefixed NALs."""
+
+    config: bytes
+    pictures: tuple[bytes, ...]
+
+
+def draw_sequence(width: int, height: int, pictures: int) -> Sequence:
+    """A key picture and `pictures` - 1 that follow it, in `width` x `height`, both even.
+
+    >>> len(draw_sequence(64, 64, 3).pictures)
+    3
+    """
+    columns, rows = -(-width // 16), -(-height // 16)
+    ramp = [_RAMP_LOW + _RAMP_STEPS * column // columns for column in range(columns)]
+    bodies = [_picture(_NAL_IDR, _key_picture(ramp, rows))]
+    before = ramp
+    for index in range(1, pictures):
+        levels = _with_bar(ramp, index / pictures)
+        bodies.append(_picture(_NAL_P, _next_picture(ramp, before, levels, rows, index)))
+        before = levels
+    return Sequence(_config(width, height, columns * rows), tuple(bodies))
+
+
+def _with_bar(ramp: list[int], phase: float) -> list[int]:
+    """The brightness of each column of macroblocks, the bar `phase` of its way across."""
+    thickness = max(1, len(ramp) // 16)
+    left = int(phase * (len(ramp) + thickness)) - thickness
+    return [_BAR if left <= at < left + thickness else level for at, level in enumerate(ramp)]
+
+
+def _key_picture(levels: list[int], rows: int) -> str:
+    """The ramp alone."""
+    header = _ue(0) + _ue(7) + _ue(0) + _u(0, _FRAME_NUMBER_BITS) + _ue(0) + "00" + _quantiser()
+    top = "".join(_top_macroblock(levels, column, offset=0) for column in range(len(levels)))
+    below = _macroblock(_VERTICAL, offset=0) + _luma(0)
+    return header + top + below * (len(levels) * (rows - 1))
+
+
+def _next_picture(
+    ramp: list[int], before: list[int], levels: list[int], rows: int, index: int
+) -> str:
+    """Paints what changed of the bar, in a band across the middle; all else is skipped."""
+    header = _ue(0) + _ue(5) + _ue(0) + _u(index % 256, _FRAME_NUMBER_BITS) + "000" + _quantiser()
+    columns, changed = len(ramp), [at for at, level in enumerate(levels) if level != before[at]]
+    if not changed:
+        return header + _ue(columns * rows)
+    band = max(1, rows // 8)
+    start = (rows - band) // 2
+    gaps = [at - left - 1 for left, at in zip(changed, changed[1:], strict=False)]
+    after = columns - 1 - changed[-1]
+    if start:
+        top = [_under(levels[at] - ramp[at]) for at in changed]
+    else:
+        top = [_top_macroblock(levels, at, offset=_INTRA_IN_P) for at in changed]
+    first = _with_skips([start * columns + changed[0], *gaps], top)
+    others = _with_skips([after + changed[0], *gaps], [_under(0)] * len(changed)) * (band - 1)
+    rest = (rows - start - band) * columns + after
+    return header + first + others + (_ue(rest) if rest else "")
+
+
+def _under(added: int) -> str:
+    """A macroblock of a later picture: the upper one's colour and what is added to it."""
+    return _macroblock(_VERTICAL, offset=_INTRA_IN_P) + _luma(added)
+
+
+def _with_skips(skips: list[int], macroblocks: list[str]) -> str:
+    return "".join(_ue(skip) + bits for skip, bits in zip(skips, macroblocks, strict=True))
+
+
+def _top_macroblock(levels: list[int], column: int, *, offset: int) -> str:
+    """A macroblock of the first row: the left one's colour and what is added to it."""
+    if column:
+        added = levels[column] - levels[column - 1]
+        return _macroblock(_HORIZONTAL, offset=offset) + _luma(added)
+    tint = _chroma(_TINT_CB) + _chroma(_TINT_CR)
+    return _macroblock(_FROM_NOTHING, offset=offset) + _luma(levels[0]) + tint
+
+
+def _macroblock(kind: int, *, offset: int) -> str:
+    return _ue(offset + kind) + _ue(_CHROMA[kind]) + _se(0)
+
+
+def _luma(level: int) -> str:
+    """The luma DC block of one macroblock (9.2: coeff_token, level, total_zeros)."""
+    return _block(level, none="1", one="01", larger="000101")
+
+
+def _chroma(level: int) -> str:
+    return _block(level, none="01", one="1", larger="000111")
+
+
+def _block(level: int, *, none: str, one: str, larger: str) -> str:
+    if level == 0:
+        return none
+    if abs(level) == 1:
+        return one + ("0" if level > 0 else "1") + "1"
+    prefix = 2 * abs(level) - (2 if level > 0 else 1) - 2
+    return larger + "0" * prefix + "1" + "1"
+
+
+def _quantiser() -> str:
+    """The end of a slice header: the quantiser, and no deblocking."""
+    return _se(_QP - 26) + _ue(1)
+
+
+def _config(width: int, height: int, macroblocks: int) -> bytes:
+    """The AVC decoder configuration record (ISO 14496-15, 5.3.3)."""
+    level = next((level for level, most in _LEVELS if macroblocks <= most), _TOP_LEVEL)
+    sps = _nal(_NAL_SPS, _u(66, 8) + _u(0xC0, 8) + _u(level, 8) + _sps(width, height))
+    pps = _nal(_NAL_PPS, _ue(0) + _ue(0) + "00" + _ue(0) * 3 + "000" + _se(0) * 3 + "100")
+    head = bytes((1, 66, 0xC0, level, 0xFF, 0xE1))
+    sets = struct.pack(">H", len(sps)) + sps + b"\x01" + struct.pack(">H", len(pps)) + pps
+    return head + sets
+
+
+def _sps(width: int, height: int) -> str:
+    """The sequence parameters after the level (7.3.2.1.1): order of output is order of decoding."""
+    counters = _ue(0) + _ue(_FRAME_NUMBER_BITS - 4) + _ue(2) + _ue(1) + "0"
+    size = _ue(-(-width // 16) - 1) + _ue(-(-height // 16) - 1) + "11"
+    right, bottom = -width % 16 // 2, -height % 16 // 2
+    crop = "1" + _ue(0) + _ue(right) + _ue(0) + _ue(bottom) if right or bottom else "0"
+    return counters + size + crop + "0"
+
+
+def _picture(kind: int, bits: str) -> bytes:
+    nal = _nal(kind, bits)
+    return struct.pack(">I", len(nal)) + nal
+
+
+def _nal(kind: int, bits: str) -> bytes:
+    """A NAL unit: stop bit, whole bytes, and no start code inside (7.3.1, 7.4.1)."""
+    padded = bits + "1" + "0" * (-(len(bits) + 1) % 8)
+    body = int("1" + padded, 2).to_bytes(len(padded) // 8 + 1, "big")[1:]
+    return bytes((kind,)) + re.sub(rb"\0\0(?=[\0-\x03])", b"\0\0\x03", body)
+
+
+def _u(value: int, bits: int) -> str:
+    return f"{value:0{bits}b}"
+
+
+def _ue(value: int) -> str:
+    """Unsigned Exp-Golomb (9.1)."""
+    digits = f"{value + 1:b}"
+    return "0" * (len(digits) - 1) + digits
+
+
+def _se(value: int) -> str:
+    return _ue(2 * value - 1 if value > 0 else -2 * value)

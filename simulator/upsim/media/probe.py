@@ -1,0 +1,80 @@
+"""Measures videos: a plain MP4 by its boxes, anything else in a worker process."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from upsim.core.media import Measured, Unmeasurable
+from upsim.media.answers import from_json
+from upsim.media.boxes import measure_boxes
+from upsim.media.workers import Failure, WorkerPool
+
+TIMEOUT = 10.0
+
+
+class Prober:
+    """Measures any number of files with a few worker processes; close it in the end."""
+
+    def __init__(self, *, timeout: float = TIMEOUT, workers: WorkerPool | None = None) -> None:
+        """Give `workers` to share them; they are then the giver's to close."""
+        self._timeout = timeout
+        self._own = workers is None
+        self._workers = WorkerPool() if workers is None else workers
+
+    async def measure(self, source: bytes | Path) -> Measured:
+        """What the file is, or why it cannot be said; never raises for what is in it."""
+        measured = measure_quickly(source)
+        if measured is not None:
+            return measured
+        return await asyncio.to_thread(self._measure_slowly, source)
+
+    def measure_now(self, source: bytes | Path) -> Measured:
+        """As `measure`, and blocks meanwhile."""
+        measured = measure_quickly(source)
+        return self._measure_slowly(source) if measured is None else measured
+
+    def close(self) -> None:
+        """Ends the workers, unless they were given."""
+        if self._own:
+            self._workers.close()
+
+    def _measure_slowly(self, source: bytes | Path) -> Measured:
+        request: dict[str, Any] = {"do": "measure"}
+        payload = b""
+        if isinstance(source, Path):
+            request["path"] = str(source.absolute())
+        else:
+            payload = source
+        answer = self._workers.call(request, payload, timeout=self._timeout)
+        return from_json(answer) if isinstance(answer, dict) else self._failed(answer)
+
+    def _failed(self, failure: Failure) -> Unmeasurable:
+        if failure == "hung":
+            return Unmeasurable(
+                "not_decodable", f"Reading the file took longer than {self._timeout:g} seconds."
+            )
+        return Unmeasurable("not_decodable", "Reading the file made the demuxer fail.")
+
+
+def measure_quickly(source: bytes | Path) -> Measured | None:
+    """The measurement where it takes no demuxer, else None."""
+    if isinstance(source, Path) and not source.is_file():
+        return Unmeasurable("unreachable", f"There is no file at {source}.")
+    try:
+        measured = measure_boxes(source)
+    except OSError as error:
+        return Unmeasurable("unreachable", f"The file cannot be read: {error}.")
+    if measured is None and not source:
+        return Unmeasurable("not_a_video", "The file is empty.")
+    return measured
+
+
+def measure_file(source: bytes | Path | str, *, timeout: float = TIMEOUT) -> Measured:
+    """Measures one file and leaves no process behind."""
+    prober = Prober(timeout=timeout)
+    try:
+        return prober.measure_now(Path(source) if isinstance(source, str) else source)
+    finally:
+        prober.close()

@@ -1,0 +1,71 @@
+"""Videos that come as text: data URLs and bare base64, decoded within a limit."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, unquote_to_bytes
+
+from upsim.core.media import Unmeasurable
+
+_DATA_URL = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*),", re.IGNORECASE)
+_WHITESPACE = str.maketrans("", "", " \t\r\n\f\v")
+_LONGEST_HEAD = 1_024
+_DEFAULT_TYPE = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class DataUrl:
+    """A decoded data URL: its media type in lower case, without parameters, and its bytes."""
+
+    media_type: str
+    data: bytes
+
+
+def is_data_url(text: str) -> bool:
+    """Whether `text` is meant as a data URL."""
+    return text[:5].lower() == "data:"
+
+
+def decode_data_url(text: str, limit: int) -> DataUrl | Unmeasurable:
+    """The content of a data URL (RFC 2397) of at most `limit` bytes."""
+    head = _DATA_URL.match(text, 0, _LONGEST_HEAD)
+    if head is None:
+        return Unmeasurable("not_a_video", "The data URL is not data:<type>[;base64],<data>.")
+    body = text[head.end() :]
+    if ";base64" in head["parameters"].lower():
+        decoded = decode_base64(unquote(body, "latin-1") if "%" in body else body, limit)
+    else:
+        decoded = _decode_percent(body, limit)
+    if isinstance(decoded, Unmeasurable):
+        return decoded
+    return DataUrl(head["type"].strip().lower() or _DEFAULT_TYPE, decoded)
+
+
+def decode_base64(text: str, limit: int) -> bytes | Unmeasurable:
+    """The bytes that base64 `text` stands for, at most `limit`; whitespace is ignored.
+
+    The size is known before anything is decoded. Only the standard alphabet with full padding is
+    taken.
+    """
+    compact = text.translate(_WHITESPACE)
+    padding = len(compact[-2:]) - len(compact[-2:].rstrip("="))
+    size = len(compact) * 3 // 4 - padding
+    if size > limit:
+        return _too_large(size, limit)
+    try:
+        return base64.b64decode(compact, validate=True)
+    except ValueError as error:
+        return Unmeasurable("not_decodable", f"The base64 text is not valid: {error}.")
+
+
+def _decode_percent(text: str, limit: int) -> bytes | Unmeasurable:
+    size = len(text) - 2 * text.count("%")
+    if size > limit:
+        return _too_large(size, limit)
+    return unquote_to_bytes(text)
+
+
+def _too_large(size: int, limit: int) -> Unmeasurable:
+    return Unmeasurable("too_large", f"The data are {size} bytes; at most {limit} are taken.")

@@ -1,0 +1,168 @@
+"""Files by the hash of their content, in a private folder of bounded size."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import threading
+from collections import Counter, OrderedDict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from upsim.core.media import Unmeasurable
+
+
+class BlobStore:
+    """Content-addressed files; the least used give way, but never one that is held.
+
+    The folder is made when the first file comes, readable by this user alone, and is gone after
+    `close`. May be shared by threads.
+    """
+
+    def __init__(self, max_bytes: int, *, folder: Path | None = None) -> None:
+        """Keep at most `max_bytes`, in a new temporary folder inside `folder`."""
+        self._max_bytes = max_bytes
+        self._parent = folder
+        self._folder: Path | None = None
+        self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._holds: Counter[str] = Counter()
+        self._bytes = 0
+        self._lock = threading.RLock()
+
+    def put(self, data: bytes) -> str | Unmeasurable:
+        """Stores bytes and answers their digest, or `too_large` where they do not fit."""
+        with self.writer(len(data)) as writer:
+            writer.write(data)
+            return writer.finish()
+
+    def writer(self, limit: int) -> BlobWriter:
+        """Takes a file of at most `limit` bytes piece by piece."""
+        return BlobWriter(self, min(limit, self._max_bytes))
+
+    def path(self, digest: str) -> Path | None:
+        """Where a file lies, now the most recently used, or None where it is not (any more)."""
+        with self._lock:
+            if digest not in self._sizes:
+                return None
+            self._sizes.move_to_end(digest)
+            return self._home() / digest
+
+    def hold(self, digest: str) -> bool:
+        """Keeps a file from giving way until `release`; False where it is not there."""
+        with self._lock:
+            if digest not in self._sizes:
+                return False
+            self._holds[digest] += 1
+            return True
+
+    def release(self, digest: str) -> None:
+        """Takes back one `hold`."""
+        with self._lock:
+            if self._holds[digest] <= 0:
+                raise ValueError(f"blob {digest} is not held")
+            self._holds[digest] -= 1
+            if not self._holds[digest]:
+                del self._holds[digest]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return self._bytes
+
+    def close(self) -> None:
+        """Removes all files and the folder; the store is then empty and may be used again."""
+        with self._lock:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+            self._sizes.clear()
+            self._holds.clear()
+            self._bytes = 0
+
+    def open_part(self) -> IO[bytes]:
+        """A new file in the folder, for a writer."""
+        with self._lock:
+            return tempfile.NamedTemporaryFile(dir=self._home(), prefix="part-", delete=False)
+
+    def adopt(self, file: Path, digest: str, size: int) -> str | Unmeasurable:
+        """Makes a complete file of the folder a stored one, and makes room for it."""
+        with self._lock:
+            if digest in self._sizes:
+                file.unlink()
+                self._sizes.move_to_end(digest)
+                return digest
+            if not self._make_room(size):
+                file.unlink()
+                return Unmeasurable("too_large", f"There is no room for {size} bytes more.")
+            file.replace(self._home() / digest)
+            self._sizes[digest] = size
+            self._bytes += size
+            return digest
+
+    def _make_room(self, size: int) -> bool:
+        free = [digest for digest in self._sizes if digest not in self._holds]
+        held = self._bytes - sum(self._sizes[digest] for digest in free)
+        if held + size > self._max_bytes:
+            return False
+        for digest in free:
+            if self._bytes + size <= self._max_bytes:
+                break
+            self._bytes -= self._sizes.pop(digest)
+            (self._home() / digest).unlink(missing_ok=True)
+        return True
+
+    def _home(self) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="upsim-", dir=self._parent))
+        return self._folder
+
+
+class BlobWriter:
+    """One file on its way into the store; leaving the `with` block drops an unfinished one."""
+
+    def __init__(self, store: BlobStore, limit: int) -> None:
+        """Use `BlobStore.writer`."""
+        self._store = store
+        self._limit = limit
+        self._hash = hashlib.sha256()
+        self._file: IO[bytes] | None = store.open_part()
+        self._path = Path(self._file.name)
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Drops the file unless it is finished."""
+        if self._file is not None:
+            self._file.close()
+            self._path.unlink(missing_ok=True)
+            self._file = None
+
+    def write(self, data: bytes) -> bool:
+        """Adds bytes; False once there are more than the limit, of which nothing is kept."""
+        self.size += len(data)
+        if self._file is None or self.size > self._limit:
+            return False
+        self._hash.update(data)
+        self._file.write(data)
+        return True
+
+    def finish(self) -> str | Unmeasurable:
+        """Stores what was written and answers its digest, or `too_large`."""
+        file, self._file = self._file, None
+        if file is None:
+            raise ValueError("the writer is finished already")
+        file.close()
+        if self.size > self._limit:
+            self._path.unlink()
+            return Unmeasurable("too_large", f"There are more than {self._limit} bytes.")
+        return self._store.adopt(self._path, self._hash.hexdigest(), self.size)

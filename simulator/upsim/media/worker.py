@@ -1,0 +1,108 @@
+"""The worker process: measures and resamples what might hang or crash a demuxer.
+
+Run as `python -m upsim.media.worker`. Reads requests from standard input, writes answers to
+standard output, each a length of four bytes, big-endian, then JSON; bytes to measure follow
+their request. It ends with its input, so it cannot outlive its parent, and an alarm of the system
+kills it where it hangs after its parent is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from upsim.core.media import Unmeasurable
+from upsim.media.answers import to_json
+
+GRACE = 5
+MEASURING_MEMORY = 8 << 30
+_LENGTH = struct.Struct(">I")
+
+
+def main() -> None:
+    """Serve requests until the input ends."""
+    requests = sys.stdin.buffer
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    while (request := read_message(requests)) is not None:
+        payload = requests.read(request["payload"])
+        _set_alarm(request["timeout"] + GRACE)
+        answer = _answer(request, payload)
+        _set_alarm(0)
+        write_message(answers, answer)
+
+
+def read_message(stream: BinaryIO) -> dict[str, Any] | None:
+    """The next message, or None where the stream ends."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    body = stream.read(length)
+    if len(body) < length:
+        return None
+    message: dict[str, Any] = json.loads(body)
+    return message
+
+
+def write_message(stream: BinaryIO, message: dict[str, Any], payload: bytes = b"") -> None:
+    """Sends one message, and the bytes that belong to it."""
+    body = json.dumps(message).encode()
+    stream.write(_LENGTH.pack(len(body)) + body)
+    stream.write(payload)
+    stream.flush()
+
+
+def _set_alarm(seconds: float) -> None:
+    if hasattr(signal, "alarm"):
+        signal.alarm(int(seconds))
+
+
+def _answer(request: dict[str, Any], payload: bytes) -> dict[str, Any]:
+    if request["do"] == "resample":
+        return _resample(request)
+    source = Path(request["path"]) if "path" in request else payload
+    return _measure(source)
+
+
+def _measure(source: bytes | Path) -> dict[str, Any]:
+    from upsim.media.demux import measure_by_demuxing  # noqa: PLC0415  # PyAV, when needed
+
+    _limit_memory(MEASURING_MEMORY)
+    try:
+        return to_json(measure_by_demuxing(source))
+    except OSError as error:
+        return to_json(Unmeasurable("unreachable", f"The file cannot be read: {error}."))
+    finally:
+        _limit_memory(None)
+
+
+def _limit_memory(size: int | None) -> None:
+    """Let a file that asks for absurd memory fail alone, where the system can tell."""
+    try:
+        import resource  # noqa: PLC0415  # not on every platform
+    except ImportError:
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (most if size is None else size, most))
+
+
+def _resample(request: dict[str, Any]) -> dict[str, Any]:
+    from upsim.media.resample import resample  # noqa: PLC0415  # PyAV, when needed
+
+    problem = resample(
+        Path(request["path"]),
+        Path(request["target"]),
+        size=(request["width"], request["height"]),
+        keep_audio=request["keep_audio"],
+    )
+    return {"problem": problem}
+
+
+if __name__ == "__main__":
+    main()

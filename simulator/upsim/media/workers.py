@@ -1,0 +1,149 @@
+"""Worker processes that can be killed: each does one thing at a time, within a time.
+
+They are started when first needed and used again. One that hangs or dies is replaced at the next
+call, and all end with `close`, or with this process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import upsim
+from upsim.media.worker import read_message, write_message
+
+Failure = Literal["hung", "crashed"]
+
+
+class Worker:
+    """One child process."""
+
+    def __init__(self) -> None:
+        """Start it; it loads PyAV at its first request."""
+        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            [sys.executable, "-P", "-m", "upsim.media.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def call(
+        self, request: dict[str, Any], payload: bytes, timeout: float
+    ) -> dict[str, Any] | Failure:
+        """The answer, or what went wrong; after that the worker is of no more use."""
+        fired = threading.Event()
+        timer = threading.Timer(timeout, self._give_up, (fired,))
+        timer.start()
+        try:
+            answer = self._exchange({**request, "timeout": timeout}, payload)
+        finally:
+            timer.cancel()
+        if answer is not None:
+            return answer
+        return "hung" if fired.is_set() else "crashed"
+
+    def stop(self) -> None:
+        """Kill it and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                _close(pipe)
+
+    def _give_up(self, fired: threading.Event) -> None:
+        fired.set()
+        self._process.kill()
+
+    def _exchange(self, request: dict[str, Any], payload: bytes) -> dict[str, Any] | None:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            return None
+        try:
+            write_message(
+                cast("Any", stdin), {**request, "payload": len(payload)}, payload
+            )
+            return read_message(cast("Any", stdout))
+        except (OSError, ValueError):  # a broken pipe, or one closed by `stop`
+            return None
+
+
+class WorkerPool:
+    """At most `size` workers; further calls wait for one. May be shared by threads."""
+
+    def __init__(self, size: int = 2) -> None:
+        """No process is started here."""
+        self._free = threading.Semaphore(size)
+        self._lock = threading.Lock()
+        self._idle: list[Worker] = []
+        self._all: set[Worker] = set()
+        self._closed = False
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes there are now."""
+        with self._lock:
+            return [worker.pid for worker in self._all]
+
+    def call(
+        self, request: dict[str, Any], payload: bytes = b"", *, timeout: float
+    ) -> dict[str, Any] | Failure:
+        """The answer of a worker, or why there is none. Blocks: call it from a thread."""
+        with self._free:
+            worker = self._take()
+            answer: dict[str, Any] | Failure = "crashed"
+            try:
+                answer = worker.call(request, payload, timeout)
+            finally:
+                self._give_back(worker, alive=isinstance(answer, dict))
+            return answer
+
+    def close(self) -> None:
+        """Kill every worker, also busy ones; a later call raises `RuntimeError`."""
+        with self._lock:
+            self._closed = True
+            workers, self._all = self._all, set()
+            self._idle.clear()
+        for worker in workers:
+            worker.stop()
+
+    def _take(self) -> Worker:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the worker pool is closed")
+            if self._idle:
+                return self._idle.pop()
+            worker = Worker()
+            self._all.add(worker)
+            return worker
+
+    def _give_back(self, worker: Worker, *, alive: bool) -> None:
+        with self._lock:
+            if alive and not self._closed:
+                self._idle.append(worker)
+                return
+            self._all.discard(worker)
+        worker.stop()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with this package found where it was found here."""
+    root = str(Path(upsim.__file__).parent.parent)
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _close(pipe: Any) -> None:  # noqa: ANN401  # a pipe of subprocess, of either direction
+    try:
+        pipe.close()
+    except OSError:  # what was still buffered cannot be written any more
+        return

@@ -1,0 +1,123 @@
+"""The checks of VicSee that its baseline puts in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from upsim.core.call import Call
+from upsim.core.checks import COMMON, Check, Violation, media_of, named, whole_number
+from upsim.core.states import State
+
+
+def has_key(call: Call) -> Violation | None:
+    """An Authorization header came."""
+    return Violation("missing_key") if call.credential == "missing" else None
+
+
+def has_bearer_token(call: Call) -> Violation | None:
+    """The header holds the scheme Bearer and a token."""
+    return Violation("malformed_key") if call.credential == "malformed" else None
+
+
+def well_formed_key(call: Call) -> Violation | None:
+    """With strict keys, the key has the form of VicSee's own."""
+    return Violation("ill_formed_key") if call.credential == "ill_formed" else None
+
+
+def issued_key(call: Call) -> Violation | None:
+    """With strict keys, the key was issued."""
+    return Violation("unknown_key") if call.credential == "unknown" else None
+
+
+def known_tool(call: Call) -> None:
+    """The dedicated endpoint serves one model; its inputs are the body itself."""
+    (call.model,) = call.rules.baseline.models.values()
+
+
+def known_model(call: Call) -> Violation | None:
+    """`model` names an emulated model; the inputs are below `input`."""
+    name = call.inputs.get("model")
+    if name is None or name == "":
+        return Violation("missing_model")
+    call.model = call.rules.baseline.models.get(name) if isinstance(name, str) else None
+    if call.model is None:
+        return Violation("unknown_model")
+    inner = call.inputs.get("input")
+    call.inputs = inner if isinstance(inner, dict) else {}
+    return None
+
+
+def has_video(call: Call) -> Violation | None:
+    """`video_url` is a text that is not empty."""
+    url = call.inputs.get("video_url")
+    if not isinstance(url, str) or not url:
+        return Violation("missing_video")
+    call.source = url
+    return None
+
+
+def known_factor(call: Call) -> Violation | None:
+    """`upscale_factor` is absent or one of the allowed strings."""
+    (option,) = call.rules.baseline.models["topaz-video-upscale"].options.values()
+    factor = call.inputs.get(option.name, option.default)
+    if call.knob("factor_type") == "lenient":
+        number = whole_number(factor)
+        factor = factor if number is None else str(number)
+    if not isinstance(factor, str) or factor not in option.allowed:
+        return Violation("bad_factor")
+    call.options[option.name] = factor
+    return None
+
+
+def supported_format(call: Call) -> Violation | None:
+    """The container is one of the documented ones, and the duration could be read."""
+    media = media_of(call)
+    if media.container not in call.rules.words("formats") or media.duration == 0:
+        return Violation("not_a_video")
+    return None
+
+
+def own_task(call: Call) -> Violation | None:
+    """The task exists and belongs to the account."""
+    job = call.world.find_job(call.params["id"])
+    if job is None or job.accepted.provider != call.rules.baseline.provider:
+        return Violation("unknown_job")
+    if job.accepted.account != call.who.number:
+        return Violation("foreign_job")
+    call.job = job
+    return None
+
+
+def has_result(call: Call) -> Violation | None:
+    """The task is completed and its file is still there."""
+    job = call.job
+    if job is None or job.state is not State.COMPLETED or call.world.output_gone(job):
+        return Violation("no_result")
+    return None
+
+
+def uploadable(call: Call) -> Violation | None:
+    """`contentType` is on the allow-list and `sizeBytes` within the limit of its kind."""
+    kind, size = call.inputs.get("contentType"), whole_number(call.inputs.get("sizeBytes"))
+    if not isinstance(kind, str) or kind not in call.rules.words("upload_types"):
+        return Violation("bad_upload_type")
+    name = "upload_video_bytes" if kind.startswith("video/") else "upload_other_bytes"
+    if size is None or not 0 < size <= call.rules.whole(name):
+        return Violation("bad_upload_size", {"max": call.rules.whole(name)})
+    return None
+
+
+CHECKS: Mapping[str, Check] = COMMON | named(
+    has_key,
+    has_bearer_token,
+    well_formed_key,
+    issued_key,
+    known_tool,
+    known_model,
+    has_video,
+    known_factor,
+    supported_format,
+    own_task,
+    has_result,
+    uploadable,
+)

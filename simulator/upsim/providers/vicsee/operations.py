@@ -1,0 +1,90 @@
+"""What each endpoint of VicSee does once its checks have passed."""
+
+from __future__ import annotations
+
+from upsim.core.baseline import Model
+from upsim.core.call import Call, FileReply, Reply
+from upsim.core.checks import media_of
+from upsim.core.instants import iso
+from upsim.providers.vicsee import wire
+
+
+def upscale(call: Call) -> Reply:
+    """`POST /tools/upscale-video`: the answer shows how the cost was found."""
+    job = call.world.accept(call, inputs=call.inputs)
+    quote = job.accepted.quote
+    shown = {
+        "video_url": call.source,
+        **call.options,
+        "detected_duration": wire.seconds_text(media_of(call)),
+        "billed_seconds": int(quote.quantity),
+        "credits_per_second": int(quote.rate),
+    }
+    answer = wire.submitted(call, job)
+    head = {name: answer.pop(name) for name in ("id", "model", "status")}
+    return wire.success({**head, "input": shown, **answer})
+
+
+def generate(call: Call) -> Reply:
+    """`POST /generate`: the same job, the answer without `input`."""
+    return wire.success(wire.submitted(call, call.world.accept(call, inputs=call.inputs)))
+
+
+def get_task(call: Call) -> Reply:
+    """`GET /tasks/{id}`."""
+    return wire.success(wire.task(call, call.target))
+
+
+def download(call: Call) -> Reply | FileReply:
+    """`GET /tasks/{id}/download`, of the older pages; `?mode=proxy` gives the bytes."""
+    job = call.target
+    if call.query().get("mode") == "proxy":
+        return FileReply(job.id)
+    return wire.success({"url": wire.output_url(call, job), "type": "video", "expiresAt": None})
+
+
+def credits(call: Call) -> Reply:  # noqa: A001 - the operation's own name
+    """`GET /credits`: one integer over all sources."""
+    return wire.success({"credits": int(call.who.balance)})
+
+
+def models(call: Call) -> Reply:
+    """`GET /models[?type=]`: public."""
+    wanted = call.query().get("type")
+    listed = call.rules.baseline.models.values()
+    return wire.success(
+        [_model(call, m) for m in listed if wanted in (None, m.facts["type"].value)]
+    )
+
+
+def upload(call: Call) -> Reply:
+    """`POST /upload`: a ticket; the bytes are then PUT to `uploadUrl` without a key."""
+    kind, size = str(call.inputs["contentType"]), int(str(call.inputs["sizeBytes"]))
+    ending = kind.partition("/")[2]
+    ticket = call.world.issue_upload(
+        call, file_name=f"upload.{ending}", content_type=kind, size=size
+    )
+    public = call.origin.media(f"uploads/{ticket.upload}")
+    answer = {
+        "uploadUrl": f"{public}?sig={ticket.signature}",
+        "publicUrl": public,
+        "key": f"uploads/{ticket.upload}",
+        "expiresAt": iso(ticket.expires_at),
+    }
+    return wire.success(answer)
+
+
+def _model(call: Call, model: Model) -> dict[str, object]:
+    factors = model.options["upscale_factor"].allowed
+    rates = {key: int(rate) for key, rate in model.billing.rate.table}
+    return {
+        "id": model.id,
+        "name": model.name,
+        "type": model.facts["type"].value,
+        "credits": rates,
+        "unit": "second",
+        "options": {
+            "upscale_factor": list(factors),
+            "maxDuration": call.rules.whole("max_seconds"),
+        },
+    }

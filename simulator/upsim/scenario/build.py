@@ -1,0 +1,315 @@
+"""From the resolved, validated tree of a file to the frozen values that the program uses."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from upsim.core.baseline import (
+    Auth,
+    Baseline,
+    ErrorRule,
+    Fact,
+    Knob,
+    Model,
+    Option,
+    Plain,
+    Plan,
+    RateLimit,
+    Refund,
+)
+from upsim.core.evidence import Evidence
+from upsim.core.instants import seconds_to_micros
+from upsim.core.lifecycle import Duration, Lifecycle, PhaseRule
+from upsim.core.media import Media, Unmeasurable
+from upsim.core.outputs import OutputRule
+from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
+from upsim.core.states import State
+from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario
+
+Node = Mapping[str, Any]
+"""A validated mapping of the file: the schema has already said what its values are."""
+
+_DURATION = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s|m|h|d)\Z")
+_SECONDS = {"ms": "0.001", "s": "1", "m": "60", "h": "3600", "d": "86400"}
+
+
+def build_scenario(name: str, tree: Node, folder: Path) -> Scenario:
+    """The scenario of a resolved tree; local files are relative to `folder`."""
+    chosen = {k: v["chosen"] for k, v in tree["knobs"].items() if "chosen" in v}
+    return Scenario(
+        name=name,
+        summary=tree.get("summary", ""),
+        baseline=build_baseline(tree),
+        media=tuple(_media_rule(rule, folder) for rule in tree.get("media", ())),
+        jobs=tuple(_job_rule(rule) for rule in tree.get("jobs", ())),
+        accounts={k: _account_rule(v) for k, v in tree.get("accounts", {}).items()},
+        knobs=chosen,
+        dialect=tree.get("dialect"),
+        clock=tree.get("clock"),
+        seed=tree.get("seed"),
+    )
+
+
+def build_baseline(tree: Node) -> Baseline:
+    """The facts of a resolved tree."""
+    sources = tree["sources"]
+    auth, account, refund = tree["auth"], tree["account"], tree["refund"]
+    return Baseline(
+        provider=tree["provider"],
+        title=tree["title"],
+        hosts={k: Fact(v["role"], evidence(v, sources)) for k, v in tree["hosts"].items()},
+        auth=Auth(
+            header=auth["header"].lower(),
+            scheme=auth.get("scheme", ""),
+            key_prefix=auth["key"]["prefix"],
+            key_alphabet=auth["key"]["alphabet"],
+            key_length=auth["key"]["length"],
+            evidence=evidence(auth, sources),
+        ),
+        opening=Decimal(account["opening"]),
+        unit=account["unit"],
+        plan=account["plan"],
+        plans={k: _plan(k, v, sources) for k, v in tree["plans"].items()},
+        models={k: _model(k, v, sources) for k, v in tree["models"].items()},
+        limits=_facts(tree["limits"], sources),
+        facts=_facts(tree.get("facts", {}), sources),
+        headers=_facts(tree.get("headers", {}), sources),
+        retention=_facts(tree["retention"], sources),
+        statuses=_facts(tree["statuses"], sources),
+        errors={k: _error(k, v, sources) for k, v in tree["errors"].items()},
+        failures={k: _error(k, v, sources) for k, v in tree["failures"].items()},
+        checks={k: tuple(v) for k, v in tree["checks"].items() if k != "evidence"},
+        check_evidence=evidence(tree["checks"], sources),
+        refund=Refund(
+            states=tuple(refund["states"]),
+            after=Decimal(refund["after"]),
+            evidence=evidence(refund, sources),
+        ),
+        default_media=media(tree["default_media"]),
+        knobs={k: _knob(k, v, tree["dialects"], sources) for k, v in tree["knobs"].items()},
+        dialects=tuple(tree["dialects"]),
+        digest=digest(tree),
+    )
+
+
+def digest(tree: object) -> str:
+    """A short hash of a resolved tree: the name under which the journal cites its rules."""
+    return hashlib.sha256(repr(tree).encode()).hexdigest()[:12]
+
+
+def evidence(node: Node, sources: Node) -> Evidence:
+    """The evidence of an entry, its date taken from the named source when it gives none."""
+    found = node["evidence"]
+    source = sources.get(found["source"])
+    title = source["title"] if source else found["source"]
+    date = found.get("date") or (source["date"] if source else "")
+    return Evidence(grade=found["grade"], source=title, date=date)
+
+
+def frozen(value: Any) -> Plain:  # noqa: ANN401 - the edge where YAML values come in
+    """The same value with tuples for lists and read-only mappings."""
+    if isinstance(value, list):
+        return tuple(frozen(item) for item in value)
+    if isinstance(value, dict):
+        return MappingProxyType({key: frozen(item) for key, item in value.items()})
+    return value  # type: ignore[no-any-return]  # a scalar of the file
+
+
+def media(node: Node) -> Media:
+    """Properties of a video written in a file; frames follow from the duration unless given."""
+    width, height = map(int, node.get("size", "1280x720").split("x"))
+    duration = seconds_to_micros(str(node["duration"]))
+    rate = Fraction(str(node.get("fps", "30")))
+    frames = node.get("frames") or max(1, round(rate * duration / 1_000_000))
+    return Media(
+        duration=duration,
+        frame_rate=rate,
+        width=width,
+        height=height,
+        frames=frames,
+        container=node.get("container", "mp4"),
+        audio=node.get("audio", True),
+        size=node.get("bytes", 1_000_000),
+    )
+
+
+def _facts(nodes: Node, sources: Node) -> dict[str, Fact]:
+    return {k: Fact(frozen(v.get("value")), evidence(v, sources)) for k, v in nodes.items()}
+
+
+def _plan(name: str, node: Node, sources: Node) -> Plan:
+    rates = tuple(
+        RateLimit(name=f"{name}/{i}", limit=r["limit"], per=r["per"], counts=r["counts"])
+        for i, r in enumerate(node.get("rates", ()))
+    )
+    return Plan(
+        name=name,
+        access=node.get("access", True),
+        rates=rates,
+        concurrency=node.get("concurrency"),
+        evidence=evidence(node, sources),
+        facts=_facts(node.get("facts", {}), sources),
+    )
+
+
+def _model(name: str, node: Node, sources: Node) -> Model:
+    options = {
+        key: Option(
+            name=key,
+            default=value["default"],
+            allowed=tuple(value["allowed"]),
+            evidence=evidence(value, sources),
+        )
+        for key, value in node.get("options", {}).items()
+    }
+    lifecycle = node["lifecycle"]
+    return Model(
+        id=name,
+        name=node["name"],
+        options=options,
+        billing=_billing(node["billing"], sources),
+        lifecycle=Lifecycle(
+            phases=tuple(_phase(phase) for phase in lifecycle["phases"]),
+            evidence=evidence(lifecycle, sources),
+        ),
+        output=_output(node["output"], sources),
+        facts=_facts(node.get("facts", {}), sources),
+        evidence=evidence(node, sources),
+    )
+
+
+def _billing(node: Node, sources: Node) -> Billing:
+    quantity, rate, extra = node["quantity"], node["rate"], node.get("surcharge")
+    return Billing(
+        unit=node["unit"],
+        quantity=Quantity(
+            of=quantity["of"],
+            round=quantity.get("round", "exact"),
+            minimum=_amount(quantity.get("minimum")),
+            maximum=_amount(quantity.get("maximum")),
+        ),
+        rate=Rate(
+            by=rate.get("by"),
+            per=Decimal(rate.get("per", 1)),
+            flat=_amount(rate.get("flat")),
+            table=_table(rate.get("table", {})),
+            tiers=tuple(
+                Tier(t["name"], _amount(t.get("up_to")), Decimal(t["rate"]))
+                for t in rate.get("tiers", ())
+            ),
+        ),
+        evidence=evidence(node, sources),
+        surcharge=extra
+        and Surcharge(extra["of"], Decimal(extra["above"]), Decimal(extra["times"])),
+        places=node.get("places"),
+        unit_per=Decimal(node.get("unit_per", 1)),
+    )
+
+
+def _phase(node: Node) -> PhaseRule:
+    timed = {k: _amount(node.get(k)) for k in ("base", "per_second", "per_frame")}
+    duration = None
+    if any(value is not None for value in timed.values()):
+        duration = Duration(
+            **{key: value for key, value in timed.items() if value is not None},
+            by=node.get("by"),
+            table=_table(node.get("table", {})),
+            at_least=_amount(node.get("at_least")),
+            at_most=_amount(node.get("at_most")),
+        )
+    return PhaseRule(
+        state=State(node["state"]),
+        duration=duration,
+        polls=node.get("polls"),
+        failure=node.get("failure"),
+    )
+
+
+def _output(node: Node, sources: Node) -> OutputRule:
+    kind = "scale" if "scale" in node else "short_side"
+    chosen = node[kind]
+    return OutputRule(
+        kind=kind,
+        by=chosen.get("by"),
+        table=chosen.get("table") or {"": chosen["value"]},
+        audio=node["audio"],
+        evidence=evidence(node, sources),
+    )
+
+
+def _error(name: str, node: Node, sources: Node) -> ErrorRule:
+    variants = tuple(
+        (variant["when"], _error(name, {**node, "variants": (), **variant}, sources))
+        for variant in node.get("variants", ())
+    )
+    return ErrorRule(
+        name=name,
+        status=node["status"],
+        code=node.get("code"),
+        message=node["message"],
+        evidence=evidence(node, sources),
+        extra=node.get("extra", {}),
+        headers=node.get("headers", {}),
+        variants=variants,
+    )
+
+
+def _knob(name: str, node: Node, dialects: list[str], sources: Node) -> Knob:
+    return Knob(
+        name=name,
+        values=tuple(node["values"]),
+        by_dialect={dialect: node.get(dialect, node["guide"]) for dialect in dialects},
+        summary=node["summary"],
+        evidence=evidence(node, sources),
+    )
+
+
+def _media_rule(node: Node, folder: Path) -> MediaRule:
+    found: Media | Unmeasurable | Path
+    if node.get("unreachable"):
+        found = Unmeasurable("unreachable", "the scenario says that this URL cannot be reached")
+    elif node.get("not_a_video"):
+        found = Unmeasurable("not_a_video", "the scenario says that this is not a video")
+    elif "file" in node:
+        found = folder / node["file"]
+    else:
+        found = media(node)
+    return MediaRule(url=node["url"], found=found)
+
+
+def _job_rule(node: Node) -> JobRule:
+    when = tuple((key, str(value)) for key, value in node.get("when", {}).items())
+    return JobRule(when=when, phases=tuple(_step(step) for step in node["lifecycle"]))
+
+
+def _step(node: Node) -> PhaseRule:
+    (name, how), *_ = node.items()
+    state = State(name)
+    if how is None or how == "command":
+        return PhaseRule(state=state, duration=None)
+    if isinstance(how, dict):
+        return PhaseRule(state=state, duration=None, polls=how["polls"])
+    spelt = _DURATION.match(str(how))
+    if spelt is None:
+        return PhaseRule(state=state, duration=None, failure=str(how))
+    seconds = Decimal(spelt["number"]) * Decimal(_SECONDS[spelt["unit"]])
+    return PhaseRule(state=state, duration=Duration(base=seconds))
+
+
+def _account_rule(node: Node) -> AccountRule:
+    return AccountRule(balance=_amount(node.get("balance")), plan=node.get("plan"))
+
+
+def _table(node: Node) -> tuple[tuple[str, Decimal], ...]:
+    return tuple((key, Decimal(value)) for key, value in node.items())
+
+
+def _amount(value: str | int | None) -> Decimal | None:
+    return None if value is None else Decimal(value)

@@ -1,0 +1,177 @@
+"""Finding scenario files by name or path, resolving `extends`, and judging them by the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from upsim.scenario.build import build_scenario
+from upsim.scenario.model import Scenario
+from upsim.scenario.tree import Mistake, Place, Tree, Value, dotted, read_tree
+
+BASELINE = "baseline"
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot be used; `mistakes` are all that was found, in order of place."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        """Keep the mistakes; the message is one line for each."""
+        self.mistakes = sorted(mistakes)
+        super().__init__("\n".join(map(str, self.mistakes)))
+
+
+class UnknownScenarioError(LookupError):
+    """No scenario of this name; the message names the nearest ones."""
+
+
+def shipped_root() -> Path:
+    """The folder of the scenarios that come with the package, or with its checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "_scenarios"
+    return installed if installed.is_dir() else package.parent.parent / "scenarios"
+
+
+class Library:
+    """The scenarios under one root, each read when first asked for and then kept."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        """Use the shipped scenarios unless another root is given."""
+        self._root = root or shipped_root()
+        self._loaded: dict[str, Scenario] = {}
+
+    def providers(self) -> tuple[str, ...]:
+        """The providers that have a baseline here."""
+        return tuple(sorted(p.parent.name for p in self._root.glob(f"*/{BASELINE}.yaml")))
+
+    def names(self) -> tuple[str, ...]:
+        """All scenarios by name, `<provider>/<name>`."""
+        return tuple(
+            sorted(f"{path.parent.name}/{path.stem}" for path in self._root.glob("*/*.yaml"))
+        )
+
+    def baseline(self, provider: str) -> Scenario:
+        """The baseline of a provider, as the scenario in which nothing is changed."""
+        return self.load(f"{provider}/{BASELINE}")
+
+    def load(self, name: str) -> Scenario:
+        """The scenario of this name or path. Raises UnknownScenarioError or ScenarioError."""
+        if name not in self._loaded:
+            self._loaded[name] = self._read(name)
+        return self._loaded[name]
+
+    def path_of(self, name: str) -> Path:
+        """The file of a scenario named `<provider>/<name>` or by path."""
+        shipped = self._root / f"{name}.yaml"
+        if shipped.is_file() and shipped.resolve().is_relative_to(self._root.resolve()):
+            return shipped
+        if name.endswith((".yaml", ".yml")) and Path(name).is_file():
+            return Path(name)
+        near = get_close_matches(name, self.names(), n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        msg = f"there is no scenario {name!r}{hint}"
+        raise UnknownScenarioError(msg)
+
+    def resolve(self, path: Path) -> Tree:
+        """The tree of a file with everything that it extends merged in."""
+        return self._resolve(path, ())
+
+    def _read(self, name: str) -> Scenario:
+        path = self.path_of(name)
+        tree = self.resolve(path)
+        mistakes = list(tree.mistakes)
+        if not mistakes and not path.is_relative_to(self._root):
+            mistakes = list(schema_mistakes(tree, self._root / "schema.json"))
+        if mistakes:
+            raise ScenarioError(mistakes)
+        return build_scenario(name, _mapping(tree.value), path.parent)
+
+    def _resolve(self, path: Path, above: tuple[Path, ...]) -> Tree:
+        tree = read_tree(path)
+        parent = tree.value.get("extends") if isinstance(tree.value, dict) else None
+        if parent is None or tree.mistakes:
+            return tree
+        try:
+            base = self.path_of(str(parent))
+        except UnknownScenarioError as error:
+            return _failed(tree, ("extends",), str(error))
+        if base in (*above, path):
+            return _failed(tree, ("extends",), f"{parent} extends this file in turn")
+        return merged(self._resolve(base, (*above, path)), tree)
+
+
+def merged(base: Tree, change: Tree) -> Tree:
+    """The base with the change laid over it: mappings merge, everything else is replaced."""
+    result = Tree(
+        value=_over(base.value, change.value),
+        marks={**base.marks, **change.marks},
+        mistakes=[*base.mistakes, *change.mistakes],
+    )
+    if isinstance(result.value, dict):
+        _choose_knobs(base, result)
+    return result
+
+
+def schema_mistakes(tree: Tree, schema: Path) -> Iterator[Mistake]:
+    """Everything in which a resolved tree breaks the schema, each at its line and column."""
+    import json  # noqa: PLC0415 - the schema is only read for files that are judged
+
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - costs 67 ms to import
+
+    validator = Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+    for error in validator.iter_errors(_jsonable(tree.value)):
+        place: Place = tuple(error.absolute_path)
+        yield from _mistakes_of(tree, place, error.validator, error)
+
+
+def _mistakes_of(tree: Tree, place: Place, rule: object, error: object) -> Iterator[Mistake]:
+    message = str(getattr(error, "message", error))
+    known = getattr(error, "schema", {})
+    if rule == "additionalProperties" and isinstance(known, Mapping):
+        allowed = list(known.get("properties", {}))
+        for key in sorted(set(getattr(error, "instance", {})) - set(allowed)):
+            near = get_close_matches(key, allowed, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(allowed)}"
+            here = (*place, key)
+            yield Mistake(tree.mark(here), dotted(here), f"unknown key; {hint}")
+        return
+    yield Mistake(tree.mark(place), dotted(place), message)
+
+
+def _choose_knobs(base: Tree, result: Tree) -> None:
+    """A scenario writes `knobs: {name: value}`; the definition stays and takes the choice."""
+    value = result.value
+    defined = base.value.get("knobs") if isinstance(base.value, dict) else None
+    knobs = value.get("knobs") if isinstance(value, dict) else None
+    if not isinstance(defined, dict) or not isinstance(knobs, dict):
+        return
+    for name, chosen in knobs.items():
+        definition = defined.get(name)
+        if isinstance(definition, dict) and isinstance(chosen, str):
+            knobs[name] = {**definition, "chosen": chosen}
+
+
+def _over(base: Value, change: Value) -> Value:
+    if isinstance(base, dict) and isinstance(change, dict):
+        both = {**base, **change}
+        return {key: _over(base[key], change[key]) if key in base and key in change else value
+                for key, value in both.items()}  # fmt: skip
+    return change
+
+
+def _failed(tree: Tree, place: Place, message: str) -> Tree:
+    tree.mistakes.append(Mistake(tree.mark(place), dotted(place), message))
+    return tree
+
+
+def _jsonable(value: Value) -> object:
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_jsonable(item) for item in value]
+    return str(value) if value is not None and not isinstance(value, bool | int | str) else value
+
+
+def _mapping(value: Value) -> dict[str, Value]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,61 @@
+"""A scenario: a baseline with overrides, and what happens to media, accounts and jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from upsim.core.baseline import Baseline
+from upsim.core.lifecycle import PhaseRule
+from upsim.core.media import Media, Unmeasurable
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRule:
+    """What is found at the URLs that match a glob: properties, a failure, or a local file."""
+
+    url: str
+    found: Media | Unmeasurable | Path
+
+    def matches(self, url: str) -> bool:
+        """Whether the rule speaks of this URL."""
+        return fnmatchcase(url, self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRule:
+    """The plan of jobs whose options or inputs have all these values."""
+
+    when: tuple[tuple[str, str], ...]
+    phases: tuple[PhaseRule, ...]
+
+    def matches(self, values: Mapping[str, object]) -> bool:
+        """Whether the rule speaks of a job with these options and inputs."""
+        return all(str(values.get(name)) == value for name, value in self.when)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRule:
+    """What accounts of a provider start with."""
+
+    balance: Decimal | None
+    plan: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A resolved scenario of one provider. `knobs` and `dialect` are its own choices."""
+
+    name: str
+    summary: str
+    baseline: Baseline
+    media: tuple[MediaRule, ...]
+    jobs: tuple[JobRule, ...]
+    accounts: Mapping[str, AccountRule]
+    knobs: Mapping[str, str]
+    dialect: str | None
+    clock: str | None
+    seed: int | None

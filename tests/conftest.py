@@ -1,0 +1,46 @@
+"""What all tests share: tools that may be missing, and a mode in which nothing may be."""
+
+import os
+import shutil
+from collections.abc import Callable, Generator
+
+import pytest
+
+REQUIRE_ALL = os.environ.get("UPSIM_REQUIRE_ALL") == "1"
+
+
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[[str], str]:
+    """Return a function that finds a program, or skips the test with a sentence that names it."""
+
+    def find(name: str) -> str:
+        found = shutil.which(name)
+        if found is None:
+            pytest.skip(f"This test needs the program {name}, which is not on the path.")
+        return found
+
+    return find
+
+
+def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure where everything is required; an expected failure is no skip."""
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        _, _, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, "")
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid}: UPSIM_REQUIRE_ALL=1 allows no skip. {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let no test be skipped where everything is required."""
+    report = yield
+    _fail_if_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let no module be skipped as a whole where everything is required."""
+    report = yield
+    _fail_if_skipped(report)
+    return report

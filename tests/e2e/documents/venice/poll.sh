@@ -1,0 +1,4 @@
+curl https://api.venice.ai/api/v1/video/retrieve \
+  -H "Authorization: Bearer $VENICE_API_KEY" \
+  -H "Content-Type: application/json" \
+  -d '{"queue_id": "abc123-def456-..."}'

@@ -1,0 +1,7 @@
+curl -X POST https://vicsee.com/api/v1/tools/upscale-video \
+  -H "Authorization: Bearer YOUR_API_KEY" \
+  -H "Content-Type: application/json" \
+  -d '{
+    "video_url": "https://example.com/clip.mp4",
+    "upscale_factor": "2"
+  }'

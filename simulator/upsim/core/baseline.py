@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from upsim.core.evidence import Evidence
+from upsim.core.instants import DAY, SECOND, Instant
 from upsim.core.lifecycle import Lifecycle
 from upsim.core.media import Media
 from upsim.core.outputs import OutputRule
@@ -79,12 +80,21 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `limit` calls in each window `per`; `counts` names the kind of call that counts."""
+    """At most `limit` calls in each window `per`.
+
+    `counts` names what counts: `all`, a kind of operation, one operation, or a word of the
+    provider's own checks.
+    """
 
     name: str
     limit: int
-    per: Literal["minute", "day"]
-    counts: Literal["all", "submit", "poll"]
+    per: Literal["half_minute", "minute", "day"]
+    counts: str
+
+    @property
+    def length(self) -> Instant:
+        """How long a window lasts."""
+        return {"half_minute": 30 * SECOND, "minute": 60 * SECOND, "day": DAY}[self.per]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,16 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondHeader:
+    """Where a key is also taken when the first header is missing and `knob` has this `value`."""
+
+    header: str
+    scheme: str
+    knob: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Auth:
     """The header that carries the key, its scheme, and the form of the keys that are issued."""
 
@@ -118,6 +138,7 @@ class Auth:
     key_alphabet: str
     key_length: int
     evidence: Evidence
+    second: SecondHeader | None = None
 
 
 @dataclass(frozen=True, slots=True)

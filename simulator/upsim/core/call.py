@@ -99,6 +99,7 @@ class Call:
     options: dict[str, str] = field(default_factory=dict)
     model: Model | None = None
     source: str = ""
+    blob: str = ""
     media: Media | None = None
     failure: str | None = None
     terms: Terms | None = None

@@ -78,7 +78,7 @@ def within_rates(call: Call) -> Violation | None:
 
 def _counts(counted: str, call: Call) -> bool:
     scope = call.rules.knobs.get("rate_scope", counted)
-    return scope == "all" or scope == call.kind
+    return scope in ("all", call.kind, call.operation)
 
 
 def json_object(call: Call) -> Violation | None:

@@ -85,8 +85,8 @@ class World(Protocol):
     ) -> UploadIssued:
         """A ticket for one upload; it expires as `retention.upload_tickets` says."""
 
-    def store_upload(self, upload: UploadIssued, data: bytes) -> None:
-        """Keep the bytes of an upload; they are served at `/media/uploads/<upload>`."""
+    def store_upload(self, upload: UploadIssued, data: bytes) -> bool:
+        """Keep the bytes of an upload, served at `/media/uploads/<upload>`; False: no room."""
 
     def secret(self, account: Account, name: str, size: int) -> bytes:
         """A secret of the account that is the same at every call."""

@@ -8,7 +8,6 @@ from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation, first_violation
 from upsim.core.events import JobPolled, QuotaUsed
-from upsim.core.instants import DAY, SECOND
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
 from upsim.engine.sandbox import Sandbox
@@ -88,6 +87,5 @@ def _let_window_pass(sandbox: Sandbox, call: Call) -> None:
 def _take_places(sandbox: Sandbox, call: Call) -> None:
     account = call.who
     for rate in call.uses:
-        length = DAY if rate.per == "day" else 60 * SECOND
-        start = sandbox.now - sandbox.now % length
+        start = sandbox.now - sandbox.now % rate.length
         sandbox.commit(QuotaUsed(sandbox.now, account.number, rate.name, start))

@@ -20,21 +20,26 @@ class Presented:
 
 def presented(auth: Auth, headers: RawHeaders) -> Presented:
     """Read the key of a request as the provider documents it."""
-    name = auth.header.encode()
+    return presented_in(auth.header, auth.scheme, headers)
+
+
+def presented_in(header: str, scheme: str, headers: RawHeaders) -> Presented:
+    """Read the key of a request from one header."""
+    name = header.encode()
     for key, value in headers:
         if key == name:
-            return _read(auth, value.decode("latin-1").strip())
+            return _read(scheme, value.decode("latin-1").strip())
     return Presented("missing")
 
 
-def _read(auth: Auth, value: str) -> Presented:
+def _read(expected: str, value: str) -> Presented:
     if not value:
         return Presented("missing")
-    if not auth.scheme:
+    if not expected:
         return Presented("known", value)
     scheme, _, token = value.partition(" ")
     token = token.strip()
-    if scheme.lower() != auth.scheme.lower() or not token:
+    if scheme.lower() != expected.lower() or not token:
         return Presented("malformed")
     return Presented("known", token)
 

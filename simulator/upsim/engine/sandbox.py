@@ -6,6 +6,7 @@ of (instant, sequence). Nothing here waits or does I/O but for keeping the bytes
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,9 @@ class Choices:
 
     dialects: Mapping[str, str]
     knobs: Mapping[str, Mapping[str, str]]
+    balances: Mapping[str, Decimal]
     strict_keys: bool = False
+    render: str | None = None
     jobs_max: int = 100_000
     journal_max: int = 1_000
     ttl: float | None = None
@@ -80,6 +83,7 @@ class Sandbox:
         self.listeners: list[Listener] = []
         self.now: Instant = clock.now()
         self.last_used: float = 0.0
+        self.advancing = asyncio.Lock()
         self.released: Callable[[str], None] = lambda _digest: None
         self._scenario_of = scenario_of
         self._providers = providers
@@ -152,6 +156,11 @@ class Sandbox:
             self.clock.jump(max(deadline.at, self.clock.now()))
             self.settle()
 
+    def wake(self) -> None:
+        """Tell listeners that time may have passed though nothing happened."""
+        for listener in self.listeners:
+            listener(())
+
     @property
     def idle(self) -> bool:
         """Whether no job is unfinished and no work is due later."""
@@ -166,8 +175,13 @@ class Sandbox:
         scenario = self._scenario_of(provider)
         rule = scenario.accounts.get(provider)
         number = len(self.state.accounts) + 1
-        default = rule.balance if rule and rule.balance is not None else None
-        opening = next(v for v in (balance, default, scenario.baseline.opening) if v is not None)
+        offers = (
+            balance,
+            self.choices.balances.get(provider),
+            rule.balance if rule else None,
+            scenario.baseline.opening,
+        )
+        opening = next(offer for offer in offers if offer is not None)
         self.commit(
             AccountOpened(
                 at=self.now,
@@ -264,6 +278,18 @@ class Sandbox:
             name = next(iter(account.queue))
             self.commit(JobStarted(self.now, name))
             self.schedule(self.state.jobs[name])
+
+    def forget_all(self) -> None:
+        """Forget every job, whatever its state; ledger lines are carried as sums."""
+        self._forget(list(self.state.jobs), "reset")
+        self._ended.clear()
+
+    def restore_balances(self) -> None:
+        """Bring every account back to its opening balance by one adjustment."""
+        for account in list(self.state.accounts.values()):
+            missing = account.opening - account.balance
+            if missing:
+                self.post(account, "adjustment", missing, formula="reset to the opening balance")
 
     # -- deadlines
 

@@ -126,11 +126,14 @@ class State:
         step = job.step + 1 if event.planned else len(job.accepted.phases)
         moved = Job(job.accepted, (*job.moves, event), step, job.started, 0, job.marks)
         if moved.ended and not job.ended:
-            if job.started:
-                account.running -= 1
-            else:
-                del account.queue[event.job]
+            self._free_slot(account, job)
         self.jobs[event.job] = moved
+
+    def _free_slot(self, account: Account, job: Job) -> None:
+        if job.started:
+            account.running -= 1
+        else:
+            del account.queue[job.id]
 
     def _job_polled(self, event: JobPolled) -> None:
         job = self.jobs[event.job]
@@ -145,6 +148,8 @@ class State:
             job = self.jobs.pop(name)
             account = self.accounts[job.accepted.account]
             del account.jobs[name]
+            if not job.ended:
+                self._free_slot(account, job)
             for entry in self._settled.pop(name, ()):
                 if entry is not None:
                     del account.entries[entry.number]

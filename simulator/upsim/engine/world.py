@@ -11,7 +11,7 @@ from upsim.core.instants import DAY, SECOND, Instant
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.lifecycle import PhaseRule
-from upsim.core.media import Measured
+from upsim.core.media import Measured, Unmeasurable
 from upsim.core.states import Failure, State
 from upsim.core.terms import Terms, terms
 from upsim.core.world import Window
@@ -21,8 +21,9 @@ from upsim.engine.sources import Sources
 from upsim.media.store import BlobStore
 
 KEPT_TERMS = 4096
-MINUTE = 60 * SECOND
 REVOKED = "revoked"
+BLOB = "blob:"
+KEPT_TEXT = 4096
 
 
 class SandboxWorld:
@@ -94,7 +95,7 @@ class SandboxWorld:
         rate = next((rate for rate in plan.rates if rate.name == limit), None)
         if rate is None:
             return None
-        length = DAY if rate.per == "day" else MINUTE
+        length = rate.length
         start = self.now - self.now % length
         used = self._sandbox.state.quota(account.number, limit, start)
         return Window(limit=rate.limit, used=used, resets_at=start + length)
@@ -113,7 +114,7 @@ class SandboxWorld:
             provider=self._bound.provider.name,
             model=call.model.id if call.model else "",
             operation=call.operation,
-            inputs=inputs,
+            inputs=without_bulk(inputs),
             options=agreed.options,
             media=call.media,
             output=agreed.output,
@@ -121,7 +122,7 @@ class SandboxWorld:
             phases=agreed.phases,
             origin=call.origin,
             rules=self._bound.rules.baseline.digest,
-            source=call.source,
+            source=f"{BLOB}{call.blob}" if call.blob else call.source,
             queued=slots is not None and account.running >= slots,
             webhook=webhook,
         )
@@ -176,9 +177,13 @@ class SandboxWorld:
         self._sandbox.deadlines.add(ticket.expires_at, "forget_upload", ticket.upload)
         return ticket
 
-    def store_upload(self, upload: UploadIssued, data: bytes) -> None:
-        """Keep the bytes of an upload; they are served at `/media/uploads/<upload>`."""
-        self.stored(upload, self._blobs.put(data), len(data))
+    def store_upload(self, upload: UploadIssued, data: bytes) -> bool:
+        """Keep the bytes of an upload; False when the store has no room for them."""
+        digest = self._blobs.put(data)
+        if isinstance(digest, Unmeasurable):
+            return False
+        self.stored(upload, digest, len(data))
+        return True
 
     def stored(self, upload: UploadIssued, digest: str, size: int) -> None:
         """Note that the bytes of an upload are in the store."""
@@ -222,6 +227,27 @@ class SandboxWorld:
     def _lifetime(self, what: str) -> int | None:
         value = self._bound.rules.baseline.retention[what].value
         return None if value is None else int(Decimal(str(value)) * SECOND)
+
+
+def without_bulk(inputs: Mapping[str, object]) -> Mapping[str, object]:
+    """The inputs with very long texts (files sent as base64) cut and marked as cut."""
+    if all(type(value) is not dict and _is_short(value) for value in inputs.values()):
+        return inputs
+    return {
+        name: without_bulk(value) if isinstance(value, dict) else _cut(value)
+        for name, value in inputs.items()
+    }
+
+
+def _is_short(value: object) -> bool:
+    return not isinstance(value, str) or len(value) <= KEPT_TEXT
+
+
+def _cut(value: object) -> object:
+    if _is_short(value):
+        return value
+    text = str(value)
+    return f"{text[:64]}… ({len(text)} characters)"
 
 
 def safe_name(name: str) -> str:

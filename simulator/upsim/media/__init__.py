@@ -1,0 +1,1 @@
+"""Videos: made, measured, fetched, stored and resampled. PyAV stays in here."""

@@ -78,7 +78,7 @@ def measure_boxes(source: bytes | Path) -> Media | None:
     try:
         if isinstance(source, Path):
             with source.open("rb", buffering=0) as file:
-                return _measure(_File(file))  # type: ignore[arg-type]  # FileIO reads as BinaryIO
+                return _measure(_File(file))
         return _measure(_Bytes(source))
     except (_NotPlainError, struct.error):
         return None
@@ -235,22 +235,23 @@ def _displayed_size(
 ) -> tuple[int, int]:
     """Width and height as shown: pixels made square, picture turned.
 
-    Where `tkhd` states another shape than the sample entry does, a demuxer decides.
+    Where the shape of the pixels is not stated, and `tkhd` has another shape than the sample
+    entry, a demuxer decides.
     """
-    width, height = _stored_size(moov, *description)
+    width, height, shaped = _stored_size(moov, *description)
     start, end = header
     _need(start < end and moov[start] in _TIMES)
     matrix = start + (40 if moov[start] == 0 else 52)
     _need(matrix + _MATRIX.size <= end)
     a, b, _, c, d, _, _, _, _, shown_width, shown_height = _MATRIX.unpack_from(moov, matrix)
-    _need(abs(shown_width * height - shown_height * width) <= (width + height) << 16)
-    turned = a == d == 0
+    _need(shaped or abs(shown_width * height - shown_height * width) <= (width + height) << 16)
+    turned = a == d == 0 and b != 0
     _need(turned or b == c == 0)
     return (height, width) if turned else (width, height)
 
 
-def _stored_size(moov: bytes, start: int, end: int) -> tuple[int, int]:
-    """The size that the one sample entry states, with square pixels."""
+def _stored_size(moov: bytes, start: int, end: int) -> tuple[int, int, bool]:
+    """The size of the one sample entry, with square pixels, and whether it says which it has."""
     _need(start + 8 <= end and _U32.unpack_from(moov, start + 4)[0] == 1)
     _, body, stop = next(_walk(moov, start + 8, end), (b"", 0, 0))
     _need(body + _VISUAL_ENTRY <= stop)
@@ -264,7 +265,7 @@ def _stored_size(moov: bytes, start: int, end: int) -> tuple[int, int]:
         _need(across > 0 and down > 0)
         width = _half_up(width * across, down)
     _need(0 < width <= MAX_SIDE)
-    return width, height
+    return width, height, b"pasp" in extras
 
 
 def _half_up(numerator: int, denominator: int) -> int:

@@ -28,8 +28,9 @@ OPTIONS = {
     "protocol_whitelist": "none",
 }
 _DECODED_PACKETS = 64
+_OTHER_TRACKS = frozenset(("video", "audio", "subtitle"))
 _QUARTER, _HALF = 90, 180
-_NEAR = 2  # pictures that a stated rate may be off, at the edges of a file
+_NEAR = Fraction(2)  # pictures that a stated rate may be off, at the edges of a file
 _NEARLY = Fraction(1, 100)
 _MAGIC = {b"ftyp": 4, b"moov": 4, b"\x1aE\xdf\xa3": 0, b"AVI ": 8}
 
@@ -65,7 +66,7 @@ def measure_by_demuxing(source: bytes | Path) -> Measured:
         size = file.seek(0, 2)
         file.seek(0)
         try:
-            with closing(av.open(file, options=OPTIONS, metadata_errors="ignore")) as container:
+            with closing(open_video(file)) as container:
                 return _measure(container, head, size)
         except (FFmpegError, ValueError) as error:
             return _unreadable(head, error)
@@ -73,7 +74,7 @@ def measure_by_demuxing(source: bytes | Path) -> Measured:
 
 def open_video(file: BinaryIO) -> InputContainer:
     """Opens a file for reading, with the same formats allowed."""
-    return av.open(file, options=OPTIONS, metadata_errors="ignore")
+    return av.open(file, "r", options=OPTIONS, metadata_errors="ignore")
 
 
 def _unreadable(head: bytes, error: Exception) -> Unmeasurable:
@@ -84,6 +85,8 @@ def _unreadable(head: bytes, error: Exception) -> Unmeasurable:
 
 def _measure(container: InputContainer, head: bytes, size: int) -> Measured:
     video = find_video(container)
+    if video is None and not any(s.type in _OTHER_TRACKS for s in container.streams):
+        return Unmeasurable("not_decodable", "The file breaks off before its first track.")
     if video is None:
         return Unmeasurable("not_a_video", "The file has no video track.")
     count = _count(container, video)

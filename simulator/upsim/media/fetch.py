@@ -20,6 +20,7 @@ Resolver = Callable[[str, int], Awaitable[list[Address]]]
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_URL = 65_536
+_NO_LIMIT = None  # on each step: the whole fetch has one
 
 
 class Fetcher:
@@ -42,7 +43,7 @@ class Fetcher:
 
         `unreachable` for all that keeps it from coming, a status other than 2xx included.
         """
-        import httpx  # noqa: PLC0415  # 60 ms, when first needed
+        import httpx  # 60 ms, when first needed
 
         try:
             async with asyncio.timeout(timeout):
@@ -64,7 +65,7 @@ class Fetcher:
 
     async def _get(self, url: str, limit: int) -> Path | Unmeasurable | str:
         """The file, or why there is none, or where else it is said to be."""
-        import httpx  # noqa: PLC0415  # see `fetch`
+        import httpx  # see `fetch`
 
         target = httpx.URL(url[:_LONGEST_URL])
         port = target.port or _PORTS.get(target.scheme)
@@ -75,17 +76,19 @@ class Fetcher:
             return _unreachable(f"the host {target.host} is not known")
         refused = [address for address in addresses if not self._policy.allows(address)]
         if refused:
-            return _unreachable(f"the address {refused[0]} of {target.host} may not be fetched from")
+            return _unreachable(
+                f"the address {refused[0]} of {target.host} may not be fetched from"
+            )
         return await self._try_each(target, addresses, limit)
 
     async def _try_each(
         self, target: httpx.URL, addresses: list[Address], limit: int
     ) -> Path | Unmeasurable | str:
         """The answer of the first address that can be connected to."""
-        import httpx  # noqa: PLC0415  # see `fetch`
+        import httpx  # see `fetch`
 
         checked = self._policy.name == "public"
-        async with httpx.AsyncClient(trust_env=False, verify=checked, timeout=None) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=checked, timeout=_NO_LIMIT) as client:
             problem = ""
             for address in addresses:
                 try:

@@ -49,7 +49,7 @@ def make_gop(codec: Codec, width: int, height: int) -> Gop:
     if codec == "h264":
         sequence = draw_sequence(width, height, H264_PICTURES)
         return join_pictures(codec, sequence.config, sequence.pictures)
-    from upsim.media.vp9 import encode_vp9  # noqa: PLC0415  # PyAV takes 60 ms to load
+    from upsim.media.vp9 import encode_vp9  # PyAV takes 60 ms to load
 
     return join_pictures(codec, b"", encode_vp9(width, height))
 
@@ -67,19 +67,34 @@ class GopCache:
         self._max_bytes = max_bytes
         self._make = make
         self._kept: OrderedDict[tuple[Codec, int, int], Gop] = OrderedDict()
+        self._making: dict[tuple[Codec, int, int], threading.Event] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
     def get(self, codec: Codec, width: int, height: int) -> Gop:
         """The group of pictures of this size, made now if it is not there."""
         key = (codec, width, height)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-            gop = self._make(codec, width, height)
-            self._keep(key, gop)
+        while True:
+            with self._lock:
+                if key in self._kept:
+                    self._kept.move_to_end(key)
+                    return self._kept[key]
+                under_way = self._making.get(key)
+                if under_way is None:
+                    self._making[key] = threading.Event()
+                    break
+            under_way.wait()  # and look again: if that failed, it is this one's turn
+        return self._make_and_keep(key)
+
+    def _make_and_keep(self, key: tuple[Codec, int, int]) -> Gop:
+        try:
+            gop = self._make(*key)
+            with self._lock:
+                self._keep(key, gop)
             return gop
+        finally:
+            with self._lock:
+                self._making.pop(key).set()
 
     def _keep(self, key: tuple[Codec, int, int], gop: Gop) -> None:
         self._kept[key] = gop

@@ -8,6 +8,7 @@ bytes depend on nothing but the size.
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def _next_picture(
         return header + _ue(columns * rows)
     band = max(1, rows // 8)
     start = (rows - band) // 2
-    gaps = [at - left - 1 for left, at in zip(changed, changed[1:], strict=False)]
+    gaps = [at - left - 1 for left, at in itertools.pairwise(changed)]
     after = columns - 1 - changed[-1]
     if start:
         top = [_under(levels[at] - ramp[at]) for at in changed]

@@ -59,8 +59,10 @@ def finish_mkv(parts: list[bytes], padding: int) -> list[bytes]:
     """The whole file: `parts` in a segment that ends with a Void of `padding` bytes."""
     head, *body = parts
     size = sum(map(len, body)) + padding
-    void = b"\xec\x01" + (padding - SMALLEST_PADDING).to_bytes(7, "big") + bytes(
-        padding - SMALLEST_PADDING
+    void = (
+        b"\xec\x01"
+        + (padding - SMALLEST_PADDING).to_bytes(7, "big")
+        + bytes(padding - SMALLEST_PADDING)
     )
     return [head, _id(0x18538067), b"\x01" + size.to_bytes(7, "big"), *body, void]
 

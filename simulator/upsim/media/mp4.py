@@ -11,6 +11,7 @@ import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain, repeat
 
 from upsim.core.media import MICROSECONDS
@@ -114,7 +115,7 @@ def _ticks(clip: Clip) -> tuple[int, int]:
     """The timescale of the pictures and how many ticks one lasts: exact up to 31 bits."""
     rate = clip.frame_rate
     if rate.numerator > _MOST_TIMESCALE or rate.denominator > _MOST_TIMESCALE:
-        rate = rate.limit_denominator(int(_MOST_TIMESCALE / max(rate, 1)))
+        rate = rate.limit_denominator(int(_MOST_TIMESCALE / max(rate, Fraction(1))))
     factor = max(1, -(-_LEAST_TIMESCALE // rate.numerator))
     return rate.numerator * factor, rate.denominator * factor
 

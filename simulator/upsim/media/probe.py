@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +27,21 @@ class Prober:
         measured = measure_quickly(source)
         if measured is not None:
             return measured
-        return await asyncio.to_thread(self._measure_slowly, source)
+        return self._read(await self._workers.ask(*_request(source), timeout=self._timeout))
 
     def measure_now(self, source: bytes | Path) -> Measured:
         """As `measure`, and blocks meanwhile."""
         measured = measure_quickly(source)
-        return self._measure_slowly(source) if measured is None else measured
+        if measured is not None:
+            return measured
+        return self._read(self._workers.call(*_request(source), timeout=self._timeout))
 
     def close(self) -> None:
         """Ends the workers, unless they were given."""
         if self._own:
             self._workers.close()
 
-    def _measure_slowly(self, source: bytes | Path) -> Measured:
-        request: dict[str, Any] = {"do": "measure"}
-        payload = b""
-        if isinstance(source, Path):
-            request["path"] = str(source.absolute())
-        else:
-            payload = source
-        answer = self._workers.call(request, payload, timeout=self._timeout)
+    def _read(self, answer: dict[str, Any] | Failure) -> Measured:
         return from_json(answer) if isinstance(answer, dict) else self._failed(answer)
 
     def _failed(self, failure: Failure) -> Unmeasurable:
@@ -56,6 +50,12 @@ class Prober:
                 "not_decodable", f"Reading the file took longer than {self._timeout:g} seconds."
             )
         return Unmeasurable("not_decodable", "Reading the file made the demuxer fail.")
+
+
+def _request(source: bytes | Path) -> tuple[dict[str, Any], bytes]:
+    if isinstance(source, Path):
+        return {"do": "measure", "path": str(source.absolute())}, b""
+    return {"do": "measure"}, source
 
 
 def measure_quickly(source: bytes | Path) -> Measured | None:

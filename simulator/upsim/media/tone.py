@@ -33,8 +33,7 @@ OPUS = Tone(
     codec="opus",
     config=bytes.fromhex("4f707573486561640101000080bb0000000000"),
     frame=bytes.fromhex(
-        "f8b19db7732b6267fd2944c3882247e2bc8485d4843b0eb8817dc83fa12cee71"
-        "0012c21999d067f9"
+        "f8b19db7732b6267fd2944c3882247e2bc8485d4843b0eb8817dc83fa12cee710012c21999d067f9"
     ),
     samples=960,
 )

@@ -71,7 +71,7 @@ def _answer(request: dict[str, Any], payload: bytes) -> dict[str, Any]:
 
 
 def _measure(source: bytes | Path) -> dict[str, Any]:
-    from upsim.media.demux import measure_by_demuxing  # noqa: PLC0415  # PyAV, when needed
+    from upsim.media.demux import measure_by_demuxing  # PyAV, when needed
 
     _limit_memory(MEASURING_MEMORY)
     try:
@@ -85,7 +85,7 @@ def _measure(source: bytes | Path) -> dict[str, Any]:
 def _limit_memory(size: int | None) -> None:
     """Let a file that asks for absurd memory fail alone, where the system can tell."""
     try:
-        import resource  # noqa: PLC0415  # not on every platform
+        import resource  # not on every platform
     except ImportError:
         return
     _, most = resource.getrlimit(resource.RLIMIT_AS)
@@ -93,7 +93,7 @@ def _limit_memory(size: int | None) -> None:
 
 
 def _resample(request: dict[str, Any]) -> dict[str, Any]:
-    from upsim.media.resample import resample  # noqa: PLC0415  # PyAV, when needed
+    from upsim.media.resample import resample  # PyAV, when needed
 
     problem = resample(
         Path(request["path"]),

@@ -23,6 +23,7 @@ from upsim.core.baseline import (
     Plan,
     RateLimit,
     Refund,
+    SecondHeader,
 )
 from upsim.core.evidence import Evidence
 from upsim.core.instants import seconds_to_micros
@@ -72,6 +73,7 @@ def build_baseline(tree: Node) -> Baseline:
             key_alphabet=auth["key"]["alphabet"],
             key_length=auth["key"]["length"],
             evidence=evidence(auth, sources),
+            second=SecondHeader(**auth["second"]) if "second" in auth else None,
         ),
         opening=Decimal(account["opening"]),
         unit=account["unit"],

@@ -1,0 +1,1 @@
+"""The ASGI side: provider paths on the hot path, media, admin API and pages."""

@@ -1,0 +1,192 @@
+"""The composition root: providers, scenarios and the engine become one Starlette application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from upsim.engine.registry import Registry
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.settings import Settings
+from upsim.providers import discover
+from upsim.scenario.loader import Library
+from upsim.web.admin.app import PREFIX, guarded, routes
+from upsim.web.admin.problems import AdminError, on_admin_error, problem
+from upsim.web.auth import AdminRule
+from upsim.web.dispatch import Dispatch
+from upsim.web.holds import Holds
+from upsim.web.landing import landing
+from upsim.web.measuring import MediaDesk
+from upsim.web.media import MediaApp
+from upsim.web.places import Places
+
+if TYPE_CHECKING:
+    from upsim.transport import Transport
+
+IN_PROCESS_HOST = "http://upsim.test"
+
+
+class App(Starlette):
+    """The whole simulator. Provider and media paths never pass Starlette's own routing."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Put the layers together; files are read and workers started when first needed."""
+        self.registry = Registry(settings, library=Library(), providers=discover())
+        self._places = Places(self.registry)
+        self._desk = MediaDesk(self.registry)
+        self._media = MediaApp(self.registry, self._desk)
+        self.dispatch = Dispatch(
+            registry=self.registry,
+            places=self._places,
+            desk=self._desk,
+            holds=Holds(),
+            media=self._media,
+        )
+        self._rule = AdminRule(settings.admin_token, settings.loopback)
+        super().__init__(
+            routes=[Route("/", landing), *routes()],
+            exception_handlers={AdminError: on_admin_error},
+            lifespan=self._lifespan,
+        )
+        self.state.registry = self.registry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        place = self._places.locate(scope)
+        if place.provider:
+            await self.dispatch(scope, receive, send, place)
+        elif place.path.startswith("/media/"):
+            await self._serve_media(scope, receive, send, place.path[7:], place.sandbox)
+        elif place.sandbox is not None:
+            text = f"below /sandbox/{place.sandbox} there are providers and /media/"
+            await problem(404, "not_found", text)(scope, receive, send)
+        elif not await guarded(self._rule, scope, receive, send):
+            await super().__call__(scope, receive, send)
+
+    def close(self) -> None:
+        """End workers and remove files."""
+        self._desk.close()
+        self.registry.close()
+
+    async def _serve_media(
+        self, scope: Scope, receive: Receive, send: Send, path: str, name: str | None
+    ) -> None:
+        sandbox = self.registry.sandboxes.get(name) if name else self.registry.default
+        if sandbox is None:
+            text = f"there is no sandbox {name!r}"
+            await problem(404, "unknown_sandbox", text)(scope, receive, send)
+            return
+        await self._media(scope, receive, send, path=path, sandbox=sandbox)
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        yield
+        self.close()
+
+
+class Simulator:
+    """The simulator in this process: no socket, no thread.
+
+    Use it in a `with` block and give `transport()` to an httpx client, sync or async.
+    """
+
+    def __init__(
+        self,
+        scenario: str | None = None,
+        *,
+        clock: str = "auto",
+        seed: int = 0,
+        start: int | None = None,
+        strict_keys: bool = False,
+        dialect: str | None = None,
+        render: str = "synthetic",
+        jobs_max: int = 100_000,
+    ) -> None:
+        """A server with one sandbox, `default`; others are made by the admin API."""
+        self.app = App(
+            Settings(
+                hosts=(IN_PROCESS_HOST.removeprefix("http://"),),
+                scenario=scenario,
+                clock=clock,
+                pace=1,
+                seed=seed,
+                start=start,
+                strict_keys=strict_keys,
+                dialect=dialect,
+                render=render,
+                jobs_max=jobs_max,
+                admin_token="in-process",  # noqa: S106 - nobody else can reach this server
+                in_process=True,
+            )
+        )
+        self._runner: asyncio.Runner | None = None
+
+    @property
+    def registry(self) -> Registry:
+        """All sandboxes."""
+        return self.app.registry
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox `default`."""
+        return self.app.registry.default
+
+    def base_url(self, provider: str, dialect: str = "", *, sandbox: str = "") -> str:
+        """Where a provider's own paths begin."""
+        named = f"/sandbox/{sandbox}" if sandbox else ""
+        return f"{IN_PROCESS_HOST}{named}/{provider}" + (f"/{dialect}" if dialect else "")
+
+    def transport(self) -> Transport:
+        """A transport for `httpx.Client` and `httpx.AsyncClient`."""
+        from upsim.transport import Transport
+
+        return Transport(self.app, self._run)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock of the default sandbox on, running everything that falls due."""
+        sandbox = self.sandbox
+        for _ in sandbox.advance(sandbox.settle() + round(seconds * 1_000_000)):
+            pass
+
+    def close(self) -> None:
+        """End workers, remove files."""
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
+        self.app.close()
+
+    def __enter__(self) -> Self:
+        """The simulator itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _run(self, call: Callable[[], object]) -> object:
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(call())  # type: ignore[arg-type]  # a coroutine
+
+
+def create_app(settings: Settings) -> App:
+    """The application for a server."""
+    return App(settings)
+
+
+__all__ = ["PREFIX", "App", "Simulator", "create_app"]

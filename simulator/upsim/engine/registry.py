@@ -1,0 +1,325 @@
+"""All sandboxes of a server, the keys that lead to them, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from upsim.core.baseline import SecondHeader
+from upsim.core.call import Credential, RawHeaders
+from upsim.core.ledger import Account
+from upsim.core.provider import Provider
+from upsim.engine.bound import Bound
+from upsim.engine.clock import Clock, monotonic
+from upsim.engine.keys import (
+    Fingerprints,
+    Presented,
+    new_key,
+    presented,
+    presented_in,
+    well_formed,
+)
+from upsim.engine.log import EventLog, MemoryLog
+from upsim.engine.sandbox import Choices, Sandbox
+from upsim.engine.seeds import Seeds, fresh_seed, fresh_token
+from upsim.engine.settings import Settings
+from upsim.engine.sources import Sources
+from upsim.engine.world import SandboxWorld
+from upsim.media.store import BlobStore
+from upsim.scenario.loader import Library
+from upsim.scenario.model import Scenario
+
+DEFAULT = "default"
+
+
+class SandboxRefusedError(ValueError):
+    """A sandbox that cannot be made, or a key that is already taken."""
+
+
+class UnknownSandboxError(LookupError):
+    """No sandbox of this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `POST /__sim/sandboxes` asks for; what is None is as the server is started."""
+
+    id: str | None = None
+    scenario: str | None = None
+    seed: int | None = None
+    clock: str | None = None
+    start: int | None = None
+    pace: int | None = None
+    dialects: Mapping[str, str] = field(default_factory=dict)
+    knobs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    balances: Mapping[str, Decimal] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    strict_keys: bool | None = None
+    render: str | None = None
+    ttl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Whose an issued key is: keys with the same `owner` share one account."""
+
+    sandbox: str
+    provider: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Where a request belongs."""
+
+    sandbox: Sandbox
+    credential: Credential
+    account: Account | None
+
+
+class Registry:
+    """The sandboxes. The one object through which everything of a server is reached."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        library: Library,
+        providers: Mapping[str, Provider],
+        log: EventLog | None = None,
+    ) -> None:
+        """A server with the sandbox `default` and no other."""
+        self.settings = settings
+        self.library = library
+        self.providers = providers
+        self.blobs = BlobStore(settings.store_bytes)
+        self.sources = Sources(set(settings.hosts), settings.loopback, settings.fetch)
+        self.sandboxes: dict[str, Sandbox] = {}
+        self._log = log or MemoryLog()
+        self._fingerprints = Fingerprints(fresh_token())
+        self._holders: dict[bytes, KeyHolder] = {}
+        self._issued: dict[str, list[bytes]] = {}
+        self._owners: dict[str, dict[tuple[str, str], int]] = {}
+        self._worlds: dict[str, dict[tuple[str, str | None], tuple[Bound, SandboxWorld]]] = {}
+        self._orders: dict[str, Order] = {}
+        self._made = 0
+        self.default = self._add(DEFAULT, Order())
+
+    # -- sandboxes
+
+    def create(self, order: Order) -> tuple[Sandbox, dict[str, str]]:
+        """A new sandbox and its keys, one for each provider. Raises SandboxRefusedError."""
+        self.remove_idle()
+        self._made += 1
+        name = order.id or f"sb{self._made}"
+        if name in self.sandboxes:
+            msg = f"there is already a sandbox {name!r}"
+            raise SandboxRefusedError(msg)
+        if len(self.sandboxes) > self.settings.sandboxes_max:
+            msg = f"there are already {self.settings.sandboxes_max} sandboxes; delete some"
+            raise SandboxRefusedError(msg)
+        sandbox = self._add(name, order)
+        try:
+            keys = {p: self._first_key(sandbox, p, order.keys.get(p)) for p in self.providers}
+        except SandboxRefusedError:
+            self.delete(name)
+            raise
+        return sandbox, keys
+
+    def get(self, name: str) -> Sandbox:
+        """A sandbox by id. Raises UnknownSandboxError."""
+        sandbox = self.sandboxes.get(name)
+        if sandbox is None:
+            msg = f"there is no sandbox {name!r}"
+            raise UnknownSandboxError(msg)
+        sandbox.last_used = monotonic()
+        return sandbox
+
+    def delete(self, name: str) -> None:
+        """Remove a sandbox with its keys; `default` is emptied instead."""
+        sandbox = self.get(name)
+        if sandbox is self.default:
+            self.reset(name)
+            return
+        self._empty(sandbox)
+        del self.sandboxes[name], self._orders[name]
+        for fingerprint in self._issued.pop(name, ()):
+            self._holders.pop(fingerprint, None)
+
+    def reset(self, name: str) -> Sandbox:
+        """Make a sandbox as it was when it was new; its keys stay valid."""
+        self._empty(self.get(name))
+        fresh = self._add(name, self._orders[name])
+        if name == DEFAULT:
+            self.default = fresh
+        return fresh
+
+    def remove_idle(self) -> None:
+        """Remove sandboxes that nobody used for longer than their time to live."""
+        now = monotonic()
+        for sandbox in list(self.sandboxes.values()):
+            ttl = self.settings.ttl if sandbox.choices.ttl is None else sandbox.choices.ttl
+            if sandbox is not self.default and now - sandbox.last_used > ttl:
+                self.delete(sandbox.id)
+
+    def _add(self, name: str, order: Order) -> Sandbox:
+        settings = self.settings
+        scenario = order.scenario or settings.scenario
+        main = self.library.load(scenario) if scenario else None
+        clock = order.clock or (main.clock if main else None) or settings.clock
+        seeds = (order.seed, main.seed if main else None, settings.seed)
+        seed = next(seed for seed in seeds if seed is not None)
+        sandbox = Sandbox(
+            name,
+            scenario=scenario or "baseline",
+            scenario_of=self._scenarios(main),
+            providers=self.providers,
+            clock=Clock(
+                clock,
+                start=settings.start if order.start is None else order.start,
+                pace=settings.pace if order.pace is None else order.pace,
+            ),
+            seeds=Seeds(seed),
+            log=self._log,
+            choices=self._choices(order),
+        )
+        for provider in (*order.dialects, *order.knobs):
+            sandbox.bound(self._known_provider(provider))
+        sandbox.released = self.blobs.release
+        sandbox.last_used = monotonic()
+        self.sandboxes[name] = sandbox
+        self._orders[name] = order
+        return sandbox
+
+    def _choices(self, order: Order) -> Choices:
+        settings = self.settings
+        dialects = dict(order.dialects)
+        if settings.dialect:
+            for provider in self.providers:
+                known = self.library.baseline(provider).baseline.dialects
+                if settings.dialect in known:
+                    dialects.setdefault(provider, settings.dialect)
+        strict = settings.strict_keys if order.strict_keys is None else order.strict_keys
+        return Choices(
+            dialects=dialects,
+            knobs=order.knobs,
+            balances=order.balances,
+            strict_keys=strict,
+            render=order.render or settings.render,
+            jobs_max=settings.jobs_max,
+            journal_max=settings.journal_max,
+            ttl=order.ttl,
+        )
+
+    def _scenarios(self, main: Scenario | None) -> ScenarioOf:
+        return ScenarioOf(self.library, main)
+
+    def _known_provider(self, provider: str) -> str:
+        if provider not in self.providers:
+            msg = f"there is no provider {provider!r}; there are {', '.join(self.providers)}"
+            raise SandboxRefusedError(msg)
+        return provider
+
+    def _empty(self, sandbox: Sandbox) -> None:
+        for upload in sandbox.state.uploads.values():
+            if upload.stored is not None:
+                self.blobs.release(upload.stored.digest)
+        self._log.drop(sandbox.id)
+        self._owners.pop(sandbox.id, None)
+        self._worlds.pop(sandbox.id, None)
+
+    # -- keys
+
+    def issue_key(
+        self, sandbox: Sandbox, provider: str, *, owner: str, key: str | None = None
+    ) -> str:
+        """A key of an owner's account, drawn in the provider's form unless one is brought."""
+        auth = sandbox.scenario_for(self._known_provider(provider)).baseline.auth
+        issued = key or new_key(auth, Seeds(fresh_seed()), provider)
+        fingerprint = self._fingerprints.of(provider, issued)
+        holder = self._holders.get(fingerprint)
+        if holder is not None and holder.sandbox != sandbox.id:
+            msg = f"this {provider} key already belongs to sandbox {holder.sandbox!r}"
+            raise SandboxRefusedError(msg)
+        self._holders[fingerprint] = KeyHolder(sandbox.id, provider, owner)
+        self._issued.setdefault(sandbox.id, []).append(fingerprint)
+        return issued
+
+    def resolve(self, provider: str, headers: RawHeaders, named: str | None) -> Resolved:
+        """The sandbox and account of a request. Raises UnknownSandboxError for a bad path."""
+        sandbox = self.get(named) if named else None
+        auth = self.library.baseline(provider).baseline.auth
+        found = presented(auth, headers)
+        if found.credential == "missing" and auth.second is not None:
+            found = self._in_second_header(provider, auth.second, headers, sandbox)
+        if found.credential != "known":
+            return Resolved(sandbox or self.default, found.credential, None)
+        fingerprint = self._fingerprints.of(provider, found.key)
+        holder = self._holders.get(fingerprint)
+        if holder is not None and (sandbox is None or sandbox.id == holder.sandbox):
+            home = self.sandboxes[holder.sandbox]
+            return Resolved(home, "known", self.account(home, provider, holder.owner))
+        home = sandbox or self.default
+        if home.choices.strict_keys or sandbox is not None:
+            issued_form = well_formed(auth, found.key)
+            return Resolved(home, "unknown" if issued_form else "ill_formed", None)
+        return Resolved(home, "known", self.account(home, provider, fingerprint.hex()))
+
+    def _in_second_header(
+        self, provider: str, second: SecondHeader, headers: RawHeaders, sandbox: Sandbox | None
+    ) -> Presented:
+        """A key from the second header, where the knob of the key's sandbox takes it."""
+        found = presented_in(second.header, second.scheme, headers)
+        if found.credential != "known":
+            return Presented("missing")
+        holder = self._holders.get(self._fingerprints.of(provider, found.key))
+        home = sandbox or (self.sandboxes[holder.sandbox] if holder else self.default)
+        taken = home.bound(provider).rules.knobs[second.knob] == second.value
+        return found if taken else Presented("missing")
+
+    def account(self, sandbox: Sandbox, provider: str, owner: str) -> Account:
+        """The account of an owner, made on first use."""
+        owners = self._owners.setdefault(sandbox.id, {})
+        number = owners.get((provider, owner))
+        if number is None:
+            sandbox.settle()
+            number = owners[provider, owner] = sandbox.open_account(provider).number
+        return sandbox.state.accounts[number]
+
+    def world(
+        self, sandbox: Sandbox, provider: str, dialect: str | None
+    ) -> tuple[Bound, SandboxWorld]:
+        """The rules and the face of a sandbox for a provider under a dialect."""
+        worlds = self._worlds.setdefault(sandbox.id, {})
+        found = worlds.get((provider, dialect))
+        if found is None:
+            bound = sandbox.bound(provider, dialect)
+            world = SandboxWorld(sandbox, bound, sources=self.sources, blobs=self.blobs)
+            found = worlds[provider, dialect] = (bound, world)
+        return found
+
+    def close(self) -> None:
+        """Remove the files of all sandboxes."""
+        self.blobs.close()
+
+    def _first_key(self, sandbox: Sandbox, provider: str, brought: str | None) -> str:
+        return self.issue_key(sandbox, provider, owner="main", key=brought)
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioOf:
+    """The scenario of each provider in a sandbox: the chosen one, else the provider's baseline."""
+
+    library: Library
+    main: Scenario | None
+
+    def __call__(self, provider: str) -> Scenario:
+        """The scenario that holds for a provider."""
+        main = self.main
+        if main is None:
+            return self.library.baseline(provider)
+        if main.baseline.provider == provider:
+            return main
+        baseline = self.library.baseline(provider)
+        return replace(baseline, accounts=main.accounts) if main.accounts else baseline

@@ -1,0 +1,34 @@
+"""What a server is started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of `upsim serve` and of the in-process simulator.
+
+    `hosts` are the `host:port` forms under which the server is reached; `loopback` says that it
+    is bound to loopback only, which opens the admin API to local callers without a token.
+    """
+
+    hosts: tuple[str, ...] = ()
+    loopback: bool = True
+    scenario: str | None = None
+    clock: str = "real"
+    pace: int = 30
+    seed: int = 0
+    start: int | None = None
+    admin_token: str = ""
+    public_url: str | None = None
+    fetch: bool = False
+    strict_keys: bool = False
+    dialect: str | None = None
+    render: str = "synthetic"
+    journal_max: int = 1_000
+    jobs_max: int = 100_000
+    sandboxes_max: int = 10_000
+    ttl: float = 86_400.0
+    store_bytes: int = 2 * 1024**3
+    in_process: bool = False

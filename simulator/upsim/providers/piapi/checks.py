@@ -1,0 +1,163 @@
+"""The checks of PiAPI that its baseline puts in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from upsim.core.call import JSON, Call
+from upsim.core.checks import COMMON, Check, Violation, media_of, named
+from upsim.core.states import State
+from upsim.providers.piapi.config import read_config
+from upsim.providers.piapi.encoded import encoded, is_web_address
+from upsim.providers.piapi.history import history_selection
+from upsim.providers.piapi.selection import bulk_selection
+from upsim.providers.piapi.uploads import (
+    plan_has_uploads,
+    upload_object,
+    upload_request,
+    uploadable,
+)
+
+
+def json_content_type(call: Call) -> Violation | None:
+    """A Content-Type that came is the one of JSON; none came is well."""
+    given = call.header(b"content-type")
+    if not given or call.knob("content_type") == "any":
+        return None
+    media_type = given.partition(";")[0].strip().lower()
+    return None if media_type == JSON.decode() else Violation("wrong_content_type")
+
+
+def known_model(call: Call) -> Violation | None:
+    """`model` names an emulated model, in its exact case."""
+    name = _text(call.inputs, "model", "model")
+    if isinstance(name, Violation):
+        return name
+    call.model = call.rules.baseline.models.get(name)
+    return Violation("unknown_model") if call.model is None else None
+
+
+def known_task_type(call: Call) -> Violation | None:
+    """`task_type` is one that the model is emulated for."""
+    name = _text(call.inputs, "task_type", "task_type")
+    if isinstance(name, Violation):
+        return name
+    known = [model.facts["task_type"].value for model in call.rules.baseline.models.values()]
+    return None if name in known else Violation("unknown_task_type")
+
+
+def has_video(call: Call) -> Violation | None:
+    """`input.video` is a text: a URL, base64, or a data URI of base64."""
+    video = _video(call.inputs.get("input"))
+    if isinstance(video, Violation):
+        return video
+    if not is_web_address(video) and encoded(video) is None:
+        return Violation("unreachable")
+    call.source = video
+    return None
+
+
+def valid_config(call: Call) -> Violation | None:
+    """`config` has its types; the webhook's endpoint may be any text."""
+    config = read_config(call.inputs)
+    if isinstance(config, Violation):
+        return config
+    mode, known = config.service_mode, call.rules.words("service_modes")
+    private = mode == call.rules.text("private_mode") and call.knob("private_mode") == "refuse"
+    return Violation("bad_service_mode") if private or mode not in known else None
+
+
+def below_task_cap(call: Call) -> Violation | None:
+    """Pending and processing tasks are fewer than the plan allows, or the task can be staged."""
+    who = call.who
+    cap = call.rules.baseline.plans[who.plan].concurrency
+    if cap is None:
+        return None
+    full = who.running + len(who.queue) >= cap
+    if call.knob("over_cap") == "stage":
+        full = who.running >= cap and len(who.queue) >= call.rules.whole("staged_tasks")
+    return Violation("too_many_tasks", {"max": cap}) if full else None
+
+
+def supported_format(call: Call) -> Violation | None:
+    """The container is MP4 by content, whatever the file is called."""
+    known = media_of(call).container in call.rules.words("formats")
+    return None if known else Violation("wrong_format")
+
+
+def within_resolution(call: Call) -> Violation | None:
+    """1280x720 inclusive; an upright video is compared by its long and short side."""
+    media, rules = media_of(call), call.rules
+    long, short = rules.whole("max_long_side"), rules.whole("max_short_side")
+    sides = (media.width, media.height)
+    if call.knob("resolution") == "sides":
+        sides = (max(sides), min(sides))
+    if sides[0] <= long and sides[1] <= short:
+        return None
+    return Violation("wrong_resolution", {"long": long, "short": short})
+
+
+def within_frames(call: Call) -> Violation | None:
+    """10 to 240 samples of the video track, both inclusive."""
+    least, most = call.rules.whole("min_frames"), call.rules.whole("max_frames")
+    if least <= media_of(call).frames <= most:
+        return None
+    return Violation("wrong_frames", {"min": least, "max": most})
+
+
+def own_task(call: Call) -> Violation | None:
+    """The task exists; one of another account is as unknown as any other id."""
+    job = call.world.find_job(call.params["id"])
+    if job is None or job.accepted.account != call.who.number:
+        return Violation("unknown_job")
+    call.job = job
+    return None
+
+
+def still_pending(call: Call) -> Violation | None:
+    """Only a pending task can be cancelled."""
+    return None if call.target.state is State.WAITING else Violation("not_pending")
+
+
+def cancel_by_post_exists(call: Call) -> Violation | None:
+    """The path of an early official CLI, unknown unless the knob says otherwise."""
+    return None if call.knob("cancel_by_post") == "present" else Violation("no_route")
+
+
+def _video(found: object) -> str | Violation:
+    if found is None:
+        return Violation("missing_field", {"field": "input"})
+    if not isinstance(found, dict):
+        return Violation("wrong_type", {"field": "input", "expected": "object"})
+    return _text(found, "video", "input.video")
+
+
+def _text(inputs: Mapping[str, object], name: str, field: str) -> str | Violation:
+    found = inputs.get(name)
+    if found is None or found == "":
+        return Violation("missing_field", {"field": field})
+    if not isinstance(found, str):
+        return Violation("wrong_type", {"field": field, "expected": "string"})
+    return found
+
+
+CHECKS: Mapping[str, Check] = COMMON | named(
+    json_content_type,
+    known_model,
+    known_task_type,
+    has_video,
+    valid_config,
+    below_task_cap,
+    supported_format,
+    within_resolution,
+    within_frames,
+    own_task,
+    still_pending,
+    cancel_by_post_exists,
+    bulk_selection,
+    history_selection,
+    plan_has_uploads,
+    upload_request,
+    upload_object,
+    uploadable,
+)

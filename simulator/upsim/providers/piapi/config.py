@@ -1,0 +1,60 @@
+"""The `config` of a create request: service mode and webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from upsim.core.call import Call
+from upsim.core.checks import Violation
+from upsim.core.events import Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What was asked for; empty texts are the defaults."""
+
+    service_mode: str
+    endpoint: str
+    secret: str
+
+    @property
+    def webhook(self) -> Webhook | None:
+        """Where to tell the end; a secret alone is kept because answers echo it."""
+        if not self.endpoint and not self.secret:
+            return None
+        return Webhook(self.endpoint, self.secret)
+
+
+def read_config(inputs: Mapping[str, object]) -> Config | Violation:
+    """The config of a request; the webhook is nested in it, one beside it is ignored."""
+    config = _mapping(inputs, "config", "config")
+    if isinstance(config, Violation):
+        return config
+    webhook = _mapping(config, "webhook_config", "config.webhook_config")
+    if isinstance(webhook, Violation):
+        return webhook
+    texts = []
+    for found, name in ((config, "service_mode"), (webhook, "endpoint"), (webhook, "secret")):
+        text = found.get(name)
+        if text is not None and not isinstance(text, str):
+            return Violation("wrong_type", {"field": name, "expected": "string"})
+        texts.append(text or "")
+    return Config(*texts)
+
+
+def config_of(call: Call) -> Config:
+    """The config of a request that passed the check `valid_config`."""
+    return cast("Config", read_config(call.inputs))
+
+
+def _mapping(
+    inputs: Mapping[str, object], name: str, field: str
+) -> Mapping[str, object] | Violation:
+    found = inputs.get(name)
+    if found is None:
+        return {}
+    if isinstance(found, dict):
+        return found
+    return Violation("wrong_type", {"field": field, "expected": "object"})

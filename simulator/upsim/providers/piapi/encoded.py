@@ -1,0 +1,43 @@
+"""Files as base64 text, bare or as a data URI: the two forms that clients send."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+_WEB_ADDRESS = re.compile("https?://", re.IGNORECASE)
+_WHITESPACE = str.maketrans("", "", " \t\r\n\f\v")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Base64 text, and the media type that a data URI gave it (empty for bare text)."""
+
+    media_type: str
+    text: str
+
+
+def is_web_address(text: str) -> bool:
+    """Whether the text is meant as an http or https URL."""
+    return _WEB_ADDRESS.match(text) is not None
+
+
+def encoded(text: str) -> Encoded | None:
+    """The base64 of a text; None for a data URI that holds something else."""
+    if text[:5].lower() != "data:":
+        return Encoded("", text)
+    head, comma, payload = text[5:].partition(",")
+    media_type, *parameters = head.lower().split(";")
+    if not comma or "base64" not in parameters:
+        return None
+    return Encoded(media_type.strip(), unquote(payload) if "%" in payload else payload)
+
+
+def decoded(text: str) -> bytes | None:
+    """The bytes of base64 text, whitespace ignored; None when it is not valid."""
+    try:
+        return base64.b64decode(text.translate(_WHITESPACE), validate=True)
+    except ValueError:
+        return None

@@ -1,0 +1,111 @@
+"""`GET /api/open/tasks/histories`: the account's tasks, newest first, a page at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from upsim.core.call import Call, Reply
+from upsim.core.checks import Violation
+from upsim.core.instants import SECOND
+from upsim.core.jobs import Job
+from upsim.providers.piapi import wire
+from upsim.providers.piapi.selection import whole
+
+_NUMBERS = ("page", "page_size", "start_time", "end_time")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which page of which rows; times in Unix seconds, both inclusive."""
+
+    page: int
+    size: int
+    model: str
+    start: int | None
+    end: int | None
+
+
+def read_selection(call: Call) -> Selection | Violation:
+    """The query parameters, all optional; a page size above the limit is brought down to it."""
+    query = call.query()
+    numbers: dict[str, int | None] = {}
+    for name in _NUMBERS:
+        value = whole(query, name)
+        if isinstance(value, Violation):
+            return value
+        numbers[name] = value
+    default = int(call.rules.text("history_page_size"))
+    size = default if numbers["page_size"] is None else numbers["page_size"]
+    return Selection(
+        page=max(1, numbers["page"] or 1),
+        size=min(max(1, size), call.rules.whole("history_page_size")),
+        model=query.get("model", ""),
+        start=numbers["start_time"],
+        end=numbers["end_time"],
+    )
+
+
+def history_selection(call: Call) -> Violation | None:
+    """The numbers in the query are numbers."""
+    selection = read_selection(call)
+    return selection if isinstance(selection, Violation) else None
+
+
+def histories(call: Call) -> Reply:
+    """The rows lie below `data.data`."""
+    selection = cast("Selection", read_selection(call))  # the check `history_selection` read it
+    jobs = [job for job in call.world.jobs_of(call.who) if _selected(call, job, selection)]
+    first = (selection.page - 1) * selection.size
+    shown = jobs[::-1][first : first + selection.size]
+    numbers = _numbers(call)
+    data = {
+        "data": [_row(call, job, numbers[job.id]) for job in shown],
+        "page": selection.page,
+        "size": selection.size,
+        "total": len(jobs),
+    }
+    return wire.success(call, data)
+
+
+def _selected(call: Call, job: Job, selection: Selection) -> bool:
+    seconds = job.accepted.at // SECOND
+    names = ("", job.accepted.model, _family(call, job))
+    return (
+        selection.model in names
+        and (selection.start is None or seconds >= selection.start)
+        and (selection.end is None or seconds <= selection.end)
+    )
+
+
+def _family(call: Call, job: Job) -> str:
+    return str(call.rules.baseline.models[job.accepted.model].facts["family"].value)
+
+
+def _numbers(call: Call) -> dict[str | None, int]:
+    """A row is numbered by the charge of its task."""
+    entries = call.world.entries_of(call.who)
+    return {entry.job: entry.number for entry in entries if entry.kind == "charge"}
+
+
+def _row(call: Call, job: Job, number: int) -> dict[str, object]:
+    accepted = job.accepted
+    model = call.rules.baseline.models[accepted.model]
+    changed = job.moves[-1].at if job.moves else accepted.at
+    return {
+        "id": number,
+        "account_id": accepted.account,
+        "api_key_id": accepted.account,
+        "task_id": job.id,
+        "task_model": _family(call, job),
+        "action": model.facts["task_type"].value,
+        "status": wire.status(call, job),
+        "service_mode": accepted.inputs["service_mode"],
+        "usage": wire.consumed(call, job),
+        "usage_type": call.rules.text("usage_type"),
+        "detail": wire.error(job) if job.failure else {},
+        "fixed": False,
+        "created_at": wire.moment(call, accepted.at),
+        "updated_at": wire.moment(call, changed),
+        "deleted_at": None,
+    }

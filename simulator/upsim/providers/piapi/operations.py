@@ -1,0 +1,57 @@
+"""What the task endpoints of PiAPI do once their checks have passed."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from upsim.core.call import Call, Reply
+from upsim.core.jobs import Job
+from upsim.core.states import State
+from upsim.core.terms import failure_of
+from upsim.providers.piapi import wire
+from upsim.providers.piapi.config import config_of
+from upsim.providers.piapi.encoded import Encoded, decoded, encoded, is_web_address
+from upsim.providers.piapi.selection import bulk_of
+from upsim.providers.piapi.uploads import stored_file
+
+
+def create(call: Call) -> Reply:
+    """`POST /api/v1/task`: charged at once; the answer already carries the charge."""
+    config = config_of(call)
+    inputs = {"video": _echo(call), "service_mode": config.service_mode}
+    job = call.world.accept(call, inputs=inputs, webhook=config.webhook)
+    return wire.created(call, job)
+
+
+def get_task(call: Call) -> Reply:
+    """`GET /api/v1/task/{id}`: 200 also for a failed task."""
+    return wire.success(call, wire.task(call, call.target))
+
+
+def cancel(call: Call) -> Reply:
+    """`DELETE /api/v1/task/{id}`."""
+    _cancel(call, call.target)
+    return wire.success(call, None)
+
+
+def cancel_many(call: Call) -> Reply:
+    """`DELETE /api/v1/tasks`: the pending tasks of the selection; others stay as they are."""
+    selection = bulk_of(call)
+    if selection.family == call.rules.text("cancel_all"):
+        for job in list(call.world.jobs_of(call.who)):
+            if job.state is State.WAITING and job.accepted.at < selection.before:
+                _cancel(call, job)
+    return wire.success(call, None)
+
+
+def _cancel(call: Call, job: Job) -> None:
+    call.world.move(job, State.CANCELLED, failure_of(call.rules.failures["cancelled"]))
+
+
+def _echo(call: Call) -> str:
+    """The video as answers show it: verbatim, but long base64 as a link to the same bytes."""
+    video = call.source
+    if is_web_address(video) or len(video) <= call.rules.whole("echoed_characters"):
+        return video
+    data = decoded(cast("Encoded", encoded(video)).text)  # the check `has_video` saw that it is one
+    return (data and stored_file(call, data, "mp4", "video/mp4")) or video

@@ -1,0 +1,54 @@
+"""Query parameters that are whole numbers, and the selection of a bulk cancel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from upsim.core.call import Call
+from upsim.core.checks import Violation
+from upsim.core.instants import SECOND, Instant
+
+_WHOLE = re.compile("[0-9]{1,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """The tasks that a bulk cancel means: of which family, and accepted before when."""
+
+    family: str
+    before: Instant
+
+
+def whole(query: Mapping[str, str], name: str) -> int | Violation | None:
+    """The parameter as a number; None when it is absent or empty."""
+    text = query.get(name, "")
+    if not text:
+        return None
+    return int(text) if _WHOLE.fullmatch(text) else Violation("bad_query", {"field": name})
+
+
+def read_bulk(call: Call) -> Bulk | Violation:
+    """`created_before` (Unix seconds) and `model` (a family), both required."""
+    query = call.query()
+    before, family = whole(query, "created_before"), query.get("model", "")
+    if isinstance(before, Violation):
+        return before
+    if before is None:
+        return Violation("bad_query", {"field": "created_before"})
+    if family not in cast("tuple[str, ...]", call.rules.fact("cancel_families")):
+        return Violation("bad_query", {"field": "model"})
+    return Bulk(family=family, before=before * SECOND)
+
+
+def bulk_of(call: Call) -> Bulk:
+    """The selection of a request that passed the check `bulk_selection`."""
+    return cast("Bulk", read_bulk(call))
+
+
+def bulk_selection(call: Call) -> Violation | None:
+    """Both parameters of a bulk cancel are there and known."""
+    selection = read_bulk(call)
+    return selection if isinstance(selection, Violation) else None

@@ -1,0 +1,77 @@
+"""`POST /api/ephemeral_resource`, the upload host: its checks and what it does.
+
+Every mistake is one answer here, also a file that is too large, which a create answers with 413.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from upsim.core.call import Call, Reply
+from upsim.core.checks import Violation
+from upsim.providers.piapi import wire
+from upsim.providers.piapi.encoded import decoded, encoded
+
+_Types = Mapping[str, tuple[str, ...]]
+_BAD = Violation("bad_upload")
+
+
+def plan_has_uploads(call: Call) -> Violation | None:
+    """The plan includes uploads; the free one does not."""
+    facts = call.rules.baseline.plans[call.who.plan].facts
+    allowed = "uploads" not in facts or facts["uploads"].value
+    return None if allowed else Violation("plan_without_uploads")
+
+
+def upload_request(call: Call) -> Violation | None:
+    """The body is not larger than what is read of one."""
+    return _BAD if call.oversized else None
+
+
+def upload_object(call: Call) -> Violation | None:
+    """The body is a JSON object with two texts that are not empty."""
+    document = call.json()
+    if not isinstance(document, dict):
+        return _BAD
+    name, data = document.get("file_name"), document.get("file_data")
+    if not isinstance(name, str) or not isinstance(data, str) or not name or not data:
+        return _BAD
+    call.inputs = document
+    return None
+
+
+def uploadable(call: Call) -> Violation | None:
+    """The name is short and ends as allowed; the data fit it and the limit, by decoded bytes."""
+    name = str(call.inputs["file_name"])
+    extension = name.rpartition(".")[2].lower() if "." in name else ""
+    types = cast("_Types", call.rules.fact("upload_types")).get(extension)
+    file = encoded(str(call.inputs["file_data"]))
+    if types is None or file is None or len(name) > call.rules.whole("upload_name_length"):
+        return _BAD
+    if file.media_type and file.media_type not in types:
+        return _BAD
+    data = decoded(file.text)
+    if not data or len(data) > call.rules.whole("upload_bytes"):
+        return _BAD
+    call.inputs = {"extension": extension, "content_type": types[0], "data": data}
+    return None
+
+
+def upload(call: Call) -> Reply:
+    """The file is there at once and vanishes after a day."""
+    data = cast("bytes", call.inputs["data"])  # put there by the check `uploadable`
+    url = stored_file(call, data, str(call.inputs["extension"]), str(call.inputs["content_type"]))
+    if url is None:
+        return wire.problem(call, Violation("internal"))
+    beside = {"url": url} if call.knob("upload_form") == "superset" else {}
+    return wire.success(call, {"url": url}, **beside)
+
+
+def stored_file(call: Call, data: bytes, extension: str, content_type: str) -> str | None:
+    """The link under which the bytes are served for a day; None when there is no room for them."""
+    ticket = call.world.issue_upload(
+        call, file_name=f"file.{extension}", content_type=content_type, size=len(data)
+    )
+    kept = call.world.store_upload(ticket, data)
+    return call.origin.media(f"uploads/{ticket.upload}") if kept else None

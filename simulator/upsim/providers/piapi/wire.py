@@ -1,0 +1,139 @@
+"""How PiAPI spells things: envelope, task object, status words, ids, times, errors."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from upsim.core.call import Call, Reply
+from upsim.core.checks import Violation
+from upsim.core.instants import Instant, from_iso, iso
+from upsim.core.jobs import Job
+from upsim.core.states import State
+from upsim.core.world import Stream
+from upsim.providers.piapi.encoded import is_web_address
+
+
+def success(call: Call, data: object, **beside: object) -> Reply:
+    """HTTP 200 and the envelope, whose `code` is always the HTTP status."""
+    message = call.rules.text("success_message")
+    return Reply(200, {**beside, "code": 200, "data": data, "message": message})
+
+
+def created(call: Call, job: Job) -> Reply:
+    """The answer to a create: the page's bare id, the live envelope, or both in one."""
+    form = call.knob("response_form")
+    if form == "bare":
+        return Reply(200, {"task_id": job.id})
+    beside = {"task_id": job.id} if form == "superset" else {}
+    return success(call, task(call, job), **beside)
+
+
+def problem(call: Call, violation: Violation) -> Reply:
+    """The error of a catalogue entry: the envelope, or plain text where the entry says so."""
+    rule = call.rules.errors[violation.name]
+    message = rule.message.format_map(violation.values)
+    headers = {k.lower(): v.format_map(violation.values) for k, v in rule.headers.items()}
+    plain = headers.pop("content-type", None)
+    raw = tuple((name.encode(), value.encode()) for name, value in headers.items())
+    if plain is not None:
+        return Reply(rule.status, message.encode(), raw, content_type=plain.encode())
+    if call.operation == "ephemeral_resource":
+        return Reply(rule.status, {"code": rule.code, "message": message}, raw)
+    return Reply(rule.status, {"code": rule.code, "data": None, "message": message}, raw)
+
+
+def draw_id(stream: Stream) -> str:
+    """A UUID of version 4."""
+    return str(UUID(int=stream.getrandbits(128), version=4))
+
+
+def status(call: Call, job: Job) -> str:
+    """The word for the job's state."""
+    word = str(call.rules.baseline.statuses[_status_key(call, job)].value)
+    if job.state is State.CANCELLED:
+        word = call.knob("cancelled_status")
+    return word.capitalize() if call.knob("status_case") == "capitalised" else word
+
+
+def is_staged(call: Call, job: Job) -> bool:
+    """Whether the task waits above the plan's concurrency."""
+    waiting = job.state is State.WAITING and not job.started
+    return waiting and call.knob("over_cap") == "stage"
+
+
+def task(call: Call, job: Job) -> dict[str, object]:
+    """The task object of create, get and webhook."""
+    accepted = job.accepted
+    model = call.rules.baseline.models[accepted.model]
+    return {
+        "task_id": job.id,
+        "model": accepted.model,
+        "task_type": model.facts["task_type"].value,
+        "status": status(call, job),
+        "config": _config(job),
+        "input": {"video": _video(job)},
+        "output": _output(call, job),
+        "meta": _meta(call, job),
+        "detail": None,
+        "logs": [] if call.knob("logs") == "list" else None,
+        "error": error(job),
+    }
+
+
+def error(job: Job) -> dict[str, object]:
+    """The error object, which is there also when nothing went wrong: code 0."""
+    failure = job.failure
+    if failure is None:
+        return {"code": 0, "raw_message": "", "message": "", "detail": None}
+    raw = dict(failure.extra).get("raw_message", failure.message)
+    return {"code": failure.code, "raw_message": raw, "message": failure.message, "detail": None}
+
+
+def consumed(call: Call, job: Job) -> int:
+    """Points that the task costs; nothing after a refund."""
+    return int(job.accepted.quote.amount - call.world.refunded(job))
+
+
+def moment(call: Call, instant: Instant | None) -> str:
+    """RFC 3339 with as many digits as needed; the year 1 means not yet."""
+    if instant is None:
+        return call.rules.text("not_yet")
+    zone = call.knob("time_zone")
+    ahead = -from_iso(f"1970-01-01T00:00:00{zone}")
+    return iso(instant + ahead, 6).rstrip("Z").rstrip("0").rstrip(".") + zone
+
+
+def _video(job: Job) -> object:
+    """A URL verbatim, whatever its length; anything else as it was kept."""
+    source = job.accepted.source
+    return source if is_web_address(source) else job.accepted.inputs["video"]
+
+
+def _status_key(call: Call, job: Job) -> str:
+    return "staged" if is_staged(call, job) else job.state
+
+
+def _config(job: Job) -> dict[str, object]:
+    webhook = job.accepted.webhook
+    endpoint, secret = (webhook.url, webhook.secret) if webhook else ("", "")
+    return {
+        "service_mode": job.accepted.inputs["service_mode"],
+        "webhook_config": {"endpoint": endpoint, "secret": secret},
+    }
+
+
+def _output(call: Call, job: Job) -> dict[str, object] | None:
+    if job.state is not State.COMPLETED:
+        return None
+    return {"video_url": call.origin.media(f"outputs/{job.id}.mp4")}
+
+
+def _meta(call: Call, job: Job) -> dict[str, object]:
+    usage = {"type": call.rules.text("usage_type"), "frozen": 0, "consume": consumed(call, job)}
+    return {
+        "created_at": moment(call, job.accepted.at),
+        "started_at": moment(call, job.entered(State.PROCESSING)),
+        "ended_at": moment(call, job.ended_at),
+        "usage": usage,
+        "is_using_private_pool": False,
+    }

@@ -1,0 +1,31 @@
+"""Venice: `topaz-video-upscale` by the video queue, and the account endpoints beside it."""
+
+from upsim.core.provider import Operation, Provider
+from upsim.providers.venice import account, headers, history, operations, wire
+from upsim.providers.venice.checks import CHECKS
+
+PROVIDER = Provider(
+    name="venice",
+    operations=(
+        Operation("video/queue", "POST", "/api/v1/video/queue", operations.queue, kind="submit"),
+        Operation(
+            "video/retrieve", "POST", "/api/v1/video/retrieve", operations.retrieve, kind="poll"
+        ),
+        Operation(
+            "video/complete", "POST", "/api/v1/video/complete", operations.complete, kind="write"
+        ),
+        Operation("video/quote", "POST", "/api/v1/video/quote", operations.quote),
+        Operation("billing/balance", "GET", "/api/v1/billing/balance", account.balance),
+        Operation(
+            "billing/usage-history", "GET", "/api/v1/billing/usage-history", history.usage_history
+        ),
+        # Retired: a check refuses every request, so that the operation is never reached.
+        Operation("billing/usage", "GET", "/api/v1/billing/usage", history.usage_history),
+        Operation("api_keys/rate_limits", "GET", "/api/v1/api_keys/rate_limits", account.limits),
+        Operation("models", "GET", "/api/v1/models", account.models),
+    ),
+    checks=CHECKS,
+    problem=wire.problem,
+    draw_id=wire.draw_id,
+    headers=headers.response_headers,
+)

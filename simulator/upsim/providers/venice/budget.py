@@ -1,0 +1,45 @@
+"""The error budget: failed calls of an account are counted, and too many of them lock it out."""
+
+from __future__ import annotations
+
+from upsim.core.baseline import RateLimit
+from upsim.core.call import Call
+from upsim.core.checks import Violation
+
+COUNTED = "failures"
+"""What a plan's rate limit counts when it is the error budget."""
+
+_BEFORE_THE_BUDGET = frozenset(
+    {"missing_key", "wrong_content_type", "not_json", "body_too_large", "retired"}
+)
+"""Refusals that come before the budget is looked at; they do not count."""
+
+
+def budget_of(call: Call) -> RateLimit | None:
+    """The error budget of the account's plan, if it has one."""
+    if call.account is None:
+        return None
+    rates = call.rules.baseline.plans[call.account.plan].rates
+    return next((rate for rate in rates if rate.counts == COUNTED), None)
+
+
+def within_failure_budget(call: Call) -> Violation | None:
+    """Not more failures than the budget allows fell into the present window."""
+    rate = budget_of(call)
+    window = call.world.window(call.who, rate.name) if rate else None
+    if window is None or window.used <= window.limit:
+        return None
+    return Violation("too_many_failures", {"limit": window.limit})
+
+
+def count_refusal(call: Call, violation: Violation, status: int) -> None:
+    """Count a broken rule, unless it was found before the budget."""
+    if violation.name not in _BEFORE_THE_BUDGET:
+        count_failure(call, status)
+
+
+def count_failure(call: Call, status: int) -> None:
+    """Count an answer of 4xx other than 429 against the budget."""
+    rate = budget_of(call)
+    if rate is not None and 400 <= status < 500 and status != 429:  # noqa: PLR2004 - of HTTP
+        call.uses.append(rate)

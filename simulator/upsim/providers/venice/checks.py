@@ -1,0 +1,189 @@
+"""The checks of Venice that its baseline puts in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from upsim.core.call import Call
+from upsim.core.checks import COMMON, Check, Violation, named
+from upsim.core.instants import SECOND
+from upsim.core.jobs import Job
+from upsim.core.states import State
+from upsim.providers.venice import fields, inputs, quoting
+from upsim.providers.venice.budget import within_failure_budget
+from upsim.providers.venice.history import well_formed_page
+
+_SPENDING = frozenset({"charge", "refund", "carried"})
+
+
+def json_content_type(call: Call) -> Violation | None:
+    """The Content-Type is application/json; its parameters do not matter."""
+    kind = (call.header(b"content-type") or "").partition(";")[0]
+    wrong = kind.strip().lower() != "application/json"
+    return Violation("wrong_content_type") if wrong else None
+
+
+def authenticated_for_quote(call: Call) -> Violation | None:
+    """A key came; quotes of upscale models refuse callers without one in their own way."""
+    if call.credential == "known":
+        return None
+    return Violation("missing_key_on_quote" if call.credential == "missing" else "unknown_key")
+
+
+def admin_key(call: Call) -> Violation | None:
+    """With the knob, the key is an admin key by its prefix."""
+    if call.knob("billing_key") == "any":
+        return None
+    token = (call.header(b"authorization") or "").partition(" ")[2].strip()
+    admin = token.startswith(call.rules.text("admin_key_prefix"))
+    return None if admin else Violation("not_an_admin_key")
+
+
+def supported_fields(call: Call) -> Violation | None:
+    """With the knob, queue has no field that the model does not support."""
+    return _only(call, "queue_fields", "field_unsupported")
+
+
+def closed_body(call: Call) -> Violation | None:
+    """With the knob, retrieve and complete have no field beside their own."""
+    name = "retrieve_fields" if call.operation == "video/retrieve" else "complete_fields"
+    return _only(call, name, "field_unrecognized")
+
+
+def acceptable_duration(call: Call) -> Violation | None:
+    """`duration` on queue is ignored; with the knob it is a text of seconds up to the limit."""
+    if call.knob("queue_duration") == "ignore" or "duration" not in call.inputs:
+        return None
+    value = call.inputs["duration"]
+    if not isinstance(value, str):
+        return fields.wrong_type("duration", "string", value)
+    seconds = quoting.seconds_of(value)
+    fits = seconds is not None and 0 < seconds <= call.rules.limit("max_seconds")
+    return None if fits else fields.out_of_range("duration")
+
+
+def within_key_cap(call: Call) -> Violation | None:
+    """What the key has spent and the price together are within the cap of its plan."""
+    cap = call.rules.baseline.plans[call.who.plan].facts.get("usd_cap")
+    if cap is None:
+        return None
+    entries = call.world.entries_of(call.who)
+    spent = -sum(entry.amount for entry in entries if entry.kind in _SPENDING)
+    fits = spent + call.world.terms(call).quote.amount <= Decimal(str(cap.value))
+    return None if fits else Violation("key_cap_reached")
+
+
+def polled_model(call: Call) -> Violation | None:
+    """`model` is a text, or absent where that is allowed; whether it is the job's is seen later."""
+    name = call.inputs.get("model")
+    if name is None:
+        required = call.knob("model_on_poll") == "required"
+        return Violation("missing_model") if required else None
+    return None if isinstance(name, str) else Violation("ill_typed_model")
+
+
+def known_flag(call: Call) -> Violation | None:
+    """`delete_media_on_completion` is absent, null or a boolean."""
+    name = "delete_media_on_completion"
+    value = call.inputs.get(name)
+    good = value is None or isinstance(value, bool)
+    return None if good else fields.wrong_type(name, "boolean", value)
+
+
+def own_request(call: Call) -> Violation | None:
+    """`queue_id` names a job of this account, of the named model, and not too old.
+
+    Any other id gets one answer, so that nobody learns which ids exist.
+    """
+    name = call.inputs.get("queue_id")
+    if name is None:
+        return fields.missing("queue_id")
+    if not isinstance(name, str):
+        return fields.wrong_type("queue_id", "string", name)
+    job = call.world.find_job(name)
+    if job is None or not _is_own(call, job):
+        return Violation("unknown_job")
+    call.job, call.model = job, call.rules.baseline.models[job.accepted.model]
+    return None
+
+
+def media_there(call: Call) -> Violation | None:
+    """The file of a finished job was not deleted and has not expired."""
+    gone = call.target.state is State.COMPLETED and call.world.output_gone(call.target)
+    return Violation("media_gone") if gone else None
+
+
+def completable(call: Call) -> Violation | None:
+    """The knobs let this job be completed, and where that deletes it was not done before."""
+    job = call.target
+    if call.knob("complete_ids") == "refused":
+        return Violation("unknown_job")
+    if not job.ended:
+        refused = call.knob("early_complete") == "refused"
+        return Violation("early_complete") if refused else None
+    deleting = call.knob("complete_effect") == "delete"
+    return Violation("unknown_job") if deleting and media_there(call) else None
+
+
+def not_retired(call: Call) -> Violation:  # noqa: ARG001 - a check takes the call
+    """Never: the endpoint is gone for everybody."""
+    return Violation("retired")
+
+
+def listable_type(call: Call) -> Violation | None:
+    """`type` is absent or a type of models."""
+    value, known = call.query().get("type"), call.rules.words("model_types")
+    return None if value is None or value in known else fields.wrong_text("type", known, value)
+
+
+CHECKS: Mapping[str, Check] = COMMON | named(
+    json_content_type,
+    authenticated_for_quote,
+    admin_key,
+    within_failure_budget,
+    supported_fields,
+    closed_body,
+    inputs.known_model,
+    inputs.no_resolution,
+    inputs.no_prompt,
+    inputs.known_factor,
+    inputs.has_video,
+    inputs.public_video,
+    inputs.supported_format,
+    inputs.long_enough,
+    inputs.short_enough,
+    acceptable_duration,
+    within_key_cap,
+    quoting.no_resolution_on_quote,
+    quoting.quotable,
+    quoting.quoted_duration,
+    quoting.quoted_height,
+    quoting.quoted_video,
+    polled_model,
+    known_flag,
+    own_request,
+    media_there,
+    completable,
+    well_formed_page,
+    not_retired,
+    listable_type,
+)
+
+
+def _only(call: Call, limit: str, violation: str) -> Violation | None:
+    if call.knob("unknown_fields") == "ignore":
+        return None
+    allowed = call.rules.words(limit)
+    other = next((name for name in call.inputs if name not in allowed), None)
+    return None if other is None else Violation(violation, {"field": other})
+
+
+def _is_own(call: Call, job: Job) -> bool:
+    accepted = job.accepted
+    return (
+        (accepted.provider, accepted.account) == (call.rules.baseline.provider, call.who.number)
+        and call.inputs.get("model") in (None, accepted.model)
+        and call.now - accepted.at < call.rules.limit("request_seconds") * SECOND
+        and job.state is not State.DELETED
+    )

@@ -1,0 +1,75 @@
+"""The response headers that Venice documents, on every answer."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from upsim.core.baseline import RateLimit
+from upsim.core.call import Call, Reply
+from upsim.core.instants import SECOND, iso
+from upsim.core.ledger import Account
+from upsim.core.pricing import plain
+from upsim.providers.venice.budget import COUNTED
+
+Headers = tuple[tuple[bytes, bytes], ...]
+_FAILURE = 400
+_TOO_MANY = 429
+
+
+def response_headers(call: Call, reply: Reply) -> Headers:
+    """Request id, version, time; model, balances and limits where they are known."""
+    values = {
+        "request_id": _request_id(call),
+        "version": call.rules.text("version"),
+        "timestamp": iso(call.now),
+    }
+    if reply.status >= _FAILURE:
+        values["host_name"] = call.rules.text("host_name")
+    if call.model is not None:
+        values |= {"model_id": call.model.id, "model_name": call.model.name}
+    if call.account is not None:
+        values |= _of_account(call, call.account, reply)
+    return _named(call, values)
+
+
+def balance_before(call: Call) -> Headers:
+    """The balance as it is now, for an answer that changes it: the header shows the one before."""
+    return _named(call, {"balance_usd": f"{plain(call.who.balance)}"})
+
+
+def _named(call: Call, values: dict[str, str]) -> Headers:
+    names = call.rules.baseline.headers
+    return tuple((str(names[key].value).encode(), text.encode()) for key, text in values.items())
+
+
+def _request_id(call: Call) -> str:
+    """An opaque id that is the same whenever the same request comes at the same instant."""
+    target = f"{call.now} {call.method} {call.path} {len(call.body)}".encode()
+    digest = blake2b(target + call.query_string + call.body[-256:], digest_size=8)
+    return f"{digest.hexdigest()}-{call.rules.text('request_id_suffix')}"
+
+
+def _of_account(call: Call, account: Account, reply: Reply) -> dict[str, str]:
+    own = str(call.rules.baseline.headers["balance_usd"].value).encode()
+    values = {"balance_diem": call.rules.text("diem")}
+    if all(name != own for name, _ in reply.headers):
+        values["balance_usd"] = f"{plain(account.balance)}"
+    for rate in call.rules.baseline.plans[account.plan].rates:
+        values |= _of_limit(call, account, rate)
+    if reply.status == _TOO_MANY:
+        values["limit_type"] = call.rules.text("limit_type")
+    return values
+
+
+def _of_limit(call: Call, account: Account, rate: RateLimit) -> dict[str, str]:
+    window = call.world.window(account, rate.name)
+    if window is None:
+        return {}
+    remaining = f"{max(0, window.limit - window.used)}"
+    if rate.counts == COUNTED:
+        return {"budget_remaining": remaining, "budget_reset": f"{window.resets_at // 1000}"}
+    if rate.counts not in ("all", call.kind, call.operation):
+        return {}
+    divisor = SECOND if call.knob("reset_unit") == "seconds" else 1000
+    reset = f"{window.resets_at // divisor}"
+    return {"limit": f"{window.limit}", "remaining": remaining, "reset": reset}

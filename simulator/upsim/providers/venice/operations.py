@@ -1,0 +1,55 @@
+"""What the four video endpoints of Venice do once their checks have passed."""
+
+from __future__ import annotations
+
+from upsim.core.call import Call, FileReply, Reply
+from upsim.core.states import UNSUCCESSFUL, State
+from upsim.providers.venice import headers, quoting, wire
+
+
+def queue(call: Call) -> Reply:
+    """`POST /video/queue`: charged and queued; exactly these two keys."""
+    before = headers.balance_before(call)
+    job = call.world.accept(call, inputs=call.inputs)
+    return Reply(200, {"model": job.accepted.model, "queue_id": job.id}, headers=before)
+
+
+def retrieve(call: Call) -> Reply | FileReply:
+    """`POST /video/retrieve`: progress, the recorded failure, or the result."""
+    job = call.target
+    if job.state in UNSUCCESSFUL:
+        return wire.failed(call, job)
+    if not job.ended:
+        return Reply(200, wire.processing(call, job))
+    delete = call.inputs.get("delete_media_on_completion") is True
+    if _as_file(call):
+        return FileReply(job.id, mark="revoked" if delete else None)
+    if delete:
+        # The answer carries a URL, which must still work once.
+        call.world.mark(job, "delete_after_download")
+    return Reply(200, wire.completed(call, job))
+
+
+def complete(call: Call) -> Reply:
+    """`POST /video/complete`: finalises a finished job; a job at work goes on."""
+    job = call.target
+    if not job.ended:
+        return Reply(200, {"success": False})
+    if job.state is State.COMPLETED:
+        job = call.world.mark(job, "finalised")
+        if call.knob("complete_effect") == "delete":
+            job = call.world.mark(job, "revoked")
+    return Reply(200, wire.finalised(call, job))
+
+
+def quote(call: Call) -> Reply:
+    """`POST /video/quote`: the price of the file, or of the clip that is described."""
+    if call.source:
+        return Reply(200, {"quote": call.world.terms(call).quote.amount})
+    return Reply(200, {"quote": quoting.estimate(call).amount})
+
+
+def _as_file(call: Call) -> bool:
+    form = call.knob("retrieve_form")
+    named = call.inputs.get("model") is not None
+    return form == "binary" or (form == "by_model" and named)

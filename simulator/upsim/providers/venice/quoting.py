@@ -1,0 +1,120 @@
+"""The checks of quote alone, and the price of a clip that is described instead of sent."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from upsim.core.baseline import Model
+from upsim.core.call import Call, Pending
+from upsim.core.checks import (
+    Violation,
+    first_violation,
+    measurable,
+    output_within_own_limit,
+)
+from upsim.core.pricing import Quote
+from upsim.core.pricing import quote as price
+from upsim.providers.venice import fields
+from upsim.providers.venice.inputs import (
+    has_video,
+    long_enough,
+    no_resolution,
+    public_video,
+    short_enough,
+    supported_format,
+)
+
+_SECONDS = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)s?")
+_TOP_TIER = Decimal("Infinity")
+"""A height above every tier: without `input_height` the estimate is never too low."""
+
+
+def no_resolution_on_quote(call: Call) -> Violation | None:
+    """`resolution` is not there; with the knob `2x` stands for the factor 2."""
+    (model,) = call.rules.baseline.models.values()
+    value = call.inputs.get("resolution")
+    aliases = {f"{factor}x": int(factor) for factor in model.options["upscale_factor"].allowed}
+    if call.knob("quote_resolution") == "alias" and isinstance(value, str) and value in aliases:
+        call.inputs = {"upscale_factor": aliases[value], **call.inputs}
+        return None
+    return no_resolution(call)
+
+
+def quotable(call: Call) -> Violation | None:
+    """There is a video, or a duration where that is enough."""
+    if call.inputs.get("video_url") is not None or call.knob("quote_basis") == "video":
+        return has_video(call)
+    duration = call.inputs.get("duration")
+    if duration is None:
+        return fields.missing("duration")
+    automatic = isinstance(duration, str) and duration.lower() == "auto"
+    return fields.missing("video_url") if automatic else None
+
+
+def quoted_duration(call: Call) -> Violation | None:
+    """Without a video, `duration` is a positive number of seconds within the limit."""
+    if call.source:
+        return None
+    found = seconds_of(call.inputs.get("duration"))
+    if found is None or found <= 0:
+        return fields.out_of_range("duration")
+    return None if found <= call.rules.limit("max_seconds") else Violation("too_long_on_quote")
+
+
+def quoted_height(call: Call) -> Violation | None:
+    """Without a video, `input_height` is absent, null, or a positive whole number of pixels."""
+    height = call.inputs.get("input_height")
+    if call.source or height is None:
+        return None
+    number = fields.number(height)
+    if number is None:
+        return fields.wrong_type("input_height", "number", height)
+    positive = number > 0 and number == number.to_integral_value()
+    return None if positive else fields.out_of_range("input_height")
+
+
+def quoted_video(call: Call) -> Violation | Pending | None:
+    """A video is measured and judged as it would be on queue; it wins over what is described."""
+    if not call.source:
+        return None
+    return first_violation(
+        call,
+        (
+            public_video,
+            measurable,
+            supported_format,
+            long_enough,
+            short_enough,
+            output_within_own_limit,
+        ),
+    )
+
+
+def seconds_of(duration: object) -> Decimal | None:
+    """The seconds of `10`, `"10"`, `"10.5"` or `"10s"`; None for anything else."""
+    if isinstance(duration, str):
+        spelt = _SECONDS.fullmatch(duration)
+        return Decimal(spelt[1]) if spelt else None
+    return fields.number(duration)
+
+
+def estimate(call: Call) -> Quote:
+    """The price by `duration` and `input_height`; the surcharge needs a file."""
+    (model,) = call.rules.baseline.models.values()
+    return price(
+        model.billing,
+        {
+            "seconds": seconds_of(call.inputs.get("duration")) or Decimal(0),
+            "output_height": _output_height(call, model),
+        },
+    )
+
+
+def _output_height(call: Call, model: Model) -> Decimal:
+    height = fields.number(call.inputs.get("input_height"))
+    if height is None:
+        return _TOP_TIER
+    factor = model.output.table[call.options["upscale_factor"]]
+    # Nothing above the largest side changes the tier, and numbers of 400 digits stay harmless.
+    return min(height, call.rules.limit("own_output_side")) * factor

@@ -1,0 +1,143 @@
+"""How Venice spells things: error bodies, status words, ids, times, where a file is served."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Mapping
+
+from upsim.core.baseline import ErrorRule
+from upsim.core.call import Call, Reply
+from upsim.core.checks import Violation
+from upsim.core.instants import Instant
+from upsim.core.jobs import Job
+from upsim.core.states import Failure, State
+from upsim.core.terms import failure_of
+from upsim.core.world import Stream
+from upsim.providers.venice.budget import count_failure, count_refusal
+
+_WALLET_KEYS = ("x402Version", "error", "resource", "accepts", "extensions")
+
+
+def problem(call: Call, violation: Violation) -> Reply:
+    """The error body of a catalogue entry: a text, and `details` where one field is to blame."""
+    rule = call.rules.errors[violation.name]
+    count_refusal(call, violation, rule.status)
+    values = {"url": call.origin.api(call.path), **violation.values}
+    body = error_body(call, rule, values)
+    headers = tuple((name.encode(), text.encode()) for name, text in rule.headers.items())
+    return Reply(rule.status, body, (*headers, *_wallet_header(call, body)))
+
+
+def error_body(call: Call, rule: ErrorRule, values: Mapping[str, object]) -> dict[str, object]:
+    """`error`, the further fields of the entry, and its code when the knob asks for it."""
+    message = rule.message.format_map(values)
+    extra = {name: filled(value, values) for name, value in rule.extra.items()}
+    issue = extra.pop("issue", None)
+    body: dict[str, object] = {"error": message, **extra}
+    if isinstance(issue, Mapping):
+        field = str(issue.get("path", values.get("field", "")))
+        body |= _details(field, str(issue["code"]), str(issue.get("message", message)))
+    if call.knob("error_code") == "add" and rule.code is not None:
+        body["code"] = rule.code
+    return body
+
+
+def filled(value: object, values: Mapping[str, object] | None = None) -> object:
+    """A value of the baseline as JSON, the names in its texts filled in when there are values."""
+    if isinstance(value, str):
+        return value if values is None else value.format_map(values)
+    if isinstance(value, Mapping):
+        return {key: filled(item, values) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(item, values) for item in value]
+    return value
+
+
+def draw_id(stream: Stream) -> str:
+    """A random UUID."""
+    return str(uuid.UUID(int=stream.getrandbits(128), version=4))
+
+
+def output_url(call: Call, job: Job) -> str:
+    """Where the finished file is served, without a key."""
+    return call.origin.media(f"outputs/{job.id}.mp4")
+
+
+def milliseconds(since: Instant, until: Instant) -> int:
+    """The whole milliseconds between two instants."""
+    return (until - since) // 1000
+
+
+def processing(call: Call, job: Job) -> dict[str, object]:
+    """A job that is not finished."""
+    return {"status": _word(call, job), **_times(call, job)}
+
+
+def completed(call: Call, job: Job) -> dict[str, object]:
+    """A finished job with the URL of its file."""
+    url = output_url(call, job)
+    names = ("url", "video_url", "download_url") if call.knob("result_urls") == "all" else ("url",)
+    return {"status": _word(call, job), **dict.fromkeys(names, url), **_times(call, job)}
+
+
+def finalised(call: Call, job: Job) -> dict[str, object]:
+    """The answer to complete for a job that has ended."""
+    body: dict[str, object] = {"success": True}
+    there = job.state is State.COMPLETED and not call.world.output_gone(job)
+    if there and call.knob("complete_answer") == "url":
+        body |= {"status": _word(call, job), "url": output_url(call, job)}
+    return body
+
+
+def failed(call: Call, job: Job) -> Reply:
+    """The failure recorded on a job, the same at every poll."""
+    failure = job.failure or failure_of(call.rules.failures["inference_failed"])
+    if call.knob("failure_form") == "body":
+        shown = {"status": _word(call, job), "error": failure.message, "error_code": failure.code}
+        return Reply(200, shown)
+    count_failure(call, failure.status)
+    return Reply(failure.status, _failure_body(call, job, failure))
+
+
+def _failure_body(call: Call, job: Job, failure: Failure) -> dict[str, object]:
+    extra = dict(failure.extra)
+    if "credits_refunded" in extra:
+        extra["credits_refunded"] = call.world.refunded(job) > 0
+    if "type" in extra:
+        return {"error": {"message": failure.message, **extra}}
+    return {"error": failure.message, **extra}
+
+
+def _details(field: str, code: str, message: str) -> dict[str, object]:
+    if not field:
+        details: dict[str, object] = {"_errors": [message]}
+    else:
+        details = {"_errors": [], field: {"_errors": [message]}}
+    path = [field] if field else []
+    return {"details": details, "issues": [{"code": code, "path": path, "message": message}]}
+
+
+def _word(call: Call, job: Job) -> str:
+    if job.state is State.COMPLETED:
+        return call.knob("completed_status")
+    return str(call.rules.baseline.statuses[job.state].value)
+
+
+def _times(call: Call, job: Job) -> dict[str, object]:
+    model = call.rules.baseline.models[job.accepted.model]
+    until = call.now if job.ended_at is None else job.ended_at
+    return {
+        "average_execution_time": model.facts["average_execution_time"].value,
+        "execution_duration": milliseconds(job.accepted.at, until),
+    }
+
+
+def _wallet_header(call: Call, body: Mapping[str, object]) -> tuple[tuple[bytes, bytes], ...]:
+    """The payment requirements once more, as wallets read them."""
+    if "x402Version" not in body:
+        return ()
+    name = str(call.rules.baseline.headers["payment_required"].value).encode()
+    shown = json.dumps({key: body[key] for key in _WALLET_KEYS}, separators=(",", ":"))
+    return ((name, base64.b64encode(shown.encode())),)

@@ -1,0 +1,61 @@
+"""WaveSpeedAI: `wavespeed-ai/video-upscaler` and `runwayml/upscale-v1`."""
+
+from upsim.core.provider import Operation, Provider
+from upsim.providers.wavespeed import (
+    catalogue,
+    checks,
+    listings,
+    operations,
+    parameters,
+    uploads,
+    wire,
+)
+
+V3 = "/api/v3"
+
+PROVIDER = Provider(
+    name="wavespeed",
+    operations=(
+        Operation("submit", "POST", f"{V3}/{{model*}}", operations.submit, kind="submit"),
+        Operation(
+            "result", "GET", f"{V3}/predictions/{{id}}/result", operations.result, kind="poll"
+        ),
+        Operation("prediction", "GET", f"{V3}/predictions/{{id}}", operations.result, kind="poll"),
+        Operation(
+            "media/uploads", "POST", f"{V3}/media/uploads", uploads.request_upload, kind="write"
+        ),
+        Operation(
+            "media/upload/binary",
+            "POST",
+            f"{V3}/media/upload/binary",
+            uploads.upload_binary,
+            kind="upload",
+        ),
+        Operation("balance", "GET", f"{V3}/balance", operations.balance),
+        Operation("webhook/secret", "GET", f"{V3}/webhook/secret", operations.webhook_secret),
+        Operation("models", "GET", f"{V3}/models", catalogue.models),
+        Operation("model/price", "POST", f"{V3}/model/price", catalogue.price),
+        Operation("model/pricing", "POST", f"{V3}/model/pricing", catalogue.pricing),
+        Operation("predictions", "POST", f"{V3}/predictions", listings.predictions),
+        Operation(
+            "predictions/delete",
+            "POST",
+            f"{V3}/predictions/delete",
+            operations.delete,
+            kind="write",
+        ),
+        Operation("billings/search", "POST", f"{V3}/billings/search", listings.billings),
+        Operation("user/usage_stats", "POST", f"{V3}/user/usage_stats", listings.usage),
+        # An older generation of pages, behind the knob `old_paths`.
+        Operation("old/predictions", "GET", f"{V3}/predictions", listings.predictions),
+        Operation("old/account/balance", "GET", f"{V3}/account/balance", operations.balance),
+        Operation("old/account/billings", "GET", f"{V3}/account/billings", listings.billings),
+        Operation("old/account/usage", "GET", f"{V3}/account/usage", listings.usage),
+        Operation("old/upload", "POST", f"{V3}/upload", uploads.upload_binary, kind="upload"),
+        Operation("not-a-task", "GET", f"{V3}/{{model*}}", operations.not_a_task),
+    ),
+    checks={**checks.CHECKS, **parameters.CHECKS, **uploads.CHECKS},
+    problem=wire.problem,
+    draw_id=wire.draw_id,
+    aliases={"/api/v2": V3},
+)

@@ -1,0 +1,227 @@
+"""The checks of WaveSpeedAI's model calls that its baseline puts in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from upsim.core.baseline import Model, Option
+from upsim.core.call import Call, Pending
+from upsim.core.checks import COMMON, Check, Violation, affordable, named
+from upsim.core.jobs import Job
+from upsim.core.media import MICROSECONDS, Unmeasurable
+from upsim.core.pricing import Quantity, billed_quantity
+
+VIDEO = "video"
+SYNC = "enable_sync_mode"
+WEBHOOK = "webhook_url"
+MODEL_ID = "model_id"
+INPUTS = "inputs"
+
+
+def account_active(call: Call) -> Violation | None:
+    """The key was activated by a top-up, its account is not suspended, its role suffices."""
+    plan = call.rules.baseline.plans[call.who.plan]
+    return None if plan.access else Violation(str(plan.facts["refusal"].value))
+
+
+def known_model(call: Call) -> Violation | None:
+    """The path names an emulated model."""
+    return _take_model(call, call.params["model"])
+
+
+def model_to_price(call: Call) -> Violation | None:
+    """`model_id` names an emulated model, whose inputs are below `inputs`."""
+    violation = _take_model(call, str(call.inputs[MODEL_ID]))
+    inner = call.inputs[INPUTS]
+    call.inputs = inner if isinstance(inner, dict) else {}
+    return violation
+
+
+def has_video(call: Call) -> Violation | None:
+    """`video` is a text that is not empty."""
+    return may_have_video(call) or (None if call.source else _missing(VIDEO))
+
+
+def may_have_video(call: Call) -> Violation | None:
+    """`video` is absent or a text; a quote without one is the model's base price."""
+    video = call.inputs.get(VIDEO)
+    if video is not None and not isinstance(video, str):
+        return bad_type(call, VIDEO, "text")
+    call.source = video or ""
+    return None
+
+
+def known_keys(call: Call) -> Violation | None:
+    """Unknown and null keys are ignored, or refused as the published schemas say (a knob)."""
+    if call.knob("unknown_keys") == "ignore":
+        return None
+    model = model_of(call)
+    allowed = (VIDEO, *model.options)
+    if not call.inputs.keys() <= {*allowed, *call.rules.words("platform_keys")}:
+        return Violation("unexpected_property", {"allowed": ", ".join(allowed)})
+    null = next((name for name, value in call.inputs.items() if value is None), None)
+    return None if null is None else Violation("null_property", {"name": null})
+
+
+def valid_options(call: Call) -> Violation | None:
+    """Each parameter of the model is absent, or of its type and one of the allowed values."""
+    for option in model_of(call).options.values():
+        value = call.inputs.get(option.name)
+        violation = None if value is None else _refused(call, option, value)
+        if violation is not None:
+            return violation
+        call.options[option.name] = _text(call, option.default if value is None else value)
+    return None
+
+
+def valid_platform_keys(call: Call) -> Violation | None:
+    """`enable_sync_mode` is a boolean; `webhook_url` a text where a knob honours it."""
+    sync, webhook = call.inputs.get(SYNC), call.inputs.get(WEBHOOK)
+    if sync is not None and not isinstance(sync, bool):
+        return bad_type(call, SYNC, "switch")
+    if webhook is None or isinstance(webhook, str) or call.knob("webhook_key") == "query":
+        return None
+    return bad_type(call, WEBHOOK, "text")
+
+
+def measured_or_failing(call: Call) -> Pending | None:
+    """The video is measured; one that cannot be had lets the task be accepted and then fail."""
+    if not call.source:
+        return None
+    if not call.source.startswith(("http://", "https://")):
+        call.failure, call.source = "media_access_failed", ""
+        return None
+    found = call.measured or call.world.measured(call, call.source)
+    if found is None:
+        return Pending(call.source, call.rules.whole("video_bytes"))
+    if isinstance(found, Unmeasurable):
+        unread = found.reason != "unreachable"
+        call.failure = "media_unreadable" if unread else "media_access_failed"
+    else:
+        call.media = found
+    return None
+
+
+def length_within_limit(call: Call) -> Violation | None:
+    """The measured length itself is within the limit; a knob compares the rounded one, or none."""
+    how = call.knob("length_limit")
+    if call.media is None or how == "clamp":
+        return None
+    limit = call.rules.limit("max_seconds")
+    if how == "raw":
+        within = call.media.duration <= limit * MICROSECONDS
+    else:
+        rule = model_of(call).billing.quantity
+        unbounded = Quantity(of=rule.of, round=rule.round)
+        within = billed_quantity(unbounded, {rule.of: call.media.seconds}) <= limit
+    return None if within else Violation("too_long", {"max": limit})
+
+
+def affordable_or_failing(call: Call) -> Violation | None:
+    """The balance covers the price; a knob accepts the task unpaid instead and lets it fail."""
+    violation = affordable(call)
+    if violation is None or call.knob("funds_refusal") != "task":
+        return violation
+    call.failure = "insufficient_credits"
+    agreed = call.world.terms(call)
+    unpaid = replace(agreed.quote, amount=Decimal(0), formula="unpaid")
+    call.terms = replace(agreed, quote=unpaid, debit=Decimal(0))
+    return None
+
+
+def own_prediction(call: Call) -> Violation | None:
+    """The task exists and belongs to the account; another's is as unknown as none."""
+    call.job = own_job(call, call.params["id"])
+    return None if call.job else Violation("unknown_job")
+
+
+def own_job(call: Call, name: str) -> Job | None:
+    """The account's job of this id."""
+    job = call.world.find_job(name)
+    if job is None or job.accepted.account != call.who.number:
+        return None
+    return job
+
+
+def old_path_served(call: Call) -> Violation | None:
+    """The path of an older generation of pages answers only where a knob asks for it."""
+    return Violation("no_route") if call.knob("old_paths") == "absent" else None
+
+
+def bad_type(call: Call, name: str, kind: str) -> Violation:
+    """The refusal of a value of the wrong type."""
+    kinds = call.rules.fact("kinds")
+    text = kinds[kind] if isinstance(kinds, Mapping) else kind
+    return Violation("bad_type", {"name": name, "kind": text})
+
+
+def is_switch(option: Option) -> bool:
+    """Whether the parameter is a boolean on the wire."""
+    return set(option.allowed) == {"true", "false"}
+
+
+def model_as_chosen(call: Call, model: Model) -> Model:
+    """The model with the billed minimum that a knob may have set."""
+    knob = model.facts.get("minimum_by")
+    if knob is None:
+        return model
+    minimum = Decimal(call.knob(str(knob.value)))
+    if minimum == model.billing.quantity.minimum:
+        return model
+    quantity = replace(model.billing.quantity, minimum=minimum)
+    return replace(model, billing=replace(model.billing, quantity=quantity))
+
+
+def _take_model(call: Call, name: str) -> Violation | None:
+    found = call.rules.baseline.models.get(name)
+    if found is None:
+        return Violation("unknown_model")
+    call.model = model_as_chosen(call, found)
+    return None
+
+
+def model_of(call: Call) -> Model:
+    """The model; for checks and operations that run after one has found it."""
+    if call.model is None:
+        msg = (
+            f"{call.operation}: a check that needs the model is listed before the one that finds it"
+        )
+        raise LookupError(msg)
+    return call.model
+
+
+def _refused(call: Call, option: Option, value: object) -> Violation | None:
+    kind = "switch" if is_switch(option) else "text"
+    if not isinstance(value, bool if kind == "switch" else str):
+        return bad_type(call, option.name, kind)
+    if _text(call, value) in option.allowed:
+        return None
+    return Violation("bad_choice", {"name": option.name, "allowed": ", ".join(option.allowed)})
+
+
+def _text(call: Call, value: object) -> str:
+    lower = isinstance(value, bool) or call.knob("resolution_case") == "any"
+    return str(value).lower() if lower else str(value)
+
+
+def _missing(name: str) -> Violation:
+    return Violation("missing_property", {"name": name})
+
+
+CHECKS: Mapping[str, Check] = COMMON | named(
+    account_active,
+    known_model,
+    model_to_price,
+    has_video,
+    may_have_video,
+    known_keys,
+    valid_options,
+    valid_platform_keys,
+    measured_or_failing,
+    length_within_limit,
+    affordable_or_failing,
+    own_prediction,
+    old_path_served,
+)

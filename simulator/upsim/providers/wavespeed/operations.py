@@ -1,0 +1,64 @@
+"""What each endpoint of WaveSpeedAI's tasks and account does once its checks have passed."""
+
+from __future__ import annotations
+
+from upsim.core.call import Call, Hold, Reply
+from upsim.core.checks import Violation
+from upsim.core.pricing import plain
+from upsim.core.states import State
+from upsim.providers.wavespeed import webhooks, wire
+from upsim.providers.wavespeed.checks import SYNC, own_job
+from upsim.providers.wavespeed.parameters import texts
+
+
+def submit(call: Call) -> Reply | Hold:
+    """`POST /{model}`: a task; in sync mode the answer waits for its end."""
+    call.job = call.world.accept(call, inputs=call.inputs, webhook=webhooks.requested(call))
+    if call.inputs.get(SYNC) is True:
+        return Hold(call.job.id, float(call.rules.limit("sync_seconds")), held)
+    return wire.success(call, wire.record(call, call.job))
+
+
+def held(call: Call, timed_out: bool) -> Reply:  # noqa: FBT001 - the form that `Hold` wants
+    """The answer to a submit in sync mode: the record, or that the server's wait ran out."""
+    job = own_job(call, call.target.id) or call.target
+    shown = wire.record(call, job)
+    rule = call.rules.errors["sync_timed_out"]
+    values = {"seconds": call.rules.whole("sync_seconds")}
+    if not timed_out:
+        return wire.success(call, shown)
+    if rule.headers:
+        return wire.problem(call, Violation(rule.name, values))
+    status = call.rules.baseline.statuses[State.PROCESSING].value
+    late = {"status": status, "code": rule.code, "error": rule.message.format_map(values)}
+    return wire.success(call, shown | late)
+
+
+def result(call: Call) -> Reply:
+    """`GET /predictions/{id}/result` and `GET /predictions/{id}`."""
+    return wire.success(call, wire.result(call, call.target))
+
+
+def delete(call: Call) -> Reply:
+    """`POST /predictions/delete`: only the account's own tasks count, each once."""
+    found = [own_job(call, name) for name in dict.fromkeys(texts(call, "ids"))]
+    present = [job for job in found if job is not None and job.state is not State.DELETED]
+    for job in present:
+        call.world.move(job, State.DELETED)
+    return wire.success(call, {"deleted_count": len(present)})
+
+
+def balance(call: Call) -> Reply:
+    """`GET /balance`: dollars as a number."""
+    return wire.success(call, {"balance": plain(call.who.balance)})
+
+
+def webhook_secret(call: Call) -> Reply:
+    """`GET /webhook/secret`."""
+    return wire.success(call, {"secret": webhooks.secret(call)})
+
+
+def not_a_task(call: Call) -> Reply:
+    """`GET` of any other path: a model is submitted to by POST, whatever else is unknown."""
+    known = call.params["model"] in call.rules.baseline.models
+    return wire.problem(call, Violation("wrong_method" if known else "no_route"))

@@ -1,0 +1,133 @@
+"""Body fields of the calls that are no models: the baseline's tables, and the checks of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from upsim.core.baseline import Plain
+from upsim.core.call import Call
+from upsim.core.checks import Check, Violation, named, whole_number
+from upsim.core.instants import DAY, Instant, from_iso
+from upsim.providers.wavespeed.checks import bad_type
+
+_MILLISECONDS = re.compile(r"[0-9]{1,18}")
+_MICROSECONDS_PER_MILLISECOND = 1000
+
+Row = Mapping[str, Plain]
+"""One line of a table: its `kind`, and what else holds (`required`, `minimum`, `allowed`, ...)."""
+
+
+def well_formed(call: Call) -> Violation | None:
+    """Each field of the operation's table is absent or null, or as the table says."""
+    for name, row in table(call).items():
+        value = call.inputs.get(name)
+        violation = _refused(call, name, row, value)
+        if violation is not None:
+            return violation
+    return None
+
+
+def query_as_inputs(call: Call) -> None:
+    """An old path has no body: its query is read by the same table, with the table's defaults."""
+    query = call.query()
+    found = {name: _from_query(row, query.get(name)) for name, row in table(call).items()}
+    call.inputs = {name: value for name, value in found.items() if value is not None}
+
+
+def usage_period(call: Call) -> Violation | None:
+    """The period does not end before it starts, and spans at most the documented days."""
+    start, end = moment(call, "start_time"), moment(call, "end_time")
+    days = call.rules.whole("usage_days")
+    if start is None or end is None or start > end:
+        return Violation("bad_period")
+    return Violation("period_too_long", {"days": days}) if end - start > days * DAY else None
+
+
+def table(call: Call) -> Mapping[str, Row]:
+    """The operation's fields, in the order of the page."""
+    rows: Any = call.rules.fact(f"parameters/{call.operation}")
+    return rows  # type: ignore[no-any-return]  # the baseline's table, whose form a test checks
+
+
+def whole(call: Call, name: str) -> int:
+    """A field that is a whole number; 0 when it is absent."""
+    return whole_number(call.inputs.get(name)) or 0
+
+
+def text(call: Call, name: str) -> str | None:
+    """A field that is a text; None when it is absent."""
+    value = call.inputs.get(name)
+    return value if isinstance(value, str) else None
+
+
+def texts(call: Call, name: str) -> list[str]:
+    """A field that is a list of texts; empty when it is absent."""
+    value = call.inputs.get(name)
+    return value if isinstance(value, list) else []
+
+
+def moment(call: Call, name: str) -> Instant | None:
+    """A field that is an ISO 8601 time."""
+    value = text(call, name)
+    return None if value is None else _instant(value)
+
+
+def milliseconds(call: Call, name: str) -> Instant | None:
+    """A field that is a text of milliseconds since the epoch."""
+    value = text(call, name)
+    return None if value is None else int(value) * _MICROSECONDS_PER_MILLISECOND
+
+
+def _refused(call: Call, name: str, row: Row, value: object) -> Violation | None:
+    if value is None or value == "":
+        return Violation("missing_property", {"name": name}) if row.get("required") else None
+    kind = str(row["kind"])
+    if not _KINDS[kind](value):
+        return bad_type(call, name, kind)
+    allowed = row.get("allowed")
+    if isinstance(allowed, tuple) and value not in allowed:
+        return Violation("bad_choice", {"name": name, "allowed": ", ".join(map(str, allowed))})
+    return _out_of_bounds(name, row, whole_number(value))
+
+
+def _out_of_bounds(name: str, row: Row, number: int | None) -> Violation | None:
+    minimum, maximum = row.get("minimum"), row.get("maximum")
+    if number is None:
+        return None
+    if isinstance(minimum, int) and number < minimum:
+        return Violation("too_small", {"name": name, "minimum": minimum})
+    if isinstance(maximum, int) and number > maximum:
+        return Violation("too_big", {"name": name, "maximum": maximum})
+    return None
+
+
+def _from_query(row: Row, value: str | None) -> object:
+    if value is None:
+        return row.get("default")
+    if row["kind"] == "whole" and _MILLISECONDS.fullmatch(value):
+        return int(value)
+    if row["kind"] == "texts":
+        return value.split(",")
+    return value == "true" if row["kind"] == "switch" else value
+
+
+def _instant(value: str) -> Instant | None:
+    try:
+        return from_iso(value)
+    except ValueError:
+        return None
+
+
+_KINDS: Mapping[str, Callable[[object], bool]] = {
+    "text": lambda value: isinstance(value, str),
+    "whole": lambda value: whole_number(value) is not None,
+    "switch": lambda value: isinstance(value, bool),
+    "object": lambda value: isinstance(value, dict),
+    "texts": lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value),
+    "moment": lambda value: isinstance(value, str) and _instant(value) is not None,
+    "milliseconds": lambda value: isinstance(value, str) and bool(_MILLISECONDS.fullmatch(value)),
+}
+
+CHECKS: Mapping[str, Check] = named(well_formed, query_as_inputs, usage_period)

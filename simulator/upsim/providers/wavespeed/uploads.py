@@ -1,0 +1,128 @@
+"""Both ways to upload a file: a ticket and a PUT, or one form with the bytes in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from upsim.core.call import Call, Reply
+from upsim.core.checks import Check, Violation, named
+from upsim.core.events import UploadIssued
+from upsim.core.instants import iso
+from upsim.providers.wavespeed import wire
+from upsim.providers.wavespeed.multipart import FilePart, file_part
+from upsim.providers.wavespeed.parameters import text, whole
+
+_CONTENT_TYPE = re.compile(r"([a-z]+)/[a-z0-9][a-z0-9.+-]*")
+_ANY_BYTES = "application/octet-stream"
+_PART = "part"
+
+
+def upload_within_limit(call: Call) -> Violation | None:
+    """The announced size is within the limit of an upload."""
+    limit = call.rules.whole("upload_bytes")
+    too_large = whole(call, "size") > limit
+    return Violation("upload_too_large", {"max": limit}) if too_large else None
+
+
+def upload_body_within_limit(call: Call) -> Violation | None:
+    """The form is within the limit of an upload by form."""
+    if not call.oversized:
+        return None
+    return Violation("upload_too_large", {"max": call.rules.whole("upload_body_bytes")})
+
+
+def multipart_file(call: Call) -> Violation | None:
+    """The body is a form with a part `file` that is not empty."""
+    part = file_part(call.header(b"content-type") or "", call.body, "file")
+    if part is None or not part.data:
+        return Violation("bad_upload")
+    call.inputs = {"filename": part.file_name, "content_type": part.content_type, _PART: part}
+    return None
+
+
+def upload_supported(call: Call) -> Violation | None:
+    """The file is an image, a video or a sound, by its content type, else by its ending."""
+    found = _kind_and_type(call, _base_name(call), text(call, "content_type") or "")
+    if found is None:
+        return Violation("unsupported_upload")
+    call.options["kind"], call.options["content_type"] = found
+    return None
+
+
+def request_upload(call: Call) -> Reply:
+    """`POST /media/uploads`: a ticket; the bytes are then PUT to `upload.url` without a key."""
+    size = whole(call, "size")
+    ticket = _issue(call, size)
+    upload = {
+        "method": "PUT",
+        "url": f"{_url(call, ticket)}?sig={ticket.signature}",
+        "headers": {"Content-Type": ticket.content_type, "If-None-Match": "*"},
+        "expires_at": iso(ticket.expires_at, 0),
+    }
+    return wire.success(call, {**_shown(call, ticket, size), "upload": upload})
+
+
+def upload_binary(call: Call) -> Reply:
+    """`POST /media/upload/binary`: the file comes with the call."""
+    part = call.inputs[_PART]
+    data = part.data if isinstance(part, FilePart) else b""
+    ticket = _issue(call, len(data))
+    if not call.world.store_upload(ticket, data):
+        return wire.problem(call, Violation("unavailable"))
+    return wire.success(call, _shown(call, ticket, len(data)))
+
+
+def _issue(call: Call, size: int) -> UploadIssued:
+    return call.world.issue_upload(
+        call,
+        file_name=_base_name(call),
+        content_type=call.options["content_type"],
+        size=size,
+    )
+
+
+def _shown(call: Call, ticket: UploadIssued, size: int) -> dict[str, object]:
+    return {
+        "type": call.options["kind"],
+        "download_url": _url(call, ticket),
+        "filename": ticket.file_name,
+        "size": size,
+    }
+
+
+def _url(call: Call, ticket: UploadIssued) -> str:
+    return call.origin.media(f"uploads/{ticket.upload}")
+
+
+def _base_name(call: Call) -> str:
+    return PurePosixPath((text(call, "filename") or "").replace("\\", "/")).name or "upload"
+
+
+def _kind_and_type(call: Call, name: str, given: str) -> tuple[str, str] | None:
+    """The kind and the content type; None when neither the type nor the ending is supported."""
+    given = given.partition(";")[0].strip().lower()
+    if given and given != _ANY_BYTES:
+        return _kind_of(call, given)
+    ending = PurePosixPath(name).suffix.removeprefix(".").lower()
+    if not ending:
+        unnamed = wire.words(call, "upload_unnamed")
+        return (unnamed["kind"], unnamed["content_type"])
+    return _kind_of(call, wire.words(call, "upload_types").get(ending, ""))
+
+
+def _kind_of(call: Call, content_type: str) -> tuple[str, str] | None:
+    match = _CONTENT_TYPE.fullmatch(content_type)
+    kinds = call.rules.fact("upload_kinds")
+    if match is None or not isinstance(kinds, tuple) or match[1] not in kinds:
+        return None
+    return (match[1], content_type)
+
+
+CHECKS: Mapping[str, Check] = named(
+    upload_within_limit,
+    upload_body_within_limit,
+    multipart_file,
+    upload_supported,
+)

@@ -1,0 +1,62 @@
+"""What is posted to a caller's webhook: whom to tell, the body, and the signature."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b64encode
+
+from upsim.core.call import Call
+from upsim.core.events import Webhook
+from upsim.core.jobs import Job
+from upsim.providers.wavespeed import wire
+from upsim.providers.wavespeed.checks import WEBHOOK
+
+
+def requested(call: Call) -> Webhook | None:
+    """The URL of the query parameter `webhook`; a knob also honours the body key.
+
+    One published client does not encode the URL, so that everything up to the next `&` is taken.
+    """
+    url: object = call.query().get("webhook")
+    if not url and call.knob("webhook_key") == "body":
+        url = call.inputs.get(WEBHOOK)
+    return Webhook(str(url), secret(call)) if url else None
+
+
+def secret(call: Call) -> str:
+    """The signing secret of the account, the same at every call."""
+    form = wire.words(call, "webhook_secret")
+    key = call.world.secret(call.who, "webhook", int(form["bytes"]))
+    return form["prefix"] + b64encode(key).decode()
+
+
+def body(call: Call, job: Job) -> dict[str, object]:
+    """The bare record, without an envelope, and the submitted input."""
+    shown = wire.record(call, job)
+    if call.knob("webhook_input") == "present":
+        shown["input"] = dict(job.accepted.inputs)
+    return shown
+
+
+def headers(call: Call, job: Job, *, delivery: str, seconds: int, content: bytes) -> dict[str, str]:
+    """The signed headers of one attempt at this wall-clock second."""
+    names = wire.words(call, "webhook_headers")
+    name = job.id if call.knob("webhook_id") == "task" else delivery
+    known = job.accepted.webhook.secret if job.accepted.webhook else secret(call)
+    key = known.removeprefix(wire.words(call, "webhook_secret")["prefix"])
+    signed = signature(key, name=name, seconds=seconds, content=content)
+    return {
+        names["id"]: name,
+        names["timestamp"]: str(seconds),
+        names["signature"]: f"{names['version']},{signed}",
+    }
+
+
+def signature(key: str, *, name: str, seconds: int, content: bytes) -> str:
+    """Lower-case hex HMAC-SHA256 of `id.timestamp.body`.
+
+    The key is the secret without its prefix, as text: it is not decoded from base64.
+    """
+    signed = f"{name}.{seconds}.".encode() + content
+    return hmac.new(key.encode(), signed, hashlib.sha256).hexdigest()

@@ -1,0 +1,118 @@
+"""How WaveSpeedAI spells things: envelope, prediction record, status words, ids, times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from upsim.core.baseline import ErrorRule
+from upsim.core.call import Call, Reply
+from upsim.core.checks import Violation
+from upsim.core.instants import iso
+from upsim.core.jobs import Job
+from upsim.core.states import Failure, State
+from upsim.core.world import Stream
+
+_CONTENT_TYPE = "Content-Type"
+_FAILURES = {
+    State.FAILED: "task_failed",
+    State.CANCELLED: "cancelled",
+    State.TIMEOUT: "timeout",
+}
+"""What a task says that was moved into such a state by hand, without a reason."""
+_MICROSECONDS_PER_MILLISECOND = 1000
+
+
+def success(call: Call, data: object) -> Reply:
+    """HTTP 200 and the success envelope, which never has a top-level `error`."""
+    return Reply(200, {"code": 200, "message": call.rules.text("success"), "data": data})
+
+
+def problem(call: Call, violation: Violation) -> Reply:
+    """The error envelope of a catalogue entry; an entry with a content type is no JSON."""
+    rule = call.rules.errors[violation.name]
+    message = rule.message.format_map(violation.values)
+    headers = {k: v.format_map(violation.values) for k, v in rule.headers.items()}
+    content_type = headers.pop(_CONTENT_TYPE, None)
+    pairs = tuple((name.encode(), value.encode()) for name, value in headers.items())
+    if content_type is not None:
+        return Reply(rule.status, message.encode(), pairs, content_type.encode())
+    return Reply(rule.status, {"code": rule.code, "message": message, **rule.extra}, pairs)
+
+
+def draw_id(stream: Stream) -> str:
+    """32 lower-case hexadecimal digits, no dashes."""
+    return f"{stream.getrandbits(128):032x}"
+
+
+def status(call: Call, job: Job) -> str:
+    """The word for the job's state; a job that waits for a slot is `created` in any case."""
+    state = job.state
+    if state is State.WAITING and job.started and call.knob("first_status") == "processing":
+        state = State.PROCESSING
+    return str(call.rules.baseline.statuses[state].value)
+
+
+def record(call: Call, job: Job) -> dict[str, object]:
+    """The prediction record of submit answers, lists and webhooks."""
+    milliseconds = inference(job)
+    failure = _failure(call, job)
+    shown: dict[str, object] = {
+        "id": job.id,
+        "model": job.accepted.model,
+        "outputs": outputs(call, job) or _empty(call, []),
+        "urls": {"get": get_url(call, job)},
+        "has_nsfw_contents": [False] if job.state is State.COMPLETED else [],
+        "status": status(call, job),
+        "created_at": iso(job.accepted.at, int(call.knob("created_at_digits"))),
+        "error": failure.message if failure else _empty(call, ""),
+        "executionTime": milliseconds,
+        "timings": {"inference": milliseconds},
+    }
+    if failure is not None:
+        shown["code"] = failure.code
+    return shown
+
+
+def result(call: Call, job: Job) -> dict[str, object]:
+    """The record as a result call shows it, in the form of either of the two result tables."""
+    shown = record(call, job)
+    if call.knob("result_outputs") == "string":
+        shown["outputs"] = next(iter(outputs(call, job)), _empty(call, ""))
+    if call.knob("result_nsfw") == "absent":
+        del shown["has_nsfw_contents"]
+    return shown
+
+
+def outputs(call: Call, job: Job) -> list[str]:
+    """One URL once the job is completed, none before and none in any other state."""
+    done = job.state is State.COMPLETED
+    return [call.origin.media(f"outputs/{job.id}.mp4")] if done else []
+
+
+def get_url(call: Call, job: Job) -> str:
+    """Where the result is, always in the form of version 3."""
+    ending = "/result" if call.knob("get_url") == "result" else ""
+    return call.origin.api(f"/api/v3/predictions/{job.id}{ending}")
+
+
+def inference(job: Job) -> int:
+    """Milliseconds at work; 0 until the job is finished, and when it never began."""
+    started, ended = job.entered(State.PROCESSING), job.ended_at
+    if started is None or ended is None:
+        return 0
+    return (ended - started) // _MICROSECONDS_PER_MILLISECOND
+
+
+def words(call: Call, name: str) -> Mapping[str, str]:
+    """A fact that is a table of words."""
+    table = call.rules.fact(name)
+    return {k: str(v) for k, v in table.items()} if isinstance(table, Mapping) else {}
+
+
+def _failure(call: Call, job: Job) -> Failure | ErrorRule | None:
+    name = _FAILURES.get(job.state)
+    return job.failure or (call.rules.failures[name] if name else None)
+
+
+def _empty(call: Call, stated: object) -> object:
+    return None if call.knob("empty_fields") == "null" else stated

@@ -1,0 +1,230 @@
+"""Admin calls on what a sandbox holds: jobs, accounts, keys, ledger and journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from upsim.core.jobs import IllegalMoveError, Job
+from upsim.core.ledger import Account, EntryKind
+from upsim.core.states import Failure, State
+from upsim.engine.journal import Exchange
+from upsim.engine.registry import SandboxRefusedError
+from upsim.engine.sandbox import Sandbox
+from upsim.web.admin import views
+from upsim.web.admin.problems import AdminError, answer, read, whole
+from upsim.web.admin.sandboxes import money, registry_of, sandbox_of
+
+MAIN = "main"
+
+
+class StateChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `PUT …/jobs/<job>/state`; `error` names an entry of the failure catalogue."""
+
+    state: str
+    error: str | None = None
+
+
+class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `PUT …/accounts/<provider>`."""
+
+    balance: str | int | None = None
+    plan: str | None = None
+    account: int | None = None
+
+
+class KeyOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST …/accounts/<provider>/keys`; `account` names its owner, new ones are made."""
+
+    account: str = MAIN
+    key: str | None = None
+
+
+class JournalQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST …/journal/find` and `…/journal/count`; all that is given must hold."""
+
+    provider: str | None = None
+    operation: str | None = None
+    method: str | None = None
+    status: int | None = None
+    refused_by: str | None = None
+    job: str | None = None
+    target: str | None = None
+    since: int = 0
+
+
+async def jobs(request: Request) -> Response:
+    """`GET …/jobs`."""
+    sandbox = sandbox_of(request)
+    offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", 100, 1000)
+    provider, state = request.query_params.get("provider"), request.query_params.get("state")
+    found = [
+        job
+        for job in sandbox.state.jobs.values()
+        if provider in (None, job.accepted.provider) and state in (None, job.state.value)
+    ]
+    shown = [views.job(sandbox, job) for job in found[offset : offset + limit]]
+    return answer({"jobs": shown, "total": len(found)})
+
+
+async def job(request: Request) -> Response:
+    """`GET …/jobs/<job>`."""
+    sandbox = sandbox_of(request)
+    return answer(views.job(sandbox, _job(sandbox, request)))
+
+
+async def set_state(request: Request) -> Response:
+    """`PUT …/jobs/<job>/state`: force a transition along a legal edge."""
+    sandbox = sandbox_of(request)
+    asked = await read(request, StateChange)
+    found = _job(sandbox, request)
+    if asked.state not in list(State):
+        allowed = ", ".join(State)
+        raise AdminError(400, "invalid", f"state {asked.state!r} is unknown; allowed: {allowed}")
+    failure = _failure(sandbox, found.accepted.provider, asked)
+    try:
+        moved = sandbox.move(found, State(asked.state), failure)
+    except IllegalMoveError as error:
+        raise AdminError(409, "illegal_move", str(error)) from error
+    return answer(views.job(sandbox, moved))
+
+
+async def accounts(request: Request) -> Response:
+    """`GET …/accounts`."""
+    sandbox = sandbox_of(request)
+    return answer({"accounts": [views.account(a) for a in sandbox.state.accounts.values()]})
+
+
+async def change_account(request: Request) -> Response:
+    """`PUT …/accounts/<provider>`: bring the balance to an amount, or change the plan."""
+    sandbox = sandbox_of(request)
+    asked = await read(request, AccountChange)
+    account = _account(request, sandbox, asked.account)
+    plans = sandbox.scenario_for(account.provider).baseline.plans
+    if asked.plan is not None and asked.plan not in plans:
+        message = f"plan {asked.plan!r} is unknown; {account.provider} has {', '.join(plans)}"
+        raise AdminError(400, "invalid", message)
+    if asked.balance is not None:
+        change = money(asked.balance, "balance") - account.balance
+        if change:
+            kind: EntryKind = "top_up" if change > 0 else "adjustment"
+            sandbox.post(account, kind, change, formula="set by the admin API")
+    if asked.plan is not None:
+        sandbox.set_plan(account, asked.plan)
+    return answer(views.account(account))
+
+
+async def issue_key(request: Request) -> Response:
+    """`POST …/accounts/<provider>/keys`."""
+    sandbox = sandbox_of(request)
+    asked = await read(request, KeyOrder)
+    provider = _provider(request)
+    registry = registry_of(request)
+    try:
+        key = registry.issue_key(sandbox, provider, owner=asked.account, key=asked.key)
+    except SandboxRefusedError as error:
+        raise AdminError(409, "refused", str(error)) from error
+    account = registry.account(sandbox, provider, asked.account)
+    return answer({"key": key, **views.account(account)}, 201)
+
+
+async def ledger(request: Request) -> Response:
+    """`GET …/ledger?provider=`."""
+    sandbox = sandbox_of(request)
+    offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", 1000, 10_000)
+    provider = request.query_params.get("provider")
+    entries = [
+        entry
+        for account in sandbox.state.accounts.values()
+        if provider in (None, account.provider)
+        for entry in account.entries.values()
+    ]
+    entries.sort(key=lambda entry: entry.number)
+    shown = [views.entry(entry) for entry in entries[offset : offset + limit]]
+    return answer({"entries": shown, "total": len(entries)})
+
+
+async def journal(request: Request) -> Response:
+    """`GET …/journal`."""
+    sandbox = sandbox_of(request)
+    since, limit = whole(request, "since", 0, 10**12), whole(request, "limit", 100, 1000)
+    found = sandbox.journal.since(since)
+    shown = [views.exchange(exchange) for exchange in found[-limit:]]
+    return answer({"exchanges": shown, "kept": len(sandbox.journal), "total": sandbox.journal.count})
+
+
+async def find(request: Request) -> Response:
+    """`POST …/journal/find`."""
+    sandbox = sandbox_of(request)
+    asked = await read(request, JournalQuery)
+    shown = [views.exchange(exchange) for exchange in _matching(sandbox, asked)]
+    return answer({"exchanges": shown})
+
+
+async def count(request: Request) -> Response:
+    """`POST …/journal/count`."""
+    sandbox = sandbox_of(request)
+    asked = await read(request, JournalQuery)
+    return answer({"count": sum(1 for _ in _matching(sandbox, asked))})
+
+
+def _matching(sandbox: Sandbox, asked: JournalQuery) -> Iterable[Exchange]:
+    for exchange in sandbox.journal.since(asked.since):
+        refused = exchange.rule.name if exchange.rule else None
+        pairs = (
+            (asked.provider, exchange.provider),
+            (asked.operation, exchange.operation),
+            (asked.method, exchange.method),
+            (asked.status, exchange.status),
+            (asked.refused_by, refused),
+            (asked.job, exchange.job),
+        )
+        if all(wanted in (None, found) for wanted, found in pairs) and (
+            asked.target is None or fnmatchcase(exchange.target, asked.target)
+        ):
+            yield exchange
+
+
+def _job(sandbox: Sandbox, request: Request) -> Job:
+    name = request.path_params["job"]
+    found = sandbox.state.jobs.get(name)
+    if found is None:
+        raise AdminError(404, "unknown_job", f"there is no job {name!r} in sandbox {sandbox.id!r}")
+    return found
+
+
+def _failure(sandbox: Sandbox, provider: str, asked: StateChange) -> Failure | None:
+    if asked.error is None:
+        return None
+    known = sandbox.bound(provider).failures
+    if asked.error not in known:
+        near = get_close_matches(asked.error, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}"
+        raise AdminError(400, "invalid", f"error {asked.error!r} is unknown; {hint}")
+    return known[asked.error]
+
+
+def _provider(request: Request) -> str:
+    name: str = request.path_params["provider"]
+    providers = registry_of(request).providers
+    if name not in providers:
+        message = f"there is no provider {name!r}; there are {', '.join(providers)}"
+        raise AdminError(404, "unknown_provider", message)
+    return name
+
+
+def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
+    """The named account of a provider; by default the one of the sandbox's first key."""
+    provider = _provider(request)
+    if number is None:
+        own = [a for a in sandbox.state.accounts.values() if a.provider == provider]
+        return own[0] if own else registry_of(request).account(sandbox, provider, MAIN)
+    found = sandbox.state.accounts.get(number)
+    if found is None or found.provider != provider:
+        raise AdminError(404, "unknown_account", f"{provider} has no account {number}")
+    return found

@@ -1,0 +1,59 @@
+"""Probes and metrics, which never need a token."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from upsim.scenario.model import Scenario
+from upsim.web.admin.problems import answer
+from upsim.web.admin.sandboxes import registry_of
+
+
+async def live(_request: Request) -> Response:
+    """`GET livez`: the process answers."""
+    return answer({"status": "ok"})
+
+
+async def ready(_request: Request) -> Response:
+    """`GET readyz`: the process serves."""
+    return answer({"status": "ok"})
+
+
+async def health(request: Request) -> Response:
+    """`GET health`: version, providers, scenarios and the dates of the baselines."""
+    registry = registry_of(request)
+    library = registry.library
+    dates = {name: latest_date(library.baseline(name)) for name in registry.providers}
+    return answer(
+        {
+            "status": "ok",
+            "version": version("upsim"),
+            "providers": dates,
+            "scenarios": list(library.names()),
+        }
+    )
+
+
+async def metrics(request: Request) -> Response:
+    """`GET metrics`: Prometheus text."""
+    boxes = registry_of(request).sandboxes.values()
+    figures = {
+        "upsim_sandboxes": ("gauge", len(boxes)),
+        "upsim_requests_total": ("counter", sum(box.journal.count for box in boxes)),
+        "upsim_jobs_accepted_total": ("counter", sum(b.state.accepted_count for b in boxes)),
+        "upsim_jobs": ("gauge", sum(len(box.state.jobs) for box in boxes)),
+        "upsim_deadlines": ("gauge", sum(len(box.deadlines) for box in boxes)),
+    }
+    lines = [f"# TYPE {name} {kind}\n{name} {value}" for name, (kind, value) in figures.items()]
+    return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+
+
+def latest_date(scenario: Scenario) -> str:
+    """The newest date among the evidence of a baseline's errors and limits."""
+    baseline = scenario.baseline
+    dates = [fact.evidence.date for fact in baseline.limits.values()]
+    dates += [rule.evidence.date for rule in baseline.errors.values()]
+    return max(dates)

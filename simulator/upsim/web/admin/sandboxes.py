@@ -1,0 +1,244 @@
+"""Admin calls on sandboxes and their clocks."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+
+import msgspec
+from anyio.lowlevel import checkpoint
+from starlette.requests import Request
+from starlette.responses import Response
+
+from upsim.core.baseline import BaselineError
+from upsim.core.instants import SECOND, Instant, from_iso, iso
+from upsim.engine.clock import ClockError
+from upsim.engine.registry import DEFAULT, Order, Registry, SandboxRefusedError
+from upsim.engine.sandbox import Sandbox
+from upsim.scenario.loader import ScenarioError, UnknownScenarioError
+from upsim.web.admin import views
+from upsim.web.admin.problems import AdminError, answer, read, whole
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+RESETS = ("all", "jobs", "ledger", "journal")
+
+
+class ClockOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """`clock` of a new sandbox when it is more than a mode."""
+
+    mode: str
+    now: str | None = None
+
+
+class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST sandboxes`."""
+
+    id: str | None = None
+    scenario: str | None = None
+    seed: int | None = None
+    clock: str | ClockOrder | None = None
+    pace: int | None = None
+    dialects: dict[str, str] = {}
+    knobs: dict[str, dict[str, str]] = {}
+    balances: dict[str, str | int] = {}
+    keys: dict[str, str] = {}
+    strict_keys: bool | None = None
+    render: Literal["synthetic", "resample"] | None = None
+    ttl: float | None = None
+
+
+class ClockChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `PATCH sandboxes/<id>/clock`."""
+
+    mode: str | None = None
+    pace: int | None = None
+
+
+class Advance(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST sandboxes/<id>/clock/advance`: one of the two."""
+
+    seconds: int | float | str | None = None
+    to: str | None = None
+
+
+def registry_of(request: Request) -> Registry:
+    """The registry of the server."""
+    found: Registry = request.app.state.registry
+    return found
+
+
+def sandbox_of(request: Request) -> Sandbox:
+    """The sandbox that the path names, settled. Raises AdminError 404."""
+    registry = registry_of(request)
+    name = request.path_params["id"]
+    if name not in registry.sandboxes:
+        raise AdminError(404, "unknown_sandbox", f"there is no sandbox {name!r}")
+    found = registry.get(name)
+    found.settle()
+    return found
+
+
+def money(text: str | int, what: str) -> Decimal:
+    """An amount from a body. Raises AdminError 400."""
+    try:
+        found = Decimal(str(text))
+    except InvalidOperation:
+        raise AdminError(400, "invalid", f"{what} {text!r} is not a decimal number") from None
+    exponent = found.as_tuple().exponent
+    if not found.is_finite() or not isinstance(exponent, int) or not -12 <= exponent <= 12:
+        raise AdminError(400, "invalid", f"{what} {text!r} is not an amount of money")
+    return found
+
+
+async def create(request: Request) -> Response:
+    """`POST sandboxes`."""
+    asked = await read(request, SandboxOrder)
+    if asked.id is not None and not _ID.match(asked.id):
+        raise AdminError(400, "invalid", "id: letters, digits, - and _, 64 at the most")
+    registry = registry_of(request)
+    try:
+        sandbox, keys = registry.create(_order(asked))
+    except (SandboxRefusedError, ClockError, BaselineError) as error:
+        status = 409 if "already" in str(error) else 400
+        raise AdminError(status, "refused", str(error)) from error
+    except UnknownScenarioError as error:
+        raise AdminError(400, "unknown_scenario", str(error)) from error
+    except ScenarioError as error:
+        raise AdminError(400, "invalid_scenario", str(error)) from error
+    base = registry.settings.public_url or str(request.base_url).rstrip("/")
+    urls = {provider: f"{base}/{provider}" for provider in registry.providers}
+    return answer({**views.sandbox(sandbox), "keys": keys, "base_urls": urls}, 201)
+
+
+async def listing(request: Request) -> Response:
+    """`GET sandboxes`."""
+    registry = registry_of(request)
+    registry.remove_idle()
+    offset = whole(request, "offset", 0, 10**9)
+    limit = whole(request, "limit", 100, 1000)
+    found = list(registry.sandboxes.values())
+    shown = [views.sandbox(box) for box in found[offset : offset + limit]]
+    return answer({"sandboxes": shown, "total": len(found)})
+
+
+async def show(request: Request) -> Response:
+    """`GET sandboxes/<id>`."""
+    return answer(views.sandbox(sandbox_of(request)))
+
+
+async def delete(request: Request) -> Response:
+    """`DELETE sandboxes/<id>`: `default` is emptied, any other is gone."""
+    sandbox = sandbox_of(request)
+    registry_of(request).delete(sandbox.id)
+    return answer({"deleted": sandbox.id, "emptied": sandbox.id == DEFAULT})
+
+
+async def reset(request: Request) -> Response:
+    """`POST sandboxes/<id>/reset?what=`."""
+    sandbox = sandbox_of(request)
+    what = request.query_params.get("what", "all")
+    if what not in RESETS:
+        raise AdminError(400, "invalid", f"what={what!r}; allowed: {', '.join(RESETS)}")
+    if what == "all":
+        sandbox = registry_of(request).reset(sandbox.id)
+    elif what == "jobs":
+        sandbox.forget_all()
+    elif what == "ledger":
+        sandbox.restore_balances()
+    else:
+        sandbox.journal.clear()
+    return answer(views.sandbox(sandbox))
+
+
+async def clock(request: Request) -> Response:
+    """`GET sandboxes/<id>/clock`."""
+    return answer(views.clock(sandbox_of(request)))
+
+
+async def change_clock(request: Request) -> Response:
+    """`PATCH sandboxes/<id>/clock`."""
+    sandbox = sandbox_of(request)
+    asked = await read(request, ClockChange)
+    try:
+        if asked.mode is not None:
+            sandbox.clock.change(asked.mode)
+    except ClockError as error:
+        raise AdminError(409, "clock", str(error)) from error
+    if asked.pace is not None:
+        if asked.pace < 1:
+            raise AdminError(400, "invalid", f"pace {asked.pace} is not 1 or more")
+        sandbox.clock.pace = asked.pace
+    sandbox.settle()
+    sandbox.wake()
+    return answer(views.clock(sandbox))
+
+
+async def advance(request: Request) -> Response:
+    """`POST sandboxes/<id>/clock/advance`: answers after everything due has settled, in order."""
+    sandbox = sandbox_of(request)
+    asked = await read(request, Advance)
+    if (asked.seconds is None) == (asked.to is None):
+        raise AdminError(400, "invalid", 'send one of {"seconds": n} and {"to": ...}')
+    fired: list[dict[str, object]] = []
+    async with sandbox.advancing:
+        if asked.to == "idle":
+            while (due := sandbox.deadlines.next(expiries=False)) is not None:
+                await _advance(sandbox, due.at, fired)
+        else:
+            await _advance(sandbox, _target(sandbox, asked), fired)
+    sandbox.wake()
+    return answer({"now": iso(sandbox.now, 6), "fired": fired})
+
+
+async def _advance(sandbox: Sandbox, to: Instant, fired: list[dict[str, object]]) -> None:
+    try:
+        for deadline in sandbox.advance(to):
+            fired.append(views.fired(sandbox, deadline))
+            sandbox.wake()
+            await checkpoint()
+    except ClockError as error:
+        raise AdminError(409, "clock", str(error)) from error
+
+
+def _target(sandbox: Sandbox, asked: Advance) -> Instant:
+    if asked.seconds is not None:
+        seconds = money(str(asked.seconds), "seconds")
+        if not 0 <= seconds <= 10**10:
+            raise AdminError(400, "invalid", f"seconds {asked.seconds} is not from 0 to 10^10")
+        return sandbox.now + int(seconds * SECOND)
+    if asked.to == "next":
+        due = sandbox.deadlines.next()
+        return due.at if due else sandbox.now
+    try:
+        return from_iso(str(asked.to))
+    except (ValueError, OverflowError):
+        message = f"to {asked.to!r} is not next, idle or an ISO 8601 instant"
+        raise AdminError(400, "invalid", message) from None
+
+
+def _order(asked: SandboxOrder) -> Order:
+    mode = asked.clock.mode if isinstance(asked.clock, ClockOrder) else asked.clock
+    start = None
+    if isinstance(asked.clock, ClockOrder) and asked.clock.now is not None:
+        try:
+            start = from_iso(asked.clock.now)
+        except (ValueError, OverflowError):
+            message = f"clock.now {asked.clock.now!r} is not an ISO 8601 instant"
+            raise AdminError(400, "invalid", message) from None
+    return Order(
+        id=asked.id,
+        scenario=asked.scenario,
+        seed=asked.seed,
+        clock=mode,
+        start=start,
+        pace=asked.pace,
+        dialects=asked.dialects,
+        knobs=asked.knobs,
+        balances={k: money(v, f"balances.{k}") for k, v in asked.balances.items()},
+        keys=asked.keys,
+        strict_keys=asked.strict_keys,
+        render=asked.render,
+        ttl=asked.ttl,
+    )
+

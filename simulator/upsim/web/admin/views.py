@@ -1,0 +1,172 @@
+"""How the admin API shows sandboxes, jobs, accounts, ledger lines and exchanges."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from upsim.core.instants import iso
+from upsim.core.jobs import Job
+from upsim.core.ledger import Account, Entry
+from upsim.core.media import Media
+from upsim.engine.deadlines import Deadline
+from upsim.engine.journal import Exchange
+from upsim.engine.sandbox import Sandbox
+
+_SECRETS = re.compile(
+    rb'("(?:secret|webhook_secret|api_key|access_key)"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE
+)
+_SIGNED = re.compile(r"(sig|signature|secret|key|token)=[^&\s]*", re.IGNORECASE)
+
+
+def amount(value: Decimal) -> str:
+    """An exact amount as a text, without an exponent."""
+    return f"{value:f}"
+
+
+def clock(sandbox: Sandbox) -> dict[str, object]:
+    """Mode, present instant and pace."""
+    return {
+        "mode": sandbox.clock.label,
+        "now": iso(sandbox.now, 6),
+        "pace": sandbox.clock.pace,
+    }
+
+
+def sandbox(box: Sandbox) -> dict[str, object]:
+    """A sandbox at a glance."""
+    state = box.state
+    return {
+        "id": box.id,
+        "scenario": box.scenario,
+        "seed": box.seeds.seed,
+        "clock": clock(box),
+        "strict_keys": box.choices.strict_keys,
+        "dialects": dict(box.choices.dialects),
+        "knobs": {name: dict(knobs) for name, knobs in box.choices.knobs.items()},
+        "accounts": len(state.accounts),
+        "jobs": len(state.jobs),
+        "requests": box.journal.count,
+        "deadlines": len(box.deadlines),
+    }
+
+
+def job(box: Sandbox, found: Job) -> dict[str, object]:
+    """A job with its timeline."""
+    accepted = found.accepted
+    charge, refund = box.state.charge_of(found.id), box.state.refund_of(found.id)
+    timeline = [{"at": iso(accepted.at, 6), "state": accepted.phases[0].state.value}]
+    timeline += [{"at": iso(move.at, 6), "state": move.state.value} for move in found.moves]
+    output = accepted.output
+    return {
+        "id": found.id,
+        "provider": accepted.provider,
+        "model": accepted.model,
+        "account": accepted.account,
+        "state": found.state.value,
+        "failure": _failure(found),
+        "timeline": timeline,
+        "options": dict(accepted.options),
+        "media": media(accepted.media) if accepted.media else None,
+        "output": output and {"size": f"{output.width}x{output.height}", "audio": output.audio},
+        "charged": amount(-charge.amount) if charge else None,
+        "refunded": amount(refund.amount) if refund else None,
+        "unit": accepted.quote.unit,
+        "formula": accepted.quote.formula,
+        "marks": sorted(found.marks),
+        "rules": accepted.rules,
+    }
+
+
+def media(found: Media) -> dict[str, object]:
+    """What was measured of a video."""
+    return {
+        "duration": amount(found.seconds),
+        "size": f"{found.width}x{found.height}",
+        "fps": str(found.frame_rate),
+        "frames": found.frames,
+        "container": found.container,
+        "audio": found.audio,
+        "bytes": found.size,
+    }
+
+
+def account(found: Account) -> dict[str, object]:
+    """An account; its balance is the opening plus the sum of its entries."""
+    return {
+        "account": found.number,
+        "name": found.name,
+        "provider": found.provider,
+        "plan": found.plan,
+        "unit": found.unit,
+        "opening": amount(found.opening),
+        "balance": amount(found.balance),
+        "entries": len(found.entries),
+        "running": found.running,
+        "queued": len(found.queue),
+    }
+
+
+def entry(found: Entry) -> dict[str, object]:
+    """A line of the ledger."""
+    return {
+        "number": found.number,
+        "at": iso(found.at, 6),
+        "account": found.account,
+        "kind": found.kind,
+        "amount": amount(found.amount),
+        "unit": found.unit,
+        "job": found.job,
+        "formula": found.formula,
+        "inputs": dict(found.inputs),
+    }
+
+
+def fired(box: Sandbox, deadline: Deadline) -> dict[str, object]:
+    """A deadline that an advance ran, and the state that it left its job in."""
+    found = box.state.jobs.get(deadline.key)
+    return {
+        "at": iso(deadline.at, 6),
+        "kind": deadline.kind,
+        "key": deadline.key,
+        "state": found.state.value if found else None,
+    }
+
+
+def exchange(found: Exchange) -> dict[str, object]:
+    """A request and its answer, secrets redacted, with the rule that decided it."""
+    rule = found.rule
+    evidence = rule and {
+        "grade": rule.evidence.grade,
+        "source": rule.evidence.source,
+        "date": rule.evidence.date,
+    }
+    return {
+        "number": found.number,
+        "at": iso(found.at, 6),
+        "provider": found.provider,
+        "operation": found.operation,
+        "method": found.method,
+        "target": _SIGNED.sub(r"\1=<redacted>", found.target),
+        "account": found.account,
+        "dialect": found.dialect,
+        "request": _body(found.body, found.body_size),
+        "status": found.status,
+        "answer": _body(found.reply, found.reply_size),
+        "refused_by": rule.name if rule else None,
+        "evidence": evidence,
+        "job": found.job,
+        "rules": found.rules,
+    }
+
+
+def _failure(found: Job) -> dict[str, object] | None:
+    failure = found.failure
+    if failure is None:
+        return None
+    return {"name": failure.name, "code": failure.code, "message": failure.message}
+
+
+def _body(body: bytes, size: int) -> dict[str, object]:
+    text = _SECRETS.sub(rb"\1<redacted>", body).decode("utf-8", "replace")
+    return {"size": size, "truncated": size > len(body), "text": text}

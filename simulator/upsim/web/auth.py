@@ -1,0 +1,77 @@
+"""Who may use the admin API and the pages: local people and tools, or holders of the token.
+
+No web page that a developer visits can reset or read a sandbox: a request that a browser sends
+for another site is refused, and so is one that came through a proxy or a rebound host name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from starlette.types import Scope
+
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+PROXY_HEADERS = frozenset({b"forwarded", b"x-real-ip"})
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request to the admin API is not answered."""
+
+    status: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRule:
+    """The rule of the admin API. `local` holds while the server is bound to loopback."""
+
+    token: str
+    local: bool
+
+    def refusal(self, scope: Scope) -> Refusal | None:
+        """Why the request may not be answered, or None when it may."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if self._has_token(headers):
+            return _not_json(scope, headers)
+        doubt = self._doubt(scope, headers)
+        if doubt is None:
+            return _not_json(scope, headers)
+        message = f"{doubt}; send Authorization: Bearer <the admin token that serve printed>"
+        return Refusal(401, "token_required", message)
+
+    def _has_token(self, headers: dict[bytes, bytes]) -> bool:
+        given = headers.get(b"authorization", b"")
+        expected = f"Bearer {self.token}".encode()
+        return bool(self.token) and compare_digest(given, expected)
+
+    def _doubt(self, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
+        host = headers.get(b"host", b"").decode("latin-1")
+        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        if not self.local:
+            return "this server is not bound to loopback only"
+        if name.lower() not in LOCAL_HOSTS:
+            return f"the Host {host[:80]!r} is not localhost, 127.0.0.1 or [::1]"
+        if any(h in PROXY_HEADERS or h.startswith(b"x-forwarded") for h in headers):
+            return "the request came through a proxy"
+        origin = headers.get(b"origin")
+        if origin is not None and origin.decode("latin-1") != f"{scope['scheme']}://{host}":
+            return "the request comes from a page of another origin"
+        if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+            return "the request comes from a page of another site"
+        return None
+
+
+def _not_json(scope: Scope, headers: dict[bytes, bytes]) -> Refusal | None:
+    if scope["method"] not in WRITES:
+        return None
+    kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    length = headers.get(b"content-length", b"0")
+    empty = length == b"0" and b"transfer-encoding" not in headers
+    if kind == b"application/json" or (not kind and empty):
+        return None
+    message = "a write must be JSON: send Content-Type: application/json"
+    return Refusal(415, "not_json", message)

@@ -1,0 +1,96 @@
+"""Requests that a provider holds open until a job ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from upsim.core.call import Call, Hold, Reply
+from upsim.core.events import Event, JobMoved
+from upsim.core.instants import SECOND, Instant
+from upsim.engine.clock import monotonic
+from upsim.engine.sandbox import Sandbox
+
+QUIET_SECONDS = 0.02
+"""An `auto` clock jumps for a held request after so long without other traffic."""
+MANUAL_SECONDS = 30.0
+"""Over a socket, a request held by a `manual` clock waits so long in real time at the most."""
+
+
+class HeldByManualClockError(RuntimeError):
+    """In process nobody else can advance a manual clock while a request is held."""
+
+
+class Holds:
+    """Waits for jobs on the clock of their sandbox."""
+
+    async def wait(self, sandbox: Sandbox, call: Call, hold: Hold) -> Reply:
+        """Hold the request until the job ends or the provider's own limit has passed."""
+        until = sandbox.now + int(hold.seconds * SECOND)
+        if sandbox.clock.mode == "manual" and call.in_process and not _ended(sandbox, hold):
+            msg = (
+                f"{call.operation} is held until job {hold.job} ends, but the clock is manual:"
+                " use clock='auto', or submit without waiting and advance the clock yourself"
+            )
+            raise HeldByManualClockError(msg)
+        await self._until_ended(sandbox, hold, until)
+        call.now = sandbox.now
+        call.job = sandbox.state.jobs.get(hold.job)
+        return hold.answer(call, not _ended(sandbox, hold))
+
+    async def _until_ended(self, sandbox: Sandbox, hold: Hold, until: Instant) -> None:
+        changed = asyncio.Event()
+
+        def listen(events: Sequence[Event]) -> None:
+            if not events or any(isinstance(e, JobMoved) and e.job == hold.job for e in events):
+                changed.set()
+
+        sandbox.listeners.append(listen)
+        started = monotonic()
+        try:
+            while not _ended(sandbox, hold) and sandbox.now < until:
+                changed.clear()
+                if not await self._one_wait(sandbox, until, started, changed):
+                    return
+        finally:
+            sandbox.listeners.remove(listen)
+
+    async def _one_wait(
+        self, sandbox: Sandbox, until: Instant, started: float, changed: asyncio.Event
+    ) -> bool:
+        """Wait for one change or deadline; False when real time is used up."""
+        seconds = self._seconds(sandbox, until)
+        if seconds is None:
+            seconds = MANUAL_SECONDS - (monotonic() - started)
+            if seconds <= 0:
+                return False
+        try:
+            await asyncio.wait_for(changed.wait(), seconds)
+        except TimeoutError:
+            self._pass_time(sandbox, until)
+        return True
+
+    def _seconds(self, sandbox: Sandbox, until: Instant) -> float | None:
+        if sandbox.clock.mode == "auto":
+            return QUIET_SECONDS
+        deadline = sandbox.deadlines.next(expiries=False)
+        target = until if deadline is None else min(until, deadline.at)
+        return sandbox.clock.real_seconds_until(target)
+
+    def _pass_time(self, sandbox: Sandbox, until: Instant) -> None:
+        if sandbox.clock.mode != "auto":
+            sandbox.settle()
+            return
+        if monotonic() - sandbox.last_used < QUIET_SECONDS:
+            return
+        deadline = sandbox.deadlines.next(expiries=False)
+        if deadline is not None and deadline.at <= until:
+            sandbox.jump_to_next()
+        else:
+            for _ in sandbox.advance(until):
+                pass
+
+
+def _ended(sandbox: Sandbox, hold: Hold) -> bool:
+    job = sandbox.state.jobs.get(hold.job)
+    return job is None or job.ended

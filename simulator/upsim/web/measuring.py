@@ -1,0 +1,219 @@
+"""Measuring what is not known at once: fetched URLs, sent files, clips and outputs of our own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from upsim.core.call import Call, Pending
+from upsim.core.jobs import Job
+from upsim.core.media import Measured, Unmeasurable
+from upsim.core.states import State
+from upsim.engine.registry import Registry
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.sources import OwnMedia, is_loopback, measurement_key, split
+from upsim.engine.world import BLOB
+from upsim.media.addresses import LOOPBACK, PUBLIC
+from upsim.media.clip import Clip, ClipNameError, parse_clip_name
+from upsim.media.fetch import Fetcher
+from upsim.media.probe import Prober
+from upsim.media.render import Renderer
+from upsim.media.sources import decode_base64, decode_data_url, is_data_url
+from upsim.media.synthetic import ClipMaker
+from upsim.media.workers import WorkerPool
+
+FETCH_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A file of ours that is not (or no longer) there; `error` names the catalogue entry."""
+
+    provider: str | None = None
+    error: str = "file_gone"
+
+
+class MediaDesk:
+    """Everything a server does with video bytes; it owns the workers, caches and fetchers."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Nothing is started before it is needed."""
+        self._registry = registry
+        self._workers = WorkerPool(2)
+        self._prober = Prober(workers=self._workers)
+        self._renderer = Renderer(ClipMaker(), registry.blobs, workers=self._workers)
+        self._fetchers: dict[bool, Fetcher] = {}
+
+    async def measure(self, sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
+        """Get the bytes of a video and measure them."""
+        found = await self.obtain(sandbox, call, wanted)
+        if isinstance(found, Unmeasurable):
+            return found
+        own = self._registry.sources.own(wanted.source, call.origin.base)
+        measured = await self._prober.measure(found)
+        if own is not None:
+            self._registry.sources.measurements.put(measurement_key(sandbox, own), measured)
+        return measured
+
+    async def obtain(
+        self, sandbox: Sandbox, call: Call, wanted: Pending
+    ) -> bytes | Path | Unmeasurable:
+        """The bytes of a video, in memory or in a file."""
+        source = wanted.source
+        rules = sandbox.scenario_for(call.rules.baseline.provider).media
+        for rule in rules:
+            if isinstance(rule.found, Path) and rule.matches(source):
+                return _local(rule.found)
+        if not source.startswith(("http://", "https://")):
+            return self._sent(call, source, wanted.limit)
+        own = self._registry.sources.own(source, call.origin.base)
+        if own is None:
+            return await self._fetch(source, wanted.limit)
+        content = await self.own_content(sandbox, own)
+        if isinstance(content, Gone):
+            return Unmeasurable("unreachable", f"there is no file at {source}")
+        return _within(content, wanted.limit)
+
+    async def own_content(self, sandbox: Sandbox, own: OwnMedia) -> bytes | Path | Gone:
+        """The content of one of our own media paths."""
+        kind, _, name = own.path.partition("/")
+        home = self._registry.sandboxes.get(own.sandbox) if own.sandbox else sandbox
+        if kind == "synthetic":
+            return await self.synthetic(name, own.query)
+        if home is None:
+            return Gone()
+        if kind == "uploads":
+            return self.upload(home, name)
+        return await self.output(home, name) if kind == "outputs" else Gone()
+
+    async def synthetic(self, name: str, query: str) -> bytes | Gone:
+        """A clip of the synthetic library."""
+        try:
+            return await self._renderer.synthetic(clip_of(name, query))
+        except ClipNameError:
+            return Gone()
+
+    def upload(self, sandbox: Sandbox, name: str) -> Path | Gone:
+        """What a client uploaded."""
+        sandbox.settle()
+        upload = sandbox.state.uploads.get(name)
+        if upload is None:
+            return Gone()
+        path = self._registry.blobs.path(upload.stored.digest) if upload.stored else None
+        return path or Gone(upload.issued.provider)
+
+    async def output(self, sandbox: Sandbox, name: str) -> bytes | Path | Gone:
+        """What a job produced, rendered on its first download."""
+        sandbox.settle()
+        job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
+        if job is None or job.state is not State.COMPLETED:
+            return Gone(job.accepted.provider if job else None)
+        _, world = self._registry.world(sandbox, job.accepted.provider, None)
+        if world.output_gone(job):
+            return Gone(job.accepted.provider)
+        if sandbox.choices.render == "resample":
+            resampled = await self._resample(sandbox, job)
+            if resampled is not None:
+                return resampled
+        return await self._renderer.synthetic(output_clip(job))
+
+    def close(self) -> None:
+        """End the workers."""
+        self._renderer.close()
+        self._prober.close()
+        self._workers.close()
+
+    async def _resample(self, sandbox: Sandbox, job: Job) -> Path | None:
+        """The input's own frames in the output's size; None when the input is gone."""
+        source, output = await self._input_of(sandbox, job), job.accepted.output
+        if source is None or output is None:
+            return None
+        made = await self._renderer.resample(
+            source, output.width, output.height, keep_audio=output.audio
+        )
+        return None if isinstance(made, Unmeasurable) else made
+
+    async def _input_of(self, sandbox: Sandbox, job: Job) -> Path | None:
+        source, blobs = job.accepted.source, self._registry.blobs
+        if source.startswith(BLOB):
+            return blobs.path(source.removeprefix(BLOB))
+        own = self._registry.sources.own(source, job.accepted.origin.base)
+        if own is not None:
+            content = await self.own_content(sandbox, own)
+        elif self._registry.sources.will_fetch(source):
+            fetched = await self._fetch(source, self._registry.settings.store_bytes)
+            content = Gone() if isinstance(fetched, Unmeasurable) else fetched
+        else:
+            return None
+        if isinstance(content, bytes):
+            digest = await asyncio.to_thread(blobs.put, content)
+            return None if isinstance(digest, Unmeasurable) else blobs.path(digest)
+        return None if isinstance(content, Gone) else content
+
+    def _sent(self, call: Call, source: str, limit: int) -> bytes | Unmeasurable:
+        """The bytes of a data URL or of base64 text."""
+        if is_data_url(source):
+            found = decode_data_url(source, limit)
+            data = found if isinstance(found, Unmeasurable) else found.data
+        else:
+            data = decode_base64(source, limit)
+        if isinstance(data, bytes):
+            digest = self._registry.blobs.put(data)
+            call.blob = digest if isinstance(digest, str) else ""
+        return data
+
+    async def _fetch(self, source: str, limit: int) -> Path | Unmeasurable:
+        url = split(source)
+        loopback = url is not None and is_loopback(url.hostname or "")
+        fetcher = self._fetchers.get(loopback)
+        if fetcher is None:
+            fetcher = self._fetchers[loopback] = self._new_fetcher(loopback=loopback)
+        return await fetcher.fetch(source, limit=limit, timeout=FETCH_SECONDS)
+
+    def _new_fetcher(self, *, loopback: bool) -> Fetcher:
+        return Fetcher(self._registry.blobs, LOOPBACK if loopback else PUBLIC)
+
+
+def clip_of(name: str, query: str) -> Clip:
+    """The clip that a synthetic URL names. Raises ClipNameError."""
+    asked = parse_qs(query).get("bytes")
+    if asked is None:
+        return parse_clip_name(name)
+    if not asked[0].isdecimal():
+        msg = f"bytes={asked[0]!r} is not a whole number"
+        raise ClipNameError(msg)
+    return parse_clip_name(name, int(asked[0][:12]))
+
+
+def output_clip(job: Job) -> Clip:
+    """The file that a job produces: the input's length, rate and frames in the output's size."""
+    media, output = job.accepted.media, job.accepted.output
+    if media is None or output is None:
+        msg = f"job {job.id} completed without a measured input"
+        raise LookupError(msg)
+    return Clip(
+        width=output.width,
+        height=output.height,
+        frame_rate=media.frame_rate or Fraction(30),
+        frames=max(1, media.frames),
+        duration=max(1, media.duration),
+        audio=output.audio,
+        container="mp4",
+    )
+
+
+def _local(path: Path) -> Path | Unmeasurable:
+    return path if path.is_file() else Unmeasurable("unreachable", f"there is no file {path}")
+
+
+def _within(content: bytes | Path, limit: int) -> bytes | Path | Unmeasurable:
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    if size > limit:
+        return Unmeasurable("too_large", f"the file has {size} bytes, more than {limit}")
+    return content
+
+

@@ -1,0 +1,91 @@
+"""Where a request points: provider, dialect and sandbox, from its path or its host name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from upsim.core.origin import Origin
+from upsim.engine.registry import Registry
+from upsim.engine.sandbox import Sandbox
+
+KEPT_ORIGINS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A provider's own path, and what the address said before it.
+
+    `provider` is empty for everything that is not a provider's: `/media/`, pages, admin.
+    """
+
+    provider: str
+    path: str
+    sandbox: str | None = None
+    dialect: str | None = None
+    prefix: str = ""
+
+
+class Places:
+    """Reads addresses. Prefix and host forms are those of `design.md` 3."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Read addresses for the providers of a registry."""
+        self._registry = registry
+        self._hosts: dict[str, str] | None = None
+        self._origins: dict[tuple[str, str, str, str], Origin] = {}
+
+    def locate(self, scope: Scope) -> Place:
+        """Where a request points."""
+        path: str = scope["path"]
+        sandbox = None
+        if path.startswith("/sandbox/"):
+            sandbox, _, rest = path[9:].partition("/")
+            path = f"/{rest}"
+        first, _, rest = path[1:].partition("/")
+        if first in self._registry.providers:
+            return self._with_dialect(first, f"/{rest}", sandbox)
+        if not path.startswith(("/media/", "/__sim")):
+            provider = self._by_host(host_of(scope).partition(":")[0])
+            if provider is not None:
+                return Place(provider, path, sandbox)
+        return Place("", path, sandbox)
+
+    def origin(self, scope: Scope, place: Place, sandbox: Sandbox, default: Sandbox) -> Origin:
+        """The form in which a request came; its absolute URLs keep it."""
+        base = self._registry.settings.public_url or f"{scope['scheme']}://{host_of(scope)}"
+        named = f"/sandbox/{place.sandbox}" if place.sandbox else ""
+        media = f"/sandbox/{sandbox.id}" if sandbox is not default or place.sandbox else ""
+        key = (base, named, place.prefix, media)
+        found = self._origins.get(key)
+        if found is None:
+            if len(self._origins) >= KEPT_ORIGINS:
+                self._origins.clear()
+            found = self._origins[key] = Origin(base, named, place.prefix, media)
+        return found
+
+    def _with_dialect(self, provider: str, path: str, sandbox: str | None) -> Place:
+        dialect, _, rest = path[1:].partition("/")
+        known = self._registry.library.baseline(provider).baseline.dialects
+        if dialect in known:
+            return Place(provider, f"/{rest}", sandbox, dialect, f"/{provider}/{dialect}")
+        return Place(provider, path, sandbox, None, f"/{provider}")
+
+    def _by_host(self, host: str) -> str | None:
+        if self._hosts is None:
+            self._hosts = {
+                name: provider
+                for provider in self._registry.providers
+                for name in self._registry.library.baseline(provider).baseline.hosts
+            }
+        return self._hosts.get(host)
+
+
+def host_of(scope: Scope) -> str:
+    """The Host header, or the address of the server."""
+    for name, value in scope["headers"]:
+        if name == b"host":
+            return str(value.decode("latin-1"))
+    server = scope.get("server") or ("127.0.0.1", 80)
+    return f"{server[0]}:{server[1]}"

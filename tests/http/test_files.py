@@ -1,0 +1,187 @@
+"""One file over ASGI: whole, in ranges, with validators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from upsim.web.files import CHUNK, send_file
+
+DATA = bytes(range(256)) * 4
+DATE = "Sat, 31 Jan 2026 12:00:00 GMT"
+
+
+async def ask(
+    body: bytes | Path, method: str = "GET", headers: dict[str, str] | None = None
+) -> httpx.Response:
+    """One request for a file, through httpx."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        await send_file(
+            scope,
+            send,
+            body=body,
+            content_type="video/mp4",
+            etag="abc",
+            date=DATE,
+            extra_headers=[(b"cache-control", b"no-store")],
+        )
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        return await client.request(method, "http://x/", headers=headers)
+
+
+@pytest.fixture(params=["bytes", "path"])
+def body(request: pytest.FixtureRequest, tmp_path: Path) -> bytes | Path:
+    """The same content, in memory and on disk."""
+    if request.param == "bytes":
+        return DATA
+    (tmp_path / "file").write_bytes(DATA)
+    return tmp_path / "file"
+
+
+async def test_the_whole_file(body: bytes | Path) -> None:
+    """A plain GET answers everything with its headers."""
+    response = await ask(body)
+    expected = {
+        "accept-ranges": "bytes",
+        "etag": '"abc"',
+        "cache-control": "no-store",
+        "date": DATE,
+        "content-type": "video/mp4",
+        "content-length": "1024",
+    }
+    assert (200, DATA, expected) == (response.status_code, response.content, dict(response.headers))
+
+
+async def test_head_has_the_headers_alone(body: bytes | Path) -> None:
+    """HEAD tells the size and sends nothing, whatever range is asked for."""
+    response = await ask(body, "HEAD", {"Range": "bytes=0-1"})
+    assert (
+        response.status_code,
+        response.content,
+        response.headers["content-length"],
+    ) == (200, b"", "1024")
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=10-19", 10, 20),
+        ("bytes=1000-", 1000, 1024),
+        ("bytes=1000-5000", 1000, 1024),
+        ("bytes=-24", 1000, 1024),
+        ("bytes=-5000", 0, 1024),
+        ("Bytes= 0-9 ", 0, 10),
+    ],
+)
+async def test_a_range(asked: str, start: int, end: int, body: bytes | Path) -> None:
+    """A single range is answered with its place in the whole."""
+    response = await ask(body, headers={"Range": asked})
+    expected = (206, DATA[start:end], f"bytes {start}-{end - 1}/1024", str(end - start))
+    assert expected == (
+        response.status_code,
+        response.content,
+        response.headers["content-range"],
+        response.headers["content-length"],
+    )
+
+
+@pytest.mark.parametrize("asked", ["bytes=1024-", "bytes=5000-6000", "bytes=-0"])
+async def test_a_range_outside(asked: str, body: bytes | Path) -> None:
+    """A range that has no byte is refused with the size."""
+    response = await ask(body, headers={"Range": asked})
+    assert (
+        response.status_code,
+        response.content,
+        response.headers["content-range"],
+    ) == (416, b"", "bytes */1024")
+
+
+@pytest.mark.parametrize(
+    "asked", ["bytes=5-2", "bytes=0-1,4-5", "lines=1-2", "bytes=-", "bytes=a-b", "bytes"]
+)
+async def test_other_ranges_get_the_whole(asked: str, body: bytes | Path) -> None:
+    """Several ranges, other units and nonsense are ignored."""
+    response = await ask(body, headers={"Range": asked})
+    assert (response.status_code, response.content) == (200, DATA)
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [('"abc"', 304), ('W/"abc"', 304), ('"x", "abc"', 304), ("*", 304), ('"x"', 200), ("abc", 200)],
+)
+async def test_a_known_file_is_not_sent_again(known: str, status: int, body: bytes | Path) -> None:
+    """If-None-Match with this very tag, weak or strong, gets 304."""
+    response = await ask(body, headers={"If-None-Match": known})
+    assert status == response.status_code
+
+
+async def test_not_modified_has_no_content_headers() -> None:
+    """A 304 carries the tag and the date, and no length."""
+    response = await ask(DATA, headers={"If-None-Match": '"abc"'})
+    assert {"accept-ranges", "etag", "cache-control", "date"} == set(response.headers)
+
+
+@pytest.mark.parametrize(("validator", "status"), [('"abc"', 206), ('"x"', 200), (DATE, 200)])
+async def test_a_range_of_this_version_only(validator: str, status: int) -> None:
+    """If-Range serves the range only where the tag is this file's."""
+    response = await ask(DATA, headers={"Range": "bytes=0-9", "If-Range": validator})
+    assert status == response.status_code
+
+
+async def test_an_empty_file() -> None:
+    """A file of no bytes has no range."""
+    whole, part = await ask(b""), await ask(b"", headers={"Range": "bytes=0-"})
+    assert (whole.status_code, whole.content, part.status_code) == (200, b"", 416)
+
+
+async def messages(body: bytes | Path, **scope: object) -> list[Message]:
+    """The ASGI messages of one answer."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await send_file(
+        {"method": "GET", "headers": [], **scope},
+        send,
+        body=body,
+        content_type="video/mp4",
+        etag="abc",
+        date=None,
+    )
+    return sent
+
+
+async def test_bytes_go_in_one_message() -> None:
+    """What is in memory is one body message, the very object."""
+    sent = await messages(DATA)
+    assert len(sent) == 2
+    assert sent[1]["body"] is DATA
+
+
+async def test_a_path_goes_in_chunks(tmp_path: Path) -> None:
+    """A large file is never in memory as a whole."""
+    path = tmp_path / "large"
+    path.write_bytes(bytes(2 * CHUNK + 1))
+    sizes = [len(message["body"]) for message in (await messages(path))[1:]]
+    assert sizes == [CHUNK, CHUNK, 1, 0]
+
+
+async def test_a_server_that_can_sends_the_path_itself(tmp_path: Path) -> None:
+    """With `http.response.pathsend` the server is told the path, for a whole file."""
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    sent = await messages(path, extensions={"http.response.pathsend": {}})
+    assert sent[1] == {"type": "http.response.pathsend", "path": str(path)}
+
+
+async def test_a_date_is_optional() -> None:
+    """Without a date the server's own is left alone."""
+    assert b"date" not in dict((await messages(DATA))[0]["headers"])

@@ -1,0 +1,245 @@
+"""Fetching, from where it is allowed, within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from upsim.core.media import Unmeasurable
+from upsim.media.addresses import LOOPBACK, PUBLIC, PUBLIC_AND_LOOPBACK, Address, FetchPolicy
+from upsim.media.fetch import Fetcher
+from upsim.media.store import BlobStore
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[BlobStore]:
+    """A store in a temporary folder."""
+    store = BlobStore(1_000_000, folder=tmp_path)
+    yield store
+    store.close()
+
+
+@asynccontextmanager
+async def serving(*answers: bytes, hang: bool = False) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A port that gives one raw answer after the other, and the requests it saw."""
+    seen: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answers[min(len(seen), len(answers)) - 1])
+        if hang:
+            await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], seen
+
+
+async def fetch(
+    store: BlobStore,
+    url: str,
+    *,
+    policy: FetchPolicy = LOOPBACK,
+    limit: int = 1_000,
+    seconds: float = 5,
+    names: dict[str, list[str]] | None = None,
+) -> Path | Unmeasurable:
+    """Fetches with names of our own."""
+
+    async def resolve(host: str, port: int) -> list[Address]:
+        del port
+        known = {"127.0.0.1": ["127.0.0.1"], "localhost": ["::1", "127.0.0.1"], **(names or {})}
+        return [ip_address(address) for address in known.get(host, [])]
+
+    return await Fetcher(store, policy, resolver=resolve).fetch(url, limit=limit, timeout=seconds)
+
+
+async def test_a_loopback_file_is_stored(store: BlobStore) -> None:
+    """The path of the file is answered, and its name is its digest."""
+    async with serving(OK) as (port, seen):
+        path = await fetch(store, f"http://127.0.0.1:{port}/a.mp4?x=1")
+    assert isinstance(path, Path)
+    assert path.read_bytes() == b"hello"
+    assert store.path(path.name) == path
+    assert seen[0].startswith(b"GET /a.mp4?x=1 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n" % port)
+
+
+async def test_the_next_address_of_a_name_is_tried(store: BlobStore) -> None:
+    """`localhost` is reached though only one of its addresses listens, under its own name."""
+    async with serving(OK) as (port, seen):
+        path = await fetch(store, f"http://localhost:{port}/a.mp4")
+    assert isinstance(path, Path)
+    assert b"Host: localhost:%d\r\n" % port in seen[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "says"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "unreachable", "answer was 404"),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: /b\r\n\r\n",
+            "unreachable",
+            "redirects are not followed",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n", "too_large", "1000 bytes"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + bytes(2_000), "too_large", "1000 bytes"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
+            "unreachable",
+            "RemoteProtocolError",
+        ),
+        (b"nonsense\r\n\r\n", "unreachable", "RemoteProtocolError"),
+    ],
+)
+async def test_a_bad_answer_says_why(
+    answer: bytes, reason: str, says: str, store: BlobStore
+) -> None:
+    """Statuses, redirects, sizes and broken answers each have their reason."""
+    async with serving(answer) as (port, _):
+        told = await fetch(store, f"http://127.0.0.1:{port}/")
+    assert isinstance(told, Unmeasurable)
+    assert reason == told.reason
+    assert says in told.detail
+
+
+async def test_time_is_bounded(store: BlobStore) -> None:
+    """An answer that never ends is given up."""
+    async with serving(b"HTTP/1.1 200 OK\r\n\r\nhe", hang=True) as (port, _):
+        told = await fetch(store, f"http://127.0.0.1:{port}/", seconds=0.2)
+    assert isinstance(told, Unmeasurable)
+    assert "took longer than 0.2 seconds" in told.detail
+    assert store.size == 0
+
+
+async def test_a_refused_connection_is_unreachable(store: BlobStore) -> None:
+    """Nobody listening is told, not raised."""
+    async with serving(OK) as (port, _):
+        pass
+    told = await fetch(store, f"http://127.0.0.1:{port}/")
+    assert isinstance(told, Unmeasurable)
+    assert told.reason == "unreachable"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://127.0.0.1/x",
+        "file:///etc/passwd",
+        "http://",
+        "x",
+        "http://[::1",
+        "",
+        "http://no.such/",
+    ],
+)
+async def test_other_urls_are_unreachable(url: str, store: BlobStore) -> None:
+    """Only http and https, with a host that is known."""
+    told = await fetch(store, url)
+    assert isinstance(told, Unmeasurable)
+    assert told.reason == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("policy", "address", "allowed"),
+    [
+        (LOOPBACK, "127.0.0.1", True),
+        (LOOPBACK, "127.8.9.10", True),
+        (LOOPBACK, "::1", True),
+        (LOOPBACK, "::ffff:127.0.0.1", True),
+        (LOOPBACK, "8.8.8.8", False),
+        (LOOPBACK, "10.0.0.1", False),
+        (LOOPBACK, "0.0.0.0", False),  # noqa: S104  # an address to be refused
+        (PUBLIC, "8.8.8.8", True),
+        (PUBLIC, "2606:4700::1111", True),
+        (PUBLIC, "127.0.0.1", False),
+        (PUBLIC, "::1", False),
+        (PUBLIC, "0.0.0.0", False),  # noqa: S104  # an address to be refused
+        (PUBLIC, "10.1.2.3", False),
+        (PUBLIC, "172.16.0.1", False),
+        (PUBLIC, "192.168.0.1", False),
+        (PUBLIC, "169.254.169.254", False),
+        (PUBLIC, "100.64.0.1", False),
+        (PUBLIC, "224.0.0.1", False),
+        (PUBLIC, "240.0.0.1", False),
+        (PUBLIC, "255.255.255.255", False),
+        (PUBLIC, "fe80::1", False),
+        (PUBLIC, "fc00::1", False),
+        (PUBLIC, "ff02::1", False),
+        (PUBLIC, "::", False),
+        (PUBLIC, "::ffff:10.0.0.1", False),
+        (PUBLIC, "64:ff9b::7f00:1", False),
+        (PUBLIC, "64:ff9b::a00:1", False),
+        (PUBLIC, "2002:7f00:1::", False),
+        (PUBLIC_AND_LOOPBACK, "127.0.0.1", True),
+        (PUBLIC_AND_LOOPBACK, "10.0.0.1", False),
+    ],
+)
+def test_addresses_by_policy(policy: FetchPolicy, address: str, *, allowed: bool) -> None:
+    """Loopback for one, the public internet for the other, also behind IPv6 disguises."""
+    assert allowed == policy.allows(ip_address(address))
+
+
+async def test_a_name_of_a_private_address_is_refused(store: BlobStore) -> None:
+    """What a name resolves to decides; one forbidden address is enough."""
+    names = {"evil.example": ["8.8.8.8", "10.0.0.1"]}
+    told = await fetch(store, "https://evil.example/x", policy=PUBLIC, names=names)
+    assert isinstance(told, Unmeasurable)
+    assert "10.0.0.1 of evil.example may not be fetched from" in told.detail
+
+
+async def test_redirects_are_followed_and_checked(store: BlobStore) -> None:
+    """A public fetch follows redirects, each to an address that is checked again."""
+    moved = b"HTTP/1.1 301 Moved\r\nLocation: /there\r\n\r\n"
+    async with serving(moved, OK) as (port, seen):
+        path = await fetch(store, f"http://127.0.0.1:{port}/here", policy=PUBLIC_AND_LOOPBACK)
+    assert isinstance(path, Path)
+    assert seen[1].startswith(b"GET /there ")
+
+
+async def test_a_redirect_inwards_is_refused(store: BlobStore) -> None:
+    """A redirect to a private address is not followed."""
+    moved = b"HTTP/1.1 302 Found\r\nLocation: http://inside.example/\r\n\r\n"
+    async with serving(moved) as (port, _):
+        told = await fetch(
+            store,
+            f"http://127.0.0.1:{port}/",
+            policy=PUBLIC_AND_LOOPBACK,
+            names={"inside.example": ["169.254.169.254"]},
+        )
+    assert isinstance(told, Unmeasurable)
+    assert "169.254.169.254 of inside.example may not be fetched from" in told.detail
+
+
+async def test_redirects_end(store: BlobStore) -> None:
+    """A circle of redirects is left after five."""
+    async with serving(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n") as (port, seen):
+        told = await fetch(store, f"http://127.0.0.1:{port}/", policy=PUBLIC_AND_LOOPBACK)
+    assert isinstance(told, Unmeasurable)
+    assert len(seen) == 6
+
+
+async def test_names_are_resolved_by_the_system(store: BlobStore) -> None:
+    """Without a resolver of its own a fetcher asks the system's."""
+    async with serving(OK) as (port, _):
+        path = await Fetcher(store, LOOPBACK).fetch(
+            f"http://localhost:{port}/", limit=10, timeout=5
+        )
+    assert isinstance(path, Path)
+
+
+async def test_proxy_variables_are_ignored(
+    store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy of the environment does not see the request."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    async with serving(OK) as (port, _):
+        assert isinstance(await fetch(store, f"http://127.0.0.1:{port}/"), Path)

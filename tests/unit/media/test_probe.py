@@ -1,0 +1,255 @@
+"""Everything that is no plain MP4, measured in a worker that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from upsim.core.media import Media, Unmeasurable
+from upsim.media.clip import parse_clip_name
+from upsim.media.probe import Prober, measure_file
+from upsim.media.synthetic import ClipMaker, make_clip
+from upsim.media.workers import WorkerPool
+
+MKV = make_clip(parse_clip_name("64x64_30fps_1s.mkv"))
+WEBM = make_clip(parse_clip_name("64x64_30fps_1s.webm"))
+MP4 = make_clip(parse_clip_name("128x72_30fps_1s.mp4"))
+
+
+def exists(pid: int) -> bool:
+    """Whether a process is there, and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "container"),
+    [
+        ("fragments.mp4", ["-movflags", "frag_keyframe+empty_moov+default_base_moof"], "mp4"),
+        ("fragments.mov", ["-movflags", "frag_keyframe+empty_moov"], "mov"),
+        ("clip.mkv", [], "mkv"),
+        ("clip.webm", ["-c:v", "libvpx", "-c:a", "libopus"], "webm"),
+        ("clip.avi", ["-c:v", "mpeg4"], "avi"),
+        ("clip.ts", [], "other"),
+        ("clip.flv", [], "other"),
+    ],
+)
+async def test_ffprobe_agrees(
+    name: str,
+    options: list[str],
+    container: str,
+    tmp_path: Path,
+    prober: Prober,
+    ffmpeg: Callable[..., str],
+    ffprobe: Callable[[Path], dict[str, Any]],
+) -> None:
+    """Other containers are measured as ffprobe measures them."""
+    path = tmp_path / name
+    picture = ["-f", "lavfi", "-i", "testsrc=d=1:s=128x72:r=25"]
+    sound = ["-f", "lavfi", "-i", "sine=d=1"]
+    assert ffmpeg(*picture, *sound, "-pix_fmt", "yuv420p", *options, path) == ""
+    told, media = ffprobe(path), await prober.measure(path)
+    assert isinstance(media, Media)
+    expected = (25, Fraction(25), 128, 72, container, True)
+    assert int(told["video"]["nb_read_packets"]) == media.frames
+    assert abs(float(told["format"]["duration"]) * 1_000_000 - media.duration) < 40_000
+    assert expected == (
+        media.frames,
+        media.frame_rate,
+        media.width,
+        media.height,
+        media.container,
+        media.audio,
+    )
+
+
+async def test_a_rotation_flag_is_seen_by_the_demuxer_too(prober: Prober) -> None:
+    """A turned file that is not plain has the displayed size."""
+    matrix = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 72 << 16, 0, 1 << 30)
+    at = MP4.index(b"tkhd") + 4 + 40
+    turned = MP4[:at] + matrix + MP4[at + 36 :]
+    cut = turned[:-8] + struct.pack(">I4s", 9, b"free")  # its last box is a byte too long
+    media = await prober.measure(cut)
+    assert isinstance(media, Media)
+    assert (media.width, media.height) == (72, 128)
+
+
+async def test_a_truncated_file_has_the_pictures_that_are_left(prober: Prober) -> None:
+    """What breaks off is measured up to there."""
+    media = await prober.measure(MKV[: len(MKV) * 2 // 3])
+    assert isinstance(media, Media)
+    assert 0 < media.frames < 30
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not_a_video"),
+        (b"hello, world", "not_a_video"),
+        (b"GIF89a" + bytes(200), "not_a_video"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(200), "not_a_video"),
+        (b"ID3\3" + bytes(500), "not_a_video"),
+        (b"#EXTM3U\n#EXTINF:5,\nfile:///etc/passwd\n", "not_a_video"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "not_a_video"),
+        (MP4[:200], "not_decodable"),
+        (MKV[:60], "not_decodable"),
+    ],
+)
+async def test_what_is_no_video_says_why(data: bytes, reason: str, prober: Prober) -> None:
+    """Text, images, audio and playlists are no videos; a broken video is not decodable."""
+    measured = await prober.measure(data)
+    assert isinstance(measured, Unmeasurable)
+    assert reason == measured.reason
+
+
+async def test_sound_alone_is_no_video(
+    tmp_path: Path, prober: Prober, ffmpeg: Callable[..., str]
+) -> None:
+    """An MP4 with nothing but audio is not a video."""
+    path = tmp_path / "sound.mp4"
+    ffmpeg("-f", "lavfi", "-i", "sine=d=1", path)
+    expected = Unmeasurable("not_a_video", "The file has no video track.")
+    assert expected == await prober.measure(path)
+
+
+async def test_no_file_is_unreachable(tmp_path: Path, prober: Prober) -> None:
+    """A path without a file is told, not raised."""
+    measured = await prober.measure(tmp_path / "none.mp4")
+    assert isinstance(measured, Unmeasurable)
+    assert measured.reason == "unreachable"
+
+
+def test_the_plain_function_measures_any_source(tmp_path: Path) -> None:
+    """Bytes, paths and written paths are measured without an event loop."""
+    path = tmp_path / "clip.webm"
+    path.write_bytes(WEBM)
+    assert measure_file(WEBM) == measure_file(path) == measure_file(str(path))
+
+
+def test_a_host_program_measures_from_anywhere(tmp_path: Path) -> None:
+    """The worker finds this package wherever its host runs, and no other module there."""
+    (tmp_path / "av.py").write_text("raise SystemExit('the wrong module')")
+    (tmp_path / "clip.webm").write_bytes(WEBM)
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}; from upsim.media.probe import measure_file;"
+        " print(measure_file('clip.webm').frames)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, check=True, text=True
+    )
+    assert done.stdout == "30\n"
+
+
+async def test_a_hanging_worker_is_killed_and_replaced(tmp_path: Path) -> None:
+    """What takes longer than its time is given up, and the next call works."""
+    os.mkfifo(tmp_path / "pipe")
+    pool = WorkerPool(1)
+    request = {"do": "measure", "path": str(tmp_path / "pipe")}
+    answer = await pool.ask(request, timeout=0.5)
+    prober = Prober(workers=pool)
+    media = await prober.measure(MKV)
+    pool.close()
+    assert answer == "hung"
+    assert isinstance(media, Media)
+
+
+async def test_a_worker_that_dies_is_replaced() -> None:
+    """A crash is an answer to one call, not to the next."""
+    pool = WorkerPool(1)
+    prober = Prober(workers=pool)
+    first = await prober.measure(MKV)
+    os.kill(pool.pids[0], signal.SIGKILL)
+    second = await prober.measure(MKV)
+    third = await prober.measure(MKV)
+    pool.close()
+    assert isinstance(second, Unmeasurable)
+    assert first == third
+
+
+async def test_close_leaves_no_process(tmp_path: Path) -> None:
+    """Closing ends idle and busy workers."""
+    os.mkfifo(tmp_path / "pipe")
+    pool = WorkerPool(2)
+    hanging = asyncio.ensure_future(
+        pool.ask({"do": "measure", "path": str(tmp_path / "pipe")}, timeout=60)
+    )
+    await Prober(workers=pool).measure(MKV)
+    pids = pool.pids
+    pool.close()
+    answer = await hanging
+    assert len(pids) == 2
+    assert answer == "crashed"
+    assert not any(exists(pid) for pid in pids)
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    """A program that ends without closing leaves nothing behind."""
+    (tmp_path / "clip.webm").write_bytes(WEBM)
+    code = (
+        "from pathlib import Path; from upsim.media.workers import WorkerPool;"
+        "pool = WorkerPool(); pool.call({'do': 'measure', 'path': 'clip.webm'}, timeout=9);"
+        "print(pool.pids[0], flush=True); import os; os._exit(0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True, text=True
+    )
+    pid = int(done.stdout)
+    for _ in range(200):
+        if not exists(pid):
+            break
+        asyncio.run(asyncio.sleep(0.01))
+    assert not exists(pid)
+
+
+def test_concurrent_calls_share_few_workers() -> None:
+    """Eight measurements at once are made by two processes."""
+    pool = WorkerPool(2)
+    prober = Prober(workers=pool)
+
+    async def measure() -> set[object]:
+        return set(await asyncio.gather(*(prober.measure(MKV) for _ in range(8))))
+
+    measured = asyncio.run(measure())
+    pids = pool.pids
+    pool.close()
+    assert len(measured) == 1
+    assert len(pids) <= 2
+
+
+@settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    original=st.sampled_from([MKV, WEBM, MP4]),
+    changes=st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 255)), max_size=8),
+    cut=st.integers(0, 400),
+)
+def test_damaged_files_are_answered(
+    original: bytes, changes: list[tuple[int, int]], cut: int, prober: Prober
+) -> None:
+    """Changed bytes and a cut end give a measurement or a reason."""
+    data = bytearray(original)
+    for at, value in changes:
+        data[at % len(data)] = value
+    measured = prober.measure_now(bytes(data[: len(data) - cut]))
+    assert isinstance(measured, (Media, Unmeasurable))
+
+
+def test_the_maker_is_not_asked_twice(maker: ClipMaker) -> None:
+    """The same clip measured again measures the same."""
+    data = maker.make(parse_clip_name("64x64_30fps_1s.mkv"))
+    assert measure_file(data) == measure_file(MKV)

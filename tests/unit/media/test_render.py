@@ -1,0 +1,233 @@
+"""Outputs: synthetic ones from memory, resampled ones from disk."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from upsim.core.media import Media, Unmeasurable
+from upsim.media.clip import Clip, ClipNameError, parse_clip_name
+from upsim.media.probe import Prober
+from upsim.media.render import Renderer
+from upsim.media.store import BlobStore
+from upsim.media.synthetic import ClipMaker
+from upsim.media.workers import WorkerPool
+
+
+class CountingMaker(ClipMaker):
+    """Notes what it makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[Clip] = []
+
+    def make(self, clip: Clip) -> bytes:
+        """Make it, and note it."""
+        self.made.append(clip)
+        return super().make(clip)
+
+
+@pytest.fixture
+def counting() -> CountingMaker:
+    """A maker that notes what it makes."""
+    return CountingMaker()
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[WorkerPool]:
+    """One pool for all tests here."""
+    pool = WorkerPool(1)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[BlobStore]:
+    """Where resampled files go."""
+    store = BlobStore(10_000_000, folder=tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def renderer(counting: CountingMaker, store: BlobStore, workers: WorkerPool) -> Renderer:
+    """A renderer that keeps little."""
+    return Renderer(counting, store, max_bytes=20_000, workers=workers)
+
+
+async def test_concurrent_requests_share_one_job(
+    renderer: Renderer, counting: CountingMaker
+) -> None:
+    """The same clip asked for at once is made once, and later comes from memory."""
+    clip = parse_clip_name("64x64_30fps_1s.mp4")
+    together = await asyncio.gather(*(renderer.synthetic(clip) for _ in range(5)))
+    later = await renderer.synthetic(clip)
+    assert len({*together, later}) == 1
+    assert counting.made == [clip]
+
+
+async def test_memory_is_bounded(renderer: Renderer, counting: CountingMaker) -> None:
+    """The clips least used are made again."""
+    clips = [parse_clip_name(f"64x64_30fps_{seconds}s.mp4", 9_000) for seconds in (1, 1, 2)]
+    big = parse_clip_name("64x64_30fps_1s.mp4", 30_000)
+    for clip in (*clips, big, parse_clip_name("62x64_30fps_1s.mp4", 9_000), clips[0]):
+        await renderer.synthetic(clip)
+    assert counting.made.count(clips[0]) == 2
+
+
+async def test_a_clip_that_cannot_be_made_is_refused_to_all(renderer: Renderer) -> None:
+    """Everyone who waits gets the refusal."""
+    clip = parse_clip_name("64x64_30fps_1s.mp4", 10)
+    answers = await asyncio.gather(
+        *(renderer.synthetic(clip) for _ in range(3)), return_exceptions=True
+    )
+    assert [ClipNameError] * 3 == [type(answer) for answer in answers]
+
+
+async def test_one_who_leaves_does_not_end_the_job(
+    renderer: Renderer, counting: CountingMaker
+) -> None:
+    """A request cut off leaves the work to the others."""
+    clip = parse_clip_name("64x64_30fps_2s.mp4")
+    first = asyncio.ensure_future(renderer.synthetic(clip))
+    second = asyncio.ensure_future(renderer.synthetic(clip))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert len(await second) > 0
+    assert counting.made == [clip]
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("128x72_30000-1001fps_1.001s.mp4", (256, 144)),
+        ("128x72_30fps_1s_silent.mp4", (64, 36)),
+        ("128x72_30fps_1s.mov", (255, 143)),
+        ("128x72_24fps_1s.mkv", (256, 144)),
+        ("128x72_30000-1001fps_1.001s.webm", (256, 144)),
+    ],
+)
+async def test_resampling_keeps_all_but_the_size(
+    name: str,
+    size: tuple[int, int],
+    maker: ClipMaker,
+    renderer: Renderer,
+    prober: Prober,
+    tmp_path: Path,
+    decode_errors: Callable[[Path], str],
+) -> None:
+    """Frames, rate, duration and audio are the input's; the size is what was asked for."""
+    source = tmp_path / name
+    source.write_bytes(maker.make(parse_clip_name(name)))
+    given = await prober.measure(source)
+    path = await renderer.resample(source, *size, keep_audio=True)
+    assert isinstance(path, Path)
+    made = await prober.measure(path)
+    assert isinstance(given, Media)
+    assert isinstance(made, Media)
+    expected = (*size, given.frames, given.frame_rate, given.duration, given.audio, "mp4")
+    assert expected == (
+        made.width,
+        made.height,
+        made.frames,
+        made.frame_rate,
+        made.duration,
+        made.audio,
+        made.container,
+    )
+    assert decode_errors(path) == ""
+
+
+async def test_resampling_can_leave_out_the_audio(
+    maker: ClipMaker, renderer: Renderer, prober: Prober, tmp_path: Path
+) -> None:
+    """Without `keep_audio` there is no audio track."""
+    source = tmp_path / "source.mp4"
+    source.write_bytes(maker.make(parse_clip_name("64x64_30fps_1s.mp4")))
+    path = await renderer.resample(source, 128, 128, keep_audio=False)
+    assert isinstance(path, Path)
+    made = await prober.measure(path)
+    assert isinstance(made, Media)
+    assert not made.audio
+
+
+@pytest.mark.parametrize("turn", ["clock", "cclock"])
+async def test_resampling_turns_as_a_player_does(
+    turn: str, renderer: Renderer, tmp_path: Path, ffmpeg: Callable[..., str]
+) -> None:
+    """A rotation flag becomes a turned picture, nearly the one ffmpeg makes of it."""
+    source, turned = tmp_path / "source.mp4", tmp_path / "turned.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc=d=0.2:s=128x72:r=10", "-pix_fmt", "yuv420p", source)
+    data, sign = bytearray(source.read_bytes()), 1 if turn == "clock" else -1
+    at = data.index(b"tkhd") + 44
+    data[at : at + 36] = struct.pack(
+        ">9i", 0, sign << 16, 0, -sign << 16, 0, 0, 72 << 16, 0, 1 << 30
+    )
+    turned.write_bytes(data)
+    path = await renderer.resample(turned, 72, 128, keep_audio=True)
+    assert isinstance(path, Path)
+    raw = ["-frames:v", "1", "-pix_fmt", "gray", "-f", "rawvideo"]
+    ffmpeg("-i", turned, *raw, tmp_path / "expected")
+    ffmpeg("-i", path, *raw, tmp_path / "actual")
+    pairs = zip(
+        (tmp_path / "expected").read_bytes(), (tmp_path / "actual").read_bytes(), strict=True
+    )
+    assert sum(abs(one - other) for one, other in pairs) / (72 * 128) < 5
+
+
+async def test_uneven_times_stay_uneven(
+    renderer: Renderer, prober: Prober, tmp_path: Path, ffmpeg: Callable[..., str]
+) -> None:
+    """Pictures of a variable rate are shown as long as before."""
+    source = tmp_path / "source.mp4"
+    uneven = "testsrc=d=2:s=128x72:r=25,select=not(mod(n\\,3))+lt(n\\,9)"
+    options = ["-pix_fmt", "yuv420p", "-bf", "0", "-fps_mode", "vfr"]
+    ffmpeg("-f", "lavfi", "-i", uneven, *options, source)
+    given = await prober.measure(source)
+    path = await renderer.resample(source, 64, 36, keep_audio=True)
+    assert isinstance(path, Path)
+    made = await prober.measure(path)
+    assert isinstance(given, Media)
+    assert isinstance(made, Media)
+    assert (given.frames, given.frame_rate) == (made.frames, made.frame_rate)
+    assert made.frame_rate != Fraction(25)
+
+
+async def test_resampled_files_are_kept(
+    maker: ClipMaker, renderer: Renderer, store: BlobStore, tmp_path: Path
+) -> None:
+    """The same request, also twice at once, takes one job and gives one file."""
+    source = tmp_path / "source.mp4"
+    source.write_bytes(maker.make(parse_clip_name("64x64_30fps_1s.mp4")))
+    once = [renderer.resample(source, 32, 32, keep_audio=True) for _ in range(2)]
+    first, second = await asyncio.gather(*once)
+    size = store.size
+    assert first == second == await renderer.resample(source, 32, 32, keep_audio=True)
+    assert size == store.size
+
+
+async def test_what_cannot_be_resampled_says_why(renderer: Renderer, tmp_path: Path) -> None:
+    """A file that is no video is an answer, not an exception."""
+    source = tmp_path / "text.mp4"
+    source.write_bytes(b"hello")
+    told = await renderer.resample(source, 32, 32, keep_audio=True)
+    assert isinstance(told, Unmeasurable)
+    assert told.reason == "not_decodable"
+
+
+async def test_resampling_has_a_time(
+    maker: ClipMaker, counting: CountingMaker, store: BlobStore, tmp_path: Path
+) -> None:
+    """What takes too long is given up."""
+    source = tmp_path / "source.mp4"
+    source.write_bytes(maker.make(parse_clip_name("1280x720_30fps_60s.mp4")))
+    renderer = Renderer(counting, store, timeout=0.3)
+    told = await renderer.resample(source, 3840, 2160, keep_audio=True)
+    renderer.close()
+    expected = Unmeasurable("not_decodable", "The video could not be resampled: the worker hung.")
+    assert expected == told

@@ -1,0 +1,78 @@
+"""Data URLs and base64 text."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upsim.core.media import Unmeasurable
+from upsim.media.sources import DataUrl, decode_base64, decode_data_url, is_data_url
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("data:video/mp4;base64,aGVsbG8=", DataUrl("video/mp4", b"hello")),
+        ("DATA:Video/WebM;codecs=vp9;BASE64,aGVs\nbG8=", DataUrl("video/webm", b"hello")),
+        ("data:video/mp4;base64,aGVsbG8%3D", DataUrl("video/mp4", b"hello")),
+        ("data:,hello%20you", DataUrl("text/plain", b"hello you")),
+    ],
+)
+def test_a_data_url_is_decoded(text: str, expected: DataUrl) -> None:
+    """Type and content of a data URL, base64 or percent-encoded."""
+    assert expected == decode_data_url(text, 100)
+
+
+@pytest.mark.parametrize("text", ["data:video/mp4", "http://x/y", "data", ""])
+def test_what_is_no_data_url_says_so(text: str) -> None:
+    """Without a comma, or of another scheme, it is refused."""
+    expected = Unmeasurable("not_a_video", "The data URL is not data:<type>[;base64],<data>.")
+    assert expected == decode_data_url(text, 100)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("Data:x", True), ("https://x", False)])
+def test_data_urls_are_told_from_others(text: str, *, expected: bool) -> None:
+    """The scheme decides, in any case."""
+    assert expected == is_data_url(text)
+
+
+def test_whitespace_is_tolerated() -> None:
+    """Lines and blanks inside base64 do not matter."""
+    assert decode_base64(" aGVs\r\n\tbG8= \n", 5) == b"hello"
+
+
+@pytest.mark.parametrize("text", ["aGVsbG8", "aGVsbG8*", "aGVs-G8=", "a", "====", "aGVsbG8=é"])
+def test_bad_base64_is_refused(text: str) -> None:
+    """A wrong alphabet or padding is not decodable."""
+    decoded = decode_base64(text, 100)
+    assert isinstance(decoded, Unmeasurable)
+    assert decoded.reason == "not_decodable"
+
+
+def test_the_size_is_checked_before_decoding() -> None:
+    """Too much is refused even where it is not base64 at all."""
+    expected = Unmeasurable("too_large", "The data are 750 bytes; at most 10 are taken.")
+    assert expected == decode_base64("*" * 1_000, 10)
+
+
+def test_too_large_a_percent_encoded_url_is_refused() -> None:
+    """The limit holds for plain data URLs too."""
+    decoded = decode_data_url("data:," + "%41" * 11, 10)
+    assert isinstance(decoded, Unmeasurable)
+    assert decoded.reason == "too_large"
+
+
+@given(st.binary(max_size=200))
+def test_base64_comes_back(data: bytes) -> None:
+    """What was encoded is decoded, at a limit of exactly its size."""
+    assert data == decode_base64(base64.b64encode(data).decode(), len(data))
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_answered(text: str) -> None:
+    """No text makes the decoders raise."""
+    decode_data_url("data:" + text, 20)
+    decode_base64(text, 20)

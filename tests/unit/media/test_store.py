@@ -1,0 +1,126 @@
+"""Files by the hash of their content."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from upsim.core.media import Unmeasurable
+from upsim.media.store import BlobStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[BlobStore]:
+    """A store of ten bytes."""
+    store = BlobStore(10, folder=tmp_path)
+    yield store
+    store.close()
+
+
+def put(store: BlobStore, data: bytes) -> str:
+    """Stores bytes that must fit."""
+    digest = store.put(data)
+    assert isinstance(digest, str)
+    return digest
+
+
+def test_a_blob_lies_under_its_hash(store: BlobStore) -> None:
+    """What was put is found by its SHA-256."""
+    digest = put(store, b"hello")
+    path = store.path(digest)
+    assert path is not None
+    assert (hashlib.sha256(b"hello").hexdigest(), b"hello") == (path.name, path.read_bytes())
+
+
+def test_equal_content_is_kept_once(store: BlobStore) -> None:
+    """Putting the same twice takes its room once."""
+    assert put(store, b"hello") == put(store, b"hello")
+    assert store.size == 5
+
+
+def test_the_least_used_gives_way(store: BlobStore) -> None:
+    """Beyond the limit the blob not asked for longest goes."""
+    first, second = put(store, b"first"), put(store, b"secnd")
+    store.path(first)
+    put(store, b"third")
+    assert (store.path(first) is not None, store.path(second) is not None) == (True, False)
+
+
+def test_a_held_blob_stays(store: BlobStore) -> None:
+    """Who holds a blob keeps it, until it is released as often."""
+    first, second = put(store, b"first"), put(store, b"secnd")
+    assert store.hold(first)
+    assert store.hold(first)
+    store.release(first)
+    put(store, b"third")
+    assert (store.path(first) is not None, store.path(second) is not None) == (True, False)
+
+
+def test_no_room_is_an_answer(store: BlobStore) -> None:
+    """Where held blobs fill the store, a new one is refused and none is lost."""
+    first = put(store, b"0123456789")
+    store.hold(first)
+    refused = store.put(b"x")
+    assert refused == Unmeasurable("too_large", "There is no room for 1 bytes more.")
+    assert store.path(first) is not None
+
+
+def test_release_without_hold_is_a_mistake(store: BlobStore) -> None:
+    """Releasing what is not held is misuse."""
+    with pytest.raises(ValueError, match="is not held"):
+        store.release("no such")
+
+
+def test_holding_nothing_is_told(store: BlobStore) -> None:
+    """A blob that is gone cannot be held."""
+    assert not store.hold("no such")
+
+
+def test_a_writer_takes_pieces(store: BlobStore) -> None:
+    """Bytes written one after the other are one blob."""
+    with store.writer(10) as writer:
+        assert writer.write(b"hel")
+        assert writer.write(b"lo")
+        assert writer.finish() == hashlib.sha256(b"hello").hexdigest()
+
+
+def test_a_writer_stops_at_its_limit(store: BlobStore, tmp_path: Path) -> None:
+    """Past the limit nothing is taken, and nothing is left."""
+    with store.writer(4) as writer:
+        assert (writer.write(b"1234"), writer.write(b"5")) == (True, False)
+        refused = writer.finish()
+    assert refused == Unmeasurable("too_large", "There are more than 4 bytes.")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_an_unfinished_writer_leaves_nothing(store: BlobStore, tmp_path: Path) -> None:
+    """Leaving the block early drops what was written."""
+    with store.writer(10) as writer:
+        writer.write(b"123")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_the_folder_is_private_and_made_late(store: BlobStore, tmp_path: Path) -> None:
+    """Nothing is made before the first blob, and only its owner may look inside."""
+    before = list(tmp_path.iterdir())
+    put(store, b"hello")
+    (folder,) = tmp_path.iterdir()
+    assert (before, folder.stat().st_mode & 0o777) == ([], 0o700)
+
+
+def test_close_removes_everything(store: BlobStore, tmp_path: Path) -> None:
+    """After closing there is no file and no folder."""
+    put(store, b"hello")
+    store.close()
+    assert (store.size, list(tmp_path.iterdir())) == (0, [])
+
+
+def test_a_forgotten_store_is_removed_too(tmp_path: Path) -> None:
+    """A store that nobody closed takes its folder with it."""
+    put(BlobStore(10, folder=tmp_path), b"hello")
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,265 @@
+"""Made files have exactly the properties asked for, and ffprobe agrees."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upsim.core.media import Media
+from upsim.media.boxes import measure_boxes
+from upsim.media.clip import Clip, ClipContainer, ClipNameError, parse_clip_name
+from upsim.media.gop import Codec, Gop, GopCache, make_gop
+from upsim.media.probe import Prober
+from upsim.media.synthetic import ClipMaker, make_clip
+
+NAMES = [
+    "1280x720_30fps_10s.mp4",
+    "2560x1440_30fps_10s.mp4",
+    "640x360_30000-1001fps_10.01s.mov",
+    "854x480_24fps_3.333333s_silent.mp4",
+    "853x479_25fps_4s.mp4",
+    "853x479_25fps_4s.mov",
+    "640x360_60fps_2s.mkv",
+    "641x361_60fps_2s.mkv",
+    "640x360_30fps_3.333333s.webm",
+    "640x360_23.976fps_125s_silent.webm",
+    "1x1_1fps_1s.mp4",
+    "1x1_24fps_1s.webm",
+    "2x2_240fps_0.004167s.mp4",
+    "2x16384_10fps_0.5s.mp4",
+    "16384x16_10fps_0.5s.mp4",
+    "16x16_30fps_0.033333s.mkv",
+    "128x72_0.5fps_60s.mkv",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ffprobe_sees_what_was_asked_for(
+    name: str, maker: ClipMaker, ffprobe: Callable[[bytes], dict[str, Any]]
+) -> None:
+    """Size, rate, frames, duration and audio are those of the name."""
+    clip = parse_clip_name(name)
+    told = ffprobe(maker.make(clip))
+    video = told["video"]
+    expected = (
+        clip.width,
+        clip.height,
+        clip.frame_rate,
+        clip.frames,
+        f"{clip.seconds:.6f}",
+        clip.audio,
+    )
+    assert expected == (
+        video["width"],
+        video["height"],
+        Fraction(video["avg_frame_rate"]),
+        int(video["nb_read_packets"]),
+        told["format"]["duration"],
+        told["audio"] is not None,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_picture_decodes(
+    name: str, maker: ClipMaker, decode_errors: Callable[[bytes], str]
+) -> None:
+    """A decoder has no complaint about any frame of picture or tone."""
+    assert decode_errors(maker.make(parse_clip_name(name))) == ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_our_own_measurement_gives_the_clip_back(
+    name: str, maker: ClipMaker, prober: Prober
+) -> None:
+    """What is made is measured as what was asked for, to the microsecond."""
+    clip = parse_clip_name(name)
+    data = maker.make(clip)
+    expected = Media(
+        duration=clip.duration,
+        frame_rate=clip.frame_rate,
+        width=clip.width,
+        height=clip.height,
+        frames=clip.frames,
+        container=clip.container,
+        audio=clip.audio,
+        size=len(data),
+    )
+    assert expected == await prober.measure(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "codecs"),
+    [
+        ("64x64_30fps_1s.mp4", ("h264", "aac")),
+        ("64x64_30fps_1s.mkv", ("h264", "aac")),
+        ("63x64_30fps_1s.mp4", ("vp9", "aac")),
+        ("64x64_30fps_1s.webm", ("vp9", "opus")),
+    ],
+)
+def test_codecs_by_container_and_size(
+    name: str,
+    codecs: tuple[str, str],
+    maker: ClipMaker,
+    ffprobe: Callable[[bytes], dict[str, Any]],
+) -> None:
+    """H.264 for even sizes, VP9 for odd ones and WebM; AAC, in WebM Opus."""
+    told = ffprobe(maker.make(parse_clip_name(name)))
+    assert codecs == (told["video"]["codec_name"], told["audio"]["codec_name"])
+
+
+def test_the_largest_picture_is_made_at_once(maker: ClipMaker) -> None:
+    """A picture of 16384 a side, which no FFmpeg decodes, is still a well-formed file."""
+    media = measure_boxes(maker.make(parse_clip_name("16384x16384_30fps_1s.mp4")))
+    assert media is not None
+    assert (media.width, media.height, media.frames) == (16_384, 16_384, 30)
+
+
+def test_8k_decodes(maker: ClipMaker, decode_errors: Callable[[bytes], str]) -> None:
+    """A few pictures of 7680x4320 decode without complaint."""
+    assert decode_errors(maker.make(parse_clip_name("7680x4320_30fps_0.1s.mp4"))) == ""
+
+
+def test_the_picture_moves(maker: ClipMaker, ffmpeg: Callable[..., str], tmp_path: Path) -> None:
+    """Each picture of a second differs from the others."""
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(maker.make(parse_clip_name("1280x720_30fps_1s.mp4")))
+    ffmpeg("-i", clip, "-map", "0:v", "-f", "framemd5", tmp_path / "sums")
+    lines = (tmp_path / "sums").read_text().splitlines()
+    assert len({line.split(",")[-1] for line in lines if not line.startswith("#")}) == 30
+
+
+@pytest.mark.parametrize("container", ["mp4", "webm"])
+def test_the_tone_is_quiet_and_has_no_seam(
+    container: str, maker: ClipMaker, ffmpeg: Callable[..., str], tmp_path: Path
+) -> None:
+    """The tone stays within a few hundredths of full scale, and above silence, for seconds."""
+    clip, raw = tmp_path / "clip", tmp_path / "raw"
+    clip.write_bytes(maker.make(parse_clip_name(f"64x64_30fps_3s.{container}")))
+    ffmpeg("-i", clip, "-map", "0:a", "-f", "s16le", "-ac", "1", raw)
+    samples = memoryview(raw.read_bytes()).cast("h")[9_600:-9_600]
+    peaks = [max(samples[at : at + 480]) for at in range(0, len(samples) - 480, 480)]
+    assert min(peaks) > 300
+    assert max(peaks) < 1_500
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov", "mkv", "webm"])
+@pytest.mark.parametrize("more", [0, 1, 7, 8, 9, 200, 100_000])
+def test_padding_is_exact(
+    container: str, more: int, maker: ClipMaker, decode_errors: Callable[[bytes], str]
+) -> None:
+    """A padded file has exactly the bytes asked for, and still decodes."""
+    clip = parse_clip_name(f"64x64_30fps_1s.{container}")
+    size = len(maker.make(clip)) + more
+    padded = maker.make(replace(clip, padded_to=size))
+    assert size == len(padded)
+    if more in (1, 100_000):
+        assert decode_errors(padded) == ""
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_too_small_a_size_names_the_smallest(container: str, maker: ClipMaker) -> None:
+    """A file cannot be smaller than it is, and the refusal says how small it can be."""
+    clip = parse_clip_name(f"64x64_30fps_1s.{container}")
+    natural = len(maker.make(clip))
+    with pytest.raises(ClipNameError, match=f"bytes 10 is below {natural}, the smallest"):
+        maker.make(replace(clip, padded_to=10))
+
+
+def test_a_file_beyond_all_bounds_is_refused(maker: ClipMaker) -> None:
+    """What would take more than a gigabyte is not begun."""
+    with pytest.raises(ClipNameError, match="more than the 1073741824 allowed"):
+        maker.make(parse_clip_name("16384x16384_240fps_3600s.mp4"))
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv", "webm"])
+@pytest.mark.parametrize("audio", [True, False])
+async def test_the_container_may_last_longer_than_its_pictures(
+    container: ClipContainer, *, audio: bool, maker: ClipMaker, prober: Prober
+) -> None:
+    """A duration of its own is stated, and frames and rate stay as they are."""
+    clip = Clip(64, 64, Fraction(30), 30, 1_023_456, audio=audio, container=container)
+    media = await prober.measure(maker.make(clip))
+    assert isinstance(media, Media)
+    assert (1_023_456, 30, Fraction(30)) == (media.duration, media.frames, media.frame_rate)
+
+
+async def test_more_than_an_hour_and_odd_rates_fit(maker: ClipMaker, prober: Prober) -> None:
+    """An input of hours at a measured rate can have an output, though no name says so."""
+    rate = Fraction(100_000 * 90_000, 300_300_001)
+    frames = 400_000
+    clip = Clip(64, 64, rate, frames, 13_346_666_711, audio=False)
+    media = await prober.measure(maker.make(clip))
+    assert isinstance(media, Media)
+    assert (13_346_666_711, frames) == (media.duration, media.frames)
+
+
+@pytest.mark.parametrize(
+    "name", ["64x64_30fps_1s.mp4", "64x64_30fps_1s.webm", "63x64_30fps_1s.mkv"]
+)
+def test_equal_clips_are_equal_bytes_in_any_process(name: str, maker: ClipMaker) -> None:
+    """Another interpreter makes the very same file."""
+    code = (
+        "import hashlib, sys; from upsim.media.clip import parse_clip_name;"
+        " from upsim.media.synthetic import make_clip;"
+        f" print(hashlib.sha256(make_clip(parse_clip_name({name!r}))).hexdigest())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    here = hashlib.sha256(maker.make(parse_clip_name(name))).hexdigest()
+    assert done.stdout.strip() == here
+
+
+def test_make_clip_needs_no_maker(maker: ClipMaker) -> None:
+    """The plain function makes the same bytes."""
+    clip = parse_clip_name("64x64_30fps_1s.mp4")
+    assert maker.make(clip) == make_clip(clip)
+
+
+class CountingMake:
+    """Makes groups of pictures, slowly, and notes which."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, int, int]] = []
+
+    def __call__(self, codec: Codec, width: int, height: int) -> Gop:
+        self.made.append((codec, width, height))
+        return make_gop(codec, width, height)
+
+
+def test_threads_share_one_group_of_pictures() -> None:
+    """Concurrent requests for one size make it once."""
+    make = CountingMake()
+    cache = GopCache(make=make)
+    threads = [threading.Thread(target=cache.get, args=("h264", 640, 360)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert make.made == [("h264", 640, 360)]
+
+
+def test_the_group_least_used_goes_first() -> None:
+    """Beyond its bytes the cache forgets what was not asked for longest."""
+    make = CountingMake()
+    one = len(make_gop("h264", 64, 64).data)
+    cache = GopCache(3 * one, make=make)
+    for width in (64, 62, 64, 60, 58):
+        cache.get("h264", width, 64)
+    cache.get("h264", 64, 64)
+    assert make.made == [("h264", width, 64) for width in (64, 62, 60, 58)]
+
+
+def test_a_group_that_cannot_be_made_is_refused_to_all() -> None:
+    """A failure is not remembered, and leaves nobody waiting."""
+    cache = GopCache()
+    for _ in range(2):
+        with pytest.raises(ClipNameError, match="more than VP9 can be made in"):
+            cache.get("vp9", 16_383, 16_383)

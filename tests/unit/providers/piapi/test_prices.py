@@ -1,0 +1,109 @@
+"""What PiAPI charges and produces, against the published examples in `contracts/`."""
+
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from upsim.core.baseline import Baseline, rules
+from upsim.core.media import Media
+from upsim.core.pricing import plain
+from upsim.core.terms import Terms, failure_of, terms
+from upsim.scenario.loader import Library
+
+EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/piapi/examples.yaml"
+PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.SafeLoader)
+BASELINE: Baseline = Library().baseline("piapi").baseline
+
+
+def video(*, frames: int = 60, size: str = "640x360") -> Media:
+    """Return a measured MP4 at 30 frames a second."""
+    width, height = map(int, size.split("x"))
+    return Media(
+        duration=frames * 1_000_000 // 30,
+        frame_rate=Fraction(30),
+        width=width,
+        height=height,
+        frames=frames,
+        container="mp4",
+        audio=True,
+        size=1_000_000,
+    )
+
+
+def offered(media: Media) -> Terms:
+    """Return the terms on which the baseline's only model takes a video."""
+    model = BASELINE.models[PUBLISHED["model"]]
+    failures = rules(BASELINE, "guide", {}).failures
+    return terms(
+        model,
+        media=media,
+        options={},
+        steps=model.lifecycle.phases,
+        pace=Decimal(1),
+        failures={name: failure_of(rule) for name, rule in failures.items()},
+    )
+
+
+@pytest.mark.parametrize("row", PUBLISHED["prices"], ids=lambda row: f"{row['frames']} frames")
+def test_a_frame_costs_three_thousand_points(row: dict[str, Any]) -> None:
+    """The price is the number of frames times $0.0003, exactly, in points and in dollars."""
+    quote = offered(video(frames=row["frames"])).quote
+
+    assert (Decimal(row["points"]), "point") == (quote.amount, quote.unit)
+    assert plain(Decimal(row["usd"])) == plain(quote.amount / Decimal(10_000_000))
+
+
+@pytest.mark.parametrize("row", PUBLISHED["prices"], ids=lambda row: f"{row['frames']} frames")
+def test_the_frame_limits_are_inclusive(row: dict[str, Any]) -> None:
+    """The baseline takes 10 to 240 frames, both ends included."""
+    found = rules(BASELINE, "guide", {})
+
+    inside = found.whole("min_frames") <= row["frames"] <= found.whole("max_frames")
+
+    assert row["accepted"] is inside
+
+
+def test_only_frames_are_billed() -> None:
+    """Neither size nor duration changes the price of sixty frames."""
+    small, large = offered(video(size="16x16")), offered(video(size="1280x720"))
+
+    assert small.quote.amount == large.quote.amount
+
+
+def test_the_formula_is_written_out() -> None:
+    """The ledger can show how the price of the page's example came about."""
+    quote = offered(video(frames=60)).quote
+
+    assert quote.formula == "60 frames × 0.0003 × 10000000 = 180000 point"
+
+
+@pytest.mark.parametrize("row", PUBLISHED["sizes"], ids=lambda row: row["input"])
+def test_both_sides_are_doubled(row: dict[str, Any]) -> None:
+    """The output has twice the width and twice the height."""
+    output = offered(video(size=row["input"])).output
+
+    assert output is not None
+    assert row["output"] == f"{output.width}x{output.height}"
+
+
+def test_sound_is_kept() -> None:
+    """A video with sound gives an output with sound."""
+    output = offered(video()).output
+
+    assert output is not None
+    assert output.audio
+
+
+@pytest.mark.parametrize(
+    ("frames", "seconds"), [(10, 14.5), (60, 27), (240, 72)], ids=["cheapest", "example", "dearest"]
+)
+def test_every_task_ends_while_clients_still_poll(frames: int, seconds: float) -> None:
+    """The assumed times stay inside the 150 seconds for which the shortest-lived client polls."""
+    lasts = sum(phase.lasts or 0 for phase in offered(video(frames=frames)).phases)
+
+    assert seconds == lasts / 1_000_000
+    assert seconds < 150

@@ -1,0 +1,100 @@
+"""The reader of upload forms: what it finds, and what it takes for no form."""
+
+import pytest
+
+from upsim.providers.wavespeed.multipart import FilePart, file_part
+
+FORM = "multipart/form-data; boundary=XX"
+
+
+def form(*parts: bytes) -> bytes:
+    """Return a form with the boundary `XX`."""
+    return b"".join(b"--XX\r\n" + part + b"\r\n" for part in parts) + b"--XX--\r\n"
+
+
+def part(data: bytes, *, disposition: str = 'form-data; name="file"; filename="a.mp4"') -> bytes:
+    """Return one part with a content type."""
+    head = f"Content-Disposition: {disposition}\r\nContent-Type: video/mp4\r\n\r\n"
+    return head.encode() + data
+
+
+FIELD = b'Content-Disposition: form-data; name="note"\r\n\r\nhello'
+
+
+@pytest.mark.parametrize(
+    "data", [b"abc", b"", b"\r\n\r\n", b"x--XX", b"\r\n--X", bytes(range(256)) * 9]
+)
+def test_the_bytes_come_out_as_they_went_in(data: bytes) -> None:
+    """Nothing is decoded, trimmed or translated."""
+    found = file_part(FORM, form(FIELD, part(data)), "file")
+
+    assert FilePart("a.mp4", "video/mp4", data) == found
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        'multipart/form-data; boundary="XX"',
+        "Multipart/Form-Data; charset=utf-8; BOUNDARY=XX",
+    ],
+)
+def test_the_boundary_is_a_parameter_of_the_content_type(content_type: str) -> None:
+    """It may be quoted, and names are read without regard to case."""
+    found = file_part(content_type, form(part(b"abc")), "file")
+
+    assert found is not None
+    assert found.data == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("disposition", "expected"),
+    [
+        ('form-data; name="file"', ""),
+        ('form-data; name=file; filename="b c.mov"', "b c.mov"),
+        ("form-data; name=file; filename=\"Z\u00fcrich.mp4\"", "Z\u00fcrich.mp4"),
+        ("form-data; name=file; filename*=UTF-8''Z%C3%BCrich.mp4", "Z\u00fcrich.mp4"),
+    ],
+)
+def test_the_file_name_is_optional(disposition: str, expected: str) -> None:
+    """A name may be missing, quoted, in UTF-8 or in the extended form."""
+    found = file_part(FORM, form(part(b"abc", disposition=disposition)), "file")
+
+    assert found is not None
+    assert expected == found.file_name
+
+
+def test_a_preamble_is_skipped() -> None:
+    """What stands before the first boundary is no part."""
+    found = file_part(FORM, b"preamble\r\n" + form(part(b"abc")), "file")
+
+    assert found is not None
+    assert found.data == b"abc"
+
+
+def test_a_part_may_have_no_content_type_and_odd_lines() -> None:
+    """Lines that are no headers are passed over, and a missing content type is empty."""
+    odd = b'odd line\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc'
+
+    assert FilePart("", "", b"abc") == file_part(FORM, form(odd), "file")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("", form(part(b"abc"))),
+        ("application/json", form(part(b"abc"))),
+        ("multipart/form-data", form(part(b"abc"))),
+        ('multipart/form-data; boundary=""', form(part(b"abc"))),
+        ("multipart/form-data; boundary=YY", form(part(b"abc"))),
+        (FORM, b""),
+        (FORM, b"--XX--\r\n"),
+        (FORM, form(FIELD)),
+        (FORM, form(part(b"abc", disposition="attachment"))),
+        (FORM, form(b"no blank line")),
+        (FORM, b"--XX\r\n" + part(b"the end is missing")),
+        (FORM, form(*[FIELD] * 16, part(b"too late"))),
+    ],
+)
+def test_anything_else_is_no_file(content_type: str, body: bytes) -> None:
+    """No form, no boundary, no such part, no end, or too many parts before it."""
+    assert file_part(content_type, body, "file") is None

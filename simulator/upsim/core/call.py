@@ -101,6 +101,7 @@ class Call:
     source: str = ""
     blob: str = ""
     media: Media | None = None
+    assumed: bool = False
     failure: str | None = None
     terms: Terms | None = None
     job: Job | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from upsim.core.baseline import ErrorRule
 from upsim.core.instants import Instant
+from upsim.core.media import Media
 
 KEPT_BODY = 16_384
 """Bytes of a body that are kept; longer ones are cut and marked as cut."""
@@ -17,7 +18,8 @@ KEPT_BODY = 16_384
 class Exchange:
     """One request and its answer. The key itself is never held; `account` says whose it was.
 
-    `rule` is the catalogue entry that refused the request, `job` the job that it made or read.
+    `rule` is the catalogue entry that refused the request, `job` the job that it made or read,
+    `assumed` the default media that stood for a URL which was not fetched.
     """
 
     number: int
@@ -36,6 +38,7 @@ class Exchange:
     reply_size: int = 0
     rule: ErrorRule | None = None
     job: str | None = None
+    assumed: Media | None = None
 
 
 class Journal:

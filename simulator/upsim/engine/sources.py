@@ -63,6 +63,7 @@ class Sources:
             return self.measurements.get(measurement_key(sandbox, own))
         if self.will_fetch(source):
             return None
+        call.assumed = True
         return scenario.baseline.default_media
 
     def own(self, source: str, base: str) -> OwnMedia | None:

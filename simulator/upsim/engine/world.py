@@ -127,9 +127,9 @@ class SandboxWorld:
             webhook=webhook,
         )
         sandbox.commit(accepted, self._charge(accepted, agreed))
-        job = sandbox.state.jobs[accepted.job]
-        sandbox.schedule(job)
-        return job
+        call.job = sandbox.state.jobs[accepted.job]
+        sandbox.schedule(call.job)
+        return call.job
 
     def move(self, job: Job, state: State, failure: Failure | None = None) -> Job:
         """Move a job by command; refunds follow as the baseline says."""

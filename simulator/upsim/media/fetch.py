@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 Resolver = Callable[[str, int], Awaitable[list[Address]]]
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_HIGHEST_PORT = 65_535
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_URL = 65_536
+_MOST_DIGITS = 18  # of a length, more than anyone has bytes
 _NO_LIMIT = None  # on each step: the whole fetch has one
 
 
@@ -69,7 +71,7 @@ class Fetcher:
 
         target = httpx.URL(url[:_LONGEST_URL])
         port = target.port or _PORTS.get(target.scheme)
-        if port is None or not target.host:
+        if port is None or port > _HIGHEST_PORT or not target.host:
             return _unreachable(f"{url[:200]} is no http or https URL")
         addresses = await self._resolver(target.host, port)
         if not addresses:
@@ -120,7 +122,7 @@ class Fetcher:
         if not response.is_success:
             return _unreachable(f"the answer was {response.status_code}")
         length = response.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > limit:
+        if length.isdecimal() and (len(length) > _MOST_DIGITS or int(length) > limit):
             return _too_large(limit)
         with self._store.writer(limit) as writer:
             async for chunk in response.aiter_raw():

@@ -115,6 +115,7 @@ class Dispatch:
         reply = decision.reply
         exchange.rule = decision.rule
         exchange.job = call.job.id if call.job else None
+        exchange.assumed = call.media if call.assumed else None
         if isinstance(reply, FileReply):
             exchange.job = reply.job
             exchange.status = 200

@@ -14,7 +14,7 @@ CHUNK = 256 << 10
 
 Header = tuple[bytes, bytes]
 
-_RANGE = re.compile(r"bytes=[ \t]*(\d*)-(\d*)[ \t]*", re.ASCII | re.IGNORECASE)
+_RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
 _PATHSEND = "http.response.pathsend"
 _NOT_SATISFIABLE = "not satisfiable"
 

@@ -42,7 +42,7 @@ def example(registry: Registry, provider: str, base: str) -> str:
     baseline = registry.library.baseline(provider).baseline
     fact = baseline.facts.get("example")
     text = str(fact.value) if fact else ""
-    return text.format(base=f"{base}/{provider}", video=f"{base}/media/synthetic")
+    return text.replace("{base}", f"{base}/{provider}").replace("{media}", f"{base}/media")
 
 
 async def landing(request: Request) -> Response:

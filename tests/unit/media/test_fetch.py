@@ -139,6 +139,10 @@ async def test_a_refused_connection_is_unreachable(store: BlobStore) -> None:
         "http://[::1",
         "",
         "http://no.such/",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:0/",
+        "http://a b/",
+        "http://xn--a/",
     ],
 )
 async def test_other_urls_are_unreachable(url: str, store: BlobStore) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from upsim.core.media import Media, Unmeasurable
 from upsim.media.clip import parse_clip_name
 from upsim.media.probe import Prober, measure_file
-from upsim.media.synthetic import ClipMaker, make_clip
+from upsim.media.synthetic import make_clip
 from upsim.media.workers import WorkerPool
 
 MKV = make_clip(parse_clip_name("64x64_30fps_1s.mkv"))
@@ -247,9 +247,3 @@ def test_damaged_files_are_answered(
         data[at % len(data)] = value
     measured = prober.measure_now(bytes(data[: len(data) - cut]))
     assert isinstance(measured, (Media, Unmeasurable))
-
-
-def test_the_maker_is_not_asked_twice(maker: ClipMaker) -> None:
-    """The same clip measured again measures the same."""
-    data = maker.make(parse_clip_name("64x64_30fps_1s.mkv"))
-    assert measure_file(data) == measure_file(MKV)

@@ -224,12 +224,13 @@ def test_make_clip_needs_no_maker(maker: ClipMaker) -> None:
 
 
 class CountingMake:
-    """Makes groups of pictures, slowly, and notes which."""
+    """Makes groups of pictures and notes which."""
 
     def __init__(self) -> None:
         self.made: list[tuple[str, int, int]] = []
 
     def __call__(self, codec: Codec, width: int, height: int) -> Gop:
+        """Make one, and note it."""
         self.made.append((codec, width, height))
         return make_gop(codec, width, height)
 

@@ -54,6 +54,7 @@ def has_video(call: Call) -> Violation | None:
     if not is_web_address(video) and encoded(video) is None:
         return Violation("unreachable")
     call.source = video
+    call.inputs = {**call.inputs, "video": video}  # where rules of a scenario look for it
     return None
 
 

@@ -67,13 +67,13 @@ def _page_of(call: Call, items: Sequence[Item]) -> Sequence[Item]:
 
 
 def _answer(call: Call, items: list[dict[str, object]], total: int) -> Reply:
-    page = whole(call, "page")
-    shown: dict[str, object] = {"page": page, "items": items}
-    if call.knob("list_totals") != "has_more":
+    page, form = whole(call, "page"), call.knob("list_totals")
+    shown: dict[str, object] = {"page": page}
+    if form != "has_more":
         shown["total"] = total
-    if call.knob("list_totals") != "total":
+    if form != "total":
         shown["has_more"] = page * whole(call, "page_size") < total
-    return wire.success(call, shown)
+    return wire.success(call, {**shown, "items": items})
 
 
 def _within(at: Instant, start: Instant | None, end: Instant | None) -> bool:

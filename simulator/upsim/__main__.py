@@ -1,0 +1,5 @@
+"""`python -m upsim`."""
+
+from upsim.cli import main
+
+main()

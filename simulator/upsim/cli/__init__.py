@@ -1,0 +1,57 @@
+"""The `upsim` command, one module per subcommand, each imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+COMMANDS = {
+    "serve": "Run the simulator as a server.",
+    "demo": "Take a real clip through all five models and show what came out.",
+    "doctor": "Show what is installed and what is missing.",
+}
+
+
+class Commands(click.Group):
+    """Finds a subcommand in the module of its name."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """The names of all subcommands, in the order of the help text."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """The subcommand of this name."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"upsim.cli.{name}").command
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    if value and not ctx.resilient_parsing:
+        from upsim.cli.doctor import version_text
+
+        click.echo(version_text())
+        ctx.exit()
+
+
+@click.group(cls=Commands, context_settings={"auto_envvar_prefix": "UPSIM", "max_content_width": 100})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and the dates of the baselines.",
+)
+def main() -> None:
+    """Simulate the video-upscaling APIs of WaveSpeed, Venice, PiAPI and VicSee.
+
+    Every option can also be set by a variable such as UPSIM_SERVE_PORT.
+    """

@@ -1,0 +1,77 @@
+"""`upsim doctor`: what is installed, and what is missing."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from upsim.core.baseline import BaselineError
+from upsim.engine.bound import bind
+from upsim.core.baseline import rules
+from upsim.providers import discover
+from upsim.scenario.loader import Library, ScenarioError
+from upsim.web.admin.probes import latest_date
+
+NEEDED = (
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "httpx",
+    "msgspec",
+    "PyYAML",
+    "jsonschema",
+    "av",
+    "click",
+    "rich",
+)
+TOOLS = {"ffprobe": "looks into outputs in the tests", "curl": "runs the documents' samples"}
+
+
+@click.command("doctor")
+def command() -> None:
+    """Show what is installed and what is missing; exit 1 when something needed is."""
+    click.echo(version_text())
+    click.echo(f"Python {platform.python_version()} on {platform.platform()}")
+    missing = [line for line in map(_package, NEEDED) if line.endswith("missing")]
+    for name in NEEDED:
+        click.echo(f"  {_package(name)}")
+    for tool, use in TOOLS.items():
+        found = shutil.which(tool)
+        click.echo(f"  {tool}: {found or f'missing (optional: {use})'}")
+    problems = _baseline_problems()
+    for problem in problems:
+        click.echo(f"  {problem}")
+    click.echo("All is well." if not missing and not problems else "Something is missing.")
+    sys.exit(1 if missing or problems else 0)
+
+
+def version_text() -> str:
+    """The version, and the date of the newest evidence of each baseline."""
+    library = Library()
+    dates = [f"{name} {latest_date(library.baseline(name))}" for name in library.providers()]
+    return f"upsim {version('upsim')} (baselines: {', '.join(dates)})"
+
+
+def _package(name: str) -> str:
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return f"{name} missing"
+
+
+def _baseline_problems() -> list[str]:
+    library = Library()
+    problems = []
+    for name, provider in discover().items():
+        try:
+            baseline = library.baseline(name).baseline
+            for dialect in baseline.dialects:
+                bind(provider, rules(baseline, dialect, {}), ())
+        except (ScenarioError, BaselineError) as error:
+            problems.append(f"{name}: {error}")
+    return problems

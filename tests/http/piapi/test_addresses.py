@@ -1,0 +1,119 @@
+"""Where PiAPI answers: paths, hosts, dialects, and what it says elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.http.piapi.conftest import Api, Start
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/api/v1/task/"),
+        ("POST", "/api/v1/tasks/x"),
+        ("GET", "/api/v1/account/info"),
+        ("POST", "/api/v2/task"),
+    ],
+)
+def test_an_unknown_path_is_plain_text(api: Api, method: str, path: str) -> None:
+    """Not the envelope, and no key is needed to learn it."""
+    del api.http.headers["x-api-key"]
+
+    answer = api.http.request(method, path)
+
+    assert (answer.status_code, answer.text) == (404, "404 page not found")
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "/api/v1/task"), ("POST", "/account/info"), ("GET", "/api/ephemeral_resource")],
+)
+def test_a_wrong_method_is_plain_text(api: Api, method: str, path: str) -> None:
+    """A known path with another method is 405."""
+    answer = api.http.request(method, path)
+
+    assert (answer.status_code, answer.text) == (405, "405 method not allowed")
+
+
+def test_the_key_header_has_any_case(api: Api) -> None:
+    """Clients write x-api-key, X-API-Key and X-API-KEY."""
+    key = api.http.headers.pop("x-api-key")
+    api.http.headers["X-API-KEY"] = key
+
+    assert api.create()["status"] == "pending"
+
+
+def test_every_key_is_an_account_of_its_own(api: Api) -> None:
+    """What one spends is not missing from another."""
+    api.create()
+
+    other = api.http.get("/account/info", headers={"x-api-key": "another"}).json()["data"]
+
+    assert other["wallet"]["point_used"] == 0
+
+
+@pytest.mark.parametrize(
+    ("knob", "header", "status"),
+    [
+        ("refuse", "Bearer {key}", 401),
+        ("accept", "Bearer {key}", 200),
+        ("accept", "bearer {key}", 200),
+        ("accept", "Basic {key}", 401),
+        ("accept", "Bearer ", 401),
+    ],
+)
+def test_a_bearer_token_is_taken_only_where_the_knob_says_so(
+    start: Start, knob: str, header: str, status: int
+) -> None:
+    """The documented header is x-api-key; a few clients send the key as a bearer token."""
+    api = start(knobs={"bearer": knob})
+    key = api.http.headers.pop("x-api-key")
+
+    answer = api.http.get("/account/info", headers={"authorization": header.format(key=key)})
+
+    assert status == answer.status_code
+
+
+def test_both_headers_lead_to_the_same_account(start: Start) -> None:
+    """A task that was made with one is read with the other; x-api-key wins over the second."""
+    api = start(knobs={"bearer": "accept"})
+    task_id = api.create()["task_id"]
+    api.http.headers["authorization"] = f"Bearer {api.http.headers['x-api-key']}"
+    del api.http.headers["x-api-key"]
+
+    assert api.task(task_id)["status"] == "pending"
+    wrong = api.http.get(f"/api/v1/task/{task_id}", headers={"x-api-key": "another"})
+    assert wrong.status_code == 404
+
+
+@pytest.mark.parametrize("host", ["api.piapi.ai", "upload.theapi.app"])
+def test_the_provider_answers_by_its_own_host_names(api: Api, host: str) -> None:
+    """No prefix is needed then, and links keep the host."""
+    base = api.sim.base_url("piapi").removesuffix("/piapi")
+    body = {"file_name": "a.mp4", "file_data": "AAAA"}
+
+    answer = api.http.post(f"{base}/api/ephemeral_resource", json=body, headers={"host": host})
+
+    assert answer.json()["data"]["url"].startswith(f"http://{host}/media/uploads/")
+
+
+def test_the_live_dialect_answers_with_the_envelope_only(api: Api) -> None:
+    """Create and upload have nothing beside it; the rest is as in the guide."""
+    created = api.http.post("live/api/v1/task", json=api.body()).json()
+    body = {"file_name": "a.mp4", "file_data": "AAAA"}
+    uploaded = api.http.post("live/api/ephemeral_resource", json=body).json()
+
+    assert {"code", "data", "message"} == set(created) == set(uploaded)
+    read = api.http.get(f"live/api/v1/task/{created['data']['task_id']}").json()
+    assert read["data"] == created["data"]
+
+
+def test_the_guide_dialect_can_be_named(api: Api) -> None:
+    """It is the default."""
+    assert "task_id" in api.http.post("guide/api/v1/task", json=api.body()).json()

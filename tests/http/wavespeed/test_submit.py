@@ -1,0 +1,467 @@
+"""Submitting a task: the answer, the price, and every refusal in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.http.wavespeed.conftest import Api, Start
+
+EXAMPLES = (
+    Path(__file__).parents[3] / "contracts" / "upsim_contracts" / "wavespeed" / "examples.yaml"
+)
+PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.SafeLoader)
+UPSCALER = "wavespeed-ai/video-upscaler"
+UPSCALE_V1 = "runwayml/upscale-v1"
+VIDEO = "https://clips.example/12.mp4"
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    """Return status and text of an error envelope, which has no data."""
+    body = answer.json()
+    assert set(body) <= {"code", "message", "error_code"}
+    assert body["code"] == answer.status_code
+    return answer.status_code, body["message"]
+
+
+# The answer --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [UPSCALER, UPSCALE_V1])
+def test_an_accepted_task_is_shown_whole(api: Api, model: str) -> None:
+    """The answer to a submit has every field, arrays and integers included, and nothing more."""
+    answer = api.post(model, {"video": VIDEO})
+    body = answer.json()
+    task = body["data"]["id"]
+
+    assert answer.status_code == 200
+    assert body == {
+        "code": 200,
+        "message": "success",
+        "data": {
+            "id": task,
+            "model": model,
+            "outputs": [],
+            "urls": {"get": f"http://upsim.test/wavespeed/api/v3/predictions/{task}/result"},
+            "has_nsfw_contents": [],
+            "status": "created",
+            "created_at": "2026-01-01T00:00:00.000Z",
+            "error": "",
+            "executionTime": 0,
+            "timings": {"inference": 0},
+        },
+    }
+    assert len(task) == 32
+    assert set(task) <= set("0123456789abcdef")
+
+
+def test_every_submit_makes_and_bills_a_new_task(api: Api) -> None:
+    """There is no idempotency: the same body twice is two tasks and two charges."""
+    first, second = api.submit(), api.submit()
+
+    assert first["id"] != second["id"]
+    assert api.kinds == ["charge", "charge"]
+    assert Decimal("99.88") == api.balance
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"target_resolution": "4k", "copy_audio": False},
+        {"target_resolution": None, "copy_audio": None, "enable_sync_mode": None},
+        {"enable_base64_output": True, "model": UPSCALER, "webhook_url": 7, "anything": [1]},
+        {"enable_sync_mode": False},
+    ],
+)
+def test_optional_unknown_and_null_keys_are_taken(api: Api, body: dict[str, object]) -> None:
+    """Parameters may be null, and keys that the model does not know are ignored."""
+    assert api.submit(**body)["status"] == "created"
+
+
+def test_content_type_and_client_headers_do_not_matter(api: Api) -> None:
+    """JSON is read whatever the content type says, and attribution headers are ignored."""
+    answer = api.http.post(
+        f"/api/v3/{UPSCALER}",
+        content=b'{"video": "https://clips.example/12.mp4"}',
+        headers={"Content-Type": "text/plain", "X-Client-Name": "t", "X-Client-OS": "linux"},
+    )
+
+    assert answer.status_code == 200
+
+
+def test_the_old_prefix_is_the_same_api(api: Api) -> None:
+    """`/api/v2` is version 3 by another name, and its answers link to version 3."""
+    answer = api.http.post(f"/api/v2/{UPSCALER}", json={"video": VIDEO}).json()["data"]
+    again = api.http.get(f"/api/v2/predictions/{answer['id']}/result").json()["data"]
+
+    assert "/api/v3/predictions/" in answer["urls"]["get"]
+    assert again == answer
+
+
+@pytest.mark.parametrize(
+    ("dialect", "created_at"),
+    [("", "2026-01-01T00:00:00.000Z"), ("live", "2026-01-01T00:00:00.000000000Z")],
+)
+def test_times_have_the_digits_of_their_dialect(
+    start: Start, dialect: str, created_at: str
+) -> None:
+    """`created_at` has three fractional digits in the pages and nine in live records."""
+    assert start(dialect=dialect).submit()["created_at"] == created_at
+
+
+def test_the_webhook_is_recorded_with_the_secret(api: Api) -> None:
+    """`?webhook=` is noted raw or encoded, together with the key's secret."""
+    secret = api.get("webhook/secret").json()["data"]["secret"]
+    path = f"/api/v3/{UPSCALER}?webhook=http://127.0.0.1:9/hook?a=1&b=2"
+    task = api.http.post(path, json={"video": VIDEO}).json()["data"]["id"]
+    webhook = api.sim.sandbox.state.jobs[task].accepted.webhook
+
+    assert webhook is not None
+    assert (webhook.url, webhook.secret) == ("http://127.0.0.1:9/hook?a=1", secret)
+
+
+# Prices ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", PUBLISHED["worked"], ids=lambda row: row["published"])
+def test_the_ledger_shows_the_published_price(start: Start, row: dict[str, Any]) -> None:
+    """Each worked example of the pages is charged to the last digit."""
+    api = start(media={"https://clips.example/*": row["seconds"]})
+    chosen = {k: row[k] for k in ("target_resolution",) if k in row}
+    api.submit(row["model"], **chosen)
+
+    assert Decimal(row["usd"]) == 100 - api.balance
+
+
+@pytest.mark.parametrize("length_limit", ["raw", "rounded", "clamp"])
+@pytest.mark.parametrize(("model", "side"), [(UPSCALER, "up"), (UPSCALE_V1, "down")])
+@pytest.mark.parametrize("row", PUBLISHED["limits"], ids=lambda row: row["seconds"])
+def test_the_length_limit_is_read_in_one_of_three_ways(
+    start: Start, row: dict[str, Any], model: str, side: str, length_limit: str
+) -> None:
+    """The length itself or the rounded one is refused above 600 s, or only the bill is bounded."""
+    api = start(media={"https://clips.example/*": row["seconds"]}, length_limit=length_limit)
+    answer = api.post(model, {"video": VIDEO})
+    price = row[length_limit][side]
+
+    if price is None:
+        assert refusal(answer) == (400, "video duration exceeds 600 seconds")
+        assert api.kinds == []
+    else:
+        assert Decimal(price) == 100 - api.balance
+
+
+@pytest.mark.parametrize(
+    ("minimum", "seconds", "price"),
+    [("5", "2", "0.025"), ("3", "2", "0.015"), ("3", "4", "0.02"), ("3", "12", "0.06")],
+)
+def test_the_billed_minimum_of_the_first_model_is_a_knob(
+    start: Start, minimum: str, seconds: str, price: str
+) -> None:
+    """A later reading has a minimum of three seconds; the second model keeps its five."""
+    api = start(media={"https://clips.example/*": seconds}, minimum_seconds=minimum)
+    api.submit(UPSCALER)
+    first = 100 - api.balance
+    api.submit(UPSCALE_V1)
+
+    assert Decimal(price) == first
+    assert api.balance <= 100 - first - Decimal("0.1")
+
+
+def test_a_measured_clip_is_billed_by_its_own_length(api: Api) -> None:
+    """A clip of ours is really measured: 6 seconds cost 0.03 and 0.12."""
+    clip = "http://upsim.test/media/synthetic/320x240_10fps_6s.mp4"
+    api.submit(video=clip)
+    api.submit(UPSCALE_V1, video=clip)
+
+    assert Decimal("99.85") == api.balance
+
+
+def test_a_balance_of_exactly_the_price_suffices(start: Start) -> None:
+    """The last cent can be spent, and then no more."""
+    api = start(account={"balance": "0.06"})
+    api.submit()
+
+    assert api.balance == 0
+    assert refusal(api.post(UPSCALER, {"video": VIDEO})) == (
+        400,
+        "Insufficient credits. Please top up.",
+    )
+    assert api.kinds == ["charge"]
+
+
+# Refusals ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Attempt:
+    """A submit in the making: each violation changes something about it."""
+
+    model: str = UPSCALER
+    body: dict[str, object] = field(default_factory=lambda: {"video": VIDEO})
+    raw: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    plan: str = "unlimited"
+    poor: bool = False
+
+    def send(self, api: Api) -> httpx.Response:
+        """Bring the account into its state, and submit."""
+        api.account  # noqa: B018 - it exists since the first call
+        sandbox = api.sim.sandbox
+        sandbox.set_plan(api.account, self.plan)
+        if self.plan == "bronze":
+            for _ in range(5):
+                api.submit()
+        if self.poor:
+            sandbox.post(api.account, "adjustment", Decimal("0.01") - api.balance)
+        path = f"/api/v3/{self.model}"
+        if self.raw is not None:
+            return api.http.post(path, content=self.raw, headers=self.headers)
+        return api.http.post(path, json=self.body, headers=self.headers)
+
+
+def change(**values: object) -> Callable[[Attempt], None]:
+    """Return a violation that sets fields of the attempt."""
+
+    def apply(attempt: Attempt) -> None:
+        for name, value in values.items():
+            setattr(attempt, name, value)
+
+    return apply
+
+
+def put(**values: object) -> Callable[[Attempt], None]:
+    """Return a violation that sets keys of the body."""
+    return lambda attempt: attempt.body.update(values)
+
+
+INVALID = "invalid authentication"
+IN_ORDER: list[tuple[str, Callable[[Attempt], None], int, str]] = [
+    ("no key", change(headers={"Authorization": ""}), 401, INVALID),
+    ("suspended", change(plan="suspended"), 403, "account is suspended"),
+    ("model", change(model="wavespeed-ai/video-upscaler-pro"), 404, "model not found"),
+    ("size", change(raw=b" " * 1_048_577), 413, "request body is larger than 1048576 bytes"),
+    ("not JSON", change(raw=b"{"), 400, "the request body is not valid JSON"),
+    ("array", change(raw=b"[]"), 400, "the request body must be a JSON object, not array"),
+    ("video", put(video=""), 400, 'property "video" is missing'),
+    ("key", put(fps=60), 400, "only these properties are allowed: video, target_resolution, copy_audio"),
+    ("null", put(enable_base64_output=None), 400, "enable_base64_output must not be null"),
+    ("choice", put(target_resolution="8k"), 400, "target_resolution must be one of 720p, 1080p, 2k, 4k"),
+    ("type", put(copy_audio="yes"), 400, "copy_audio must be a boolean"),
+    ("sync", put(enable_sync_mode=1), 400, "enable_sync_mode must be a boolean"),
+    ("rate", change(plan="bronze"), 429, "Too Many Requests"),
+    ("length", lambda a: a.body.setdefault("video", VIDEO) and a.body.update(video="https://clips.example/long"), 400, "video duration exceeds 600 seconds"),
+    ("side", lambda a: a.body.update(video="https://clips.example/wide"), 400, "the output would be larger than 16384 pixels a side"),
+    ("funds", change(poor=True), 400, "Insufficient credits. Please top up."),
+]  # fmt: skip
+PAIRS = [
+    pytest.param(first, second, id=f"{first[0]} before {second[0]}")
+    for i, first in enumerate(IN_ORDER)
+    for second in IN_ORDER[i + 1 :]
+    if not {first[0], second[0]} <= {"length", "side"}
+]
+MEDIA = {"https://clips.example/long": "600.4"}
+WIDE = {"media": [
+    {"url": "https://clips.example/long", "duration": "600.4"},
+    {"url": "https://clips.example/wide", "duration": "6", "size": "4000x100"},
+]}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", IN_ORDER, ids=lambda row: row[0])
+def test_each_refusal_has_its_status_and_text(
+    start: Start, row: tuple[str, Callable[[Attempt], None], int, str]
+) -> None:
+    """One thing wrong gives one refusal, and nothing is charged."""
+    _, spoil, status, text = row
+    api = start(more=WIDE, unknown_keys="refuse")
+    api.get("balance")
+    attempt = Attempt()
+    spoil(attempt)
+    answer = attempt.send(api)
+
+    assert (status, text) == refusal(answer)
+    assert len(api.sim.sandbox.state.jobs) == (5 if attempt.plan == "bronze" else 0)
+    assert api.kinds.count("charge") == len(api.sim.sandbox.state.jobs)
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_of_two_mistakes_the_earlier_check_speaks(
+    start: Start,
+    first: tuple[str, Callable[[Attempt], None], int, str],
+    second: tuple[str, Callable[[Attempt], None], int, str],
+) -> None:
+    """When a request is wrong in two ways, the order of the checks decides which one is told."""
+    api = start(more=WIDE, unknown_keys="refuse")
+    api.get("balance")
+    attempt = Attempt()
+    second[1](attempt)
+    first[1](attempt)
+
+    assert first[2:] == refusal(attempt.send(api))
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({}, 'property "video" is missing'),
+        ({"target_resolution": "1080p", "copy_audio": True}, 'property "video" is missing'),
+        ({"video": None}, 'property "video" is missing'),
+        ({"video": 7}, "video must be a string"),
+        ({"video": [VIDEO]}, "video must be a string"),
+        ({"video": VIDEO, "target_resolution": 1080}, "target_resolution must be a string"),
+        (
+            {"video": VIDEO, "target_resolution": "2K"},
+            "target_resolution must be one of 720p, 1080p, 2k, 4k",
+        ),
+        (
+            {"video": VIDEO, "target_resolution": ""},
+            "target_resolution must be one of 720p, 1080p, 2k, 4k",
+        ),
+        ({"video": VIDEO, "copy_audio": "true"}, "copy_audio must be a boolean"),
+        ({"video": VIDEO, "copy_audio": 1}, "copy_audio must be a boolean"),
+    ],
+)
+def test_bad_bodies_name_the_property(api: Api, body: dict[str, object], text: str) -> None:
+    """A missing video, a wrong type and a value outside the list are 400 with a text."""
+    assert refusal(api.post(UPSCALER, body)) == (400, text)
+    assert api.kinds == []
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff",
+        b'{"video": "\\ud800"}',
+        b'{"video": NaN}',
+        b'{"video": 1e999}',
+        b'{"a":' * 200 + b"1" + b"}" * 200,
+        b"[" * 100_000,
+        b"video=https%3A%2F%2Fclips.example",
+    ],
+    ids=["empty", "utf-8", "surrogate", "nan", "infinite", "deep", "deeper", "form"],
+)
+def test_what_is_no_json_is_refused_as_such(api: Api, raw: bytes) -> None:
+    """Whatever cannot be read is a 400, never a 500."""
+    answer = api.http.post(f"/api/v3/{UPSCALER}", content=raw)
+
+    assert refusal(answer) == (400, "the request body is not valid JSON")
+
+
+def test_a_400_digit_number_is_a_wrong_type(api: Api) -> None:
+    """A huge number is a number, and `video` is a text."""
+    answer = api.http.post(f"/api/v3/{UPSCALER}", content=b'{"video": ' + b"9" * 400 + b"}")
+
+    assert refusal(answer) == (400, "video must be a string")
+
+
+@pytest.mark.parametrize("model", [UPSCALER + "-pro", "x", "a/b/c", "predictions/x/y", "account"])
+def test_other_models_are_not_there(api: Api, model: str) -> None:
+    """The flagship and all other ids, with one segment or more, are unknown models."""
+    assert refusal(api.post(model, {"video": VIDEO})) == (404, "model not found")
+
+
+# Knobs -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", ["2K", "2k", "4K", "1080P"])
+def test_the_resolution_may_be_read_without_case(start: Start, written: str) -> None:
+    """The knob resolution_case takes what the price table writes."""
+    api = start(resolution_case="any")
+    task = api.submit(target_resolution=written)["id"]
+
+    assert api.sim.sandbox.state.jobs[task].accepted.options["target_resolution"] == written.lower()
+
+
+def test_strict_keys_still_allow_those_of_the_platform(start: Start) -> None:
+    """Where unknown keys are refused, the platform's own are not."""
+    api = start(unknown_keys="refuse")
+
+    assert api.submit(enable_sync_mode=False, enable_base64_output=False, webhook_url="http://h")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("http://h/p", "http://h/p"), ("", None), (None, None)]
+)
+def test_the_body_key_of_a_webhook_is_a_knob(
+    start: Start, value: str | None, expected: str | None
+) -> None:
+    """With the knob webhook_key the body's webhook_url is honoured."""
+    api = start(webhook_key="body")
+    webhook = api.sim.sandbox.state.jobs[api.submit(webhook_url=value)["id"]].accepted.webhook
+
+    assert expected == (webhook.url if webhook else None)
+
+
+def test_an_honoured_webhook_url_must_be_a_text(start: Start) -> None:
+    """With the knob webhook_key a webhook_url of another type is refused."""
+    answer = start(webhook_key="body").post(UPSCALER, {"video": VIDEO, "webhook_url": 7})
+
+    assert refusal(answer) == (400, "webhook_url must be a string")
+
+
+def test_short_funds_may_be_402(start: Start) -> None:
+    """Some integrations expect 402; the text stays."""
+    api = start(account={"balance": "0"}, funds_refusal="402")
+
+    assert refusal(api.post(UPSCALER, {"video": VIDEO})) == (
+        402,
+        "Insufficient credits. Please top up.",
+    )
+
+
+def test_short_funds_may_fail_the_task_instead(start: Start) -> None:
+    """With the knob the task is accepted unpaid and fails with 1407; a payable one does not."""
+    api = start(account={"balance": "0.06"}, funds_refusal="task")
+    paid, unpaid = api.submit()["id"], api.submit()["id"]
+    ended = api.finish(unpaid)
+
+    assert (ended["status"], ended["code"]) == ("failed", 1407)
+    assert ended["error"] == "Insufficient credits. Please top up."
+    assert api.result(paid)["status"] == "completed"
+    assert api.balance == 0
+    rows = api.post("billings/search", {"page": 1, "page_size": 10}).json()["data"]
+    assert [row["prediction"]["uuid"] for row in rows["items"]] == [paid]
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"{", "the request body is not valid JSON"),
+        (b"[]", "the request body must be a JSON object, not array"),
+        (b"{}", 'property "video" is missing'),
+    ],
+)
+def test_validation_may_answer_422(start: Start, raw: bytes, text: str) -> None:
+    """The knob validation_status gives the same texts with 422."""
+    answer = start(validation_status="422").http.post(f"/api/v3/{UPSCALER}", content=raw)
+
+    assert refusal(answer) == (422, text)
+
+
+@pytest.mark.parametrize(("knob", "status"), [("last", 200), ("refuse", 400)])
+def test_a_repeated_key_is_a_knob(start: Start, knob: str, status: int) -> None:
+    """Of two equal keys the last one wins, or the body is refused."""
+    raw = b'{"video": 7, "video": "https://clips.example/12.mp4"}'
+
+    assert start(duplicate_keys=knob).http.post(f"/api/v3/{UPSCALER}", content=raw).status_code == status
+
+
+@pytest.mark.parametrize("shown", ["created", "processing"])
+def test_the_first_status_is_a_knob(start: Start, shown: str) -> None:
+    """One overview starts in `processing`; either way work begins after a second."""
+    api = start(first_status=shown)
+    task = api.submit()
+
+    assert task["status"] == shown
+    api.sim.advance(1)
+    assert api.result(task["id"])["status"] == "processing"

@@ -10,6 +10,7 @@ from decimal import Decimal
 from upsim.core.call import Call, Malformed, Pending
 from upsim.core.instants import SECOND, iso
 from upsim.core.media import MICROSECONDS, Media, Unmeasurable
+from upsim.core.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def not_too_long(call: Call) -> Violation | None:
 
 def output_within_own_limit(call: Call) -> Violation | None:
     """The output is not larger than this simulator renders (a limit of ours, `assumed`)."""
-    output = call.world.terms(call).output
+    output = terms_of(call).output
     limit = call.rules.whole("own_output_side")
     if output is None or max(output.width, output.height) <= limit:
         return None
@@ -123,11 +124,17 @@ def output_within_own_limit(call: Call) -> Violation | None:
 
 def affordable(call: Call) -> Violation | None:
     """The balance covers the price; a balance of exactly the price does."""
-    call.terms = call.world.terms(call)
-    balance, amount = call.who.balance, call.terms.quote.amount
+    balance, amount = call.who.balance, terms_of(call).quote.amount
     if amount <= balance:
         return None
     return Violation("insufficient_funds", {"required": amount, "available": balance})
+
+
+def terms_of(call: Call) -> Terms:
+    """Price, output and plan; worked out once for a call whose media and options are known."""
+    if call.terms is None:
+        call.terms = call.world.terms(call)
+    return call.terms
 
 
 def media_of(call: Call) -> Media:

@@ -70,7 +70,10 @@ class OutputPlan:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where the caller asked to be told of the end of a job. The secret stays in memory."""
+    """Where the caller asked to be told of the end of a job. The secret stays in memory.
+
+    An empty `url` means that nothing is sent: PiAPI echoes a secret that came without an endpoint.
+    """
 
     url: str
     secret: str = ""

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from upsim.core.baseline import BaselineError, Rules
 from upsim.core.checks import Check
+from upsim.core.media import Media
 from upsim.core.provider import Operation, Provider
 from upsim.core.states import Failure
 from upsim.core.terms import Terms, failure_of
@@ -23,7 +24,7 @@ class Bound:
     checks: Mapping[str, tuple[Check, ...]]
     failures: Mapping[str, Failure]
     jobs: tuple[JobRule, ...]
-    known_terms: dict[object, Terms]
+    known_terms: dict[object, tuple[Media | None, Terms]]
     """Terms by what they depend on: identical submits need not be priced twice."""
 
 

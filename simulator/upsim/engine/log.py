@@ -52,10 +52,10 @@ class MemoryLog:
         kept = self._events.setdefault(sandbox, [])
         kept.extend(events)
         self._versions[sandbox] = version + len(events)
-        forgotten = sum(len(e.jobs) for e in events if isinstance(e, JobsForgotten))
-        if forgotten:
-            self._maybe_compact(sandbox, forgotten)
-        return self._versions[sandbox]
+        for event in events:
+            if type(event) is JobsForgotten:
+                self._maybe_compact(sandbox, len(event.jobs))
+        return version + len(events)
 
     def read(self, sandbox: str) -> Sequence[Event]:
         """The compacted events, in order."""

@@ -9,10 +9,12 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from upsim.core.call import Call
-from upsim.core.media import Measured
+from upsim.core.media import Measured, Unmeasurable
 from upsim.engine.sandbox import Sandbox
 
 KEPT_MEASUREMENTS = 4096
+LOOPBACK_SIGNS = ("//127.", "localhost", "::1", "@")
+"""A URL without any of these does not name loopback: most need not be taken apart."""
 
 
 @dataclass(slots=True)
@@ -63,6 +65,9 @@ class Sources:
             return self.measurements.get(measurement_key(sandbox, own))
         if self.will_fetch(source):
             return None
+        url = split(source)
+        if url is None or not url.hostname:
+            return Unmeasurable("unreachable", "this URL names no host")
         call.assumed = True
         return scenario.baseline.default_media
 
@@ -82,8 +87,10 @@ class Sources:
         """Whether a URL that is not ours would really be fetched."""
         if self.fetch_public:
             return True
+        if not self.fetch_loopback or not any(sign in source for sign in LOOPBACK_SIGNS):
+            return False
         url = split(source)
-        return self.fetch_loopback and url is not None and is_loopback(url.hostname or "")
+        return url is not None and is_loopback(url.hostname or "")
 
     def _is_own_host(self, netloc: str, base: str) -> bool:
         return netloc in self.hosts or base.endswith(f"://{netloc}")

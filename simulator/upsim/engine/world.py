@@ -58,10 +58,10 @@ class SandboxWorld:
         clock = self._sandbox.clock
         pace = clock.pace if clock.mode == "real" else 1
         steps = self._steps(call, model.lifecycle.phases)
-        key = (model.id, call.media, call.failure, pace, id(steps), *call.options.values())
+        key = (model.id, id(call.media), call.failure, pace, id(steps), *call.options.values())
         known = self._bound.known_terms
-        found = known.get(key)
-        if found is None:
+        media, found = known.get(key, (None, None))
+        if found is None or media is not call.media:
             found = terms(
                 model,
                 media=call.media,
@@ -73,7 +73,7 @@ class SandboxWorld:
             )
             if len(known) >= KEPT_TERMS:
                 known.clear()
-            known[key] = found
+            known[key] = (call.media, found)  # the media is kept, so its id stays its own
         return found
 
     def find_job(self, job: str) -> Job | None:

@@ -32,6 +32,7 @@ _OTHER_TRACKS = frozenset(("video", "audio", "subtitle"))
 _QUARTER, _HALF = 90, 180
 _NEAR = Fraction(2)  # pictures that a stated rate may be off, at the edges of a file
 _NEARLY = Fraction(1, 100)
+_BROKEN = (FFmpegError, ValueError, OSError, OverflowError)  # the last two: seeks to nowhere
 _MAGIC = {b"ftyp": 4, b"moov": 4, b"\x1aE\xdf\xa3": 0, b"AVI ": 8}
 
 
@@ -68,7 +69,7 @@ def measure_by_demuxing(source: bytes | Path) -> Measured:
         try:
             with closing(open_video(file)) as container:
                 return _measure(container, head, size)
-        except (FFmpegError, ValueError) as error:
+        except _BROKEN as error:
             return _unreadable(head, error)
 
 
@@ -89,6 +90,8 @@ def _measure(container: InputContainer, head: bytes, size: int) -> Measured:
         return Unmeasurable("not_decodable", "The file breaks off before its first track.")
     if video is None:
         return Unmeasurable("not_a_video", "The file has no video track.")
+    if not is_known(video):
+        return Unmeasurable("not_decodable", "The codec of the video track is not known.")
     count = _count(container, video)
     duration, rate = _duration(container, video, count), _rate(video, count)
     width, height = _displayed_size(video, count.rotation or 0)
@@ -114,6 +117,11 @@ def find_video(container: InputContainer) -> VideoStream | None:
         if not stream.disposition & Disposition.attached_pic:
             return stream
     return None
+
+
+def is_known(video: VideoStream) -> bool:
+    """Whether there is a decoder (PyAV has no context then, whatever its types say)."""
+    return getattr(video, "codec_context", None) is not None
 
 
 def _count(container: InputContainer, video: VideoStream) -> _Count:

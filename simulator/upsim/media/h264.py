@@ -24,18 +24,18 @@ _VERTICAL, _HORIZONTAL, _FROM_NOTHING = 1, 2, 3 + 4
 # 7.4.5.1 table 7-16, chroma prediction
 _CHROMA = {_FROM_NOTHING: 0, _HORIZONTAL: 1, _VERTICAL: 2}
 
-# Annex A table A-1: level_idc, macroblocks a picture (frame rates are left out of account)
+# Annex A table A-1: level_idc, macroblocks of the pictures it allows at 60 a second
 _LEVELS = (
-    (10, 99),
-    (20, 396),
-    (21, 792),
-    (30, 1_620),
-    (31, 3_600),
-    (32, 5_120),
-    (40, 8_192),
-    (50, 22_080),
-    (51, 36_864),
-    (60, 139_264),
+    (12, 100),
+    (20, 198),
+    (22, 337),
+    (30, 675),
+    (31, 1_800),
+    (32, 3_600),
+    (42, 8_704),
+    (51, 16_384),
+    (52, 34_560),
+    (60, 69_632),
 )
 _TOP_LEVEL = 62
 _NAL_SPS, _NAL_PPS, _NAL_IDR, _NAL_P = 0x67, 0x68, 0x65, 0x41
@@ -63,7 +63,7 @@ def draw_sequence(width: int, height: int, pictures: int) -> Sequence:
         levels = _with_bar(ramp, index / pictures)
         bodies.append(_picture(_NAL_P, _next_picture(ramp, before, levels, rows, index)))
         before = levels
-    return Sequence(_config(width, height, columns * rows), tuple(bodies))
+    return Sequence(_config(width, height, _level(columns, rows)), tuple(bodies))
 
 
 def _with_bar(ramp: list[int], phase: float) -> list[int]:
@@ -148,9 +148,14 @@ def _quantiser() -> str:
     return _se(_QP - 26) + _ue(1)
 
 
-def _config(width: int, height: int, macroblocks: int) -> bytes:
+def _level(columns: int, rows: int) -> int:
+    """The least level for a picture of this area and, as A.3.1 has it, of sides this long."""
+    needed = max(columns * rows, columns**2 // 8, rows**2 // 8)
+    return next((level for level, most in _LEVELS if needed <= most), _TOP_LEVEL)
+
+
+def _config(width: int, height: int, level: int) -> bytes:
     """The AVC decoder configuration record (ISO 14496-15, 5.3.3)."""
-    level = next((level for level, most in _LEVELS if macroblocks <= most), _TOP_LEVEL)
     sps = _nal(_NAL_SPS, _u(66, 8) + _u(0xC0, 8) + _u(level, 8) + _sps(width, height))
     pps = _nal(_NAL_PPS, _ue(0) + _ue(0) + "00" + _ue(0) * 3 + "000" + _se(0) * 3 + "100")
     head = bytes((1, 66, 0xC0, level, 0xFF, 0xE1))

@@ -25,7 +25,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from upsim.core.media import MICROSECONDS
-from upsim.media.demux import find_video, open_video
+from upsim.media.demux import find_video, is_known, open_video
 
 THREADS = 4  # fixed, so that the result does not depend on the machine
 _COPIED = frozenset(("aac", "mp3", "ac3", "eac3", "alac"))
@@ -45,15 +45,15 @@ def resample(source: Path, target: Path, *, size: tuple[int, int], keep_audio: b
         try:
             given = stack.enter_context(closing(open_video(file)))
             video = find_video(given)
-            if video is None:
-                return "the file has no video track"
+            if video is None or not is_known(video):
+                return "the file has no video track that can be decoded"
             options = {"movie_timescale": str(MICROSECONDS), "fflags": "+bitexact"}
             made = stack.enter_context(
                 closing(av.open(str(target), "w", format="mp4", options=options))
             )
             duration = given.duration
             _convert(given, made, video, size=size, keep_audio=keep_audio)
-        except (FFmpegError, ValueError) as error:
+        except (FFmpegError, ValueError, OSError, OverflowError) as error:
             return str(error)
     _state_duration(target, duration)
     return None

@@ -96,6 +96,7 @@ class Dispatch:
         while isinstance(decision, Pending):
             call.measured = await self.desk.measure(sandbox, call, decision)
             call.uses.clear()
+            call.terms = None
             decision = decide(sandbox, bound, operation, call)
         if isinstance(decision.reply, Hold):
             decision.reply = await self.holds.wait(sandbox, call, decision.reply)

@@ -129,6 +129,19 @@ def test_long_base64_is_echoed_as_a_link_to_the_same_bytes(api: Api) -> None:
     assert api.http.get(link).status_code == 404
 
 
+def test_long_base64_that_cannot_be_kept_is_echoed_cut(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without room for the file the task is taken all the same."""
+    text = base64.b64encode(api.clip_bytes("64x64_10fps_1s.mp4?bytes=20000")).decode()
+    monkeypatch.setattr(api.sim.registry.blobs, "_max_bytes", 1)
+
+    shown = api.create(text)["input"]["video"]
+
+    assert shown.startswith(text[:64])
+    assert len(shown) < 200
+
+
 def test_text_that_a_media_rule_speaks_for_needs_no_file(start: Start) -> None:
     """A scenario may say what a text is; then nothing is decoded and the text is echoed, cut."""
     video = "?" * 5000

@@ -107,6 +107,8 @@ def test_videos_beyond_a_limit_are_refused(api: Api, clip: str, status: int, mes
 @pytest.mark.parametrize(
     "video",
     [
+        "http://",
+        "https://[/clip.mp4",
         "http://127.0.0.1:9/nothing-listens-here.mp4",
         "HTTP://example.com/upper-case.mp4",
         "ftp://example.com/clip.mp4",
@@ -162,6 +164,9 @@ def test_a_body_above_fifteen_mebibytes_is_too_large(api: Api) -> None:
         (b"[]", "invalid request body: a JSON object is expected"),
         (b'"text"', "invalid request body: a JSON object is expected"),
         (b"null", "invalid request body: a JSON object is expected"),
+        (b'{"model": "\\ud800"}', "invalid request body"),
+        (b'{"model": ' + b"9" * 400 + b"}", "invalid request: model must be of type string"),
+        (b'{"model": 1e400}', "invalid request body"),
     ],
 )
 def test_the_body_must_be_a_json_object(api: Api, content: bytes, message: str) -> None:
@@ -241,6 +246,13 @@ def test_too_little_money_is_402_or_folded_into_400(start: Start, knob: str, sta
 
     refused(api.http.post("/api/v1/task", json=api.body()), status, "insufficient credits")
     untouched(api)
+
+
+def test_a_plan_without_access_is_forbidden(start: Start) -> None:
+    """A scenario may take the API away from a plan."""
+    api = start(plans={"creator": {"access": False}})
+
+    refused(api.http.post("/api/v1/task", json=api.body()), 403, "Insufficient plan level")
 
 
 def _bad_json(api: Api) -> httpx.Response:

@@ -130,6 +130,20 @@ def test_a_body_that_is_no_object_is_refused(api: Api, content: bytes) -> None:
     assert (answer.status_code, answer.json()) == (400, BAD)
 
 
+def test_without_room_for_files_the_service_fails(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload that cannot be kept is an error of the service, not of the caller."""
+    monkeypatch.setattr(api.sim.registry.blobs, "_max_bytes", 1)
+
+    answer = upload(api)
+
+    assert (answer.status_code, answer.json()) == (
+        500,
+        {"code": 500, "message": "internal server error"},
+    )
+
+
 @pytest.mark.parametrize("plan", ["free", "free-capped"])
 def test_the_free_plan_has_no_uploads(start: Start, plan: str) -> None:
     """Whatever is sent."""

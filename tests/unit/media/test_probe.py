@@ -107,7 +107,9 @@ async def test_a_truncated_file_has_the_pictures_that_are_left(prober: Prober) -
         (b"ffconcat version 1.0\nfile /etc/passwd\n", "not_a_video"),
         (MP4[:200], "not_decodable"),
         (MKV[:60], "not_decodable"),
+        (MKV.replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"), "not_decodable"),
     ],
+    ids=["empty", "text", "gif", "png", "mp3", "hls", "concat", "mp4-head", "mkv-head", "codec"],
 )
 async def test_what_is_no_video_says_why(data: bytes, reason: str, prober: Prober) -> None:
     """Text, images, audio and playlists are no videos; a broken video is not decodable."""

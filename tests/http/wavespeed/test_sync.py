@@ -1,0 +1,80 @@
+"""Sync mode: the submit is held until the task ends, or until the server's wait runs out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.http.wavespeed.conftest import Start
+
+UPSCALER = "wavespeed-ai/video-upscaler"
+VIDEO = "https://clips.example/a.mp4"
+LATE = "Sync mode timed out after 90 seconds. The prediction is still processing asynchronously."
+
+
+def test_a_held_submit_answers_with_the_finished_task(start: Start) -> None:
+    """The answer is the record of the completed task in the normal envelope."""
+    api = start(clock="auto", media={"https://clips.example/*": "6"})
+    held = api.submit(enable_sync_mode=True)
+
+    assert (held["status"], len(held["outputs"]), held["executionTime"]) == ("completed", 1, 36_000)
+    assert held == api.result(held["id"])
+
+
+def test_a_held_submit_answers_with_the_failed_task(start: Start) -> None:
+    """A failure is 200 with status, code and text."""
+    api = start(clock="auto", media={"https://clips.example/*": "unreachable"})
+    held = api.submit(enable_sync_mode=True)
+
+    assert (held["status"], held["code"]) == ("failed", 1402)
+    assert api.balance == 100
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status", "code"), [("14.8", "completed", None), ("15", "processing", 5004)]
+)
+def test_the_wait_is_ninety_seconds(
+    start: Start, seconds: str, status: str, code: int | None
+) -> None:
+    """A task of 89.8 seconds is awaited, one of 91 is not."""
+    api = start(clock="auto", media={"https://clips.example/*": seconds})
+    held = api.submit(enable_sync_mode=True)
+
+    assert (held["status"], held.get("code")) == (status, code)
+
+
+def test_a_wait_that_runs_out_is_told_in_the_record(start: Start) -> None:
+    """Clients know it by the code or by the text; the task goes on and is not given back."""
+    api = start(clock="auto", media={"https://clips.example/*": "60"})
+    held = api.submit(enable_sync_mode=True)
+
+    assert held["error"] == LATE
+    assert held["outputs"] == []
+    assert api.http.get(held["urls"]["get"]).json()["data"]["error"] == ""
+    assert api.finish(held["id"])["status"] == "completed"
+    assert api.kinds == ["charge"]
+
+
+def test_a_queued_task_is_told_as_processing_too(start: Start) -> None:
+    """Clients look for `processing`, even when the task still waits for a slot."""
+    api = start(clock="auto", account={"plan": "bronze"}, media={"https://clips.example/*": "600"})
+    for _ in range(3):
+        api.submit()
+    held = api.submit(enable_sync_mode=True)
+
+    assert (held["status"], held["code"]) == ("processing", 5004)
+    assert api.sim.sandbox.state.jobs[held["id"]].state == "waiting"
+
+
+def test_the_gateway_may_answer_instead(start: Start) -> None:
+    """The knob sync_timeout gives a 504 that is no JSON, while the task goes on."""
+    api = start(clock="auto", sync_timeout="gateway", media={"https://clips.example/*": "60"})
+    answer = api.post(UPSCALER, {"video": VIDEO, "enable_sync_mode": True})
+    (task,) = api.sim.sandbox.state.jobs
+
+    assert answer.status_code == 504
+    assert answer.headers["content-type"] == "text/html"
+    assert "504 Gateway Time-out" in answer.text
+    assert api.finish(task)["status"] == "completed"

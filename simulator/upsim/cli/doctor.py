@@ -9,12 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-from upsim.core.baseline import BaselineError
+from upsim.core.baseline import BaselineError, rules
 from upsim.engine.bound import bind
-from upsim.core.baseline import rules
 from upsim.providers import discover
 from upsim.scenario.loader import Library, ScenarioError
-from upsim.web.admin.probes import latest_date
+from upsim.web.admin.probes import latest_date, own_version
 
 NEEDED = (
     "starlette",
@@ -54,7 +53,7 @@ def version_text() -> str:
     """The version, and the date of the newest evidence of each baseline."""
     library = Library()
     dates = [f"{name} {latest_date(library.baseline(name))}" for name in library.providers()]
-    return f"upsim {version('upsim')} (baselines: {', '.join(dates)})"
+    return f"upsim {own_version()} (baselines: {', '.join(dates)})"
 
 
 def _package(name: str) -> str:

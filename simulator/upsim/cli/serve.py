@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import os
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,17 +25,22 @@ from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.web.landing import example
 
 DEFAULT_PORT = 4747
+GREET_SECONDS = 0.02
+"""The greeting reads every baseline; an answer that is asked for at once comes first."""
 FINDING, USAGE = 1, 2
 
 
 class Server(uvicorn.Server):
     """A uvicorn server that says when it answers."""
 
-    def __init__(self, config: uvicorn.Config, *, ready: Path | None, said: dict[str, object]):
-        """`said` is written to the file `ready` once the server answers."""
+    def __init__(
+        self, config: uvicorn.Config, *, ready: Path | None, said: dict[str, object], greet: Callable[[], None]
+    ) -> None:
+        """Once the server answers, `said` is written to the file `ready`; then comes `greet`."""
         super().__init__(config)
         self._ready = ready
         self._said = said
+        self._greet = greet
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then write the ready file."""
@@ -41,6 +49,7 @@ class Server(uvicorn.Server):
             part = self._ready.with_name(self._ready.name + ".part")
             part.write_text(json.dumps(self._said), encoding="utf-8")
             part.replace(self._ready)
+        asyncio.get_running_loop().call_later(GREET_SECONDS, self._greet)
 
 
 @click.command("serve")
@@ -114,7 +123,6 @@ def command(  # noqa: PLR0913 - one argument for each option
         jobs_max=jobs_max,
     )
     app = _app(settings)
-    _greet(app, settings, base)
     if not quiet:
         app.dispatch.observers.append(Console())
     config = uvicorn.Config(
@@ -129,7 +137,8 @@ def command(  # noqa: PLR0913 - one argument for each option
         ssl_keyfile=tls_key,
     )
     said = {"base_url": base, "admin_token": settings.admin_token, "pid": os.getpid()}
-    Server(config, ready=ready_file, said=said).run(sockets=[listening])
+    greet = partial(_greet, app, settings, base)
+    Server(config, ready=ready_file, said=said, greet=greet).run(sockets=[listening])
 
 
 def _app(settings: Settings) -> App:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
@@ -13,10 +13,42 @@ from upsim.core.provider import Provider
 ENTRY_POINT_GROUP = "upsim.providers"
 
 
+class Discovered(Mapping[str, Provider]):
+    """Providers by name. Each is imported when it is first asked for: a start needs none."""
+
+    def __init__(self, loaders: Mapping[str, Callable[[], Provider]]) -> None:
+        """Know how each is loaded."""
+        self._loaders = dict(loaders)
+        self._loaded: dict[str, Provider] = {}
+
+    def __getitem__(self, name: str) -> Provider:
+        """The provider of this name."""
+        if name not in self._loaded:
+            self._loaded[name] = self._loaders[name]()
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a provider of this name, without importing it."""
+        return name in self._loaders
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(self._loaders)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._loaders)
+
+
 @cache
-def discover() -> Mapping[str, Provider]:
-    """Every provider by name: the folders of this package, then those of installed packages."""
-    names = [info.name for info in iter_modules(__path__) if info.ispkg]
-    found = [import_module(f"{__name__}.{name}").PROVIDER for name in sorted(names)]
-    found += [point.load() for point in entry_points(group=ENTRY_POINT_GROUP)]
-    return {provider.name: provider for provider in found}
+def discover() -> Discovered:
+    """Every provider: the folders of this package, then those of installed packages."""
+    names = sorted(info.name for info in iter_modules(__path__) if info.ispkg)
+    loaders: dict[str, Callable[[], Provider]] = {n: partial(_own, n) for n in names}
+    loaders |= {point.name: point.load for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return Discovered(loaders)
+
+
+def _own(name: str) -> Provider:
+    found: Provider = import_module(f"{__name__}.{name}").PROVIDER
+    return found

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from upsim.core.call import Call, Pending
@@ -17,14 +19,14 @@ from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.sources import OwnMedia, is_loopback, measurement_key, split
 from upsim.engine.world import BLOB
-from upsim.media.addresses import LOOPBACK, PUBLIC
 from upsim.media.clip import Clip, ClipNameError, parse_clip_name
-from upsim.media.fetch import Fetcher
-from upsim.media.probe import Prober
-from upsim.media.render import Renderer
 from upsim.media.sources import decode_base64, decode_data_url, is_data_url
-from upsim.media.synthetic import ClipMaker
-from upsim.media.workers import WorkerPool
+
+if TYPE_CHECKING:  # these are imported when the first video needs them
+    from upsim.media.fetch import Fetcher
+    from upsim.media.probe import Prober
+    from upsim.media.render import Renderer
+    from upsim.media.workers import WorkerPool
 
 FETCH_SECONDS = 30.0
 
@@ -43,10 +45,26 @@ class MediaDesk:
     def __init__(self, registry: Registry) -> None:
         """Nothing is started before it is needed."""
         self._registry = registry
-        self._workers = WorkerPool(2)
-        self._prober = Prober(workers=self._workers)
-        self._renderer = Renderer(ClipMaker(), registry.blobs, workers=self._workers)
         self._fetchers: dict[bool, Fetcher] = {}
+
+    @cached_property
+    def _workers(self) -> WorkerPool:
+        from upsim.media.workers import WorkerPool
+
+        return WorkerPool(2)
+
+    @cached_property
+    def _prober(self) -> Prober:
+        from upsim.media.probe import Prober
+
+        return Prober(workers=self._workers)
+
+    @cached_property
+    def _renderer(self) -> Renderer:
+        from upsim.media.render import Renderer
+        from upsim.media.synthetic import ClipMaker
+
+        return Renderer(ClipMaker(), self._registry.blobs)  # a long render delays no measuring
 
     async def measure(self, sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
         """Get the bytes of a video and measure them."""
@@ -122,10 +140,11 @@ class MediaDesk:
         return await self._renderer.synthetic(output_clip(job))
 
     def close(self) -> None:
-        """End the workers."""
-        self._renderer.close()
-        self._prober.close()
-        self._workers.close()
+        """End the workers that were started."""
+        started = vars(self)
+        for name in ("_renderer", "_prober", "_workers"):
+            if name in started:
+                started[name].close()
 
     async def _resample(self, sandbox: Sandbox, job: Job) -> Path | None:
         """The input's own frames in the output's size; None when the input is gone."""
@@ -175,6 +194,9 @@ class MediaDesk:
         return await fetcher.fetch(source, limit=limit, timeout=FETCH_SECONDS)
 
     def _new_fetcher(self, *, loopback: bool) -> Fetcher:
+        from upsim.media.addresses import LOOPBACK, PUBLIC
+        from upsim.media.fetch import Fetcher
+
         return Fetcher(self._registry.blobs, LOOPBACK if loopback else PUBLIC)
 
 

@@ -1,5 +1,6 @@
 """`POST /video/quote`: the price of a file, or of a clip that is described."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,16 +48,28 @@ def test_a_video_wins_over_what_is_described(body: dict[str, Any], venice: "Veni
     assert answer.text == '{"quote":0.05}'
 
 
-@pytest.mark.parametrize("fps", ["48", "48.001", "60"])
+@pytest.mark.parametrize(
+    "clip",
+    ["854x480_48fps_1s.mp4", "854x480_60fps_1s.mov", "854x480_60000-1001fps_1.001s.webm"],
+)
 @pytest.mark.parametrize("factor", [1, 2, 4])
-def test_the_quote_of_a_file_is_its_charge(fps: str, factor: int, venice: "Venice") -> None:
+def test_the_quote_of_a_file_is_its_charge(clip: str, factor: int, venice: "Venice") -> None:
     """Quote and charge are one function of the file."""
-    seconds = "1" if fps != "48.001" else "1000"
-    clip = venice.clip(f"160x90_{fps}fps_{seconds}s.mp4" if seconds == "1" else CLIP)
-    quoted = venice.quote(video_url=clip, upscale_factor=factor).json()["quote"]
-    venice.queued(clip, upscale_factor=factor)
+    url = venice.clip(clip)
+    quoted = venice.quote(video_url=url, upscale_factor=factor).json()["quote"]
+    venice.queued(url, upscale_factor=factor)
 
     assert Decimal(str(quoted)) == 100 - venice.balance
+
+
+@pytest.mark.parametrize(("fps", "usd"), [("48", "0.25"), ("48.001", "0.5"), ("48000/1001", "0.25")])
+def test_the_surcharge_begins_above_48(
+    fps: str, usd: str, make_from: Callable[..., "Venice"]
+) -> None:
+    """Frame rates are compared as exact fractions."""
+    venice = make_from(f"media: [{{url: '*', duration: 10, size: 854x480, fps: '{fps}'}}]")
+
+    assert venice.quote(video_url="https://a.b/c.mp4").text == f'{{"quote":{usd}}}'
 
 
 @pytest.mark.parametrize(

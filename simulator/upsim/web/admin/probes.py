@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -30,7 +30,7 @@ async def health(request: Request) -> Response:
     return answer(
         {
             "status": "ok",
-            "version": version("upsim"),
+            "version": own_version(),
             "providers": dates,
             "scenarios": list(library.names()),
         }
@@ -49,6 +49,14 @@ async def metrics(request: Request) -> Response:
     }
     lines = [f"# TYPE {name} {kind}\n{name} {value}" for name, (kind, value) in figures.items()]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+
+
+def own_version() -> str:
+    """The version of this package; a checkout that was never installed has none."""
+    try:
+        return version("upsim")
+    except PackageNotFoundError:
+        return "0 (not installed)"
 
 
 def latest_date(scenario: Scenario) -> str:

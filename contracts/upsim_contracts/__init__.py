@@ -1,0 +1,1 @@
+"""What any conforming API of an emulated provider must do, judged over HTTP."""

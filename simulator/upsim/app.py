@@ -9,16 +9,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
-from upsim.providers import discover
+from upsim.providers import discover, folders
 from upsim.scenario.loader import Library
 from upsim.web.admin.app import PREFIX, guarded, routes
-from upsim.web.admin.problems import AdminError, on_admin_error, problem
+from upsim.web.admin.problems import AdminError, on_admin_error, on_http_error, problem, shown
 from upsim.web.auth import AdminRule
 from upsim.web.dispatch import Dispatch
 from upsim.web.holds import Holds
@@ -38,7 +39,7 @@ class App(Starlette):
 
     def __init__(self, settings: Settings) -> None:
         """Put the layers together; files are read and workers started when first needed."""
-        self.registry = Registry(settings, library=Library(), providers=discover())
+        self.registry = Registry(settings, library=Library(folders=folders), providers=discover())
         self._places = Places(self.registry)
         self._desk = MediaDesk(self.registry)
         self._media = MediaApp(self.registry, self._desk)
@@ -46,13 +47,13 @@ class App(Starlette):
             registry=self.registry,
             places=self._places,
             desk=self._desk,
-            holds=Holds(),
+            holds=Holds(settings.hold_seconds),
             media=self._media,
         )
         self._rule = AdminRule(settings.admin_token, settings.loopback)
         super().__init__(
             routes=[Route("/", landing), *routes()],
-            exception_handlers={AdminError: on_admin_error},
+            exception_handlers={AdminError: on_admin_error, HTTPException: on_http_error},
             lifespan=self._lifespan,
         )
         self.state.registry = self.registry
@@ -68,7 +69,7 @@ class App(Starlette):
         elif place.path.startswith("/media/"):
             await self._serve_media(scope, receive, send, place.path[7:], place.sandbox)
         elif place.sandbox is not None:
-            text = f"below /sandbox/{place.sandbox} there are providers and /media/"
+            text = f"below /sandbox/{place.sandbox[:80]}/ there are providers and /media/"
             await problem(404, "not_found", text)(scope, receive, send)
         elif not await guarded(self._rule, scope, receive, send):
             await super().__call__(scope, receive, send)
@@ -81,9 +82,9 @@ class App(Starlette):
     async def _serve_media(
         self, scope: Scope, receive: Receive, send: Send, path: str, name: str | None
     ) -> None:
-        sandbox = self.registry.sandboxes.get(name) if name else self.registry.default
+        sandbox = self.registry.default if name is None else self.registry.sandboxes.get(name)
         if sandbox is None:
-            text = f"there is no sandbox {name!r}"
+            text = f"there is no sandbox {shown(name)}"
             await problem(404, "unknown_sandbox", text)(scope, receive, send)
             return
         await self._media(scope, receive, send, path=path, sandbox=sandbox)

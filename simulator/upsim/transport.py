@@ -82,5 +82,5 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             self._headers = list(message.get("headers", ()))
-        else:
+        elif self._request.method != "HEAD":  # servers send no body then, whatever is given
             self._parts.append(message.get("body", b""))

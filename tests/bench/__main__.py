@@ -39,6 +39,7 @@ def verdict(found: float, bar: float, unit: str) -> str:
 def compare(case: Case, ours: Running, bare: Running) -> tuple[float, float]:
     """CPU of submit and poll over that of the bare application, paired round by round."""
     ratios = []
+    case.fund(ours)
     mine = [case.submit_once(ours) for _ in range(200)]
     theirs = [YARDSTICK.submit_once(bare) for _ in range(200)]
     pairs = (
@@ -92,7 +93,7 @@ def memory_cost() -> None:
     say(f"Memory for each job, {JOBS} jobs kept:")
     for case in CASES:
         with running(simulator("--jobs-max", str(10 * JOBS), "--clock", "manual")) as server:
-            case.submit_once(server)
+            case.fund(server)
             load(server, [case.submit_request(server)], 1.0)
             before, done = server.memory(), 0
             while done < JOBS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from decimal import Decimal
 from typing import Any
 
 from models import CASES, Case
@@ -61,6 +62,9 @@ def measure(case: Case) -> tuple[float, float]:
     app = App(settings)
     here = Running("http://127.0.0.1:4747", 0, 0.0)
     submit = case.submit_request(here)
+    call(app, submit)
+    for account in app.registry.default.state.accounts.values():
+        app.registry.default.post(account, "top_up", Decimal(10**12))
     found: Any = json.loads(call(app, submit))
     for part in case.id_at:
         found = found[part]

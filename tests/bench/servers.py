@@ -123,7 +123,15 @@ def _wait_for_answer(base_url: str) -> None:
     import http.client
 
     url = urlsplit(base_url)
-    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
-    connection.request("GET", "/__sim/livez")
-    connection.getresponse().read()
-    connection.close()
+    for _ in range(1000):
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
+        try:
+            connection.request("GET", "/__sim/livez")
+            connection.getresponse().read()
+        except ConnectionRefusedError:
+            time.sleep(0.002)
+        else:
+            return
+        finally:
+            connection.close()
+    raise RuntimeError(f"{base_url} does not answer")

@@ -41,7 +41,9 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
         ctx.exit()
 
 
-@click.group(cls=Commands, context_settings={"auto_envvar_prefix": "UPSIM", "max_content_width": 100})
+@click.group(
+    cls=Commands, context_settings={"auto_envvar_prefix": "UPSIM", "max_content_width": 100}
+)
 @click.option(
     "--version",
     is_flag=True,

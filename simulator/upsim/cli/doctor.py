@@ -11,7 +11,7 @@ import click
 
 from upsim.core.baseline import BaselineError, rules
 from upsim.engine.bound import bind
-from upsim.providers import discover
+from upsim.providers import discover, folders
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.web.admin.probes import latest_date, own_version
 
@@ -51,7 +51,7 @@ def command() -> None:
 
 def version_text() -> str:
     """The version, and the date of the newest evidence of each baseline."""
-    library = Library()
+    library = Library(folders=folders)
     dates = [f"{name} {latest_date(library.baseline(name))}" for name in library.providers()]
     return f"upsim {own_version()} (baselines: {', '.join(dates)})"
 
@@ -64,7 +64,7 @@ def _package(name: str) -> str:
 
 
 def _baseline_problems() -> list[str]:
-    library = Library()
+    library = Library(folders=folders)
     problems = []
     for name, provider in discover().items():
         try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import json
+import logging
 import os
 import socket
 import sys
@@ -34,7 +36,12 @@ class Server(uvicorn.Server):
     """A uvicorn server that says when it answers."""
 
     def __init__(
-        self, config: uvicorn.Config, *, ready: Path | None, said: dict[str, object], greet: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        *,
+        ready: Path | None,
+        said: dict[str, object],
+        greet: Callable[[], None],
     ) -> None:
         """Once the server answers, `said` is written to the file `ready`; then comes `greet`."""
         super().__init__(config)
@@ -51,15 +58,34 @@ class Server(uvicorn.Server):
             part.replace(self._ready)
         asyncio.get_running_loop().call_later(GREET_SECONDS, self._greet)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop: what is still held or open is cut after a moment, without complaints about it."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
 
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Port; 0 takes a free one.")
-@click.option("--ready-file", type=click.Path(path_type=Path), help="Written once it serves: JSON.")
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port; 0 takes a free one.",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Written once it serves: JSON.",
+)
 @click.option("--scenario", help="Scenario of the sandbox `default`, by name or path.")
 @click.option("--clock", default="real", show_default=True, help="real, scaled:<n>, manual, auto.")
 @click.option(
-    "--pace", default=30, show_default=True, help="Jobs run so many times as fast (clock real)."
+    "--pace",
+    default=30,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Jobs run so many times as fast (clock real).",
 )
 @click.option("--seed", type=int, help="Same seed, same ids. By default drawn and printed.")
 @click.option("--admin-token", help="Token of the admin API. By default drawn and printed.")
@@ -74,8 +100,20 @@ class Server(uvicorn.Server):
     show_default=True,
     help="Outputs: drawn in milliseconds, or the input's own frames.",
 )
-@click.option("--journal-max", default=1000, show_default=True, help="Exchanges kept per sandbox.")
-@click.option("--jobs-max", default=100_000, show_default=True, help="Finished jobs kept.")
+@click.option(
+    "--journal-max",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Exchanges kept per sandbox.",
+)
+@click.option(
+    "--jobs-max",
+    default=100_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Finished jobs kept.",
+)
 @click.option("--tls-cert", type=click.Path(exists=True), help="Certificate file, to serve https.")
 @click.option("--tls-key", type=click.Path(exists=True), help="Key file of the certificate.")
 @click.option("--quiet", is_flag=True, help="Do not print a line per answer.")
@@ -101,6 +139,8 @@ def command(  # noqa: PLR0913 - one argument for each option
     quiet: bool,
 ) -> None:
     """Run the simulator as a server, until Ctrl-C."""
+    if ready_file is not None:
+        _remove_stale(ready_file)
     listening = _listen(host, port)
     port = listening.getsockname()[1]
     scheme = "https" if tls_cert else "http"
@@ -123,8 +163,9 @@ def command(  # noqa: PLR0913 - one argument for each option
         jobs_max=jobs_max,
     )
     app = _app(settings)
+    console = Console()
     if not quiet:
-        app.dispatch.observers.append(Console())
+        app.dispatch.observers.append(console)
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -138,7 +179,13 @@ def command(  # noqa: PLR0913 - one argument for each option
     )
     said = {"base_url": base, "admin_token": settings.admin_token, "pid": os.getpid()}
     greet = partial(_greet, app, settings, base)
-    Server(config, ready=ready_file, said=said, greet=greet).run(sockets=[listening])
+    try:
+        Server(config, ready=ready_file, said=said, greet=greet).run(sockets=[listening])
+    except KeyboardInterrupt:
+        console.flush()  # Ctrl-C is how a server is ended: nothing went wrong
+    except OSError as error:
+        click.echo(f"upsim: {error}", err=True)
+        sys.exit(FINDING)
 
 
 def _app(settings: Settings) -> App:
@@ -152,6 +199,13 @@ def _app(settings: Settings) -> App:
         sys.exit(USAGE)
 
 
+def _remove_stale(ready: Path) -> None:
+    """No ready file of an earlier server may be taken for this one's."""
+    if not ready.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {ready.parent}", param_hint="--ready-file")
+    ready.unlink(missing_ok=True)
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -160,7 +214,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
         listening.listen(2048)
     except OSError as error:
-        hint = " (another server is using it; try --port 0)" if error.errno == 98 else ""
+        hint = (
+            " (another server is using it; try --port 0)" if error.errno == errno.EADDRINUSE else ""
+        )
         click.echo(f"upsim: cannot listen on {host}:{port}: {error.strerror}{hint}", err=True)
         sys.exit(FINDING)
     return listening
@@ -169,10 +225,11 @@ def _listen(host: str, port: int) -> socket.socket:
 def _greet(app: App, settings: Settings, base: str) -> None:
     clock = app.registry.default.clock
     pace = f", jobs {clock.pace} times as fast" if clock.mode == "real" else ""
+    keys = "Only issued keys work" if settings.strict_keys else "Any key works"
     lines = [
         f"upsim answers at {base}  (clock {clock.label}{pace}; seed {settings.seed})",
         f"admin API {base}/__sim  (token {settings.admin_token})",
-        "Nothing survives a restart. Any key works; an example for each provider:",
+        f"Nothing survives a restart. {keys}; an example for each provider:",
     ]
     for provider in app.registry.providers:
         call = example(app.registry, provider, base)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
@@ -179,17 +179,24 @@ class Rules:
     knobs: Mapping[str, str]
     errors: Mapping[str, ErrorRule]
     failures: Mapping[str, ErrorRule]
+    _limits: dict[str, tuple[Decimal, int]] = field(default_factory=dict, compare=False, repr=False)
 
     def limit(self, name: str) -> Decimal:
         """A numeric limit."""
-        value = self.baseline.limits[name].value
-        if isinstance(value, str | int | Decimal):
-            return Decimal(value)
-        raise BaselineError(_not_a(name, "number"))
+        found = self._limits.get(name)
+        return self._read_limit(name)[0] if found is None else found[0]
 
     def whole(self, name: str) -> int:
         """A limit that is a whole number."""
-        return int(self.limit(name))
+        found = self._limits.get(name)
+        return self._read_limit(name)[1] if found is None else found[1]
+
+    def _read_limit(self, name: str) -> tuple[Decimal, int]:
+        value = self.baseline.limits[name].value
+        if not isinstance(value, str | int | Decimal):
+            raise BaselineError(_not_a(name, "number"))
+        found = self._limits[name] = (Decimal(value), int(Decimal(value)))
+        return found
 
     def words(self, name: str) -> tuple[str, ...]:
         """A limit that is a list of words."""
@@ -197,6 +204,13 @@ class Rules:
         if isinstance(value, tuple):
             return tuple(map(str, value))
         raise BaselineError(_not_a(name, "list"))
+
+    def table(self, name: str) -> Mapping[str, str]:
+        """A limit that is a table of words."""
+        value = self.baseline.limits[name].value
+        if isinstance(value, Mapping):
+            return {key: str(word) for key, word in value.items()}
+        raise BaselineError(_not_a(name, "table"))
 
     def fact(self, name: str) -> Plain:
         """The value of a fact."""
@@ -218,7 +232,9 @@ def _not_a(name: str, kind: str) -> str:
 def rules(baseline: Baseline, dialect: str, chosen: Mapping[str, str]) -> Rules:
     """The baseline under this dialect, single knobs winning over the dialect's values."""
     if dialect not in baseline.dialects:
-        msg = f"{baseline.provider} has no dialect {dialect!r}; it has {', '.join(baseline.dialects)}"
+        msg = (
+            f"{baseline.provider} has no dialect {dialect!r}; it has {', '.join(baseline.dialects)}"
+        )
         raise BaselineError(msg)
     knobs = {name: knob.by_dialect[dialect] for name, knob in baseline.knobs.items()}
     for name, value in chosen.items():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 from decimal import Decimal
+from typing import Protocol
 
 from upsim.core.call import Call, Malformed, Pending
 from upsim.core.instants import SECOND, iso
@@ -19,8 +19,6 @@ class Violation:
 
     name: str
     values: Mapping[str, object] = field(default_factory=dict)
-
-
 
 
 class Check(Protocol):
@@ -170,6 +168,7 @@ COMMON: dict[str, Check] = named(
     affordable,
 )
 """The checks that any baseline may name; a provider's own checks are added to them."""
+
 
 def whole_number(value: object) -> int | None:
     """The value as an integer when it is a JSON number equal to one (`2` and `2.0`)."""

@@ -126,13 +126,26 @@ class EntriesCarried:
 
 
 @dataclass(frozen=True, slots=True)
+class CountsCarried:
+    """How many ledger lines were numbered and jobs accepted so far: closes a compacted log."""
+
+    at: Instant
+    entries: int
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaUsed:
-    """A call took one place of a rate limit's window, which began at `window`."""
+    """A call took a place of a rate limit's window, which began at `window`.
+
+    Only in a compacted log are there more `places` than one.
+    """
 
     at: Instant
     account: int
     limit: str
     window: Instant
+    places: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +202,7 @@ Event = (
     | JobMarked
     | Entry
     | EntriesCarried
+    | CountsCarried
     | QuotaUsed
     | UploadIssued
     | UploadStored

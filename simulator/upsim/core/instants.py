@@ -10,6 +10,8 @@ Instant = int
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
+LATEST: Instant = 221_845_392_000 * SECOND
+"""9000-01-01T00:00:00Z: no clock goes beyond, so that every instant can be spelt."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,7 +41,7 @@ def http_date(instant: Instant) -> str:
     """The instant as an HTTP `Date` header (RFC 7231)."""
     moment = _EPOCH + timedelta(seconds=instant // SECOND)
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
-    months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
     return f"{day}, {moment:%d} {months[moment.month - 1]} {moment:%Y %H:%M:%S} GMT"
 
 

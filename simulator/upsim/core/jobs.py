@@ -11,7 +11,7 @@ from upsim.core.states import EDGES, TERMINAL, Failure, Phase, State
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One piece of work: what was accepted, and the moves since. `step` is its place in the plan."""
+    """What was accepted, and the moves since; `step` is the place in the plan."""
 
     accepted: JobAccepted
     moves: tuple[JobMoved, ...] = ()
@@ -33,7 +33,10 @@ class Job:
     @property
     def failure(self) -> Failure | None:
         """Why the job ended without success, also after it was deleted."""
-        return next((move.failure for move in self.moves if move.failure is not None), None)
+        for move in self.moves:
+            if move.failure is not None:
+                return move.failure
+        return None
 
     @property
     def ended(self) -> bool:
@@ -48,12 +51,18 @@ class Job:
 
     def entered(self, *states: State) -> Instant | None:
         """When the job first entered one of these states (None: not yet)."""
-        return next((move.at for move in self.moves if move.state in states), None)
+        for move in self.moves:
+            if move.state in states:
+                return move.at
+        return None
 
     @property
     def ended_at(self) -> Instant | None:
         """When the job first became terminal."""
-        return next((move.at for move in self.moves if move.state in TERMINAL), None)
+        for move in self.moves:
+            if move.state in TERMINAL:
+                return move.at
+        return None
 
 
 class IllegalMoveError(ValueError):

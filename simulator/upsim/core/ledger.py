@@ -31,7 +31,7 @@ class Entry:
 
 
 class LedgerError(ValueError):
-    """An entry that would break a rule of the ledger: a second charge, a refund above the charge."""
+    """An entry that breaks a rule of the ledger: a second charge, a refund above the charge."""
 
 
 @dataclass(slots=True)

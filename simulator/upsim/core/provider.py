@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from upsim.core.call import Call, FileReply, Hold, Reply
@@ -30,7 +31,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A company whose API is emulated."""
+    """A company whose API is emulated.
+
+    `scenarios` is the folder of its baseline, for a provider that comes from another package.
+    """
 
     name: str
     operations: tuple[Operation, ...]
@@ -39,3 +43,4 @@ class Provider:
     draw_id: Callable[[Stream], str]
     headers: Callable[[Call, Reply], tuple[tuple[bytes, bytes], ...]] | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
+    scenarios: Path | None = None

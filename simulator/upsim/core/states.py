@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+
 class State(StrEnum):
     """Where a job is. The provider's word for it is its status, spelt in `wire.py`."""
 

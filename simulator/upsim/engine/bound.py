@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 
-from upsim.core.baseline import BaselineError, Rules
+from upsim.core.baseline import Baseline, BaselineError, Rules
 from upsim.core.checks import Check
+from upsim.core.instants import SECOND
 from upsim.core.media import Media
 from upsim.core.provider import Operation, Provider
 from upsim.core.states import Failure
 from upsim.core.terms import Terms, failure_of
 from upsim.scenario.model import JobRule
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the end of a job sets in motion; times in microseconds, None for never."""
+
+    refunded: frozenset[str]
+    refund_after: int
+    kept_for: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,7 @@ class Bound:
     checks: Mapping[str, tuple[Check, ...]]
     failures: Mapping[str, Failure]
     jobs: tuple[JobRule, ...]
+    ending: Ending
     known_terms: dict[object, tuple[Media | None, Terms]]
     """Terms by what they depend on: identical submits need not be priced twice."""
 
@@ -36,7 +48,17 @@ def bind(provider: Provider, rules: Rules, jobs: tuple[JobRule, ...]) -> Bound:
         checks={op.name: _checks(provider, rules, op) for op in provider.operations},
         failures={name: failure_of(rule) for name, rule in rules.failures.items()},
         jobs=jobs,
+        ending=_ending(rules.baseline),
         known_terms={},
+    )
+
+
+def _ending(baseline: Baseline) -> Ending:
+    lifetime = baseline.retention["jobs"].value
+    return Ending(
+        refunded=frozenset(baseline.refund.states),
+        refund_after=int(baseline.refund.after * SECOND),
+        kept_for=None if lifetime is None else int(Decimal(str(lifetime)) * SECOND),
     )
 
 

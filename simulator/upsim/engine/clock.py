@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import Literal
 
-from upsim.core.instants import SECOND, Instant
+from upsim.core.instants import LATEST, SECOND, Instant
 
 Mode = Literal["real", "scaled", "manual", "auto"]
 EPOCH_OF_TESTS: Instant = 1_767_225_600 * SECOND
 """2026-01-01T00:00:00Z: where `manual` and `auto` clocks start unless told otherwise."""
+FASTEST = 1_000_000
+"""Virtual seconds per real second, at the most: eleven days a second."""
 
 
 class ClockError(ValueError):
@@ -29,11 +31,13 @@ def monotonic() -> float:
 def parse_mode(text: str) -> tuple[Mode, int]:
     """`real`, `manual`, `auto` or `scaled:<n>` as a mode and virtual seconds per real second."""
     name, _, rate = text.partition(":")
-    if name == "scaled" and rate.isdecimal() and int(rate) > 0:
+    short = rate.isascii() and rate.isdecimal() and len(rate) <= len(str(FASTEST))
+    if name == "scaled" and short and 0 < int(rate) <= FASTEST:
         return ("scaled", int(rate))
     if name in ("real", "manual", "auto") and not rate:
         return (name, 1)  # type: ignore[return-value]  # mypy does not narrow by `in`
-    msg = f"clock {text!r} is unknown; allowed: real, manual, auto, scaled:<whole number>"
+    scaled = f"scaled:<whole number from 1 to {FASTEST}>"
+    msg = f"clock {text[:80]!r} is unknown; allowed: real, manual, auto, {scaled}"
     raise ClockError(msg)
 
 
@@ -62,7 +66,7 @@ class Clock:
         if self.mode == "real" or self.mode == "scaled":  # noqa: PLR1714 - the hot path
             passed = (time.time_ns() // 1000 - self._base_real) * self._rate
             if passed > 0:
-                self._base_virtual += passed
+                self._base_virtual = min(self._base_virtual + passed, LATEST)
                 self._base_real += passed // self._rate
         return self._base_virtual
 
@@ -84,6 +88,9 @@ class Clock:
         now = self.now()
         if to < now:
             msg = f"the clock stands at {now} and never goes back (asked for {to})"
+            raise ClockError(msg)
+        if to > LATEST:
+            msg = "no clock goes beyond the year 9000"
             raise ClockError(msg)
         self._base_virtual = to
         self._base_real = wall_clock()

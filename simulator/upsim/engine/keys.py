@@ -9,6 +9,8 @@ from upsim.core.baseline import Auth
 from upsim.core.call import Credential, RawHeaders
 from upsim.engine.seeds import Seeds
 
+LONGEST_KEY = 512
+
 
 @dataclass(frozen=True, slots=True)
 class Presented:
@@ -47,6 +49,12 @@ def _read(expected: str, value: str) -> Presented:
 def well_formed(auth: Auth, key: str) -> bool:
     """Whether a key begins like one of the provider's own."""
     return key.startswith(auth.key_prefix)
+
+
+def can_be_sent(key: str) -> bool:
+    """Whether a key that somebody brings can stand in a header."""
+    visible = all("!" <= character <= "~" for character in key)
+    return 0 < len(key) <= LONGEST_KEY and visible
 
 
 def new_key(auth: Auth, seeds: Seeds, provider: str) -> str:

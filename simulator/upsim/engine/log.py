@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
-from upsim.core.events import EntriesCarried, Event, JobAccepted, JobsForgotten
+from upsim.core.events import (
+    CountsCarried,
+    EntriesCarried,
+    Event,
+    JobAccepted,
+    JobsForgotten,
+    QuotaUsed,
+    UploadsForgotten,
+)
+from upsim.core.instants import Instant
 from upsim.core.ledger import Entry
 
 
@@ -27,18 +36,21 @@ class EventLog(Protocol):
         """Forget a sandbox."""
 
 
+EVENTS_PER_JOB = 5
+EVENTS_PER_UPLOAD = 3
+
+
 class MemoryLog:
     """Event logs in memory.
 
-    Events of forgotten jobs are dead weight; when they are more than half, the log is rewritten
-    without them, their ledger lines summed into one `EntriesCarried` for each account. Reading the
-    shorter log gives the same state.
+    Events of forgotten jobs and uploads, and of quotas whose window has passed, are dead weight;
+    when they are about half of it, the log is rewritten without them, the ledger lines summed into
+    one `EntriesCarried` for each account. Reading the shorter log gives the same state.
     """
 
-    _WORTH_IT = 4096
-
-    def __init__(self) -> None:
-        """No sandbox yet."""
+    def __init__(self, worth_it: int = 4096) -> None:
+        """No sandbox yet; fewer dead events than `worth_it` are left where they are."""
+        self._worth_it = worth_it
         self._events: dict[str, list[Event]] = {}
         self._versions: dict[str, int] = {}
         self._dead: dict[str, int] = {}
@@ -53,8 +65,8 @@ class MemoryLog:
         kept.extend(events)
         self._versions[sandbox] = version + len(events)
         for event in events:
-            if type(event) is JobsForgotten:
-                self._maybe_compact(sandbox, len(event.jobs))
+            if type(event) in _ENDS and (dead := _dead_with(event)):
+                self._maybe_compact(sandbox, dead)
         return version + len(events)
 
     def read(self, sandbox: str) -> Sequence[Event]:
@@ -66,30 +78,100 @@ class MemoryLog:
         for table in (self._events, self._versions, self._dead):
             table.pop(sandbox, None)
 
-    def _maybe_compact(self, sandbox: str, forgotten: int) -> None:
-        events_per_job = 5
-        dead = self._dead.get(sandbox, 0) + forgotten * events_per_job
+    def _maybe_compact(self, sandbox: str, dead: int) -> None:
+        dead += self._dead.get(sandbox, 0)
         events = self._events[sandbox]
-        if dead >= self._WORTH_IT and dead * 2 > len(events):
+        if dead >= self._worth_it and dead * 2 > len(events):
             self._events[sandbox] = compacted(events)
             dead = 0
         self._dead[sandbox] = dead
 
 
+_ENDS = frozenset({QuotaUsed, JobsForgotten, UploadsForgotten})
+
+
+def _dead_with(event: Event) -> int:
+    """About how many events of the log say nothing any more once this one is in it."""
+    kind = type(event)
+    if kind is QuotaUsed:
+        return 1
+    if isinstance(event, JobsForgotten):
+        return EVENTS_PER_JOB * len(event.jobs)
+    return EVENTS_PER_UPLOAD * len(event.uploads) if isinstance(event, UploadsForgotten) else 0
+
+
+class _End(NamedTuple):
+    """Where in a log a job or an upload was last forgotten, and when."""
+
+    place: int
+    at: Instant
+
+
 def compacted(events: Sequence[Event]) -> list[Event]:
-    """The same history without the events of forgotten jobs."""
-    gone = {job for e in events if isinstance(e, JobsForgotten) for job in e.jobs}
-    carried: dict[tuple[int, str], Decimal] = {}
+    """The same history without the events of forgotten jobs and uploads and of past quotas."""
+    ends = _ends(events)
+    sums: dict[tuple[int, str], EntriesCarried] = {}
+    quotas: dict[tuple[int, str], QuotaUsed] = {}
     kept: list[Event] = []
-    for event in events:
-        if isinstance(event, EntriesCarried) or (isinstance(event, Entry) and event.job in gone):
-            key = (event.account, event.unit)
-            carried[key] = carried.get(key, Decimal(0)) + event.amount
-        elif not isinstance(event, JobsForgotten) and getattr(event, "job", None) not in gone:
+    for place, event in enumerate(events):
+        end = ends.get(_subject(event))
+        if isinstance(event, EntriesCarried):
+            _add(sums, event)
+        elif isinstance(event, QuotaUsed):
+            _use(quotas, event)
+        elif end is None or end.place < place:
             kept.append(event)
-    at = events[-1].at
-    sums = [EntriesCarried(at, account, amount, unit) for (account, unit), amount in carried.items()]
-    return [*kept, *sums]
+        elif isinstance(event, Entry):
+            _add(sums, EntriesCarried(end.at, event.account, event.amount, event.unit))
+    gone = (JobsForgotten, UploadsForgotten, CountsCarried)
+    kept = [event for event in kept if not isinstance(event, gone)]
+    return [*kept, *sums.values(), *quotas.values(), _counts(events)]
+
+
+def _ends(events: Sequence[Event]) -> Mapping[str, _End]:
+    ends: dict[str, _End] = {}
+    for place, event in enumerate(events):
+        names: tuple[str, ...] = ()
+        if isinstance(event, JobsForgotten):
+            names = event.jobs
+        elif isinstance(event, UploadsForgotten):
+            names = event.uploads
+        ends.update(dict.fromkeys(names, _End(place, event.at)))
+    return ends
+
+
+def _subject(event: Event) -> str:
+    """The job or upload that an event speaks of."""
+    return getattr(event, "job", None) or getattr(event, "upload", None) or ""
+
+
+def _add(sums: dict[tuple[int, str], EntriesCarried], more: EntriesCarried) -> None:
+    key = (more.account, more.unit)
+    known = sums.get(key)
+    if known is not None:
+        more = replace(more, at=max(known.at, more.at), amount=known.amount + more.amount)
+    sums[key] = more
+
+
+def _use(quotas: dict[tuple[int, str], QuotaUsed], more: QuotaUsed) -> None:
+    key = (more.account, more.limit)
+    known = quotas.get(key)
+    if known is not None and known.window == more.window:
+        more = replace(more, places=known.places + more.places)
+    quotas[key] = more
+
+
+def _counts(events: Sequence[Event]) -> CountsCarried:
+    """How far ledger lines and accepted jobs are numbered."""
+    entries = jobs = 0
+    for event in events:
+        if isinstance(event, CountsCarried):
+            entries, jobs = max(entries, event.entries), event.jobs
+        elif isinstance(event, Entry):
+            entries = max(entries, event.number)
+        elif isinstance(event, JobAccepted):
+            jobs += 1
+    return CountsCarried(events[-1].at, entries, jobs)
 
 
 def accepted_jobs(events: Sequence[Event]) -> list[str]:

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from upsim.core.baseline import SecondHeader
+from upsim.core.baseline import BaselineError, SecondHeader
 from upsim.core.call import Credential, RawHeaders
 from upsim.core.ledger import Account
 from upsim.core.provider import Provider
 from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, monotonic
 from upsim.engine.keys import (
+    LONGEST_KEY,
     Fingerprints,
     Presented,
+    can_be_sent,
     new_key,
     presented,
     presented_in,
@@ -35,6 +37,14 @@ DEFAULT = "default"
 
 class SandboxRefusedError(ValueError):
     """A sandbox that cannot be made, or a key that is already taken."""
+
+
+class SandboxTakenError(SandboxRefusedError):
+    """There is already a sandbox of this id."""
+
+
+class KeyTakenError(SandboxRefusedError):
+    """The key leads to another sandbox or account."""
 
 
 class UnknownSandboxError(LookupError):
@@ -104,6 +114,7 @@ class Registry:
         self._worlds: dict[str, dict[tuple[str, str | None], tuple[Bound, SandboxWorld]]] = {}
         self._orders: dict[str, Order] = {}
         self._made = 0
+        self._check_dialect(settings.dialect)
         self.default = self._add(DEFAULT, Order())
 
     # -- sandboxes
@@ -111,11 +122,12 @@ class Registry:
     def create(self, order: Order) -> tuple[Sandbox, dict[str, str]]:
         """A new sandbox and its keys, one for each provider. Raises SandboxRefusedError."""
         self.remove_idle()
-        self._made += 1
-        name = order.id or f"sb{self._made}"
+        for provider in (*order.dialects, *order.knobs, *order.balances, *order.keys):
+            self._known_provider(provider)
+        name = order.id or self._free_name()
         if name in self.sandboxes:
             msg = f"there is already a sandbox {name!r}"
-            raise SandboxRefusedError(msg)
+            raise SandboxTakenError(msg)
         if len(self.sandboxes) > self.settings.sandboxes_max:
             msg = f"there are already {self.settings.sandboxes_max} sandboxes; delete some"
             raise SandboxRefusedError(msg)
@@ -126,6 +138,12 @@ class Registry:
             self.delete(name)
             raise
         return sandbox, keys
+
+    def _free_name(self) -> str:
+        while True:
+            self._made += 1
+            if (name := f"sb{self._made}") not in self.sandboxes:
+                return name
 
     def get(self, name: str) -> Sandbox:
         """A sandbox by id. Raises UnknownSandboxError."""
@@ -185,7 +203,7 @@ class Registry:
             choices=self._choices(order),
         )
         for provider in (*order.dialects, *order.knobs):
-            sandbox.bound(self._known_provider(provider))
+            sandbox.bound(provider)
         sandbox.released = self.blobs.release
         sandbox.last_used = monotonic()
         self.sandboxes[name] = sandbox
@@ -194,30 +212,36 @@ class Registry:
 
     def _choices(self, order: Order) -> Choices:
         settings = self.settings
-        dialects = dict(order.dialects)
-        if settings.dialect:
-            for provider in self.providers:
-                known = self.library.baseline(provider).baseline.dialects
-                if settings.dialect in known:
-                    dialects.setdefault(provider, settings.dialect)
         strict = settings.strict_keys if order.strict_keys is None else order.strict_keys
         return Choices(
-            dialects=dialects,
+            dialects=order.dialects,
             knobs=order.knobs,
             balances=order.balances,
             strict_keys=strict,
+            default_dialect=settings.dialect,
             render=order.render or settings.render,
             jobs_max=settings.jobs_max,
             journal_max=settings.journal_max,
             ttl=order.ttl,
         )
 
+    def _check_dialect(self, dialect: str | None) -> None:
+        """Raise BaselineError for a dialect that no provider has."""
+        if not dialect:
+            return
+        boxes = (self.library.baseline(provider).baseline for provider in self.providers)
+        known = {name: None for baseline in boxes for name in baseline.dialects}
+        if dialect not in known:
+            msg = f"no provider has a dialect {dialect!r}; there are {', '.join(known)}"
+            raise BaselineError(msg)
+
     def _scenarios(self, main: Scenario | None) -> ScenarioOf:
         return ScenarioOf(self.library, main)
 
     def _known_provider(self, provider: str) -> str:
         if provider not in self.providers:
-            msg = f"there is no provider {provider!r}; there are {', '.join(self.providers)}"
+            known = ", ".join(self.providers)
+            msg = f"there is no provider {provider[:80]!r}; there are {known}"
             raise SandboxRefusedError(msg)
         return provider
 
@@ -226,6 +250,8 @@ class Registry:
             if upload.stored is not None:
                 self.blobs.release(upload.stored.digest)
         self._log.drop(sandbox.id)
+        sandbox.abandon()
+        self.sources.measurements.forget(sandbox.id)
         self._owners.pop(sandbox.id, None)
         self._worlds.pop(sandbox.id, None)
 
@@ -236,19 +262,23 @@ class Registry:
     ) -> str:
         """A key of an owner's account, drawn in the provider's form unless one is brought."""
         auth = sandbox.scenario_for(self._known_provider(provider)).baseline.auth
+        if key is not None and not can_be_sent(key):
+            msg = f"a {provider} key is 1 to {LONGEST_KEY} visible ASCII characters without spaces"
+            raise SandboxRefusedError(msg)
         issued = key or new_key(auth, Seeds(fresh_seed()), provider)
         fingerprint = self._fingerprints.of(provider, issued)
         holder = self._holders.get(fingerprint)
-        if holder is not None and holder.sandbox != sandbox.id:
+        if holder is not None and holder != KeyHolder(sandbox.id, provider, owner):
             msg = f"this {provider} key already belongs to sandbox {holder.sandbox!r}"
-            raise SandboxRefusedError(msg)
+            msg += "" if holder.sandbox != sandbox.id else f", account {holder.owner[:80]!r}"
+            raise KeyTakenError(msg)
         self._holders[fingerprint] = KeyHolder(sandbox.id, provider, owner)
         self._issued.setdefault(sandbox.id, []).append(fingerprint)
         return issued
 
     def resolve(self, provider: str, headers: RawHeaders, named: str | None) -> Resolved:
         """The sandbox and account of a request. Raises UnknownSandboxError for a bad path."""
-        sandbox = self.get(named) if named else None
+        sandbox = None if named is None else self.get(named)
         auth = self.library.baseline(provider).baseline.auth
         found = presented(auth, headers)
         if found.credential == "missing" and auth.second is not None:
@@ -259,8 +289,10 @@ class Registry:
         holder = self._holders.get(fingerprint)
         if holder is not None and (sandbox is None or sandbox.id == holder.sandbox):
             home = self.sandboxes[holder.sandbox]
+            home.last_used = monotonic()
             return Resolved(home, "known", self.account(home, provider, holder.owner))
         home = sandbox or self.default
+        home.last_used = monotonic()
         if home.choices.strict_keys or sandbox is not None:
             issued_form = well_formed(auth, found.key)
             return Resolved(home, "unknown" if issued_form else "ill_formed", None)
@@ -291,7 +323,8 @@ class Registry:
         self, sandbox: Sandbox, provider: str, dialect: str | None
     ) -> tuple[Bound, SandboxWorld]:
         """The rules and the face of a sandbox for a provider under a dialect."""
-        worlds = self._worlds.setdefault(sandbox.id, {})
+        current = self.sandboxes.get(sandbox.id) is sandbox
+        worlds = self._worlds.setdefault(sandbox.id, {}) if current else {}
         found = worlds.get((provider, dialect))
         if found is None:
             bound = sandbox.bound(provider, dialect)

@@ -7,10 +7,10 @@ of (instant, sequence). Nothing here waits or does I/O but for keeping the bytes
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 
 from upsim.core.baseline import rules
 from upsim.core.events import (
@@ -26,13 +26,13 @@ from upsim.core.instants import SECOND, Instant
 from upsim.core.jobs import Job, check_move
 from upsim.core.ledger import Account, Entry, EntryKind
 from upsim.core.provider import Provider
-from upsim.core.states import TERMINAL, Failure, Phase
+from upsim.core.states import Failure, Phase
 from upsim.core.states import State as JobState
 from upsim.engine.bound import Bound, bind
-from upsim.engine.clock import Clock
+from upsim.engine.clock import Clock, ClockError
 from upsim.engine.deadlines import Deadline, Deadlines
 from upsim.engine.journal import Journal
-from upsim.engine.log import EventLog
+from upsim.engine.log import EventLog, MemoryLog
 from upsim.engine.seeds import Seeds
 from upsim.engine.state import State
 from upsim.scenario.model import Scenario
@@ -40,6 +40,8 @@ from upsim.scenario.model import Scenario
 Listener = Callable[[Sequence[Event]], None]
 FORGET_AT_ONCE = 1024
 """So many finished jobs above the cap are forgotten in one event."""
+DEADLINES_PER_JOB = 3
+"""A queue with more than so many deadlines for each job and upload holds mostly dead ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Choices:
     knobs: Mapping[str, Mapping[str, str]]
     balances: Mapping[str, Decimal]
     strict_keys: bool = False
+    default_dialect: str | None = None
     render: str | None = None
     jobs_max: int = 100_000
     journal_max: int = 1_000
@@ -78,7 +81,7 @@ class Sandbox:
         self.seeds = seeds
         self.choices = choices
         self.state = State()
-        self.deadlines = Deadlines()
+        self.deadlines = Deadlines(self._is_live)
         self.journal = Journal(choices.journal_max)
         self.listeners: list[Listener] = []
         self.now: Instant = clock.now()
@@ -90,7 +93,7 @@ class Sandbox:
         self._log = log
         self._version = 0
         self._bound: dict[tuple[str, str | None], Bound] = {}
-        self._ended: deque[str] = deque()
+        self._ended: dict[str, None] = {}
 
     # -- rules
 
@@ -99,7 +102,7 @@ class Sandbox:
         return self._scenario_of(provider)
 
     def bound(self, provider: str, dialect: str | None = None) -> Bound:
-        """The provider under the dialect of the path, of this sandbox, or of the scenario."""
+        """The provider under the dialect of path, sandbox, scenario or server, the first given."""
         found = self._bound.get((provider, dialect))
         if found is None:
             found = self._bound[provider, dialect] = self._bind(provider, dialect)
@@ -108,9 +111,10 @@ class Sandbox:
     def _bind(self, provider: str, dialect: str | None) -> Bound:
         scenario = self._scenario_of(provider)
         chosen = dialect or self.choices.dialects.get(provider) or scenario.dialect
-        default = scenario.baseline.dialects[0]
+        known = scenario.baseline.dialects
+        default = self.choices.default_dialect if self.choices.default_dialect in known else None
         knobs = {**scenario.knobs, **self.choices.knobs.get(provider, {})}
-        found = rules(scenario.baseline, chosen or default, knobs)
+        found = rules(scenario.baseline, chosen or default or known[0], knobs)
         return bind(self._providers[provider], found, scenario.jobs)
 
     # -- events
@@ -126,6 +130,11 @@ class Sandbox:
         """The event log as it is kept."""
         return self._log.read(self.id)
 
+    def abandon(self) -> None:
+        """Cut this world off: requests under way end in it, and nobody sees it any more."""
+        self._log, self._version = MemoryLog(), 0
+        self.released = lambda _digest: None
+
     # -- time
 
     def settle(self) -> Instant:
@@ -138,7 +147,13 @@ class Sandbox:
         return self.now
 
     def advance(self, to: Instant) -> Iterator[Deadline]:
-        """Go to a later instant, one deadline at a time, yielding each once it has run."""
+        """Go to a later instant, one deadline at a time, yielding each once it has run.
+
+        Raises ClockError for an earlier instant.
+        """
+        if to < self.now:
+            msg = f"the clock stands at {self.now} and never goes back (asked for {to})"
+            raise ClockError(msg)
         while (deadline := self.deadlines.next()) is not None and deadline.at <= to:
             self.clock.jump(max(deadline.at, self.clock.now()))
             due = self.deadlines.pop_due(deadline.at)
@@ -255,21 +270,21 @@ class Sandbox:
         return job
 
     def _finish(self, job: Job) -> None:
-        baseline = self.bound(job.accepted.provider).rules.baseline
-        if job.state in baseline.refund.states:
-            after = int(baseline.refund.after * SECOND)
-            if after:
-                self.deadlines.add(self.now + after, "refund", job.id)
+        ending = self.bound(job.accepted.provider).ending
+        if job.state in ending.refunded:
+            if ending.refund_after:
+                self.deadlines.add(self.now + ending.refund_after, "refund", job.id)
             else:
                 self._refund(job)
-        lifetime = baseline.retention["jobs"].value
-        if lifetime is not None:
-            expiry = job.accepted.at + int(Decimal(str(lifetime)) * SECOND)
-            self.deadlines.add(max(expiry, self.now), "forget_job", job.id)
-        self._ended.append(job.id)
-        self._start_queued(self.state.accounts[job.accepted.account])
+        if ending.kept_for is not None:
+            expiry = max(job.accepted.at + ending.kept_for, self.now)
+            self.deadlines.add(expiry, "forget_job", job.id)
+        self._ended[job.id] = None
+        account = self.state.accounts[job.accepted.account]
+        if account.queue:
+            self._start_queued(account)
         if len(self._ended) >= self.choices.jobs_max + FORGET_AT_ONCE:
-            self._forget([self._ended.popleft() for _ in range(FORGET_AT_ONCE)], "cap")
+            self._forget(list(islice(self._ended, FORGET_AT_ONCE)), "cap")
 
     def _start_queued(self, account: Account) -> None:
         plans = self._scenario_of(account.provider).baseline.plans
@@ -282,7 +297,6 @@ class Sandbox:
     def forget_all(self) -> None:
         """Forget every job, whatever its state; ledger lines are carried as sums."""
         self._forget(list(self.state.jobs), "reset")
-        self._ended.clear()
 
     def restore_balances(self) -> None:
         """Bring every account back to its opening balance by one adjustment."""
@@ -293,20 +307,28 @@ class Sandbox:
 
     # -- deadlines
 
-    def _run(self, deadline: Deadline) -> None:
+    def _is_live(self, deadline: Deadline) -> bool:
+        """Whether a deadline still has something to do."""
         if deadline.kind == "forget_upload":
-            self._forget_upload(deadline.key)
-            return
+            upload = self.state.uploads.get(deadline.key)
+            expires_at = None if upload is None else upload.expires_at
+            return expires_at is not None and expires_at <= deadline.at
         job = self.state.jobs.get(deadline.key)
         if job is None:
-            return
+            return False
         if deadline.kind == "step":
-            if job.step == deadline.step and job.state not in TERMINAL:
-                self.next_step(job)
+            return job.step == deadline.step and not job.ended
+        return deadline.kind == "forget_job" or self.state.refund_of(job.id) is None
+
+    def _run(self, deadline: Deadline) -> None:
+        if deadline.kind == "step":
+            self.next_step(self.state.jobs[deadline.key])
         elif deadline.kind == "refund":
-            self._refund(job)
+            self._refund(self.state.jobs[deadline.key])
+        elif deadline.kind == "forget_job":
+            self._forget([deadline.key], "retention")
         else:
-            self._forget([job.id], "retention")
+            self._forget_upload(deadline.key)
 
     def _refund(self, job: Job) -> None:
         charge = self.state.charge_of(job.id)
@@ -314,17 +336,26 @@ class Sandbox:
             account = self.state.accounts[job.accepted.account]
             self.post(account, "refund", -charge.amount, job=job.id, formula=charge.formula)
 
+    def _refund_owed(self, job: Job) -> None:
+        """Give back at once what was to be given back later: a forgotten job has no deadlines."""
+        states = self.bound(job.accepted.provider).rules.baseline.refund.states
+        if any(move.state in states for move in job.moves):
+            self._refund(job)
+
     def _forget(self, names: Sequence[str], reason: str) -> None:
-        present = tuple(name for name in names if name in self.state.jobs)
-        if present:
-            self.commit(JobsForgotten(self.now, present, reason))
+        if not names:
+            return
+        for name in names:
+            self._refund_owed(self.state.jobs[name])
+        self.commit(JobsForgotten(self.now, tuple(names), reason))
+        for name in names:
+            self._ended.pop(name, None)
+        known = len(self.state.jobs) + len(self.state.uploads)
+        if len(self.deadlines) > DEADLINES_PER_JOB * known + FORGET_AT_ONCE:
+            self.deadlines.prune()
 
     def _forget_upload(self, name: str) -> None:
-        upload = self.state.uploads.get(name)
-        if upload is None:
-            return
-        until = upload.stored.expires_at if upload.stored else upload.issued.expires_at
-        if until is not None and until <= self.now:
-            self.commit(UploadsForgotten(self.now, (name,)))
-            if upload.stored is not None:
-                self.released(upload.stored.digest)
+        upload = self.state.uploads[name]
+        self.commit(UploadsForgotten(self.now, (name,)))
+        if upload.stored is not None:
+            self.released(upload.stored.digest)

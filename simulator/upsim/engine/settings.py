@@ -11,6 +11,7 @@ class Settings:
 
     `hosts` are the `host:port` forms under which the server is reached; `loopback` says that it
     is bound to loopback only, which opens the admin API to local callers without a token.
+    `hold_seconds` of real time is the most that a request is held while a `manual` clock stands.
     """
 
     hosts: tuple[str, ...] = ()
@@ -32,3 +33,4 @@ class Settings:
     ttl: float = 86_400.0
     store_bytes: int = 2 * 1024**3
     in_process: bool = False
+    hold_seconds: float = 30.0

@@ -33,6 +33,11 @@ class Measurements:
         if len(self._found) > KEPT_MEASUREMENTS:
             self._found.popitem(last=False)
 
+    def forget(self, sandbox: str) -> None:
+        """Forget the files of a sandbox; a later one of the same id may use their names again."""
+        for key in [key for key in self._found if key.startswith(f"{sandbox}/")]:
+            del self._found[key]
+
 
 @dataclass(frozen=True, slots=True)
 class OwnMedia:
@@ -100,7 +105,7 @@ def measurement_key(sandbox: Sandbox, own: OwnMedia) -> str:
     """The name under which a file of ours is remembered; synthetic clips are the same for all."""
     name = own.path.partition("?")[0]
     if name.startswith("synthetic/"):
-        return f"{name}?{own.query}"
+        return f"/{name}?{own.query}"
     return f"{own.sandbox or sandbox.id}/{name}"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from upsim.core.events import (
     AccountChanged,
     AccountOpened,
+    CountsCarried,
     EntriesCarried,
     Event,
     JobAccepted,
@@ -35,6 +36,11 @@ class Upload:
     issued: UploadIssued
     stored: UploadStored | None = None
 
+    @property
+    def expires_at(self) -> Instant | None:
+        """When it is forgotten: the ticket while nothing arrived, then the file (None: never)."""
+        return self.issued.expires_at if self.stored is None else self.stored.expires_at
+
 
 class State:
     """Accounts, jobs, uploads and used quotas of one sandbox."""
@@ -59,6 +65,7 @@ class State:
             JobsForgotten: self._jobs_forgotten,
             Entry: self._entry,
             EntriesCarried: self._entries_carried,
+            CountsCarried: self._counts_carried,
             QuotaUsed: self._quota_used,
             UploadIssued: self._upload_issued,
             UploadStored: self._upload_stored,
@@ -173,6 +180,10 @@ class State:
         self._carry(account, event.at, event.amount)
         account.balance += event.amount
 
+    def _counts_carried(self, event: CountsCarried) -> None:
+        self.entry_count = max(self.entry_count, event.entries)
+        self.accepted_count = event.jobs
+
     def _carry(self, account: Account, at: Instant, amount: Decimal) -> None:
         so_far = account.entries.get(0)
         total = amount + (so_far.amount if so_far else 0)
@@ -180,7 +191,7 @@ class State:
 
     def _quota_used(self, event: QuotaUsed) -> None:
         used = self.quota(event.account, event.limit, event.window)
-        self._quotas[event.account, event.limit] = (event.window, used + 1)
+        self._quotas[event.account, event.limit] = (event.window, used + event.places)
 
     def _upload_issued(self, event: UploadIssued) -> None:
         self.uploads[event.upload] = Upload(event)

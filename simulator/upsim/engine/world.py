@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from operator import attrgetter
 
 from upsim.core.call import Call
 from upsim.core.events import JobAccepted, JobMarked, UploadIssued, UploadStored, Webhook
@@ -87,7 +88,7 @@ class SandboxWorld:
 
     def entries_of(self, account: Account) -> Iterable[Entry]:
         """The account's ledger, oldest first."""
-        return list(account.entries.values())
+        return sorted(account.entries.values(), key=attrgetter("number"))
 
     def window(self, account: Account, limit: str) -> Window | None:
         """The state of one of the account's rate limits."""
@@ -174,7 +175,8 @@ class SandboxWorld:
             expires_at=self.now + (self._lifetime("upload_tickets") or DAY),
         )
         self._sandbox.commit(ticket)
-        self._sandbox.deadlines.add(ticket.expires_at, "forget_upload", ticket.upload)
+        # Kept for another day, so that a late PUT is told that it is late.
+        self._sandbox.deadlines.add(ticket.expires_at + DAY, "forget_upload", ticket.upload)
         return ticket
 
     def store_upload(self, upload: UploadIssued, data: bytes) -> bool:

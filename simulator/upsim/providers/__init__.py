@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from pkgutil import iter_modules
 
 from upsim.core.provider import Provider
@@ -45,8 +46,17 @@ def discover() -> Discovered:
     """Every provider: the folders of this package, then those of installed packages."""
     names = sorted(info.name for info in iter_modules(__path__) if info.ispkg)
     loaders: dict[str, Callable[[], Provider]] = {n: partial(_own, n) for n in names}
-    loaders |= {point.name: point.load for point in entry_points(group=ENTRY_POINT_GROUP)}
-    return Discovered(loaders)
+    return Discovered(loaders | _outside())
+
+
+def folders() -> Mapping[str, Path]:
+    """The scenarios that providers of other packages bring, by provider."""
+    brought = {name: discover()[name].scenarios for name in _outside()}
+    return {name: folder for name, folder in brought.items() if folder is not None}
+
+
+def _outside() -> dict[str, Callable[[], Provider]]:
+    return {point.name: point.load for point in entry_points(group=ENTRY_POINT_GROUP)}
 
 
 def _own(name: str) -> Provider:

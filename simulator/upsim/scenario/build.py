@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -33,11 +32,11 @@ from upsim.core.outputs import OutputRule
 from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
 from upsim.core.states import State
 from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario
+from upsim.scenario.references import DURATION
 
 Node = Mapping[str, Any]
 """A validated mapping of the file: the schema has already said what its values are."""
 
-_DURATION = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>ms|s|m|h|d)\Z")
 _SECONDS = {"ms": "0.001", "s": "1", "m": "60", "h": "3600", "d": "86400"}
 
 
@@ -298,7 +297,7 @@ def _step(node: Node) -> PhaseRule:
         return PhaseRule(state=state, duration=None)
     if isinstance(how, dict):
         return PhaseRule(state=state, duration=None, polls=how["polls"])
-    spelt = _DURATION.match(str(how))
+    spelt = DURATION.match(str(how))
     if spelt is None:
         return PhaseRule(state=state, duration=None, failure=str(how))
     seconds = Decimal(spelt["number"]) * Decimal(_SECONDS[spelt["unit"]])

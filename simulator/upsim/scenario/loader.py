@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 from upsim.scenario.build import build_scenario
 from upsim.scenario.model import Scenario
+from upsim.scenario.references import reference_mistakes
 from upsim.scenario.tree import Mistake, Place, Tree, Value, dotted, read_tree
 
 BASELINE = "baseline"
+LONGEST_NAME = 250
+_BASELINES = f"/{BASELINE}"
 
 
 class ScenarioError(ValueError):
@@ -34,22 +37,32 @@ def shipped_root() -> Path:
 
 
 class Library:
-    """The scenarios under one root, each read when first asked for and then kept."""
+    """The scenarios under one root, each read when first asked for and then kept.
 
-    def __init__(self, root: Path | None = None) -> None:
-        """Use the shipped scenarios unless another root is given."""
+    A provider from elsewhere brings a folder of its own, found under the provider's name.
+    """
+
+    def __init__(
+        self, root: Path | None = None, *, folders: Callable[[], Mapping[str, Path]] = dict
+    ) -> None:
+        """Use the shipped scenarios unless another root is given; ask for folders when needed."""
         self._root = root or shipped_root()
+        self._folders = folders
         self._loaded: dict[str, Scenario] = {}
 
     def providers(self) -> tuple[str, ...]:
         """The providers that have a baseline here."""
-        return tuple(sorted(p.parent.name for p in self._root.glob(f"*/{BASELINE}.yaml")))
+        return tuple(name.partition("/")[0] for name in self.names() if name.endswith(_BASELINES))
 
     def names(self) -> tuple[str, ...]:
         """All scenarios by name, `<provider>/<name>`."""
-        return tuple(
-            sorted(f"{path.parent.name}/{path.stem}" for path in self._root.glob("*/*.yaml"))
-        )
+        shipped = [f"{path.parent.name}/{path.stem}" for path in self._root.glob("*/*.yaml")]
+        brought = [
+            f"{provider}/{path.stem}"
+            for provider, folder in self._folders().items()
+            for path in folder.glob("*.yaml")
+        ]
+        return tuple(sorted({*shipped, *brought}))
 
     def baseline(self, provider: str) -> Scenario:
         """The baseline of a provider, as the scenario in which nothing is changed."""
@@ -61,44 +74,72 @@ class Library:
             self._loaded[name] = self._read(name)
         return self._loaded[name]
 
-    def path_of(self, name: str) -> Path:
-        """The file of a scenario named `<provider>/<name>` or by path."""
-        shipped = self._root / f"{name}.yaml"
-        if shipped.is_file() and shipped.resolve().is_relative_to(self._root.resolve()):
-            return shipped
-        if name.endswith((".yaml", ".yml")) and Path(name).is_file():
-            return Path(name)
-        near = get_close_matches(name, self.names(), n=3)
+    def path_of(self, name: str, folder: Path | None = None) -> Path:
+        """The file of a scenario named `<provider>/<name>`, or by path (relative to `folder`)."""
+        found = self._shipped(name) if len(name) <= LONGEST_NAME else None
+        if found is not None:
+            return found
+        path = Path(name) if folder is None else folder / name
+        if name.endswith((".yaml", ".yml")) and len(name) <= LONGEST_NAME and path.is_file():
+            return path
+        near = get_close_matches(name[:LONGEST_NAME], self.names(), n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
-        msg = f"there is no scenario {name!r}{hint}"
+        msg = f"there is no scenario {name[:LONGEST_NAME]!r}{hint}"
         raise UnknownScenarioError(msg)
+
+    def _shipped(self, name: str) -> Path | None:
+        """The file of a name below the root, or in the folder that its provider brings."""
+        found = _inside(self._root, name)
+        if found is not None:
+            return found
+        provider, _, rest = name.partition("/")
+        brought = self._folders().get(provider)
+        return None if brought is None else _inside(brought, rest)
 
     def resolve(self, path: Path) -> Tree:
         """The tree of a file with everything that it extends merged in."""
         return self._resolve(path, ())
+
+    def mistakes_in(self, tree: Tree) -> Iterator[Mistake]:
+        """Everything wrong in a resolved tree: against the schema, then names that do not exist."""
+        found = list(schema_mistakes(tree, self._root / "schema.json"))
+        yield from found or reference_mistakes(tree)
 
     def _read(self, name: str) -> Scenario:
         path = self.path_of(name)
         tree = self.resolve(path)
         mistakes = list(tree.mistakes)
         if not mistakes and not path.is_relative_to(self._root):
-            mistakes = list(schema_mistakes(tree, self._root / "schema.json"))
+            mistakes = list(self.mistakes_in(tree))
         if mistakes:
             raise ScenarioError(mistakes)
         return build_scenario(name, _mapping(tree.value), path.parent)
 
     def _resolve(self, path: Path, above: tuple[Path, ...]) -> Tree:
         tree = read_tree(path)
-        parent = tree.value.get("extends") if isinstance(tree.value, dict) else None
-        if parent is None or tree.mistakes:
+        if tree.mistakes:
+            return tree
+        if above:
+            _anchor(tree, path.parent)
+        if not isinstance(tree.value, dict) or not {"extends", "provider"} & tree.value.keys():
+            return _failed(tree, (), "say what this file changes: extends: <provider>/baseline")
+        parent = tree.value.get("extends")
+        if parent is None:
             return tree
         try:
-            base = self.path_of(str(parent))
+            base = self.path_of(str(parent), path.parent)
         except UnknownScenarioError as error:
             return _failed(tree, ("extends",), str(error))
-        if base in (*above, path):
+        here = (*above, path.resolve())
+        if base.resolve() in here:
             return _failed(tree, ("extends",), f"{parent} extends this file in turn")
-        return merged(self._resolve(base, (*above, path)), tree)
+        return merged(self._resolve(base, here), tree)
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    path = folder / f"{name}.yaml"
+    known = path.is_file() and path.resolve().is_relative_to(folder.resolve())
+    return path if known else None
 
 
 def merged(base: Tree, change: Tree) -> Tree:
@@ -115,9 +156,9 @@ def merged(base: Tree, change: Tree) -> Tree:
 
 def schema_mistakes(tree: Tree, schema: Path) -> Iterator[Mistake]:
     """Everything in which a resolved tree breaks the schema, each at its line and column."""
-    import json  # noqa: PLC0415 - the schema is only read for files that are judged
+    import json
 
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - costs 67 ms to import
+    from jsonschema import Draft202012Validator
 
     validator = Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
     for error in validator.iter_errors(_jsonable(tree.value)):
@@ -158,6 +199,14 @@ def _over(base: Value, change: Value) -> Value:
         return {key: _over(base[key], change[key]) if key in base and key in change else value
                 for key, value in both.items()}  # fmt: skip
     return change
+
+
+def _anchor(tree: Tree, folder: Path) -> None:
+    """Let the local files of media rules be found from where the rules themselves stand."""
+    media = tree.value.get("media") if isinstance(tree.value, dict) else None
+    for rule in media if isinstance(media, list) else ():
+        if isinstance(rule, dict) and isinstance(rule.get("file"), str):
+            rule["file"] = str((folder / str(rule["file"])).resolve())
 
 
 def _failed(tree: Tree, place: Place, message: str) -> Tree:

@@ -1,8 +1,9 @@
 """YAML 1.2 text to plain values, with the line and column of every one of them kept.
 
-PyYAML reads YAML 1.1, takes `on` for a boolean and lets a repeated key win silently; here plain
-scalars follow the 1.2 core schema, numbers with a point become `Decimal`, dates stay text, and
-a repeated key is a mistake.
+PyYAML reads YAML 1.1, takes `on` for a boolean and lets a repeated key win silently; here the
+words, integers and decimals of the 1.2 core schema mean what they do there, numbers with a point
+become `Decimal`, everything else stays text (dates, exponents, `0x1F`), and a repeated key or a
+tag is a mistake.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _WORDS: dict[str, bool | None] = {
     "~": None,
     "": None,
 }
+_TAG = re.compile(r"(?:&\S+[ \t]+)?!")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -86,7 +88,12 @@ def dotted(place: Place) -> str:
 
 def read_tree(path: Path) -> Tree:
     """The tree of a file; syntax errors and repeated keys are among its mistakes."""
-    return parse_tree(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        mark = Mark(str(path), 1, 1)
+        return Tree(None, {(): mark}, [Mistake(mark, "", f"not UTF-8: {error}")])
+    return parse_tree(text, str(path))
 
 
 def parse_tree(text: str, file: str) -> Tree:
@@ -98,7 +105,7 @@ def parse_tree(text: str, file: str) -> Tree:
         tree.mistakes.append(_syntax_mistake(error, file))
         return tree
     if node is not None:
-        tree.value = _Reader(tree, file).read(node, ())
+        tree.value = _Reader(tree, text, file).read(node, ())
     return tree
 
 
@@ -110,16 +117,19 @@ def _syntax_mistake(error: yaml.YAMLError, file: str) -> Mistake:
 
 
 class _Reader:
-    def __init__(self, tree: Tree, file: str) -> None:
+    def __init__(self, tree: Tree, text: str, file: str) -> None:
         self._tree = tree
+        self._text = text
         self._file = file
         self._open: list[yaml.Node] = []
 
     def read(self, node: yaml.Node, place: Place) -> Value:
         start = node.start_mark
         self._tree.marks[place] = Mark(self._file, start.line + 1, start.column + 1)
+        if _TAG.match(self._text, start.index):
+            self._mistake(place, "tags mean nothing here; quote what is to stay text")
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, place)
+            return self._scalar(node)
         if node in self._open:
             self._mistake(place, "an alias may not contain itself")
             return None
@@ -148,12 +158,9 @@ class _Reader:
             seen.add(key)
             yield key, value
 
-    def _scalar(self, node: yaml.ScalarNode, place: Place) -> Value:
+    def _scalar(self, node: yaml.ScalarNode) -> Value:
         text: str = node.value
         if node.style in ("'", '"', "|", ">"):
-            return text
-        if node.tag.startswith("!"):
-            self._mistake(place, f"tag {node.tag!r} is not known here")
             return text
         if text in _WORDS:
             return _WORDS[text]

@@ -12,7 +12,10 @@ from hmac import compare_digest
 from starlette.types import Scope
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
-PROXY_HEADERS = frozenset({b"forwarded", b"x-real-ip"})
+PROXY_HEADERS = frozenset({b"forwarded", b"via", b"x-real-ip"})
+SINGLE = frozenset(
+    {b"authorization", b"content-length", b"content-type", b"host", b"origin", b"sec-fetch-site"}
+)
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -34,7 +37,9 @@ class AdminRule:
 
     def refusal(self, scope: Scope) -> Refusal | None:
         """Why the request may not be answered, or None when it may."""
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        headers = _read(scope)
+        if headers is None:
+            return Refusal(400, "ambiguous", "a header came twice that may come once")
         if self._has_token(headers):
             return _not_json(scope, headers)
         doubt = self._doubt(scope, headers)
@@ -44,9 +49,9 @@ class AdminRule:
         return Refusal(401, "token_required", message)
 
     def _has_token(self, headers: dict[bytes, bytes]) -> bool:
-        given = headers.get(b"authorization", b"")
-        expected = f"Bearer {self.token}".encode()
-        return bool(self.token) and compare_digest(given, expected)
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        same = compare_digest(given.strip(), self.token.encode())
+        return bool(self.token) and scheme.lower() == b"bearer" and same
 
     def _doubt(self, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
         host = headers.get(b"host", b"").decode("latin-1")
@@ -63,6 +68,16 @@ class AdminRule:
         if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
             return "the request comes from a page of another site"
         return None
+
+
+def _read(scope: Scope) -> dict[bytes, bytes] | None:
+    """The headers by name; None when one of those that decide came twice."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in SINGLE and name in headers:
+            return None
+        headers[name] = value
+    return headers
 
 
 def _not_json(scope: Scope, headers: dict[bytes, bytes]) -> Refusal | None:

@@ -11,6 +11,8 @@ from starlette.types import Receive
 from upsim.core.call import Call, Malformed, RawHeaders
 
 MAX_DEPTH = 128
+LONGEST_LENGTH = 18
+"""Digits of a Content-Length; one with more is above every limit all the same."""
 _DECODER = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -23,7 +25,7 @@ def announced_length(headers: RawHeaders) -> int:
     """What Content-Length says; 0 when it says nothing sensible."""
     for name, value in headers:
         if name == b"content-length":
-            return int(value) if value.isdigit() else 0
+            return int(value[:LONGEST_LENGTH]) if value.isdigit() else 0
     return 0
 
 
@@ -56,7 +58,7 @@ def decode(call: Call) -> object:
         return Malformed("encoding", str(error))
     except RecursionError:
         return Malformed("too_deep", "the document is nested too deeply")
-    if isinstance(document, dict | list) and depth_over(document, MAX_DEPTH):
+    if _may_be_deep(call.body) and depth_over(document, MAX_DEPTH):
         return Malformed("too_deep", f"the document is nested more than {MAX_DEPTH} deep")
     if call.rules.knobs.get("duplicate_keys") == "refuse" and _repeats_a_key(call.body):
         return Malformed("syntax", "an object repeats a key")
@@ -68,9 +70,14 @@ def encode(value: object) -> bytes:
     return _ENCODER.encode(value)
 
 
+def _may_be_deep(body: bytes) -> bool:
+    """Whether there are enough brackets for it; most bodies need no closer look."""
+    return body.count(b"{") + body.count(b"[") > MAX_DEPTH
+
+
 def depth_over(document: Any, limit: int) -> bool:  # noqa: ANN401 - any JSON
     """Whether containers are nested more than `limit` deep."""
-    level = [document]
+    level = [document] if isinstance(document, dict | list) else []
     for _ in range(limit):
         inner = []
         for item in level:

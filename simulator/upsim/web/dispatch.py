@@ -50,7 +50,9 @@ class Dispatch:
         try:
             resolved = registry.resolve(provider, scope["headers"], place.sandbox)
         except UnknownSandboxError:
-            await send_reply(send, Reply(404, {"error": f"no sandbox {place.sandbox!r}"}))
+            message = f"there is no sandbox {(place.sandbox or '')[:80]!r}"
+            error = {"code": "unknown_sandbox", "message": message}
+            await send_reply(send, Reply(404, {"error": error}))
             return
         sandbox = resolved.sandbox
         bound, world = registry.world(sandbox, provider, place.dialect)
@@ -143,7 +145,7 @@ def new_exchange(sandbox: Sandbox, call: Call) -> Exchange:
     query = call.query_string
     return Exchange(
         number=0,
-        at=sandbox.now,
+        at=sandbox.clock.now(),
         provider=call.rules.baseline.provider,
         operation=call.operation,
         method=call.method,
@@ -194,4 +196,3 @@ async def send_body(
     }
     await send(start)
     await send({"type": "http.response.body", "body": body})
-

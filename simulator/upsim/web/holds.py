@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from upsim.core.call import Call, Hold, Reply
 from upsim.core.events import Event, JobMoved
@@ -21,8 +22,14 @@ class HeldByManualClockError(RuntimeError):
     """In process nobody else can advance a manual clock while a request is held."""
 
 
+@dataclass(frozen=True, slots=True)
 class Holds:
-    """Waits for jobs on the clock of their sandbox."""
+    """Waits for jobs on the clock of their sandbox.
+
+    `manual_seconds` of real time is the most that a `manual` clock holds a request.
+    """
+
+    manual_seconds: float = MANUAL_SECONDS
 
     async def wait(self, sandbox: Sandbox, call: Call, hold: Hold) -> Reply:
         """Hold the request until the job ends or the provider's own limit has passed."""
@@ -61,7 +68,7 @@ class Holds:
         """Wait for one change or deadline; False when real time is used up."""
         seconds = self._seconds(sandbox, until)
         if seconds is None:
-            seconds = MANUAL_SECONDS - (monotonic() - started)
+            seconds = self.manual_seconds - (monotonic() - started)
             if seconds <= 0:
                 return False
         try:

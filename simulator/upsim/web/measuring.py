@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -128,7 +127,7 @@ class MediaDesk:
         """What a job produced, rendered on its first download."""
         sandbox.settle()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
-        if job is None or job.state is not State.COMPLETED:
+        if job is None or job.state is not State.COMPLETED or job.accepted.output is None:
             return Gone(job.accepted.provider if job else None)
         _, world = self._registry.world(sandbox, job.accepted.provider, None)
         if world.output_gone(job):
@@ -237,5 +236,3 @@ def _within(content: bytes | Path, limit: int) -> bytes | Path | Unmeasurable:
     if size > limit:
         return Unmeasurable("too_large", f"the file has {size} bytes, more than {limit}")
     return content
-
-

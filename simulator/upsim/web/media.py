@@ -57,22 +57,20 @@ class MediaApp:
         """Send the finished file of a job as the body of an API answer."""
         content = await self._desk.output(sandbox, f"{reply.job}.mp4")
         if isinstance(content, Gone):
-            await self._gone(send, content)
+            await self._gone(send, sandbox, content)
             return
         unranged = {**scope, "method": "GET", "headers": []}
         await self._file(unranged, send, sandbox, content, CONTENT_TYPES["mp4"], headers)
         if reply.mark is not None:
             self._mark(sandbox, reply.job, reply.mark)
 
-    async def _get(
-        self, scope: Scope, send: Send, kind: str, name: str, sandbox: Sandbox
-    ) -> None:
+    async def _get(self, scope: Scope, send: Send, kind: str, name: str, sandbox: Sandbox) -> None:
         if kind == "synthetic":
             await self._synthetic(scope, send, sandbox, name)
         elif kind == "uploads":
             content = self._desk.upload(sandbox, name)
             if isinstance(content, Gone):
-                await self._gone(send, content)
+                await self._gone(send, sandbox, content)
                 return
             content_type = sandbox.state.uploads[name].issued.content_type
             await self._file(scope, send, sandbox, content, content_type)
@@ -98,7 +96,7 @@ class MediaApp:
     async def _output(self, scope: Scope, send: Send, sandbox: Sandbox, name: str) -> None:
         content = await self._desk.output(sandbox, name)
         if isinstance(content, Gone):
-            await self._gone(send, content)
+            await self._gone(send, sandbox, content)
             return
         await self._file(scope, send, sandbox, content, CONTENT_TYPES["mp4"])
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
@@ -139,6 +137,11 @@ class MediaApp:
         if isinstance(digest, Unmeasurable):
             await _text(send, 507, digest.detail)
             return
+        present = sandbox.state.uploads.get(upload.issued.upload)
+        if present is None or present.stored is not None:  # another came first meanwhile
+            rule = sandbox.bound(upload.issued.provider).rules.errors["upload_taken"]
+            await _text(send, rule.status, rule.message)
+            return
         _, world = self._registry.world(sandbox, upload.issued.provider, None)
         world.stored(upload.issued, digest, len(body))
         etag = f'"{digest[:32]}"'.encode()
@@ -157,7 +160,7 @@ class MediaApp:
         sandbox.settle()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
         if job is None or job.state is not State.COMPLETED:
-            await self._gone(send, Gone(job.accepted.provider if job else None))
+            await self._gone(send, sandbox, Gone(job.accepted.provider if job else None))
             return
         retention = sandbox.bound(job.accepted.provider).rules.baseline.facts
         if "output_revocable" not in retention:
@@ -181,15 +184,15 @@ class MediaApp:
             body=content,
             content_type=content_type,
             etag=etag_of(content),
-            date=http_date(sandbox.now),
+            date=http_date(sandbox.settle()),
             extra_headers=headers,
         )
 
-    async def _gone(self, send: Send, gone: Gone) -> None:
+    async def _gone(self, send: Send, sandbox: Sandbox, gone: Gone) -> None:
         if gone.provider is None:
             await _text(send, 404, "There is no such file.")
             return
-        rule = self._registry.default.bound(gone.provider).rules.errors[gone.error]
+        rule = sandbox.bound(gone.provider).rules.errors[gone.error]
         await _text(send, rule.status, rule.message)
 
     def _mark(self, sandbox: Sandbox, name: str, mark: str) -> None:

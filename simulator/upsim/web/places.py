@@ -47,7 +47,7 @@ class Places:
         if first in self._registry.providers:
             return self._with_dialect(first, f"/{rest}", sandbox)
         if not path.startswith(("/media/", "/__sim")):
-            provider = self._by_host(host_of(scope).partition(":")[0])
+            provider = self._by_host(host_of(scope).partition(":")[0].rstrip(".").lower())
             if provider is not None:
                 return Place(provider, path, sandbox)
         return Place("", path, sandbox)
@@ -55,8 +55,8 @@ class Places:
     def origin(self, scope: Scope, place: Place, sandbox: Sandbox, default: Sandbox) -> Origin:
         """The form in which a request came; its absolute URLs keep it."""
         base = self._registry.settings.public_url or f"{scope['scheme']}://{host_of(scope)}"
-        named = f"/sandbox/{place.sandbox}" if place.sandbox else ""
-        media = f"/sandbox/{sandbox.id}" if sandbox is not default or place.sandbox else ""
+        named = "" if place.sandbox is None else f"/sandbox/{place.sandbox}"
+        media = f"/sandbox/{sandbox.id}" if sandbox is not default or named else ""
         key = (base, named, place.prefix, media)
         found = self._origins.get(key)
         if found is None:

@@ -35,11 +35,17 @@ class Routes:
         """Build the tree from the provider's operations and aliases."""
         self._root = _Node()
         self._aliases = tuple(provider.aliases.items())
+        self._exact: dict[tuple[str, str], Found] = {}
         for operation in provider.operations:
             self._add(operation)
+            if "{" not in operation.path:
+                self._exact[operation.method, operation.path] = (operation, {})
 
     def find(self, method: str, path: str) -> Found | Miss:
         """The operation and its path parameters."""
+        exact = self._exact.get((method, path))
+        if exact is not None:
+            return exact
         for alias, real in self._aliases:
             if path.startswith(alias + "/"):
                 path = real + path[len(alias) :]

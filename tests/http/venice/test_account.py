@@ -24,7 +24,10 @@ START = "2026-01-01T00:00:00.000Z"
     ],
 )
 def test_balance_shows_what_can_be_spent(
-    balance: str, usd: Decimal | None, can_consume: bool, make: Callable[..., "Venice"]  # noqa: FBT001 - a table
+    balance: str,
+    usd: Decimal | None,
+    can_consume: bool,  # noqa: FBT001 - a table
+    make: Callable[..., "Venice"],
 ) -> None:
     """Spending is possible from 0.10; a balance that is not positive is null."""
     answer = make(balance=balance).get("billing/balance")
@@ -128,13 +131,10 @@ def test_an_unknown_type_of_models_is_refused(venice: "Venice") -> None:
     assert message.endswith("received 'bogus'")
 
 
-@pytest.mark.parametrize("method", ["GET"])
 @pytest.mark.parametrize("headers", [{}, {"authorization": None}], ids=["key", "no key"])
-def test_billing_usage_is_gone(
-    method: str, headers: dict[str, Any], venice: "Venice"
-) -> None:
+def test_billing_usage_is_gone(headers: dict[str, Any], venice: "Venice") -> None:
     """The retired endpoint is a 410 for everybody, and names its successor."""
-    answer = venice.request(method, "billing/usage", headers=headers)
+    answer = venice.request("GET", "billing/usage", headers=headers)
 
     assert answer.status_code == 410
     assert "/billing/usage-history" in answer.json()["error"]
@@ -255,9 +255,7 @@ def test_history_can_be_filtered(
     ],
     ids=str,
 )
-def test_a_wrong_filter_is_refused(
-    params: dict[str, str], field: str, venice: "Venice"
-) -> None:
+def test_a_wrong_filter_is_refused(params: dict[str, str], field: str, venice: "Venice") -> None:
     """Unknown parameters, unusable values, and a cursor with a filter are a 400."""
     answer = venice.get(HISTORY, **params)
 
@@ -285,8 +283,7 @@ def test_account_endpoints_need_a_key(path: str, venice: "Venice") -> None:
     """Without a key, with another scheme, and with an unissued one: 401."""
     wrong = [None, "", "Basic abc", "Bearer", "Bearer VENICE_INFERENCE_KEY_none", "Bearer x"]
     answers = [
-        venice.request("GET", path, headers={"authorization": text}, by_path=True)
-        for text in wrong
+        venice.request("GET", path, headers={"authorization": text}, by_path=True) for text in wrong
     ]
     seen = [(answer.status_code, answer.json()) for answer in answers]
 

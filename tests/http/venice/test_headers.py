@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -37,9 +37,7 @@ def test_inference_endpoints_name_the_model(venice: "Venice") -> None:
         venice.complete(queue_id),
         venice.quote(duration="10"),
     ]
-    named = {
-        (a.headers["x-venice-model-id"], a.headers["x-venice-model-name"]) for a in inference
-    }
+    named = {(a.headers["x-venice-model-id"], a.headers["x-venice-model-name"]) for a in inference}
 
     assert named == {("topaz-video-upscale", "Topaz Video Upscale")}
     assert "x-venice-model-id" not in venice.get("billing/balance").headers
@@ -85,7 +83,7 @@ def test_live_answers_a_caller_without_a_key_with_the_discovery_document(
     method: str, path: str, live: "Venice"
 ) -> None:
     """It is a 402 that says how to pay and how to get a key; the header has it once more."""
-    json_body = {"json": {}} if method == "POST" else {}
+    json_body: dict[str, Any] = {"json": {}} if method == "POST" else {}
     answer = live.request(method, path, headers={"authorization": None}, **json_body)
     body = answer.json()
     required = json.loads(base64.b64decode(answer.headers["payment-required"]))
@@ -115,7 +113,11 @@ def test_equal_seeds_and_calls_give_equal_bytes(make: Callable[..., "Venice"]) -
         answers += [venice.retrieve(queue_id), venice.complete(queue_id)]
         answers.append(venice.get("billing/usage-history"))
         return [
-            (a.status_code, a.text.replace(venice.sandbox.id, ""), dict(a.headers) | {"content-length": ""})
+            (
+                a.status_code,
+                a.text.replace(venice.sandbox.id, ""),
+                dict(a.headers) | {"content-length": ""},
+            )
             for a in answers
         ]
 

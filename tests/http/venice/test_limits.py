@@ -9,6 +9,15 @@ if TYPE_CHECKING:
     from tests.http.venice.conftest import Venice
 
 QUOTE = {"duration": "10"}
+LOCKED_OUT = (
+    "Too many failed attempts (> 20) resulting in a non-success status code. "
+    "Please wait 30s and try again."
+)
+LOCKED_OUT_LIVE = (
+    "Too many failed attempts (> 50) resulting in a non-success status code. "
+    "Please wait 30 seconds and try again. "
+    "See https://docs.venice.ai/api-reference/rate-limiting for more information."
+)
 
 
 def use_up(venice: "Venice", operation: str, times: int) -> list[int]:
@@ -23,9 +32,7 @@ def use_up(venice: "Venice", operation: str, times: int) -> list[int]:
 
 
 @pytest.mark.parametrize(("operation", "limit"), [("queue", 40), ("retrieve", 120), ("quote", 40)])
-def test_each_operation_has_a_limit_a_minute(
-    operation: str, limit: int, venice: "Venice"
-) -> None:
+def test_each_operation_has_a_limit_a_minute(operation: str, limit: int, venice: "Venice") -> None:
     """One request above the limit is a 429, until the window ends."""
     venice.on_plan("limited")
     seen = use_up(venice, operation, limit + 1)
@@ -97,21 +104,8 @@ def test_a_refused_request_takes_its_place(venice: "Venice") -> None:
 @pytest.mark.parametrize(
     ("plan", "dialect", "limit", "text"),
     [
-        (
-            "error_budget",
-            "",
-            20,
-            "Too many failed attempts (> 20) resulting in a non-success status code. "
-            "Please wait 30s and try again.",
-        ),
-        (
-            "error_budget_live",
-            "live",
-            50,
-            "Too many failed attempts (> 50) resulting in a non-success status code. "
-            "Please wait 30 seconds and try again. "
-            "See https://docs.venice.ai/api-reference/rate-limiting for more information.",
-        ),
+        ("error_budget", "", 20, LOCKED_OUT),
+        ("error_budget_live", "live", 50, LOCKED_OUT_LIVE),
     ],
 )
 def test_too_many_failures_lock_the_key_out(

@@ -244,9 +244,7 @@ def test_data_urls_of_something_else_are_no_video(url: str, venice: "Venice") ->
     """The media type is a video's and the payload base64, or the format is invalid."""
     answer = venice.queue(url)
 
-    assert_refused(
-        venice, answer, 400, "Invalid video format. Supported formats: MP4, MOV, WebM."
-    )
+    assert_refused(venice, answer, 400, "Invalid video format. Supported formats: MP4, MOV, WebM.")
 
 
 @pytest.mark.parametrize("payload", ["", "AAAA", "not base64!", "bm90IGEgdmlkZW8=", "A"])
@@ -361,17 +359,19 @@ def test_errors_come_in_order(make: Callable[..., "Venice"]) -> None:
     body["upscale_factor"] = 2
     steps += [({}, dict(body), 400, INVALID)]
     for name, status, error in [
-        ("160x90_25fps_300.04s.mkv", 400, "Invalid video format. Supported formats: MP4, MOV, WebM."),
+        (
+            "160x90_25fps_300.04s.mkv",
+            400,
+            "Invalid video format. Supported formats: MP4, MOV, WebM.",
+        ),
         ("160x90_25fps_300.04s.mp4", 422, "Video duration exceeds the maximum allowed."),
         ("160x90_25fps_300s.mp4", 402, "Insufficient balance"),
     ]:
         steps += [({}, {**body, "video_url": clip(name)}, status, error)]
-    for headers, content, status, error in steps:
+    for given, content, status, error in steps:
         sent = content if isinstance(content, str) else json.dumps(content)
-        headers = {"content-type": "application/json", **headers}
-        answer = venice.request(
-            "POST", "video/queue", content=sent, headers=headers, by_path=True
-        )
+        headers = {"content-type": "application/json", **given}
+        answer = venice.request("POST", "video/queue", content=sent, headers=headers, by_path=True)
 
         assert_refused(venice, answer, status, error)
 
@@ -393,9 +393,7 @@ def load_examples() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("row", load_examples()["prices"], ids=lambda row: row["published"])
-def test_published_rows_are_charged_and_quoted_alike(
-    row: dict[str, Any], venice: "Venice"
-) -> None:
+def test_published_rows_are_charged_and_quoted_alike(row: dict[str, Any], venice: "Venice") -> None:
     """The charge of a file is the quote of the file, and both are the guide's amount."""
     clip = venice.clip(f"{row['input']}_{row['fps']}fps_{row['seconds']}s.mp4")
     quoted = venice.quote(video_url=clip, upscale_factor=row["factor"]).json()["quote"]

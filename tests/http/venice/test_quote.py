@@ -62,7 +62,9 @@ def test_the_quote_of_a_file_is_its_charge(clip: str, factor: int, venice: "Veni
     assert Decimal(str(quoted)) == 100 - venice.balance
 
 
-@pytest.mark.parametrize(("fps", "usd"), [("48", "0.25"), ("48.001", "0.5"), ("48000/1001", "0.25")])
+@pytest.mark.parametrize(
+    ("fps", "usd"), [("48", "0.25"), ("48.001", "0.5"), ("48000/1001", "0.25")]
+)
 def test_the_surcharge_begins_above_48(
     fps: str, usd: str, make_from: Callable[..., "Venice"]
 ) -> None:
@@ -87,7 +89,7 @@ def test_the_surcharge_begins_above_48(
         ({"duration": "ten"}, "duration", "Invalid value"),
         ({"duration": "10 s"}, "duration", "Invalid value"),
         ({"duration": "1e1"}, "duration", "Invalid value"),
-        ({"duration": "١٠"}, "duration", "Invalid value"),
+        ({"duration": "\u0661\u0660"}, "duration", "Invalid value"),
         ({"duration": True}, "duration", "Invalid value"),
         ({"duration": ["10"]}, "duration", "Invalid value"),
         ({"duration": "10", "input_height": "720"}, "input_height", None),
@@ -207,8 +209,14 @@ def test_errors_of_a_quote_come_in_order(venice: "Venice") -> None:
         "input_height": 0,
     }
     seen = []
-    for name, good in [("model", "topaz-video-upscale"), ("resolution", None), ("upscale_factor", 2),
-                       ("duration", "10"), ("input_height", 720)]:  # fmt: skip
+    mended: dict[str, Any] = {
+        "model": "topaz-video-upscale",
+        "resolution": None,
+        "upscale_factor": 2,
+        "duration": "10",
+        "input_height": 720,
+    }
+    for name, good in mended.items():
         answer = venice.post("video/quote", **bad)
         issues = answer.json().get("issues", [{"path": ["model"]}])
         seen.append((name, issues[0]["path"]))

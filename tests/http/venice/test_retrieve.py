@@ -247,9 +247,7 @@ def test_a_job_deleted_by_command_is_unknown(venice: "Venice") -> None:
         (["x"], "Expected string, received array"),
     ],
 )
-def test_queue_id_is_a_text(
-    queue_id: object, text: str, operation: str, venice: "Venice"
-) -> None:
+def test_queue_id_is_a_text(queue_id: object, text: str, operation: str, venice: "Venice") -> None:
     """A missing or ill-typed queue_id is a 400 that names the field."""
     answer = getattr(venice, operation)(queue_id)
 
@@ -339,7 +337,9 @@ def test_a_free_job_has_nothing_to_refund(make_from: Callable[..., "Venice"]) ->
 
 def test_a_scenario_decides_the_failure(make_from: Callable[..., "Venice"]) -> None:
     """A job rule of a scenario leads to the failure that it names."""
-    rule = "{when: {upscale_factor: '4'}, lifecycle: [{processing: 90s}, {failed: provider_failed}]}"
+    rule = (
+        "{when: {upscale_factor: '4'}, lifecycle: [{processing: 90s}, {failed: provider_failed}]}"
+    )
     venice = make_from(f"jobs: [{rule}]")
     bad, good = venice.queued(upscale_factor=4), venice.queued(upscale_factor=2)
     venice.advance(100)

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from upsim import Simulator
+from upsim.core.ledger import Account
 
 UPSCALER = "wavespeed-ai/video-upscaler"
-UPSCALE_V1 = "runwayml/upscale-v1"
 VIDEO = "https://clips.example/12.mp4"
 
 
@@ -56,7 +56,7 @@ class Api:
         return self.account.balance
 
     @property
-    def account(self) -> Any:  # noqa: ANN401 - the engine's account
+    def account(self) -> Account:
         """The account of the first key that was used."""
         return self.sim.sandbox.state.accounts[1]
 
@@ -83,15 +83,6 @@ def data_of(answer: httpx.Response) -> Any:  # noqa: ANN401 - JSON
     return body["data"]
 
 
-def refusal_of(answer: httpx.Response) -> tuple[int, str]:
-    """Return status and text of an error envelope, which has no data."""
-    body = answer.json()
-    assert body["code"] == answer.status_code
-    assert set(body) <= {"code", "message", "error_code"}
-    assert answer.headers["content-type"] == "application/json"
-    return answer.status_code, body["message"]
-
-
 Start = Callable[..., Api]
 
 
@@ -110,16 +101,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
             strict: bool = False,
             **knobs: str,
         ) -> Api:
-            scenario = {
-                "extends": "wavespeed/baseline",
+            changes: dict[str, object] = {
                 "media": [{"url": url, **rule_of(rule)} for url, rule in (media or {}).items()],
-                "accounts": {"wavespeed": dict(account or {})},
+                "accounts": {"wavespeed": dict(account)} if account else {},
                 "knobs": knobs,
                 **(more or {}),
             }
-            file = tmp_path / "scenario.yaml"
-            file.write_text(json.dumps(scenario), "utf-8")  # every JSON text is YAML
-            sim = Simulator(str(file), clock=clock, seed=1, strict_keys=strict)
+            name = write(tmp_path / "scenario.yaml", {k: v for k, v in changes.items() if v})
+            sim = Simulator(name, clock=clock, seed=1, strict_keys=strict)
             stack.enter_context(sim)
             client = httpx.Client(
                 transport=sim.transport(),
@@ -129,6 +118,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
             return Api(sim, stack.enter_context(client))
 
         yield begin
+
+
+def write(file: Path, changes: Mapping[str, object]) -> str | None:
+    """Write a scenario with these changes, if there are any."""
+    if not changes:
+        return None
+    scenario = {"extends": "wavespeed/baseline", **changes}
+    file.write_text(json.dumps(scenario), "utf-8")  # every JSON text is YAML
+    return str(file)
 
 
 def rule_of(found: str) -> dict[str, object]:

@@ -11,13 +11,14 @@ from upsim.core.states import State
 
 if TYPE_CHECKING:
     import httpx
-
     from tests.http.wavespeed.conftest import Api, Start
 
 UPSCALER = "wavespeed-ai/video-upscaler"
 UPSCALE_V1 = "runwayml/upscale-v1"
 VIDEO = "https://clips.example/12.mp4"
 WEEK = 7 * 86_400
+DOWNLOAD = "Failed to download video from the provided URL."
+READ = "Failed to read the video from the provided URL."
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
@@ -84,7 +85,9 @@ def test_the_inference_time_is_the_time_at_work(
 
 def test_the_output_is_downloaded_without_a_key(api: Api) -> None:
     """The file is an MP4 that anybody may get."""
-    url = api.finish(api.submit(video="http://upsim.test/media/synthetic/320x240_10fps_1s.mp4")["id"])
+    url = api.finish(
+        api.submit(video="http://upsim.test/media/synthetic/320x240_10fps_1s.mp4")["id"]
+    )
     answer = api.http.get(url["outputs"][0], headers={"Authorization": ""})
 
     assert answer.status_code == 200
@@ -109,20 +112,23 @@ def test_unknown_and_foreign_tasks_are_not_found(api: Api, path: str) -> None:
 @pytest.mark.parametrize(
     ("video", "text"),
     [
-        ("https://clips.example/gone", "Failed to download video from the provided URL."),
-        ("data:video/mp4;base64,AAAA", "Failed to download video from the provided URL."),
-        ("clip.mp4", "Failed to download video from the provided URL."),
-        ("ftp://clips.example/a.mp4", "Failed to download video from the provided URL."),
-        ("http://upsim.test/media/uploads/none.mp4", "Failed to download video from the provided URL."),
-        ("https://clips.example/text", "Failed to read the video from the provided URL."),
+        ("https://clips.example/gone", DOWNLOAD),
+        ("data:video/mp4;base64,AAAA", DOWNLOAD),
+        ("clip.mp4", DOWNLOAD),
+        ("ftp://clips.example/a.mp4", DOWNLOAD),
+        ("http://upsim.test/media/uploads/none.mp4", DOWNLOAD),
+        ("https://clips.example/text", READ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize(("model", "price"), [(UPSCALER, "0.025"), (UPSCALE_V1, "0.10")])
 def test_a_video_that_cannot_be_had_fails_later(
     start: Start, video: str, text: str, model: str, price: str
 ) -> None:
     """The task is accepted at the price of the minimum, fails with 1402, and is refunded."""
-    media = {"https://clips.example/gone": "unreachable", "https://clips.example/text": "not_a_video"}
+    media = {
+        "https://clips.example/gone": "unreachable",
+        "https://clips.example/text": "not_a_video",
+    }
     api = start(media=media)
     task = api.submit(model, video=video)
     charged = 100 - api.balance
@@ -205,7 +211,9 @@ def test_a_refund_may_be_late(start: Start) -> None:
 def test_deleting_counts_own_tasks_once(api: Api) -> None:
     """Unknown, foreign, repeated and deleted ids lower the count instead of failing."""
     first, second = api.submit()["id"], api.submit()["id"]
-    foreign = api.of("second").post(f"/api/v3/{UPSCALER}", json={"video": VIDEO}).json()["data"]["id"]
+    foreign = (
+        api.of("second").post(f"/api/v3/{UPSCALER}", json={"video": VIDEO}).json()["data"]["id"]
+    )
     answer = api.post("predictions/delete", {"ids": [first, first, second, foreign, "x"]})
     again = api.post("predictions/delete", {"ids": [first]})
 
@@ -293,8 +301,8 @@ def test_the_form_of_outputs_is_a_knob(
     last: Any = api.finish(task)["outputs"]
 
     assert first == before
-    assert isinstance(last, after)
-    assert (last if isinstance(last, str) else last[0]).endswith(".mp4")
+    assert type(last) is after
+    assert ".mp4" in str(last)
 
 
 @pytest.mark.parametrize(("knob", "error"), [("empty", ""), ("null", None)])

@@ -13,7 +13,6 @@ import yaml
 
 if TYPE_CHECKING:
     import httpx
-
     from tests.http.wavespeed.conftest import Api, Start
 
 EXAMPLES = (
@@ -82,7 +81,7 @@ def test_every_submit_makes_and_bills_a_new_task(api: Api) -> None:
         {"enable_sync_mode": False},
     ],
 )
-def test_optional_unknown_and_null_keys_are_taken(api: Api, body: dict[str, object]) -> None:
+def test_optional_unknown_and_null_keys_are_taken(api: Api, body: dict[str, Any]) -> None:
     """Parameters may be null, and keys that the model does not know are ignored."""
     assert api.submit(**body)["status"] == "created"
 
@@ -249,6 +248,10 @@ def put(**values: object) -> Callable[[Attempt], None]:
 
 
 INVALID = "invalid authentication"
+ALLOWED = "video, target_resolution, copy_audio"
+TARGETS = "720p, 1080p, 2k, 4k"
+LONG = "https://clips.example/long"
+WIDE = "https://clips.example/wide"
 IN_ORDER: list[tuple[str, Callable[[Attempt], None], int, str]] = [
     ("no key", change(headers={"Authorization": ""}), 401, INVALID),
     ("suspended", change(plan="suspended"), 403, "account is suspended"),
@@ -257,26 +260,28 @@ IN_ORDER: list[tuple[str, Callable[[Attempt], None], int, str]] = [
     ("not JSON", change(raw=b"{"), 400, "the request body is not valid JSON"),
     ("array", change(raw=b"[]"), 400, "the request body must be a JSON object, not array"),
     ("video", put(video=""), 400, 'property "video" is missing'),
-    ("key", put(fps=60), 400, "only these properties are allowed: video, target_resolution, copy_audio"),
+    ("key", put(fps=60), 400, f"only these properties are allowed: {ALLOWED}"),
     ("null", put(enable_base64_output=None), 400, "enable_base64_output must not be null"),
-    ("choice", put(target_resolution="8k"), 400, "target_resolution must be one of 720p, 1080p, 2k, 4k"),
+    ("choice", put(target_resolution="8k"), 400, f"target_resolution must be one of {TARGETS}"),
     ("type", put(copy_audio="yes"), 400, "copy_audio must be a boolean"),
     ("sync", put(enable_sync_mode=1), 400, "enable_sync_mode must be a boolean"),
     ("rate", change(plan="bronze"), 429, "Too Many Requests"),
-    ("length", put(video="https://clips.example/long"), 400, "video duration exceeds 600 seconds"),
-    ("side", put(video="https://clips.example/wide"), 400, "the output would be larger than 16384 pixels a side"),
+    ("length", put(video=LONG), 400, "video duration exceeds 600 seconds"),
+    ("side", put(video=WIDE), 400, "the output would be larger than 16384 pixels a side"),
     ("funds", change(poor=True), 400, "Insufficient credits. Please top up."),
-]  # fmt: skip
+]
 PAIRS = [
     pytest.param(first, second, id=f"{first[0]} before {second[0]}")
     for i, first in enumerate(IN_ORDER)
     for second in IN_ORDER[i + 1 :]
     if not {first[0], second[0]} <= {"length", "side"}
 ]
-WIDE = {"media": [
-    {"url": "https://clips.example/long", "duration": "600.4"},
-    {"url": "https://clips.example/wide", "duration": "6", "size": "4000x100"},
-]}  # fmt: skip
+MEDIA = {
+    "media": [
+        {"url": LONG, "duration": "600.4"},
+        {"url": WIDE, "duration": "6", "size": "4000x100"},
+    ]
+}
 
 
 @pytest.mark.parametrize("row", IN_ORDER, ids=lambda row: row[0])
@@ -285,7 +290,7 @@ def test_each_refusal_has_its_status_and_text(
 ) -> None:
     """One thing wrong gives one refusal, and nothing is charged."""
     _, spoil, status, text = row
-    api = start(more=WIDE, unknown_keys="refuse")
+    api = start(more=MEDIA, unknown_keys="refuse")
     api.get("balance")
     attempt = Attempt()
     spoil(attempt)
@@ -303,7 +308,7 @@ def test_of_two_mistakes_the_earlier_check_speaks(
     second: tuple[str, Callable[[Attempt], None], int, str],
 ) -> None:
     """When a request is wrong in two ways, the order of the checks decides which one is told."""
-    api = start(more=WIDE, unknown_keys="refuse")
+    api = start(more=MEDIA, unknown_keys="refuse")
     api.get("balance")
     attempt = Attempt()
     second[1](attempt)
@@ -456,7 +461,10 @@ def test_a_repeated_key_is_a_knob(start: Start, knob: str, status: int) -> None:
     """Of two equal keys the last one wins, or the body is refused."""
     raw = b'{"video": 7, "video": "https://clips.example/12.mp4"}'
 
-    assert start(duplicate_keys=knob).http.post(f"/api/v3/{UPSCALER}", content=raw).status_code == status
+    assert (
+        start(duplicate_keys=knob).http.post(f"/api/v3/{UPSCALER}", content=raw).status_code
+        == status
+    )
 
 
 @pytest.mark.parametrize("shown", ["created", "processing"])

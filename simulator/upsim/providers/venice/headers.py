@@ -63,13 +63,11 @@ def _of_account(call: Call, account: Account, reply: Reply) -> dict[str, str]:
 
 def _of_limit(call: Call, account: Account, rate: RateLimit) -> dict[str, str]:
     window = call.world.window(account, rate.name)
-    if window is None:
+    if window is None or rate.counts not in (COUNTED, "all", call.kind, call.operation):
         return {}
     remaining = f"{max(0, window.limit - window.used)}"
     if rate.counts == COUNTED:
         return {"budget_remaining": remaining, "budget_reset": f"{window.resets_at // 1000}"}
-    if rate.counts not in ("all", call.kind, call.operation):
-        return {}
     divisor = SECOND if call.knob("reset_unit") == "seconds" else 1000
     reset = f"{window.resets_at // divisor}"
     return {"limit": f"{window.limit}", "remaining": remaining, "reset": reset}

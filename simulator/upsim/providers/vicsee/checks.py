@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from upsim.core.call import Call
 from upsim.core.checks import COMMON, Check, Violation, media_of, named, whole_number
 from upsim.core.states import State
+from upsim.providers.vicsee import wire
+
+MODEL = "topaz-video-upscale"
+_PRIVATE_NAMES = frozenset({"internal", "invalid", "local", "localhost", "test"})
 
 
 def has_key(call: Call) -> Violation | None:
@@ -31,7 +37,7 @@ def issued_key(call: Call) -> Violation | None:
 
 def known_tool(call: Call) -> None:
     """The dedicated endpoint serves one model; its inputs are the body itself."""
-    (call.model,) = call.rules.baseline.models.values()
+    call.model = call.rules.baseline.models[MODEL]
 
 
 def known_model(call: Call) -> Violation | None:
@@ -58,14 +64,26 @@ def has_video(call: Call) -> Violation | None:
 
 def known_factor(call: Call) -> Violation | None:
     """`upscale_factor` is absent or one of the allowed strings."""
-    (option,) = call.rules.baseline.models["topaz-video-upscale"].options.values()
+    option = call.rules.baseline.models[MODEL].options["upscale_factor"]
     factor = call.inputs.get(option.name, option.default)
-    if call.knob("factor_type") == "lenient":
-        number = whole_number(factor)
-        factor = factor if number is None else str(number)
+    number = whole_number(factor)
+    if number is not None and call.knob("factor_type") == "lenient":
+        factor = str(number)
     if not isinstance(factor, str) or factor not in option.allowed:
         return Violation("bad_factor")
     call.options[option.name] = factor
+    return None
+
+
+def fetchable(call: Call) -> Violation | None:
+    """`video_url` is an http or https address, not a data URI; with the knob, of a public host."""
+    scheme, colon, rest = call.source.partition("://")
+    scheme = scheme.lower()
+    if not colon or scheme not in ("http", "https"):
+        return Violation("unreachable")
+    call.source = f"{scheme}://{rest}"
+    if call.knob("public_urls") == "strict" and not _is_public(call.source):
+        return Violation("unreachable")
     return None
 
 
@@ -80,7 +98,8 @@ def supported_format(call: Call) -> Violation | None:
 def own_task(call: Call) -> Violation | None:
     """The task exists and belongs to the account."""
     job = call.world.find_job(call.params["id"])
-    if job is None or job.accepted.provider != call.rules.baseline.provider:
+    provider = call.rules.baseline.provider
+    if job is None or job.accepted.provider != provider or job.state is State.DELETED:
         return Violation("unknown_job")
     if job.accepted.account != call.who.number:
         return Violation("foreign_job")
@@ -90,21 +109,29 @@ def own_task(call: Call) -> Violation | None:
 
 def has_result(call: Call) -> Violation | None:
     """The task is completed and its file is still there."""
-    job = call.job
-    if job is None or job.state is not State.COMPLETED or call.world.output_gone(job):
-        return Violation("no_result")
-    return None
+    return None if wire.has_file(call, call.target) else Violation("no_result")
 
 
 def uploadable(call: Call) -> Violation | None:
     """`contentType` is on the allow-list and `sizeBytes` within the limit of its kind."""
     kind, size = call.inputs.get("contentType"), whole_number(call.inputs.get("sizeBytes"))
-    if not isinstance(kind, str) or kind not in call.rules.words("upload_types"):
+    if not isinstance(kind, str) or kind not in call.rules.table("upload_types"):
         return Violation("bad_upload_type")
     name = "upload_video_bytes" if kind.startswith("video/") else "upload_other_bytes"
     if size is None or not 0 < size <= call.rules.whole(name):
         return Violation("bad_upload_size", {"max": call.rules.whole(name)})
     return None
+
+
+def _is_public(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and host.rpartition(".")[2] not in _PRIVATE_NAMES
 
 
 CHECKS: Mapping[str, Check] = COMMON | named(
@@ -116,6 +143,7 @@ CHECKS: Mapping[str, Check] = COMMON | named(
     known_model,
     has_video,
     known_factor,
+    fetchable,
     supported_format,
     own_task,
     has_result,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upsim.core.baseline import Model
 from upsim.core.call import Call, FileReply, Reply
-from upsim.core.checks import media_of
+from upsim.core.checks import media_of, whole_number
 from upsim.core.instants import iso
 from upsim.providers.vicsee import wire
 
@@ -14,7 +14,7 @@ def upscale(call: Call) -> Reply:
     job = call.world.accept(call, inputs=call.inputs)
     quote = job.accepted.quote
     shown = {
-        "video_url": call.source,
+        "video_url": call.inputs["video_url"],
         **call.options,
         "detected_duration": wire.seconds_text(media_of(call)),
         "billed_seconds": int(quote.quantity),
@@ -59,11 +59,9 @@ def models(call: Call) -> Reply:
 
 def upload(call: Call) -> Reply:
     """`POST /upload`: a ticket; the bytes are then PUT to `uploadUrl` without a key."""
-    kind, size = str(call.inputs["contentType"]), int(str(call.inputs["sizeBytes"]))
-    ending = kind.partition("/")[2]
-    ticket = call.world.issue_upload(
-        call, file_name=f"upload.{ending}", content_type=kind, size=size
-    )
+    kind, size = str(call.inputs["contentType"]), whole_number(call.inputs["sizeBytes"])
+    name = f"upload.{call.rules.table('upload_types')[kind]}"
+    ticket = call.world.issue_upload(call, file_name=name, content_type=kind, size=size)
     public = call.origin.media(f"uploads/{ticket.upload}")
     answer = {
         "uploadUrl": f"{public}?sig={ticket.signature}",

@@ -8,7 +8,8 @@ from upsim.core.instants import iso
 from upsim.core.jobs import Job
 from upsim.core.media import Media
 from upsim.core.pricing import plain
-from upsim.core.states import State
+from upsim.core.states import UNSUCCESSFUL, State
+from upsim.core.terms import failure_of
 from upsim.core.world import Stream
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -20,10 +21,12 @@ def success(data: object) -> Reply:
 
 
 def problem(call: Call, violation: Violation) -> Reply:
-    """The error envelope of a catalogue entry."""
-    rule = call.rules.errors[violation.name]
-    error = {"code": rule.code, "message": rule.message.format_map(violation.values)}
-    return Reply(rule.status, {"success": False, "error": error})
+    """The error envelope of a catalogue entry, with the entry's headers."""
+    rule, values = call.rules.errors[violation.name], violation.values
+    error = {"code": rule.code, "message": rule.message.format_map(values)}
+    headers = [(k.lower(), v.format_map(values)) for k, v in rule.headers.items()]
+    raw = tuple((name.encode(), value.encode()) for name, value in headers)
+    return Reply(rule.status, {"success": False, "error": error}, raw)
 
 
 def draw_id(stream: Stream) -> str:
@@ -42,9 +45,10 @@ def seconds_text(media: Media) -> str:
 
 
 def status(call: Call, job: Job) -> str:
-    """The word for the job's state."""
-    word = str(call.rules.baseline.statuses[job.state].value)
-    return call.knob("completed_status") if job.state is State.COMPLETED else word
+    """The word for the job's state; polls use the same one for a queued task as the submit."""
+    by_knob = {State.WAITING: "initial_status", State.COMPLETED: "completed_status"}
+    knob = by_knob.get(job.state)
+    return call.knob(knob) if knob else str(call.rules.baseline.statuses[job.state].value)
 
 
 def submitted(call: Call, job: Job) -> dict[str, object]:
@@ -52,7 +56,7 @@ def submitted(call: Call, job: Job) -> dict[str, object]:
     return {
         "id": job.id,
         "model": job.accepted.model,
-        "status": call.knob("initial_status"),
+        "status": status(call, job),
         "creditsUsed": int(job.accepted.quote.amount),
         "creditsRemaining": int(call.who.balance),
         "createdAt": iso(job.accepted.at),
@@ -61,7 +65,7 @@ def submitted(call: Call, job: Job) -> dict[str, object]:
 
 def task(call: Call, job: Job) -> dict[str, object]:
     """The task as the Tasks API shows it."""
-    done = job.state is State.COMPLETED and not call.world.output_gone(job)
+    done = has_file(call, job)
     return {
         "id": job.id,
         "model": job.accepted.model,
@@ -70,8 +74,13 @@ def task(call: Call, job: Job) -> dict[str, object]:
         "prompt": None,
         "createdAt": iso(job.accepted.at),
         "result": {"url": output_url(call, job), "type": "video"} if done else None,
-        "error": _error(job),
+        "error": _error(call, job),
     }
+
+
+def has_file(call: Call, job: Job) -> bool:
+    """Whether the task is completed and its file still there."""
+    return job.state is State.COMPLETED and not call.world.output_gone(job)
 
 
 def output_url(call: Call, job: Job) -> str:
@@ -79,7 +88,7 @@ def output_url(call: Call, job: Job) -> str:
     return call.origin.media(f"outputs/{job.id}.mp4")
 
 
-def rate_limit_headers(call: Call, reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
+def rate_limit_headers(call: Call, _reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
     """Limit, remaining and reset on every answer to an account whose plan is limited."""
     if call.account is None:
         return ()
@@ -88,17 +97,17 @@ def rate_limit_headers(call: Call, reply: Reply) -> tuple[tuple[bytes, bytes], .
     if window is None:
         return ()
     names = call.rules.baseline.headers
-    taken = window.used + len(call.uses)
     values = {
         "limit": str(window.limit),
-        "remaining": str(max(0, window.limit - taken)),
+        "remaining": str(max(0, window.limit - window.used)),
         "reset": iso(window.resets_at),
     }
     return tuple((str(names[k].value).encode(), v.encode()) for k, v in values.items())
 
 
-def _error(job: Job) -> dict[str, object] | None:
-    failure = job.failure
-    if failure is None:
+def _error(call: Call, job: Job) -> dict[str, object] | None:
+    """Why the task failed; one that was failed without a reason gets the worst case."""
+    if job.state not in UNSUCCESSFUL:
         return None
+    failure = job.failure or failure_of(call.rules.failures["generation_failed"])
     return {"code": failure.code, **dict(failure.extra), "message": failure.message}

@@ -145,6 +145,12 @@ def own_job(call: Call, name: str) -> Job | None:
     return job
 
 
+def not_a_task(call: Call) -> Violation:
+    """`GET` of any other path: a model is submitted to by POST, whatever else is unknown."""
+    known = call.params["model"] in call.rules.baseline.models
+    return Violation("wrong_method" if known else "no_route")
+
+
 def old_path_served(call: Call) -> Violation | None:
     """The path of an older generation of pages answers only where a knob asks for it."""
     return Violation("no_route") if call.knob("old_paths") == "absent" else None
@@ -223,5 +229,6 @@ CHECKS: Mapping[str, Check] = COMMON | named(
     length_within_limit,
     affordable_or_failing,
     own_prediction,
+    not_a_task,
     old_path_served,
 )

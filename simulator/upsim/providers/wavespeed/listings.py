@@ -112,10 +112,10 @@ def _rows(call: Call) -> list[Row]:
 def _is_searched(call: Call, entry: Entry, job: Job) -> bool:
     wanted = texts(call, "prediction_uuids")
     return (
-        text(call, "billing_type") in (None, "", _billing_type(call, entry))
+        text(call, "billing_type") in (None, _billing_type(call, entry))
         and (not wanted or job.id in wanted)
-        and text(call, "model_uuid") in (None, "", job.accepted.model)
-        and text(call, "access_key_uuid") in (None, "", _access_key(call))
+        and text(call, "model_uuid") in (None, job.accepted.model)
+        and text(call, "access_key_uuid") in (None, _access_key(call))
         and _within(entry.at, milliseconds(call, "start_time"), milliseconds(call, "end_time"))
     )
 
@@ -163,7 +163,7 @@ def _uuid(name: str) -> str:
 
 
 def _is_used(call: Call, job: Job) -> bool:
-    return text(call, "model_uuid") in (None, "", job.accepted.model) and _within(
+    return text(call, "model_uuid") in (None, job.accepted.model) and _within(
         job.accepted.at, moment(call, "start_time"), moment(call, "end_time")
     )
 

@@ -56,9 +56,3 @@ def balance(call: Call) -> Reply:
 def webhook_secret(call: Call) -> Reply:
     """`GET /webhook/secret`."""
     return wire.success(call, {"secret": webhooks.secret(call)})
-
-
-def not_a_task(call: Call) -> Reply:
-    """`GET` of any other path: a model is submitted to by POST, whatever else is unknown."""
-    known = call.params["model"] in call.rules.baseline.models
-    return wire.problem(call, Violation("wrong_method" if known else "no_route"))

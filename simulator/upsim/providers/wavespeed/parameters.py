@@ -57,9 +57,9 @@ def whole(call: Call, name: str) -> int:
 
 
 def text(call: Call, name: str) -> str | None:
-    """A field that is a text; None when it is absent."""
+    """A field that is a text; None when it is absent or empty."""
     value = call.inputs.get(name)
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and value else None
 
 
 def texts(call: Call, name: str) -> list[str]:

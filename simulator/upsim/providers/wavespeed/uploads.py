@@ -109,7 +109,8 @@ def _kind_and_type(call: Call, name: str, given: str) -> tuple[str, str] | None:
     if not ending:
         unnamed = wire.words(call, "upload_unnamed")
         return (unnamed["kind"], unnamed["content_type"])
-    return _kind_of(call, wire.words(call, "upload_types").get(ending, ""))
+    types = {**wire.words(call, "upload_types"), **wire.words(call, "other_upload_types")}
+    return _kind_of(call, types.get(ending, ""))
 
 
 def _kind_of(call: Call, content_type: str) -> tuple[str, str] | None:

@@ -97,8 +97,9 @@ def get_url(call: Call, job: Job) -> str:
 
 def inference(job: Job) -> int:
     """Milliseconds at work; 0 until the job is finished, and when it never began."""
-    started, ended = job.entered(State.PROCESSING), job.ended_at
-    if started is None or ended is None:
+    ended = job.ended_at
+    started = None if ended is None else job.entered(State.PROCESSING)
+    if ended is None or started is None:
         return 0
     return (ended - started) // _MICROSECONDS_PER_MILLISECOND
 

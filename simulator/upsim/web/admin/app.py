@@ -48,7 +48,7 @@ def _by_method(path: str, **handlers: Handler) -> Route:
     """One route for all methods of a path, so that a 405 names them all."""
 
     async def handle(request: Request) -> Response:
-        return await handlers[request.method](request)
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
     return Route(path, handle, methods=list(handlers))
 

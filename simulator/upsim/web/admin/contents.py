@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -12,15 +11,16 @@ from starlette.responses import Response
 
 from upsim.core.jobs import IllegalMoveError, Job
 from upsim.core.ledger import Account, EntryKind
-from upsim.core.states import Failure, State
+from upsim.core.states import UNSUCCESSFUL, Failure, State
 from upsim.engine.journal import Exchange
-from upsim.engine.registry import SandboxRefusedError
+from upsim.engine.registry import DEFAULT, KeyTakenError, SandboxRefusedError
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import views
-from upsim.web.admin.problems import AdminError, answer, read, whole
+from upsim.web.admin.problems import AdminError, answer, nearest, read, shown, whole
 from upsim.web.admin.sandboxes import money, registry_of, sandbox_of
 
 MAIN = "main"
+LONGEST_PATTERN = 1000
 
 
 class StateChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,14 +62,17 @@ async def jobs(request: Request) -> Response:
     """`GET …/jobs`."""
     sandbox = sandbox_of(request)
     offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", 100, 1000)
-    provider, state = request.query_params.get("provider"), request.query_params.get("state")
+    provider, state = _one_provider(request), request.query_params.get("state")
+    if state is not None and state not in list(State):
+        message = f"state={shown(state)} is unknown; {nearest(state, State)}"
+        raise AdminError(400, "invalid", message)
     found = [
         job
         for job in sandbox.state.jobs.values()
         if provider in (None, job.accepted.provider) and state in (None, job.state.value)
     ]
-    shown = [views.job(sandbox, job) for job in found[offset : offset + limit]]
-    return answer({"jobs": shown, "total": len(found)})
+    page = [views.job(sandbox, job) for job in found[offset : offset + limit]]
+    return answer({"jobs": page, "total": len(found)})
 
 
 async def job(request: Request) -> Response:
@@ -84,11 +87,14 @@ async def set_state(request: Request) -> Response:
     asked = await read(request, StateChange)
     found = _job(sandbox, request)
     if asked.state not in list(State):
-        allowed = ", ".join(State)
-        raise AdminError(400, "invalid", f"state {asked.state!r} is unknown; allowed: {allowed}")
+        message = f"state {shown(asked.state)} is unknown; {nearest(asked.state, State)}"
+        raise AdminError(400, "invalid", message)
+    state = State(asked.state)
+    if asked.error is not None and state not in UNSUCCESSFUL:
+        raise AdminError(400, "invalid", f"a job that is {state} has no error")
     failure = _failure(sandbox, found.accepted.provider, asked)
     try:
-        moved = sandbox.move(found, State(asked.state), failure)
+        moved = sandbox.move(found, state, failure)
     except IllegalMoveError as error:
         raise AdminError(409, "illegal_move", str(error)) from error
     return answer(views.job(sandbox, moved))
@@ -107,7 +113,8 @@ async def change_account(request: Request) -> Response:
     account = _account(request, sandbox, asked.account)
     plans = sandbox.scenario_for(account.provider).baseline.plans
     if asked.plan is not None and asked.plan not in plans:
-        message = f"plan {asked.plan!r} is unknown; {account.provider} has {', '.join(plans)}"
+        hint = nearest(asked.plan, plans)
+        message = f"{account.provider} has no plan {shown(asked.plan)}; {hint}"
         raise AdminError(400, "invalid", message)
     if asked.balance is not None:
         change = money(asked.balance, "balance") - account.balance
@@ -128,7 +135,8 @@ async def issue_key(request: Request) -> Response:
     try:
         key = registry.issue_key(sandbox, provider, owner=asked.account, key=asked.key)
     except SandboxRefusedError as error:
-        raise AdminError(409, "refused", str(error)) from error
+        status = 409 if isinstance(error, KeyTakenError) else 400
+        raise AdminError(status, "refused", str(error)) from error
     account = registry.account(sandbox, provider, asked.account)
     return answer({"key": key, **views.account(account)}, 201)
 
@@ -137,7 +145,7 @@ async def ledger(request: Request) -> Response:
     """`GET …/ledger?provider=`."""
     sandbox = sandbox_of(request)
     offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", 1000, 10_000)
-    provider = request.query_params.get("provider")
+    provider = _one_provider(request)
     entries = [
         entry
         for account in sandbox.state.accounts.values()
@@ -145,8 +153,8 @@ async def ledger(request: Request) -> Response:
         for entry in account.entries.values()
     ]
     entries.sort(key=lambda entry: entry.number)
-    shown = [views.entry(entry) for entry in entries[offset : offset + limit]]
-    return answer({"entries": shown, "total": len(entries)})
+    page = [views.entry(entry) for entry in entries[offset : offset + limit]]
+    return answer({"entries": page, "total": len(entries)})
 
 
 async def journal(request: Request) -> Response:
@@ -154,16 +162,16 @@ async def journal(request: Request) -> Response:
     sandbox = sandbox_of(request)
     since, limit = whole(request, "since", 0, 10**12), whole(request, "limit", 100, 1000)
     found = sandbox.journal.since(since)
-    shown = [views.exchange(exchange) for exchange in found[-limit:]]
-    return answer({"exchanges": shown, "kept": len(sandbox.journal), "total": sandbox.journal.count})
+    newest = found[max(0, len(found) - limit) :]
+    answered = {"exchanges": [views.exchange(exchange) for exchange in newest]}
+    return answer({**answered, "kept": len(sandbox.journal), "total": sandbox.journal.count})
 
 
 async def find(request: Request) -> Response:
     """`POST …/journal/find`."""
     sandbox = sandbox_of(request)
     asked = await read(request, JournalQuery)
-    shown = [views.exchange(exchange) for exchange in _matching(sandbox, asked)]
-    return answer({"exchanges": shown})
+    return answer({"exchanges": [views.exchange(found) for found in _matching(sandbox, asked)]})
 
 
 async def count(request: Request) -> Response:
@@ -174,6 +182,8 @@ async def count(request: Request) -> Response:
 
 
 def _matching(sandbox: Sandbox, asked: JournalQuery) -> Iterable[Exchange]:
+    if asked.target is not None and len(asked.target) > LONGEST_PATTERN:
+        raise AdminError(400, "invalid", f"target has more than {LONGEST_PATTERN} characters")
     for exchange in sandbox.journal.since(asked.since):
         refused = exchange.rule.name if exchange.rule else None
         pairs = (
@@ -194,7 +204,8 @@ def _job(sandbox: Sandbox, request: Request) -> Job:
     name = request.path_params["job"]
     found = sandbox.state.jobs.get(name)
     if found is None:
-        raise AdminError(404, "unknown_job", f"there is no job {name!r} in sandbox {sandbox.id!r}")
+        message = f"there is no job {shown(name)} in sandbox {sandbox.id!r}"
+        raise AdminError(404, "unknown_job", message)
     return found
 
 
@@ -203,9 +214,8 @@ def _failure(sandbox: Sandbox, provider: str, asked: StateChange) -> Failure | N
         return None
     known = sandbox.bound(provider).failures
     if asked.error not in known:
-        near = get_close_matches(asked.error, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}"
-        raise AdminError(400, "invalid", f"error {asked.error!r} is unknown; {hint}")
+        message = f"error {shown(asked.error)} is unknown; {nearest(asked.error, known)}"
+        raise AdminError(400, "invalid", message)
     return known[asked.error]
 
 
@@ -213,17 +223,36 @@ def _provider(request: Request) -> str:
     name: str = request.path_params["provider"]
     providers = registry_of(request).providers
     if name not in providers:
-        message = f"there is no provider {name!r}; there are {', '.join(providers)}"
+        message = f"there is no provider {shown(name)}; {nearest(name, providers)}"
         raise AdminError(404, "unknown_provider", message)
     return name
 
 
+def _one_provider(request: Request) -> str | None:
+    """The provider that `?provider=` asks for, if any."""
+    name = request.query_params.get("provider")
+    providers = registry_of(request).providers
+    if name is not None and name not in providers:
+        message = f"provider={shown(name)} is unknown; {nearest(name, providers)}"
+        raise AdminError(400, "invalid", message)
+    return name
+
+
 def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
-    """The named account of a provider; by default the one of the sandbox's first key."""
+    """The named account of a provider; by default the one of the sandbox's first key.
+
+    In `default` every key has an account of its own, so the first that was used is meant.
+    """
     provider = _provider(request)
+    if number is None and sandbox.id != DEFAULT:
+        return registry_of(request).account(sandbox, provider, MAIN)
     if number is None:
         own = [a for a in sandbox.state.accounts.values() if a.provider == provider]
-        return own[0] if own else registry_of(request).account(sandbox, provider, MAIN)
+        if not own:
+            message = f"nobody has called {provider} in sandbox {DEFAULT!r} yet: an account is made"
+            message += " by the first call with a key, or by POST …/keys"
+            raise AdminError(409, "no_account", message)
+        return own[0]
     found = sandbox.state.accounts.get(number)
     if found is None or found.provider != provider:
         raise AdminError(404, "unknown_account", f"{provider} has no account {number}")

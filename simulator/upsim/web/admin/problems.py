@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TypeVar
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from upsim.web.bodies import encode
 
 MAX_BODY = 8 * 1024 * 1024
+LONGEST_NUMBER = 18
+SHOWN = 300
+"""Characters of a message that may hold what a caller sent."""
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -41,6 +46,16 @@ async def on_admin_error(_request: Request, error: Exception) -> Response:
     return problem(error.status, error.code, error.message)
 
 
+async def on_http_error(_request: Request, error: Exception) -> Response:
+    """Give what the router refuses (an unknown path, a wrong method) the one error shape."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = {404: "not_found", 405: "wrong_method"}.get(error.status_code, "refused")
+    reply = problem(error.status_code, code, error.detail)
+    reply.headers.update(error.headers or {})
+    return reply
+
+
 async def read(request: Request, shape: type[S]) -> S:
     """The body as a struct; everything that is wrong with it is a 400 or 413 that says so."""
     parts: list[bytes] = []
@@ -53,7 +68,8 @@ async def read(request: Request, shape: type[S]) -> S:
     try:
         return msgspec.json.decode(b"".join(parts) or b"{}", type=shape)
     except msgspec.ValidationError as error:
-        raise AdminError(400, "invalid", f"{error}{_hint(str(error), shape)}") from error
+        message = f"{str(error)[:SHOWN]}{_hint(str(error), shape)}"
+        raise AdminError(400, "invalid", message) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AdminError(400, "not_json", f"the body is not JSON: {error}") from error
     except RecursionError as error:
@@ -65,7 +81,8 @@ def whole(request: Request, name: str, default: int, most: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not text.isascii() or not text.isdecimal() or not 0 <= int(text[:18]) <= most:
+    number = text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
+    if not number or int(text) > most:
         raise AdminError(400, "invalid", f"{name}={text[:40]!r} is not a number from 0 to {most}")
     return int(text)
 
@@ -76,5 +93,17 @@ def _hint(message: str, shape: type[msgspec.Struct]) -> str:
     if "unknown field" not in message:
         return ""
     wrong = message.partition("unknown field `")[2].partition("`")[0]
-    near = get_close_matches(wrong, names, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; allowed: {', '.join(names)}"
+    return f"; {nearest(wrong, names)}"
+
+
+def nearest(wrong: str, allowed: Iterable[str]) -> str:
+    """The nearest of what is allowed, or all of it."""
+    names = list(allowed)
+    near = get_close_matches(wrong[:SHOWN], names, n=1)
+    return f"did you mean {near[0]}?" if near else f"allowed: {', '.join(names) or 'nothing'}"
+
+
+def shown(text: object) -> str:
+    """What a caller sent, quoted and cut, for a message."""
+    quoted = repr(text if not isinstance(text, str) else text[:SHOWN])
+    return quoted if len(str(text)) <= SHOWN else f"{quoted}…"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
-from typing import Literal
+from itertools import islice
+from typing import Annotated, Literal
 
 import msgspec
 from anyio.lowlevel import checkpoint
@@ -12,16 +13,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upsim.core.baseline import BaselineError
-from upsim.core.instants import SECOND, Instant, from_iso, iso
+from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
 from upsim.engine.clock import ClockError
-from upsim.engine.registry import DEFAULT, Order, Registry, SandboxRefusedError
+from upsim.engine.registry import (
+    DEFAULT,
+    KeyTakenError,
+    Order,
+    Registry,
+    SandboxRefusedError,
+    SandboxTakenError,
+)
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.web.admin import views
-from upsim.web.admin.problems import AdminError, answer, read, whole
+from upsim.web.admin.problems import SHOWN, AdminError, answer, nearest, read, shown, whole
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+NAMED = 20
+"""Sandboxes that a message may name."""
+PLACES = 12
+MOST = Decimal(10**15)
+LONGEST_AMOUNT = 40
 RESETS = ("all", "jobs", "ledger", "journal")
+
+
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class ClockOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -36,9 +52,9 @@ class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
 
     id: str | None = None
     scenario: str | None = None
-    seed: int | None = None
+    seed: Whole | None = None
     clock: str | ClockOrder | None = None
-    pace: int | None = None
+    pace: Whole | None = None
     dialects: dict[str, str] = {}
     knobs: dict[str, dict[str, str]] = {}
     balances: dict[str, str | int] = {}
@@ -52,7 +68,7 @@ class ClockChange(msgspec.Struct, forbid_unknown_fields=True):
     """Body of `PATCH sandboxes/<id>/clock`."""
 
     mode: str | None = None
-    pace: int | None = None
+    pace: Whole | None = None
 
 
 class Advance(msgspec.Struct, forbid_unknown_fields=True):
@@ -73,7 +89,9 @@ def sandbox_of(request: Request) -> Sandbox:
     registry = registry_of(request)
     name = request.path_params["id"]
     if name not in registry.sandboxes:
-        raise AdminError(404, "unknown_sandbox", f"there is no sandbox {name!r}")
+        hint = nearest(name, islice(registry.sandboxes, NAMED))
+        message = f"there is no sandbox {shown(name)}; {hint}"
+        raise AdminError(404, "unknown_sandbox", message)
     found = registry.get(name)
     found.settle()
     return found
@@ -82,12 +100,14 @@ def sandbox_of(request: Request) -> Sandbox:
 def money(text: str | int, what: str) -> Decimal:
     """An amount from a body. Raises AdminError 400."""
     try:
-        found = Decimal(str(text))
+        found = Decimal(str(text)[:LONGEST_AMOUNT])
     except InvalidOperation:
-        raise AdminError(400, "invalid", f"{what} {text!r} is not a decimal number") from None
-    exponent = found.as_tuple().exponent
-    if not found.is_finite() or not isinstance(exponent, int) or not -12 <= exponent <= 12:
-        raise AdminError(400, "invalid", f"{what} {text!r} is not an amount of money")
+        message = f"{what} {shown(text)} is not a decimal number"
+        raise AdminError(400, "invalid", message) from None
+    bounded = len(str(text)) <= LONGEST_AMOUNT and found.is_finite() and abs(found) <= MOST
+    if not bounded or found != round(found, PLACES):
+        message = f"{what} {shown(text)}: up to {MOST:f}, with up to {PLACES} decimal places"
+        raise AdminError(400, "invalid", message)
     return found
 
 
@@ -100,8 +120,8 @@ async def create(request: Request) -> Response:
     try:
         sandbox, keys = registry.create(_order(asked))
     except (SandboxRefusedError, ClockError, BaselineError) as error:
-        status = 409 if "already" in str(error) else 400
-        raise AdminError(status, "refused", str(error)) from error
+        status = 409 if isinstance(error, SandboxTakenError | KeyTakenError) else 400
+        raise AdminError(status, "refused", str(error)[:SHOWN]) from error
     except UnknownScenarioError as error:
         raise AdminError(400, "unknown_scenario", str(error)) from error
     except ScenarioError as error:
@@ -139,7 +159,7 @@ async def reset(request: Request) -> Response:
     sandbox = sandbox_of(request)
     what = request.query_params.get("what", "all")
     if what not in RESETS:
-        raise AdminError(400, "invalid", f"what={what!r}; allowed: {', '.join(RESETS)}")
+        raise AdminError(400, "invalid", f"what={shown(what)}; allowed: {', '.join(RESETS)}")
     if what == "all":
         sandbox = registry_of(request).reset(sandbox.id)
     elif what == "jobs":
@@ -160,14 +180,14 @@ async def change_clock(request: Request) -> Response:
     """`PATCH sandboxes/<id>/clock`."""
     sandbox = sandbox_of(request)
     asked = await read(request, ClockChange)
+    if asked.pace is not None and asked.pace < 1:
+        raise AdminError(400, "invalid", f"pace {asked.pace} is not 1 or more")
     try:
         if asked.mode is not None:
             sandbox.clock.change(asked.mode)
     except ClockError as error:
-        raise AdminError(409, "clock", str(error)) from error
+        raise AdminError(409, "clock", str(error)[:SHOWN]) from error
     if asked.pace is not None:
-        if asked.pace < 1:
-            raise AdminError(400, "invalid", f"pace {asked.pace} is not 1 or more")
         sandbox.clock.pace = asked.pace
     sandbox.settle()
     sandbox.wake()
@@ -205,27 +225,37 @@ def _target(sandbox: Sandbox, asked: Advance) -> Instant:
     if asked.seconds is not None:
         seconds = money(str(asked.seconds), "seconds")
         if not 0 <= seconds <= 10**10:
-            raise AdminError(400, "invalid", f"seconds {asked.seconds} is not from 0 to 10^10")
+            message = f"seconds {asked.seconds}: from 0 to 10^10; a clock never goes back"
+            raise AdminError(400, "invalid", message)
         return sandbox.now + int(seconds * SECOND)
     if asked.to == "next":
         due = sandbox.deadlines.next()
         return due.at if due else sandbox.now
+    instant = _instant(str(asked.to), "to", "next, idle or an ISO 8601 instant")
+    if instant < sandbox.now:
+        message = f"the clock stands at {iso(sandbox.now, 6)} and never goes back to {asked.to}"
+        raise AdminError(409, "clock", message)
+    return instant
+
+
+def _instant(text: str, what: str, allowed: str) -> Instant:
     try:
-        return from_iso(str(asked.to))
+        found = from_iso(text)
     except (ValueError, OverflowError):
-        message = f"to {asked.to!r} is not next, idle or an ISO 8601 instant"
+        message = f"{what} {shown(text)} is not {allowed}"
         raise AdminError(400, "invalid", message) from None
+    if not 0 <= found <= LATEST:
+        raise AdminError(400, "invalid", f"{what} {text} is not between the years 1970 and 9000")
+    return found
 
 
 def _order(asked: SandboxOrder) -> Order:
     mode = asked.clock.mode if isinstance(asked.clock, ClockOrder) else asked.clock
     start = None
     if isinstance(asked.clock, ClockOrder) and asked.clock.now is not None:
-        try:
-            start = from_iso(asked.clock.now)
-        except (ValueError, OverflowError):
-            message = f"clock.now {asked.clock.now!r} is not an ISO 8601 instant"
-            raise AdminError(400, "invalid", message) from None
+        start = _instant(asked.clock.now, "clock.now", "an ISO 8601 instant")
+    if asked.ttl is not None and asked.ttl < 0:
+        raise AdminError(400, "invalid", f"ttl {asked.ttl} is not 0 or more seconds")
     return Order(
         id=asked.id,
         scenario=asked.scenario,
@@ -241,4 +271,3 @@ def _order(asked: SandboxOrder) -> Order:
         render=asked.render,
         ttl=asked.ttl,
     )
-

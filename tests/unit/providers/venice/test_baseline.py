@@ -42,14 +42,16 @@ COMMON_ERRORS = [
 ]
 
 
+def texts_of(tree: ast.AST) -> set[str]:
+    """Return every plain text in a piece of code."""
+    values = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return {value for value in values if isinstance(value, str)}
+
+
 def words_in_python() -> set[str]:
     """Return every plain text that stands in the provider's code."""
-    texts: set[str] = set()
-    for path in FOLDER.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                texts.add(node.value)
-    return texts
+    trees = [ast.parse(path.read_text("utf-8")) for path in FOLDER.glob("*.py")]
+    return {text for tree in trees for text in texts_of(tree)}
 
 
 def raised_in_python() -> set[str]:
@@ -58,11 +60,7 @@ def raised_in_python() -> set[str]:
     for path in FOLDER.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Violation":
-                names |= {
-                    found.value
-                    for found in ast.walk(node.args[0])
-                    if isinstance(found, ast.Constant) and found.value not in ("missing",)
-                }
+                names |= texts_of(node.args[0]) - {"missing"}
     return names
 
 
@@ -140,6 +138,9 @@ def test_everything_has_evidence() -> None:
     """Errors, knobs, limits and facts say from where they are known, and since when."""
     facts = [BASELINE.limits, BASELINE.facts, BASELINE.headers, BASELINE.retention]
     rows = [row for table in facts for row in table.values()]
-    entries = [*BASELINE.errors.values(), *BASELINE.knobs.values(), *BASELINE.plans.values()]
+    found = [row.evidence for row in rows]
+    found += [row.evidence for row in BASELINE.errors.values()]
+    found += [row.evidence for row in BASELINE.knobs.values()]
+    found += [row.evidence for row in BASELINE.plans.values()]
 
-    assert all(row.evidence.source and row.evidence.date for row in [*rows, *entries])
+    assert all(evidence.source and evidence.date for evidence in found)

@@ -50,9 +50,7 @@ def offered(
 @pytest.mark.parametrize("row", PUBLISHED["prices"], ids=lambda row: row["published"])
 def test_the_guides_own_rows(row: dict[str, Any]) -> None:
     """The five rows of the pricing table come out at their printed amounts."""
-    found = offered(
-        size=row["input"], fps=row["fps"], factor=row["factor"], seconds=row["seconds"]
-    )
+    found = offered(size=row["input"], fps=row["fps"], factor=row["factor"], seconds=row["seconds"])
 
     assert (Decimal(row["usd"]), "USD") == (found.quote.amount, found.quote.unit)
     assert row["tier"] == found.quote.tier
@@ -77,12 +75,12 @@ def test_rates_above_48_cost_double(row: dict[str, Any]) -> None:
     assert Decimal(row["usd"]) == offered(fps=row["fps"]).quote.amount
 
 
-@pytest.mark.parametrize("row", PUBLISHED["durations"], ids=lambda row: f"{row['seconds']} {row['fps']}")
+@pytest.mark.parametrize(
+    "row", PUBLISHED["durations"], ids=lambda row: f"{row['seconds']} {row['fps']}"
+)
 def test_seconds_are_not_rounded(row: dict[str, Any]) -> None:
     """The measured duration is billed exactly; the amount has six places, half up."""
-    found = offered(
-        size=row["input"], fps=row["fps"], factor=row["factor"], seconds=row["seconds"]
-    )
+    found = offered(size=row["input"], fps=row["fps"], factor=row["factor"], seconds=row["seconds"])
 
     assert Decimal(row["usd"]) == found.quote.amount
 
@@ -114,9 +112,7 @@ def test_work_grows_with_length_and_factor(factor: int, seconds: int) -> None:
         ("measured-prices", "10", "640x360", "30", "0.13"),
     ],
 )
-def test_other_prices_are_scenarios(
-    name: str, seconds: str, size: str, fps: str, usd: str
-) -> None:
+def test_other_prices_are_scenarios(name: str, seconds: str, size: str, fps: str, usd: str) -> None:
     """An older guide's and a measured price list can be had by name."""
     model = Library().load(f"venice/{name}").baseline.models[PUBLISHED["model"]]
     width, height = map(int, size.split("x"))

@@ -100,7 +100,11 @@ def test_every_ordered_check_exists() -> None:
 
 def test_every_raised_error_is_in_the_catalogue() -> None:
     """Whatever the code or the framework may refuse for has a status and a text."""
-    refusals = {str(p.facts["refusal"].value) for p in BASELINE.plans.values() if p.facts.keys() == {"refusal"}}
+    refusals = {
+        str(p.facts["refusal"].value)
+        for p in BASELINE.plans.values()
+        if p.facts.keys() == {"refusal"}
+    }
 
     assert raised_in_python() | set(COMMON_ERRORS) | refusals <= set(BASELINE.errors)
 
@@ -137,14 +141,16 @@ def test_every_state_has_a_status_word() -> None:
     assert {fact.value for fact in BASELINE.statuses.values()} == set(filters["status"]["allowed"])  # type: ignore[call-overload]  # a tuple
 
 
-@pytest.mark.parametrize(("operation", "rows"), parameter_tables(), ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("operation", "rows"), parameter_tables(), ids=lambda value: str(value)[:30]
+)
 def test_parameter_tables_speak_of_operations_and_kinds(
     operation: str, rows: Mapping[str, Mapping[str, object]]
 ) -> None:
     """Each table belongs to an operation that checks it, each line has a kind that code knows."""
     assert "well_formed" in BASELINE.checks[operation]
     assert {row["kind"] for row in rows.values()} <= PARAMETER_KINDS
-    assert PARAMETER_KINDS == set(BASELINE.facts["kinds"].value)  # type: ignore[arg-type]  # a table
+    assert set(BASELINE.facts["kinds"].value) == PARAMETER_KINDS  # type: ignore[arg-type]  # a table
 
 
 def test_every_operation_that_checks_a_table_has_one() -> None:

@@ -51,7 +51,7 @@ def test_the_boundary_is_a_parameter_of_the_content_type(content_type: str) -> N
     [
         ('form-data; name="file"', ""),
         ('form-data; name=file; filename="b c.mov"', "b c.mov"),
-        ("form-data; name=file; filename=\"Z\u00fcrich.mp4\"", "Z\u00fcrich.mp4"),
+        ('form-data; name=file; filename="Z\u00fcrich.mp4"', "Z\u00fcrich.mp4"),
         ("form-data; name=file; filename*=UTF-8''Z%C3%BCrich.mp4", "Z\u00fcrich.mp4"),
     ],
 )

@@ -1,0 +1,142 @@
+"""What the demo shows: a live board on a terminal, plain lines in a pipe, and the last table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from types import TracebackType
+from typing import Self
+
+from rich.box import SIMPLE
+from rich.console import Console, Group
+from rich.live import Live
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from upsim.cli.upscaling import Clip, Run, Verdict
+from upsim.client.adapter import Price
+from upsim.core.media import Media
+from upsim.core.pricing import plain
+from upsim.engine.clock import monotonic
+
+HEADINGS = ("model", "input", "output", "billed", "price", "time", "states")
+WIDE = 10_000
+"""A pipe has no width: nothing is wrapped there."""
+STYLES: dict[Verdict, str] = {
+    "running": "",
+    "done": "green",
+    "refused": "yellow",
+    "failed": "bold red",
+}
+MARKS = {"USD": "$"}
+
+
+class Board:
+    """Shows how far each run is, for as long as it is entered."""
+
+    def __init__(self, console: Console, runs: Sequence[Run]) -> None:
+        """Live on a terminal, else one line for every change."""
+        self._console = console
+        self._runs = runs
+        self._started = monotonic()
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        if self._console.is_terminal:
+            self._live = Live(get_renderable=self._table, console=self._console, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the live board; the table that follows takes its place."""
+        if self._live is not None:
+            self._live.stop()
+
+    def changed(self, run: Run) -> None:
+        """A run has got somewhere."""
+        if self._live is None:
+            passed = monotonic() - self._started
+            line = f"{passed:6.2f} s  {run.label}: {run.activity}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _table(self) -> Table:
+        table = Table(box=SIMPLE, show_header=False, pad_edge=False)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="ellipsis", no_wrap=True)
+        for run in self._runs:
+            table.add_row(run.label, Text(run.activity, STYLES[run.verdict]))
+        return table
+
+
+def print_results(console: Console, clip: Clip, runs: Sequence[Run]) -> None:
+    """One table of all runs, or a block for each where the terminal is too narrow for it."""
+    table = _results(clip, runs)
+    if not console.is_terminal:
+        console.width = WIDE
+    unbounded = console.options.update(max_width=WIDE)
+    if Measurement.get(console, unbounded, table).maximum <= console.width:
+        console.print(table)
+    else:
+        console.print(_blocks(clip, runs))
+
+
+def _results(clip: Clip, runs: Sequence[Run]) -> Table:
+    table = Table(box=SIMPLE, pad_edge=False)
+    for heading in HEADINGS:
+        table.add_column(heading, no_wrap=True)
+    for run in runs:
+        table.add_row(*_cells(clip, run))
+    return table
+
+
+def _blocks(clip: Clip, runs: Sequence[Run]) -> Group:
+    parts: list[Text | Padding] = []
+    for run in runs:
+        cells = _cells(clip, run)
+        parts.append(Text.assemble((str(cells[0]), "bold")))
+        for heading, cell in zip(HEADINGS[1:], cells[1:], strict=True):
+            if cell:
+                parts.append(Padding(Text.assemble(f"{heading:7}", cell), (0, 0, 0, 2)))
+    return Group(*parts)
+
+
+def _cells(clip: Clip, run: Run) -> tuple[Text, ...]:
+    last = " → ".join(run.states)
+    if run.problem:
+        last = f"{last}{': ' if last else ''}{run.verdict}: {run.problem}"
+    return (
+        Text(run.label),
+        Text(video_text(clip.media)),
+        Text(video_text(run.output), STYLES[run.verdict]),
+        Text(run.billed),
+        Text(price_text(run.price)),
+        Text(f"{run.seconds:.1f} s"),
+        Text(last, STYLES[run.verdict]),
+    )
+
+
+def video_text(media: Media | None) -> str:
+    """Size, frame rate and length of a video."""
+    if media is None:
+        return ""
+    rate = plain(round(Decimal(media.frame_rate.numerator) / media.frame_rate.denominator, 3))
+    return f"{media.width}x{media.height} {rate} fps {plain(media.seconds)} s"
+
+
+def price_text(price: Price | None) -> str:
+    """An amount with its unit: a sign before it, or a word after it."""
+    if price is None:
+        return ""
+    amount = f"{plain(price.amount):,f}"
+    if price.unit in MARKS:
+        whole, _, places = amount.partition(".")
+        return f"{MARKS[price.unit]}{whole}.{places:0<2}"
+    return f"{amount} {price.unit}{'' if price.amount == 1 else 's'}"

@@ -1,0 +1,175 @@
+"""`upsim demo`: the whole product once, over real HTTP, with a real clip."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import click
+import httpx
+import uvicorn
+from rich.console import Console
+
+from upsim.app import App, create_app
+from upsim.cli.board import Board, print_results
+from upsim.cli.console import line_of
+from upsim.cli.upscaling import Clip, Run, read_clip, upscale
+from upsim.client.discovery import adapter, providers
+from upsim.client.session import AsyncSession
+from upsim.engine.journal import Exchange
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.seeds import fresh_seed, fresh_token
+from upsim.engine.settings import Settings
+from upsim.media.clip import parse_clip_name
+from upsim.media.synthetic import make_clip
+
+DEFAULT_CLIP = "640x360_30fps_4s.mp4"
+FILE_BYTES = 300 * 1024**2
+KEY = "sk-demo"
+FINDING = 1
+
+
+@click.command("demo")
+@click.argument(
+    "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--out",
+    default="demo-outputs",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the outputs.",
+)
+@click.option(
+    "--pace",
+    default=30,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Jobs run so many times as fast as documented.",
+)
+@click.option(
+    "--render",
+    type=click.Choice(["synthetic", "resample"]),
+    default="synthetic",
+    show_default=True,
+    help="Outputs: drawn in milliseconds, or the clip's own frames.",
+)
+def command(*, file: Path | None, out: Path, pace: int, render: str) -> None:
+    """Take a real clip through all models and show what came out.
+
+    FILE is a video of yours; without it a clip of four seconds is made. A provider's refusal of
+    FILE stands in its row and is no failure as long as another model takes it. Exits with 1 when
+    anything failed, when an output has not the promised size, or when no model took the clip.
+    """
+    console = Console(highlight=False)
+    path = _prepare(file, out)
+    clip = read_clip(path)
+    app = _app(pace=pace, render=render)
+    runs = _runs(app, out)
+    console.print(
+        f"Taking {path} through {len(runs)} models at {pace} times the documented pace.",
+        soft_wrap=True,
+    )
+    with _server(app, out / "server.log") as base, Board(console, runs) as board:
+        asyncio.run(_all(runs, clip, base, board))
+    print_results(console, clip, runs)
+    console.print(f"{summary(runs)}. Outputs and server.log: {out.resolve()}", soft_wrap=True)
+    sys.exit(exit_code(runs, own_file=file is not None))
+
+
+def summary(runs: Sequence[Run]) -> str:
+    """How many outputs have the promised size, and what became of the other models."""
+    counted = Counter(run.verdict for run in runs)
+    others = "".join(f", {counted[v]} {v}" for v in ("refused", "failed") if counted[v])
+    return f"{counted['done']} of {len(runs)} outputs have the promised size{others}"
+
+
+def exit_code(runs: Sequence[Run], *, own_file: bool) -> int:
+    """0 when all is well; a refusal is well when it is the caller's own file that breaks a rule."""
+    verdicts = {run.verdict for run in runs}
+    allowed = {"done", "refused"} if own_file else {"done"}
+    return 0 if "done" in verdicts and verdicts <= allowed else FINDING
+
+
+def _prepare(file: Path | None, out: Path) -> Path:
+    """The clip's path, once the output folder is there."""
+    if file is not None and file.stat().st_size > FILE_BYTES:
+        limit = FILE_BYTES // 1024**2
+        raise click.BadParameter(f"{file} is larger than {limit} MiB, more than any provider takes")
+    path = file or out / "input.mp4"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if file is None:
+            path.write_bytes(make_clip(parse_clip_name(DEFAULT_CLIP)))
+    except OSError as error:
+        click.echo(f"upsim: cannot write to {out}: {error.strerror}", err=True)
+        sys.exit(FINDING)
+    return path
+
+
+def _runs(app: App, out: Path) -> list[Run]:
+    library = app.registry.library
+    return [
+        Run(provider, model, out / f"{provider}-{model.id.rpartition('/')[2]}.mp4")
+        for provider in providers()
+        for model in library.baseline(provider).baseline.models.values()
+    ]
+
+
+async def _all(runs: Sequence[Run], clip: Clip, base: str, board: Board) -> None:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http, asyncio.TaskGroup() as group:
+        for run in runs:
+            session = AsyncSession(
+                adapter(run.provider), http=http, base_url=f"{base}/{run.provider}", key=KEY
+            )
+            group.create_task(upscale(run, clip, session, board.changed))
+
+
+def _app(*, pace: int, render: str) -> App:
+    return create_app(
+        Settings(pace=pace, render=render, seed=fresh_seed(), admin_token=fresh_token())
+    )
+
+
+@contextmanager
+def _server(app: App, log: Path) -> Iterator[str]:
+    """A real server on a free loopback port, in a thread; it ends with the block."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        date_header=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    with log.open("w", encoding="utf-8") as lines:
+        _write_answers(app, lines)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _write_answers(app: App, log: TextIO) -> None:
+    """Let the log have a line for each answer, and what the server itself complains about."""
+    logger = logging.getLogger("uvicorn")
+    logger.handlers, logger.propagate = [logging.StreamHandler(log)], False
+
+    def observe(sandbox: Sandbox, exchange: Exchange) -> None:
+        log.write(line_of(sandbox, exchange))
+
+    app.dispatch.observers.append(observe)

@@ -1,0 +1,444 @@
+"""`upsim serve` as a process: how it starts, what it says, how it ends."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from upsim.client.discovery import providers
+from upsim.scenario.loader import Library
+
+UPSIM = [sys.executable, "-m", "upsim"]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name[:6] != "UPSIM_"}
+START_SECONDS = 20
+STOP_SECONDS = 2.0
+"""Ctrl-C ends a server within so long."""
+START_TO_ANSWER_SECONDS = 1.0
+STARTS = 8
+GREETED = "an example for each provider"
+EXAMPLE = re.compile(r"^  # (\w+): (\S+)\n((?:  .+\n)+)", re.MULTILINE)
+DIALECTS = [
+    pytest.param(provider, "" if at == 0 else dialect, id=f"{provider}-{dialect}")
+    for provider in providers()
+    for at, dialect in enumerate(Library().baseline(provider).baseline.dialects)
+]
+
+
+@dataclass(slots=True)
+class Process:
+    """A server of one's own."""
+
+    process: subprocess.Popen[str]
+    said: dict[str, Any]
+    log: Path
+
+    @property
+    def base_url(self) -> str:
+        """Where it answers."""
+        return str(self.said["base_url"])
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """Ask for a path."""
+        return httpx.get(f"{self.base_url}{path}", headers=headers, trust_env=False, timeout=30)
+
+    def post(self, path: str, body: object, **headers: str) -> httpx.Response:
+        """Send JSON to a path."""
+        url = f"{self.base_url}{path}"
+        return httpx.post(url, json=body, headers=headers, trust_env=False, timeout=30)
+
+    def interrupt(self) -> float:
+        """Press Ctrl-C and return how many seconds it took to end."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(START_SECONDS)
+        return time.monotonic() - began
+
+    def output(self, containing: str = "") -> str:
+        """Return what was printed, once it contains a text."""
+        deadline = time.monotonic() + START_SECONDS
+        while containing not in (text := self.log.read_text("utf-8")):
+            assert time.monotonic() < deadline, f"no {containing!r} in:\n{text}"
+            time.sleep(0.01)
+        return text
+
+
+Serve = Callable[..., Process]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Return a function that starts a server with these options; all end with the test."""
+    with ExitStack() as stack:
+        yield partial(_start, tmp_path, stack)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Return a server for tests that only look at it."""
+    with ExitStack() as stack:
+        yield _start(tmp_path_factory.mktemp("shared"), stack)
+
+
+def _start(folder: Path, stack: ExitStack, *options: str) -> Process:
+    ready, log = folder / "ready.json", folder / "log.txt"
+    ready.unlink(missing_ok=True)
+    output = stack.enter_context(log.open("w", encoding="utf-8"))
+    process = subprocess.Popen(
+        [*UPSIM, "serve", "--port", "0", "--ready-file", str(ready), *options],
+        env=ENVIRONMENT,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    stack.callback(_end, process)
+    deadline = time.monotonic() + START_SECONDS
+    while not ready.exists():
+        assert process.poll() is None, log.read_text("utf-8")
+        assert time.monotonic() < deadline, log.read_text("utf-8")
+        time.sleep(0.005)
+    return Process(process, json.loads(ready.read_text("utf-8")), log)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def upsim() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs a command to its end."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*UPSIM, *arguments],
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+Upsim = Callable[..., subprocess.CompletedProcess[str]]
+
+
+# -- start
+
+
+def test_port_0_takes_a_free_one(serve: Serve) -> None:
+    """The ready file names a port that answers."""
+    assert serve().get("/__sim/livez").status_code == 200
+
+
+def test_ready_file_names_the_process(shared: Process) -> None:
+    """The ready file holds the id of the very process."""
+    assert shared.said["pid"] == shared.process.pid
+
+
+def test_ready_file_holds_the_admin_token(shared: Process) -> None:
+    """The token of the ready file opens the admin API where its rule asks for one."""
+    headers = {"Host": "elsewhere.test", "Authorization": f"Bearer {shared.said['admin_token']}"}
+
+    assert shared.get("/__sim/sandboxes", **headers).status_code == 200
+
+
+def test_a_stale_ready_file_is_removed(tmp_path: Path, upsim: Upsim) -> None:
+    """A server that cannot start leaves no ready file of an earlier one behind."""
+    stale = tmp_path / "ready.json"
+    stale.write_text("{}", encoding="utf-8")
+    upsim("serve", "--port", "0", "--clock", "nosuch", "--ready-file", str(stale))
+
+    assert not stale.exists()
+
+
+def test_start_to_first_answer(
+    serve: Serve, record_property: Callable[[str, object], None]
+) -> None:
+    """From nothing to the first answer of a provider takes less than a second, on a busy machine.
+
+    The best of a few starts counts: a machine that runs other tests has bad moments.
+    """
+    taken: list[float] = []
+    while len(taken) < STARTS and min(taken, default=START_SECONDS) >= START_TO_ANSWER_SECONDS:
+        began = time.monotonic()
+        server = serve("--quiet")
+        assert server.get("/vicsee/api/v1/models").status_code == 200
+        taken.append(time.monotonic() - began)
+        server.interrupt()
+    record_property("start_to_first_answer_seconds", round(min(taken), 3))
+
+    assert min(taken) < START_TO_ANSWER_SECONDS
+
+
+def test_busy_port_is_a_message(upsim: Upsim) -> None:
+    """A port that is taken is named in one line, with what to do; the exit code is 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = upsim("serve", "--port", str(port))
+
+    message = f"upsim: cannot listen on 127.0.0.1:{port}: Address already in use"
+    expected = f"{message} (another server is using it; try --port 0)\n"
+    assert (done.returncode, done.stderr) == (1, expected)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--scenario", "vicsee/nosuch", "there is no scenario 'vicsee/nosuch'"),
+        ("--clock", "nosuch", "clock 'nosuch' is unknown; allowed: real, manual, auto, scaled:"),
+        ("--dialect", "nosuch", "no provider has a dialect 'nosuch'; there are guide, live"),
+        ("--pace", "0", "0 is not in the range x>=1"),
+        ("--port", "65536", "65536 is not in the range 0<=x<=65535"),
+        ("--ready-file", "/nosuch/ready", "there is no folder /nosuch"),
+        ("--tls-cert", "/nosuch.pem", "'/nosuch.pem' does not exist"),
+    ],
+)
+def test_wrong_usage(upsim: Upsim, option: str, value: str, told: str) -> None:
+    """A value that is not allowed is named, and the exit code is 2."""
+    done = upsim("serve", "--port", "0", option, value)
+
+    assert (done.returncode, told in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
+def test_invalid_scenario_names_the_place(upsim: Upsim, tmp_path: Path) -> None:
+    """A mistake in a scenario is told with file, line and column; the exit code is 1."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("extends: vicsee/baseline\nnosuch: 1\n", encoding="utf-8")
+    done = upsim("serve", "--port", "0", "--scenario", str(file))
+
+    assert (done.returncode, f"{file}:2:1: nosuch: unknown key" in done.stderr) == (1, True)
+
+
+def test_unreadable_certificate_is_a_message(upsim: Upsim, tmp_path: Path) -> None:
+    """A certificate that is none is a message, not a traceback; the exit code is 1."""
+    file = tmp_path / "cert.pem"
+    file.write_text("no certificate", encoding="utf-8")
+    done = upsim("serve", "--port", "0", "--tls-cert", str(file))
+
+    assert (done.returncode, done.stderr[:7], "Traceback" in done.stderr) == (1, "upsim: ", False)
+
+
+def test_settings_come_from_variables(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option that is not given is taken from its variable."""
+    monkeypatch.setitem(ENVIRONMENT, "UPSIM_SERVE_SEED", "4711")
+
+    assert "seed 4711)" in serve().output(GREETED)
+
+
+# -- what it says
+
+
+def test_greeting_has_an_example_for_each_provider(shared: Process) -> None:
+    """The greeting names every provider with its base URL and an example call."""
+    shared.output(GREETED)
+    found = {name: url for name, url, _ in EXAMPLE.findall(shared.output())}
+
+    assert found == {name: f"{shared.base_url}/{name}" for name in providers()}
+
+
+@pytest.mark.parametrize("provider", providers())
+def test_each_example_works_as_printed(
+    shared: Process, require_tool: Callable[[str], str], provider: str
+) -> None:
+    """The printed call, given to a shell without a change, is answered with 200."""
+    require_tool("curl")
+    shared.output(GREETED)
+    commands = {name: command for name, _, command in EXAMPLE.findall(shared.output())}
+    status = (
+        "curl() { command curl --silent --output /dev/null --write-out '%{http_code}' \"$@\"; }"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{status}\n{commands[provider]}"],
+        env={**ENVIRONMENT, "no_proxy": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout == "200"
+
+
+def test_one_line_for_each_answer(shared: Process) -> None:
+    """Every answer of a provider is a line with time, provider, method, path and status."""
+    shared.get("/vicsee/api/v1/models")
+
+    line = r"\d\d:\d\d:\d\d\.\d{3} vicsee GET /api/v1/models 200\n"
+    assert re.search(line, shared.output("/api/v1/models 200\n"))
+
+
+def test_the_line_of_a_refusal_has_its_reason(shared: Process) -> None:
+    """A refused request shows the rule that refused it, and why it is believed."""
+    shared.post("/vicsee/api/v1/tools/upscale-video", {}, Authorization="Bearer sk-x")
+
+    line = "POST /api/v1/tools/upscale-video 400 refused: missing_video (documented: "
+    assert line in shared.output(line)
+
+
+def test_the_line_of_a_submit_names_its_job(shared: Process) -> None:
+    """An accepted job is named, and so is a video whose properties were assumed."""
+    body = {"video_url": "https://example.com/clip.mp4"}
+    answer = shared.post("/vicsee/api/v1/tools/upscale-video", body, Authorization="Bearer sk-x")
+    job = answer.json()["data"]["id"]
+
+    line = f"200 job {job} media assumed: 854x480, 30 fps, 8.5 s\n"
+    assert line in shared.output(line)
+
+
+def test_quiet_prints_no_answers(serve: Serve) -> None:
+    """With `--quiet` there is the greeting and no line for an answer."""
+    server = serve("--quiet")
+    server.output(GREETED)
+    server.get("/vicsee/api/v1/models")
+    server.interrupt()
+
+    assert "GET /api/v1/models" not in server.output()
+
+
+def test_the_last_answers_are_printed(serve: Serve) -> None:
+    """An answer given right before the end still has its line."""
+    server = serve()
+    server.get("/vicsee/api/v1/models")
+    server.interrupt()
+
+    assert "vicsee GET /api/v1/models 200\n" in server.output()
+
+
+def test_strict_keys_are_told(serve: Serve) -> None:
+    """A server that knows only issued keys does not say that any works."""
+    assert "Only issued keys work;" in serve("--strict-keys").output(GREETED)
+
+
+# -- the page
+
+
+@pytest.mark.parametrize(("provider", "dialect"), DIALECTS)
+def test_landing_page_has_every_base_url(shared: Process, provider: str, dialect: str) -> None:
+    """The page lists the base URL of each provider, and of each further dialect."""
+    url = "/".join(filter(None, (shared.base_url, provider, dialect)))
+
+    assert f"<code>{url}</code>" in shared.get("/").text
+
+
+@pytest.mark.parametrize("provider", providers())
+def test_landing_page_has_every_example(shared: Process, provider: str) -> None:
+    """The page shows the same example call as the greeting, with this server's address."""
+    page = html.unescape(shared.get("/").text)
+
+    assert f"<pre><code>curl {shared.base_url}/{provider}/api/" in page
+
+
+def test_landing_page_is_html(shared: Process) -> None:
+    """A browser gets a page."""
+    assert shared.get("/").headers["content-type"] == "text/html; charset=utf-8"
+
+
+# -- the end
+
+
+def test_ctrl_c_ends_well(serve: Serve) -> None:
+    """Ctrl-C ends an idle server at once, with exit code 0 and no complaint."""
+    server = serve()
+    server.output(GREETED)
+    seconds = server.interrupt()
+
+    assert (seconds < STOP_SECONDS, server.process.returncode) == (True, 0)
+    assert not re.search("Traceback|Aborted|ERROR", server.output())
+
+
+def test_ctrl_c_ends_a_held_request(serve: Serve) -> None:
+    """A request that is held until its job ends does not hold the server."""
+    server = serve("--pace", "1")
+    thread = threading.Thread(target=_hold, args=(server,))
+    thread.start()
+    server.output(GREETED)
+    _until_a_job_runs(server)
+    seconds = server.interrupt()
+    thread.join(STOP_SECONDS)
+
+    assert (seconds < STOP_SECONDS, server.process.returncode) == (True, 0)
+    assert "Traceback" not in server.output()
+
+
+def test_ctrl_c_ends_an_open_download(serve: Serve) -> None:
+    """A download that nobody reads to its end does not hold the server."""
+    server = serve()
+    host, _, port = server.base_url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(
+            b"GET /media/synthetic/1920x1080_30fps_600s.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        seconds = server.interrupt()
+
+    assert (seconds < STOP_SECONDS, server.process.returncode) == (True, 0)
+    assert "Traceback" not in server.output()
+
+
+def test_sigterm_ends_it(serve: Serve) -> None:
+    """The signal by which services are stopped ends the server in time."""
+    server = serve()
+    began = time.monotonic()
+    server.process.terminate()
+    server.process.wait(START_SECONDS)
+
+    assert time.monotonic() - began < STOP_SECONDS
+
+
+def _hold(server: Process) -> None:
+    video = f"{server.base_url}/media/synthetic/640x360_30fps_20s.mp4"
+    body = {"video": video, "enable_sync_mode": True}
+    try:
+        server.post("/wavespeed/api/v3/runwayml/upscale-v1", body, Authorization="Bearer any")
+    except httpx.HTTPError:
+        return  # cut off, as it must be
+
+
+def _until_a_job_runs(server: Process) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not server.get("/__sim/sandboxes/default/jobs").json()["jobs"]:
+        assert time.monotonic() < deadline, "no job was accepted"
+        time.sleep(0.01)
+
+
+# -- the other commands
+
+
+def test_version(upsim: Upsim) -> None:
+    """The version comes with the date of each baseline."""
+    dates = ", ".join(rf"{name} \d{{4}}-\d\d-\d\d" for name in providers())
+
+    assert re.fullmatch(rf"upsim \S.* \(baselines: {dates}\)\n", upsim("--version").stdout)
+
+
+def test_doctor(upsim: Upsim) -> None:
+    """Where all that is needed is installed, doctor says so and exits with 0."""
+    done = upsim("doctor")
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "All is well.")
+
+
+@pytest.mark.parametrize("command", ["serve", "demo", "doctor"])
+def test_help_lists_the_command(upsim: Upsim, command: str) -> None:
+    """The help text names every command with a sentence."""
+    assert re.search(rf"^  {command} +[A-Z].*\.$", upsim("--help").stdout, re.MULTILINE)

@@ -1,0 +1,214 @@
+"""A simulator and its admin API in process, and callers that know no provider by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from upsim import Simulator
+
+LOCAL = "http://127.0.0.1:4747"
+VICSEE_SUBMIT = "/api/v1/tools/upscale-video"
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """A simulator, and a caller of its admin API who sits at the same machine."""
+
+    sim: Simulator
+    http: httpx.Client
+
+    def call(self, method: str, path: str, body: object = None) -> httpx.Response:
+        """Call below `/__sim/` with a JSON body, if there is one."""
+        return self.http.request(method, f"/__sim/{path}", json=body)
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """Return what a GET answers, which must succeed."""
+        return self._done(self.call("GET", path))
+
+    def post(self, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Return what a POST answers, which must succeed."""
+        return self._done(self.call("POST", path, body))
+
+    def put(self, path: str, body: object) -> Any:  # noqa: ANN401 - JSON
+        """Return what a PUT answers, which must succeed."""
+        return self._done(self.call("PUT", path, body))
+
+    def refusal(self, method: str, path: str, body: object = None) -> tuple[int, str, str]:
+        """Return status, code and message of a call that must be refused."""
+        return refusal_of(self.call(method, path, body))
+
+    def caller(self, provider: str, key: str, *, base: str = LOCAL) -> httpx.Client:
+        """Return a client of a provider's API with this key."""
+        auth = self.sim.registry.library.baseline(provider).baseline.auth
+        value = f"{auth.scheme} {key}" if auth.scheme else key
+        return httpx.Client(
+            transport=self.sim.transport(),
+            base_url=f"{base}/{provider}",
+            headers={auth.header: value},
+        )
+
+    def vicsee(self, key: str = "sk-any", *, base: str = LOCAL) -> httpx.Client:
+        """Return a client of the provider that the tests of the engine use."""
+        return self.caller("vicsee", key, base=base)
+
+    def job(self, key: str = "sk-any", video: str = "https://clips.example/8.mp4") -> str:
+        """Submit a video with this key and return the id of the job."""
+        answer = self.vicsee(key).post(VICSEE_SUBMIT, json={"video_url": video})
+        assert answer.status_code == 200, answer.text
+        found: str = answer.json()["data"]["id"]
+        return found
+
+    def sandbox(self, **order: object) -> dict[str, Any]:
+        """Make a sandbox whose clock moves when told and return what the call answers."""
+        made: dict[str, Any] = self.post("sandboxes", {"clock": "manual", **order})
+        return made
+
+    def _done(self, answer: httpx.Response) -> Any:  # noqa: ANN401 - JSON
+        assert answer.is_success, answer.text
+        return answer.json()
+
+
+def refusal_of(answer: httpx.Response) -> tuple[int, str, str]:
+    """Return status, code and message of an answer in the one error shape."""
+    body = answer.json()
+    assert list(body) == ["error"], body
+    assert list(body["error"]) == ["code", "message"], body
+    assert answer.headers["content-type"] == "application/json"
+    return answer.status_code, body["error"]["code"], body["error"]["message"]
+
+
+Start = Callable[..., Admin]
+
+
+@pytest.fixture
+def start_admin() -> Iterator[Start]:
+    """Return a function that starts a simulator with these options and its admin API."""
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> Admin:  # noqa: ANN401 - options of the simulator
+            sim = stack.enter_context(Simulator(**{"clock": "manual", "seed": 1, **options}))
+            http = httpx.Client(transport=sim.transport(), base_url=LOCAL)
+            return Admin(sim, stack.enter_context(http))
+
+        yield start
+
+
+@pytest.fixture
+def admin(start_admin: Start) -> Admin:
+    """Return a simulator whose clock moves when told."""
+    return start_admin()
+
+
+@pytest.fixture
+def both_keys(admin: Admin) -> Mapping[str, str]:
+    """Return two issued keys of one sandbox: of the account of its first key, and of another."""
+    box = admin.sandbox(id="box")
+    path = "sandboxes/box/accounts/vicsee/keys"
+    other = admin.post(path, {"account": "other"})
+    return {"main": box["keys"]["vicsee"], "other": other["key"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How one model is asked for an upscale and where its answers hold what."""
+
+    provider: str
+    model: str
+    path: str
+    body: Mapping[str, Any]
+    video_at: tuple[str, ...]
+    id_at: tuple[str, ...]
+    poll: str
+    output_at: tuple[str | int, ...]
+
+    def submit(self, http: httpx.Client, video: str, **inputs: object) -> httpx.Response:
+        """Submit a video."""
+        body = {**self.body}
+        inner = body
+        for name in self.video_at[:-1]:
+            inner[name] = {**inner[name]}
+            inner = inner[name]
+        inner.update(inputs)
+        inner[self.video_at[-1]] = video
+        return http.post(self.path, json=body)
+
+    def job(self, http: httpx.Client, video: str, **inputs: object) -> str:
+        """Submit a video that must be accepted, and return the id."""
+        answer = self.submit(http, video, **inputs)
+        assert answer.status_code == 200, answer.text
+        found: str = _at(answer.json(), self.id_at)
+        return found
+
+    def status(self, http: httpx.Client, job: str) -> httpx.Response:
+        """Ask how a job is."""
+        if self.poll.startswith("POST "):
+            return http.post(self.poll[5:], json={"model": self.model, "queue_id": job})
+        return http.get(self.poll.format(job))
+
+    def output(self, http: httpx.Client, job: str) -> str:
+        """Return the URL of the finished file."""
+        answer = self.status(http, job)
+        assert answer.status_code == 200, answer.text
+        found: str = _at(answer.json(), self.output_at)
+        return found
+
+
+def _at(document: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - JSON
+    for step in path:
+        document = document[step]
+    return document
+
+
+WAVESPEED: dict[str, Any] = {
+    "provider": "wavespeed",
+    "body": {},
+    "video_at": ("video",),
+    "id_at": ("data", "id"),
+    "poll": "/api/v3/predictions/{}/result",
+    "output_at": ("data", "outputs", 0),
+}
+SAMPLES = {
+    "video-upscaler": Sample(
+        model="wavespeed-ai/video-upscaler", path="/api/v3/wavespeed-ai/video-upscaler", **WAVESPEED
+    ),
+    "upscale-v1": Sample(
+        model="runwayml/upscale-v1", path="/api/v3/runwayml/upscale-v1", **WAVESPEED
+    ),
+    "venice": Sample(
+        provider="venice",
+        model="topaz-video-upscale",
+        path="/api/v1/video/queue",
+        body={"model": "topaz-video-upscale"},
+        video_at=("video_url",),
+        id_at=("queue_id",),
+        poll="POST /api/v1/video/retrieve",
+        output_at=("url",),
+    ),
+    "piapi": Sample(
+        provider="piapi",
+        model="Qubico/video-toolkit",
+        path="/api/v1/task",
+        body={"model": "Qubico/video-toolkit", "task_type": "upscale", "input": {}},
+        video_at=("input", "video"),
+        id_at=("data", "task_id"),
+        poll="/api/v1/task/{}",
+        output_at=("data", "output", "video_url"),
+    ),
+    "vicsee": Sample(
+        provider="vicsee",
+        model="topaz-video-upscale",
+        path=VICSEE_SUBMIT,
+        body={},
+        video_at=("video_url",),
+        id_at=("data", "id"),
+        poll="/api/v1/tasks/{}",
+        output_at=("data", "result", "url"),
+    ),
+}
+"""One way to every model, for what holds for all of them."""

@@ -1,0 +1,360 @@
+"""Who may use the admin API: local people and tools, or holders of the token; never a web page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.http.conftest import refusal_of
+from upsim.app import App
+from upsim.engine.settings import Settings
+from upsim.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.http.conftest import Admin
+
+TOKEN = "the-token"
+OWN = "http://127.0.0.1:4747"
+ADVICE = "; send Authorization: Bearer <the admin token that serve printed>"
+Headers = list[tuple[str, str]]
+
+
+def ask(
+    admin: Admin,
+    headers: Headers,
+    *,
+    method: str = "GET",
+    path: str = "/__sim/sandboxes",
+    body: bytes = b"",
+) -> httpx.Response:
+    """Send a request with exactly these headers."""
+    request = httpx.Request(method, f"{OWN}{path}", content=body)
+    request.headers = httpx.Headers(headers)
+    return admin.http.send(request)
+
+
+def doubt(answer: httpx.Response) -> str:
+    """Return why a request was refused that a token would have let in."""
+    status, code, message = refusal_of(answer)
+    assert (status, code) == (401, "token_required")
+    return message.removesuffix(ADVICE)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:4747",
+        "LocalHost:4747",
+        "127.0.0.1",
+        "127.0.0.1:4747",
+        "[::1]",
+        "[::1]:4747",
+    ],
+)
+def test_local_hosts_are_let_in(admin: Admin, host: str) -> None:
+    """The three names of this machine are let in, with any port."""
+    assert ask(admin, [("host", host)]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:4747",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "127.0.0.2",
+        "0.0.0.0:4747",
+        "[::]",
+        "::1",
+        "[::1",
+        "[::1].evil.example",
+        "localhost:4747:4747",
+        "localhost@evil.example",
+        "evil.example:localhost",
+        "vicsee.com",
+        "upsim.test",
+        "localhost.",
+        " localhost",
+        "",
+    ],
+)
+def test_a_rebound_host_name_is_refused(admin: Admin, host: str) -> None:
+    """A name that a page made point at this machine is not one of its own names."""
+    expected = f"the Host {host!r} is not localhost, 127.0.0.1 or [::1]"
+    assert expected == doubt(ask(admin, [("host", host)]))
+
+
+def test_a_missing_host_is_refused(admin: Admin) -> None:
+    """Without a Host header nobody knows how the request came."""
+    assert doubt(ask(admin, [])) == "the Host '' is not localhost, 127.0.0.1 or [::1]"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("forwarded", "for=10.0.0.1"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-forwarded-host", "localhost"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-anything", ""),
+        ("x-real-ip", "127.0.0.1"),
+        ("via", "1.1 proxy"),
+    ],
+)
+def test_a_proxied_request_is_refused(admin: Admin, header: tuple[str, str]) -> None:
+    """What came through a proxy may have come from anywhere."""
+    answer = ask(admin, [("host", "localhost:4747"), header])
+    assert doubt(answer) == "the request came through a proxy"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "https://127.0.0.1:4747",
+        "http://127.0.0.1:8000",
+        "http://127.0.0.1",
+        "http://localhost:4747",
+        "http://127.0.0.1:4747.evil.example",
+        "http://127.0.0.1:4747/",
+        "HTTP://127.0.0.1:4747",
+        "null",
+        "",
+        "file://",
+        "chrome-extension://abc",
+    ],
+)
+def test_a_page_of_another_origin_is_refused(admin: Admin, origin: str) -> None:
+    """Only a page of this very server, by scheme, host and port, may call."""
+    answer = ask(admin, [("host", "127.0.0.1:4747"), ("origin", origin)])
+    assert doubt(answer) == "the request comes from a page of another origin"
+
+
+@pytest.mark.parametrize(
+    ("site", "status"),
+    [("none", 200), ("same-origin", 200), ("same-site", 401), ("cross-site", 401), ("", 401)],
+)
+def test_a_page_of_another_site_is_refused(admin: Admin, site: str, status: int) -> None:
+    """A browser says where a request comes from; another port of this machine is another site."""
+    answer = ask(admin, [("host", "127.0.0.1:4747"), ("sec-fetch-site", site)])
+    assert answer.status_code == status
+
+
+def test_the_own_page_is_let_in(admin: Admin) -> None:
+    """A page of this server may call it."""
+    own = [("host", "127.0.0.1:4747"), ("origin", OWN), ("sec-fetch-site", "same-origin")]
+    assert ask(admin, own).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("origin", ["http://evil.example", OWN]),
+        ("origin", [OWN, OWN]),
+        ("host", ["evil.example", "127.0.0.1:4747"]),
+        ("sec-fetch-site", ["cross-site", "none"]),
+        ("content-type", ["text/plain", "application/json"]),
+        ("authorization", ["Bearer wrong", "Bearer in-process"]),
+    ],
+)
+def test_a_deciding_header_may_not_come_twice(
+    admin: Admin, name: str, values: list[str]
+) -> None:
+    """Where two values disagree, nobody guesses which one counts."""
+    headers = [(name, value) for value in values]
+    answer = ask(admin, [*headers, *([] if name == "host" else [("host", "127.0.0.1:4747")])])
+    expected = (400, "ambiguous", "a header came twice that may come once")
+    assert expected == refusal_of(answer)
+
+
+FORMS = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"]
+
+
+@pytest.mark.parametrize("kind", [*FORMS, "application/jsonp", "text/json", "application/json-x"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_writes_must_be_json(admin: Admin, method: str, kind: str) -> None:
+    """What an HTML form can send is refused, also when nothing else is wrong."""
+    headers = [("host", "127.0.0.1:4747"), ("content-type", kind), ("content-length", "3")]
+    answer = ask(admin, headers, method=method, body=b"a=b")
+    expected = (415, "not_json", "a write must be JSON: send Content-Type: application/json")
+    assert expected == refusal_of(answer)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_a_form_post_resets_nothing(admin: Admin, kind: str) -> None:
+    """A form that points at the reset leaves the jobs where they are."""
+    admin.job()
+    headers = [("host", "127.0.0.1:4747"), ("content-type", kind)]
+    ask(admin, headers, method="POST", path="/__sim/sandboxes/default/reset")
+    assert admin.get("sandboxes/default/jobs")["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ([("content-type", "application/json")], b"{}"),
+        ([("content-type", "Application/JSON; charset=utf-8")], b"{}"),
+        ([("content-length", "0")], b""),
+        ([], b""),
+    ],
+)
+def test_json_and_nothing_are_let_in(admin: Admin, headers: Headers, body: bytes) -> None:
+    """A write with JSON, or with no body at all, is carried out."""
+    own = [("host", "localhost:4747"), *headers]
+    answer = ask(admin, own, method="POST", path="/__sim/sandboxes/default/reset", body=body)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header", [("content-length", "2"), ("transfer-encoding", "chunked"), ("content-length", "00")]
+)
+def test_a_body_without_a_type_is_refused(admin: Admin, header: tuple[str, str]) -> None:
+    """A body that does not say what it is could come from a form."""
+    own = [("host", "localhost:4747"), header]
+    answer = ask(admin, own, method="POST", path="/__sim/sandboxes", body=b"{}")
+    assert refusal_of(answer)[:2] == (415, "not_json")
+
+
+@pytest.mark.parametrize("probe", ["livez", "readyz", "health", "metrics"])
+def test_probes_never_need_a_token(admin: Admin, probe: str) -> None:
+    """A probe is answered to anybody, by whatever name and way."""
+    headers = [
+        ("host", "pod-7.cluster.example"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("origin", "http://evil.example"),
+        ("sec-fetch-site", "cross-site"),
+    ]
+    assert ask(admin, headers, path=f"/__sim/{probe}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/__sim/livez/", "/__sim/livez/x", "/__sim/LIVEZ", "/__sim//livez"])
+def test_only_the_probes_themselves_are_open(admin: Admin, path: str) -> None:
+    """What only looks like a probe is behind the rule."""
+    assert ask(admin, [("host", "evil.example")], path=path).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ("Bearer in-process", 200),
+        ("bearer in-process", 200),
+        ("Bearer  in-process", 200),
+        ("Bearer in-process2", 401),
+        ("Bearer in-proces", 401),
+        ("Bearer IN-PROCESS", 401),
+        ("Bearer", 401),
+        ("Bearer ", 401),
+        ("in-process", 401),
+        ("Basic in-process", 401),
+        ("", 401),
+    ],
+)
+def test_the_token_opens_everything(admin: Admin, value: str, status: int) -> None:
+    """The token lets in whatever else is doubtful; anything but the token does not."""
+    headers = [("host", "evil.example"), ("authorization", value)]
+    assert ask(admin, headers).status_code == status
+
+
+def test_the_token_does_not_make_a_form_json(admin: Admin) -> None:
+    """Also holders of the token write JSON."""
+    headers = [("host", "x"), ("authorization", "Bearer in-process"), ("content-type", "text/plain")]
+    answer = ask(admin, headers, method="POST", path="/__sim/sandboxes", body=b"{}")
+    assert refusal_of(answer)[:2] == (415, "not_json")
+
+
+@pytest.fixture
+def public() -> Iterator[httpx.Client]:
+    """Return a client of a server that listens on every address."""
+    app = App(Settings(loopback=False, admin_token=TOKEN, clock="manual"))
+    with httpx.Client(transport=Transport(app, _run), base_url=OWN) as http:
+        yield http
+    app.close()
+
+
+def _run(call: object) -> object:
+    import asyncio
+
+    return asyncio.run(call())  # type: ignore[operator]  # a coroutine function
+
+
+@pytest.mark.parametrize("path", ["/", "/__sim/sandboxes", "/__sim/sandboxes/default/jobs", "/x"])
+def test_an_open_server_wants_the_token(public: httpx.Client, path: str) -> None:
+    """A server that others can reach answers nothing but probes and providers without it."""
+    assert doubt(public.get(path)) == "this server is not bound to loopback only"
+
+
+@pytest.mark.parametrize("path", ["/", "/__sim/sandboxes"])
+def test_an_open_server_takes_the_token(public: httpx.Client, path: str) -> None:
+    """With the token everything is open, the landing page included."""
+    answer = public.get(path, headers={"authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 200
+
+
+def test_an_open_server_answers_probes(public: httpx.Client) -> None:
+    """Probes need no token on any server."""
+    assert public.get("/__sim/livez").status_code == 200
+
+
+def test_an_open_server_serves_providers_and_media(public: httpx.Client) -> None:
+    """What clients of the providers need is open: it has keys of its own, or none."""
+    statuses = [
+        public.get("/vicsee/api/v1/models").status_code,
+        public.get("/media/synthetic/16x16_1fps_1s.mp4").status_code,
+    ]
+    assert statuses == [200, 200]
+
+
+@pytest.mark.parametrize("value", ["Bearer", "Bearer ", "", "Bearer None"])
+def test_an_empty_token_opens_nothing(value: str) -> None:
+    """A server without a token cannot be opened with an empty one."""
+    app = App(Settings(loopback=False, admin_token="", clock="manual"))
+    with httpx.Client(transport=Transport(app, _run), base_url=OWN) as http:
+        status = http.get("/__sim/sandboxes", headers={"authorization": value}).status_code
+    app.close()
+    assert status == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/__sim/sandboxes"),
+        ("GET", "/__sim/livez"),
+        ("OPTIONS", "/__sim/sandboxes"),
+        ("OPTIONS", "/vicsee/api/v1/models"),
+        ("GET", "/vicsee/api/v1/models"),
+        ("GET", "/media/synthetic/16x16_1fps_1s.mp4"),
+        ("OPTIONS", "/media/synthetic/16x16_1fps_1s.mp4"),
+    ],
+)
+@pytest.mark.parametrize("origin", ["http://evil.example", OWN])
+def test_no_cors_header_is_ever_sent(admin: Admin, method: str, path: str, origin: str) -> None:
+    """Nothing tells a browser that another page may read an answer."""
+    headers = [
+        ("host", "127.0.0.1:4747"),
+        ("origin", origin),
+        ("access-control-request-method", "POST"),
+    ]
+    answer = ask(admin, headers, method=method, path=path)
+    assert [name for name in answer.headers if name.startswith("access-control-")] == []
+
+
+def test_the_landing_page_is_guarded_too(admin: Admin) -> None:
+    """A page of another site cannot even read the landing page."""
+    headers = [("host", "127.0.0.1:4747"), ("sec-fetch-site", "cross-site")]
+    assert ask(admin, headers, path="/").status_code == 401
+
+
+def test_the_landing_page_shows_every_provider(admin: Admin) -> None:
+    """The page names base URLs under the host by which it was asked."""
+    page = admin.http.get("/", headers={"host": "localhost:9"}).text
+    providers = admin.sim.registry.providers
+    assert [name for name in providers if f"http://localhost:9/{name}" not in page] == []
+
+

@@ -1,0 +1,354 @@
+"""The admin API: making, showing, resetting and deleting sandboxes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from upsim.providers import discover
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Admin, Start
+
+START = "2026-01-01T00:00:00.000000Z"
+
+
+def test_a_new_sandbox_says_all_that_its_user_needs(admin: Admin) -> None:
+    """The answer has id, scenario, seed, clock, a key and a base URL for each provider."""
+    made = admin.post("sandboxes", {"id": "mine", "seed": 7, "clock": "auto", "pace": 3})
+
+    shown = {name: made[name] for name in ("id", "scenario", "seed", "clock", "base_urls")}
+    expected = {
+        "id": "mine",
+        "scenario": "baseline",
+        "seed": 7,
+        "clock": {"mode": "auto", "now": START, "pace": 3},
+        "base_urls": {name: f"http://127.0.0.1:4747/{name}" for name in discover()},
+    }
+    assert (expected, set(discover())) == (shown, set(made["keys"]))
+
+
+def test_a_new_sandbox_is_answered_with_201(admin: Admin) -> None:
+    """Making something is 201."""
+    assert admin.call("POST", "sandboxes", {}).status_code == 201
+
+
+def test_a_body_may_be_missing(admin: Admin) -> None:
+    """A POST without a body makes a sandbox with everything as the server was started."""
+    assert admin.call("POST", "sandboxes").json()["seed"] == 1
+
+
+@pytest.mark.parametrize("provider", list(discover()))
+def test_issued_keys_have_the_real_form(admin: Admin, provider: str) -> None:
+    """A key has the provider's prefix and length, and letters of its alphabet."""
+    key = admin.sandbox()["keys"][provider]
+
+    auth = admin.sim.registry.library.baseline(provider).baseline.auth
+    body = key.removeprefix(auth.key_prefix)
+    assert key.startswith(auth.key_prefix)
+    assert (len(body), set(body) <= set(auth.key_alphabet)) == (auth.key_length, True)
+
+
+def test_ids_are_found_that_nobody_chose(admin: Admin) -> None:
+    """A sandbox without an id gets the next free one."""
+    admin.sandbox(id="sb1")
+    assert admin.sandbox()["id"] == "sb2"
+
+
+def test_the_list_pages(admin: Admin) -> None:
+    """`offset` and `limit` cut the list, `total` counts all of it."""
+    for name in ("a", "b", "c"):
+        admin.sandbox(id=name)
+    found = admin.get("sandboxes?offset=1&limit=2")
+    assert ([box["id"] for box in found["sandboxes"]], found["total"]) == (["a", "b"], 4)
+
+
+def test_a_sandbox_is_shown(admin: Admin) -> None:
+    """A sandbox at a glance: choices, clock and how much is in it."""
+    admin.sandbox(id="box", strict_keys=True, knobs={"vicsee": {"funds_text": "amounts"}})
+    shown = admin.get("sandboxes/box")
+    assert shown == {
+        "id": "box",
+        "scenario": "baseline",
+        "seed": 1,
+        "clock": {"mode": "manual", "now": START, "pace": 1},
+        "strict_keys": True,
+        "dialects": {},
+        "knobs": {"vicsee": {"funds_text": "amounts"}},
+        "accounts": 0,
+        "jobs": 0,
+        "requests": 0,
+        "deadlines": 0,
+    }
+
+
+def test_a_deleted_sandbox_is_gone(admin: Admin) -> None:
+    """A deleted sandbox is unknown afterwards."""
+    admin.sandbox(id="box")
+    assert admin.call("DELETE", "sandboxes/box").json() == {"deleted": "box", "emptied": False}
+    assert admin.refusal("GET", "sandboxes/box")[:2] == (404, "unknown_sandbox")
+
+
+def test_a_deleted_sandbox_takes_its_keys_along(start_admin: Start) -> None:
+    """The keys of a deleted sandbox are unknown where keys are strict."""
+    admin = start_admin(strict_keys=True)
+    key = admin.sandbox(id="box")["keys"]["vicsee"]
+    admin.call("DELETE", "sandboxes/box")
+    assert admin.vicsee(key).get("/api/v1/credits").status_code == 401
+
+
+def test_an_id_can_be_used_again_after_deleting(admin: Admin) -> None:
+    """A new sandbox of a deleted one's id starts empty."""
+    key = admin.sandbox(id="box")["keys"]["vicsee"]
+    admin.job(key)
+    admin.call("DELETE", "sandboxes/box")
+    again = admin.sandbox(id="box")
+    assert (again["jobs"], again["accounts"], again["requests"]) == (0, 0, 0)
+
+
+def test_deleting_the_default_sandbox_empties_it(admin: Admin) -> None:
+    """`default` cannot go away: it is reset instead."""
+    admin.job()
+    assert admin.call("DELETE", "sandboxes/default").json() == {
+        "deleted": "default",
+        "emptied": True,
+    }
+    assert admin.get("sandboxes/default/jobs")["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "left"),
+    [
+        ("all", {"jobs": 0, "spent": False, "requests": 0, "now": "00:00:00"}),
+        ("jobs", {"jobs": 0, "spent": True, "requests": 1, "now": "00:00:10"}),
+        ("ledger", {"jobs": 1, "spent": False, "requests": 1, "now": "00:00:10"}),
+        ("journal", {"jobs": 1, "spent": True, "requests": 1, "now": "00:00:10"}),
+    ],
+)
+def test_a_reset_takes_what_was_named(admin: Admin, what: str, left: dict[str, object]) -> None:
+    """A reset of one thing leaves the others; one of everything also turns the clock back."""
+    key = admin.sandbox(id="box")["keys"]["vicsee"]
+    admin.job(key)
+    admin.post("sandboxes/box/clock/advance", {"seconds": 10})
+
+    shown = admin.post(f"sandboxes/box/reset?what={what}")
+
+    accounts = admin.get("sandboxes/box/accounts")["accounts"]
+    found = {
+        "jobs": shown["jobs"],
+        "spent": any(Decimal(a["balance"]) < 20000 for a in accounts),
+        "requests": shown["requests"],
+        "now": shown["clock"]["now"][11:19],
+    }
+    assert left == found
+
+
+def test_a_reset_of_the_journal_forgets_the_exchanges(admin: Admin) -> None:
+    """The ring is empty, while the counter of all requests goes on."""
+    admin.job()
+    admin.post("sandboxes/default/reset?what=journal")
+    found = admin.get("sandboxes/default/journal")
+    assert found == {"exchanges": [], "kept": 0, "total": 1}
+
+
+def test_keys_outlive_a_reset(admin: Admin) -> None:
+    """A key still leads to its sandbox after everything in it was reset."""
+    key = admin.sandbox(id="box")["keys"]["vicsee"]
+    admin.post("sandboxes/box/reset")
+    admin.job(key)
+    assert admin.get("sandboxes/box/jobs")["total"] == 1
+
+
+def test_a_reset_repeats_the_seed(admin: Admin) -> None:
+    """The same calls after a reset give the same ids."""
+    before = admin.job()
+    admin.post("sandboxes/default/reset")
+    assert admin.job() == before
+
+
+def test_a_reset_forgets_what_was_measured(admin: Admin) -> None:
+    """An output under a name that was used before the reset is measured again."""
+    sizes = []
+    for size in ("64x36", "128x72"):
+        name = f"http://127.0.0.1:4747/media/synthetic/{size}_10fps_1s.mp4"
+        first = admin.job(video=name)
+        admin.sim.advance(1000)
+        again = admin.job(video=f"http://127.0.0.1:4747/media/outputs/{first}.mp4")
+        sizes.append(admin.get(f"sandboxes/default/jobs/{again}")["media"]["size"])
+        admin.post("sandboxes/default/reset")
+    assert sizes == ["128x72", "256x144"]
+
+
+def test_a_sandbox_starts_where_its_clock_is_told(admin: Admin) -> None:
+    """A clock may be an object with mode and instant, with or without an offset."""
+    made = admin.sandbox(clock={"mode": "manual", "now": "2031-05-06T07:08:09.5+02:00"})
+    assert made["clock"]["now"] == "2031-05-06T05:08:09.500000Z"
+
+
+def test_a_sandbox_has_the_balances_it_is_given(admin: Admin) -> None:
+    """Balances are exact texts or whole numbers, for the accounts of the sandbox."""
+    key = admin.sandbox(balances={"vicsee": "17"})["keys"]["vicsee"]
+    assert admin.vicsee(key).get("/api/v1/credits").json()["data"] == {"credits": 17}
+
+
+def test_a_sandbox_may_bring_its_keys(admin: Admin) -> None:
+    """A brought key leads to the sandbox; the other providers get issued ones."""
+    made = admin.sandbox(id="box", keys={"vicsee": "sk-brought"})
+    admin.job("sk-brought")
+    assert (made["keys"]["vicsee"], admin.get("sandboxes/box")["jobs"]) == ("sk-brought", 1)
+
+
+def test_the_same_key_may_stand_for_several_providers(admin: Admin) -> None:
+    """Keys of different providers have nothing to do with each other."""
+    made = admin.sandbox(keys=dict.fromkeys(discover(), "one-for-all"))
+    assert set(made["keys"].values()) == {"one-for-all"}
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "code", "message"),
+    [
+        ({"id": "box"}, 409, "refused", "there is already a sandbox 'box'"),
+        ({"id": "default"}, 409, "refused", "there is already a sandbox 'default'"),
+        ({"id": ""}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),
+        ({"id": "../x"}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),
+        ({"id": "a/b"}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),
+        ({"id": "x" * 65}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),
+        ({"id": "ключ"}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),
+        ({"id": "box\n"}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),
+        ({"sceanrio": "x"}, 400, "invalid", "did you mean scenario?"),
+        ({"scenario": "vicsee/basline"}, 400, "unknown_scenario", "did you mean vicsee/baseline"),
+        ({"scenario": "../README"}, 400, "unknown_scenario", "there is no scenario '../README'"),
+        ({"scenario": "x" * 5000}, 400, "unknown_scenario", "there is no scenario 'xxx"),
+        ({"scenario": "a\0b.yaml"}, 400, "unknown_scenario", "there is no scenario 'a\\x00b"),
+        ({"clock": "fast"}, 400, "refused", "allowed: real, manual, auto, scaled:"),
+        ({"clock": "scaled:0"}, 400, "refused", "clock 'scaled:0' is unknown"),
+        ({"clock": "scaled:" + "9" * 5000}, 400, "refused", "whole number from 1 to 1000000"),
+        ({"clock": {"mode": "manual", "now": "soon"}}, 400, "invalid", "clock.now 'soon' is not"),
+        ({"clock": {"mode": "manual", "now": "9999-01-01"}}, 400, "invalid", "1970 and 9000"),
+        ({"clock": {"mode": "manual", "now": "0001-01-01T00:00+23:59"}}, 400, "invalid", "clock.no"),
+        ({"pace": 0}, 400, "refused", "pace 0 is not a whole number of 1 or more"),
+        ({"pace": 1.5}, 400, "invalid", "$.pace"),
+        ({"seed": "x"}, 400, "invalid", "$.seed"),
+        ({"seed": 2**70}, 400, "invalid", "$.seed"),
+        ({"ttl": -1}, 400, "invalid", "ttl -1.0 is not 0 or more seconds"),
+        ({"dialects": {"venice": "slang"}}, 400, "refused", "has no dialect 'slang'; it has guide"),
+        ({"dialects": {"nobody": "live"}}, 400, "refused", "there is no provider 'nobody'"),
+        ({"knobs": {"vicsee": {"fun": "x"}}}, 400, "refused", "vicsee has no knob 'fun'"),
+        ({"knobs": {"vicsee": {"funds_text": "x"}}}, 400, "refused", "allowed: plain, amounts"),
+        ({"knobs": {"nobody": {}}}, 400, "refused", "there is no provider 'nobody'"),
+        ({"balances": {"nobody": "1"}}, 400, "refused", "there is no provider 'nobody'"),
+        ({"balances": {"vicsee": "much"}}, 400, "invalid", "balances.vicsee 'much' is not a decimal"),
+        ({"balances": {"vicsee": "NaN"}}, 400, "invalid", "balances.vicsee 'NaN'"),
+        ({"balances": {"vicsee": "1e999"}}, 400, "invalid", "up to 1000000000000000"),
+        ({"balances": {"vicsee": "9" * 5000}}, 400, "invalid", "up to 1000000000000000"),
+        ({"balances": {"vicsee": "0.0000000000001"}}, 400, "invalid", "12 decimal places"),
+        ({"balances": {"vicsee": 1.5}}, 400, "invalid", "$.balances"),
+        ({"keys": {"nobody": "x"}}, 400, "refused", "there is no provider 'nobody'"),
+        ({"keys": {"vicsee": "taken"}}, 409, "refused", "already belongs to sandbox 'box'"),
+        ({"keys": {"vicsee": ""}}, 400, "refused", "a vicsee key is 1 to 512 visible ASCII"),
+        ({"keys": {"vicsee": "two words"}}, 400, "refused", "a vicsee key is 1 to 512 visible ASCII"),
+        ({"keys": {"vicsee": "ключ"}}, 400, "refused", "a vicsee key is 1 to 512 visible ASCII"),
+        ({"strict_keys": "yes"}, 400, "invalid", "$.strict_keys"),
+        ({"render": "slowly"}, 400, "invalid", "$.render"),
+    ],
+)
+def test_a_sandbox_that_cannot_be_is_refused(
+    admin: Admin, order: dict[str, object], status: int, code: str, message: str
+) -> None:
+    """What cannot be done is said with its place, its value and what is allowed."""
+    admin.sandbox(id="box", keys={"vicsee": "taken"})
+    found = admin.refusal("POST", "sandboxes", order)
+    assert (status, code) == found[:2]
+    assert message in found[2]
+
+
+def test_a_refused_sandbox_leaves_nothing(admin: Admin) -> None:
+    """A sandbox whose key is taken is not there afterwards, nor are its other keys."""
+    first = next(iter(discover()))
+    admin.sandbox(id="box", keys={"vicsee": "taken"})
+    admin.refusal("POST", "sandboxes", {"id": "x", "keys": {first: "mine", "vicsee": "taken"}})
+    again = admin.sandbox(id="x", keys={first: "mine"})
+    assert again["keys"][first] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("boxx", "there is no sandbox 'boxx'; did you mean box?"),
+        ("x" * 5000, "there is no sandbox 'xxx"),
+        ("%D0%BA%D0%BB%D1%8E%D1%87", "there is no sandbox 'ключ'; allowed: default, box"),
+        ("%00", "there is no sandbox '\\x00'"),
+        ("%FF", "there is no sandbox '\ufffd'"),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        "GET sandboxes/{}",
+        "DELETE sandboxes/{}",
+        "POST sandboxes/{}/reset",
+        "GET sandboxes/{}/clock",
+        "PATCH sandboxes/{}/clock",
+        "POST sandboxes/{}/clock/advance",
+        "GET sandboxes/{}/jobs",
+        "GET sandboxes/{}/jobs/x",
+        "PUT sandboxes/{}/jobs/x/state",
+        "GET sandboxes/{}/accounts",
+        "PUT sandboxes/{}/accounts/vicsee",
+        "POST sandboxes/{}/accounts/vicsee/keys",
+        "GET sandboxes/{}/ledger",
+        "GET sandboxes/{}/journal",
+        "POST sandboxes/{}/journal/find",
+        "POST sandboxes/{}/journal/count",
+    ],
+)
+def test_every_call_needs_a_sandbox_that_exists(
+    admin: Admin, call: str, name: str, hint: str
+) -> None:
+    """An unknown sandbox is 404 with the nearest id, whatever else is asked of it."""
+    admin.sandbox(id="box")
+    method, path = call.split()
+    status, code, message = admin.refusal(method, path.format(name), {})
+    assert (404, "unknown_sandbox") == (status, code)
+    assert message.startswith(hint)
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize("name", ["..%2Fx", "../x", "a%2Fb", "%2e%2e"])
+def test_ids_with_slashes_lead_nowhere(admin: Admin, name: str) -> None:
+    """A path that climbs is an unknown path or an unknown sandbox, never a file."""
+    assert admin.refusal("GET", f"sandboxes/{name}")[0] == 404
+
+
+def test_an_unknown_reset_is_refused(admin: Admin) -> None:
+    """What can be reset is listed."""
+    found = admin.refusal("POST", "sandboxes/default/reset?what=time")
+    assert found == (400, "invalid", "what='time'; allowed: all, jobs, ledger, journal")
+
+
+def test_idle_sandboxes_go_by_themselves(admin: Admin) -> None:
+    """A sandbox that nobody used for longer than its time to live is gone at the next look."""
+    admin.sandbox(id="short", ttl=0)
+    admin.sandbox(id="long")
+    ids = [box["id"] for box in admin.get("sandboxes")["sandboxes"]]
+    assert ids == ["default", "long"]
+
+
+def test_a_call_by_key_counts_as_use(admin: Admin) -> None:
+    """A sandbox that is only ever used through its keys is not idle."""
+    key = admin.sandbox(id="box")["keys"]["vicsee"]
+    box = admin.sim.registry.sandboxes["box"]
+    box.last_used = before = 0.0
+    admin.job(key)
+    assert before < box.last_used
+
+
+def test_there_is_room_for_so_many(admin: Admin) -> None:
+    """Above the limit of sandboxes a new one is refused with what to do."""
+    registry = admin.sim.registry
+    limit = registry.settings.sandboxes_max
+    registry.sandboxes.update({f"f{n}": registry.default for n in range(limit)})
+    found = admin.refusal("POST", "sandboxes", {})
+    assert found == (400, "refused", "there are already 10000 sandboxes; delete some")

@@ -1,0 +1,168 @@
+"""Same scenario, seed and calls: the same bytes. Another seed: other ids, and nothing else."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from tests.stateful.asgi import Answer, Caller, Request
+from tests.stateful.faces import FACES, VENICE, VICSEE, Face
+from tests.stateful.strategies import videos
+
+from upsim import Simulator
+from upsim.engine.seeds import Seeds
+
+KEY = "sk-the-same-in-all-runs"
+
+
+@dataclass(slots=True)
+class Run:
+    """One simulator, and all that it answered."""
+
+    simulator: Simulator
+    caller: Caller
+    answers: list[Answer]
+
+    def ask(self, face: Face, request: Request) -> Answer:
+        """Send a provider's request and keep the answer."""
+        self.answers.append(self.caller.send(request, face.headers(KEY)))
+        return self.answers[-1]
+
+    def admin(self, method: str, path: str, body: object = None) -> Answer:
+        """Call the admin API for the default sandbox and keep the answer."""
+        self.answers.append(self.caller.admin(method, f"sandboxes/default/{path}", body))
+        return self.answers[-1]
+
+    def submit(self, face: Face, video: str = videos.SMALL) -> str:
+        """Submit a video, which must be accepted, and return the job."""
+        answer = self.ask(face, face.submit(video, face.options[0]))
+        assert answer.status == 200, answer
+        return face.job_of(answer.json())
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """Return an event loop that is closed after the test."""
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
+def a_day(loop: asyncio.AbstractEventLoop, *, seed: int, clock: str = "manual") -> list[Answer]:
+    """Return the answers to a long sequence of calls at every provider."""
+    with Simulator(seed=seed, clock=clock) as simulator:
+        run = Run(simulator, Caller(simulator.app, loop), [])
+        for round_ in range(3):
+            for face in FACES.values():
+                run.submit(face)
+                job = run.submit(face, videos.ASSUMED)
+                run.ask(face, face.submit("", face.options[0]))
+                run.ask(face, face.poll(job))
+                if clock == "manual":
+                    run.admin("POST", "clock/advance", {"seconds": 7 * (round_ + 1)})
+                run.ask(face, face.poll(job))
+        run.ask(VICSEE, Request("GET", "/vicsee/api/v1/credits"))
+        run.ask(VENICE, Request("GET", "/venice/api/v1/billing/usage-history"))
+        upload = {"contentType": "video/mp4", "sizeBytes": 5}
+        run.ask(VICSEE, Request("POST", "/vicsee/api/v1/upload", upload))
+        run.admin("POST", "clock/advance", {"to": "idle"})
+        run.admin("GET", "ledger")
+        run.admin("GET", "jobs")
+        run.admin("GET", "journal")
+        return run.answers
+
+
+@pytest.mark.parametrize("clock", ["manual", "auto"])
+def test_same_seed_and_calls_give_the_same_bytes(
+    loop: asyncio.AbstractEventLoop, clock: str
+) -> None:
+    """Status, headers and body of every answer are equal: ids, times, `fired` and the journal."""
+    assert a_day(loop, seed=7, clock=clock) == a_day(loop, seed=7, clock=clock)
+
+
+def test_a_reset_sandbox_answers_as_a_new_one(loop: asyncio.AbstractEventLoop) -> None:
+    """After a reset the same calls give the same ids again."""
+    with Simulator(seed=7, clock="manual") as simulator:
+        run = Run(simulator, Caller(simulator.app, loop), [])
+        first = [run.submit(face) for face in FACES.values()]
+        run.admin("POST", "reset")
+        assert [run.submit(face) for face in FACES.values()] == first
+
+
+@pytest.mark.parametrize("face", FACES.values(), ids=lambda face: face.name)
+def test_another_seed_gives_other_ids(loop: asyncio.AbstractEventLoop, face: Face) -> None:
+    """The ids of jobs come from the seed."""
+    ids = set()
+    for seed in range(3):
+        with Simulator(seed=seed, clock="manual") as simulator:
+            ids.add(Run(simulator, Caller(simulator.app, loop), []).submit(face))
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize("face", FACES.values(), ids=lambda face: face.name)
+def test_another_seed_changes_nothing_but_ids(loop: asyncio.AbstractEventLoop, face: Face) -> None:
+    """The money and the times of a day are the same under every seed."""
+    shown = []
+    for seed in range(2):
+        with Simulator(seed=seed, clock="manual") as simulator:
+            run = Run(simulator, Caller(simulator.app, loop), [])
+            run.submit(face)
+            run.admin("POST", "clock/advance", {"to": "idle"})
+            (account,) = simulator.sandbox.state.accounts.values()
+            (job,) = simulator.sandbox.state.jobs.values()
+            moves = [(move.at, move.state) for move in job.moves]
+            shown.append((account.balance, moves, simulator.sandbox.now))
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize("face", FACES.values(), ids=lambda face: face.name)
+def test_jobs_of_one_provider_shift_no_ids_of_another(
+    loop: asyncio.AbstractEventLoop, face: Face
+) -> None:
+    """Each provider draws ids from a stream of its own."""
+    with Simulator(seed=7, clock="manual") as simulator:
+        alone = Run(simulator, Caller(simulator.app, loop), []).submit(face)
+    with Simulator(seed=7, clock="manual") as simulator:
+        run = Run(simulator, Caller(simulator.app, loop), [])
+        for other in FACES.values():
+            if other is not face:
+                run.submit(other)
+        assert run.submit(face) == alone
+
+
+def test_a_refused_submit_draws_no_id(loop: asyncio.AbstractEventLoop) -> None:
+    """What is refused leaves no gap in the ids."""
+    with Simulator(seed=7, clock="manual") as simulator:
+        first = Run(simulator, Caller(simulator.app, loop), []).submit(VICSEE)
+    with Simulator(seed=7, clock="manual") as simulator:
+        run = Run(simulator, Caller(simulator.app, loop), [])
+        run.ask(VICSEE, VICSEE.submit("", "2"))
+        assert run.submit(VICSEE) == first
+
+
+def test_a_draw_in_one_stream_shifts_no_other() -> None:
+    """Streams of one seed know nothing of each other."""
+    seeds, undisturbed = Seeds(7), Seeds(7)
+    seeds.stream("faults").getrandbits(64)
+    seeds.secret("anything", 32)
+    assert seeds.stream("ids").getrandbits(64) == undisturbed.stream("ids").getrandbits(64)
+
+
+def test_streams_of_one_seed_differ() -> None:
+    """Each purpose has bits of its own."""
+    seeds = Seeds(7)
+    drawn = {seeds.stream(name).getrandbits(64) for name in ("ids", "faults", "durations")}
+    assert len(drawn) == 3
+
+
+def test_a_secret_is_the_same_at_every_call() -> None:
+    """A secret needs no stream's state, so that asking twice changes nothing."""
+    seeds = Seeds(7)
+    assert seeds.secret("wavespeed-1/webhook", 32) == seeds.secret("wavespeed-1/webhook", 32)
+
+
+@pytest.mark.parametrize(("alphabet", "length"), [("0123456789abcdef", 64), ("AB", 3), ("x", 0)])
+def test_a_text_keeps_to_its_alphabet(alphabet: str, length: int) -> None:
+    """A drawn text has the asked length and letters of the alphabet only."""
+    text = Seeds(7).text("keys", alphabet, length)
+    assert (len(text), set(text) <= set(alphabet)) == (length, True)

@@ -1,0 +1,40 @@
+"""The engine under a rule-based machine: any order of calls, commands and time."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.stateful.machine import EngineMachine
+
+from upsim import Simulator
+from upsim.engine.log import MemoryLog
+
+RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "80"))
+STEPS = 50
+LEAST_STEPS = 2000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def simulator() -> Iterator[Simulator]:
+    """Give the machine a simulator; each run makes sandboxes of its own in it."""
+    with Simulator(clock="manual", strict_keys=True) as sim:
+        sim.registry._log = MemoryLog(worth_it=16)  # short histories are compacted too
+        EngineMachine.simulator = sim
+        yield sim
+
+
+def test_the_engine_holds_whatever_happens_to_it() -> None:
+    """No order of submits, polls, cancels, failures and jumps in time breaks an invariant."""
+    EngineMachine.steps = 0
+    run_state_machine_as_test(
+        EngineMachine,
+        settings=settings(
+            max_examples=RUNS,
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
+    assert EngineMachine.steps >= LEAST_STEPS

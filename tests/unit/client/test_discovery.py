@@ -1,0 +1,45 @@
+"""Adapters are found in the providers' folders, and no list names them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import upsim.providers
+from upsim.client.discovery import adapter, providers
+from upsim.client.exceptions import UnknownAdapterError
+
+FOLDERS = sorted(p.parent.name for p in Path(upsim.providers.__path__[0]).glob("*/client.py"))
+
+
+def test_every_folder_with_a_client_is_found() -> None:
+    """Each provider's folder that holds a module `client` has an adapter."""
+    assert sorted(providers()) == FOLDERS
+
+
+@pytest.mark.parametrize("provider", FOLDERS)
+def test_the_adapter_bears_the_name_of_its_folder(provider: str) -> None:
+    """An adapter knows whose it is."""
+    assert provider == adapter(provider).provider
+
+
+def test_unknown_names_are_refused_with_the_known_ones() -> None:
+    """Asking for an adapter that does not exist lists those that do."""
+    with pytest.raises(UnknownAdapterError, match=f"no client adapter for 'nobody'.*{FOLDERS[0]}"):
+        adapter("nobody")
+
+
+def test_an_adapter_does_without_the_server() -> None:
+    """Speaking to a provider imports neither the web layer nor the engine nor PyAV."""
+    code = (
+        "import sys; from upsim.client.discovery import adapter, providers;"
+        "[adapter(p) for p in providers()];"
+        "print([m for m in sys.modules if m.split('.')[:2] in"
+        " (['upsim', 'web'], ['upsim', 'engine'], ['upsim', 'app'], ['av'])])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"

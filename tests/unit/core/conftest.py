@@ -1,0 +1,123 @@
+"""Small valid values of core's types, for tests that care about one field of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+
+from upsim.core.baseline import Baseline, ErrorRule, Fact, Knob, Plan, RateLimit, Rules, rules
+from upsim.core.events import JobAccepted, OutputPlan
+from upsim.core.evidence import Evidence
+from upsim.core.jobs import Job
+from upsim.core.ledger import Account
+from upsim.core.lifecycle import Lifecycle
+from upsim.core.media import Media
+from upsim.core.origin import Origin
+from upsim.core.outputs import OutputRule
+from upsim.core.pricing import Billing, Quantity, Quote, Rate
+from upsim.core.states import Phase, State
+from upsim.scenario.loader import Library
+
+WHY = Evidence("assumed", "this test", "2026-01-01")
+VIDEO = Media(
+    duration=8_500_000,
+    frame_rate=Fraction(30),
+    width=854,
+    height=480,
+    frames=255,
+    container="mp4",
+    audio=True,
+    size=1_000_000,
+)
+BILLING = Billing(
+    unit="credit",
+    quantity=Quantity(of="seconds", round="up"),
+    rate=Rate(flat=Decimal(16)),
+    evidence=WHY,
+)
+QUOTE = Quote(
+    Decimal(144), "credit", Decimal(9), Decimal(16), "flat", "9 seconds × 16 = 144 credit"
+)
+SCALE = OutputRule("scale", "factor", {"1": 1, "2": 2, "4": 4}, "keep", WHY)
+PLAN = (Phase(State.WAITING, 2), Phase(State.PROCESSING, 60), Phase(State.COMPLETED))
+BASELINE: Baseline = Library().baseline("vicsee").baseline
+
+
+def video(seconds: str | Decimal = "8.5", *, width: int = 854, height: int = 480) -> Media:
+    """Return a video of this length and size."""
+    duration = int(Decimal(seconds) * 1_000_000)
+    return replace(VIDEO, duration=duration, width=width, height=height)
+
+
+def error(name: str, message: str = "", **fields: object) -> ErrorRule:
+    """Return an entry of an error catalogue."""
+    found = ErrorRule(name, 400, name.upper(), message, WHY, {}, {})
+    return replace(found, **fields)  # type: ignore[arg-type]  # the fields of an ErrorRule
+
+
+def knob(name: str, *values: str, **by_dialect: str) -> Knob:
+    """Return a knob whose first value holds in every dialect that is not named."""
+    chosen = {"guide": values[0], "live": values[0], **by_dialect}
+    return Knob(name, values, chosen, "What a test turns.", WHY)
+
+
+def limited(*rates: RateLimit, access: bool = True) -> Mapping[str, Plan]:
+    """Return the plans of a baseline with one plan, `unlimited`, that is limited after all."""
+    return {"unlimited": Plan("unlimited", access, rates, None, WHY, {})}
+
+
+def fact(value: object) -> Fact:
+    """Return a fact of this value."""
+    return Fact(value, WHY)  # type: ignore[arg-type]  # a test may hold anything
+
+
+def ruled(**changes: object) -> Rules:
+    """Return the rules of VicSee's baseline after these changes of its fields."""
+    changed = replace(BASELINE, **changes)  # type: ignore[arg-type]  # the fields of a Baseline
+    return rules(changed, "guide", {})
+
+
+def accepted(phases: tuple[Phase, ...] = PLAN) -> JobAccepted:
+    """Return an accepted job."""
+    return JobAccepted(
+        at=1_000,
+        job="task_1",
+        account=1,
+        provider="vicsee",
+        model="topaz-video-upscale",
+        operation="generate",
+        inputs={},
+        options={"upscale_factor": "2"},
+        media=VIDEO,
+        output=OutputPlan(1708, 960, audio=True),
+        quote=QUOTE,
+        phases=phases,
+        origin=Origin("http://upsim.test"),
+        rules="digest",
+        source="https://example.com/clip.mp4",
+    )
+
+
+def job(**fields: object) -> Job:
+    """Return a job that was just accepted, but for these fields."""
+    return replace(Job(accepted()), **fields)  # type: ignore[arg-type]  # the fields of a Job
+
+
+def account(balance: int = 1000) -> Account:
+    """Return an account of VicSee with this balance."""
+    return Account(
+        number=1,
+        provider="vicsee",
+        name="vicsee-1",
+        opening=Decimal(balance),
+        unit="credit",
+        plan="unlimited",
+        balance=Decimal(balance),
+    )
+
+
+def lifecycle() -> Lifecycle:
+    """Return a lifecycle without steps."""
+    return Lifecycle((), WHY)

@@ -1,0 +1,70 @@
+"""How refusals of WaveSpeedAI look: the envelope, what is no JSON, and mistakes in a baseline."""
+
+import random
+from typing import Any, cast
+
+import pytest
+
+from upsim.core.baseline import rules
+from upsim.core.call import Call
+from upsim.core.checks import Violation
+from upsim.core.origin import Origin
+from upsim.providers.wavespeed import checks, wire
+from upsim.scenario.loader import Library
+
+BASELINE = Library().baseline("wavespeed").baseline
+
+
+def call(**knobs: str) -> Call:
+    """Return as much of a call as a refusal looks at."""
+    return Call(
+        operation="submit",
+        kind="submit",
+        rules=rules(BASELINE, "guide", knobs),
+        world=cast("Any", None),
+        origin=Origin("https://sim.example"),
+        method="POST",
+        path="/",
+        params={},
+        query_string=b"",
+        headers=(),
+        body=b"",
+        decode=lambda _call: None,
+        credential="missing",
+        account=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "text"),
+    [("internal", 500, "Internal Server Error"), ("unavailable", 503, "Service Unavailable")],
+)
+def test_faults_of_the_service_are_json(name: str, status: int, text: str) -> None:
+    """500 and 503 have the envelope without data."""
+    reply = wire.problem(call(), Violation(name))
+
+    assert (reply.status, reply.body) == (status, {"code": status, "message": text})
+
+
+@pytest.mark.parametrize(("name", "status"), [("bad_gateway", 502), ("gateway_timeout", 504)])
+def test_faults_of_the_gateway_are_html(name: str, status: int) -> None:
+    """502 and 504 come from in front of the service and are no JSON."""
+    reply = wire.problem(call(), Violation(name))
+
+    assert (reply.status, reply.content_type) == (status, b"text/html")
+    assert isinstance(reply.body, bytes)
+    assert reply.body.startswith(f"<html><head><title>{status} ".encode())
+
+
+def test_an_id_has_32_hexadecimal_digits() -> None:
+    """Ids have no dashes, and small numbers are filled up."""
+    small = random.Random(1)  # noqa: S311 - a stream of a test
+    small.getrandbits = lambda _bits: 255  # type: ignore[method-assign]  # a number of few digits
+
+    assert wire.draw_id(small) == "0" * 30 + "ff"
+
+
+def test_a_check_before_the_model_is_a_mistake() -> None:
+    """A baseline that orders the checks wrongly is told so."""
+    with pytest.raises(LookupError, match="submit: a check that needs the model"):
+        checks.valid_options(call())

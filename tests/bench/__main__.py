@@ -7,17 +7,14 @@ import statistics
 import sys
 import time
 from fractions import Fraction
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import inprocess
-from models import CASES, YARDSTICK, Case
-from servers import Running, load, running, simulator, yardstick
 
 from upsim.media.clip import Clip
 from upsim.media.probe import Prober
 from upsim.media.synthetic import ClipMaker
+
+from . import inprocess
+from .models import CASES, YARDSTICK, Case
+from .servers import Running, load, running, simulator, yardstick
 
 ROUNDS, SECONDS = 3, 1.5
 JOBS = 100_000

@@ -7,11 +7,11 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from models import CASES, Case
-from servers import Running
-
 from upsim.app import App
 from upsim.engine.settings import Settings
+
+from .models import CASES, Case
+from .servers import Running
 
 CALLS, ROUNDS = 500, 9
 
@@ -50,7 +50,7 @@ def run(app: App, scope: dict[str, Any], body: bytes) -> bytes:
 
     steps = app(scope, receive, send)
     try:
-        steps.send(None)  # type: ignore[attr-defined]  # a coroutine
+        steps.send(None)
     except StopIteration:
         return bytes(sent[1]["body"])
     raise RuntimeError("the call had to wait")

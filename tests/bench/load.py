@@ -65,7 +65,5 @@ async def drive(plan: dict[str, object], seconds: float) -> dict[str, int]:
 
 if __name__ == "__main__":
     print(  # noqa: T201 - the answer of this program
-        json.dumps(
-            uvloop.run(drive(json.loads(Path(sys.argv[1]).read_text()), float(sys.argv[2])))
-        )
+        json.dumps(uvloop.run(drive(json.loads(Path(sys.argv[1]).read_text()), float(sys.argv[2]))))
     )

@@ -7,7 +7,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-from servers import Running, request
+from .servers import Running, request
 
 VIDEO = "https://example.com/input.mp4"
 WAVESPEED = "/wavespeed/api/v3"

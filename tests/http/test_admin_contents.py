@@ -253,9 +253,7 @@ def test_the_first_key_is_meant(admin: Admin, both_keys: Mapping[str, str]) -> N
     assert answer.json()["data"]["credits"] == 5
 
 
-def test_another_account_is_named_by_its_number(
-    admin: Admin, both_keys: Mapping[str, str]
-) -> None:
+def test_another_account_is_named_by_its_number(admin: Admin, both_keys: Mapping[str, str]) -> None:
     """An account of the list is chosen by its number."""
     admin.put("sandboxes/box/accounts/vicsee", {"balance": "5", "account": 1})
     balances = [
@@ -436,7 +434,10 @@ def test_the_journal_shows_request_and_answer(admin: Admin, talk: str) -> None:
     request = found["exchanges"][0]["request"]
     text = '{"video_url":"https://clips.example/8.mp4"}'
     assert request == {"size": len(text), "truncated": False, "text": text}
-    assert ("sk-any" in str(found), talk in found["exchanges"][0]["answer"]["text"]) == (False, True)
+    assert ("sk-any" in str(found), talk in found["exchanges"][0]["answer"]["text"]) == (
+        False,
+        True,
+    )
 
 
 def test_long_bodies_are_cut(admin: Admin) -> None:

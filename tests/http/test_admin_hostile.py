@@ -119,17 +119,63 @@ def test_head_is_get_without_a_body(admin: Admin, path: str) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
-FIELDS = (
-    "account,balance,balances,clock,dialects,error,id,job,key,keys,knobs,method,mode,now,operation,"
-    "pace,plan,provider,refused_by,render,scenario,seconds,seed,since,state,status,strict_keys,"
-    "target,to,ttl"
-).split(",")
+FIELDS = [
+    "account",
+    "balance",
+    "balances",
+    "clock",
+    "dialects",
+    "error",
+    "id",
+    "job",
+    "key",
+    "keys",
+    "knobs",
+    "method",
+    "mode",
+    "now",
+    "operation",
+    "pace",
+    "plan",
+    "provider",
+    "refused_by",
+    "render",
+    "scenario",
+    "seconds",
+    "seed",
+    "since",
+    "state",
+    "status",
+    "strict_keys",
+    "target",
+    "to",
+    "ttl",
+]
 words = st.sampled_from(
-    ["", "auto", "real", "scaled:2", "next", "idle", "live", "vicsee", "failed", "1e9", "-1", "2026"]
+    [
+        "",
+        "auto",
+        "real",
+        "scaled:2",
+        "next",
+        "idle",
+        "live",
+        "vicsee",
+        "failed",
+        "1e9",
+        "-1",
+        "2026",
+    ]
 )
 documents = st.dictionaries(st.sampled_from(FIELDS), words | json_values, max_size=4)
 
@@ -143,9 +189,7 @@ documents = st.dictionaries(st.sampled_from(FIELDS), words | json_values, max_si
 @given(document=documents)
 @example(document={"seconds": 1e300})
 @example(document={"to": "0001-01-01T00:00+23:59"})
-def test_any_document_is_answered(
-    admin: Admin, call: str, document: dict[str, object]
-) -> None:
+def test_any_document_is_answered(admin: Admin, call: str, document: dict[str, object]) -> None:
     """Whatever fields and values come, the answer is a success or a refusal, never a crash."""
     method, path = call.replace("JOB", admin.job()).split()
     answer = admin.call(method, path, document)
@@ -173,6 +217,6 @@ def test_metrics_are_in_the_text_format(admin: Admin) -> None:
     answer = admin.http.get("/__sim/metrics")
     lines = answer.text.splitlines()
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert {"upsim_jobs_accepted_total 1", "upsim_sandboxes 1", "upsim_requests_total 1"} <= set(lines)
-
-
+    assert {"upsim_jobs_accepted_total 1", "upsim_sandboxes 1", "upsim_requests_total 1"} <= set(
+        lines
+    )

@@ -163,9 +163,7 @@ def test_the_own_page_is_let_in(admin: Admin) -> None:
         ("authorization", ["Bearer wrong", "Bearer in-process"]),
     ],
 )
-def test_a_deciding_header_may_not_come_twice(
-    admin: Admin, name: str, values: list[str]
-) -> None:
+def test_a_deciding_header_may_not_come_twice(admin: Admin, name: str, values: list[str]) -> None:
     """Where two values disagree, nobody guesses which one counts."""
     headers = [(name, value) for value in values]
     answer = ask(admin, [*headers, *([] if name == "host" else [("host", "127.0.0.1:4747")])])
@@ -233,7 +231,9 @@ def test_probes_never_need_a_token(admin: Admin, probe: str) -> None:
     assert ask(admin, headers, path=f"/__sim/{probe}").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/__sim/livez/", "/__sim/livez/x", "/__sim/LIVEZ", "/__sim//livez"])
+@pytest.mark.parametrize(
+    "path", ["/__sim/livez/", "/__sim/livez/x", "/__sim/LIVEZ", "/__sim//livez"]
+)
 def test_only_the_probes_themselves_are_open(admin: Admin, path: str) -> None:
     """What only looks like a probe is behind the rule."""
     assert ask(admin, [("host", "evil.example")], path=path).status_code == 401
@@ -263,7 +263,11 @@ def test_the_token_opens_everything(admin: Admin, value: str, status: int) -> No
 
 def test_the_token_does_not_make_a_form_json(admin: Admin) -> None:
     """Also holders of the token write JSON."""
-    headers = [("host", "x"), ("authorization", "Bearer in-process"), ("content-type", "text/plain")]
+    headers = [
+        ("host", "x"),
+        ("authorization", "Bearer in-process"),
+        ("content-type", "text/plain"),
+    ]
     answer = ask(admin, headers, method="POST", path="/__sim/sandboxes", body=b"{}")
     assert refusal_of(answer)[:2] == (415, "not_json")
 
@@ -356,5 +360,3 @@ def test_the_landing_page_shows_every_provider(admin: Admin) -> None:
     page = admin.http.get("/", headers={"host": "localhost:9"}).text
     providers = admin.sim.registry.providers
     assert [name for name in providers if f"http://localhost:9/{name}" not in page] == []
-
-

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     multiple,
     rule,
 )
+
 from tests.stateful import invariants
 from tests.stateful.asgi import Answer, Request
 from tests.stateful.faces import FACES, TOPAZ, V1, V3, Face
@@ -24,7 +25,6 @@ from tests.stateful.strategies.balances import balances
 from tests.stateful.strategies.flaws import Flaw, any_flaw
 from tests.stateful.strategies.moments import advances
 from tests.stateful.worlds import OWNERS, Box, Ticket, Worlds
-
 from upsim import Simulator
 from upsim.core.instants import DAY, SECOND
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+
 from tests.stateful.asgi import Answer, Caller, Request
 from tests.stateful.faces import FACES, VENICE, VICSEE, Face
 from tests.stateful.strategies import videos
-
 from upsim import Simulator
 from upsim.engine.seeds import Seeds
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-from tests.stateful.machine import EngineMachine
 
+from tests.stateful.machine import EngineMachine
 from upsim import Simulator
 from upsim.engine.log import MemoryLog
 

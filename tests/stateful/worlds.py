@@ -7,7 +7,6 @@ from functools import cached_property
 
 from tests.stateful.asgi import Answer, Caller, Request
 from tests.stateful.faces import FACES, Face
-
 from upsim import Simulator
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account

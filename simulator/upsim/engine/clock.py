@@ -49,7 +49,9 @@ class Clock:
 
     __slots__ = ("_base_real", "_base_virtual", "_rate", "mode", "pace")
 
-    def __init__(self, mode: str = "manual", *, start: Instant | None = None, pace: int = 1) -> None:
+    def __init__(
+        self, mode: str = "manual", *, start: Instant | None = None, pace: int = 1
+    ) -> None:
         """Start at `start`: by default now for `real` and `scaled`, else a fixed instant."""
         if pace < 1:
             msg = f"pace {pace} is not a whole number of 1 or more"
@@ -83,7 +85,7 @@ class Clock:
     def jump(self, to: Instant) -> None:
         """Go to a later instant. Raises ClockError on a `real` clock or for an earlier instant."""
         if self.mode == "real":
-            msg = "a real clock cannot be advanced; set its mode to manual, auto or scaled:<n> first"
+            msg = "a real clock cannot be advanced; set its mode to manual, auto or scaled:<n>"
             raise ClockError(msg)
         now = self.now()
         if to < now:

@@ -23,9 +23,7 @@ class Decision:
     rule: ErrorRule | None = None
 
 
-def decide(
-    sandbox: Sandbox, bound: Bound, operation: Operation, call: Call
-) -> Decision | Pending:
+def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> Decision | Pending:
     """Settle what is due, then decide the call at this instant, as one step."""
     call.now = sandbox.settle()
     outcome = first_violation(call, bound.checks[operation.name])

@@ -22,7 +22,7 @@ from upsim.core.events import (
     JobStarted,
     UploadsForgotten,
 )
-from upsim.core.instants import SECOND, Instant
+from upsim.core.instants import Instant
 from upsim.core.jobs import Job, check_move
 from upsim.core.ledger import Account, Entry, EntryKind
 from upsim.core.provider import Provider

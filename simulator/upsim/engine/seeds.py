@@ -24,7 +24,7 @@ class Seeds:
         """The stream of this purpose."""
         found = self._streams.get(name)
         if found is None:
-            found = self._streams[name] = random.Random(f"{self.seed}:{name}")  # noqa: S311
+            found = self._streams[name] = random.Random(f"{self.seed}:{name}")
         return found
 
     def secret(self, name: str, size: int) -> bytes:

@@ -85,8 +85,8 @@ class Sources:
             return None
         before, _, path = url.path.partition("/media/")
         parts = before.strip("/").split("/")
-        named = len(parts) > 1 and parts[0] == "sandbox"
-        return OwnMedia(parts[1] if named else None, path, url.query)
+        named = len(parts) > 1 and parts[-2] == "sandbox"
+        return OwnMedia(parts[-1] if named else None, path, url.query)
 
     def will_fetch(self, source: str) -> bool:
         """Whether a URL that is not ours would really be fetched."""
@@ -98,7 +98,7 @@ class Sources:
         return url is not None and is_loopback(url.hostname or "")
 
     def _is_own_host(self, netloc: str, base: str) -> bool:
-        return netloc in self.hosts or base.endswith(f"://{netloc}")
+        return netloc in self.hosts or base.partition("://")[2].partition("/")[0] == netloc
 
 
 def measurement_key(sandbox: Sandbox, own: OwnMedia) -> str:

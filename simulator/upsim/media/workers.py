@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import upsim
 from upsim.media.worker import read_message, write_message
 
 Failure = Literal["hung", "crashed"]
@@ -151,7 +150,7 @@ class WorkerPool:
 
 def _environment() -> dict[str, str]:
     """Ours, with this package found where it was found here."""
-    root = str(Path(upsim.__file__).parent.parent)
+    root = str(Path(__file__).parent.parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
+
     from tests.http.piapi.conftest import Api, Start
 
 NO_VIDEO = "failed to get valid video"

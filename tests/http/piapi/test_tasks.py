@@ -8,6 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     import httpx
+
     from tests.http.piapi.conftest import Api, Start
 
 NOT_YET = "0001-01-01T00:00:00Z"

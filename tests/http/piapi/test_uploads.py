@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     import httpx
+
     from tests.http.piapi.conftest import Api, Start
 
 PATH = "/api/ephemeral_resource"

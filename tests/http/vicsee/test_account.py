@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from tests.http.vicsee.conftest import Api, Start, refusal
 
+from tests.http.vicsee.conftest import Api, Start, refusal
 from upsim.engine.registry import Order
 
 MODELS = "/api/v1/models"

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+
 from tests.http.vicsee.conftest import GENERATE, MODEL, TOOL, Api, Start, message, refusal
 
 EXAMPLES = Path(__file__).parents[3] / "contracts/upsim_contracts/vicsee/examples.yaml"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from tests.http.vicsee.conftest import Api, Start, message, refusal
 
 CREDITS = "/api/v1/credits"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.http.vicsee.conftest import Api, Start, message, refusal
 
+from tests.http.vicsee.conftest import Api, Start, message, refusal
 from upsim.core.states import State
 from upsim.media.boxes import measure_boxes
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.http.vicsee.conftest import Api, Start, message, refusal
 
 UPLOAD = "/api/v1/upload"

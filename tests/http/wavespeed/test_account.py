@@ -12,6 +12,7 @@ import yaml
 
 if TYPE_CHECKING:
     import httpx
+
     from tests.http.wavespeed.conftest import Api, Start
 
 EXAMPLES = (

@@ -8,6 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     import httpx
+
     from tests.http.wavespeed.conftest import Api, Start
 
 UPSCALER = "wavespeed-ai/video-upscaler"

@@ -11,6 +11,7 @@ from upsim.core.states import State
 
 if TYPE_CHECKING:
     import httpx
+
     from tests.http.wavespeed.conftest import Api, Start
 
 UPSCALER = "wavespeed-ai/video-upscaler"

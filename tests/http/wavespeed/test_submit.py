@@ -13,6 +13,7 @@ import yaml
 
 if TYPE_CHECKING:
     import httpx
+
     from tests.http.wavespeed.conftest import Api, Start
 
 EXAMPLES = (

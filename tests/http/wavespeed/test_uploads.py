@@ -11,6 +11,7 @@ from upsim.core.media import Unmeasurable
 
 if TYPE_CHECKING:
     import httpx
+
     from tests.http.wavespeed.conftest import Api, Start
 
 CLIP = "http://upsim.test/media/synthetic/320x240_10fps_6s.mp4"

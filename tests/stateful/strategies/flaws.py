@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hypothesis import strategies as st
+
 from tests.stateful.asgi import Request
 from tests.stateful.faces import Face
 from tests.stateful.strategies import videos

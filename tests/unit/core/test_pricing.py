@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.core.conftest import BILLING, WHY
 
+from tests.unit.core.conftest import BILLING, WHY
 from upsim.core.pricing import (
     Billing,
     Quantity,

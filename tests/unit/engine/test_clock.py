@@ -1,0 +1,197 @@
+"""The clock: four modes, one direction."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from upsim.core.instants import SECOND
+from upsim.engine.clock import EPOCH_OF_TESTS, Clock, ClockError, parse_mode
+
+WALL = 1_800_000_000 * SECOND
+Sleep = Callable[[float], None]
+
+
+@pytest.fixture
+def sleep(monkeypatch: pytest.MonkeyPatch) -> Sleep:
+    """Return a function that lets the machine's time pass, or go back."""
+    nanoseconds = [WALL * 1000]
+
+    def pass_by(seconds: float) -> None:
+        nanoseconds[0] += round(seconds * 10**9)
+
+    fake = SimpleNamespace(time_ns=lambda: nanoseconds[0])
+    monkeypatch.setattr("upsim.engine.clock.time", fake)
+    return pass_by
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        ("real", ("real", 1)),
+        ("manual", ("manual", 1)),
+        ("auto", ("auto", 1)),
+        ("scaled:1", ("scaled", 1)),
+        ("scaled:60", ("scaled", 60)),
+    ],
+)
+def test_a_mode_is_written_as_in_settings(text: str, mode: tuple[str, int]) -> None:
+    """Only `scaled` has a rate."""
+    assert parse_mode(text) == mode
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "fast", "real:2", "manual:1", "scaled", "scaled:", "scaled:0", "scaled:-1", "scaled:1.5"]
+    + ["scaled:٣", "scaled:" + "9" * 5000, "Real"],
+)
+def test_other_modes_are_refused(text: str) -> None:
+    """The message names the modes that there are."""
+    with pytest.raises(ClockError, match="allowed: real, manual, auto, scaled:"):
+        parse_mode(text)
+
+
+@pytest.mark.parametrize("mode", ["manual", "auto"])
+def test_clocks_moved_by_hand_start_at_a_fixed_instant(mode: str) -> None:
+    """So that a test shows the same times today and in a year."""
+    assert Clock(mode).now() == EPOCH_OF_TESTS
+
+
+@pytest.mark.parametrize("mode", ["manual", "auto"])
+def test_clocks_moved_by_hand_stand_still(mode: str, sleep: Sleep) -> None:
+    """The machine's time does not reach them."""
+    clock = Clock(mode, start=5)
+    sleep(3600)
+    assert clock.now() == 5
+
+
+@pytest.mark.parametrize(("mode", "seconds"), [("real", 2), ("scaled:1", 2), ("scaled:60", 120)])
+def test_moving_clocks_follow_the_machine(mode: str, seconds: int, sleep: Sleep) -> None:
+    """`scaled:n` passes n seconds for one of the machine's."""
+    clock = Clock(mode)
+    before = clock.now()
+    sleep(2)
+    assert clock.now() - before == seconds * SECOND
+
+
+def test_a_scaled_clock_loses_nothing_between_looks(sleep: Sleep) -> None:
+    """Many short looks see the same time as one long one."""
+    clock = Clock("scaled:7", start=0)
+    for _ in range(1000):
+        sleep(0.000001)
+        clock.now()
+    assert clock.now() == 7000
+
+
+@pytest.mark.parametrize(("mode", "start"), [("scaled:2", 0), ("manual", 0), ("auto", 0)])
+def test_a_start_can_be_chosen(mode: str, start: int, sleep: Sleep) -> None:
+    """Every clock but the real one begins where it is told."""
+    del sleep
+    assert Clock(mode, start=start).now() == start
+
+
+def test_a_real_clock_has_the_machines_time_alone(sleep: Sleep) -> None:
+    """A start would make it another clock."""
+    del sleep
+    assert Clock("real", start=5).now() == WALL
+
+
+@pytest.mark.parametrize("mode", ["real", "scaled:10"])
+def test_no_clock_follows_the_machine_back(mode: str, sleep: Sleep) -> None:
+    """When somebody sets the machine's clock back, ours waits."""
+    clock = Clock(mode)
+    before = clock.now()
+    sleep(-10)
+    assert clock.now() == before
+
+
+def test_a_jump_goes_to_its_instant() -> None:
+    """And the clock stands there."""
+    clock = Clock("manual", start=10)
+    clock.jump(25)
+    assert clock.now() == 25
+
+
+def test_a_scaled_clock_goes_on_from_a_jump(sleep: Sleep) -> None:
+    """It keeps its rate."""
+    clock = Clock("scaled:3", start=0)
+    clock.jump(100 * SECOND)
+    sleep(2)
+    assert clock.now() == 106 * SECOND
+
+
+@pytest.mark.parametrize("mode", ["manual", "auto", "scaled:3"])
+def test_no_jump_goes_back(mode: str, sleep: Sleep) -> None:
+    """The message says where the clock stands."""
+    del sleep
+    clock = Clock(mode, start=10)
+    with pytest.raises(ClockError, match="stands at 10 and never goes back"):
+        clock.jump(9)
+
+
+def test_a_real_clock_does_not_jump() -> None:
+    """It says which modes do."""
+    with pytest.raises(ClockError, match="set its mode to manual, auto or scaled"):
+        Clock("real").jump(2**60)
+
+
+@pytest.mark.parametrize("mode", ["manual", "auto", "scaled:9"])
+def test_a_change_of_mode_keeps_the_instant(mode: str, sleep: Sleep) -> None:
+    """Only the way it goes on is new."""
+    del sleep
+    clock = Clock("manual", start=10)
+    clock.change(mode)
+    assert (clock.now(), clock.label) == (10, mode)
+
+
+def test_a_change_to_real_goes_forward_to_the_machines_time(sleep: Sleep) -> None:
+    """A clock that was behind catches up."""
+    del sleep
+    clock = Clock("manual", start=10)
+    clock.change("real")
+    assert clock.now() == WALL
+
+
+def test_a_clock_ahead_of_the_machine_cannot_become_real(sleep: Sleep) -> None:
+    """It would have to go back."""
+    del sleep
+    clock = Clock("manual", start=WALL + 1)
+    with pytest.raises(ClockError, match="would have to go back"):
+        clock.change("real")
+
+
+def test_a_clock_ahead_of_the_machine_stays_as_it_was(sleep: Sleep) -> None:
+    """A refused change changes nothing."""
+    del sleep
+    clock = Clock("manual", start=WALL + 1)
+    with pytest.raises(ClockError):
+        clock.change("real")
+    assert (clock.label, clock.now()) == ("manual", WALL + 1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "seconds"), [("real", 60), ("scaled:60", 1), ("manual", None), ("auto", None)]
+)
+def test_a_wait_is_told_in_real_seconds(mode: str, seconds: float | None, sleep: Sleep) -> None:
+    """None says that only a command brings the instant."""
+    del sleep
+    clock = Clock(mode)
+    assert clock.real_seconds_until(clock.now() + 60 * SECOND) == seconds
+
+
+def test_a_wait_for_the_past_is_no_wait(sleep: Sleep) -> None:
+    """Never a negative number."""
+    del sleep
+    assert Clock("real").real_seconds_until(0) == 0
+
+
+@pytest.mark.parametrize(("mode", "by_hand"), [("real", False), ("manual", True), ("auto", True)])
+def test_a_clock_knows_whether_it_moves_by_hand(mode: str, *, by_hand: bool) -> None:
+    """Time stands still between commands in `manual` and `auto`."""
+    assert Clock(mode).moves_by_hand == by_hand
+
+
+def test_a_pace_below_one_is_refused() -> None:
+    """It divides durations."""
+    with pytest.raises(ClockError, match="pace 0 is not a whole number of 1 or more"):
+        Clock("real", pace=0)

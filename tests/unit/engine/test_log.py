@@ -1,0 +1,163 @@
+"""The event log: versions, and a compaction that changes nothing but the length."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.engine.histories import Historian, histories
+from upsim.core.events import EntriesCarried, Event, JobsForgotten, QuotaUsed, UploadsForgotten
+from upsim.core.ledger import Entry
+from upsim.core.states import State as JobState
+from upsim.engine.log import MemoryLog, VersionConflictError, compacted
+from upsim.engine.state import State
+
+
+def parts_after(*logs: Sequence[Event]) -> list[object]:
+    """Return all that the events add up to."""
+    state = State()
+    for events in logs:
+        state.apply(events)
+    counts = (state.entry_count, state.accepted_count)
+    return [state.accounts, state.jobs, state.uploads, state._settled, state._quotas, counts]
+
+
+@given(histories)
+def test_a_compacted_log_gives_the_same_state(history: Historian) -> None:
+    """Accounts, lines, sums, jobs, uploads, quotas and counts are as before."""
+    assert parts_after(compacted(history.events)) == parts_after(history.events)
+
+
+@given(histories, st.data())
+def test_a_log_can_be_compacted_at_any_time(history: Historian, data: st.DataObject) -> None:
+    """What follows a compaction gives the state that it would have given without one."""
+    cut = data.draw(st.integers(2, len(history.events)))
+    before, after = history.events[:cut], history.events[cut:]
+    assert parts_after(compacted(before), after) == parts_after(history.events)
+
+
+@given(histories)
+def test_compacting_twice_changes_nothing(history: Historian) -> None:
+    """A compacted log is as short as it gets."""
+    once = compacted(history.events)
+    assert compacted(once) == once
+
+
+@given(histories)
+def test_nothing_of_the_forgotten_is_left(history: Historian) -> None:
+    """A compacted log speaks of present jobs and uploads only."""
+    left = compacted(history.events)
+    named = {getattr(e, "job", None) or getattr(e, "upload", None) for e in left} - {None}
+    assert named == {*history.state.jobs, *history.state.uploads}
+    assert not [e for e in left if isinstance(e, JobsForgotten | UploadsForgotten)]
+
+
+@given(histories)
+def test_one_quota_is_left_for_each_limit(history: Historian) -> None:
+    """Calls of a window are one event, whatever their number."""
+    quotas = [e for e in compacted(history.events) if isinstance(e, QuotaUsed)]
+    assert len(quotas) == len({(e.account, e.limit) for e in quotas})
+
+
+@given(histories)
+def test_balances_survive_exactly(history: Historian) -> None:
+    """Every balance is the opening plus the lines of the compacted log, to the last digit."""
+    sums = {account: Decimal(1000) for account in (1, 2)}
+    for event in compacted(history.events):
+        if isinstance(event, Entry | EntriesCarried):
+            sums[event.account] += event.amount
+    assert sums == {a.number: a.balance for a in history.state.accounts.values()}
+
+
+def test_an_append_counts_the_events() -> None:
+    """The version is the number of events that were ever appended."""
+    log, events = MemoryLog(), Historian().events
+    assert log.append("box", 0, events) == len(events)
+
+
+def test_an_append_at_a_wrong_version_is_refused() -> None:
+    """Who does not know the last event may not append another."""
+    log, events = MemoryLog(), Historian().events
+    log.append("box", 0, events)
+    with pytest.raises(VersionConflictError, match="box is at version 2, not 1"):
+        log.append("box", 1, events)
+
+
+def test_a_refused_append_leaves_nothing() -> None:
+    """The log is as it was before a refused append."""
+    log, events = MemoryLog(), Historian().events
+    log.append("box", 0, events)
+    with pytest.raises(VersionConflictError):
+        log.append("box", 5, events)
+    assert log.read("box") == tuple(events)
+
+
+def test_a_dropped_sandbox_begins_anew() -> None:
+    """After a drop the version is 0 and there are no events."""
+    log, events = MemoryLog(), Historian().events
+    log.append("box", 0, events)
+    log.drop("box")
+    assert (log.read("box"), log.append("box", 0, events)) == ((), 2)
+
+
+def test_sandboxes_have_logs_of_their_own() -> None:
+    """Appending to one does not change the version of another."""
+    log, events = MemoryLog(), Historian().events
+    log.append("one", 0, events)
+    assert log.append("two", 0, events) == len(events)
+
+
+def long_life(historian: Historian, jobs: int) -> None:
+    """Accept, end and forget jobs one by one."""
+    for _ in range(jobs):
+        historian.at += 1
+        historian.accept(1, Decimal("0.1"))
+        historian.start(0)
+        historian.end(0, JobState.FAILED if historian.at % 2 else JobState.COMPLETED)
+        historian.call(1, 0)
+        historian.forget(1)
+
+
+def appended(historian: Historian, log: MemoryLog) -> int:
+    """Append a history event by event, and return how long the log was at most."""
+    longest = 0
+    for version, event in enumerate(historian.events):
+        log.append("box", version, [event])
+        longest = max(longest, len(log._events["box"]))
+    return longest
+
+
+def test_a_long_life_does_not_make_a_long_log() -> None:
+    """Thousands of forgotten jobs leave a log no longer than what makes compacting worth it."""
+    historian = Historian()
+    long_life(historian, 3000)
+    assert appended(historian, MemoryLog(worth_it=200)) < 400
+
+
+def test_a_log_that_was_compacted_often_gives_the_same_state() -> None:
+    """Money, counts and quotas are exact after dozens of compactions."""
+    historian, log = Historian(), MemoryLog(worth_it=50)
+    long_life(historian, 500)
+    appended(historian, log)
+    assert parts_after(log.read("box")) == parts_after(historian.events)
+
+
+def test_calls_alone_do_not_make_a_long_log() -> None:
+    """Rate limits count for ever without a job ever being made."""
+    historian = Historian()
+    for _ in range(3000):
+        historian.at += 1
+        historian.call(1, 0)
+    assert appended(historian, MemoryLog(worth_it=200)) < 500
+
+
+def test_uploads_alone_do_not_make_a_long_log() -> None:
+    """Tickets come and go without a job ever being made."""
+    historian = Historian()
+    for _ in range(1000):
+        historian.at += 1
+        historian.upload(1)
+        historian.forget_upload(0)
+    assert appended(historian, MemoryLog(worth_it=200)) < 500

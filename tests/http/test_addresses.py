@@ -336,7 +336,7 @@ def finished(admin: Admin, sample: Sample, http: httpx.Client, box: str = "defau
         ("http://localhost:9/{}", None, "http://localhost:9/media"),
         ("https://sim.example/{}", None, "https://sim.example/media"),
         ("http://[::1]:4747/{}", None, "http://[::1]:4747/media"),
-        ("http://127.0.0.1:4747/{}/live", None, "http://127.0.0.1:4747/media"),
+        ("http://127.0.0.1:4747/{}/guide", None, "http://127.0.0.1:4747/media"),
         ("https://127.0.0.1:4747", "HOST", "https://HOST/media"),
     ],
 )

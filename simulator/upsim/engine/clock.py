@@ -85,7 +85,8 @@ class Clock:
     def jump(self, to: Instant) -> None:
         """Go to a later instant. Raises ClockError on a `real` clock or for an earlier instant."""
         if self.mode == "real":
-            msg = "a real clock cannot be advanced; set its mode to manual, auto or scaled:<n>"
+            modes = "manual, auto or scaled:<n>"
+            msg = f"a real clock cannot be advanced; set its mode to {modes} first"
             raise ClockError(msg)
         now = self.now()
         if to < now:

@@ -251,7 +251,6 @@ class Registry:
                 self.blobs.release(upload.stored.digest)
         self._log.drop(sandbox.id)
         sandbox.abandon()
-        self.sources.measurements.forget(sandbox.id)
         self._owners.pop(sandbox.id, None)
         self._worlds.pop(sandbox.id, None)
 

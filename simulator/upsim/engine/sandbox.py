@@ -86,6 +86,7 @@ class Sandbox:
         self.listeners: list[Listener] = []
         self.now: Instant = clock.now()
         self.last_used: float = 0.0
+        self.abandoned = False
         self.advancing = asyncio.Lock()
         self.released: Callable[[str], None] = lambda _digest: None
         self._scenario_of = scenario_of
@@ -132,7 +133,9 @@ class Sandbox:
 
     def abandon(self) -> None:
         """Cut this world off: requests under way end in it, and nobody sees it any more."""
+        self.abandoned = True
         self._log, self._version = MemoryLog(), 0
+        self.wake()
         self.released = lambda _digest: None
 
     # -- time

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from upsim.core.call import Call
-from upsim.core.media import Measured, Unmeasurable
+from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.engine.sandbox import Sandbox
 
 KEPT_MEASUREMENTS = 4096
@@ -19,7 +19,7 @@ LOOPBACK_SIGNS = ("//127.", "localhost", "::1", "@")
 
 @dataclass(slots=True)
 class Measurements:
-    """What was measured of files whose content is known by name: clips and stored uploads."""
+    """What was measured of files whose content is known by name: clips, and blobs of the store."""
 
     _found: OrderedDict[str, Measured] = field(default_factory=OrderedDict)
 
@@ -32,11 +32,6 @@ class Measurements:
         self._found[key] = measured
         if len(self._found) > KEPT_MEASUREMENTS:
             self._found.popitem(last=False)
-
-    def forget(self, sandbox: str) -> None:
-        """Forget the files of a sandbox; a later one of the same id may use their names again."""
-        for key in [key for key in self._found if key.startswith(f"{sandbox}/")]:
-            del self._found[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ class Sources:
             return None
         own = self.own(source, call.origin.base)
         if own is not None:
-            return self.measurements.get(measurement_key(sandbox, own))
+            return self._known_clip(call, own)
         if self.will_fetch(source):
             return None
         url = split(source)
@@ -97,16 +92,21 @@ class Sources:
         url = split(source)
         return url is not None and is_loopback(url.hostname or "")
 
+    def _known_clip(self, call: Call, own: OwnMedia) -> Measured | None:
+        """A clip that was measured; uploads and outputs may be gone by now, so they are looked at."""
+        found = self.measurements.get(clip_key(own))
+        limit = call.rules.whole("video_bytes")
+        if isinstance(found, Media) and found.size > limit:
+            return Unmeasurable("too_large", f"the file has {found.size} bytes, more than {limit}")
+        return found
+
     def _is_own_host(self, netloc: str, base: str) -> bool:
         return netloc in self.hosts or base.partition("://")[2].partition("/")[0] == netloc
 
 
-def measurement_key(sandbox: Sandbox, own: OwnMedia) -> str:
-    """The name under which a file of ours is remembered; synthetic clips are the same for all."""
-    name = own.path.partition("?")[0]
-    if name.startswith("synthetic/"):
-        return f"/{name}?{own.query}"
-    return f"{own.sandbox or sandbox.id}/{name}"
+def clip_key(own: OwnMedia) -> str:
+    """The name under which a synthetic clip is remembered, which says all about it."""
+    return f"{own.path}?{own.query}" if own.path.startswith("synthetic/") else ""
 
 
 def split(source: str) -> SplitResult | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from upsim.core.call import Call, Hold, Reply
-from upsim.core.events import Event, JobMoved
+from upsim.core.events import Event, JobMoved, JobsForgotten
 from upsim.core.instants import SECOND, Instant
 from upsim.engine.clock import monotonic
 from upsim.engine.sandbox import Sandbox
@@ -42,14 +42,14 @@ class Holds:
             raise HeldByManualClockError(msg)
         await self._until_ended(sandbox, hold, until)
         call.now = sandbox.now
-        call.job = sandbox.state.jobs.get(hold.job)
+        call.job = sandbox.state.jobs.get(hold.job, call.job)
         return hold.answer(call, not _ended(sandbox, hold))
 
     async def _until_ended(self, sandbox: Sandbox, hold: Hold, until: Instant) -> None:
         changed = asyncio.Event()
 
         def listen(events: Sequence[Event]) -> None:
-            if not events or any(isinstance(e, JobMoved) and e.job == hold.job for e in events):
+            if not events or any(_ends(event, hold.job) for event in events):
                 changed.set()
 
         sandbox.listeners.append(listen)
@@ -100,4 +100,10 @@ class Holds:
 
 def _ended(sandbox: Sandbox, hold: Hold) -> bool:
     job = sandbox.state.jobs.get(hold.job)
-    return job is None or job.ended
+    return sandbox.abandoned or job is None or job.ended
+
+
+def _ends(event: Event, job: str) -> bool:
+    if isinstance(event, JobsForgotten):
+        return job in event.jobs
+    return isinstance(event, JobMoved) and event.job == job

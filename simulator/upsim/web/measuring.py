@@ -16,7 +16,7 @@ from upsim.core.media import Measured, Unmeasurable
 from upsim.core.states import State
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.sources import OwnMedia, is_loopback, measurement_key, split
+from upsim.engine.sources import OwnMedia, clip_key, is_loopback, split
 from upsim.engine.world import BLOB
 from upsim.media.clip import Clip, ClipNameError, parse_clip_name
 from upsim.media.sources import decode_base64, decode_data_url, is_data_url
@@ -70,10 +70,16 @@ class MediaDesk:
         found = await self.obtain(sandbox, call, wanted)
         if isinstance(found, Unmeasurable):
             return found
-        own = self._registry.sources.own(wanted.source, call.origin.base)
-        measured = await self._prober.measure(found)
-        if own is not None:
-            self._registry.sources.measurements.put(measurement_key(sandbox, own), measured)
+        sources = self._registry.sources
+        own = sources.own(wanted.source, call.origin.base)
+        if own is None:
+            return await self._prober.measure(found)
+        key = clip_key(own) or (f"blob/{found.name}" if isinstance(found, Path) else "")
+        measured = sources.measurements.get(key)
+        if measured is None:
+            measured = await self._prober.measure(found)
+            if key:
+                sources.measurements.put(key, measured)
         return measured
 
     async def obtain(

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
 from upsim.core.baseline import Baseline, ErrorRule, Fact, Knob, Plan, RateLimit, Rules, rules
+from upsim.core.call import Call, Window
 from upsim.core.events import JobAccepted, OutputPlan
 from upsim.core.evidence import Evidence
+from upsim.core.instants import DAY
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account
 from upsim.core.lifecycle import Lifecycle
-from upsim.core.media import Media
+from upsim.core.media import Measured, Media
 from upsim.core.origin import Origin
 from upsim.core.outputs import OutputRule
 from upsim.core.pricing import Billing, Quantity, Quote, Rate
 from upsim.core.states import Phase, State
+from upsim.core.terms import Terms
 from upsim.scenario.loader import Library
 
 WHY = Evidence("assumed", "this test", "2026-01-01")
@@ -121,3 +124,49 @@ def account(balance: int = 1000) -> Account:
 def lifecycle() -> Lifecycle:
     """Return a lifecycle without steps."""
     return Lifecycle((), WHY)
+
+
+@dataclass
+class FakeWorld:
+    """A sandbox that knows what a test tells it, as far as checks ask."""
+
+    found: Measured | None = VIDEO
+    offer: Terms | None = None
+    used: Mapping[str, int] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def measured(self, _call: Call, source: str) -> Measured | None:
+        """Return what the test says is known."""
+        self.asked.append(source)
+        return self.found
+
+    def terms(self, _call: Call) -> Terms:
+        """Return the test's offer, or nine seconds at sixteen credits."""
+        output = OutputPlan(1708, 960, audio=True)
+        return self.offer or Terms(QUOTE, -QUOTE.amount, {}, output, PLAN)
+
+    def window(self, account: Account, limit: str) -> Window | None:
+        """Return a window of three places that ends at midnight, if the test has used it."""
+        used = self.used.get(limit)
+        return None if used is None else Window(3, used, account.opened_at + DAY)
+
+
+def call(world: FakeWorld | None = None, **fields: object) -> Call:
+    """Return a call of VicSee's `credits` with a known key, but for these fields."""
+    usual: dict[str, object] = {
+        "operation": "credits",
+        "kind": "read",
+        "rules": ruled(),
+        "world": world or FakeWorld(),
+        "origin": Origin("http://upsim.test"),
+        "method": "GET",
+        "path": "/api/v1/credits",
+        "params": {},
+        "query_string": b"",
+        "headers": [],
+        "body": b"",
+        "decode": lambda asked: asked.body,
+        "credential": "known",
+        "account": account(),
+    }
+    return Call(**{**usual, **fields})  # type: ignore[arg-type]  # the fields of a Call

@@ -136,7 +136,7 @@ def test_a_table_by_an_option(factor: str, rate: int) -> None:
 
     name, found = rate_line(Rate(by="factor", table=table), {"factor": factor})
 
-    assert (factor, rate) == (name, found)
+    assert (factor, Decimal(rate)) == (name, found)
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,20 @@ def test_a_mode_is_written_as_in_settings(text: str, mode: tuple[str, int]) -> N
 
 @pytest.mark.parametrize(
     "text",
-    ["", "fast", "real:2", "manual:1", "scaled", "scaled:", "scaled:0", "scaled:-1", "scaled:1.5"]
-    + ["scaled:٣", "scaled:" + "9" * 5000, "Real"],
+    [
+        "",
+        "fast",
+        "Real",
+        "real:2",
+        "manual:1",
+        "scaled",
+        "scaled:",
+        "scaled:0",
+        "scaled:-1",
+        "scaled:1.5",
+        "scaled:٣",
+        "scaled:" + "9" * 5000,
+    ],
 )
 def test_other_modes_are_refused(text: str) -> None:
     """The message names the modes that there are."""

@@ -1,0 +1,158 @@
+"""Sandboxes that end while requests are under way, and names that are used again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.stateful.asgi import Request, exchange
+from upsim.core.states import State
+from upsim.engine.registry import Order
+
+if TYPE_CHECKING:
+    from tests.http.engine.conftest import MakeWorld, World
+
+BODY = json.dumps({"video_url": "https://example.com/clip.mp4"}).encode()
+
+
+async def slow_submit(world: World, between: str) -> int:
+    """Submit to VicSee, empty the sandbox while the body is on its way, and return the status."""
+    parts = [BODY[:10], BODY[10:]]
+    started: list[dict[str, Any]] = []
+    auth = world.clients["vicsee"].headers["authorization"].encode()
+    headers = [(b"host", b"upsim.test"), (b"authorization", auth)]
+
+    async def receive() -> dict[str, Any]:
+        part = parts.pop(0)
+        if not parts:
+            getattr(world.sim.registry, between)(world.sandbox.id)
+        return {"type": "http.request", "body": part, "more_body": bool(parts)}
+
+    async def send(message: dict[str, Any]) -> None:
+        started.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/vicsee/api/v1/tools/upscale-video",
+        "query_string": b"",
+        "headers": headers,
+    }
+    await world.sim.app(scope, receive, send)  # type: ignore[arg-type]  # narrower messages
+    status: int = started[0]["status"]
+    return status
+
+
+@pytest.mark.parametrize("between", ["reset", "delete"])
+def test_a_request_under_way_ends_in_the_world_it_came_to(manual: World, between: str) -> None:
+    """It is answered as if the sandbox were still there."""
+    assert asyncio.run(slow_submit(manual, between)) == 200
+
+
+def test_a_request_under_way_leaves_nothing_in_the_new_world(manual: World) -> None:
+    """A sandbox that was reset has no job and no line."""
+    asyncio.run(slow_submit(manual, "reset"))
+    fresh = manual.sim.registry.sandboxes[manual.sandbox.id]
+    assert (fresh.state.jobs, fresh.state.entry_count, fresh.events()) == ({}, 0, ())
+
+
+def test_a_reset_sandbox_goes_on_after_a_request_that_came_before(manual: World) -> None:
+    """The next submit is accepted by the new world."""
+    asyncio.run(slow_submit(manual, "reset"))
+    manual.submit("vicsee")
+    fresh = manual.sim.registry.sandboxes[manual.sandbox.id]
+    assert len(fresh.state.jobs) == 1
+
+
+def test_the_face_of_a_gone_sandbox_is_not_kept(manual: World) -> None:
+    """Who still holds the old world does not bring it back for others."""
+    old = manual.sandbox
+    fresh = manual.sim.registry.reset(old.id)
+    manual.sim.registry.world(old, "vicsee", None)
+    manual.submit("vicsee")
+    assert (len(old.state.jobs), len(fresh.state.jobs)) == (0, 1)
+
+
+def test_an_uploads_measure_does_not_outlive_its_sandbox(make_world: MakeWorld) -> None:
+    """The same seed gives the same names again, for other files."""
+    world = make_world()
+    lengths = []
+    for seconds in (1, 2):
+        clip = world.clients["vicsee"].get(
+            f"http://upsim.test/media/synthetic/64x64_10fps_{seconds}s.mp4"
+        )
+        order = {"contentType": "video/mp4", "sizeBytes": len(clip.content)}
+        ticket = world.clients["vicsee"].post("/api/v1/upload", json=order).json()["data"]
+        world.clients["vicsee"].put(ticket["uploadUrl"], content=clip.content)
+        answer = world.submit("vicsee", video_url=ticket["publicUrl"])
+        lengths.append(answer.json()["data"]["input"]["detected_duration"])
+        world.sim.registry.reset(world.sandbox.id)
+    assert lengths == ["1s", "2s"]
+
+
+def test_a_name_that_is_taken_is_passed_over(manual: World) -> None:
+    """Who brings no name gets a free one."""
+    registry = manual.sim.registry
+    registry.create(Order(id="sb3"))
+    names = [registry.create(Order())[0].id for _ in range(3)]
+    assert names == ["sb2", "sb4", "sb5"]
+
+
+def test_a_sandbox_that_is_used_by_its_keys_does_not_idle(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every call with a key counts as use, so that the time to live starts again."""
+    now = [1000.0]
+    monkeypatch.setattr("upsim.engine.registry.monotonic", lambda: now[0])
+    world = make_world(ttl=60)
+    for _ in range(3):
+        now[0] += 50
+        world.submit("vicsee")
+        world.sim.registry.remove_idle()
+    assert world.sandbox.id in world.sim.registry.sandboxes
+
+
+def test_a_sandbox_that_nobody_uses_ends(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its time to live it is gone."""
+    now = [1000.0]
+    monkeypatch.setattr("upsim.engine.registry.monotonic", lambda: now[0])
+    world = make_world(ttl=60)
+    now[0] += 61
+    world.sim.registry.remove_idle()
+    assert world.sandbox.id not in world.sim.registry.sandboxes
+
+
+def test_forgotten_jobs_are_paid_back_first(make_world: MakeWorld, tmp_path: Any) -> None:  # noqa: ANN401
+    """What a provider gives back hours later is given back when its job is forgotten before."""
+    file = tmp_path / "late.yaml"
+    file.write_text("extends: vicsee/baseline\nrefund: {after: '10800'}\n", "utf-8")
+    world = make_world(scenario=str(file))
+    job = world.accepted("vicsee")
+    world.sandbox.move(world.job(job), State.FAILED)
+    before = world.account("vicsee").balance
+    world.sandbox.forget_all()
+    assert (before, world.account("vicsee").balance) == (19_856, 20_000)
+
+
+def test_a_late_refund_comes_at_its_hour(make_world: MakeWorld, tmp_path: Any) -> None:  # noqa: ANN401
+    """Neither with the failure nor twice."""
+    file = tmp_path / "late.yaml"
+    file.write_text("extends: vicsee/baseline\nrefund: {after: '10800'}\n", "utf-8")
+    world = make_world(scenario=str(file))
+    job = world.accepted("vicsee")
+    world.sandbox.move(world.job(job), State.FAILED)
+    assert world.advance(10_799) == []
+    assert world.advance(86_400) == [("refund", job)]
+    assert world.account("vicsee").balance == 20_000
+
+
+def test_an_unknown_sandbox_in_the_path_is_not_found(manual: World) -> None:
+    """No sandbox is made by naming it."""
+    request = Request("GET", "/sandbox/nobody/vicsee/api/v1/credits")
+    assert asyncio.run(exchange(manual.sim.app, request, {})).status == 404

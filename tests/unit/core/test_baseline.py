@@ -1,0 +1,133 @@
+"""Rules: a baseline with its knobs set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from tests.unit.core.conftest import BASELINE, error, fact, knob, ruled
+from upsim.core.baseline import BaselineError, RateLimit, Rules, rules
+from upsim.core.instants import DAY, SECOND
+
+KNOBS = {
+    "form": knob("form", "long", "short", live="short"),
+    "case": knob("case", "lower", "upper"),
+}
+CHANGED = replace(BASELINE, knobs=KNOBS, dialects=("guide", "live"))
+LIMITS = {
+    "text": fact("60"),
+    "whole": fact(60),
+    "exact": fact(Decimal("60.5")),
+    "list": fact(("mp4", "mov")),
+    "table": fact({"video/mp4": "mp4"}),
+}
+
+
+def limits() -> Rules:
+    """Return rules with one limit of each kind."""
+    return ruled(limits=LIMITS, facts={"name": fact("Topaz"), "number": fact(7)})
+
+
+@pytest.mark.parametrize(
+    ("dialect", "chosen", "form"),
+    [
+        ("guide", {}, "long"),
+        ("live", {}, "short"),
+        ("live", {"form": "long"}, "long"),
+        ("guide", {"case": "upper"}, "long"),
+    ],
+)
+def test_a_knob_beats_the_dialect(dialect: str, chosen: dict[str, str], form: str) -> None:
+    """A dialect is a set of knob values, of which each can be set alone."""
+    assert form == rules(CHANGED, dialect, chosen).knobs["form"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "chosen", "text"),
+    [
+        ("lively", {}, "vicsee has no dialect 'lively'; it has guide, live"),
+        ("guide", {"fom": "long"}, "vicsee has no knob 'fom'; its knobs: case, form"),
+        ("guide", {"form": "wide"}, "knob vicsee.form cannot be 'wide'; allowed: long, short"),
+    ],
+)
+def test_choices_that_do_not_exist(dialect: str, chosen: dict[str, str], text: str) -> None:
+    """An unknown dialect, knob or value is refused, and the message says what there is."""
+    with pytest.raises(BaselineError) as caught:
+        rules(CHANGED, dialect, chosen)
+
+    assert text == str(caught.value)
+
+
+def test_a_provider_without_knobs() -> None:
+    """Where there are no knobs the message says so."""
+    with pytest.raises(BaselineError, match="its knobs: none"):
+        rules(replace(BASELINE, knobs={}), "guide", {"form": "long"})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({}, "own"),
+        ({"form": "short"}, "first"),
+        ({"case": "upper"}, "own"),
+        ({"form": "short", "case": "upper"}, "first"),
+    ],
+)
+def test_variants_of_an_error(chosen: dict[str, str], message: str) -> None:
+    """The first variant whose knobs all hold replaces an entry of either catalogue."""
+    variants = (
+        ({"form": "short"}, error("broken", "first")),
+        ({"form": "short", "case": "upper"}, error("broken", "never")),
+    )
+    catalogue = {"broken": error("broken", "own", variants=variants)}
+    found = rules(replace(CHANGED, errors=catalogue, failures=catalogue), "guide", chosen)
+
+    assert (message, message) == (found.errors["broken"].message, found.failures["broken"].message)
+
+
+@pytest.mark.parametrize(("name", "value"), [("text", "60"), ("whole", "60"), ("exact", "60.5")])
+def test_a_limit_is_a_number(name: str, value: str) -> None:
+    """A limit is read exactly, whether it is written as a text or as a number."""
+    assert Decimal(value) == limits().limit(name)
+
+
+def test_a_whole_limit() -> None:
+    """A limit can be read as a whole number."""
+    assert limits().whole("text") == 60
+
+
+def test_a_limit_of_words() -> None:
+    """A limit can be a list of words."""
+    assert limits().words("list") == ("mp4", "mov")
+
+
+def test_a_limit_as_a_table() -> None:
+    """A limit can be a table of words."""
+    assert limits().table("table") == {"video/mp4": "mp4"}
+
+
+@pytest.mark.parametrize(
+    ("read", "name", "kind"),
+    [("limit", "list", "number"), ("words", "text", "list"), ("table", "list", "table")],
+)
+def test_a_limit_of_another_kind(read: str, name: str, kind: str) -> None:
+    """A limit that is not of the kind that is asked for is a mistake of the baseline."""
+    with pytest.raises(BaselineError, match=f"limits.{name} is not a {kind}"):
+        getattr(limits(), read)(name)
+
+
+def test_facts() -> None:
+    """A fact is read as it is, or as text."""
+    assert (limits().fact("number"), limits().text("number")) == (7, "7")
+
+
+@pytest.mark.parametrize(
+    ("per", "length"), [("half_minute", 30 * SECOND), ("minute", 60 * SECOND), ("day", DAY)]
+)
+def test_windows(per: str, length: int) -> None:
+    """Each kind of window has its length."""
+    limit = RateLimit("plan/0", 1, per, "all")  # type: ignore[arg-type]  # one of its words
+
+    assert length == limit.length

@@ -1,0 +1,67 @@
+"""A request as operations see it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.core.conftest import call, job
+from upsim.core.call import Call, Malformed
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(b"x-one", "first"), (b"x-latin", "é"), (b"x-none", None), (b"X-One", None)],
+)
+def test_headers(name: bytes, value: str | None) -> None:
+    """The first header of a lower-case name is read as Latin-1."""
+    asked = call(headers=[(b"x-one", b"first"), (b"x-one", b"second"), (b"x-latin", b"\xe9")])
+
+    assert value == asked.header(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        (b"", {}),
+        (b"type=video", {"type": "video"}),
+        (b"type=video&type=image&x=", {"type": "video", "x": ""}),
+        (b"a=%C3%A9&b=1+2", {"a": "é", "b": "1 2"}),
+        (b"a=%ff", {"a": "\ufffd"}),
+    ],
+)
+def test_the_query(text: bytes, query: dict[str, str]) -> None:
+    """Of a repeated parameter the first wins; empty ones are there; nothing is an error."""
+    assert query == call(query_string=text).query()
+
+
+def test_the_body_is_decoded_once() -> None:
+    """A body is decoded when it is first asked for, and then kept."""
+    seen: list[Call] = []
+
+    def decode(asked: Call) -> object:
+        seen.append(asked)
+        return Malformed("syntax", "no JSON")
+
+    asked = call(decode=decode)
+
+    assert asked.json() is asked.json()
+    assert [asked] == seen
+
+
+def test_a_knob() -> None:
+    """A call is judged by the knobs of its rules."""
+    assert call().knob("factor_type") == "string"
+
+
+@pytest.mark.parametrize(("what", "text"), [("target", "finds the job"), ("who", "needs a key")])
+def test_what_no_check_has_found(what: str, text: str) -> None:
+    """An operation that misses one of its checks is told which."""
+    with pytest.raises(LookupError, match=f"credits runs without the check that {text}"):
+        getattr(call(account=None), what)
+
+
+def test_what_the_checks_have_found() -> None:
+    """Account and job are at hand once the checks have found them."""
+    asked = call(job=job())
+
+    assert (asked.who.number, asked.target.id) == (1, "task_1")

@@ -1,0 +1,87 @@
+"""A job and its moves."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.core.conftest import PLAN, job
+from upsim.core.events import JobMoved
+from upsim.core.jobs import IllegalMoveError, Job, check_move
+from upsim.core.states import EDGES, Failure, State
+
+BROKEN = Failure("broken", 500, "It broke.")
+WORKING = JobMoved(2_000, "task_1", State.PROCESSING)
+FAILED = JobMoved(3_000, "task_1", State.FAILED, BROKEN)
+DELETED = JobMoved(4_000, "task_1", State.DELETED, planned=False)
+
+
+def test_a_new_job() -> None:
+    """A job that was just accepted is in the first state of its plan and has not ended."""
+    new = job()
+
+    assert (new.id, new.state, new.ended) == ("task_1", State.WAITING, False)
+    assert (new.failure, new.ended_at) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("moves", "state", "ended"),
+    [
+        ((WORKING,), State.PROCESSING, False),
+        ((WORKING, FAILED), State.FAILED, True),
+        ((WORKING, FAILED, DELETED), State.DELETED, True),
+    ],
+)
+def test_the_state_is_that_of_the_last_move(
+    moves: tuple[JobMoved, ...], state: State, *, ended: bool
+) -> None:
+    """The last move says where a job is."""
+    moved = job(moves=moves)
+
+    assert (state, ended) == (moved.state, moved.ended)
+
+
+def test_a_deleted_job_remembers_its_end() -> None:
+    """Why and when a job ended is still known after it was deleted."""
+    moved = job(moves=(WORKING, FAILED, DELETED))
+
+    assert (BROKEN, 3_000) == (moved.failure, moved.ended_at)
+
+
+@pytest.mark.parametrize(
+    ("states", "at"),
+    [
+        ((State.PROCESSING,), 2_000),
+        ((State.FAILED, State.COMPLETED), 3_000),
+        ((State.COMPLETED,), None),
+    ],
+)
+def test_when_a_state_was_entered(states: tuple[State, ...], at: int | None) -> None:
+    """The first move into any of the states counts."""
+    assert at == job(moves=(WORKING, FAILED)).entered(*states)
+
+
+@pytest.mark.parametrize(("step", "phase"), [(0, PLAN[1]), (1, PLAN[2]), (2, None), (9, None)])
+def test_the_next_phase(step: int, phase: object) -> None:
+    """After the last phase, and where a command overrode the plan, nothing follows."""
+    assert phase == job(step=step).next_phase
+
+
+def can_move(there: Job, state: State) -> bool:
+    """Return whether a job may go to a state."""
+    try:
+        check_move(there, state)
+    except IllegalMoveError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("state", sorted(State))
+def test_moves_follow_the_edges(state: State) -> None:
+    """A job at work may go exactly where an edge leads."""
+    assert ((State.PROCESSING, state) in EDGES) is can_move(job(moves=(WORKING,)), state)
+
+
+def test_an_illegal_move() -> None:
+    """The message says where the job is and where it cannot go."""
+    with pytest.raises(IllegalMoveError, match="job task_1 is failed; it cannot become processing"):
+        check_move(job(moves=(WORKING, FAILED)), State.PROCESSING)

@@ -1,0 +1,17 @@
+"""What is known of a video."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.core.conftest import VIDEO
+
+
+@given(st.integers(0, 10**12))
+def test_seconds_are_exact(duration: int) -> None:
+    """The duration in seconds is a decimal that loses no microsecond."""
+    found = replace(VIDEO, duration=duration).seconds
+
+    assert Fraction(duration, 1_000_000) == Fraction(found)

@@ -1,0 +1,106 @@
+"""What file a job produces: its size, and whether it has sound."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.core.conftest import SCALE, WHY, video
+from upsim.core.events import OutputPlan
+from upsim.core.outputs import OutputRule, output_plan, output_size
+
+SIDES = st.integers(1, 8192)
+TARGETS = {"720p": 720, "1080p": 1080, "2k": 1440, "4k": 2160}
+SHORT_SIDE = OutputRule("short_side", "target", TARGETS, "keep", WHY)
+
+
+@given(SIDES, SIDES, st.sampled_from(["1", "2", "4"]))
+def test_scaling_multiplies_both_sides(width: int, height: int, factor: str) -> None:
+    """Each side is multiplied by the factor, whatever it is."""
+    found = output_size(SCALE, video(width=width, height=height), {"factor": factor})
+
+    assert (width * int(factor), height * int(factor)) == found
+
+
+def test_a_single_factor() -> None:
+    """A rule without an option has one factor for all."""
+    rule = OutputRule("scale", None, {"": 2}, "keep", WHY)
+
+    assert output_size(rule, video(), {}) == (1708, 960)
+
+
+@given(SIDES, SIDES, st.sampled_from(sorted(TARGETS)))
+def test_the_short_side_reaches_the_target(width: int, height: int, target: str) -> None:
+    """The short side becomes the target, or stays when it is above it already."""
+    found = output_size(SHORT_SIDE, video(width=width, height=height), {"target": target})
+
+    assert max(min(width, height), TARGETS[target]) == min(found)
+
+
+@given(SIDES, SIDES, st.sampled_from(sorted(TARGETS)))
+def test_an_enlarged_output_is_even(width: int, height: int, target: str) -> None:
+    """Both sides of an output that was enlarged are even."""
+    found = output_size(SHORT_SIDE, video(width=width, height=height), {"target": target})
+
+    assert found == (width, height) or [side % 2 for side in found] == [0, 0]
+
+
+@given(SIDES, SIDES, st.sampled_from(sorted(TARGETS)))
+def test_the_aspect_is_kept(width: int, height: int, target: str) -> None:
+    """The long side is what the aspect asks for, but for one pixel of rounding to even."""
+    found = output_size(SHORT_SIDE, video(width=width, height=height), {"target": target})
+
+    exact = Fraction(max(width, height) * min(found), min(width, height))
+    assert abs(max(found) - exact) <= 1
+
+
+@given(SIDES, SIDES, st.sampled_from(sorted(TARGETS)))
+def test_upright_is_wide_on_its_side(width: int, height: int, target: str) -> None:
+    """Exchanging the sides of the input exchanges those of the output."""
+    wide = output_size(SHORT_SIDE, video(width=width, height=height), {"target": target})
+    tall = output_size(SHORT_SIDE, video(width=height, height=width), {"target": target})
+
+    assert wide == tall[::-1]
+
+
+@pytest.mark.parametrize(
+    ("size", "target", "output"),
+    [
+        ((640, 360), "1080p", (1920, 1080)),
+        ((360, 640), "1080p", (1080, 1920)),
+        ((480, 480), "720p", (720, 720)),
+        ((854, 480), "720p", (1282, 720)),
+        ((853, 480), "720p", (1280, 720)),
+        ((1920, 1080), "720p", (1920, 1080)),
+        ((1281, 720), "720p", (1282, 720)),
+    ],
+)
+def test_sizes(size: tuple[int, int], target: str, output: tuple[int, int]) -> None:
+    """Worked sizes: halfway between two even numbers is rounded up."""
+    width, height = size
+
+    assert output == output_size(SHORT_SIDE, video(width=width, height=height), {"target": target})
+
+
+@pytest.mark.parametrize(
+    ("rule", "option", "source", "output"),
+    [
+        ("keep", "", True, True),
+        ("keep", "", False, False),
+        ("drop", "", True, False),
+        ("copy_audio", "true", True, True),
+        ("copy_audio", "true", False, False),
+        ("copy_audio", "false", True, False),
+    ],
+)
+def test_sound(rule: str, option: str, *, source: bool, output: bool) -> None:
+    """Sound is kept, dropped, or as the option says; there is none where there was none."""
+    options = {"factor": "2", "copy_audio": option}
+
+    found = output_plan(replace(SCALE, audio=rule), replace(video(), audio=source), options)
+
+    assert found == OutputPlan(1708, 960, audio=output)

@@ -1,0 +1,107 @@
+"""The terms of a job: price, output and plan together."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from tests.unit.core.conftest import BILLING, SCALE, VIDEO, WHY, error, lifecycle
+from upsim.core.baseline import Model
+from upsim.core.events import OutputPlan
+from upsim.core.lifecycle import Duration, PhaseRule
+from upsim.core.media import Media
+from upsim.core.states import Failure, Phase, State
+from upsim.core.terms import Terms, failing, failure_of, measures, terms
+
+MODEL = Model("model", "Model", {}, BILLING, lifecycle(), SCALE, {}, WHY)
+BROKEN = Failure("broken", 500, "It broke.")
+STEPS = (
+    PhaseRule(State.WAITING, Duration(base=Decimal(2))),
+    PhaseRule(State.PROCESSING, Duration(base=Decimal(58))),
+    PhaseRule(State.COMPLETED, None),
+)
+
+
+def offered(media: Media | None, failure: str | None = None) -> Terms:
+    """Return the terms for a video at factor 2."""
+    return terms(
+        MODEL,
+        media=media,
+        options={"factor": "2"},
+        steps=STEPS,
+        pace=Decimal(1),
+        failures={"broken": BROKEN},
+        failure=failure,
+    )
+
+
+def test_the_price() -> None:
+    """What is taken from the balance is the price, with the other sign."""
+    found = offered(VIDEO)
+
+    assert (Decimal(144), Decimal(-144)) == (found.quote.amount, found.debit)
+
+
+def test_the_output() -> None:
+    """The output follows from the video and the options."""
+    assert offered(VIDEO).output == OutputPlan(1708, 960, audio=True)
+
+
+def test_the_options_are_a_copy() -> None:
+    """The options of the terms do not change with those of the request."""
+    assert offered(VIDEO).options == {"factor": "2"}
+
+
+def test_the_plan() -> None:
+    """The plan has the steps as given."""
+    assert [phase.state for phase in offered(VIDEO).phases] == [step.state for step in STEPS]
+
+
+def test_without_a_video() -> None:
+    """A job whose video cannot be had has no output and counts no seconds."""
+    found = offered(None)
+
+    assert (found.output, found.quote.amount) == (None, 0)
+
+
+def test_a_plan_that_ends_in_a_failure() -> None:
+    """A failure replaces the end of the plan and leaves the price as it is."""
+    found = offered(VIDEO, "broken")
+
+    assert Phase(State.FAILED, failure=BROKEN) == found.phases[-1]
+    assert (3, Decimal(144)) == (len(found.phases), found.quote.amount)
+
+
+def test_failing_keeps_what_comes_before() -> None:
+    """Only terminal steps are replaced."""
+    assert failing(STEPS, "broken")[:-1] == STEPS[:-1]
+
+
+@pytest.mark.parametrize(
+    ("media", "output", "expected"),
+    [
+        (None, None, {"seconds": 0, "frames": 0}),
+        (VIDEO, None, {"seconds": Decimal("8.5"), "frames": 255, "frame_rate": Fraction(30)}),
+        (
+            None,
+            OutputPlan(1708, 960, audio=False),
+            {"seconds": 0, "frames": 0, "output_height": 960},
+        ),
+    ],
+)
+def test_measures(
+    media: Media | None, output: OutputPlan | None, expected: dict[str, object]
+) -> None:
+    """A price may depend on the options, and on what is known of the video and the output."""
+    assert {"factor": "2", **expected} == measures(media, {"factor": "2"}, output)
+
+
+def test_a_failure_from_the_catalogue() -> None:
+    """A failure has the entry's code, its text filled in, and its further fields."""
+    rule = error("broken", "It broke after {seconds} s.", code=500, extra={"key": "generic"})
+
+    assert failure_of(rule, seconds=7) == Failure(
+        "broken", 500, "It broke after 7 s.", status=400, extra=(("key", "generic"),)
+    )

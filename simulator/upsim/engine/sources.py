@@ -93,7 +93,7 @@ class Sources:
         return url is not None and is_loopback(url.hostname or "")
 
     def _known_clip(self, call: Call, own: OwnMedia) -> Measured | None:
-        """A clip that was measured; uploads and outputs may be gone by now, so they are looked at."""
+        """A clip that was measured; uploads and outputs may be gone by now and are looked at."""
         found = self.measurements.get(clip_key(own))
         limit = call.rules.whole("video_bytes")
         if isinstance(found, Media) and found.size > limit:

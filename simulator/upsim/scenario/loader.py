@@ -149,8 +149,7 @@ def merged(base: Tree, change: Tree) -> Tree:
         marks={**base.marks, **change.marks},
         mistakes=[*base.mistakes, *change.mistakes],
     )
-    if isinstance(result.value, dict):
-        _choose_knobs(base, result)
+    _choose_knobs(base, result)
     return result
 
 

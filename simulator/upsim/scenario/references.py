@@ -62,10 +62,11 @@ def _dialect(root: dict[str, Value]) -> _Found:
 def _plans(root: dict[str, Value]) -> _Found:
     plans = _mapping(root["plans"])
     account = _mapping(root["account"])
-    own = _mapping(_mapping(root.get("accounts")).get(str(root["provider"])))
-    for place, holder in ((("account", "plan"), account), (("accounts", root["provider"]), own)):
+    provider = str(root["provider"])
+    own = _mapping(_mapping(root.get("accounts")).get(provider))
+    for place, holder in ((("account",), account), (("accounts", provider), own)):
         if "plan" in holder and holder["plan"] not in plans:
-            yield tuple(map(str, place)), unknown("plan", str(holder["plan"]), plans)
+            yield (*place, "plan"), unknown("plan", str(holder["plan"]), plans)
 
 
 def _media(root: dict[str, Value]) -> _Found:

@@ -40,16 +40,18 @@ class Holds:
                 " use clock='auto', or submit without waiting and advance the clock yourself"
             )
             raise HeldByManualClockError(msg)
-        await self._until_ended(sandbox, hold, until)
+        await self._until_ended(sandbox, call, hold, until)
         call.now = sandbox.now
-        call.job = sandbox.state.jobs.get(hold.job, call.job)
-        return hold.answer(call, not _ended(sandbox, hold))
+        job = call.job = sandbox.state.jobs.get(hold.job, call.job)
+        late = job is not None and job.ended_at is not None and job.ended_at > until
+        return hold.answer(call, late or not _ended(sandbox, hold))
 
-    async def _until_ended(self, sandbox: Sandbox, hold: Hold, until: Instant) -> None:
+    async def _until_ended(self, sandbox: Sandbox, call: Call, hold: Hold, until: Instant) -> None:
         changed = asyncio.Event()
 
         def listen(events: Sequence[Event]) -> None:
             if not events or any(_ends(event, hold.job) for event in events):
+                call.job = sandbox.state.jobs.get(hold.job, call.job)  # it may soon be forgotten
                 changed.set()
 
         sandbox.listeners.append(listen)

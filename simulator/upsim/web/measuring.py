@@ -116,9 +116,13 @@ class MediaDesk:
     async def synthetic(self, name: str, query: str) -> bytes | Gone:
         """A clip of the synthetic library."""
         try:
-            return await self._renderer.synthetic(clip_of(name, query))
+            return await self.make(clip_of(name, query))
         except ClipNameError:
             return Gone()
+
+    async def make(self, clip: Clip) -> bytes:
+        """The file of a clip. Raises ClipNameError where it cannot be made."""
+        return await self._renderer.synthetic(clip)
 
     def upload(self, sandbox: Sandbox, name: str) -> Path | Gone:
         """What a client uploaded."""

@@ -18,7 +18,7 @@ from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import Upload
 from upsim.engine.world import REVOKED
-from upsim.media.clip import CONTENT_TYPES, ClipNameError, parse_clip_name
+from upsim.media.clip import CONTENT_TYPES, ClipNameError
 from upsim.web.bodies import ClientGoneError, announced_length, read_body
 from upsim.web.files import send_file
 from upsim.web.measuring import Gone, MediaDesk, clip_of
@@ -83,13 +83,9 @@ class MediaApp:
         query = scope["query_string"].decode("latin-1")
         try:
             clip = clip_of(name, query)
+            content = await self._desk.make(clip)
         except ClipNameError as error:
             await _text(send, 404, str(error))
-            return
-        content = await self._desk.synthetic(name, query)
-        if isinstance(content, Gone):
-            padded = clip.padded_to
-            await _text(send, 404, _why_not(name, padded))
             return
         await self._file(scope, send, sandbox, content, clip.content_type)
 
@@ -207,14 +203,6 @@ def etag_of(content: bytes | Path) -> str:
     if isinstance(content, Path):
         return content.name[:32]
     return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def _why_not(name: str, padded: int | None) -> str:
-    try:
-        parse_clip_name(name, padded)
-    except ClipNameError as error:
-        return str(error)
-    return f"{name} cannot be made with {padded} bytes; leave out ?bytes= to see its natural size"
 
 
 async def _text(send: Send, status: int, text: str, headers: Headers = ()) -> None:

@@ -128,7 +128,7 @@ def test_plan_has_access(*, access: bool) -> None:
 
 def rated(*rates: RateLimit, used: dict[str, int], knobs: bool = False, **fields: object) -> Call:
     """Return a call whose plan has these rates; VicSee's knob on what counts is left out."""
-    changes = {} if knobs else {"knobs": {}}
+    changes: dict[str, object] = {} if knobs else {"knobs": {}}
     rules = ruled(plans=limited(*rates), **changes)
     return call(FakeWorld(used=used), rules=rules, now=DAY - 90 * SECOND - 1, **fields)
 
@@ -283,6 +283,14 @@ def test_the_terms_are_kept() -> None:
 
     assert asked.terms is not None
     assert asked.terms.quote == QUOTE
+
+
+def test_the_terms_are_worked_out_once() -> None:
+    """Terms that an earlier check worked out are not asked for again."""
+    dear = Terms(replace(QUOTE, amount=Decimal(9_999)), Decimal(-9_999), {}, None, PLAN)
+    asked = call(FakeWorld(offer=dear), media=VIDEO, terms=replace(dear, quote=QUOTE))
+
+    assert affordable(asked) is None
 
 
 def test_media_before_they_are_measured() -> None:

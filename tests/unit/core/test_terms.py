@@ -63,7 +63,8 @@ def test_without_a_video() -> None:
     """A job whose video cannot be had has no output and counts no seconds."""
     found = offered(None)
 
-    assert (found.output, found.quote.amount) == (None, 0)
+    assert found.output is None
+    assert found.quote.amount == 0
 
 
 def test_a_plan_that_ends_in_a_failure() -> None:

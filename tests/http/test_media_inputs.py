@@ -1,0 +1,421 @@
+"""What callers send as a video: measured by content, wherever it comes from."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from tests.http.conftest import LOCAL, SAMPLES
+from upsim.web import measuring
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.http.conftest import Admin, Start
+
+CLIPS = "/media/synthetic/"
+EVERY = pytest.mark.parametrize("name", list(SAMPLES))
+
+
+def submit(admin: Admin, name: str, video: str, **inputs: object) -> httpx.Response:
+    """Submit a video to a model with some key."""
+    sample = SAMPLES[name]
+    return sample.submit(admin.caller(sample.provider, "key"), video, **inputs)
+
+
+def accepts(answer: httpx.Response, admin: Admin) -> bool:
+    """Return whether a video was taken; WaveSpeed takes all and lets bad ones fail."""
+    if answer.status_code != 200:
+        return False
+    admin.sim.advance(100_000)
+    return list(admin.sim.sandbox.state.jobs.values())[-1].state == "completed"
+
+
+def measured(admin: Admin, name: str, video: str) -> dict[str, Any]:
+    """Return what was measured of a video that must be accepted."""
+    answer = submit(admin, name, video)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = admin.get("sandboxes/default/jobs")["jobs"][-1]["media"]
+    return found
+
+
+def content(admin: Admin, name: str) -> bytes:
+    """Return the bytes of a synthetic clip."""
+    return admin.http.get(CLIPS + name).raise_for_status().content
+
+
+# -- data URLs and base64
+
+
+@pytest.mark.parametrize("name", ["venice", "piapi"])
+def test_a_data_url_is_measured(admin: Admin, name: str) -> None:
+    """A video inside the request is measured like one behind a URL."""
+    data = base64.b64encode(content(admin, "64x36_10fps_1.5s.mp4")).decode()
+    media = measured(admin, name, f"data:video/mp4;base64,{data}")
+    assert (media["duration"], media["size"], media["frames"]) == ("1.5", "64x36", 15)
+
+
+def test_piapi_takes_bare_base64(admin: Admin) -> None:
+    """PiAPI also takes the base64 text alone."""
+    data = base64.b64encode(content(admin, "64x36_10fps_1.5s.mp4")).decode()
+    assert measured(admin, "piapi", data)["duration"] == "1.5"
+
+
+@EVERY
+@pytest.mark.parametrize(
+    "video",
+    [
+        "data:video/mp4;base64,!!!!",
+        "data:video/mp4;base64," + base64.b64encode(b"<html></html>").decode(),
+        "data:video/mp4;base64,",
+        "data:,x",
+        "data:",
+        "data:video/mp4;base64",
+    ],
+)
+def test_a_data_url_that_is_no_video_is_refused(admin: Admin, name: str, video: str) -> None:
+    """What cannot be decoded, or is no video inside, is no input."""
+    assert not accepts(submit(admin, name, video), admin)
+
+
+# -- rotation
+
+
+@pytest.fixture
+def turned(require_tool: Callable[[str], str], admin: Admin, tmp_path: Path) -> str:
+    """A data URL of a clip of 64x36 whose flag turns it upright."""
+    given, made = tmp_path / "given.mp4", tmp_path / "made.mp4"
+    given.write_bytes(content(admin, "64x36_10fps_1s.mp4"))
+    ffmpeg = [require_tool("ffmpeg"), "-v", "error", "-i", str(given), "-c", "copy"]
+    subprocess.run([*ffmpeg, "-metadata:s:v", "rotate=90", str(made)], check=True)
+    return "data:video/mp4;base64," + base64.b64encode(made.read_bytes()).decode()
+
+
+def test_a_rotation_flag_turns_the_size(admin: Admin, turned: str) -> None:
+    """The displayed size counts, not the coded one."""
+    assert measured(admin, "venice", turned)["size"] == "36x64"
+
+
+def test_a_turned_video_has_an_upright_output(admin: Admin, turned: str) -> None:
+    """The output has the displayed orientation of its input."""
+    submit(admin, "venice", turned, upscale_factor=4)
+    assert admin.get("sandboxes/default/jobs")["jobs"][0]["output"]["size"] == "144x256"
+
+
+# -- loopback URLs
+
+
+class Files(BaseHTTPRequestHandler):
+    """Serves files by path, and misbehaves where the path says so."""
+
+    files: ClassVar[dict[str, bytes]] = {}
+    asked: ClassVar[list[str]] = []
+    release: ClassVar[threading.Event] = threading.Event()
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answer as the path says."""
+        self.asked.append(self.path)
+        if self.path in self.files:
+            self._send(200, self.files[self.path], "video/mp4")
+        elif self.path == "/redirect":
+            self._send(302, b"", "text/plain", {"Location": "/clip.mp4"})
+        elif self.path == "/hang":
+            self.release.wait(20)
+        elif self.path == "/announced":
+            self._send(200, b"", "video/mp4", {"Content-Length": "99999999999999"})
+        elif self.path == "/endless":
+            self._endless()
+        else:
+            self._send(404, b"<html>no</html>", "text/html")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _send(
+        self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+
+    def _endless(self) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        try:
+            for _ in range(100_000):
+                self.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+        except ConnectionError:
+            self.close_connection = True
+
+
+@pytest.fixture
+def files(admin: Admin) -> Iterator[str]:
+    """The address of a small file server on this machine."""
+    Files.files = {
+        "/clip.mp4": content(admin, "64x36_10fps_1.5s.mp4"),
+        "/clip": content(admin, "64x36_10fps_1.5s.webm"),
+        "/page.mp4": b"<!doctype html><title>not a video</title>",
+        "/empty.mp4": b"",
+        "/a%20b.mp4?x=1": content(admin, "64x36_10fps_2.5s.mp4"),
+        "/11MB.mp4": content(admin, "64x36_10fps_1.5s.mp4?bytes=11000000"),
+    }
+    Files.asked, Files.release = [], threading.Event()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    Files.release.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@EVERY
+def test_a_loopback_url_is_fetched_and_measured(admin: Admin, files: str, name: str) -> None:
+    """A file of a local server is measured, not assumed."""
+    assert measured(admin, name, f"{files}/clip.mp4")["duration"] == "1.5"
+
+
+def test_localhost_is_loopback_too(admin: Admin, files: str) -> None:
+    """The name works like the address."""
+    video = files.replace("127.0.0.1", "localhost") + "/clip.mp4"
+    assert measured(admin, "venice", video)["size"] == "64x36"
+
+
+def test_a_query_and_escapes_are_kept(admin: Admin, files: str) -> None:
+    """A URL is asked for exactly as it was given."""
+    assert measured(admin, "venice", f"{files}/a%20b.mp4?x=1")["duration"] == "2.5"
+
+
+def test_the_content_decides(admin: Admin, files: str) -> None:
+    """A WebM is one whatever its name says."""
+    assert measured(admin, "video-upscaler", f"{files}/clip")["container"] == "webm"
+
+
+@EVERY
+@pytest.mark.parametrize(
+    "path", ["none.mp4", "page.mp4", "empty.mp4", "redirect", "announced", "endless"]
+)
+def test_what_is_no_video_there_is_refused(
+    admin: Admin, files: str, name: str, path: str
+) -> None:
+    """A missing file, a page, a redirect and a file without end are no videos."""
+    if path == "endless":
+        admin.sim.registry.blobs._max_bytes = 50_000_000  # noqa: SLF001 - so that it ends soon
+    assert not accepts(submit(admin, name, f"{files}/{path}"), admin)
+
+
+def test_a_redirect_is_not_followed(admin: Admin, files: str) -> None:
+    """The target of a redirect is never asked for."""
+    submit(admin, "venice", f"{files}/redirect")
+    assert Files.asked == ["/redirect"]
+
+
+def test_a_server_that_hangs_is_not_waited_for(
+    admin: Admin, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fetch has an end."""
+    monkeypatch.setattr(measuring, "FETCH_SECONDS", 0.2)
+    assert submit(admin, "vicsee", f"{files}/hang").status_code == 422
+
+
+def test_nobody_listens(admin: Admin) -> None:
+    """A port that nobody listens on is unreachable."""
+    assert submit(admin, "vicsee", "http://127.0.0.1:1/x.mp4").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://",
+        "https://",
+        "http:///x.mp4",
+        "http://[::1/x.mp4",
+        "http://127.0.0.1:99999/x.mp4",
+        "http://127.0.0.1:x/x.mp4",
+        "http://127.0.0.1:0/x.mp4",
+        "http://user:pw@127.0.0.1:1/x.mp4",
+        "http://127.0.0.1\0/x.mp4",
+        "http://127.0.0.1/\r\nHost: x",
+        "http://localhost:1/" + "x" * 100_000,
+        "http://0.0.0.0:1/x.mp4",
+        "http://[::ffff:127.0.0.1]:1/x.mp4",
+        "ftp://127.0.0.1/x.mp4",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "x",
+        " ",
+        "\0",
+    ],
+)
+@EVERY
+def test_odd_urls_are_answered(admin: Admin, name: str, url: str) -> None:
+    """Whatever stands for a URL gets an answer of the provider, never a crash."""
+    assert submit(admin, name, url).status_code < 500
+
+
+@pytest.mark.parametrize("scheme", ["http", "HTTP", "Http"])
+def test_the_scheme_has_no_case(admin: Admin, files: str, scheme: str) -> None:
+    """A scheme may be written in capital letters."""
+    video = f"{scheme}{files[4:]}/clip.mp4"
+    assert measured(admin, "venice", video)["duration"] == "1.5"
+
+
+def test_by_url_ten_megabytes_are_the_limit_of_piapi(admin: Admin, files: str) -> None:
+    """Eleven megabytes behind a URL are too large."""
+    assert submit(admin, "piapi", f"{files}/11MB.mp4").status_code == 413
+
+
+# -- rules of a scenario
+
+
+def with_media(folder: Path, start: Start, *rules: dict[str, object]) -> Admin:
+    """Start a simulator with these rules for media."""
+    path = folder / "scenario.yaml"
+    path.write_text(json.dumps({"extends": "vicsee/baseline", "media": rules}), "utf-8")
+    return start(scenario=str(path))
+
+
+def test_a_rule_says_what_is_behind_a_url(start_admin: Start, tmp_path: Path) -> None:
+    """The properties of a rule are those of the video; the first rule that matches wins."""
+    admin = with_media(
+        tmp_path,
+        start_admin,
+        {"url": "https://a.example/*", "duration": "12.5", "size": "320x240", "fps": "25"},
+        {"url": "*", "duration": "1"},
+    )
+    media = measured(admin, "vicsee", "https://a.example/v.mp4")
+    assert (media["duration"], media["size"], media["fps"], media["frames"]) == (
+        "12.5",
+        "320x240",
+        "25",
+        312,
+    )
+
+
+@pytest.mark.parametrize("rule", ["unreachable", "not_a_video"])
+def test_a_rule_can_make_a_url_fail(start_admin: Start, tmp_path: Path, rule: str) -> None:
+    """A rule may say that nothing, or no video, is there."""
+    admin = with_media(tmp_path, start_admin, {"url": "*", rule: True})
+    assert submit(admin, "vicsee", "https://a.example/v.mp4").status_code == 422
+
+
+def test_a_rule_can_name_a_local_file(start_admin: Start, tmp_path: Path) -> None:
+    """A file beside the scenario is measured as what a URL leads to."""
+    admin = with_media(tmp_path, start_admin, {"url": "*", "file": "clip.mp4"})
+    (tmp_path / "clip.mp4").write_bytes(content(admin, "64x36_10fps_1.5s.mp4"))
+    assert measured(admin, "vicsee", "https://a.example/v.mp4")["duration"] == "1.5"
+
+
+def test_a_local_file_that_is_missing_is_unreachable(start_admin: Start, tmp_path: Path) -> None:
+    """A rule whose file is not there leads nowhere."""
+    admin = with_media(tmp_path, start_admin, {"url": "*", "file": "none.mp4"})
+    assert submit(admin, "vicsee", "https://a.example/v.mp4").status_code == 422
+
+
+def test_a_rule_beats_our_own_files(start_admin: Start, tmp_path: Path) -> None:
+    """A rule also speaks of synthetic clips."""
+    admin = with_media(tmp_path, start_admin, {"url": "*", "unreachable": True})
+    assert submit(admin, "vicsee", f"{LOCAL}{CLIPS}64x36_10fps_1s.mp4").status_code == 422
+
+
+def test_other_providers_keep_their_defaults(start_admin: Start, tmp_path: Path) -> None:
+    """Rules of one provider's scenario are for it alone."""
+    admin = with_media(tmp_path, start_admin, {"url": "*", "unreachable": True})
+    assert submit(admin, "venice", "https://a.example/v.mp4").status_code == 200
+
+
+# -- limits, by content
+
+LIMITS = [
+    ("vicsee", "64x36_10fps_60s.mp4", True),
+    ("vicsee", "64x36_10fps_60.1s.mp4", False),
+    ("venice", "64x36_10fps_300s.mp4", True),
+    ("venice", "64x36_10fps_300.1s.mp4", False),
+    ("video-upscaler", "64x36_10fps_600s.mp4", True),
+    ("video-upscaler", "64x36_10fps_600.1s.mp4", False),
+    ("piapi", "1280x720_10fps_2s.mp4", True),
+    ("piapi", "720x1280_10fps_2s.mp4", True),
+    ("piapi", "1281x720_10fps_2s.mp4", False),
+    ("piapi", "1282x720_10fps_2s.mp4", False),
+    ("piapi", "1280x722_10fps_2s.mp4", False),
+    ("piapi", "722x1280_10fps_2s.mp4", False),
+    ("piapi", "64x36_10fps_1s.mp4", True),
+    ("piapi", "64x36_10fps_0.9s.mp4", False),
+    ("piapi", "64x36_10fps_24s.mp4", True),
+    ("piapi", "64x36_10fps_24.1s.mp4", False),
+    ("piapi", "64x36_10fps_1s.mov", False),
+    ("piapi", "64x36_10fps_1s.mkv", False),
+    ("piapi", "64x36_10fps_1s.webm", False),
+    ("vicsee", "64x36_10fps_1s.mov", True),
+    ("vicsee", "64x36_10fps_1s.mkv", True),
+    ("vicsee", "64x36_10fps_1s.webm", False),
+    ("piapi", "64x36_10fps_1s.mp4?bytes=10485760", True),
+    ("piapi", "64x36_10fps_1s.mp4?bytes=10485761", False),
+]
+
+
+@pytest.mark.parametrize(("name", "video", "accepted"), LIMITS)
+def test_a_limit_holds_exactly(admin: Admin, name: str, video: str, *, accepted: bool) -> None:
+    """The limit itself is allowed and one frame, pixel or byte more is not."""
+    answer = submit(admin, name, f"{LOCAL}{CLIPS}{video}")
+    assert (answer.status_code == 200) is accepted, answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("vicsee", 60), ("venice", 300), ("video-upscaler", 600)]
+)
+@pytest.mark.parametrize(("beyond", "accepted"), [("", True), (".000001", False)])
+def test_a_length_is_compared_to_the_microsecond(
+    start_admin: Start, tmp_path: Path, name: str, seconds: int, beyond: str, *, accepted: bool
+) -> None:
+    """The measured duration itself counts, not the seconds that are billed."""
+    provider = SAMPLES[name].provider
+    media = [{"url": "*", "duration": f"{seconds}{beyond}", "size": "64x36"}]
+    path = tmp_path / "scenario.yaml"
+    path.write_text(json.dumps({"extends": f"{provider}/baseline", "media": media}), "utf-8")
+    admin = start_admin(scenario=str(path))
+    answer = submit(admin, name, "https://a.example/v.mp4")
+    assert (answer.status_code == 200) is accepted, answer.text
+
+
+@pytest.mark.parametrize(("size", "status"), [(10_485_760, 200), (10_485_761, 413)])
+@pytest.mark.parametrize("form", ["base64", "data URL"])
+def test_ten_megabytes_are_counted_decoded(
+    admin: Admin, size: int, status: int, form: str
+) -> None:
+    """The limit of PiAPI is of the file's own bytes, not of the text that carries them."""
+    data = base64.b64encode(content(admin, f"64x36_10fps_1s.mp4?bytes={size}")).decode()
+    video = data if form == "base64" else f"data:video/mp4;base64,{data}"
+    assert submit(admin, "piapi", video).status_code == status
+
+
+def test_a_limit_is_each_providers_own(admin: Admin) -> None:
+    """A file that one provider has measured is still too large for another."""
+    video = f"{LOCAL}{CLIPS}64x36_10fps_1s.mp4?bytes=11000000"
+    statuses = [submit(admin, name, video).status_code for name in ("vicsee", "piapi", "vicsee")]
+    assert statuses == [200, 413, 200]
+
+
+@EVERY
+def test_a_refused_video_costs_nothing(admin: Admin, name: str) -> None:
+    """What is refused for its content is not charged."""
+    submit(admin, name, f"{LOCAL}{CLIPS}64x36_10fps_700s.mp4")
+    entries = admin.get("sandboxes/default/ledger")["entries"]
+    jobs = admin.get("sandboxes/default/jobs")["total"]
+    assert len(entries) == jobs

@@ -1,0 +1,204 @@
+"""Sandboxes that live long: memory ends somewhere, money is exact to the end."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pytest
+
+from tests.stateful.asgi import Answer, Caller
+from tests.stateful.faces import FACES, PIAPI, VENICE, VICSEE, WAVESPEED, Face
+from tests.stateful.invariants import ALL
+from tests.stateful.strategies import videos
+from upsim import Simulator
+from upsim.core.instants import SECOND
+from upsim.core.ledger import Account
+from upsim.core.states import State
+from upsim.engine.registry import Order
+from upsim.engine.sandbox import FORGET_AT_ONCE, Sandbox
+
+DAY = 86_400
+RICH = 1_000_000_000
+EVENTS_PER_JOB = 5
+
+
+@dataclass(slots=True)
+class Life:
+    """One sandbox and what was ever the most in it."""
+
+    sandbox: Sandbox
+    keys: Mapping[str, str]
+    caller: Caller
+    sizes: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def submit(self, face: Face, count: int) -> list[str]:
+        """Submit a small video so many times and return the jobs."""
+        request = face.submit(videos.SMALL, face.options[0])
+        answers = [
+            self.caller.send(request, face.headers(self.keys[face.name])) for _ in range(count)
+        ]
+        assert {answer.status for answer in answers} == {200}
+        return [face.job_of(answer.json()) for answer in answers]
+
+    def poll(self, face: Face, job: str) -> Answer:
+        """Ask how a job is."""
+        return self.caller.send(face.poll(job), face.headers(self.keys[face.name]))
+
+    def pass_by(self, seconds: int) -> None:
+        """Let time pass, then see how much is kept."""
+        sandbox = self.sandbox
+        for _ in sandbox.advance(sandbox.settle() + seconds * SECOND):
+            pass
+        self.sizes.append((len(sandbox.state.jobs), len(sandbox.events()), len(sandbox.deadlines)))
+
+    def account(self, provider: str) -> Account:
+        """Return the account of the one key."""
+        found = [a for a in self.sandbox.state.accounts.values() if a.provider == provider]
+        return found[0]
+
+    def most(self, since: int) -> tuple[int, ...]:
+        """Return the most jobs, events and deadlines that there were from a moment on."""
+        return tuple(map(max, zip(*self.sizes[since:], strict=True)))
+
+
+Begin = Callable[..., Life]
+
+
+@pytest.fixture
+def begin() -> Iterator[Begin]:
+    """Return a function that begins a life with a cap on finished jobs."""
+    loop = asyncio.new_event_loop()
+    simulators = []
+
+    def make(jobs_max: int = 100_000) -> Life:
+        simulator = Simulator(clock="manual", jobs_max=jobs_max)
+        simulators.append(simulator)
+        balances = dict.fromkeys(FACES, Decimal(RICH))
+        sandbox, keys = simulator.registry.create(Order(clock="manual", balances=balances))
+        return Life(sandbox, keys, Caller(simulator.app, loop))
+
+    yield make
+    for simulator in simulators:
+        simulator.close()
+    loop.close()
+
+
+def past_retention(life: Life, face: Face) -> None:
+    """Live for thirty days with a hundred jobs a day."""
+    for _ in range(30):
+        life.submit(face, 100)
+        life.pass_by(DAY)
+
+
+@pytest.mark.parametrize(
+    ("face", "days"), [(WAVESPEED, 8), (VENICE, 3)], ids=["wavespeed", "venice"]
+)
+def test_jobs_past_their_retention_are_forgotten(begin: Begin, face: Face, days: int) -> None:
+    """Only the jobs of the days that count are kept, and their deadlines."""
+    life = begin()
+    past_retention(life, face)
+    jobs, _, deadlines = life.most(since=10)
+    assert (jobs <= days * 100, deadlines <= days * 100) == (True, True)
+
+
+def test_the_log_of_a_long_life_stays_short(begin: Begin) -> None:
+    """It is compacted long before it holds all that ever happened."""
+    life = begin()
+    for _ in range(30):
+        life.submit(WAVESPEED, 300)
+        life.pass_by(DAY)
+    _, events, _ = life.most(since=10)
+    assert events < 2 * EVENTS_PER_JOB * 8 * 300
+
+
+@pytest.mark.parametrize("face", FACES.values(), ids=lambda face: face.name)
+def test_finished_jobs_above_the_cap_are_forgotten(begin: Begin, face: Face) -> None:
+    """Where a provider keeps jobs for ever, the cap ends it; of deadlines and log too."""
+    life = begin(jobs_max=200)
+    for _ in range(40):
+        life.submit(face, 100)
+        life.pass_by(600)
+    kept = 200 + FORGET_AT_ONCE
+    jobs, events, deadlines = life.most(since=20)
+    assert jobs < kept
+    assert events < 2 * EVENTS_PER_JOB * kept
+    assert deadlines < 4 * kept
+
+
+def test_jobs_at_work_are_never_forgotten(begin: Begin) -> None:
+    """The cap counts finished jobs only."""
+    life = begin(jobs_max=10)
+    jobs = life.submit(VICSEE, 2000)
+    assert len(life.sandbox.state.jobs) == len(jobs)
+
+
+def test_the_oldest_finished_jobs_go_first(begin: Begin) -> None:
+    """The newest of those that ended are kept, as many as the cap says."""
+    life = begin(jobs_max=300)
+    jobs = []
+    for _ in range(20):
+        jobs += life.submit(VICSEE, 100)
+        life.pass_by(600)
+    assert list(life.sandbox.state.jobs) == jobs[FORGET_AT_ONCE:]
+
+
+def test_jobs_that_went_by_retention_do_not_count_for_the_cap(begin: Begin) -> None:
+    """A cap that is never reached forgets nothing, however many jobs there were in all."""
+    life = begin(jobs_max=500)
+    kept = life.submit(VICSEE, 50)
+    for _ in range(40):
+        life.submit(WAVESPEED, 100)
+        life.pass_by(8 * DAY)
+    assert set(kept) <= set(life.sandbox.state.jobs)
+
+
+def test_the_event_says_that_the_cap_was_why(begin: Begin) -> None:
+    """Who misses a job finds the reason."""
+    life = begin(jobs_max=100)
+    reasons: list[object] = []
+    life.sandbox.listeners.append(
+        lambda events: reasons.extend(getattr(event, "reason", None) for event in events)
+    )
+    life.submit(VICSEE, 100 + FORGET_AT_ONCE)
+    life.pass_by(600)
+    assert set(reasons) - {None} == {"cap"}
+
+
+def test_a_forgotten_job_is_unknown(begin: Begin) -> None:
+    """It answers like an id that never was."""
+    life = begin()
+    (job,) = life.submit(WAVESPEED, 1)
+    life.pass_by(8 * DAY)
+    assert life.poll(WAVESPEED, job).status == 404
+
+
+def test_money_is_exact_after_thousands_of_forgotten_jobs(begin: Begin) -> None:
+    """4,000 jobs of 6,000 points, every fourth given back: the balance says so to the point."""
+    life = begin(jobs_max=50)
+    for _ in range(40):
+        jobs = life.submit(PIAPI, 100)
+        for job in jobs[::4]:
+            life.sandbox.move(life.sandbox.state.jobs[job], State.FAILED)
+        life.pass_by(600)
+    assert life.account("piapi").balance == Decimal(RICH - 3_000 * 60_000)
+
+
+def test_lines_of_forgotten_jobs_are_carried_as_one(begin: Begin) -> None:
+    """The line stands first and the balance is still opening plus lines."""
+    life = begin()
+    life.submit(WAVESPEED, 3)
+    life.pass_by(8 * DAY)
+    (carried,) = life.account("wavespeed").entries.values()
+    assert (carried.kind, carried.number, carried.amount) == ("carried", 0, Decimal("-0.075"))
+
+
+@pytest.mark.parametrize("holds", ALL, ids=lambda holds: holds.__name__)
+def test_everything_holds_after_a_long_life(begin: Begin, holds: Callable[[Sandbox], None]) -> None:
+    """Every invariant of a short life is one of a long one, replay of the short log included."""
+    life = begin(jobs_max=100)
+    for _ in range(12):
+        for face in FACES.values():
+            life.submit(face, 60)
+        life.pass_by(DAY)
+    holds(life.sandbox)

@@ -1,0 +1,27 @@
+"""What a provider is to the rest of the program."""
+
+from upsim.core.call import Reply
+from upsim.core.call import World as Defined
+from upsim.core.provider import Operation, Provider
+from upsim.core.world import World
+
+
+def test_an_operation_reads_unless_it_says_otherwise() -> None:
+    """Only operations that say so create jobs, are polls, or take files."""
+    operation = Operation("credits", "GET", "/credits", handle=lambda _call: Reply(200, None))
+
+    assert operation.kind == "read"
+
+
+def test_a_provider_needs_little() -> None:
+    """Headers of every answer, aliases and a folder of its own are not needed."""
+    provider = Provider(
+        "toy", (), {}, problem=lambda _call, _violation: Reply(400, None), draw_id=lambda _s: "id"
+    )
+
+    assert (provider.headers, provider.aliases, provider.scenarios) == (None, {}, None)
+
+
+def test_the_world_has_one_definition() -> None:
+    """The sandbox that operations see is the one that calls hold."""
+    assert World is Defined

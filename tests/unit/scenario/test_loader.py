@@ -1,0 +1,286 @@
+"""Scenario files: found, extended, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from upsim.core.media import Media, Unmeasurable
+from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError, shipped_root
+from upsim.scenario.model import AccountRule, Scenario
+
+LIBRARY = Library()
+Load = Callable[..., Scenario]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Return a function that writes files and loads the first of them."""
+
+    def write(**files: str) -> Scenario:
+        for name, text in files.items():
+            (tmp_path / f"{name}.yaml").write_text(text, "utf-8")
+        return Library().load(str(tmp_path / f"{next(iter(files))}.yaml"))
+
+    return write
+
+
+def mistakes(load: Load, text: str) -> list[str]:
+    """Return the mistakes of a scenario that extends VicSee's baseline, without the file name."""
+    with pytest.raises(ScenarioError) as caught:
+        load(a=f"extends: vicsee/baseline\n{text}")
+    return [str(mistake).partition("a.yaml:")[2] for mistake in caught.value.mistakes]
+
+
+@pytest.mark.parametrize("name", LIBRARY.names())
+def test_everything_that_is_shipped_is_valid(name: str) -> None:
+    """No file that comes with the package has a mistake."""
+    assert list(LIBRARY.mistakes_in(LIBRARY.resolve(LIBRARY.path_of(name)))) == []
+
+
+@pytest.mark.parametrize("name", LIBRARY.names())
+def test_everything_that_is_shipped_loads(name: str) -> None:
+    """Every file that comes with the package has a summary."""
+    assert LIBRARY.load(name).summary
+
+
+def test_a_file_is_read_once() -> None:
+    """A scenario that was loaded is kept."""
+    assert LIBRARY.load("vicsee/plan-pro") is LIBRARY.load("vicsee/plan-pro")
+
+
+def test_each_provider_has_a_baseline() -> None:
+    """The providers are those with a baseline."""
+    assert set(LIBRARY.providers()) == {
+        path.parent.name for path in shipped_root().glob("*/baseline.yaml")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("vicsee/plan-por", "there is no scenario 'vicsee/plan-por'; did you mean vicsee/plan-pro"),
+        ("../pyproject", "there is no scenario '../pyproject'"),
+        ("vicsee/../../pyproject", "there is no scenario"),
+        ("nowhere.yaml", "there is no scenario 'nowhere.yaml'"),
+        ("zzz", "there is no scenario 'zzz'"),
+        ("x" * 10_000, "there is no scenario 'x"),
+    ],
+)
+def test_unknown_names(name: str, text: str) -> None:
+    """A name that does not exist is refused with the nearest ones; none leads out of the root."""
+    with pytest.raises(UnknownScenarioError) as caught:
+        LIBRARY.load(name)
+
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("kobs: {}\n", "2:1: kobs: unknown key; did you mean knobs?"),
+        (
+            "errors:\n  too_long: {sttus: 4}\n",
+            "3:14: errors.too_long.sttus: unknown key; did you mean status?",
+        ),
+        (
+            "plans: {pro: {concurrency: -1}}\n",
+            "2:15: plans.pro.concurrency: -1 is less than the minimum of 0",
+        ),
+        ("seed: x\n", "2:1: seed: 'x' is not of type 'integer'"),
+        ("clock: hourly\n", "2:1: clock: 'hourly' does not match"),
+        (
+            "accounts: {vicsee: {balance: much}}\n",
+            "2:21: accounts.vicsee.balance: 'much' does not match",
+        ),
+        (
+            "knobs: {funds_txt: plain}\n",
+            "2:9: knobs.funds_txt: unknown knob 'funds_txt'; did you mean funds_text?",
+        ),
+        (
+            "knobs: {funds_text: plane}\n",
+            "2:9: knobs.funds_text: unknown value 'plane'; did you mean plain?",
+        ),
+        (
+            "knobs: {funds_text: zzz}\n",
+            "2:9: knobs.funds_text: unknown value 'zzz'; there are plain, amounts",
+        ),
+        ("knobs: {funds_text: 5}\n", "2:9: knobs.funds_text: 5 is not of type"),
+        ("seed: 1\nseed: 2\n", "3:1: seed: this key stands twice; remove one of them"),
+        ("seed: [\n", "3:1: not YAML: "),
+    ],
+)
+def test_mistakes(load: Load, text: str, mistake: str) -> None:
+    """A mistake is printed with line, column, path and what would be right."""
+    assert [line[: len(mistake)] for line in mistakes(load, text)] == [mistake]
+
+
+def test_an_unknown_key_with_nothing_near(load: Load) -> None:
+    """Where no key is near, all that are allowed are listed."""
+    (line,) = mistakes(load, "plans: {pro: {zzz: 1}}\n")
+
+    assert (
+        line
+        == "2:15: plans.pro.zzz: unknown key; allowed: access, rates, concurrency, facts, evidence"
+    )
+
+
+def test_all_mistakes_at_once(load: Load) -> None:
+    """Every mistake is reported, in order of place."""
+    found = mistakes(load, "zeed: 1\nseed: x\nkobs: {}\n")
+
+    assert ["2:1", "3:1", "4:1"] == [line[:3] for line in found]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "summary: Nothing.\n", "text"])
+def test_a_file_that_changes_nothing(load: Load, text: str) -> None:
+    """A file that neither extends another nor is a baseline is told what it lacks."""
+    with pytest.raises(ScenarioError, match=r"a.yaml:1:1: say what this file changes: extends: "):
+        load(a=text)
+
+
+def test_extending_what_does_not_exist(load: Load) -> None:
+    """An unknown base is a mistake at the line that names it."""
+    with pytest.raises(
+        ScenarioError, match=r"a.yaml:2:1: extends: there is no scenario 'vicsee/no'"
+    ):
+        load(a="summary: x\nextends: vicsee/no\n")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a": "extends: a.yaml\n"},
+        {"a": "extends: b.yaml\n", "b": "extends: a.yaml\n"},
+        {"a": "extends: b.yaml\n", "b": "extends: c.yaml\n", "c": "extends: ./b.yaml\n"},
+    ],
+)
+def test_circles(load: Load, files: dict[str, str]) -> None:
+    """Files that extend each other in a circle are refused where the circle closes."""
+    last = list(files)[-1]
+
+    with pytest.raises(
+        ScenarioError, match=rf"{last}.yaml:1:1: extends: .* extends this file in turn"
+    ):
+        load(**files)
+
+
+def test_a_mistake_below(load: Load) -> None:
+    """A mistake in the base is reported at its place in the base."""
+    with pytest.raises(ScenarioError, match=r"b.yaml:2:1: kobs: unknown key"):
+        load(a="extends: b.yaml\n", b="extends: vicsee/baseline\nkobs: {}\n")
+
+
+def test_a_base_that_cannot_be_read(load: Load) -> None:
+    """A syntax error in the base is reported in the base."""
+    with pytest.raises(ScenarioError, match=r"b.yaml:2:1: not YAML"):
+        load(a="extends: b.yaml\n", b="a: [\n")
+
+
+def test_several_levels(load: Load) -> None:
+    """Each level changes what is below it; mappings merge, everything else is replaced."""
+    found = load(
+        a="extends: b.yaml\nlimits: {max_seconds: {value: '30'}}\nknobs: {factor_type: lenient}\n",
+        b="extends: c.yaml\nseed: 2\nlimits: {formats: {value: [mp4]}}\nsummary: b\n",
+        c="extends: vicsee/baseline\nseed: 1\nknobs: {funds_text: amounts}\nsummary: c\n",
+    )
+
+    limits = found.baseline.limits
+    assert (found.summary, found.seed) == ("b", 2)
+    assert found.knobs == {"funds_text": "amounts", "factor_type": "lenient"}
+    assert (limits["max_seconds"].value, limits["formats"].value) == ("30", ("mp4",))
+    assert limits["body_bytes"] == LIBRARY.baseline("vicsee").baseline.limits["body_bytes"]
+
+
+def test_the_last_choice_of_a_knob(load: Load) -> None:
+    """A knob that was chosen below can be chosen again."""
+    found = load(
+        a="extends: b.yaml\nknobs: {funds_text: plain}\n",
+        b="extends: vicsee/baseline\nknobs: {funds_text: amounts}\n",
+    )
+
+    assert found.knobs == {"funds_text": "plain"}
+
+
+def test_a_knob_s_definition_stays(load: Load) -> None:
+    """Choosing a value leaves the values and the defaults of the dialects as they are."""
+    found = load(a="extends: vicsee/baseline\nknobs: {funds_text: amounts}\n")
+
+    assert found.baseline.knobs == LIBRARY.baseline("vicsee").baseline.knobs
+
+
+def test_words_that_are_no_booleans(load: Load) -> None:
+    """`on` and `no` are texts, so a summary may be one."""
+    assert load(a="extends: vicsee/baseline\nsummary: no\n").summary == "no"
+
+
+def test_a_changed_file_has_another_digest(load: Load) -> None:
+    """The digest tells rules apart."""
+    digests = {
+        load(
+            **{name: f"extends: vicsee/baseline\nlimits: {{max_seconds: {{value: {value}}}}}\n"}
+        ).baseline.digest
+        for name, value in (("a", 30), ("b", 30), ("c", 31))
+    }
+
+    assert len(digests) == 2
+
+
+def test_what_a_scenario_says(load: Load) -> None:
+    """Accounts, media, clock, seed and dialect are the scenario's own."""
+    found = load(
+        a="""
+extends: vicsee/baseline
+accounts: {vicsee: {balance: 10.50, plan: pro}, venice: {balance: "5"}}
+dialect: live
+clock: scaled:10
+seed: 7
+media:
+  - {url: "https://a/*", duration: 2.5, size: 64x32, fps: 29.97, audio: false, container: mov}
+  - {url: "https://b/*", unreachable: true}
+  - {url: "https://c/*", not_a_video: true}
+  - {url: "https://d/*", file: clip.mp4}
+"""
+    )
+
+    video, gone, text, file = (rule.found for rule in found.media)
+    assert (found.dialect, found.clock, found.seed) == ("live", "scaled:10", 7)
+    assert found.accounts["vicsee"] == AccountRule(Decimal("10.50"), "pro")
+    assert isinstance(video, Media)
+    assert (video.duration, video.width, video.frames, video.audio) == (2_500_000, 64, 75, False)
+    assert [f.reason for f in (gone, text) if isinstance(f, Unmeasurable)] == [
+        "unreachable",
+        "not_a_video",
+    ]
+    assert isinstance(file, Path)
+    assert file.name == "clip.mp4"
+
+
+def test_a_local_file_of_a_base(load: Load, tmp_path: Path) -> None:
+    """A local file is found from where the rule stands that names it, not from who extends it."""
+    folder = tmp_path / "below"
+    folder.mkdir()
+    rule = 'media: [{url: "*", file: clip.mp4}, {url: "x", unreachable: true}]\n'
+    (folder / "b.yaml").write_text(f"extends: vicsee/baseline\n{rule}", "utf-8")
+
+    found = load(a="extends: below/b.yaml\n")
+
+    assert found.media[0].found == (folder / "clip.mp4").resolve()
+
+
+def test_a_provider_that_brings_its_own_folder(tmp_path: Path) -> None:
+    """The scenarios of a provider from another package are found by its name."""
+    (tmp_path / "twice.yaml").write_text("extends: vicsee/baseline\n", "utf-8")
+
+    library = Library(folders=lambda: {"toy": tmp_path})
+
+    assert "toy/twice" in library.names()
+    assert library.load("toy/twice").baseline.provider == "vicsee"
+
+
+def test_two_roots_have_nothing_in_common(tmp_path: Path) -> None:
+    """Another root has only what is in it."""
+    assert Library(tmp_path).names() == ()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -24,6 +25,7 @@ class Server:
 
     base_url: str
     admin_token: str
+    pid: int
     http: httpx.Client
 
     def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - JSON
@@ -68,16 +70,16 @@ class Sandbox:
         self.server.admin("PUT", path, {"balance": balance})
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start `upsim serve` on a free port; end it when the tests are over."""
-    folder = tmp_path_factory.mktemp("server")
+@contextmanager
+def running(folder: Path, *options: str, **variables: str) -> Iterator[Server]:
+    """Run `upsim serve` on a free port with these options and variables, and end it."""
     ready, log = folder / "ready.json", folder / "server.log"
-    options = ["serve", "--port", "0", "--ready-file", str(ready), "--clock", "auto"]
+    command = ["serve", "--port", "0", "--ready-file", str(ready), *options]
+    inherited = {name: value for name, value in os.environ.items() if name[:6] != "UPSIM_"}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "upsim", *options],
-            env={name: value for name, value in os.environ.items() if name[:6] != "UPSIM_"},
+            [sys.executable, "-m", "upsim", *command],
+            env={**inherited, **variables},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -86,7 +88,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         said = _wait_until_ready(process, ready=ready, log=log)
         base_url = said["base_url"].rstrip("/")
         with httpx.Client(trust_env=False, timeout=60) as http:
-            yield Server(base_url=base_url, admin_token=said["admin_token"], http=http)
+            yield Server(base_url, admin_token=said["admin_token"], pid=said["pid"], http=http)
     finally:
         process.terminate()
         try:
@@ -94,6 +96,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start `upsim serve` on a free port; end it when the tests are over."""
+    with running(tmp_path_factory.mktemp("server"), "--clock", "auto") as started:
+        yield started
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Return a function that starts a server with options and variables of its own."""
+    with ExitStack() as stack:
+        yield lambda *options, **variables: stack.enter_context(
+            running(tmp_path, *options, **variables)
+        )
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], *, ready: Path, log: Path) -> Any:  # noqa: ANN401 - JSON

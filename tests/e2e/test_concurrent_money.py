@@ -72,7 +72,7 @@ def test_the_ledger_is_exact_after_a_run_on_the_purse(sandbox: Sandbox, provider
     found = account(sandbox, provider)
     total = sum((Decimal(line["amount"]) for line in lines), Decimal(found["opening"]))
     assert sandbox.charges(provider) == [Decimal(PRICES[provider])]
-    assert (Decimal(found["balance"]), total) == (0, 0)
+    assert [Decimal(found["balance"]), total] == [Decimal(0), Decimal(0)]
 
 
 @pytest.mark.parametrize("provider", PRICES)

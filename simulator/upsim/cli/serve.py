@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import ipaddress
 import json
 import logging
@@ -52,6 +53,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then write the ready file."""
         await super().startup(sockets)
+        _spare_the_collector()
         if self._ready is not None:
             part = self._ready.with_name(self._ready.name + ".part")
             part.write_text(json.dumps(self._said), encoding="utf-8")
@@ -186,6 +188,17 @@ def command(  # noqa: PLR0913 - one argument for each option
     except OSError as error:
         click.echo(f"upsim: {error}", err=True)
         sys.exit(FINDING)
+
+
+def _spare_the_collector() -> None:
+    """Collect garbage less often, and never among what was there at the start.
+
+    Kept jobs are many small objects without cycles; walking them all again and again took a sixth
+    of the time of a submit.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _app(settings: Settings) -> App:

@@ -120,6 +120,8 @@ class Call:
 
     def query(self) -> dict[str, str]:
         """The query parameters; the first of a name wins."""
+        if not self.query_string:
+            return {}
         pairs = parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True)
         return dict(reversed(pairs))
 

@@ -1,10 +1,15 @@
-"""The events of a sandbox. The ordered events are its state; nothing else changes it."""
+"""The events of a sandbox. The ordered events are its state; nothing else changes it.
+
+Those that every job has several of are named tuples: as immutable as the others, and made in
+a quarter of the time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from upsim.core.instants import Instant
 from upsim.core.ledger import Entry
@@ -36,8 +41,7 @@ class AccountChanged:
     plan: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobAccepted:
+class JobAccepted(NamedTuple):
     """A submit was accepted: all that the job's later answers are made of."""
 
     at: Instant
@@ -87,8 +91,7 @@ class JobStarted:
     job: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobMoved:
+class JobMoved(NamedTuple):
     """A job entered a state; `planned` says whether its plan led there."""
 
     at: Instant

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from upsim.core.events import JobAccepted, JobMoved
 from upsim.core.instants import Instant
 from upsim.core.states import EDGES, TERMINAL, Failure, Phase, State
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """What was accepted, and the moves since; `step` is the place in the plan."""
 
     accepted: JobAccepted

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from upsim.core.instants import Instant
 
 EntryKind = Literal["charge", "refund", "top_up", "adjustment", "carried"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line: `amount` is signed (a charge is negative), in `unit`, with its formula.
 
     Appending one is an event. `carried` is the sum of the lines of forgotten jobs.

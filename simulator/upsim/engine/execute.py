@@ -22,6 +22,11 @@ class Decision:
     reply: Reply | FileReply | Hold
     rule: ErrorRule | None = None
 
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer."""
+        return self.reply.status if isinstance(self.reply, Reply) else 200
+
 
 def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> Decision | Pending:
     """Settle what is due, then decide the call at this instant, as one step."""

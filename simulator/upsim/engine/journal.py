@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from upsim.core.baseline import ErrorRule
+from upsim.core.call import Call
 from upsim.core.instants import Instant
 from upsim.core.media import Media
 
@@ -14,8 +15,7 @@ KEPT_BODY = 16_384
 """Bytes of a body that are kept; longer ones are cut and marked as cut."""
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One request and its answer. The key itself is never held; `account` says whose it was.
 
     `rule` is the catalogue entry that refused the request, `job` the job that it made or read,
@@ -33,12 +33,12 @@ class Exchange:
     account: int | None
     dialect: str
     rules: str
-    status: int = 0
-    reply: bytes = b""
-    reply_size: int = 0
-    rule: ErrorRule | None = None
-    job: str | None = None
-    assumed: Media | None = None
+    status: int
+    reply: bytes
+    reply_size: int
+    rule: ErrorRule | None
+    job: str | None
+    assumed: Media | None
 
 
 class Journal:
@@ -49,11 +49,33 @@ class Journal:
         self._ring: deque[Exchange] = deque(maxlen=kept)
         self.count = 0
 
-    def add(self, exchange: Exchange) -> None:
-        """Take in an exchange; the oldest falls out when the ring is full."""
+    def add(
+        self, call: Call, reply: bytes, status: int, rule: ErrorRule | None, job: str | None
+    ) -> Exchange:
+        """Take in a call and its answer; the oldest falls out when the ring is full."""
         self.count += 1
-        exchange.number = self.count
+        query = call.query_string
+        exchange = Exchange(
+            self.count,
+            call.now,
+            call.rules.baseline.provider,
+            call.operation,
+            call.method,
+            f"{call.path}?{query.decode('latin-1')}" if query else call.path,
+            call.body[:KEPT_BODY],
+            len(call.body),
+            call.account.number if call.account else None,
+            call.rules.dialect,
+            call.rules.baseline.digest,
+            status,
+            reply[:KEPT_BODY],
+            len(reply),
+            rule,
+            job,
+            call.media if call.assumed else None,
+        )
         self._ring.append(exchange)
+        return exchange
 
     def clear(self) -> None:
         """Forget the exchanges; the counter goes on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from upsim.core.baseline import Auth
 from upsim.core.call import Credential, RawHeaders
@@ -12,8 +12,7 @@ from upsim.engine.seeds import Seeds
 LONGEST_KEY = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(NamedTuple):
     """What a request brought: a key, or why there is none."""
 
     credential: Credential

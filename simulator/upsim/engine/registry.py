@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from upsim.core.baseline import BaselineError, SecondHeader
 from upsim.core.call import Credential, RawHeaders
@@ -79,8 +80,7 @@ class KeyHolder:
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """Where a request belongs."""
 
     sandbox: Sandbox

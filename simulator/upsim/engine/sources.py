@@ -13,8 +13,6 @@ from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.engine.sandbox import Sandbox
 
 KEPT_MEASUREMENTS = 4096
-LOOPBACK_SIGNS = ("//127.", "localhost", "::1", "@")
-"""A URL without any of these does not name loopback: most need not be taken apart."""
 
 
 @dataclass(slots=True)
@@ -87,7 +85,7 @@ class Sources:
         """Whether a URL that is not ours would really be fetched."""
         if self.fetch_public:
             return True
-        if not self.fetch_loopback or not any(sign in source for sign in LOOPBACK_SIGNS):
+        if not self.fetch_loopback or not may_be_loopback(source):
             return False
         url = split(source)
         return url is not None and is_loopback(url.hostname or "")
@@ -107,6 +105,11 @@ class Sources:
 def clip_key(own: OwnMedia) -> str:
     """The name under which a synthetic clip is remembered, which says all about it."""
     return f"{own.path}?{own.query}" if own.path.startswith("synthetic/") else ""
+
+
+def may_be_loopback(source: str) -> bool:
+    """Whether a URL is worth taking apart: one without any of these does not name loopback."""
+    return "//127." in source or "localhost" in source or "::1" in source or "@" in source
 
 
 def split(source: str) -> SplitResult | None:

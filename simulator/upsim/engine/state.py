@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -124,7 +124,7 @@ class State:
         account = self.accounts[job.accepted.account]
         del account.queue[event.job]
         account.running += 1
-        self.jobs[event.job] = replace(job, started=True)
+        self.jobs[event.job] = job._replace(started=True)
 
     def _job_moved(self, event: JobMoved) -> None:
         job = self.jobs[event.job]
@@ -144,11 +144,11 @@ class State:
 
     def _job_polled(self, event: JobPolled) -> None:
         job = self.jobs[event.job]
-        self.jobs[event.job] = replace(job, polls=job.polls + 1)
+        self.jobs[event.job] = job._replace(polls=job.polls + 1)
 
     def _job_marked(self, event: JobMarked) -> None:
         job = self.jobs[event.job]
-        self.jobs[event.job] = replace(job, marks=job.marks | {event.mark})
+        self.jobs[event.job] = job._replace(marks=job.marks | {event.mark})
 
     def _jobs_forgotten(self, event: JobsForgotten) -> None:
         for name in event.jobs:

@@ -14,6 +14,7 @@ from upsim.scenario.tree import Mistake, Place, Tree, Value, dotted, read_tree
 BASELINE = "baseline"
 LONGEST_NAME = 250
 _BASELINES = f"/{BASELINE}"
+_SHIPPED: dict[str, Scenario] = {}
 
 
 class ScenarioError(ValueError):
@@ -71,7 +72,7 @@ class Library:
     def load(self, name: str) -> Scenario:
         """The scenario of this name or path. Raises UnknownScenarioError or ScenarioError."""
         if name not in self._loaded:
-            self._loaded[name] = self._read(name)
+            self._loaded[name] = self._shared(name)
         return self._loaded[name]
 
     def path_of(self, name: str, folder: Path | None = None) -> Path:
@@ -104,6 +105,14 @@ class Library:
         """Everything wrong in a resolved tree: against the schema, then names that do not exist."""
         found = list(schema_mistakes(tree, self._root / "schema.json"))
         yield from found or reference_mistakes(tree)
+
+    def _shared(self, name: str) -> Scenario:
+        """Shipped files do not change while a program runs: all libraries share them."""
+        if self._root != shipped_root() or not self.path_of(name).is_relative_to(self._root):
+            return self._read(name)
+        if name not in _SHIPPED:
+            _SHIPPED[name] = self._read(name)
+        return _SHIPPED[name]
 
     def _read(self, name: str) -> Scenario:
         path = self.path_of(name)

@@ -12,7 +12,7 @@ from upsim.core.checks import Violation
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
 from upsim.engine.execute import Decision, after_reply, decide, refuse
-from upsim.engine.journal import KEPT_BODY, Exchange
+from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry, UnknownSandboxError
 from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import ClientGoneError, decode, encode, read_body
@@ -41,21 +41,16 @@ class Dispatch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, place: Place) -> None:
         """Answer one request."""
-        registry = self.registry
-        provider = place.provider
-        routes = self._routes.get(provider)
-        if routes is None:
-            routes = self._routes[provider] = Routes(registry.providers[provider])
+        routes = self._routes.get(place.provider) or self._routes_of(place.provider)
         found = routes.find(scope["method"], place.path)
+        registry = self.registry
         try:
-            resolved = registry.resolve(provider, scope["headers"], place.sandbox)
+            resolved = registry.resolve(place.provider, scope["headers"], place.sandbox)
         except UnknownSandboxError:
-            message = f"there is no sandbox {(place.sandbox or '')[:80]!r}"
-            error = {"code": "unknown_sandbox", "message": message}
-            await send_reply(send, Reply(404, {"error": error}))
+            await send_reply(send, unknown_sandbox(place))
             return
         sandbox = resolved.sandbox
-        bound, world = registry.world(sandbox, provider, place.dialect)
+        bound, world = registry.world(sandbox, place.provider, place.dialect)
         operation, params = (UNROUTED, {}) if isinstance(found, Miss) else found
         call = Call(
             operation=operation.name,
@@ -74,88 +69,81 @@ class Dispatch:
             account=resolved.account,
             in_process=registry.settings.in_process,
         )
-        exchange = new_exchange(sandbox, call)
         if isinstance(found, Miss):
-            call.now = sandbox.settle()
-            name = "wrong_method" if found.allowed else "no_route"
-            decision = refuse(bound, call, Violation(name, {"allowed": ", ".join(found.allowed)}))
-            await self._answer(scope, send, sandbox, bound, operation, call, exchange, decision)
-            return
-        if call.method in BODY_METHODS:
-            try:
-                limit = body_limit(bound, operation)
-                call.body, call.oversized = await read_body(receive, call.headers, limit)
-            except ClientGoneError:
-                return
-            exchange.body, exchange.body_size = call.body[:KEPT_BODY], len(call.body)
-        decision = await self._decide(sandbox, bound, operation, call)
-        await self._answer(scope, send, sandbox, bound, operation, call, exchange, decision)
+            decision = missed(sandbox, bound, call, found)
+        else:
+            if call.method in BODY_METHODS:
+                try:
+                    limit = body_limit(bound, operation)
+                    call.body, call.oversized = await read_body(receive, call.headers, limit)
+                except ClientGoneError:
+                    return
+            outcome = decide(sandbox, bound, operation, call)
+            if isinstance(outcome, Pending) or isinstance(outcome.reply, Hold):
+                outcome = await self._wait(sandbox, bound, operation, call, outcome)
+            decision = outcome
+        reply = decision.reply
+        if isinstance(reply, Reply):
+            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
+            job = call.job.accepted.job if call.job else None
+            exchange = sandbox.journal.add(call, body, reply.status, decision.rule, job)
+            for observer in self.observers:
+                observer(sandbox, exchange)
+            await send(start_message(bound, call, reply, body))
+            await send({"type": "http.response.body", "body": body})
+        elif isinstance(reply, FileReply):
+            await self._send_file(scope, send, sandbox, bound, call, reply)
+        after_reply(sandbox, operation, call, decision.status)
 
-    async def _decide(
-        self, sandbox: Sandbox, bound: Bound, operation: Operation, call: Call
+    def _routes_of(self, provider: str) -> Routes:
+        found = self._routes[provider] = Routes(self.registry.providers[provider])
+        return found
+
+    async def _wait(
+        self,
+        sandbox: Sandbox,
+        bound: Bound,
+        operation: Operation,
+        call: Call,
+        outcome: Decision | Pending,
     ) -> Decision:
-        decision = decide(sandbox, bound, operation, call)
-        while isinstance(decision, Pending):
-            call.measured = await self.desk.measure(sandbox, call, decision)
+        """Measure what the decision needs, or hold the request until its job ends."""
+        while isinstance(outcome, Pending):
+            call.measured = await self.desk.measure(sandbox, call, outcome)
             call.uses.clear()
             call.terms = None
-            decision = decide(sandbox, bound, operation, call)
-        if isinstance(decision.reply, Hold):
-            decision.reply = await self.holds.wait(sandbox, call, decision.reply)
-        return decision
+            outcome = decide(sandbox, bound, operation, call)
+        if isinstance(outcome.reply, Hold):
+            outcome.reply = await self.holds.wait(sandbox, call, outcome.reply)
+        return outcome
 
-    async def _answer(
+    async def _send_file(
         self,
         scope: Scope,
         send: Send,
         sandbox: Sandbox,
         bound: Bound,
-        operation: Operation,
         call: Call,
-        exchange: Exchange,
-        decision: Decision,
+        reply: FileReply,
     ) -> None:
-        reply = decision.reply
-        exchange.rule = decision.rule
-        exchange.job = call.job.id if call.job else None
-        exchange.assumed = call.media if call.assumed else None
-        if isinstance(reply, FileReply):
-            exchange.job = reply.job
-            exchange.status = 200
-            self._record(sandbox, exchange)
-            extra = response_headers(bound, call, Reply(200, None))
-            await self.media.send_output(scope, send, sandbox, reply, extra)
-        elif isinstance(reply, Reply):
-            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-            headers = reply.headers + response_headers(bound, call, reply)
-            exchange.status = reply.status
-            exchange.reply, exchange.reply_size = body[:KEPT_BODY], len(body)
-            self._record(sandbox, exchange)
-            await send_body(send, reply.status, body, reply.content_type, headers)
-        after_reply(sandbox, operation, call, exchange.status)
-
-    def _record(self, sandbox: Sandbox, exchange: Exchange) -> None:
-        sandbox.journal.add(exchange)
+        exchange = sandbox.journal.add(call, b"", 200, None, reply.job)
         for observer in self.observers:
             observer(sandbox, exchange)
+        extra = response_headers(bound, call, Reply(200, None))
+        await self.media.send_output(scope, send, sandbox, reply, extra)
 
 
-def new_exchange(sandbox: Sandbox, call: Call) -> Exchange:
-    """The journal's record of a request, before it is answered."""
-    query = call.query_string
-    return Exchange(
-        number=0,
-        at=sandbox.clock.now(),
-        provider=call.rules.baseline.provider,
-        operation=call.operation,
-        method=call.method,
-        target=f"{call.path}?{query.decode('latin-1')}" if query else call.path,
-        body=b"",
-        body_size=0,
-        account=call.account.number if call.account else None,
-        dialect=call.rules.dialect,
-        rules=call.rules.baseline.digest,
-    )
+def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
+    """The provider's own 404 or 405."""
+    call.now = sandbox.settle()
+    name = "wrong_method" if miss.allowed else "no_route"
+    return refuse(bound, call, Violation(name, {"allowed": ", ".join(miss.allowed)}))
+
+
+def unknown_sandbox(place: Place) -> Reply:
+    """The answer to a path that names a sandbox which is not there."""
+    message = f"there is no sandbox {(place.sandbox or '')[:80]!r}"
+    return Reply(404, {"error": {"code": "unknown_sandbox", "message": message}})
 
 
 def body_limit(bound: Bound, operation: Operation) -> int:
@@ -171,28 +159,20 @@ def response_headers(bound: Bound, call: Call, reply: Reply) -> tuple[tuple[byte
     return headers(call, reply) if headers is not None else ()
 
 
+def start_message(bound: Bound, call: Call, reply: Reply, body: bytes) -> Message:
+    """The head of an answer."""
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"content-length", b"%d" % len(body)),
+        *reply.headers,
+        *response_headers(bound, call, reply),
+    ]
+    return {"type": "http.response.start", "status": reply.status, "headers": headers}
+
+
 async def send_reply(send: Send, reply: Reply) -> None:
     """Send an answer that needs no provider."""
-    body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-    await send_body(send, reply.status, body, reply.content_type, reply.headers)
-
-
-async def send_body(
-    send: Send,
-    status: int,
-    body: bytes,
-    content_type: bytes = JSON,
-    headers: tuple[tuple[bytes, bytes], ...] = (),
-) -> None:
-    """Send a whole body at once."""
-    start: Message = {
-        "type": "http.response.start",
-        "status": status,
-        "headers": [
-            (b"content-type", content_type),
-            (b"content-length", b"%d" % len(body)),
-            *headers,
-        ],
-    }
-    await send(start)
+    body = encode(reply.body)
+    headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -34,11 +34,23 @@ class Places:
         """Read addresses for the providers of a registry."""
         self._registry = registry
         self._hosts: dict[str, str] | None = None
+        self._known: dict[str, Place] = {}
         self._origins: dict[tuple[str, str, str, str], Origin] = {}
 
     def locate(self, scope: Scope) -> Place:
         """Where a request points."""
         path: str = scope["path"]
+        known = self._known.get(path)
+        if known is not None:
+            return known
+        place = self._read(path, scope)
+        if scope["method"] == "POST" and place.provider and place.prefix:
+            if len(self._known) >= KEPT_ORIGINS:
+                self._known.clear()
+            self._known[path] = place
+        return place
+
+    def _read(self, path: str, scope: Scope) -> Place:
         sandbox = None
         if path.startswith("/sandbox/"):
             sandbox, _, rest = path[9:].partition("/")

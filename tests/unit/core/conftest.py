@@ -105,7 +105,7 @@ def accepted(phases: tuple[Phase, ...] = PLAN) -> JobAccepted:
 
 def job(**fields: object) -> Job:
     """Return a job that was just accepted, but for these fields."""
-    return replace(Job(accepted()), **fields)  # type: ignore[arg-type]  # the fields of a Job
+    return Job(accepted(), **fields)  # type: ignore[arg-type]  # the fields of a Job
 
 
 def account(balance: int = 1000) -> Account:

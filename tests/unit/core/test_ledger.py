@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsim.core.ledger import Entry, LedgerError, balance_of, check_entry
+from upsim.core.ledger import Entry, EntryKind, LedgerError, balance_of, check_entry
 
-CHARGE = Entry(
-    1_000, 1, 1, "charge", Decimal(-80), "credit", "task_1", "5 seconds × 16 = 80 credit"
-)
-REFUND = replace(CHARGE, number=2, kind="refund", amount=Decimal(80))
+
+def line(kind: EntryKind, amount: Decimal | int | str) -> Entry:
+    """Return an entry of a job."""
+    return Entry(1_000, 1, 1, kind, Decimal(amount), "credit", "task_1", "5 seconds × 16")
+
+
+CHARGE = line("charge", -80)
+REFUND = line("refund", 80)
 AMOUNTS = st.decimals(-1_000_000, 1_000_000, places=6)
 
 
@@ -32,7 +35,7 @@ def test_a_balance_is_the_opening_plus_the_entries(
     opening: Decimal, amounts: list[Decimal]
 ) -> None:
     """The balance is exact, whatever the order of the entries."""
-    entries = [replace(CHARGE, amount=amount) for amount in amounts]
+    entries = [line("charge", amount) for amount in amounts]
 
     assert balance_of(opening, entries) == balance_of(opening, reversed(entries))
     assert balance_of(opening, entries) - opening == sum(amounts)
@@ -41,7 +44,7 @@ def test_a_balance_is_the_opening_plus_the_entries(
 @given(st.decimals(0, 10_000, places=6))
 def test_charge_and_refund_cancel_out(amount: Decimal) -> None:
     """A charge and its whole refund leave the balance as it was."""
-    entries = [replace(CHARGE, amount=-amount), replace(REFUND, amount=amount)]
+    entries = [line("charge", -amount), line("refund", amount)]
 
     assert balance_of(Decimal(100), entries) == 100
 
@@ -49,13 +52,13 @@ def test_charge_and_refund_cancel_out(amount: Decimal) -> None:
 @pytest.mark.parametrize("amount", [0, -80])
 def test_a_first_charge(amount: int) -> None:
     """A job may be charged, also nothing."""
-    assert accepts(replace(CHARGE, amount=Decimal(amount)), None)
+    assert accepts(line("charge", amount), None)
 
 
 @pytest.mark.parametrize("amount", [0, 79, 80])
 def test_a_refund_up_to_the_charge(amount: int) -> None:
     """A refund may be anything up to the charge."""
-    assert accepts(replace(REFUND, amount=Decimal(amount)), CHARGE)
+    assert accepts(line("refund", amount), CHARGE)
 
 
 @pytest.mark.parametrize(
@@ -63,11 +66,11 @@ def test_a_refund_up_to_the_charge(amount: int) -> None:
     [
         (CHARGE, CHARGE, None),
         (CHARGE, CHARGE, REFUND),
-        (replace(CHARGE, amount=Decimal(1)), None, None),
+        (line("charge", 1), None, None),
         (REFUND, None, None),
         (REFUND, CHARGE, REFUND),
-        (replace(REFUND, amount=Decimal("80.000001")), CHARGE, None),
-        (replace(REFUND, amount=Decimal(-1)), CHARGE, None),
+        (line("refund", "80.000001"), CHARGE, None),
+        (line("refund", -1), CHARGE, None),
     ],
 )
 def test_what_a_ledger_never_takes(

@@ -92,7 +92,7 @@ def test_equal_seeds_give_equal_ids(admin: Admin, name: str) -> None:
 def test_outputs_of_equal_ids_do_not_collide(admin: Admin, name: str) -> None:
     """Two jobs of one id in two sandboxes have outputs of their own, each of its own size."""
     sample = SAMPLES[name]
-    urls = []
+    urls: list[str] = []
     for box in ("a", "b"):
         key = admin.sandbox(id=box, seed=5)["keys"][sample.provider]
         http = admin.caller(sample.provider, key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from tests.http.conftest import Admin
 
 OPERATIONS = [
-    (name, operation)
-    for name, provider in discover().items()
-    for operation in provider.operations
+    (name, operation) for name, provider in discover().items() for operation in provider.operations
 ]
 WITH_BODY = [(n, op) for n, op in OPERATIONS if op.method in BODY_METHODS]
 JSON = "application/json"
@@ -41,9 +40,7 @@ def ids(pairs: list[tuple[str, Operation]]) -> list[str]:
 
 
 EACH = pytest.mark.parametrize(("provider", "operation"), OPERATIONS, ids=ids(OPERATIONS))
-EACH_WITH_BODY = pytest.mark.parametrize(
-    ("provider", "operation"), WITH_BODY, ids=ids(WITH_BODY)
-)
+EACH_WITH_BODY = pytest.mark.parametrize(("provider", "operation"), WITH_BODY, ids=ids(WITH_BODY))
 EVERY = pytest.mark.parametrize("provider", list(discover()))
 
 
@@ -66,7 +63,7 @@ def verdict(admin: Admin, answer: httpx.Response) -> str:
 
 def uncharged(admin: Admin) -> bool:
     """Return whether no account of the sandbox has an entry."""
-    return admin.get("sandboxes/default/ledger")["total"] == 0
+    return bool(admin.get("sandboxes/default/ledger")["total"] == 0)
 
 
 BODIES = {
@@ -191,7 +188,9 @@ PATHS = {
 def test_a_path_that_is_odd(admin: Admin, provider: str, method: str, path: str) -> None:
     """A path that leads nowhere is the provider's own 404 or 405."""
     http = admin.caller(provider, "key")
-    answer = http.request(method, f"{LOCAL}/{provider}{path}", json={} if method == "POST" else None)
+    answer = http.request(
+        method, f"{LOCAL}/{provider}{path}", json={} if method == "POST" else None
+    )
     assert verdict(admin, answer) or answer.status_code == 200
 
 
@@ -209,12 +208,10 @@ QUERIES = {
 
 @EACH
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
-def test_a_query_that_is_odd(
-    admin: Admin, provider: str, operation: Operation, query: str
-) -> None:
+def test_a_query_that_is_odd(admin: Admin, provider: str, operation: Operation, query: str) -> None:
     """A query that makes no sense is refused or ignored."""
     http = admin.caller(provider, "key")
-    body = {} if operation.method in BODY_METHODS else None
+    body: object = {} if operation.method in BODY_METHODS else None
     answer = http.request(operation.method, f"{path_of(operation)}?{query}", json=body)
     assert verdict(admin, answer) or answer.status_code == 200
 
@@ -330,13 +327,16 @@ async def test_an_endless_body_is_not_read_to_its_end(
 # -- any document at all
 
 FIELDS = sorted(
-    set(
-        "model video video_url input task_type config upscale_factor target_resolution copy_audio"
-        " enable_sync_mode webhook webhook_config endpoint secret service_mode prompt resolution"
-        " negative_prompt duration queue_id delete_media_on_completion fps size width height"
-        " contentType sizeBytes filename content_type file_name file_data ids id task_ids page"
-        " page_size start_time end_time status start end inputs created_after created_before"
-        " task_id model_uuid model_id price_type uuid uuids family before created_at".split()
+    re.findall(
+        r"\w+",
+        """
+        model video video_url input task_type config upscale_factor target_resolution copy_audio
+        enable_sync_mode webhook webhook_config endpoint secret service_mode prompt resolution
+        negative_prompt duration queue_id delete_media_on_completion fps size width height
+        contentType sizeBytes filename content_type file_name file_data ids id task_ids page
+        page_size start_time end_time status start end inputs created_after created_before
+        task_id model_uuid model_id price_type uuid uuids family before created_at
+        """,
     )
 )
 WORDS = [
@@ -374,8 +374,10 @@ scalars = (
 )
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 documents = st.dictionaries(st.sampled_from(FIELDS), values, max_size=6)
@@ -401,9 +403,7 @@ def nearly_right(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 @example(document={"page": 1e308, "page_size": 1e308})
 @example(document={"sizeBytes": 1e308, "size": 1e308, "contentType": "video/mp4"})
 @example(document={"config": {"webhook_config": {"endpoint": 10**300, "secret": 10**300}}})
-def test_any_document(
-    admin: Admin, provider: str, operation: Operation, document: object
-) -> None:
+def test_any_document(admin: Admin, provider: str, operation: Operation, document: object) -> None:
     """Any JSON is answered with 200 or one of the provider's own refusals, and only 200 costs."""
     http = admin.caller(provider, "key")
     for body in nearly_right(document) if isinstance(document, dict) else (document,):

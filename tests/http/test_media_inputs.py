@@ -211,12 +211,10 @@ def test_the_content_decides(admin: Admin, files: str) -> None:
 @pytest.mark.parametrize(
     "path", ["none.mp4", "page.mp4", "empty.mp4", "redirect", "announced", "endless"]
 )
-def test_what_is_no_video_there_is_refused(
-    admin: Admin, files: str, name: str, path: str
-) -> None:
+def test_what_is_no_video_there_is_refused(admin: Admin, files: str, name: str, path: str) -> None:
     """A missing file, a page, a redirect and a file without end are no videos."""
     if path == "endless":
-        admin.sim.registry.blobs._max_bytes = 50_000_000  # noqa: SLF001 - so that it ends soon
+        admin.sim.registry.blobs._max_bytes = 50_000_000
     assert not accepts(submit(admin, name, f"{files}/{path}"), admin)
 
 
@@ -396,9 +394,7 @@ def test_a_length_is_compared_to_the_microsecond(
 
 @pytest.mark.parametrize(("size", "status"), [(10_485_760, 200), (10_485_761, 413)])
 @pytest.mark.parametrize("form", ["base64", "data URL"])
-def test_ten_megabytes_are_counted_decoded(
-    admin: Admin, size: int, status: int, form: str
-) -> None:
+def test_ten_megabytes_are_counted_decoded(admin: Admin, size: int, status: int, form: str) -> None:
     """The limit of PiAPI is of the file's own bytes, not of the text that carries them."""
     data = base64.b64encode(content(admin, f"64x36_10fps_1s.mp4?bytes={size}")).decode()
     video = data if form == "base64" else f"data:video/mp4;base64,{data}"

@@ -270,7 +270,8 @@ class EngineMachine(RuleBasedStateMachine):
         if before is None:
             assert answer.status == 404
             return
-        legal = state in invariants.MAY_FOLLOW[before]
+        measured = box.sandbox.state.jobs[ticket.job].accepted.media is not None
+        legal = state in invariants.MAY_FOLLOW[before] and (measured or state != "completed")
         assert answer.status == (OK if legal else 409)
         assert self._state(ticket) == (state if legal else before)
         event(f"forced in {box.sandbox.clock.mode}")

@@ -57,7 +57,7 @@ def after_reply(sandbox: Sandbox, operation: Operation, call: Call, status: int)
         return
     if status == TOO_MANY_REQUESTS:
         _let_window_pass(sandbox, call)
-    elif operation.kind == "poll":
+    elif operation.kind == "poll" and call.job is not None:
         sandbox.jump_to_next()
 
 

@@ -70,6 +70,10 @@ class Fingerprints:
         """Fingerprints of different secrets have nothing in common."""
         self._secret = hashlib.blake2b(secret.encode(), digest_size=32).digest()
 
+    def of_bytes(self, value: bytes) -> bytes:
+        """The fingerprint of a header's value as it came."""
+        return hashlib.blake2b(value, key=self._secret, digest_size=16).digest()
+
     def of(self, provider: str, key: str) -> bytes:
         """The fingerprint of a provider's key."""
         text = f"{provider}\0{key}".encode("utf-8", "surrogateescape")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from upsim.core.events import (
@@ -51,40 +51,42 @@ class MemoryLog:
     def __init__(self, worth_it: int = 4096) -> None:
         """No sandbox yet; fewer dead events than `worth_it` are left where they are."""
         self._worth_it = worth_it
-        self._events: dict[str, list[Event]] = {}
-        self._versions: dict[str, int] = {}
-        self._dead: dict[str, int] = {}
+        self._kept: dict[str, _Kept] = {}
 
     def append(self, sandbox: str, expected_version: int, events: Sequence[Event]) -> int:
         """Append events and return the new version."""
-        version = self._versions.get(sandbox, 0)
-        if version != expected_version:
-            msg = f"{sandbox} is at version {version}, not {expected_version}"
+        kept = self._kept.get(sandbox)
+        if kept is None:
+            kept = self._kept[sandbox] = _Kept()
+        if kept.version != expected_version:
+            msg = f"{sandbox} is at version {kept.version}, not {expected_version}"
             raise VersionConflictError(msg)
-        kept = self._events.setdefault(sandbox, [])
-        kept.extend(events)
-        self._versions[sandbox] = version + len(events)
+        kept.events.extend(events)
+        kept.version += len(events)
         for event in events:
-            if type(event) in _ENDS and (dead := _dead_with(event)):
-                self._maybe_compact(sandbox, dead)
-        return version + len(events)
+            if type(event) in _ENDS:
+                kept.dead += _dead_with(event)
+                if kept.dead >= self._worth_it and kept.dead * 2 > len(kept.events):
+                    kept.events, kept.dead = compacted(kept.events), 0
+        return kept.version
 
     def read(self, sandbox: str) -> Sequence[Event]:
         """The compacted events, in order."""
-        return tuple(self._events.get(sandbox, ()))
+        kept = self._kept.get(sandbox)
+        return tuple(kept.events) if kept else ()
 
     def drop(self, sandbox: str) -> None:
         """Forget a sandbox."""
-        for table in (self._events, self._versions, self._dead):
-            table.pop(sandbox, None)
+        self._kept.pop(sandbox, None)
 
-    def _maybe_compact(self, sandbox: str, dead: int) -> None:
-        dead += self._dead.get(sandbox, 0)
-        events = self._events[sandbox]
-        if dead >= self._worth_it and dead * 2 > len(events):
-            self._events[sandbox] = compacted(events)
-            dead = 0
-        self._dead[sandbox] = dead
+
+@dataclass(slots=True)
+class _Kept:
+    """The log of one sandbox; `dead` is about how many of its events say nothing any more."""
+
+    events: list[Event] = field(default_factory=list)
+    version: int = 0
+    dead: int = 0
 
 
 _ENDS = frozenset({QuotaUsed, JobsForgotten, UploadsForgotten})
@@ -172,8 +174,3 @@ def _counts(events: Sequence[Event]) -> CountsCarried:
         elif isinstance(event, JobAccepted):
             jobs += 1
     return CountsCarried(events[-1].at, entries, jobs)
-
-
-def accepted_jobs(events: Sequence[Event]) -> list[str]:
-    """The ids of the jobs that the events accept, in order."""
-    return [event.job for event in events if isinstance(event, JobAccepted)]

@@ -80,6 +80,10 @@ class KeyHolder:
     owner: str
 
 
+Mark = tuple[str | bytes | None, ...]
+KEPT_RESOLUTIONS = 4096
+
+
 class Resolved(NamedTuple):
     """Where a request belongs."""
 
@@ -109,6 +113,8 @@ class Registry:
         self._log = log or MemoryLog()
         self._fingerprints = Fingerprints(fresh_token())
         self._holders: dict[bytes, KeyHolder] = {}
+        self._seen: dict[Mark, Resolved] = {}
+        self._key_headers: dict[str, frozenset[bytes]] = {}
         self._issued: dict[str, list[bytes]] = {}
         self._owners: dict[str, dict[tuple[str, str], int]] = {}
         self._worlds: dict[str, dict[tuple[str, str | None], tuple[Bound, SandboxWorld]]] = {}
@@ -246,6 +252,7 @@ class Registry:
         return provider
 
     def _empty(self, sandbox: Sandbox) -> None:
+        self._seen.clear()
         for upload in sandbox.state.uploads.values():
             if upload.stored is not None:
                 self.blobs.release(upload.stored.digest)
@@ -271,12 +278,38 @@ class Registry:
             msg = f"this {provider} key already belongs to sandbox {holder.sandbox!r}"
             msg += "" if holder.sandbox != sandbox.id else f", account {holder.owner[:80]!r}"
             raise KeyTakenError(msg)
+        self._seen.clear()
         self._holders[fingerprint] = KeyHolder(sandbox.id, provider, owner)
         self._issued.setdefault(sandbox.id, []).append(fingerprint)
         return issued
 
     def resolve(self, provider: str, headers: RawHeaders, named: str | None) -> Resolved:
         """The sandbox and account of a request. Raises UnknownSandboxError for a bad path."""
+        mark = self._mark(provider, headers, named)
+        seen = self._seen.get(mark)
+        if seen is not None:
+            seen.sandbox.last_used = monotonic()
+            return seen
+        resolved = self._resolve(provider, headers, named)
+        if resolved.account is not None:
+            if len(self._seen) >= KEPT_RESOLUTIONS:
+                self._seen.clear()
+            self._seen[mark] = resolved
+        return resolved
+
+    def _mark(self, provider: str, headers: RawHeaders, named: str | None) -> Mark:
+        """A request's address and the fingerprints of all that may hold its key."""
+        names = self._key_headers.get(provider)
+        if names is None:
+            auth = self.library.baseline(provider).baseline.auth
+            second = (auth.second.header,) if auth.second else ()
+            names = frozenset(name.encode() for name in (auth.header, *second))
+            self._key_headers[provider] = names
+        fingerprint = self._fingerprints.of_bytes
+        held = [fingerprint(value) for name, value in headers if name in names]
+        return (provider, named, *held)
+
+    def _resolve(self, provider: str, headers: RawHeaders, named: str | None) -> Resolved:
         sandbox = None if named is None else self.get(named)
         auth = self.library.baseline(provider).baseline.auth
         found = presented(auth, headers)

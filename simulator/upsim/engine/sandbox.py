@@ -26,7 +26,7 @@ from upsim.core.instants import Instant
 from upsim.core.jobs import Job, check_move
 from upsim.core.ledger import Account, Entry, EntryKind
 from upsim.core.provider import Provider
-from upsim.core.states import Failure, Phase
+from upsim.core.states import TERMINAL, Failure
 from upsim.core.states import State as JobState
 from upsim.engine.bound import Bound, bind
 from upsim.engine.clock import Clock, ClockError
@@ -245,30 +245,30 @@ class Sandbox:
 
     def schedule(self, job: Job) -> None:
         """Put the end of the job's present phase into the queue."""
-        phase: Phase | None = None
-        if job.started and job.step < len(job.accepted.phases):
-            phase = job.accepted.phases[job.step]
-        if phase is not None and phase.lasts is not None and job.next_phase is not None:
-            self.deadlines.add(self.now + phase.lasts, "step", job.id, job.step)
+        phases, step = job.accepted.phases, job.step
+        if not job.started or step + 1 >= len(phases):
+            return
+        lasts = phases[step].lasts
+        if lasts is not None:
+            self.deadlines.add(self.now + lasts, "step", job.accepted.job, step)
 
     def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
         """Move a job by command. Raises IllegalMoveError."""
         check_move(job, state)
-        return self._moved(JobMoved(self.now, job.id, state, failure, planned=False))
+        return self._moved(job, JobMoved(self.now, job.id, state, failure, planned=False))
 
     def next_step(self, job: Job) -> None:
         """Move a job to the next phase of its plan."""
         phase = job.next_phase
         if phase is not None:
-            self._moved(JobMoved(self.now, job.id, phase.state, phase.failure))
+            self._moved(job, JobMoved(self.now, job.accepted.job, phase.state, phase.failure))
 
-    def _moved(self, event: JobMoved) -> Job:
-        before = self.state.jobs[event.job]
+    def _moved(self, before: Job, event: JobMoved) -> Job:
         self.commit(event)
         job = self.state.jobs[event.job]
-        if event.planned:
+        if event.state not in TERMINAL:
             self.schedule(job)
-        if job.ended and not before.ended:
+        elif not before.ended:
             self._finish(job)
         return job
 
@@ -312,15 +312,15 @@ class Sandbox:
 
     def _is_live(self, deadline: Deadline) -> bool:
         """Whether a deadline still has something to do."""
+        job = self.state.jobs.get(deadline.key)
+        if deadline.kind == "step":
+            return job is not None and job.step == deadline.step
         if deadline.kind == "forget_upload":
             upload = self.state.uploads.get(deadline.key)
             expires_at = None if upload is None else upload.expires_at
             return expires_at is not None and expires_at <= deadline.at
-        job = self.state.jobs.get(deadline.key)
         if job is None:
             return False
-        if deadline.kind == "step":
-            return job.step == deadline.step and not job.ended
         return deadline.kind == "forget_job" or self.state.refund_of(job.id) is None
 
     def _run(self, deadline: Deadline) -> None:

@@ -27,6 +27,7 @@ from upsim.core.events import (
 from upsim.core.instants import Instant
 from upsim.core.jobs import Job, check_move
 from upsim.core.ledger import Account, Entry, check_entry
+from upsim.core.states import TERMINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +130,12 @@ class State:
     def _job_moved(self, event: JobMoved) -> None:
         job = self.jobs[event.job]
         check_move(job, event.state)
-        account = self.accounts[job.accepted.account]
-        step = job.step + 1 if event.planned else len(job.accepted.phases)
-        moved = Job(job.accepted, (*job.moves, event), step, job.started, 0, job.marks)
-        if moved.ended and not job.ended:
-            self._free_slot(account, job)
-        self.jobs[event.job] = moved
+        accepted = job.accepted
+        step = job.step + 1 if event.planned else len(accepted.phases)
+        if event.state in TERMINAL and not job.ended:
+            self._free_slot(self.accounts[accepted.account], job)
+        moves = (*job.moves, event)
+        self.jobs[event.job] = Job(accepted, moves, step, job.started, 0, job.marks)
 
     def _free_slot(self, account: Account, job: Job) -> None:
         if job.started:

@@ -35,7 +35,7 @@ class Places:
         self._registry = registry
         self._hosts: dict[str, str] | None = None
         self._known: dict[str, Place] = {}
-        self._origins: dict[tuple[str, str, str, str], Origin] = {}
+        self._origins: dict[tuple[str, bytes | None, str | None, str, str], Origin] = {}
 
     def locate(self, scope: Scope) -> Place:
         """Where a request points."""
@@ -66,14 +66,14 @@ class Places:
 
     def origin(self, scope: Scope, place: Place, sandbox: Sandbox, default: Sandbox) -> Origin:
         """The form in which a request came; its absolute URLs keep it."""
-        base = self._registry.settings.public_url or f"{scope['scheme']}://{host_of(scope)}"
-        named = "" if place.sandbox is None else f"/sandbox/{place.sandbox}"
-        media = f"/sandbox/{sandbox.id}" if sandbox is not default or named else ""
-        key = (base, named, place.prefix, media)
+        key = (scope["scheme"], raw_host(scope), place.sandbox, place.prefix, sandbox.id)
         found = self._origins.get(key)
         if found is None:
             if len(self._origins) >= KEPT_ORIGINS:
                 self._origins.clear()
+            base = self._registry.settings.public_url or f"{scope['scheme']}://{host_of(scope)}"
+            named = "" if place.sandbox is None else f"/sandbox/{place.sandbox}"
+            media = f"/sandbox/{sandbox.id}" if sandbox is not default or named else ""
             found = self._origins[key] = Origin(base, named, place.prefix, media)
         return found
 
@@ -94,10 +94,19 @@ class Places:
         return self._hosts.get(host)
 
 
-def host_of(scope: Scope) -> str:
-    """The Host header, or the address of the server."""
+def raw_host(scope: Scope) -> bytes | None:
+    """The Host header as it came."""
     for name, value in scope["headers"]:
         if name == b"host":
-            return str(value.decode("latin-1"))
+            found: bytes = value
+            return found
+    return None
+
+
+def host_of(scope: Scope) -> str:
+    """The Host header, or the address of the server."""
+    host = raw_host(scope)
+    if host is not None:
+        return host.decode("latin-1")
     server = scope.get("server") or ("127.0.0.1", 80)
     return f"{server[0]}:{server[1]}"

@@ -125,7 +125,7 @@ def appended(historian: Historian, log: MemoryLog) -> int:
     longest = 0
     for version, event in enumerate(historian.events):
         log.append("box", version, [event])
-        longest = max(longest, len(log._events["box"]))
+        longest = max(longest, len(log.read("box")))
     return longest
 
 

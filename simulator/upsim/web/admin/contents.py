@@ -92,6 +92,9 @@ async def set_state(request: Request) -> Response:
     state = State(asked.state)
     if asked.error is not None and state not in UNSUCCESSFUL:
         raise AdminError(400, "invalid", f"a job that is {state} has no error")
+    if asked.state == State.COMPLETED and found.accepted.output is None:
+        message = f"job {found.id} has no output: its video was never measured"
+        raise AdminError(409, "no_output", message)
     failure = _failure(sandbox, found.accepted.provider, asked)
     try:
         moved = sandbox.move(found, state, failure)

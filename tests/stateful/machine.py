@@ -344,7 +344,8 @@ class EngineMachine(RuleBasedStateMachine):
         done = outcome[0].status == OK
         assert done or outcome[0].status in REFUSALS, outcome
         assert box.sandbox.state.accepted_count == accepted + done
-        assert box.charges == charges + done
+        new = box.charges - charges  # a clock that jumps may meanwhile forget old ones
+        assert len(new) == done
         box.accepted += done
 
     @contextmanager

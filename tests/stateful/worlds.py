@@ -51,10 +51,10 @@ class Box:
         return self.sandbox.state.jobs.get(name)
 
     @property
-    def charges(self) -> int:
-        """Return how many lines of the ledger are charges."""
+    def charges(self) -> set[int]:
+        """Return the numbers of the ledger's lines that are charges."""
         accounts = self.sandbox.state.accounts.values()
-        return sum(e.kind == "charge" for a in accounts for e in a.entries.values())
+        return {e.number for a in accounts for e in a.entries.values() if e.kind == "charge"}
 
 
 class Worlds:

@@ -7,7 +7,7 @@ PINS := scripts/venv pyproject.toml requirements/build.txt requirements/runtime.
 TYPED := simulator contracts tests
 export PYTHON
 
-.PHONY: demo serve test check style types imports bench lock clean
+.PHONY: demo serve test covered check style types imports bench lock clean
 
 demo: $(VENV)/.runtime  ## a real clip through all five models
 	$(BIN)/upsim demo
@@ -17,6 +17,9 @@ serve: $(VENV)/.runtime  ## the simulator on port 4747
 
 test: $(VENV)/.development  ## all tests; PYTEST="-k name" adds options
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup $(PYTEST)
+
+covered: $(VENV)/.development  ## after make test PYTEST=--cov: core and providers are covered whole
+	$(BIN)/python -m coverage report --fail-under=100 --include='*/upsim/core/*,*/upsim/providers/*'
 
 check: style types imports  ## all that needs no test to run
 

@@ -7,12 +7,15 @@ PINS := scripts/venv pyproject.toml requirements/build.txt requirements/runtime.
 TYPED := simulator contracts tests
 export PYTHON
 
-.PHONY: demo serve test covered check style types imports bench lock clean
+.PHONY: help demo serve test covered check style types imports bench lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 demo: $(VENV)/.runtime  ## a real clip through all five models
 	$(BIN)/upsim demo
 
-serve: $(VENV)/.runtime  ## the simulator on port 4747
+serve: $(VENV)/.runtime  ## the simulator on port 4747; UPSIM_SERVE_PORT=8000 chooses another
 	$(BIN)/upsim serve
 
 test: $(VENV)/.development  ## all tests; PYTEST="-k name" adds options

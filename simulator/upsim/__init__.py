@@ -1,4 +1,4 @@
-"""upsim: a simulator of the video-upscaling APIs of four companies."""
+"""upsim: a simulator of video-upscaling APIs."""
 
 from __future__ import annotations
 

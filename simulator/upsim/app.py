@@ -18,7 +18,7 @@ from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
 from upsim.providers import discover, folders
 from upsim.scenario.loader import Library
-from upsim.web.admin.app import PREFIX, guarded, routes
+from upsim.web.admin.app import guarded, routes
 from upsim.web.admin.problems import AdminError, on_admin_error, on_http_error, problem, shown
 from upsim.web.auth import AdminRule
 from upsim.web.dispatch import Dispatch
@@ -27,6 +27,7 @@ from upsim.web.landing import landing
 from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
 from upsim.web.places import Places
+from upsim.web.strays import Strays
 
 if TYPE_CHECKING:
     from upsim.transport import Transport
@@ -47,10 +48,11 @@ class App(Starlette):
             registry=self.registry,
             places=self._places,
             desk=self._desk,
-            holds=Holds(settings.hold_seconds),
+            holds=Holds(settings.hold_seconds, in_process=settings.in_process),
             media=self._media,
         )
-        self._rule = AdminRule(settings.admin_token, settings.loopback)
+        self.strays = Strays(self.registry)
+        self._rule = AdminRule(settings.admin_token, local=settings.loopback)
         super().__init__(
             routes=[Route("/", landing), *routes()],
             exception_handlers={AdminError: on_admin_error, HTTPException: on_http_error},
@@ -71,7 +73,10 @@ class App(Starlette):
         elif place.sandbox is not None:
             text = f"below /sandbox/{place.sandbox[:80]}/ there are providers and /media/"
             await problem(404, "not_found", text)(scope, receive, send)
-        elif not await guarded(self._rule, scope, receive, send):
+        elif not (
+            await self.strays.answered(scope, receive, send)
+            or await guarded(self._rule, scope, receive, send)
+        ):
             await super().__call__(scope, receive, send)
 
     def close(self) -> None:
@@ -183,11 +188,3 @@ class Simulator:
         if self._runner is None:
             self._runner = asyncio.Runner()
         return self._runner.run(call())  # type: ignore[arg-type]  # a coroutine
-
-
-def create_app(settings: Settings) -> App:
-    """The application for a server."""
-    return App(settings)
-
-
-__all__ = ["PREFIX", "App", "Simulator", "create_app"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -39,6 +40,7 @@ class _Exchange:
         self._request = request
         self._body = body
         self._sent = False
+        self._over = asyncio.Event()
         self._status = 500
         self._headers: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
@@ -74,6 +76,7 @@ class _Exchange:
 
     async def _receive(self) -> Message:
         if self._sent:
+            await self._over.wait()  # the caller stays until it has its answer
             return {"type": "http.disconnect"}
         self._sent = True
         return {"type": "http.request", "body": self._body, "more_body": False}
@@ -82,5 +85,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             self._headers = list(message.get("headers", ()))
-        elif self._request.method != "HEAD":  # servers send no body then, whatever is given
+            return
+        if self._request.method != "HEAD":  # servers send no body then, whatever is given
             self._parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            self._over.set()

@@ -32,7 +32,7 @@ SIZES = {
 }
 """Of 640x360: doubled by three providers, 4K by one model, 1080p by the other."""
 ROWS = {
-    "piapi Qubico/video-toolkit": ("1280x720", "120 frames", "360,000 points"),
+    "piapi Qubico/video-toolkit": ("1280x720", "120 frames", "$0.036 (360,000 points)"),
     "venice topaz-video-upscale": ("1280x720", "4 seconds", "$0.052"),
     "vicsee topaz-video-upscale": ("1280x720", "4 seconds", "64 credits"),
     "wavespeed runwayml/upscale-v1": ("3840x2160", "5 seconds", "$0.10"),
@@ -153,8 +153,8 @@ def test_folder_holds_the_outputs_and_nothing_unnamed(demo: Demo) -> None:
 
 
 def test_folder_is_named(demo: Demo) -> None:
-    """The last line says how many outputs are as promised, and where they are."""
-    expected = "5 of 5 outputs have the promised size. Outputs and server.log: "
+    """The last line says how many models gave what they promise, and where the outputs are."""
+    expected = "5 of 5 models gave an output of the promised size. Outputs and server.log: "
 
     assert demo.text.splitlines()[-1] == f"{expected}{demo.out.resolve()}"
 
@@ -255,7 +255,7 @@ def test_refusal_of_ones_own_file_is_no_failure(clip: Callable[[str], str], tmp_
     """As long as one model takes the file, the exit code is 0, and the refusals are counted."""
     demo = run_demo(tmp_path / "outputs", clip("1920x1080_30fps_2s.mp4"), "--pace", "500")
 
-    counted = "4 of 5 outputs have the promised size, 1 refused."
+    counted = "4 of 5 models gave an output of the promised size, 1 refused."
     assert (demo.code, counted in demo.text) == (0, True)
 
 
@@ -275,6 +275,27 @@ def test_outputs_of_an_earlier_run_are_removed(clip: Callable[[str], str], tmp_p
     run_demo(out, clip("1920x1080_30fps_2s.mp4"), "--pace", "500")
 
     assert not (out / "piapi-video-toolkit.mp4").exists()
+
+
+def test_clip_of_an_earlier_run_is_removed(clip: Callable[[str], str], tmp_path: Path) -> None:
+    """With a file of one's own no input is left that could be taken for it."""
+    out = tmp_path / "outputs"
+    out.mkdir()
+    (out / "input.mp4").touch()
+    run_demo(out, clip("640x360_30fps_2s.mp4"), "--pace", "500")
+
+    assert not (out / "input.mp4").exists()
+
+
+def test_clip_of_an_earlier_run_can_be_the_file(tmp_path: Path) -> None:
+    """The clip of an earlier demo may be given as one's own file: then it stays."""
+    out = tmp_path / "outputs"
+    out.mkdir()
+    own = out / "input.mp4"
+    own.write_bytes(make_clip(parse_clip_name("640x360_30fps_2s.mp4")))
+    run_demo(out, str(own), "--pace", "500")
+
+    assert own.exists()
 
 
 def test_portrait_and_fractional_rates_are_kept(
@@ -324,7 +345,7 @@ def test_pace_below_one_is_wrong_usage(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_it(tmp_path: Path) -> None:
-    """Ctrl-C ends the demo and its server soon, without a traceback."""
+    """Ctrl-C ends the demo and its server soon, with exit code 130 and without a traceback."""
     process = subprocess.Popen(
         [*UPSIM, "demo", "--out", str(tmp_path / "outputs"), "--pace", "1"],
         env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
@@ -339,8 +360,24 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
 
-    assert (time.monotonic() - began < 3, process.returncode) == (True, 1)
-    assert "Traceback" not in errors
+    assert (True, 130, "") == (time.monotonic() - began < 3, process.returncode, errors)
+
+
+def test_reader_that_leaves_ends_it(tmp_path: Path) -> None:
+    """When nobody reads on, as after `upsim demo | head`, it ends at once and without a word."""
+    process = subprocess.Popen(
+        [*UPSIM, "demo", "--out", str(tmp_path / "outputs"), "--pace", "1"],
+        env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    _, errors = process.communicate(timeout=30)
+
+    assert (141, "") == (process.returncode, errors)
 
 
 # -- a terminal

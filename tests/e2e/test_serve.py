@@ -211,6 +211,16 @@ def test_busy_port_is_a_message(upsim: Upsim) -> None:
         ("--port", "65536", "65536 is not in the range 0<=x<=65535"),
         ("--ready-file", "/nosuch/ready", "there is no folder /nosuch"),
         ("--tls-cert", "/nosuch.pem", "'/nosuch.pem' does not exist"),
+        ("--tls-key", __file__, "--tls-key needs --tls-cert"),
+        ("--scenario", "zzz", "there is no scenario 'zzz'; `upsim scenarios list` shows them"),
+        ("--scenario", __file__, "is no scenario file: it must be YAML and end in .yaml or .yml"),
+        ("--admin-token", "", "a token is 1 to 512 visible ASCII characters without spaces"),
+        ("--admin-token", "a b", "a token is 1 to 512 visible ASCII characters without spaces"),
+        ("--public-url", "nonsense", "'nonsense' is not http(s)://host[:port][/path]"),
+        ("--public-url", "ftp://host", "'ftp://host' is not http(s)://host[:port][/path]"),
+        ("--public-url", "http://", "'http://' is not http(s)://host[:port][/path]"),
+        ("--public-url", "http://host?x", "'http://host?x' is not http(s)://host[:port][/path]"),
+        ("--public-url", "http://host:x", "'http://host:x' is not a URL"),
     ],
 )
 def test_wrong_usage(upsim: Upsim, option: str, value: str, told: str) -> None:
@@ -230,12 +240,13 @@ def test_invalid_scenario_names_the_place(upsim: Upsim, tmp_path: Path) -> None:
 
 
 def test_unreadable_certificate_is_a_message(upsim: Upsim, tmp_path: Path) -> None:
-    """A certificate that is none is a message, not a traceback; the exit code is 1."""
+    """A certificate that is none is a message that names it; the exit code is 1."""
     file = tmp_path / "cert.pem"
     file.write_text("no certificate", encoding="utf-8")
     done = upsim("serve", "--port", "0", "--tls-cert", str(file))
 
-    assert (done.returncode, done.stderr[:7], "Traceback" in done.stderr) == (1, "upsim: ", False)
+    told = f"upsim: cannot use the certificate {file}: "
+    assert (1, True, 1) == (done.returncode, told in done.stderr, done.stderr.count("\n"))
 
 
 def test_settings_come_from_variables(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,19 +275,24 @@ def test_each_example_works_as_printed(
     require_tool("curl")
     shared.output(GREETED)
     commands = {name: command for name, _, command in EXAMPLE.findall(shared.output())}
+
+    assert _status_of(commands[provider]) == "200"
+
+
+def _status_of(command: str) -> str:
+    """Return the status that a printed curl call is answered with."""
     status = (
         "curl() { command curl --silent --output /dev/null --write-out '%{http_code}' \"$@\"; }"
     )
     done = subprocess.run(
-        ["bash", "-c", f"{status}\n{commands[provider]}"],
+        ["bash", "-c", f"{status}\n{command}"],
         env={**ENVIRONMENT, "no_proxy": "127.0.0.1"},
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-
-    assert done.stdout == "200"
+    return done.stdout
 
 
 def test_one_line_for_each_answer(shared: Process) -> None:
@@ -291,7 +307,8 @@ def test_the_line_of_a_refusal_has_its_reason(shared: Process) -> None:
     """A refused request shows the rule that refused it, and why it is believed."""
     shared.post("/vicsee/api/v1/tools/upscale-video", {}, Authorization="Bearer sk-x")
 
-    line = "POST /api/v1/tools/upscale-video 400 refused: missing_video (documented: "
+    refused = "refused: missing_video: video_url not provided (documented: "
+    line = f"POST /api/v1/tools/upscale-video 400 {refused}"
     assert line in shared.output(line)
 
 
@@ -301,18 +318,20 @@ def test_the_line_of_a_submit_names_its_job(shared: Process) -> None:
     answer = shared.post("/vicsee/api/v1/tools/upscale-video", body, Authorization="Bearer sk-x")
     job = answer.json()["data"]["id"]
 
-    line = f"200 job {job} media assumed: 854x480, 30 fps, 8.5 s\n"
+    assumed = "media assumed: 854x480, 30 fps, 8.5 s (not fetched; see --fetch)"
+    line = f"200 job {job} waiting {assumed}\n"
     assert line in shared.output(line)
 
 
-def test_quiet_prints_no_answers(serve: Serve) -> None:
-    """With `--quiet` there is the greeting and no line for an answer."""
+def test_quiet_prints_one_line(serve: Serve) -> None:
+    """With `--quiet` the first line of the greeting is all that is ever printed."""
     server = serve("--quiet")
-    server.output(GREETED)
+    server.output("upsim answers at ")
     server.get("/vicsee/api/v1/models")
     server.interrupt()
 
-    assert "GET /api/v1/models" not in server.output()
+    line = rf"upsim answers at {server.base_url}  \(clock real, .*\)\n"
+    assert re.fullmatch(line, server.output())
 
 
 def test_the_last_answers_are_printed(serve: Serve) -> None:
@@ -326,7 +345,58 @@ def test_the_last_answers_are_printed(serve: Serve) -> None:
 
 def test_strict_keys_are_told(serve: Serve) -> None:
     """A server that knows only issued keys does not say that any works."""
-    assert "Only issued keys work;" in serve("--strict-keys").output(GREETED)
+    assert "Only issued keys work, such as those below;" in serve("--strict-keys").output(GREETED)
+
+
+@pytest.mark.parametrize("provider", providers())
+def test_strict_keys_are_printed(
+    serve: Serve, require_tool: Callable[[str], str], provider: str
+) -> None:
+    """The examples of a server with strict keys hold issued keys: they work as printed."""
+    require_tool("curl")
+    output = serve("--strict-keys").output("# wavespeed")
+    commands = {name: command for name, _, command in EXAMPLE.findall(output)}
+
+    assert "200" == _status_of(commands[provider])
+
+
+def test_scenario_and_dialect_are_told(serve: Serve) -> None:
+    """The first line names the scenario and the dialect that the server was started with."""
+    options = ("--scenario", "vicsee/out-of-credits", "--dialect", "live", "--seed", "7")
+    output = serve(*options).output(GREETED)
+
+    assert "; scenario vicsee/out-of-credits; dialect live; seed 7)" in output.splitlines()[0]
+
+
+def test_the_line_of_another_dialect_names_it(shared: Process) -> None:
+    """A request in a dialect that is not the default one shows it beside the provider."""
+    shared.get("/venice/live/api/v1/models")
+
+    line = "venice/live GET /api/v1/models 200\n"
+    assert line in shared.output(line)
+
+
+def test_the_line_of_a_path_without_provider(shared: Process) -> None:
+    """A provider's path without its prefix is a line that says where it belongs."""
+    shared.post("/api/v1/video/queue", {})
+
+    line = "POST /api/v1/video/queue 404 no provider is at '/api/v1/video/queue'; did you mean "
+    assert f"{line}/venice/api/v1/video/queue?\n" in shared.output(line)
+
+
+def test_control_characters_are_escaped(shared: Process) -> None:
+    """No path can forge a line of its own or colour the terminal."""
+    shared.get("/vicsee/api/v1/%1b%5b31mred%0aforged")
+
+    assert r" GET /api/v1/\x1b[31mred\nforged 404 " in shared.output("forged 404")
+
+
+def test_all_addresses(serve: Serve) -> None:
+    """Bound to every address, it prints one that works, and that the admin API needs the token."""
+    server = serve("--host", "0.0.0.0")  # noqa: S104 - the test is about it
+    need = "Not bound to loopback only: the admin API and the page at / need the token."
+
+    assert (True, "http://127.0.0.1:") == (need in server.output(GREETED), server.base_url[:17])
 
 
 # -- the page
@@ -346,6 +416,34 @@ def test_landing_page_has_every_example(shared: Process, provider: str) -> None:
     page = html.unescape(shared.get("/").text)
 
     assert f"<pre><code>curl {shared.base_url}/{provider}/api/" in page
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/wavespeed/api/v3/runwayml/upscale-v1 -H",
+        "/wavespeed/api/v3/predictions/$ID/result",
+        "/wavespeed/api/v3/media/upload/binary",
+        "/venice/api/v1/video/retrieve",
+        "/piapi/api/v1/task/$ID",
+        "/piapi/api/ephemeral_resource",
+        "/vicsee/api/v1/tasks/$ID",
+        "/vicsee/api/v1/upload",
+        'curl -o output.mp4 "$URL"',
+        '<a href="/__sim">',
+        "audio</code> is drop, not keep",
+    ],
+)
+def test_landing_page_has_what_follows(shared: Process, text: str) -> None:
+    """The page shows polls, downloads and uploads, what dialects change, and the list of calls."""
+    assert text in html.unescape(shared.get("/").text)
+
+
+def test_landing_page_with_strict_keys(serve: Serve) -> None:
+    """Where only issued keys work, the page says so and shows no key as if any did."""
+    page = serve("--strict-keys").get("/").text
+
+    assert (True, False) == ("Only issued keys work here" in page, "Bearer any" in page)
 
 
 def test_landing_page_is_html(shared: Process) -> None:
@@ -395,14 +493,51 @@ def test_ctrl_c_ends_an_open_download(serve: Serve) -> None:
     assert "Traceback" not in server.output()
 
 
-def test_sigterm_ends_it(serve: Serve) -> None:
-    """The signal by which services are stopped ends the server in time."""
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_it(serve: Serve, how: signal.Signals) -> None:
+    """The signals of a service manager and of a closed terminal end the server in time."""
     server = serve()
     began = time.monotonic()
-    server.process.terminate()
+    server.process.send_signal(how)
     server.process.wait(START_SECONDS)
 
-    assert time.monotonic() - began < STOP_SECONDS
+    assert (True, -how) == (time.monotonic() - began < STOP_SECONDS, server.process.returncode)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_end_is_told(serve: Serve, how: signal.Signals) -> None:
+    """Whatever ends the server, its last line says so."""
+    server = serve()
+    server.output(GREETED)
+    server.process.send_signal(how)
+    server.process.wait(START_SECONDS)
+
+    assert "upsim stopped" == server.output().splitlines()[-1]
+
+
+def test_output_that_nobody_reads(tmp_path: Path) -> None:
+    """A server whose reader has left, as after `upsim serve | head`, goes on without complaint."""
+    ready, errors = tmp_path / "ready.json", tmp_path / "errors.txt"
+    with errors.open("w") as stderr:
+        process = subprocess.Popen(
+            [*UPSIM, "serve", "--port", "0", "--ready-file", str(ready)],
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    assert process.stdout is not None
+    process.stdout.close()
+    while not ready.exists():
+        assert process.poll() is None, errors.read_text("utf-8")
+        time.sleep(0.005)
+    server = Process(process, json.loads(ready.read_text("utf-8")), errors)
+    server.get("/vicsee/api/v1/models")
+    time.sleep(0.2)  # longer than lines are held back
+    status = server.get("/vicsee/api/v1/models").status_code
+    server.interrupt()
+
+    assert (200, 0, "") == (status, process.returncode, errors.read_text("utf-8"))
 
 
 def _hold(server: Process) -> None:
@@ -436,6 +571,20 @@ def test_doctor(upsim: Upsim) -> None:
     done = upsim("doctor")
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "All is well.")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("sevre", "No such command 'sevre'; did you mean serve?"),
+        ("xyzzy", "No such command 'xyzzy'."),
+    ],
+)
+def test_unknown_command(upsim: Upsim, wrong: str, told: str) -> None:
+    """A command that does not exist is wrong usage; the nearest one is named."""
+    done = upsim(wrong)
+
+    assert (2, f"Error: {told}") == (done.returncode, done.stderr.splitlines()[-1])
 
 
 @pytest.mark.parametrize("command", ["serve", "demo", "doctor"])

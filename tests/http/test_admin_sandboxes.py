@@ -37,7 +37,28 @@ def test_a_new_sandbox_is_answered_with_201(admin: Admin) -> None:
 
 def test_a_body_may_be_missing(admin: Admin) -> None:
     """A POST without a body makes a sandbox with everything as the server was started."""
-    assert admin.call("POST", "sandboxes").json()["seed"] == 1
+    assert admin.call("POST", "sandboxes").json()["clock"]["mode"] == "manual"
+
+
+def test_a_sandbox_without_a_seed_has_one_of_its_own(admin: Admin) -> None:
+    """The seed follows from the server's and the id: repeatable, and unlike its neighbours'."""
+    made = [admin.post("sandboxes", {"id": name})["seed"] for name in ("one", "two")]
+    again = admin.post("sandboxes/one/reset", {})["seed"]
+
+    assert (len({*made, 1}), again) == (3, made[0])
+
+
+@pytest.mark.parametrize("provider", list(discover()))
+def test_the_key_of_a_deleted_sandbox_opens_nothing(admin: Admin, provider: str) -> None:
+    """A stale key does not become a rich account of `default`."""
+    key = admin.sandbox(id="gone")["keys"][provider]
+    admin.call("DELETE", "sandboxes/gone")
+    header = admin.sim.registry.library.baseline(provider).baseline.auth
+    value = f"{header.scheme} {key}".strip()
+    headers = {header.header.encode(): value.encode()}
+    resolved = admin.sim.registry.resolve(provider, headers, None)
+
+    assert (resolved.credential, resolved.account) == ("unknown", None)
 
 
 @pytest.mark.parametrize("provider", list(discover()))
@@ -67,7 +88,8 @@ def test_the_list_pages(admin: Admin) -> None:
 
 def test_a_sandbox_is_shown(admin: Admin) -> None:
     """A sandbox at a glance: choices, clock and how much is in it."""
-    admin.sandbox(id="box", strict_keys=True, knobs={"vicsee": {"funds_text": "amounts"}})
+    knobs = {"vicsee": {"funds_text": "amounts"}}
+    admin.sandbox(id="box", seed=1, strict_keys=True, knobs=knobs)
     shown = admin.get("sandboxes/box")
     assert shown == {
         "id": "box",

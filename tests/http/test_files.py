@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -20,9 +22,9 @@ async def ask(
     """One request for a file, through httpx."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
         await send_file(
             scope,
+            receive,
             send,
             body=body,
             content_type="video/mp4",
@@ -150,22 +152,41 @@ async def test_an_empty_file() -> None:
     assert (whole.status_code, whole.content, part.status_code) == (200, b"", 416)
 
 
+async def waiting() -> Message:
+    """A caller who stays."""
+    return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+
+@dataclass(slots=True)
+class Sent:
+    """One answer in ASGI messages, and whether it was the whole file."""
+
+    messages: list[Message]
+    whole: bool = False
+
+
 async def messages(body: bytes | Path, **scope: object) -> list[Message]:
     """The ASGI messages of one answer."""
+    return (await answered(body, waiting, **scope)).messages
+
+
+async def answered(body: bytes | Path, receive: Receive, **scope: object) -> Sent:
+    """One answer, to a caller who says this."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await send_file(
+    whole = await send_file(
         {"method": "GET", "headers": [], **scope},
+        receive,
         send,
         body=body,
         content_type="video/mp4",
         etag="abc",
         date=None,
     )
-    return sent
+    return Sent(sent, whole)
 
 
 async def test_bytes_go_in_one_message() -> None:
@@ -194,3 +215,83 @@ async def test_a_server_that_can_sends_the_path_itself(tmp_path: Path) -> None:
 async def test_a_date_is_optional() -> None:
     """Without a date the server's own is left alone."""
     assert b"date" not in dict((await messages(DATA))[0]["headers"])
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "whole"),
+    [
+        ("GET", {}, True),
+        ("GET", {"range": "bytes=0-"}, True),
+        ("GET", {"range": "bytes=0-1023"}, True),
+        ("GET", {"range": "bytes=0-9", "if-range": '"old"'}, True),
+        ("GET", {"range": "bytes=0-1022"}, False),
+        ("GET", {"range": "bytes=1-"}, False),
+        ("GET", {"range": "bytes=2000-"}, False),
+        ("GET", {"if-none-match": "*"}, False),
+        ("HEAD", {}, False),
+    ],
+)
+async def test_it_is_told_whether_all_was_sent(
+    body: bytes | Path, method: str, headers: dict[str, str], *, whole: bool
+) -> None:
+    """Only an answer with every byte of the file is the whole of it."""
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    assert whole is (await answered(body, waiting, method=method, headers=raw)).whole
+
+
+@pytest.fixture(params=["bytes", "path"])
+def large(request: pytest.FixtureRequest, tmp_path: Path) -> bytes | Path:
+    """Ten chunks, in memory and on disk."""
+    if request.param == "bytes":
+        return bytes(10 * CHUNK)
+    (tmp_path / "file").write_bytes(bytes(10 * CHUNK))
+    return tmp_path / "file"
+
+
+async def gone() -> Message:
+    """A caller who went away."""
+    return {"type": "http.disconnect"}
+
+
+async def test_a_large_file_goes_in_chunks_and_is_whole(large: bytes | Path) -> None:
+    """A caller who stays gets all of it, in parts."""
+    sent = await answered(large, waiting)
+    assert (True, 12, 10 * CHUNK) == (
+        sent.whole,
+        len(sent.messages),
+        sum(len(message.get("body", b"")) for message in sent.messages),
+    )
+
+
+async def test_nothing_more_is_sent_to_one_who_went(large: bytes | Path) -> None:
+    """A caller who goes away ends the sending, and did not get the whole file."""
+    sent = await answered(large, gone)
+    assert (False, 2) == (sent.whole, len(sent.messages))
+
+
+async def endless() -> Message:
+    """A caller who sends a body without end."""
+    return {"type": "http.request", "body": b"x", "more_body": True}
+
+
+async def test_a_body_that_nobody_reads_is_no_goodbye(large: bytes | Path) -> None:
+    """What a caller still sends does not keep the file from being sent whole."""
+    assert (await answered(large, endless)).whole is True
+
+
+async def test_a_file_removed_meanwhile_is_sent_to_its_end(tmp_path: Path) -> None:
+    """What was begun is finished, though the file gives way to others."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(3 * CHUNK))
+
+    async def remove() -> Message:
+        path.unlink()
+        return await waiting()
+
+    assert (await answered(path, remove)).whole is True
+
+
+async def test_a_file_that_is_gone_is_told_before_the_answer(tmp_path: Path) -> None:
+    """A file that cannot be opened raises, so that another answer can be given."""
+    with pytest.raises(FileNotFoundError):
+        await answered(tmp_path / "none", waiting)

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from tests.http.conftest import LOCAL, SAMPLES
 from upsim.core.provider import Operation
+from upsim.engine.bound import BODY_METHODS
 from upsim.providers import discover
-from upsim.web.dispatch import BODY_METHODS
 
 if TYPE_CHECKING:
     from starlette.types import Message

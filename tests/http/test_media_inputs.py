@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -11,14 +13,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import httpx
 import pytest
 
 from tests.http.conftest import LOCAL, SAMPLES
+from upsim.app import App
+from upsim.engine.settings import Settings
+from upsim.media.boxes import measure_boxes
+from upsim.transport import Transport
 from upsim.web import measuring
 
 if TYPE_CHECKING:
-    import httpx
-
     from tests.http.conftest import Admin, Start
 
 CLIPS = "/media/synthetic/"
@@ -415,3 +420,180 @@ def test_a_refused_video_costs_nothing(admin: Admin, name: str) -> None:
     entries = admin.get("sandboxes/default/ledger")["entries"]
     jobs = admin.get("sandboxes/default/jobs")["total"]
     assert len(entries) == jobs
+
+
+# -- what a URL of ours leads to
+
+
+def uploaded(admin: Admin, key: str, name: str) -> str:
+    """Upload a clip with this key and return its public address."""
+    data = content(admin, name)
+    asked = {"contentType": "video/mp4", "sizeBytes": len(data)}
+    ticket = admin.vicsee(key).post("/api/v1/upload", json=asked).json()["data"]
+    admin.http.put(ticket["uploadUrl"], content=data).raise_for_status()
+    url: str = ticket["publicUrl"]
+    return url
+
+
+def in_box(admin: Admin, video: str) -> httpx.Response:
+    """Submit a video in a sandbox of its own."""
+    key = admin.sandbox(id="box")["keys"]["vicsee"]
+    return SAMPLES["vicsee"].submit(admin.vicsee(key), video)
+
+
+def media_in_box(admin: Admin, video: str) -> dict[str, Any]:
+    """Return what was measured of a video in a sandbox of its own."""
+    assert in_box(admin, video).status_code == 200
+    found: dict[str, Any] = admin.get("sandboxes/box/jobs")["jobs"][-1]["media"]
+    return found
+
+
+def test_a_file_of_the_default_sandbox_is_measured_as_it_is_served(admin: Admin) -> None:
+    """A URL without a sandbox means the default one, whoever submits it."""
+    url = uploaded(admin, "sk-any", "64x36_10fps_4s.mp4")
+    assert media_in_box(admin, url)["duration"] == "4"
+
+
+def test_a_file_of_another_sandbox_is_measured_by_its_url(admin: Admin) -> None:
+    """Whoever knows the URL can download the file, and so can a provider."""
+    key = admin.sandbox(id="other")["keys"]["vicsee"]
+    url = uploaded(admin, key, "64x36_10fps_4s.mp4")
+    assert media_in_box(admin, url)["duration"] == "4"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/sandbox/nope/media/synthetic/64x36_10fps_1s.mp4",
+        "/sandbox//media/synthetic/64x36_10fps_1s.mp4",
+        "/venice/media/synthetic/64x36_10fps_1s.mp4",
+        "/media/synthetic/64x36.mp4",
+        "/media/outputs/nobody.mp4",
+        "/media/other/64x36_10fps_1s.mp4",
+        "/media/",
+    ],
+)
+@pytest.mark.parametrize("known", [False, True])
+def test_what_is_not_served_is_not_measured(admin: Admin, path: str, *, known: bool) -> None:
+    """A URL that a GET does not find is no video, though the clip be known otherwise."""
+    if known:
+        assert submit(admin, "vicsee", f"{LOCAL}{CLIPS}64x36_10fps_1s.mp4").status_code == 200
+    statuses = admin.http.get(path).status_code, submit(admin, "vicsee", LOCAL + path).status_code
+    assert statuses == (404, 422)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:4747/%6dedia/synthetic/64x36_10fps_1%2e5s.mp4",
+        "http://127.0.0.1:4747/sandbox/default/media/synthetic/64x36_10fps_1.5s.mp4",
+        "http://127.0.0.1:4747/sandbox/box/media/synthetic/64x36_10fps_1.5s.mp4",
+        "http://UPSIM.test:80/media/synthetic/64x36_10fps_1.5s.mp4",
+    ],
+)
+def test_every_form_of_a_url_of_ours_is_measured(admin: Admin, url: str) -> None:
+    """Escapes, case, port and sandbox may be written as a GET allows them."""
+    assert media_in_box(admin, url)["duration"] == "1.5"
+
+
+def test_a_rules_file_is_not_taken_for_the_clip(start_admin: Start, tmp_path: Path) -> None:
+    """What a scenario puts behind a synthetic URL is not what other providers see there."""
+    url = f"{LOCAL}{CLIPS}64x36_10fps_1s.mp4"
+    admin = with_media(tmp_path, start_admin, {"url": "*", "file": "clip.mp4"})
+    (tmp_path / "clip.mp4").write_bytes(content(admin, "64x36_10fps_2.5s.mp4"))
+    found = [measured(admin, name, url)["duration"] for name in ("vicsee", "venice")]
+    assert found == ["2.5", "1"]
+
+
+# -- servers that callers elsewhere can reach
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+def test_a_server_on_a_network_fetches_no_loopback(files: str, host: str) -> None:
+    """With `--fetch`, others cannot make the server ask itself."""
+    app = App(Settings(hosts=("upsim.test",), loopback=False, fetch=True, clock="manual"))
+    transport = Transport(app, lambda call: asyncio.run(call()))
+    body = {"video_url": files.replace("127.0.0.1", host) + "/clip.mp4"}
+    with httpx.Client(transport=transport, base_url="http://upsim.test") as http:
+        headers = {"Authorization": "Bearer sk-any"}
+        answer = http.post("/vicsee/api/v1/tools/upscale-video", json=body, headers=headers)
+    app.close()
+    assert (answer.status_code, Files.asked) == (422, [])
+
+
+# -- videos that no output could be made for
+
+
+def hostile(*, frames: int = 60, timescale: int = 30, delta: int = 1) -> bytes:
+    """Return a small MP4 whose tables claim these pictures in two seconds."""
+    mvhd = _full(b"mvhd", struct.pack(">4I", 0, 0, 1000, 2000), bytes(80))
+    ticks = frames * delta & 0xFFFFFFFF
+    mdhd = _full(b"mdhd", struct.pack(">4I", 0, 0, timescale, ticks), bytes(4))
+    entry = _box(b"avc1", bytes(7), b"\1", bytes(16), struct.pack(">2H", 640, 360), bytes(50))
+    stbl = _box(
+        b"stbl",
+        _full(b"stsd", struct.pack(">I", 1), entry),
+        _full(b"stts", struct.pack(">3I", 1, frames, delta)),
+        _full(b"stsz", struct.pack(">2I", 1, frames)),
+        _full(b"stco", bytes(4)),
+    )
+    matrix = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    tkhd = _full(b"tkhd", bytes(36), matrix, struct.pack(">2I", 640 << 16, 360 << 16))
+    hdlr = _full(b"hdlr", bytes(4), b"vide", bytes(13))
+    trak = _box(b"trak", tkhd, _box(b"mdia", mdhd, hdlr, _box(b"minf", stbl)))
+    ftyp = _box(b"ftyp", b"isom", bytes(4), b"isom")
+    return ftyp + _box(b"moov", mvhd, trak) + _box(b"mdat", bytes(frames))
+
+
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return struct.pack(">I4s", len(body) + 8, kind) + body
+
+
+def _full(kind: bytes, *parts: bytes) -> bytes:
+    return _box(kind, bytes(4), *parts)
+
+
+BEYOND = {
+    "too many": {"frames": 1_000_000, "timescale": 100_000},
+    "too fast": {"timescale": 4_294_967_295},
+    "too slow": {"timescale": 1, "delta": 4_294_967_295},
+}
+
+
+@EVERY
+@pytest.mark.parametrize("which", list(BEYOND))
+def test_an_absurd_video_is_not_decodable(admin: Admin, files: str, name: str, which: str) -> None:
+    """A file that claims what no output could hold is refused like a damaged one."""
+    Files.files["/absurd.mp4"] = hostile(**BEYOND[which])
+    assert not accepts(submit(admin, name, f"{files}/absurd.mp4"), admin)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"frames": 2_000, "timescale": 1_000},
+        {"frames": 11, "timescale": 1, "delta": 3_600},
+        {"frames": 100, "timescale": 4_294_967_295, "delta": 4_294_968},
+    ],
+)
+def test_whatever_is_accepted_has_an_output(
+    admin: Admin, files: str, given: dict[str, int]
+) -> None:
+    """A file at the bounds is upscaled, and its output has as many pictures."""
+    Files.files["/odd.mp4"] = hostile(**given)
+    sample = SAMPLES["video-upscaler"]
+    http = admin.caller("wavespeed", "key")
+    job = sample.job(http, f"{files}/odd.mp4")
+    admin.sim.advance(10_000)
+    media = measure_boxes(admin.http.get(sample.output(http, job)).raise_for_status().content)
+    assert media is not None
+    assert given["frames"] == media.frames
+
+
+def test_a_rule_beyond_the_bounds_is_not_decodable(start_admin: Start, tmp_path: Path) -> None:
+    """Neither can a scenario make a video that no output can be made for."""
+    admin = with_media(
+        tmp_path, start_admin, {"url": "*", "duration": "2", "fps": "100000", "size": "64x36"}
+    )
+    assert submit(admin, "vicsee", "https://a.example/v.mp4").status_code == 422

@@ -15,6 +15,8 @@ import httpx
 import pytest
 
 from tests.http.conftest import LOCAL, SAMPLES
+from upsim.media.boxes import measure_boxes
+from upsim.web import files
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin
@@ -330,3 +332,110 @@ def test_an_unmeasured_job_cannot_be_forced_to_succeed(admin: Admin) -> None:
     job = SAMPLES["video-upscaler"].job(http, "http://127.0.0.1:1/none.mp4")
     found = admin.refusal("PUT", f"sandboxes/default/jobs/{job}/state", {"state": "completed"})
     assert found[:2] == (409, "no_output")
+
+
+# -- deleted after the download
+
+
+def deleting(admin: Admin, video: str = "320x180_10fps_1s") -> str:
+    """Return the URL of a finished file that is to be deleted after its download."""
+    http = admin.caller("venice", "key")
+    job = SAMPLES["venice"].job(http, clip(video))
+    admin.sim.advance(5000)
+    asked = {"model": "topaz-video-upscale", "queue_id": job, "delete_media_on_completion": True}
+    url: str = http.post("/api/v1/video/retrieve", json=asked).json()["url"]
+    return url
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "left"),
+    [
+        ("GET", {}, False),
+        ("GET", {"Range": "bytes=0-"}, False),
+        ("GET", {"Range": "bytes=0-99"}, True),
+        ("GET", {"Range": "bytes=1-"}, True),
+        ("GET", {"Range": "bytes=99999999-"}, True),
+        ("GET", {"If-None-Match": "*"}, True),
+        ("HEAD", {}, True),
+    ],
+)
+def test_only_a_whole_download_deletes(
+    admin: Admin, method: str, headers: dict[str, str], *, left: bool
+) -> None:
+    """The file goes once all of it was sent, and not before."""
+    url = deleting(admin)
+    admin.http.request(method, url, headers=headers)
+    assert left is (admin.http.get(url).status_code == 200)
+
+
+def test_a_large_download_deletes_too(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is sent in parts is deleted like any other."""
+    monkeypatch.setattr(files, "CHUNK", 1_000)
+    url = deleting(admin)
+    statuses = [admin.http.get(url).status_code < 400 for _ in range(2)]
+    assert statuses == [True, False]
+
+
+async def leave(_: object) -> None:
+    """Take a message, as one who is no longer there."""
+
+
+def test_a_download_broken_off_deletes_nothing(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who went away in the middle can come back for the file."""
+    monkeypatch.setattr(files, "CHUNK", 1_000)
+    url = deleting(admin)
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, object]:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    path = httpx.URL(url).path
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "headers": [(b"host", b"127.0.0.1:4747")], "scheme": "http"}
+    admin.sim._run(lambda: admin.sim.app(scope, receive, leave))
+    assert admin.http.get(url).status_code == 200
+
+
+# -- what is too large to hold in memory
+
+
+def test_a_large_output_comes_from_disk(admin: Admin) -> None:
+    """A file above the cache is made once, and every range of it comes from the same file."""
+    admin.sim.app._desk._renderer._largest = 10_000
+    sample = SAMPLES["video-upscaler"]
+    job = sample.job(admin.caller("wavespeed", "key"), clip("320x180_10fps_10s"))
+    admin.sim.advance(10_000)
+    url = f"/media/outputs/{job}.mp4"
+    whole = admin.http.get(url)
+    parts = [admin.http.get(url, headers={"Range": f"bytes={at}"}) for at in ("0-99", "100-")]
+    assert whole.content == b"".join(part.content for part in parts)
+    assert len({answer.headers["etag"] for answer in (whole, *parts)}) == 1
+
+
+def test_an_output_without_room_says_so(admin: Admin) -> None:
+    """A store that is full of held files is no crash of the server."""
+    admin.sim.app._desk._renderer._largest = 1
+    admin.sim.registry.blobs._max_bytes = 1
+    sample = SAMPLES["video-upscaler"]
+    job = sample.job(admin.caller("wavespeed", "key"), "https://clips.example/v.mp4")
+    admin.sim.advance(10_000)
+    assert admin.http.get(f"/media/outputs/{job}.mp4").status_code == 507
+
+
+@pytest.mark.parametrize("size", ["16383x16383", "16383x5001", "4099x4099", "16384x16384"])
+def test_an_output_of_any_size_is_made(admin: Admin, size: str, tmp_path: Path) -> None:
+    """The largest pictures, also with odd sides, have an output of their very size."""
+    width, height = size.split("x")
+    media = [{"url": "*", "duration": "1", "size": size, "fps": "10"}]
+    (tmp_path / "large.yaml").write_text(
+        json.dumps({"extends": "venice/baseline", "media": media}), "utf-8"
+    )
+    key = admin.sandbox(id="box", scenario=str(tmp_path / "large.yaml"))["keys"]["venice"]
+    http = admin.caller("venice", key)
+    job = SAMPLES["venice"].job(http, "https://clips.example/v.mp4", upscale_factor=1)
+    admin.post("sandboxes/box/clock/advance", {"seconds": 50_000})
+    found = measure_boxes(admin.http.get(SAMPLES["venice"].output(http, job)).content)
+    assert found is not None
+    assert (int(width), int(height), 10) == (found.width, found.height, found.frames)

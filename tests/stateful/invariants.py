@@ -113,7 +113,7 @@ def parts_of(state: State) -> dict[str, object]:
         "uploads": state.uploads,
         "entries": state.entry_count,
         "accepted": state.accepted_count,
-        "settled": state._settled,
+        "settled": (state._charges, state._refunds),
         "quotas": state._quotas,
     }
 

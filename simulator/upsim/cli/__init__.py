@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+from difflib import get_close_matches
 
 import click
 
 COMMANDS = {
     "serve": "Run the simulator as a server.",
-    "demo": "Take a real clip through all five models and show what came out.",
+    "demo": "Take a real clip through every model and show what came out.",
+    "validate": "Print every mistake of scenario files, each at its place.",
+    "scenarios": "List, show and explain scenarios.",
     "doctor": "Show what is installed and what is missing.",
 }
 
@@ -26,6 +29,15 @@ class Commands(click.Group):
             return None
         command: click.Command = importlib.import_module(f"upsim.cli.{name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The subcommand that is asked for; the nearest one is named when there is none."""
+        near = get_close_matches(args[0], COMMANDS, n=1)
+        if args[0] not in COMMANDS and near:
+            ctx.fail(f"No such command {args[0]!r}; did you mean {near[0]}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the subcommands without importing them."""
@@ -53,7 +65,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
     help="Show the version and the dates of the baselines.",
 )
 def main() -> None:
-    """Simulate the video-upscaling APIs of WaveSpeed, Venice, PiAPI and VicSee.
+    """Simulate the APIs of companies that upscale videos: same paths, answers and prices.
 
     Every option can also be set by a variable such as UPSIM_SERVE_PORT.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from decimal import Decimal
 from types import TracebackType
@@ -23,11 +24,12 @@ from upsim.engine.clock import monotonic
 
 HEADINGS = ("model", "input", "output", "billed", "price", "time", "states")
 WIDE = 10_000
-"""A pipe has no width: nothing is wrapped there."""
+"""A pipe has no width, unless COLUMNS tells one: nothing is wrapped there."""
 STYLES: dict[Verdict, str] = {
     "running": "",
     "done": "green",
     "refused": "yellow",
+    "unsuccessful": "yellow",
     "failed": "bold red",
 }
 MARKS = {"USD": "$"}
@@ -79,7 +81,7 @@ class Board:
 def print_results(console: Console, clip: Clip, runs: Sequence[Run]) -> None:
     """One table of all runs, or a block for each where the terminal is too narrow for it."""
     table = _results(clip, runs)
-    if not console.is_terminal:
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
         console.width = WIDE
     unbounded = console.options.update(max_width=WIDE)
     if Measurement.get(console, unbounded, table).maximum <= console.width:
@@ -111,13 +113,13 @@ def _blocks(clip: Clip, runs: Sequence[Run]) -> Group:
 def _cells(clip: Clip, run: Run) -> tuple[Text, ...]:
     last = " → ".join(run.states)
     if run.problem:
-        last = f"{last}{': ' if last else ''}{run.verdict}: {run.problem}"
+        last = f"{last}{': ' if last else ''}{run.outcome}: {run.problem}"
     return (
         Text(run.label),
         Text(video_text(clip.media)),
         Text(video_text(run.output), STYLES[run.verdict]),
         Text(run.billed),
-        Text(price_text(run.price)),
+        Text(price_text(run.price, run.model.billing.unit_per)),
         Text(f"{run.seconds:.1f} s"),
         Text(last, STYLES[run.verdict]),
     )
@@ -131,12 +133,20 @@ def video_text(media: Media | None) -> str:
     return f"{media.width}x{media.height} {rate} fps {plain(media.seconds)} s"
 
 
-def price_text(price: Price | None) -> str:
-    """An amount with its unit: a sign before it, or a word after it."""
+def price_text(price: Price | None, per_dollar: Decimal = Decimal(1)) -> str:
+    """An amount with its unit; so many parts of a dollar come after the dollars that they are."""
     if price is None:
         return ""
     amount = f"{plain(price.amount):,f}"
     if price.unit in MARKS:
-        whole, _, places = amount.partition(".")
-        return f"{MARKS[price.unit]}{whole}.{places:0<2}"
-    return f"{amount} {price.unit}{'' if price.amount == 1 else 's'}"
+        return f"{MARKS[price.unit]}{_with_cents(amount)}"
+    text = f"{amount} {price.unit}{'' if price.amount == 1 else 's'}"
+    if per_dollar == 1:
+        return text
+    dollars = _with_cents(f"{plain(price.amount / per_dollar):,f}")
+    return f"{MARKS['USD']}{dollars} ({text})"
+
+
+def _with_cents(amount: str) -> str:
+    whole, _, places = amount.partition(".")
+    return f"{whole}.{places:0<2}"

@@ -1,53 +1,153 @@
-"""One line for every answer, with the reason of each refusal."""
+"""One line for every answer, with the state of its job or the reason of its refusal."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import sys
 
+from upsim.core.baseline import ErrorRule
 from upsim.core.instants import iso
+from upsim.core.jobs import Job
+from upsim.core.media import Media
+from upsim.engine.clock import wall_clock
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 
 FLUSH_SECONDS = 0.05
+LONGEST_TEXT = 300
+"""Characters of a provider's message, and of a path, that a line shows."""
+PLACES = (("message",), ("error", "message"), ("error",), ("detail",))
+"""Where a document may hold its message; the first that is a text counts."""
 
 
 class Console:
     """Collects answers and prints them in one write shortly after."""
 
     def __init__(self) -> None:
-        """Nothing to print yet."""
-        self._waiting: list[tuple[Sandbox, Exchange]] = []
+        """Nothing to print yet. Lines of another day than today bear a date."""
+        self._waiting: list[tuple[Sandbox, Exchange, Job | None] | str] = []
+        self._day = today()
 
     def __call__(self, sandbox: Sandbox, exchange: Exchange) -> None:
-        """Take in an answer."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self._waiting.append((sandbox, exchange))
+        """Take in an answer, and its job as it is at this moment."""
+        self._wait_for((sandbox, exchange, job_of(sandbox, exchange)))
+
+    def stray(self, method: str, path: str, message: str) -> None:
+        """Take in a request that reached no provider, with what it was told."""
+        self._wait_for(stray_line(method, path, message))
 
     def flush(self) -> None:
         """Print what waits."""
-        lines = [line_of(sandbox, exchange) for sandbox, exchange in self._waiting]
-        self._waiting.clear()
-        sys.stdout.write("".join(lines))
+        waiting, self._waiting = self._waiting, []
+        day = self._day
+        lines = [one if isinstance(one, str) else line_of(*one, day=day) for one in waiting]
+        say("".join(lines))
+
+    def _wait_for(self, one: tuple[Sandbox, Exchange, Job | None] | str) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+        self._waiting.append(one)
+
+
+def say(text: str) -> None:
+    """Print a text at once; when nobody reads any more, nothing is printed from then on."""
+    try:
+        sys.stdout.write(text)
         sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
 
 
-def line_of(sandbox: Sandbox, exchange: Exchange) -> str:
-    """The line of an answer."""
-    at = iso(exchange.at, 3)[11:-1]
+def today() -> str:
+    """The date in UTC, by the wall clock."""
+    return iso(wall_clock())[:10]
+
+
+def job_of(sandbox: Sandbox, exchange: Exchange) -> Job | None:
+    """The job that an exchange made or read, as it is now."""
+    return None if exchange.job is None else sandbox.state.jobs.get(exchange.job)
+
+
+def line_of(sandbox: Sandbox, exchange: Exchange, job: Job | None, *, day: str) -> str:
+    """The line of an answer.
+
+    The date is left out where it is no news: on the day `day` by a clock that is the wall clock.
+    """
+    at = iso(exchange.at, 3)
+    usual = sandbox.clock.mode == "real" and at[:10] == day
     where = "" if sandbox.id == "default" else f"[{sandbox.id}] "
-    target = exchange.target.partition("?")[0]
-    line = f"{at} {where}{exchange.provider} {exchange.method} {target} {exchange.status}"
+    target = printable(exchange.target.partition("?")[0])
+    head = f"{at[11:-1] if usual else at} {where}{_provider(sandbox, exchange)}"
+    line = f"{head} {printable(exchange.method)} {target} {exchange.status}"
     if exchange.rule is not None:
-        evidence = exchange.rule.evidence
-        line += f" refused: {exchange.rule.name} ({evidence.grade}: {evidence.source})"
+        line += _refusal(exchange, exchange.rule)
     elif exchange.job is not None:
-        line += f" job {exchange.job}"
+        line += f" job {exchange.job}{_state(job)}"
     if exchange.assumed is not None:
-        media = exchange.assumed
-        line += (
-            f" media assumed: {media.width}x{media.height}, {media.frame_rate} fps,"
-            f" {media.seconds} s"
-        )
+        line += _assumption(exchange.assumed)
     return line + "\n"
+
+
+def stray_line(method: str, path: str, message: str) -> str:
+    """The line of a request that reached no provider."""
+    at = iso(wall_clock(), 3)[11:-1]
+    return f"{at} {printable(method)} {printable(path)} 404 {printable(message)}\n"
+
+
+def printable(text: str) -> str:
+    """The text with everything that a terminal would not simply print written as an escape."""
+    cut = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    if cut.isprintable():
+        return cut
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+
+
+def message_in(reply: bytes) -> str:
+    """The message of a JSON answer; empty where there is none."""
+    try:
+        document = json.loads(reply)
+    except (ValueError, RecursionError):
+        return ""
+    found = next((text for place in PLACES if (text := _text_at(document, place))), "")
+    return f"{found}{_issues(document)}"
+
+
+def _provider(sandbox: Sandbox, exchange: Exchange) -> str:
+    default = sandbox.scenario_for(exchange.provider).baseline.dialects[0]
+    plain = exchange.dialect == default
+    return exchange.provider if plain else f"{exchange.provider}/{exchange.dialect}"
+
+
+def _refusal(exchange: Exchange, rule: ErrorRule) -> str:
+    text = printable(message_in(exchange.reply) or rule.message)
+    said = f": {text}" if text else ""
+    return f" refused: {rule.name}{said} ({rule.evidence.grade}: {rule.evidence.source})"
+
+
+def _state(job: Job | None) -> str:
+    if job is None:
+        return ""
+    failure = job.failure
+    return f" {job.state}{f': {failure.name}' if failure else ''}"
+
+
+def _assumption(media: Media) -> str:
+    size = f"{media.width}x{media.height}, {media.frame_rate} fps, {media.seconds} s"
+    return f" media assumed: {size} (not fetched; see --fetch)"
+
+
+def _text_at(document: object, place: tuple[str, ...]) -> str:
+    for name in place:
+        document = document.get(name) if isinstance(document, dict) else None
+    return document if isinstance(document, str) else ""
+
+
+def _issues(document: object) -> str:
+    """What validators list beside a general message: each place with its own text."""
+    issues = document.get("issues") if isinstance(document, dict) else None
+    listed = [one for one in issues if isinstance(one, dict)] if isinstance(issues, list) else []
+    texts = [f"{'.'.join(map(str, one.get('path', ())))} {one.get('message')}" for one in listed]
+    return f" [{'; '.join(texts)}]" if texts else ""

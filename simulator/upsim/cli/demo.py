@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import sys
 import threading
@@ -18,9 +19,9 @@ import httpx
 import uvicorn
 from rich.console import Console
 
-from upsim.app import App, create_app
+from upsim.app import App
 from upsim.cli.board import Board, print_results
-from upsim.cli.console import line_of
+from upsim.cli.console import job_of, line_of, today
 from upsim.cli.upscaling import Clip, Run, read_clip, upscale
 from upsim.client.discovery import adapter, providers
 from upsim.client.session import AsyncSession
@@ -35,6 +36,8 @@ DEFAULT_CLIP = "640x360_30fps_4s.mp4"
 FILE_BYTES = 300 * 1024**2
 KEY = "sk-demo"
 FINDING = 1
+INTERRUPTED, UNREAD = 130, 141
+"""Exit codes after Ctrl-C, and when nobody reads what is printed: 128 and the signal's number."""
 
 
 @click.command("demo")
@@ -66,10 +69,35 @@ def command(*, file: Path | None, out: Path, pace: int, render: str) -> None:
     """Take a real clip through all models and show what came out.
 
     FILE is a video of yours; without it a clip of four seconds is made. A provider's refusal of
-    FILE stands in its row and is no failure as long as another model takes it. Exits with 1 when
-    anything failed, when an output has not the promised size, or when no model took the clip.
+    FILE, at once or as a failed job, stands in its row and is no failure as long as another model
+    takes it. Exits with 1 when anything else failed, when an output has not the promised size, or
+    when no model took the clip.
     """
-    console = Console(highlight=False)
+    try:
+        code = _demonstrate(Screen(highlight=False), file, out, pace=pace, render=render)
+    except* KeyboardInterrupt:
+        code = INTERRUPTED
+    except* UnreadError:
+        code = UNREAD
+    sys.exit(code)
+
+
+class UnreadError(Exception):
+    """Nobody reads what is printed, as after `upsim demo | head`."""
+
+
+class Screen(Console):
+    """A console that ends the demo when nobody reads it any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Throw away what is still to be printed, and stop."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise UnreadError
+
+
+def _demonstrate(console: Console, file: Path | None, out: Path, *, pace: int, render: str) -> int:
+    """The whole demo; its exit code."""
     path = _prepare(file, out)
     clip = read_clip(path)
     app = _app(pace=pace, render=render)
@@ -80,35 +108,44 @@ def command(*, file: Path | None, out: Path, pace: int, render: str) -> None:
     )
     with _server(app, out / "server.log") as base, Board(console, runs) as board:
         asyncio.run(_all(runs, clip, base, board))
+    for run in runs:
+        run.refunded = app.registry.default.state.refund_of(run.job) is not None
     print_results(console, clip, runs)
-    console.print(f"{summary(runs)}. Outputs and server.log: {out.resolve()}", soft_wrap=True)
-    sys.exit(exit_code(runs, own_file=file is not None))
+    console.print(f"{summary(runs)} Outputs and server.log: {out.resolve()}", soft_wrap=True)
+    return exit_code(runs, own_file=file is not None)
 
 
 def summary(runs: Sequence[Run]) -> str:
-    """How many outputs have the promised size, and what became of the other models."""
-    counted = Counter(run.verdict for run in runs)
-    others = "".join(f", {counted[v]} {v}" for v in ("refused", "failed") if counted[v])
-    return f"{counted['done']} of {len(runs)} outputs have the promised size{others}"
+    """How many models gave what they promise, and what became of the others."""
+    counted = Counter(run.outcome for run in runs if run.verdict != "done")
+    done = len(runs) - counted.total()
+    others = "".join(f", {number} {outcome}" for outcome, number in sorted(counted.items()))
+    return f"{done} of {len(runs)} models gave an output of the promised size{others}."
 
 
 def exit_code(runs: Sequence[Run], *, own_file: bool) -> int:
-    """0 when all is well; a refusal is well when it is the caller's own file that breaks a rule."""
+    """0 when all is well; a refusal is well when it is the caller's own file that breaks a rule.
+
+    So is a job that its provider ended with an error: some judge a video only then.
+    """
     verdicts = {run.verdict for run in runs}
-    allowed = {"done", "refused"} if own_file else {"done"}
+    allowed = {"done", "refused", "unsuccessful"} if own_file else {"done"}
     return 0 if "done" in verdicts and verdicts <= allowed else FINDING
 
 
 def _prepare(file: Path | None, out: Path) -> Path:
-    """The clip's path, once the output folder is there."""
+    """The clip's path, once the output folder is there, without the clip of an earlier demo."""
     if file is not None and file.stat().st_size > FILE_BYTES:
         limit = FILE_BYTES // 1024**2
         raise click.BadParameter(f"{file} is larger than {limit} MiB, more than any provider takes")
-    path = file or out / "input.mp4"
+    made = out / "input.mp4"
+    path = file or made
     try:
         out.mkdir(parents=True, exist_ok=True)
         if file is None:
             path.write_bytes(make_clip(parse_clip_name(DEFAULT_CLIP)))
+        elif made.exists() and not made.samefile(file):
+            made.unlink()
     except OSError as error:
         click.echo(f"upsim: cannot write to {out}: {error.strerror}", err=True)
         sys.exit(FINDING)
@@ -134,9 +171,7 @@ async def _all(runs: Sequence[Run], clip: Clip, base: str, board: Board) -> None
 
 
 def _app(*, pace: int, render: str) -> App:
-    return create_app(
-        Settings(pace=pace, render=render, seed=fresh_seed(), admin_token=fresh_token())
-    )
+    return App(Settings(pace=pace, render=render, seed=fresh_seed(), admin_token=fresh_token()))
 
 
 @contextmanager
@@ -168,8 +203,9 @@ def _write_answers(app: App, log: TextIO) -> None:
     """Let the log have a line for each answer, and what the server itself complains about."""
     logger = logging.getLogger("uvicorn")
     logger.handlers, logger.propagate = [logging.StreamHandler(log)], False
+    day = today()
 
     def observe(sandbox: Sandbox, exchange: Exchange) -> None:
-        log.write(line_of(sandbox, exchange))
+        log.write(line_of(sandbox, exchange, job_of(sandbox, exchange), day=day))
 
     app.dispatch.observers.append(observe)

@@ -68,9 +68,9 @@ def _baseline_problems() -> list[str]:
     problems = []
     for name, provider in discover().items():
         try:
-            baseline = library.baseline(name).baseline
-            for dialect in baseline.dialects:
-                bind(provider, rules(baseline, dialect, {}), ())
+            scenario = library.baseline(name)
+            for dialect in scenario.baseline.dialects:
+                bind(provider, rules(scenario.baseline, dialect, {}), scenario)
         except (ScenarioError, BaselineError) as error:
             problems.append(f"{name}: {error}")
     return problems

@@ -26,7 +26,7 @@ from upsim.media.probe import measure_file
 POLL_SECONDS = 0.1
 CLIENT_ERRORS = range(400, 500)
 
-Verdict = Literal["running", "done", "refused", "failed"]
+Verdict = Literal["running", "done", "refused", "unsuccessful", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,9 @@ class Run:
     """How far one model is, and what came of it.
 
     `states` are the provider's own words in the order in which they were seen. `refused` is a
-    rule of the provider that the clip breaks, told at once or as the reason of a failed job;
-    everything else that is not `done` is a failure.
+    rule of the provider that the clip breaks, told at once; `unsuccessful` is a job that was
+    accepted and that the provider then ended with an error of its own. Everything else that is
+    not `done` is a failure.
     """
 
     provider: str
@@ -62,11 +63,20 @@ class Run:
     seconds: float = 0.0
     verdict: Verdict = "running"
     problem: str = ""
+    job: str = ""
+    refunded: bool = False
 
     @property
     def label(self) -> str:
         """Provider and model."""
         return f"{self.provider} {self.model.id}"
+
+    @property
+    def outcome(self) -> str:
+        """What came of it, in a word or two."""
+        if self.verdict != "unsuccessful":
+            return self.verdict
+        return "failed (refunded)" if self.refunded else "failed (not refunded)"
 
     @property
     def options(self) -> dict[str, str]:
@@ -99,7 +109,7 @@ async def upscale(run: Run, clip: Clip, session: AsyncSession, watch: Watch) -> 
     except (ClientError, httpx.HTTPError, OSError) as error:
         run.verdict, run.problem = "failed", f"{type(error).__name__}: {error}"
     run.seconds = monotonic() - started
-    run.activity = run.verdict
+    run.activity = run.verdict if run.verdict != "unsuccessful" else "failed"
     watch(run)
 
 
@@ -108,12 +118,13 @@ async def _through(run: Run, clip: Clip, session: AsyncSession, watch: Watch) ->
     source = await session.upload(clip.file)
     _note(run, "submitting", watch)
     job = await session.submit(Order(run.model.id, source, run.options))
+    run.job = job.job
     _take_price(run, job, clip)
     if job.status is not None:
         _saw(run, job.status, watch)
     progress = await _until_ended(run, job, session, watch)
     if progress.output is None:
-        run.verdict = "refused" if progress.error else "failed"
+        run.verdict = "unsuccessful" if progress.error else "failed"
         run.problem = progress.error or "there is no output"
         return
     _note(run, "downloading", watch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pkgutil import iter_modules
@@ -39,4 +40,11 @@ def _modules() -> Mapping[str, str]:
     packages = {p.name: f"{PROVIDERS}.{p.name}" for p in iter_modules(package.__path__) if p.ispkg}
     packages |= {point.name: point.module for point in entry_points(group=PROVIDERS)}
     modules = {name: f"{package}.client" for name, package in sorted(packages.items())}
-    return MappingProxyType({name: m for name, m in modules.items() if find_spec(m)})
+    return MappingProxyType({name: m for name, m in modules.items() if _is_there(m)})
+
+
+def _is_there(module: str) -> bool:
+    """Whether a package has this module; the package itself is not imported to find out."""
+    package = find_spec(module.rpartition(".")[0])
+    locations = package.submodule_search_locations if package else None
+    return locations is not None and PathFinder.find_spec(module, locations) is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import httpx
 
@@ -37,6 +37,31 @@ class _Target:
         )
 
 
+class _Walk(Generic[_Result]):
+    """The requests of an adapter's task, one after the other; who sends them is another matter."""
+
+    result: _Result
+
+    def __init__(self, target: _Target, steps: Steps[_Result]) -> None:
+        self._target = target
+        self._steps = steps
+        self._answer: Answer | None = None
+
+    def next_request(self) -> httpx.Request | None:
+        """What is to be sent next; None once `result` is there."""
+        steps, answer = self._steps, self._answer
+        try:
+            request = next(steps) if answer is None else steps.send(answer)
+        except StopIteration as stop:
+            self.result = stop.value
+            return None
+        return self._target.build(request)
+
+    def take(self, response: httpx.Response) -> None:
+        """The answer to what was sent."""
+        self._answer = Answer(response.status_code, response.content)
+
+
 class Session:
     """One provider, one key, over a sync httpx client."""
 
@@ -58,15 +83,10 @@ class Session:
         return self._run(self._target.adapter.poll(job))
 
     def _run(self, steps: Steps[_Result]) -> _Result:
-        answer: Answer | None = None
-        while True:
-            try:
-                request = next(steps) if answer is None else steps.send(answer)
-            except StopIteration as stop:
-                result: _Result = stop.value
-                return result
-            response = self._http.send(self._target.build(request))
-            answer = Answer(response.status_code, response.content)
+        walk = _Walk(self._target, steps)
+        while (request := walk.next_request()) is not None:
+            walk.take(self._http.send(request))
+        return walk.result
 
 
 class AsyncSession:
@@ -104,12 +124,7 @@ class AsyncSession:
         return size
 
     async def _run(self, steps: Steps[_Result]) -> _Result:
-        answer: Answer | None = None
-        while True:
-            try:
-                request = next(steps) if answer is None else steps.send(answer)
-            except StopIteration as stop:
-                result: _Result = stop.value
-                return result
-            response = await self._http.send(self._target.build(request))
-            answer = Answer(response.status_code, response.content)
+        walk = _Walk(self._target, steps)
+        while (request := walk.next_request()) is not None:
+            walk.take(await self._http.send(request))
+        return walk.result

@@ -180,6 +180,8 @@ class Rules:
     errors: Mapping[str, ErrorRule]
     failures: Mapping[str, ErrorRule]
     _limits: dict[str, tuple[Decimal, int]] = field(default_factory=dict, compare=False, repr=False)
+    _words: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
+    _headers: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def limit(self, name: str) -> Decimal:
         """A numeric limit."""
@@ -200,10 +202,15 @@ class Rules:
 
     def words(self, name: str) -> tuple[str, ...]:
         """A limit that is a list of words."""
+        found = self._words.get(name)
+        return self._read_words(name) if found is None else found
+
+    def _read_words(self, name: str) -> tuple[str, ...]:
         value = self.baseline.limits[name].value
-        if isinstance(value, tuple):
-            return tuple(map(str, value))
-        raise BaselineError(_not_a(name, "list"))
+        if not isinstance(value, tuple):
+            raise BaselineError(_not_a(name, "list"))
+        found = self._words[name] = tuple(map(str, value))
+        return found
 
     def table(self, name: str) -> Mapping[str, str]:
         """A limit that is a table of words."""
@@ -211,6 +218,13 @@ class Rules:
         if isinstance(value, Mapping):
             return {key: str(word) for key, word in value.items()}
         raise BaselineError(_not_a(name, "table"))
+
+    def header(self, name: str) -> bytes:
+        """The name of one of the provider's response headers, as it goes over the wire."""
+        found = self._headers.get(name)
+        if found is None:
+            found = self._headers[name] = str(self.baseline.headers[name].value).encode()
+        return found
 
     def fact(self, name: str) -> Plain:
         """The value of a fact."""

@@ -5,7 +5,7 @@ A call holds its world and the world's commands take a call, so the two are defi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -21,7 +21,8 @@ from upsim.core.origin import Origin
 from upsim.core.states import Failure, State
 from upsim.core.terms import Terms
 
-RawHeaders = Sequence[tuple[bytes, bytes]]
+Headers = Mapping[bytes, bytes]
+"""The headers of a request by lower-case name; of a repeated one the first."""
 Credential = Literal["missing", "malformed", "ill_formed", "unknown", "known"]
 """What came as a key: nothing, another scheme, a key of the wrong form (strict keys only),
 a key that was never issued (strict keys only), or one that has an account."""
@@ -88,7 +89,7 @@ class Call:
     path: str
     params: Mapping[str, str]
     query_string: bytes
-    headers: RawHeaders
+    headers: Headers
     body: bytes
     decode: Callable[[Call], object]
     credential: Credential
@@ -96,7 +97,6 @@ class Call:
     # ---
     now: int = 0
     oversized: bool = False
-    in_process: bool = False
     measured: Measured | None = None
     document: object = None
     inputs: Mapping[str, object] = field(default_factory=dict)
@@ -112,11 +112,9 @@ class Call:
     uses: list[RateLimit] = field(default_factory=list)
 
     def header(self, name: bytes) -> str | None:
-        """The first header of this (lower-case) name, or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return None
+        """The header of this (lower-case) name, or None."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     def query(self) -> dict[str, str]:
         """The query parameters; the first of a name wins."""

@@ -21,7 +21,10 @@ from upsim.core.states import Failure, Phase, State
 
 @dataclass(frozen=True, slots=True)
 class AccountOpened:
-    """An account came into being, on the first use of a key or by an admin call."""
+    """An account came into being, on the first use of a key or by an admin call.
+
+    `owner` is whose it is: keys of one owner share the account.
+    """
 
     at: Instant
     account: int
@@ -30,6 +33,7 @@ class AccountOpened:
     opening: Decimal
     unit: str
     plan: str
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

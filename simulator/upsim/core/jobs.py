@@ -8,6 +8,11 @@ from upsim.core.events import JobAccepted, JobMoved
 from upsim.core.instants import Instant
 from upsim.core.states import EDGES, TERMINAL, Failure, Phase, State
 
+REVOKED = "revoked"
+"""The mark of a job whose finished file was taken away."""
+DELETE_AFTER_DOWNLOAD = "delete_after_download"
+"""The mark of a job whose file is revoked once it was downloaded whole."""
+
 
 class Job(NamedTuple):
     """What was accepted, and the moves since; `step` is the place in the plan."""
@@ -40,7 +45,7 @@ class Job(NamedTuple):
     @property
     def ended(self) -> bool:
         """Whether the job is in a terminal state."""
-        return self.state in TERMINAL
+        return (self.moves[-1] if self.moves else self.accepted.phases[0]).state in TERMINAL
 
     @property
     def next_phase(self) -> Phase | None:

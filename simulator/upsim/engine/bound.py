@@ -14,7 +14,9 @@ from upsim.core.media import Media
 from upsim.core.provider import Operation, Provider
 from upsim.core.states import Failure
 from upsim.core.terms import Terms, failure_of
-from upsim.scenario.model import JobRule
+from upsim.scenario.model import Scenario
+
+BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +35,27 @@ class Bound:
     provider: Provider
     rules: Rules
     checks: Mapping[str, tuple[Check, ...]]
+    body_limits: Mapping[str, int]
     failures: Mapping[str, Failure]
-    jobs: tuple[JobRule, ...]
+    scenario: Scenario
     ending: Ending
     known_terms: dict[object, tuple[Media | None, Terms]]
     """Terms by what they depend on: identical submits need not be priced twice."""
 
 
-def bind(provider: Provider, rules: Rules, jobs: tuple[JobRule, ...]) -> Bound:
+def bind(provider: Provider, rules: Rules, scenario: Scenario) -> Bound:
     """Look up every check that the baseline names. Raises BaselineError for an unknown one."""
     return Bound(
         provider=provider,
         rules=rules,
         checks={op.name: _checks(provider, rules, op) for op in provider.operations},
+        body_limits={
+            op.name: _body_limit(rules, op)
+            for op in provider.operations
+            if op.method in BODY_METHODS
+        },
         failures={name: failure_of(rule) for name, rule in rules.failures.items()},
-        jobs=jobs,
+        scenario=scenario,
         ending=_ending(rules.baseline),
         known_terms={},
     )
@@ -60,6 +68,12 @@ def _ending(baseline: Baseline) -> Ending:
         refund_after=int(baseline.refund.after * SECOND),
         kept_for=None if lifetime is None else int(Decimal(str(lifetime)) * SECOND),
     )
+
+
+def _body_limit(rules: Rules, operation: Operation) -> int:
+    """How many bytes a body may have; a kind of operation may have a limit of its own."""
+    own = f"{operation.kind}_body_bytes"
+    return rules.whole(own if own in rules.baseline.limits else "body_bytes")
 
 
 def _checks(provider: Provider, rules: Rules, operation: Operation) -> tuple[Check, ...]:

@@ -23,9 +23,8 @@ def wall_clock() -> Instant:
     return time.time_ns() // 1000
 
 
-def monotonic() -> float:
-    """Seconds on the machine's monotonic clock, for limits on real waiting."""
-    return time.monotonic()
+monotonic = time.monotonic
+"""Seconds on the machine's monotonic clock, for limits on real waiting."""
 
 
 def parse_mode(text: str) -> tuple[Mode, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from heapq import heappop, heappush, heapreplace
 from typing import Literal, NamedTuple
 
 from upsim.core.instants import Instant
@@ -11,16 +12,22 @@ from upsim.core.instants import Instant
 Kind = Literal["step", "refund", "forget_job", "forget_upload"]
 EXPIRIES = frozenset({"forget_job", "forget_upload"})
 """Deadlines that end a retention: skipped by `auto` clocks and by `to: idle`."""
+LANES = 64
+"""So many lanes at once; deadlines of any further one are sorted one by one."""
 
 
 class Deadline(NamedTuple):
-    """A due moment; `key` is the job or upload, `step` the place in the plan that it ends."""
+    """A due moment; `key` is the job or upload, `step` the place in the plan that it ends.
+
+    `lane` is how far ahead it was set: those of one lane come in order.
+    """
 
     at: Instant
     sequence: int
     kind: Kind
     key: str
     step: int
+    lane: int
 
 
 class Deadlines:
@@ -34,44 +41,93 @@ class Deadlines:
 
     def __init__(self, is_live: Callable[[Deadline], bool] = lambda _deadline: True) -> None:
         """An empty queue."""
-        self._work: list[Deadline] = []
-        self._expiries: list[Deadline] = []
+        self._work = _Queue()
+        self._expiries = _Queue()
         self._sequence = 0
         self._is_live = is_live
 
-    def add(self, at: Instant, kind: Kind, key: str, step: int = 0) -> None:
+    def add(self, at: Instant, kind: Kind, key: str, step: int = 0, *, lane: int = 0) -> None:
         """Put a deadline into the queue."""
-        self._sequence += 1
-        heap = self._expiries if kind in EXPIRIES else self._work
-        heapq.heappush(heap, Deadline(at, self._sequence, kind, key, step))
+        self._sequence = sequence = self._sequence + 1
+        queue = self._expiries if kind in EXPIRIES else self._work
+        queue.push(Deadline(at, sequence, kind, key, step, lane))
 
     def pop_due(self, now: Instant) -> Deadline | None:
         """The earliest deadline that is due, taken out of the queue."""
-        work, expiries = self._work, self._expiries
+        return next(self.due(now), None)
+
+    def due(self, now: Instant) -> Iterator[Deadline]:
+        """Take out whatever is due, earliest first; what is added meanwhile takes its place."""
+        is_live = self._is_live
         while True:
-            heap = expiries if expiries and (not work or expiries[0] < work[0]) else work
-            if not heap or heap[0].at > now:
-                return None
-            due = heapq.heappop(heap)
-            if self._is_live(due):
-                return due
+            queue, expiries = self._work, self._expiries.heap
+            if expiries and (not queue.heap or expiries[0] < queue.heap[0]):
+                queue = self._expiries
+            if not queue.heap or queue.heap[0].at > now:
+                return
+            due = queue.pop()
+            if is_live(due):
+                yield due
 
     def next(self, *, expiries: bool = True) -> Deadline | None:
         """The earliest deadline, with or without those that end a retention."""
-        heaps = [self._work, self._expiries] if expiries else [self._work]
-        return min((head for heap in heaps if (head := self._head(heap))), default=None)
+        queues = [self._work, self._expiries] if expiries else [self._work]
+        return min((head for queue in queues if (head := self._head(queue))), default=None)
 
     def prune(self) -> None:
         """Drop what has come to nothing, wherever it is in the queue."""
-        for heap in (self._work, self._expiries):
-            heap[:] = filter(self._is_live, heap)
-            heapq.heapify(heap)
+        self._work = _Queue(filter(self._is_live, self._work))
+        self._expiries = _Queue(filter(self._is_live, self._expiries))
 
     def __len__(self) -> int:
         """How many deadlines wait."""
         return len(self._work) + len(self._expiries)
 
-    def _head(self, heap: list[Deadline]) -> Deadline | None:
-        while heap and not self._is_live(heap[0]):
-            heapq.heappop(heap)
-        return heap[0] if heap else None
+    def _head(self, queue: _Queue) -> Deadline | None:
+        while queue.heap and not self._is_live(queue.heap[0]):
+            queue.pop()
+        return queue.heap[0] if queue.heap else None
+
+
+class _Queue:
+    """Deadlines in order, the earliest first in `heap`.
+
+    Jobs that last equally long end in the order in which they began: of each lane only the first
+    is in the heap, and the others wait behind it, where they need not be compared.
+    """
+
+    __slots__ = ("_lanes", "heap")
+
+    def __init__(self, deadlines: Iterable[Deadline] = ()) -> None:
+        self.heap: list[Deadline] = []
+        self._lanes: dict[int, deque[Deadline]] = {}
+        for deadline in sorted(deadlines):
+            self.push(deadline)
+
+    def push(self, deadline: Deadline) -> None:
+        lane = self._lanes.get(deadline.lane)
+        if lane is not None and lane[-1] < deadline:
+            lane.append(deadline)
+            return
+        if lane is None and len(self._lanes) < LANES:
+            self._lanes[deadline.lane] = deque((deadline,))
+        heappush(self.heap, deadline)
+
+    def pop(self) -> Deadline:
+        first = self.heap[0]
+        lane = self._lanes.get(first.lane)
+        if lane is None or lane[0] is not first:
+            return heappop(self.heap)
+        lane.popleft()
+        if lane:
+            return heapreplace(self.heap, lane[0])
+        del self._lanes[first.lane]
+        return heappop(self.heap)
+
+    def __iter__(self) -> Iterator[Deadline]:
+        yield from self.heap
+        for lane in self._lanes.values():
+            yield from list(lane)[1:]  # the first of a lane is in the heap
+
+    def __len__(self) -> int:
+        return len(self.heap) + sum(len(lane) - 1 for lane in self._lanes.values())

@@ -49,24 +49,25 @@ def refuse(bound: Bound, call: Call, violation: Violation) -> Decision:
     return Decision(reply, bound.rules.errors[violation.name])
 
 
-def after_reply(sandbox: Sandbox, operation: Operation, call: Call, status: int) -> None:
+def after_reply(sandbox: Sandbox, call: Call, decision: Decision) -> None:
     """What an answer sets in motion: progress by polls, and the jumps of an `auto` clock."""
-    if operation.kind == "poll" and call.job is not None:
-        _count_poll(sandbox, call.job.id)
+    polled = call.job if call.kind == "poll" else None
+    if polled is not None:
+        _count_poll(sandbox, polled.id)
     if sandbox.clock.mode != "auto":
         return
-    if status == TOO_MANY_REQUESTS:
+    if decision.status == TOO_MANY_REQUESTS:
         _let_window_pass(sandbox, call)
-    elif operation.kind == "poll" and call.job is not None:
+    elif polled is not None:
         sandbox.jump_to_next()
 
 
 def _count_poll(sandbox: Sandbox, name: str) -> None:
     job = sandbox.state.jobs.get(name)
-    if job is None or job.step >= len(job.accepted.phases):
+    if job is None or job.next_phase is None or not job.started:
         return
     needed = job.accepted.phases[job.step].polls
-    if needed is None or job.next_phase is None or not job.started:
+    if needed is None:
         return
     sandbox.commit(JobPolled(sandbox.now, name))
     if job.polls + 1 >= needed:

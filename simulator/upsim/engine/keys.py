@@ -6,7 +6,7 @@ import hashlib
 from typing import NamedTuple
 
 from upsim.core.baseline import Auth
-from upsim.core.call import Credential, RawHeaders
+from upsim.core.call import Credential, Headers
 from upsim.engine.seeds import Seeds
 
 LONGEST_KEY = 512
@@ -19,18 +19,15 @@ class Presented(NamedTuple):
     key: str = ""
 
 
-def presented(auth: Auth, headers: RawHeaders) -> Presented:
+def presented(auth: Auth, headers: Headers) -> Presented:
     """Read the key of a request as the provider documents it."""
     return presented_in(auth.header, auth.scheme, headers)
 
 
-def presented_in(header: str, scheme: str, headers: RawHeaders) -> Presented:
+def presented_in(header: str, scheme: str, headers: Headers) -> Presented:
     """Read the key of a request from one header."""
-    name = header.encode()
-    for key, value in headers:
-        if key == name:
-            return _read(scheme, value.decode("latin-1").strip())
-    return Presented("missing")
+    value = headers.get(header.encode())
+    return Presented("missing") if value is None else _read(scheme, value.decode("latin-1").strip())
 
 
 def _read(expected: str, value: str) -> Presented:
@@ -64,17 +61,19 @@ def new_key(auth: Auth, seeds: Seeds, provider: str) -> str:
 class Fingerprints:
     """Turns keys into fingerprints that cannot be turned back."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_keyed",)
 
     def __init__(self, secret: str) -> None:
         """Fingerprints of different secrets have nothing in common."""
-        self._secret = hashlib.blake2b(secret.encode(), digest_size=32).digest()
+        key = hashlib.blake2b(secret.encode(), digest_size=32).digest()
+        self._keyed = hashlib.blake2b(key=key, digest_size=16)
 
     def of_bytes(self, value: bytes) -> bytes:
         """The fingerprint of a header's value as it came."""
-        return hashlib.blake2b(value, key=self._secret, digest_size=16).digest()
+        hashed = self._keyed.copy()
+        hashed.update(value)
+        return hashed.digest()
 
     def of(self, provider: str, key: str) -> bytes:
         """The fingerprint of a provider's key."""
-        text = f"{provider}\0{key}".encode("utf-8", "surrogateescape")
-        return hashlib.blake2b(text, key=self._secret, digest_size=16).digest()
+        return self.of_bytes(f"{provider}\0{key}".encode("utf-8", "surrogateescape"))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from upsim.core.baseline import BaselineError, SecondHeader
-from upsim.core.call import Credential, RawHeaders
+from upsim.core.call import Credential, Headers
 from upsim.core.ledger import Account
 from upsim.core.provider import Provider
 from upsim.engine.bound import Bound
@@ -25,7 +25,7 @@ from upsim.engine.keys import (
 )
 from upsim.engine.log import EventLog, MemoryLog
 from upsim.engine.sandbox import Choices, Sandbox
-from upsim.engine.seeds import Seeds, fresh_seed, fresh_token
+from upsim.engine.seeds import Seeds, derived_seed, fresh_seed, fresh_token
 from upsim.engine.settings import Settings
 from upsim.engine.sources import Sources
 from upsim.engine.world import SandboxWorld
@@ -84,12 +84,17 @@ Mark = tuple[str | bytes | None, ...]
 KEPT_RESOLUTIONS = 4096
 
 
+Face = tuple[Bound, SandboxWorld]
+"""The rules of a provider in a sandbox under a dialect, and the sandbox seen through them."""
+
+
 class Resolved(NamedTuple):
-    """Where a request belongs."""
+    """Where a request belongs. `faces` are the provider's there by dialect, as far as asked for."""
 
     sandbox: Sandbox
     credential: Credential
     account: Account | None
+    faces: dict[str | None, Face]
 
 
 class Registry:
@@ -114,10 +119,10 @@ class Registry:
         self._fingerprints = Fingerprints(fresh_token())
         self._holders: dict[bytes, KeyHolder] = {}
         self._seen: dict[Mark, Resolved] = {}
-        self._key_headers: dict[str, frozenset[bytes]] = {}
+        self._key_headers: dict[str, tuple[bytes, bytes | None]] = {}
         self._issued: dict[str, list[bytes]] = {}
-        self._owners: dict[str, dict[tuple[str, str], int]] = {}
-        self._worlds: dict[str, dict[tuple[str, str | None], tuple[Bound, SandboxWorld]]] = {}
+        self._retired: dict[bytes, None] = {}
+        self._faces: dict[str, dict[str, dict[str | None, Face]]] = {}
         self._orders: dict[str, Order] = {}
         self._made = 0
         self._check_dialect(settings.dialect)
@@ -170,6 +175,9 @@ class Registry:
         del self.sandboxes[name], self._orders[name]
         for fingerprint in self._issued.pop(name, ()):
             self._holders.pop(fingerprint, None)
+            self._retired[fingerprint] = None
+        while len(self._retired) > KEPT_RESOLUTIONS:
+            del self._retired[next(iter(self._retired))]
 
     def reset(self, name: str) -> Sandbox:
         """Make a sandbox as it was when it was new; its keys stay valid."""
@@ -192,7 +200,7 @@ class Registry:
         scenario = order.scenario or settings.scenario
         main = self.library.load(scenario) if scenario else None
         clock = order.clock or (main.clock if main else None) or settings.clock
-        seeds = (order.seed, main.seed if main else None, settings.seed)
+        seeds = (order.seed, main.seed if main else None, self._seed_of(name))
         seed = next(seed for seed in seeds if seed is not None)
         sandbox = Sandbox(
             name,
@@ -215,6 +223,14 @@ class Registry:
         self.sandboxes[name] = sandbox
         self._orders[name] = order
         return sandbox
+
+    def _seed_of(self, name: str) -> int:
+        """The seed of a sandbox that names none: the server's for `default`, else one of its own.
+
+        Two sandboxes then share no id, secret or signature, and a server's seed repeats them all.
+        """
+        server = self.settings.seed
+        return server if name == DEFAULT else derived_seed(server, f"sandbox/{name}")
 
     def _choices(self, order: Order) -> Choices:
         settings = self.settings
@@ -258,8 +274,7 @@ class Registry:
                 self.blobs.release(upload.stored.digest)
         self._log.drop(sandbox.id)
         sandbox.abandon()
-        self._owners.pop(sandbox.id, None)
-        self._worlds.pop(sandbox.id, None)
+        self._faces.pop(sandbox.id, None)
 
     # -- keys
 
@@ -267,6 +282,9 @@ class Registry:
         self, sandbox: Sandbox, provider: str, *, owner: str, key: str | None = None
     ) -> str:
         """A key of an owner's account, drawn in the provider's form unless one is brought."""
+        if self.sandboxes.get(sandbox.id) is not sandbox:
+            msg = f"sandbox {sandbox.id!r} was reset or deleted meanwhile"
+            raise SandboxRefusedError(msg)
         auth = sandbox.scenario_for(self._known_provider(provider)).baseline.auth
         if key is not None and not can_be_sent(key):
             msg = f"a {provider} key is 1 to {LONGEST_KEY} visible ASCII characters without spaces"
@@ -279,11 +297,12 @@ class Registry:
             msg += "" if holder.sandbox != sandbox.id else f", account {holder.owner[:80]!r}"
             raise KeyTakenError(msg)
         self._seen.clear()
+        self._retired.pop(fingerprint, None)
         self._holders[fingerprint] = KeyHolder(sandbox.id, provider, owner)
         self._issued.setdefault(sandbox.id, []).append(fingerprint)
         return issued
 
-    def resolve(self, provider: str, headers: RawHeaders, named: str | None) -> Resolved:
+    def resolve(self, provider: str, headers: Headers, named: str | None) -> Resolved:
         """The sandbox and account of a request. Raises UnknownSandboxError for a bad path."""
         mark = self._mark(provider, headers, named)
         seen = self._seen.get(mark)
@@ -297,41 +316,54 @@ class Registry:
             self._seen[mark] = resolved
         return resolved
 
-    def _mark(self, provider: str, headers: RawHeaders, named: str | None) -> Mark:
+    def _mark(self, provider: str, headers: Headers, named: str | None) -> Mark:
         """A request's address and the fingerprints of all that may hold its key."""
-        names = self._key_headers.get(provider)
-        if names is None:
-            auth = self.library.baseline(provider).baseline.auth
-            second = (auth.second.header,) if auth.second else ()
-            names = frozenset(name.encode() for name in (auth.header, *second))
-            self._key_headers[provider] = names
-        fingerprint = self._fingerprints.of_bytes
-        held = [fingerprint(value) for name, value in headers if name in names]
-        return (provider, named, *held)
+        first, second = self._key_headers.get(provider) or self._read_key_headers(provider)
+        value = headers.get(first)
+        held = None if value is None else self._fingerprints.of_bytes(value)
+        if second is None:
+            return (provider, named, held)
+        value = headers.get(second)
+        also = None if value is None else self._fingerprints.of_bytes(value)
+        return (provider, named, held, also)
 
-    def _resolve(self, provider: str, headers: RawHeaders, named: str | None) -> Resolved:
+    def _read_key_headers(self, provider: str) -> tuple[bytes, bytes | None]:
+        auth = self.library.baseline(provider).baseline.auth
+        second = auth.second.header.encode() if auth.second else None
+        found = self._key_headers[provider] = (auth.header.encode(), second)
+        return found
+
+    def _resolve(self, provider: str, headers: Headers, named: str | None) -> Resolved:
         sandbox = None if named is None else self.get(named)
         auth = self.library.baseline(provider).baseline.auth
         found = presented(auth, headers)
         if found.credential == "missing" and auth.second is not None:
             found = self._in_second_header(provider, auth.second, headers, sandbox)
         if found.credential != "known":
-            return Resolved(sandbox or self.default, found.credential, None)
+            return self._refused(provider, sandbox or self.default, found.credential)
         fingerprint = self._fingerprints.of(provider, found.key)
         holder = self._holders.get(fingerprint)
         if holder is not None and (sandbox is None or sandbox.id == holder.sandbox):
             home = self.sandboxes[holder.sandbox]
             home.last_used = monotonic()
-            return Resolved(home, "known", self.account(home, provider, holder.owner))
+            return self._known(provider, home, holder.owner)
         home = sandbox or self.default
         home.last_used = monotonic()
-        if home.choices.strict_keys or sandbox is not None:
+        strict = home.choices.strict_keys or sandbox is not None
+        if strict or fingerprint in self._retired:
             issued_form = well_formed(auth, found.key)
-            return Resolved(home, "unknown" if issued_form else "ill_formed", None)
-        return Resolved(home, "known", self.account(home, provider, fingerprint.hex()))
+            return self._refused(provider, home, "unknown" if issued_form else "ill_formed")
+        return self._known(provider, home, fingerprint.hex())
+
+    def _known(self, provider: str, home: Sandbox, owner: str) -> Resolved:
+        account = self.account(home, provider, owner)
+        return Resolved(home, "known", account, self._faces_of(home, provider))
+
+    def _refused(self, provider: str, home: Sandbox, why: Credential) -> Resolved:
+        return Resolved(home, why, None, self._faces_of(home, provider))
 
     def _in_second_header(
-        self, provider: str, second: SecondHeader, headers: RawHeaders, sandbox: Sandbox | None
+        self, provider: str, second: SecondHeader, headers: Headers, sandbox: Sandbox | None
     ) -> Presented:
         """A key from the second header, where the knob of the key's sandbox takes it."""
         found = presented_in(second.header, second.scheme, headers)
@@ -344,25 +376,27 @@ class Registry:
 
     def account(self, sandbox: Sandbox, provider: str, owner: str) -> Account:
         """The account of an owner, made on first use."""
-        owners = self._owners.setdefault(sandbox.id, {})
-        number = owners.get((provider, owner))
-        if number is None:
-            sandbox.settle()
-            number = owners[provider, owner] = sandbox.open_account(provider).number
-        return sandbox.state.accounts[number]
+        number = sandbox.state.owners.get((provider, owner))
+        if number is not None:
+            return sandbox.state.accounts[number]
+        sandbox.settle()
+        return sandbox.open_account(provider, owner)
 
-    def world(
-        self, sandbox: Sandbox, provider: str, dialect: str | None
-    ) -> tuple[Bound, SandboxWorld]:
+    def world(self, sandbox: Sandbox, provider: str, dialect: str | None) -> Face:
         """The rules and the face of a sandbox for a provider under a dialect."""
-        current = self.sandboxes.get(sandbox.id) is sandbox
-        worlds = self._worlds.setdefault(sandbox.id, {}) if current else {}
-        found = worlds.get((provider, dialect))
+        faces = self._faces_of(sandbox, provider)
+        found = faces.get(dialect)
         if found is None:
             bound = sandbox.bound(provider, dialect)
             world = SandboxWorld(sandbox, bound, sources=self.sources, blobs=self.blobs)
-            found = worlds[provider, dialect] = (bound, world)
+            found = faces[dialect] = (bound, world)
         return found
+
+    def _faces_of(self, sandbox: Sandbox, provider: str) -> dict[str | None, Face]:
+        """The faces of a sandbox for a provider; those of one that was reset are not kept."""
+        current = self.sandboxes.get(sandbox.id) is sandbox
+        faces = self._faces.setdefault(sandbox.id, {}) if current else {}
+        return faces.setdefault(provider, {})
 
     def close(self) -> None:
         """Remove the files of all sandboxes."""

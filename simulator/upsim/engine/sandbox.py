@@ -116,7 +116,7 @@ class Sandbox:
         default = self.choices.default_dialect if self.choices.default_dialect in known else None
         knobs = {**scenario.knobs, **self.choices.knobs.get(provider, {})}
         found = rules(scenario.baseline, chosen or default or known[0], knobs)
-        return bind(self._providers[provider], found, scenario.jobs)
+        return bind(self._providers[provider], found, scenario)
 
     # -- events
 
@@ -143,11 +143,11 @@ class Sandbox:
     def settle(self) -> Instant:
         """Run everything that is due by now; afterwards `now` is the present instant."""
         present = self.clock.now()
-        while (deadline := self.deadlines.pop_due(present)) is not None:
+        for deadline in self.deadlines.due(present):
             self.now = max(self.now, deadline.at)
             self._run(deadline)
-        self.now = max(self.now, present)
-        return self.now
+        self.now = now = max(self.now, present)
+        return now
 
     def advance(self, to: Instant) -> Iterator[Deadline]:
         """Go to a later instant, one deadline at a time, yielding each once it has run.
@@ -186,15 +186,12 @@ class Sandbox:
 
     # -- accounts
 
-    def open_account(
-        self, provider: str, *, balance: Decimal | None = None, plan: str | None = None
-    ) -> Account:
-        """A new account with the funds and the plan of the scenario, unless others are given."""
+    def open_account(self, provider: str, owner: str) -> Account:
+        """A new account of an owner, with the funds and the plan of the scenario."""
         scenario = self._scenario_of(provider)
         rule = scenario.accounts.get(provider)
         number = len(self.state.accounts) + 1
         offers = (
-            balance,
             self.choices.balances.get(provider),
             rule.balance if rule else None,
             scenario.baseline.opening,
@@ -208,7 +205,8 @@ class Sandbox:
                 name=f"{provider}-{number}",
                 opening=opening,
                 unit=scenario.baseline.unit,
-                plan=plan or (rule.plan if rule else None) or scenario.baseline.plan,
+                plan=(rule.plan if rule else None) or scenario.baseline.plan,
+                owner=owner,
             )
         )
         return self.state.accounts[number]
@@ -245,12 +243,11 @@ class Sandbox:
 
     def schedule(self, job: Job) -> None:
         """Put the end of the job's present phase into the queue."""
-        phases, step = job.accepted.phases, job.step
-        if not job.started or step + 1 >= len(phases):
-            return
-        lasts = phases[step].lasts
-        if lasts is not None:
-            self.deadlines.add(self.now + lasts, "step", job.accepted.job, step)
+        accepted, step = job.accepted, job.step
+        phases = accepted.phases
+        lasts = phases[step].lasts if step + 1 < len(phases) else None
+        if lasts is not None and job.started:
+            self.deadlines.add(self.now + lasts, "step", accepted.job, step, lane=lasts)
 
     def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
         """Move a job by command. Raises IllegalMoveError."""
@@ -259,9 +256,10 @@ class Sandbox:
 
     def next_step(self, job: Job) -> None:
         """Move a job to the next phase of its plan."""
-        phase = job.next_phase
-        if phase is not None:
-            self._moved(job, JobMoved(self.now, job.accepted.job, phase.state, phase.failure))
+        accepted, following = job.accepted, job.step + 1
+        if following < len(accepted.phases):
+            phase = accepted.phases[following]
+            self._moved(job, JobMoved(self.now, accepted.job, phase.state, phase.failure))
 
     def _moved(self, before: Job, event: JobMoved) -> Job:
         self.commit(event)
@@ -273,17 +271,19 @@ class Sandbox:
         return job
 
     def _finish(self, job: Job) -> None:
-        ending = self.bound(job.accepted.provider).ending
-        if job.state in ending.refunded:
+        accepted = job.accepted
+        ending, name = self.bound(accepted.provider).ending, accepted.job
+        if ending.refunded and job.state in ending.refunded:
             if ending.refund_after:
-                self.deadlines.add(self.now + ending.refund_after, "refund", job.id)
+                due = self.now + ending.refund_after
+                self.deadlines.add(due, "refund", name, lane=ending.refund_after)
             else:
                 self._refund(job)
         if ending.kept_for is not None:
-            expiry = max(job.accepted.at + ending.kept_for, self.now)
-            self.deadlines.add(expiry, "forget_job", job.id)
-        self._ended[job.id] = None
-        account = self.state.accounts[job.accepted.account]
+            expiry = max(accepted.at + ending.kept_for, self.now)
+            self.deadlines.add(expiry, "forget_job", name, lane=expiry - self.now)
+        self._ended[name] = None
+        account = self.state.accounts[accepted.account]
         if account.queue:
             self._start_queued(account)
         if len(self._ended) >= self.choices.jobs_max + FORGET_AT_ONCE:

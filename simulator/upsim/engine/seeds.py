@@ -37,6 +37,11 @@ class Seeds:
         return "".join(alphabet[stream.randrange(len(alphabet))] for _ in range(length))
 
 
+def derived_seed(seed: int, name: str) -> int:
+    """A seed that follows from another and a name."""
+    return int.from_bytes(Seeds(seed).secret(name, 6), "big")
+
+
 def fresh_seed() -> int:
     """A seed for a server that was not given one."""
     return secrets.randbits(48)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from upsim.core.call import Call
 from upsim.core.media import Measured, Media, Unmeasurable
-from upsim.engine.sandbox import Sandbox
+from upsim.media.bounds import bounded
+from upsim.scenario.model import Scenario
 
 KEPT_MEASUREMENTS = 4096
+DEFAULT_SANDBOX = "default"
+_MEDIA_PATH = re.compile(r"(?:/sandbox/(?P<sandbox>[^/]*))?/media/(?P<path>.*)", re.DOTALL)
+_PORTS = {"http": 80, "https": 443}
+_PLAIN_HOST = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::[0-9]+)?/", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -34,9 +40,12 @@ class Measurements:
 
 @dataclass(frozen=True, slots=True)
 class OwnMedia:
-    """A URL that this server answers itself: the sandbox it names and the path below `/media/`."""
+    """A URL that this server answers itself: its sandbox and the decoded path below `/media/`.
 
-    sandbox: str | None
+    The path is empty where the URL only looks like one of a file: nothing is served there.
+    """
+
+    sandbox: str
     path: str
     query: str
 
@@ -50,12 +59,12 @@ class Sources:
     fetch_public: bool
     measurements: Measurements = field(default_factory=Measurements)
 
-    def known(self, sandbox: Sandbox, call: Call, source: str) -> Measured | None:
+    def known(self, scenario: Scenario, call: Call, source: str) -> Measured | None:
         """What is known at once; None when the video must be made, fetched or probed first."""
-        scenario = sandbox.scenario_for(call.rules.baseline.provider)
         for rule in scenario.media:
             if rule.matches(source):
-                return None if isinstance(rule.found, Path) else rule.found
+                found = rule.found
+                return None if isinstance(found, Path) else _within_limit(call, bounded(found))
         if not source.startswith(("http://", "https://")):
             return None
         own = self.own(source, call.origin.base)
@@ -63,23 +72,25 @@ class Sources:
             return self._known_clip(call, own)
         if self.will_fetch(source):
             return None
-        url = split(source)
-        if url is None or not url.hostname:
+        if not names_a_host(source):
             return Unmeasurable("unreachable", "this URL names no host")
         call.assumed = True
         return scenario.baseline.default_media
 
     def own(self, source: str, base: str) -> OwnMedia | None:
-        """The part of this server's own media that a URL names, whatever form it has."""
-        if "/media/" not in source:
+        """The part of this server's own media that a URL names, as a GET of it finds it."""
+        if "/media/" not in source and "%" not in source:
             return None
         url = split(source)
-        if url is None or not self._is_own_host(url.netloc, base):
+        if url is None or not self._is_own_host(url, base):
             return None
-        before, _, path = url.path.partition("/media/")
-        parts = before.strip("/").split("/")
-        named = len(parts) > 1 and parts[-2] == "sandbox"
-        return OwnMedia(parts[-1] if named else None, path, url.query)
+        _, _, public = base.partition("://")[2].partition("/")
+        whole = unquote(url.path).removeprefix(f"/{public}" if public else "")
+        match = _MEDIA_PATH.fullmatch(whole)
+        if match is not None:
+            named = match["sandbox"]
+            return OwnMedia(DEFAULT_SANDBOX if named is None else named, match["path"], url.query)
+        return OwnMedia(DEFAULT_SANDBOX, "", "") if "/media/" in whole else None
 
     def will_fetch(self, source: str) -> bool:
         """Whether a URL that is not ours would really be fetched."""
@@ -91,15 +102,44 @@ class Sources:
         return url is not None and is_loopback(url.hostname or "")
 
     def _known_clip(self, call: Call, own: OwnMedia) -> Measured | None:
-        """A clip that was measured; uploads and outputs may be gone by now and are looked at."""
-        found = self.measurements.get(clip_key(own))
-        limit = call.rules.whole("video_bytes")
-        if isinstance(found, Media) and found.size > limit:
-            return Unmeasurable("too_large", f"the file has {found.size} bytes, more than {limit}")
-        return found
+        """A clip that was measured; uploads and outputs may be gone by now and are looked at.
 
-    def _is_own_host(self, netloc: str, base: str) -> bool:
-        return netloc in self.hosts or base.partition("://")[2].partition("/")[0] == netloc
+        So may another sandbox than the caller's.
+        """
+        if (
+            own.sandbox != DEFAULT_SANDBOX
+            and call.origin.media_sandbox != f"/sandbox/{own.sandbox}"
+        ):
+            return None
+        return _within_limit(call, self.measurements.get(clip_key(own)))
+
+    def _is_own_host(self, url: SplitResult, base: str) -> bool:
+        """Whether a URL leads to this server, in any case and with the port written or not."""
+        asked = base.partition("://")[2].partition("/")[0]
+        if url.netloc in self.hosts or url.netloc == asked:
+            return True
+        host = _host_of(url)
+        return host is not None and any(
+            host == _host_of(split(f"{url.scheme}://{own}")) for own in (*self.hosts, asked)
+        )
+
+
+def _within_limit(call: Call, found: Measured | None) -> Measured | None:
+    """What was found, unless its file is larger than the provider takes."""
+    limit = call.rules.whole("video_bytes")
+    if isinstance(found, Media) and found.size > limit:
+        return Unmeasurable("too_large", f"the file has {found.size} bytes, more than {limit}")
+    return found
+
+
+def _host_of(url: SplitResult | None) -> tuple[str | None, int | None] | None:
+    """Host and port of a URL, or None where they cannot be read."""
+    if url is None:
+        return None
+    try:
+        return url.hostname, url.port or _PORTS.get(url.scheme)
+    except ValueError:
+        return None
 
 
 def clip_key(own: OwnMedia) -> str:
@@ -110,6 +150,14 @@ def clip_key(own: OwnMedia) -> str:
 def may_be_loopback(source: str) -> bool:
     """Whether a URL is worth taking apart: one without any of these does not name loopback."""
     return "//127." in source or "localhost" in source or "::1" in source or "@" in source
+
+
+def names_a_host(source: str) -> bool:
+    """Whether a URL says whom to ask; most are plain enough to see it without taking them apart."""
+    if _PLAIN_HOST.match(source):
+        return True
+    url = split(source)
+    return url is not None and bool(url.hostname)
 
 
 def split(source: str) -> SplitResult | None:

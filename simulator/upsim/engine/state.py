@@ -49,11 +49,13 @@ class State:
     def __init__(self) -> None:
         """Before the first event."""
         self.accounts: dict[int, Account] = {}
+        self.owners: dict[tuple[str, str], int] = {}
         self.jobs: dict[str, Job] = {}
         self.uploads: dict[str, Upload] = {}
         self.entry_count = 0
         self.accepted_count = 0
-        self._settled: dict[str, tuple[Entry, Entry | None]] = {}
+        self._charges: dict[str, Entry] = {}
+        self._refunds: dict[str, Entry] = {}
         self._quotas: dict[tuple[int, str], tuple[Instant, int]] = {}
         self._appliers: dict[type, Callable[[Any], None]] = {
             AccountOpened: self._account_opened,
@@ -86,15 +88,14 @@ class State:
 
     def charge_of(self, job: str) -> Entry | None:
         """The charge of a job."""
-        found = self._settled.get(job)
-        return found[0] if found else None
+        return self._charges.get(job)
 
     def refund_of(self, job: str) -> Entry | None:
         """The refund of a job; None when nothing was given back."""
-        found = self._settled.get(job)
-        return found[1] if found else None
+        return self._refunds.get(job)
 
     def _account_opened(self, event: AccountOpened) -> None:
+        self.owners[event.provider, event.owner] = event.account
         self.accounts[event.account] = Account(
             number=event.account,
             provider=event.provider,
@@ -128,14 +129,15 @@ class State:
         self.jobs[event.job] = job._replace(started=True)
 
     def _job_moved(self, event: JobMoved) -> None:
-        job = self.jobs[event.job]
-        check_move(job, event.state)
+        name, state = event.job, event.state
+        job = self.jobs[name]
+        check_move(job, state)
         accepted = job.accepted
         step = job.step + 1 if event.planned else len(accepted.phases)
-        if event.state in TERMINAL and not job.ended:
+        if state in TERMINAL and not job.ended:
             self._free_slot(self.accounts[accepted.account], job)
         moves = (*job.moves, event)
-        self.jobs[event.job] = Job(accepted, moves, step, job.started, 0, job.marks)
+        self.jobs[name] = Job(accepted, moves, step, job.started, 0, job.marks)
 
     def _free_slot(self, account: Account, job: Job) -> None:
         if job.started:
@@ -158,23 +160,23 @@ class State:
             del account.jobs[name]
             if not job.ended:
                 self._free_slot(account, job)
-            for entry in self._settled.pop(name, ()):
+            for entries in (self._charges, self._refunds):
+                entry = entries.pop(name, None)
                 if entry is not None:
                     del account.entries[entry.number]
                     self._carry(account, event.at, entry.amount)
 
     def _entry(self, event: Entry) -> None:
-        if event.job is not None:
-            self._settle(event, event.job)
+        job, number = event.job, event.number
+        if job is not None:
+            charge = self._charges.get(job)
+            check_entry(event, charge, self._refunds.get(job))
+            entries = self._charges if charge is None else self._refunds
+            entries[job] = event
         account = self.accounts[event.account]
-        self.entry_count = max(self.entry_count, event.number)
-        account.entries[event.number] = event
+        self.entry_count = max(self.entry_count, number)
+        account.entries[number] = event
         account.balance += event.amount
-
-    def _settle(self, entry: Entry, job: str) -> None:
-        charge, refund = self._settled.get(job, (None, None))
-        check_entry(entry, charge, refund)
-        self._settled[job] = (charge, entry) if charge is not None else (entry, None)
 
     def _entries_carried(self, event: EntriesCarried) -> None:
         account = self.accounts[event.account]

@@ -9,7 +9,7 @@ from operator import attrgetter
 from upsim.core.call import Call
 from upsim.core.events import JobAccepted, JobMarked, UploadIssued, UploadStored, Webhook
 from upsim.core.instants import DAY, SECOND, Instant
-from upsim.core.jobs import Job
+from upsim.core.jobs import REVOKED, Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.lifecycle import PhaseRule
 from upsim.core.media import Measured, Unmeasurable
@@ -22,7 +22,6 @@ from upsim.engine.sources import Sources
 from upsim.media.store import BlobStore
 
 KEPT_TERMS = 4096
-REVOKED = "revoked"
 BLOB = "blob:"
 KEPT_TEXT = 4096
 
@@ -30,7 +29,7 @@ KEPT_TEXT = 4096
 class SandboxWorld:
     """The commands and questions of one sandbox for one provider under one dialect."""
 
-    __slots__ = ("_blobs", "_bound", "_sandbox", "_sources")
+    __slots__ = ("_blobs", "_bound", "_ids", "_sandbox", "_sources")
 
     def __init__(
         self, sandbox: Sandbox, bound: Bound, *, sources: Sources, blobs: BlobStore
@@ -40,6 +39,7 @@ class SandboxWorld:
         self._bound = bound
         self._sources = sources
         self._blobs = blobs
+        self._ids = sandbox.seeds.stream(f"ids/{bound.provider.name}")
 
     @property
     def now(self) -> Instant:
@@ -48,7 +48,7 @@ class SandboxWorld:
 
     def measured(self, call: Call, source: str) -> Measured | None:
         """What is known of a video without waiting."""
-        return self._sources.known(self._sandbox, call, source)
+        return self._sources.known(self._bound.scenario, call, source)
 
     def terms(self, call: Call) -> Terms:
         """Price, output and plan for the call's model, media and options."""
@@ -56,9 +56,10 @@ class SandboxWorld:
         if model is None:
             msg = f"{call.operation} asks for terms before a check set the model"
             raise LookupError(msg)
-        clock = self._sandbox.clock
+        clock, steps = self._sandbox.clock, model.lifecycle.phases
         pace = clock.pace if clock.mode == "real" else 1
-        steps = self._steps(call, model.lifecycle.phases)
+        if self._bound.scenario.jobs:
+            steps = self._steps(call, steps)
         key = (model.id, id(call.media), call.failure, pace, id(steps), *call.options.values())
         known = self._bound.known_terms
         media, found = known.get(key, (None, None))
@@ -163,15 +164,17 @@ class SandboxWorld:
     ) -> UploadIssued:
         """A ticket for one upload; it expires as `retention.upload_tickets` says."""
         stream = self._sandbox.seeds.stream(f"uploads/{self._bound.provider.name}")
+        upload = f"{stream.getrandbits(64):016x}/{safe_name(file_name)}"
+        signed = f"{self._sandbox.id}/{upload}/{stream.getrandbits(128):032x}"
         ticket = UploadIssued(
             at=self.now,
-            upload=f"{stream.getrandbits(64):016x}/{safe_name(file_name)}",
+            upload=upload,
             provider=self._bound.provider.name,
             account=call.who.number,
             file_name=file_name,
             content_type=content_type,
             size=size,
-            signature=f"{stream.getrandbits(128):032x}",
+            signature=self._sandbox.seeds.secret(signed, 16).hex(),
             expires_at=self.now + (self._lifetime("upload_tickets") or DAY),
         )
         self._sandbox.commit(ticket)
@@ -201,15 +204,15 @@ class SandboxWorld:
         return self._sandbox.seeds.secret(f"{account.name}/{name}", size)
 
     def _steps(self, call: Call, default: tuple[PhaseRule, ...]) -> tuple[PhaseRule, ...]:
-        for rule in self._bound.jobs:
-            if rule.matches({**call.inputs, **call.options}):
-                return rule.phases
-        return default
+        named = {"model": call.model.id} if call.model else {}
+        values = {**call.inputs, **call.options, **named}
+        rules = self._bound.scenario.jobs
+        found = next((rule for rule in rules if rule.matches(values)), None)
+        return default if found is None else found.phases
 
     def _new_id(self) -> str:
-        stream = self._sandbox.seeds.stream(f"ids/{self._bound.provider.name}")
-        jobs = self._sandbox.state.jobs
-        while (name := self._bound.provider.draw_id(stream)) in jobs:
+        draw_id, jobs = self._bound.provider.draw_id, self._sandbox.state.jobs
+        while (name := draw_id(self._ids)) in jobs:
             pass  # short ids can repeat; the next one of the stream is taken
         return name
 
@@ -233,23 +236,18 @@ class SandboxWorld:
 
 def without_bulk(inputs: Mapping[str, object]) -> Mapping[str, object]:
     """The inputs with very long texts (files sent as base64) cut and marked as cut."""
-    if all(type(value) is not dict and _is_short(value) for value in inputs.values()):
-        return inputs
-    return {
-        name: without_bulk(value) if isinstance(value, dict) else _cut(value)
-        for name, value in inputs.items()
-    }
-
-
-def _is_short(value: object) -> bool:
-    return not isinstance(value, str) or len(value) <= KEPT_TEXT
+    for value in inputs.values():
+        if isinstance(value, dict) or (isinstance(value, str) and len(value) > KEPT_TEXT):
+            return {name: _cut(value) for name, value in inputs.items()}
+    return inputs
 
 
 def _cut(value: object) -> object:
-    if _is_short(value):
+    if isinstance(value, dict):
+        return without_bulk(value)
+    if not isinstance(value, str) or len(value) <= KEPT_TEXT:
         return value
-    text = str(value)
-    return f"{text[:64]}… ({len(text)} characters)"
+    return f"{value[:64]}… ({len(value)} characters)"
 
 
 def safe_name(name: str) -> str:

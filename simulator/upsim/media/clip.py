@@ -26,8 +26,10 @@ CONTENT_TYPES: dict[ClipContainer, str] = {
 MAX_SIDE = 16_384
 MAX_RATE = 240
 MAX_SECONDS = 3_600
-MAX_FRAMES = MAX_RATE * MAX_SECONDS
+MAX_FRAMES = 60 * 86_400
 MAX_BYTES = 1 << 30
+MAX_PADDED = 256 << 20
+MAX_VP9_PIXELS = 4_096 * 4_096  # a second and a gigabyte to encode
 FORM = "<W>x<H>_<fps>fps_<seconds>s[_silent].<mp4|mov|mkv|webm>"
 EXAMPLE = "1280x720_30fps_10s.mp4"
 
@@ -72,17 +74,12 @@ class Clip:
                 f"duration {self.duration} us at {self.frame_rate} fps: both must be above 0"
             )
         if self.padded_to is not None:
-            _bound("bytes", self.padded_to, 1, MAX_BYTES)
+            _bound("bytes", self.padded_to, 1, MAX_PADDED)
 
     @property
     def seconds(self) -> Decimal:
         """The exact duration of the container in seconds."""
         return Decimal(self.duration) / MICROSECONDS
-
-    @property
-    def video_duration(self) -> int:
-        """The duration of the frames alone, in microseconds, half up."""
-        return duration_of(self.frames, self.frame_rate)
 
     @property
     def content_type(self) -> str:

@@ -28,12 +28,14 @@ OPTIONS = {
     "protocol_whitelist": "none",
 }
 _DECODED_PACKETS = 64
+_HEAD = 64 << 10  # bytes in which an EBML header must end, to be read
+_EBML, _DOCTYPE = b"\x1aE\xdf\xa3", b"\x42\x82"
 _OTHER_TRACKS = frozenset(("video", "audio", "subtitle"))
 _QUARTER, _HALF = 90, 180
 _NEAR = Fraction(2)  # pictures that a stated rate may be off, at the edges of a file
 _NEARLY = Fraction(1, 100)
 _BROKEN = (FFmpegError, ValueError, OSError, OverflowError)  # the last two: seeks to nowhere
-_MAGIC = {b"ftyp": 4, b"moov": 4, b"\x1aE\xdf\xa3": 0, b"AVI ": 8}
+_MAGIC = {b"ftyp": 4, b"moov": 4, _EBML: 0, b"AVI ": 8}
 
 
 @dataclass(slots=True)
@@ -63,7 +65,7 @@ def measure_by_demuxing(source: bytes | Path) -> Measured:
     none at all, or without a single picture, is `not_decodable`.
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        head = file.read(64)
+        head = file.read(_HEAD)
         size = file.seek(0, 2)
         file.seek(0)
         try:
@@ -194,5 +196,31 @@ def _container(name: str, head: bytes) -> Container:
     if name.startswith("mov"):
         return "mp4" if head[4:8] == b"ftyp" and head[8:12] != b"qt  " else "mov"
     if name.startswith("matroska"):
-        return "webm" if b"webm" in head else "mkv"
+        return "webm" if _doctype(head) == b"webm" else "mkv"
     return "avi" if name == "avi" else "other"
+
+
+def _doctype(head: bytes) -> bytes:
+    """The document type in an EBML header (RFC 8794, 11.2), wherever it stands there."""
+    identifier, start, end = _element(head, 0)
+    end = min(end, len(head)) if identifier == _EBML else 0
+    while start < end:
+        identifier, body, start = _element(head, start)
+        if identifier == _DOCTYPE:
+            return head[body:start].rstrip(b"\0")
+    return b""
+
+
+def _element(data: bytes, start: int) -> tuple[bytes, int, int]:
+    """The identifier of the element at `start`, where its body starts and where it ends."""
+    width = _width(data, start)
+    length = _width(data, start + width)
+    body = start + width + length
+    size = int.from_bytes(data[start + width : body], "big") & ((1 << 7 * length) - 1)
+    return data[start : start + width], body, body + size
+
+
+def _width(data: bytes, start: int) -> int:
+    """The bytes of the number at `start`, by its leading zero bits; past the end there is one."""
+    first = data[start] if start < len(data) else 0xFF
+    return 9 - max(first.bit_length(), 1)

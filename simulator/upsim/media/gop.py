@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
-from upsim.media.h264 import draw_sequence
+from upsim.media.h264 import draw_sequence, skip_pictures
 
 Codec = Literal["h264", "vp9"]
 
 H264_PICTURES = 60
+STILL_PICTURES = 15_360
+_SHOW_AGAIN = b"\x88"  # VP9's show_existing_frame (6.2): all eight references are the key picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,13 @@ def make_gop(codec: Codec, width: int, height: int) -> Gop:
     from upsim.media.vp9 import encode_vp9  # PyAV takes 60 ms to load
 
     return join_pictures(codec, b"", encode_vp9(width, height))
+
+
+def make_still(gop: Gop, width: int, height: int) -> Gop:
+    """The key picture of a group, then pictures of a few bytes that repeat it."""
+    repeats = (_SHOW_AGAIN,) if gop.codec == "vp9" else skip_pictures(width, height)
+    later = (repeats[at % len(repeats)] for at in range(1, STILL_PICTURES))
+    return join_pictures(gop.codec, gop.config, (gop.head(1), *later))
 
 
 class GopCache:

@@ -2,8 +2,9 @@
 
 An encoder needs a tenth of a second and gigabytes for large pictures. This needs neither: every
 macroblock of 16x16 pixels is one flat colour, predicted from its neighbour, so a picture is a row
-of bits repeated downwards (ITU-T H.264, constrained baseline, CAVLC, one slice a picture). The
-bytes depend on nothing but the size.
+of bits repeated downwards (ITU-T H.264, constrained baseline, CAVLC, one slice a picture). A size
+with an odd side is cut out of a picture without the tint, in the high profile, because only
+monochrome can be cut at every pixel. The bytes depend on nothing but the size.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _FRAME_NUMBER_BITS = 8
 _INTRA_IN_P = 5  # an intra macroblock type in a P slice comes after five inter types
 
 # 7.4.5 table 7-11, Intra16x16 without AC: 1 + prediction mode, + 4 with chroma DC
-_VERTICAL, _HORIZONTAL, _FROM_NOTHING = 1, 2, 3 + 4
+_VERTICAL, _HORIZONTAL, _FROM_NOTHING, _WITH_CHROMA = 1, 2, 3, 4
 # 7.4.5.1 table 7-16, chroma prediction
 _CHROMA = {_FROM_NOTHING: 0, _HORIZONTAL: 1, _VERTICAL: 2}
 
@@ -50,20 +51,34 @@ class Sequence:
 
 
 def draw_sequence(width: int, height: int, pictures: int) -> Sequence:
-    """A key picture and `pictures` - 1 that follow it, in `width` x `height`, both even.
+    """A key picture and `pictures` - 1 that follow it, in `width` x `height`, grey if one is odd.
 
     >>> len(draw_sequence(64, 64, 3).pictures)
     3
     """
     columns, rows = -(-width // 16), -(-height // 16)
+    grey = is_grey(width, height)
     ramp = [_RAMP_LOW + _RAMP_STEPS * column // columns for column in range(columns)]
-    bodies = [_picture(_NAL_IDR, _key_picture(ramp, rows))]
+    bodies = [_picture(_NAL_IDR, _key_picture(ramp, rows, grey=grey))]
     before = ramp
     for index in range(1, pictures):
         levels = _with_bar(ramp, index / pictures)
-        bodies.append(_picture(_NAL_P, _next_picture(ramp, before, levels, rows, index)))
+        bits = _next_picture(ramp, before, levels, rows, index, grey=grey)
+        bodies.append(_picture(_NAL_P, bits))
         before = levels
     return Sequence(_config(width, height, _level(columns, rows)), tuple(bodies))
+
+
+def is_grey(width: int, height: int) -> bool:
+    """Whether a picture of this size has no tint."""
+    return bool(width % 2 or height % 2)
+
+
+def skip_pictures(width: int, height: int) -> tuple[bytes, ...]:
+    """Pictures that repeat the one before, for each frame number there can be, from 0."""
+    macroblocks = -(-width // 16) * -(-height // 16)
+    numbers = range(1 << _FRAME_NUMBER_BITS)
+    return tuple(_picture(_NAL_P, _next_header(number) + _ue(macroblocks)) for number in numbers)
 
 
 def _with_bar(ramp: list[int], phase: float) -> list[int]:
@@ -73,19 +88,20 @@ def _with_bar(ramp: list[int], phase: float) -> list[int]:
     return [_BAR if left <= at < left + thickness else level for at, level in enumerate(ramp)]
 
 
-def _key_picture(levels: list[int], rows: int) -> str:
+def _key_picture(levels: list[int], rows: int, *, grey: bool) -> str:
     """The ramp alone."""
     header = _ue(0) + _ue(7) + _ue(0) + _u(0, _FRAME_NUMBER_BITS) + _ue(0) + "00" + _quantiser()
-    top = "".join(_top_macroblock(levels, column, offset=0) for column in range(len(levels)))
-    below = _macroblock(_VERTICAL, offset=0) + _luma(0)
+    columns = range(len(levels))
+    top = "".join(_top_macroblock(levels, column, offset=0, grey=grey) for column in columns)
+    below = _macroblock(_VERTICAL, offset=0, grey=grey) + _luma(0)
     return header + top + below * (len(levels) * (rows - 1))
 
 
 def _next_picture(
-    ramp: list[int], before: list[int], levels: list[int], rows: int, index: int
+    ramp: list[int], before: list[int], levels: list[int], rows: int, index: int, *, grey: bool
 ) -> str:
     """Paints what changed of the bar, in a band across the middle; all else is skipped."""
-    header = _ue(0) + _ue(5) + _ue(0) + _u(index % 256, _FRAME_NUMBER_BITS) + "000" + _quantiser()
+    header = _next_header(index)
     columns, changed = len(ramp), [at for at, level in enumerate(levels) if level != before[at]]
     if not changed:
         return header + _ue(columns * rows)
@@ -94,35 +110,47 @@ def _next_picture(
     gaps = [at - left - 1 for left, at in itertools.pairwise(changed)]
     after = columns - 1 - changed[-1]
     if start:
-        top = [_under(levels[at] - ramp[at]) for at in changed]
+        top = [_under(levels[at] - ramp[at], grey=grey) for at in changed]
     else:
-        top = [_top_macroblock(levels, at, offset=_INTRA_IN_P) for at in changed]
+        top = [_top_macroblock(levels, at, offset=_INTRA_IN_P, grey=grey) for at in changed]
     first = _with_skips([start * columns + changed[0], *gaps], top)
-    others = _with_skips([after + changed[0], *gaps], [_under(0)] * len(changed)) * (band - 1)
+    same = [_under(0, grey=grey)] * len(changed)
+    others = _with_skips([after + changed[0], *gaps], same) * (band - 1)
     rest = (rows - start - band) * columns + after
     return header + first + others + (_ue(rest) if rest else "")
 
 
-def _under(added: int) -> str:
+def _next_header(index: int) -> str:
+    """The slice header of a later picture."""
+    number = _u(index % (1 << _FRAME_NUMBER_BITS), _FRAME_NUMBER_BITS)
+    return _ue(0) + _ue(5) + _ue(0) + number + "000" + _quantiser()
+
+
+def _under(added: int, *, grey: bool) -> str:
     """A macroblock of a later picture: the upper one's colour and what is added to it."""
-    return _macroblock(_VERTICAL, offset=_INTRA_IN_P) + _luma(added)
+    return _macroblock(_VERTICAL, offset=_INTRA_IN_P, grey=grey) + _luma(added)
 
 
 def _with_skips(skips: list[int], macroblocks: list[str]) -> str:
     return "".join(_ue(skip) + bits for skip, bits in zip(skips, macroblocks, strict=True))
 
 
-def _top_macroblock(levels: list[int], column: int, *, offset: int) -> str:
+def _top_macroblock(levels: list[int], column: int, *, offset: int, grey: bool) -> str:
     """A macroblock of the first row: the left one's colour and what is added to it."""
     if column:
         added = levels[column] - levels[column - 1]
-        return _macroblock(_HORIZONTAL, offset=offset) + _luma(added)
+        return _macroblock(_HORIZONTAL, offset=offset, grey=grey) + _luma(added)
+    if grey:
+        return _macroblock(_FROM_NOTHING, offset=offset, grey=True) + _luma(levels[0])
     tint = _chroma(_TINT_CB) + _chroma(_TINT_CR)
-    return _macroblock(_FROM_NOTHING, offset=offset) + _luma(levels[0]) + tint
+    return _macroblock(_FROM_NOTHING, offset=offset, grey=False) + _luma(levels[0]) + tint
 
 
-def _macroblock(kind: int, *, offset: int) -> str:
-    return _ue(offset + kind) + _ue(_CHROMA[kind]) + _se(0)
+def _macroblock(kind: int, *, offset: int, grey: bool) -> str:
+    if grey:
+        return _ue(offset + kind) + _se(0)
+    chroma = _WITH_CHROMA if kind == _FROM_NOTHING else 0
+    return _ue(offset + kind + chroma) + _ue(_CHROMA[kind]) + _se(0)
 
 
 def _luma(level: int) -> str:
@@ -156,18 +184,23 @@ def _level(columns: int, rows: int) -> int:
 
 def _config(width: int, height: int, level: int) -> bytes:
     """The AVC decoder configuration record (ISO 14496-15, 5.3.3)."""
-    sps = _nal(_NAL_SPS, _u(66, 8) + _u(0xC0, 8) + _u(level, 8) + _sps(width, height))
+    grey = is_grey(width, height)
+    profile = (100, 0, level) if grey else (66, 0xC0, level)
+    form = _sps(width, height, grey=grey)
+    sps = _nal(_NAL_SPS, "".join(_u(value, 8) for value in profile) + form)
     pps = _nal(_NAL_PPS, _ue(0) + _ue(0) + "00" + _ue(0) * 3 + "000" + _se(0) * 3 + "100")
-    head = bytes((1, 66, 0xC0, level, 0xFF, 0xE1))
+    head = bytes((1, *profile, 0xFF, 0xE1))
     sets = struct.pack(">H", len(sps)) + sps + b"\x01" + struct.pack(">H", len(pps)) + pps
-    return head + sets
+    return head + sets + (b"\xfc\xf8\xf8\0" if grey else b"")
 
 
-def _sps(width: int, height: int) -> str:
+def _sps(width: int, height: int, *, grey: bool) -> str:
     """The sequence parameters after the level (7.3.2.1.1): order of output is order of decoding."""
-    counters = _ue(0) + _ue(_FRAME_NUMBER_BITS - 4) + _ue(2) + _ue(1) + "0"
+    monochrome = _ue(0) * 3 + "00" if grey else ""
+    counters = _ue(0) + monochrome + _ue(_FRAME_NUMBER_BITS - 4) + _ue(2) + _ue(1) + "0"
     size = _ue(-(-width // 16) - 1) + _ue(-(-height // 16) - 1) + "11"
-    right, bottom = -width % 16 // 2, -height % 16 // 2
+    unit = 1 if grey else 2
+    right, bottom = -width % 16 // unit, -height % 16 // unit
     crop = "1" + _ue(0) + _ue(right) + _ue(0) + _ue(bottom) if right or bottom else "0"
     return counters + size + crop + "0"
 

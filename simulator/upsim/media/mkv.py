@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from upsim.core.media import MICROSECONDS
 from upsim.media.clip import Clip
 from upsim.media.gop import Gop
+from upsim.media.padding import zeros
 from upsim.media.tone import SAMPLE_RATE, Tone
 
 SMALLEST_PADDING = 9  # the empty Void element that every file has
@@ -59,12 +60,9 @@ def finish_mkv(parts: list[bytes], padding: int) -> list[bytes]:
     """The whole file: `parts` in a segment that ends with a Void of `padding` bytes."""
     head, *body = parts
     size = sum(map(len, body)) + padding
-    void = (
-        b"\xec\x01"
-        + (padding - SMALLEST_PADDING).to_bytes(7, "big")
-        + bytes(padding - SMALLEST_PADDING)
-    )
-    return [head, _id(0x18538067), b"\x01" + size.to_bytes(7, "big"), *body, void]
+    empty = padding - SMALLEST_PADDING
+    void = (b"\xec\x01" + empty.to_bytes(7, "big"), *zeros(empty))
+    return [head, _id(0x18538067), b"\x01" + size.to_bytes(7, "big"), *body, *void]
 
 
 def _indexed(front: bytes, clusters: list[tuple[_Cluster, bytes]]) -> list[bytes]:

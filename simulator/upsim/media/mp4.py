@@ -17,6 +17,7 @@ from itertools import chain, repeat
 from upsim.core.media import MICROSECONDS
 from upsim.media.clip import Clip
 from upsim.media.gop import Gop
+from upsim.media.padding import zeros
 from upsim.media.tone import SAMPLE_RATE, Tone
 
 SMALLEST_PADDING = 8  # the empty `free` box that every file has
@@ -59,9 +60,9 @@ def write_mp4(clip: Clip, gop: Gop, tone: Tone | None) -> list[bytes]:
     return [brand, moov, struct.pack(">I4s", size, b"mdat"), *chunks]
 
 
-def pad_mp4(length: int) -> bytes:
+def pad_mp4(length: int) -> list[bytes]:
     """A `free` box of `length` bytes, at least `SMALLEST_PADDING`."""
-    return struct.pack(">I4s", length, b"free") + bytes(length - 8)
+    return [struct.pack(">I4s", length, b"free"), *zeros(length - 8)]
 
 
 def _video_track(clip: Clip, gop: Gop) -> _Track:

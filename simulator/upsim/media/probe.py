@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 from upsim.core.media import Measured, Unmeasurable
 from upsim.media.answers import from_json
+from upsim.media.bounds import bounded
 from upsim.media.boxes import measure_boxes
 from upsim.media.workers import Failure, WorkerPool
 
 TIMEOUT = 10.0
+_READ_AT_ONCE = 1 << 20
 
 
 class Prober:
@@ -24,7 +27,10 @@ class Prober:
 
     async def measure(self, source: bytes | Path) -> Measured:
         """What the file is, or why it cannot be said; never raises for what is in it."""
-        measured = measure_quickly(source)
+        if _is_large(source):
+            measured = await asyncio.to_thread(measure_quickly, source)
+        else:
+            measured = measure_quickly(source)
         if measured is not None:
             return measured
         return self._read(await self._workers.ask(*_request(source), timeout=self._timeout))
@@ -42,7 +48,7 @@ class Prober:
             self._workers.close()
 
     def _read(self, answer: dict[str, Any] | Failure) -> Measured:
-        return from_json(answer) if isinstance(answer, dict) else self._failed(answer)
+        return bounded(from_json(answer)) if isinstance(answer, dict) else self._failed(answer)
 
     def _failed(self, failure: Failure) -> Unmeasurable:
         if failure == "hung":
@@ -68,7 +74,14 @@ def measure_quickly(source: bytes | Path) -> Measured | None:
         return Unmeasurable("unreachable", f"The file cannot be read: {error}.")
     if measured is None and not source:
         return Unmeasurable("not_a_video", "The file is empty.")
-    return measured
+    return None if measured is None else bounded(measured)
+
+
+def _is_large(source: bytes | Path) -> bool:
+    """Whether its tables may take a while to read."""
+    if isinstance(source, bytes):
+        return len(source) > _READ_AT_ONCE
+    return source.is_file() and source.stat().st_size > _READ_AT_ONCE
 
 
 def measure_file(source: bytes | Path | str, *, timeout: float = TIMEOUT) -> Measured:

@@ -1,24 +1,25 @@
-"""What jobs produce: synthetic clips from memory, resampled ones from a bounded disk cache."""
+"""What jobs produce: synthetic clips from memory, large and resampled ones from the disk cache."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from upsim.core.media import Unmeasurable
-from upsim.media.clip import Clip
+from upsim.media.clip import Clip, ClipNameError
 from upsim.media.store import BlobStore
-from upsim.media.synthetic import ClipMaker
+from upsim.media.synthetic import ClipMaker, is_large
 from upsim.media.workers import WorkerPool
 
 TIMEOUT = 120.0
 _MOST_DIGESTS = 1_024
+_LARGE_AT_ONCE = 2
 
 _T = TypeVar("_T")
 
@@ -43,22 +44,31 @@ class Renderer:
         store: BlobStore,
         *,
         max_bytes: int = 64 << 20,
+        largest: int = 16 << 20,
         timeout: float = TIMEOUT,
         workers: WorkerPool | None = None,
     ) -> None:
-        """Keep `max_bytes` of synthetic clips in memory, and resampled files in `store`."""
+        """Keep `max_bytes` of synthetic clips in memory.
+
+        Those above `largest`, and resampled files, lie in `store`.
+        """
         self._maker = maker
         self._store = store
         self._kept = _ByteCache(max_bytes)
+        self._largest = min(largest, max_bytes)
+        self._large = ThreadPoolExecutor(_LARGE_AT_ONCE, thread_name_prefix="upsim-render")
         self._timeout = timeout
         self._own = workers is None
         self._workers = WorkerPool(1) if workers is None else workers
         self._jobs: dict[object, asyncio.Task[Any]] = {}
-        self._digests: dict[_Resampling, str] = {}
+        self._digests: dict[_Resampling | Clip, str] = {}
 
-    async def synthetic(self, clip: Clip) -> bytes:
-        """The file of `clip`. Raises `ClipNameError` where there can be none."""
-        kept = self._kept.get(clip)
+    async def synthetic(self, clip: Clip) -> bytes | Path:
+        """The file of `clip`. Raises `ClipNameError` where there can be none.
+
+        A large one lies in the store, and may give way to later files.
+        """
+        kept = self._kept.get(clip) or self._store.path(self._digests.get(clip, ""))
         return await self._shared(clip, lambda: self._make(clip)) if kept is None else kept
 
     async def resample(
@@ -74,6 +84,7 @@ class Renderer:
     def close(self) -> None:
         """Ends the worker, unless it was given, and forgets what was kept."""
         self._kept.clear()
+        self._large.shutdown(wait=False, cancel_futures=True)
         if self._own:
             self._workers.close()
 
@@ -86,14 +97,36 @@ class Renderer:
         result: _T = await asyncio.shield(job)
         return result
 
-    async def _make(self, clip: Clip) -> bytes:
-        data = await asyncio.to_thread(self._maker.make, clip)
-        self._kept.put(clip, data)
-        return data
+    async def _make(self, clip: Clip) -> bytes | Path:
+        threads = self._large if is_large(clip) else None
+        made = await asyncio.get_running_loop().run_in_executor(threads, self._draw, clip)
+        if isinstance(made, bytes):
+            self._kept.put(clip, made)
+            return made
+        path = None if isinstance(made, Unmeasurable) else self._remember(clip, made)
+        if path is None:
+            raise ClipNameError(f"there is no room for a file of {clip.width}x{clip.height}")
+        return path
+
+    def _draw(self, clip: Clip) -> bytes | str | Unmeasurable:
+        """The bytes of a clip, or the digest of a large one, which is written part by part."""
+        parts = self._maker.parts(clip)
+        size = sum(map(len, parts))
+        if size <= self._largest:
+            return b"".join(parts)
+        with self._store.writer(size) as writer:
+            for part in parts:
+                writer.write(part)
+            return writer.finish()
+
+    def _remember(self, key: _Resampling | Clip, digest: str) -> Path | None:
+        self._digests[key] = digest
+        if len(self._digests) > _MOST_DIGESTS:
+            del self._digests[next(iter(self._digests))]
+        return self._store.path(digest)
 
     async def _resample(self, source: Path, key: _Resampling) -> Path | Unmeasurable:
-        with tempfile.TemporaryDirectory(prefix="upsim-") as folder:
-            target = Path(folder) / "resampled.mp4"
+        with self._store.scratch() as target:
             answer = await self._workers.ask(_request(source, target, key), timeout=self._timeout)
             if not isinstance(answer, dict):
                 return _failed(f"the worker {answer}")
@@ -102,10 +135,7 @@ class Renderer:
             stored = await asyncio.to_thread(self._keep, target)
         if isinstance(stored, Unmeasurable):
             return stored
-        self._digests[key] = stored
-        if len(self._digests) > _MOST_DIGESTS:
-            del self._digests[next(iter(self._digests))]
-        path = self._store.path(stored)
+        path = self._remember(key, stored)
         return _failed("its file was crowded out at once") if path is None else path
 
     def _keep(self, target: Path) -> str | Unmeasurable:

@@ -8,6 +8,8 @@ import tempfile
 import threading
 import weakref
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -81,6 +83,16 @@ class BlobStore:
             self._sizes.clear()
             self._holds.clear()
             self._bytes = 0
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A path in the folder to write to, removed afterwards, and with the store."""
+        with self.open_part() as file:
+            path = Path(file.name)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     def open_part(self) -> IO[bytes]:
         """A new file in the folder, for a writer."""

@@ -1,19 +1,25 @@
 """Makes real, playable files with exactly the properties of a `Clip`.
 
-H.264 where both sides are even, VP9 in WebM and where a side is odd; a tone in AAC, in WebM in
-Opus. Equal clips give equal bytes in any process. Calls are synchronous: 10 s of 1440p take a few
-milliseconds; run large or VP9 ones in a thread.
+H.264 where both sides are even, VP9 in WebM and where a side is odd (but for very large pictures,
+which are grey H.264 then); a tone in AAC, in WebM in Opus. Equal clips give equal bytes in any
+process. Calls are synchronous: 10 s of 1440p take a few milliseconds; run large or VP9 ones in a
+thread.
 """
 
 from __future__ import annotations
 
-from upsim.media.clip import MAX_BYTES, Clip, ClipNameError
-from upsim.media.gop import Codec, Gop, GopCache
+from upsim.media.clip import MAX_BYTES, MAX_VP9_PIXELS, Clip, ClipNameError
+from upsim.media.gop import Codec, Gop, GopCache, make_still
 from upsim.media.mkv import SMALLEST_PADDING as SMALLEST_VOID
 from upsim.media.mkv import finish_mkv, write_mkv
 from upsim.media.mp4 import SMALLEST_PADDING as SMALLEST_FREE
 from upsim.media.mp4 import pad_mp4, write_mp4
 from upsim.media.tone import AAC, OPUS, Tone
+
+MOST_MOVING = 128 << 20
+_AT_ONCE = 16 << 20
+_MANY_FRAMES = 20_000
+_MANY_PIXELS = {"h264": 16 << 20, "vp9": 2 << 20}
 
 
 class ClipMaker:
@@ -25,14 +31,25 @@ class ClipMaker:
 
     def make(self, clip: Clip) -> bytes:
         """The file. Raises `ClipNameError` where it cannot have `padded_to` bytes."""
-        gop = self._gops.get(codec_of(clip), clip.width, clip.height)
-        _refuse_above_limit(clip, gop)
+        return b"".join(self.parts(clip))
+
+    def parts(self, clip: Clip) -> list[bytes]:
+        """As `make`, in parts to be joined; many are the same object, so they take less memory."""
+        gop = self._gop(clip)
         tone = _tone_of(clip)
         if clip.container in ("mp4", "mov"):
             parts = write_mp4(clip, gop, tone)
-            return b"".join((*parts, pad_mp4(_padding(clip, parts, SMALLEST_FREE, 0))))
+            return [*parts, *pad_mp4(_padding(clip, parts, SMALLEST_FREE, 0))]
         parts = write_mkv(clip, gop, tone)
-        return b"".join(finish_mkv(parts, _padding(clip, parts, SMALLEST_VOID, 12)))
+        return finish_mkv(parts, _padding(clip, parts, SMALLEST_VOID, 12))
+
+    def _gop(self, clip: Clip) -> Gop:
+        """Pictures that move, or, where that would make a very large file, that stand still."""
+        gop = self._gops.get(codec_of(clip), clip.width, clip.height)
+        if _bytes_of(clip, gop) > MOST_MOVING:
+            gop = make_still(gop, clip.width, clip.height)
+            _refuse_above_limit(clip, gop)
+        return gop
 
 
 def make_clip(clip: Clip) -> bytes:
@@ -42,8 +59,10 @@ def make_clip(clip: Clip) -> bytes:
 
 def codec_of(clip: Clip) -> Codec:
     """The codec that holds the pictures of `clip`."""
+    if clip.container == "webm":
+        return "vp9"
     odd = clip.width % 2 or clip.height % 2
-    return "vp9" if odd or clip.container == "webm" else "h264"
+    return "vp9" if odd and clip.width * clip.height <= MAX_VP9_PIXELS else "h264"
 
 
 def _tone_of(clip: Clip) -> Tone | None:
@@ -52,8 +71,23 @@ def _tone_of(clip: Clip) -> Tone | None:
     return OPUS if clip.container == "webm" else AAC
 
 
+def is_large(clip: Clip) -> bool:
+    """Whether making it may take long, or much memory."""
+    pixels = clip.width * clip.height
+    return (
+        pixels > _MANY_PIXELS[codec_of(clip)]
+        or clip.frames > _MANY_FRAMES
+        or (clip.padded_to or 0) > _AT_ONCE
+    )
+
+
+def _bytes_of(clip: Clip, gop: Gop) -> int:
+    """Nearly the bytes of all pictures."""
+    return len(gop.data) * clip.frames // len(gop.ends)
+
+
 def _refuse_above_limit(clip: Clip, gop: Gop) -> None:
-    size = len(gop.data) * (clip.frames // len(gop.ends))
+    size = _bytes_of(clip, gop)
     if size > MAX_BYTES:
         raise ClipNameError(
             f"{clip.frames} frames of {clip.width}x{clip.height} take {size} bytes, more than the"

@@ -1,4 +1,4 @@
-"""The moving bar as VP9: for WebM, and for odd sizes, which 4:2:0 H.264 cannot hold."""
+"""The moving bar as VP9: for WebM, and for odd sizes, which H.264 with colour cannot hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fractions import Fraction
 import av
 from av.video.frame import VideoFrame
 
-from upsim.media.clip import ClipNameError
+from upsim.media.clip import MAX_VP9_PIXELS, ClipNameError
 
 MOST_PICTURES = 30
 LEAST_PICTURES = 2
@@ -28,9 +28,12 @@ _OPTIONS = {
 
 def encode_vp9(width: int, height: int) -> tuple[bytes, ...]:
     """A key picture and those that follow it; fewer for large sizes, at least two."""
+    if width * height > MAX_VP9_PIXELS:
+        raise ClipNameError(
+            f"size {width}x{height} has more than {MAX_VP9_PIXELS} pixels, the most that VP9 is"
+            " made in here; mp4 may be larger"
+        )
     pictures = max(LEAST_PICTURES, min(MOST_PICTURES, PIXELS // (width * height)))
-    if (8 * width + 1024) * (height + 128) >= 1 << 31:  # FFmpeg's av_image_check_size
-        raise ClipNameError(f"size {width}x{height} is more than VP9 can be made in; try even mp4")
     encoder = av.CodecContext.create("libvpx-vp9", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, 30), Fraction(30)

@@ -30,8 +30,8 @@ from upsim.core.lifecycle import Duration, Lifecycle, PhaseRule
 from upsim.core.media import Media, Unmeasurable
 from upsim.core.outputs import OutputRule
 from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
-from upsim.core.states import State
-from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario
+from upsim.core.states import TERMINAL, State
+from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario, word
 from upsim.scenario.references import DURATION
 
 Node = Mapping[str, Any]
@@ -46,6 +46,7 @@ def build_scenario(name: str, tree: Node, folder: Path) -> Scenario:
     return Scenario(
         name=name,
         summary=tree.get("summary", ""),
+        evidence=evidence(tree, tree["sources"]) if "evidence" in tree else None,
         baseline=build_baseline(tree),
         media=tuple(_media_rule(rule, folder) for rule in tree.get("media", ())),
         jobs=tuple(_job_rule(rule) for rule in tree.get("jobs", ())),
@@ -286,19 +287,19 @@ def _media_rule(node: Node, folder: Path) -> MediaRule:
 
 
 def _job_rule(node: Node) -> JobRule:
-    when = tuple((key, str(value)) for key, value in node.get("when", {}).items())
+    when = tuple((key, word(value)) for key, value in node.get("when", {}).items())
     return JobRule(when=when, phases=tuple(_step(step) for step in node["lifecycle"]))
 
 
 def _step(node: Node) -> PhaseRule:
-    (name, how), *_ = node.items()
+    ((name, how),) = node.items()
     state = State(name)
-    if how is None or how == "command":
+    if how is None or (how == "command" and state not in TERMINAL):
         return PhaseRule(state=state, duration=None)
     if isinstance(how, dict):
         return PhaseRule(state=state, duration=None, polls=how["polls"])
     spelt = DURATION.match(str(how))
-    if spelt is None:
+    if spelt is None or state in TERMINAL:
         return PhaseRule(state=state, duration=None, failure=str(how))
     seconds = Decimal(spelt["number"]) * Decimal(_SECONDS[spelt["unit"]])
     return PhaseRule(state=state, duration=Duration(base=seconds))

@@ -1,20 +1,29 @@
-"""Finding scenario files by name or path, resolving `extends`, and judging them by the schema."""
+"""Finding scenario files by name or path, resolving `extends`, and judging them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+from upsim.core.provider import Provider
+from upsim.scenario.baselines import baseline_mistakes, strange_entries
 from upsim.scenario.build import build_scenario
+from upsim.scenario.code import code_mistakes
+from upsim.scenario.merging import merged
 from upsim.scenario.model import Scenario
 from upsim.scenario.references import reference_mistakes
-from upsim.scenario.tree import Mistake, Place, Tree, Value, dotted, read_tree
+from upsim.scenario.schemas import schema_mistakes
+from upsim.scenario.tree import Mistake, Place, Tree, Value, mapping, read_tree
 
 BASELINE = "baseline"
 LONGEST_NAME = 250
+SUFFIXES = (".yaml", ".yml")
+MOST_LEVELS = 20
+_NEEDS_BASE = "say what this file changes"
 _BASELINES = f"/{BASELINE}"
 _SHIPPED: dict[str, Scenario] = {}
+_READ: dict[Path, Tree] = {}
 
 
 class ScenarioError(ValueError):
@@ -50,6 +59,7 @@ class Library:
         self._root = root or shipped_root()
         self._folders = folders
         self._loaded: dict[str, Scenario] = {}
+        self._trees: dict[str, Mapping[str, Value] | None] = {}
 
     def providers(self) -> tuple[str, ...]:
         """The providers that have a baseline here."""
@@ -81,12 +91,18 @@ class Library:
         if found is not None:
             return found
         path = Path(name) if folder is None else folder / name
-        if name.endswith((".yaml", ".yml")) and len(name) <= LONGEST_NAME and path.is_file():
+        there = len(name) <= LONGEST_NAME and _is_file(path)
+        if there and name.endswith(SUFFIXES):
             return path
-        near = get_close_matches(name[:LONGEST_NAME], self.names(), n=3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        msg = f"there is no scenario {name[:LONGEST_NAME]!r}{hint}"
-        raise UnknownScenarioError(msg)
+        if there:
+            msg = f"{name!r} is no scenario file: it must be YAML and end in .yaml or .yml"
+            raise UnknownScenarioError(msg)
+        raise UnknownScenarioError(self._unknown(name[:LONGEST_NAME]))
+
+    def _unknown(self, name: str) -> str:
+        near = get_close_matches(name, self.names(), n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else "`upsim scenarios list` shows them"
+        return f"there is no scenario {name!r}; {hint}"
 
     def _shipped(self, name: str) -> Path | None:
         """The file of a name below the root, or in the folder that its provider brings."""
@@ -101,10 +117,40 @@ class Library:
         """The tree of a file with everything that it extends merged in."""
         return self._resolve(path, ())
 
-    def mistakes_in(self, tree: Tree) -> Iterator[Mistake]:
-        """Everything wrong in a resolved tree: against the schema, then names that do not exist."""
-        found = list(schema_mistakes(tree, self._root / "schema.json"))
-        yield from found or reference_mistakes(tree)
+    def mistakes_in(
+        self, tree: Tree, providers: Mapping[str, Provider] | None = None
+    ) -> list[Mistake]:
+        """Everything wrong in a resolved tree: as it is read, by the schema, by name.
+
+        With `providers` also what their code does not know.
+        """
+        if not tree.whole:
+            return sorted(tree.mistakes)
+        base = self._baseline_tree(tree)
+        strange = dict(strange_entries(tree.value, base))
+        broken = list(schema_mistakes(tree.value))
+        found = [*strange.items(), *(b for b in broken if not _is_below(b[0], strange))]
+        sound = _sound_part(tree.value, [place for place, _ in broken], base)
+        if sound is not None:
+            found += reference_mistakes(sound)
+            found += baseline_mistakes(sound, base, self.tree_of)
+            found += code_mistakes(sound, base, providers) if providers else ()
+        told = {mistake.place for mistake in tree.mistakes}
+        new = (tree.mistake(place, message) for place, message in found)
+        return sorted({*tree.mistakes, *(mistake for mistake in new if mistake.place not in told)})
+
+    def tree_of(self, provider: str) -> Mapping[str, Value] | None:
+        """The resolved tree of a provider's baseline (None: there is no such provider)."""
+        if provider not in self._trees:
+            name = f"{provider}/{BASELINE}"
+            found = self.resolve(self.path_of(name)) if name in self.names() else None
+            self._trees[provider] = None if found is None else mapping(found.value)
+        return self._trees[provider]
+
+    def _baseline_tree(self, tree: Tree) -> Mapping[str, Value] | None:
+        """The baseline that a file changes in the end, or that it stands in for."""
+        name = mapping(tree.value).get("provider")
+        return self.tree_of(name) if isinstance(name, str) else None
 
     def _shared(self, name: str) -> Scenario:
         """Shipped files do not change while a program runs: all libraries share them."""
@@ -117,96 +163,61 @@ class Library:
     def _read(self, name: str) -> Scenario:
         path = self.path_of(name)
         tree = self.resolve(path)
-        mistakes = list(tree.mistakes)
-        if not mistakes and not path.is_relative_to(self._root):
-            mistakes = list(self.mistakes_in(tree))
+        shipped = path.is_relative_to(self._root)
+        mistakes = tree.mistakes if shipped else self.mistakes_in(tree)
         if mistakes:
             raise ScenarioError(mistakes)
-        return build_scenario(name, _mapping(tree.value), path.parent)
+        return build_scenario(name, mapping(tree.value), path.parent)
 
     def _resolve(self, path: Path, above: tuple[Path, ...]) -> Tree:
-        tree = read_tree(path)
-        if tree.mistakes:
+        tree = self._tree_at(path)
+        if not tree.whole:
             return tree
         if above:
             _anchor(tree, path.parent)
-        if not isinstance(tree.value, dict) or not {"extends", "provider"} & tree.value.keys():
-            return _failed(tree, (), "say what this file changes: extends: <provider>/baseline")
-        parent = tree.value.get("extends")
-        if parent is None:
+        if not {"extends", "provider"} & mapping(tree.value).keys():
+            return _failed(tree, (), f"{_NEEDS_BASE}: extends: <provider>/baseline")
+        if "extends" not in mapping(tree.value):
             return tree
-        try:
-            base = self.path_of(str(parent), path.parent)
-        except UnknownScenarioError as error:
-            return _failed(tree, ("extends",), str(error))
         here = (*above, path.resolve())
-        if base.resolve() in here:
-            return _failed(tree, ("extends",), f"{parent} extends this file in turn")
+        base = self._base_of(tree, here)
+        if isinstance(base, str):
+            return _failed(tree, ("extends",), base)
         return merged(self._resolve(base, here), tree)
+
+    def _tree_at(self, path: Path) -> Tree:
+        """The tree of one file; nothing that is laid over a shipped one changes it."""
+        if not path.is_relative_to(shipped_root()):
+            return read_tree(path)
+        if path not in _READ:
+            _READ[path] = read_tree(path)
+        return _READ[path]
+
+    def _base_of(self, tree: Tree, here: tuple[Path, ...]) -> Path | str:
+        """The file that a tree extends, or what is wrong with that."""
+        parent = mapping(tree.value)["extends"]
+        if not isinstance(parent, str):
+            return f"{_NEEDS_BASE}: <provider>/baseline"
+        try:
+            base = self.path_of(parent, here[-1].parent)
+        except UnknownScenarioError as error:
+            return str(error)
+        if base.resolve() in here:
+            return f"{parent} extends this file in turn"
+        return f"more than {MOST_LEVELS} levels of files" if len(here) > MOST_LEVELS else base
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _inside(folder: Path, name: str) -> Path | None:
     path = folder / f"{name}.yaml"
-    known = path.is_file() and path.resolve().is_relative_to(folder.resolve())
+    known = _is_file(path) and path.resolve().is_relative_to(folder.resolve())
     return path if known else None
-
-
-def merged(base: Tree, change: Tree) -> Tree:
-    """The base with the change laid over it: mappings merge, everything else is replaced."""
-    result = Tree(
-        value=_over(base.value, change.value),
-        marks={**base.marks, **change.marks},
-        mistakes=[*base.mistakes, *change.mistakes],
-    )
-    _choose_knobs(base, result)
-    return result
-
-
-def schema_mistakes(tree: Tree, schema: Path) -> Iterator[Mistake]:
-    """Everything in which a resolved tree breaks the schema, each at its line and column."""
-    import json
-
-    from jsonschema import Draft202012Validator
-
-    validator = Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
-    for error in validator.iter_errors(_jsonable(tree.value)):
-        place: Place = tuple(error.absolute_path)
-        yield from _mistakes_of(tree, place, error.validator, error)
-
-
-def _mistakes_of(tree: Tree, place: Place, rule: object, error: object) -> Iterator[Mistake]:
-    message = str(getattr(error, "message", error))
-    known = getattr(error, "schema", {})
-    if rule == "additionalProperties" and isinstance(known, Mapping):
-        allowed = list(known.get("properties", {}))
-        for key in sorted(set(getattr(error, "instance", {})) - set(allowed)):
-            near = get_close_matches(key, allowed, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(allowed)}"
-            here = (*place, key)
-            yield Mistake(tree.mark(here), dotted(here), f"unknown key; {hint}")
-        return
-    yield Mistake(tree.mark(place), dotted(place), message)
-
-
-def _choose_knobs(base: Tree, result: Tree) -> None:
-    """A scenario writes `knobs: {name: value}`; the definition stays and takes the choice."""
-    value = result.value
-    defined = base.value.get("knobs") if isinstance(base.value, dict) else None
-    knobs = value.get("knobs") if isinstance(value, dict) else None
-    if not isinstance(defined, dict) or not isinstance(knobs, dict):
-        return
-    for name, chosen in knobs.items():
-        definition = defined.get(name)
-        if isinstance(definition, dict) and isinstance(chosen, str):
-            knobs[name] = {**definition, "chosen": chosen}
-
-
-def _over(base: Value, change: Value) -> Value:
-    if isinstance(base, dict) and isinstance(change, dict):
-        both = {**base, **change}
-        return {key: _over(base[key], change[key]) if key in base and key in change else value
-                for key, value in both.items()}  # fmt: skip
-    return change
 
 
 def _anchor(tree: Tree, folder: Path) -> None:
@@ -217,18 +228,26 @@ def _anchor(tree: Tree, folder: Path) -> None:
             rule["file"] = str((folder / str(rule["file"])).resolve())
 
 
+def _sound_part(
+    value: Value, broken: Collection[Place], base: Mapping[str, Value] | None
+) -> Value | None:
+    """The file with the baseline's sections for its broken ones: names in the rest are judged too.
+
+    None for a broken file that has no baseline to stand in.
+    """
+    if not broken:
+        return value
+    if base is None:
+        return None
+    lost = {place[0] for place in broken if place}
+    return {**base, **{key: item for key, item in mapping(value).items() if key not in lost}}
+
+
+def _is_below(place: Place, places: Collection[Place]) -> bool:
+    return any(place[: len(above)] == above for above in places)
+
+
 def _failed(tree: Tree, place: Place, message: str) -> Tree:
-    tree.mistakes.append(Mistake(tree.mark(place), dotted(place), message))
+    tree = Tree(tree.value, tree.marks, list(tree.mistakes), whole=False)
+    tree.mistakes.append(tree.mistake(place, message))
     return tree
-
-
-def _jsonable(value: Value) -> object:
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_jsonable(item) for item in value]
-    return str(value) if value is not None and not isinstance(value, bool | int | str) else value
-
-
-def _mapping(value: Value) -> dict[str, Value]:
-    return value if isinstance(value, dict) else {}

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from upsim.core.baseline import Baseline
+from upsim.core.evidence import Evidence
 from upsim.core.lifecycle import PhaseRule
 from upsim.core.media import Media, Unmeasurable
 
@@ -34,7 +35,12 @@ class JobRule:
 
     def matches(self, values: Mapping[str, object]) -> bool:
         """Whether the rule speaks of a job with these options and inputs."""
-        return all(str(values.get(name)) == value for name, value in self.when)
+        return all(word(values.get(name)) == value for name, value in self.when)
+
+
+def word(value: object) -> str:
+    """A value of a request as rules write it: true, false and null in lower case."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +53,14 @@ class AccountRule:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A resolved scenario of one provider. `knobs` and `dialect` are its own choices."""
+    """A resolved scenario of one provider. `knobs` and `dialect` are its own choices.
+
+    `evidence` is where it was reported that what it reproduces happens.
+    """
 
     name: str
     summary: str
+    evidence: Evidence | None
     baseline: Baseline
     media: tuple[MediaRule, ...]
     jobs: tuple[JobRule, ...]

@@ -3,13 +3,15 @@
 PyYAML reads YAML 1.1, takes `on` for a boolean and lets a repeated key win silently; here the
 words, integers and decimals of the 1.2 core schema mean what they do there, numbers with a point
 become `Decimal`, everything else stays text (dates, exponents, `0x1F`), and a repeated key or a
-tag is a mistake.
+tag is a mistake. `${NAME}` and `${NAME:-default}` in a value stand for a variable of the
+environment; what they give is one value and never becomes structure.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +20,8 @@ import yaml
 
 Value = None | bool | int | str | Decimal | list["Value"] | dict[str, "Value"]
 Place = tuple[str | int, ...]
+Found = Iterator[tuple[Place, str]]
+"""What is wrong at which place, in a sentence."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)\Z")
@@ -36,6 +40,16 @@ _WORDS: dict[str, bool | None] = {
 }
 _TAG = re.compile(r"(?:&\S+[ \t]+)?!")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_VARIABLE = re.compile(
+    r"(?P<escaped>\$\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{"
+)
+_SPELLING = "a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"
+MOST_BYTES = 4 * 1024 * 1024
+MOST_VALUES = 100_000
+"""Values that a file may stand for once its aliases are followed."""
+DEEPEST = 64
+_SAFELY_DEEP = 5_000
+"""Nesting that the YAML library takes without running out of stack, with a margin of four."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,17 +79,36 @@ class Mistake:
 
 @dataclass(slots=True)
 class Tree:
-    """The values of a file and the mark of each place."""
+    """The values of a file and the mark of each place.
+
+    `whole` is false for a file whose base is missing or broken: much of it would then be judged
+    as missing that is not.
+    """
 
     value: Value
     marks: dict[Place, Mark]
     mistakes: list[Mistake] = field(default_factory=list)
+    whole: bool = True
 
     def mark(self, place: Place) -> Mark:
         """The mark of a place, or of the nearest place around it that the file holds."""
         while place not in self.marks and place:
             place = place[:-1]
         return self.marks.get(place, Mark("<nowhere>", 1, 1))
+
+    def mistake(self, place: Place, message: str) -> Mistake:
+        """What is wrong at a place of this file."""
+        return Mistake(self.mark(place), dotted(place), message)
+
+
+def mapping(value: object) -> dict[str, Value]:
+    """The value, if it is a mapping; else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: object) -> list[Value]:
+    """The value, if it is a list; else an empty one."""
+    return value if isinstance(value, list) else []
 
 
 def dotted(place: Place) -> str:
@@ -88,48 +121,93 @@ def dotted(place: Place) -> str:
 
 def read_tree(path: Path) -> Tree:
     """The tree of a file; syntax errors and repeated keys are among its mistakes."""
+    file = str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as opened:
+            data = opened.read(MOST_BYTES + 1)
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        mark = Mark(str(path), 1, 1)
-        return Tree(None, {(): mark}, [Mistake(mark, "", f"not UTF-8: {error}")])
-    return parse_tree(text, str(path))
+        return _unreadable(Mark(file, 1, 1), f"not UTF-8: {error}")
+    except OSError as error:
+        return _unreadable(Mark(file, 1, 1), f"cannot be read: {error.strerror}")
+    if len(data) > MOST_BYTES:
+        return _unreadable(Mark(file, 1, 1), f"larger than {MOST_BYTES} bytes")
+    return parse_tree(text, file)
 
 
-def parse_tree(text: str, file: str) -> Tree:
+def parse_tree(text: str, file: str, variables: Mapping[str, str] = os.environ) -> Tree:
     """The tree of a text that came from `file`."""
     tree = Tree(value=None, marks={(): Mark(file, 1, 1)})
     try:
+        _refuse_abysses(text)
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
-        tree.mistakes.append(_syntax_mistake(error, file))
-        return tree
+        return _unreadable(*_syntax_mistake(error, file))
+    except RecursionError:
+        return _unreadable(tree.mark(()), f"nested more than {DEEPEST} levels deep")
     if node is not None:
-        tree.value = _Reader(tree, text, file).read(node, ())
+        try:
+            tree.value = _Reader(tree, text, file, variables).read(node, ())
+        except _TooMuchError as error:
+            return _unreadable(error.mark, error.message)
     return tree
 
 
-def _syntax_mistake(error: yaml.YAMLError, file: str) -> Mistake:
+class _TooMuchError(Exception):
+    """A file that stands for more than can be meant; nothing more is read of it."""
+
+    def __init__(self, mark: Mark, message: str) -> None:
+        """Keep where it was seen and what to say."""
+        self.mark, self.message = mark, message
+        super().__init__(message)
+
+
+def _unreadable(mark: Mark, message: str) -> Tree:
+    return Tree(None, {(): Mark(mark.file, 1, 1)}, [Mistake(mark, "", message)], whole=False)
+
+
+def _refuse_abysses(text: str) -> None:
+    """Raise RecursionError for nesting that would take the YAML library's whole stack."""
+    if sum(map(text.count, "[{-?")) <= _SAFELY_DEEP:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _SAFELY_DEEP:
+                raise RecursionError
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _syntax_mistake(error: yaml.YAMLError, file: str) -> tuple[Mark, str]:
     mark = getattr(error, "problem_mark", None)
     place = Mark(file, mark.line + 1, mark.column + 1) if mark else Mark(file, 1, 1)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return Mistake(place, "", f"not YAML: {problem}")
+    return place, f"not YAML: {problem}"
 
 
 class _Reader:
-    def __init__(self, tree: Tree, text: str, file: str) -> None:
+    def __init__(self, tree: Tree, text: str, file: str, variables: Mapping[str, str]) -> None:
         self._tree = tree
         self._text = text
         self._file = file
+        self._variables = variables
         self._open: list[yaml.Node] = []
 
     def read(self, node: yaml.Node, place: Place) -> Value:
         start = node.start_mark
-        self._tree.marks[place] = Mark(self._file, start.line + 1, start.column + 1)
+        mark = self._tree.marks[place] = Mark(self._file, start.line + 1, start.column + 1)
+        if len(place) > DEEPEST:
+            raise _TooMuchError(mark, f"nested more than {DEEPEST} levels deep")
+        if len(self._tree.marks) > MOST_VALUES:
+            raise _TooMuchError(
+                mark, f"stands for more than {MOST_VALUES} values; mind its aliases"
+            )
         if _TAG.match(self._text, start.index):
             self._mistake(place, "tags mean nothing here; quote what is to stay text")
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
+            return self._scalar(node, place)
         if node in self._open:
             self._mistake(place, "an alias may not contain itself")
             return None
@@ -158,8 +236,10 @@ class _Reader:
             seen.add(key)
             yield key, value
 
-    def _scalar(self, node: yaml.ScalarNode) -> Value:
+    def _scalar(self, node: yaml.ScalarNode, place: Place) -> Value:
         text: str = node.value
+        if "${" in text:
+            text = _VARIABLE.sub(lambda found: self._variable(found, place), text)
         if node.style in ("'", '"', "|", ">"):
             return text
         if text in _WORDS:
@@ -168,5 +248,20 @@ class _Reader:
             return int(text) if len(text) <= 30 else text  # noqa: PLR2004 - no number here is longer
         return Decimal(text) if _DECIMAL.match(text) else text
 
+    def _variable(self, found: re.Match[str], place: Place) -> str:
+        name, default = found["name"], found["default"]
+        if found["escaped"]:
+            return "${"
+        if name is None:
+            self._mistake(place, _SPELLING)
+            return ""
+        value = self._variables.get(name)
+        if default is not None:
+            return value or default
+        if value is None:
+            self._mistake(place, f"{name} is not set; a default is written ${{{name}:-default}}")
+            return ""
+        return value
+
     def _mistake(self, place: Place, message: str) -> None:
-        self._tree.mistakes.append(Mistake(self._tree.mark(place), dotted(place), message))
+        self._tree.mistakes.append(self._tree.mistake(place, message))

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import msgspec
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
-from upsim.core.call import Call, Malformed, RawHeaders
+from upsim.core.call import Call, Headers, Malformed
 
 MAX_DEPTH = 128
 LONGEST_LENGTH = 18
@@ -21,30 +21,31 @@ class ClientGoneError(ConnectionError):
     """The caller went away before the whole body was there."""
 
 
-def announced_length(headers: RawHeaders) -> int:
+def headers_of(scope: Scope) -> Headers:
+    """The headers of a request; of a repeated one the first."""
+    return dict(reversed(scope["headers"]))
+
+
+def announced_length(headers: Headers) -> int:
     """What Content-Length says; 0 when it says nothing sensible."""
-    for name, value in headers:
-        if name == b"content-length":
-            return int(value[:LONGEST_LENGTH]) if value.isdigit() else 0
-    return 0
+    value = headers.get(b"content-length", b"")
+    return int(value[:LONGEST_LENGTH]) if value.isdigit() else 0
 
 
-async def read_body(receive: Receive, headers: RawHeaders, limit: int) -> tuple[bytes, bool]:
+async def read_body(receive: Receive, headers: Headers, limit: int) -> tuple[bytes, bool]:
     """The body, and whether it is larger than the limit (it is then not read to its end)."""
     if announced_length(headers) > limit:
         return b"", True
-    message = await receive()
-    _check_present(message)
-    if not message.get("more_body", False):
-        body = message.get("body", b"")
-        return (b"", True) if len(body) > limit else (body, False)
-    parts = [message.get("body", b"")]
-    size = len(parts[0])
-    while message.get("more_body", False) and size <= limit:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more and size <= limit:
         message = await receive()
-        _check_present(message)
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        part = message.get("body", b"")
+        size += len(part)
+        parts.append(part)
+        more = message.get("more_body", False)
     return (b"", True) if size > limit else (b"".join(parts), False)
 
 
@@ -58,7 +59,8 @@ def decode(call: Call) -> object:
         return Malformed("encoding", str(error))
     except RecursionError:
         return Malformed("too_deep", "the document is nested too deeply")
-    if _may_be_deep(call.body) and depth_over(document, MAX_DEPTH):
+    brackets = call.body.count(b"{") + call.body.count(b"[")
+    if brackets > MAX_DEPTH and depth_over(document, MAX_DEPTH):
         return Malformed("too_deep", f"the document is nested more than {MAX_DEPTH} deep")
     if call.rules.knobs.get("duplicate_keys") == "refuse" and _repeats_a_key(call.body):
         return Malformed("syntax", "an object repeats a key")
@@ -68,11 +70,6 @@ def decode(call: Call) -> object:
 def encode(value: object) -> bytes:
     """Compact JSON; `Decimal` becomes a number with exactly its digits."""
     return _ENCODER.encode(value)
-
-
-def _may_be_deep(body: bytes) -> bool:
-    """Whether there are enough brackets for it; most bodies need no closer look."""
-    return body.count(b"{") + body.count(b"[") > MAX_DEPTH
 
 
 def depth_over(document: Any, limit: int) -> bool:  # noqa: ANN401 - any JSON
@@ -104,8 +101,3 @@ def _repeats_a_key(body: bytes) -> bool:
     except _RepeatedKeyError:
         return True
     return False
-
-
-def _check_present(message: Any) -> None:  # noqa: ANN401 - an ASGI message
-    if message["type"] == "http.disconnect":
-        raise ClientGoneError

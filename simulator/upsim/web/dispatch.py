@@ -10,19 +10,18 @@ from starlette.types import Message, Receive, Scope, Send
 from upsim.core.call import JSON, Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation
 from upsim.core.provider import Operation
-from upsim.engine.bound import Bound
+from upsim.engine.bound import BODY_METHODS, Bound
 from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry, UnknownSandboxError
 from upsim.engine.sandbox import Sandbox
-from upsim.web.bodies import ClientGoneError, decode, encode, read_body
+from upsim.web.bodies import ClientGoneError, decode, encode, headers_of, read_body
 from upsim.web.holds import Holds
 from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
 from upsim.web.places import Place, Places
 from upsim.web.routes import Miss, Routes
 
-BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
 Observer = Callable[[Sandbox, Exchange], None]
 
@@ -41,41 +40,42 @@ class Dispatch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, place: Place) -> None:
         """Answer one request."""
-        routes = self._routes.get(place.provider) or self._routes_of(place.provider)
-        found = routes.find(scope["method"], place.path)
+        provider, method, headers = place.provider, scope["method"], headers_of(scope)
+        routes = self._routes.get(provider) or self._routes_of(provider)
+        found = routes.find(method, place.path)
         registry = self.registry
         try:
-            resolved = registry.resolve(place.provider, scope["headers"], place.sandbox)
+            resolved = registry.resolve(provider, headers, place.sandbox)
         except UnknownSandboxError:
             await send_reply(send, unknown_sandbox(place))
             return
-        sandbox = resolved.sandbox
-        bound, world = registry.world(sandbox, place.provider, place.dialect)
+        sandbox, credential, account, faces = resolved
+        face = faces.get(place.dialect) or registry.world(sandbox, provider, place.dialect)
+        bound, world = face
         operation, params = (UNROUTED, {}) if isinstance(found, Miss) else found
-        call = Call(
-            operation=operation.name,
-            kind=operation.kind,
-            rules=bound.rules,
-            world=world,
-            origin=self.places.origin(scope, place, sandbox, registry.default),
-            method=scope["method"],
-            path=place.path,
-            params=params,
-            query_string=scope["query_string"],
-            headers=scope["headers"],
-            body=b"",
-            decode=decode,
-            credential=resolved.credential,
-            account=resolved.account,
-            in_process=registry.settings.in_process,
+        call = Call(  # by position, which takes half the time
+            operation.name,
+            operation.kind,
+            bound.rules,
+            world,
+            self.places.origin(scope, headers, place, sandbox),
+            method,
+            place.path,
+            params,
+            scope["query_string"],
+            headers,
+            b"",
+            decode,
+            credential,
+            account,
         )
         if isinstance(found, Miss):
             decision = missed(sandbox, bound, call, found)
         else:
-            if call.method in BODY_METHODS:
+            if method in BODY_METHODS:
                 try:
-                    limit = body_limit(bound, operation)
-                    call.body, call.oversized = await read_body(receive, call.headers, limit)
+                    limit = bound.body_limits[operation.name]
+                    call.body, call.oversized = await read_body(receive, headers, limit)
                 except ClientGoneError:
                     return
             outcome = decide(sandbox, bound, operation, call)
@@ -89,11 +89,11 @@ class Dispatch:
             exchange = sandbox.journal.add(call, body, reply.status, decision.rule, job)
             for observer in self.observers:
                 observer(sandbox, exchange)
-            await send(start_message(bound, call, reply, body))
+            await send(start_message(bound, call, reply, len(body)))
             await send({"type": "http.response.body", "body": body})
         elif isinstance(reply, FileReply):
-            await self._send_file(scope, send, sandbox, bound, call, reply)
-        after_reply(sandbox, operation, call, decision.status)
+            await self._send_file(scope, receive, send, sandbox, bound, call, reply)
+        after_reply(sandbox, call, decision)
 
     def _routes_of(self, provider: str) -> Routes:
         found = self._routes[provider] = Routes(self.registry.providers[provider])
@@ -120,6 +120,7 @@ class Dispatch:
     async def _send_file(
         self,
         scope: Scope,
+        receive: Receive,
         send: Send,
         sandbox: Sandbox,
         bound: Bound,
@@ -130,7 +131,7 @@ class Dispatch:
         for observer in self.observers:
             observer(sandbox, exchange)
         extra = response_headers(bound, call, Reply(200, None))
-        await self.media.send_output(scope, send, sandbox, reply, extra)
+        await self.media.send_output(scope, receive, send, sandbox, reply, extra)
 
 
 def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
@@ -146,24 +147,17 @@ def unknown_sandbox(place: Place) -> Reply:
     return Reply(404, {"error": {"code": "unknown_sandbox", "message": message}})
 
 
-def body_limit(bound: Bound, operation: Operation) -> int:
-    """How many bytes a body may have; a kind of operation may have a limit of its own."""
-    limits = bound.rules.baseline.limits
-    own = f"{operation.kind}_body_bytes"
-    return bound.rules.whole(own if own in limits else "body_bytes")
-
-
 def response_headers(bound: Bound, call: Call, reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
     """The headers that the provider sends with every answer."""
     headers = bound.provider.headers
     return headers(call, reply) if headers is not None else ()
 
 
-def start_message(bound: Bound, call: Call, reply: Reply, body: bytes) -> Message:
-    """The head of an answer."""
+def start_message(bound: Bound, call: Call, reply: Reply, size: int) -> Message:
+    """The head of an answer whose body has so many bytes."""
     headers = [
         (b"content-type", reply.content_type),
-        (b"content-length", b"%d" % len(body)),
+        (b"content-length", b"%d" % size),
         *reply.headers,
         *response_headers(bound, call, reply),
     ]

@@ -1,16 +1,21 @@
-"""Sends one file over ASGI: whole or a range of it, with validators (RFC 9110, 13 and 14)."""
+"""Sends one file over ASGI: whole or a range of it, with validators (RFC 9110, 13 and 14).
+
+What does not fit one message is sent in chunks, and no further once the client went away.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import BinaryIO
 
-from starlette.types import Scope, Send
+from starlette.types import Receive, Scope, Send
 
 CHUNK = 256 << 10
+_MOST_MESSAGES = 1_024  # of a request body that nobody reads
 
 Header = tuple[bytes, bytes]
 
@@ -21,6 +26,7 @@ _NOT_SATISFIABLE = "not satisfiable"
 
 async def send_file(
     scope: Scope,
+    receive: Receive,
     send: Send,
     *,
     body: bytes | Path,
@@ -28,25 +34,41 @@ async def send_file(
     etag: str,
     date: str | None,
     extra_headers: Iterable[Header] = (),
-) -> None:
-    """Answers a GET or HEAD for `body`.
+) -> bool:
+    """Answers a GET or HEAD for `body`; True once all its bytes were sent.
 
     A single range is served; several at once get the whole file, as any server may choose. `etag`
-    is the strong validator without its quotes, `date` a ready HTTP date, a path is absolute.
+    is the strong validator without its quotes, `date` a ready HTTP date, a path is absolute. Before
+    anything is sent, a file that cannot be opened raises `OSError`.
     """
+    source = _Bytes(body) if isinstance(body, bytes) else await asyncio.to_thread(_File, body)
+    try:
+        head = (content_type, _common_headers(etag, date, extra_headers))
+        return await _answer(scope, receive, send, source, etag, head)
+    finally:
+        source.close()
+
+
+async def _answer(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    source: _Bytes | _File,
+    etag: str,
+    head: tuple[str, list[Header]],
+) -> bool:
+    (content_type, common), size = head, source.size
     asked = _asked(scope)
-    common = _common_headers(etag, date, extra_headers)
-    size = len(body) if isinstance(body, bytes) else await asyncio.to_thread(_size, body)
     if _is_known(asked, etag):
         await _send_head(send, 304, common)
         await _send_end(send)
-        return
+        return False
     span = _wanted(asked, etag, size) if scope["method"] == "GET" else None
     if span == _NOT_SATISFIABLE:
         refused = [(b"content-range", f"bytes */{size}".encode()), (b"content-length", b"0")]
         await _send_head(send, 416, [*common, *refused])
         await _send_end(send)
-        return
+        return False
     start, end = span if isinstance(span, tuple) else (0, size)
     headers = [*common, (b"content-type", content_type.encode("latin-1"))]
     headers.append((b"content-length", str(end - start).encode()))
@@ -55,12 +77,49 @@ async def send_file(
     await _send_head(send, 200 if span is None else 206, headers)
     if scope["method"] == "HEAD":
         await _send_end(send)
-    elif isinstance(body, bytes):
-        await _send_end(send, body if span is None else body[start:end])
-    elif span is None and _PATHSEND in (scope.get("extensions") or {}):
-        await send({"type": _PATHSEND, "path": str(body)})
-    else:
-        await _send_chunks(send, body, start, end)
+        return False
+    if isinstance(source, _Bytes) and end - start <= CHUNK:
+        await _send_end(send, await source.read(start, end - start))
+    elif (
+        span is None and isinstance(source, _File) and _PATHSEND in (scope.get("extensions") or {})
+    ):
+        await send({"type": _PATHSEND, "path": str(source.path)})
+    elif not await _send_chunks(receive, send, source, start, end):
+        return False
+    return (start, end) == (0, size)
+
+
+class _Bytes:
+    """A body in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    async def read(self, start: int, length: int) -> bytes:
+        return self._data[start : start + length]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _File:
+    """A body on disk, read in a thread; it stays readable though the file is removed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("rb")
+        self.size = self._file.seek(0, os.SEEK_END)
+
+    async def read(self, start: int, length: int) -> bytes:
+        return await asyncio.to_thread(self._read, start, length)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _read(self, start: int, length: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(length)
 
 
 def _asked(scope: Scope) -> dict[bytes, str]:
@@ -118,30 +177,49 @@ async def _send_end(send: Send, body: bytes = b"") -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_chunks(send: Send, path: Path, start: int, end: int) -> None:
-    async for chunk in _chunks(path, start, end):
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await _send_end(send)
-
-
-async def _chunks(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
-    """The bytes of a file, read in a thread."""
-    file = await asyncio.to_thread(path.open, "rb")
-    try:
-        while start < end:
-            chunk = await asyncio.to_thread(_read, file, start, min(CHUNK, end - start))
+async def _send_chunks(
+    receive: Receive, send: Send, source: _Bytes | _File, start: int, end: int
+) -> bool:
+    """Sends a part of the body; False where the client went away, or the file broke off."""
+    async with _watching(receive) as client:
+        while start < end and not await client.is_gone():
+            chunk = await source.read(start, min(CHUNK, end - start))
             if not chunk:
-                return
+                break
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
             start += len(chunk)
-            yield chunk
+        await client.is_gone()
+    await _send_end(send)
+    return start == end and not client.gone
+
+
+class _Client:
+    """Whether the other end is still there."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.gone = False
+        self._watch = asyncio.create_task(self._listen(receive))
+
+    async def is_gone(self) -> bool:
+        """What is known, after the event loop had its turn."""
+        await asyncio.wait([self._watch], timeout=0)
+        return self.gone
+
+    async def stop(self) -> None:
+        self._watch.cancel()
+        await asyncio.wait([self._watch])
+
+    async def _listen(self, receive: Receive) -> None:
+        for _ in range(_MOST_MESSAGES):
+            if (await receive())["type"] == "http.disconnect":
+                self.gone = True
+                return
+
+
+@asynccontextmanager
+async def _watching(receive: Receive) -> AsyncIterator[_Client]:
+    client = _Client(receive)
+    try:
+        yield client
     finally:
-        file.close()
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
-
-
-def _read(file: BinaryIO, start: int, length: int) -> bytes:
-    file.seek(start)
-    return file.read(length)
+        await client.stop()

@@ -26,15 +26,17 @@ class HeldByManualClockError(RuntimeError):
 class Holds:
     """Waits for jobs on the clock of their sandbox.
 
-    `manual_seconds` of real time is the most that a `manual` clock holds a request.
+    `manual_seconds` of real time is the most that a `manual` clock holds a request; in process it
+    holds none.
     """
 
     manual_seconds: float = MANUAL_SECONDS
+    in_process: bool = False
 
     async def wait(self, sandbox: Sandbox, call: Call, hold: Hold) -> Reply:
         """Hold the request until the job ends or the provider's own limit has passed."""
         until = sandbox.now + int(hold.seconds * SECOND)
-        if sandbox.clock.mode == "manual" and call.in_process and not _ended(sandbox, hold):
+        if sandbox.clock.mode == "manual" and self.in_process and not _ended(sandbox, hold):
             msg = (
                 f"{call.operation} is held until job {hold.job} ends, but the clock is manual:"
                 " use clock='auto', or submit without waiting and advance the clock yourself"

@@ -1,12 +1,16 @@
-"""`GET /` in a browser: base URLs, an example call for each provider, where the admin API is."""
+"""`GET /` in a browser: base URLs and calls of each provider, dialects, test videos, admin API."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from html import escape
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from upsim.core.baseline import Baseline
 from upsim.engine.registry import Registry
 
 _PAGE = """<!doctype html>
@@ -17,19 +21,25 @@ _PAGE = """<!doctype html>
         color: #1c2330; background: #fff; }}
  pre {{ background: #f3f5f8; padding: .75rem 1rem; overflow-x: auto; border-radius: 6px; }}
  h2 {{ margin-top: 2rem; }} code {{ font: 14px/1.5 ui-monospace, monospace; }}
+ summary {{ cursor: pointer; }} p.call {{ margin-bottom: -.75rem; }}
  @media (prefers-color-scheme: dark) {{
    body {{ color: #e4e8ef; background: #14181f; }} pre {{ background: #1f2530; }}
    a {{ color: #8ab4ff; }} }}
 </style>
 <h1>upsim</h1>
-<p>A simulator of video-upscaling APIs. Any key works here; nothing is billed.
-Time is <strong>{mode}</strong>, {pace}.</p>
+<p>A simulator of video-upscaling APIs. {keys}; nothing is billed.
+Time is <strong>{mode}</strong>, {pace}. {chosen}</p>
+<p>The <strong>guide</strong> dialect answers as the provider's documentation says; it is what you
+get without a word. Where the documentation and today's service differ, <strong>live</strong>
+answers as the service: add it to the path, as in the addresses below. What it changes is listed for
+each provider; a sandbox may also choose each point alone.</p>
 {providers}
 <h2>Test videos</h2>
-<p>Real, playable files with exactly the properties of their name:</p>
+<p>Real, playable files with exactly the properties of their name, also .mov, .mkv and .webm:</p>
 <pre><code>{base}/media/synthetic/640x360_30fps_2s.mp4</code></pre>
 <h2>Admin API</h2>
-<p><a href="/__sim/health">/__sim/health</a> · <a href="/__sim/sandboxes">/__sim/sandboxes</a> ·
+<p><a href="/__sim">/__sim lists every call</a> · <a href="/__sim/health">health</a> ·
+<a href="/__sim/scenarios">scenarios</a> · <a href="/__sim/sandboxes">sandboxes</a> ·
 <a href="/__sim/sandboxes/default/jobs">jobs</a> ·
 <a href="/__sim/sandboxes/default/ledger">ledger</a> ·
 <a href="/__sim/sandboxes/default/journal">journal</a></p>
@@ -37,24 +47,52 @@ Time is <strong>{mode}</strong>, {pace}.</p>
 """
 
 
-def example(registry: Registry, provider: str, base: str) -> str:
-    """A first call that works as printed, from the provider's own baseline."""
+def example(registry: Registry, provider: str, base: str, *, key: str | None = None) -> str:
+    """A first call that works as printed, from the provider's own baseline.
+
+    With strict keys it works with an issued `key` alone.
+    """
     baseline = registry.library.baseline(provider).baseline
     fact = baseline.facts.get("example")
-    text = str(fact.value) if fact else ""
-    return text.replace("{base}", f"{base}/{provider}").replace("{media}", f"{base}/media")
+    return _filled(str(fact.value) if fact else "", baseline, base, key)
+
+
+def further_examples(
+    registry: Registry, provider: str, base: str, *, key: str | None = None
+) -> Mapping[str, str]:
+    """The calls that follow the first one, by what they do."""
+    baseline = registry.library.baseline(provider).baseline
+    fact = baseline.facts.get("further_examples")
+    texts = cast("Mapping[str, str]", fact.value) if fact else {}  # a table, as its schema says
+    return {title: _filled(text, baseline, base, key) for title, text in texts.items()}
+
+
+def _filled(text: str, baseline: Baseline, base: str, key: str | None) -> str:
+    provider = baseline.provider
+    filled = text.replace("{base}", f"{base}/{provider}").replace("{media}", f"{base}/media")
+    if key is None:
+        return filled
+    value = " ".join(filter(None, (baseline.auth.scheme, key)))
+    header = re.compile(rf'"({re.escape(baseline.auth.header)}): [^"]*"', re.IGNORECASE)
+    return header.sub(lambda found: f'"{found[1]}: {value}"', filled)
 
 
 async def landing(request: Request) -> Response:
     """The page."""
     registry: Registry = request.app.state.registry
-    base = registry.settings.public_url or str(request.base_url).rstrip("/")
+    settings = registry.settings
+    base = settings.public_url or str(request.base_url).rstrip("/")
     clock = registry.default.clock
     paces = f"jobs run {clock.pace} times as fast as documented"
+    chosen = [f"scenario {settings.scenario}"] if settings.scenario else []
+    chosen += [f"dialect {settings.dialect}"] if settings.dialect else []
+    strict = "Only issued keys work here: those that the server printed, or a sandbox's own"
     page = _PAGE.format(
         base=escape(base),
+        keys=strict if settings.strict_keys else "Any key works here",
         mode=escape(clock.label),
         pace=paces if clock.mode == "real" else "moved by its own rule",
+        chosen=escape(f"It was started with {' and '.join(chosen)}." if chosen else ""),
         providers="".join(_section(registry, name, base) for name in registry.providers),
     )
     return HTMLResponse(page)
@@ -65,8 +103,32 @@ def _section(registry: Registry, provider: str, base: str) -> str:
     dialects = [f"{base}/{provider}/{name}" for name in baseline.dialects[1:]]
     others = "".join(f"<li><code>{escape(url)}</code>" for url in dialects)
     models = ", ".join(baseline.models)
+    key = "YOUR_KEY" if registry.settings.strict_keys else None
+    calls = further_examples(registry, provider, base, key=key)
     return (
         f"<h2>{escape(baseline.title)}</h2><p>{escape(models)}</p>"
         f"<ul><li><code>{escape(base)}/{escape(provider)}</code>{others}</ul>"
-        f"<pre><code>{escape(example(registry, provider, base))}</code></pre>"
+        f"<pre><code>{escape(example(registry, provider, base, key=key))}</code></pre>"
+        + "".join(_call(title, text) for title, text in calls.items())
+        + "".join(_dialect(baseline, name) for name in baseline.dialects[1:])
+    )
+
+
+def _call(title: str, text: str) -> str:
+    return f'<p class="call">{escape(title)}:</p><pre><code>{escape(text)}</code></pre>'
+
+
+def _dialect(baseline: Baseline, dialect: str) -> str:
+    """What a dialect changes, from the knobs that it sets otherwise than the first one."""
+    usual = baseline.dialects[0]
+    changed = [
+        f"<li><code>{escape(knob.name)}</code> is {escape(knob.by_dialect[dialect])}, not"
+        f" {escape(knob.by_dialect[usual])}: {escape(knob.summary)}"
+        for knob in baseline.knobs.values()
+        if knob.by_dialect[dialect] != knob.by_dialect[usual]
+    ]
+    points = "point" if len(changed) == 1 else "points"
+    return (
+        f"<details><summary>{escape(dialect)} changes {len(changed)} {points}</summary>"
+        f"<ul>{''.join(changed)}</ul></details>"
     )

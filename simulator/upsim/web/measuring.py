@@ -67,60 +67,58 @@ class MediaDesk:
 
     async def measure(self, sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
         """Get the bytes of a video and measure them."""
-        found = await self.obtain(sandbox, call, wanted)
+        found = await self._obtain(sandbox, call, wanted)
         if isinstance(found, Unmeasurable):
             return found
-        sources = self._registry.sources
-        own = sources.own(wanted.source, call.origin.base)
-        if own is None:
-            return await self._prober.measure(found)
-        key = clip_key(own) or (f"blob/{found.name}" if isinstance(found, Path) else "")
-        measured = sources.measurements.get(key)
+        content, key = found
+        measurements = self._registry.sources.measurements
+        measured = measurements.get(key) if key else None
         if measured is None:
-            measured = await self._prober.measure(found)
+            measured = await self._prober.measure(content)
             if key:
-                sources.measurements.put(key, measured)
+                measurements.put(key, measured)
         return measured
 
-    async def obtain(
+    async def _obtain(
         self, sandbox: Sandbox, call: Call, wanted: Pending
-    ) -> bytes | Path | Unmeasurable:
-        """The bytes of a video, in memory or in a file."""
-        source = wanted.source
+    ) -> tuple[bytes | Path, str] | Unmeasurable:
+        """A video in memory or in a file, and under which name its measurement is kept."""
+        source, limit = wanted.source, wanted.limit
         rules = sandbox.scenario_for(call.rules.baseline.provider).media
         for rule in rules:
             if isinstance(rule.found, Path) and rule.matches(source):
-                return _local(rule.found)
+                return _unkept(_local(rule.found, limit))
         if not source.startswith(("http://", "https://")):
-            return self._sent(call, source, wanted.limit)
+            return _unkept(await asyncio.to_thread(self._sent, call, source, limit))
         own = self._registry.sources.own(source, call.origin.base)
         if own is None:
-            return await self._fetch(source, wanted.limit)
-        content = await self.own_content(sandbox, own)
+            return _unkept(await self._fetch(source, limit))
+        content = await self._own_content(own)
         if isinstance(content, Gone):
             return Unmeasurable("unreachable", f"there is no file at {source}")
-        return _within(content, wanted.limit)
+        fitting = _within(content, limit)
+        if isinstance(fitting, Unmeasurable):
+            return fitting
+        return fitting, clip_key(own) or (
+            f"blob/{content.name}" if isinstance(content, Path) else ""
+        )
 
-    async def own_content(self, sandbox: Sandbox, own: OwnMedia) -> bytes | Path | Gone:
+    async def _own_content(self, own: OwnMedia) -> bytes | Path | Gone:
         """The content of one of our own media paths."""
         kind, _, name = own.path.partition("/")
-        home = self._registry.sandboxes.get(own.sandbox) if own.sandbox else sandbox
-        if kind == "synthetic":
-            return await self.synthetic(name, own.query)
+        home = self._registry.sandboxes.get(own.sandbox)
         if home is None:
             return Gone()
         if kind == "uploads":
             return self.upload(home, name)
-        return await self.output(home, name) if kind == "outputs" else Gone()
-
-    async def synthetic(self, name: str, query: str) -> bytes | Gone:
-        """A clip of the synthetic library."""
         try:
-            return await self.make(clip_of(name, query))
+            if kind == "synthetic":
+                return await self.make(clip_of(name, own.query))
+            return await self.output(home, name) if kind == "outputs" else Gone()
         except ClipNameError:
             return Gone()
 
-    async def make(self, clip: Clip) -> bytes:
+    async def make(self, clip: Clip) -> bytes | Path:
         """The file of a clip. Raises ClipNameError where it cannot be made."""
         return await self._renderer.synthetic(clip)
 
@@ -134,7 +132,7 @@ class MediaDesk:
         return path or Gone(upload.issued.provider)
 
     async def output(self, sandbox: Sandbox, name: str) -> bytes | Path | Gone:
-        """What a job produced, rendered on its first download."""
+        """What a job produced, made at its first download. Raises ClipNameError without room."""
         sandbox.settle()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
         if job is None or job.state is not State.COMPLETED or job.accepted.output is None:
@@ -143,7 +141,7 @@ class MediaDesk:
         if world.output_gone(job):
             return Gone(job.accepted.provider)
         if sandbox.choices.render == "resample":
-            resampled = await self._resample(sandbox, job)
+            resampled = await self._resample(job)
             if resampled is not None:
                 return resampled
         return await self._renderer.synthetic(output_clip(job))
@@ -155,9 +153,9 @@ class MediaDesk:
             if name in started:
                 started[name].close()
 
-    async def _resample(self, sandbox: Sandbox, job: Job) -> Path | None:
+    async def _resample(self, job: Job) -> Path | None:
         """The input's own frames in the output's size; None when the input is gone."""
-        source, output = await self._input_of(sandbox, job), job.accepted.output
+        source, output = await self._input_of(job), job.accepted.output
         if source is None or output is None:
             return None
         made = await self._renderer.resample(
@@ -165,13 +163,13 @@ class MediaDesk:
         )
         return None if isinstance(made, Unmeasurable) else made
 
-    async def _input_of(self, sandbox: Sandbox, job: Job) -> Path | None:
+    async def _input_of(self, job: Job) -> Path | None:
         source, blobs = job.accepted.source, self._registry.blobs
         if source.startswith(BLOB):
             return blobs.path(source.removeprefix(BLOB))
         own = self._registry.sources.own(source, job.accepted.origin.base)
         if own is not None:
-            content = await self.own_content(sandbox, own)
+            content = await self._own_content(own)
         elif self._registry.sources.will_fetch(source):
             fetched = await self._fetch(source, self._registry.settings.store_bytes)
             content = Gone() if isinstance(fetched, Unmeasurable) else fetched
@@ -196,7 +194,8 @@ class MediaDesk:
 
     async def _fetch(self, source: str, limit: int) -> Path | Unmeasurable:
         url = split(source)
-        loopback = url is not None and is_loopback(url.hostname or "")
+        bound = self._registry.settings.loopback  # else callers may be elsewhere
+        loopback = bound and url is not None and is_loopback(url.hostname or "")
         fetcher = self._fetchers.get(loopback)
         if fetcher is None:
             fetcher = self._fetchers[loopback] = self._new_fetcher(loopback=loopback)
@@ -237,8 +236,16 @@ def output_clip(job: Job) -> Clip:
     )
 
 
-def _local(path: Path) -> Path | Unmeasurable:
-    return path if path.is_file() else Unmeasurable("unreachable", f"there is no file {path}")
+def _unkept(
+    found: bytes | Path | Unmeasurable,
+) -> tuple[bytes | Path, str] | Unmeasurable:
+    return found if isinstance(found, Unmeasurable) else (found, "")
+
+
+def _local(path: Path, limit: int) -> bytes | Path | Unmeasurable:
+    if not path.is_file():
+        return Unmeasurable("unreachable", f"there is no file {path}")
+    return _within(path, limit)
 
 
 def _within(content: bytes | Path, limit: int) -> bytes | Path | Unmeasurable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -12,20 +13,35 @@ from starlette.types import Receive, Scope, Send
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import FileReply
 from upsim.core.instants import http_date
+from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED
 from upsim.core.media import Unmeasurable
 from upsim.core.states import State
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import Upload
-from upsim.engine.world import REVOKED
-from upsim.media.clip import CONTENT_TYPES, ClipNameError
-from upsim.web.bodies import ClientGoneError, announced_length, read_body
+from upsim.media.clip import CONTENT_TYPES, Clip, ClipNameError
+from upsim.web.bodies import ClientGoneError, announced_length, headers_of, read_body
 from upsim.web.files import send_file
-from upsim.web.measuring import Gone, MediaDesk, clip_of
+from upsim.web.measuring import Gone, MediaDesk, clip_of, output_clip
 
 Headers = tuple[tuple[bytes, bytes], ...]
-DELETE_AFTER_DOWNLOAD = "delete_after_download"
 TEXT = b"text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file to be sent: in the store, or in memory and then made of `clip`."""
+
+    content: bytes | Path
+    content_type: str
+    clip: Clip | None = None
+
+    @property
+    def etag(self) -> str:
+        """A strong validator: equal clips are equal bytes, files of the store have digests."""
+        if isinstance(self.content, Path):
+            return self.content.name[:32]
+        return hashlib.blake2b(repr(self.clip).encode(), digest_size=16).hexdigest()
 
 
 class MediaApp:
@@ -43,7 +59,7 @@ class MediaApp:
         kind, _, name = path.partition("/")
         method = scope["method"]
         if method in ("GET", "HEAD"):
-            await self._get(scope, send, kind, name, sandbox)
+            await self._get(scope, receive, send, kind, name, sandbox)
         elif method == "PUT" and kind == "uploads":
             await self._put(scope, receive, send, name, sandbox)
         elif method == "DELETE" and kind == "outputs":
@@ -52,34 +68,40 @@ class MediaApp:
             await _text(send, 405, "This file cannot be changed so.", ((b"allow", b"GET, HEAD"),))
 
     async def send_output(
-        self, scope: Scope, send: Send, sandbox: Sandbox, reply: FileReply, headers: Headers
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        sandbox: Sandbox,
+        reply: FileReply,
+        headers: Headers,
     ) -> None:
         """Send the finished file of a job as the body of an API answer."""
-        content = await self._desk.output(sandbox, f"{reply.job}.mp4")
-        if isinstance(content, Gone):
-            await self._gone(send, sandbox, content)
-            return
         unranged = {**scope, "method": "GET", "headers": []}
-        await self._file(unranged, send, sandbox, content, CONTENT_TYPES["mp4"], headers)
-        if reply.mark is not None:
+        sent = await self._finished(unranged, receive, send, reply.job, sandbox, headers)
+        if sent and reply.mark is not None:
             self._mark(sandbox, reply.job, reply.mark)
 
-    async def _get(self, scope: Scope, send: Send, kind: str, name: str, sandbox: Sandbox) -> None:
+    async def _get(
+        self, scope: Scope, receive: Receive, send: Send, kind: str, name: str, sandbox: Sandbox
+    ) -> None:
         if kind == "synthetic":
-            await self._synthetic(scope, send, sandbox, name)
+            await self._synthetic(scope, receive, send, sandbox, name)
         elif kind == "uploads":
             content = self._desk.upload(sandbox, name)
             if isinstance(content, Gone):
                 await self._gone(send, sandbox, content)
                 return
-            content_type = sandbox.state.uploads[name].issued.content_type
-            await self._file(scope, send, sandbox, content, content_type)
+            found = Found(content, sandbox.state.uploads[name].issued.content_type)
+            await self._file(scope, receive, send, found, sandbox)
         elif kind == "outputs":
-            await self._output(scope, send, sandbox, name)
+            await self._output(scope, receive, send, sandbox, name)
         else:
             await _text(send, 404, "There is no such file.")
 
-    async def _synthetic(self, scope: Scope, send: Send, sandbox: Sandbox, name: str) -> None:
+    async def _synthetic(
+        self, scope: Scope, receive: Receive, send: Send, sandbox: Sandbox, name: str
+    ) -> None:
         query = scope["query_string"].decode("latin-1")
         try:
             clip = clip_of(name, query)
@@ -87,18 +109,39 @@ class MediaApp:
         except ClipNameError as error:
             await _text(send, 404, str(error))
             return
-        await self._file(scope, send, sandbox, content, clip.content_type)
+        found = Found(content, clip.content_type, clip)
+        await self._file(scope, receive, send, found, sandbox)
 
-    async def _output(self, scope: Scope, send: Send, sandbox: Sandbox, name: str) -> None:
-        content = await self._desk.output(sandbox, name)
-        if isinstance(content, Gone):
-            await self._gone(send, sandbox, content)
-            return
-        await self._file(scope, send, sandbox, content, CONTENT_TYPES["mp4"])
-        job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
-        whole = scope["method"] == "GET" and not any(h == b"range" for h, _ in scope["headers"])
-        if job is not None and whole and DELETE_AFTER_DOWNLOAD in job.marks:
+    async def _output(
+        self, scope: Scope, receive: Receive, send: Send, sandbox: Sandbox, name: str
+    ) -> None:
+        name = name.removesuffix(".mp4")
+        sent = await self._finished(scope, receive, send, name, sandbox)
+        job = sandbox.state.jobs.get(name)
+        if sent and job is not None and DELETE_AFTER_DOWNLOAD in job.marks:
             self._mark(sandbox, job.id, REVOKED)
+
+    async def _finished(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        name: str,
+        sandbox: Sandbox,
+        headers: Headers = (),
+    ) -> bool:
+        """Send the file of a job; True once all of it was sent."""
+        job = sandbox.state.jobs.get(name)
+        try:
+            content = await self._desk.output(sandbox, f"{name}.mp4")
+        except ClipNameError as error:
+            await _text(send, 507, f"The output cannot be kept here: {error}.")
+            return False
+        if job is None or isinstance(content, Gone):
+            await self._gone(send, sandbox, content if isinstance(content, Gone) else Gone())
+            return False
+        found = Found(content, CONTENT_TYPES["mp4"], output_clip(job))
+        return await self._file(scope, receive, send, found, sandbox, headers)
 
     async def _put(
         self, scope: Scope, receive: Receive, send: Send, name: str, sandbox: Sandbox
@@ -115,14 +158,14 @@ class MediaApp:
             limit = rules.whole("video_bytes")
         if refusal is None:
             try:
-                body, oversized = await read_body(receive, scope["headers"], limit)
+                body, oversized = await read_body(receive, headers_of(scope), limit)
             except ClientGoneError:
                 return
             expected = upload.issued.size
             if oversized or (expected is not None and len(body) != expected):
                 refusal = rules.errors["upload_wrong_size"]
         if refusal is not None:
-            found = announced_length(scope["headers"])
+            found = announced_length(headers_of(scope))
             values = {"found": found, "expected": upload.issued.size}
             await _text(send, refusal.status, refusal.message.format_map(values))
             return
@@ -132,6 +175,9 @@ class MediaApp:
         digest = await asyncio.to_thread(self._registry.blobs.put, body)
         if isinstance(digest, Unmeasurable):
             await _text(send, 507, digest.detail)
+            return
+        if sandbox.abandoned:
+            await _text(send, 404, "There is no such upload.")
             return
         present = sandbox.state.uploads.get(upload.issued.upload)
         if present is None or present.stored is not None:  # another came first meanwhile
@@ -158,8 +204,8 @@ class MediaApp:
         if job is None or job.state is not State.COMPLETED:
             await self._gone(send, sandbox, Gone(job.accepted.provider if job else None))
             return
-        retention = sandbox.bound(job.accepted.provider).rules.baseline.facts
-        if "output_revocable" not in retention:
+        facts = sandbox.bound(job.accepted.provider).rules.baseline.facts
+        if "output_revocable" not in facts:
             await _text(send, 405, "This file cannot be deleted.", ((b"allow", b"GET, HEAD"),))
             return
         self._mark(sandbox, job.id, REVOKED)
@@ -168,21 +214,26 @@ class MediaApp:
     async def _file(
         self,
         scope: Scope,
+        receive: Receive,
         send: Send,
+        found: Found,
         sandbox: Sandbox,
-        content: bytes | Path,
-        content_type: str,
         headers: Headers = (),
-    ) -> None:
-        await send_file(
-            scope,
-            send,
-            body=content,
-            content_type=content_type,
-            etag=etag_of(content),
-            date=http_date(sandbox.settle()),
-            extra_headers=headers,
-        )
+    ) -> bool:
+        try:
+            return await send_file(
+                scope,
+                receive,
+                send,
+                body=found.content,
+                content_type=found.content_type,
+                etag=found.etag,
+                date=http_date(sandbox.settle()),
+                extra_headers=headers,
+            )
+        except FileNotFoundError:
+            await _text(send, 503, "The file gave way to others just now; ask again.")
+            return False
 
     async def _gone(self, send: Send, sandbox: Sandbox, gone: Gone) -> None:
         if gone.provider is None:
@@ -196,13 +247,6 @@ class MediaApp:
         if job is not None:
             _, world = self._registry.world(sandbox, job.accepted.provider, None)
             world.mark(job, mark)
-
-
-def etag_of(content: bytes | Path) -> str:
-    """A strong validator; files of the store are named by their digest."""
-    if isinstance(content, Path):
-        return content.name[:32]
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 async def _text(send: Send, status: int, text: str, headers: Headers = ()) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.types import Scope
 
+from upsim.core.call import Headers
 from upsim.core.origin import Origin
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
+from upsim.web.bodies import headers_of
 
 KEPT_ORIGINS = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A provider's own path, and what the address said before it.
 
     `provider` is empty for everything that is not a provider's: `/media/`, pages, admin.
@@ -35,6 +36,7 @@ class Places:
         self._registry = registry
         self._hosts: dict[str, str] | None = None
         self._known: dict[str, Place] = {}
+        self._dialects: dict[str, tuple[str, ...]] = {}
         self._origins: dict[tuple[str, bytes | None, str | None, str, str], Origin] = {}
 
     def locate(self, scope: Scope) -> Place:
@@ -56,33 +58,40 @@ class Places:
             sandbox, _, rest = path[9:].partition("/")
             path = f"/{rest}"
         first, _, rest = path[1:].partition("/")
-        if first in self._registry.providers:
-            return self._with_dialect(first, f"/{rest}", sandbox)
+        dialects = self._dialects.get(first) or self._dialects_of(first)
+        if dialects:
+            dialect, _, own = rest.partition("/")
+            if dialect in dialects:
+                return Place(first, f"/{own}", sandbox, dialect, f"/{first}/{dialect}")
+            return Place(first, f"/{rest}", sandbox, None, f"/{first}")
         if not path.startswith(("/media/", "/__sim")):
             provider = self._by_host(host_of(scope).partition(":")[0].rstrip(".").lower())
             if provider is not None:
                 return Place(provider, path, sandbox)
         return Place("", path, sandbox)
 
-    def origin(self, scope: Scope, place: Place, sandbox: Sandbox, default: Sandbox) -> Origin:
+    def origin(self, scope: Scope, headers: Headers, place: Place, sandbox: Sandbox) -> Origin:
         """The form in which a request came; its absolute URLs keep it."""
-        key = (scope["scheme"], raw_host(scope), place.sandbox, place.prefix, sandbox.id)
+        host = headers.get(b"host")
+        key = (scope["scheme"], host, place.sandbox, place.prefix, sandbox.id)
         found = self._origins.get(key)
         if found is None:
             if len(self._origins) >= KEPT_ORIGINS:
                 self._origins.clear()
             base = self._registry.settings.public_url or f"{scope['scheme']}://{host_of(scope)}"
             named = "" if place.sandbox is None else f"/sandbox/{place.sandbox}"
-            media = f"/sandbox/{sandbox.id}" if sandbox is not default or named else ""
+            elsewhere = sandbox is not self._registry.default or named
+            media = f"/sandbox/{sandbox.id}" if elsewhere else ""
             found = self._origins[key] = Origin(base, named, place.prefix, media)
         return found
 
-    def _with_dialect(self, provider: str, path: str, sandbox: str | None) -> Place:
-        dialect, _, rest = path[1:].partition("/")
-        known = self._registry.library.baseline(provider).baseline.dialects
-        if dialect in known:
-            return Place(provider, f"/{rest}", sandbox, dialect, f"/{provider}/{dialect}")
-        return Place(provider, path, sandbox, None, f"/{provider}")
+    def _dialects_of(self, provider: str) -> tuple[str, ...]:
+        """The dialects of a provider; none of what is no provider."""
+        if provider not in self._registry.providers:
+            return ()
+        baseline = self._registry.library.baseline(provider).baseline
+        found = self._dialects[provider] = baseline.dialects
+        return found
 
     def _by_host(self, host: str) -> str | None:
         if self._hosts is None:
@@ -94,18 +103,9 @@ class Places:
         return self._hosts.get(host)
 
 
-def raw_host(scope: Scope) -> bytes | None:
-    """The Host header as it came."""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            found: bytes = value
-            return found
-    return None
-
-
 def host_of(scope: Scope) -> str:
     """The Host header, or the address of the server."""
-    host = raw_host(scope)
+    host = headers_of(scope).get(b"host")
     if host is not None:
         return host.decode("latin-1")
     server = scope.get("server") or ("127.0.0.1", 80)

@@ -26,6 +26,7 @@ class _Node:
 
 
 Found = tuple[Operation, Mapping[str, str]]
+KEPT_SUBMITS = 1024
 
 
 class Routes:
@@ -34,8 +35,9 @@ class Routes:
     def __init__(self, provider: Provider) -> None:
         """Build the tree from the provider's operations and aliases."""
         self._root = _Node()
-        self._aliases = tuple(provider.aliases.items())
+        self._aliases = tuple((f"{alias}/", real) for alias, real in provider.aliases.items())
         self._exact: dict[tuple[str, str], Found] = {}
+        self._submits: dict[tuple[str, str], Found] = {}
         for operation in provider.operations:
             self._add(operation)
             if "{" not in operation.path:
@@ -43,15 +45,29 @@ class Routes:
 
     def find(self, method: str, path: str) -> Found | Miss:
         """The operation and its path parameters."""
-        exact = self._exact.get((method, path))
-        if exact is not None:
-            return exact
+        key = (method, path)
+        known = self._exact.get(key) or self._submits.get(key)
+        if known is not None:
+            return known
         for alias, real in self._aliases:
-            if path.startswith(alias + "/"):
-                path = real + path[len(alias) :]
-        allowed: list[str] = []
-        found = _walk(self._root, path.split("/")[1:], 0, method, allowed)
-        return found or Miss(tuple(dict.fromkeys(allowed)))
+            if path.startswith(alias):
+                path = f"{real}/{path[len(alias) :]}"
+        segments = path.split("/")[1:]
+        found = _straight(self._root, segments, method)
+        if found is None:
+            allowed: list[str] = []
+            found = _walk(self._root, segments, 0, method, allowed)
+            if found is None:
+                return Miss(tuple(dict.fromkeys(allowed)))
+        if found[0].kind == "submit":
+            self._keep(key, found)
+        return found
+
+    def _keep(self, key: tuple[str, str], found: Found) -> None:
+        """Remember where a submit goes: unlike a poll, it comes again and again by one path."""
+        if len(self._submits) >= KEPT_SUBMITS:
+            self._submits.clear()
+        self._submits[key] = found
 
     def _add(self, operation: Operation) -> None:
         node = self._root
@@ -68,6 +84,21 @@ class Routes:
             else:
                 node = node.fixed.setdefault(segment, _Node())
         node.operations[operation.method] = operation
+
+
+def _straight(root: _Node, segments: list[str], method: str) -> Found | None:
+    """The way without a step back, which is the first that `_walk` would try."""
+    node, params = root, {}
+    for segment in segments:
+        child = node.fixed.get(segment)
+        if child is None:
+            child = node.any
+            if child is None or not segment:
+                return None
+            params[node.any_name] = segment
+        node = child
+    operation = node.operations.get(method)
+    return None if operation is None else (operation, params)
 
 
 def _walk(

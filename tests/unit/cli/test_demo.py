@@ -161,10 +161,32 @@ async def test_lost_output_is_a_failure(take: Take) -> None:
 
 
 async def test_failed_job_tells_its_reason(take: Take) -> None:
-    """A job that the provider ends with an error is refused in the provider's words."""
+    """A job that the provider ends with an error has failed, in the provider's words."""
     run = await take(progress=Progress("failed", "failed", error="cannot decode"))
 
-    assert (run.verdict, run.problem) == ("refused", "cannot decode")
+    assert (run.verdict, run.problem) == ("unsuccessful", "cannot decode")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "refunded", "outcome"),
+    [
+        ("unsuccessful", True, "failed (refunded)"),
+        ("unsuccessful", False, "failed (not refunded)"),
+        ("refused", False, "refused"),
+        ("failed", False, "failed"),
+    ],
+)
+def test_outcome(verdict: Verdict, refunded: bool, outcome: str) -> None:  # noqa: FBT001
+    """Only a job that was accepted has money to be given back; the outcome says whether it was."""
+    run = run_of(verdict)
+    run.refunded = refunded
+
+    assert outcome == run.outcome
+
+
+async def test_run_knows_its_job(take: Take) -> None:
+    """The id of the accepted job stands on the run, so that its refund can be found."""
+    assert (await take()).job == "job"
 
 
 async def test_completed_without_output_is_a_failure(take: Take) -> None:
@@ -200,6 +222,8 @@ async def test_quantity_by_the_price_rule(take: Take) -> None:
         (["done", "done"], False, 0),
         (["done", "done"], True, 0),
         (["done", "refused"], True, 0),
+        (["done", "unsuccessful"], True, 0),
+        (["done", "unsuccessful"], False, 1),
         (["done", "refused"], False, 1),
         (["refused", "refused"], True, 1),
         (["done", "failed"], True, 1),
@@ -215,9 +239,15 @@ def test_exit_code(verdicts: list[Verdict], own_file: bool, code: int) -> None: 
 @pytest.mark.parametrize(
     ("verdicts", "text"),
     [
-        (["done", "done"], "2 of 2 outputs have the promised size"),
-        (["done", "refused"], "1 of 2 outputs have the promised size, 1 refused"),
-        (["failed", "refused"], "0 of 2 outputs have the promised size, 1 refused, 1 failed"),
+        (["done", "done"], "2 of 2 models gave an output of the promised size."),
+        (["done", "refused"], "1 of 2 models gave an output of the promised size, 1 refused."),
+        (
+            ["failed", "refused", "unsuccessful"],
+            (
+                "0 of 3 models gave an output of the promised size,"
+                " 1 failed, 1 failed (not refunded), 1 refused."
+            ),
+        ),
     ],
 )
 def test_summary(verdicts: list[Verdict], text: str) -> None:
@@ -244,6 +274,19 @@ def test_summary(verdicts: list[Verdict], text: str) -> None:
 def test_price_text(price: Price | None, text: str) -> None:
     """Dollars have a sign and two places at least; other units are words."""
     assert price_text(price) == text
+
+
+@pytest.mark.parametrize(
+    ("points", "text"),
+    [
+        ("360000", "$0.036 (360,000 points)"),
+        ("1", "$0.0000001 (1 point)"),
+        ("10000000", "$1.00 (10,000,000 points)"),
+    ],
+)
+def test_price_in_parts_of_a_dollar(points: str, text: str) -> None:
+    """Where a price rule says how many units a dollar has, the dollars come first."""
+    assert text == price_text(Price(Decimal(points), "point"), Decimal(10_000_000))
 
 
 @pytest.mark.parametrize(
@@ -283,14 +326,27 @@ def test_content_type(tmp_path: Path, name: str, written: str | None, expected: 
     assert read_clip(path).file.content_type == expected
 
 
-def test_results_are_never_cut(tmp_path: Path) -> None:
+def test_results_are_never_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal that is longer than any line stays whole in a pipe."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     run = run_of("refused", tmp_path)
     run.problem = "long " * 100
     shown = io.StringIO()
     print_results(Console(file=shown), CLIP, [run])
 
     assert run.problem.strip() in shown.getvalue()
+
+
+@pytest.mark.parametrize(("columns", "block"), [("200", False), ("60", True)])
+def test_columns_hold_in_a_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str, *, block: bool
+) -> None:
+    """With COLUMNS a pipe is as wide as it says: a table where it fits, else a block for each."""
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = io.StringIO()
+    print_results(Console(file=shown), CLIP, [run_of("done", tmp_path)])
+
+    assert block == shown.getvalue().startswith("vicsee topaz-video-upscale\n")
 
 
 def test_board_in_a_pipe_prints_what_it_is_told() -> None:

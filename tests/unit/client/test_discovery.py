@@ -43,3 +43,15 @@ def test_an_adapter_does_without_the_server() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+def test_finding_the_adapters_imports_no_provider() -> None:
+    """Who asks which adapters there are, or for one of them, does not load the others' code."""
+    code = (
+        "import sys; from upsim.client.discovery import adapter, providers;"
+        "first = providers()[0]; adapter(first);"
+        "print(first, {m.split('.')[2] for m in sys.modules if m.startswith('upsim.providers.')})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"{FOLDERS[0]} {{'{FOLDERS[0]}'}}\n"

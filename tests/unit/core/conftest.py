@@ -163,7 +163,7 @@ def call(world: FakeWorld | None = None, **fields: object) -> Call:
         "path": "/api/v1/credits",
         "params": {},
         "query_string": b"",
-        "headers": [],
+        "headers": {},
         "body": b"",
         "decode": lambda asked: asked.body,
         "credential": "known",

@@ -21,7 +21,8 @@ def parts_after(*logs: Sequence[Event]) -> list[object]:
     for events in logs:
         state.apply(events)
     counts = (state.entry_count, state.accepted_count)
-    return [state.accounts, state.jobs, state.uploads, state._settled, state._quotas, counts]
+    settled = (state._charges, state._refunds)
+    return [state.accounts, state.jobs, state.uploads, *settled, state._quotas, counts]
 
 
 @given(histories)

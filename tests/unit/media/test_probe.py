@@ -36,6 +36,25 @@ def exists(pid: int) -> bool:
         return False
 
 
+def with_header(data: bytes, header: bytes) -> bytes:
+    """The file with other elements in its EBML header."""
+    old = data[4] & 0x7F
+    return data[:4] + b"\x01" + len(header).to_bytes(7, "big") + header + data[5 + old :]
+
+
+@pytest.mark.parametrize(("data", "container"), [(WEBM, "webm"), (MKV, "mkv")])
+@pytest.mark.parametrize("void", [0, 60, 5_000])
+def test_the_document_type_counts_wherever_it_stands(
+    data: bytes, container: str, void: int
+) -> None:
+    """Elements before it, and words that look like it, do not hide what a file is."""
+    size = (void | 0x4000).to_bytes(2, "big")
+    header = b"\xec" + size + b"webm".ljust(void, b"\0")[:void] + data[5 : 5 + (data[4] & 0x7F)]
+    measured = measure_file(with_header(data, header))
+    assert isinstance(measured, Media)
+    assert container == measured.container
+
+
 @pytest.mark.parametrize(
     ("name", "options", "container"),
     [

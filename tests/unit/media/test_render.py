@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import threading
+import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -26,10 +28,10 @@ class CountingMaker(ClipMaker):
         super().__init__()
         self.made: list[Clip] = []
 
-    def make(self, clip: Clip) -> bytes:
+    def parts(self, clip: Clip) -> list[bytes]:
         """Make it, and note it."""
         self.made.append(clip)
-        return super().make(clip)
+        return super().parts(clip)
 
 
 @pytest.fixture
@@ -80,6 +82,90 @@ async def test_memory_is_bounded(renderer: Renderer, counting: CountingMaker) ->
     assert counting.made.count(clips[0]) == 2
 
 
+async def test_large_clips_lie_in_the_store(
+    renderer: Renderer, counting: CountingMaker, store: BlobStore
+) -> None:
+    """A clip too large for memory is made once, as a file, whoever asks for a part of it."""
+    clip = parse_clip_name("64x64_30fps_1s.mp4", 30_000)
+    first, second = await renderer.synthetic(clip), await renderer.synthetic(clip)
+    assert isinstance(first, Path)
+    assert (first, 30_000, [clip]) == (second, store.size, counting.made)
+
+
+async def test_a_large_clip_is_made_again_when_it_gave_way(
+    renderer: Renderer, counting: CountingMaker, store: BlobStore
+) -> None:
+    """A file that is no longer in the store is made anew."""
+    clip = parse_clip_name("64x64_30fps_1s.mp4", 30_000)
+    await renderer.synthetic(clip)
+    store.put(bytes(9_990_000))
+    path = await renderer.synthetic(clip)
+    assert isinstance(path, Path)
+    assert (path.stat().st_size, [clip, clip]) == (30_000, counting.made)
+
+
+async def test_a_clip_without_room_is_refused(counting: CountingMaker, tmp_path: Path) -> None:
+    """A file larger than the store is a refusal, not an exception of the system."""
+    renderer = Renderer(counting, BlobStore(20_000, folder=tmp_path), largest=1_000)
+    with pytest.raises(ClipNameError, match="there is no room for a file of 64x64"):
+        await renderer.synthetic(parse_clip_name("64x64_30fps_1s.mp4", 30_000))
+    renderer.close()
+
+
+class Counter(ClipMaker):
+    """Counts how many large clips are made at once; each waits for another, in vain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.together = threading.Barrier(3)
+        self.full = 0
+
+    def parts(self, clip: Clip) -> list[bytes]:
+        """Wait until three are at it, for a short while."""
+        try:
+            self.together.wait(0.3)
+        except threading.BrokenBarrierError:
+            return super().parts(clip)
+        self.full += 1
+        return super().parts(clip)
+
+
+async def test_two_large_clips_are_made_at_once(store: BlobStore, workers: WorkerPool) -> None:
+    """The third waits until one of them is done."""
+    counter = Counter()
+    renderer = Renderer(counter, store, workers=workers)
+    clips = [parse_clip_name(f"64x64_120fps_{n}s_silent.mp4") for n in (200, 201, 202)]
+    await asyncio.gather(*map(renderer.synthetic, clips))
+    renderer.close()
+    assert counter.full == 0
+
+
+def wait_for_part(folder: Path) -> None:
+    """Return once something was written to the store."""
+    while not any(part.stat().st_size for part in folder.glob("*/part-*")):
+        time.sleep(0.01)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Whatever lies in a folder."""
+    return list(folder.iterdir())
+
+
+async def test_what_is_being_resampled_lies_in_the_store(
+    maker: ClipMaker, counting: CountingMaker, store: BlobStore, tmp_path: Path
+) -> None:
+    """Closing renderer and store in the middle leaves no file behind."""
+    source = tmp_path / "source.mp4"
+    source.write_bytes(maker.make(parse_clip_name("1280x720_30fps_60s.mp4")))
+    renderer = Renderer(counting, store)
+    job = asyncio.ensure_future(renderer.resample(source, 3840, 2160, keep_audio=True))
+    await asyncio.to_thread(wait_for_part, tmp_path)
+    renderer.close()
+    store.close()
+    assert isinstance(await job, Unmeasurable)
+    assert [source] == files_in(tmp_path)
+
+
 async def test_a_clip_that_cannot_be_made_is_refused_to_all(renderer: Renderer) -> None:
     """Everyone who waits gets the refusal."""
     clip = parse_clip_name("64x64_30fps_1s.mp4", 10)
@@ -98,7 +184,7 @@ async def test_one_who_leaves_does_not_end_the_job(
     second = asyncio.ensure_future(renderer.synthetic(clip))
     await asyncio.sleep(0)
     first.cancel()
-    assert len(await second) > 0
+    assert isinstance(await second, bytes)
     assert counting.made == [clip]
 
 

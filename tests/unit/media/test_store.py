@@ -124,3 +124,18 @@ def test_a_forgotten_store_is_removed_too(tmp_path: Path) -> None:
     put(BlobStore(10, folder=tmp_path), b"hello")
     gc.collect()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scratch_is_removed(store: BlobStore, tmp_path: Path) -> None:
+    """A path to write to lies in the folder and is gone afterwards."""
+    with store.scratch() as path:
+        path.write_bytes(b"hello")
+        inside = path.parent.parent == tmp_path
+    assert (True, False) == (inside, path.exists())
+
+
+def test_closing_removes_scratch_too(store: BlobStore) -> None:
+    """What is being written goes with the folder."""
+    with store.scratch() as path:
+        store.close()
+        assert not path.exists()

@@ -15,8 +15,17 @@ from typing import Any
 import pytest
 
 from upsim.core.media import Media
+from upsim.media import synthetic
+from upsim.media.bounds import FASTEST, MAX_SECONDS, SLOWEST
 from upsim.media.boxes import measure_boxes
-from upsim.media.clip import Clip, ClipContainer, ClipNameError, parse_clip_name
+from upsim.media.clip import (
+    MAX_BYTES,
+    MAX_FRAMES,
+    Clip,
+    ClipContainer,
+    ClipNameError,
+    parse_clip_name,
+)
 from upsim.media.gop import Codec, Gop, GopCache, make_gop
 from upsim.media.probe import Prober
 from upsim.media.synthetic import ClipMaker, make_clip
@@ -174,10 +183,69 @@ def test_too_small_a_size_names_the_smallest(container: str, maker: ClipMaker) -
         maker.make(replace(clip, padded_to=10))
 
 
-def test_a_file_beyond_all_bounds_is_refused(maker: ClipMaker) -> None:
-    """What would take more than a gigabyte is not begun."""
-    with pytest.raises(ClipNameError, match="more than the 1073741824 allowed"):
-        maker.make(parse_clip_name("16384x16384_240fps_3600s.mp4"))
+BOUNDS = [
+    Clip(16_384, 16_384, FASTEST, MAX_FRAMES, MAX_SECONDS * 1_000_000),
+    Clip(16_383, 16_383, FASTEST, MAX_FRAMES, MAX_SECONDS * 1_000_000),
+    Clip(4_095, 4_095, FASTEST, MAX_FRAMES, MAX_SECONDS * 1_000_000),
+    Clip(64, 64, FASTEST, 1, MAX_SECONDS * 1_000_000),
+    Clip(64, 64, SLOWEST, MAX_FRAMES, 1),
+    Clip(64, 64, Fraction((1 << 32) - 1, 3_601), 1, 1),
+    Clip(64, 64, Fraction((1 << 40) + 1, 1 << 51), 2, 1),
+]
+
+
+@pytest.mark.parametrize("clip", BOUNDS, ids=str)
+def test_whatever_is_measured_can_be_made(clip: Clip, maker: ClipMaker) -> None:
+    """A file at all bounds of measuring at once is made, in parts that fit the memory."""
+    parts = maker.parts(clip)
+    assert sum(map(len, parts)) < MAX_BYTES
+
+
+@pytest.mark.parametrize("size", ["640x360", "641x361"])
+@pytest.mark.parametrize("container", ["mp4", "mkv", "webm"])
+def test_a_very_large_file_stands_still(
+    size: str,
+    container: str,
+    monkeypatch: pytest.MonkeyPatch,
+    maker: ClipMaker,
+    ffprobe: Callable[[bytes], dict[str, Any]],
+    decode_errors: Callable[[bytes], str],
+) -> None:
+    """Where moving pictures would take too many bytes there are as many that repeat the first."""
+    clip = parse_clip_name(f"{size}_30fps_20s_silent.{container}")
+    moving = maker.make(clip)
+    monkeypatch.setattr(synthetic, "MOST_MOVING", 1)
+    still = maker.make(clip)
+    assert int(ffprobe(still)["video"]["nb_read_packets"]) == clip.frames
+    assert len(still) < len(moving)
+    assert decode_errors(still) == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["641x361_30fps_3s.mp4", "1x1_30fps_3s.mov", "853x480_30fps_3s.mkv"]
+)
+def test_a_very_large_odd_picture_is_grey(
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    ffprobe: Callable[[bytes], dict[str, Any]],
+    decode_errors: Callable[[bytes], str],
+) -> None:
+    """Odd sizes above what VP9 is made in are H.264 of exactly that size, and decode."""
+    monkeypatch.setattr(synthetic, "MAX_VP9_PIXELS", 0)
+    clip = parse_clip_name(name)
+    data = make_clip(clip)
+    video = ffprobe(data)["video"]
+    expected = ("h264", clip.width, clip.height)
+    assert expected == (video["codec_name"], video["width"], video["height"])
+    assert decode_errors(data) == ""
+
+
+def test_padding_takes_no_memory(maker: ClipMaker) -> None:
+    """The zeros of a padded file are one block, many times over."""
+    parts = maker.parts(parse_clip_name("64x64_30fps_1s.mp4", 200_000_000))
+    distinct = {id(part): len(part) for part in parts}
+    assert sum(map(len, parts)) == 200_000_000
+    assert sum(distinct.values()) < 3_000_000
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv", "webm"])
@@ -262,5 +330,5 @@ def test_a_group_that_cannot_be_made_is_refused_to_all() -> None:
     """A failure is not remembered, and leaves nobody waiting."""
     cache = GopCache()
     for _ in range(2):
-        with pytest.raises(ClipNameError, match="more than VP9 can be made in"):
-            cache.get("vp9", 16_383, 16_383)
+        with pytest.raises(ClipNameError, match="16777216 pixels, the most that VP9 is made in"):
+            cache.get("vp9", 4_096, 4_097)

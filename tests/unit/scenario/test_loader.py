@@ -66,7 +66,9 @@ def test_each_provider_has_a_baseline() -> None:
         ("../pyproject", "there is no scenario '../pyproject'"),
         ("vicsee/../../pyproject", "there is no scenario"),
         ("nowhere.yaml", "there is no scenario 'nowhere.yaml'"),
-        ("zzz", "there is no scenario 'zzz'"),
+        ("zzz", "there is no scenario 'zzz'; `upsim scenarios list` shows them"),
+        (__file__, f"{__file__!r} is no scenario file: it must be YAML and end in .yaml or .yml"),
+        ("ü" * 245 + ".yaml", "there is no scenario"),
         ("x" * 10_000, "there is no scenario 'x"),
     ],
 )

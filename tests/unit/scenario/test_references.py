@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -12,14 +13,21 @@ from upsim.core.lifecycle import Duration, PhaseRule
 from upsim.core.states import State
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.scenario.model import Scenario
-from upsim.scenario.references import unknown
+from upsim.scenario.spelling import unknown
 
 Load = Callable[[str], Scenario]
-POLLS = "a step ends by {polls: <whole number from 1>}, or as a text says"
+STEPS = (
+    "a step ends by a time such as 90s, by {polls: <whole number from 1>} or by command; this is"
+)
 FAILURES = "generation_failed, cancelled, timeout"
 ONE_OF = "a rule needs one of duration, file, unreachable, not_a_video"
 STEP = "2:22: jobs[0].lifecycle[0]"
-PHASE = "models.topaz-video-upscale.lifecycle.phases[0]"
+END = "2:41: jobs[0].lifecycle[1]"
+WHEN = "2:16: jobs[0].when"
+STAYS = "a job that is completed stays so; write `completed:` with nothing behind it"
+PHASES = "models: {topaz-video-upscale: {lifecycle: {phases: [{state: waiting},"
+WORKS = "jobs: [{lifecycle: [{processing: 10s}, "
+PHASE = "models.topaz-video-upscale.lifecycle.phases[1]"
 
 
 @pytest.fixture
@@ -49,24 +57,52 @@ def load(tmp_path: Path) -> Load:
             f"2:9: media[0]: {ONE_OF}; this one has duration and file",
         ),
         (
-            "jobs: [{lifecycle: [{failed: broken}]}]",
-            f"{STEP}.failed: unknown failure 'broken'; there are {FAILURES}",
+            f"{WORKS}{{failed: broken}}]}}]",
+            f"{END}.failed: unknown failure 'broken'; there are {FAILURES}",
         ),
         (
-            "jobs: [{lifecycle: [{failed: generation_fails}]}]",
-            f"{STEP}.failed: unknown failure 'generation_fails'; did you mean generation_failed?",
+            f"{WORKS}{{failed: generation_fails}}]}}]",
+            f"{END}.failed: unknown failure 'generation_fails'; did you mean generation_failed?",
         ),
         (
-            "jobs: [{lifecycle: [{waiting: 90}]}]",
-            f"{STEP}.waiting: 90 is no duration such as 90s, nor command, nor {{polls: 2}}",
+            f"{WORKS}{{failed: 90s}}]}}]",
+            f"{END}.failed: unknown failure '90s'; there are {FAILURES}",
         ),
-        ("jobs: [{lifecycle: [{waiting: {polls: 0}}]}]", f"{STEP}.waiting: {POLLS}"),
-        ("jobs: [{lifecycle: [{waiting: {polls: x}}]}]", f"{STEP}.waiting: {POLLS}"),
-        ("jobs: [{lifecycle: [{waiting: {pols: 2}}]}]", f"{STEP}.waiting: {POLLS}"),
-        ("jobs: [{lifecycle: [{waiting: {polls: 2, or: 3}}]}]", f"{STEP}.waiting: {POLLS}"),
         (
-            "models: {topaz-video-upscale: {lifecycle: {phases: [{state: failed, failure: no}]}}}",
-            f"2:69: {PHASE}.failure: unknown failure 'no'; there are {FAILURES}",
+            f"{WORKS}{{completed: 90s}}]}}]",
+            f"{END}.completed: {STAYS}",
+        ),
+        (
+            "jobs: [{lifecycle: [{failed: ~}]}]",
+            f"{STEP}.failed: a job begins waiting or processing",
+        ),
+        (
+            f"{WORKS}{{waiting: command}}]}}]",
+            f"{END}.waiting: a job that is processing cannot become waiting",
+        ),
+        (
+            f"{WORKS}{{completed: ~}}, {{failed: ~}}]}}]",
+            "2:57: jobs[0].lifecycle[2].failed: a job that is completed cannot become failed",
+        ),
+        (
+            "jobs: [{lifecycle: [{waiting: 9s}]}]",
+            f"{STEP}.waiting: the last step has nowhere to go: add an end, or write command",
+        ),
+        (
+            f"{PHASES} {{state: failed, failure: no}}]}}}}}}",
+            f"2:87: {PHASE}.failure: unknown failure 'no'; there are {FAILURES}",
+        ),
+        (
+            "jobs: [{when: {upscale_facto: 2}, lifecycle: [{waiting: ~}]}]",
+            f"{WHEN}.upscale_facto: no model has this; did you mean upscale_factor?",
+        ),
+        (
+            "jobs: [{when: {upscale_factor: 3}, lifecycle: [{waiting: ~}]}]",
+            f"{WHEN}.upscale_factor: unknown value '3'; there are 1, 2, 4",
+        ),
+        (
+            "jobs: [{when: {model: topaz-video-upscal}, lifecycle: [{waiting: ~}]}]",
+            f"{WHEN}.model: unknown value 'topaz-video-upscal'; did you mean topaz-video-upscale?",
         ),
         (
             "knobs: {funds_text: {guide: zzz}}",
@@ -92,16 +128,29 @@ def test_names_that_do_not_exist(load: Load, text: str, mistake: str) -> None:
         ("waiting: 1d", PhaseRule(State.WAITING, Duration(base=Decimal(86_400)))),
         ("waiting: {polls: 2}", PhaseRule(State.WAITING, None, polls=2)),
         ("waiting: command", PhaseRule(State.WAITING, None)),
+        ("waiting: ~", PhaseRule(State.WAITING, None)),
+    ],
+)
+def test_steps(load: Load, step: str, rule: PhaseRule) -> None:
+    """A step ends after a time, after polls, or by command."""
+    (found,) = load(f"jobs: [{{lifecycle: [{{{step}}}, {{failed: ~}}]}}]").jobs
+
+    assert rule == found.phases[0]
+
+
+@pytest.mark.parametrize(
+    ("end", "rule"),
+    [
         ("completed: ~", PhaseRule(State.COMPLETED, None)),
         ("failed: ~", PhaseRule(State.FAILED, None)),
         ("failed: generation_failed", PhaseRule(State.FAILED, None, failure="generation_failed")),
     ],
 )
-def test_steps(load: Load, step: str, rule: PhaseRule) -> None:
-    """A step ends after a time, after polls, by command, or is an end with its failure."""
-    (found,) = load(f"jobs: [{{lifecycle: [{{{step}}}]}}]").jobs
+def test_ends(load: Load, end: str, rule: PhaseRule) -> None:
+    """An end has nothing behind it, or the failure that it is."""
+    (found,) = load(f"{WORKS}{{{end}}}]}}]").jobs
 
-    assert found.phases == (rule,)
+    assert rule == found.phases[1]
 
 
 @pytest.mark.parametrize(
@@ -111,14 +160,18 @@ def test_steps(load: Load, step: str, rule: PhaseRule) -> None:
         ("{upscale_factor: 4}", True),
         ("{upscale_factor: '4', video_url: x}", True),
         ("{upscale_factor: 2}", False),
+        ("{hasty: true}", True),
+        ("{hasty: false}", False),
+        ("{prompt: null}", True),
         ("{prompt: x}", False),
     ],
 )
 def test_when_a_rule_speaks_of_a_job(load: Load, when: str, *, matches: bool) -> None:
     """All values of a rule must hold, however they are written."""
-    (found,) = load(f"jobs: [{{when: {when}, lifecycle: [{{waiting: 1s}}]}}]").jobs
+    inputs = "facts: {inputs: {value: [video_url, prompt, hasty]}}"
+    (found,) = load(f"{inputs}\njobs: [{{when: {when}, lifecycle: [{{waiting: ~}}]}}]").jobs
 
-    assert matches is found.matches({"upscale_factor": "4", "video_url": "x"})
+    assert matches is found.matches({"upscale_factor": "4", "video_url": "x", "hasty": True})
 
 
 @pytest.mark.parametrize(
@@ -130,6 +183,13 @@ def test_when_a_rule_speaks_of_a_url(load: Load, url: str, *, matches: bool) -> 
     (found,) = load('media: [{url: "https://*.mp4", unreachable: true}]').media
 
     assert matches is found.matches(url)
+
+
+@pytest.mark.parametrize("how", ["90", "{polls: 0}", "{pols: 2}", "{polls: 2, or: 3}"])
+def test_steps_without_an_end(load: Load, how: str) -> None:
+    """A step that ends neither by time, nor by polls, nor by command is told the three ways."""
+    with pytest.raises(ScenarioError, match=re.escape(f"lifecycle[0].waiting: {STEPS} ")):
+        load(f"jobs: [{{lifecycle: [{{waiting: {how}}}, {{failed: ~}}]}}]")
 
 
 def test_nothing_to_choose_from() -> None:

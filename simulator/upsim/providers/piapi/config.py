@@ -27,8 +27,13 @@ class Config:
         return Webhook(self.endpoint, self.secret)
 
 
+_DEFAULT = Config("", "", "")
+
+
 def read_config(inputs: Mapping[str, object]) -> Config | Violation:
     """The config of a request; the webhook is nested in it, one beside it is ignored."""
+    if inputs.get("config") is None:
+        return _DEFAULT
     config = _mapping(inputs, "config", "config")
     if isinstance(config, Violation):
         return config

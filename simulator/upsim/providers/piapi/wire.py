@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from functools import cache
 
 from upsim.core.call import Call, Reply
 from upsim.core.checks import Violation
+from upsim.core.ids import uuid4_text
 from upsim.core.instants import Instant, from_iso, iso
 from upsim.core.jobs import Job
 from upsim.core.states import State
@@ -44,7 +45,7 @@ def problem(call: Call, violation: Violation) -> Reply:
 
 def draw_id(stream: Stream) -> str:
     """A UUID of version 4."""
-    return str(UUID(int=stream.getrandbits(128), version=4))
+    return uuid4_text(stream.getrandbits(128))
 
 
 def status(call: Call, job: Job) -> str:
@@ -99,8 +100,13 @@ def moment(call: Call, instant: Instant | None) -> str:
     if instant is None:
         return call.rules.text("not_yet")
     zone = call.knob("time_zone")
-    ahead = -from_iso(f"1970-01-01T00:00:00{zone}")
-    return iso(instant + ahead, 6).rstrip("Z").rstrip("0").rstrip(".") + zone
+    return iso(instant + _ahead(zone), 6).rstrip("Z").rstrip("0").rstrip(".") + zone
+
+
+@cache
+def _ahead(zone: str) -> Instant:
+    """How far the clocks of a zone such as `+08:00` are ahead; a knob has few values."""
+    return -from_iso(f"1970-01-01T00:00:00{zone}")
 
 
 def _video(job: Job) -> object:

@@ -38,8 +38,8 @@ def balance_before(call: Call) -> Headers:
 
 
 def _named(call: Call, values: dict[str, str]) -> Headers:
-    names = call.rules.baseline.headers
-    return tuple((str(names[key].value).encode(), text.encode()) for key, text in values.items())
+    name_of = call.rules.header
+    return tuple([(name_of(key), text.encode()) for key, text in values.items()])
 
 
 def _request_id(call: Call) -> str:
@@ -50,9 +50,9 @@ def _request_id(call: Call) -> str:
 
 
 def _of_account(call: Call, account: Account, reply: Reply) -> dict[str, str]:
-    own = str(call.rules.baseline.headers["balance_usd"].value).encode()
+    own = call.rules.header("balance_usd")
     values = {"balance_diem": call.rules.text("diem")}
-    if all(name != own for name, _ in reply.headers):
+    if own not in dict(reply.headers):
         values["balance_usd"] = f"{plain(account.balance)}"
     for rate in call.rules.baseline.plans[account.plan].rates:
         values |= _of_limit(call, account, rate)

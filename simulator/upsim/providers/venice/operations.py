@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from upsim.core.call import Call, FileReply, Reply
+from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED
 from upsim.core.states import UNSUCCESSFUL, State
 from upsim.providers.venice import headers, quoting, wire
 
@@ -23,10 +24,10 @@ def retrieve(call: Call) -> Reply | FileReply:
         return Reply(200, wire.processing(call, job))
     delete = call.inputs.get("delete_media_on_completion") is True
     if _as_file(call):
-        return FileReply(job.id, mark="revoked" if delete else None)
+        return FileReply(job.id, mark=REVOKED if delete else None)
     if delete:
         # The answer carries a URL, which must still work once.
-        call.world.mark(job, "delete_after_download")
+        call.world.mark(job, DELETE_AFTER_DOWNLOAD)
     return Reply(200, wire.completed(call, job))
 
 
@@ -38,7 +39,7 @@ def complete(call: Call) -> Reply:
     if job.state is State.COMPLETED:
         job = call.world.mark(job, "finalised")
         if call.knob("complete_effect") == "delete":
-            job = call.world.mark(job, "revoked")
+            job = call.world.mark(job, REVOKED)
     return Reply(200, wire.finalised(call, job))
 
 

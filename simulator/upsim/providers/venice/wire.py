@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import uuid
 from collections.abc import Mapping
 
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, Reply
 from upsim.core.checks import Violation
+from upsim.core.ids import uuid4_text
 from upsim.core.instants import Instant
 from upsim.core.jobs import Job
 from upsim.core.states import Failure, State
@@ -57,7 +57,7 @@ def filled(value: object, values: Mapping[str, object] | None = None) -> object:
 
 def draw_id(stream: Stream) -> str:
     """A random UUID."""
-    return str(uuid.UUID(int=stream.getrandbits(128), version=4))
+    return uuid4_text(stream.getrandbits(128))
 
 
 def output_url(call: Call, job: Job) -> str:
@@ -138,6 +138,6 @@ def _wallet_header(call: Call, body: Mapping[str, object]) -> tuple[tuple[bytes,
     """The payment requirements once more, as wallets read them."""
     if "x402Version" not in body:
         return ()
-    name = str(call.rules.baseline.headers["payment_required"].value).encode()
+    name = call.rules.header("payment_required")
     shown = json.dumps({key: body[key] for key in _WALLET_KEYS}, separators=(",", ":"))
     return ((name, base64.b64encode(shown.encode())),)

@@ -96,13 +96,12 @@ def rate_limit_headers(call: Call, _reply: Reply) -> tuple[tuple[bytes, bytes], 
     window = call.world.window(call.account, rates[0].name) if rates else None
     if window is None:
         return ()
-    names = call.rules.baseline.headers
     values = {
         "limit": str(window.limit),
         "remaining": str(max(0, window.limit - window.used)),
         "reset": iso(window.resets_at),
     }
-    return tuple((str(names[k].value).encode(), v.encode()) for k, v in values.items())
+    return tuple((call.rules.header(name), value.encode()) for name, value in values.items())
 
 
 def _error(call: Call, job: Job) -> dict[str, object] | None:

@@ -16,6 +16,7 @@ from upsim.core.pricing import Quantity, billed_quantity
 VIDEO = "video"
 SYNC = "enable_sync_mode"
 WEBHOOK = "webhook_url"
+_SWITCHES = (("true", "false"), ("false", "true"))
 MODEL_ID = "model_id"
 INPUTS = "inputs"
 
@@ -68,11 +69,13 @@ def known_keys(call: Call) -> Violation | None:
 def valid_options(call: Call) -> Violation | None:
     """Each parameter of the model is absent, or of its type and one of the allowed values."""
     for option in model_of(call).options.values():
-        value = call.inputs.get(option.name)
-        violation = None if value is None else _refused(call, option, value)
-        if violation is not None:
-            return violation
-        call.options[option.name] = _text(call, option.default if value is None else value)
+        value, chosen = call.inputs.get(option.name), option.default
+        if value is not None:
+            violation = _refused(call, option, value)
+            if violation is not None:
+                return violation
+            chosen = _text(call, value)
+        call.options[option.name] = chosen
     return None
 
 
@@ -165,15 +168,11 @@ def bad_type(call: Call, name: str, kind: str) -> Violation:
 
 def is_switch(option: Option) -> bool:
     """Whether the parameter is a boolean on the wire."""
-    return set(option.allowed) == {"true", "false"}
+    return option.allowed in _SWITCHES
 
 
-def model_as_chosen(call: Call, model: Model) -> Model:
-    """The model with the billed minimum that a knob may have set."""
-    knob = model.facts.get("minimum_by")
-    if knob is None:
-        return model
-    minimum = Decimal(call.knob(str(knob.value)))
+def _with_minimum(model: Model, minimum: Decimal) -> Model:
+    """The model with the billed minimum that a knob has set."""
     if minimum == model.billing.quantity.minimum:
         return model
     quantity = replace(model.billing.quantity, minimum=minimum)
@@ -184,7 +183,9 @@ def _take_model(call: Call, name: str) -> Violation | None:
     found = call.rules.baseline.models.get(name)
     if found is None:
         return Violation("unknown_model")
-    call.model = model_as_chosen(call, found)
+    knob = found.facts.get("minimum_by")
+    chosen = None if knob is None else Decimal(call.knob(str(knob.value)))
+    call.model = found if chosen is None else _with_minimum(found, chosen)
     return None
 
 
@@ -199,9 +200,9 @@ def model_of(call: Call) -> Model:
 
 
 def _refused(call: Call, option: Option, value: object) -> Violation | None:
-    kind = "switch" if is_switch(option) else "text"
-    if not isinstance(value, bool if kind == "switch" else str):
-        return bad_type(call, option.name, kind)
+    switch = is_switch(option)
+    if not isinstance(value, bool if switch else str):
+        return bad_type(call, option.name, "switch" if switch else "text")
     if _text(call, value) in option.allowed:
         return None
     return Violation("bad_choice", {"name": option.name, "allowed": ", ".join(option.allowed)})

@@ -18,7 +18,7 @@ def requested(call: Call) -> Webhook | None:
 
     One published client does not encode the URL, so that everything up to the next `&` is taken.
     """
-    url: object = call.query().get("webhook")
+    url: object = call.query_string and call.query().get("webhook")
     if not url and call.knob("webhook_key") == "body":
         url = call.inputs.get(WEBHOOK)
     return Webhook(str(url), secret(call)) if url else None

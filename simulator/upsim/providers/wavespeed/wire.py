@@ -9,7 +9,7 @@ from upsim.core.call import Call, Reply
 from upsim.core.checks import Violation
 from upsim.core.instants import iso
 from upsim.core.jobs import Job
-from upsim.core.states import Failure, State
+from upsim.core.states import TERMINAL, Failure, State
 from upsim.core.world import Stream
 
 _CONTENT_TYPE = "Content-Type"
@@ -46,7 +46,10 @@ def draw_id(stream: Stream) -> str:
 
 def status(call: Call, job: Job) -> str:
     """The word for the job's state; a job that waits for a slot is `created` in any case."""
-    state = job.state
+    return _word(call, job, job.state)
+
+
+def _word(call: Call, job: Job, state: State) -> str:
     if state is State.WAITING and job.started and call.knob("first_status") == "processing":
         state = State.PROCESSING
     return str(call.rules.baseline.statuses[state].value)
@@ -54,17 +57,19 @@ def status(call: Call, job: Job) -> str:
 
 def record(call: Call, job: Job) -> dict[str, object]:
     """The prediction record of submit answers, lists and webhooks."""
-    milliseconds = inference(job)
-    failure = _failure(call, job)
+    accepted, state, knobs = job.accepted, job.state, call.rules.knobs
+    milliseconds = inference(job) if state in TERMINAL else 0
+    failure = _failure(call, job, state)
+    null = knobs["empty_fields"] == "null"
     shown: dict[str, object] = {
-        "id": job.id,
-        "model": job.accepted.model,
-        "outputs": outputs(call, job) or _empty(call, []),
+        "id": accepted.job,
+        "model": accepted.model,
+        "outputs": outputs(call, job) or (None if null else []),
         "urls": {"get": get_url(call, job)},
-        "has_nsfw_contents": [False] if job.state is State.COMPLETED else [],
-        "status": status(call, job),
-        "created_at": iso(job.accepted.at, int(call.knob("created_at_digits"))),
-        "error": failure.message if failure else _empty(call, ""),
+        "has_nsfw_contents": [False] if state is State.COMPLETED else [],
+        "status": _word(call, job, state),
+        "created_at": iso(accepted.at, int(knobs["created_at_digits"])),
+        "error": failure.message if failure else None if null else "",
         "executionTime": milliseconds,
         "timings": {"inference": milliseconds},
     }
@@ -77,7 +82,8 @@ def result(call: Call, job: Job) -> dict[str, object]:
     """The record as a result call shows it, in the form of either of the two result tables."""
     shown = record(call, job)
     if call.knob("result_outputs") == "string":
-        shown["outputs"] = next(iter(outputs(call, job)), _empty(call, ""))
+        none = None if call.knob("empty_fields") == "null" else ""
+        shown["outputs"] = next(iter(outputs(call, job)), none)
     if call.knob("result_nsfw") == "absent":
         del shown["has_nsfw_contents"]
     return shown
@@ -110,10 +116,6 @@ def words(call: Call, name: str) -> Mapping[str, str]:
     return {k: str(v) for k, v in table.items()} if isinstance(table, Mapping) else {}
 
 
-def _failure(call: Call, job: Job) -> Failure | ErrorRule | None:
-    name = _FAILURES.get(job.state)
+def _failure(call: Call, job: Job, state: State) -> Failure | ErrorRule | None:
+    name = _FAILURES.get(state)
     return job.failure or (call.rules.failures[name] if name else None)
-
-
-def _empty(call: Call, stated: object) -> object:
-    return None if call.knob("empty_fields") == "null" else stated

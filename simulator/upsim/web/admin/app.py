@@ -1,56 +1,87 @@
-"""The routes of the admin API, behind its rule."""
+"""The calls of the admin API, behind its rule."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import groupby
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from upsim.web.admin import contents, probes, sandboxes
-from upsim.web.admin.problems import problem
+from upsim.web.admin import contents, probes, sandboxes, scenarios
+from upsim.web.admin.problems import AdminError, answer, problem
 from upsim.web.auth import AdminRule
 
 Handler = Callable[[Request], Awaitable[Response]]
 PREFIX = "/__sim"
 OPEN = frozenset(f"{PREFIX}/{name}" for name in ("livez", "readyz", "health", "metrics"))
+PAGE = ("offset", "limit")
+
+
+@dataclass(frozen=True, slots=True)
+class AdminCall:
+    """One call: its path below `/__sim`, the query parameters and the body that it takes."""
+
+    method: str
+    path: str
+    handle: Handler
+    query: tuple[str, ...] = ()
+    body: type[msgspec.Struct] | None = None
+
+
+BOX = "/sandboxes/{id}"
+CALLS = (
+    AdminCall("GET", "/livez", probes.live),
+    AdminCall("GET", "/readyz", probes.ready),
+    AdminCall("GET", "/health", probes.health),
+    AdminCall("GET", "/metrics", probes.metrics),
+    AdminCall("GET", "/scenarios", scenarios.scenarios),
+    AdminCall("GET", "/scenarios/{name:path}", scenarios.scenario),
+    AdminCall("GET", "/schema", scenarios.schema),
+    AdminCall("GET", "/sandboxes", sandboxes.listing, PAGE),
+    AdminCall("POST", "/sandboxes", sandboxes.create, body=sandboxes.SandboxOrder),
+    AdminCall("GET", BOX, sandboxes.show),
+    AdminCall("DELETE", BOX, sandboxes.delete),
+    AdminCall("POST", f"{BOX}/reset", sandboxes.reset, ("what",)),
+    AdminCall("GET", f"{BOX}/clock", sandboxes.clock),
+    AdminCall("PATCH", f"{BOX}/clock", sandboxes.change_clock, body=sandboxes.ClockChange),
+    AdminCall("POST", f"{BOX}/clock/advance", sandboxes.advance, body=sandboxes.Advance),
+    AdminCall("GET", f"{BOX}/jobs", contents.jobs, (*PAGE, "provider", "state")),
+    AdminCall("GET", f"{BOX}/jobs/{{job}}", contents.job),
+    AdminCall("PUT", f"{BOX}/jobs/{{job}}/state", contents.set_state, body=contents.StateChange),
+    AdminCall("GET", f"{BOX}/accounts", contents.accounts),
+    AdminCall(
+        "PUT",
+        f"{BOX}/accounts/{{provider}}",
+        contents.change_account,
+        body=contents.AccountChange,
+    ),
+    AdminCall(
+        "POST", f"{BOX}/accounts/{{provider}}/keys", contents.issue_key, body=contents.KeyOrder
+    ),
+    AdminCall("GET", f"{BOX}/ledger", contents.ledger, (*PAGE, "provider")),
+    AdminCall("GET", f"{BOX}/journal", contents.journal, ("since", "limit", "provider")),
+    AdminCall("POST", f"{BOX}/journal/find", contents.find, body=contents.JournalQuery),
+    AdminCall("POST", f"{BOX}/journal/count", contents.count, body=contents.JournalQuery),
+)
+"""Every call of this version, those of one path side by side."""
 
 
 def routes() -> list[BaseRoute]:
-    """Every admin call of this version."""
-    box = f"{PREFIX}/sandboxes/{{id}}"
-    return [
-        Route(f"{PREFIX}/livez", probes.live),
-        Route(f"{PREFIX}/readyz", probes.ready),
-        Route(f"{PREFIX}/health", probes.health),
-        Route(f"{PREFIX}/metrics", probes.metrics),
-        _by_method(f"{PREFIX}/sandboxes", GET=sandboxes.listing, POST=sandboxes.create),
-        _by_method(box, GET=sandboxes.show, DELETE=sandboxes.delete),
-        Route(f"{box}/reset", sandboxes.reset, methods=["POST"]),
-        _by_method(f"{box}/clock", GET=sandboxes.clock, PATCH=sandboxes.change_clock),
-        Route(f"{box}/clock/advance", sandboxes.advance, methods=["POST"]),
-        Route(f"{box}/jobs", contents.jobs),
-        Route(f"{box}/jobs/{{job}}", contents.job),
-        Route(f"{box}/jobs/{{job}}/state", contents.set_state, methods=["PUT"]),
-        Route(f"{box}/accounts", contents.accounts),
-        Route(f"{box}/accounts/{{provider}}", contents.change_account, methods=["PUT"]),
-        Route(f"{box}/accounts/{{provider}}/keys", contents.issue_key, methods=["POST"]),
-        Route(f"{box}/ledger", contents.ledger),
-        Route(f"{box}/journal", contents.journal),
-        Route(f"{box}/journal/find", contents.find, methods=["POST"]),
-        Route(f"{box}/journal/count", contents.count, methods=["POST"]),
-    ]
+    """One route for each path, so that a 405 names all its methods."""
+    grouped = groupby(CALLS, key=lambda call: call.path)
+    found: list[BaseRoute] = [_route(path, list(calls)) for path, calls in grouped]
+    return [Route(PREFIX, index), Route(f"{PREFIX}/", index), *found]
 
 
-def _by_method(path: str, **handlers: Handler) -> Route:
-    """One route for all methods of a path, so that a 405 names them all."""
-
-    async def handle(request: Request) -> Response:
-        return await handlers["GET" if request.method == "HEAD" else request.method](request)
-
-    return Route(path, handle, methods=list(handlers))
+async def index(_request: Request) -> Response:
+    """`GET /__sim`: every call, what it does and what it takes."""
+    return answer({"calls": [_described(call) for call in CALLS]})
 
 
 async def guarded(rule: AdminRule, scope: Scope, receive: Receive, send: Send) -> bool:
@@ -62,3 +93,35 @@ async def guarded(rule: AdminRule, scope: Scope, receive: Receive, send: Send) -
         return False
     await problem(refusal.status, refusal.code, refusal.message)(scope, receive, send)
     return True
+
+
+def _route(path: str, calls: list[AdminCall]) -> Route:
+    by_method = {call.method: call for call in calls}
+
+    async def handle(request: Request) -> Response:
+        call = by_method["GET" if request.method == "HEAD" else request.method]
+        _check_query(request, call)
+        return await call.handle(request)
+
+    return Route(PREFIX + path, handle, methods=list(by_method))
+
+
+def _check_query(request: Request, call: AdminCall) -> None:
+    for name in request.query_params:
+        if name not in call.query:
+            near = get_close_matches(name, call.query, n=1)
+            allowed = ", ".join(call.query) or "none"
+            hint = f"did you mean {near[0]}?" if near else f"allowed: {allowed}"
+            raise AdminError(400, "invalid", f"unknown query parameter {name[:40]!r}; {hint}")
+
+
+def _described(call: AdminCall) -> dict[str, object]:
+    does = (call.handle.__doc__ or "").partition("\n")[0].partition("`: ")[2]
+    path = PREFIX + call.path
+    described: dict[str, object] = {"method": call.method, "path": path, "does": does}
+    if call.query:
+        described["query"] = list(call.query)
+    if call.body is not None:
+        schema = msgspec.json.schema(call.body)["$defs"][call.body.__name__]
+        described["body"] = schema["properties"]
+    return described

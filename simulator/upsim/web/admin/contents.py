@@ -16,8 +16,8 @@ from upsim.engine.journal import Exchange
 from upsim.engine.registry import DEFAULT, KeyTakenError, SandboxRefusedError
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import views
-from upsim.web.admin.problems import AdminError, answer, nearest, read, shown, whole
-from upsim.web.admin.sandboxes import money, registry_of, sandbox_of
+from upsim.web.admin.problems import AdminError, answer, nearest, shown, whole
+from upsim.web.admin.sandboxes import money, registry_of, sandbox_and, sandbox_of
 
 MAIN = "main"
 LONGEST_PATTERN = 1000
@@ -59,7 +59,7 @@ class JournalQuery(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def jobs(request: Request) -> Response:
-    """`GET …/jobs`."""
+    """`GET …/jobs`: the jobs, oldest first, each with its timeline."""
     sandbox = sandbox_of(request)
     offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", 100, 1000)
     provider, state = _one_provider(request), request.query_params.get("state")
@@ -76,15 +76,14 @@ async def jobs(request: Request) -> Response:
 
 
 async def job(request: Request) -> Response:
-    """`GET …/jobs/<job>`."""
+    """`GET …/jobs/<job>`: one job with its timeline, media, output and money."""
     sandbox = sandbox_of(request)
     return answer(views.job(sandbox, _job(sandbox, request)))
 
 
 async def set_state(request: Request) -> Response:
     """`PUT …/jobs/<job>/state`: force a transition along a legal edge."""
-    sandbox = sandbox_of(request)
-    asked = await read(request, StateChange)
+    sandbox, asked = await sandbox_and(request, StateChange)
     found = _job(sandbox, request)
     if asked.state not in list(State):
         message = f"state {shown(asked.state)} is unknown; {nearest(asked.state, State)}"
@@ -104,15 +103,14 @@ async def set_state(request: Request) -> Response:
 
 
 async def accounts(request: Request) -> Response:
-    """`GET …/accounts`."""
+    """`GET …/accounts`: every account with its balance and plan."""
     sandbox = sandbox_of(request)
     return answer({"accounts": [views.account(a) for a in sandbox.state.accounts.values()]})
 
 
 async def change_account(request: Request) -> Response:
     """`PUT …/accounts/<provider>`: bring the balance to an amount, or change the plan."""
-    sandbox = sandbox_of(request)
-    asked = await read(request, AccountChange)
+    sandbox, asked = await sandbox_and(request, AccountChange)
     account = _account(request, sandbox, asked.account)
     plans = sandbox.scenario_for(account.provider).baseline.plans
     if asked.plan is not None and asked.plan not in plans:
@@ -130,9 +128,8 @@ async def change_account(request: Request) -> Response:
 
 
 async def issue_key(request: Request) -> Response:
-    """`POST …/accounts/<provider>/keys`."""
-    sandbox = sandbox_of(request)
-    asked = await read(request, KeyOrder)
+    """`POST …/accounts/<provider>/keys`: a further key, of the same or of another account."""
+    sandbox, asked = await sandbox_and(request, KeyOrder)
     provider = _provider(request)
     registry = registry_of(request)
     try:
@@ -145,7 +142,7 @@ async def issue_key(request: Request) -> Response:
 
 
 async def ledger(request: Request) -> Response:
-    """`GET …/ledger?provider=`."""
+    """`GET …/ledger`: the lines of all accounts, oldest first, exact amounts as texts."""
     sandbox = sandbox_of(request)
     offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", 1000, 10_000)
     provider = _one_provider(request)
@@ -161,26 +158,26 @@ async def ledger(request: Request) -> Response:
 
 
 async def journal(request: Request) -> Response:
-    """`GET …/journal`."""
+    """`GET …/journal`: the newest requests and answers, in order, with the rule that refused."""
     sandbox = sandbox_of(request)
     since, limit = whole(request, "since", 0, 10**12), whole(request, "limit", 100, 1000)
-    found = sandbox.journal.since(since)
+    provider = request.query_params.get("provider")
+    kept = sandbox.journal.since(since)
+    found = [exchange for exchange in kept if provider in (None, exchange.provider)]
     newest = found[max(0, len(found) - limit) :]
     answered = {"exchanges": [views.exchange(exchange) for exchange in newest]}
     return answer({**answered, "kept": len(sandbox.journal), "total": sandbox.journal.count})
 
 
 async def find(request: Request) -> Response:
-    """`POST …/journal/find`."""
-    sandbox = sandbox_of(request)
-    asked = await read(request, JournalQuery)
+    """`POST …/journal/find`: the exchanges of which all that is given holds."""
+    sandbox, asked = await sandbox_and(request, JournalQuery)
     return answer({"exchanges": [views.exchange(found) for found in _matching(sandbox, asked)]})
 
 
 async def count(request: Request) -> Response:
-    """`POST …/journal/count`."""
-    sandbox = sandbox_of(request)
-    asked = await read(request, JournalQuery)
+    """`POST …/journal/count`: how many exchanges `find` would give."""
+    sandbox, asked = await sandbox_and(request, JournalQuery)
     return answer({"count": sum(1 for _ in _matching(sandbox, asked))})
 
 

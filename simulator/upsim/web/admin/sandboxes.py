@@ -26,7 +26,7 @@ from upsim.engine.registry import (
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.web.admin import views
-from upsim.web.admin.problems import SHOWN, AdminError, answer, nearest, read, shown, whole
+from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown, whole
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 NAMED = 20
@@ -97,6 +97,16 @@ def sandbox_of(request: Request) -> Sandbox:
     return found
 
 
+async def sandbox_and(request: Request, shape: type[S]) -> tuple[Sandbox, S]:
+    """The sandbox that the path names, and the body.
+
+    The sandbox is looked up again once the body is there: it may have been reset meanwhile.
+    """
+    sandbox_of(request)
+    asked = await read(request, shape)
+    return sandbox_of(request), asked
+
+
 def money(text: str | int, what: str) -> Decimal:
     """An amount from a body. Raises AdminError 400."""
     try:
@@ -112,7 +122,7 @@ def money(text: str | int, what: str) -> Decimal:
 
 
 async def create(request: Request) -> Response:
-    """`POST sandboxes`."""
+    """`POST sandboxes`: a new world with a key for each provider; a request's key leads to it."""
     asked = await read(request, SandboxOrder)
     if asked.id is not None and not _ID.match(asked.id):
         raise AdminError(400, "invalid", "id: letters, digits, - and _, 64 at the most")
@@ -132,7 +142,7 @@ async def create(request: Request) -> Response:
 
 
 async def listing(request: Request) -> Response:
-    """`GET sandboxes`."""
+    """`GET sandboxes`: all sandboxes at a glance."""
     registry = registry_of(request)
     registry.remove_idle()
     offset = whole(request, "offset", 0, 10**9)
@@ -143,7 +153,7 @@ async def listing(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """`GET sandboxes/<id>`."""
+    """`GET sandboxes/<id>`: one sandbox at a glance."""
     return answer(views.sandbox(sandbox_of(request)))
 
 
@@ -155,7 +165,7 @@ async def delete(request: Request) -> Response:
 
 
 async def reset(request: Request) -> Response:
-    """`POST sandboxes/<id>/reset?what=`."""
+    """`POST sandboxes/<id>/reset`: make all of it, or one part (`what`), as it was when new."""
     sandbox = sandbox_of(request)
     what = request.query_params.get("what", "all")
     if what not in RESETS:
@@ -172,14 +182,13 @@ async def reset(request: Request) -> Response:
 
 
 async def clock(request: Request) -> Response:
-    """`GET sandboxes/<id>/clock`."""
+    """`GET sandboxes/<id>/clock`: mode, present instant and pace."""
     return answer(views.clock(sandbox_of(request)))
 
 
 async def change_clock(request: Request) -> Response:
-    """`PATCH sandboxes/<id>/clock`."""
-    sandbox = sandbox_of(request)
-    asked = await read(request, ClockChange)
+    """`PATCH sandboxes/<id>/clock`: go on in another mode or at another pace."""
+    sandbox, asked = await sandbox_and(request, ClockChange)
     if asked.pace is not None and asked.pace < 1:
         raise AdminError(400, "invalid", f"pace {asked.pace} is not 1 or more")
     try:
@@ -196,8 +205,7 @@ async def change_clock(request: Request) -> Response:
 
 async def advance(request: Request) -> Response:
     """`POST sandboxes/<id>/clock/advance`: answers after everything due has settled, in order."""
-    sandbox = sandbox_of(request)
-    asked = await read(request, Advance)
+    sandbox, asked = await sandbox_and(request, Advance)
     if (asked.seconds is None) == (asked.to is None):
         raise AdminError(400, "invalid", 'send one of {"seconds": n} and {"to": ...}')
     fired: list[dict[str, object]] = []

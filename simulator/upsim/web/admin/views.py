@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 
@@ -13,10 +14,16 @@ from upsim.engine.deadlines import Deadline
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 
+REDACTED = "<redacted>"
+_SECRET_FIELDS = frozenset({"secret", "webhook_secret", "api_key", "access_key", "apikey"})
 _SECRETS = re.compile(
-    rb'("(?:secret|webhook_secret|api_key|access_key)"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE
+    r'("(?:secret|webhook_secret|api_key|access_key)"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE
 )
-_SIGNED = re.compile(r"(sig|signature|secret|key|token)=[^&\s]*", re.IGNORECASE)
+_SIGNED = re.compile(
+    r"((?:sig|signature|secret|key|token|credential)(?:=|%3D))(?:(?!%26)[^&\s\"'\\])*",
+    re.IGNORECASE,
+)
+_PASSWORD = re.compile(r"(://[^/@:\s\"]+:)[^/@\s\"]+@")
 
 
 def amount(value: Decimal) -> str:
@@ -147,7 +154,7 @@ def exchange(found: Exchange) -> dict[str, object]:
         "provider": found.provider,
         "operation": found.operation,
         "method": found.method,
-        "target": _SIGNED.sub(r"\1=<redacted>", found.target),
+        "target": redacted(found.target),
         "account": found.account,
         "dialect": found.dialect,
         "request": _body(found.body, found.body_size),
@@ -168,6 +175,34 @@ def _failure(found: Job) -> dict[str, object] | None:
     return {"name": failure.name, "code": failure.code, "message": failure.message}
 
 
+def redacted(text: str) -> str:
+    """A text without what signs or opens something: signatures, tokens, passwords in URLs."""
+    text = _SIGNED.sub(rf"\1{REDACTED}", text)
+    return _PASSWORD.sub(rf"\1{REDACTED}@", text)
+
+
+def without_secrets(value: object) -> object:
+    """A JSON value in which fields that hold secrets, and signed URLs, are redacted."""
+    if isinstance(value, dict):
+        return {
+            name: REDACTED if name.lower() in _SECRET_FIELDS and item else without_secrets(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    return redacted(value) if isinstance(value, str) else value
+
+
 def _body(body: bytes, size: int) -> dict[str, object]:
-    text = _SECRETS.sub(rb"\1<redacted>", body).decode("utf-8", "replace")
-    return {"size": size, "truncated": size > len(body), "text": text}
+    return {"size": size, "truncated": size > len(body), "text": _shown(body)}
+
+
+def _shown(body: bytes) -> str:
+    """The text of a body, redacted; JSON that was cut, and so cannot be read, by its look."""
+    text = body.decode("utf-8", "replace")
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return redacted(_SECRETS.sub(rf"\1{REDACTED}", text))
+    hidden = without_secrets(document)
+    return text if hidden == document else json.dumps(hidden, ensure_ascii=False)

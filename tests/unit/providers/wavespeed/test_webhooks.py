@@ -37,7 +37,7 @@ def call(query: str = "", *, inputs: dict[str, object] | None = None, **knobs: s
         path="/api/v3/runwayml/upscale-v1",
         params={},
         query_string=query.encode(),
-        headers=(),
+        headers={},
         body=b"",
         decode=lambda _call: None,
         credential="known",

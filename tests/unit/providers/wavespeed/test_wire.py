@@ -27,7 +27,7 @@ def call(**knobs: str) -> Call:
         path="/",
         params={},
         query_string=b"",
-        headers=(),
+        headers={},
         body=b"",
         decode=lambda _call: None,
         credential="missing",

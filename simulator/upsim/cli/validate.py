@@ -1,0 +1,44 @@
+"""`upsim validate`: every mistake of scenario files, each at its place."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from upsim.providers import discover, folders
+from upsim.scenario.loader import Library, UnknownScenarioError
+
+FINDING = 1
+
+
+@click.command("validate")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+def command(files: tuple[str, ...]) -> None:
+    """Print every mistake of the files as file:line:column: path: message.
+
+    A FILE is a path, or the name of a scenario such as vicsee/out-of-credits.
+    Exit 0: all is well; 1: there are mistakes; 2: there is no such file.
+    """
+    library = Library(folders=folders)
+    paths = [_path_of(library, name) for name in files]
+    trees = [library.resolve(path) for path in paths]
+    found = {m for tree in trees for m in library.mistakes_in(tree, discover())}
+    for mistake in sorted(found):
+        click.echo(str(mistake))
+    many = "file" if len(paths) == 1 else "files"
+    click.echo(
+        f"{len(paths)} {many}, {len(found) or 'no'} mistake{'s' * (len(found) != 1)}", err=True
+    )
+    sys.exit(FINDING if found else 0)
+
+
+def _path_of(library: Library, name: str) -> Path:
+    path = Path(name)
+    if path.is_file():
+        return path
+    try:
+        return library.path_of(name)
+    except UnknownScenarioError as error:
+        raise click.UsageError(str(error)) from error

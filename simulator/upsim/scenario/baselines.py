@@ -1,0 +1,97 @@
+"""What a scenario changes must be there to be changed: entries, and the kinds of their values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from upsim.scenario.schema import source
+from upsim.scenario.spelling import nearest, unknown
+from upsim.scenario.tree import Found, Place, Value, mapping
+
+Trees = Callable[[str], Mapping[str, Value] | None]
+_CLOSED = ("limits", "facts", "headers", "retention", "statuses", "checks", "hosts")
+"""Sections of which the code reads certain entries: another one would never be looked at."""
+_OPEN = {"plans": "plan", "models": "model", "errors": "error", "failures": "failure"}
+_SHAPES = {"failure": "error"}
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?\Z")
+
+
+def strange_entries(value: Value, base: Mapping[str, Value] | None) -> Found:
+    """Entries that the baseline does not have and that are not whole enough to be new ones."""
+    if base is None:
+        return
+    root = mapping(value)
+    for section in _CLOSED:
+        known = mapping(base.get(section))
+        for name in mapping(root.get(section)).keys() - known.keys():
+            yield (section, name), f"unknown name; {nearest(name, known)}"
+    for section, what in _OPEN.items():
+        known = mapping(base[section])
+        needed = source()["$defs"][_SHAPES.get(what, what)]["required"]
+        for name, entry in mapping(root.get(section)).items():
+            lacking = [key for key in needed if key not in mapping(entry)]
+            if name not in known and lacking:
+                hint = f"{nearest(name, known)} (a new one needs {', '.join(needed)})"
+                yield (section, name), f"unknown {what}; {hint}"
+
+
+def lacking_entries(value: Value, base: Mapping[str, Value]) -> Found:
+    """Entries that the code reads and that a whole file of one's own left out."""
+    root = mapping(value)
+    for section in (*_CLOSED, "errors", "failures", "knobs"):
+        for name in mapping(base.get(section)):
+            if name not in mapping(root.get(section)):
+                yield (section,), f"lacks {name}, which the shipped baseline has"
+
+
+def baseline_mistakes(value: Value, base: Mapping[str, Value] | None, trees: Trees) -> Found:
+    """Values of another kind than the baseline's, and accounts that no provider has."""
+    root = mapping(value)
+    yield from _accounts(root, trees)
+    yield from _lifetimes(root)
+    if base is None:
+        return
+    yield from lacking_entries(value, base)
+    for section in ("limits", "headers", "statuses"):
+        before, after = mapping(base.get(section)), mapping(root.get(section))
+        for name in before.keys() & after.keys():
+            was, now = mapping(before[name]).get("value"), mapping(after[name]).get("value")
+            if kind(was) != kind(now):
+                place: Place = (section, name, "value")
+                yield place, f"{_shown(now)} is no {kind(was)}, as it is in the baseline"
+
+
+def kind(value: Value) -> str:
+    """What a value is to the code that reads it."""
+    if isinstance(value, list):
+        return "list"
+    if isinstance(value, dict):
+        return "table"
+    if isinstance(value, bool) or value is None:
+        return "switch" if value is not None else "value"
+    return "number" if _NUMBER.match(str(value)) else "text"
+
+
+def _accounts(root: dict[str, Value], trees: Trees) -> Found:
+    for provider, account in mapping(root.get("accounts")).items():
+        tree = trees(provider)
+        place: Place = ("accounts", provider)
+        if tree is None:
+            yield place, "unknown provider"
+            continue
+        plan, plans = mapping(account).get("plan"), mapping(tree["plans"])
+        if plan is not None and plan not in plans and provider != root["provider"]:
+            yield (*place, "plan"), unknown("plan", str(plan), plans)
+
+
+def _lifetimes(root: dict[str, Value]) -> Found:
+    for name, entry in mapping(root["retention"]).items():
+        value = mapping(entry).get("value")
+        if value is not None and kind(value) != "number":
+            yield ("retention", name, "value"), f"{_shown(value)} is no number of seconds, nor null"
+
+
+def _shown(value: Value) -> str:
+    return repr(str(value)) if isinstance(value, Decimal) else repr(value)

@@ -1,0 +1,57 @@
+"""Names in a resolved scenario that must exist in the code of its provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import get_args
+
+from upsim.core.provider import Kind, Provider
+from upsim.scenario.spelling import nearest, unknown
+from upsim.scenario.tree import Found, Place, Value, items, mapping
+
+_ALL = "all"
+
+
+def code_mistakes(
+    value: Value, base: Mapping[str, Value] | None, providers: Mapping[str, Provider]
+) -> Found:
+    """Providers, operations and checks that nobody wrote, and limits that count nothing."""
+    root = mapping(value)
+    name = str(root["provider"])
+    if name not in providers:
+        yield ("provider",), unknown("provider", name, providers)
+        return
+    provider = providers[name]
+    yield from _checks(mapping(root["checks"]), provider)
+    yield from _counts(root, base, provider)
+
+
+def _checks(checks: dict[str, Value], provider: Provider) -> Found:
+    operations = [operation.name for operation in provider.operations]
+    for operation, names in checks.items():
+        if operation == "evidence":
+            continue
+        place: Place = ("checks", operation)
+        if operation not in operations:
+            yield place, f"unknown operation; {nearest(operation, operations)}"
+        for i, check in enumerate(items(names)):
+            if check not in provider.checks:
+                yield (*place, i), unknown("check", str(check), provider.checks)
+    for operation in operations:
+        if operation not in checks:
+            yield ("checks",), f"lacks the operation {operation}"
+
+
+def _counts(root: dict[str, Value], base: Mapping[str, Value] | None, provider: Provider) -> Found:
+    operations = [operation.name for operation in provider.operations]
+    own = [counted for _, counted in _counted(mapping((base or root)["plans"]))]
+    known = dict.fromkeys([_ALL, *get_args(Kind), *operations, *own])
+    for place, counted in _counted(mapping(root["plans"])):
+        if counted not in known:
+            yield place, f"nothing is counted as {counted!r}; {nearest(counted, known)}"
+
+
+def _counted(plans: dict[str, Value]) -> Iterator[tuple[Place, str]]:
+    for name, plan in plans.items():
+        for i, rate in enumerate(items(mapping(plan).get("rates"))):
+            yield ("plans", name, "rates", i, "counts"), str(mapping(rate)["counts"])

@@ -1,0 +1,78 @@
+"""What a resolved file breaks of the JSON Schema, in sentences with a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from upsim.scenario.schema import Schema, resolved_schema
+from upsim.scenario.spelling import nearest, unknown
+from upsim.scenario.tree import Found, Place, Value
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+    from jsonschema.protocols import Validator
+
+
+def schema_mistakes(value: Value) -> Found:
+    """Everything in which a resolved file breaks the schema."""
+    for error in _validator().iter_errors(jsonable(value)):
+        yield from _told(error)
+
+
+def jsonable(value: Value) -> Any:  # noqa: ANN401 - JSON
+    """The value as the schema knows it: a number with a point is a text of digits."""
+    if isinstance(value, dict):
+        return {key: jsonable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [jsonable(item) for item in value]
+    return Digits(value) if isinstance(value, Decimal) else value
+
+
+class Digits(str):
+    """A number with a point, whose digits are kept; no text, unless a number may stand there."""
+
+    __slots__ = ()
+
+
+@cache
+def _validator() -> Validator:
+    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema.validators import extend
+
+    def of_type(
+        validator: Validator,
+        types: str | list[str],
+        instance: object,
+        schema: Schema,
+    ) -> Iterator[ValidationError]:
+        if isinstance(instance, Digits) and types == "string":
+            yield ValidationError(f"{instance} is a number; quote it if it is meant as a text")
+        else:
+            yield from Draft202012Validator.VALIDATORS["type"](validator, types, instance, schema)
+
+    made: Validator = extend(  # type: ignore[no-untyped-call]  # its stubs have no types
+        Draft202012Validator, {"type": of_type}
+    )(resolved_schema())
+    return made
+
+
+def _told(error: ValidationError) -> Found:
+    place: Place = tuple(error.absolute_path)
+    rule, instance = error.validator, error.instance
+    wanted: Any = error.validator_value
+    if rule == "additionalProperties" and isinstance(error.schema, Mapping):
+        allowed = list(error.schema.get("properties", {}))
+        given: Any = instance
+        for key in sorted(set(given) - set(allowed)):
+            yield (*place, key), f"unknown key; {nearest(key, allowed, 'allowed: ')}"
+    elif rule == "required":
+        yield place, f"lacks {error.message.split(chr(39))[1]}"
+    elif rule == "enum" and isinstance(instance, str):
+        yield place, unknown("value", instance, map(str, wanted))
+    elif rule == "pattern" and isinstance(error.schema, Mapping):
+        yield place, f"{instance!r} does not match: {error.schema.get('description', wanted)}"
+    else:
+        yield place, error.message

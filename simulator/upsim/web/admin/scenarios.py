@@ -1,0 +1,38 @@
+"""Admin calls on the scenarios that the server knows."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from upsim.scenario.explain import as_json, explain
+from upsim.scenario.listing import listing
+from upsim.scenario.loader import UnknownScenarioError
+from upsim.scenario.publish import schema_of
+from upsim.web.admin.problems import AdminError, answer, nearest, shown
+from upsim.web.admin.sandboxes import registry_of
+
+
+async def scenarios(request: Request) -> Response:
+    """`GET scenarios`: every scenario with its summary."""
+    found = listing(registry_of(request).library)
+    return answer({"scenarios": [dataclasses.asdict(item) for item in found]})
+
+
+async def scenario(request: Request) -> Response:
+    """`GET scenarios/<name>`: every value of a scenario with its file, line and evidence."""
+    library, name = registry_of(request).library, request.path_params["name"]
+    if name not in library.names():  # a path would show files of the machine
+        message = f"there is no scenario {shown(name)}; {nearest(name, library.names())}"
+        raise AdminError(404, "unknown_scenario", message)
+    try:
+        return answer(as_json(explain(library, name)))
+    except UnknownScenarioError as error:
+        raise AdminError(404, "unknown_scenario", str(error)) from error
+
+
+async def schema(request: Request) -> Response:
+    """`GET schema`: the JSON Schema of scenario files, with the names that exist here."""
+    return answer(schema_of(registry_of(request).library))

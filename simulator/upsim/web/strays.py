@@ -1,0 +1,68 @@
+"""Requests that look like a provider's but lack its prefix: they are told what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from starlette.types import Receive, Scope, Send
+
+from upsim.engine.registry import Registry
+from upsim.web.admin.problems import problem, shown
+from upsim.web.auth import LOCAL_HOSTS
+from upsim.web.places import host_of
+from upsim.web.routes import Found, Miss, Routes
+
+Observer = Callable[[str, str, str], None]
+"""Is told the method and the path of a stray request, and the message that answered it."""
+
+
+@dataclass(slots=True)
+class Strays:
+    """Answers what is neither a page nor below a prefix, as far as a provider knows the path."""
+
+    registry: Registry
+    observers: list[Observer] = field(default_factory=list)
+
+    async def answered(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Whether the request was a stray one, and was answered with 404."""
+        method, path = scope["method"], scope["path"]
+        meant = self.meant(method, path)
+        if not meant or not self._is_own_host(host_of(scope)):
+            return False
+        addresses = " or ".join(meant)
+        message = f"no provider is at {shown(path)}; did you mean {addresses}?"
+        for observer in self.observers:
+            observer(method, path, message)
+        await problem(404, "not_found", message)(scope, receive, send)
+        return True
+
+    def meant(self, method: str, path: str) -> list[str]:
+        """The paths below prefixes that may have been meant; empty where there are none."""
+        providers = self.registry.providers
+        first, _, rest = path[1:].partition("/")
+        if not rest or first.startswith("__"):
+            return []
+        found = {name: Routes(providers[name]).find(method, path) for name in providers}
+        exact = [name for name, operation in found.items() if not isinstance(operation, Miss)]
+        known = exact or [name for name, miss in found.items() if _other_methods(miss)]
+        if known:
+            return [f"/{name}{_cut(path)}" for name in known]
+        near = get_close_matches(first.lower()[:40], providers, n=1)
+        return [f"/{name}/{_cut(rest)}" for name in near]
+
+    def _is_own_host(self, host: str) -> bool:
+        """Whether the Host header is one of this server's: others are left to the admin rule."""
+        settings = self.registry.settings
+        public = (settings.public_url or "").partition("://")[2].partition("/")[0]
+        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        return host in (*settings.hosts, public) or name.lower() in LOCAL_HOSTS
+
+
+def _other_methods(found: Found | Miss) -> bool:
+    return isinstance(found, Miss) and bool(found.allowed)
+
+
+def _cut(path: str) -> str:
+    return path if len(path) <= 200 and path.isprintable() else "…"  # noqa: PLR2004 - readable

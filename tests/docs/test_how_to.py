@@ -1,0 +1,144 @@
+"""Every bash block of the README and the how-to pages runs as printed, in order, in one shell."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Server, running
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", *sorted(f"docs/how-to/{p.name}" for p in ROOT.glob("docs/how-to/*.md"))]
+BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
+PRINTED = "http://127.0.0.1:4747"
+STATUS_OF_EACH_CALL = """
+set -euo pipefail
+curl() {
+  command curl --silent --show-error --noproxy '*' --write-out '%{stderr}%{http_code} %{url}\\n' \\
+    "$@" 2>>"$STATUSES"
+}
+export STATUSES
+"""
+each_page = pytest.mark.parametrize("page", PAGES)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What came of following a page: exit code, what was printed, and each call's status."""
+
+    code: int
+    text: str
+    calls: tuple[str, ...]
+
+    @property
+    def unsuccessful(self) -> list[str]:
+        """The calls that were not answered with success."""
+        return [call for call in self.calls if not call.startswith("2")]
+
+
+def blocks_of(page: str) -> list[str]:
+    """Return the bash blocks of a page."""
+    return BLOCK.findall((ROOT / page).read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a server as a reader starts it, on a free port."""
+    with running(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def followed(
+    server: Server, tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str]
+) -> Mapping[str, Followed]:
+    """Return what came of each page, followed in an empty folder."""
+    for tool in ("bash", "curl", "base64", "python3"):
+        require_tool(tool)
+    return {page: follow(page, server, tmp_path_factory.mktemp("page")) for page in PAGES}
+
+
+def follow(page: str, server: Server, folder: Path) -> Followed:
+    """Run the blocks of a page, with the ports that are free here instead of the printed ones."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    text = "\n".join(blocks_of(page)).replace(PRINTED, server.base_url)
+    statuses = folder / "statuses.txt"
+    statuses.touch()
+    done = subprocess.run(
+        ["bash", "-c", STATUS_OF_EACH_CALL + text.replace("8765", str(port))],
+        cwd=folder,
+        env={**os.environ, "STATUSES": str(statuses)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Followed(done.returncode, done.stdout, tuple(statuses.read_text("utf-8").splitlines()))
+
+
+@each_page
+def test_blocks_end_well(followed: Mapping[str, Followed], page: str) -> None:
+    """No command of the page fails."""
+    assert (0, "") == (followed[page].code, "" if not followed[page].code else followed[page].text)
+
+
+@each_page
+def test_every_call_succeeds(followed: Mapping[str, Followed], page: str) -> None:
+    """Each call of the page is answered with success, and there is one for each that is printed."""
+    printed = "\n".join(blocks_of(page)).count("curl ")
+
+    assert (printed > 0, []) == (len(followed[page].calls) >= printed, followed[page].unsuccessful)
+
+
+@each_page
+def test_links_lead_somewhere(page: str) -> None:
+    """Each link to a file of the project leads to one."""
+    folder = (ROOT / page).parent
+    targets = LINK.findall((ROOT / page).read_text("utf-8"))
+
+    assert [] == [target for target in targets if not (folder / target).exists()]
+
+
+def test_readme_is_short() -> None:
+    """The README has two screens at most."""
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 90
+
+
+def test_own_file_is_measured(followed: Mapping[str, Followed]) -> None:
+    """The file that the page serves on loopback is really fetched: its length is in the answer."""
+    answers = followed["docs/how-to/your-own-video.md"].text
+
+    assert ["4", "4"] == re.findall(r'"detected_duration":"?(\d+)', answers)
+
+
+def test_failure_is_refunded(followed: Mapping[str, Followed]) -> None:
+    """The page on the admin API ends with two charges and one refund, as it says."""
+    text = followed["docs/how-to/admin-api.md"].text
+    kinds = re.findall(r'"kind":"(charge|refund)"', text)
+
+    assert ["charge", "charge", "refund"] == kinds
+
+
+@pytest.mark.parametrize(("dialect", "audio"), [("in the path", False), ("with a knob", True)])
+def test_live_venice_drops_sound(
+    server: Server, followed: Mapping[str, Followed], dialect: str, *, audio: bool
+) -> None:
+    """The live job has no sound; that of the sandbox whose knob keeps it does."""
+    assert followed["docs/how-to/dialects.md"].code == 0
+    boxes = [box["id"] for box in server.admin("GET", "sandboxes")["sandboxes"]]
+    jobs = {
+        "in the path": server.admin("GET", "sandboxes/default/jobs?provider=venice")["jobs"],
+        "with a knob": server.admin("GET", f"sandboxes/{boxes[-1]}/jobs?provider=venice")["jobs"],
+    }
+
+    assert audio in [job["output"]["audio"] for job in jobs[dialect]]

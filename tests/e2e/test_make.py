@@ -1,0 +1,31 @@
+"""`make help` lists what make can do."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TARGETS = ["help", "demo", "serve", "test", "check", "bench", "clean"]
+
+
+@pytest.fixture(scope="module")
+def listed(require_tool: Callable[[str], str]) -> str:
+    """Return what `make help` prints."""
+    command = [require_tool("make"), "--no-print-directory", "-C", str(ROOT), "help"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_target_is_listed(listed: str, target: str) -> None:
+    """Each target that a user needs is a line with what it does."""
+    assert re.search(rf"^  make {target} +\S", listed, re.MULTILINE)
+
+
+def test_another_port_is_told(listed: str) -> None:
+    """The line of the server says how another port is chosen."""
+    assert "UPSIM_SERVE_PORT=8000" in listed

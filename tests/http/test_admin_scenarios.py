@@ -1,0 +1,53 @@
+"""The admin calls on scenarios and their schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Admin
+
+
+def test_the_list(admin: Admin) -> None:
+    """Every scenario is listed with provider and summary."""
+    found = admin.get("scenarios")["scenarios"]
+
+    assert list(admin.sim.registry.library.names()) == [item["name"] for item in found]
+    assert {"name", "provider", "summary"} == set(found[0])
+
+
+def test_one(admin: Admin) -> None:
+    """A scenario is shown resolved, each value with file, line and evidence."""
+    found = admin.get("scenarios/vicsee/out-of-credits")
+    (opening,) = (v for v in found["values"] if v["path"] == "account.opening")
+
+    assert ("vicsee", "20000") == (found["provider"], opening["value"])
+    assert "vicsee/baseline.yaml" == opening["from"].partition(":")[0]
+    assert "assumed" == opening["evidence"]["grade"]
+
+
+@pytest.mark.parametrize(
+    "name", ["vicsee/out-of-credit", "x", "../pyproject.toml", "/etc/passwd", "vicsee/", "%00"]
+)
+def test_an_unknown_one(admin: Admin, name: str) -> None:
+    """A name that does not exist, also one that is a path, is a 404 with the nearest names."""
+    status, code, message = admin.refusal("GET", f"scenarios/{name}")
+
+    assert (404, True) == (status, code in ("unknown_scenario", "not_found"))
+    assert message
+
+
+def test_did_you_mean(admin: Admin) -> None:
+    """The nearest name is offered."""
+    message = admin.refusal("GET", "scenarios/vicsee/out-of-credit")[2]
+
+    assert message.endswith("did you mean vicsee/out-of-credits?")
+
+
+def test_the_schema(admin: Admin) -> None:
+    """The schema that editors use is served with the names that exist here."""
+    found = admin.get("schema")
+
+    assert "names-vicsee" in found["$defs"]

@@ -1,0 +1,272 @@
+"""What a scenario file says happens, seen through real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.http.conftest import SAMPLES, VICSEE_SUBMIT
+from upsim import Simulator
+
+VIDEO = "https://example.com/clip.mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A simulator in a scenario of the test's own, and a client of its provider."""
+
+    sim: Simulator
+    http: httpx.Client
+
+    def submit(self, **inputs: object) -> httpx.Response:
+        """Submit a video to VicSee."""
+        return self.http.post(VICSEE_SUBMIT, json={"video_url": VIDEO, **inputs})
+
+    def job(self, **inputs: object) -> str:
+        """Submit a video and return the id of the job."""
+        found: str = self.submit(**inputs).json()["data"]["id"]
+        return found
+
+    def status(self, job: str) -> Any:  # noqa: ANN401 - JSON
+        """Return the word for a job's state."""
+        return self.http.get(f"/api/v1/tasks/{job}").json()["data"]["status"]
+
+    def credits(self) -> Any:  # noqa: ANN401 - JSON
+        """Return the balance."""
+        return self.http.get("/api/v1/credits").json()["data"]["credits"]
+
+
+Write = Callable[..., World]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Iterator[Write]:
+    """Return a function that writes files and starts a simulator in the first of them."""
+    with ExitStack() as stack:
+
+        def start(*texts: str, provider: str = "vicsee", clock: str = "manual") -> World:
+            for n, text in enumerate(texts):
+                (tmp_path / f"f{n}.yaml").write_text(text, "utf-8")
+            path = str(tmp_path / "f0.yaml")
+            sim = stack.enter_context(Simulator(scenario=path, clock=clock, seed=1))
+            client = httpx.Client(
+                transport=sim.transport(),
+                base_url=sim.base_url(provider),
+                headers={"Authorization": "Bearer sk-any"},
+            )
+            return World(sim, stack.enter_context(client))
+
+        yield start
+
+
+def scenario(text: str) -> str:
+    """Return a scenario that extends VicSee's baseline."""
+    return f"extends: vicsee/baseline\n{text}\n"
+
+
+def test_several_levels(write: Write) -> None:
+    """Each level changes what is below it, and all of it holds together."""
+    world = write(
+        "extends: f1.yaml\nlimits: {max_seconds: {value: '9'}}\n",
+        "extends: f2.yaml\naccounts: {vicsee: {balance: 150}}\n",
+        "extends: vicsee/success-for-completed\n",
+    )
+    job = world.job()
+    world.sim.advance(600)
+
+    assert ("success", 6) == (world.status(job), world.credits())
+    assert 402 == world.submit().status_code
+
+
+def test_a_variable(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A balance can come from the environment."""
+    monkeypatch.setenv("UPSIM_TEST_CREDITS", "200")
+    text = 'accounts:\n  vicsee: {balance: "${UPSIM_TEST_CREDITS:-5}"}'
+
+    assert 200 == write(scenario(text)).credits()
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "code"),
+    [
+        ("limits: {max_seconds: {value: '8'}}", 422, "VIDEO_TOO_LONG"),
+        ("limits: {formats: {value: [mov]}}", 422, "PROBE_FAILED"),
+        ("account: {opening: '143'}", 402, "INSUFFICIENT_CREDITS"),
+        ("account: {plan: free}", 403, "FORBIDDEN"),
+        ("plans: {unlimited: {access: false}}", 403, "FORBIDDEN"),
+        ("media: [{url: '*', unreachable: true}]", 422, "PROBE_FAILED"),
+        ("default_media: {duration: '61'}", 422, "VIDEO_TOO_LONG"),
+        (
+            "limits: {max_seconds: {value: '8'}}\nerrors: {too_long: {status: 400, code: NO}}",
+            400,
+            "NO",
+        ),
+        ("models: {topaz-video-upscale: {options: {upscale_factor: {default: '1'}}}}", 200, None),
+    ],
+)
+def test_facts_of_the_scenario(write: Write, text: str, status: int, code: str | None) -> None:
+    """Limits, accounts, plans, errors and media are the scenario's own."""
+    answer = write(scenario(text)).submit()
+
+    assert (status, code) == (answer.status_code, answer.json().get("error", {}).get("code"))
+
+
+def test_the_order_of_checks(write: Write) -> None:
+    """A scenario can let another refusal win."""
+    bad = {"upscale_factor": "3", "video_url": ""}
+    usual = write(scenario("seed: 1")).submit(**bad).json()["error"]["code"]
+    checks = "[has_key, json_object, known_tool, known_factor, has_video]"
+    other = write(scenario(f"checks: {{tools/upscale-video: {checks}}}")).submit(**bad)
+
+    assert "MISSING_VIDEO_URL" == usual
+    assert "INVALID_UPSCALE_FACTOR" == other.json()["error"]["code"]
+
+
+RULES = """
+jobs:
+  - when: {upscale_factor: 4, video_url: "https://example.com/clip.mp4"}
+    lifecycle: [{waiting: 10s}, {failed: generation_failed}]
+  - when: {upscale_factor: "4"}
+    lifecycle: [{waiting: 20s}, {completed: }]
+  - lifecycle: [{waiting: {polls: 2}}, {processing: command}, {completed: }]
+"""
+
+
+def test_the_first_rule_that_matches(write: Write) -> None:
+    """Options and inputs choose the rule; the first one wins."""
+    world = write(scenario(RULES))
+    jobs = [world.job(upscale_factor="4"), world.job(upscale_factor="4", video_url=VIDEO + "?")]
+    world.sim.advance(15)
+    early = [world.status(job) for job in jobs]
+    world.sim.advance(10)
+
+    assert ["failed", "pending"] == early
+    assert ["failed", "completed"] == [world.status(job) for job in jobs]
+
+
+def test_polls_and_commands(write: Write) -> None:
+    """A step that ends by polls is left at the last of them, one by command when told."""
+    world = write(scenario(RULES))
+    job = world.job()
+    world.sim.advance(86_400)
+    seen = [world.status(job) for _ in range(4)]
+    admin = httpx.Client(transport=world.sim.transport(), base_url="http://127.0.0.1:4747")
+    state = {"state": "completed"}
+    admin.put(f"/__sim/sandboxes/default/jobs/{job}/state", json=state).raise_for_status()
+
+    assert ["pending", "pending", "processing", "processing"] == seen
+    assert "completed" == world.status(job)
+
+
+def test_rules_by_model(write: Write) -> None:
+    """A rule can speak of one model of a provider."""
+    rule = "{when: {model: runwayml/upscale-v1}, lifecycle: [{waiting: 1s}, {failed: task_failed}]}"
+    world = write(f"extends: wavespeed/baseline\njobs: [{rule}]\n", provider="wavespeed")
+    samples = [SAMPLES["upscale-v1"], SAMPLES["video-upscaler"]]
+    jobs = [sample.job(world.http, VIDEO) for sample in samples]
+    world.sim.advance(600)
+    answers = [s.status(world.http, job) for s, job in zip(samples, jobs, strict=True)]
+
+    assert ["failed", "completed"] == [answer.json()["data"]["status"] for answer in answers]
+
+
+@pytest.mark.parametrize(
+    ("copy", "status"), [(True, "completed"), (False, "failed"), (None, "completed")]
+)
+def test_rules_by_a_switch(write: Write, copy: bool | None, status: str) -> None:  # noqa: FBT001
+    """A rule may ask for true or false as YAML writes them."""
+    rule = "{when: {copy_audio: false}, lifecycle: [{waiting: 1s}, {failed: task_failed}]}"
+    world = write(f"extends: wavespeed/baseline\njobs: [{rule}]\n", provider="wavespeed")
+    sample = SAMPLES["video-upscaler"]
+    job = sample.job(world.http, VIDEO, **({} if copy is None else {"copy_audio": copy}))
+    world.sim.advance(600)
+
+    assert status == sample.status(world.http, job).json()["data"]["status"]
+
+
+@pytest.mark.parametrize(
+    ("after", "early", "late"), [("0", 20_000, 20_000), ("60", 19_856, 20_000)]
+)
+def test_refunds(write: Write, after: str, early: int, late: int) -> None:
+    """The charge comes back so many seconds after the end."""
+    text = f"refund: {{after: '{after}'}}\njobs: [{{lifecycle: [{{waiting: 5s}}, {{failed: }}]}}]"
+    world = write(scenario(text))
+    world.submit()
+    world.sim.advance(64)
+    before = world.credits()
+    world.sim.advance(1)
+
+    assert (early, late) == (before, world.credits())
+
+
+def test_retention_of_jobs(write: Write) -> None:
+    """A job is forgotten after so many seconds."""
+    world = write(scenario("retention: {jobs: {value: '300'}}"))
+    job = world.job()
+    world.sim.advance(299)
+    before = world.http.get(f"/api/v1/tasks/{job}").status_code
+    world.sim.advance(1)
+
+    assert (200, 404) == (before, world.http.get(f"/api/v1/tasks/{job}").status_code)
+
+
+def test_dialect_and_knobs(write: Write) -> None:
+    """A knob wins over the dialect."""
+    live = write(scenario("dialect: live")).submit().json()["data"]["status"]
+    both = write(scenario("dialect: live\nknobs: {initial_status: pending}")).submit()
+
+    assert ("processing", "pending") == (live, both.json()["data"]["status"])
+
+
+def test_the_seed(write: Write) -> None:
+    """A scenario's seed gives the same ids every time, whatever the server's is."""
+    jobs = [write(scenario(f"seed: {seed}")).job() for seed in (5, 5, 6)]
+
+    assert jobs[0] == jobs[1] != jobs[2]
+
+
+def test_the_clock(write: Write) -> None:
+    """A scenario's clock is the sandbox's."""
+    assert "scaled:60" == write(scenario("clock: scaled:60")).sim.sandbox.clock.label
+
+
+def test_accounts_of_another_provider(write: Write) -> None:
+    """A scenario of one provider may fund the accounts of another."""
+    world = write(scenario("accounts: {venice: {balance: '5'}}"), provider="venice")
+
+    assert 5 == world.http.get("/api/v1/billing/balance").json()["balances"]["usd"]
+
+
+def test_a_file_too_large(write: Write) -> None:
+    """A media rule's size in bytes is held against the provider's limit."""
+    text = "limits: {video_bytes: {value: 100}}\nmedia: [{url: '*', duration: 1, bytes: 101}]"
+
+    assert 422 == write(scenario(text)).submit().status_code
+
+
+def test_a_local_file_too_large(write: Write, tmp_path: Path) -> None:
+    """So is the size of a local file."""
+    (tmp_path / "clip.mp4").write_bytes(bytes(101))
+    text = "limits: {video_bytes: {value: 100}}\nmedia: [{url: '*', file: clip.mp4}]"
+    world = write(scenario(text))
+    world.submit()
+    (exchange,) = world.sim.sandbox.journal.since(0)
+
+    assert exchange.rule is not None
+    assert "too_large" == exchange.rule.name
+
+
+def test_changed_facts_in_the_journal(write: Write) -> None:
+    """A refusal by a rule that the scenario changed is told as assumed."""
+    world = write(scenario("errors: {missing_video: {status: 418}}"))
+    world.submit(video_url="")
+    (exchange,) = world.sim.sandbox.journal.since(0)
+
+    assert exchange.rule is not None
+    assert (418, "assumed") == (exchange.rule.status, exchange.rule.evidence.grade)

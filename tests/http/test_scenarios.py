@@ -1,0 +1,240 @@
+"""Every scenario that ships, driven through real HTTP in virtual time, does what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.http.conftest import SAMPLES, Sample, _at
+from upsim import Simulator
+from upsim.scenario.loader import Library
+from upsim.scenario.tree import parse_tree
+
+TABLE = Path(__file__).with_name("scenarios.yaml")
+LIBRARY = Library()
+VIDEO = "https://example.com/clip.mp4"
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+BALANCES: Mapping[str, tuple[str, tuple[str | int, ...]]] = {
+    "wavespeed": ("/api/v3/balance", ("data", "balance")),
+    "venice": ("/api/v1/billing/balance", ("balances", "usd")),
+    "piapi": ("/account/info", ("data", "wallet", "point_remain")),
+    "vicsee": ("/api/v1/credits", ("data", "credits")),
+}
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "wavespeed": ("data", "status"),
+    "venice": ("status",),
+    "piapi": ("data", "status"),
+    "vicsee": ("data", "status"),
+}
+CODES: Mapping[str, tuple[str, ...]] = {
+    "wavespeed": ("data", "code"),
+    "venice": ("error_code",),
+    "piapi": ("data", "error", "code"),
+    "vicsee": ("data", "error", "code"),
+}
+
+
+def read_table() -> dict[str, list[dict[str, Any]]]:
+    """Return the steps of each scenario."""
+    tree = parse_tree(TABLE.read_text("utf-8"), TABLE.name)
+    assert tree.mistakes == []
+    found: dict[str, list[dict[str, Any]]] = tree.value  # type: ignore[assignment]
+    return found
+
+
+STEPS = read_table()
+
+
+@dataclass(slots=True)
+class Story:
+    """A simulator in a scenario, the jobs submitted so far, and the last of them.
+
+    Each method is a step of the table: what is done, then what must come of it.
+    """
+
+    provider: str
+    sim: Simulator
+    http: httpx.Client
+    admin: httpx.Client
+    jobs: list[str] = field(default_factory=list)
+
+    def submit(
+        self,
+        inputs: Mapping[str, Any],
+        *,
+        to: str = "",
+        video: str = VIDEO,
+        times: int = 1,
+        status: int = 200,
+        **expected: Any,  # noqa: ANN401 - cells of the table
+    ) -> None:
+        """Submit a video, perhaps many times; the last answer has these properties."""
+        sample = SAMPLES[to] if to else self._sample()
+        for _ in range(times):
+            answer = sample.submit(self.http, video, **inputs)
+            assert status == answer.status_code, answer.text
+            found = _at(answer.json(), sample.id_at) if _is_json(answer, status) else None
+            if status == 200 and found:
+                self.jobs.append(found)
+        self._meets(answer, expected)
+
+    def poll(self, word: str | int, *, job: int = -1, **expected: Any) -> None:  # noqa: ANN401
+        """Ask how a job is: its status word is this, or the HTTP status of the answer."""
+        answer = self._sample().status(self.http, self.jobs[job])
+        wanted = word if isinstance(word, int) else 200
+        assert wanted == answer.status_code, answer.text
+        self._meets(answer, expected if isinstance(word, int) else {"word": word, **expected})
+
+    def refuse(self, name: str, *, status: int) -> None:
+        """Ask for the balance, which is refused."""
+        answer = self.http.get(BALANCES[self.provider][0])
+        assert status == answer.status_code, answer.text
+        self._meets(answer, {"refused": name})
+
+    def balance(self, amount: str | None) -> None:
+        """Ask the provider for the balance."""
+        path, at = BALANCES[self.provider]
+        found = _at(self.http.get(path).json(), at)
+        assert amount == (None if found is None else str(found))
+
+    def wait(self, how_long: str) -> None:
+        """Let virtual time pass."""
+        number, unit = re.fullmatch(r"([0-9.]+)([smhd])", how_long).groups()  # type: ignore[union-attr]
+        order = {"seconds": f"{float(number) * UNITS[unit]:f}"}
+        self._done(self.admin.post("/__sim/sandboxes/default/clock/advance", json=order))
+
+    def midnight(self, instant: str) -> None:
+        """Let virtual time pass until an instant."""
+        order = {"to": instant}
+        self._done(self.admin.post("/__sim/sandboxes/default/clock/advance", json=order))
+
+    def command(self, state: str, *, job: int = -1) -> None:
+        """Move a job on by the admin API."""
+        path = f"/__sim/sandboxes/default/jobs/{self.jobs[job]}/state"
+        self._done(self.admin.put(path, json={"state": state}))
+
+    def states(self, words: list[str], *, job: int = -1) -> None:
+        """The job went through these states."""
+        shown = self._shown(job)
+        assert words == [step["state"] for step in shown["timeline"]]
+
+    def charged(self, amount: str | None, *, job: int = -1) -> None:
+        """The job was charged this."""
+        assert amount == self._shown(job)["charged"]
+
+    def refunded(self, amount: str | None, *, job: int = -1) -> None:
+        """The job's charge was given back, or not."""
+        assert amount == self._shown(job)["refunded"]
+
+    def download(self, status: int, *, job: int = -1) -> None:
+        """Fetch the finished file by its link."""
+        answer = self.admin.get(f"{self._base()}/media/outputs/{self.jobs[job]}.mp4")
+        assert status == answer.status_code
+
+    def call(
+        self,
+        request: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        times: int = 1,
+        status: int = 200,
+        **expected: Any,  # noqa: ANN401 - cells of the table
+    ) -> None:
+        """Call another endpoint, perhaps many times; `{job}` stands for the last job."""
+        job = self.jobs[-1] if self.jobs else ""
+        method, path = request.replace("{job}", job).split(" ")
+        filled = body and {k: job if v == "{job}" else v for k, v in body.items()}
+        for _ in range(times):
+            answer = self.http.request(method, path, json=filled)
+            assert status == answer.status_code, answer.text[:500]
+        self._meets(answer, expected)
+
+    def _sample(self) -> Sample:
+        return next(s for s in SAMPLES.values() if s.provider == self.provider)
+
+    def _base(self) -> str:
+        return self.sim.base_url(self.provider).removesuffix(f"/{self.provider}")
+
+    def _shown(self, job: int) -> Any:  # noqa: ANN401 - JSON
+        return self._done(self.admin.get(f"/__sim/sandboxes/default/jobs/{self.jobs[job]}"))
+
+    def _meets(self, answer: httpx.Response, expected: Mapping[str, Any]) -> None:
+        for name, value in expected.items():
+            assert value == self._seen(name, answer), f"{name}: {answer.text[:500]}"
+
+    def _seen(self, name: str, answer: httpx.Response) -> object:
+        """Return what an answer, or the admin API, says under a name of the table."""
+        if name in ("charged", "refunded"):
+            return self._shown(-1)[name]
+        if name == "refused":
+            found = self._done(self.admin.get("/__sim/sandboxes/default/journal?limit=1"))
+            return found["exchanges"][-1]["refused_by"]
+        if name.startswith("header "):
+            return answer.headers.get(name.removeprefix("header "))
+        if name == "keys":
+            return sorted(answer.json())
+        places = {"word": WORDS, "code": CODES}.get(name, {})
+        return _at(answer.json(), places.get(self.provider, tuple(name.split("."))))
+
+    def _done(self, answer: httpx.Response) -> Any:  # noqa: ANN401 - JSON
+        assert answer.is_success, answer.text
+        return answer.json()
+
+
+def _is_json(answer: httpx.Response, status: int) -> bool:
+    return status == 200 and answer.headers["content-type"] == "application/json"
+
+
+Begin = Callable[[str, str], Story]
+
+
+@pytest.fixture
+def begin() -> Iterator[Begin]:
+    """Return a function that starts a simulator in a scenario, on this clock."""
+    with ExitStack() as stack:
+
+        def start(name: str, clock: str) -> Story:
+            provider = name.partition("/")[0]
+            sim = stack.enter_context(Simulator(scenario=name, clock=clock, seed=1))
+            auth = LIBRARY.baseline(provider).baseline.auth
+            headers = {auth.header: f"{auth.scheme} any".strip()}
+            transport, base = sim.transport(), sim.base_url(provider)
+            http = httpx.Client(transport=transport, base_url=base, headers=headers)
+            admin = httpx.Client(transport=transport, base_url="http://127.0.0.1:4747")
+            stack.enter_context(http)
+            return Story(provider, sim, http, stack.enter_context(admin))
+
+        yield start
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_scenario_does_what_its_summary_says(begin: Begin, name: str) -> None:
+    """States, statuses, charges and refunds of a shipped scenario are those of the table."""
+    steps = STEPS[name]
+    story = begin(name, steps[0].get("clock", "manual"))
+
+    for step in steps:
+        (verb, argument), *rest = step.items()
+        if verb != "clock":
+            getattr(story, verb)(argument, **dict(rest))
+
+
+def test_every_shipped_scenario_is_in_the_table() -> None:
+    """A scenario that ships without steps would be an untested promise."""
+    shipped = {name for name in LIBRARY.names() if not name.endswith("/baseline")}
+
+    assert shipped == set(STEPS)
+
+
+def test_no_two_scenarios_say_the_same() -> None:
+    """The summaries of one provider tell its scenarios apart."""
+    summaries = [(name.partition("/")[0], LIBRARY.load(name).summary) for name in LIBRARY.names()]
+
+    assert len(summaries) == len(set(summaries))

@@ -1,0 +1,60 @@
+"""Requests without a provider's prefix are told what was probably meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.http.conftest import Admin
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "meant"),
+    [
+        ("POST", "/api/v1/video/queue", "/venice/api/v1/video/queue"),
+        ("GET", "/api/v1/video/queue", "/venice/api/v1/video/queue"),
+        ("POST", "/api/v3/runwayml/upscale-v1", "/wavespeed/api/v3/runwayml/upscale-v1"),
+        ("GET", "/account/info", "/piapi/account/info"),
+        ("GET", "/api/v1/models", "/venice/api/v1/models or /vicsee/api/v1/models"),
+        ("GET", "/wavspeed/api/v3/balance", "/wavespeed/api/v3/balance"),
+    ],
+)
+def test_the_prefix_is_suggested(admin: Admin, method: str, path: str, meant: str) -> None:
+    """A path that a provider knows, or a misspelt prefix, is a 404 that names the right address."""
+    answer = admin.http.request(method, path, content=b"any")
+    message = f"no provider is at {path!r}; did you mean {meant}?"
+
+    expected = {"error": {"code": "not_found", "message": message}}
+    assert (404, expected) == (answer.status_code, answer.json())
+
+
+@pytest.mark.parametrize("path", ["/nosuch", "/no/such", "/__sim/nosuch", "/venise"])
+def test_other_paths_are_just_not_found(admin: Admin, path: str) -> None:
+    """What looks like nothing gets no suggestion."""
+    answer = admin.http.get(path)
+
+    assert (404, False) == (answer.status_code, "did you mean" in answer.text)
+
+
+def test_unprintable_paths_are_not_repeated(admin: Admin) -> None:
+    """A suggestion never repeats what a terminal would obey."""
+    answer = admin.http.get("/vicse/a%1b%5b31m")
+
+    assert answer.json()["error"]["message"].endswith("did you mean /vicsee/…?")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("upsim.test", 404), ("localhost:1", 404), ("[::1]:1", 404), ("rebound.example", 401)],
+)
+def test_only_own_hosts_get_suggestions(admin: Admin, host: str, status: int) -> None:
+    """Under a host name that is not this server's the rule of the admin API holds for all paths."""
+    assert status == admin.http.get("/account/info", headers={"Host": host}).status_code
+
+
+def test_observers_are_told(admin: Admin) -> None:
+    """Each stray request is told to those who print lines."""
+    told: list[tuple[str, str]] = []
+    admin.sim.app.strays.observers.append(lambda method, path, _: told.append((method, path)))
+    admin.http.get("/account/info")
+
+    assert [("GET", "/account/info")] == told

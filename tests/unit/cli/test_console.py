@@ -1,0 +1,164 @@
+"""The line of an answer: time, job, refusal, and nothing that a terminal would obey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from upsim import Simulator
+from upsim.cli.console import (
+    LONGEST_TEXT,
+    job_of,
+    line_of,
+    message_in,
+    printable,
+    stray_line,
+    today,
+)
+
+KEY = {"Authorization": "Bearer sk-any"}
+SUBMIT = "/api/v1/tools/upscale-video"
+BODY = {"video_url": "https://clips.example/a.mp4"}
+Lines = Callable[..., list[str]]
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    """Return a simulator whose clock moves when told."""
+    with Simulator(clock="manual") as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def lines(sim: Simulator) -> list[str]:
+    """Return the list to which every answer of the simulator adds its line."""
+    found: list[str] = []
+    sim.app.dispatch.observers.append(
+        lambda sandbox, exchange: found.append(
+            line_of(sandbox, exchange, job_of(sandbox, exchange), day=today())
+        )
+    )
+    return found
+
+
+def client(sim: Simulator, dialect: str = "") -> httpx.Client:
+    """Return a client of one provider."""
+    base = sim.base_url("vicsee", dialect)
+    return httpx.Client(transport=sim.transport(), base_url=base, headers=KEY)
+
+
+def submit(sim: Simulator) -> str:
+    """Submit a job and return its id."""
+    found: str = client(sim).post(SUBMIT, json=BODY).json()["data"]["id"]
+    return found
+
+
+def test_virtual_time_has_its_date(sim: Simulator, lines: list[str]) -> None:
+    """By a clock that is not the wall clock the line bears the whole instant."""
+    client(sim).get("/api/v1/models")
+
+    assert ["2026-01-01T00:00:00.000Z vicsee GET /api/v1/models 200\n"] == lines
+
+
+@pytest.mark.parametrize(("day", "date"), [(None, False), ("2020-02-02", True)])
+def test_wall_time_of_another_day_has_its_date(day: str | None, *, date: bool) -> None:
+    """By the wall clock the date is left out on the day that the reader knows of."""
+    with Simulator(clock="real") as sim:
+        client(sim).get("/api/v1/models")
+        exchange = next(iter(sim.sandbox.journal))
+        line = line_of(sim.sandbox, exchange, None, day=day or today())
+
+    assert date == line.startswith(today())
+
+
+def test_poll_shows_the_state(sim: Simulator, lines: list[str]) -> None:
+    """A poll shows how the job is at that moment."""
+    job = submit(sim)
+    sim.advance(1000)
+    client(sim).get(f"/api/v1/tasks/{job}")
+
+    assert lines[-1].endswith(f" 200 job {job} completed\n")
+
+
+def test_poll_of_a_failed_job_shows_why(sim: Simulator, lines: list[str]) -> None:
+    """The name of the failure stands beside the state."""
+    job = submit(sim)
+    body = {"state": "failed", "error": "generation_failed"}
+    with httpx.Client(transport=sim.transport(), base_url="http://127.0.0.1:4747") as http:
+        http.put(f"/__sim/sandboxes/default/jobs/{job}/state", json=body)
+    client(sim).get(f"/api/v1/tasks/{job}")
+
+    assert lines[-1].endswith(f" job {job} failed: generation_failed\n")
+
+
+def test_assumed_media_are_told(sim: Simulator, lines: list[str]) -> None:
+    """A video that was not fetched is told, with what stands for it and what would fetch it."""
+    submit(sim)
+
+    expected = " media assumed: 854x480, 30 fps, 8.5 s (not fetched; see --fetch)\n"
+    assert lines[-1].endswith(expected)
+
+
+def test_refusal_has_the_providers_text(sim: Simulator, lines: list[str]) -> None:
+    """A refusal shows the name of the rule and the text that the provider's answer holds."""
+    client(sim).post(SUBMIT, json={})
+
+    assert " 400 refused: missing_video: video_url not provided (documented: " in lines[-1]
+
+
+@pytest.mark.parametrize(("dialect", "shown"), [("", "vicsee"), ("live", "vicsee/live")])
+def test_dialect_is_shown_when_it_is_not_the_default(
+    sim: Simulator, lines: list[str], dialect: str, shown: str
+) -> None:
+    """The default dialect goes without saying."""
+    client(sim, dialect).get("/api/v1/models")
+
+    assert f" {shown} GET " in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (b'{"message": "plain"}', "plain"),
+        (b'{"error": {"message": "inner"}}', "inner"),
+        (b'{"error": "short"}', "short"),
+        (b'{"detail": "of another kind"}', "of another kind"),
+        (b'{"error": {"code": 1}}', ""),
+        (b'{"message": ""}', ""),
+        (b"[1]", ""),
+        (b"404 page not found", ""),
+        (b"\xff", ""),
+        (b"[" * 100_000, ""),
+        (b"", ""),
+        (
+            b'{"error": "Invalid", "issues": [{"path": ["a", 0], "message": "Required"}, 1]}',
+            "Invalid [a.0 Required]",
+        ),
+    ],
+)
+def test_message_of_an_answer(reply: bytes, message: str) -> None:
+    """The message is found where APIs put it; what is no such document has none."""
+    assert message == message_in(reply)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/plain path/ü", "/plain path/ü"),
+        ("a\nb\r\tc", r"a\nb\r\tc"),
+        ("\x1b[31m", r"\x1b[31m"),
+        ("\u202e\u2028", r"\u202e\u2028"),
+        ("\ud800", r"\ud800"),
+        ("x" * (LONGEST_TEXT + 1), "x" * LONGEST_TEXT + "…"),
+    ],
+)
+def test_printable(text: str, shown: str) -> None:
+    """Whatever a terminal would obey is written as an escape, and long texts are cut."""
+    assert shown == printable(text)
+
+
+def test_stray_line_is_one_line() -> None:
+    """A path without a provider cannot break its line either."""
+    assert 1 == stray_line("GET", "/a\nb", "no\nsuch").count("\n")

@@ -1,0 +1,122 @@
+"""`upsim validate` and `upsim scenarios`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from upsim.cli import main
+from upsim.scenario.loader import Library
+
+LIBRARY = Library()
+
+
+def run(*arguments: str) -> Result:
+    """Return what a command line gave."""
+    return CliRunner().invoke(main, list(arguments), prog_name="upsim")
+
+
+def test_valid_files() -> None:
+    """Shipped files are valid, by name and by path."""
+    path = str(LIBRARY.path_of("venice/older-guide"))
+    result = run("validate", "vicsee/plan-pro", path)
+
+    assert (0, "", "2 files, no mistakes\n") == (result.exit_code, result.stdout, result.stderr)
+
+
+def test_all_mistakes_of_all_files(tmp_path: Path) -> None:
+    """Every mistake of every file is a line of its own; the exit code says that there are some."""
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("extends: vicsee/baseline\nseed: x\nkobs: {}\n", "utf-8")
+    second.write_text("extends: vicsee/baseline\nchecks: {credits: [has_ky]}\n", "utf-8")
+    result = run("validate", str(second), str(first))
+
+    assert [
+        f"{first}:2:1: seed: 'x' is not of type 'integer'",
+        f"{first}:3:1: kobs: unknown key; did you mean knobs?",
+        f"{second}:2:20: checks.credits[0]: unknown check 'has_ky'; did you mean has_key?",
+    ] == result.stdout.splitlines()
+    assert (1, "2 files, 3 mistakes\n") == (result.exit_code, result.stderr)
+
+
+def test_a_mistake_that_two_files_share(tmp_path: Path) -> None:
+    """A broken base is told once."""
+    for name, text in (("base", "seed: x"), ("a", ""), ("b", "")):
+        base = "vicsee/baseline" if name == "base" else "base.yaml"
+        (tmp_path / f"{name}.yaml").write_text(f"extends: {base}\n{text}\n", "utf-8")
+    result = run("validate", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml"))
+
+    assert 1 == len(result.stdout.splitlines())
+
+
+@pytest.mark.parametrize("arguments", [("validate",), ("validate", "nowhere.yaml")])
+def test_wrong_usage(arguments: tuple[str, ...]) -> None:
+    """No file, or one that does not exist, is wrong usage."""
+    assert 2 == run(*arguments).exit_code
+
+
+@pytest.mark.parametrize("command", ["show", "explain"])
+def test_an_unknown_name(command: str) -> None:
+    """A name that does not exist is wrong usage, with the nearest ones."""
+    result = run("scenarios", command, "vicsee/plan-por")
+
+    assert 2 == result.exit_code
+    assert "did you mean vicsee/plan-pro" in result.stderr
+
+
+def test_the_list() -> None:
+    """Each line has a name, a provider and a summary."""
+    lines = run("scenarios", "list").stdout.splitlines()
+
+    assert len(LIBRARY.names()) == len(lines)
+    assert ["vicsee/plan-pro", "vicsee", "The", "Pro", "plan,"] == lines[
+        LIBRARY.names().index("vicsee/plan-pro")
+    ].split()[:5]
+
+
+def test_the_list_for_programs() -> None:
+    """With --json the list is an array of objects."""
+    found = json.loads(run("scenarios", "list", "--json").stdout)
+
+    assert {"name", "provider", "summary"} == set(found[0])
+
+
+def test_the_file() -> None:
+    """`show` prints the file as it is."""
+    expected = LIBRARY.path_of("vicsee/plan-pro").read_text("utf-8")
+
+    assert expected == run("scenarios", "show", "vicsee/plan-pro").stdout
+
+
+def test_the_explanation() -> None:
+    """`explain` prints values with their origin."""
+    shown = run("scenarios", "explain", "vicsee/plan-pro").stdout
+
+    assert "# vicsee/plan-pro: vicsee/plan-pro.yaml <- vicsee/baseline.yaml" == shown.split("\n")[0]
+
+
+def test_the_explanation_for_programs() -> None:
+    """With --json the explanation is an object."""
+    found = json.loads(run("scenarios", "explain", "--json", "vicsee/plan-pro").stdout)
+
+    assert "vicsee/plan-pro" == found["name"]
+
+
+def test_a_broken_file(tmp_path: Path) -> None:
+    """A file that cannot be explained tells its mistakes, which are a finding."""
+    path = tmp_path / "a.yaml"
+    path.write_text("extends: vicsee/baseline\nseed: x\n", "utf-8")
+    result = run("scenarios", "explain", str(path))
+
+    assert (1, f"{path}:2:1: seed: 'x' is not of type 'integer'\n") == (
+        result.exit_code,
+        result.stderr,
+    )
+
+
+def test_the_schema() -> None:
+    """`schema` prints the JSON Schema for editors."""
+    assert "upsim-scenario" == json.loads(run("scenarios", "schema").stdout)["$id"]

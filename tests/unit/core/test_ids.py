@@ -1,0 +1,16 @@
+"""Ids in the forms that several providers use."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upsim.core.ids import uuid4_text
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_a_uuid_of_version_4(bits: int) -> None:
+    """Version and variant replace six of the bits, as in the standard library."""
+    assert str(UUID(int=bits, version=4)) == uuid4_text(bits)

@@ -1,0 +1,83 @@
+"""Which URLs are files of this server, and of which sandbox."""
+
+from __future__ import annotations
+
+import pytest
+
+from upsim.engine.sources import OwnMedia, Sources
+
+CLIP = "synthetic/64x64_1fps_1s.mp4"
+HOSTS = {"127.0.0.1:4747", "localhost:4747", "upsim.test"}
+SOURCES = Sources(HOSTS, fetch_loopback=True, fetch_public=False)
+NOTHING = OwnMedia("default", "", "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://127.0.0.1:4747/media/{CLIP}",
+        f"http://LocalHost:4747/media/{CLIP}",
+        f"http://me:secret@127.0.0.1:4747/media/{CLIP}",
+        f"http://upsim.test/media/{CLIP}",
+        f"http://UPSIM.test:80/media/{CLIP}",
+        f"https://upsim.test:443/media/{CLIP}",
+        f"https://asked.example/media/{CLIP}",
+        f"https://ASKED.example:443/media/{CLIP}",
+        f"http://upsim.test/%6dedia/{CLIP}",
+        "http://upsim.test/media%2Fsynthetic/64x64_1fps_1s%2Emp4",
+        f"http://upsim.test/media/{CLIP}#part",
+    ],
+)
+def test_a_url_of_ours_is_known_in_any_form(url: str) -> None:
+    """Case, a default port and escapes do not matter, as they do not for a GET."""
+    assert OwnMedia("default", CLIP, "") == SOURCES.own(url, "https://asked.example")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://127.0.0.1:4748/media/{CLIP}",
+        f"http://127.0.0.1/media/{CLIP}",
+        f"https://upsim.test:80/media/{CLIP}",
+        f"http://upsim.test:99999/media/{CLIP}",
+        f"http://upsim.test:x/media/{CLIP}",
+        f"http://clips.example/media/{CLIP}",
+        f"http://[::1/media/{CLIP}",
+        "http://upsim.test/venice/clip.mp4",
+        "http://upsim.test/%61.mp4",
+    ],
+)
+def test_other_urls_are_not_ours(url: str) -> None:
+    """Another host, another port and a path without media are for others to answer."""
+    assert SOURCES.own(url, "https://asked.example") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("/sandbox/b/media/uploads/x/y.mp4?z=1", OwnMedia("b", "uploads/x/y.mp4", "z=1")),
+        ("/sandbox/a%20b/media/outputs/x.mp4", OwnMedia("a b", "outputs/x.mp4", "")),
+        ("/sandbox//media/outputs/x.mp4", OwnMedia("", "outputs/x.mp4", "")),
+        ("/media/outputs/%2541.mp4", OwnMedia("default", "outputs/%41.mp4", "")),
+        ("/media/media/x.mp4", OwnMedia("default", "media/x.mp4", "")),
+        ("/venice/media/outputs/x.mp4", NOTHING),
+        ("/x/sandbox/b/media/outputs/x.mp4", NOTHING),
+        ("/sandbox/a/b/media/outputs/x.mp4", NOTHING),
+        ("//media/outputs/x.mp4", NOTHING),
+    ],
+)
+def test_a_path_names_what_a_get_would_find(path: str, own: OwnMedia) -> None:
+    """The sandbox is the one in the path, else the default; escapes are decoded once."""
+    assert own == SOURCES.own(f"http://upsim.test{path}", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        (f"https://proxy.example/sim/media/{CLIP}", OwnMedia("default", CLIP, "")),
+        (f"https://proxy.example/media/{CLIP}", OwnMedia("default", CLIP, "")),
+    ],
+)
+def test_a_public_url_may_have_a_path(url: str, own: OwnMedia) -> None:
+    """Behind a proxy the path of the public URL is not part of ours."""
+    assert own == SOURCES.own(url, "https://proxy.example/sim")

@@ -1,0 +1,70 @@
+"""Measured videos that no output could be made for are not measured at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from upsim.core.media import Media, Unmeasurable
+from upsim.media.bounds import FASTEST, MAX_SECONDS, SLOWEST, bounded
+from upsim.media.clip import MAX_FRAMES, parse_clip_name
+from upsim.media.probe import measure_file
+from upsim.media.synthetic import make_clip
+
+PLAIN = Media(10_000_000, Fraction(30), 640, 360, 300, "mp4", audio=True, size=1_000)
+CLIP = make_clip(parse_clip_name("64x64_30fps_1s.mp4"))
+AT = CLIP.index(b"mdhd") + 4 + 12
+"""Where the timescale of the pictures is."""
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        PLAIN,
+        replace(PLAIN, frames=MAX_FRAMES),
+        replace(PLAIN, frame_rate=SLOWEST),
+        replace(PLAIN, frame_rate=FASTEST),
+        replace(PLAIN, duration=MAX_SECONDS * 1_000_000),
+    ],
+)
+def test_the_bounds_themselves_are_within(media: Media) -> None:
+    """A video at a bound is what it is."""
+    assert media == bounded(media)
+
+
+@pytest.mark.parametrize(
+    ("media", "detail"),
+    [
+        (replace(PLAIN, frames=5_184_001), "It has 5184001 pictures; at most 5184000 are read."),
+        (
+            replace(PLAIN, frame_rate=Fraction(100_000)),
+            "It has 100000 pictures a second; 1/3600 to 1000 are read.",
+        ),
+        (
+            replace(PLAIN, frame_rate=Fraction(1, 4_294_967_295)),
+            "It has 2.32831e-10 pictures a second; 1/3600 to 1000 are read.",
+        ),
+        (
+            replace(PLAIN, duration=86_400_000_001),
+            "It lasts 86400.000001 seconds; at most 86400 are read.",
+        ),
+    ],
+)
+def test_what_is_beyond_says_so(media: Media, detail: str) -> None:
+    """The refusal names what there is too much of, and the bound."""
+    assert Unmeasurable("not_decodable", detail) == bounded(media)
+
+
+def test_a_refusal_stays_one() -> None:
+    """What could not be measured has no bounds."""
+    refused = Unmeasurable("not_a_video", "It is a page.")
+    assert refused == bounded(refused)
+
+
+def test_a_file_beyond_the_bounds_is_not_decodable() -> None:
+    """A header that claims an absurd rate makes a video that nobody can read."""
+    measured = measure_file(CLIP[:AT] + b"\xff" * 4 + CLIP[AT + 4 :])
+    assert isinstance(measured, Unmeasurable)
+    assert measured.reason == "not_decodable"

@@ -1,0 +1,97 @@
+"""Every baseline that was found: valid, complete, and in step with its provider's code."""
+
+import pytest
+
+from tests.unit.providers.source_code import FRAMEWORK_ERRORS, named_in, texts_in
+from upsim.core.baseline import Baseline
+from upsim.core.states import State
+from upsim.providers import discover
+from upsim.scenario.loader import Library
+
+LIBRARY = Library()
+PROVIDERS = list(discover())
+each_scenario = pytest.mark.parametrize("name", LIBRARY.names())
+each_provider = pytest.mark.parametrize("provider", PROVIDERS)
+
+
+def baseline_of(provider: str) -> Baseline:
+    """Return the facts of a provider."""
+    return LIBRARY.baseline(provider).baseline
+
+
+def test_every_provider_has_a_baseline() -> None:
+    """Code without facts and facts without code are not found."""
+    assert list(LIBRARY.providers()) == PROVIDERS
+
+
+@each_scenario
+def test_a_shipped_file_has_no_mistake(name: str) -> None:
+    """It fits the schema, and every knob, plan, failure and dialect that it names is defined."""
+    tree = LIBRARY.resolve(LIBRARY.path_of(name))
+
+    mistakes = [*tree.mistakes, *LIBRARY.mistakes_in(tree)]
+
+    assert mistakes == []
+
+
+@each_provider
+def test_every_operation_has_its_checks(provider: str) -> None:
+    """The baseline orders the checks of every operation and of nothing else."""
+    operations = {operation.name for operation in discover()[provider].operations}
+
+    assert operations == set(baseline_of(provider).checks)
+
+
+@each_provider
+def test_every_ordered_check_exists(provider: str) -> None:
+    """Every check that the baseline names is a function of the provider or of the framework."""
+    named = {name for names in baseline_of(provider).checks.values() for name in names}
+
+    assert named - set(discover()[provider].checks) == set()
+
+
+@each_provider
+def test_every_raised_error_is_in_the_catalogue(provider: str) -> None:
+    """Whatever the code or the framework may refuse for has a status and a text."""
+    raised = named_in(provider, "Violation") | FRAMEWORK_ERRORS
+
+    assert raised - set(baseline_of(provider).errors) == set()
+
+
+@each_provider
+def test_no_text_of_the_catalogue_stands_in_the_code(provider: str) -> None:
+    """Messages of errors and failures are data: the code holds none of them."""
+    baseline = baseline_of(provider)
+    rules = [*baseline.errors.values(), *baseline.failures.values()]
+    variants = [variant for rule in rules for _, variant in rule.variants]
+
+    assert texts_in(provider) & {rule.message for rule in (*rules, *variants)} == set()
+
+
+@each_provider
+def test_every_state_has_a_status_word(provider: str) -> None:
+    """There is a word for each state of a job."""
+    assert set(State) - set(baseline_of(provider).statuses) == set()
+
+
+@each_provider
+def test_everything_has_evidence(provider: str) -> None:
+    """Every fact, error, plan, model and knob has a source and a date."""
+    baseline = baseline_of(provider)
+    tables = (
+        baseline.limits,
+        baseline.facts,
+        baseline.headers,
+        baseline.retention,
+        baseline.statuses,
+        baseline.errors,
+        baseline.failures,
+        baseline.knobs,
+        baseline.plans,
+        baseline.hosts,
+        baseline.models,
+    )
+
+    found = [entry.evidence for table in tables for entry in table.values()]
+
+    assert [evidence for evidence in found if not (evidence.source and evidence.date)] == []

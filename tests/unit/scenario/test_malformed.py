@@ -1,0 +1,353 @@
+"""A corpus of broken scenario files: each gives located messages and never a traceback."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from upsim.providers import discover
+from upsim.scenario.loader import Library, ScenarioError
+
+LIBRARY = Library()
+Change = Callable[[str], str]
+LOCATED = re.compile(
+    r"(?P<file>.+?):(?P<line>[0-9]+):(?P<column>[0-9]+): (?P<message>\S.*)", re.DOTALL
+)
+BOMB = "\n".join(
+    ["x0: &x0 [1, 2, 3, 4, 5, 6, 7, 8, 9]"]
+    + [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 12)]
+)
+JOB = "jobs: [{lifecycle: "
+MODEL = "models: {topaz-video-upscale: "
+
+WRITTEN = [
+    # what YAML refuses
+    ("summary: 'open", "not YAML"),
+    ("summary: a: b", "not YAML"),
+    ("\tsummary: x", "not YAML"),
+    ("summary: [1, 2", "not YAML"),
+    ("summary: {a: 1", "not YAML"),
+    ("summary: @x", "not YAML"),
+    ("seed: *nowhere", "not YAML"),
+    ("summary: %x\n  y: 1", "not YAML"),
+    ("- summary", "not YAML"),
+    ("summary: x\n   stray: 1", "not YAML"),
+    ("summary: \x07", "not YAML"),
+    ("---\nsummary: x", "not YAML"),
+    ('summary: "\\q"', "not YAML"),
+    ("seed: 1\nseed: 2", "this key stands twice"),
+    ("accounts: {vicsee: {plan: pro, plan: free}}", "this key stands twice"),
+    ("seed: !!int 5", "tags mean nothing here"),
+    ("media: &m [*m]", "an alias may not contain itself"),
+    ("? [a]\n: 1", "a key must be a text"),
+    (f"summary: {'[' * 90}{']' * 90}", "nested more than 64 levels"),
+    (f"summary: {'[' * 50_000}", "nested more than 64 levels"),
+    (BOMB, "stands for more than"),
+    # variables
+    ("seed: ${UPSIM_NEVER_SET}", "UPSIM_NEVER_SET is not set"),
+    ("summary: a ${UPSIM_NEVER_SET} b", "UPSIM_NEVER_SET is not set"),
+    ("summary: ${", "a variable is written"),
+    ("summary: ${A B}", "a variable is written"),
+    ("summary: ${A-b}", "a variable is written"),
+    ("seed: ${UPSIM_NEVER_SET:-x}", "'x' is not of type 'integer'"),
+    ("seed: ${UPSIM_NEVER_SET:-}", "None is not of type 'integer'"),
+    ("${UPSIM_NEVER_SET}: 1", "unknown key"),
+    # top-level keys
+    ("sumary: x", "did you mean summary?"),
+    ("fautls: []", "unknown key"),
+    ("<<: {seed: 1}", "unknown key"),
+    ("summary: 5", "5 is not of type 'string'"),
+    ("summary: [x]", "is not of type 'string'"),
+    ("summary:", "is not of type 'string'"),
+    ("seed: 1.5", "is not of type 'integer'"),
+    ("seed: yes", "is not of type 'integer'"),
+    ("seed: 99999999999999999999999", "is greater than the maximum"),
+    ("clock: fast", "does not match"),
+    ("clock: scaled:0", "does not match"),
+    ("clock: scaled:9999999", "does not match"),
+    ("clock: {mode: auto}", "is not of type 'string'"),
+    ("provider: venice", "a file that extends another is of its provider, vicsee"),
+    ("provider: vicse", "a file that extends another is of its provider, vicsee"),
+    ("dialect: lively", "did you mean live?"),
+    ("dialects: []", "[] should be non-empty"),
+    ("evidence: {grade: rumour, source: x}", "unknown value 'rumour'"),
+    ("evidence: {source: x}", "lacks grade"),
+    ("evidence: {grade: observed, source: x, date: yesterday}", "does not match"),
+    # accounts and plans
+    ("accounts: {vicse: {balance: 5}}", "unknown provider"),
+    ("accounts: {vicsee: {balance: much}}", "does not match"),
+    ("accounts: {vicsee: {balance: 1e9}}", "does not match"),
+    ("accounts: {vicsee: {credit: 5}}", "unknown key"),
+    ("accounts: {vicsee: {plan: por}}", "did you mean pro?"),
+    ("accounts: {venice: {plan: limitd}}", "did you mean limited?"),
+    ("accounts: [vicsee]", "is not of type 'object'"),
+    ("account: {plan: por}", "did you mean pro?"),
+    ("account: {opening: lots}", "does not match"),
+    ("plans: {prow: {access: false}}", "did you mean pro?"),
+    ("plans: {pro: {concurrency: -1}}", "is less than the minimum"),
+    ("plans: {pro: {concurrency: 1.5}}", "is not of type 'integer', 'null'"),
+    ("plans: {pro: {rates: [{limit: 5, per: day}]}}", "lacks counts"),
+    ("plans: {pro: {rates: [{limit: 5, per: hour, counts: all}]}}", "unknown value 'hour'"),
+    ("plans: {pro: {rates: [{limit: 5, per: day, counts: al}]}}", "did you mean all?"),
+    # knobs
+    ("knobs: {rate_scpe: all}", "did you mean rate_scope?"),
+    ("knobs: {rate_scope: al}", "did you mean all?"),
+    ("knobs: {rate_scope: 5}", "is not of type"),
+    ("knobs: {rate_scope: {guide: al}}", "did you mean all?"),
+    ("knobs: [rate_scope]", "is not of type 'object'"),
+    # media
+    ("media: {url: x}", "is not of type 'array'"),
+    ("media: [{duration: 5}]", "lacks url"),
+    ("media: [{url: x}]", "this one has none"),
+    ("media: [{url: x, unreachable: true, not_a_video: true}]", "this one has"),
+    ("media: [{url: x, unreachable: false}]", "True was expected"),
+    ("media: [{url: 0.5, unreachable: true}]", "quote it if it is meant as a text"),
+    ("media: [{url: x, duration: -5}]", "is less than the minimum"),
+    ("media: [{url: x, duration: 5s}]", "does not match"),
+    ("media: [{url: x, duration: 5, size: 640}]", "is not of type 'string'"),
+    ("media: [{url: x, duration: 5, size: 640×360}]", "does not match"),
+    ("media: [{url: x, duration: 5, size: 0x360}]", "does not match"),
+    ("media: [{url: x, duration: 5, fps: 30/0}]", "does not match"),
+    ("media: [{url: x, duration: 5, fps: 0}]", "is less than the minimum"),
+    ("media: [{url: x, duration: 5, frames: 0}]", "is less than the minimum"),
+    ("media: [{url: x, duration: 5, container: ogg}]", "unknown value 'ogg'"),
+    ("media: [{url: x, duration: 5, audio: loud}]", "is not of type 'boolean'"),
+    ("media: [{url: x, durration: 5}]", "did you mean duration?"),
+    # jobs
+    ("jobs: [{when: {}}]", "lacks lifecycle"),
+    (f"{JOB}[]}}]", "[] should be non-empty"),
+    (f"{JOB}[{{waiting: 90}}, {{failed: }}]}}]", "a step ends by a time such as 90s"),
+    (f"{JOB}[{{waiting: 90 s}}, {{failed: }}]}}]", "a step ends by a time such as 90s"),
+    (f"{JOB}[{{waiting: 90sec}}, {{failed: }}]}}]", "a step ends by a time such as 90s"),
+    (f"{JOB}[{{waiting: -9s}}, {{failed: }}]}}]", "a step ends by a time such as 90s"),
+    (f"{JOB}[{{waiting: {{polls: 0}}}}, {{failed: }}]}}]", "a step ends by a time such as 90s"),
+    (f"{JOB}[{{waiting: {{polls: two}}}}, {{failed: }}]}}]", "is not of type 'integer'"),
+    (f"{JOB}[{{waiting: [2]}}, {{failed: }}]}}]", "is not of type"),
+    (f"{JOB}[{{waiting: 1s, failed: ~}}]}}]", "has too many properties"),
+    (f"{JOB}[waiting]}}]", "is not of type 'object'"),
+    (f"{JOB}[{{wating: 1s}}]}}]", "did you mean waiting?"),
+    (f"{JOB}[{{deleted: ~}}]}}]", "unknown key"),
+    (f"{JOB}[{{completed: ~}}]}}]", "a job begins waiting or processing"),
+    (f"{JOB}[{{processing: 1s}}, {{waiting: command}}]}}]", "cannot become waiting"),
+    (f"{JOB}[{{waiting: 1s}}, {{completed: }}, {{failed: }}]}}]", "cannot become failed"),
+    (f"{JOB}[{{waiting: 1s}}]}}]", "the last step has nowhere to go"),
+    (f"{JOB}[{{waiting: 1s}}, {{completed: 5s}}]}}]", "a job that is completed stays so"),
+    (f"{JOB}[{{waiting: 1s}}, {{failed: brokn}}]}}]", "unknown failure 'brokn'"),
+    ("jobs: [{when: {factor: 4}, lifecycle: [{waiting: }]}]", "did you mean upscale_factor?"),
+    ("jobs: [{when: {upscale_factor: 3}, lifecycle: [{waiting: }]}]", "unknown value '3'"),
+    ("jobs: [{when: {upscale_factor: [4]}, lifecycle: [{waiting: }]}]", "is not of type"),
+    # facts of the baseline
+    ("limits: {max_second: {value: 5}}", "did you mean max_seconds?"),
+    ("limits: {max_seconds: 5}", "is not of type 'object'"),
+    ("limits: {max_seconds: {value: many}}", "'many' is no number"),
+    ("limits: {formats: {value: mp4}}", "'mp4' is no list"),
+    ("limits: {upload_types: {value: [mp4]}}", "is no table"),
+    ("retention: {output: {value: 5}}", "did you mean outputs?"),
+    ("retention: {outputs: {value: never}}", "is no number of seconds"),
+    ("retention: {outputs: {value: -1}}", "is no number of seconds"),
+    ("statuses: {done: {value: x}}", "unknown name"),
+    ("headers: {limits: {value: x}}", "did you mean limit?"),
+    ("refund: {after: 3h}", "does not match"),
+    ("refund: {after: -1}", "is less than the minimum"),
+    ("refund: {states: failed}", "is not of type 'array'"),
+    ("refund: {states: [broken]}", "unknown value 'broken'"),
+    ("errors: {too_log: {status: 400}}", "did you mean too_long?"),
+    ("errors: {too_long: {status: 42}}", "is less than the minimum"),
+    ("errors: {too_long: {status: '422'}}", "is not of type 'integer'"),
+    ("errors: {too_long: {sttus: 422}}", "did you mean status?"),
+    ("errors: {too_long: {message: 'a {'}}", "a brace that stays is doubled"),
+    ("errors: {too_long: {message: 'a {0}'}}", "a brace that stays is doubled"),
+    ('errors: {too_long: {headers: {X: "a\\r\\nb"}}}', "does not match"),
+    ("failures: {timeout: {message: 'after {seconds}'}}", "{seconds} is not filled in here"),
+    ("failures: {timeut: {message: x}}", "did you mean timeout?"),
+    ("checks: {credit: [has_key]}", "did you mean credits?"),
+    ("checks: {credits: [has_ky]}", "did you mean has_key?"),
+    ("checks: {credits: has_key}", "is not of type 'array'"),
+    (f"{MODEL}{{billing: {{rate: {{table: {{'1': cheap}}}}}}}}}}", "does not match"),
+    (f"{MODEL}{{billing: {{rate: {{by: factor}}}}}}}}", "did you mean upscale_factor?"),
+    (f"{MODEL}{{billing: {{rate: {{per: 0}}}}}}}}", "is less than the minimum"),
+    (f"{MODEL}{{billing: {{quantity: {{of: minutes}}}}}}}}", "unknown value 'minutes'"),
+    (f"{MODEL}{{options: {{upscale_factor: {{default: '3'}}}}}}}}", "unknown value '3'"),
+    (f"{MODEL}{{options: {{upscale_factor: {{allowed: ['2', '8']}}}}}}}}", "has no line for"),
+    (f"{MODEL}{{output: {{short_side: {{value: 720}}}}}}}}", "either scale or short_side"),
+    (f"{MODEL}{{lifecycle: {{phases: [{{state: done}}]}}}}}}", "unknown value 'done'"),
+    (f"{MODEL}{{lifecycle: {{phases: [{{state: completed}}]}}}}}}", "a job begins waiting"),
+    ("models: {topaz-video-upscal: {name: x}}", "did you mean topaz-video-upscale?"),
+    ("sources: {page: {date: 2026}}", "is not of type 'string'"),
+]
+
+EXTENDS = re.compile(r"^extends: .*$", re.MULTILINE)
+SUMMARY = re.compile(r"^summary: .*$", re.MULTILINE)
+MUTATIONS: Mapping[str, tuple[Change, str]] = {
+    "base renamed": (lambda t: EXTENDS.sub("extends: vicsse/baseline", t), "there is no scenario"),
+    "base dropped": (lambda t: EXTENDS.sub("", t), "say what this file changes"),
+    "base retyped": (lambda t: EXTENDS.sub("extends: [x]", t), "say what this file changes"),
+    "key renamed": (lambda t: t.replace("summary:", "sumary:"), "did you mean summary?"),
+    "key doubled": (lambda t: t + "summary: again\n", "this key stands twice"),
+    "value retyped": (lambda t: SUMMARY.sub("summary: {a: b}", t), "is not of type 'string'"),
+    "tab": (lambda t: t + "\tseed: 1\n", "not YAML"),
+    "indentation": (lambda t: SUMMARY.sub("summary: x\n  y: 1", t), "not YAML"),
+    "quote": (lambda t: SUMMARY.sub('summary: "open', t), "not YAML"),
+    "bracket": (lambda t: t + "seed: [1\n", "not YAML"),
+    "alias": (lambda t: t + "seed: *a\n", "not YAML"),
+    "tag": (lambda t: t + "seed: !!int 7\n", "tags mean nothing here"),
+    "variable": (lambda t: t + "seed: ${UPSIM_NEVER_SET}\n", "UPSIM_NEVER_SET is not set"),
+    "second document": (lambda t: t + "---\nseed: 1\n", "not YAML"),
+    "control character": (lambda t: t + "# \x00\n", "not YAML"),
+}
+MUTATED = (
+    "piapi/plan-free",
+    "piapi/wrong-format",
+    "venice/just-above-48-fps",
+    "venice/older-guide",
+    "vicsee/moderation-late",
+    "vicsee/out-of-credits",
+    "wavespeed/price-change",
+    "wavespeed/stuck-in-queue",
+)
+UNITS: Mapping[str, str] = {
+    "vicsee/upscale-fails": "lifecycle[0]",
+    "wavespeed/happy-path-fast": "lifecycle[0]",
+    "venice/happy-path-slow": "lifecycle[0]",
+    "piapi/moderation-late": "lifecycle[0]",
+}
+
+
+def line(pattern: str, by: str) -> Change:
+    """Return the change that replaces the first line like this."""
+    return lambda text: re.sub(pattern, by, text, count=1, flags=re.MULTILINE)
+
+
+BASELINES = ("piapi", "venice", "vicsee", "wavespeed")
+FACTS: Mapping[str, tuple[Change, str]] = {
+    "title dropped": (
+        line(r"^title: .*$", ""),
+        "lacks title",
+    ),
+    "provider renamed": (
+        line(r"^provider: .*$", "provider: nobody"),
+        "unknown provider 'nobody'",
+    ),
+    "opening retyped": (
+        line(r"^  opening: .*$", "  opening: plenty"),
+        "does not match",
+    ),
+    "status renamed": (lambda t: t.replace("{status: 4", "{sttus: 4", 1), "did you mean status?"),
+    "grade renamed": (lambda t: t.replace("grade: documented", "grade: sure", 1), "unknown value"),
+    "check renamed": (lambda t: t.replace(" affordable", " affordible", 1), "did you mean afford"),
+    "limit dropped": (
+        line(r"^  own_output_side: .*$", ""),
+        "lacks own_output_side",
+    ),
+    "evidence dropped": (
+        line(r"^  plan: (.*)\n  evidence: .*$", r"  plan: \1"),
+        "lacks evidence",
+    ),
+    "unknown section": (lambda t: t + "\nlimit: {}\n", "did you mean limits?"),
+    "billed unit dropped": (
+        line(r"^      unit: .*\n", ""),
+        "lacks unit",
+    ),
+}
+
+
+def messages(path: Path) -> list[str]:
+    """Return what is wrong in a file: message by message, each of which is located in it."""
+    found = LIBRARY.mistakes_in(LIBRARY.resolve(path), discover())
+    located = [LOCATED.fullmatch(str(mistake)) for mistake in found]
+    assert None not in located, found
+    assert {str(path)} == {match["file"] for match in located if match}
+    return [match["message"] for match in located if match]
+
+
+@pytest.mark.parametrize(("text", "message"), WRITTEN)
+def test_a_file_with_a_mistake(tmp_path: Path, text: str, message: str) -> None:
+    """Each mistake is told in a sentence that names it, at its place in the file."""
+    path = tmp_path / "broken.yaml"
+    path.write_text(f"extends: vicsee/baseline\n{text}\n", "utf-8")
+
+    assert [] != [found for found in messages(path) if message in found], messages(path)
+
+
+@pytest.mark.parametrize("name", MUTATED)
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_shipped_file_that_was_broken(tmp_path: Path, name: str, mutation: str) -> None:
+    """A valid file that somebody broke tells what broke it."""
+    change, message = MUTATIONS[mutation]
+    path = tmp_path / "broken.yaml"
+    path.write_text(change(LIBRARY.path_of(name).read_text("utf-8")), "utf-8")
+
+    assert [] != [found for found in messages(path) if message in found], messages(path)
+
+
+@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("unit", ["sec", "min", "", " s", "S"])
+def test_a_shipped_file_with_another_unit(tmp_path: Path, name: str, unit: str) -> None:
+    """A time that is written otherwise is told how times are written."""
+    path = tmp_path / "broken.yaml"
+    text = LIBRARY.path_of(name).read_text("utf-8")
+    path.write_text(re.sub(r": ([0-9]+)(ms|s|m)\}", rf": \1{unit}}}", text, count=1), "utf-8")
+
+    (message,) = messages(path)
+    assert "a step ends by a time such as 90s" in message
+
+
+@pytest.mark.parametrize("provider", BASELINES)
+@pytest.mark.parametrize("mutation", FACTS)
+def test_a_baseline_that_was_broken(tmp_path: Path, provider: str, mutation: str) -> None:
+    """A baseline of one's own is judged whole."""
+    change, message = FACTS[mutation]
+    path = tmp_path / "broken.yaml"
+    path.write_text(change(LIBRARY.path_of(f"{provider}/baseline").read_text("utf-8")), "utf-8")
+
+    assert [] != [found for found in messages(path) if message in found], messages(path)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"extends: \xe9", b"\x00" * 10, b"a" * 5_000_000])
+def test_what_is_no_text(tmp_path: Path, content: bytes) -> None:
+    """A file that is no text, or far too much of it, is a mistake at its first line."""
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(content)
+
+    assert 1 == len(messages(path))
+
+
+def test_what_cannot_be_loaded_is_refused_with_the_same_messages(tmp_path: Path) -> None:
+    """Loading a broken file raises one error that holds every mistake."""
+    path = tmp_path / "broken.yaml"
+    path.write_text("extends: vicsee/baseline\nseed: x\nclock: y\n", "utf-8")
+
+    with pytest.raises(ScenarioError) as caught:
+        LIBRARY.load(str(path))
+
+    assert ["seed", "clock"] == [mistake.place for mistake in caught.value.mistakes]
+
+
+def test_a_mistake_hides_no_other(tmp_path: Path) -> None:
+    """Syntax of the file, shape by the schema and names are judged together."""
+    path = tmp_path / "broken.yaml"
+    lines = [
+        "extends: vicsee/baseline",
+        "summary: ${UPSIM_NEVER_SET}",
+        "seed: x",
+        "knobs: {rate_scpe: all}",
+        "limits: {max_seconds: {value: many}}",
+        "checks: {credits: [has_ky]}",
+        "kobs: {}",
+    ]
+    path.write_text("\n".join(lines), "utf-8")
+
+    found = LIBRARY.mistakes_in(LIBRARY.resolve(path), discover())
+
+    assert [2, 3, 4, 5, 6, 7] == [mistake.mark.line for mistake in found]
+
+
+def test_the_corpus_is_large() -> None:
+    """There are 150 broken files at least, and half of them were valid ones."""
+    mutated = len(MUTATED) * len(MUTATIONS) + len(UNITS) * 5 + len(BASELINES) * len(FACTS)
+
+    assert len(WRITTEN) + mutated >= 150
+    assert mutated >= len(WRITTEN)

@@ -1,0 +1,105 @@
+"""A file laid over what it extends, and what its evidence is then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from upsim.core.evidence import Evidence
+from upsim.scenario.loader import MOST_LEVELS, Library, ScenarioError
+from upsim.scenario.model import Scenario
+
+ASSUMED = Evidence("assumed", "changed by a scenario", "")
+LIBRARY = Library()
+BASE = LIBRARY.baseline("vicsee").baseline
+Load = Callable[..., Scenario]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Return a function that writes files and loads the first of them."""
+
+    def write(**files: str) -> Scenario:
+        for name, text in files.items():
+            (tmp_path / f"{name}.yaml").write_text(text, "utf-8")
+        return Library().load(str(tmp_path / f"{next(iter(files))}.yaml"))
+
+    return write
+
+
+def changed(load: Load, text: str) -> Scenario:
+    """Return the scenario that changes this in VicSee's baseline."""
+    return load(a=f"extends: vicsee/baseline\n{text}\n")
+
+
+def test_a_changed_value_is_assumed(load: Load) -> None:
+    """A value that a scenario changes is no longer documented."""
+    found = changed(load, "limits: {max_seconds: {value: '30'}}").baseline
+
+    assert ASSUMED == found.limits["max_seconds"].evidence
+    assert BASE.limits["formats"].evidence == found.limits["formats"].evidence
+
+
+def test_evidence_of_one_s_own(load: Load) -> None:
+    """A scenario that says why is believed for that, and nothing of the old evidence stays."""
+    why = "evidence: {grade: observed, source: a recording}"
+    found = changed(load, f"limits: {{max_seconds: {{value: '30', {why}}}}}").baseline
+
+    assert Evidence("observed", "a recording", "") == found.limits["max_seconds"].evidence
+
+
+def test_the_nearest_evidence_answers(load: Load) -> None:
+    """A price deep in a model makes the price assumed, not the model."""
+    rate = 'rate: {table: {"2": "17"}}'
+    found = changed(load, f"models: {{topaz-video-upscale: {{billing: {{{rate}}}}}}}").baseline
+    model = found.models["topaz-video-upscale"]
+
+    assert ASSUMED == model.billing.evidence
+    assert BASE.models[model.id].evidence == model.evidence
+    assert BASE.models[model.id].lifecycle == model.lifecycle
+
+
+def test_the_same_value_again_changes_nothing(load: Load) -> None:
+    """A scenario that repeats what the baseline says leaves its evidence alone."""
+    found = changed(load, "limits: {max_seconds: {value: '60'}}").baseline
+
+    assert BASE.limits["max_seconds"] == found.limits["max_seconds"]
+
+
+def test_a_report_belongs_to_its_file(load: Load) -> None:
+    """Evidence of a scenario is not that of what extends it."""
+    report = "evidence: {grade: observed, source: a forum, date: 2026-11-01}"
+    files = {"a": "extends: b.yaml\n", "b": f"extends: vicsee/baseline\n{report}\n"}
+
+    assert load(**files).evidence is None
+    assert Evidence("observed", "a forum", "2026-11-01") == load(b=files["b"]).evidence
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("account: {opening: '5'}", lambda b: str(b.opening) == "5"),
+        ("refund: {after: '60', states: [failed]}", lambda b: str(b.refund.after) == "60"),
+        ("retention: {outputs: {value: '9'}}", lambda b: b.retention["outputs"].value == "9"),
+        ("statuses: {failed: {value: broken}}", lambda b: b.statuses["failed"].value == "broken"),
+        ("errors: {too_long: {status: 400}}", lambda b: b.errors["too_long"].status == 400),
+        ("checks: {models: [has_key]}", lambda b: b.checks["models"] == ("has_key",)),
+        ("plans: {pro: {concurrency: 2}}", lambda b: b.plans["pro"].concurrency == 2),
+        ("title: Mine", lambda b: b.title == "Mine"),
+    ],
+)
+def test_any_value_can_be_overridden(load: Load, text: str, read: Callable[[object], bool]) -> None:
+    """Every fact of a baseline is a scenario's to change."""
+    assert read(changed(load, text).baseline)
+
+
+def test_many_levels(load: Load) -> None:
+    """A file may extend one that extends one, and so on, up to a limit."""
+    chain = {f"f{n}": f"extends: f{n + 1}.yaml\n" for n in range(MOST_LEVELS - 1)}
+    last = {f"f{MOST_LEVELS - 1}": "extends: vicsee/baseline\nseed: 5\n"}
+
+    assert 5 == load(**chain, **last).seed
+    with pytest.raises(ScenarioError, match=f"more than {MOST_LEVELS} levels of files"):
+        load(z="extends: f0.yaml\n")

@@ -1,0 +1,153 @@
+"""One schema, two views: strict for resolved files, published for editors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from upsim.scenario.loader import Library, shipped_root
+from upsim.scenario.publish import published, schema_of
+from upsim.scenario.schema import resolved_schema, source
+from upsim.scenario.schemas import jsonable, schema_mistakes
+from upsim.scenario.tree import parse_tree, read_tree
+
+LIBRARY = Library()
+PUBLISHED = schema_of(LIBRARY)
+EDITOR = Draft202012Validator(PUBLISHED)
+WRITTEN_BY = "python -m upsim scenarios schema > scenarios/schema.json"
+
+
+def properties(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON
+    """Yield each property of a schema with its path."""
+    if isinstance(node, dict):
+        found = node.get("properties")
+        for name, value in found.items() if isinstance(found, dict) else ():
+            yield f"{path}/{name}", value
+        for name, value in node.items():
+            yield from properties(value, f"{path}/{name}")
+
+
+def objections(text: str) -> list[str]:
+    """Return what an editor says against a file."""
+    return [error.message for error in EDITOR.iter_errors(jsonable(parse_tree(text, "f").value))]
+
+
+def test_the_published_file_is_current() -> None:
+    """The file that editors use is what the package makes of its schema and its baselines."""
+    shipped = (shipped_root() / "schema.json").read_text("utf-8")
+
+    assert published(LIBRARY) == shipped, f"write it anew: {WRITTEN_BY}"
+
+
+@pytest.mark.parametrize("schema", [source(), resolved_schema(), PUBLISHED], ids=["s", "r", "p"])
+def test_each_view_is_a_schema(schema: dict[str, Any]) -> None:
+    """Source, strict and published form are valid JSON Schemas."""
+    Draft202012Validator.check_schema(schema)
+
+    assert "https://json-schema.org/draft/2020-12/schema" == schema["$schema"]
+
+
+def test_every_key_has_a_description() -> None:
+    """An editor can explain each key."""
+    nameless = [path for path, node in properties(source()) if not node.get("description")]
+
+    assert [] == nameless
+
+
+@pytest.mark.parametrize("name", LIBRARY.names())
+def test_a_shipped_file_is_valid_in_an_editor(name: str) -> None:
+    """No editor flags anything in a file as it ships."""
+    value = jsonable(read_tree(LIBRARY.path_of(name)).value)
+
+    assert [] == [error.message for error in EDITOR.iter_errors(value)]
+
+
+@pytest.mark.parametrize("name", LIBRARY.names())
+def test_a_shipped_file_is_valid_when_resolved(name: str) -> None:
+    """The strict form takes every file with all that it extends."""
+    tree = LIBRARY.resolve(LIBRARY.path_of(name))
+
+    assert [] == list(schema_mistakes(tree.value))
+
+
+@pytest.mark.parametrize("name", LIBRARY.names())
+def test_a_shipped_file_names_its_schema(name: str) -> None:
+    """The first line of each file tells an editor where the schema is."""
+    first = LIBRARY.path_of(name).read_text("utf-8").partition("\n")[0]
+
+    assert "# yaml-language-server: $schema=../schema.json" == first
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "extends: vicsee/baseline",
+        "extends: ./mine.yaml",
+        "extends: vicsee/baseline\nerrors: {too_long: {status: 410}}",
+        "extends: vicsee/baseline\nseed: ${SEED:-7}\nclock: ${CLOCK:-auto}",
+        "extends: vicsee/baseline\nknobs: {rate_scope: '${SCOPE:-all}'}",
+        "extends: vicsee/baseline\nmedia: [{url: x, duration: 12.5, fps: 29.97}]",
+        "extends: vicsee/baseline\naccounts: {vicsee: {plan: mine}}",
+    ],
+)
+def test_what_an_editor_takes(text: str) -> None:
+    """A file that extends another needs nothing else, and may use variables anywhere."""
+    assert [] == objections(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "summary: x",
+        "provider: vicsee",
+        "extends: vicsee/baseline\nkobs: {}",
+        "extends: vicsee/baseline\nseed: x",
+        "extends: vicsee/baseline\nknobs: {rate_scope: sometimes}",
+        "extends: vicsee/baseline\njobs: [{when: {}}]",
+        "extends: vicsee/baseline\njobs: [{lifecycle: [{wating: 1s}]}]",
+        "extends: vicsee/baseline\nmedia: [{duration: 5}]",
+    ],
+)
+def test_what_an_editor_flags(text: str) -> None:
+    """Unknown keys, wrong values and items that lack something are flagged while typing."""
+    assert [] != objections(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (("extends",), "venice/live-api"),
+        (("accounts", "properties", "vicsee", "properties", "plan"), "starter"),
+    ],
+)
+def test_names_that_an_editor_completes(path: tuple[str, ...], name: str) -> None:
+    """Scenarios and plans that exist are offered, others are taken."""
+    node = PUBLISHED["properties"]
+    for part in path:
+        node = node[part]
+
+    assert name in node["anyOf"][0]["enum"]
+    assert {} == node["anyOf"][1]
+
+
+@pytest.mark.parametrize("provider", LIBRARY.providers())
+def test_the_names_of_a_provider(provider: str) -> None:
+    """Knobs, errors, limits, failures and plans of the baseline are offered with what they say."""
+    offered = PUBLISHED["$defs"][f"names-{provider}"]["properties"]
+    tree = LIBRARY.tree_of(provider) or {}
+
+    for section in ("knobs", "errors", "limits", "plans", "failures", "models"):
+        assert list(offered[section]["properties"]) == list(tree[section])  # type: ignore[arg-type]
+
+
+def test_a_new_provider_needs_no_edit_of_the_source() -> None:
+    """The names come from the baselines that are there."""
+    toy = Path(__file__).parents[2] / "fixtures/toy_provider/toytown/scenarios"
+    library = Library(folders=lambda: {"toytown": toy})
+
+    assert "names-toytown" in schema_of(library)["$defs"]
+    assert "toytown" not in str(source())

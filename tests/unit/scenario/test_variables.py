@@ -1,0 +1,83 @@
+"""Variables of the environment in scenario files."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from upsim.scenario.loader import Library
+from upsim.scenario.tree import parse_tree
+
+VARIABLES = {"SEED": "7", "NAME": "Ada", "EMPTY": "", "EVIL": "x}\nseed: 1", "SELF": "${SEED}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("${SEED}", 7),
+        ("${SEED:-9}", 7),
+        ("${NONE:-9}", 9),
+        ("${NONE:-0.5}", Decimal("0.5")),
+        ("${NONE:-true}", True),
+        ("'${SEED}'", "7"),
+        ('"${NAME} and ${NONE:-nobody}"', "Ada and nobody"),
+        ("a ${NAME}", "a Ada"),
+        ("${EMPTY}", None),
+        ("${EMPTY:-9}", 9),
+        ("'${EMPTY}'", ""),
+        ("'${NONE:-}'", ""),
+        ("${NONE:-a:-b}", "a:-b"),
+        ("$${SEED}", "${SEED}"),
+        ("'$${SEED} ${SEED}'", "${SEED} 7"),
+        ("$SEED", "$SEED"),
+        ("$5", "$5"),
+        ("${SELF}", "${SEED}"),
+        ("${EVIL}", "x}\nseed: 1"),
+    ],
+)
+def test_what_stands_for_what(text: str, value: object) -> None:
+    """A variable gives one value as if it stood there, never structure or another variable."""
+    tree = parse_tree(f"key: {text}\n", "f.yaml", VARIABLES)
+
+    assert (tree.mistakes, tree.value) == ([], {"key": value})
+
+
+def test_a_block_of_text() -> None:
+    """Variables are filled in in blocks too."""
+    assert {"key": "by Ada\n"} == parse_tree("key: |\n  by ${NAME}\n", "f", VARIABLES).value
+
+
+@pytest.mark.parametrize("key", ["${NAME}", "${NONE:-x}"])
+def test_keys_are_what_stands_there(key: str) -> None:
+    """Nothing is filled in inside keys."""
+    tree = parse_tree(f"'{key}': 1\n", "f.yaml", VARIABLES)
+
+    assert (tree.mistakes, tree.value) == ([], {key: 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("${NONE}", "NONE is not set; a default is written ${NONE:-default}"),
+        ("${", "a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"),
+        ("${NAME", "a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"),
+        ("${1A}", "a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"),
+    ],
+)
+def test_what_stands_for_nothing(text: str, mistake: str) -> None:
+    """A variable without a value or of a wrong spelling is a mistake at its place."""
+    (found,) = parse_tree(f"a:\n  key: {text}\n", "f.yaml", VARIABLES).mistakes
+
+    assert f"f.yaml:2:8: a.key: {mistake}" == str(found)
+
+
+def test_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scenario file reads the variables of the process."""
+    monkeypatch.setenv("UPSIM_TEST_BALANCE", "12.5")
+    path = tmp_path / "a.yaml"
+    balance = '"${UPSIM_TEST_BALANCE:-1}"'
+    path.write_text(f"extends: venice/baseline\naccounts: {{venice: {{balance: {balance}}}}}\n")
+
+    assert Decimal("12.5") == Library().load(str(path)).accounts["venice"].balance

@@ -50,4 +50,6 @@ def line_of(sandbox: Sandbox, exchange: Exchange) -> str:
             f" media assumed: {media.width}x{media.height}, {media.frame_rate} fps,"
             f" {media.seconds} s"
         )
+    if exchange.fault is not None:
+        line += f" fault: {exchange.fault}"
     return line + "\n"

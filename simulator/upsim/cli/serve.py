@@ -170,6 +170,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         app.dispatch.observers.append(console)
     config = uvicorn.Config(
         app,
+        http="upsim.cli.connections:CuttableProtocol",
         log_level="warning",
         access_log=False,
         date_header=False,

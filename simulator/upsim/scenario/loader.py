@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from upsim.scenario.build import build_scenario
+from upsim.scenario.faults import all_mistakes
 from upsim.scenario.model import Scenario
 from upsim.scenario.references import reference_mistakes
 from upsim.scenario.tree import Mistake, Place, Tree, Value, dotted, read_tree
@@ -44,9 +45,17 @@ class Library:
     """
 
     def __init__(
-        self, root: Path | None = None, *, folders: Callable[[], Mapping[str, Path]] = dict
+        self,
+        root: Path | None = None,
+        *,
+        folders: Callable[[], Mapping[str, Path]] = dict,
+        kinds: Callable[[str], Mapping[str, str]] = lambda _provider: {},
     ) -> None:
-        """Use the shipped scenarios unless another root is given; ask for folders when needed."""
+        """Use the shipped scenarios unless another root is given; ask for folders when needed.
+
+        `kinds` tells the operations of a provider and their kinds, for judging faults.
+        """
+        self._kinds = kinds
         self._root = root or shipped_root()
         self._folders = folders
         self._loaded: dict[str, Scenario] = {}
@@ -104,7 +113,13 @@ class Library:
     def mistakes_in(self, tree: Tree) -> Iterator[Mistake]:
         """Everything wrong in a resolved tree: against the schema, then names that do not exist."""
         found = list(schema_mistakes(tree, self._root / "schema.json"))
-        yield from found or reference_mistakes(tree)
+        yield from found or (*reference_mistakes(tree), *self._fault_mistakes(tree))
+
+    def _fault_mistakes(self, tree: Tree) -> Iterator[Mistake]:
+        root = _mapping(tree.value)
+        kinds = self._kinds(str(root["provider"])) if "faults" in root else {}
+        for place, message in all_mistakes(root, kinds):
+            yield Mistake(tree.mark(place), dotted(place), message)
 
     def _shared(self, name: str) -> Scenario:
         """Shipped files do not change while a program runs: all libraries share them."""

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from upsim.core.baseline import Baseline
+from upsim.core.faults import FaultRule
 from upsim.core.lifecycle import PhaseRule
 from upsim.core.media import Media, Unmeasurable
 
@@ -59,3 +60,4 @@ class Scenario:
     dialect: str | None
     clock: str | None
     seed: int | None
+    faults: tuple[FaultRule, ...] = ()

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import FileReply
+from upsim.core.faults import Stage
 from upsim.core.instants import http_date
 from upsim.core.media import Unmeasurable
 from upsim.core.states import State
@@ -20,6 +21,7 @@ from upsim.engine.state import Upload
 from upsim.engine.world import REVOKED
 from upsim.media.clip import CONTENT_TYPES, ClipNameError
 from upsim.web.bodies import ClientGoneError, announced_length, read_body
+from upsim.web.faults import Faulty, media_occasion
 from upsim.web.files import send_file
 from upsim.web.measuring import Gone, MediaDesk, clip_of
 
@@ -42,6 +44,11 @@ class MediaApp:
         """Answer one request below `/media/`."""
         kind, _, name = path.partition("/")
         method = scope["method"]
+        if sandbox.state.faults:
+            faulty = await self._with_faults(scope, receive, send, kind, name, sandbox)
+            if faulty is None:
+                return
+            send = faulty.send
         if method in ("GET", "HEAD"):
             await self._get(scope, send, kind, name, sandbox)
         elif method == "PUT" and kind == "uploads":
@@ -50,6 +57,26 @@ class MediaApp:
             await self._delete(send, name, sandbox)
         else:
             await _text(send, 405, "This file cannot be changed so.", ((b"allow", b"GET, HEAD"),))
+
+    async def _with_faults(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        kind: str,
+        name: str,
+        sandbox: Sandbox,
+    ) -> Faulty | None:
+        """The way out of an answer where faults are armed; None when a fault has ended it."""
+        settings = self._registry.settings
+        sandbox.settle()
+        faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
+        occasion = media_occasion(sandbox, scope["method"], kind, name)
+        if occasion is None:
+            return faulty
+        stage: Stage = "upload" if scope["method"] == "PUT" else "download"
+        ended = await faulty.file(stage, occasion, sandbox.bound(occasion.provider))
+        return None if ended else faulty
 
     async def send_output(
         self, scope: Scope, send: Send, sandbox: Sandbox, reply: FileReply, headers: Headers

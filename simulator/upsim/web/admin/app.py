@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from upsim.web.admin import contents, probes, sandboxes
+from upsim.web.admin import contents, faults, probes, sandboxes
 from upsim.web.admin.problems import problem
 from upsim.web.auth import AdminRule
 
@@ -38,6 +38,8 @@ def routes() -> list[BaseRoute]:
         Route(f"{box}/accounts/{{provider}}", contents.change_account, methods=["PUT"]),
         Route(f"{box}/accounts/{{provider}}/keys", contents.issue_key, methods=["POST"]),
         Route(f"{box}/ledger", contents.ledger),
+        _by_method(f"{box}/faults", GET=faults.listing, POST=faults.arm_one, DELETE=faults.clear),
+        _by_method(f"{box}/faults/{{fault}}", GET=faults.show, DELETE=faults.disarm_one),
         Route(f"{box}/journal", contents.journal),
         Route(f"{box}/journal/find", contents.find, methods=["POST"]),
         Route(f"{box}/journal/count", contents.count, methods=["POST"]),

@@ -234,6 +234,7 @@ def spelt(value: object) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
+_LONGEST_PLACE = 9
 ABSENT = object()
 """What is at a path that leads nowhere."""
 
@@ -272,7 +273,8 @@ def _with(document: object, path: Sequence[str], value: object) -> object:
 
 def _is_place(document: Sequence[object], part: str) -> bool:
     listed = not isinstance(document, str | bytes)
-    return listed and part.isascii() and part.isdecimal() and int(part[:9]) < len(document)
+    number = part.isascii() and part.isdecimal() and len(part) <= _LONGEST_PLACE
+    return listed and number and int(part) < len(document)
 
 
 def corrupted(data: bytes, *, offset: int, total: int, count: int) -> bytes:

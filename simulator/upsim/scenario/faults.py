@@ -67,7 +67,9 @@ _RAW = ("status", "body", "headers", "content_type")
 _LEAST = {"first": 1, "every": 1, "after": 0}
 _FULL = 100
 _LEAST_STATUS, _MOST_STATUS = 200, 599
-_BODYLESS = ("poll", "download")
+_WITHOUT_BODY = (204, 205, 304)
+_LONGEST_GLOB = 200
+_LONGEST_NUMBER = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,32 @@ def known_in(root: Node, kinds: Mapping[str, str]) -> Known:
 
 
 def _needed(entry: Node) -> frozenset[str]:
-    return needed(str(entry["message"]), *map(str, entry.get("headers", {}).values()))
+    texts = [entry, *entry.get("variants", ())]
+    found = [needed(*map(text.get, ("message", "headers", "extra"))) for text in texts]
+    return frozenset[str]().union(*found)
 
 
-def needed(*texts: str) -> frozenset[str]:
-    """The names that texts of the catalogue hold in braces."""
+def needed(*values: object) -> frozenset[str]:
+    """The names that texts of the catalogue, wherever they stand, hold in braces."""
+    texts = [text for value in values for text in _texts(value)]
+    try:
+        return _names(texts)
+    except ValueError:  # a text with a brace too many, which is a mistake of its own
+        return frozenset()
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+
+
+def _names(texts: Iterable[str]) -> frozenset[str]:
     found = {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
     return frozenset(re.split(r"[.\[]", name)[0] for name in found)
 
@@ -106,8 +129,10 @@ def needed(*texts: str) -> frozenset[str]:
 def all_mistakes(root: Node, kinds: Mapping[str, str]) -> Found:
     """Everything wrong with the faults of a resolved file, at places within the file."""
     seen: set[str] = set()
-    known = known_in(root, kinds)
     faults = root.get("faults", ())
+    if not faults:
+        return
+    known = known_in(root, kinds)
     for i, node in enumerate(faults if isinstance(faults, list | tuple) else ()):
         for place, message in fault_mistakes(node, known):
             yield ("faults", i, *place), message
@@ -153,7 +178,8 @@ def _selection(node: Node, stage: Stage, known: Known) -> Found:
         yield ("id",), "letters, digits, -, _ and dots, 64 at the most"
     if "on" in node:
         on = node["on"]
-        message = misfit(stage, on, known.operations) if isinstance(on, str) else "not a text"
+        short = isinstance(on, str) and len(on) <= _LONGEST_GLOB
+        message = misfit(stage, on, known.operations) if short else "not a text of one operation"
         if message is not None:
             yield ("on",), message
     if "account" in node and not _is_account(node["account"], known.provider):
@@ -198,6 +224,8 @@ def _counts(node: Node) -> Found:
 
 def _number(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        return None
+    if len(str(value)) > _LONGEST_NUMBER:
         return None
     try:
         found = Decimal(value)
@@ -370,8 +398,17 @@ def _raw(value: Node) -> Found:
     kind = value.get("content_type", "text/plain")
     if not isinstance(kind, str) or not _is_header_text(kind):
         yield ("content_type",), "a text of one line"
-    if isinstance(value.get("body"), str) and len(value["body"]) > LONGEST_TEXT:
+    body = value.get("body", "")
+    if isinstance(body, str) and len(body) > LONGEST_TEXT:
         yield ("body",), f"more than {LONGEST_TEXT} characters"
+    if isinstance(body, str) and not _is_encodable(body):
+        yield ("body",), "a text that cannot be sent as UTF-8"
+    if body != "" and value.get("status") in _WITHOUT_BODY:
+        yield ("body",), f"an answer with status {value['status']} has no body"
+
+
+def _is_encodable(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 _ARGUMENTS: Mapping[str, Callable[[object, Stage, Known], Found]] = {

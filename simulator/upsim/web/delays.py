@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from upsim.core.events import Event
 from upsim.core.faults import Wait
-from upsim.core.instants import SECOND, Instant
+from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.engine.clock import monotonic
 from upsim.engine.sandbox import Sandbox
 from upsim.web.holds import HeldByManualClockError
@@ -28,13 +28,14 @@ async def pass_time(
     if wait.real:
         await _real(asyncio.Event(), wait.micros / SECOND)
         return
-    until = sandbox.settle() + wait.micros
+    until = min(sandbox.settle() + wait.micros, LATEST)
     if sandbox.clock.mode == "manual" and in_process:
         msg = "a fault delays this answer, but the clock is manual: use clock='auto', or a delay"
         raise HeldByManualClockError(f"{msg} of real time such as {{real: 50ms}}")
     if sandbox.clock.mode == "auto":
         for _ in sandbox.advance(until):
             pass
+        sandbox.wake()
         return
     await _until(sandbox, until, manual_seconds)
 

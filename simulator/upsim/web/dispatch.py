@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from starlette.types import Message, Receive, Scope, Send
@@ -125,10 +126,12 @@ class Dispatch:
             )
             for observer in self.observers:
                 observer(sandbox, exchange)
-            await faulty.send(start_message(bound, call, reply, body))
-            await faulty.send({"type": "http.response.body", "body": body})
+            with suppress(ClientGoneError):
+                await faulty.send(start_message(bound, call, reply, body))
+                await faulty.send({"type": "http.response.body", "body": body})
         elif isinstance(reply, FileReply):
-            await self._send_file(scope, faulty.send, sandbox, bound, call, reply, faulty.name)
+            with suppress(ClientGoneError):
+                await self._send_file(scope, faulty.send, sandbox, bound, call, reply, faulty.name)
         after_reply(sandbox, operation, call, decision.status)
 
     def _routes_of(self, provider: str) -> Routes:

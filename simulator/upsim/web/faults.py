@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -41,6 +43,8 @@ from upsim.web.delays import pass_time
 
 NOTHING_SENT = 0
 """The status of an answer that was cut off before it was decided."""
+CLOSING_SECONDS = 10.0
+"""How long a connection that was cut may take to be gone."""
 DRAINED_BYTES = 64 << 20
 BEFORE: Mapping[str, tuple[Stage, ...]] = {
     "submit": ("before_accept",),
@@ -203,15 +207,22 @@ class Faulty:
             connection.reset()
         else:
             connection.drop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._gone(), CLOSING_SECONDS)
+
+    async def _gone(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
     # -- the way out
 
     async def send(self, message: Message) -> None:
-        """Pass a part of the answer on, as the faults that fired leave it."""
+        """Pass a part of the answer on, as the faults that fired leave it.
+
+        Raises ClientGoneError once the connection is cut: the rest need not be made.
+        """
         if self.cut:
-            return
+            raise ClientGoneError
         if message["type"] == "http.response.start":
             await self.out(self._head(message))
             return
@@ -224,7 +235,7 @@ class Faulty:
             body = body[: max(0, limit - self._offset)]
             await self._body(body, more=True)
             await self._cut(self._ends_by)
-            return
+            raise ClientGoneError
         await self._body(body, more=more)
 
     def _head(self, message: Message) -> Message:

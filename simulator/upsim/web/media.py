@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -43,12 +44,21 @@ class MediaApp:
     ) -> None:
         """Answer one request below `/media/`."""
         kind, _, name = path.partition("/")
-        method = scope["method"]
         if sandbox.state.faults:
-            faulty = await self._with_faults(scope, receive, send, kind, name, sandbox)
-            if faulty is None:
-                return
-            send = faulty.send
+            await self._with_faults(scope, receive, send, kind, name, sandbox)
+        else:
+            await self._serve(scope, receive, send, kind, name, sandbox)
+
+    async def _serve(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        kind: str,
+        name: str,
+        sandbox: Sandbox,
+    ) -> None:
+        method = scope["method"]
         if method in ("GET", "HEAD"):
             await self._get(scope, send, kind, name, sandbox)
         elif method == "PUT" and kind == "uploads":
@@ -66,17 +76,19 @@ class MediaApp:
         kind: str,
         name: str,
         sandbox: Sandbox,
-    ) -> Faulty | None:
-        """The way out of an answer where faults are armed; None when a fault has ended it."""
+    ) -> None:
+        """The same where faults are armed; a file that was cut does not count as sent."""
         settings = self._registry.settings
         sandbox.settle()
         faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
         occasion = media_occasion(sandbox, scope["method"], kind, name)
-        if occasion is None:
-            return faulty
         stage: Stage = "upload" if scope["method"] == "PUT" else "download"
-        ended = await faulty.file(stage, occasion, sandbox.bound(occasion.provider))
-        return None if ended else faulty
+        with suppress(ClientGoneError):
+            if occasion is not None:
+                bound = sandbox.bound(occasion.provider)
+                if await faulty.file(stage, occasion, bound):
+                    return
+            await self._serve(scope, receive, faulty.send, kind, name, sandbox)
 
     async def send_output(
         self, scope: Scope, send: Send, sandbox: Sandbox, reply: FileReply, headers: Headers

@@ -10,7 +10,7 @@ import pytest
 
 from upsim import Simulator
 from upsim.core.baseline import BaselineError
-from upsim.core.events import FaultArmed, FaultDisarmed, FaultMatched
+from upsim.core.events import Event, FaultArmed, FaultDisarmed, FaultMatched
 from upsim.core.faults import Armed, FaultRule, Occasion, Word
 from upsim.engine.faults import FaultTakenError, arm, disarm, free_id, match, plan, reset
 from upsim.engine.log import compacted
@@ -141,14 +141,19 @@ def test_a_compacted_log_gives_the_same_faults(sandbox: Sandbox) -> None:
 
 def test_a_compacted_log_has_few_events_of_a_fault() -> None:
     """However often a fault was met, one event says it for each outcome."""
-    events = [FaultArmed(0, rule()), *(FaultMatched(n, "f1", n % 2 == 0) for n in range(50))]
+    events: list[Event] = [FaultArmed(0, rule())]
+    events += [FaultMatched(n, "f1", n % 2 == 0) for n in range(50)]
     found = [event for event in compacted(events) if isinstance(event, FaultMatched)]
     assert [25, 25] == [event.times for event in found]
 
 
 def test_a_disarmed_fault_leaves_nothing_in_a_compacted_log() -> None:
     """Arming, matching and disarming fall away together."""
-    events = [FaultArmed(0, rule()), FaultMatched(1, "f1", fired=True), FaultDisarmed(2, "f1")]
+    events: list[Event] = [
+        FaultArmed(0, rule()),
+        FaultMatched(1, "f1", fired=True),
+        FaultDisarmed(2, "f1"),
+    ]
     kinds = {type(event) for event in compacted(events)}
     assert not kinds & {FaultArmed, FaultMatched, FaultDisarmed}
 

@@ -16,6 +16,7 @@ from upsim.scenario.faults import Known, build_fault, fault_mistakes, needed
 from upsim.scenario.tree import dotted
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
+from upsim.web.bodies import MAX_DEPTH, depth_over
 
 MOST = 1_000
 """Faults that a sandbox may have armed at once."""
@@ -47,6 +48,8 @@ async def arm_one(request: Request) -> Response:
     """`POST …/faults`: 201 with the armed fault; all mistakes at once otherwise."""
     sandbox = sandbox_of(request)
     asked = await read(request, FaultOrder)
+    if depth_over(msgspec.structs.asdict(asked), MAX_DEPTH):
+        raise AdminError(400, "not_json", f"the body is nested more than {MAX_DEPTH} deep")
     fields = {name: _exact(value) for name, value in msgspec.structs.asdict(asked).items()}
     node = {name: value for name, value in fields.items() if value is not msgspec.UNSET}
     provider = _provider(request, sandbox, node.pop("provider"))
@@ -135,7 +138,7 @@ def _known(sandbox: Sandbox, provider: str) -> Known:
         provider=provider,
         operations={operation.name: operation.kind for operation in bound.provider.operations},
         errors={
-            name: needed(rule.message, *rule.headers.values())
+            name: needed(rule.message, rule.headers, rule.extra)
             for name, rule in bound.rules.errors.items()
         },
     )

@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.faults import LOCAL, Patient, headers_of, patient
+from tests.http.faults import LOCAL, SUBMIT, Patient, headers_of, patient
 from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.engine.registry import Order
+from upsim.scenario.faults import needed
 from upsim.web.connections import UncuttableError
 from upsim.web.holds import HeldByManualClockError
 
@@ -516,3 +517,43 @@ def finished(client: Patient) -> str:
         pass
     found: str = client.output(job)
     return found
+
+
+@pytest.mark.parametrize("provider", sorted(SUBMIT))
+def test_every_entry_of_a_catalogue_can_be_the_answer(start: Start, provider: str) -> None:
+    """With the values that its text needs, each refusal can be sent, under its own status."""
+    client = patient(start().sim, provider)
+    errors = client.sim.sandbox.bound(provider).rules.errors
+    found = {}
+    for name, entry in errors.items():
+        client.admin("DELETE", "faults")
+        values = dict.fromkeys(needed(entry.message, entry.headers, entry.extra), "1")
+        client.arm(at="before_accept", do={"respond": {"error": name, "values": values}})
+        found[name] = client.submit().status_code
+    assert {name: entry.status for name, entry in errors.items()} == found
+
+
+def test_a_deep_fault_is_refused(client: Patient) -> None:
+    """A body nested without end is a wrong request, no error of the server."""
+    deep: Any = 1
+    for _ in range(200):
+        deep = [deep]
+    body = {"provider": "vicsee", "at": "poll", "do": {"respond": {"body": deep}}}
+    assert 400 == client.admin("POST", "faults", body).status_code
+
+
+def test_a_download_that_was_cut_does_not_count(start: Start) -> None:
+    """A file that goes away with its first download is there until one was whole."""
+    client = patient(start().sim, "venice")
+    job = client.job()
+    body = {
+        "model": "topaz-video-upscale",
+        "queue_id": job,
+        "delete_media_on_completion": True,
+    }
+    while "url" not in (shown := client.http.post("/api/v1/video/retrieve", json=body).json()):
+        pass
+    client.arm(at="download", first=1, do={"truncate": "50%"})
+    with pytest.raises(httpx.RemoteProtocolError):
+        client.http.get(shown["url"])
+    assert [200, 410] == [client.http.get(shown["url"]).status_code for _ in range(2)]

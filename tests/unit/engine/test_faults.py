@@ -8,11 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.http.faults import patient
 from upsim import Simulator
 from upsim.core.baseline import BaselineError
 from upsim.core.events import Event, FaultArmed, FaultDisarmed, FaultMatched
 from upsim.core.faults import Armed, FaultRule, Occasion, Word
-from upsim.engine.faults import FaultTakenError, arm, disarm, free_id, match, plan, reset
+from upsim.engine.faults import (
+    FaultTakenError,
+    arm,
+    disarm,
+    free_id,
+    match,
+    plan,
+    reset,
+    webhook_action,
+)
 from upsim.engine.log import compacted
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import State
@@ -166,3 +176,30 @@ def test_a_scenario_that_does_not_fit_starts_no_server(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match=r"2:21: faults\[0\]\.on: task/create \(submit\)"):
         Simulator(scenario=str(path))
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ({"at": "webhook", "do": Word.LOSE}, [Word.LOSE, None]),
+        ({"at": "webhook", "do": Word.LOSE, "when": (("video_url", "other"),)}, [None, None]),
+        ({"at": "poll", "do": Word.DROP}, [None, None]),
+    ],
+)
+def test_a_webhook_is_met_by_its_job(fault: dict[str, object], expected: list[object]) -> None:
+    """The inputs of the job, its account and its state select; other stages are not asked."""
+    with Simulator(clock="manual") as sim:
+        client = patient(sim)
+        client.job()
+        (job,) = sim.sandbox.state.jobs.values()
+        arm(sim.sandbox, rule("f1", first=1, **fault))
+        found = [webhook_action(sim.sandbox, job) for _ in range(2)]
+    assert expected == [rule and rule.do for rule in found]
+
+
+def test_no_webhook_is_met_where_nothing_is_armed() -> None:
+    """Without faults the question costs nothing."""
+    with Simulator(clock="manual") as sim:
+        patient(sim).job()
+        (job,) = sim.sandbox.state.jobs.values()
+        assert webhook_action(sim.sandbox, job) is None

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
-from upsim.providers import discover, folders
+from upsim.providers import discover, folders, kinds
 from upsim.scenario.loader import Library
 from upsim.web.admin.app import guarded, routes
 from upsim.web.admin.problems import AdminError, on_admin_error, on_http_error, problem, shown
@@ -40,7 +40,9 @@ class App(Starlette):
 
     def __init__(self, settings: Settings) -> None:
         """Put the layers together; files are read and workers started when first needed."""
-        self.registry = Registry(settings, library=Library(folders=folders), providers=discover())
+        self.registry = Registry(
+            settings, library=Library(folders=folders, kinds=kinds), providers=discover()
+        )
         self._places = Places(self.registry)
         self._desk = MediaDesk(self.registry)
         self._media = MediaApp(self.registry, self._desk)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import httpx
 from starlette.types import ASGIApp, Message, Scope
+
+from upsim.web.connections import EXTENSION
 
 Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
@@ -44,17 +46,44 @@ class _Exchange:
         self._status = 500
         self._headers: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
+        self._started = False
+        self._error: httpx.TransportError | None = None
 
     async def run(self, app: Callable[..., Awaitable[None]]) -> None:
         await app(self._scope(), self._receive, self._send)
 
     def response(self) -> httpx.Response:
+        if self._error is not None and not self._started:
+            raise self._error
+        body = b"".join(self._parts)
+        stream = httpx.ByteStream(body) if self._error is None else _CutStream(body, self._error)
         return httpx.Response(
-            self._status,
-            headers=self._headers,
-            stream=httpx.ByteStream(b"".join(self._parts)),
-            request=self._request,
+            self._status, headers=self._headers, stream=stream, request=self._request
         )
+
+    # -- the connection, as faults see it
+
+    def drop(self) -> None:
+        """Close the connection: the rest of the answer is missing."""
+        text = "peer closed connection without sending complete message body"
+        if not self._started:
+            text = "Server disconnected without sending a response."
+        self._end(httpx.RemoteProtocolError(text, request=self._request))
+
+    def reset(self) -> None:
+        """Reset the connection."""
+        text = "[Errno 104] Connection reset by peer"
+        self._end(httpx.ReadError(text, request=self._request))
+
+    def waited(self, seconds: float) -> None:
+        """Give up when the client's own time-out for reading is shorter."""
+        patience = self._request.extensions.get("timeout", {}).get("read")
+        if patience is not None and seconds > patience:
+            self._end(httpx.ReadTimeout("timed out", request=self._request))
+
+    def _end(self, error: httpx.TransportError) -> None:
+        self._error = self._error or error
+        self._over.set()
 
     def _scope(self) -> Scope:
         url = self._request.url
@@ -72,6 +101,7 @@ class _Exchange:
             "server": (url.host, url.port or 80),
             "client": ("127.0.0.1", 1),
             "state": {},
+            "extensions": {EXTENSION: self},
         }
 
     async def _receive(self) -> Message:
@@ -82,7 +112,10 @@ class _Exchange:
         return {"type": "http.request", "body": self._body, "more_body": False}
 
     async def _send(self, message: Message) -> None:
+        if self._error is not None:
+            return
         if message["type"] == "http.response.start":
+            self._started = True
             self._status = message["status"]
             self._headers = list(message.get("headers", ()))
             return
@@ -90,3 +123,19 @@ class _Exchange:
             self._parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             self._over.set()
+
+
+class _CutStream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The part of a body that came before its connection was cut."""
+
+    def __init__(self, body: bytes, error: httpx.TransportError) -> None:
+        self._body = body
+        self._error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._body
+        raise self._error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body
+        raise self._error

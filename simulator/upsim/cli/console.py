@@ -88,6 +88,8 @@ def line_of(sandbox: Sandbox, exchange: Exchange, job: Job | None, *, day: str) 
         line += f" job {exchange.job}{_state(job)}"
     if exchange.assumed is not None:
         line += _assumption(exchange.assumed)
+    if exchange.fault is not None:
+        line += f" fault: {exchange.fault}"
     return line + "\n"
 
 

@@ -23,8 +23,8 @@ import click
 import uvicorn
 
 from upsim.app import App
+from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import Console, say
-from upsim.cli.one_write import OneWriteProtocol
 from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
 from upsim.engine.seeds import fresh_seed, fresh_token
@@ -234,7 +234,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         app.strays.observers.append(console.stray)
     config = uvicorn.Config(
         app,
-        http=OneWriteProtocol,
+        http=CuttableProtocol,
         log_level="warning",
         access_log=False,
         date_header=False,

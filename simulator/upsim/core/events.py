@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.core.ledger import Entry
 from upsim.core.media import Media
@@ -198,6 +199,35 @@ class UploadsForgotten:
     uploads: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FaultArmed:
+    """A fault was armed, by the scenario or by an admin call."""
+
+    at: Instant
+    rule: FaultRule
+
+
+@dataclass(frozen=True, slots=True)
+class FaultMatched:
+    """A call matched an armed fault, which fired or let it pass.
+
+    Only in a compacted log does one event stand for several `times`.
+    """
+
+    at: Instant
+    fault: str
+    fired: bool
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FaultDisarmed:
+    """A fault was taken away."""
+
+    at: Instant
+    fault: str
+
+
 Event = (
     AccountOpened
     | AccountChanged
@@ -214,4 +244,7 @@ Event = (
     | UploadIssued
     | UploadStored
     | UploadsForgotten
+    | FaultArmed
+    | FaultMatched
+    | FaultDisarmed
 )

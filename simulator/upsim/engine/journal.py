@@ -19,7 +19,8 @@ class Exchange(NamedTuple):
     """One request and its answer. The key itself is never held; `account` says whose it was.
 
     `rule` is the catalogue entry that refused the request, `job` the job that it made or read,
-    `assumed` the default media that stood for a URL which was not fetched.
+    `assumed` the default media that stood for a URL which was not fetched. `fault` is what was
+    done to the answer on purpose; when nothing was sent at all, `status` is 0.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Exchange(NamedTuple):
     rule: ErrorRule | None
     job: str | None
     assumed: Media | None
+    fault: str | None = None
 
 
 class Journal:
@@ -50,7 +52,13 @@ class Journal:
         self.count = 0
 
     def add(
-        self, call: Call, reply: bytes, status: int, rule: ErrorRule | None, job: str | None
+        self,
+        call: Call,
+        reply: bytes,
+        status: int,
+        rule: ErrorRule | None,
+        job: str | None,
+        fault: str | None = None,
     ) -> Exchange:
         """Take in a call and its answer; the oldest falls out when the ring is full."""
         self.count += 1
@@ -73,6 +81,7 @@ class Journal:
             rule,
             job,
             call.media if call.assumed else None,
+            fault,
         )
         self._ring.append(exchange)
         return exchange

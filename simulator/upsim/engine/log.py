@@ -10,6 +10,9 @@ from upsim.core.events import (
     CountsCarried,
     EntriesCarried,
     Event,
+    FaultArmed,
+    FaultDisarmed,
+    FaultMatched,
     JobAccepted,
     JobsForgotten,
     QuotaUsed,
@@ -88,13 +91,13 @@ class _Kept:
     dead: int = 0
 
 
-_ENDS = frozenset({QuotaUsed, JobsForgotten, UploadsForgotten})
+_ENDS = frozenset({QuotaUsed, FaultMatched, JobsForgotten, UploadsForgotten})
 
 
 def _dead_with(event: Event) -> int:
     """About how many events of the log say nothing any more once this one is in it."""
     kind = type(event)
-    if kind is QuotaUsed:
+    if kind is QuotaUsed or kind is FaultMatched:
         return 1
     if isinstance(event, JobsForgotten):
         return EVENTS_PER_JOB * len(event.jobs)
@@ -109,7 +112,7 @@ class _End(NamedTuple):
 
 
 def compacted(events: Sequence[Event]) -> list[Event]:
-    """The same history without the events of forgotten jobs and uploads and of past quotas."""
+    """The same history without what is forgotten, disarmed or past."""
     ends = _ends(events)
     sums: dict[tuple[int, str], EntriesCarried] = {}
     quotas: dict[tuple[int, str], QuotaUsed] = {}
@@ -124,9 +127,9 @@ def compacted(events: Sequence[Event]) -> list[Event]:
             kept.append(event)
         elif isinstance(event, Entry):
             _add(sums, EntriesCarried(end.at, event.account, event.amount, event.unit))
-    gone = (JobsForgotten, UploadsForgotten, CountsCarried)
+    gone = (JobsForgotten, UploadsForgotten, CountsCarried, FaultArmed, FaultMatched, FaultDisarmed)
     kept = [event for event in kept if not isinstance(event, gone)]
-    return [*kept, *sums.values(), *quotas.values(), _counts(events)]
+    return [*kept, *sums.values(), *quotas.values(), *_faults(events), _counts(events)]
 
 
 def _ends(events: Sequence[Event]) -> Mapping[str, _End]:
@@ -160,6 +163,24 @@ def _use(quotas: dict[tuple[int, str], QuotaUsed], more: QuotaUsed) -> None:
     if known is not None and known.window == more.window:
         more = replace(more, places=known.places + more.places)
     quotas[key] = more
+
+
+def _faults(events: Sequence[Event]) -> list[Event]:
+    """The faults that are armed, their matches summed."""
+    armed: dict[str, FaultArmed] = {}
+    sums: dict[tuple[str, bool], FaultMatched] = {}
+    for event in events:
+        if isinstance(event, FaultArmed):
+            armed[event.rule.id] = event
+        elif isinstance(event, FaultMatched):
+            known = sums.get((event.fault, event.fired))
+            times = event.times + (known.times if known else 0)
+            sums[event.fault, event.fired] = replace(event, times=times)
+        elif isinstance(event, FaultDisarmed):
+            del armed[event.fault]
+            for fired in (False, True):
+                sums.pop((event.fault, fired), None)
+    return [*armed.values(), *sums.values()]
 
 
 def _counts(events: Sequence[Event]) -> CountsCarried:

@@ -13,6 +13,7 @@ from upsim.core.ledger import Account
 from upsim.core.provider import Provider
 from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, monotonic
+from upsim.engine.faults import plan
 from upsim.engine.keys import (
     LONGEST_KEY,
     Fingerprints,
@@ -218,6 +219,8 @@ class Registry:
         )
         for provider in (*order.dialects, *order.knobs):
             sandbox.bound(provider)
+        if main is not None and main.faults:
+            plan(sandbox, main.faults)
         sandbox.released = self.blobs.release
         sandbox.last_used = monotonic()
         self.sandboxes[name] = sandbox

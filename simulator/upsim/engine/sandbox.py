@@ -22,6 +22,7 @@ from upsim.core.events import (
     JobStarted,
     UploadsForgotten,
 )
+from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.core.jobs import Job, check_move
 from upsim.core.ledger import Account, Entry, EntryKind
@@ -88,6 +89,7 @@ class Sandbox:
         self.last_used: float = 0.0
         self.abandoned = False
         self.advancing = asyncio.Lock()
+        self.planned_faults: tuple[FaultRule, ...] = ()
         self.released: Callable[[str], None] = lambda _digest: None
         self._scenario_of = scenario_of
         self._providers = providers

@@ -27,6 +27,10 @@ class Seeds:
             found = self._streams[name] = random.Random(f"{self.seed}:{name}")
         return found
 
+    def restart(self, name: str) -> None:
+        """Let the stream of this purpose begin anew."""
+        self._streams.pop(name, None)
+
     def secret(self, name: str, size: int) -> bytes:
         """Bytes that are always the same for this name, without a stream's state."""
         return hashlib.shake_256(f"{self.seed}:secret:{name}".encode()).digest(size)

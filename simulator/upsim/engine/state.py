@@ -13,6 +13,9 @@ from upsim.core.events import (
     CountsCarried,
     EntriesCarried,
     Event,
+    FaultArmed,
+    FaultDisarmed,
+    FaultMatched,
     JobAccepted,
     JobMarked,
     JobMoved,
@@ -24,6 +27,7 @@ from upsim.core.events import (
     UploadsForgotten,
     UploadStored,
 )
+from upsim.core.faults import Armed
 from upsim.core.instants import Instant
 from upsim.core.jobs import Job, check_move
 from upsim.core.ledger import Account, Entry, check_entry
@@ -52,6 +56,7 @@ class State:
         self.owners: dict[tuple[str, str], int] = {}
         self.jobs: dict[str, Job] = {}
         self.uploads: dict[str, Upload] = {}
+        self.faults: dict[str, Armed] = {}
         self.entry_count = 0
         self.accepted_count = 0
         self._charges: dict[str, Entry] = {}
@@ -73,6 +78,9 @@ class State:
             UploadIssued: self._upload_issued,
             UploadStored: self._upload_stored,
             UploadsForgotten: self._uploads_forgotten,
+            FaultArmed: self._fault_armed,
+            FaultMatched: self._fault_matched,
+            FaultDisarmed: self._fault_disarmed,
         }
 
     def apply(self, events: Iterable[Event]) -> None:
@@ -205,3 +213,14 @@ class State:
     def _uploads_forgotten(self, event: UploadsForgotten) -> None:
         for name in event.uploads:
             del self.uploads[name]
+
+    def _fault_armed(self, event: FaultArmed) -> None:
+        self.faults[event.rule.id] = Armed(event.rule)
+
+    def _fault_matched(self, event: FaultMatched) -> None:
+        rule, matched, fired = self.faults[event.fault]
+        fired += event.times if event.fired else 0
+        self.faults[event.fault] = Armed(rule, matched + event.times, fired)
+
+    def _fault_disarmed(self, event: FaultDisarmed) -> None:
+        del self.faults[event.fault]

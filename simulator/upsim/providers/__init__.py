@@ -55,6 +55,13 @@ def folders() -> Mapping[str, Path]:
     return {name: folder for name, folder in brought.items() if folder is not None}
 
 
+def kinds(provider: str) -> Mapping[str, str]:
+    """The operations of a provider with their kinds; none for a provider that is not there."""
+    found = discover()
+    operations = found[provider].operations if provider in found else ()
+    return {operation.name: operation.kind for operation in operations}
+
+
 def _outside() -> dict[str, Callable[[], Provider]]:
     return {point.name: point.load for point in entry_points(group=ENTRY_POINT_GROUP)}
 

@@ -31,6 +31,7 @@ from upsim.core.media import Media, Unmeasurable
 from upsim.core.outputs import OutputRule
 from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
 from upsim.core.states import TERMINAL, State
+from upsim.scenario.faults import build_faults
 from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario, word
 from upsim.scenario.references import DURATION
 
@@ -55,6 +56,7 @@ def build_scenario(name: str, tree: Node, folder: Path) -> Scenario:
         dialect=tree.get("dialect"),
         clock=tree.get("clock"),
         seed=tree.get("seed"),
+        faults=build_faults(tree),
     )
 
 

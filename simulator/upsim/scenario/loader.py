@@ -10,6 +10,7 @@ from upsim.core.provider import Provider
 from upsim.scenario.baselines import baseline_mistakes, strange_entries
 from upsim.scenario.build import build_scenario
 from upsim.scenario.code import code_mistakes
+from upsim.scenario.faults import all_mistakes
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Scenario
 from upsim.scenario.references import reference_mistakes
@@ -53,9 +54,17 @@ class Library:
     """
 
     def __init__(
-        self, root: Path | None = None, *, folders: Callable[[], Mapping[str, Path]] = dict
+        self,
+        root: Path | None = None,
+        *,
+        folders: Callable[[], Mapping[str, Path]] = dict,
+        kinds: Callable[[str], Mapping[str, str]] = lambda _provider: {},
     ) -> None:
-        """Use the shipped scenarios unless another root is given; ask for folders when needed."""
+        """Use the shipped scenarios unless another root is given; ask for folders when needed.
+
+        `kinds` tells the operations of a provider and their kinds, for judging faults.
+        """
+        self._kinds = kinds
         self._root = root or shipped_root()
         self._folders = folders
         self._loaded: dict[str, Scenario] = {}
@@ -133,11 +142,25 @@ class Library:
         sound = _sound_part(tree.value, [place for place, _ in broken], base)
         if sound is not None:
             found += reference_mistakes(sound)
+            found += all_mistakes(mapping(sound), self._kinds_of(sound, providers))
             found += baseline_mistakes(sound, base, self.tree_of)
             found += code_mistakes(sound, base, providers) if providers else ()
         told = {mistake.place for mistake in tree.mistakes}
         new = (tree.mistake(place, message) for place, message in found)
         return sorted({*tree.mistakes, *(mistake for mistake in new if mistake.place not in told)})
+
+    def _kinds_of(
+        self, sound: Value, providers: Mapping[str, Provider] | None
+    ) -> Mapping[str, str]:
+        """The operations of a file's provider and their kinds, where it has faults to judge."""
+        root = mapping(sound)
+        name = str(root["provider"])
+        if "faults" not in root:
+            return {}
+        if providers is None:
+            return self._kinds(name)
+        known = providers[name].operations if name in providers else ()
+        return {operation.name: operation.kind for operation in known}
 
     def tree_of(self, provider: str) -> Mapping[str, Value] | None:
         """The resolved tree of a provider's baseline (None: there is no such provider)."""

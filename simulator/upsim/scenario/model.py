@@ -10,6 +10,7 @@ from pathlib import Path
 
 from upsim.core.baseline import Baseline
 from upsim.core.evidence import Evidence
+from upsim.core.faults import FaultRule
 from upsim.core.lifecycle import PhaseRule
 from upsim.core.media import Media, Unmeasurable
 
@@ -69,3 +70,4 @@ class Scenario:
     dialect: str | None
     clock: str | None
     seed: int | None
+    faults: tuple[FaultRule, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from starlette.types import Message, Receive, Scope, Send
@@ -16,6 +17,7 @@ from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry, UnknownSandboxError
 from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import ClientGoneError, decode, encode, headers_of, read_body
+from upsim.web.faults import Faulty
 from upsim.web.holds import Holds
 from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
@@ -78,6 +80,9 @@ class Dispatch:
                     call.body, call.oversized = await read_body(receive, headers, limit)
                 except ClientGoneError:
                     return
+            if sandbox.state.faults:
+                await self._with_faults(scope, receive, send, sandbox, bound, operation, call)
+                return
             outcome = decide(sandbox, bound, operation, call)
             if isinstance(outcome, Pending) or isinstance(outcome.reply, Hold):
                 outcome = await self._wait(sandbox, bound, operation, call, outcome)
@@ -93,6 +98,43 @@ class Dispatch:
             await send({"type": "http.response.body", "body": body})
         elif isinstance(reply, FileReply):
             await self._send_file(scope, receive, send, sandbox, bound, call, reply)
+        after_reply(sandbox, call, decision)
+
+    async def _with_faults(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        sandbox: Sandbox,
+        bound: Bound,
+        operation: Operation,
+        call: Call,
+    ) -> None:
+        """The same, where faults may act before the decision, on it, and on its way out."""
+        settings = self.registry.settings
+        faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
+        decision = await faulty.before(bound, call)
+        if decision is None:
+            outcome = decide(sandbox, bound, operation, call)
+            decision = await self._wait(sandbox, bound, operation, call, outcome)
+            decision = await faulty.after(bound, call, decision)
+        reply = decision.reply
+        if isinstance(reply, Reply):
+            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
+            job = call.job.accepted.job if call.job else None
+            exchange = sandbox.journal.add(
+                call, body, reply.status, decision.rule, job, faulty.name
+            )
+            for observer in self.observers:
+                observer(sandbox, exchange)
+            with suppress(ClientGoneError):
+                await faulty.send(start_message(bound, call, reply, len(body)))
+                await faulty.send({"type": "http.response.body", "body": body})
+        elif isinstance(reply, FileReply):
+            with suppress(ClientGoneError):
+                await self._send_file(
+                    scope, receive, faulty.send, sandbox, bound, call, reply, faulty.name
+                )
         after_reply(sandbox, call, decision)
 
     def _routes_of(self, provider: str) -> Routes:
@@ -126,8 +168,9 @@ class Dispatch:
         bound: Bound,
         call: Call,
         reply: FileReply,
+        fault: str | None = None,
     ) -> None:
-        exchange = sandbox.journal.add(call, b"", 200, None, reply.job)
+        exchange = sandbox.journal.add(call, b"", 200, None, reply.job, fault)
         for observer in self.observers:
             observer(sandbox, exchange)
         extra = response_headers(bound, call, Reply(200, None))

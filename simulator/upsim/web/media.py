@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -12,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import FileReply
+from upsim.core.faults import Stage
 from upsim.core.instants import http_date
 from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED
 from upsim.core.media import Unmeasurable
@@ -21,6 +23,7 @@ from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import Upload
 from upsim.media.clip import CONTENT_TYPES, Clip, ClipNameError
 from upsim.web.bodies import ClientGoneError, announced_length, headers_of, read_body
+from upsim.web.faults import Faulty, media_occasion
 from upsim.web.files import send_file
 from upsim.web.measuring import Gone, MediaDesk, clip_of, output_clip
 
@@ -57,6 +60,20 @@ class MediaApp:
     ) -> None:
         """Answer one request below `/media/`."""
         kind, _, name = path.partition("/")
+        if sandbox.state.faults:
+            await self._with_faults(scope, receive, send, kind, name, sandbox)
+        else:
+            await self._serve(scope, receive, send, kind, name, sandbox)
+
+    async def _serve(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        kind: str,
+        name: str,
+        sandbox: Sandbox,
+    ) -> None:
         method = scope["method"]
         if method in ("GET", "HEAD"):
             await self._get(scope, receive, send, kind, name, sandbox)
@@ -66,6 +83,28 @@ class MediaApp:
             await self._delete(send, name, sandbox)
         else:
             await _text(send, 405, "This file cannot be changed so.", ((b"allow", b"GET, HEAD"),))
+
+    async def _with_faults(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        kind: str,
+        name: str,
+        sandbox: Sandbox,
+    ) -> None:
+        """The same where faults are armed; a file that was cut does not count as sent."""
+        settings = self._registry.settings
+        sandbox.settle()
+        faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
+        occasion = media_occasion(sandbox, scope["method"], kind, name)
+        stage: Stage = "upload" if scope["method"] == "PUT" else "download"
+        with suppress(ClientGoneError):
+            if occasion is not None:
+                bound = sandbox.bound(occasion.provider)
+                if await faulty.file(stage, occasion, bound):
+                    return
+            await self._serve(scope, receive, faulty.send, kind, name, sandbox)
 
     async def send_output(
         self,

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from upsim.web.admin import contents, probes, sandboxes, scenarios
+from upsim.web.admin import contents, faults, probes, sandboxes, scenarios
 from upsim.web.admin.problems import AdminError, answer, problem
 from upsim.web.auth import AdminRule
 
@@ -65,6 +65,11 @@ CALLS = (
         "POST", f"{BOX}/accounts/{{provider}}/keys", contents.issue_key, body=contents.KeyOrder
     ),
     AdminCall("GET", f"{BOX}/ledger", contents.ledger, (*PAGE, "provider")),
+    AdminCall("GET", f"{BOX}/faults", faults.listing),
+    AdminCall("POST", f"{BOX}/faults", faults.arm_one, body=faults.FaultOrder),
+    AdminCall("DELETE", f"{BOX}/faults", faults.clear),
+    AdminCall("GET", f"{BOX}/faults/{{fault}}", faults.show),
+    AdminCall("DELETE", f"{BOX}/faults/{{fault}}", faults.disarm_one),
     AdminCall("GET", f"{BOX}/journal", contents.journal, ("since", "limit", "provider")),
     AdminCall("POST", f"{BOX}/journal/find", contents.find, body=contents.JournalQuery),
     AdminCall("POST", f"{BOX}/journal/count", contents.count, body=contents.JournalQuery),

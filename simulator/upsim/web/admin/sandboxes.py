@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from upsim.core.baseline import BaselineError
 from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
+from upsim.engine import faults
 from upsim.engine.clock import ClockError
 from upsim.engine.registry import (
     DEFAULT,
@@ -34,7 +35,7 @@ NAMED = 20
 PLACES = 12
 MOST = Decimal(10**15)
 LONGEST_AMOUNT = 40
-RESETS = ("all", "jobs", "ledger", "journal")
+RESETS = ("all", "jobs", "ledger", "faults", "journal")
 
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -176,6 +177,8 @@ async def reset(request: Request) -> Response:
         sandbox.forget_all()
     elif what == "ledger":
         sandbox.restore_balances()
+    elif what == "faults":
+        faults.reset(sandbox)
     else:
         sandbox.journal.clear()
     return answer(views.sandbox(sandbox))

@@ -163,6 +163,7 @@ def exchange(found: Exchange) -> dict[str, object]:
         "refused_by": rule.name if rule else None,
         "evidence": evidence,
         "job": found.job,
+        "fault": found.fault,
         "assumed_media": media(found.assumed) if found.assumed else None,
         "rules": found.rules,
     }

@@ -1,0 +1,287 @@
+"""Faults: wrong behaviour injected on purpose. What a rule speaks of, and whether it fires."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Literal, NamedTuple, get_args
+
+from upsim.core.states import State
+
+Stage = Literal[
+    "before_accept", "after_accept", "poll", "mid_body", "download", "upload", "webhook"
+]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+DRAW_BITS = 53
+"""A draw is a whole number of so many random bits."""
+
+KINDS_AT: Mapping[Stage, frozenset[str]] = {
+    "before_accept": frozenset({"submit", "write", "upload"}),
+    "after_accept": frozenset({"submit", "write", "upload"}),
+    "poll": frozenset({"poll", "read"}),
+    "mid_body": frozenset({"submit", "write", "upload", "poll", "read"}),
+    "download": frozenset({"file"}),
+    "upload": frozenset({"upload"}),
+    "webhook": frozenset({"submit"}),
+}
+"""Kinds of operation that come to a stage. `file` is a file of ours, which has no operation."""
+UNNAMED_AT: Mapping[Stage, frozenset[str]] = {
+    **KINDS_AT,
+    "before_accept": frozenset({"submit"}),
+    "after_accept": frozenset({"submit"}),
+    "poll": frozenset({"poll"}),
+}
+"""Kinds that a rule without `on` speaks of."""
+FILES_AT: Mapping[Stage, tuple[str, ...]] = {
+    "download": ("outputs", "uploads"),
+    "upload": ("uploads",),
+}
+"""What `on` may name beside operations: the folders below `/media/`."""
+
+
+class Word(StrEnum):
+    """Actions that need no more than their name."""
+
+    DROP = "drop_connection"
+    RESET = "reset_connection"
+    LOSE = "lose"
+    DUPLICATE = "duplicate"
+    REORDER = "reorder"
+    EARLY = "early"
+    BAD_SIGNATURE = "bad_signature"
+    STALE_SIGNATURE = "stale_signature"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A time to wait in microseconds: on the sandbox clock, or of real time."""
+
+    micros: int
+    real: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Another answer: an entry of the error catalogue, or status, body and headers as given.
+
+    At the stage `webhook` it stands for the answer of the receiver.
+    """
+
+    error: str = ""
+    values: Mapping[str, object] = field(default_factory=dict)
+    status: int = 200
+    body: object = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Fields of the real JSON answer take other values; a path that is not there is left out."""
+
+    fields: tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Headers of the real answer take other values."""
+
+    headers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """The first byte of the answer comes later."""
+
+    wait: Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Truncate:
+    """The connection is closed after so many bytes, or so many percent, of the body."""
+
+    amount: int
+    percent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupt:
+    """So many bytes of the body, spread over it, have their highest bit turned."""
+
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Trickle:
+    """The body comes in chunks of so many bytes, with a pause before each but the first."""
+
+    chunk: int
+    pause: Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A webhook is sent so much later."""
+
+    wait: Wait
+
+
+Action = Word | Respond | Patch | Headers | Delay | Truncate | Corrupt | Trickle | Late
+
+_CUTS = (Word.DROP.value, Word.RESET.value)
+_BODY = ("truncate", "corrupt", "trickle")
+_ANSWER = ("respond", "patch", "headers", "delay", *_CUTS, *_BODY)
+ACTIONS_AT: Mapping[Stage, tuple[str, ...]] = {
+    "before_accept": ("respond", "delay", *_CUTS),
+    "after_accept": _ANSWER,
+    "poll": _ANSWER,
+    "mid_body": (*_CUTS, *_BODY),
+    "download": ("respond", "headers", "delay", *_CUTS, *_BODY),
+    "upload": ("respond", "delay", *_CUTS),
+    "webhook": (
+        "respond",
+        "late",
+        *(word.value for word in Word if word.value not in _CUTS),
+    ),
+}
+"""The names of the actions that fit a stage."""
+
+
+def name_of(action: Action) -> str:
+    """The name of an action as scenarios spell it."""
+    return action.value if isinstance(action, Word) else type(action).__name__.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRule:
+    """When something goes wrong, and what.
+
+    It speaks of a provider's calls at a stage (`on` names an operation or is a glob), of an
+    account, of requests whose body has the values of `when`, of jobs in a `state`. Of those it
+    passes over the first `after`, takes each `every`-th of the rest with a `probability`, and
+    has done its work after the `first` so many. `written` is the action as it was spelt.
+    """
+
+    id: str
+    provider: str
+    at: Stage
+    do: Action
+    on: str | None = None
+    account: str | None = None
+    when: tuple[tuple[str, str], ...] = ()
+    state: State | None = None
+    first: int | None = None
+    every: int = 1
+    after: int = 0
+    probability: Decimal | None = None
+    written: object = None
+
+
+class Armed(NamedTuple):
+    """A rule in a sandbox: how many calls matched it, and how often it fired."""
+
+    rule: FaultRule
+    matched: int = 0
+    fired: int = 0
+
+    @property
+    def remaining(self) -> int | None:
+        """How often it can still fire (None: without end)."""
+        return None if self.rule.first is None else self.rule.first - self.fired
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """A call at a stage, as rules see it. `document` is the request's body, decoded."""
+
+    provider: str
+    operation: str
+    kind: str
+    account: tuple[str, ...] = ()
+    state: State | None = None
+    document: object = None
+
+
+def concerns(rule: FaultRule, stage: Stage, occasion: Occasion) -> bool:
+    """Whether the rule speaks of this occasion, whatever it then does."""
+    if rule.at != stage or rule.provider != occasion.provider:
+        return False
+    if rule.on is None:
+        if occasion.kind not in UNNAMED_AT[stage]:
+            return False
+    elif not fnmatchcase(occasion.operation, rule.on):
+        return False
+    if rule.account is not None and rule.account not in occasion.account:
+        return False
+    if rule.state is not None and rule.state is not occasion.state:
+        return False
+    return all(spelt(value_at(occasion.document, path)) == value for path, value in rule.when)
+
+
+def fires(armed: Armed, draw: int) -> bool:
+    """Whether the next match fires, given the counts so far and one draw of `DRAW_BITS` bits."""
+    rule = armed.rule
+    number = armed.matched + 1 - rule.after
+    if number < 1 or number % rule.every or armed.remaining == 0:
+        return False
+    return rule.probability is None or draw < rule.probability * 2**DRAW_BITS
+
+
+def spelt(value: object) -> str:
+    """A value of a request as rules write it: true, false and null in lower case."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+_LONGEST_PLACE = 9
+ABSENT = object()
+"""What is at a path that leads nowhere."""
+
+
+def value_at(document: object, path: str) -> object:
+    """What is at a dotted path of a document; numbers are places in lists."""
+    for part in path.split("."):
+        if isinstance(document, Mapping) and part in document:
+            document = document[part]
+        elif isinstance(document, Sequence) and _is_place(document, part):
+            document = document[int(part)]
+        else:
+            return ABSENT
+    return document
+
+
+def patched(document: object, fields: Sequence[tuple[str, object]]) -> object:
+    """The document with other values at these paths; the document itself stays as it is."""
+    for path, value in fields:
+        document = _with(document, path.split("."), value)
+    return document
+
+
+def _with(document: object, path: Sequence[str], value: object) -> object:
+    if not path:
+        return value
+    part, rest = path[0], path[1:]
+    if isinstance(document, Mapping) and (part in document or not rest):
+        return {**document, part: _with(document.get(part), rest, value)}
+    if isinstance(document, Sequence) and _is_place(document, part):
+        items = list(document)
+        items[int(part)] = _with(items[int(part)], rest, value)
+        return items
+    return document
+
+
+def _is_place(document: Sequence[object], part: str) -> bool:
+    listed = not isinstance(document, str | bytes)
+    number = part.isascii() and part.isdecimal() and len(part) <= _LONGEST_PLACE
+    return listed and number and int(part) < len(document)
+
+
+def corrupted(data: bytes, *, offset: int, total: int, count: int) -> bytes:
+    """A part of a body of `total` bytes, the bytes to corrupt in it turned."""
+    changed = bytearray(data)
+    for i in range(min(count, total)):
+        place = (2 * i + 1) * total // (2 * min(count, total)) - offset
+        if 0 <= place < len(changed):
+            changed[place] ^= 0x80
+    return bytes(changed)

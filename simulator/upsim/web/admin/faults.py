@@ -1,0 +1,157 @@
+"""Admin calls on the faults of a sandbox."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from upsim.core.faults import Armed
+from upsim.engine.faults import FaultTakenError, arm, disarm, disarm_all, free_id
+from upsim.engine.sandbox import Sandbox
+from upsim.scenario.faults import Known, build_fault, fault_mistakes, needed
+from upsim.scenario.tree import dotted
+from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
+from upsim.web.admin.sandboxes import registry_of, sandbox_of
+from upsim.web.bodies import MAX_DEPTH, depth_over
+
+MOST = 1_000
+"""Faults that a sandbox may have armed at once."""
+
+
+class FaultOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST …/faults`: a fault as scenarios write it, and whose calls it is for."""
+
+    at: Any
+    do: Any
+    provider: str | None = None
+    id: Any = msgspec.UNSET
+    on: Any = msgspec.UNSET
+    account: Any = msgspec.UNSET
+    when: Any = msgspec.UNSET
+    state: Any = msgspec.UNSET
+    first: Any = msgspec.UNSET
+    every: Any = msgspec.UNSET
+    after: Any = msgspec.UNSET
+    probability: Any = msgspec.UNSET
+
+
+async def listing(request: Request) -> Response:
+    """`GET …/faults`: what is armed, and how often each matched and fired."""
+    return answer(_all(sandbox_of(request)))
+
+
+async def arm_one(request: Request) -> Response:
+    """`POST …/faults`: 201 with the armed fault; all mistakes at once otherwise."""
+    sandbox = sandbox_of(request)
+    asked = await read(request, FaultOrder)
+    if depth_over(msgspec.structs.asdict(asked), MAX_DEPTH):
+        raise AdminError(400, "not_json", f"the body is nested more than {MAX_DEPTH} deep")
+    fields = {name: _exact(value) for name, value in msgspec.structs.asdict(asked).items()}
+    node = {name: value for name, value in fields.items() if value is not msgspec.UNSET}
+    provider = _provider(request, sandbox, node.pop("provider"))
+    mistakes = [_sentence(*found) for found in fault_mistakes(node, _known(sandbox, provider))]
+    if mistakes:
+        raise AdminError(400, "invalid", "\n".join(mistakes))
+    if len(sandbox.state.faults) >= MOST:
+        raise AdminError(409, "too_many", f"a sandbox has {MOST} faults at the most; disarm some")
+    name = str(node.get("id") or free_id(sandbox.state.faults))
+    try:
+        armed = arm(sandbox, build_fault(node, provider=provider, name=name))
+    except FaultTakenError as error:
+        raise AdminError(409, "taken", str(error)) from error
+    return answer(view(armed), 201)
+
+
+async def clear(request: Request) -> Response:
+    """`DELETE …/faults`: nothing goes wrong any more, whoever armed it."""
+    sandbox = sandbox_of(request)
+    return answer({"disarmed": disarm_all(sandbox)})
+
+
+async def show(request: Request) -> Response:
+    """`GET …/faults/<fault>`: one armed fault."""
+    return answer(view(_armed(sandbox_of(request), request)))
+
+
+async def disarm_one(request: Request) -> Response:
+    """`DELETE …/faults/<fault>`: this one goes wrong no more."""
+    sandbox = sandbox_of(request)
+    armed = _armed(sandbox, request)
+    disarm(sandbox, armed.rule.id)
+    return answer({"disarmed": [armed.rule.id]})
+
+
+def view(armed: Armed) -> dict[str, object]:
+    """An armed fault as the admin API shows it."""
+    rule = armed.rule
+    return {
+        "id": rule.id,
+        "provider": rule.provider,
+        "at": rule.at,
+        "on": rule.on,
+        "account": rule.account,
+        "when": dict(rule.when),
+        "state": rule.state,
+        "first": rule.first,
+        "every": rule.every,
+        "after": rule.after,
+        "probability": None if rule.probability is None else str(rule.probability),
+        "do": rule.written,
+        "matched": armed.matched,
+        "fired": armed.fired,
+        "remaining": armed.remaining,
+    }
+
+
+def _all(sandbox: Sandbox) -> dict[str, object]:
+    return {"faults": [view(armed) for armed in sandbox.state.faults.values()]}
+
+
+def _armed(sandbox: Sandbox, request: Request) -> Armed:
+    name = request.path_params["fault"]
+    found = sandbox.state.faults.get(name)
+    if found is None:
+        hint = nearest(name, sandbox.state.faults)
+        message = f"there is no fault {shown(name)} in sandbox {sandbox.id!r}; {hint}"
+        raise AdminError(404, "unknown_fault", message)
+    return found
+
+
+def _provider(request: Request, sandbox: Sandbox, name: object) -> str:
+    """The provider that is named, or the one that the sandbox's scenario is of."""
+    providers = registry_of(request).providers
+    if name is None and "/" in sandbox.scenario:
+        name = sandbox.scenario.partition("/")[0]
+    if not isinstance(name, str) or name not in providers:
+        message = f"provider {shown(name)} is unknown; {nearest(str(name), providers)}"
+        raise AdminError(400, "invalid", message)
+    return name
+
+
+def _known(sandbox: Sandbox, provider: str) -> Known:
+    bound = sandbox.bound(provider)
+    return Known(
+        provider=provider,
+        operations={operation.name: operation.kind for operation in bound.provider.operations},
+        errors={
+            name: needed(rule.message, rule.headers, rule.extra)
+            for name, rule in bound.rules.errors.items()
+        },
+    )
+
+
+def _sentence(place: tuple[str | int, ...], message: str) -> str:
+    return f"{dotted(place)}: {message}" if place else message
+
+
+def _exact(value: object) -> object:
+    """Numbers with a point as scenarios hold them."""
+    if isinstance(value, float):
+        return Decimal(str(value))
+    if isinstance(value, list):
+        return [_exact(item) for item in value]
+    return {k: _exact(v) for k, v in value.items()} if isinstance(value, dict) else value

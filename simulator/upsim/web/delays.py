@@ -1,0 +1,66 @@
+"""Waiting on the clock of a sandbox, for faults that slow answers down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from upsim.core.events import Event
+from upsim.core.faults import Wait
+from upsim.core.instants import LATEST, SECOND, Instant
+from upsim.engine.clock import monotonic
+from upsim.engine.sandbox import Sandbox
+from upsim.web.holds import HeldByManualClockError
+
+LONGEST_REAL = 600.0
+"""Seconds of real time that a moving clock delays an answer at the most."""
+
+
+async def pass_time(
+    sandbox: Sandbox, wait: Wait, *, in_process: bool, manual_seconds: float
+) -> None:
+    """Wait: real time as such; virtual time by the clock, an `auto` clock jumps.
+
+    A `manual` clock holds until it is advanced, `manual_seconds` of real time at the most; in
+    process nobody else could advance it, which is an error at once.
+    """
+    if wait.real:
+        await _real(asyncio.Event(), wait.micros / SECOND)
+        return
+    until = min(sandbox.settle() + wait.micros, LATEST)
+    if sandbox.clock.mode == "manual" and in_process:
+        msg = "a fault delays this answer, but the clock is manual: use clock='auto', or a delay"
+        raise HeldByManualClockError(f"{msg} of real time such as {{real: 50ms}}")
+    if sandbox.clock.mode == "auto":
+        for _ in sandbox.advance(until):
+            pass
+        sandbox.wake()
+        return
+    await _until(sandbox, until, manual_seconds)
+
+
+async def _until(sandbox: Sandbox, until: Instant, manual_seconds: float) -> None:
+    changed = asyncio.Event()
+
+    def listen(_events: Sequence[Event]) -> None:
+        changed.set()
+
+    sandbox.listeners.append(listen)
+    started = monotonic()
+    try:
+        while sandbox.settle() < until and not sandbox.abandoned:
+            passed = monotonic() - started
+            seconds = sandbox.clock.real_seconds_until(until)
+            left = (manual_seconds if seconds is None else LONGEST_REAL) - passed
+            if left <= 0:
+                return
+            changed.clear()
+            await _real(changed, left if seconds is None else min(seconds, left))
+    finally:
+        sandbox.listeners.remove(listen)
+
+
+async def _real(changed: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(changed.wait(), seconds)

@@ -1,0 +1,334 @@
+"""Faults around one answer: before it is decided, once it is known, and on its way out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+from anyio.lowlevel import checkpoint
+from starlette.types import Message, Receive, Scope, Send
+
+from upsim.core.call import JSON, Call, FileReply, Reply
+from upsim.core.checks import Violation
+from upsim.core.faults import (
+    Action,
+    Corrupt,
+    Delay,
+    FaultRule,
+    Headers,
+    Occasion,
+    Patch,
+    Respond,
+    Stage,
+    Trickle,
+    Truncate,
+    Wait,
+    Word,
+    corrupted,
+    patched,
+)
+from upsim.core.instants import SECOND
+from upsim.core.states import State
+from upsim.engine.bound import Bound
+from upsim.engine.execute import Decision, refuse
+from upsim.engine.faults import account_names, match
+from upsim.engine.sandbox import Sandbox
+from upsim.web.bodies import ClientGoneError, encode, headers_of, read_body
+from upsim.web.connections import EXTENSION, connection_of
+from upsim.web.delays import pass_time
+
+NOTHING_SENT = 0
+"""The status of an answer that was cut off before it was decided."""
+CLOSING_SECONDS = 10.0
+"""How long a connection that was cut may take to be gone."""
+DRAINED_BYTES = 64 << 20
+BEFORE: Mapping[str, tuple[Stage, ...]] = {
+    "submit": ("before_accept",),
+    "write": ("before_accept",),
+    "upload": ("before_accept", "upload"),
+}
+AFTER: Mapping[str, tuple[Stage, ...]] = {
+    "submit": ("after_accept",),
+    "write": ("after_accept",),
+    "upload": ("after_accept",),
+    "poll": ("poll",),
+    "read": ("poll",),
+}
+_HALF = Truncate(50, percent=True)
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_FLUSHES = 3
+
+
+@dataclass(slots=True)
+class Faulty:
+    """One request to a sandbox in which faults are armed; answers go out through `send`."""
+
+    scope: Scope
+    receive: Receive
+    out: Send
+    sandbox: Sandbox
+    manual_seconds: float
+    in_process: bool
+    fired: list[str] = field(default_factory=list)
+    cut: bool = False
+    _limit: Truncate | None = None
+    _ends_by: Word = Word.DROP
+    _corrupt: int = 0
+    _trickle: Trickle | None = None
+    _headers: tuple[tuple[str, str], ...] = ()
+    _length: int = 0
+    _offset: int = 0
+
+    @property
+    def name(self) -> str | None:
+        """The faults that fired, as the journal shows them."""
+        return ", ".join(self.fired) or None
+
+    # -- calls of an operation
+
+    async def before(self, bound: Bound, call: Call) -> Decision | None:
+        """What happens in place of the decision, if anything; a call that was cut gets nothing."""
+        for stage in BEFORE.get(call.kind, ()):
+            rule = self._match(stage, _occasion(self.sandbox, call))
+            if rule is None:
+                continue
+            if isinstance(rule.do, Respond):
+                self.sandbox.settle()
+                call.now = self.sandbox.now
+                return _answered(bound, call, rule.do)
+            await self._act(rule.do)
+            if self.cut:
+                call.now = self.sandbox.settle()
+                return Decision(Reply(NOTHING_SENT, b""))
+        return None
+
+    async def after(self, bound: Bound, call: Call, decision: Decision) -> Decision:
+        """The decision as it goes out. What the provider itself refused meets only `mid_body`."""
+        stages = AFTER.get(call.kind, ()) if decision.rule is None else ()
+        if isinstance(decision.reply, FileReply):
+            stages = (*stages, "download")
+        for stage in (*stages, "mid_body"):
+            occasion = _occasion(self.sandbox, call)
+            if stage == "download":
+                occasion = _as_file(occasion)
+            rule = self._match(stage, occasion)
+            if rule is None or self.cut:
+                continue
+            if isinstance(rule.do, Respond):
+                decision = _answered(bound, call, rule.do)
+            elif isinstance(rule.do, Patch):
+                _patch(decision, rule.do)
+            elif stage == "mid_body" and isinstance(rule.do, Word):
+                self._limit, self._ends_by = _HALF, rule.do
+            else:
+                await self._act(rule.do)
+        return decision
+
+    # -- files of ours
+
+    async def file(self, stage: Stage, occasion: Occasion, bound: Bound) -> bool:
+        """Whether a download or upload ends here, answered or cut."""
+        rule = self._match(stage, occasion)
+        if rule is None:
+            return False
+        if isinstance(rule.do, Respond):
+            await self._drain(stage)
+            await self._plain(bound, rule.do)
+            return True
+        if stage == "upload" and isinstance(rule.do, Word):
+            await self._drain(stage)
+        await self._act(rule.do)
+        return self.cut
+
+    async def _drain(self, stage: Stage) -> None:
+        if stage == "upload":  # a socket with unread bytes would be reset, not closed
+            try:
+                await read_body(self.receive, headers_of(self.scope), DRAINED_BYTES)
+            except ClientGoneError:
+                self.cut = True
+
+    async def _plain(self, bound: Bound, do: Respond) -> None:
+        """Files are refused in plain text, whatever the provider's API says it in."""
+        if do.error:
+            rule = bound.rules.errors[do.error]
+            values = {"url": self.scope["path"], **do.values}
+            status, body = rule.status, rule.message.format_map(values).encode()
+            headers: tuple[tuple[str, str], ...] = (("content-type", "text/plain; charset=utf-8"),)
+        else:
+            status, body, headers = do.status, _bytes(do.body), do.headers
+        length = (b"content-length", b"%d" % len(body))
+        raw = [length, *_raw(headers)]
+        await self.send({"type": "http.response.start", "status": status, "headers": raw})
+        await self.send({"type": "http.response.body", "body": body})
+
+    # -- actions
+
+    def _match(self, stage: Stage, occasion: Occasion) -> FaultRule | None:
+        rule = match(self.sandbox, stage, occasion)
+        if rule is not None:
+            self.fired.append(rule.id)
+        return rule
+
+    async def _act(self, do: Action) -> None:
+        """Do at once what cuts or waits; keep for the way out what changes the body."""
+        if isinstance(do, Delay):
+            await self._wait(do.wait)
+        elif isinstance(do, Word):
+            await self._cut(do)
+        elif isinstance(do, Truncate):
+            self._limit, self._ends_by = do, Word.DROP
+        elif isinstance(do, Corrupt):
+            self._corrupt = do.count
+        elif isinstance(do, Trickle):
+            self._trickle = do
+        elif isinstance(do, Headers):
+            self._headers = (*self._headers, *do.headers)
+
+    async def _wait(self, wait: Wait) -> None:
+        await pass_time(
+            self.sandbox,
+            wait,
+            in_process=self.in_process,
+            manual_seconds=self.manual_seconds,
+        )
+        if EXTENSION in (self.scope.get("extensions") or {}):
+            connection_of(self.scope).waited(wait.micros / SECOND)
+
+    async def _cut(self, how: Word) -> None:
+        connection = connection_of(self.scope)
+        self.cut = True
+        if how is Word.RESET:
+            for _ in range(_FLUSHES):  # what was written leaves first
+                await checkpoint()
+            connection.reset()
+        else:
+            connection.drop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._gone(), CLOSING_SECONDS)
+
+    async def _gone(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    # -- the way out
+
+    async def send(self, message: Message) -> None:
+        """Pass a part of the answer on, as the faults that fired leave it.
+
+        Raises ClientGoneError once the connection is cut: the rest need not be made.
+        """
+        if self.cut:
+            raise ClientGoneError
+        if message["type"] == "http.response.start":
+            await self.out(self._head(message))
+            return
+        body: bytes = message.get("body", b"")
+        more: bool = message.get("more_body", False)
+        if self._corrupt:
+            body = corrupted(body, offset=self._offset, total=self._length, count=self._corrupt)
+        limit = self._bytes_allowed()
+        if limit is not None and self._offset + len(body) > limit:
+            body = body[: max(0, limit - self._offset)]
+            await self._body(body, more=True)
+            await self._cut(self._ends_by)
+            raise ClientGoneError
+        await self._body(body, more=more)
+
+    def _head(self, message: Message) -> Message:
+        replaced = {name.encode() for name, _ in self._headers}
+        headers = [pair for pair in message["headers"] if pair[0].lower() not in replaced]
+        self._length = next((int(v) for k, v in headers if k == b"content-length"), 0)
+        return {**message, "headers": [*headers, *_raw(self._headers)]}
+
+    def _bytes_allowed(self) -> int | None:
+        limit = self._limit
+        if limit is None or not limit.percent:
+            return None if limit is None else limit.amount
+        return self._length * limit.amount // 100
+
+    async def _body(self, body: bytes, *, more: bool) -> None:
+        start = self._offset
+        self._offset += len(body)
+        if self._trickle is None:
+            await self.out({"type": "http.response.body", "body": body, "more_body": more})
+            return
+        chunk = self._trickle.chunk
+        for at in range(0, len(body), chunk):
+            if start + at:
+                await self._wait(self._trickle.pause)
+            piece = body[at : at + chunk]
+            last = not more and at + chunk >= len(body)
+            await self.out({"type": "http.response.body", "body": piece, "more_body": not last})
+            await checkpoint()
+        if not body and not more:
+            await self.out({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _occasion(sandbox: Sandbox, call: Call) -> Occasion:
+    job = call.job
+    if job is not None:
+        job = sandbox.state.jobs.get(job.id, job)
+    return Occasion(
+        provider=call.rules.baseline.provider,
+        operation=call.operation,
+        kind=call.kind,
+        account=account_names(sandbox, call.account.number if call.account else None),
+        state=job.state if job else None,
+        document=call.json() if call.body else None,
+    )
+
+
+def _as_file(found: Occasion) -> Occasion:
+    """A call whose answer is a file, as the rules for downloads see it."""
+    return Occasion(found.provider, "outputs", "file", found.account, found.state)
+
+
+def media_occasion(sandbox: Sandbox, method: str, folder: str, name: str) -> Occasion | None:
+    """A request for one of our files, as rules see it; None for files of no job or upload."""
+    if method not in ("GET", "HEAD", "PUT"):
+        return None
+    if folder == "outputs":
+        job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
+        if job is None:
+            return None
+        owner, provider, state = job.accepted.account, job.accepted.provider, job.state
+    elif folder == "uploads" and name in sandbox.state.uploads:
+        issued = sandbox.state.uploads[name].issued
+        owner, provider, state = issued.account, issued.provider, State.COMPLETED
+    else:
+        return None
+    kind = "upload" if method == "PUT" else "file"
+    return Occasion(provider, folder, kind, account_names(sandbox, owner), state)
+
+
+def _answered(bound: Bound, call: Call, do: Respond) -> Decision:
+    """An answer of the catalogue in the provider's own form, or the one that is given."""
+    if do.error:
+        return refuse(bound, call, Violation(do.error, {"url": "", **do.values}))
+    headers = dict(do.headers)
+    kind = headers.pop("content-type", JSON.decode())
+    return Decision(Reply(do.status, _bytes(do.body), _raw(tuple(headers.items())), kind.encode()))
+
+
+def _patch(decision: Decision, do: Patch) -> None:
+    reply = decision.reply
+    if not isinstance(reply, Reply) or reply.content_type != JSON:
+        return
+    document = reply.body
+    if isinstance(document, bytes):
+        document = _DECODER.decode(document)
+    decision.reply = Reply(
+        reply.status, patched(document, do.fields), reply.headers, reply.content_type
+    )
+
+
+def _bytes(body: object) -> bytes:
+    return body.encode() if isinstance(body, str) else encode(body)
+
+
+def _raw(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.encode(), text.encode("latin-1")) for name, text in headers)

@@ -1,0 +1,206 @@
+"""Faults: what a rule speaks of, when it fires, and what changes a document or a body."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upsim.core.faults import (
+    ABSENT,
+    DRAW_BITS,
+    Action,
+    Armed,
+    Corrupt,
+    FaultRule,
+    Late,
+    Occasion,
+    Stage,
+    Truncate,
+    Wait,
+    Word,
+    concerns,
+    corrupted,
+    fires,
+    name_of,
+    patched,
+    value_at,
+)
+from upsim.core.states import State
+
+RULE = FaultRule(id="f1", provider="toy", at="poll", do=Word.DROP)
+POLL = Occasion("toy", "tasks/get", "poll", ("1", "toy-1"), State.WAITING, {"a": {"b": [True, 2]}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"provider": "other"}, False),
+        ({"at": "mid_body"}, False),
+        ({"on": "tasks/get"}, True),
+        ({"on": "tasks/*"}, True),
+        ({"on": "credits"}, False),
+        ({"account": "1"}, True),
+        ({"account": "toy-1"}, True),
+        ({"account": "toy-2"}, False),
+        ({"state": State.WAITING}, True),
+        ({"state": State.COMPLETED}, False),
+        ({"when": (("a.b.0", "true"),)}, True),
+        ({"when": (("a.b.1", "2"), ("a.b.0", "false"))}, False),
+        ({"when": (("a.c", "none"),)}, False),
+    ],
+)
+def test_a_rule_speaks_of_what_it_selects(changes: dict[str, object], expected: object) -> None:
+    """Provider, stage, operation, account, state and body must all be as the rule says."""
+    assert expected == concerns(replace(RULE, **changes), "poll", POLL)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind", "expected"),
+    [
+        ("before_accept", "submit", True),
+        ("before_accept", "write", False),
+        ("poll", "poll", True),
+        ("poll", "read", False),
+        ("mid_body", "read", True),
+    ],
+)
+def test_a_rule_without_an_operation_takes_the_usual_ones(
+    stage: Stage, kind: str, expected: object
+) -> None:
+    """Without `on`, accepting is about submits and polling about polls."""
+    rule = replace(RULE, at=stage)
+    assert expected == concerns(rule, stage, Occasion("toy", "any", kind))
+
+
+def fired(rule: FaultRule, draws: list[int]) -> list[int]:
+    """Return the numbers of the matches, from 1, at which the rule fires."""
+    armed, found = Armed(rule), []
+    for number, draw in enumerate(draws, 1):
+        now = fires(armed, draw)
+        found += [number] if now else []
+        armed = Armed(rule, armed.matched + 1, armed.fired + now)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, [1, 2, 3, 4, 5, 6]),
+        ({"first": 2}, [1, 2]),
+        ({"every": 3}, [3, 6]),
+        ({"after": 4}, [5, 6]),
+        ({"after": 1, "every": 2, "first": 1}, [3]),
+        ({"probability": Decimal(1)}, [1, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_counts_decide_when_it_fires(changes: dict[str, object], expected: list[int]) -> None:
+    """`after` passes matches over, `every` takes each so-manieth of the rest, `first` ends it."""
+    assert expected == fired(replace(RULE, **changes), [0] * 6)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("draw", "expected"),
+    [
+        (0, True),
+        (2 ** (DRAW_BITS - 2) - 1, True),
+        (2 ** (DRAW_BITS - 2), False),
+        (2**DRAW_BITS - 1, False),
+    ],
+)
+def test_a_draw_decides_by_probability(draw: int, expected: object) -> None:
+    """A quarter of all draws fires at a probability of a quarter."""
+    assert expected == fires(Armed(replace(RULE, probability=Decimal("0.25"))), draw)
+
+
+@given(
+    st.integers(1, 5), st.integers(1, 4), st.integers(0, 4), st.integers(min_value=0, max_value=30)
+)
+def test_a_rule_never_fires_more_often_than_it_says(
+    first: int, every: int, after: int, calls: int
+) -> None:
+    """The number of times it fires follows from the three counts."""
+    rule = replace(RULE, first=first, every=every, after=after)
+    assert min(first, max(0, calls - after) // every) == len(fired(rule, [0] * calls))
+
+
+@pytest.mark.parametrize(("first", "remaining"), [(None, None), (3, 2)])
+def test_it_says_how_often_it_can_still_fire(first: int | None, remaining: int | None) -> None:
+    """What remains is `first` less what was done; without `first` there is no end."""
+    assert remaining == Armed(replace(RULE, first=first), matched=5, fired=1).remaining
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a", {"b": [1, "text"]}),
+        ("a.b.1", "text"),
+        ("a.b.2", ABSENT),
+        ("a.b.x", ABSENT),
+        ("a.b.1.0", ABSENT),
+        ("c", ABSENT),
+    ],
+)
+def test_a_path_leads_through_mappings_and_lists(path: str, expected: object) -> None:
+    """Names go into mappings, numbers into lists, nothing into a text."""
+    assert expected == value_at({"a": {"b": [1, "text"]}}, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.b.0", {"a": {"b": [9, 2]}}),
+        ("a.c", {"a": {"b": [1, 2], "c": 9}}),
+        ("a", {"a": 9}),
+        ("x.y", {"a": {"b": [1, 2]}}),
+        ("a.b.7", {"a": {"b": [1, 2]}}),
+    ],
+)
+def test_a_patch_changes_one_place(path: str, expected: object) -> None:
+    """The field at the path changes or is added; a path through nothing changes nothing."""
+    assert expected == patched({"a": {"b": [1, 2]}}, [(path, 9)])
+
+
+def test_a_patch_leaves_the_document_alone() -> None:
+    """What was patched is a copy."""
+    document = {"a": {"b": 1}}
+    patched(document, [("a.b", 2)])
+    assert {"a": {"b": 1}} == document
+
+
+@given(st.binary(min_size=1, max_size=200), st.integers(1, 300), st.data())
+def test_corrupting_in_parts_is_corrupting_the_whole(
+    body: bytes, count: int, data: st.DataObject
+) -> None:
+    """However a body is cut into parts, the same bytes are turned."""
+    cut = data.draw(st.integers(0, len(body)))
+    whole = corrupted(body, offset=0, total=len(body), count=count)
+    parts = (body[:cut], 0), (body[cut:], cut)
+    again = [corrupted(part, offset=at, total=len(body), count=count) for part, at in parts]
+    assert whole == b"".join(again)
+
+
+@given(st.binary(min_size=1, max_size=200), st.integers(1, 300))
+def test_so_many_bytes_are_corrupted(body: bytes, count: int) -> None:
+    """As many bytes differ as was asked for, all of them when there are fewer."""
+    found = corrupted(body, offset=0, total=len(body), count=count)
+    differing = sum(a != b for a, b in zip(body, found, strict=True))
+    assert min(count, len(body)) == differing
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        (Word.RESET, "reset_connection"),
+        (Truncate(10), "truncate"),
+        (Corrupt(), "corrupt"),
+        (Late(Wait(1)), "late"),
+    ],
+)
+def test_an_action_has_the_name_that_scenarios_use(action: Action, expected: str) -> None:
+    """The name is the one under which a file asks for it."""
+    assert expected == name_of(action)

@@ -1,0 +1,301 @@
+"""Faults in scenario files: every mistake located, and what a good one becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from upsim.core.faults import (
+    Action,
+    Corrupt,
+    Delay,
+    FaultRule,
+    Headers,
+    Late,
+    Patch,
+    Respond,
+    Trickle,
+    Truncate,
+    Wait,
+    Word,
+)
+from upsim.providers import kinds
+from upsim.scenario.faults import Known, fault_mistakes
+from upsim.scenario.loader import Library, ScenarioError
+from upsim.scenario.model import Scenario
+
+Load = Callable[[str], Scenario]
+KNOWN = Known(
+    provider="toy",
+    operations={"create": "submit", "get": "poll", "credits": "read", "upload": "upload"},
+    errors={"overloaded": frozenset(), "too_long": frozenset({"max"})},
+)
+SECOND = 1_000_000
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Return a function that loads a scenario of VicSee with these faults."""
+
+    def write(faults: str) -> Scenario:
+        path = tmp_path / "a.yaml"
+        path.write_text(f"extends: vicsee/baseline\nfaults:\n{faults}\n", "utf-8")
+        return Library(kinds=kinds).load(str(path))
+
+    return write
+
+
+def mistakes(node: object) -> list[tuple[object, str]]:
+    """Return all that is wrong with a fault of the toy provider."""
+    return list(fault_mistakes(node, KNOWN))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  - {at: pol, do: drop_connection}", "3:6: faults[0].at: unknown value 'pol'; did you mean poll?"),
+        ("  - {at: poll, do: drop_conection}", "3:16: faults[0].do: unknown action"),
+        ("  - {at: poll, first: 0, do: drop_connection}", "3:16: faults[0].first: 0 is less than"),
+        ("  - {at: poll, on: tasks/gte, do: corrupt}", "3:16: faults[0].on: unknown operation"),
+        (
+            "  - {at: poll, on: generate, do: corrupt}",
+            "3:16: faults[0].on: generate (submit) never comes to poll",
+        ),
+        (
+            "  - {at: poll, do: {respond: intrenal}}",
+            "3:21: faults[0].do.respond: unknown error 'intrenal'; did you mean internal?",
+        ),
+        ("  - {at: poll, fist: 1, do: corrupt}", "3:16: faults[0].fist: unknown key; did you"),
+        ("  - {at: poll}", "3:5: faults[0]: lacks do"),
+        (
+            "  - {id: a, at: poll, do: corrupt}\n  - {id: a, at: poll, do: corrupt}",
+            "4:6: faults[1].id: another fault is called 'a'",
+        ),
+    ],
+)
+def test_a_mistake_has_its_place(load: Load, text: str, expected: str) -> None:
+    """A mistake in a fault says file, line, column, place and what is wrong."""
+    with pytest.raises(ScenarioError) as caught:
+        load(text)
+    assert expected in str(caught.value)
+
+
+def test_all_mistakes_are_said_at_once(load: Load) -> None:
+    """Two wrong faults give two lines."""
+    with pytest.raises(ScenarioError) as caught:
+        load("  - {at: poll, do: lose}\n  - {at: webhook, do: trickle}")
+    assert 2 == len(caught.value.mistakes)
+
+
+def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
+    """A library that knows no provider's code still finds a misspelt operation."""
+    path = tmp_path / "a.yaml"
+    fault = "{at: poll, on: tasks/gte, do: corrupt}"
+    path.write_text(f"extends: vicsee/baseline\nfaults: [{fault}]\n", "utf-8")
+    with pytest.raises(ScenarioError, match=r"did you mean tasks/get\?"):
+        Library().load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("node", "place", "part"),
+    [
+        ("drop", (), "a fault is a mapping"),
+        ({"do": "corrupt"}, ("at",), "say when: at, one of before_accept"),
+        ({"at": 7, "do": "corrupt"}, ("at",), "unknown stage '7'"),
+        ({"at": "poll"}, (), "say what goes wrong"),
+        ({"at": "poll", "do": "corrupt", "evry": 2}, ("evry",), "did you mean every?"),
+        ({"at": "poll", "do": "corrupt", "id": "a b"}, ("id",), "letters, digits"),
+        ({"at": "poll", "do": "corrupt", "on": 5}, ("on",), "not a text"),
+        ({"at": "poll", "do": "corrupt", "on": "create"}, ("on",), "never comes to poll"),
+        ({"at": "download", "do": "corrupt", "on": "get"}, ("on",), "never comes to download"),
+        ({"at": "upload", "do": "drop_connection", "on": "uplod"}, ("on",), "did you mean upload?"),
+        ({"at": "poll", "do": "corrupt", "account": "x"}, ("account",), "not such as 1 or toy-1"),
+        ({"at": "poll", "do": "corrupt", "account": "b-1"}, ("account",), "not such as 1"),
+        ({"at": "poll", "do": "corrupt", "account": True}, ("account",), "not such as 1"),
+        ({"at": "poll", "do": "corrupt", "state": "done"}, ("state",), "unknown state 'done'"),
+        ({"at": "upload", "do": "delay", "state": "failed"}, ("state",), "there is no job"),
+        ({"at": "download", "do": "corrupt", "state": "failed"}, ("state",), "only completed"),
+        ({"at": "download", "do": "corrupt", "when": {"a": 1}}, ("when",), "has no body"),
+        ({"at": "poll", "do": "corrupt", "when": {}}, ("when",), "fields of the request's body"),
+        ({"at": "poll", "do": "corrupt", "when": {"a": [1]}}, ("when", "a"), "a single value"),
+        ({"at": "poll", "do": "corrupt", "first": 0}, ("first",), "from 1 to"),
+        ({"at": "poll", "do": "corrupt", "first": True}, ("first",), "from 1 to"),
+        ({"at": "poll", "do": "corrupt", "every": "2"}, ("every",), "from 1 to"),
+        ({"at": "poll", "do": "corrupt", "after": -1}, ("after",), "from 0 to"),
+        ({"at": "poll", "do": "corrupt", "probability": 0}, ("probability",), "above 0"),
+        ({"at": "poll", "do": "corrupt", "probability": "1.1"}, ("probability",), "up to 1"),
+        ({"at": "poll", "do": "corrupt", "probability": "x"}, ("probability",), "up to 1"),
+        ({"at": "poll", "do": "corrupt", "probability": True}, ("probability",), "up to 1"),
+        ({"at": "poll", "do": "corrupt", "probability": "NaN"}, ("probability",), "up to 1"),
+        ({"at": "poll", "do": 5}, ("do",), "one action"),
+        ({"at": "poll", "do": {"corrupt": 1, "delay": "1s"}}, ("do",), "one action"),
+        ({"at": "poll", "do": "lose"}, ("do",), "lose does not fit poll"),
+        ({"at": "poll", "do": "dely"}, ("do",), "unknown action 'dely'; did you mean delay?"),
+        ({"at": "poll", "do": {"drop_connection": 1}}, ("do", "drop_connection"), "nothing more"),
+        ({"at": "poll", "do": {"delay": "fast"}}, ("do", "delay"), "not a time such as 90s"),
+        ({"at": "poll", "do": {"delay": {"real": "2m"}}}, ("do", "delay"), "not a time"),
+        ({"at": "poll", "do": {"delay": {"wall": "2s"}}}, ("do", "delay"), "not a time"),
+        ({"at": "poll", "do": {"truncate": "100%"}}, ("do", "truncate"), "below 100%"),
+        ({"at": "poll", "do": {"truncate": -1}}, ("do", "truncate"), "not a number of bytes"),
+        ({"at": "poll", "do": {"corrupt": 0}}, ("do", "corrupt"), "from 1 to"),
+        ({"at": "poll", "do": {"trickle": 5}}, ("do", "trickle"), "needs chunk"),
+        (
+            {"at": "poll", "do": {"trickle": {"chunk": 0, "pause": "1s"}}},
+            ("do", "trickle", "chunk"),
+            "from 1 to",
+        ),
+        (
+            {"at": "poll", "do": {"trickle": {"chunk": 1, "pause": "x"}}},
+            ("do", "trickle", "pause"),
+            "not a time",
+        ),
+        ({"at": "poll", "do": {"patch": {}}}, ("do", "patch"), "the fields that change"),
+        ({"at": "poll", "do": {"headers": []}}, ("do", "headers"), "as {name: text}"),
+        ({"at": "poll", "do": {"headers": {"a b": "c"}}}, ("do", "headers", "a b"), "the name"),
+        (
+            {"at": "poll", "do": {"headers": {"Content-Length": "1"}}},
+            ("do", "headers", "Content-Length"),
+            "sets this header itself",
+        ),
+        ({"at": "poll", "do": {"headers": {"a": "b\nc"}}}, ("do", "headers", "a"), "one line"),
+        ({"at": "poll", "do": {"respond": 99}}, ("do", "respond"), "from 200 to 599"),
+        ({"at": "poll", "do": {"respond": None}}, ("do", "respond"), "an entry of errors"),
+        ({"at": "poll", "do": {"respond": "over"}}, ("do", "respond"), "unknown error 'over'"),
+        ({"at": "poll", "do": {"respond": "too_long"}}, ("do", "respond"), "its text needs max"),
+        (
+            {"at": "poll", "do": {"respond": {"error": "too_long", "vals": {}}}},
+            ("do", "respond", "vals"),
+            "beside error there is only values",
+        ),
+        (
+            {"at": "poll", "do": {"respond": {"error": "too_long", "values": 3}}},
+            ("do", "respond", "values"),
+            "the names in the message",
+        ),
+        (
+            {"at": "poll", "do": {"respond": {"stats": 500}}},
+            ("do", "respond", "stats"),
+            "did you mean status?",
+        ),
+        (
+            {"at": "poll", "do": {"respond": {"status": True}}},
+            ("do", "respond", "status"),
+            "not a status",
+        ),
+        (
+            {"at": "poll", "do": {"respond": {"headers": {"": ""}}}},
+            ("do", "respond", "headers", ""),
+            "not the name of a header",
+        ),
+        (
+            {"at": "poll", "do": {"respond": {"content_type": 5}}},
+            ("do", "respond", "content_type"),
+            "one line",
+        ),
+        (
+            {"at": "poll", "do": {"respond": {"body": "x" * 1_000_001}}},
+            ("do", "respond", "body"),
+            "more than",
+        ),
+        ({"at": "webhook", "do": {"respond": "over"}}, ("do", "respond"), "is a status"),
+    ],
+)
+def test_a_wrong_fault_says_what_is_wrong(node: object, place: object, part: str) -> None:
+    """Each mistake is at its place in the fault and names what is allowed."""
+    found = mistakes(node)
+    assert any(place == where and part in message for where, message in found), found
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"at": "poll", "do": "corrupt", "on": "*"},
+        {"at": "poll", "do": "corrupt", "on": "credits"},
+        {"at": "poll", "do": {"respond": {"error": "too_long", "values": {"max": 5}}}},
+        {"at": "download", "do": "corrupt", "on": "uploads", "state": "completed"},
+        {"at": "upload", "do": "drop_connection", "on": "upload*"},
+        {"at": "webhook", "do": {"respond": 500}, "first": 2},
+        {"at": "poll", "do": "corrupt", "account": "toy-1", "probability": Decimal("0.5")},
+        {"at": "before_accept", "do": {"delay": {"virtual": "1h"}}},
+    ],
+)
+def test_a_good_fault_has_no_mistakes(node: object) -> None:
+    """What can match and fits its stage is accepted."""
+    assert [] == mistakes(node)
+
+
+@pytest.mark.parametrize(
+    ("do", "expected"),
+    [
+        ("drop_connection", Word.DROP),
+        ("{respond: 503}", Respond(status=503)),
+        ("{respond: internal}", Respond(error="internal")),
+        (
+            "{respond: {error: too_long, values: {max: 60, found: 61}}}",
+            Respond(error="too_long", values={"max": 60, "found": 61}),
+        ),
+        (
+            "{respond: {status: 502, body: oops, headers: {X-A: b}}}",
+            Respond(
+                status=502,
+                body="oops",
+                headers=(("content-type", "text/plain; charset=utf-8"), ("x-a", "b")),
+            ),
+        ),
+        (
+            "{respond: {body: {a: 1}}}",
+            Respond(body={"a": 1}, headers=(("content-type", "application/json"),)),
+        ),
+        ("{patch: {data.status: odd}}", Patch((("data.status", "odd"),))),
+        ("{headers: {Content-Type: text/html}}", Headers((("content-type", "text/html"),))),
+        ("{delay: 1.5s}", Delay(Wait(1_500_000))),
+        ("{delay: {real: 50ms}}", Delay(Wait(50_000, real=True))),
+        ("{truncate: 10}", Truncate(10)),
+        ("{truncate: 50%}", Truncate(50, percent=True)),
+        ("corrupt", Corrupt(1)),
+        ("{corrupt: 3}", Corrupt(3)),
+        ("{trickle: {chunk: 4, pause: 1s}}", Trickle(4, Wait(SECOND))),
+    ],
+)
+def test_an_action_is_read(load: Load, do: str, expected: Action) -> None:
+    """What a fault does is as it was written."""
+    assert expected == load(f"  - {{at: poll, do: {do}}}").faults[0].do
+
+
+def test_a_late_webhook_is_read(load: Load) -> None:
+    """A webhook may come later."""
+    assert Late(Wait(60 * SECOND)) == load("  - {at: webhook, do: {late: 1m}}").faults[0].do
+
+
+def test_a_selection_is_read(load: Load) -> None:
+    """Every part of a selection is kept as rules compare it."""
+    fault = "{at: poll, id: x, on: tasks/*, account: 2, when: {a.b: true}, state: completed,"
+    fault += " first: 1, every: 2, after: 3, probability: 0.5, do: corrupt}"
+    expected = FaultRule(
+        id="x",
+        provider="vicsee",
+        at="poll",
+        do=Corrupt(),
+        on="tasks/*",
+        account="2",
+        when=(("a.b", "true"),),
+        state="completed",  # type: ignore[arg-type]  # a state is its word
+        first=1,
+        every=2,
+        after=3,
+        probability=Decimal("0.5"),
+        written="corrupt",
+    )
+    assert expected == load(f"  - {fault}").faults[0]
+
+
+def test_faults_without_a_name_are_numbered(load: Load) -> None:
+    """They are called after their place, also when that name is taken."""
+    found = load(
+        "  - {at: poll, do: corrupt}\n  - {at: poll, do: corrupt}\n"
+        "  - {id: f2, at: poll, do: corrupt}"
+    )
+    assert ["f1", "fault-2", "f2"] == [rule.id for rule in found.faults]

@@ -116,6 +116,19 @@ class Server(uvicorn.Server):
     type=click.IntRange(min=1),
     help="Finished jobs kept.",
 )
+@click.option(
+    "--webhook-allow",
+    multiple=True,
+    metavar="HOST",
+    help="Host that webhooks may be sent to, beside this machine; can be repeated.",
+)
+@click.option(
+    "--webhook-timestamp",
+    type=click.Choice(["wall", "virtual"]),
+    default="wall",
+    show_default=True,
+    help="Clock of the timestamps that webhooks carry.",
+)
 @click.option("--tls-cert", type=click.Path(exists=True), help="Certificate file, to serve https.")
 @click.option("--tls-key", type=click.Path(exists=True), help="Key file of the certificate.")
 @click.option("--quiet", is_flag=True, help="Do not print a line per answer.")
@@ -136,6 +149,8 @@ def command(  # noqa: PLR0913 - one argument for each option
     render: str,
     journal_max: int,
     jobs_max: int,
+    webhook_allow: tuple[str, ...],
+    webhook_timestamp: str,
     tls_cert: str | None,
     tls_key: str | None,
     quiet: bool,
@@ -163,6 +178,8 @@ def command(  # noqa: PLR0913 - one argument for each option
         render=render,
         journal_max=journal_max,
         jobs_max=jobs_max,
+        webhook_allow=webhook_allow,
+        webhook_timestamp=webhook_timestamp,
     )
     app = _app(settings)
     console = Console()

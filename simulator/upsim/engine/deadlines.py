@@ -8,13 +8,16 @@ from typing import Literal, NamedTuple
 
 from upsim.core.instants import Instant
 
-Kind = Literal["step", "refund", "forget_job", "forget_upload"]
+Kind = Literal["step", "refund", "forget_job", "forget_upload", "deliver", "announce"]
 EXPIRIES = frozenset({"forget_job", "forget_upload"})
 """Deadlines that end a retention: skipped by `auto` clocks and by `to: idle`."""
 
 
 class Deadline(NamedTuple):
-    """A due moment; `key` is the job or upload, `step` the place in the plan that it ends."""
+    """A due moment; `key` is the job or upload, `step` the place in the plan that it ends.
+
+    Of `deliver`, `key` is the delivery and `step` the number of the attempt.
+    """
 
     at: Instant
     sequence: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import NamedTuple
@@ -69,6 +69,7 @@ class Order:
     strict_keys: bool | None = None
     render: str | None = None
     ttl: float | None = None
+    webhook_timestamp: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Registry:
         self.blobs = BlobStore(settings.store_bytes)
         self.sources = Sources(set(settings.hosts), settings.loopback, settings.fetch)
         self.sandboxes: dict[str, Sandbox] = {}
+        self.roused: Callable[[Sandbox], None] = lambda _sandbox: None
         self._log = log or MemoryLog()
         self._fingerprints = Fingerprints(fresh_token())
         self._holders: dict[bytes, KeyHolder] = {}
@@ -207,6 +209,8 @@ class Registry:
             seeds=Seeds(seed),
             log=self._log,
             choices=self._choices(order),
+            world_of=self.world,
+            roused=lambda box: self.roused(box),
         )
         for provider in (*order.dialects, *order.knobs):
             sandbox.bound(provider)
@@ -229,6 +233,7 @@ class Registry:
             jobs_max=settings.jobs_max,
             journal_max=settings.journal_max,
             ttl=order.ttl,
+            webhook_timestamp=order.webhook_timestamp or settings.webhook_timestamp,
         )
 
     def _check_dialect(self, dialect: str | None) -> None:

@@ -31,10 +31,12 @@ from upsim.core.states import State as JobState
 from upsim.engine.bound import Bound, bind
 from upsim.engine.clock import Clock, ClockError
 from upsim.engine.deadlines import Deadline, Deadlines
+from upsim.engine.inbox import Inbox
 from upsim.engine.journal import Journal
 from upsim.engine.log import EventLog, MemoryLog
 from upsim.engine.seeds import Seeds
 from upsim.engine.state import State
+from upsim.engine.webhooks import Webhooks, WorldOf
 from upsim.scenario.model import Scenario
 
 Listener = Callable[[Sequence[Event]], None]
@@ -57,6 +59,7 @@ class Choices:
     jobs_max: int = 100_000
     journal_max: int = 1_000
     ttl: float | None = None
+    webhook_timestamp: str = "wall"
 
 
 class Sandbox:
@@ -73,6 +76,8 @@ class Sandbox:
         seeds: Seeds,
         log: EventLog,
         choices: Choices,
+        world_of: WorldOf,
+        roused: Callable[[Sandbox], None] = lambda _sandbox: None,
     ) -> None:
         """A world without accounts or jobs."""
         self.id = name
@@ -83,6 +88,8 @@ class Sandbox:
         self.state = State()
         self.deadlines = Deadlines(self._is_live)
         self.journal = Journal(choices.journal_max)
+        self.inbox = Inbox()
+        self.webhooks = Webhooks(self, world_of, roused)
         self.listeners: list[Listener] = []
         self.now: Instant = clock.now()
         self.last_used: float = 0.0
@@ -135,6 +142,7 @@ class Sandbox:
         """Cut this world off: requests under way end in it, and nobody sees it any more."""
         self.abandoned = True
         self._log, self._version = MemoryLog(), 0
+        self.webhooks.close()
         self.wake()
         self.released = lambda _digest: None
 
@@ -245,6 +253,8 @@ class Sandbox:
 
     def schedule(self, job: Job) -> None:
         """Put the end of the job's present phase into the queue."""
+        if job.accepted.webhook is not None:
+            self.webhooks.watch(job)
         phases, step = job.accepted.phases, job.step
         if not job.started or step + 1 >= len(phases):
             return
@@ -270,6 +280,8 @@ class Sandbox:
             self.schedule(job)
         elif not before.ended:
             self._finish(job)
+        if job.accepted.webhook is not None:
+            self.webhooks.moved(job)
         return job
 
     def _finish(self, job: Job) -> None:
@@ -312,6 +324,8 @@ class Sandbox:
 
     def _is_live(self, deadline: Deadline) -> bool:
         """Whether a deadline still has something to do."""
+        if deadline.kind in ("deliver", "announce"):
+            return self.webhooks.is_live(deadline)
         job = self.state.jobs.get(deadline.key)
         if deadline.kind == "step":
             return job is not None and job.step == deadline.step
@@ -330,6 +344,8 @@ class Sandbox:
             self._refund(self.state.jobs[deadline.key])
         elif deadline.kind == "forget_job":
             self._forget([deadline.key], "retention")
+        elif deadline.kind in ("deliver", "announce"):
+            self.webhooks.run(deadline)
         else:
             self._forget_upload(deadline.key)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from upsim.core.events import (
     AccountChanged,
     AccountOpened,
+    AttemptMade,
     CountsCarried,
+    DeliveryCreated,
+    DeliveryEnded,
     EntriesCarried,
     Event,
     JobAccepted,
@@ -28,6 +31,7 @@ from upsim.core.instants import Instant
 from upsim.core.jobs import Job, check_move
 from upsim.core.ledger import Account, Entry, check_entry
 from upsim.core.states import TERMINAL
+from upsim.core.webhooks import Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ class State:
         self.accounts: dict[int, Account] = {}
         self.jobs: dict[str, Job] = {}
         self.uploads: dict[str, Upload] = {}
+        self.deliveries: dict[str, Delivery] = {}
+        self.deliveries_of: dict[str, list[str]] = {}
+        self.open_deliveries: dict[str, None] = {}
         self.entry_count = 0
         self.accepted_count = 0
         self._settled: dict[str, tuple[Entry, Entry | None]] = {}
@@ -71,6 +78,9 @@ class State:
             UploadIssued: self._upload_issued,
             UploadStored: self._upload_stored,
             UploadsForgotten: self._uploads_forgotten,
+            DeliveryCreated: self._delivery_created,
+            AttemptMade: self._attempt_made,
+            DeliveryEnded: self._delivery_ended,
         }
 
     def apply(self, events: Iterable[Event]) -> None:
@@ -158,6 +168,9 @@ class State:
             del account.jobs[name]
             if not job.ended:
                 self._free_slot(account, job)
+            for delivery in self.deliveries_of.pop(name, ()):
+                del self.deliveries[delivery]
+                self.open_deliveries.pop(delivery, None)
             for entry in self._settled.pop(name, ()):
                 if entry is not None:
                     del account.entries[entry.number]
@@ -203,3 +216,17 @@ class State:
     def _uploads_forgotten(self, event: UploadsForgotten) -> None:
         for name in event.uploads:
             del self.uploads[name]
+
+    def _delivery_created(self, event: DeliveryCreated) -> None:
+        self.deliveries[event.delivery] = Delivery(event)
+        self.deliveries_of.setdefault(event.job, []).append(event.delivery)
+        self.open_deliveries[event.delivery] = None
+
+    def _attempt_made(self, event: AttemptMade) -> None:
+        found = self.deliveries[event.delivery]
+        self.deliveries[event.delivery] = replace(found, attempts=(*found.attempts, event))
+
+    def _delivery_ended(self, event: DeliveryEnded) -> None:
+        found = self.deliveries[event.delivery]
+        self.deliveries[event.delivery] = replace(found, ended=event)
+        self.open_deliveries.pop(event.delivery, None)

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from upsim.web.admin import contents, probes, sandboxes
+from upsim.web.admin import contents, probes, sandboxes, webhooks
 from upsim.web.admin.problems import problem
 from upsim.web.auth import AdminRule
+from upsim.web.receivers import INBOX
 
 Handler = Callable[[Request], Awaitable[Response]]
 PREFIX = "/__sim"
@@ -41,6 +42,11 @@ def routes() -> list[BaseRoute]:
         Route(f"{box}/journal", contents.journal),
         Route(f"{box}/journal/find", contents.find, methods=["POST"]),
         Route(f"{box}/journal/count", contents.count, methods=["POST"]),
+        Route(f"{box}/webhooks", webhooks.listing),
+        Route(f"{box}/webhooks/{{delivery}}", webhooks.show),
+        Route(f"{box}/webhooks/{{delivery}}/resend", webhooks.resend, methods=["POST"]),
+        Route(f"{box}/inbox/{{name}}/messages", webhooks.messages),
+        Route(f"{box}/inbox/{{name}}", webhooks.Receiver),
     ]
 
 
@@ -55,7 +61,7 @@ def _by_method(path: str, **handlers: Handler) -> Route:
 
 async def guarded(rule: AdminRule, scope: Scope, receive: Receive, send: Send) -> bool:
     """Whether the request was refused (and answered) by the rule of the admin API."""
-    if scope["path"] in OPEN:
+    if scope["path"] in OPEN or INBOX.match(scope["path"]):
         return False
     refusal = rule.refusal(scope)
     if refusal is None:

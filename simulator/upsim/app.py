@@ -109,7 +109,7 @@ class Simulator:
     Use it in a `with` block and give `transport()` to an httpx client, sync or async.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each option
         self,
         scenario: str | None = None,
         *,

@@ -209,16 +209,19 @@ class Registry:
             seeds=Seeds(seed),
             log=self._log,
             choices=self._choices(order),
-            world_of=self.world,
-            roused=lambda box: self.roused(box),
         )
         for provider in (*order.dialects, *order.knobs):
             sandbox.bound(provider)
         sandbox.released = self.blobs.release
+        sandbox.webhooks.world_of = self.world
+        sandbox.webhooks.roused = self._rouse
         sandbox.last_used = monotonic()
         self.sandboxes[name] = sandbox
         self._orders[name] = order
         return sandbox
+
+    def _rouse(self, sandbox: Sandbox) -> None:
+        self.roused(sandbox)
 
     def _choices(self, order: Order) -> Choices:
         settings = self.settings

@@ -36,7 +36,7 @@ from upsim.engine.journal import Journal
 from upsim.engine.log import EventLog, MemoryLog
 from upsim.engine.seeds import Seeds
 from upsim.engine.state import State
-from upsim.engine.webhooks import Webhooks, WorldOf
+from upsim.engine.webhooks import Webhooks
 from upsim.scenario.model import Scenario
 
 Listener = Callable[[Sequence[Event]], None]
@@ -76,8 +76,6 @@ class Sandbox:
         seeds: Seeds,
         log: EventLog,
         choices: Choices,
-        world_of: WorldOf,
-        roused: Callable[[Sandbox], None] = lambda _sandbox: None,
     ) -> None:
         """A world without accounts or jobs."""
         self.id = name
@@ -89,7 +87,7 @@ class Sandbox:
         self.deadlines = Deadlines(self._is_live)
         self.journal = Journal(choices.journal_max)
         self.inbox = Inbox()
-        self.webhooks = Webhooks(self, world_of, roused)
+        self.webhooks = Webhooks(self)
         self.listeners: list[Listener] = []
         self.now: Instant = clock.now()
         self.last_used: float = 0.0

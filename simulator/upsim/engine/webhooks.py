@@ -38,7 +38,9 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 class WorldOf(Protocol):
     """How the rules and the face of a sandbox are had for a provider under a dialect."""
 
-    def __call__(self, sandbox: Sandbox, provider: str, dialect: str | None) -> tuple[Bound, World]:
+    def __call__(
+        self, sandbox: Sandbox, provider: str, dialect: str | None, /
+    ) -> tuple[Bound, World]:
         """Rules and world."""
 
 
@@ -50,6 +52,11 @@ def webhook_fault(_delivery: Delivery, _number: int) -> WebhookFault | None:
 def webhook_early(_job: Job) -> WebhookFault | None:
     """The fault `early` of a job that is being planned, which no attempt can be asked for."""
     return None
+
+
+def _nowhere(_sandbox: Sandbox, provider: str, _dialect: str | None) -> tuple[Bound, World]:
+    msg = f"nobody said how the world of {provider} is had"
+    raise LookupError(msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,8 @@ class Webhooks:
     """
 
     sandbox: Sandbox
-    world_of: WorldOf
-    roused: Callable[[Sandbox], None]
+    world_of: WorldOf = _nowhere
+    roused: Callable[[Sandbox], None] = lambda _sandbox: None
     fault: Callable[[Delivery, int], WebhookFault | None] = webhook_fault
     early: Callable[[Job], WebhookFault | None] = webhook_early
     outbox: deque[Posting] = field(default_factory=deque)
@@ -157,12 +164,9 @@ class Webhooks:
         self._release(posting.delivery)
         self.roused(self.sandbox)
 
-    def resend(self, delivery: Delivery) -> Posting:
-        """Send a notification once more, beside the provider's own schedule."""
-        posting = self._posting(delivery, 0)
-        self.outbox.append(posting)
-        self.roused(self.sandbox)
-        return posting
+    def again(self, delivery: Delivery) -> Posting:
+        """A notification once more, beside the provider's own schedule."""
+        return self._posting(delivery, 0)
 
     # -- inside
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from upsim.core.instants import Instant
-from upsim.core.webhooks import Outcome
 from upsim.engine.clock import monotonic
 from upsim.engine.deadlines import Deadline
 from upsim.engine.registry import Registry
@@ -81,6 +80,10 @@ class Deliverer:
                 self._begin(sandbox, sandbox.webhooks.outbox.popleft())
             else:
                 return
+
+    async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
+        """Make one attempt now and return when its answer is there."""
+        await asyncio.wait({self._begin(sandbox, posting)})
 
     async def advance(self, sandbox: Sandbox, to: Instant) -> AsyncIterator[Deadline]:
         """Go to a later instant; each deadline is yielded once what it sent was answered."""
@@ -158,11 +161,12 @@ class Deliverer:
             later = loop.call_later(min(seconds, LONGEST_SLEEP), self._look_after, sandbox)
             _set(work, later)
 
-    def _begin(self, sandbox: Sandbox, posting: Posting) -> None:
+    def _begin(self, sandbox: Sandbox, posting: Posting) -> asyncio.Task[None]:
         work = self._work.setdefault(sandbox, _Work())
         task = asyncio.get_running_loop().create_task(self._deliver(sandbox, posting))
         work.tasks.add(task)
         task.add_done_callback(lambda done: self._ended(sandbox, work, done))
+        return task
 
     def _ended(self, sandbox: Sandbox, work: _Work, task: asyncio.Task[None]) -> None:
         work.tasks.discard(task)
@@ -203,6 +207,3 @@ def _set(work: _Work, timer: asyncio.Handle) -> None:
     if work.timer is not None:
         work.timer.cancel()
     work.timer = timer
-
-
-__all__ = ["Deliverer", "Outcome"]

@@ -108,6 +108,8 @@ class Receivers:
 
 async def _beginning(answer: httpx.Response) -> bytes:
     """The first bytes of an answer; the rest is not waited for."""
+    if answer.is_stream_consumed:  # made in this process, all at once
+        return answer.content[:KEPT_ANSWER]
     found = b""
     async for part in answer.aiter_raw(KEPT_ANSWER):
         found += part

@@ -45,8 +45,7 @@ async def resend(request: Request) -> Response:
     """`POST …/webhooks/<delivery>/resend`: once more now, beside the provider's own schedule."""
     sandbox = sandbox_of(request)
     found = _delivery(sandbox, request)
-    sandbox.webhooks.resend(found)
-    await deliverer_of(request).flush(sandbox)
+    await deliverer_of(request).deliver(sandbox, sandbox.webhooks.again(found))
     return answer(views.delivery(sandbox.state.deliveries.get(found.id, found)))
 
 

@@ -6,10 +6,13 @@ import asyncio
 import sys
 
 from upsim.core.instants import iso
+from upsim.core.webhooks import Outcome
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.webhooks import Posting
 
 FLUSH_SECONDS = 0.05
+LONGEST_ADDRESS = 200
 
 
 class Console:
@@ -17,20 +20,33 @@ class Console:
 
     def __init__(self) -> None:
         """Nothing to print yet."""
-        self._waiting: list[tuple[Sandbox, Exchange]] = []
+        self._waiting: list[tuple[Sandbox, Exchange] | str] = []
 
     def __call__(self, sandbox: Sandbox, exchange: Exchange) -> None:
         """Take in an answer."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self._waiting.append((sandbox, exchange))
+        self._take((sandbox, exchange))
+
+    def webhook(self, sandbox: Sandbox, posting: Posting, outcome: Outcome) -> None:
+        """Take in an attempt to deliver a webhook."""
+        where = "" if sandbox.id == "default" else f"[{sandbox.id}] "
+        came = outcome.error if outcome.status is None else str(outcome.status)
+        address = posting.url.partition("?")[0][:LONGEST_ADDRESS]
+        line = (
+            f"{iso(sandbox.now, 3)[11:-1]} {where}webhook POST {address!r} job {posting.job} {came}"
+        )
+        self._take(line + "\n")
 
     def flush(self) -> None:
         """Print what waits."""
-        lines = [line_of(sandbox, exchange) for sandbox, exchange in self._waiting]
+        lines = [item if isinstance(item, str) else line_of(*item) for item in self._waiting]
         self._waiting.clear()
         sys.stdout.write("".join(lines))
         sys.stdout.flush()
+
+    def _take(self, item: tuple[Sandbox, Exchange] | str) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+        self._waiting.append(item)
 
 
 def line_of(sandbox: Sandbox, exchange: Exchange) -> str:

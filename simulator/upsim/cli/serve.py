@@ -185,6 +185,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     console = Console()
     if not quiet:
         app.dispatch.observers.append(console)
+        app.deliverer.observers.append(console.webhook)
     config = uvicorn.Config(
         app,
         log_level="warning",

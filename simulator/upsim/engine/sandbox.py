@@ -322,11 +322,11 @@ class Sandbox:
 
     def _is_live(self, deadline: Deadline) -> bool:
         """Whether a deadline still has something to do."""
-        if deadline.kind in ("deliver", "announce"):
-            return self.webhooks.is_live(deadline)
         job = self.state.jobs.get(deadline.key)
         if deadline.kind == "step":
             return job is not None and job.step == deadline.step
+        if deadline.kind in ("deliver", "announce"):
+            return self.webhooks.is_live(deadline)
         if deadline.kind == "forget_upload":
             upload = self.state.uploads.get(deadline.key)
             expires_at = None if upload is None else upload.expires_at

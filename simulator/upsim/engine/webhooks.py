@@ -151,6 +151,13 @@ class Webhooks:
 
     # -- commands
 
+    def is_wanted(self, posting: Posting) -> bool:
+        """Whether a request is still to be made: its job may have been forgotten meanwhile."""
+        if not self.sandbox.abandoned and posting.delivery in self.sandbox.state.deliveries:
+            return True
+        self._in_flight.discard((posting.delivery, posting.number))
+        return False
+
     def record(self, posting: Posting, outcome: Outcome) -> None:
         """Note what came of an attempt, and plan the next one if one is due."""
         self._in_flight.discard((posting.delivery, posting.number))

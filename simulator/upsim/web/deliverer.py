@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from upsim.core.instants import Instant
+from upsim.core.webhooks import Outcome
 from upsim.engine.clock import monotonic
 from upsim.engine.deadlines import Deadline
 from upsim.engine.registry import Registry
@@ -21,6 +22,7 @@ from upsim.web.receivers import Receivers
 if TYPE_CHECKING:
     import httpx
 
+Observer = Callable[[Sandbox, Posting, Outcome], None]
 QUIET_SECONDS = 0.02
 """An `auto` clock jumps for a pending webhook after so long without traffic."""
 LONGEST_SLEEP = 3600.0
@@ -56,6 +58,7 @@ class Deliverer:
         self._seconds = registry.settings.webhook_seconds
         self._work: dict[Sandbox, _Work] = {}
         self._by_hand = False
+        self.observers: list[Observer] = []
         registry.roused = self.rouse
 
     def rouse(self, sandbox: Sandbox) -> None:
@@ -174,10 +177,12 @@ class Deliverer:
             self.rouse(sandbox)
 
     async def _deliver(self, sandbox: Sandbox, posting: Posting) -> None:
-        if posting.delivery not in sandbox.state.deliveries:
+        if not sandbox.webhooks.is_wanted(posting):
             return
         timeout = posting.timeout if self._seconds is None else self._seconds
         outcome = await self._receivers.post(posting, timeout)
+        for observer in self.observers:
+            observer(sandbox, posting, outcome)
         sandbox.webhooks.record(posting, outcome)
         sandbox.wake()
 

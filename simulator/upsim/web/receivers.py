@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult
 
 from starlette.types import ASGIApp
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 INBOX = re.compile(r"/__sim/sandboxes/[A-Za-z0-9_-]{1,64}/inbox/[A-Za-z0-9._-]{1,64}\Z")
 """The paths of the built-in receiver: open to all, and all of this server that webhooks reach."""
 PORTS = {"http": 80, "https": 443}
+LAST_PORT = 65_535
 LONGEST_URL = 8192
 SHOWN = 200
 
@@ -42,7 +42,7 @@ class Receivers:
         """Make one attempt. Whatever the receiver does, this ends in time and never raises."""
         import httpx
 
-        url = split(posting.url)
+        url = _parsed(posting.url)
         reason = self._refusal(url, posting.url)
         if url is None or reason:
             return Outcome(None, reason, refused=True)
@@ -51,10 +51,10 @@ class Receivers:
                 return await self._exchange(posting, url, seconds)
         except TimeoutError:
             return Outcome(None, f"no answer within {seconds:g} s")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ExceptionGroup) as error:
             return Outcome(None, f"{type(error).__name__}: {error}"[:SHOWN])
 
-    async def _exchange(self, posting: Posting, url: SplitResult, seconds: float) -> Outcome:
+    async def _exchange(self, posting: Posting, url: httpx.URL, seconds: float) -> Outcome:
         import httpx
 
         headers = [(b"user-agent", b"upsim")]
@@ -66,11 +66,11 @@ class Receivers:
                 follow_redirects=False,
                 trust_env=False,
             ) as client,
-            client.stream("POST", posting.url, content=posting.body, headers=headers) as answer,
+            client.stream("POST", url, content=posting.body, headers=headers) as answer,
         ):
             return Outcome(answer.status_code, answer=await _beginning(answer))
 
-    def _transport_for(self, url: SplitResult) -> httpx.AsyncBaseTransport:
+    def _transport_for(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
         import httpx
 
         if self._is_own(url):
@@ -80,30 +80,28 @@ class Receivers:
         if self._transport is not None:
             return self._transport
         # A receiver on this machine has no certificate that anybody signed.
-        checked = url.scheme == "https" and not is_loopback(url.hostname or "")
+        checked = url.scheme == "https" and not is_loopback(url.host)
         return httpx.AsyncHTTPTransport(verify=checked, trust_env=False)
 
-    def _refusal(self, url: SplitResult | None, text: str) -> str:
+    def _refusal(self, url: httpx.URL | None, text: str) -> str:
         """Why nothing is sent to this address; empty when it may be."""
-        if url is None or len(text) > LONGEST_URL or url.scheme not in PORTS or not url.hostname:
+        known = url is not None and url.scheme in PORTS and url.host
+        if url is None or not known or (url.port or 0) > LAST_PORT:
             return f"not an http or https URL: {text[:SHOWN]!r}"
-        if _port(url) is None:
-            return f"no port of a URL: {url.netloc[:SHOWN]!r}"
         if self._is_own(url):
             ours = bool(INBOX.match(url.path))
             return "" if ours else f"of this server only inboxes can be told, not {url.path!r}"
-        if is_loopback(url.hostname) or url.hostname in self._allowed:
+        if is_loopback(url.host) or url.host in self._allowed or self._transport is not None:
             return ""
-        if self._transport is not None and not self._allowed:
-            return ""
-        return f"{url.hostname[:SHOWN]} is not loopback; allow it with --webhook-allow"
+        return f"{url.host[:SHOWN]} is not loopback; allow it with --webhook-allow"
 
-    def _is_own(self, url: SplitResult) -> bool:
-        host = url.netloc.rpartition("@")[2].lower()
-        if host in self._hosts:
+    def _is_own(self, url: httpx.URL) -> bool:
+        """Whether this server itself is meant, by any name of this machine."""
+        if url.netloc.decode("ascii").lower() in self._hosts:
             return True
+        port = str(url.port or PORTS[url.scheme])
         ports = {known.rpartition(":")[2] for known in self._hosts if ":" in known}
-        return is_loopback(url.hostname or "") and str(_port(url)) in ports
+        return is_loopback(url.host) and port in ports
 
 
 async def _beginning(answer: httpx.Response) -> bytes:
@@ -118,10 +116,15 @@ async def _beginning(answer: httpx.Response) -> bytes:
     return found[:KEPT_ANSWER]
 
 
-def _port(url: SplitResult) -> int | None:
+def _parsed(text: str) -> httpx.URL | None:
+    """The address as the client reads it, so that what is judged is what is called."""
+    import httpx
+
+    if len(text) > LONGEST_URL:
+        return None
     try:
-        return url.port or PORTS[url.scheme]
-    except ValueError:
+        return httpx.URL(text)
+    except (httpx.InvalidURL, ValueError):
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -385,3 +386,23 @@ def test_providers_without_webhooks_have_none(world: World, provider: str) -> No
 
     assert baseline.webhooks is None
     assert world.sim.registry.providers[provider].notice is None
+
+
+def test_a_scenario_changes_the_rule(start: Start, tmp_path: Path) -> None:
+    """A scenario overrides any part of a provider's rule, as of every fact."""
+    scenario = tmp_path / "patient.yaml"
+    scenario.write_text(
+        "extends: wavespeed/baseline\n"
+        'webhooks: {attempts: {value: 2}, pauses: {value: ["3600"]}, states: {value: [failed]}}\n',
+        "utf-8",
+    )
+    world = start(500, 500, scenario=str(scenario))
+    world.wavespeed()
+    world.sim.advance(LONG)
+    task = world.wavespeed()
+    world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
+    world.sim.advance(LONG)
+    first, second = world.receiver.seconds
+
+    assert second - first == 3600
+    assert [task, task] == [body["id"] for body in world.receiver.bodies]

@@ -121,10 +121,12 @@ class Simulator:
         render: str = "synthetic",
         jobs_max: int = 100_000,
         webhook_timestamp: str = "wall",
+        webhook_seconds: float | None = None,
         webhook_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """A server with one sandbox, `default`; others are made by the admin API.
 
+        `webhook_seconds` of real time is how long a receiver may take, if not as the provider says;
         `webhook_transport` takes every webhook that is not for an inbox, instead of a socket.
         """
         self.app = App(
@@ -142,6 +144,7 @@ class Simulator:
                 admin_token="in-process",  # noqa: S106 - nobody else can reach this server
                 in_process=True,
                 webhook_timestamp=webhook_timestamp,
+                webhook_seconds=webhook_seconds,
             ),
             webhook_transport=webhook_transport,
         )

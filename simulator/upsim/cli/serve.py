@@ -123,6 +123,12 @@ class Server(uvicorn.Server):
     help="Host that webhooks may be sent to, beside this machine; can be repeated.",
 )
 @click.option(
+    "--webhook-timeout",
+    type=click.FloatRange(min=0.01),
+    metavar="SECONDS",
+    help="How long a receiver may take to answer. By default as long as the provider waits.",
+)
+@click.option(
     "--webhook-timestamp",
     type=click.Choice(["wall", "virtual"]),
     default="wall",
@@ -150,6 +156,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     journal_max: int,
     jobs_max: int,
     webhook_allow: tuple[str, ...],
+    webhook_timeout: float | None,
     webhook_timestamp: str,
     tls_cert: str | None,
     tls_key: str | None,
@@ -179,6 +186,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         journal_max=journal_max,
         jobs_max=jobs_max,
         webhook_allow=webhook_allow,
+        webhook_seconds=webhook_timeout,
         webhook_timestamp=webhook_timestamp,
     )
     app = _app(settings)

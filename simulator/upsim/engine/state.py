@@ -162,15 +162,14 @@ class State:
         self.jobs[event.job] = job._replace(marks=job.marks | {event.mark})
 
     def _jobs_forgotten(self, event: JobsForgotten) -> None:
+        if self.deliveries:
+            self._deliveries_forgotten(event)
         for name in event.jobs:
             job = self.jobs.pop(name)
             account = self.accounts[job.accepted.account]
             del account.jobs[name]
             if not job.ended:
                 self._free_slot(account, job)
-            for delivery in self.deliveries_of.pop(name, ()):
-                del self.deliveries[delivery]
-                self.open_deliveries.pop(delivery, None)
             for entry in self._settled.pop(name, ()):
                 if entry is not None:
                     del account.entries[entry.number]
@@ -216,6 +215,12 @@ class State:
     def _uploads_forgotten(self, event: UploadsForgotten) -> None:
         for name in event.uploads:
             del self.uploads[name]
+
+    def _deliveries_forgotten(self, event: JobsForgotten) -> None:
+        for name in event.jobs:
+            for delivery in self.deliveries_of.pop(name, ()):
+                del self.deliveries[delivery]
+                self.open_deliveries.pop(delivery, None)
 
     def _delivery_created(self, event: DeliveryCreated) -> None:
         self.deliveries[event.delivery] = Delivery(event)

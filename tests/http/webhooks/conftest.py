@@ -133,10 +133,10 @@ def start() -> Iterator[Start]:
 
         def begin(*answers: Answer | int, clock: str = "manual", **options: Any) -> World:  # noqa: ANN401
             receiver = Receiver(list(answers))
-            sim = Simulator(clock=clock, seed=1, **{"webhook_transport": receiver, **options})
+            chosen = {"webhook_transport": receiver, "webhook_seconds": 0.05, **options}
+            sim = Simulator(clock=clock, seed=1, **chosen)
             stack.enter_context(sim)
             receiver.sim = sim
-            sim.app.deliverer._seconds = 0.05
             clients = {
                 "wavespeed": httpx.Client(
                     transport=sim.transport(),

@@ -261,13 +261,12 @@ def test_a_closed_port_is_tried_again(start: Start) -> None:
 
 def test_a_hanging_receiver_delays_no_other(start: Start) -> None:
     """While a receiver hangs, async callers are answered."""
-    world = start(hang)
+    world = start(hang, webhook_seconds=60)
 
     async def both() -> list[int]:
         transport = world.sim.transport()
         auth = {"Authorization": "Bearer mine"}
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-            world.sim.app.deliverer._seconds = 60
             path = f"/__sim/sandboxes/default/jobs/{task}/state"
             first = await http.put(path, json={"state": "failed"})
             second = await http.get("/wavespeed/api/v3/balance", headers=auth)

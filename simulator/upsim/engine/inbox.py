@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from upsim.core.instants import Instant
 
-MOST_NAMES = 64
-MOST_MESSAGES = 256
+MOST_MESSAGES = 1000
+MOST_BYTES = 8 * 1024 * 1024
 KEPT_BODY = 65_536
 
 
@@ -17,36 +17,40 @@ class Message(NamedTuple):
 
     number: int
     at: Instant
+    inbox: str
     method: str
     target: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
     size: int
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes to keep."""
+        return len(self.body) + len(self.target) + sum(len(n) + len(v) for n, v in self.headers)
+
 
 class Inbox:
-    """The inboxes of a sandbox by name; the oldest name and the oldest messages fall out."""
+    """All inboxes of a sandbox; the oldest fall out when there are too many, or too big."""
 
-    __slots__ = ("_boxes", "_count")
+    __slots__ = ("_count", "_kept", "_weight")
 
     def __init__(self) -> None:
         """Nothing came yet."""
-        self._boxes: dict[str, deque[Message]] = {}
+        self._kept: deque[Message] = deque()
         self._count = 0
+        self._weight = 0
 
-    def put(self, name: str, message: Message) -> Message:
+    def put(self, message: Message) -> Message:
         """Keep a message, numbered over all inboxes."""
-        box = self._boxes.pop(name, None)
-        if box is None:
-            box = deque(maxlen=MOST_MESSAGES)
-            if len(self._boxes) >= MOST_NAMES:
-                del self._boxes[next(iter(self._boxes))]
-        self._boxes[name] = box
         self._count += 1
         kept = message._replace(number=self._count, body=message.body[:KEPT_BODY])
-        box.append(kept)
+        self._kept.append(kept)
+        self._weight += kept.weight
+        while len(self._kept) > MOST_MESSAGES or self._weight > MOST_BYTES:
+            self._weight -= self._kept.popleft().weight
         return kept
 
     def messages(self, name: str) -> tuple[Message, ...]:
         """What an inbox holds, oldest first."""
-        return tuple(self._boxes.get(name, ()))
+        return tuple(message for message in self._kept if message.inbox == name)

@@ -168,13 +168,19 @@ class Deliverer:
         work = self._work.setdefault(sandbox, _Work())
         task = asyncio.get_running_loop().create_task(self._deliver(sandbox, posting))
         work.tasks.add(task)
-        task.add_done_callback(lambda done: self._ended(sandbox, work, done))
+        task.add_done_callback(lambda done: self._ended(sandbox, work, posting, done))
         return task
 
-    def _ended(self, sandbox: Sandbox, work: _Work, task: asyncio.Task[None]) -> None:
+    def _ended(
+        self, sandbox: Sandbox, work: _Work, posting: Posting, task: asyncio.Task[None]
+    ) -> None:
         work.tasks.discard(task)
-        if not sandbox.abandoned and not task.cancelled():
-            self.rouse(sandbox)
+        if sandbox.abandoned or task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:  # a transport that was handed in may raise what it likes
+            sandbox.webhooks.record(posting, Outcome(None, f"{type(error).__name__}: {error}"))
+        self.rouse(sandbox)
 
     async def _deliver(self, sandbox: Sandbox, posting: Posting) -> None:
         if not sandbox.webhooks.is_wanted(posting):

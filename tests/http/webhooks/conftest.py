@@ -187,6 +187,11 @@ async def garbage(_request: httpx.Request) -> httpx.Response:
     raise httpx.RemoteProtocolError("illegal status line: \x00\xff")
 
 
+async def fail(_request: httpx.Request) -> httpx.Response:
+    """Raise what no transport should."""
+    raise RuntimeError("a bug of the test")
+
+
 def is_signed(request: httpx.Request, secret: str) -> bool:
     """Check a signature as the provider's page tells receivers to."""
     name, second = request.headers["webhook-id"], request.headers["webhook-timestamp"]

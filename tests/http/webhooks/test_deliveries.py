@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.http.webhooks.conftest import HOOK, garbage, hang, huge, is_signed, redirect, reset
+from tests.http.webhooks.conftest import HOOK, fail, garbage, hang, huge, is_signed, redirect, reset
 
 if TYPE_CHECKING:
     from tests.http.webhooks.conftest import Answer, Start, World
@@ -257,6 +257,7 @@ def test_the_receiver_may_poll(start: Start) -> None:
         (hang, None, "no answer within 0.05 s"),
         (reset, None, "ReadError: the connection was reset"),
         (garbage, None, "RemoteProtocolError: illegal status line: \x00\xff"),
+        (fail, None, "RuntimeError: a bug of the test"),
         (redirect, 307, ""),
         (500, 500, ""),
     ],

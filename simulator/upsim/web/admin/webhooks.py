@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from upsim.core.webhooks import Delivery
-from upsim.engine.inbox import KEPT_BODY, Message
+from upsim.engine.inbox import Message
 from upsim.engine.journal import KEPT_BODY as KEPT_IN_JOURNAL
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
@@ -106,10 +106,17 @@ def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:
     target = f"{path}?{query}" if query else path
     headers = tuple(request.headers.items())[:MOST_HEADERS]
     at = sandbox.settle()
-    name = request.path_params["name"]
-    sandbox.inbox.put(
-        name, Message(0, at, request.method, target, headers, body[:KEPT_BODY], len(body))
+    message = Message(
+        number=0,
+        at=at,
+        inbox=request.path_params["name"],
+        method=request.method,
+        target=target,
+        headers=headers,
+        body=body,
+        size=len(body),
     )
+    sandbox.inbox.put(message)
     sandbox.journal.note(
         Exchange(
             number=0,

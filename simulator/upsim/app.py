@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,6 +21,7 @@ from upsim.scenario.loader import Library
 from upsim.web.admin.app import guarded, routes
 from upsim.web.admin.problems import AdminError, on_admin_error, on_http_error, problem, shown
 from upsim.web.auth import AdminRule
+from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
 from upsim.web.holds import Holds
 from upsim.web.landing import landing
@@ -30,6 +31,8 @@ from upsim.web.places import Places
 from upsim.web.strays import Strays
 
 if TYPE_CHECKING:
+    import httpx
+
     from upsim.transport import Transport
 
 IN_PROCESS_HOST = "http://upsim.test"
@@ -38,7 +41,9 @@ IN_PROCESS_HOST = "http://upsim.test"
 class App(Starlette):
     """The whole simulator. Provider and media paths never pass Starlette's own routing."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, webhook_transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         """Put the layers together; files are read and workers started when first needed."""
         self.registry = Registry(
             settings, library=Library(folders=folders, kinds=kinds), providers=discover()
@@ -54,6 +59,7 @@ class App(Starlette):
             media=self._media,
         )
         self.strays = Strays(self.registry)
+        self.deliverer = Deliverer(self.registry, self, transport=webhook_transport)
         self._rule = AdminRule(settings.admin_token, local=settings.loopback)
         super().__init__(
             routes=[Route("/", landing), *routes()],
@@ -61,6 +67,7 @@ class App(Starlette):
             lifespan=self._lifespan,
         )
         self.state.registry = self.registry
+        self.state.deliverer = self.deliverer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -99,6 +106,7 @@ class App(Starlette):
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         yield
+        await self.deliverer.close()
         self.close()
 
 
@@ -108,7 +116,7 @@ class Simulator:
     Use it in a `with` block and give `transport()` to an httpx client, sync or async.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each option
         self,
         scenario: str | None = None,
         *,
@@ -119,8 +127,15 @@ class Simulator:
         dialect: str | None = None,
         render: str = "synthetic",
         jobs_max: int = 100_000,
+        webhook_timestamp: str = "wall",
+        webhook_seconds: float | None = None,
+        webhook_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """A server with one sandbox, `default`; others are made by the admin API."""
+        """A server with one sandbox, `default`; others are made by the admin API.
+
+        `webhook_seconds` of real time is how long a receiver may take, if not as the provider says;
+        `webhook_transport` takes every webhook that is not for an inbox, instead of a socket.
+        """
         self.app = App(
             Settings(
                 hosts=(IN_PROCESS_HOST.removeprefix("http://"),),
@@ -135,7 +150,10 @@ class Simulator:
                 jobs_max=jobs_max,
                 admin_token="in-process",  # noqa: S106 - nobody else can reach this server
                 in_process=True,
-            )
+                webhook_timestamp=webhook_timestamp,
+                webhook_seconds=webhook_seconds,
+            ),
+            webhook_transport=webhook_transport,
         )
         self._runner: asyncio.Runner | None = None
 
@@ -161,10 +179,25 @@ class Simulator:
         return Transport(self.app, self._run)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock of the default sandbox on, running everything that falls due."""
+        """Move the clock of the default sandbox on, running everything that falls due.
+
+        Webhooks that fell due were delivered when this returns; where an event loop is running
+        (`advance_async` is meant for that), they are delivered by it soon after.
+        """
         sandbox = self.sandbox
-        for _ in sandbox.advance(sandbox.settle() + round(seconds * 1_000_000)):
-            pass
+        if _loop_is_running():
+            for _ in sandbox.advance(sandbox.settle() + round(seconds * 1_000_000)):
+                pass
+        else:
+            self._run(lambda: self.advance_async(seconds))
+
+    async def advance_async(self, seconds: float) -> None:
+        """As `advance`, for programs that run an event loop themselves."""
+        sandbox = self.sandbox
+        to = sandbox.settle() + round(seconds * 1_000_000)
+        async with sandbox.advancing:
+            async for _ in self.app.deliverer.advance(sandbox, to):
+                pass
 
     def close(self) -> None:
         """End workers, remove files."""
@@ -186,7 +219,22 @@ class Simulator:
         """Close it."""
         self.close()
 
-    def _run(self, call: Callable[[], object]) -> object:
+    def _run(self, call: Callable[[], Coroutine[None, None, object]]) -> object:
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(call())  # type: ignore[arg-type]  # a coroutine
+        with self.app.deliverer.by_hand():
+            return self._runner.run(self._and_deliver(call))
+
+    async def _and_deliver(self, call: Callable[[], Coroutine[None, None, object]]) -> object:
+        """Nothing runs between the calls of a sync client, so each delivers what it set off."""
+        found = await call()
+        await self.app.deliverer.flush_all()
+        return found
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -115,6 +115,9 @@ def parts_of(state: State) -> dict[str, object]:
         "accepted": state.accepted_count,
         "settled": (state._charges, state._refunds),
         "quotas": state._quotas,
+        "deliveries": state.deliveries,
+        "deliveries_of": state.deliveries_of,
+        "open_deliveries": state.open_deliveries,
     }
 
 

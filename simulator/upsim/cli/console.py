@@ -11,9 +11,11 @@ from upsim.core.baseline import ErrorRule
 from upsim.core.instants import iso
 from upsim.core.jobs import Job
 from upsim.core.media import Media
+from upsim.core.webhooks import Outcome
 from upsim.engine.clock import wall_clock
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
+from upsim.engine.webhooks import Posting
 
 FLUSH_SECONDS = 0.05
 LONGEST_TEXT = 300
@@ -37,6 +39,10 @@ class Console:
     def stray(self, method: str, path: str, message: str) -> None:
         """Take in a request that reached no provider, with what it was told."""
         self._wait_for(stray_line(method, path, message))
+
+    def webhook(self, sandbox: Sandbox, posting: Posting, outcome: Outcome) -> None:
+        """Take in an attempt to deliver a webhook."""
+        self._wait_for(webhook_line(sandbox, posting, outcome, day=self._day))
 
     def flush(self) -> None:
         """Print what waits."""
@@ -91,6 +97,17 @@ def line_of(sandbox: Sandbox, exchange: Exchange, job: Job | None, *, day: str) 
     if exchange.fault is not None:
         line += f" fault: {exchange.fault}"
     return line + "\n"
+
+
+def webhook_line(sandbox: Sandbox, posting: Posting, outcome: Outcome, *, day: str) -> str:
+    """The line of an attempt to deliver a webhook."""
+    at = iso(sandbox.now, 3)
+    usual = sandbox.clock.mode == "real" and at[:10] == day
+    where = "" if sandbox.id == "default" else f"[{sandbox.id}] "
+    came = printable(outcome.error) if outcome.status is None else str(outcome.status)
+    address = printable(posting.url.partition("?")[0])
+    head = f"{at[11:-1] if usual else at} {where}webhook POST {address!r}"
+    return f"{head} job {posting.job} {came}\n"
 
 
 def stray_line(method: str, path: str, message: str) -> str:

@@ -170,6 +170,25 @@ def _token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     help="Finished jobs kept.",
 )
 @click.option(
+    "--webhook-allow",
+    multiple=True,
+    metavar="HOST",
+    help="Host that webhooks may be sent to, beside this machine; can be repeated.",
+)
+@click.option(
+    "--webhook-timeout",
+    type=click.FloatRange(min=0.01),
+    metavar="SECONDS",
+    help="How long a receiver may take to answer. By default as long as the provider waits.",
+)
+@click.option(
+    "--webhook-timestamp",
+    type=click.Choice(["wall", "virtual"]),
+    default="wall",
+    show_default=True,
+    help="Clock of the timestamps that webhooks carry.",
+)
+@click.option(
     "--tls-cert",
     type=click.Path(exists=True, dir_okay=False),
     help="Certificate file, to serve https.",
@@ -195,6 +214,9 @@ def command(  # noqa: PLR0913 - one argument for each option
     render: str,
     journal_max: int,
     jobs_max: int,
+    webhook_allow: tuple[str, ...],
+    webhook_timeout: float | None,
+    webhook_timestamp: str,
     tls_cert: str | None,
     tls_key: str | None,
     quiet: bool,
@@ -226,12 +248,16 @@ def command(  # noqa: PLR0913 - one argument for each option
         render=render,
         journal_max=journal_max,
         jobs_max=jobs_max,
+        webhook_allow=webhook_allow,
+        webhook_seconds=webhook_timeout,
+        webhook_timestamp=webhook_timestamp,
     )
     app = _app(settings)
     console = Console()
     if not quiet:
         app.dispatch.observers.append(console)
         app.strays.observers.append(console.stray)
+        app.deliverer.observers.append(console.webhook)
     config = uvicorn.Config(
         app,
         http=CuttableProtocol,

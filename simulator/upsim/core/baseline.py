@@ -13,6 +13,7 @@ from upsim.core.lifecycle import Lifecycle
 from upsim.core.media import Media
 from upsim.core.outputs import OutputRule
 from upsim.core.pricing import Billing
+from upsim.core.webhooks import WebhookRule
 
 Plain = None | bool | int | str | Decimal | tuple["Plain", ...] | Mapping[str, "Plain"]
 """A value as YAML holds it, frozen; a number with a point is a `Decimal`."""
@@ -168,6 +169,7 @@ class Baseline:
     knobs: Mapping[str, Knob]
     dialects: tuple[str, ...]
     digest: str
+    webhooks: WebhookRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,6 +228,54 @@ class FaultDisarmed:
     fault: str
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryCreated:
+    """A job entered a state that its caller wants to be told of; `body` is what all attempts send.
+
+    `stamp` is the Unix second that the body was made for, of the wall clock or of the virtual one.
+    """
+
+    at: Instant
+    delivery: str
+    job: str
+    state: State
+    url: str
+    stamp: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptMade:
+    """One attempt was made: what was sent beside the body, what came back, and when the next is.
+
+    `number` counts the provider's own schedule; one that was sent again by command, or twice by a
+    fault, has 0. `unsent` ones never left, because of a `fault` or because nothing may go there.
+    """
+
+    at: Instant
+    job: str
+    delivery: str
+    number: int
+    stamp: int
+    headers: tuple[tuple[str, str], ...]
+    status: int | None
+    error: str = ""
+    answer: bytes = b""
+    next_at: Instant | None = None
+    fault: str = ""
+    unsent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEnded:
+    """No attempt follows: it was `delivered`, `given_up`, `lost` or `refused`."""
+
+    at: Instant
+    job: str
+    delivery: str
+    outcome: str
+
+
 Event = (
     AccountOpened
     | AccountChanged
@@ -247,4 +295,7 @@ Event = (
     | FaultArmed
     | FaultMatched
     | FaultDisarmed
+    | DeliveryCreated
+    | AttemptMade
+    | DeliveryEnded
 )

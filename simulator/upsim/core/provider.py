@@ -9,6 +9,7 @@ from typing import Literal
 
 from upsim.core.call import Call, FileReply, Hold, Reply
 from upsim.core.checks import Check, Violation
+from upsim.core.jobs import Job
 from upsim.core.world import Stream
 
 Kind = Literal["submit", "poll", "read", "write", "upload"]
@@ -30,6 +31,28 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """What the headers of one attempt are made for: its id, secret, Unix second and content."""
+
+    delivery: str
+    secret: str
+    seconds: int
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a provider posts to a caller's webhook.
+
+    `body` is made once for all attempts, at this Unix second; `headers` for each attempt anew.
+    The call is none of a caller's: it holds the rules, the world and the origin of the job.
+    """
+
+    body: Callable[[Call, Job, int], object]
+    headers: Callable[[Call, Job, Attempt], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """A company whose API is emulated.
 
@@ -44,3 +67,4 @@ class Provider:
     headers: Callable[[Call, Reply], tuple[tuple[bytes, bytes], ...]] | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     scenarios: Path | None = None
+    notice: Notice | None = None

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from upsim.core.instants import Instant
 
-Kind = Literal["step", "refund", "forget_job", "forget_upload"]
+Kind = Literal["step", "refund", "forget_job", "forget_upload", "deliver", "announce"]
 EXPIRIES = frozenset({"forget_job", "forget_upload"})
 """Deadlines that end a retention: skipped by `auto` clocks and by `to: idle`."""
 LANES = 64
@@ -19,7 +19,8 @@ LANES = 64
 class Deadline(NamedTuple):
     """A due moment; `key` is the job or upload, `step` the place in the plan that it ends.
 
-    `lane` is how far ahead it was set: those of one lane come in order.
+    Of `deliver`, `key` is the delivery and `step` the number of the attempt. `lane` is how far
+    ahead it was set: those of one lane come in order.
     """
 
     at: Instant

@@ -86,6 +86,13 @@ class Journal:
         self._ring.append(exchange)
         return exchange
 
+    def note(self, exchange: Exchange) -> Exchange:
+        """Take in an exchange that was no call of a provider, under the next number."""
+        self.count += 1
+        numbered = exchange._replace(number=self.count)
+        self._ring.append(numbered)
+        return numbered
+
     def clear(self) -> None:
         """Forget the exchanges; the counter goes on."""
         self._ring.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import NamedTuple
@@ -70,6 +70,7 @@ class Order:
     strict_keys: bool | None = None
     render: str | None = None
     ttl: float | None = None
+    webhook_timestamp: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class Registry:
         self.blobs = BlobStore(settings.store_bytes)
         self.sources = Sources(set(settings.hosts), settings.loopback, settings.fetch)
         self.sandboxes: dict[str, Sandbox] = {}
+        self.roused: Callable[[Sandbox], None] = lambda _sandbox: None
         self._log = log or MemoryLog()
         self._fingerprints = Fingerprints(fresh_token())
         self._holders: dict[bytes, KeyHolder] = {}
@@ -222,6 +224,8 @@ class Registry:
         if main is not None and main.faults:
             plan(sandbox, main.faults)
         sandbox.released = self.blobs.release
+        sandbox.webhooks.world_of = self.world
+        sandbox.webhooks.roused = self._rouse
         sandbox.last_used = monotonic()
         self.sandboxes[name] = sandbox
         self._orders[name] = order
@@ -234,6 +238,9 @@ class Registry:
         """
         server = self.settings.seed
         return server if name == DEFAULT else derived_seed(server, f"sandbox/{name}")
+
+    def _rouse(self, sandbox: Sandbox) -> None:
+        self.roused(sandbox)
 
     def _choices(self, order: Order) -> Choices:
         settings = self.settings
@@ -248,6 +255,7 @@ class Registry:
             jobs_max=settings.jobs_max,
             journal_max=settings.journal_max,
             ttl=order.ttl,
+            webhook_timestamp=order.webhook_timestamp or settings.webhook_timestamp,
         )
 
     def _check_dialect(self, dialect: str | None) -> None:

@@ -32,10 +32,12 @@ from upsim.core.states import State as JobState
 from upsim.engine.bound import Bound, bind
 from upsim.engine.clock import Clock, ClockError
 from upsim.engine.deadlines import Deadline, Deadlines
+from upsim.engine.inbox import Inbox
 from upsim.engine.journal import Journal
 from upsim.engine.log import EventLog, MemoryLog
 from upsim.engine.seeds import Seeds
 from upsim.engine.state import State
+from upsim.engine.webhooks import Webhooks
 from upsim.scenario.model import Scenario
 
 Listener = Callable[[Sequence[Event]], None]
@@ -58,6 +60,7 @@ class Choices:
     jobs_max: int = 100_000
     journal_max: int = 1_000
     ttl: float | None = None
+    webhook_timestamp: str = "wall"
 
 
 class Sandbox:
@@ -84,6 +87,8 @@ class Sandbox:
         self.state = State()
         self.deadlines = Deadlines(self._is_live)
         self.journal = Journal(choices.journal_max)
+        self.inbox = Inbox()
+        self.webhooks = Webhooks(self)
         self.listeners: list[Listener] = []
         self.now: Instant = clock.now()
         self.last_used: float = 0.0
@@ -137,6 +142,7 @@ class Sandbox:
         """Cut this world off: requests under way end in it, and nobody sees it any more."""
         self.abandoned = True
         self._log, self._version = MemoryLog(), 0
+        self.webhooks.close()
         self.wake()
         self.released = lambda _digest: None
 
@@ -245,6 +251,8 @@ class Sandbox:
 
     def schedule(self, job: Job) -> None:
         """Put the end of the job's present phase into the queue."""
+        if job.accepted.webhook is not None:
+            self.webhooks.watch(job)
         accepted, step = job.accepted, job.step
         phases = accepted.phases
         lasts = phases[step].lasts if step + 1 < len(phases) else None
@@ -270,6 +278,8 @@ class Sandbox:
             self.schedule(job)
         elif not before.ended:
             self._finish(job)
+        if job.accepted.webhook is not None:
+            self.webhooks.moved(job)
         return job
 
     def _finish(self, job: Job) -> None:
@@ -317,6 +327,8 @@ class Sandbox:
         job = self.state.jobs.get(deadline.key)
         if deadline.kind == "step":
             return job is not None and job.step == deadline.step
+        if deadline.kind in ("deliver", "announce"):
+            return self.webhooks.is_live(deadline)
         if deadline.kind == "forget_upload":
             upload = self.state.uploads.get(deadline.key)
             expires_at = None if upload is None else upload.expires_at
@@ -332,6 +344,8 @@ class Sandbox:
             self._refund(self.state.jobs[deadline.key])
         elif deadline.kind == "forget_job":
             self._forget([deadline.key], "retention")
+        elif deadline.kind in ("deliver", "announce"):
+            self.webhooks.run(deadline)
         else:
             self._forget_upload(deadline.key)
 

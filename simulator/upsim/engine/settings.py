@@ -11,6 +11,8 @@ class Settings:
 
     `hosts` are the `host:port` forms under which the server is reached; `loopback` says that it
     is bound to loopback only, which opens the admin API to local callers without a token.
+    Webhooks go to loopback and to the hosts of `webhook_allow`; `webhook_seconds` of real time is
+    how long an answer may take, by default as long as the provider waits.
     `hold_seconds` of real time is the most that a request is held while a `manual` clock stands.
     """
 
@@ -34,3 +36,6 @@ class Settings:
     store_bytes: int = 2 * 1024**3
     in_process: bool = False
     hold_seconds: float = 30.0
+    webhook_allow: tuple[str, ...] = ()
+    webhook_timestamp: str = "wall"
+    webhook_seconds: float | None = None

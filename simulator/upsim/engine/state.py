@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from upsim.core.events import (
     AccountChanged,
     AccountOpened,
+    AttemptMade,
     CountsCarried,
+    DeliveryCreated,
+    DeliveryEnded,
     EntriesCarried,
     Event,
     FaultArmed,
@@ -32,6 +35,7 @@ from upsim.core.instants import Instant
 from upsim.core.jobs import Job, check_move
 from upsim.core.ledger import Account, Entry, check_entry
 from upsim.core.states import TERMINAL
+from upsim.core.webhooks import Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,9 @@ class State:
         self.jobs: dict[str, Job] = {}
         self.uploads: dict[str, Upload] = {}
         self.faults: dict[str, Armed] = {}
+        self.deliveries: dict[str, Delivery] = {}
+        self.deliveries_of: dict[str, list[str]] = {}
+        self.open_deliveries: dict[str, None] = {}
         self.entry_count = 0
         self.accepted_count = 0
         self._charges: dict[str, Entry] = {}
@@ -81,6 +88,9 @@ class State:
             FaultArmed: self._fault_armed,
             FaultMatched: self._fault_matched,
             FaultDisarmed: self._fault_disarmed,
+            DeliveryCreated: self._delivery_created,
+            AttemptMade: self._attempt_made,
+            DeliveryEnded: self._delivery_ended,
         }
 
     def apply(self, events: Iterable[Event]) -> None:
@@ -162,6 +172,8 @@ class State:
         self.jobs[event.job] = job._replace(marks=job.marks | {event.mark})
 
     def _jobs_forgotten(self, event: JobsForgotten) -> None:
+        if self.deliveries:
+            self._deliveries_forgotten(event)
         for name in event.jobs:
             job = self.jobs.pop(name)
             account = self.accounts[job.accepted.account]
@@ -224,3 +236,23 @@ class State:
 
     def _fault_disarmed(self, event: FaultDisarmed) -> None:
         del self.faults[event.fault]
+
+    def _deliveries_forgotten(self, event: JobsForgotten) -> None:
+        for name in event.jobs:
+            for delivery in self.deliveries_of.pop(name, ()):
+                del self.deliveries[delivery]
+                self.open_deliveries.pop(delivery, None)
+
+    def _delivery_created(self, event: DeliveryCreated) -> None:
+        self.deliveries[event.delivery] = Delivery(event)
+        self.deliveries_of.setdefault(event.job, []).append(event.delivery)
+        self.open_deliveries[event.delivery] = None
+
+    def _attempt_made(self, event: AttemptMade) -> None:
+        found = self.deliveries[event.delivery]
+        self.deliveries[event.delivery] = replace(found, attempts=(*found.attempts, event))
+
+    def _delivery_ended(self, event: DeliveryEnded) -> None:
+        found = self.deliveries[event.delivery]
+        self.deliveries[event.delivery] = replace(found, ended=event)
+        self.open_deliveries.pop(event.delivery, None)

@@ -31,6 +31,7 @@ from upsim.core.media import Media, Unmeasurable
 from upsim.core.outputs import OutputRule
 from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
 from upsim.core.states import TERMINAL, State
+from upsim.core.webhooks import WebhookRule
 from upsim.scenario.faults import build_faults
 from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario, word
 from upsim.scenario.references import DURATION
@@ -100,6 +101,7 @@ def build_baseline(tree: Node) -> Baseline:
         knobs={k: _knob(k, v, tree["dialects"], sources) for k, v in tree["knobs"].items()},
         dialects=tuple(tree["dialects"]),
         digest=digest(tree),
+        webhooks=_webhooks(tree.get("webhooks"), sources),
     )
 
 
@@ -146,6 +148,21 @@ def media(node: Node) -> Media:
 
 def _facts(nodes: Node, sources: Node) -> dict[str, Fact]:
     return {k: Fact(frozen(v.get("value")), evidence(v, sources)) for k, v in nodes.items()}
+
+
+def _webhooks(node: Node | None, sources: Node) -> WebhookRule | None:
+    if not node:
+        return None
+    facts = _facts(node, sources)
+    return WebhookRule(
+        states=tuple(State(name) for name in node["states"]["value"]),
+        attempts=node["attempts"]["value"],
+        pauses=tuple(seconds_to_micros(str(pause)) for pause in node["pauses"]["value"]),
+        timeout=seconds_to_micros(str(node["timeout"]["value"])),
+        signing=node["signing"]["value"],
+        headers=dict(node["headers"]["value"]),
+        evidence={name: fact.evidence for name, fact in facts.items()},
+    )
 
 
 def _plan(name: str, node: Node, sources: Node) -> Plan:

@@ -56,7 +56,10 @@ def mistakes(node: object) -> list[tuple[object, str]]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("  - {at: pol, do: drop_connection}", "3:6: faults[0].at: unknown value 'pol'; did you mean poll?"),
+        (
+            "  - {at: pol, do: drop_connection}",
+            "3:6: faults[0].at: unknown value 'pol'; did you mean poll?",
+        ),
         ("  - {at: poll, do: drop_conection}", "3:16: faults[0].do: unknown action"),
         ("  - {at: poll, first: 0, do: drop_connection}", "3:16: faults[0].first: 0 is less than"),
         ("  - {at: poll, on: tasks/gte, do: corrupt}", "3:16: faults[0].on: unknown operation"),

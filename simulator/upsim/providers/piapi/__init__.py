@@ -1,7 +1,7 @@
 """PiAPI: `Qubico/video-toolkit` with `upscale`, the account's views and the upload host."""
 
 from upsim.core.provider import Operation, Provider
-from upsim.providers.piapi import account, history, operations, uploads, wire
+from upsim.providers.piapi import account, history, operations, uploads, webhooks, wire
 from upsim.providers.piapi.checks import CHECKS
 
 PROVIDER = Provider(
@@ -28,4 +28,5 @@ PROVIDER = Provider(
     checks=CHECKS,
     problem=wire.problem,
     draw_id=wire.draw_id,
+    notice=webhooks.NOTICE,
 )

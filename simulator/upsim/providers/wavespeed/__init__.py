@@ -8,6 +8,7 @@ from upsim.providers.wavespeed import (
     operations,
     parameters,
     uploads,
+    webhooks,
     wire,
 )
 
@@ -59,4 +60,5 @@ PROVIDER = Provider(
     problem=wire.problem,
     draw_id=wire.draw_id,
     aliases={"/api/v2": V3},
+    notice=webhooks.NOTICE,
 )

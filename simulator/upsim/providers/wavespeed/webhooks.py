@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import b64encode
+from collections.abc import Mapping
 
 from upsim.core.call import Call
 from upsim.core.events import Webhook
 from upsim.core.jobs import Job
+from upsim.core.provider import Attempt, Notice
 from upsim.providers.wavespeed import wire
 from upsim.providers.wavespeed.checks import WEBHOOK
 
@@ -31,7 +33,7 @@ def secret(call: Call) -> str:
     return form["prefix"] + b64encode(key).decode()
 
 
-def body(call: Call, job: Job) -> dict[str, object]:
+def body(call: Call, job: Job, _seconds: int) -> dict[str, object]:
     """The bare record, without an envelope, and the submitted input."""
     shown = wire.record(call, job)
     if call.knob("webhook_input") == "present":
@@ -39,18 +41,21 @@ def body(call: Call, job: Job) -> dict[str, object]:
     return shown
 
 
-def headers(call: Call, job: Job, *, delivery: str, seconds: int, content: bytes) -> dict[str, str]:
-    """The signed headers of one attempt at this wall-clock second."""
-    names = wire.words(call, "webhook_headers")
-    name = job.id if call.knob("webhook_id") == "task" else delivery
-    known = job.accepted.webhook.secret if job.accepted.webhook else secret(call)
-    key = known.removeprefix(wire.words(call, "webhook_secret")["prefix"])
-    signed = signature(key, name=name, seconds=seconds, content=content)
+def headers(call: Call, job: Job, attempt: Attempt) -> Mapping[str, str]:
+    """The headers of one attempt: the same id each time, second and signature always fresh."""
+    rule = call.rules.baseline.webhooks
+    names = rule.headers if rule else {}
+    name = job.id if call.knob("webhook_id") == "task" else attempt.delivery
+    key = attempt.secret.removeprefix(wire.words(call, "webhook_secret")["prefix"])
+    signed = signature(key, name=name, seconds=attempt.seconds, content=attempt.content)
     return {
         names["id"]: name,
-        names["timestamp"]: str(seconds),
+        names["timestamp"]: str(attempt.seconds),
         names["signature"]: f"{names['version']},{signed}",
     }
+
+
+NOTICE = Notice(body=body, headers=headers)
 
 
 def signature(key: str, *, name: str, seconds: int, content: bytes) -> str:

@@ -13,9 +13,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from upsim.web.admin import contents, faults, probes, sandboxes, scenarios
+from upsim.web.admin import contents, faults, probes, sandboxes, scenarios, webhooks
 from upsim.web.admin.problems import AdminError, answer, problem
 from upsim.web.auth import AdminRule
+from upsim.web.receivers import INBOX
 
 Handler = Callable[[Request], Awaitable[Response]]
 PREFIX = "/__sim"
@@ -73,6 +74,11 @@ CALLS = (
     AdminCall("GET", f"{BOX}/journal", contents.journal, ("since", "limit", "provider")),
     AdminCall("POST", f"{BOX}/journal/find", contents.find, body=contents.JournalQuery),
     AdminCall("POST", f"{BOX}/journal/count", contents.count, body=contents.JournalQuery),
+    AdminCall("GET", f"{BOX}/webhooks", webhooks.listing, (*PAGE, "job", "outcome")),
+    AdminCall("GET", f"{BOX}/webhooks/{{delivery}}", webhooks.show),
+    AdminCall("POST", f"{BOX}/webhooks/{{delivery}}/resend", webhooks.resend),
+    AdminCall("GET", f"{BOX}/inbox/{{name}}/messages", webhooks.messages, ("since", "limit")),
+    AdminCall("ANY", f"{BOX}/inbox/{{name}}", webhooks.receive_message, ("status",)),
 )
 """Every call of this version, those of one path side by side."""
 
@@ -91,7 +97,7 @@ async def index(_request: Request) -> Response:
 
 async def guarded(rule: AdminRule, scope: Scope, receive: Receive, send: Send) -> bool:
     """Whether the request was refused (and answered) by the rule of the admin API."""
-    if scope["path"] in OPEN:
+    if scope["path"] in OPEN or INBOX.match(scope["path"]):
         return False
     refusal = rule.refusal(scope)
     if refusal is None:
@@ -102,6 +108,8 @@ async def guarded(rule: AdminRule, scope: Scope, receive: Receive, send: Send) -
 
 def _route(path: str, calls: list[AdminCall]) -> Route:
     by_method = {call.method: call for call in calls}
+    if "ANY" in by_method:
+        return Route(PREFIX + path, webhooks.Receiver)
 
     async def handle(request: Request) -> Response:
         call = by_method["GET" if request.method == "HEAD" else request.method]

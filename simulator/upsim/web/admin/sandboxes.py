@@ -28,6 +28,7 @@ from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.web.admin import views
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown, whole
+from upsim.web.deliverer import Deliverer
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 NAMED = 20
@@ -63,6 +64,7 @@ class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
     strict_keys: bool | None = None
     render: Literal["synthetic", "resample"] | None = None
     ttl: float | None = None
+    webhook_timestamp: Literal["wall", "virtual"] | None = None
 
 
 class ClockChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,6 +84,12 @@ class Advance(msgspec.Struct, forbid_unknown_fields=True):
 def registry_of(request: Request) -> Registry:
     """The registry of the server."""
     found: Registry = request.app.state.registry
+    return found
+
+
+def deliverer_of(request: Request) -> Deliverer:
+    """What delivers webhooks for the server."""
+    found: Deliverer = request.app.state.deliverer
     return found
 
 
@@ -203,6 +211,7 @@ async def change_clock(request: Request) -> Response:
         sandbox.clock.pace = asked.pace
     sandbox.settle()
     sandbox.wake()
+    deliverer_of(request).rouse(sandbox)
     return answer(views.clock(sandbox))
 
 
@@ -212,19 +221,24 @@ async def advance(request: Request) -> Response:
     if (asked.seconds is None) == (asked.to is None):
         raise AdminError(400, "invalid", 'send one of {"seconds": n} and {"to": ...}')
     fired: list[dict[str, object]] = []
+    deliverer = deliverer_of(request)
     async with sandbox.advancing:
         if asked.to == "idle":
+            await deliverer.flush(sandbox)
             while (due := sandbox.deadlines.next(expiries=False)) is not None:
-                await _advance(sandbox, due.at, fired)
+                await _advance(deliverer, sandbox, due.at, fired)
         else:
-            await _advance(sandbox, _target(sandbox, asked), fired)
+            await _advance(deliverer, sandbox, _target(sandbox, asked), fired)
+    deliverer.rouse(sandbox)
     sandbox.wake()
     return answer({"now": iso(sandbox.now, 6), "fired": fired})
 
 
-async def _advance(sandbox: Sandbox, to: Instant, fired: list[dict[str, object]]) -> None:
+async def _advance(
+    deliverer: Deliverer, sandbox: Sandbox, to: Instant, fired: list[dict[str, object]]
+) -> None:
     try:
-        for deadline in sandbox.advance(to):
+        async for deadline in deliverer.advance(sandbox, to):
             fired.append(views.fired(sandbox, deadline))
             sandbox.wake()
             await checkpoint()
@@ -281,4 +295,5 @@ def _order(asked: SandboxOrder) -> Order:
         strict_keys=asked.strict_keys,
         render=asked.render,
         ttl=asked.ttl,
+        webhook_timestamp=asked.webhook_timestamp,
     )

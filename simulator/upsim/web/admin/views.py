@@ -6,11 +6,14 @@ import json
 import re
 from decimal import Decimal
 
+from upsim.core.events import AttemptMade
 from upsim.core.instants import iso
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.media import Media
+from upsim.core.webhooks import Delivery
 from upsim.engine.deadlines import Deadline
+from upsim.engine.inbox import Message
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 
@@ -132,12 +135,20 @@ def entry(found: Entry) -> dict[str, object]:
 def fired(box: Sandbox, deadline: Deadline) -> dict[str, object]:
     """A deadline that an advance ran, and the state that it left its job in."""
     found = box.state.jobs.get(deadline.key)
-    return {
+    shown: dict[str, object] = {
         "at": iso(deadline.at, 6),
         "kind": deadline.kind,
         "key": deadline.key,
         "state": found.state.value if found else None,
     }
+    if deadline.kind == "deliver":
+        sent = box.state.deliveries.get(deadline.key)
+        made = [a for a in sent.attempts if a.number == deadline.step] if sent else []
+        shown["state"] = sent.outcome if sent else None
+        shown["job"] = sent.created.job if sent else None
+        shown["attempt"] = deadline.step
+        shown["status"] = made[0].status if made else None
+    return shown
 
 
 def exchange(found: Exchange) -> dict[str, object]:
@@ -207,3 +218,51 @@ def _shown(body: bytes) -> str:
         return redacted(_SECRETS.sub(rf"\1{REDACTED}", text))
     hidden = without_secrets(document)
     return text if hidden == document else json.dumps(hidden, ensure_ascii=False)
+
+
+def delivery(found: Delivery) -> dict[str, object]:
+    """A notification with its attempts, secrets redacted."""
+    created, ended = found.created, found.ended
+    next_at = next((a.next_at for a in reversed(found.attempts) if a.number), created.at)
+    return {
+        "id": found.id,
+        "job": created.job,
+        "job_state": created.state.value,
+        "url": redacted(created.url),
+        "created_at": iso(created.at, 6),
+        "stamp": created.stamp,
+        "outcome": found.outcome,
+        "ended_at": iso(ended.at, 6) if ended else None,
+        "next_at": iso(next_at, 6) if next_at is not None and ended is None else None,
+        "body": _body(created.body, len(created.body)),
+        "attempts": [_attempt(made) for made in found.attempts],
+    }
+
+
+def message(found: Message) -> dict[str, object]:
+    """A request to an inbox, as it came: whoever reads it must be able to check a signature."""
+    return {
+        "number": found.number,
+        "at": iso(found.at, 6),
+        "method": found.method,
+        "target": found.target,
+        "headers": dict(found.headers),
+        "body": found.body.decode("utf-8", "replace"),
+        "size": found.size,
+        "truncated": found.size > len(found.body),
+    }
+
+
+def _attempt(made: AttemptMade) -> dict[str, object]:
+    return {
+        "at": iso(made.at, 6),
+        "number": made.number or None,
+        "stamp": made.stamp,
+        "headers": {n: REDACTED if "secret" in n.lower() else v for n, v in made.headers},
+        "sent": not made.unsent,
+        "status": made.status,
+        "error": made.error or None,
+        "answer": _body(made.answer, len(made.answer)),
+        "next_at": iso(made.next_at, 6) if made.next_at is not None else None,
+        "fault": made.fault or None,
+    }

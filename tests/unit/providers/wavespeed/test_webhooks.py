@@ -13,6 +13,7 @@ from upsim.core.call import Call
 from upsim.core.events import Webhook
 from upsim.core.jobs import Job
 from upsim.core.origin import Origin
+from upsim.core.provider import Attempt
 from upsim.core.states import Phase, State
 from upsim.providers.wavespeed import webhooks
 from upsim.scenario.loader import Library
@@ -63,10 +64,8 @@ def job(webhook: Webhook | None = None) -> Job:
 def test_the_signature_follows_the_published_rule(vector: dict[str, Any]) -> None:
     """Id, second and raw body, joined by dots, under the secret's text without its prefix."""
     body = vector["body"].encode()
-    found = webhooks.headers(
-        call(), job(Webhook("https://h", SECRET)), delivery="d", seconds=SAMPLE["timestamp"],
-        content=body,
-    )  # fmt: skip
+    attempt = Attempt("d", SECRET, SAMPLE["timestamp"], body)
+    found = webhooks.headers(call(), job(Webhook("https://h", SECRET)), attempt)
 
     assert vector["bytes"] == len(body)
     assert found == {
@@ -94,9 +93,7 @@ def test_wrong_keys_give_other_signatures(key: str | None, beginning: str) -> No
 
 def test_a_delivery_may_have_an_id_of_its_own() -> None:
     """The knob webhook_id signs and sends the delivery's id instead of the task's."""
-    found = webhooks.headers(
-        call(webhook_id="delivery"), job(), delivery="d1", seconds=1, content=b"{}"
-    )
+    found = webhooks.headers(call(webhook_id="delivery"), job(), Attempt("d1", SECRET, 1, b"{}"))
 
     assert found["webhook-id"] == "d1"
 
@@ -110,7 +107,7 @@ def test_the_secret_has_the_documented_form() -> None:
 
 def test_the_body_is_the_bare_record_with_its_input() -> None:
     """No envelope, and the submitted body under `input`."""
-    found = webhooks.body(call(), job())
+    found = webhooks.body(call(), job(), 1)
 
     assert found["id"] == SAMPLE["id"]
     assert found["input"] == INPUT
@@ -119,7 +116,7 @@ def test_the_body_is_the_bare_record_with_its_input() -> None:
 
 def test_the_input_may_be_left_out() -> None:
     """The knob webhook_input leaves the submitted body out."""
-    assert "input" not in webhooks.body(call(webhook_input="absent"), job())
+    assert "input" not in webhooks.body(call(webhook_input="absent"), job(), 1)
 
 
 @pytest.mark.parametrize(

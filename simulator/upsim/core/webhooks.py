@@ -1,0 +1,114 @@
+"""Webhooks: a provider's rule for them, and a notification with its attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from upsim.core.events import AttemptMade, DeliveryCreated, DeliveryEnded
+from upsim.core.evidence import Evidence
+from upsim.core.instants import SECOND, Instant
+from upsim.core.states import State
+
+GOOD = range(200, 300)
+"""The statuses that every provider takes for "received"."""
+ON_PROCESSING = "webhook_on_processing"
+ATTEMPTS = "webhook_attempts"
+
+FaultKind = Literal[
+    "lose", "duplicate", "reorder", "late", "early", "bad_signature", "stale_signature", "respond"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRule:
+    """When a provider tells of a job, how often it tries, and what it sends with it.
+
+    `pauses` lie between the attempts (the last one repeats); `timeout` is how long an answer may
+    take; `signing` names the scheme, whose header names are in `headers`.
+    """
+
+    states: tuple[State, ...]
+    attempts: int
+    pauses: tuple[Instant, ...]
+    timeout: Instant
+    signing: str
+    headers: Mapping[str, str]
+    evidence: Mapping[str, Evidence]
+
+    def under(self, knobs: Mapping[str, str]) -> WebhookRule:
+        """The rule with the knobs that providers may have for it."""
+        attempts = int(knobs.get(ATTEMPTS, self.attempts))
+        states = self.states
+        if knobs.get(ON_PROCESSING) == "yes":
+            states = (State.PROCESSING, *states)
+        return replace(self, attempts=attempts, states=states)
+
+    def pause_after(self, number: int) -> Instant | None:
+        """How long to wait after this attempt failed; None when it was the last one."""
+        if number >= self.attempts or not self.pauses:
+            return None
+        return self.pauses[min(number, len(self.pauses)) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookFault:
+    """What goes wrong with one attempt. `after` is how late (or how early, or how stale) it is.
+
+    `lose`: it leaves and never arrives, and nobody tries again. `duplicate`: it arrives twice.
+    `reorder`: it waits until another delivery was made, `after` at the most. `respond`: the
+    provider reads this `status` instead of the caller's answer, and the caller gets nothing.
+    """
+
+    kind: FaultKind
+    after: Instant = 0
+    status: int = 500
+
+
+class Outcome(NamedTuple):
+    """What came of one attempt: a status, or an error in words; the answer may be cut."""
+
+    status: int | None
+    error: str = ""
+    answer: bytes = b""
+    refused: bool = False
+
+    @property
+    def good(self) -> bool:
+        """Whether the receiver took it."""
+        return self.status in GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One notification of one job, and the attempts to deliver it, oldest first."""
+
+    created: DeliveryCreated
+    attempts: tuple[AttemptMade, ...] = ()
+    ended: DeliveryEnded | None = None
+
+    @property
+    def id(self) -> str:
+        """Its own id, which all its attempts share."""
+        return self.created.delivery
+
+    @property
+    def tries(self) -> int:
+        """How many attempts of the provider's own schedule were made."""
+        return max((attempt.number for attempt in self.attempts), default=0)
+
+    @property
+    def arrived(self) -> bool:
+        """Whether a receiver took any of the attempts."""
+        return any(attempt.status in GOOD and not attempt.unsent for attempt in self.attempts)
+
+    @property
+    def outcome(self) -> str:
+        """`pending` until it ended, then how."""
+        return "pending" if self.ended is None else self.ended.outcome
+
+
+def stamp(instant: Instant) -> int:
+    """The Unix second of an instant, as providers write it."""
+    return instant // SECOND

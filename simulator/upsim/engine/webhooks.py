@@ -1,0 +1,393 @@
+"""The webhooks of a sandbox: what is to be told, when it is tried, and what came of it.
+
+Everything here is synchronous. An attempt that is due goes to the `outbox`; whoever delivers it
+takes it from there, without ever holding up a command, and calls `record` with what came back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from upsim.core.call import Call
+from upsim.core.events import AttemptMade, DeliveryCreated, DeliveryEnded, JobMoved
+from upsim.core.instants import SECOND
+from upsim.core.provider import Attempt
+from upsim.core.states import TERMINAL, State
+from upsim.core.webhooks import Delivery, Outcome, WebhookFault, WebhookRule, stamp
+from upsim.engine.clock import wall_clock
+
+if TYPE_CHECKING:
+    from upsim.core.call import World
+    from upsim.core.jobs import Job
+    from upsim.engine.bound import Bound
+    from upsim.engine.deadlines import Deadline
+    from upsim.engine.sandbox import Sandbox
+
+KEPT_ANSWER = 4096
+"""Bytes of a receiver's answer that are kept."""
+STALE = 600 * SECOND
+LATE = 60 * SECOND
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+class WorldOf(Protocol):
+    """How the rules and the face of a sandbox are had for a provider under a dialect."""
+
+    def __call__(
+        self, sandbox: Sandbox, provider: str, dialect: str | None, /
+    ) -> tuple[Bound, World]:
+        """Rules and world."""
+
+
+def webhook_fault(_delivery: Delivery, _number: int) -> WebhookFault | None:
+    """What goes wrong with this attempt: nothing, until somebody puts a rule in its place."""
+    return None
+
+
+def webhook_early(_job: Job) -> WebhookFault | None:
+    """The fault `early` of a job that is being planned, which no attempt can be asked for."""
+    return None
+
+
+def _nowhere(_sandbox: Sandbox, provider: str, _dialect: str | None) -> tuple[Bound, World]:
+    msg = f"nobody said how the world of {provider} is had"
+    raise LookupError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One request that is to be made now; `number` is 0 when it is beside the schedule."""
+
+    delivery: str
+    job: str
+    number: int
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    stamp: int
+    timeout: float
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class Webhooks:
+    """The notifications of one sandbox.
+
+    `fault` and `early` are where faults come in; `roused` is told when there may be something to
+    deliver, now or at a later instant.
+    """
+
+    sandbox: Sandbox
+    world_of: WorldOf = _nowhere
+    roused: Callable[[Sandbox], None] = lambda _sandbox: None
+    fault: Callable[[Delivery, int], WebhookFault | None] = webhook_fault
+    early: Callable[[Job], WebhookFault | None] = webhook_early
+    outbox: deque[Posting] = field(default_factory=deque)
+    _watched: dict[str, None] = field(default_factory=dict)
+    _in_flight: set[tuple[str, int]] = field(default_factory=set)
+    _excused: set[tuple[str, int]] = field(default_factory=set)
+    _set_aside: list[Posting] = field(default_factory=list)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is to be told, or may be once a job has ended."""
+        state = self.sandbox.state
+        if state.open_deliveries or self.outbox:
+            return True
+        for name in list(self._watched):
+            if name in state.jobs and not state.jobs[name].ended:
+                return True
+            del self._watched[name]
+        return False
+
+    # -- what the sandbox tells
+
+    def watch(self, job: Job) -> None:
+        """A job is planned or replanned: its caller may want to be told of what comes."""
+        if self._rule(job) is None:
+            return
+        self._watched[job.id] = None
+        fault = self.early(job)
+        if fault is not None:
+            self._plan_early(job, fault)
+        self.roused(self.sandbox)
+
+    def moved(self, job: Job) -> None:
+        """A job entered a state: if its caller wants to know, a delivery begins."""
+        rule = self._rule(job)
+        if rule is not None and job.state in rule.states and not self._told(job, job.state):
+            self._create(job)
+        self.roused(self.sandbox)
+
+    def close(self) -> None:
+        """The sandbox is gone: nothing more leaves it."""
+        self.outbox.clear()
+        self._watched.clear()
+        self._set_aside.clear()
+        self.roused(self.sandbox)
+
+    # -- deadlines
+
+    def is_live(self, deadline: Deadline) -> bool:
+        """Whether a deadline of a webhook still has something to do."""
+        if deadline.kind == "announce":
+            job = self.sandbox.state.jobs.get(deadline.key)
+            return job is not None and job.step == deadline.step and not job.ended
+        found = self.sandbox.state.deliveries.get(deadline.key)
+        waiting = found is not None and found.ended is None and found.tries + 1 == deadline.step
+        return waiting and (deadline.key, deadline.step) not in self._in_flight
+
+    def run(self, deadline: Deadline) -> None:
+        """A deadline is due."""
+        if deadline.kind == "announce":
+            self._announce(self.sandbox.state.jobs[deadline.key])
+        else:
+            self._try(self.sandbox.state.deliveries[deadline.key], deadline.step)
+
+    # -- commands
+
+    def is_wanted(self, posting: Posting) -> bool:
+        """Whether a request is still to be made: its job may have been forgotten meanwhile."""
+        if not self.sandbox.abandoned and posting.delivery in self.sandbox.state.deliveries:
+            return True
+        self._in_flight.discard((posting.delivery, posting.number))
+        return False
+
+    def record(self, posting: Posting, outcome: Outcome) -> None:
+        """Note what came of an attempt, and plan the next one if one is due."""
+        self._in_flight.discard((posting.delivery, posting.number))
+        if self.sandbox.abandoned:
+            return
+        self.sandbox.settle()
+        found = self.sandbox.state.deliveries.get(posting.delivery)
+        if found is None:
+            return  # its job was forgotten meanwhile, and all that concerns it
+        self._note(found, posting, outcome)
+        self._release(posting.delivery)
+        self.roused(self.sandbox)
+
+    def again(self, delivery: Delivery) -> Posting:
+        """A notification once more, beside the provider's own schedule."""
+        return self._posting(delivery, 0)
+
+    # -- inside
+
+    def _rule(self, job: Job) -> WebhookRule | None:
+        """The provider's rule for a job whose caller gave an address."""
+        webhook = job.accepted.webhook
+        if webhook is None or not webhook.url:
+            return None
+        bound = self._bound(job)
+        rule = bound.rules.baseline.webhooks
+        if rule is None or bound.provider.notice is None:
+            return None
+        return rule.under(bound.rules.knobs)
+
+    def _bound(self, job: Job) -> Bound:
+        accepted = job.accepted
+        return self.sandbox.bound(accepted.provider, _dialect(job))
+
+    def _told(self, job: Job, state: State) -> bool:
+        known = self.sandbox.state
+        names = known.deliveries_of.get(job.id, ())
+        return any(known.deliveries[name].created.state == state for name in names)
+
+    def _create(self, job: Job, *, body_of: Job | None = None) -> None:
+        sandbox = self.sandbox
+        notice = self._bound(job).provider.notice
+        webhook = job.accepted.webhook
+        if notice is None or webhook is None:
+            return
+        shown = body_of or job
+        seconds = self._stamp()
+        created = DeliveryCreated(
+            at=sandbox.now,
+            delivery=f"{sandbox.seeds.stream('deliveries').getrandbits(96):024x}",
+            job=job.id,
+            state=shown.state,
+            url=webhook.url,
+            stamp=seconds,
+            body=_ENCODER.encode(notice.body(self._call(shown), shown, seconds)),
+        )
+        sandbox.commit(created)
+        sandbox.deadlines.add(sandbox.now, "deliver", created.delivery, 1)
+
+    def _call(self, job: Job) -> Call:
+        """A call that nobody made: the rules, the world and the origin of a job."""
+        accepted = job.accepted
+        bound, world = self.world_of(self.sandbox, accepted.provider, _dialect(job))
+        return Call(
+            operation="webhook",
+            kind="webhook",
+            rules=bound.rules,
+            world=world,
+            origin=accepted.origin,
+            method="POST",
+            path="",
+            params={},
+            query_string=b"",
+            headers={},
+            body=b"",
+            decode=lambda _call: None,
+            credential="known",
+            account=self.sandbox.state.accounts[accepted.account],
+            now=self.sandbox.now,
+            job=job,
+        )
+
+    def _stamp(self) -> int:
+        virtual = self.sandbox.choices.webhook_timestamp == "virtual"
+        return stamp(self.sandbox.now if virtual else wall_clock())
+
+    def _posting(
+        self, delivery: Delivery, number: int, fault: WebhookFault | None = None
+    ) -> Posting:
+        job = self.sandbox.state.jobs[delivery.created.job]
+        bound = self._bound(job)
+        kind = fault.kind if fault else ""
+        secret = job.accepted.webhook.secret if job.accepted.webhook else ""
+        seconds = self._stamp()
+        if fault is not None and kind == "stale_signature":
+            seconds -= stamp(fault.after or STALE)
+        attempt = Attempt(
+            delivery=delivery.id,
+            secret=_another(secret) if kind == "bad_signature" else secret,
+            seconds=seconds,
+            content=delivery.created.body,
+        )
+        notice, rule = bound.provider.notice, self._rule(job)
+        headers = notice.headers(self._call(job), job, attempt) if notice else {}
+        return Posting(
+            delivery=delivery.id,
+            job=job.id,
+            number=number,
+            url=delivery.created.url,
+            headers=(("content-type", "application/json"), *headers.items()),
+            body=delivery.created.body,
+            stamp=seconds,
+            timeout=(rule.timeout if rule else SECOND) / SECOND,
+            fault=kind,
+        )
+
+    def _try(self, delivery: Delivery, number: int) -> None:
+        key = (delivery.id, number)
+        excused = key in self._excused
+        fault = None if excused else self.fault(delivery, number)
+        self._excused.discard(key)
+        if fault is not None and fault.kind in ("late", "reorder"):
+            self._postpone(delivery, number, fault)
+            return
+        posting = self._posting(delivery, number, fault)
+        if fault is not None and fault.kind in ("lose", "respond"):
+            status = fault.status if fault.kind == "respond" else None
+            self._note(delivery, posting, Outcome(status), unsent=True)
+            return
+        self._send(posting)
+        if fault is not None and fault.kind == "duplicate":
+            self.outbox.append(replace(posting, number=0))
+
+    def _send(self, posting: Posting) -> None:
+        self._in_flight.add((posting.delivery, posting.number))
+        self.outbox.append(posting)
+        self.roused(self.sandbox)
+
+    def _postpone(self, delivery: Delivery, number: int, fault: WebhookFault) -> None:
+        """Try later, without asking for faults again; `reorder` comes after another delivery."""
+        self._excused.add((delivery.id, number))
+        self.sandbox.deadlines.add(
+            self.sandbox.now + (fault.after or LATE), "deliver", delivery.id, number
+        )
+        if fault.kind == "reorder":
+            self._set_aside.append(self._posting(delivery, number, fault))
+
+    def _release(self, after: str) -> None:
+        """Another delivery was attempted: those set aside until then follow it."""
+        waiting = [posting for posting in self._set_aside if posting.delivery != after]
+        self._set_aside = [posting for posting in self._set_aside if posting.delivery == after]
+        for posting in waiting:
+            found = self.sandbox.state.deliveries.get(posting.delivery)
+            key = (posting.delivery, posting.number)
+            if found is None or found.ended or key in self._in_flight or key not in self._excused:
+                continue
+            self._excused.discard(key)
+            self._send(replace(self._posting(found, posting.number), fault="reorder"))
+
+    def _note(
+        self, delivery: Delivery, posting: Posting, outcome: Outcome, *, unsent: bool = False
+    ) -> None:
+        sandbox = self.sandbox
+        ending = self._ending(delivery, posting, outcome)
+        next_at = None
+        if not ending and posting.number:
+            next_at = sandbox.now + (self._pause(posting) or 0)
+        sandbox.commit(
+            AttemptMade(
+                at=sandbox.now,
+                job=posting.job,
+                delivery=posting.delivery,
+                number=posting.number,
+                stamp=posting.stamp,
+                headers=posting.headers,
+                status=outcome.status,
+                error=outcome.error,
+                answer=outcome.answer[:KEPT_ANSWER],
+                next_at=next_at,
+                fault=posting.fault,
+                unsent=unsent or outcome.refused,
+            )
+        )
+        if ending and delivery.ended is None:
+            sandbox.commit(DeliveryEnded(sandbox.now, posting.job, posting.delivery, ending))
+        if next_at is not None:
+            sandbox.deadlines.add(next_at, "deliver", posting.delivery, posting.number + 1)
+
+    def _ending(self, delivery: Delivery, posting: Posting, outcome: Outcome) -> str:
+        """How the delivery ends with this attempt; empty when it goes on."""
+        if outcome.good:
+            return "delivered"
+        if posting.fault == "lose":
+            return "lost"
+        if outcome.refused:
+            return "refused"
+        if posting.number and delivery.ended is None and self._pause(posting) is None:
+            return "given_up"
+        return ""
+
+    def _pause(self, posting: Posting) -> int | None:
+        rule = self._rule(self.sandbox.state.jobs[posting.job])
+        return rule.pause_after(posting.number) if rule else None
+
+    def _plan_early(self, job: Job, fault: WebhookFault) -> None:
+        """Tell of the end before it comes: `after` before it, or as soon as it is near enough."""
+        following, lasts = job.next_phase, job.accepted.phases[job.step].lasts
+        if not job.started or following is None or lasts is None or following.state not in TERMINAL:
+            return
+        at = self.sandbox.now + max(0, lasts - (fault.after or SECOND))
+        self.sandbox.deadlines.add(at, "announce", job.id, job.step)
+
+    def _announce(self, job: Job) -> None:
+        """A notification of what the plan will bring, as if it had come."""
+        following, rule = job.next_phase, self._rule(job)
+        if following is None or rule is None or following.state not in rule.states:
+            return
+        if self._told(job, following.state):
+            return
+        coming = JobMoved(self.sandbox.now, job.id, following.state, following.failure)
+        self._create(job, body_of=job._replace(moves=(*job.moves, coming)))
+
+
+def _dialect(job: Job) -> str | None:
+    """The dialect that the path of the submit named, if it did."""
+    _, _, dialect = job.accepted.origin.prefix.lstrip("/").partition("/")
+    return dialect or None
+
+
+def _another(secret: str) -> str:
+    """A secret of the same form that is not this one."""
+    last = "B" if secret[-2:-1] == "A" else "A"
+    return f"{secret[:-2]}{last}{secret[-1:]}" if len(secret) > 1 else f"{secret}?"

@@ -1,0 +1,24 @@
+"""What PiAPI posts to a task's webhook: the task under a timestamp, and the secret as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from upsim.core.call import Call
+from upsim.core.jobs import Job
+from upsim.core.provider import Attempt, Notice
+from upsim.providers.piapi import wire
+
+
+def body(call: Call, job: Job, seconds: int) -> dict[str, object]:
+    """The task as get-task shows it, and the second by which duplicates are known."""
+    return {"timestamp": seconds, "data": wire.task(call, job)}
+
+
+def headers(call: Call, _job: Job, attempt: Attempt) -> Mapping[str, str]:
+    """The secret, verbatim, when there is one: nothing is signed."""
+    rule = call.rules.baseline.webhooks
+    return {rule.headers["secret"]: attempt.secret} if rule and attempt.secret else {}
+
+
+NOTICE = Notice(body=body, headers=headers)

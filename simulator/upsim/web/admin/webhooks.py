@@ -1,0 +1,155 @@
+"""Admin calls on webhooks: deliveries with their attempts, resending, and the built-in inbox."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from upsim.core.webhooks import Delivery
+from upsim.engine.inbox import Message
+from upsim.engine.journal import KEPT_BODY as KEPT_IN_JOURNAL
+from upsim.engine.journal import Exchange
+from upsim.engine.sandbox import Sandbox
+from upsim.web.admin import views
+from upsim.web.admin.problems import AdminError, answer, problem, shown, whole
+from upsim.web.admin.sandboxes import deliverer_of, registry_of, sandbox_of
+from upsim.web.receivers import INBOX
+
+MOST_BODY = 1_048_576
+MOST_HEADERS = 64
+ANSWERS = range(200, 600)
+ANSWER = b'{"received":true}'
+
+
+async def listing(request: Request) -> Response:
+    """`GET …/webhooks`: oldest first; `job=` and `outcome=` choose."""
+    sandbox = sandbox_of(request)
+    offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", 100, 1000)
+    job, outcome = request.query_params.get("job"), request.query_params.get("outcome")
+    found = [
+        delivery
+        for delivery in sandbox.state.deliveries.values()
+        if job in (None, delivery.created.job) and outcome in (None, delivery.outcome)
+    ]
+    page = [views.delivery(delivery) for delivery in found[offset : offset + limit]]
+    return answer({"deliveries": page, "total": len(found)})
+
+
+async def show(request: Request) -> Response:
+    """`GET …/webhooks/<delivery>`: one delivery with its attempts."""
+    return answer(views.delivery(_delivery(sandbox_of(request), request)))
+
+
+async def resend(request: Request) -> Response:
+    """`POST …/webhooks/<delivery>/resend`: once more now, beside the provider's own schedule."""
+    sandbox = sandbox_of(request)
+    found = _delivery(sandbox, request)
+    await deliverer_of(request).deliver(sandbox, sandbox.webhooks.again(found))
+    return answer(views.delivery(sandbox.state.deliveries.get(found.id, found)))
+
+
+async def messages(request: Request) -> Response:
+    """`GET …/inbox/<name>/messages`: what was posted to an inbox, oldest first."""
+    sandbox = sandbox_of(request)
+    found = sandbox.inbox.messages(request.path_params["name"])
+    since, limit = whole(request, "since", 0, 10**12), whole(request, "limit", 100, 1000)
+    fresh = [message for message in found if message.number > since]
+    page = [views.message(message) for message in fresh[:limit]]
+    return answer({"messages": page, "total": len(found)})
+
+
+class Receiver:
+    """`ANY …/inbox/<name>`: the built-in receiver, which takes what anybody posts.
+
+    It answers 200, or the status that its own address asks for by `?status=`.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        self._request = Request(scope, receive)
+        self._send = send
+
+    def __await__(self) -> object:
+        """Answer the request."""
+        return self._answer().__await__()
+
+    async def _answer(self) -> None:
+        request = self._request
+        response = await receive_message(request)
+        await response(request.scope, request.receive, self._send)
+
+
+async def receive_message(request: Request) -> Response:
+    """`ANY …/inbox/<name>`: keep a request to an inbox, and answer 200 or `?status=`."""
+    registry = registry_of(request)
+    sandbox = registry.sandboxes.get(request.path_params["id"])
+    if sandbox is None or not INBOX.match(request.url.path):
+        return problem(404, "not_found", "there is no such inbox")
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MOST_BODY:
+            return problem(413, "too_large", f"an inbox takes {MOST_BODY} bytes at the most")
+        parts.append(part)
+    if sandbox.abandoned:
+        return problem(404, "not_found", "there is no such inbox")
+    status = _status(request)
+    body = b"".join(parts)
+    _keep(sandbox, request, body, status)
+    return Response(ANSWER, status, media_type="application/json")
+
+
+def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:
+    path, query = request.url.path, request.url.query
+    target = f"{path}?{query}" if query else path
+    headers = tuple(request.headers.items())[:MOST_HEADERS]
+    at = sandbox.settle()
+    message = Message(
+        number=0,
+        at=at,
+        inbox=request.path_params["name"],
+        method=request.method,
+        target=target,
+        headers=headers,
+        body=body,
+        size=len(body),
+    )
+    sandbox.inbox.put(message)
+    sandbox.journal.note(
+        Exchange(
+            number=0,
+            at=at,
+            provider="",
+            operation="inbox",
+            method=request.method,
+            target=target,
+            body=body[:KEPT_IN_JOURNAL],
+            body_size=len(body),
+            account=None,
+            dialect="",
+            rules="",
+            status=status,
+            reply=ANSWER,
+            reply_size=len(ANSWER),
+            rule=None,
+            job=None,
+            assumed=None,
+        )
+    )
+
+
+def _status(request: Request) -> int:
+    text = request.query_params.get("status", "200")
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) == len("200") else 200
+    return number if number in ANSWERS else 200
+
+
+def _delivery(sandbox: Sandbox, request: Request) -> Delivery:
+    name = request.path_params["delivery"]
+    found = sandbox.state.deliveries.get(name)
+    if found is None:
+        message = f"there is no delivery {shown(name)} in sandbox {sandbox.id!r}"
+        raise AdminError(404, "unknown_delivery", message)
+    return found

@@ -1,0 +1,220 @@
+"""Delivers webhooks: from the outboxes of sandboxes to receivers, never holding up an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp
+
+from upsim.core.instants import Instant
+from upsim.core.webhooks import Outcome
+from upsim.engine.clock import monotonic
+from upsim.engine.deadlines import Deadline
+from upsim.engine.registry import Registry
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.webhooks import Posting
+from upsim.web.receivers import Receivers
+
+if TYPE_CHECKING:
+    import httpx
+
+Observer = Callable[[Sandbox, Posting, Outcome], None]
+QUIET_SECONDS = 0.02
+"""An `auto` clock jumps for a pending webhook after so long without traffic."""
+LONGEST_SLEEP = 3600.0
+MOST_AT_ONCE = 64
+CLOSE_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is under way for one sandbox."""
+
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    timer: asyncio.Handle | None = None
+    jumped: float = 0.0
+
+
+class Deliverer:
+    """Makes the attempts that are due, in the background or at the word of who moves a clock.
+
+    In the background: on a `real` or `scaled` clock each at its time, on an `auto` clock the next
+    after a quiet moment. Who advances a clock delivers what fell due before going on.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        app: ASGIApp,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Deliver for all sandboxes of a registry; `transport` is used instead of a socket."""
+        self._receivers = Receivers(registry.settings, app, transport)
+        self._seconds = registry.settings.webhook_seconds
+        self._work: dict[Sandbox, _Work] = {}
+        self._by_hand = False
+        self.observers: list[Observer] = []
+        registry.roused = self.rouse
+
+    def rouse(self, sandbox: Sandbox) -> None:
+        """Something may be due for a sandbox: look after it as soon as the loop is free."""
+        work = self._work.get(sandbox)
+        if sandbox.abandoned:
+            self._drop(sandbox)
+            return
+        if work is None:
+            work = self._work[sandbox] = _Work()
+        if not self._by_hand and (loop := _running()) is not None:
+            _set(work, loop.call_soon(self._look_after, sandbox))
+
+    async def flush(self, sandbox: Sandbox) -> None:
+        """Deliver what is due, one after the other, and return when all answers are there."""
+        while not sandbox.abandoned:
+            work = self._work.get(sandbox) or _Work()
+            running = {task for task in work.tasks if task.get_loop() is _running()}
+            if running:
+                await asyncio.wait(running)
+            elif sandbox.webhooks.outbox:
+                self._begin(sandbox, sandbox.webhooks.outbox.popleft())
+            else:
+                return
+
+    async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
+        """Make one attempt now and return when its answer is there."""
+        await asyncio.wait({self._begin(sandbox, posting)})
+
+    async def advance(self, sandbox: Sandbox, to: Instant) -> AsyncIterator[Deadline]:
+        """Go to a later instant; each deadline is yielded once what it sent was answered."""
+        await self.flush(sandbox)
+        for deadline in sandbox.advance(to):
+            await self.flush(sandbox)
+            yield deadline
+        await self.flush(sandbox)
+
+    @contextmanager
+    def by_hand(self) -> Iterator[None]:
+        """Nothing happens in the background: the caller flushes."""
+        before, self._by_hand = self._by_hand, True
+        try:
+            yield
+        finally:
+            self._by_hand = before
+
+    async def flush_all(self) -> None:
+        """Deliver what is due anywhere."""
+        for sandbox in list(self._work):
+            if not sandbox.abandoned:
+                sandbox.settle()
+            await self.flush(sandbox)
+            if not sandbox.webhooks.pending:
+                self._work.pop(sandbox, None)
+
+    async def close(self) -> None:
+        """Give up everything that is under way."""
+        tasks = {task for work in self._work.values() for task in work.tasks}
+        for sandbox in list(self._work):
+            self._drop(sandbox)
+        ours = {task for task in tasks if task.get_loop() is _running()}
+        if ours:
+            await asyncio.wait(ours, timeout=CLOSE_SECONDS)
+
+    def _look_after(self, sandbox: Sandbox) -> None:
+        work = self._work.get(sandbox)
+        if work is None or sandbox.advancing.locked():
+            return  # who advances the clock delivers, and rouses us at the end
+        work.timer = None
+        self._pass_time(sandbox, work)
+        outbox = sandbox.webhooks.outbox
+        most = 1 if sandbox.clock.moves_by_hand else MOST_AT_ONCE
+        while outbox and len(work.tasks) < most:
+            self._begin(sandbox, outbox.popleft())
+        self._set_timer(sandbox, work)
+
+    def _pass_time(self, sandbox: Sandbox, work: _Work) -> None:
+        sandbox.settle()
+        if sandbox.clock.mode != "auto" or work.tasks or sandbox.webhooks.outbox:
+            return
+        if not sandbox.webhooks.pending or _quiet_for(sandbox, work) < QUIET_SECONDS:
+            return
+        work.jumped = monotonic()
+        sandbox.jump_to_next()
+        sandbox.wake()
+
+    def _set_timer(self, sandbox: Sandbox, work: _Work) -> None:
+        """Look again when the next deadline is due; those who run tasks are roused by their end."""
+        if not sandbox.webhooks.pending and not work.tasks:
+            self._drop(sandbox)
+            return
+        deadline = sandbox.deadlines.next(expiries=False)
+        loop = _running()
+        if deadline is None or loop is None:
+            return
+        if sandbox.clock.mode == "auto":
+            seconds: float | None = max(0.0, QUIET_SECONDS - _quiet_for(sandbox, work))
+            if work.tasks:
+                return
+        else:
+            seconds = sandbox.clock.real_seconds_until(deadline.at)
+        if seconds is not None:
+            later = loop.call_later(min(seconds, LONGEST_SLEEP), self._look_after, sandbox)
+            _set(work, later)
+
+    def _begin(self, sandbox: Sandbox, posting: Posting) -> asyncio.Task[None]:
+        work = self._work.setdefault(sandbox, _Work())
+        task = asyncio.get_running_loop().create_task(self._deliver(sandbox, posting))
+        work.tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(sandbox, work, posting, done))
+        return task
+
+    def _ended(
+        self, sandbox: Sandbox, work: _Work, posting: Posting, task: asyncio.Task[None]
+    ) -> None:
+        work.tasks.discard(task)
+        if sandbox.abandoned or task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:  # a transport that was handed in may raise what it likes
+            sandbox.webhooks.record(posting, Outcome(None, f"{type(error).__name__}: {error}"))
+        self.rouse(sandbox)
+
+    async def _deliver(self, sandbox: Sandbox, posting: Posting) -> None:
+        if not sandbox.webhooks.is_wanted(posting):
+            return
+        timeout = posting.timeout if self._seconds is None else self._seconds
+        outcome = await self._receivers.post(posting, timeout)
+        for observer in self.observers:
+            observer(sandbox, posting, outcome)
+        sandbox.webhooks.record(posting, outcome)
+        sandbox.wake()
+
+    def _drop(self, sandbox: Sandbox) -> None:
+        work = self._work.pop(sandbox, None)
+        if work is None:
+            return
+        if work.timer is not None:
+            work.timer.cancel()
+        for task in work.tasks:
+            if not task.get_loop().is_closed():
+                task.cancel()
+
+
+def _quiet_for(sandbox: Sandbox, work: _Work) -> float:
+    return monotonic() - max(sandbox.last_used, work.jumped)
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _set(work: _Work, timer: asyncio.Handle) -> None:
+    if work.timer is not None:
+        work.timer.cancel()
+    work.timer = timer

@@ -1,0 +1,132 @@
+"""One request to a receiver: where it may go, how long it may take, how much is read."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp
+
+from upsim.core.webhooks import Outcome
+from upsim.engine.settings import Settings
+from upsim.engine.sources import is_loopback, split
+from upsim.engine.webhooks import KEPT_ANSWER, Posting
+
+if TYPE_CHECKING:
+    import httpx
+
+INBOX = re.compile(r"/__sim/sandboxes/[A-Za-z0-9_-]{1,64}/inbox/[A-Za-z0-9._-]{1,64}\Z")
+"""The paths of the built-in receiver: open to all, and all of this server that webhooks reach."""
+PORTS = {"http": 80, "https": 443}
+LAST_PORT = 65_535
+LONGEST_URL = 8192
+SHOWN = 200
+
+
+class Receivers:
+    """Posts to loopback and to allowed hosts; never follows a redirect, never trusts a proxy."""
+
+    def __init__(
+        self, settings: Settings, app: ASGIApp, transport: httpx.AsyncBaseTransport | None
+    ) -> None:
+        """What is addressed to this server itself goes to `app`, without a socket."""
+        public = split(settings.public_url or "")
+        named = (*settings.hosts, public.netloc) if public and public.netloc else settings.hosts
+        self._hosts = {host.lower() for host in named}
+        self._allowed = {host.lower() for host in settings.webhook_allow}
+        self._app = app
+        self._transport = transport
+
+    async def post(self, posting: Posting, seconds: float) -> Outcome:
+        """Make one attempt. Whatever the receiver does, this ends in time and never raises."""
+        import httpx
+
+        url = _parsed(posting.url)
+        reason = self._refusal(url, posting.url)
+        if url is None or reason:
+            return Outcome(None, reason, refused=True)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._exchange(posting, url, seconds)
+        except TimeoutError:
+            return Outcome(None, f"no answer within {seconds:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ExceptionGroup) as error:
+            return Outcome(None, f"{type(error).__name__}: {error}"[:SHOWN])
+
+    async def _exchange(self, posting: Posting, url: httpx.URL, seconds: float) -> Outcome:
+        import httpx
+
+        headers = [(b"user-agent", b"upsim")]
+        headers += [(name.encode(), _raw(value)) for name, value in posting.headers]
+        async with (
+            httpx.AsyncClient(
+                transport=self._transport_for(url),
+                timeout=seconds,
+                follow_redirects=False,
+                trust_env=False,
+            ) as client,
+            client.stream("POST", url, content=posting.body, headers=headers) as answer,
+        ):
+            return Outcome(answer.status_code, answer=await _beginning(answer))
+
+    def _transport_for(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
+        import httpx
+
+        if self._is_own(url):
+            from upsim.transport import Transport
+
+            return Transport(self._app, lambda _call: None)
+        if self._transport is not None:
+            return self._transport
+        # A receiver on this machine has no certificate that anybody signed.
+        checked = url.scheme == "https" and not is_loopback(url.host)
+        return httpx.AsyncHTTPTransport(verify=checked, trust_env=False)
+
+    def _refusal(self, url: httpx.URL | None, text: str) -> str:
+        """Why nothing is sent to this address; empty when it may be."""
+        known = url is not None and url.scheme in PORTS and url.host
+        if url is None or not known or (url.port or 0) > LAST_PORT:
+            return f"not an http or https URL: {text[:SHOWN]!r}"
+        if self._is_own(url):
+            ours = bool(INBOX.match(url.path))
+            return "" if ours else f"of this server only inboxes can be told, not {url.path!r}"
+        if is_loopback(url.host) or url.host in self._allowed or self._transport is not None:
+            return ""
+        return f"{url.host[:SHOWN]} is not loopback; allow it with --webhook-allow"
+
+    def _is_own(self, url: httpx.URL) -> bool:
+        """Whether this server itself is meant, by any name of this machine."""
+        if url.netloc.decode("ascii").lower() in self._hosts:
+            return True
+        port = str(url.port or PORTS[url.scheme])
+        ports = {known.rpartition(":")[2] for known in self._hosts if ":" in known}
+        return is_loopback(url.host) and port in ports
+
+
+async def _beginning(answer: httpx.Response) -> bytes:
+    """The first bytes of an answer; the rest is not waited for."""
+    if answer.is_stream_consumed:  # made in this process, all at once
+        return answer.content[:KEPT_ANSWER]
+    found = b""
+    async for part in answer.aiter_raw(KEPT_ANSWER):
+        found += part
+        if len(found) >= KEPT_ANSWER:
+            break
+    return found[:KEPT_ANSWER]
+
+
+def _parsed(text: str) -> httpx.URL | None:
+    """The address as the client reads it, so that what is judged is what is called."""
+    import httpx
+
+    if len(text) > LONGEST_URL:
+        return None
+    try:
+        return httpx.URL(text)
+    except (httpx.InvalidURL, ValueError):
+        return None
+
+
+def _raw(value: str) -> bytes:
+    return value.encode("utf-8", "replace")

@@ -1,0 +1,278 @@
+"""What the admin API shows of webhooks, resending, and the built-in inbox."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.http.webhooks.conftest import HOOK, hang
+
+if TYPE_CHECKING:
+    from tests.http.webhooks.conftest import Start, World
+
+LONG = 10_000
+INBOX = "http://upsim.test/__sim/sandboxes/default/inbox/mine"
+MESSAGES = "inbox/mine/messages"
+
+
+def test_nothing_was_sent_yet(world: World) -> None:
+    """A new sandbox has no deliveries."""
+    assert world.call("GET", "webhooks") == {"deliveries": [], "total": 0}
+
+
+def test_a_delivery_is_shown(start: Start) -> None:
+    """Job, state, address and outcome, and the next attempt while there is one."""
+    world = start(500)
+    task = world.wavespeed()
+    world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
+    (found,) = world.call("GET", "webhooks")["deliveries"]
+
+    assert (task, "failed", HOOK) == (found["job"], found["job_state"], found["url"])
+    assert ("pending", "2026-01-01T00:00:01.000000Z") == (found["outcome"], found["next_at"])
+    assert found["ended_at"] is None
+
+
+def test_an_attempt_is_shown(start: Start) -> None:
+    """Headers, status, answer and next attempt."""
+    world = start(503, webhook_timestamp="virtual")
+    task = world.wavespeed()
+    world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
+    (attempt,) = world.call("GET", f"webhooks/{world.only.id}")["attempts"]
+    headers = attempt.pop("headers")
+
+    assert attempt == {
+        "at": "2026-01-01T00:00:00.000000Z",
+        "number": 1,
+        "stamp": 1_767_225_600,
+        "sent": True,
+        "status": 503,
+        "error": None,
+        "answer": {"size": 0, "truncated": False, "text": ""},
+        "next_at": "2026-01-01T00:00:01.000000Z",
+        "fault": None,
+    }
+    assert {
+        "content-type": "application/json",
+        "webhook-id": task,
+        "webhook-timestamp": "1767225600",
+        "webhook-signature": headers["webhook-signature"],
+    } == headers
+
+
+def test_secrets_are_redacted(world: World) -> None:
+    """PiAPI's secret stands neither in the shown headers nor in the shown body."""
+    world.piapi(secret="do-not-show")
+    world.sim.advance(LONG)
+    answer = world.admin.get("/__sim/sandboxes/default/webhooks")
+
+    assert "do-not-show" not in answer.text
+    assert answer.json()["deliveries"][0]["attempts"][0]["headers"]["x-webhook-secret"] == (
+        "<redacted>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [("", 2), ("?limit=1", 1), ("?offset=2", 0), ("?outcome=delivered", 1), ("?job=nobody", 0)],
+)
+def test_deliveries_are_chosen(start: Start, query: str, count: int) -> None:
+    """By page, by job and by outcome."""
+    world = start(200, 500, 500, 500, 500)
+    for _ in range(2):
+        world.wavespeed()
+        world.sim.advance(LONG)
+
+    assert len(world.call("GET", f"webhooks{query}")["deliveries"]) == count
+
+
+def test_an_unknown_delivery_is_refused(world: World) -> None:
+    """A delivery that is not there is 404."""
+    answer = world.call("POST", "webhooks/nobody/resend", ok=False)
+
+    assert answer["error"]["code"] == "unknown_delivery"
+
+
+def test_a_delivery_is_sent_again(world: World) -> None:
+    """Resending makes one more attempt beside the schedule, at once, with the same body."""
+    world.wavespeed()
+    world.sim.advance(LONG)
+    found = world.call("POST", f"webhooks/{world.only.id}/resend")
+    first, second = world.receiver.requests
+
+    assert first.content == second.content
+    assert [1, None] == [attempt["number"] for attempt in found["attempts"]]
+    assert found["outcome"] == "delivered"
+
+
+def test_a_success_ends_the_retries(start: Start) -> None:
+    """What was taken when it was sent again is not tried a further time."""
+    world = start(500, 200)
+    task = world.wavespeed()
+    world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
+    world.call("POST", f"webhooks/{world.only.id}/resend")
+    world.sim.advance(LONG)
+
+    assert [500, 200] == [attempt.status for attempt in world.only.attempts]
+
+
+def test_a_failure_sent_again_changes_nothing(start: Start) -> None:
+    """One that failed again leaves the schedule, and an end, as it was."""
+    world = start(*[500] * 9)
+    world.wavespeed()
+    world.sim.advance(LONG)
+    found = world.call("POST", f"webhooks/{world.only.id}/resend")
+
+    assert (5, "given_up") == (len(found["attempts"]), found["outcome"])
+
+
+def test_advance_shows_deliveries(world: World) -> None:
+    """Among what fired is each attempt, with its delivery, its number and what came back."""
+    task = world.wavespeed()
+    fired = world.call("POST", "clock/advance", {"seconds": LONG})["fired"][-1]
+
+    assert fired == {
+        "at": fired["at"],
+        "kind": "deliver",
+        "key": world.only.id,
+        "state": "delivered",
+        "job": task,
+        "attempt": 1,
+        "status": 200,
+    }
+
+
+def test_an_inbox_receives(world: World) -> None:
+    """The built-in receiver keeps what came, byte for byte, with its headers."""
+    task = world.wavespeed(INBOX)
+    world.sim.advance(LONG)
+    (message,) = world.call("GET", MESSAGES)["messages"]
+
+    assert message["headers"]["webhook-id"] == task
+    assert message["body"].encode() == world.only.created.body
+    assert ("POST", 1, False) == (message["method"], message["number"], message["truncated"])
+
+
+def test_an_inbox_shows_in_the_journal(world: World) -> None:
+    """A post to an inbox is an exchange like any other, its secrets redacted."""
+    world.piapi(INBOX, secret="do-not-show")
+    world.sim.advance(LONG)
+    found = world.call("POST", "journal/find", {"operation": "inbox"})["exchanges"]
+
+    assert [(200, "POST")] == [(exchange["status"], exchange["method"]) for exchange in found]
+    assert "do-not-show" not in str(found)
+
+
+def test_an_inbox_may_refuse(world: World) -> None:
+    """`?status=` in its own address makes an inbox answer so."""
+    world.wavespeed(f"{INBOX}?status=503")
+    world.sim.advance(LONG)
+
+    assert [503] * 4 == [attempt.status for attempt in world.only.attempts]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS"])
+def test_an_inbox_takes_every_method(world: World, method: str) -> None:
+    """Whatever comes is kept, in any form and without a token."""
+    headers = {"origin": "https://elsewhere.example", "content-type": "text/plain"}
+    path = "/__sim/sandboxes/default/inbox/mine"
+    answer = world.admin.request(method, path, content=b"\xff", headers=headers)
+
+    assert answer.status_code == 200
+    assert [method] == [m["method"] for m in world.call("GET", MESSAGES)["messages"]]
+
+
+def test_reading_an_inbox_is_guarded(world: World) -> None:
+    """A page of another origin may post, as anybody may, and not read."""
+    headers = {"origin": "https://elsewhere.example"}
+    answer = world.admin.get(f"/__sim/sandboxes/default/{MESSAGES}", headers=headers)
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/__sim/sandboxes/nobody/inbox/mine",
+        "/__sim/sandboxes/default/inbox/a%2Fb",
+        "/__sim/sandboxes/default/inbox/a%20b",
+        f"/__sim/sandboxes/default/inbox/{'n' * 65}",
+    ],
+)
+def test_there_are_not_all_inboxes(world: World, path: str) -> None:
+    """Of a sandbox that is not there, or of a name that is none, there is no inbox."""
+    assert world.admin.post(path, json={}).status_code == 404
+
+
+def test_an_inbox_is_bounded(world: World) -> None:
+    """A body above the limit is refused and not kept."""
+    answer = world.admin.post("/__sim/sandboxes/default/inbox/mine", content=bytes(1_048_577))
+
+    assert answer.status_code == 413
+    assert world.call("GET", MESSAGES)["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("hook", "error"),
+    [
+        ("https://example.com/hook", "example.com is not loopback; allow it with --webhook-allow"),
+        ("http://169.254.169.254/", "169.254.169.254 is not loopback"),
+        ("http://[::ffff:127.0.0.1]/", "::ffff:127.0.0.1 is not loopback"),
+        ("http://127.0.0.1.evil.example/", "127.0.0.1.evil.example is not loopback"),
+        ("http://localhost@evil.example/", "evil.example is not loopback"),
+        ("ftp://localhost/", "not an http or https URL"),
+        ("localhost:1", "not an http or https URL"),
+        ("http://[/", "is not loopback"),
+        ("http://[::1]evil.example/", "not an http or https URL"),
+        ("http://127.0.0.1\\@evil.example/", "evil.example is not loopback"),
+        ("http://evil.example\t@127.0.0.1/", "not an http or https URL"),
+        (f"http://localhost/{'x' * 8192}", "not an http or https URL"),
+        ("http:///x", "not an http or https URL"),
+        ("http://localhost:99999/", "not an http or https URL"),
+        ("http://localhost:x/", "not an http or https URL"),
+        ("http://upsim.test/__sim/sandboxes/default/reset", "of this server only inboxes"),
+        ("http://u@upsim.test/__sim/sandboxes", "of this server only inboxes"),
+        ("http://UPSIM.test/wavespeed/api/v3/balance", "of this server only inboxes"),
+        ("http://upsim.test/__sim/sandboxes/default/inbox/../reset", "of this server only inboxes"),
+    ],
+)
+def test_nothing_goes_where_it_must_not(start: Start, hook: str, error: str) -> None:
+    """An address that is neither loopback nor allowed is noted once and never tried again."""
+    world = start(webhook_transport=None)
+    world.wavespeed(hook)
+    world.sim.advance(LONG)
+    (attempt,) = world.only.attempts
+
+    assert error in attempt.error
+    assert (True, "refused") == (attempt.unsent, world.only.outcome)
+
+
+def test_a_closed_port_is_tried_again(start: Start) -> None:
+    """Loopback is really called: nobody listens, so it is tried as often as the provider does."""
+    world = start(webhook_transport=None)
+    world.wavespeed("http://127.0.0.1:9/")
+    world.sim.advance(LONG)
+
+    assert len(world.only.attempts) == 4
+    assert all(attempt.error for attempt in world.only.attempts)
+
+
+def test_a_hanging_receiver_delays_no_other(start: Start) -> None:
+    """While a receiver hangs, async callers are answered."""
+    world = start(hang, webhook_seconds=60)
+
+    async def both() -> list[int]:
+        transport = world.sim.transport()
+        auth = {"Authorization": "Bearer mine"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            path = f"/__sim/sandboxes/default/jobs/{task}/state"
+            first = await http.put(path, json={"state": "failed"})
+            second = await http.get("/wavespeed/api/v3/balance", headers=auth)
+            await world.sim.app.deliverer.close()
+            return [first.status_code, second.status_code]
+
+    task = world.wavespeed()
+
+    assert [200, 200] == asyncio.run(both())

@@ -1,0 +1,412 @@
+"""Webhooks in virtual time: when they come, what they hold, and how often they are tried."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.http.webhooks.conftest import HOOK, fail, garbage, hang, huge, is_signed, redirect, reset
+from upsim.core.events import AccountOpened
+
+if TYPE_CHECKING:
+    from tests.http.webhooks.conftest import Answer, Start, World
+
+LONG = 10_000
+
+
+def test_nothing_comes_before_the_end(world: World) -> None:
+    """While a task is at work its caller is told nothing."""
+    task = world.wavespeed()
+    world.sim.advance(1)
+
+    assert world.status(task) == "processing"
+    assert world.receiver.requests == []
+
+
+def test_the_end_comes_once(world: World) -> None:
+    """A receiver that answers 2xx is told once, whatever time goes by."""
+    world.wavespeed()
+    world.sim.advance(LONG)
+    world.sim.advance(LONG)
+
+    assert len(world.receiver.requests) == 1
+    assert world.only.outcome == "delivered"
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_every_2xx_is_a_yes(start: Start, status: int) -> None:
+    """Any status from 200 to 299 ends the delivery."""
+    world = start(status)
+    world.wavespeed()
+    world.sim.advance(LONG)
+
+    assert [attempt.status for attempt in world.only.attempts] == [status]
+
+
+def test_wavespeed_posts_the_bare_record(world: World) -> None:
+    """No envelope: the record as the result call shows it, and the input."""
+    task = world.wavespeed(target_resolution="1080p")
+    world.sim.advance(LONG)
+    (found,) = world.receiver.bodies
+    shown = world.clients["wavespeed"].get(f"/api/v3/predictions/{task}/result").json()["data"]
+
+    assert {**shown, "input": {"video": found["input"]["video"], "target_resolution": "1080p"}} == (
+        found
+    )
+
+
+def test_wavespeed_signs_what_it_sends(world: World) -> None:
+    """The signature holds for the bytes that came, under the account's secret."""
+    task = world.wavespeed()
+    world.sim.advance(LONG)
+    (request,) = world.receiver.requests
+
+    assert is_signed(request, world.secret)
+    assert request.headers["webhook-id"] == task
+    assert request.headers["content-type"] == "application/json"
+
+
+def test_piapi_posts_the_task(world: World) -> None:
+    """A timestamp and the task as get-task shows it, without code and message."""
+    task = world.piapi()
+    world.sim.advance(LONG)
+    (found,) = world.receiver.bodies
+
+    assert set(found) == {"timestamp", "data"}
+    assert found["data"] == world.clients["piapi"].get(f"/api/v1/task/{task}").json()["data"]
+
+
+def test_piapi_sends_the_secret_as_it_came(world: World) -> None:
+    """`x-webhook-secret` is the caller's own secret, also in the echoed config."""
+    world.piapi(secret="Ünïcode s3cret")
+    world.sim.advance(LONG)
+    (request,) = world.receiver.requests
+
+    assert request.headers["x-webhook-secret"].encode("utf-8").decode() == "Ünïcode s3cret"
+    assert world.receiver.bodies[0]["data"]["config"]["webhook_config"]["secret"] == (
+        "Ünïcode s3cret"
+    )
+
+
+@pytest.mark.parametrize("secret", [None, ""])
+def test_piapi_sends_no_empty_secret(world: World, secret: str | None) -> None:
+    """Without a secret there is no header for it."""
+    world.piapi(secret=secret)
+    world.sim.advance(LONG)
+
+    assert "x-webhook-secret" not in world.receiver.requests[0].headers
+
+
+def test_a_secret_alone_tells_nobody(world: World) -> None:
+    """PiAPI keeps a secret that came without an endpoint, and sends nothing."""
+    world.piapi(hook="")
+    world.sim.advance(LONG)
+
+    assert world.deliveries == []
+
+
+@pytest.mark.parametrize("refusal", [404, 500, 302, 410])
+def test_wavespeed_tries_four_times(start: Start, refusal: int) -> None:
+    """Pauses of 1, 2 and 4 seconds lie between the four attempts."""
+    world = start(*[refusal] * 9)
+    world.wavespeed()
+    world.sim.advance(LONG)
+    began = world.receiver.seconds[0]
+
+    assert [0, 1, 3, 7] == [second - began for second in world.receiver.seconds]
+    assert world.only.outcome == "given_up"
+
+
+def test_piapi_tries_three_times(start: Start) -> None:
+    """Five seconds lie between the three attempts."""
+    world = start(*[500] * 9)
+    world.piapi()
+    world.sim.advance(LONG)
+    began = world.receiver.seconds[0]
+
+    assert [0, 5, 10] == [second - began for second in world.receiver.seconds]
+
+
+def test_piapi_may_try_four_times(start: Start) -> None:
+    """The knob webhook_attempts makes it three retries."""
+    world = start(*[500] * 9)
+    order = {"id": "four", "clock": "manual", "knobs": {"piapi": {"webhook_attempts": "4"}}}
+    key = world.admin.post("/__sim/sandboxes", json=order).json()["keys"]["piapi"]
+    world.clients["piapi"].headers["x-api-key"] = key
+    world.piapi()
+    world.admin.post("/__sim/sandboxes/four/clock/advance", json={"to": "idle"})
+
+    assert len(world.receiver.requests) == 4
+
+
+def test_piapi_may_tell_of_the_start(world: World) -> None:
+    """The knob webhook_on_processing tells also when a task is taken up."""
+    order = {"id": "on", "clock": "manual", "knobs": {"piapi": {"webhook_on_processing": "yes"}}}
+    key = world.admin.post("/__sim/sandboxes", json=order).json()["keys"]["piapi"]
+    world.clients["piapi"].headers["x-api-key"] = key
+    world.piapi()
+    world.admin.post("/__sim/sandboxes/on/clock/advance", json={"to": "idle"})
+
+    assert ["processing", "completed"] == [b["data"]["status"] for b in world.receiver.bodies]
+
+
+def test_a_retry_that_is_taken_is_the_last(start: Start) -> None:
+    """After a failure and a success nothing more comes."""
+    world = start(500, 200)
+    world.wavespeed()
+    world.sim.advance(LONG)
+
+    assert [500, 200] == [attempt.status for attempt in world.only.attempts]
+
+
+def test_wavespeed_signs_each_attempt_anew(start: Start) -> None:
+    """Same id and same bytes; on a virtual timestamp each second is the attempt's own."""
+    world = start(500, 500, 500, webhook_timestamp="virtual")
+    world.wavespeed()
+    world.sim.advance(LONG)
+    requests = world.receiver.requests
+    seconds = [int(request.headers["webhook-timestamp"]) for request in requests]
+
+    assert [0, 1, 3, 7] == [second - seconds[0] for second in seconds]
+    assert len({request.headers["webhook-id"] for request in requests}) == 1
+    assert len({request.content for request in requests}) == 1
+    assert all(is_signed(request, world.secret) for request in requests)
+
+
+def test_piapi_keeps_its_timestamp(start: Start) -> None:
+    """All attempts of one notification carry the same timestamp; another one has its own."""
+    world = start(500, 500, 200, webhook_timestamp="virtual")
+    world.piapi()
+    world.sim.advance(LONG)
+    world.piapi()
+    world.sim.advance(LONG)
+    stamps = [body["timestamp"] for body in world.receiver.bodies]
+
+    assert stamps[0] == stamps[1] == stamps[2]
+    assert stamps[3] > stamps[2]
+
+
+def test_timestamps_are_the_wall_clocks(world: World) -> None:
+    """Real verifiers read their own clock, so by default the virtual one is not used."""
+    before = int(time.time())
+    world.wavespeed()
+    world.sim.advance(LONG)
+    found = int(world.receiver.requests[0].headers["webhook-timestamp"])
+
+    assert before <= found <= time.time()
+    assert world.only.attempts[0].stamp == found
+
+
+def test_two_ends_come_in_order(world: World) -> None:
+    """Of two tasks the one that ends first is told first."""
+    first = world.wavespeed()
+    world.sim.advance(1)
+    second = world.wavespeed()
+    world.sim.advance(LONG)
+
+    assert [first, second] == [body["id"] for body in world.receiver.bodies]
+
+
+def test_a_forced_failure_is_told(world: World) -> None:
+    """A task that an operator ends is told at once, on a clock that stands still."""
+    task = world.wavespeed()
+    world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
+
+    assert ["failed"] == [body["status"] for body in world.receiver.bodies]
+
+
+def test_a_cancelled_task_reads_as_failed(world: World) -> None:
+    """PiAPI tells of a task that was cancelled, as failed and refunded."""
+    task = world.piapi()
+    world.clients["piapi"].delete(f"/api/v1/task/{task}").raise_for_status()
+    (found,) = world.receiver.bodies
+
+    assert found["data"]["status"] == "failed"
+    assert found["data"]["meta"]["usage"]["consume"] == 0
+
+
+def test_the_receiver_may_poll(start: Start) -> None:
+    """A receiver that asks for the result inside its handler sees what it was told, at once."""
+    seen: list[str] = []
+
+    async def ask(request: httpx.Request) -> httpx.Response:
+        async with httpx.AsyncClient(
+            transport=world.sim.transport(),
+            base_url=world.sim.base_url("wavespeed"),
+            headers={"Authorization": "Bearer mine"},
+        ) as http:
+            task = request.headers["webhook-id"]
+            answer = await http.get(f"/api/v3/predictions/{task}/result")
+            seen.append(answer.json()["data"]["status"])
+        return httpx.Response(200)
+
+    world = start(ask)
+    world.wavespeed()
+    world.sim.advance(LONG)
+
+    assert seen == ["completed"]
+    assert world.only.outcome == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "error"),
+    [
+        (hang, None, "no answer within 0.05 s"),
+        (reset, None, "ReadError: the connection was reset"),
+        (garbage, None, "RemoteProtocolError: illegal status line: \x00\xff"),
+        (fail, None, "RuntimeError: a bug of the test"),
+        (redirect, 307, ""),
+        (500, 500, ""),
+    ],
+)
+def test_hostile_receivers_are_tried_again(
+    start: Start, answer: Answer, status: int | None, error: str
+) -> None:
+    """Whatever a receiver does instead of 2xx is noted, and the next attempt follows."""
+    world = start(answer)
+    world.wavespeed()
+    world.sim.advance(LONG)
+    first, second = world.only.attempts
+
+    assert (status, error) == (first.status, first.error)
+    assert second.status == 200
+
+
+def test_redirects_are_not_followed(start: Start) -> None:
+    """Nothing goes to the address that a receiver points to."""
+    world = start(redirect)
+    world.wavespeed()
+    world.sim.advance(LONG)
+
+    assert {HOOK} == {str(request.url) for request in world.receiver.requests}
+
+
+def test_an_endless_answer_is_cut(start: Start) -> None:
+    """Only the beginning of an answer is read and kept."""
+    world = start(huge)
+    world.wavespeed()
+    world.sim.advance(LONG)
+    (attempt,) = world.only.attempts
+
+    assert (attempt.status, len(attempt.answer)) == (200, 4096)
+
+
+def test_a_poll_loop_meets_the_webhook(start: Start) -> None:
+    """On an `auto` clock the jump that ends a task also delivers, after the poll that made it."""
+    world = start(clock="auto")
+    task = world.wavespeed()
+    while world.status(task) != "completed":
+        pass
+
+    assert len(world.receiver.requests) == 1
+
+
+def test_idle_means_no_pending_delivery(start: Start) -> None:
+    """`to: idle` goes on until the last attempt was made, and says what fired."""
+    world = start(*[500] * 9)
+    world.wavespeed()
+    fired = world.call("POST", "clock/advance", {"to": "idle"})["fired"]
+    told = [(f["attempt"], f["status"]) for f in fired if f["kind"] == "deliver"]
+
+    assert [(1, 500), (2, 500), (3, 500), (4, 500)] == told
+    assert world.sim.sandbox.idle
+
+
+def test_a_deleted_sandbox_tells_nobody(start: Start) -> None:
+    """A retry that was due after its sandbox was emptied is never made."""
+    world = start(*[500] * 9)
+    world.wavespeed()
+    world.call("POST", "clock/advance", {"seconds": 3600})
+    sent = len(world.receiver.requests)
+    world.wavespeed()
+    world.admin.delete("/__sim/sandboxes/default")
+    world.sim.advance(LONG)
+
+    assert len(world.receiver.requests) == sent
+
+
+@pytest.mark.parametrize("what", ["all", "jobs"])
+def test_a_reset_tells_nobody(start: Start, what: str) -> None:
+    """After a reset the retries of what was are gone."""
+    world = start(*[500] * 9)
+    task = world.wavespeed()
+    world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
+    world.call("POST", f"reset?what={what}")
+    world.sim.advance(LONG)
+
+    assert len(world.receiver.requests) == 1
+
+
+def test_a_sandbox_deleted_by_its_receiver_is_gone(start: Start) -> None:
+    """A receiver that empties the sandbox ends the delivery that it is being told."""
+
+    async def empty(_request: httpx.Request) -> httpx.Response:
+        async with httpx.AsyncClient(
+            transport=world.sim.transport(), base_url="http://localhost"
+        ) as h:
+            await h.delete("/__sim/sandboxes/default")
+        return httpx.Response(500)
+
+    world = start(empty)
+    world.wavespeed()
+    world.sim.advance(LONG)
+
+    assert len(world.receiver.requests) == 1
+    assert world.deliveries == []
+
+
+@pytest.mark.parametrize("clock", ["manual", "auto"])
+def test_the_same_calls_give_the_same_deliveries(start: Start, clock: str) -> None:
+    """On a virtual timestamp every event of two equal runs is equal, but for whose key it was."""
+
+    def run() -> list[object]:
+        world = start(500, hang, 200, clock=clock, webhook_timestamp="virtual")
+        world.wavespeed()
+        world.piapi()
+        world.call("POST", "clock/advance", {"to": "idle"})
+        events = world.sim.sandbox.events()
+        return [replace(e, owner="") if isinstance(e, AccountOpened) else e for e in events]
+
+    assert run() == run()
+
+
+def test_forgotten_jobs_take_their_deliveries_along(world: World) -> None:
+    """After the retention of its job nothing is left of a delivery."""
+    world.wavespeed()
+    world.sim.advance(8 * 86_400)
+
+    assert world.deliveries == []
+
+
+@pytest.mark.parametrize("provider", ["venice", "vicsee"])
+def test_providers_without_webhooks_have_none(world: World, provider: str) -> None:
+    """Where nothing is documented there is no rule, and nothing is sent."""
+    baseline = world.sim.registry.library.baseline(provider).baseline
+
+    assert baseline.webhooks is None
+    assert world.sim.registry.providers[provider].notice is None
+
+
+def test_a_scenario_changes_the_rule(start: Start, tmp_path: Path) -> None:
+    """A scenario overrides any part of a provider's rule, as of every fact."""
+    scenario = tmp_path / "patient.yaml"
+    scenario.write_text(
+        "extends: wavespeed/baseline\n"
+        'webhooks: {attempts: {value: 2}, pauses: {value: ["3600"]}, states: {value: [failed]}}\n',
+        "utf-8",
+    )
+    world = start(500, 500, scenario=str(scenario))
+    world.wavespeed()
+    world.sim.advance(LONG)
+    task = world.wavespeed()
+    world.call("PUT", f"jobs/{task}/state", {"state": "failed"})
+    world.sim.advance(LONG)
+    first, second = world.receiver.seconds
+
+    assert second - first == 3600
+    assert [task, task] == [body["id"] for body in world.receiver.bodies]

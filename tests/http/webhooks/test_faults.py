@@ -1,0 +1,146 @@
+"""Each way in which a webhook can go wrong on purpose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.http.webhooks.conftest import is_signed
+from upsim.core.instants import SECOND
+from upsim.core.webhooks import Delivery, WebhookFault
+
+if TYPE_CHECKING:
+    from tests.http.webhooks.conftest import Start, World
+
+LONG = 10_000
+
+
+def arm(world: World, *faults: WebhookFault | None) -> None:
+    """Let the first attempts that are asked about go wrong in these ways."""
+    left = list(faults)
+
+    def next_fault(_delivery: Delivery, _number: int) -> WebhookFault | None:
+        return left.pop(0) if left else None
+
+    world.sim.sandbox.webhooks.fault = next_fault
+
+
+def test_a_lost_webhook_never_comes(world: World) -> None:
+    """It left and did not arrive, and nobody tries again."""
+    arm(world, WebhookFault("lose"))
+    world.wavespeed()
+    world.sim.advance(LONG)
+
+    assert world.receiver.requests == []
+    assert [("lose", True)] == [(a.fault, a.unsent) for a in world.only.attempts]
+    assert world.only.outcome == "lost"
+
+
+def test_a_duplicate_comes_twice(world: World) -> None:
+    """The same request arrives two times, and both are logged."""
+    arm(world, WebhookFault("duplicate"))
+    world.wavespeed()
+    world.sim.advance(LONG)
+    first, second = world.receiver.requests
+
+    assert (first.content, first.headers) == (second.content, second.headers)
+    assert [(1, 200), (0, 200)] == [(a.number, a.status) for a in world.only.attempts]
+
+
+def test_a_late_webhook_comes_late(world: World) -> None:
+    """It comes so much after its instant, once."""
+    arm(world, WebhookFault("late", after=90 * SECOND))
+    world.wavespeed()
+    world.sim.advance(LONG)
+    (second,) = world.receiver.seconds
+
+    assert second - (world.only.created.at / SECOND - 1_767_225_600) == 90
+
+
+def test_reordered_webhooks_change_places(world: World) -> None:
+    """The first waits until the second was told."""
+    arm(world, WebhookFault("reorder", after=3600 * SECOND))
+    first = world.wavespeed()
+    world.sim.advance(1)
+    second = world.wavespeed()
+    world.sim.advance(1000)
+
+    assert [second, first] == [body["id"] for body in world.receiver.bodies]
+
+
+def test_a_reordered_webhook_comes_in_the_end(world: World) -> None:
+    """Without another delivery it comes after its time."""
+    arm(world, WebhookFault("reorder", after=30 * SECOND))
+    world.wavespeed()
+    world.sim.advance(LONG)
+
+    assert len(world.receiver.requests) == 1
+    assert world.only.outcome == "delivered"
+
+
+@pytest.mark.parametrize("after", [5 * SECOND, LONG * SECOND])
+def test_an_early_webhook_is_ahead_of_the_poll(world: World, after: int) -> None:
+    """The end is told while a poll still shows the task at work, and not told a second time."""
+    world.sim.sandbox.webhooks.early = lambda _job: WebhookFault("early", after=after)
+    task = world.wavespeed()
+    while not world.receiver.requests:
+        world.sim.advance(1)
+
+    assert world.receiver.bodies[0]["status"] == "completed"
+    assert world.status(task) == "processing"
+    world.sim.advance(LONG)
+    assert (world.status(task), len(world.receiver.requests)) == ("completed", 1)
+
+
+def test_a_bad_signature_is_bad(world: World) -> None:
+    """The signature is of the right form and made with another secret."""
+    arm(world, WebhookFault("bad_signature"))
+    world.wavespeed()
+    world.sim.advance(LONG)
+    (request,) = world.receiver.requests
+
+    assert not is_signed(request, world.secret)
+    assert len(request.headers["webhook-signature"]) == len("v3,") + 64
+
+
+def test_a_bad_shared_secret_is_another(world: World) -> None:
+    """Where the secret itself is sent, another one is."""
+    arm(world, WebhookFault("bad_signature"))
+    world.piapi(secret="s3cret")
+    world.sim.advance(LONG)
+
+    assert world.receiver.requests[0].headers["x-webhook-secret"] not in ("", "s3cret")
+
+
+def test_a_stale_signature_is_right_and_old(start: Start) -> None:
+    """The signature holds for a timestamp that receivers no longer accept."""
+    world = start(webhook_timestamp="virtual")
+    arm(world, WebhookFault("stale_signature", after=301 * SECOND))
+    world.wavespeed()
+    world.sim.advance(LONG)
+    (request,) = world.receiver.requests
+
+    assert is_signed(request, world.secret)
+    assert world.only.created.stamp - int(request.headers["webhook-timestamp"]) == 301
+
+
+def test_an_invented_answer_is_read(world: World) -> None:
+    """The provider reads 500 twice, the caller gets only the third attempt."""
+    arm(world, WebhookFault("respond", status=500), WebhookFault("respond", status=500))
+    world.wavespeed()
+    world.sim.advance(LONG)
+
+    assert [500, 500, 200] == [attempt.status for attempt in world.only.attempts]
+    assert len(world.receiver.requests) == 1
+
+
+def test_a_fault_ends_with_its_attempt(start: Start) -> None:
+    """The retry of an attempt that went out badly signed is as it should be."""
+    world = start(401)
+    arm(world, WebhookFault("bad_signature"))
+    world.wavespeed()
+    world.sim.advance(LONG)
+    first, second = world.receiver.requests
+
+    assert (False, True) == (is_signed(first, world.secret), is_signed(second, world.secret))

@@ -1,0 +1,101 @@
+"""The rule of a provider's webhooks, and a delivery as its attempts add up to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from upsim.core.events import AttemptMade, DeliveryCreated, DeliveryEnded
+from upsim.core.instants import SECOND
+from upsim.core.states import State
+from upsim.core.webhooks import Delivery, Outcome, WebhookRule, stamp
+
+RULE = WebhookRule(
+    states=(State.COMPLETED,),
+    attempts=4,
+    pauses=(SECOND, 2 * SECOND),
+    timeout=SECOND,
+    signing="none",
+    headers={},
+    evidence={},
+)
+CREATED = DeliveryCreated(0, "d", "j", State.COMPLETED, "http://h", 0, b"{}")
+
+
+def attempt(number: int, status: int | None, *, unsent: bool = False) -> AttemptMade:
+    """Return an attempt of this number that was answered so."""
+    return AttemptMade(0, "j", "d", number, 0, (), status, unsent=unsent)
+
+
+@pytest.mark.parametrize(
+    ("number", "pause"), [(1, SECOND), (2, 2 * SECOND), (3, 2 * SECOND), (4, None), (5, None)]
+)
+def test_pauses_follow_the_rule(number: int, pause: int | None) -> None:
+    """The last pause repeats, and after the last attempt there is none."""
+    assert RULE.pause_after(number) == pause
+
+
+def test_without_pauses_there_is_one_attempt() -> None:
+    """A rule that names no pause has no retry to make."""
+    rule = WebhookRule((), 4, (), SECOND, "none", {}, {})
+
+    assert rule.pause_after(1) is None
+
+
+@pytest.mark.parametrize(
+    ("knobs", "attempts", "states"),
+    [
+        ({}, 4, (State.COMPLETED,)),
+        ({"webhook_attempts": "7"}, 7, (State.COMPLETED,)),
+        ({"webhook_on_processing": "no"}, 4, (State.COMPLETED,)),
+        ({"webhook_on_processing": "yes"}, 4, (State.PROCESSING, State.COMPLETED)),
+    ],
+)
+def test_knobs_change_the_rule(
+    knobs: dict[str, str], attempts: int, states: tuple[State, ...]
+) -> None:
+    """The number of attempts and the states may be knobs of a provider."""
+    found = RULE.under(knobs)
+
+    assert (attempts, states) == (found.attempts, found.states)
+
+
+@pytest.mark.parametrize(
+    ("status", "good"), [(199, False), (200, True), (299, True), (300, False), (None, False)]
+)
+def test_2xx_is_good(status: int | None, good: bool) -> None:  # noqa: FBT001 - a table
+    """A receiver took it when it answered 2xx."""
+    assert Outcome(status).good == good
+
+
+@pytest.mark.parametrize(
+    ("made", "tries", "arrived"),
+    [
+        ((), 0, False),
+        ((attempt(1, 500),), 1, False),
+        ((attempt(1, 500), attempt(2, 200)), 2, True),
+        ((attempt(1, 500), attempt(0, 200)), 1, True),
+        ((attempt(1, 200, unsent=True),), 1, False),
+    ],
+)
+def test_attempts_add_up(
+    made: tuple[AttemptMade, ...],
+    tries: int,
+    arrived: bool,  # noqa: FBT001 - a table
+) -> None:
+    """Only the provider's own schedule counts as tries; only what was sent can arrive."""
+    found = Delivery(CREATED, made)
+
+    assert (tries, arrived) == (found.tries, found.arrived)
+
+
+@pytest.mark.parametrize(
+    ("ended", "outcome"), [(None, "pending"), (DeliveryEnded(0, "j", "d", "lost"), "lost")]
+)
+def test_an_outcome_is_a_word(ended: DeliveryEnded | None, outcome: str) -> None:
+    """A delivery is pending until it ended."""
+    assert Delivery(CREATED, (), ended).outcome == outcome
+
+
+def test_a_stamp_is_a_whole_second() -> None:
+    """Providers write Unix seconds."""
+    assert stamp(1_767_225_600_999_999) == 1_767_225_600

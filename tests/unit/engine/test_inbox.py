@@ -1,0 +1,46 @@
+"""The built-in receiver: what is kept, and how much."""
+
+from __future__ import annotations
+
+import pytest
+
+from upsim.engine.inbox import KEPT_BODY, MOST_BYTES, MOST_MESSAGES, Inbox, Message
+
+
+def message(inbox: str = "a", body: bytes = b"{}") -> Message:
+    """Return a request to an inbox."""
+    return Message(0, 0, inbox, "POST", "/a", (("x", "y"),), body, len(body))
+
+
+def test_each_inbox_has_its_own() -> None:
+    """Messages are numbered over all inboxes and read from one."""
+    inbox = Inbox()
+    for name in ("a", "b", "a"):
+        inbox.put(message(name))
+
+    assert [1, 3] == [kept.number for kept in inbox.messages("a")]
+
+
+def test_an_unknown_inbox_is_empty() -> None:
+    """Nothing came under this name."""
+    assert Inbox().messages("nobody") == ()
+
+
+def test_a_long_body_is_cut() -> None:
+    """So much of it is kept, and how long it was is known."""
+    kept = Inbox().put(message(body=bytes(KEPT_BODY + 1)))
+
+    assert (KEPT_BODY, KEPT_BODY + 1) == (len(kept.body), kept.size)
+
+
+@pytest.mark.parametrize("body", [b"", bytes(KEPT_BODY)], ids=["many", "big"])
+def test_the_oldest_fall_out(body: bytes) -> None:
+    """Neither the number nor the weight of what is kept grows without end."""
+    inbox = Inbox()
+    for _ in range(MOST_MESSAGES + 10):
+        last = inbox.put(message(body=body))
+    kept = inbox.messages("a")
+
+    assert len(kept) <= MOST_MESSAGES
+    assert sum(one.weight for one in kept) <= MOST_BYTES
+    assert kept[-1] == last

@@ -1,0 +1,43 @@
+"""Webhooks of PiAPI: the secret as it came, or none."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from upsim.core.provider import Attempt
+from upsim.core.states import State
+from upsim.providers.piapi import webhooks
+from upsim.scenario.loader import Library
+
+BASELINE = Library().baseline("piapi").baseline
+
+
+@pytest.mark.parametrize(("secret", "expected"), [("s", {"x-webhook-secret": "s"}), ("", {})])
+def test_the_secret_is_sent_verbatim(secret: str, expected: dict[str, str]) -> None:
+    """There is a header for it only when there is one."""
+    call = cast("Any", SimpleNamespace(rules=SimpleNamespace(baseline=BASELINE)))
+    found = webhooks.headers(call, cast("Any", None), Attempt("d", secret, 1, b"{}"))
+
+    assert found == expected
+
+
+def test_the_rule_is_the_documented_one() -> None:
+    """Three attempts, five seconds apart, at every end of a task."""
+    rule = BASELINE.webhooks
+    assert rule is not None
+
+    assert (rule.attempts, rule.pauses) == (3, (5_000_000,))
+    assert set(rule.states) == {State.COMPLETED, State.FAILED, State.CANCELLED, State.TIMEOUT}
+
+
+def test_every_part_has_its_evidence() -> None:
+    """Each fact of the rule says where it comes from."""
+    rule = BASELINE.webhooks
+    assert rule is not None
+
+    assert set(rule.evidence) == {
+        "states", "attempts", "pauses", "timeout", "signing", "headers",
+    }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.http.faults import Patient, patient
 from tests.stateful import invariants
 from upsim import Simulator
+from upsim.core.events import AccountOpened, Event
 from upsim.core.faults import ACTIONS_AT, STAGES
 from upsim.engine.sandbox import Sandbox
 
@@ -114,15 +116,20 @@ def test_every_call_is_in_the_journal(plan: list[dict[str, object]], steps: list
     assert sum(step != "download" for step in steps) == sandbox.journal.count
 
 
+def events_of(sandbox: Sandbox) -> list[Event]:
+    """Return the events of a sandbox without the fingerprints of keys, which no seed repeats."""
+    return [replace(e, owner="") if isinstance(e, AccountOpened) else e for e in sandbox.events()]
+
+
 @given(PLANS, STEPS, st.integers(0, 99))
 @settings(deadline=None, max_examples=40)
 def test_the_same_seed_goes_wrong_alike(
     plan: list[dict[str, object]], steps: list[str], seed: int
 ) -> None:
-    """Two runs of one plan and seed give the same bytes and the same events."""
+    """Two runs of one plan and seed give the same bytes and events, but for whose key it was."""
     first, one = run(plan, steps, seed)
     second, other = run(plan, steps, seed)
-    assert (first, one.events()) == (second, other.events())
+    assert (first, events_of(one)) == (second, events_of(other))
 
 
 @given(PLANS, STEPS)

@@ -6,10 +6,31 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from upsim.core.baseline import BaselineError
 from upsim.core.events import FaultArmed, FaultDisarmed, FaultMatched
-from upsim.core.faults import DRAW_BITS, Armed, FaultRule, Occasion, Stage, concerns, fires
+from upsim.core.faults import (
+    DRAW_BITS,
+    Armed,
+    FaultRule,
+    Late,
+    Occasion,
+    Respond,
+    Stage,
+    Word,
+    concerns,
+    fires,
+)
 from upsim.core.jobs import Job
+from upsim.core.states import State
+from upsim.core.webhooks import Delivery, FaultKind, WebhookFault
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.faults import misfit
+
+_KINDS: Mapping[Word, FaultKind] = {
+    Word.LOSE: "lose",
+    Word.DUPLICATE: "duplicate",
+    Word.REORDER: "reorder",
+    Word.BAD_SIGNATURE: "bad_signature",
+    Word.STALE_SIGNATURE: "stale_signature",
+}
 
 
 class FaultTakenError(ValueError):
@@ -64,13 +85,18 @@ def free_id(taken: Mapping[str, object]) -> str:
     return f"f{number}"
 
 
-def match(sandbox: Sandbox, stage: Stage, occasion: Occasion) -> FaultRule | None:
+def match(
+    sandbox: Sandbox, stage: Stage, occasion: Occasion, *, early: bool = False
+) -> FaultRule | None:
     """The first armed fault that fires for a call at a stage.
 
     Those that were asked before it count the call too; one that has done its work counts no more.
+    A webhook that is `early` is no attempt yet: only then are such faults asked, and no others.
     """
     for armed in list(_concerned(sandbox, stage, occasion)):
         rule = armed.rule
+        if (rule.do is Word.EARLY) is not early:
+            continue
         draw = 0
         if rule.probability is not None:
             draw = sandbox.seeds.stream(_stream(rule.id)).getrandbits(DRAW_BITS)
@@ -81,8 +107,11 @@ def match(sandbox: Sandbox, stage: Stage, occasion: Occasion) -> FaultRule | Non
     return None
 
 
-def webhook_action(sandbox: Sandbox, job: Job) -> FaultRule | None:
-    """The fault that fires for one delivery of a job's webhook, if any; its `do` says what."""
+def webhook_action(sandbox: Sandbox, job: Job, *, coming: State | None = None) -> FaultRule | None:
+    """The fault that fires for one attempt to tell of a job, if any; its `do` says what.
+
+    With `coming`, the state that a plan will bring, the one that tells of it too early.
+    """
     if not sandbox.state.faults:
         return None
     accepted = job.accepted
@@ -91,10 +120,28 @@ def webhook_action(sandbox: Sandbox, job: Job) -> FaultRule | None:
         operation=accepted.operation,
         kind="submit",
         account=account_names(sandbox, accepted.account),
-        state=job.state,
+        state=coming or job.state,
         document=accepted.inputs,
     )
-    return match(sandbox, "webhook", occasion)
+    return match(sandbox, "webhook", occasion, early=coming is not None)
+
+
+def attempt_fault(sandbox: Sandbox, delivery: Delivery, _number: int) -> WebhookFault | None:
+    """What the armed faults do to an attempt to deliver a webhook."""
+    rule = webhook_action(sandbox, sandbox.state.jobs[delivery.created.job])
+    if rule is None:
+        return None
+    if isinstance(rule.do, Late):
+        return WebhookFault("late", after=rule.do.wait.micros)
+    if isinstance(rule.do, Respond):
+        return WebhookFault("respond", status=rule.do.status)
+    return WebhookFault(_KINDS[rule.do]) if isinstance(rule.do, Word) else None
+
+
+def early_fault(sandbox: Sandbox, job: Job, coming: State) -> WebhookFault | None:
+    """Whether an armed fault tells of a job's end before it comes."""
+    rule = webhook_action(sandbox, job, coming=coming)
+    return None if rule is None else WebhookFault("early")
 
 
 def account_names(sandbox: Sandbox, number: int | None) -> tuple[str, ...]:

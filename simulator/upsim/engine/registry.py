@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from upsim.core.baseline import BaselineError, SecondHeader
@@ -13,7 +14,7 @@ from upsim.core.ledger import Account
 from upsim.core.provider import Provider
 from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, monotonic
-from upsim.engine.faults import plan
+from upsim.engine.faults import attempt_fault, early_fault, plan
 from upsim.engine.keys import (
     LONGEST_KEY,
     Fingerprints,
@@ -226,6 +227,8 @@ class Registry:
         sandbox.released = self.blobs.release
         sandbox.webhooks.world_of = self.world
         sandbox.webhooks.roused = self._rouse
+        sandbox.webhooks.fault = partial(attempt_fault, sandbox)
+        sandbox.webhooks.early = partial(early_fault, sandbox)
         sandbox.last_used = monotonic()
         self.sandboxes[name] = sandbox
         self._orders[name] = order

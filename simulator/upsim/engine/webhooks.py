@@ -49,7 +49,7 @@ def webhook_fault(_delivery: Delivery, _number: int) -> WebhookFault | None:
     return None
 
 
-def webhook_early(_job: Job) -> WebhookFault | None:
+def webhook_early(_job: Job, _coming: State) -> WebhookFault | None:
     """The fault `early` of a job that is being planned, which no attempt can be asked for."""
     return None
 
@@ -86,7 +86,7 @@ class Webhooks:
     world_of: WorldOf = _nowhere
     roused: Callable[[Sandbox], None] = lambda _sandbox: None
     fault: Callable[[Delivery, int], WebhookFault | None] = webhook_fault
-    early: Callable[[Job], WebhookFault | None] = webhook_early
+    early: Callable[[Job, State], WebhookFault | None] = webhook_early
     outbox: deque[Posting] = field(default_factory=deque)
     _watched: dict[str, None] = field(default_factory=dict)
     _in_flight: set[tuple[str, int]] = field(default_factory=set)
@@ -109,12 +109,11 @@ class Webhooks:
 
     def watch(self, job: Job) -> None:
         """A job is planned or replanned: its caller may want to be told of what comes."""
-        if self._rule(job) is None:
+        rule = self._rule(job)
+        if rule is None:
             return
         self._watched[job.id] = None
-        fault = self.early(job)
-        if fault is not None:
-            self._plan_early(job, fault)
+        self._plan_early(job, rule)
         self.roused(self.sandbox)
 
     def moved(self, job: Job) -> None:
@@ -362,13 +361,17 @@ class Webhooks:
         rule = self._rule(self.sandbox.state.jobs[posting.job])
         return rule.pause_after(posting.number) if rule else None
 
-    def _plan_early(self, job: Job, fault: WebhookFault) -> None:
+    def _plan_early(self, job: Job, rule: WebhookRule) -> None:
         """Tell of the end before it comes: `after` before it, or as soon as it is near enough."""
         following, lasts = job.next_phase, job.accepted.phases[job.step].lasts
-        if not job.started or following is None or lasts is None or following.state not in TERMINAL:
+        if not job.started or following is None or lasts is None:
             return
-        at = self.sandbox.now + max(0, lasts - (fault.after or SECOND))
-        self.sandbox.deadlines.add(at, "announce", job.id, job.step)
+        if following.state not in TERMINAL or following.state not in rule.states:
+            return
+        fault = self.early(job, following.state)
+        if fault is not None:
+            at = self.sandbox.now + max(0, lasts - (fault.after or SECOND))
+            self.sandbox.deadlines.add(at, "announce", job.id, job.step)
 
     def _announce(self, job: Job) -> None:
         """A notification of what the plan will bring, as if it had come."""

@@ -280,6 +280,12 @@ def _wait(value: object, *_rest: object) -> Found:
         yield (), f"{_shown(value)} is not {form}"
 
 
+def _late(value: object, *_rest: object) -> Found:
+    wait = _wait_of(value)
+    if wait is None or wait.real:
+        yield (), f"{_shown(value)} is not a time on the sandbox clock such as 90s"
+
+
 def _wait_of(value: object) -> Wait | None:
     real = isinstance(value, Mapping) and list(value) == ["real"]
     if isinstance(value, Mapping):
@@ -413,7 +419,7 @@ def _is_encodable(text: str) -> bool:
 
 _ARGUMENTS: Mapping[str, Callable[[object, Stage, Known], Found]] = {
     "delay": _wait,
-    "late": _wait,
+    "late": _late,
     "truncate": _truncate,
     "corrupt": _corrupt,
     "trickle": _trickle,

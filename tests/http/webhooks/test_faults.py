@@ -82,7 +82,7 @@ def test_a_reordered_webhook_comes_in_the_end(world: World) -> None:
 @pytest.mark.parametrize("after", [5 * SECOND, LONG * SECOND])
 def test_an_early_webhook_is_ahead_of_the_poll(world: World, after: int) -> None:
     """The end is told while a poll still shows the task at work, and not told a second time."""
-    world.sim.sandbox.webhooks.early = lambda _job: WebhookFault("early", after=after)
+    world.sim.sandbox.webhooks.early = lambda _job, _state: WebhookFault("early", after=after)
     task = world.wavespeed()
     while not world.receiver.requests:
         world.sim.advance(1)
@@ -144,3 +144,46 @@ def test_a_fault_ends_with_its_attempt(start: Start) -> None:
     first, second = world.receiver.requests
 
     assert (False, True) == (is_signed(first, world.secret), is_signed(second, world.secret))
+
+
+@pytest.mark.parametrize(
+    ("do", "outcome", "arrived"),
+    [
+        ("lose", "lost", 0),
+        ("duplicate", "delivered", 2),
+        ("reorder", "delivered", 1),
+        ("bad_signature", "delivered", 1),
+        ("stale_signature", "delivered", 1),
+        ({"late": "90s"}, "delivered", 1),
+        ({"respond": 500}, "delivered", 1),
+    ],
+)
+def test_a_fault_armed_by_the_admin_api_fires(
+    world: World, do: object, outcome: str, arrived: int
+) -> None:
+    """What scenarios and the admin API arm is what goes wrong with the first attempt, once."""
+    fault = {"id": "f1", "provider": "wavespeed", "at": "webhook", "first": 1, "do": do}
+    world.call("POST", "faults", fault)
+    world.wavespeed()
+    world.sim.advance(LONG)
+    kind = do if isinstance(do, str) else next(iter(do))  # type: ignore[call-overload]
+
+    assert (outcome, arrived) == (world.only.outcome, len(world.receiver.requests))
+    assert world.sim.sandbox.state.faults["f1"].fired == 1
+    if kind not in ("late", "reorder"):  # those only change its time
+        assert kind in [attempt.fault for attempt in world.only.attempts]
+
+
+def test_an_early_fault_armed_by_the_admin_api_fires(world: World) -> None:
+    """It is asked for where the end is planned, and counts no attempt and no other step."""
+    fault = {"id": "f1", "provider": "wavespeed", "at": "webhook", "first": 1, "do": "early"}
+    world.call("POST", "faults", fault)
+    task = world.wavespeed()
+    while not world.receiver.requests:
+        world.sim.advance(0.25)
+
+    assert world.receiver.bodies[0]["status"] == "completed"
+    assert world.status(task) == "processing"
+    world.sim.advance(LONG)
+    armed = world.sim.sandbox.state.faults["f1"]
+    assert (1, 1, 1) == (len(world.receiver.requests), armed.matched, armed.fired)

@@ -72,6 +72,10 @@ def mistakes(node: object) -> list[tuple[object, str]]:
             "3:21: faults[0].do.respond: unknown error 'intrenal'; did you mean internal?",
         ),
         ("  - {at: poll, fist: 1, do: corrupt}", "3:16: faults[0].fist: unknown key; did you"),
+        (
+            "  - {at: webhook, do: {late: {real: 50ms}}}",
+            "3:24: faults[0].do.late: \"{'real': '50ms'}\" is not a time on the sandbox clock",
+        ),
         ("  - {at: poll}", "3:5: faults[0]: lacks do"),
         (
             "  - {id: a, at: poll, do: corrupt}\n  - {id: a, at: poll, do: corrupt}",

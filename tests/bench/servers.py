@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 TICKS = os.sysconf("SC_CLK_TCK")
 CONNECTIONS = 16
+COMPILED = tempfile.TemporaryDirectory(prefix="upsim-bench-")
+"""Compiled modules, as an installed package has them, whatever the environment says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,11 @@ class Running:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def memory(self) -> int:
-        """Resident bytes."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+
+def resident() -> int:
+    """Resident bytes of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @contextmanager
@@ -51,6 +54,7 @@ def running(arguments: Sequence[str]) -> Iterator[Running]:
             [sys.executable, *(text.replace("READY", str(ready)) for text in arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            env=environment(),
         )
         pin(process.pid, 0)
         try:
@@ -64,6 +68,12 @@ def running(arguments: Sequence[str]) -> Iterator[Running]:
         finally:
             process.terminate()
             process.wait(10)
+
+
+def environment() -> dict[str, str]:
+    """Ours, but that modules are compiled once."""
+    usual = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**usual, "PYTHONPYCACHEPREFIX": COMPILED.name}
 
 
 def simulator(*options: str) -> Sequence[str]:

@@ -188,7 +188,7 @@ def test_demo_works_from_any_folder(upsim: Upsim) -> None:
     done = upsim("demo", "--pace", "500")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert "5 of 5 outputs have the promised size." in done.stdout
+    assert "5 of 5 models gave an output of the promised size." in done.stdout
 
 
 def test_demo_leaves_its_outputs_there(upsim: Upsim, tmp_path: Path) -> None:

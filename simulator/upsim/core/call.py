@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 from urllib.parse import parse_qsl
 
 from upsim.core.baseline import Model, RateLimit, Rules
@@ -38,8 +38,7 @@ class Malformed:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer: `body` is encoded as JSON unless it is `bytes`."""
 
     status: int

@@ -23,6 +23,8 @@ def _whole_second(seconds: int) -> str:
 def iso(instant: Instant, digits: int = 3) -> str:
     """RFC 3339 in UTC with `Z` and this many fractional digits (0 for none)."""
     seconds, micros = divmod(instant, SECOND)
+    if digits == 3:  # noqa: PLR2004 - by far the most usual
+        return f"{_whole_second(seconds)}.{micros // 1000:03d}Z"
     if digits == 0:
         return _whole_second(seconds) + "Z"
     fraction = f"{micros:06d}".ljust(digits, "0")[:digits]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, FileReply, Hold, Pending, Reply
@@ -15,8 +15,7 @@ from upsim.engine.sandbox import Sandbox
 TOO_MANY_REQUESTS = 429
 
 
-@dataclass(slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What a call led to, and the catalogue entry that refused it."""
 
     reply: Reply | FileReply | Hold

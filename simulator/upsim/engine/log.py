@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from upsim.core.events import (
     CountsCarried,
@@ -104,44 +104,36 @@ def _dead_with(event: Event) -> int:
     return EVENTS_PER_UPLOAD * len(event.uploads) if isinstance(event, UploadsForgotten) else 0
 
 
-class _End(NamedTuple):
-    """Where in a log a job or an upload was last forgotten, and when."""
-
-    place: int
-    at: Instant
-
-
 def compacted(events: Sequence[Event]) -> list[Event]:
     """The same history without what is forgotten, disarmed or past."""
-    ends = _ends(events)
     sums: dict[tuple[int, str], EntriesCarried] = {}
     quotas: dict[tuple[int, str], QuotaUsed] = {}
     kept: list[Event] = []
-    for place, event in enumerate(events):
-        end = ends.get(_subject(event))
+    for event, end in zip(events, _ends(events), strict=True):
         if isinstance(event, EntriesCarried):
             _add(sums, event)
         elif isinstance(event, QuotaUsed):
             _use(quotas, event)
-        elif end is None or end.place < place:
+        elif end is None:
             kept.append(event)
         elif isinstance(event, Entry):
-            _add(sums, EntriesCarried(end.at, event.account, event.amount, event.unit))
+            _add(sums, EntriesCarried(end, event.account, event.amount, event.unit))
     gone = (JobsForgotten, UploadsForgotten, CountsCarried, FaultArmed, FaultMatched, FaultDisarmed)
     kept = [event for event in kept if not isinstance(event, gone)]
     return [*kept, *sums.values(), *quotas.values(), *_faults(events), _counts(events)]
 
 
-def _ends(events: Sequence[Event]) -> Mapping[str, _End]:
-    ends: dict[str, _End] = {}
-    for place, event in enumerate(events):
-        names: tuple[str, ...] = ()
+def _ends(events: Sequence[Event]) -> list[Instant | None]:
+    """When the job or upload of each event was next forgotten: an id may come again after that."""
+    upcoming: dict[str, Instant] = {}
+    ends: list[Instant | None] = []
+    for event in reversed(events):
         if isinstance(event, JobsForgotten):
-            names = event.jobs
+            upcoming.update(dict.fromkeys(event.jobs, event.at))
         elif isinstance(event, UploadsForgotten):
-            names = event.uploads
-        ends.update(dict.fromkeys(names, _End(place, event.at)))
-    return ends
+            upcoming.update(dict.fromkeys(event.uploads, event.at))
+        ends.append(upcoming.get(_subject(event)))
+    return ends[::-1]
 
 
 def _subject(event: Event) -> str:

@@ -129,6 +129,7 @@ def is_known(video: VideoStream) -> bool:
 def _count(container: InputContainer, video: VideoStream) -> _Count:
     """Counts until the end, or to where the file breaks off."""
     count = _Count()
+    video.codec_context.thread_count = 1  # for one picture, more threads only cost their start
     for packet in _packets(container, video):
         count.add(packet)
         if count.rotation is None and count.packets <= _DECODED_PACKETS:

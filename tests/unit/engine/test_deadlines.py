@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsim.engine.deadlines import Deadline, Deadlines, Kind
+from upsim.engine.deadlines import LANES, Deadline, Deadlines, Kind
 
 KINDS: tuple[Kind, ...] = ("step", "refund", "forget_job", "forget_upload")
 
@@ -17,14 +17,14 @@ def drained(queue: Deadlines, now: int = 10**9) -> list[Deadline]:
     return found
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(KINDS))))
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(KINDS), st.integers(0, 3))))
 def test_deadlines_run_by_instant_and_then_in_the_order_they_came(
-    added: list[tuple[int, Kind]],
+    added: list[tuple[int, Kind, int]],
 ) -> None:
-    """Work and expiries are one queue to who asks what is due."""
+    """Work and expiries are one queue to who asks what is due, whatever their lanes."""
     queue = Deadlines()
-    for number, (at, kind) in enumerate(added):
-        queue.add(at, kind, str(number))
+    for number, (at, kind, lane) in enumerate(added):
+        queue.add(at, kind, str(number), lane=lane)
     expected = sorted(range(len(added)), key=lambda number: (added[number][0], number))
     assert [int(due.key) for due in drained(queue)] == expected
 
@@ -36,6 +36,29 @@ def test_only_what_is_due_is_taken(instants: list[int], now: int) -> None:
     for at in instants:
         queue.add(at, "step", "job")
     assert [due.at for due in drained(queue, now)] == sorted(at for at in instants if at <= now)
+
+
+def test_there_may_be_any_number_of_lanes() -> None:
+    """Those for which there is no room are in order too."""
+    queue = Deadlines()
+    for number in range(3 * LANES, 0, -1):
+        for at in (number, 5 * LANES + number):
+            queue.add(at, "step", str(at), lane=number)
+    instants = [*range(1, 3 * LANES + 1), *range(5 * LANES + 1, 8 * LANES + 1)]
+    assert [due.at for due in drained(queue)] == instants
+
+
+def test_what_is_added_meanwhile_takes_its_place() -> None:
+    """Who takes out what is due also gets what was set for earlier than the rest."""
+    queue = Deadlines()
+    for at in (1, 5):
+        queue.add(at, "step", str(at), lane=1)
+    found = []
+    for due in queue.due(10):
+        found.append(due.at)
+        if due.at == 1:
+            queue.add(3, "step", "3", lane=2)
+    assert found == [1, 3, 5]
 
 
 @pytest.mark.parametrize(("expiries", "key"), [(True, "early"), (False, "late")])
@@ -72,8 +95,8 @@ def test_what_has_come_to_nothing_is_never_returned(
 def test_pruning_drops_only_what_has_come_to_nothing() -> None:
     """The rest stays in order."""
     queue = Deadlines(lambda deadline: int(deadline.key) % 3 == 0)
-    for number in range(99, 0, -1):
-        queue.add(number, KINDS[number % 4], str(number))
+    for number in (*range(99, 49, -1), *range(1, 50)):
+        queue.add(number, KINDS[number % 4], str(number), lane=number // 50)
     queue.prune()
     assert len(queue) == 33
     assert [due.at for due in drained(queue)] == list(range(3, 100, 3))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.engine.histories import Historian, histories
+from tests.unit.engine.histories import Historian, Step, histories, written
 from upsim.core.events import EntriesCarried, Event, JobsForgotten, QuotaUsed, UploadsForgotten
 from upsim.core.ledger import Entry
 from upsim.core.states import State as JobState
@@ -70,6 +70,20 @@ def test_balances_survive_exactly(history: Historian) -> None:
         if isinstance(event, Entry | EntriesCarried):
             sums[event.account] += event.amount
     assert sums == {a.number: a.balance for a in history.state.accounts.values()}
+
+
+def test_a_line_of_a_reused_id_is_carried_when_its_own_job_was_forgotten() -> None:
+    """Not when a later job of the same id was."""
+    steps: list[Step] = [
+        lambda h: h.accept(2, Decimal(1)),
+        lambda h: h.end(0, JobState.COMPLETED),
+        lambda h: h.forget(1),
+        lambda h: h.reuse(1),
+        lambda h: h.end(0, JobState.COMPLETED),
+        lambda h: h.forget(1),
+    ]
+    carried = [e for e in compacted(written(steps).events) if isinstance(e, EntriesCarried)]
+    assert {(e.account, e.at) for e in carried} == {(2, 3), (1, 6)}
 
 
 def test_an_append_counts_the_events() -> None:

@@ -156,7 +156,7 @@ class Dispatch:
             call.terms = None
             outcome = decide(sandbox, bound, operation, call)
         if isinstance(outcome.reply, Hold):
-            outcome.reply = await self.holds.wait(sandbox, call, outcome.reply)
+            return Decision(await self.holds.wait(sandbox, call, outcome.reply))
         return outcome
 
     async def _send_file(

@@ -121,7 +121,7 @@ class Faulty:
             if isinstance(rule.do, Respond):
                 decision = _answered(bound, call, rule.do)
             elif isinstance(rule.do, Patch):
-                _patch(decision, rule.do)
+                decision = _patched(decision, rule.do)
             elif stage == "mid_body" and isinstance(rule.do, Word):
                 self._limit, self._ends_by = _HALF, rule.do
             else:
@@ -314,16 +314,15 @@ def _answered(bound: Bound, call: Call, do: Respond) -> Decision:
     return Decision(Reply(do.status, _bytes(do.body), _raw(tuple(headers.items())), kind.encode()))
 
 
-def _patch(decision: Decision, do: Patch) -> None:
+def _patched(decision: Decision, do: Patch) -> Decision:
     reply = decision.reply
     if not isinstance(reply, Reply) or reply.content_type != JSON:
-        return
+        return decision
     document = reply.body
     if isinstance(document, bytes):
         document = _DECODER.decode(document)
-    decision.reply = Reply(
-        reply.status, patched(document, do.fields), reply.headers, reply.content_type
-    )
+    changed = Reply(reply.status, patched(document, do.fields), reply.headers, reply.content_type)
+    return Decision(changed, decision.rule)
 
 
 def _bytes(body: object) -> bytes:

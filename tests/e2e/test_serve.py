@@ -300,7 +300,7 @@ def test_one_line_for_each_answer(shared: Process) -> None:
     shared.get("/vicsee/api/v1/models")
 
     line = r"\d\d:\d\d:\d\d\.\d{3} vicsee GET /api/v1/models 200\n"
-    assert re.search(line, shared.output("/api/v1/models 200\n"))
+    assert re.search(line, shared.output("vicsee GET /api/v1/models 200\n"))
 
 
 def test_the_line_of_a_refusal_has_its_reason(shared: Process) -> None:

@@ -174,16 +174,19 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A baseline with every knob set: what one request is judged by."""
+    """A baseline with every knob set: what one request is judged by.
+
+    `header_names` are the provider's response headers as they go over the wire.
+    """
 
     baseline: Baseline
     dialect: str
     knobs: Mapping[str, str]
     errors: Mapping[str, ErrorRule]
     failures: Mapping[str, ErrorRule]
+    header_names: Mapping[str, bytes]
     _limits: dict[str, tuple[Decimal, int]] = field(default_factory=dict, compare=False, repr=False)
     _words: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
-    _headers: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def limit(self, name: str) -> Decimal:
         """A numeric limit."""
@@ -221,13 +224,6 @@ class Rules:
             return {key: str(word) for key, word in value.items()}
         raise BaselineError(_not_a(name, "table"))
 
-    def header(self, name: str) -> bytes:
-        """The name of one of the provider's response headers, as it goes over the wire."""
-        found = self._headers.get(name)
-        if found is None:
-            found = self._headers[name] = str(self.baseline.headers[name].value).encode()
-        return found
-
     def fact(self, name: str) -> Plain:
         """The value of a fact."""
         return self.baseline.facts[name].value
@@ -262,6 +258,7 @@ def rules(baseline: Baseline, dialect: str, chosen: Mapping[str, str]) -> Rules:
         knobs=knobs,
         errors={name: _variant(rule, knobs) for name, rule in baseline.errors.items()},
         failures={name: _variant(rule, knobs) for name, rule in baseline.failures.items()},
+        header_names={k: str(fact.value).encode() for k, fact in baseline.headers.items()},
     )
 
 

@@ -150,8 +150,7 @@ def quote(billing: Billing, measures: Measures) -> Quote:
 def plain(amount: Decimal) -> Decimal:
     """The same number without trailing zeros; its text has no exponent above 0.000001."""
     normal = amount.normalize()
-    exponent = normal.as_tuple().exponent
-    return normal.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else normal
+    return normal.quantize(Decimal(1)) if "E+" in str(normal) else normal
 
 
 def _formula(

@@ -62,19 +62,19 @@ class Journal:
     ) -> Exchange:
         """Take in a call and its answer; the oldest falls out when the ring is full."""
         self.count += 1
-        query = call.query_string
+        query, body, rules = call.query_string, call.body, call.rules
         exchange = Exchange(
             self.count,
             call.now,
-            call.rules.baseline.provider,
+            rules.baseline.provider,
             call.operation,
             call.method,
             f"{call.path}?{query.decode('latin-1')}" if query else call.path,
-            call.body[:KEPT_BODY],
-            len(call.body),
+            body[:KEPT_BODY],
+            len(body),
             call.account.number if call.account else None,
-            call.rules.dialect,
-            call.rules.baseline.digest,
+            rules.dialect,
+            rules.baseline.digest,
             status,
             reply[:KEPT_BODY],
             len(reply),

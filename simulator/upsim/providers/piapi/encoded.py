@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-_WEB_ADDRESS = re.compile("https?://", re.IGNORECASE)
 _WHITESPACE = str.maketrans("", "", " \t\r\n\f\v")
 
 
@@ -21,7 +19,7 @@ class Encoded:
 
 def is_web_address(text: str) -> bool:
     """Whether the text is meant as an http or https URL."""
-    return _WEB_ADDRESS.match(text) is not None
+    return text[:8].lower().startswith(("http://", "https://"))
 
 
 def encoded(text: str) -> Encoded | None:

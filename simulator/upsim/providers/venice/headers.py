@@ -38,8 +38,8 @@ def balance_before(call: Call) -> Headers:
 
 
 def _named(call: Call, values: dict[str, str]) -> Headers:
-    name_of = call.rules.header
-    return tuple([(name_of(key), text.encode()) for key, text in values.items()])
+    names = call.rules.header_names
+    return tuple([(names[key], text.encode()) for key, text in values.items()])
 
 
 def _request_id(call: Call) -> str:
@@ -50,9 +50,8 @@ def _request_id(call: Call) -> str:
 
 
 def _of_account(call: Call, account: Account, reply: Reply) -> dict[str, str]:
-    own = call.rules.header("balance_usd")
     values = {"balance_diem": call.rules.text("diem")}
-    if own not in dict(reply.headers):
+    if call.rules.header_names["balance_usd"] not in dict(reply.headers):
         values["balance_usd"] = f"{plain(account.balance)}"
     for rate in call.rules.baseline.plans[account.plan].rates:
         values |= _of_limit(call, account, rate)

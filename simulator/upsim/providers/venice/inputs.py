@@ -54,7 +54,9 @@ def known_factor(call: Call) -> Violation | None:
         number = fields.number(value)
         if number is None:
             return fields.wrong_type(option.name, "number", value)
-        chosen = next((text for text in option.allowed if Decimal(text) == number), None)
+        chosen = str(value)
+        if chosen not in option.allowed:
+            chosen = next((text for text in option.allowed if Decimal(text) == number), None)
     if chosen is None:
         return fields.wrong_value(option.name, option.allowed, value)
     call.options[option.name] = chosen

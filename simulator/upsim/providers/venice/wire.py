@@ -138,6 +138,6 @@ def _wallet_header(call: Call, body: Mapping[str, object]) -> tuple[tuple[bytes,
     """The payment requirements once more, as wallets read them."""
     if "x402Version" not in body:
         return ()
-    name = call.rules.header("payment_required")
+    name = call.rules.header_names["payment_required"]
     shown = json.dumps({key: body[key] for key in _WALLET_KEYS}, separators=(",", ":"))
     return ((name, base64.b64encode(shown.encode())),)

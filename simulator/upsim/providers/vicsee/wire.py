@@ -101,7 +101,8 @@ def rate_limit_headers(call: Call, _reply: Reply) -> tuple[tuple[bytes, bytes], 
         "remaining": str(max(0, window.limit - window.used)),
         "reset": iso(window.resets_at),
     }
-    return tuple((call.rules.header(name), value.encode()) for name, value in values.items())
+    names = call.rules.header_names
+    return tuple((names[key], value.encode()) for key, value in values.items())
 
 
 def _error(call: Call, job: Job) -> dict[str, object] | None:

@@ -128,9 +128,11 @@ class Sandbox:
     # -- events
 
     def commit(self, *events: Event) -> None:
-        """Append events to the log and take them into the state."""
+        """Append events to the log and take them into the state; all of them, or none and raise."""
+        state = self.state
+        state.check(events)
         self._version = self._log.append(self.id, self._version, events)
-        self.state.apply(events)
+        state.take(events)
         for listener in self.listeners:
             listener(events)
 

@@ -34,7 +34,7 @@ def test_what_the_framework_says_must_be_there(provider: str, name: str) -> None
 def test_what_a_named_check_says_must_be_there() -> None:
     """All that is missing is told at once, with the check that would say it."""
     with pytest.raises(BaselineError) as found:
-        bound_without("wavespeed", "insufficient_funds", "rate_limited")
+        bound_without("piapi", "insufficient_funds", "rate_limited")
     message = str(found.value)
     assert "'rate_limited' (the check 'within_rates' says it)" in message
     assert "'insufficient_funds' (the check 'affordable' says it)" in message

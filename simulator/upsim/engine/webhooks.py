@@ -322,7 +322,7 @@ class Webhooks:
         sandbox = self.sandbox
         ending = self._ending(delivery, posting, outcome)
         next_at = None
-        if not ending and posting.number:
+        if not ending and posting.number and delivery.ended is None:
             next_at = sandbox.now + (self._pause(posting) or 0)
         sandbox.commit(
             AttemptMade(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from upsim.core.webhooks import Outcome
+from upsim.engine.clock import monotonic
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
@@ -30,7 +31,7 @@ CLOSE_SECONDS = 1.0
 class _Work:
     """What is under way for one sandbox."""
 
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    tasks: dict[asyncio.Task[None], float] = field(default_factory=dict)
     timer: asyncio.Handle | None = None
 
 
@@ -73,12 +74,27 @@ class Deliverer:
         work = self._work.get(sandbox)
         return bool(sandbox.webhooks.outbox or (work is not None and work.tasks))
 
+    def silent_for(self, sandbox: Sandbox) -> float | None:
+        """Seconds since the oldest attempt under way was begun; None when there is none."""
+        begun = self._under_way(sandbox).values()
+        return monotonic() - min(begun) if begun else None
+
+    async def answered(self, sandbox: Sandbox, seconds: float) -> None:
+        """Wait until a receiver answers, so many seconds at the most."""
+        tasks = self._under_way(sandbox)
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+
+    def _under_way(self, sandbox: Sandbox) -> dict[asyncio.Task[None], float]:
+        """The attempts under way on this event loop, and when each was begun."""
+        work, loop = self._work.get(sandbox), _running()
+        tasks = {} if work is None else work.tasks
+        return {task: begun for task, begun in tasks.items() if task.get_loop() is loop}
+
     async def flush(self, sandbox: Sandbox) -> None:
         """Deliver what is due, one after the other, and return when all answers are there."""
         while not sandbox.abandoned:
-            work = self._work.get(sandbox) or _Work()
-            running = {task for task in work.tasks if task.get_loop() is _running()}
-            if running:
+            if running := self._under_way(sandbox):
                 await asyncio.wait(running)
             elif sandbox.webhooks.outbox:
                 self._begin(sandbox, sandbox.webhooks.outbox.popleft())
@@ -157,14 +173,14 @@ class Deliverer:
     def _begin(self, sandbox: Sandbox, posting: Posting) -> asyncio.Task[None]:
         work = self._work.setdefault(sandbox, _Work())
         task = asyncio.get_running_loop().create_task(self._deliver(sandbox, posting))
-        work.tasks.add(task)
+        work.tasks[task] = monotonic()
         task.add_done_callback(lambda done: self._ended(sandbox, work, posting, done))
         return task
 
     def _ended(
         self, sandbox: Sandbox, work: _Work, posting: Posting, task: asyncio.Task[None]
     ) -> None:
-        work.tasks.discard(task)
+        work.tasks.pop(task, None)
         if sandbox.abandoned or task.cancelled():
             return
         error = task.exception()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,6 +36,12 @@ class Courier(Protocol):
     def is_busy(self, sandbox: Sandbox) -> bool:
         """Whether something is being delivered, or is to be now."""
 
+    def silent_for(self, sandbox: Sandbox) -> float | None:
+        """Seconds since the oldest attempt under way was begun; None when there is none."""
+
+    async def answered(self, sandbox: Sandbox, seconds: float) -> None:
+        """Wait until a receiver answers, so many seconds at the most."""
+
     async def flush(self, sandbox: Sandbox) -> None:
         """Deliver what is due and return when all answers are there."""
 
@@ -43,19 +50,16 @@ class Courier(Protocol):
 
 
 @dataclass(slots=True)
-class _Turn:
-    """An advance that is under way: whether it waits for a receiver, and when that changes."""
-
-    waits: bool = False
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(slots=True)
 class Timeline:
-    """Moves the clocks of all sandboxes, each by one advance at a time."""
+    """Moves the clocks of all sandboxes, each by one advance at a time.
+
+    `patience` is how many seconds of real time an advance waits for a receiver that was called
+    before it came: that receiver may be the very one that asks.
+    """
 
     courier: Courier
-    _turns: dict[Sandbox, _Turn] = field(default_factory=dict)
+    patience: float = 0.25
+    _turns: dict[Sandbox, asyncio.Event] = field(default_factory=dict)
 
     def is_advancing(self, sandbox: Sandbox) -> bool:
         """Whether somebody advances the clock, and so delivers too."""
@@ -64,49 +68,52 @@ class Timeline:
     async def advance(self, sandbox: Sandbox, aim: Aim, ran: Ran = lambda _deadline: None) -> None:
         """Go where `aim` says when its turn comes; `ran` is told of each deadline in order.
 
-        Advances take turns. One that waits for a receiver lets the next one go first, which then
-        waits for nobody: so a receiver may advance the clock inside its own handler. What that
-        sets off is delivered by the advance that waits, as soon as it goes on.
+        Advances take turns. But a receiver that was called before and is silent may be waiting
+        for this very advance: then time moves at once, and what that sets off is delivered
+        afterwards. So a receiver may advance the clock inside its own handler.
         Raises ClockError for an earlier instant, or when the clock cannot be moved.
         """
-        while (turn := self._turns.get(sandbox)) is not None and not turn.waits:
-            await turn.changed.wait()
-        if turn is not None:
-            await self._go(sandbox, aim(sandbox), ran, None)
+        if not await self._has_turn(sandbox):
+            await self._go(sandbox, aim(sandbox), ran, delivering=False)
+            self.courier.rouse(sandbox)
             return
-        turn = self._turns[sandbox] = _Turn()
+        over = self._turns[sandbox] = asyncio.Event()
         try:
             target = aim(sandbox)
-            await self._deliver(sandbox, turn)
-            await self._go(sandbox, target, ran, turn)
-            await self._deliver(sandbox, turn)
+            await self.courier.flush(sandbox)
+            await self._go(sandbox, target, ran, delivering=True)
         finally:
             del self._turns[sandbox]
-            turn.changed.set()
+            over.set()
             self.courier.rouse(sandbox)
         sandbox.wake()
 
-    async def _go(self, sandbox: Sandbox, target: Target, ran: Ran, turn: _Turn | None) -> None:
+    async def _has_turn(self, sandbox: Sandbox) -> bool:
+        """Wait until nobody else moves the clock or is called; False once patience ends."""
+        while True:
+            silent, turn = self.courier.silent_for(sandbox), self._turns.get(sandbox)
+            if silent is None and turn is None:
+                return True
+            left = self.patience - (silent or 0.0)
+            if left <= 0:
+                return False
+            if silent is not None:
+                await self.courier.answered(sandbox, left)
+            elif turn is not None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(turn.wait(), left)
+
+    async def _go(self, sandbox: Sandbox, target: Target, ran: Ran, *, delivering: bool) -> None:
         """One deadline after the other; what is held by the clock goes on in between."""
         while not sandbox.abandoned and (to := target()) is not None:
             deadline = next(sandbox.advance(to), None)
+            if delivering and self.courier.is_busy(sandbox):
+                await self.courier.flush(sandbox)
             if deadline is None:
                 return
-            await self._deliver(sandbox, turn)
             ran(deadline)
             sandbox.wake()
             await checkpoint()
-
-    async def _deliver(self, sandbox: Sandbox, turn: _Turn | None) -> None:
-        if turn is None or not self.courier.is_busy(sandbox):
-            return
-        turn.waits = True
-        turn.changed.set()
-        try:
-            await self.courier.flush(sandbox)
-        finally:
-            turn.waits = False
-            turn.changed.clear()
 
     def quiet_for(self, sandbox: Sandbox) -> float:
         """Seconds since the last request to a sandbox, or the last jump of its clock."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -96,6 +97,60 @@ def test_what_a_handler_sets_off_is_delivered_before_the_outer_advance_ends(
     assert ["delivered"] * 2 == [delivery.outcome for delivery in world.deliveries]
 
 
+@pytest.mark.parametrize("clock", ["manual", "auto"])
+def test_a_handler_may_advance_also_when_it_was_called_in_the_background(
+    start: Start, calls: Calls, clock: str
+) -> None:
+    """Nobody else advances the clock, and the attempt under way is the one that asks."""
+    calls.world = world = start(calls.advance, clock=clock, webhook_seconds=PATIENT)
+
+    async def program() -> None:
+        await calls.submit()
+        path = f"/__sim/sandboxes/default/jobs/{next(iter(world.sim.sandbox.state.jobs))}/state"
+        began = time.monotonic()
+        await calls.call("PUT", path, {"state": "failed"})
+        while not (world.deliveries and world.only.attempts):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.001)
+        assert time.monotonic() - began < 5
+        await world.sim.app.deliverer.close()
+
+    asyncio.run(program())
+    assert [200] == [attempt.status for attempt in world.only.attempts]
+    assert world.sim.sandbox.now == START + 1000 * 1_000_000
+
+
+def test_an_advance_waits_for_a_receiver_that_answers_soon(start: Start, calls: Calls) -> None:
+    """One that was called before the advance came is given a moment, and not the whole time-out."""
+    free = asyncio.Event()
+
+    async def slow(_request: httpx.Request) -> httpx.Response:
+        await free.wait()
+        return httpx.Response(200)
+
+    calls.world = world = start(slow, webhook_seconds=PATIENT)
+    timeline = world.sim.app.deliverer.timeline
+    timeline.patience = 0.01
+
+    async def program() -> None:
+        await calls.submit()
+        path = f"/__sim/sandboxes/default/jobs/{next(iter(world.sim.sandbox.state.jobs))}/state"
+        await calls.call("PUT", path, {"state": "failed"})
+        while not world.receiver.requests:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.001)
+        await calls.call("POST", ADVANCE, {"seconds": 1})
+        assert not world.only.attempts
+        timeline.patience = PATIENT
+        again = asyncio.ensure_future(calls.call("POST", ADVANCE, {"seconds": 1}))
+        await asyncio.sleep(0)
+        free.set()
+        await again
+        assert [200] == [attempt.status for attempt in world.only.attempts]
+        await world.sim.app.deliverer.close()
+
+    asyncio.run(program())
+    assert world.sim.sandbox.now == START + 2 * 1_000_000
+
+
 def test_a_poll_in_a_handler_may_pass_the_aim_of_the_advance(start: Start, calls: Calls) -> None:
     """On an `auto` clock it jumps; the advance then has arrived, which is no mistake."""
     calls.world = world = start(calls.poll, 200, clock="auto", webhook_seconds=PATIENT)
@@ -114,17 +169,17 @@ def test_a_poll_in_a_handler_may_pass_the_aim_of_the_advance(start: Start, calls
 
 
 def test_two_advances_add_up(start: Start, calls: Calls) -> None:
-    """Where no receiver is waited for they take turns: each goes on from where the other ended."""
+    """At the same time they take turns: each goes on from where the other ended."""
     calls.world = world = start()
 
     async def both() -> None:
-        await calls.submit(hook="")
+        await calls.submit()
         await asyncio.gather(*(calls.call("POST", ADVANCE, {"seconds": 1000}) for _ in "ab"))
         await world.sim.app.deliverer.close()
 
     asyncio.run(both())
     assert world.sim.sandbox.now == START + 2000 * 1_000_000
-    assert [len(answer["fired"]) for answer in calls.answers[1:]] == [2, 0]
+    assert [len(answer["fired"]) for answer in calls.answers[1:]] == [3, 0]
 
 
 def test_an_advance_that_loses_its_world_says_so(start: Start, calls: Calls) -> None:

@@ -29,7 +29,10 @@ def changes() -> Iterator[Change]:
 
 def _leading(original: Callable[..., Any]) -> Callable[..., Any]:
     async def create_connection(
-        self: aiohttp.TCPConnector, req: aiohttp.ClientRequest, traces: Any, timeout: Any
+        self: aiohttp.TCPConnector,
+        req: aiohttp.ClientRequest,
+        traces: object,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as aiohttp has it
     ) -> ResponseHandler:
         if interception_of(req.url.host or "") is None:
             found: ResponseHandler = await original(self, req, traces, timeout)

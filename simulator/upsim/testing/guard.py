@@ -5,7 +5,6 @@ Nothing of the product is imported before a name that could be a provider's is l
 
 from __future__ import annotations
 
-import errno
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -98,7 +97,7 @@ class Guard:
         if isinstance(host, str) and _may_be_a_provider(host) and _is_a_provider(host):
             name = host.rstrip(".").lower()
             self.blocked[name] = self.blocked.get(name, 0) + 1
-            raise BlockedHostError(errno.ENOENT, HINT.format(host=name))
+            raise BlockedHostError(socket.EAI_NONAME, HINT.format(host=name))
 
 
 def _may_be_a_provider(host: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -39,7 +39,9 @@ class ClockHandle:
         """Go on in another mode."""
         self._admin("PATCH", "clock", {"mode": mode})
 
-    def advance(self, seconds: float | Decimal | None = None, *, to: str | None = None) -> list[Json]:
+    def advance(
+        self, seconds: float | Decimal | None = None, *, to: str | None = None
+    ) -> list[Json]:
         """Let time pass: so many seconds, or to `next`, `idle` or an instant; what fell due."""
         if (seconds is None) == (to is None):
             raise TypeError("advance takes seconds or to=, one of the two")
@@ -144,8 +146,3 @@ class InboxHandle:
             "messages"
         ]
         return found
-
-
-def plain(amounts: Mapping[str, object]) -> dict[str, str]:
-    """Amounts as exact texts, for a body."""
-    return {name: str(value) for name, value in amounts.items()}

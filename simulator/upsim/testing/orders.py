@@ -18,9 +18,7 @@ DEFAULT_CLOCK = "auto"
 ID_LENGTH = 12
 
 
-def order(
-    asked: Mapping[str, Any], *, name: str, seed: int, shared: bool
-) -> dict[str, object]:
+def order(asked: Mapping[str, Any], *, name: str, seed: int, shared: bool) -> dict[str, object]:
     """The body of `POST sandboxes` for the test of this name. Raises MarkError.
 
     A scenario's own clock and seed hold unless the test says otherwise. Where others make

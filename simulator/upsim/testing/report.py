@@ -16,10 +16,8 @@ LONGEST = 300
 def journal_text(sandbox: SandboxHandle) -> str:
     """The journal of a sandbox for people: bounded, secrets redacted, oldest first."""
     exchanges = sandbox.journal
-    lines = [
-        f"sandbox {sandbox.id}: scenario {sandbox.scenario}, seed {sandbox.seed},"
-        f" clock {sandbox.clock.mode} at {sandbox.clock.now:%Y-%m-%d %H:%M:%S} UTC"
-    ]
+    head = f"sandbox {sandbox.id}: scenario {sandbox.scenario}, seed {sandbox.seed}"
+    lines = [f"{head}, clock {sandbox.clock.mode} at {sandbox.clock.now:%Y-%m-%d %H:%M:%S} UTC"]
     if len(exchanges) > SHOWN:
         lines.append(f"({len(exchanges) - SHOWN} earlier requests are not shown)")
     for exchange in exchanges[-SHOWN:]:

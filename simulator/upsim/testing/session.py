@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,19 @@ from upsim.testing.sandboxes import AdminCallError, SandboxHandle
 from upsim.testing.targets import Target
 from upsim.testing.world import World
 
+Protocols = Callable[[], type[asyncio.Protocol]]
+
 
 class Session:
     """A target, the sandboxes of tests at it, and what they cost."""
 
-    def __init__(self, target: str, *, seed: int, token: str = "") -> None:
-        """`target` is `sim`, `socket` or the address of a server."""
+    def __init__(self, target: str, *, seed: int, token: str, protocol: Protocols) -> None:
+        """`target` is `sim`, `socket` or the address of a server.
+
+        `protocol` gives the protocol of a server in this process, if there is to be one.
+        """
         self._seed = seed
+        self._protocol = protocol
         self._world = World() if target in ("sim", "socket") else None
         self.costs = Costs()
         self._target = self._made(target, token)
@@ -43,7 +50,7 @@ class Session:
 
     def serve(self) -> str:
         """The address of a real socket that leads to the sandboxes."""
-        return self._target.base_url if self._world is None else _listening(self._world)
+        return self._target.base_url if self._world is None else self._listening(self._world)
 
     def close(self) -> None:
         """End what was started."""
@@ -55,8 +62,11 @@ class Session:
         if self._world is None:
             return Target.at(target, token, shared=True)
         if target == "socket":
-            return Target.at(_listening(self._world), self._world.token)
+            return Target.at(self._listening(self._world), self._world.token)
         return Target.in_process(self._world)
+
+    def _listening(self, world: World) -> str:
+        return world.listen(self._protocol())
 
 
 def save_export(sandbox: SandboxHandle, file: Path) -> bool:
@@ -68,9 +78,3 @@ def save_export(sandbox: SandboxHandle, file: Path) -> bool:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
     return True
-
-
-def _listening(world: World) -> str:
-    from upsim.web.cutting import CuttableProtocol
-
-    return world.listen(CuttableProtocol)

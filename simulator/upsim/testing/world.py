@@ -75,9 +75,7 @@ class World:
         exchange = Exchange(request, body)
         future = asyncio.run_coroutine_threadsafe(exchange.run(self.app), self._loop)
         try:
-            await asyncio.wait_for(
-                asyncio.shield(asyncio.wrap_future(future)), _patience(request)
-            )
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), _patience(request))
         except TimeoutError:
             if future.done():
                 raise

@@ -12,8 +12,6 @@ from upsim.engine.clock import monotonic
 Json = dict[str, Any]
 Admin = Callable[..., Json]
 PAGE = 1000
-MAIN = "main"
-"""The account of a sandbox's own keys."""
 WAIT_SECONDS = 10.0
 MOVED_BY_HAND = ("auto", "manual")
 
@@ -81,9 +79,6 @@ class LedgerHandle:
 
     def balance(self, provider: str) -> Decimal:
         """What the account of the sandbox's own key has."""
-        for account in self.accounts():
-            if (account["provider"], account["name"]) == (provider, MAIN):
-                return Decimal(account["balance"])
         return Decimal(self._admin("PUT", f"accounts/{provider}", {})["balance"])
 
     def accounts(self) -> list[Json]:

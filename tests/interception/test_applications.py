@@ -26,7 +26,7 @@ def is_mp4(content: bytes) -> bool:
 
 
 def test_requests(sandbox: SandboxHandle, clip: Path) -> None:
-    """requests uploads a form, submits, polls the address it was given and streams the output."""
+    """A form is uploaded, the address that came is polled, and the output is streamed."""
     output = wavespeed_requests.upscale(clip, ANY_KEY)
 
     assert is_mp4(output)
@@ -34,7 +34,7 @@ def test_requests(sandbox: SandboxHandle, clip: Path) -> None:
 
 
 def test_httpx_sync(sandbox: SandboxHandle, clip: Path) -> None:
-    """httpx puts a stream to an upload address, submits, polls and streams the output."""
+    """A stream is put to an upload address, and the output of the job is streamed."""
     output = vicsee_httpx.upscale(clip, ANY_KEY)
 
     assert is_mp4(output)
@@ -43,15 +43,15 @@ def test_httpx_sync(sandbox: SandboxHandle, clip: Path) -> None:
 
 def test_httpx_async(sandbox: SandboxHandle, clip: Path) -> None:
     """An async httpx client queues a data URL, polls and gets the output."""
-    output = asyncio.run(venice_httpx.upscale(clip, ANY_KEY))
+    output = asyncio.run(venice_httpx.upscale(clip.read_bytes(), ANY_KEY))
 
     assert is_mp4(output)
     assert 1 == len(sandbox.ledger.charges("venice"))
 
 
 def test_aiohttp(sandbox: SandboxHandle, clip: Path) -> None:
-    """aiohttp uploads to the provider's other host, submits, polls and streams the output."""
-    output = asyncio.run(piapi_aiohttp.upscale(clip, ANY_KEY))
+    """A file goes to the provider's other host, and the output of the job is streamed."""
+    output = asyncio.run(piapi_aiohttp.upscale(clip.read_bytes(), ANY_KEY))
 
     assert is_mp4(output)
     assert [Decimal(180_000)] == sandbox.ledger.charges("piapi")

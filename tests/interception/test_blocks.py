@@ -42,6 +42,12 @@ def submit(sandbox: SandboxHandle, key: str = "sk-any") -> httpx.Response:
     )
 
 
+def credits_by_requests() -> int:
+    """Ask for the credits, by requests, and return the status."""
+    headers = {"Authorization": "Bearer any"}
+    return requests.get(f"{API}/credits", headers=headers, timeout=5).status_code
+
+
 def test_libraries_are_as_before() -> None:
     """After the block everything is as it was, and within it all is changed."""
     before = changed()
@@ -100,9 +106,7 @@ def test_sync_call_below_a_running_loop(sandbox: SandboxHandle) -> None:
     """Sync code that is called by async code reaches the sandbox as well."""
 
     async def call() -> int:
-        return requests.get(
-            f"{API}/credits", headers={"Authorization": "Bearer any"}, timeout=5
-        ).status_code
+        return credits_by_requests()
 
     assert 200 == asyncio.run(call())
     assert 1 == len(sandbox.journal)

@@ -101,7 +101,7 @@ def test_call_after_a_fault_is_answered(sandbox: SandboxHandle, call: Callable[[
 
 
 def test_retries_of_an_adapter_are_made(sandbox: SandboxHandle) -> None:
-    """requests repeats what its adapter is told to repeat: here two answers of status 503."""
+    """An adapter repeats what it is told to repeat: here two answers of status 503."""
     do = {"respond": {"status": 503}}
     sandbox.arm({"at": "before_accept", "provider": "vicsee", "first": 2, "do": do})
     with requests.Session() as session:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 ALLOWED = ("scenario", "balance", "clock", "seed", "dialect", "strict_keys")
@@ -35,6 +34,8 @@ def check(options: Mapping[str, object], what: str) -> None:
     """Raise MarkError for a name that does not exist, with the nearest that does."""
     for name in options:
         if name not in ALLOWED:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, ALLOWED, n=1)
             hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(ALLOWED)}"
             raise MarkError(f"{what} has no argument {name!r}; {hint}")

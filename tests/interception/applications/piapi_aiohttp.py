@@ -1,7 +1,6 @@
 """An application that speaks to PiAPI by aiohttp, and knows nothing of any simulator."""
 
 import base64
-from pathlib import Path
 
 import aiohttp
 
@@ -9,11 +8,11 @@ API = "https://api.piapi.ai/api/v1/task"
 UPLOADS = "https://upload.theapi.app/api/ephemeral_resource"
 
 
-async def upscale(clip: Path, key: str) -> bytes:
+async def upscale(clip: bytes, key: str) -> bytes:
     """Upload a file to the provider's other host, have it upscaled, and stream the result."""
     async with aiohttp.ClientSession(headers={"x-api-key": key}, raise_for_status=True) as http:
-        encoded = base64.b64encode(clip.read_bytes()).decode("ascii")
-        form = {"file_name": clip.name, "file_data": encoded}
+        encoded = base64.b64encode(clip).decode("ascii")
+        form = {"file_name": "clip.mp4", "file_data": encoded}
         async with http.post(UPLOADS, json=form) as answer:
             url = (await answer.json())["data"]["url"]
         body = {"model": "Qubico/video-toolkit", "task_type": "upscale", "input": {"video": url}}

@@ -1,7 +1,6 @@
 """An application that speaks to Venice by async httpx, and knows nothing of any simulator."""
 
 import base64
-from pathlib import Path
 
 import httpx
 
@@ -9,9 +8,9 @@ API = "https://api.venice.ai/api/v1/video"
 MODEL = "topaz-video-upscale"
 
 
-async def upscale(clip: Path, key: str) -> bytes:
+async def upscale(clip: bytes, key: str) -> bytes:
     """Send a file as a data URL, have it upscaled, and fetch the result."""
-    encoded = base64.b64encode(clip.read_bytes()).decode("ascii")
+    encoded = base64.b64encode(clip).decode("ascii")
     body = {"model": MODEL, "upscale_factor": 2, "video_url": f"data:video/mp4;base64,{encoded}"}
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}) as http:
         job = (await http.post(f"{API}/queue", json=body)).raise_for_status().json()

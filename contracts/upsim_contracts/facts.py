@@ -53,6 +53,7 @@ class CallForm:
 class Lifecycle:
     """How a job is followed: the call, where its status stands, which words mean what.
 
+    An answer without a status counts as the word `http <status>`.
     `output` names the places where the link of a finished job may stand; `every` are the seconds
     between two polls that the provider advises.
     """

@@ -169,6 +169,8 @@ class Run:
         for _ in range(POLLS):
             answer = self._send(form, self._body(form, {}), None, {})
             word = at(answer.document, life.read)
+            if word is ABSENT:
+                word = f"http {answer.response.status_code}"
             if not seen or seen[-1] != word:
                 seen.append(word)
             end = next((name for name, words in life.words.items() if word in words), None)

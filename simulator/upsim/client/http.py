@@ -8,8 +8,10 @@ An httpx error never leaves this module: it becomes a `Lost`, without its reques
 from __future__ import annotations
 
 import asyncio
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from functools import cache
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -44,6 +46,9 @@ class SandboxSleep(Protocol):
 
     async def sleep_async(self, seconds: float) -> None:
         """Move it on, letting others work."""
+
+    def close(self) -> None:
+        """Close the connections."""
 
 
 class _Key(httpx.Auth):
@@ -121,8 +126,9 @@ class SyncRunner:
     ) -> None:
         """Without `http` it has a client of its own."""
         self._wire = wire
-        self._http = http or httpx.Client(trust_env=False)
+        self._http = http or _client()
         self._own = http is None
+        self._sleeper = sleeper
         self._sleep = _sleeper(sleeper)
 
     def run(self, flow: Flow[_Result]) -> _Result:
@@ -140,6 +146,7 @@ class SyncRunner:
     def close(self) -> None:
         """Close the connections that are its own."""
         self._wire.close()
+        _close(self._sleeper)
         if self._own:
             self._http.close()
 
@@ -217,8 +224,9 @@ class AsyncRunner:
     ) -> None:
         """Without `http` it has a client of its own."""
         self._wire = wire
-        self._http = http or httpx.AsyncClient(trust_env=False)
+        self._http = http or httpx.AsyncClient(trust_env=False, verify=_tls())
         self._own = http is None
+        self._sleeper = sleeper
         self._sleep = _async_sleeper(sleeper)
 
     async def run(self, flow: Flow[_Result]) -> _Result:
@@ -236,6 +244,7 @@ class AsyncRunner:
     async def close(self) -> None:
         """Close the connections that are its own."""
         self._wire.close()
+        _close(self._sleeper)
         if self._own:
             await self._http.aclose()
 
@@ -321,14 +330,19 @@ class Caller:
         """With a token it is sent as bearer."""
         self._base_url = base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = http
+        self._async_http = http if isinstance(http, httpx.AsyncClient) else None
+        self._http = http if isinstance(http, httpx.Client) else None
+        self._own: httpx.Client | None = None
 
     def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
         """Call and wait. Raises TransientError when there is no answer."""
-        http = self._http if isinstance(self._http, httpx.Client) else None
+        if self._http is None:
+            self._http = self._own = _client()
+        request = self._http.build_request(
+            method, f"{self._base_url}{path}", json=body, headers=self._headers
+        )
         try:
-            with _closing(http) as client:
-                return _plain(self._send_now(client, method, path, body))
+            return _plain(self._http.send(request, follow_redirects=False))
         except httpx.HTTPError as error:
             problem = _trouble(method, path, error)
         raise problem
@@ -337,39 +351,37 @@ class Caller:
         self, method: str, path: str, body: Mapping[str, object] | None = None
     ) -> Answer:
         """As `call`, letting others work."""
-        if not isinstance(self._http, httpx.AsyncClient):
+        if self._async_http is None:
             return await asyncio.to_thread(self.call, method, path, body)
-        request = self._http.build_request(
+        request = self._async_http.build_request(
             method, f"{self._base_url}{path}", json=body, headers=self._headers
         )
         try:
-            return _plain(await self._http.send(request, follow_redirects=False))
+            return _plain(await self._async_http.send(request, follow_redirects=False))
         except httpx.HTTPError as error:
             problem = _trouble(method, path, error)
         raise problem
 
-    def _send_now(
-        self, client: httpx.Client, method: str, path: str, body: Mapping[str, object] | None
-    ) -> httpx.Response:
-        request = client.build_request(
-            method, f"{self._base_url}{path}", json=body, headers=self._headers
-        )
-        return client.send(request, follow_redirects=False)
+    def close(self) -> None:
+        """Close the connections that are its own."""
+        if self._own is not None:
+            self._own.close()
+            self._http = self._own = None
 
 
-class _closing:  # noqa: N801 - used like contextlib.closing
-    """An httpx client that is closed when nobody gave it."""
+@cache
+def _tls() -> ssl.SSLContext:
+    """The certificates that are trusted; reading them takes longer than a request."""
+    return httpx.create_ssl_context(trust_env=False)
 
-    def __init__(self, given: httpx.Client | None) -> None:
-        self._given = given
-        self._client = given or httpx.Client(trust_env=False)
 
-    def __enter__(self) -> httpx.Client:
-        return self._client
+def _client() -> httpx.Client:
+    return httpx.Client(trust_env=False, verify=_tls())
 
-    def __exit__(self, *_error: object) -> None:
-        if self._given is None:
-            self._client.close()
+
+def _close(sleeper: Sleeper | SandboxSleep | None) -> None:
+    if sleeper is not None and not callable(sleeper):
+        sleeper.close()
 
 
 def _sleeper(given: Sleeper | SandboxSleep | None) -> Callable[[float], object]:
@@ -378,7 +390,9 @@ def _sleeper(given: Sleeper | SandboxSleep | None) -> Callable[[float], object]:
     return given if callable(given) else given.sleep
 
 
-def _async_sleeper(given: Sleeper | SandboxSleep | None) -> Callable[[float], Awaitable[None]]:
+def _async_sleeper(
+    given: Sleeper | SandboxSleep | None,
+) -> Callable[[float], Awaitable[object]]:
     if given is None:
         return clocks.sleep_async
     if not callable(given):

@@ -48,6 +48,10 @@ class SandboxSleeper:
         else:
             await clocks.sleep_async(_real(seconds, self._mode))
 
+    def close(self) -> None:
+        """Close the connections that are its own; the client that it was given to does this."""
+        self._caller.close()
+
 
 def sandbox_sleeper(
     admin_base_url: str,

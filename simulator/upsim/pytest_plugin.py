@@ -21,6 +21,7 @@ from upsim.testing.guard import Guard
 from upsim.testing.marks import MARKER, MarkError, asked
 
 if TYPE_CHECKING:
+    from upsim.client import AsyncClient, Client
     from upsim.testing.costs import Costs
     from upsim.testing.handles import ClockHandle, InboxHandle, LedgerHandle
     from upsim.testing.sandboxes import SandboxHandle
@@ -32,6 +33,7 @@ COSTS = "upsim_costs"
 SIMULATED_ONLY = (
     "This test needs a sandbox, and --upsim-target=live has none; use the fixture upsim_client."
 )
+NO_CAP = "The live target needs --upsim-cap: the most that each client may spend."
 
 
 class Run:
@@ -43,7 +45,9 @@ class Run:
         self.target: str = config.getoption("upsim_target")
         self.seed: int = config.getoption("upsim_seed")
         self.guard = Guard()
+        self.cap: str | None = config.getoption("upsim_cap")
         self.gathered: list[dict[str, Any]] = []
+        self.live_costs: Costs | None = None
         self._session: Session | None = None
         if self.target not in TARGETS and not re.match(r"https?://", self.target):
             allowed = "sim, socket, live or the address of a server (http://…)"
@@ -60,9 +64,22 @@ class Run:
         return self._session
 
     @property
-    def begun(self) -> Session | None:
-        """The session, if a test asked for it."""
-        return self._session
+    def live(self) -> bool:
+        """Whether the real APIs are called."""
+        return self.target == "live"
+
+    def packed(self) -> dict[str, Any] | None:
+        """What this process alone would have cost, in a form that can be sent."""
+        if self._session is not None:
+            return self._session.costs.packed()
+        return None if self.live_costs is None else self.live_costs.packed()
+
+    def pay(self, provider: str, amount: Any, unit: str) -> None:  # noqa: ANN401 - a Decimal
+        """Take what a live client spent."""
+        from upsim.testing.costs import Costs
+
+        self.live_costs = self.live_costs or Costs()
+        self.live_costs.add({"sandboxes": 0, "amounts": [[provider, unit, str(amount)]]})
 
     def close(self) -> None:
         """End what was begun."""
@@ -73,8 +90,8 @@ class Run:
     def costs(self) -> Costs | None:
         """What this process and its workers would have cost; None where nothing was used."""
         packed = list(self.gathered)
-        if self._session is not None:
-            packed.append(self._session.costs.packed())
+        own = self.packed()
+        packed += [own] if own else []
         if not packed:
             return None
         from upsim.testing.costs import Costs
@@ -120,7 +137,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and block the providers' hosts unless they are asked for."""
     config.addinivalue_line("markers", MARKER)
     run = config.stash[RUN] = Run(config)
-    if run.target != "live":
+    if not run.live:
         run.guard.up()
 
 
@@ -134,9 +151,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Send what a worker's tests would have cost to the process that prints it."""
     output = getattr(session.config, "workeroutput", None)
-    begun = session.config.stash[RUN].begun
-    if output is not None and begun is not None:
-        output[COSTS] = begun.costs.packed()
+    packed = session.config.stash[RUN].packed()
+    if output is not None and packed is not None:
+        output[COSTS] = packed
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -156,11 +173,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
     lines = found.lines(per_dollar())
     terminalreporter.section("upsim")
+    if config.stash[RUN].live:
+        terminalreporter.write_line("the calls to the real APIs have cost:")
     plural = "" if found.sandboxes == 1 else "es"
     used = f"{found.sandboxes} sandbox{plural}"
-    terminalreporter.write_line(
-        f"{used}; the same calls would have cost:" if lines else f"{used}, nothing charged"
-    )
+    if not config.stash[RUN].live:
+        terminalreporter.write_line(
+            f"{used}; the same calls would have cost:" if lines else f"{used}, nothing charged"
+        )
     for line in lines:
         terminalreporter.write_line(f"  {line}")
 
@@ -172,7 +192,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuse a marker that says what there is not; block what was imported meanwhile."""
     run = item.config.stash[RUN]
-    if run.target != "live":
+    if not run.live:
         run.guard.look_around()
     try:
         asked(item.iter_markers("upsim"))
@@ -239,7 +259,7 @@ def upsim_sandboxes(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
     All are removed after the test.
     """
     run = request.config.stash[RUN]
-    if run.target == "live":
+    if run.live:
         pytest.skip(SIMULATED_ONLY)
     made: list[SandboxHandle] = request.node.stash.setdefault(SANDBOXES, [])
     name = request.node.nodeid
@@ -312,3 +332,41 @@ class Server:
 def upsim_server(pytestconfig: pytest.Config, upsim: SandboxHandle) -> Server:
     """Return a server on a free port of this machine that leads to the sandbox."""
     return Server(pytestconfig.stash[RUN].session.serve(), upsim)
+
+
+@pytest.fixture
+def upsim_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client]]:
+    """Return a function that makes a reference client of a model; it takes what `connect` takes.
+
+    The client has the key of the sandbox and waits by its clock. With the live target it is the
+    real API's, with the key of the environment, and stops at the cap.
+    """
+    run = request.config.stash[RUN]
+    sandbox = None if run.live else request.getfixturevalue("upsim")
+    from upsim.testing.clients import client_of, live_client, missing_key, provider_of
+
+    def make(model: str, **settings: Any) -> Client:  # noqa: ANN401 - what `connect` takes
+        if sandbox is not None:
+            return stack.enter_context(client_of(sandbox, model, settings))
+        if run.cap is None:
+            pytest.skip(NO_CAP)
+        if variable := missing_key(model):
+            pytest.skip(f"The live target needs a key for {model} in the variable {variable}.")
+        client = stack.enter_context(live_client(model, run.cap, settings))
+        stack.callback(lambda: run.pay(provider_of(model), client.spent.amount, client.spent.unit))
+        return client
+
+    with ExitStack() as stack:
+        yield make
+
+
+@pytest.fixture
+def upsim_async_client(upsim: SandboxHandle) -> Callable[..., AsyncClient]:
+    """Return a function that makes async clients; use each in an `async with` block."""
+
+    def make(model: str, **settings: Any) -> AsyncClient:  # noqa: ANN401 - what `connect_async` takes
+        from upsim.testing.clients import async_client_of
+
+        return async_client_of(upsim, model, settings)
+
+    return make

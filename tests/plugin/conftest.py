@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
+import httpcore  # noqa: F401 - pytester forgets what is first imported within a test; httpx does not
 import pytest
 
 INSTALLED = any(point.name == "upsim" for point in entry_points(group="pytest11"))

@@ -74,7 +74,6 @@ def test_inbox_gets_webhooks(upsim, upsim_inbox):
     path = f"/api/v3/runwayml/upscale-v1?webhook={upsim_inbox.url}"
     job = upsim.http("wavespeed").post(path, json=body).json()["data"]["id"]
 
-    assert [] == upsim_inbox.messages()
     assert job in upsim_inbox.wait(1)[0]["body"]
     with pytest.raises(TimeoutError, match="1 of 2"):
         upsim_inbox.wait(2)

@@ -174,3 +174,12 @@ def test_live_needs_a_client(run_tests: RunTests) -> None:
 
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["*--upsim-target=live has none; use the fixture upsim_client.*"])
+
+
+@pytest.mark.parametrize("cap", ["much", "-1", "1e3"])
+def test_wrong_cap_is_refused(run_tests: RunTests, cap: str) -> None:
+    """A cap that is no plain amount ends the run with a sentence."""
+    result = run_tests("def test_it():\n    pass\n", f"--upsim-cap={cap}")
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    assert f"--upsim-cap={cap}: it must be an amount such as 0.50" in "\n".join(result.errlines)

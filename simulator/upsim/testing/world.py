@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from concurrent.futures import Future
 
 import anyio.to_thread
 import httpx
@@ -21,7 +20,6 @@ from upsim.engine.seeds import fresh_token
 from upsim.engine.settings import Settings
 from upsim.transport import Exchange
 
-_Result = TypeVar("_Result")
 CLOSE_SECONDS = 5.0
 
 
@@ -43,15 +41,16 @@ class World:
                 in_process=True,
             )
         )
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="upsim", daemon=True)
-        self._thread.start()
+        self._loop: asyncio.AbstractEventLoop
+        self._over: asyncio.Event
         self._server: _Server | None = None
-        self._serving: Any = None
-
-    def run(self, work: Coroutine[Any, Any, _Result], *, seconds: float | None = None) -> _Result:
-        """Run a coroutine in the simulator's loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
+        self._serving: Future[None] | None = None
+        begun = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._live(begun)), name="upsim", daemon=True
+        )
+        self._thread.start()
+        begun.wait()
 
     def exchange(self, request: httpx.Request, body: bytes) -> httpx.Response:
         """One request and its answer. Raises httpx.ReadTimeout when the caller's patience ends."""
@@ -108,15 +107,21 @@ class World:
 
     def close(self) -> None:
         """End the server and the thread, remove the files."""
-        if self._server is not None:
-            self._server.should_exit = True
-            self._serving.result(CLOSE_SECONDS)
-        self.run(self.app.deliverer.close(), seconds=CLOSE_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(CLOSE_SECONDS)
-        self._loop.close()
         self._socket.close()
         self.app.close()
+
+    async def _live(self, begun: threading.Event) -> None:
+        """What the thread does: nothing of its own, until it is over."""
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        begun.set()
+        await self._over.wait()
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await asyncio.wrap_future(self._serving)
+        await self.app.deliverer.close()
 
 
 class _Server(uvicorn.Server):

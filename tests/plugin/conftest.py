@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
@@ -14,6 +15,12 @@ PLUGIN = () if INSTALLED else ("-p", "upsim.pytest_plugin")
 PLAIN = ("-p", "no:randomly", "-p", "no:schemathesis", "-p", "no:cacheprovider", "-W", "error")
 
 RunTests = Callable[..., pytest.RunResult]
+
+
+def cpu_of_children() -> float:
+    """Return the processor time of all child processes that have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.fixture

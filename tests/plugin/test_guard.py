@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.plugin.conftest import PLUGIN
+
 if TYPE_CHECKING:
     from tests.plugin.conftest import RunTests
 
@@ -131,27 +133,35 @@ def test_other():
 
 def test_names_are_resolved_again_after_the_run(run_tests: RunTests) -> None:
     """What was changed for a run is changed back at its end, in the same process."""
-    text = """
+    text = f"""
 import socket
-import sys
 
 import pytest
 
-before = socket.getaddrinfo, vars(socket.socket).get("connect")
+INNER = '''
+import socket
+
+import pytest
 
 
-class Inner:
-    def test_nothing(self):
-        pass
+def test_it():
+    with pytest.raises(socket.gaierror, match="upsim blocks"):
+        socket.getaddrinfo("vicsee.com", 443)
+'''
+
+
+def places():
+    return socket.getaddrinfo, socket.gethostbyname, vars(socket.socket).get("connect")
 
 
 def test_it(tmp_path):
+    before = places()
     file = tmp_path / "test_inner.py"
-    file.write_text("def test_it():\\n    import socket\\n    print(socket.getaddrinfo)\\n")
-    code = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", str(file)])
+    file.write_text(INNER)
+    options = [*{list(PLUGIN)!r}, "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
 
-    assert 0 == code
-    assert before == (socket.getaddrinfo, vars(socket.socket).get("connect"))
+    assert 0 == pytest.main([*options, str(file)])
+    assert before == places()
 """
     run_tests(text).assert_outcomes(passed=1)
 

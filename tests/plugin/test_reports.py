@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from upsim.web.admin.app import CALLS
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import RunTests
@@ -70,6 +75,22 @@ def test_failure_shows_how_to_repeat_it(run_tests: RunTests) -> None:
     result.stdout.fnmatch_lines(
         ["*upsim reproduce*", "pytest test_it.py::test_money --upsim-seed=9"]
     )
+
+
+def test_failure_can_be_replayed(run_tests: RunTests) -> None:
+    """Where sandboxes can be exported, the command that is printed replays the failed test."""
+    can_export = any(call.path.endswith("/export") for call in CALLS)
+    with_cache = ("-p", "no:randomly", "-p", "no:schemathesis", "-W", "error")
+    result = run_tests(FAILING, plain=with_cache)
+    commands = [line for line in result.outlines if line.startswith("upsim replay ")]
+    codes = [
+        subprocess.run(
+            [sys.executable, "-m", *shlex.split(command)], capture_output=True, check=False
+        ).returncode
+        for command in commands
+    ]
+
+    assert ([0] if can_export else []) == codes
 
 
 def test_no_secret_is_shown(run_tests: RunTests) -> None:

@@ -30,12 +30,9 @@ def journal_text(sandbox: SandboxHandle) -> str:
 
 def _exchange(found: dict[str, Any]) -> Iterator[str]:
     job = f"  job {found['job']}" if found["job"] else ""
-    moment = found["at"][11:23]
-    status = found["status"] or "no answer"
-    yield (
-        f"#{found['number']} {moment} {found['provider']} {found['method']} {found['target']}"
-        f" → {status}{job}"
-    )
+    whose = found["provider"] or "inbox"
+    where = f"{found['at'][11:23]} {whose} {found['method']} {found['target']}"
+    yield f"#{found['number']} {where} → {found['status'] or 'no answer'}{job}"
     for name in ("request", "answer"):
         if found[name]["text"]:
             yield f"    {name}: {_cut(found[name]['text'])}"

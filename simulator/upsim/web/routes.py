@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from upsim.core.provider import Operation, Provider
@@ -125,5 +125,5 @@ def _walk(
     return found
 
 
-def _methods(operations: Iterable[str]) -> list[str]:
-    return sorted(operations)
+def _methods(operations: Mapping[str, Operation]) -> list[str]:
+    return sorted(method for method, one in operations.items() if not one.refuses)

@@ -128,8 +128,7 @@ class Contract:
         self, name: str, steps: tuple[str, ...], value: object, where: str
     ) -> Iterator[Finding]:
         for found in self._schemas.differences(_pointer(steps), value):
-            # The first step of a rule is the reference by which the schema was entered.
-            source = evidence.at(self.document, (*steps, *found.rule[1:]))
+            source = evidence.at(self.document, (*steps, *found.rule))
             place = where or _dotted(found.path) or "body"
             yield Finding(self.provider, name, place, found.expected, found.seen, source)
 

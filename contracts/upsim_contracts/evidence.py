@@ -13,16 +13,13 @@ UNKNOWN = "no source given"
 
 def at(document: Document, steps: Iterable[str | int]) -> str:
     """The source of the part that these steps lead to; references on the way are followed."""
-    found = document.get(SOURCE, "")
-    node: Any = document
+    passed: list[Any] = [document]
     for step in steps:
-        node = _follow(document, node) if step != "$ref" else node
-        node = _child(document, node, step)
-        if node is None:
+        if not _enter(document, passed, step):
             break
-        if isinstance(node, dict):
-            found = node.get(SOURCE) or _follow(document, node).get(SOURCE) or found
-    return named(document, str(found))
+    _enter(document, passed, None)
+    sources = [node[SOURCE] for node in passed if isinstance(node, dict) and SOURCE in node]
+    return named(document, str(sources[-1]) if sources else "")
 
 
 def named(document: Document, source: str) -> str:
@@ -42,15 +39,16 @@ def resolve(document: Document, reference: str) -> Any:  # noqa: ANN401 - JSON
     return node
 
 
-def _follow(document: Document, node: Any) -> Any:  # noqa: ANN401 - JSON
-    while isinstance(node, dict) and "$ref" in node and len(node) == 1:
-        node = resolve(document, node["$ref"])
-    return node
-
-
-def _child(document: Document, node: Any, step: str | int) -> Any:  # noqa: ANN401 - JSON
-    if step == "$ref":
-        return resolve(document, node["$ref"]) if "$ref" in node else node
-    if isinstance(node, list):
-        return node[step] if isinstance(step, int) and step < len(node) else None
-    return node.get(str(step)) if isinstance(node, dict) else None
+def _enter(document: Document, passed: list[Any], step: str | int | None) -> bool:
+    """Go one step on from the last of `passed`, through references if need be; None: only those."""
+    while True:
+        node = passed[-1]
+        if isinstance(node, list) and isinstance(step, int) and step < len(node):
+            passed.append(node[step])
+            return True
+        if isinstance(node, dict) and step is not None and str(step) in node:
+            passed.append(node[str(step)])
+            return True
+        if not isinstance(node, dict) or "$ref" not in node:
+            return False
+        passed.append(resolve(document, node["$ref"]))

@@ -130,6 +130,25 @@ def test_its_document_is_served(toytown: Server) -> None:
     assert (["/upscale", "/upscale/{id}"], servers) == (list(answer["paths"]), answer["servers"])
 
 
+@pytest.mark.slow
+def test_the_contract_suite_judges_it(variables: Mapping[str, str]) -> None:
+    """Its document is fuzzed with the others, and its own calls are really accepted."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "contracts",
+        "-k",
+        "toytown",
+        "-p",
+        "no:cacheprovider",
+    ]
+    env = {**os.environ, **variables}
+    root = PACKAGE.parents[2]
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)
+    assert (0, True) == (done.returncode, " 1 passed" in done.stdout), done.stdout
+
+
 def test_a_scenario_can_extend_it(
     start_server: Callable[..., Server], variables: Mapping[str, str], tmp_path: Path
 ) -> None:

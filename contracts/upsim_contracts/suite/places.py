@@ -6,8 +6,10 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from upsim_contracts.documents import document
+from upsim_contracts.exceptions import ContractError
 from upsim_contracts.suite.inputs import CLIPS, HOST
 
+ADMIN = "http://127.0.0.1/__sim"
 KEPT = 500
 """Cases are made some time before they are sent."""
 
@@ -40,7 +42,10 @@ class Places:
         self._number += 1
         keys = {self._provider: self._key.format(number=self._number)} if self._key else {}
         order = {"clock": "auto", "keys": keys}
-        made = self._http.post("http://127.0.0.1/__sim/sandboxes", json=order).json()
+        answer = self._http.post(f"{ADMIN}/sandboxes", json=order)
+        if not answer.ok:
+            raise ContractError(f"no sandbox could be made: {answer.status_code} {answer.text}")
+        made = answer.json()
         key = made["keys"][self._provider]
         self.here = Place(made["id"], self._header, f"{self._scheme} {key}".strip())
         self._made.append(self.here.sandbox)
@@ -59,7 +64,7 @@ class Places:
 
     def _keep(self, most: int) -> None:
         while len(self._made) > most:
-            self._http.delete(f"http://127.0.0.1/__sim/sandboxes/{self._made.popleft()}")
+            self._http.delete(f"{ADMIN}/sandboxes/{self._made.popleft()}")
 
 
 def key_header(provider: str) -> tuple[str, str]:

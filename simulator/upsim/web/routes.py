@@ -58,7 +58,7 @@ class Routes:
             allowed: list[str] = []
             found = _walk(self._root, segments, 0, method, allowed)
             if found is None:
-                return Miss(tuple(dict.fromkeys(allowed)))
+                return Miss(tuple(sorted(set(allowed))))
         if found[0].kind == "submit":
             self._keep(key, found)
         return found

@@ -17,7 +17,7 @@ from typing import TypeVar
 import click
 import httpx
 
-GROUP = "upsim.contracts"
+GROUP = "upsim.commands"
 """The entry-point group by which the suite is found; the simulator never imports it by name."""
 START_SECONDS = 20
 _Decorated = TypeVar("_Decorated", bound=Callable[..., None])

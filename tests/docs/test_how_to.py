@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ curl() {
     "$@" 2>>"$STATUSES"
 }
 export STATUSES
+upsim() { "$PYTHON" -m upsim "$@"; }
+pytest() { "$PYTHON" -m pytest -p no:cacheprovider "$@"; }
 """
 PAGES = [page for page in ALL_PAGES if BLOCK.search((ROOT / page).read_text("utf-8"))]
 each_page = pytest.mark.parametrize("page", PAGES)
@@ -77,7 +80,7 @@ def follow(page: str, server: Server, folder: Path) -> Followed:
     done = subprocess.run(
         ["bash", "-c", STATUS_OF_EACH_CALL + text.replace("8765", str(port))],
         cwd=folder,
-        env={**os.environ, "STATUSES": str(statuses)},
+        env={**os.environ, "STATUSES": str(statuses), "PYTHON": sys.executable},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

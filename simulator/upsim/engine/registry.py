@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -14,7 +14,7 @@ from upsim.core.ledger import Account
 from upsim.core.provider import Provider
 from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, monotonic
-from upsim.engine.faults import attempt_fault, early_fault, plan
+from upsim.engine.faults import attempt_fault, early_fault, plan, replan, unfit
 from upsim.engine.keys import (
     LONGEST_KEY,
     Fingerprints,
@@ -26,14 +26,16 @@ from upsim.engine.keys import (
     well_formed,
 )
 from upsim.engine.log import EventLog, MemoryLog
+from upsim.engine.rulebook import Swap
 from upsim.engine.sandbox import Choices, Sandbox
 from upsim.engine.seeds import Seeds, derived_seed, fresh_seed, fresh_token
 from upsim.engine.settings import Settings
 from upsim.engine.sources import Sources
 from upsim.engine.world import SandboxWorld
 from upsim.media.store import BlobStore
-from upsim.scenario.loader import Library
+from upsim.scenario.loader import BASELINE, Library, ScenarioError
 from upsim.scenario.model import Scenario
+from upsim.scenario.tree import Mistake
 
 DEFAULT = "default"
 
@@ -129,6 +131,7 @@ class Registry:
         self._faces: dict[str, dict[str, dict[str | None, Face]]] = {}
         self._orders: dict[str, Order] = {}
         self._made = 0
+        self.looked_at = library.stamps
         self._check_dialect(settings.dialect)
         self.default = self._add(DEFAULT, Order())
 
@@ -224,6 +227,8 @@ class Registry:
             sandbox.bound(provider)
         if main is not None and main.faults:
             plan(sandbox, main.faults)
+        sandbox.rulebook.swapped = self._swapped
+        sandbox.rulebook.plan(self._swaps(sandbox, self.library, main))
         sandbox.released = self.blobs.release
         sandbox.webhooks.world_of = self.world
         sandbox.webhooks.roused = self._rouse
@@ -233,6 +238,77 @@ class Registry:
         self.sandboxes[name] = sandbox
         self._orders[name] = order
         return sandbox
+
+    # -- other rules
+
+    def reload(self) -> Mapping[str, str]:
+        """Read the files of all scenarios in use again, for what is accepted from now on.
+
+        Gives the hash of the rules of each provider that has others now. Raises ScenarioError,
+        UnknownScenarioError or BaselineError, and then everything stays as it is.
+        """
+        fresh = self.library.renewed()
+        self.looked_at = fresh.stamps
+        names = dict.fromkeys(name for box in self.sandboxes.values() if (name := self._main(box)))
+        baselines = [name for name in self.library.loaded if name.endswith(f"/{BASELINE}")]
+        self._judge(fresh, [*names, *baselines])
+        mains = {name: fresh.load(name) for name in names}
+        for name in baselines:
+            fresh.load(name)
+        swaps = {}
+        for box in self.sandboxes.values():
+            box.settle()
+            main = mains.get(self._main(box) or "")
+            planned = self._swaps(box, fresh, main)
+            now = Swap(box.now, ScenarioOf(fresh, main), main.faults if main else ())
+            due = [swap for swap in planned if swap.at <= box.now]
+            box.rulebook.check(now.scenario_of)
+            swaps[box.id] = (due[-1] if due else now, planned[len(due) :])
+        self.library = fresh
+        self._key_headers.clear()
+        changed: dict[str, str] = {}
+        for box in self.sandboxes.values():
+            now, later = swaps[box.id]
+            names_of = box.rulebook.swap(now, "reload")
+            box.rulebook.plan(later)
+            changed |= {name: box.scenario_for(name).baseline.digest for name in names_of}
+        return changed
+
+    def _main(self, sandbox: Sandbox) -> str | None:
+        """The scenario that a sandbox was made with, by name or path."""
+        return self._orders[sandbox.id].scenario or self.settings.scenario
+
+    def _judge(self, fresh: Library, names: Iterable[str]) -> None:
+        """Raise ScenarioError for whatever is wrong in the files that are not as they were."""
+        mistakes: set[Mistake] = set()
+        for name in names:
+            tree = fresh.resolve(fresh.path_of(name))
+            if any(fresh.stamps[file] != self.library.stamps.get(file) for file in tree.files):
+                mistakes.update(fresh.mistakes_in(tree, self.providers))
+        if mistakes:
+            raise ScenarioError(sorted(mistakes))
+
+    def _swaps(self, sandbox: Sandbox, library: Library, main: Scenario | None) -> list[Swap]:
+        """The changes that a scenario plans. Raises BaselineError for one that cannot take place.
+
+        Each holds all those before it, so none comes before the one above it.
+        """
+        found: list[Swap] = []
+        for change in main.changes if main else ():
+            at = max(change.instant(sandbox.began), *(swap.at for swap in found[-1:]), 0)
+            swap = Swap(at, ScenarioOf(library, change.scenario), change.scenario.faults)
+            sandbox.bound(change.scenario.baseline.provider)
+            sandbox.rulebook.check(swap.scenario_of)
+            unfit(sandbox, swap.faults)
+            found.append(swap)
+        return found
+
+    def _swapped(self, sandbox: Sandbox, swap: Swap) -> None:
+        """Nothing that was made for the rules before is used again."""
+        for faces in self._faces.get(sandbox.id, {}).values():
+            faces.clear()
+        self._seen.clear()
+        replan(sandbox, swap.faults)
 
     def _seed_of(self, name: str) -> int:
         """The seed of a sandbox that names none: the server's for `default`, else one of its own.

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from upsim.scenario.changes import FIXED
 from upsim.scenario.inputs import inputs_of
 
 Schema = dict[str, Any]
@@ -45,6 +46,10 @@ def published_schema(baselines: Mapping[str, Schema], scenarios: Iterable[str]) 
     properties["accounts"]["properties"] = {
         provider: {"$ref": "#/$defs/account", "properties": {"plan": _offered("", tree["plans"])}}
         for provider, tree in baselines.items()
+    }
+    root["$defs"]["change"]["properties"]["set"] |= {
+        "properties": {k: {"$ref": f"#/properties/{k}"} for k in properties if k not in FIXED},
+        "additionalProperties": False,
     }
     root |= {
         "$id": PUBLISHED_ID,
@@ -127,6 +132,9 @@ def _names(tree: Schema) -> Schema:
         "knobs": {"properties": {k: _knob(v) for k, v in tree["knobs"].items()}},
         "models": {"properties": {k: _model(v) for k, v in tree["models"].items()}},
         "jobs": {"items": rule},
+        "changes": {
+            "items": {"properties": {"set": {"$ref": f"#/$defs/names-{tree['provider']}"}}},
+        },
         "checks": {
             "properties": {k: {"type": "array"} for k in tree["checks"] if k != "evidence"},
         },

@@ -221,7 +221,7 @@ class Registry:
             ),
             seeds=Seeds(seed),
             log=self._log,
-            choices=self._choices(order),
+            choices=self._choices(order, main),
         )
         for provider in (*order.dialects, *order.knobs):
             sandbox.bound(provider)
@@ -321,7 +321,7 @@ class Registry:
     def _rouse(self, sandbox: Sandbox) -> None:
         self.roused(sandbox)
 
-    def _choices(self, order: Order) -> Choices:
+    def _choices(self, order: Order, main: Scenario | None) -> Choices:
         settings = self.settings
         strict = settings.strict_keys if order.strict_keys is None else order.strict_keys
         return Choices(
@@ -334,7 +334,9 @@ class Registry:
             jobs_max=settings.jobs_max,
             journal_max=settings.journal_max,
             ttl=order.ttl,
-            webhook_timestamp=order.webhook_timestamp or settings.webhook_timestamp,
+            webhook_timestamp=order.webhook_timestamp
+            or (main.webhook_timestamp if main else None)
+            or settings.webhook_timestamp,
         )
 
     def _check_dialect(self, dialect: str | None) -> None:

@@ -20,6 +20,7 @@ FIXED = (
     "evidence",
     "clock",
     "seed",
+    "webhook_timestamp",
     "hosts",
     "auth",
     "dialects",

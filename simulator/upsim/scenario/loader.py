@@ -11,7 +11,7 @@ from upsim.core.provider import Provider
 from upsim.scenario.baselines import baseline_mistakes, strange_entries
 from upsim.scenario.build import build_scenario
 from upsim.scenario.changes import change_mistakes, stages
-from upsim.scenario.code import code_mistakes
+from upsim.scenario.code import bodiless_of, code_mistakes
 from upsim.scenario.faults import all_mistakes
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Change, Scenario
@@ -170,7 +170,8 @@ class Library:
         sound = _sound_part(tree.value, [place for place, _ in broken], base)
         if sound is not None:
             found += reference_mistakes(sound)
-            found += all_mistakes(mapping(sound), self._kinds_of(sound, providers))
+            kinds = self._kinds_of(sound, providers)
+            found += all_mistakes(mapping(sound), kinds, bodiless_of(sound, providers))
             found += baseline_mistakes(sound, base, self.tree_of)
             found += code_mistakes(sound, base, providers) if providers else ()
         told = {mistake.place for mistake in tree.mistakes}

@@ -73,6 +73,8 @@ class Scenario:
     seed: int | None
     faults: tuple[FaultRule, ...] = ()
     changes: tuple[Change, ...] = ()
+    webhook_timestamp: str | None = None
+    body_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

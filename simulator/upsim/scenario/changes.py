@@ -126,5 +126,3 @@ def _change(tree: Tree, number: int) -> Tree:
     marks = {place[3:]: mark for place, mark in tree.marks.items() if place[:3] == here}
     changed = mapping(mapping(items(mapping(tree.value)[CHANGES])[number])["set"])
     return Tree({key: item for key, item in changed.items() if key not in FIXED}, marks)
-
-

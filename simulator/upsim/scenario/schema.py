@@ -39,10 +39,14 @@ def resolved_schema() -> Schema:
 
 
 def published_schema(baselines: Mapping[str, Schema], scenarios: Iterable[str]) -> Schema:
-    """What editors judge and complete files by; the baselines and scenarios give the names."""
+    """What editors judge and complete files by; the baselines and scenarios give the names.
+
+    Without any, it explains the keys of a file of whatever provider.
+    """
     root: Schema = _open(_with_required(source(), keep=False))
     properties: Schema = root["properties"]
-    properties["extends"] = _offered(properties["extends"]["description"], scenarios)
+    if baselines:
+        properties["extends"] = _offered(properties["extends"]["description"], scenarios)
     properties["accounts"]["properties"] = {
         provider: {"$ref": "#/$defs/account", "properties": {"plan": _offered("", tree["plans"])}}
         for provider, tree in baselines.items()
@@ -57,8 +61,9 @@ def published_schema(baselines: Mapping[str, Schema], scenarios: Iterable[str]) 
         "$comment": "Written from the schema inside the package by `upsim scenarios schema`.",
         "if": {"required": ["extends"]},
         "else": {"required": source()["required"]},
-        "allOf": [_where(provider) for provider in baselines],
     }
+    if baselines:
+        root["allOf"] = [_where(provider) for provider in baselines]
     root["$defs"] |= {
         "variable": {
             "type": "string",

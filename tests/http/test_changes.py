@@ -99,7 +99,8 @@ def test_an_older_job_keeps_its_refund(begin: Begin) -> None:
     refund = state.refund_of(old)
 
     assert refund is not None
-    assert (144, 120 * SECOND) == (refund.amount, refund.at - state.jobs[old].accepted.at)
+    assert refund.amount == 144
+    assert 120 * SECOND == refund.at - state.jobs[old].accepted.at
     assert state.refund_of(new) is None
 
 
@@ -150,7 +151,7 @@ def test_an_account_whose_plan_is_gone(begin: Begin, tmp_path: Path) -> None:
     (account,) = client.sim.sandbox.state.accounts.values()
 
     assert (False, True) == (before, client.sim.sandbox.state.jobs[jobs[1]].started)
-    assert (["vicsee"], "creator") != (list(changed), account.plan) == (["vicsee"], "unlimited")
+    assert (["vicsee"], "unlimited") == (list(changed), account.plan)
 
 
 def test_faults_come_and_go(begin: Begin) -> None:
@@ -200,7 +201,7 @@ def test_a_reset_begins_again(begin: Begin) -> None:
     early = charge(client)
     client.sim.advance(10)
 
-    assert (144, 180) == (early, charge(client))
+    assert [144, 180] == [early, charge(client)]
 
 
 def test_an_auto_clock_does_not_run_to_it(begin: Begin) -> None:
@@ -214,13 +215,12 @@ def test_an_auto_clock_does_not_run_to_it(begin: Begin) -> None:
 
 
 def test_a_call_at_the_instant_itself(begin: Begin) -> None:
-    """On a clock that runs by itself, the first call after the instant is decided anew."""
-    client = begin("changes:", change("1ms", DEAR % 20), clock="scaled:1000")
+    """The first call after the instant is decided anew when nothing else has let time pass."""
+    client = begin("changes:", change("1s", DEAR % 20))
     client.submit()
     client.sim.sandbox.clock.jump(client.sim.sandbox.now + SECOND)
-    _, world = client.sim.registry.world(client.sim.sandbox, "vicsee", None)
 
-    assert (180, True) == (charge(client), world.now > 0)
+    assert 180 == charge(client)
 
 
 def test_a_change_that_cannot_take_place(begin: Begin) -> None:

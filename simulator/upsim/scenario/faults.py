@@ -203,17 +203,24 @@ def _selection(node: Node, stage: Stage, known: Known) -> Found:
     if "account" in node and not _is_account(node["account"], known.provider):
         yield ("account",), f"{_shown(node['account'])} is not such as 1 or {known.provider}-1"
     if "state" in node:
-        state = node["state"]
-        if not isinstance(state, str) or state not in list(State):
-            yield ("state",), f"unknown state {_shown(state)}; {nearest(str(state), State)}"
-        elif stage in ("before_accept", "upload"):
-            yield ("state",), f"there is no job at {stage}"
-        elif stage == "download" and state != State.COMPLETED:
-            yield ("state",), "only completed jobs have a file"
-        elif stage == "webhook" and known.told is not None and state not in known.told:
-            yield ("state",), f"webhooks tell of {', '.join(known.told)}, never of {state}"
+        message = _wrong_state(node["state"], stage, known)
+        if message is not None:
+            yield ("state",), message
     if "when" in node:
         yield from _when(node["when"], stage, node.get("on"), known)
+
+
+def _wrong_state(state: object, stage: Stage, known: Known) -> str | None:
+    """Why no job in this state ever comes to a stage, if so."""
+    if not isinstance(state, str) or state not in list(State):
+        return f"unknown state {_shown(state)}; {nearest(str(state), State)}"
+    if stage in ("before_accept", "upload"):
+        return f"there is no job at {stage}"
+    if stage == "download" and state != State.COMPLETED:
+        return "only completed jobs have a file"
+    if stage == "webhook" and known.told is not None and state not in known.told:
+        return f"webhooks tell of {', '.join(known.told)}, never of {state}"
+    return None
 
 
 def _is_account(value: object, provider: str) -> bool:

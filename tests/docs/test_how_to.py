@@ -96,7 +96,7 @@ def test_blocks_end_well(followed: Mapping[str, Followed], page: str) -> None:
 
 @each_page
 def test_every_call_succeeds(followed: Mapping[str, Followed], page: str) -> None:
-    """Each call is answered with success, or refused where the page says so, and none is missing."""
+    """Each call succeeds, or is refused where the page says so, and none is missing."""
     text = "\n".join(blocks_of(page))
     printed, refused = text.count("curl "), [call[:3] for call in followed[page].unsuccessful]
 

@@ -47,7 +47,7 @@ FILES = [
 steps = st.one_of(st.just("submit"), st.integers(1, 30), st.sampled_from(FILES))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(st.lists(steps, max_size=25))
 @example(["submit", FILES[1], "submit", 30])
 @example([FILES[2], "submit", 30, 30, "submit", 30])

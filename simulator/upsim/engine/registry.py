@@ -282,9 +282,8 @@ class Registry:
         """Raise ScenarioError for whatever is wrong in the files that are not as they were."""
         mistakes: set[Mistake] = set()
         for name in names:
-            tree = fresh.resolve(fresh.path_of(name))
-            if any(fresh.stamps[file] != self.library.stamps.get(file) for file in tree.files):
-                mistakes.update(fresh.mistakes_in(tree, self.providers))
+            if not fresh.is_as_in(self.library, name):
+                mistakes.update(fresh.judged(name, self.providers))
         if mistakes:
             raise ScenarioError(sorted(mistakes))
 

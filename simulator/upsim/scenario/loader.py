@@ -83,6 +83,7 @@ class Library:
         self._loaded: dict[str, Scenario] = {}
         self._trees: dict[str, Mapping[str, Value] | None] = {}
         self._stamps: dict[Path, Stamp | None] = {}
+        self._sound: set[str] = set()
 
     def renewed(self) -> Library:
         """A library of the same folders that has read nothing yet."""
@@ -191,6 +192,18 @@ class Library:
                     before.add((mistake.place, mistake.message))
                     yield stage.told(mistake)
 
+    def judged(self, name: str, providers: Mapping[str, Provider]) -> list[Mistake]:
+        """Everything wrong in a file by name; one without mistakes is loaded as it is."""
+        found = self.mistakes_in(self.resolve(self.path_of(name)), providers)
+        if not found:
+            self._sound.add(name)
+        return found
+
+    def is_as_in(self, other: Library, name: str) -> bool:
+        """Whether the files of a scenario are still those that another library has read."""
+        files = self.resolve(self.path_of(name)).files
+        return all(self._stamps[file] == other.stamps.get(file) for file in files)
+
     def _kinds_of(
         self, sound: Value, providers: Mapping[str, Provider] | None
     ) -> Mapping[str, str]:
@@ -232,7 +245,8 @@ class Library:
         tree = self.resolve(path)
         stamps = {file: self._stamps[file] for file in tree.files}
         shipped = path.is_relative_to(self._root)
-        mistakes = tree.mistakes if shipped else self.mistakes_in(tree)
+        known = shipped or name in self._sound
+        mistakes = tree.mistakes if known else self.mistakes_in(tree)
         if mistakes:
             raise ScenarioError(mistakes)
         return _built(name, tree, path.parent), stamps

@@ -14,6 +14,7 @@ from tests.http.faults import patient
 from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.core.states import State
+from upsim.engine.reload import reload
 
 BILLED_SECONDS = 9
 FAILS_AFTER = 20
@@ -65,7 +66,7 @@ def test_money_is_that_of_the_rules_of_each_job(chosen: list[str | int | File]) 
                 if isinstance(step, File):
                     present = step
                     path.write_text(TEXT.format(**present._asdict()), "utf-8")
-                    sim.registry.reload()
+                    reload(sim.registry, sim.registry.library.renewed())
                 elif isinstance(step, int):
                     sim.advance(step)
                     now += step

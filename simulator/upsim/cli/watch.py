@@ -15,6 +15,7 @@ import click
 from upsim.cli.console import say
 from upsim.core.baseline import BaselineError
 from upsim.engine.registry import Registry
+from upsim.engine.reload import reload
 from upsim.scenario.loader import ScenarioError, Stamp, UnknownScenarioError, stamp_of
 
 LOOK_SECONDS = 0.2
@@ -55,8 +56,9 @@ class Watch:
             self._reload()
 
     def _reload(self) -> None:
+        fresh = self._registry.library.renewed()
         try:
-            changed = self._registry.reload()
+            changed = reload(self._registry, fresh)
         except ScenarioError as error:
             self._tell(str(error))
         except (UnknownScenarioError, BaselineError) as error:
@@ -66,7 +68,7 @@ class Watch:
             if (changed or self._broken) and not self._quiet:
                 say(f"scenario files read again; rules from now on: {rules or 'as before'}\n")
             self._broken = False
-        self._judged = {**self._judged, **self._registry.looked_at}
+        self._judged = {**self._judged, **fresh.stamps}
 
     def _tell(self, mistakes: str) -> None:
         self._broken = True

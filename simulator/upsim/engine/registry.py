@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from upsim.core.ledger import Account
 from upsim.core.provider import Provider
 from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, monotonic
-from upsim.engine.faults import attempt_fault, early_fault, plan, replan, unfit
+from upsim.engine.faults import attempt_fault, early_fault, plan, replan
 from upsim.engine.keys import (
     LONGEST_KEY,
     Fingerprints,
@@ -31,11 +31,11 @@ from upsim.engine.sandbox import Choices, Sandbox
 from upsim.engine.seeds import Seeds, derived_seed, fresh_seed, fresh_token
 from upsim.engine.settings import Settings
 from upsim.engine.sources import Sources
+from upsim.engine.swaps import ScenarioOf, swaps_of
 from upsim.engine.world import SandboxWorld
 from upsim.media.store import BlobStore
-from upsim.scenario.loader import BASELINE, Library, ScenarioError
+from upsim.scenario.loader import Library
 from upsim.scenario.model import Scenario
-from upsim.scenario.tree import Mistake
 
 DEFAULT = "default"
 
@@ -131,7 +131,6 @@ class Registry:
         self._faces: dict[str, dict[str, dict[str | None, Face]]] = {}
         self._orders: dict[str, Order] = {}
         self._made = 0
-        self.looked_at = library.stamps
         self._check_dialect(settings.dialect)
         self.default = self._add(DEFAULT, Order())
 
@@ -228,7 +227,7 @@ class Registry:
         if main is not None and main.faults:
             plan(sandbox, main.faults)
         sandbox.rulebook.swapped = self._swapped
-        sandbox.rulebook.plan(self._swaps(sandbox, self.library, main))
+        sandbox.rulebook.plan(swaps_of(sandbox, self.library, main))
         sandbox.released = self.blobs.release
         sandbox.webhooks.world_of = self.world
         sandbox.webhooks.roused = self._rouse
@@ -241,66 +240,15 @@ class Registry:
 
     # -- other rules
 
-    def reload(self) -> Mapping[str, str]:
-        """Read the files of all scenarios in use again, for what is accepted from now on.
-
-        Gives the hash of the rules of each provider that has others now. Raises ScenarioError,
-        UnknownScenarioError or BaselineError, and then everything stays as it is.
-        """
-        fresh = self.library.renewed()
-        self.looked_at = fresh.stamps
-        names = dict.fromkeys(name for box in self.sandboxes.values() if (name := self._main(box)))
-        baselines = [name for name in self.library.loaded if name.endswith(f"/{BASELINE}")]
-        self._judge(fresh, [*names, *baselines])
-        mains = {name: fresh.load(name) for name in names}
-        for name in baselines:
-            fresh.load(name)
-        swaps = {}
-        for box in self.sandboxes.values():
-            box.settle()
-            main = mains.get(self._main(box) or "")
-            planned = self._swaps(box, fresh, main)
-            now = Swap(box.now, ScenarioOf(fresh, main), main.faults if main else ())
-            due = [swap for swap in planned if swap.at <= box.now]
-            box.rulebook.check(now.scenario_of)
-            swaps[box.id] = (due[-1] if due else now, planned[len(due) :])
-        self.library = fresh
-        self._key_headers.clear()
-        changed: dict[str, str] = {}
-        for box in self.sandboxes.values():
-            now, later = swaps[box.id]
-            names_of = box.rulebook.swap(now, "reload")
-            box.rulebook.plan(later)
-            changed |= {name: box.scenario_for(name).baseline.digest for name in names_of}
-        return changed
-
-    def _main(self, sandbox: Sandbox) -> str | None:
+    def main_of(self, sandbox: Sandbox) -> str | None:
         """The scenario that a sandbox was made with, by name or path."""
         return self._orders[sandbox.id].scenario or self.settings.scenario
 
-    def _judge(self, fresh: Library, names: Iterable[str]) -> None:
-        """Raise ScenarioError for whatever is wrong in the files that are not as they were."""
-        mistakes: set[Mistake] = set()
-        for name in names:
-            if not fresh.is_as_in(self.library, name):
-                mistakes.update(fresh.judged(name, self.providers))
-        if mistakes:
-            raise ScenarioError(sorted(mistakes))
-
-    def _swaps(self, sandbox: Sandbox, library: Library, main: Scenario | None) -> list[Swap]:
-        """The changes that a scenario plans. Raises BaselineError for one that cannot take place.
-
-        Each holds all those before it, so none comes before the one above it.
-        """
-        found: list[Swap] = []
-        for change in main.changes if main else ():
-            at = max(change.instant(sandbox.began), *(swap.at for swap in found[-1:]), 0)
-            swap = Swap(at, ScenarioOf(library, change.scenario), change.scenario.faults)
-            sandbox.bound(change.scenario.baseline.provider)
-            sandbox.rulebook.check(swap.scenario_of)
-            unfit(sandbox, swap.faults)
-            found.append(swap)
-        return found
+    def take(self, library: Library) -> None:
+        """Use another library from now on; what sandboxes are in is not changed by this."""
+        self.library = library
+        self._key_headers.clear()
+        self._seen.clear()
 
     def _swapped(self, sandbox: Sandbox, swap: Swap) -> None:
         """Nothing that was made for the rules before is used again."""
@@ -495,21 +443,3 @@ class Registry:
 
     def _first_key(self, sandbox: Sandbox, provider: str, brought: str | None) -> str:
         return self.issue_key(sandbox, provider, owner="main", key=brought)
-
-
-@dataclass(frozen=True, slots=True)
-class ScenarioOf:
-    """The scenario of each provider in a sandbox: the chosen one, else the provider's baseline."""
-
-    library: Library
-    main: Scenario | None
-
-    def __call__(self, provider: str) -> Scenario:
-        """The scenario that holds for a provider."""
-        main = self.main
-        if main is None:
-            return self.library.baseline(provider)
-        if main.baseline.provider == provider:
-            return main
-        baseline = self.library.baseline(provider)
-        return replace(baseline, accounts=main.accounts) if main.accounts else baseline

@@ -83,8 +83,8 @@ class Known:
 
     A kind is empty where only the names of operations are known. `errors` hold the names that
     the texts of each entry need, `fields` what the bodies of submits hold at the top, `told` the
-    states that webhooks tell of, and `bodiless` the operations that have no body (None or
-    empty: not known).
+    states that webhooks tell of, `signing` how those are signed, and `bodiless` the operations
+    that have no body (None or empty: not known).
     """
 
     provider: str
@@ -92,6 +92,7 @@ class Known:
     errors: Mapping[str, frozenset[str]] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
     told: tuple[str, ...] | None = None
+    signing: str = ""
     bodiless: frozenset[str] = frozenset()
 
 
@@ -106,6 +107,7 @@ def known_in(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ())
         errors={name: _needed(entry) for name, entry in root["errors"].items()},
         fields=body_fields_of(root),
         told=() if hooks is None else (*hooks["states"]["value"], *also),
+        signing="" if hooks is None else hooks["signing"]["value"],
         bodiless=frozenset(bodiless),
     )
 
@@ -308,6 +310,8 @@ def _action(do: object, stage: Stage, known: Known) -> Found:
         yield place, f"unknown action {_shown(name)}; {nearest(str(name), fitting)}"
     elif name not in fitting:
         yield place, f"{name} does not fit {stage}; there are {', '.join(fitting)}"
+    elif name == Word.STALE_SIGNATURE and known.signing not in ("", "hmac"):
+        yield place, f"{known.provider} signs no time that could be stale"
     elif name in _ARGUMENTS:
         for inner, message in _ARGUMENTS[name](value, stage, known):
             yield (*place, *inner), message

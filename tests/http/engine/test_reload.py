@@ -11,6 +11,7 @@ import pytest
 
 from upsim.core.baseline import BaselineError
 from upsim.engine.registry import Order, Registry
+from upsim.engine.reload import reload
 from upsim.engine.settings import Settings
 from upsim.providers import discover
 from upsim.scenario.loader import Library, ScenarioError, shipped_root
@@ -56,7 +57,7 @@ def test_a_baseline_that_is_edited(start: Start, root: Path) -> None:
     for provider in ("vicsee", "venice"):
         registry.default.bound(provider)
     edit(root / "vicsee/baseline.yaml", 'opening: "20000"', 'opening: "500"')
-    changed = registry.reload()
+    changed = reload(registry, registry.library.renewed())
 
     assert ["vicsee"] == list(changed)
     assert 500 == registry.default.scenario_for("vicsee").baseline.opening
@@ -69,7 +70,7 @@ def test_all_sandboxes_follow(start: Start, root: Path) -> None:
     for sandbox in (registry.default, other):
         sandbox.bound("vicsee")
     edit(root / "vicsee/plan-pro.yaml", "plan: pro", "plan: free")
-    registry.reload()
+    reload(registry, registry.library.renewed())
     plans = [box.scenario_for("vicsee").accounts for box in (registry.default, other)]
 
     assert ["free", []] == [plans[0]["vicsee"].plan, list(plans[1])]
@@ -91,7 +92,7 @@ def test_a_broken_scenario_changes_nothing(
     edit(root / "vicsee/plan-pro.yaml", old, new)
 
     with pytest.raises(ScenarioError, match=message):
-        registry.reload()
+        reload(registry, registry.library.renewed())
     assert before == (registry.library, registry.default.bound("vicsee"))
 
 
@@ -105,7 +106,7 @@ def test_what_a_sandbox_chose_and_is_gone(start: Start, root: Path) -> None:
     edit(baseline, "live: processing", "live: pending")
 
     with pytest.raises(BaselineError, match="initial_status"):
-        registry.reload()
+        reload(registry, registry.library.renewed())
     assert (
         "processing" == registry.sandboxes["chosen"].bound("vicsee").rules.knobs["initial_status"]
     )

@@ -34,6 +34,7 @@ KNOWN = Known(
     errors={"overloaded": frozenset(), "too_long": frozenset({"max"})},
     fields=("video", "factor"),
     told=("completed", "failed"),
+    signing="shared_secret",
     bodiless=frozenset({"get"}),
 )
 SECOND = 1_000_000
@@ -222,6 +223,7 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         ),
         ({"at": "webhook", "do": {"respond": "over"}}, ("do", "respond"), "is a status"),
         ({"at": "webhook", "do": "lose", "state": "waiting"}, ("state",), "never of waiting"),
+        ({"at": "webhook", "do": "stale_signature"}, ("do",), "toy signs no time that could be"),
         (
             {"at": "before_accept", "do": "delay", "when": {"vidoe.url": 1}},
             ("when", "vidoe.url"),

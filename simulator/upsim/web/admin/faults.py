@@ -145,6 +145,7 @@ def _known(sandbox: Sandbox, provider: str) -> Known:
         },
         fields=sandbox.scenario_for(provider).body_fields,
         told=hooks.under(bound.rules.knobs).states if hooks else (),
+        signing=hooks.signing if hooks else "",
         bodiless=frozenset(op.name for op in bound.provider.operations if op.method in BODILESS),
     )
 

@@ -15,8 +15,11 @@ from tests.http.faults import LOCAL, Patient, patient
 from tests.http.webhooks.conftest import HOOK, Receiver
 from upsim import Simulator
 from upsim.core.baseline import BaselineError
+from upsim.core.call import Call, Pending
 from upsim.core.events import RulesChanged
+from upsim.core.media import Measured
 from upsim.engine.reload import reload
+from upsim.engine.sandbox import Sandbox
 
 SECOND = 1_000_000
 START = 1_767_225_600 * SECOND
@@ -228,6 +231,32 @@ def test_a_call_at_the_instant_itself(begin: Begin) -> None:
     client.sim.sandbox.clock.jump(client.sim.sandbox.now + SECOND)
 
     assert 180 == charge(client)
+
+
+def test_a_fault_at_the_instant_itself(begin: Begin) -> None:
+    """The first call after the instant meets the faults that came with it."""
+    client = begin("changes:", change("1s", "faults: [{at: before_accept, do: {respond: 503}}]"))
+    client.submit()
+    client.sim.sandbox.clock.jump(client.sim.sandbox.now + SECOND)
+
+    assert (503, False) == (client.submit().status_code, client.sim.sandbox.changes_wait)
+
+
+def test_an_instant_that_passes_while_a_video_is_measured(begin: Begin, tmp_path: Path) -> None:
+    """What is decided after the instant is decided by the new rules, whenever the call came."""
+    client = begin("media: [{url: '*', file: clip.mp4}]", "changes:", change("1s", DEAR % 20))
+    clip = client.http.get("http://upsim.test/media/synthetic/64x36_30fps_2s.mp4").content
+    (tmp_path / "clip.mp4").write_bytes(clip)
+    measure = client.sim.app.dispatch.desk.measure
+
+    async def slowly(sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
+        found = await measure(sandbox, call, wanted)
+        sandbox.clock.jump(sandbox.now + SECOND)
+        return found
+
+    client.sim.app.dispatch.desk.measure = slowly  # type: ignore[method-assign]
+
+    assert [40, 40] == [charge(client), charge(client)]
 
 
 def test_a_change_that_cannot_take_place(begin: Begin) -> None:

@@ -19,7 +19,7 @@ from upsim.engine.reload import reload
 from upsim.scenario.loader import ScenarioError, Stamp, UnknownScenarioError, stamp_of
 
 LOOK_SECONDS = 0.2
-PATIENCE = 10
+PATIENCE = 15
 """So many looks a file may be missing before that is told: editors take it away for less."""
 KEPT = "the rules read before stay in force"
 Stamps = Mapping[Path, Stamp | None]

@@ -91,6 +91,7 @@ class Rulebook:
         self._plans += 1
         for number, swap in enumerate(self._plan):
             self._sandbox.deadlines.add(swap.at, "change", str(number), self._plans)
+        self._sandbox.changes_wait = bool(self._plan)
 
     def is_planned(self, deadline: Deadline) -> bool:
         """Whether a change is still to come: a newer plan takes the place of all of the older."""
@@ -98,6 +99,7 @@ class Rulebook:
 
     def change(self, number: int) -> None:
         """What was planned takes place."""
+        self._sandbox.changes_wait = number + 1 < len(self._plan)
         self.swap(self._plan[number], "change")
 
     def swap(self, swap: Swap, cause: str) -> tuple[str, ...]:

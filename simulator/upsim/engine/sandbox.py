@@ -100,6 +100,7 @@ class Sandbox:
         self.began = self.now
         self.rulebook = Rulebook(self, scenario_of, providers)
         self.generation = 0
+        self.changes_wait = False
         self._log = log
         self._version = 0
         self._ended: dict[str, None] = {}

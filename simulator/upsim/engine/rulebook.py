@@ -114,8 +114,8 @@ class Rulebook:
         self._bound.clear()
         self._sandbox.generation += 1
         self._forget_unused()
-        if changed:
-            self._sandbox.commit(*self._events(changed, cause))
+        for event in self._events(changed, cause):
+            self._sandbox.commit(event)
         self.swapped(self._sandbox, swap)
         for account in list(self._sandbox.state.accounts.values()):
             if account.provider in changed and account.queue:

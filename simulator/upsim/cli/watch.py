@@ -39,8 +39,8 @@ class Watch:
 
     def begin(self) -> None:
         """Look, and look again after a while."""
-        self.look()
         asyncio.get_running_loop().call_later(LOOK_SECONDS, self.begin)
+        self.look()
 
     def look(self) -> None:
         """Read again what has changed, once it was the same at two looks in a row."""

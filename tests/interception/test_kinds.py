@@ -104,28 +104,21 @@ def put(library: str, url: str, content: bytes) -> None:
     """Put a file in parts."""
     kind = {"Content-Type": "video/mp4"}
 
-    async def put_async() -> int:
-        if library == "async httpx":
-            async with httpx.AsyncClient() as http:
-                answer = await http.put(url, content=async_parts_of(content), headers=kind)
-                return answer.status_code
-        async with (
-            aiohttp.ClientSession() as http,
-            http.put(
-                url,
-                data=async_parts_of(content),
-                headers=kind,
-                expect100=library == "expecting",
-            ) as answer,
-        ):
-            return answer.status
+    async def by_httpx() -> int:
+        async with httpx.AsyncClient() as http:
+            answer = await http.put(url, content=async_parts_of(content), headers=kind)
+            return answer.status_code
+
+    async def in_parts() -> int:
+        options = {"headers": kind, "expect100": library == "expecting"}
+        return (await by_aiohttp("PUT", url, data=async_parts_of(content), **options))[0]
 
     if library == "httpx":
         status = httpx.put(url, content=parts_of(content), headers=kind).status_code
     elif library == "requests":
         status = requests.put(url, data=parts_of(content), headers=kind, timeout=30).status_code
     else:
-        status = asyncio.run(put_async())
+        status = asyncio.run(by_httpx() if library == "async httpx" else in_parts())
 
     assert 200 == status
 

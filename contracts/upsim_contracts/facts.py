@@ -14,8 +14,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from upsim_contracts.reading import ContractFileError, read_yaml
+from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.target import Given
+from upsim_contracts.yaml12 import read_exact
 
 FILE = "examples.yaml"
 STEPS = ("call", "until", "wait", "charged", "output", "force", "see")
@@ -119,7 +120,7 @@ def books(folder: Path | None = None) -> Iterator[Path]:
 
 def read_book(path: Path) -> Book:
     """The book in a file. Raises ContractFileError, naming every mistake at once."""
-    data = read_yaml(path)
+    data = read_exact(path)
     contract = data.get("contract") or {}
     calls = {name: _call(name, form) for name, form in contract.get("calls", {}).items()}
     balance = contract.get("balance")

@@ -6,18 +6,14 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 
+from upsim_contracts.exceptions import NoContractError
 from upsim_contracts.facts import Book, Fact, books, read_book
 from upsim_contracts.planning import Plan, plan
 from upsim_contracts.running import Pricer, Sleep, Verdict, judge
 from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target
-
-
-class UnknownProviderError(LookupError):
-    """A provider that the contracts know nothing of; the message lists those they know."""
 
 
 @dataclass(slots=True)
@@ -56,12 +52,10 @@ class Report:
 
 
 def book_of(provider: str) -> Book:
-    """What the contracts know of a provider. Raises UnknownProviderError."""
+    """What the contracts know of a provider. Raises NoContractError."""
     known = {path.parent.name: path for path in books()}
     if provider not in known:
-        near = get_close_matches(provider, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-        raise UnknownProviderError(f"there is no contract for {provider!r}; {hint}")
+        raise NoContractError("contract", provider, known)
     return read_book(known[provider])
 
 

@@ -90,7 +90,7 @@ def _one(
         book = book_of(provider)
     except NoContractError as error:
         raise UsageError(str(error)) from error
-    target = _target(stack, order, book, local)
+    target = aim(stack, order, book, local)
     facts = _facts(order, book, target)
     planned = plan(book, facts, target, pricer(provider))
     if order.only_plan or order.cap is not None:
@@ -100,7 +100,7 @@ def _one(
     return verify(book, facts, target, sleep=_sleep)
 
 
-def _target(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) -> Target:
+def aim(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) -> Target:
     """What is to be judged, behind the guard of the purse."""
     token, dialect = order.admin_token, order.dialect
     transport: httpx.BaseTransport

@@ -113,11 +113,6 @@ class Book:
     facts: tuple[Fact, ...]
 
 
-def books(folder: Path | None = None) -> Iterator[Path]:
-    """The files of all providers, found by walking the folder of this package."""
-    yield from sorted((folder or Path(__file__).parent).glob(f"*/{FILE}"))
-
-
 def read_book(path: Path) -> Book:
     """The book in a file. Raises ContractFileError, naming every mistake at once."""
     data = read_exact(path)

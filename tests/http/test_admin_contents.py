@@ -233,8 +233,9 @@ def test_a_balance_is_set_by_one_entry(admin: Admin, balance: str, kind: str | N
 
 def test_exact_amounts_stay_exact(admin: Admin) -> None:
     """Twelve decimal places of a large balance are kept."""
-    admin.job()
-    shown = admin.put(ACCOUNT, {"balance": "999999999999999.000000000001"})
+    admin.sandbox(id="box")
+    path = "sandboxes/box/accounts/venice"
+    shown = admin.put(path, {"balance": "999999999999999.000000000001"})
     assert shown["balance"] == "999999999999999.000000000001"
 
 

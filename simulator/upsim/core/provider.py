@@ -57,6 +57,8 @@ class Provider:
     """A company whose API is emulated.
 
     `scenarios` is the folder of its baseline, for a provider that comes from another package.
+    `failure` is the failure of a job that is made to fail without a reason; by default the first
+    of the catalogue.
     """
 
     name: str
@@ -68,3 +70,4 @@ class Provider:
     aliases: Mapping[str, str] = field(default_factory=dict)
     scenarios: Path | None = None
     notice: Notice | None = None
+    failure: str = ""

@@ -8,6 +8,7 @@ from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation, first_violation
 from upsim.core.events import JobPolled, QuotaUsed
+from upsim.core.instants import LATEST
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
 from upsim.engine.sandbox import Sandbox
@@ -85,7 +86,7 @@ def _let_window_pass(sandbox: Sandbox, call: Call) -> None:
     if not ends:
         sandbox.jump_to_next()  # a cap on jobs, which has no window: one must end first
         return
-    for _ in sandbox.advance(max(ends)):
+    for _ in sandbox.advance(min(max(ends), LATEST)):
         pass
 
 

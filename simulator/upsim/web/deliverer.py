@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from upsim.core.instants import Instant
+from upsim.core.instants import LATEST, Instant
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import monotonic
 from upsim.engine.deadlines import Deadline
@@ -152,7 +152,7 @@ class Deliverer:
             return
         deadline = sandbox.deadlines.next(expiries=False)
         loop = _running()
-        if deadline is None or loop is None:
+        if deadline is None or loop is None or deadline.at > LATEST:
             return
         if sandbox.clock.mode == "auto":
             seconds: float | None = max(0.0, QUIET_SECONDS - _quiet_for(sandbox, work))

@@ -61,4 +61,5 @@ PROVIDER = Provider(
     draw_id=wire.draw_id,
     aliases={"/api/v2": V3},
     notice=webhooks.NOTICE,
+    failure="task_failed",
 )

@@ -17,7 +17,7 @@ from upsim.engine.registry import DEFAULT, KeyTakenError, SandboxRefusedError
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import views
 from upsim.web.admin.problems import AdminError, answer, nearest, shown, whole
-from upsim.web.admin.sandboxes import money, registry_of, sandbox_and, sandbox_of
+from upsim.web.admin.sandboxes import balance, registry_of, sandbox_and, sandbox_of
 
 MAIN = "main"
 LONGEST_PATTERN = 1000
@@ -94,7 +94,7 @@ async def set_state(request: Request) -> Response:
     if asked.state == State.COMPLETED and found.accepted.output is None:
         message = f"job {found.id} has no output: its video was never measured"
         raise AdminError(409, "no_output", message)
-    failure = _failure(sandbox, found.accepted.provider, asked)
+    failure = _failure(sandbox, found.accepted.provider, asked, state)
     try:
         moved = sandbox.move(found, state, failure)
     except IllegalMoveError as error:
@@ -118,7 +118,7 @@ async def change_account(request: Request) -> Response:
         message = f"{account.provider} has no plan {shown(asked.plan)}; {hint}"
         raise AdminError(400, "invalid", message)
     if asked.balance is not None:
-        change = money(asked.balance, "balance") - account.balance
+        change = balance(asked.balance, "balance", account.unit) - account.balance
         if change:
             kind: EntryKind = "top_up" if change > 0 else "adjustment"
             sandbox.post(account, kind, change, formula="set by the admin API")
@@ -209,10 +209,14 @@ def _job(sandbox: Sandbox, request: Request) -> Job:
     return found
 
 
-def _failure(sandbox: Sandbox, provider: str, asked: StateChange) -> Failure | None:
+def _failure(sandbox: Sandbox, provider: str, asked: StateChange, state: State) -> Failure | None:
+    """The failure that is named, or else the provider's usual one for this state."""
+    bound = sandbox.bound(provider)
+    known = bound.failures
     if asked.error is None:
-        return None
-    known = sandbox.bound(provider).failures
+        usual = bound.provider.failure if state is State.FAILED else state.value
+        first = next(iter(known.values()), None)
+        return known.get(usual, first) if state in UNSUCCESSFUL else None
     if asked.error not in known:
         message = f"error {shown(asked.error)} is unknown; {nearest(asked.error, known)}"
         raise AdminError(400, "invalid", message)

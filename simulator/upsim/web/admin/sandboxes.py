@@ -34,6 +34,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 NAMED = 20
 """Sandboxes that a message may name."""
 PLACES = 12
+DIVISIBLE = frozenset({"USD"})
+"""Units of which there are parts; credits and points are whole."""
 MOST = Decimal(10**15)
 LONGEST_AMOUNT = 40
 RESETS = ("all", "jobs", "ledger", "faults", "journal")
@@ -130,6 +132,17 @@ def money(text: str | int, what: str) -> Decimal:
     return found
 
 
+def balance(text: str | int, what: str, unit: str) -> Decimal:
+    """A balance from a body: not negative, and whole unless its unit is money."""
+    found = money(text, what)
+    if found < 0:
+        raise AdminError(400, "invalid", f"{what} {shown(text)} is negative")
+    if unit not in DIVISIBLE and found != found.to_integral_value():
+        message = f"{what} {shown(text)} is not a whole number: a {unit} cannot be divided"
+        raise AdminError(400, "invalid", message)
+    return found
+
+
 async def create(request: Request) -> Response:
     """`POST sandboxes`: a new world with a key for each provider; a request's key leads to it."""
     asked = await read(request, SandboxOrder)
@@ -137,7 +150,7 @@ async def create(request: Request) -> Response:
         raise AdminError(400, "invalid", "id: letters, digits, - and _, 64 at the most")
     registry = registry_of(request)
     try:
-        sandbox, keys = registry.create(_order(asked))
+        sandbox, keys = registry.create(_order(asked, registry))
     except (SandboxRefusedError, ClockError, BaselineError) as error:
         status = 409 if isinstance(error, SandboxTakenError | KeyTakenError) else 400
         raise AdminError(status, "refused", str(error)[:SHOWN]) from error
@@ -147,7 +160,9 @@ async def create(request: Request) -> Response:
         raise AdminError(400, "invalid_scenario", str(error)) from error
     base = registry.settings.public_url or str(request.base_url).rstrip("/")
     urls = {provider: f"{base}/{provider}" for provider in registry.providers}
-    return answer({**views.sandbox(sandbox), "keys": keys, "base_urls": urls}, 201)
+    paths = {provider: f"{base}/sandbox/{sandbox.id}/{provider}" for provider in urls}
+    made = {**views.sandbox(sandbox), "keys": keys, "base_urls": urls, "path_urls": paths}
+    return answer(made, 201)
 
 
 async def listing(request: Request) -> Response:
@@ -274,7 +289,13 @@ def _instant(text: str, what: str, allowed: str) -> Instant:
     return found
 
 
-def _order(asked: SandboxOrder) -> Order:
+def _unit(registry: Registry, provider: str) -> str:
+    """The unit of a provider's accounts; of one that does not exist, any."""
+    known = provider in registry.providers
+    return registry.library.baseline(provider).baseline.unit if known else "USD"
+
+
+def _order(asked: SandboxOrder, registry: Registry) -> Order:
     mode = asked.clock.mode if isinstance(asked.clock, ClockOrder) else asked.clock
     start = None
     if isinstance(asked.clock, ClockOrder) and asked.clock.now is not None:
@@ -290,7 +311,10 @@ def _order(asked: SandboxOrder) -> Order:
         pace=asked.pace,
         dialects=asked.dialects,
         knobs=asked.knobs,
-        balances={k: money(v, f"balances.{k}") for k, v in asked.balances.items()},
+        balances={
+            name: balance(text, f"balances.{name}", _unit(registry, name))
+            for name, text in asked.balances.items()
+        },
         keys=asked.keys,
         strict_keys=asked.strict_keys,
         render=asked.render,

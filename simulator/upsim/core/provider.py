@@ -10,6 +10,7 @@ from typing import Literal
 from upsim.core.call import Call, FileReply, Hold, Reply
 from upsim.core.checks import Check, Violation
 from upsim.core.jobs import Job
+from upsim.core.secrets import NONE, Secrets
 from upsim.core.world import Stream
 
 Kind = Literal["submit", "poll", "read", "write", "upload"]
@@ -28,6 +29,7 @@ class Operation:
     path: str
     handle: Callable[[Call], Reply | FileReply | Hold]
     kind: Kind = "read"
+    secrets: Secrets = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Notice:
 
     body: Callable[[Call, Job, int], object]
     headers: Callable[[Call, Job, Attempt], Mapping[str, str]]
+    secrets: Secrets = NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class Decision(NamedTuple):
 def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> Decision | Pending:
     """Settle what is due, then decide the call at this instant, as one step."""
     call.now = sandbox.settle()
+    lines = sandbox.state.entry_count
     outcome = first_violation(call, bound.checks[operation.name])
     if isinstance(outcome, Pending):
         return outcome
@@ -38,6 +39,10 @@ def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> 
         decision = refuse(bound, call, outcome)
     else:
         decision = Decision(operation.handle(call))
+        if sandbox.state.entry_count != lines:
+            entries = call.who.entries
+            numbers = range(lines + 1, sandbox.state.entry_count + 1)
+            call.posted = tuple([entries[number] for number in numbers if number in entries])
     if call.uses:
         _take_places(sandbox, call)
     return decision
@@ -45,6 +50,7 @@ def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> 
 
 def refuse(bound: Bound, call: Call, violation: Violation) -> Decision:
     """The provider's answer to a broken rule."""
+    call.refused_by, call.compared = violation.check, violation.values
     reply = bound.provider.problem(call, violation)
     return Decision(reply, bound.rules.errors[violation.name])
 

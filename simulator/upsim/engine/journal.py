@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-from upsim.core.baseline import ErrorRule
+from upsim.core.baseline import ErrorRule, Model
 from upsim.core.call import Call
+from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
+from upsim.core.ledger import Entry
 from upsim.core.media import Media
 
 KEPT_BODY = 16_384
@@ -18,9 +21,11 @@ KEPT_BODY = 16_384
 class Exchange(NamedTuple):
     """One request and its answer. The key itself is never held; `account` says whose it was.
 
-    `rule` is the catalogue entry that refused the request, `job` the job that it made or read,
-    `assumed` the default media that stood for a URL which was not fetched. `fault` is what was
-    done to the answer on purpose; when nothing was sent at all, `status` is 0.
+    `rule` is the catalogue entry that refused the request, `check` the check that chose it and
+    `compared` the values that it looked at. `job` is the job that was made or read, `media` what
+    was measured, `assumed` the default media that stood for a URL which was not fetched, `model`
+    what was asked for and `entries` what it posted to the ledger. `fault` names what was done to
+    the answer on purpose; when nothing was sent at all, `status` is 0.
     """
 
     number: int
@@ -41,6 +46,12 @@ class Exchange(NamedTuple):
     job: str | None
     assumed: Media | None
     fault: str | None = None
+    check: str = ""
+    compared: Mapping[str, object] = MappingProxyType({})
+    media: Media | None = None
+    model: Model | None = None
+    entries: tuple[Entry, ...] = ()
+    faults: tuple[FaultRule, ...] = ()
 
 
 class Journal:
@@ -82,6 +93,12 @@ class Journal:
             job,
             call.media if call.assumed else None,
             fault,
+            call.refused_by,
+            call.compared,
+            call.media,
+            call.model,
+            call.posted,
+            tuple(call.faults),
         )
         self._ring.append(exchange)
         return exchange

@@ -165,14 +165,16 @@ async def journal(request: Request) -> Response:
     kept = sandbox.journal.since(since)
     found = [exchange for exchange in kept if provider in (None, exchange.provider)]
     newest = found[max(0, len(found) - limit) :]
-    answered = {"exchanges": [views.exchange(exchange) for exchange in newest]}
+    answered = {"exchanges": [views.exchange(sandbox, exchange) for exchange in newest]}
     return answer({**answered, "kept": len(sandbox.journal), "total": sandbox.journal.count})
 
 
 async def find(request: Request) -> Response:
     """`POST …/journal/find`: the exchanges of which all that is given holds."""
     sandbox, asked = await sandbox_and(request, JournalQuery)
-    return answer({"exchanges": [views.exchange(found) for found in _matching(sandbox, asked)]})
+    return answer(
+        {"exchanges": [views.exchange(sandbox, found) for found in _matching(sandbox, asked)]}
+    )
 
 
 async def count(request: Request) -> Response:

@@ -32,13 +32,14 @@ async def listing(request: Request) -> Response:
         for delivery in sandbox.state.deliveries.values()
         if job in (None, delivery.created.job) and outcome in (None, delivery.outcome)
     ]
-    page = [views.delivery(delivery) for delivery in found[offset : offset + limit]]
+    page = [views.delivery(sandbox, delivery) for delivery in found[offset : offset + limit]]
     return answer({"deliveries": page, "total": len(found)})
 
 
 async def show(request: Request) -> Response:
     """`GET …/webhooks/<delivery>`: one delivery with its attempts."""
-    return answer(views.delivery(_delivery(sandbox_of(request), request)))
+    sandbox = sandbox_of(request)
+    return answer(views.delivery(sandbox, _delivery(sandbox, request)))
 
 
 async def resend(request: Request) -> Response:
@@ -46,7 +47,7 @@ async def resend(request: Request) -> Response:
     sandbox = sandbox_of(request)
     found = _delivery(sandbox, request)
     await deliverer_of(request).deliver(sandbox, sandbox.webhooks.again(found))
-    return answer(views.delivery(sandbox.state.deliveries.get(found.id, found)))
+    return answer(views.delivery(sandbox, sandbox.state.deliveries.get(found.id, found)))
 
 
 async def messages(request: Request) -> Response:

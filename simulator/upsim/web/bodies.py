@@ -75,7 +75,7 @@ def decode(call: Call) -> object:
     brackets = call.body.count(b"{") + call.body.count(b"[")
     if brackets > MAX_DEPTH and depth_over(document, MAX_DEPTH):
         return Malformed("too_deep", f"the document is nested more than {MAX_DEPTH} deep")
-    if call.rules.knobs.get("duplicate_keys") == "refuse" and _repeats_a_key(call.body):
+    if call.rules.knobs.get("duplicate_keys") == "refuse" and repeats_a_key(call.body):
         return Malformed("syntax", "an object repeats a key")
     return document
 
@@ -103,7 +103,9 @@ class _RepeatedKeyError(ValueError):
     pass
 
 
-def _repeats_a_key(body: bytes) -> bool:
+def repeats_a_key(body: bytes) -> bool:
+    """Whether an object in a JSON document has a key twice."""
+
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
         if len({name for name, _ in items}) != len(items):
             raise _RepeatedKeyError

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upsim.web.bodies import encode
+from upsim.web.bodies import encode, repeats_a_key
 
 MAX_BODY = 8 * 1024 * 1024
 LONGEST_NUMBER = 18
@@ -56,6 +56,10 @@ async def on_http_error(_request: Request, error: Exception) -> Response:
     return reply
 
 
+class NoBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a call that takes none: nothing, or an empty object."""
+
+
 async def read(request: Request, shape: type[S]) -> S:
     """The body as a struct; everything that is wrong with it is a 400 or 413 that says so."""
     parts: list[bytes] = []
@@ -65,8 +69,9 @@ async def read(request: Request, shape: type[S]) -> S:
         if size > MAX_BODY:
             raise AdminError(413, "too_large", f"a body may have {MAX_BODY} bytes at the most")
         parts.append(part)
+    body = b"".join(parts) or b"{}"
     try:
-        return msgspec.json.decode(b"".join(parts) or b"{}", type=shape)
+        found = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
         message = f"{str(error)[:SHOWN]}{_hint(str(error), shape)}"
         raise AdminError(400, "invalid", message) from error
@@ -74,6 +79,9 @@ async def read(request: Request, shape: type[S]) -> S:
         raise AdminError(400, "not_json", f"the body is not JSON: {error}") from error
     except RecursionError as error:
         raise AdminError(400, "not_json", "the body is nested too deeply") from error
+    if repeats_a_key(body):
+        raise AdminError(400, "invalid", "an object in the body repeats a key")
+    return found
 
 
 def whole(request: Request, name: str, default: int, most: int) -> int:

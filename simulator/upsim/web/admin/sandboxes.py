@@ -26,8 +26,9 @@ from upsim.engine.registry import (
 )
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
-from upsim.web.admin import views
-from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown, whole
+from upsim.web.admin import shapes, views
+from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT
+from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
 from upsim.web.deliverer import Deliverer
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
@@ -38,7 +39,6 @@ DIVISIBLE = frozenset({"USD"})
 """Units of which there are parts; credits and points are whole."""
 MOST = Decimal(10**15)
 LONGEST_AMOUNT = 40
-RESETS = ("all", "jobs", "ledger", "faults", "journal")
 
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -169,8 +169,7 @@ async def listing(request: Request) -> Response:
     """`GET sandboxes`: all sandboxes at a glance."""
     registry = registry_of(request)
     registry.remove_idle()
-    offset = whole(request, "offset", 0, 10**9)
-    limit = whole(request, "limit", 100, 1000)
+    offset, limit = OFFSET.whole(request), LIMIT.whole(request)
     found = list(registry.sandboxes.values())
     shown = [views.sandbox(box) for box in found[offset : offset + limit]]
     return answer({"sandboxes": shown, "total": len(found)})
@@ -191,9 +190,7 @@ async def delete(request: Request) -> Response:
 async def reset(request: Request) -> Response:
     """`POST sandboxes/<id>/reset`: make all of it, or one part (`what`), as it was when new."""
     sandbox = sandbox_of(request)
-    what = request.query_params.get("what", "all")
-    if what not in RESETS:
-        raise AdminError(400, "invalid", f"what={shown(what)}; allowed: {', '.join(RESETS)}")
+    what = WHAT.text(request) or "all"
     if what == "all":
         sandbox = registry_of(request).reset(sandbox.id)
     elif what == "jobs":
@@ -235,7 +232,7 @@ async def advance(request: Request) -> Response:
     sandbox, asked = await sandbox_and(request, Advance)
     if (asked.seconds is None) == (asked.to is None):
         raise AdminError(400, "invalid", 'send one of {"seconds": n} and {"to": ...}')
-    fired: list[dict[str, object]] = []
+    fired: list[shapes.Fired] = []
     deliverer = deliverer_of(request)
     async with sandbox.advancing:
         if asked.to == "idle":
@@ -250,7 +247,7 @@ async def advance(request: Request) -> Response:
 
 
 async def _advance(
-    deliverer: Deliverer, sandbox: Sandbox, to: Instant, fired: list[dict[str, object]]
+    deliverer: Deliverer, sandbox: Sandbox, to: Instant, fired: list[shapes.Fired]
 ) -> None:
     try:
         async for deadline in deliverer.advance(sandbox, to):

@@ -76,12 +76,10 @@ class Scenarios(TypedDict):
     total: int
 
 
-class ScenarioValue(TypedDict):
-    """One value of a resolved scenario; `from` is its file and line."""
-
-    path: str
-    value: Any
-    evidence: Evidence | None
+ScenarioValue = TypedDict(
+    "ScenarioValue", {"path": str, "value": Any, "from": str, "evidence": Evidence | None}
+)
+"""One value of a resolved scenario; `from` is its file and line."""
 
 
 class ScenarioShown(TypedDict):
@@ -92,7 +90,7 @@ class ScenarioShown(TypedDict):
     summary: str
     evidence: Evidence | None
     files: list[str]
-    values: list[Any]
+    values: list[ScenarioValue]
 
 
 class Clock(TypedDict):

@@ -12,7 +12,8 @@ from upsim.engine.journal import KEPT_BODY as KEPT_IN_JOURNAL
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import views
-from upsim.web.admin.problems import AdminError, answer, problem, shown, whole
+from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE
+from upsim.web.admin.problems import AdminError, answer, problem, shown
 from upsim.web.admin.sandboxes import deliverer_of, registry_of, sandbox_of
 from upsim.web.receivers import INBOX
 
@@ -25,8 +26,8 @@ ANSWER = b'{"received":true}'
 async def listing(request: Request) -> Response:
     """`GET …/webhooks`: oldest first; `job=` and `outcome=` choose."""
     sandbox = sandbox_of(request)
-    offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", 100, 1000)
-    job, outcome = request.query_params.get("job"), request.query_params.get("outcome")
+    offset, limit = OFFSET.whole(request), LIMIT.whole(request)
+    job, outcome = JOB.text(request), OUTCOME.text(request)
     found = [
         delivery
         for delivery in sandbox.state.deliveries.values()
@@ -54,7 +55,7 @@ async def messages(request: Request) -> Response:
     """`GET …/inbox/<name>/messages`: what was posted to an inbox, oldest first."""
     sandbox = sandbox_of(request)
     found = sandbox.inbox.messages(request.path_params["name"])
-    since, limit = whole(request, "since", 0, 10**12), whole(request, "limit", 100, 1000)
+    since, limit = SINCE.whole(request), LIMIT.whole(request)
     fresh = [message for message in found if message.number > since]
     page = [views.message(message) for message in fresh[:limit]]
     return answer({"messages": page, "total": len(found)})

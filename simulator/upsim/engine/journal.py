@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -55,12 +55,13 @@ class Exchange(NamedTuple):
 
 
 class Journal:
-    """The last exchanges of a sandbox."""
+    """The last exchanges of a sandbox; `told` is who wants to hear of each new one, if anybody."""
 
     def __init__(self, kept: int) -> None:
         """Keep so many exchanges at the most."""
         self._ring: deque[Exchange] = deque(maxlen=kept)
         self.count = 0
+        self.told: Callable[[Exchange], None] | None = None
 
     def add(
         self,
@@ -101,6 +102,8 @@ class Journal:
             tuple(call.faults),
         )
         self._ring.append(exchange)
+        if self.told is not None:
+            self.told(exchange)
         return exchange
 
     def note(self, exchange: Exchange) -> Exchange:
@@ -108,6 +111,8 @@ class Journal:
         self.count += 1
         numbered = exchange._replace(number=self.count)
         self._ring.append(numbered)
+        if self.told is not None:
+            self.told(numbered)
         return numbered
 
     def clear(self) -> None:

@@ -33,6 +33,7 @@ from upsim.core.states import State as JobState
 from upsim.engine.bound import Bound, bind
 from upsim.engine.clock import Clock, ClockError
 from upsim.engine.deadlines import Deadline, Deadlines
+from upsim.engine.feed import Feed
 from upsim.engine.inbox import Inbox
 from upsim.engine.journal import Journal
 from upsim.engine.log import EventLog, MemoryLog
@@ -103,6 +104,7 @@ class Sandbox:
         self._version = 0
         self._bound: dict[tuple[str, str | None], Bound] = {}
         self._ended: dict[str, None] = {}
+        self._feed: Feed | None = None
 
     # -- rules
 
@@ -134,6 +136,18 @@ class Sandbox:
         self.state.apply(events)
         for listener in self.listeners:
             listener(events)
+
+    @property
+    def version(self) -> int:
+        """How many events were committed so far."""
+        return self._version
+
+    @property
+    def feed(self) -> Feed:
+        """What happens here as it happens, for whoever wants to follow."""
+        if self._feed is None:
+            self._feed = Feed(self)
+        return self._feed
 
     def events(self) -> Sequence[Event]:
         """The event log as it is kept."""

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from upsim.web.admin import (
     contents,
+    events,
     faults,
     openapi,
     probes,
@@ -36,6 +37,7 @@ from upsim.web.admin.parameters import (
     SINCE,
     STATE,
     STATUS,
+    TYPES,
     WHAT,
     Parameter,
 )
@@ -180,6 +182,7 @@ CALLS = (
         body=contents.JournalQuery,
         answer=shapes.Count,
     ),
+    AdminCall("GET", f"{BOX}/events", events.follow, (TYPES,), answer=str, media=events.MEDIA),
     AdminCall(
         "GET", f"{BOX}/webhooks", webhooks.listing, (*PAGE, JOB, OUTCOME), answer=shapes.Deliveries
     ),

@@ -57,3 +57,6 @@ WHAT = Parameter(
     choices=("all", "jobs", "ledger", "faults", "journal"),
 )
 STATUS = Parameter("status", "The status that the inbox answers, 200 by default.")
+TYPES = Parameter(
+    "types", "Only these happenings: names or families, with commas (`job,ledger.entry`)."
+)

@@ -220,7 +220,7 @@ async def change_clock(request: Request) -> Response:
     except ClockError as error:
         raise AdminError(409, "clock", str(error)[:SHOWN]) from error
     if asked.pace is not None:
-        sandbox.clock.pace = asked.pace
+        sandbox.clock.change_pace(asked.pace)
     sandbox.settle()
     sandbox.wake()
     deliverer_of(request).rouse(sandbox)

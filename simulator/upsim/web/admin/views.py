@@ -23,6 +23,7 @@ from upsim.core.secrets import (
     hidden_text,
     hidden_url,
 )
+from upsim.core.states import Failure
 from upsim.core.webhooks import Delivery
 from upsim.engine.deadlines import Deadline
 from upsim.engine.inbox import Message
@@ -80,7 +81,7 @@ def job(box: Sandbox, found: Job) -> shapes.Job:
         "model": accepted.model,
         "account": accepted.account,
         "state": found.state.value,
-        "failure": _failure(found),
+        "failure": failure(found.failure),
         "timeline": timeline,
         "options": dict(accepted.options),
         "media": media(accepted.media) if accepted.media else None,
@@ -240,11 +241,12 @@ def acted(box: Sandbox, fault: FaultRule) -> shapes.Acted:
     }
 
 
-def _failure(found: Job) -> shapes.Failure | None:
-    failure = found.failure
-    if failure is None:
+def failure(found: Failure | None) -> shapes.Failure | None:
+    """Why a job failed, if it did."""
+    if found is None:
         return None
-    return {"name": failure.name, "code": failure.code, "message": failure.message}
+    message = hidden_text(found.message)
+    return {"name": found.name, "code": found.code, "message": message}
 
 
 def secrets_of(box: Sandbox, found: Exchange) -> Secrets:
@@ -273,7 +275,7 @@ def _shown(content: bytes, secrets: Secrets) -> str:
 
 def delivery(box: Sandbox, found: Delivery) -> shapes.Delivery:
     """A notification with its attempts, secrets redacted."""
-    created, ended, secrets = found.created, found.ended, _secrets_of_webhook(box, found)
+    created, ended, secrets = found.created, found.ended, secrets_of_webhook(box, found)
     next_at = next((a.next_at for a in reversed(found.attempts) if a.number), created.at)
     return {
         "id": found.id,
@@ -304,7 +306,7 @@ def message(found: Message) -> shapes.Message:
     }
 
 
-def _secrets_of_webhook(box: Sandbox, found: Delivery) -> Secrets:
+def secrets_of_webhook(box: Sandbox, found: Delivery) -> Secrets:
     """What the provider of a delivery's job declares to be secret; a forgotten job's say all."""
     job = box.state.jobs.get(found.created.job)
     notice = box.bound(job.accepted.provider).provider.notice if job else None

@@ -115,7 +115,7 @@ class Call:
     job: Job | None = None
     uses: list[RateLimit] = field(default_factory=list)
     refused_by: str = ""
-    compared: Mapping[str, object] = field(default_factory=dict)
+    compared: Mapping[str, object] | None = None
     posted: tuple[Entry, ...] = ()
     faults: Sequence[FaultRule] = ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
@@ -41,7 +41,7 @@ def first_violation(call: Call, checks: Sequence[Check]) -> Violation | Pending 
         if outcome is None:
             continue
         if isinstance(outcome, Violation) and not outcome.check:
-            return replace(outcome, check=check.__name__)
+            return Violation(outcome.name, outcome.values, check.__name__)
         return outcome
     return None
 

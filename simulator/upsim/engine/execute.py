@@ -9,6 +9,7 @@ from upsim.core.call import Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation, first_violation
 from upsim.core.events import JobPolled, QuotaUsed
 from upsim.core.instants import LATEST
+from upsim.core.ledger import Account, Entry
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
 from upsim.engine.sandbox import Sandbox
@@ -39,13 +40,20 @@ def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> 
         decision = refuse(bound, call, outcome)
     else:
         decision = Decision(operation.handle(call))
-        if sandbox.state.entry_count != lines:
-            entries = call.who.entries
-            numbers = range(lines + 1, sandbox.state.entry_count + 1)
-            call.posted = tuple([entries[number] for number in numbers if number in entries])
+        last = sandbox.state.entry_count
+        if last != lines:
+            call.posted = _lines_of(call.who, lines, last)
     if call.uses:
         _take_places(sandbox, call)
     return decision
+
+
+def _lines_of(account: Account, before: int, last: int) -> tuple[Entry, ...]:
+    """The ledger lines of a caller that a decision posted: nearly always one."""
+    entries = account.entries
+    if last - before == 1:
+        return (entries[last],)
+    return tuple([entries[number] for number in range(before + 1, last + 1)])
 
 
 def refuse(bound: Bound, call: Call, violation: Violation) -> Decision:

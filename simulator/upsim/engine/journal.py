@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 from upsim.core.baseline import ErrorRule, Model
@@ -47,7 +46,7 @@ class Exchange(NamedTuple):
     assumed: Media | None
     fault: str | None = None
     check: str = ""
-    compared: Mapping[str, object] = MappingProxyType({})
+    compared: Mapping[str, object] | None = None
     media: Media | None = None
     model: Model | None = None
     entries: tuple[Entry, ...] = ()

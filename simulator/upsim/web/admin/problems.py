@@ -46,13 +46,19 @@ async def on_admin_error(_request: Request, error: Exception) -> Response:
     return problem(error.status, error.code, error.message)
 
 
-async def on_http_error(_request: Request, error: Exception) -> Response:
+async def on_http_error(request: Request, error: Exception) -> Response:
     """Give what the router refuses (an unknown path, a wrong method) the one error shape."""
     if not isinstance(error, HTTPException):
         raise error
     code = {404: "not_found", 405: "wrong_method"}.get(error.status_code, "refused")
-    reply = problem(error.status_code, code, error.detail)
-    reply.headers.update(error.headers or {})
+    headers = error.headers or {}
+    message = error.detail
+    if "Allow" in headers:
+        message = f"{request.method[:SHOWN]} is not allowed here; allowed: {headers['Allow']}"
+    elif code == "not_found":
+        message = f"there is nothing at {shown(request.url.path)}; GET /__sim lists every call"
+    reply = problem(error.status_code, code, message)
+    reply.headers.update(headers)
     return reply
 
 

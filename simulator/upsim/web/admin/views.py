@@ -203,7 +203,7 @@ def why(box: Sandbox, found: Exchange) -> shapes.Why:
 
 def compared(found: Exchange) -> dict[str, str]:
     """The values that the check that refused looked at."""
-    return {name: value_text(value) for name, value in found.compared.items()}
+    return {name: value_text(value) for name, value in (found.compared or {}).items()}
 
 
 def value_text(value: object) -> str:

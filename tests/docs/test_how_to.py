@@ -27,6 +27,8 @@ curl() {
 }
 export STATUSES
 """
+REFUSED = {"docs/how-to/admin-api.md": ["422"]}
+"""The statuses of the calls that a page wants to be refused."""
 each_page = pytest.mark.parametrize("page", PAGES)
 
 
@@ -97,7 +99,9 @@ def test_every_call_succeeds(followed: Mapping[str, Followed], page: str) -> Non
     """Each call of the page is answered with success, and there is one for each that is printed."""
     printed = "\n".join(blocks_of(page)).count("curl ")
 
-    assert (printed > 0, []) == (len(followed[page].calls) >= printed, followed[page].unsuccessful)
+    refused = [call[:3] for call in followed[page].unsuccessful]
+
+    assert (printed > 0, REFUSED.get(page, [])) == (len(followed[page].calls) >= printed, refused)
 
 
 @each_page
@@ -122,11 +126,27 @@ def test_own_file_is_measured(followed: Mapping[str, Followed]) -> None:
 
 
 def test_failure_is_refunded(followed: Mapping[str, Followed]) -> None:
-    """The page on the admin API ends with two charges and one refund, as it says."""
+    """The page on the admin API shows two charges and one refund, as it says."""
     text = followed["docs/how-to/admin-api.md"].text
     kinds = re.findall(r'"kind":"(charge|refund)"', text)
 
     assert ["charge", "charge", "refund"] == kinds
+
+
+def test_a_refusal_says_why(followed: Mapping[str, Followed]) -> None:
+    """The page on the admin API shows which values were compared, and finds the refusal again."""
+    text = followed["docs/how-to/admin-api.md"].text
+
+    assert "'compared': {'max': '60', 'found': '61.5'}" in text
+    assert "\n1\n" in text
+
+
+def test_events_are_followed(followed: Mapping[str, Followed]) -> None:
+    """The page on the admin API shows the events of a job as they came."""
+    text = followed["docs/how-to/admin-api.md"].text
+    told = re.findall(r"event: ([a-z.]+)$", text, re.MULTILINE)
+
+    assert ["job.accepted", "ledger.entry", "job.moved", "job.moved"] == told
 
 
 @pytest.mark.parametrize(("dialect", "audio"), [("in the path", False), ("with a knob", True)])

@@ -94,7 +94,7 @@ PROVIDER = Provider(
             secrets=UPLOAD,
         ),
         # Always refused by its only check, with 405 for a model and 404 for anything else.
-        Operation("not-a-task", "GET", f"{V3}/{{model*}}", operations.result),
+        Operation("not-a-task", "GET", f"{V3}/{{model*}}", operations.result, refuses=True),
     ),
     checks={**checks.CHECKS, **parameters.CHECKS, **uploads.CHECKS},
     problem=wire.problem,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import httpx
 
     from upsim.transport import Transport
+    from upsim.web.replay.session import Session
 
 IN_PROCESS_HOST = "http://upsim.test"
 
@@ -177,6 +178,19 @@ class Simulator:
         from upsim.transport import Transport
 
         return Transport(self.app, self._run)
+
+    @staticmethod
+    def replaying(session: object) -> Session:
+        """A replay of an export, step by step: what `upsim replay --pytest` writes uses it.
+
+        Raises ExportError where `session` is no export.
+        """
+        from upsim.web.replay.document import known
+        from upsim.web.replay.session import Session
+        from upsim.web.replay.world import settings_of
+
+        document = known(session, name="the session")
+        return Session(App(settings_of(document)), document)
 
     def advance(self, seconds: float) -> None:
         """Move the clock of the default sandbox on, running everything that falls due.

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from upsim.core.instants import Instant
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import monotonic
+from upsim.engine.commands import resumed
 from upsim.engine.deadlines import Deadline
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
@@ -87,14 +88,18 @@ class Deliverer:
     async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
         """Make one attempt now and return when its answer is there."""
         await asyncio.wait({self._begin(sandbox, posting)})
+        await resumed("flush")
 
     async def advance(self, sandbox: Sandbox, to: Instant) -> AsyncIterator[Deadline]:
         """Go to a later instant; each deadline is yielded once what it sent was answered."""
         await self.flush(sandbox)
+        await resumed("flush")
         for deadline in sandbox.advance(to):
             await self.flush(sandbox)
+            await resumed("flush")
             yield deadline
         await self.flush(sandbox)
+        await resumed("flush")
 
     @contextmanager
     def by_hand(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from upsim.core.call import JSON, Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation
 from upsim.core.provider import Operation
 from upsim.engine.bound import BODY_METHODS, Bound
+from upsim.engine.commands import KEPT_HEADERS, Command, Commands, happened, resumed
 from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry, UnknownSandboxError
@@ -51,7 +52,8 @@ class Dispatch:
         except UnknownSandboxError:
             await send_reply(send, unknown_sandbox(place))
             return
-        sandbox, credential, account, faces = resolved
+        sandbox, credential, account, faces, key = resolved
+        log, command = sandbox.commands, None
         face = faces.get(place.dialect) or registry.world(sandbox, provider, place.dialect)
         bound, world = face
         operation, params = (UNROUTED, {}) if isinstance(found, Miss) else found
@@ -81,10 +83,11 @@ class Dispatch:
                 except ClientGoneError:
                     return
             if sandbox.state.faults:
-                await self._with_faults(scope, receive, send, sandbox, bound, operation, call)
+                await self._with_faults(scope, receive, send, sandbox, bound, operation, call, key)
                 return
             outcome = decide(sandbox, bound, operation, call)
             if isinstance(outcome, Pending) or isinstance(outcome.reply, Hold):
+                command = log.begin(begun(log, scope, call, key))
                 outcome = await self._wait(sandbox, bound, operation, call, outcome)
             decision = outcome
         reply = decision.reply
@@ -94,10 +97,22 @@ class Dispatch:
             exchange = sandbox.journal.add(call, body, reply.status, decision.rule, job)
             for observer in self.observers:
                 observer(sandbox, exchange)
-            await send(start_message(bound, call, reply, len(body)))
+            start = start_message(bound, call, reply, len(body))
+            if command is None:
+                number = log.add(
+                    answered(scope, call, key, start, body), len(call.body) + len(body)
+                )
+            else:
+                number = command.answered(reply.status, start["headers"], body)
+            await send(start)
             await send({"type": "http.response.body", "body": body})
+            if number != log.count:
+                await log.sent(number)
         elif isinstance(reply, FileReply):
-            await self._send_file(scope, receive, send, sandbox, bound, call, reply)
+            command = command or log.begin(begun(log, scope, call, key))
+            taped = command.tape(send)
+            await self._send_file(scope, receive, taped, sandbox, bound, call, reply)
+            await resumed("sent")
         after_reply(sandbox, call, decision)
 
     async def _with_faults(
@@ -109,13 +124,18 @@ class Dispatch:
         bound: Bound,
         operation: Operation,
         call: Call,
+        key: str,
     ) -> None:
         """The same, where faults may act before the decision, on it, and on its way out."""
-        settings = self.registry.settings
+        settings, log = self.registry.settings, sandbox.commands
+        call.now = sandbox.settle()
+        command = log.begin(begun(log, scope, call, key))
+        send = command.tape(send)
         faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
         decision = await faulty.before(bound, call)
         if decision is None:
             outcome = decide(sandbox, bound, operation, call)
+            happened(call.now)
             decision = await self._wait(sandbox, bound, operation, call, outcome)
             decision = await faulty.after(bound, call, decision)
         reply = decision.reply
@@ -135,6 +155,8 @@ class Dispatch:
                 await self._send_file(
                     scope, receive, faulty.send, sandbox, bound, call, reply, faulty.name
                 )
+        command.cut = faulty.cut
+        await resumed("sent")
         after_reply(sandbox, call, decision)
 
     def _routes_of(self, provider: str) -> Routes:
@@ -151,10 +173,13 @@ class Dispatch:
     ) -> Decision:
         """Measure what the decision needs, or hold the request until its job ends."""
         while isinstance(outcome, Pending):
-            call.measured = await self.desk.measure(sandbox, call, outcome)
+            found = await self.desk.measure(sandbox, call, outcome)
+            told = None if self.desk.repeats(sandbox, call, outcome) else found
+            call.measured = await resumed("measure", told) or found
             call.uses.clear()
             call.terms = None
             outcome = decide(sandbox, bound, operation, call)
+            happened(call.now)
         if isinstance(outcome.reply, Hold):
             return Decision(await self.holds.wait(sandbox, call, outcome.reply))
         return outcome
@@ -175,6 +200,45 @@ class Dispatch:
             observer(sandbox, exchange)
         extra = response_headers(bound, call, Reply(200, None))
         await self.media.send_output(scope, receive, send, sandbox, reply, extra)
+
+
+def begun(log: Commands, scope: Scope, call: Call, key: str) -> Command:
+    """The entry of a call that may have to wait."""
+    headers = call.headers
+    kept = [(name, headers[name]) for name in KEPT_HEADERS if name in headers]
+    command = Command(
+        log,
+        call.now,
+        scope["scheme"],
+        call.method,
+        scope["path"],
+        call.query_string,
+        kept,
+        key,
+        oversized=call.oversized,
+    )
+    command.take(call.body)
+    return command
+
+
+def answered(scope: Scope, call: Call, key: str, start: Message, body: bytes) -> tuple[object, ...]:
+    """The entry of a call that was answered at once: a `Request`."""
+    headers = call.headers
+    return (
+        call.now,
+        scope["scheme"],
+        call.method,
+        scope["path"],
+        call.query_string,
+        headers.get(b"host"),
+        headers.get(b"content-type"),
+        key,
+        call.body,
+        call.oversized,
+        start["status"],
+        start["headers"],
+        body,
+    )
 
 
 def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:

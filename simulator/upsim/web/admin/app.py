@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from upsim.web.admin import contents, faults, probes, sandboxes, scenarios, webhooks
+from upsim.web.admin import contents, export, faults, probes, sandboxes, scenarios, webhooks
 from upsim.web.admin.problems import AdminError, answer, problem
+from upsim.web.admin.recording import recorded
 from upsim.web.auth import AdminRule
 from upsim.web.receivers import INBOX
 
@@ -71,6 +72,7 @@ CALLS = (
     AdminCall("DELETE", f"{BOX}/faults", faults.clear),
     AdminCall("GET", f"{BOX}/faults/{{fault}}", faults.show),
     AdminCall("DELETE", f"{BOX}/faults/{{fault}}", faults.disarm_one),
+    AdminCall("GET", f"{BOX}/export", export.export),
     AdminCall("GET", f"{BOX}/journal", contents.journal, ("since", "limit", "provider")),
     AdminCall("POST", f"{BOX}/journal/find", contents.find, body=contents.JournalQuery),
     AdminCall("POST", f"{BOX}/journal/count", contents.count, body=contents.JournalQuery),
@@ -114,7 +116,7 @@ def _route(path: str, calls: list[AdminCall]) -> Route:
     async def handle(request: Request) -> Response:
         call = by_method["GET" if request.method == "HEAD" else request.method]
         _check_query(request, call)
-        return await call.handle(request)
+        return await recorded(request, call.handle)
 
     return Route(PREFIX + path, handle, methods=list(by_method))
 

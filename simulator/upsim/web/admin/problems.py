@@ -65,6 +65,7 @@ async def read(request: Request, shape: type[S]) -> S:
         if size > MAX_BODY:
             raise AdminError(413, "too_large", f"a body may have {MAX_BODY} bytes at the most")
         parts.append(part)
+    request.state.body = b"".join(parts)  # for the command log
     try:
         return msgspec.json.decode(b"".join(parts) or b"{}", type=shape)
     except msgspec.ValidationError as error:

@@ -16,6 +16,7 @@ from upsim.core.baseline import BaselineError
 from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
 from upsim.engine import faults
 from upsim.engine.clock import ClockError
+from upsim.engine.commands import resumed
 from upsim.engine.registry import (
     DEFAULT,
     KeyTakenError,
@@ -28,6 +29,7 @@ from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.web.admin import views
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown, whole
+from upsim.web.admin.recording import begin
 from upsim.web.deliverer import Deliverer
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
@@ -223,6 +225,7 @@ async def advance(request: Request) -> Response:
     fired: list[dict[str, object]] = []
     deliverer = deliverer_of(request)
     async with sandbox.advancing:
+        begin(request, sandbox)
         if asked.to == "idle":
             await deliverer.flush(sandbox)
             while (due := sandbox.deadlines.next(expiries=False)) is not None:
@@ -242,6 +245,7 @@ async def _advance(
             fired.append(views.fired(sandbox, deadline))
             sandbox.wake()
             await checkpoint()
+            await resumed("checkpoint")
     except ClockError as error:
         raise AdminError(409, "clock", str(error)) from error
 

@@ -1,0 +1,173 @@
+"""The parts of a simulator that reach outside, as a replay has them: they repeat what was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from upsim.core.baseline import BaselineError
+from upsim.core.call import Call, Pending
+from upsim.core.instants import from_iso
+from upsim.core.media import Measured, Unmeasurable
+from upsim.core.webhooks import Outcome
+from upsim.engine.clock import ClockError, PlayedClock
+from upsim.engine.commands import CURRENT, resumed
+from upsim.engine.exports import unplain
+from upsim.engine.playback import Playback, Played
+from upsim.engine.registry import DEFAULT, Order, Registry, SandboxRefusedError
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.settings import Settings
+from upsim.engine.webhooks import Posting
+from upsim.media.sources import is_data_url
+from upsim.scenario.build import build_scenario
+from upsim.scenario.loader import ScenarioError, UnknownScenarioError
+from upsim.web.admin.sandboxes import money
+from upsim.web.deliverer import Deliverer
+from upsim.web.dispatch import Dispatch
+from upsim.web.measuring import MediaDesk
+from upsim.web.replay.document import Document, ExportError
+
+TOKEN = "replay"  # noqa: S105 - nobody else can reach this server
+INBOX_SECONDS = 10.0
+NO_SCENARIO = "baseline"
+
+
+class Application(Protocol):
+    """What a replay needs of the application that it runs."""
+
+    registry: Registry
+    dispatch: Dispatch
+    deliverer: Deliverer
+    state: Any
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        """Answer one request."""
+
+
+class PlayedDesk(MediaDesk):
+    """Measures what came with a request or is ours; of the rest it knows what was recorded."""
+
+    async def measure(self, sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
+        """What was found when it was recorded."""
+        command = CURRENT.get()
+        recorded = command.upcoming("measure") if isinstance(command, Played) else None
+        ours = self._registry.sources.own(wanted.source, call.origin.base) is not None
+        if recorded is None and not ours and wanted.source.startswith(("http://", "https://")):
+            return Unmeasurable("unreachable", "a replay fetches nothing")
+        if recorded is None or is_data_url(wanted.source):
+            found = await super().measure(sandbox, call, wanted)
+            return recorded or found
+        return recorded
+
+    async def _fetch(self, source: str, limit: int) -> Path | Unmeasurable:
+        del source, limit
+        return Unmeasurable("unreachable", "a replay fetches nothing")
+
+
+class PlayedDeliverer(Deliverer):
+    """Delivers nothing on its own: what came of an attempt is an entry of the log."""
+
+    def rouse(self, sandbox: Sandbox) -> None:
+        """Nothing happens in the background."""
+
+    async def flush(self, sandbox: Sandbox) -> None:
+        """The log says when what came back."""
+
+    async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
+        """Wait for the entry that says what came of it."""
+        sandbox.webhooks.outbox.append(posting)
+        await resumed("flush")
+
+    async def tell(self, sandbox: Sandbox, posting: Posting, outcome: Outcome) -> None:
+        """An attempt came to this; what went to an inbox goes there again."""
+        if self._receivers.is_own(posting.url):
+            await self._receivers.post(posting, INBOX_SECONDS)
+        sandbox.webhooks.record(posting, outcome)
+
+
+def settings_of(document: Document) -> Settings:
+    """The settings of a server on which the document can be replayed."""
+    made, server = document.sandbox, document.server
+    return Settings(
+        hosts=tuple(server.hosts),
+        loopback=server.loopback,
+        fetch=server.fetch,
+        public_url=server.public_url,
+        clock="manual",
+        pace=1,
+        admin_token=TOKEN,
+        dialect=made.dialect,
+        jobs_max=made.jobs_max,
+        in_process=True,
+        commands_max=0,
+    )
+
+
+def prepare(app: Application, document: Document) -> Sandbox:
+    """Make the sandbox of a document in an application. Raises ExportError."""
+    registry, made = app.registry, document.sandbox
+    try:
+        if document.values is not None:
+            tree: Any = unplain(document.values)
+            registry.library.remember(build_scenario(made.scenario, tree, Path()))
+        start = from_iso(made.clock.start)
+        order = Order(
+            id=made.id,
+            scenario=None if made.scenario == NO_SCENARIO else made.scenario,
+            seed=made.seed,
+            clock="manual",
+            start=start,
+            dialects=made.dialects,
+            knobs=made.knobs,
+            balances={name: money(text, name) for name, text in made.balances.items()},
+            strict_keys=made.strict_keys,
+            render=made.render,
+            webhook_timestamp=made.webhook_timestamp,
+        )
+        sandbox = registry.remake(made.id or DEFAULT, order)
+        sandbox.clock = PlayedClock(made.clock.mode, start=start, pace=made.clock.pace)
+    except (
+        BaselineError,
+        ClockError,
+        ScenarioError,
+        UnknownScenarioError,
+        SandboxRefusedError,
+    ) as error:
+        raise ExportError(f"the sandbox cannot be made again: {error}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        text = f"the values of scenario {made.scenario!r} are broken: {error}"
+        raise ExportError(text) from error
+    sandbox.commands = Playback(sandbox, document.stamps)
+    app.dispatch.desk = PlayedDesk(registry)
+    app.deliverer = app.state.deliverer = PlayedDeliverer(registry, app)
+    return sandbox
+
+
+def changed_rules(sandbox: Sandbox, document: Document) -> list[str]:
+    """The providers whose rules are not those of the recording."""
+    return [
+        provider
+        for provider in {key.provider: None for key in document.keys}
+        if sandbox.scenario_for(provider).baseline.digest != document.rules.get(provider)
+    ]
+
+
+def issue(
+    registry: Registry, sandbox: Sandbox, document: Document
+) -> dict[str, list[tuple[bytes, bytes]]]:
+    """The header of each named key; the keys are new, of the same owners."""
+    headers: dict[str, list[tuple[bytes, bytes]]] = {}
+    for number, key in enumerate(document.keys, 1):
+        if key.provider not in registry.providers:
+            raise ExportError(f"there is no provider {key.provider!r} here")
+        auth = sandbox.scenario_for(key.provider).baseline.auth
+        text = f"{key.prefix}replay-{number}"
+        if key.credential == "known":
+            registry.issue_key(sandbox, key.provider, owner=key.owner, key=text)
+        else:
+            registry.retire(key.provider, text)
+        value = f"{auth.scheme} {text}" if auth.scheme else text
+        if key.credential == "malformed":
+            value = "Nothing known"
+        headers[key.name] = [(auth.header.lower().encode(), value.encode())]
+    return headers

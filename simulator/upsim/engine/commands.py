@@ -9,7 +9,8 @@ can let others in at the same places.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,7 +39,7 @@ KEPT_HEADERS = (
 )
 """The headers that decide answers. No other is kept: any of them could hold a secret."""
 
-BY_HAND = frozenset({"flush", "checkpoint"})
+BY_HAND = frozenset({"flush", "checkpoint", "resent"})
 """Where an advance waits; a clock that moves by hand stands then where the advance put it."""
 
 Pairs = tuple[tuple[bytes, bytes], ...] | list[tuple[bytes, bytes]]
@@ -196,7 +197,7 @@ CURRENT: ContextVar[Command | None] = ContextVar("upsim_command", default=None)
 
 
 async def resumed(name: str, found: Measured | None = None) -> Measured | None:
-    """The present command goes on after a wait; in a replay, what was found when it was recorded."""
+    """The present command goes on after a wait; a replay finds what was found."""
     command = CURRENT.get()
     return found if command is None else await command.resumed(name, found)
 
@@ -292,6 +293,15 @@ class Commands:
             command.seen = command.number = self.append(command, 0)
             command.step = command
         return command
+
+    @contextmanager
+    def during(self, command: Command) -> Iterator[Command]:
+        """The same for as long as the block runs."""
+        begun = self.begin(command)
+        try:
+            yield begun
+        finally:
+            CURRENT.set(None)
 
     async def sent(self, number: int) -> None:
         """While an answer was being sent others came; what follows from it comes after them."""

@@ -148,8 +148,7 @@ class _Writer:
         self._secrets: dict[bytes, bytes] = {}
 
     def written(self, log: Commands) -> list[Json]:
-        found = [{"n": n, **self._entry(entry)} for n, entry in enumerate(log.entries, 1)]
-        return found
+        return [{"n": n, **self._entry(entry)} for n, entry in enumerate(log.entries, 1)]
 
     def _entry(self, entry: Entry) -> Json:
         if isinstance(entry, Command):

@@ -88,7 +88,7 @@ class Deliverer:
     async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
         """Make one attempt now and return when its answer is there."""
         await asyncio.wait({self._begin(sandbox, posting)})
-        await resumed("flush")
+        await resumed("resent")
 
     async def advance(self, sandbox: Sandbox, to: Instant) -> AsyncIterator[Deadline]:
         """Go to a later instant; each deadline is yielded once what it sent was answered."""

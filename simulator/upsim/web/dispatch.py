@@ -12,7 +12,7 @@ from upsim.core.call import JSON, Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation
 from upsim.core.provider import Operation
 from upsim.engine.bound import BODY_METHODS, Bound
-from upsim.engine.commands import KEPT_HEADERS, Command, Commands, happened, resumed
+from upsim.engine.commands import KEPT_HEADERS, Command, happened, resumed
 from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry, UnknownSandboxError
@@ -53,7 +53,6 @@ class Dispatch:
             await send_reply(send, unknown_sandbox(place))
             return
         sandbox, credential, account, faces, key = resolved
-        log, command = sandbox.commands, None
         face = faces.get(place.dialect) or registry.world(sandbox, provider, place.dialect)
         bound, world = face
         operation, params = (UNROUTED, {}) if isinstance(found, Miss) else found
@@ -74,7 +73,7 @@ class Dispatch:
             account,
         )
         if isinstance(found, Miss):
-            decision = missed(sandbox, bound, call, found)
+            outcome: Decision | Pending = missed(sandbox, bound, call, found)
         else:
             if method in BODY_METHODS:
                 try:
@@ -86,34 +85,28 @@ class Dispatch:
                 await self._with_faults(scope, receive, send, sandbox, bound, operation, call, key)
                 return
             outcome = decide(sandbox, bound, operation, call)
-            if isinstance(outcome, Pending) or isinstance(outcome.reply, Hold):
-                command = log.begin(begun(log, scope, call, key))
-                outcome = await self._wait(sandbox, bound, operation, call, outcome)
-            decision = outcome
-        reply = decision.reply
-        if isinstance(reply, Reply):
-            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-            job = call.job.accepted.job if call.job else None
-            exchange = sandbox.journal.add(call, body, reply.status, decision.rule, job)
-            for observer in self.observers:
-                observer(sandbox, exchange)
-            start = start_message(bound, call, reply, len(body))
-            if command is None:
-                number = log.add(
-                    answered(scope, call, key, start, body), len(call.body) + len(body)
-                )
-            else:
-                number = command.answered(reply.status, start["headers"], body)
-            await send(start)
-            await send({"type": "http.response.body", "body": body})
-            if number != log.count:
-                await log.sent(number)
-        elif isinstance(reply, FileReply):
-            command = command or log.begin(begun(log, scope, call, key))
-            taped = command.tape(send)
-            await self._send_file(scope, receive, taped, sandbox, bound, call, reply)
-            await resumed("sent")
-        after_reply(sandbox, call, decision)
+        if isinstance(outcome, Pending) or not isinstance(outcome.reply, Reply):
+            with sandbox.commands.during(begun(sandbox, scope, call, key)) as command:
+                taped = command.tape(send)
+                decision = await self._wait(sandbox, bound, operation, call, outcome)
+                await self._answer(scope, receive, taped, sandbox, bound, call, decision)
+                await command.resumed("sent")
+                after_reply(sandbox, call, decision)
+            return
+        reply = outcome.reply
+        body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
+        job = call.job.accepted.job if call.job else None
+        exchange = sandbox.journal.add(call, body, reply.status, outcome.rule, job)
+        for observer in self.observers:
+            observer(sandbox, exchange)
+        start = start_message(bound, call, reply, len(body))
+        log = sandbox.commands
+        number = log.add(answered(scope, call, key, start, body), len(call.body) + len(body))
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+        if number != log.count:
+            await log.sent(number)
+        after_reply(sandbox, call, outcome)
 
     async def _with_faults(
         self,
@@ -127,37 +120,48 @@ class Dispatch:
         key: str,
     ) -> None:
         """The same, where faults may act before the decision, on it, and on its way out."""
-        settings, log = self.registry.settings, sandbox.commands
+        settings = self.registry.settings
         call.now = sandbox.settle()
-        command = log.begin(begun(log, scope, call, key))
-        send = command.tape(send)
-        faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
-        decision = await faulty.before(bound, call)
-        if decision is None:
-            outcome = decide(sandbox, bound, operation, call)
-            happened(call.now)
-            decision = await self._wait(sandbox, bound, operation, call, outcome)
-            decision = await faulty.after(bound, call, decision)
+        with sandbox.commands.during(begun(sandbox, scope, call, key)) as command:
+            taped = command.tape(send)
+            limits = (settings.hold_seconds, settings.in_process)
+            faulty = Faulty(scope, receive, taped, sandbox, *limits)
+            decision = await faulty.before(bound, call)
+            if decision is None:
+                outcome = decide(sandbox, bound, operation, call)
+                command.happened(call.now)
+                decision = await self._wait(sandbox, bound, operation, call, outcome)
+                decision = await faulty.after(bound, call, decision)
+            with suppress(ClientGoneError):
+                fault, out = faulty.name, faulty.send
+                await self._answer(scope, receive, out, sandbox, bound, call, decision, fault)
+            command.cut = faulty.cut
+            await command.resumed("sent")
+            after_reply(sandbox, call, decision)
+
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        sandbox: Sandbox,
+        bound: Bound,
+        call: Call,
+        decision: Decision,
+        fault: str | None = None,
+    ) -> None:
+        """Note an answer in the journal and send it, be it a file or not."""
         reply = decision.reply
-        if isinstance(reply, Reply):
+        if isinstance(reply, FileReply):
+            await self._send_file(scope, receive, send, sandbox, bound, call, reply, fault)
+        elif isinstance(reply, Reply):
             body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
             job = call.job.accepted.job if call.job else None
-            exchange = sandbox.journal.add(
-                call, body, reply.status, decision.rule, job, faulty.name
-            )
+            exchange = sandbox.journal.add(call, body, reply.status, decision.rule, job, fault)
             for observer in self.observers:
                 observer(sandbox, exchange)
-            with suppress(ClientGoneError):
-                await faulty.send(start_message(bound, call, reply, len(body)))
-                await faulty.send({"type": "http.response.body", "body": body})
-        elif isinstance(reply, FileReply):
-            with suppress(ClientGoneError):
-                await self._send_file(
-                    scope, receive, faulty.send, sandbox, bound, call, reply, faulty.name
-                )
-        command.cut = faulty.cut
-        await resumed("sent")
-        after_reply(sandbox, call, decision)
+            await send(start_message(bound, call, reply, len(body)))
+            await send({"type": "http.response.body", "body": body})
 
     def _routes_of(self, provider: str) -> Routes:
         found = self._routes[provider] = Routes(self.registry.providers[provider])
@@ -202,12 +206,12 @@ class Dispatch:
         await self.media.send_output(scope, receive, send, sandbox, reply, extra)
 
 
-def begun(log: Commands, scope: Scope, call: Call, key: str) -> Command:
+def begun(sandbox: Sandbox, scope: Scope, call: Call, key: str) -> Command:
     """The entry of a call that may have to wait."""
     headers = call.headers
     kept = [(name, headers[name]) for name in KEPT_HEADERS if name in headers]
     command = Command(
-        log,
+        sandbox.commands,
         call.now,
         scope["scheme"],
         call.method,

@@ -80,7 +80,7 @@ class MediaDesk:
         return measured
 
     def repeats(self, sandbox: Sandbox, call: Call, wanted: Pending) -> bool:
-        """Whether the same video is found wherever the call is made again: a clip, or sent bytes."""
+        """Whether the same is found wherever the call is made again: a clip, or sent bytes."""
         rules = sandbox.scenario_for(call.rules.baseline.provider).media
         if any(isinstance(rule.found, Path) and rule.matches(wanted.source) for rule in rules):
             return False

@@ -19,7 +19,6 @@ from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED
 from upsim.core.media import Unmeasurable
 from upsim.core.states import State
 from upsim.engine.commands import (
-    CURRENT,
     KEPT_HEADERS,
     Command,
     cut,
@@ -69,11 +68,22 @@ class MediaApp:
     ) -> None:
         """Answer one request below `/media/`."""
         kind, _, name = path.partition("/")
-        if kind in ("uploads", "outputs"):
-            command = sandbox.commands.begin(begun(sandbox, scope))
-            send = command.tape(send)
-        else:
-            CURRENT.set(None)  # a clip of a name is the same whoever asks, and when
+        if kind not in ("uploads", "outputs"):  # a clip is the same whoever asks, and when
+            await self._answer(scope, receive, send, kind, name, sandbox)
+            return
+        with sandbox.commands.during(begun(sandbox, scope)) as command:
+            taped = command.tape(send)
+            await self._answer(scope, receive, taped, kind, name, sandbox)
+
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        kind: str,
+        name: str,
+        sandbox: Sandbox,
+    ) -> None:
         if sandbox.state.faults:
             await self._with_faults(scope, receive, send, kind, name, sandbox)
         else:

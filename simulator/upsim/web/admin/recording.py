@@ -26,10 +26,12 @@ async def recorded(request: Request, handle: Callable[[Request], Awaitable[Respo
         return await handle(request)
     try:
         response = await handle(request)
+        _end(request, sandbox, response)
     except AdminError as error:
         _end(request, sandbox, problem(error.status, error.code, error.message))
         raise
-    _end(request, sandbox, response)
+    finally:
+        CURRENT.set(None)
     return response
 
 
@@ -41,15 +43,13 @@ def begin(request: Request, sandbox: Sandbox) -> None:
 
 def note(request: Request, sandbox: Sandbox, body: bytes, response: Response) -> None:
     """A call was carried out and is answered now."""
-    command = sandbox.commands.begin(_command(request, sandbox, body))
-    CURRENT.set(None)
-    command.answered(response.status_code, response.raw_headers, bytes(response.body))
+    with sandbox.commands.during(_command(request, sandbox, body)) as command:
+        command.answered(response.status_code, response.raw_headers, bytes(response.body))
 
 
 def _end(request: Request, sandbox: Sandbox, response: Response) -> None:
     begun: Command | None = getattr(request.state, "command", None)
     if begun is not None:
-        CURRENT.set(None)
         begun.answered(response.status_code, response.raw_headers, bytes(response.body))
     elif not sandbox.abandoned:  # a sandbox that was reset begins with an empty log
         note(request, sandbox, getattr(request.state, "body", b""), response)

@@ -69,7 +69,7 @@ class Bytes(msgspec.Struct, omit_defaults=True):
 
     text: str | None = None
     base64: str | None = None
-    bytes: int = 0
+    size: int = msgspec.field(default=0, name="bytes")
     sha256: str = ""
     cut: bool = False
 
@@ -104,7 +104,7 @@ class Answered(msgspec.Struct, omit_defaults=True):
 
     status: int | None
     headers: list[Pair]
-    bytes: int
+    size: int = msgspec.field(name="bytes")
     sha256: str
     connection: str = ""
 

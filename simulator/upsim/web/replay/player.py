@@ -19,6 +19,7 @@ from upsim.web.replay.world import TOKEN, Application, PlayedDeliverer, issue, p
 
 PATIENCE = 60.0
 """Real seconds that one entry may take."""
+ADVANCE = frozenset({"flush", "checkpoint"})
 ADMIN = "/__sim/"
 
 
@@ -64,7 +65,8 @@ class Player:
         if isinstance(clock, PlayedClock):
             clock.wall = from_iso(entry.wall) if entry.wall else LATEST
             clock.put(entry.instant)
-        if entry.resumed is not None and entry.instant > self.sandbox.now:
+        later = entry.resumed is not None and entry.instant > self.sandbox.now
+        if later or (entry.webhook is not None and not self._advancing):
             self.sandbox.settle()  # all other entries do it themselves
         if entry.opened is not None:
             self._open(entry.opened)
@@ -83,6 +85,12 @@ class Player:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    @property
+    def _advancing(self) -> bool:
+        """Whether an advance is under way, which alone then runs what is due."""
+        places = (running.played.at_turn for running in self._running.values())
+        return any(place is not None and place[0] in ADVANCE for place in places)
 
     # -- kinds of entries
 
@@ -165,9 +173,7 @@ class Player:
         return None
 
     def _headers(self, asked: Asked) -> list[tuple[bytes, bytes]]:
-        headers = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in asked.headers
-        ]
+        headers = [(name.encode("latin-1"), text.encode("latin-1")) for name, text in asked.headers]
         if asked.oversized:
             headers = [pair for pair in headers if pair[0] != b"content-length"]
             headers.append((b"content-length", BEYOND))
@@ -186,6 +192,6 @@ def _body(number: int, asked: Asked) -> bytes:
     if not body.cut:
         return body.data
     if asked.method == "PUT" and "/media/" in asked.path:
-        return body.data.ljust(body.bytes, b"\0")
-    kept = f"only the first {len(body.data)} of {body.bytes} bytes of its body were kept"
+        return body.data.ljust(body.size, b"\0")
+    kept = f"only the first {len(body.data)} of {body.size} bytes of its body were kept"
     raise UnplayableError(f"entry {number} ({asked.method} {asked.path}) cannot be sent: {kept}")

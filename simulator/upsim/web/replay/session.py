@@ -82,7 +82,7 @@ class Session:
         """Send a request with the key of this name.
 
         One that waits is answered by `goes_on`; `waits` are the points at which it does, and
-        `found` is what is known of a video there. `size` is that of a body which was not kept whole.
+        `found` is what is known of a video there. `size` is that of a body that was not kept whole.
         """
         path, _, query = target.partition("?")
         if json is not NOTHING:
@@ -122,7 +122,7 @@ class Session:
         """Open the account of an owner."""
         self._play(Entry(n=0, at=at, opened=OpenedPart(provider, owner, account)))
 
-    def webhook(  # noqa: PLR0913 - one argument for each part of an outcome
+    def webhook(
         self,
         delivery: str,
         attempt: int,

@@ -29,6 +29,8 @@ from upsim.web.replay.document import Document, ExportError
 
 TOKEN = "replay"  # noqa: S105 - nobody else can reach this server
 INBOX_SECONDS = 10.0
+KeyHeaders = dict[str, list[tuple[bytes, bytes]]]
+"""The header in which a key is sent, by the key's name."""
 NO_SCENARIO = "baseline"
 
 
@@ -76,7 +78,7 @@ class PlayedDeliverer(Deliverer):
     async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
         """Wait for the entry that says what came of it."""
         sandbox.webhooks.outbox.append(posting)
-        await resumed("flush")
+        await resumed("resent")
 
     async def tell(self, sandbox: Sandbox, posting: Posting, outcome: Outcome) -> None:
         """An attempt came to this; what went to an inbox goes there again."""
@@ -152,11 +154,9 @@ def changed_rules(sandbox: Sandbox, document: Document) -> list[str]:
     ]
 
 
-def issue(
-    registry: Registry, sandbox: Sandbox, document: Document
-) -> dict[str, list[tuple[bytes, bytes]]]:
+def issue(registry: Registry, sandbox: Sandbox, document: Document) -> KeyHeaders:
     """The header of each named key; the keys are new, of the same owners."""
-    headers: dict[str, list[tuple[bytes, bytes]]] = {}
+    headers: KeyHeaders = {}
     for number, key in enumerate(document.keys, 1):
         if key.provider not in registry.providers:
             raise ExportError(f"there is no provider {key.provider!r} here")

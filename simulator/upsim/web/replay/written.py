@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pprint import pformat
 from textwrap import indent
 from typing import Any
 
@@ -81,29 +80,29 @@ def _session(document: Document, player: Player) -> dict[str, Any]:
 
 
 def _step(entry: Entry, waits: list[Entry]) -> Iterator[str]:
-    at = f"at={entry.at!r}"
+    at = f"at={_flat(entry.at)}"
     if entry.opened is not None:
         opened = entry.opened
-        yield f"session.opened({opened.provider!r}, {opened.owner!r}, {opened.account}, {at})\n"
+        yield f"session.opened({_flat(opened.provider)}, {_flat(opened.owner)}, {opened.account}, {at})\n"
     elif entry.resumed is not None:
         point = entry.resumed
-        yield f"session.goes_on({point.of}, {point.point!r}, {point.index}, {at})\n"
+        yield f"session.goes_on({point.of}, {_flat(point.point)}, {point.index}, {at})\n"
     elif entry.webhook is not None:
         told = entry.webhook
         answer = told.answer.data.decode("utf-8", "replace") if told.answer else ""
         named = {"status": told.status, "error": told.error, "answer": answer}
-        kept = [f"{name}={value!r}" for name, value in named.items() if value]
+        kept = [f"{name}={_flat(value)}" for name, value in named.items() if value]
         kept += ["refused=True"] if told.refused else []
-        parts = [repr(told.delivery), str(told.attempt), at, *kept]
+        parts = [_flat(told.delivery), str(told.attempt), at, *kept]
         yield _call("session.webhook", parts)
     elif entry.request is not None:
         yield _call("session.request", list(_parts(entry, entry.request, waits)))
 
 
 def _parts(entry: Entry, asked: Asked, waits: list[Entry]) -> Iterator[str]:
-    yield repr(asked.method)
-    yield repr(asked.target)
-    yield f"at={entry.at!r}"
+    yield _flat(asked.method)
+    yield _flat(asked.target)
+    yield f"at={_flat(entry.at)}"
     if waits:
         points = [(w.resumed.point, w.resumed.index) for w in waits if w.resumed]
         found = {
@@ -112,17 +111,17 @@ def _parts(entry: Entry, asked: Asked, waits: list[Entry]) -> Iterator[str]:
             if w.resumed and w.media
         }
         yield f"number={entry.n}"
-        yield f"waits={points!r}"
+        yield f"waits={_flat(points)}"
         if found:
-            yield f"found={found!r}"
+            yield f"found={_literal(found, 18)}"
     for name in ("key", "wall", "oversized"):
         value = getattr(entry if name == "wall" else asked, name)
         if value:
-            yield f"{name}={value!r}"
+            yield f"{name}={_flat(value)}"
     if asked.scheme != "http":
         yield f"scheme={asked.scheme!r}"
     if asked.headers:
-        yield f"headers={_sent(asked.headers)!r}"
+        yield f"headers={_literal(_sent(asked.headers), 20)}"
     yield from _body(asked)
 
 
@@ -135,12 +134,12 @@ def _body(asked: Asked) -> Iterator[str]:
     if body is None:
         return
     if body.base64 is not None:
-        yield f"base64={body.base64!r}"
+        yield f"base64={_flat(body.base64)}"
     else:
         value = _as_json(body.text or "")
-        yield f"text={body.text!r}" if value is None else f"json={_literal(value, 12)}"
+        yield f"text={_flat(body.text)}" if value is None else f"json={_literal(value, 12)}"
     if body.cut:
-        yield f"size={body.bytes}"
+        yield f"size={body.size}"
 
 
 def _as_json(text: str) -> object | None:
@@ -171,7 +170,7 @@ def _assertions(entry: Entry, exchange: Exchange) -> Iterator[str]:
         if name.decode("latin-1") not in PLAIN
     }
     for name, value in headers.items():
-        yield f"assert answer.headers[{name!r}] == {value!r}\n"
+        yield f"assert answer.headers[{_flat(name)}] == {_flat(value)}\n"
     if not KEYS_CALL.fullmatch(asked.path):
         yield from _content(exchange)
     yield "\n"
@@ -186,11 +185,11 @@ def _content(exchange: Exchange) -> Iterator[str]:
         except ValueError:
             value = None
     if value is not None:
-        yield f"assert answer.json() == {_literal(value, 4)}\n"
+        yield f"assert answer.json() == {_literal(value, 24)}\n"
     elif exchange.content:
         from hashlib import sha256
 
-        yield f"assert answer.sha256 == {sha256(exchange.content).hexdigest()!r}\n"
+        yield f"assert answer.sha256 == {_flat(sha256(exchange.content).hexdigest())}\n"
 
 
 def _call(name: str, parts: list[str]) -> str:
@@ -201,9 +200,30 @@ def _call(name: str, parts: list[str]) -> str:
 
 
 def _literal(value: object, column: int) -> str:
-    """A value as Python code, over several lines where it is long."""
-    text = pformat(value, width=WIDTH - column, sort_dicts=False)
-    if "\n" not in text:
-        return text
-    first, *rest = text.splitlines()
-    return "\n".join([first, *(f"{line}" for line in rest)])
+    """A value as Python code, as a formatter would write it from this column on."""
+    flat = _flat(value)
+    if column + len(flat) <= WIDTH or not isinstance(value, dict | list | tuple) or not value:
+        return flat
+    inner = " " * 4
+    if isinstance(value, dict):
+        lines = [f"{_flat(k)}: {_literal(v, column + 8 + len(_flat(k)))}" for k, v in value.items()]
+        brackets = "{}"
+    else:
+        lines = [_literal(item, column + 4) for item in value]
+        brackets = "[]" if isinstance(value, list) else "()"
+    text = "".join(f"{line},\n" for line in lines)
+    return f"{brackets[0]}\n{indent(text, inner)}{brackets[1]}"
+
+
+def _flat(value: object) -> str:
+    """A value as Python code in one line, texts in double quotes."""
+    if isinstance(value, str):
+        quoted = repr(value)
+        return quoted if '"' in value or quoted[0] == '"' else f'"{quoted[1:-1]}"'
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_flat(k)}: {_flat(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flat, value)) + "]"
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_flat, value)) + ")"
+    return repr(value)

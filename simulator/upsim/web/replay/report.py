@@ -113,9 +113,9 @@ def differences(asked: Asked, recorded: Answered, exchange: Exchange) -> list[tu
     found += [(f"header {name}", "", value) for name, value in after if (name, value) not in before]
     if not found and before != after:
         found.append(("headers", "another order", str(after)))
-    if (recorded.bytes, recorded.sha256) != (now["bytes"], now["sha256"]):
+    if (recorded.size, recorded.sha256) != (now["bytes"], now["sha256"]):
         shown = exchange.content[:SHOWN].decode("utf-8", "replace")
-        digest = f"{recorded.bytes} bytes, sha256 {recorded.sha256[:12]}"
+        digest = f"{recorded.size} bytes, sha256 {recorded.sha256[:12]}"
         found.append(("body", digest, f"{now['bytes']} bytes: {shown}"))
     if (recorded.connection == "cut") != exchange.cut:
         words = ("whole", "cut")

@@ -88,7 +88,7 @@ class Session:
         if json is not NOTHING:
             text = notation.dumps(json, separators=(",", ":"), ensure_ascii=False)
         data = text.encode() if text is not None else encoding.b64decode(base64 or "")
-        body = Bytes(text=text, base64=base64, bytes=size or len(data), cut=size is not None)
+        body = Bytes(text=text, base64=base64, size=size or len(data), cut=size is not None)
         asked = Asked(
             method=method,
             path=path,

@@ -48,6 +48,10 @@ class Played(Command):
         """What was found at the next turn of this name, if it was recorded."""
         return self.known.get(self._next(name))
 
+    def waits(self, name: str) -> bool:
+        """Whether the next turn of this name is one to wait for."""
+        return self._next(name) in self.turns
+
     def take(self, body: bytes) -> None:
         """Nothing is kept."""
 

@@ -17,10 +17,12 @@ from upsim.engine.playback import Playback, Played
 from upsim.engine.registry import DEFAULT, Order, Registry, SandboxRefusedError
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
+from upsim.engine.sources import Sources
 from upsim.engine.webhooks import Posting
 from upsim.media.sources import is_data_url
 from upsim.scenario.build import build_scenario
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
+from upsim.scenario.model import Scenario
 from upsim.web.admin.sandboxes import money
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
@@ -44,6 +46,17 @@ class Application(Protocol):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         """Answer one request."""
+
+
+class PlayedSources(Sources):
+    """Knows nothing at once of a video that had to be measured when it was recorded."""
+
+    def known(self, scenario: Scenario, call: Call, source: str) -> Measured | None:
+        """What is known at once, in the replay and when it was recorded."""
+        command = CURRENT.get()
+        if isinstance(command, Played) and command.waits("measure"):
+            return None
+        return super().known(scenario, call, source)
 
 
 class PlayedDesk(MediaDesk):
@@ -108,6 +121,8 @@ def settings_of(document: Document) -> Settings:
 def prepare(app: Application, document: Document) -> Sandbox:
     """Make the sandbox of a document in an application. Raises ExportError."""
     registry, made = app.registry, document.sandbox
+    known = registry.sources
+    registry.sources = PlayedSources(known.hosts, known.fetch_loopback, known.fetch_public)
     try:
         if document.values is not None:
             tree: Any = unplain(document.values)

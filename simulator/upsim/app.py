@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from upsim.core.baseline import BaselineError
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import httpx
 
     from upsim.transport import Transport
+    from upsim.web.replay.document import Document
     from upsim.web.replay.session import Session
 
 IN_PROCESS_HOST = "http://upsim.test"
@@ -109,6 +111,17 @@ class App(Starlette):
         yield
         await self.deliverer.close()
         self.close()
+
+
+def app_for(document: Document) -> App:
+    """An application in which an export can be replayed. Raises ExportError."""
+    from upsim.web.replay.document import ExportError
+    from upsim.web.replay.world import settings_of
+
+    try:
+        return App(settings_of(document))
+    except BaselineError as error:
+        raise ExportError(f"the server cannot be made again: {error}") from error
 
 
 class Simulator:
@@ -187,10 +200,9 @@ class Simulator:
         """
         from upsim.web.replay.document import known
         from upsim.web.replay.session import Session
-        from upsim.web.replay.world import settings_of
 
         document = known(session, name="the session")
-        return Session(App(settings_of(document)), document)
+        return Session(app_for(document), document)
 
     def advance(self, seconds: float) -> None:
         """Move the clock of the default sandbox on, running everything that falls due.

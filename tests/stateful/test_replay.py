@@ -17,12 +17,11 @@ from tests.stateful.machine import EngineMachine
 from tests.stateful.test_faults import PLANS, STEPS, call
 from tests.stateful.test_webhooks import WebhookMachine
 from upsim import Simulator
-from upsim.app import App
+from upsim.app import app_for
 from upsim.engine.exports import export
 from upsim.engine.sandbox import Sandbox
 from upsim.web.replay.document import Document, read
 from upsim.web.replay.report import Report, replay
-from upsim.web.replay.world import settings_of
 
 RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "25"))
 
@@ -80,7 +79,7 @@ def same(document: Document) -> int:
 
 async def replayed(document: Document) -> Report:
     """Return what came of replaying a document."""
-    app = App(settings_of(document))
+    app = app_for(document)
     try:
         return await replay(app, document)
     finally:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import click
 
-from upsim.app import App
+from upsim.app import app_for
 from upsim.web.bodies import encode
 from upsim.web.replay.document import Document, ExportError, read
 from upsim.web.replay.report import Difference, Report, replay
-from upsim.web.replay.world import settings_of
 from upsim.web.replay.written import written
 
 FINDING = 1
@@ -39,7 +38,7 @@ def command(file: Path, *, as_data: bool, as_test: bool, to: Path | None) -> Non
         raise click.UsageError("--to needs --pytest")
     try:
         document = read(file.read_bytes(), name=str(file))
-        app = App(settings_of(document))
+        app = app_for(document)
         try:
             if as_test:
                 _write(asyncio.run(written(app, document, source=file.name)), to)
@@ -68,7 +67,16 @@ def _write(text: str, to: Path | None) -> None:
 
 
 def _data(report: Report) -> dict[str, object]:
-    return {**dataclasses.asdict(report), "same": report.same}
+    return {
+        "same": report.same,
+        "entries": report.entries,
+        "kinds": dict(report.kinds),
+        "compared": report.compared,
+        "unanswered": report.unanswered,
+        "differences": [dataclasses.asdict(found) for found in report.differences],
+        "notes": report.notes,
+        "stopped": report.stopped or None,
+    }
 
 
 def _lines(file: Path, document: Document, report: Report) -> list[str]:

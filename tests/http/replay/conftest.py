@@ -13,10 +13,9 @@ import httpx
 import pytest
 
 from upsim import Simulator
-from upsim.app import App
+from upsim.app import app_for
 from upsim.web.replay.document import Document, read
 from upsim.web.replay.report import Report, replay
-from upsim.web.replay.world import settings_of
 
 LOCAL = "http://127.0.0.1:4747"
 CLIP = f"{LOCAL}/media/synthetic/160x120_10fps_2s.mp4"
@@ -65,7 +64,7 @@ def replayed(export: dict[str, Any]) -> Report:
 
 
 async def _replayed(document: Document) -> Report:
-    app = App(settings_of(document))
+    app = app_for(document)
     try:
         return await replay(app, document)
     finally:

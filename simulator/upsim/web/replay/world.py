@@ -126,7 +126,9 @@ def prepare(app: Application, document: Document) -> Sandbox:
     try:
         if document.values is not None:
             tree: Any = unplain(document.values)
-            registry.library.remember(build_scenario(made.scenario, tree, Path()))
+            scenario = build_scenario(made.scenario, tree, Path())
+            _check_provider(registry, scenario.baseline.provider)
+            registry.library.remember(scenario)
         start = from_iso(made.clock.start)
         order = Order(
             id=made.id,
@@ -173,12 +175,14 @@ def issue(registry: Registry, sandbox: Sandbox, document: Document) -> KeyHeader
     """The header of each named key; the keys are new, of the same owners."""
     headers: KeyHeaders = {}
     for number, key in enumerate(document.keys, 1):
-        if key.provider not in registry.providers:
-            raise ExportError(f"there is no provider {key.provider!r} here")
+        _check_provider(registry, key.provider)
         auth = sandbox.scenario_for(key.provider).baseline.auth
         text = f"{key.prefix}replay-{number}"
         if key.credential == "known":
-            registry.issue_key(sandbox, key.provider, owner=key.owner, key=text)
+            try:
+                registry.issue_key(sandbox, key.provider, owner=key.owner, key=text)
+            except SandboxRefusedError as error:
+                raise ExportError(f"key {key.name!r} cannot be issued: {error}") from error
         else:
             registry.retire(key.provider, text)
         value = f"{auth.scheme} {text}" if auth.scheme else text
@@ -186,3 +190,8 @@ def issue(registry: Registry, sandbox: Sandbox, document: Document) -> KeyHeader
             value = "Nothing known"
         headers[key.name] = [(auth.header.lower().encode(), value.encode())]
     return headers
+
+
+def _check_provider(registry: Registry, name: str) -> None:
+    if name not in registry.providers:
+        raise ExportError(f"there is no provider {name[:80]!r} here")

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ curl() {
     "$@" 2>>"$STATUSES"
 }
 export STATUSES
+upsim() { "$PYTHON" -m upsim "$@"; }
+pytest() { "$PYTHON" -m pytest -p no:cacheprovider "$@"; }
 """
 each_page = pytest.mark.parametrize("page", PAGES)
 
@@ -76,7 +79,7 @@ def follow(page: str, server: Server, folder: Path) -> Followed:
     done = subprocess.run(
         ["bash", "-c", STATUS_OF_EACH_CALL + text.replace("8765", str(port))],
         cwd=folder,
-        env={**os.environ, "STATUSES": str(statuses)},
+        env={**os.environ, "STATUSES": str(statuses), "PYTHON": sys.executable},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -127,6 +130,13 @@ def test_failure_is_refunded(followed: Mapping[str, Followed]) -> None:
     kinds = re.findall(r'"kind":"(charge|refund)"', text)
 
     assert ["charge", "charge", "refund"] == kinds
+
+
+def test_session_replays(followed: Mapping[str, Followed]) -> None:
+    """The page on bugs ends with a replay that is the same and a test that passes."""
+    text = followed["docs/how-to/reproduce-a-bug.md"].text
+
+    assert ("none differ" in text, "1 passed" in text) == (True, True)
 
 
 @pytest.mark.parametrize(("dialect", "audio"), [("in the path", False), ("with a knob", True)])

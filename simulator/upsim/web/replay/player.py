@@ -95,6 +95,8 @@ class Player:
     # -- kinds of entries
 
     def _open(self, opened: OpenedPart) -> None:
+        if opened.provider not in self.app.registry.providers:
+            raise DivergedError(f"there is no provider {opened.provider[:80]!r} here")
         account = self.app.registry.account(self.sandbox, opened.provider, opened.owner)
         if account.number != opened.account:
             found = f"account {account.number}, recorded was {opened.account}"

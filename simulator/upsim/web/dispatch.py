@@ -18,6 +18,7 @@ from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry, UnknownSandboxError
 from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import ClientGoneError, decode, encode, headers_of, read_body
+from upsim.web.crashes import crashed
 from upsim.web.faults import Faulty
 from upsim.web.holds import Holds
 from upsim.web.measuring import MediaDesk
@@ -84,22 +85,15 @@ class Dispatch:
             if sandbox.state.faults:
                 await self._with_faults(scope, receive, send, sandbox, bound, operation, call, key)
                 return
-            outcome = decide(sandbox, bound, operation, call)
+            try:
+                outcome = decide(sandbox, bound, operation, call)
+            except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+                outcome = Decision(*crashed(registry, sandbox, bound, call, error))
         if isinstance(outcome, Pending) or not isinstance(outcome.reply, Reply):
-            with sandbox.commands.during(begun(sandbox, scope, call, key)) as command:
-                taped = command.tape(send)
-                decision = await self._wait(sandbox, bound, operation, call, outcome)
-                await self._answer(scope, receive, taped, sandbox, bound, call, decision)
-                await command.resumed("sent")
-                after_reply(sandbox, call, decision)
+            slow = begun(sandbox, scope, call, key)
+            await self._slowly(scope, receive, send, bound, operation, call, slow, outcome)
             return
-        reply = outcome.reply
-        body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-        job = call.job.accepted.job if call.job else None
-        exchange = sandbox.journal.add(call, body, reply.status, outcome.rule, job)
-        for observer in self.observers:
-            observer(sandbox, exchange)
-        start = start_message(bound, call, reply, len(body))
+        start, body = self._written(sandbox, bound, call, outcome, outcome.reply)
         log = sandbox.commands
         number = log.add(answered(scope, call, key, start, body), len(call.body) + len(body))
         await send(start)
@@ -107,6 +101,29 @@ class Dispatch:
         if number != log.count:
             await log.sent(number)
         after_reply(sandbox, call, outcome)
+
+    async def _slowly(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        bound: Bound,
+        operation: Operation,
+        call: Call,
+        slow: Command,
+        outcome: Decision | Pending,
+    ) -> None:
+        """The same, where something must be waited for, or a file is sent."""
+        sandbox = slow.log.sandbox
+        with sandbox.commands.during(slow) as command:
+            try:
+                decision = await self._wait(sandbox, bound, operation, call, outcome)
+            except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+                decision = Decision(*crashed(self.registry, sandbox, bound, call, error))
+            taped = command.tape(send)
+            await self._answer(scope, receive, taped, sandbox, bound, call, decision)
+            await command.resumed("sent")
+            after_reply(sandbox, call, decision)
 
     async def _with_faults(
         self,
@@ -126,12 +143,15 @@ class Dispatch:
             taped = command.tape(send)
             limits = (settings.hold_seconds, settings.in_process)
             faulty = Faulty(scope, receive, taped, sandbox, *limits)
-            decision = await faulty.before(bound, call)
-            if decision is None:
-                outcome = decide(sandbox, bound, operation, call)
-                command.happened(call.now)
-                decision = await self._wait(sandbox, bound, operation, call, outcome)
-                decision = await faulty.after(bound, call, decision)
+            try:
+                decision = await faulty.before(bound, call)
+                if decision is None:
+                    outcome = decide(sandbox, bound, operation, call)
+                    command.happened(call.now)
+                    decision = await self._wait(sandbox, bound, operation, call, outcome)
+                    decision = await faulty.after(bound, call, decision)
+            except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+                decision = Decision(*crashed(self.registry, sandbox, bound, call, error))
             with suppress(ClientGoneError):
                 fault, out = faulty.name, faulty.send
                 await self._answer(scope, receive, out, sandbox, bound, call, decision, fault)
@@ -155,13 +175,33 @@ class Dispatch:
         if isinstance(reply, FileReply):
             await self._send_file(scope, receive, send, sandbox, bound, call, reply, fault)
         elif isinstance(reply, Reply):
-            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-            job = call.job.accepted.job if call.job else None
-            exchange = sandbox.journal.add(call, body, reply.status, decision.rule, job, fault)
-            for observer in self.observers:
-                observer(sandbox, exchange)
-            await send(start_message(bound, call, reply, len(body)))
+            start, body = self._written(sandbox, bound, call, decision, reply, fault)
+            await send(start)
             await send({"type": "http.response.body", "body": body})
+
+    def _written(
+        self,
+        sandbox: Sandbox,
+        bound: Bound,
+        call: Call,
+        decision: Decision,
+        reply: Reply,
+        fault: str | None = None,
+    ) -> tuple[Message, bytes]:
+        """Head and body of an answer, which the journal has from now on."""
+        rule = decision.rule
+        try:
+            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
+            start = start_message(bound, call, reply, len(body))
+        except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+            reply, rule = crashed(self.registry, sandbox, bound, call, error)
+            body = encode(reply.body)
+            start = start_message(bound, call, reply, len(body))
+        job = call.job.accepted.job if call.job else None
+        exchange = sandbox.journal.add(call, body, reply.status, rule, job, fault)
+        for observer in self.observers:
+            observer(sandbox, exchange)
+        return start, body
 
     def _routes_of(self, provider: str) -> Routes:
         found = self._routes[provider] = Routes(self.registry.providers[provider])

@@ -210,7 +210,7 @@ def places(value: object, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [here, *(place for key, item in items for place in places(item, (*here, key)))]
 
 
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[object] = st.sampled_from(
     [None, 0, -1, 10**30, "", "x", "vicsee", "\0", "é\ud800", [], {}, True, 1.5, "9999-01-01", [[]]]
 )
 

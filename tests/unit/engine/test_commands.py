@@ -36,7 +36,8 @@ def log_of(most: int = 100, most_bytes: int = 10**6) -> Commands:
 
 def asked(body: bytes = b"", reply: bytes = b"{}") -> tuple[object, ...]:
     """Return a request as the hot path notes it."""
-    return Request(5, "http", "GET", "/x", b"", b"h", None, "", body, False, 200, HEAD, reply)
+    found = (5, "http", "GET", "/x", b"", b"h", None, "", body, not body, 200, HEAD, reply)
+    return Request._make(found)
 
 
 def command(log: Commands) -> Command:
@@ -68,8 +69,8 @@ def test_nothing_is_kept_of_what_comes_later() -> None:
     log.add(asked(), 0)
     log.opened("vicsee", "main", 1)
     log.told("d", 1, Outcome(200))
-    log.begin(command(log))
-    asyncio.run(log.sent(1))
+    with log.during(command(log)):
+        asyncio.run(log.sent(1))
     named = log.key(b"mark", Key("vicsee/main", "vicsee", "main", "known", ""))
 
     assert (7, "", 1, []) == (log.stamp(7), named, len(log.entries), log.stamps)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
+from starlette.types import ASGIApp
+
 from upsim.core.baseline import BaselineError
 from upsim.core.call import Call, Pending
 from upsim.core.instants import from_iso
@@ -28,6 +30,7 @@ from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
 from upsim.web.measuring import MediaDesk
 from upsim.web.replay.document import Document, ExportError
+from upsim.web.timeline import Timeline
 
 TOKEN = "replay"  # noqa: S105 - nobody else can reach this server
 INBOX_SECONDS = 10.0
@@ -79,8 +82,20 @@ class PlayedDesk(MediaDesk):
         return Unmeasurable("unreachable", "a replay fetches nothing")
 
 
+class PlayedTimeline(Timeline):
+    """Advances begin where they began, also one that a receiver asked for during another."""
+
+    async def _has_turn(self, sandbox: Sandbox) -> bool:
+        return not self.is_advancing(sandbox)
+
+
 class PlayedDeliverer(Deliverer):
     """Delivers nothing on its own: what came of an attempt is an entry of the log."""
+
+    def __init__(self, registry: Registry, app: ASGIApp) -> None:
+        """Deliver for the sandboxes of a registry."""
+        super().__init__(registry, app)
+        self.timeline = PlayedTimeline(self)
 
     def rouse(self, sandbox: Sandbox) -> None:
         """Nothing happens in the background."""
@@ -113,7 +128,6 @@ def settings_of(document: Document) -> Settings:
         admin_token=TOKEN,
         dialect=made.dialect,
         jobs_max=made.jobs_max,
-        in_process=True,
         commands_max=0,
     )
 

@@ -19,11 +19,12 @@ from upsim.engine.registry import Registry, UnknownSandboxError
 from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import ClientGoneError, decode, encode, headers_of, read_body
 from upsim.web.crashes import crashed
+from upsim.web.documents import Documents, is_document
 from upsim.web.faults import Faulty
 from upsim.web.holds import Holds
 from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
-from upsim.web.places import Place, Places
+from upsim.web.places import Place, Places, host_of
 from upsim.web.routes import Miss, Routes
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
@@ -39,6 +40,7 @@ class Dispatch:
     desk: MediaDesk
     holds: Holds
     media: MediaApp
+    documents: Documents = field(default_factory=Documents)
     observers: list[Observer] = field(default_factory=list)
     _routes: dict[str, Routes] = field(default_factory=dict)
 
@@ -74,7 +76,7 @@ class Dispatch:
             account,
         )
         if isinstance(found, Miss):
-            outcome: Decision | Pending = missed(sandbox, bound, call, found)
+            outcome: Decision | Pending = self._missed(scope, sandbox, bound, call, found)
         else:
             if method in BODY_METHODS:
                 try:
@@ -202,6 +204,23 @@ class Dispatch:
         for observer in self.observers:
             observer(sandbox, exchange)
         return start, body
+
+    def _missed(
+        self, scope: Scope, sandbox: Sandbox, bound: Bound, call: Call, miss: Miss
+    ) -> Decision:
+        """The OpenAPI document, if that is asked for; else the provider's own 404 or 405."""
+        if not is_document(call.method, call.path):
+            return missed(sandbox, bound, call, miss)
+        call.now = sandbox.settle()
+        return Decision(
+            self.documents.reply(
+                bound.provider.name,
+                call.path,
+                dialect=bound.rules.dialect,
+                origin=call.origin,
+                host=host_of(scope),
+            )
+        )
 
     def _routes_of(self, provider: str) -> Routes:
         found = self._routes[provider] = Routes(self.registry.providers[provider])

@@ -248,6 +248,31 @@ def test_a_receiver_that_calls_back() -> None:
     same(report, 4)
 
 
+def test_a_receiver_that_advances_the_clock() -> None:
+    """An advance inside another has its place in the log, and its own deadlines in the replay."""
+    inner: list[int] = []
+    sim: Simulator
+
+    async def take(_request: httpx.Request) -> httpx.Response:
+        async with httpx.AsyncClient(transport=sim.transport(), base_url=LOCAL) as http:
+            path = "/__sim/sandboxes/default/clock/advance"
+            answer = await http.post(path, json={"seconds": 7})
+            inner.append(len(answer.json()["fired"]))
+        return httpx.Response(200)
+
+    with Simulator(clock="manual", webhook_transport=httpx.MockTransport(take)) as sim:
+        run = Recorded(sim, httpx.Client(transport=sim.transport(), base_url=LOCAL))
+        for number in range(3):
+            hook = {"webhook": "http://receiver.example/"}
+            run.call("POST", WAVESPEED, "k", params=hook, json={"video": ASSUMED})
+            run.admin("POST", "clock/advance", {"seconds": number + 2})
+        run.admin("POST", "clock/advance", {"to": "idle"})
+        report = run.replayed()
+
+    assert 3 == len(inner)
+    same(report, 10)
+
+
 def test_simultaneous_requests() -> None:
     """Forty requests at once, many of which wait for a measurement, in the order of decision."""
     with Simulator(clock="real", seed=4) as sim:

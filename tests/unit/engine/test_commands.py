@@ -138,7 +138,7 @@ def test_outside_of_a_command_nothing_waits() -> None:
 
 def test_a_played_command_waits_for_its_turn() -> None:
     """It waits where it waited, and nowhere else."""
-    log = Playback(cast("Sandbox", log_of().sandbox), [7])
+    log = Playback(log_of().sandbox, [7])
     order: list[str] = []
 
     async def course() -> None:
@@ -164,7 +164,7 @@ def test_a_played_command_waits_for_its_turn() -> None:
 
 def test_a_replay_takes_no_other_request() -> None:
     """A request that is none of the replay's is a mistake, not a command."""
-    log = Playback(cast("Sandbox", log_of().sandbox), [])
+    log = Playback(log_of().sandbox, [])
     with pytest.raises(NotPlayedError) as caught:
         log.begin(command(log))
 

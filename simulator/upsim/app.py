@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from upsim.core.baseline import BaselineError
 from upsim.core.instants import SECOND
 from upsim.engine.clock import ClockError
 from upsim.engine.registry import Registry
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     import httpx
 
     from upsim.transport import Transport
+    from upsim.web.replay.document import Document
+    from upsim.web.replay.session import Session
 
 IN_PROCESS_HOST = "http://upsim.test"
 
@@ -119,6 +122,17 @@ class App(Starlette):
         self.close()
 
 
+def app_for(document: Document) -> App:
+    """An application in which an export can be replayed. Raises ExportError."""
+    from upsim.web.replay.document import ExportError
+    from upsim.web.replay.world import settings_of
+
+    try:
+        return App(settings_of(document))
+    except BaselineError as error:
+        raise ExportError(f"the server cannot be made again: {error}") from error
+
+
 class Simulator:
     """The simulator in this process: no socket, no thread.
 
@@ -186,6 +200,18 @@ class Simulator:
         from upsim.transport import Transport
 
         return Transport(self.app, self._run)
+
+    @staticmethod
+    def replaying(session: object) -> Session:
+        """A replay of an export, step by step: what `upsim replay --pytest` writes uses it.
+
+        Raises ExportError where `session` is no export.
+        """
+        from upsim.web.replay.document import known
+        from upsim.web.replay.session import Session
+
+        document = known(session, name="the session")
+        return Session(app_for(document), document)
 
     def advance(self, seconds: float) -> None:
         """Move the clock of the default sandbox on, running everything that falls due.

@@ -182,6 +182,13 @@ def test_events_are_followed(followed: Mapping[str, Followed]) -> None:
     assert ["job.accepted", "ledger.entry", "job.moved", "job.moved"] == told
 
 
+def test_session_replays(followed: Mapping[str, Followed]) -> None:
+    """The page on bugs ends with a replay that is the same and a test that passes."""
+    text = followed["docs/how-to/reproduce-a-bug.md"].text
+
+    assert ("none differ" in text, "1 passed" in text) == (True, True)
+
+
 @pytest.mark.parametrize(("dialect", "audio"), [("in the path", False), ("with a knob", True)])
 def test_live_venice_drops_sound(
     server: Server, followed: Mapping[str, Followed], dialect: str, *, audio: bool

@@ -12,6 +12,7 @@ from upsim.core.call import JSON, Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation
 from upsim.core.provider import Operation
 from upsim.engine.bound import BODY_METHODS, Bound
+from upsim.engine.commands import KEPT_HEADERS, Command, happened, resumed
 from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry, UnknownSandboxError
@@ -54,7 +55,7 @@ class Dispatch:
         except UnknownSandboxError:
             await send_reply(send, unknown_sandbox(place))
             return
-        sandbox, credential, account, faces = resolved
+        sandbox, credential, account, faces, key = resolved
         face = faces.get(place.dialect) or registry.world(sandbox, provider, place.dialect)
         bound, world = face
         operation, params = (UNROUTED, {}) if isinstance(found, Miss) else found
@@ -75,7 +76,7 @@ class Dispatch:
             account,
         )
         if isinstance(found, Miss):
-            decision = self._missed(scope, sandbox, bound, call, found)
+            outcome: Decision | Pending = self._missed(scope, sandbox, bound, call, found)
         else:
             if method in BODY_METHODS:
                 try:
@@ -84,23 +85,47 @@ class Dispatch:
                 except ClientGoneError:
                     return
             if sandbox.state.faults or sandbox.changes_wait:
-                await self._with_faults(scope, receive, send, sandbox, bound, operation, call)
+                await self._with_faults(scope, receive, send, sandbox, bound, operation, call, key)
                 return
             try:
                 outcome = decide(sandbox, bound, operation, call)
-                if isinstance(outcome, Pending) or isinstance(outcome.reply, Hold):
-                    outcome = await self._wait(sandbox, bound, operation, call, outcome)
-                decision = outcome
             except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
-                decision = Decision(*crashed(registry, sandbox, bound, call, error))
-        reply = decision.reply
-        if isinstance(reply, Reply):
-            start, body = self._written(sandbox, bound, call, decision, reply)
-            await send(start)
-            await send({"type": "http.response.body", "body": body})
-        elif isinstance(reply, FileReply):
-            await self._send_file(scope, receive, send, sandbox, bound, call, reply)
-        after_reply(sandbox, call, decision)
+                outcome = Decision(*crashed(registry, sandbox, bound, call, error))
+        if isinstance(outcome, Pending) or not isinstance(outcome.reply, Reply):
+            slow = begun(sandbox, scope, call, key)
+            await self._slowly(scope, receive, send, bound, operation, call, slow, outcome)
+            return
+        start, body = self._written(sandbox, bound, call, outcome, outcome.reply)
+        log = sandbox.commands
+        number = log.add(answered(scope, call, key, start, body), len(call.body) + len(body))
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+        if number != log.count:
+            await log.sent(number)
+        after_reply(sandbox, call, outcome)
+
+    async def _slowly(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        bound: Bound,
+        operation: Operation,
+        call: Call,
+        slow: Command,
+        outcome: Decision | Pending,
+    ) -> None:
+        """The same, where something must be waited for, or a file is sent."""
+        sandbox = slow.log.sandbox
+        with sandbox.commands.during(slow) as command:
+            try:
+                decision = await self._wait(sandbox, bound, operation, call, outcome)
+            except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+                decision = Decision(*crashed(self.registry, sandbox, bound, call, error))
+            taped = command.tape(send)
+            await self._answer(scope, receive, taped, sandbox, bound, call, decision)
+            await command.resumed("sent")
+            after_reply(sandbox, call, decision)
 
     async def _with_faults(
         self,
@@ -111,6 +136,7 @@ class Dispatch:
         bound: Bound,
         operation: Operation,
         call: Call,
+        key: str,
     ) -> None:
         """The same, where faults may act before the decision, on it, and on its way out.
 
@@ -119,27 +145,46 @@ class Dispatch:
         if sandbox.changes_wait:
             sandbox.settle()
         settings = self.registry.settings
-        faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
-        try:
-            decision = await faulty.before(bound, call)
-            if decision is None:
-                outcome = decide(sandbox, bound, operation, call)
-                decision = await self._wait(sandbox, bound, operation, call, outcome)
-                decision = await faulty.after(bound, call, decision)
-        except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
-            decision = Decision(*crashed(self.registry, sandbox, bound, call, error))
+        call.now = sandbox.settle()
+        with sandbox.commands.during(begun(sandbox, scope, call, key)) as command:
+            taped = command.tape(send)
+            limits = (settings.hold_seconds, settings.in_process)
+            faulty = Faulty(scope, receive, taped, sandbox, *limits)
+            try:
+                decision = await faulty.before(bound, call)
+                if decision is None:
+                    outcome = decide(sandbox, bound, operation, call)
+                    command.happened(call.now)
+                    decision = await self._wait(sandbox, bound, operation, call, outcome)
+                    decision = await faulty.after(bound, call, decision)
+            except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+                decision = Decision(*crashed(self.registry, sandbox, bound, call, error))
+            with suppress(ClientGoneError):
+                fault, out = faulty.name, faulty.send
+                await self._answer(scope, receive, out, sandbox, bound, call, decision, fault)
+            command.cut = faulty.cut
+            await command.resumed("sent")
+            after_reply(sandbox, call, decision)
+
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        sandbox: Sandbox,
+        bound: Bound,
+        call: Call,
+        decision: Decision,
+        fault: str | None = None,
+    ) -> None:
+        """Note an answer in the journal and send it, be it a file or not."""
         reply = decision.reply
-        if isinstance(reply, Reply):
-            start, body = self._written(sandbox, bound, call, decision, reply, faulty.name)
-            with suppress(ClientGoneError):
-                await faulty.send(start)
-                await faulty.send({"type": "http.response.body", "body": body})
-        elif isinstance(reply, FileReply):
-            with suppress(ClientGoneError):
-                await self._send_file(
-                    scope, receive, faulty.send, sandbox, bound, call, reply, faulty.name
-                )
-        after_reply(sandbox, call, decision)
+        if isinstance(reply, FileReply):
+            await self._send_file(scope, receive, send, sandbox, bound, call, reply, fault)
+        elif isinstance(reply, Reply):
+            start, body = self._written(sandbox, bound, call, decision, reply, fault)
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
 
     def _written(
         self,
@@ -196,10 +241,13 @@ class Dispatch:
     ) -> Decision:
         """Measure what the decision needs, or hold the request until its job ends."""
         while isinstance(outcome, Pending):
-            call.measured = await self.desk.measure(sandbox, call, outcome)
+            found = await self.desk.measure(sandbox, call, outcome)
+            told = None if self.desk.repeats(sandbox, call, outcome) else found
+            call.measured = await resumed("measure", told) or found
             call.uses.clear()
             call.terms = None
             outcome = decide(sandbox, bound, operation, call)
+            happened(call.now)
         if isinstance(outcome.reply, Hold):
             return Decision(await self.holds.wait(sandbox, call, outcome.reply))
         return outcome
@@ -220,6 +268,45 @@ class Dispatch:
             observer(sandbox, exchange)
         extra = response_headers(bound, call, Reply(200, None))
         await self.media.send_output(scope, receive, send, sandbox, reply, extra)
+
+
+def begun(sandbox: Sandbox, scope: Scope, call: Call, key: str) -> Command:
+    """The entry of a call that may have to wait."""
+    headers = call.headers
+    kept = [(name, headers[name]) for name in KEPT_HEADERS if name in headers]
+    command = Command(
+        sandbox.commands,
+        call.now,
+        scope["scheme"],
+        call.method,
+        scope["path"],
+        call.query_string,
+        kept,
+        key,
+        oversized=call.oversized,
+    )
+    command.take(call.body)
+    return command
+
+
+def answered(scope: Scope, call: Call, key: str, start: Message, body: bytes) -> tuple[object, ...]:
+    """The entry of a call that was answered at once: a `Request`."""
+    headers = call.headers
+    return (
+        call.now,
+        scope["scheme"],
+        call.method,
+        scope["path"],
+        call.query_string,
+        headers.get(b"host"),
+        headers.get(b"content-type"),
+        key,
+        call.body,
+        call.oversized,
+        start["status"],
+        start["headers"],
+        body,
+    )
 
 
 def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:

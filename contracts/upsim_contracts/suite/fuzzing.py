@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from upsim_contracts.answers import contract
@@ -157,7 +157,7 @@ class Fuzzing:
         import schemathesis
 
         register_formats(self._places.clip())
-        raw = deepcopy(self._contract.document)  # schemathesis changes what it is given
+        raw = as_floats(self._contract.document)  # a copy: schemathesis changes what it is given
         raw["servers"] = [{"url": f"{HOST}{self._prefix}"}]
         schema = schemathesis.openapi.from_dict(raw, config=self._config(phases))
         schema.app = self._app
@@ -236,3 +236,12 @@ def unmet(result: Result, provider: str, part: str = "") -> Iterator[str]:
         seen = result.accepted(operation)
         if seen < floor:
             yield f"{operation}: accepted {seen} times, at least {floor} are needed"
+
+
+def as_floats(node: Any) -> Any:  # noqa: ANN401 - JSON
+    """A copy with floats for decimals, which schemathesis does not know."""
+    if isinstance(node, dict):
+        return {name: as_floats(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [as_floats(value) for value in node]
+    return float(node) if isinstance(node, Decimal) else node

@@ -17,6 +17,7 @@ from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry, UnknownSandboxError
 from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import ClientGoneError, decode, encode, headers_of, read_body
+from upsim.web.crashes import crashed
 from upsim.web.documents import Documents, is_document
 from upsim.web.faults import Faulty
 from upsim.web.holds import Holds
@@ -85,18 +86,17 @@ class Dispatch:
             if sandbox.state.faults:
                 await self._with_faults(scope, receive, send, sandbox, bound, operation, call)
                 return
-            outcome = decide(sandbox, bound, operation, call)
-            if isinstance(outcome, Pending) or isinstance(outcome.reply, Hold):
-                outcome = await self._wait(sandbox, bound, operation, call, outcome)
-            decision = outcome
+            try:
+                outcome = decide(sandbox, bound, operation, call)
+                if isinstance(outcome, Pending) or isinstance(outcome.reply, Hold):
+                    outcome = await self._wait(sandbox, bound, operation, call, outcome)
+                decision = outcome
+            except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+                decision = Decision(*crashed(registry, sandbox, bound, call, error))
         reply = decision.reply
         if isinstance(reply, Reply):
-            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-            job = call.job.accepted.job if call.job else None
-            exchange = sandbox.journal.add(call, body, reply.status, decision.rule, job)
-            for observer in self.observers:
-                observer(sandbox, exchange)
-            await send(start_message(bound, call, reply, len(body)))
+            start, body = self._written(sandbox, bound, call, decision, reply)
+            await send(start)
             await send({"type": "http.response.body", "body": body})
         elif isinstance(reply, FileReply):
             await self._send_file(scope, receive, send, sandbox, bound, call, reply)
@@ -115,22 +115,19 @@ class Dispatch:
         """The same, where faults may act before the decision, on it, and on its way out."""
         settings = self.registry.settings
         faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
-        decision = await faulty.before(bound, call)
-        if decision is None:
-            outcome = decide(sandbox, bound, operation, call)
-            decision = await self._wait(sandbox, bound, operation, call, outcome)
-            decision = await faulty.after(bound, call, decision)
+        try:
+            decision = await faulty.before(bound, call)
+            if decision is None:
+                outcome = decide(sandbox, bound, operation, call)
+                decision = await self._wait(sandbox, bound, operation, call, outcome)
+                decision = await faulty.after(bound, call, decision)
+        except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+            decision = Decision(*crashed(self.registry, sandbox, bound, call, error))
         reply = decision.reply
         if isinstance(reply, Reply):
-            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-            job = call.job.accepted.job if call.job else None
-            exchange = sandbox.journal.add(
-                call, body, reply.status, decision.rule, job, faulty.name
-            )
-            for observer in self.observers:
-                observer(sandbox, exchange)
+            start, body = self._written(sandbox, bound, call, decision, reply, faulty.name)
             with suppress(ClientGoneError):
-                await faulty.send(start_message(bound, call, reply, len(body)))
+                await faulty.send(start)
                 await faulty.send({"type": "http.response.body", "body": body})
         elif isinstance(reply, FileReply):
             with suppress(ClientGoneError):
@@ -138,6 +135,30 @@ class Dispatch:
                     scope, receive, faulty.send, sandbox, bound, call, reply, faulty.name
                 )
         after_reply(sandbox, call, decision)
+
+    def _written(
+        self,
+        sandbox: Sandbox,
+        bound: Bound,
+        call: Call,
+        decision: Decision,
+        reply: Reply,
+        fault: str | None = None,
+    ) -> tuple[Message, bytes]:
+        """Head and body of an answer, which the journal has from now on."""
+        rule = decision.rule
+        try:
+            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
+            start = start_message(bound, call, reply, len(body))
+        except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+            reply, rule = crashed(self.registry, sandbox, bound, call, error)
+            body = encode(reply.body)
+            start = start_message(bound, call, reply, len(body))
+        job = call.job.accepted.job if call.job else None
+        exchange = sandbox.journal.add(call, body, reply.status, rule, job, fault)
+        for observer in self.observers:
+            observer(sandbox, exchange)
+        return start, body
 
     def _missed(
         self, scope: Scope, sandbox: Sandbox, bound: Bound, call: Call, miss: Miss

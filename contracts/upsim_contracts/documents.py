@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from upsim_contracts.exceptions import NoContractError
-from upsim_contracts.reading import read_yaml
+from upsim_contracts.yaml12 import read_exact
 
 ENTRY_POINT_GROUP = "upsim.contract_folders"
 GUIDE = "guide"
@@ -111,7 +111,7 @@ def _resolved(provider: str, dialect: str, part: str) -> Document:
 
 @cache
 def _read(provider: str, name: str) -> Document:
-    found: Document = read_yaml(folders()[provider] / f"openapi{name}.yaml")
+    found: Document = read_exact(folders()[provider] / f"openapi{name}.yaml")
     return found
 
 

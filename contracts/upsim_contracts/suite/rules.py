@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from upsim_contracts.documents import folders
-from upsim_contracts.reading import read_yaml
+from upsim_contracts.yaml12 import read
 
 if TYPE_CHECKING:
     import schemathesis
@@ -54,7 +54,7 @@ class Rules:
 
 def rules(provider: str) -> Rules:
     """Read a provider's `fuzzing.yaml`."""
-    found = read_yaml(folders()[provider] / "fuzzing.yaml")
+    found = read(folders()[provider] / "fuzzing.yaml")
     known = [
         Known(
             check=row["check"],

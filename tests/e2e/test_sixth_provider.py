@@ -23,7 +23,7 @@ POINTS = """\
 [upsim.providers]
 toytown = toytown:PROVIDER
 
-[upsim.contracts]
+[upsim.contract_folders]
 toytown = toytown.contract
 """
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from upsim.core.call import JSON, Call, FileReply, Hold, Pending, Reply
+from upsim.core.baseline import ErrorRule
+from upsim.core.call import Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation
 from upsim.core.provider import Operation
 from upsim.engine.bound import BODY_METHODS, Bound
@@ -16,6 +19,7 @@ from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry, UnknownSandboxError
 from upsim.engine.sandbox import Sandbox
+from upsim.web.answers import Answer, Headers
 from upsim.web.bodies import ClientGoneError, decode, encode, headers_of, read_body
 from upsim.web.faults import Faulty
 from upsim.web.holds import Holds
@@ -26,6 +30,23 @@ from upsim.web.routes import Miss, Routes
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
 Observer = Callable[[Sandbox, Exchange], None]
+
+
+class Begun(NamedTuple):
+    """A call whose sandbox, account and rules are known; its body is still to come."""
+
+    sandbox: Sandbox
+    bound: Bound
+    operation: Operation
+    call: Call
+    miss: Miss | None
+
+    @property
+    def body_limit(self) -> int | None:
+        """How many bytes the body may have; None when none is read."""
+        if self.miss is not None or self.call.method not in BODY_METHODS:
+            return None
+        return self.bound.body_limits[self.operation.name]
 
 
 @dataclass(slots=True)
@@ -42,6 +63,31 @@ class Dispatch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, place: Place) -> None:
         """Answer one request."""
+        begun = self._begin(scope, place)
+        if isinstance(begun, Answer):
+            await begun(scope, receive, send)
+            return
+        limit, call = begun.body_limit, begun.call
+        if limit is not None:
+            try:
+                call.body, call.oversized = await read_body(receive, call.headers, limit)
+            except ClientGoneError:
+                return
+        await self._answered(begun)(scope, receive, send)
+
+    def at_once(self, scope: Scope, body: bytes, place: Place) -> ASGIApp:
+        """Decide a request that came whole: its answer, or what answers it after some waiting."""
+        begun = self._begin(scope, place)
+        if isinstance(begun, Answer):
+            return begun
+        limit, call = begun.body_limit, begun.call
+        if limit is not None:
+            call.oversized = len(body) > limit
+            call.body = b"" if call.oversized else body
+        return self._answered(begun)
+
+    def _begin(self, scope: Scope, place: Place) -> Begun | Answer:
+        """What is known of a request before its body is read."""
         provider, method, headers = place.provider, scope["method"], headers_of(scope)
         routes = self._routes.get(provider) or self._routes_of(provider)
         found = routes.find(method, place.path)
@@ -49,8 +95,7 @@ class Dispatch:
         try:
             resolved = registry.resolve(provider, headers, place.sandbox)
         except UnknownSandboxError:
-            await send_reply(send, unknown_sandbox(place))
-            return
+            return unknown_sandbox(place)
         sandbox, credential, account, faces = resolved
         face = faces.get(place.dialect) or registry.world(sandbox, provider, place.dialect)
         bound, world = face
@@ -71,85 +116,65 @@ class Dispatch:
             credential,
             account,
         )
-        if isinstance(found, Miss):
-            decision = missed(sandbox, bound, call, found)
-        else:
-            if method in BODY_METHODS:
-                try:
-                    limit = bound.body_limits[operation.name]
-                    call.body, call.oversized = await read_body(receive, headers, limit)
-                except ClientGoneError:
-                    return
-            if sandbox.state.faults:
-                await self._with_faults(scope, receive, send, sandbox, bound, operation, call)
-                return
-            outcome = decide(sandbox, bound, operation, call)
-            if isinstance(outcome, Pending) or isinstance(outcome.reply, Hold):
-                outcome = await self._wait(sandbox, bound, operation, call, outcome)
-            decision = outcome
-        reply = decision.reply
-        if isinstance(reply, Reply):
-            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-            job = call.job.accepted.job if call.job else None
-            exchange = sandbox.journal.add(call, body, reply.status, decision.rule, job)
-            for observer in self.observers:
-                observer(sandbox, exchange)
-            await send(start_message(bound, call, reply, len(body)))
-            await send({"type": "http.response.body", "body": body})
-        elif isinstance(reply, FileReply):
-            await self._send_file(scope, receive, send, sandbox, bound, call, reply)
-        after_reply(sandbox, call, decision)
+        miss = found if isinstance(found, Miss) else None
+        return Begun(sandbox, bound, operation, call, miss)
 
-    async def _with_faults(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        sandbox: Sandbox,
-        bound: Bound,
-        operation: Operation,
-        call: Call,
+    def _answered(self, begun: Begun) -> ASGIApp:
+        """The answer to a call, or the application that gives it where that takes some waiting."""
+        sandbox, bound, operation, call, miss = begun
+        if miss is None:
+            if sandbox.state.faults:
+                return partial(self._with_faults, begun)
+            outcome = decide(sandbox, bound, operation, call)
+        else:
+            outcome = missed(sandbox, bound, call, miss)
+        if isinstance(outcome, Pending) or not isinstance(outcome.reply, Reply):
+            return partial(self._later, begun, outcome)
+        answer = self._written(begun, outcome.reply, outcome.rule)
+        after_reply(sandbox, call, outcome)
+        return answer
+
+    def _written(
+        self, begun: Begun, reply: Reply, rule: ErrorRule | None, fault: str | None = None
+    ) -> Answer:
+        """The answer as it goes out, with its line in the journal."""
+        sandbox, bound, _, call, _ = begun
+        body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
+        job = call.job.accepted.job if call.job else None
+        exchange = sandbox.journal.add(call, body, reply.status, rule, job, fault)
+        for observer in self.observers:
+            observer(sandbox, exchange)
+        headers = reply.headers + response_headers(bound, call, reply)
+        return Answer(reply.status, body, headers, reply.content_type)
+
+    async def _later(
+        self, begun: Begun, outcome: Decision | Pending, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        """Answer a call that must wait, or whose answer is a file."""
+        decision = await self._wait(begun, outcome)
+        await self._send(scope, receive, send, begun, decision)
+        after_reply(begun.sandbox, begun.call, decision)
+
+    async def _with_faults(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
         """The same, where faults may act before the decision, on it, and on its way out."""
+        sandbox, bound, operation, call, _ = begun
         settings = self.registry.settings
         faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
         decision = await faulty.before(bound, call)
         if decision is None:
-            outcome = decide(sandbox, bound, operation, call)
-            decision = await self._wait(sandbox, bound, operation, call, outcome)
+            decision = await self._wait(begun, decide(sandbox, bound, operation, call))
             decision = await faulty.after(bound, call, decision)
-        reply = decision.reply
-        if isinstance(reply, Reply):
-            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-            job = call.job.accepted.job if call.job else None
-            exchange = sandbox.journal.add(
-                call, body, reply.status, decision.rule, job, faulty.name
-            )
-            for observer in self.observers:
-                observer(sandbox, exchange)
-            with suppress(ClientGoneError):
-                await faulty.send(start_message(bound, call, reply, len(body)))
-                await faulty.send({"type": "http.response.body", "body": body})
-        elif isinstance(reply, FileReply):
-            with suppress(ClientGoneError):
-                await self._send_file(
-                    scope, receive, faulty.send, sandbox, bound, call, reply, faulty.name
-                )
+        with suppress(ClientGoneError):
+            await self._send(scope, receive, faulty.send, begun, decision, faulty.name)
         after_reply(sandbox, call, decision)
 
     def _routes_of(self, provider: str) -> Routes:
         found = self._routes[provider] = Routes(self.registry.providers[provider])
         return found
 
-    async def _wait(
-        self,
-        sandbox: Sandbox,
-        bound: Bound,
-        operation: Operation,
-        call: Call,
-        outcome: Decision | Pending,
-    ) -> Decision:
+    async def _wait(self, begun: Begun, outcome: Decision | Pending) -> Decision:
         """Measure what the decision needs, or hold the request until its job ends."""
+        sandbox, bound, operation, call, _ = begun
         while isinstance(outcome, Pending):
             call.measured = await self.desk.measure(sandbox, call, outcome)
             call.uses.clear()
@@ -159,22 +184,27 @@ class Dispatch:
             return Decision(await self.holds.wait(sandbox, call, outcome.reply))
         return outcome
 
-    async def _send_file(
+    async def _send(
         self,
         scope: Scope,
         receive: Receive,
         send: Send,
-        sandbox: Sandbox,
-        bound: Bound,
-        call: Call,
-        reply: FileReply,
+        begun: Begun,
+        decision: Decision,
         fault: str | None = None,
     ) -> None:
-        exchange = sandbox.journal.add(call, b"", 200, None, reply.job, fault)
-        for observer in self.observers:
-            observer(sandbox, exchange)
-        extra = response_headers(bound, call, Reply(200, None))
-        await self.media.send_output(scope, receive, send, sandbox, reply, extra)
+        """Send what was decided: an answer, or the file of a job."""
+        sandbox, bound, _, call, _ = begun
+        reply = decision.reply
+        if isinstance(reply, Reply):
+            answer = self._written(begun, reply, decision.rule, fault)
+            await answer(scope, receive, send)
+        elif isinstance(reply, FileReply):
+            exchange = sandbox.journal.add(call, b"", 200, None, reply.job, fault)
+            for observer in self.observers:
+                observer(sandbox, exchange)
+            extra = response_headers(bound, call, Reply(200, None))
+            await self.media.send_output(scope, receive, send, sandbox, reply, extra)
 
 
 def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
@@ -184,32 +214,13 @@ def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
     return refuse(bound, call, Violation(name, {"allowed": ", ".join(miss.allowed)}))
 
 
-def unknown_sandbox(place: Place) -> Reply:
+def unknown_sandbox(place: Place) -> Answer:
     """The answer to a path that names a sandbox which is not there."""
     message = f"there is no sandbox {(place.sandbox or '')[:80]!r}"
-    return Reply(404, {"error": {"code": "unknown_sandbox", "message": message}})
+    return Answer(404, encode({"error": {"code": "unknown_sandbox", "message": message}}))
 
 
-def response_headers(bound: Bound, call: Call, reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
+def response_headers(bound: Bound, call: Call, reply: Reply) -> Headers:
     """The headers that the provider sends with every answer."""
     headers = bound.provider.headers
     return headers(call, reply) if headers is not None else ()
-
-
-def start_message(bound: Bound, call: Call, reply: Reply, size: int) -> Message:
-    """The head of an answer whose body has so many bytes."""
-    headers = [
-        (b"content-type", reply.content_type),
-        (b"content-length", b"%d" % size),
-        *reply.headers,
-        *response_headers(bound, call, reply),
-    ]
-    return {"type": "http.response.start", "status": reply.status, "headers": headers}
-
-
-async def send_reply(send: Send, reply: Reply) -> None:
-    """Send an answer that needs no provider."""
-    body = encode(reply.body)
-    headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -37,7 +37,7 @@ imports: $(VENV)/.development
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.development  ## speed against a bare application, measured in the same run
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(BENCH)
 
 lock:  ## pin again what pyproject.toml asks for
 	scripts/lock

@@ -24,6 +24,15 @@ _ONE_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A document, and the day on which it was read."""
+
+    title: str
+    url: str
+    read: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallForm:
     """How one operation is called: `GET /path`, the usual body, where a new job's id stands.
 
@@ -44,6 +53,7 @@ class CallForm:
 class Lifecycle:
     """How a job is followed: the call, where its status stands, which words mean what.
 
+    An answer without a status counts as the word `http <status>`.
     `output` names the places where the link of a finished job may stand; `every` are the seconds
     between two polls that the provider advises.
     """
@@ -91,12 +101,13 @@ class Book:
 
     provider: str
     unit: str
+    live: str
     auth: Mapping[str, str]
     calls: Mapping[str, CallForm]
     lifecycle: Lifecycle
     balance: tuple[str, str] | None
     models: Mapping[str, str]
-    sources: Mapping[str, str]
+    sources: Mapping[str, Source]
     tables: Mapping[str, Any]
     facts: tuple[Fact, ...]
 
@@ -115,6 +126,7 @@ def read_book(path: Path) -> Book:
     book = Book(
         provider=data["provider"],
         unit=contract.get("unit", ""),
+        live=contract.get("live", ""),
         auth=contract.get("auth", {}),
         calls=calls,
         lifecycle=Lifecycle(**contract["lifecycle"])
@@ -122,7 +134,7 @@ def read_book(path: Path) -> Book:
         else Lifecycle("", "", {}),
         balance=(balance["call"], balance["read"]) if balance else None,
         models=contract.get("models", {}),
-        sources=data.get("sources", {}),
+        sources={name: Source(**one) for name, one in data.get("sources", {}).items()},
         tables=data,
         facts=tuple(_facts(data)),
     )

@@ -169,6 +169,8 @@ class Run:
         for _ in range(POLLS):
             answer = self._send(form, self._body(form, {}), None, {})
             word = at(answer.document, life.read)
+            if word is ABSENT:
+                word = f"http {answer.response.status_code}"
             if not seen or seen[-1] != word:
                 seen.append(word)
             end = next((name for name, words in life.words.items() if word in words), None)
@@ -240,14 +242,7 @@ class Run:
         return measured
 
     def _body(self, form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        if "raw" in step:
-            return None
-        body = copy.deepcopy(step.get("body", form.body))
-        for path in step.get("drop", ()):
-            _drop(body, path)
-        for path, value in step.get("set", {}).items():
-            _set(body, path, value)
-        return filled(body, self.names)
+        return filled(body_of(form, step), self.names)
 
     def _send(
         self, form: CallForm, body: object, measured: Clip | None, step: Mapping[str, Any]
@@ -283,16 +278,19 @@ class Run:
         """Send what may cost, with its price set aside, and book what it really cost."""
         purse = self.target.purse
         document = body if isinstance(body, Mapping) else {}
-        worst = self.price(form.name, measured, document) if measured else Decimal(0)
+        worst = self.price(form.name, measured, document) if measured else None
         if purse.cap is None:
             return self._plain(request)
-        before = self._balance()
-        with purse.reservation(worst, self.last):
+        before, what = self._balance(), self.last
+        with purse.reservation(worst, what):
             request.extensions[RESERVED] = True
+            documented = lost = worst or Decimal(0)
             try:
                 response = self._plain(request)
-            finally:
-                purse.settle(worst or Decimal(0), before - self._balance())
+                documented = lost if response.is_success else Decimal(0)
+                lost = before - self._balance()
+            finally:  # when the balance cannot be read any more, all that was set aside is gone
+                purse.settle(what, documented, lost)
         return response
 
     def _balance(self) -> Decimal:
@@ -322,6 +320,18 @@ class Run:
         found = list(mismatches(wanted, seen, where))
         if found:
             raise BrokenError(found)
+
+
+def body_of(form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """The body that a step sends: the usual one of the call, changed as the step says."""
+    if "raw" in step:
+        return None
+    body = copy.deepcopy(step.get("body", form.body))
+    for path in step.get("drop", ()):
+        _drop(body, path)
+    for path, value in step.get("set", {}).items():
+        _set(body, path, value)
+    return body
 
 
 def _drop(body: Any, path: str) -> None:  # noqa: ANN401 - JSON

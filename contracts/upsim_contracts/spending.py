@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 
 import httpx
@@ -28,6 +29,15 @@ class UnpricedError(SpendingError):
     """A request of which nobody said what it could cost."""
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A request that cost something else than documented."""
+
+    what: str
+    documented: Decimal
+    actual: Decimal
+
+
 class Purse:
     """What may be spent, in the provider's unit. `cap` None is play money: all is allowed.
 
@@ -40,6 +50,8 @@ class Purse:
         self.unit = unit
         self.spent = Decimal(0)
         self.reserved = Decimal(0)
+        self.predicted = Decimal(0)
+        self.differences: list[Difference] = []
         self.dearest = Decimal(1)
 
     @property
@@ -65,11 +77,14 @@ class Purse:
         finally:
             self.reserved -= held
 
-    def settle(self, expected: Decimal, actual: Decimal) -> None:
-        """Book what a request really cost."""
+    def settle(self, what: str, documented: Decimal, actual: Decimal) -> None:
+        """Book what a request really cost, beside what it should have."""
         self.spent += actual
-        if expected > 0 and actual > expected:
-            self.dearest = max(self.dearest, actual / expected)
+        self.predicted += documented
+        if actual != documented:
+            self.differences.append(Difference(what, documented, actual))
+        if documented > 0:
+            self.dearest = max(self.dearest, actual / documented)
 
 
 class GuardedTransport(httpx.BaseTransport):

@@ -127,7 +127,8 @@ class Target:
             self.http, "POST", f"{self.url}{ADMIN}/sandboxes", headers, self._order(given)
         )
         controls = Controls(self.http, self.url, headers, self.provider, made["id"])
-        base = "/".join(filter(None, (self.url, self.provider, given.dialect or self.dialect)))
+        parts = (self.url, "sandbox", made["id"], self.provider, given.dialect or self.dialect)
+        base = "/".join(filter(None, parts))
         try:
             if given.plan is not None:
                 controls.account({"plan": given.plan})

@@ -1,0 +1,29 @@
+"""What WaveSpeedAI publishes as the price of a job, worked out once more from its two pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
+
+from upsim_contracts.clips import Clip
+
+LEAST_SECONDS = 5
+USD_PER_FIVE_SECONDS = {
+    "720p": Decimal("0.025"),
+    "1080p": Decimal("0.025"),
+    "2k": Decimal("0.05"),
+    "4k": Decimal("0.10"),
+}
+DEFAULT_TARGET = "1080p"
+USD_A_SECOND_OF_UPSCALE_V1 = Decimal("0.02")
+
+
+def price(call: str, clip: Clip, body: Mapping[str, Any]) -> Decimal | None:
+    """USD: `upscaler` rounds the seconds up, `upscale_v1` down; both bill at least 5."""
+    if call == "upscale_v1":
+        seconds = max(LEAST_SECONDS, clip.seconds.to_integral_value(ROUND_FLOOR))
+        return seconds * USD_A_SECOND_OF_UPSCALE_V1
+    five = USD_PER_FIVE_SECONDS.get(body.get("target_resolution", DEFAULT_TARGET))
+    seconds = max(LEAST_SECONDS, clip.seconds.to_integral_value(ROUND_CEILING))
+    return None if five is None else seconds * five / 5

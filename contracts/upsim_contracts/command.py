@@ -24,7 +24,7 @@ from upsim_contracts.facts import Book, Fact
 from upsim_contracts.planning import Plan, PlanRefusedError, plan
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.spending import GuardedTransport, Purse
-from upsim_contracts.target import Target, TargetError, is_simulator
+from upsim_contracts.target import PATIENCE, Target, TargetError, is_simulator
 from upsim_contracts.verify import Report, UnknownProviderError, book_of, pricer, providers, verify
 
 WELL, FINDING = 0, 1
@@ -56,6 +56,8 @@ class Asked:
     cap: Decimal | None = None
     as_live: bool = False
     media: str | None = None
+    scenario: str | None = None
+    patience: float = PATIENCE
     only_plan: bool = False
     junit: Path | None = None
     json: Path | None = None
@@ -106,16 +108,23 @@ def _one(
 
 def _target(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) -> Target:
     """What is to be judged, behind the guard of the purse."""
-    token, simulator = order.admin_token, True
+    token, dialect = order.admin_token, order.dialect
     transport: httpx.BaseTransport
     if order.target in local:
         url, transport, token = stack.enter_context(local[order.target]())
         simulator = not order.as_live
+        url = url if simulator else f"{url}/{book.provider}"
     else:
         url = book.live if order.target == "live" else order.target.rstrip("/")
         _check(url, order.target)
         transport = httpx.HTTPTransport(trust_env=False)
-        simulator = order.target != "live" and not order.as_live and _obeys(url, token)
+        parts = urlsplit(url)
+        root = f"{parts.scheme}://{parts.netloc}"
+        simulator = order.target != "live" and not order.as_live and _obeys(root, token)
+        if simulator:
+            url, dialect = root, dialect or parts.path.removeprefix(f"/{book.provider}").strip("/")
+        elif len(order.providers) != 1:
+            raise UsageError(f"{url} is no simulator that obeys: say by --provider what it is")
     key = order.api_key or os.environ.get(f"{book.provider.upper()}_API_KEY", "")
     if not simulator and (order.cap is None or not key):
         needed = f"--cap and --api-key (or {book.provider.upper()}_API_KEY)"
@@ -134,7 +143,9 @@ def _target(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Loca
         key=key,
         admin_token=token,
         media=order.media,
-        dialect=order.dialect,
+        dialect=dialect,
+        scenario=order.scenario,
+        patience=order.patience,
     )
 
 
@@ -154,12 +165,19 @@ def _check(url: str, asked: str) -> None:
         )
 
 
-def _obeys(url: str, token: str) -> bool:
+def _obeys(root: str, token: str) -> bool:
+    """Whether a simulator is there that lets itself be controlled."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     with httpx.Client(timeout=SECONDS, trust_env=False) as http:
         try:
-            return is_simulator(http, url, token)
+            found = is_simulator(http, root, token)
         except TargetError as error:
             raise UsageError(str(error)) from error
+        answer = http.get(f"{root}/__sim/sandboxes", headers=headers) if found else None
+    if answer is not None and not answer.is_success:
+        message = answer.json()["error"]["message"]
+        raise UsageError(f"{message}; give --admin-token, or judge it --as-live")
+    return found
 
 
 def _facts(order: Asked, book: Book, target: Target) -> list[Fact]:

@@ -89,14 +89,13 @@ def _cost(book: Book, step: Mapping[str, Any], price: Pricer) -> Decimal:
     Such a call is not sent where money counts.
     """
     form = book.calls.get(step.get("call", ""))
+    if form is None or not form.paid:
+        return Decimal(0)
     video = step.get("video")
-    if form is None or not form.paid or video is None:
-        return Decimal(0)
-    text = video["data"] if isinstance(video, Mapping) else str(video)
-    if "://" in text:
-        return Decimal(0)
+    text = video["data"] if isinstance(video, Mapping) else video
+    measured = None if text is None or "://" in text else clip(text)
     body = filled(body_of(form, step), {})
-    found = price(form.name, clip(text), body if isinstance(body, Mapping) else {})
+    found = price(form.name, measured, body if isinstance(body, Mapping) else {})
     return found or Decimal(0)
 
 

@@ -20,10 +20,14 @@ from upsim_contracts.spending import RESERVED, CapReachedError, UnpricedError
 from upsim_contracts.target import Target, TargetError, World
 
 Outcome = Literal["held", "broken", "not run", "untestable"]
-Pricer = Callable[[str, Clip, Mapping[str, Any]], Decimal | None]
-"""What a call with a clip and a body costs by the published figures; None where nobody knows."""
+Pricer = Callable[[str, Clip | None, Mapping[str, Any]], Decimal | None]
+"""What a call with a clip and a body costs by the published figures; None where nobody knows.
+
+Without a clip, the most that any call costs.
+"""
 Sleep = Callable[[float], None]
-POLLS = 400
+SUCCESS = {"at_least": 200, "at_most": 299}
+"""What the status of a call is to be where its step expects no other."""
 CONTENT_TYPES = {"mp4": "mp4", "mov": "quicktime", "mkv": "x-matroska", "webm": "webm"}
 
 
@@ -153,7 +157,7 @@ class Run:
             if found is ABSENT:
                 raise BrokenError([Mismatch(path, "a value", "nothing")])
             self.names[name] = found
-        self._expect(step.get("expect", {}), answer)
+        self._expect({"status": SUCCESS, **step.get("expect", {})}, answer)
 
     def _see(self, step: Mapping[str, Any]) -> None:
         """Look once more at the last answer."""
@@ -166,7 +170,8 @@ class Run:
         wanted, life = step["until"], self.book.lifecycle
         form = self.book.calls[life.call]
         seen: list[object] = []
-        for _ in range(POLLS):
+        slept = 0.0
+        while True:
             answer = self._send(form, self._body(form, {}), None, {})
             word = at(answer.document, life.read)
             if word is ABSENT:
@@ -176,9 +181,10 @@ class Run:
             end = next((name for name, words in life.words.items() if word in words), None)
             if end is not None:
                 break
+            if slept >= self.target.patience:
+                raise BrokenError([Mismatch(life.read, wanted, f"still {shown(word)}")])
             self._let_pass(life.every)
-        else:
-            raise BrokenError([Mismatch(life.read, wanted, f"still {shown(seen[-1])}")])
+            slept += life.every
         if end != wanted:
             raise BrokenError([Mismatch(life.read, wanted, " → ".join(map(shown, seen)))])
         self.names["seen"] = seen
@@ -278,10 +284,11 @@ class Run:
         """Send what may cost, with its price set aside, and book what it really cost."""
         purse = self.target.purse
         document = body if isinstance(body, Mapping) else {}
-        worst = self.price(form.name, measured, document) if measured else None
+        worst = self.price(form.name, measured, document)
         if purse.cap is None:
             return self._plain(request)
-        before, what = self._balance(), self.last
+        what, before = self.last, self._balance()
+        self.last = what
         with purse.reservation(worst, what):
             request.extensions[RESERVED] = True
             documented = lost = worst or Decimal(0)

@@ -15,6 +15,8 @@ import httpx
 from upsim_contracts.spending import RESERVED, Purse
 
 ADMIN = "/__sim"
+PATIENCE = 900
+"""Seconds of real time that a job of a target without controls may take."""
 START = "2026-01-15T12:00:00Z"
 
 
@@ -115,6 +117,8 @@ class Target:
     admin_token: str = ""
     media: str | None = None
     dialect: str = ""
+    scenario: str | None = None
+    patience: float = PATIENCE
 
     @contextmanager
     def world(self, given: Given) -> Iterator[World]:
@@ -148,8 +152,9 @@ class Target:
             "seed": given.seed,
             "strict_keys": True,
         }
-        if given.scenario is not None:
-            order["scenario"] = given.scenario
+        scenario = given.scenario or self.scenario
+        if scenario is not None:
+            order["scenario"] = scenario
         if given.balance is not None:
             order["balances"] = {self.provider: given.balance}
         if given.knobs is not None:
@@ -158,15 +163,16 @@ class Target:
 
 
 def is_simulator(http: httpx.Client, root: str, token: str = "") -> bool:
-    """Whether the admin API of a simulator answers below an address. Raises TargetError."""
+    """Whether the admin API of a simulator answers at an address. Raises TargetError."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = http.get(f"{root}{ADMIN}/livez", headers=headers)
+        answer = http.get(f"{root}{ADMIN}/health", headers=headers)
     except httpx.HTTPError as error:
         raise TargetError(f"{root} does not answer: {error}") from error
-    return answer.is_success and answer.headers.get("content-type", "").startswith(
-        "application/json"
-    )
+    try:
+        return answer.is_success and "scenarios" in answer.json()
+    except ValueError:
+        return False
 
 
 def _answer(

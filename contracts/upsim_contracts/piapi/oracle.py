@@ -9,8 +9,12 @@ from typing import Any
 from upsim_contracts.clips import Clip
 
 USD_A_FRAME = Decimal("0.0003")
+MOST_FRAMES = 240
 
 
-def price(_call: str, clip: Clip, _body: Mapping[str, Any]) -> Decimal | None:
-    """USD: the frames of the input × 0.0003, whatever their size and rate."""
-    return clip.frames * USD_A_FRAME
+def price(_call: str, clip: Clip | None, _body: Mapping[str, Any]) -> Decimal | None:
+    """USD: the frames of the input × 0.0003, whatever their size and rate.
+
+    Without a clip it is what the longest one costs.
+    """
+    return (MOST_FRAMES if clip is None else clip.frames) * USD_A_FRAME

@@ -15,10 +15,16 @@ FACTORS = (1, 2, 4)
 DEFAULT_FACTOR = 2
 SMALLEST = Decimal("0.000001")
 """Nothing is documented of rounding; six decimals, half up, is what is assumed."""
+LONGEST = Decimal(300)
 
 
-def price(_call: str, clip: Clip, body: Mapping[str, Any]) -> Decimal | None:
-    """USD: seconds × the rate of the output's lines, twice that above 48 pictures a second."""
+def price(_call: str, clip: Clip | None, body: Mapping[str, Any]) -> Decimal | None:
+    """USD: seconds × the rate of the output's lines, twice that above 48 pictures a second.
+
+    Without a clip it is what the dearest one costs.
+    """
+    if clip is None:
+        return ABOVE * 2 * LONGEST
     factor = body.get("upscale_factor", DEFAULT_FACTOR)
     if factor not in FACTORS:
         return None

@@ -66,6 +66,14 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
 @click.option(
     "--media", help="Where synthetic clips are served, for targets that are no simulator."
 )
+@click.option("--scenario", help="Scenario of every sandbox whose fact names none.")
+@click.option(
+    "--patience",
+    type=float,
+    default=900,
+    show_default=True,
+    help="Real seconds that a job may take at a target that is no simulator.",
+)
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done and cost; stop.")
 @_file("--junit", "Write JUnit XML.")
 @_file("--json", "Write all verdicts as JSON.")

@@ -55,10 +55,15 @@ class Deadlines:
 
     def pop_due(self, now: Instant) -> Deadline | None:
         """The earliest deadline that is due, taken out of the queue."""
-        return next(self.due(now), None)
+        return next(self._taken(now), None)
 
-    def due(self, now: Instant) -> Iterator[Deadline]:
+    def due(self, now: Instant) -> Iterable[Deadline]:
         """Take out whatever is due, earliest first; what is added meanwhile takes its place."""
+        work, expiries = self._work.heap, self._expiries.heap
+        nothing = (not work or work[0].at > now) and (not expiries or expiries[0].at > now)
+        return () if nothing else self._taken(now)
+
+    def _taken(self, now: Instant) -> Iterator[Deadline]:
         is_live = self._is_live
         while True:
             queue, expiries = self._work, self._expiries.heap

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush, heapreplace
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from upsim.core.instants import Instant
 
@@ -16,7 +18,7 @@ LANES = 64
 """So many lanes at once; deadlines of any further one are sorted one by one."""
 
 
-class Deadline(NamedTuple):
+class Deadline(msgspec.Struct, frozen=True, order=True, gc=False):
     """A due moment; `key` is the job or upload, `step` the place in the plan that it ends.
 
     Of `deliver`, `key` is the delivery and `step` the number of the attempt. `lane` is how far

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from starlette.types import Receive, Scope, Send
+import msgspec
+from starlette.types import Message, Receive, Scope, Send
 
 from upsim.core.call import JSON
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """Status, body and headers of an answer. It is an ASGI application, which sends itself."""
 
     status: int
@@ -20,12 +18,17 @@ class Answer:
     headers: Headers = ()
     content_type: bytes = JSON
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the answer."""
+    @property
+    def head(self) -> Message:
+        """The ASGI message that begins the answer, with all of its headers."""
         headers = [
             (b"content-type", self.content_type),
             (b"content-length", b"%d" % len(self.body)),
             *self.headers,
         ]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        return {"type": "http.response.start", "status": self.status, "headers": headers}
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        await send(self.head)
         await send({"type": "http.response.body", "body": self.body})

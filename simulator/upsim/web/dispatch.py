@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
+import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim.core.baseline import ErrorRule
@@ -32,13 +32,14 @@ UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
 Observer = Callable[[Sandbox, Exchange], None]
 
 
-class Begun(NamedTuple):
+class Begun(msgspec.Struct, frozen=True):
     """A call whose sandbox, account and rules are known; its body is still to come."""
 
     sandbox: Sandbox
     bound: Bound
     operation: Operation
     call: Call
+    scope: Scope
     miss: Miss | None
 
     @property
@@ -117,15 +118,15 @@ class Dispatch:
             account,
         )
         miss = found if isinstance(found, Miss) else None
-        return Begun(sandbox, bound, operation, call, miss)
+        return Begun(sandbox, bound, operation, call, scope, miss)
 
     def _answered(self, begun: Begun) -> ASGIApp:
         """The answer to a call, or the application that gives it where that takes some waiting."""
-        sandbox, bound, operation, call, miss = begun
+        sandbox, bound, call, miss = begun.sandbox, begun.bound, begun.call, begun.miss
         if miss is None:
             if sandbox.state.faults:
                 return partial(self._with_faults, begun)
-            outcome = decide(sandbox, bound, operation, call)
+            outcome = decide(sandbox, bound, begun.operation, call)
         else:
             outcome = missed(sandbox, bound, call, miss)
         if isinstance(outcome, Pending) or not isinstance(outcome.reply, Reply):
@@ -138,7 +139,7 @@ class Dispatch:
         self, begun: Begun, reply: Reply, rule: ErrorRule | None, fault: str | None = None
     ) -> Answer:
         """The answer as it goes out, with its line in the journal."""
-        sandbox, bound, _, call, _ = begun
+        sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
         job = call.job.accepted.job if call.job else None
         exchange = sandbox.journal.add(call, body, reply.status, rule, job, fault)
@@ -157,12 +158,12 @@ class Dispatch:
 
     async def _with_faults(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
         """The same, where faults may act before the decision, on it, and on its way out."""
-        sandbox, bound, operation, call, _ = begun
+        sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         settings = self.registry.settings
         faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
         decision = await faulty.before(bound, call)
         if decision is None:
-            decision = await self._wait(begun, decide(sandbox, bound, operation, call))
+            decision = await self._wait(begun, decide(sandbox, bound, begun.operation, call))
             decision = await faulty.after(bound, call, decision)
         with suppress(ClientGoneError):
             await self._send(scope, receive, faulty.send, begun, decision, faulty.name)
@@ -174,12 +175,12 @@ class Dispatch:
 
     async def _wait(self, begun: Begun, outcome: Decision | Pending) -> Decision:
         """Measure what the decision needs, or hold the request until its job ends."""
-        sandbox, bound, operation, call, _ = begun
+        sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         while isinstance(outcome, Pending):
             call.measured = await self.desk.measure(sandbox, call, outcome)
             call.uses.clear()
             call.terms = None
-            outcome = decide(sandbox, bound, operation, call)
+            outcome = decide(sandbox, bound, begun.operation, call)
         if isinstance(outcome.reply, Hold):
             return Decision(await self.holds.wait(sandbox, call, outcome.reply))
         return outcome
@@ -194,7 +195,7 @@ class Dispatch:
         fault: str | None = None,
     ) -> None:
         """Send what was decided: an answer, or the file of a job."""
-        sandbox, bound, _, call, _ = begun
+        sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         reply = decision.reply
         if isinstance(reply, Reply):
             answer = self._written(begun, reply, decision.rule, fault)

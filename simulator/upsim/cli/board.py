@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from upsim.cli.upscaling import Clip, Run, Verdict
-from upsim.client.adapter import Price
+from upsim.client.values import Money
 from upsim.core.media import Media
 from upsim.core.pricing import plain
 from upsim.engine.clock import monotonic
@@ -133,7 +133,7 @@ def video_text(media: Media | None) -> str:
     return f"{media.width}x{media.height} {rate} fps {plain(media.seconds)} s"
 
 
-def price_text(price: Price | None, per_dollar: Decimal = Decimal(1)) -> str:
+def price_text(price: Money | None, per_dollar: Decimal = Decimal(1)) -> str:
     """An amount with its unit; so many parts of a dollar come after the dollars that they are."""
     if price is None:
         return ""

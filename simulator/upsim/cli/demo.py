@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TextIO
 
 import click
-import httpx
 import uvicorn
 from rich.console import Console
 
 from upsim.app import App
 from upsim.cli.board import Board, print_results
 from upsim.cli.console import job_of, line_of, today
-from upsim.cli.upscaling import Clip, Run, read_clip, upscale
-from upsim.client.discovery import adapter, providers
-from upsim.client.session import AsyncSession
+from upsim.cli.upscaling import POLLING, Clip, Run, read_clip, saw, upscale
+from upsim.client.clients import connect_async
+from upsim.client.discovery import providers
+from upsim.client.values import Progress
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.seeds import fresh_seed, fresh_token
@@ -162,12 +162,23 @@ def _runs(app: App, out: Path) -> list[Run]:
 
 
 async def _all(runs: Sequence[Run], clip: Clip, base: str, board: Board) -> None:
-    async with httpx.AsyncClient(trust_env=False, timeout=60) as http, asyncio.TaskGroup() as group:
+    async with asyncio.TaskGroup() as group:
         for run in runs:
-            session = AsyncSession(
-                adapter(run.provider), http=http, base_url=f"{base}/{run.provider}", key=KEY
-            )
-            group.create_task(upscale(run, clip, session, board.changed))
+            group.create_task(_one(run, clip, base, board))
+
+
+async def _one(run: Run, clip: Clip, base: str, board: Board) -> None:
+    def told(progress: Progress) -> None:
+        saw(run, progress.status, board.changed)
+
+    async with connect_async(
+        f"{run.provider}/{run.model.id}",
+        api_key=KEY,
+        base_url=f"{base}/{run.provider}",
+        polling=POLLING,
+        progress=told,
+    ) as client:
+        await upscale(run, clip, client, board.changed)
 
 
 def _app(*, pace: int, render: str) -> App:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import mimetypes
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import httpx
-
-from upsim.client.adapter import File, Order, Price, Progress, Submitted
-from upsim.client.exceptions import ClientError, RefusedError
-from upsim.client.session import AsyncSession
+from upsim.client.clients import AsyncClient
+from upsim.client.exceptions import ClientError, JobFailedError, RefusedError
+from upsim.client.policies import Polling
+from upsim.client.values import Money
 from upsim.core.baseline import Model
 from upsim.core.media import Measured, Media
-from upsim.core.outputs import output_plan, output_size
-from upsim.core.pricing import Quote, plain, quote
-from upsim.core.terms import measures
+from upsim.core.outputs import output_size
 from upsim.engine.clock import monotonic
-from upsim.media.clip import CONTENT_TYPES
 from upsim.media.probe import measure_file
 
-POLL_SECONDS = 0.1
+POLLING = Polling(first=0.1, factor=1, most=0.1, jitter=0)
+"""People watch a demo: it asks more often than a provider advises."""
 CLIENT_ERRORS = range(400, 500)
 
 Verdict = Literal["running", "done", "refused", "unsuccessful", "failed"]
@@ -31,9 +27,9 @@ Verdict = Literal["running", "done", "refused", "unsuccessful", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """The input: its bytes, and what it was measured to be."""
+    """The input: the file, and what it was measured to be."""
 
-    file: File
+    source: Path | bytes
     measured: Measured
 
     @property
@@ -57,7 +53,7 @@ class Run:
     to: Path
     activity: str = "starting"
     states: list[str] = field(default_factory=list)
-    price: Price | None = None
+    price: Money | None = None
     billed: str = ""
     output: Media | None = None
     seconds: float = 0.0
@@ -89,56 +85,43 @@ Watch = Callable[[Run], None]
 
 
 def read_clip(path: Path) -> Clip:
-    """Read and measure a file."""
-    measured = measure_file(path)
-    container = measured.container if isinstance(measured, Media) else "other"
-    guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    content_type = {str(name): kind for name, kind in CONTENT_TYPES.items()}.get(container, guessed)
-    return Clip(File(path.name, content_type, path.read_bytes()), measured)
+    """Measure a file."""
+    return Clip(path, measure_file(path))
 
 
-async def upscale(run: Run, clip: Clip, session: AsyncSession, watch: Watch) -> None:
-    """Take the clip through one model; what happens is noted on the run."""
+async def upscale(run: Run, clip: Clip, client: AsyncClient, watch: Watch) -> None:
+    """Take the clip through one model; what happens is noted on the run.
+
+    The client's progress is to be told to `saw`.
+    """
     started = monotonic()
     run.to.unlink(missing_ok=True)
     try:
-        await _through(run, clip, session, watch)
+        await _through(run, clip, client, watch)
+    except JobFailedError as error:
+        run.verdict = "unsuccessful"
+        run.problem = error.progress.error or "there is no output"
     except RefusedError as error:
-        rule = not run.states and error.status in CLIENT_ERRORS
+        rule = not run.states and (error.status is None or error.status in CLIENT_ERRORS)
         run.verdict, run.problem = "refused" if rule else "failed", str(error)
-    except (ClientError, httpx.HTTPError, OSError) as error:
+    except (ClientError, OSError) as error:
         run.verdict, run.problem = "failed", f"{type(error).__name__}: {error}"
     run.seconds = monotonic() - started
     run.activity = run.verdict if run.verdict != "unsuccessful" else "failed"
     watch(run)
 
 
-async def _through(run: Run, clip: Clip, session: AsyncSession, watch: Watch) -> None:
-    _note(run, "uploading", watch)
-    source = await session.upload(clip.file)
+async def _through(run: Run, clip: Clip, client: AsyncClient, watch: Watch) -> None:
     _note(run, "submitting", watch)
-    job = await session.submit(Order(run.model.id, source, run.options))
-    run.job = job.job
-    _take_price(run, job, clip)
+    job = await client.submit(clip.source)
+    run.job, run.price = job.id, job.price
+    run.billed = "" if job.billed is None else str(job.billed)
     if job.status is not None:
-        _saw(run, job.status, watch)
-    progress = await _until_ended(run, job, session, watch)
-    if progress.output is None:
-        run.verdict = "unsuccessful" if progress.error else "failed"
-        run.problem = progress.error or "there is no output"
-        return
+        saw(run, job.status, watch)
+    progress = await client.wait(job)
     _note(run, "downloading", watch)
-    await session.download(progress.output, run.to)
+    await client.download(progress, run.to)
     _judge(run, clip, await asyncio.to_thread(measure_file, run.to))
-
-
-async def _until_ended(run: Run, job: Submitted, session: AsyncSession, watch: Watch) -> Progress:
-    while True:
-        progress = await session.poll(job)
-        _saw(run, progress.status, watch)
-        if progress.ended:
-            return progress
-        await asyncio.sleep(POLL_SECONDS)  # noqa: TID251 - a client waits in real time
 
 
 def _note(run: Run, activity: str, watch: Watch) -> None:
@@ -146,26 +129,11 @@ def _note(run: Run, activity: str, watch: Watch) -> None:
     watch(run)
 
 
-def _saw(run: Run, status: str, watch: Watch) -> None:
+def saw(run: Run, status: str, watch: Watch) -> None:
+    """A status of the run's job, in the provider's word."""
     if not run.states or run.states[-1] != status:
         run.states.append(status)
         _note(run, status, watch)
-
-
-def _take_price(run: Run, job: Submitted, clip: Clip) -> None:
-    """The price as the provider tells it; what was counted, by it or by its price rule."""
-    run.price = job.price
-    rule = run.model.billing
-    counted = job.billed
-    if counted is None and clip.media is not None:
-        counted = quoted(run.model, clip.media, run.options).quantity
-    run.billed = "" if counted is None else f"{plain(counted)} {rule.quantity.of}"
-
-
-def quoted(model: Model, media: Media, options: dict[str, str]) -> Quote:
-    """What the model's price rule says of this video."""
-    output = output_plan(model.output, media, options)
-    return quote(model.billing, measures(media, options, output))
 
 
 def _judge(run: Run, clip: Clip, found: Measured) -> None:

@@ -1,5 +1,131 @@
 """The reference client: each provider's way of upscaling a video, behind one set of words.
 
-An adapter (`providers/<name>/client.py`) says what to ask and how to read the answers; it does no
-I/O itself. `session` carries the requests.
+    from upsim.client import connect
+
+    with connect("venice", api_key=…, base_url=…) as client:
+        done = client.upscale("clip.mp4", "large.mp4", factor=2)
+
+The logic is generators that yield effects (`effects`), so that it is written once for sync and
+async; `http` carries them out. An adapter (`providers/<name>/client.py`) says what to ask and how
+to read the answers. Exceptions are drawn in `exceptions`. Names are loaded on first use.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from upsim.client.clients import AsyncClient, Client, connect, connect_async
+    from upsim.client.exceptions import (
+        AuthenticationError,
+        BalanceError,
+        CapReachedError,
+        ClientError,
+        InvalidInputError,
+        JobFailedError,
+        MediaRefusedError,
+        MoneyGuardError,
+        NotFoundError,
+        OutcomeUnknownError,
+        ProtocolError,
+        RateLimitError,
+        RefusedError,
+        SourceError,
+        TransientError,
+        UnknownModelError,
+        UnpricedError,
+        UnsafeTargetError,
+        UnsupportedError,
+        WaitTimeoutError,
+        WebhookError,
+    )
+    from upsim.client.models import model_names
+    from upsim.client.policies import Polling, Retries, Timeouts
+    from upsim.client.sandbox import SandboxSleeper, sandbox_sleeper
+    from upsim.client.values import (
+        Billed,
+        Download,
+        Job,
+        Money,
+        Progress,
+        Quote,
+        Size,
+        Upscaled,
+        WebhookEvent,
+    )
+    from upsim.client.webhooks import receive_webhook, verify_webhook
+
+__all__ = [
+    "AsyncClient",
+    "AuthenticationError",
+    "BalanceError",
+    "Billed",
+    "CapReachedError",
+    "Client",
+    "ClientError",
+    "Download",
+    "InvalidInputError",
+    "Job",
+    "JobFailedError",
+    "MediaRefusedError",
+    "Money",
+    "MoneyGuardError",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "Polling",
+    "Progress",
+    "ProtocolError",
+    "Quote",
+    "RateLimitError",
+    "RefusedError",
+    "Retries",
+    "SandboxSleeper",
+    "Size",
+    "SourceError",
+    "Timeouts",
+    "TransientError",
+    "UnknownModelError",
+    "UnpricedError",
+    "UnsafeTargetError",
+    "UnsupportedError",
+    "Upscaled",
+    "WaitTimeoutError",
+    "WebhookError",
+    "WebhookEvent",
+    "connect",
+    "connect_async",
+    "model_names",
+    "receive_webhook",
+    "sandbox_sleeper",
+    "verify_webhook",
+]
+
+_HOME = {
+    "clients": ("AsyncClient", "Client", "connect", "connect_async"),
+    "models": ("model_names",),
+    "policies": ("Polling", "Retries", "Timeouts"),
+    "sandbox": ("SandboxSleeper", "sandbox_sleeper"),
+    "values": (
+        "Billed",
+        "Download",
+        "Job",
+        "Money",
+        "Progress",
+        "Quote",
+        "Size",
+        "Upscaled",
+        "WebhookEvent",
+    ),
+    "webhooks": ("receive_webhook", "verify_webhook"),
+}
+"""Where each name lives; all others are exceptions."""
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used: importing the package costs nothing."""
+    if name in __all__:
+        home = next((module for module, names in _HOME.items() if name in names), "exceptions")
+        return getattr(import_module(f"upsim.client.{home}"), name)
+    msg = f"module 'upsim.client' has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -1,6 +1,6 @@
 """What an adapter is: generators that yield requests, are sent the answers, and return values.
 
-Nothing here does I/O, so the same adapter runs in a sync or an async session.
+Nothing here does I/O, so the same adapter runs in a sync or an async client.
 """
 
 from __future__ import annotations
@@ -9,13 +9,58 @@ import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from upsim.client.exceptions import RefusedError, UnreadableError
+from upsim.client.clocks import seconds_until
+from upsim.client.exceptions import (
+    AuthenticationError,
+    BalanceError,
+    ClientError,
+    InvalidInputError,
+    MediaRefusedError,
+    NotFoundError,
+    ProtocolError,
+    RateLimitError,
+    RefusedError,
+    TransientError,
+    WebhookError,
+)
+from upsim.client.values import Billed, Job, Link, Money, Progress, Quote, Size, State, WebhookEvent
 
-State = Literal["waiting", "processing", "completed", "failed"]
+__all__ = [
+    "Adapter",
+    "Answer",
+    "Billed",
+    "Cadence",
+    "File",
+    "HandIn",
+    "Job",
+    "Link",
+    "Meaning",
+    "Money",
+    "Order",
+    "Progress",
+    "ProtocolError",
+    "Quote",
+    "Reading",
+    "Received",
+    "Request",
+    "Size",
+    "State",
+    "Steps",
+    "TransientError",
+    "Webhook",
+    "WebhookError",
+    "WebhookEvent",
+    "link",
+    "number",
+]
 
 _Result = TypeVar("_Result")
+Option = str | int | bool
+_SECOND_OF_A_TEXT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,57 +69,111 @@ class Request:
 
     A target that begins with `/` is the provider's own path and carries the key. Any other is an
     absolute URL that the provider named (a storage link), and the key is never sent there.
+    `cost` is what sending it may do to the purse: a GET never costs anything, and whatever else
+    does not say `free` needs a reservation when there is a cap.
     """
 
     method: str
     target: str
     body: Mapping[str, object] | None = None
-    content: bytes | None = None
+    content: bytes | Path | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
+    cost: Literal["free", "paid", "unknown"] = "unknown"
+
+    @property
+    def free(self) -> bool:
+        """Whether sending it, even twice, costs nothing."""
+        return self.cost == "free" or self.method in ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer."""
+    """One HTTP answer. A video is not in `content` but in the file `spool`."""
 
     status: int
-    content: bytes
+    content: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    spool: Path | None = None
 
     @property
     def ok(self) -> bool:
         """Whether the status is one of success."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the class of success
 
+    @property
+    def retry_after(self) -> float | None:
+        """The seconds that `Retry-After` asks for, told as a number or as a date."""
+        return seconds_until(self.headers.get("retry-after", ""), self.headers.get("date", ""))
+
     def json(self) -> Any:  # noqa: ANN401 - any JSON; numbers with a point are `Decimal`
-        """The document. Raises UnreadableError where there is none."""
+        """The document. Raises ProtocolError where there is none."""
         try:
             return json.loads(self.content, parse_float=Decimal)
-        except ValueError as error:
-            raise UnreadableError(f"the answer {self.status} is not JSON: {self._start}") from error
+        except (ValueError, RecursionError):
+            problem = f"the answer {self.status} is not JSON: {self._start}"
+        raise ProtocolError(problem)
+
+    @property
+    def raw(self) -> Any:  # noqa: ANN401 - any JSON
+        """The document, or the text where it is none."""
+        try:
+            return self.json()
+        except ProtocolError:
+            return self.content.decode("utf-8", "replace")
 
     def text_at(self, *path: str) -> str | None:
         """The text or number at a place of the document, as text; None where there is none."""
-        try:
-            found = self.json()
-        except UnreadableError:
-            return None
+        found = self.raw
         for name in path:
             found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, bool):
+            return None
         return str(found) if isinstance(found, str | int | Decimal) else None
 
+    def number_at(self, *path: str) -> Decimal | None:
+        """The number at a place of the document, also when it is written as text."""
+        return number(self.text_at(*path))
+
     def at(self, *path: str) -> Any:  # noqa: ANN401 - any JSON
-        """The value at a place of the document. Raises UnreadableError where there is none."""
+        """The value at a place of the document. Raises ProtocolError where there is none."""
         found = self.json()
         for name in path:
             if not isinstance(found, dict) or name not in found:
                 where = ".".join(path)
-                raise UnreadableError(f"the answer {self.status} has no {where}: {self._start}")
+                raise ProtocolError(f"the answer {self.status} has no {where}: {self._start}")
             found = found[name]
+        return found
+
+    def word_at(self, *path: str) -> str:
+        """The text at a place of the document. Raises ProtocolError where there is none."""
+        found = self.at(*path)
+        if not isinstance(found, str) or not found:
+            where = ".".join(path)
+            raise ProtocolError(f"{where} of the answer {self.status} is no text: {self._start}")
+        return found
+
+    def rows_at(self, *path: str) -> list[dict[str, Any]]:
+        """The list of objects at a place of the document. Raises ProtocolError."""
+        found = self.at(*path)
+        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+            where = ".".join(path)
+            raise ProtocolError(f"{where} of the answer {self.status} is no list of objects")
         return found
 
     @property
     def _start(self) -> str:
-        return self.content[:200].decode("utf-8", "replace")
+        return self.content[:_SECOND_OF_A_TEXT].decode("utf-8", "replace")
+
+
+def number(value: object) -> Decimal | None:
+    """A finite number from JSON or from text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        return None
+    try:
+        found = Decimal(value)
+    except ArithmeticError:
+        return None
+    return found if found.is_finite() else None
 
 
 Steps = Generator[Request, Answer, _Result]
@@ -83,11 +182,29 @@ Steps = Generator[Request, Answer, _Result]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A video to be handed in."""
+    """A video to be handed in: its bytes, or where they are."""
 
     name: str
     content_type: str
-    content: bytes
+    content: bytes | Path = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        content = self.content
+        return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+    def read(self) -> bytes:
+        """All of it."""
+        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where the provider is to tell the end of a job, and the secret it is to send along."""
+
+    url: str
+    secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,68 +215,160 @@ class Order:
     """
 
     model: str
-    source: str
-    options: Mapping[str, str] = field(default_factory=dict)
+    source: str = field(repr=False)
+    options: Mapping[str, Option] = field(default_factory=dict)
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """An amount in the unit in which the provider tells it."""
+class Cadence:
+    """How a provider advises to poll: the first pause, how it grows, the longest."""
 
-    amount: Decimal
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """An accepted job. What the provider does not tell is None; `billed` is a quantity."""
-
-    job: str
-    model: str
-    status: str | None = None
-    price: Price | None = None
-    billed: Decimal | None = None
+    first: float
+    factor: float = 1.0
+    most: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a job stands: the provider's own word, and what it means."""
+class HandIn:
+    """How a file of one's own gets to the provider.
 
-    status: str
-    state: State
-    output: str | None = None
-    error: str | None = None
+    `limit` names the baseline's limit of its bytes; `encoded` says that the limit holds for a body
+    in which the video is base64.
+    """
+
+    by: Literal["upload", "data_url"]
+    limit: str
+    encoded: bool = False
+
+
+_KINDS: Mapping[str, type[RefusedError]] = {
+    "authentication": AuthenticationError,
+    "balance": BalanceError,
+    "rate_limit": RateLimitError,
+    "invalid": InvalidInputError,
+    "media": MediaRefusedError,
+    "not_found": NotFoundError,
+}
+_BY_STATUS: Mapping[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "authentication",
+    HTTPStatus.PAYMENT_REQUIRED: "balance",
+    HTTPStatus.FORBIDDEN: "authentication",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.GONE: "not_found",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "media",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "media",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit",
+}
+_NOT_NOW = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A refusal that its status alone does not tell: by its code, or by words of its message."""
+
+    kind: Literal["authentication", "balance", "rate_limit", "invalid", "media", "not_found"]
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a provider's errors are read: where text and code stand, and what they mean.
+
+    `status` is the place of a status in the body, which counts when it is not one of success.
+    `success` is the place of a switch that is false for an error.
+    """
+
+    texts: Sequence[Sequence[str]]
+    code: Sequence[str] = ()
+    status: Sequence[str] = ()
+    success: str = ""
+    meanings: Sequence[Meaning] = ()
+
+    def accepted(self, answer: Answer) -> Answer:
+        """The answer itself when it is a success. Raises its error otherwise."""
+        if answer.ok and self._status(answer) == answer.status and not self._denied(answer):
+            return answer
+        raise self.error(answer)
+
+    def error(self, answer: Answer) -> ClientError:
+        """The error that an answer tells.
+
+        Its text is the one at the first place that has one, or the plain body. An answer that
+        claims success and failure at once says nothing of the request: it is a server's trouble.
+        """
+        text = next(filter(None, (answer.text_at(*place) for place in self.texts)), None)
+        message = text or answer.content[:_SECOND_OF_A_TEXT].decode("utf-8", "replace").strip()
+        status = self._status(answer)
+        after = answer.retry_after
+        if status in _NOT_NOW or not 400 <= status < 500:  # noqa: PLR2004 - the caller's mistakes
+            return TransientError(
+                f"{status} {message}".strip(), status=status, raw=answer.raw, retry_after=after
+            )
+        code = answer.text_at(*self.code) if self.code else None
+        kind = self._kind(status, f"{code} {message}")
+        return kind(status, message, code=code, raw=answer.raw, retry_after=after)
+
+    def _status(self, answer: Answer) -> int:
+        told = answer.number_at(*self.status) if self.status else None
+        return answer.status if told is None or not answer.ok else int(told)
+
+    def _denied(self, answer: Answer) -> bool:
+        raw = answer.raw if self.success else None
+        return isinstance(raw, dict) and raw.get(self.success) is False
+
+    def _kind(self, status: int, text: str) -> type[RefusedError]:
+        for meaning in self.meanings:
+            if meaning.words in text:
+                return _KINDS[meaning.kind]
+        return _KINDS[_BY_STATUS.get(status, "invalid")]
+
+
+def link(value: object) -> Link | None:
+    """The address of an output; None for anything that is not a text with something in it."""
+    return Link(value) if isinstance(value, str) and value else None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A webhook as it came, its header names in lower case, and by what it is judged."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    secret: str = field(repr=False)
+    tolerance: float
+    now: float
 
     @property
-    def ended(self) -> bool:
-        """Whether there is nothing more to wait for."""
-        return self.state in ("completed", "failed")
+    def answer(self) -> Answer:
+        """The body, to be read like an answer."""
+        return Answer(HTTPStatus.OK, self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """How one provider is spoken to. `authorise` gives the headers that carry a key."""
+    """How one provider is spoken to. `authorise` gives the headers that carry a key.
+
+    `refusals` are statuses of a submit that mean, as documented, that it was not accepted and may
+    be sent again. `lookup` says how to find out whether a submit was accepted whose answer was
+    lost. What a provider does not have is None.
+    """
 
     provider: str
     authorise: Callable[[str], Mapping[str, str]]
-    upload: Callable[[File], Steps[str]]
-    submit: Callable[[Order], Steps[Submitted]]
-    poll: Callable[[Submitted], Steps[Progress]]
-
-
-def accepted(answer: Answer, *places: Sequence[str], code: Sequence[str] = ()) -> Answer:
-    """The answer itself when it is a success. Raises its `refusal` otherwise."""
-    if answer.ok:
-        return answer
-    raise refusal(answer, *places, code=code)
-
-
-def refusal(answer: Answer, *places: Sequence[str], code: Sequence[str] = ()) -> RefusedError:
-    """The error that an answer tells: the text at the first place of the document that has one.
-
-    Where none has, the plain body is the text.
-    """
-    texts = (answer.text_at(*place) for place in places)
-    plain = answer.content.decode("utf-8", "replace").strip()
-    text = next((text for text in texts if text), plain)
-    return RefusedError(answer.status, text, code=answer.text_at(*code) if code else None)
+    hand_in: HandIn
+    submit: Callable[[Order], Steps[Job]]
+    poll: Callable[[Job], Steps[Progress]]
+    balance: Callable[[], Steps[Money]]
+    cadence: Cadence
+    lookup: str
+    refusals: frozenset[int] = frozenset({HTTPStatus.TOO_MANY_REQUESTS})
+    charged: Callable[[Job], Steps[Money | None]] | None = None
+    refunded: Callable[[Job], Steps[bool | None]] | None = None
+    quote: Callable[[Order], Steps[Quote]] | None = None
+    cancel: Callable[[Job], Steps[None]] | None = None
+    jobs: Callable[[int], Steps[tuple[Job, ...]]] | None = None
+    is_order: Callable[[Job, Order], Steps[bool]] | None = None
+    upload: Callable[[File], Steps[str]] | None = None
+    webhooks: Literal["none", "url", "secret"] = "none"
+    webhook: Callable[[Received], WebhookEvent] | None = None

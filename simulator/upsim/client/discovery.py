@@ -1,18 +1,22 @@
-"""Finding the adapters: the module `client` of every provider's folder, by walking them."""
+"""Finding the adapters: the file `client.py` in every provider's folder, by walking them.
+
+A provider of this package is not imported for it: its folder's other modules are the server's.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from importlib.machinery import PathFinder
-from importlib.metadata import entry_points
-from importlib.util import find_spec
-from pkgutil import iter_modules
-from types import MappingProxyType
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import MappingProxyType, ModuleType
 
 from upsim.client.adapter import Adapter
 from upsim.client.exceptions import UnknownAdapterError
+from upsim.scenario.loader import Library
 
 PROVIDERS = "upsim.providers"
 """The package that is walked, and the entry-point group of providers from elsewhere."""
@@ -20,31 +24,59 @@ PROVIDERS = "upsim.providers"
 
 def adapter(provider: str) -> Adapter:
     """The adapter of a provider, imported when it is asked for. Raises UnknownAdapterError."""
-    found = _modules().get(provider)
+    found = _files().get(provider)
     if found is None:
-        known = ", ".join(_modules())
+        known = ", ".join(_files())
         raise UnknownAdapterError(f"no client adapter for {provider!r}; there are {known}")
-    loaded: Adapter = import_module(found).ADAPTER
+    loaded: Adapter = _module(*found).ADAPTER
     return loaded
 
 
 def providers() -> tuple[str, ...]:
     """The providers that have an adapter, by name."""
-    return tuple(_modules())
+    return tuple(_files())
 
 
 @cache
-def _modules() -> Mapping[str, str]:
-    """The name of the adapter's module, by provider."""
-    package = import_module(PROVIDERS)
-    packages = {p.name: f"{PROVIDERS}.{p.name}" for p in iter_modules(package.__path__) if p.ispkg}
-    packages |= {point.name: point.module for point in entry_points(group=PROVIDERS)}
-    modules = {name: f"{package}.client" for name, package in sorted(packages.items())}
-    return MappingProxyType({name: m for name, m in modules.items() if _is_there(m)})
+def library() -> Library:
+    """The facts of all providers."""
+    return Library(folders=_scenarios)
 
 
-def _is_there(module: str) -> bool:
-    """Whether a package has this module; the package itself is not imported to find out."""
-    package = find_spec(module.rpartition(".")[0])
-    locations = package.submodule_search_locations if package else None
-    return locations is not None and PathFinder.find_spec(module, locations) is not None
+@cache
+def _files() -> Mapping[str, tuple[str, Path]]:
+    """The name and the file of the adapter's module, by provider."""
+    own = Path(__file__).parent.parent / PROVIDERS.rpartition(".")[2]
+    folders = {path.parent.name: path.parent for path in own.glob("*/__init__.py")}
+    found = {name: (f"{PROVIDERS}.{name}.client", path) for name, path in folders.items()}
+    for name, point in _outside().items():
+        spec = find_spec(point.module)
+        for place in (spec.submodule_search_locations if spec else None) or ():
+            found[name] = (f"{point.module}.client", Path(place))
+    there = {name: (module, path / "client.py") for name, (module, path) in sorted(found.items())}
+    return MappingProxyType({name: place for name, place in there.items() if place[1].is_file()})
+
+
+def _module(name: str, path: Path) -> ModuleType:
+    """The module of this name; its package is imported only when it is another's."""
+    if name in sys.modules:
+        return sys.modules[name]
+    if not name.startswith(f"{PROVIDERS}."):
+        return import_module(name)
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:  # pragma: no cover - a .py file has a loader
+        raise UnknownAdapterError(f"{path} cannot be imported")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _outside() -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=PROVIDERS)}
+
+
+def _scenarios() -> Mapping[str, Path]:
+    """The folders of facts that providers of other packages bring."""
+    brought = {name: getattr(point.load(), "scenarios", None) for name, point in _outside().items()}
+    return {name: folder for name, folder in brought.items() if isinstance(folder, Path)}

@@ -21,11 +21,13 @@ from upsim.engine.registry import Registry, UnknownSandboxError
 from upsim.engine.sandbox import Sandbox
 from upsim.web.answers import Answer, Headers
 from upsim.web.bodies import ClientGoneError, decode, encode, headers_of, read_body
+from upsim.web.crashes import crashed
+from upsim.web.documents import Documents, is_document
 from upsim.web.faults import Faulty
 from upsim.web.holds import Holds
 from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
-from upsim.web.places import Place, Places
+from upsim.web.places import Place, Places, host_of
 from upsim.web.routes import Miss, Routes
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
@@ -59,6 +61,7 @@ class Dispatch:
     desk: MediaDesk
     holds: Holds
     media: MediaApp
+    documents: Documents = field(default_factory=Documents)
     observers: list[Observer] = field(default_factory=list)
     _routes: dict[str, Routes] = field(default_factory=dict)
 
@@ -126,9 +129,12 @@ class Dispatch:
         if miss is None:
             if sandbox.state.faults:
                 return partial(self._with_faults, begun)
-            outcome = decide(sandbox, bound, begun.operation, call)
+            try:
+                outcome = decide(sandbox, bound, begun.operation, call)
+            except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+                outcome = Decision(*crashed(self.registry, sandbox, bound, call, error))
         else:
-            outcome = missed(sandbox, bound, call, miss)
+            outcome = self._missed(begun.scope, sandbox, bound, call, miss)
         if isinstance(outcome, Pending) or not isinstance(outcome.reply, Reply):
             return partial(self._later, begun, outcome)
         answer = self._written(begun, outcome.reply, outcome.rule)
@@ -140,34 +146,61 @@ class Dispatch:
     ) -> Answer:
         """The answer as it goes out, with its line in the journal."""
         sandbox, bound, call = begun.sandbox, begun.bound, begun.call
-        body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
+        try:
+            answer = whole(bound, call, reply)
+        except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+            reply, rule = crashed(self.registry, sandbox, bound, call, error)
+            answer = whole(bound, call, reply)
         job = call.job.accepted.job if call.job else None
-        exchange = sandbox.journal.add(call, body, reply.status, rule, job, fault)
+        exchange = sandbox.journal.add(call, answer.body, answer.status, rule, job, fault)
         for observer in self.observers:
             observer(sandbox, exchange)
-        headers = reply.headers + response_headers(bound, call, reply)
-        return Answer(reply.status, body, headers, reply.content_type)
+        return answer
 
     async def _later(
         self, begun: Begun, outcome: Decision | Pending, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer a call that must wait, or whose answer is a file."""
-        decision = await self._wait(begun, outcome)
+        sandbox, bound, call = begun.sandbox, begun.bound, begun.call
+        try:
+            decision = await self._wait(begun, outcome)
+        except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+            decision = Decision(*crashed(self.registry, sandbox, bound, call, error))
         await self._send(scope, receive, send, begun, decision)
-        after_reply(begun.sandbox, begun.call, decision)
+        after_reply(sandbox, call, decision)
 
     async def _with_faults(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
         """The same, where faults may act before the decision, on it, and on its way out."""
         sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         settings = self.registry.settings
         faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
-        decision = await faulty.before(bound, call)
-        if decision is None:
-            decision = await self._wait(begun, decide(sandbox, bound, begun.operation, call))
-            decision = await faulty.after(bound, call, decision)
+        try:
+            decision = await faulty.before(bound, call)
+            if decision is None:
+                decision = await self._wait(begun, decide(sandbox, bound, begun.operation, call))
+                decision = await faulty.after(bound, call, decision)
+        except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+            decision = Decision(*crashed(self.registry, sandbox, bound, call, error))
         with suppress(ClientGoneError):
             await self._send(scope, receive, faulty.send, begun, decision, faulty.name)
         after_reply(sandbox, call, decision)
+
+    def _missed(
+        self, scope: Scope, sandbox: Sandbox, bound: Bound, call: Call, miss: Miss
+    ) -> Decision:
+        """The OpenAPI document, if that is asked for; else the provider's own 404 or 405."""
+        if not is_document(call.method, call.path):
+            return missed(sandbox, bound, call, miss)
+        call.now = sandbox.settle()
+        return Decision(
+            self.documents.reply(
+                bound.provider.name,
+                call.path,
+                dialect=bound.rules.dialect,
+                origin=call.origin,
+                host=host_of(scope),
+            )
+        )
 
     def _routes_of(self, provider: str) -> Routes:
         found = self._routes[provider] = Routes(self.registry.providers[provider])
@@ -219,6 +252,13 @@ def unknown_sandbox(place: Place) -> Answer:
     """The answer to a path that names a sandbox which is not there."""
     message = f"there is no sandbox {(place.sandbox or '')[:80]!r}"
     return Answer(404, encode({"error": {"code": "unknown_sandbox", "message": message}}))
+
+
+def whole(bound: Bound, call: Call, reply: Reply) -> Answer:
+    """The answer to a call, encoded, with the headers that the provider sends with every one."""
+    body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
+    headers = reply.headers + response_headers(bound, call, reply)
+    return Answer(reply.status, body, headers, reply.content_type)
 
 
 def response_headers(bound: Bound, call: Call, reply: Reply) -> Headers:

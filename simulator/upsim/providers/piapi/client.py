@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-import base64
+import hmac
 from collections.abc import Mapping
 from decimal import Decimal
+from urllib.parse import quote
 
 from upsim.client.adapter import (
     Adapter,
     Answer,
-    File,
+    Cadence,
+    HandIn,
+    Job,
+    Meaning,
+    Money,
     Order,
-    Price,
     Progress,
+    ProtocolError,
+    Reading,
+    Received,
     Request,
     State,
     Steps,
-    Submitted,
-    accepted,
+    WebhookError,
+    WebhookEvent,
+    link,
 )
 
-UNIT = "point"
+TASK = "/api/v1/task"
 TASK_TYPE = "upscale"
+FAMILY = "video_toolkit"
+UNIT = "point"
+READING = Reading(
+    texts=(("message",),),
+    status=("code",),
+    meanings=(
+        Meaning("media", "failed to get valid video"),
+        Meaning("media", "invalid video"),
+        Meaning("balance", "insufficient credits"),
+    ),
+)
 STATES: Mapping[str, State] = {
     "pending": "waiting",
     "staged": "waiting",
@@ -37,47 +56,143 @@ def authorise(key: str) -> Mapping[str, str]:
     return {"x-api-key": key}
 
 
-def upload(file: File) -> Steps[str]:
-    """Nothing is sent ahead: the task takes the video as a data URL, and judges it in full.
+def submit(order: Order) -> Steps[Job]:
+    """`POST /api/v1/task`; `meta.usage.consume` of the answer is the price.
 
-    The upload host would take it too, but refuses other containers without saying why.
+    The video is an address or a data URL: the upload host would take files too, but refuses other
+    containers without saying why. The page's own form of the answer has the id and no more.
     """
-    encoded = base64.b64encode(file.content).decode("ascii")
-    yield from ()
-    return f"data:{file.content_type};base64,{encoded}"
-
-
-def submit(order: Order) -> Steps[Submitted]:
-    """`POST /api/v1/task`; `meta.usage.consume` of the answer is the price."""
-    body = {
+    body: dict[str, object] = {
         "model": order.model,
         "task_type": TASK_TYPE,
         "input": {"video": order.source, **order.options},
     }
-    answer = _accepted((yield Request("POST", "/api/v1/task", body)))
-    consumed = answer.text_at("data", "meta", "usage", "consume")
-    return Submitted(
-        job=str(answer.text_at("task_id") or answer.at("data", "task_id")),
+    if order.webhook is not None:
+        hook = {"endpoint": order.webhook.url, "secret": order.webhook.secret or ""}
+        body["config"] = {"webhook_config": hook}
+    answer = READING.accepted((yield Request("POST", TASK, body, cost="paid")))
+    return Job(
+        id=answer.text_at("task_id") or answer.word_at("data", "task_id"),
         model=order.model,
         status=answer.text_at("data", "status"),
-        price=Price(Decimal(consumed), UNIT) if consumed else None,
+        price=_price(answer),
+        raw=answer.raw,
     )
 
 
-def poll(job: Submitted) -> Steps[Progress]:
-    """`GET /api/v1/task/{id}`; a failed task also answers 200."""
-    answer = _accepted((yield Request("GET", f"/api/v1/task/{job.job}")))
-    status = str(answer.at("data", "status"))
+def charged(job: Job) -> Steps[Money | None]:
+    """The price as the task itself tells it."""
+    answer = READING.accepted((yield Request("GET", _path(job))))
+    return _price(answer)
+
+
+def poll(job: Job) -> Steps[Progress]:
+    """`GET /api/v1/task/{id}`; a failed task also answers 200, and 0 points when refunded."""
+    answer = READING.accepted((yield Request("GET", _path(job))))
+    return _progress(answer)
+
+
+def webhook(received: Received) -> WebhookEvent:
+    """The secret itself is a header; the body is the task under a timestamp, which is not signed.
+
+    So the secret proves who sent it, and nothing proves when.
+    """
+    given = received.headers.get("x-webhook-secret", "")
+    if not hmac.compare_digest(given.encode(), received.secret.encode()):
+        raise WebhookError("x-webhook-secret is missing or another one")
+    answer = received.answer
+    second = answer.number_at("timestamp")
+    progress = _progress(answer)
+    return WebhookEvent(
+        "piapi",
+        answer.word_at("data", "task_id"),
+        progress,
+        at=None if second is None else int(second),
+        raw=progress.raw,
+    )
+
+
+def cancel(job: Job) -> Steps[None]:
+    """`DELETE /api/v1/task/{id}`, while it is pending."""
+    READING.accepted((yield Request("DELETE", _path(job), cost="free")))
+
+
+def balance() -> Steps[Money]:
+    """`GET /account/info`: the points of the wallet."""
+    answer = READING.accepted((yield Request("GET", "/account/info")))
+    points = answer.number_at("data", "wallet", "point_remain")
+    if points is None:
+        raise ProtocolError("data.wallet.point_remain is no number")
+    return Money(points, UNIT)
+
+
+def jobs(limit: int) -> Steps[tuple[Job, ...]]:
+    """`GET /api/open/tasks/histories`: the latest tasks, without their videos."""
+    path = f"/api/open/tasks/histories?page=1&page_size={limit}&model={FAMILY}"
+    answer = READING.accepted((yield Request("GET", path)))
+    return tuple(
+        Job(
+            id=str(row["task_id"]),
+            model=str(row.get("task_model", FAMILY)),
+            provider="piapi",
+            status=str(row.get("status")),
+            price=Money(Decimal(str(row["usage"])), UNIT) if "usage" in row else None,
+            raw=row,
+        )
+        for row in answer.rows_at("data", "data")
+        if row.get("task_id")
+    )
+
+
+def is_order(job: Job, order: Order) -> Steps[bool]:
+    """Whether a task was made with this video, by the input that it echoes.
+
+    Of a video that was sent as base64 the echo is an address of PiAPI's own, which tells nothing:
+    any such task may be the one.
+    """
+    answer = READING.accepted((yield Request("GET", _path(job))))
+    echoed = answer.text_at("data", "input", "video") or ""
+    sent_whole = order.source.startswith("data:")
+    return echoed == order.source or (sent_whole and "/uploads/" in echoed)
+
+
+def _path(job: Job) -> str:
+    return f"{TASK}/{quote(job.id, safe='')}"
+
+
+def _progress(answer: Answer) -> Progress:
+    status = answer.word_at("data", "status")
+    state = STATES.get(status.lower(), "unknown")
+    consumed = _price(answer)
     return Progress(
         status=status,
-        state=STATES.get(status.lower(), "processing"),
-        output=answer.text_at("data", "output", "video_url"),
+        state=state,
+        output=link(answer.text_at("data", "output", "video_url")),
         error=answer.text_at("data", "error", "message") or None,
+        code=answer.text_at("data", "error", "code") if state == "failed" else None,
+        refunded=None if state != "failed" or consumed is None else not consumed.amount,
+        raw=answer.raw,
     )
 
 
-def _accepted(answer: Answer) -> Answer:
-    return accepted(answer, ("message",))
+def _price(answer: Answer) -> Money | None:
+    consumed = answer.number_at("data", "meta", "usage", "consume")
+    return None if consumed is None else Money(consumed, UNIT)
 
 
-ADAPTER = Adapter(provider="piapi", authorise=authorise, upload=upload, submit=submit, poll=poll)
+ADAPTER = Adapter(
+    provider="piapi",
+    authorise=authorise,
+    hand_in=HandIn(by="data_url", limit="video_bytes"),
+    submit=submit,
+    charged=charged,
+    poll=poll,
+    balance=balance,
+    cancel=cancel,
+    jobs=jobs,
+    is_order=is_order,
+    cadence=Cadence(first=1.0, factor=1.5, most=30.0),  # the official command line
+    webhooks="secret",
+    webhook=webhook,
+    lookup="find(error) looks for it in the account's history.",
+)

@@ -1,44 +1,49 @@
-"""Venice as a client speaks to it, by its guide: a data URL, the video queue, JSON on retrieve."""
+"""Venice as a client speaks to it: a data URL, the video queue, a link or the file on retrieve."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
-from decimal import Decimal
 from http import HTTPStatus
 
 from upsim.client.adapter import (
     Adapter,
     Answer,
-    File,
+    Cadence,
+    HandIn,
+    Job,
+    Meaning,
+    Money,
     Order,
-    Price,
     Progress,
+    ProtocolError,
+    Quote,
+    Reading,
     Request,
+    State,
     Steps,
-    Submitted,
-    accepted,
-    refusal,
+    link,
 )
 
 VIDEO = "/api/v1/video"
 UNIT = "USD"
-FAILED = "failed"
-ERROR = (("error", "message"), ("error",))
-"""Where the text of an error is: in an object for a provider's own refusal, else plainly."""
-NOT_THE_JOBS_FAULT = frozenset(
-    {
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.PAYMENT_REQUIRED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    }
+READING = Reading(
+    texts=(("error", "message"), ("error",)),
+    code=("code",),
+    meanings=(
+        Meaning("media", "Invalid video format"),
+        Meaning("media", "Could not read the video"),
+        Meaning("media", "Video duration"),
+        Meaning("media", "The output would be larger"),
+        Meaning("not_found", "Request ID is invalid"),
+    ),
 )
-"""Errors of a retrieve that say nothing of the job; with any other the job itself has failed."""
+STATES: Mapping[str, State] = {
+    "processing": "processing",
+    "completed": "completed",
+    "failed": "failed",
+}
+FAILURES = frozenset({HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR})
+"""Statuses of a retrieve by which the job itself has failed, when the body tells an error."""
 
 
 def authorise(key: str) -> Mapping[str, str]:
@@ -46,42 +51,91 @@ def authorise(key: str) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def upload(file: File) -> Steps[str]:
-    """There is no upload: the video goes into the request as a data URL."""
-    encoded = base64.b64encode(file.content).decode("ascii")
-    yield from ()
-    return f"data:{file.content_type};base64,{encoded}"
+def submit(order: Order) -> Steps[Job]:
+    """`POST /video/queue`; the answer is an id and no more."""
+    answer = READING.accepted((yield Request("POST", f"{VIDEO}/queue", _body(order), cost="paid")))
+    return Job(id=answer.word_at("queue_id"), model=order.model, raw=answer.raw)
 
 
-def submit(order: Order) -> Steps[Submitted]:
-    """`POST /video/queue`; the price is what `POST /video/quote` says of the same video."""
-    factors = {name: int(value) for name, value in order.options.items()}
-    body = {"model": order.model, "video_url": order.source, **factors}
-    answer = _accepted((yield Request("POST", f"{VIDEO}/queue", body)))
-    quote = yield Request("POST", f"{VIDEO}/quote", body)
-    return Submitted(
-        job=str(answer.at("queue_id")),
-        model=order.model,
-        price=Price(Decimal(str(quote.at("quote"))), UNIT) if quote.ok else None,
-    )
+def quote(order: Order) -> Steps[Quote]:
+    """`POST /video/quote` of the same body: "exact pricing", as the guide says."""
+    answer = READING.accepted((yield Request("POST", f"{VIDEO}/quote", _body(order), cost="free")))
+    amount = answer.number_at("quote")
+    if amount is None:
+        raise ProtocolError("the quote is no number")
+    return Quote(order.model, Money(amount, UNIT), by="provider", raw=answer.raw)
 
 
-def poll(job: Submitted) -> Steps[Progress]:
-    """`POST /video/retrieve`; a failed job answers with the status and the text of its failure."""
-    answer = yield Request("POST", f"{VIDEO}/retrieve", {"queue_id": job.job})
-    if not answer.ok and answer.status not in NOT_THE_JOBS_FAULT:
-        return Progress(status=FAILED, state="failed", error=refusal(answer, *ERROR).message)
-    status = str(_accepted(answer).at("status"))
-    done = status.lower() == "completed"
+def poll(job: Job) -> Steps[Progress]:
+    """`POST /video/retrieve`. A finished job is a link or the MP4 itself, by the dialect.
+
+    A failed job answers with the status and the text of its failure, at every poll. A 500 may also
+    be a server's own trouble, so it counts only when it comes again.
+    """
+    body = {"model": job.model, "queue_id": job.id}
+    answer = yield Request("POST", f"{VIDEO}/retrieve", body, cost="free")
+    if answer.spool is not None:
+        return Progress(status="completed", state="completed", spool=answer.spool)
+    if answer.status in FAILURES and isinstance(answer.raw, dict) and "error" in answer.raw:
+        return _failed(answer)
+    status = READING.accepted(answer).word_at("status")
+    state = STATES.get(status.lower(), "unknown")
+    texts = [answer.text_at("url"), answer.text_at("video_url"), answer.text_at("download_url")]
     return Progress(
         status=status,
-        state="completed" if done else "processing",
-        output=answer.text_at("url") if done else None,
+        state=state,
+        output=link(next(filter(None, texts), None)) if state == "completed" else None,
+        error=answer.text_at("error") if state == "failed" else None,
+        code=answer.text_at("error_code"),
+        raw=answer.raw,
     )
 
 
-def _accepted(answer: Answer) -> Answer:
-    return accepted(answer, *ERROR, code=("code",))
+def balance() -> Steps[Money]:
+    """`GET /api_keys/rate_limits`, which any key may ask, unlike `GET /billing/balance`."""
+    answer = READING.accepted((yield Request("GET", "/api/v1/api_keys/rate_limits")))
+    usd = answer.number_at("data", "balances", "USD")
+    if usd is None:
+        raise ProtocolError("data.balances.USD is no number")
+    return Money(usd, UNIT)
 
 
-ADAPTER = Adapter(provider="venice", authorise=authorise, upload=upload, submit=submit, poll=poll)
+def _body(order: Order) -> dict[str, object]:
+    """The factor is a number here."""
+    factors = {
+        name: int(value) if isinstance(value, str) and value.isdecimal() else value
+        for name, value in order.options.items()
+    }
+    return {"model": order.model, "video_url": order.source, **factors}
+
+
+def _failed(answer: Answer) -> Progress:
+    raw = answer.raw
+    inner = raw["error"] if isinstance(raw["error"], dict) else raw
+    refunded = inner.get("credits_refunded")
+    return Progress(
+        status=str(answer.status),
+        state="failed",
+        error=answer.text_at("error", "message") or answer.text_at("error"),
+        code=answer.text_at("error", "type"),
+        refunded=refunded if isinstance(refunded, bool) else None,
+        tentative=answer.status == HTTPStatus.INTERNAL_SERVER_ERROR,
+        raw=raw,
+    )
+
+
+ADAPTER = Adapter(
+    provider="venice",
+    authorise=authorise,
+    hand_in=HandIn(by="data_url", limit="body_bytes", encoded=True),
+    submit=submit,
+    poll=poll,
+    balance=balance,
+    quote=quote,
+    cadence=Cadence(first=5.0),  # both loops of the guide
+    refusals=frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}),
+    lookup=(
+        "Venice lists no jobs: compare balance() with what it was, or look for the charge in "
+        "GET /api/v1/billing/usage-history (which needs an admin key)."
+    ),
+)

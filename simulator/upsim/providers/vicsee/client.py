@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from urllib.parse import quote
 
 from upsim.client.adapter import (
     Adapter,
-    Answer,
+    Billed,
+    Cadence,
     File,
+    HandIn,
+    Job,
+    Meaning,
+    Money,
     Order,
-    Price,
     Progress,
+    ProtocolError,
+    Reading,
     Request,
     State,
     Steps,
-    Submitted,
-    accepted,
+    link,
 )
 
 UNIT = "credit"
+READING = Reading(
+    texts=(("error", "message"),),
+    code=("error", "code"),
+    success="success",
+    meanings=(Meaning("media", "PROBE_FAILED"), Meaning("media", "VIDEO_TOO_LONG")),
+)
 STATES: Mapping[str, State] = {
     "pending": "waiting",
     "queued": "waiting",
@@ -37,43 +48,66 @@ def authorise(key: str) -> Mapping[str, str]:
 
 def upload(file: File) -> Steps[str]:
     """A ticket by `POST /upload`, then the bytes by PUT, without the key."""
-    wanted = {"contentType": file.content_type, "sizeBytes": len(file.content)}
-    ticket = _accepted((yield Request("POST", "/api/v1/upload", wanted)))
+    wanted = {"contentType": file.content_type, "sizeBytes": file.size}
+    ticket = READING.accepted((yield Request("POST", "/api/v1/upload", wanted, cost="free")))
     headers = {"Content-Type": file.content_type}
-    address = str(ticket.at("data", "uploadUrl"))
-    _accepted((yield Request("PUT", address, content=file.content, headers=headers)))
-    return str(ticket.at("data", "publicUrl"))
+    address = ticket.word_at("data", "uploadUrl")
+    READING.accepted(
+        (yield Request("PUT", address, content=file.content, headers=headers, cost="free"))
+    )
+    return ticket.word_at("data", "publicUrl")
 
 
-def submit(order: Order) -> Steps[Submitted]:
+def submit(order: Order) -> Steps[Job]:
     """`POST /tools/upscale-video`, whose answer shows how the cost was found."""
-    body = {"video_url": order.source, **order.options}
-    answer = _accepted((yield Request("POST", "/api/v1/tools/upscale-video", body)))
-    data = answer.at("data")
-    billed = answer.text_at("data", "input", "billed_seconds")
-    return Submitted(
-        job=str(data["id"]),
+    body = {"video_url": order.source, **{k: str(v) for k, v in order.options.items()}}
+    answer = READING.accepted(
+        (yield Request("POST", "/api/v1/tools/upscale-video", body, cost="paid"))
+    )
+    used = answer.number_at("data", "creditsUsed")
+    billed = answer.number_at("data", "input", "billed_seconds")
+    return Job(
+        id=answer.word_at("data", "id"),
         model=order.model,
-        status=str(data["status"]),
-        price=Price(Decimal(str(answer.at("data", "creditsUsed"))), UNIT),
-        billed=Decimal(billed) if billed else None,
+        status=answer.text_at("data", "status"),
+        price=None if used is None else Money(used, UNIT),
+        billed=None if billed is None else Billed(billed, "seconds"),
+        raw=answer.raw,
     )
 
 
-def poll(job: Submitted) -> Steps[Progress]:
-    """`GET /tasks/{id}`."""
-    answer = _accepted((yield Request("GET", f"/api/v1/tasks/{job.job}")))
-    status = str(answer.at("data", "status"))
+def poll(job: Job) -> Steps[Progress]:
+    """`GET /tasks/{id}`. It does not tell whether a failed task was refunded."""
+    path = f"/api/v1/tasks/{quote(job.id, safe='')}"
+    answer = READING.accepted((yield Request("GET", path)))
+    status = answer.word_at("data", "status")
     return Progress(
         status=status,
-        state=STATES.get(status, "processing"),
-        output=answer.text_at("data", "result", "url"),
+        state=STATES.get(status.lower(), "unknown"),
+        output=link(answer.text_at("data", "result", "url")),
         error=answer.text_at("data", "error", "message"),
+        code=answer.text_at("data", "error", "code"),
+        raw=answer.raw,
     )
 
 
-def _accepted(answer: Answer) -> Answer:
-    return accepted(answer, ("error", "message"), code=("error", "code"))
+def balance() -> Steps[Money]:
+    """`GET /credits`: one number over all sources."""
+    answer = READING.accepted((yield Request("GET", "/api/v1/credits")))
+    number = answer.number_at("data", "credits")
+    if number is None:
+        raise ProtocolError("data.credits is no number")
+    return Money(number, UNIT)
 
 
-ADAPTER = Adapter(provider="vicsee", authorise=authorise, upload=upload, submit=submit, poll=poll)
+ADAPTER = Adapter(
+    provider="vicsee",
+    authorise=authorise,
+    hand_in=HandIn(by="upload", limit="upload_video_bytes"),
+    upload=upload,
+    submit=submit,
+    poll=poll,
+    balance=balance,
+    cadence=Cadence(first=1.0, factor=1.5, most=10.0),  # the Tasks page
+    lookup="VicSee lists no tasks: compare balance() with what it was.",
+)

@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Mapping
 from decimal import Decimal
+from urllib.parse import quote as escaped
 
 from upsim.client.adapter import (
     Adapter,
     Answer,
+    Cadence,
     File,
+    HandIn,
+    Job,
+    Meaning,
+    Money,
     Order,
-    Price,
     Progress,
+    ProtocolError,
+    Quote,
+    Reading,
+    Received,
     Request,
     State,
     Steps,
-    Submitted,
-    accepted,
+    WebhookError,
+    WebhookEvent,
+    link,
+    number,
 )
 
 V3 = "/api/v3"
 UNIT = "USD"
-SWITCHES: Mapping[str, object] = {"true": True, "false": False}
+SWITCHES: Mapping[object, object] = {"true": True, "false": False}
+READING = Reading(
+    texts=(("message",),),
+    code=("error_code",),
+    status=("code",),
+    meanings=(
+        Meaning("balance", "Insufficient credits"),
+        Meaning("media", "video duration exceeds"),
+        Meaning("media", "the video could not be read"),
+        Meaning("media", "the output would be larger"),
+    ),
+)
 STATES: Mapping[str, State] = {
     "created": "waiting",
     "processing": "processing",
@@ -40,53 +64,171 @@ def authorise(key: str) -> Mapping[str, str]:
 
 def upload(file: File) -> Steps[str]:
     """A ticket by `POST /media/uploads`, then the bytes by PUT with the ticket's headers."""
-    wanted = {
-        "filename": file.name,
-        "size": len(file.content),
-        "content_type": file.content_type,
-    }
-    ticket = _accepted((yield Request("POST", f"{V3}/media/uploads", wanted)))
-    address = str(ticket.at("data", "upload", "url"))
-    headers = {str(k): str(v) for k, v in ticket.at("data", "upload", "headers").items()}
-    _accepted((yield Request("PUT", address, content=file.content, headers=headers)))
-    return str(ticket.at("data", "download_url"))
+    wanted = {"filename": file.name, "size": file.size, "content_type": file.content_type}
+    ticket = READING.accepted((yield Request("POST", f"{V3}/media/uploads", wanted, cost="free")))
+    address = ticket.word_at("data", "upload", "url")
+    named = ticket.at("data", "upload", "headers")
+    headers = {str(k): str(v) for k, v in named.items()} if isinstance(named, dict) else {}
+    READING.accepted(
+        (yield Request("PUT", address, content=file.content, headers=headers, cost="free"))
+    )
+    return ticket.word_at("data", "download_url")
 
 
-def submit(order: Order) -> Steps[Submitted]:
-    """`POST /api/v3/{model}`; the price is in the job's billing record, which is asked for next."""
-    options = {name: SWITCHES.get(value, value) for name, value in order.options.items()}
-    body = {"video": order.source, **options}
-    answer = _accepted((yield Request("POST", f"{V3}/{order.model}", body)))
-    job = str(answer.at("data", "id"))
-    wanted = {"page": 1, "page_size": 1, "billing_type": "deduct", "prediction_uuids": [job]}
-    bills = yield Request("POST", f"{V3}/billings/search", wanted)
-    rows = bills.at("data", "items") if bills.ok else []
-    prices = [Price(Decimal(str(row["price"])), UNIT) for row in rows]
-    return Submitted(
-        job=job,
+def submit(order: Order) -> Steps[Job]:
+    """`POST /api/v3/{model}`; the webhook's address is a parameter of the query."""
+    hook = order.webhook
+    query = f"?webhook={escaped(hook.url, safe='')}" if hook is not None else ""
+    body = _inputs(order)
+    answer = READING.accepted(
+        (yield Request("POST", f"{V3}/{order.model}{query}", body, cost="paid"))
+    )
+    return Job(
+        id=answer.word_at("data", "id"),
         model=order.model,
-        status=str(answer.at("data", "status")),
-        price=prices[0] if prices else None,
+        status=answer.text_at("data", "status"),
+        raw=answer.raw,
     )
 
 
-def poll(job: Submitted) -> Steps[Progress]:
+def charged(job: Job) -> Steps[Money | None]:
+    """The price in the job's billing record; None while there is none."""
+    rows = yield from _bills(job, "deduct")
+    return next((Money(price, UNIT) for row in rows if (price := _price(row)) is not None), None)
+
+
+def refunded(job: Job) -> Steps[bool | None]:
+    """Whether there is a refund in the billing records; it may come up to 3 hours later."""
+    rows = yield from _bills(job, "refund")
+    return True if rows else None
+
+
+def quote(order: Order) -> Steps[Quote]:
+    """`POST /model/price`, which measures the video."""
+    body = {"model_id": order.model, "inputs": _inputs(order)}
+    answer = READING.accepted((yield Request("POST", f"{V3}/model/price", body, cost="free")))
+    found = answer.number_at("data", "discounted_price")
+    amount = answer.number_at("data", "price") if found is None else found
+    if amount is None:
+        raise ProtocolError("data.price is no number")
+    return Quote(order.model, Money(amount, UNIT), by="provider", raw=answer.raw)
+
+
+def poll(job: Job) -> Steps[Progress]:
     """`GET /api/v3/predictions/{id}/result`; a failed task also answers 200."""
-    answer = _accepted((yield Request("GET", f"{V3}/predictions/{job.job}/result")))
-    status = str(answer.at("data", "status"))
-    outputs = answer.at("data", "outputs") or [None]
+    path = f"{V3}/predictions/{escaped(job.id, safe='')}/result"
+    answer = READING.accepted((yield Request("GET", path)))
+    return _progress(answer, "data")
+
+
+def webhook(received: Received) -> WebhookEvent:
+    """`v3,<hex>` is HMAC-SHA256 of `id.timestamp.body`; the body is the bare record.
+
+    The key is the secret without `whsec_`, as text: it is not decoded from base64.
+    """
+    names = [f"webhook-{name}" for name in ("id", "timestamp", "signature")]
+    name, second, signature = (received.headers.get(header, "") for header in names)
+    if not (name and signature and second.isascii() and second.isdigit()):
+        raise WebhookError(f"a webhook of WaveSpeed has the headers {', '.join(names)}")
+    key = received.secret.removeprefix("whsec_").encode()
+    signed = f"{name}.{second}.".encode() + received.body
+    expected = f"v3,{hmac.new(key, signed, hashlib.sha256).hexdigest()}"
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
+        raise WebhookError("the signature does not hold for this body and this secret")
+    if abs(received.now - int(second)) > received.tolerance:
+        raise WebhookError(f"the webhook was signed more than {received.tolerance:g} s ago")
+    answer = received.answer
+    progress = _progress(answer)
+    return WebhookEvent(
+        "wavespeed", answer.word_at("id"), progress, at=int(second), raw=progress.raw
+    )
+
+
+def balance() -> Steps[Money]:
+    """`GET /api/v3/balance`."""
+    answer = READING.accepted((yield Request("GET", f"{V3}/balance")))
+    amount = answer.number_at("data", "balance")
+    if amount is None:
+        raise ProtocolError("data.balance is no number")
+    return Money(amount, UNIT)
+
+
+def jobs(limit: int) -> Steps[tuple[Job, ...]]:
+    """`POST /api/v3/predictions`: those of the last seven days, with their inputs."""
+    body = {"page": 1, "page_size": limit, "include_inputs": True}
+    answer = READING.accepted((yield Request("POST", f"{V3}/predictions", body, cost="free")))
+    return tuple(
+        Job(
+            id=str(row["id"]),
+            model=str(row.get("model")),
+            provider="wavespeed",
+            status=str(row.get("status")),
+            raw=row,
+        )
+        for row in answer.rows_at("data", "items")
+        if row.get("id")
+    )
+
+
+def is_order(job: Job, order: Order) -> Steps[bool]:
+    """Whether a prediction was made with this video, by the inputs in its record."""
+    yield from ()
+    inputs = job.raw.get("inputs") if isinstance(job.raw, dict) else None
+    same = isinstance(inputs, dict) and inputs.get("video") == order.source
+    return same and job.model == order.model
+
+
+def _inputs(order: Order) -> dict[str, object]:
+    options = {name: SWITCHES.get(value, value) for name, value in order.options.items()}
+    return {"video": order.source, **options}
+
+
+def _bills(job: Job, kind: str) -> Steps[list[dict[str, object]]]:
+    wanted = {"page": 1, "page_size": 1, "billing_type": kind, "prediction_uuids": [job.id]}
+    answer = READING.accepted((yield Request("POST", f"{V3}/billings/search", wanted, cost="free")))
+    return answer.rows_at("data", "items")
+
+
+def _price(row: Mapping[str, object]) -> Decimal | None:
+    return number(row.get("price"))
+
+
+def _progress(answer: Answer, *place: str) -> Progress:
+    """A prediction record, which stands at this place of the document."""
+    status = answer.word_at(*place, "status")
+    state = STATES.get(status.lower(), "unknown")
     return Progress(
         status=status,
-        state=STATES.get(status, "processing"),
-        output=outputs[0],
-        error=answer.text_at("data", "error") or None,
+        state=state,
+        output=link(_first(answer.at(*place, "outputs"))),
+        error=answer.text_at(*place, "error") or None,
+        code=answer.text_at(*place, "code") if state == "failed" else None,
+        raw=answer.raw,
     )
 
 
-def _accepted(answer: Answer) -> Answer:
-    return accepted(answer, ("message",), code=("error_code",))
+def _first(outputs: object) -> object:
+    """The first output; one page has the bare text in the place of a list."""
+    if isinstance(outputs, list):
+        return outputs[0] if outputs else None
+    return outputs
 
 
 ADAPTER = Adapter(
-    provider="wavespeed", authorise=authorise, upload=upload, submit=submit, poll=poll
+    provider="wavespeed",
+    authorise=authorise,
+    hand_in=HandIn(by="upload", limit="upload_bytes"),
+    upload=upload,
+    submit=submit,
+    charged=charged,
+    refunded=refunded,
+    poll=poll,
+    balance=balance,
+    quote=quote,
+    jobs=jobs,
+    is_order=is_order,
+    cadence=Cadence(first=2.0, factor=1.5, most=10.0),
+    webhooks="url",
+    webhook=webhook,
+    lookup="find(error) looks for it among the predictions of the last seven days.",
 )

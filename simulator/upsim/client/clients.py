@@ -1,0 +1,329 @@
+"""Clients of one model: sync and async, with the same words."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+
+from upsim.client.adapter import Webhook
+from upsim.client.clocks import dice
+from upsim.client.exceptions import AuthenticationError, OutcomeUnknownError, UnsupportedError
+from upsim.client.guard import Budget, Guard
+from upsim.client.http import AsyncRunner, SandboxSleep, Sleeper, SyncRunner, Watch, Wire
+from upsim.client.models import Known, find_model, public_hosts
+from upsim.client.policies import Polling, Retries, Timeouts
+from upsim.client.pricing import cap_of
+from upsim.client.sources import Source
+from upsim.client.upscaling import Upscaling, Wanted
+from upsim.client.values import Download, Job, Money, Progress, Quote, Upscaled, shown_url
+from upsim.core.media import Media
+
+if TYPE_CHECKING:
+    import httpx
+
+MOST_LISTED = 100
+
+
+class Wishes(TypedDict, total=False):
+    """What is to become of a video.
+
+    `target_height` counts the lines of the shorter side (720, 1080, 1440, 2160), `factor`
+    multiplies both sides; `options` are the provider's own, in its spelling.
+    """
+
+    target_height: int | None
+    factor: int | None
+    options: dict[str, str | int | bool] | None
+
+
+class Settings(TypedDict, total=False):
+    """How a client behaves, as `connect` takes it."""
+
+    api_key: str | None
+    base_url: str | None
+    cap: Money | Decimal | int | str | None
+    live: bool
+    polling: Polling
+    retries: Retries
+    timeouts: Timeouts
+    sleeper: Sleeper | SandboxSleep | None
+    webhook_url: str | None
+    webhook_secret: str | None
+    progress: Watch | None
+    seed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The settings, those not given by their defaults."""
+
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    cap: Money | Decimal | int | str | None = None
+    live: bool = False
+    polling: Polling = field(default_factory=Polling)
+    retries: Retries = field(default_factory=Retries)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    sleeper: Sleeper | SandboxSleep | None = None
+    webhook_url: str | None = None
+    webhook_secret: str | None = field(default=None, repr=False)
+    progress: Watch | None = None
+    seed: int | None = None
+
+
+class _Face:
+    """What both clients show of themselves."""
+
+    _logic: Upscaling
+    _base_url: str
+
+    @property
+    def model(self) -> str:
+        """`<provider>/<model>`."""
+        return self._logic.known.name
+
+    @property
+    def spent(self) -> Money:
+        """What this client's jobs were charged, less what it saw refunded."""
+        return Money(self._logic.guard.budget.spent, self._unit)
+
+    @property
+    def reserved(self) -> Money:
+        """What is held for jobs whose price, or very existence, is not known."""
+        return Money(self._logic.guard.budget.reserved, self._unit)
+
+    @property
+    def _unit(self) -> str:
+        return self._logic.known.model.billing.unit
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.model} at {shown_url(self._base_url)}>"
+
+
+class Client(_Face):
+    """One model of one provider. Use it in a `with` block, or close it."""
+
+    def __init__(self, logic: Upscaling, runner: SyncRunner, base_url: str) -> None:
+        """Made by `connect`."""
+        self._logic = logic
+        self._runner = runner
+        self._base_url = base_url
+
+    def quote(self, source: Source | Media, **wishes: Unpack[Wishes]) -> Quote:
+        """What an upscale would cost, for a video or for what was measured of one."""
+        return self._runner.run(self._logic.quote(source, Wanted(**wishes)))
+
+    def submit(self, source: Source, **wishes: Unpack[Wishes]) -> Job:
+        """Hand in a video and start a job, which is paid for from here on.
+
+        Raises OutcomeUnknownError when nobody can say whether it was accepted.
+        """
+        return self._runner.run(self._logic.submit(source, Wanted(**wishes)))
+
+    def poll(self, job: Job) -> Progress:
+        """Where a job stands. A failed one is no error here."""
+        return self._runner.run(self._logic.poll(job))
+
+    def wait(self, job: Job, *, timeout: float | None = None) -> Progress:
+        """Wait for the end of a job. Raises JobFailedError or WaitTimeoutError."""
+        return self._runner.run(self._logic.wait(job, timeout))
+
+    def download(self, what: Job | Progress, to: str | os.PathLike[str]) -> Download:
+        """Fetch the finished file; of a job that has not ended the end is waited for."""
+        return self._runner.run(self._logic.download(what, Path(to)))
+
+    def upscale(
+        self, source: Source, to: str | os.PathLike[str], **wishes: Unpack[Wishes]
+    ) -> Upscaled:
+        """All of it: hand in, submit, wait, download."""
+        return self._runner.run(self._logic.upscale(source, Path(to), Wanted(**wishes)))
+
+    def balance(self) -> Money:
+        """What the account has."""
+        return self._runner.run(self._logic.balance())
+
+    def cancel(self, job: Job) -> None:
+        """Stop a job. Raises UnsupportedError where the provider cannot."""
+        self._runner.run(self._logic.cancel(job))
+
+    def jobs(self, *, limit: int = MOST_LISTED) -> tuple[Job, ...]:
+        """The latest jobs, newest first. Raises UnsupportedError where they are not listed."""
+        return self._runner.run(self._logic.jobs(limit))
+
+    def find(self, lost: OutcomeUnknownError, *, limit: int = MOST_LISTED) -> tuple[Job, ...]:
+        """The jobs that may be the one whose answer was lost; none: it was not accepted."""
+        return self._runner.run(self._logic.find(lost, limit))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AsyncClient(_Face):
+    """As `Client`, for programs that run an event loop."""
+
+    def __init__(self, logic: Upscaling, runner: AsyncRunner, base_url: str) -> None:
+        """Made by `connect_async`."""
+        self._logic = logic
+        self._runner = runner
+        self._base_url = base_url
+
+    async def quote(self, source: Source | Media, **wishes: Unpack[Wishes]) -> Quote:
+        """What an upscale would cost, for a video or for what was measured of one."""
+        return await self._runner.run(self._logic.quote(source, Wanted(**wishes)))
+
+    async def submit(self, source: Source, **wishes: Unpack[Wishes]) -> Job:
+        """Hand in a video and start a job, which is paid for from here on.
+
+        Raises OutcomeUnknownError when nobody can say whether it was accepted.
+        """
+        return await self._runner.run(self._logic.submit(source, Wanted(**wishes)))
+
+    async def poll(self, job: Job) -> Progress:
+        """Where a job stands. A failed one is no error here."""
+        return await self._runner.run(self._logic.poll(job))
+
+    async def wait(self, job: Job, *, timeout: float | None = None) -> Progress:  # noqa: ASYNC109 - counts the sleeper's time
+        """Wait for the end of a job. Raises JobFailedError or WaitTimeoutError."""
+        return await self._runner.run(self._logic.wait(job, timeout))
+
+    async def download(self, what: Job | Progress, to: str | os.PathLike[str]) -> Download:
+        """Fetch the finished file; of a job that has not ended the end is waited for."""
+        return await self._runner.run(self._logic.download(what, Path(to)))
+
+    async def upscale(
+        self, source: Source, to: str | os.PathLike[str], **wishes: Unpack[Wishes]
+    ) -> Upscaled:
+        """All of it: hand in, submit, wait, download."""
+        return await self._runner.run(self._logic.upscale(source, Path(to), Wanted(**wishes)))
+
+    async def balance(self) -> Money:
+        """What the account has."""
+        return await self._runner.run(self._logic.balance())
+
+    async def cancel(self, job: Job) -> None:
+        """Stop a job. Raises UnsupportedError where the provider cannot."""
+        await self._runner.run(self._logic.cancel(job))
+
+    async def jobs(self, *, limit: int = MOST_LISTED) -> tuple[Job, ...]:
+        """The latest jobs, newest first. Raises UnsupportedError where they are not listed."""
+        return await self._runner.run(self._logic.jobs(limit))
+
+    async def find(self, lost: OutcomeUnknownError, *, limit: int = MOST_LISTED) -> tuple[Job, ...]:
+        """The jobs that may be the one whose answer was lost; none: it was not accepted."""
+        return await self._runner.run(self._logic.find(lost, limit))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._runner.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def connect(
+    model: str, *, http: httpx.Client | None = None, **settings: Unpack[Settings]
+) -> Client:
+    """A client of a model: `connect("wavespeed/upscale-v1", api_key=…, base_url=…)`.
+
+    * `api_key`: else the variable `<PROVIDER>_API_KEY`; `base_url`: else `<PROVIDER>_BASE_URL`,
+      else the provider itself.
+    * `live` and `cap`: nothing but this machine and `UPSIM_TRUSTED_HOSTS` is spoken to unless
+      `live` is True and there is a cap. The cap is the most that this client may spend; a bare
+      number is in the unit of the published price (US dollars, or credits).
+    * `polling`, `retries`, `timeouts`: how patient it is. `sleeper`: how it waits, by default in
+      real time; `sandbox_sleeper` moves a simulator's clock. `seed` makes the pauses repeatable.
+    * `webhook_url`, `webhook_secret`: where the provider is to tell the end of each job.
+    * `progress`: called with each poll's Progress.
+    * `http`: an httpx client to be used (it is not closed); else one that ignores proxy variables.
+
+    Raises UnknownModelError, UnsafeTargetError, UnsupportedError, AuthenticationError.
+    """
+    chosen = _Chosen(**settings)
+    logic, wire, base_url = _parts(model, chosen)
+    return Client(logic, SyncRunner(wire, http, chosen.sleeper), base_url)
+
+
+def connect_async(
+    model: str, *, http: httpx.AsyncClient | None = None, **settings: Unpack[Settings]
+) -> AsyncClient:
+    """As `connect`, for programs that run an event loop; use it in an `async with` block."""
+    chosen = _Chosen(**settings)
+    logic, wire, base_url = _parts(model, chosen)
+    return AsyncClient(logic, AsyncRunner(wire, http, chosen.sleeper), base_url)
+
+
+def _parts(model: str, chosen: _Chosen) -> tuple[Upscaling, Wire, str]:
+    known = find_model(model)
+    name = known.adapter.provider.upper().replace("-", "_")
+    base_url = chosen.base_url or os.environ.get(f"{name}_BASE_URL") or f"https://{known.host}"
+    guard = Guard(
+        base_url,
+        budget=Budget(cap_of(known, chosen.cap)),
+        live=chosen.live,
+        public_hosts=public_hosts,
+    )
+    logic = Upscaling(
+        known,
+        guard=guard,
+        polling=chosen.polling,
+        retries=chosen.retries,
+        dice=dice(chosen.seed),
+        webhook=_webhook(known, chosen),
+    )
+    wire = Wire(
+        known.adapter,
+        base_url=base_url,
+        key=_key(chosen.api_key, f"{name}_API_KEY"),
+        guard=guard,
+        timeouts=chosen.timeouts,
+        watch=chosen.progress,
+    )
+    return logic, wire, base_url
+
+
+def _key(given: str | None, variable: str) -> str:
+    """The key. Raises AuthenticationError, which never shows it."""
+    key = given or os.environ.get(variable, "")
+    if not key:
+        raise AuthenticationError(None, f"no key: give api_key, or set {variable}")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise AuthenticationError(None, "the key holds a space or another character no key has")
+    return key
+
+
+def _webhook(known: Known, chosen: _Chosen) -> Webhook | None:
+    url, secret = chosen.webhook_url, chosen.webhook_secret
+    provider, way = known.adapter.provider, known.adapter.webhooks
+    if url is None and secret is None:
+        return None
+    if way == "none":
+        raise UnsupportedError(f"{provider} sends no webhooks")
+    if url is None:
+        raise UnsupportedError("webhook_secret needs a webhook_url")
+    if secret is not None and way != "secret":
+        raise UnsupportedError(f"{provider} makes the secret of its webhooks itself")
+    return Webhook(url, secret)

@@ -1,0 +1,188 @@
+"""Downloads that resume where they broke, check their length, and only then get their name."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO
+from urllib.parse import urljoin
+
+from upsim.client.adapter import Answer, Reading
+from upsim.client.effects import Call, Fetch, Flow, Lost, Sent, Sleep
+from upsim.client.exceptions import ClientError, NotFoundError, ProtocolError, TransientError
+from upsim.client.sending import Sender
+from upsim.client.values import Download, shown_url
+
+MOST_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_GONE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
+_NO_VIDEO = ("text/", "application/json", "application/xml")
+_PLAIN = Reading(texts=())
+
+
+@dataclass(slots=True)
+class Part:
+    """The part of a file that has come so far, and what is known of the whole."""
+
+    path: Path
+    file: IO[bytes]
+    have: int = 0
+    total: int | None = None
+    validator: str = ""
+    ranges: bool = False
+    resumed: int = 0
+    problem: str = field(default="")
+
+    def headers(self) -> Mapping[str, str]:
+        """Ask for the rest, on condition that the file is still the same."""
+        plain = {"accept-encoding": "identity"}
+        if not self.have or not self.validator:
+            return plain
+        return plain | {"range": f"bytes={self.have}-", "if-range": self.validator}
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> bool:
+        """Whether the body is wanted: the rest, or all of it, in which case we start anew."""
+        self.problem = ""
+        if status == HTTPStatus.PARTIAL_CONTENT and self._continues(headers):
+            self.resumed += 1
+            return True
+        if status != HTTPStatus.OK:
+            return False
+        kind = headers.get("content-type", "").lower()
+        if kind.startswith(_NO_VIDEO) or "content-encoding" in headers:
+            self.problem = f"it is no video but {kind or 'encoded'}"
+            return False
+        self._restart()
+        length = headers.get("content-length", "")
+        self.total = int(length) if length.isascii() and length.isdigit() else None
+        self.validator = _strong(headers)
+        self.ranges = headers.get("accept-ranges", "").lower() == "bytes"
+        return True
+
+    def write(self, chunk: bytes) -> None:
+        """The next part."""
+        self.have += self.file.write(chunk)
+
+    def is_whole(self, *, ended: bool) -> bool:
+        """Whether nothing is missing: by the announced length, or by the body's own end."""
+        return self.have == self.total if self.total is not None else ended and self.have > 0
+
+    def restart_when_useless(self) -> None:
+        """Forget what cannot be continued."""
+        if not self.validator or (self.total is not None and self.have > self.total):
+            self._restart()
+
+    def _continues(self, headers: Mapping[str, str]) -> bool:
+        found = _RANGE.fullmatch(headers.get("content-range", "").strip())
+        same = headers.get("etag", self.validator) == self.validator or "etag" not in headers
+        fits = found is not None and int(found[1]) == self.have and same
+        if found is not None and fits and found[2] != "*":
+            self.total = int(found[2])
+        elif not fits:
+            self._restart()
+        return fits
+
+    def _restart(self) -> None:
+        self.have = 0
+        self.file.seek(0)
+        self.file.truncate()
+
+
+def download(
+    url: str, to: Path, *, sender: Sender, attempts: int, admit: Callable[[str], None]
+) -> Flow[Download]:
+    """Fetch a finished file, without the key. Raises ClientError, and leaves nothing then.
+
+    `admit` refuses links that may not be followed. Trouble that passes is waited out; an attempt
+    that brought new bytes does not count.
+    """
+    partial = to.with_name(f".{to.name}.part")
+    file: IO[bytes] = yield Call(lambda: partial.open("wb"))
+    try:
+        part = Part(partial, file)
+        yield from _all_of(url, part, sender=sender, attempts=attempts, admit=admit)
+        file.close()
+        yield Call(lambda: os.replace(partial, to))  # noqa: PTH105 - the rename is the point
+        return Download(to, part.have, resumable=part.ranges, resumed=part.resumed)
+    finally:
+        file.close()
+        with suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def take_spool(spool: Path, to: Path) -> Flow[Download]:
+    """Give a file that came with an answer its name."""
+    partial = to.with_name(f".{to.name}.part")
+
+    def take() -> int:
+        shutil.copyfile(spool, partial)
+        partial.replace(to)
+        return to.stat().st_size
+
+    size: int = yield Call(take)
+    return Download(to, size)
+
+
+def _all_of(
+    url: str, part: Part, *, sender: Sender, attempts: int, admit: Callable[[str], None]
+) -> Flow[None]:
+    tried = redirects = best = 0
+    while True:
+        admit(url)
+        outcome: Sent | Lost = yield Fetch(url, part.headers(), part)
+        lost = isinstance(outcome, Lost)
+        if part.problem:
+            raise ProtocolError(f"{shown_url(url)}: {part.problem}")
+        if not isinstance(outcome, Lost) and outcome.answer.status in _REDIRECTS:
+            redirects += 1
+            url = _redirected(url, outcome.answer, redirects)
+            continue
+        trouble: ClientError
+        if isinstance(outcome, Lost):
+            trouble = TransientError(f"GET {shown_url(url)}: {outcome.reason}")
+        elif outcome.answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            trouble = _trouble(url, outcome.answer)
+        else:
+            trouble = TransientError(
+                f"GET {shown_url(url)}: the body ended after {part.have} of {part.total} bytes"
+            )
+            if part.is_whole(ended=not lost):
+                return
+        tried = 1 if part.have > best else tried + 1
+        best = max(best, part.have)
+        if not isinstance(trouble, TransientError):
+            raise trouble
+        seconds = sender.patience(trouble, tried) if tried < attempts else None
+        if seconds is None:
+            raise trouble
+        part.restart_when_useless()
+        yield Sleep(seconds)
+
+
+def _trouble(url: str, answer: Answer) -> ClientError:
+    if answer.status in _GONE:
+        text = f"{shown_url(url)}: the link is dead, or has expired"
+        return NotFoundError(answer.status, text, raw=answer.raw)
+    if answer.status in (HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        return TransientError(f"GET {shown_url(url)}: {answer.status}")
+    return _PLAIN.error(answer)
+
+
+def _redirected(url: str, answer: Answer, redirects: int) -> str:
+    place = answer.headers.get("location", "")
+    if not place or redirects > MOST_REDIRECTS:
+        raise ProtocolError(f"{shown_url(url)}: {redirects} redirects, and no file")
+    return urljoin(url, place)
+
+
+def _strong(headers: Mapping[str, str]) -> str:
+    """What tells a file from a later one in its place: a strong ETag; else nothing is resumed."""
+    tag = headers.get("etag", "")
+    return "" if tag.startswith("W/") else tag

@@ -1,0 +1,87 @@
+"""Finding a model by name, and its provider's facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+
+from upsim.client.adapter import Adapter
+from upsim.client.discovery import adapter, library, providers
+from upsim.client.exceptions import UnknownModelError
+from upsim.core.baseline import Baseline, Model
+from upsim.core.media import Media
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A model, its provider's facts, and how the provider is spoken to."""
+
+    adapter: Adapter
+    baseline: Baseline
+    model: Model
+
+    @property
+    def name(self) -> str:
+        """`<provider>/<model>`."""
+        return f"{self.adapter.provider}/{self.model.id}"
+
+    @property
+    def host(self) -> str:
+        """The provider's own API."""
+        return next(name for name, fact in self.baseline.hosts.items() if fact.value == "api")
+
+    def whole(self, limit: str) -> int | None:
+        """A limit of the provider that is a number; None where it has none of that name."""
+        fact = self.baseline.limits.get(limit)
+        value = None if fact is None else fact.value
+        return int(Decimal(value)) if isinstance(value, str | int | Decimal) else None
+
+
+def model_names() -> tuple[str, ...]:
+    """Every model that has an adapter, `<provider>/<model>`."""
+    return tuple(f"{p}/{m}" for p in providers() for m in _models(p))
+
+
+def find_model(name: str) -> Known:
+    """The model of this name: in full, without its provider, or by its last parts.
+
+    Raises UnknownModelError, which names the nearest, or those among which it cannot choose.
+    """
+    names = model_names()
+    found = [full for full in names if _is_named(full, name)]
+    if len(found) == 1:
+        provider, _, model = found[0].partition("/")
+        baseline = library().baseline(provider).baseline
+        return Known(adapter(provider), baseline, baseline.models[model])
+    if found:
+        raise UnknownModelError(f"{name!r} may be {' or '.join(found)}; say which")
+    short = {full.rpartition("/")[2]: full for full in names} | {full: full for full in names}
+    near = [short[match] for match in get_close_matches(name, short, n=1, cutoff=0.4)]
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    raise UnknownModelError(f"there is no model {name!r}; {hint}")
+
+
+def public_hosts() -> frozenset[str]:
+    """The hosts of all providers."""
+    return frozenset(host for p in providers() for host in library().baseline(p).baseline.hosts)
+
+
+def _models(provider: str) -> Mapping[str, Model]:
+    return library().baseline(provider).baseline.models
+
+
+def _is_named(full: str, name: str) -> bool:
+    """Whether a name is the model's own, its end, or its provider with the end of its id."""
+    provider, _, model = full.partition("/")
+    wanted, first = name.lower(), name.lower().partition("/")
+    if wanted in (full.lower(), model.lower(), provider):
+        return True
+    ends = f"/{model.lower()}"
+    return ends.endswith(f"/{wanted}") or (first[0] == provider and ends.endswith(f"/{first[2]}"))
+
+
+def height_of(media: Media) -> int:
+    """The lines by which a video is called 720p or 1080p: its shorter side."""
+    return min(media.width, media.height)

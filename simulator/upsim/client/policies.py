@@ -1,0 +1,46 @@
+"""How patient the client is: how it polls, and how often it tries again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """How a job is waited for.
+
+    Where `first`, `factor` and `most` (seconds) are None the provider's advice counts. Each pause
+    is spread by `jitter`, a fraction of it. A job has `timeout` seconds to end; `settling` is how
+    often a completed job without output, or a failure that may be none, is looked at again.
+    """
+
+    first: float | None = None
+    factor: float | None = None
+    most: float | None = None
+    jitter: float = 0.1
+    timeout: float = 3600.0
+    settling: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often what costs nothing is tried again after trouble, and how long the pauses are.
+
+    A paid request is only ever repeated when it is known that it was not accepted. A `Retry-After`
+    up to `longest` seconds is obeyed; one that asks for more ends the trying.
+    """
+
+    attempts: int = 5
+    first: float = 0.5
+    factor: float = 2.0
+    most: float = 30.0
+    jitter: float = 0.1
+    longest: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds of real time that the network may take: to connect, and between two bytes."""
+
+    connect: float = 10.0
+    read: float = 60.0

@@ -1,0 +1,148 @@
+"""Options in common terms, output sizes and prices, from the published rules of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+
+from upsim.client.adapter import Option
+from upsim.client.exceptions import UnsupportedError
+from upsim.client.models import Known, height_of
+from upsim.client.values import Billed, Money, Quote, Size
+from upsim.core import pricing
+from upsim.core.media import Media
+from upsim.core.outputs import output_size
+
+_DEAREST_RATE = Fraction(1000)
+_DEAREST_HEIGHT = 1 << 20
+"""A frame rate above every surcharge's bound, and a height above every tier's."""
+
+
+def chosen(
+    known: Known,
+    media: Media | None,
+    *,
+    target_height: int | None,
+    factor: int | None,
+    options: Mapping[str, Option] | None,
+) -> dict[str, Option]:
+    """The provider's options for what is wanted. Raises UnsupportedError, saying what can be had.
+
+    A target height counts the lines of the shorter side, as in "1080p".
+    """
+    found: dict[str, Option] = dict(options or {})
+    if target_height is not None and factor is not None:
+        raise UnsupportedError("give target_height or factor, not both")
+    if target_height is None and factor is None:
+        return found
+    rule = known.model.output
+    wanted = _wanted(known, media, target_height, factor)
+    names = [name for name, value in rule.table.items() if value == wanted]
+    if not names:
+        raise UnsupportedError(_refusal(known, media, target_height, factor))
+    if rule.by is None:
+        return found
+    if rule.by in found:
+        raise UnsupportedError(f"{rule.by} is given in options and as a size; give it once")
+    return found | {rule.by: names[0]}
+
+
+def quote(known: Known, media: Media | None, options: Mapping[str, Option]) -> Quote | None:
+    """What the published rule charges for this video, or at most for any; None if it cannot say."""
+    values = _values(known, options)
+    try:
+        size = None if media is None else Size(*output_size(known.model.output, media, values))
+    except KeyError:
+        return None
+    measures = _dearest(known) if media is None else _measures(media, size)
+    if measures is None:
+        return None
+    billing = known.model.billing
+    try:
+        price = pricing.quote(billing, values | measures)
+    except (pricing.UnpricedError, KeyError):
+        return None
+    return Quote(
+        model=known.name,
+        price=Money(price.amount, price.unit),
+        billed=Billed(price.quantity, billing.quantity.of),
+        output=size,
+        exact=media is not None,
+        formula=price.formula,
+    )
+
+
+def cap_of(known: Known, cap: Money | Decimal | int | str | None) -> Money | None:
+    """A cap in the unit in which the model is charged.
+
+    A bare number is in the unit of the published price: US dollars, or the provider's credits.
+    """
+    if cap is None:
+        return None
+    billing = known.model.billing
+    published = billing.unit if billing.unit_per == 1 else "USD"
+    given = cap if isinstance(cap, Money) else Money(Decimal(cap), published)
+    if given.unit == published != billing.unit:
+        given = Money(pricing.plain(given.amount * billing.unit_per), billing.unit)
+    if given.unit != billing.unit:
+        raise UnsupportedError(
+            f"{known.name} is charged in {billing.unit}, the cap is in {given.unit}"
+        )
+    return given
+
+
+def _wanted(known: Known, media: Media | None, height: int | None, factor: int | None) -> Fraction:
+    """The value to be looked for in the model's table: a factor, or a short side."""
+    scales = known.model.output.kind == "scale"
+    asked = Fraction(height if height is not None else factor or 0)
+    if scales == (factor is not None):
+        return asked
+    if media is None:
+        what, other = ("a height", "factor") if scales else ("a factor", "target_height")
+        raise UnsupportedError(
+            f"{known.name} needs a measured video for {what}; give {other}, or a file"
+        )
+    return asked / height_of(media) if scales else asked * height_of(media)
+
+
+def _refusal(known: Known, media: Media | None, height: int | None, factor: int | None) -> str:
+    table = sorted(set(known.model.output.table.values()))
+    if known.model.output.kind == "scale":
+        told = [f"factor {value}" for value in table]
+        if media is not None:
+            told = [f"{height_of(media) * value} lines (factor {value})" for value in table]
+    else:
+        told = [f"{value} lines" for value in table]
+    asked = f"{height} lines" if height is not None else f"a factor of {factor}"
+    source = "" if media is None else f" from {media.width}x{media.height}"
+    return f"{known.name} cannot make {asked}{source}; it makes {', '.join(told)}"
+
+
+def _values(known: Known, options: Mapping[str, Option]) -> dict[str, str]:
+    """All options as texts, those not given by their defaults."""
+    given = {name: _text(value) for name, value in options.items()}
+    return {name: option.default for name, option in known.model.options.items()} | given
+
+
+def _text(value: Option) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _measures(media: Media, size: Size | None) -> dict[str, Decimal | Fraction | int | str]:
+    height = 0 if size is None else size.height
+    return {
+        "seconds": media.seconds,
+        "frames": media.frames,
+        "frame_rate": media.frame_rate,
+        "output_height": height,
+    }
+
+
+def _dearest(known: Known) -> dict[str, Decimal | Fraction | int | str] | None:
+    """The measures of the dearest video that the model takes; None where it has no limit."""
+    of = known.model.billing.quantity.of
+    most = known.whole(f"max_{of}")
+    if most is None:
+        return None
+    return {of: most, "frame_rate": _DEAREST_RATE, "output_height": _DEAREST_HEIGHT}

@@ -1,0 +1,84 @@
+"""A sleeper that moves a simulator's clock: the real cadence of polling, in milliseconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from upsim.client import clocks
+from upsim.client.adapter import Answer
+from upsim.client.exceptions import ProtocolError
+from upsim.client.http import Caller
+
+if TYPE_CHECKING:
+    import httpx
+
+_BY_HAND = ("manual", "auto")
+
+
+class SandboxSleeper:
+    """Moves a sandbox's clock on instead of waiting, when it is one that moves by hand.
+
+    A `real` clock is waited for, a `scaled` one for as much less as it is faster.
+    """
+
+    def __init__(self, caller: Caller, sandbox: str) -> None:
+        """Made by `sandbox_sleeper`."""
+        self._caller = caller
+        self._clock = f"/__sim/sandboxes/{quote(sandbox, safe='')}/clock"
+        self._mode = ""
+
+    def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+        if not self._mode:
+            self._mode = _mode(self._caller.call("GET", self._clock))
+        if self._mode in _BY_HAND:
+            body = {"seconds": round(seconds, 6)}
+            _done(self._caller.call("POST", f"{self._clock}/advance", body))
+        else:
+            clocks.sleep(_real(seconds, self._mode))
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+        if not self._mode:
+            self._mode = _mode(await self._caller.call_async("GET", self._clock))
+        if self._mode in _BY_HAND:
+            body = {"seconds": round(seconds, 6)}
+            _done(await self._caller.call_async("POST", f"{self._clock}/advance", body))
+        else:
+            await clocks.sleep_async(_real(seconds, self._mode))
+
+    def close(self) -> None:
+        """Close the connections that are its own; the client that it was given to does this."""
+        self._caller.close()
+
+
+def sandbox_sleeper(
+    admin_base_url: str,
+    sandbox: str = "default",
+    *,
+    token: str | None = None,
+    http: httpx.Client | httpx.AsyncClient | None = None,
+) -> SandboxSleeper:
+    """A sleeper for `connect(…, sleeper=…)`, over the admin API of the simulator at this URL.
+
+    In process give `http=httpx.Client(transport=sim.transport())` and `http://127.0.0.1`, for an
+    async client an `httpx.AsyncClient`.
+    """
+    return SandboxSleeper(Caller(admin_base_url, token, http), sandbox)
+
+
+def _mode(answer: Answer) -> str:
+    return _done(answer).word_at("mode")
+
+
+def _done(answer: Answer) -> Answer:
+    if not answer.ok:
+        message = answer.text_at("error", "message") or answer.raw
+        raise ProtocolError(f"the simulator's clock: {answer.status} {message}")
+    return answer
+
+
+def _real(seconds: float, mode: str) -> float:
+    _, _, speed = mode.partition(":")
+    return seconds / float(speed) if speed else seconds

@@ -1,0 +1,109 @@
+"""The video to be handed in: a path, bytes, a file object, an address, or a data URL."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import mimetypes
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote_to_bytes
+
+from upsim.client.adapter import File
+from upsim.client.exceptions import SourceError
+from upsim.core.media import Measured, Media, Unmeasurable
+from upsim.media.probe import measure_file
+
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
+"""What may be handed in. A text is an address when it begins like one, else a path."""
+
+_TYPES: Mapping[str, str] = {
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mkv": "video/x-matroska",
+    "webm": "video/webm",
+    "avi": "video/x-msvideo",
+}
+_UNKNOWN = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A video that the provider fetches itself."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A video of one's own: the file, and what it was measured to be."""
+
+    file: File
+    measured: Measured
+
+    @property
+    def media(self) -> Media | None:
+        """Its properties, when it is a video."""
+        return None if isinstance(self.measured, Unmeasurable) else self.measured
+
+
+def open_source(source: Source) -> Address | Clip:
+    """Read and measure what is to be handed in; an address is left to the provider.
+
+    Raises SourceError. This blocks: a file is read, and a worker process may measure it.
+    """
+    if isinstance(source, str):
+        start = source[:8].lower()
+        if start.startswith(("http://", "https://")):
+            return Address(source)
+        if start.startswith("data:"):
+            return clip_of("clip", _decoded(source))
+    if isinstance(source, str | os.PathLike):
+        return _of_path(Path(source))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return clip_of("clip", bytes(source))
+    read = getattr(source, "read", None)
+    content = read() if callable(read) else None
+    if not isinstance(content, bytes):
+        kind = type(source).__name__
+        raise SourceError(f"a video is a path, bytes, a binary file object or a URL, not {kind}")
+    name = getattr(source, "name", None)
+    return clip_of(Path(name).name if isinstance(name, str) else "clip", content)
+
+
+def clip_of(name: str, content: bytes | Path) -> Clip:
+    """Measure a video; its name gets the ending of what it is when it has none."""
+    measured = measure_file(content)
+    container = measured.container if isinstance(measured, Media) else ""
+    suffix = f".{container}" if container in _TYPES and not Path(name).suffix else ""
+    kind = _TYPES.get(container) or mimetypes.guess_type(name)[0] or _UNKNOWN
+    return Clip(File(name + suffix, kind, content), measured)
+
+
+def data_url(file: File) -> str:
+    """A file as a data URL."""
+    return f"data:{file.content_type};base64,{base64.b64encode(file.read()).decode('ascii')}"
+
+
+def _of_path(path: Path) -> Clip:
+    try:
+        with path.open("rb"):
+            return clip_of(path.name, path)
+    except OSError as error:
+        problem = f"{path} cannot be read: {error.strerror or error}"
+    raise SourceError(problem)
+
+
+def _decoded(url: str) -> bytes:
+    head, comma, body = url.partition(",")
+    if not comma:
+        raise SourceError("a data URL has a comma before its content")
+    try:
+        content = unquote_to_bytes(body)
+        return base64.b64decode(content, validate=True) if head.endswith(";base64") else content
+    except (binascii.Error, ValueError) as error:
+        problem = f"the content of the data URL is not base64: {error}"
+    raise SourceError(problem)

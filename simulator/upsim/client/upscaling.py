@@ -1,0 +1,305 @@
+"""The client's logic: from a video to a file, step by step, without any I/O of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from upsim.client.adapter import Option, Order, Steps, Webhook
+from upsim.client.clocks import Dice
+from upsim.client.downloading import download, take_spool
+from upsim.client.effects import Call, Flow, Tell
+from upsim.client.exceptions import (
+    ClientError,
+    JobFailedError,
+    MediaRefusedError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RefusedError,
+    TransientError,
+    UnpricedError,
+    UnsupportedError,
+    WaitTimeoutError,
+)
+from upsim.client.guard import Guard, Reservation
+from upsim.client.models import Known
+from upsim.client.policies import Polling, Retries
+from upsim.client.pricing import chosen, quote
+from upsim.client.sending import Deadline, Sender, spread
+from upsim.client.sources import Address, Clip, Source, data_url, open_source
+from upsim.client.values import Download, Job, Money, Progress, Quote, Upscaled
+from upsim.core.media import Media
+
+_Result = TypeVar("_Result")
+_ROOM_FOR_THE_REST = 8192
+"""Bytes of a body that are not the video."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to become of a video, in common terms and in the provider's own."""
+
+    target_height: int | None = None
+    factor: int | None = None
+    options: Mapping[str, Option] | None = None
+
+
+class Upscaling:
+    """One model, spoken to through its adapter, guarded and patient."""
+
+    def __init__(
+        self,
+        known: Known,
+        *,
+        guard: Guard,
+        polling: Polling,
+        retries: Retries,
+        dice: Dice,
+        webhook: Webhook | None = None,
+    ) -> None:
+        """`dice` spread the pauses."""
+        self.known = known
+        self.guard = guard
+        self._adapter = known.adapter
+        self._polling = polling
+        self._retries = retries
+        self._dice = dice
+        self._sender = Sender(retries, dice)
+        self._webhook = webhook
+        self._told: set[str] = set()
+
+    def quote(self, source: Source | Media, wanted: Wanted) -> Flow[Quote]:
+        """What it would cost: the provider's word where it gives one for this source."""
+        if isinstance(source, Media):
+            return self._local(source, self._chosen(source, wanted))
+        opened = yield Call(partial(open_source, source))
+        media, options = self._read(opened, wanted)
+        by_data_url = self._adapter.hand_in.by == "data_url"
+        if self._adapter.quote is not None and (isinstance(opened, Address) or by_data_url):
+            address = yield from self._hand_in(opened)
+            return (yield from self._asked(address, media, options))
+        if isinstance(opened, Clip) and media is None:
+            raise MediaRefusedError(None, f"{opened.file.name}: {opened.measured}")
+        return self._local(media, options)
+
+    def submit(self, source: Source, wanted: Wanted) -> Flow[Job]:
+        """Hand in a video and start a job. It is paid for from here on."""
+        opened = yield Call(partial(open_source, source))
+        media, options = self._read(opened, wanted)
+        address = yield from self._hand_in(opened)
+        reservation = yield from self._reserve(address, media, options)
+        order = Order(self.known.model.id, address, options, self._webhook)
+        job = yield from self._sender.paid(self._adapter, order, reservation)
+        price = job.price if job.price is not None else (yield from self._charged(job, order))
+        reservation.settle(price)
+        local = quote(self.known, media, options) if media is not None else None
+        billed = job.billed or (local.billed if local else None)
+        self._told.add(job.id)
+        return replace(
+            job,
+            provider=self._adapter.provider,
+            price=price,
+            billed=billed,
+            output=local.output if local else None,
+        )
+
+    def poll(self, job: Job, deadline: Deadline | None = None) -> Flow[Progress]:
+        """Where a job stands."""
+        progress = yield from self._sender.free(partial(self._adapter.poll, job), deadline)
+        ask = self._adapter.refunded
+        if progress.state == "failed" and progress.refunded is None and ask is not None:
+            refunded = yield from self._quietly(partial(ask, job))
+            progress = replace(progress, refunded=refunded)
+        return replace(progress, job=job)
+
+    def wait(
+        self, job: Job, timeout: float | None = None, *, fresh: bool = False
+    ) -> Flow[Progress]:
+        """Poll until a job has ended, as the provider advises.
+
+        Raises JobFailedError, WaitTimeoutError, and ProtocolError for one that completed without
+        a file. A `fresh` job is given a pause before the first poll.
+        """
+        policy, advice = self._polling, self._adapter.cadence
+        deadline = Deadline(policy.timeout if timeout is None else timeout)
+        given = deadline.left
+        pause = advice.first if policy.first is None else policy.first
+        factor = advice.factor if policy.factor is None else policy.factor
+        most = advice.most if policy.most is None else policy.most
+        doubts = 0
+        if fresh:
+            yield from deadline.pause(spread(pause, policy.jitter, self._dice))
+        while True:
+            progress = yield from self.poll(job, deadline)
+            yield Tell(progress)
+            if progress.state == "completed" and progress.has_output:
+                return progress
+            if progress.ended:
+                doubts += 1
+                if not progress.tentative and progress.state == "failed":
+                    raise self._failed(job, progress)
+                if doubts > policy.settling:
+                    raise self._in_doubt(job, progress)
+            else:
+                doubts = 0
+            if deadline.left <= 0:
+                strange = progress.state == "unknown"
+                raise WaitTimeoutError(job, progress, seconds=given, strange=strange)
+            yield from deadline.pause(spread(pause, policy.jitter, self._dice))
+            pause = min(most, pause * factor)
+
+    def download(self, what: Job | Progress, to: Path) -> Flow[Download]:
+        """Fetch the finished file; of a job that has not ended the end is waited for."""
+        progress = what if isinstance(what, Progress) else (yield from self.wait(what))
+        if progress.spool is not None and progress.spool.exists():
+            return (yield from take_spool(progress.spool, to))
+        if progress.output is None:
+            raise UnsupportedError(f"there is no file at {progress.status!r} to be downloaded")
+        return (
+            yield from download(
+                progress.output,
+                to,
+                sender=self._sender,
+                attempts=self._retries.attempts,
+                admit=self.guard.admit_link,
+            )
+        )
+
+    def upscale(self, source: Source, to: Path, wanted: Wanted) -> Flow[Upscaled]:
+        """All of it. An error after the submit carries the job."""
+        job = yield from self.submit(source, wanted)
+        try:
+            progress = yield from self.wait(job, fresh=True)
+            file = yield from self.download(progress, to)
+        except ClientError as error:
+            error.job = job
+            raise
+        return Upscaled(job, progress, file)
+
+    def balance(self) -> Flow[Money]:
+        """What the account has."""
+        return (yield from self._sender.free(self._adapter.balance))
+
+    def cancel(self, job: Job) -> Flow[None]:
+        """Stop a job, where the provider can."""
+        if self._adapter.cancel is None:
+            raise UnsupportedError(f"{self._adapter.provider} cannot cancel a job")
+        yield from self._sender.free(partial(self._adapter.cancel, job))
+
+    def jobs(self, limit: int) -> Flow[tuple[Job, ...]]:
+        """The account's latest jobs, newest first, where the provider lists them."""
+        if self._adapter.jobs is None:
+            raise UnsupportedError(f"{self._adapter.provider} does not list jobs")
+        return (yield from self._sender.free(partial(self._adapter.jobs, limit)))
+
+    def find(self, lost: OutcomeUnknownError, limit: int) -> Flow[tuple[Job, ...]]:
+        """Those of the latest jobs that may be the one whose answer was lost, newest first.
+
+        None means that it was not accepted, as far as the provider's list is up to date.
+        """
+        is_order = self._adapter.is_order
+        if is_order is None:
+            name = self._adapter.provider
+            raise UnsupportedError(f"{name} does not list jobs with their videos. {lost.how}")
+        found = []
+        for job in (yield from self.jobs(limit)):
+            task = partial(is_order, job, lost.order)
+            if job.id not in self._told and (yield from self._sender.free(task)):
+                found.append(job)
+        return tuple(found)
+
+    def _chosen(self, media: Media | None, wanted: Wanted) -> dict[str, Option]:
+        return chosen(
+            self.known,
+            media,
+            target_height=wanted.target_height,
+            factor=wanted.factor,
+            options=wanted.options,
+        )
+
+    def _read(
+        self, opened: Address | Clip, wanted: Wanted
+    ) -> tuple[Media | None, dict[str, Option]]:
+        media = opened.media if isinstance(opened, Clip) else None
+        return media, self._chosen(media, wanted)
+
+    def _hand_in(self, opened: Address | Clip) -> Flow[str]:
+        """What the provider takes as source: an address, an upload's address, or a data URL."""
+        if isinstance(opened, Address):
+            return opened.url
+        file, way = opened.file, self._adapter.hand_in
+        most = self.known.whole(way.limit)
+        if most is not None and way.encoded:
+            most = (most - _ROOM_FOR_THE_REST) * 3 // 4
+        if most is not None and file.size > most:
+            raise MediaRefusedError(
+                None,
+                f"{file.name} has {file.size} bytes; {self._adapter.provider} takes files "
+                f"up to {most} bytes",
+            )
+        if way.by == "data_url" or self._adapter.upload is None:
+            found: str = yield Call(partial(data_url, file))
+            return found
+        return (yield from self._sender.free(partial(self._adapter.upload, file)))
+
+    def _local(self, media: Media | None, options: Mapping[str, Option]) -> Quote:
+        found = quote(self.known, media, options)
+        if found is None:
+            raise UnpricedError(f"{self.known.name} has no published price for {dict(options)}")
+        return found
+
+    def _asked(
+        self, address: str, media: Media | None, options: Mapping[str, Option]
+    ) -> Flow[Quote]:
+        """The provider's quote, with what the client knows of the video."""
+        ask = self._adapter.quote
+        if ask is None:
+            return self._local(media, options)
+        order = Order(self.known.model.id, address, options)
+        told = yield from self._sender.free(partial(ask, order))
+        local = quote(self.known, media, options) if media is not None else None
+        told = replace(told, model=self.known.name)
+        return replace(told, billed=local.billed, output=local.output) if local else told
+
+    def _reserve(
+        self, address: str, media: Media | None, options: Mapping[str, Option]
+    ) -> Flow[Reservation]:
+        """Hold the worst price. Only a cap makes it worth asking the provider."""
+        budget = self.guard.budget
+        if budget.cap is None:
+            local = quote(self.known, media, options)
+            return budget.reserve(local.price if local and local.exact else None)
+        try:
+            worst = (yield from self._asked(address, media, options)).price
+        except UnpricedError:
+            return budget.reserve(None)
+        return budget.reserve(worst)
+
+    def _charged(self, job: Job, order: Order) -> Flow[Money | None]:
+        """What a job was charged: asked for separately, else what the provider quotes for it."""
+        if self._adapter.charged is not None:
+            return (yield from self._quietly(partial(self._adapter.charged, job)))
+        if self._adapter.quote is not None:
+            told = yield from self._quietly(partial(self._adapter.quote, order))
+            return None if told is None else told.price
+        return None
+
+    def _quietly(self, task: Callable[[], Steps[_Result]]) -> Flow[_Result | None]:
+        """Something that is good to know and not worth losing a job for."""
+        try:
+            return (yield from self._sender.free(task))
+        except (RefusedError, TransientError, ProtocolError):
+            return None
+
+    def _failed(self, job: Job, progress: Progress) -> JobFailedError:
+        if progress.refunded and job.price is not None:
+            self.guard.budget.give_back(job)
+        return JobFailedError(job, progress)
+
+    def _in_doubt(self, job: Job, progress: Progress) -> ClientError:
+        if progress.state == "failed":
+            return self._failed(job, progress)
+        return ProtocolError(f"job {job.id} is {progress.status!r}, and there is no file")

@@ -1,0 +1,64 @@
+"""Believing a webhook: checked against its secret in constant time, then read.
+
+    # Starlette and FastAPI
+    event = receive_webhook("wavespeed", request.headers, await request.body(), SECRET)
+    # Flask
+    event = receive_webhook("wavespeed", request.headers, request.get_data(), SECRET)
+
+Give the raw body, as it came: a signature holds for these bytes and no others. Both raise
+WebhookError; answer 400 then, and 2xx otherwise. Deliveries may come twice: know them by
+`event.job`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from upsim.client import clocks
+from upsim.client.adapter import Received
+from upsim.client.discovery import adapter
+from upsim.client.exceptions import ClientError, UnsupportedError, WebhookError
+from upsim.client.values import WebhookEvent
+
+TOLERANCE = 300.0
+"""Seconds by which a signed timestamp may be off."""
+MOST_BYTES = 4 * 1024**2
+
+
+def verify_webhook(
+    provider: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    secret: str,
+    *,
+    tolerance: float = TOLERANCE,
+    now: float | None = None,
+) -> WebhookEvent:
+    """The event, if it was sent by somebody who knows the secret. Raises WebhookError.
+
+    `now` are Unix seconds, by default those of this machine; `tolerance` counts where the provider
+    signs a timestamp.
+    """
+    check = adapter(provider).webhook
+    if check is None:
+        raise UnsupportedError(f"{provider} sends no webhooks")
+    if not secret:
+        raise WebhookError("there is no secret to check the webhook against")
+    if len(body) > MOST_BYTES:
+        raise WebhookError(f"the body has more than {MOST_BYTES} bytes")
+    names = {name.lower(): value for name, value in headers.items()}
+    try:
+        received = Received(names, body, secret, tolerance, clocks.wall() if now is None else now)
+        return check(received)
+    except WebhookError:
+        raise
+    except ClientError as error:
+        problem = f"the body is no event of {provider}: {error}"
+    raise WebhookError(problem)
+
+
+def receive_webhook(
+    provider: str, headers: Mapping[str, str], body: bytes, secret: str
+) -> WebhookEvent:
+    """As `verify_webhook`, for a handler of any framework: a mapping of headers, the raw body."""
+    return verify_webhook(provider, headers, body, secret)

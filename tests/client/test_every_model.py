@@ -1,0 +1,437 @@
+"""What holds for every model: sync and async, in process and over a socket, in both dialects."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client.worlds import LOCAL, PRICES, Hand, World, clip
+from upsim.client import (
+    AuthenticationError,
+    BalanceError,
+    CapReachedError,
+    Job,
+    JobFailedError,
+    MediaRefusedError,
+    Money,
+    NotFoundError,
+    OutcomeUnknownError,
+    Polling,
+    ProtocolError,
+    RateLimitError,
+    RefusedError,
+    Retries,
+    SourceError,
+    TransientError,
+    UnsupportedError,
+    WaitTimeoutError,
+)
+from upsim.core.media import Media
+from upsim.media.probe import measure_file
+
+Open = Callable[..., Hand]
+
+
+def media_of(source: Path | bytes) -> Media:
+    """Return the properties of a video."""
+    found = measure_file(source)
+    assert isinstance(found, Media), found
+    return found
+
+
+# -- the whole way
+
+
+def test_output_has_the_promised_size(client: Hand, world: World, video: Path, tmp_path: Path) -> None:
+    """A clip becomes a whole file of the size that the job promised."""
+    done = client.upscale(video, tmp_path / "out.mp4")
+    found = media_of(tmp_path / "out.mp4")
+
+    shown = f"{found.width}x{found.height}"
+    assert (PRICES[world.model][3], PRICES[world.model][3]) == (shown, str(done.job.output))
+
+
+def test_price_is_what_was_charged(client: Hand, world: World, video: Path, tmp_path: Path) -> None:
+    """The job tells the published price, and the ledger has exactly it, once."""
+    done = client.upscale(video, tmp_path / "out.mp4")
+
+    amount, unit = PRICES[world.model][:2]
+    assert done.price == Money(Decimal(amount), unit)
+    assert [-Decimal(entry["amount"]) for entry in world.entries("charge")] == [Decimal(amount)]
+
+
+def test_billed_quantity_has_its_unit(client: Hand, world: World, video: Path) -> None:
+    """Seconds or frames, counted as the model counts them."""
+    assert PRICES[world.model][2] == str(client.submit(video).billed)
+
+
+def test_client_counts_what_it_spent(client: Hand, video: Path) -> None:
+    """What was spent is the price of the job, and nothing stays reserved."""
+    job = client.submit(video)
+
+    assert (client.spent, client.reserved.amount) == (job.price, 0)
+
+
+def test_download_tells_its_size(client: Hand, video: Path, tmp_path: Path) -> None:
+    """The bytes that are told are those on disk, and no partial file is left beside it."""
+    done = client.upscale(video, tmp_path / "out.mp4")
+
+    assert done.file.bytes == (tmp_path / "out.mp4").stat().st_size
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_an_older_file_is_replaced(client: Hand, video: Path, tmp_path: Path) -> None:
+    """The file takes the place of one that was there."""
+    (tmp_path / "out.mp4").write_bytes(b"older")
+    client.upscale(video, tmp_path / "out.mp4")
+
+    assert media_of(tmp_path / "out.mp4").frames == 120
+
+
+def test_raw_answers_can_be_reached(client: Hand, video: Path) -> None:
+    """The submit's answer is there as the provider gave it, and the job's id is in it."""
+    job = client.submit(video)
+
+    assert job.id in str(job.raw)
+
+
+def test_wait_and_download_of_a_job(client: Hand, video: Path, tmp_path: Path) -> None:
+    """A job that was submitted earlier can be waited for and fetched."""
+    job = client.submit(video)
+    progress = client.wait(job)
+    client.download(progress, tmp_path / "one.mp4")
+    client.download(job, tmp_path / "two.mp4")
+
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+
+
+def test_job_can_be_rebuilt_from_its_id(client: Hand, video: Path) -> None:
+    """Another process that kept id and model can go on polling."""
+    job = client.submit(video)
+
+    assert client.wait(Job(job.id, job.model)).state == "completed"
+
+
+def test_first_poll_finds_work_going_on(client: Hand, video: Path) -> None:
+    """Right after the submit a job is on its way, in the provider's own word."""
+    progress = client.poll(client.submit(video))
+
+    assert (progress.ended, progress.state in ("waiting", "processing")) == (False, True)
+
+
+def test_progress_is_told(start: Open, video: Path, tmp_path: Path) -> None:
+    """Each poll's progress is told to the caller, the last one completed."""
+    seen: list[str] = []
+    start(progress=lambda progress: seen.append(progress.state)).upscale(video, tmp_path / "o.mp4")
+
+    assert (seen[-1], "processing" in seen) == ("completed", True)
+
+
+# -- what can be handed in
+
+
+def as_path(video: Path, _world: World) -> Any:  # noqa: ANN401 - any source
+    """A path as text."""
+    return str(video)
+
+
+def as_bytes(video: Path, _world: World) -> Any:  # noqa: ANN401 - any source
+    """The bytes."""
+    return video.read_bytes()
+
+
+def as_file(video: Path, _world: World) -> Any:  # noqa: ANN401 - any source
+    """A file object."""
+    return io.BytesIO(video.read_bytes())
+
+
+def as_url(_video: Path, world: World) -> Any:  # noqa: ANN401 - any source
+    """An address."""
+    return world.media_url
+
+
+def as_data_url(video: Path, _world: World) -> Any:  # noqa: ANN401 - any source
+    """A data URL."""
+    return f"data:video/mp4;base64,{base64.b64encode(video.read_bytes()).decode()}"
+
+
+@pytest.mark.parametrize("form", [as_path, as_bytes, as_file, as_url, as_data_url])
+def test_every_form_of_source(
+    client: Hand, world: World, video: Path, form: Callable[[Path, World], Any]
+) -> None:
+    """A path, bytes, a file object, an address and a data URL are all the same video."""
+    job = client.submit(form(video, world))
+
+    assert world.charged() == Decimal(PRICES[world.model][0]), job
+
+
+def test_missing_file_is_a_source_error(client: Hand, world: World, tmp_path: Path) -> None:
+    """A path without a file is told before anything is sent."""
+    with pytest.raises(SourceError, match=r"nosuch\.mp4 cannot be read: No such file"):
+        client.submit(tmp_path / "nosuch.mp4")
+    assert world.entries("charge") == []
+
+
+def test_what_is_no_source_is_told(client: Hand) -> None:
+    """A number is no video; the message says what is one."""
+    with pytest.raises(SourceError, match="a video is a path, bytes, a binary file object or a URL"):
+        client.submit(4)
+
+
+def test_text_is_no_video(client: Hand, world: World) -> None:
+    """A file that is no video ends in a refusal or in a failed job, never in a charge that stays."""
+    with pytest.raises((RefusedError, JobFailedError)):
+        client.upscale(b"no video at all", "unused.mp4")
+    world.admin("POST", f"sandboxes/{world.sandbox}/clock/advance", {"to": "idle"})
+    assert world.charged() == 0
+
+
+# -- quotes
+
+
+def test_quote_of_a_file_is_the_charge(client: Hand, world: World, video: Path) -> None:
+    """What is quoted for a file is what its job is charged."""
+    quoted = client.quote(video)
+    job = client.submit(video)
+
+    assert (quoted.exact, quoted.price, quoted.output) == (True, job.price, job.output)
+    assert world.charged() == quoted.price.amount
+
+
+def test_quote_charges_nothing(client: Hand, world: World, video: Path) -> None:
+    """A quote makes no job."""
+    client.quote(video)
+
+    assert world.entries("charge") == []
+
+
+def test_quote_of_measured_media(client: Hand, world: World, video: Path) -> None:
+    """What was measured is enough for a quote; nothing is sent for it."""
+    assert str(client.quote(media_of(video)).price) == " ".join(PRICES[world.model][:2])
+
+
+def test_quote_of_an_address_is_never_too_low(client: Hand, world: World) -> None:
+    """An address is quoted by the provider, or at the most that the model can cost."""
+    quoted = client.quote(world.media_url)
+
+    assert quoted.price.amount >= Decimal(PRICES[world.model][0])
+    assert quoted.exact == (quoted.price.amount == Decimal(PRICES[world.model][0]))
+
+
+# -- sizes
+
+
+def test_size_that_the_model_makes(client: Hand, world: World, video: Path, tmp_path: Path) -> None:
+    """A target height that the model makes of this clip is what comes out."""
+    height = int(PRICES[world.model][3].partition("x")[2])
+    client.upscale(video, tmp_path / "out.mp4", target_height=height)
+
+    assert media_of(tmp_path / "out.mp4").height == height
+
+
+def test_size_that_no_model_makes(client: Hand, world: World, video: Path) -> None:
+    """An impossible height is told before anything is sent, with what is possible."""
+    with pytest.raises(UnsupportedError, match=r"cannot make 777 lines from 640x360; it makes \d+"):
+        client.submit(video, target_height=777)
+    assert world.calls("POST", "/") == []
+
+
+def test_factor_and_height_exclude_each_other(client: Hand, video: Path) -> None:
+    """One of the two says the size."""
+    with pytest.raises(UnsupportedError, match="target_height or factor, not both"):
+        client.quote(video, target_height=720, factor=2)
+
+
+# -- waiting
+
+
+def test_polls_follow_the_advice(client: Hand, world: World, video: Path, tmp_path: Path) -> None:
+    """Between submit and end there are some polls, as advised, and not hundreds."""
+    client.upscale(video, tmp_path / "out.mp4")
+    polls = [*world.calls("GET", "/"), *world.calls("POST", "/retrieve")]
+
+    assert 2 <= len(polls) <= 40
+
+
+def test_deadline(start: Open, world: World, video: Path) -> None:
+    """A job that takes longer than the caller's patience is a time-out that names the job."""
+    client = start(polling=Polling(timeout=1.5))
+    job = client.submit(video)
+    with pytest.raises(WaitTimeoutError, match=f"job {job.id} is still at .* after 1.5 s") as caught:
+        client.wait(job)
+    assert (caught.value.job, isinstance(caught.value, TimeoutError)) == (job, True)
+    assert len(world.entries("charge")) == 1
+
+
+def test_unknown_job_is_not_found(client: Hand, world: World) -> None:
+    """An id that the provider does not know."""
+    model = world.model.partition("/")[2]
+    with pytest.raises(NotFoundError):
+        client.poll(Job("00000000-0000-4000-8000-000000000000", model))
+
+
+# -- refusals
+
+
+def test_no_money(client: Hand, world: World, video: Path) -> None:
+    """A purse that is empty refuses the submit, and nothing is reserved afterwards."""
+    client.balance()
+    world.admin("PUT", f"sandboxes/{world.sandbox}/accounts/{world.provider}", {"balance": "0"})
+    with pytest.raises(BalanceError):
+        client.submit(video)
+    assert (client.spent.amount, client.reserved.amount) == (0, 0)
+
+
+def test_balance_falls_by_the_price(client: Hand, world: World, video: Path) -> None:
+    """The balance is money with its unit, and a job takes its price from it."""
+    before = client.balance()
+    job = client.submit(video)
+
+    assert before.amount - client.balance().amount == job.price.amount
+    assert before.unit == PRICES[world.model][1]
+
+
+# -- trouble that passes
+
+
+FLAKY = {
+    "gateway": {"respond": {"status": 502, "content_type": "text/html", "body": "<html>"}},
+    "dropped": "drop_connection",
+    "reset": "reset_connection",
+    "malformed": {
+        "respond": {"status": 200, "content_type": "application/json", "body": '{"a": '}
+    },
+    "limited": {"respond": {"status": 429, "content_type": "text/plain", "body": "slow down"}},
+}
+
+
+@pytest.mark.parametrize("do", FLAKY.values(), ids=FLAKY)
+def test_flaky_polls_are_survived(
+    client: Hand, world: World, video: Path, tmp_path: Path, do: object
+) -> None:
+    """Two polls that go wrong in a row do no harm."""
+    world.arm(at="poll", first=2, do=do)
+    client.upscale(video, tmp_path / "out.mp4")
+
+    assert len(world.entries("charge")) == 1
+
+
+def test_polls_that_stay_broken_are_told(client: Hand, world: World, video: Path) -> None:
+    """When every poll fails the client gives up with the trouble, and the error knows the job."""
+    world.arm(at="poll", do=FLAKY["gateway"])
+    with pytest.raises(TransientError, match="502") as caught:
+        client.upscale(video, "unused.mp4")
+    assert (caught.value.job is not None, len(world.entries("charge"))) == (True, 1)
+
+
+def test_submit_limited_for_a_moment(client: Hand, world: World, video: Path) -> None:
+    """A submit that is refused with 429 was not accepted, and is sent again."""
+    world.arm(at="before_accept", first=2, do=FLAKY["limited"])
+    client.submit(video)
+
+    assert len(world.entries("charge")) == 1
+
+
+def test_submit_limited_for_good(client: Hand, world: World, video: Path) -> None:
+    """A limit that stays is an error, and nothing is spent or reserved."""
+    world.arm(at="before_accept", do=FLAKY["limited"])
+    with pytest.raises(RateLimitError):
+        client.submit(video)
+    assert (client.spent.amount, client.reserved.amount, world.entries("charge")) == (0, 0, [])
+
+
+@pytest.mark.parametrize("stage", ["before_accept", "after_accept"])
+@pytest.mark.parametrize("do", ["drop_connection", "reset_connection"])
+def test_lost_answer_of_a_submit_is_not_repeated(
+    client: Hand, world: World, video: Path, stage: str, do: str
+) -> None:
+    """A submit whose answer is lost is sent once, and its worst price stays reserved."""
+    world.arm(at=stage, first=1, do=do)
+    with pytest.raises(OutcomeUnknownError, match="may have been accepted and charged") as caught:
+        client.submit(video)
+    assert len(world.entries("charge")) == (stage == "after_accept")
+    assert caught.value.reserved == client.reserved
+
+
+def test_truncated_download_is_never_a_file(
+    start: Open, world: World, video: Path, tmp_path: Path
+) -> None:
+    """A download that always ends early is an error, and there is no file, not even a part."""
+    in_the_poll = world.provider == "venice" and world.base_url.endswith("/live")
+    stage = {"at": "poll", "state": "completed"} if in_the_poll else {"at": "download"}
+    world.arm(**stage, do={"truncate": "50%"})
+    client = start(retries=Retries(attempts=3))
+    with pytest.raises((TransientError, ProtocolError)):
+        client.upscale(video, tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- money and keys
+
+
+def test_cap_stops_the_second_job(start: Open, world: World, video: Path) -> None:
+    """With a cap of one job's price the second one is not sent."""
+    client = start(cap=Money(Decimal(PRICES[world.model][0]), PRICES[world.model][1]))
+    client.submit(video)
+    with pytest.raises(CapReachedError, match=r"of the cap of .* 0"):
+        client.submit(video)
+    assert len(world.entries("charge")) == 1
+
+
+def test_refund_gives_the_cap_back(start: Open, world: World, video: Path) -> None:
+    """A job that failed and is seen to be refunded makes room under the cap again."""
+    client = start(cap=Money(Decimal(PRICES[world.model][0]), PRICES[world.model][1]))
+    job = client.submit(video)
+    path = f"sandboxes/{world.sandbox}/jobs/{job.id}/state"
+    world.admin("PUT", path, {"state": "failed"})
+    with pytest.raises(JobFailedError) as caught:
+        client.wait(job)
+    expected = 0 if caught.value.refunded else job.price.amount
+    assert client.spent.amount == expected
+
+
+def test_missing_key(world: World, way: tuple[str, str, str]) -> None:
+    """A client without a key says where it looked for one."""
+    from upsim.client import connect
+
+    assert way
+    with pytest.raises(AuthenticationError, match="no key: give api_key, or set .*_API_KEY"):
+        connect(world.model, base_url=LOCAL)
+
+
+def test_key_shows_nowhere(client: Hand, world: World, video: Path) -> None:
+    """Neither clients nor results nor errors have the key in their text forms."""
+    world.arm(at="after_accept", first=1, do="drop_connection")
+    with pytest.raises(OutcomeUnknownError) as caught:
+        client.submit(video)
+    job = client.submit(video)
+    shown = [repr(client.client), repr(job), repr(client.poll(job)), repr(caught.value)]
+
+    assert world.key not in " ".join([*shown, str(vars(caught.value))])
+
+
+def test_lists_or_says_that_it_cannot(client: Hand, world: World, video: Path) -> None:
+    """Where the provider lists jobs the new one is the first; elsewhere the client says so."""
+    job = client.submit(video)
+    try:
+        found = [listed.id for listed in client.jobs(limit=10)]
+    except UnsupportedError as error:
+        assert f"{world.provider} does not list jobs" == str(error)
+    else:
+        assert found == [job.id]
+
+
+def test_oversized_file_is_refused_here(client: Hand, world: World, tmp_path: Path) -> None:
+    """A file above the provider's limit is not even sent; the message names both sizes."""
+    large = tmp_path / "large.mp4"
+    with large.open("wb") as file:
+        file.truncate(400 * 1024**2)
+    with pytest.raises(MediaRefusedError, match=r"large\.mp4 has 419430400 bytes; .* up to \d+"):
+        client.submit(large)
+    assert world.entries("charge") == []

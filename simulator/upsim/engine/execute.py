@@ -30,6 +30,8 @@ class Decision(msgspec.Struct, frozen=True):
 def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> Decision | Pending:
     """Settle what is due, then decide the call at this instant, as one step."""
     call.now = sandbox.settle()
+    if bound.generation != sandbox.generation:
+        bound = _renewed(sandbox, call)
     outcome = first_violation(call, bound.checks[operation.name])
     if isinstance(outcome, Pending):
         return outcome
@@ -40,6 +42,15 @@ def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> 
     if call.uses:
         _take_places(sandbox, call)
     return decision
+
+
+def _renewed(sandbox: Sandbox, call: Call) -> Bound:
+    """The rules that hold now: they changed since the call was taken in."""
+    _, _, dialect = call.origin.prefix.lstrip("/").partition("/")
+    provider = call.rules.baseline.provider
+    bound, call.world = sandbox.webhooks.world_of(sandbox, provider, dialect or None)
+    call.rules = bound.rules
+    return bound
 
 
 def refuse(bound: Bound, call: Call, violation: Violation) -> Decision:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 
-from upsim.core.baseline import rules
 from upsim.core.events import (
     AccountChanged,
     AccountOpened,
     Event,
+    JobAccepted,
     JobMoved,
     JobsForgotten,
     JobStarted,
@@ -28,12 +28,13 @@ from upsim.core.ledger import Account, Entry, EntryKind
 from upsim.core.provider import Provider
 from upsim.core.states import TERMINAL, Failure
 from upsim.core.states import State as JobState
-from upsim.engine.bound import Bound, bind
+from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, ClockError
 from upsim.engine.deadlines import Deadline, Deadlines
 from upsim.engine.inbox import Inbox
 from upsim.engine.journal import Journal
 from upsim.engine.log import EventLog, MemoryLog
+from upsim.engine.rulebook import Rulebook
 from upsim.engine.seeds import Seeds
 from upsim.engine.state import State
 from upsim.engine.webhooks import Webhooks
@@ -95,34 +96,27 @@ class Sandbox:
         self.abandoned = False
         self.planned_faults: tuple[FaultRule, ...] = ()
         self.released: Callable[[str], None] = lambda _digest: None
-        self._scenario_of = scenario_of
-        self._providers = providers
+        self.began = self.now
+        self.rulebook = Rulebook(self, scenario_of, providers)
+        self.generation = 0
+        self.changes_wait = False
         self._log = log
         self._version = 0
-        self._bound: dict[tuple[str, str | None], Bound] = {}
         self._ended: dict[str, None] = {}
 
     # -- rules
 
     def scenario_for(self, provider: str) -> Scenario:
         """The scenario that holds for a provider here."""
-        return self._scenario_of(provider)
+        return self.rulebook.scenario(provider)
 
     def bound(self, provider: str, dialect: str | None = None) -> Bound:
         """The provider under the dialect of path, sandbox, scenario or server, the first given."""
-        found = self._bound.get((provider, dialect))
-        if found is None:
-            found = self._bound[provider, dialect] = self._bind(provider, dialect)
-        return found
+        return self.rulebook.bound(provider, dialect)
 
-    def _bind(self, provider: str, dialect: str | None) -> Bound:
-        scenario = self._scenario_of(provider)
-        chosen = dialect or self.choices.dialects.get(provider) or scenario.dialect
-        known = scenario.baseline.dialects
-        default = self.choices.default_dialect if self.choices.default_dialect in known else None
-        knobs = {**scenario.knobs, **self.choices.knobs.get(provider, {})}
-        found = rules(scenario.baseline, chosen or default or known[0], knobs)
-        return bind(self._providers[provider], found, scenario)
+    def bound_of(self, accepted: JobAccepted, dialect: str | None = None) -> Bound:
+        """The same by the rules that a job was accepted under."""
+        return self.rulebook.bound_of(accepted, dialect)
 
     # -- events
 
@@ -197,7 +191,7 @@ class Sandbox:
 
     def open_account(self, provider: str, owner: str) -> Account:
         """A new account of an owner, with the funds and the plan of the scenario."""
-        scenario = self._scenario_of(provider)
+        scenario = self.scenario_for(provider)
         rule = scenario.accounts.get(provider)
         number = len(self.state.accounts) + 1
         offers = (
@@ -223,7 +217,7 @@ class Sandbox:
     def set_plan(self, account: Account, plan: str) -> None:
         """Put an account on another plan, which may free or take slots."""
         self.commit(AccountChanged(self.now, account.number, plan))
-        self._start_queued(account)
+        self.start_queued(account)
 
     def post(
         self,
@@ -285,7 +279,7 @@ class Sandbox:
 
     def _finish(self, job: Job) -> None:
         accepted = job.accepted
-        ending, name = self.bound(accepted.provider).ending, accepted.job
+        ending, name = self.bound_of(accepted).ending, accepted.job
         if ending.refunded and job.state in ending.refunded:
             if ending.refund_after:
                 due = self.now + ending.refund_after
@@ -298,12 +292,13 @@ class Sandbox:
         self._ended[name] = None
         account = self.state.accounts[accepted.account]
         if account.queue:
-            self._start_queued(account)
+            self.start_queued(account)
         if len(self._ended) >= self.choices.jobs_max + FORGET_AT_ONCE:
             self._forget(list(islice(self._ended, FORGET_AT_ONCE)), "cap")
 
-    def _start_queued(self, account: Account) -> None:
-        plans = self._scenario_of(account.provider).baseline.plans
+    def start_queued(self, account: Account) -> None:
+        """Begin the jobs that wait for a slot, as far as there are any."""
+        plans = self.scenario_for(account.provider).baseline.plans
         slots = plans[account.plan].concurrency
         while account.queue and (slots is None or account.running < slots):
             name = next(iter(account.queue))
@@ -334,6 +329,8 @@ class Sandbox:
             upload = self.state.uploads.get(deadline.key)
             expires_at = None if upload is None else upload.expires_at
             return expires_at is not None and expires_at <= deadline.at
+        if deadline.kind == "change":
+            return self.rulebook.is_planned(deadline)
         if job is None:
             return False
         return deadline.kind == "forget_job" or self.state.refund_of(job.id) is None
@@ -347,6 +344,8 @@ class Sandbox:
             self._forget([deadline.key], "retention")
         elif deadline.kind in ("deliver", "announce"):
             self.webhooks.run(deadline)
+        elif deadline.kind == "change":
+            self.rulebook.change(int(deadline.key))
         else:
             self._forget_upload(deadline.key)
 
@@ -358,7 +357,7 @@ class Sandbox:
 
     def _refund_owed(self, job: Job) -> None:
         """Give back at once what was to be given back later: a forgotten job has no deadlines."""
-        states = self.bound(job.accepted.provider).rules.baseline.refund.states
+        states = self.bound_of(job.accepted).ending.refunded
         if any(move.state in states for move in job.moves):
             self._refund(job)
 

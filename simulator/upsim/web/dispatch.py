@@ -127,7 +127,7 @@ class Dispatch:
         """The answer to a call, or the application that gives it where that takes some waiting."""
         sandbox, bound, call, miss = begun.sandbox, begun.bound, begun.call, begun.miss
         if miss is None:
-            if sandbox.state.faults:
+            if sandbox.state.faults or sandbox.changes_wait:
                 return partial(self._with_faults, begun)
             try:
                 outcome = decide(sandbox, bound, begun.operation, call)
@@ -170,8 +170,13 @@ class Dispatch:
         after_reply(sandbox, call, decision)
 
     async def _with_faults(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
-        """The same, where faults may act before the decision, on it, and on its way out."""
+        """The same, where faults may act before the decision, on it, and on its way out.
+
+        They come and go with the changes that a scenario plans, so what is due happens first.
+        """
         sandbox, bound, call = begun.sandbox, begun.bound, begun.call
+        if sandbox.changes_wait:
+            sandbox.settle()
         settings = self.registry.settings
         faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
         try:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from upsim.core.faults import Armed
 from upsim.engine.faults import FaultTakenError, arm, disarm, disarm_all, free_id
 from upsim.engine.sandbox import Sandbox
+from upsim.scenario.code import BODILESS
 from upsim.scenario.faults import Known, build_fault, fault_mistakes, needed
 from upsim.scenario.tree import dotted
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
@@ -134,6 +135,7 @@ def _provider(request: Request, sandbox: Sandbox, name: object) -> str:
 
 def _known(sandbox: Sandbox, provider: str) -> Known:
     bound = sandbox.bound(provider)
+    hooks = bound.rules.baseline.webhooks
     return Known(
         provider=provider,
         operations={operation.name: operation.kind for operation in bound.provider.operations},
@@ -141,6 +143,10 @@ def _known(sandbox: Sandbox, provider: str) -> Known:
             name: needed(rule.message, rule.headers, rule.extra)
             for name, rule in bound.rules.errors.items()
         },
+        fields=sandbox.scenario_for(provider).body_fields,
+        told=hooks.under(bound.rules.knobs).states if hooks else (),
+        signing=hooks.signing if hooks else "",
+        bodiless=frozenset(op.name for op in bound.provider.operations if op.method in BODILESS),
     )
 
 

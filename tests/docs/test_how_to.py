@@ -129,7 +129,7 @@ def test_own_file_is_measured(followed: Mapping[str, Followed]) -> None:
 
 
 def test_failure_is_refunded(followed: Mapping[str, Followed]) -> None:
-    """The page on the admin API ends with two charges and one refund, as it says."""
+    """The page on the admin API shows two charges and one refund, as it says."""
     text = followed["docs/how-to/admin-api.md"].text
     kinds = re.findall(r'"kind":"(charge|refund)"', text)
 
@@ -164,6 +164,22 @@ def test_what_a_page_names_ships() -> None:
 
     assert len(named) > 15
     assert set() == named - shipped
+
+
+def test_a_refusal_says_why(followed: Mapping[str, Followed]) -> None:
+    """The page on the admin API shows which values were compared, and finds the refusal again."""
+    text = followed["docs/how-to/admin-api.md"].text
+
+    assert "'compared': {'max': '60', 'found': '61.5'}" in text
+    assert "\n1\n" in text
+
+
+def test_events_are_followed(followed: Mapping[str, Followed]) -> None:
+    """The page on the admin API shows the events of a job as they came."""
+    text = followed["docs/how-to/admin-api.md"].text
+    told = re.findall(r"event: ([a-z.]+)$", text, re.MULTILINE)
+
+    assert ["job.accepted", "ledger.entry", "job.moved", "job.moved"] == told
 
 
 @pytest.mark.parametrize(("dialect", "audio"), [("in the path", False), ("with a knob", True)])

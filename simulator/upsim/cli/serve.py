@@ -47,10 +47,11 @@ TOKEN = re.compile(r"[!-~]{1,512}")
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What is done once the server answers, and after its last answer."""
+    """What is done once the server answers, when it is to stop, and after its last answer."""
 
     started: Callable[[], None]
     greet: Callable[[], None]
+    stopping: Callable[[], None]
     stopped: Callable[[], None]
 
 
@@ -87,6 +88,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: what is still held or open is cut after a moment, without complaints about it."""
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self._hooks.stopping()
         await super().shutdown(sockets)
         self._hooks.stopped()
 
@@ -291,7 +293,8 @@ def command(  # noqa: PLR0913 - one argument for each option
         if not quiet:
             say("upsim stopped\n")
 
-    hooks = Hooks(started, greeting.first if quiet else greeting.whole, stopped)
+    greet = greeting.first if quiet else greeting.whole
+    hooks = Hooks(started, greet, app.streams.close, stopped)
     try:
         Server(config, hooks).run(sockets=[listening])
     except KeyboardInterrupt:

@@ -16,14 +16,15 @@ from upsim.core.events import (
     AccountOpened,
     Event,
     JobAccepted,
+    JobMarked,
     JobMoved,
     JobsForgotten,
     JobStarted,
     UploadsForgotten,
 )
 from upsim.core.faults import FaultRule
-from upsim.core.instants import Instant
-from upsim.core.jobs import Job, check_move
+from upsim.core.instants import LATEST, Instant
+from upsim.core.jobs import RESTORED, Job, check_move
 from upsim.core.ledger import Account, Entry, EntryKind
 from upsim.core.provider import Provider
 from upsim.core.states import TERMINAL, Failure
@@ -31,6 +32,7 @@ from upsim.core.states import State as JobState
 from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, ClockError
 from upsim.engine.deadlines import Deadline, Deadlines
+from upsim.engine.feed import Feed
 from upsim.engine.inbox import Inbox
 from upsim.engine.journal import Journal
 from upsim.engine.log import EventLog, MemoryLog
@@ -103,6 +105,7 @@ class Sandbox:
         self._log = log
         self._version = 0
         self._ended: dict[str, None] = {}
+        self._feed: Feed | None = None
 
     # -- rules
 
@@ -128,6 +131,18 @@ class Sandbox:
         state.take(events)
         for listener in self.listeners:
             listener(events)
+
+    @property
+    def version(self) -> int:
+        """How many events were committed so far."""
+        return self._version
+
+    @property
+    def feed(self) -> Feed:
+        """What happens here as it happens, for whoever wants to follow."""
+        if self._feed is None:
+            self._feed = Feed(self)
+        return self._feed
 
     def events(self) -> Sequence[Event]:
         """The event log as it is kept."""
@@ -171,10 +186,13 @@ class Sandbox:
         self.settle()
 
     def jump_to_next(self) -> None:
-        """Let an `auto` clock go to the next deadline that is not an expiry, and run it."""
+        """Let an `auto` clock go to the next deadline that is not an expiry, and run it.
+
+        At the end of time the clock stands, and what is due later never comes.
+        """
         deadline = self.deadlines.next(expiries=False)
         if deadline is not None:
-            self.clock.jump(max(deadline.at, self.clock.now()))
+            self.clock.jump(max(min(deadline.at, LATEST), self.clock.now()))
             self.settle()
 
     def wake(self) -> None:
@@ -310,7 +328,13 @@ class Sandbox:
         self._forget(list(self.state.jobs), "reset")
 
     def restore_balances(self) -> None:
-        """Bring every account back to its opening balance by one adjustment."""
+        """Bring every account back to its opening balance by one adjustment.
+
+        It gives back also what unfinished jobs were charged: their refunds add nothing later.
+        """
+        for job in list(self.state.jobs.values()):
+            if RESTORED not in job.marks and self._may_be_refunded(job):
+                self.commit(JobMarked(self.now, job.id, RESTORED))
         for account in list(self.state.accounts.values()):
             missing = account.opening - account.balance
             if missing:
@@ -354,6 +378,16 @@ class Sandbox:
         if charge is not None and self.state.refund_of(job.id) is None:
             account = self.state.accounts[job.accepted.account]
             self.post(account, "refund", -charge.amount, job=job.id, formula=charge.formula)
+            if RESTORED in self.state.jobs[job.id].marks:
+                why = f"the charge of job {job.id} was given back by a reset"
+                self.post(account, "adjustment", charge.amount, formula=why)
+
+    def _may_be_refunded(self, job: Job) -> bool:
+        """Whether a charge can still come back: that of an unfinished job, or a late refund."""
+        unrefunded = self.state.charge_of(job.id) and self.state.refund_of(job.id) is None
+        refunded = self.bound(job.accepted.provider).ending.refunded
+        due = not job.ended or any(move.state in refunded for move in job.moves)
+        return bool(unrefunded) and due
 
     def _refund_owed(self, job: Job) -> None:
         """Give back at once what was to be given back later: a forgotten job has no deadlines."""

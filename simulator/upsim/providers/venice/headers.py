@@ -35,7 +35,7 @@ def response_headers(call: Call, reply: Reply) -> Headers:
 
 def balance_before(call: Call) -> Headers:
     """The balance as it is now, for an answer that changes it: the header shows the one before."""
-    return _named(call, {"balance_usd": f"{plain(call.who.balance)}"})
+    return _named(call, {"balance_usd": f"{plain(call.who.balance):f}"})
 
 
 def _named(call: Call, values: dict[str, str]) -> Headers:
@@ -54,7 +54,7 @@ def _add_account(values: dict[str, str], call: Call, account: Account, reply: Re
     rules = call.rules
     values["balance_diem"] = rules.text("diem")
     if not reply.headers or rules.header_names["balance_usd"] not in dict(reply.headers):
-        values["balance_usd"] = f"{plain(account.balance)}"
+        values["balance_usd"] = f"{plain(account.balance):f}"
     for rate in rules.baseline.plans[account.plan].rates:
         values |= _of_limit(call, account, rate)
     if reply.status == _TOO_MANY:

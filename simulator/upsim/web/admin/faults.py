@@ -15,6 +15,8 @@ from upsim.engine.sandbox import Sandbox
 from upsim.scenario.code import BODILESS
 from upsim.scenario.faults import Known, build_fault, fault_mistakes, needed
 from upsim.scenario.tree import dotted
+from upsim.web.admin import shapes
+from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
 from upsim.web.bodies import MAX_DEPTH, depth_over
@@ -42,7 +44,11 @@ class FaultOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 async def listing(request: Request) -> Response:
     """`GET …/faults`: what is armed, and how often each matched and fired."""
-    return answer(_all(sandbox_of(request)))
+    sandbox = sandbox_of(request)
+    offset, limit = OFFSET.whole(request), MANY.whole(request)
+    found = list(sandbox.state.faults.values())
+    page = [view(armed) for armed in found[offset : offset + limit]]
+    return answer({"faults": page, "total": len(found)})
 
 
 async def arm_one(request: Request) -> Response:
@@ -86,7 +92,7 @@ async def disarm_one(request: Request) -> Response:
     return answer({"disarmed": [armed.rule.id]})
 
 
-def view(armed: Armed) -> dict[str, object]:
+def view(armed: Armed) -> shapes.Fault:
     """An armed fault as the admin API shows it."""
     rule = armed.rule
     return {
@@ -106,10 +112,6 @@ def view(armed: Armed) -> dict[str, object]:
         "fired": armed.fired,
         "remaining": armed.remaining,
     }
-
-
-def _all(sandbox: Sandbox) -> dict[str, object]:
-    return {"faults": [view(armed) for armed in sandbox.state.faults.values()]}
 
 
 def _armed(sandbox: Sandbox, request: Request) -> Armed:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim.core.baseline import BaselineError
 from upsim.core.instants import SECOND
@@ -98,6 +98,11 @@ class App(Starlette):
             or await guarded(self._rule, scope, receive, send)
         ):
             await super().__call__(scope, receive, send)
+
+    def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
+        """What answers a request that came whole: an `Answer` where that needs no waiting."""
+        place = self._places.locate(scope)
+        return self.dispatch.at_once(scope, body, place) if place.provider else self
 
     def close(self) -> None:
         """End workers and remove files."""

@@ -9,11 +9,11 @@ can let others in at the same places.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from upsim.core.instants import Instant
 from upsim.core.media import Measured
@@ -46,6 +46,22 @@ Pairs = tuple[tuple[bytes, bytes], ...] | list[tuple[bytes, bytes]]
 Send = Callable[..., Awaitable[None]]
 
 
+class Whole(Protocol):
+    """An answer that is known as a whole."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def body(self) -> bytes:
+        """All bytes of the body."""
+
+    @property
+    def head(self) -> MutableMapping[str, Any]:
+        """The ASGI message that begins it, with its `headers`."""
+
+
 class Request(NamedTuple):
     """One request that was answered at once. The hot path appends the bare tuple of it.
 
@@ -62,9 +78,7 @@ class Request(NamedTuple):
     key: str
     body: bytes
     oversized: bool
-    status: int
-    head: Pairs
-    reply: bytes
+    answer: Whole
 
 
 class Opened(NamedTuple):
@@ -155,11 +169,10 @@ class Command:
             self.body = body[:KEPT_BODY]
         self.log.weigh(len(self.body))
 
-    def answered(self, status: int, head: Pairs, body: bytes) -> int:
-        """The whole answer is known; returns the last entry, if it is this command's own."""
+    def answered(self, status: int, head: Pairs, body: bytes) -> None:
+        """The whole answer is known."""
         self.status, self.head = status, head
         self._sent(body)
-        return self.seen
 
     def tape(self, send: Send) -> Send:
         """A `send` that also notes what is sent."""
@@ -280,16 +293,19 @@ class Commands:
 
     # -- requests
 
-    def add(self, request: tuple[object, ...], size: int) -> int:
+    def add(self, request: tuple[object, ...], size: int) -> None:
         """A request (the fields of `Request`) was answered; `size` bytes of bodies are held."""
-        if not self.open:
-            return self.count
-        return self.append(self._cut(request) if size > KEPT_BODY else request, size)
+        if self.open:
+            self.append(self._cut(request) if size > KEPT_BODY else request, size)
 
     def begin(self, command: Command) -> Command:
         """A request begins that may have to wait; it is the present command of this task."""
         CURRENT.set(command)
-        if self.open:
+        return self.enter(command)
+
+    def enter(self, command: Command) -> Command:
+        """Keep a command that may have to wait, unless that was done when it was decided."""
+        if self.open and not command.number:
             command.seen = command.number = self.append(command, 0)
             command.step = command
         return command
@@ -302,11 +318,6 @@ class Commands:
             yield begun
         finally:
             CURRENT.set(None)
-
-    async def sent(self, number: int) -> None:
-        """While an answer was being sent others came; what follows from it comes after them."""
-        if self.open:
-            self.append(Resumed(self.sandbox.now, number, "sent", 0), 0)
 
     # -- the rest of what comes from outside
 
@@ -355,7 +366,8 @@ class Commands:
             oversized=known.oversized,
         )
         command.take(known.body)
-        command.answered(known.status, known.head, known.reply)
+        answer = known.answer
+        command.answered(answer.status, answer.head["headers"], answer.body)
         return command
 
     def append(self, entry: Entry, size: int) -> int:

@@ -175,10 +175,11 @@ class _Writer:
             "headers": _pairs((name, value) for name, value in named if value is not None),
             **self._body(found.body, found.path, len(found.body), ""),
         }
+        answer = found.answer
         return {
             "at": iso(found.at, 6),
             "request": _with(asked, key=found.key, oversized=found.oversized),
-            "answer": answer_of(found.status, found.head, found.reply, found.path),
+            "answer": answer_of(answer.status, answer.head["headers"], answer.body, found.path),
         }
 
     def _command(self, found: Command) -> Json:

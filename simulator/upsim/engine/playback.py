@@ -55,10 +55,8 @@ class Played(Command):
     def take(self, body: bytes) -> None:
         """Nothing is kept."""
 
-    def answered(self, status: int, head: Pairs, body: bytes) -> int:
+    def answered(self, status: int, head: Pairs, body: bytes) -> None:
         """Nothing is kept."""
-        del status, head, body
-        return Playback.NOBODY
 
     def tape(self, send: Send) -> Send:
         """Nothing is kept."""
@@ -72,31 +70,25 @@ class Playback(Commands):
     """The log of a sandbox that is being replayed. `stamps` are those that webhooks carried."""
 
     __slots__ = ("_stamps",)
-    NOBODY = -2
 
     def __init__(self, sandbox: Sandbox, stamps: Iterable[int]) -> None:
         """Keep nothing."""
         super().__init__(sandbox, most=0, most_bytes=0)
         self._stamps = iter(stamps)
 
-    def add(self, request: tuple[object, ...], size: int) -> int:
-        """Keep nothing; whatever follows from the answer waits for its turn."""
-        del request, size
-        return self.NOBODY
+    def add(self, request: tuple[object, ...], size: int) -> None:
+        """Keep nothing."""
 
     def begin(self, command: Command) -> Command:
+        """The command that is being played."""
+        return self.enter(command)
+
+    def enter(self, command: Command) -> Command:
         """The command that is being played."""
         found = CURRENT.get()
         if found is None:
             raise NotPlayedError(f"{command.method} {command.path} is no command of the replay")
         return found
-
-    async def sent(self, number: int) -> None:
-        """What follows from an answer comes at its turn."""
-        del number
-        command = CURRENT.get()
-        if command is not None:
-            await command.resumed("sent")
 
     def stamp(self, seconds: int) -> int:
         """The second that was recorded; after the last of them, the present one."""

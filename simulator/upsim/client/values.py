@@ -87,7 +87,7 @@ class Quote:
     exact: bool = True
     by: Literal["provider", "client"] = "client"
     formula: str = ""
-    raw: Any = field(default=None, repr=False)
+    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Job:
     price: Money | None = None
     billed: Billed | None = None
     output: Size | None = None
-    raw: Any = field(default=None, repr=False)
+    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ class Progress:
     refunded: bool | None = None
     tentative: bool = False
     spool: Path | None = field(default=None, repr=False)
-    job: Job | None = field(default=None, repr=False)
-    raw: Any = field(default=None, repr=False)
+    job: Job | None = field(default=None, repr=False, compare=False)
+    raw: Any = field(default=None, repr=False, compare=False)
 
     @property
     def ended(self) -> bool:
@@ -177,4 +177,4 @@ class WebhookEvent:
     job: str
     progress: Progress
     at: int | None = None
-    raw: Any = field(default=None, repr=False)
+    raw: Any = field(default=None, repr=False, compare=False)

@@ -60,11 +60,9 @@ def ending(world: World, client: Any, to: Path) -> str:  # noqa: ANN401 - either
     try:
         done = client.upscale(SOURCE, to)
     except JobFailedError as error:
-        assert error.job.id in str(error)
         return f"JobFailedError ({WORDS[error.refunded]})"
     except ClientError as error:
-        assert world.key not in str(error)
-        return type(error).__name__
+        return f"{type(error).__name__}{' WITH KEY' if world.key in str(error) else ''}"
     found = measure_file(to)
     assert isinstance(found, Media), found
     assert (found.size, done.file.bytes) == (to.stat().st_size, to.stat().st_size)

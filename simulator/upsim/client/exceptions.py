@@ -138,6 +138,8 @@ class JobFailedError(ClientError):
     `refunded` is True or False where the provider tells, else None.
     """
 
+    job: Job
+
     def __init__(self, job: Job, progress: Progress) -> None:
         """Keep the job and its last answer."""
         self.job = job

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 State = Literal["waiting", "processing", "completed", "failed", "unknown"]
 """What a provider's status word means; `unknown` is a word that no page documents."""
@@ -26,13 +25,14 @@ class Link(str):
 
 
 def shown_url(url: str) -> str:
-    """A URL as messages may show it: no user, no query; of a data URL only that it is one."""
+    """A URL or path as messages show it: no user, no query; of a data URL only that it is one."""
     if url[:5].lower() == "data:":
         return "data:…"
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    query = "?…" if parts.query else ""
-    return f"{parts.scheme}://{host}{parts.path}{query}"
+    plain, sign, _ = url.partition("?")
+    start, slashes, rest = plain.partition("://")
+    host, slash, path = rest.partition("/")
+    shown = f"{start}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+    return f"{shown}?…" if sign else shown
 
 
 @dataclass(frozen=True, slots=True)

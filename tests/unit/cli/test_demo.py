@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from upsim.cli.board import Board, price_text, print_results, video_text
 from upsim.cli.demo import exit_code, summary
-from upsim.cli.upscaling import Clip, Run, Verdict, read_clip, saw, upscale
+from upsim.cli.upscaling import Clip, Run, Verdict, saw, upscale
 from upsim.client import Polling, Retries, connect_async
 from upsim.client.values import Money, Progress
 from upsim.core.media import Media, Unmeasurable
@@ -48,7 +49,7 @@ class Take(Protocol):
         self,
         output: bytes = PROMISED,
         *,
-        task: dict[str, object] = DONE,
+        task: Mapping[str, object] = DONE,
         fail: str = "",
         status: int | None = 500,
     ) -> Run:
@@ -62,7 +63,7 @@ def take(tmp_path: Path) -> Take:
     async def through(
         output: bytes = PROMISED,
         *,
-        task: dict[str, object] = DONE,
+        task: Mapping[str, object] = DONE,
         fail: str = "",
         status: int | None = 500,
     ) -> Run:

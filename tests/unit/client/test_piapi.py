@@ -80,8 +80,8 @@ def test_price_by_the_task(play: Play) -> None:
 )
 def test_refusal(play: Play, status: int, code: int, message: str, kind: type[ClientError]) -> None:
     """The message of the envelope is the error, also under status 200."""
+    body = {"code": code, "data": None, "message": message}
     with pytest.raises(kind, match=f"{code} {message}"):
-        body = {"code": code, "data": None, "message": message}
         play(ADAPTER.submit(Order(MODEL, "src")), (status, body))
 
 

@@ -225,7 +225,7 @@ VECTORS = {
     ),
     "8dfaa57de52cc74580286a01d8faabce6650822de923135069fd914ed05046e3": (
         '{"id":"5d1f0c7a9b3e4c21a6d8e0f2b4c6d8ea","status":"failed",'
-        '"error":"Échec — vidéo illisible"}'  # noqa: RUF001 - the body of the vector
+        '"error":"Échec — vidéo illisible"}'
     ),
 }
 """Signatures computed elsewhere from the published rule."""

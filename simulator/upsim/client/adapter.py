@@ -25,6 +25,7 @@ from upsim.client.exceptions import (
     RateLimitError,
     RefusedError,
     TransientError,
+    UnsupportedError,
     WebhookError,
 )
 from upsim.client.values import Billed, Job, Link, Money, Progress, Quote, Size, State, WebhookEvent
@@ -51,6 +52,7 @@ __all__ = [
     "State",
     "Steps",
     "TransientError",
+    "UnsupportedError",
     "Webhook",
     "WebhookError",
     "WebhookEvent",

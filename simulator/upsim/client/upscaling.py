@@ -31,7 +31,7 @@ from upsim.client.pricing import chosen, quote
 from upsim.client.sending import Deadline, Sender, spread
 from upsim.client.sources import Address, Clip, Source, data_url, open_source
 from upsim.client.values import Download, Job, Money, Progress, Quote, Upscaled
-from upsim.core.media import Media
+from upsim.core.media import Media, Unmeasurable
 
 _Result = TypeVar("_Result")
 _ROOM_FOR_THE_REST = 8192
@@ -81,8 +81,8 @@ class Upscaling:
         if self._adapter.quote is not None and (isinstance(opened, Address) or by_data_url):
             address = yield from self._hand_in(opened)
             return (yield from self._asked(address, media, options))
-        if isinstance(opened, Clip) and media is None:
-            raise MediaRefusedError(None, f"{opened.file.name}: {opened.measured}")
+        if isinstance(opened, Clip) and isinstance(opened.measured, Unmeasurable):
+            raise MediaRefusedError(None, f"{opened.file.name}: {opened.measured.detail}")
         return self._local(media, options)
 
     def submit(self, source: Source, wanted: Wanted) -> Flow[Job]:

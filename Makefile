@@ -7,7 +7,7 @@ PINS := scripts/venv pyproject.toml requirements/build.txt requirements/runtime.
 TYPED := simulator contracts tests
 export PYTHON
 
-.PHONY: help demo serve test covered check style types imports bench lock clean
+.PHONY: help demo serve test covered check style types imports bench mutants lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -38,6 +38,9 @@ imports: $(VENV)/.development
 
 bench: $(VENV)/.development  ## speed against a bare application, measured in the same run
 	$(BIN)/python -m tests.bench
+
+mutants: $(VENV)/.development  ## wrong simulators: each must be noticed by the fact or test it names
+	$(BIN)/python -m upsim_contracts.mutants
 
 lock:  ## pin again what pyproject.toml asks for
 	scripts/lock

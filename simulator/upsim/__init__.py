@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from upsim.app import Simulator
+    from upsim.testing.alone import intercept
 
-__all__ = ["Simulator"]
+__all__ = ["Simulator", "intercept"]
+
+_MODULES = {"Simulator": "upsim.app", "intercept": "upsim.testing.alone"}
 
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is first used: importing the package costs nothing."""
-    if name in __all__:
-        from upsim import app
+    if name in _MODULES:
+        from importlib import import_module
 
-        return getattr(app, name)
+        return getattr(import_module(_MODULES[name]), name)
     msg = f"module 'upsim' has no attribute {name!r}"
     raise AttributeError(msg)

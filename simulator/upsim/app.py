@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from upsim.core.instants import SECOND
+from upsim.engine.clock import ClockError
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
@@ -29,6 +31,7 @@ from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
 from upsim.web.places import Places
 from upsim.web.strays import Strays
+from upsim.web.timeline import move, until
 
 if TYPE_CHECKING:
     import httpx
@@ -51,15 +54,18 @@ class App(Starlette):
         self._places = Places(self.registry)
         self._desk = MediaDesk(self.registry)
         self._media = MediaApp(self.registry, self._desk)
+        self.deliverer = Deliverer(self.registry, self, transport=webhook_transport)
+        holds = Holds(
+            self.deliverer.timeline, settings.hold_seconds, in_process=settings.in_process
+        )
         self.dispatch = Dispatch(
             registry=self.registry,
             places=self._places,
             desk=self._desk,
-            holds=Holds(settings.hold_seconds, in_process=settings.in_process),
+            holds=holds,
             media=self._media,
         )
         self.strays = Strays(self.registry)
-        self.deliverer = Deliverer(self.registry, self, transport=webhook_transport)
         self._rule = AdminRule(settings.admin_token, local=settings.loopback)
         super().__init__(
             routes=[Route("/", landing), *routes()],
@@ -186,18 +192,15 @@ class Simulator:
         """
         sandbox = self.sandbox
         if _loop_is_running():
-            for _ in sandbox.advance(sandbox.settle() + round(seconds * 1_000_000)):
-                pass
+            move(sandbox, sandbox.settle() + _micros(seconds))
         else:
             self._run(lambda: self.advance_async(seconds))
 
     async def advance_async(self, seconds: float) -> None:
         """As `advance`, for programs that run an event loop themselves."""
-        sandbox = self.sandbox
-        to = sandbox.settle() + round(seconds * 1_000_000)
-        async with sandbox.advancing:
-            async for _ in self.app.deliverer.advance(sandbox, to):
-                pass
+        micros = _micros(seconds)
+        timeline = self.app.deliverer.timeline
+        await timeline.advance(self.sandbox, lambda box: until(box, box.settle() + micros))
 
     def close(self) -> None:
         """End workers, remove files."""
@@ -230,6 +233,15 @@ class Simulator:
         found = await call()
         await self.app.deliverer.flush_all()
         return found
+
+
+def _micros(seconds: float) -> int:
+    """Seconds of an advance in microseconds. Raises ClockError: no clock goes back."""
+    micros = round(seconds * SECOND)
+    if micros < 0:
+        msg = f"a clock never goes back (asked for {seconds} s)"
+        raise ClockError(msg)
+    return micros
 
 
 def _loop_is_running() -> bool:

@@ -24,21 +24,25 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request of a sync client."""
-        exchange = _Exchange(request, request.read())
+        exchange = Exchange(request, request.read())
         self._run(lambda: exchange.run(self._app))
         return exchange.response()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request of an async client."""
-        exchange = _Exchange(request, await request.aread())
+        exchange = Exchange(request, await request.aread())
         await exchange.run(self._app)
         return exchange.response()
 
 
-class _Exchange:
-    """One request and the messages that answer it."""
+class Exchange:
+    """One request and the messages that answer it.
+
+    `run` may be called in the event loop of another thread; `response` is for the caller's own.
+    """
 
     def __init__(self, request: httpx.Request, body: bytes) -> None:
+        """A request whose body has been read."""
         self._request = request
         self._body = body
         self._sent = False
@@ -50,9 +54,15 @@ class _Exchange:
         self._error: httpx.TransportError | None = None
 
     async def run(self, app: Callable[..., Awaitable[None]]) -> None:
+        """Let the application answer."""
         await app(self._scope(), self._receive, self._send)
 
+    def leave(self) -> None:
+        """The caller waits no longer: tell the application so, in the loop that runs it."""
+        self._over.set()
+
     def response(self) -> httpx.Response:
+        """What was answered. Raises the error of a connection that was cut before that."""
         if self._error is not None and not self._started:
             raise self._error
         body = b"".join(self._parts)

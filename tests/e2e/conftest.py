@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -182,3 +183,11 @@ def probe(
         )
 
     return measure
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """Return a loopback port on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+    return port

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Server
 
 PACKAGE = Path(__file__).parent.parent / "fixtures" / "toy_provider"
-POINTS = "[upsim.providers]\ntoytown = toytown:PROVIDER\n"
+POINTS = """\
+[upsim.providers]
+toytown = toytown:PROVIDER
+
+[upsim.contracts]
+toytown = toytown.contract
+"""
 
 
 @pytest.fixture
@@ -143,6 +149,32 @@ def test_it_is_listed_wherever_providers_are(toytown: Server) -> None:
     page = httpx.get(toytown.base_url, trust_env=False).text
     found = (health["providers"].get("toytown"), "toytown/baseline" in health["scenarios"])
     assert (*found, "Toytown" in page) == ("2026-01-01", True, True)
+
+
+def test_its_document_is_served(toytown: Server) -> None:
+    """The contract folder of its package is found like the provider itself."""
+    answer = toytown.http.get(f"{toytown.base_url}/toytown/openapi.json").json()
+    servers = [{"url": f"{toytown.base_url}/toytown"}]
+    assert (["/upscale", "/upscale/{id}"], servers) == (list(answer["paths"]), answer["servers"])
+
+
+@pytest.mark.slow
+def test_the_contract_suite_judges_it(variables: Mapping[str, str]) -> None:
+    """Its document is fuzzed with the others, and its own calls are really accepted."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "contracts",
+        "-k",
+        "toytown",
+        "-p",
+        "no:cacheprovider",
+    ]
+    env = {**os.environ, **variables}
+    root = PACKAGE.parents[2]
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)
+    assert (0, True) == (done.returncode, " 1 passed" in done.stdout), done.stdout
 
 
 def test_a_scenario_can_extend_it(

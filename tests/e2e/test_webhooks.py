@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,9 @@ def receive() -> Iterator[Callable[..., Receiver]]:
     """Return a function that starts a receiver."""
     with ExitStack() as stack:
 
-        def start(reply: Callable[[Got], int] = lambda _got: 200) -> Receiver:
+        def start(
+            reply: Callable[[Got], int] = lambda _got: 200, *, threads: bool = True
+        ) -> Receiver:
             receiver = Receiver(reply)
 
             class Handler(BaseHTTPRequestHandler):
@@ -111,8 +113,10 @@ def receive() -> Iterator[Callable[..., Receiver]]:
                 def log_message(self, *_args: object) -> None:
                     """Say nothing."""
 
-            server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-            server.daemon_threads = True
+            kind = ThreadingHTTPServer if threads else HTTPServer
+            server = kind(("127.0.0.1", 0), Handler)
+            if isinstance(server, ThreadingHTTPServer):
+                server.daemon_threads = True
             threading.Thread(target=server.serve_forever, daemon=True).start()
             stack.callback(server.server_close)
             stack.callback(server.shutdown)
@@ -194,6 +198,30 @@ def test_a_receiver_may_poll_in_its_handler(
 
     assert seen == ["completed"] * 3
     assert len(receiver.got) == 3
+
+
+def test_a_receiver_with_one_thread_may_advance_the_clock(
+    serve: Callable[..., Server], receive: Callable[..., Receiver]
+) -> None:
+    """The advance in its handler is answered at once, and what it set off comes afterwards."""
+    took: list[float] = []
+
+    def advance(_got: Got) -> int:
+        began = time.monotonic()
+        server.admin("POST", "sandboxes/default/clock/advance", {"seconds": 1000})
+        took.append(time.monotonic() - began)
+        return 200
+
+    server, receiver = serve("--clock", "manual"), receive(advance, threads=False)
+    for seconds in ("5", "60"):
+        server.submit(receiver.url, f"https://clips.example/{seconds}.mp4")
+        server.admin("POST", "sandboxes/default/clock/advance", {"seconds": 10})
+    server.admin("POST", "sandboxes/default/clock/advance", {"to": "idle"})
+    told = server.admin("GET", "sandboxes/default/webhooks")["deliveries"]
+
+    assert ["delivered"] * 2 == [delivery["outcome"] for delivery in told]
+    assert [1, 1] == [len(delivery["attempts"]) for delivery in told]
+    assert max(took) < 2
 
 
 def test_a_hanging_receiver_delays_no_answer(

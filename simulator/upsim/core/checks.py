@@ -169,6 +169,21 @@ COMMON: dict[str, Check] = named(
 )
 """The checks that any baseline may name; a provider's own checks are added to them."""
 
+ALWAYS_NEEDED = ("no_route", "wrong_method", "file_gone", "internal")
+"""The errors that every catalogue must have, because no check but the framework says them."""
+SAID_BY: Mapping[str, tuple[str, ...]] = {
+    "authenticated": ("missing_key", "unknown_key"),
+    "body_within_limit": ("body_too_large",),
+    "plan_has_access": ("no_access",),
+    "within_rates": ("rate_limited",),
+    "json_object": ("wrong_content_type", "not_json", "not_an_object"),
+    "measurable": ("unreachable", "not_a_video", "too_large", "not_decodable"),
+    "not_too_long": ("too_long",),
+    "output_within_own_limit": ("output_too_large",),
+    "affordable": ("insufficient_funds",),
+}
+"""The errors that a catalogue needs for each common check that its baseline names."""
+
 
 def whole_number(value: object) -> int | None:
     """The value as an integer when it is a JSON number equal to one (`2` and `2.0`)."""

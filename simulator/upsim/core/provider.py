@@ -20,7 +20,8 @@ Kind = Literal["submit", "poll", "read", "write", "upload"]
 class Operation:
     """One method and path of a provider, named as its documentation does.
 
-    `{name}` in the path is one segment, `{name*}` the rest of it.
+    `{name}` in the path is one segment, `{name*}` the rest of it. One that only words a refusal
+    (`refuses`) is not among the methods that `Allow` names.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Operation:
     path: str
     handle: Callable[[Call], Reply | FileReply | Hold]
     kind: Kind = "read"
+    refuses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

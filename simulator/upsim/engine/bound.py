@@ -8,7 +8,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 
 from upsim.core.baseline import Baseline, BaselineError, Rules
-from upsim.core.checks import Check
+from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY, Check
 from upsim.core.instants import SECOND
 from upsim.core.media import Media
 from upsim.core.provider import Operation, Provider
@@ -44,7 +44,11 @@ class Bound:
 
 
 def bind(provider: Provider, rules: Rules, scenario: Scenario) -> Bound:
-    """Look up every check that the baseline names. Raises BaselineError for an unknown one."""
+    """Look up every check that the baseline names, and the errors that those checks say.
+
+    Raises BaselineError for a check or an error that is not there.
+    """
+    _need_errors(provider, rules)
     return Bound(
         provider=provider,
         rules=rules,
@@ -82,6 +86,19 @@ def _checks(provider: Provider, rules: Rules, operation: Operation) -> tuple[Che
         msg = f"{provider.name}: the baseline has no checks for operation {operation.name!r}"
         raise BaselineError(msg)
     return tuple(_check(provider, name, operation) for name in names)
+
+
+def _need_errors(provider: Provider, rules: Rules) -> None:
+    """Raise BaselineError unless the catalogue has what the framework and common checks say."""
+    named = {name for names in rules.baseline.checks.values() for name in names}
+    needed = dict.fromkeys(ALWAYS_NEEDED, "every provider needs it")
+    for name in sorted(named & SAID_BY.keys()):
+        if provider.checks.get(name) is COMMON[name]:
+            needed |= dict.fromkeys(SAID_BY[name], f"the check {name!r} says it")
+    missing = [f"{name!r} ({why})" for name, why in needed.items() if name not in rules.errors]
+    if missing:
+        msg = f"{provider.name}: the baseline's errors lack {', '.join(missing)}"
+        raise BaselineError(msg)
 
 
 def _check(provider: Provider, name: str, operation: Operation) -> Check:

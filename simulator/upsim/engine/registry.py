@@ -119,6 +119,7 @@ class Registry:
         self.sources = Sources(set(settings.hosts), settings.loopback, settings.fetch)
         self.sandboxes: dict[str, Sandbox] = {}
         self.roused: Callable[[Sandbox], None] = lambda _sandbox: None
+        self.crashes = 0
         self._log = log or MemoryLog()
         self._fingerprints = Fingerprints(fresh_token())
         self._holders: dict[bytes, KeyHolder] = {}

@@ -6,7 +6,6 @@ of (instant, sequence). Nothing here waits or does I/O but for keeping the bytes
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -92,8 +91,8 @@ class Sandbox:
         self.listeners: list[Listener] = []
         self.now: Instant = clock.now()
         self.last_used: float = 0.0
+        self.last_jump: float = 0.0
         self.abandoned = False
-        self.advancing = asyncio.Lock()
         self.planned_faults: tuple[FaultRule, ...] = ()
         self.released: Callable[[str], None] = lambda _digest: None
         self._scenario_of = scenario_of
@@ -128,9 +127,11 @@ class Sandbox:
     # -- events
 
     def commit(self, *events: Event) -> None:
-        """Append events to the log and take them into the state."""
+        """Append events to the log and take them into the state; all of them, or none and raise."""
+        state = self.state
+        state.check(events)
         self._version = self._log.append(self.id, self._version, events)
-        self.state.apply(events)
+        state.take(events)
         for listener in self.listeners:
             listener(events)
 

@@ -1,4 +1,4 @@
-"""The state of a sandbox: what its events add up to. Only `apply` changes it."""
+"""The state of a sandbox: what its events add up to. Only `take` changes it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ from upsim.core.events import (
 )
 from upsim.core.faults import Armed
 from upsim.core.instants import Instant
-from upsim.core.jobs import Job, check_move
-from upsim.core.ledger import Account, Entry, check_entry
+from upsim.core.jobs import Job
+from upsim.core.ledger import Account, Entry
 from upsim.core.states import TERMINAL
 from upsim.core.webhooks import Delivery
+from upsim.engine.admission import Admission
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class State:
         self._charges: dict[str, Entry] = {}
         self._refunds: dict[str, Entry] = {}
         self._quotas: dict[tuple[int, str], tuple[Instant, int]] = {}
+        self.check = Admission(self).check
         self._appliers: dict[type, Callable[[Any], None]] = {
             AccountOpened: self._account_opened,
             AccountChanged: self._account_changed,
@@ -94,7 +96,13 @@ class State:
         }
 
     def apply(self, events: Iterable[Event]) -> None:
-        """Take events into account, in order. Raises when one breaks a rule of jobs or ledger."""
+        """Take events into account, in order. Raises when one breaks a rule, and not for it."""
+        for event in events:
+            self.check((event,))
+            self.take((event,))
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Take events into account that were checked."""
         appliers = self._appliers
         for event in events:
             appliers[type(event)](event)
@@ -149,7 +157,6 @@ class State:
     def _job_moved(self, event: JobMoved) -> None:
         name, state = event.job, event.state
         job = self.jobs[name]
-        check_move(job, state)
         accepted = job.accepted
         step = job.step + 1 if event.planned else len(accepted.phases)
         if state in TERMINAL and not job.ended:
@@ -189,9 +196,7 @@ class State:
     def _entry(self, event: Entry) -> None:
         job, number = event.job, event.number
         if job is not None:
-            charge = self._charges.get(job)
-            check_entry(event, charge, self._refunds.get(job))
-            entries = self._charges if charge is None else self._refunds
+            entries = self._refunds if job in self._charges else self._charges
             entries[job] = event
         account = self.accounts[event.account]
         self.entry_count = max(self.entry_count, number)

@@ -322,7 +322,7 @@ class Webhooks:
         sandbox = self.sandbox
         ending = self._ending(delivery, posting, outcome)
         next_at = None
-        if not ending and posting.number:
+        if not ending and posting.number and delivery.ended is None:
             next_at = sandbox.now + (self._pause(posting) or 0)
         sandbox.commit(
             AttemptMade(
@@ -363,8 +363,11 @@ class Webhooks:
 
     def _plan_early(self, job: Job, rule: WebhookRule) -> None:
         """Tell of the end before it comes: `after` before it, or as soon as it is near enough."""
-        following, lasts = job.next_phase, job.accepted.phases[job.step].lasts
-        if not job.started or following is None or lasts is None:
+        following = job.next_phase
+        if not job.started or following is None:
+            return  # a job that a command moved has left its plan
+        lasts = job.accepted.phases[job.step].lasts
+        if lasts is None:
             return
         if following.state not in TERMINAL or following.state not in rule.states:
             return

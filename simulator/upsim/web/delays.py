@@ -12,6 +12,7 @@ from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.engine.clock import monotonic
 from upsim.engine.sandbox import Sandbox
 from upsim.web.holds import HeldByManualClockError
+from upsim.web.timeline import move
 
 LONGEST_REAL = 600.0
 """Seconds of real time that a moving clock delays an answer at the most."""
@@ -33,9 +34,7 @@ async def pass_time(
         msg = "a fault delays this answer, but the clock is manual: use clock='auto', or a delay"
         raise HeldByManualClockError(f"{msg} of real time such as {{real: 50ms}}")
     if sandbox.clock.mode == "auto":
-        for _ in sandbox.advance(until):
-            pass
-        sandbox.wake()
+        move(sandbox, until)
         return
     await _until(sandbox, until, manual_seconds)
 

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
-from upsim.core.instants import Instant
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import monotonic
-from upsim.engine.deadlines import Deadline
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
 from upsim.web.receivers import Receivers
+from upsim.web.timeline import QUIET_SECONDS, Timeline
 
 if TYPE_CHECKING:
     import httpx
 
 Observer = Callable[[Sandbox, Posting, Outcome], None]
-QUIET_SECONDS = 0.02
-"""An `auto` clock jumps for a pending webhook after so long without traffic."""
 LONGEST_SLEEP = 3600.0
 MOST_AT_ONCE = 64
 CLOSE_SECONDS = 1.0
@@ -34,16 +31,15 @@ CLOSE_SECONDS = 1.0
 class _Work:
     """What is under way for one sandbox."""
 
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    tasks: dict[asyncio.Task[None], float] = field(default_factory=dict)
     timer: asyncio.Handle | None = None
-    jumped: float = 0.0
 
 
 class Deliverer:
     """Makes the attempts that are due, in the background or at the word of who moves a clock.
 
     In the background: on a `real` or `scaled` clock each at its time, on an `auto` clock the next
-    after a quiet moment. Who advances a clock delivers what fell due before going on.
+    after a quiet moment. Who advances a clock (on the `timeline`) flushes before going on.
     """
 
     def __init__(
@@ -58,6 +54,7 @@ class Deliverer:
         self._seconds = registry.settings.webhook_seconds
         self._work: dict[Sandbox, _Work] = {}
         self._by_hand = False
+        self.timeline = Timeline(self)
         self.observers: list[Observer] = []
         registry.roused = self.rouse
 
@@ -72,12 +69,32 @@ class Deliverer:
         if not self._by_hand and (loop := _running()) is not None:
             _set(work, loop.call_soon(self._look_after, sandbox))
 
+    def is_busy(self, sandbox: Sandbox) -> bool:
+        """Whether something is being delivered, or is to be now."""
+        work = self._work.get(sandbox)
+        return bool(sandbox.webhooks.outbox or (work is not None and work.tasks))
+
+    def silent_for(self, sandbox: Sandbox) -> float | None:
+        """Seconds since the oldest attempt under way was begun; None when there is none."""
+        begun = self._under_way(sandbox).values()
+        return monotonic() - min(begun) if begun else None
+
+    async def answered(self, sandbox: Sandbox, seconds: float) -> None:
+        """Wait until a receiver answers, so many seconds at the most."""
+        tasks = self._under_way(sandbox)
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+
+    def _under_way(self, sandbox: Sandbox) -> dict[asyncio.Task[None], float]:
+        """The attempts under way on this event loop, and when each was begun."""
+        work, loop = self._work.get(sandbox), _running()
+        tasks = {} if work is None else work.tasks
+        return {task: begun for task, begun in tasks.items() if task.get_loop() is loop}
+
     async def flush(self, sandbox: Sandbox) -> None:
         """Deliver what is due, one after the other, and return when all answers are there."""
         while not sandbox.abandoned:
-            work = self._work.get(sandbox) or _Work()
-            running = {task for task in work.tasks if task.get_loop() is _running()}
-            if running:
+            if running := self._under_way(sandbox):
                 await asyncio.wait(running)
             elif sandbox.webhooks.outbox:
                 self._begin(sandbox, sandbox.webhooks.outbox.popleft())
@@ -87,14 +104,6 @@ class Deliverer:
     async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
         """Make one attempt now and return when its answer is there."""
         await asyncio.wait({self._begin(sandbox, posting)})
-
-    async def advance(self, sandbox: Sandbox, to: Instant) -> AsyncIterator[Deadline]:
-        """Go to a later instant; each deadline is yielded once what it sent was answered."""
-        await self.flush(sandbox)
-        for deadline in sandbox.advance(to):
-            await self.flush(sandbox)
-            yield deadline
-        await self.flush(sandbox)
 
     @contextmanager
     def by_hand(self) -> Iterator[None]:
@@ -125,7 +134,7 @@ class Deliverer:
 
     def _look_after(self, sandbox: Sandbox) -> None:
         work = self._work.get(sandbox)
-        if work is None or sandbox.advancing.locked():
+        if work is None or self.timeline.is_advancing(sandbox):
             return  # who advances the clock delivers, and rouses us at the end
         work.timer = None
         self._pass_time(sandbox, work)
@@ -139,11 +148,8 @@ class Deliverer:
         sandbox.settle()
         if sandbox.clock.mode != "auto" or work.tasks or sandbox.webhooks.outbox:
             return
-        if not sandbox.webhooks.pending or _quiet_for(sandbox, work) < QUIET_SECONDS:
-            return
-        work.jumped = monotonic()
-        sandbox.jump_to_next()
-        sandbox.wake()
+        if sandbox.webhooks.pending:
+            self.timeline.jump(sandbox)
 
     def _set_timer(self, sandbox: Sandbox, work: _Work) -> None:
         """Look again when the next deadline is due; those who run tasks are roused by their end."""
@@ -155,7 +161,7 @@ class Deliverer:
         if deadline is None or loop is None:
             return
         if sandbox.clock.mode == "auto":
-            seconds: float | None = max(0.0, QUIET_SECONDS - _quiet_for(sandbox, work))
+            seconds: float | None = max(0.0, QUIET_SECONDS - self.timeline.quiet_for(sandbox))
             if work.tasks:
                 return
         else:
@@ -167,14 +173,14 @@ class Deliverer:
     def _begin(self, sandbox: Sandbox, posting: Posting) -> asyncio.Task[None]:
         work = self._work.setdefault(sandbox, _Work())
         task = asyncio.get_running_loop().create_task(self._deliver(sandbox, posting))
-        work.tasks.add(task)
+        work.tasks[task] = monotonic()
         task.add_done_callback(lambda done: self._ended(sandbox, work, posting, done))
         return task
 
     def _ended(
         self, sandbox: Sandbox, work: _Work, posting: Posting, task: asyncio.Task[None]
     ) -> None:
-        work.tasks.discard(task)
+        work.tasks.pop(task, None)
         if sandbox.abandoned or task.cancelled():
             return
         error = task.exception()
@@ -190,7 +196,6 @@ class Deliverer:
         for observer in self.observers:
             observer(sandbox, posting, outcome)
         sandbox.webhooks.record(posting, outcome)
-        sandbox.wake()
 
     def _drop(self, sandbox: Sandbox) -> None:
         work = self._work.pop(sandbox, None)
@@ -201,10 +206,6 @@ class Deliverer:
         for task in work.tasks:
             if not task.get_loop().is_closed():
                 task.cancel()
-
-
-def _quiet_for(sandbox: Sandbox, work: _Work) -> float:
-    return monotonic() - max(sandbox.last_used, work.jumped)
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

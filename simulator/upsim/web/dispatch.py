@@ -17,11 +17,13 @@ from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry, UnknownSandboxError
 from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import ClientGoneError, decode, encode, headers_of, read_body
+from upsim.web.crashes import crashed
+from upsim.web.documents import Documents, is_document
 from upsim.web.faults import Faulty
 from upsim.web.holds import Holds
 from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
-from upsim.web.places import Place, Places
+from upsim.web.places import Place, Places, host_of
 from upsim.web.routes import Miss, Routes
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
@@ -37,6 +39,7 @@ class Dispatch:
     desk: MediaDesk
     holds: Holds
     media: MediaApp
+    documents: Documents = field(default_factory=Documents)
     observers: list[Observer] = field(default_factory=list)
     _routes: dict[str, Routes] = field(default_factory=dict)
 
@@ -72,7 +75,7 @@ class Dispatch:
             account,
         )
         if isinstance(found, Miss):
-            decision = missed(sandbox, bound, call, found)
+            decision = self._missed(scope, sandbox, bound, call, found)
         else:
             if method in BODY_METHODS:
                 try:
@@ -83,18 +86,17 @@ class Dispatch:
             if sandbox.state.faults:
                 await self._with_faults(scope, receive, send, sandbox, bound, operation, call)
                 return
-            outcome = decide(sandbox, bound, operation, call)
-            if isinstance(outcome, Pending) or isinstance(outcome.reply, Hold):
-                outcome = await self._wait(sandbox, bound, operation, call, outcome)
-            decision = outcome
+            try:
+                outcome = decide(sandbox, bound, operation, call)
+                if isinstance(outcome, Pending) or isinstance(outcome.reply, Hold):
+                    outcome = await self._wait(sandbox, bound, operation, call, outcome)
+                decision = outcome
+            except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+                decision = Decision(*crashed(registry, sandbox, bound, call, error))
         reply = decision.reply
         if isinstance(reply, Reply):
-            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-            job = call.job.accepted.job if call.job else None
-            exchange = sandbox.journal.add(call, body, reply.status, decision.rule, job)
-            for observer in self.observers:
-                observer(sandbox, exchange)
-            await send(start_message(bound, call, reply, len(body)))
+            start, body = self._written(sandbox, bound, call, decision, reply)
+            await send(start)
             await send({"type": "http.response.body", "body": body})
         elif isinstance(reply, FileReply):
             await self._send_file(scope, receive, send, sandbox, bound, call, reply)
@@ -113,22 +115,19 @@ class Dispatch:
         """The same, where faults may act before the decision, on it, and on its way out."""
         settings = self.registry.settings
         faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
-        decision = await faulty.before(bound, call)
-        if decision is None:
-            outcome = decide(sandbox, bound, operation, call)
-            decision = await self._wait(sandbox, bound, operation, call, outcome)
-            decision = await faulty.after(bound, call, decision)
+        try:
+            decision = await faulty.before(bound, call)
+            if decision is None:
+                outcome = decide(sandbox, bound, operation, call)
+                decision = await self._wait(sandbox, bound, operation, call, outcome)
+                decision = await faulty.after(bound, call, decision)
+        except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+            decision = Decision(*crashed(self.registry, sandbox, bound, call, error))
         reply = decision.reply
         if isinstance(reply, Reply):
-            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-            job = call.job.accepted.job if call.job else None
-            exchange = sandbox.journal.add(
-                call, body, reply.status, decision.rule, job, faulty.name
-            )
-            for observer in self.observers:
-                observer(sandbox, exchange)
+            start, body = self._written(sandbox, bound, call, decision, reply, faulty.name)
             with suppress(ClientGoneError):
-                await faulty.send(start_message(bound, call, reply, len(body)))
+                await faulty.send(start)
                 await faulty.send({"type": "http.response.body", "body": body})
         elif isinstance(reply, FileReply):
             with suppress(ClientGoneError):
@@ -136,6 +135,47 @@ class Dispatch:
                     scope, receive, faulty.send, sandbox, bound, call, reply, faulty.name
                 )
         after_reply(sandbox, call, decision)
+
+    def _written(
+        self,
+        sandbox: Sandbox,
+        bound: Bound,
+        call: Call,
+        decision: Decision,
+        reply: Reply,
+        fault: str | None = None,
+    ) -> tuple[Message, bytes]:
+        """Head and body of an answer, which the journal has from now on."""
+        rule = decision.rule
+        try:
+            body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
+            start = start_message(bound, call, reply, len(body))
+        except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+            reply, rule = crashed(self.registry, sandbox, bound, call, error)
+            body = encode(reply.body)
+            start = start_message(bound, call, reply, len(body))
+        job = call.job.accepted.job if call.job else None
+        exchange = sandbox.journal.add(call, body, reply.status, rule, job, fault)
+        for observer in self.observers:
+            observer(sandbox, exchange)
+        return start, body
+
+    def _missed(
+        self, scope: Scope, sandbox: Sandbox, bound: Bound, call: Call, miss: Miss
+    ) -> Decision:
+        """The OpenAPI document, if that is asked for; else the provider's own 404 or 405."""
+        if not is_document(call.method, call.path):
+            return missed(sandbox, bound, call, miss)
+        call.now = sandbox.settle()
+        return Decision(
+            self.documents.reply(
+                bound.provider.name,
+                call.path,
+                dialect=bound.rules.dialect,
+                origin=call.origin,
+                host=host_of(scope),
+            )
+        )
 
     def _routes_of(self, provider: str) -> Routes:
         found = self._routes[provider] = Routes(self.registry.providers[provider])

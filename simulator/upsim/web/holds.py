@@ -11,9 +11,8 @@ from upsim.core.events import Event, JobMoved, JobsForgotten
 from upsim.core.instants import SECOND, Instant
 from upsim.engine.clock import monotonic
 from upsim.engine.sandbox import Sandbox
+from upsim.web.timeline import QUIET_SECONDS, Timeline
 
-QUIET_SECONDS = 0.02
-"""An `auto` clock jumps for a held request after so long without other traffic."""
 MANUAL_SECONDS = 30.0
 """Over a socket, a request held by a `manual` clock waits so long in real time at the most."""
 
@@ -30,6 +29,7 @@ class Holds:
     holds none.
     """
 
+    timeline: Timeline
     manual_seconds: float = MANUAL_SECONDS
     in_process: bool = False
 
@@ -91,15 +91,8 @@ class Holds:
     def _pass_time(self, sandbox: Sandbox, until: Instant) -> None:
         if sandbox.clock.mode != "auto":
             sandbox.settle()
-            return
-        if monotonic() - sandbox.last_used < QUIET_SECONDS:
-            return
-        deadline = sandbox.deadlines.next(expiries=False)
-        if deadline is not None and deadline.at <= until:
-            sandbox.jump_to_next()
         else:
-            for _ in sandbox.advance(until):
-                pass
+            self.timeline.jump(sandbox, latest=until)
 
 
 def _ended(sandbox: Sandbox, hold: Hold) -> bool:

@@ -107,7 +107,8 @@ def _section(registry: Registry, provider: str, base: str) -> str:
     calls = further_examples(registry, provider, base, key=key)
     return (
         f"<h2>{escape(baseline.title)}</h2><p>{escape(models)}</p>"
-        f"<ul><li><code>{escape(base)}/{escape(provider)}</code>{others}</ul>"
+        f"<ul><li><code>{escape(base)}/{escape(provider)}</code>{others}"
+        f'<li><a href="/{escape(provider)}/openapi.json">OpenAPI document</a></ul>'
         f"<pre><code>{escape(example(registry, provider, base, key=key))}</code></pre>"
         + "".join(_call(title, text) for title, text in calls.items())
         + "".join(_dialect(baseline, name) for name in baseline.dialects[1:])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
+from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
@@ -46,15 +49,18 @@ class Receivers:
         reason = self._refusal(url, posting.url)
         if url is None or reason:
             return Outcome(None, reason, refused=True)
+        got, error = _Got(), ""
         try:
             async with asyncio.timeout(seconds):
-                return await self._exchange(posting, url, seconds)
+                await self._exchange(posting, url, seconds, got)
         except TimeoutError:
-            return Outcome(None, f"no answer within {seconds:g} s")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ExceptionGroup) as error:
-            return Outcome(None, f"{type(error).__name__}: {error}"[:SHOWN])
+            what = "no answer" if got.status is None else "no whole answer"
+            error = f"{what} within {seconds:g} s"
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ExceptionGroup) as found:
+            error = f"{type(found).__name__}: {found}"[:SHOWN]
+        return Outcome(got.status, error, bytes(got.body))
 
-    async def _exchange(self, posting: Posting, url: httpx.URL, seconds: float) -> Outcome:
+    async def _exchange(self, posting: Posting, url: httpx.URL, seconds: float, got: _Got) -> None:
         import httpx
 
         headers = [(b"user-agent", b"upsim")]
@@ -68,7 +74,8 @@ class Receivers:
             ) as client,
             client.stream("POST", url, content=posting.body, headers=headers) as answer,
         ):
-            return Outcome(answer.status_code, answer=await _beginning(answer))
+            got.status = answer.status_code
+            await _read_beginning(answer, got.body)
 
     def _transport_for(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
         import httpx
@@ -81,7 +88,8 @@ class Receivers:
             return self._transport
         # A receiver on this machine has no certificate that anybody signed.
         checked = url.scheme == "https" and not is_loopback(url.host)
-        return httpx.AsyncHTTPTransport(verify=checked, trust_env=False)
+        context = _checking() if checked else _trusting()
+        return httpx.AsyncHTTPTransport(verify=context, trust_env=False)
 
     def _refusal(self, url: httpx.URL | None, text: str) -> str:
         """Why nothing is sent to this address; empty when it may be."""
@@ -104,16 +112,39 @@ class Receivers:
         return is_loopback(url.host) and port in ports
 
 
-async def _beginning(answer: httpx.Response) -> bytes:
-    """The first bytes of an answer; the rest is not waited for."""
+@cache
+def _checking() -> ssl.SSLContext:
+    """What certificates are checked by; made once, which takes as long as a hundred requests."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=False)
+
+
+@cache
+def _trusting() -> ssl.SSLContext:
+    """Any certificate will do."""
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    found.check_hostname, found.verify_mode = False, ssl.CERT_NONE
+    return found
+
+
+@dataclass(slots=True)
+class _Got:
+    """What came so far: the status decides, also when the body never ends or is cut off."""
+
+    status: int | None = None
+    body: bytearray = field(default_factory=bytearray)
+
+
+async def _read_beginning(answer: httpx.Response, body: bytearray) -> None:
+    """Take the first bytes of an answer; the rest is not waited for."""
     if answer.is_stream_consumed:  # made in this process, all at once
-        return answer.content[:KEPT_ANSWER]
-    found = b""
-    async for part in answer.aiter_raw(KEPT_ANSWER):
-        found += part
-        if len(found) >= KEPT_ANSWER:
-            break
-    return found[:KEPT_ANSWER]
+        body += answer.content[:KEPT_ANSWER]
+        return
+    async for part in answer.aiter_raw():
+        body += part[: KEPT_ANSWER - len(body)]
+        if len(body) >= KEPT_ANSWER:
+            return
 
 
 def _parsed(text: str) -> httpx.URL | None:

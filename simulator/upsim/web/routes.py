@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from upsim.core.provider import Operation, Provider
@@ -58,7 +58,7 @@ class Routes:
             allowed: list[str] = []
             found = _walk(self._root, segments, 0, method, allowed)
             if found is None:
-                return Miss(tuple(dict.fromkeys(allowed)))
+                return Miss(tuple(sorted(set(allowed))))
         if found[0].kind == "submit":
             self._keep(key, found)
         return found
@@ -125,5 +125,5 @@ def _walk(
     return found
 
 
-def _methods(operations: Iterable[str]) -> list[str]:
-    return sorted(operations)
+def _methods(operations: Mapping[str, Operation]) -> list[str]:
+    return sorted(method for method, one in operations.items() if not one.refuses)

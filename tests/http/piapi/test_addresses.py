@@ -31,14 +31,20 @@ def test_an_unknown_path_is_plain_text(api: Api, method: str, path: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
-    [("PUT", "/api/v1/task"), ("POST", "/account/info"), ("GET", "/api/ephemeral_resource")],
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/v1/task", "POST"),
+        ("POST", "/account/info", "GET"),
+        ("GET", "/api/ephemeral_resource", "POST"),
+        ("PUT", "/api/v1/task/1", "DELETE, GET"),
+    ],
 )
-def test_a_wrong_method_is_plain_text(api: Api, method: str, path: str) -> None:
-    """A known path with another method is 405."""
+def test_a_wrong_method_is_plain_text(api: Api, method: str, path: str, allowed: str) -> None:
+    """A known path with another method is 405, and `Allow` names the methods that it has."""
     answer = api.http.request(method, path)
 
     assert (answer.status_code, answer.text) == (405, "405 method not allowed")
+    assert allowed == answer.headers["allow"]
 
 
 def test_the_key_header_has_any_case(api: Api) -> None:

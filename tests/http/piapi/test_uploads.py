@@ -161,3 +161,10 @@ def test_without_a_key_nothing_is_uploaded(api: Api) -> None:
     del api.http.headers["x-api-key"]
 
     assert upload(api).json() == {"code": 401, "message": "unauthorized: invalid api key"}
+
+
+def test_a_wrong_content_type_is_the_same_answer(api: Api) -> None:
+    """The upload host has one text for every mistake."""
+    answer = api.http.post(PATH, content=b"{}", headers={"content-type": "text/plain"})
+
+    assert (400, BAD) == (answer.status_code, answer.json())

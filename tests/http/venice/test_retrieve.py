@@ -354,6 +354,7 @@ def test_there_is_no_get_form(path: str, venice: "Venice") -> None:
     answer = venice.get(path, id="x")
 
     assert (answer.status_code, answer.json()) == (405, {"error": "Method not allowed"})
+    assert answer.headers["allow"] == "POST"
 
 
 @pytest.mark.parametrize("path", ["video", "video/transcriptions", "chat/completions", "../v2"])

@@ -48,6 +48,22 @@ def test_unknown_paths_and_wrong_methods_have_the_error_envelope(
     assert found == refusal(api.http.request(method, path))
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", f"/api/v3/{UPSCALER}", "POST"),
+        ("PUT", f"/api/v3/{UPSCALER}", "POST"),
+        ("PUT", "/api/v3/balance", "GET"),
+        ("DELETE", "/api/v3/predictions/x", "GET"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(
+    api: Api, method: str, path: str, allowed: str
+) -> None:
+    """`Allow` never names a method that is itself refused, as GET of a model is."""
+    assert allowed == api.http.request(method, path).headers["allow"]
+
+
 @pytest.mark.parametrize("path", OLD)
 def test_old_paths_are_not_there(api: Api, path: str) -> None:
     """The paths that later pages replaced are 404, with or without a key."""

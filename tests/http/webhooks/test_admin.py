@@ -276,3 +276,12 @@ def test_a_hanging_receiver_delays_no_other(start: Start) -> None:
     task = world.wavespeed()
 
     assert [200, 200] == asyncio.run(both())
+
+
+def test_a_job_that_left_its_plan_is_told_of_all_the_same(world: World) -> None:
+    """An operator takes it up and later completes it; its caller is told of the end."""
+    task = world.wavespeed()
+    assert world.call("PUT", f"jobs/{task}/state", {"state": "processing"})["state"] == "processing"
+    world.call("PUT", f"jobs/{task}/state", {"state": "completed"})
+
+    assert [task] == [body["id"] for body in world.receiver.bodies]

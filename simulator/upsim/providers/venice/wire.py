@@ -26,7 +26,10 @@ def problem(call: Call, violation: Violation) -> Reply:
     count_refusal(call, violation, rule.status)
     values = {"url": call.origin.api(call.path), **violation.values}
     body = error_body(call, rule, values)
-    headers = tuple((name.encode(), text.encode()) for name, text in rule.headers.items())
+    headers = tuple(
+        (name.lower().encode(), text.format_map(values).encode())
+        for name, text in rule.headers.items()
+    )
     return Reply(rule.status, body, (*headers, *_wallet_header(call, body)))
 
 

@@ -54,7 +54,7 @@ PROVIDER = Provider(
         Operation("old/account/usage", "GET", f"{V3}/account/usage", listings.usage),
         Operation("old/upload", "POST", f"{V3}/upload", uploads.upload_binary, kind="upload"),
         # Always refused by its only check, with 405 for a model and 404 for anything else.
-        Operation("not-a-task", "GET", f"{V3}/{{model*}}", operations.result),
+        Operation("not-a-task", "GET", f"{V3}/{{model*}}", operations.result, refuses=True),
     ),
     checks={**checks.CHECKS, **parameters.CHECKS, **uploads.CHECKS},
     problem=wire.problem,

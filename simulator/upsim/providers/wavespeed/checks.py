@@ -151,7 +151,7 @@ def own_job(call: Call, name: str) -> Job | None:
 def not_a_task(call: Call) -> Violation:
     """`GET` of any other path: a model is submitted to by POST, whatever else is unknown."""
     known = call.params["model"] in call.rules.baseline.models
-    return Violation("wrong_method" if known else "no_route")
+    return Violation("wrong_method", {"allowed": "POST"}) if known else Violation("no_route")
 
 
 def old_path_served(call: Call) -> Violation | None:

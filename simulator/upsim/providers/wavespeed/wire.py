@@ -33,7 +33,7 @@ def problem(call: Call, violation: Violation) -> Reply:
     message = rule.message.format_map(violation.values)
     headers = {k: v.format_map(violation.values) for k, v in rule.headers.items()}
     content_type = headers.pop(_CONTENT_TYPE, None)
-    pairs = tuple((name.encode(), value.encode()) for name, value in headers.items())
+    pairs = tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
     if content_type is not None:
         return Reply(rule.status, message.encode(), pairs, content_type.encode())
     return Reply(rule.status, {"code": rule.code, "message": message, **rule.extra}, pairs)

@@ -39,10 +39,12 @@ async def health(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """`GET metrics`: Prometheus text."""
-    boxes = registry_of(request).sandboxes.values()
+    registry = registry_of(request)
+    boxes = registry.sandboxes.values()
     figures = {
         "upsim_sandboxes": ("gauge", len(boxes)),
         "upsim_requests_total": ("counter", sum(box.journal.count for box in boxes)),
+        "upsim_crashes_total": ("counter", registry.crashes),
         "upsim_jobs_accepted_total": ("counter", sum(b.state.accepted_count for b in boxes)),
         "upsim_jobs": ("gauge", sum(len(box.state.jobs) for box in boxes)),
         "upsim_deadlines": ("gauge", sum(len(box.deadlines) for box in boxes)),

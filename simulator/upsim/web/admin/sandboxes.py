@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Annotated, Literal
 
 import msgspec
-from anyio.lowlevel import checkpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +15,7 @@ from upsim.core.baseline import BaselineError
 from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
 from upsim.engine import faults
 from upsim.engine.clock import ClockError
+from upsim.engine.deadlines import Deadline
 from upsim.engine.registry import (
     DEFAULT,
     KeyTakenError,
@@ -29,6 +29,7 @@ from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.web.admin import views
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown, whole
 from upsim.web.deliverer import Deliverer
+from upsim.web.timeline import Target, until, until_idle
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 NAMED = 20
@@ -221,29 +222,21 @@ async def advance(request: Request) -> Response:
     if (asked.seconds is None) == (asked.to is None):
         raise AdminError(400, "invalid", 'send one of {"seconds": n} and {"to": ...}')
     fired: list[dict[str, object]] = []
-    deliverer = deliverer_of(request)
-    async with sandbox.advancing:
-        if asked.to == "idle":
-            await deliverer.flush(sandbox)
-            while (due := sandbox.deadlines.next(expiries=False)) is not None:
-                await _advance(deliverer, sandbox, due.at, fired)
-        else:
-            await _advance(deliverer, sandbox, _target(sandbox, asked), fired)
-    deliverer.rouse(sandbox)
-    sandbox.wake()
-    return answer({"now": iso(sandbox.now, 6), "fired": fired})
 
+    def aim(box: Sandbox) -> Target:
+        return until_idle(box) if asked.to == "idle" else until(box, _target(box, asked))
 
-async def _advance(
-    deliverer: Deliverer, sandbox: Sandbox, to: Instant, fired: list[dict[str, object]]
-) -> None:
+    def ran(deadline: Deadline) -> None:
+        fired.append(views.fired(sandbox, deadline))
+
     try:
-        async for deadline in deliverer.advance(sandbox, to):
-            fired.append(views.fired(sandbox, deadline))
-            sandbox.wake()
-            await checkpoint()
+        await deliverer_of(request).timeline.advance(sandbox, aim, ran)
     except ClockError as error:
         raise AdminError(409, "clock", str(error)) from error
+    if sandbox.abandoned:
+        message = f"sandbox {shown(sandbox.id)} was reset or deleted while its clock was advanced"
+        raise AdminError(409, "gone", message)
+    return answer({"now": iso(sandbox.now, 6), "fired": fired})
 
 
 def _target(sandbox: Sandbox, asked: Advance) -> Instant:

@@ -1,0 +1,188 @@
+"""Judges single answers: whether each is what the provider's document says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from upsim_contracts import evidence
+from upsim_contracts.documents import GUIDE, Document, document, parts
+from upsim_contracts.findings import Finding
+from upsim_contracts.schemas import Schemas, shown
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_PARAMETER = re.compile(r"\{[^}]+\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method and a path of a document; `name` is how a person calls it."""
+
+    id: str
+    method: str
+    path: str
+    pattern: re.Pattern[str]
+    definition: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Method and path as the document writes them."""
+        return f"{self.method} {self.path}"
+
+
+class Contract:
+    """One document of a provider, ready to judge answers."""
+
+    def __init__(self, provider: str, found: Document) -> None:
+        """Read the operations; validators are compiled when first needed."""
+        self.provider = provider
+        self.document = found
+        self._schemas = Schemas(found)
+        self.operations = {one.id: one for one in _operations(found)}
+        # A path without parameters wins over one with them, as in OpenAPI.
+        self._by_path = sorted(self.operations.values(), key=lambda one: one.path.count("{"))
+
+    def find(self, method: str, path: str) -> Operation | None:
+        """The operation that a request meant, by its method and its path without the query."""
+        bare = path.partition("?")[0]
+        for one in self._by_path:
+            if one.method == method.upper() and one.pattern.fullmatch(bare):
+                return one
+        return None
+
+    def check(
+        self, operation: Operation, status: int, headers: Mapping[str, str], body: bytes
+    ) -> list[Finding]:
+        """How an answer to the operation differs from the document."""
+        responses = operation.definition["responses"]
+        key = str(status) if str(status) in responses else "default"
+        place = ("paths", operation.path, operation.method.lower(), "responses")
+        if key not in responses:
+            known = f"one of {', '.join(responses)}"
+            source = evidence.at(self.document, place)
+            return [Finding(self.provider, operation.name, "status", known, str(status), source)]
+        response = responses[key]
+        steps: tuple[str, ...] = (*place, key)
+        while "$ref" in response:
+            steps = tuple(response["$ref"].removeprefix("#/").split("/"))
+            response = evidence.resolve(self.document, response["$ref"])
+        name = f"{operation.name} {status}"
+        lower = {header.lower(): value for header, value in headers.items()}
+        found = [*self._headers(name, response, steps, lower)]
+        return [*found, *self._body(name, response, steps, lower.get("content-type", ""), body)]
+
+    def _headers(
+        self,
+        name: str,
+        response: Mapping[str, Any],
+        steps: tuple[str, ...],
+        seen: Mapping[str, str],
+    ) -> Iterator[Finding]:
+        for header, given in response.get("headers", {}).items():
+            definition, place = given, (*steps, "headers", header)
+            while "$ref" in definition:
+                place = tuple(definition["$ref"].removeprefix("#/").split("/"))
+                definition = evidence.resolve(self.document, definition["$ref"])
+            value = seen.get(header.lower())
+            if value is not None:
+                typed = _typed(value, definition["schema"].get("type"))
+                yield from self._values(name, (*place, "schema"), typed, f"header {header}")
+            elif definition.get("required"):
+                source = evidence.at(self.document, place)
+                yield Finding(
+                    self.provider, name, f"header {header}", "this header", "none", source
+                )
+
+    def _body(
+        self,
+        name: str,
+        response: Mapping[str, Any],
+        steps: tuple[str, ...],
+        content_type: str,
+        body: bytes,
+    ) -> Iterator[Finding]:
+        contents = response.get("content")
+        if not contents:
+            return
+        media_type = content_type.partition(";")[0].strip().lower()
+        source = evidence.at(self.document, (*steps, "content"))
+        if media_type not in contents:
+            known, where = " or ".join(contents), "header Content-Type"
+            yield Finding(self.provider, name, where, known, shown(content_type), source)
+        elif "schema" in contents[media_type]:
+            value: object = body.decode("utf-8", "replace")
+            if media_type == "application/json":
+                try:
+                    value = json.loads(body, parse_float=Decimal)
+                except ValueError:
+                    yield Finding(self.provider, name, "body", "JSON", shown(value), source)
+                    return
+            yield from self._values(name, (*steps, "content", media_type, "schema"), value, "")
+
+    def _values(
+        self, name: str, steps: tuple[str, ...], value: object, where: str
+    ) -> Iterator[Finding]:
+        for found in self._schemas.differences(_pointer(steps), value):
+            source = evidence.at(self.document, (*steps, *found.rule))
+            place = where or _dotted(found.path) or "body"
+            yield Finding(self.provider, name, place, found.expected, found.seen, source)
+
+
+@cache
+def contract(provider: str, dialect: str = GUIDE, part: str = "") -> Contract:
+    """The contract of a provider under a dialect, made once. Raises NoContractError."""
+    return Contract(provider, document(provider, dialect, part))
+
+
+def check_answer(
+    provider: str,
+    dialect: str,
+    *,
+    method: str,
+    path: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+) -> list[Finding]:
+    """How an answer differs from what the provider documents; an empty list when it does not.
+
+    `path` is the provider's own, without prefix or sandbox. A path or a method that no document
+    of the provider has is a finding too.
+    """
+    for part in parts(provider):
+        one = contract(provider, dialect, part)
+        operation = one.find(method, path)
+        if operation is not None:
+            return one.check(operation, status, headers, body)
+    seen = f"{method.upper()} {path.partition('?')[0]}"
+    known = "a documented operation"
+    return [Finding(provider, seen, "request", known, "none", evidence.UNKNOWN)]
+
+
+def _operations(found: Document) -> Iterator[Operation]:
+    for path, item in found["paths"].items():
+        pieces = [re.escape(piece) for piece in _PARAMETER.split(path)]
+        pattern = re.compile("[^/]+".join(pieces))
+        for method, definition in item.items():
+            if method in METHODS:
+                name = definition["operationId"]
+                yield Operation(name, method.upper(), path, pattern, definition)
+
+
+def _typed(value: str, wanted: str | None) -> object:
+    """A header's text as the whole number that it spells, where one is wanted."""
+    spelt = wanted == "integer" and re.fullmatch(r"-?\d{1,18}", value)
+    return int(value) if spelt else value
+
+
+def _pointer(steps: tuple[str, ...]) -> str:
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, path))

@@ -1,0 +1,68 @@
+"""Clips by their properties: `854x480 30fps 4.5s`, and where a simulator serves such a file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+_TEXT = re.compile(
+    r"(?P<width>\d+)x(?P<height>\d+) (?P<fps>\d+(?:\.\d+|/\d+)?)fps (?P<seconds>\d+(?:\.\d+)?)s"
+    r"(?P<silent> silent)?(?: (?P<container>mp4|mov|mkv|webm))?(?: (?P<bytes>\d+)bytes)?"
+)
+
+
+class ClipError(ValueError):
+    """A text that describes no clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What a video is: sizes in pixels, `fps` and `seconds` exactly, `size` in bytes if it counts.
+
+    `seconds` is a whole number of frames.
+    """
+
+    width: int
+    height: int
+    fps: Fraction
+    seconds: Decimal
+    audio: bool = True
+    container: str = "mp4"
+    size: int | None = None
+
+    @property
+    def frames(self) -> int:
+        """How many pictures it has."""
+        return round(Fraction(self.seconds) * self.fps)
+
+    @property
+    def path(self) -> str:
+        """Where a simulator serves exactly this file."""
+        rate = f"{self.fps}".replace("/", "-")
+        silent = "" if self.audio else "_silent"
+        name = f"{self.width}x{self.height}_{rate}fps_{self.seconds:f}s{silent}.{self.container}"
+        padding = f"?bytes={self.size}" if self.size is not None else ""
+        return f"/media/synthetic/{name}{padding}"
+
+
+def clip(text: str) -> Clip:
+    """The clip that a text describes: size, rate and length, then `silent`, container, bytes.
+
+    Raises ClipError.
+    """
+    found = _TEXT.fullmatch(text)
+    if found is None:
+        form = "854x480 30fps 4.5s [silent] [mp4|mov|mkv|webm] [<n>bytes]"
+        raise ClipError(f"{text!r} describes no clip; its form is {form}")
+    size = found["bytes"]
+    return Clip(
+        width=int(found["width"]),
+        height=int(found["height"]),
+        fps=Fraction(found["fps"]),
+        seconds=Decimal(found["seconds"]),
+        audio=found["silent"] is None,
+        container=found["container"] or "mp4",
+        size=int(size) if size else None,
+    )

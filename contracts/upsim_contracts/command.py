@@ -1,0 +1,223 @@
+"""`upsim verify` without its options: which target, which facts, the plan, the run, the reports.
+
+The command line finds `run` by an entry point and lends what only it can make: a simulator in its
+own process, and one in another.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from upsim_contracts.facts import Book, Fact
+from upsim_contracts.planning import Plan, PlanRefusedError, plan
+from upsim_contracts.reports import as_html, as_json, as_junit, as_text
+from upsim_contracts.spending import GuardedTransport, Purse
+from upsim_contracts.target import PATIENCE, Target, TargetError, is_simulator
+from upsim_contracts.verify import Report, UnknownProviderError, book_of, pricer, providers, verify
+
+WELL, FINDING = 0, 1
+SECONDS = 60
+TRUSTED = "UPSIM_TRUSTED_HOSTS"
+TIERS = ("free", "refused", "paid", "not run")
+
+Local = Callable[[], AbstractContextManager[tuple[str, httpx.BaseTransport, str]]]
+"""A simulator of the caller's own: its root, a transport to it, its admin token."""
+Say = Callable[[str], None]
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line was told. Amounts are in the provider's unit."""
+
+    providers: Sequence[str] = ()
+    model: str | None = None
+    pattern: str | None = None
+    tier: str | None = None
+    target: str = "sim"
+    dialect: str = ""
+    api_key: str | None = None
+    admin_token: str = ""
+    cap: Decimal | None = None
+    as_live: bool = False
+    media: str | None = None
+    scenario: str | None = None
+    patience: float = PATIENCE
+    only_plan: bool = False
+    junit: Path | None = None
+    json: Path | None = None
+    html: Path | None = None
+
+
+def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> int:
+    """Do what was asked for; the exit code. Raises UsageError before anything is sent."""
+    order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
+    if order.cap is None and (order.target == "live" or order.as_live):
+        raise UsageError("a live target costs money: give --cap, the most that may be spent")
+    reports: list[Report] = []
+    for provider in order.providers or providers():
+        with ExitStack() as stack:
+            report = _one(stack, order, provider, local, say)
+        if report is not None:
+            reports.append(report)
+            say(as_text(report))
+            if report.stopped:
+                break
+    _write(order, reports)
+    if len(reports) > 1:
+        held = sum(report.count("held") for report in reports)
+        facts = sum(len(report.verdicts) - report.count("untestable") for report in reports)
+        say(f"{held} of {facts} documented facts hold")
+    return FINDING if any(report.broken or report.stopped for report in reports) else WELL
+
+
+def _one(
+    stack: ExitStack, order: Asked, provider: str, local: Mapping[str, Local], say: Say
+) -> Report | None:
+    try:
+        book = book_of(provider)
+    except UnknownProviderError as error:
+        raise UsageError(str(error)) from error
+    target = _target(stack, order, book, local)
+    facts = _facts(order, book, target)
+    planned = plan(book, facts, target, pricer(provider))
+    if order.only_plan or order.cap is not None:
+        say(_shown(book, planned, order.cap))
+    if order.only_plan:
+        return None
+    try:
+        return verify(book, facts, target, sleep=_sleep)
+    except PlanRefusedError as error:
+        raise UsageError(str(error)) from error
+
+
+def _target(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) -> Target:
+    """What is to be judged, behind the guard of the purse."""
+    token, dialect = order.admin_token, order.dialect
+    transport: httpx.BaseTransport
+    if order.target in local:
+        url, transport, token = stack.enter_context(local[order.target]())
+        simulator = not order.as_live
+        url = url if simulator else f"{url}/{book.provider}"
+    else:
+        url = book.live if order.target == "live" else order.target.rstrip("/")
+        _check(url, order.target)
+        transport = httpx.HTTPTransport(trust_env=False)
+        parts = urlsplit(url)
+        root = f"{parts.scheme}://{parts.netloc}"
+        simulator = order.target != "live" and not order.as_live and _obeys(root, token)
+        if simulator:
+            url, dialect = root, dialect or parts.path.removeprefix(f"/{book.provider}").strip("/")
+        elif len(order.providers) != 1:
+            raise UsageError(f"{url} is no simulator that obeys: say by --provider what it is")
+    key = order.api_key or os.environ.get(f"{book.provider.upper()}_API_KEY", "")
+    if not simulator and (order.cap is None or not key):
+        needed = f"--cap and --api-key (or {book.provider.upper()}_API_KEY)"
+        raise UsageError(f"{url} is no simulator that obeys: give {needed}")
+    purse = Purse(None if simulator else order.cap, book.unit)
+    guarded = GuardedTransport(transport, purse)
+    http = httpx.Client(transport=guarded, timeout=SECONDS, trust_env=False)
+    stack.enter_context(http)
+    return Target(
+        order.target,
+        book.provider,
+        url,
+        http,
+        purse,
+        simulator=simulator,
+        key=key,
+        admin_token=token,
+        media=order.media,
+        dialect=dialect,
+        scenario=order.scenario,
+        patience=order.patience,
+    )
+
+
+def _check(url: str, asked: str) -> None:
+    """Raises UsageError for what is no address, and for a host that nobody vouched for."""
+    parts = urlsplit(url)
+    host = parts.hostname
+    if parts.scheme not in ("http", "https") or not host:
+        raise UsageError(f"--target {asked!r} is not sim, socket, live or a URL")
+    try:
+        near = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        near = host == "localhost"
+    if asked != "live" and not near and host not in os.environ.get(TRUSTED, "").split(","):
+        raise UsageError(
+            f"{host} is neither loopback nor in {TRUSTED}; a provider is --target live"
+        )
+
+
+def _obeys(root: str, token: str) -> bool:
+    """Whether a simulator is there that lets itself be controlled."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with httpx.Client(timeout=SECONDS, trust_env=False) as http:
+        try:
+            found = is_simulator(http, root, token)
+        except TargetError as error:
+            raise UsageError(str(error)) from error
+        answer = http.get(f"{root}/__sim/sandboxes", headers=headers) if found else None
+    if answer is not None and not answer.is_success:
+        message = answer.json()["error"]["message"]
+        raise UsageError(f"{message}; give --admin-token, or judge it --as-live")
+    return found
+
+
+def _facts(order: Asked, book: Book, target: Target) -> list[Fact]:
+    if order.model is not None and order.model not in book.models:
+        near = get_close_matches(order.model, book.models, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(book.models)}"
+        raise UsageError(f"{book.provider} has no model {order.model!r}; {hint}")
+    found = [
+        fact
+        for fact in book.facts
+        if (order.model is None or fact.model in ("", order.model))
+        and (order.pattern is None or fnmatchcase(fact.id, order.pattern))
+    ]
+    if order.tier is not None:
+        planned = plan(book, found, target, pricer(book.provider)).planned
+        found = [one.fact for one in planned if one.tier == order.tier]
+    if not found:
+        raise UsageError(f"no fact of {book.provider} fits what was asked for")
+    return found
+
+
+def _shown(book: Book, planned: Plan, cap: Decimal | None) -> str:
+    """The plan as a table of a few lines."""
+    lines = [f"{book.provider}: what will be done, and what it costs in {book.unit}"]
+    for tier in TIERS:
+        of_tier = [one for one in planned.planned if one.tier == tier]
+        charge = sum((one.charge for one in of_tier), Decimal(0))
+        cost = f"{charge:>12}" if tier == "paid" else ""
+        lines.append(f"  {tier:8}{len(of_tier):5} facts{cost}")
+    limit = "" if cap is None else f"; the cap is {cap}"
+    return "\n".join([*lines, f"  worst case {planned.worst} {book.unit}{limit}"])
+
+
+def _write(order: Asked, reports: Sequence[Report]) -> None:
+    wanted = ((order.junit, as_junit), (order.json, as_json), (order.html, as_html))
+    for path, render in wanted:
+        if path is not None:
+            path.write_text(render(reports), encoding="utf-8")
+
+
+def _sleep(seconds: float) -> None:
+    """Real time between two polls; Ctrl-C ends it."""
+    threading.Event().wait(seconds)

@@ -1,0 +1,220 @@
+"""The documented facts of a provider as data: what it says, where, and how to see whether it holds.
+
+`<provider>/examples.yaml` holds tables of published figures, how the API is called (`contract`) and
+the facts. A fact is a list of steps; one that stands for every row of a table says `each`. A fact
+that no test can decide says why (`untestable`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from upsim_contracts.reading import ContractFileError, read_yaml
+from upsim_contracts.target import Given
+
+FILE = "examples.yaml"
+STEPS = ("call", "until", "wait", "charged", "output", "force", "see")
+_PLACEHOLDER = re.compile(r"\$\{([a-z_][a-z0-9_.]*)\}|\$([a-z_][a-z0-9_]*)")
+_ONE_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A document, and the day on which it was read."""
+
+    title: str
+    url: str
+    read: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallForm:
+    """How one operation is called: `GET /path`, the usual body, where a new job's id stands.
+
+    `paid` calls can make a job; `free` ones are POSTs that never cost anything.
+    """
+
+    name: str
+    method: str
+    path: str
+    body: object = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    job: str | None = None
+    paid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """How a job is followed: the call, where its status stands, which words mean what.
+
+    An answer without a status counts as the word `http <status>`.
+    `output` names the places where the link of a finished job may stand; `every` are the seconds
+    between two polls that the provider advises.
+    """
+
+    call: str
+    read: str
+    words: Mapping[str, Sequence[str]]
+    output: Sequence[str] = ()
+    every: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One statement that can be true or false, with its place in the document and its steps.
+
+    `only_simulator` says why no other server can be brought to show it.
+    """
+
+    id: str
+    says: str
+    source: str
+    place: str
+    steps: Sequence[Mapping[str, Any]] = ()
+    given: Given = field(default_factory=Given)
+    model: str = ""
+    untestable: str | None = None
+    only_simulator: str | None = None
+
+    @property
+    def needs_control(self) -> str | None:
+        """Why only a simulator can show it; None when any server can."""
+        if self.only_simulator is not None:
+            return self.only_simulator
+        if self.given.special:
+            return "needs an account or a world that only a simulator can be given"
+        if any("force" in step for step in self.steps):
+            return "needs a job that fails on command"
+        waits = [seconds(str(step["wait"])) for step in self.steps if "wait" in step]
+        return f"needs {sum(waits)} seconds to pass" if sum(waits) > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """All that the contracts know of one provider."""
+
+    provider: str
+    unit: str
+    live: str
+    auth: Mapping[str, str]
+    calls: Mapping[str, CallForm]
+    lifecycle: Lifecycle
+    balance: tuple[str, str] | None
+    models: Mapping[str, str]
+    sources: Mapping[str, Source]
+    tables: Mapping[str, Any]
+    facts: tuple[Fact, ...]
+
+
+def books(folder: Path | None = None) -> Iterator[Path]:
+    """The files of all providers, found by walking the folder of this package."""
+    yield from sorted((folder or Path(__file__).parent).glob(f"*/{FILE}"))
+
+
+def read_book(path: Path) -> Book:
+    """The book in a file. Raises ContractFileError, naming every mistake at once."""
+    data = read_yaml(path)
+    contract = data.get("contract") or {}
+    calls = {name: _call(name, form) for name, form in contract.get("calls", {}).items()}
+    balance = contract.get("balance")
+    book = Book(
+        provider=data["provider"],
+        unit=contract.get("unit", ""),
+        live=contract.get("live", ""),
+        auth=contract.get("auth", {}),
+        calls=calls,
+        lifecycle=Lifecycle(**contract["lifecycle"])
+        if "lifecycle" in contract
+        else Lifecycle("", "", {}),
+        balance=(balance["call"], balance["read"]) if balance else None,
+        models=contract.get("models", {}),
+        sources={name: Source(**one) for name, one in data.get("sources", {}).items()},
+        tables=data,
+        facts=tuple(_facts(data)),
+    )
+    problems = list(_problems(book))
+    if problems:
+        raise ContractFileError(f"{path}: " + "; ".join(problems))
+    return book
+
+
+def seconds(text: str) -> int:
+    """A span such as `61s`, `24h` or `1d` in whole seconds."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": _ONE_DAY}
+    return int(text[:-1]) * units[text[-1]]
+
+
+def filled(value: Any, names: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any part of a document
+    """The same with each `$name` or `${name.part}` replaced; one that stands alone keeps its type.
+
+    A name that is not known yet stays as it is.
+    """
+    if isinstance(value, str):
+        whole = _PLACEHOLDER.fullmatch(value)
+        if whole is not None:
+            return _named(whole, names)
+        return _PLACEHOLDER.sub(lambda found: str(_named(found, names)), value)
+    if isinstance(value, Mapping):
+        return {filled(key, names): filled(inner, names) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [filled(inner, names) for inner in value]
+    return value
+
+
+def _named(found: re.Match[str], names: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any value
+    value: Any = names
+    for part in (found[1] or found[2]).split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return found[0]
+        value = value[part]
+    return value
+
+
+def _call(name: str, form: Mapping[str, Any]) -> CallForm:
+    method, _, path = str(form["request"]).partition(" ")
+    rest = {key: value for key, value in form.items() if key != "request"}
+    return CallForm(name=name, method=method, path=path, **rest)
+
+
+def _facts(data: Mapping[str, Any]) -> Iterator[Fact]:
+    for entry in data.get("facts", ()):
+        table = entry.get("each")
+        rows = data[table] if table else [None]
+        for row in rows:
+            yield _fact({k: v for k, v in entry.items() if k != "each"}, row)
+
+
+def _fact(entry: Mapping[str, Any], row: Mapping[str, Any] | None) -> Fact:
+    fields = filled(dict(entry), {"row": row} if row is not None else {})
+    if "given" in fields:
+        fields["given"] = Given(**fields["given"])
+    return Fact(**fields)
+
+
+def _problems(book: Book) -> Iterator[str]:
+    seen: set[str] = set()
+    for fact in book.facts:
+        if fact.id in seen:
+            yield f"fact {fact.id!r} stands twice"
+        seen.add(fact.id)
+        if fact.source not in book.sources:
+            yield f"fact {fact.id!r}: source {fact.source!r} is none of {list(book.sources)}"
+        if (fact.untestable is None) == (not fact.steps):
+            yield f"fact {fact.id!r} has either steps or a reason why it is untestable"
+        for step in fact.steps:
+            yield from _step_problems(book, fact, step)
+
+
+def _step_problems(book: Book, fact: Fact, step: Mapping[str, Any]) -> Iterator[str]:
+    kinds = [kind for kind in STEPS if kind in step]
+    if len(kinds) != 1:
+        yield f"fact {fact.id!r}: a step is one of {', '.join(STEPS)}, not {sorted(step)}"
+    if "call" in step and step["call"] not in book.calls:
+        near = get_close_matches(step["call"], book.calls, n=1)
+        yield f"fact {fact.id!r}: there is no call {step['call']!r}; {near or list(book.calls)}"

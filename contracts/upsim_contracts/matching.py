@@ -1,0 +1,164 @@
+"""What an answer should hold, written as data, and where it does not.
+
+A plain value must be equal, a list must match entry by entry, an object must match in the fields
+that are named. `{type: string}` and the other words of `WORDS` say it more loosely.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any
+
+LONGEST = 200
+ABSENT = object()
+"""Stands for a field that an answer does not have."""
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "number": (int, Decimal),
+    "integer": (int,),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One difference: `where` in the answer, what was expected and what was seen, as text."""
+
+    where: str
+    expected: str
+    seen: str
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"{self.where}: expected {self.expected}, saw {self.seen}"
+
+
+def mismatches(expected: object, seen: object, where: str = "answer") -> Iterator[Mismatch]:
+    """Every place at which an answer differs from what is expected of it."""
+    if isinstance(expected, Mapping):
+        words = [key for key in expected if key in WORDS]
+        if words:
+            for word in words:
+                yield from _by_word(word, expected[word], seen, where)
+        elif not isinstance(seen, Mapping):
+            yield Mismatch(where, "an object", shown(seen))
+        else:
+            for key, inner in expected.items():
+                yield from mismatches(inner, at(seen, str(key)), _below(where, str(key)))
+    elif isinstance(expected, list):
+        if not isinstance(seen, list) or len(seen) != len(expected):
+            yield Mismatch(where, shown(expected), shown(seen))
+        else:
+            for number, (inner, value) in enumerate(zip(expected, seen, strict=True)):
+                yield from mismatches(inner, value, f"{where}.{number}")
+    elif not _same(expected, seen):
+        yield Mismatch(where, shown(expected), shown(seen))
+
+
+def at(document: object, path: str) -> object:
+    """The value at a dotted path, `ABSENT` where there is none; a number is a place in a list."""
+    for name in path.split("."):
+        if isinstance(document, Mapping):
+            document = document.get(name, ABSENT)
+        elif isinstance(document, list) and name.isdecimal() and int(name) < len(document):
+            document = document[int(name)]
+        else:
+            return ABSENT
+    return document
+
+
+def shown(value: object) -> str:
+    """A value as a person reads it, cut when it is long."""
+    if value is ABSENT:
+        return "nothing"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _below(where: str, key: str) -> str:
+    return key if where == "answer" else f"{where}.{key}"
+
+
+def _same(expected: object, seen: object) -> bool:
+    """Equal as JSON is: a number is no text, and true is no number."""
+    if isinstance(expected, bool) or isinstance(seen, bool):
+        return expected is seen
+    if isinstance(expected, int | Decimal) and isinstance(seen, int | Decimal):
+        return expected == seen
+    return type(expected) is type(seen) and expected == seen
+
+
+def _is_type(wanted: Any, seen: object) -> bool:  # noqa: ANN401 - a value of a file
+    names = wanted if isinstance(wanted, list) else [wanted]
+    return any(
+        isinstance(seen, _TYPES[name]) and (name == "boolean" or not isinstance(seen, bool))
+        for name in names
+    )
+
+
+def _number(seen: object) -> Decimal | None:
+    return Decimal(seen) if isinstance(seen, int | Decimal) and not isinstance(seen, bool) else None
+
+
+def _at_least(wanted: Any, seen: object) -> bool:  # noqa: ANN401 - a value of a file
+    found = _number(seen)
+    return found is not None and found >= Decimal(str(wanted))
+
+
+def _at_most(wanted: Any, seen: object) -> bool:  # noqa: ANN401 - a value of a file
+    found = _number(seen)
+    return found is not None and found <= Decimal(str(wanted))
+
+
+def _matches(wanted: Any, seen: object) -> bool:  # noqa: ANN401 - a value of a file
+    return isinstance(seen, str) and re.fullmatch(wanted, seen) is not None
+
+
+def _contains(wanted: Any, seen: object) -> bool:  # noqa: ANN401 - a value of a file
+    if isinstance(seen, str):
+        return isinstance(wanted, str) and wanted in seen
+    return isinstance(seen, list) and any(not list(mismatches(wanted, one)) for one in seen)
+
+
+def _length(wanted: Any, seen: object) -> bool:  # noqa: ANN401 - a value of a file
+    return isinstance(seen, str | list | Mapping) and len(seen) == wanted
+
+
+WORDS: Mapping[str, Callable[[Any, object], bool]] = {
+    "is": _same,
+    "type": _is_type,
+    "one_of": lambda wanted, seen: any(_same(one, seen) for one in wanted),
+    "not": lambda wanted, seen: not _same(wanted, seen),
+    "matches": _matches,
+    "contains": _contains,
+    "at_least": _at_least,
+    "at_most": _at_most,
+    "length": _length,
+    "absent": lambda wanted, seen: (seen is ABSENT) is wanted,
+    "each": lambda wanted, seen: (
+        isinstance(seen, list) and not any(list(mismatches(wanted, one)) for one in seen)
+    ),
+    "amount": lambda wanted, seen: (
+        isinstance(seen, str | int | Decimal)
+        and not isinstance(seen, bool)
+        and Decimal(str(seen)) == Decimal(str(wanted))
+    ),
+}
+"""The looser ways to say what is expected; all words of one object must hold."""
+
+
+def _by_word(word: Any, wanted: Any, seen: object, where: str) -> Iterator[Mismatch]:  # noqa: ANN401 - of a file
+    if word not in WORDS:
+        near = get_close_matches(str(word), WORDS, n=1)
+        raise KeyError(f"{word!r} is no word of a matcher; {near or list(WORDS)}")
+    if not WORDS[word](wanted, seen):
+        yield Mismatch(where, f"{word} {shown(wanted)}", shown(seen))

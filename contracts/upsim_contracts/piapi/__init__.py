@@ -1,0 +1,1 @@
+"""What PiAPI documents of its video upscaling."""

@@ -1,0 +1,1 @@
+"""Runs a contract against a target."""

@@ -1,0 +1,238 @@
+"""schemathesis over one document: examples, coverage, fuzzing and sequences by links.
+
+Every case gets a sandbox of its own; in a sequence, every scenario. A failure that is none is
+listed with its reason in the provider's `fuzzing.yaml`. schemathesis is imported when it runs: it
+brings half the world with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from upsim_contracts.answers import contract
+from upsim_contracts.suite.inputs import HOST, register_formats
+from upsim_contracts.suite.places import Place, Places
+from upsim_contracts.suite.rules import described, operation_of, rules
+
+if TYPE_CHECKING:
+    from schemathesis import Response
+    from schemathesis.core.failures import Failure
+    from schemathesis.hooks import HookContext
+    from schemathesis.schemas import BaseSchema
+
+    from upsim_contracts.suite.rules import Case
+
+POSITIVE = ["2xx", "402", "404"]
+NEGATIVE = ["400", "401", "402", "403", "404", "405", "406", "409", "413", "415", "422", "429"]
+# Nothing is taken over from other answers: they belong to other sandboxes.
+SOURCES: Mapping[str, Mapping[str, object]] = {
+    name: {"extra-data-sources": {"responses": False}}
+    for name in ("examples", "coverage", "fuzzing")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How long to look: examples an operation, scenarios of so many steps, and from which seed."""
+
+    examples: int = 25
+    scenarios: int = 15
+    steps: int = 6
+    seed: int | None = 1
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the same cases come every time."""
+        return self.seed is not None
+
+
+PROFILES = {
+    "ci": Profile(),
+    "nightly": Profile(examples=300, scenarios=200, steps=12, seed=None),
+}
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run saw: unexplained failures, explained ones, and answers by operation and status."""
+
+    failures: dict[str, None] = field(default_factory=dict)
+    explained: Counter[str] = field(default_factory=Counter)
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+    def accepted(self, operation: str) -> int:
+        """How often an operation succeeded."""
+        return sum(
+            n
+            for (name, status), n in self.answers.items()
+            if (name, status // 100) == (operation, 2)
+        )
+
+
+class Fuzzing:
+    """One document, one application, one run after the other."""
+
+    def __init__(
+        self,
+        app: Any,  # noqa: ANN401 - an ASGI application
+        provider: str,
+        dialect: str,
+        part: str = "",
+        profile: Profile | None = None,
+    ) -> None:
+        """Fuzz `app`, which answers a provider's calls below `/<provider>/<dialect>`."""
+        self._contract = contract(provider, dialect, part)
+        self._rules = rules(provider)
+        self._places = Places(app, provider, self._rules.key)
+        self._profile = profile or Profile()
+        self._dialect = dialect
+        self._app = app
+        self._prefix = f"/{provider}/{dialect}"
+        self.result = Result()
+
+    def calls(self) -> Result:
+        """Examples, coverage and fuzzing of single calls."""
+        from schemathesis.engine import events, from_schema
+
+        schema = self._schema(phases=("examples", "coverage", "fuzzing"))
+        for event in from_schema(schema).execute():
+            if isinstance(event, events.ScenarioFinished):
+                self._take(event.recorder)
+            elif isinstance(event, events.NonFatalError):
+                self.result.failures[f"{event.label}: {event.info.format()}"] = None
+            elif isinstance(event, events.FatalError):
+                raise event.exception
+        self._places.leave()
+        return self.result
+
+    def sequences(self) -> Result:
+        """Calls that follow each other by the links of the document, if it has any."""
+        import hypothesis
+        from schemathesis.core.errors import NoLinksFound
+        from schemathesis.core.failures import FailureGroup
+
+        schema = self._schema(phases=("stateful",))
+        fuzzing = self
+
+        class Machine(schema.as_state_machine()):  # type: ignore[misc]  # made at run time
+            def setup(self) -> None:
+                fuzzing._places.enter()
+
+            def after_call(self, response: Response, case: Case) -> None:
+                super().after_call(response, case)
+                fuzzing._judge(case, response)
+
+        settings = hypothesis.settings(
+            max_examples=self._profile.scenarios,
+            stateful_step_count=self._profile.steps,
+            deadline=None,
+            database=None,
+            derandomize=self._profile.deterministic,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        try:
+            Machine.run(settings=settings)
+        except NoLinksFound:
+            pass
+        except FailureGroup as group:
+            self.result.failures |= dict.fromkeys(map(str, group.exceptions))
+        self._places.leave()
+        return self.result
+
+    def _judge(self, case: Case, response: Response) -> None:
+        """Count an answer, and let our own judge see it too."""
+        name = operation_of(case)
+        self.result.answers[name, response.status_code] += 1
+        operation = self._contract.operations[name]
+        if response.request.method == operation.method:
+            headers = {header: values[0] for header, values in response.headers.items()}
+            found = self._contract.check(operation, response.status_code, headers, response.content)
+            self.result.failures |= dict.fromkeys(map(str, found))
+
+    def _schema(self, phases: tuple[str, ...]) -> BaseSchema:
+        import schemathesis
+
+        register_formats(self._places.clip())
+        raw = deepcopy(self._contract.document)  # schemathesis changes what it is given
+        raw["servers"] = [{"url": f"{HOST}{self._prefix}"}]
+        schema = schemathesis.openapi.from_dict(raw, config=self._config(phases))
+        schema.app = self._app
+        per_case = phases != ("stateful",)
+        places = self._places
+
+        class Key:
+            def get(self, _case: Case, _context: object) -> Place:
+                return places.enter() if per_case else places.here
+
+            def set(self, case: Case, data: Place, _context: object) -> None:
+                case.headers[data.header] = data.value
+
+        schema.auth(refresh_interval=None)(Key)
+
+        def filter_failure(
+            context: HookContext,  # noqa: ARG001 - hooks are told the schema first
+            failure: Failure,
+            case: Case,
+            response: Response,
+        ) -> bool:
+            return self._counts(failure, case, response)
+
+        schema.hook(filter_failure)
+        return schema
+
+    def _counts(self, failure: Failure, case: Case, response: Response) -> bool:
+        for known in self._rules.known:
+            here = not known.dialects or self._dialect in known.dialects
+            if here and known.explains(failure, case, response):
+                self.result.explained[known.reason] += 1
+                return False
+        return True
+
+    def _config(self, phases: tuple[str, ...]) -> Any:  # noqa: ANN401 - schemathesis is not here yet
+        import schemathesis
+
+        generation = {
+            "deterministic": self._profile.deterministic,
+            "database": "none",
+            "allow-x00": True,
+        }
+        return schemathesis.Config.from_dict(
+            {
+                "seed": self._profile.seed or None,
+                "generation": {**generation, "max-examples": self._profile.examples},
+                "phases": {
+                    name: {"enabled": name in phases, **SOURCES.get(name, {})}
+                    for name in ("examples", "coverage", "fuzzing", "stateful")
+                },
+                "analysis": {"constants": {"enabled": False}},
+                "checks": {
+                    "positive_data_acceptance": {"expected-statuses": POSITIVE},
+                    "negative_data_rejection": {"expected-statuses": NEGATIVE},
+                },
+            }
+        )
+
+    def _take(self, recorder: Any) -> None:  # noqa: ANN401 - schemathesis is not here yet
+        for name, interaction in recorder.interactions.items():
+            if interaction.response is not None:
+                self._judge(recorder.cases[name].value, interaction.response)
+        for name, checks in recorder.checks.items():
+            for check in checks:
+                if check.failure_info is not None:
+                    failure = check.failure_info.failure
+                    text = f"{check.name}: {failure}\n{described(recorder.cases[name].value)}\n"
+                    self.result.failures[text + check.failure_info.code_sample] = None
+
+
+def unmet(result: Result, provider: str, part: str = "") -> Iterator[str]:
+    """The operations of a document that were accepted less often than the provider's floor."""
+    for operation, floor in rules(provider).accepted.items():
+        if operation not in contract(provider, part=part).operations:
+            continue
+        seen = result.accepted(operation)
+        if seen < floor:
+            yield f"{operation}: accepted {seen} times, at least {floor} are needed"

@@ -1,0 +1,76 @@
+"""Sandboxes for single cases: a new one for each, and the oldest are removed."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+from upsim_contracts.documents import document
+from upsim_contracts.exceptions import ContractError
+from upsim_contracts.suite.inputs import CLIPS, HOST
+
+ADMIN = "http://127.0.0.1/__sim"
+KEPT = 500
+"""Cases are made some time before they are sent."""
+
+
+class Place(NamedTuple):
+    """A sandbox, and the header that leads to it."""
+
+    sandbox: str
+    header: str
+    value: str
+
+
+class Places:
+    """Makes sandboxes of the application under test, which has the admin API."""
+
+    def __init__(self, app: Any, provider: str, key: str = "") -> None:  # noqa: ANN401 - ASGI
+        """Sandboxes of `app` with a key for the provider; `{number}` in `key` makes it unique."""
+        from schemathesis.python import asgi
+
+        self._http: Any = asgi.get_client(app)
+        self._provider = provider
+        self._header, self._scheme = key_header(provider)
+        self._key = key
+        self._number = 0
+        self._made: deque[str] = deque()
+        self.here = Place("", self._header, "")
+
+    def enter(self) -> Place:
+        """Return a new sandbox."""
+        self._number += 1
+        keys = {self._provider: self._key.format(number=self._number)} if self._key else {}
+        order = {"clock": "auto", "keys": keys}
+        answer = self._http.post(f"{ADMIN}/sandboxes", json=order)
+        if not answer.ok:
+            raise ContractError(f"no sandbox could be made: {answer.status_code} {answer.text}")
+        made = answer.json()
+        key = made["keys"][self._provider]
+        self.here = Place(made["id"], self._header, f"{self._scheme} {key}".strip())
+        self._made.append(self.here.sandbox)
+        self._keep(KEPT)
+        return self.here
+
+    def clip(self) -> bytes:
+        """A short video of the target's."""
+        found: bytes = self._http.get(f"{HOST}/media/synthetic/{CLIPS[0]}").content
+        return found
+
+    def leave(self) -> None:
+        """Remove all sandboxes."""
+        self._keep(0)
+        self.here = Place("", self._header, "")
+
+    def _keep(self, most: int) -> None:
+        while len(self._made) > most:
+            self._http.delete(f"{ADMIN}/sandboxes/{self._made.popleft()}")
+
+
+def key_header(provider: str) -> tuple[str, str]:
+    """The header that carries a key, and the word before it, by the document's security scheme."""
+    schemes = document(provider)["components"]["securitySchemes"]
+    scheme = next(iter(schemes.values()))
+    if scheme["type"] == "apiKey":
+        return str(scheme["name"]), ""
+    return "Authorization", str(scheme["scheme"]).capitalize()

@@ -1,0 +1,188 @@
+"""What is judged: a simulator, whose clock and money obey, or any other server, only asked.
+
+A simulator gives each fact a world of its own; elsewhere all facts share one account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from upsim_contracts.spending import RESERVED, Purse
+
+ADMIN = "/__sim"
+PATIENCE = 900
+"""Seconds of real time that a job of a target without controls may take."""
+START = "2026-01-15T12:00:00Z"
+
+
+class TargetError(Exception):
+    """A target that cannot be reached, or that does not do what a simulator does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The world that a fact needs; anything but the defaults needs a simulator."""
+
+    scenario: str | None = None
+    balance: str | None = None
+    plan: str | None = None
+    knobs: Mapping[str, str] | None = None
+    dialect: str = ""
+    seed: int = 0
+
+    @property
+    def special(self) -> bool:
+        """Whether no server but a simulator can be brought into it."""
+        return any((self.scenario, self.balance, self.plan, self.knobs))
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """The admin API of one sandbox."""
+
+    http: httpx.Client
+    url: str
+    headers: Mapping[str, str]
+    provider: str
+    sandbox: str
+
+    def advance(self, **how: object) -> None:
+        """Move the clock: `seconds=61` or `to="next"`."""
+        self._call("POST", "/clock/advance", how)
+
+    def force(self, job: str, state: str, error: str | None) -> None:
+        """Move a job to another state."""
+        body = {"state": state} if error is None else {"state": state, "error": error}
+        self._call("PUT", f"/jobs/{job}/state", body)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The jobs of the sandbox, oldest first."""
+        found: list[dict[str, Any]] = self._call("GET", f"/jobs?provider={self.provider}")["jobs"]
+        return found
+
+    def account(self, change: Mapping[str, object]) -> None:
+        """Change the balance or the plan of the account."""
+        self._call("PUT", f"/accounts/{self.provider}", change)
+
+    def further_key(self, owner: str) -> str:
+        """A key of another account, or of `main`, the one of this world."""
+        path = f"/accounts/{self.provider}/keys"
+        return str(self._call("POST", path, {"account": owner})["key"])
+
+    def delete(self) -> None:
+        """Remove the sandbox."""
+        self._call("DELETE", "")
+
+    def _call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        url = f"{self.url}{ADMIN}/sandboxes/{self.sandbox}{path}"
+        return _answer(self.http, method, url, self.headers, body)
+
+
+class World:
+    """One account of one provider, and on a simulator the clock and the jobs behind it."""
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        *,
+        base_url: str,
+        key: str,
+        media: str | None,
+        controls: Controls | None = None,
+    ) -> None:
+        """Speak to the provider at `base_url`; clips are served at `media`."""
+        self.http = http
+        self.base_url = base_url
+        self.key = key
+        self.media = media
+        self.controls = controls
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server under judgement. For a simulator `url` is its root, else where the provider is."""
+
+    name: str
+    provider: str
+    url: str
+    http: httpx.Client
+    purse: Purse
+    simulator: bool
+    key: str = ""
+    admin_token: str = ""
+    media: str | None = None
+    dialect: str = ""
+    scenario: str | None = None
+    patience: float = PATIENCE
+
+    @contextmanager
+    def world(self, given: Given) -> Iterator[World]:
+        """The world that a fact needs, gone afterwards. Raises TargetError."""
+        if not self.simulator:
+            yield World(self.http, base_url=self.url, key=self.key, media=self.media)
+            return
+        headers = {"Authorization": f"Bearer {self.admin_token}"} if self.admin_token else {}
+        made = _answer(
+            self.http, "POST", f"{self.url}{ADMIN}/sandboxes", headers, self._order(given)
+        )
+        controls = Controls(self.http, self.url, headers, self.provider, made["id"])
+        parts = (self.url, "sandbox", made["id"], self.provider, given.dialect or self.dialect)
+        base = "/".join(filter(None, parts))
+        try:
+            if given.plan is not None:
+                controls.account({"plan": given.plan})
+            yield World(
+                self.http,
+                base_url=base,
+                key=made["keys"][self.provider],
+                media=self.media or self.url,
+                controls=controls,
+            )
+        finally:
+            controls.delete()
+
+    def _order(self, given: Given) -> dict[str, object]:
+        order: dict[str, object] = {
+            "clock": {"mode": "manual", "now": START},
+            "seed": given.seed,
+            "strict_keys": True,
+        }
+        scenario = given.scenario or self.scenario
+        if scenario is not None:
+            order["scenario"] = scenario
+        if given.balance is not None:
+            order["balances"] = {self.provider: given.balance}
+        if given.knobs is not None:
+            order["knobs"] = {self.provider: dict(given.knobs)}
+        return order
+
+
+def is_simulator(http: httpx.Client, root: str, token: str = "") -> bool:
+    """Whether the admin API of a simulator answers at an address. Raises TargetError."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        answer = http.get(f"{root}{ADMIN}/health", headers=headers)
+    except httpx.HTTPError as error:
+        raise TargetError(f"{root} does not answer: {error}") from error
+    try:
+        return answer.is_success and "scenarios" in answer.json()
+    except ValueError:
+        return False
+
+
+def _answer(
+    http: httpx.Client, method: str, url: str, headers: Mapping[str, str], body: object = None
+) -> Any:  # noqa: ANN401 - JSON
+    extensions = {RESERVED: True}  # the admin API costs nothing
+    try:
+        answer = http.request(method, url, json=body, headers=headers, extensions=extensions)
+    except httpx.HTTPError as error:
+        raise TargetError(f"{method} {url}: {error}") from error
+    if not answer.is_success:
+        raise TargetError(f"{method} {url}: {answer.status_code} {answer.text[:200]}")
+    return answer.json()

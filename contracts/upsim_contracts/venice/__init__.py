@@ -1,0 +1,1 @@
+"""What Venice documents of its video upscaling."""

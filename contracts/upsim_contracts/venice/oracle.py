@@ -1,0 +1,34 @@
+"""What Venice publishes as the price of a job, worked out once more from its own guide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from upsim_contracts.clips import Clip
+
+TIERS = ((720, Decimal("0.013")), (1080, Decimal("0.025")))
+ABOVE = Decimal("0.10")
+FAST = 48
+FACTORS = (1, 2, 4)
+DEFAULT_FACTOR = 2
+SMALLEST = Decimal("0.000001")
+"""Nothing is documented of rounding; six decimals, half up, is what is assumed."""
+LONGEST = Decimal(300)
+
+
+def price(_call: str, clip: Clip | None, body: Mapping[str, Any]) -> Decimal | None:
+    """USD: seconds × the rate of the output's lines, twice that above 48 pictures a second.
+
+    Without a clip it is what the dearest one costs.
+    """
+    if clip is None:
+        return ABOVE * 2 * LONGEST
+    factor = body.get("upscale_factor", DEFAULT_FACTOR)
+    if factor not in FACTORS:
+        return None
+    lines = clip.height * int(factor)
+    rate = next((rate for most, rate in TIERS if lines <= most), ABOVE)
+    times = 2 if clip.fps > FAST else 1
+    return (rate * times * clip.seconds).quantize(SMALLEST, ROUND_HALF_UP)

@@ -1,0 +1,1 @@
+"""What VicSee documents of its video upscaling."""

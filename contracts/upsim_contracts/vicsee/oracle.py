@@ -1,0 +1,25 @@
+"""What VicSee publishes as the price of a job, worked out once more from its own table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from upsim_contracts.clips import Clip
+
+CREDITS_A_SECOND = {"1": 16, "2": 16, "4": 28}
+DEFAULT_FACTOR = "2"
+LONGEST = Decimal(60)
+
+
+def price(_call: str, clip: Clip | None, body: Mapping[str, Any]) -> Decimal | None:
+    """Credits: the factor's rate × the seconds rounded up; None for a factor without a price.
+
+    Without a clip it is what the longest one costs at the highest rate.
+    """
+    if clip is None:
+        return max(CREDITS_A_SECOND.values()) * LONGEST
+    options = body.get("input", body)
+    rate = CREDITS_A_SECOND.get(options.get("upscale_factor", DEFAULT_FACTOR))
+    return None if rate is None else rate * clip.seconds.to_integral_value(ROUND_CEILING)

@@ -1,0 +1,1 @@
+"""What WaveSpeedAI documents of its two video upscalers."""

@@ -1,0 +1,36 @@
+"""What WaveSpeedAI publishes as the price of a job, worked out once more from its two pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
+
+from upsim_contracts.clips import Clip
+
+LEAST_SECONDS = Decimal(5)
+USD_PER_FIVE_SECONDS = {
+    "720p": Decimal("0.025"),
+    "1080p": Decimal("0.025"),
+    "2k": Decimal("0.05"),
+    "4k": Decimal("0.10"),
+}
+DEFAULT_TARGET = "1080p"
+USD_A_SECOND_OF_UPSCALE_V1 = Decimal("0.02")
+LONGEST = Decimal(600)
+
+
+def price(call: str, clip: Clip | None, body: Mapping[str, Any]) -> Decimal | None:
+    """USD: `upscaler` rounds the seconds up, `upscale_v1` down; both bill at least 5.
+
+    Without a clip it is what the longest one costs at the highest rate.
+    """
+    length = LONGEST if clip is None else clip.seconds
+    if call == "upscale_v1":
+        seconds = max(LEAST_SECONDS, length.to_integral_value(ROUND_FLOOR))
+        return seconds * USD_A_SECOND_OF_UPSCALE_V1
+    five = USD_PER_FIVE_SECONDS.get(body.get("target_resolution", DEFAULT_TARGET))
+    seconds = max(LEAST_SECONDS, length.to_integral_value(ROUND_CEILING))
+    if clip is None:
+        five = max(USD_PER_FIVE_SECONDS.values())
+    return None if five is None else seconds * five / 5

@@ -1,0 +1,116 @@
+"""`upsim env`: what a shell needs so that programs speak to a simulator instead of a provider."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+import httpx
+
+from upsim.engine.registry import DEFAULT
+
+FINDING = 1
+DEFAULT_URL = "http://127.0.0.1:4747"
+SECONDS = 10
+
+Line = Callable[[str, str], str]
+
+
+def _powershell(name: str, value: str) -> str:
+    quoted = value.replace("'", "''")
+    return f"$Env:{name} = '{quoted}'"
+
+
+SHELLS: Mapping[str, Line] = {
+    "sh": lambda name, value: f"export {name}={shlex.quote(value)}",
+    "fish": lambda name, value: f"set -gx {name} {shlex.quote(value)}",
+    "powershell": _powershell,
+    "dotenv": lambda name, value: f"{name}={value}",
+}
+
+
+@click.command("env")
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the simulator runs.")
+@click.option(
+    "--admin-token", help="The token that serve prints; needed where it is not on loopback."
+)
+@click.option("--sandbox", metavar="ID", help="Issue keys for a sandbox that is there.")
+@click.option("--new", is_flag=True, help="Make a sandbox and use its keys.")
+@click.option("--scenario", help="Scenario of the sandbox that is made.")
+@click.option("--clock", help="Clock of the sandbox that is made: real, scaled:<n>, manual, auto.")
+@click.option("--dialect", default="", help="Dialect in the base URLs, such as live.")
+@click.option("--shell", type=click.Choice(list(SHELLS)), default="sh", show_default=True)
+@click.option("--json", "as_data", is_flag=True, help="For programs.")
+def command(  # noqa: PLR0913 - one argument for each option
+    *,
+    url: str,
+    admin_token: str | None,
+    sandbox: str | None,
+    new: bool,
+    scenario: str | None,
+    clock: str | None,
+    dialect: str,
+    shell: str,
+    as_data: bool,
+) -> None:
+    """Print base URLs and keys of a running simulator as settings for a shell.
+
+    `eval "$(upsim env)"` sets WAVESPEED_BASE_URL, WAVESPEED_API_KEY and so on for each provider.
+    The keys are new ones of the sandbox `default`, if no other is asked for.
+    """
+    if (scenario or clock) and not new:
+        raise click.UsageError("--scenario and --clock are for a sandbox that is made: add --new")
+    if new and sandbox:
+        raise click.UsageError("--new makes a sandbox, --sandbox takes one that is there: give one")
+    base = url.rstrip("/")
+    headers = {"Authorization": f"Bearer {admin_token}"} if admin_token else {}
+    with httpx.Client(base_url=f"{base}/__sim", headers=headers, trust_env=False) as http:
+        http.timeout = httpx.Timeout(SECONDS)
+        providers = _ask(http, "GET", "/health")["providers"]
+        if new:
+            order = {"scenario": scenario, "clock": clock}
+            named = {name: value for name, value in order.items() if value is not None}
+            keys = _ask(http, "POST", "/sandboxes", named)["keys"]
+        else:
+            keys = {name: _key(http, sandbox, name) for name in providers}
+    variables = {"UPSIM_URL": base}
+    for name in providers:
+        variables[f"{name.upper()}_BASE_URL"] = "/".join(filter(None, (base, name, dialect)))
+        variables[f"{name.upper()}_API_KEY"] = keys[name]
+    if as_data:
+        click.echo(json.dumps(variables, indent=2))
+        return
+    for name, value in variables.items():
+        click.echo(SHELLS[shell](name, value))
+
+
+def _key(http: httpx.Client, sandbox: str | None, provider: str) -> str:
+    path = f"/sandboxes/{sandbox or DEFAULT}/accounts/{provider}/keys"
+    return str(_ask(http, "POST", path, {})["key"])
+
+
+def _ask(
+    http: httpx.Client, method: str, path: str, body: Mapping[str, object] | None = None
+) -> Any:  # noqa: ANN401 - JSON
+    """What the admin API answers; any refusal ends the command with its message."""
+    try:
+        answer = http.request(method, path, json=body)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        start = "start one with `upsim serve`, or say where it runs by --url"
+        _stop(f"no simulator answers at {http.base_url}: {error}; {start}")
+    try:
+        found = answer.json()
+    except ValueError:
+        _stop(f"what answers at {http.base_url} is no simulator: {answer.status_code}")
+    if not answer.is_success:
+        _stop(str(found["error"]["message"]))
+    return found
+
+
+def _stop(message: str) -> None:
+    click.echo(f"upsim: {message}", err=True)
+    sys.exit(FINDING)

@@ -1,0 +1,132 @@
+"""`upsim verify`: whether a simulator, or a live API, does what its provider documents."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import httpx
+
+GROUP = "upsim.contracts"
+"""The entry-point group by which the suite is found; the simulator never imports it by name."""
+START_SECONDS = 20
+_Decorated = TypeVar("_Decorated", bound=Callable[..., None])
+
+
+class Amount(click.ParamType[Decimal]):
+    """An exact amount of money."""
+
+    name = "amount"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Decimal:
+        """The amount that a text spells."""
+        try:
+            found = Decimal(str(value))
+        except InvalidOperation:
+            self.fail(f"{value!r} is not an amount such as 0.50", param, ctx)
+        if not found.is_finite() or found < 0:
+            self.fail(f"{value!r} is not 0 or more", param, ctx)
+        return found
+
+
+def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
+    return click.option(name, type=click.Path(dir_okay=False, path_type=Path), help=text)
+
+
+@click.command("verify")
+@click.option("--provider", "providers", multiple=True, help="Judge this provider; all without it.")
+@click.option("--model", help="Only facts of this model, and those of all models.")
+@click.option("--fact", "pattern", help="Only facts whose name matches, such as 'rate-*'.")
+@click.option(
+    "--tier", type=click.Choice(["free", "refused", "paid"]), help="Only facts of a tier."
+)
+@click.option(
+    "--target",
+    default="sim",
+    show_default=True,
+    help="sim (in process), socket (a server of its own), a URL, or live.",
+)
+@click.option("--dialect", default="", help="Dialect of the simulator, such as live.")
+@click.option("--api-key", help="Key for a URL or live; else the variable <PROVIDER>_API_KEY.")
+@click.option("--admin-token", default="", help="Token of a simulator that is not on loopback.")
+@click.option("--cap", type=Amount(), help="The most that may be spent, in the provider's unit.")
+@click.option("--as-live", is_flag=True, help="Treat a simulator as a stranger: no admin API.")
+@click.option(
+    "--media", help="Where synthetic clips are served, for targets that are no simulator."
+)
+@click.option("--scenario", help="Scenario of every sandbox whose fact names none.")
+@click.option(
+    "--patience",
+    type=float,
+    default=900,
+    show_default=True,
+    help="Real seconds that a job may take at a target that is no simulator.",
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Show what would be done and cost; stop.")
+@_file("--junit", "Write JUnit XML.")
+@_file("--json", "Write all verdicts as JSON.")
+@_file("--html", "Write one page that needs nothing else.")
+def command(**asked: object) -> None:
+    """Judge a target by every documented fact, and say how many hold.
+
+    Exits with 0 when all that ran holds, 1 when something is broken, 2 when nothing was started.
+    """
+    found = next(iter(entry_points(group=GROUP, name="verify")), None)
+    if found is None:
+        raise click.UsageError("the contracts are not installed here")
+    run = found.load()
+    try:
+        code = run(asked, {"sim": _in_process, "socket": _own_server}, click.echo)
+    except sys.modules[run.__module__].UsageError as error:
+        raise click.UsageError(str(error)) from error
+    sys.exit(code)
+
+
+@contextmanager
+def _in_process() -> Iterator[tuple[str, httpx.BaseTransport, str]]:
+    from upsim.app import Simulator
+
+    with Simulator(clock="manual") as simulator:
+        token = simulator.app.registry.settings.admin_token
+        yield simulator.base_url("").rstrip("/"), simulator.transport(), token or ""
+
+
+@contextmanager
+def _own_server() -> Iterator[tuple[str, httpx.BaseTransport, str]]:
+    """A server in a process of its own, on a free port; it ends with the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        ready = Path(folder) / "ready.json"
+        serve = [sys.executable, "-m", "upsim", "serve", "--port", "0", "--clock", "manual"]
+        arguments = [*serve, "--ready-file", str(ready), "--quiet"]
+        with subprocess.Popen(arguments, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - ourselves
+            try:
+                said = _said(ready, process)
+                with httpx.HTTPTransport(trust_env=False) as transport:
+                    yield said["base_url"].rstrip("/"), transport, said["admin_token"]
+            finally:
+                process.terminate()
+
+
+def _said(ready: Path, process: subprocess.Popen[bytes]) -> Mapping[str, str]:
+    """What the ready file says, once it is there."""
+    waiting = threading.Event()
+    for _ in range(START_SECONDS * 50):
+        if process.poll() is not None:
+            break
+        if ready.exists():
+            found: dict[str, str] = json.loads(ready.read_text("utf-8"))
+            return found
+        waiting.wait(0.02)
+    raise click.ClickException("the server for --target socket did not start")

@@ -1,0 +1,197 @@
+"""What must be so before an event may be appended: the log never holds one that breaks a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, Protocol
+
+from upsim.core.events import (
+    AccountChanged,
+    AccountOpened,
+    AttemptMade,
+    DeliveryCreated,
+    DeliveryEnded,
+    EntriesCarried,
+    Event,
+    FaultArmed,
+    FaultDisarmed,
+    FaultMatched,
+    JobAccepted,
+    JobMarked,
+    JobMoved,
+    JobPolled,
+    JobsForgotten,
+    JobStarted,
+    QuotaUsed,
+    UploadIssued,
+    UploadsForgotten,
+    UploadStored,
+)
+from upsim.core.faults import Armed
+from upsim.core.jobs import Job, check_move
+from upsim.core.ledger import Account, Entry, check_entry
+from upsim.core.webhooks import Delivery
+
+SHOWN = 500
+"""Characters of a message that may hold events."""
+
+
+class MisfitError(ValueError):
+    """An event that does not fit the state: it speaks of what is not there, or is there already."""
+
+
+class Known(Protocol):
+    """A state, as far as events are judged by it."""
+
+    accounts: dict[int, Account]
+    owners: dict[tuple[str, str], int]
+    jobs: dict[str, Job]
+    faults: dict[str, Armed]
+    deliveries: dict[str, Delivery]
+    open_deliveries: dict[str, None]
+
+    @property
+    def uploads(self) -> Mapping[str, object]:
+        """Uploads by their names."""
+
+    def charge_of(self, job: str) -> Entry | None:
+        """The charge of a job."""
+
+    def refund_of(self, job: str) -> Entry | None:
+        """The refund of a job."""
+
+
+class Admission:
+    """Judges events by a state, and changes nothing."""
+
+    def __init__(self, state: Known) -> None:
+        """Judge by this state."""
+        self._state = state
+        self._checks: dict[type, Callable[[Any], None]] = {
+            AccountOpened: self._account_opened,
+            AccountChanged: self._account,
+            JobAccepted: self._job_accepted,
+            JobStarted: self._job_started,
+            JobMoved: self._job_moved,
+            JobPolled: self._job,
+            JobMarked: self._job,
+            JobsForgotten: self._jobs_forgotten,
+            Entry: self._entry,
+            EntriesCarried: self._account,
+            QuotaUsed: self._account,
+            UploadIssued: self._upload_issued,
+            UploadStored: self._upload_stored,
+            UploadsForgotten: self._uploads_forgotten,
+            FaultArmed: self._fault_armed,
+            FaultMatched: self._fault,
+            FaultDisarmed: self._fault,
+            DeliveryCreated: self._delivery_created,
+            AttemptMade: self._delivery,
+            DeliveryEnded: self._delivery_ended,
+        }
+
+    def check(self, events: Sequence[Event]) -> None:
+        """Raise unless the events of one commit may be appended.
+
+        Raises MisfitError, IllegalMoveError or LedgerError. Each event is judged by the state
+        before all of them, so a commit is one event, or a job and its charge.
+        """
+        checks = self._checks
+        for event in events:
+            check = checks.get(type(event))
+            if check is not None:
+                check(event)
+        if len(events) > 1:
+            _apart(events)
+
+    def _account_opened(self, event: AccountOpened) -> None:
+        _new("account", event.account, self._state.accounts)
+        if event.owner:
+            _new("owner", (event.provider, event.owner), self._state.owners)
+
+    def _account(self, event: AccountChanged | EntriesCarried | QuotaUsed) -> None:
+        _known("account", event.account, self._state.accounts)
+
+    def _job_accepted(self, event: JobAccepted) -> None:
+        if event.account not in self._state.accounts or event.job in self._state.jobs:
+            _known("account", event.account, self._state.accounts)
+            _new("job", event.job, self._state.jobs)
+
+    def _job(self, event: JobPolled | JobMarked) -> None:
+        _known("job", event.job, self._state.jobs)
+
+    def _job_started(self, event: JobStarted) -> None:
+        _known("job", event.job, self._state.jobs)
+        account = self._state.accounts[self._state.jobs[event.job].accepted.account]
+        _known("waiting job", event.job, account.queue)
+
+    def _job_moved(self, event: JobMoved) -> None:
+        job = self._state.jobs.get(event.job)
+        if job is None:
+            _known("job", event.job, self._state.jobs)
+        else:
+            check_move(job, event.state)
+
+    def _jobs_forgotten(self, event: JobsForgotten) -> None:
+        _names("job", event.jobs, self._state.jobs)
+
+    def _entry(self, event: Entry) -> None:
+        if event.account not in self._state.accounts:
+            _known("account", event.account, self._state.accounts)
+        if event.job is not None:
+            check_entry(event, self._state.charge_of(event.job), self._state.refund_of(event.job))
+
+    def _upload_issued(self, event: UploadIssued) -> None:
+        _new("upload", event.upload, self._state.uploads)
+
+    def _upload_stored(self, event: UploadStored) -> None:
+        _known("upload", event.upload, self._state.uploads)
+
+    def _uploads_forgotten(self, event: UploadsForgotten) -> None:
+        _names("upload", event.uploads, self._state.uploads)
+
+    def _fault_armed(self, event: FaultArmed) -> None:
+        _new("fault", event.rule.id, self._state.faults)
+
+    def _fault(self, event: FaultMatched | FaultDisarmed) -> None:
+        _known("fault", event.fault, self._state.faults)
+
+    def _delivery_created(self, event: DeliveryCreated) -> None:
+        _known("job", event.job, self._state.jobs)
+        _new("delivery", event.delivery, self._state.deliveries)
+
+    def _delivery(self, event: AttemptMade) -> None:
+        _known("delivery", event.delivery, self._state.deliveries)
+
+    def _delivery_ended(self, event: DeliveryEnded) -> None:
+        _known("open delivery", event.delivery, self._state.open_deliveries)
+
+
+def _known(what: str, name: object, known: Container[object]) -> None:
+    if name not in known:
+        msg = f"there is no {what} {name!r}"
+        raise MisfitError(msg)
+
+
+def _new(what: str, name: object, known: Container[object]) -> None:
+    if name in known:
+        msg = f"{what} {name!r} is already there"
+        raise MisfitError(msg)
+
+
+def _names(what: str, names: Sequence[str], known: Container[object]) -> None:
+    for name in names:
+        _known(what, name, known)
+    if len(set(names)) < len(names):
+        msg = f"a {what} is named twice in {names}"
+        raise MisfitError(msg)
+
+
+def _apart(events: Sequence[Event]) -> None:
+    """Raise MisfitError where the events of one commit depend on each other unseen."""
+    match events:
+        case [JobAccepted() as accepted, Entry() as charge]:
+            if (accepted.job, accepted.account) == (charge.job, charge.account):
+                return
+    msg = f"one commit is one event, or a job and its charge, not {len(events)} events: {events}"
+    raise MisfitError(msg[:SHOWN])

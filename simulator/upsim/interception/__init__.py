@@ -1,0 +1,1 @@
+"""Calls to the providers' own hosts, made by code that knows nothing of this, reach a sandbox."""

@@ -1,0 +1,109 @@
+"""The far end of a connection that exists in memory only: HTTP/1.1 in bytes, and how it ends.
+
+Libraries keep their own parsing, retries and exceptions this way: they see bytes, or a cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+
+import h11
+import httpx
+
+LONGEST_HEAD = 1 << 20
+UNSENT = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
+"""Headers of an answer that are about its connection; ours is closed after each answer."""
+
+
+class Ending(Enum):
+    """How a connection ends after what was sent on it."""
+
+    CLOSED = auto()
+    RESET = auto()
+    SILENT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the far end sends, and what happens then."""
+
+    data: bytes
+    ending: Ending
+
+
+class FarEnd:
+    """Reads one request from bytes, as a server does."""
+
+    def __init__(self, scheme: str) -> None:
+        """`scheme` is what the caller believes to speak: there is no TLS here."""
+        self._scheme = scheme
+        self._server = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
+        self._head: h11.Request | None = None
+        self._body: list[bytes] = []
+
+    def feed(self, data: bytes) -> tuple[httpx.Request | None, bytes]:
+        """Take bytes: the request once it is whole, and what must be sent before the rest."""
+        self._server.receive_data(data)
+        go_on = b""
+        while True:
+            event = self._server.next_event()
+            if isinstance(event, h11.Request):
+                self._head = event
+                if self._server.they_are_waiting_for_100_continue:
+                    interim = h11.InformationalResponse(status_code=100, headers=[])
+                    go_on += self._server.send(interim) or b""
+            elif isinstance(event, h11.Data):
+                self._body.append(bytes(event.data))
+            elif isinstance(event, h11.EndOfMessage):
+                return self._request(), go_on
+            else:
+                return None, go_on
+
+    def _request(self) -> httpx.Request:
+        if self._head is None:
+            raise httpx.LocalProtocolError("a request ended before it began")
+        headers = list(self._head.headers.raw_items())
+        host = next(value for name, value in headers if name.lower() == b"host").decode("ascii")
+        target = self._head.target.decode("latin-1")
+        url = target if target.startswith("http") else f"{self._scheme}://{host}{target}"
+        kept = [(n, v) for n, v in headers if n.lower() != b"transfer-encoding"]
+        method = self._head.method.decode("ascii")
+        return httpx.Request(method, url, headers=kept, content=b"".join(self._body))
+
+
+def head_of(response: httpx.Response) -> bytes:
+    """Status line and headers; the connection is closed after this answer."""
+    reason = HTTPStatus(response.status_code).phrase if response.status_code in _KNOWN else ""
+    lines = [f"HTTP/1.1 {response.status_code} {reason}".encode(), b"Connection: close"]
+    lines += [n + b": " + v for n, v in response.headers.raw if n.lower() not in UNSENT]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+_KNOWN = frozenset(map(int, HTTPStatus))
+
+
+def sent(response: httpx.Response) -> Sent:
+    """A whole answer, or what there is of it."""
+    parts = [head_of(response)]
+    try:
+        parts.extend(_stream_of(response))
+    except httpx.TransportError as error:
+        return Sent(b"".join(parts), ending(error))
+    return Sent(b"".join(parts), Ending.CLOSED)
+
+
+def ending(error: httpx.TransportError) -> Ending:
+    """How the connection of an error ends."""
+    if isinstance(error, httpx.TimeoutException):
+        return Ending.SILENT
+    return Ending.CLOSED if isinstance(error, httpx.RemoteProtocolError) else Ending.RESET
+
+
+def _stream_of(response: httpx.Response) -> Iterable[bytes]:
+    stream = response.stream
+    if not isinstance(stream, httpx.SyncByteStream):
+        raise TypeError(f"an answer that was made elsewhere: {type(stream).__name__}")
+    return stream

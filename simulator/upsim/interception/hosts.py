@@ -1,0 +1,36 @@
+"""The providers' own hosts, from their baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from upsim.core.baseline import Auth
+from upsim.providers import discover, folders, kinds
+from upsim.scenario.loader import Library
+
+
+@cache
+def library() -> Library:
+    """The shipped scenarios, and those of providers from elsewhere."""
+    return Library(folders=folders, kinds=kinds)
+
+
+@cache
+def provider_hosts() -> Mapping[str, str]:
+    """The provider of each host name."""
+    return {
+        host: provider
+        for provider in discover()
+        for host in library().baseline(provider).baseline.hosts
+    }
+
+
+def auth_of(provider: str) -> Auth:
+    """How a provider's requests carry their key."""
+    return library().baseline(provider).baseline.auth
+
+
+def bare(host: str) -> str:
+    """A host name as names are compared."""
+    return host.rstrip(".").lower()

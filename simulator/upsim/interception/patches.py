@@ -1,0 +1,75 @@
+"""What is changed in the HTTP libraries while an interception lasts, and changed back after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
+
+import httpx
+
+from upsim.interception.active import interception_of
+
+Change = tuple[object, str, object]
+_undo: list[Change] = []
+OTHERS = {
+    "requests": "upsim.interception.for_requests",
+    "aiohttp": "upsim.interception.for_aiohttp",
+}
+"""Libraries that need not be there, and the modules that know what to change in them."""
+
+
+def patch() -> None:
+    """Change the libraries that are installed."""
+    for owner, name, new in _changes():
+        _undo.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, new)
+
+
+def unpatch() -> None:
+    """Put everything back."""
+    while _undo:
+        owner, name, old = _undo.pop()
+        setattr(owner, name, old)
+
+
+def _changes() -> Iterator[Change]:
+    yield httpx.HTTPTransport, "handle_request", _sync(httpx.HTTPTransport.handle_request)
+    own = httpx.AsyncHTTPTransport.handle_async_request
+    yield httpx.AsyncHTTPTransport, "handle_async_request", _async(own)
+    for library, module in OTHERS.items():
+        if find_spec(library) is not None:
+            yield from import_module(module).changes()
+
+
+def _sync(
+    original: Callable[[httpx.HTTPTransport, httpx.Request], httpx.Response],
+) -> Callable[[httpx.HTTPTransport, httpx.Request], httpx.Response]:
+    def handle_request(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        found = interception_of(request.url.host)
+        return original(self, request) if found is None else found.handle(_copy(request))
+
+    return handle_request
+
+
+def _async(original: Callable[..., object]) -> Callable[..., object]:
+    async def handle_async_request(
+        self: httpx.AsyncHTTPTransport, request: httpx.Request
+    ) -> httpx.Response:
+        found = interception_of(request.url.host)
+        if found is None:
+            return await original(self, request)  # type: ignore[no-any-return, misc]  # as httpx's
+        return await found.ahandle(_copy(request))
+
+    return handle_async_request
+
+
+def _copy(request: httpx.Request) -> httpx.Request:
+    """A request that may be changed; the caller's own keeps its key and path."""
+    return httpx.Request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        stream=request.stream,
+        extensions=request.extensions,
+    )

@@ -1,0 +1,375 @@
+"""The pytest plug-in: fixtures, the marker `upsim`, options, a guard and a report.
+
+It imports pytest and the standard library only. The product is imported when a test first asks for
+it, so that a run that does not use it pays nothing, and the product's own coverage is not hidden.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from upsim.testing.guard import Guard
+from upsim.testing.marks import MARKER, MarkError, asked
+
+if TYPE_CHECKING:
+    from upsim.client import AsyncClient, Client
+    from upsim.testing.costs import Costs
+    from upsim.testing.handles import ClockHandle, InboxHandle, LedgerHandle
+    from upsim.testing.sandboxes import SandboxHandle
+    from upsim.testing.session import Session
+
+TARGETS = ("sim", "socket", "live")
+TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
+COSTS = "upsim_costs"
+SIMULATED_ONLY = (
+    "This test needs a sandbox, and --upsim-target=live has none; use the fixture upsim_client."
+)
+NO_CAP = "The live target needs --upsim-cap: the most that each client may spend."
+
+
+class Run:
+    """What one process of a run has: options, a guard, and a session once a test needs it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Read the options. Raises pytest.UsageError."""
+        self.config = config
+        self.target: str = config.getoption("upsim_target")
+        self.seed: int = config.getoption("upsim_seed")
+        self.guard = Guard()
+        self.cap: str | None = config.getoption("upsim_cap")
+        self.gathered: list[dict[str, Any]] = []
+        self.live_costs: Costs | None = None
+        self._session: Session | None = None
+        if self.target not in TARGETS and not re.match(r"https?://", self.target):
+            allowed = "sim, socket, live or the address of a server (http://…)"
+            raise pytest.UsageError(f"--upsim-target={self.target}: it must be {allowed}")
+        if self.cap is not None and not re.fullmatch(r"\d+(\.\d+)?", self.cap):
+            allowed = "an amount such as 0.50"
+            raise pytest.UsageError(f"--upsim-cap={self.cap}: it must be {allowed}")
+
+    @property
+    def session(self) -> Session:
+        """The session, begun when it is first asked for."""
+        if self._session is None:
+            from upsim.testing.session import Session
+
+            token = os.environ.get(TOKEN, "")
+            self._session = Session(self.target, seed=self.seed, token=token, protocol=_protocol)
+        return self._session
+
+    @property
+    def live(self) -> bool:
+        """Whether the real APIs are called."""
+        return self.target == "live"
+
+    def packed(self) -> dict[str, Any] | None:
+        """What this process alone would have cost, in a form that can be sent."""
+        if self._session is not None:
+            return self._session.costs.packed()
+        return None if self.live_costs is None else self.live_costs.packed()
+
+    def pay(self, provider: str, amount: Any, unit: str) -> None:  # noqa: ANN401 - a Decimal
+        """Take what a live client spent."""
+        from upsim.testing.costs import Costs
+
+        self.live_costs = self.live_costs or Costs()
+        self.live_costs.add({"sandboxes": 0, "amounts": [[provider, unit, str(amount)]]})
+
+    def close(self) -> None:
+        """End what was begun."""
+        self.guard.down()
+        if self._session is not None:
+            self._session.close()
+
+    def costs(self) -> Costs | None:
+        """What this process and its workers would have cost; None where nothing was used."""
+        packed = list(self.gathered)
+        own = self.packed()
+        packed += [own] if own else []
+        if not packed:
+            return None
+        from upsim.testing.costs import Costs
+
+        found = Costs()
+        for part in packed:
+            found.add(part)
+        return found
+
+
+RUN = pytest.StashKey[Run]()
+SANDBOXES = pytest.StashKey["list[SandboxHandle]"]()
+
+
+# -- the run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("upsim", "simulated video-upscaling APIs")
+    group.addoption(
+        "--upsim-target",
+        default="sim",
+        metavar="sim|socket|URL|live",
+        help="where sandboxes live: in this process (default), behind a socket of it, on a server"
+        f" (its token in {TOKEN}), or the real APIs, which cost money",
+    )
+    group.addoption(
+        "--upsim-cap",
+        metavar="AMOUNT",
+        help="the most that --upsim-target=live may spend, in the provider's unit, for each client",
+    )
+    group.addoption(
+        "--upsim-seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the ids of a test follow from this number and from its name (default: 0)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, and block the providers' hosts unless they are asked for."""
+    config.addinivalue_line("markers", MARKER)
+    run = config.stash[RUN] = Run(config)
+    if not run.live:
+        run.guard.up()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the simulator, if it was used, and let names be resolved again."""
+    run = config.stash.get(RUN, None)
+    if run is not None:
+        run.close()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send what a worker's tests would have cost to the process that prints it."""
+    output = getattr(session.config, "workeroutput", None)
+    packed = session.config.stash[RUN].packed()
+    if output is not None and packed is not None:
+        output[COSTS] = packed
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - a type of pytest-xdist
+    """Take what a worker sent."""
+    packed = getattr(node, "workeroutput", {}).get(COSTS)
+    if packed is not None:
+        node.config.stash[RUN].gathered.append(packed)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:  # noqa: ANN401 - not public
+    """Print what the run would have cost."""
+    found = config.stash[RUN].costs()
+    if found is None:
+        return
+    from upsim.testing.costs import per_dollar
+
+    lines = found.lines(per_dollar())
+    terminalreporter.section("upsim")
+    if config.stash[RUN].live:
+        terminalreporter.write_line("the calls to the real APIs have cost:")
+    plural = "" if found.sandboxes == 1 else "es"
+    used = f"{found.sandboxes} sandbox{plural}"
+    if not config.stash[RUN].live:
+        terminalreporter.write_line(
+            f"{used}; the same calls would have cost:" if lines else f"{used}, nothing charged"
+        )
+    for line in lines:
+        terminalreporter.write_line(f"  {line}")
+
+
+# -- one test
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse a marker that says what there is not; block what was imported meanwhile."""
+    run = item.config.stash[RUN]
+    if not run.live:
+        run.guard.look_around()
+    try:
+        asked(item.iter_markers("upsim"))
+    except MarkError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what a failed test did, and how to see it again."""
+    blocked = item.config.stash[RUN].guard.blocked
+    report = yield
+    if report.failed:
+        for sandbox in item.stash.get(SANDBOXES, []):
+            if not sandbox.closed:
+                report.sections.append(("upsim journal", _journal(sandbox)))
+                report.sections.append(("upsim reproduce", _reproduce(item, sandbox)))
+        if blocked:
+            names = ", ".join(f"{host} ({n}×)" for host, n in sorted(blocked.items()))
+            report.sections.append(("upsim blocked", f"hosts that were looked up: {names}"))
+    if report.when == "teardown":
+        blocked.clear()
+    return report
+
+
+def _journal(sandbox: SandboxHandle) -> str:
+    from upsim.testing.report import journal_text
+
+    return journal_text(sandbox)
+
+
+def _reproduce(item: pytest.Item, sandbox: SandboxHandle) -> str:
+    """The commands that show the failure again; a file for `upsim replay` where it can be had."""
+    from upsim.testing.session import save_export
+
+    lines = [f"pytest {quote(item.nodeid)} --upsim-seed={item.config.stash[RUN].seed}"]
+    cache = getattr(item.config, "cache", None)
+    if cache is not None:
+        slug = re.sub(r"[^\w.-]+", "-", item.nodeid).strip("-")[-100:]
+        file = Path(cache.mkdir("upsim")) / f"{slug}.{sandbox.id}.json"
+        if save_export(sandbox, file):
+            lines.append(f"upsim replay {quote(str(file))}")
+    return "\n".join(lines)
+
+
+def _protocol() -> Any:  # noqa: ANN401 - a class of uvicorn's kind
+    from upsim.cli.connections import CuttableProtocol
+
+    return CuttableProtocol
+
+
+# -- fixtures
+
+
+Sandboxes = Callable[..., "SandboxHandle"]
+
+
+@pytest.fixture
+def upsim_sandboxes(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
+    """Return a function that makes sandboxes; it takes what the marker takes.
+
+    All are removed after the test.
+    """
+    run = request.config.stash[RUN]
+    if run.live:
+        pytest.skip(SIMULATED_ONLY)
+    made: list[SandboxHandle] = request.node.stash.setdefault(SANDBOXES, [])
+    name = request.node.nodeid
+
+    def make(**options: Any) -> SandboxHandle:  # noqa: ANN401 - what the marker takes
+        number = len(made) + 1
+        own_name = name if number == 1 else f"{name}#{number}"
+        try:
+            made.append(run.session.sandbox(own_name, options))
+        except MarkError as error:
+            pytest.fail(f"no sandbox for {name}: {error}", pytrace=False)
+        return made[-1]
+
+    yield make
+    with ExitStack() as stack:  # each is removed, whatever becomes of the others
+        for sandbox in made:
+            stack.callback(run.session.end, sandbox)
+    made.clear()
+
+
+@pytest.fixture
+def upsim(request: pytest.FixtureRequest, upsim_sandboxes: Sandboxes) -> SandboxHandle:
+    """Return a fresh sandbox: keys, addresses, clients, clock, ledger, inbox, journal, jobs."""
+    return upsim_sandboxes(**asked(request.node.iter_markers("upsim")))
+
+
+@pytest.fixture
+def upsim_clock(upsim: SandboxHandle) -> ClockHandle:
+    """Return the clock of the sandbox."""
+    return upsim.clock
+
+
+@pytest.fixture
+def upsim_ledger(upsim: SandboxHandle) -> LedgerHandle:
+    """Return the ledger of the sandbox."""
+    return upsim.ledger
+
+
+@pytest.fixture
+def upsim_inbox(upsim: SandboxHandle) -> InboxHandle:
+    """Return a receiver of webhooks in the sandbox."""
+    return upsim.inbox
+
+
+@pytest.fixture
+def upsim_intercept(upsim: SandboxHandle) -> Iterator[SandboxHandle]:
+    """Let calls to the providers' own hosts reach the sandbox, which is returned."""
+    with upsim.intercept():
+        yield upsim
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A real socket, for code that needs an address; the key says which sandbox is meant."""
+
+    url: str
+    sandbox: SandboxHandle
+
+    def base_url(self, provider: str, dialect: str = "") -> str:
+        """Where a provider's own paths begin."""
+        self.sandbox.key(provider)
+        return "/".join(part for part in (self.url, provider, dialect) if part)
+
+    def key(self, provider: str) -> str:
+        """The key that leads to the sandbox of this test."""
+        return self.sandbox.key(provider)
+
+
+@pytest.fixture
+def upsim_server(pytestconfig: pytest.Config, upsim: SandboxHandle) -> Server:
+    """Return a server on a free port of this machine that leads to the sandbox."""
+    return Server(pytestconfig.stash[RUN].session.serve(), upsim)
+
+
+@pytest.fixture
+def upsim_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client]]:
+    """Return a function that makes a reference client of a model; it takes what `connect` takes.
+
+    The client has the key of the sandbox and waits by its clock. With the live target it is the
+    real API's, with the key of the environment, and stops at the cap.
+    """
+    run = request.config.stash[RUN]
+    sandbox = None if run.live else request.getfixturevalue("upsim")
+    from upsim.testing.clients import client_of, live_client, missing_key, provider_of
+
+    def make(model: str, **settings: Any) -> Client:  # noqa: ANN401 - what `connect` takes
+        if sandbox is not None:
+            return stack.enter_context(client_of(sandbox, model, settings))
+        if run.cap is None:
+            pytest.skip(NO_CAP)
+        if variable := missing_key(model):
+            pytest.skip(f"The live target needs a key for {model} in the variable {variable}.")
+        client = stack.enter_context(live_client(model, run.cap, settings))
+        stack.callback(lambda: run.pay(provider_of(model), client.spent.amount, client.spent.unit))
+        return client
+
+    with ExitStack() as stack:
+        yield make
+
+
+@pytest.fixture
+def upsim_async_client(upsim: SandboxHandle) -> Callable[..., AsyncClient]:
+    """Return a function that makes async clients; use each in an `async with` block."""
+
+    def make(model: str, **settings: Any) -> AsyncClient:  # noqa: ANN401 - what `connect_async` takes
+        from upsim.testing.clients import async_client_of
+
+        return async_client_of(upsim, model, settings)
+
+    return make

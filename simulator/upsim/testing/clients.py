@@ -1,0 +1,52 @@
+"""Reference clients for tests: of a sandbox, or of the real API where that is asked for."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import httpx
+
+from upsim.client import AsyncClient, Client, connect, connect_async, sandbox_sleeper
+from upsim.client.models import find_model
+from upsim.testing.sandboxes import SandboxHandle
+
+
+def client_of(sandbox: SandboxHandle, model: str, settings: dict[str, Any]) -> Client:
+    """A client of a model with the key of a sandbox; it waits by moving the sandbox's clock."""
+    http = httpx.Client(transport=sandbox.wire, trust_env=False)
+    return connect(model, http=http, **{**_settings(sandbox, model, http), **settings})
+
+
+def async_client_of(sandbox: SandboxHandle, model: str, settings: dict[str, Any]) -> AsyncClient:
+    """The same for async code."""
+    http = httpx.AsyncClient(transport=sandbox.wire, trust_env=False)
+    return connect_async(model, http=http, **{**_settings(sandbox, model, http), **settings})
+
+
+def live_client(model: str, cap: str, settings: dict[str, Any]) -> Client:
+    """A client of the real API, with the key of the environment, that stops at the cap."""
+    return connect(model, **{**settings, "live": True, "cap": cap})
+
+
+def missing_key(model: str) -> str:
+    """The variable that would hold the key of a model's provider; empty when it does."""
+    variable = f"{provider_of(model).upper().replace('-', '_')}_API_KEY"
+    return "" if os.environ.get(variable) else variable
+
+
+def provider_of(model: str) -> str:
+    """The provider of a model. Raises UnknownModelError."""
+    return find_model(model).adapter.provider
+
+
+def _settings(
+    sandbox: SandboxHandle, model: str, http: httpx.Client | httpx.AsyncClient
+) -> dict[str, Any]:
+    provider, target = provider_of(model), sandbox.target
+    return {
+        "api_key": sandbox.key(provider),
+        "base_url": sandbox.base_url(provider),
+        "sleeper": sandbox_sleeper(target.base_url, sandbox.id, token=target.token, http=http),
+        "seed": sandbox.seed,
+    }

@@ -1,0 +1,68 @@
+"""What the calls of a run would have cost: charges minus refunds, exact, by provider and unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from upsim.core.pricing import plain
+from upsim.interception.hosts import library
+from upsim.providers import discover
+
+
+@dataclass(slots=True)
+class Costs:
+    """Sums over sandboxes, and over the processes of a run."""
+
+    sandboxes: int = 0
+    amounts: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+
+    def take(self, accounts: list[dict[str, Any]], entries: list[dict[str, Any]]) -> None:
+        """Take in the accounts and ledger lines of one sandbox."""
+        self.sandboxes += 1
+        owners = {account["account"]: account["provider"] for account in accounts}
+        for entry in entries:
+            if entry["kind"] in ("charge", "refund"):
+                self._add((owners[entry["account"]], entry["unit"]), -Decimal(entry["amount"]))
+
+    def packed(self) -> dict[str, Any]:
+        """In a form that can be sent to another process."""
+        amounts = [[*key, str(amount)] for key, amount in self.amounts.items()]
+        return {"sandboxes": self.sandboxes, "amounts": amounts}
+
+    def add(self, packed: Mapping[str, Any]) -> None:
+        """Take in what another process sent."""
+        self.sandboxes += packed["sandboxes"]
+        for provider, unit, amount in packed["amounts"]:
+            self._add((provider, unit), Decimal(amount))
+
+    def lines(self, per_dollar: Mapping[str, Decimal]) -> list[str]:
+        """One line for each provider and unit, by name; none where nothing was charged.
+
+        Units of which a provider sells so many for a dollar come after the dollars that they are.
+        """
+        return [
+            f"{provider:<10} {_text(amount, unit, per_dollar.get(provider, Decimal(1)))}"
+            for (provider, unit), amount in sorted(self.amounts.items())
+        ]
+
+    def _add(self, key: tuple[str, str], amount: Decimal) -> None:
+        self.amounts[key] = self.amounts.get(key, Decimal(0)) + amount
+
+
+def per_dollar() -> dict[str, Decimal]:
+    """How many of a provider's units are a dollar, where a dollar is divided into units."""
+    return {
+        provider: model.billing.unit_per
+        for provider in discover()
+        for model in library().baseline(provider).baseline.models.values()
+        if model.billing.unit_per != 1
+    }
+
+
+def _text(amount: Decimal, unit: str, per_dollar: Decimal) -> str:
+    plural = "" if unit.isupper() or amount == 1 else "s"
+    text = f"{plain(amount):f} {unit}{plural}"
+    return text if per_dollar == 1 else f"{plain(amount / per_dollar):f} USD ({text})"

@@ -1,0 +1,111 @@
+"""No test calls a real provider by accident: its hosts are not resolved.
+
+Nothing of the product is imported before a name that could be a provider's is looked up.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+HINT = (
+    "upsim blocks {host} in tests. Let the call reach a sandbox with the fixture upsim_intercept, "
+    "give your code the address of the fixture upsim_server, or run with "
+    "--upsim-target=live --upsim-cap=AMOUNT to call the real API and pay for it"
+)
+SYNC = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
+CONNECTS = ("connect", "connect_ex")
+
+
+class BlockedHostError(socket.gaierror):
+    """A host of a provider was looked up in a test."""
+
+
+class Guard:
+    """Changes name resolution while it is up, and counts what it blocked."""
+
+    def __init__(self) -> None:
+        """Down, until it is put up."""
+        self.blocked: dict[str, int] = {}
+        self._undo: list[tuple[Any, str, object]] = []
+        self._late: set[str] = set()
+
+    def up(self) -> None:
+        """Begin to block."""
+        for name in SYNC:
+            self._put(socket, name, self._first_argument(getattr(socket, name)))
+        for name in CONNECTS:
+            self._put(socket.socket, name, self._address(getattr(socket.socket, name)))
+        self.look_around()
+
+    def look_around(self) -> None:
+        """Block in libraries with a resolver of their own, once they are imported."""
+        uvloop, aiohttp = sys.modules.get("uvloop"), sys.modules.get("aiohttp")
+        if uvloop is not None and "uvloop" not in self._late:
+            self._late.add("uvloop")
+            for name, at in (("getaddrinfo", 0), ("create_connection", 1)):
+                own = getattr(uvloop.Loop, name)
+                self._put(uvloop.Loop, name, self._awaited(own, "host", at))
+        if aiohttp is not None and hasattr(aiohttp, "TCPConnector") and "aiohttp" not in self._late:
+            self._late.add("aiohttp")
+            own = aiohttp.TCPConnector._resolve_host  # noqa: SLF001 - there is no public place
+            self._put(aiohttp.TCPConnector, "_resolve_host", self._awaited(own, "host", 0))
+
+    def down(self) -> None:
+        """Put everything back."""
+        self._late.clear()
+        while self._undo:
+            owner, name, old = self._undo.pop()
+            if old is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, old)
+
+    def _put(self, owner: Any, name: str, new: object) -> None:  # noqa: ANN401 - a module or class
+        self._undo.append((owner, name, vars(owner).get(name)))
+        setattr(owner, name, new)
+
+    def _first_argument(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def resolve(host: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as in socket
+            self._check(host)
+            return original(host, *args, **options)
+
+        return resolve
+
+    def _address(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def connect(own: socket.socket, address: Any) -> Any:  # noqa: ANN401 - as in socket
+            if isinstance(address, tuple) and address:
+                self._check(address[0])
+            return original(own, address)
+
+        return connect
+
+    def _awaited(
+        self, original: Callable[..., Awaitable[Any]], name: str, at: int
+    ) -> Callable[..., Awaitable[Any]]:
+        async def resolve(own: object, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as theirs
+            self._check(options.get(name, args[at] if len(args) > at else None))
+            return await original(own, *args, **options)
+
+        return resolve
+
+    def _check(self, host: object) -> None:
+        if isinstance(host, bytes | bytearray):
+            host = host.decode("latin-1")
+        if isinstance(host, str) and _may_be_a_provider(host) and _is_a_provider(host):
+            name = host.rstrip(".").lower()
+            self.blocked[name] = self.blocked.get(name, 0) + 1
+            raise BlockedHostError(socket.EAI_NONAME, HINT.format(host=name))
+
+
+def _may_be_a_provider(host: str) -> bool:
+    """Whether a name has a dot and is no IP address: all others are passed on at once."""
+    return "." in host and ":" not in host and not host.rstrip(".")[-1:].isdigit()
+
+
+def _is_a_provider(host: str) -> bool:
+    from upsim.interception.hosts import bare, provider_hosts
+
+    return bare(host) in provider_hosts()

@@ -1,0 +1,143 @@
+"""What a test holds of its sandbox: clock, ledger and inbox, by the admin API of any target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from upsim.engine.clock import monotonic
+
+Json = dict[str, Any]
+Admin = Callable[..., Json]
+PAGE = 1000
+WAIT_SECONDS = 10.0
+MOVED_BY_HAND = ("auto", "manual")
+
+
+class ClockHandle:
+    """The clock of a sandbox."""
+
+    def __init__(self, admin: Admin) -> None:
+        """Speak to the sandbox by its admin calls."""
+        self._admin = admin
+
+    @property
+    def now(self) -> datetime:
+        """The present virtual instant, in UTC."""
+        return datetime.fromisoformat(self._admin("GET", "clock")["now"])
+
+    @property
+    def mode(self) -> str:
+        """`auto`, `manual`, `real` or `scaled:<n>`."""
+        return str(self._admin("GET", "clock")["mode"])
+
+    def set(self, mode: str) -> None:
+        """Go on in another mode."""
+        self._admin("PATCH", "clock", {"mode": mode})
+
+    def advance(
+        self, seconds: float | Decimal | None = None, *, to: str | None = None
+    ) -> list[Json]:
+        """Let time pass: so many seconds, or to `next`, `idle` or an instant; what fell due."""
+        if (seconds is None) == (to is None):
+            raise TypeError("advance takes seconds or to=, one of the two")
+        body = {"to": to} if seconds is None else {"seconds": str(seconds)}
+        fired: list[Json] = self._admin("POST", "clock/advance", body)["fired"]
+        return fired
+
+    def settle(self) -> None:
+        """Let everything happen that is due by now, deliveries included."""
+        if self.mode in MOVED_BY_HAND:
+            self.advance(0)
+
+
+class LedgerHandle:
+    """The money of a sandbox: exact amounts, each in its provider's unit."""
+
+    def __init__(self, admin: Admin) -> None:
+        """Speak to the sandbox by its admin calls."""
+        self._admin = admin
+
+    def entries(self, provider: str | None = None) -> list[Json]:
+        """The lines, oldest first."""
+        return list(self._pages(provider))
+
+    def charges(self, provider: str) -> list[Decimal]:
+        """What was charged, as positive amounts, oldest first."""
+        return [abs(Decimal(e["amount"])) for e in self._of("charge", provider)]
+
+    def refunds(self, provider: str) -> list[Decimal]:
+        """What was given back, oldest first."""
+        return [abs(Decimal(e["amount"])) for e in self._of("refund", provider)]
+
+    def spent(self, provider: str) -> Decimal:
+        """Charges minus refunds."""
+        zero = Decimal(0)
+        return sum(self.charges(provider), zero) - sum(self.refunds(provider), zero)
+
+    def balance(self, provider: str) -> Decimal:
+        """What the account of the sandbox's own key has."""
+        return Decimal(self._admin("PUT", f"accounts/{provider}", {})["balance"])
+
+    def accounts(self) -> list[Json]:
+        """Every account that was used."""
+        found: list[Json] = self._admin("GET", "accounts")["accounts"]
+        return found
+
+    def _of(self, kind: str, provider: str) -> Iterator[Json]:
+        return (entry for entry in self._pages(provider) if entry["kind"] == kind)
+
+    def _pages(self, provider: str | None) -> Iterator[Json]:
+        chosen = "" if provider is None else f"&provider={provider}"
+        offset, total = 0, 1
+        while offset < total:
+            page = self._admin("GET", f"ledger?offset={offset}&limit={PAGE}{chosen}")
+            yield from page["entries"]
+            offset, total = offset + PAGE, page["total"]
+
+
+class InboxHandle:
+    """A receiver of webhooks inside the simulator: give its `url` to a provider."""
+
+    def __init__(self, admin: Admin, clock: ClockHandle, base: str, name: str = "main") -> None:
+        """The inbox of this name, below the admin address of its sandbox."""
+        self._admin, self._clock, self._base, self._name = admin, clock, base, name
+
+    @property
+    def url(self) -> str:
+        """Where webhooks are to be sent."""
+        return f"{self._base}/inbox/{self._name}"
+
+    def named(self, name: str) -> InboxHandle:
+        """Another inbox of the same sandbox."""
+        return InboxHandle(self._admin, self._clock, self._base, name)
+
+    def messages(self) -> list[Json]:
+        """What came so far, oldest first: method, target, headers and body, as they came."""
+        self._clock.settle()
+        return self._read()
+
+    def wait(self, count: int = 1, *, seconds: float = WAIT_SECONDS) -> list[Json]:
+        """Let time pass until so many messages came. Raises TimeoutError with what is missing.
+
+        A clock that is moved by hand goes from deadline to deadline; others are waited for.
+        """
+        found = self.messages()
+        by_hand = self._clock.mode in MOVED_BY_HAND
+        until = monotonic() + seconds
+        while len(found) < count:
+            idle = by_hand and not self._clock.advance(to="next")
+            found = self._read()
+            if len(found) < count and (idle or monotonic() > until):
+                why = "nothing more is due" if idle else f"{seconds:g} s passed"
+                text = f"inbox {self._name!r} has {len(found)} of {count} messages and {why}"
+                raise TimeoutError(text)
+        return found
+
+    def _read(self) -> list[Json]:
+        found: list[Json] = self._admin("GET", f"inbox/{self._name}/messages?limit={PAGE}")[
+            "messages"
+        ]
+        return found

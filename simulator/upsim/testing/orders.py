@@ -1,0 +1,80 @@
+"""From what a test asks for to the body that makes its sandbox."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from upsim.engine.seeds import derived_seed
+from upsim.interception.hosts import library
+from upsim.providers import discover
+from upsim.scenario.loader import UnknownScenarioError
+from upsim.scenario.model import Scenario
+from upsim.testing.marks import MarkError, check
+
+DEFAULT_CLOCK = "auto"
+ID_LENGTH = 12
+
+
+def order(asked: Mapping[str, Any], *, name: str, seed: int, shared: bool) -> dict[str, object]:
+    """The body of `POST sandboxes` for the test of this name. Raises MarkError.
+
+    A scenario's own clock and seed hold unless the test says otherwise. Where others make
+    sandboxes too, the server chooses the id; else it follows from the name, so that it is in
+    answers the same in every run.
+    """
+    check(asked, "a sandbox")
+    scenario = _scenario(asked.get("scenario"))
+    body: dict[str, object] = {}
+    if not shared:
+        body["id"] = "t-" + hashlib.sha256(name.encode()).hexdigest()[:ID_LENGTH]
+    if asked.get("scenario") is not None:
+        body["scenario"] = asked["scenario"]
+    clock, own_seed = asked.get("clock"), asked.get("seed")
+    if clock is not None or scenario is None or scenario.clock is None:
+        body["clock"] = clock or DEFAULT_CLOCK
+    if own_seed is not None or scenario is None or scenario.seed is None:
+        body["seed"] = derived_seed(seed, name) if own_seed is None else own_seed
+    if asked.get("strict_keys") is not None:
+        body["strict_keys"] = asked["strict_keys"]
+    if asked.get("balance") is not None:
+        body["balances"] = _balances(asked["balance"], scenario)
+    if asked.get("dialect") is not None:
+        body["dialects"] = _dialects(asked["dialect"], scenario)
+    return body
+
+
+def _scenario(name: str | None) -> Scenario | None:
+    if name is None:
+        return None
+    try:
+        return library().load(name)
+    except UnknownScenarioError as error:
+        raise MarkError(str(error)) from None
+
+
+def _balances(balance: Any, scenario: Scenario | None) -> dict[str, str]:  # noqa: ANN401 - any amount
+    """Amounts by provider; a single one is for the scenario's provider, or for each."""
+    if isinstance(balance, Mapping):
+        return {provider: str(amount) for provider, amount in balance.items()}
+    return dict.fromkeys(_meant(scenario), str(balance))
+
+
+def _dialects(dialect: Any, scenario: Scenario | None) -> dict[str, str]:  # noqa: ANN401 - a name or more
+    """Dialects by provider; a single one is for every provider that has it."""
+    if isinstance(dialect, Mapping):
+        return dict(dialect)
+    known = {p: library().baseline(p).baseline.dialects for p in _meant(scenario)}
+    found = {provider: dialect for provider, names in known.items() if dialect in names}
+    if not found:
+        names = sorted({name for names in known.values() for name in names})
+        near = get_close_matches(str(dialect), names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+        raise MarkError(f"no provider has a dialect {dialect!r}; {hint}")
+    return found
+
+
+def _meant(scenario: Scenario | None) -> tuple[str, ...]:
+    return tuple(discover()) if scenario is None else (scenario.baseline.provider,)

@@ -1,0 +1,56 @@
+"""What a failed test shows of its sandboxes: requests, answers, who refused and why, money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from upsim.testing.sandboxes import SandboxHandle
+
+SHOWN = 20
+"""Exchanges that are shown, the newest."""
+LONGEST = 300
+"""Characters of a body that are shown."""
+
+
+def journal_text(sandbox: SandboxHandle) -> str:
+    """The journal of a sandbox for people: bounded, secrets redacted, oldest first."""
+    exchanges = sandbox.journal
+    head = f"sandbox {sandbox.id}: scenario {sandbox.scenario}, seed {sandbox.seed}"
+    lines = [f"{head}, clock {sandbox.clock.mode} at {sandbox.clock.now:%Y-%m-%d %H:%M:%S} UTC"]
+    if len(exchanges) > SHOWN:
+        lines.append(f"({len(exchanges) - SHOWN} earlier requests are not shown)")
+    for exchange in exchanges[-SHOWN:]:
+        lines += _exchange(exchange)
+    if not exchanges:
+        lines.append("no request came")
+    lines += _money(sandbox)
+    return "\n".join(lines)
+
+
+def _exchange(found: dict[str, Any]) -> Iterator[str]:
+    job = f"  job {found['job']}" if found["job"] else ""
+    whose = found["provider"] or "inbox"
+    where = f"{found['at'][11:23]} {whose} {found['method']} {found['target']}"
+    yield f"#{found['number']} {where} → {found['status'] or 'no answer'}{job}"
+    for name in ("request", "answer"):
+        if found[name]["text"]:
+            yield f"    {name}: {_cut(found[name]['text'])}"
+    if found["refused_by"]:
+        evidence = found["evidence"]
+        source = f"{evidence['grade']}: {evidence['source']}, {evidence['date']}"
+        yield f"    refused by {found['refused_by']} ({source})"
+    if found["fault"]:
+        yield f"    fault: {found['fault']}"
+
+
+def _money(sandbox: SandboxHandle) -> Iterator[str]:
+    for entry in sandbox.ledger.entries()[-SHOWN:]:
+        formula = f"  ({entry['formula']})" if entry["formula"] else ""
+        job = f"  job {entry['job']}" if entry["job"] else ""
+        yield f"{entry['kind']} {entry['amount']} {entry['unit']}{job}{formula}"
+
+
+def _cut(text: str) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= LONGEST else f"{one_line[:LONGEST]}…"

@@ -1,0 +1,220 @@
+"""A sandbox as tests hold it: addresses, keys, clients and handles, whatever target it lives at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from upsim.client.discovery import adapter
+from upsim.interception.active import intercept
+from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
+from upsim.testing.targets import Target, Wire
+
+SECONDS = 60.0
+"""How long the clients of a sandbox wait for an answer."""
+NOT_FOUND = 404
+
+
+class AdminCallError(RuntimeError):
+    """The admin API refused a call; `code` is for programs."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        """Keep what it answered."""
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+class SandboxHandle:
+    """One isolated world: its own keys, clock, accounts, jobs, faults and journal."""
+
+    def __init__(self, target: Target, order: Mapping[str, object] | None = None) -> None:
+        """Make a sandbox at a target. Raises AdminCallError."""
+        self.target = target
+        self._closed = False
+        self._clients: list[httpx.Client] = []
+        self._own = self._client(f"{target.base_url}/__sim", _bearer(target.token))
+        made = self._call("POST", "sandboxes", order or {})
+        self.id: str = made["id"]
+        self.scenario: str = made["scenario"]
+        self.seed: int = made["seed"]
+        self.strict_keys: bool = made["strict_keys"]
+        self._keys: dict[str, str] = made["keys"]
+        self._issued: set[str] = set(self._keys.values())
+        self.clock = ClockHandle(self.admin)
+        self.ledger = LedgerHandle(self.admin)
+        here = f"{target.base_url}/__sim/sandboxes/{self.id}"
+        self.inbox = InboxHandle(self.admin, self.clock, here)
+
+    def __repr__(self) -> str:
+        """Which sandbox it is; its keys are not shown."""
+        return f"<upsim sandbox {self.id} at {self.target.base_url}, scenario {self.scenario}>"
+
+    # -- where and with what code under test calls
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The providers, by name."""
+        return tuple(self._keys)
+
+    @property
+    def wire(self) -> Wire:
+        """How requests get to the simulator."""
+        return self.target.wire
+
+    def base_url(self, provider: str, dialect: str = "") -> str:
+        """Where a provider's own paths begin."""
+        self.key(provider)
+        return "/".join(part for part in (self.target.base_url, provider, dialect) if part)
+
+    def key(self, provider: str) -> str:
+        """The key that leads to this sandbox. Raises LookupError for an unknown provider."""
+        if provider not in self._keys:
+            known = ", ".join(self._keys)
+            raise LookupError(f"there is no provider {provider!r}; there are {known}")
+        return self._keys[provider]
+
+    def holds(self, key: str) -> bool:
+        """Whether a key was issued for this sandbox."""
+        return key in self._issued
+
+    def new_key(self, provider: str, account: str = "main") -> str:
+        """A further key, of the same account or of another."""
+        key: str = self.admin("POST", f"accounts/{provider}/keys", {"account": account})["key"]
+        self._issued.add(key)
+        return key
+
+    def http(self, provider: str, dialect: str = "", *, keyed: bool = True) -> httpx.Client:
+        """An httpx client for a provider's own paths, with the key of this sandbox."""
+        return self._client(self.base_url(provider, dialect), self._headers(provider, keyed=keyed))
+
+    def ahttp(self, provider: str, dialect: str = "", *, keyed: bool = True) -> httpx.AsyncClient:
+        """The same for async code."""
+        return httpx.AsyncClient(
+            transport=self.wire,
+            base_url=self.base_url(provider, dialect),
+            headers=self._headers(provider, keyed=keyed),
+            timeout=SECONDS,
+            trust_env=False,
+        )
+
+    def clip(self, size: str = "640x360", fps: str = "30", seconds: str = "4") -> str:
+        """The address of a playable clip with exactly these properties."""
+        return f"{self.target.base_url}/media/synthetic/{size}_{fps}fps_{seconds}s.mp4"
+
+    def intercept(self) -> AbstractContextManager[Self]:
+        """While it lasts, calls to the providers' own hosts reach this sandbox, without a socket.
+
+        Those of httpx, requests and aiohttp, sync and async, from any thread.
+        """
+        return intercept(self)
+
+    # -- what happened, and what is to happen
+
+    @property
+    def jobs(self) -> list[Json]:
+        """Every job with its timeline, oldest first."""
+        found: list[Json] = self.admin("GET", "jobs?limit=1000")["jobs"]
+        return found
+
+    @property
+    def journal(self) -> list[Json]:
+        """The newest requests and answers, oldest first, each with the rule that decided it."""
+        found: list[Json] = self.admin("GET", "journal?limit=1000")["exchanges"]
+        return found
+
+    def arm(self, fault: Mapping[str, object]) -> Json:
+        """Arm a fault, written as in a scenario file."""
+        return self.admin("POST", "faults", fault)
+
+    def set_state(self, job: str, state: str, error: str | None = None) -> Json:
+        """Force a job's transition."""
+        asked = {"state": state} if error is None else {"state": state, "error": error}
+        return self.admin("PUT", f"jobs/{job}/state", asked)
+
+    def set_balance(self, provider: str, balance: Decimal | str | int) -> Json:
+        """Give the account of this sandbox's key exactly this balance."""
+        return self.admin("PUT", f"accounts/{provider}", {"balance": str(balance)})
+
+    def export(self) -> bytes:
+        """The file that reproduces this sandbox. Raises AdminCallError."""
+        return self._answer("GET", f"sandboxes/{self.id}/export").content
+
+    def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
+        """An admin call below this sandbox. Raises AdminCallError."""
+        return self._call(method, f"sandboxes/{self.id}/{path}", body)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the sandbox was removed."""
+        return self._closed
+
+    def close(self) -> None:
+        """Remove the sandbox and close its clients; one that is gone already is no mistake."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._call("DELETE", f"sandboxes/{self.id}")
+        except AdminCallError as error:
+            if error.status != NOT_FOUND:
+                raise
+        finally:
+            for client in self._clients:
+                client.close()
+
+    def __enter__(self) -> Self:
+        """The sandbox itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove it."""
+        self.close()
+
+    def _headers(self, provider: str, *, keyed: bool) -> Mapping[str, str]:
+        return adapter(provider).authorise(self.key(provider)) if keyed else {}
+
+    def _client(self, base_url: str, headers: Mapping[str, str]) -> httpx.Client:
+        client = httpx.Client(
+            transport=self.wire,
+            base_url=base_url,
+            headers=headers,
+            timeout=SECONDS,
+            trust_env=False,
+        )
+        self._clients.append(client)
+        return client
+
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
+        found: Any = self._answer(method, path, body).json()
+        return dict(found)
+
+    def _answer(
+        self, method: str, path: str, body: Mapping[str, object] | None = None
+    ) -> httpx.Response:
+        answer = self._own.request(method, path, json=body)
+        if not answer.is_success:
+            raise _refused(answer)
+        return answer
+
+
+def _refused(answer: httpx.Response) -> AdminCallError:
+    try:
+        found = answer.json()["error"]
+        return AdminCallError(answer.status_code, found["code"], found["message"])
+    except (ValueError, KeyError, TypeError):
+        text = f"{answer.request.method} {answer.request.url}: {answer.text[:300]}"
+        return AdminCallError(answer.status_code, "unreadable", text)
+
+
+def _bearer(token: str) -> Mapping[str, str]:
+    return {"authorization": f"Bearer {token}"} if token else {}

@@ -1,0 +1,80 @@
+"""All that one test process has of the simulator; made when a test first asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from upsim.testing.costs import Costs
+from upsim.testing.marks import MarkError
+from upsim.testing.orders import order
+from upsim.testing.sandboxes import AdminCallError, SandboxHandle
+from upsim.testing.targets import Target
+from upsim.testing.world import World
+
+Protocols = Callable[[], type[asyncio.Protocol]]
+
+
+class Session:
+    """A target, the sandboxes of tests at it, and what they cost."""
+
+    def __init__(self, target: str, *, seed: int, token: str, protocol: Protocols) -> None:
+        """`target` is `sim`, `socket` or the address of a server.
+
+        `protocol` gives the protocol of a server in this process, if there is to be one.
+        """
+        self._seed = seed
+        self._protocol = protocol
+        self._world = World() if target in ("sim", "socket") else None
+        self.costs = Costs()
+        self._target = self._made(target, token)
+
+    def sandbox(self, name: str, asked: Mapping[str, Any]) -> SandboxHandle:
+        """A fresh sandbox for the test of this name. Raises MarkError for what there is not."""
+        body = order(asked, name=name, seed=self._seed, shared=self._target.shared)
+        try:
+            return SandboxHandle(self._target, body)
+        except AdminCallError as error:
+            raise MarkError(str(error)) from None
+
+    def end(self, sandbox: SandboxHandle) -> None:
+        """Take what a sandbox cost, and remove it."""
+        if sandbox.closed:
+            return
+        accounts = sandbox.ledger.accounts()
+        entries = sandbox.ledger.entries() if any(a["entries"] for a in accounts) else []
+        self.costs.take(accounts, entries)
+        sandbox.close()
+
+    def serve(self) -> str:
+        """The address of a real socket that leads to the sandboxes."""
+        return self._target.base_url if self._world is None else self._listening(self._world)
+
+    def close(self) -> None:
+        """End what was started."""
+        self._target.wire.end()
+        if self._world is not None:
+            self._world.close()
+
+    def _made(self, target: str, token: str) -> Target:
+        if self._world is None:
+            return Target.at(target, token, shared=True)
+        if target == "socket":
+            return Target.at(self._listening(self._world), self._world.token)
+        return Target.in_process(self._world)
+
+    def _listening(self, world: World) -> str:
+        return world.listen(self._protocol())
+
+
+def save_export(sandbox: SandboxHandle, file: Path) -> bool:
+    """Write the file that reproduces a sandbox; False where its server cannot tell."""
+    try:
+        content = sandbox.export()
+    except AdminCallError:
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return True

@@ -1,0 +1,134 @@
+"""Where sandboxes live: the world of this process, met by calls or by a socket, or a server.
+
+The handles of a sandbox speak to each in the same way: by httpx, over `wire`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import anyio.to_thread
+import httpx
+
+from upsim.app import IN_PROCESS_HOST
+from upsim.testing.world import World
+
+PROXIED = "x-forwarded-proto"
+
+
+class Wire(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Carries requests, whatever their host, to one simulator. Closing a client leaves it open."""
+
+    def end(self) -> None:
+        """Close what is open; the target is needed no more."""
+
+
+class WorldWire(Wire):
+    """Calls the world of this process."""
+
+    def __init__(self, world: World) -> None:
+        """Call this world."""
+        self._world = world
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request of sync code."""
+        return self._world.exchange(request, request.read())
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request of async code."""
+        return await self._world.aexchange(request, await request.aread())
+
+
+class SocketWire(Wire):
+    """Sends requests to a server, with the Host that they have.
+
+    Async code is served by threads: so connections can be kept from test to test, each of which
+    has an event loop of its own.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        """Send to the server at this address."""
+        self._base = httpx.URL(base_url)
+        self._socket = httpx.HTTPTransport(
+            verify=self._base.scheme == "https", trust_env=False, http1=True
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request of sync code."""
+        return self._socket.handle_request(self._forwarded(request, request.read()))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request of async code."""
+        forwarded = self._forwarded(request, await request.aread())
+        return await anyio.to_thread.run_sync(self._whole, forwarded)
+
+    def end(self) -> None:
+        """Close the connections."""
+        self._socket.close()
+
+    def _forwarded(self, request: httpx.Request, body: bytes) -> httpx.Request:
+        headers = [
+            (name, value)
+            for name, value in request.headers.raw
+            if name.lower() != b"transfer-encoding"
+        ]
+        if request.url.scheme != self._base.scheme and request.url.host != self._base.host:
+            headers.append((PROXIED.encode(), request.url.scheme.encode()))
+        url = self._base.copy_with(raw_path=request.url.raw_path)
+        return httpx.Request(
+            request.method, url, headers=headers, content=body, extensions=request.extensions
+        )
+
+    def _whole(self, request: httpx.Request) -> httpx.Response:
+        answer = self._socket.handle_request(request)
+        parts: list[bytes] = []
+        cut: httpx.TransportError | None = None
+        try:
+            parts.extend(answer.iter_raw())
+        except httpx.TransportError as error:
+            cut = error
+        finally:
+            answer.close()
+        stream = _Stream(b"".join(parts), cut)
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=stream)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that was read, and the error that ended it early."""
+
+    body: bytes
+    cut: httpx.TransportError | None
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.body
+        if self.cut is not None:
+            raise self.cut
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.body
+        if self.cut is not None:
+            raise self.cut
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A simulator: its address, the token of its admin API, and how requests get there."""
+
+    base_url: str
+    token: str
+    wire: Wire
+    shared: bool = False
+    """Whether others may make sandboxes there, so that ids must be left to it."""
+
+    @classmethod
+    def in_process(cls, world: World) -> Target:
+        """The world of this process, without a socket."""
+        return cls(IN_PROCESS_HOST, world.token, WorldWire(world))
+
+    @classmethod
+    def at(cls, base_url: str, token: str = "", *, shared: bool = False) -> Target:
+        """A server, in this process or anywhere."""
+        base = base_url.rstrip("/")
+        return cls(base, token, SocketWire(base), shared)

@@ -1,0 +1,142 @@
+"""One simulator for a whole test process, in a thread and an event loop of its own.
+
+Tests call it from where they please: sync code, any event loop, any thread, even sync code below a
+running loop. The engine itself is single-threaded, and stays so here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from concurrent.futures import Future
+
+import anyio.to_thread
+import httpx
+import uvicorn
+
+from upsim.app import IN_PROCESS_HOST, App
+from upsim.engine.seeds import fresh_token
+from upsim.engine.settings import Settings
+from upsim.transport import Exchange
+
+CLOSE_SECONDS = 5.0
+
+
+class World:
+    """The application, the thread that runs it, and the port at which it can be made to listen."""
+
+    def __init__(self) -> None:
+        """Start the thread. The port is taken at once, so that the application knows its names."""
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.port: int = self._socket.getsockname()[1]
+        self.token = fresh_token()
+        names = (IN_PROCESS_HOST.removeprefix("http://"), "127.0.0.1", "localhost")
+        self.app = App(
+            Settings(
+                hosts=(names[0], *(f"{name}:{self.port}" for name in names[1:])),
+                clock="auto",
+                pace=1,
+                admin_token=self.token,
+                in_process=True,
+            )
+        )
+        self._loop: asyncio.AbstractEventLoop
+        self._over: asyncio.Event
+        self._server: _Server | None = None
+        self._serving: Future[None] | None = None
+        begun = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._live(begun)), name="upsim", daemon=True
+        )
+        self._thread.start()
+        begun.wait()
+
+    def exchange(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        """One request and its answer. Raises httpx.ReadTimeout when the caller's patience ends."""
+        exchange = Exchange(request, body)
+        future = asyncio.run_coroutine_threadsafe(exchange.run(self.app), self._loop)
+        try:
+            future.result(_patience(request))
+        except TimeoutError:
+            if future.done():
+                raise
+            self._loop.call_soon_threadsafe(exchange.leave)
+            raise httpx.ReadTimeout("timed out", request=request) from None
+        return exchange.response()
+
+    async def aexchange(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        """The same for async callers; other loops than asyncio's are served by a thread."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return await anyio.to_thread.run_sync(self.exchange, request, body)
+        exchange = Exchange(request, body)
+        future = asyncio.run_coroutine_threadsafe(exchange.run(self.app), self._loop)
+        try:
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), _patience(request))
+        except TimeoutError:
+            if future.done():
+                raise
+            self._loop.call_soon_threadsafe(exchange.leave)
+            raise httpx.ReadTimeout("timed out", request=request) from None
+        except asyncio.CancelledError:
+            self._loop.call_soon_threadsafe(exchange.leave)
+            raise
+        return exchange.response()
+
+    def listen(self, protocol: type[asyncio.Protocol]) -> str:
+        """Listen on the port, with a protocol of uvicorn's kind, and return the address."""
+        if self._server is None:
+            config = uvicorn.Config(
+                self.app,
+                http=protocol,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                date_header=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=1,
+            )
+            self._server = _Server(config)
+            serving = self._server.serve(sockets=[self._socket])
+            self._serving = asyncio.run_coroutine_threadsafe(serving, self._loop)
+            self._server.answers.wait(CLOSE_SECONDS)
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        """End the server and the thread, remove the files."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(CLOSE_SECONDS)
+        self._socket.close()
+        self.app.close()
+
+    async def _live(self, begun: threading.Event) -> None:
+        """What the thread does: nothing of its own, until it is over."""
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        begun.set()
+        await self._over.wait()
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await asyncio.wrap_future(self._serving)
+        await self.app.deliverer.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answers = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answers.set()
+
+
+def _patience(request: httpx.Request) -> float | None:
+    """How long the caller waits for an answer, in seconds of real time."""
+    patience: float | None = request.extensions.get("timeout", {}).get("read")
+    return patience

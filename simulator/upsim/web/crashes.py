@@ -1,0 +1,31 @@
+"""A bug met while a call was handled: told on stderr, counted, and answered as providers do."""
+
+from __future__ import annotations
+
+import logging
+
+from upsim.core.baseline import ErrorRule
+from upsim.core.call import Call, Reply
+from upsim.core.checks import Violation
+from upsim.engine.bound import Bound
+from upsim.engine.registry import Registry
+from upsim.engine.sandbox import Sandbox
+
+LOGGER = logging.getLogger("upsim")
+SHOWN = 200
+
+
+def crashed(
+    registry: Registry, sandbox: Sandbox, bound: Bound, call: Call, error: Exception
+) -> tuple[Reply, ErrorRule]:
+    """The provider's own answer to a fault of its server; in process the bug itself is raised.
+
+    What the call had already done stays whole: a commit is all or nothing.
+    """
+    if registry.settings.in_process:
+        raise error
+    registry.crashes += 1
+    where = f"{call.method} {call.path[:SHOWN]!r} ({call.operation} of {bound.provider.name})"
+    LOGGER.error("a bug of upsim: %s in sandbox %r", where, sandbox.id, exc_info=error)
+    call.now = sandbox.now
+    return bound.provider.problem(call, Violation("internal")), bound.rules.errors["internal"]

@@ -1,0 +1,69 @@
+"""The OpenAPI documents of the providers, where a package that has them is installed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from importlib.metadata import entry_points
+from typing import Any
+
+from upsim.core.call import Reply
+from upsim.core.origin import Origin
+from upsim.web.bodies import encode
+
+ENTRY_POINT_GROUP = "upsim.documents"
+KEPT = 64
+_PATH = re.compile(r"/openapi(?:\.([a-z0-9_-]{1,40}))?\.json")
+
+Source = Callable[[str, str, str | None, str], Mapping[str, Any] | None]
+"""Provider, dialect, part (None: by the host) and host name to a document, or None."""
+
+
+def is_document(method: str, path: str) -> bool:
+    """Whether a request below a provider's prefix asks for its OpenAPI document."""
+    return method in ("GET", "HEAD") and _PATH.fullmatch(path) is not None
+
+
+class Documents:
+    """Finds documents by entry point when the first is asked for, and keeps some of them encoded.
+
+    This package never imports the one that judges it.
+    """
+
+    def __init__(self) -> None:
+        """Know none yet."""
+        self._encoded: dict[tuple[str, str, str, str], bytes] = {}
+
+    def reply(self, provider: str, path: str, *, dialect: str, origin: Origin, host: str) -> Reply:
+        """The document with this server among its `servers`, or 404 with what is missing."""
+        address, name = origin.api(""), host.partition(":")[0].lower()
+        key = (provider, dialect, path, f"{address} {name}")
+        body = self._encoded.get(key)
+        if body is None:
+            matched = _PATH.fullmatch(path)
+            part = matched[1] if matched else None
+            found = self._find(provider, dialect, part, name)
+            if found is None:
+                return self._missing(provider, path)
+            body = encode({**found, "servers": [{"url": address}]})
+            if len(self._encoded) >= KEPT:
+                self._encoded.clear()
+            self._encoded[key] = body
+        return Reply(200, body)
+
+    @cached_property
+    def _sources(self) -> tuple[Source, ...]:
+        return tuple(point.load() for point in entry_points(group=ENTRY_POINT_GROUP))
+
+    def _find(
+        self, provider: str, dialect: str, part: str | None, host: str
+    ) -> Mapping[str, Any] | None:
+        documents = (source(provider, dialect, part, host) for source in self._sources)
+        return next((found for found in documents if found is not None), None)
+
+    def _missing(self, provider: str, path: str) -> Reply:
+        message = f"there is no document {path[1:]} of {provider}"
+        if not self._sources:
+            message += "; the package upsim_contracts, which has the documents, is not installed"
+        return Reply(404, {"error": {"code": "no_document", "message": message}})

@@ -1,0 +1,42 @@
+"""Every Python file that a how-to page prints is written down, and its tests pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.conftest import PLAIN, PLUGIN
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[2]
+FILE = re.compile(r"^```python\n# (\w+)\.py\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""A block that begins with the name of a file."""
+
+
+def files_of(page: Path) -> Mapping[str, str]:
+    """Return the files that a page prints."""
+    return dict(FILE.findall(page.read_text("utf-8")))
+
+
+PAGES = [page for page in sorted(ROOT.glob("docs/how-to/*.md")) if files_of(page)]
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.stem) for page in PAGES])
+def test_tests_of_the_page_pass(page: Path, pytester: pytest.Pytester) -> None:
+    """The files of a page, in one folder, pass as printed, with warnings as errors."""
+    files = files_of(page)
+    pytester.makepyfile(**files)
+    expected = sum(len(re.findall(r"^def test_", text, re.MULTILINE)) for text in files.values())
+    result = pytester.runpytest_subprocess(*PLUGIN, *PLAIN)
+
+    result.assert_outcomes(passed=expected)
+    assert expected > 0
+
+
+def test_both_pages_are_there() -> None:
+    """The pages on the plug-in and on interception print files."""
+    assert {"pytest", "intercept"} <= {page.stem for page in PAGES}

@@ -1,0 +1,94 @@
+"""`upsim env` and `upsim completion`, as a shell uses them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.conftest import Server
+
+UPSIM = [sys.executable, "-m", "upsim"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command and return what it printed."""
+    return subprocess.run([*UPSIM, *arguments], capture_output=True, text=True, check=False)
+
+
+def settings(server: Server, *arguments: str) -> dict[str, str]:
+    """Return what `upsim env --json` says of a server."""
+    told = run("env", "--url", server.base_url, "--json", *arguments)
+    assert told.returncode == 0, told.stderr
+    found: dict[str, str] = json.loads(told.stdout)
+    return found
+
+
+def test_a_shell_that_took_the_settings_reaches_the_simulator(server: Server) -> None:
+    """After `eval "$(upsim env --new)"`, curl with the variables gets an answer."""
+    script = (
+        f'eval "$({sys.executable} -m upsim env --url {server.base_url} --new)"\n'
+        'curl -s -H "x-api-key: $PIAPI_API_KEY" "$PIAPI_BASE_URL/account/info"'
+    )
+
+    told = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+
+    assert "success" == json.loads(told.stdout)["message"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        ("sh", "export VICSEE_BASE_URL={0}/vicsee"),
+        ("fish", "set -gx VICSEE_BASE_URL {0}/vicsee"),
+        ("powershell", "$Env:VICSEE_BASE_URL = '{0}/vicsee'"),
+        ("dotenv", "VICSEE_BASE_URL={0}/vicsee"),
+    ],
+)
+def test_each_shell_has_its_own_spelling(server: Server, shell: str, line: str) -> None:
+    """The lines are in the language of the shell that was named."""
+    told = run("env", "--url", server.base_url, "--shell", shell)
+
+    assert line.format(server.base_url) in told.stdout.splitlines()
+
+
+def test_two_calls_give_two_accounts(server: Server) -> None:
+    """Each call makes new keys, so that two people do not share an account by chance."""
+    first, second = settings(server), settings(server)
+
+    assert first["VENICE_API_KEY"] != second["VENICE_API_KEY"]
+
+
+def test_a_dialect_stands_in_the_base_urls(server: Server) -> None:
+    """With --dialect each base URL names it."""
+    assert (
+        f"{server.base_url}/venice/live" == settings(server, "--dialect", "live")["VENICE_BASE_URL"]
+    )
+
+
+def test_no_simulator_is_a_message(unused_port: int) -> None:
+    """Where nothing answers, the command says so, names the address and exits with 1."""
+    told = run("env", "--url", f"http://127.0.0.1:{unused_port}")
+
+    assert (1, "") == (told.returncode, told.stdout)
+    assert f"no simulator answers at http://127.0.0.1:{unused_port}" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_an_unknown_sandbox_is_a_message(server: Server) -> None:
+    """A sandbox that is not there is named in the refusal."""
+    told = run("env", "--url", server.base_url, "--sandbox", "nowhere")
+
+    assert 1 == told.returncode
+    assert "there is no sandbox 'nowhere'" in told.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script(shell: str) -> None:
+    """The script of each shell asks upsim itself for completions."""
+    told = run("completion", shell)
+
+    assert 0 == told.returncode
+    assert "_UPSIM_COMPLETE" in told.stdout

@@ -1,0 +1,178 @@
+"""A bug met while a call is handled: the provider's own answer, a traceback, and whole money."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.http.engine.conftest import POLLS, SUBMITS, MakeWorld
+from tests.stateful import invariants
+from tests.stateful.asgi import Answer, Request, exchange
+from tests.stateful.faces import FACES
+from upsim.app import App
+from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.settings import Settings
+from upsim.engine.world import SandboxWorld
+
+PROVIDERS = tuple(SUBMITS)
+OURS: dict[str, Any] = {
+    "wavespeed": {"code": 500, "message": "Internal Server Error"},
+    "venice": {"code": "UNKNOWN_ERROR", "message": "An unknown error occurred"},
+    "piapi": {"code": 500, "message": "internal server error"},
+    "vicsee": {"code": "INTERNAL_ERROR", "message": "Internal server error"},
+}
+
+
+class BugError(Exception):
+    """A mistake of ours."""
+
+
+def bug(*_args: object, **_named: object) -> None:
+    """Be the mistake."""
+    raise BugError("boom")
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    """Return an application as a server has it."""
+    made = App(Settings(hosts=("upsim.test",), clock="manual", admin_token="in-process"))
+    yield made
+    made.close()
+
+
+def send(app: App, provider: str, method: str, path: str, body: object = None) -> Answer:
+    """Call a provider with a key of one's own."""
+    request = Request(method, f"/{provider}{path}", body)
+    return asyncio.run(exchange(app, request, FACES[provider].headers("mine")))
+
+
+def submit(app: App, provider: str) -> Answer:
+    """Submit the provider's default video."""
+    path, body = SUBMITS[provider]
+    return send(app, provider, "POST", path, body)
+
+
+def poll(app: App, provider: str) -> Answer:
+    """Ask for the newest job."""
+    job = list(app.registry.default.state.jobs)[-1]
+    if provider == "venice":
+        return send(app, provider, "POST", "/api/v1/video/retrieve", {"queue_id": job})
+    return send(app, provider, "GET", POLLS[provider].format(job))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_bug_is_answered_in_the_providers_form(
+    app: App, provider: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The documented 500; on stderr the call and the traceback; one more crash counted."""
+    monkeypatch.setattr(SandboxWorld, "terms", bug)
+    answer = submit(app, provider)
+    document = answer.json()
+    told = {**document, **(document.get("error") if provider == "vicsee" else {})}
+    if provider == "venice":
+        told = {"code": "UNKNOWN_ERROR", "message": document["error"]}
+    assert (answer.status, {k: told[k] for k in ("code", "message")}) == (500, OURS[provider])
+    (record,) = [entry for entry in caplog.records if entry.name == "upsim"]
+    assert record.levelno == logging.ERROR
+    assert "a bug of upsim: POST" in record.getMessage()
+    assert "BugError: boom" in caplog.text
+    metrics = asyncio.run(exchange(app, Request("GET", "/__sim/metrics"), {})).body.decode()
+    assert "upsim_crashes_total 1\n" in metrics
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_bug_is_in_the_journal_and_charges_nothing(
+    app: App, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call stands there with the entry `internal`; no job, no charge; then all goes on."""
+    with monkeypatch.context() as broken:
+        broken.setattr(SandboxWorld, "terms", bug)
+        submit(app, provider)
+    box = app.registry.default
+    (exchange_,) = box.journal
+    assert exchange_.rule is not None
+    assert (exchange_.status, exchange_.rule.name) == (500, "internal")
+    assert (len(box.state.jobs), box.state.entry_count) == (0, 0)
+    assert submit(app, provider).status == 200
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_bug_after_the_charge_leaves_job_and_charge(
+    app: App, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are of one commit: whatever fails afterwards, the ledger is exact."""
+    with monkeypatch.context() as broken:
+        broken.setattr(Sandbox, "schedule", bug)
+        assert submit(app, provider).status == 500
+    box = app.registry.default
+    assert len(box.state.jobs) == 1
+    for holds in invariants.ALL:
+        holds(box)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_bug_in_a_poll_leaves_the_job(
+    app: App, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next poll is answered as ever."""
+    submit(app, provider)
+    with monkeypatch.context() as broken:
+        broken.setattr(SandboxWorld, "find_job", bug)
+        assert poll(app, provider).status == 500
+    assert poll(app, provider).status == 200
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_answer_that_cannot_be_written_is_a_bug_too(
+    app: App, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What JSON cannot hold is found before anything is sent."""
+    submit(app, provider)
+    bound = app.registry.default.bound(provider)
+    failed: list[int] = []
+
+    def once(value: object) -> bytes:
+        if not failed:
+            failed.append(1)
+            raise BugError(repr(value))
+        return json.dumps(value, default=str).encode()
+
+    monkeypatch.setattr("upsim.web.dispatch.encode", once)
+    answer = poll(app, provider)
+    assert answer.status == bound.rules.errors["internal"].status
+
+
+@pytest.mark.parametrize("armed", [False, True])
+def test_faults_do_not_hide_a_bug(
+    app: App, *, armed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a fault armed the way is another one, and its end the same."""
+    if armed:
+        order = {"provider": "vicsee", "at": "poll", "do": {"headers": {"x-a": "b"}}}
+        body = Request("POST", "/__sim/sandboxes/default/faults", order)
+        headers = {"authorization": "Bearer in-process", "content-type": "application/json"}
+        assert asyncio.run(exchange(app, body, headers)).status == 201
+    monkeypatch.setattr(SandboxWorld, "terms", bug)
+    answer = submit(app, "vicsee")
+    assert (answer.status, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+    assert app.registry.default.journal.count == 1
+
+
+def test_in_process_a_bug_is_raised(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that uses the simulator sees the mistake itself, not an answer."""
+    world = make_world()
+    monkeypatch.setattr(SandboxWorld, "terms", bug)
+    with pytest.raises(BugError, match="boom"):
+        world.submit("vicsee")
+
+
+def test_every_common_check_says_what_it_needs() -> None:
+    """The table of errors has a line for each common check."""
+    assert SAID_BY.keys() == COMMON.keys()
+    assert len(set(ALWAYS_NEEDED)) == len(ALWAYS_NEEDED)

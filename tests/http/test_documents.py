@@ -1,0 +1,107 @@
+"""The OpenAPI documents that the simulator serves, in each form of address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
+
+import httpx
+import pytest
+
+from tests.http.conftest import LOCAL, Admin
+from upsim.web import documents
+
+PROVIDERS = ["piapi", "venice", "vicsee", "wavespeed"]
+
+
+@pytest.fixture
+def http(admin: Admin) -> Iterator[httpx.Client]:
+    """Return a client without a key."""
+    with httpx.Client(transport=admin.sim.transport(), base_url=LOCAL) as client:
+        yield client
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_document_names_the_server_that_was_asked(http: httpx.Client, provider: str) -> None:
+    """`servers` holds the prefix, so that a client made from it works as it is."""
+    answer = http.get(f"/{provider}/openapi.json")
+
+    assert (200, "application/json") == (answer.status_code, answer.headers["content-type"])
+    assert [{"url": f"{LOCAL}/{provider}"}] == answer.json()["servers"]
+
+
+def test_a_dialect_has_its_own_document(http: httpx.Client) -> None:
+    """The path's dialect is that of the document, and stands in `servers`."""
+    answer = http.get("/vicsee/live/openapi.json").json()
+
+    status = answer["components"]["schemas"]["FirstStatus"]["const"]
+    assert ("processing", [{"url": f"{LOCAL}/vicsee/live"}]) == (status, answer["servers"])
+
+
+def test_a_sandbox_s_dialect_is_that_of_its_document(admin: Admin, http: httpx.Client) -> None:
+    """A sandbox in the path is kept in `servers`."""
+    admin.sandbox(id="box", dialects={"vicsee": "live"})
+    answer = http.get("/sandbox/box/vicsee/openapi.json").json()
+
+    status = answer["components"]["schemas"]["FirstStatus"]["const"]
+    assert ("processing", [{"url": f"{LOCAL}/sandbox/box/vicsee"}]) == (status, answer["servers"])
+
+
+@pytest.mark.parametrize(
+    ("host", "title"),
+    [("api.piapi.ai", "PiAPI, video upscale"), ("upload.theapi.app", "PiAPI, file upload")],
+)
+def test_a_host_has_its_document(http: httpx.Client, host: str, title: str) -> None:
+    """Without a prefix the host name says which document is meant."""
+    answer = http.get("/openapi.json", headers={"host": host}).json()
+
+    assert (title, [{"url": f"http://{host}"}]) == (answer["info"]["title"], answer["servers"])
+
+
+def test_a_further_host_is_also_there_by_name(http: httpx.Client) -> None:
+    """PiAPI's upload host shares the prefix; its document has a name."""
+    answer = http.get("/piapi/openapi.upload.json").json()
+
+    assert ["/api/ephemeral_resource"] == list(answer["paths"])
+
+
+def test_a_document_is_the_same_the_second_time(http: httpx.Client) -> None:
+    """Kept documents do not mix addresses."""
+    first, other, again = (
+        http.get(path).json()
+        for path in ("/vicsee/openapi.json", "/vicsee/live/openapi.json", "/vicsee/openapi.json")
+    )
+    assert (first == again, first == other) == (True, False)
+
+
+def test_kept_documents_are_bounded(http: httpx.Client) -> None:
+    """A server that is asked under ever new names forgets old ones."""
+    for number in range(documents.KEPT + 1):
+        host = f"h{number}.example"
+        answer = http.get("/vicsee/openapi.json", headers={"host": host}).json()
+    assert [{"url": f"http://h{documents.KEPT}.example/vicsee"}] == answer["servers"]
+
+
+def test_an_unknown_document_is_not_found(http: httpx.Client) -> None:
+    """The answer names it; other paths are the provider's own."""
+    answer = http.get("/piapi/openapi.nothing.json")
+
+    error = {"code": "no_document", "message": "there is no document openapi.nothing.json of piapi"}
+    assert (404, {"error": error}) == (answer.status_code, answer.json())
+
+
+def test_only_reading_is_answered(http: httpx.Client) -> None:
+    """A POST to the address is the provider's unknown path."""
+    assert "NOT_FOUND" == http.post("/vicsee/openapi.json").json()["error"]["code"]
+
+
+def test_without_contracts_the_answer_says_so(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no package brings documents, the server tells which one is missing."""
+    nothing: Callable[..., tuple[EntryPoint, ...]] = lambda group: ()  # noqa: ARG005, E731
+    monkeypatch.setattr(documents, "entry_points", nothing)
+    answer = http.get("/vicsee/openapi.json")
+
+    assert 404 == answer.status_code
+    assert "upsim_contracts" in answer.json()["error"]["message"]

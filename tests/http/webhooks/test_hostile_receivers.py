@@ -1,0 +1,240 @@
+"""Receivers on a real socket that do what they should not: every attempt ends, and is told."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.http.webhooks.test_handlers import Calls
+from upsim.engine.webhooks import KEPT_ANSWER
+
+if TYPE_CHECKING:
+    from tests.http.webhooks.conftest import Start
+
+Behave = Callable[[socket.socket, threading.Event], None]
+PATIENCE = 0.3
+"""Seconds that an attempt may take here."""
+HEAD = b"HTTP/1.1 %s\r\ncontent-type: text/plain\r\n"
+
+
+def says_nothing(_taken: socket.socket, over: threading.Event) -> None:
+    """Take the request and never answer."""
+    over.wait(10)
+
+
+def drips_a_head(taken: socket.socket, over: threading.Event) -> None:
+    """Send a status line byte by byte, without end."""
+    taken.sendall(b"HTTP/1.1 200 O")
+    while not over.wait(0.01):
+        taken.sendall(b"K")
+
+
+def drips_a_body(taken: socket.socket, over: threading.Event) -> None:
+    """Say 200 and send a body byte by byte, without end."""
+    taken.sendall(HEAD % b"200 OK" + b"\r\n")
+    while not over.wait(0.01):
+        taken.sendall(b"x")
+
+
+def drips_an_error(taken: socket.socket, over: threading.Event) -> None:
+    """Say 503 and send a body byte by byte, without end."""
+    taken.sendall(HEAD % b"503 Busy" + b"\r\n")
+    while not over.wait(0.01):
+        taken.sendall(b"x")
+
+
+def sends_megabytes(taken: socket.socket, _over: threading.Event) -> None:
+    """Answer with ten of them."""
+    taken.sendall(HEAD % b"200 OK" + b"content-length: 10485760\r\n\r\n" + b"y" * 10_485_760)
+
+
+def closes(_taken: socket.socket, _over: threading.Event) -> None:
+    """Hang up without a word."""
+
+
+def resets(taken: socket.socket, _over: threading.Event) -> None:
+    """Reset the connection."""
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def cuts_a_body(taken: socket.socket, _over: threading.Event) -> None:
+    """Say 200, promise ten bytes and send four."""
+    taken.sendall(HEAD % b"200 OK" + b"content-length: 10\r\n\r\nhalf")
+
+
+def points_inwards(taken: socket.socket, _over: threading.Event) -> None:
+    """Redirect to a private host."""
+    target = b"location: http://169.254.169.254/latest/meta-data\r\ncontent-length: 0\r\n\r\n"
+    taken.sendall(HEAD % b"307 Elsewhere" + target)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let everything else run until this holds."""
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - what is waited for knows nothing of the test
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[[Behave], str]]:
+    """Return a function that starts a receiver and gives its address."""
+    over = threading.Event()
+    sockets: list[socket.socket] = []
+
+    def start(behave: Behave) -> str:
+        listening = socket.create_server(("127.0.0.1", 0))
+        sockets.append(listening)
+
+        def one(taken: socket.socket) -> None:
+            with suppress(OSError), taken:
+                taken.recv(65_536)
+                behave(taken, over)
+
+        def serve() -> None:
+            while True:
+                try:
+                    taken, _ = listening.accept()
+                except OSError:
+                    return
+                threading.Thread(target=one, args=(taken,), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listening.getsockname()[1]}/hook"
+
+    yield start
+    over.set()
+    for listening in sockets:
+        with suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+
+
+@pytest.mark.parametrize(
+    ("behave", "status", "error"),
+    [
+        (says_nothing, None, f"no answer within {PATIENCE} s"),
+        (drips_a_head, None, f"no answer within {PATIENCE} s"),
+        (drips_a_body, 200, f"no whole answer within {PATIENCE} s"),
+        (drips_an_error, 503, f"no whole answer within {PATIENCE} s"),
+        (sends_megabytes, 200, ""),
+        (closes, None, "RemoteProtocolError: Server disconnected"),
+        (resets, None, "ReadError"),
+        (cuts_a_body, 200, "RemoteProtocolError: peer closed connection"),
+        (points_inwards, 307, ""),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_every_attempt_ends_and_is_told(
+    start: Start, listen: Callable[[Behave], str], behave: Behave, status: int | None, error: str
+) -> None:
+    """The status decides as soon as it is there; only the beginning of a body is kept."""
+    world = start(webhook_transport=None, webhook_seconds=PATIENCE)
+    world.wavespeed(hook=listen(behave))
+    began = time.monotonic()
+    world.call("POST", "clock/advance", {"to": "idle"})
+    took = time.monotonic() - began
+    attempts = world.only.attempts
+
+    assert took < len(attempts) * PATIENCE + 2
+    assert {status} == {attempt.status for attempt in attempts}
+    assert all(attempt.error.startswith(error) for attempt in attempts), attempts
+    assert all(len(attempt.answer) <= KEPT_ANSWER for attempt in attempts)
+    assert (len(attempts), world.only.outcome) == (
+        (1, "delivered") if status == 200 else (4, "given_up")
+    )
+
+
+@pytest.mark.parametrize("behave", [says_nothing, drips_a_head, drips_a_body, sends_megabytes])
+def test_no_receiver_delays_an_answer(
+    start: Start, listen: Callable[[Behave], str], behave: Behave
+) -> None:
+    """While a delivery hangs, a hundred calls are answered at once."""
+    world = start(webhook_transport=None, webhook_seconds=60, clock="scaled:1000000")
+    calls = Calls()
+    calls.world = world
+    hook = listen(behave)
+
+    async def program() -> float:
+        await calls.submit(hook=hook)
+        await until(lambda: bool(world.deliveries) and not world.sim.sandbox.webhooks.outbox)
+        began = time.monotonic()
+        for _ in range(100):
+            status, _ = await calls.call("GET", "/wavespeed/api/v3/balance")
+            assert status == 200
+        took = time.monotonic() - began
+        await world.sim.app.deliverer.close()
+        return took
+
+    assert asyncio.run(program()) < 2
+
+
+def test_proxy_variables_are_not_read(
+    start: Start, listen: Callable[[Behave], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that the environment names is not used for webhooks."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    world = start(webhook_transport=None, webhook_seconds=5)
+    world.wavespeed(hook=listen(sends_megabytes))
+    world.call("POST", "clock/advance", {"to": "idle"})
+
+    assert world.only.outcome == "delivered"
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "http://10.0.0.1/",
+        "http://169.254.169.254/latest",
+        "http://[::ffff:10.0.0.1]/",
+        "http://0.0.0.0:1/",
+        "http://2130706433/",
+        "http://localhost.example/",
+        "http://intranet/",
+        "ftp://127.0.0.1/",
+        "string",
+    ],
+)
+def test_what_is_not_loopback_is_refused(start: Start, hook: str) -> None:
+    """Once, in the log, without a name being looked up."""
+    world = start(webhook_transport=None)
+    world.wavespeed(hook=hook)
+    world.call("POST", "clock/advance", {"to": "idle"})
+    (attempt,) = world.only.attempts
+
+    assert (world.only.outcome, attempt.unsent, attempt.status) == ("refused", True, None)
+
+
+def test_a_failure_beside_a_success_plans_nothing(start: Start) -> None:
+    """When it was sent again and taken while an attempt was under way, no further one is named."""
+    gate = asyncio.Event()
+    calls = Calls()
+
+    async def slow(_request: object) -> httpx.Response:
+        await gate.wait()
+        return httpx.Response(500)
+
+    world = start(slow, 200, webhook_seconds=60, clock="scaled:1000000")
+    calls.world = world
+
+    async def program() -> None:
+        await calls.submit()
+        await until(lambda: bool(world.receiver.requests))
+        path = f"/__sim/sandboxes/default/webhooks/{world.only.id}/resend"
+        await calls.call("POST", path, {})
+        gate.set()
+        await until(lambda: len(world.only.attempts) == 2)
+        await world.sim.app.deliverer.close()
+
+    asyncio.run(program())
+    assert [(0, None), (1, None)] == [(a.number, a.next_at) for a in world.only.attempts]
+    assert world.only.outcome == "delivered"

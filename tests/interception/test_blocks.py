@@ -1,0 +1,200 @@
+"""What an interception changes, it changes back; which sandbox gets a call is never in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import aiohttp
+import httpx
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+import upsim
+from upsim.testing.marks import MarkError
+
+if TYPE_CHECKING:
+    from upsim.testing.sandboxes import SandboxHandle
+
+PLACES = (
+    (httpx.HTTPTransport, "handle_request"),
+    (httpx.AsyncHTTPTransport, "handle_async_request"),
+    (HTTPAdapter, "get_connection_with_tls_context"),
+    (aiohttp.TCPConnector, "_create_connection"),
+)
+API = "https://vicsee.com/api/v1"
+
+
+def changed() -> tuple[object, ...]:
+    """Return what stands at all places that are changed."""
+    return tuple(vars(owner)[name] for owner, name in PLACES)
+
+
+def submit(sandbox: SandboxHandle, key: str = "sk-any") -> httpx.Response:
+    """Submit a job of 64 credits to the provider's own host."""
+    return httpx.post(
+        f"{API}/tools/upscale-video",
+        json={"video_url": sandbox.clip()},
+        headers={"Authorization": f"Bearer {key}"},
+    )
+
+
+def credits_by_requests() -> int:
+    """Ask for the credits, by requests, and return the status."""
+    headers = {"Authorization": "Bearer any"}
+    return requests.get(f"{API}/credits", headers=headers, timeout=5).status_code
+
+
+def test_libraries_are_as_before() -> None:
+    """After the block everything is as it was, and within it all is changed."""
+    before = changed()
+    with upsim.intercept():
+        within = changed()
+
+    assert before == changed()
+    assert not set(before) & set(within)
+
+
+def test_libraries_are_as_before_an_exception() -> None:
+    """A block that ends by an exception changes everything back, too."""
+    before = changed()
+    with pytest.raises(KeyError), upsim.intercept():
+        raise KeyError
+
+    assert before == changed()
+
+
+def test_innermost_block_gets_the_calls() -> None:
+    """Blocks nest: calls go to the sandbox of the innermost, and to the outer one after it."""
+    with upsim.intercept() as outer:
+        with upsim.intercept() as inner:
+            submit(inner)
+        submit(outer)
+        submit(outer)
+
+        assert (2, True) == (len(outer.jobs), inner.closed)
+
+
+def test_blocks_may_end_in_any_order() -> None:
+    """An outer block that ends first leaves the inner one working."""
+    before = changed()
+    first, second = upsim.intercept(), upsim.intercept()
+    first.__enter__()
+    inner = second.__enter__()
+    first.__exit__(None, None, None)
+    status = submit(inner).status_code
+    second.__exit__(None, None, None)
+
+    assert 200 == status
+    assert before == changed()
+
+
+def test_threads_share_the_sandbox(sandbox: SandboxHandle) -> None:
+    """Forty calls from eight threads are all answered, and each is charged once."""
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: submit(sandbox), range(40)))
+
+    assert {200} == {answer.status_code for answer in answers}
+    assert 40 == len({answer.json()["data"]["id"] for answer in answers})
+    assert Decimal(40 * 64) == sandbox.ledger.spent("vicsee")
+
+
+def test_sync_call_below_a_running_loop(sandbox: SandboxHandle) -> None:
+    """Sync code that is called by async code reaches the sandbox as well."""
+
+    async def call() -> int:
+        return credits_by_requests()
+
+    assert 200 == asyncio.run(call())
+    assert 1 == len(sandbox.journal)
+
+
+def test_many_async_calls_at_once(sandbox: SandboxHandle) -> None:
+    """Calls that one event loop makes at the same time are all answered."""
+
+    async def call() -> list[int]:
+        headers = {"Authorization": "Bearer any"}
+        async with aiohttp.ClientSession(headers=headers) as http:
+
+            async def one() -> int:
+                async with http.get(f"{API}/credits") as answer:
+                    return answer.status
+
+            return await asyncio.gather(*(one() for _ in range(30)))
+
+    assert [200] * 30 == asyncio.run(call())
+    assert 30 == len(sandbox.journal)
+
+
+def test_addresses_keep_the_host(sandbox: SandboxHandle) -> None:
+    """Addresses in answers are on the provider's own host; those of its API look as the real."""
+    answer = httpx.post(
+        "https://api.wavespeed.ai/api/v3/runwayml/upscale-v1",
+        json={"video": sandbox.clip()},
+        headers={"Authorization": "Bearer any"},
+    ).json()["data"]
+
+    expected = f"https://api.wavespeed.ai/api/v3/predictions/{answer['id']}/result"
+    assert expected == answer["urls"]["get"]
+
+
+def test_missing_key_is_refused_by_this_sandbox(sandbox: SandboxHandle) -> None:
+    """A call without a key gets the provider's refusal, and stands in this sandbox's journal."""
+    answer = httpx.get(f"{API}/credits")
+
+    assert 401 == answer.status_code
+    assert [401] == [exchange["status"] for exchange in sandbox.journal]
+
+
+def test_callers_request_is_not_changed(sandbox: SandboxHandle) -> None:
+    """The request that the caller sees in its answer has its own key and address."""
+    sent = submit(sandbox, key="sk-mine").request
+
+    assert ("Bearer sk-mine", f"{API}/tools/upscale-video") == (
+        sent.headers["Authorization"],
+        str(sent.url),
+    )
+
+
+def test_strict_keys_refuse_others() -> None:
+    """With strict keys only a key of the sandbox is taken."""
+    with upsim.intercept(strict_keys=True) as sandbox:
+        statuses = [submit(sandbox).status_code, submit(sandbox, sandbox.key("vicsee")).status_code]
+
+    assert [401, 200] == statuses
+
+
+def test_further_key_keeps_its_account(sandbox: SandboxHandle) -> None:
+    """A key that was issued for another account pays from that account."""
+    submit(sandbox, sandbox.new_key("vicsee", account="other"))
+
+    assert [Decimal(64)] == sandbox.ledger.charges("vicsee")
+    assert Decimal(20_000) == sandbox.ledger.balance("vicsee")
+
+
+def test_other_hosts_are_left_alone(sandbox: SandboxHandle) -> None:
+    """A call to any other host goes where it always went: here to a port where nobody listens."""
+    with pytest.raises(httpx.ConnectError):
+        httpx.get("http://127.0.0.1:9/")
+
+    assert [] == sandbox.journal
+
+
+def test_simulators_own_address_works(sandbox: SandboxHandle) -> None:
+    """Code that was given the sandbox's base URL and key reaches it without a socket."""
+    url = f"{sandbox.base_url('vicsee')}/api/v1/credits"
+    headers = {"Authorization": f"Bearer {sandbox.key('vicsee')}"}
+
+    assert 200 == requests.get(url, headers=headers, timeout=5).status_code
+
+
+def test_unknown_scenario_names_the_nearest() -> None:
+    """A scenario that is not there is refused with the nearest that is."""
+    with (
+        pytest.raises(MarkError, match="did you mean vicsee/out-of-credits"),
+        upsim.intercept("vicsee/out-of-credit"),
+    ):
+        pass

@@ -1,0 +1,97 @@
+"""The marker `upsim` shapes the sandbox of a test, and says what it does not know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.plugin.conftest import RunTests
+
+pytest_plugins = ["pytester"]
+
+SHAPES = """
+import pytest
+from decimal import Decimal
+
+pytestmark = pytest.mark.upsim(clock="manual")
+
+
+@pytest.mark.upsim(scenario="vicsee/out-of-credits")
+def test_scenario(upsim):
+    assert "vicsee/out-of-credits" == upsim.scenario
+
+
+@pytest.mark.upsim(scenario="vicsee/out-of-credits", balance=7)
+def test_balance_of_the_scenario(upsim):
+    assert Decimal(7) == upsim.ledger.balance("vicsee")
+    assert Decimal(100) == upsim.ledger.balance("venice")
+
+
+@pytest.mark.upsim(balance={"venice": "0.01"})
+def test_balance_by_provider(upsim):
+    assert Decimal("0.01") == upsim.ledger.balance("venice")
+    assert Decimal(20000) == upsim.ledger.balance("vicsee")
+
+
+def test_clock_of_the_module(upsim):
+    assert "manual" == upsim.clock.mode
+
+
+@pytest.mark.upsim(clock={"mode": "manual", "now": "2030-05-06T07:08:09Z"})
+def test_nearest_marker_wins(upsim):
+    assert 2030 == upsim.clock.now.year
+
+
+@pytest.mark.upsim(seed=5)
+def test_seed(upsim):
+    assert 5 == upsim.seed
+
+
+@pytest.mark.upsim(dialect="live")
+def test_dialect(upsim):
+    answer = upsim.http("vicsee").post(
+        "/api/v1/tools/upscale-video", json={"video_url": upsim.clip()})
+    assert "processing" == answer.json()["data"]["status"]
+
+
+@pytest.mark.upsim(strict_keys=True)
+def test_strict_keys(upsim):
+    assert upsim.strict_keys
+"""
+
+
+def test_marker_shapes_the_sandbox(run_tests: RunTests) -> None:
+    """Each argument has its effect; those of a class or module hold unless a test has its own."""
+    run_tests(SHAPES).assert_outcomes(passed=8)
+
+
+@pytest.mark.parametrize(
+    ("mark", "expected"),
+    [
+        ("scenari='x'", "has no argument 'scenari'; did you mean scenario[?]"),
+        ("zzz=1", "allowed: scenario, balance, clock, seed, dialect, strict_keys"),
+        ("'vicsee/no-funds'", "takes no positional argument such as 'vicsee/no-funds'"),
+        ("scenario='vicsee/out-of-credit'", "did you mean vicsee/out-of-credits"),
+        ("clock='fast'", "clock 'fast' is unknown; allowed: real, manual, auto"),
+        ("dialect='life'", "no provider has a dialect 'life'; did you mean live[?]"),
+        ("balance={'venize': 1}", "there is no provider 'venize'; there are piapi"),
+        ("balance='much'", "'much' is not a decimal number"),
+    ],
+)
+def test_mistake_is_named(run_tests: RunTests, mark: str, expected: str) -> None:
+    """A marker that asks for what there is not fails its test with a sentence, and no traceback."""
+    text = f"import pytest\n\n@pytest.mark.upsim({mark})\ndef test_it(upsim):\n    pass\n"
+    result = run_tests(text, "-rE")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.re_match_lines([f".*{expected}.*"])
+    result.stdout.no_re_match_line(r".*Traceback|.*\.py:\d+: .*Error")
+
+
+def test_marker_is_declared(run_tests: RunTests) -> None:
+    """`pytest --markers` explains the marker, and strict markers take it."""
+    result = run_tests("", "--markers", "--strict-markers")
+
+    result.stdout.fnmatch_lines(["@pytest.mark.upsim(scenario=*"])

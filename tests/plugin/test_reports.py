@@ -1,0 +1,177 @@
+"""What a run prints: journals of failed tests, commands that repeat them, what it would cost."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from upsim.web.admin.app import CALLS
+
+if TYPE_CHECKING:
+    from tests.plugin.conftest import RunTests
+
+pytest_plugins = ["pytester"]
+
+FAILING = """
+import pytest
+
+
+@pytest.mark.upsim(balance={"vicsee": 70})
+def test_money(upsim):
+    http, body = upsim.http("vicsee"), {"video_url": upsim.clip()}
+    first = http.post("/api/v1/tools/upscale-video", json=body)
+    second = http.post("/api/v1/tools/upscale-video", json=body)
+
+    assert 200 == second.status_code
+"""
+SPENDING = """
+import pytest
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_money(upsim, number):
+    url = upsim.clip("320x240", "30", "2")
+    upsim.http("vicsee").post("/api/v1/tools/upscale-video", json={"video_url": url})
+    upsim.http("venice").post(
+        "/api/v1/video/queue",
+        json={"model": "topaz-video-upscale", "upscale_factor": 2, "video_url": url})
+    upsim.http("piapi").post(
+        "/api/v1/task",
+        json={"model": "Qubico/video-toolkit", "task_type": "upscale", "input": {"video": url}})
+    if number == 0:
+        upsim.set_state(upsim.jobs[0]["id"], "failed", "generation_failed")
+"""
+
+
+def test_failure_shows_its_journal(run_tests: RunTests) -> None:
+    """A failed test shows requests, answers, the rule that refused with its evidence, and money."""
+    result = run_tests(FAILING)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(
+        [
+            "-+ upsim journal -+",
+            r"sandbox t-\w+: scenario baseline, seed \d+, clock auto at 2026-01-01 00:00:00 UTC",
+            r"#1 00:00:00.000 vicsee POST /api/v1/tools/upscale-video → 200  job task_\w+",
+            r'    request: \{"video_url":',
+            r"    answer: ",
+            r"#2 00:00:00.000 vicsee POST /api/v1/tools/upscale-video → 402",
+            r"    request: ",
+            r"    answer: .*INSUFFICIENT_CREDITS",
+            r"    refused by insufficient_funds \(documented: Video Upscale.*\)",
+            r"charge -64 credit  job task_\w+  \(.*\)",
+        ]
+    )
+
+
+def test_failure_shows_how_to_repeat_it(run_tests: RunTests) -> None:
+    """A failed test shows the command that runs it again with the same ids."""
+    result = run_tests(FAILING, "--upsim-seed=9")
+
+    result.stdout.fnmatch_lines(
+        ["*upsim reproduce*", "pytest test_it.py::test_money --upsim-seed=9"]
+    )
+
+
+def test_failure_can_be_replayed(run_tests: RunTests) -> None:
+    """Where sandboxes can be exported, the command that is printed replays the failed test."""
+    can_export = any(call.path.endswith("/export") for call in CALLS)
+    with_cache = ("-p", "no:randomly", "-p", "no:schemathesis", "-W", "error")
+    result = run_tests(FAILING, plain=with_cache)
+    commands = [line for line in result.outlines if line.startswith("upsim replay ")]
+    codes = [
+        subprocess.run(
+            [sys.executable, "-m", *shlex.split(command)], capture_output=True, check=False
+        ).returncode
+        for command in commands
+    ]
+
+    assert ([0] if can_export else []) == codes
+
+
+def test_no_secret_is_shown(run_tests: RunTests) -> None:
+    """Neither the sandbox's key nor a webhook secret is printed when a test fails."""
+    text = """
+def test_it(upsim):
+    secret = {"endpoint": upsim.inbox.url, "secret": "hush-hush"}
+    body = {"model": "Qubico/video-toolkit", "task_type": "upscale",
+            "config": {"webhook_config": secret}, "input": {"video": upsim.clip()}}
+    upsim.http("piapi").post("/api/v1/task", json=body)
+    print("KEY", upsim.key("piapi"))
+    raise SystemExit
+"""
+    result = run_tests(text)
+    printed = "\n".join(result.outlines)
+    key = printed.partition("KEY ")[2].split()[0]
+    journal = printed.partition("upsim journal")[2]
+
+    assert ("piapi POST /api/v1/task → 200" in journal, len(key) > 16) == (True, True)
+    assert key not in journal.partition("Captured")[0]
+    assert "hush-hush" not in journal
+
+
+def test_journal_is_bounded(run_tests: RunTests) -> None:
+    """Of many long requests the last twenty are shown, each cut."""
+    text = """
+def test_it(upsim):
+    for _ in range(30):
+        upsim.http("vicsee").post("/api/v1/tools/upscale-video", content=b"x" * 9000)
+    assert 0
+"""
+    result = run_tests(text)
+    shown = [line for line in result.outlines if line.startswith("#")]
+
+    assert ("#11 ", "#30 ", 20) == (shown[0][:4], shown[-1][:4], len(shown))
+    assert max(map(len, result.outlines)) < 400
+    result.stdout.fnmatch_lines(["(10 earlier requests are not shown)"])
+
+
+def test_passing_test_shows_nothing(run_tests: RunTests) -> None:
+    """A test that passes, or fails as expected, shows no journal."""
+    text = """
+import pytest
+
+def test_it(upsim):
+    upsim.http("vicsee").get("/api/v1/credits")
+
+@pytest.mark.xfail(strict=True)
+def test_other(upsim):
+    assert 0
+"""
+    result = run_tests(text, "-rA")
+
+    result.assert_outcomes(passed=1, xfailed=1)
+    result.stdout.no_fnmatch_line("*upsim journal*")
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")])
+def test_summary_adds_up(run_tests: RunTests, options: tuple[str, ...]) -> None:
+    """Charges minus refunds of all tests, exact, by provider, over all workers."""
+    result = run_tests(SPENDING, *options)
+
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "=* upsim *=",
+            "4 sandboxes; the same calls would have cost:",
+            "  piapi      0.072 USD (720000 points)",
+            "  venice     0.104 USD",
+            "  vicsee     96 credits",
+        ]
+    )
+
+
+def test_summary_says_when_nothing_was_charged(run_tests: RunTests) -> None:
+    """A run whose calls are free says so."""
+    result = run_tests("def test_it(upsim):\n    upsim.http('vicsee').get('/api/v1/credits')\n")
+
+    result.stdout.fnmatch_lines(["1 sandbox, nothing charged"])
+
+
+def test_unused_plug_in_prints_nothing(run_tests: RunTests) -> None:
+    """A run that uses no sandbox has no such summary."""
+    run_tests("def test_it():\n    pass\n").stdout.no_fnmatch_line("*= upsim =*")

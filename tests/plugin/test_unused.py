@@ -1,0 +1,74 @@
+"""A run that does not use the plug-in pays nearly nothing for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.plugin.conftest import cpu_of_children
+
+if TYPE_CHECKING:
+    from tests.plugin.conftest import RunTests
+
+pytest_plugins = ["pytester"]
+
+MOST_SECONDS = 0.050
+PAIRS = 7
+PRODUCT = ("upsim.app", "upsim.core", "upsim.engine", "upsim.scenario", "starlette", "httpx")
+OTHERS = ("hypothesis", "yaml", "av", "msgspec", "uvicorn", "aiohttp", "requests")
+
+
+def test_nothing_is_imported(run_tests: RunTests) -> None:
+    """Neither the product nor what it needs is imported by a run that does not use it."""
+    text = f"""
+import socket
+import sys
+
+def test_it():
+    socket.getaddrinfo("localhost", 80)
+    socket.getaddrinfo("127.0.0.1", 80)
+
+    assert [] == [name for name in {PRODUCT + OTHERS!r} if name in sys.modules]
+"""
+    run_tests(text, "-p", "no:hypothesispytest").assert_outcomes(passed=1)
+
+
+def test_looking_up_a_name_imports_no_server(run_tests: RunTests) -> None:
+    """To know whether a name is a provider's, scenarios are read and nothing more."""
+    text = """
+import socket
+import sys
+
+import pytest
+
+def test_it():
+    with pytest.raises(socket.gaierror):
+        socket.getaddrinfo("vicsee.com", 443)
+
+    assert [] == [name for name in ("upsim.app", "starlette", "httpx") if name in sys.modules]
+"""
+    run_tests(text, "-p", "no:hypothesispytest").assert_outcomes(passed=1)
+
+
+def seconds_of(code: str) -> float:
+    """Return how much processor time a Python process takes for this code."""
+    before = cpu_of_children()
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    return cpu_of_children() - before
+
+
+@pytest.mark.slow
+def test_start_costs_little() -> None:
+    """Importing the plug-in beside pytest takes less than 50 ms, by paired runs.
+
+    Processor time is counted: it does not depend on what else the machine does.
+    """
+    without = "import pytest"
+    with_it = "import pytest, upsim.pytest_plugin"
+    pairs = [(seconds_of(with_it), seconds_of(without)) for _ in range(PAIRS)]
+
+    assert median(mine - plain for mine, plain in pairs) < MOST_SECONDS

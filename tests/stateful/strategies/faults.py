@@ -1,0 +1,46 @@
+"""What may go wrong: a fault that fits its stage, as the admin API takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+from upsim.core.faults import ACTIONS_AT, STAGES, Stage
+
+TWO_MINUTES = {"delay": "2m"}
+PAUSES = {"trickle": {"chunk": 100, "pause": "8s"}}
+VIRTUAL: tuple[object, ...] = (TWO_MINUTES, PAUSES)
+"""Those that wait for virtual time, which a clock that stands still cannot pass."""
+ACTIONS: Mapping[str, st.SearchStrategy[Any]] = {
+    "respond": st.sampled_from([500, 429, 200, "internal", {"status": 502, "body": "<b>"}]),
+    "delay": st.sampled_from([TWO_MINUTES["delay"], {"real": "1ms"}]),
+    "truncate": st.sampled_from([0, 40, "50%", "99%"]),
+    "corrupt": st.integers(1, 50),
+    "trickle": st.sampled_from([PAUSES["trickle"], {"chunk": 400, "pause": {"real": "1ms"}}]),
+    "patch": st.sampled_from([{"data.status": "odd"}, {"data": None}, {"data.id": 5}]),
+    "headers": st.just({"content-type": "text/html"}),
+    "late": st.sampled_from(["1s", "90s"]),
+}
+RECEIVED = st.sampled_from([200, 404, 500])
+
+
+@st.composite
+def faults(draw: st.DrawFn) -> dict[str, Any]:
+    """Return a fault that fits its stage; every other one is about webhooks."""
+    stage: Stage = draw(st.sampled_from((*STAGES, *["webhook"] * len(STAGES))))
+    name = draw(st.sampled_from(ACTIONS_AT[stage]))
+    action = RECEIVED if (stage, name) == ("webhook", "respond") else ACTIONS.get(name)
+    do = name if action is None else {name: draw(action)}
+    fault: dict[str, Any] = {"at": stage, "do": do}
+    some = {
+        "first": st.integers(1, 3),
+        "every": st.integers(1, 3),
+        "after": st.integers(0, 2),
+        "probability": st.sampled_from(["0.5", "1"]),
+    }
+    return fault | draw(st.fixed_dictionaries({}, optional=some))
+
+
+any_fault = faults()

@@ -1,0 +1,28 @@
+"""The whole world under a rule-based machine: faults, webhooks, operators and time at once."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.stateful.world_machine import WorldMachine
+
+RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "60"))
+LEAST_STEPS = 1000
+
+
+def test_the_world_holds_whatever_happens_in_it() -> None:
+    """No order of calls, faults, receivers, commands and time breaks money, jobs or log."""
+    WorldMachine.steps = 0
+    run_state_machine_as_test(
+        WorldMachine,
+        settings=settings(
+            max_examples=RUNS,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
+    assert WorldMachine.steps >= LEAST_STEPS

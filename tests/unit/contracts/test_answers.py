@@ -1,0 +1,291 @@
+"""One change in an answer is one finding, in one line that a person understands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from upsim_contracts.answers import check_answer, contract
+from upsim_contracts.findings import Finding
+
+JSON = {"Content-Type": "application/json; charset=utf-8"}
+TOOL = ("POST", "/api/v1/tools/upscale-video")
+PAGE = "Video Upscale, https://vicsee.com/docs/api/video-upscale, 2026-02-14"
+SAMPLE: dict[str, Any] = {
+    "success": True,
+    "data": {
+        "id": "task_xyz789",
+        "model": "topaz-video-upscale",
+        "status": "pending",
+        "input": {
+            "video_url": "https://example.com/clip.mp4",
+            "upscale_factor": "2",
+            "detected_duration": "8.5s",
+            "billed_seconds": 9,
+            "credits_per_second": 16,
+        },
+        "creditsUsed": 144,
+        "creditsRemaining": 856,
+        "createdAt": "2026-02-14T12:00:00.000Z",
+    },
+}
+
+
+def judged(
+    body: object,
+    *,
+    provider: str = "vicsee",
+    dialect: str = "guide",
+    to: tuple[str, str] = TOOL,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> list[Finding]:
+    """Return what is found in an answer."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    method, path = to
+    return check_answer(
+        provider,
+        dialect,
+        method=method,
+        path=path,
+        status=status,
+        headers=JSON if headers is None else headers,
+        body=content,
+    )
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Return the page's sample answer with a change."""
+    body = deepcopy(SAMPLE)
+    change(body["data"])
+    return body
+
+
+def test_the_page_s_own_sample_is_well() -> None:
+    """The answer that VicSee prints breaks nothing."""
+    assert [] == judged(SAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "expected", "seen"),
+    [
+        (lambda d: d.pop("id"), "data.id", "this field", "none"),
+        (lambda d: d.update(id=7), "data.id", "string", "7"),
+        (lambda d: d.update(status="queued"), "data.status", '"pending"', '"queued"'),
+        (lambda d: d.update(creditsRemaining=-1), "data.creditsRemaining", "at least 0", "-1"),
+        (lambda d: d.update(createdAt="soon"), "data.createdAt", None, '"soon"'),
+        (
+            lambda d: d.update(creditsUsed=145),
+            "data.creditsUsed",
+            "a multiple of 16 or a multiple of 28",
+            "145",
+        ),
+        (lambda d: d.update(creditsUsed=168), "data.creditsUsed", "a multiple of 16", "168"),
+        (
+            lambda d: d["input"].update(credits_per_second=18),
+            "data.input.credits_per_second",
+            "one of 16, 28",
+            "18",
+        ),
+        (
+            lambda d: d["input"].update(credits_per_second=28),
+            "data.input.credits_per_second",
+            "16",
+            "28",
+        ),
+        (
+            lambda d: d["input"].update(billed_seconds=8.5),
+            "data.input.billed_seconds",
+            "integer",
+            "8.5",
+        ),
+    ],
+)
+def test_one_changed_field_is_one_finding(
+    change: Callable[[dict[str, Any]], object], where: str, expected: str | None, seen: str
+) -> None:
+    """Its path, what the page says, what was there, and the page."""
+    (found,) = judged(changed(change))
+    assert (where, seen, PAGE) == (found.where, found.seen, found.evidence)
+    assert expected in (None, found.expected)
+
+
+def test_a_finding_is_one_line() -> None:
+    """Provider, call, place, both values and the source, in that order."""
+    (found,) = judged(changed(lambda d: d.update(creditsUsed=145)))
+    assert (
+        "vicsee: POST /api/v1/tools/upscale-video 200: data.creditsUsed: "
+        "expected a multiple of 16 or a multiple of 28, seen 145 "
+        f"[{PAGE}]"
+    ) == str(found)
+
+
+def test_several_changes_are_several_findings() -> None:
+    """None hides another."""
+    body = changed(lambda d: d.update(id=None, model="other", creditsUsed="144"))
+    places = {found.where for found in judged(body)}
+    assert {"data.id", "data.model", "data.creditsUsed"} == places
+
+
+def test_an_undocumented_status_is_a_finding() -> None:
+    """The line names the documented ones."""
+    (found,) = judged({}, status=418)
+    assert ("status", "418") == (found.where, found.seen)
+    assert found.expected.startswith("one of 200, 400, 401, 402")
+
+
+def test_another_code_of_an_error_is_a_finding() -> None:
+    """The table of errors is the source."""
+    body = {"success": False, "error": {"code": "VIDEO_LONG", "message": "x"}}
+    (found,) = judged(body, status=422)
+    assert ("error.code", 'one of "PROBE_FAILED", "VIDEO_TOO_LONG"', PAGE) == (
+        found.where,
+        found.expected,
+        found.evidence,
+    )
+
+
+def test_another_content_type_is_a_finding() -> None:
+    """A page in place of JSON is told once."""
+    (found,) = judged(b"<html>", headers={"content-type": "text/html"})
+    told = (found.where, found.expected, found.seen)
+    assert ("header Content-Type", "application/json", '"text/html"') == told
+
+
+def test_a_body_that_is_no_json_is_a_finding() -> None:
+    """The text is shown."""
+    (found,) = judged(b"oops")
+    assert ("body", "JSON", '"oops"') == (found.where, found.expected, found.seen)
+
+
+def test_an_unknown_path_is_a_finding() -> None:
+    """What no document has cannot be judged."""
+    (found,) = judged({}, to=("GET", "/api/v1/nothing?x=1"))
+    assert ("GET /api/v1/nothing", "request") == (found.operation, found.where)
+
+
+def test_dialects_judge_differently() -> None:
+    """`processing` is VicSee's first status live, and no status of its page."""
+    body = changed(lambda d: d.update(status="processing"))
+    assert [1, 0] == [len(judged(body, dialect=name)) for name in ("guide", "live")]
+
+
+VENICE = {**JSON, "CF-RAY": "8f2c1a9b7d3e4f60-SIM", "x-venice-version": "20260821.193530"}
+QUEUE = ("POST", "/api/v1/video/queue")
+QUEUED = {"model": "topaz-video-upscale", "queue_id": "7c1e0d52-5f0a-4f3e-9a54-2b8d6f1c0e77"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "where", "seen"),
+    [
+        ({"CF-RAY": None}, "header CF-RAY", "none"),
+        ({"x-venice-version": "1"}, "header x-venice-version", '"1"'),
+        ({"x-ratelimit-limit-requests": "-4"}, "header x-ratelimit-limit-requests", "-4"),
+        ({"x-ratelimit-limit-requests": "many"}, "header x-ratelimit-limit-requests", '"many"'),
+    ],
+)
+def test_headers_are_judged(headers: dict[str, str | None], where: str, seen: str) -> None:
+    """A required one that is missing, and one with another value."""
+    given = {name: text for name, text in (VENICE | headers).items() if text is not None}
+    (found,) = judged(QUEUED, provider="venice", to=QUEUE, headers=given)
+    assert (where, seen) == (found.where, found.seen)
+
+
+def test_a_closed_answer_has_no_further_field() -> None:
+    """Venice's queue answers with exactly two keys."""
+    (found,) = judged({**QUEUED, "price": 1}, provider="venice", to=QUEUE, headers=VENICE)
+    assert "price" in found.expected
+
+
+QUOTE = ("POST", "/api/v1/video/quote")
+
+
+@pytest.mark.parametrize(
+    ("price", "findings"), [("1.0", 0), ("0.308625", 0), ("0.3086255", 1), ("-1", 1), ("60.1", 1)]
+)
+def test_prices_are_judged_exactly(price: str, findings: int) -> None:
+    """Six decimals are no rounding error, a seventh is a finding."""
+    body = f'{{"quote": {price}}}'.encode()
+    found = judged(body, provider="venice", to=QUOTE, headers=VENICE)
+    assert findings == len(found)
+
+
+def test_a_changed_base_price_is_a_finding() -> None:
+    """The catalogue entry of WaveSpeedAI names its price; the page is the source."""
+    entry = {
+        "model_id": "wavespeed-ai/video-upscaler",
+        "name": "x",
+        "base_price": 0.03,
+        "description": "x",
+        "type": "upscaler",
+        "api_schema": {
+            "api_schemas": [
+                {
+                    "type": "model_run",
+                    "method": "POST",
+                    "server": "https://api.wavespeed.ai",
+                    "api_path": "/api/v3/wavespeed-ai/video-upscaler",
+                    "request_schema": {},
+                }
+            ]
+        },
+    }
+    body = {"code": 200, "message": "success", "data": [entry]}
+    (found,) = judged(body, provider="wavespeed", to=("GET", "/api/v3/models"))
+    assert ("data.0.base_price", "0.025", "0.03") == (found.where, found.expected, found.seen)
+    assert found.evidence.endswith("$0.025 per 5 seconds")
+
+
+def test_alternatives_of_objects_are_told_by_the_nearest() -> None:
+    """A failure of Venice that lacks a key of its object form names that key."""
+    error = {"message": "x", "type": "provider_content_policy"}
+    (found,) = judged(
+        {"error": error},
+        provider="venice",
+        to=("POST", "/api/v1/video/retrieve"),
+        status=422,
+        headers=VENICE,
+    )
+    assert ("error.credits_refunded", "this field") == (found.where, found.expected)
+
+
+def test_files_have_no_schema() -> None:
+    """The bytes of a video are not looked into."""
+    headers = {**VENICE, "content-type": "video/mp4"}
+    retrieve = ("POST", "/api/v1/video/retrieve")
+    found = judged(b"\0\0", provider="venice", dialect="live", to=retrieve, headers=headers)
+    assert [] == found
+
+
+def test_plain_text_is_judged_as_text() -> None:
+    """PiAPI's unknown path is no JSON."""
+    to = ("POST", "/api/v1/task/1/cancel")
+    headers = {"content-type": "text/plain"}
+    right, wrong = (
+        judged(text, provider="piapi", to=to, status=404, headers=headers)
+        for text in (b"404 page not found", b"not found")
+    )
+    assert ([], 1) == (right, len(wrong))
+
+
+def test_a_second_host_is_known() -> None:
+    """The upload host's document is asked when the API's own has no such path."""
+    to = ("POST", "/api/ephemeral_resource")
+    body = {"code": 400, "message": "Invalid request parameters"}
+    assert [] == judged(body, provider="piapi", to=to, status=400)
+
+
+def test_a_fixed_path_wins_over_a_parameter() -> None:
+    """`/predictions/delete` is no prediction's id when it is posted to."""
+    found = contract("wavespeed").find("POST", "/api/v3/predictions/delete")
+    assert found is not None
+    assert "deletePredictions" == found.id
+
+
+def test_contracts_are_made_once() -> None:
+    """Validators are compiled for a dialect, not for an answer."""
+    assert contract("vicsee", "live") is contract("vicsee", "live")

@@ -1,0 +1,122 @@
+"""What is appended was judged first: an event that breaks a rule never stays in the log."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from tests.unit.engine.histories import Historian
+from upsim import Simulator
+from upsim.core.events import (
+    AccountChanged,
+    AccountOpened,
+    DeliveryEnded,
+    Event,
+    FaultDisarmed,
+    JobAccepted,
+    JobMarked,
+    JobMoved,
+    JobPolled,
+    JobsForgotten,
+    JobStarted,
+    QuotaUsed,
+    UploadsForgotten,
+    UploadStored,
+)
+from upsim.core.jobs import IllegalMoveError
+from upsim.core.ledger import Entry, LedgerError
+from upsim.core.states import State as JobState
+from upsim.engine.admission import MisfitError
+from upsim.engine.sandbox import Sandbox
+
+ONE = Decimal(1)
+
+
+def worked() -> Historian:
+    """Return a history with one job that was accepted and charged: `job1` of account 1."""
+    history = Historian()
+    history.accept(1, ONE)
+    return history
+
+
+def again(history: Historian) -> JobAccepted:
+    """The job is accepted a second time."""
+    return next(event for event in history.events if isinstance(event, JobAccepted))
+
+
+UNLAWFUL: dict[str, Callable[[Historian], Event]] = {
+    "an account that is there": lambda h: h.events[0],
+    "a plan of nobody": lambda _: AccountChanged(0, 9, "free"),
+    "a place of nobody": lambda _: QuotaUsed(0, 9, "minute", 0),
+    "a job that is there": again,
+    "a job of nobody": lambda h: again(h)._replace(job="job9", account=9),
+    "a start of nothing": lambda _: JobStarted(0, "job9"),
+    "a start of what runs": lambda _: JobStarted(0, "job1"),
+    "a move of nothing": lambda _: JobMoved(0, "job9", JobState.FAILED),
+    "a poll of nothing": lambda _: JobPolled(0, "job9"),
+    "a mark on nothing": lambda _: JobMarked(0, "job9", "revoked"),
+    "nothing to forget": lambda _: JobsForgotten(0, ("job9",), "reset"),
+    "forgotten twice": lambda _: JobsForgotten(0, ("job1", "job1"), "reset"),
+    "money of nobody": lambda _: Entry(0, 9, 9, "top_up", ONE, "credit"),
+    "an upload of nobody": lambda _: UploadStored(0, "u", "digest", 1, None),
+    "no upload to forget": lambda _: UploadsForgotten(0, ("u",)),
+    "a fault that is not armed": lambda _: FaultDisarmed(0, "f1"),
+    "an end of no delivery": lambda _: DeliveryEnded(0, "job1", "d", "lost"),
+}
+
+
+@pytest.mark.parametrize("make", UNLAWFUL.values(), ids=UNLAWFUL)
+def test_what_does_not_fit_is_refused(make: Callable[[Historian], Event]) -> None:
+    """An event about what is not there, or is there already, is told apart by its message."""
+    history = worked()
+    with pytest.raises(MisfitError, match=r"there is no|is already there|is named twice"):
+        history.state.check((make(history),))
+
+
+def test_only_a_job_and_its_charge_come_together() -> None:
+    """Events of one commit are judged one by one, so they may not depend on each other."""
+    history = worked()
+    polled = JobPolled(0, "job1")
+    with pytest.raises(MisfitError, match="one event, or a job and its charge"):
+        history.state.check((polled, polled))
+    other = again(history)._replace(job="job2")
+    with pytest.raises(MisfitError, match="one event, or a job and its charge"):
+        history.state.check((other, Entry(0, 9, 2, "charge", -ONE, "credit", "job2")))
+
+
+def test_a_key_has_one_account() -> None:
+    """An owner's account is opened once for each provider."""
+    history = Historian()
+    history.write(AccountOpened(0, 3, "toy", "toy-3", ONE, "credit", "free", "somebody"))
+    with pytest.raises(MisfitError, match=r"owner .* is already there"):
+        history.state.check(
+            (AccountOpened(0, 4, "toy", "toy-4", ONE, "credit", "free", "somebody"),)
+        )
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    """Return a sandbox with one account."""
+    box = Simulator(clock="manual").sandbox
+    box.open_account("vicsee", "somebody")
+    return box
+
+
+def test_a_second_charge_leaves_the_log_as_it_was(sandbox: Sandbox) -> None:
+    """Neither log nor state nor version holds what was refused; the next event goes in."""
+    account = sandbox.state.accounts[1]
+    sandbox.post(account, "charge", -ONE, job="job1")
+    before = sandbox.events()
+    with pytest.raises(LedgerError):
+        sandbox.post(account, "charge", -ONE, job="job1")
+    assert sandbox.events() == before
+    sandbox.post(account, "refund", ONE, job="job1")
+    assert len(sandbox.events()) == len(before) + 1
+
+
+def test_an_illegal_move_leaves_the_log_as_it_was() -> None:
+    """A job that ended stays as it ended, in the log too."""
+    history = worked()
+    history.write(JobMoved(0, "job1", JobState.COMPLETED))
+    with pytest.raises(IllegalMoveError):
+        history.state.check((JobMoved(0, "job1", JobState.PROCESSING),))

@@ -1,0 +1,46 @@
+"""Binding a provider to its rules: what a baseline must have before a request may come."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from upsim.core.baseline import BaselineError, Rules, rules
+from upsim.core.checks import ALWAYS_NEEDED
+from upsim.core.provider import Provider
+from upsim.engine.bound import bind
+from upsim.providers import discover
+from upsim.scenario.loader import Library
+
+PROVIDERS: Mapping[str, Provider] = discover()
+
+
+def bound_without(provider: str, *names: str) -> None:
+    """Bind a provider to its baseline without some of its errors."""
+    scenario = Library().baseline(provider)
+    found: Rules = rules(scenario.baseline, scenario.baseline.dialects[0], {})
+    errors = {name: rule for name, rule in found.errors.items() if name not in names}
+    bind(PROVIDERS[provider], replace(found, errors=errors), scenario)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("name", ALWAYS_NEEDED)
+def test_what_the_framework_says_must_be_there(provider: str, name: str) -> None:
+    """No route, a wrong method, a vanished file and a bug of ours have an answer of each one."""
+    with pytest.raises(BaselineError, match=f"{provider}: .* lack '{name}'.*every provider"):
+        bound_without(provider, name)
+
+
+def test_what_a_named_check_says_must_be_there() -> None:
+    """All that is missing is told at once, with the check that would say it."""
+    with pytest.raises(BaselineError) as found:
+        bound_without("piapi", "insufficient_funds", "rate_limited")
+    message = str(found.value)
+    assert "'rate_limited' (the check 'within_rates' says it)" in message
+    assert "'insufficient_funds' (the check 'affordable' says it)" in message
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_baseline_has_what_it_needs(provider: str) -> None:
+    """The four that ship are complete."""
+    bound_without(provider)

@@ -279,7 +279,8 @@ def connect_async(
 def _chosen(settings: Settings) -> _Chosen:
     """The settings, taken out of the dictionary so that no traceback shows a key in it."""
     chosen = _Chosen(**settings)
-    settings.clear()
+    settings.pop("api_key", None)
+    settings.pop("webhook_secret", None)
     return chosen
 
 

@@ -90,10 +90,10 @@ class Upscaling:
         opened = yield Call(partial(open_source, source))
         media, options = self._read(opened, wanted)
         address = yield from self._hand_in(opened)
-        reservation = yield from self._reserve(address, media, options)
+        reservation, told = yield from self._reserve(address, media, options)
         order = Order(self.known.model.id, address, options, self._webhook)
         job = yield from self._sender.paid(self._adapter, order, reservation)
-        price = job.price if job.price is not None else (yield from self._charged(job, order))
+        price = job.price or (yield from self._charged(job, order, told))
         reservation.settle(price)
         local = quote(self.known, media, options) if media is not None else None
         billed = job.billed or (local.billed if local else None)
@@ -266,25 +266,30 @@ class Upscaling:
 
     def _reserve(
         self, address: str, media: Media | None, options: Mapping[str, Option]
-    ) -> Flow[Reservation]:
-        """Hold the worst price. Only a cap makes it worth asking the provider."""
+    ) -> Flow[tuple[Reservation, Money | None]]:
+        """Hold the worst price, and tell the provider's quote if it was asked.
+
+        Only a cap makes it worth asking.
+        """
         budget = self.guard.budget
         if budget.cap is None:
             local = quote(self.known, media, options)
-            return budget.reserve(local.price if local and local.exact else None)
+            return budget.reserve(local.price if local and local.exact else None), None
         try:
-            worst = (yield from self._asked(address, media, options)).price
+            found = yield from self._asked(address, media, options)
         except UnpricedError:
-            return budget.reserve(None)
-        return budget.reserve(worst)
+            return budget.reserve(None), None
+        return budget.reserve(found.price), found.price if found.by == "provider" else None
 
-    def _charged(self, job: Job, order: Order) -> Flow[Money | None]:
+    def _charged(self, job: Job, order: Order, told: Money | None) -> Flow[Money | None]:
         """What a job was charged: asked for separately, else what the provider quotes for it."""
         if self._adapter.charged is not None:
             return (yield from self._quietly(partial(self._adapter.charged, job)))
+        if told is not None:
+            return told
         if self._adapter.quote is not None:
-            told = yield from self._quietly(partial(self._adapter.quote, order))
-            return None if told is None else told.price
+            found = yield from self._quietly(partial(self._adapter.quote, order))
+            return None if found is None else found.price
         return None
 
     def _quietly(self, task: Callable[[], Steps[_Result]]) -> Flow[_Result | None]:

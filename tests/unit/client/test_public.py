@@ -54,3 +54,14 @@ def test_connecting_loads_no_server() -> None:
 
     assert [name for name in found if name.startswith(heavy)] == []
     assert [name for name in providers if not name.endswith(".client")] == []
+
+
+LOGIC = ("upscaling", "sending", "downloading", "guard", "pricing", "sources", "webhooks")
+
+
+@pytest.mark.parametrize("module", LOGIC)
+def test_the_logic_knows_no_httpx(module: str) -> None:
+    """What decides does no I/O: httpx is carried out by one module, which the logic never loads."""
+    found = modules_after(f"import upsim.client.{module}")
+
+    assert [name for name in found if name in ("httpx", "upsim.client.http")] == []

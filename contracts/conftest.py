@@ -1,18 +1,31 @@
-"""What the contract suite runs against here: the simulator in this process."""
+"""What the contract suite runs against: the simulator in this process, unless told otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pytest
 
 from upsim import Simulator
+from upsim.cli.verify import LOCAL
+from upsim_contracts.command import Asked, aim
+from upsim_contracts.planning import plan
 from upsim_contracts.suite.fuzzing import PROFILES, Profile
+from upsim_contracts.target import Target
+from upsim_contracts.verify import book_of, pricer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that chooses how long schemathesis looks."""
+    """Add the options that choose the target, what it may cost, and how long to look."""
+    parser.addoption("--target", default="sim", help="sim, socket, a URL or live")
+    parser.addoption("--contract-provider", help="the provider that a URL or live is")
+    parser.addoption("--cap", type=Decimal, help="the most that may be spent, in its unit")
+    parser.addoption("--api-key", help="key for a URL or live")
+    parser.addoption("--media", help="where synthetic clips are served, for a URL or live")
     parser.addoption(
         "--upsim-profile",
         choices=list(PROFILES),
@@ -32,3 +45,32 @@ def application() -> Iterator[Any]:
     """Return an ASGI application that knows issued keys only and makes sandboxes."""
     with Simulator(clock="auto", strict_keys=True) as simulator:
         yield simulator.app
+
+
+@pytest.fixture(scope="session")
+def target_of(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]]:
+    """Return a function that gives the target of a provider; its plan is checked before."""
+    option = request.config.getoption
+    only = option("--contract-provider")
+    order = Asked(
+        providers=(only,) if only else (),
+        target=option("--target"),
+        cap=option("--cap"),
+        api_key=option("--api-key"),
+        media=option("--media"),
+    )
+    if order.cap is not None and hasattr(request.config, "workerinput"):
+        raise pytest.UsageError("billed calls run in one process: add -n 0")
+    with ExitStack() as stack:
+
+        @cache
+        def target(provider: str) -> Target:
+            if only not in (None, provider):
+                pytest.skip(f"the target is {only}")
+            book = book_of(provider)
+            found = aim(stack, order, book, LOCAL)
+            if order.cap is not None:
+                plan(book, book.facts, found, pricer(provider)).check(order.cap)
+            return found
+
+        yield target

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from upsim_contracts.exceptions import ClipError
+
 _TEXT = re.compile(
     r"(?P<width>\d+)x(?P<height>\d+) (?P<fps>\d+(?:\.\d+|/\d+)?)fps (?P<seconds>\d+(?:\.\d+)?)s"
     r"(?P<silent> silent)?(?: (?P<container>mp4|mov|mkv|webm))?(?: (?P<bytes>\d+)bytes)?"
 )
-
-
-class ClipError(ValueError):
-    """A text that describes no clip."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
-from upsim_contracts.planning import Plan, PlanRefusedError, plan
+from upsim_contracts.planning import Plan, plan
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.spending import GuardedTransport, Purse
-from upsim_contracts.target import PATIENCE, Target, TargetError, is_simulator
-from upsim_contracts.verify import Report, UnknownProviderError, book_of, pricer, providers, verify
+from upsim_contracts.target import PATIENCE, Target, is_simulator
+from upsim_contracts.verify import Report, book_of, pricer, providers, verify
 
 WELL, FINDING = 0, 1
 SECONDS = 60
@@ -35,10 +36,6 @@ TIERS = ("free", "refused", "paid", "not run")
 Local = Callable[[], AbstractContextManager[tuple[str, httpx.BaseTransport, str]]]
 """A simulator of the caller's own: its root, a transport to it, its admin token."""
 Say = Callable[[str], None]
-
-
-class UsageError(Exception):
-    """What was asked for cannot be done; nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +88,19 @@ def _one(
 ) -> Report | None:
     try:
         book = book_of(provider)
-    except UnknownProviderError as error:
+    except NoContractError as error:
         raise UsageError(str(error)) from error
-    target = _target(stack, order, book, local)
+    target = aim(stack, order, book, local)
     facts = _facts(order, book, target)
     planned = plan(book, facts, target, pricer(provider))
     if order.only_plan or order.cap is not None:
         say(_shown(book, planned, order.cap))
     if order.only_plan:
         return None
-    try:
-        return verify(book, facts, target, sleep=_sleep)
-    except PlanRefusedError as error:
-        raise UsageError(str(error)) from error
+    return verify(book, facts, target, sleep=_sleep)
 
 
-def _target(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) -> Target:
+def aim(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) -> Target:
     """What is to be judged, behind the guard of the purse."""
     token, dialect = order.admin_token, order.dialect
     transport: httpx.BaseTransport

@@ -1,7 +1,16 @@
 """What this package raises.
 
 ContractError
-└── NoContractError    there is no contract, or no operation, of this name
+├── NoContractError      there is no contract, or no operation, of this name
+├── ContractFileError    a file of the contracts cannot be read
+│   └── StaleMutantError     a mutant's text does not stand in its module
+├── ClipError            a text describes no clip
+├── TargetError          a target that cannot be reached, or does not do what a simulator does
+├── UsageError           what was asked for cannot be done; nothing was sent
+│   └── PlanRefusedError     a plan could cost more than its cap
+└── SpendingError        a request was not sent, because of what it could cost
+    ├── CapReachedError      it could cost more than is left below the cap
+    └── UnpricedError        nobody knows what it could cost
 """
 
 from __future__ import annotations
@@ -23,3 +32,39 @@ class NoContractError(ContractError, LookupError):
         near = get_close_matches(name, names, n=1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         super().__init__(f"there is no {kind} {name!r}: known are {names}{meant}")
+
+
+class ContractFileError(ContractError):
+    """A file that cannot be read; the message says where and why."""
+
+
+class StaleMutantError(ContractFileError):
+    """A patch whose text does not stand exactly once in its module."""
+
+
+class ClipError(ContractError, ValueError):
+    """A text that describes no clip."""
+
+
+class TargetError(ContractError):
+    """A target that cannot be reached, or that does not do what a simulator does."""
+
+
+class UsageError(ContractError):
+    """What was asked for cannot be done; nothing was sent."""
+
+
+class PlanRefusedError(UsageError):
+    """A plan that could cost more than its cap."""
+
+
+class SpendingError(ContractError):
+    """A request that was not sent, because of what it could cost."""
+
+
+class CapReachedError(SpendingError):
+    """What a request could cost is more than is left below the cap."""
+
+
+class UnpricedError(SpendingError):
+    """A request of which nobody said what it could cost."""

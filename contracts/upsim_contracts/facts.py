@@ -14,8 +14,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from upsim_contracts.reading import ContractFileError, read_yaml
+from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.target import Given
+from upsim_contracts.yaml12 import read_exact
 
 FILE = "examples.yaml"
 STEPS = ("call", "until", "wait", "charged", "output", "force", "see")
@@ -112,14 +113,9 @@ class Book:
     facts: tuple[Fact, ...]
 
 
-def books(folder: Path | None = None) -> Iterator[Path]:
-    """The files of all providers, found by walking the folder of this package."""
-    yield from sorted((folder or Path(__file__).parent).glob(f"*/{FILE}"))
-
-
 def read_book(path: Path) -> Book:
     """The book in a file. Raises ContractFileError, naming every mistake at once."""
-    data = read_yaml(path)
+    data = read_exact(path)
     contract = data.get("contract") or {}
     calls = {name: _call(name, form) for name, form in contract.get("calls", {}).items()}
     balance = contract.get("balance")

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from upsim_contracts.clips import clip
+from upsim_contracts.exceptions import PlanRefusedError
 from upsim_contracts.facts import Book, Fact, filled
 from upsim_contracts.running import Pricer, body_of
 from upsim_contracts.target import Target
@@ -15,10 +16,6 @@ from upsim_contracts.target import Target
 Tier = Literal["free", "refused", "paid", "not run"]
 REFUSED = 400
 """Statuses from here on are refusals."""
-
-
-class PlanRefusedError(Exception):
-    """A plan that could cost more than its cap."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from typing import Any, Literal
 import httpx
 
 from upsim_contracts.clips import Clip, clip
+from upsim_contracts.exceptions import SpendingError, TargetError
 from upsim_contracts.facts import Book, CallForm, Fact, filled, seconds
 from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
-from upsim_contracts.spending import RESERVED, CapReachedError, UnpricedError
-from upsim_contracts.target import Target, TargetError, World
+from upsim_contracts.spending import RESERVED
+from upsim_contracts.target import Target, World
 
 Outcome = Literal["held", "broken", "not run", "untestable"]
 Pricer = Callable[[str, Clip | None, Mapping[str, Any]], Decimal | None]
@@ -93,7 +94,7 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
         with target.world(fact.given) as world:
             run = Run(book, fact, target, world=world, price=price, sleep=sleep)
             run.run()
-    except (NotRunError, CapReachedError, UnpricedError) as error:
+    except (NotRunError, SpendingError) as error:
         return Verdict(fact, "not run", reason=str(error), spent=target.purse.spent - before)
     except (BrokenError, TargetError, httpx.HTTPError) as error:
         found = error.found if isinstance(error, BrokenError) else _failed(error)

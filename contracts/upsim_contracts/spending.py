@@ -12,21 +12,11 @@ from decimal import Decimal
 
 import httpx
 
+from upsim_contracts.exceptions import CapReachedError, UnpricedError
+
 RESERVED = "upsim.reserved"
 """The request extension by which a sender shows what it has set aside."""
 FREE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class SpendingError(Exception):
-    """A request that was not sent, because of what it could cost."""
-
-
-class CapReachedError(SpendingError):
-    """What a request could cost is more than is left below the cap."""
-
-
-class UnpricedError(SpendingError):
-    """A request of which nobody said what it could cost."""
 
 
 @dataclass(frozen=True, slots=True)

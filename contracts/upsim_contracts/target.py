@@ -12,16 +12,13 @@ from typing import Any
 
 import httpx
 
+from upsim_contracts.exceptions import TargetError
 from upsim_contracts.spending import RESERVED, Purse
 
 ADMIN = "/__sim"
 PATIENCE = 900
 """Seconds of real time that a job of a target without controls may take."""
 START = "2026-01-15T12:00:00Z"
-
-
-class TargetError(Exception):
-    """A target that cannot be reached, or that does not do what a simulator does."""
 
 
 @dataclass(frozen=True, slots=True)

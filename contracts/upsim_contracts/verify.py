@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from difflib import get_close_matches
-from pathlib import Path
+from importlib.util import module_from_spec, spec_from_file_location
 
-from upsim_contracts.facts import Book, Fact, books, read_book
+from upsim_contracts.documents import folders
+from upsim_contracts.exceptions import NoContractError
+from upsim_contracts.facts import FILE, Book, Fact, read_book
 from upsim_contracts.planning import Plan, plan
 from upsim_contracts.running import Pricer, Sleep, Verdict, judge
 from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target
-
-
-class UnknownProviderError(LookupError):
-    """A provider that the contracts know nothing of; the message lists those they know."""
 
 
 @dataclass(slots=True)
@@ -55,29 +51,26 @@ class Report:
         return line + "".join(f", {number} {what}" for what, number in extra.items() if number)
 
 
-def book_of(provider: str) -> Book:
-    """What the contracts know of a provider. Raises UnknownProviderError."""
-    known = {path.parent.name: path for path in books()}
-    if provider not in known:
-        near = get_close_matches(provider, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-        raise UnknownProviderError(f"there is no contract for {provider!r}; {hint}")
-    return read_book(known[provider])
-
-
 def providers() -> tuple[str, ...]:
-    """The providers that have a contract."""
-    return tuple(path.parent.name for path in books())
+    """The providers whose facts are known, here and in other packages."""
+    return tuple(name for name, folder in folders().items() if (folder / FILE).exists())
 
 
-def folder() -> Path:
-    """Where the contracts are."""
-    return Path(__file__).parent
+def book_of(provider: str) -> Book:
+    """What the contracts know of a provider. Raises NoContractError."""
+    if provider not in providers():
+        raise NoContractError("contract", provider, providers())
+    return read_book(folders()[provider] / FILE)
 
 
 def pricer(provider: str) -> Pricer:
-    """The contracts' own reckoning of a provider's prices."""
-    found: Pricer = importlib.import_module(f"upsim_contracts.{provider}.oracle").price
+    """The contracts' own reckoning of a provider's prices, `oracle.py` of its folder."""
+    spec = spec_from_file_location(f"{provider}_oracle", folders()[provider] / "oracle.py")
+    if spec is None or spec.loader is None:
+        raise NoContractError("oracle", provider, providers())
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Pricer = module.price
     return found
 
 

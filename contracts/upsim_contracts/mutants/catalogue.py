@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from upsim_contracts.reading import ContractFileError, read_yaml
+from upsim_contracts.exceptions import ContractFileError
+from upsim_contracts.yaml12 import read_exact
 
 FOLDER = Path(__file__).parent / "catalogue"
 
@@ -47,7 +48,7 @@ def mutants(folder: Path = FOLDER) -> Iterator[Mutant]:
     """All mutants, by file and place. Raises ContractFileError for one that is not well formed."""
     seen: set[str] = set()
     for path in sorted(folder.glob("*.yaml")):
-        for entry in read_yaml(path)["mutants"]:
+        for entry in read_exact(path)["mutants"]:
             mutant = _mutant(path, {"provider": path.stem, **entry})
             if mutant.id in seen:
                 raise ContractFileError(f"{path}: {mutant.id!r} stands twice")

@@ -10,11 +10,8 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from upsim_contracts.exceptions import StaleMutantError
 from upsim_contracts.mutants.catalogue import Mutant, Patch
-
-
-class StaleMutantError(Exception):
-    """A patch whose text does not stand exactly once in its module."""
 
 
 class _WrongLoader(SourceFileLoader):

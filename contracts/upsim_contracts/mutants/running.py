@@ -21,8 +21,9 @@ from typing import Any, Literal
 
 import httpx
 
+from upsim_contracts.exceptions import StaleMutantError
 from upsim_contracts.mutants.catalogue import Mutant
-from upsim_contracts.mutants.planting import StaleMutantError, plant, scenario_file
+from upsim_contracts.mutants.planting import plant, scenario_file
 from upsim_contracts.running import judge
 from upsim_contracts.spending import Purse
 from upsim_contracts.target import Target

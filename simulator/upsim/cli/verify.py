@@ -17,7 +17,7 @@ from typing import TypeVar
 import click
 import httpx
 
-GROUP = "upsim.contracts"
+GROUP = "upsim.commands"
 """The entry-point group by which the suite is found; the simulator never imports it by name."""
 START_SECONDS = 20
 _Decorated = TypeVar("_Decorated", bound=Callable[..., None])
@@ -88,7 +88,7 @@ def command(**asked: object) -> None:
         raise click.UsageError("the contracts are not installed here")
     run = found.load()
     try:
-        code = run(asked, {"sim": _in_process, "socket": _own_server}, click.echo)
+        code = run(asked, LOCAL, click.echo)
     except sys.modules[run.__module__].UsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(code)
@@ -130,3 +130,7 @@ def _said(ready: Path, process: subprocess.Popen[bytes]) -> Mapping[str, str]:
             return found
         waiting.wait(0.02)
     raise click.ClickException("the server for --target socket did not start")
+
+
+LOCAL = {"sim": _in_process, "socket": _own_server}
+"""The targets that are made here: each gives its address, a transport and the admin token."""

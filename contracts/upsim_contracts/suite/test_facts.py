@@ -1,0 +1,36 @@
+"""Every documented fact that a test can decide holds at the target."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from upsim_contracts.facts import Fact
+from upsim_contracts.running import judge
+from upsim_contracts.target import Target
+from upsim_contracts.verify import book_of, pricer, providers
+
+FACTS = [
+    pytest.param(provider, fact, id=f"{provider}-{fact.id}")
+    for provider in providers()
+    for fact in book_of(provider).facts
+    if fact.untestable is None
+]
+
+
+@pytest.mark.parametrize(("provider", "fact"), FACTS)
+def test_fact(target_of: Callable[[str], Target], provider: str, fact: Fact) -> None:
+    """What the provider documents is what the target does."""
+    target = target_of(provider)
+
+    verdict = judge(book_of(provider), fact, target, pricer(provider), _sleep)
+    if verdict.outcome == "not run":
+        pytest.skip(verdict.reason)
+
+    assert [str(found) for found in verdict.mismatches] == [], verdict.exchange
+
+
+def _sleep(seconds: float) -> None:
+    threading.Event().wait(seconds)

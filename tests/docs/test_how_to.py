@@ -146,7 +146,7 @@ def test_live_venice_drops_sound(
     assert audio in [job["output"]["audio"] for job in jobs[dialect]]
 
 
-PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(?!# \w+\.py\n)(.*?)^```$", re.MULTILINE | re.DOTALL)
 WITH_PYTHON = [page for page in PAGES if PYTHON.search((ROOT / page).read_text("utf-8"))]
 
 

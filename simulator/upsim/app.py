@@ -21,6 +21,7 @@ from upsim.engine.settings import Settings
 from upsim.providers import discover, folders, kinds
 from upsim.scenario.loader import Library
 from upsim.web.admin.app import guarded, routes
+from upsim.web.admin.events import Streams
 from upsim.web.admin.problems import AdminError, on_admin_error, on_http_error, problem, shown
 from upsim.web.auth import AdminRule
 from upsim.web.deliverer import Deliverer
@@ -74,6 +75,7 @@ class App(Starlette):
         )
         self.state.registry = self.registry
         self.state.deliverer = self.deliverer
+        self.streams = self.state.streams = Streams()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -112,6 +114,7 @@ class App(Starlette):
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         yield
+        self.streams.close()
         await self.deliverer.close()
         self.close()
 

@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 ALL_PAGES = ["README.md", *sorted(f"docs/how-to/{p.name}" for p in ROOT.glob("docs/how-to/*.md"))]
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
+REFUSED = re.compile(r"# ([345][0-9]{2})$", re.MULTILINE)
+"""How a page says that a call is refused on purpose."""
 PRINTED = "http://127.0.0.1:4747"
 STATUS_OF_EACH_CALL = """
 set -euo pipefail
@@ -27,6 +29,8 @@ curl() {
     "$@" 2>>"$STATUSES"
 }
 export STATUSES
+upsim() { "$PYTHON" -m upsim "$@"; }
+pytest() { "$PYTHON" -m pytest -p no:cacheprovider "$@"; }
 """
 PAGES = [page for page in ALL_PAGES if BLOCK.search((ROOT / page).read_text("utf-8"))]
 each_page = pytest.mark.parametrize("page", PAGES)
@@ -78,7 +82,7 @@ def follow(page: str, server: Server, folder: Path) -> Followed:
     done = subprocess.run(
         ["bash", "-c", STATUS_OF_EACH_CALL + text.replace("8765", str(port))],
         cwd=folder,
-        env={**os.environ, "STATUSES": str(statuses)},
+        env={**os.environ, "STATUSES": str(statuses), "PYTHON": sys.executable},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -96,10 +100,11 @@ def test_blocks_end_well(followed: Mapping[str, Followed], page: str) -> None:
 
 @each_page
 def test_every_call_succeeds(followed: Mapping[str, Followed], page: str) -> None:
-    """Each call of the page is answered with success, and there is one for each that is printed."""
-    printed = "\n".join(blocks_of(page)).count("curl ")
+    """Each call succeeds, or is refused where the page says so, and none is missing."""
+    text = "\n".join(blocks_of(page))
+    printed, refused = text.count("curl "), [call[:3] for call in followed[page].unsuccessful]
 
-    assert (printed > 0, []) == (len(followed[page].calls) >= printed, followed[page].unsuccessful)
+    assert (printed > 0, REFUSED.findall(text)) == (len(followed[page].calls) >= printed, refused)
 
 
 @pytest.mark.parametrize("page", ALL_PAGES)
@@ -124,11 +129,57 @@ def test_own_file_is_measured(followed: Mapping[str, Followed]) -> None:
 
 
 def test_failure_is_refunded(followed: Mapping[str, Followed]) -> None:
-    """The page on the admin API ends with two charges and one refund, as it says."""
+    """The page on the admin API shows two charges and one refund, as it says."""
     text = followed["docs/how-to/admin-api.md"].text
     kinds = re.findall(r'"kind":"(charge|refund)"', text)
 
     assert ["charge", "charge", "refund"] == kinds
+
+
+def test_a_fault_is_seen(followed: Mapping[str, Followed]) -> None:
+    """The page on faults names the one that fired, and ends with a word that no page documents."""
+    text = followed["docs/how-to/faults.md"].text
+
+    assert ["f1", "reviewing"] == re.findall(r"(?:^|\})(f1|reviewing)$", text, re.MULTILINE)
+
+
+def test_signatures_are_checked(followed: Mapping[str, Followed]) -> None:
+    """The page on webhooks finds a good signature, and at last that of the fault to be bad."""
+    text = followed["docs/how-to/webhooks.md"].text
+
+    found = re.findall(r"(good|bad)$", text, re.MULTILINE)
+    assert ["good", "good", "good", "bad"] == found
+
+
+def test_what_a_page_names_ships() -> None:
+    """Each scenario that the pages on faults and webhooks name in a table exists."""
+    tables = [
+        row.rpartition(" | ")[2]
+        for page in ("faults", "webhooks")
+        for row in (ROOT / f"docs/how-to/{page}.md").read_text("utf-8").splitlines()
+        if row.startswith("| ")
+    ]
+    named = set(re.findall(r"`([a-z0-9-]+-[a-z0-9-]+)`", "\n".join(tables)))
+    shipped = {path.stem for path in ROOT.glob("scenarios/*/*.yaml")}
+
+    assert len(named) > 15
+    assert set() == named - shipped
+
+
+def test_a_refusal_says_why(followed: Mapping[str, Followed]) -> None:
+    """The page on the admin API shows which values were compared, and finds the refusal again."""
+    text = followed["docs/how-to/admin-api.md"].text
+
+    assert "'compared': {'max': '60', 'found': '61.5'}" in text
+    assert "\n1\n" in text
+
+
+def test_events_are_followed(followed: Mapping[str, Followed]) -> None:
+    """The page on the admin API shows the events of a job as they came."""
+    text = followed["docs/how-to/admin-api.md"].text
+    told = re.findall(r"event: ([a-z.]+)$", text, re.MULTILINE)
+
+    assert ["job.accepted", "ledger.entry", "job.moved", "job.moved"] == told
 
 
 @pytest.mark.parametrize(("dialect", "audio"), [("in the path", False), ("with a knob", True)])

@@ -82,7 +82,9 @@ def test_a_nul_in_a_text_is_a_text(admin: Admin) -> None:
 )
 def test_an_unknown_path_is_a_404(admin: Admin, path: str) -> None:
     """A path that leads nowhere has the one error shape too."""
-    assert admin.refusal("GET", path) == (404, "not_found", "Not Found")
+    status, code, message = admin.refusal("GET", path)
+    assert (404, "not_found") == (status, code)
+    assert message.endswith("; GET /__sim lists every call")
 
 
 @pytest.mark.parametrize(

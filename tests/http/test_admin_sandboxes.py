@@ -362,7 +362,8 @@ def test_ids_with_slashes_lead_nowhere(admin: Admin, name: str) -> None:
 def test_an_unknown_reset_is_refused(admin: Admin) -> None:
     """What can be reset is listed."""
     found = admin.refusal("POST", "sandboxes/default/reset?what=time")
-    assert found == (400, "invalid", "what='time'; allowed: all, jobs, ledger, faults, journal")
+    message = "what='time' is unknown; allowed: all, jobs, ledger, faults, journal"
+    assert found == (400, "invalid", message)
 
 
 def test_idle_sandboxes_go_by_themselves(admin: Admin) -> None:

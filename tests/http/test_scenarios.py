@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from tests.http.conftest import SAMPLES, Sample, _at
 from tests.http.test_fault_scenarios import PROVIDERS as FAULTY_PROVIDERS
 from tests.http.test_fault_scenarios import SCENARIOS as FAULTY
+from tests.http.webhooks.conftest import HOOK, SECRET, Receiver, is_signed
 from upsim import Simulator
 from upsim.scenario.loader import Library
 from upsim.scenario.tree import parse_tree
@@ -41,6 +42,14 @@ CODES: Mapping[str, tuple[str, ...]] = {
     "piapi": ("data", "error", "code"),
     "vicsee": ("data", "error", "code"),
 }
+WEBHOOK_JOB: Mapping[str, tuple[str, ...]] = {
+    "wavespeed": ("id",),
+    "piapi": ("data", "task_id"),
+}
+WEBHOOK_WORD: Mapping[str, tuple[str, ...]] = {
+    "wavespeed": ("status",),
+    "piapi": ("data", "status"),
+}
 
 
 def read_table() -> dict[str, list[dict[str, Any]]]:
@@ -65,6 +74,7 @@ class Story:
     sim: Simulator
     http: httpx.Client
     admin: httpx.Client
+    receiver: Receiver
     jobs: list[str] = field(default_factory=list)
 
     def submit(
@@ -86,6 +96,44 @@ class Story:
             if status == 200 and found:
                 self.jobs.append(found)
         self._meets(answer, expected)
+
+    def notify(self, _inputs: Mapping[str, Any]) -> None:
+        """Submit a video whose job tells a receiver of its end."""
+        sample = self._sample()
+        config = {"webhook_config": {"endpoint": HOOK, "secret": SECRET}}
+        hooked = {
+            "wavespeed": replace(sample, path=f"{sample.path}?webhook={HOOK}"),
+            "piapi": replace(sample, body={**sample.body, "config": config}),
+        }
+        self.jobs.append(hooked[self.provider].job(self.http, VIDEO))
+
+    def told(self, words: list[str]) -> None:
+        """The receiver was told of these states."""
+        at = WEBHOOK_WORD[self.provider]
+        assert words == [_at(body, at) for body in self.receiver.bodies]
+
+    def told_of(self, jobs: list[int]) -> None:
+        """The receiver was told of these jobs, in this order."""
+        at = WEBHOOK_JOB[self.provider]
+        assert jobs == [self.jobs.index(_at(body, at)) for body in self.receiver.bodies]
+
+    def trusted(self, verdicts: list[bool]) -> None:
+        """A receiver that checks what came, as the provider's page says, decides so."""
+        assert verdicts == [self._is_trusted(request) for request in self.receiver.requests]
+
+    def ages(self, seconds: list[int]) -> None:
+        """The timestamps of what came were so old."""
+        stamps = [int(request.headers["webhook-timestamp"]) for request in self.receiver.requests]
+        made = [d["stamp"] for d in self._deliveries()]
+        assert seconds == [at - stamp for at, stamp in zip(made, stamps, strict=True)]
+
+    def attempts(self, statuses: list[int]) -> None:
+        """The last notification was attempted so often, with these answers."""
+        assert statuses == [made["status"] for made in self._deliveries()[-1]["attempts"]]
+
+    def delivery(self, outcome: str) -> None:
+        """The last notification ended so."""
+        assert outcome == self._deliveries()[-1]["outcome"]
 
     def poll(self, word: str | int, *, job: int = -1, **expected: Any) -> None:  # noqa: ANN401
         """Ask how a job is: its status word is this, or the HTTP status of the answer."""
@@ -158,6 +206,16 @@ class Story:
             assert status == answer.status_code, answer.text[:500]
         self._meets(answer, expected)
 
+    def _deliveries(self) -> list[Any]:
+        found = self._done(self.admin.get("/__sim/sandboxes/default/webhooks"))
+        return list(found["deliveries"])
+
+    def _is_trusted(self, request: httpx.Request) -> bool:
+        if self.provider == "piapi":
+            return request.headers["x-webhook-secret"] == SECRET
+        answer = self.http.get("/api/v3/webhook/secret").raise_for_status()
+        return is_signed(request, answer.json()["data"]["secret"])
+
     def _sample(self) -> Sample:
         return next(s for s in SAMPLES.values() if s.provider == self.provider)
 
@@ -204,14 +262,16 @@ def begin() -> Iterator[Begin]:
 
         def start(name: str, clock: str) -> Story:
             provider = name.partition("/")[0]
-            sim = stack.enter_context(Simulator(scenario=name, clock=clock, seed=1))
+            receiver = Receiver()
+            options: dict[str, Any] = {"clock": clock, "seed": 1, "webhook_transport": receiver}
+            sim = stack.enter_context(Simulator(scenario=name, **options))
             auth = LIBRARY.baseline(provider).baseline.auth
             headers = {auth.header: f"{auth.scheme} any".strip()}
             transport, base = sim.transport(), sim.base_url(provider)
             http = httpx.Client(transport=transport, base_url=base, headers=headers)
             admin = httpx.Client(transport=transport, base_url="http://127.0.0.1:4747")
             stack.enter_context(http)
-            return Story(provider, sim, http, stack.enter_context(admin))
+            return Story(provider, sim, http, stack.enter_context(admin), receiver)
 
         yield start
 

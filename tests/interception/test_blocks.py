@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from requests.adapters import HTTPAdapter
 
 import upsim
 from upsim.testing.marks import MarkError
+from upsim.testing.world import WorldGoneError
 
 if TYPE_CHECKING:
     from upsim.testing.sandboxes import SandboxHandle
@@ -198,3 +200,18 @@ def test_unknown_scenario_names_the_nearest() -> None:
         upsim.intercept("vicsee/out-of-credit"),
     ):
         pass
+
+
+def test_forked_process_is_told(sandbox: SandboxHandle) -> None:
+    """A fork has no simulator: a call there fails at once, and says so."""
+    child = os.fork()
+    if child == 0:
+        try:
+            credits_by_requests()
+        except WorldGoneError:
+            os._exit(7)
+        os._exit(1)
+
+    assert 7 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert 200 == credits_by_requests()
+    assert 1 == len(sandbox.journal)

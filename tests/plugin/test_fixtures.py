@@ -110,6 +110,27 @@ def test_calls_to_the_provider_are_led_here(upsim_intercept):
     assert 1 == len(upsim_intercept.jobs)
 
 
+def test_addresses_keep_scheme_and_host(upsim_intercept):
+    url = "https://api.wavespeed.ai/api/v3/runwayml/upscale-v1"
+    with httpx.Client(headers={"Authorization": "Bearer whatever"}) as http:
+        answer = http.post(url, json={"video": upsim_intercept.clip()}).json()["data"]
+        polls = [http.get(answer["urls"]["get"]).json()["data"] for _ in range(4)]
+        output = http.get(polls[-1]["outputs"][0])
+
+    assert answer["urls"]["get"].startswith("https://api.wavespeed.ai/api/v3/predictions/")
+    assert polls[-1]["outputs"][0].startswith("https://api.wavespeed.ai/")
+    assert b"ftyp" == output.content[4:8]
+
+
+def test_server_really_resets(upsim, upsim_server):
+    upsim.arm({"at": "before_accept", "provider": "vicsee", "do": "reset_connection"})
+    headers = {"Authorization": f"Bearer {upsim_server.key('vicsee')}"}
+    url = f"{upsim_server.base_url('vicsee')}/api/v1/tools/upscale-video"
+    with httpx.Client(headers=headers, trust_env=False) as http:
+        with pytest.raises(httpx.ReadError):
+            http.post(url, json={"video_url": upsim.clip()})
+
+
 def test_keys_are_not_shown(upsim):
     assert upsim.key("venice") not in repr(upsim)
     with pytest.raises(LookupError, match="there are piapi, venice"):
@@ -121,13 +142,13 @@ def test_keys_are_not_shown(upsim):
 @pytest.mark.parametrize("target", ["sim", "socket"])
 def test_fixtures_do_what_they_say(run_tests: RunTests, target: str) -> None:
     """All handles work the same in process and over a socket."""
-    run_tests(ALL, f"--upsim-target={target}").assert_outcomes(passed=11)
+    run_tests(ALL, f"--upsim-target={target}").assert_outcomes(passed=13)
 
 
 def test_server_elsewhere(run_tests: RunTests, tmp_path: Path) -> None:
     """All handles work with a server that somebody else started, and leave no sandbox there."""
     with running(tmp_path) as server:
-        run_tests(ALL, f"--upsim-target={server.base_url}").assert_outcomes(passed=11)
+        run_tests(ALL, f"--upsim-target={server.base_url}").assert_outcomes(passed=13)
 
         assert 1 == server.admin("GET", "sandboxes")["total"]
 

@@ -193,3 +193,11 @@ def test_wrong_cap_is_refused(run_tests: RunTests, cap: str) -> None:
 
     assert pytest.ExitCode.USAGE_ERROR == result.ret
     assert f"--upsim-cap={cap}: it must be an amount such as 0.50" in "\n".join(result.errlines)
+
+
+def test_missing_server_is_named(run_tests: RunTests) -> None:
+    """A target at which nobody listens is named, without a traceback."""
+    result = run_tests("def test_it(upsim):\n    pass\n", "--upsim-target=http://127.0.0.1:9")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*no simulator answers at http://127.0.0.1:9*"])

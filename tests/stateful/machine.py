@@ -126,8 +126,8 @@ class EngineMachine(RuleBasedStateMachine):
             outcome.append(self.worlds.caller.send(named, face.headers(key)))
         assert len(sandbox.state.accounts) == len(FACES) * len(OWNERS)
 
-    @rule(place=places, face=faces, owner=owners, beyond=st.sampled_from(["0", "0.000001"]))
-    def submit_unaffordable(self, place: int, face: Face, owner: str, beyond: str) -> None:
+    @rule(place=places, face=faces, owner=owners, enough=st.booleans())
+    def submit_unaffordable(self, place: int, face: Face, owner: str, *, enough: bool) -> None:
         """Money for a bit less than the price buys nothing; the exact price is enough."""
         box = self.worlds.boxes[place]
         account = box.account(face.name, owner)
@@ -137,11 +137,12 @@ class EngineMachine(RuleBasedStateMachine):
         assert first.status == OK
         price = self._charge(Ticket(place, face.name, owner, face.job_of(first.json())))
         box.accepted += 1
-        self.admin_account(place, face, owner, balance=str(price - Decimal(beyond)))
+        smallest = Decimal("0.000001" if account.unit == "USD" else 1)
+        funds = price if enough else price - smallest
+        self.admin_account(place, face, owner, balance=str(funds))
         answer = self.worlds.ask(place, face, owner, face.submit(videos.SMALL, option))
-        enough = not Decimal(beyond)
         assert (answer.status == OK) == enough
-        assert account.balance == (0 if enough else price - Decimal(beyond))
+        assert account.balance == (0 if enough else funds)
         box.accepted += enough
 
     @rule(target=jobs, place=places, face=faces, owner=owners, count=st.integers(2, 12))
@@ -279,21 +280,25 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(place=places, face=faces, owner=owners, balance=balances)
     def set_balance(self, place: int, face: Face, owner: str, balance: str) -> None:
         """An operator brings a balance to an amount, by one line of the ledger."""
-        self.admin_account(place, face, owner, balance=balance)
         account = self.worlds.boxes[place].account(face.name, owner)
-        assert account.balance == Decimal(balance)
+        before, wanted = account.balance, Decimal(balance)
+        whole = account.unit == "USD" or wanted == wanted.to_integral_value()
+        self.admin_account(place, face, owner, status=OK if whole else 400, balance=balance)
+        assert account.balance == (wanted if whole else before)
 
     @rule(place=places, face=faces, owner=owners, choice=st.integers(0, 3))
     def set_plan(self, place: int, face: Face, owner: str, choice: int) -> None:
         """An operator puts an account on another plan."""
         self.admin_account(place, face, owner, plan=face.plans[choice % len(face.plans)])
 
-    def admin_account(self, place: int, face: Face, owner: str, **change: str) -> None:
+    def admin_account(
+        self, place: int, face: Face, owner: str, *, status: int = OK, **change: str
+    ) -> None:
         """Change an account as an operator does."""
         number = self.worlds.boxes[place].account(face.name, owner).number
         body = {**change, "account": number}
         answer = self.worlds.admin(place, "PUT", f"accounts/{face.name}", body)
-        assert answer.status == OK, answer
+        assert answer.status == status, answer
 
     # -- what always holds
 

@@ -22,10 +22,17 @@ from tests.stateful import invariants
 from tests.stateful.asgi import ADMIN, Request
 from tests.stateful.faces import FACES, TOPAZ, V1, V3, Face
 from tests.stateful.strategies import videos
-from tests.stateful.strategies.faults import VIRTUAL, any_fault
+from tests.stateful.strategies.faults import (
+    VIRTUAL,
+    any_fault,
+    faults_at,
+    of_looks,
+    of_submits,
+)
 from tests.stateful.strategies.flaws import Flaw, any_flaw
 from tests.stateful.strategies.moments import advances
 from upsim import Simulator
+from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
 from upsim.core.states import TERMINAL
 from upsim.engine.log import MemoryLog
@@ -35,6 +42,8 @@ from upsim.engine.sandbox import Sandbox
 OK = 200
 MOST_BOXES = 3
 MOST_TRIES = {"wavespeed": 4, "piapi": 3}
+PAUSES = {"wavespeed": (1, 2, 4), "piapi": (5, 5)}
+PLAIN = (200, 204, 302, 404, 500, "down", "cut")
 TOLD_OF = {
     "wavespeed": {"completed", "failed"},
     "piapi": {"completed", "failed", "cancelled", "timeout"},
@@ -108,7 +117,7 @@ class WorldMachine(RuleBasedStateMachine):
         )
         self.boxes: list[Box] = []
         self.worlds = 0
-        self.answers: list[Any] = []
+        self.scripts: dict[tuple[int, str], list[Any]] = {}
         self.make(clock=clock)
 
     def teardown(self) -> None:
@@ -129,7 +138,8 @@ class WorldMachine(RuleBasedStateMachine):
         (job,) = [job for job in box.jobs if _number(job) == number]
         provider = job.accepted.provider
         assert job.state in TERMINAL or provider in box.early
-        answer = self.answers.pop(0) if self.answers else OK
+        script = self.scripts.setdefault((int(world), number), [])
+        answer = script.pop(0) if script else OK
         if answer in ("down", "cut"):
             kind = httpx.ConnectError if answer == "down" else httpx.ReadError
             raise kind("gone", request=request)
@@ -150,7 +160,7 @@ class WorldMachine(RuleBasedStateMachine):
                 )
             return
         path, body = "clock/advance", dict[str, int](seconds=61)
-        if what == "resend" and not self.answers:
+        if what == "resend" and not self.scripts[box.world, _number(job)]:
             first, *_ = box.sandbox.state.deliveries_of[job.id]
             path, body = f"webhooks/{first}/resend", {}
         url = f"/__sim/sandboxes/{box.sandbox.id}/{path}"
@@ -169,10 +179,50 @@ class WorldMachine(RuleBasedStateMachine):
     def submit_with_a_hook(self, box: int, face: Face, who: int, script: list[Any]) -> None:
         """A submit whose caller wants to be told; the receiver answers as the script says."""
         at = self._box(box)
-        at.hooks += 1
-        self.answers += script
-        hook = f"{RECEIVER}/{at.world}/{at.hooks}"
+        self._submit(at, face, who, _with_hook(face, self._hook(at, script)))
+
+    @rule(box=numbers, face=told, who=numbers, script=st.lists(st.sampled_from(PLAIN), max_size=4))
+    def tell_to_the_end(self, box: int, face: Face, who: int, script: list[Any]) -> None:
+        """Where nothing goes wrong on purpose every attempt is at its instant, and none is more."""
+        at, tries, pauses = self._box(box), MOST_TRIES[face.name], PAUSES[face.name]
+        self.scripts.clear()  # no handler of another job moves the clock meanwhile
+        self._admin(at, "DELETE", "faults", None, OK)
+        self._change(at, face, who, plan=face.plans[0], balance="1000000000")
+        hook = self._hook(at, list(script))
         self._submit(at, face, who, _with_hook(face, hook))
+        self._admin(at, "POST", "clock/advance", {"to": "idle"}, OK)
+        deliveries = at.sandbox.state.deliveries.values()
+        (found,) = [found for found in deliveries if found.created.url == hook]
+        good = [answer in (OK, 204) for answer in (*script, OK)]
+        made = min(good.index(True) + 1, tries)
+        planned = [sum(pauses[:number]) * SECOND for number in range(made)]
+        assert [attempt.at - found.created.at for attempt in found.attempts] == planned
+        assert found.outcome == ("delivered" if True in good[:tries] else "given_up")
+
+    @rule(box=numbers, face=faces, who=numbers, fault=of_submits)
+    def submit_goes_wrong(self, box: int, face: Face, who: int, fault: dict[str, Any]) -> None:
+        """Something goes wrong with a submit, before or after it is accepted."""
+        self.arm(box, face, fault)
+        at = self._box(box)
+        self._submit(at, face, who, face.submit(videos.SMALL, face.options[0]))
+
+    @rule(box=numbers, job=numbers, fault=of_looks)
+    def look_goes_wrong(self, box: int, job: int, fault: dict[str, Any]) -> None:
+        """Something goes wrong with a poll or a download."""
+        at = self._box(box)
+        if at.jobs:
+            self.arm(box, FACES[at.jobs[job % len(at.jobs)].accepted.provider], fault)
+            self.poll(box, job)
+            self.download(box, job)
+
+    @rule(box=numbers, face=told, who=numbers, fault=faults_at("webhook"), script=answers)
+    def telling_goes_wrong(
+        self, box: int, face: Face, who: int, fault: dict[str, Any], script: list[Any]
+    ) -> None:
+        """Something goes wrong with the webhook of a job that is then brought to its end."""
+        self.arm(box, face, fault)
+        self.submit_with_a_hook(box, face, who, script)
+        self.advance(box, {"to": "idle"})
 
     @rule(box=numbers, face=told, who=numbers, where=st.sampled_from(["inbox", "ftp", "string"]))
     def submit_with_an_odd_hook(self, box: int, face: Face, who: int, where: str) -> None:
@@ -303,7 +353,7 @@ class WorldMachine(RuleBasedStateMachine):
         found = list(at.sandbox.state.deliveries.values())
         if found:
             before = found[which % len(found)]
-            self.answers = [answer for answer in self.answers if not isinstance(answer, str)]
+            self.scripts.clear()
             self._admin(at, "POST", f"webhooks/{before.id}/resend", None, OK)
             after = at.sandbox.state.deliveries[before.id]
             assert len(after.attempts) == len(before.attempts) + 1
@@ -344,7 +394,6 @@ class WorldMachine(RuleBasedStateMachine):
         """A world ends; its keys lead nowhere and its jobs are unknown."""
         at = self._box(box)
         self.boxes.remove(at)
-        self.answers.clear()
         answer = self.http.delete(f"/__sim/sandboxes/{at.sandbox.id}", headers=ADMIN)
         assert answer.status_code == OK
         for face in FACES.values():
@@ -440,12 +489,17 @@ class WorldMachine(RuleBasedStateMachine):
     def _living(self) -> list[Box]:
         return getattr(self, "boxes", [])
 
+    def _hook(self, box: Box, script: list[Any]) -> str:
+        """Return a new address whose receiver answers as the script says."""
+        box.hooks += 1
+        self.scripts[box.world, str(box.hooks)] = script
+        return f"{RECEIVER}/{box.world}/{box.hooks}"
+
     def _box(self, number: int) -> Box:
         return self.boxes[number % len(self.boxes)]
 
     def _enter(self, sandbox: Sandbox, keys: dict[str, list[str]]) -> None:
         self.worlds += 1
-        self.answers.clear()
         for name in FACES:
             for owner in ("main", "other"):
                 self.sim.registry.account(sandbox, name, owner)

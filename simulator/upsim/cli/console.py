@@ -11,11 +11,13 @@ from upsim.core.baseline import ErrorRule
 from upsim.core.instants import iso
 from upsim.core.jobs import Job
 from upsim.core.media import Media
+from upsim.core.secrets import hidden_text, hidden_url
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import wall_clock
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
+from upsim.web.admin.views import compared
 
 FLUSH_SECONDS = 0.05
 LONGEST_TEXT = 300
@@ -104,8 +106,8 @@ def webhook_line(sandbox: Sandbox, posting: Posting, outcome: Outcome, *, day: s
     at = iso(sandbox.now, 3)
     usual = sandbox.clock.mode == "real" and at[:10] == day
     where = "" if sandbox.id == "default" else f"[{sandbox.id}] "
-    came = printable(outcome.error) if outcome.status is None else str(outcome.status)
-    address = printable(posting.url.partition("?")[0])
+    came = printable(hidden_text(outcome.error)) if outcome.status is None else str(outcome.status)
+    address = printable(hidden_url(posting.url).partition("?")[0])
     head = f"{at[11:-1] if usual else at} {where}webhook POST {address!r}"
     return f"{head} job {posting.job} {came}\n"
 
@@ -141,9 +143,13 @@ def _provider(sandbox: Sandbox, exchange: Exchange) -> str:
 
 
 def _refusal(exchange: Exchange, rule: ErrorRule) -> str:
-    text = printable(message_in(exchange.reply) or rule.message)
+    """The rule that refused, what the provider said, why it is believed, and what was compared."""
+    text = printable(hidden_text(message_in(exchange.reply) or rule.message))
     said = f": {text}" if text else ""
-    return f" refused: {rule.name}{said} ({rule.evidence.grade}: {rule.evidence.source})"
+    found = ", ".join(f"{name} {value}" for name, value in compared(exchange).items())
+    looked = f" [{exchange.check}{': ' if found else ''}{printable(found)}]"
+    grade = f"({rule.evidence.grade}: {rule.evidence.source})"
+    return f" refused: {rule.name}{said} {grade}{looked if exchange.check else ''}"
 
 
 def _state(job: Job | None) -> str:

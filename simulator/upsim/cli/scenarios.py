@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
+from itertools import groupby
+from operator import attrgetter
 
 import click
 
 from upsim.providers import folders
 from upsim.scenario.explain import as_json, as_text, explain
-from upsim.scenario.listing import listing
+from upsim.scenario.listing import Listed, listing
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.scenario.publish import published
+from upsim.scenario.spelling import unknown
 from upsim.web.bodies import encode
 
 FINDING = 1
+ROOM = 120
+"""Columns of a list that no terminal bounds."""
 _Decorated = Callable[[Callable[..., None]], Callable[..., None]]
 
 
@@ -30,16 +38,40 @@ def command() -> None:
 
 
 @command.command("list")
+@click.argument("words", nargs=-1)
 @_json_option()
-def list_command(*, as_data: bool) -> None:
-    """List every scenario with its provider and its summary."""
-    found = listing(_library())
+def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
+    """List the scenarios of each provider, or those whose name or summary has all the WORDS."""
+    everything = listing(_library())
+    found = [item for item in everything if item.has(words)]
     if as_data:
         _print_json([dataclasses.asdict(item) for item in found])
-        return
-    width = max(len(item.name) for item in found)
-    for item in found:
-        click.echo(f"{item.name.ljust(width)}  {item.provider.ljust(9)}  {item.summary}")
+    elif not found:
+        click.echo(f"no scenario has {' and '.join(map(repr, words))}{_near(words, everything)}")
+    else:
+        _print_list(found)
+    sys.exit(0 if found else FINDING)
+
+
+def _near(words: Iterable[str], everything: Iterable[Listed]) -> str:
+    """The names that are spelt nearly like the words, as a hint."""
+    names = {item.short: None for item in everything}
+    near = [hit for word in words for hit in get_close_matches(word, names, n=3)]
+    return f"; did you mean {', '.join(near)}?" if near else ""
+
+
+def _print_list(found: list[Listed]) -> None:
+    width = max(len(item.short) for item in found)
+    room = max(shutil.get_terminal_size((ROOM, 0)).columns - width - 4, ROOM // 3)
+    for provider, items in groupby(found, key=attrgetter("provider")):
+        group = list(items)
+        click.echo(f"{provider}  ({len(group)})")
+        for item in group:
+            first, *more = textwrap.wrap(item.summary, room) or [""]
+            click.echo(f"  {item.short.ljust(width)}  {first}".rstrip())
+            for line in more:
+                click.echo(f"  {' ' * width}  {line}")
+        click.echo()
 
 
 @command.command("show")
@@ -64,9 +96,19 @@ def explain_command(name: str, *, as_data: bool) -> None:
 
 
 @command.command("schema")
-def schema_command() -> None:
-    """Print the JSON Schema by which editors judge and complete scenario files."""
-    click.echo(published(_library()), nl=False)
+@click.argument("provider", required=False)
+@click.option("--no-names", is_flag=True, help="Explain the keys only, for files of any provider.")
+def schema_command(*, provider: str | None, no_names: bool) -> None:
+    """Print the JSON Schema by which editors judge and complete scenario files.
+
+    It offers the names that exist at a PROVIDER, or by default at all of them.
+    """
+    library = _library()
+    known = library.providers()
+    if provider is not None and provider not in known:
+        raise click.UsageError(unknown("provider", provider, known))
+    chosen = () if no_names else known if provider is None else (provider,)
+    click.echo(published(library, chosen), nl=False)
 
 
 def _library() -> Library:

@@ -25,6 +25,7 @@ import uvicorn
 from upsim.app import App
 from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import Console, say
+from upsim.cli.watch import Watch
 from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
 from upsim.engine.seeds import fresh_seed, fresh_token
@@ -46,10 +47,11 @@ TOKEN = re.compile(r"[!-~]{1,512}")
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What is done once the server answers, and after its last answer."""
+    """What is done once the server answers, when it is to stop, and after its last answer."""
 
     started: Callable[[], None]
     greet: Callable[[], None]
+    stopping: Callable[[], None]
     stopped: Callable[[], None]
 
 
@@ -86,6 +88,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: what is still held or open is cut after a moment, without complaints about it."""
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self._hooks.stopping()
         await super().shutdown(sockets)
         self._hooks.stopped()
 
@@ -146,6 +149,11 @@ def _token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     help="Scheme and host in absolute URLs, when behind a proxy.",
 )
 @click.option("--fetch", is_flag=True, help="Really fetch public video URLs.")
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Read scenario files again when they change, for jobs accepted from then on.",
+)
 @click.option("--strict-keys", is_flag=True, help="Refuse keys that were not issued.")
 @click.option("--dialect", help="Dialect of every provider that has it.")
 @click.option(
@@ -209,6 +217,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     admin_token: str | None,
     public_url: str | None,
     fetch: bool,
+    watch: bool,
     strict_keys: bool,
     dialect: str | None,
     render: str,
@@ -274,6 +283,8 @@ def command(  # noqa: PLR0913 - one argument for each option
     greeting = Greeting(app, base=base, far=f"{scheme}://{far}:{port}")
 
     def started() -> None:
+        if watch:
+            Watch(app.registry, quiet=quiet).begin()
         if ready_file is not None:
             _write_whole(ready_file, json.dumps(said))
 
@@ -282,7 +293,8 @@ def command(  # noqa: PLR0913 - one argument for each option
         if not quiet:
             say("upsim stopped\n")
 
-    hooks = Hooks(started, greeting.first if quiet else greeting.whole, stopped)
+    greet = greeting.first if quiet else greeting.whole
+    hooks = Hooks(started, greet, app.streams.close, stopped)
     try:
         Server(config, hooks).run(sockets=[listening])
     except KeyboardInterrupt:

@@ -5,7 +5,7 @@ A call holds its world and the world's commands take a call, so the two are defi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol
@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from upsim.core.baseline import Model, RateLimit, Rules
 from upsim.core.events import UploadIssued, Webhook
+from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
@@ -77,7 +78,11 @@ class Pending:
 
 @dataclass(slots=True)
 class Call:
-    """A request in its sandbox. The fields below the line are filled in by the checks."""
+    """A request in its sandbox. The fields below the line are filled in by the checks.
+
+    The last four say why: the check that refused, the values it compared, the ledger lines that
+    the decision posted, and the faults that acted.
+    """
 
     operation: str
     kind: str
@@ -109,6 +114,10 @@ class Call:
     terms: Terms | None = None
     job: Job | None = None
     uses: list[RateLimit] = field(default_factory=list)
+    refused_by: str = ""
+    compared: Mapping[str, object] | None = None
+    posted: tuple[Entry, ...] = ()
+    faults: Sequence[FaultRule] = ()
 
     def header(self, name: bytes) -> str | None:
         """The header of this (lower-case) name, or None."""

@@ -15,10 +15,14 @@ from upsim.core.terms import Terms
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A broken rule: the name of a catalogue entry, and the values its message may show."""
+    """A broken rule: the name of a catalogue entry, and the values that were compared.
+
+    Messages may show the values. `check` is the check that objected, once it has.
+    """
 
     name: str
     values: Mapping[str, object] = field(default_factory=dict)
+    check: str = field(default="", compare=False)
 
 
 class Check(Protocol):
@@ -34,8 +38,11 @@ def first_violation(call: Call, checks: Sequence[Check]) -> Violation | Pending 
     """What the first check that objects says; later checks do not run."""
     for check in checks:
         outcome = check(call)
-        if outcome is not None:
-            return outcome
+        if outcome is None:
+            continue
+        if isinstance(outcome, Violation) and not outcome.check:
+            return Violation(outcome.name, outcome.values, check.__name__)
+        return outcome
     return None
 
 
@@ -117,7 +124,8 @@ def output_within_own_limit(call: Call) -> Violation | None:
     limit = call.rules.whole("own_output_side")
     if output is None or max(output.width, output.height) <= limit:
         return None
-    return Violation("output_too_large", {"max": limit})
+    found = f"{output.width}x{output.height}"
+    return Violation("output_too_large", {"max": limit, "found": found})
 
 
 def affordable(call: Call) -> Violation | None:

@@ -276,6 +276,19 @@ class DeliveryEnded:
     outcome: str
 
 
+@dataclass(frozen=True, slots=True)
+class RulesChanged:
+    """From here on a provider's calls are decided by other rules, named by their hash.
+
+    The `cause` is `change` (the scenario planned it) or `reload` (its files were edited).
+    """
+
+    at: Instant
+    provider: str
+    rules: str
+    cause: str
+
+
 Event = (
     AccountOpened
     | AccountChanged
@@ -298,4 +311,5 @@ Event = (
     | DeliveryCreated
     | AttemptMade
     | DeliveryEnded
+    | RulesChanged
 )

@@ -13,6 +13,9 @@ REVOKED = "revoked"
 DELETE_AFTER_DOWNLOAD = "delete_after_download"
 """The mark of a job whose file is revoked once it was downloaded whole."""
 
+RESTORED = "restored"
+"""The mark of a job whose charge a reset of the ledger gave back: its refund adds nothing."""
+
 
 class Job(NamedTuple):
     """What was accepted, and the moves since; `step` is the place in the plan."""

@@ -10,6 +10,7 @@ from typing import Literal
 from upsim.core.call import Call, FileReply, Hold, Reply
 from upsim.core.checks import Check, Violation
 from upsim.core.jobs import Job
+from upsim.core.secrets import NONE, Secrets
 from upsim.core.world import Stream
 
 Kind = Literal["submit", "poll", "read", "write", "upload"]
@@ -29,6 +30,7 @@ class Operation:
     path: str
     handle: Callable[[Call], Reply | FileReply | Hold]
     kind: Kind = "read"
+    secrets: Secrets = NONE
     refuses: bool = False
 
 
@@ -52,6 +54,7 @@ class Notice:
 
     body: Callable[[Call, Job, int], object]
     headers: Callable[[Call, Job, Attempt], Mapping[str, str]]
+    secrets: Secrets = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Provider:
     """A company whose API is emulated.
 
     `scenarios` is the folder of its baseline, for a provider that comes from another package.
+    `failure` is the failure of a job that is made to fail without a reason; by default the first
+    of the catalogue.
     """
 
     name: str
@@ -70,3 +75,4 @@ class Provider:
     aliases: Mapping[str, str] = field(default_factory=dict)
     scenarios: Path | None = None
     notice: Notice | None = None
+    failure: str = ""

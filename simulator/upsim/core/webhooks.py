@@ -14,7 +14,7 @@ from upsim.core.states import State
 GOOD = range(200, 300)
 """The statuses that every provider takes for "received"."""
 ON_PROCESSING = "webhook_on_processing"
-ATTEMPTS = "webhook_attempts"
+FIRST_ATTEMPT = "webhook_first_attempt"
 
 FaultKind = Literal[
     "lose", "duplicate", "reorder", "late", "early", "bad_signature", "stale_signature", "respond"
@@ -39,7 +39,7 @@ class WebhookRule:
 
     def under(self, knobs: Mapping[str, str]) -> WebhookRule:
         """The rule with the knobs that providers may have for it."""
-        attempts = int(knobs.get(ATTEMPTS, self.attempts))
+        attempts = self.attempts + (knobs.get(FIRST_ATTEMPT) == "extra")
         states = self.states
         if knobs.get(ON_PROCESSING) == "yes":
             states = (State.PROCESSING, *states)

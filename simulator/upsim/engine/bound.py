@@ -41,9 +41,11 @@ class Bound:
     ending: Ending
     known_terms: dict[object, tuple[Media | None, Terms]]
     """Terms by what they depend on: identical submits need not be priced twice."""
+    generation: int = 0
+    """How often the rules of the sandbox had changed when these were in force."""
 
 
-def bind(provider: Provider, rules: Rules, scenario: Scenario) -> Bound:
+def bind(provider: Provider, rules: Rules, scenario: Scenario, generation: int = 0) -> Bound:
     """Look up every check that the baseline names, and the errors that those checks say.
 
     Raises BaselineError for a check or an error that is not there.
@@ -62,6 +64,7 @@ def bind(provider: Provider, rules: Rules, scenario: Scenario) -> Bound:
         scenario=scenario,
         ending=_ending(rules.baseline),
         known_terms={},
+        generation=generation,
     )
 
 

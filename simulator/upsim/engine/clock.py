@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Literal
 
 from upsim.core.instants import LATEST, SECOND, Instant
@@ -43,10 +44,10 @@ def parse_mode(text: str) -> tuple[Mode, int]:
 class Clock:
     """Virtual time: a rate of real time (`real`, `scaled`), or moved by hand (`manual`, `auto`).
 
-    It never goes back.
+    It never goes back. `told` hears of every jump and change: from where, and to where.
     """
 
-    __slots__ = ("_base_real", "_base_virtual", "_rate", "mode", "pace")
+    __slots__ = ("_base_real", "_base_virtual", "_rate", "mode", "pace", "told")
 
     def __init__(
         self, mode: str = "manual", *, start: Instant | None = None, pace: int = 1
@@ -57,6 +58,7 @@ class Clock:
             raise ClockError(msg)
         self.mode, self._rate = parse_mode(mode)
         self.pace = pace
+        self.told: Callable[[Instant, Instant], None] | None = None
         self._base_real = wall_clock()
         moving = self.mode in ("real", "scaled")
         default = self._base_real if moving else EPOCH_OF_TESTS
@@ -96,6 +98,8 @@ class Clock:
             raise ClockError(msg)
         self._base_virtual = to
         self._base_real = wall_clock()
+        if self.told is not None and to > now:
+            self.told(now, to)
 
     def change(self, mode: str) -> None:
         """Go on in another mode from the present instant. `real` needs the wall clock's time."""
@@ -107,6 +111,14 @@ class Clock:
         self.mode, self._rate = new, rate
         self._base_real = wall_clock()
         self._base_virtual = max(now, self._base_real) if new == "real" else now
+        if self.told is not None:
+            self.told(now, self._base_virtual)
+
+    def change_pace(self, pace: int) -> None:
+        """Let jobs that begin from now on run so many times as fast."""
+        self.pace = pace
+        if self.told is not None:
+            self.told(self.now(), self.now())
 
     def real_seconds_until(self, instant: Instant) -> float | None:
         """Real seconds until a virtual instant; None when only a command can bring it."""

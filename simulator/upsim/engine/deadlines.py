@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 
 from upsim.core.instants import Instant
 
-Kind = Literal["step", "refund", "forget_job", "forget_upload", "deliver", "announce"]
-EXPIRIES = frozenset({"forget_job", "forget_upload"})
-"""Deadlines that end a retention: skipped by `auto` clocks and by `to: idle`."""
+Kind = Literal["step", "refund", "forget_job", "forget_upload", "deliver", "announce", "change"]
+EXPIRIES = frozenset({"forget_job", "forget_upload", "change"})
+"""Deadlines that nobody waits for, an end of a retention or a change of the rules: `auto` clocks
+and `to: idle` pass over them, and they run once the clock has come to them in another way."""
 LANES = 64
 """So many lanes at once; deadlines of any further one are sorted one by one."""
 
@@ -19,7 +20,8 @@ LANES = 64
 class Deadline(NamedTuple):
     """A due moment; `key` is the job or upload, `step` the place in the plan that it ends.
 
-    Of `deliver`, `key` is the delivery and `step` the number of the attempt. `lane` is how far
+    Of `deliver`, `key` is the delivery and `step` the number of the attempt; of `change`, `key`
+    is the place of the change in its plan and `step` the number of the plan. `lane` is how far
     ahead it was set: those of one lane come in order.
     """
 

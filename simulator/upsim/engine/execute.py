@@ -8,6 +8,8 @@ from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation, first_violation
 from upsim.core.events import JobPolled, QuotaUsed
+from upsim.core.instants import LATEST
+from upsim.core.ledger import Account, Entry
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
 from upsim.engine.sandbox import Sandbox
@@ -30,6 +32,9 @@ class Decision(NamedTuple):
 def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> Decision | Pending:
     """Settle what is due, then decide the call at this instant, as one step."""
     call.now = sandbox.settle()
+    if bound.generation != sandbox.generation:
+        bound = _renewed(sandbox, call)
+    lines = sandbox.state.entry_count
     outcome = first_violation(call, bound.checks[operation.name])
     if isinstance(outcome, Pending):
         return outcome
@@ -37,13 +42,34 @@ def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> 
         decision = refuse(bound, call, outcome)
     else:
         decision = Decision(operation.handle(call))
+        last = sandbox.state.entry_count
+        if last != lines:
+            call.posted = _lines_of(call.who, lines, last)
     if call.uses:
         _take_places(sandbox, call)
     return decision
 
 
+def _renewed(sandbox: Sandbox, call: Call) -> Bound:
+    """The rules that hold now: they changed since the call was taken in."""
+    _, _, dialect = call.origin.prefix.lstrip("/").partition("/")
+    provider = call.rules.baseline.provider
+    bound, call.world = sandbox.webhooks.world_of(sandbox, provider, dialect or None)
+    call.rules = bound.rules
+    return bound
+
+
+def _lines_of(account: Account, before: int, last: int) -> tuple[Entry, ...]:
+    """The ledger lines of a caller that a decision posted: nearly always one."""
+    entries = account.entries
+    if last - before == 1:
+        return (entries[last],)
+    return tuple([entries[number] for number in range(before + 1, last + 1)])
+
+
 def refuse(bound: Bound, call: Call, violation: Violation) -> Decision:
     """The provider's answer to a broken rule."""
+    call.refused_by, call.compared = violation.check, violation.values
     reply = bound.provider.problem(call, violation)
     return Decision(reply, bound.rules.errors[violation.name])
 
@@ -85,7 +111,7 @@ def _let_window_pass(sandbox: Sandbox, call: Call) -> None:
     if not ends:
         sandbox.jump_to_next()  # a cap on jobs, which has no window: one must end first
         return
-    for _ in sandbox.advance(max(ends)):
+    for _ in sandbox.advance(min(max(ends), LATEST)):
         pass
 
 

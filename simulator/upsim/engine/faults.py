@@ -40,12 +40,35 @@ class FaultTakenError(ValueError):
 def plan(sandbox: Sandbox, rules: Iterable[FaultRule]) -> None:
     """Arm the faults of a scenario. Raises BaselineError for one that can never match."""
     sandbox.planned_faults = tuple(rules)
+    unfit(sandbox, sandbox.planned_faults)
     for rule in sandbox.planned_faults:
+        arm(sandbox, rule)
+
+
+def unfit(sandbox: Sandbox, rules: Iterable[FaultRule]) -> None:
+    """Raise BaselineError for a fault that can never match."""
+    for rule in rules:
         kinds = {op.name: op.kind for op in sandbox.bound(rule.provider).provider.operations}
         message = misfit(rule.at, rule.on, kinds)
         if message is not None:
             raise BaselineError(f"fault {rule.id}: {message}")
-        arm(sandbox, rule)
+
+
+def replan(sandbox: Sandbox, rules: Iterable[FaultRule]) -> None:
+    """Let the scenario have armed these faults; those that stayed as they were keep their counts.
+
+    One that was disarmed by hand stays so, and one that was armed by hand stays armed.
+    """
+    before = {rule.id: rule for rule in sandbox.planned_faults}
+    sandbox.planned_faults = tuple(rules)
+    after = {rule.id: rule for rule in sandbox.planned_faults}
+    for name, rule in before.items():
+        armed = sandbox.state.faults.get(name)
+        if armed is not None and armed.rule == rule != after.get(name):
+            disarm(sandbox, name)
+    for name, rule in after.items():
+        if rule != before.get(name) and name not in sandbox.state.faults:
+            arm(sandbox, rule)
 
 
 def arm(sandbox: Sandbox, rule: FaultRule) -> Armed:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from upsim.core.baseline import ErrorRule
+from upsim.core.baseline import ErrorRule, Model
 from upsim.core.call import Call
+from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
+from upsim.core.ledger import Entry
 from upsim.core.media import Media
 
 KEPT_BODY = 16_384
@@ -18,9 +20,11 @@ KEPT_BODY = 16_384
 class Exchange(NamedTuple):
     """One request and its answer. The key itself is never held; `account` says whose it was.
 
-    `rule` is the catalogue entry that refused the request, `job` the job that it made or read,
-    `assumed` the default media that stood for a URL which was not fetched. `fault` is what was
-    done to the answer on purpose; when nothing was sent at all, `status` is 0.
+    `rule` is the catalogue entry that refused the request, `check` the check that chose it and
+    `compared` the values that it looked at. `job` is the job that was made or read, `media` what
+    was measured, `assumed` the default media that stood for a URL which was not fetched, `model`
+    what was asked for and `entries` what it posted to the ledger. `fault` names what was done to
+    the answer on purpose; when nothing was sent at all, `status` is 0.
     """
 
     number: int
@@ -41,15 +45,22 @@ class Exchange(NamedTuple):
     job: str | None
     assumed: Media | None
     fault: str | None = None
+    check: str = ""
+    compared: Mapping[str, object] | None = None
+    media: Media | None = None
+    model: Model | None = None
+    entries: tuple[Entry, ...] = ()
+    faults: tuple[FaultRule, ...] = ()
 
 
 class Journal:
-    """The last exchanges of a sandbox."""
+    """The last exchanges of a sandbox; `told` is who wants to hear of each new one, if anybody."""
 
     def __init__(self, kept: int) -> None:
         """Keep so many exchanges at the most."""
         self._ring: deque[Exchange] = deque(maxlen=kept)
         self.count = 0
+        self.told: Callable[[Exchange], None] | None = None
 
     def add(
         self,
@@ -82,8 +93,16 @@ class Journal:
             job,
             call.media if call.assumed else None,
             fault,
+            call.refused_by,
+            call.compared,
+            call.media,
+            call.model,
+            call.posted,
+            tuple(call.faults),
         )
         self._ring.append(exchange)
+        if self.told is not None:
+            self.told(exchange)
         return exchange
 
     def note(self, exchange: Exchange) -> Exchange:
@@ -91,6 +110,8 @@ class Journal:
         self.count += 1
         numbered = exchange._replace(number=self.count)
         self._ring.append(numbered)
+        if self.told is not None:
+            self.told(numbered)
         return numbered
 
     def clear(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from upsim.core.ledger import Account
 from upsim.core.provider import Provider
 from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, monotonic
-from upsim.engine.faults import attempt_fault, early_fault, plan
+from upsim.engine.faults import attempt_fault, early_fault, plan, replan
 from upsim.engine.keys import (
     LONGEST_KEY,
     Fingerprints,
@@ -26,10 +26,12 @@ from upsim.engine.keys import (
     well_formed,
 )
 from upsim.engine.log import EventLog, MemoryLog
+from upsim.engine.rulebook import Swap
 from upsim.engine.sandbox import Choices, Sandbox
 from upsim.engine.seeds import Seeds, derived_seed, fresh_seed, fresh_token
 from upsim.engine.settings import Settings
 from upsim.engine.sources import Sources
+from upsim.engine.swaps import ScenarioOf, swaps_of
 from upsim.engine.world import SandboxWorld
 from upsim.media.store import BlobStore
 from upsim.scenario.loader import Library
@@ -219,12 +221,14 @@ class Registry:
             ),
             seeds=Seeds(seed),
             log=self._log,
-            choices=self._choices(order),
+            choices=self._choices(order, main),
         )
         for provider in (*order.dialects, *order.knobs):
             sandbox.bound(provider)
         if main is not None and main.faults:
             plan(sandbox, main.faults)
+        sandbox.rulebook.swapped = self._swapped
+        sandbox.rulebook.plan(swaps_of(sandbox, self.library, main))
         sandbox.released = self.blobs.release
         sandbox.webhooks.world_of = self.world
         sandbox.webhooks.roused = self._rouse
@@ -234,6 +238,25 @@ class Registry:
         self.sandboxes[name] = sandbox
         self._orders[name] = order
         return sandbox
+
+    # -- other rules
+
+    def main_of(self, sandbox: Sandbox) -> str | None:
+        """The scenario that a sandbox was made with, by name or path."""
+        return self._orders[sandbox.id].scenario or self.settings.scenario
+
+    def take(self, library: Library) -> None:
+        """Use another library from now on; what sandboxes are in is not changed by this."""
+        self.library = library
+        self._key_headers.clear()
+        self._seen.clear()
+
+    def _swapped(self, sandbox: Sandbox, swap: Swap) -> None:
+        """Nothing that was made for the rules before is used again."""
+        for faces in self._faces.get(sandbox.id, {}).values():
+            faces.clear()
+        self._seen.clear()
+        replan(sandbox, swap.faults)
 
     def _seed_of(self, name: str) -> int:
         """The seed of a sandbox that names none: the server's for `default`, else one of its own.
@@ -246,7 +269,7 @@ class Registry:
     def _rouse(self, sandbox: Sandbox) -> None:
         self.roused(sandbox)
 
-    def _choices(self, order: Order) -> Choices:
+    def _choices(self, order: Order, main: Scenario | None) -> Choices:
         settings = self.settings
         strict = settings.strict_keys if order.strict_keys is None else order.strict_keys
         return Choices(
@@ -259,7 +282,9 @@ class Registry:
             jobs_max=settings.jobs_max,
             journal_max=settings.journal_max,
             ttl=order.ttl,
-            webhook_timestamp=order.webhook_timestamp or settings.webhook_timestamp,
+            webhook_timestamp=order.webhook_timestamp
+            or (main.webhook_timestamp if main else None)
+            or settings.webhook_timestamp,
         )
 
     def _check_dialect(self, dialect: str | None) -> None:
@@ -419,21 +444,3 @@ class Registry:
 
     def _first_key(self, sandbox: Sandbox, provider: str, brought: str | None) -> str:
         return self.issue_key(sandbox, provider, owner="main", key=brought)
-
-
-@dataclass(frozen=True, slots=True)
-class ScenarioOf:
-    """The scenario of each provider in a sandbox: the chosen one, else the provider's baseline."""
-
-    library: Library
-    main: Scenario | None
-
-    def __call__(self, provider: str) -> Scenario:
-        """The scenario that holds for a provider."""
-        main = self.main
-        if main is None:
-            return self.library.baseline(provider)
-        if main.baseline.provider == provider:
-            return main
-        baseline = self.library.baseline(provider)
-        return replace(baseline, accounts=main.accounts) if main.accounts else baseline

@@ -11,29 +11,32 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 
-from upsim.core.baseline import rules
 from upsim.core.events import (
     AccountChanged,
     AccountOpened,
     Event,
+    JobAccepted,
+    JobMarked,
     JobMoved,
     JobsForgotten,
     JobStarted,
     UploadsForgotten,
 )
 from upsim.core.faults import FaultRule
-from upsim.core.instants import Instant
-from upsim.core.jobs import Job, check_move
+from upsim.core.instants import LATEST, Instant
+from upsim.core.jobs import RESTORED, Job, check_move
 from upsim.core.ledger import Account, Entry, EntryKind
 from upsim.core.provider import Provider
 from upsim.core.states import TERMINAL, Failure
 from upsim.core.states import State as JobState
-from upsim.engine.bound import Bound, bind
+from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, ClockError
 from upsim.engine.deadlines import Deadline, Deadlines
+from upsim.engine.feed import Feed
 from upsim.engine.inbox import Inbox
 from upsim.engine.journal import Journal
 from upsim.engine.log import EventLog, MemoryLog
+from upsim.engine.rulebook import Rulebook
 from upsim.engine.seeds import Seeds
 from upsim.engine.state import State
 from upsim.engine.webhooks import Webhooks
@@ -95,34 +98,28 @@ class Sandbox:
         self.abandoned = False
         self.planned_faults: tuple[FaultRule, ...] = ()
         self.released: Callable[[str], None] = lambda _digest: None
-        self._scenario_of = scenario_of
-        self._providers = providers
+        self.began = self.now
+        self.rulebook = Rulebook(self, scenario_of, providers)
+        self.generation = 0
+        self.changes_wait = False
         self._log = log
         self._version = 0
-        self._bound: dict[tuple[str, str | None], Bound] = {}
         self._ended: dict[str, None] = {}
+        self._feed: Feed | None = None
 
     # -- rules
 
     def scenario_for(self, provider: str) -> Scenario:
         """The scenario that holds for a provider here."""
-        return self._scenario_of(provider)
+        return self.rulebook.scenario(provider)
 
     def bound(self, provider: str, dialect: str | None = None) -> Bound:
         """The provider under the dialect of path, sandbox, scenario or server, the first given."""
-        found = self._bound.get((provider, dialect))
-        if found is None:
-            found = self._bound[provider, dialect] = self._bind(provider, dialect)
-        return found
+        return self.rulebook.bound(provider, dialect)
 
-    def _bind(self, provider: str, dialect: str | None) -> Bound:
-        scenario = self._scenario_of(provider)
-        chosen = dialect or self.choices.dialects.get(provider) or scenario.dialect
-        known = scenario.baseline.dialects
-        default = self.choices.default_dialect if self.choices.default_dialect in known else None
-        knobs = {**scenario.knobs, **self.choices.knobs.get(provider, {})}
-        found = rules(scenario.baseline, chosen or default or known[0], knobs)
-        return bind(self._providers[provider], found, scenario)
+    def bound_of(self, accepted: JobAccepted, dialect: str | None = None) -> Bound:
+        """The same by the rules that a job was accepted under."""
+        return self.rulebook.bound_of(accepted, dialect)
 
     # -- events
 
@@ -134,6 +131,18 @@ class Sandbox:
         state.take(events)
         for listener in self.listeners:
             listener(events)
+
+    @property
+    def version(self) -> int:
+        """How many events were committed so far."""
+        return self._version
+
+    @property
+    def feed(self) -> Feed:
+        """What happens here as it happens, for whoever wants to follow."""
+        if self._feed is None:
+            self._feed = Feed(self)
+        return self._feed
 
     def events(self) -> Sequence[Event]:
         """The event log as it is kept."""
@@ -177,10 +186,13 @@ class Sandbox:
         self.settle()
 
     def jump_to_next(self) -> None:
-        """Let an `auto` clock go to the next deadline that is not an expiry, and run it."""
+        """Let an `auto` clock go to the next deadline that is not an expiry, and run it.
+
+        At the end of time the clock stands, and what is due later never comes.
+        """
         deadline = self.deadlines.next(expiries=False)
         if deadline is not None:
-            self.clock.jump(max(deadline.at, self.clock.now()))
+            self.clock.jump(max(min(deadline.at, LATEST), self.clock.now()))
             self.settle()
 
     def wake(self) -> None:
@@ -197,7 +209,7 @@ class Sandbox:
 
     def open_account(self, provider: str, owner: str) -> Account:
         """A new account of an owner, with the funds and the plan of the scenario."""
-        scenario = self._scenario_of(provider)
+        scenario = self.scenario_for(provider)
         rule = scenario.accounts.get(provider)
         number = len(self.state.accounts) + 1
         offers = (
@@ -223,7 +235,7 @@ class Sandbox:
     def set_plan(self, account: Account, plan: str) -> None:
         """Put an account on another plan, which may free or take slots."""
         self.commit(AccountChanged(self.now, account.number, plan))
-        self._start_queued(account)
+        self.start_queued(account)
 
     def post(
         self,
@@ -285,7 +297,7 @@ class Sandbox:
 
     def _finish(self, job: Job) -> None:
         accepted = job.accepted
-        ending, name = self.bound(accepted.provider).ending, accepted.job
+        ending, name = self.bound_of(accepted).ending, accepted.job
         if ending.refunded and job.state in ending.refunded:
             if ending.refund_after:
                 due = self.now + ending.refund_after
@@ -298,12 +310,13 @@ class Sandbox:
         self._ended[name] = None
         account = self.state.accounts[accepted.account]
         if account.queue:
-            self._start_queued(account)
+            self.start_queued(account)
         if len(self._ended) >= self.choices.jobs_max + FORGET_AT_ONCE:
             self._forget(list(islice(self._ended, FORGET_AT_ONCE)), "cap")
 
-    def _start_queued(self, account: Account) -> None:
-        plans = self._scenario_of(account.provider).baseline.plans
+    def start_queued(self, account: Account) -> None:
+        """Begin the jobs that wait for a slot, as far as there are any."""
+        plans = self.scenario_for(account.provider).baseline.plans
         slots = plans[account.plan].concurrency
         while account.queue and (slots is None or account.running < slots):
             name = next(iter(account.queue))
@@ -315,7 +328,13 @@ class Sandbox:
         self._forget(list(self.state.jobs), "reset")
 
     def restore_balances(self) -> None:
-        """Bring every account back to its opening balance by one adjustment."""
+        """Bring every account back to its opening balance by one adjustment.
+
+        It gives back also what unfinished jobs were charged: their refunds add nothing later.
+        """
+        for job in list(self.state.jobs.values()):
+            if RESTORED not in job.marks and self._may_be_refunded(job):
+                self.commit(JobMarked(self.now, job.id, RESTORED))
         for account in list(self.state.accounts.values()):
             missing = account.opening - account.balance
             if missing:
@@ -334,6 +353,8 @@ class Sandbox:
             upload = self.state.uploads.get(deadline.key)
             expires_at = None if upload is None else upload.expires_at
             return expires_at is not None and expires_at <= deadline.at
+        if deadline.kind == "change":
+            return self.rulebook.is_planned(deadline)
         if job is None:
             return False
         return deadline.kind == "forget_job" or self.state.refund_of(job.id) is None
@@ -347,6 +368,8 @@ class Sandbox:
             self._forget([deadline.key], "retention")
         elif deadline.kind in ("deliver", "announce"):
             self.webhooks.run(deadline)
+        elif deadline.kind == "change":
+            self.rulebook.change(int(deadline.key))
         else:
             self._forget_upload(deadline.key)
 
@@ -355,10 +378,20 @@ class Sandbox:
         if charge is not None and self.state.refund_of(job.id) is None:
             account = self.state.accounts[job.accepted.account]
             self.post(account, "refund", -charge.amount, job=job.id, formula=charge.formula)
+            if RESTORED in self.state.jobs[job.id].marks:
+                why = f"the charge of job {job.id} was given back by a reset"
+                self.post(account, "adjustment", charge.amount, formula=why)
+
+    def _may_be_refunded(self, job: Job) -> bool:
+        """Whether a charge can still come back: that of an unfinished job, or a late refund."""
+        unrefunded = self.state.charge_of(job.id) and self.state.refund_of(job.id) is None
+        refunded = self.bound(job.accepted.provider).ending.refunded
+        due = not job.ended or any(move.state in refunded for move in job.moves)
+        return bool(unrefunded) and due
 
     def _refund_owed(self, job: Job) -> None:
         """Give back at once what was to be given back later: a forgotten job has no deadlines."""
-        states = self.bound(job.accepted.provider).rules.baseline.refund.states
+        states = self.bound_of(job.accepted).ending.refunded
         if any(move.state in states for move in job.moves):
             self._refund(job)
 

@@ -26,6 +26,7 @@ from upsim.core.events import (
     JobsForgotten,
     JobStarted,
     QuotaUsed,
+    RulesChanged,
     UploadIssued,
     UploadsForgotten,
     UploadStored,
@@ -65,6 +66,7 @@ class State:
         self.deliveries: dict[str, Delivery] = {}
         self.deliveries_of: dict[str, list[str]] = {}
         self.open_deliveries: dict[str, None] = {}
+        self.rules: dict[str, str] = {}
         self.entry_count = 0
         self.accepted_count = 0
         self._charges: dict[str, Entry] = {}
@@ -93,6 +95,7 @@ class State:
             DeliveryCreated: self._delivery_created,
             AttemptMade: self._attempt_made,
             DeliveryEnded: self._delivery_ended,
+            RulesChanged: self._rules_changed,
         }
 
     def apply(self, events: Iterable[Event]) -> None:
@@ -261,3 +264,6 @@ class State:
         found = self.deliveries[event.delivery]
         self.deliveries[event.delivery] = replace(found, ended=event)
         self.open_deliveries.pop(event.delivery, None)
+
+    def _rules_changed(self, event: RulesChanged) -> None:
+        self.rules[event.provider] = event.rules

@@ -188,8 +188,7 @@ class Webhooks:
         return rule.under(bound.rules.knobs)
 
     def _bound(self, job: Job) -> Bound:
-        accepted = job.accepted
-        return self.sandbox.bound(accepted.provider, _dialect(job))
+        return self.sandbox.bound_of(job.accepted, _dialect(job))
 
     def _told(self, job: Job, state: State) -> bool:
         known = self.sandbox.state
@@ -219,11 +218,11 @@ class Webhooks:
     def _call(self, job: Job) -> Call:
         """A call that nobody made: the rules, the world and the origin of a job."""
         accepted = job.accepted
-        bound, world = self.world_of(self.sandbox, accepted.provider, _dialect(job))
+        _, world = self.world_of(self.sandbox, accepted.provider, _dialect(job))
         return Call(
             operation="webhook",
             kind="webhook",
-            rules=bound.rules,
+            rules=self._bound(job).rules,
             world=world,
             origin=accepted.origin,
             method="POST",

@@ -147,7 +147,7 @@ class SandboxWorld:
         """Whether the finished file was revoked or its link has expired."""
         if REVOKED in job.marks:
             return True
-        lifetime = self._lifetime("outputs")
+        lifetime = _lifetime(self._sandbox.bound_of(job.accepted), "outputs")
         return (
             lifetime is not None
             and job.ended_at is not None
@@ -175,7 +175,7 @@ class SandboxWorld:
             content_type=content_type,
             size=size,
             signature=self._sandbox.seeds.secret(signed, 16).hex(),
-            expires_at=self.now + (self._lifetime("upload_tickets") or DAY),
+            expires_at=self.now + (_lifetime(self._bound, "upload_tickets") or DAY),
         )
         self._sandbox.commit(ticket)
         # Kept for another day, so that a late PUT is told that it is late.
@@ -193,7 +193,7 @@ class SandboxWorld:
     def stored(self, upload: UploadIssued, digest: str, size: int) -> None:
         """Note that the bytes of an upload are in the store."""
         self._blobs.hold(digest)
-        lifetime = self._lifetime("uploads")
+        lifetime = _lifetime(self._bound, "uploads")
         expiry = None if lifetime is None else self.now + lifetime
         self._sandbox.commit(UploadStored(self.now, upload.upload, digest, size, expiry))
         if expiry is not None:
@@ -230,9 +230,10 @@ class SandboxWorld:
             quote.inputs,
         )
 
-    def _lifetime(self, what: str) -> int | None:
-        value = self._bound.rules.baseline.retention[what].value
-        return None if value is None else int(Decimal(str(value)) * SECOND)
+
+def _lifetime(bound: Bound, what: str) -> int | None:
+    value = bound.rules.baseline.retention[what].value
+    return None if value is None else int(Decimal(str(value)) * SECOND)
 
 
 def without_bulk(inputs: Mapping[str, object]) -> Mapping[str, object]:

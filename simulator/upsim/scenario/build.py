@@ -33,6 +33,7 @@ from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
 from upsim.core.states import TERMINAL, State
 from upsim.core.webhooks import WebhookRule
 from upsim.scenario.faults import build_faults
+from upsim.scenario.inputs import body_fields_of
 from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario, word
 from upsim.scenario.references import DURATION
 
@@ -58,6 +59,8 @@ def build_scenario(name: str, tree: Node, folder: Path) -> Scenario:
         clock=tree.get("clock"),
         seed=tree.get("seed"),
         faults=build_faults(tree),
+        webhook_timestamp=tree.get("webhook_timestamp"),
+        body_fields=body_fields_of(tree),
     )
 
 

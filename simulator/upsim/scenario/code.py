@@ -10,6 +10,7 @@ from upsim.scenario.spelling import nearest, unknown
 from upsim.scenario.tree import Found, Place, Value, items, mapping
 
 _ALL = "all"
+BODILESS = frozenset({"GET", "HEAD"})
 
 
 def code_mistakes(
@@ -24,6 +25,7 @@ def code_mistakes(
     provider = providers[name]
     yield from _checks(mapping(root["checks"]), provider)
     yield from _counts(root, base, provider)
+    yield from _notices(root, provider)
 
 
 def _checks(checks: dict[str, Value], provider: Provider) -> Found:
@@ -55,3 +57,16 @@ def _counted(plans: dict[str, Value]) -> Iterator[tuple[Place, str]]:
     for name, plan in plans.items():
         for i, rate in enumerate(items(mapping(plan).get("rates"))):
             yield ("plans", name, "rates", i, "counts"), str(mapping(rate)["counts"])
+
+
+def bodiless_of(value: Value, providers: Mapping[str, Provider] | None) -> Iterator[str]:
+    """The operations of a file's provider whose requests have no body."""
+    found = (providers or {}).get(str(mapping(value)["provider"]))
+    for operation in found.operations if found else ():
+        if operation.method in BODILESS:
+            yield operation.name
+
+
+def _notices(root: dict[str, Value], provider: Provider) -> Found:
+    if "webhooks" in root and provider.notice is None:
+        yield ("webhooks",), f"{provider.name} documents no webhooks, so none is ever sent"

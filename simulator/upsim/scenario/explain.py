@@ -10,7 +10,9 @@ from pathlib import Path
 
 from upsim.core.evidence import Evidence
 from upsim.scenario.build import evidence
+from upsim.scenario.changes import CHANGES
 from upsim.scenario.loader import Library
+from upsim.scenario.merging import CHANGED
 from upsim.scenario.tree import Mark, Place, Tree, Value, dotted, mapping, parse_tree
 
 _PLAIN = re.compile(r"[A-Za-z_][\w ./()-]*[\w)]|[A-Za-z_]")
@@ -86,6 +88,8 @@ def short(file: str) -> str:
 
 
 def _lines(tree: Tree, value: Value, place: Place, above: Evidence | None) -> Iterator[Line]:
+    if place[:1] == (CHANGES,) and place[2:] == ("set",):
+        above = Evidence("assumed", CHANGED, "")
     if isinstance(value, dict) and value:
         here = _evidence_of(tree, value) or above
         for key, item in value.items():

@@ -19,6 +19,7 @@ from upsim.core.faults import (
     FILES_AT,
     KINDS_AT,
     STAGES,
+    UNNAMED_AT,
     Action,
     Corrupt,
     Delay,
@@ -35,6 +36,8 @@ from upsim.core.faults import (
     spelt,
 )
 from upsim.core.states import State
+from upsim.core.webhooks import ON_PROCESSING
+from upsim.scenario.inputs import body_fields_of
 
 Node = Mapping[str, Any]
 FaultPlace = tuple[str | int, ...]
@@ -65,6 +68,8 @@ _KEYS = (
 )
 _RAW = ("status", "body", "headers", "content_type")
 _LEAST = {"first": 1, "every": 1, "after": 0}
+_SUBMITTED: tuple[Stage, ...] = ("before_accept", "after_accept")
+"""Stages whose rules without `on` speak of submits, and so look into their bodies."""
 _FULL = 100
 _LEAST_STATUS, _MOST_STATUS = 200, 599
 _WITHOUT_BODY = (204, 205, 304)
@@ -77,21 +82,33 @@ class Known:
     """What a fault may speak of: a provider's operations with their kinds, and its catalogue.
 
     A kind is empty where only the names of operations are known. `errors` hold the names that
-    the texts of each entry need.
+    the texts of each entry need, `fields` what the bodies of submits hold at the top, `told` the
+    states that webhooks tell of, `signing` how those are signed, and `bodiless` the operations
+    that have no body (None or empty: not known).
     """
 
     provider: str
     operations: Mapping[str, str]
     errors: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    fields: tuple[str, ...] = ()
+    told: tuple[str, ...] | None = None
+    signing: str = ""
+    bodiless: frozenset[str] = frozenset()
 
 
-def known_in(root: Node, kinds: Mapping[str, str]) -> Known:
+def known_in(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ()) -> Known:
     """What the faults of a resolved file may speak of."""
+    hooks = root.get("webhooks")
+    also = [State.PROCESSING] if ON_PROCESSING in root["knobs"] else []
     names = (name for name in root["checks"] if name != "evidence")
     return Known(
         provider=str(root["provider"]),
         operations=kinds or dict.fromkeys(names, ""),
         errors={name: _needed(entry) for name, entry in root["errors"].items()},
+        fields=body_fields_of(root),
+        told=() if hooks is None else (*hooks["states"]["value"], *also),
+        signing="" if hooks is None else hooks["signing"]["value"],
+        bodiless=frozenset(bodiless),
     )
 
 
@@ -126,13 +143,13 @@ def _names(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(re.split(r"[.\[]", name)[0] for name in found)
 
 
-def all_mistakes(root: Node, kinds: Mapping[str, str]) -> Found:
+def all_mistakes(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ()) -> Found:
     """Everything wrong with the faults of a resolved file, at places within the file."""
     seen: set[str] = set()
     faults = root.get("faults", ())
     if not faults:
         return
-    known = known_in(root, kinds)
+    known = known_in(root, kinds, bodiless)
     for i, node in enumerate(faults if isinstance(faults, list | tuple) else ()):
         for place, message in fault_mistakes(node, known):
             yield ("faults", i, *place), message
@@ -166,6 +183,9 @@ def fault_mistakes(node: object, known: Known) -> Found:
         wrong = f"unknown stage {_shown(stage)}; {nearest(str(stage), STAGES)}"
         yield ("at",), wrong if "at" in node else f"say when: at, one of {', '.join(STAGES)}"
         return
+    if stage == "webhook" and known.told == ():
+        yield ("at",), f"{known.provider} documents no webhooks, so none is ever sent"
+        return
     yield from _selection(node, stage, known)
     if "do" not in node:
         yield (), f"say what goes wrong: do, one of {', '.join(ACTIONS_AT[stage])}"
@@ -185,15 +205,24 @@ def _selection(node: Node, stage: Stage, known: Known) -> Found:
     if "account" in node and not _is_account(node["account"], known.provider):
         yield ("account",), f"{_shown(node['account'])} is not such as 1 or {known.provider}-1"
     if "state" in node:
-        state = node["state"]
-        if not isinstance(state, str) or state not in list(State):
-            yield ("state",), f"unknown state {_shown(state)}; {nearest(str(state), State)}"
-        elif stage in ("before_accept", "upload"):
-            yield ("state",), f"there is no job at {stage}"
-        elif stage == "download" and state != State.COMPLETED:
-            yield ("state",), "only completed jobs have a file"
+        message = _wrong_state(node["state"], stage, known)
+        if message is not None:
+            yield ("state",), message
     if "when" in node:
-        yield from _when(node["when"], stage)
+        yield from _when(node["when"], stage, node.get("on"), known)
+
+
+def _wrong_state(state: object, stage: Stage, known: Known) -> str | None:
+    """Why no job in this state ever comes to a stage, if so."""
+    if not isinstance(state, str) or state not in list(State):
+        return f"unknown state {_shown(state)}; {nearest(str(state), State)}"
+    if stage in ("before_accept", "upload"):
+        return f"there is no job at {stage}"
+    if stage == "download" and state != State.COMPLETED:
+        return "only completed jobs have a file"
+    if stage == "webhook" and known.told is not None and state not in known.told:
+        return f"webhooks tell of {', '.join(known.told)}, never of {state}"
+    return None
 
 
 def _is_account(value: object, provider: str) -> bool:
@@ -202,15 +231,29 @@ def _is_account(value: object, provider: str) -> bool:
     return named and ("-" not in text or text.rpartition("-")[0] == provider)
 
 
-def _when(when: object, stage: Stage) -> Found:
+def _when(when: object, stage: Stage, on: object, known: Known) -> Found:
     if not isinstance(when, Mapping) or not when:
         yield ("when",), "fields of the request's body, as {dotted.path: value}"
         return
     if stage == "download":
         yield ("when",), "a download has no body to look into"
+    elif _is_bodiless(stage, on, known):
+        yield ("when",), f"the requests of {known.provider} that come to {stage} have no body"
+    fields = known.fields if on is None and stage in _SUBMITTED else ()
     for path, value in when.items():
         if isinstance(value, Mapping | list | tuple):
             yield ("when", path), "a field is compared with a single value"
+        top = str(path).partition(".")[0]
+        if fields and top not in fields:
+            yield ("when", path), f"no submit has {top!r} in its body; {nearest(top, fields)}"
+
+
+def _is_bodiless(stage: Stage, on: object, known: Known) -> bool:
+    """Whether all the requests that a rule speaks of have no body."""
+    allowed = UNNAMED_AT[stage] if on is None else KINDS_AT[stage]
+    names = [name for name, kind in known.operations.items() if kind in allowed]
+    names = [name for name in names if on is None or fnmatchcase(name, str(on))]
+    return bool(names) and known.bodiless.issuperset(names)
 
 
 def _counts(node: Node) -> Found:
@@ -267,6 +310,8 @@ def _action(do: object, stage: Stage, known: Known) -> Found:
         yield place, f"unknown action {_shown(name)}; {nearest(str(name), fitting)}"
     elif name not in fitting:
         yield place, f"{name} does not fit {stage}; there are {', '.join(fitting)}"
+    elif name == Word.STALE_SIGNATURE and known.signing not in ("", "hmac"):
+        yield place, f"{known.provider} signs no time that could be stale"
     elif name in _ARGUMENTS:
         for inner, message in _ARGUMENTS[name](value, stage, known):
             yield (*place, *inner), message

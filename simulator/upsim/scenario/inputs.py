@@ -12,3 +12,19 @@ def inputs_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
     """The fields that a baseline names in its fact `inputs`, and `model`; none, if it has none."""
     fact = tree.get("facts", {}).get("inputs")
     return () if fact is None else (MODEL, *(str(name) for name in fact["value"]))
+
+
+def body_fields_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the body of a submit may hold at the top; empty where a baseline does not say.
+
+    That is what the fact `body_fields` names, or else `inputs` and the options of the models.
+    """
+    facts = tree.get("facts", {})
+    own = facts.get("body_fields")
+    if own is not None:
+        return tuple(map(str, own["value"]))
+    fact = facts.get("inputs")
+    if fact is None:
+        return ()
+    options = [name for model in tree["models"].values() for name in model.get("options", {})]
+    return tuple(dict.fromkeys([*map(str, fact["value"]), *options]))

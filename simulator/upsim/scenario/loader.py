@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from upsim.core.provider import Provider
 from upsim.scenario.baselines import baseline_mistakes, strange_entries
 from upsim.scenario.build import build_scenario
-from upsim.scenario.code import code_mistakes
+from upsim.scenario.changes import change_mistakes, stages
+from upsim.scenario.code import bodiless_of, code_mistakes
 from upsim.scenario.faults import all_mistakes
 from upsim.scenario.merging import merged
-from upsim.scenario.model import Scenario
+from upsim.scenario.model import Change, Scenario
 from upsim.scenario.references import reference_mistakes
 from upsim.scenario.schemas import schema_mistakes
-from upsim.scenario.tree import Mistake, Place, Tree, Value, mapping, read_tree
+from upsim.scenario.tree import Mistake, Place, Tree, Value, items, mapping, read_tree
 
 BASELINE = "baseline"
 LONGEST_NAME = 250
@@ -23,8 +25,9 @@ SUFFIXES = (".yaml", ".yml")
 MOST_LEVELS = 20
 _NEEDS_BASE = "say what this file changes"
 _BASELINES = f"/{BASELINE}"
-_SHIPPED: dict[str, Scenario] = {}
-_READ: dict[Path, Tree] = {}
+Stamp = tuple[int, int, int]
+_SHIPPED: dict[str, tuple[Scenario, Mapping[Path, Stamp | None]]] = {}
+_READ: dict[Path, tuple[Tree, Stamp]] = {}
 
 
 class ScenarioError(ValueError):
@@ -47,9 +50,19 @@ def shipped_root() -> Path:
     return installed if installed.is_dir() else package.parent.parent / "scenarios"
 
 
+def stamp_of(path: Path) -> Stamp | None:
+    """What tells one state of a file from another (None: there is no such file now)."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 class Library:
     """The scenarios under one root, each read when first asked for and then kept.
 
+    What was read is not read again: `renewed` gives a library that looks at the files anew.
     A provider from elsewhere brings a folder of its own, found under the provider's name.
     """
 
@@ -69,6 +82,22 @@ class Library:
         self._folders = folders
         self._loaded: dict[str, Scenario] = {}
         self._trees: dict[str, Mapping[str, Value] | None] = {}
+        self._stamps: dict[Path, Stamp | None] = {}
+        self._sound: set[str] = set()
+
+    def renewed(self) -> Library:
+        """A library of the same folders that has read nothing yet."""
+        return Library(self._root, folders=self._folders, kinds=self._kinds)
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The names of what was loaded so far."""
+        return tuple(self._loaded)
+
+    @property
+    def stamps(self) -> Mapping[Path, Stamp | None]:
+        """The files that were read for what was loaded, each as it was when it was read."""
+        return self._stamps
 
     def providers(self) -> tuple[str, ...]:
         """The providers that have a baseline here."""
@@ -142,12 +171,38 @@ class Library:
         sound = _sound_part(tree.value, [place for place, _ in broken], base)
         if sound is not None:
             found += reference_mistakes(sound)
-            found += all_mistakes(mapping(sound), self._kinds_of(sound, providers))
+            kinds = self._kinds_of(sound, providers)
+            found += all_mistakes(mapping(sound), kinds, bodiless_of(sound, providers))
             found += baseline_mistakes(sound, base, self.tree_of)
             found += code_mistakes(sound, base, providers) if providers else ()
         told = {mistake.place for mistake in tree.mistakes}
+        found += change_mistakes(tree)
         new = (tree.mistake(place, message) for place, message in found)
-        return sorted({*tree.mistakes, *(mistake for mistake in new if mistake.place not in told)})
+        every = {*tree.mistakes, *(mistake for mistake in new if mistake.place not in told)}
+        return sorted({*every, *self._later_mistakes(tree, every, providers)})
+
+    def _later_mistakes(
+        self, tree: Tree, known: Collection[Mistake], providers: Mapping[str, Provider] | None
+    ) -> Iterator[Mistake]:
+        """What is wrong once a change of the file has taken place, and was not wrong before."""
+        before = {(mistake.place, mistake.message) for mistake in known}
+        for stage in stages(tree):
+            for mistake in self.mistakes_in(stage.tree, providers):
+                if (mistake.place, mistake.message) not in before:
+                    before.add((mistake.place, mistake.message))
+                    yield stage.told(mistake)
+
+    def judged(self, name: str, providers: Mapping[str, Provider]) -> list[Mistake]:
+        """Everything wrong in a file by name; one without mistakes is loaded as it is."""
+        found = self.mistakes_in(self.resolve(self.path_of(name)), providers)
+        if not found:
+            self._sound.add(name)
+        return found
+
+    def is_as_in(self, other: Library, name: str) -> bool:
+        """Whether the files of a scenario are still those that another library has read."""
+        files = self.resolve(self.path_of(name)).files
+        return all(self._stamps[file] == other.stamps.get(file) for file in files)
 
     def _kinds_of(
         self, sound: Value, providers: Mapping[str, Provider] | None
@@ -176,21 +231,25 @@ class Library:
         return self.tree_of(name) if isinstance(name, str) else None
 
     def _shared(self, name: str) -> Scenario:
-        """Shipped files do not change while a program runs: all libraries share them."""
+        """All libraries of a program share what ships, as long as its files stay as they are."""
         if self._root != shipped_root() or not self.path_of(name).is_relative_to(self._root):
-            return self._read(name)
-        if name not in _SHIPPED:
-            _SHIPPED[name] = self._read(name)
-        return _SHIPPED[name]
+            return self._read(name)[0]
+        known = _SHIPPED.get(name)
+        if known is None or any(stamp_of(path) != stamp for path, stamp in known[1].items()):
+            known = _SHIPPED[name] = self._read(name)
+        self._stamps.update(known[1])
+        return known[0]
 
-    def _read(self, name: str) -> Scenario:
+    def _read(self, name: str) -> tuple[Scenario, Mapping[Path, Stamp | None]]:
         path = self.path_of(name)
         tree = self.resolve(path)
+        stamps = {file: self._stamps[file] for file in tree.files}
         shipped = path.is_relative_to(self._root)
-        mistakes = tree.mistakes if shipped else self.mistakes_in(tree)
+        known = shipped or name in self._sound
+        mistakes = tree.mistakes if known else self.mistakes_in(tree)
         if mistakes:
             raise ScenarioError(mistakes)
-        return build_scenario(name, mapping(tree.value), path.parent)
+        return _built(name, tree, path.parent), stamps
 
     def _resolve(self, path: Path, above: tuple[Path, ...]) -> Tree:
         tree = self._tree_at(path)
@@ -210,11 +269,15 @@ class Library:
 
     def _tree_at(self, path: Path) -> Tree:
         """The tree of one file; nothing that is laid over a shipped one changes it."""
-        if not path.is_relative_to(shipped_root()):
-            return read_tree(path)
-        if path not in _READ:
-            _READ[path] = read_tree(path)
-        return _READ[path]
+        stamp = self._stamps[path] = stamp_of(path)
+        known = _READ.get(path)
+        if known is not None and known[1] == stamp:
+            return known[0]
+        tree = read_tree(path)
+        tree.files = (path,)
+        if stamp is not None and path.is_relative_to(shipped_root()):
+            _READ[path] = (tree, stamp)
+        return tree
 
     def _base_of(self, tree: Tree, here: tuple[Path, ...]) -> Path | str:
         """The file that a tree extends, or what is wrong with that."""
@@ -243,10 +306,21 @@ def _inside(folder: Path, name: str) -> Path | None:
     return path if known else None
 
 
+def _built(name: str, tree: Tree, folder: Path) -> Scenario:
+    """The scenario of a judged tree, and what it becomes with each of its changes."""
+    found = build_scenario(name, mapping(tree.value), folder)
+    later = tuple(
+        Change(stage.after, stage.at, build_scenario(name, mapping(stage.tree.value), folder))
+        for stage in stages(tree)
+    )
+    return replace(found, changes=later) if later else found
+
+
 def _anchor(tree: Tree, folder: Path) -> None:
     """Let the local files of media rules be found from where the rules themselves stand."""
-    media = tree.value.get("media") if isinstance(tree.value, dict) else None
-    for rule in media if isinstance(media, list) else ():
+    root = mapping(tree.value)
+    changed = [mapping(mapping(node).get("set")) for node in items(root.get("changes"))]
+    for rule in [rule for part in (root, *changed) for rule in items(part.get("media"))]:
         if isinstance(rule, dict) and isinstance(rule.get("file"), str):
             rule["file"] = str((folder / str(rule["file"])).resolve())
 
@@ -271,6 +345,6 @@ def _is_below(place: Place, places: Collection[Place]) -> bool:
 
 
 def _failed(tree: Tree, place: Place, message: str) -> Tree:
-    tree = Tree(tree.value, tree.marks, list(tree.mistakes), whole=False)
+    tree = Tree(tree.value, tree.marks, list(tree.mistakes), whole=False, files=tree.files)
     tree.mistakes.append(tree.mistake(place, message))
     return tree

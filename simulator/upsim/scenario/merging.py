@@ -19,6 +19,7 @@ def merged(base: Tree, change: Tree) -> Tree:
         marks={**base.marks, **change.marks},
         mistakes=[*base.mistakes, *change.mistakes, *_other_provider(base, change)],
         whole=base.whole and change.whole,
+        files=(*base.files, *change.files),
     )
     above = _with_choices(base.value, _without(change.value, "provider"))
     result.value, _ = _Layers(result, change).over(_without(base.value, EVIDENCE), above, ())

@@ -11,6 +11,7 @@ from pathlib import Path
 from upsim.core.baseline import Baseline
 from upsim.core.evidence import Evidence
 from upsim.core.faults import FaultRule
+from upsim.core.instants import Instant
 from upsim.core.lifecycle import PhaseRule
 from upsim.core.media import Media, Unmeasurable
 
@@ -71,3 +72,22 @@ class Scenario:
     clock: str | None
     seed: int | None
     faults: tuple[FaultRule, ...] = ()
+    changes: tuple[Change, ...] = ()
+    webhook_timestamp: str | None = None
+    body_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Rules that hold from an instant on: `after` the sandbox began, or `at` a date.
+
+    `scenario` is what then holds, whole, with the changes before this one in it.
+    """
+
+    after: Instant
+    at: Instant | None
+    scenario: Scenario
+
+    def instant(self, began: Instant) -> Instant:
+        """When it takes place in a sandbox that began at an instant."""
+        return began + self.after if self.at is None else self.at

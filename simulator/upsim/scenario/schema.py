@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from upsim.scenario.changes import FIXED
 from upsim.scenario.inputs import inputs_of
 
 Schema = dict[str, Any]
@@ -38,13 +39,21 @@ def resolved_schema() -> Schema:
 
 
 def published_schema(baselines: Mapping[str, Schema], scenarios: Iterable[str]) -> Schema:
-    """What editors judge and complete files by; the baselines and scenarios give the names."""
+    """What editors judge and complete files by; the baselines and scenarios give the names.
+
+    Without any, it explains the keys of a file of whatever provider.
+    """
     root: Schema = _open(_with_required(source(), keep=False))
     properties: Schema = root["properties"]
-    properties["extends"] = _offered(properties["extends"]["description"], scenarios)
+    if baselines:
+        properties["extends"] = _offered(properties["extends"]["description"], scenarios)
     properties["accounts"]["properties"] = {
         provider: {"$ref": "#/$defs/account", "properties": {"plan": _offered("", tree["plans"])}}
         for provider, tree in baselines.items()
+    }
+    root["$defs"]["change"]["properties"]["set"] |= {
+        "properties": {k: {"$ref": f"#/properties/{k}"} for k in properties if k not in FIXED},
+        "additionalProperties": False,
     }
     root |= {
         "$id": PUBLISHED_ID,
@@ -52,8 +61,9 @@ def published_schema(baselines: Mapping[str, Schema], scenarios: Iterable[str]) 
         "$comment": "Written from the schema inside the package by `upsim scenarios schema`.",
         "if": {"required": ["extends"]},
         "else": {"required": source()["required"]},
-        "allOf": [_where(provider) for provider in baselines],
     }
+    if baselines:
+        root["allOf"] = [_where(provider) for provider in baselines]
     root["$defs"] |= {
         "variable": {
             "type": "string",
@@ -127,6 +137,9 @@ def _names(tree: Schema) -> Schema:
         "knobs": {"properties": {k: _knob(v) for k, v in tree["knobs"].items()}},
         "models": {"properties": {k: _model(v) for k, v in tree["models"].items()}},
         "jobs": {"items": rule},
+        "changes": {
+            "items": {"properties": {"set": {"$ref": f"#/$defs/names-{tree['provider']}"}}},
+        },
         "checks": {
             "properties": {k: {"type": "array"} for k in tree["checks"] if k != "evidence"},
         },

@@ -82,13 +82,14 @@ class Tree:
     """The values of a file and the mark of each place.
 
     `whole` is false for a file whose base is missing or broken: much of it would then be judged
-    as missing that is not.
+    as missing that is not. `files` are those that were read for it.
     """
 
     value: Value
     marks: dict[Place, Mark]
     mistakes: list[Mistake] = field(default_factory=list)
     whole: bool = True
+    files: tuple[Path, ...] = ()
 
     def mark(self, place: Place) -> Mark:
         """The mark of a place, or of the nearest place around it that the file holds."""

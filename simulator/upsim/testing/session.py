@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from upsim.testing.costs import Costs
 from upsim.testing.marks import MarkError
 from upsim.testing.orders import order
@@ -38,6 +40,9 @@ class Session:
             return SandboxHandle(self._target, body)
         except AdminCallError as error:
             raise MarkError(str(error)) from None
+        except httpx.ConnectError as error:
+            address = self._target.base_url
+            raise MarkError(f"no simulator answers at {address}: {error}") from None
 
     def end(self, sandbox: SandboxHandle) -> None:
         """Take what a sandbox cost, and remove it."""

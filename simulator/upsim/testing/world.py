@@ -23,6 +23,10 @@ from upsim.transport import Exchange
 CLOSE_SECONDS = 5.0
 
 
+class WorldGoneError(RuntimeError):
+    """A call to a simulator that does not run in this process."""
+
+
 class World:
     """The application, the thread that runs it, and the port at which it can be made to listen."""
 
@@ -55,7 +59,7 @@ class World:
     def exchange(self, request: httpx.Request, body: bytes) -> httpx.Response:
         """One request and its answer. Raises httpx.ReadTimeout when the caller's patience ends."""
         exchange = Exchange(request, body)
-        future = asyncio.run_coroutine_threadsafe(exchange.run(self.app), self._loop)
+        future = self._begin(exchange)
         try:
             future.result(_patience(request))
         except TimeoutError:
@@ -72,7 +76,7 @@ class World:
         except RuntimeError:
             return await anyio.to_thread.run_sync(self.exchange, request, body)
         exchange = Exchange(request, body)
-        future = asyncio.run_coroutine_threadsafe(exchange.run(self.app), self._loop)
+        future = self._begin(exchange)
         try:
             await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), _patience(request))
         except TimeoutError:
@@ -84,6 +88,14 @@ class World:
             self._loop.call_soon_threadsafe(exchange.leave)
             raise
         return exchange.response()
+
+    def _begin(self, exchange: Exchange) -> Future[None]:
+        if not self._thread.is_alive():
+            raise WorldGoneError(
+                "the simulator is not in this process: it was closed, or this is a fork of the"
+                " process that it runs in; there the address of upsim_server works"
+            )
+        return asyncio.run_coroutine_threadsafe(exchange.run(self.app), self._loop)
 
     def listen(self, protocol: type[asyncio.Protocol]) -> str:
         """Listen on the port, with a protocol of uvicorn's kind, and return the address."""

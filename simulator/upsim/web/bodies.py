@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -13,8 +14,20 @@ from upsim.core.call import Call, Headers, Malformed
 MAX_DEPTH = 128
 LONGEST_LENGTH = 18
 """Digits of a Content-Length; one with more is above every limit all the same."""
-_DECODER = msgspec.json.Decoder()
+LARGEST_EXPONENT = 308
+"""Numbers are read as exactly as they are written, but within the range of common parsers."""
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def exact(text: str) -> Decimal:
+    """A JSON number with a point or an exponent. Raises ValueError for one out of range."""
+    found = Decimal(text)
+    if found and found.adjusted() > LARGEST_EXPONENT:
+        raise ValueError("a number is out of range")
+    return found if not found or found.adjusted() >= -LARGEST_EXPONENT else Decimal(0)
+
+
+_DECODER = msgspec.json.Decoder(float_hook=exact)
 
 
 class ClientGoneError(ConnectionError):
@@ -62,7 +75,7 @@ def decode(call: Call) -> object:
     brackets = call.body.count(b"{") + call.body.count(b"[")
     if brackets > MAX_DEPTH and depth_over(document, MAX_DEPTH):
         return Malformed("too_deep", f"the document is nested more than {MAX_DEPTH} deep")
-    if call.rules.knobs.get("duplicate_keys") == "refuse" and _repeats_a_key(call.body):
+    if call.rules.knobs.get("duplicate_keys") == "refuse" and repeats_a_key(call.body):
         return Malformed("syntax", "an object repeats a key")
     return document
 
@@ -90,7 +103,9 @@ class _RepeatedKeyError(ValueError):
     pass
 
 
-def _repeats_a_key(body: bytes) -> bool:
+def repeats_a_key(body: bytes) -> bool:
+    """Whether an object in a JSON document has a key twice."""
+
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
         if len({name for name, _ in items}) != len(items):
             raise _RepeatedKeyError

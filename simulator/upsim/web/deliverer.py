@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
+from upsim.core.instants import LATEST
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import monotonic
 from upsim.engine.registry import Registry
@@ -158,7 +159,7 @@ class Deliverer:
             return
         deadline = sandbox.deadlines.next(expiries=False)
         loop = _running()
-        if deadline is None or loop is None:
+        if deadline is None or loop is None or deadline.at > LATEST:
             return
         if sandbox.clock.mode == "auto":
             seconds: float | None = max(0.0, QUIET_SECONDS - self.timeline.quiet_for(sandbox))

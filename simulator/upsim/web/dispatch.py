@@ -83,7 +83,7 @@ class Dispatch:
                     call.body, call.oversized = await read_body(receive, headers, limit)
                 except ClientGoneError:
                     return
-            if sandbox.state.faults:
+            if sandbox.state.faults or sandbox.changes_wait:
                 await self._with_faults(scope, receive, send, sandbox, bound, operation, call)
                 return
             try:
@@ -112,7 +112,12 @@ class Dispatch:
         operation: Operation,
         call: Call,
     ) -> None:
-        """The same, where faults may act before the decision, on it, and on its way out."""
+        """The same, where faults may act before the decision, on it, and on its way out.
+
+        They come and go with the changes that a scenario plans, so what is due happens first.
+        """
+        if sandbox.changes_wait:
+            sandbox.settle()
         settings = self.registry.settings
         faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
         try:

@@ -73,7 +73,7 @@ class Faulty:
     sandbox: Sandbox
     manual_seconds: float
     in_process: bool
-    fired: list[str] = field(default_factory=list)
+    fired: list[FaultRule] = field(default_factory=list)
     cut: bool = False
     _limit: Truncate | None = None
     _ends_by: Word = Word.DROP
@@ -86,12 +86,13 @@ class Faulty:
     @property
     def name(self) -> str | None:
         """The faults that fired, as the journal shows them."""
-        return ", ".join(self.fired) or None
+        return ", ".join(rule.id for rule in self.fired) or None
 
     # -- calls of an operation
 
     async def before(self, bound: Bound, call: Call) -> Decision | None:
         """What happens in place of the decision, if anything; a call that was cut gets nothing."""
+        call.faults = self.fired
         for stage in BEFORE.get(call.kind, ()):
             rule = self._match(stage, _occasion(self.sandbox, call))
             if rule is None:
@@ -170,7 +171,7 @@ class Faulty:
     def _match(self, stage: Stage, occasion: Occasion) -> FaultRule | None:
         rule = match(self.sandbox, stage, occasion)
         if rule is not None:
-            self.fired.append(rule.id)
+            self.fired.append(rule)
         return rule
 
     async def _act(self, do: Action) -> None:

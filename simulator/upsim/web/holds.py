@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from upsim.core.call import Call, Hold, Reply
 from upsim.core.events import Event, JobMoved, JobsForgotten
-from upsim.core.instants import SECOND, Instant
+from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.engine.clock import monotonic
 from upsim.engine.sandbox import Sandbox
 from upsim.web.timeline import QUIET_SECONDS, Timeline
@@ -35,7 +35,7 @@ class Holds:
 
     async def wait(self, sandbox: Sandbox, call: Call, hold: Hold) -> Reply:
         """Hold the request until the job ends or the provider's own limit has passed."""
-        until = sandbox.now + int(hold.seconds * SECOND)
+        until = min(sandbox.now + int(hold.seconds * SECOND), LATEST)
         if sandbox.clock.mode == "manual" and self.in_process and not _ended(sandbox, hold):
             msg = (
                 f"{call.operation} is held until job {hold.job} ends, but the clock is manual:"

@@ -13,6 +13,10 @@ from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import headers_of
 
 KEPT_ORIGINS = 4096
+LONGEST_HOST = 300
+"""Bytes of a Host header that are looked at: a name has 253 at the most, and a port follows."""
+LONGEST_PATH = 512
+"""Characters of a path whose reading is kept."""
 
 
 class Place(NamedTuple):
@@ -46,7 +50,12 @@ class Places:
         if known is not None:
             return known
         place = self._read(path, scope)
-        if scope["method"] == "POST" and place.provider and place.prefix:
+        if (
+            scope["method"] == "POST"
+            and place.provider
+            and place.prefix
+            and len(path) <= LONGEST_PATH
+        ):
             if len(self._known) >= KEPT_ORIGINS:
                 self._known.clear()
             self._known[path] = place
@@ -73,6 +82,8 @@ class Places:
     def origin(self, scope: Scope, headers: Headers, place: Place, sandbox: Sandbox) -> Origin:
         """The form in which a request came; its absolute URLs keep it."""
         host = headers.get(b"host")
+        if host is not None and len(host) > LONGEST_HOST:
+            host = None
         key = (scope["scheme"], host, place.sandbox, place.prefix, sandbox.id)
         found = self._origins.get(key)
         if found is None:
@@ -104,9 +115,9 @@ class Places:
 
 
 def host_of(scope: Scope) -> str:
-    """The Host header, or the address of the server."""
+    """The Host header, or the address of the server where there is none that can be a host."""
     host = headers_of(scope).get(b"host")
-    if host is not None:
+    if host is not None and len(host) <= LONGEST_HOST:
         return host.decode("latin-1")
     server = scope.get("server") or ("127.0.0.1", 80)
     return f"{server[0]}:{server[1]}"

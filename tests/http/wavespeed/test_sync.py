@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
+
+from upsim.core.instants import SECOND
 
 if TYPE_CHECKING:
     from tests.http.wavespeed.conftest import Start
@@ -55,6 +59,32 @@ def test_a_wait_that_runs_out_is_told_in_the_record(start: Start) -> None:
     assert api.http.get(held["urls"]["get"]).json()["data"]["error"] == ""
     assert api.finish(held["id"])["status"] == "completed"
     assert api.kinds == ["charge"]
+
+
+def test_one_advance_past_the_limit_and_the_end_shows_no_output(start: Start) -> None:
+    """A task that ends after the wait ran out is told as it was then, however far time went."""
+    api = start(clock="auto", media={"https://clips.example/*": "60"})
+    sandbox = api.sim.sandbox
+
+    async def submit() -> httpx.Response:
+        headers, base = api.http.headers, api.http.base_url
+        async with httpx.AsyncClient(
+            transport=api.sim.transport(), base_url=base, headers=headers
+        ) as http:
+            body = {"video": VIDEO, "enable_sync_mode": True}
+            held = asyncio.create_task(http.post(f"/api/v3/{UPSCALER}", json=body))
+            while not sandbox.state.jobs:  # noqa: ASYNC110 - one turn of the loop each
+                await asyncio.sleep(0)
+            for _ in sandbox.advance(sandbox.now + 1000 * SECOND):
+                pass
+            return await held
+
+    told = asyncio.run(submit()).json()["data"]
+    (job,) = sandbox.state.jobs.values()
+
+    assert (told["status"], told["error"], told["outputs"]) == ("processing", LATE, [])
+    assert told["executionTime"] == 0
+    assert job.state == "completed"
 
 
 def test_a_queued_task_is_told_as_processing_too(start: Start) -> None:

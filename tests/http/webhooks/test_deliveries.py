@@ -133,9 +133,13 @@ def test_piapi_tries_three_times(start: Start) -> None:
 
 
 def test_piapi_may_try_four_times(start: Start) -> None:
-    """The knob webhook_attempts makes it three retries."""
+    """The knob webhook_first_attempt makes it three retries."""
     world = start(*[500] * 9)
-    order = {"id": "four", "clock": "manual", "knobs": {"piapi": {"webhook_attempts": "4"}}}
+    order = {
+        "id": "four",
+        "clock": "manual",
+        "knobs": {"piapi": {"webhook_first_attempt": "extra"}},
+    }
     key = world.admin.post("/__sim/sandboxes", json=order).json()["keys"]["piapi"]
     world.clients["piapi"].headers["x-api-key"] = key
     world.piapi()

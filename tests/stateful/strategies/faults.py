@@ -27,9 +27,9 @@ RECEIVED = st.sampled_from([200, 404, 500])
 
 
 @st.composite
-def faults(draw: st.DrawFn) -> dict[str, Any]:
-    """Return a fault that fits its stage; every other one is about webhooks."""
-    stage: Stage = draw(st.sampled_from((*STAGES, *["webhook"] * len(STAGES))))
+def faults_at(draw: st.DrawFn, *stages: Stage) -> dict[str, Any]:
+    """Return a fault that fits one of these stages."""
+    stage = draw(st.sampled_from(stages))
     name = draw(st.sampled_from(ACTIONS_AT[stage]))
     action = RECEIVED if (stage, name) == ("webhook", "respond") else ACTIONS.get(name)
     do = name if action is None else {name: draw(action)}
@@ -43,4 +43,6 @@ def faults(draw: st.DrawFn) -> dict[str, Any]:
     return fault | draw(st.fixed_dictionaries({}, optional=some))
 
 
-any_fault = faults()
+any_fault = st.one_of(faults_at(*STAGES), faults_at("webhook"))
+of_submits = faults_at("before_accept", "after_accept", "mid_body")
+of_looks = faults_at("poll", "mid_body", "download")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -68,13 +69,38 @@ def test_an_unknown_name(command: str) -> None:
 
 
 def test_the_list() -> None:
-    """Each line has a name, a provider and a summary."""
-    lines = run("scenarios", "list").stdout.splitlines()
+    """Below each provider stand its scenarios, each with a summary that is whole."""
+    text = run("scenarios", "list").stdout
+    heads = [line for line in text.splitlines() if line and not line.startswith(" ")]
+    shown = [line.split()[0] for line in text.splitlines() if re.match("  [a-z0-9]", line)]
 
-    assert len(LIBRARY.names()) == len(lines)
-    assert ["vicsee/plan-pro", "vicsee", "The", "Pro", "plan,"] == lines[
-        LIBRARY.names().index("vicsee/plan-pro")
-    ].split()[:5]
+    assert list(LIBRARY.providers()) == [head.split()[0] for head in heads]
+    assert [name.partition("/")[2] for name in LIBRARY.names()] == shown
+    assert LIBRARY.load("vicsee/plan-pro").summary in " ".join(text.split())
+
+
+def test_a_search() -> None:
+    """All words must be in the name or the summary, in any case."""
+    found = json.loads(run("scenarios", "list", "WEBHOOK", "twice", "--json").stdout)
+
+    assert ["piapi/webhook-duplicate", "wavespeed/webhook-duplicate"] == [
+        item["name"] for item in found if "duplicate" in item["name"]
+    ]
+    assert [
+        item for item in found if "webhook" not in f"{item['name']} {item['summary']}".lower()
+    ] == []
+
+
+def test_a_search_that_finds_nothing() -> None:
+    """It names what is spelt nearly so, and is a finding."""
+    result = run("scenarios", "list", "moderation-lat")
+    other = run("scenarios", "list", "moderatoin-late")
+
+    assert (0, 4) == (result.exit_code, result.stdout.count("moderation-late"))
+    assert (1, "no scenario has 'moderatoin-late'; did you mean moderation-late?\n") == (
+        other.exit_code,
+        other.stdout,
+    )
 
 
 def test_the_list_for_programs() -> None:
@@ -120,3 +146,21 @@ def test_a_broken_file(tmp_path: Path) -> None:
 def test_the_schema() -> None:
     """`schema` prints the JSON Schema for editors."""
     assert "upsim-scenario" == json.loads(run("scenarios", "schema").stdout)["$id"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(("vicsee",), {"names-vicsee"}), (("--no-names",), set()), (("vicsee", "--no-names"), set())],
+)
+def test_the_schema_of_one_provider(arguments: tuple[str, ...], named: set[str]) -> None:
+    """It offers the names of that provider, or of none."""
+    found = json.loads(run("scenarios", "schema", *arguments).stdout)
+
+    assert named == {name for name in found["$defs"] if name.startswith("names-")}
+
+
+def test_the_schema_of_nobody() -> None:
+    """A provider that does not exist is wrong usage, with the nearest one."""
+    result = run("scenarios", "schema", "vicse")
+
+    assert (2, True) == (result.exit_code, "did you mean vicsee?" in result.stderr)

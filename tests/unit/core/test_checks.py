@@ -265,7 +265,9 @@ def test_output_within_own_limit(output: OutputPlan | None, *, fits: bool) -> No
     offer = Terms(QUOTE, -QUOTE.amount, {}, output, PLAN)
     found = output_within_own_limit(call(FakeWorld(offer=offer), media=VIDEO))
 
-    assert (None if fits else Violation("output_too_large", {"max": 16_384})) == found
+    size = f"{output.width}x{output.height}" if output else ""
+    broken = Violation("output_too_large", {"max": 16_384, "found": size})
+    assert (None if fits else broken) == found
 
 
 @pytest.mark.parametrize(("balance", "enough"), [(143, False), (144, True), (145, True)])

@@ -45,7 +45,8 @@ def test_without_pauses_there_is_one_attempt() -> None:
     ("knobs", "attempts", "states"),
     [
         ({}, 4, (State.COMPLETED,)),
-        ({"webhook_attempts": "7"}, 7, (State.COMPLETED,)),
+        ({"webhook_first_attempt": "counts"}, 4, (State.COMPLETED,)),
+        ({"webhook_first_attempt": "extra"}, 5, (State.COMPLETED,)),
         ({"webhook_on_processing": "no"}, 4, (State.COMPLETED,)),
         ({"webhook_on_processing": "yes"}, 4, (State.PROCESSING, State.COMPLETED)),
     ],

@@ -15,6 +15,7 @@ from upsim.core.events import (
     JobsForgotten,
     JobStarted,
     QuotaUsed,
+    RulesChanged,
     UploadIssued,
     UploadsForgotten,
     UploadStored,
@@ -135,6 +136,10 @@ class Historian:
         """Put an account on another plan."""
         self.write(AccountChanged(self.at, account, f"plan{self.at}"))
 
+    def change_rules(self, provider: str) -> None:
+        """Let other rules hold."""
+        self.write(RulesChanged(self.at, provider, f"rules{self.at}", "reload"))
+
     def _entry(self, account: int, kind: str, amount: Decimal, *, job: str | None = None) -> Entry:
         return Entry(
             at=self.at,
@@ -169,6 +174,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda a: lambda h: h.upload(a), accounts),
     st.builds(lambda i: lambda h: h.forget_upload(i), indexes),
     st.builds(lambda a: lambda h: h.change_plan(a), accounts),
+    st.builds(lambda p: lambda h: h.change_rules(p), st.sampled_from(["toy", "other"])),
 )
 
 

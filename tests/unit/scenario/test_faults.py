@@ -23,7 +23,7 @@ from upsim.core.faults import (
     Word,
 )
 from upsim.providers import kinds
-from upsim.scenario.faults import Known, fault_mistakes
+from upsim.scenario.faults import Known, build_fault, fault_mistakes
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.scenario.model import Scenario
 
@@ -32,6 +32,10 @@ KNOWN = Known(
     provider="toy",
     operations={"create": "submit", "get": "poll", "credits": "read", "upload": "upload"},
     errors={"overloaded": frozenset(), "too_long": frozenset({"max"})},
+    fields=("video", "factor"),
+    told=("completed", "failed"),
+    signing="shared_secret",
+    bodiless=frozenset({"get"}),
 )
 SECOND = 1_000_000
 
@@ -73,8 +77,8 @@ def mistakes(node: object) -> list[tuple[object, str]]:
         ),
         ("  - {at: poll, fist: 1, do: corrupt}", "3:16: faults[0].fist: unknown key; did you"),
         (
-            "  - {at: webhook, do: {late: {real: 50ms}}}",
-            "3:24: faults[0].do.late: \"{'real': '50ms'}\" is not a time on the sandbox clock",
+            "  - {at: upload, do: late}",
+            "3:18: faults[0].do: late does not fit upload",
         ),
         ("  - {at: poll}", "3:5: faults[0]: lacks do"),
         (
@@ -95,6 +99,16 @@ def test_all_mistakes_are_said_at_once(load: Load) -> None:
     with pytest.raises(ScenarioError) as caught:
         load("  - {at: poll, do: lose}\n  - {at: webhook, do: trickle}")
     assert 2 == len(caught.value.mistakes)
+
+
+@pytest.mark.parametrize("provider", ["vicsee", "venice"])
+def test_no_webhooks_no_faults_of_them(tmp_path: Path, provider: str) -> None:
+    """A fault of webhooks can never match where a provider documents none."""
+    path = tmp_path / "a.yaml"
+    text = f"extends: {provider}/baseline\nfaults:\n  - {{at: webhook, do: lose}}\n"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ScenarioError, match=rf":3:6: faults\[0\].at: {provider} documents no webh"):
+        Library(kinds=kinds).load(str(path))
 
 
 def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
@@ -208,6 +222,18 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
             "more than",
         ),
         ({"at": "webhook", "do": {"respond": "over"}}, ("do", "respond"), "is a status"),
+        ({"at": "webhook", "do": "lose", "state": "waiting"}, ("state",), "never of waiting"),
+        ({"at": "webhook", "do": "stale_signature"}, ("do",), "toy signs no time that could be"),
+        (
+            {"at": "before_accept", "do": "delay", "when": {"vidoe.url": 1}},
+            ("when", "vidoe.url"),
+            "no submit has 'vidoe' in its body; did you mean video?",
+        ),
+        (
+            {"at": "poll", "do": "corrupt", "when": {"id": 1}},
+            ("when",),
+            "the requests of toy that come to poll have no body",
+        ),
     ],
 )
 def test_a_wrong_fault_says_what_is_wrong(node: object, place: object, part: str) -> None:
@@ -224,7 +250,10 @@ def test_a_wrong_fault_says_what_is_wrong(node: object, place: object, part: str
         {"at": "poll", "do": {"respond": {"error": "too_long", "values": {"max": 5}}}},
         {"at": "download", "do": "corrupt", "on": "uploads", "state": "completed"},
         {"at": "upload", "do": "drop_connection", "on": "upload*"},
-        {"at": "webhook", "do": {"respond": 500}, "first": 2},
+        {"at": "webhook", "do": {"respond": 500}, "first": 2, "state": "failed"},
+        {"at": "before_accept", "do": "drop_connection", "when": {"video": "https://x"}},
+        {"at": "before_accept", "do": "drop_connection", "on": "create", "when": {"mine": 1}},
+        {"at": "poll", "do": "corrupt", "on": "c*", "when": {"id": 1}},
         {"at": "poll", "do": "corrupt", "account": "toy-1", "probability": Decimal("0.5")},
         {"at": "before_accept", "do": {"delay": {"virtual": "1h"}}},
     ],
@@ -272,21 +301,22 @@ def test_an_action_is_read(load: Load, do: str, expected: Action) -> None:
     assert expected == load(f"  - {{at: poll, do: {do}}}").faults[0].do
 
 
-def test_a_late_webhook_is_read(load: Load) -> None:
+def test_a_late_webhook_is_read() -> None:
     """A webhook may come later."""
-    assert Late(Wait(60 * SECOND)) == load("  - {at: webhook, do: {late: 1m}}").faults[0].do
+    fault = {"at": "webhook", "do": {"late": "1m"}}
+    assert Late(Wait(60 * SECOND)) == build_fault(fault, provider="piapi", name="f1").do
 
 
 def test_a_selection_is_read(load: Load) -> None:
     """Every part of a selection is kept as rules compare it."""
-    fault = "{at: poll, id: x, on: tasks/*, account: 2, when: {a.b: true}, state: completed,"
+    fault = "{at: mid_body, id: x, on: '*', account: 2, when: {a.b: true}, state: completed,"
     fault += " first: 1, every: 2, after: 3, probability: 0.5, do: corrupt}"
     expected = FaultRule(
         id="x",
         provider="vicsee",
-        at="poll",
+        at="mid_body",
         do=Corrupt(),
-        on="tasks/*",
+        on="*",
         account="2",
         when=(("a.b", "true"),),
         state="completed",  # type: ignore[arg-type]  # a state is its word

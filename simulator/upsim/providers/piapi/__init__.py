@@ -1,28 +1,59 @@
 """PiAPI: `Qubico/video-toolkit` with `upscale`, the account's views and the upload host."""
 
 from upsim.core.provider import Operation, Provider
+from upsim.core.secrets import Secrets
 from upsim.providers.piapi import account, history, operations, uploads, webhooks, wire
 from upsim.providers.piapi.checks import CHECKS
+
+TASK = webhooks.SECRETS
+"""What a task shows of its caller, also in every later answer: PiAPI echoes its configuration."""
+UPLOAD = Secrets(urls=("data.url",))
 
 PROVIDER = Provider(
     name="piapi",
     operations=(
-        Operation("task/create", "POST", "/api/v1/task", operations.create, kind="submit"),
-        Operation("task/get", "GET", "/api/v1/task/{id}", operations.get_task, kind="poll"),
-        Operation("task/cancel", "DELETE", "/api/v1/task/{id}", operations.cancel, kind="write"),
+        Operation(
+            "task/create", "POST", "/api/v1/task", operations.create, kind="submit", secrets=TASK
+        ),
+        Operation(
+            "task/get", "GET", "/api/v1/task/{id}", operations.get_task, kind="poll", secrets=TASK
+        ),
+        Operation(
+            "task/cancel",
+            "DELETE",
+            "/api/v1/task/{id}",
+            operations.cancel,
+            kind="write",
+            secrets=TASK,
+        ),
         Operation(
             "task/cancel-by-post",
             "POST",
             "/api/v1/task/{id}/cancel",
             operations.cancel,
             kind="write",
+            secrets=TASK,
         ),
-        Operation("tasks/cancel", "DELETE", "/api/v1/tasks", operations.cancel_many, kind="write"),
+        Operation(
+            "tasks/cancel",
+            "DELETE",
+            "/api/v1/tasks",
+            operations.cancel_many,
+            kind="write",
+            secrets=TASK,
+        ),
         Operation("account/info", "GET", "/account/info", account.info),
         Operation("account/active_tasks", "GET", "/account/active_tasks", account.active_tasks),
-        Operation("tasks/histories", "GET", "/api/open/tasks/histories", history.histories),
         Operation(
-            "ephemeral_resource", "POST", "/api/ephemeral_resource", uploads.upload, kind="upload"
+            "tasks/histories", "GET", "/api/open/tasks/histories", history.histories, secrets=TASK
+        ),
+        Operation(
+            "ephemeral_resource",
+            "POST",
+            "/api/ephemeral_resource",
+            uploads.upload,
+            kind="upload",
+            secrets=UPLOAD,
         ),
     ),
     checks=CHECKS,

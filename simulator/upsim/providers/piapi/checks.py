@@ -79,13 +79,15 @@ def below_task_cap(call: Call) -> Violation | None:
     full = who.running + len(who.queue) >= cap
     if call.knob("over_cap") == "stage":
         full = who.running >= cap and len(who.queue) >= call.rules.whole("staged_tasks")
-    return Violation("too_many_tasks", {"max": cap}) if full else None
+    compared = {"max": cap, "running": who.running, "queued": len(who.queue)}
+    return Violation("too_many_tasks", compared) if full else None
 
 
 def supported_format(call: Call) -> Violation | None:
     """The container is MP4 by content, whatever the file is called."""
-    known = media_of(call).container in call.rules.words("formats")
-    return None if known else Violation("wrong_format")
+    allowed, found = call.rules.words("formats"), media_of(call).container
+    compared = {"allowed": ", ".join(allowed), "found": found}
+    return None if found in allowed else Violation("wrong_format", compared)
 
 
 def within_resolution(call: Call) -> Violation | None:
@@ -97,15 +99,17 @@ def within_resolution(call: Call) -> Violation | None:
         sides = (max(sides), min(sides))
     if sides[0] <= long and sides[1] <= short:
         return None
-    return Violation("wrong_resolution", {"long": long, "short": short})
+    found = f"{media.width}x{media.height}"
+    return Violation("wrong_resolution", {"long": long, "short": short, "found": found})
 
 
 def within_frames(call: Call) -> Violation | None:
     """10 to 240 samples of the video track, both inclusive."""
     least, most = call.rules.whole("min_frames"), call.rules.whole("max_frames")
-    if least <= media_of(call).frames <= most:
+    found = media_of(call).frames
+    if least <= found <= most:
         return None
-    return Violation("wrong_frames", {"min": least, "max": most})
+    return Violation("wrong_frames", {"min": least, "max": most, "found": found})
 
 
 def own_task(call: Call) -> Violation | None:
@@ -119,7 +123,8 @@ def own_task(call: Call) -> Violation | None:
 
 def still_pending(call: Call) -> Violation | None:
     """Only a pending task can be cancelled."""
-    return None if call.target.state is State.WAITING else Violation("not_pending")
+    state = call.target.state
+    return None if state is State.WAITING else Violation("not_pending", {"found": state.value})
 
 
 def cancel_by_post_exists(call: Call) -> Violation | None:

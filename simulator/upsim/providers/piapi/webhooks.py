@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from upsim.core.call import Call
 from upsim.core.jobs import Job
 from upsim.core.provider import Attempt, Notice
+from upsim.core.secrets import Secrets
 from upsim.providers.piapi import wire
 
 
@@ -21,4 +22,9 @@ def headers(call: Call, _job: Job, attempt: Attempt) -> Mapping[str, str]:
     return {rule.headers["secret"]: attempt.secret} if rule and attempt.secret else {}
 
 
-NOTICE = Notice(body=body, headers=headers)
+SECRETS = Secrets(
+    fields=("webhook_config.secret",),
+    urls=("webhook_config.endpoint", "input.video", "output.video_url"),
+    headers=("x-webhook-secret",),
+)
+NOTICE = Notice(body=body, headers=headers, secrets=SECRETS)

@@ -1,20 +1,35 @@
 """Venice: `topaz-video-upscale` by the video queue, and the account endpoints beside it."""
 
 from upsim.core.provider import Operation, Provider
+from upsim.core.secrets import Secrets
 from upsim.providers.venice import account, headers, history, operations, wire
 from upsim.providers.venice.checks import CHECKS
+
+VIDEO = Secrets(urls=("video_url", "url"))
 
 PROVIDER = Provider(
     name="venice",
     operations=(
-        Operation("video/queue", "POST", "/api/v1/video/queue", operations.queue, kind="submit"),
         Operation(
-            "video/retrieve", "POST", "/api/v1/video/retrieve", operations.retrieve, kind="poll"
+            "video/queue",
+            "POST",
+            "/api/v1/video/queue",
+            operations.queue,
+            kind="submit",
+            secrets=VIDEO,
+        ),
+        Operation(
+            "video/retrieve",
+            "POST",
+            "/api/v1/video/retrieve",
+            operations.retrieve,
+            kind="poll",
+            secrets=VIDEO,
         ),
         Operation(
             "video/complete", "POST", "/api/v1/video/complete", operations.complete, kind="write"
         ),
-        Operation("video/quote", "POST", "/api/v1/video/quote", operations.quote),
+        Operation("video/quote", "POST", "/api/v1/video/quote", operations.quote, secrets=VIDEO),
         Operation("billing/balance", "GET", "/api/v1/billing/balance", account.balance),
         Operation(
             "billing/usage-history", "GET", "/api/v1/billing/usage-history", history.usage_history

@@ -29,7 +29,7 @@ def within_failure_budget(call: Call) -> Violation | None:
     window = call.world.window(call.who, rate.name) if rate else None
     if window is None or window.used <= window.limit:
         return None
-    return Violation("too_many_failures", {"limit": window.limit})
+    return Violation("too_many_failures", {"limit": window.limit, "used": window.used})
 
 
 def count_refusal(call: Call, violation: Violation, status: int) -> None:

@@ -70,8 +70,9 @@ def within_key_cap(call: Call) -> Violation | None:
         return None
     entries = call.world.entries_of(call.who)
     spent = -sum(entry.amount for entry in entries if entry.kind in _SPENDING)
-    fits = spent + call.world.terms(call).quote.amount <= Decimal(str(cap.value))
-    return None if fits else Violation("key_cap_reached")
+    price, most = call.world.terms(call).quote.amount, Decimal(str(cap.value))
+    compared = {"max": most, "spent": spent, "price": price}
+    return None if spent + price <= most else Violation("key_cap_reached", compared)
 
 
 def polled_model(call: Call) -> Violation | None:
@@ -111,7 +112,7 @@ def own_request(call: Call) -> Violation | None:
 def media_there(call: Call) -> Violation | None:
     """The file of a finished job was not deleted and has not expired."""
     gone = call.target.state is State.COMPLETED and call.world.output_gone(call.target)
-    return Violation("media_gone") if gone else None
+    return Violation("media_gone", {"job": call.target.id}) if gone else None
 
 
 def completable(call: Call) -> Violation | None:

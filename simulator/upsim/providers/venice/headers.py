@@ -34,7 +34,7 @@ def response_headers(call: Call, reply: Reply) -> Headers:
 
 def balance_before(call: Call) -> Headers:
     """The balance as it is now, for an answer that changes it: the header shows the one before."""
-    return _named(call, {"balance_usd": f"{plain(call.who.balance)}"})
+    return _named(call, {"balance_usd": f"{plain(call.who.balance):f}"})
 
 
 def _named(call: Call, values: dict[str, str]) -> Headers:
@@ -52,7 +52,7 @@ def _request_id(call: Call) -> str:
 def _of_account(call: Call, account: Account, reply: Reply) -> dict[str, str]:
     values = {"balance_diem": call.rules.text("diem")}
     if call.rules.header_names["balance_usd"] not in dict(reply.headers):
-        values["balance_usd"] = f"{plain(account.balance)}"
+        values["balance_usd"] = f"{plain(account.balance):f}"
     for rate in call.rules.baseline.plans[account.plan].rates:
         values |= _of_limit(call, account, rate)
     if reply.status == _TOO_MANY:

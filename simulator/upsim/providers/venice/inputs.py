@@ -99,12 +99,15 @@ def public_video(call: Call) -> Violation | None:
 def supported_format(call: Call) -> Violation | None:
     """The container, found by content, is one of the accepted ones."""
     accepted = call.rules.words(_FORMATS[call.knob("input_formats")])
-    return None if media_of(call).container in accepted else Violation("not_a_video")
+    found = media_of(call).container
+    compared = {"allowed": ", ".join(accepted), "found": found}
+    return None if found in accepted else Violation("not_a_video", compared)
 
 
 def long_enough(call: Call) -> Violation | None:
     """The clip lasts at all."""
-    return None if media_of(call).duration > 0 else Violation(_name("too_short", call))
+    found = media_of(call)
+    return None if found.duration > 0 else Violation(_name("too_short", call), {"found": 0})
 
 
 def short_enough(call: Call) -> Violation | None:
@@ -113,7 +116,8 @@ def short_enough(call: Call) -> Violation | None:
     duration = media_of(call).duration
     if call.knob("length_compared") == "whole_seconds":
         duration -= duration % SECOND
-    return None if duration <= limit * SECOND else Violation(_name("too_long", call))
+    compared = {"max": limit, "found": media_of(call).seconds}
+    return None if duration <= limit * SECOND else Violation(_name("too_long", call), compared)
 
 
 def _name(violation: str, call: Call) -> str:

@@ -59,7 +59,9 @@ def quoted_duration(call: Call) -> Violation | None:
     found = seconds_of(call.inputs.get("duration"))
     if found is None or found <= 0:
         return fields.out_of_range("duration")
-    return None if found <= call.rules.limit("max_seconds") else Violation("too_long_on_quote")
+    limit = call.rules.limit("max_seconds")
+    compared = {"max": limit, "found": found}
+    return None if found <= limit else Violation("too_long_on_quote", compared)
 
 
 def quoted_height(call: Call) -> Violation | None:

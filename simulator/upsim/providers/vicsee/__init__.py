@@ -1,8 +1,12 @@
 """VicSee: `topaz-video-upscale` by a dedicated and a unified endpoint."""
 
 from upsim.core.provider import Operation, Provider
+from upsim.core.secrets import Secrets
 from upsim.providers.vicsee import operations, wire
 from upsim.providers.vicsee.checks import CHECKS
+
+TASK = Secrets(urls=("video_url", "result.url", "data.url"))
+UPLOAD = Secrets(urls=("uploadUrl", "publicUrl"))
 
 PROVIDER = Provider(
     name="vicsee",
@@ -13,13 +17,26 @@ PROVIDER = Provider(
             "/api/v1/tools/upscale-video",
             operations.upscale,
             kind="submit",
+            secrets=TASK,
         ),
-        Operation("generate", "POST", "/api/v1/generate", operations.generate, kind="submit"),
-        Operation("tasks/get", "GET", "/api/v1/tasks/{id}", operations.get_task, kind="poll"),
-        Operation("tasks/download", "GET", "/api/v1/tasks/{id}/download", operations.download),
+        Operation(
+            "generate", "POST", "/api/v1/generate", operations.generate, kind="submit", secrets=TASK
+        ),
+        Operation(
+            "tasks/get", "GET", "/api/v1/tasks/{id}", operations.get_task, kind="poll", secrets=TASK
+        ),
+        Operation(
+            "tasks/download",
+            "GET",
+            "/api/v1/tasks/{id}/download",
+            operations.download,
+            secrets=TASK,
+        ),
         Operation("credits", "GET", "/api/v1/credits", operations.credits),
         Operation("models", "GET", "/api/v1/models", operations.models),
-        Operation("upload", "POST", "/api/v1/upload", operations.upload, kind="upload"),
+        Operation(
+            "upload", "POST", "/api/v1/upload", operations.upload, kind="upload", secrets=UPLOAD
+        ),
     ),
     checks=CHECKS,
     problem=wire.problem,

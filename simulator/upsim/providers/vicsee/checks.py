@@ -13,6 +13,8 @@ from upsim.providers.vicsee import wire
 
 MODEL = "topaz-video-upscale"
 _PRIVATE_NAMES = frozenset({"internal", "invalid", "local", "localhost", "test"})
+SHOWN = 100
+"""Characters of a caller's value that are kept beside what was allowed."""
 
 
 def has_key(call: Call) -> Violation | None:
@@ -70,7 +72,8 @@ def known_factor(call: Call) -> Violation | None:
     if number is not None and call.knob("factor_type") == "lenient":
         factor = str(number)
     if not isinstance(factor, str) or factor not in option.allowed:
-        return Violation("bad_factor")
+        compared = {"allowed": ", ".join(option.allowed), "found": str(factor)[:SHOWN]}
+        return Violation("bad_factor", compared)
     call.options[option.name] = factor
     return None
 
@@ -89,9 +92,10 @@ def fetchable(call: Call) -> Violation | None:
 
 def supported_format(call: Call) -> Violation | None:
     """The container is one of the documented ones, and the duration could be read."""
-    media = media_of(call)
-    if media.container not in call.rules.words("formats") or media.duration == 0:
-        return Violation("not_a_video")
+    media, allowed = media_of(call), call.rules.words("formats")
+    if media.container not in allowed or media.duration == 0:
+        compared = {"allowed": ", ".join(allowed), "found": media.container}
+        return Violation("not_a_video", {**compared, "seconds": media.seconds})
     return None
 
 
@@ -119,7 +123,7 @@ def uploadable(call: Call) -> Violation | None:
         return Violation("bad_upload_type")
     name = "upload_video_bytes" if kind.startswith("video/") else "upload_other_bytes"
     if size is None or not 0 < size <= call.rules.whole(name):
-        return Violation("bad_upload_size", {"max": call.rules.whole(name)})
+        return Violation("bad_upload_size", {"max": call.rules.whole(name), "found": size})
     return None
 
 

@@ -1,6 +1,7 @@
 """WaveSpeedAI: `wavespeed-ai/video-upscaler` and `runwayml/upscale-v1`."""
 
 from upsim.core.provider import Operation, Provider
+from upsim.core.secrets import Secrets
 from upsim.providers.wavespeed import (
     catalogue,
     checks,
@@ -14,16 +15,39 @@ from upsim.providers.wavespeed import (
 
 V3 = "/api/v3"
 
+TASK = webhooks.SECRETS
+SIGNING_KEY = Secrets(fields=("data.secret",))
+UPLOAD = Secrets(urls=("upload.url", "download_url"))
+
 PROVIDER = Provider(
     name="wavespeed",
     operations=(
-        Operation("submit", "POST", f"{V3}/{{model*}}", operations.submit, kind="submit"),
         Operation(
-            "result", "GET", f"{V3}/predictions/{{id}}/result", operations.result, kind="poll"
+            "submit", "POST", f"{V3}/{{model*}}", operations.submit, kind="submit", secrets=TASK
         ),
-        Operation("prediction", "GET", f"{V3}/predictions/{{id}}", operations.result, kind="poll"),
         Operation(
-            "media/uploads", "POST", f"{V3}/media/uploads", uploads.request_upload, kind="write"
+            "result",
+            "GET",
+            f"{V3}/predictions/{{id}}/result",
+            operations.result,
+            kind="poll",
+            secrets=TASK,
+        ),
+        Operation(
+            "prediction",
+            "GET",
+            f"{V3}/predictions/{{id}}",
+            operations.result,
+            kind="poll",
+            secrets=TASK,
+        ),
+        Operation(
+            "media/uploads",
+            "POST",
+            f"{V3}/media/uploads",
+            uploads.request_upload,
+            kind="write",
+            secrets=UPLOAD,
         ),
         Operation(
             "media/upload/binary",
@@ -31,13 +55,20 @@ PROVIDER = Provider(
             f"{V3}/media/upload/binary",
             uploads.upload_binary,
             kind="upload",
+            secrets=UPLOAD,
         ),
         Operation("balance", "GET", f"{V3}/balance", operations.balance),
-        Operation("webhook/secret", "GET", f"{V3}/webhook/secret", operations.webhook_secret),
+        Operation(
+            "webhook/secret",
+            "GET",
+            f"{V3}/webhook/secret",
+            operations.webhook_secret,
+            secrets=SIGNING_KEY,
+        ),
         Operation("models", "GET", f"{V3}/models", catalogue.models),
-        Operation("model/price", "POST", f"{V3}/model/price", catalogue.price),
-        Operation("model/pricing", "POST", f"{V3}/model/pricing", catalogue.pricing),
-        Operation("predictions", "POST", f"{V3}/predictions", listings.predictions),
+        Operation("model/price", "POST", f"{V3}/model/price", catalogue.price, secrets=TASK),
+        Operation("model/pricing", "POST", f"{V3}/model/pricing", catalogue.pricing, secrets=TASK),
+        Operation("predictions", "POST", f"{V3}/predictions", listings.predictions, secrets=TASK),
         Operation(
             "predictions/delete",
             "POST",
@@ -48,11 +79,20 @@ PROVIDER = Provider(
         Operation("billings/search", "POST", f"{V3}/billings/search", listings.billings),
         Operation("user/usage_stats", "POST", f"{V3}/user/usage_stats", listings.usage),
         # An older generation of pages, behind the knob `old_paths`.
-        Operation("old/predictions", "GET", f"{V3}/predictions", listings.predictions),
+        Operation(
+            "old/predictions", "GET", f"{V3}/predictions", listings.predictions, secrets=TASK
+        ),
         Operation("old/account/balance", "GET", f"{V3}/account/balance", operations.balance),
         Operation("old/account/billings", "GET", f"{V3}/account/billings", listings.billings),
         Operation("old/account/usage", "GET", f"{V3}/account/usage", listings.usage),
-        Operation("old/upload", "POST", f"{V3}/upload", uploads.upload_binary, kind="upload"),
+        Operation(
+            "old/upload",
+            "POST",
+            f"{V3}/upload",
+            uploads.upload_binary,
+            kind="upload",
+            secrets=UPLOAD,
+        ),
         # Always refused by its only check, with 405 for a model and 404 for anything else.
         Operation("not-a-task", "GET", f"{V3}/{{model*}}", operations.result, refuses=True),
     ),
@@ -61,4 +101,5 @@ PROVIDER = Provider(
     draw_id=wire.draw_id,
     aliases={"/api/v2": V3},
     notice=webhooks.NOTICE,
+    failure="task_failed",
 )

@@ -19,6 +19,8 @@ WEBHOOK = "webhook_url"
 _SWITCHES = (("true", "false"), ("false", "true"))
 MODEL_ID = "model_id"
 INPUTS = "inputs"
+SHOWN = 100
+"""Characters of a caller's value that are kept beside what was allowed."""
 
 
 def account_active(call: Call) -> Violation | None:
@@ -119,7 +121,8 @@ def length_within_limit(call: Call) -> Violation | None:
         rule = model_of(call).billing.quantity
         unbounded = Quantity(of=rule.of, round=rule.round)
         within = billed_quantity(unbounded, {rule.of: call.media.seconds}) <= limit
-    return None if within else Violation("too_long", {"max": limit})
+    compared = {"max": limit, "found": call.media.seconds}
+    return None if within else Violation("too_long", compared)
 
 
 def affordable_or_failing(call: Call) -> Violation | None:
@@ -205,7 +208,8 @@ def _refused(call: Call, option: Option, value: object) -> Violation | None:
         return bad_type(call, option.name, "switch" if switch else "text")
     if _text(call, value) in option.allowed:
         return None
-    return Violation("bad_choice", {"name": option.name, "allowed": ", ".join(option.allowed)})
+    compared = {"allowed": ", ".join(option.allowed), "found": str(value)[:SHOWN]}
+    return Violation("bad_choice", {"name": option.name, **compared})
 
 
 def _text(call: Call, value: object) -> str:

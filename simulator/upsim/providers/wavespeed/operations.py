@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from upsim.core.call import Call, Hold, Reply
 from upsim.core.checks import Violation
+from upsim.core.instants import SECOND, Instant
+from upsim.core.jobs import Job
 from upsim.core.pricing import plain
 from upsim.core.states import State
 from upsim.providers.wavespeed import webhooks, wire
@@ -22,16 +24,21 @@ def submit(call: Call) -> Reply | Hold:
 def held(call: Call, timed_out: bool) -> Reply:  # noqa: FBT001 - the form that `Hold` wants
     """The answer to a submit in sync mode: the record, or that the server's wait ran out."""
     job = own_job(call, call.target.id) or call.target
-    shown = wire.record(call, job)
+    if not timed_out:
+        return wire.success(call, wire.record(call, job))
     rule = call.rules.errors["sync_timed_out"]
     values = {"seconds": call.rules.whole("sync_seconds")}
-    if not timed_out:
-        return wire.success(call, shown)
     if rule.headers:
         return wire.problem(call, Violation(rule.name, values))
+    shown = wire.record(call, _as_of(job, job.accepted.at + values["seconds"] * SECOND))
     status = call.rules.baseline.statuses[State.PROCESSING].value
     late = {"status": status, "code": rule.code, "error": rule.message.format_map(values)}
     return wire.success(call, shown | late)
+
+
+def _as_of(job: Job, instant: Instant) -> Job:
+    """The job as it was at an earlier instant: one advance may pass the time limit and the end."""
+    return job._replace(moves=tuple(move for move in job.moves if move.at <= instant))
 
 
 def result(call: Call) -> Reply:

@@ -97,9 +97,9 @@ def _out_of_bounds(name: str, row: Row, number: int | None) -> Violation | None:
     if number is None:
         return None
     if isinstance(minimum, int) and number < minimum:
-        return Violation("too_small", {"name": name, "minimum": minimum})
+        return Violation("too_small", {"name": name, "minimum": minimum, "found": number})
     if isinstance(maximum, int) and number > maximum:
-        return Violation("too_big", {"name": name, "maximum": maximum})
+        return Violation("too_big", {"name": name, "maximum": maximum, "found": number})
     return None
 
 

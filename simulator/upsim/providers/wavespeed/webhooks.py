@@ -11,6 +11,7 @@ from upsim.core.call import Call
 from upsim.core.events import Webhook
 from upsim.core.jobs import Job
 from upsim.core.provider import Attempt, Notice
+from upsim.core.secrets import Secrets
 from upsim.providers.wavespeed import wire
 from upsim.providers.wavespeed.checks import WEBHOOK
 
@@ -55,7 +56,8 @@ def headers(call: Call, job: Job, attempt: Attempt) -> Mapping[str, str]:
     }
 
 
-NOTICE = Notice(body=body, headers=headers)
+SECRETS = Secrets(urls=("video", "webhook", "webhook_url", "outputs"), query=("webhook",))
+NOTICE = Notice(body=body, headers=headers, secrets=SECRETS)
 
 
 def signature(key: str, *, name: str, seconds: int, content: bytes) -> str:

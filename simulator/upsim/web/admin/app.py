@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import groupby
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -13,72 +14,192 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from upsim.web.admin import contents, faults, probes, sandboxes, scenarios, webhooks
-from upsim.web.admin.problems import AdminError, answer, problem
-from upsim.web.auth import AdminRule
+from upsim.web.admin import (
+    contents,
+    events,
+    faults,
+    openapi,
+    probes,
+    sandboxes,
+    scenarios,
+    shapes,
+    webhooks,
+)
+from upsim.web.admin.parameters import (
+    JOB,
+    LIMIT,
+    LINES,
+    MANY,
+    OFFSET,
+    OUTCOME,
+    PAGE,
+    PROVIDER,
+    SINCE,
+    STATE,
+    STATUS,
+    TYPES,
+    WHAT,
+    Parameter,
+)
+from upsim.web.admin.probes import own_version
+from upsim.web.admin.problems import AdminError, NoBody, answer, problem, read
+from upsim.web.admin.sandboxes import registry_of
+from upsim.web.auth import WRITES, AdminRule
 from upsim.web.receivers import INBOX
 
 Handler = Callable[[Request], Awaitable[Response]]
 PREFIX = "/__sim"
 OPEN = frozenset(f"{PREFIX}/{name}" for name in ("livez", "readyz", "health", "metrics"))
-PAGE = ("offset", "limit")
 
 
 @dataclass(frozen=True, slots=True)
 class AdminCall:
-    """One call: its path below `/__sim`, the query parameters and the body that it takes."""
+    """One call: its path below `/__sim`, what it takes, and the shape of what it answers.
+
+    `errors` are statuses that it may answer beside those that every call of its kind may.
+    """
 
     method: str
     path: str
     handle: Handler
-    query: tuple[str, ...] = ()
+    query: tuple[Parameter, ...] = ()
     body: type[msgspec.Struct] | None = None
+    answer: Any = dict[str, Any]
+    status: int = 200
+    media: str = "application/json"
+    errors: tuple[int, ...] = ()
 
 
 BOX = "/sandboxes/{id}"
+TEXT = "text/plain"
+
+
+async def index(_request: Request) -> Response:
+    """`GET /__sim`: every call, what it does and what it takes."""
+    return answer({"openapi": f"{PREFIX}/openapi.json", "calls": [_described(c) for c in CALLS]})
+
+
+async def describe(request: Request) -> Response:
+    """`GET openapi.json`: this document."""
+    return answer(openapi.document(CALLS, registry_of(request), PREFIX, own_version()))
+
+
 CALLS = (
-    AdminCall("GET", "/livez", probes.live),
-    AdminCall("GET", "/readyz", probes.ready),
-    AdminCall("GET", "/health", probes.health),
-    AdminCall("GET", "/metrics", probes.metrics),
-    AdminCall("GET", "/scenarios", scenarios.scenarios),
-    AdminCall("GET", "/scenarios/{name:path}", scenarios.scenario),
+    AdminCall("GET", "", index, answer=shapes.Index),
+    AdminCall("GET", "/openapi.json", describe),
+    AdminCall("GET", "/livez", probes.live, answer=shapes.Status),
+    AdminCall("GET", "/readyz", probes.ready, answer=shapes.Status),
+    AdminCall("GET", "/health", probes.health, answer=shapes.Health),
+    AdminCall("GET", "/metrics", probes.metrics, answer=str, media=TEXT),
+    AdminCall("GET", "/scenarios", scenarios.scenarios, (OFFSET, MANY), answer=shapes.Scenarios),
+    AdminCall("GET", "/scenarios/{name:path}", scenarios.scenario, answer=shapes.ScenarioShown),
     AdminCall("GET", "/schema", scenarios.schema),
-    AdminCall("GET", "/sandboxes", sandboxes.listing, PAGE),
-    AdminCall("POST", "/sandboxes", sandboxes.create, body=sandboxes.SandboxOrder),
-    AdminCall("GET", BOX, sandboxes.show),
-    AdminCall("DELETE", BOX, sandboxes.delete),
-    AdminCall("POST", f"{BOX}/reset", sandboxes.reset, ("what",)),
-    AdminCall("GET", f"{BOX}/clock", sandboxes.clock),
-    AdminCall("PATCH", f"{BOX}/clock", sandboxes.change_clock, body=sandboxes.ClockChange),
-    AdminCall("POST", f"{BOX}/clock/advance", sandboxes.advance, body=sandboxes.Advance),
-    AdminCall("GET", f"{BOX}/jobs", contents.jobs, (*PAGE, "provider", "state")),
-    AdminCall("GET", f"{BOX}/jobs/{{job}}", contents.job),
-    AdminCall("PUT", f"{BOX}/jobs/{{job}}/state", contents.set_state, body=contents.StateChange),
-    AdminCall("GET", f"{BOX}/accounts", contents.accounts),
+    AdminCall("GET", "/sandboxes", sandboxes.listing, PAGE, answer=shapes.Sandboxes),
+    AdminCall(
+        "POST",
+        "/sandboxes",
+        sandboxes.create,
+        body=sandboxes.SandboxOrder,
+        answer=shapes.NewSandbox,
+        status=201,
+    ),
+    AdminCall("GET", BOX, sandboxes.show, answer=shapes.Sandbox),
+    AdminCall("DELETE", BOX, sandboxes.delete, answer=shapes.Deleted),
+    AdminCall("POST", f"{BOX}/reset", sandboxes.reset, (WHAT,), answer=shapes.Sandbox),
+    AdminCall("GET", f"{BOX}/clock", sandboxes.clock, answer=shapes.Clock),
+    AdminCall(
+        "PATCH",
+        f"{BOX}/clock",
+        sandboxes.change_clock,
+        body=sandboxes.ClockChange,
+        answer=shapes.Clock,
+    ),
+    AdminCall(
+        "POST",
+        f"{BOX}/clock/advance",
+        sandboxes.advance,
+        body=sandboxes.Advance,
+        answer=shapes.Advanced,
+    ),
+    AdminCall("GET", f"{BOX}/jobs", contents.jobs, (*PAGE, PROVIDER, STATE), answer=shapes.Jobs),
+    AdminCall("GET", f"{BOX}/jobs/{{job}}", contents.job, answer=shapes.Job),
+    AdminCall(
+        "PUT",
+        f"{BOX}/jobs/{{job}}/state",
+        contents.set_state,
+        body=contents.StateChange,
+        answer=shapes.Job,
+    ),
+    AdminCall("GET", f"{BOX}/accounts", contents.accounts, (OFFSET, MANY), answer=shapes.Accounts),
     AdminCall(
         "PUT",
         f"{BOX}/accounts/{{provider}}",
         contents.change_account,
         body=contents.AccountChange,
+        answer=shapes.Account,
     ),
     AdminCall(
-        "POST", f"{BOX}/accounts/{{provider}}/keys", contents.issue_key, body=contents.KeyOrder
+        "POST",
+        f"{BOX}/accounts/{{provider}}/keys",
+        contents.issue_key,
+        body=contents.KeyOrder,
+        answer=shapes.NewKey,
+        status=201,
     ),
-    AdminCall("GET", f"{BOX}/ledger", contents.ledger, (*PAGE, "provider")),
-    AdminCall("GET", f"{BOX}/faults", faults.listing),
-    AdminCall("POST", f"{BOX}/faults", faults.arm_one, body=faults.FaultOrder),
-    AdminCall("DELETE", f"{BOX}/faults", faults.clear),
-    AdminCall("GET", f"{BOX}/faults/{{fault}}", faults.show),
-    AdminCall("DELETE", f"{BOX}/faults/{{fault}}", faults.disarm_one),
-    AdminCall("GET", f"{BOX}/journal", contents.journal, ("since", "limit", "provider")),
-    AdminCall("POST", f"{BOX}/journal/find", contents.find, body=contents.JournalQuery),
-    AdminCall("POST", f"{BOX}/journal/count", contents.count, body=contents.JournalQuery),
-    AdminCall("GET", f"{BOX}/webhooks", webhooks.listing, (*PAGE, "job", "outcome")),
-    AdminCall("GET", f"{BOX}/webhooks/{{delivery}}", webhooks.show),
-    AdminCall("POST", f"{BOX}/webhooks/{{delivery}}/resend", webhooks.resend),
-    AdminCall("GET", f"{BOX}/inbox/{{name}}/messages", webhooks.messages, ("since", "limit")),
-    AdminCall("ANY", f"{BOX}/inbox/{{name}}", webhooks.receive_message, ("status",)),
+    AdminCall(
+        "GET", f"{BOX}/ledger", contents.ledger, (OFFSET, LINES, PROVIDER), answer=shapes.Ledger
+    ),
+    AdminCall("GET", f"{BOX}/faults", faults.listing, (OFFSET, MANY), answer=shapes.Faults),
+    AdminCall(
+        "POST",
+        f"{BOX}/faults",
+        faults.arm_one,
+        body=faults.FaultOrder,
+        answer=shapes.Fault,
+        status=201,
+    ),
+    AdminCall("DELETE", f"{BOX}/faults", faults.clear, answer=shapes.Disarmed),
+    AdminCall("GET", f"{BOX}/faults/{{fault}}", faults.show, answer=shapes.Fault),
+    AdminCall("DELETE", f"{BOX}/faults/{{fault}}", faults.disarm_one, answer=shapes.Disarmed),
+    AdminCall(
+        "GET",
+        f"{BOX}/journal",
+        contents.journal,
+        (SINCE, LIMIT, PROVIDER),
+        answer=shapes.Journal,
+    ),
+    AdminCall(
+        "POST",
+        f"{BOX}/journal/find",
+        contents.find,
+        body=contents.JournalSearch,
+        answer=shapes.Found,
+    ),
+    AdminCall(
+        "POST",
+        f"{BOX}/journal/count",
+        contents.count,
+        body=contents.JournalQuery,
+        answer=shapes.Count,
+    ),
+    AdminCall("GET", f"{BOX}/events", events.follow, (TYPES,), answer=str, media=events.MEDIA),
+    AdminCall(
+        "GET", f"{BOX}/webhooks", webhooks.listing, (*PAGE, JOB, OUTCOME), answer=shapes.Deliveries
+    ),
+    AdminCall("GET", f"{BOX}/webhooks/{{delivery}}", webhooks.show, answer=shapes.Delivery),
+    AdminCall(
+        "POST", f"{BOX}/webhooks/{{delivery}}/resend", webhooks.resend, answer=shapes.Delivery
+    ),
+    AdminCall(
+        "GET",
+        f"{BOX}/inbox/{{name}}/messages",
+        webhooks.messages,
+        (SINCE, LIMIT),
+        answer=shapes.Messages,
+    ),
+    AdminCall(
+        "ANY", f"{BOX}/inbox/{{name}}", webhooks.receive_message, (STATUS,), answer=shapes.Received
+    ),
 )
 """Every call of this version, those of one path side by side."""
 
@@ -87,12 +208,7 @@ def routes() -> list[BaseRoute]:
     """One route for each path, so that a 405 names all its methods."""
     grouped = groupby(CALLS, key=lambda call: call.path)
     found: list[BaseRoute] = [_route(path, list(calls)) for path, calls in grouped]
-    return [Route(PREFIX, index), Route(f"{PREFIX}/", index), *found]
-
-
-async def index(_request: Request) -> Response:
-    """`GET /__sim`: every call, what it does and what it takes."""
-    return answer({"calls": [_described(call) for call in CALLS]})
+    return [*found, Route(f"{PREFIX}/", index)]
 
 
 async def guarded(rule: AdminRule, scope: Scope, receive: Receive, send: Send) -> bool:
@@ -114,26 +230,31 @@ def _route(path: str, calls: list[AdminCall]) -> Route:
     async def handle(request: Request) -> Response:
         call = by_method["GET" if request.method == "HEAD" else request.method]
         _check_query(request, call)
+        if call.body is None and request.method in WRITES:
+            await read(request, NoBody)
         return await call.handle(request)
 
     return Route(PREFIX + path, handle, methods=list(by_method))
 
 
 def _check_query(request: Request, call: AdminCall) -> None:
+    known = [parameter.name for parameter in call.query]
     for name in request.query_params:
-        if name not in call.query:
-            near = get_close_matches(name, call.query, n=1)
-            allowed = ", ".join(call.query) or "none"
+        if len(request.query_params.getlist(name)) > 1:
+            raise AdminError(400, "invalid", f"query parameter {name[:40]!r} came twice")
+        if name not in known:
+            near = get_close_matches(name[:40], known, n=1)
+            allowed = ", ".join(known) or "none"
             hint = f"did you mean {near[0]}?" if near else f"allowed: {allowed}"
             raise AdminError(400, "invalid", f"unknown query parameter {name[:40]!r}; {hint}")
 
 
-def _described(call: AdminCall) -> dict[str, object]:
+def _described(call: AdminCall) -> shapes.Called:
     does = (call.handle.__doc__ or "").partition("\n")[0].partition("`: ")[2]
     path = PREFIX + call.path
-    described: dict[str, object] = {"method": call.method, "path": path, "does": does}
+    described: shapes.Called = {"method": call.method, "path": path, "does": does}
     if call.query:
-        described["query"] = list(call.query)
+        described["query"] = [parameter.name for parameter in call.query]
     if call.body is not None:
         schema = msgspec.json.schema(call.body)["$defs"][call.body.__name__]
         described["body"] = schema["properties"]

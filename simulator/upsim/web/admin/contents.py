@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
@@ -16,8 +17,9 @@ from upsim.engine.journal import Exchange
 from upsim.engine.registry import DEFAULT, KeyTakenError, SandboxRefusedError
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import views
-from upsim.web.admin.problems import AdminError, answer, nearest, shown, whole
-from upsim.web.admin.sandboxes import money, registry_of, sandbox_and, sandbox_of
+from upsim.web.admin.parameters import LIMIT, LINES, MANY, OFFSET, SINCE, STATE
+from upsim.web.admin.problems import AdminError, answer, nearest, shown
+from upsim.web.admin.sandboxes import balance, registry_of, sandbox_and, sandbox_of
 
 MAIN = "main"
 LONGEST_PATTERN = 1000
@@ -46,7 +48,7 @@ class KeyOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class JournalQuery(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `POST …/journal/find` and `…/journal/count`; all that is given must hold."""
+    """Body of `POST …/journal/count`; all that is given must hold."""
 
     provider: str | None = None
     operation: str | None = None
@@ -58,14 +60,18 @@ class JournalQuery(msgspec.Struct, forbid_unknown_fields=True):
     since: int = 0
 
 
+class JournalSearch(JournalQuery, forbid_unknown_fields=True):
+    """Body of `POST …/journal/find`: as for count, and which page of what matches."""
+
+    offset: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1000
+
+
 async def jobs(request: Request) -> Response:
     """`GET …/jobs`: the jobs, oldest first, each with its timeline."""
     sandbox = sandbox_of(request)
-    offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", 100, 1000)
-    provider, state = _one_provider(request), request.query_params.get("state")
-    if state is not None and state not in list(State):
-        message = f"state={shown(state)} is unknown; {nearest(state, State)}"
-        raise AdminError(400, "invalid", message)
+    offset, limit = OFFSET.whole(request), LIMIT.whole(request)
+    provider, state = _one_provider(request), STATE.text(request)
     found = [
         job
         for job in sandbox.state.jobs.values()
@@ -94,7 +100,7 @@ async def set_state(request: Request) -> Response:
     if asked.state == State.COMPLETED and found.accepted.output is None:
         message = f"job {found.id} has no output: its video was never measured"
         raise AdminError(409, "no_output", message)
-    failure = _failure(sandbox, found.accepted.provider, asked)
+    failure = _failure(sandbox, found.accepted.provider, asked, state)
     try:
         moved = sandbox.move(found, state, failure)
     except IllegalMoveError as error:
@@ -105,7 +111,10 @@ async def set_state(request: Request) -> Response:
 async def accounts(request: Request) -> Response:
     """`GET …/accounts`: every account with its balance and plan."""
     sandbox = sandbox_of(request)
-    return answer({"accounts": [views.account(a) for a in sandbox.state.accounts.values()]})
+    offset, limit = OFFSET.whole(request), MANY.whole(request)
+    found = list(sandbox.state.accounts.values())
+    page = [views.account(account) for account in found[offset : offset + limit]]
+    return answer({"accounts": page, "total": len(found)})
 
 
 async def change_account(request: Request) -> Response:
@@ -118,7 +127,7 @@ async def change_account(request: Request) -> Response:
         message = f"{account.provider} has no plan {shown(asked.plan)}; {hint}"
         raise AdminError(400, "invalid", message)
     if asked.balance is not None:
-        change = money(asked.balance, "balance") - account.balance
+        change = balance(asked.balance, "balance", account.unit) - account.balance
         if change:
             kind: EntryKind = "top_up" if change > 0 else "adjustment"
             sandbox.post(account, kind, change, formula="set by the admin API")
@@ -144,7 +153,7 @@ async def issue_key(request: Request) -> Response:
 async def ledger(request: Request) -> Response:
     """`GET …/ledger`: the lines of all accounts, oldest first, exact amounts as texts."""
     sandbox = sandbox_of(request)
-    offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", 1000, 10_000)
+    offset, limit = OFFSET.whole(request), LINES.whole(request)
     provider = _one_provider(request)
     entries = [
         entry
@@ -158,21 +167,28 @@ async def ledger(request: Request) -> Response:
 
 
 async def journal(request: Request) -> Response:
-    """`GET …/journal`: the newest requests and answers, in order, with the rule that refused."""
+    """`GET …/journal`: the newest requests and answers in order, each with why it is so.
+
+    With `since` those that follow it, the oldest first, so that nothing is left out.
+    """
     sandbox = sandbox_of(request)
-    since, limit = whole(request, "since", 0, 10**12), whole(request, "limit", 100, 1000)
-    provider = request.query_params.get("provider")
+    since, limit = SINCE.whole(request), LIMIT.whole(request)
+    provider = _one_provider(request)
     kept = sandbox.journal.since(since)
     found = [exchange for exchange in kept if provider in (None, exchange.provider)]
-    newest = found[max(0, len(found) - limit) :]
-    answered = {"exchanges": [views.exchange(exchange) for exchange in newest]}
+    first = 0 if SINCE.name in request.query_params else max(0, len(found) - limit)
+    page = found[first : first + limit]
+    answered = {"exchanges": [views.exchange(sandbox, exchange) for exchange in page]}
     return answer({**answered, "kept": len(sandbox.journal), "total": sandbox.journal.count})
 
 
 async def find(request: Request) -> Response:
     """`POST …/journal/find`: the exchanges of which all that is given holds."""
-    sandbox, asked = await sandbox_and(request, JournalQuery)
-    return answer({"exchanges": [views.exchange(found) for found in _matching(sandbox, asked)]})
+    sandbox, asked = await sandbox_and(request, JournalSearch)
+    found = list(_matching(sandbox, asked))
+    page = found[asked.offset : asked.offset + asked.limit]
+    listed = [views.exchange(sandbox, exchange) for exchange in page]
+    return answer({"exchanges": listed, "total": len(found)})
 
 
 async def count(request: Request) -> Response:
@@ -209,10 +225,14 @@ def _job(sandbox: Sandbox, request: Request) -> Job:
     return found
 
 
-def _failure(sandbox: Sandbox, provider: str, asked: StateChange) -> Failure | None:
+def _failure(sandbox: Sandbox, provider: str, asked: StateChange, state: State) -> Failure | None:
+    """The failure that is named, or else the provider's usual one for this state."""
+    bound = sandbox.bound(provider)
+    known = bound.failures
     if asked.error is None:
-        return None
-    known = sandbox.bound(provider).failures
+        usual = bound.provider.failure if state is State.FAILED else state.value
+        first = next(iter(known.values()), None)
+        return known.get(usual, first) if state in UNSUCCESSFUL else None
     if asked.error not in known:
         message = f"error {shown(asked.error)} is unknown; {nearest(asked.error, known)}"
         raise AdminError(400, "invalid", message)

@@ -12,8 +12,11 @@ from starlette.responses import Response
 from upsim.core.faults import Armed
 from upsim.engine.faults import FaultTakenError, arm, disarm, disarm_all, free_id
 from upsim.engine.sandbox import Sandbox
+from upsim.scenario.code import BODILESS
 from upsim.scenario.faults import Known, build_fault, fault_mistakes, needed
 from upsim.scenario.tree import dotted
+from upsim.web.admin import shapes
+from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
 from upsim.web.bodies import MAX_DEPTH, depth_over
@@ -41,7 +44,11 @@ class FaultOrder(msgspec.Struct, forbid_unknown_fields=True):
 
 async def listing(request: Request) -> Response:
     """`GET …/faults`: what is armed, and how often each matched and fired."""
-    return answer(_all(sandbox_of(request)))
+    sandbox = sandbox_of(request)
+    offset, limit = OFFSET.whole(request), MANY.whole(request)
+    found = list(sandbox.state.faults.values())
+    page = [view(armed) for armed in found[offset : offset + limit]]
+    return answer({"faults": page, "total": len(found)})
 
 
 async def arm_one(request: Request) -> Response:
@@ -85,7 +92,7 @@ async def disarm_one(request: Request) -> Response:
     return answer({"disarmed": [armed.rule.id]})
 
 
-def view(armed: Armed) -> dict[str, object]:
+def view(armed: Armed) -> shapes.Fault:
     """An armed fault as the admin API shows it."""
     rule = armed.rule
     return {
@@ -105,10 +112,6 @@ def view(armed: Armed) -> dict[str, object]:
         "fired": armed.fired,
         "remaining": armed.remaining,
     }
-
-
-def _all(sandbox: Sandbox) -> dict[str, object]:
-    return {"faults": [view(armed) for armed in sandbox.state.faults.values()]}
 
 
 def _armed(sandbox: Sandbox, request: Request) -> Armed:
@@ -134,6 +137,7 @@ def _provider(request: Request, sandbox: Sandbox, name: object) -> str:
 
 def _known(sandbox: Sandbox, provider: str) -> Known:
     bound = sandbox.bound(provider)
+    hooks = bound.rules.baseline.webhooks
     return Known(
         provider=provider,
         operations={operation.name: operation.kind for operation in bound.provider.operations},
@@ -141,6 +145,10 @@ def _known(sandbox: Sandbox, provider: str) -> Known:
             name: needed(rule.message, rule.headers, rule.extra)
             for name, rule in bound.rules.errors.items()
         },
+        fields=sandbox.scenario_for(provider).body_fields,
+        told=hooks.under(bound.rules.knobs).states if hooks else (),
+        signing=hooks.signing if hooks else "",
+        bodiless=frozenset(op.name for op in bound.provider.operations if op.method in BODILESS),
     )
 
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upsim.web.bodies import encode
+from upsim.web.bodies import encode, repeats_a_key
 
 MAX_BODY = 8 * 1024 * 1024
 LONGEST_NUMBER = 18
@@ -46,14 +46,24 @@ async def on_admin_error(_request: Request, error: Exception) -> Response:
     return problem(error.status, error.code, error.message)
 
 
-async def on_http_error(_request: Request, error: Exception) -> Response:
+async def on_http_error(request: Request, error: Exception) -> Response:
     """Give what the router refuses (an unknown path, a wrong method) the one error shape."""
     if not isinstance(error, HTTPException):
         raise error
     code = {404: "not_found", 405: "wrong_method"}.get(error.status_code, "refused")
-    reply = problem(error.status_code, code, error.detail)
-    reply.headers.update(error.headers or {})
+    headers = error.headers or {}
+    message = error.detail
+    if "Allow" in headers:
+        message = f"{request.method[:SHOWN]} is not allowed here; allowed: {headers['Allow']}"
+    elif code == "not_found":
+        message = f"there is nothing at {shown(request.url.path)}; GET /__sim lists every call"
+    reply = problem(error.status_code, code, message)
+    reply.headers.update(headers)
     return reply
+
+
+class NoBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a call that takes none: nothing, or an empty object."""
 
 
 async def read(request: Request, shape: type[S]) -> S:
@@ -65,8 +75,9 @@ async def read(request: Request, shape: type[S]) -> S:
         if size > MAX_BODY:
             raise AdminError(413, "too_large", f"a body may have {MAX_BODY} bytes at the most")
         parts.append(part)
+    body = b"".join(parts) or b"{}"
     try:
-        return msgspec.json.decode(b"".join(parts) or b"{}", type=shape)
+        found = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
         message = f"{str(error)[:SHOWN]}{_hint(str(error), shape)}"
         raise AdminError(400, "invalid", message) from error
@@ -74,6 +85,9 @@ async def read(request: Request, shape: type[S]) -> S:
         raise AdminError(400, "not_json", f"the body is not JSON: {error}") from error
     except RecursionError as error:
         raise AdminError(400, "not_json", "the body is nested too deeply") from error
+    if repeats_a_key(body):
+        raise AdminError(400, "invalid", "an object in the body repeats a key")
+    return found
 
 
 def whole(request: Request, name: str, default: int, most: int) -> int:

@@ -26,8 +26,9 @@ from upsim.engine.registry import (
 )
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
-from upsim.web.admin import views
-from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown, whole
+from upsim.web.admin import shapes, views
+from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT
+from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
 from upsim.web.deliverer import Deliverer
 from upsim.web.timeline import Target, until, until_idle
 
@@ -35,9 +36,10 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 NAMED = 20
 """Sandboxes that a message may name."""
 PLACES = 12
+DIVISIBLE = frozenset({"USD"})
+"""Units of which there are parts; credits and points are whole."""
 MOST = Decimal(10**15)
 LONGEST_AMOUNT = 40
-RESETS = ("all", "jobs", "ledger", "faults", "journal")
 
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -131,6 +133,17 @@ def money(text: str | int, what: str) -> Decimal:
     return found
 
 
+def balance(text: str | int, what: str, unit: str) -> Decimal:
+    """A balance from a body: not negative, and whole unless its unit is money."""
+    found = money(text, what)
+    if found < 0:
+        raise AdminError(400, "invalid", f"{what} {shown(text)} is negative")
+    if unit not in DIVISIBLE and found != found.to_integral_value():
+        message = f"{what} {shown(text)} is not a whole number: a {unit} cannot be divided"
+        raise AdminError(400, "invalid", message)
+    return found
+
+
 async def create(request: Request) -> Response:
     """`POST sandboxes`: a new world with a key for each provider; a request's key leads to it."""
     asked = await read(request, SandboxOrder)
@@ -138,7 +151,7 @@ async def create(request: Request) -> Response:
         raise AdminError(400, "invalid", "id: letters, digits, - and _, 64 at the most")
     registry = registry_of(request)
     try:
-        sandbox, keys = registry.create(_order(asked))
+        sandbox, keys = registry.create(_order(asked, registry))
     except (SandboxRefusedError, ClockError, BaselineError) as error:
         status = 409 if isinstance(error, SandboxTakenError | KeyTakenError) else 400
         raise AdminError(status, "refused", str(error)[:SHOWN]) from error
@@ -148,15 +161,16 @@ async def create(request: Request) -> Response:
         raise AdminError(400, "invalid_scenario", str(error)) from error
     base = registry.settings.public_url or str(request.base_url).rstrip("/")
     urls = {provider: f"{base}/{provider}" for provider in registry.providers}
-    return answer({**views.sandbox(sandbox), "keys": keys, "base_urls": urls}, 201)
+    paths = {provider: f"{base}/sandbox/{sandbox.id}/{provider}" for provider in urls}
+    made = {**views.sandbox(sandbox), "keys": keys, "base_urls": urls, "path_urls": paths}
+    return answer(made, 201)
 
 
 async def listing(request: Request) -> Response:
     """`GET sandboxes`: all sandboxes at a glance."""
     registry = registry_of(request)
     registry.remove_idle()
-    offset = whole(request, "offset", 0, 10**9)
-    limit = whole(request, "limit", 100, 1000)
+    offset, limit = OFFSET.whole(request), LIMIT.whole(request)
     found = list(registry.sandboxes.values())
     shown = [views.sandbox(box) for box in found[offset : offset + limit]]
     return answer({"sandboxes": shown, "total": len(found)})
@@ -177,9 +191,7 @@ async def delete(request: Request) -> Response:
 async def reset(request: Request) -> Response:
     """`POST sandboxes/<id>/reset`: make all of it, or one part (`what`), as it was when new."""
     sandbox = sandbox_of(request)
-    what = request.query_params.get("what", "all")
-    if what not in RESETS:
-        raise AdminError(400, "invalid", f"what={shown(what)}; allowed: {', '.join(RESETS)}")
+    what = WHAT.text(request) or "all"
     if what == "all":
         sandbox = registry_of(request).reset(sandbox.id)
     elif what == "jobs":
@@ -209,7 +221,7 @@ async def change_clock(request: Request) -> Response:
     except ClockError as error:
         raise AdminError(409, "clock", str(error)[:SHOWN]) from error
     if asked.pace is not None:
-        sandbox.clock.pace = asked.pace
+        sandbox.clock.change_pace(asked.pace)
     sandbox.settle()
     sandbox.wake()
     deliverer_of(request).rouse(sandbox)
@@ -221,7 +233,7 @@ async def advance(request: Request) -> Response:
     sandbox, asked = await sandbox_and(request, Advance)
     if (asked.seconds is None) == (asked.to is None):
         raise AdminError(400, "invalid", 'send one of {"seconds": n} and {"to": ...}')
-    fired: list[dict[str, object]] = []
+    fired: list[shapes.Fired] = []
 
     def aim(box: Sandbox) -> Target:
         return until_idle(box) if asked.to == "idle" else until(box, _target(box, asked))
@@ -267,7 +279,13 @@ def _instant(text: str, what: str, allowed: str) -> Instant:
     return found
 
 
-def _order(asked: SandboxOrder) -> Order:
+def _unit(registry: Registry, provider: str) -> str:
+    """The unit of a provider's accounts; of one that does not exist, any."""
+    known = provider in registry.providers
+    return registry.library.baseline(provider).baseline.unit if known else "USD"
+
+
+def _order(asked: SandboxOrder, registry: Registry) -> Order:
     mode = asked.clock.mode if isinstance(asked.clock, ClockOrder) else asked.clock
     start = None
     if isinstance(asked.clock, ClockOrder) and asked.clock.now is not None:
@@ -283,7 +301,10 @@ def _order(asked: SandboxOrder) -> Order:
         pace=asked.pace,
         dialects=asked.dialects,
         knobs=asked.knobs,
-        balances={k: money(v, f"balances.{k}") for k, v in asked.balances.items()},
+        balances={
+            name: balance(text, f"balances.{name}", _unit(registry, name))
+            for name, text in asked.balances.items()
+        },
         keys=asked.keys,
         strict_keys=asked.strict_keys,
         render=asked.render,

@@ -11,14 +11,17 @@ from upsim.scenario.explain import as_json, explain
 from upsim.scenario.listing import listing
 from upsim.scenario.loader import UnknownScenarioError
 from upsim.scenario.publish import schema_of
+from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
 from upsim.web.admin.sandboxes import registry_of
 
 
 async def scenarios(request: Request) -> Response:
     """`GET scenarios`: every scenario with its summary."""
+    offset, limit = OFFSET.whole(request), MANY.whole(request)
     found = listing(registry_of(request).library)
-    return answer({"scenarios": [dataclasses.asdict(item) for item in found]})
+    page = [dataclasses.asdict(item) for item in found[offset : offset + limit]]
+    return answer({"scenarios": page, "total": len(found)})
 
 
 async def scenario(request: Request) -> Response:

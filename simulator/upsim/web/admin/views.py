@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import json
-import re
 from decimal import Decimal
 
+from upsim.core.baseline import ErrorRule
 from upsim.core.events import AttemptMade
+from upsim.core.evidence import Evidence
+from upsim.core.faults import FaultRule
 from upsim.core.instants import iso
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.media import Media
+from upsim.core.secrets import (
+    HIDDEN,
+    NONE,
+    Secrets,
+    hidden,
+    hidden_fragment,
+    hidden_target,
+    hidden_text,
+    hidden_url,
+)
+from upsim.core.states import Failure
 from upsim.core.webhooks import Delivery
 from upsim.engine.deadlines import Deadline
 from upsim.engine.inbox import Message
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
+from upsim.web.admin import shapes
 
-REDACTED = "<redacted>"
-_SECRET_FIELDS = frozenset({"secret", "webhook_secret", "api_key", "access_key", "apikey"})
-_SECRETS = re.compile(
-    r'("(?:secret|webhook_secret|api_key|access_key)"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE
-)
-_SIGNED = re.compile(
-    r"((?:sig|signature|secret|key|token|credential)(?:=|%3D))(?:(?!%26)[^&\s\"'\\])*",
-    re.IGNORECASE,
-)
-_PASSWORD = re.compile(r"(://[^/@:\s\"]+:)[^/@\s\"]+@")
+LONGEST_VALUE = 300
 
 
 def amount(value: Decimal) -> str:
@@ -34,7 +39,7 @@ def amount(value: Decimal) -> str:
     return f"{value:f}"
 
 
-def clock(sandbox: Sandbox) -> dict[str, object]:
+def clock(sandbox: Sandbox) -> shapes.Clock:
     """Mode, present instant and pace."""
     return {
         "mode": sandbox.clock.label,
@@ -43,7 +48,7 @@ def clock(sandbox: Sandbox) -> dict[str, object]:
     }
 
 
-def sandbox(box: Sandbox) -> dict[str, object]:
+def sandbox(box: Sandbox) -> shapes.Sandbox:
     """A sandbox at a glance."""
     state = box.state
     return {
@@ -61,11 +66,13 @@ def sandbox(box: Sandbox) -> dict[str, object]:
     }
 
 
-def job(box: Sandbox, found: Job) -> dict[str, object]:
+def job(box: Sandbox, found: Job) -> shapes.Job:
     """A job with its timeline."""
     accepted = found.accepted
     charge, refund = box.state.charge_of(found.id), box.state.refund_of(found.id)
-    timeline = [{"at": iso(accepted.at, 6), "state": accepted.phases[0].state.value}]
+    timeline: list[shapes.Moment] = [
+        {"at": iso(accepted.at, 6), "state": accepted.phases[0].state.value}
+    ]
     timeline += [{"at": iso(move.at, 6), "state": move.state.value} for move in found.moves]
     output = accepted.output
     return {
@@ -74,11 +81,13 @@ def job(box: Sandbox, found: Job) -> dict[str, object]:
         "model": accepted.model,
         "account": accepted.account,
         "state": found.state.value,
-        "failure": _failure(found),
+        "failure": failure(found.failure),
         "timeline": timeline,
         "options": dict(accepted.options),
         "media": media(accepted.media) if accepted.media else None,
-        "output": output and {"size": f"{output.width}x{output.height}", "audio": output.audio},
+        "output": {"size": f"{output.width}x{output.height}", "audio": output.audio}
+        if output
+        else None,
         "charged": amount(-charge.amount) if charge else None,
         "refunded": amount(refund.amount) if refund else None,
         "unit": accepted.quote.unit,
@@ -88,7 +97,7 @@ def job(box: Sandbox, found: Job) -> dict[str, object]:
     }
 
 
-def media(found: Media) -> dict[str, object]:
+def media(found: Media) -> shapes.Media:
     """What was measured of a video."""
     return {
         "duration": amount(found.seconds),
@@ -101,7 +110,7 @@ def media(found: Media) -> dict[str, object]:
     }
 
 
-def account(found: Account) -> dict[str, object]:
+def account(found: Account) -> shapes.Account:
     """An account; its balance is the opening plus the sum of its entries."""
     return {
         "account": found.number,
@@ -117,7 +126,7 @@ def account(found: Account) -> dict[str, object]:
     }
 
 
-def entry(found: Entry) -> dict[str, object]:
+def entry(found: Entry) -> shapes.Entry:
     """A line of the ledger."""
     return {
         "number": found.number,
@@ -132,10 +141,10 @@ def entry(found: Entry) -> dict[str, object]:
     }
 
 
-def fired(box: Sandbox, deadline: Deadline) -> dict[str, object]:
+def fired(box: Sandbox, deadline: Deadline) -> shapes.Fired:
     """A deadline that an advance ran, and the state that it left its job in."""
     found = box.state.jobs.get(deadline.key)
-    shown: dict[str, object] = {
+    shown: shapes.Fired = {
         "at": iso(deadline.at, 6),
         "kind": deadline.kind,
         "key": deadline.key,
@@ -151,95 +160,139 @@ def fired(box: Sandbox, deadline: Deadline) -> dict[str, object]:
     return shown
 
 
-def exchange(found: Exchange) -> dict[str, object]:
-    """A request and its answer, secrets redacted, with the rule that decided it."""
-    rule = found.rule
-    evidence = rule and {
-        "grade": rule.evidence.grade,
-        "source": rule.evidence.source,
-        "date": rule.evidence.date,
-    }
+def exchange(box: Sandbox, found: Exchange) -> shapes.Exchange:
+    """A request and its answer, secrets hidden, with why it is so."""
+    rule, secrets = found.rule, secrets_of(box, found)
     return {
         "number": found.number,
         "at": iso(found.at, 6),
         "provider": found.provider,
         "operation": found.operation,
         "method": found.method,
-        "target": redacted(found.target),
+        "target": hidden_target(found.target, secrets),
         "account": found.account,
         "dialect": found.dialect,
-        "request": _body(found.body, found.body_size),
+        "request": body(found.body, found.body_size, secrets),
         "status": found.status,
-        "answer": _body(found.reply, found.reply_size),
+        "answer": body(found.reply, found.reply_size, secrets),
         "refused_by": rule.name if rule else None,
-        "evidence": evidence,
+        "evidence": evidence(rule.evidence) if rule else None,
         "job": found.job,
         "fault": found.fault,
         "assumed_media": media(found.assumed) if found.assumed else None,
         "rules": found.rules,
+        "why": why(box, found),
     }
 
 
-def _failure(found: Job) -> dict[str, object] | None:
-    failure = found.failure
-    if failure is None:
+def why(box: Sandbox, found: Exchange) -> shapes.Why:
+    """Why an answer is as it is."""
+    rule, model = found.rule, found.model
+    return {
+        "check": found.check or None,
+        "rule": rule_of(rule) if rule else None,
+        "compared": compared(found),
+        "model": model.id if model else None,
+        "price": evidence(model.billing.evidence) if model else None,
+        "measured": media(found.media) if found.media else None,
+        "assumed": found.assumed is not None,
+        "entries": [entry(posted) for posted in found.entries],
+        "faults": [acted(box, fault) for fault in found.faults],
+    }
+
+
+def compared(found: Exchange) -> dict[str, str]:
+    """The values that the check that refused looked at."""
+    return {name: value_text(value) for name, value in (found.compared or {}).items()}
+
+
+def value_text(value: object) -> str:
+    """A value of a check as people read it."""
+    text = amount(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
+    return hidden_text(text[:LONGEST_VALUE])
+
+
+def rule_of(rule: ErrorRule) -> shapes.Rule:
+    """An entry of the error catalogue."""
+    return {
+        "name": rule.name,
+        "status": rule.status,
+        "code": rule.code,
+        "message": rule.message,
+        "evidence": evidence(rule.evidence),
+    }
+
+
+def evidence(found: Evidence) -> shapes.Evidence:
+    """Why a fact is believed."""
+    return {"grade": found.grade, "source": found.source, "date": found.date}
+
+
+def acted(box: Sandbox, fault: FaultRule) -> shapes.Acted:
+    """A fault that acted; those of the scenario have its evidence."""
+    planned = fault in box.planned_faults
+    source = box.scenario_for(fault.provider).evidence if planned else None
+    return {
+        "id": fault.id,
+        "at": fault.at,
+        "on": fault.on,
+        "do": fault.written,
+        "evidence": evidence(source) if source else None,
+    }
+
+
+def failure(found: Failure | None) -> shapes.Failure | None:
+    """Why a job failed, if it did."""
+    if found is None:
         return None
-    return {"name": failure.name, "code": failure.code, "message": failure.message}
+    message = hidden_text(found.message)
+    return {"name": found.name, "code": found.code, "message": message}
 
 
-def redacted(text: str) -> str:
-    """A text without what signs or opens something: signatures, tokens, passwords in URLs."""
-    text = _SIGNED.sub(rf"\1{REDACTED}", text)
-    return _PASSWORD.sub(rf"\1{REDACTED}@", text)
+def secrets_of(box: Sandbox, found: Exchange) -> Secrets:
+    """What the operation of an exchange declares to be secret."""
+    if not found.provider:
+        return NONE
+    operations = box.bound(found.provider).provider.operations
+    return next((one.secrets for one in operations if one.name == found.operation), NONE)
 
 
-def without_secrets(value: object) -> object:
-    """A JSON value in which fields that hold secrets, and signed URLs, are redacted."""
-    if isinstance(value, dict):
-        return {
-            name: REDACTED if name.lower() in _SECRET_FIELDS and item else without_secrets(item)
-            for name, item in value.items()
-        }
-    if isinstance(value, list):
-        return [without_secrets(item) for item in value]
-    return redacted(value) if isinstance(value, str) else value
+def body(content: bytes, size: int, secrets: Secrets) -> shapes.Body:
+    """The beginning of a body, secrets hidden."""
+    return {"size": size, "truncated": size > len(content), "text": _shown(content, secrets)}
 
 
-def _body(body: bytes, size: int) -> dict[str, object]:
-    return {"size": size, "truncated": size > len(body), "text": _shown(body)}
-
-
-def _shown(body: bytes) -> str:
-    """The text of a body, redacted; JSON that was cut, and so cannot be read, by its look."""
-    text = body.decode("utf-8", "replace")
+def _shown(content: bytes, secrets: Secrets) -> str:
+    """The text of a body; JSON that was cut, and so cannot be read, by its look."""
+    text = content.decode("utf-8", "replace")
     try:
-        document = json.loads(body)
+        document = json.loads(content)
     except (ValueError, RecursionError):
-        return redacted(_SECRETS.sub(rf"\1{REDACTED}", text))
-    hidden = without_secrets(document)
-    return text if hidden == document else json.dumps(hidden, ensure_ascii=False)
+        return hidden_fragment(text, secrets)
+    safe = hidden(document, secrets)
+    return text if safe == document else json.dumps(safe, ensure_ascii=False)
 
 
-def delivery(found: Delivery) -> dict[str, object]:
+def delivery(box: Sandbox, found: Delivery) -> shapes.Delivery:
     """A notification with its attempts, secrets redacted."""
-    created, ended = found.created, found.ended
+    created, ended, secrets = found.created, found.ended, secrets_of_webhook(box, found)
     next_at = next((a.next_at for a in reversed(found.attempts) if a.number), created.at)
     return {
         "id": found.id,
         "job": created.job,
         "job_state": created.state.value,
-        "url": redacted(created.url),
+        "url": hidden_url(created.url),
         "created_at": iso(created.at, 6),
         "stamp": created.stamp,
         "outcome": found.outcome,
         "ended_at": iso(ended.at, 6) if ended else None,
         "next_at": iso(next_at, 6) if next_at is not None and ended is None else None,
-        "body": _body(created.body, len(created.body)),
-        "attempts": [_attempt(made) for made in found.attempts],
+        "body": body(created.body, len(created.body), secrets),
+        "attempts": [attempt(made, secrets) for made in found.attempts],
     }
 
 
-def message(found: Message) -> dict[str, object]:
+def message(found: Message) -> shapes.Message:
     """A request to an inbox, as it came: whoever reads it must be able to check a signature."""
     return {
         "number": found.number,
@@ -253,16 +306,27 @@ def message(found: Message) -> dict[str, object]:
     }
 
 
-def _attempt(made: AttemptMade) -> dict[str, object]:
+def secrets_of_webhook(box: Sandbox, found: Delivery) -> Secrets:
+    """What the provider of a delivery's job declares to be secret; a forgotten job's say all."""
+    job = box.state.jobs.get(found.created.job)
+    notice = box.bound(job.accepted.provider).provider.notice if job else None
+    return notice.secrets if notice else NONE
+
+
+def attempt(made: AttemptMade, secrets: Secrets) -> shapes.Attempt:
+    """One attempt to deliver; headers that carry a secret are hidden."""
+    hide = {name.lower() for name in secrets.headers}
     return {
         "at": iso(made.at, 6),
         "number": made.number or None,
         "stamp": made.stamp,
-        "headers": {n: REDACTED if "secret" in n.lower() else v for n, v in made.headers},
+        "headers": {
+            n: HIDDEN if n.lower() in hide or "secret" in n else v for n, v in made.headers
+        },
         "sent": not made.unsent,
         "status": made.status,
-        "error": made.error or None,
-        "answer": _body(made.answer, len(made.answer)),
+        "error": hidden_text(made.error) or None,
+        "answer": body(made.answer, len(made.answer), secrets),
         "next_at": iso(made.next_at, 6) if made.next_at is not None else None,
         "fault": made.fault or None,
     }

@@ -12,7 +12,8 @@ from upsim.engine.journal import KEPT_BODY as KEPT_IN_JOURNAL
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import views
-from upsim.web.admin.problems import AdminError, answer, problem, shown, whole
+from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE
+from upsim.web.admin.problems import AdminError, answer, problem, shown
 from upsim.web.admin.sandboxes import deliverer_of, registry_of, sandbox_of
 from upsim.web.receivers import INBOX
 
@@ -25,20 +26,21 @@ ANSWER = b'{"received":true}'
 async def listing(request: Request) -> Response:
     """`GET …/webhooks`: oldest first; `job=` and `outcome=` choose."""
     sandbox = sandbox_of(request)
-    offset, limit = whole(request, "offset", 0, 10**9), whole(request, "limit", 100, 1000)
-    job, outcome = request.query_params.get("job"), request.query_params.get("outcome")
+    offset, limit = OFFSET.whole(request), LIMIT.whole(request)
+    job, outcome = JOB.text(request), OUTCOME.text(request)
     found = [
         delivery
         for delivery in sandbox.state.deliveries.values()
         if job in (None, delivery.created.job) and outcome in (None, delivery.outcome)
     ]
-    page = [views.delivery(delivery) for delivery in found[offset : offset + limit]]
+    page = [views.delivery(sandbox, delivery) for delivery in found[offset : offset + limit]]
     return answer({"deliveries": page, "total": len(found)})
 
 
 async def show(request: Request) -> Response:
     """`GET …/webhooks/<delivery>`: one delivery with its attempts."""
-    return answer(views.delivery(_delivery(sandbox_of(request), request)))
+    sandbox = sandbox_of(request)
+    return answer(views.delivery(sandbox, _delivery(sandbox, request)))
 
 
 async def resend(request: Request) -> Response:
@@ -46,14 +48,14 @@ async def resend(request: Request) -> Response:
     sandbox = sandbox_of(request)
     found = _delivery(sandbox, request)
     await deliverer_of(request).deliver(sandbox, sandbox.webhooks.again(found))
-    return answer(views.delivery(sandbox.state.deliveries.get(found.id, found)))
+    return answer(views.delivery(sandbox, sandbox.state.deliveries.get(found.id, found)))
 
 
 async def messages(request: Request) -> Response:
     """`GET …/inbox/<name>/messages`: what was posted to an inbox, oldest first."""
     sandbox = sandbox_of(request)
     found = sandbox.inbox.messages(request.path_params["name"])
-    since, limit = whole(request, "since", 0, 10**12), whole(request, "limit", 100, 1000)
+    since, limit = SINCE.whole(request), LIMIT.whole(request)
     fresh = [message for message in found if message.number > since]
     page = [views.message(message) for message in fresh[:limit]]
     return answer({"messages": page, "total": len(found)})

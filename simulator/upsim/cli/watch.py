@@ -1,0 +1,75 @@
+"""`upsim serve --watch`: scenario files that change are read again.
+
+Files are looked at a few times a second: that works on every file system, and with editors that
+write in place, rename a new file over the old one, or take the file away for a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from upsim.cli.console import say
+from upsim.core.baseline import BaselineError
+from upsim.engine.registry import Registry
+from upsim.engine.reload import reload
+from upsim.scenario.loader import ScenarioError, Stamp, UnknownScenarioError, stamp_of
+
+LOOK_SECONDS = 0.2
+PATIENCE = 15
+"""So many looks a file may be missing before that is told: editors take it away for less."""
+KEPT = "the rules read before stay in force"
+Stamps = Mapping[Path, Stamp | None]
+
+
+class Watch:
+    """Looks at the files of a registry's scenarios for as long as the event loop runs."""
+
+    def __init__(self, registry: Registry, *, quiet: bool = False) -> None:
+        """Take the files as they are in the library for what is in force."""
+        self._registry = registry
+        self._quiet = quiet
+        self._judged: Stamps = dict(registry.library.stamps)
+        self._seen: Stamps = self._judged
+        self._missing = 0
+        self._broken = False
+
+    def begin(self) -> None:
+        """Look, and look again after a while."""
+        asyncio.get_running_loop().call_later(LOOK_SECONDS, self.begin)
+        self.look()
+
+    def look(self) -> None:
+        """Read again what has changed, once it was the same at two looks in a row."""
+        known = {**self._judged, **self._registry.library.stamps}
+        now = {path: stamp_of(path) for path in known}
+        still, self._seen = now == self._seen, now
+        if now == {path: self._judged.get(path, stamp) for path, stamp in known.items()}:
+            self._missing = 0
+            return
+        self._missing = self._missing + 1 if None in now.values() else 0
+        if still and (not self._missing or self._missing >= PATIENCE):
+            self._judged = now
+            self._reload()
+
+    def _reload(self) -> None:
+        fresh = self._registry.library.renewed()
+        try:
+            changed = reload(self._registry, fresh)
+        except ScenarioError as error:
+            self._tell(str(error))
+        except (UnknownScenarioError, BaselineError) as error:
+            self._tell(f"upsim: {error}")
+        else:
+            rules = ", ".join(f"{provider} {digest}" for provider, digest in changed.items())
+            if (changed or self._broken) and not self._quiet:
+                say(f"scenario files read again; rules from now on: {rules or 'as before'}\n")
+            self._broken = False
+        self._judged = {**self._judged, **fresh.stamps}
+
+    def _tell(self, mistakes: str) -> None:
+        self._broken = True
+        click.echo(f"{mistakes}\nupsim: {KEPT}", err=True)

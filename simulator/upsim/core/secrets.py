@@ -1,0 +1,99 @@
+"""What an operation carries that nobody else may see, and how it is hidden.
+
+Operations declare it where they accept it; whatever is shown later (journal, stream, log line,
+deliveries) goes through here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+HIDDEN = "<redacted>"
+_NAMED = frozenset({"secret", "webhook_secret", "api_key", "access_key", "apikey", "authorization"})
+"""Fields that hide their value wherever they are, also where nobody declared them."""
+_QUERY = re.compile(r"([?&][^=&?#\s\"'<>\\]{1,200}=)[^&#\s\"'<>\\]*")
+_USER = re.compile(r"(://)[^/@\s\"'<>\\]+@")
+_URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]{0,20}://")
+_ENCODED_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}(?::|%3A)(?:/|%2F)", re.IGNORECASE)
+_IN_TEXT = re.compile(r"(://[^\s\"'<>\\?]*)\?(?:(?!<redacted>)[^\s\"'\\])+")
+_SIGNED = re.compile(
+    r"((?:sig|signature|secret|key|token|credential|password)(?:=|%3D))(?:(?!%26)[^&\s\"'\\<>])*",
+    re.IGNORECASE,
+)
+_FIELD = r'("(?:{names})"\s*:\s*")(?:[^"\\]|\\.)*'
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What an operation's bodies and query carry.
+
+    `fields` and `urls` are ends of paths in JSON, of request, answer and webhook alike
+    (`webhook_config.secret`): the value of a field is hidden whole, of a URL its user and the
+    values of its query. `query` are parameters of the operation's own URL. What is plainly a URL
+    is treated as one wherever it stands.
+    `headers` are those of a webhook whose value is a secret.
+    """
+
+    fields: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+
+
+NONE = Secrets()
+
+
+def hidden_url(text: str) -> str:
+    """A URL without its user and without the values of its query."""
+    return _USER.sub(rf"\1{HIDDEN}@", _QUERY.sub(rf"\1{HIDDEN}", text.partition("#")[0]))
+
+
+def hidden_text(text: str) -> str:
+    """A text that may repeat a URL: its query is hidden, and whatever is named like a secret."""
+    text = _IN_TEXT.sub(rf"\1?{HIDDEN}", text)
+    return _USER.sub(rf"\1{HIDDEN}@", _SIGNED.sub(rf"\1{HIDDEN}", text))
+
+
+def hidden_target(target: str, secrets: Secrets) -> str:
+    """Path and query of a request; of a declared parameter nothing is shown at all."""
+    path, mark, query = target.partition("?")
+    parts = [_parameter(part, secrets) for part in query.split("&")]
+    return hidden_text(path + mark + "&".join(parts))
+
+
+def hidden(value: object, secrets: Secrets, at: str = "") -> object:
+    """A JSON value without what its operation declares, and without fields named like secrets."""
+    if isinstance(value, Mapping):
+        return {
+            str(k): _of_field(str(k), v, secrets, f"{at}.{k}".lower()) for k, v in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [hidden(item, secrets, at) for item in value]
+    if not isinstance(value, str):
+        return value
+    declared = _ends(at, secrets.urls) or _URL.match(value)
+    return hidden_url(value) if declared else hidden_text(value)
+
+
+def hidden_fragment(text: str, secrets: Secrets) -> str:
+    """A body that is no JSON, or the beginning of one: all that looks like a secret is hidden."""
+    names = {path.rpartition(".")[2] for path in secrets.fields} | _NAMED
+    field = re.compile(_FIELD.format(names="|".join(map(re.escape, sorted(names)))), re.IGNORECASE)
+    return hidden_text(field.sub(rf"\1{HIDDEN}", text))
+
+
+def _of_field(name: str, value: object, secrets: Secrets, at: str) -> object:
+    declared = name.lower() in _NAMED or _ends(at, secrets.fields)
+    return HIDDEN if declared and value else hidden(value, secrets, at)
+
+
+def _parameter(part: str, secrets: Secrets) -> str:
+    name, mark, value = part.partition("=")
+    declared = name in secrets.query or _ENCODED_URL.match(value)
+    return f"{name}={HIDDEN}" if mark and declared else part
+
+
+def _ends(at: str, paths: Iterable[str]) -> bool:
+    return any(at.endswith(f".{path}".lower()) for path in paths)

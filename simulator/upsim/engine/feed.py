@@ -1,0 +1,137 @@
+"""What happens in a sandbox, as it happens: a bounded ring that any number of readers follow.
+
+It begins with its first reader and ends a while after the last one, so that a sandbox that nobody
+watches spends nothing on it. Only references are kept; they are rendered where they are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from upsim.core.events import Event
+from upsim.core.instants import Instant
+from upsim.engine.clock import monotonic
+from upsim.engine.journal import Exchange
+from upsim.engine.seeds import fresh_token
+
+if TYPE_CHECKING:
+    from upsim.engine.sandbox import Sandbox
+
+KEPT = 1024
+"""So many happenings can be read again."""
+LINGERS = 60.0
+"""Seconds of real time that a ring is kept up after its last reader left."""
+
+
+class ClockMoved(NamedTuple):
+    """A clock jumped, or goes on in another mode or at another pace."""
+
+    at: Instant
+    before: Instant
+    mode: str
+    pace: int
+
+
+Happening = Event | Exchange | ClockMoved
+
+
+class Feed:
+    """The happenings of one sandbox, numbered as if somebody had always watched."""
+
+    def __init__(self, sandbox: Sandbox, kept: int = KEPT) -> None:
+        """Nothing is kept until somebody reads."""
+        self.epoch = fresh_token()[:8]
+        self.number = 0
+        self.readers = 0
+        self._sandbox = sandbox
+        self._ring: deque[tuple[int, Happening]] = deque(maxlen=kept)
+        self._changed: set[asyncio.Event] = set()
+        self._left = 0.0
+        self._running = False
+        self._seen = self._counters()
+
+    # -- readers
+
+    def join(self) -> asyncio.Event:
+        """Follow: the event is set whenever something may have happened."""
+        self.readers += 1
+        if not self._running:
+            self._start()
+        changed = asyncio.Event()
+        self._changed.add(changed)
+        return changed
+
+    def leave(self, changed: asyncio.Event) -> None:
+        """Follow no more."""
+        self._changed.discard(changed)
+        self.readers -= 1
+        self._left = monotonic()
+
+    def after(self, number: int) -> list[tuple[int, Happening]]:
+        """What is kept of what came after a number, oldest first."""
+        found = []
+        for numbered in reversed(self._ring):
+            if numbered[0] <= number:
+                break
+            found.append(numbered)
+        return found[::-1]
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest happening that is kept, or the next one."""
+        return self._ring[0][0] if self._ring else self.number + 1
+
+    # -- what happens
+
+    def on_events(self, events: Sequence[Event]) -> None:
+        """The sandbox committed events, or time passed; nobody is left to be told of it."""
+        for event in events:
+            self._add(event)
+        self._wake()
+
+    def on_exchange(self, exchange: Exchange) -> None:
+        """A request was answered."""
+        self._add(exchange)
+        self._wake()
+        if not self.readers and monotonic() - self._left > LINGERS:
+            self._stop()
+
+    def on_clock(self, before: Instant, at: Instant) -> None:
+        """The clock jumped, or was set."""
+        clock = self._sandbox.clock
+        self._add(ClockMoved(at, before, clock.label, clock.pace))
+        self._wake()
+
+    # -- inside
+
+    def _add(self, happening: Happening) -> None:
+        self.number += 1
+        self._ring.append((self.number, happening))
+
+    def _wake(self) -> None:
+        for changed in self._changed:
+            changed.set()
+
+    def _counters(self) -> int:
+        """How much there was to see so far, whether anybody saw it or not."""
+        return self._sandbox.version + self._sandbox.journal.count
+
+    def _start(self) -> None:
+        missed = self._counters() - self._seen
+        if missed:
+            self._ring.clear()
+            self.number += missed
+        self._running = True
+        self._sandbox.listeners.append(self.on_events)
+        self._sandbox.journal.told = self.on_exchange
+        self._sandbox.clock.told = self.on_clock
+
+    def _stop(self) -> None:
+        self._running = False
+        self._seen = self._counters()
+        self._sandbox.listeners.remove(self.on_events)
+        self._sandbox.journal.told = None
+        self._sandbox.clock.told = None

@@ -1,0 +1,45 @@
+"""Which scenario holds for which provider, and the changes that a scenario plans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from upsim.engine.faults import unfit
+from upsim.engine.rulebook import Swap
+from upsim.engine.sandbox import Sandbox
+from upsim.scenario.loader import Library
+from upsim.scenario.model import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioOf:
+    """The scenario of each provider in a sandbox: the chosen one, else the provider's baseline."""
+
+    library: Library
+    main: Scenario | None
+
+    def __call__(self, provider: str) -> Scenario:
+        """The scenario that holds for a provider."""
+        main = self.main
+        if main is None:
+            return self.library.baseline(provider)
+        if main.baseline.provider == provider:
+            return main
+        baseline = self.library.baseline(provider)
+        return replace(baseline, accounts=main.accounts) if main.accounts else baseline
+
+
+def swaps_of(sandbox: Sandbox, library: Library, main: Scenario | None) -> list[Swap]:
+    """The changes that a scenario plans. Raises BaselineError for one that cannot take place.
+
+    Each holds all those before it, so none comes before the one above it.
+    """
+    found: list[Swap] = []
+    for change in main.changes if main else ():
+        at = max(change.instant(sandbox.began), *(swap.at for swap in found[-1:]), 0)
+        swap = Swap(at, ScenarioOf(library, change.scenario), change.scenario.faults)
+        sandbox.bound(change.scenario.baseline.provider)
+        sandbox.rulebook.check(swap.scenario_of)
+        unfit(sandbox, swap.faults)
+        found.append(swap)
+    return found

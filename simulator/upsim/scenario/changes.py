@@ -1,0 +1,128 @@
+"""What a scenario changes while it runs: the section `changes`, each laid over what held before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from upsim.core.instants import Instant, from_iso
+from upsim.scenario.merging import merged
+from upsim.scenario.references import DURATION
+from upsim.scenario.tree import Found, Mistake, Place, Tree, dotted, items, mapping
+
+CHANGES = "changes"
+FIXED = (
+    "extends",
+    "provider",
+    "title",
+    "summary",
+    "evidence",
+    "clock",
+    "seed",
+    "webhook_timestamp",
+    "hosts",
+    "auth",
+    "dialects",
+    CHANGES,
+)
+"""Sections that a sandbox, or a server, reads once when it begins."""
+_MICROS = {"ms": 1_000, "s": 10**6, "m": 60 * 10**6, "h": 3_600 * 10**6, "d": 86_400 * 10**6}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The rules from one change on: the whole file as it then is."""
+
+    number: int
+    after: Instant
+    at: Instant | None
+    tree: Tree
+    change: Tree
+
+    def told(self, mistake: Mistake) -> Mistake:
+        """A mistake of the changed file, at its place in the change."""
+        here = (CHANGES, self.number, "set")
+        changed = any(mistake.mark == mark for mark in self.change.marks.values())
+        mark = mistake.mark if changed else self.change.mark(())
+        inner = f".{mistake.place}" if mistake.place else ""
+        return Mistake(mark, f"{dotted(here)}{inner}", mistake.message)
+
+
+def stages(tree: Tree) -> Iterator[Stage]:
+    """Each change of a file, laid over those before it; what cannot change is left out."""
+    before = without_changes(tree)
+    for number, node in enumerate(items(mapping(tree.value).get(CHANGES))):
+        if not isinstance(mapping(node).get("set"), dict):
+            continue
+        change = _change(tree, number)
+        before = merged(before, change)
+        at = _instant(node) if "at" in mapping(node) else None
+        yield Stage(number, _micros(mapping(node).get("after")) or 0, at, before, change)
+
+
+def without_changes(tree: Tree) -> Tree:
+    """The file as it is in the beginning."""
+    value = {key: item for key, item in mapping(tree.value).items() if key != CHANGES}
+    return Tree(value, tree.marks, [], tree.whole, tree.files)
+
+
+def change_mistakes(tree: Tree) -> Found:
+    """What is wrong with the changes of a file before they are laid over it."""
+    nodes = items(mapping(tree.value).get(CHANGES))
+    for number, node in enumerate(nodes):
+        for place, message in _node_mistakes(node) if isinstance(node, dict) else ():
+            yield (CHANGES, number, *place), message
+    yield from _order(nodes)
+
+
+def _node_mistakes(node: object) -> Found:
+    when = [key for key in ("after", "at") if key in mapping(node)]
+    if len(when) != 1:
+        yield (), "a change needs either after, such as 10m, or at, such as 2026-01-01T00:10:00Z"
+        return
+    if _instant(node) is None:
+        form = "a time such as 90s or 10m" if when == ["after"] else "an ISO 8601 instant"
+        yield (when[0],), f"{str(mapping(node)[when[0]])!r} is not {form}"
+    changed = mapping(node).get("set")
+    if not isinstance(changed, dict) or not changed:
+        yield ("set",) if "set" in mapping(node) else (), "say what changes: set: {refund: …}"
+        return
+    for key in FIXED:
+        if key in changed:
+            yield ("set", key), "this is read once, in the beginning, and cannot change later"
+
+
+def _order(nodes: Sequence[object]) -> Found:
+    for key in ("after", "at"):
+        last: Instant | None = None
+        for number, node in enumerate(nodes):
+            found = _instant(node) if key in mapping(node) else None
+            if found is not None and last is not None and found < last:
+                place: Place = (CHANGES, number, key)
+                yield place, "this is earlier than a change above it; write them in order of time"
+            last = last if found is None else found
+
+
+def _instant(node: object) -> Instant | None:
+    """The instant or the time that a change names, if it can be read."""
+    at, after = mapping(node).get("at"), mapping(node).get("after")
+    if at is None:
+        return _micros(after)
+    try:
+        return from_iso(str(at))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _micros(text: object) -> int | None:
+    spelt = DURATION.match(str(text))
+    return None if spelt is None else int(Decimal(spelt["number"]) * _MICROS[spelt["unit"]])
+
+
+def _change(tree: Tree, number: int) -> Tree:
+    """What one change sets, as a file that extends what holds before it."""
+    here = (CHANGES, number, "set")
+    marks = {place[3:]: mark for place, mark in tree.marks.items() if place[:3] == here}
+    changed = mapping(mapping(items(mapping(tree.value)[CHANGES])[number])["set"])
+    return Tree({key: item for key, item in changed.items() if key not in FIXED}, marks)

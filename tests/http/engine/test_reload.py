@@ -1,0 +1,112 @@
+"""Reading files again: what is judged, what follows, and what stays when something is wrong."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from upsim.core.baseline import BaselineError
+from upsim.engine.registry import Order, Registry
+from upsim.engine.reload import reload
+from upsim.engine.settings import Settings
+from upsim.providers import discover
+from upsim.scenario.loader import Library, ScenarioError, shipped_root
+
+Start = Callable[..., Registry]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a folder with copies of the shipped baselines and of one scenario."""
+    for name in ("wavespeed", "venice", "piapi", "vicsee"):
+        (tmp_path / name).mkdir()
+        shutil.copy(shipped_root() / name / "baseline.yaml", tmp_path / name)
+    shutil.copy(shipped_root() / "vicsee/plan-pro.yaml", tmp_path / "vicsee")
+    return tmp_path
+
+
+@pytest.fixture
+def start(root: Path) -> Iterator[Start]:
+    """Return a function that makes a registry which reads the copies."""
+    with ExitStack() as stack:
+
+        def make(scenario: str | None = None) -> Registry:
+            library = Library(root)
+            settings = Settings(scenario=scenario, clock="manual")
+            registry = Registry(settings, library=library, providers=discover())
+            stack.callback(registry.close)
+            return registry
+
+        yield make
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a text in a file."""
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+def test_a_baseline_that_is_edited(start: Start, root: Path) -> None:
+    """Sandboxes without a scenario follow the baseline, and those of other providers do not."""
+    registry = start()
+    for provider in ("vicsee", "venice"):
+        registry.default.bound(provider)
+    edit(root / "vicsee/baseline.yaml", 'opening: "20000"', 'opening: "500"')
+    changed = reload(registry, registry.library.renewed())
+
+    assert ["vicsee"] == list(changed)
+    assert 500 == registry.default.scenario_for("vicsee").baseline.opening
+
+
+def test_all_sandboxes_follow(start: Start, root: Path) -> None:
+    """Each by its own scenario, whether it was named by the server or by the order."""
+    registry = start("vicsee/plan-pro")
+    other, _ = registry.create(Order(id="other", scenario="vicsee/baseline"))
+    for sandbox in (registry.default, other):
+        sandbox.bound("vicsee")
+    edit(root / "vicsee/plan-pro.yaml", "plan: pro", "plan: free")
+    reload(registry, registry.library.renewed())
+    plans = [box.scenario_for("vicsee").accounts for box in (registry.default, other)]
+
+    assert ["free", []] == [plans[0]["vicsee"].plan, list(plans[1])]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("plan: pro", "plan: por", r"plan-pro.yaml:4:21: accounts.vicsee.plan: .* mean pro\?"),
+        ("plan: pro}}", "plan: pro}", "plan-pro.yaml:.* not YAML"),
+    ],
+)
+def test_a_broken_scenario_changes_nothing(
+    start: Start, root: Path, old: str, new: str, message: str
+) -> None:
+    """Its mistakes are told at their places, and the library stays the one that it was."""
+    registry = start("vicsee/plan-pro")
+    before = (registry.library, registry.default.bound("vicsee"))
+    edit(root / "vicsee/plan-pro.yaml", old, new)
+
+    with pytest.raises(ScenarioError, match=message):
+        reload(registry, registry.library.renewed())
+    assert before == (registry.library, registry.default.bound("vicsee"))
+
+
+def test_what_a_sandbox_chose_and_is_gone(start: Start, root: Path) -> None:
+    """Rules without the knob value that a sandbox was made with cannot take their place."""
+    registry = start()
+    knobs = {"vicsee": {"initial_status": "processing"}}
+    registry.create(Order(id="chosen", knobs=knobs))
+    baseline = root / "vicsee/baseline.yaml"
+    edit(baseline, "values: [pending, processing]", "values: [pending]")
+    edit(baseline, "live: processing", "live: pending")
+
+    with pytest.raises(BaselineError, match="initial_status"):
+        reload(registry, registry.library.renewed())
+    assert (
+        "processing" == registry.sandboxes["chosen"].bound("vicsee").rules.knobs["initial_status"]
+    )

@@ -1,0 +1,137 @@
+"""The journal says why: check, rule, evidence, values, money and faults of every answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.http.conftest import SAMPLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.http.conftest import Admin, Start
+
+BOX = "sandboxes/default"
+
+
+def last(admin: Admin, box: str = BOX) -> dict[str, Any]:
+    """Return the newest exchange."""
+    found: dict[str, Any] = admin.get(f"{box}/journal")["exchanges"][-1]
+    return found
+
+
+LONG = [
+    ("vicsee", "not_too_long", {"max": "60", "found": "612.5"}),
+    ("venice", "short_enough", {"max": "300", "found": "612.5"}),
+    ("video-upscaler", "length_within_limit", {"max": "600", "found": "612.5"}),
+]
+
+
+@pytest.mark.parametrize(("name", "check", "compared"), LONG)
+def test_a_refusal_names_its_check_and_what_it_compared(
+    admin: Admin, name: str, check: str, compared: dict[str, str]
+) -> None:
+    """Who is refused reads the limit, and what was measured."""
+    sample = SAMPLES[name]
+    caller = admin.caller(sample.provider, "k")
+    url = "http://127.0.0.1:4747/media/synthetic/64x48_2fps_612.5s.mp4"
+    assert sample.submit(caller, url).status_code >= 400
+
+    exchange = last(admin)
+    why = exchange["why"]
+
+    assert (check, compared) == (why["check"], why["compared"])
+    assert why["rule"]["evidence"] == exchange["evidence"]
+    assert (exchange["refused_by"], exchange["status"]) == (
+        why["rule"]["name"],
+        why["rule"]["status"],
+    )
+    assert ("612.5", "64x48") == (why["measured"]["duration"], why["measured"]["size"])
+    assert [] == why["entries"]
+
+
+def test_an_accepted_job_shows_its_charge(admin: Admin) -> None:
+    """The ledger lines that an answer posted stand beside it, with their formula."""
+    job = admin.job()
+    why = last(admin)["why"]
+    (entry,) = why["entries"]
+
+    assert ("charge", "-144", job) == (entry["kind"], entry["amount"], entry["job"])
+    assert "9 seconds × 16 = 144 credit" == entry["formula"]
+    assert "topaz-video-upscale" == why["model"]
+    assert why["price"]["grade"] == "documented"
+    assert (None, None, {}) == (why["check"], why["rule"], why["compared"])
+
+
+def test_a_poll_shows_no_charge_of_before(admin: Admin) -> None:
+    """An answer shows what it posted itself, not what others did at the same instant."""
+    job = admin.job()
+    admin.vicsee().get(f"/api/v1/tasks/{job}")
+    assert [] == last(admin)["why"]["entries"]
+
+
+def test_a_cancelled_task_shows_its_refund(admin: Admin) -> None:
+    """What a call gives back is one of its lines."""
+    sample = SAMPLES["piapi"]
+    caller = admin.caller("piapi", "k")
+    job = sample.job(caller, "https://clips.example/8.mp4")
+    caller.delete(f"/api/v1/task/{job}")
+    (entry,) = last(admin)["why"]["entries"]
+    assert ("refund", job) == (entry["kind"], entry["job"])
+
+
+def test_assumed_media_are_told(admin: Admin) -> None:
+    """A URL that was not fetched stands for the default video, and the journal says so."""
+    admin.job()
+    exchange = last(admin)
+    assert exchange["why"]["assumed"] is True
+    assert exchange["why"]["measured"] == exchange["assumed_media"]
+
+
+def test_an_empty_purse_shows_both_sides(admin: Admin) -> None:
+    """A refusal for want of money shows the price and the balance."""
+    box = admin.sandbox(id="box", balances={"vicsee": 143})
+    admin.vicsee(box["keys"]["vicsee"]).post(
+        "/api/v1/tools/upscale-video", json={"video_url": "https://clips.example/8.mp4"}
+    )
+    why = last(admin, "sandboxes/box")["why"]
+    expected = ("affordable", {"required": "144", "available": "143"})
+    assert expected == (why["check"], why["compared"])
+
+
+def test_a_fault_shows_its_rule(admin: Admin) -> None:
+    """A fault that acted stands beside the answer with what it does."""
+    order = {"provider": "vicsee", "at": "poll", "on": "*", "do": {"delay": {"real": "1ms"}}}
+    fault = admin.post(f"{BOX}/faults", order)
+    admin.vicsee().get("/api/v1/credits")
+
+    exchange = last(admin)
+    (acted,) = exchange["why"]["faults"]
+
+    assert exchange["fault"] == acted["id"] == fault["id"]
+    assert (fault["do"], None) == (acted["do"], acted["evidence"])
+
+
+SCENARIO = """
+extends: vicsee/baseline
+summary: Every second poll is refused.
+evidence: {grade: observed, source: "a report", date: 2026-11-20}
+faults:
+  - {id: tired, at: poll, every: 2, do: {respond: {status: 429, body: busy}}}
+"""
+
+
+def test_a_fault_of_a_scenario_has_its_evidence(start_admin: Start, tmp_path: Path) -> None:
+    """A fault that a scenario armed says where it was reported."""
+    file = tmp_path / "tired.yaml"
+    file.write_text(SCENARIO)
+    admin = start_admin(scenario=str(file))
+    job = admin.job()
+    for _ in range(2):
+        admin.vicsee().get(f"/api/v1/tasks/{job}")
+    exchange = last(admin)
+    (acted,) = exchange["why"]["faults"]
+    evidence = {"grade": "observed", "source": "a report", "date": "2026-11-20"}
+    assert (429, "tired", evidence) == (exchange["status"], acted["id"], acted["evidence"])

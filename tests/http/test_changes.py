@@ -1,0 +1,291 @@
+"""Rules that change while a sandbox runs: what new jobs get, and what older ones keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.http.faults import LOCAL, Patient, patient
+from tests.http.webhooks.conftest import HOOK, Receiver
+from upsim import Simulator
+from upsim.core.baseline import BaselineError
+from upsim.core.call import Call, Pending
+from upsim.core.events import RulesChanged
+from upsim.core.media import Measured
+from upsim.engine.reload import reload
+from upsim.engine.sandbox import Sandbox
+
+SECOND = 1_000_000
+START = 1_767_225_600 * SECOND
+DEAR = 'models: {topaz-video-upscale: {billing: {rate: {table: {"2": "%s"}}}}}'
+Begin = Callable[..., Patient]
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Begin]:
+    """Return a function that starts a simulator in a scenario of these lines, and a client."""
+    with ExitStack() as stack:
+
+        def start(*lines: str, provider: str = "vicsee", **options: Any) -> Patient:  # noqa: ANN401
+            path = tmp_path / "mine.yaml"
+            path.write_text("\n".join((f"extends: {provider}/baseline", *lines)), "utf-8")
+            chosen = {"clock": "manual", "seed": 1, **options}
+            return patient(stack.enter_context(Simulator(str(path), **chosen)), provider)
+
+        yield start
+
+
+def change(after: str, text: str) -> str:
+    """Return a change in the section `changes`."""
+    return f"  - {{after: {after}, set: {{{text}}}}}"
+
+
+def charge(client: Patient) -> Decimal:
+    """Return what a submit is charged."""
+    job = client.job()
+    entry = client.sim.sandbox.state.charge_of(job)
+    assert entry is not None
+    return -entry.amount
+
+
+def reread(client: Patient) -> Mapping[str, str]:
+    """Let the file hold as it is now; the providers whose rules that changes."""
+    registry = client.sim.registry
+    return reload(registry, registry.library.renewed())
+
+
+def admin(client: Patient, path: str, body: object) -> Any:  # noqa: ANN401 - JSON
+    """Post to the admin API."""
+    with httpx.Client(transport=client.sim.transport(), base_url=LOCAL) as http:
+        answer = http.post(f"/__sim/sandboxes/default/{path}", json=body)
+    return answer.raise_for_status().json()
+
+
+def test_the_price_changes_at_its_instant(begin: Begin) -> None:
+    """Not a moment earlier, and each change is laid over those above it."""
+    client = begin("changes:", change("30s", DEAR % 20), change("1m", DEAR % 30))
+    prices = [charge(client)]
+    for seconds in (29.999_999, 0.000_001, 29.999_999, 0.000_001):
+        client.sim.advance(seconds)
+        prices.append(charge(client))
+
+    assert [144, 144, 180, 180, 270] == prices
+
+
+def test_a_date(begin: Begin) -> None:
+    """A change can be set for an instant of the sandbox clock."""
+    text = f'  - {{at: "2026-01-02T00:00:00Z", set: {{{DEAR % 20}}}}}'
+    client = begin("changes:", text, start=START)
+    found = admin(client, "clock/advance", {"to": "2026-01-02T00:00:00Z"})
+
+    assert ["change"] == [fired["kind"] for fired in found["fired"]]
+    assert 180 == charge(client)
+
+
+def test_a_date_that_has_passed(begin: Begin) -> None:
+    """What was to change before the sandbox began has changed when it begins."""
+    text = f'  - {{at: "2025-01-01T00:00:00Z", set: {{{DEAR % 20}}}}}'
+
+    assert 180 == charge(begin("changes:", text, start=START))
+
+
+def test_an_older_job_keeps_its_refund(begin: Begin) -> None:
+    """It gets back what it paid, when its own rules say; a newer one gets nothing."""
+    fails = "jobs: [{lifecycle: [{waiting: 1m}, {failed: generation_failed}]}]"
+    client = begin(
+        fails, 'refund: {after: "60"}', "changes:", change("30s", "refund: {states: []}")
+    )
+    old = client.job()
+    client.sim.advance(30)
+    new = client.job()
+    client.sim.advance(600)
+    state = client.sim.sandbox.state
+    refund = state.refund_of(old)
+
+    assert refund is not None
+    assert refund.amount == 144
+    assert 120 * SECOND == refund.at - state.jobs[old].accepted.at
+    assert state.refund_of(new) is None
+
+
+def test_an_older_job_keeps_its_link(begin: Begin) -> None:
+    """The lifetime of an output is that of the rules its job was accepted under."""
+    done = "jobs: [{lifecycle: [{waiting: 1s}, {completed: }]}]"
+    text = 'retention: {outputs: {value: "10"}}'
+    client = begin(done, "changes:", change("5s", text))
+    old = client.job()
+    client.sim.advance(5)
+    new = client.job()
+    client.sim.advance(20)
+    base = client.sim.base_url("vicsee").removesuffix("/vicsee")
+    found = [client.http.get(f"{base}/media/outputs/{job}.mp4").status_code for job in (old, new)]
+
+    assert [200, 404] == found
+
+
+def test_an_older_job_keeps_its_webhooks(begin: Begin) -> None:
+    """How often its caller is told again is not changed by newer rules."""
+    receiver = Receiver([500] * 10)
+    text = "webhooks: {attempts: {value: 1}}"
+    client = begin(
+        "jobs: [{lifecycle: [{waiting: 1m}, {completed: }]}]",
+        "changes:",
+        change("30s", text),
+        provider="piapi",
+        webhook_transport=receiver,
+    )
+    config = {"config": {"webhook_config": {"endpoint": HOOK, "secret": "s"}}}
+    client.submit(**config)
+    client.sim.advance(30)
+    client.submit(**config)
+    client.sim.advance(600)
+    attempts = [len(d.attempts) for d in client.sim.sandbox.state.deliveries.values()]
+
+    assert [3, 1] == attempts
+
+
+def test_an_account_whose_plan_is_gone(begin: Begin, tmp_path: Path) -> None:
+    """It gets the plan of the new rules, and its jobs that waited for a slot begin."""
+    one = "{concurrency: 1, evidence: {grade: assumed, source: test}}"
+    client = begin(f"plans: {{one: {one}}}", "account: {plan: one}")
+    jobs = [client.job() for _ in range(2)]
+    (tmp_path / "mine.yaml").write_text("extends: vicsee/baseline\nsummary: Free again.\n", "utf-8")
+    before = client.sim.sandbox.state.jobs[jobs[1]].started
+    changed = reread(client)
+    (account,) = client.sim.sandbox.state.accounts.values()
+
+    assert (False, True) == (before, client.sim.sandbox.state.jobs[jobs[1]].started)
+    assert (["vicsee"], "unlimited") == (list(changed), account.plan)
+
+
+def test_faults_come_and_go(begin: Begin) -> None:
+    """A fault of the scenario that stays keeps its counts; what was armed by hand stays armed."""
+    busy = "{id: busy, at: before_accept, first: 2, do: {respond: 503}}"
+    slow = "{id: slow, at: poll, first: 1, do: {respond: 502}}"
+    client = begin(f"faults: [{busy}]", "changes:", change("10s", f"faults: [{busy}, {slow}]"))
+    first = client.submit().status_code
+    client.arm(id="mine", at="download", do={"respond": 500})
+    client.sim.advance(10)
+    statuses = [first, client.submit().status_code, client.submit().status_code]
+    client.sim.advance(0)
+
+    assert [503, 503, 200] == statuses
+    assert {"busy", "slow", "mine"} == set(client.sim.sandbox.state.faults)
+
+
+def test_a_fault_that_leaves(begin: Begin) -> None:
+    """What went wrong goes well again from an instant on."""
+    down = "faults: [{at: before_accept, do: {respond: 503}}]"
+    client = begin(down, "changes:", change("10s", "faults: []"))
+    before = client.submit().status_code
+    client.sim.advance(10)
+
+    assert (503, 200) == (before, client.submit().status_code)
+
+
+def test_the_log_and_the_journal_tell(begin: Begin) -> None:
+    """A change is an event, and every answer names the rules that decided it."""
+    client = begin("changes:", change("10s", DEAR % 20))
+    client.submit()
+    client.sim.advance(10)
+    client.submit()
+    sandbox = client.sim.sandbox
+    (changed,) = [event for event in sandbox.events() if isinstance(event, RulesChanged)]
+    before, after = [exchange.rules for exchange in sandbox.journal]
+
+    assert before != after == changed.rules == sandbox.state.rules["vicsee"]
+    assert ("change", 10 * SECOND) == (changed.cause, changed.at - sandbox.began)
+
+
+def test_a_reset_begins_again(begin: Begin) -> None:
+    """The change comes as long after the reset as it came after the beginning."""
+    client = begin("changes:", change("10s", DEAR % 20))
+    client.sim.advance(10)
+    client.sim.registry.reset("default")
+    early = charge(client)
+    client.sim.advance(10)
+
+    assert [144, 180] == [early, charge(client)]
+
+
+def test_an_auto_clock_does_not_run_to_it(begin: Begin) -> None:
+    """Polls lead to the end of a job, and not further to a change that nobody waits for."""
+    client = begin("changes:", change("30d", DEAR % 20), clock="auto")
+    job = client.job()
+    for _ in range(20):
+        client.poll(job)
+
+    assert 144 == charge(client)
+
+
+def test_a_call_at_the_instant_itself(begin: Begin) -> None:
+    """The first call after the instant is decided anew when nothing else has let time pass."""
+    client = begin("changes:", change("1s", DEAR % 20))
+    client.submit()
+    client.sim.sandbox.clock.jump(client.sim.sandbox.now + SECOND)
+
+    assert 180 == charge(client)
+
+
+def test_a_fault_at_the_instant_itself(begin: Begin) -> None:
+    """The first call after the instant meets the faults that came with it."""
+    client = begin("changes:", change("1s", "faults: [{at: before_accept, do: {respond: 503}}]"))
+    client.submit()
+    client.sim.sandbox.clock.jump(client.sim.sandbox.now + SECOND)
+
+    assert (503, False) == (client.submit().status_code, client.sim.sandbox.changes_wait)
+
+
+def test_an_instant_that_passes_while_a_video_is_measured(begin: Begin, tmp_path: Path) -> None:
+    """What is decided after the instant is decided by the new rules, whenever the call came."""
+    client = begin("media: [{url: '*', file: clip.mp4}]", "changes:", change("1s", DEAR % 20))
+    clip = client.http.get("http://upsim.test/media/synthetic/64x36_30fps_2s.mp4").content
+    (tmp_path / "clip.mp4").write_bytes(clip)
+    measure = client.sim.app.dispatch.desk.measure
+
+    async def slowly(sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
+        found = await measure(sandbox, call, wanted)
+        sandbox.clock.jump(sandbox.now + SECOND)
+        return found
+
+    client.sim.app.dispatch.desk.measure = slowly  # type: ignore[method-assign]
+
+    assert [40, 40] == [charge(client), charge(client)]
+
+
+def test_a_change_that_cannot_take_place(begin: Begin) -> None:
+    """What the code does not know is refused when the sandbox is made, not in mid-run."""
+    with pytest.raises(BaselineError, match="unknown check 'has_kee'; did you mean has_key"):
+        begin("changes:", change("1s", "checks: {credits: [has_kee]}"))
+
+
+def test_a_reload_in_mid_run(begin: Begin, tmp_path: Path) -> None:
+    """A file that is read again brings its own changes, from when the sandbox began."""
+    client = begin("changes:", change("10s", DEAR % 20), change("20s", DEAR % 30))
+    client.sim.advance(10)
+    changes = ["changes:", change("5s", DEAR % 40), change("15s", DEAR % 50)]
+    text = "\n".join(["extends: vicsee/baseline", *changes])
+    (tmp_path / "mine.yaml").write_text(text, "utf-8")
+    reread(client)
+    prices = [charge(client)]
+    for _ in range(2):
+        client.sim.advance(5)
+        prices.append(charge(client))
+
+    assert [360, 450, 450] == prices
+
+
+def test_reloading_what_did_not_change(begin: Begin) -> None:
+    """Nothing happens: no event, and no other rules."""
+    client = begin("summary: As ever.")
+    client.submit()
+    events = len(client.sim.sandbox.events())
+
+    assert {} == reread(client)
+    assert events == len(client.sim.sandbox.events())

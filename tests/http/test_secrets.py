@@ -1,0 +1,128 @@
+"""No view, event or log line shows a secret that came with a call, of any operation."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.http.conftest import SAMPLES
+from upsim.cli.console import job_of, line_of, webhook_line
+from upsim.core.webhooks import Outcome
+from upsim.engine.webhooks import Posting
+from upsim.providers import discover
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Admin, Start
+
+CANARY = "kanarienvogel"
+BOX = "sandboxes/default"
+OPERATIONS = [
+    (name, operation.name) for name, found in discover().items() for operation in found.operations
+]
+HOOK = f"https://user:{CANARY}@127.0.0.1:1/hook?token={CANARY}&other={CANARY}"
+VIDEO = f"https://user:{CANARY}@clips.example/a.mp4?X-Amz-Signature={CANARY}&Policy={CANARY}"
+BODY: dict[str, Any] = {
+    "video": VIDEO,
+    "video_url": VIDEO,
+    "webhook_url": HOOK,
+    "webhook_secret": CANARY,
+    "api_key": CANARY,
+    "model": "Qubico/video-toolkit",
+    "task_type": "upscale",
+    "input": {"video": VIDEO},
+    "config": {"webhook_config": {"endpoint": HOOK, "secret": CANARY}},
+}
+VIEWS = ("journal", "jobs", "accounts", "ledger", "faults", "webhooks", "")
+
+
+def shown(admin: Admin, box: str = BOX) -> str:
+    """Return all that the admin API shows of a sandbox, and the log lines."""
+    views = [admin.call("GET", f"{box}/{view}".rstrip("/")).text for view in VIEWS]
+    views.append(admin.call("POST", f"{box}/journal/find", {}).text)
+    sandbox = admin.sim.registry.get(box.partition("/")[2])
+    views += [
+        line_of(sandbox, found, job_of(sandbox, found), day="2026-11-20")
+        for found in sandbox.journal
+        if found.provider
+    ]
+    return "\n".join(views)
+
+
+@pytest.mark.parametrize(("provider", "name"), OPERATIONS)
+@pytest.mark.parametrize("form", ["whole", "cut", "broken"])
+def test_no_operation_shows_what_it_was_told(
+    admin: Admin, provider: str, name: str, form: str
+) -> None:
+    """Keys, secrets in the body, signed URLs and passwords in them are nowhere to be seen."""
+    operation = next(o for o in discover()[provider].operations if o.name == name)
+    model = "wavespeed-ai/video-upscaler"
+    path = operation.path.replace("{id}", "none").replace("{model*}", model)
+    filler = {"filler": "x" * 20_000} if form == "cut" else {}
+    content = json.dumps({**BODY, **filler}) + ("}" if form == "broken" else "")
+    with admin.caller(provider, CANARY) as http:
+        http.request(
+            operation.method,
+            f"{path}?api_key={CANARY}&webhook={HOOK.replace('&', '%26')}",
+            content=content,
+            headers={"content-type": "application/json", "x-webhook-secret": CANARY},
+        )
+    (exchange,) = admin.get(f"{BOX}/journal")["exchanges"]
+    text = shown(admin)
+
+    assert name == exchange["operation"]
+    assert CANARY not in text
+
+
+@pytest.mark.parametrize("name", ["video-upscaler", "venice", "piapi", "vicsee"])
+def test_a_whole_life_shows_no_secret(admin: Admin, name: str) -> None:
+    """From the submit to the last attempt of the webhook nothing repeats a secret."""
+    sample = SAMPLES[name]
+    caller = admin.caller(sample.provider, CANARY)
+    beside: dict[str, Any] = {}
+    path = sample.path
+    if name == "video-upscaler":
+        path += f"?webhook={HOOK.replace('&', '%26')}"
+    answer = caller.post(path, json={**sample.body, **beside, **_video(sample.video_at)})
+    assert 200 == answer.status_code, answer.text
+    (job,) = admin.sim.sandbox.state.jobs
+    admin.sim.advance(10_000)
+    sample.status(caller, job)
+    caller.get("/api/v3/webhook/secret")
+    secret = admin.sim.sandbox.state.jobs[job].accepted.webhook
+
+    text = shown(admin)
+
+    assert CANARY not in text
+    assert secret is None or not secret.secret or secret.secret not in text
+
+
+def test_an_output_of_a_ticket_shows_no_signature(admin: Admin) -> None:
+    """The signature of an upload ticket opens the upload, and is hidden."""
+    admin.vicsee().post("/api/v1/upload", json={"contentType": "video/mp4", "sizeBytes": 10})
+    (upload,) = admin.sim.sandbox.state.uploads.values()
+    assert upload.issued.signature not in shown(admin)
+
+
+def test_attempts_are_told_without_secrets(admin: Admin) -> None:
+    """The log line of a webhook shows neither the user nor the query of its address."""
+    posting = Posting("d", "j", 1, HOOK, (), b"", 0, 1.0)
+    outcome = Outcome(None, f"not an http or https URL: {HOOK!r}")
+    line = webhook_line(admin.sim.sandbox, posting, outcome, day="2026-11-20")
+    assert CANARY not in line
+    assert "127.0.0.1:1/hook" in line
+
+
+def test_a_secret_in_a_failure_is_hidden(start_admin: Start) -> None:
+    """A message of the catalogue that repeats a URL hides what signs it."""
+    admin = start_admin(scenario="vicsee/url-unreachable")
+    admin.vicsee().post("/api/v1/tools/upscale-video", json={"video_url": VIDEO})
+    assert CANARY not in shown(admin)
+
+
+def _video(place: tuple[str, ...]) -> dict[str, Any]:
+    if len(place) == 1:
+        return {place[0]: VIDEO}
+    hook = {"webhook_config": {"endpoint": HOOK, "secret": CANARY}}
+    return {place[0]: _video(place[1:]), "config": hook}

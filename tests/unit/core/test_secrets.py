@@ -1,0 +1,85 @@
+"""Secrets: what an operation declares, and what looks like one, is hidden."""
+
+from __future__ import annotations
+
+import pytest
+
+from upsim.core.secrets import (
+    HIDDEN,
+    NONE,
+    Secrets,
+    hidden,
+    hidden_fragment,
+    hidden_target,
+    hidden_text,
+    hidden_url,
+)
+
+DECLARED = Secrets(fields=("hook.pass",), urls=("hook.to", "Video"), query=("webhook",))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"hook": {"pass": "p"}}, {"hook": {"pass": HIDDEN}}),
+        ({"data": {"hook": {"pass": "p"}}}, {"data": {"hook": {"pass": HIDDEN}}}),
+        ({"hook": {"pass": ""}}, {"hook": {"pass": ""}}),
+        ({"other": {"pass": "p"}}, {"other": {"pass": "p"}}),
+        ({"hook": [{"pass": "p"}, 1]}, {"hook": [{"pass": HIDDEN}, 1]}),
+        ({"hook": {"pass": {"deep": 1}}}, {"hook": {"pass": HIDDEN}}),
+        ({"video": "https://u:p@h/a?b=c#d"}, {"video": f"https://{HIDDEN}@h/a?b={HIDDEN}"}),
+        ({"text": "https://h/a?b=c"}, {"text": f"https://h/a?b={HIDDEN}"}),
+        ({"text": "see h/a?b=c"}, {"text": "see h/a?b=c"}),
+        ({"text": "https://h/a?sig=c"}, {"text": f"https://h/a?sig={HIDDEN}"}),
+        ({"Secret": "x", "api_key": "y"}, {"Secret": HIDDEN, "api_key": HIDDEN}),
+        (("a", None, 1.5), ["a", None, 1.5]),
+    ],
+)
+def test_declared_fields_are_hidden(value: object, expected: object) -> None:
+    """A path is met at any depth, in lists too, and a URL keeps its host and path."""
+    assert expected == hidden(value, DECLARED)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/a", "/a"),
+        ("/a?webhook=https://h/?t=1&b=2", f"/a?webhook={HIDDEN}&b=2"),
+        ("/a?webhook", "/a?webhook"),
+        ("/a?to=https%3A%2F%2Fh%2F%3Fb%3Dc", f"/a?to={HIDDEN}"),
+        ("/a?api_key=k&b=2", f"/a?api_key={HIDDEN}&b=2"),
+    ],
+)
+def test_declared_parameters_are_hidden(target: str, expected: str) -> None:
+    """A declared parameter shows nothing at all, others only what does not look secret."""
+    assert expected == hidden_target(target, DECLARED)
+
+
+def test_a_url_keeps_what_is_no_secret() -> None:
+    """Scheme, host, path and the names of the parameters stay."""
+    found = hidden_url("https://h.example/a.mp4?Expires=1&X-Amz-Signature=abc")
+    assert f"https://h.example/a.mp4?Expires={HIDDEN}&X-Amz-Signature={HIDDEN}" == found
+
+
+def test_a_text_hides_what_signs() -> None:
+    """A message that repeats a URL shows neither its signature nor its user."""
+    found = hidden_text("cannot read ftp://me:pw@h/a?signature=abc now")
+    assert f"cannot read ftp://{HIDDEN}@h/a?{HIDDEN} now" == found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"pass": "abc', f'{{"pass": "{HIDDEN}'),
+        ('{"secret": "a\\"b", ', f'{{"secret": "{HIDDEN}", '),
+        ("see https://h/?q=1&r=2 there", f"see https://h/?{HIDDEN} there"),
+    ],
+)
+def test_a_fragment_hides_by_name(text: str, expected: str) -> None:
+    """The beginning of a body is no JSON: fields are known by their names, URLs by their look."""
+    assert expected == hidden_fragment(text, DECLARED)
+
+
+def test_nothing_declared_hides_names_only() -> None:
+    """An operation that declares nothing still hides fields that are named like secrets."""
+    assert {"secret": HIDDEN, "pass": "p"} == hidden({"secret": "s", "pass": "p"}, NONE)

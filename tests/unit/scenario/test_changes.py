@@ -1,0 +1,145 @@
+"""The section `changes`: every mistake located, and what good ones become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from upsim.core.instants import SECOND
+from upsim.providers import discover
+from upsim.scenario.explain import as_text, explain
+from upsim.scenario.loader import Library
+
+NEITHER = "3:5: changes[0]: a change needs either after, such as 10m, or at, such as 2026-"
+DEAR = 'models: {topaz-video-upscale: {billing: {rate: {table: {"2": "%s"}}}}}'
+
+
+def told(folder: Path, *lines: str) -> list[str]:
+    """Return the mistakes of a file with these changes, without its path."""
+    path = folder / "mine.yaml"
+    path.write_text("\n".join(("extends: vicsee/baseline", "changes:", *lines)), "utf-8")
+    library = Library()
+    found = library.mistakes_in(library.resolve(path), discover())
+    return [str(mistake).removeprefix(f"{path}:") for mistake in found]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            "  - {set: {refund: {states: []}}}",
+            NEITHER,
+        ),
+        (
+            "  - {after: 1m, at: 2026-01-01, set: {refund: {states: []}}}",
+            NEITHER,
+        ),
+        (
+            "  - {after: soon, set: {refund: {states: []}}}",
+            "3:6: changes[0].after: 'soon' is not a time such as 90s or 10m",
+        ),
+        (
+            "  - {at: soon, set: {refund: {states: []}}}",
+            "3:6: changes[0].at: 'soon' is not an ISO 8601 instant",
+        ),
+        ("  - {after: 1m}", "3:5: changes[0]: lacks set"),
+        ("  - {after: 1m, set: {}}", "3:17: changes[0].set: say what changes: set: {refund: …}"),
+        (
+            "  - {after: 1m, set: {seed: 5}}",
+            "3:23: changes[0].set.seed: this is read once, in the beginning, and cannot",
+        ),
+        (
+            "  - {after: 1m, set: {refnd: {states: []}}}",
+            "3:23: changes[0].set.refnd: unknown key; did you mean refund?",
+        ),
+        (
+            "  - {after: 1m, set: {errors: {too_lng: {status: 400}}}}",
+            "3:32: changes[0].set.errors.too_lng: unknown error; did you mean too_long?",
+        ),
+        (
+            "  - {after: 1m, set: {checks: {credits: [has_kee]}}}",
+            "3:42: changes[0].set.checks.credits[0]: unknown check 'has_kee'; did you mean has_key",
+        ),
+        (
+            "  - {after: 1m, set: {faults: [{at: webhook, do: lose}]}}",
+            "3:33: changes[0].set.faults[0].at: vicsee documents no webhooks, so none is ever sent",
+        ),
+        (
+            "  - {after: 1m, foo: 1, set: {refund: {states: []}}}",
+            "3:17: changes[0].foo: unknown key; allowed: after, at, set",
+        ),
+    ],
+)
+def test_a_mistake_has_its_place(tmp_path: Path, line: str, expected: str) -> None:
+    """A mistake in a change says line, column, place and what is wrong."""
+    assert any(found.startswith(expected) for found in told(tmp_path, line))
+
+
+def test_changes_stand_in_order(tmp_path: Path) -> None:
+    """One that is earlier than one above it is a mistake; equal ones are none."""
+    change = "  - {after: %s, set: {refund: {states: []}}}"
+    found = told(tmp_path, change % "2m", change % "120s", change % "1m")
+
+    assert [
+        "5:6: changes[2].after: this is earlier than a change above it; write them in order of time"
+    ] == found
+
+
+def test_a_mistake_is_told_once(tmp_path: Path) -> None:
+    """What a change breaks is not told again of those after it."""
+    change = "  - {after: %s, set: {%s: {states: []}}}"
+
+    assert 1 == len(told(tmp_path, change % ("1m", "refnd"), change % ("2m", "refund")))
+
+
+def test_a_list_that_is_none(tmp_path: Path) -> None:
+    """What is no mapping is told by its kind."""
+    assert ["3:5: changes[0]: 'soon' is not of type 'object'"] == told(tmp_path, "  - soon")
+
+
+def test_each_is_laid_over_those_before(tmp_path: Path) -> None:
+    """The second change holds the first, but for what it changes itself."""
+    path = tmp_path / "mine.yaml"
+    first = f"  - {{after: 90s, set: {{{DEAR % 20}, refund: {{states: []}}}}}}"
+    second = f'  - {{at: "2026-01-01T00:00:00Z", set: {{{DEAR % 30}}}}}'
+    path.write_text(f"extends: vicsee/baseline\nchanges:\n{first}\n{second}\n", "utf-8")
+    changes = Library().load(str(path)).changes
+    rates = [
+        dict(c.scenario.baseline.models["topaz-video-upscale"].billing.rate.table)["2"]
+        for c in changes
+    ]
+
+    assert [20, 30] == rates
+    assert [(), ()] == [change.scenario.baseline.refund.states for change in changes]
+    assert [5 + 90 * SECOND, 1_767_225_600 * SECOND] == [change.instant(5) for change in changes]
+
+
+def test_a_later_file_replaces_the_list(tmp_path: Path) -> None:
+    """As every list, the changes of a file take the place of those that it extends."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: vicsee/price-change-in-mid-run\nchanges: []\n", "utf-8")
+
+    assert () == Library().load(str(path)).changes
+
+
+def test_a_local_file_of_a_change(tmp_path: Path) -> None:
+    """It is found from where the change itself stands."""
+    (tmp_path / "below").mkdir()
+    media = "media: [{url: '*', file: clip.mp4}]"
+    base = f"extends: vicsee/baseline\nchanges: [{{after: 1s, set: {{{media}}}}}]\n"
+    (tmp_path / "below/base.yaml").write_text(base, "utf-8")
+    (tmp_path / "mine.yaml").write_text("extends: below/base.yaml\n", "utf-8")
+    (change,) = Library().load(str(tmp_path / "mine.yaml")).changes
+
+    assert str(tmp_path / "below/clip.mp4") == str(change.scenario.media[0].found)
+
+
+def test_a_change_is_explained() -> None:
+    """The explanation shows it with the line that it stands in, and that it is assumed."""
+    text = as_text(explain(Library(), "vicsee/refunds-end-in-mid-run"))
+    (when,) = [line for line in text.splitlines() if 'after: "30s"' in line]
+    (what,) = [line for line in text.splitlines() if "states: []" in line]
+
+    assert when.endswith("# vicsee/refunds-end-in-mid-run.yaml:5")
+    assert what.endswith("# vicsee/refunds-end-in-mid-run.yaml:6 assumed")

@@ -19,7 +19,7 @@ from upsim.client.policies import Polling, Retries, Timeouts
 from upsim.client.pricing import cap_of
 from upsim.client.sources import Source
 from upsim.client.upscaling import Upscaling, Wanted
-from upsim.client.values import Download, Job, Money, Progress, Quote, Upscaled, shown_url
+from upsim.client.values import Download, Job, Money, Progress, Quote, Secret, Upscaled, shown_url
 from upsim.core.media import Media
 
 if TYPE_CHECKING:
@@ -337,4 +337,4 @@ def _webhook(known: Known, chosen: _Chosen) -> Webhook | None:
         raise UnsupportedError("webhook_secret needs a webhook_url")
     if secret is not None and way != "secret":
         raise UnsupportedError(f"{provider} makes the secret of its webhooks itself")
-    return Webhook(url, secret)
+    return Webhook(url, None if secret is None else Secret(secret))

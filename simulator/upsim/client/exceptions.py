@@ -129,9 +129,6 @@ class ProtocolError(ClientError):
     """An answer without what the provider's documentation promises."""
 
 
-UnreadableError = ProtocolError
-
-
 class JobFailedError(ClientError):
     """A job that was accepted and then failed, or was cancelled, timed out or deleted.
 

@@ -30,7 +30,7 @@ from upsim.client.policies import Polling, Retries
 from upsim.client.pricing import chosen, quote
 from upsim.client.sending import Deadline, Sender, spread
 from upsim.client.sources import Address, Clip, Source, data_url, open_source
-from upsim.client.values import Download, Job, Money, Progress, Quote, Upscaled
+from upsim.client.values import Download, Job, Link, Money, Progress, Quote, Upscaled
 from upsim.core.media import Media, Unmeasurable
 
 _Result = TypeVar("_Result")
@@ -229,7 +229,7 @@ class Upscaling:
     def _hand_in(self, opened: Address | Clip) -> Flow[str]:
         """What the provider takes as source: an address, an upload's address, or a data URL."""
         if isinstance(opened, Address):
-            return opened.url
+            return Link(opened.url)
         file, way = opened.file, self._adapter.hand_in
         most = self.known.whole(way.limit)
         if most is not None and way.encoded:
@@ -242,8 +242,8 @@ class Upscaling:
             )
         if way.by == "data_url" or self._adapter.upload is None:
             found: str = yield Call(partial(data_url, file))
-            return found
-        return (yield from self._sender.free(partial(self._adapter.upload, file)))
+            return Link(found)
+        return Link((yield from self._sender.free(partial(self._adapter.upload, file))))
 
     def _local(self, media: Media | None, options: Mapping[str, Option]) -> Quote:
         found = quote(self.known, media, options)

@@ -24,6 +24,16 @@ class Link(str):
         return repr(shown_url(self))
 
 
+class Secret(str):
+    """A text that does not show in text forms of what holds it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Nothing of it."""
+        return "'…'"
+
+
 def shown_url(url: str) -> str:
     """A URL or path as messages show it: no user, no query; of a data URL only that it is one."""
     if url[:5].lower() == "data:":

@@ -88,7 +88,9 @@ def test_no_plan_of_faults_makes_a_job_cost_twice(
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         world = in_process(stack, model, clock="auto", dialect=dialect)
         client = hand(
-            world, polling=Polling(timeout=600), retries=Retries(attempts=3, first=0.1, most=1)
+            world,
+            polling=Polling(timeout=600, outage=10),
+            retries=Retries(attempts=3, first=0.1, most=1),
         )
         for fault in plan:
             world.arm(**fault)

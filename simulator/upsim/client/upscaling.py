@@ -18,6 +18,7 @@ from upsim.client.exceptions import (
     MediaRefusedError,
     OutcomeUnknownError,
     ProtocolError,
+    RateLimitError,
     RefusedError,
     TransientError,
     UnpricedError,
@@ -133,7 +134,7 @@ class Upscaling:
         if fresh:
             yield from deadline.pause(spread(pause, policy.jitter, self._dice))
         while True:
-            progress = yield from self.poll(job, deadline)
+            progress = yield from self._poll_through(job, deadline, pause)
             yield Tell(progress)
             if progress.state == "completed" and progress.has_output:
                 return progress
@@ -150,6 +151,19 @@ class Upscaling:
                 raise WaitTimeoutError(job, progress, seconds=given, strange=strange)
             yield from deadline.pause(spread(pause, policy.jitter, self._dice))
             pause = min(most, pause * factor)
+
+    def _poll_through(self, job: Job, deadline: Deadline, pause: float) -> Flow[Progress]:
+        """A poll, also through an outage: a job that was paid for is not given up for a minute."""
+        since = deadline.left
+        while True:
+            try:
+                return (yield from self.poll(job, deadline))
+            except (TransientError, RateLimitError) as error:
+                trouble = error
+            over = since - deadline.left >= self._polling.outage or deadline.left <= 0
+            if over or (trouble.retry_after or 0) > self._retries.longest:
+                raise trouble
+            yield from deadline.pause(spread(pause, self._polling.jitter, self._dice))
 
     def download(self, what: Job | Progress, to: Path) -> Flow[Download]:
         """Fetch the finished file; of a job that has not ended the end is waited for."""

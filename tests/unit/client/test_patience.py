@@ -175,11 +175,27 @@ def test_unknown_status_ends_with_the_deadline(scene: Set) -> None:
 
 
 def test_trouble_does_not_outlive_the_deadline(scene: Set) -> None:
-    """A pause that would go beyond the deadline is not made."""
+    """Trouble that lasts is waited out until the deadline, and not beyond it."""
     set_up = scene((502, {}))
     with pytest.raises(TransientError, match="502"):
         set_up.client.wait(JOB, timeout=1)
-    assert set_up.provider.pauses == [0.5]
+    assert sum(set_up.provider.pauses) == pytest.approx(1, abs=0.2)
+
+
+def test_outage_is_waited_out(scene: Set) -> None:
+    """A job that was paid for is not given up because of a minute without answers."""
+    set_up = scene(*[(503, {})] * 30, DONE)
+    set_up.client.wait(JOB)
+
+    assert 30 < sum(set_up.provider.pauses) < 300
+
+
+def test_outage_that_is_too_long(scene: Set) -> None:
+    """After five minutes without an answer the trouble is told."""
+    set_up = scene((503, {}))
+    with pytest.raises(TransientError, match="503"):
+        set_up.client.wait(JOB)
+    assert 300 <= sum(set_up.provider.pauses) < 330
 
 
 def test_completed_without_a_file_is_looked_at_again(scene: Set) -> None:

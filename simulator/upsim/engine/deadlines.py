@@ -90,8 +90,15 @@ class Deadlines:
         self._expiries = _Queue(filter(self._is_live, self._expiries))
 
     def __len__(self) -> int:
-        """How many deadlines wait."""
+        """How many deadlines wait, those counted that have come to nothing since."""
         return len(self._work) + len(self._expiries)
+
+    @property
+    def live(self) -> int:
+        """How many of them will come."""
+        return sum(
+            self._is_live(deadline) for queue in (self._work, self._expiries) for deadline in queue
+        )
 
     def _head(self, queue: _Queue) -> Deadline | None:
         while queue.heap and not self._is_live(queue.heap[0]):

@@ -102,9 +102,9 @@ def test_pruning_drops_only_what_has_come_to_nothing() -> None:
     assert [due.at for due in drained(queue)] == list(range(3, 100, 3))
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(KINDS))), st.booleans())
+@given(added=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(KINDS))), pruned=st.booleans())
 def test_what_has_come_to_nothing_is_not_counted(
-    added: list[tuple[int, Kind]], pruned: bool
+    added: list[tuple[int, Kind]], *, pruned: bool
 ) -> None:
     """What waits is counted alike before and after the queue was tidied."""
     queue = Deadlines(lambda deadline: deadline.step == 1)

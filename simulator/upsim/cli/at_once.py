@@ -15,7 +15,11 @@ from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from upsim.web.answers import Answer
 
@@ -30,6 +34,8 @@ class AtOnceProtocol(HttpToolsProtocol):
     _body: bytes | None = None
     """What came of the body while the short way is open; None on uvicorn's way."""
     _unusual = False
+    _answering: RequestResponseCycle | None = None
+    """What a task answers or answered last."""
     _idle_since: float | None = None
     """When the last answer left; None while a request is read or answered."""
 
@@ -51,7 +57,11 @@ class AtOnceProtocol(HttpToolsProtocol):
         }
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """The connection is gone, which uvicorn tells only the last request of a pipeline."""
+        cycle = self._answering
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
         super()._unset_keepalive_if_required()
 
@@ -172,6 +182,10 @@ class AtOnceProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is None:
             self._look_again(self.timeout_keep_alive)
         return True
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _as_usual(self, app: ASGIApp) -> None:
         """Go uvicorn's way with what was read so far, with `app` for an application."""

@@ -274,3 +274,21 @@ async def test_a_connection_that_is_lost_leaves_no_timer() -> None:
     protocol.data_received(POST)
     protocol.connection_lost(ConnectionResetError())
     assert protocol.timeout_keep_alive_task is None
+
+
+async def test_a_pipeline_that_is_cut() -> None:
+    """Whatever is being answered hears that its caller left, also with others waiting behind it."""
+    told: list[str] = []
+
+    async def waiting(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (message := await receive())["type"] != "http.disconnect":
+            pass
+        told.append(message["type"])
+
+    app = App(lambda: waiting)
+    protocol, _ = connected(app)
+    protocol.data_received(GET * 3)
+    await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    await settled(protocol)
+    assert ["http.disconnect"] == told

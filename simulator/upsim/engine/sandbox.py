@@ -103,6 +103,7 @@ class Sandbox:
         self.planned_faults: tuple[FaultRule, ...] = ()
         self.released: Callable[[str], None] = lambda _digest: None
         self.began = self.now
+        self.began_with = scenario_of
         self.rulebook = Rulebook(self, scenario_of, providers)
         self.generation = 0
         self.changes_wait = False

@@ -72,11 +72,15 @@ class Session:
 
 @contextmanager
 def recording(
-    asked: Mapping[str, object], names: frozenset[str] | None, say: Callable[[str], None]
+    asked: Mapping[str, object],
+    names: frozenset[str] | None,
+    say: Callable[[str], None],
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> Iterator[Session]:
     """A recording as asked for, which ends with the block. Raises UsageError before it begins.
 
     `names` are the hosts by which callers may address it; None lets everybody.
+    `transport` leads to an upstream that has no socket.
     """
     order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
     trusted = os.environ.get(TRUSTED, "")
@@ -103,7 +107,7 @@ def recording(
         target.provider, target.dialect, target.host, now.isoformat().replace("+00:00", "Z")
     )
     purse = Purse(order.cap, book.unit)
-    http = httpx.AsyncClient(trust_env=False, timeout=HELD, follow_redirects=False)
+    http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=HELD)
     try:
         file = os.fdopen(
             os.open(order.to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"

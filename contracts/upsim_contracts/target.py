@@ -62,6 +62,12 @@ class Controls:
         found: list[dict[str, Any]] = self._call("GET", f"/jobs?provider={self.provider}")["jobs"]
         return found
 
+    def baseline(self) -> dict[str, Any]:
+        """The provider's baseline, each value with its path."""
+        url = f"{self.url}{ADMIN}/scenarios/{self.provider}/baseline"
+        found: dict[str, Any] = _answer(self.http, "GET", url, self.headers)
+        return found
+
     def account(self, change: Mapping[str, object]) -> None:
         """Change the balance or the plan of the account."""
         self._call("PUT", f"/accounts/{self.provider}", change)

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from upsim_contracts.matching import ABSENT, shown
-from upsim_contracts.prices import CHARGE
+from upsim_contracts.matching import ABSENT
+from upsim_contracts.matching import shown as json_of
+from upsim_contracts.prices import CHARGE, plain
 from upsim_contracts.replaying import Replayed
 
+STATUS = "(status)"
+"""Where the status of an answer stands; a field of its body can have the same name."""
 _WORDS = re.compile(r"status|code|error_code|type|object|currency|unit|model", re.IGNORECASE)
 _PRICES = re.compile(
     r"price|cost|quote|charge|consume|credits_?used|per_second|billed", re.IGNORECASE
@@ -46,7 +49,7 @@ def compare(found: Replayed) -> Iterator[Unlike]:
     """How the recorded answer differs from the simulator's."""
     exchange = found.exchange
     if exchange.status != found.status:
-        yield Unlike("status", str(found.status), str(exchange.status))
+        yield Unlike(STATUS, str(found.status), str(exchange.status))
         return
     yield from _charges(found)
     for name in sorted(found.headers or ()):
@@ -64,7 +67,7 @@ def _charges(found: Replayed) -> Iterator[Unlike]:
     if charge is None or charge.actual is None or own is None or not found.clip_known:
         return
     if charge.actual != own:
-        wanted, seen = (f"{amount:f} {charge.unit}" for amount in (own, charge.actual))
+        wanted, seen = (f"{plain(amount)} {charge.unit}" for amount in (own, charge.actual))
         yield Unlike(CHARGE, wanted, seen)
 
 
@@ -125,6 +128,11 @@ def _kind(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return kinds.get(type(value), "string")
     return "number"
+
+
+def shown(value: object) -> str:
+    """A value as a person reads it."""
+    return plain(value) if isinstance(value, Decimal) else json_of(value)
 
 
 def _below(where: str, name: str) -> str:

@@ -1,35 +1,34 @@
-"""What a cassette shows to have changed: against the contract, the prices and the simulator.
+"""What a cassette shows to have changed, and how old the evidence for it is.
 
-One thing that differs is one finding, however many answers show it. Each says how old its evidence
-is: the day on which the document was read, and the day of the recording.
+One thing that differs is one line, however many answers show it. Each says the day on which the
+document was read, and the day of the recording.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Literal
+from decimal import Decimal, InvalidOperation
 
-from upsim_contracts import evidence
-from upsim_contracts.answers import Contract, Operation, check_answer, contract
-from upsim_contracts.cassettes import Cassette, Exchange
-from upsim_contracts.comparing import Unlike, compare, is_price
-from upsim_contracts.documents import parts
+from upsim_contracts.cassettes import Cassette
+from upsim_contracts.comparing import is_price
 from upsim_contracts.findings import Finding
-from upsim_contracts.prices import CHARGE, price_finding
-from upsim_contracts.redaction import PLACEHOLDER
+from upsim_contracts.judging import Judged, Kind, cited_at, judge, place_of
+from upsim_contracts.prices import CHARGE
 from upsim_contracts.replaying import Replayed
 from upsim_contracts.tolls import Tolls
 
-Kind = Literal["contract", "price", "simulator", "stale"]
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY = re.compile(r"\b(20\d\d)-?(0[1-9]|1[0-2])-?([0-3]\d)(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One thing that differs. `read` and `recorded` are days, `ages` are days ago, None unknown."""
+    """One thing that differs. `read` and `recorded` are days, `ages` are days ago, None unknown.
+
+    `also` names fields of other answers that say the same.
+    """
 
     kind: Kind
     finding: Finding
@@ -38,13 +37,15 @@ class Drift:
     read_age: int | None
     recorded_age: int | None
     exchanges: tuple[int, ...]
+    also: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """One line that a person understands."""
         ages = f"read {_ago(self.read_age)}, recorded {_ago(self.recorded_age)}"
-        more = len(self.exchanges) - 1
-        also = f" and {more} more" if more > 0 else ""
-        return f"{self.finding}, {ages}, exchange {self.exchanges[0]}{also}"
+        count = len(self.exchanges) - 1
+        more = f" and {count} more" if count > 0 else ""
+        also = f"; the same in {', '.join(self.also)}" if self.also else ""
+        return f"{self.finding}, {ages}, exchange {self.exchanges[0]}{more}{also}"
 
 
 @dataclass(slots=True)
@@ -82,15 +83,21 @@ def drift(
     """Judge a cassette by contract, prices, and what a simulator said to the same requests."""
     header = cassette.header
     answers = {one.exchange.number: one for one in replayed}
-    found: dict[tuple[str, str], tuple[Kind, Finding, list[int]]] = {}
+    found: dict[tuple[str, str], tuple[Judged, list[int]]] = {}
     for exchange in cassette.exchanges:
-        for kind, finding in _of(exchange, header.dialect, tolls, answers.get(exchange.number)):
-            key = (finding.operation, finding.where)
-            found.setdefault(key, (kind, finding, []))[2].append(exchange.number)
-    drifts = [
-        _aged(kind, finding, header.recorded, today, numbers)
-        for kind, finding, numbers in found.values()
-    ]
+        for one in judge(exchange, header.dialect, tolls, answers.get(exchange.number)):
+            key = (one.finding.operation, one.field)
+            found.setdefault(key, (one, []))[1].append(exchange.number)
+    charges = {
+        ratio: one for one, _ in found.values() if (ratio := _ratio(one)) and _is_charge(one)
+    }
+    drifts = []
+    for one, numbers in found.values():
+        if _is_charge(one) or not is_price(one.field) or _ratio(one) not in charges:
+            aged = _aged(one.kind, one.finding, header.recorded, today, numbers)
+            same = [other for other, _ in found.values() if charges.get(_ratio(other)) is one]
+            also = [f"{o.field} of {o.finding.operation}" for o in same if not _is_charge(o)]
+            drifts.append(replace(aged, also=tuple(also)))
     if stale_after is not None:
         drifts += _stale(cassette, today, stale_after)
     skipped: dict[str, int] = {}
@@ -101,107 +108,21 @@ def drift(
     return DriftReport(cassette, drifts, judged, sum(not one.skipped for one in replayed), skipped)
 
 
-def _of(
-    exchange: Exchange, dialect: str, tolls: Tolls, replayed: Replayed | None
-) -> Iterator[tuple[Kind, Finding]]:
-    """What one exchange shows, each thing once: the contract's word goes first."""
-    provider = tolls.book.provider
-    if exchange.part == "file":
-        return
-    if exchange.status == 0:
-        lost = ("connection", "an answer", "none", evidence.UNKNOWN)
-        yield "contract", Finding(provider, exchange.call, *lost)
-        return
-    place = _place(provider, dialect, exchange)
-    name = place[1].name if place else exchange.call
-    unlike = [*compare(replayed)] if replayed is not None and not replayed.skipped else []
-    told = [_renamed(one, unlike) for one in _contract(provider, dialect, exchange)]
-    source, _read = tolls.evidence(_call_name(tolls, exchange))
-    charge, priced = exchange.charge, None
-    if charge is not None:
-        priced = price_finding(provider, name, exchange.status, charge, source)
-    if priced is not None:
-        # Fields that tell the price say the same once more.
-        yield "price", priced
-        told = [one for one in told if not is_price(one.where)]
-        unlike = [one for one in unlike if one.where != CHARGE and not is_price(one.where)]
-    for one in told:
-        yield "contract", one
-    known = {one.where for one in told}
-    for other in unlike:
-        if not _is_about(other.where, known):
-            yield _unlike(other, provider, name, exchange.status, _cited(place, exchange), source)
+def _is_charge(one: Judged) -> bool:
+    return one.field == CHARGE
 
 
-def _unlike(
-    one: Unlike, provider: str, name: str, status: int, cited: str, priced: str
-) -> tuple[Kind, Finding]:
-    """A difference from the simulator as a finding."""
-    label = name if one.where in ("status", CHARGE) else f"{name} {status}"
-    kind: Kind = "price" if one.where == CHARGE else "simulator"
-    source = priced if kind == "price" else cited
-    return kind, Finding(provider, label, one.where, one.expected, one.seen, source)
-
-
-def _contract(provider: str, dialect: str, exchange: Exchange) -> Iterator[Finding]:
-    found = check_answer(
-        provider,
-        dialect,
-        method=exchange.method,
-        path=exchange.path,
-        status=exchange.status,
-        headers=exchange.answer.headers,
-        body=exchange.answer.content,
-    )
-    for one in found:
-        redacted = PLACEHOLDER in one.seen or PLACEHOLDER in one.expected
-        if not redacted and "file" not in exchange.answer.body:
-            yield one
-
-
-def _renamed(finding: Finding, unlike: Sequence[Unlike]) -> Finding:
-    """A missing field in whose place another stands."""
-    same = next((one for one in unlike if one.where == finding.where), None)
-    if finding.seen == "none" and same is not None and same.seen.endswith("in its place"):
-        return Finding(
-            finding.provider,
-            finding.operation,
-            finding.where,
-            finding.expected,
-            same.seen,
-            finding.evidence,
+def _ratio(one: Judged) -> Decimal | None:
+    """How many times the expected amount was seen; None where it is no amount."""
+    if not is_price(one.field):
+        return None
+    try:
+        expected, seen = (
+            Decimal(text.partition(" ")[0]) for text in (one.finding.expected, one.finding.seen)
         )
-    return finding
-
-
-def _is_about(where: str, known: Iterable[str]) -> bool:
-    """Whether a place lies at or around one of which something was said."""
-    return any(
-        where.startswith(f"{one}.") or one.startswith(f"{where}.") or one == "body" for one in known
-    )
-
-
-def _place(provider: str, dialect: str, exchange: Exchange) -> tuple[Contract, Operation] | None:
-    for part in parts(provider):
-        one = contract(provider, dialect, part)
-        operation = one.find(exchange.method, exchange.path)
-        if operation is not None:
-            return one, operation
-    return None
-
-
-def _cited(place: tuple[Contract, Operation] | None, exchange: Exchange) -> str:
-    if place is None:
-        return evidence.UNKNOWN
-    one, operation = place
-    steps = ("paths", operation.path, operation.method.lower(), "responses")
-    steps = (*steps, str(exchange.status))
-    return evidence.at(one.document, steps)
-
-
-def _call_name(tolls: Tolls, exchange: Exchange) -> str:
-    form = tolls.call(exchange.method, exchange.path)
-    return form.name if form is not None else ""
+        return seen / expected
+    except (InvalidOperation, ZeroDivisionError):
+        return None
 
 
 def _stale(cassette: Cassette, today: date, limit: int) -> Iterator[Drift]:
@@ -209,9 +130,9 @@ def _stale(cassette: Cassette, today: date, limit: int) -> Iterator[Drift]:
     header = cassette.header
     sources: dict[str, int] = {}
     for exchange in cassette.exchanges:
-        place = _place(header.provider, header.dialect, exchange)
+        place = place_of(header.provider, header.dialect, exchange)
         if exchange.part == "api" and place is not None:
-            sources.setdefault(_cited(place, exchange), exchange.number)
+            sources.setdefault(cited_at(place, exchange), exchange.number)
     for source, number in sources.items():
         age = _age(source, today)
         if age is None or age > limit:
@@ -242,15 +163,19 @@ def _aged(
     kind: Kind, finding: Finding, recorded: str, today: date, numbers: Sequence[int]
 ) -> Drift:
     days = _DAY.findall(finding.evidence)
-    read = days[-1] if days else ""
+    read = "-".join(days[-1]) if days else ""
     return Drift(
         kind, finding, read, recorded, _age(read, today), _age(recorded, today), tuple(numbers)
     )
 
 
 def _age(text: str, today: date) -> int | None:
+    """How many days ago the last day of a text was; None where it names none."""
     days = _DAY.findall(text)
-    return (today - date.fromisoformat(days[-1])).days if days else None
+    try:
+        return (today - date(*map(int, days[-1]))).days if days else None
+    except ValueError:
+        return None
 
 
 def _ago(age: int | None) -> str:

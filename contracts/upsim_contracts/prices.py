@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from upsim_contracts.cassettes import Charge
 from upsim_contracts.findings import Finding
 
@@ -21,5 +23,10 @@ def price_finding(
         wanted, name = charge.actual * 0, f"{operation} {status or 'lost'}"
     if wanted == charge.actual or status == 0:
         return None
-    seen = f"{charge.actual:f} {charge.unit}"
-    return Finding(provider, name, CHARGE, f"{wanted:f} {charge.unit}", seen, source)
+    told, seen = plain(wanted), plain(charge.actual)
+    return Finding(provider, name, CHARGE, f"{told} {charge.unit}", f"{seen} {charge.unit}", source)
+
+
+def plain(amount: Decimal) -> str:
+    """An amount without zeros at its end."""
+    return f"{amount.normalize():f}"

@@ -34,6 +34,8 @@ POLLS = 12
 UNKNOWN_KEY = "upsim-replay-nobodys-key"
 _AUTHENTICATION = 401
 _REFUSED = 400
+_TOO_MANY = 429
+_BROKEN = 500
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d")
 _KEPT_HEADERS = ("content-type", "accept")
@@ -79,6 +81,7 @@ class _Run:
         self._world = world
         self._clips = cassette.clips
         self._names: dict[str, str] = {}
+        self._said: set[object] = set()
 
     def answer(self, exchange: Exchange) -> Replayed:
         """The simulator's answer to one exchange."""
@@ -116,7 +119,7 @@ class _Run:
         )
 
     def _polled(self, exchange: Exchange) -> Replayed:
-        """A poll: time passes until the simulator's job says the recorded word."""
+        """A poll: time passes while the simulator's job is behind the recorded one."""
         life, controls = self._book.lifecycle, self._world.controls
         recorded = _word(exchange.status, exchange.answer.body.get("json", ABSENT), life.read)
         ends = {word for words in life.words.values() for word in words}
@@ -126,7 +129,8 @@ class _Run:
         for _ in range(POLLS):
             document = parsed(answer.content)
             word = _word(answer.status_code, document[0] if document else ABSENT, life.read)
-            if word == recorded or word in ends or controls is None or not answer.is_success:
+            behind = recorded in ends or word in self._said
+            if word == recorded or word in ends or not behind or controls is None:
                 break
             controls.advance(to="next")
             answer = self._send(exchange)
@@ -165,7 +169,12 @@ class _Run:
     ) -> Replayed:
         document = parsed(answer.content)
         found = document[0] if document else ABSENT
-        self._learn(exchange.answer.body.get("json", ABSENT), found)
+        recorded = exchange.answer.body.get("json", ABSENT)
+        self._learn(recorded, found)
+        self._said.add(at(recorded, self._book.lifecycle.read))
+        momentary = exchange.status == _TOO_MANY or exchange.status >= _BROKEN
+        if momentary and answer.is_success:
+            return Replayed(exchange, skipped="a refusal of the moment")
         return Replayed(
             exchange,
             answer.status_code,

@@ -107,10 +107,24 @@ def _differences(error: ValidationError) -> Iterator[Difference]:
         name = re.match(r"'(.*)' is a required property", error.message)
         where = (*path, name[1]) if name else path
         yield Difference(where, "this field", "none", rule)
+    elif error.validator == "additionalProperties" and error.validator_value is False:
+        for name in _strangers(error):
+            yield Difference((*path, name), "no such field", shown(error.instance[name]), rule)
     elif error.validator in ("anyOf", "oneOf") and error.context:
         yield from _alternatives(error, path, rule)
     else:
         yield Difference(path, _expected(error), shown(error.instance), rule)
+
+
+def _strangers(error: ValidationError) -> Iterator[str]:
+    """The fields that a closed object does not name."""
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    patterns = schema.get("patternProperties", {})
+    for name in error.instance:
+        if name not in schema.get("properties", {}) and not any(
+            re.search(one, name) for one in patterns
+        ):
+            yield name
 
 
 def _alternatives(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,11 @@ _KEPT_HEADERS = ("content-type", "accept")
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the simulator said to the same request; `skipped` says why it was not asked."""
+    """What the simulator said to the same request; `skipped` says why it does not count.
+
+    Of a poll, `state` is that of the job in the simulator where it said the recorded word, and
+    `polls_before` how many polls were sent before this one.
+    """
 
     exchange: Exchange
     status: int = 0
@@ -52,6 +56,8 @@ class Replayed:
     charge: Decimal | None = None
     clip_known: bool = True
     skipped: str = ""
+    state: str = ""
+    polls_before: int = 0
 
 
 def replay(
@@ -82,6 +88,7 @@ class _Run:
         self._clips = cassette.clips
         self._names: dict[str, str] = {}
         self._said: set[object] = set()
+        self._polls = 0
 
     def answer(self, exchange: Exchange) -> Replayed:
         """The simulator's answer to one exchange."""
@@ -104,11 +111,13 @@ class _Run:
         before = self._balance()
         answer = self._send(exchange)
         after = self._balance()
-        refused_there = exchange.status >= _REFUSED
-        if refused_there and answer.status_code < _REFUSED and self._world.controls is not None:
-            self._world.controls.account({"balance": "0"})
+        controls = self._world.controls
+        full = controls.balance() if controls is not None else None
+        only_there = exchange.status >= _REFUSED and answer.is_success
+        if only_there and controls is not None and full is not None:
+            controls.account({"balance": "0"})
             poor = self._send(exchange)
-            self._world.controls.account({"balance": str(after or 0)})
+            controls.account({"balance": full})
             if poor.status_code == exchange.status:
                 answer = poor
             elif not known:
@@ -125,25 +134,40 @@ class _Run:
         ends = {word for words in life.words.values() for word in words}
         if recorded in life.words.get("failed", ()):
             self._fail(exchange)
-        answer = self._send(exchange)
+        before = self._polls
+        answer, word = self._poll(exchange)
         for _ in range(POLLS):
-            document = parsed(answer.content)
-            word = _word(answer.status_code, document[0] if document else ABSENT, life.read)
-            behind = recorded in ends or word in self._said
+            behind = recorded in ends or (word in self._said and exchange.status < _REFUSED)
             if word == recorded or word in ends or not behind or controls is None:
                 break
             controls.advance(to="next")
-            answer = self._send(exchange)
-        return self._seen(exchange, answer, None, known=True)
+            answer, word = self._poll(exchange)
+        found = self._seen(exchange, answer, None, known=True)
+        state = next((job["state"] for job in self._jobs(exchange)), "") if word == recorded else ""
+        return replace(found, state=state, polls_before=before)
+
+    def _poll(self, exchange: Exchange) -> tuple[httpx.Response, object]:
+        answer = self._send(exchange)
+        self._polls += 1
+        document = parsed(answer.content)
+        found = document[0] if document else ABSENT
+        return answer, _word(answer.status_code, found, self._book.lifecycle.read)
+
+    def _jobs(self, exchange: Exchange) -> Iterator[Mapping[str, Any]]:
+        """The simulator's job that a poll asks for."""
+        controls = self._world.controls
+        texts = [self._text(text) for text in strings(exchange.request.body)]
+        path = self._text(exchange.path)
+        for job in controls.jobs() if controls is not None else ():
+            if job["id"] in path or job["id"] in texts:
+                yield job
 
     def _fail(self, exchange: Exchange) -> None:
+        """Make the simulator's job fail as the recorded one did."""
         controls = self._world.controls
         told = set(strings(exchange.answer.body.get("json")))
-        for job in controls.jobs() if controls is not None else ():
-            meant = job["id"] in self._text(exchange.path) or any(
-                job["id"] == self._text(text) for text in strings(exchange.request.body)
-            )
-            if meant and controls is not None and job["state"] not in ("failed", "completed"):
+        for job in self._jobs(exchange):
+            if controls is not None and job["state"] not in ("failed", "completed"):
                 controls.force(job["id"], "failed", self._failure(told))
 
     def _failure(self, told: set[str]) -> str | None:

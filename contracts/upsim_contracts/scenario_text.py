@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from upsim_contracts.clips import Clip
+from upsim_contracts.prices import plain
 
 REPLAYED = "https://recorded.example"
 """Where videos are said to be whose own address a simulator would look up, or that have none."""
@@ -17,20 +18,24 @@ def address(url: str) -> str:
     """The address that stands for a recorded video in a replay."""
     if url.startswith("data:"):
         return f"{REPLAYED}/{url.rpartition('sha256-')[2]}.mp4"
-    if "/media/" in url:
+    if "/media/uploads/" in url or "/media/outputs/" in url:
         return f"{REPLAYED}/{url.partition('/media/')[2]}"
     return url
 
 
 def media_rules(clips: Mapping[str, Clip]) -> list[dict[str, Any]]:
-    """What is found at the addresses of a recording."""
-    return [{"url": _glob(address(url)), **properties(one)} for url, one in clips.items()]
+    """What is found at the addresses of a recording; a synthetic clip is the same anywhere."""
+    return [
+        {"url": _glob(address(url)), **properties(one)}
+        for url, one in clips.items()
+        if "/media/synthetic/" not in url
+    ]
 
 
 def properties(one: Clip) -> dict[str, Any]:
     """A video in the words of a scenario."""
     return {
-        "duration": f"{round(one.seconds, _MICRO):f}",
+        "duration": plain(round(one.seconds, _MICRO)),
         "size": f"{one.width}x{one.height}",
         "fps": f"{one.fps}",
         "frames": one.frames,

@@ -72,6 +72,13 @@ class Controls:
         """Change the balance or the plan of the account."""
         self._call("PUT", f"/accounts/{self.provider}", change)
 
+    def balance(self) -> str | None:
+        """The balance of the account in the simulator's own unit, once it was used."""
+        found = self._call("GET", f"/accounts?provider={self.provider}")["accounts"]
+        return next(
+            (str(one["balance"]) for one in found if one["provider"] == self.provider), None
+        )
+
     def further_key(self, owner: str) -> str:
         """A key of another account, or of `main`, the one of this world."""
         path = f"/accounts/{self.provider}/keys"

@@ -112,9 +112,9 @@ class _Run:
         answer = self._send(exchange)
         after = self._balance()
         controls = self._world.controls
-        full = controls.balance() if controls is not None else None
         only_there = exchange.status >= _REFUSED and answer.is_success
-        if only_there and controls is not None and full is not None:
+        full = controls.balance() if controls is not None and only_there else None
+        if controls is not None and full is not None:
             controls.account({"balance": "0"})
             poor = self._send(exchange)
             controls.account({"balance": full})

@@ -74,7 +74,7 @@ class Controls:
 
     def balance(self) -> str | None:
         """The balance of the account in the simulator's own unit, once it was used."""
-        found = self._call("GET", f"/accounts?provider={self.provider}")["accounts"]
+        found = self._call("GET", "/accounts")["accounts"]
         return next(
             (str(one["balance"]) for one in found if one["provider"] == self.provider), None
         )

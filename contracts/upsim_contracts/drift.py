@@ -88,24 +88,30 @@ def drift(
         for one in judge(exchange, header.dialect, tolls, answers.get(exchange.number)):
             key = (one.finding.operation, one.field)
             found.setdefault(key, (one, []))[1].append(exchange.number)
-    charges = {
-        ratio: one for one, _ in found.values() if (ratio := _ratio(one)) and _is_charge(one)
-    }
-    drifts = []
-    for one, numbers in found.values():
-        if _is_charge(one) or not is_price(one.field) or _ratio(one) not in charges:
-            aged = _aged(one.kind, one.finding, header.recorded, today, numbers)
-            same = [other for other, _ in found.values() if charges.get(_ratio(other)) is one]
-            also = [f"{o.field} of {o.finding.operation}" for o in same if not _is_charge(o)]
-            drifts.append(replace(aged, also=tuple(also)))
+    drifts = [*_each_once([*found.values()], header.recorded, today)]
     if stale_after is not None:
         drifts += _stale(cassette, today, stale_after)
-    skipped: dict[str, int] = {}
-    for one in replayed:
-        if one.skipped and one.exchange.part == "api":
-            skipped[one.skipped] = skipped.get(one.skipped, 0) + 1
+    reasons = [one.skipped for one in replayed if one.skipped and one.exchange.part == "api"]
+    skipped = {reason: reasons.count(reason) for reason in reasons}
     judged = sum(one.part == "api" for one in cassette.exchanges)
     return DriftReport(cassette, drifts, judged, sum(not one.skipped for one in replayed), skipped)
+
+
+def _each_once(
+    found: Sequence[tuple[Judged, list[int]]], recorded: str, today: date
+) -> Iterator[Drift]:
+    """Each difference; a field that changed as a charge did is told with the charge."""
+    charges: dict[Decimal | None, Judged] = {
+        _ratio(one): one for one, _ in found if _is_charge(one)
+    }
+    charges.pop(None, None)
+    for one, numbers in found:
+        charge = charges.get(_ratio(one))
+        if charge is None or charge is one or _is_charge(one):
+            same = [o for o, _ in found if charge is one and charges.get(_ratio(o)) is one]
+            also = [f"{o.field} of {o.finding.operation}" for o in same if not _is_charge(o)]
+            aged = _aged(one.kind, one.finding, recorded, today, numbers)
+            yield replace(aged, also=tuple(also))
 
 
 def _is_charge(one: Judged) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -126,9 +127,10 @@ class Redactor:
             return {self.text(str(key)): self._clean(one, str(key)) for key, one in value.items()}
         if isinstance(value, list):
             return [self._clean(inner, name) for inner in value]
+        number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+        if is_secret(name) and value != "" and (number or isinstance(value, str)):
+            return PLACEHOLDER
         if isinstance(value, str):
-            if is_secret(name) and value:
-                return PLACEHOLDER
             if _LINK.fullmatch(value) and is_hook(name):
                 return self.link(value, hook=True)
             return self.text(value)

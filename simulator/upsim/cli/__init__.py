@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": "Take a real clip through every model and show what came out.",
     "validate": "Print every mistake of scenario files, each at its place.",
     "scenarios": "List, show and explain scenarios.",
+    "replay": "Run an exported session again and compare its answers.",
     "verify": "Judge a simulator or a live API by every documented fact.",
     "record": "Write down what passes between a client and a provider.",
     "drift": "Show where recorded answers differ from contract and simulator.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -87,7 +88,7 @@ class _Run:
         self._world = world
         self._clips = cassette.clips
         self._names: dict[str, str] = {}
-        self._said: set[object] = set()
+        self._said: list[object] = []
         self._polls = 0
 
     def answer(self, exchange: Exchange) -> Replayed:
@@ -108,10 +109,13 @@ class _Run:
     def _paid(self, exchange: Exchange) -> Replayed:
         """A call that costs; where only the simulator accepts, try it with an empty purse."""
         known = bool(exchange.media)
+        controls, life = self._world.controls, self._book.lifecycle
         before = self._balance()
-        answer = self._send(exchange)
+        ends = [word for words in life.words.values() for word in words]
+        was_held = at(exchange.answer.body.get("json", ABSENT), life.read) in ends
+        with controls.running() if controls is not None and was_held else nullcontext():
+            answer = self._send(exchange)
         after = self._balance()
-        controls = self._world.controls
         only_there = exchange.status >= _REFUSED and answer.is_success
         full = controls.balance() if controls is not None and only_there else None
         if controls is not None and full is not None:
@@ -131,7 +135,7 @@ class _Run:
         """A poll: time passes while the simulator's job is behind the recorded one."""
         life, controls = self._book.lifecycle, self._world.controls
         recorded = _word(exchange.status, exchange.answer.body.get("json", ABSENT), life.read)
-        ends = {word for words in life.words.values() for word in words}
+        ends = [word for words in life.words.values() for word in words]
         if recorded in life.words.get("failed", ()):
             self._fail(exchange)
         before = self._polls
@@ -195,7 +199,7 @@ class _Run:
         found = document[0] if document else ABSENT
         recorded = exchange.answer.body.get("json", ABSENT)
         self._learn(recorded, found)
-        self._said.add(at(recorded, self._book.lifecycle.read))
+        self._said.append(at(recorded, self._book.lifecycle.read))
         momentary = exchange.status == _TOO_MANY or exchange.status >= _BROKEN
         if momentary and answer.is_success:
             return Replayed(exchange, skipped="a refusal of the moment")

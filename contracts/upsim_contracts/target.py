@@ -52,6 +52,15 @@ class Controls:
         """Move the clock: `seconds=61` or `to="next"`."""
         self._call("POST", "/clock/advance", how)
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let the clock jump to what a request waits for, as long as the block lasts."""
+        self._call("PATCH", "/clock", {"mode": "auto"})
+        try:
+            yield
+        finally:
+            self._call("PATCH", "/clock", {"mode": "manual"})
+
     def force(self, job: str, state: str, error: str | None) -> None:
         """Move a job to another state."""
         body = {"state": state} if error is None else {"state": state, "error": error}

@@ -27,6 +27,8 @@ from upsim.web.places import Place, Places, host_of
 from upsim.web.routes import Miss, Routes
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
+ASKS_TO_WAIT = 429
+"""From this status on an answer may say `Retry-After`."""
 Observer = Callable[[Sandbox, Exchange], None]
 
 
@@ -161,6 +163,8 @@ class Dispatch:
             start = start_message(bound, call, reply, len(body))
         job = call.job.accepted.job if call.job else None
         exchange = sandbox.journal.add(call, body, reply.status, rule, job, fault)
+        if reply.status >= ASKS_TO_WAIT:
+            sandbox.conduct.told_to_wait(call, exchange, start["headers"])
         for observer in self.observers:
             observer(sandbox, exchange)
         return start, body

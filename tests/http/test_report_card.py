@@ -94,7 +94,10 @@ def test_polls_without_a_pause_are_told(admin: Admin, sample: Any) -> None:  # n
     assert (9, 8, "0") == tuple(found["numbers"][n] for n in ("polls", "hasty", "shortest"))
     assert [3, 4, 5, 6, 7] == [shown["number"] for shown in found["exchanges"]]
     assert {200} == {shown["status"] for shown in found["exchanges"]}
-    assert found["advice"] == f"Wait {found['numbers']['advised']} s or more between two polls of a job."
+    assert (
+        found["advice"]
+        == f"Wait {found['numbers']['advised']} s or more between two polls of a job."
+    )
 
 
 def test_one_hasty_poll_is_no_finding(admin: Admin) -> None:

@@ -12,6 +12,7 @@ import httpx
 
 from upsim.client.discovery import adapter
 from upsim.interception.active import intercept
+from upsim.testing.cards import ReportCard
 from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
 from upsim.testing.targets import Target, Wire
 
@@ -126,6 +127,19 @@ class SandboxHandle:
         """The newest requests and answers, oldest first, each with the rule that decided it."""
         found: list[Json] = self.admin("GET", "journal?limit=1000")["exchanges"]
         return found
+
+    @property
+    def report_card(self) -> ReportCard:
+        """How callers behaved so far: `assert upsim.report_card.clean`."""
+        return self.read_report_card()
+
+    def read_report_card(self, *, all_pauses: bool = False) -> ReportCard:
+        """The same; with `all_pauses` the pauses between polls count on an auto clock too.
+
+        Ask so where the code under test waits by moving the clock (`upsim.clock.advance`).
+        """
+        query = "?pauses=all" if all_pauses else ""
+        return ReportCard.read(self.admin("GET", f"report-card{query}"))
 
     def arm(self, fault: Mapping[str, object]) -> Json:
         """Arm a fault, written as in a scenario file."""

@@ -158,6 +158,10 @@ class SandboxHandle:
         """The file that reproduces this sandbox. Raises AdminCallError."""
         return self._answer("GET", f"sandboxes/{self.id}/export").content
 
+    def fetch(self, method: str, path: str) -> httpx.Response:
+        """A file that the simulator serves, by its path (`/media/…`)."""
+        return self._own.request(method, f"{self.target.base_url}{path}")
+
     def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
         """An admin call below this sandbox. Raises AdminCallError."""
         return self._call(method, f"sandboxes/{self.id}/{path}", body)

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from upsim.core.faults import ACTIONS_AT, STAGES, Stage
+from upsim.interception.hosts import library
 
 Fault = dict[str, Any]
 ACTIONS: Mapping[str, tuple[object, ...]] = {
@@ -48,30 +49,32 @@ def fault_plans(
     stages: Iterable[Stage] = STAGES,
     most: int = 2,
 ) -> st.SearchStrategy[FaultPlan]:
-    """Up to `most` faults at these stages, each the first one to three times that it applies."""
-    faults = st.one_of([_at(stage, provider) for stage in stages])
-    return st.lists(faults, min_size=1, max_size=most).map(FaultPlan)
+    """Up to `most` faults at these stages, each the first one to three times that it applies.
+
+    A provider that sends no webhooks has no faults of them.
+    """
+    chosen = tuple(stages)
+    if provider is not None and library().baseline(provider).baseline.webhooks is None:
+        chosen = tuple(stage for stage in chosen if stage != "webhook")
+    return _plans(provider, chosen, most)
 
 
-def _at(stage: Stage, provider: str | None) -> st.SearchStrategy[Fault]:
-    fixed: Fault = {"at": stage} if provider is None else {"provider": provider, "at": stage}
-    actions = st.one_of([_action(stage, name) for name in ACTIONS_AT[stage]])
-    return st.fixed_dictionaries(
-        {**{name: st.just(value) for name, value in fixed.items()}, "do": actions},
-    ).flatmap(_counted)
+@st.composite
+def _plans(
+    draw: st.DrawFn, provider: str | None, stages: tuple[Stage, ...], most: int
+) -> FaultPlan:
+    return FaultPlan(_fault(draw, provider, stages) for _ in range(draw(st.integers(1, most))))
 
 
-def _action(stage: Stage, name: str) -> st.SearchStrategy[object]:
+def _fault(draw: st.DrawFn, provider: str | None, stages: tuple[Stage, ...]) -> Fault:
+    stage = draw(st.sampled_from(stages))
+    name = draw(st.sampled_from(ACTIONS_AT[stage]))
     choices = ACTIONS.get(name)
     if name == "respond":
         choices = {"webhook": RECEIVED, "after_accept": LOST}.get(stage, choices)
-    if choices is None:
-        return st.just(name)
-    return st.sampled_from(choices).map(lambda chosen: {name: chosen})
-
-
-def _counted(fault: Fault) -> st.SearchStrategy[Fault]:
-    return st.integers(1, 3).map(lambda times: {**fault, "first": times})
+    do = name if choices is None else {name: draw(st.sampled_from(choices))}
+    fault: Fault = {"at": stage, "first": draw(st.integers(1, 3)), "do": do}
+    return fault if provider is None else {"provider": provider, **fault}
 
 
 def _short(fault: Fault) -> str:

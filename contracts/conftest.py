@@ -13,7 +13,9 @@ import pytest
 from upsim import Simulator
 from upsim.cli.verify import LOCAL
 from upsim_contracts.command import Asked, aim
+from upsim_contracts.generation import Generation, Submit
 from upsim_contracts.planning import plan
+from upsim_contracts.suite.exploring import EFFORTS, Explore, Explorer, table_of
 from upsim_contracts.suite.fuzzing import PROFILES, Profile
 from upsim_contracts.target import Target
 from upsim_contracts.verify import book_of, pricer
@@ -30,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--upsim-profile",
         choices=list(PROFILES),
         default="ci",
-        help="how long schemathesis looks: ci (the same cases each time) or nightly (others)",
+        help="how long to look: ci (the same cases each time) or nightly (others)",
     )
 
 
@@ -38,6 +40,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def profile(request: pytest.FixtureRequest) -> Profile:
     """Return the profile that the command line chose."""
     return PROFILES[request.config.getoption("--upsim-profile")]
+
+
+@pytest.fixture
+def explore(request: pytest.FixtureRequest, target_of: Callable[[str], Target]) -> Explore:
+    """Return a function that gives what tries properties of a provider, or of one of its calls."""
+    effort = EFFORTS[request.config.getoption("--upsim-profile")]
+
+    def explorer(subject: Submit | Generation) -> Explorer:
+        provider = subject.provider
+        return Explorer(target_of(provider), table_of(provider), effort)
+
+    return explorer
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ class Schemas:
 
     def __init__(self, document: Document) -> None:
         """Take the document as the place that references point into."""
-        resource = DRAFT202012.create_resource(_exact(document))
+        resource = DRAFT202012.create_resource(document)
         self._registry: Registry[Any] = Registry().with_resource(ADDRESS, resource)
         self._validators: dict[str, Validator] = {}
 
@@ -89,15 +89,6 @@ def _is_address(value: object) -> bool:
 @FORMATS.checks("uuid", raises=ValueError)
 def _is_uuid(value: object) -> bool:
     return not isinstance(value, str) or str(UUID(value)) == value.lower()
-
-
-def _exact(node: Any) -> Any:  # noqa: ANN401 - JSON
-    """The document with decimals where YAML gave floats, so that 0.3 is a multiple of 0.1."""
-    if isinstance(node, dict):
-        return {name: _exact(value) for name, value in node.items()}
-    if isinstance(node, list):
-        return [_exact(value) for value in node]
-    return Decimal(str(node)) if isinstance(node, float) else node
 
 
 def _differences(error: ValidationError) -> Iterator[Difference]:

@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": "Take a real clip through every model and show what came out.",
     "validate": "Print every mistake of scenario files, each at its place.",
     "scenarios": "List, show and explain scenarios.",
+    "replay": "Run an exported session again and compare its answers.",
     "verify": "Judge a simulator or a live API by every documented fact.",
     "env": "Print base URLs and keys of a running simulator for a shell.",
     "completion": "Print the script that completes upsim in a shell.",

@@ -178,6 +178,20 @@ def _token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     help="Finished jobs kept.",
 )
 @click.option(
+    "--commands-max",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Entries of the command log kept per sandbox, for export.",
+)
+@click.option(
+    "--commands-bytes",
+    default=16 * 1024 * 1024,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Bytes that such a log may hold.",
+)
+@click.option(
     "--webhook-allow",
     multiple=True,
     metavar="HOST",
@@ -223,6 +237,8 @@ def command(  # noqa: PLR0913 - one argument for each option
     render: str,
     journal_max: int,
     jobs_max: int,
+    commands_max: int,
+    commands_bytes: int,
     webhook_allow: tuple[str, ...],
     webhook_timeout: float | None,
     webhook_timestamp: str,
@@ -257,6 +273,8 @@ def command(  # noqa: PLR0913 - one argument for each option
         render=render,
         journal_max=journal_max,
         jobs_max=jobs_max,
+        commands_max=commands_max,
+        commands_bytes=commands_bytes,
         webhook_allow=webhook_allow,
         webhook_seconds=webhook_timeout,
         webhook_timestamp=webhook_timestamp,

@@ -123,6 +123,10 @@ class Library:
             self._loaded[name] = self._shared(name)
         return self._loaded[name]
 
+    def remember(self, scenario: Scenario) -> None:
+        """Take a scenario that has no file here; it stands before one of the same name."""
+        self._loaded[scenario.name] = scenario
+
     def path_of(self, name: str, folder: Path | None = None) -> Path:
         """The file of a scenario named `<provider>/<name>`, or by path (relative to `folder`)."""
         found = self._shipped(name) if len(name) <= LONGEST_NAME else None

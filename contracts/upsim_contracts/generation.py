@@ -172,8 +172,9 @@ class Generation:
     """The table of one provider.
 
     `edges` are the moves between status words, `keeps` how long an ended job can be read for sure,
-    `time` bounds how long a job takes, and `foreign` says how an account is answered that asks for
-    a job of another; None is as for an unknown id.
+    `time` bounds how long a job takes, `purse` tells the smallest amount of a ledger and how many
+    of its units make one of the balance, and `foreign` says how an account is answered that asks
+    for a job of another; None is as for an unknown id.
     """
 
     book: Book
@@ -186,6 +187,7 @@ class Generation:
     jobs: Jobs | None
     actions: Mapping[str, Action]
     webhook: Webhook | None
+    purse: Mapping[str, Any]
 
     @property
     def provider(self) -> str:
@@ -197,6 +199,11 @@ class Generation:
         """The status words of a job under way, the first one first."""
         ends = {word for words in self.book.lifecycle.words.values() for word in words}
         return tuple(word for word in self.edges if word not in ends)
+
+    def funds(self, price: Decimal, *, enough: bool) -> str:
+        """Exactly a price, or the smallest bit less, as the admin API counts it."""
+        exact = price * Decimal(str(self.purse.get("in_one", 1)))
+        return f"{exact if enough else exact - Decimal(str(self.purse['smallest'])):f}"
 
     def reachable(self, word: str) -> frozenset[str]:
         """All words that may follow, over any number of moves, and the word itself."""
@@ -243,6 +250,7 @@ def _read(book: Book, table: Mapping[str, Any]) -> Generation:
         jobs=Jobs(**table["jobs"]) if "jobs" in table else None,
         actions={name: _action(name, one) for name, one in table.get("actions", {}).items()},
         webhook=Webhook(**table["webhook"]) if "webhook" in table else None,
+        purse=table["purse"],
     )
 
 

@@ -106,6 +106,11 @@ class Explorer:
         except (SpendingError, NotRunError) as error:
             pytest.skip(str(error))
 
+    def one(self, prove: Callable[..., None], **strategies: st.SearchStrategy[Any]) -> None:
+        """Try a property that stands for one row of a table: once, at night more often."""
+        few = settings(self.settings, max_examples=max(1, self.effort.examples // 40))
+        few(given(**strategies)(prove))()
+
     @contextmanager
     def account(self, *, balance: str = AMPLE, seed: int = 0) -> Iterator[Account]:
         """An account of its own in a new world; at a target without worlds, the only one."""

@@ -19,6 +19,7 @@ from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
 from upsim_contracts.spending import RESERVED
 from upsim_contracts.target import Target, World
+from upsim_contracts.telling import as_seen, mismatches_of
 
 Outcome = Literal["held", "broken", "not run", "untestable"]
 Pricer = Callable[[str, Clip | None, Mapping[str, Any]], Decimal | None]
@@ -121,8 +122,11 @@ class Run:
         self.price = price
         self.sleep = sleep
         self.names: dict[str, Any] = {"key": world.key, "base": world.base_url}
+        if world.controls is not None:
+            self.names["inbox"] = world.controls.inbox
         self.last = ""
         self._opening: Decimal | None = None
+        self._keys: dict[str, str] = {}
         self._answer: Answer | None = None
 
     def run(self) -> None:
@@ -135,6 +139,7 @@ class Run:
             "charged": self._charged,
             "output": self._output,
             "force": self._force,
+            "told": self._told,
         }
         if any("charged" in step for step in self.fact.steps):
             self._opening = self._balance()
@@ -167,7 +172,10 @@ class Run:
         self._expect(step["see"], self._answer)
 
     def _until(self, step: Mapping[str, Any]) -> None:
-        """Poll until the job has come to an end, which must be the one that is named."""
+        """Poll until the job has come to an end, which must be the one that is named.
+
+        `through` are the words that polls show on the way, each once.
+        """
         wanted, life = step["until"], self.book.lifecycle
         form = self.book.calls[life.call]
         seen: list[object] = []
@@ -188,6 +196,8 @@ class Run:
             slept += life.every
         if end != wanted:
             raise BrokenError([Mismatch(life.read, wanted, " → ".join(map(shown, seen)))])
+        if "through" in step:
+            self._compare(step["through"], seen, life.read)
         self.names["seen"] = seen
         places = (at(answer.document, place) for place in life.output)
         self.names["output"] = next((place for place in places if place is not ABSENT), None)
@@ -226,6 +236,19 @@ class Run:
         wanted = step["force"]
         self.world.controls.force(str(self.names["job"]), wanted["state"], wanted.get("error"))
 
+    def _told(self, step: Mapping[str, Any]) -> None:
+        """What came to the inbox so far, oldest first; `same` and `differ` compare the posts."""
+        if self.world.controls is None:
+            raise NotRunError("needs a receiver for webhooks that the provider can reach")
+        how, secret = self.book.telling, ""
+        if how.secret is not None:
+            asked = self._send(self.book.calls[how.secret["call"]], None, None, {})
+            secret = str(at(asked.as_seen, how.secret["read"]))
+        messages = [as_seen(one, how, secret) for one in self.world.controls.messages()]
+        found = mismatches_of(messages, step, filled(step["told"], self.names))
+        if found:
+            raise BrokenError(found)
+
     # -- parts of steps
 
     def _take_video(self, wanted: object) -> Clip | None:
@@ -255,7 +278,8 @@ class Run:
         self, form: CallForm, body: object, measured: Clip | None, step: Mapping[str, Any]
     ) -> Answer:
         headers = {**self.book.auth, **form.headers, **step.get("headers", {})}
-        sent = {k: str(filled(v, self.names)) for k, v in headers.items() if v is not None}
+        names = {**self.names, "key": self._key(step.get("as"))}
+        sent = {k: str(filled(v, names)) for k, v in headers.items() if v is not None}
         path = str(filled(form.path, self.names))
         address = path if "://" in path else f"{self.world.base_url}{path}"
         extensions = {} if form.paid else {RESERVED: True}
@@ -275,6 +299,16 @@ class Run:
         self.last = f"{self.last} → {response.status_code} {response.text[:300]}"
         self._answer = Answer(response)
         return self._answer
+
+    def _key(self, owner: str | None) -> str:
+        """The key of this world's account, or of another that is made when first named."""
+        if owner is None:
+            return self.world.key
+        if self.world.controls is None:
+            raise NotRunError("needs a second account")
+        if owner not in self._keys:
+            self._keys[owner] = self.world.controls.further_key(owner)
+        return self._keys[owner]
 
     def _plain(self, request: httpx.Request) -> httpx.Response:
         return self.world.http.send(request)

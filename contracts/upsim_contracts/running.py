@@ -152,6 +152,8 @@ class Run:
     def _call(self, step: Mapping[str, Any]) -> None:
         form = self.book.calls[step["call"]]
         measured = self._take_video(step.get("video"))
+        for _ in range(step.get("times", 1) - 1):
+            self._expect({"status": SUCCESS}, self._send(form, self._body(form, step), None, step))
         body = self._body(form, step)
         answer = self._send(form, body, measured, step)
         if form.job is not None and answer.response.is_success:

@@ -17,6 +17,7 @@ from upsim_contracts.facts import Book, CallForm, filled
 from upsim_contracts.matching import ABSENT, Mismatch, at, shown
 from upsim_contracts.spending import RESERVED
 from upsim_contracts.target import Target, World
+from upsim_contracts.telling import as_seen
 
 Pricer = Callable[[str, Clip | None, Mapping[str, Any]], Decimal | None]
 """What a call with a clip and a body costs by the published figures; None where nobody knows.
@@ -74,7 +75,10 @@ class Caller:
         self.world = world
         self.price = price
         self.names: dict[str, Any] = {"key": world.key, "base": world.base_url}
+        if world.controls is not None:
+            self.names["inbox"] = world.controls.inbox
         self.last = ""
+        self._keys: dict[str, str] = {}
         self.answer: Answer | None = None
 
     def call(self, step: Mapping[str, Any]) -> Answer:
@@ -101,6 +105,16 @@ class Caller:
             raise BrokenError([Mismatch(place, "a balance", shown(found))])
         return Decimal(str(found))
 
+    def messages(self) -> list[dict[str, object]]:
+        """What came to the inbox so far, oldest first, as a fact may speak of it."""
+        if self.world.controls is None:
+            raise NotRunError("needs a receiver for webhooks that the provider can reach")
+        how, secret = self.book.telling, ""
+        if how.secret is not None:
+            asked = self._send(self.book.calls[how.secret["call"]], None, None, {})
+            secret = str(at(asked.as_seen, how.secret["read"]))
+        return [as_seen(one, how, secret) for one in self.world.controls.messages()]
+
     def _take_video(self, wanted: object) -> Clip | None:
         """Make `$video` stand for a clip, as a link or as a data URL."""
         if wanted is None:
@@ -125,7 +139,8 @@ class Caller:
         self, form: CallForm, body: object, measured: Clip | None, step: Mapping[str, Any]
     ) -> Answer:
         headers = {**self.book.auth, **form.headers, **step.get("headers", {})}
-        sent = {k: str(filled(v, self.names)) for k, v in headers.items() if v is not None}
+        names = {**self.names, "key": self._key(step.get("as"))}
+        sent = {k: str(filled(v, names)) for k, v in headers.items() if v is not None}
         path = str(filled(form.path, self.names))
         address = path if "://" in path else f"{self.world.base_url}{path}"
         extensions = {} if form.paid else {RESERVED: True}
@@ -145,6 +160,16 @@ class Caller:
         self.last = f"{self.last} → {response.status_code} {response.text[:300]}"
         self.answer = Answer(response)
         return self.answer
+
+    def _key(self, owner: str | None) -> str:
+        """The key of this world's account, or of another that is made when first named."""
+        if owner is None:
+            return self.world.key
+        if self.world.controls is None:
+            raise NotRunError("needs a second account")
+        if owner not in self._keys:
+            self._keys[owner] = self.world.controls.further_key(owner)
+        return self._keys[owner]
 
     def _plain(self, request: httpx.Request) -> httpx.Response:
         return self.world.http.send(request)

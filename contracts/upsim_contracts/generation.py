@@ -153,7 +153,7 @@ class Webhook:
     """How a receiver is named in a submit (`$inbox`), and what it is then told.
 
     `post` and `poll` are the places of the job in a message and in the answer to a poll: both hold
-    the same, but for the fields in `more`. A message carries a shared `secret` or a `signature`.
+    the same, but for the fields in `more`. `shows` is what a message holds that proves its sender.
     """
 
     job: str
@@ -163,8 +163,7 @@ class Webhook:
     set: Mapping[str, Any] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     more: Sequence[str] = ()
-    secret: Mapping[str, str] | None = None
-    signature: Mapping[str, Any] | None = None
+    shows: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from upsim_contracts.facts import Book, Fact, filled, seconds
 from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
 from upsim_contracts.target import Target, World
+from upsim_contracts.telling import mismatches_of
 
 Outcome = Literal["held", "broken", "not run", "untestable"]
 Sleep = Callable[[float], None]
@@ -81,6 +82,7 @@ class Run(Caller):
             "charged": self._charged,
             "output": self._output,
             "force": self._force,
+            "told": self._told,
         }
         if any("charged" in step for step in self.fact.steps):
             self._opening = self.balance()
@@ -91,6 +93,8 @@ class Run(Caller):
     # -- steps
 
     def _call(self, step: Mapping[str, Any]) -> None:
+        for _ in range(step.get("times", 1) - 1):
+            self._expect({"status": SUCCESS}, self.call(step))
         answer = self.call(step)
         for name, path in step.get("keep", {}).items():
             found = at(answer.as_seen, path)
@@ -106,7 +110,10 @@ class Run(Caller):
         self._expect(step["see"], self.answer)
 
     def _until(self, step: Mapping[str, Any]) -> None:
-        """Poll until the job has come to an end, which must be the one that is named."""
+        """Poll until the job has come to an end, which must be the one that is named.
+
+        `through` are the words that polls show on the way, each once.
+        """
         wanted, life = step["until"], self.book.lifecycle
         seen: list[object] = []
         slept = 0.0
@@ -126,6 +133,8 @@ class Run(Caller):
             slept += life.every
         if end != wanted:
             raise BrokenError([Mismatch(life.read, wanted, " → ".join(map(shown, seen)))])
+        if "through" in step:
+            self._compare(step["through"], seen, life.read)
         self.names["seen"] = seen
         places = (at(answer.document, place) for place in life.output)
         self.names["output"] = next((place for place in places if place is not ABSENT), None)
@@ -163,6 +172,13 @@ class Run(Caller):
             raise NotRunError("needs a job that fails on command")
         wanted = step["force"]
         self.world.controls.force(str(self.names["job"]), wanted["state"], wanted.get("error"))
+
+    def _told(self, step: Mapping[str, Any]) -> None:
+        """What came to the inbox so far, oldest first; `same` and `differ` compare the posts."""
+        messages = self.messages()
+        found = mismatches_of(messages, step, filled(step["told"], self.names))
+        if found:
+            raise BrokenError(found)
 
     # -- parts of steps
 

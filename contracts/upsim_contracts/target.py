@@ -71,6 +71,16 @@ class Controls:
         path = f"/accounts/{self.provider}/keys"
         return str(self._call("POST", path, {"account": owner})["key"])
 
+    @property
+    def inbox(self) -> str:
+        """The address of a receiver for webhooks; `?status=500` makes it refuse."""
+        return f"{self.url}{ADMIN}/sandboxes/{self.sandbox}/inbox/facts"
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What was posted to the inbox, oldest first."""
+        found: list[dict[str, Any]] = self._call("GET", "/inbox/facts/messages")["messages"]
+        return found
+
     def delete(self) -> None:
         """Remove the sandbox."""
         self._call("DELETE", "")
@@ -148,6 +158,7 @@ class Target:
             "clock": {"mode": "manual", "now": START},
             "seed": given.seed,
             "strict_keys": True,
+            "webhook_timestamp": "virtual",
         }
         scenario = given.scenario or self.scenario
         if scenario is not None:

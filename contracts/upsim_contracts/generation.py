@@ -7,7 +7,7 @@ provider is a table, no code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
@@ -136,16 +136,16 @@ class Jobs:
 class Action:
     """A call on a job beside the poll, such as a cancel.
 
-    It is done when the status is in `from_` (any without it), and then the job reads `to`, or
-    what it read before. `done` and `otherwise` are the answers.
+    It is done when the status is in `from_`, and then the job reads `to`, or what it read before.
+    `done` and `otherwise` are the answers.
     """
 
     name: str
     call: str
-    from_: Sequence[str] = ()
+    from_: Sequence[str]
+    done: Mapping[str, Any]
+    otherwise: Mapping[str, Any]
     to: str | None = None
-    done: Mapping[str, Any] = field(default_factory=dict)
-    otherwise: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +204,19 @@ class Generation:
         exact = price * Decimal(str(self.purse.get("in_one", 1)))
         return f"{exact if enough else exact - Decimal(str(self.purse['smallest'])):f}"
 
-    def reachable(self, word: str) -> frozenset[str]:
-        """All words that may follow, over any number of moves, and the word itself."""
+    def ended(self, end: str) -> frozenset[str]:
+        """The words for an end, `completed` or `failed`."""
+        return frozenset(self.book.lifecycle.words[end])
+
+    def reachable(self, word: str, *, never: Collection[str] = ()) -> frozenset[str]:
+        """All words that may follow, over any number of moves, and the word itself.
+
+        Those in `never` are left out, unless it is one of them.
+        """
         found, open_ = {word}, [word]
         while open_:
             for after in self.edges.get(open_.pop(), ()):
-                if after not in found:
+                if after not in found and after not in never:
                     found.add(after)
                     open_.append(after)
         return frozenset(found)

@@ -62,10 +62,11 @@ class Account(Caller):
     # -- what it does
 
     def submit(
-        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: object
+        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: Mapping[str, Any]
     ) -> Answer:
-        """Send a request with exactly these options; all others are left out."""
-        return self.call(request(submit, self.book, clip, options) | more)
+        """Send a request with exactly these options; `more` sets what else there is."""
+        step = request(submit, self.book, clip, options)
+        return self.call(step | more | {"set": {**step["set"], **more.get("set", {})}})
 
     def body(self, submit: Submit, clip: Clip, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         """The body that such a request has."""
@@ -74,7 +75,7 @@ class Account(Caller):
         return filled(body_of(self.book.calls[submit.call], step), self.names)
 
     def accepted(
-        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: object
+        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: Mapping[str, Any]
     ) -> str:
         """As `submit`, and the job that it made."""
         self.names.pop("job", None)
@@ -86,7 +87,7 @@ class Account(Caller):
         return job
 
     def price_of(
-        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: object
+        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: Mapping[str, Any]
     ) -> Decimal:
         """What one job costs, by the account's own balance."""
         before = self.balance()

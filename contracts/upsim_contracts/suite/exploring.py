@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as Settings  # noqa: N812 - a class, whatever it is called
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 
@@ -27,6 +28,7 @@ DATABASE = ".hypothesis/contracts"
 AMPLE = "10000000000"
 """Funds for any number of jobs, in whatever unit the provider counts."""
 BILLED_EXAMPLES = 3
+BILLED_STEPS = 8
 SEARCH = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 BILLED = (Phase.explicit, Phase.generate)
 
@@ -84,19 +86,28 @@ class Explorer:
             pytest.skip(f"only a simulator can show it: {why}")
 
     @property
-    def settings(self) -> settings:
+    def settings(self) -> Settings:
         """How Hypothesis is to look."""
         billed = self.target.purse.cap is not None
         random = self.effort.random and not billed
-        return settings(
+        return Settings(
             max_examples=BILLED_EXAMPLES if billed else self.effort.examples,
             phases=BILLED if billed else SEARCH,
             derandomize=not random,
             database=DirectoryBasedExampleDatabase(DATABASE) if random else None,
             deadline=None,
-            stateful_step_count=self.effort.steps,
             suppress_health_check=list(HealthCheck),
             print_blob=random,
+        )
+
+    @property
+    def settings_of_machine(self) -> Settings:
+        """How Hypothesis is to run a machine."""
+        billed = self.target.purse.cap is not None
+        return Settings(
+            self.settings,
+            max_examples=1 if billed else self.effort.runs,
+            stateful_step_count=BILLED_STEPS if billed else self.effort.steps,
         )
 
     def explore(self, prove: Callable[..., None], **strategies: st.SearchStrategy[Any]) -> None:
@@ -108,7 +119,7 @@ class Explorer:
 
     def one(self, prove: Callable[..., None], **strategies: st.SearchStrategy[Any]) -> None:
         """Try a property that stands for one row of a table: once, at night more often."""
-        few = settings(self.settings, max_examples=max(1, self.effort.examples // 40))
+        few = Settings(self.settings, max_examples=max(1, self.effort.examples // 40))
         few(given(**strategies)(prove))()
 
     @contextmanager

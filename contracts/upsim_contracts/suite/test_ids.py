@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 from hypothesis import strategies as st
 
@@ -14,10 +11,9 @@ from upsim_contracts.generation import Submit
 from upsim_contracts.suite.account import Account, expect
 from upsim_contracts.suite.exploring import SUBMITS, Explore
 from upsim_contracts.suite.strategies.clips import clips
+from upsim_contracts.suite.strategies.ids import beside
 
 every_submit = pytest.mark.parametrize("submit", SUBMITS)
-HEX = "0123456789abcdef"
-Step = Mapping[str, Any]
 
 
 @every_submit
@@ -115,15 +111,6 @@ def test_others_cannot_act_on_a_job(explore: Explore, submit: Submit) -> None:
     explorer.explore(
         prove, clip=clips(submit.clips), call=st.sampled_from(calls), ended=st.booleans()
     )
-
-
-def beside(job: str, place: int, by: int) -> str:
-    """An id of the same form that differs in one character, counted from the end."""
-    places = [number for number, sign in enumerate(job) if sign in HEX]
-    number = places[-1 - place % len(places)]
-    digits = HEX[:10] if job[number].isdecimal() else HEX[10:]
-    sign = digits[(digits.index(job[number]) + 1 + by % (len(digits) - 1)) % len(digits)]
-    return job[:number] + sign + job[number + 1 :]
 
 
 def told(answer: Answer, job: str) -> tuple[int, str]:

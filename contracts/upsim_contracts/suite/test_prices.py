@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
@@ -16,10 +15,9 @@ from upsim_contracts.clips import Clip
 from upsim_contracts.generation import Submit, Tier
 from upsim_contracts.matching import at
 from upsim_contracts.suite.exploring import SUBMITS, Explore
-from upsim_contracts.suite.strategies.bodies import options
+from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import bounds, clips, frame_counts, with_frames
 
-Options = Mapping[str, Any]
 every_submit = pytest.mark.parametrize("submit", SUBMITS)
 SMALLEST = Decimal("0.000001")
 """The unit in which the provider that rounds nothing else writes amounts."""

@@ -13,12 +13,11 @@ from upsim_contracts.generation import Flaw, Submit
 from upsim_contracts.matching import at
 from upsim_contracts.suite.account import Account, expect
 from upsim_contracts.suite.exploring import SUBMITS, Explore
-from upsim_contracts.suite.strategies.bodies import options, unknown_fields
+from upsim_contracts.suite.strategies.bodies import Options, options, unknown_fields
 from upsim_contracts.suite.strategies.clips import clips
 from upsim_contracts.suite.strategies.flaws import flaws, pairs, place_of_video
 
 every_submit = pytest.mark.parametrize("submit", SUBMITS)
-Options = Mapping[str, Any]
 
 
 @every_submit

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from upsim_contracts.generation import Submit
 
+Options = Mapping[str, Any]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 PREFIX = "x_"
 """No document has a field that begins so."""
@@ -20,14 +21,14 @@ values = st.recursive(
 )
 
 
-def options(submit: Submit) -> st.SearchStrategy[Mapping[str, Any]]:
+def options(submit: Submit) -> st.SearchStrategy[Options]:
     """Any choice of options; each may be left out."""
     return st.fixed_dictionaries(
         {}, optional={name: st.sampled_from(list(given)) for name, given in submit.options.items()}
     )
 
 
-def unknown_fields() -> st.SearchStrategy[Mapping[str, Any]]:
+def unknown_fields() -> st.SearchStrategy[Options]:
     """Some fields that no document knows."""
     names = st.text(LETTERS, min_size=1, max_size=8).map(lambda name: PREFIX + name)
     return st.dictionaries(names, values, min_size=1, max_size=3)

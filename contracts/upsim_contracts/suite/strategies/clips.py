@@ -21,6 +21,12 @@ def clips(table: Clips) -> st.SearchStrategy[Clip]:
     return st.sampled_from(list(table.rates)).flatmap(lambda rate: _at_rate(table, Fraction(rate)))
 
 
+def short(table: Clips) -> Clips:
+    """The same with clips of some seconds only, of the first sizes, away from the edges."""
+    few = replace(table, sizes=table.sizes[:2], near={})
+    return few if few.frames else replace(few, seconds=["0.5", "6"])
+
+
 def frame_counts(table: Clips, rate: Fraction) -> st.SearchStrategy[int]:
     """Counts of frames between the least and the most, in steps that give exact seconds."""
     step = whole_step(rate)

@@ -30,16 +30,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--media", help="where synthetic clips are served, for a URL or live")
     parser.addoption(
         "--upsim-profile",
-        choices=list(PROFILES),
+        choices=list(EFFORTS),
         default="ci",
-        help="how long to look: ci (the same cases each time) or nightly (others)",
+        help="how long to look: ci (the same each time), nightly (others), mutants (no shrinking)",
     )
 
 
 @pytest.fixture
 def profile(request: pytest.FixtureRequest) -> Profile:
     """Return the profile that the command line chose."""
-    return PROFILES[request.config.getoption("--upsim-profile")]
+    return PROFILES.get(request.config.getoption("--upsim-profile"), PROFILES["ci"])
 
 
 @pytest.fixture

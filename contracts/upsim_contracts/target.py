@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -48,9 +49,10 @@ class Controls:
     provider: str
     sandbox: str
 
-    def advance(self, **how: object) -> None:
-        """Move the clock: `seconds=61` or `to="next"`."""
-        self._call("POST", "/clock/advance", how)
+    def advance(self, **how: object) -> datetime:
+        """Move the clock: `seconds=61` or `to="next"`. Returns what it then shows."""
+        now: str = self._call("POST", "/clock/advance", how)["now"]
+        return datetime.fromisoformat(now)
 
     def force(self, job: str, state: str, error: str | None) -> None:
         """Move a job to another state."""

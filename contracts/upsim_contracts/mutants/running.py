@@ -123,6 +123,7 @@ def _by_test(mutant: Mutant) -> tuple[Fate, str]:
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         sys.stdout = sys.stderr = nowhere
         options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-n0"]
+        options += ["--upsim-profile", "mutants"]
         code = pytest.main([*options, str(mutant.test)])
     if code == PYTEST_FAILED:
         return "killed", f"{mutant.test} fails"

@@ -35,16 +35,22 @@ BILLED = (Phase.explicit, Phase.generate)
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to look: examples of a property; runs of a machine, of so many steps."""
+    """How long to look: examples of a property; runs of a machine, of so many steps.
+
+    `random` looks elsewhere each time and remembers what failed; without `shrink` the first
+    failure is the last.
+    """
 
     examples: int
     runs: int
     steps: int
     random: bool = False
+    shrink: bool = True
 
 
 EFFORTS = {
-    "ci": Effort(examples=30, runs=25, steps=25),
+    "ci": Effort(examples=30, runs=40, steps=30),
+    "mutants": Effort(examples=30, runs=40, steps=30, shrink=False),
     "nightly": Effort(examples=400, runs=400, steps=50, random=True),
 }
 
@@ -92,7 +98,7 @@ class Explorer:
         random = self.effort.random and not billed
         return Settings(
             max_examples=BILLED_EXAMPLES if billed else self.effort.examples,
-            phases=BILLED if billed else SEARCH,
+            phases=SEARCH if self.effort.shrink and not billed else BILLED,
             derandomize=not random,
             database=DirectoryBasedExampleDatabase(DATABASE) if random else None,
             deadline=None,

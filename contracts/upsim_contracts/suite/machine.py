@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Any, ClassVar
 
 from hypothesis import event
@@ -31,6 +32,7 @@ from upsim_contracts.suite.model import Job, Model
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.suite.strategies.ids import beside
+from upsim_contracts.target import START
 
 MINE, OTHER = "mine", "other"
 MOST_PIXELS = 1_300_000
@@ -48,21 +50,22 @@ class Machine(RuleBasedStateMachine):
     call: ClassVar[Submit]
     jobs: Bundle[str] = Bundle("jobs")
 
-    @initialize()
-    def begin(self) -> None:
-        """Enter a world, with a second account where there can be one."""
+    @initialize(target=jobs, clip=_of_machine(lambda self: clips(short(self.call.clips))))
+    def begin(self, clip: Clip) -> str:
+        """Enter a world, with a second account where there can be one, and make a first job."""
         self._stack = ExitStack()
         mine = self._stack.enter_context(self.explorer.account())
         self.exact = mine.world.controls is not None
         self.accounts = {MINE: mine}
         if self.exact:
             self.accounts[OTHER] = mine.other()
-        self.model = Model(self.table, exact=self.exact)
+        self.model = Model(self.table, datetime.fromisoformat(START), exact=self.exact)
         for owner, account in self.accounts.items():
             self.model.opens(owner, account.balance())
         self.clips: dict[str, tuple[Clip, Options]] = {}
         self.settled = True
         self.read: set[str] = set()
+        return self._make(MINE, clip, self.call.defaults, hook=True)
 
     def teardown(self) -> None:
         """Leave the world."""
@@ -90,15 +93,7 @@ class Machine(RuleBasedStateMachine):
     )
     def submit(self, owner: str, clip: Clip, chosen: Options, *, hook: bool) -> str:
         """A right request makes a job and takes its price."""
-        owner = owner if owner in self.accounts else MINE
-        account = self.accounts[owner]
-        more = self._receiver() if hook and self.obeys else {}
-        price = self.explorer.oracle(self.call, clip, account.body(self.call, clip, chosen))
-        job = account.accepted(self.call, clip, chosen, **more)
-        self.model.accepts(job, owner, price, wants_post=bool(more))
-        self.clips[job] = clip, {**self.call.defaults, **chosen}
-        event("accepted, and told of its end" if more else "accepted")
-        return job
+        return self._make(owner if self.obeys else MINE, clip, chosen, hook=hook)
 
     @rule(
         clip=_of_machine(lambda self: clips(short(self.call.clips))),
@@ -203,20 +198,15 @@ class Machine(RuleBasedStateMachine):
     # -- an operator, and time
 
     @precondition(lambda self: self.obeys)
-    @rule(seconds=st.sampled_from([0, 1, 2, 5, 30, 59, 60, 61, 120, 600]))
-    def advance(self, seconds: int) -> None:
-        """Time goes on."""
-        self.accounts[MINE].controls.advance(seconds=seconds)
-        self.model.time_passes(seconds)
-        self.settled = False
-
-    @precondition(lambda self: self.obeys)
-    @rule()
-    def finish_all(self) -> None:
-        """Time goes on until nothing is under way."""
-        self.accounts[MINE].controls.advance(to="idle")
-        self.model.time_passes(None)
-        self.settled = True
+    @rule(how=st.sampled_from(["next", "next", "next", "idle", 0, 1, 30, 59, 60, 61, 600]))
+    def advance(self, how: str | int) -> None:
+        """Time goes on: by seconds, to the next event, or until nothing is under way."""
+        if how == "next" and not self._under_way():
+            how = "idle"  # the next event would be the end of a link, or of a job's record
+        step: Mapping[str, Any] = {"to": how} if isinstance(how, str) else {"seconds": how}
+        now = self.accounts[MINE].controls.advance(**step)
+        self.model.time_passes(now, idle=how == "idle")
+        self.settled = how == "idle"
 
     @precondition(lambda self: self.obeys)
     @rule(job=jobs)
@@ -280,6 +270,24 @@ class Machine(RuleBasedStateMachine):
 
     def _ended_by_itself(self, job: Job) -> bool:
         return job.possible <= self.table.ended("completed") | self.table.ended("failed")
+
+    def _under_way(self) -> bool:
+        """Whether a poll of some job shows that it has not ended."""
+        for job in self.model.jobs.values():
+            if job.final is None:
+                self.poll(job.id)
+        unfinished = set(self.table.unfinished)
+        return any(job.possible <= unfinished for job in self.model.jobs.values())
+
+    def _make(self, owner: str, clip: Clip, chosen: Options, *, hook: bool) -> str:
+        account = self.accounts[owner]
+        more = self._receiver() if hook and self.obeys else {}
+        price = self.explorer.oracle(self.call, clip, account.body(self.call, clip, chosen))
+        job = account.accepted(self.call, clip, chosen, **more)
+        self.model.accepts(job, owner, price, wants_post=bool(more))
+        self.clips[job] = clip, {**self.call.defaults, **chosen}
+        event("accepted, and told of its end" if more else "accepted")
+        return job
 
     def _receiver(self) -> dict[str, Any]:
         """What a request says of its receiver, where the provider tells anybody anything."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from upsim_contracts.generation import Action, Generation
@@ -29,7 +30,7 @@ class Job:
     owner: str
     price: Decimal
     possible: frozenset[str]
-    made_at: int
+    made_at: datetime
     wants_post: bool = False
     refunded: frozenset[bool] = NO
     seen: bytes | None = None
@@ -40,13 +41,13 @@ class Job:
 class Model:
     """All jobs and accounts of one run. `exact` is whether time stands still between commands."""
 
-    def __init__(self, table: Generation, *, exact: bool) -> None:
+    def __init__(self, table: Generation, now: datetime, *, exact: bool) -> None:
         """Nothing has happened yet."""
         self._table = table
         self._exact = exact
         self.jobs: dict[str, Job] = {}
         self.funds: dict[str, Decimal] = {}
-        self.now = 0
+        self.now = now
         self._failed = table.ended("failed")
         by_command = {action.to for action in table.actions.values() if action.to} - self._failed
         self._never = by_command | (self._failed if exact else set())
@@ -68,12 +69,12 @@ class Model:
             self._drift(made)
         return made
 
-    def time_passes(self, by: int | None) -> None:
-        """So many seconds go by; None is until nothing is under way."""
-        self.now += by or 0
+    def time_passes(self, now: datetime, *, idle: bool = False) -> None:
+        """It is later now; `idle` means that nothing is under way any more."""
+        self.now = now
         for job in self.jobs.values():
-            self._drift(job, timed=by is not None)
-            if by is None:
+            self._drift(job)
+            if idle:
                 self._narrow(job, job.possible - set(self._table.unfinished))
 
     def fails(self, job: Job) -> None:
@@ -133,19 +134,18 @@ class Model:
         (back,) = job.refunded
         return job.price * back - job.price
 
-    def _drift(self, job: Job, *, timed: bool = True) -> None:
+    def _drift(self, job: Job) -> None:
         """Time has passed: whatever may follow by itself is possible."""
         if job.final is None:
             after = (self._table.reachable(word, never=self._never) for word in job.possible)
-            words = frozenset().union(*after)
             job.seen = None
-            self._narrow(job, self._in_time(job, words) if timed else words)
+            self._narrow(job, self._in_time(job, frozenset().union(*after)))
 
     def _in_time(self, job: Job, words: frozenset[str]) -> frozenset[str]:
         """Those of the words that the documented times allow, where time is known."""
         least, most = self._table.time
         unfinished = set(self._table.unfinished)
-        age = self.now - job.made_at
+        age = (self.now - job.made_at).total_seconds()
         if not self._exact or words & self._failed:
             return words
         if age < least and job.possible <= unfinished:
@@ -159,6 +159,7 @@ class Model:
         self._narrow(job, words)
 
     def _narrow(self, job: Job, words: frozenset[str]) -> None:
+        assert words, f"{job.id} was {sorted(job.possible)}, and nothing is possible any more"
         job.possible = words
         job.posts |= words - set(self._table.unfinished)
         certain = self._exact and len(words) == 1

@@ -30,6 +30,8 @@ Without a clip, the most that any call costs.
 Sleep = Callable[[float], None]
 SUCCESS = {"at_least": 200, "at_most": 299}
 """What the status of a call is to be where its step expects no other."""
+CONNECTION = "connection"
+"""Where a mismatch is said to lie when there was no answer to look at."""
 CONTENT_TYPES = {"mp4": "mp4", "mov": "quicktime", "mkv": "x-matroska", "webm": "webm"}
 
 
@@ -105,7 +107,7 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
 
 
 def _failed(error: Exception) -> tuple[Mismatch, ...]:
-    return (Mismatch("connection", "an answer", f"{type(error).__name__}: {error}"),)
+    return (Mismatch(CONNECTION, "an answer", f"{type(error).__name__}: {error}"),)
 
 
 class Run:
@@ -267,7 +269,7 @@ class Run:
         address = f"{self.world.media}{measured.path}"
         if isinstance(wanted, Mapping):
             content = self.world.http.get(address).raise_for_status().content
-            kind = CONTENT_TYPES[measured.container]
+            kind = CONTENT_TYPES[wanted.get("label", measured.container)]
             encoded = base64.b64encode(content).decode()
             address = f"data:video/{kind};base64,{encoded}"
         self.names["video"] = address

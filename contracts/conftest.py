@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
@@ -31,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--upsim-profile",
         choices=list(EFFORTS),
-        default="ci",
+        default=os.environ.get("UPSIM_CONTRACT_PROFILE", "ci"),
         help="how long to look: ci (the same each time), nightly (others), mutants (no shrinking)",
     )
 

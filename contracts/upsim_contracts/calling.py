@@ -129,7 +129,7 @@ class Caller:
         address = f"{self.world.media}{measured.path}"
         if isinstance(wanted, Mapping):
             content = self.world.http.get(address).raise_for_status().content
-            kind = CONTENT_TYPES[measured.container]
+            kind = CONTENT_TYPES[wanted.get("label", measured.container)]
             encoded = base64.b64encode(content).decode()
             address = f"data:video/{kind};base64,{encoded}"
         self.names["video"] = address

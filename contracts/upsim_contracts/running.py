@@ -21,6 +21,8 @@ Outcome = Literal["held", "broken", "not run", "untestable"]
 Sleep = Callable[[float], None]
 SUCCESS = {"at_least": 200, "at_most": 299}
 """What the status of a call is to be where its step expects no other."""
+CONNECTION = "connection"
+"""Where a mismatch is said to lie when there was no answer to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
 
 
 def _failed(error: Exception) -> tuple[Mismatch, ...]:
-    return (Mismatch("connection", "an answer", f"{type(error).__name__}: {error}"),)
+    return (Mismatch(CONNECTION, "an answer", f"{type(error).__name__}: {error}"),)
 
 
 class Run(Caller):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     from upsim.web.replay.session import Session
 
 IN_PROCESS_HOST = "http://upsim.test"
+ASYNC_CALL = (
+    "a sync client cannot call a simulator in process from code that an event loop runs; "
+    "give its transport to an httpx.AsyncClient, or use `upsim serve` or the pytest plug-in"
+)
 
 
 class App(Starlette):
@@ -184,6 +189,7 @@ class Simulator:
             webhook_transport=webhook_transport,
         )
         self._runner: asyncio.Runner | None = None
+        self._one_thread = RLock()
 
     @property
     def registry(self) -> Registry:
@@ -257,9 +263,11 @@ class Simulator:
         self.close()
 
     def _run(self, call: Callable[[], Coroutine[None, None, object]]) -> object:
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        with self.app.deliverer.by_hand():
+        if _loop_is_running():
+            raise RuntimeError(ASYNC_CALL)
+        with self._one_thread, self.app.deliverer.by_hand():
+            if self._runner is None:
+                self._runner = asyncio.Runner()
             return self._runner.run(self._and_deliver(call))
 
     async def _and_deliver(self, call: Callable[[], Coroutine[None, None, object]]) -> object:

@@ -50,7 +50,7 @@ def reply(
     body: bytes, status: str = "200 OK", *, kind: str = "application/json", **headers: str
 ) -> Reply:
     """Return a reply with this body; a header that is given wins, and an empty one is left out."""
-    told = {"content-type": kind, "content-length": str(len(body))}
+    told = {"content-type": kind, "content-length": str(len(body)), "connection": "close"}
     told |= {name.replace("_", "-"): value for name, value in headers.items()}
     lines = [f"{name}: {value}" for name, value in told.items() if value]
     head = "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""])
@@ -219,7 +219,7 @@ def test_file_byte_by_byte(tmp_path: Path) -> None:
         asked = re.fullmatch(r"bytes=(\d+)-", headers.get("range", ""))
         start = int(asked[1]) if asked else 0
         yield (
-            f'HTTP/1.1 {206 if asked else 200} OK\r\ncontent-type: video/mp4\r\netag: "a"\r\n'
+            f'HTTP/1.1 {206 if asked else 200} OK\r\nconnection: close\r\ncontent-type: video/mp4\r\netag: "a"\r\n'
             f"content-range: bytes {start}-999999/1000000\r\n"
             f"content-length: {1_000_000 - start}\r\n\r\nx"
         ).encode()
@@ -315,7 +315,9 @@ def test_stopped_while_waiting(error: BaseException, tmp_path: Path) -> None:
     ):
         client.upscale(SOURCE, tmp_path / "out.mp4")
 
-    assert caught.value.__notes__ == ["job j7 of vicsee was accepted; it goes on: poll it later"]
+    assert caught.value.__notes__ == [
+        "job j7 of topaz-video-upscale was accepted; it goes on: poll it later"
+    ]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -323,7 +325,7 @@ def test_stopped_while_waiting(error: BaseException, tmp_path: Path) -> None:
     ("replies", "note"),
     [
         ((drops("application/json"),), "stopped while a paid request was under way"),
-        ((ACCEPTED, drops("application/json")), "job j7 of vicsee was accepted"),
+        ((ACCEPTED, drops("application/json")), "job j7 of topaz-video-upscale was accepted"),
     ],
 )
 def test_cancelled(replies: tuple[Reply, ...], note: str, tmp_path: Path) -> None:
@@ -401,3 +403,22 @@ def test_answers_are_answers() -> None:
     told = ["-5", "1e9", "soon", "1.5", "Wed, 21 Oct 99999 07:28:00 GMT"]
 
     assert [Answer(429, b"", {"retry-after": text}).retry_after for text in told] == [None] * 5
+
+
+def test_stopped_while_the_price_is_asked(tmp_path: Path) -> None:
+    """Between the submit and its price the job is told, too."""
+    accepted = reply(b'{"code": 200, "data": {"id": "j8", "status": "created"}}')
+    busy = reply(b"{}", "503 Busy")
+
+    def stop(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with (
+        client_of(accepted, busy, model="upscale-v1", sleeper=stop) as client,
+        pytest.raises(KeyboardInterrupt) as caught,
+    ):
+        client.upscale(SOURCE, tmp_path / "out.mp4")
+
+    assert caught.value.__notes__ == [
+        "job j8 of runwayml/upscale-v1 was accepted; it goes on: poll it later"
+    ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -96,7 +97,8 @@ class Upscaling:
         reservation, told = yield from self._reserve(address, media, options)
         order = Order(self.known.model.id, address, options, self._webhook)
         job = yield from self._sender.paid(self._adapter, order, reservation)
-        price = _plausible(job.price) or (yield from self._charged(job, order, told))
+        with _telling(job):
+            price = _plausible(job.price) or (yield from self._charged(job, order, told))
         reservation.settle(_plausible(price))
         local = quote(self.known, media, options) if media is not None else None
         billed = job.billed or (local.billed if local else None)
@@ -189,17 +191,9 @@ class Upscaling:
         """All of it. An error after the submit carries the job, a stop or a bug a note of it."""
         yield Call(partial(check, to))
         job = yield from self.submit(source, wanted)
-        try:
+        with _telling(job):
             progress = yield from self.wait(job, fresh=True)
             file = yield from self.download(progress, to)
-        except ClientError as error:
-            error.job = job
-            raise
-        except BaseException as error:
-            error.add_note(
-                f"job {job.id} of {job.provider} was accepted; it goes on: poll it later"
-            )
-            raise
         return Upscaled(job, progress, file)
 
     def balance(self) -> Flow[Money]:
@@ -333,6 +327,19 @@ class Upscaling:
         if progress.state == "failed":
             return self._failed(job, progress)
         return ProtocolError(f"job {job.id} is {progress.status!r}, and there is no file")
+
+
+@contextmanager
+def _telling(job: Job) -> Iterator[None]:
+    """Whatever goes wrong, or stops the client, tells of the job that was accepted before."""
+    try:
+        yield
+    except ClientError as error:
+        error.job = job
+        raise
+    except BaseException as error:
+        error.add_note(f"job {job.id} of {job.model} was accepted; it goes on: poll it later")
+        raise
 
 
 def _plausible(price: Money | None) -> Money | None:

@@ -28,7 +28,7 @@ MOST_BYTES = 4 * 1024**2
 def verify_webhook(
     provider: str,
     headers: Mapping[str, str],
-    body: bytes,
+    body: bytes | bytearray | memoryview,
     secret: str,
     *,
     tolerance: float = TOLERANCE,
@@ -64,7 +64,7 @@ def verify_webhook(
 
 
 def receive_webhook(
-    provider: str, headers: Mapping[str, str], body: bytes, secret: str
+    provider: str, headers: Mapping[str, str], body: bytes | bytearray | memoryview, secret: str
 ) -> WebhookEvent:
     """As `verify_webhook`, for a handler of any framework: a mapping of headers, the raw body."""
     return verify_webhook(provider, headers, body, secret)

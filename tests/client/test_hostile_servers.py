@@ -219,7 +219,8 @@ def test_file_byte_by_byte(tmp_path: Path) -> None:
         asked = re.fullmatch(r"bytes=(\d+)-", headers.get("range", ""))
         start = int(asked[1]) if asked else 0
         yield (
-            f'HTTP/1.1 {206 if asked else 200} OK\r\nconnection: close\r\ncontent-type: video/mp4\r\netag: "a"\r\n'
+            f"HTTP/1.1 {206 if asked else 200} OK\r\nconnection: close\r\n"
+            'content-type: video/mp4\r\netag: "a"\r\n'
             f"content-range: bytes {start}-999999/1000000\r\n"
             f"content-length: {1_000_000 - start}\r\n\r\nx"
         ).encode()

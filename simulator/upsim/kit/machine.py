@@ -65,7 +65,7 @@ class CallerMachine(RuleBasedStateMachine):
     """Clips last so many seconds at the most."""
     patience: ClassVar[float] = 4 * 3600
     """Seconds of the sandbox clock that one call may sleep in all."""
-    most_requests: ClassVar[int] = 500
+    most_requests: ClassVar[int] = 200
     """Requests that one call may send."""
     intercepts: ClassVar[bool] = False
     """Whether calls to the provider's own host are to reach the sandbox."""

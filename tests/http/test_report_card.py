@@ -130,7 +130,7 @@ def test_a_failed_poll_may_be_tried_again_at_once(admin: Admin) -> None:
 
 
 def test_pauses_on_an_auto_clock_are_judged_on_request(start_admin: Start) -> None:
-    """There a poll lets time pass: a test may leave the waiting out, so it is told only if asked."""
+    """There a poll lets time pass, and a test may leave the waiting out."""
     admin = start_admin(clock="auto")
     http = caller(admin)
     job = VICSEE.job(http, CLIP)

@@ -85,7 +85,7 @@ class PaysTwice(Careful):
             try:
                 return super().submit(body)
             except (httpx.TransportError, httpx.HTTPStatusError):
-                time.sleep(1)
+                time.sleep(10)
         return super().submit(body)
 
 
@@ -115,6 +115,8 @@ class NeverPauses(Careful):
         raise FailedError(f"{job} does not end")
 
 
-def call(client: type[Careful], sandbox: SandboxHandle, source: str, options: Mapping[str, str]) -> bytes:
+def call(
+    client: type[Careful], sandbox: SandboxHandle, source: str, options: Mapping[str, str]
+) -> bytes:
     """Upscale with one of these clients in a sandbox."""
     return client(sandbox.http("vicsee")).upscale(source, options)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from upsim.core.call import Call
 from upsim.core.events import JobAccepted
-from upsim.core.faults import Corrupt, Headers, Respond, Truncate, Word
+from upsim.core.faults import Corrupt, FaultRule, Headers, Respond, Truncate, Word
 from upsim.core.instants import SECOND, Instant
 from upsim.core.states import TERMINAL
 from upsim.engine.journal import KEPT_BODY, Exchange
@@ -154,7 +154,7 @@ class Conduct:
         elif call.kind == "submit":
             self._submitted(call, exchange, tally)
         tally.good = exchange.rule is None
-        if call.faults and any(isinstance(rule.do, SPOILING) for rule in call.faults):
+        if call.faults and _spoiled(call.faults):
             tally.good = False
         elif tally.good and tally.seen is None and job.moves and job.moves[-1].state in TERMINAL:
             tally.seen = exchange.number
@@ -254,3 +254,8 @@ class Conduct:
                     on_auto,
                 )
             )
+
+
+def _spoiled(faults: Sequence[FaultRule]) -> bool:
+    """Whether a caller cannot have read what was answered."""
+    return any(isinstance(rule.do, SPOILING) for rule in faults)

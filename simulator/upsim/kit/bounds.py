@@ -85,7 +85,9 @@ def _heights(known: Known) -> tuple[int, ...]:
     if rule.kind != "scale":
         return ()
     edges = [int(t.up_to) for t in known.model.billing.rate.tiers if t.up_to is not None]
-    found = {edge // factor + more for edge in edges for factor in rule.table.values() for more in (0, 2)}
+    found = {
+        edge // factor + more for edge in edges for factor in rule.table.values() for more in (0, 2)
+    }
     return tuple(sorted(height for height in found if height % 2 == 0))
 
 

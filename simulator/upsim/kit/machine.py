@@ -89,9 +89,7 @@ class CallerMachine(RuleBasedStateMachine):
 
     # -- your client
 
-    def upscale(
-        self, sandbox: SandboxHandle, source: str, options: Mapping[str, str]
-    ) -> Any:  # noqa: ANN401 - yours; bytes, a path, or what has a path
+    def upscale(self, sandbox: SandboxHandle, source: str, options: Mapping[str, str]) -> Any:  # noqa: ANN401 - yours; bytes, a path, or what has a path
         """Upscale a video and return the finished file: bytes, a path, or what has a `path`.
 
         It may be async. Whatever keeps it from the file it must raise. By default it is made of
@@ -103,9 +101,7 @@ class CallerMachine(RuleBasedStateMachine):
             self.sleep(advised.every / 1_000_000 if advised else 1)
         return found
 
-    def submit(
-        self, sandbox: SandboxHandle, source: str, options: Mapping[str, str]
-    ) -> Any:  # noqa: ANN401 - yours
+    def submit(self, sandbox: SandboxHandle, source: str, options: Mapping[str, str]) -> Any:  # noqa: ANN401 - yours
         """Submit a video and return whatever `poll` wants to know."""
         raise NotImplementedError(f"{type(self).__name__} has neither upscale nor submit")
 
@@ -249,6 +245,8 @@ class CallerMachine(RuleBasedStateMachine):
                 stack.enter_context(slept_by(self.sleep))
                 found = self.upscale(sandbox, source, dict(order.options))
                 return (asyncio.run(found) if inspect.iscoroutine(found) else found), None
+        except NotImplementedError:
+            raise  # there is no client to be judged
         except RunawayError as runaway:
             return None, runaway
         except Exception as error:  # noqa: BLE001 - what the client raises is judged
@@ -270,7 +268,7 @@ def run_caller(
     machine: type[CallerMachine],
     *,
     sandboxes: Sandboxes | None = None,
-    settings: settings | None = None,  # noqa: A002 - as Hypothesis calls it
+    settings: settings | None = None,
 ) -> None:
     """Run a machine, in sandboxes of the fixture `upsim_sandboxes` if they are given."""
     if sandboxes is not None:

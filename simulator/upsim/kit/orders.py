@@ -34,6 +34,8 @@ SAID: Mapping[str, tuple[str, ...]] = {
     "unknown option": ("bad_factor", "bad_choice", "field_type"),
 }
 """What is wrong with an order, and what catalogues call the refusal: the first that one has."""
+SWITCH = {"true", "false"}
+"""The values of an option that is a boolean on the wire, where any other text is another mistake."""
 MEASURED = "measurable"
 """The check that refuses a video which cannot be had; elsewhere the job fails."""
 
@@ -72,16 +74,12 @@ class Order:
         return f"<Order of {self.model}: {video}{options}{wrong}>"
 
 
-def valid_orders(
-    model: str, *, longest: float | Decimal | None = None
-) -> st.SearchStrategy[Order]:
+def valid_orders(model: str, *, longest: float | Decimal | None = None) -> st.SearchStrategy[Order]:
     """Orders that the provider takes; clips last `longest` seconds at the most."""
     bounds = bounds_of(model)
     chosen = {option.name: _allowed(option.default, option.allowed) for option in bounds.options}
     options = st.fixed_dictionaries({}, optional=chosen)
-    return st.builds(
-        Order, st.just(bounds.model), clips(model, longest=longest), options
-    )
+    return st.builds(Order, st.just(bounds.model), clips(model, longest=longest), options)
 
 
 def invalid_orders(model: str) -> st.SearchStrategy[Order]:
@@ -105,24 +103,28 @@ def _flawed(bounds: Bounds, right: Order) -> Iterator[tuple[str, Order]]:
     yield "no video", replace(right, clip=None)
     if MEASURED in bounds.checks:
         yield "nothing there", replace(right, clip=None, path=NOTHING_THERE)
+    for flaw, other in (*_wrong_lengths(bounds, clip), *_wrong_pictures(bounds, clip)):
+        yield flaw, replace(right, clip=other)
+    for option in bounds.options:
+        if set(option.allowed) != SWITCH:
+            yield "unknown option", replace(right, options={option.name: UNKNOWN})
+
+
+def _wrong_lengths(bounds: Bounds, clip: Clip) -> Iterator[tuple[str, Clip]]:
     if bounds.max_seconds is not None:
         for fps in RATES:
-            over = int(bounds.max_seconds * fps) + 1
-            yield "too long", replace(right, clip=clip._replace(fps=fps, frames=over))
+            yield "too long", clip._replace(fps=fps, frames=int(bounds.max_seconds * fps) + 1)
     if bounds.min_frames > 1:
-        yield "too few frames", replace(right, clip=clip._replace(frames=bounds.min_frames - 1))
+        yield "too few frames", clip._replace(frames=bounds.min_frames - 1)
     if bounds.max_frames is not None:
-        many = clip._replace(frames=bounds.max_frames + 1)
-        yield "too many frames", replace(right, clip=many)
-    if bounds.long_side and bounds.short_side:
-        long, short = bounds.long_side, bounds.short_side
+        yield "too many frames", clip._replace(frames=bounds.max_frames + 1)
+
+
+def _wrong_pictures(bounds: Bounds, clip: Clip) -> Iterator[tuple[str, Clip]]:
+    long, short = bounds.long_side, bounds.short_side
+    if long is not None and short is not None:
         for width, height in ((long + 2, short), (long, short + 2)):
-            large = clip._replace(width=width, height=height)
-            yield "too large a picture", replace(right, clip=large)
+            yield "too large a picture", clip._replace(width=width, height=height)
     for container in CONTAINERS:
         if container not in bounds.containers:
-            other = clip._replace(container=container)
-            yield "wrong container", replace(right, clip=other)
-    for option in bounds.options:
-        if set(option.allowed) != {"true", "false"}:
-            yield "unknown option", replace(right, options={option.name: UNKNOWN})
+            yield "wrong container", clip._replace(container=container)

@@ -114,7 +114,7 @@ def test_async_clients_pass_too() -> None:
 
         model = "piapi"
 
-        async def upscale(  # type: ignore[override]  # a coroutine is welcome
+        async def upscale(
             self, sandbox: SandboxHandle, source: str, options: Mapping[str, str]
         ) -> Path:
             """Upscale with it."""
@@ -128,7 +128,7 @@ def test_async_clients_pass_too() -> None:
                     seed=1,
                 ) as client,
             ):
-                done = await client.upscale(source, self.folder / "large.mp4", options=options)
+                done = await client.upscale(source, self.folder / "large.mp4", options=dict(options))
             return done.path
 
     run_caller(Async, settings=settings(FEW, max_examples=4))

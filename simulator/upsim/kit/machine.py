@@ -274,7 +274,7 @@ def run_caller(
     if sandboxes is not None:
         made = {"make_sandbox": staticmethod(sandboxes), "__module__": machine.__module__}
         machine = cast("type[CallerMachine]", type(machine.__name__, (machine,), made))
-    run_state_machine_as_test(machine, settings=settings or SETTINGS)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=settings or SETTINGS)
 
 
 def _is_charge(entry: Mapping[str, Any], jobs: list[dict[str, Any]]) -> bool:

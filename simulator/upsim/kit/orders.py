@@ -35,7 +35,7 @@ SAID: Mapping[str, tuple[str, ...]] = {
 }
 """What is wrong with an order, and what catalogues call the refusal: the first that one has."""
 SWITCH = {"true", "false"}
-"""The values of an option that is a boolean on the wire, where any other text is another mistake."""
+"""The values of an option that is a boolean on the wire."""
 MEASURED = "measurable"
 """The check that refuses a video which cannot be had; elsewhere the job fails."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from upsim_contracts.clips import Clip
 from upsim_contracts.facts import Book, CallForm
-from upsim_contracts.running import Pricer
+from upsim_contracts.calling import Pricer
 from upsim_contracts.spending import FREE_METHODS
 
 _NAME = re.compile(r"\\\$[a-z_]+")

@@ -35,8 +35,8 @@ PRICES = {
     "wavespeed/wavespeed-ai/video-upscaler": ("0.025", "USD", "5 seconds", "1920x1080"),
     "wavespeed/runwayml/upscale-v1": ("0.1", "USD", "5 seconds", "3840x2160"),
 }
-"""By the published prices: 120 frames at $0.0003 (ten million points a dollar), 4 s at 0.013, 4 s at
-16 credits, 5 s at least at 0.005 and at 0.02."""
+"""By the published prices: 120 frames at $0.0003 (ten million points a dollar), 4 s at 0.013, 4 s
+at 16 credits, 5 s at least at 0.005 and at 0.02."""
 
 
 def clip(name: str = CLIP) -> bytes:
@@ -88,9 +88,7 @@ class World:
         """Return the journal's exchanges with this method and this part of the path."""
         found = self.admin("GET", f"sandboxes/{self.sandbox}/journal?limit=1000")
         return [
-            row
-            for row in found["exchanges"]
-            if row["method"] == method and part in row["target"]
+            row for row in found["exchanges"] if row["method"] == method and part in row["target"]
         ]
 
 
@@ -181,7 +179,12 @@ def hand(world: World, *, kind: str = "sync", **settings: Any) -> Hand:  # noqa:
     """Return a client of the world's model, `sync` or `async`, closed with the world."""
     http: Any = world.http() if kind == "sync" else world.async_http()
     sleeper = sandbox_sleeper(world.admin_url, world.sandbox, token=world.token, http=http)
-    shared: dict[str, Any] = {"api_key": world.key, "base_url": world.base_url, "seed": 1, "sleeper": sleeper}
+    shared: dict[str, Any] = {
+        "api_key": world.key,
+        "base_url": world.base_url,
+        "seed": 1,
+        "sleeper": sleeper,
+    }
     client: Client | AsyncClient
     if kind == "sync":
         client = connect(world.model, http=http, **{**shared, **settings})

@@ -31,6 +31,7 @@ from upsim.core.states import TERMINAL, Failure
 from upsim.core.states import State as JobState
 from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, ClockError
+from upsim.engine.commands import Commands
 from upsim.engine.conduct import Conduct
 from upsim.engine.deadlines import Deadline, Deadlines
 from upsim.engine.feed import Feed
@@ -65,6 +66,8 @@ class Choices:
     journal_max: int = 1_000
     ttl: float | None = None
     webhook_timestamp: str = "wall"
+    commands_max: int = 10_000
+    commands_bytes: int = 16 * 1024 * 1024
 
 
 class Sandbox:
@@ -102,12 +105,14 @@ class Sandbox:
         self.webhooks = Webhooks(self)
         self.listeners: list[Listener] = []
         self.now: Instant = clock.now()
+        self.commands = Commands(self, most=choices.commands_max, most_bytes=choices.commands_bytes)
         self.last_used: float = 0.0
         self.last_jump: float = 0.0
         self.abandoned = False
         self.planned_faults: tuple[FaultRule, ...] = ()
         self.released: Callable[[str], None] = lambda _digest: None
         self.began = self.now
+        self.began_with = scenario_of
         self.rulebook = Rulebook(self, scenario_of, providers)
         self.generation = 0
         self.changes_wait = False
@@ -185,13 +190,13 @@ class Sandbox:
             msg = f"the clock stands at {self.now} and never goes back (asked for {to})"
             raise ClockError(msg)
         while (deadline := self.deadlines.next()) is not None and deadline.at <= to:
-            self.clock.jump(max(deadline.at, self.clock.now()))
+            self.clock.reach(deadline.at)
             due = self.deadlines.pop_due(deadline.at)
             if due is not None:
                 self.now = max(self.now, due.at)
                 self._run(due)
                 yield due
-        self.clock.jump(max(to, self.clock.now()))
+        self.clock.reach(to)
         self.settle()
 
     def jump_to_next(self) -> None:
@@ -202,7 +207,7 @@ class Sandbox:
         deadline = self.deadlines.next(expiries=False)
         if deadline is not None:
             before = self.clock.now()
-            self.clock.jump(max(min(deadline.at, LATEST), before))
+            self.clock.reach(min(deadline.at, LATEST))
             self.settle()
             self.jumped += self.now - before
 
@@ -241,6 +246,7 @@ class Sandbox:
                 owner=owner,
             )
         )
+        self.commands.opened(provider, owner, number)
         return self.state.accounts[number]
 
     def set_plan(self, account: Account, plan: str) -> None:

@@ -457,6 +457,22 @@ class Received(TypedDict):
     received: bool
 
 
+class Export(TypedDict):
+    """A sandbox as `upsim replay` reads it: how it was made, and everything that came in since."""
+
+    format: str
+    version: int
+    upsim: str
+    sandbox: dict[str, Any]
+    server: dict[str, Any]
+    rules: dict[str, str]
+    values: dict[str, Any] | None
+    keys: list[dict[str, Any]]
+    stamps: list[int]
+    commands: list[dict[str, Any]]
+    incomplete: dict[str, Any] | None
+
+
 class Shown(TypedDict):
     """An exchange that a finding names; of one that the journal lost only the number is left."""
 

@@ -128,7 +128,9 @@ def test_async_clients_pass_too() -> None:
                     seed=1,
                 ) as client,
             ):
-                done = await client.upscale(source, self.folder / "large.mp4", options=dict(options))
+                done = await client.upscale(
+                    source, self.folder / "large.mp4", options=dict(options)
+                )
             return done.path
 
     run_caller(Async, settings=settings(FEW, max_examples=4))

@@ -18,13 +18,7 @@ from upsim.media.clip import CONTAINERS
 UNKNOWN = "no-such-value"
 NOTHING_THERE = "/media/uploads/nothing-is-here.mp4"
 SAID: Mapping[str, tuple[str, ...]] = {
-    "no video": (
-        "missing_video",
-        "missing_field",
-        "missing_property",
-        "field_url",
-        "missing_clip",
-    ),
+    "no video": ("missing_video", "missing_field", "missing_property", "field_url"),
     "nothing there": ("unreachable",),
     "too long": ("too_long",),
     "too few frames": ("wrong_frames",),

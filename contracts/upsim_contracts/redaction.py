@@ -26,7 +26,10 @@ _SPELT = re.compile(
     r"((?:secret|password|api[-_]?key|token|signature)[\"']?\s*[:=]\s*[\"']?)([^\"'\s&,}]+)",
     re.IGNORECASE,
 )
-_FORMS = re.compile(r"whsec_[A-Za-z0-9+/=_-]+|\bBearer\s+[^\s\"',}]+")
+_FORMS = re.compile(
+    r"whsec_[A-Za-z0-9+/=_-]+|\bBearer\s+[^\s\"',}]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}"
+)
+"""Webhook secrets, bearer tokens and mail addresses, wherever they stand."""
 
 
 def is_secret(name: str) -> bool:

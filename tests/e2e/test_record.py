@@ -38,7 +38,7 @@ class Recorder:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the lines of its cassette."""
-        return [json.loads(line) for line in self.cassette.read_text("utf-8").splitlines()]
+        return [json.loads(line) for line in self.cassette.read_text("utf-8").split("\n") if line]
 
 
 @contextmanager

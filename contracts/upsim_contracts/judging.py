@@ -52,7 +52,7 @@ def judge(
     unlike = [*compare(replayed)] if replayed is not None and not replayed.skipped else []
     told = [*_contract(provider, dialect, exchange)]
     told = _without_consequences(told, unlike, replayed)
-    source, _read = tolls.evidence(_call_name(tolls, exchange))
+    source = tolls.evidence(_call_name(tolls, exchange), exchange.request.body.get("json"))
     charge, priced = exchange.charge, None
     if charge is not None:
         priced = price_finding(provider, name, exchange.status, charge, source)

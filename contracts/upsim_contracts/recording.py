@@ -357,7 +357,7 @@ class Recording:
         if toll is None or charge is None:
             return []
         name = f"{passing.method} {passing.path.partition('?')[0]}"
-        source, _read = self._charging.tolls.evidence(toll.call)
+        source = self._charging.tolls.evidence(toll.call, passing.sent.get("json"))
         found = price_finding(self.target.provider, name, status, charge, source)
         return [str(found)] if found is not None else []
 

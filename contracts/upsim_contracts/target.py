@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -48,9 +49,10 @@ class Controls:
     provider: str
     sandbox: str
 
-    def advance(self, **how: object) -> None:
-        """Move the clock: `seconds=61` or `to="next"`."""
-        self._call("POST", "/clock/advance", how)
+    def advance(self, **how: object) -> datetime:
+        """Move the clock: `seconds=61` or `to="next"`. Returns what it then shows."""
+        now: str = self._call("POST", "/clock/advance", how)["now"]
+        return datetime.fromisoformat(now)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -92,6 +94,16 @@ class Controls:
         """A key of another account, or of `main`, the one of this world."""
         path = f"/accounts/{self.provider}/keys"
         return str(self._call("POST", path, {"account": owner})["key"])
+
+    @property
+    def inbox(self) -> str:
+        """The address of a receiver for webhooks; `?status=500` makes it refuse."""
+        return f"{self.url}{ADMIN}/sandboxes/{self.sandbox}/inbox/facts"
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What was posted to the inbox, oldest first."""
+        found: list[dict[str, Any]] = self._call("GET", "/inbox/facts/messages")["messages"]
+        return found
 
     def delete(self) -> None:
         """Remove the sandbox."""
@@ -170,6 +182,7 @@ class Target:
             "clock": {"mode": "manual", "now": START},
             "seed": given.seed,
             "strict_keys": True,
+            "webhook_timestamp": "virtual",
         }
         scenario = given.scenario or self.scenario
         if scenario is not None:

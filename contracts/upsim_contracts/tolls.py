@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from upsim_contracts.calling import Pricer, body_of
 from upsim_contracts.clips import Clip
 from upsim_contracts.facts import Book, CallForm, Fact
-from upsim_contracts.running import Pricer, body_of
 from upsim_contracts.spending import FREE_METHODS
 
 _NAME = re.compile(r"\\\$[a-z_]+")
@@ -70,7 +70,7 @@ class Tolls:
         return found
 
     def _speaks_of_prices(self, fact: Fact) -> bool:
-        return re.search(r"pric|billed|credits per", fact.place, re.IGNORECASE) is not None
+        return re.search(r"pric|billed|credits per", str(fact.place), re.IGNORECASE) is not None
 
     def _likeness(self, step: Mapping[str, Any], body: object) -> int:
         """How many options of a request a step has as well."""

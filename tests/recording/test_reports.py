@@ -130,6 +130,35 @@ faults:
     ]
 
 
+def test_ids_without_a_digit_are_ids(studio: Studio) -> None:
+    """A job whose id has letters only is followed in the replay, too."""
+
+    def lettered(call: str, answer: httpx.Response) -> httpx.Response:
+        if "upscale-video" in call or "tasks" in call:
+            text = re.sub(r"task_\w{8}", "task_abcdefgh", answer.text)
+            return httpx.Response(answer.status_code, headers=answer.headers, content=text)
+        return answer
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        await http.post("/api/v1/tools/upscale-video", json={"video_url": CLIP})
+
+    cassette = studio.record("vicsee", caller, altered=lettered)
+    head, line = cassette.read_text("utf-8").split("\n")[:2]
+    poll = {"number": 2, "method": "GET", "path": "/api/v1/tasks/task_abcdefgh", "charge": None}
+    found = json.loads(line) | poll | {"media": {}}
+    task = {"id": "task_abcdefgh", "model": "topaz-video-upscale", "status": "pending"}
+    rest = {"mediaType": "video", "prompt": None, "result": None, "error": None}
+    made = {"createdAt": "2026-01-01T00:00:00.000Z"}
+    found["request"].pop("body")
+    found["answer"]["body"]["json"] = {"success": True, "data": task | rest | made}
+    del found["charge"]
+    cassette.write_text("\n".join([head, line, json.dumps(found)]), encoding="utf-8")
+
+    assert ["no differences in 2 exchanges, 2 of them replayed"] == [
+        line.partition("): ")[2] for line in studio.drift(cassette)
+    ]
+
+
 def test_a_scenario_is_made_of_one_cassette(studio: Studio) -> None:
     """Two cassettes and `--scenario` are refused."""
     cassette = studio.record("vicsee", CALLERS["vicsee"])

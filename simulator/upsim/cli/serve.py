@@ -288,6 +288,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     config = uvicorn.Config(
         app,
         http=CuttableProtocol,
+        ws="none",
         log_level="warning",
         access_log=False,
         date_header=False,

@@ -113,3 +113,17 @@ def test_what_has_come_to_nothing_does_not_count() -> None:
     deadlines.next()
 
     assert (1, 1) == (before, deadlines.live)
+
+
+@given(added=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(KINDS))), pruned=st.booleans())
+def test_what_has_come_to_nothing_is_not_counted(
+    added: list[tuple[int, Kind]], *, pruned: bool
+) -> None:
+    """What waits is counted alike before and after the queue was tidied."""
+    queue = Deadlines(lambda deadline: deadline.step == 1)
+    for number, (step, kind) in enumerate(added):
+        queue.add(number, kind, "job", step)
+    if pruned:
+        queue.prune()
+
+    assert [step for step, _ in added].count(1) == queue.live

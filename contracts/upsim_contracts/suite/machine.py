@@ -193,7 +193,7 @@ class Machine(RuleBasedStateMachine):
         known = self.model.jobs[job]
         clip, chosen = self.clips[job]
         width, height = size_of_output(self.call, clip, chosen)
-        if not known.possible <= self.table.ended("completed") or width * height > MOST_PIXELS:
+        if not self.model.has_output(known) or width * height > MOST_PIXELS:
             return
         account = self.accounts[known.owner]
         link = account.link(account.poll(job))

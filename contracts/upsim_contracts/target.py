@@ -54,6 +54,15 @@ class Controls:
         now: str = self._call("POST", "/clock/advance", how)["now"]
         return datetime.fromisoformat(now)
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let the clock jump to what a request waits for, as long as the block lasts."""
+        self._call("PATCH", "/clock", {"mode": "auto"})
+        try:
+            yield
+        finally:
+            self._call("PATCH", "/clock", {"mode": "manual"})
+
     def force(self, job: str, state: str, error: str | None) -> None:
         """Move a job to another state."""
         body = {"state": state} if error is None else {"state": state, "error": error}
@@ -64,9 +73,22 @@ class Controls:
         found: list[dict[str, Any]] = self._call("GET", f"/jobs?provider={self.provider}")["jobs"]
         return found
 
+    def baseline(self) -> dict[str, Any]:
+        """The provider's baseline, each value with its path."""
+        url = f"{self.url}{ADMIN}/scenarios/{self.provider}/baseline"
+        found: dict[str, Any] = _answer(self.http, "GET", url, self.headers)
+        return found
+
     def account(self, change: Mapping[str, object]) -> None:
         """Change the balance or the plan of the account."""
         self._call("PUT", f"/accounts/{self.provider}", change)
+
+    def balance(self) -> str | None:
+        """The balance of the account in the simulator's own unit, once it was used."""
+        found = self._call("GET", "/accounts")["accounts"]
+        return next(
+            (str(one["balance"]) for one in found if one["provider"] == self.provider), None
+        )
 
     def further_key(self, owner: str) -> str:
         """A key of another account, or of `main`, the one of this world."""

@@ -19,13 +19,14 @@ from upsim.engine.commands import (
     Opened,
     Pairs,
     Request,
+    Reread,
     Resumed,
     Told,
     is_json,
 )
 from upsim.engine.registry import Registry, owner_shown
 from upsim.engine.sandbox import Sandbox
-from upsim.scenario.loader import UnknownScenarioError
+from upsim.engine.swaps import ScenarioOf
 
 FORMAT = "upsim-export"
 VERSION = 1
@@ -69,7 +70,7 @@ def export(registry: Registry, sandbox: Sandbox, *, version: str) -> Json:
             "public_url": settings.public_url,
         },
         "rules": _digests(registry, sandbox),
-        "values": _values(registry, sandbox),
+        "values": _values(sandbox),
         "keys": [
             {
                 "name": key.name,
@@ -94,27 +95,23 @@ def _incomplete(log: Commands) -> Json | None:
 
 
 def _digests(registry: Registry, sandbox: Sandbox) -> Json:
-    """The digest of the rules of each provider."""
-    return {name: sandbox.scenario_for(name).baseline.digest for name in registry.providers}
+    """The digest of the rules of each provider, as they were in the beginning."""
+    begun = sandbox.began_with
+    return {name: begun(name).baseline.digest for name in registry.providers}
 
 
-def _values(registry: Registry, sandbox: Sandbox) -> object:
-    """The resolved values of the scenario, so that its file is not needed; None without one."""
-    if sandbox.scenario == "baseline":
-        return None
-    library = registry.library
-    try:
-        tree = library.resolve(library.path_of(sandbox.scenario))
-    except UnknownScenarioError:  # the file was removed meanwhile
-        return None
-    return None if tree.mistakes else plain(tree.value)
+def _values(sandbox: Sandbox) -> object:
+    """The resolved values that the scenario began with, so that its file is not needed."""
+    begun = sandbox.began_with
+    main = begun.main if isinstance(begun, ScenarioOf) else None
+    return None if main is None else plain(main.values)
 
 
 def plain(value: object) -> object:
     """The values of a scenario as JSON."""
     if isinstance(value, Decimal):
         return {DECIMAL: str(value)}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
@@ -161,6 +158,8 @@ class _Writer:
             owner = owner_shown(entry.owner, entry.account)
             account = {"provider": entry.provider, "owner": owner, "account": entry.account}
             return {"at": iso(entry.at, 6), "opened": account}
+        if isinstance(entry, Reread):
+            return {"at": iso(entry.at, 6), "reread": plain(entry.scenarios)}
         if isinstance(entry, Told):
             return {"at": iso(entry.at, 6), "webhook": _told(entry)}
         return self._request(Request._make(entry))

@@ -66,13 +66,15 @@ def test_no_address_opens_a_door(start: Start) -> None:
     for path in ("/vicsee/api/v1/tools/upscale-video", WAVESPEED):
         body = {"video": signed, "video_url": signed}
         run.call("POST", path, PRIVATE, params={"webhook": hook}, json=body)
+    queued = {"model": "topaz-video-upscale", "video_url": signed, "upscale_factor": 2}
+    run.call("POST", "/venice/api/v1/video/queue", PRIVATE, json=queued)
     run.call("GET", "/vicsee/api/v1/credits", PRIVATE, params={"api_key": "CANARY6"})
     run.admin("POST", "clock/advance", {"seconds": 300})
     found = run.export()
 
     assert "CANARY" not in json.dumps(found)
     assert "&part=1&" in json.dumps(found)
-    same(replayed(found), 4)
+    same(replayed(found), 5)
 
 
 def test_no_key_is_in_memory(start: Start) -> None:

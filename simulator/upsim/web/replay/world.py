@@ -181,8 +181,8 @@ def reread(registry: Registry, sandbox: Sandbox, scenarios: Mapping[str, Any]) -
     try:
         for name, values in scenarios.items():
             _remember(registry, name, values)
-        name = registry.main_of(sandbox)
-        follow = followed(sandbox, library, library.load(name) if name else None)
+        main = registry.main_of(sandbox)
+        follow = followed(sandbox, library, library.load(main) if main else None)
         registry.take(library)
     except (BaselineError, ScenarioError, UnknownScenarioError) as error:
         raise ExportError(f"what was read again cannot hold here: {error}") from error

@@ -398,9 +398,12 @@ def _check_certificate(cert: str | None, key: str | None) -> None:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file so that nobody ever reads a part of it."""
+    """Write a file of which nobody ever reads a part, and that only its owner may read."""
     part = file.with_name(file.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.unlink(missing_ok=True)
+    private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(private, "w", encoding="utf-8") as opened:
+        opened.write(text)
     part.replace(file)
 
 

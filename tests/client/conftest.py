@@ -44,9 +44,7 @@ def way(request: pytest.FixtureRequest) -> tuple[str, str, str]:
 
 
 @pytest.fixture
-def world(
-    model: str, way: tuple[str, str, str], request: pytest.FixtureRequest
-) -> Iterator[World]:
+def world(model: str, way: tuple[str, str, str], request: pytest.FixtureRequest) -> Iterator[World]:
     """Return a sandbox whose clock moves when told, one for each way."""
     _, where, dialect = way
     with ExitStack() as stack:

@@ -48,7 +48,9 @@ def media_of(source: Path | bytes) -> Media:
 # -- the whole way
 
 
-def test_output_has_the_promised_size(client: Hand, world: World, video: Path, tmp_path: Path) -> None:
+def test_output_has_the_promised_size(
+    client: Hand, world: World, video: Path, tmp_path: Path
+) -> None:
     """A clip becomes a whole file of the size that the job promised."""
     done = client.upscale(video, tmp_path / "out.mp4")
     found = media_of(tmp_path / "out.mp4")
@@ -180,7 +182,9 @@ def test_missing_file_is_a_source_error(client: Hand, world: World, tmp_path: Pa
 
 def test_what_is_no_source_is_told(client: Hand) -> None:
     """A number is no video; the message says what is one."""
-    with pytest.raises(SourceError, match="a video is a path, bytes, a binary file object or a URL"):
+    with pytest.raises(
+        SourceError, match="a video is a path, bytes, a binary file object or a URL"
+    ):
         client.submit(4)
 
 
@@ -263,7 +267,9 @@ def test_deadline(start: Open, world: World, video: Path) -> None:
     """A job that takes longer than the caller's patience is a time-out that names the job."""
     client = start(polling=Polling(timeout=1.5))
     job = client.submit(video)
-    with pytest.raises(WaitTimeoutError, match=f"job {job.id} is still at .* after 1.5 s") as caught:
+    with pytest.raises(
+        WaitTimeoutError, match=f"job {job.id} is still at .* after 1.5 s"
+    ) as caught:
         client.wait(job)
     assert (caught.value.job, isinstance(caught.value, TimeoutError)) == (job, True)
     assert len(world.entries("charge")) == 1
@@ -304,9 +310,7 @@ FLAKY = {
     "gateway": {"respond": {"status": 502, "content_type": "text/html", "body": "<html>"}},
     "dropped": "drop_connection",
     "reset": "reset_connection",
-    "malformed": {
-        "respond": {"status": 200, "content_type": "application/json", "body": '{"a": '}
-    },
+    "malformed": {"respond": {"status": 200, "content_type": "application/json", "body": '{"a": '}},
     "limited": {"respond": {"status": 429, "content_type": "text/plain", "body": "slow down"}},
 }
 

@@ -88,9 +88,7 @@ class World:
         """Return the journal's exchanges with this method and this part of the path."""
         found = self.admin("GET", f"sandboxes/{self.sandbox}/journal?limit=1000")
         return [
-            row
-            for row in found["exchanges"]
-            if row["method"] == method and part in row["target"]
+            row for row in found["exchanges"] if row["method"] == method and part in row["target"]
         ]
 
 
@@ -181,7 +179,12 @@ def hand(world: World, *, kind: str = "sync", **settings: Any) -> Hand:  # noqa:
     """Return a client of the world's model, `sync` or `async`, closed with the world."""
     http: Any = world.http() if kind == "sync" else world.async_http()
     sleeper = sandbox_sleeper(world.admin_url, world.sandbox, token=world.token, http=http)
-    shared: dict[str, Any] = {"api_key": world.key, "base_url": world.base_url, "seed": 1, "sleeper": sleeper}
+    shared: dict[str, Any] = {
+        "api_key": world.key,
+        "base_url": world.base_url,
+        "seed": 1,
+        "sleeper": sleeper,
+    }
     client: Client | AsyncClient
     if kind == "sync":
         client = connect(world.model, http=http, **{**shared, **settings})

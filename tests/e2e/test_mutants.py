@@ -19,7 +19,7 @@ mutants:
 HARMLESS = """\
   - id: vicsee-harmless
     wrong: Nothing is wrong.
-    patch: {module: upsim.core.pricing, old: "UnpricedError(LookupError)", new: "UnpricedError(KeyError)"}
+    patch: {module: upsim.core.pricing, old: "Error(LookupError)", new: "Error(KeyError)"}
     fact: rate-factor-2
   - id: vicsee-stale
     wrong: The source has changed since.
@@ -31,7 +31,7 @@ HARMLESS = """\
     fact: rate-factor-2
   - id: vicsee-crashes
     wrong: It does not even start.
-    patch: {module: upsim.core.pricing, old: "UnpricedError(LookupError)", new: "UnpricedError(Nobody)"}
+    patch: {module: upsim.core.pricing, old: "Error(LookupError)", new: "Error(Nobody)"}
     fact: rate-factor-2
 """
 
@@ -42,7 +42,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_every_mutant_is_killed() -> None:
     """Each wrong simulator is killed by what it names, and no killer is unjust."""
     ended = run()

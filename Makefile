@@ -37,7 +37,7 @@ imports: $(VENV)/.development
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.development  ## speed against a bare application, measured in the same run
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(BENCH)
 
 mutants: $(VENV)/.development  ## wrong simulators: each must be noticed by the fact or test it names
 	$(BIN)/python -m upsim_contracts.mutants

@@ -3,7 +3,7 @@
 A contract folder holds `openapi.yaml`, further documents as `openapi.<part>.yaml` (another host),
 and for a dialect that differs `openapi.<dialect>.yaml` or `openapi.<part>.<dialect>.yaml`: JSON
 merge patches, which hold no `openapi` key of their own. The folders are those of this package and
-those that other packages name in the entry-point group `upsim.contracts`.
+those that other packages name in the entry-point group `upsim.contract_folders`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from upsim_contracts.exceptions import NoContractError
-from upsim_contracts.yaml12 import read
+from upsim_contracts.yaml12 import read_exact
 
-ENTRY_POINT_GROUP = "upsim.contracts"
+ENTRY_POINT_GROUP = "upsim.contract_folders"
 GUIDE = "guide"
 Document = dict[str, Any]
 
@@ -56,7 +56,7 @@ def dialects(provider: str, part: str = "") -> tuple[str, ...]:
 def document(provider: str, dialect: str = GUIDE, part: str = "") -> Document:
     """The document as it holds under a dialect; references inside it stay references.
 
-    The caller must not change it. Raises NoContractError.
+    Numbers with a point are decimals. The caller must not change it. Raises NoContractError.
     """
     if provider not in folders():
         raise NoContractError("provider", provider, providers())
@@ -111,7 +111,7 @@ def _resolved(provider: str, dialect: str, part: str) -> Document:
 
 @cache
 def _read(provider: str, name: str) -> Document:
-    found: Document = read(folders()[provider] / f"openapi{name}.yaml")
+    found: Document = read_exact(folders()[provider] / f"openapi{name}.yaml")
     return found
 
 

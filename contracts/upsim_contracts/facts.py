@@ -107,7 +107,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """All that the contracts know of one provider."""
+    """All that the contracts know of one provider.
+
+    `free` are writes that cost nothing and that no fact calls, as `POST /path/$id`.
+    """
 
     provider: str
     unit: str
@@ -120,6 +123,7 @@ class Book:
     sources: Mapping[str, Source]
     tables: Mapping[str, Any]
     facts: tuple[Fact, ...]
+    free: Sequence[str] = ()
     telling: Telling = field(default_factory=Telling)
 
 
@@ -143,6 +147,7 @@ def read_book(path: Path) -> Book:
         sources={name: Source(**one) for name, one in data.get("sources", {}).items()},
         tables=data,
         facts=tuple(_facts(data)),
+        free=contract.get("free", ()),
         telling=Telling(**contract.get("telling", {})),
     )
     problems = list(_problems(book))

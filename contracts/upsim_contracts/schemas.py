@@ -37,7 +37,7 @@ class Schemas:
 
     def __init__(self, document: Document) -> None:
         """Take the document as the place that references point into."""
-        resource = DRAFT202012.create_resource(_exact(document))
+        resource = DRAFT202012.create_resource(document)
         self._registry: Registry[Any] = Registry().with_resource(ADDRESS, resource)
         self._validators: dict[str, Validator] = {}
 
@@ -91,15 +91,6 @@ def _is_uuid(value: object) -> bool:
     return not isinstance(value, str) or str(UUID(value)) == value.lower()
 
 
-def _exact(node: Any) -> Any:  # noqa: ANN401 - JSON
-    """The document with decimals where YAML gave floats, so that 0.3 is a multiple of 0.1."""
-    if isinstance(node, dict):
-        return {name: _exact(value) for name, value in node.items()}
-    if isinstance(node, list):
-        return [_exact(value) for value in node]
-    return Decimal(str(node)) if isinstance(node, float) else node
-
-
 def _differences(error: ValidationError) -> Iterator[Difference]:
     path, rule = tuple(error.absolute_path), tuple(error.absolute_schema_path)
     if error.validator == "required":
@@ -107,10 +98,24 @@ def _differences(error: ValidationError) -> Iterator[Difference]:
         name = re.match(r"'(.*)' is a required property", error.message)
         where = (*path, name[1]) if name else path
         yield Difference(where, "this field", "none", rule)
+    elif error.validator == "additionalProperties" and error.validator_value is False:
+        for stranger, value in _strangers(error):
+            yield Difference((*path, stranger), "no such field", shown(value), rule)
     elif error.validator in ("anyOf", "oneOf") and error.context:
         yield from _alternatives(error, path, rule)
     else:
         yield Difference(path, _expected(error), shown(error.instance), rule)
+
+
+def _strangers(error: ValidationError) -> Iterator[tuple[str, object]]:
+    """The fields that a closed object does not name."""
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    fields = error.instance if isinstance(error.instance, dict) else {}
+    patterns = schema.get("patternProperties", {})
+    for name, value in fields.items():
+        known = name in schema.get("properties", {})
+        if not known and not any(re.search(one, name) for one in patterns):
+            yield name, value
 
 
 def _alternatives(

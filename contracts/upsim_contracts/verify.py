@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.util import module_from_spec, spec_from_file_location
 
+from upsim_contracts.calling import Pricer
 from upsim_contracts.documents import folders
 from upsim_contracts.exceptions import NoContractError
 from upsim_contracts.facts import FILE, Book, Fact, read_book
 from upsim_contracts.planning import Plan, plan
-from upsim_contracts.running import Pricer, Sleep, Verdict, judge
+from upsim_contracts.running import Sleep, Verdict, judge
 from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target
 

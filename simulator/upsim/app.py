@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Self
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from upsim.core.baseline import BaselineError
 from upsim.core.instants import SECOND
 from upsim.engine.clock import ClockError
 from upsim.engine.registry import Registry
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     import httpx
 
     from upsim.transport import Transport
+    from upsim.web.replay.document import Document
+    from upsim.web.replay.session import Session
 
 IN_PROCESS_HOST = "http://upsim.test"
 
@@ -96,6 +99,11 @@ class App(Starlette):
         ):
             await super().__call__(scope, receive, send)
 
+    def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
+        """What answers a request that came whole: an `Answer` where that needs no waiting."""
+        place = self._places.locate(scope)
+        return self.dispatch.at_once(scope, body, place) if place.provider else self
+
     def close(self) -> None:
         """End workers and remove files."""
         self._desk.close()
@@ -117,6 +125,17 @@ class App(Starlette):
         self.streams.close()
         await self.deliverer.close()
         self.close()
+
+
+def app_for(document: Document) -> App:
+    """An application in which an export can be replayed. Raises ExportError."""
+    from upsim.web.replay.document import ExportError
+    from upsim.web.replay.world import settings_of
+
+    try:
+        return App(settings_of(document))
+    except BaselineError as error:
+        raise ExportError(f"the server cannot be made again: {error}") from error
 
 
 class Simulator:
@@ -186,6 +205,18 @@ class Simulator:
         from upsim.transport import Transport
 
         return Transport(self.app, self._run)
+
+    @staticmethod
+    def replaying(session: object) -> Session:
+        """A replay of an export, step by step: what `upsim replay --pytest` writes uses it.
+
+        Raises ExportError where `session` is no export.
+        """
+        from upsim.web.replay.document import known
+        from upsim.web.replay.session import Session
+
+        document = known(session, name="the session")
+        return Session(app_for(document), document)
 
     def advance(self, seconds: float) -> None:
         """Move the clock of the default sandbox on, running everything that falls due.

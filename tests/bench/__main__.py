@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import statistics
 import sys
 import time
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -17,14 +19,29 @@ from . import inprocess, memory
 from .models import CASES, YARDSTICK, Case
 from .servers import Running, load, running, simulator, yardstick
 
-ROUNDS, SECONDS = 5, 0.8
-WARM, DRAIN = 3.0, 3.0
-"""A job is at work for up to 2.4 s: submits are measured once their number is steady, polls once
-there is none left."""
 JOBS, STARTS, PROBES = 100_000, 5, 20
 SUBMIT_BAR = POLL_BAR = 1.4
 START_BAR, INPROCESS_BARS = 0.3, (60.0, 40.0)
 BYTES_BAR, PROBE_BAR, FIRST_BAR, AFTER_BAR = 2000.0, 3.0, 150.0, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How long requests are sent: paired rounds of so many seconds, of which the median counts.
+
+    Submits are measured once the number of jobs at work is steady (`warm`), polls once there is
+    none left (`drain`); `pace` says how fast jobs go, the longest of which lasts 100 seconds.
+    """
+
+    rounds: int
+    seconds: float
+    pace: int
+    warm: float
+    drain: float
+
+
+LONG = Length(rounds=5, seconds=0.8, pace=30, warm=3.5, drain=4.0)
+SHORT = Length(rounds=3, seconds=0.4, pace=300, warm=0.5, drain=0.5)
 
 
 class Round(NamedTuple):
@@ -37,99 +54,121 @@ class Round(NamedTuple):
     bare_rate: float
 
 
-def say(text: str) -> None:
-    """Print a line at once."""
-    print(text, flush=True)  # noqa: T201 - a report
+@dataclass(slots=True)
+class Bench:
+    """The figures, and how far the farthest ratio is from its bar (1: at the bar).
 
+    Only ratios are kept: they hold on any machine, and while others use it too.
+    """
 
-def verdict(found: float, bar: float, unit: str) -> str:
-    """A figure beside its bar."""
-    return f"{found:9.2f} {unit:3}  bar {bar:g} {unit}  {'ok' if found <= bar else 'MISSED'}"
+    length: Length
+    farthest: float = 0.0
 
+    def say(self, text: str) -> None:
+        """Print a line at once."""
+        print(text, flush=True)  # noqa: T201 - a report
 
-def paired(ours: Running, mine: list[str], bare: Running, theirs: list[str]) -> Round:
-    """The median of rounds in which each server is loaded in turn."""
-    rounds = []
-    for _ in range(ROUNDS):
-        cpu, rate, _ = load(ours, mine, SECONDS)
-        bare_cpu, bare_rate, _ = load(bare, theirs, SECONDS)
-        rounds.append(Round(cpu / bare_cpu, cpu, bare_cpu, rate, bare_rate))
-    return sorted(rounds)[ROUNDS // 2]
+    def verdict(self, found: float, bar: float, unit: str) -> str:
+        """A figure beside its bar."""
+        return f"{found:9.2f} {unit:3}  bar {bar:g} {unit}  {'ok' if found <= bar else 'MISSED'}"
 
+    # -- over loopback
 
-def compare(case: Case, ours: Running, bare: Running) -> None:
-    """CPU of submit and poll over that of the bare application."""
-    case.fund(ours)
-    submit, bare_submit = [case.submit_request(ours)], [YARDSTICK.submit_request(bare)]
-    load(ours, submit, WARM)
-    load(bare, bare_submit, SECONDS)
-    report(case, "submit", paired(ours, submit, bare, bare_submit), SUBMIT_BAR)
-    polls = case.poll_requests(ours, [case.submit_once(ours) for _ in range(200)])
-    bare_polls = YARDSTICK.poll_requests(bare, [YARDSTICK.submit_once(bare) for _ in range(200)])
-    time.sleep(DRAIN)
-    load(ours, polls, SECONDS)
-    report(case, "poll", paired(ours, polls, bare, bare_polls), POLL_BAR)
+    def requests(self) -> None:
+        """CPU per request over loopback."""
+        length = self.length
+        each = f"{length.rounds} paired rounds of {length.seconds} s"
+        self.say(f"CPU a request over loopback, median of {each}:")
+        for case in CASES:
+            server = simulator("--jobs-max", "1000000", "--pace", str(length.pace))
+            with running(server) as ours, running(yardstick()) as bare:
+                self._compare(case, ours, bare)
 
+    def _compare(self, case: Case, ours: Running, bare: Running) -> None:
+        """CPU of submit and poll over that of the bare application."""
+        case.fund(ours)
+        submit, bare_submit = [case.submit_request(ours)], [YARDSTICK.submit_request(bare)]
+        load(ours, submit, self.length.warm)
+        load(bare, bare_submit, self.length.seconds)
+        self._report(case, "submit", self._paired(ours, submit, bare, bare_submit), SUBMIT_BAR)
+        polls = case.poll_requests(ours, [case.submit_once(ours) for _ in range(200)])
+        own = [YARDSTICK.submit_once(bare) for _ in range(200)]
+        bare_polls = YARDSTICK.poll_requests(bare, own)
+        time.sleep(self.length.drain)
+        load(ours, polls, self.length.seconds)
+        self._report(case, "poll", self._paired(ours, polls, bare, bare_polls), POLL_BAR)
 
-def report(case: Case, kind: str, found: Round, bar: float) -> None:
-    """Print a comparison."""
-    say(
-        f"  {case.name:26} {kind:6} {found.cpu:6.1f} us, bare {found.bare_cpu:5.1f} us"
-        f" ({found.rate:6.0f}/s, bare {found.bare_rate:6.0f}/s)  {verdict(found.ratio, bar, 'x')}"
-    )
+    def _paired(self, ours: Running, mine: list[str], bare: Running, theirs: list[str]) -> Round:
+        """The median of rounds in which each server is loaded in turn."""
+        rounds = []
+        for _ in range(self.length.rounds):
+            cpu, rate, _ = load(ours, mine, self.length.seconds)
+            bare_cpu, bare_rate, _ = load(bare, theirs, self.length.seconds)
+            rounds.append(Round(cpu / bare_cpu, cpu, bare_cpu, rate, bare_rate))
+        return sorted(rounds)[len(rounds) // 2]
 
+    def _report(self, case: Case, kind: str, found: Round, bar: float) -> None:
+        self.farthest = max(self.farthest, found.ratio / bar)
+        self.say(
+            f"  {case.name:26} {kind:6} {found.cpu:6.1f} us, bare {found.bare_cpu:5.1f} us"
+            f" ({found.rate:6.0f}/s, bare {found.bare_rate:6.0f}/s)"
+            f"  {self.verdict(found.ratio, bar, 'x')}"
+        )
 
-def requests_cost() -> None:
-    """CPU per request over loopback."""
-    say(f"CPU a request over loopback, median of {ROUNDS} paired rounds of {SECONDS} s:")
-    for case in CASES:
-        with running(simulator("--jobs-max", "1000000")) as ours, running(yardstick()) as bare:
-            compare(case, ours, bare)
+    # -- the others
 
+    def inprocess(self) -> None:
+        """CPU of a bare call in process."""
+        self.say("One bare call in process (CPU):")
+        for name, submit, poll in inprocess.table():
+            bars = zip(("submit", "poll"), (submit, poll), INPROCESS_BARS, strict=True)
+            for kind, found, bar in bars:
+                self.say(f"  {name:26} {kind:6} {self.verdict(found, bar, 'us')}")
 
-def in_process_cost() -> None:
-    """CPU of a bare call in process."""
-    say("One bare call in process (CPU):")
-    for name, submit, poll in inprocess.table():
-        bars = zip(("submit", "poll"), (submit, poll), INPROCESS_BARS, strict=True)
-        for kind, found, bar in bars:
-            say(f"  {name:26} {kind:6} {verdict(found, bar, 'us')}")
+    def faults(self) -> None:
+        """What faults cost a submit in process that meets none."""
+        for case in CASES:
+            found = inprocess.faults(case)
+            self.say(
+                f"Faults, {case.name:26} {found.none:5.1f} us with none armed, of which asking"
+                f" whether there are any {found.asking * 1000:3.0f} ns;"
+                f" {found.one:5.1f} us with one that never matches"
+            )
 
+    def start(self) -> None:
+        """Start to first answer, pinned to one core; the first start compiles the modules."""
+        times = []
+        for _ in range(STARTS + 1):
+            with running(simulator()) as server:
+                times.append(server.started_in)
+        middle = statistics.median(times[1:])
+        self.say(f"Start to first answer:       {self.verdict(middle, START_BAR, 's')}")
 
-def start_time() -> None:
-    """Start to first answer, pinned to one core; the first start compiles the modules."""
-    times = []
-    for _ in range(STARTS + 1):
-        with running(simulator()) as server:
-            times.append(server.started_in)
-    say(f"Start to first answer:       {verdict(statistics.median(times[1:]), START_BAR, 's')}")
+    def memory(self) -> None:
+        """Resident bytes for each kept job."""
+        self.say(f"Memory for each finished job, {JOBS} kept:")
+        for case in CASES:
+            found = memory.kept(case, JOBS)
+            before = f"beside {found.before >> 20} MiB"
+            self.say(f"  {case.name:33} {self.verdict(found.each, BYTES_BAR, 'B')}  {before}")
 
-
-def memory_cost() -> None:
-    """Resident bytes for each kept job."""
-    say(f"Memory for each finished job, {JOBS} kept:")
-    for case in CASES:
-        found = memory.kept(case, JOBS)
-        before = f"beside {found.before >> 20} MiB"
-        say(f"  {case.name:33} {verdict(found.each, BYTES_BAR, 'B')}  {before}")
-
-
-def media_cost() -> None:
-    """Making and probing files."""
-    clip = Clip(2560, 1440, Fraction(30), 300, 10_000_000)
-    maker = ClipMaker()
-    started = time.perf_counter()
-    plain = maker.make(clip)
-    first = time.perf_counter()
-    for _ in range(PROBES):
-        maker.make(clip)
-    after = (time.perf_counter() - first) / PROBES
-    say(f"10 s 1440p output, first:    {verdict((first - started) * 1000, FIRST_BAR, 'ms')}")
-    say(f"10 s 1440p output, after:    {verdict(after * 1000, AFTER_BAR, 'ms')}")
-    mkv = maker.make(Clip(1280, 720, Fraction(30), 300, 10_000_000, container="mkv"))
-    for name, content in (("plain MP4", plain), ("Matroska", mkv)):
-        each = asyncio.run(probe_time(content)) * 1000
-        say(f"probe of a {name:16}  {verdict(each, PROBE_BAR, 'ms')}")
+    def media(self) -> None:
+        """Making and probing files."""
+        clip = Clip(2560, 1440, Fraction(30), 300, 10_000_000)
+        maker = ClipMaker()
+        started = time.perf_counter()
+        plain = maker.make(clip)
+        first = (time.perf_counter() - started) * 1000
+        started = time.perf_counter()
+        for _ in range(PROBES):
+            maker.make(clip)
+        after = (time.perf_counter() - started) / PROBES * 1000
+        self.say(f"10 s 1440p output, first:    {self.verdict(first, FIRST_BAR, 'ms')}")
+        self.say(f"10 s 1440p output, after:    {self.verdict(after, AFTER_BAR, 'ms')}")
+        mkv = maker.make(Clip(1280, 720, Fraction(30), 300, 10_000_000, container="mkv"))
+        for name, content in (("plain MP4", plain), ("Matroska", mkv)):
+            each = asyncio.run(probe_time(content)) * 1000
+            self.say(f"probe of a {name:16}  {self.verdict(each, PROBE_BAR, 'ms')}")
 
 
 async def probe_time(content: bytes) -> float:
@@ -143,14 +182,31 @@ async def probe_time(content: bytes) -> float:
     return statistics.median(times[1:])
 
 
-PARTS = {
-    "start": start_time,
-    "inprocess": in_process_cost,
-    "media": media_cost,
-    "requests": requests_cost,
-    "memory": memory_cost,
-}
+PARTS = ("start", "inprocess", "faults", "media", "requests", "memory")
+IN_SHORT = ("start", "inprocess", "media", "requests")
+
+
+def main() -> None:
+    """Run the parts that are named, by default all of them."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument(
+        "--short", action="store_true", help=f"less exact: {', '.join(IN_SHORT)} in a minute"
+    )
+    parser.add_argument(
+        "--fail-beyond", type=float, metavar="N", help="exit with 1 if a ratio is N times its bar"
+    )
+    given = parser.parse_args()
+    unknown = [part for part in given.parts if part not in PARTS]
+    if unknown:
+        parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    bench = Bench(SHORT if given.short else LONG)
+    for part in given.parts or (IN_SHORT if given.short else PARTS):
+        getattr(bench, part)()
+    if given.fail_beyond is not None and bench.farthest > given.fail_beyond:
+        bench.say(f"A ratio is {bench.farthest:.2f} times its bar; {given.fail_beyond:g} may be.")
+        sys.exit(1)
+
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or PARTS:
-        PARTS[part]()
+    main()

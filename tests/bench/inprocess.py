@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import statistics
 import time
+import timeit
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from upsim.app import App
+from upsim.core.faults import FaultRule, Word
+from upsim.engine.faults import arm, disarm
+from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
 
 from .models import CASES, Case
 from .servers import Running
 
-CALLS, ROUNDS = 500, 9
+CALLS, ROUNDS, TURNS = 500, 9, 3
+HERE = Running("http://127.0.0.1:4747", 0, 0.0)
 
 
 def call(app: App, text: str) -> bytes:
@@ -58,17 +67,52 @@ def run(app: App, scope: dict[str, Any], body: bytes) -> bytes:
 
 def measure(case: Case) -> tuple[float, float]:
     """Microseconds of a submit and of a poll."""
+    with _ready(case) as (app, submit):
+        found: Any = json.loads(call(app, submit))
+        for part in case.id_at:
+            found = found[part]
+        (poll,) = case.poll_requests(HERE, [str(found)])
+        return _median(app, submit), _median(app, poll)
+
+
+class Faults(NamedTuple):
+    """Microseconds of a submit with no fault and with one, and of asking whether there are any."""
+
+    none: float
+    asking: float
+    one: float
+
+
+def faults(case: Case) -> Faults:
+    """What faults cost a submit that meets none, measured in turns in one process."""
+    with _ready(case) as (app, submit):
+        sandbox = app.registry.default
+        rule = FaultRule("never", case.submit.split("/")[1], "before_accept", Word.DROP)
+        never = replace(rule, when=(("never", "so"),))
+        none, one = [], []
+        for _ in range(TURNS):
+            none.append(_median(app, submit))
+            arm(sandbox, never)
+            one.append(_median(app, submit))
+            disarm(sandbox, never.id)
+        return Faults(statistics.median(none), _asking(sandbox), statistics.median(one))
+
+
+def _asking(sandbox: Sandbox) -> float:
+    """Microseconds of the one question that every call asks."""
+    asked = timeit.repeat("if sandbox.state.faults: pass", number=10**6, globals=locals())
+    return min(asked) - min(timeit.repeat("pass", number=10**6))
+
+
+@contextmanager
+def _ready(case: Case) -> Iterator[tuple[App, str]]:
+    """An application whose account is open and rich, and the submit."""
     settings = Settings(hosts=("127.0.0.1:4747",), admin_token="bench", jobs_max=10**6)
     app = App(settings)
-    here = Running("http://127.0.0.1:4747", 0, 0.0)
-    submit = case.submit_request(here)
+    submit = case.submit_request(HERE)
     funded(app, submit)
-    found: Any = json.loads(call(app, submit))
-    for part in case.id_at:
-        found = found[part]
-    (poll,) = case.poll_requests(here, [str(found)])
     try:
-        return _median(app, submit), _median(app, poll)
+        yield app, submit
     finally:
         app.close()
 

@@ -35,8 +35,8 @@ PRICES = {
     "wavespeed/wavespeed-ai/video-upscaler": ("0.025", "USD", "5 seconds", "1920x1080"),
     "wavespeed/runwayml/upscale-v1": ("0.1", "USD", "5 seconds", "3840x2160"),
 }
-"""By the published prices: 120 frames at $0.0003 (ten million points a dollar), 4 s at 0.013, 4 s at
-16 credits, 5 s at least at 0.005 and at 0.02."""
+"""By the published prices: 120 frames at $0.0003 (ten million points a dollar), 4 s at 0.013, 4 s
+at 16 credits, 5 s at least at 0.005 and at 0.02."""
 
 
 def clip(name: str = CLIP) -> bytes:

@@ -182,6 +182,13 @@ def test_events_are_followed(followed: Mapping[str, Followed]) -> None:
     assert ["job.accepted", "ledger.entry", "job.moved", "job.moved"] == told
 
 
+def test_session_replays(followed: Mapping[str, Followed]) -> None:
+    """The page on bugs ends with a replay that is the same and a test that passes."""
+    text = followed["docs/how-to/reproduce-a-bug.md"].text
+
+    assert ("none differ" in text, "1 passed" in text) == (True, True)
+
+
 @pytest.mark.parametrize(("dialect", "audio"), [("in the path", False), ("with a knob", True)])
 def test_live_venice_drops_sound(
     server: Server, followed: Mapping[str, Followed], dialect: str, *, audio: bool
@@ -195,3 +202,26 @@ def test_live_venice_drops_sound(
     }
 
     assert audio in [job["output"]["audio"] for job in jobs[dialect]]
+
+
+PYTHON = re.compile(r"^```python\n(?!# \w+\.py\n)(.*?)^```$", re.MULTILINE | re.DOTALL)
+WITH_PYTHON = [page for page in PAGES if PYTHON.search((ROOT / page).read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON)
+def test_python_blocks_run(tmp_path: Path, require_tool: Callable[[str], str], page: str) -> None:
+    """The Python of a page runs as printed, in order, after its bash, on a clock that jumps."""
+    require_tool("curl")
+    blocks = PYTHON.findall((ROOT / page).read_text("utf-8"))
+    with running(tmp_path, "--clock", "auto") as server:
+        follow(page, server, tmp_path)
+        program = "\n".join(blocks).replace(PRINTED, server.base_url)
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")

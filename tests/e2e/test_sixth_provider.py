@@ -23,7 +23,7 @@ POINTS = """\
 [upsim.providers]
 toytown = toytown:PROVIDER
 
-[upsim.contracts]
+[upsim.contract_folders]
 toytown = toytown.contract
 """
 
@@ -89,6 +89,34 @@ def test_it_answers_in_its_own_form(
     """Refusals are those of the provider's own catalogue."""
     answer = call(toytown, method, path, body, key)
     assert (status, oops) == (answer.status_code, answer.json().get("oops"))
+
+
+UPSCALE = """
+import sys
+from upsim.client import connect, sandbox_sleeper
+base, token, clip, to = sys.argv[1:]
+sleeper = sandbox_sleeper(base, token=token)
+with connect(
+    "toytown", api_key="k", base_url=f"{base}/toytown", cap=100, sleeper=sleeper
+) as client:
+    done = client.upscale(clip, to, factor=3)
+    print(client.model, done.price, client.quote(clip).price, done.file.bytes > 0)
+"""
+
+
+def test_the_client_speaks_to_it(
+    toytown: Server, variables: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Its adapter is found beside it: quoted by its own rule, capped, waited for, downloaded."""
+    clip, to = toytown.clip("30x20", "10", "2"), str(tmp_path / "out.mp4")
+    command = [sys.executable, "-c", UPSCALE, toytown.base_url, toytown.admin_token, clip, to]
+    done = subprocess.run(
+        command, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+    media = measure_boxes(Path(to))
+    assert (done.stdout, done.stderr) == ("toytown/toy-upscale 6 coin 90 coin True\n", "")
+    assert media is not None
+    assert (media.width, media.height) == (90, 60)
 
 
 def test_its_files_expire_as_it_says(toytown: Server) -> None:

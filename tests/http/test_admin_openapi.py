@@ -134,6 +134,7 @@ def test_every_answer_is_what_the_document_says(admin: Admin, judged: Judge) -> 
         ("POST", "/sandboxes/walk/clock/advance", {"to": "idle"}),
         ("POST", "/sandboxes/walk/clock/advance", {"to": "2000-01-01T00:00:00Z"}),
         ("GET", "/sandboxes/walk/jobs", None),
+        ("GET", "/sandboxes/walk/export", None),
         ("GET", f"/sandboxes/walk/jobs/{job}", None),
         ("PUT", f"/sandboxes/walk/jobs/{job}/state", {"state": "waiting"}),
         ("PUT", f"/sandboxes/walk/jobs/{job}/state", {"state": "deleted"}),
@@ -151,6 +152,7 @@ def test_every_answer_is_what_the_document_says(admin: Admin, judged: Judge) -> 
     for method, path, sent in (
         ("GET", f"webhooks/{delivery['id']}", None),
         ("POST", f"webhooks/{delivery['id']}/resend", None),
+        ("GET", "report-card", None),
         ("GET", "journal", None),
         ("POST", "journal/find", {"provider": "piapi"}),
         ("POST", "journal/count", {}),

@@ -46,6 +46,8 @@ PRELOADED_FOR_TESTS = ("hypothesis", "pytest_cov.plugin", "schemathesis", "xdist
 """What the tests of the suite import besides."""
 SECONDS = 60
 PYTEST_FAILED = 1
+PROFILE = "UPSIM_CONTRACT_PROFILE"
+"""The variable that tells the suite how long to look."""
 SUITE = Path(__file__).parents[1] / "suite"
 """Where a killer that is a test stands: `file::name`."""
 
@@ -169,6 +171,7 @@ class Runner:
             "--assert=plain",
         ]
         noticed = _Noticed()
+        os.environ[PROFILE] = "mutants"
         paths = [f"{self.suite}/{test}" for test in tests]
         with (
             Path(os.devnull).open("w", encoding="utf-8") as nowhere,

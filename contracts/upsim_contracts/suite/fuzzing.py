@@ -7,10 +7,13 @@ brings half the world with it.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
+from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
 from upsim_contracts.answers import contract
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from upsim_contracts.suite.rules import Case
 
 POSITIVE = ["2xx", "402", "404"]
+MOST_SEED = 2**32
 NEGATIVE = ["400", "401", "402", "403", "404", "405", "406", "409", "413", "415", "422", "429"]
 # Nothing is taken over from other answers: they belong to other sandboxes.
 SOURCES: Mapping[str, Mapping[str, object]] = {
@@ -37,17 +41,15 @@ SOURCES: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How long to look: examples an operation, scenarios of so many steps, and from which seed."""
+    """How long to look: examples an operation, scenarios of so many steps, and from which seed.
+
+    Without a seed one is drawn, and told with the failures.
+    """
 
     examples: int = 25
     scenarios: int = 15
     steps: int = 6
     seed: int | None = 1
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether the same cases come every time."""
-        return self.seed is not None
 
 
 PROFILES = {
@@ -60,9 +62,14 @@ PROFILES = {
 class Result:
     """What a run saw: unexplained failures, explained ones, and answers by operation and status."""
 
+    seed: int
     failures: dict[str, None] = field(default_factory=dict)
     explained: Counter[str] = field(default_factory=Counter)
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+    def report(self) -> str:
+        """The unexplained failures with the seed that finds them again; empty without any."""
+        return "\n\n".join([f"seed {self.seed}", *self.failures]) if self.failures else ""
 
     def accepted(self, operation: str) -> int:
         """How often an operation succeeded."""
@@ -92,20 +99,22 @@ class Fuzzing:
         self._dialect = dialect
         self._app = app
         self._prefix = f"/{provider}/{dialect}"
-        self.result = Result()
+        seed = self._profile.seed
+        self.result = Result(seed=randbelow(MOST_SEED) if seed is None else seed)
 
     def calls(self) -> Result:
         """Examples, coverage and fuzzing of single calls."""
         from schemathesis.engine import events, from_schema
 
         schema = self._schema(phases=("examples", "coverage", "fuzzing"))
-        for event in from_schema(schema).execute():
-            if isinstance(event, events.ScenarioFinished):
-                self._take(event.recorder)
-            elif isinstance(event, events.NonFatalError):
-                self.result.failures[f"{event.label}: {event.info.format()}"] = None
-            elif isinstance(event, events.FatalError):
-                raise event.exception
+        with _sandboxes_while_drawing():
+            for event in from_schema(schema).execute():
+                if isinstance(event, events.ScenarioFinished):
+                    self._take(event.recorder)
+                elif isinstance(event, events.NonFatalError):
+                    self.result.failures[f"{event.label}: {event.info.format()}"] = None
+                elif isinstance(event, events.FatalError):
+                    raise event.exception
         self._places.leave()
         return self.result
 
@@ -131,13 +140,14 @@ class Fuzzing:
             stateful_step_count=self._profile.steps,
             deadline=None,
             database=None,
-            derandomize=self._profile.deterministic,
+            derandomize=self._profile.seed is not None,
             suppress_health_check=list(hypothesis.HealthCheck),
         )
+        if self._profile.seed is None:
+            hypothesis.seed(self.result.seed)(Machine)
         try:
-            Machine.run(settings=settings)
-        except NoLinksFound:
-            pass
+            with _sandboxes_while_drawing(), suppress(NoLinksFound):
+                Machine.run(settings=settings)
         except FailureGroup as group:
             self.result.failures |= dict.fromkeys(map(str, group.exceptions))
         self._places.leave()
@@ -157,7 +167,7 @@ class Fuzzing:
         import schemathesis
 
         register_formats(self._places.clip())
-        raw = deepcopy(self._contract.document)  # schemathesis changes what it is given
+        raw = as_floats(self._contract.document)  # a copy: schemathesis changes what it is given
         raw["servers"] = [{"url": f"{HOST}{self._prefix}"}]
         schema = schemathesis.openapi.from_dict(raw, config=self._config(phases))
         schema.app = self._app
@@ -196,13 +206,13 @@ class Fuzzing:
         import schemathesis
 
         generation = {
-            "deterministic": self._profile.deterministic,
+            "deterministic": self._profile.seed is not None,
             "database": "none",
             "allow-x00": True,
         }
         return schemathesis.Config.from_dict(
             {
-                "seed": self._profile.seed or None,
+                "seed": self.result.seed,
                 "generation": {**generation, "max-examples": self._profile.examples},
                 "phases": {
                     name: {"enabled": name in phases, **SOURCES.get(name, {})}
@@ -236,3 +246,24 @@ def unmet(result: Result, provider: str, part: str = "") -> Iterator[str]:
         seen = result.accepted(operation)
         if seen < floor:
             yield f"{operation}: accepted {seen} times, at least {floor} are needed"
+
+
+@contextmanager
+def _sandboxes_while_drawing() -> Iterator[None]:
+    """A case is drawn with its key, for which the application makes a sandbox.
+
+    What it does meanwhile (a boundary, a file name) may use the module `random`, of which
+    hypothesis would warn; no drawn value depends on it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Do not use the `random` module")
+        yield
+
+
+def as_floats(node: Any) -> Any:  # noqa: ANN401 - JSON
+    """A copy with floats for decimals, which schemathesis does not know."""
+    if isinstance(node, dict):
+        return {name: as_floats(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [as_floats(value) for value in node]
+    return float(node) if isinstance(node, Decimal) else node

@@ -32,5 +32,5 @@ def test_single_calls_and_sequences(
     fuzzing.calls()
     result = fuzzing.sequences()
 
-    assert "\n\n".join(result.failures) == ""
+    assert result.report() == ""
     assert list(unmet(result, provider, part)) == []

@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 
-from upsim.cli.one_write import OneWriteProtocol
+from upsim.cli.at_once import AtOnceProtocol
 from upsim.web.connections import EXTENSION
 
 _LINGER_NONE = struct.pack("ii", 1, 0)
@@ -38,7 +38,7 @@ class Wire:
         """A caller over a socket looks at a clock of its own."""
 
 
-class CuttableProtocol(OneWriteProtocol):
+class CuttableProtocol(AtOnceProtocol):
     """uvicorn's protocol; every scope of a connection offers the same hold on it."""
 
     def connection_made(  # type: ignore[override]  # as in uvicorn itself
@@ -46,9 +46,4 @@ class CuttableProtocol(OneWriteProtocol):
     ) -> None:
         """Take a hold on the connection."""
         super().connection_made(transport)
-        self._extensions = {EXTENSION: Wire(self.transport)}
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        super().on_message_begin()
-        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # our own
+        self.shared["extensions"] = {EXTENSION: Wire(self.transport)}

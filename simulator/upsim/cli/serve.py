@@ -178,6 +178,20 @@ def _token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     help="Finished jobs kept.",
 )
 @click.option(
+    "--commands-max",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Entries of the command log kept per sandbox, for export.",
+)
+@click.option(
+    "--commands-bytes",
+    default=16 * 1024 * 1024,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Bytes that such a log may hold.",
+)
+@click.option(
     "--webhook-allow",
     multiple=True,
     metavar="HOST",
@@ -223,6 +237,8 @@ def command(  # noqa: PLR0913 - one argument for each option
     render: str,
     journal_max: int,
     jobs_max: int,
+    commands_max: int,
+    commands_bytes: int,
     webhook_allow: tuple[str, ...],
     webhook_timeout: float | None,
     webhook_timestamp: str,
@@ -232,9 +248,9 @@ def command(  # noqa: PLR0913 - one argument for each option
 ) -> None:
     """Run the simulator as a server, until Ctrl-C."""
     if ready_file is not None:
-        _remove_stale(ready_file)
+        remove_stale(ready_file)
     _check_certificate(tls_cert, tls_key)
-    listening = _listen(host, port)
+    listening = listen(host, port)
     port = listening.getsockname()[1]
     scheme = "https" if tls_cert else "http"
     shown = f"[{host}]" if ":" in host else host
@@ -257,6 +273,8 @@ def command(  # noqa: PLR0913 - one argument for each option
         render=render,
         journal_max=journal_max,
         jobs_max=jobs_max,
+        commands_max=commands_max,
+        commands_bytes=commands_bytes,
         webhook_allow=webhook_allow,
         webhook_seconds=webhook_timeout,
         webhook_timestamp=webhook_timestamp,
@@ -270,6 +288,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     config = uvicorn.Config(
         app,
         http=CuttableProtocol,
+        ws="none",
         log_level="warning",
         access_log=False,
         date_header=False,
@@ -286,7 +305,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         if watch:
             Watch(app.registry, quiet=quiet).begin()
         if ready_file is not None:
-            _write_whole(ready_file, json.dumps(said))
+            write_whole(ready_file, json.dumps(said))
 
     def stopped() -> None:
         console.flush()
@@ -326,14 +345,15 @@ def _app(settings: Settings) -> App:
         sys.exit(USAGE)
 
 
-def _remove_stale(ready: Path) -> None:
+def remove_stale(ready: Path) -> None:
     """No ready file of an earlier server may be taken for this one's."""
     if not ready.parent.is_dir():
         raise click.BadParameter(f"there is no folder {ready.parent}", param_hint="--ready-file")
     ready.unlink(missing_ok=True)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; where it cannot, say why and end."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.socket(family, socket.SOCK_STREAM)
@@ -377,7 +397,7 @@ def _check_certificate(cert: str | None, key: str | None) -> None:
         sys.exit(FINDING)
 
 
-def _write_whole(file: Path, text: str) -> None:
+def write_whole(file: Path, text: str) -> None:
     """Write a file so that nobody ever reads a part of it."""
     part = file.with_name(file.name + ".part")
     part.write_text(text, encoding="utf-8")

@@ -25,9 +25,21 @@ from upsim.client.exceptions import (
     RateLimitError,
     RefusedError,
     TransientError,
+    UnsupportedError,
     WebhookError,
 )
-from upsim.client.values import Billed, Job, Link, Money, Progress, Quote, Size, State, WebhookEvent
+from upsim.client.values import (
+    Billed,
+    Job,
+    Link,
+    Money,
+    Progress,
+    Quote,
+    Size,
+    State,
+    WebhookEvent,
+    shown_url,
+)
 
 __all__ = [
     "Adapter",
@@ -51,6 +63,7 @@ __all__ = [
     "State",
     "Steps",
     "TransientError",
+    "UnsupportedError",
     "Webhook",
     "WebhookError",
     "WebhookEvent",
@@ -63,7 +76,7 @@ Option = str | int | bool
 _SECOND_OF_A_TEXT = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """One HTTP request.
 
@@ -76,9 +89,13 @@ class Request:
     method: str
     target: str
     body: Mapping[str, object] | None = None
-    content: bytes | Path | None = field(default=None, repr=False)
+    content: bytes | Path | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cost: Literal["free", "paid", "unknown"] = "unknown"
+
+    def __repr__(self) -> str:
+        """Method and target; neither videos and secrets in it nor the query of a signed link."""
+        return f"<Request {self.method} {shown_url(self.target)}>"
 
     @property
     def free(self) -> bool:

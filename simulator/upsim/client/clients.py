@@ -19,7 +19,7 @@ from upsim.client.policies import Polling, Retries, Timeouts
 from upsim.client.pricing import cap_of
 from upsim.client.sources import Source
 from upsim.client.upscaling import Upscaling, Wanted
-from upsim.client.values import Download, Job, Money, Progress, Quote, Upscaled, shown_url
+from upsim.client.values import Download, Job, Money, Progress, Quote, Secret, Upscaled, shown_url
 from upsim.core.media import Media
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def connect(
 
     Raises UnknownModelError, UnsafeTargetError, UnsupportedError, AuthenticationError.
     """
-    chosen = _Chosen(**settings)
+    chosen = _chosen(settings)
     logic, wire, base_url = _parts(model, chosen)
     return Client(logic, SyncRunner(wire, http, chosen.sleeper), base_url)
 
@@ -271,9 +271,17 @@ def connect_async(
     model: str, *, http: httpx.AsyncClient | None = None, **settings: Unpack[Settings]
 ) -> AsyncClient:
     """As `connect`, for programs that run an event loop; use it in an `async with` block."""
-    chosen = _Chosen(**settings)
+    chosen = _chosen(settings)
     logic, wire, base_url = _parts(model, chosen)
     return AsyncClient(logic, AsyncRunner(wire, http, chosen.sleeper), base_url)
+
+
+def _chosen(settings: Settings) -> _Chosen:
+    """The settings, taken out of the dictionary so that no traceback shows a key in it."""
+    chosen = _Chosen(**settings)
+    settings.pop("api_key", None)
+    settings.pop("webhook_secret", None)
+    return chosen
 
 
 def _parts(model: str, chosen: _Chosen) -> tuple[Upscaling, Wire, str]:
@@ -297,7 +305,7 @@ def _parts(model: str, chosen: _Chosen) -> tuple[Upscaling, Wire, str]:
     wire = Wire(
         known.adapter,
         base_url=base_url,
-        key=_key(chosen.api_key, f"{name}_API_KEY"),
+        key=_key(chosen, f"{name}_API_KEY"),
         guard=guard,
         timeouts=chosen.timeouts,
         watch=chosen.progress,
@@ -305,14 +313,17 @@ def _parts(model: str, chosen: _Chosen) -> tuple[Upscaling, Wire, str]:
     return logic, wire, base_url
 
 
-def _key(given: str | None, variable: str) -> str:
-    """The key. Raises AuthenticationError, which never shows it."""
-    key = given or os.environ.get(variable, "")
-    if not key:
+def _key(chosen: _Chosen, variable: str) -> str:
+    """The key. Raises AuthenticationError; no variable holds the key while it does."""
+    if not (chosen.api_key or os.environ.get(variable)):
         raise AuthenticationError(None, f"no key: give api_key, or set {variable}")
-    if not (key.isascii() and key.isprintable()) or " " in key:
+    if not _is_key(chosen.api_key or os.environ[variable]):
         raise AuthenticationError(None, "the key holds a space or another character no key has")
-    return key
+    return chosen.api_key or os.environ[variable]
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _webhook(known: Known, chosen: _Chosen) -> Webhook | None:
@@ -326,4 +337,4 @@ def _webhook(known: Known, chosen: _Chosen) -> Webhook | None:
         raise UnsupportedError("webhook_secret needs a webhook_url")
     if secret is not None and way != "secret":
         raise UnsupportedError(f"{provider} makes the secret of its webhooks itself")
-    return Webhook(url, secret)
+    return Webhook(url, None if secret is None else Secret(secret))

@@ -129,14 +129,13 @@ class ProtocolError(ClientError):
     """An answer without what the provider's documentation promises."""
 
 
-UnreadableError = ProtocolError
-
-
 class JobFailedError(ClientError):
     """A job that was accepted and then failed, or was cancelled, timed out or deleted.
 
     `refunded` is True or False where the provider tells, else None.
     """
+
+    job: Job
 
     def __init__(self, job: Job, progress: Progress) -> None:
         """Keep the job and its last answer."""

@@ -57,7 +57,7 @@ def find_model(name: str) -> Known:
         return Known(adapter(provider), baseline, baseline.models[model])
     if found:
         raise UnknownModelError(f"{name!r} may be {' or '.join(found)}; say which")
-    short = {full.rpartition("/")[2]: full for full in names} | {full: full for full in names}
+    short = {part: full for full in names for part in (*full.split("/"), full)}
     near = [short[match] for match in get_close_matches(name, short, n=1, cutoff=0.4)]
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
     raise UnknownModelError(f"there is no model {name!r}; {hint}")

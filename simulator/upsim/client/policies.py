@@ -11,7 +11,8 @@ class Polling:
 
     Where `first`, `factor` and `most` (seconds) are None the provider's advice counts. Each pause
     is spread by `jitter`, a fraction of it. A job has `timeout` seconds to end; `settling` is how
-    often a completed job without output, or a failure that may be none, is looked at again.
+    often a completed job without output, or a failure that may be none, is looked at again, and
+    `outage` how many seconds the provider may be in trouble while a job is waited for.
     """
 
     first: float | None = None
@@ -20,6 +21,7 @@ class Polling:
     jitter: float = 0.1
     timeout: float = 3600.0
     settling: int = 3
+    outage: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

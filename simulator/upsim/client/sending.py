@@ -160,12 +160,7 @@ def _submit(
 
 
 def _told(request: Request, lost: Lost) -> str:
-    return f"{request.method} {shown_target(request.target)}: {lost.reason}"
-
-
-def shown_target(target: str) -> str:
-    """A path as it is; of a link no query."""
-    return target if target.startswith("/") else shown_url(target)
+    return f"{request.method} {shown_url(request.target)}: {lost.reason}"
 
 
 def _unknown(

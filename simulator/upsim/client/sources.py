@@ -92,8 +92,9 @@ def _of_path(path: Path) -> Clip:
     try:
         with path.open("rb"):
             return clip_of(path.name, path)
-    except OSError as error:
-        problem = f"{path} cannot be read: {error.strerror or error}"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        problem = f"{path} cannot be read: {reason}"
     raise SourceError(problem)
 
 

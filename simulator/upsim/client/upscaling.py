@@ -18,6 +18,7 @@ from upsim.client.exceptions import (
     MediaRefusedError,
     OutcomeUnknownError,
     ProtocolError,
+    RateLimitError,
     RefusedError,
     TransientError,
     UnpricedError,
@@ -30,8 +31,8 @@ from upsim.client.policies import Polling, Retries
 from upsim.client.pricing import chosen, quote
 from upsim.client.sending import Deadline, Sender, spread
 from upsim.client.sources import Address, Clip, Source, data_url, open_source
-from upsim.client.values import Download, Job, Money, Progress, Quote, Upscaled
-from upsim.core.media import Media
+from upsim.client.values import Download, Job, Link, Money, Progress, Quote, Upscaled
+from upsim.core.media import Media, Unmeasurable
 
 _Result = TypeVar("_Result")
 _ROOM_FOR_THE_REST = 8192
@@ -81,8 +82,8 @@ class Upscaling:
         if self._adapter.quote is not None and (isinstance(opened, Address) or by_data_url):
             address = yield from self._hand_in(opened)
             return (yield from self._asked(address, media, options))
-        if isinstance(opened, Clip) and media is None:
-            raise MediaRefusedError(None, f"{opened.file.name}: {opened.measured}")
+        if isinstance(opened, Clip) and isinstance(opened.measured, Unmeasurable):
+            raise MediaRefusedError(None, f"{opened.file.name}: {opened.measured.detail}")
         return self._local(media, options)
 
     def submit(self, source: Source, wanted: Wanted) -> Flow[Job]:
@@ -90,10 +91,10 @@ class Upscaling:
         opened = yield Call(partial(open_source, source))
         media, options = self._read(opened, wanted)
         address = yield from self._hand_in(opened)
-        reservation = yield from self._reserve(address, media, options)
+        reservation, told = yield from self._reserve(address, media, options)
         order = Order(self.known.model.id, address, options, self._webhook)
         job = yield from self._sender.paid(self._adapter, order, reservation)
-        price = job.price if job.price is not None else (yield from self._charged(job, order))
+        price = job.price or (yield from self._charged(job, order, told))
         reservation.settle(price)
         local = quote(self.known, media, options) if media is not None else None
         billed = job.billed or (local.billed if local else None)
@@ -133,7 +134,7 @@ class Upscaling:
         if fresh:
             yield from deadline.pause(spread(pause, policy.jitter, self._dice))
         while True:
-            progress = yield from self.poll(job, deadline)
+            progress = yield from self._poll_through(job, deadline, pause)
             yield Tell(progress)
             if progress.state == "completed" and progress.has_output:
                 return progress
@@ -150,6 +151,19 @@ class Upscaling:
                 raise WaitTimeoutError(job, progress, seconds=given, strange=strange)
             yield from deadline.pause(spread(pause, policy.jitter, self._dice))
             pause = min(most, pause * factor)
+
+    def _poll_through(self, job: Job, deadline: Deadline, pause: float) -> Flow[Progress]:
+        """A poll, also through an outage: a job that was paid for is not given up for a minute."""
+        since = deadline.left
+        while True:
+            try:
+                return (yield from self.poll(job, deadline))
+            except (TransientError, RateLimitError) as error:
+                trouble = error
+            over = since - deadline.left >= self._polling.outage or deadline.left <= 0
+            if over or (trouble.retry_after or 0) > self._retries.longest:
+                raise trouble
+            yield from deadline.pause(spread(pause, self._polling.jitter, self._dice))
 
     def download(self, what: Job | Progress, to: Path) -> Flow[Download]:
         """Fetch the finished file; of a job that has not ended the end is waited for."""
@@ -229,7 +243,7 @@ class Upscaling:
     def _hand_in(self, opened: Address | Clip) -> Flow[str]:
         """What the provider takes as source: an address, an upload's address, or a data URL."""
         if isinstance(opened, Address):
-            return opened.url
+            return Link(opened.url)
         file, way = opened.file, self._adapter.hand_in
         most = self.known.whole(way.limit)
         if most is not None and way.encoded:
@@ -242,8 +256,8 @@ class Upscaling:
             )
         if way.by == "data_url" or self._adapter.upload is None:
             found: str = yield Call(partial(data_url, file))
-            return found
-        return (yield from self._sender.free(partial(self._adapter.upload, file)))
+            return Link(found)
+        return Link((yield from self._sender.free(partial(self._adapter.upload, file))))
 
     def _local(self, media: Media | None, options: Mapping[str, Option]) -> Quote:
         found = quote(self.known, media, options)
@@ -266,25 +280,30 @@ class Upscaling:
 
     def _reserve(
         self, address: str, media: Media | None, options: Mapping[str, Option]
-    ) -> Flow[Reservation]:
-        """Hold the worst price. Only a cap makes it worth asking the provider."""
+    ) -> Flow[tuple[Reservation, Money | None]]:
+        """Hold the worst price, and tell the provider's quote if it was asked.
+
+        Only a cap makes it worth asking.
+        """
         budget = self.guard.budget
         if budget.cap is None:
             local = quote(self.known, media, options)
-            return budget.reserve(local.price if local and local.exact else None)
+            return budget.reserve(local.price if local and local.exact else None), None
         try:
-            worst = (yield from self._asked(address, media, options)).price
+            found = yield from self._asked(address, media, options)
         except UnpricedError:
-            return budget.reserve(None)
-        return budget.reserve(worst)
+            return budget.reserve(None), None
+        return budget.reserve(found.price), found.price if found.by == "provider" else None
 
-    def _charged(self, job: Job, order: Order) -> Flow[Money | None]:
+    def _charged(self, job: Job, order: Order, told: Money | None) -> Flow[Money | None]:
         """What a job was charged: asked for separately, else what the provider quotes for it."""
         if self._adapter.charged is not None:
             return (yield from self._quietly(partial(self._adapter.charged, job)))
+        if told is not None:
+            return told
         if self._adapter.quote is not None:
-            told = yield from self._quietly(partial(self._adapter.quote, order))
-            return None if told is None else told.price
+            found = yield from self._quietly(partial(self._adapter.quote, order))
+            return None if found is None else found.price
         return None
 
     def _quietly(self, task: Callable[[], Steps[_Result]]) -> Flow[_Result | None]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 State = Literal["waiting", "processing", "completed", "failed", "unknown"]
 """What a provider's status word means; `unknown` is a word that no page documents."""
@@ -25,14 +24,25 @@ class Link(str):
         return repr(shown_url(self))
 
 
+class Secret(str):
+    """A text that does not show in text forms of what holds it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Nothing of it."""
+        return "'…'"
+
+
 def shown_url(url: str) -> str:
-    """A URL as messages may show it: no user, no query; of a data URL only that it is one."""
+    """A URL or path as messages show it: no user, no query; of a data URL only that it is one."""
     if url[:5].lower() == "data:":
         return "data:…"
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    query = "?…" if parts.query else ""
-    return f"{parts.scheme}://{host}{parts.path}{query}"
+    plain, sign, _ = url.partition("?")
+    start, slashes, rest = plain.partition("://")
+    host, slash, path = rest.partition("/")
+    shown = f"{start}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+    return f"{shown}?…" if sign else shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,7 @@ class Quote:
     exact: bool = True
     by: Literal["provider", "client"] = "client"
     formula: str = ""
-    raw: Any = field(default=None, repr=False)
+    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +114,7 @@ class Job:
     price: Money | None = None
     billed: Billed | None = None
     output: Size | None = None
-    raw: Any = field(default=None, repr=False)
+    raw: Any = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +133,8 @@ class Progress:
     refunded: bool | None = None
     tentative: bool = False
     spool: Path | None = field(default=None, repr=False)
-    job: Job | None = field(default=None, repr=False)
-    raw: Any = field(default=None, repr=False)
+    job: Job | None = field(default=None, repr=False, compare=False)
+    raw: Any = field(default=None, repr=False, compare=False)
 
     @property
     def ended(self) -> bool:
@@ -177,4 +187,4 @@ class WebhookEvent:
     job: str
     progress: Progress
     at: int | None = None
-    raw: Any = field(default=None, repr=False)
+    raw: Any = field(default=None, repr=False, compare=False)

@@ -15,6 +15,9 @@ FASTEST = 1_000_000
 """Virtual seconds per real second, at the most: eleven days a second."""
 
 
+AHEAD = "the sandbox is ahead of the wall clock; a real clock would have to go back"
+
+
 class ClockError(ValueError):
     """A clock mode that does not exist, or a move that a clock cannot make."""
 
@@ -85,29 +88,37 @@ class Clock:
 
     def jump(self, to: Instant) -> None:
         """Go to a later instant. Raises ClockError on a `real` clock or for an earlier instant."""
+        now = self.now()
+        if self.mode != "real" and to < now:
+            msg = f"the clock stands at {now} and never goes back (asked for {to})"
+            raise ClockError(msg)
+        self.reach(to)
+
+    def reach(self, to: Instant) -> None:
+        """Go to an instant unless it is past, which it may become while a clock is moving.
+
+        Raises ClockError on a `real` clock.
+        """
         if self.mode == "real":
             modes = "manual, auto or scaled:<n>"
             msg = f"a real clock cannot be advanced; set its mode to {modes} first"
             raise ClockError(msg)
-        now = self.now()
-        if to < now:
-            msg = f"the clock stands at {now} and never goes back (asked for {to})"
-            raise ClockError(msg)
         if to > LATEST:
             msg = "no clock goes beyond the year 9000"
             raise ClockError(msg)
-        self._base_virtual = to
-        self._base_real = wall_clock()
-        if self.told is not None and to > now:
-            self.told(now, to)
+        now = self.now()
+        if to > now:
+            self._base_virtual = to
+            self._base_real = wall_clock()
+            if self.told is not None:
+                self.told(now, to)
 
     def change(self, mode: str) -> None:
         """Go on in another mode from the present instant. `real` needs the wall clock's time."""
         new, rate = parse_mode(mode)
         now = self.now()
         if new == "real" and now > wall_clock():
-            msg = "the sandbox is ahead of the wall clock; a real clock would have to go back"
-            raise ClockError(msg)
+            raise ClockError(AHEAD)
         self.mode, self._rate = new, rate
         self._base_real = wall_clock()
         self._base_virtual = max(now, self._base_real) if new == "real" else now
@@ -125,3 +136,37 @@ class Clock:
         if self.moves_by_hand:
             return None
         return max(0.0, (instant - self.now()) / SECOND / self._rate)
+
+
+class PlayedClock(Clock):
+    """A clock that stands wherever a replay puts it, in whatever mode it was recorded.
+
+    `wall` is the wall clock's instant of the command that is being replayed.
+    """
+
+    __slots__ = ("wall",)
+
+    def __init__(self, mode: str, *, start: Instant, pace: int) -> None:
+        """Stand at `start`."""
+        super().__init__("manual", start=start, pace=pace)
+        self.mode, self._rate = parse_mode(mode)
+        self.wall: Instant = LATEST
+
+    def now(self) -> Instant:
+        """The present virtual instant."""
+        return self._base_virtual
+
+    def put(self, to: Instant) -> None:
+        """Stand at a later instant; an earlier one changes nothing."""
+        self._base_virtual = max(to, self._base_virtual)
+
+    def change(self, mode: str) -> None:
+        """Go on in another mode, where the recorded wall clock allowed it."""
+        new, rate = parse_mode(mode)
+        if new == "real" and self._base_virtual > self.wall:
+            raise ClockError(AHEAD)
+        self.mode, self._rate = new, rate
+
+    def real_seconds_until(self, instant: Instant) -> float | None:  # noqa: ARG002 - as above
+        """No real time brings an instant here."""
+        return None

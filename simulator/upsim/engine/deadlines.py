@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush, heapreplace
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from upsim.core.instants import Instant
 
@@ -17,7 +19,7 @@ LANES = 64
 """So many lanes at once; deadlines of any further one are sorted one by one."""
 
 
-class Deadline(NamedTuple):
+class Deadline(msgspec.Struct, frozen=True, order=True, gc=False):
     """A due moment; `key` is the job or upload, `step` the place in the plan that it ends.
 
     Of `deliver`, `key` is the delivery and `step` the number of the attempt; of `change`, `key`
@@ -57,10 +59,15 @@ class Deadlines:
 
     def pop_due(self, now: Instant) -> Deadline | None:
         """The earliest deadline that is due, taken out of the queue."""
-        return next(self.due(now), None)
+        return next(self._taken(now), None)
 
-    def due(self, now: Instant) -> Iterator[Deadline]:
+    def due(self, now: Instant) -> Iterable[Deadline]:
         """Take out whatever is due, earliest first; what is added meanwhile takes its place."""
+        work, expiries = self._work.heap, self._expiries.heap
+        nothing = (not work or work[0].at > now) and (not expiries or expiries[0].at > now)
+        return () if nothing else self._taken(now)
+
+    def _taken(self, now: Instant) -> Iterator[Deadline]:
         is_live = self._is_live
         while True:
             queue, expiries = self._work, self._expiries.heap
@@ -82,8 +89,15 @@ class Deadlines:
         self._work = _Queue(filter(self._is_live, self._work))
         self._expiries = _Queue(filter(self._is_live, self._expiries))
 
+    @property
+    def live(self) -> int:
+        """How many deadlines will run; those that have come to nothing do not count."""
+        return sum(
+            self._is_live(deadline) for queue in (self._work, self._expiries) for deadline in queue
+        )
+
     def __len__(self) -> int:
-        """How many deadlines wait."""
+        """How many deadlines are kept, also of those that have come to nothing."""
         return len(self._work) + len(self._expiries)
 
     def _head(self, queue: _Queue) -> Deadline | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, FileReply, Hold, Pending, Reply
@@ -17,7 +17,7 @@ from upsim.engine.sandbox import Sandbox
 TOO_MANY_REQUESTS = 429
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True):
     """What a call led to, and the catalogue entry that refused it."""
 
     reply: Reply | FileReply | Hold
@@ -111,8 +111,10 @@ def _let_window_pass(sandbox: Sandbox, call: Call) -> None:
     if not ends:
         sandbox.jump_to_next()  # a cap on jobs, which has no window: one must end first
         return
+    before = sandbox.now
     for _ in sandbox.advance(min(max(ends), LATEST)):
         pass
+    sandbox.jumped += sandbox.now - before
 
 
 def _take_places(sandbox: Sandbox, call: Call) -> None:

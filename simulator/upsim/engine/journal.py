@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from upsim.core.baseline import ErrorRule, Model
 from upsim.core.call import Call
@@ -17,7 +18,7 @@ KEPT_BODY = 16_384
 """Bytes of a body that are kept; longer ones are cut and marked as cut."""
 
 
-class Exchange(NamedTuple):
+class Exchange(msgspec.Struct, frozen=True, gc=False):
     """One request and its answer. The key itself is never held; `account` says whose it was.
 
     `rule` is the catalogue entry that refused the request, `check` the check that chose it and
@@ -54,13 +55,17 @@ class Exchange(NamedTuple):
 
 
 class Journal:
-    """The last exchanges of a sandbox; `told` is who wants to hear of each new one, if anybody."""
+    """The last exchanges of a sandbox; `told` is who wants to hear of each new one, if anybody.
+
+    `counted` is who counts what callers do.
+    """
 
     def __init__(self, kept: int) -> None:
         """Keep so many exchanges at the most."""
         self._ring: deque[Exchange] = deque(maxlen=kept)
         self.count = 0
         self.told: Callable[[Exchange], None] | None = None
+        self.counted: Callable[[Call, Exchange], None] = lambda _call, _exchange: None
 
     def add(
         self,
@@ -101,6 +106,7 @@ class Journal:
             tuple(call.faults),
         )
         self._ring.append(exchange)
+        self.counted(call, exchange)
         if self.told is not None:
             self.told(exchange)
         return exchange
@@ -108,7 +114,7 @@ class Journal:
     def note(self, exchange: Exchange) -> Exchange:
         """Take in an exchange that was no call of a provider, under the next number."""
         self.count += 1
-        numbered = exchange._replace(number=self.count)
+        numbered = msgspec.structs.replace(exchange, number=self.count)
         self._ring.append(numbered)
         if self.told is not None:
             self.told(numbered)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from upsim.core.ledger import Account
 from upsim.core.provider import Provider
 from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, monotonic
+from upsim.engine.commands import Key
 from upsim.engine.faults import attempt_fault, early_fault, plan, replan
 from upsim.engine.keys import (
     LONGEST_KEY,
@@ -86,6 +88,7 @@ class KeyHolder:
 
 
 Mark = tuple[str | bytes | None, ...]
+_FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 KEPT_RESOLUTIONS = 4096
 
 
@@ -100,6 +103,8 @@ class Resolved(NamedTuple):
     credential: Credential
     account: Account | None
     faces: dict[str | None, Face]
+    key: str
+    """The name of the key in the command log."""
 
 
 class Registry:
@@ -190,6 +195,15 @@ class Registry:
         """Make a sandbox as it was when it was new; its keys stay valid."""
         self._empty(self.get(name))
         fresh = self._add(name, self._orders[name])
+        if name == DEFAULT:
+            self.default = fresh
+        return fresh
+
+    def remake(self, name: str, order: Order) -> Sandbox:
+        """A sandbox of this name made by another order, in the place of one that may be there."""
+        if name in self.sandboxes:
+            self._empty(self.sandboxes[name])
+        fresh = self._add(name, order)
         if name == DEFAULT:
             self.default = fresh
         return fresh
@@ -285,6 +299,8 @@ class Registry:
             webhook_timestamp=order.webhook_timestamp
             or (main.webhook_timestamp if main else None)
             or settings.webhook_timestamp,
+            commands_max=settings.commands_max,
+            commands_bytes=settings.commands_bytes,
         )
 
     def _check_dialect(self, dialect: str | None) -> None:
@@ -342,6 +358,11 @@ class Registry:
         self._issued.setdefault(sandbox.id, []).append(fingerprint)
         return issued
 
+    def retire(self, provider: str, key: str) -> None:
+        """Refuse a key from now on, as that of a sandbox that was deleted."""
+        self._seen.clear()
+        self._retired[self._fingerprints.of(provider, key)] = None
+
     def resolve(self, provider: str, headers: Headers, named: str | None) -> Resolved:
         """The sandbox and account of a request. Raises UnknownSandboxError for a bad path."""
         mark = self._mark(provider, headers, named)
@@ -380,27 +401,42 @@ class Registry:
         if found.credential == "missing" and auth.second is not None:
             found = self._in_second_header(provider, auth.second, headers, sandbox)
         if found.credential != "known":
-            return self._refused(provider, sandbox or self.default, found.credential)
+            return self._refused(provider, sandbox or self.default, found)
         fingerprint = self._fingerprints.of(provider, found.key)
         holder = self._holders.get(fingerprint)
         if holder is not None and (sandbox is None or sandbox.id == holder.sandbox):
             home = self.sandboxes[holder.sandbox]
             home.last_used = monotonic()
-            return self._known(provider, home, holder.owner)
+            return self._known(provider, home, holder.owner, found.key)
         home = sandbox or self.default
         home.last_used = monotonic()
         strict = home.choices.strict_keys or sandbox is not None
         if strict or fingerprint in self._retired:
             issued_form = well_formed(auth, found.key)
-            return self._refused(provider, home, "unknown" if issued_form else "ill_formed")
-        return self._known(provider, home, fingerprint.hex())
+            why: Credential = "unknown" if issued_form else "ill_formed"
+            return self._refused(provider, home, Presented(why, found.key))
+        return self._known(provider, home, fingerprint.hex(), found.key)
 
-    def _known(self, provider: str, home: Sandbox, owner: str) -> Resolved:
+    def _known(self, provider: str, home: Sandbox, owner: str, key: str) -> Resolved:
         account = self.account(home, provider, owner)
-        return Resolved(home, "known", account, self._faces_of(home, provider))
+        shown = owner_shown(owner, account.number)
+        name = self._name_of(home, Key(f"{provider}/{shown}", provider, shown, "known", ""), key)
+        return Resolved(home, "known", account, self._faces_of(home, provider), name)
 
-    def _refused(self, provider: str, home: Sandbox, why: Credential) -> Resolved:
-        return Resolved(home, why, None, self._faces_of(home, provider))
+    def _refused(self, provider: str, home: Sandbox, found: Presented) -> Resolved:
+        why = found.credential
+        name = self._name_of(home, Key(f"{provider}/{why}", provider, "", why, ""), found.key)
+        return Resolved(home, why, None, self._faces_of(home, provider), name)
+
+    def _name_of(self, home: Sandbox, key: Key, sent: str) -> str:
+        """The name of a key in the command log of its sandbox, which never holds the key."""
+        if key.credential == "missing" or not home.commands.open:
+            return ""
+        baseline = home.scenario_for(key.provider).baseline
+        facts = (str(fact.value) for name, fact in baseline.facts.items() if "key_prefix" in name)
+        prefixes = [text for text in (baseline.auth.key_prefix, *facts) if sent.startswith(text)]
+        named = replace(key, prefix=max(prefixes, key=len, default=""))
+        return home.commands.key(self._fingerprints.of(key.provider, sent), named)
 
     def _in_second_header(
         self, provider: str, second: SecondHeader, headers: Headers, sandbox: Sandbox | None
@@ -444,3 +480,8 @@ class Registry:
 
     def _first_key(self, sandbox: Sandbox, provider: str, brought: str | None) -> str:
         return self.issue_key(sandbox, provider, owner="main", key=brought)
+
+
+def owner_shown(owner: str, account: int) -> str:
+    """An owner as exports name it: whoever brought a key of their own is known by the account."""
+    return f"account-{account}" if _FINGERPRINT.fullmatch(owner) else owner

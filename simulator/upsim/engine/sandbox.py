@@ -31,11 +31,14 @@ from upsim.core.states import TERMINAL, Failure
 from upsim.core.states import State as JobState
 from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, ClockError
+from upsim.engine.commands import Commands
+from upsim.engine.conduct import Conduct
 from upsim.engine.deadlines import Deadline, Deadlines
 from upsim.engine.feed import Feed
 from upsim.engine.inbox import Inbox
 from upsim.engine.journal import Journal
 from upsim.engine.log import EventLog, MemoryLog
+from upsim.engine.report_card import ReportCard
 from upsim.engine.rulebook import Rulebook
 from upsim.engine.seeds import Seeds
 from upsim.engine.state import State
@@ -63,10 +66,15 @@ class Choices:
     journal_max: int = 1_000
     ttl: float | None = None
     webhook_timestamp: str = "wall"
+    commands_max: int = 10_000
+    commands_bytes: int = 16 * 1024 * 1024
 
 
 class Sandbox:
-    """One world. `now` is the instant of the command or deadline that is being run."""
+    """One world. `now` is the instant of the command or deadline that is being run.
+
+    `jumped` is how much time an `auto` clock has let pass by itself.
+    """
 
     def __init__(
         self,
@@ -89,16 +97,22 @@ class Sandbox:
         self.state = State()
         self.deadlines = Deadlines(self._is_live)
         self.journal = Journal(choices.journal_max)
+        self.conduct = Conduct(self)
+        self.report_card = ReportCard(self)
+        self.journal.counted = self.conduct.take
+        self.jumped: Instant = 0
         self.inbox = Inbox()
         self.webhooks = Webhooks(self)
         self.listeners: list[Listener] = []
         self.now: Instant = clock.now()
+        self.commands = Commands(self, most=choices.commands_max, most_bytes=choices.commands_bytes)
         self.last_used: float = 0.0
         self.last_jump: float = 0.0
         self.abandoned = False
         self.planned_faults: tuple[FaultRule, ...] = ()
         self.released: Callable[[str], None] = lambda _digest: None
         self.began = self.now
+        self.began_with = scenario_of
         self.rulebook = Rulebook(self, scenario_of, providers)
         self.generation = 0
         self.changes_wait = False
@@ -176,13 +190,13 @@ class Sandbox:
             msg = f"the clock stands at {self.now} and never goes back (asked for {to})"
             raise ClockError(msg)
         while (deadline := self.deadlines.next()) is not None and deadline.at <= to:
-            self.clock.jump(max(deadline.at, self.clock.now()))
+            self.clock.reach(deadline.at)
             due = self.deadlines.pop_due(deadline.at)
             if due is not None:
                 self.now = max(self.now, due.at)
                 self._run(due)
                 yield due
-        self.clock.jump(max(to, self.clock.now()))
+        self.clock.reach(to)
         self.settle()
 
     def jump_to_next(self) -> None:
@@ -192,8 +206,10 @@ class Sandbox:
         """
         deadline = self.deadlines.next(expiries=False)
         if deadline is not None:
-            self.clock.jump(max(min(deadline.at, LATEST), self.clock.now()))
+            before = self.clock.now()
+            self.clock.reach(min(deadline.at, LATEST))
             self.settle()
+            self.jumped += self.now - before
 
     def wake(self) -> None:
         """Tell listeners that time may have passed though nothing happened."""
@@ -230,6 +246,7 @@ class Sandbox:
                 owner=owner,
             )
         )
+        self.commands.opened(provider, owner, number)
         return self.state.accounts[number]
 
     def set_plan(self, account: Account, plan: str) -> None:
@@ -398,6 +415,7 @@ class Sandbox:
     def _forget(self, names: Sequence[str], reason: str) -> None:
         if not names:
             return
+        self.conduct.part(names)
         for name in names:
             self._refund_owed(self.state.jobs[name])
         self.commit(JobsForgotten(self.now, tuple(names), reason))

@@ -13,6 +13,7 @@ class Settings:
     is bound to loopback only, which opens the admin API to local callers without a token.
     Webhooks go to loopback and to the hosts of `webhook_allow`; `webhook_seconds` of real time is
     how long an answer may take, by default as long as the provider waits.
+    `commands_max` and `commands_bytes` bound the command log of each sandbox.
     `hold_seconds` of real time is the most that a request is held while a `manual` clock stands.
     """
 
@@ -31,6 +32,8 @@ class Settings:
     render: str = "synthetic"
     journal_max: int = 1_000
     jobs_max: int = 100_000
+    commands_max: int = 10_000
+    commands_bytes: int = 16 * 1024 * 1024
     sandboxes_max: int = 10_000
     ttl: float = 86_400.0
     store_bytes: int = 2 * 1024**3

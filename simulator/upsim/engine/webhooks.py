@@ -164,6 +164,7 @@ class Webhooks:
             return
         self.sandbox.settle()
         found = self.sandbox.state.deliveries.get(posting.delivery)
+        self.sandbox.commands.told(posting.delivery, posting.number, outcome)
         if found is None:
             return  # its job was forgotten meanwhile, and all that concerns it
         self._note(found, posting, outcome)
@@ -239,8 +240,9 @@ class Webhooks:
         )
 
     def _stamp(self) -> int:
-        virtual = self.sandbox.choices.webhook_timestamp == "virtual"
-        return stamp(self.sandbox.now if virtual else wall_clock())
+        if self.sandbox.choices.webhook_timestamp == "virtual":
+            return stamp(self.sandbox.now)
+        return self.sandbox.commands.stamp(stamp(wall_clock()))
 
     def _posting(
         self, delivery: Delivery, number: int, fault: WebhookFault | None = None

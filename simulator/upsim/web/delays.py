@@ -10,6 +10,7 @@ from upsim.core.events import Event
 from upsim.core.faults import Wait
 from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.engine.clock import monotonic
+from upsim.engine.commands import is_played, resumed
 from upsim.engine.sandbox import Sandbox
 from upsim.web.holds import HeldByManualClockError
 from upsim.web.timeline import move
@@ -26,6 +27,13 @@ async def pass_time(
     A `manual` clock holds until it is advanced, `manual_seconds` of real time at the most; in
     process nobody else could advance it, which is an error at once.
     """
+    await _pass(sandbox, wait, in_process=in_process, manual_seconds=manual_seconds)
+    await resumed("delay")
+
+
+async def _pass(sandbox: Sandbox, wait: Wait, *, in_process: bool, manual_seconds: float) -> None:
+    if is_played() and (wait.real or sandbox.clock.mode != "auto"):
+        return
     if wait.real:
         await _real(asyncio.Event(), wait.micros / SECOND)
         return

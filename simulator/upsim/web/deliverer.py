@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from upsim.core.instants import LATEST
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import monotonic
+from upsim.engine.commands import resumed
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
@@ -105,6 +106,7 @@ class Deliverer:
     async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
         """Make one attempt now and return when its answer is there."""
         await asyncio.wait({self._begin(sandbox, posting)})
+        await resumed("resent")
 
     @contextmanager
     def by_hand(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from upsim.core.call import Call, Hold, Reply
 from upsim.core.events import Event, JobMoved, JobsForgotten
 from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.engine.clock import monotonic
+from upsim.engine.commands import is_played, resumed
 from upsim.engine.sandbox import Sandbox
 from upsim.web.timeline import QUIET_SECONDS, Timeline
 
@@ -36,7 +37,8 @@ class Holds:
     async def wait(self, sandbox: Sandbox, call: Call, hold: Hold) -> Reply:
         """Hold the request until the job ends or the provider's own limit has passed."""
         until = min(sandbox.now + int(hold.seconds * SECOND), LATEST)
-        if sandbox.clock.mode == "manual" and self.in_process and not _ended(sandbox, hold):
+        manual = sandbox.clock.mode == "manual" and self.in_process and not is_played()
+        if manual and not _ended(sandbox, hold):
             msg = (
                 f"{call.operation} is held until job {hold.job} ends, but the clock is manual:"
                 " use clock='auto', or submit without waiting and advance the clock yourself"
@@ -59,10 +61,11 @@ class Holds:
         sandbox.listeners.append(listen)
         started = monotonic()
         try:
-            while not _ended(sandbox, hold) and sandbox.now < until:
+            while not is_played() and not _ended(sandbox, hold) and sandbox.now < until:
                 changed.clear()
                 if not await self._one_wait(sandbox, until, started, changed):
-                    return
+                    break
+            await resumed("hold")
         finally:
             sandbox.listeners.remove(listen)
 

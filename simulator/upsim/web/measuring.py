@@ -79,6 +79,16 @@ class MediaDesk:
                 measurements.put(key, measured)
         return measured
 
+    def repeats(self, sandbox: Sandbox, call: Call, wanted: Pending) -> bool:
+        """Whether the same is found wherever the call is made again: a clip, or sent bytes."""
+        rules = sandbox.scenario_for(call.rules.baseline.provider).media
+        if any(isinstance(rule.found, Path) and rule.matches(wanted.source) for rule in rules):
+            return False
+        if not wanted.source.startswith(("http://", "https://")):
+            return True
+        own = self._registry.sources.own(wanted.source, call.origin.base)
+        return own is not None and clip_key(own) != ""
+
     async def _obtain(
         self, sandbox: Sandbox, call: Call, wanted: Pending
     ) -> tuple[bytes | Path, str] | Unmeasurable:

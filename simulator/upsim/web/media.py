@@ -18,6 +18,14 @@ from upsim.core.instants import http_date
 from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED
 from upsim.core.media import Unmeasurable
 from upsim.core.states import State
+from upsim.engine.commands import (
+    KEPT_HEADERS,
+    Command,
+    cut,
+    happened,
+    resumed,
+    taken,
+)
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import Upload
@@ -60,6 +68,22 @@ class MediaApp:
     ) -> None:
         """Answer one request below `/media/`."""
         kind, _, name = path.partition("/")
+        if kind not in ("uploads", "outputs"):  # a clip is the same whoever asks, and when
+            await self._answer(scope, receive, send, kind, name, sandbox)
+            return
+        with sandbox.commands.during(begun(sandbox, scope)) as command:
+            taped = command.tape(send)
+            await self._answer(scope, receive, taped, kind, name, sandbox)
+
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        kind: str,
+        name: str,
+        sandbox: Sandbox,
+    ) -> None:
         if sandbox.state.faults:
             await self._with_faults(scope, receive, send, kind, name, sandbox)
         else:
@@ -100,11 +124,12 @@ class MediaApp:
         occasion = media_occasion(sandbox, scope["method"], kind, name)
         stage: Stage = "upload" if scope["method"] == "PUT" else "download"
         with suppress(ClientGoneError):
-            if occasion is not None:
-                bound = sandbox.bound(occasion.provider)
-                if await faulty.file(stage, occasion, bound):
-                    return
-            await self._serve(scope, receive, faulty.send, kind, name, sandbox)
+            ended = occasion is not None and await faulty.file(
+                stage, occasion, sandbox.bound(occasion.provider)
+            )
+            if not ended:
+                await self._serve(scope, receive, faulty.send, kind, name, sandbox)
+        cut(faulty.cut)
 
     async def send_output(
         self,
@@ -118,6 +143,7 @@ class MediaApp:
         """Send the finished file of a job as the body of an API answer."""
         unranged = {**scope, "method": "GET", "headers": []}
         sent = await self._finished(unranged, receive, send, reply.job, sandbox, headers)
+        await resumed("sent")
         if sent and reply.mark is not None:
             self._mark(sandbox, reply.job, reply.mark)
 
@@ -156,6 +182,7 @@ class MediaApp:
     ) -> None:
         name = name.removesuffix(".mp4")
         sent = await self._finished(scope, receive, send, name, sandbox)
+        await resumed("sent")
         job = sandbox.state.jobs.get(name)
         if sent and job is not None and DELETE_AFTER_DOWNLOAD in job.marks:
             self._mark(sandbox, job.id, REVOKED)
@@ -173,12 +200,15 @@ class MediaApp:
         job = sandbox.state.jobs.get(name)
         try:
             content = await self._desk.output(sandbox, f"{name}.mp4")
+            await resumed("made")
         except ClipNameError as error:
             await _text(send, 507, f"The output cannot be kept here: {error}.")
             return False
         if job is None or isinstance(content, Gone):
             await self._gone(send, sandbox, content if isinstance(content, Gone) else Gone())
             return False
+        if scope["method"] == "GET":
+            sandbox.conduct.fetched(name)
         found = Found(content, CONTENT_TYPES["mp4"], output_clip(job))
         return await self._file(scope, receive, send, found, sandbox, headers)
 
@@ -200,6 +230,8 @@ class MediaApp:
                 body, oversized = await read_body(receive, headers_of(scope), limit)
             except ClientGoneError:
                 return
+            taken(body, oversized=oversized)
+            await resumed("body")
             expected = upload.issued.size
             if oversized or (expected is not None and len(body) != expected):
                 refusal = rules.errors["upload_wrong_size"]
@@ -212,6 +244,7 @@ class MediaApp:
 
     async def _store(self, send: Send, sandbox: Sandbox, upload: Upload, body: bytes) -> None:
         digest = await asyncio.to_thread(self._registry.blobs.put, body)
+        await resumed("stored")
         if isinstance(digest, Unmeasurable):
             await _text(send, 507, digest.detail)
             return
@@ -259,6 +292,8 @@ class MediaApp:
         sandbox: Sandbox,
         headers: Headers = (),
     ) -> bool:
+        date = http_date(sandbox.settle())
+        happened(sandbox.now)
         try:
             return await send_file(
                 scope,
@@ -267,7 +302,7 @@ class MediaApp:
                 body=found.content,
                 content_type=found.content_type,
                 etag=found.etag,
-                date=http_date(sandbox.settle()),
+                date=date,
                 extra_headers=headers,
             )
         except FileNotFoundError:
@@ -286,6 +321,15 @@ class MediaApp:
         if job is not None:
             _, world = self._registry.world(sandbox, job.accepted.provider, None)
             world.mark(job, mark)
+
+
+def begun(sandbox: Sandbox, scope: Scope) -> Command:
+    """The entry of a request for a file."""
+    kept = [pair for pair in scope["headers"] if pair[0] in KEPT_HEADERS]
+    at = sandbox.settle()
+    path, query = scope["path"], scope["query_string"]
+    log = sandbox.commands
+    return Command(log, at, scope["scheme"], scope["method"], path, query, kept)
 
 
 async def _text(send: Send, status: int, text: str, headers: Headers = ()) -> None:

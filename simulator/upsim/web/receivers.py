@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 INBOX = re.compile(r"/__sim/sandboxes/[A-Za-z0-9_-]{1,64}/inbox/[A-Za-z0-9._-]{1,64}\Z")
 """The paths of the built-in receiver: open to all, and all of this server that webhooks reach."""
+_POSTING: ContextVar[bool] = ContextVar("upsim_posting", default=False)
 PORTS = {"http": 80, "https": 443}
 LAST_PORT = 65_535
 LONGEST_URL = 8192
@@ -49,6 +51,7 @@ class Receivers:
         reason = self._refusal(url, posting.url)
         if url is None or reason:
             return Outcome(None, reason, refused=True)
+        _POSTING.set(True)  # of this task, which makes this one attempt
         got, error = _Got(), ""
         try:
             async with asyncio.timeout(seconds):
@@ -103,6 +106,11 @@ class Receivers:
             return ""
         return f"{url.host[:SHOWN]} is not loopback; allow it with --webhook-allow"
 
+    def is_own(self, text: str) -> bool:
+        """Whether an attempt stays in this process: it goes to an inbox."""
+        url = _parsed(text)
+        return url is not None and not self._refusal(url, text) and self._is_own(url)
+
     def _is_own(self, url: httpx.URL) -> bool:
         """Whether this server itself is meant, by any name of this machine."""
         if url.netloc.decode("ascii").lower() in self._hosts:
@@ -110,6 +118,11 @@ class Receivers:
         port = str(url.port or PORTS[url.scheme])
         ports = {known.rpartition(":")[2] for known in self._hosts if ":" in known}
         return is_loopback(url.host) and port in ports
+
+
+def is_own_posting() -> bool:
+    """Whether the present task delivers a webhook of this server's."""
+    return _POSTING.get()
 
 
 @cache

@@ -19,6 +19,7 @@ from anyio.lowlevel import checkpoint
 
 from upsim.core.instants import Instant
 from upsim.engine.clock import ClockError, monotonic
+from upsim.engine.commands import resumed
 from upsim.engine.deadlines import Deadline
 from upsim.engine.sandbox import Sandbox
 
@@ -81,6 +82,7 @@ class Timeline:
         try:
             target = aim(sandbox)
             await self.courier.flush(sandbox)
+            await resumed("flush")
             await self._go(sandbox, target, ran, delivering=True)
         finally:
             del self._turns[sandbox]
@@ -109,11 +111,13 @@ class Timeline:
             deadline = next(sandbox.advance(to), None)
             if delivering and self.courier.is_busy(sandbox):
                 await self.courier.flush(sandbox)
+            await resumed("flush")
             if deadline is None:
                 return
             ran(deadline)
             sandbox.wake()
             await checkpoint()
+            await resumed("checkpoint")
 
     def quiet_for(self, sandbox: Sandbox) -> float:
         """Seconds since the last request to a sandbox, or the last jump of its clock."""

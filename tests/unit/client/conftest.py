@@ -31,15 +31,17 @@ Play = Callable[..., Played]
 
 @pytest.fixture
 def play() -> Play:
-    """Return a function that runs steps, giving them these (status, body) pairs as answers."""
+    """Return a function that runs steps with these answers: (status, body), or ready ones."""
 
-    def run(steps: Steps[Any], *answers: tuple[int, object]) -> Played:
+    def run(steps: Steps[Any], *answers: tuple[int, object] | Answer) -> Played:
         played = Played()
-        left: Iterator[tuple[int, object]] = iter(answers)
+        left: Iterator[tuple[int, object] | Answer] = iter(answers)
         try:
             played.requests.append(next(steps))
             while True:
-                played.requests.append(steps.send(answer(*next(left))))
+                given = next(left)
+                ready = given if isinstance(given, Answer) else answer(*given)
+                played.requests.append(steps.send(ready))
         except StopIteration as stop:
             played.result = stop.value
         return played

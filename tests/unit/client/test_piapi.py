@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from upsim.client.adapter import File, Order, Price, Progress, Submitted
-from upsim.client.exceptions import RefusedError
+from upsim.client.adapter import Order, Received, Webhook
+from upsim.client.exceptions import (
+    BalanceError,
+    ClientError,
+    MediaRefusedError,
+    ProtocolError,
+    TransientError,
+    WebhookError,
+)
+from upsim.client.values import Job, Link, Money, Progress
 from upsim.providers.piapi.client import ADAPTER
 
 Play = Callable[..., Any]
 MODEL = "Qubico/video-toolkit"
-JOB = Submitted("t1", MODEL)
+JOB = Job("t1", MODEL)
 TASK = {"task_id": "t1", "status": "pending", "meta": {"usage": {"consume": 180000}}}
-
-
-def test_upload_sends_nothing(play: Play) -> None:
-    """The video goes into the task itself, as a data URL."""
-    played = play(ADAPTER.upload(File("clip.mp4", "video/mp4", b"abc")))
-
-    assert (played.requests, played.result) == ([], "data:video/mp4;base64,YWJj")
+PRICE = Money(Decimal(180000), "point")
 
 
 def test_submit_asks_for_an_upscale(play: Play) -> None:
@@ -33,26 +37,55 @@ def test_submit_asks_for_an_upscale(play: Play) -> None:
     assert expected == played.requests[0].body
 
 
+def test_submit_names_the_webhook(play: Play) -> None:
+    """Address and secret of a webhook stand in the task's configuration."""
+    order = Order(MODEL, "src", webhook=Webhook("http://h", "s3"))
+    played = play(ADAPTER.submit(order), (200, {"data": TASK}))
+
+    expected = {"webhook_config": {"endpoint": "http://h", "secret": "s3"}}
+    assert expected == played.requests[0].body["config"]
+
+
 def test_submit_of_the_wrapped_form(play: Play) -> None:
     """Id, status and price are read from the envelope."""
     played = play(ADAPTER.submit(Order(MODEL, "src")), (200, {"data": TASK}))
 
-    assert Submitted("t1", MODEL, "pending", Price(Decimal(180000), "point")) == played.result
+    assert Job("t1", MODEL, status="pending", price=PRICE) == played.result
 
 
 def test_submit_of_the_bare_form(play: Play) -> None:
     """The page's own answer holds the id and nothing else."""
     played = play(ADAPTER.submit(Order(MODEL, "src")), (200, {"task_id": "t1"}))
 
-    assert Submitted("t1", MODEL) == played.result
+    assert Job("t1", MODEL) == played.result
 
 
-def test_refusal(play: Play) -> None:
-    """The message of the envelope is the refusal."""
-    body = {"code": 413, "data": None, "message": "video exceeds the 10MB limit"}
+def test_price_by_the_task(play: Play) -> None:
+    """What the bare form does not tell stands in the task."""
+    charged = ADAPTER.charged
+    assert charged is not None
 
-    with pytest.raises(RefusedError, match="413 video exceeds the 10MB limit"):
-        play(ADAPTER.submit(Order(MODEL, "src")), (413, body))
+    assert play(charged(JOB), (200, {"data": TASK})).result == PRICE
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "kind"),
+    [
+        (413, 413, "video exceeds the 10MB limit", MediaRefusedError),
+        (400, 400, "failed to get valid video", MediaRefusedError),
+        (400, 400, "invalid video: only MP4 is supported", MediaRefusedError),
+        (400, 400, "insufficient credits", BalanceError),
+        (200, 500, "internal server error", TransientError),
+    ],
+)
+def test_refusal(play: Play, status: int, code: int, message: str, kind: type[ClientError]) -> None:
+    """The message of the envelope is the error, also under status 200."""
+    body = {"code": code, "data": None, "message": message}
+    with pytest.raises(kind, match=f"{code} {message}"):
+        play(ADAPTER.submit(Order(MODEL, "src")), (status, body))
+
+
+USED, FREE = {"usage": {"consume": 5}}, {"usage": {"consume": 0}}
 
 
 @pytest.mark.parametrize(
@@ -61,21 +94,110 @@ def test_refusal(play: Play) -> None:
         ({"status": "pending", "output": None}, Progress("pending", "waiting")),
         ({"status": "staged"}, Progress("staged", "waiting")),
         ({"status": "Processing"}, Progress("Processing", "processing")),
-        ({"status": "anything"}, Progress("anything", "processing")),
+        ({"status": "anything"}, Progress("anything", "unknown")),
         (
             {"status": "completed", "output": {"video_url": "http://o"}, "error": {"message": ""}},
-            Progress("completed", "completed", "http://o"),
+            Progress("completed", "completed", Link("http://o")),
         ),
         (
-            {"status": "failed", "output": None, "error": {"code": 10000, "message": "broken"}},
-            Progress("failed", "failed", None, "broken"),
+            {"status": "failed", "error": {"code": 1, "message": "broken"}, "meta": FREE},
+            Progress("failed", "failed", error="broken", code="1", refunded=True),
         ),
-        ({"status": "cancelled"}, Progress("cancelled", "failed")),
+        (
+            {"status": "cancelled", "meta": USED},
+            Progress("cancelled", "failed", refunded=False),
+        ),
+        ({"status": "failed"}, Progress("failed", "failed")),
     ],
 )
 def test_poll(play: Play, task: dict[str, object], expected: Progress) -> None:
-    """Each status word has its meaning in either spelling."""
+    """Each status word has its meaning, in any case of letters; no points left are a refund."""
     assert expected == play(ADAPTER.poll(JOB), (200, {"data": task})).result
+
+
+def test_cancel(play: Play) -> None:
+    """A task is cancelled by DELETE, which costs nothing."""
+    cancel = ADAPTER.cancel
+    assert cancel is not None
+    request = play(cancel(JOB), (200, {"code": 200})).requests[0]
+
+    assert (request.method, request.target, request.free) == ("DELETE", "/api/v1/task/t1", True)
+
+
+def test_balance(play: Play) -> None:
+    """The points of the wallet."""
+    body = {"data": {"wallet": {"point_remain": 49820000}}}
+
+    assert play(ADAPTER.balance(), (200, body)).result == Money(Decimal(49820000), "point")
+
+
+def test_balance_that_is_no_number(play: Play) -> None:
+    """A balance without an amount breaks the contract."""
+    with pytest.raises(ProtocolError, match=r"data\.wallet\.point_remain is no number"):
+        play(ADAPTER.balance(), (200, {"data": {}}))
+
+
+def test_jobs_are_the_history(play: Play) -> None:
+    """Each row of the history is a job; rows without an id are passed over."""
+    listing = ADAPTER.jobs
+    assert listing is not None
+    rows = [
+        {"task_id": "t2", "task_model": "video_toolkit", "status": "completed", "usage": 180000},
+        {"task_id": "t1", "status": "failed"},
+        {"status": "failed"},
+    ]
+    found = play(listing(3), (200, {"data": {"data": rows}})).result
+
+    assert found == (
+        Job("t2", "video_toolkit", "piapi", "completed", price=PRICE),
+        Job("t1", "video_toolkit", "piapi", "failed"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "echo", "same"),
+    [
+        ("http://v/1.mp4", "http://v/1.mp4", True),
+        ("http://v/1.mp4", "http://v/2.mp4", False),
+        ("data:video/mp4;base64,AAAA", "http://x/media/uploads/1.mp4", True),
+        ("data:video/mp4;base64,AAAA", "http://v/2.mp4", False),
+        ("http://v/1.mp4", None, False),
+    ],
+)
+def test_order_is_known_by_its_video(
+    play: Play,
+    source: str,
+    echo: str | None,
+    same: bool,  # noqa: FBT001 - a table
+) -> None:
+    """A task with the same address is the order; of a video sent whole there is no telling."""
+    is_order = ADAPTER.is_order
+    assert is_order is not None
+    answer = (200, {"data": {"input": {"video": echo}}})
+
+    assert play(is_order(JOB, Order(MODEL, source)), answer).result is same
+
+
+BODY = json.dumps({"timestamp": 1767225600, "data": TASK | {"status": "completed"}}).encode()
+EVENT = Received({"x-webhook-secret": "s3"}, BODY, "s3", 300, 1767225600)
+
+
+def test_webhook() -> None:
+    """The secret is a header, and the body is the task under a timestamp."""
+    webhook = ADAPTER.webhook
+    assert webhook is not None
+    event = webhook(EVENT)
+
+    assert (event.job, event.progress.state, event.at) == ("t1", "completed", 1767225600)
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-webhook-secret": "other"}])
+def test_webhook_of_somebody_else(headers: dict[str, str]) -> None:
+    """A webhook without the secret, or with another one, is not believed."""
+    webhook = ADAPTER.webhook
+    assert webhook is not None
+    with pytest.raises(WebhookError, match="x-webhook-secret is missing or another one"):
+        webhook(replace(EVENT, headers=headers))
 
 
 def test_key() -> None:

@@ -1,4 +1,4 @@
-"""VicSee's adapter: upload and PUT, the dedicated endpoint, tasks."""
+"""VicSee's adapter: upload and PUT, the dedicated endpoint, the Tasks API."""
 
 from __future__ import annotations
 
@@ -8,68 +8,81 @@ from typing import Any
 
 import pytest
 
-from upsim.client.adapter import File, Order, Price, Progress, Request, Submitted
-from upsim.client.exceptions import RefusedError
+from upsim.client.adapter import File, Order, Request
+from upsim.client.exceptions import (
+    BalanceError,
+    ClientError,
+    InvalidInputError,
+    MediaRefusedError,
+    ProtocolError,
+    TransientError,
+)
+from upsim.client.values import Billed, Job, Link, Money, Progress
 from upsim.providers.vicsee.client import ADAPTER
 
 Play = Callable[..., Any]
+MODEL = "topaz-video-upscale"
 FILE = File("clip.mp4", "video/mp4", b"12345")
-TICKET = {"data": {"uploadUrl": "http://s/put?sig=1", "publicUrl": "http://s/file"}}
-SUBMITTED = {"id": "task_1", "status": "pending", "creditsUsed": 80, "input": {"billed_seconds": 5}}
-JOB = Submitted("task_1", "topaz-video-upscale")
+JOB = Job("task_1", MODEL)
+TICKET = {"success": True, "data": {"uploadUrl": "http://s/put", "publicUrl": "http://s/file"}}
+SUBMITTED = {"id": "task_1", "status": "pending", "creditsUsed": 80}
+upload: Callable[..., Any] = ADAPTER.upload  # type: ignore[assignment]  # it is there
 
 
 def test_upload_announces_type_and_size(play: Play) -> None:
-    """The ticket is asked for with the type and the exact size of the file."""
-    played = play(ADAPTER.upload(FILE), (200, TICKET), (200, ""))
+    """The ticket is asked for with what will be sent, and the bytes follow without the key."""
+    played = play(upload(FILE), (200, TICKET), (200, ""))
+    put = Request(
+        "PUT", "http://s/put", content=b"12345", headers={"Content-Type": "video/mp4"}, cost="free"
+    )
 
-    body = {"contentType": "video/mp4", "sizeBytes": 5}
-    assert Request("POST", "/api/v1/upload", body) == played.requests[0]
-
-
-def test_upload_puts_the_bytes(play: Play) -> None:
-    """The bytes go to the ticket's address with the announced type."""
-    played = play(ADAPTER.upload(FILE), (200, TICKET), (200, ""))
-
-    headers = {"Content-Type": "video/mp4"}
-    expected = Request("PUT", "http://s/put?sig=1", content=b"12345", headers=headers)
-    assert expected == played.requests[1]
-
-
-def test_upload_gives_the_public_address(play: Play) -> None:
-    """The source is the ticket's public URL."""
-    assert play(ADAPTER.upload(FILE), (200, TICKET), (200, "")).result == "http://s/file"
+    assert played.requests[0].body == {"contentType": "video/mp4", "sizeBytes": 5}
+    assert (played.requests[1], played.result) == (put, "http://s/file")
 
 
 def test_submit_names_the_video_and_the_factor(play: Play) -> None:
-    """The factor stays the string that the page asks for."""
-    order = Order("topaz-video-upscale", "http://s/file", {"upscale_factor": "4"})
-    played = play(ADAPTER.submit(order), (200, {"data": SUBMITTED}))
+    """The factor is a string, as the page asks, also when a number is given."""
+    played = play(
+        ADAPTER.submit(Order("m", "s", {"upscale_factor": 4})), (200, {"data": SUBMITTED})
+    )
 
-    assert played.requests[0].body == {"video_url": "http://s/file", "upscale_factor": "4"}
+    assert played.requests[0].body == {"video_url": "s", "upscale_factor": "4"}
 
 
 def test_submit_tells_price_and_seconds(play: Play) -> None:
     """Credits and billed seconds are read from the answer."""
-    played = play(ADAPTER.submit(Order("m", "s")), (200, {"data": SUBMITTED}))
+    data = SUBMITTED | {"input": {"billed_seconds": 5}}
+    played = play(ADAPTER.submit(Order("m", "s")), (200, {"data": data}))
 
-    price = Price(Decimal(80), "credit")
-    assert Submitted("task_1", "m", "pending", price, Decimal(5)) == played.result
-
-
-def test_submit_without_input_tells_no_seconds(play: Play) -> None:
-    """An answer without `input` leaves the billed quantity open."""
-    data = {name: value for name, value in SUBMITTED.items() if name != "input"}
-
-    assert play(ADAPTER.submit(Order("m", "s")), (200, {"data": data})).result.billed is None
+    price, billed = Money(Decimal(80), "credit"), Billed(Decimal(5), "seconds")
+    assert Job("task_1", "m", status="pending", price=price, billed=billed) == played.result
 
 
-def test_refusal_has_code_and_message(play: Play) -> None:
-    """An error envelope becomes a refusal with status, code and message."""
-    body = {"success": False, "error": {"code": "VIDEO_TOO_LONG", "message": "Too long"}}
+def test_submit_without_the_sums(play: Play) -> None:
+    """An answer without credits and seconds leaves both open."""
+    played = play(ADAPTER.submit(Order("m", "s")), (200, {"data": {"id": "task_1"}}))
 
-    with pytest.raises(RefusedError, match="422 VIDEO_TOO_LONG Too long"):
-        play(ADAPTER.submit(Order("m", "s")), (422, body))
+    assert Job("task_1", "m") == played.result
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (422, "VIDEO_TOO_LONG", MediaRefusedError),
+        (422, "PROBE_FAILED", MediaRefusedError),
+        (402, "INSUFFICIENT_CREDITS", BalanceError),
+        (400, "INVALID_UPSCALE_FACTOR", InvalidInputError),
+        (200, "INTERNAL_ERROR", TransientError),
+    ],
+)
+def test_refusal_has_code_and_message(
+    play: Play, status: int, code: str, kind: type[ClientError]
+) -> None:
+    """An error envelope becomes an error of its kind, also under status 200."""
+    body = {"success": False, "error": {"code": code, "message": "told so"}}
+
+    with pytest.raises(kind, match="told so"):
+        play(ADAPTER.submit(Order("m", "s")), (status, body))
 
 
 @pytest.mark.parametrize(
@@ -78,24 +91,37 @@ def test_refusal_has_code_and_message(play: Play) -> None:
         ({"status": "pending", "result": None}, Progress("pending", "waiting")),
         ({"status": "queued"}, Progress("queued", "waiting")),
         ({"status": "processing", "error": None}, Progress("processing", "processing")),
-        ({"status": "anything"}, Progress("anything", "processing")),
+        ({"status": "anything"}, Progress("anything", "unknown")),
         (
             {"status": "completed", "result": {"url": "http://o"}},
-            Progress("completed", "completed", "http://o"),
+            Progress("completed", "completed", Link("http://o")),
         ),
         (
             {"status": "success", "result": {"url": "http://o"}},
-            Progress("success", "completed", "http://o"),
+            Progress("success", "completed", Link("http://o")),
         ),
         (
             {"status": "failed", "error": {"code": "X", "message": "broken"}},
-            Progress("failed", "failed", None, "broken"),
+            Progress("failed", "failed", error="broken", code="X"),
         ),
     ],
 )
 def test_poll(play: Play, task: dict[str, object], expected: Progress) -> None:
-    """Each status word has its meaning, and unknown ones are taken as work going on."""
+    """Each status word has its meaning, and unknown ones are told as such."""
     assert expected == play(ADAPTER.poll(JOB), (200, {"data": task})).result
+
+
+def test_balance(play: Play) -> None:
+    """One number of credits."""
+    body = {"success": True, "data": {"credits": 4250}}
+
+    assert play(ADAPTER.balance(), (200, body)).result == Money(Decimal(4250), "credit")
+
+
+def test_balance_that_is_no_number(play: Play) -> None:
+    """A balance without an amount breaks the contract."""
+    with pytest.raises(ProtocolError, match=r"data\.credits is no number"):
+        play(ADAPTER.balance(), (200, {"success": True, "data": {}}))
 
 
 def test_key() -> None:

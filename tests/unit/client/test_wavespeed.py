@@ -1,21 +1,29 @@
-"""WaveSpeedAI's adapter: the two-step upload, predictions, billing records."""
+"""WaveSpeedAI's adapter: the two-step upload, predictions, billing records, signed webhooks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from upsim.client.adapter import File, Order, Price, Progress, Request, Submitted
-from upsim.client.exceptions import RefusedError
+from upsim.client.adapter import Adapter, File, Order, Received, Request, Webhook
+from upsim.client.exceptions import (
+    BalanceError,
+    MediaRefusedError,
+    ProtocolError,
+    TransientError,
+    WebhookError,
+)
+from upsim.client.values import Job, Link, Money, Progress, Quote
 from upsim.providers.wavespeed.client import ADAPTER
 
 Play = Callable[..., Any]
 MODEL = "wavespeed-ai/video-upscaler"
 FILE = File("clip.mp4", "video/mp4", b"12345")
-JOB = Submitted("p1", MODEL)
+JOB = Job("p1", MODEL)
 TICKET = {
     "data": {
         "download_url": "http://s/file",
@@ -23,35 +31,52 @@ TICKET = {
     }
 }
 CREATED = (200, {"data": {"id": "p1", "status": "created"}})
-BILLED = (200, {"data": {"items": [{"price": 0.025}]}})
+
+
+class _Whole(Adapter):
+    """The adapter, whose optional parts are all there."""
+
+    upload: Callable[..., Any]
+    charged: Callable[..., Any]
+    refunded: Callable[..., Any]
+    quote: Callable[..., Any]
+    jobs: Callable[..., Any]
+    is_order: Callable[..., Any]
+    webhook: Callable[..., Any]
+
+
+WHOLE: _Whole = ADAPTER  # type: ignore[assignment]  # every part is there, as the tests show
 
 
 def test_upload_announces_name_size_and_type(play: Play) -> None:
     """The ticket is asked for with what will be sent."""
-    played = play(ADAPTER.upload(FILE), (200, TICKET), (200, ""))
+    played = play(WHOLE.upload(FILE), (200, TICKET), (200, ""))
 
     expected = {"filename": "clip.mp4", "size": 5, "content_type": "video/mp4"}
-    assert expected == played.requests[0].body
+    assert (played.requests[0].body, played.result) == (expected, "http://s/file")
 
 
 def test_upload_puts_with_the_headers_of_the_ticket(play: Play) -> None:
     """The bytes are sent with exactly the headers that the ticket names."""
-    played = play(ADAPTER.upload(FILE), (200, TICKET), (200, ""))
+    played = play(WHOLE.upload(FILE), (200, TICKET), (200, ""))
 
     headers = {"If-None-Match": "*"}
-    expected = Request("PUT", "http://s/put", content=b"12345", headers=headers)
+    expected = Request("PUT", "http://s/put", content=b"12345", headers=headers, cost="free")
     assert expected == played.requests[1]
 
 
-def test_upload_gives_the_download_address(play: Play) -> None:
-    """The source is the ticket's download URL."""
-    assert play(ADAPTER.upload(FILE), (200, TICKET), (200, "")).result == "http://s/file"
+def test_upload_without_headers(play: Play) -> None:
+    """A ticket whose headers are none adds none."""
+    upload = {"url": "http://s/put", "headers": None}
+    ticket = {"data": {"download_url": "http://s/file", "upload": upload}}
+
+    assert play(WHOLE.upload(FILE), (200, ticket), (200, "")).requests[1].headers == {}
 
 
 def test_submit_writes_switches_as_booleans(play: Play) -> None:
     """`true` and `false` become JSON booleans, other options stay texts."""
     options = {"target_resolution": "4k", "copy_audio": "false"}
-    played = play(ADAPTER.submit(Order(MODEL, "src", options)), CREATED, BILLED)
+    played = play(ADAPTER.submit(Order(MODEL, "src", options)), CREATED)
 
     expected = {"video": "src", "target_resolution": "4k", "copy_audio": False}
     assert expected == played.requests[0].body
@@ -59,33 +84,71 @@ def test_submit_writes_switches_as_booleans(play: Play) -> None:
 
 def test_submit_goes_to_the_path_of_the_model(play: Play) -> None:
     """The model's id is the path, its slash unescaped."""
-    played = play(ADAPTER.submit(Order(MODEL, "src")), CREATED, BILLED)
+    played = play(ADAPTER.submit(Order(MODEL, "src")), CREATED)
 
-    assert f"/api/v3/{MODEL}" == played.requests[0].target
-
-
-def test_price_is_the_jobs_billing_record(play: Play) -> None:
-    """The price is what the billing records say of this very job."""
-    played = play(ADAPTER.submit(Order(MODEL, "src")), CREATED, BILLED)
-
-    assert played.requests[1].body["prediction_uuids"] == ["p1"]
-    assert Submitted("p1", MODEL, "created", Price(Decimal("0.025"), "USD")) == played.result
+    assert (played.requests[0].target, played.result) == (
+        f"/api/v3/{MODEL}",
+        Job("p1", MODEL, status="created"),
+    )
 
 
-@pytest.mark.parametrize("bills", [(200, {"data": {"items": []}}), (503, "")])
-def test_a_job_without_a_billing_record_has_no_price(play: Play, bills: object) -> None:
-    """A job that was accepted is not lost when its billing record cannot be read."""
-    played = play(ADAPTER.submit(Order(MODEL, "src")), CREATED, bills)
+def test_submit_names_the_webhook_in_the_query(play: Play) -> None:
+    """The webhook's address is escaped, so that its own query stays whole."""
+    order = Order(MODEL, "src", webhook=Webhook("http://h/p?a=1&b=2"))
+    played = play(ADAPTER.submit(order), CREATED)
 
-    assert Submitted("p1", MODEL, "created") == played.result
+    expected = f"/api/v3/{MODEL}?webhook=http%3A%2F%2Fh%2Fp%3Fa%3D1%26b%3D2"
+    assert expected == played.requests[0].target
 
 
-def test_refusal(play: Play) -> None:
-    """The message of the envelope is the refusal."""
-    body = {"code": 400, "message": "Insufficient credits. Please top up."}
+@pytest.mark.parametrize(
+    ("items", "price"),
+    [([{"price": 0.025}], Money(Decimal("0.025"), "USD")), ([{"price": None}], None), ([], None)],
+)
+def test_price_is_the_jobs_billing_record(play: Play, items: object, price: object) -> None:
+    """The price is what the billing records say of this very job, once they do."""
+    played = play(WHOLE.charged(JOB), (200, {"data": {"items": items}}))
 
-    with pytest.raises(RefusedError, match=r"400 Insufficient credits\. Please top up\."):
-        play(ADAPTER.submit(Order(MODEL, "src")), (400, body))
+    assert played.requests[0].body["prediction_uuids"] == ["p1"]
+    assert played.result == price
+
+
+@pytest.mark.parametrize(("items", "refunded"), [([{"price": 1}], True), ([], None)])
+def test_refund_is_a_billing_record(play: Play, items: object, refunded: object) -> None:
+    """A refund shows; as long as it does not, it may still come."""
+    assert play(WHOLE.refunded(JOB), (200, {"data": {"items": items}})).result is refunded
+
+
+@pytest.mark.parametrize(
+    ("data", "amount"),
+    [({"price": 0.06, "discounted_price": 0.05}, "0.05"), ({"price": 0.06}, "0.06")],
+)
+def test_quote_takes_the_discount(play: Play, data: object, amount: str) -> None:
+    """The price endpoint is asked with the inputs, and tells what would be paid."""
+    played = play(WHOLE.quote(Order(MODEL, "src")), (200, {"data": data}))
+
+    assert played.requests[0].body == {"model_id": MODEL, "inputs": {"video": "src"}}
+    assert Quote(MODEL, Money(Decimal(amount), "USD"), by="provider") == played.result
+
+
+def test_quote_that_is_no_number(play: Play) -> None:
+    """A quote without an amount breaks the contract."""
+    with pytest.raises(ProtocolError, match=r"data\.price is no number"):
+        play(WHOLE.quote(Order(MODEL, "src")), (200, {"data": {}}))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, {"code": 400, "message": "Insufficient credits. Please top up."}, BalanceError),
+        (400, {"code": 400, "message": "video duration exceeds 600 seconds"}, MediaRefusedError),
+        (200, {"code": 500, "message": "Internal Server Error"}, TransientError),
+    ],
+)
+def test_refusal(play: Play, status: int, body: dict[str, Any], kind: type[Exception]) -> None:
+    """The message of the envelope is the error, also under status 200."""
+    with pytest.raises(kind, match=body["message"]):
+        play(ADAPTER.submit(Order(MODEL, "src")), (status, body))
 
 
 @pytest.mark.parametrize(
@@ -93,21 +156,129 @@ def test_refusal(play: Play) -> None:
     [
         ({"status": "created", "outputs": []}, Progress("created", "waiting")),
         ({"status": "processing", "outputs": None}, Progress("processing", "processing")),
-        ({"status": "anything", "outputs": []}, Progress("anything", "processing")),
+        ({"status": "anything", "outputs": []}, Progress("anything", "unknown")),
         (
             {"status": "completed", "outputs": ["http://o"], "error": ""},
-            Progress("completed", "completed", "http://o"),
+            Progress("completed", "completed", Link("http://o")),
         ),
         (
-            {"status": "failed", "outputs": [], "error": "broken"},
-            Progress("failed", "failed", None, "broken"),
+            {"status": "completed", "outputs": "http://o"},
+            Progress("completed", "completed", Link("http://o")),
+        ),
+        (
+            {"status": "failed", "outputs": [], "error": "broken", "code": 1403},
+            Progress("failed", "failed", error="broken", code="1403"),
         ),
         ({"status": "timeout", "outputs": []}, Progress("timeout", "failed")),
+        ({"status": "deleted", "outputs": []}, Progress("deleted", "failed")),
     ],
 )
 def test_poll(play: Play, record: dict[str, object], expected: Progress) -> None:
-    """Each status word has its meaning, and unknown ones are taken as work going on."""
+    """Each status word has its meaning, and unknown ones are told as such."""
     assert expected == play(ADAPTER.poll(JOB), (200, {"data": record})).result
+
+
+def test_balance(play: Play) -> None:
+    """The balance is in dollars."""
+    body = {"data": {"balance": 12.375}}
+
+    assert play(ADAPTER.balance(), (200, body)).result == Money(Decimal("12.375"), "USD")
+
+
+def test_balance_that_is_no_number(play: Play) -> None:
+    """A balance without an amount breaks the contract."""
+    with pytest.raises(ProtocolError, match=r"data\.balance is no number"):
+        play(ADAPTER.balance(), (200, {"data": {"balance": "many"}}))
+
+
+def test_jobs_are_the_predictions(play: Play) -> None:
+    """Each prediction with an id is a job; its inputs are asked for, too."""
+    rows = [{"id": "p2", "model": MODEL, "status": "completed"}, {"status": "failed"}]
+    played = play(WHOLE.jobs(10), (200, {"data": {"items": rows}}))
+
+    assert played.requests[0].body == {"page": 1, "page_size": 10, "include_inputs": True}
+    assert played.result == (Job("p2", MODEL, "wavespeed", "completed"),)
+
+
+@pytest.mark.parametrize(
+    ("job", "same"),
+    [
+        (Job("p1", MODEL, raw={"inputs": {"video": "src"}}), True),
+        (Job("p1", MODEL, raw={"inputs": {"video": "other"}}), False),
+        (Job("p1", "runwayml/upscale-v1", raw={"inputs": {"video": "src"}}), False),
+        (Job("p1", MODEL, raw={}), False),
+        (Job("p1", MODEL), False),
+    ],
+)
+def test_order_is_known_by_its_video(play: Play, job: Job, same: bool) -> None:  # noqa: FBT001 - a table
+    """A prediction of the same model with the same video is the order; nothing is asked for it."""
+    played = play(WHOLE.is_order(job, Order(MODEL, "src")))
+
+    assert (played.requests, played.result) == ([], same)
+
+
+SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+ID, SECOND = "5d1f0c7a9b3e4c21a6d8e0f2b4c6d8ea", 1767225600
+VECTORS = {
+    "e1fe32fc293c73d3b1bcd095a2112962ce38c39897bdb3953036da4cf23e7ff7": (
+        '{"id":"5d1f0c7a9b3e4c21a6d8e0f2b4c6d8ea","status":"completed"}'
+    ),
+    "8dfaa57de52cc74580286a01d8faabce6650822de923135069fd914ed05046e3": (
+        '{"id":"5d1f0c7a9b3e4c21a6d8e0f2b4c6d8ea","status":"failed",'
+        '"error":"Échec — vidéo illisible"}'
+    ),
+}
+"""Signatures computed elsewhere from the published rule."""
+
+
+def received(signature: str, body: str, /, **changes: object) -> Received:
+    """Return a webhook with these bytes and this signature."""
+    headers = {
+        "webhook-id": ID,
+        "webhook-timestamp": str(SECOND),
+        "webhook-signature": f"v3,{signature}",
+    }
+    made = Received(headers, body.encode(), SECRET, tolerance=300, now=SECOND)
+    return replace(made, **changes)  # type: ignore[arg-type]  # of a table
+
+
+@pytest.mark.parametrize(("signature", "body"), VECTORS.items())
+def test_signature_by_the_vectors(signature: str, body: str) -> None:
+    """The signature of the published rule holds, also for text beyond ASCII."""
+    event = WHOLE.webhook(received(signature, body))
+
+    assert (event.job, event.at) == (ID, SECOND)
+
+
+SIGNED, BODY = next(iter(VECTORS.items()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"body": BODY.encode() + b" "}, "does not hold for this body and this secret"),
+        ({"secret": "whsec_other"}, "does not hold for this body and this secret"),
+        ({"now": SECOND + 301.0}, "signed more than 300 s ago"),
+        ({"now": SECOND - 301.0}, "signed more than 300 s ago"),
+        ({"headers": {}}, "has the headers webhook-id, webhook-timestamp, webhook-signature"),
+    ],
+)
+def test_webhook_that_is_not_believed(changes: dict[str, object], told: str) -> None:
+    """Another body, secret or time, or no signature: a WebhookError that says which."""
+    with pytest.raises(WebhookError, match=told):
+        WHOLE.webhook(received(SIGNED, BODY, **changes))
+
+
+@pytest.mark.parametrize("wrong", ["61c043c442664ea4", "5926ff741dca007c", "é"])
+def test_wrong_keys_bite(wrong: str) -> None:
+    """A signature under the prefixed or decoded secret is no signature."""
+    with pytest.raises(WebhookError, match="does not hold"):
+        WHOLE.webhook(received(wrong, BODY))
+
+
+def test_edge_of_the_tolerance() -> None:
+    """Exactly 300 seconds are still believed."""
+    assert WHOLE.webhook(received(SIGNED, BODY, now=SECOND + 300.0)).job == ID
 
 
 def test_key() -> None:

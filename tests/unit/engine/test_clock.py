@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from upsim.core.instants import SECOND
-from upsim.engine.clock import EPOCH_OF_TESTS, Clock, ClockError, parse_mode
+from upsim.engine.clock import EPOCH_OF_TESTS, Clock, ClockError, PlayedClock, parse_mode
 
 WALL = 1_800_000_000 * SECOND
 Sleep = Callable[[float], None]
@@ -207,3 +207,46 @@ def test_a_pace_below_one_is_refused() -> None:
     """It divides durations."""
     with pytest.raises(ClockError, match="pace 0 is not a whole number of 1 or more"):
         Clock("real", pace=0)
+
+
+def test_a_moving_clock_reaches_what_is_past(sleep: Sleep) -> None:
+    """An instant that real time has passed meanwhile is reached already: nothing goes back."""
+    clock = Clock("scaled:10", start=0)
+    sleep(1)
+    clock.reach(5 * SECOND)
+    reached = clock.now()
+    clock.reach(60 * SECOND)
+
+    assert (10 * SECOND, 60 * SECOND) == (reached, clock.now())
+
+
+def test_a_real_clock_reaches_nothing(sleep: Sleep) -> None:
+    """Only the machine moves it."""
+    sleep(0)
+    with pytest.raises(ClockError):
+        Clock("real").reach(WALL + SECOND)
+
+
+@pytest.mark.parametrize("mode", ["real", "scaled:10", "manual", "auto"])
+def test_a_played_clock_stands_where_it_is_put(sleep: Sleep, mode: str) -> None:
+    """Whatever its mode, real time means nothing to it, and it never goes back."""
+    clock = PlayedClock(mode, start=SECOND, pace=3)
+    sleep(100)
+    clock.put(7 * SECOND)
+    clock.put(2 * SECOND)
+
+    assert (7 * SECOND, mode, 3) == (clock.now(), clock.label, clock.pace)
+    assert clock.real_seconds_until(9 * SECOND) is None
+
+
+def test_a_played_clock_repeats_the_wall_clock(sleep: Sleep) -> None:
+    """It becomes real where the recorded wall clock allowed it."""
+    sleep(0)
+    clock = PlayedClock("manual", start=5 * SECOND, pace=1)
+    clock.wall = 4 * SECOND
+    with pytest.raises(ClockError):
+        clock.change("real")
+    clock.wall = 5 * SECOND
+    clock.change("real")
+
+    assert ("real", 5 * SECOND) == (clock.label, clock.now())

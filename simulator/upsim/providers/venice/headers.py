@@ -25,10 +25,11 @@ def response_headers(call: Call, reply: Reply) -> Headers:
     }
     if reply.status >= _FAILURE:
         values["host_name"] = call.rules.text("host_name")
-    if call.model is not None:
-        values |= {"model_id": call.model.id, "model_name": call.model.name}
-    if call.account is not None:
-        values |= _of_account(call, call.account, reply)
+    model, account = call.model, call.account
+    if model is not None:
+        values["model_id"], values["model_name"] = model.id, model.name
+    if account is not None:
+        _add_account(values, call, account, reply)
     return _named(call, values)
 
 
@@ -49,15 +50,15 @@ def _request_id(call: Call) -> str:
     return f"{digest.hexdigest()}-{call.rules.text('request_id_suffix')}"
 
 
-def _of_account(call: Call, account: Account, reply: Reply) -> dict[str, str]:
-    values = {"balance_diem": call.rules.text("diem")}
-    if call.rules.header_names["balance_usd"] not in dict(reply.headers):
+def _add_account(values: dict[str, str], call: Call, account: Account, reply: Reply) -> None:
+    rules = call.rules
+    values["balance_diem"] = rules.text("diem")
+    if not reply.headers or rules.header_names["balance_usd"] not in dict(reply.headers):
         values["balance_usd"] = f"{plain(account.balance):f}"
-    for rate in call.rules.baseline.plans[account.plan].rates:
+    for rate in rules.baseline.plans[account.plan].rates:
         values |= _of_limit(call, account, rate)
     if reply.status == _TOO_MANY:
-        values["limit_type"] = call.rules.text("limit_type")
-    return values
+        values["limit_type"] = rules.text("limit_type")
 
 
 def _of_limit(call: Call, account: Account, rate: RateLimit) -> dict[str, str]:

@@ -200,7 +200,7 @@ def _progress(answer: Answer, *place: str) -> Progress:
     return Progress(
         status=status,
         state=state,
-        output=link(_first(answer.at(*place, "outputs"))),
+        output=link(_first(answer.at(*place).get("outputs"))),
         error=answer.text_at(*place, "error") or None,
         code=answer.text_at(*place, "code") if state == "failed" else None,
         raw=answer.raw,

@@ -17,9 +17,11 @@ from starlette.types import Receive, Scope, Send
 from upsim.web.admin import (
     contents,
     events,
+    export,
     faults,
     openapi,
     probes,
+    report_card,
     sandboxes,
     scenarios,
     shapes,
@@ -33,6 +35,7 @@ from upsim.web.admin.parameters import (
     OFFSET,
     OUTCOME,
     PAGE,
+    PAUSES,
     PROVIDER,
     SINCE,
     STATE,
@@ -43,6 +46,7 @@ from upsim.web.admin.parameters import (
 )
 from upsim.web.admin.probes import own_version
 from upsim.web.admin.problems import AdminError, NoBody, answer, problem, read
+from upsim.web.admin.recording import recorded
 from upsim.web.admin.sandboxes import registry_of
 from upsim.web.auth import WRITES, AdminRule
 from upsim.web.receivers import INBOX
@@ -182,6 +186,13 @@ CALLS = (
         body=contents.JournalQuery,
         answer=shapes.Count,
     ),
+    AdminCall(
+        "GET",
+        f"{BOX}/report-card",
+        report_card.report_card,
+        (PAUSES, PROVIDER),
+        answer=shapes.ReportCard,
+    ),
     AdminCall("GET", f"{BOX}/events", events.follow, (TYPES,), answer=str, media=events.MEDIA),
     AdminCall(
         "GET", f"{BOX}/webhooks", webhooks.listing, (*PAGE, JOB, OUTCOME), answer=shapes.Deliveries
@@ -200,6 +211,7 @@ CALLS = (
     AdminCall(
         "ANY", f"{BOX}/inbox/{{name}}", webhooks.receive_message, (STATUS,), answer=shapes.Received
     ),
+    AdminCall("GET", f"{BOX}/export", export.export, answer=shapes.Export),
 )
 """Every call of this version, those of one path side by side."""
 
@@ -232,7 +244,7 @@ def _route(path: str, calls: list[AdminCall]) -> Route:
         _check_query(request, call)
         if call.body is None and request.method in WRITES:
             await read(request, NoBody)
-        return await call.handle(request)
+        return await recorded(request, call.handle)
 
     return Route(PREFIX + path, handle, methods=list(by_method))
 

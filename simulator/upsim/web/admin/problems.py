@@ -75,7 +75,8 @@ async def read(request: Request, shape: type[S]) -> S:
         if size > MAX_BODY:
             raise AdminError(413, "too_large", f"a body may have {MAX_BODY} bytes at the most")
         parts.append(part)
-    body = b"".join(parts) or b"{}"
+    request.state.body = b"".join(parts)  # for the command log
+    body = request.state.body or b"{}"
     try:
         found = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:

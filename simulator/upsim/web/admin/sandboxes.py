@@ -29,6 +29,7 @@ from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.web.admin import shapes, views
 from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
+from upsim.web.admin.recording import begin
 from upsim.web.deliverer import Deliverer
 from upsim.web.timeline import Target, until, until_idle
 
@@ -202,6 +203,7 @@ async def reset(request: Request) -> Response:
         faults.reset(sandbox)
     else:
         sandbox.journal.clear()
+        sandbox.report_card.clear()
     return answer(views.sandbox(sandbox))
 
 
@@ -236,6 +238,7 @@ async def advance(request: Request) -> Response:
     fired: list[shapes.Fired] = []
 
     def aim(box: Sandbox) -> Target:
+        begin(request, box)
         return until_idle(box) if asked.to == "idle" else until(box, _target(box, asked))
 
     def ran(deadline: Deadline) -> None:

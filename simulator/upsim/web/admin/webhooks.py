@@ -14,8 +14,9 @@ from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import views
 from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE
 from upsim.web.admin.problems import AdminError, answer, problem, shown
+from upsim.web.admin.recording import begin, note
 from upsim.web.admin.sandboxes import deliverer_of, registry_of, sandbox_of
-from upsim.web.receivers import INBOX
+from upsim.web.receivers import INBOX, is_own_posting
 
 MOST_BODY = 1_048_576
 MOST_HEADERS = 64
@@ -47,6 +48,7 @@ async def resend(request: Request) -> Response:
     """`POST …/webhooks/<delivery>/resend`: once more now, beside the provider's own schedule."""
     sandbox = sandbox_of(request)
     found = _delivery(sandbox, request)
+    begin(request, sandbox)
     await deliverer_of(request).deliver(sandbox, sandbox.webhooks.again(found))
     return answer(views.delivery(sandbox, sandbox.state.deliveries.get(found.id, found)))
 
@@ -100,7 +102,10 @@ async def receive_message(request: Request) -> Response:
     status = _status(request)
     body = b"".join(parts)
     _keep(sandbox, request, body, status)
-    return Response(ANSWER, status, media_type="application/json")
+    reply = Response(ANSWER, status, media_type="application/json")
+    if not is_own_posting():  # what came of those is in the log
+        note(request, sandbox, body, reply)
+    return reply
 
 
 def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:

@@ -1,0 +1,241 @@
+"""uvicorn's protocol with a short way for what needs no waiting, which is nearly every call.
+
+A request that came whole is decided in the callback that read it, and its answer leaves in one
+write: no task, no ASGI messages. Everything else (a body that is still coming, a video to be
+measured, a fault, a file, the admin API) takes uvicorn's own way, and so does what is unusual in
+HTTP itself. The callbacks below are those of the parser, in the order in which it makes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from typing import Any
+from urllib.parse import unquote
+
+from httptools import HttpParserError, HttpParserUpgrade
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from upsim.web.answers import Answer
+
+INVALID = "Invalid HTTP request received."
+UNUSUAL = frozenset({b"expect", b"x-forwarded-for", b"x-forwarded-proto"})
+"""Request headers that change how a request is read: uvicorn deals with them."""
+
+
+class AtOnceProtocol(HttpToolsProtocol):
+    """Serves an application that has `at_once` (see `upsim.app.App`)."""
+
+    _body: bytes | None = None
+    """What came of the body while the short way is open; None on uvicorn's way."""
+    _unusual = False
+    _answering: RequestResponseCycle | None = None
+    """What a task answers or answered last."""
+    _idle_since: float | None = None
+    """When the last answer left; None while a request is read or answered."""
+
+    def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
+        self, transport: asyncio.Transport
+    ) -> None:
+        """Take up a connection."""
+        super().connection_made(transport)
+        self._at_once = self.config.app.at_once  # type: ignore[union-attr]  # of our own App
+        self.shared: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "state": self.app_state.copy(),
+        }
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, which uvicorn tells only the last request of a pipeline."""
+        cycle = self._answering
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().connection_lost(exc)
+        super()._unset_keepalive_if_required()
+
+    def data_received(self, data: bytes) -> None:
+        """Read, and answer what came whole."""
+        self._idle_since = None
+        unread: bytes | None = data
+        while unread is not None:
+            unread = self._fed(unread)
+        if self._body is not None:  # the rest is still to come, and is read by a task
+            self._as_usual(self.app)
+
+    # -- the parser's callbacks
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = self._unusual = False
+        self.scope = self.shared.copy()  # type: ignore[assignment]  # what all requests share
+        self.scope["headers"] = self.headers
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Read a header."""
+        name = name.lower()
+        if name in UNUSUAL:
+            self._unusual = True
+            super().on_header(name, value)
+        else:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Choose the way."""
+        method = self.parser.get_method()
+        if self.parser.should_upgrade():
+            return  # the parser takes what follows for another protocol: see `_fed`
+        if self._unusual or method == b"HEAD" or b"#" in self.url or not self._is_free():
+            super().on_headers_complete()
+            return
+        raw_path, _, query = self.url.partition(b"?")
+        path = raw_path.decode("ascii")
+        scope = self.scope
+        scope["method"] = method.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
+        self._body = b""
+
+    def on_body(self, body: bytes) -> None:
+        """Read a part of the body."""
+        if self._body is None:
+            super().on_body(body)
+        else:
+            self._body += body
+
+    def on_message_complete(self) -> None:
+        """Answer a request that came whole."""
+        if self.parser.should_upgrade():
+            return
+        if self._body is None:
+            super().on_message_complete()
+            return
+        try:
+            found = self._at_once(self.scope, self._body)
+        except Exception as error:  # noqa: BLE001 - raised again where uvicorn tells of it
+            found = _Failing(error)
+        if isinstance(found, Answer) and self._sent(found):
+            self._body = None
+        else:
+            self._as_usual(found)
+            super().on_message_complete()
+
+    # -- inside
+
+    def _fed(self, data: bytes) -> bytes | None:
+        """Let the parser read. What it must read once more is returned.
+
+        There is no other protocol here, so a caller that offers one is answered as if it had not:
+        its request is read again without the offer, which some clients make with every first one.
+        """
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self.logger.warning(INVALID)
+            self.send_400_response(INVALID)
+        except HttpParserUpgrade as stopped:
+            method = self.parser.get_method()
+            if method == b"CONNECT":
+                self.send_400_response(INVALID)
+                return None
+            version = self.parser.get_http_version().encode("ascii")
+            head = [b"%b %b HTTP/%b" % (method, self.url, version)]
+            head += [b"%b: %b" % pair for pair in self.headers if pair[0] != b"upgrade"]
+            return b"\r\n".join((*head, b"", data[stopped.args[0] :]))
+        return None
+
+    def _is_free(self) -> bool:
+        """Whether nothing is being answered, and this answer will not end the connection."""
+        answering = bool(self.cycle) and not self.cycle.response_complete
+        return (
+            not answering
+            and not self.flow.write_paused
+            and self.url.startswith(b"/")
+            and self.parser.should_keep_alive()
+            and self.parser.get_http_version() == "1.1"
+        )
+
+    def _sent(self, answer: Answer) -> bool:
+        """Send an answer; False when uvicorn is to refuse its headers."""
+        lines = b"".join([b"%b: %b\r\n" % pair for pair in answer.headers])
+        if lines.count(b"\n") != len(answer.headers) or lines.count(b"\r") != len(answer.headers):
+            return False
+        body = answer.body
+        head = _head(answer.status, answer.content_type) % len(body)
+        self.transport.write(b"".join((head, lines, b"\r\n", body)))
+        self.server_state.total_requests += 1
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again(self.timeout_keep_alive)
+        return True
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _as_usual(self, app: ASGIApp) -> None:
+        """Go uvicorn's way with what was read so far, with `app` for an application."""
+        body, self._body = self._body, None
+        usual, self.app = self.app, app
+        super().on_headers_complete()
+        self.app = usual
+        if body:
+            super().on_body(body)
+
+    # -- connections on which nothing comes: one timer each, which looks when it was last used
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def on_response_complete(self) -> None:
+        """Go on after an answer of uvicorn's, which sets a timer."""
+        super()._unset_keepalive_if_required()
+        super().on_response_complete()
+        self._idle_since = self.loop.time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection, or look again later where it was used meanwhile."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # its answer sets the next timer
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_again(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _look_again(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
+
+
+class _Failing:
+    """An application that raises what was raised outside of any task."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def __call__(self, _scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise self._error
+
+
+@cache
+def _head(status: int, content_type: bytes) -> bytes:
+    """The head of an answer up to its length; content types are few, and never a caller's."""
+    kind = content_type.replace(b"%", b"%%")
+    return STATUS_LINE[status] + b"content-type: " + kind + b"\r\ncontent-length: %d\r\n"

@@ -1,0 +1,113 @@
+"""`upsim replay`: an exported session once more, compared answer by answer."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import sys
+from pathlib import Path
+
+import click
+
+from upsim.app import app_for
+from upsim.web.bodies import encode
+from upsim.web.replay.document import Document, ExportError, read
+from upsim.web.replay.report import Difference, Report, replay
+from upsim.web.replay.written import written
+
+FINDING = 1
+SHOWN = 5
+"""Differences that are printed one by one."""
+
+
+@click.command("replay")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_data", is_flag=True, help="For programs.")
+@click.option("--pytest", "as_test", is_flag=True, help="Write a test that replays it.")
+@click.option(
+    "--to",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File for the test; standard output without it.",
+)
+def command(file: Path, *, as_data: bool, as_test: bool, to: Path | None) -> None:
+    """Replay a FILE that `GET /__sim/sandboxes/<id>/export` wrote, in process, in virtual time.
+
+    Exit 0: every answer is the recorded one, byte by byte; 1: some are not; 2: FILE is no export.
+    """
+    if to is not None and not as_test:
+        raise click.UsageError("--to needs --pytest")
+    try:
+        document = read(file.read_bytes(), name=str(file))
+        app = app_for(document)
+        try:
+            if as_test:
+                _write(asyncio.run(written(app, document, source=file.name)), to)
+                return
+            report = asyncio.run(replay(app, document))
+        finally:
+            app.close()
+    except ExportError as error:
+        raise click.UsageError(str(error)) from error
+    if as_data:
+        click.echo(encode(_data(report)).decode())
+    else:
+        click.echo("\n".join(_lines(file, document, report)))
+    sys.exit(0 if report.same else FINDING)
+
+
+def _write(text: str, to: Path | None) -> None:
+    if to is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        to.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"cannot write {to}: {error.strerror}") from error
+    click.echo(f"wrote {to}", err=True)
+
+
+def _data(report: Report) -> dict[str, object]:
+    return {
+        "same": report.same,
+        "entries": report.entries,
+        "kinds": dict(report.kinds),
+        "compared": report.compared,
+        "unanswered": report.unanswered,
+        "differences": [dataclasses.asdict(found) for found in report.differences],
+        "notes": report.notes,
+        "stopped": report.stopped or None,
+    }
+
+
+def _lines(file: Path, document: Document, report: Report) -> list[str]:
+    made = document.sandbox
+    clock = f"clock {made.clock.mode}" + (
+        f", pace {made.clock.pace}" if made.clock.pace > 1 else ""
+    )
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
+    lines = [
+        f"{file}: sandbox {made.id}, scenario {made.scenario}, {clock}, seed {made.seed}",
+        f"played    {sum(report.kinds.values())} of {report.entries} entries: {kinds or 'none'}",
+        f"compared  {report.compared} answers, {len(report.differences) or 'none'} differ",
+    ]
+    if report.unanswered:
+        lines.append(f"          {report.unanswered} were not answered")
+    lines += [f"note      {note}" for note in report.notes]
+    for found in report.differences[:SHOWN]:
+        lines += _shown(found)
+    if len(report.differences) > SHOWN:
+        lines.append(f"… and {len(report.differences) - SHOWN} more (--json shows all)")
+    if report.stopped:
+        lines.append(f"stopped   {report.stopped}")
+    return lines
+
+
+def _shown(found: Difference) -> list[str]:
+    lines = [f"#{found.number} at {found.at}: {found.request[:120]}"]
+    for part, recorded, now in found.differs:
+        lines += [
+            f"    {part}",
+            f"      recorded  {recorded or '-'}",
+            f"      now       {now or '-'}",
+        ]
+    return lines

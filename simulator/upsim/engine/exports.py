@@ -1,0 +1,283 @@
+"""What `GET …/export` writes: one JSON document from which a sandbox can be run again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from upsim.core.instants import iso
+from upsim.core.media import Measured, Media
+from upsim.engine.commands import (
+    KEPT_BODY,
+    Command,
+    Commands,
+    Entry,
+    Opened,
+    Pairs,
+    Request,
+    Reread,
+    Resumed,
+    Told,
+    is_json,
+)
+from upsim.engine.registry import Registry, owner_shown
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.swaps import ScenarioOf
+
+FORMAT = "upsim-export"
+VERSION = 1
+DECIMAL = "$decimal"
+"""Key of the one-entry object that a decimal number of a scenario becomes."""
+KEYS_CALL = re.compile(r"/__sim/sandboxes/[^/]+/accounts/[^/]+/keys")
+_FIELDS = rb"secret|webhook_secret|api_key|access_key"
+_SECRET = re.compile(rb'("(?:%s)"\s*:\s*")((?:[^"\\]|\\.)+)(?=")' % _FIELDS, re.IGNORECASE)
+_SECRET_OR_KEY = re.compile(rb'("(?:key|%s)"\s*:\s*")((?:[^"\\]|\\.)+)(?=")' % _FIELDS)
+
+Json = dict[str, Any]
+
+
+def export(registry: Registry, sandbox: Sandbox, *, version: str) -> Json:
+    """The sandbox as a document: how it was made, and everything that came in since."""
+    log = sandbox.commands
+    mode, start, pace = log.start
+    settings, choices = registry.settings, sandbox.choices
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "upsim": version,
+        "sandbox": {
+            "id": sandbox.id,
+            "scenario": sandbox.scenario,
+            "seed": sandbox.seeds.seed,
+            "clock": {"mode": mode, "start": iso(start, 6), "pace": pace},
+            "dialects": dict(choices.dialects),
+            "knobs": {name: dict(knobs) for name, knobs in choices.knobs.items()},
+            "balances": {name: f"{amount:f}" for name, amount in choices.balances.items()},
+            "strict_keys": choices.strict_keys,
+            "dialect": choices.default_dialect,
+            "render": choices.render,
+            "jobs_max": choices.jobs_max,
+            "webhook_timestamp": choices.webhook_timestamp,
+        },
+        "server": {
+            "hosts": list(settings.hosts),
+            "loopback": settings.loopback,
+            "fetch": settings.fetch,
+            "public_url": settings.public_url,
+        },
+        "rules": _digests(registry, sandbox),
+        "values": _values(sandbox),
+        "keys": [
+            {
+                "name": key.name,
+                "provider": key.provider,
+                "owner": key.owner,
+                "credential": key.credential,
+                "prefix": key.prefix,
+            }
+            for key in log.keys.values()
+        ],
+        "stamps": list(log.stamps),
+        "commands": _Writer().written(log),
+        "incomplete": _incomplete(log),
+    }
+
+
+def _incomplete(log: Commands) -> Json | None:
+    """From where on commands are missing, if any may be."""
+    if log.open:
+        return None
+    return {"after": log.count, "why": log.filled}
+
+
+def _digests(registry: Registry, sandbox: Sandbox) -> Json:
+    """The digest of the rules of each provider, as they were in the beginning."""
+    begun = sandbox.began_with
+    return {name: begun(name).baseline.digest for name in registry.providers}
+
+
+def _values(sandbox: Sandbox) -> object:
+    """The resolved values that the scenario began with, so that its file is not needed."""
+    begun = sandbox.began_with
+    main = begun.main if isinstance(begun, ScenarioOf) else None
+    return None if main is None else plain(main.values)
+
+
+def plain(value: object) -> object:
+    """The values of a scenario as JSON."""
+    if isinstance(value, Decimal):
+        return {DECIMAL: str(value)}
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def unplain(value: object) -> object:
+    """The values of a scenario from JSON."""
+    if isinstance(value, dict):
+        if value.keys() == {DECIMAL}:
+            return Decimal(value[DECIMAL])
+        return {name: unplain(item) for name, item in value.items()}
+    return [unplain(item) for item in value] if isinstance(value, list) else value
+
+
+def comparable(body: bytes, path: str) -> bytes:
+    """An answer with every secret overwritten, as its digest is taken of it."""
+    pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
+    return pattern.sub(lambda found: found[1] + b"x" * len(found[2]), body)
+
+
+def answer_of(status: int | None, head: Pairs, body: bytes, path: str) -> Json:
+    """An answer as exports hold it: status, headers, and the digest of the body."""
+    compared = comparable(body, path) if is_json(head) else body
+    digest = hashlib.sha256(compared).hexdigest()
+    return {"status": status, "headers": _pairs(head), "bytes": len(body), "sha256": digest}
+
+
+class _Writer:
+    """Writes entries; the same secret is written by the same placeholder."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[bytes, bytes] = {}
+
+    def written(self, log: Commands) -> list[Json]:
+        return [{"n": n, **self._entry(entry)} for n, entry in enumerate(log.entries, 1)]
+
+    def _entry(self, entry: Entry) -> Json:
+        if isinstance(entry, Command):
+            return self._command(entry)
+        if isinstance(entry, Resumed):
+            media = None if entry.found is None else _media(entry.found)
+            point = {"of": entry.of, "point": entry.name, "index": entry.index}
+            return {"at": iso(entry.at, 6), "resumed": point, **({"media": media} if media else {})}
+        if isinstance(entry, Opened):
+            owner = owner_shown(entry.owner, entry.account)
+            account = {"provider": entry.provider, "owner": owner, "account": entry.account}
+            return {"at": iso(entry.at, 6), "opened": account}
+        if isinstance(entry, Reread):
+            return {"at": iso(entry.at, 6), "reread": plain(entry.scenarios)}
+        if isinstance(entry, Told):
+            return {"at": iso(entry.at, 6), "webhook": _told(entry)}
+        return self._request(Request._make(entry))
+
+    def _request(self, found: Request) -> Json:
+        named = ((b"host", found.host), (b"content-type", found.content_type))
+        asked = {
+            "scheme": found.scheme,
+            "method": found.method,
+            "path": found.path,
+            "query": found.query.decode("latin-1"),
+            "headers": _pairs((name, value) for name, value in named if value is not None),
+            **self._body(found.body, found.path, len(found.body), ""),
+        }
+        answer = found.answer
+        return {
+            "at": iso(found.at, 6),
+            "request": _with(asked, key=found.key, oversized=found.oversized),
+            "answer": answer_of(answer.status, answer.head["headers"], answer.body, found.path),
+        }
+
+    def _command(self, found: Command) -> Json:
+        asked = {
+            "scheme": found.scheme,
+            "method": found.method,
+            "path": found.path,
+            "query": found.query.decode("latin-1"),
+            "headers": _pairs(found.headers),
+            **self._body(found.body, found.path, found.body_size, found.body_digest),
+        }
+        written: Json = {
+            "at": iso(found.at, 6),
+            "request": _with(asked, key=found.key, oversized=found.oversized),
+            "answer": _answer(found),
+        }
+        if found.method != "PATCH":  # only a change of the clock looks at the wall clock
+            return written
+        return {**written, "wall": iso(found.wall, 6)}
+
+    def _body(self, body: bytes, path: str, size: int, digest: str) -> Json:
+        if not size:
+            return {}
+        pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
+        kept = pattern.sub(self._hidden, body)
+        described: Json = {
+            "bytes": size,
+            "sha256": digest or hashlib.sha256(kept).hexdigest(),
+            **readable(kept),
+        }
+        return {"body": {**described, "cut": True} if size > len(kept) else described}
+
+    def _hidden(self, found: re.Match[bytes]) -> bytes:
+        secret = found[2]
+        number = len(self._secrets) + 1
+        placeholder = self._secrets.get(secret)
+        if placeholder is None:
+            placeholder = (b"%d-redacted-" % number + b"x" * len(secret))[: len(secret)]
+            self._secrets[secret] = placeholder
+        return found[1] + placeholder
+
+
+def readable(body: bytes) -> Json:
+    """Bytes as text where they are text, else in base64."""
+    try:
+        return {"text": body.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(body).decode()}
+
+
+def _answer(found: Command) -> Json | None:
+    """What was sent; None for what was not answered yet, or never."""
+    cut = {"connection": "cut"} if found.cut else {}
+    if found.status is None:
+        return {"status": None, "headers": [], "bytes": 0, "sha256": "", **cut} if cut else None
+    body = b"".join(found.parts)
+    if len(body) == found.size <= KEPT_BODY:
+        return {**answer_of(found.status, found.head, body, found.path), **cut}
+    return {
+        "status": found.status,
+        "headers": _pairs(found.head),
+        "bytes": found.size,
+        "sha256": found.digest,
+        **cut,
+    }
+
+
+def _told(entry: Told) -> Json:
+    outcome = entry.outcome
+    said = {"answer": readable(outcome.answer)} if outcome.answer else {}
+    return {
+        "delivery": entry.delivery,
+        "attempt": entry.number,
+        "status": outcome.status,
+        "error": outcome.error,
+        "refused": outcome.refused,
+        **said,
+    }
+
+
+def _media(found: Measured) -> Json:
+    if not isinstance(found, Media):
+        return {"unmeasurable": found.reason, "detail": found.detail}
+    return {
+        "duration": found.duration,
+        "frame_rate": str(found.frame_rate),
+        "width": found.width,
+        "height": found.height,
+        "frames": found.frames,
+        "container": found.container,
+        "audio": found.audio,
+        "size": found.size,
+    }
+
+
+def _pairs(head: Iterable[tuple[bytes, bytes]]) -> list[list[str]]:
+    return [[name.decode("latin-1"), value.decode("latin-1")] for name, value in head]
+
+
+def _with(asked: Mapping[str, object], *, key: str, oversized: bool) -> Json:
+    extra: Json = {"key": key} if key else {}
+    return {**asked, **extra, "oversized": True} if oversized else {**asked, **extra}

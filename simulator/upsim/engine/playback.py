@@ -1,0 +1,98 @@
+"""The command log of a sandbox that is being replayed: it notes nothing and tells whose turn it is.
+
+A command that waited when it was recorded waits again at the same place, until its entry comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from upsim.core.media import Measured
+from upsim.core.webhooks import Outcome
+from upsim.engine.commands import CURRENT, Command, Commands, Pairs, Send
+from upsim.engine.sandbox import Sandbox
+
+Turn = tuple[str, int]
+"""A place where a command waited: its name, and how often it had come there before."""
+
+
+class NotPlayedError(RuntimeError):
+    """A request came to a sandbox that is being replayed, and is none of the replay's."""
+
+
+@dataclass(slots=True)
+class Played(Command):
+    """A command of a replay. `turns` are where it waits, `known` what it then finds."""
+
+    turns: Collection[Turn] = ()
+    known: dict[Turn, Measured] = field(default_factory=dict)
+    at_turn: Turn | None = None
+    waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def resumed(self, name: str, found: Measured | None = None) -> Measured | None:
+        """Wait for the turn, if there was a wait here."""
+        turn = self._next(name)
+        self.pauses[name] = turn[1] + 1
+        if turn not in self.turns:
+            return found
+        self.at_turn = turn
+        self.waiting.set()
+        await self.go.wait()
+        self.go.clear()
+        return self.known.get(turn, found)
+
+    def upcoming(self, name: str) -> Measured | None:
+        """What was found at the next turn of this name, if it was recorded."""
+        return self.known.get(self._next(name))
+
+    def waits(self, name: str) -> bool:
+        """Whether the next turn of this name is one to wait for."""
+        return self._next(name) in self.turns
+
+    def take(self, body: bytes) -> None:
+        """Nothing is kept."""
+
+    def answered(self, status: int, head: Pairs, body: bytes) -> None:
+        """Nothing is kept."""
+
+    def tape(self, send: Send) -> Send:
+        """Nothing is kept."""
+        return send
+
+    def _next(self, name: str) -> Turn:
+        return name, self.pauses.get(name, 0)
+
+
+class Playback(Commands):
+    """The log of a sandbox that is being replayed. `stamps` are those that webhooks carried."""
+
+    __slots__ = ("_stamps",)
+
+    def __init__(self, sandbox: Sandbox, stamps: Iterable[int]) -> None:
+        """Keep nothing."""
+        super().__init__(sandbox, most=0, most_bytes=0)
+        self._stamps = iter(stamps)
+
+    def add(self, request: tuple[object, ...], size: int) -> None:
+        """Keep nothing."""
+
+    def begin(self, command: Command) -> Command:
+        """The command that is being played."""
+        return self.enter(command)
+
+    def enter(self, command: Command) -> Command:
+        """The command that is being played."""
+        found = CURRENT.get()
+        if found is None:
+            raise NotPlayedError(f"{command.method} {command.path} is no command of the replay")
+        return found
+
+    def stamp(self, seconds: int) -> int:
+        """The second that was recorded; after the last of them, the present one."""
+        return next(self._stamps, seconds)
+
+    def told(self, delivery: str, number: int, outcome: Outcome) -> None:
+        """Keep nothing."""

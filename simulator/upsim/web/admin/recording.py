@@ -1,0 +1,71 @@
+"""Where admin calls enter the command log: those that may change a sandbox, with their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from upsim.engine.clock import wall_clock
+from upsim.engine.commands import CURRENT, KEPT_HEADERS, Command
+from upsim.engine.registry import Registry
+from upsim.engine.sandbox import Sandbox
+from upsim.web.admin.problems import AdminError, problem
+from upsim.web.auth import WRITES
+
+QUESTIONS = frozenset({"find", "count"})
+"""Calls by POST that only ask."""
+
+
+async def recorded(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Carry out an admin call; the log of its sandbox keeps it unless it only asks."""
+    registry: Registry = request.app.state.registry
+    sandbox = registry.sandboxes.get(request.path_params.get("id", ""))
+    if sandbox is None or request.method not in WRITES or handle.__name__ in QUESTIONS:
+        return await handle(request)
+    try:
+        response = await handle(request)
+        _end(request, sandbox, response)
+    except AdminError as error:
+        _end(request, sandbox, problem(error.status, error.code, error.message))
+        raise
+    finally:
+        CURRENT.set(None)
+    return response
+
+
+def begin(request: Request, sandbox: Sandbox) -> None:
+    """A call begins that lets others in before it is answered."""
+    command = _command(request, sandbox, getattr(request.state, "body", b""))
+    request.state.command = sandbox.commands.begin(command)
+
+
+def note(request: Request, sandbox: Sandbox, body: bytes, response: Response) -> None:
+    """A call was carried out and is answered now."""
+    with sandbox.commands.during(_command(request, sandbox, body)) as command:
+        command.answered(response.status_code, response.raw_headers, bytes(response.body))
+
+
+def _end(request: Request, sandbox: Sandbox, response: Response) -> None:
+    begun: Command | None = getattr(request.state, "command", None)
+    if begun is not None:
+        begun.answered(response.status_code, response.raw_headers, bytes(response.body))
+    elif not sandbox.abandoned:  # a sandbox that was reset begins with an empty log
+        note(request, sandbox, getattr(request.state, "body", b""), response)
+
+
+def _command(request: Request, sandbox: Sandbox, body: bytes) -> Command:
+    scope = request.scope
+    command = Command(
+        sandbox.commands,
+        sandbox.now,
+        scope["scheme"],
+        request.method,
+        scope["path"],
+        scope["query_string"],
+        [pair for pair in scope["headers"] if pair[0] in KEPT_HEADERS],
+        wall=wall_clock(),
+    )
+    command.take(body)
+    return command

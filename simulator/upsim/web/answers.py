@@ -1,0 +1,34 @@
+"""Whole answers: known before anything is sent, so that they can leave in one piece."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.types import Message, Receive, Scope, Send
+
+from upsim.core.call import JSON
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Status, body and headers of an answer. It is an ASGI application, which sends itself."""
+
+    status: int
+    body: bytes
+    headers: Headers = ()
+    content_type: bytes = JSON
+
+    @property
+    def head(self) -> Message:
+        """The ASGI message that begins the answer, with all of its headers."""
+        headers = [
+            (b"content-type", self.content_type),
+            (b"content-length", b"%d" % len(self.body)),
+            *self.headers,
+        ]
+        return {"type": "http.response.start", "status": self.status, "headers": headers}
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        await send(self.head)
+        await send({"type": "http.response.body", "body": self.body})

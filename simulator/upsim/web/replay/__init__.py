@@ -1,0 +1,1 @@
+"""Running an exported sandbox again, and comparing its answers."""

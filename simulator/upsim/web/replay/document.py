@@ -1,0 +1,237 @@
+"""An export as it is read: every part has its shape, and what is wrong is said with its place."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, Literal
+
+import msgspec
+
+from upsim.core.instants import Instant, from_iso
+from upsim.core.media import Container, Measured, Media, Reason, Unmeasurable
+from upsim.engine.exports import FORMAT, VERSION
+
+Pair = tuple[str, str]
+
+
+class ExportError(ValueError):
+    """A file that is no export, or one that cannot be replayed here."""
+
+
+class ClockPart(msgspec.Struct):
+    """The clock as it was when the sandbox was made."""
+
+    mode: str
+    start: str
+    pace: int
+
+
+class SandboxPart(msgspec.Struct):
+    """What the sandbox was made with."""
+
+    id: str
+    scenario: str
+    seed: int
+    clock: ClockPart
+    dialects: dict[str, str]
+    knobs: dict[str, dict[str, str]]
+    balances: dict[str, str]
+    strict_keys: bool
+    dialect: str | None
+    render: str | None
+    jobs_max: int
+    webhook_timestamp: str
+
+
+class ServerPart(msgspec.Struct):
+    """What of the server decides answers."""
+
+    hosts: list[str]
+    loopback: bool
+    fetch: bool
+    public_url: str | None
+
+
+class KeyPart(msgspec.Struct):
+    """A key, by the name that stands for it."""
+
+    name: str
+    provider: str
+    owner: str
+    credential: Literal["malformed", "ill_formed", "unknown", "known"]
+    prefix: str
+
+
+class Bytes(msgspec.Struct, omit_defaults=True):
+    """Bytes as text or in base64."""
+
+    text: str | None = None
+    base64: str | None = None
+    size: int = msgspec.field(default=0, name="bytes")
+    sha256: str = ""
+    cut: bool = False
+
+    @property
+    def data(self) -> bytes:
+        """The bytes that were kept."""
+        if self.base64 is not None:
+            return base64.b64decode(self.base64)
+        return (self.text or "").encode()
+
+
+class Asked(msgspec.Struct, omit_defaults=True):
+    """A request."""
+
+    method: str
+    path: str
+    query: str = ""
+    scheme: str = "http"
+    headers: list[Pair] = []
+    key: str = ""
+    body: Bytes | None = None
+    oversized: bool = False
+
+    @property
+    def target(self) -> str:
+        """Path and query."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+
+class Answered(msgspec.Struct, omit_defaults=True):
+    """What was answered; `connection` is `cut` where it was, and then the rest may be missing."""
+
+    status: int | None
+    headers: list[Pair]
+    size: int = msgspec.field(name="bytes")
+    sha256: str
+    connection: str = ""
+
+
+class Point(msgspec.Struct):
+    """Where a command went on."""
+
+    of: int
+    point: str
+    index: int
+
+
+class MediaPart(msgspec.Struct, omit_defaults=True):
+    """What was measured, or why nothing was."""
+
+    duration: int = 0
+    frame_rate: str = "0"
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    container: Container = "other"
+    audio: bool = False
+    size: int = 0
+    unmeasurable: Reason | None = None
+    detail: str = ""
+
+    @property
+    def measured(self) -> Measured:
+        """The same as the engine has it."""
+        if self.unmeasurable is not None:
+            return Unmeasurable(self.unmeasurable, self.detail)
+        return Media(
+            self.duration,
+            Fraction(self.frame_rate),
+            self.width,
+            self.height,
+            self.frames,
+            self.container,
+            self.audio,
+            self.size,
+        )
+
+
+class OpenedPart(msgspec.Struct):
+    """An account that was opened."""
+
+    provider: str
+    owner: str
+    account: int
+
+
+class ToldPart(msgspec.Struct, omit_defaults=True):
+    """What came of an attempt to deliver a webhook."""
+
+    delivery: str
+    attempt: int
+    status: int | None = None
+    error: str = ""
+    refused: bool = False
+    answer: Bytes | None = None
+
+
+class Entry(msgspec.Struct, omit_defaults=True):
+    """One entry of the log: a request, or one of the other kinds."""
+
+    n: int
+    at: str
+    request: Asked | None = None
+    answer: Answered | None = None
+    resumed: Point | None = None
+    media: MediaPart | None = None
+    opened: OpenedPart | None = None
+    webhook: ToldPart | None = None
+    reread: dict[str, Any] | None = None
+    wall: str | None = None
+
+    @property
+    def instant(self) -> Instant:
+        """When it was run."""
+        return from_iso(self.at)
+
+
+class Incomplete(msgspec.Struct):
+    """From where on entries are missing, and why."""
+
+    after: int
+    why: str
+
+
+class Document(msgspec.Struct):
+    """A whole export."""
+
+    format: str
+    version: int
+    upsim: str
+    sandbox: SandboxPart
+    server: ServerPart
+    rules: dict[str, str]
+    values: Any
+    keys: list[KeyPart]
+    stamps: list[int]
+    commands: list[Entry]
+    incomplete: Incomplete | None = None
+
+
+def read(text: bytes, *, name: str) -> Document:
+    """The export that a file holds. Raises ExportError with a sentence."""
+    try:
+        head = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ExportError(f"{name} is no export: it is not JSON ({error})") from error
+    return known(head, name=name)
+
+
+def known(head: object, *, name: str) -> Document:
+    """The export that a decoded document holds. Raises ExportError with a sentence."""
+    if not isinstance(head, Mapping) or head.get("format") != FORMAT:
+        found = head.get("format") if isinstance(head, Mapping) else None
+        hint = "GET /__sim/sandboxes/<id>/export writes one"
+        raise ExportError(f"{name} is no export: format is {str(found)[:40]!r}; {hint}")
+    if head.get("version") != VERSION:
+        message = f"{name} is an export of version {str(head.get('version'))[:20]}"
+        raise ExportError(f"{message}; this upsim reads version {VERSION}")
+    try:
+        found = msgspec.convert(head, Document)
+        for at in (found.sandbox.clock.start, *(entry.at for entry in found.commands)):
+            from_iso(at)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise ExportError(f"{name} is a broken export: {error}") from error
+    return found

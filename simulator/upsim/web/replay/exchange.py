@@ -1,0 +1,93 @@
+"""One request of a replay, and what was sent for it: an ASGI connection without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from starlette.types import Message, Scope
+
+from upsim.web.connections import EXTENSION
+from upsim.web.replay.document import Asked
+
+BEYOND = b"9" * 18
+"""A length that is above every limit: the body is then not read, as it was not when recorded."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request with the headers that are sent, and the answer so far."""
+
+    asked: Asked
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    status: int | None = None
+    answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    parts: list[bytes] = field(default_factory=list)
+    cut: bool = False
+    _asked: bool = False
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, app: Callable[..., Awaitable[None]]) -> None:
+        """Send the request and take the answer."""
+        await app(self.scope(), self.receive, self.send)
+
+    @property
+    def content(self) -> bytes:
+        """The body that was sent."""
+        return b"".join(self.parts)
+
+    def scope(self) -> Scope:
+        """The request as servers hand it on."""
+        asked = self.asked
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": asked.method,
+            "scheme": asked.scheme,
+            "path": asked.path,
+            "raw_path": quote(asked.path).encode(),
+            "query_string": asked.query.encode("latin-1"),
+            "root_path": "",
+            "headers": self.headers,
+            "server": ("127.0.0.1", 80),
+            "client": ("127.0.0.1", 1),
+            "state": {},
+            "extensions": {EXTENSION: self},
+        }
+
+    async def receive(self) -> Message:
+        """The body, then the end once the answer is over."""
+        if self._asked:
+            await self._over.wait()
+            return {"type": "http.disconnect"}
+        self._asked = True
+        return {"type": "http.request", "body": self.body, "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        """Take a part of the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.answer_headers = list(message["headers"])
+            return
+        self.parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            self._over.set()
+
+    def drop(self) -> None:
+        """The connection is closed."""
+        self._end()
+
+    def reset(self) -> None:
+        """The connection is reset."""
+        self._end()
+
+    def waited(self, seconds: float) -> None:
+        """A replay is patient."""
+
+    def _end(self) -> None:
+        self.cut = True
+        self._over.set()

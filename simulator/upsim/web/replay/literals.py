@@ -1,0 +1,43 @@
+"""Values as Python code that a formatter would leave as it is."""
+
+from __future__ import annotations
+
+from textwrap import indent, wrap
+
+WIDTH = 96
+STEP = " " * 4
+
+
+def literal(value: object, used: int) -> str:
+    """A value as code, over several lines where it has no room beside what is used of one."""
+    line = flat(value)
+    if used + len(line) <= WIDTH or not isinstance(value, dict | list | tuple) or not value:
+        return line
+    inside = used + len(STEP)
+    if isinstance(value, dict):
+        return _block("{}", [f"{flat(k)}: {literal(v, inside)}" for k, v in value.items()])
+    brackets = "[]" if isinstance(value, list) else "()"
+    if all(isinstance(item, int) for item in value):
+        filled = wrap(", ".join(map(flat, value)), WIDTH - inside)
+        return _block(brackets, ["\n".join(filled)])
+    return _block(brackets, [literal(item, inside) for item in value])
+
+
+def flat(value: object) -> str:
+    """A value as code in one line, texts in double quotes where they hold none."""
+    if isinstance(value, str):
+        quoted = repr(value)
+        return quoted if '"' in value or quoted[0] == '"' else f'"{quoted[1:-1]}"'
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{flat(k)}: {flat(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(flat, value)) + "]"
+    if isinstance(value, tuple):
+        inside = ", ".join(map(flat, value))
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    return repr(value)
+
+
+def _block(brackets: str, lines: list[str]) -> str:
+    text = "".join(f"{line},\n" for line in lines)
+    return f"{brackets[0]}\n{indent(text, STEP)}{brackets[1]}"

@@ -1,0 +1,201 @@
+"""Plays the entries of an export one after the other, each at its instant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextvars import copy_context
+from dataclasses import dataclass, field
+
+from upsim.core.instants import LATEST, from_iso
+from upsim.core.webhooks import Outcome
+from upsim.engine.clock import PlayedClock
+from upsim.engine.commands import CURRENT
+from upsim.engine.playback import Played, Turn
+from upsim.engine.sandbox import Sandbox
+from upsim.web.replay.document import Asked, Document, Entry, OpenedPart, Point, ToldPart
+from upsim.web.replay.exchange import BEYOND, Exchange
+from upsim.web.replay.world import TOKEN, Application, PlayedDeliverer, issue, prepare, reread
+
+PATIENCE = 60.0
+"""Real seconds that one entry may take."""
+ADVANCE = frozenset({"flush", "checkpoint"})
+ADMIN = "/__sim/"
+
+
+class DivergedError(RuntimeError):
+    """The replay went another way than the recording, so that an entry has no place in it."""
+
+
+class UnplayableError(RuntimeError):
+    """An entry that cannot be played, because not all of it was kept."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A command under way, and why it failed if it did."""
+
+    exchange: Exchange
+    played: Played
+    task: asyncio.Task[None]
+
+
+@dataclass(slots=True)
+class Player:
+    """One replay. `play` gives the answer once a command has one."""
+
+    app: Application
+    document: Document
+    sandbox: Sandbox = field(init=False)
+    _keys: dict[str, list[tuple[bytes, bytes]]] = field(init=False)
+    _running: dict[int, Running] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make the sandbox."""
+        self.sandbox = prepare(self.app, self.document)
+        self._keys = issue(self.app.registry, self.sandbox, self.document)
+
+    async def play(self, entry: Entry, waits: Iterable[Entry] = ()) -> tuple[int, Exchange] | None:
+        """Play one entry; `waits` are those in which its command goes on later.
+
+        Returns the number and the exchange of the command that was answered by it, if one was.
+        Raises DivergedError or UnplayableError.
+        """
+        clock = self.sandbox.clock
+        if isinstance(clock, PlayedClock):
+            clock.wall = from_iso(entry.wall) if entry.wall else LATEST
+            clock.put(entry.instant)
+        later = entry.resumed is not None and entry.instant > self.sandbox.now
+        if later or (entry.webhook is not None and not self._advancing):
+            self.sandbox.settle()  # all other entries do it themselves
+        if entry.opened is not None:
+            self._open(entry.opened)
+        elif entry.webhook is not None:
+            await self._tell(entry.webhook)
+        elif entry.reread is not None:
+            reread(self.app.registry, self.sandbox, entry.reread)
+        elif entry.resumed is not None:
+            return await self._resume(entry.resumed)
+        elif entry.request is not None:
+            return await self._ask(entry.n, entry.request, waits)
+        return None
+
+    async def close(self) -> None:
+        """Give up what is still under way."""
+        tasks = [running.task for running in self._running.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    @property
+    def _advancing(self) -> bool:
+        """Whether an advance is under way, which alone then runs what is due."""
+        places = (running.played.at_turn for running in self._running.values())
+        return any(place is not None and place[0] in ADVANCE for place in places)
+
+    # -- kinds of entries
+
+    def _open(self, opened: OpenedPart) -> None:
+        if opened.provider not in self.app.registry.providers:
+            raise DivergedError(f"there is no provider {opened.provider[:80]!r} here")
+        account = self.app.registry.account(self.sandbox, opened.provider, opened.owner)
+        if account.number != opened.account:
+            found = f"account {account.number}, recorded was {opened.account}"
+            raise DivergedError(f"{opened.provider}/{opened.owner} has {found}")
+
+    async def _tell(self, told: ToldPart) -> None:
+        outbox = self.sandbox.webhooks.outbox
+        found = next(
+            (p for p in outbox if (p.delivery, p.number) == (told.delivery, told.attempt)), None
+        )
+        if found is None:
+            attempt = f"attempt {told.attempt} of delivery {told.delivery}"
+            raise DivergedError(f"no webhook was due: {attempt}")
+        outbox.remove(found)
+        answer = told.answer.data if told.answer else b""
+        outcome = Outcome(told.status, told.error, answer, told.refused)
+        deliverer = self.app.deliverer
+        if isinstance(deliverer, PlayedDeliverer):
+            await deliverer.tell(self.sandbox, found, outcome)
+
+    async def _ask(
+        self, number: int, asked: Asked, waits: Iterable[Entry]
+    ) -> tuple[int, Exchange] | None:
+        exchange = Exchange(asked, self._headers(asked), _body(number, asked))
+        points = [(wait.resumed, wait.media) for wait in waits if wait.resumed is not None]
+        turns: list[Turn] = [(point.point, point.index) for point, _ in points]
+        known = {
+            (point.point, point.index): media.measured
+            for point, media in points
+            if media is not None
+        }
+        played = Played(
+            self.sandbox.commands,
+            self.sandbox.now,
+            asked.scheme,
+            asked.method,
+            asked.path,
+            b"",
+            (),
+            number=number,
+            played=True,
+            turns=turns,
+            known=known,
+        )
+        context = copy_context()
+        context.run(CURRENT.set, played)
+        task = asyncio.get_running_loop().create_task(exchange.run(self.app), context=context)
+        return await self._go_on(number, Running(exchange, played, task))
+
+    async def _resume(self, point: Point) -> tuple[int, Exchange] | None:
+        running = self._running.pop(point.of, None)
+        turn = (point.point, point.index)
+        if running is None or running.played.at_turn != turn:
+            where = "was over" if running is None else f"waited at {running.played.at_turn}"
+            raise DivergedError(f"entry {point.of} {where}; recorded was {turn}")
+        running.played.waiting.clear()
+        running.played.go.set()
+        return await self._go_on(point.of, running)
+
+    async def _go_on(self, number: int, running: Running) -> tuple[int, Exchange] | None:
+        """Let a command run until it waits again or is answered."""
+        waiting = asyncio.ensure_future(running.played.waiting.wait())
+        await asyncio.wait(
+            {running.task, waiting}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
+        )
+        if running.task.done():
+            waiting.cancel()
+            error = running.task.exception()
+            if error is not None:
+                raise DivergedError(f"{type(error).__name__}: {error}") from error
+            return number, running.exchange
+        self._running[number] = running
+        if not waiting.done():
+            waiting.cancel()
+            raise DivergedError(f"no answer within {PATIENCE:g} s")
+        return None
+
+    def _headers(self, asked: Asked) -> list[tuple[bytes, bytes]]:
+        headers = [(name.encode("latin-1"), text.encode("latin-1")) for name, text in asked.headers]
+        if asked.oversized:
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+            headers.append((b"content-length", BEYOND))
+        if asked.path.startswith(ADMIN):
+            headers.append((b"authorization", f"Bearer {TOKEN}".encode()))
+        if asked.key:
+            headers += self._keys.get(asked.key, [])
+        return headers
+
+
+def _body(number: int, asked: Asked) -> bytes:
+    """The body of a request. What is missing of an upload is filled up; JSON must be whole."""
+    body = asked.body
+    if body is None or asked.oversized:
+        return b""
+    if not body.cut:
+        return body.data
+    if asked.method == "PUT" and "/media/" in asked.path:
+        return body.data.ljust(body.size, b"\0")
+    kept = f"only the first {len(body.data)} of {body.size} bytes of its body were kept"
+    raise UnplayableError(f"entry {number} ({asked.method} {asked.path}) cannot be sent: {kept}")

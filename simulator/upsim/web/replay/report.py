@@ -1,0 +1,125 @@
+"""Comparing the answers of a replay with the recorded ones."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from upsim.engine.exports import answer_of
+from upsim.web.replay.document import Answered, Asked, Document, Entry
+from upsim.web.replay.exchange import Exchange
+from upsim.web.replay.player import DivergedError, Player, UnplayableError
+from upsim.web.replay.world import Application, changed_rules
+
+SHOWN = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One answer that is not the recorded one: what differs, recorded and now."""
+
+    number: int
+    at: str
+    request: str
+    differs: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a replay. `stopped` says why it did not reach the end of the log."""
+
+    entries: int
+    kinds: Counter[str] = field(default_factory=Counter)
+    compared: int = 0
+    unanswered: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    stopped: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether all was replayed and every answer was the recorded one."""
+        return not self.differences and not self.stopped
+
+
+async def replay(app: Application, document: Document) -> Report:
+    """Play a whole document. Raises ExportError where its sandbox cannot be made."""
+    player = Player(app, document)
+    report = Report(len(document.commands))
+    report.notes += [
+        f"the rules of {name} are not those of the recording (upsim {document.upsim})"
+        for name in changed_rules(player.sandbox, document)
+    ]
+    if document.incomplete is not None:
+        after, why = document.incomplete.after, document.incomplete.why
+        report.notes.append(f"the log ends after entry {after} ({why}): later ones are missing")
+    asked = {entry.n: entry for entry in document.commands if entry.request is not None}
+    waits = waits_of(document)
+    answered = 0
+    for entry in document.commands:
+        report.kinds[kind_of(entry)] += 1
+        try:
+            done = await player.play(entry, waits[entry.n])
+        except (DivergedError, UnplayableError) as error:
+            report.stopped = f"entry {entry.n} at {entry.at}: {error}"
+            break
+        if done is not None:
+            answered += 1
+            _compare(report, asked[done[0]], done[1])
+    report.unanswered = report.kinds["requests"] + report.kinds["admin calls"] - answered
+    await player.close()
+    return report
+
+
+def waits_of(document: Document) -> defaultdict[int, list[Entry]]:
+    """By the number of a command, the entries in which it goes on."""
+    found: defaultdict[int, list[Entry]] = defaultdict(list)
+    for entry in document.commands:
+        if entry.resumed is not None:
+            found[entry.resumed.of].append(entry)
+    return found
+
+
+def kind_of(entry: Entry) -> str:
+    """What an entry is, for the summary."""
+    if entry.request is None:
+        if entry.reread is not None:
+            return "files read again"
+        other = "accounts" if entry.opened else "webhook results"
+        return "continuations" if entry.resumed else other
+    return "admin calls" if entry.request.path.startswith("/__sim/") else "requests"
+
+
+def _compare(report: Report, entry: Entry, exchange: Exchange) -> None:
+    if entry.request is None or entry.answer is None:
+        return
+    report.compared += 1
+    found = tuple(differences(entry.request, entry.answer, exchange))
+    if found:
+        request = f"{entry.request.method} {entry.request.target}"
+        report.differences.append(Difference(entry.n, entry.at, request, found))
+
+
+def differences(asked: Asked, recorded: Answered, exchange: Exchange) -> list[tuple[str, str, str]]:
+    """Each part of an answer that is not the recorded one: its name, recorded and now."""
+    if exchange.status is None and recorded.status is None:
+        return []
+    now = answer_of(exchange.status, exchange.answer_headers, exchange.content, asked.path)
+    found = []
+    if recorded.status != exchange.status:
+        found.append(("status", str(recorded.status), str(exchange.status)))
+    padded = asked.body is not None and asked.body.cut
+    before = [tuple(pair) for pair in recorded.headers if not padded or pair[0] != "etag"]
+    after = [tuple(pair) for pair in now["headers"] if not padded or pair[0] != "etag"]
+    found += [(f"header {name}", value, "") for name, value in before if (name, value) not in after]
+    found += [(f"header {name}", "", value) for name, value in after if (name, value) not in before]
+    if not found and before != after:
+        found.append(("headers", "another order", str(after)))
+    if (recorded.size, recorded.sha256) != (now["bytes"], now["sha256"]):
+        shown = exchange.content[:SHOWN].decode("utf-8", "replace")
+        digest = f"{recorded.size} bytes, sha256 {recorded.sha256[:12]}"
+        found.append(("body", digest, f"{now['bytes']} bytes: {shown}"))
+    if (recorded.connection == "cut") != exchange.cut:
+        words = ("whole", "cut")
+        found.append(("connection", recorded.connection or words[0], words[exchange.cut]))
+    return found

@@ -1,0 +1,183 @@
+"""A replay told step by step, for tests that `upsim replay --pytest` writes and people edit."""
+
+from __future__ import annotations
+
+import asyncio
+import base64 as encoding
+import hashlib
+import json as notation
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from upsim.web.replay.document import (
+    Asked,
+    Bytes,
+    Document,
+    Entry,
+    MediaPart,
+    OpenedPart,
+    Pair,
+    Point,
+    ToldPart,
+)
+from upsim.web.replay.exchange import Exchange
+from upsim.web.replay.player import DivergedError, Player
+from upsim.web.replay.world import Application
+
+NOTHING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request was answered with; `cut` says that the connection was cut."""
+
+    status_code: int | None
+    headers: Mapping[str, str]
+    content: bytes
+    cut: bool
+
+    def json(self) -> Any:  # noqa: ANN401 - JSON
+        """The body as JSON."""
+        return notation.loads(self.content)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the body."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(slots=True)
+class Session:
+    """One replay, in a `with` block. Each step goes to its instant first."""
+
+    app: Application
+    document: Document
+    _runner: asyncio.Runner | None = None
+    _player: Player | None = None
+    _steps: int = 0
+
+    def request(  # noqa: PLR0913 - one argument for each part of a request
+        self,
+        method: str,
+        target: str,
+        *,
+        at: str,
+        number: int | None = None,
+        key: str = "",
+        headers: Sequence[Pair] = (),
+        json: object = NOTHING,
+        text: str | None = None,
+        base64: str | None = None,
+        size: int | None = None,
+        scheme: str = "http",
+        wall: str | None = None,
+        oversized: bool = False,
+        waits: Sequence[tuple[str, int]] = (),
+        found: Mapping[tuple[str, int], Mapping[str, object]] | None = None,
+    ) -> Answer:
+        """Send a request with the key of this name.
+
+        One that waits is answered by `goes_on`; `waits` are the points at which it does, and
+        `found` is what is known of a video there. `size` is that of a body that was not kept whole.
+        """
+        path, _, query = target.partition("?")
+        if json is not NOTHING:
+            text = notation.dumps(json, separators=(",", ":"), ensure_ascii=False)
+        data = text.encode() if text is not None else encoding.b64decode(base64 or "")
+        body = Bytes(text=text, base64=base64, size=size or len(data), cut=size is not None)
+        asked = Asked(
+            method=method,
+            path=path,
+            query=query,
+            scheme=scheme,
+            headers=list(headers),
+            key=key,
+            body=body if data else None,
+            oversized=oversized,
+        )
+        number = number or -1 - self._steps
+        known = found or {}
+        points = [
+            Entry(
+                n=0,
+                at=at,
+                resumed=Point(number, point, index),
+                media=msgspec.convert(known[point, index], MediaPart)
+                if (point, index) in known
+                else None,
+            )
+            for point, index in waits
+        ]
+        return self._play(Entry(n=number, at=at, request=asked, wall=wall), points)
+
+    def goes_on(self, number: int, point: str, index: int = 0, *, at: str) -> Answer:
+        """Let a request go on that waits at this point."""
+        return self._play(Entry(n=0, at=at, resumed=Point(number, point, index)))
+
+    def opened(self, provider: str, owner: str, account: int, *, at: str) -> None:
+        """Open the account of an owner."""
+        self._play(Entry(n=0, at=at, opened=OpenedPart(provider, owner, account)))
+
+    def webhook(
+        self,
+        delivery: str,
+        attempt: int,
+        *,
+        at: str,
+        status: int | None = None,
+        error: str = "",
+        answer: str = "",
+        refused: bool = False,
+    ) -> None:
+        """Let the receiver of a webhook answer so."""
+        told = ToldPart(delivery, attempt, status, error, refused, Bytes(text=answer))
+        self._play(Entry(n=0, at=at, webhook=told))
+
+    def reread(self, scenarios: Mapping[str, object], *, at: str) -> None:
+        """Read scenario files again: these values hold from then on."""
+        self._play(Entry(n=0, at=at, reread=dict(scenarios)))
+
+    def close(self) -> None:
+        """Give up what waits and remove files."""
+        if self._runner is not None:
+            if self._player is not None:
+                self._runner.run(self._player.close())
+            self._runner.close()
+        close = getattr(self.app, "close", None)
+        if close is not None:
+            close()
+
+    def _play(self, entry: Entry, waits: Sequence[Entry] = ()) -> Answer:
+        self._steps += 1
+        runner = self._runner = self._runner or asyncio.Runner()
+        done = runner.run(self._step(entry, waits))
+        if done is None:
+            return Answer(None, {}, b"", cut=False)
+        exchange = done[1]
+        named = {k.decode("latin-1"): v.decode("latin-1") for k, v in exchange.answer_headers}
+        return Answer(exchange.status, named, exchange.content, exchange.cut)
+
+    async def _step(self, entry: Entry, waits: Sequence[Entry]) -> tuple[int, Exchange] | None:
+        if self._player is None:
+            self._player = Player(self.app, self.document)
+        return await self._player.play(entry, waits)
+
+    def __enter__(self) -> Self:
+        """The session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+__all__ = ["Answer", "DivergedError", "Session"]

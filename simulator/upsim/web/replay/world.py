@@ -1,0 +1,233 @@
+"""The parts of a simulator that reach outside, as a replay has them: they repeat what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from starlette.types import ASGIApp
+
+from upsim.core.baseline import BaselineError
+from upsim.core.call import Call, Pending
+from upsim.core.instants import from_iso
+from upsim.core.media import Measured, Unmeasurable
+from upsim.core.webhooks import Outcome
+from upsim.engine.clock import ClockError, PlayedClock
+from upsim.engine.commands import CURRENT, resumed
+from upsim.engine.exports import unplain
+from upsim.engine.playback import Playback, Played
+from upsim.engine.registry import DEFAULT, Order, Registry, SandboxRefusedError
+from upsim.engine.reload import followed
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.settings import Settings
+from upsim.engine.sources import Sources
+from upsim.engine.webhooks import Posting
+from upsim.media.sources import is_data_url
+from upsim.scenario.loader import ScenarioError, UnknownScenarioError, built
+from upsim.scenario.model import Scenario
+from upsim.scenario.tree import Tree, mapping
+from upsim.web.admin.sandboxes import money
+from upsim.web.deliverer import Deliverer
+from upsim.web.dispatch import Dispatch
+from upsim.web.measuring import MediaDesk
+from upsim.web.replay.document import Document, ExportError
+from upsim.web.timeline import Timeline
+
+TOKEN = "replay"  # noqa: S105 - nobody else can reach this server
+INBOX_SECONDS = 10.0
+KeyHeaders = dict[str, list[tuple[bytes, bytes]]]
+"""The header in which a key is sent, by the key's name."""
+NO_SCENARIO = "baseline"
+
+
+class Application(Protocol):
+    """What a replay needs of the application that it runs."""
+
+    registry: Registry
+    dispatch: Dispatch
+    deliverer: Deliverer
+    state: Any
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        """Answer one request."""
+
+
+class PlayedSources(Sources):
+    """Knows nothing at once of a video that had to be measured when it was recorded."""
+
+    def known(self, scenario: Scenario, call: Call, source: str) -> Measured | None:
+        """What is known at once, in the replay and when it was recorded."""
+        command = CURRENT.get()
+        if isinstance(command, Played) and command.waits("measure"):
+            return None
+        return super().known(scenario, call, source)
+
+
+class PlayedDesk(MediaDesk):
+    """Measures what came with a request or is ours; of the rest it knows what was recorded."""
+
+    async def measure(self, sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
+        """What was found when it was recorded."""
+        command = CURRENT.get()
+        recorded = command.upcoming("measure") if isinstance(command, Played) else None
+        ours = self._registry.sources.own(wanted.source, call.origin.base) is not None
+        if recorded is None and not ours and wanted.source.startswith(("http://", "https://")):
+            return Unmeasurable("unreachable", "a replay fetches nothing")
+        if recorded is None or is_data_url(wanted.source):
+            found = await super().measure(sandbox, call, wanted)
+            return recorded or found
+        return recorded
+
+    async def _fetch(self, source: str, limit: int) -> Path | Unmeasurable:
+        del source, limit
+        return Unmeasurable("unreachable", "a replay fetches nothing")
+
+
+class PlayedTimeline(Timeline):
+    """Advances begin where they began, also one that a receiver asked for during another."""
+
+    async def _has_turn(self, sandbox: Sandbox) -> bool:
+        return not self.is_advancing(sandbox)
+
+
+class PlayedDeliverer(Deliverer):
+    """Delivers nothing on its own: what came of an attempt is an entry of the log."""
+
+    def __init__(self, registry: Registry, app: ASGIApp) -> None:
+        """Deliver for the sandboxes of a registry."""
+        super().__init__(registry, app)
+        self.timeline = PlayedTimeline(self)
+
+    def rouse(self, sandbox: Sandbox) -> None:
+        """Nothing happens in the background."""
+
+    async def flush(self, sandbox: Sandbox) -> None:
+        """The log says when what came back."""
+
+    async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
+        """Wait for the entry that says what came of it."""
+        sandbox.webhooks.outbox.append(posting)
+        await resumed("resent")
+
+    async def tell(self, sandbox: Sandbox, posting: Posting, outcome: Outcome) -> None:
+        """An attempt came to this; what went to an inbox goes there again."""
+        if self._receivers.is_own(posting.url):
+            await self._receivers.post(posting, INBOX_SECONDS)
+        sandbox.webhooks.record(posting, outcome)
+
+
+def settings_of(document: Document) -> Settings:
+    """The settings of a server on which the document can be replayed."""
+    made, server = document.sandbox, document.server
+    return Settings(
+        hosts=tuple(server.hosts),
+        loopback=server.loopback,
+        fetch=server.fetch,
+        public_url=server.public_url,
+        clock="manual",
+        pace=1,
+        admin_token=TOKEN,
+        dialect=made.dialect,
+        jobs_max=made.jobs_max,
+        commands_max=0,
+    )
+
+
+def prepare(app: Application, document: Document) -> Sandbox:
+    """Make the sandbox of a document in an application. Raises ExportError."""
+    registry, made = app.registry, document.sandbox
+    known = registry.sources
+    registry.sources = PlayedSources(known.hosts, known.fetch_loopback, known.fetch_public)
+    try:
+        if document.values is not None:
+            _remember(registry, made.scenario, document.values)
+        start = from_iso(made.clock.start)
+        order = Order(
+            id=made.id,
+            scenario=None if made.scenario == NO_SCENARIO else made.scenario,
+            seed=made.seed,
+            clock="manual",
+            start=start,
+            dialects=made.dialects,
+            knobs=made.knobs,
+            balances={name: money(text, name) for name, text in made.balances.items()},
+            strict_keys=made.strict_keys,
+            render=made.render,
+            webhook_timestamp=made.webhook_timestamp,
+        )
+        sandbox = registry.remake(made.id or DEFAULT, order)
+        sandbox.clock = PlayedClock(made.clock.mode, start=start, pace=made.clock.pace)
+    except (
+        BaselineError,
+        ClockError,
+        ScenarioError,
+        UnknownScenarioError,
+        SandboxRefusedError,
+    ) as error:
+        raise ExportError(f"the sandbox cannot be made again: {error}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        text = f"the values of scenario {made.scenario!r} are broken: {error}"
+        raise ExportError(text) from error
+    sandbox.commands = Playback(sandbox, document.stamps)
+    app.dispatch.desk = PlayedDesk(registry)
+    app.deliverer = app.state.deliverer = PlayedDeliverer(registry, app)
+    return sandbox
+
+
+def reread(registry: Registry, sandbox: Sandbox, scenarios: Mapping[str, Any]) -> None:
+    """Scenario files were read again here. Raises ExportError for values that cannot hold."""
+    library = registry.library
+    try:
+        for name, values in scenarios.items():
+            _remember(registry, name, values)
+        main = registry.main_of(sandbox)
+        follow = followed(sandbox, library, library.load(main) if main else None)
+        registry.take(library)
+    except (BaselineError, ScenarioError, UnknownScenarioError) as error:
+        raise ExportError(f"what was read again cannot hold here: {error}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ExportError(f"what was read again is broken: {error}") from error
+    follow.apply()
+
+
+def _remember(registry: Registry, name: str, values: object) -> None:
+    """Take a scenario whose values an export holds for the one of this name."""
+    scenario = built(name, Tree(mapping(unplain(values)), {}), Path())
+    _check_provider(registry, scenario.baseline.provider)
+    registry.library.remember(scenario)
+
+
+def changed_rules(sandbox: Sandbox, document: Document) -> list[str]:
+    """The providers whose rules are not those of the recording."""
+    return [
+        provider
+        for provider in {key.provider: None for key in document.keys}
+        if sandbox.scenario_for(provider).baseline.digest != document.rules.get(provider)
+    ]
+
+
+def issue(registry: Registry, sandbox: Sandbox, document: Document) -> KeyHeaders:
+    """The header of each named key; the keys are new, of the same owners."""
+    headers: KeyHeaders = {}
+    for number, key in enumerate(document.keys, 1):
+        _check_provider(registry, key.provider)
+        auth = sandbox.scenario_for(key.provider).baseline.auth
+        text = f"{key.prefix}replay-{number}"
+        if key.credential == "known":
+            try:
+                registry.issue_key(sandbox, key.provider, owner=key.owner, key=text)
+            except SandboxRefusedError as error:
+                raise ExportError(f"key {key.name!r} cannot be issued: {error}") from error
+        else:
+            registry.retire(key.provider, text)
+        value = f"{auth.scheme} {text}" if auth.scheme else text
+        if key.credential == "malformed":
+            value = "Nothing known"
+        headers[key.name] = [(auth.header.lower().encode(), value.encode())]
+    return headers
+
+
+def _check_provider(registry: Registry, name: str) -> None:
+    if name not in registry.providers:
+        raise ExportError(f"there is no provider {name[:80]!r} here")

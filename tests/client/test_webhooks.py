@@ -1,0 +1,112 @@
+"""Webhooks that the simulator really delivers, checked as a handler would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from starlette.datastructures import Headers
+
+from tests.client.worlds import World, clip, hand, in_process
+from upsim.client import (
+    UnsupportedError,
+    WebhookError,
+    receive_webhook,
+    verify_webhook,
+)
+
+INBOX = "http://upsim.test/__sim/sandboxes/default/inbox/mine"
+SECRETS = {"piapi/Qubico/video-toolkit": "s3cret & more", "wavespeed/runwayml/upscale-v1": None}
+MODELS = list(SECRETS)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Return what closes the worlds of a test."""
+    with ExitStack() as entered:
+        yield entered
+
+
+def delivered(stack: ExitStack, model: str) -> tuple[str, str, Mapping[str, str], bytes]:
+    """Return a job's id, its webhook's secret, and the headers and body that came."""
+    world = in_process(stack, model)
+    client = hand(world, webhook_url=INBOX, webhook_secret=SECRETS[model])
+    job = client.submit(clip("64x36_10fps_1s.mp4"))
+    world.admin("POST", "sandboxes/default/clock/advance", {"to": "idle"})
+    (message,) = world.admin("GET", "sandboxes/default/inbox/mine/messages")["messages"]
+    secret = SECRETS[model] or secret_of(world)
+    return job.id, secret, message["headers"], message["body"].encode()
+
+
+def secret_of(world: World) -> str:
+    """Return the secret that the provider made for the key."""
+    headers = {"Authorization": f"Bearer {world.key}"}
+    answer = world.http().get(f"{world.base_url}/api/v3/webhook/secret", headers=headers)
+    found: str = answer.json()["data"]["secret"]
+    return found
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_delivered_webhook_is_believed(stack: ExitStack, model: str) -> None:
+    """What the simulator sends is believed, and tells the job's end and its file."""
+    job, secret, headers, body = delivered(stack, model)
+    event = receive_webhook(model.partition("/")[0], headers, body, secret)
+
+    assert (event.job, event.progress.state, event.progress.has_output) == (job, "completed", True)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_headers_of_a_framework(stack: ExitStack, model: str) -> None:
+    """Any mapping of headers will do, in any case of letters."""
+    job, secret, headers, body = delivered(stack, model)
+    shouted = {name.upper(): value for name, value in headers.items()}
+    provider = model.partition("/")[0]
+
+    assert [
+        receive_webhook(provider, given, body, secret).job for given in (Headers(headers), shouted)
+    ] == [job, job]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("secret", ["", "another", "é"])
+def test_other_secret_is_not_believed(stack: ExitStack, model: str, secret: str) -> None:
+    """Without the right secret nothing is believed."""
+    _, _, headers, body = delivered(stack, model)
+    with pytest.raises(WebhookError):
+        verify_webhook(model.partition("/")[0], headers, body, secret)
+
+
+def test_changed_body_is_not_believed(stack: ExitStack) -> None:
+    """One more blank, and the signature does not hold."""
+    _, secret, headers, body = delivered(stack, MODELS[1])
+    with pytest.raises(WebhookError, match="does not hold for this body"):
+        verify_webhook("wavespeed", headers, body + b" ", secret)
+
+
+def test_old_webhook_is_not_believed(stack: ExitStack) -> None:
+    """What was signed long ago is taken for a repetition."""
+    _, secret, headers, body = delivered(stack, MODELS[1])
+    later = float(headers["webhook-timestamp"]) + 301
+    with pytest.raises(WebhookError, match="signed more than 300 s ago"):
+        verify_webhook("wavespeed", headers, body, secret, now=later)
+
+
+@pytest.mark.parametrize("provider", ["venice", "vicsee"])
+def test_provider_without_webhooks(provider: str) -> None:
+    """Who sends none cannot be believed to have sent one."""
+    with pytest.raises(UnsupportedError, match=f"{provider} sends no webhooks"):
+        receive_webhook(provider, {}, b"{}", "s")
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [(b"{", "no event of piapi"), (b"[]", "no event of piapi"), (b"x" * 5_000_000, "more than")],
+    ids=["broken", "list", "large"],
+)
+def test_body_that_is_no_event(body: bytes, told: str) -> None:
+    """A body that cannot be read is a WebhookError, whoever sent it."""
+    headers: dict[str, Any] = {"x-webhook-secret": "s"}
+    with pytest.raises(WebhookError, match=told):
+        receive_webhook("piapi", headers, body, "s")

@@ -1,0 +1,250 @@
+"""What stands in an export, what never does, and what is told of one that cannot be replayed."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.http.replay.conftest import (
+    ASSUMED,
+    VICSEE,
+    WAVESPEED,
+    Recorded,
+    Start,
+    document_of,
+    replayed,
+    same,
+)
+from upsim import Simulator
+from upsim.engine.registry import Order
+from upsim.web.replay.document import ExportError, read
+
+PRIVATE = "sk-a-key-that-nobody-may-see"
+SECRET = "a-webhook-secret-of-mine"
+
+
+def private_session(run: Recorded) -> dict[str, Any]:
+    """Use keys and secrets everywhere they can be, and export."""
+    task = {"model": "Qubico/video-toolkit", "task_type": "upscale", "input": {"video": ASSUMED}}
+    config = {"webhook_config": {"endpoint": "http://127.0.0.1:9/", "secret": SECRET}}
+    run.call("POST", "/piapi/api/v1/task", PRIVATE, json={**task, "config": config})
+    run.call("POST", WAVESPEED, PRIVATE, json={"video": ASSUMED})
+    run.call("GET", "/wavespeed/api/v3/webhook/secret", PRIVATE)
+    run.admin("POST", "accounts/vicsee/keys", {"key": f"{PRIVATE}-2"})
+    made = run.call("POST", VICSEE, f"{PRIVATE}-2", json={"video_url": ASSUMED}).json()
+    run.call("POST", VICSEE, "", json={}, headers={"cookie": PRIVATE, "x-other": PRIVATE})
+    run.admin("POST", "faults", {"provider": "vicsee", "at": "poll", "do": {"delay": "1s"}})
+    run.call("GET", f"/vicsee/api/v1/tasks/{made['data']['id']}", f"{PRIVATE}-2")
+    run.admin("POST", "clock/advance", {"to": "idle"})
+    return run.export()
+
+
+def test_no_secret_is_exported(start: Start) -> None:
+    """Keys, those in bodies and in other headers included, tokens and webhook secrets are not."""
+    run = start(clock="auto")
+    found = private_session(run)
+    text = json.dumps(found)
+
+    assert [] == [secret for secret in (PRIVATE, SECRET, "in-process") if secret in text]
+    same(replayed(found), 7)
+
+
+def test_no_key_is_in_memory(start: Start) -> None:
+    """The log holds names of keys, from the first moment on."""
+    run = start(clock="auto")
+    run.call("POST", WAVESPEED, PRIVATE, json={"video": ASSUMED})
+    run.call("POST", WAVESPEED, PRIVATE, json={"video": ASSUMED, "enable_sync_mode": True})
+
+    assert PRIVATE not in repr(run.sim.sandbox.commands.entries)
+
+
+def test_two_keys_of_one_account_are_told_apart(start: Start) -> None:
+    """Each key has a name with its provider and its account; refused keys have names of theirs."""
+    run = start()
+    run.sim.registry.create(Order(id="box", keys={"vicsee": "sk-one"}, strict_keys=True))
+    run.admin("POST", "accounts/vicsee/keys", {"key": "sk-two"}, "box")
+    for key in ("sk-one", "sk-two", "sk-one"):
+        run.call("GET", "/vicsee/api/v1/credits", key)
+    for key in ("sk-three", "sk-four", "of-no-form"):
+        run.call("GET", "/sandbox/box/vicsee/api/v1/credits", key)
+    asked = [entry["request"] for entry in run.export("box")["commands"] if "request" in entry]
+
+    assert [
+        None,
+        "vicsee/main",
+        "vicsee/main#2",
+        "vicsee/main",
+        "vicsee/unknown",
+        "vicsee/unknown#2",
+        "vicsee/ill_formed",
+    ] == [request.get("key") for request in asked]
+
+
+def test_a_full_log_says_so() -> None:
+    """Beyond its bound the log keeps nothing; the export names the place, and the rest replays."""
+    with Simulator(clock="manual", seed=1) as sim:
+        sim.app.registry.settings = replace(sim.app.registry.settings, commands_max=6)
+        sim.registry.reset("default")
+        run = Recorded(sim, httpx.Client(transport=sim.transport(), base_url="http://127.0.0.1"))
+        for _ in range(9):
+            run.call("POST", VICSEE, "k", json={"video_url": ASSUMED})
+        found = run.export()
+    report = replayed(found)
+
+    assert {"after": 6, "why": "6 entries are kept"} == found["incomplete"]
+    assert [
+        "the log ends after entry 6 (6 entries are kept): later ones are missing"
+    ] == report.notes
+    same(report, 5)
+
+
+def test_bytes_are_bounded() -> None:
+    """A log that holds as many bytes as it may takes no more."""
+    with Simulator(clock="manual", seed=1) as sim:
+        sim.app.registry.settings = replace(sim.app.registry.settings, commands_bytes=50_000)
+        log = sim.registry.reset("default").commands
+        with httpx.Client(transport=sim.transport(), base_url="http://127.0.0.1") as http:
+            for _ in range(100):
+                http.post(VICSEE, content=b"x" * 10_000)
+
+    assert (False, True) == (log.open, log.count < 6)
+
+
+def test_a_long_upload_is_cut(start: Start) -> None:
+    """Only the beginning of a long body is kept; what is missing is filled up for the replay."""
+    run = start()
+    size = 3 * 1024 * 1024
+    ticket = {"contentType": "video/mp4", "sizeBytes": size}
+    target = run.call("POST", "/vicsee/api/v1/upload", "k", json=ticket).json()["data"]["uploadUrl"]
+    assert run.http.put(target, content=b"\1" * size).status_code == 200
+    found = run.export()
+    body = found["commands"][-1]["request"]["body"]
+
+    assert (size, True, 1024 * 1024) == (body["bytes"], body["cut"], len(body["text"]))
+    same(replayed(found), 2)
+
+
+def test_a_long_call_ends_the_replay(start: Start) -> None:
+    """JSON that was not kept whole cannot be sent again: the replay stops before it and says so."""
+    run = start()
+    video = "data:video/mp4;base64," + base64.b64encode(b"\1" * 1_200_000).decode()
+    body = {"model": "topaz-video-upscale", "video_url": video}
+    run.call("GET", "/venice/api/v1/billing/balance", "k")
+    run.call("POST", "/venice/api/v1/video/queue", "k", json=body)
+    report = replayed(run.export())
+
+    assert (1, False) == (report.compared, report.same)
+    assert "of its body were kept" in report.stopped
+
+
+def test_changed_rules_are_told(start: Start) -> None:
+    """Rules that are not those of the recording are named before anything else."""
+    run = start()
+    run.call("POST", VICSEE, "k", json={"video_url": ASSUMED})
+    found = run.export()
+    found["rules"]["vicsee"] = "another"
+
+    assert ["the rules of vicsee are not those of the recording (upsim 0.1.0)"] == [
+        *replayed(found).notes
+    ]
+
+
+def test_oversized_bodies(start: Start) -> None:
+    """A body that was not read because it is too long is too long in the replay."""
+    run = start()
+    answer = run.call("POST", VICSEE, "k", content=b"{" + b" " * 40_000_000 + b"}")
+    found = run.export()
+
+    assert answer.status_code == 413
+    assert len(json.dumps(found)) < 10_000
+    same(replayed(found), 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "x is no export: it is not JSON"),
+        (b"\xff\xfe", "x is no export: it is not JSON"),
+        (b"[" * 100_000, "x is no export: it is not JSON"),
+        (b"[]", "x is no export: format is 'None'; GET /__sim"),
+        (b'{"format": "har"}', "x is no export: format is 'har'; GET /__sim"),
+        (b'{"format": "upsim-export", "version": 9}', "x is an export of version 9; this upsim"),
+        (b'{"format": "upsim-export", "version": 1}', "x is a broken export: Object missing"),
+    ],
+)
+def test_what_is_no_export(text: bytes, message: str) -> None:
+    """A sentence says what a file is instead."""
+    with pytest.raises(ExportError) as caught:
+        read(text, name="x")
+
+    assert str(caught.value).startswith(message)
+
+
+@pytest.fixture(scope="module")
+def small() -> dict[str, Any]:
+    """Return the export of a short session with an entry of every kind."""
+    with Simulator(clock="auto", seed=1, scenario="vicsee/plan-starter") as sim:
+        run = Recorded(sim, httpx.Client(transport=sim.transport(), base_url="http://127.0.0.1"))
+        found = private_session(run)
+        kinds = {kind for entry in found["commands"] for kind in entry}
+    assert {"opened", "request", "resumed", "webhook"} <= kinds
+    return found
+
+
+def places(value: object, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return every place of a document, without the many of the scenario's values."""
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        items = [pair for pair in value.items() if here or pair[0] != "values"]
+    if isinstance(value, list):
+        items = list(enumerate(value))
+    return [here, *(place for key, item in items for place in places(item, (*here, key)))]
+
+
+ODD: st.SearchStrategy[object] = st.sampled_from(
+    [None, 0, -1, 10**30, "", "x", "vicsee", "\0", "é\ud800", [], {}, True, 1.5, "9999-01-01", [[]]]
+)
+
+
+@given(st.integers(0, 10**6), ODD)
+@example(0, None)
+@settings(max_examples=150, deadline=None)
+def test_a_damaged_export_never_breaks_the_replay(
+    small: dict[str, Any], number: int, odd: object
+) -> None:
+    """Whatever is changed in a file, it is refused with a sentence, or the replay reports."""
+    damaged = copy.deepcopy(small)
+    all_places = places(damaged)[1:]
+    *path, last = all_places[number % len(all_places)]
+    inner: Any = damaged
+    for step in path:
+        inner = inner[step]
+    inner[last] = odd
+    with suppress(ExportError):
+        report = replayed(damaged)
+        assert report.entries >= report.compared
+
+
+def test_the_export_is_listed(start: Start) -> None:
+    """`GET /__sim` tells of the call."""
+    calls = start().http.get("/__sim").json()["calls"]
+    (does,) = [call["does"] for call in calls if call["path"].endswith("/export")]
+
+    assert does == "one file from which `upsim replay` runs this sandbox again."
+
+
+def test_an_export_is_a_file(start: Start) -> None:
+    """A browser saves it under a name of its own."""
+    answer = start().http.get("/__sim/sandboxes/default/export")
+
+    assert answer.headers["content-disposition"] == 'attachment; filename="upsim-default.json"'
+    assert document_of(answer.json()).commands == []

@@ -1,0 +1,310 @@
+"""Sessions of every kind are exported and replayed, and every answer is the same again."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.http.conftest import SAMPLES, Sample
+from tests.http.replay.conftest import (
+    ASSUMED,
+    CLIP,
+    LOCAL,
+    VICSEE,
+    WAVESPEED,
+    Recorded,
+    Start,
+    replayed,
+    same,
+)
+from upsim import Simulator
+
+CLOCKS = ["manual", "auto", "real", "scaled:50"]
+each_clock = pytest.mark.parametrize("clock", CLOCKS)
+
+
+def sample_session(run: Recorded, sample: Sample, key: str, dialect: str = "") -> None:
+    """Submit, be refused, poll, download."""
+    prefix = f"/{sample.provider}{dialect}"
+    headers = {"authorization": f"Bearer {key}", "x-api-key": key}
+    http = httpx.Client(transport=run.sim.transport(), base_url=f"{LOCAL}{prefix}", headers=headers)
+    job = sample.job(http, CLIP)
+    sample.submit(http, "")
+    for _ in range(4):
+        sample.status(http, job)
+    run.call("GET", f"/media/outputs/{job}.mp4", headers={"range": "bytes=0-99"})
+
+
+@each_clock
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
+def test_each_model_under_each_clock(start: Start, sample: Sample, clock: str) -> None:
+    """Submits, polls, refusals and downloads of two keys, under two dialects."""
+    run = start(clock=clock)
+    sample_session(run, sample, "sk-first")
+    if clock == "manual":
+        run.admin("POST", "clock/advance", {"seconds": 200})
+    sample_session(run, sample, "sk-second")
+    sample_session(run, sample, "sk-first", "/live" if sample.provider == "venice" else "")
+
+    same(run.replayed(), 15)
+
+
+@each_clock
+def test_held_requests(start: Start, clock: str) -> None:
+    """A request that WaveSpeed holds is answered at the instant at which it was."""
+    run = start(clock=clock, scenario=None)
+    body = {"video": ASSUMED, "enable_sync_mode": True}
+    if clock in ("auto", "scaled:50"):
+        answer = run.call("POST", WAVESPEED, "k", json=body)
+        assert answer.json()["data"]["status"] == "completed"
+    run.call("POST", WAVESPEED, "k", json={"video": ASSUMED})
+    run.call("GET", "/wavespeed/api/v3/balance", "k")
+
+    same(run.replayed(), 2)
+
+
+def test_accounts_keys_and_forced_states(start: Start) -> None:
+    """What an operator does is a command like any other, and so is what is refused to one."""
+    run = start()
+    made = run.http.post("/__sim/sandboxes", json={"id": "box", "clock": "manual"}).json()
+    other = run.admin("POST", "accounts/vicsee/keys", {"account": "other"}, "box")["key"]
+    brought = {"account": "third", "key": "sk-brought-by-somebody"}
+    run.admin("POST", "accounts/vicsee/keys", brought, "box")
+    key = made["keys"]["vicsee"]
+    job = run.call("POST", VICSEE, key, json={"video_url": ASSUMED}).json()["data"]["id"]
+    run.call("POST", VICSEE, other, json={"video_url": ASSUMED})
+    run.call("POST", VICSEE, "sk-brought-by-somebody", json={"video_url": ASSUMED})
+    run.call("POST", f"/sandbox/box{VICSEE}", "sk-nobody", json={"video_url": ASSUMED})
+    run.call("POST", f"/sandbox/box{VICSEE}", "of-no-form", json={"video_url": ASSUMED})
+    run.call("POST", f"/sandbox/box{VICSEE}", json={"video_url": ASSUMED})
+    run.admin("PUT", f"jobs/{job}/state", {"state": "processing"}, "box")
+    illegal = run.http.put(f"/__sim/sandboxes/box/jobs/{job}/state", json={"state": "waiting"})
+    run.admin("PUT", f"jobs/{job}/state", {"state": "failed"}, "box")
+    run.admin("PUT", "accounts/vicsee", {"balance": "7", "plan": "free"}, "box")
+    run.call("GET", f"/vicsee/api/v1/tasks/{job}", key)
+    run.call("POST", VICSEE, key, json={"video_url": ASSUMED})
+    run.admin("POST", "reset?what=ledger", None, "box")
+    run.call("GET", "/vicsee/api/v1/credits", key)
+    report = run.replayed("box")
+
+    assert illegal.status_code == 409
+    same(report, 16)
+
+
+def test_changes_of_the_clock(start: Start) -> None:
+    """Modes and paces are changed, and a real clock is refused to a sandbox that is ahead."""
+    run = start(clock="manual", start=4_000_000_000 * 1_000_000)
+    run.call("POST", VICSEE, "k", json={"video_url": ASSUMED})
+    ahead = run.http.patch("/__sim/sandboxes/default/clock", json={"mode": "real"})
+    run.admin("PATCH", "clock", {"mode": "scaled:10", "pace": 2})
+    run.call("GET", "/vicsee/api/v1/credits", "k")
+    run.admin("PATCH", "clock", {"mode": "auto"})
+    run.admin("POST", "clock/advance", {"to": "idle"})
+    run.call("GET", "/vicsee/api/v1/credits", "k")
+
+    assert ahead.status_code == 409
+    same(run.replayed(), 6)
+
+
+def test_a_clock_that_becomes_real(start: Start) -> None:
+    """From its fixed instant a sandbox goes to the wall clock's, and later jobs are faster."""
+    run = start(clock="manual")
+    run.call("POST", VICSEE, "k", json={"video_url": ASSUMED})
+    run.admin("PATCH", "clock", {"mode": "real", "pace": 30})
+    run.call("POST", VICSEE, "k", json={"video_url": ASSUMED})
+
+    same(run.replayed(), 3)
+
+
+def test_uploads(start: Start) -> None:
+    """A ticket, its PUT, a second PUT that is refused, a multipart upload, and jobs of both."""
+    run = start()
+    clip = run.http.get(CLIP).content
+    ticket = {"contentType": "video/mp4", "sizeBytes": len(clip)}
+    url = run.call("POST", "/vicsee/api/v1/upload", "k", json=ticket).json()["data"]
+    target = url["uploadUrl"]
+    assert run.http.put(target, content=clip).status_code == 200
+    assert run.http.put(target, content=clip).status_code == 412
+    run.call("POST", VICSEE, "k", json={"video_url": url["publicUrl"]})
+    files = {"file": ("clip.mp4", clip, "video/mp4")}
+    sent = run.call("POST", "/wavespeed/api/v3/media/upload/binary", "k", files=files)
+    run.call("POST", WAVESPEED, "k", json={"video": sent.json()["data"]["download_url"]})
+    run.http.get(url["publicUrl"])
+
+    same(run.replayed(), 7)
+
+
+def test_data_urls(start: Start) -> None:
+    """A video in the body is measured again."""
+    run = start()
+    clip = base64.b64encode(run.http.get(CLIP).content).decode()
+    body = {"model": "topaz-video-upscale", "video_url": f"data:video/mp4;base64,{clip}"}
+    assert run.call("POST", "/venice/api/v1/video/queue", "k", json=body).status_code == 200
+
+    same(run.replayed(), 1)
+
+
+def test_local_files(start: Start, tmp_path: Path) -> None:
+    """What was measured of a file is in the export: the file is not needed, nor is the scenario."""
+    clip, scenario = tmp_path / "clip.mp4", tmp_path / "mine.yaml"
+    clip.write_bytes(start().http.get(CLIP).content)
+    scenario.write_text(
+        "extends: vicsee/baseline\nsummary: A file stands for a URL.\n"
+        'media: [{url: "https://clips.example/*", file: clip.mp4}]\n'
+        "accounts: {vicsee: {balance: 40.5}}\n"
+    )
+    run = start(scenario=str(scenario))
+    answer = run.call("POST", VICSEE, "k", json={"video_url": ASSUMED}).json()
+    run.call("POST", VICSEE, "k", json={"video_url": ASSUMED})
+    found = run.export()
+    clip.unlink()
+    scenario.unlink()
+
+    assert answer["data"]["input"]["detected_duration"] == "2s"
+    same(replayed(found), 2)
+
+
+def test_faults_that_cut(start: Start) -> None:
+    """Dropped, reset, half-sent, delayed and trickled answers, of calls and of downloads."""
+    run = start(clock="auto")
+    actions: list[tuple[str, object]] = [
+        ("after_accept", "drop_connection"),
+        ("before_accept", "reset_connection"),
+        ("before_accept", {"delay": "90s"}),
+        ("mid_body", {"truncate": "50%"}),
+        ("poll", {"delay": {"real": "1ms"}}),
+        ("mid_body", {"trickle": {"chunk": 30, "pause": "2s"}}),
+        ("poll", {"respond": {"status": 502, "body": "<b>bad</b>"}}),
+        ("download", {"truncate": 100}),
+    ]
+    job = run.call("POST", VICSEE, "k", json={"video_url": CLIP}).json()["data"]["id"]
+    for at, do in actions:
+        fault = {"at": at, "do": do, "first": 1, "provider": "vicsee", "probability": "0.9"}
+        run.admin("POST", "faults", fault)
+    for _ in range(6):
+        patient(run, "POST", VICSEE, {"video_url": CLIP})
+        patient(run, "GET", f"/vicsee/api/v1/tasks/{job}")
+        patient(run, "GET", f"/media/outputs/{job}.mp4")
+    run.admin("DELETE", "faults")
+
+    same(run.replayed(), 28)
+
+
+def patient(run: Recorded, method: str, path: str, body: object = None) -> None:
+    """Make a call that may be cut."""
+    try:
+        run.call(method, path, "k", json=body)
+    except httpx.TransportError:
+        return
+
+
+@each_clock
+def test_webhooks(start: Start, clock: str) -> None:
+    """Attempts that an inbox took or refused, that a receiver never answered, and one resent."""
+    run = start(clock=clock)
+    box = f"{LOCAL}/__sim/sandboxes/default/inbox"
+    for hook in (f"{box}/good", f"{box}/bad?status=500", "http://127.0.0.1:9/gone"):
+        run.call("POST", WAVESPEED, "k", params={"webhook": hook}, json={"video": ASSUMED})
+        config = {"webhook_config": {"endpoint": hook, "secret": "never-told"}}
+        task = {"model": "Qubico/video-toolkit", "task_type": "upscale", "config": config}
+        run.call("POST", "/piapi/api/v1/task", "k", json={**task, "input": {"video": ASSUMED}})
+    if clock != "real":
+        run.admin("POST", "clock/advance", {"seconds": 300})
+        for delivery in run.admin("GET", "webhooks")["deliveries"]:
+            run.admin("POST", f"webhooks/{delivery['id']}/resend")
+    run.http.post(f"{box}/good", json={"from": "outside"})
+    found = run.export()
+
+    assert "never-told" not in str(found)
+    same(replayed(found), 7)
+
+
+def test_a_receiver_that_calls_back() -> None:
+    """While an advance waits for a receiver, the receiver's own poll has its place in the log."""
+    polls: list[int] = []
+    sim: Simulator
+
+    async def take(request: httpx.Request) -> httpx.Response:
+        job = request.content.partition(b'"id":"')[2].partition(b'"')[0].decode()
+        async with httpx.AsyncClient(transport=sim.transport(), base_url=LOCAL) as http:
+            headers = {"authorization": "Bearer k"}
+            answer = await http.get(f"/wavespeed/api/v3/predictions/{job}/result", headers=headers)
+            polls.append(answer.status_code)
+        return httpx.Response(500 if len(polls) < 2 else 200)
+
+    with Simulator(clock="manual", webhook_transport=httpx.MockTransport(take)) as sim:
+        run = Recorded(sim, httpx.Client(transport=sim.transport(), base_url=LOCAL))
+        hook = {"webhook": "http://receiver.example/"}
+        run.call("POST", WAVESPEED, "k", params=hook, json={"video": ASSUMED})
+        run.admin("POST", "clock/advance", {"seconds": 300})
+        report = run.replayed()
+
+    assert [200, 200] == polls
+    same(report, 4)
+
+
+def test_a_receiver_that_advances_the_clock() -> None:
+    """An advance inside another has its place in the log, and its own deadlines in the replay."""
+    inner: list[int] = []
+    sim: Simulator
+
+    async def take(_request: httpx.Request) -> httpx.Response:
+        async with httpx.AsyncClient(transport=sim.transport(), base_url=LOCAL) as http:
+            path = "/__sim/sandboxes/default/clock/advance"
+            answer = await http.post(path, json={"seconds": 7})
+            inner.append(len(answer.json()["fired"]))
+        return httpx.Response(200)
+
+    with Simulator(clock="manual", webhook_transport=httpx.MockTransport(take)) as sim:
+        run = Recorded(sim, httpx.Client(transport=sim.transport(), base_url=LOCAL))
+        for number in range(3):
+            hook = {"webhook": "http://receiver.example/"}
+            run.call("POST", WAVESPEED, "k", params=hook, json={"video": ASSUMED})
+            run.admin("POST", "clock/advance", {"seconds": number + 2})
+        run.admin("POST", "clock/advance", {"to": "idle"})
+        report = run.replayed()
+
+    assert 3 == len(inner)
+    same(report, 10)
+
+
+def test_simultaneous_requests() -> None:
+    """Forty requests at once, many of which wait for a measurement, in the order of decision."""
+    with Simulator(clock="real", seed=4) as sim:
+        asyncio.run(_many(sim))
+        run = Recorded(sim, httpx.Client(transport=sim.transport(), base_url=LOCAL))
+        report = run.replayed()
+
+    same(report, 40)
+
+
+async def _many(sim: Simulator) -> None:
+    async with httpx.AsyncClient(transport=sim.transport(), base_url=LOCAL) as http:
+
+        async def ask(number: int) -> Any:  # noqa: ANN401 - httpx
+            clip = f"{LOCAL}/media/synthetic/{160 + 2 * (number % 7)}x120_10fps_2s.mp4"
+            headers = {"authorization": f"Bearer k{number % 3}"}
+            if number % 4:
+                return await http.post(VICSEE, json={"video_url": clip}, headers=headers)
+            return await http.get("/vicsee/api/v1/credits", headers=headers)
+
+        await asyncio.gather(*map(ask, range(40)))
+
+
+def test_a_reset_begins_a_new_log(start: Start) -> None:
+    """What came before a reset is gone from the export, and the rest replays."""
+    run = start()
+    run.call("POST", VICSEE, "k", json={"video_url": ASSUMED})
+    run.admin("POST", "reset")
+    run.call("GET", "/vicsee/api/v1/credits", "k")
+    found = run.export()
+
+    assert ["/vicsee/api/v1/credits"] == [
+        entry["request"]["path"] for entry in found["commands"] if "request" in entry
+    ]
+    same(replayed(found), 1)

@@ -1,0 +1,294 @@
+"""Connections that answer at once what needs no waiting, driven without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
+from uvicorn.server import ServerState
+
+from upsim.cli.at_once import AtOnceProtocol
+from upsim.web.answers import Answer
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+POST = b"POST /jobs?a=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"
+GET = b"GET /jobs/%2F HTTP/1.1\r\nHost: x\r\n\r\n"
+QUICK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+USUAL = (
+    b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-type: text/plain; charset=utf-8\r\n\r\nusual"
+)
+
+
+class Wire(asyncio.Transport):
+    """A transport that remembers what was written."""
+
+    def __init__(self) -> None:
+        """Nothing was written yet."""
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = asyncio.Event()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Remember a write."""
+        self.written.append(bytes(data))
+
+    def close(self) -> None:
+        """Remember the close."""
+        self.closed.set()
+
+    def is_closing(self) -> bool:
+        """Closing once closed."""
+        return self.closed.is_set()
+
+    def pause_reading(self) -> None:
+        """Take no notice."""
+
+    def resume_reading(self) -> None:
+        """Take no notice."""
+
+
+@dataclass
+class App:
+    """Answers at once with `answer`, or as any application does."""
+
+    answer: Callable[[], ASGIApp] = lambda: Answer(200, b"{}")
+    asked: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)
+
+    def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
+        """Remember the request and answer it."""
+        self.asked.append((scope["method"], scope["path"], scope["query_string"], body))
+        return self.answer()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a text, once the whole body is read."""
+        while (await receive()).get("more_body"):
+            pass
+        await PlainTextResponse("usual")(scope, receive, send)
+
+
+def connected(app: App, *, keep_alive: float = 5) -> tuple[AtOnceProtocol, Wire]:
+    """Return a connection to the application, and its transport."""
+    config = uvicorn.Config(app, date_header=False, server_header=False, log_level="critical")
+    config.timeout_keep_alive = keep_alive  # type: ignore[assignment]  # whole seconds take long
+    protocol = AtOnceProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+    wire = Wire()
+    protocol.connection_made(wire)
+    return protocol, wire
+
+
+async def settled(protocol: AtOnceProtocol) -> None:
+    """Let the tasks of a connection end."""
+    while protocol.tasks:
+        await asyncio.wait(protocol.tasks)
+        await asyncio.sleep(0)
+
+
+async def test_a_whole_request_is_answered_in_the_same_turn() -> None:
+    """The answer is written before the call that brought the request returns, in one piece."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(POST)
+    assert ([("POST", "/jobs", b"a=1", b"body")], [QUICK]) == (app.asked, wire.written)
+
+
+async def test_a_path_is_unquoted() -> None:
+    """The application sees the path as uvicorn gives it."""
+    app = App()
+    protocol, _ = connected(app)
+    protocol.data_received(GET)
+    assert [("GET", "/jobs//", b"", b"")] == app.asked
+
+
+async def test_requests_in_one_piece_are_answered_in_order() -> None:
+    """A pipeline of requests that need no waiting has its answers in order."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(POST + GET)
+    assert (["POST", "GET"], [QUICK, QUICK]) == ([asked[0] for asked in app.asked], wire.written)
+
+
+async def test_an_answer_that_must_wait_holds_up_those_behind_it() -> None:
+    """A request in the same pipeline is answered after the one before it, whatever it needs."""
+    app = App()
+    app.answer = lambda: app
+    protocol, wire = connected(app)
+    protocol.data_received(POST)
+    app.answer = lambda: Answer(200, b"{}")
+    protocol.data_received(GET)
+    await settled(protocol)
+    assert USUAL + USUAL == b"".join(wire.written)
+
+
+async def test_a_body_in_pieces_goes_the_usual_way() -> None:
+    """What is not there at once is read by the application itself."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(POST[:-2])
+    protocol.data_received(POST[-2:])
+    await settled(protocol)
+    assert ([], USUAL) == (app.asked, b"".join(wire.written))
+
+
+OFFER = b"\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: %b\r\nHTTP2-Settings: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("other", [b"h2c", b"websocket"])
+async def test_an_offer_of_another_protocol_is_passed_over(other: bytes) -> None:
+    """The request is answered with its body, as if it had not been made; so are those behind it."""
+    app = App()
+    protocol, wire = connected(app)
+    offering = POST.replace(b"\r\n\r\n", OFFER % other)
+    protocol.data_received((offering + GET) * 2)
+    assert [b"body", b"", b"body", b""] == [asked[-1] for asked in app.asked]
+    assert [QUICK] * 4 == wire.written
+
+
+async def test_an_offer_with_a_body_in_pieces() -> None:
+    """It does not matter where the request is cut."""
+    for at in range(1, len(POST.replace(b"\r\n\r\n", OFFER % b"h2c"))):
+        app = App()
+        protocol, wire = connected(app)
+        offering = POST.replace(b"\r\n\r\n", OFFER % b"h2c")
+        protocol.data_received(offering[:at])
+        protocol.data_received(offering[at:])
+        await settled(protocol)
+        assert b"".join(wire.written) in (QUICK, USUAL)
+
+
+async def test_a_tunnel_is_refused() -> None:
+    """CONNECT is no request that a server of files and jobs can answer."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n" + GET)
+    assert ([], b"HTTP/1.1 400") == (app.asked, wire.written[0][:12])
+    assert wire.is_closing()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GET.replace(b"GET", b"HEAD"),
+        GET.replace(b"\r\n\r\n", b"\r\nX-Forwarded-Proto: https\r\n\r\n"),
+        GET.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+        GET.replace(b"/jobs/%2F", b"http://x/jobs"),
+        GET.replace(b"/jobs/%2F", b"/jobs#part"),
+    ],
+    ids=["HEAD", "forwarded", "old", "last", "absolute", "fragment"],
+)
+async def test_what_is_unusual_goes_the_usual_way(request_: bytes) -> None:
+    """The server library deals with what needs more than an answer in one piece."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(request_)
+    await settled(protocol)
+    assert ([], b"HTTP/1.1 200 OK\r\n") == (app.asked, b"".join(wire.written)[:17])
+
+
+async def test_a_caller_that_expects_a_go_ahead_gets_it() -> None:
+    """`Expect: 100-continue` is answered before the body is waited for."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(POST[:-4].replace(b"Host: x", b"Host: x\r\nExpect: 100-continue"))
+    await asyncio.sleep(0)
+    protocol.data_received(b"body")
+    await settled(protocol)
+    assert b"HTTP/1.1 100 Continue\r\n\r\n" + USUAL == b"".join(wire.written)
+
+
+async def test_a_mistake_of_ours_is_a_500() -> None:
+    """What is raised while deciding is told as uvicorn tells of errors in applications."""
+
+    def fail() -> ASGIApp:
+        raise LookupError("broken")
+
+    protocol, wire = connected(App(fail))
+    protocol.data_received(POST)
+    await settled(protocol)
+    assert b"HTTP/1.1 500 Internal Server Error\r\n" == b"".join(wire.written)[:36]
+
+
+async def test_a_header_with_a_line_break_is_refused() -> None:
+    """No value can smuggle another header into an answer."""
+    protocol, wire = connected(App(lambda: Answer(200, b"{}", ((b"x", b"1\r\ny: 2"),))))
+    protocol.data_received(GET)
+    await settled(protocol)
+    assert ([], True) == (wire.written, wire.is_closing())
+
+
+async def test_further_headers_follow_the_length() -> None:
+    """The provider's own headers stand behind those of the body."""
+    protocol, wire = connected(App(lambda: Answer(200, b"{}", ((b"x-a", b"1"), (b"x-b", b"2")))))
+    protocol.data_received(GET)
+    assert [QUICK.replace(b"\r\n\r\n", b"\r\nx-a: 1\r\nx-b: 2\r\n\r\n")] == wire.written
+
+
+async def test_nonsense_is_a_400_and_ends_the_connection() -> None:
+    """Bytes that are no HTTP are refused by uvicorn."""
+    protocol, wire = connected(App())
+    protocol.data_received(b"\x00\x01\r\n\r\n")
+    assert (b"HTTP/1.1 400 Bad Request\r\n", True) == (wire.written[0][:26], wire.is_closing())
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_connection_on_which_nothing_comes_is_closed(at_once: bool) -> None:  # noqa: FBT001
+    """After an answer, a connection that is not used is closed in the end."""
+    app = App()
+    app.answer = (lambda: Answer(200, b"{}")) if at_once else (lambda: app)
+    protocol, wire = connected(app, keep_alive=0.001)
+    protocol.data_received(POST)
+    await settled(protocol)
+    await asyncio.wait_for(wire.closed.wait(), 10)
+    assert wire.is_closing()
+
+
+async def test_a_connection_that_is_used_stays() -> None:
+    """A timer that was set before the last answer only looks again later."""
+    protocol, wire = connected(App())
+    protocol.data_received(POST)
+    timer = protocol.timeout_keep_alive_task
+    protocol.timeout_keep_alive_handler()
+    again = protocol.timeout_keep_alive_task
+    assert (False, False, True) == (wire.is_closing(), timer is None, again is not timer)
+
+
+async def test_a_request_under_way_has_all_the_time() -> None:
+    """No timer ends a connection while a request is being read."""
+    protocol, wire = connected(App(), keep_alive=0)
+    protocol.data_received(POST)
+    protocol.data_received(POST[:20])
+    protocol.timeout_keep_alive_handler()
+    assert (False, None) == (wire.is_closing(), protocol.timeout_keep_alive_task)
+
+
+async def test_a_connection_that_is_lost_leaves_no_timer() -> None:
+    """Nothing looks at a connection that is gone."""
+    protocol, _ = connected(App())
+    protocol.data_received(POST)
+    protocol.connection_lost(ConnectionResetError())
+    assert protocol.timeout_keep_alive_task is None
+
+
+async def test_a_pipeline_that_is_cut() -> None:
+    """Whatever is being answered hears that its caller left, also with others waiting behind it."""
+    told: list[str] = []
+
+    async def waiting(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (message := await receive())["type"] != "http.disconnect":
+            pass
+        told.append(message["type"])
+
+    app = App(lambda: waiting)
+    protocol, _ = connected(app)
+    protocol.data_received(GET * 3)
+    await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    await settled(protocol)
+    assert ["http.disconnect"] == told

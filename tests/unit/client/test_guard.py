@@ -1,0 +1,306 @@
+"""Where requests may go, and what they may cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from upsim.client import connect
+from upsim.client.adapter import Request
+from upsim.client.exceptions import (
+    AuthenticationError,
+    CapReachedError,
+    UnknownModelError,
+    UnpricedError,
+    UnsafeTargetError,
+    UnsupportedError,
+)
+from upsim.client.guard import Budget, Guard, is_local
+from upsim.client.values import Job, Money
+
+CAP = Money(Decimal("0.50"), "USD")
+HOME = "http://127.0.0.1:4747/venice"
+REAL = "https://api.venice.ai"
+
+
+def money(amount: str) -> Money:
+    """Return so many dollars."""
+    return Money(Decimal(amount), "USD")
+
+
+def guard(base_url: str = HOME, *, cap: Money | None = None, live: bool = False) -> Guard:
+    """Return a guard that knows one provider's host."""
+    budget = Budget(cap)
+    return Guard(base_url, budget=budget, live=live, public_hosts=lambda: {"api.venice.ai"})
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("upsim.test", True),
+        ("a.localhost", True),
+        ("api.venice.ai", False),
+        ("10.0.0.1", False),
+        ("localhost.example", False),
+        ("127.0.0.1.nip.example", False),
+        ("test", False),
+        ("", False),
+    ],
+)
+def test_what_is_local(host: str, local: bool) -> None:  # noqa: FBT001 - a table
+    """Loopback, and names that the public name system never has."""
+    assert is_local(host) is local
+
+
+# -- hosts
+
+
+def test_real_host_needs_live() -> None:
+    """A provider's own host is refused, and the message says what to do."""
+    with pytest.raises(UnsafeTargetError, match=r"api\.venice\.ai is not this machine.*live=True"):
+        guard(REAL)
+
+
+def test_live_needs_a_cap() -> None:
+    """To be live without a cap is refused."""
+    with pytest.raises(UnsafeTargetError, match="live=True needs a cap"):
+        guard(REAL, live=True)
+
+
+def test_live_with_a_cap() -> None:
+    """Live and capped, a provider's host may be spoken to."""
+    assert guard(REAL, live=True, cap=CAP).budget.cap == CAP
+
+
+def test_keys_go_over_https_only() -> None:
+    """A key is not sent in clear to another machine."""
+    with pytest.raises(UnsafeTargetError, match="a key goes over https only"):
+        guard("http://api.venice.ai", live=True, cap=CAP)
+
+
+def test_trusted_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A simulator elsewhere may be named."""
+    monkeypatch.setenv("UPSIM_TRUSTED_HOSTS", "sim.example, other.example")
+
+    assert guard("https://sim.example/venice").budget.cap is None
+
+
+def test_provider_is_never_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Naming a provider's own host does not make it trusted."""
+    monkeypatch.setenv("UPSIM_TRUSTED_HOSTS", "api.venice.ai")
+    with pytest.raises(UnsafeTargetError, match=r"api\.venice\.ai is not this machine"):
+        guard(REAL)
+
+
+@pytest.mark.parametrize("model", ["venice", "piapi", "vicsee", "wavespeed/upscale-v1"])
+def test_no_provider_can_be_trusted(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every provider's default host is refused, even when it is named as trusted."""
+    hosts = "api.venice.ai api.piapi.ai upload.theapi.app vicsee.com api.wavespeed.ai"
+    monkeypatch.setenv("UPSIM_TRUSTED_HOSTS", hosts)
+    for variable in ("VENICE", "PIAPI", "VICSEE", "WAVESPEED"):
+        monkeypatch.delenv(f"{variable}_BASE_URL", raising=False)
+    with pytest.raises(UnsafeTargetError, match="is not this machine"):
+        connect(model, api_key="k")
+
+
+@pytest.mark.parametrize(
+    "link", ["https://cdn.example/a.mp4", "ftp://127.0.0.1/a", "file:///etc/passwd", "http://[", ""]
+)
+def test_links_stay_at_home(link: str) -> None:
+    """Without live no link leads off this machine, nor to anything but HTTP."""
+    with pytest.raises(UnsafeTargetError):
+        guard().admit_link(link)
+
+
+@pytest.mark.parametrize(
+    ("link", "fine"), [("https://cdn.example/a.mp4", True), ("http://cdn.example/a.mp4", False)]
+)
+def test_live_links_are_https(link: str, fine: bool) -> None:  # noqa: FBT001 - a table
+    """Live outputs lie on any host, but only over https."""
+    made = guard(REAL, live=True, cap=CAP)
+    if fine:
+        made.admit_link(link)
+    else:
+        with pytest.raises(UnsafeTargetError, match="not followed: http://cdn"):
+            made.admit_link(link)
+    assert made.budget.spent == 0
+
+
+# -- money
+
+
+def test_unknown_request_is_denied_under_a_cap() -> None:
+    """What may cost money and was not reserved is not sent."""
+    with pytest.raises(UnpricedError, match="POST /x may cost money"):
+        guard(cap=CAP).admit(Request("POST", "/x"), None)
+
+
+@pytest.mark.parametrize(
+    "request_", [Request("GET", "/x"), Request("POST", "/x", cost="free")], ids=["get", "free"]
+)
+def test_free_requests_pass(request_: Request) -> None:
+    """Reading, and what is known to be free, needs no reservation."""
+    made = guard(cap=CAP)
+    made.admit(request_, None)
+
+    assert made.budget.reserved == 0
+
+
+def test_unpriced_is_denied_under_a_cap() -> None:
+    """What nobody can price is not reserved."""
+    with pytest.raises(UnpricedError, match="nobody can say what it would cost"):
+        Budget(CAP).reserve(None)
+
+
+def test_other_unit_is_denied() -> None:
+    """Credits cannot be held against dollars."""
+    with pytest.raises(UnpricedError, match=r"5 credit cannot be held against a cap of 0\.50 USD"):
+        Budget(CAP).reserve(Money(Decimal(5), "credit"))
+
+
+def test_cap_counts_what_is_reserved() -> None:
+    """Two requests in flight count both, before either is settled."""
+    budget = Budget(CAP)
+    budget.reserve(money("0.30"))
+    with pytest.raises(CapReachedError, match=r"it may cost 0\.30 USD.*0\.20 are left"):
+        budget.reserve(money("0.30"))
+    assert budget.reserved == Decimal("0.30")
+
+
+def test_exactly_the_cap_is_allowed() -> None:
+    """The cap itself may be spent."""
+    assert Budget(CAP).reserve(CAP).open
+
+
+def test_settling_takes_the_real_price() -> None:
+    """What was charged counts, not what was feared, and only once."""
+    budget = Budget(CAP)
+    held = budget.reserve(money("0.50"))
+    held.settle(money("0.10"))
+    held.settle(money("0.10"))
+
+    assert (budget.spent, budget.reserved) == (Decimal("0.10"), Decimal(0))
+
+
+def test_settling_without_a_price_takes_the_worst() -> None:
+    """A price that nobody tells is the worst."""
+    budget = Budget(CAP)
+    budget.reserve(money("0.50")).settle(None)
+
+    assert budget.spent == Decimal("0.50")
+
+
+def test_releasing_costs_nothing() -> None:
+    """A request that was not accepted is forgotten."""
+    budget = Budget(CAP)
+    budget.reserve(money("0.50")).release()
+
+    assert budget.spent + budget.reserved == 0
+
+
+def test_refund_comes_once() -> None:
+    """A job's charge is given back once, however often the refund is seen."""
+    budget = Budget(CAP)
+    budget.reserve(CAP).settle(CAP)
+    job = Job("j", "m", price=CAP)
+    budget.give_back(job)
+    budget.give_back(job)
+
+    assert budget.spent == 0
+
+
+# -- what connect refuses
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("venise", r"did you mean venice/"),
+        ("upscale-v2", r"did you mean wavespeed/runwayml/upscale-v1\?"),
+        (
+            "topaz-video-upscale",
+            r"may be venice/topaz-video-upscale or vicsee/topaz-video-upscale; say which",
+        ),
+        ("wavespeed", r"may be wavespeed/wavespeed-ai/video-upscaler or wavespeed/runwayml"),
+        ("zzzzzz", r"there are piapi/"),
+    ],
+)
+def test_unknown_model(name: str, told: str) -> None:
+    """A name that fits none or several is told with the nearest, or with all."""
+    with pytest.raises(UnknownModelError, match=told):
+        connect(name, api_key="k", base_url=HOME)
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("venice", "venice/topaz-video-upscale"),
+        ("vicsee/topaz-video-upscale", "vicsee/topaz-video-upscale"),
+        ("Qubico/video-toolkit", "piapi/Qubico/video-toolkit"),
+        ("video-upscaler", "wavespeed/wavespeed-ai/video-upscaler"),
+        ("wavespeed/upscale-v1", "wavespeed/runwayml/upscale-v1"),
+        ("wavespeed/runwayml/upscale-v1", "wavespeed/runwayml/upscale-v1"),
+    ],
+)
+def test_short_names(name: str, full: str) -> None:
+    """A model is known by its id, by its end, or by a provider that has no other."""
+    with connect(name, api_key="k", base_url=HOME) as client:
+        assert client.model == full
+
+
+@pytest.mark.parametrize("key", ["two words", "line\n", "ключ"])
+def test_key_that_is_none(key: str) -> None:
+    """A key that no header can hold is refused, and not shown."""
+    with pytest.raises(AuthenticationError) as caught:
+        connect("venice", api_key=key, base_url=HOME)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "told"),
+    [
+        ("venice", {"webhook_url": "http://h"}, "venice sends no webhooks"),
+        ("piapi", {"webhook_secret": "s"}, "webhook_secret needs a webhook_url"),
+        (
+            "video-upscaler",
+            {"webhook_url": "http://h", "webhook_secret": "s"},
+            "wavespeed makes the secret of its webhooks itself",
+        ),
+        ("vicsee", {"cap": Money(Decimal(1), "USD")}, "charged in credit, the cap is in USD"),
+    ],
+)
+def test_settings_that_the_model_cannot_keep(
+    model: str, settings: dict[str, object], told: str
+) -> None:
+    """What a provider cannot do is told when connecting."""
+    with pytest.raises(UnsupportedError, match=told):
+        connect(model, api_key="k", base_url=HOME, **settings)  # type: ignore[arg-type]
+
+
+def test_misspelt_setting() -> None:
+    """A setting that there is not is a TypeError that names it."""
+    with pytest.raises(TypeError, match="apikey"):
+        connect("venice", apikey="k")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("model", "cap", "told"),
+    [
+        ("piapi", "0.50", "5000000 point"),
+        ("piapi", Money(Decimal("0.5"), "USD"), "5000000 point"),
+        ("piapi", Money(Decimal(7), "point"), "7 point"),
+        ("vicsee", 100, "100 credit"),
+        ("venice", "0.50", "0.50 USD"),
+    ],
+    ids=["dollars", "money", "points", "credits", "usd"],
+)
+def test_cap_in_the_unit_of_the_charge(model: str, cap: Money | str | int, told: str) -> None:
+    """A bare number is in the unit of the published price, and is converted to that of charges."""
+    with connect(model, api_key="k", base_url=HOME, cap=cap) as client:
+        assert str(client._logic.guard.budget.cap) == told

@@ -1,0 +1,67 @@
+"""The public names of the client, what importing them loads, and how long that takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import upsim.client
+
+
+def modules_after(code: str) -> list[str]:
+    """Return the modules that a fresh Python has loaded after this code."""
+    program = f"import sys; {code}; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("name", upsim.client.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    """What `__all__` promises can be imported."""
+    assert getattr(upsim.client, name).__name__ == name
+
+
+def test_names_are_sorted() -> None:
+    """The list of names is in order and without repetition."""
+    assert sorted(set(upsim.client.__all__)) == upsim.client.__all__
+
+
+def test_unknown_name() -> None:
+    """A name that is not there is an AttributeError."""
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = upsim.client.nonsense
+
+
+def test_importing_the_package_loads_nothing_of_it() -> None:
+    """The package itself is only a list of names."""
+    found = modules_after("import upsim.client")
+
+    assert [name for name in found if name.startswith("upsim.client.")] == []
+
+
+def test_connecting_loads_no_server() -> None:
+    """A client of a model loads neither the server, nor PyAV, nor other providers' code."""
+    code = (
+        "from upsim.client import connect; connect('venice', api_key='k', base_url='http://a.test')"
+    )
+    found = modules_after(code)
+    heavy = ("upsim.web", "upsim.engine", "upsim.app", "starlette", "uvicorn", "av")
+    providers = [name for name in found if name.startswith("upsim.providers.")]
+
+    assert [name for name in found if name.startswith(heavy)] == []
+    assert [name for name in providers if not name.endswith(".client")] == []
+
+
+LOGIC = ("upscaling", "sending", "downloading", "guard", "pricing", "sources", "webhooks")
+
+
+@pytest.mark.parametrize("module", LOGIC)
+def test_the_logic_knows_no_httpx(module: str) -> None:
+    """What decides does no I/O: httpx is carried out by one module, which the logic never loads."""
+    found = modules_after(f"import upsim.client.{module}")
+
+    assert [name for name in found if name in ("httpx", "upsim.client.http")] == []

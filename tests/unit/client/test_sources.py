@@ -1,0 +1,89 @@
+"""What may be handed in: read, measured and named."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from upsim.client.exceptions import SourceError
+from upsim.client.sources import Address, Clip, Source, open_source
+from upsim.media.clip import parse_clip_name
+from upsim.media.synthetic import make_clip
+
+
+def opened(source: Source) -> Clip:
+    """Return a source that is no address."""
+    found = open_source(source)
+    assert isinstance(found, Clip)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "expected"),
+    [
+        ("a.bin", "64x36_30fps_2s.mp4", "video/mp4"),
+        ("a.mp4", "64x36_30fps_2s.mkv", "video/x-matroska"),
+        ("a.mp4", None, "video/mp4"),
+        ("a", None, "application/octet-stream"),
+    ],
+)
+def test_content_type(tmp_path: Path, name: str, written: str | None, expected: str) -> None:
+    """What a file holds decides its type; its name only where it is no video."""
+    path = tmp_path / name
+    path.write_bytes(make_clip(parse_clip_name(written)) if written else b"no video")
+
+    assert opened(path).file.content_type == expected
+
+
+@pytest.mark.parametrize("url", ["https://v.test/a.mp4", "HTTP://v.test/a.mp4"])
+def test_address(url: str) -> None:
+    """A text that begins like an address is left to the provider."""
+    assert open_source(url) == Address(url)
+
+
+def test_bytes_get_a_name_of_their_kind() -> None:
+    """What has no name is called by what it is."""
+    content = make_clip(parse_clip_name("64x36_30fps_2s.mov"))
+
+    assert opened(bytearray(content)).file.name == "clip.mov"
+
+
+def test_file_object_keeps_its_name(tmp_path: Path) -> None:
+    """An open file is read from where it stands, under its own name."""
+    path = tmp_path / "mine.mp4"
+    path.write_bytes(b"no video")
+    with path.open("rb") as file:
+        found = opened(file)
+
+    assert (found.file.name, found.file.read(), found.media) == ("mine.mp4", b"no video", None)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (io.StringIO("text"), "a binary file object"),
+        (None, "not NoneType"),
+        ("data:video/mp4;base64", "a comma before its content"),
+        ("data:video/mp4;base64,@", "is not base64"),
+        ("\0", "cannot be read"),
+    ],
+    ids=["text", "none", "comma", "base64", "null"],
+)
+def test_what_is_no_source(source: Source, told: str) -> None:
+    """Whatever cannot be read is a SourceError that says why."""
+    with pytest.raises(SourceError, match=told):
+        open_source(source)
+
+
+@pytest.mark.parametrize("url", ["data:,a%20b", "data:text/plain;base64,YSBi"])
+def test_data_url(url: str) -> None:
+    """A data URL is read in both of its forms."""
+    assert opened(url).file.read() == b"a b"
+
+
+def test_folder(tmp_path: Path) -> None:
+    """A folder is no video."""
+    with pytest.raises(SourceError, match="Is a directory"):
+        open_source(tmp_path)

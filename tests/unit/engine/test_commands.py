@@ -1,0 +1,177 @@
+"""The command log: what is kept of it, for how long, and by which names keys go."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from upsim.core.webhooks import Outcome
+from upsim.engine.clock import Clock
+from upsim.engine.commands import (
+    CURRENT,
+    KEPT_BODY,
+    WEIGHT,
+    Command,
+    Commands,
+    Key,
+    Request,
+    Resumed,
+    happened,
+    resumed,
+)
+from upsim.engine.playback import NotPlayedError, Playback, Played
+from upsim.engine.sandbox import Sandbox
+
+HEAD = ((b"content-type", b"application/json"),)
+
+
+def log_of(most: int = 100, most_bytes: int = 10**6) -> Commands:
+    """Return the log of a world that stands still."""
+    world = SimpleNamespace(clock=Clock("manual", start=5), now=5)
+    return Commands(cast("Sandbox", world), most=most, most_bytes=most_bytes)
+
+
+def asked(body: bytes = b"", reply: bytes = b"{}") -> tuple[object, ...]:
+    """Return a request as the hot path notes it."""
+    answer = SimpleNamespace(status=200, head={"headers": HEAD}, body=reply)
+    found = (5, "http", "GET", "/x", b"", b"h", None, "", body, not body, answer)
+    return Request._make(found)
+
+
+def command(log: Commands) -> Command:
+    """Return a command that may wait."""
+    return Command(log, 5, "http", "POST", "/x", b"", [])
+
+
+def test_entries_are_bounded() -> None:
+    """The first entries are kept; the log is full with the last of them and says why."""
+    log = log_of(most=3)
+    counts = []
+    for _ in range(5):
+        log.add(tuple(asked()), 0)
+        counts.append(log.count)
+
+    assert ([1, 2, 3, 3, 3], 3) == (counts, len(log.entries))
+    assert (False, "3 entries are kept") == (log.open, log.filled)
+
+
+def test_bytes_are_bounded() -> None:
+    """Bodies weigh, and so does each entry."""
+    log = log_of(most_bytes=3 * WEIGHT)
+    for _ in range(9):
+        log.add(asked(), WEIGHT)
+
+    assert (2, "the bytes that are kept were used up") == (log.count, log.filled)
+
+
+def test_nothing_is_kept_of_what_comes_later() -> None:
+    """No kind of entry gets into a log that is full."""
+    log = log_of(most=1)
+    log.add(asked(), 0)
+    log.opened("vicsee", "main", 1)
+    log.told("d", 1, Outcome(200))
+    with log.during(command(log)):
+        pass
+    named = log.key(b"mark", Key("vicsee/main", "vicsee", "main", "known", ""))
+
+    assert (7, "", 1, []) == (log.stamp(7), named, len(log.entries), log.stamps)
+
+
+def test_a_log_may_be_off() -> None:
+    """With room for nothing, nothing is kept."""
+    log = log_of(most=0)
+
+    log.add(asked(), 0)
+
+    assert (False, 0, "no command is kept") == (log.open, log.count, log.filled)
+
+
+def test_long_bodies_are_cut() -> None:
+    """A long body is cut and hashed whole; its size is known."""
+    log = log_of(most_bytes=10**9)
+    body = b"x" * (KEPT_BODY + 1)
+    log.add(asked(body), len(body))
+    (kept,) = log.entries
+
+    assert isinstance(kept, Command)
+    assert (KEPT_BODY, KEPT_BODY + 1, 64) == (
+        len(kept.body),
+        kept.body_size,
+        len(kept.body_digest),
+    )
+    assert (200, b"{}") == (kept.status, b"".join(kept.parts))
+
+
+def test_keys_have_names() -> None:
+    """The same key has the same name, another of the same owner has another."""
+    log = log_of()
+    key = Key("vicsee/main", "vicsee", "main", "known", "sk-")
+    names = [log.key(mark, key) for mark in (b"1", b"2", b"1", b"3")]
+
+    assert ["vicsee/main", "vicsee/main#2", "vicsee/main", "vicsee/main#3"] == names
+
+
+def test_waiting_is_noted_where_others_came() -> None:
+    """A command that waits while nobody comes leaves no further entry; else it does."""
+    log = log_of()
+
+    async def course() -> None:
+        with log.during(command(log)):
+            await resumed("alone")
+            log.add(asked(), 0)
+            await resumed("among others")
+            happened(9)
+
+    asyncio.run(course())
+    first, _, last = log.entries
+
+    assert isinstance(first, Command)
+    assert Resumed(9, 1, "among others", 0) == last
+    assert (5, None) == (first.at, CURRENT.get())
+
+
+def test_outside_of_a_command_nothing_waits() -> None:
+    """Who advances a clock by hand is no command."""
+    log = log_of()
+    asyncio.run(resumed("flush"))
+    happened(9)
+
+    assert 0 == log.count
+
+
+def test_a_played_command_waits_for_its_turn() -> None:
+    """It waits where it waited, and nowhere else."""
+    log = Playback(log_of().sandbox, [7])
+    order: list[str] = []
+
+    async def course() -> None:
+        played = Played(log, 5, "http", "GET", "/x", b"", (), turns=[("hold", 1)], played=True)
+        CURRENT.set(played)
+
+        async def run() -> None:
+            for name in ("hold", "hold", "sent"):
+                await resumed(name)
+                order.append(name)
+
+        task = asyncio.create_task(run())
+        await played.waiting.wait()
+        order.append("turn")
+        played.go.set()
+        await task
+
+    asyncio.run(course())
+
+    assert ["hold", "turn", "hold", "sent"] == order
+    assert [7, 8] == [log.stamp(8), log.stamp(8)]
+
+
+def test_a_replay_takes_no_other_request() -> None:
+    """A request that is none of the replay's is a mistake, not a command."""
+    log = Playback(log_of().sandbox, [])
+    with pytest.raises(NotPlayedError) as caught:
+        log.begin(command(log))
+
+    assert "POST /x is no command of the replay" == str(caught.value)

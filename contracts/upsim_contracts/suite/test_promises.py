@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from upsim_contracts.calling import body_of
 from upsim_contracts.clips import clip
 from upsim_contracts.exceptions import TargetError
 from upsim_contracts.facts import Book, CallForm, filled
 from upsim_contracts.matching import at
-from upsim_contracts.running import body_of
 from upsim_contracts.target import Given, Target, World
 from upsim_contracts.verify import book_of, pricer, providers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
@@ -13,7 +14,9 @@ import pytest
 from upsim import Simulator
 from upsim.cli.verify import LOCAL
 from upsim_contracts.command import Asked, aim
+from upsim_contracts.generation import Generation, Submit
 from upsim_contracts.planning import plan
+from upsim_contracts.suite.exploring import EFFORTS, Explore, Explorer, table_of
 from upsim_contracts.suite.fuzzing import PROFILES, Profile
 from upsim_contracts.target import Target
 from upsim_contracts.verify import book_of, pricer
@@ -28,16 +31,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--media", help="where synthetic clips are served, for a URL or live")
     parser.addoption(
         "--upsim-profile",
-        choices=list(PROFILES),
-        default="ci",
-        help="how long schemathesis looks: ci (the same cases each time) or nightly (others)",
+        choices=list(EFFORTS),
+        default=os.environ.get("UPSIM_CONTRACT_PROFILE", "ci"),
+        help="how long to look: ci (the same each time), nightly (others), mutants (no shrinking)",
     )
 
 
 @pytest.fixture
 def profile(request: pytest.FixtureRequest) -> Profile:
     """Return the profile that the command line chose."""
-    return PROFILES[request.config.getoption("--upsim-profile")]
+    return PROFILES.get(request.config.getoption("--upsim-profile"), PROFILES["ci"])
+
+
+@pytest.fixture
+def explore(request: pytest.FixtureRequest, target_of: Callable[[str], Target]) -> Explore:
+    """Return a function that gives what tries properties of a provider, or of one of its calls."""
+    effort = EFFORTS[request.config.getoption("--upsim-profile")]
+
+    def explorer(subject: Submit | Generation) -> Explorer:
+        provider = subject.provider
+        return Explorer(target_of(provider), table_of(provider), effort)
+
+    return explorer
 
 
 @pytest.fixture

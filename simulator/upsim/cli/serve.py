@@ -248,9 +248,9 @@ def command(  # noqa: PLR0913 - one argument for each option
 ) -> None:
     """Run the simulator as a server, until Ctrl-C."""
     if ready_file is not None:
-        _remove_stale(ready_file)
+        remove_stale(ready_file)
     _check_certificate(tls_cert, tls_key)
-    listening = _listen(host, port)
+    listening = listen(host, port)
     port = listening.getsockname()[1]
     scheme = "https" if tls_cert else "http"
     shown = f"[{host}]" if ":" in host else host
@@ -305,7 +305,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         if watch:
             Watch(app.registry, quiet=quiet).begin()
         if ready_file is not None:
-            _write_whole(ready_file, json.dumps(said))
+            write_whole(ready_file, json.dumps(said))
 
     def stopped() -> None:
         console.flush()
@@ -345,14 +345,15 @@ def _app(settings: Settings) -> App:
         sys.exit(USAGE)
 
 
-def _remove_stale(ready: Path) -> None:
+def remove_stale(ready: Path) -> None:
     """No ready file of an earlier server may be taken for this one's."""
     if not ready.parent.is_dir():
         raise click.BadParameter(f"there is no folder {ready.parent}", param_hint="--ready-file")
     ready.unlink(missing_ok=True)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; where it cannot, say why and end."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.socket(family, socket.SOCK_STREAM)
@@ -396,7 +397,7 @@ def _check_certificate(cert: str | None, key: str | None) -> None:
         sys.exit(FINDING)
 
 
-def _write_whole(file: Path, text: str) -> None:
+def write_whole(file: Path, text: str) -> None:
     """Write a file of which nobody ever reads a part, and that only its owner may read."""
     part = file.with_name(file.name + ".part")
     part.unlink(missing_ok=True)

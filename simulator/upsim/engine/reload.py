@@ -47,8 +47,8 @@ def reload(registry: Registry, fresh: Library) -> Mapping[str, str]:
     changed: dict[str, str] = {}
     for follow, main in zip(follows, mains, strict=True):
         box = follow.sandbox
-        held = {*edited, *([main.name] if main else [])}
-        box.commands.reread({name: fresh.load(name).values for name in sorted(held)})
+        read = sorted({*edited, *([main.name] if main else [])})
+        box.commands.reread({name: fresh.load(name).values for name in read})
         others = follow.apply()
         changed |= {name: box.scenario_for(name).baseline.digest for name in others}
     return changed

@@ -10,6 +10,8 @@ import click
 COMMANDS = {
     "serve": "Run the simulator as a server.",
     "demo": "Take a real clip through every model and show what came out.",
+    "quote": "Show what each model would charge for a video, or why it refuses.",
+    "upscale": "Upscale a video with one model, simulated or live.",
     "validate": "Print every mistake of scenario files, each at its place.",
     "scenarios": "List, show and explain scenarios.",
     "replay": "Run an exported session again and compare its answers.",

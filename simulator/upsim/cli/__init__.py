@@ -41,7 +41,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The subcommand that is asked for; the nearest one is named when there is none."""
         near = get_close_matches(args[0], COMMANDS, n=1)
-        if args[0] not in COMMANDS and near:
+        if args[0] not in COMMANDS and near and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}; did you mean {near[0]}?")
         return super().resolve_command(ctx, args)
 

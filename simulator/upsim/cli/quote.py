@@ -165,7 +165,7 @@ def _words(row: Row) -> str:
     """The formula of a price, or the reason of a refusal with its status and code."""
     if row.verdict == "priced":
         return row.formula
-    told = " ".join(filter(None, (row.status and str(row.status), row.code, row.reason)))
+    told = " ".join(filter(None, (str(row.status or ""), row.code, row.reason)))
     if not row.failing:
         return told
     after = "is refunded" if row.refunded else "is not refunded"

@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from upsim.cli import COMMANDS, main
 
 ANSWERS = {0, 1, 2}
-FILES = ("missing.yaml", "folder", "empty.yaml", "empty.json", "text.txt", "binary.mp4", "no\0.x")
+FILES = ("missing.yaml", "folder", "empty.yaml", "empty.json", "text.txt", "binary.mp4")
 TAKERS = (
     ("validate",),
     ("replay",),
     ("quote",),
     ("quote", "--json"),
-    ("scenarios", "show"),
     ("scenarios", "explain"),
     ("upscale", "--model", "venice", "--to", "out.mp4"),
     ("upscale", "x", "--model", "venice", "--to", "out.mp4", "--scenario"),

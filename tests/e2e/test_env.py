@@ -127,7 +127,7 @@ def test_bash_completes(
     """In bash the script that is printed completes commands, options, scenarios and models."""
     words = line.split()
     script = (
-        'source <(upsim completion bash)\n'
+        "source <(upsim completion bash)\n"
         f"COMP_WORDS=({shlex.join(words)}) COMP_CWORD={len(words) - 1}\n"
         '_upsim_completion upsim; printf "%s\\n" "${COMPREPLY[@]}"'
     )

@@ -21,10 +21,9 @@ TAKERS = (
     ("scenarios", "explain"),
     ("upscale", "--model", "venice", "--to", "out.mp4"),
     ("upscale", "x", "--model", "venice", "--to", "out.mp4", "--scenario"),
-    ("demo", "--out"),
     ("serve", "--port", "x", "--scenario"),
 )
-"""What takes a file; `demo` with a folder that cannot be one, `serve` without ever serving."""
+"""What takes a file; `serve` without ever serving."""
 NUMBERS = ("-1", "0", "nan", "inf", "1e999", "9" * 400, "0x10", "", "½", "1_000")
 COUNTERS = (
     ("serve", "--port", "x", "--pace"),
@@ -67,8 +66,6 @@ def answer(*arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize("name", FILES, ids=repr)
 def test_files_that_are_none(taker: tuple[str, ...], name: str) -> None:
     """A missing, empty or foreign file is refused with a message that tells more than its code."""
-    if taker[0] == "demo" and name in ("folder", "missing.yaml"):
-        pytest.xfail("these are folders that the demo could well use")
     code, text = answer(*taker, name)
 
     assert code in ANSWERS - {0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
@@ -13,7 +14,9 @@ import pytest
 from upsim import Simulator
 from upsim.cli.verify import LOCAL
 from upsim_contracts.command import Asked, aim
+from upsim_contracts.generation import Generation, Submit
 from upsim_contracts.planning import plan
+from upsim_contracts.suite.exploring import EFFORTS, Explore, Explorer, table_of
 from upsim_contracts.suite.fuzzing import PROFILES, Profile
 from upsim_contracts.target import Target
 from upsim_contracts.verify import book_of, pricer
@@ -24,20 +27,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--target", default="sim", help="sim, socket, a URL or live")
     parser.addoption("--contract-provider", help="the provider that a URL or live is")
     parser.addoption("--cap", type=Decimal, help="the most that may be spent, in its unit")
+    parser.addoption("--as-live", action="store_true", help="treat a simulator as a stranger")
     parser.addoption("--api-key", help="key for a URL or live")
     parser.addoption("--media", help="where synthetic clips are served, for a URL or live")
     parser.addoption(
         "--upsim-profile",
-        choices=list(PROFILES),
-        default="ci",
-        help="how long schemathesis looks: ci (the same cases each time) or nightly (others)",
+        choices=list(EFFORTS),
+        default=os.environ.get("UPSIM_CONTRACT_PROFILE", "ci"),
+        help="how long to look: ci (the same each time), nightly (others), mutants (no shrinking)",
     )
 
 
 @pytest.fixture
 def profile(request: pytest.FixtureRequest) -> Profile:
     """Return the profile that the command line chose."""
-    return PROFILES[request.config.getoption("--upsim-profile")]
+    return PROFILES.get(request.config.getoption("--upsim-profile"), PROFILES["ci"])
+
+
+@pytest.fixture
+def explore(request: pytest.FixtureRequest, aimed_at: Callable[[str], Target]) -> Explore:
+    """Return a function that gives what tries properties of a provider, or of one of its calls."""
+    effort = EFFORTS[request.config.getoption("--upsim-profile")]
+
+    def explorer(subject: Submit | Generation) -> Explorer:
+        provider = subject.provider
+        return Explorer(aimed_at(provider), table_of(provider), effort)
+
+    return explorer
 
 
 @pytest.fixture
@@ -47,9 +63,16 @@ def application() -> Iterator[Any]:
         yield simulator.app
 
 
+@pytest.fixture
+def simulator() -> Iterator[Any]:
+    """Return a simulator in this process whose clock stands still."""
+    with Simulator(clock="manual", strict_keys=True) as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
-def target_of(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]]:
-    """Return a function that gives the target of a provider; its plan is checked before."""
+def aimed_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]]:
+    """Return a function that gives the target of a provider, behind the guard of the purse."""
     option = request.config.getoption
     only = option("--contract-provider")
     order = Asked(
@@ -57,20 +80,34 @@ def target_of(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target
         target=option("--target"),
         cap=option("--cap"),
         api_key=option("--api-key"),
+        as_live=option("--as-live"),
         media=option("--media"),
     )
     if order.cap is not None and hasattr(request.config, "workerinput"):
         raise pytest.UsageError("billed calls run in one process: add -n 0")
+    if order.cap is None and (order.target == "live" or order.as_live):
+        pytest.skip("a live target costs money: give --cap, the most that may be spent")
     with ExitStack() as stack:
 
         @cache
         def target(provider: str) -> Target:
             if only not in (None, provider):
                 pytest.skip(f"the target is {only}")
-            book = book_of(provider)
-            found = aim(stack, order, book, LOCAL)
-            if order.cap is not None:
-                plan(book, book.facts, found, pricer(provider)).check(order.cap)
-            return found
+            return aim(stack, order, book_of(provider), LOCAL)
 
         yield target
+
+
+@pytest.fixture(scope="session")
+def target_of(aimed_at: Callable[[str], Target]) -> Callable[[str], Target]:
+    """Return a function that gives the target of a provider; the plan of all facts is checked."""
+
+    @cache
+    def target(provider: str) -> Target:
+        found = aimed_at(provider)
+        if found.purse.cap is not None:
+            book = book_of(provider)
+            plan(book, book.facts, found, pricer(provider)).check(found.purse.cap)
+        return found
+
+    return target

@@ -30,6 +30,14 @@ class Clip:
     container: str = "mp4"
     size: int | None = None
 
+    def __str__(self) -> str:
+        """The text that describes it, which `clip` reads."""
+        rate = f"{self.fps}"
+        silent = "" if self.audio else " silent"
+        size = f" {self.size}bytes" if self.size is not None else ""
+        text = f"{self.width}x{self.height} {rate}fps {self.seconds:f}s{silent}"
+        return f"{text} {self.container}{size}"
+
     @property
     def frames(self) -> int:
         """How many pictures it has."""

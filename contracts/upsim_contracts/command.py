@@ -77,8 +77,8 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
                 break
     _write(order, reports)
     if len(reports) > 1:
-        held = sum(report.count("held") for report in reports)
-        facts = sum(len(report.verdicts) - report.count("untestable") for report in reports)
+        held = sum(report.held_of()[0] for report in reports)
+        facts = sum(report.held_of()[1] for report in reports)
         say(f"{held} of {facts} documented facts hold")
     return FINDING if any(report.broken or report.stopped for report in reports) else WELL
 

@@ -16,21 +16,26 @@ from typing import Any
 
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.target import Given
+from upsim_contracts.telling import Telling
 from upsim_contracts.yaml12 import read_exact
 
 FILE = "examples.yaml"
-STEPS = ("call", "until", "wait", "charged", "output", "force", "see")
+STEPS = ("call", "until", "wait", "charged", "output", "force", "see", "told")
 _PLACEHOLDER = re.compile(r"\$\{([a-z_][a-z0-9_.]*)\}|\$([a-z_][a-z0-9_]*)")
 _ONE_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A document, and the day on which it was read."""
+    """A document, and the day on which it was read.
+
+    `beside` marks one that is not the model's own page but another of the provider's.
+    """
 
     title: str
     url: str
     read: str
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +97,20 @@ class Fact:
             return "needs an account or a world that only a simulator can be given"
         if any("force" in step for step in self.steps):
             return "needs a job that fails on command"
+        if any("as" in step for step in self.steps):
+            return "needs a second account"
+        if any("told" in step for step in self.steps):
+            return "needs a receiver for webhooks that the provider can reach"
         waits = [seconds(str(step["wait"])) for step in self.steps if "wait" in step]
         return f"needs {sum(waits)} seconds to pass" if sum(waits) > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """All that the contracts know of one provider."""
+    """All that the contracts know of one provider.
+
+    `free` are writes that cost nothing and that no fact calls, as `POST /path/$id`.
+    """
 
     provider: str
     unit: str
@@ -111,6 +123,8 @@ class Book:
     sources: Mapping[str, Source]
     tables: Mapping[str, Any]
     facts: tuple[Fact, ...]
+    free: Sequence[str] = ()
+    telling: Telling = field(default_factory=Telling)
 
 
 def read_book(path: Path) -> Book:
@@ -133,6 +147,8 @@ def read_book(path: Path) -> Book:
         sources={name: Source(**one) for name, one in data.get("sources", {}).items()},
         tables=data,
         facts=tuple(_facts(data)),
+        free=contract.get("free", ()),
+        telling=Telling(**contract.get("telling", {})),
     )
     problems = list(_problems(book))
     if problems:

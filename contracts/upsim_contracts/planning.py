@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
+from upsim_contracts.calling import Pricer, body_of
 from upsim_contracts.clips import clip
 from upsim_contracts.exceptions import PlanRefusedError
 from upsim_contracts.facts import Book, Fact, filled
-from upsim_contracts.running import Pricer, body_of
 from upsim_contracts.target import Target
 
 Tier = Literal["free", "refused", "paid", "not run"]

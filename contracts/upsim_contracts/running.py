@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import copy
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,24 +9,20 @@ from typing import Any, Literal
 
 import httpx
 
-from upsim_contracts.clips import Clip, clip
+from upsim_contracts.calling import Answer, BrokenError, Caller, NotRunError, Pricer
 from upsim_contracts.exceptions import SpendingError, TargetError
-from upsim_contracts.facts import Book, CallForm, Fact, filled, seconds
+from upsim_contracts.facts import Book, Fact, filled, seconds
 from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
-from upsim_contracts.spending import RESERVED
 from upsim_contracts.target import Target, World
+from upsim_contracts.telling import mismatches_of
 
 Outcome = Literal["held", "broken", "not run", "untestable"]
-Pricer = Callable[[str, Clip | None, Mapping[str, Any]], Decimal | None]
-"""What a call with a clip and a body costs by the published figures; None where nobody knows.
-
-Without a clip, the most that any call costs.
-"""
 Sleep = Callable[[float], None]
 SUCCESS = {"at_least": 200, "at_most": 299}
 """What the status of a call is to be where its step expects no other."""
-CONTENT_TYPES = {"mp4": "mp4", "mov": "quicktime", "mkv": "x-matroska", "webm": "webm"}
+CONNECTION = "connection"
+"""Where a mismatch is said to lie when there was no answer to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +35,6 @@ class Verdict:
     reason: str = ""
     exchange: str = ""
     spent: Decimal = Decimal(0)
-
-
-class NotRunError(Exception):
-    """A fact that this target cannot show; the message says why."""
-
-
-class BrokenError(Exception):
-    """A step whose result is not what the fact says."""
-
-    def __init__(self, found: list[Mismatch]) -> None:
-        """Keep the differences."""
-        super().__init__("; ".join(map(str, found)))
-        self.found = tuple(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back: the document, `ABSENT` when the body is no JSON."""
-
-    response: httpx.Response
-
-    @property
-    def document(self) -> object:
-        """The JSON body; numbers with a point are Decimals."""
-        try:
-            return json.loads(self.response.content, parse_float=Decimal)
-        except ValueError:
-            return ABSENT
-
-    @property
-    def as_seen(self) -> dict[str, object]:
-        """The parts that a fact may speak of."""
-        return {
-            "status": self.response.status_code,
-            "headers": {name.lower(): value for name, value in self.response.headers.items()},
-            "json": self.document,
-            "text": self.response.text,
-        }
 
 
 def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -> Verdict:
@@ -104,26 +59,20 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
 
 
 def _failed(error: Exception) -> tuple[Mismatch, ...]:
-    return (Mismatch("connection", "an answer", f"{type(error).__name__}: {error}"),)
+    return (Mismatch(CONNECTION, "an answer", f"{type(error).__name__}: {error}"),)
 
 
-class Run:
-    """One fact under way. `names` is what steps have kept for later ones."""
+class Run(Caller):
+    """One fact under way. `names` also holds what steps have kept for later ones."""
 
     def __init__(
         self, book: Book, fact: Fact, target: Target, *, world: World, price: Pricer, sleep: Sleep
     ) -> None:
         """Nothing was sent yet."""
-        self.book = book
+        super().__init__(book, target, world=world, price=price)
         self.fact = fact
-        self.target = target
-        self.world = world
-        self.price = price
         self.sleep = sleep
-        self.names: dict[str, Any] = {"key": world.key, "base": world.base_url}
-        self.last = ""
         self._opening: Decimal | None = None
-        self._answer: Answer | None = None
 
     def run(self) -> None:
         """Take all steps. Raises BrokenError at the first that fails."""
@@ -135,9 +84,10 @@ class Run:
             "charged": self._charged,
             "output": self._output,
             "force": self._force,
+            "told": self._told,
         }
         if any("charged" in step for step in self.fact.steps):
-            self._opening = self._balance()
+            self._opening = self.balance()
         for step in self.fact.steps:
             kind = next(kind for kind in steps if kind in step)
             steps[kind](step)
@@ -145,14 +95,9 @@ class Run:
     # -- steps
 
     def _call(self, step: Mapping[str, Any]) -> None:
-        form = self.book.calls[step["call"]]
-        measured = self._take_video(step.get("video"))
-        body = self._body(form, step)
-        answer = self._send(form, body, measured, step)
-        if form.job is not None and answer.response.is_success:
-            found = at(answer.document, form.job)
-            if found is not ABSENT:
-                self.names["job"] = found
+        for _ in range(step.get("times", 1) - 1):
+            self._expect({"status": SUCCESS}, self.call(step))
+        answer = self.call(step)
         for name, path in step.get("keep", {}).items():
             found = at(answer.as_seen, path)
             if found is ABSENT:
@@ -162,18 +107,20 @@ class Run:
 
     def _see(self, step: Mapping[str, Any]) -> None:
         """Look once more at the last answer."""
-        if self._answer is None:
+        if self.answer is None:
             raise NotRunError("there is no answer to look at yet")
-        self._expect(step["see"], self._answer)
+        self._expect(step["see"], self.answer)
 
     def _until(self, step: Mapping[str, Any]) -> None:
-        """Poll until the job has come to an end, which must be the one that is named."""
+        """Poll until the job has come to an end, which must be the one that is named.
+
+        `through` are the words that polls show on the way, each once.
+        """
         wanted, life = step["until"], self.book.lifecycle
-        form = self.book.calls[life.call]
         seen: list[object] = []
         slept = 0.0
         while True:
-            answer = self._send(form, self._body(form, {}), None, {})
+            answer = self.call({"call": life.call})
             word = at(answer.document, life.read)
             if word is ABSENT:
                 word = f"http {answer.response.status_code}"
@@ -188,6 +135,8 @@ class Run:
             slept += life.every
         if end != wanted:
             raise BrokenError([Mismatch(life.read, wanted, " → ".join(map(shown, seen)))])
+        if "through" in step:
+            self._compare(step["through"], seen, life.read)
         self.names["seen"] = seen
         places = (at(answer.document, place) for place in life.output)
         self.names["output"] = next((place for place in places if place is not ABSENT), None)
@@ -203,7 +152,7 @@ class Run:
         """What the account has lost since the beginning, by the provider's own balance."""
         if self._opening is None:
             raise NotRunError("the balance cannot be read here")
-        seen = self._opening - self._balance()
+        seen = self._opening - self.balance()
         wanted = Decimal(str(filled(step["charged"], self.names)))
         if seen != wanted:
             text = f"{wanted} {self.book.unit}"
@@ -226,91 +175,14 @@ class Run:
         wanted = step["force"]
         self.world.controls.force(str(self.names["job"]), wanted["state"], wanted.get("error"))
 
+    def _told(self, step: Mapping[str, Any]) -> None:
+        """What came to the inbox so far, oldest first; `same` and `differ` compare the posts."""
+        messages = self.messages()
+        found = mismatches_of(messages, step, filled(step["told"], self.names))
+        if found:
+            raise BrokenError(found)
+
     # -- parts of steps
-
-    def _take_video(self, wanted: object) -> Clip | None:
-        """Make `$video` stand for a clip, as a link or as a data URL."""
-        if wanted is None:
-            return None
-        text = wanted["data"] if isinstance(wanted, Mapping) else str(wanted)
-        if "://" in text:
-            self.names["video"] = text
-            return None
-        measured = clip(text)
-        if self.world.media is None:
-            raise NotRunError(f"needs a clip at a public address ({text}); see --media")
-        address = f"{self.world.media}{measured.path}"
-        if isinstance(wanted, Mapping):
-            content = self.world.http.get(address).raise_for_status().content
-            kind = CONTENT_TYPES[measured.container]
-            encoded = base64.b64encode(content).decode()
-            address = f"data:video/{kind};base64,{encoded}"
-        self.names["video"] = address
-        return measured
-
-    def _body(self, form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        return filled(body_of(form, step), self.names)
-
-    def _send(
-        self, form: CallForm, body: object, measured: Clip | None, step: Mapping[str, Any]
-    ) -> Answer:
-        headers = {**self.book.auth, **form.headers, **step.get("headers", {})}
-        sent = {k: str(filled(v, self.names)) for k, v in headers.items() if v is not None}
-        path = str(filled(form.path, self.names))
-        address = path if "://" in path else f"{self.world.base_url}{path}"
-        extensions = {} if form.paid else {RESERVED: True}
-        request = self.world.http.build_request(
-            form.method,
-            address,
-            params=filled({**form.query, **step.get("query", {})}, self.names) or None,
-            headers=sent,
-            json=body if "raw" not in step else None,
-            content=step.get("raw"),
-            extensions=extensions,
-        )
-        if body is not None and "raw" not in step:
-            request.headers.setdefault("content-type", "application/json")
-        self.last = f"{form.method} {path}"
-        response = self._paid(form, request, body, measured) if form.paid else self._plain(request)
-        self.last = f"{self.last} → {response.status_code} {response.text[:300]}"
-        self._answer = Answer(response)
-        return self._answer
-
-    def _plain(self, request: httpx.Request) -> httpx.Response:
-        return self.world.http.send(request)
-
-    def _paid(
-        self, form: CallForm, request: httpx.Request, body: object, measured: Clip | None
-    ) -> httpx.Response:
-        """Send what may cost, with its price set aside, and book what it really cost."""
-        purse = self.target.purse
-        document = body if isinstance(body, Mapping) else {}
-        worst = self.price(form.name, measured, document)
-        if purse.cap is None:
-            return self._plain(request)
-        what, before = self.last, self._balance()
-        self.last = what
-        with purse.reservation(worst, what):
-            request.extensions[RESERVED] = True
-            documented = lost = worst or Decimal(0)
-            try:
-                response = self._plain(request)
-                documented = lost if response.is_success else Decimal(0)
-                lost = before - self._balance()
-            finally:  # when the balance cannot be read any more, all that was set aside is gone
-                purse.settle(what, documented, lost)
-        return response
-
-    def _balance(self) -> Decimal:
-        if self.book.balance is None:
-            raise NotRunError("the provider documents no balance")
-        name, place = self.book.balance
-        form = self.book.calls[name]
-        answer = self._send(form, self._body(form, {}), None, {})
-        found = at(answer.as_seen, place)
-        if not isinstance(found, str | int | Decimal):
-            raise BrokenError([Mismatch(place, "a balance", shown(found))])
-        return Decimal(str(found))
 
     def _let_pass(self, every: int) -> None:
         if self.world.controls is not None:
@@ -328,29 +200,3 @@ class Run:
         found = list(mismatches(wanted, seen, where))
         if found:
             raise BrokenError(found)
-
-
-def body_of(form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    """The body that a step sends: the usual one of the call, changed as the step says."""
-    if "raw" in step:
-        return None
-    body = copy.deepcopy(step.get("body", form.body))
-    for path in step.get("drop", ()):
-        _drop(body, path)
-    for path, value in step.get("set", {}).items():
-        _set(body, path, value)
-    return body
-
-
-def _drop(body: Any, path: str) -> None:  # noqa: ANN401 - JSON
-    *parents, last = path.split(".")
-    for name in parents:
-        body = body[name]
-    del body[last]
-
-
-def _set(body: Any, path: str, value: object) -> None:  # noqa: ANN401 - JSON
-    *parents, last = path.split(".")
-    for name in parents:
-        body = body.setdefault(name, {})
-    body[last] = value

@@ -98,10 +98,24 @@ def _differences(error: ValidationError) -> Iterator[Difference]:
         name = re.match(r"'(.*)' is a required property", error.message)
         where = (*path, name[1]) if name else path
         yield Difference(where, "this field", "none", rule)
+    elif error.validator == "additionalProperties" and error.validator_value is False:
+        for stranger, value in _strangers(error):
+            yield Difference((*path, stranger), "no such field", shown(value), rule)
     elif error.validator in ("anyOf", "oneOf") and error.context:
         yield from _alternatives(error, path, rule)
     else:
         yield Difference(path, _expected(error), shown(error.instance), rule)
+
+
+def _strangers(error: ValidationError) -> Iterator[tuple[str, object]]:
+    """The fields that a closed object does not name."""
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    fields = error.instance if isinstance(error.instance, dict) else {}
+    patterns = schema.get("patternProperties", {})
+    for name, value in fields.items():
+        known = name in schema.get("properties", {})
+        if not known and not any(re.search(one, name) for one in patterns):
+            yield name, value
 
 
 def _alternatives(

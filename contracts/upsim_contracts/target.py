@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -48,9 +49,19 @@ class Controls:
     provider: str
     sandbox: str
 
-    def advance(self, **how: object) -> None:
-        """Move the clock: `seconds=61` or `to="next"`."""
-        self._call("POST", "/clock/advance", how)
+    def advance(self, **how: object) -> datetime:
+        """Move the clock: `seconds=61` or `to="next"`. Returns what it then shows."""
+        now: str = self._call("POST", "/clock/advance", how)["now"]
+        return datetime.fromisoformat(now)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let the clock jump to what a request waits for, as long as the block lasts."""
+        self._call("PATCH", "/clock", {"mode": "auto"})
+        try:
+            yield
+        finally:
+            self._call("PATCH", "/clock", {"mode": "manual"})
 
     def force(self, job: str, state: str, error: str | None) -> None:
         """Move a job to another state."""
@@ -62,14 +73,37 @@ class Controls:
         found: list[dict[str, Any]] = self._call("GET", f"/jobs?provider={self.provider}")["jobs"]
         return found
 
+    def baseline(self) -> dict[str, Any]:
+        """The provider's baseline, each value with its path."""
+        url = f"{self.url}{ADMIN}/scenarios/{self.provider}/baseline"
+        found: dict[str, Any] = _answer(self.http, "GET", url, self.headers)
+        return found
+
     def account(self, change: Mapping[str, object]) -> None:
         """Change the balance or the plan of the account."""
         self._call("PUT", f"/accounts/{self.provider}", change)
+
+    def balance(self) -> str | None:
+        """The balance of the account in the simulator's own unit, once it was used."""
+        found = self._call("GET", "/accounts")["accounts"]
+        return next(
+            (str(one["balance"]) for one in found if one["provider"] == self.provider), None
+        )
 
     def further_key(self, owner: str) -> str:
         """A key of another account, or of `main`, the one of this world."""
         path = f"/accounts/{self.provider}/keys"
         return str(self._call("POST", path, {"account": owner})["key"])
+
+    @property
+    def inbox(self) -> str:
+        """The address of a receiver for webhooks; `?status=500` makes it refuse."""
+        return f"{self.url}{ADMIN}/sandboxes/{self.sandbox}/inbox/facts"
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What was posted to the inbox, oldest first."""
+        found: list[dict[str, Any]] = self._call("GET", "/inbox/facts/messages")["messages"]
+        return found
 
     def delete(self) -> None:
         """Remove the sandbox."""
@@ -148,6 +182,7 @@ class Target:
             "clock": {"mode": "manual", "now": START},
             "seed": given.seed,
             "strict_keys": True,
+            "webhook_timestamp": "virtual",
         }
         scenario = given.scenario or self.scenario
         if scenario is not None:

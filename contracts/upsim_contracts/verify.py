@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.util import module_from_spec, spec_from_file_location
 
+from upsim_contracts.calling import Pricer
 from upsim_contracts.documents import folders
 from upsim_contracts.exceptions import NoContractError
 from upsim_contracts.facts import FILE, Book, Fact, read_book
 from upsim_contracts.planning import Plan, plan
-from upsim_contracts.running import Pricer, Sleep, Verdict, judge
+from upsim_contracts.running import Sleep, Verdict, judge
 from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target
 
@@ -40,15 +41,34 @@ class Report:
 
     @property
     def headline(self) -> str:
-        """How many of the documented facts hold, in one line."""
+        """How many of the documented facts hold, in one line.
+
+        Those of the model's own page, and beside them those of the provider's other pages.
+        """
         testable = len(self.plan.planned) - self.count("untestable")
-        line = f"{self.book.provider}: {self.count('held')} of {testable} documented facts hold"
+        held, documented = self.held_of()
+        line = f"{self.book.provider}: {held} of {documented} documented facts hold"
+        held, documented = self.held_of(beside=True)
+        if documented:
+            line += f", and {held} of {documented} of its other pages"
         extra = {
             "broken": self.count("broken"),
             "not run": testable - self.count("held") - self.count("broken"),
             "that no test can decide": self.count("untestable"),
         }
         return line + "".join(f", {number} {what}" for what, number in extra.items() if number)
+
+    def held_of(self, *, beside: bool = False) -> tuple[int, int]:
+        """How many facts of the model's own page hold, of how many; or of the other pages."""
+        counted = [one.fact for one in self.plan.planned if one.fact.untestable is None]
+        held = [one.fact for one in self.verdicts if one.outcome == "held"]
+        kinds = [
+            [fact for fact in facts if self._is_beside(fact) is beside] for facts in (held, counted)
+        ]
+        return len(kinds[0]), len(kinds[1])
+
+    def _is_beside(self, fact: Fact) -> bool:
+        return self.book.sources[fact.source].beside
 
 
 def providers() -> tuple[str, ...]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 TARGETS = ("sim", "socket", "live")
 TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
 COSTS = "upsim_costs"
+CARDS = "upsim_cards"
 SIMULATED_ONLY = (
     "This test needs a sandbox, and --upsim-target=live has none; use the fixture upsim_client."
 )
@@ -47,6 +48,8 @@ class Run:
         self.guard = Guard()
         self.cap: str | None = config.getoption("upsim_cap")
         self.gathered: list[dict[str, Any]] = []
+        self.cards_wanted: bool = config.getoption("upsim_report_card")
+        self.cards: list[tuple[str, list[str]]] = []
         self.live_costs: Costs | None = None
         self._session: Session | None = None
         if self.target not in TARGETS and not re.match(r"https?://", self.target):
@@ -134,6 +137,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="the ids of a test follow from this number and from its name (default: 0)",
     )
+    group.addoption(
+        "--upsim-report-card",
+        action="store_true",
+        help="at the end of the run tell what callers did that careful clients do not",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -157,14 +165,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     packed = session.config.stash[RUN].packed()
     if output is not None and packed is not None:
         output[COSTS] = packed
+    if output is not None:
+        output[CARDS] = session.config.stash[RUN].cards
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - a type of pytest-xdist
     """Take what a worker sent."""
-    packed = getattr(node, "workeroutput", {}).get(COSTS)
+    output, run = getattr(node, "workeroutput", {}), node.config.stash[RUN]
+    packed = output.get(COSTS)
     if packed is not None:
-        node.config.stash[RUN].gathered.append(packed)
+        run.gathered.append(packed)
+    run.cards += [tuple(found) for found in output.get(CARDS, ())]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:  # noqa: ANN401 - not public
@@ -186,6 +198,17 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         )
     for line in lines:
         terminalreporter.write_line(f"  {line}")
+    _print_cards(terminalreporter, config.stash[RUN].cards)
+
+
+def _print_cards(terminalreporter: Any, cards: list[tuple[str, list[str]]]) -> None:  # noqa: ANN401 - not public
+    if not cards:
+        return
+    terminalreporter.section("upsim report card")
+    for test, lines in sorted(cards):
+        terminalreporter.write_line(test)
+        for line in lines:
+            terminalreporter.write_line(f"  {line}")
 
 
 # -- one test
@@ -214,6 +237,7 @@ def pytest_runtest_makereport(
         for sandbox in item.stash.get(SANDBOXES, []):
             if not sandbox.closed:
                 report.sections.append(("upsim journal", _journal(sandbox)))
+                report.sections += _report_card(sandbox)
                 report.sections.append(("upsim reproduce", _reproduce(item, sandbox)))
         if blocked:
             names = ", ".join(f"{host} ({n}×)" for host, n in sorted(blocked.items()))
@@ -227,6 +251,12 @@ def _journal(sandbox: SandboxHandle) -> str:
     from upsim.testing.report import journal_text
 
     return journal_text(sandbox)
+
+
+def _report_card(sandbox: SandboxHandle) -> list[tuple[str, str]]:
+    """What the callers did that careful clients do not; nothing where they are."""
+    card = sandbox.report_card
+    return [] if card.clean else [("upsim report card", card.text)]
 
 
 def _reproduce(item: pytest.Item, sandbox: SandboxHandle) -> str:
@@ -280,7 +310,15 @@ def upsim_sandboxes(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
     with ExitStack() as stack:  # each is removed, whatever becomes of the others
         for sandbox in made:
             stack.callback(run.session.end, sandbox)
+            if run.cards_wanted and not sandbox.closed:
+                stack.callback(_keep_card, run, name, sandbox)
     made.clear()
+
+
+def _keep_card(run: Run, test: str, sandbox: SandboxHandle) -> None:
+    card = sandbox.report_card
+    if not card.clean:
+        run.cards.append((test, card.text.splitlines()))
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ def test_every_list_has_pages_and_a_total(admin: Admin, call: AdminCall) -> None
 
 
 PATHS_ONLY = sorted({path_of(call.path) for call in CALLS if call.method != "ANY"})
+READABLE = sorted({path_of(call.path) for call in CALLS if call.method == "GET"})
 
 
 @pytest.mark.parametrize("path", PATHS_ONLY)
@@ -71,11 +72,9 @@ def test_an_unknown_path_says_where_to_look(admin: Admin) -> None:
     assert (404, "not_found", message) == found
 
 
-@pytest.mark.parametrize("path", PATHS_ONLY)
+@pytest.mark.parametrize("path", READABLE)
 def test_no_call_takes_a_parameter_that_it_does_not_know(admin: Admin, path: str) -> None:
     """A parameter that exists nowhere is refused everywhere."""
-    if not any(path_of(call.path) == path and call.method == "GET" for call in CALLS):
-        pytest.skip("nothing to get here")
     assert (400, "invalid") == refusal_of(admin.http.get(f"{path}?zzz=1"))[:2]
 
 

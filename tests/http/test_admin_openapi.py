@@ -152,6 +152,7 @@ def test_every_answer_is_what_the_document_says(admin: Admin, judged: Judge) -> 
     for method, path, sent in (
         ("GET", f"webhooks/{delivery['id']}", None),
         ("POST", f"webhooks/{delivery['id']}/resend", None),
+        ("GET", "report-card", None),
         ("GET", "journal", None),
         ("POST", "journal/find", {"provider": "piapi"}),
         ("POST", "journal/count", {}),

@@ -1,11 +1,13 @@
 """The mutants as data: what is wrong, how it is made wrong, and who must notice.
 
 A mutant is an `overlay` (a piece of a scenario that changes the provider's facts) or a `patch`
-(a text in a module's source, which stands there once, and what stands there instead).
+(a text in a module's source, which stands there once, and what stands there instead); a list of
+patches where one place guards what another does.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +38,14 @@ class Mutant:
     fact: str | None = None
     test: str | None = None
     overlay: Mapping[str, Any] | None = None
-    patch: Patch | None = None
+    patches: tuple[Patch, ...] = ()
+
+    @property
+    def change(self) -> str:
+        """What is changed, in a form in which two changes can be compared."""
+        overlay = [self.provider, self.overlay] if self.overlay is not None else None
+        patches = [(one.module, one.old, one.new) for one in self.patches]
+        return json.dumps([overlay, patches], sort_keys=True, default=str)
 
     @property
     def killer(self) -> str:
@@ -47,22 +56,32 @@ class Mutant:
 def mutants(folder: Path = FOLDER) -> Iterator[Mutant]:
     """All mutants, by file and place. Raises ContractFileError for one that is not well formed."""
     seen: set[str] = set()
+    wrongs: dict[str, str] = {}
     for path in sorted(folder.glob("*.yaml")):
-        for entry in read_exact(path)["mutants"]:
+        for entry in read_exact(path).get("mutants", ()):
             mutant = _mutant(path, {"provider": path.stem, **entry})
             if mutant.id in seen:
                 raise ContractFileError(f"{path}: {mutant.id!r} stands twice")
             seen.add(mutant.id)
+            twin = wrongs.setdefault(mutant.change, mutant.id)
+            if twin != mutant.id:
+                raise ContractFileError(f"{path}: {mutant.id!r} is {twin!r} under another name")
             yield mutant
 
 
 def _mutant(path: Path, entry: Mapping[str, Any]) -> Mutant:
     fields = dict(entry)
-    if "patch" in fields:
-        fields["patch"] = Patch(**fields["patch"])
-    found = Mutant(**fields)
+    name = fields.get("id", "one without an id")
+    given = fields.pop("patch", [])
+    try:
+        patches = tuple(Patch(**one) for one in (given if isinstance(given, list) else [given]))
+        found = Mutant(**fields, patches=patches)
+    except TypeError as error:
+        raise ContractFileError(f"{path}: {name!r}: {error}") from error
     if (found.fact is None) == (found.test is None):
-        raise ContractFileError(f"{path}: {found.id!r} names either a fact or a test as its killer")
-    if (found.overlay is None) == (found.patch is None):
-        raise ContractFileError(f"{path}: {found.id!r} is either an overlay or a patch")
+        raise ContractFileError(f"{path}: {name!r} names either a fact or a test as its killer")
+    if (found.overlay is None) == (not found.patches):
+        raise ContractFileError(f"{path}: {name!r} is either an overlay or a patch")
+    if found.overlay is not None and found.test is not None:
+        raise ContractFileError(f"{path}: {name!r} is an overlay, which only facts can judge")
     return found

@@ -17,33 +17,38 @@ from upsim_contracts.mutants.catalogue import Mutant, Patch
 class _WrongLoader(SourceFileLoader):
     """Compiles the patched source, and leaves the bytecode cache alone."""
 
-    def __init__(self, fullname: str, path: str, patch: Patch) -> None:
+    def __init__(self, fullname: str, path: str, patches: Sequence[Patch]) -> None:
         super().__init__(fullname, path)
-        self._patch = patch
+        self._patches = patches
 
-    def get_code(self, fullname: str) -> CodeType:
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the form of a loader
         source = Path(self.path).read_text(encoding="utf-8")
-        times = source.count(self._patch.old)
-        if times != 1:
-            raise StaleMutantError(f"{fullname}: {self._patch.old!r} stands there {times} times")
-        return compile(source.replace(self._patch.old, self._patch.new), self.path, "exec")
+        return compile(patched(source, self._patches), self.path, "exec")
 
 
-class _Planter:
-    """Finds one module in its wrong form, before anybody else finds it."""
+class Planter:
+    """Finds some modules in their wrong form, before anybody else finds them."""
 
-    def __init__(self, patch: Patch) -> None:
-        self._patch = patch
+    def __init__(self, patches: Sequence[Patch]) -> None:
+        """Look for the modules of these patches."""
+        self._patches = patches
+        self._found: set[str] = set()
+
+    @property
+    def untouched(self) -> list[str]:
+        """The modules that nobody has imported yet: their patches did nothing."""
+        return sorted({patch.module for patch in self._patches} - self._found)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != self._patch.module:
-            return None
-        found = PathFinder.find_spec(fullname, path)
+        """Find a module in its wrong form; none that has no patch."""
+        own = [patch for patch in self._patches if patch.module == fullname]
+        found = PathFinder.find_spec(fullname, path) if own else None
         if found is None or found.origin is None:
             return None
-        loader = _WrongLoader(fullname, found.origin, self._patch)
+        self._found.add(fullname)
+        loader = _WrongLoader(fullname, found.origin, own)
         return importlib.util.spec_from_file_location(
             fullname,
             found.origin,
@@ -52,9 +57,27 @@ class _Planter:
         )
 
 
-def plant(patch: Patch) -> None:
-    """Make the next import of the module give its wrong form, in this process."""
-    sys.meta_path.insert(0, _Planter(patch))
+def patched(source: str, patches: Sequence[Patch]) -> str:
+    """The wrong source. Raises StaleMutantError where a text does not stand there once."""
+    for patch in patches:
+        times = source.count(patch.old)
+        if times != 1:
+            raise StaleMutantError(f"{patch.module}: {patch.old!r} stands there {times} times")
+        source = source.replace(patch.old, patch.new)
+    return source
+
+
+def plant(patches: Sequence[Patch]) -> Planter:
+    """Make the next import of these modules give their wrong form, in this process.
+
+    Raises StaleMutantError when one was imported before.
+    """
+    for patch in patches:
+        if patch.module in sys.modules:
+            raise StaleMutantError(f"{patch.module} was imported before it could be made wrong")
+    planter = Planter(patches)
+    sys.meta_path.insert(0, planter)
+    return planter
 
 
 def scenario_file(mutant: Mutant, folder: Path) -> Path:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +22,13 @@ from typing import Any, Literal
 import httpx
 
 from upsim_contracts.exceptions import StaleMutantError
+from upsim_contracts.facts import Book, Fact
 from upsim_contracts.mutants.catalogue import Mutant
 from upsim_contracts.mutants.planting import plant, scenario_file
-from upsim_contracts.running import judge
+from upsim_contracts.running import CONNECTION, Verdict, judge
 from upsim_contracts.spending import Purse
 from upsim_contracts.target import Target
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.verify import book_of, pricer, providers
 
 Fate = Literal["killed", "survived", "stale", "error"]
 PRELOADED = (
@@ -41,8 +42,14 @@ PRELOADED = (
     "yaml",
 )
 """What the simulator imports from elsewhere, so that a child finds it there."""
+PRELOADED_FOR_TESTS = ("hypothesis", "pytest_cov.plugin", "schemathesis", "xdist.plugin")
+"""What the tests of the suite import besides."""
 SECONDS = 60
 PYTEST_FAILED = 1
+PROFILE = "UPSIM_CONTRACT_PROFILE"
+"""The variable that tells the suite how long to look."""
+SUITE = Path(__file__).parents[1] / "suite"
+"""Where a killer that is a test stands: `file::name`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,55 +62,154 @@ class Result:
     saw: str = ""
 
 
-def run_all(mutants: Iterable[Mutant], *, workers: int = 2) -> Iterator[Result]:
-    """The fate of each mutant, in order."""
-    for name in PRELOADED:
-        importlib.import_module(name)
-    with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(run, mutants)
+@dataclass(frozen=True, slots=True)
+class Unjust:
+    """A killer that finds fault with the right simulator."""
+
+    killer: str
+    saw: str
 
 
-def run(mutant: Mutant, *, planted: bool = True) -> Result:
-    """Judge one mutant; `planted` False is the right simulator under the same killer."""
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(mutant, theirs, planted))
-    started = time.perf_counter()
-    child.start()
-    theirs.close()
-    fate: Fate
-    try:
-        fate, saw = ours.recv() if ours.poll(SECONDS) else ("killed", "it never ends")
-    except EOFError:
-        fate, saw = "error", "the child ended without a word"
-    child.kill()
-    child.join()
-    return Result(mutant, fate, time.perf_counter() - started, saw)
+class Runner:
+    """Runs mutants and judges the right simulator, with the facts read once."""
+
+    def __init__(self, books: Mapping[str, Book] | None = None, *, suite: Path = SUITE) -> None:
+        """Read the facts of all providers, unless they are given."""
+        self.books = books or {name: book_of(name) for name in providers()}
+        self.suite = suite
+        for name in PRELOADED:
+            importlib.import_module(name)
+
+    def run_all(self, mutants: Iterable[Mutant], *, workers: int = 2) -> Iterator[Result]:
+        """The fate of each mutant, in order."""
+        chosen = list(mutants)
+        if any(mutant.test is not None for mutant in chosen):
+            for name in PRELOADED_FOR_TESTS:
+                importlib.import_module(name)
+        with ThreadPoolExecutor(workers) as pool:
+            yield from pool.map(self.run, chosen)
+
+    def run(self, mutant: Mutant) -> Result:
+        """Judge one mutant by its killer."""
+        started = time.perf_counter()
+        fate, saw = _in_child(lambda: self._fate(mutant))
+        return Result(mutant, fate, time.perf_counter() - started, saw)
+
+    def unjust(self, mutants: Iterable[Mutant]) -> Iterator[Unjust]:
+        """The killers of these mutants that find fault with the right simulator."""
+        facts: dict[str, dict[str, Fact]] = {}
+        tests: dict[str, None] = {}
+        for mutant in mutants:
+            fact = self._fact(mutant)
+            if fact is not None:
+                facts.setdefault(mutant.provider, {})[fact.id] = fact
+            elif mutant.test is not None:
+                tests[mutant.test] = None
+        for provider, chosen in facts.items():
+            yield from self.broken(provider, list(chosen.values()))
+        if tests:
+            fate, saw = _in_child(lambda: self._by_tests(list(tests)))
+            if fate != "survived":
+                yield Unjust(f"one of the tests {', '.join(tests)}", saw)
+
+    def broken(self, provider: str, facts: Sequence[Fact], *, seed: int = 0) -> Iterator[Unjust]:
+        """The facts that the right simulator breaks under a seed."""
+
+        def judged() -> list[tuple[str, str]]:
+            with _simulator(self.books[provider], provider, None) as target:
+                verdicts = [self._judge(_seeded(fact, seed), provider, target) for fact in facts]
+            return [(one.fact.id, _seen(one)) for one in verdicts if one.outcome == "broken"]
+
+        found = _in_child(judged, seconds=SECONDS * 10)
+        if isinstance(found, tuple):
+            yield Unjust(f"facts of {provider}", found[1])
+            return
+        for name, saw in found:
+            yield Unjust(f"fact {name} of {provider}, seed {seed}", saw)
+
+    # -- in the child
+
+    def _fate(self, mutant: Mutant) -> tuple[Fate, str]:
+        try:
+            planter = plant(mutant.patches)
+            if mutant.test is not None:
+                fate = self._by_tests([mutant.test])
+            else:
+                with tempfile.TemporaryDirectory() as folder:
+                    fate = self._by_fact(mutant, Path(folder))
+        except StaleMutantError as error:
+            return "stale", str(error)
+        if planter.untouched:
+            return "stale", f"nobody imports {', '.join(planter.untouched)}"
+        return fate
+
+    def _by_fact(self, mutant: Mutant, folder: Path) -> tuple[Fate, str]:
+        fact = self._fact(mutant)
+        if fact is None:
+            return "stale", f"{mutant.provider} has no fact {mutant.fact!r}"
+        if mutant.overlay is not None and fact.given.scenario is not None:
+            return "stale", f"{fact.id} brings a scenario of its own, which an overlay cannot join"
+        scenario = str(scenario_file(mutant, folder)) if mutant.overlay is not None else None
+        with _simulator(self.books[mutant.provider], mutant.provider, scenario) as target:
+            verdict = self._judge(fact, mutant.provider, target)
+        if any(found.where == CONNECTION for found in verdict.mismatches):
+            return "error", f"it does not run: {_seen(verdict)}"
+        fates: Mapping[str, Fate] = {"broken": "killed", "held": "survived"}
+        return fates.get(verdict.outcome, "error"), _seen(verdict)
+
+    def _by_tests(self, tests: Sequence[str]) -> tuple[Fate, str]:
+        """By pytest in this process; its output goes nowhere."""
+        pytest: Any = importlib.import_module("pytest")
+        options = [
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+            "-n0",
+            "--assert=plain",
+        ]
+        noticed = _Noticed()
+        os.environ[PROFILE] = "mutants"
+        paths = [f"{self.suite}/{test}" for test in tests]
+        with (
+            Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+            redirect_stdout(nowhere),
+            redirect_stderr(nowhere),
+        ):
+            code = pytest.main([*options, *paths], plugins=[noticed])
+        if code == PYTEST_FAILED:
+            return "killed", noticed.text
+        return ("survived", "") if code == 0 else ("error", f"pytest ended with {int(code)}")
+
+    def _judge(self, fact: Fact, provider: str, target: Target) -> Verdict:
+        return judge(self.books[provider], fact, target, pricer(provider), lambda _seconds: None)
+
+    def _fact(self, mutant: Mutant) -> Fact | None:
+        book = self.books.get(mutant.provider)
+        facts = book.facts if book is not None else ()
+        return next((fact for fact in facts if fact.id == mutant.fact), None)
 
 
-def _child(mutant: Mutant, out: Connection, planted: bool) -> None:  # noqa: FBT001 - a process's argument
-    """What it raises goes to standard error, and the parent hears nothing."""
-    if mutant.patch is not None and planted:
-        plant(mutant.patch)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            out.send(_by_fact(mutant, Path(folder), planted) if mutant.fact else _by_test(mutant))
-    except StaleMutantError as error:
-        out.send(("stale", str(error)))
-    out.close()
+class _Noticed:
+    """A plug-in that keeps what the first failing test said."""
+
+    text = ""
+
+    def pytest_runtest_logreport(self, report: Any) -> None:  # noqa: ANN401 - pytest is not imported here
+        """Keep the message of a failure."""
+        if report.failed and not self.text:
+            self.text = " ".join(report.longreprtext.partition("\nE ")[2].split())
 
 
-def _by_fact(mutant: Mutant, folder: Path, planted: bool) -> tuple[Fate, str]:  # noqa: FBT001 - as above
-    book = book_of(mutant.provider)
-    fact = next((fact for fact in book.facts if fact.id == mutant.fact), None)
-    if fact is None:
-        return "stale", f"{mutant.provider} has no fact {mutant.fact!r}"
-    scenario = str(scenario_file(mutant, folder)) if mutant.overlay and planted else None
+@contextmanager
+def _simulator(book: Book, provider: str, scenario: str | None) -> Iterator[Target]:
     simulator: Any = importlib.import_module("upsim").Simulator
     with simulator(clock="manual") as made, httpx.Client(transport=made.transport()) as http:
-        target = Target(
+        yield Target(
             "sim",
-            mutant.provider,
+            provider,
             made.base_url("").rstrip("/"),
             http,
             Purse(None, book.unit),
@@ -111,19 +217,34 @@ def _by_fact(mutant: Mutant, folder: Path, planted: bool) -> tuple[Fate, str]:  
             admin_token=made.app.registry.settings.admin_token,
             scenario=scenario,
         )
-        verdict = judge(book, fact, target, pricer(mutant.provider), lambda _seconds: None)
-    if verdict.outcome == "broken":
-        return "killed", "; ".join(map(str, verdict.mismatches))
-    return ("survived", "") if verdict.outcome == "held" else ("error", verdict.reason)
 
 
-def _by_test(mutant: Mutant) -> tuple[Fate, str]:
-    """By pytest in this process; its output goes nowhere."""
-    pytest: Any = importlib.import_module("pytest")
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        sys.stdout = sys.stderr = nowhere
-        options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-n0"]
-        code = pytest.main([*options, str(mutant.test)])
-    if code == PYTEST_FAILED:
-        return "killed", f"{mutant.test} fails"
-    return ("survived", "") if code == 0 else ("error", f"pytest ended with {code}")
+def _seeded(fact: Fact, seed: int) -> Fact:
+    return replace(fact, given=replace(fact.given, seed=seed))
+
+
+def _seen(verdict: Verdict) -> str:
+    return "; ".join(map(str, verdict.mismatches)) or verdict.reason
+
+
+def _in_child(work: Callable[[], Any], *, seconds: float = SECONDS) -> Any:  # noqa: ANN401 - what it finds
+    """What the work finds, done in a forked process; a fate when it says nothing."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(work, theirs))
+    child.start()
+    theirs.close()
+    try:
+        return ours.recv() if ours.poll(seconds) else ("killed", "it never ends")
+    except EOFError:
+        return "error", "the child ended without a word"
+    finally:
+        child.kill()
+        child.join()
+        ours.close()
+
+
+def _child(work: Callable[[], object], out: Connection) -> None:
+    """What it raises goes to standard error, and the parent hears nothing."""
+    out.send(work())
+    out.close()

@@ -16,6 +16,8 @@ COMMANDS = {
     "scenarios": "List, show and explain scenarios.",
     "replay": "Run an exported session again and compare its answers.",
     "verify": "Judge a simulator or a live API by every documented fact.",
+    "record": "Write down what passes between a client and a provider.",
+    "drift": "Show where recorded answers differ from contract and simulator.",
     "env": "Print base URLs and keys of a running simulator for a shell.",
     "completion": "Print the script that completes upsim in a shell.",
     "doctor": "Show what is installed and what is missing.",

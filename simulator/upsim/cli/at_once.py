@@ -13,12 +13,18 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
+from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from upsim.web.answers import Answer
 
-UNUSUAL = frozenset({b"expect", b"upgrade", b"x-forwarded-for", b"x-forwarded-proto"})
+INVALID = "Invalid HTTP request received."
+UNUSUAL = frozenset({b"expect", b"x-forwarded-for", b"x-forwarded-proto"})
 """Request headers that change how a request is read: uvicorn deals with them."""
 
 
@@ -28,6 +34,8 @@ class AtOnceProtocol(HttpToolsProtocol):
     _body: bytes | None = None
     """What came of the body while the short way is open; None on uvicorn's way."""
     _unusual = False
+    _answering: RequestResponseCycle | None = None
+    """What a task answers or answered last."""
     _idle_since: float | None = None
     """When the last answer left; None while a request is read or answered."""
 
@@ -49,13 +57,20 @@ class AtOnceProtocol(HttpToolsProtocol):
         }
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """The connection is gone, which uvicorn tells only the last request of a pipeline."""
+        cycle = self._answering
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
         super()._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
         """Read, and answer what came whole."""
-        super().data_received(data)
+        self._idle_since = None
+        unread: bytes | None = data
+        while unread is not None:
+            unread = self._fed(unread)
         if self._body is not None:  # the rest is still to come, and is read by a task
             self._as_usual(self.app)
 
@@ -81,6 +96,8 @@ class AtOnceProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Choose the way."""
         method = self.parser.get_method()
+        if self.parser.should_upgrade():
+            return  # the parser takes what follows for another protocol: see `_fed`
         if self._unusual or method == b"HEAD" or b"#" in self.url or not self._is_free():
             super().on_headers_complete()
             return
@@ -102,6 +119,8 @@ class AtOnceProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer a request that came whole."""
+        if self.parser.should_upgrade():
+            return
         if self._body is None:
             super().on_message_complete()
             return
@@ -116,6 +135,28 @@ class AtOnceProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     # -- inside
+
+    def _fed(self, data: bytes) -> bytes | None:
+        """Let the parser read. What it must read once more is returned.
+
+        There is no other protocol here, so a caller that offers one is answered as if it had not:
+        its request is read again without the offer, which some clients make with every first one.
+        """
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self.logger.warning(INVALID)
+            self.send_400_response(INVALID)
+        except HttpParserUpgrade as stopped:
+            method = self.parser.get_method()
+            if method == b"CONNECT":
+                self.send_400_response(INVALID)
+                return None
+            version = self.parser.get_http_version().encode("ascii")
+            head = [b"%b %b HTTP/%b" % (method, self.url, version)]
+            head += [b"%b: %b" % pair for pair in self.headers if pair[0] != b"upgrade"]
+            return b"\r\n".join((*head, b"", data[stopped.args[0] :]))
+        return None
 
     def _is_free(self) -> bool:
         """Whether nothing is being answered, and this answer will not end the connection."""
@@ -141,6 +182,10 @@ class AtOnceProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is None:
             self._look_again(self.timeout_keep_alive)
         return True
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _as_usual(self, app: ASGIApp) -> None:
         """Go uvicorn's way with what was read so far, with `app` for an application."""

@@ -251,9 +251,9 @@ def command(  # noqa: PLR0913 - one argument for each option
 ) -> None:
     """Run the simulator as a server, until Ctrl-C."""
     if ready_file is not None:
-        _remove_stale(ready_file)
+        remove_stale(ready_file)
     _check_certificate(tls_cert, tls_key)
-    listening = _listen(host, port)
+    listening = listen(host, port)
     port = listening.getsockname()[1]
     scheme = "https" if tls_cert else "http"
     shown = f"[{host}]" if ":" in host else host
@@ -291,6 +291,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     config = uvicorn.Config(
         app,
         http=CuttableProtocol,
+        ws="none",
         log_level="warning",
         access_log=False,
         date_header=False,
@@ -307,7 +308,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         if watch:
             Watch(app.registry, quiet=quiet).begin()
         if ready_file is not None:
-            _write_whole(ready_file, json.dumps(said))
+            write_whole(ready_file, json.dumps(said))
 
     def stopped() -> None:
         console.flush()
@@ -347,14 +348,15 @@ def _app(settings: Settings) -> App:
         sys.exit(USAGE)
 
 
-def _remove_stale(ready: Path) -> None:
+def remove_stale(ready: Path) -> None:
     """No ready file of an earlier server may be taken for this one's."""
     if not ready.parent.is_dir():
         raise click.BadParameter(f"there is no folder {ready.parent}", param_hint="--ready-file")
     ready.unlink(missing_ok=True)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; where it cannot, say why and end."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.socket(family, socket.SOCK_STREAM)
@@ -398,10 +400,13 @@ def _check_certificate(cert: str | None, key: str | None) -> None:
         sys.exit(FINDING)
 
 
-def _write_whole(file: Path, text: str) -> None:
-    """Write a file so that nobody ever reads a part of it."""
+def write_whole(file: Path, text: str) -> None:
+    """Write a file of which nobody ever reads a part, and that only its owner may read."""
     part = file.with_name(file.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.unlink(missing_ok=True)
+    private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(private, "w", encoding="utf-8") as opened:
+        opened.write(text)
     part.replace(file)
 
 

@@ -12,6 +12,7 @@ from upsim.core.instants import DAY, SECOND, Instant
 from upsim.core.lifecycle import Lifecycle
 from upsim.core.media import Media
 from upsim.core.outputs import OutputRule
+from upsim.core.polling import Polling
 from upsim.core.pricing import Billing
 from upsim.core.webhooks import WebhookRule
 
@@ -170,6 +171,7 @@ class Baseline:
     dialects: tuple[str, ...]
     digest: str
     webhooks: WebhookRule | None = None
+    polling: Polling | None = None
 
 
 @dataclass(frozen=True, slots=True)

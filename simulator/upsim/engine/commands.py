@@ -9,7 +9,7 @@ can let others in at the same places.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -97,6 +97,13 @@ class Told(NamedTuple):
     delivery: str
     number: int
     outcome: Outcome
+
+
+class Reread(NamedTuple):
+    """Scenario files were read again: what holds then, by the names of the scenarios."""
+
+    at: Instant
+    scenarios: Mapping[str, Mapping[str, object]]
 
 
 @dataclass(slots=True)
@@ -330,6 +337,11 @@ class Commands:
         """An attempt to deliver a webhook came to this."""
         if self.open:
             self.append(Told(self.sandbox.now, delivery, number, outcome), len(outcome.answer))
+
+    def reread(self, scenarios: Mapping[str, Mapping[str, object]]) -> None:
+        """Scenario files were read again, and these hold from now on."""
+        if self.open:
+            self.append(Reread(self.sandbox.now, scenarios), 0)
 
     def stamp(self, seconds: int) -> int:
         """The second that a webhook carries as its timestamp."""

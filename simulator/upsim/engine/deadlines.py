@@ -89,8 +89,15 @@ class Deadlines:
         self._work = _Queue(filter(self._is_live, self._work))
         self._expiries = _Queue(filter(self._is_live, self._expiries))
 
+    @property
+    def live(self) -> int:
+        """How many deadlines will run; those that have come to nothing do not count."""
+        return sum(
+            self._is_live(deadline) for queue in (self._work, self._expiries) for deadline in queue
+        )
+
     def __len__(self) -> int:
-        """How many deadlines wait."""
+        """How many deadlines are kept, also of those that have come to nothing."""
         return len(self._work) + len(self._expiries)
 
     def _head(self, queue: _Queue) -> Deadline | None:

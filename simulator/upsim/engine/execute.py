@@ -111,8 +111,10 @@ def _let_window_pass(sandbox: Sandbox, call: Call) -> None:
     if not ends:
         sandbox.jump_to_next()  # a cap on jobs, which has no window: one must end first
         return
+    before = sandbox.now
     for _ in sandbox.advance(min(max(ends), LATEST)):
         pass
+    sandbox.jumped += sandbox.now - before
 
 
 def _take_places(sandbox: Sandbox, call: Call) -> None:

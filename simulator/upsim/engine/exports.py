@@ -19,13 +19,14 @@ from upsim.engine.commands import (
     Opened,
     Pairs,
     Request,
+    Reread,
     Resumed,
     Told,
     is_json,
 )
 from upsim.engine.registry import Registry, owner_shown
 from upsim.engine.sandbox import Sandbox
-from upsim.scenario.loader import UnknownScenarioError
+from upsim.engine.swaps import ScenarioOf
 
 FORMAT = "upsim-export"
 VERSION = 1
@@ -35,6 +36,15 @@ KEYS_CALL = re.compile(r"/__sim/sandboxes/[^/]+/accounts/[^/]+/keys")
 _FIELDS = rb"secret|webhook_secret|api_key|access_key"
 _SECRET = re.compile(rb'("(?:%s)"\s*:\s*")((?:[^"\\]|\\.)+)(?=")' % _FIELDS, re.IGNORECASE)
 _SECRET_OR_KEY = re.compile(rb'("(?:key|%s)"\s*:\s*")((?:[^"\\]|\\.)+)(?=")' % _FIELDS)
+_IN_URL = re.compile(
+    rb"((?:sig|signature|secret|key|token|credential|password)(?:=|%3D))"
+    rb"((?:(?!%26)[^&#\s\"'\\<>])+)"
+    rb"|((?:://|%3A%2F%2F))([^/@\s\"'<>\\%]+(?:%3A[^/@\s\"'<>\\%]+)?)(?=@|%40)",
+    re.IGNORECASE,
+)
+"""What opens a door in an address: signed parameters, and a user with a password."""
+OURS = "/media/"
+"""Below it are files of our own, whose signatures a replay must send again."""
 
 Json = dict[str, Any]
 
@@ -69,7 +79,7 @@ def export(registry: Registry, sandbox: Sandbox, *, version: str) -> Json:
             "public_url": settings.public_url,
         },
         "rules": _digests(registry, sandbox),
-        "values": _values(registry, sandbox),
+        "values": _values(sandbox),
         "keys": [
             {
                 "name": key.name,
@@ -94,27 +104,23 @@ def _incomplete(log: Commands) -> Json | None:
 
 
 def _digests(registry: Registry, sandbox: Sandbox) -> Json:
-    """The digest of the rules of each provider."""
-    return {name: sandbox.scenario_for(name).baseline.digest for name in registry.providers}
+    """The digest of the rules of each provider, as they were in the beginning."""
+    begun = sandbox.began_with
+    return {name: begun(name).baseline.digest for name in registry.providers}
 
 
-def _values(registry: Registry, sandbox: Sandbox) -> object:
-    """The resolved values of the scenario, so that its file is not needed; None without one."""
-    if sandbox.scenario == "baseline":
-        return None
-    library = registry.library
-    try:
-        tree = library.resolve(library.path_of(sandbox.scenario))
-    except UnknownScenarioError:  # the file was removed meanwhile
-        return None
-    return None if tree.mistakes else plain(tree.value)
+def _values(sandbox: Sandbox) -> object:
+    """The resolved values that the scenario began with, so that its file is not needed."""
+    begun = sandbox.began_with
+    main = begun.main if isinstance(begun, ScenarioOf) else None
+    return None if main is None else plain(main.values)
 
 
 def plain(value: object) -> object:
     """The values of a scenario as JSON."""
     if isinstance(value, Decimal):
         return {DECIMAL: str(value)}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
@@ -131,7 +137,12 @@ def unplain(value: object) -> object:
 def comparable(body: bytes, path: str) -> bytes:
     """An answer with every secret overwritten, as its digest is taken of it."""
     pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
-    return pattern.sub(lambda found: found[1] + b"x" * len(found[2]), body)
+    return _IN_URL.sub(_crossed, pattern.sub(_crossed, body))
+
+
+def _crossed(found: re.Match[bytes]) -> bytes:
+    before, secret = (group for group in found.groups() if group is not None)
+    return before + b"x" * len(secret)
 
 
 def answer_of(status: int | None, head: Pairs, body: bytes, path: str) -> Json:
@@ -161,6 +172,8 @@ class _Writer:
             owner = owner_shown(entry.owner, entry.account)
             account = {"provider": entry.provider, "owner": owner, "account": entry.account}
             return {"at": iso(entry.at, 6), "opened": account}
+        if isinstance(entry, Reread):
+            return {"at": iso(entry.at, 6), "reread": plain(entry.scenarios)}
         if isinstance(entry, Told):
             return {"at": iso(entry.at, 6), "webhook": _told(entry)}
         return self._request(Request._make(entry))
@@ -171,7 +184,7 @@ class _Writer:
             "scheme": found.scheme,
             "method": found.method,
             "path": found.path,
-            "query": found.query.decode("latin-1"),
+            "query": self._query(found.query, found.path),
             "headers": _pairs((name, value) for name, value in named if value is not None),
             **self._body(found.body, found.path, len(found.body), ""),
         }
@@ -187,7 +200,7 @@ class _Writer:
             "scheme": found.scheme,
             "method": found.method,
             "path": found.path,
-            "query": found.query.decode("latin-1"),
+            "query": self._query(found.query, found.path),
             "headers": _pairs(found.headers),
             **self._body(found.body, found.path, found.body_size, found.body_digest),
         }
@@ -205,6 +218,8 @@ class _Writer:
             return {}
         pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
         kept = pattern.sub(self._hidden, body)
+        if OURS not in path:
+            kept = _IN_URL.sub(self._hidden, kept)
         described: Json = {
             "bytes": size,
             "sha256": digest or hashlib.sha256(kept).hexdigest(),
@@ -212,14 +227,18 @@ class _Writer:
         }
         return {"body": {**described, "cut": True} if size > len(kept) else described}
 
+    def _query(self, query: bytes, path: str) -> str:
+        shown = query if OURS in path else _IN_URL.sub(self._hidden, query)
+        return shown.decode("latin-1")
+
     def _hidden(self, found: re.Match[bytes]) -> bytes:
-        secret = found[2]
+        before, secret = (group for group in found.groups() if group is not None)
         number = len(self._secrets) + 1
         placeholder = self._secrets.get(secret)
         if placeholder is None:
             placeholder = (b"%d-redacted-" % number + b"x" * len(secret))[: len(secret)]
             self._secrets[secret] = placeholder
-        return found[1] + placeholder
+        return before + placeholder
 
 
 def readable(body: bytes) -> Json:

@@ -55,13 +55,17 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
 
 
 class Journal:
-    """The last exchanges of a sandbox; `told` is who wants to hear of each new one, if anybody."""
+    """The last exchanges of a sandbox; `told` is who wants to hear of each new one, if anybody.
+
+    `counted` is who counts what callers do.
+    """
 
     def __init__(self, kept: int) -> None:
         """Keep so many exchanges at the most."""
         self._ring: deque[Exchange] = deque(maxlen=kept)
         self.count = 0
         self.told: Callable[[Exchange], None] | None = None
+        self.counted: Callable[[Call, Exchange], None] = lambda _call, _exchange: None
 
     def add(
         self,
@@ -102,6 +106,7 @@ class Journal:
             tuple(call.faults),
         )
         self._ring.append(exchange)
+        self.counted(call, exchange)
         if self.told is not None:
             self.told(exchange)
         return exchange

@@ -10,6 +10,7 @@ from upsim.engine.rulebook import Swap
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.swaps import ScenarioOf, swaps_of
 from upsim.scenario.loader import BASELINE, Library, ScenarioError
+from upsim.scenario.model import Scenario
 from upsim.scenario.tree import Mistake
 
 
@@ -19,6 +20,12 @@ class Follow(NamedTuple):
     sandbox: Sandbox
     now: Swap
     later: list[Swap]
+
+    def apply(self) -> tuple[str, ...]:
+        """Let it hold; the providers whose rules are not what they were."""
+        others = self.sandbox.rulebook.swap(self.now, "reload")
+        self.sandbox.rulebook.plan(self.later)
+        return others
 
 
 def reload(registry: Registry, fresh: Library) -> Mapping[str, str]:
@@ -33,12 +40,16 @@ def reload(registry: Registry, fresh: Library) -> Mapping[str, str]:
     _judge(registry, fresh, [*names, *baselines])
     for name in (*names, *baselines):
         fresh.load(name)
-    follows = [_followed(box, fresh, registry.main_of(box)) for box in boxes]
+    mains = [fresh.load(name) if (name := registry.main_of(box)) else None for box in boxes]
+    follows = [followed(box, fresh, main) for box, main in zip(boxes, mains, strict=True)]
+    edited = [name for name in baselines if not fresh.is_as_in(registry.library, name)]
     registry.take(fresh)
     changed: dict[str, str] = {}
-    for box, now, later in follows:
-        others = box.rulebook.swap(now, "reload")
-        box.rulebook.plan(later)
+    for follow, main in zip(follows, mains, strict=True):
+        box = follow.sandbox
+        read = sorted({*edited, *([main.name] if main else [])})
+        box.commands.reread({name: fresh.load(name).values for name in read})
+        others = follow.apply()
         changed |= {name: box.scenario_for(name).baseline.digest for name in others}
     return changed
 
@@ -53,10 +64,9 @@ def _judge(registry: Registry, fresh: Library, names: Iterable[str]) -> None:
         raise ScenarioError(sorted(mistakes))
 
 
-def _followed(sandbox: Sandbox, fresh: Library, name: str | None) -> Follow:
+def followed(sandbox: Sandbox, fresh: Library, main: Scenario | None) -> Follow:
     """What a sandbox will be in. Raises BaselineError for rules that it cannot have."""
     sandbox.settle()
-    main = fresh.load(name) if name else None
     now = Swap(sandbox.now, ScenarioOf(fresh, main), main.faults if main else ())
     sandbox.rulebook.check(now.scenario_of)
     planned = swaps_of(sandbox, fresh, main)

@@ -32,11 +32,13 @@ from upsim.core.states import State as JobState
 from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, ClockError
 from upsim.engine.commands import Commands
+from upsim.engine.conduct import Conduct
 from upsim.engine.deadlines import Deadline, Deadlines
 from upsim.engine.feed import Feed
 from upsim.engine.inbox import Inbox
 from upsim.engine.journal import Journal
 from upsim.engine.log import EventLog, MemoryLog
+from upsim.engine.report_card import ReportCard
 from upsim.engine.rulebook import Rulebook
 from upsim.engine.seeds import Seeds
 from upsim.engine.state import State
@@ -69,7 +71,10 @@ class Choices:
 
 
 class Sandbox:
-    """One world. `now` is the instant of the command or deadline that is being run."""
+    """One world. `now` is the instant of the command or deadline that is being run.
+
+    `jumped` is how much time an `auto` clock has let pass by itself.
+    """
 
     def __init__(
         self,
@@ -92,6 +97,10 @@ class Sandbox:
         self.state = State()
         self.deadlines = Deadlines(self._is_live)
         self.journal = Journal(choices.journal_max)
+        self.conduct = Conduct(self)
+        self.report_card = ReportCard(self)
+        self.journal.counted = self.conduct.take
+        self.jumped: Instant = 0
         self.inbox = Inbox()
         self.webhooks = Webhooks(self)
         self.listeners: list[Listener] = []
@@ -103,6 +112,7 @@ class Sandbox:
         self.planned_faults: tuple[FaultRule, ...] = ()
         self.released: Callable[[str], None] = lambda _digest: None
         self.began = self.now
+        self.began_with = scenario_of
         self.rulebook = Rulebook(self, scenario_of, providers)
         self.generation = 0
         self.changes_wait = False
@@ -196,8 +206,10 @@ class Sandbox:
         """
         deadline = self.deadlines.next(expiries=False)
         if deadline is not None:
+            before = self.clock.now()
             self.clock.reach(min(deadline.at, LATEST))
             self.settle()
+            self.jumped += self.now - before
 
     def wake(self) -> None:
         """Tell listeners that time may have passed though nothing happened."""
@@ -403,6 +415,7 @@ class Sandbox:
     def _forget(self, names: Sequence[str], reason: str) -> None:
         if not names:
             return
+        self.conduct.part(names)
         for name in names:
             self._refund_owed(self.state.jobs[name])
         self.commit(JobsForgotten(self.now, tuple(names), reason))

@@ -29,6 +29,7 @@ from upsim.core.instants import seconds_to_micros
 from upsim.core.lifecycle import Duration, Lifecycle, PhaseRule
 from upsim.core.media import Media, Unmeasurable
 from upsim.core.outputs import OutputRule
+from upsim.core.polling import Polling
 from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
 from upsim.core.states import TERMINAL, State
 from upsim.core.webhooks import WebhookRule
@@ -105,6 +106,7 @@ def build_baseline(tree: Node) -> Baseline:
         dialects=tuple(tree["dialects"]),
         digest=digest(tree),
         webhooks=_webhooks(tree.get("webhooks"), sources),
+        polling=_polling(tree.get("polling"), sources),
     )
 
 
@@ -165,6 +167,17 @@ def _webhooks(node: Node | None, sources: Node) -> WebhookRule | None:
         signing=node["signing"]["value"],
         headers=dict(node["headers"]["value"]),
         evidence={name: fact.evidence for name, fact in facts.items()},
+    )
+
+
+def _polling(node: Node | None, sources: Node) -> Polling | None:
+    if not node:
+        return None
+    return Polling(
+        every=seconds_to_micros(str(node["every"])),
+        evidence=evidence(node, sources),
+        factor=str(node.get("factor", 1)),
+        most=seconds_to_micros(str(node["most"])) if "most" in node else None,
     )
 
 

@@ -253,7 +253,7 @@ class Library:
         mistakes = tree.mistakes if known else self.mistakes_in(tree)
         if mistakes:
             raise ScenarioError(mistakes)
-        return _built(name, tree, path.parent), stamps
+        return built(name, tree, path.parent), stamps
 
     def _resolve(self, path: Path, above: tuple[Path, ...]) -> Tree:
         tree = self._tree_at(path)
@@ -310,14 +310,14 @@ def _inside(folder: Path, name: str) -> Path | None:
     return path if known else None
 
 
-def _built(name: str, tree: Tree, folder: Path) -> Scenario:
+def built(name: str, tree: Tree, folder: Path) -> Scenario:
     """The scenario of a judged tree, and what it becomes with each of its changes."""
     found = build_scenario(name, mapping(tree.value), folder)
     later = tuple(
         Change(stage.after, stage.at, build_scenario(name, mapping(stage.tree.value), folder))
         for stage in stages(tree)
     )
-    return replace(found, changes=later) if later else found
+    return replace(found, changes=later, values=mapping(tree.value))
 
 
 def _anchor(tree: Tree, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -57,7 +57,8 @@ class AccountRule:
 class Scenario:
     """A resolved scenario of one provider. `knobs` and `dialect` are its own choices.
 
-    `evidence` is where it was reported that what it reproduces happens.
+    `evidence` is where it was reported that what it reproduces happens; `values` are those of the
+    file and of all that it extends, from which it was built.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Scenario:
     changes: tuple[Change, ...] = ()
     webhook_timestamp: str | None = None
     body_fields: tuple[str, ...] = ()
+    values: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import httpx
 
 from upsim.client.discovery import adapter
 from upsim.interception.active import intercept
+from upsim.testing.cards import ReportCard
 from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
 from upsim.testing.targets import Target, Wire
 
@@ -127,6 +128,19 @@ class SandboxHandle:
         found: list[Json] = self.admin("GET", "journal?limit=1000")["exchanges"]
         return found
 
+    @property
+    def report_card(self) -> ReportCard:
+        """How callers behaved so far: `assert upsim.report_card.clean`."""
+        return self.read_report_card()
+
+    def read_report_card(self, *, all_pauses: bool = False) -> ReportCard:
+        """The same; with `all_pauses` the pauses between polls count on an auto clock too.
+
+        Ask so where the code under test waits by moving the clock (`upsim.clock.advance`).
+        """
+        query = "?pauses=all" if all_pauses else ""
+        return ReportCard.read(self.admin("GET", f"report-card{query}"))
+
     def arm(self, fault: Mapping[str, object]) -> Json:
         """Arm a fault, written as in a scenario file."""
         return self.admin("POST", "faults", fault)
@@ -143,6 +157,10 @@ class SandboxHandle:
     def export(self) -> bytes:
         """The file that reproduces this sandbox. Raises AdminCallError."""
         return self._answer("GET", f"sandboxes/{self.id}/export").content
+
+    def fetch(self, method: str, path: str) -> httpx.Response:
+        """A file that the simulator serves, by its path (`/media/…`)."""
+        return self._own.request(method, f"{self.target.base_url}{path}")
 
     def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
         """An admin call below this sandbox. Raises AdminCallError."""

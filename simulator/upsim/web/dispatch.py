@@ -32,6 +32,8 @@ from upsim.web.places import Place, Places, host_of
 from upsim.web.routes import Miss, Routes
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
+ASKS_TO_WAIT = 429
+"""From this status on an answer may say `Retry-After`."""
 Observer = Callable[[Sandbox, Exchange], None]
 
 
@@ -160,6 +162,8 @@ class Dispatch:
             answer = whole(bound, call, reply)
         job = call.job.accepted.job if call.job else None
         exchange = sandbox.journal.add(call, answer.body, answer.status, rule, job, fault)
+        if reply.status >= ASKS_TO_WAIT:
+            sandbox.conduct.told_to_wait(call, exchange, answer.headers)
         for observer in self.observers:
             observer(sandbox, exchange)
         return answer

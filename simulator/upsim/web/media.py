@@ -207,6 +207,8 @@ class MediaApp:
         if job is None or isinstance(content, Gone):
             await self._gone(send, sandbox, content if isinstance(content, Gone) else Gone())
             return False
+        if scope["method"] == "GET":
+            sandbox.conduct.fetched(name)
         found = Found(content, CONTENT_TYPES["mp4"], output_clip(job))
         return await self._file(scope, receive, send, found, sandbox, headers)
 

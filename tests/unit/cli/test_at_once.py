@@ -136,6 +136,41 @@ async def test_a_body_in_pieces_goes_the_usual_way() -> None:
     assert ([], USUAL) == (app.asked, b"".join(wire.written))
 
 
+OFFER = b"\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: %b\r\nHTTP2-Settings: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("other", [b"h2c", b"websocket"])
+async def test_an_offer_of_another_protocol_is_passed_over(other: bytes) -> None:
+    """The request is answered with its body, as if it had not been made; so are those behind it."""
+    app = App()
+    protocol, wire = connected(app)
+    offering = POST.replace(b"\r\n\r\n", OFFER % other)
+    protocol.data_received((offering + GET) * 2)
+    assert [b"body", b"", b"body", b""] == [asked[-1] for asked in app.asked]
+    assert [QUICK] * 4 == wire.written
+
+
+async def test_an_offer_with_a_body_in_pieces() -> None:
+    """It does not matter where the request is cut."""
+    for at in range(1, len(POST.replace(b"\r\n\r\n", OFFER % b"h2c"))):
+        app = App()
+        protocol, wire = connected(app)
+        offering = POST.replace(b"\r\n\r\n", OFFER % b"h2c")
+        protocol.data_received(offering[:at])
+        protocol.data_received(offering[at:])
+        await settled(protocol)
+        assert b"".join(wire.written) in (QUICK, USUAL)
+
+
+async def test_a_tunnel_is_refused() -> None:
+    """CONNECT is no request that a server of files and jobs can answer."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n" + GET)
+    assert ([], b"HTTP/1.1 400") == (app.asked, wire.written[0][:12])
+    assert wire.is_closing()
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -239,3 +274,21 @@ async def test_a_connection_that_is_lost_leaves_no_timer() -> None:
     protocol.data_received(POST)
     protocol.connection_lost(ConnectionResetError())
     assert protocol.timeout_keep_alive_task is None
+
+
+async def test_a_pipeline_that_is_cut() -> None:
+    """Whatever is being answered hears that its caller left, also with others waiting behind it."""
+    told: list[str] = []
+
+    async def waiting(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (message := await receive())["type"] != "http.disconnect":
+            pass
+        told.append(message["type"])
+
+    app = App(lambda: waiting)
+    protocol, _ = connected(app)
+    protocol.data_received(GET * 3)
+    await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    await settled(protocol)
+    assert ["http.disconnect"] == told

@@ -100,3 +100,30 @@ def test_pruning_drops_only_what_has_come_to_nothing() -> None:
     queue.prune()
     assert len(queue) == 33
     assert [due.at for due in drained(queue)] == list(range(3, 100, 3))
+
+
+def test_what_has_come_to_nothing_does_not_count() -> None:
+    """How many deadlines will run does not depend on who has looked at the queue before."""
+    gone = {"b"}
+    deadlines = Deadlines(lambda deadline: deadline.key not in gone)
+    for key in "abc":
+        deadlines.add(5, "step", key)
+    gone.add("a")
+    before = deadlines.live
+    deadlines.next()
+
+    assert (1, 1) == (before, deadlines.live)
+
+
+@given(added=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(KINDS))), pruned=st.booleans())
+def test_what_has_come_to_nothing_is_not_counted(
+    added: list[tuple[int, Kind]], *, pruned: bool
+) -> None:
+    """What waits is counted alike before and after the queue was tidied."""
+    queue = Deadlines(lambda deadline: deadline.step == 1)
+    for number, (step, kind) in enumerate(added):
+        queue.add(number, kind, "job", step)
+    if pruned:
+        queue.prune()
+
+    assert [step for step, _ in added].count(1) == queue.live

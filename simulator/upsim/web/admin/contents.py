@@ -71,7 +71,7 @@ async def jobs(request: Request) -> Response:
     """`GET …/jobs`: the jobs, oldest first, each with its timeline."""
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), LIMIT.whole(request)
-    provider, state = _one_provider(request), STATE.text(request)
+    provider, state = one_provider(request), STATE.text(request)
     found = [
         job
         for job in sandbox.state.jobs.values()
@@ -154,7 +154,7 @@ async def ledger(request: Request) -> Response:
     """`GET …/ledger`: the lines of all accounts, oldest first, exact amounts as texts."""
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), LINES.whole(request)
-    provider = _one_provider(request)
+    provider = one_provider(request)
     entries = [
         entry
         for account in sandbox.state.accounts.values()
@@ -173,7 +173,7 @@ async def journal(request: Request) -> Response:
     """
     sandbox = sandbox_of(request)
     since, limit = SINCE.whole(request), LIMIT.whole(request)
-    provider = _one_provider(request)
+    provider = one_provider(request)
     kept = sandbox.journal.since(since)
     found = [exchange for exchange in kept if provider in (None, exchange.provider)]
     first = 0 if SINCE.name in request.query_params else max(0, len(found) - limit)
@@ -248,7 +248,7 @@ def _provider(request: Request) -> str:
     return name
 
 
-def _one_provider(request: Request) -> str | None:
+def one_provider(request: Request) -> str | None:
     """The provider that `?provider=` asks for, if any."""
     name = request.query_params.get("provider")
     providers = registry_of(request).providers

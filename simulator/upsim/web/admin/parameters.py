@@ -60,3 +60,8 @@ STATUS = Parameter("status", "The status that the inbox answers, 200 by default.
 TYPES = Parameter(
     "types", "Only these happenings: names or families, with commas (`job,ledger.entry`)."
 )
+PAUSES = Parameter(
+    "pauses",
+    "`all` judges pauses between polls also on an `auto` clock, where a test may leave them out.",
+    choices=("certain", "all"),
+)

@@ -203,6 +203,7 @@ async def reset(request: Request) -> Response:
         faults.reset(sandbox)
     else:
         sandbox.journal.clear()
+        sandbox.report_card.clear()
     return answer(views.sandbox(sandbox))
 
 

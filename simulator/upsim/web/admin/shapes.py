@@ -471,3 +471,55 @@ class Export(TypedDict):
     stamps: list[int]
     commands: list[dict[str, Any]]
     incomplete: dict[str, Any] | None
+
+
+class Shown(TypedDict):
+    """An exchange that a finding names; of one that the journal lost only the number is left."""
+
+    number: int
+    at: str | None
+    method: str | None
+    target: str | None
+    status: int | None
+
+
+class Finding(TypedDict):
+    """What a careful client would have done otherwise; `numbers` say how much of it there was."""
+
+    name: str
+    severity: str
+    provider: str
+    job: str | None
+    exchanges: list[Shown]
+    numbers: dict[str, int | str]
+    advice: str
+
+
+class Advised(TypedDict):
+    """How often a provider advises to poll, in seconds."""
+
+    every: str
+    factor: str
+    most: str | None
+    evidence: Evidence
+
+
+class Caller(TypedDict):
+    """How the jobs of one provider were polled; pauses in seconds, the caller's own."""
+
+    provider: str
+    jobs: int
+    polls: int
+    hasty_polls: int
+    late_polls: int
+    shortest_pause: str | None
+    advised: Advised | None
+
+
+class ReportCard(TypedDict):
+    """How the callers of a sandbox behave: clean where nothing was found."""
+
+    clean: bool
+    findings: list[Finding]
+    callers: list[Caller]
+    not_judged: list[str]

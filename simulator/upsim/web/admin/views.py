@@ -62,7 +62,7 @@ def sandbox(box: Sandbox) -> shapes.Sandbox:
         "accounts": len(state.accounts),
         "jobs": len(state.jobs),
         "requests": box.journal.count,
-        "deadlines": len(box.deadlines),
+        "deadlines": box.deadlines.live,
     }
 
 

@@ -178,6 +178,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
     media: MediaPart | None = None
     opened: OpenedPart | None = None
     webhook: ToldPart | None = None
+    reread: dict[str, Any] | None = None
     wall: str | None = None
 
     @property

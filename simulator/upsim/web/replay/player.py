@@ -15,7 +15,7 @@ from upsim.engine.playback import Played, Turn
 from upsim.engine.sandbox import Sandbox
 from upsim.web.replay.document import Asked, Document, Entry, OpenedPart, Point, ToldPart
 from upsim.web.replay.exchange import BEYOND, Exchange
-from upsim.web.replay.world import TOKEN, Application, PlayedDeliverer, issue, prepare
+from upsim.web.replay.world import TOKEN, Application, PlayedDeliverer, issue, prepare, reread
 
 PATIENCE = 60.0
 """Real seconds that one entry may take."""
@@ -72,6 +72,8 @@ class Player:
             self._open(entry.opened)
         elif entry.webhook is not None:
             await self._tell(entry.webhook)
+        elif entry.reread is not None:
+            reread(self.app.registry, self.sandbox, entry.reread)
         elif entry.resumed is not None:
             return await self._resume(entry.resumed)
         elif entry.request is not None:

@@ -83,6 +83,8 @@ def waits_of(document: Document) -> defaultdict[int, list[Entry]]:
 def kind_of(entry: Entry) -> str:
     """What an entry is, for the summary."""
     if entry.request is None:
+        if entry.reread is not None:
+            return "files read again"
         other = "accounts" if entry.opened else "webhook results"
         return "continuations" if entry.resumed else other
     return "admin calls" if entry.request.path.startswith("/__sim/") else "requests"

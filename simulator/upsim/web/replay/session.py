@@ -137,6 +137,10 @@ class Session:
         told = ToldPart(delivery, attempt, status, error, refused, Bytes(text=answer))
         self._play(Entry(n=0, at=at, webhook=told))
 
+    def reread(self, scenarios: Mapping[str, object], *, at: str) -> None:
+        """Read scenario files again: these values hold from then on."""
+        self._play(Entry(n=0, at=at, reread=dict(scenarios)))
+
     def close(self) -> None:
         """Give up what waits and remove files."""
         if self._runner is not None:

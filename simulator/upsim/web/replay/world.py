@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,14 +18,15 @@ from upsim.engine.commands import CURRENT, resumed
 from upsim.engine.exports import unplain
 from upsim.engine.playback import Playback, Played
 from upsim.engine.registry import DEFAULT, Order, Registry, SandboxRefusedError
+from upsim.engine.reload import followed
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
 from upsim.engine.sources import Sources
 from upsim.engine.webhooks import Posting
 from upsim.media.sources import is_data_url
-from upsim.scenario.build import build_scenario
-from upsim.scenario.loader import ScenarioError, UnknownScenarioError
+from upsim.scenario.loader import ScenarioError, UnknownScenarioError, built
 from upsim.scenario.model import Scenario
+from upsim.scenario.tree import Tree, mapping
 from upsim.web.admin.sandboxes import money
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
@@ -139,10 +141,7 @@ def prepare(app: Application, document: Document) -> Sandbox:
     registry.sources = PlayedSources(known.hosts, known.fetch_loopback, known.fetch_public)
     try:
         if document.values is not None:
-            tree: Any = unplain(document.values)
-            scenario = build_scenario(made.scenario, tree, Path())
-            _check_provider(registry, scenario.baseline.provider)
-            registry.library.remember(scenario)
+            _remember(registry, made.scenario, document.values)
         start = from_iso(made.clock.start)
         order = Order(
             id=made.id,
@@ -174,6 +173,29 @@ def prepare(app: Application, document: Document) -> Sandbox:
     app.dispatch.desk = PlayedDesk(registry)
     app.deliverer = app.state.deliverer = PlayedDeliverer(registry, app)
     return sandbox
+
+
+def reread(registry: Registry, sandbox: Sandbox, scenarios: Mapping[str, Any]) -> None:
+    """Scenario files were read again here. Raises ExportError for values that cannot hold."""
+    library = registry.library
+    try:
+        for name, values in scenarios.items():
+            _remember(registry, name, values)
+        main = registry.main_of(sandbox)
+        follow = followed(sandbox, library, library.load(main) if main else None)
+        registry.take(library)
+    except (BaselineError, ScenarioError, UnknownScenarioError) as error:
+        raise ExportError(f"what was read again cannot hold here: {error}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ExportError(f"what was read again is broken: {error}") from error
+    follow.apply()
+
+
+def _remember(registry: Registry, name: str, values: object) -> None:
+    """Take a scenario whose values an export holds for the one of this name."""
+    scenario = built(name, Tree(mapping(unplain(values)), {}), Path())
+    _check_provider(registry, scenario.baseline.provider)
+    registry.library.remember(scenario)
 
 
 def changed_rules(sandbox: Sandbox, document: Document) -> list[str]:

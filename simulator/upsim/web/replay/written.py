@@ -88,6 +88,8 @@ def _step(entry: Entry, waits: list[Entry]) -> Iterator[str]:
     elif entry.resumed is not None:
         point = entry.resumed
         yield f"session.goes_on({point.of}, {flat(point.point)}, {point.index}, {at})\n"
+    elif entry.reread is not None:
+        yield _call("session.reread", [literal(entry.reread, 20), at])
     elif entry.webhook is not None:
         told = entry.webhook
         answer = told.answer.data.decode("utf-8", "replace") if told.answer else ""

@@ -1,0 +1,223 @@
+"""Speaking to a provider as one account of it: calls, their clips, the purse, the balance."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from upsim_contracts.clips import Clip, clip
+from upsim_contracts.facts import Book, CallForm, filled
+from upsim_contracts.matching import ABSENT, Mismatch, at, shown
+from upsim_contracts.spending import RESERVED
+from upsim_contracts.target import Target, World
+from upsim_contracts.telling import as_seen
+
+Pricer = Callable[[str, Clip | None, Mapping[str, Any]], Decimal | None]
+"""What a call with a clip and a body costs by the published figures; None where nobody knows.
+
+Without a clip, the most that any call costs.
+"""
+CONTENT_TYPES = {"mp4": "mp4", "mov": "quicktime", "mkv": "x-matroska", "webm": "webm"}
+
+
+class NotRunError(Exception):
+    """A fact that this target cannot show; the message says why."""
+
+
+class BrokenError(Exception):
+    """A step whose result is not what the fact says."""
+
+    def __init__(self, found: list[Mismatch]) -> None:
+        """Keep the differences."""
+        super().__init__("; ".join(map(str, found)))
+        self.found = tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the document, `ABSENT` when the body is no JSON."""
+
+    response: httpx.Response
+
+    @property
+    def document(self) -> object:
+        """The JSON body; numbers with a point are Decimals."""
+        try:
+            return json.loads(self.response.content, parse_float=Decimal)
+        except ValueError:
+            return ABSENT
+
+    @property
+    def as_seen(self) -> dict[str, object]:
+        """The parts that a fact may speak of."""
+        return {
+            "status": self.response.status_code,
+            "headers": {name.lower(): value for name, value in self.response.headers.items()},
+            "json": self.document,
+            "text": self.response.text,
+        }
+
+
+class Caller:
+    """One account of a provider. `names` is what stands for `$job`, `$video` and the like."""
+
+    def __init__(self, book: Book, target: Target, *, world: World, price: Pricer) -> None:
+        """Nothing was sent yet."""
+        self.book = book
+        self.target = target
+        self.world = world
+        self.price = price
+        self.names: dict[str, Any] = {"key": world.key, "base": world.base_url}
+        if world.controls is not None:
+            self.names["inbox"] = world.controls.inbox
+        self.last = ""
+        self._keys: dict[str, str] = {}
+        self.answer: Answer | None = None
+
+    def call(self, step: Mapping[str, Any]) -> Answer:
+        """Make the call that a step describes, and keep the new job's id."""
+        form = self.book.calls[step["call"]]
+        measured = self._take_video(step.get("video"))
+        body = filled(body_of(form, step), self.names)
+        answer = self._send(form, body, measured, step)
+        if form.job is not None and answer.response.is_success:
+            found = at(answer.document, form.job)
+            if found is not ABSENT:
+                self.names["job"] = found
+        return answer
+
+    def balance(self) -> Decimal:
+        """What the account has, by the provider's own word."""
+        if self.book.balance is None:
+            raise NotRunError("the provider documents no balance")
+        name, place = self.book.balance
+        form = self.book.calls[name]
+        answer = self._send(form, filled(body_of(form, {}), self.names), None, {})
+        found = at(answer.as_seen, place)
+        if not isinstance(found, str | int | Decimal):
+            raise BrokenError([Mismatch(place, "a balance", shown(found))])
+        return Decimal(str(found))
+
+    def messages(self) -> list[dict[str, object]]:
+        """What came to the inbox so far, oldest first, as a fact may speak of it."""
+        if self.world.controls is None:
+            raise NotRunError("needs a receiver for webhooks that the provider can reach")
+        how, secret = self.book.telling, ""
+        if how.secret is not None:
+            asked = self._send(self.book.calls[how.secret["call"]], None, None, {})
+            secret = str(at(asked.as_seen, how.secret["read"]))
+        return [as_seen(one, how, secret) for one in self.world.controls.messages()]
+
+    def _take_video(self, wanted: object) -> Clip | None:
+        """Make `$video` stand for a clip, as a link or as a data URL."""
+        if wanted is None:
+            return None
+        text = wanted["data"] if isinstance(wanted, Mapping) else str(wanted)
+        if "://" in text:
+            self.names["video"] = text
+            return None
+        measured = clip(text)
+        if self.world.media is None:
+            raise NotRunError(f"needs a clip at a public address ({text}); see --media")
+        address = f"{self.world.media}{measured.path}"
+        if isinstance(wanted, Mapping):
+            content = self.world.http.get(address).raise_for_status().content
+            kind = CONTENT_TYPES[wanted.get("label", measured.container)]
+            encoded = base64.b64encode(content).decode()
+            address = f"data:video/{kind};base64,{encoded}"
+        self.names["video"] = address
+        return measured
+
+    def _send(
+        self, form: CallForm, body: object, measured: Clip | None, step: Mapping[str, Any]
+    ) -> Answer:
+        headers = {**self.book.auth, **form.headers, **step.get("headers", {})}
+        names = {**self.names, "key": self._key(step.get("as"))}
+        sent = {k: str(filled(v, names)) for k, v in headers.items() if v is not None}
+        path = str(filled(form.path, self.names))
+        address = path if "://" in path else f"{self.world.base_url}{path}"
+        extensions = {} if form.paid else {RESERVED: True}
+        request = self.world.http.build_request(
+            form.method,
+            address,
+            params=filled({**form.query, **step.get("query", {})}, self.names) or None,
+            headers=sent,
+            json=body if "raw" not in step else None,
+            content=step.get("raw"),
+            extensions=extensions,
+        )
+        if body is not None and "raw" not in step:
+            request.headers.setdefault("content-type", "application/json")
+        self.last = f"{form.method} {path}"
+        response = self._paid(form, request, body, measured) if form.paid else self._plain(request)
+        self.last = f"{self.last} → {response.status_code} {response.text[:300]}"
+        self.answer = Answer(response)
+        return self.answer
+
+    def _key(self, owner: str | None) -> str:
+        """The key of this world's account, or of another that is made when first named."""
+        if owner is None:
+            return self.world.key
+        if self.world.controls is None:
+            raise NotRunError("needs a second account")
+        if owner not in self._keys:
+            self._keys[owner] = self.world.controls.further_key(owner)
+        return self._keys[owner]
+
+    def _plain(self, request: httpx.Request) -> httpx.Response:
+        return self.world.http.send(request)
+
+    def _paid(
+        self, form: CallForm, request: httpx.Request, body: object, measured: Clip | None
+    ) -> httpx.Response:
+        """Send what may cost, with its price set aside, and book what it really cost."""
+        purse = self.target.purse
+        document = body if isinstance(body, Mapping) else {}
+        worst = self.price(form.name, measured, document)
+        if purse.cap is None:
+            return self._plain(request)
+        what, before = self.last, self.balance()
+        self.last = what
+        with purse.reservation(worst, what):
+            request.extensions[RESERVED] = True
+            documented = lost = worst or Decimal(0)
+            try:
+                response = self._plain(request)
+                documented = lost if response.is_success else Decimal(0)
+                lost = before - self.balance()
+            finally:  # when the balance cannot be read any more, all that was set aside is gone
+                purse.settle(what, documented, lost)
+        return response
+
+
+def body_of(form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """The body that a step sends: the usual one of the call, changed as the step says."""
+    if "raw" in step:
+        return None
+    body = copy.deepcopy(step.get("body", form.body))
+    for path in step.get("drop", ()):
+        _drop(body, path)
+    for path, value in step.get("set", {}).items():
+        _set(body, path, value)
+    return body
+
+
+def _drop(body: Any, path: str) -> None:  # noqa: ANN401 - JSON
+    *parents, last = path.split(".")
+    for name in parents:
+        body = body[name]
+    del body[last]
+
+
+def _set(body: Any, path: str, value: object) -> None:  # noqa: ANN401 - JSON
+    *parents, last = path.split(".")
+    for name in parents:
+        body = body.setdefault(name, {})
+    body[last] = value

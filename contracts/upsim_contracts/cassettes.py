@@ -1,0 +1,205 @@
+"""Cassettes: what passed between a caller and a provider, without secrets and without videos.
+
+A cassette is JSON lines. The first line says what it is: `format`, `version`, `provider`,
+`dialect`, `upstream` (a host) and `recorded` (an instant). Every further line is one exchange, in
+the order of the answers. Each line is written whole, so that a recording can end at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+
+from upsim_contracts.clips import Clip
+from upsim_contracts.exceptions import ContractFileError
+
+FORMAT = "upsim-cassette"
+VERSION = 1
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line: whose answers these are, and when they were given."""
+
+    provider: str
+    dialect: str
+    upstream: str
+    recorded: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One direction of an exchange.
+
+    `body` has one entry: `json` (the document), `text`, or `file` (`bytes`, `sha256`, `type`, and
+    what PyAV `sees` in a video). An empty body has none.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def content(self) -> bytes:
+        """The body as bytes again; a file is gone."""
+        if "json" in self.body:
+            return encoded(self.body["json"])
+        return str(self.body.get("text", "")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a paid call should have cost, None where nobody knows, and what the balance lost."""
+
+    unit: str
+    documented: Decimal | None
+    actual: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and its answer. `at` and `took` are seconds; `status` 0 is a lost connection.
+
+    `part` is `api` for the provider's own calls and `file` for links of its answers. `media` says
+    what the videos are that the request names, by their address without query.
+    """
+
+    number: int
+    at: Decimal
+    took: Decimal
+    method: str
+    path: str
+    request: Message
+    status: int
+    answer: Message
+    part: str = "api"
+    charge: Charge | None = None
+    media: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    findings: Sequence[str] = ()
+
+    @property
+    def call(self) -> str:
+        """Method and path, without the query."""
+        return f"{self.method} {self.path.partition('?')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cassette:
+    """A recording, read whole."""
+
+    name: str
+    header: Header
+    exchanges: tuple[Exchange, ...]
+
+    @property
+    def clips(self) -> Mapping[str, Clip]:
+        """The videos whose properties are known, by their address without query."""
+        found = {url: seen for one in self.exchanges for url, seen in one.media.items()}
+        return {url: clip_of(seen) for url, seen in found.items()}
+
+
+class Writer:
+    """Writes a cassette line by line."""
+
+    def __init__(self, file: TextIO, header: Header) -> None:
+        """Write the first line."""
+        self._file = file
+        self._line({"format": FORMAT, "version": VERSION, **_fields(header)})
+        self.count = 0
+
+    def add(self, exchange: Exchange) -> None:
+        """Write one exchange; it is in the file when this returns."""
+        found = {name: value for name, value in _fields(exchange).items() if value not in ({}, ())}
+        self._line({name: value for name, value in found.items() if value is not None})
+        self.count += 1
+
+    def _line(self, value: Mapping[str, Any]) -> None:
+        self._file.write(encoded(value).decode() + "\n")
+        self._file.flush()
+
+
+def encoded(value: object) -> bytes:
+    """JSON in which a Decimal is a number with all its digits."""
+    return _ENCODER.encode(value)
+
+
+def read_cassette(path: Path) -> Cassette:
+    """What a cassette holds. Raises ContractFileError, naming the line."""
+    try:
+        # Not splitlines: a text may hold other characters that it takes for the end of a line.
+        lines = path.read_text("utf-8").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContractFileError(f"{path}: {error}") from error
+    found = [_parsed(path, number, line) for number, line in enumerate(lines, 1) if line] or [{}]
+    first = found[0]
+    if first.get("format") != FORMAT or first.get("version") != VERSION:
+        seen = f"{first.get('format')!r} version {first.get('version')!r}"
+        raise ContractFileError(f"{path}:1: expected {FORMAT!r} version {VERSION}, seen {seen}")
+    try:
+        names = ("provider", "dialect", "upstream", "recorded")
+        header = Header(**{name: first[name] for name in names})
+        exchanges = tuple(_numbered(path, number, one) for number, one in enumerate(found[1:], 2))
+    except KeyError as error:
+        raise ContractFileError(f"{path}:1: {error.args[0]!r} is missing") from error
+    return Cassette(path.name, header, exchanges)
+
+
+def clip_of(seen: Mapping[str, Any]) -> Clip:
+    """A video as PyAV saw it."""
+    return Clip(
+        width=int(seen["width"]),
+        height=int(seen["height"]),
+        fps=Fraction(str(seen["fps"])),
+        seconds=Decimal(str(seen["seconds"])),
+        audio=bool(seen.get("audio", True)),
+        container=str(seen.get("container") or "mp4"),
+    )
+
+
+def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line, parse_float=Decimal)
+    except ValueError as error:
+        raise ContractFileError(f"{path}:{number}: no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ContractFileError(f"{path}:{number}: expected an object, seen {line[:40]!r}")
+    return found
+
+
+def _numbered(path: Path, number: int, one: Mapping[str, Any]) -> Exchange:
+    try:
+        fields = dict(one)
+        for name in ("at", "took"):
+            fields[name] = Decimal(str(fields[name]))
+        for name in ("request", "answer"):
+            fields[name] = Message(**fields.get(name, {}))
+        if "charge" in fields:
+            amounts = {
+                k: v if v is None else Decimal(str(v))
+                for k, v in fields["charge"].items()
+                if k != "unit"
+            }
+            fields["charge"] = Charge(unit=str(fields["charge"]["unit"]), **amounts)
+        return Exchange(**fields)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise ContractFileError(f"{path}:{number}: no exchange: {error}") from error
+
+
+def _fields(value: object) -> dict[str, Any]:
+    """A record as JSON: amounts as text."""
+    found: dict[str, Any] = {}
+    for name in value.__dataclass_fields__:  # type: ignore[attr-defined]  # records of this module
+        inner = getattr(value, name)
+        if isinstance(inner, Message):
+            inner = {k: v for k, v in _fields(inner).items() if v}
+        elif isinstance(inner, Charge):
+            inner = _fields(inner)
+        found[name] = f"{inner:f}" if isinstance(inner, Decimal) else inner
+    return found

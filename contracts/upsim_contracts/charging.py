@@ -1,0 +1,124 @@
+"""The guard of the purse in a recording: set aside before a call, settled by the balance."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from upsim_contracts.bodies import parsed
+from upsim_contracts.cassettes import Charge, clip_of
+from upsim_contracts.matching import at
+from upsim_contracts.spending import Purse
+from upsim_contracts.tolls import Toll, Tolls
+
+_REFUSED = range(400, 500)
+
+
+class Charging:
+    """What the calls of a recording may cost, and what they did."""
+
+    def __init__(
+        self, tolls: Tolls, purse: Purse, http: httpx.AsyncClient, base: str, *, balances: bool
+    ) -> None:
+        """Read balances at `base` with the caller's own key, unless told not to."""
+        self.tolls = tolls
+        self.purse = purse
+        self.turn = asyncio.Lock()
+        """One paid call at a time: else nobody could say which of them took what."""
+        self.auth = frozenset(name.lower() for name in tolls.book.auth)
+        self._http = http
+        self._base = base
+        self._balances = balances and tolls.book.balance is not None
+
+    def toll(
+        self, method: str, path: str, media: Mapping[str, Mapping[str, Any]], body: bytes
+    ) -> Toll | None:
+        """What a request could cost; None for one that is free."""
+        measured = next(iter(media.values()), None)
+        document = parsed(body)
+        found = clip_of(measured) if measured is not None else None
+        return self.tolls.toll(method, path, found, document[0] if document else None)
+
+    @asynccontextmanager
+    async def charged(
+        self, toll: Toll, method: str, path: str, auth: Mapping[str, str]
+    ) -> AsyncIterator[Charged]:
+        """Set the price aside while a call is under way. Raises SpendingError, sending nothing."""
+        what = f"{method} {path.partition('?')[0]}"
+        with self.purse.reservation(toll.worst, what):
+            paid = Charged(self, toll, what, auth)
+            await paid.open()
+            try:
+                yield paid
+            finally:
+                paid.close()
+
+    async def balance(self, auth: Mapping[str, str]) -> Decimal | None:
+        """The balance of the caller's account; None where it cannot be read."""
+        if not self._balances or self.tolls.book.balance is None:
+            return None
+        name, place = self.tolls.book.balance
+        form = self.tolls.book.calls[name]
+        headers = {**auth, "accept-encoding": "identity"}
+        try:
+            answer = await self._http.request(form.method, self._base + form.path, headers=headers)
+        except httpx.HTTPError:
+            return None
+        document = parsed(answer.content)
+        seen = {"headers": dict(answer.headers), "json": document[0] if document else None}
+        found = at(seen, place)
+        if not answer.is_success or not isinstance(found, str | int | Decimal):
+            return None
+        return Decimal(json.loads(f'"{found}"'))
+
+
+class Charged:
+    """One paid call. Until it is settled, all that was set aside counts as gone."""
+
+    def __init__(self, charging: Charging, toll: Toll, what: str, auth: Mapping[str, str]) -> None:
+        """Nothing was sent yet."""
+        self.toll = toll
+        self._charging = charging
+        self._what = what
+        self._auth = auth
+        self._before: Decimal | None = None
+        self._actual: Decimal | None = None
+        self._settled = False
+
+    @property
+    def charge(self) -> Charge:
+        """What is known of its cost."""
+        unit = self._charging.purse.unit
+        return Charge(unit, self.toll.documented, self._actual)
+
+    async def open(self) -> None:
+        """Look at the balance before."""
+        self._before = await self._charging.balance(self._auth)
+
+    async def settle(self, status: int) -> None:
+        """Book what the call cost: by the balance, else by its price; a refusal costs nothing.
+
+        A lost answer and a server's error count as the dearest unless the balance says otherwise.
+        """
+        after = None if self._before is None else await self._charging.balance(self._auth)
+        if self._before is not None and after is not None:
+            self._actual = self._before - after
+        worst = self.toll.worst or Decimal(0)
+        documented = Decimal(0) if status in _REFUSED else self.toll.documented or worst
+        self._book(documented, documented if self._actual is None else self._actual)
+
+    def close(self) -> None:
+        """Book a call that nobody settled as the dearest."""
+        worst = self.toll.worst or Decimal(0)
+        self._book(worst, worst)
+
+    def _book(self, documented: Decimal, actual: Decimal) -> None:
+        if not self._settled:
+            self._settled = True
+            self._charging.purse.settle(self._what, documented, actual)

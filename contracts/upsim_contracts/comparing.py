@@ -1,0 +1,139 @@
+"""Where a recorded answer differs from a simulator's: status, error code, shape, words, prices.
+
+Ids, times, links and texts for people are patterns: only their kind is compared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from upsim_contracts.matching import ABSENT
+from upsim_contracts.matching import shown as json_of
+from upsim_contracts.prices import CHARGE, plain
+from upsim_contracts.replaying import Replayed
+
+STATUS = "(status)"
+"""Where the status of an answer stands; a field of its body can have the same name."""
+_WORDS = re.compile(r"status|code|error_code|type|object|currency|unit|model", re.IGNORECASE)
+_PRICES = re.compile(
+    r"price|cost|quote|charge|consume|credits_?used|per_second|billed", re.IGNORECASE
+)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
+_STANDARD = frozenset(
+    {
+        *("allow", "cache-control", "connection", "content-encoding", "content-length", "date"),
+        *("content-type", "etag", "keep-alive", "server", "transfer-encoding", "vary"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """One difference: `expected` is what the simulator says, `seen` what was recorded."""
+
+    where: str
+    expected: str
+    seen: str
+
+
+def is_price(where: str) -> bool:
+    """Whether a field tells what something costs."""
+    return _PRICES.search(where.rpartition(".")[2]) is not None
+
+
+def compare(found: Replayed) -> Iterator[Unlike]:
+    """How the recorded answer differs from the simulator's."""
+    exchange = found.exchange
+    if exchange.status != found.status:
+        yield Unlike(STATUS, str(found.status), str(exchange.status))
+        return
+    yield from _charges(found)
+    for name in sorted(found.headers or ()):
+        if name not in _STANDARD and name not in exchange.answer.headers:
+            yield Unlike(f"header {name}", "this header", "none")
+    recorded = exchange.answer.body.get("json", ABSENT)
+    if (recorded is ABSENT) != (found.document is ABSENT):
+        yield Unlike("body", _kind(found.document), _kind(recorded))
+    else:
+        yield from _documents(found.document, recorded, "", found.clip_known)
+
+
+def _charges(found: Replayed) -> Iterator[Unlike]:
+    charge, own = found.exchange.charge, found.charge
+    if charge is None or charge.actual is None or own is None or not found.clip_known:
+        return
+    if charge.actual != own:
+        wanted, seen = (f"{plain(amount)} {charge.unit}" for amount in (own, charge.actual))
+        yield Unlike(CHARGE, wanted, seen)
+
+
+def _documents(wanted: Any, seen: Any, where: str, exact: bool) -> Iterator[Unlike]:  # noqa: ANN401, FBT001 - JSON
+    if wanted is None or seen is None or wanted is ABSENT:
+        return
+    if _kind(wanted) != _kind(seen):
+        yield Unlike(where or "body", _kind(wanted), shown(seen))
+    elif isinstance(wanted, Mapping):
+        yield from _objects(wanted, seen, where, exact)
+    elif isinstance(wanted, list):
+        if wanted and seen:
+            yield from _documents(wanted[0], seen[0], f"{where}.0".lstrip("."), exact)
+    elif wanted != seen and _counts(where, wanted, exact):
+        yield Unlike(where, shown(wanted), shown(seen))
+
+
+def _objects(
+    wanted: Mapping[str, Any],
+    seen: Mapping[str, Any],
+    where: str,
+    exact: bool,  # noqa: FBT001
+) -> Iterator[Unlike]:
+    gone = [name for name in wanted if name not in seen and wanted[name] is not None]
+    new = [name for name in seen if name not in wanted and seen[name] is not None]
+    for name in gone:
+        other = next((n for n in new if _kind(seen[n]) == _kind(wanted[name])), None)
+        if other is None:
+            yield Unlike(_below(where, name), "this field", "none")
+        else:
+            new.remove(other)
+            yield Unlike(_below(where, name), "this field", f"{other} in its place")
+    for name in new:
+        yield Unlike(_below(where, name), "no such field", shown(seen[name]))
+    for name in wanted:
+        if name in seen:
+            yield from _documents(wanted[name], seen[name], _below(where, name), exact)
+
+
+def _counts(where: str, wanted: object, exact: bool) -> bool:  # noqa: FBT001
+    """Whether a value is a word of the API, or a price."""
+    name = where.rpartition(".")[2]
+    if _WORDS.fullmatch(name):
+        return isinstance(wanted, str | int)
+    return exact and is_price(where) and isinstance(wanted, int | Decimal)
+
+
+def _kind(value: object) -> str:
+    kinds = {bool: "boolean", str: "string", list: "array", type(None): "null"}
+    if value is ABSENT:
+        return "no JSON"
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        return "link"
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        return "instant"
+    if isinstance(value, Mapping):
+        return "object"
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return kinds.get(type(value), "string")
+    return "number"
+
+
+def shown(value: object) -> str:
+    """A value as a person reads it."""
+    return plain(value) if isinstance(value, Decimal) else json_of(value)
+
+
+def _below(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name

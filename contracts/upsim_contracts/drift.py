@@ -1,0 +1,190 @@
+"""What a cassette shows to have changed, and how old the evidence for it is.
+
+One thing that differs is one line, however many answers show it. Each says the day on which the
+document was read, and the day of the recording.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal, InvalidOperation
+
+from upsim_contracts.cassettes import Cassette
+from upsim_contracts.comparing import is_price
+from upsim_contracts.findings import Finding
+from upsim_contracts.judging import Judged, Kind, cited_at, judge, place_of
+from upsim_contracts.prices import CHARGE
+from upsim_contracts.replaying import Replayed
+from upsim_contracts.tolls import Tolls
+
+_DAY = re.compile(r"\b(20\d\d)-?(0[1-9]|1[0-2])-?([0-3]\d)(?!\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One thing that differs. `read` and `recorded` are days, `ages` are days ago, None unknown.
+
+    `also` names fields of other answers that say the same.
+    """
+
+    kind: Kind
+    finding: Finding
+    read: str
+    recorded: str
+    read_age: int | None
+    recorded_age: int | None
+    exchanges: tuple[int, ...]
+    also: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line that a person understands."""
+        ages = f"read {_ago(self.read_age)}, recorded {_ago(self.recorded_age)}"
+        count = len(self.exchanges) - 1
+        more = f" and {count} more" if count > 0 else ""
+        also = f"; the same in {', '.join(self.also)}" if self.also else ""
+        return f"{self.finding}, {ages}, exchange {self.exchanges[0]}{more}{also}"
+
+
+@dataclass(slots=True)
+class DriftReport:
+    """What one cassette shows. `skipped` are exchanges that no simulator was asked about."""
+
+    cassette: Cassette
+    drifts: Sequence[Drift]
+    judged: int
+    replayed: int
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> str:
+        """The whole in one line."""
+        found = len(self.drifts)
+        several = "s" * (found != 1)
+        head = self.cassette.header
+        left = "".join(f"; {count} not replayed: {why}" for why, count in self.skipped.items())
+        return (
+            f"{self.cassette.name} ({head.provider}, {head.dialect}, {head.recorded[:10]}): "
+            f"{found or 'no'} difference{several} in {self.judged} exchanges, "
+            f"{self.replayed} of them replayed{left}"
+        )
+
+
+def drift(
+    cassette: Cassette,
+    tolls: Tolls,
+    replayed: Sequence[Replayed],
+    *,
+    today: date,
+    stale_after: int | None = None,
+) -> DriftReport:
+    """Judge a cassette by contract, prices, and what a simulator said to the same requests."""
+    header = cassette.header
+    answers = {one.exchange.number: one for one in replayed}
+    found: dict[tuple[str, str], tuple[Judged, list[int]]] = {}
+    for exchange in cassette.exchanges:
+        for one in judge(exchange, header.dialect, tolls, answers.get(exchange.number)):
+            key = (one.finding.operation, one.field)
+            found.setdefault(key, (one, []))[1].append(exchange.number)
+    drifts = [*_each_once([*found.values()], header.recorded, today)]
+    if stale_after is not None:
+        drifts += _stale(cassette, today, stale_after)
+    reasons = [one.skipped for one in replayed if one.skipped and one.exchange.part == "api"]
+    skipped = {reason: reasons.count(reason) for reason in reasons}
+    judged = sum(one.part == "api" for one in cassette.exchanges)
+    return DriftReport(cassette, drifts, judged, sum(not one.skipped for one in replayed), skipped)
+
+
+def _each_once(
+    found: Sequence[tuple[Judged, list[int]]], recorded: str, today: date
+) -> Iterator[Drift]:
+    """Each difference; a field that changed as a charge did is told with the charge."""
+    charges: dict[Decimal | None, Judged] = {
+        _ratio(one): one for one, _ in found if _is_charge(one)
+    }
+    charges.pop(None, None)
+    for one, numbers in found:
+        charge = charges.get(_ratio(one))
+        if charge is None or charge is one or _is_charge(one):
+            same = [o for o, _ in found if charge is one and charges.get(_ratio(o)) is one]
+            also = [f"{o.field} of {o.finding.operation}" for o in same if not _is_charge(o)]
+            aged = _aged(one.kind, one.finding, recorded, today, numbers)
+            yield replace(aged, also=tuple(also))
+
+
+def _is_charge(one: Judged) -> bool:
+    return one.field == CHARGE
+
+
+def _ratio(one: Judged) -> Decimal | None:
+    """How many times the expected amount was seen; None where it is no amount."""
+    if not is_price(one.field):
+        return None
+    try:
+        expected, seen = (
+            Decimal(text.partition(" ")[0]) for text in (one.finding.expected, one.finding.seen)
+        )
+        return seen / expected
+    except (InvalidOperation, ZeroDivisionError):
+        return None
+
+
+def _stale(cassette: Cassette, today: date, limit: int) -> Iterator[Drift]:
+    """Evidence that is older than it may be: documents in use, and the recording itself."""
+    header = cassette.header
+    sources: dict[str, int] = {}
+    for exchange in cassette.exchanges:
+        place = place_of(header.provider, header.dialect, exchange)
+        if exchange.part == "api" and place is not None:
+            sources.setdefault(cited_at(place, exchange), exchange.number)
+    for source, number in sources.items():
+        age = _age(source, today)
+        if age is None or age > limit:
+            seen = "no date" if age is None else f"{age} days"
+            yield _old(header.provider, "evidence", source, limit, seen, number, cassette, today)
+    age = _age(header.recorded, today)
+    if age is None or age > limit:
+        seen = "no date" if age is None else f"{age} days"
+        name = cassette.name
+        yield _old(header.provider, "recording", name, limit, seen, 0, cassette, today)
+
+
+def _old(
+    provider: str,
+    what: str,
+    source: str,
+    limit: int,
+    seen: str,
+    number: int,
+    cassette: Cassette,
+    today: date,
+) -> Drift:
+    finding = Finding(provider, what, "age", f"at most {limit} days", seen, source)
+    return _aged("stale", finding, cassette.header.recorded, today, [number])
+
+
+def _aged(
+    kind: Kind, finding: Finding, recorded: str, today: date, numbers: Sequence[int]
+) -> Drift:
+    days = _DAY.findall(finding.evidence)
+    read = "-".join(days[-1]) if days else ""
+    return Drift(
+        kind, finding, read, recorded, _age(read, today), _age(recorded, today), tuple(numbers)
+    )
+
+
+def _age(text: str, today: date) -> int | None:
+    """How many days ago the last day of a text was; None where it names none."""
+    days = _DAY.findall(text)
+    try:
+        return (today - date(*map(int, days[-1]))).days if days else None
+    except ValueError:
+        return None
+
+
+def _ago(age: int | None) -> str:
+    if age is None:
+        return "at an unknown date"
+    return "today" if age == 0 else f"{age} day{'s' * (age != 1)} ago"

@@ -1,0 +1,116 @@
+"""`upsim drift` without its options: read cassettes, lend a simulator, report, write a scenario.
+
+The command line finds `run` by an entry point and lends a simulator to compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import httpx
+
+from upsim.client.clocks import wall
+from upsim_contracts.cassettes import Cassette, read_cassette
+from upsim_contracts.command import SECONDS, Local
+from upsim_contracts.drift import DriftReport, drift
+from upsim_contracts.drift_reports import as_html, as_json, as_text
+from upsim_contracts.exceptions import ContractFileError, NoContractError, TargetError, UsageError
+from upsim_contracts.replaying import replay
+from upsim_contracts.retelling import retell
+from upsim_contracts.spending import Purse
+from upsim_contracts.target import Target
+from upsim_contracts.tolls import Tolls
+from upsim_contracts.verify import book_of, pricer
+
+WELL, FINDING = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line was told."""
+
+    cassettes: Sequence[Path]
+    stale_after: int | None = None
+    json: Path | None = None
+    html: Path | None = None
+    scenario: Path | None = None
+    simulator: bool = True
+
+
+def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -> int:
+    """Do what was asked for; the exit code. Raises UsageError."""
+    order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
+    try:
+        cassettes = [read_cassette(path) for path in order.cassettes]
+        tolls = {one.header.provider: _tolls(one) for one in cassettes}
+    except (ContractFileError, NoContractError) as error:
+        raise UsageError(str(error)) from error
+    if order.scenario is not None and len(cassettes) != 1:
+        raise UsageError("--scenario is made of one cassette")
+    today = datetime.fromtimestamp(wall(), UTC).date()
+    with ExitStack() as stack:
+        try:
+            if order.scenario is not None:
+                return _scenario(order.scenario, cassettes[0], tolls, _lent(stack, local), say)
+            reports = [_judged(order, one, tolls, stack, local, today) for one in cassettes]
+        except TargetError as error:
+            raise UsageError(f"the simulator could not replay it: {error}") from error
+    for report in reports:
+        say(as_text(report))
+    for path, render in ((order.json, as_json), (order.html, as_html)):
+        if path is not None:
+            path.write_text(render(reports), encoding="utf-8")
+    return FINDING if any(report.drifts for report in reports) else WELL
+
+
+def _judged(
+    order: Asked,
+    cassette: Cassette,
+    tolls: Mapping[str, Tolls],
+    stack: ExitStack,
+    local: Local,
+    today: date,
+) -> DriftReport:
+    own = tolls[cassette.header.provider]
+    found = []
+    if order.simulator:
+        target = _lent(stack, local)(cassette.header.provider)
+        found = replay(cassette, own.book, own, target)
+    return drift(cassette, own, found, today=today, stale_after=order.stale_after)
+
+
+def _scenario(
+    file: Path,
+    cassette: Cassette,
+    tolls: Mapping[str, Tolls],
+    target: Callable[[str], Target],
+    say: Callable[[str], None],
+) -> int:
+    """Write a scenario in which the cassette's requests have the same answers."""
+    provider = cassette.header.provider
+    told = retell(cassette, tolls[provider], target(provider))
+    file.write_text(told.text, encoding="utf-8")
+    for line in told.differences:
+        say(line)
+    say(f"{file}: {told.replayed} exchanges replayed on it, {len(told.differences)} unlike")
+    return FINDING if told.differences else WELL
+
+
+def _lent(stack: ExitStack, local: Local) -> Callable[[str], Target]:
+    url, transport, token = stack.enter_context(local())
+    http = httpx.Client(transport=transport, timeout=SECONDS, trust_env=False)
+    stack.enter_context(http)
+
+    def target(provider: str) -> Target:
+        return Target("sim", provider, url, http, Purse(None), simulator=True, admin_token=token)
+
+    return target
+
+
+def _tolls(cassette: Cassette) -> Tolls:
+    provider = cassette.header.provider
+    return Tolls(book_of(provider), pricer(provider))

@@ -1,0 +1,166 @@
+"""What one exchange shows: against the contract, the price list, and a simulator's answer.
+
+Each thing that differs is told once. The contract's word goes first, since it cites a document; a
+price that changed is told as the charge, not by each field that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from upsim_contracts import evidence
+from upsim_contracts.answers import Contract, Operation, check_answer, contract
+from upsim_contracts.cassettes import Exchange
+from upsim_contracts.comparing import STATUS, Unlike, compare, is_price
+from upsim_contracts.documents import parts
+from upsim_contracts.findings import Finding
+from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.prices import CHARGE, price_finding
+from upsim_contracts.redaction import PLACEHOLDER
+from upsim_contracts.replaying import Replayed
+from upsim_contracts.tolls import Tolls
+
+Kind = Literal["contract", "price", "simulator", "stale"]
+Place = tuple[Contract, Operation]
+_WHOLE = ("(request)", "body", "header Content-Type")
+_MISSING, _INSTEAD = "none", " in its place"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One difference. `field` is where it stands, told apart from the status of the answer."""
+
+    kind: Kind
+    finding: Finding
+    field: str
+
+
+def judge(
+    exchange: Exchange, dialect: str, tolls: Tolls, replayed: Replayed | None
+) -> list[Judged]:
+    """The differences that one exchange shows."""
+    provider = tolls.book.provider
+    if exchange.part == "file":
+        return []
+    if exchange.status == 0:
+        lost = Finding(provider, exchange.call, "connection", "an answer", "none", evidence.UNKNOWN)
+        return [Judged("contract", lost, "connection")]
+    place = place_of(provider, dialect, exchange)
+    name = place[1].name if place else exchange.call
+    unlike = [*compare(replayed)] if replayed is not None and not replayed.skipped else []
+    told = [*_contract(provider, dialect, exchange)]
+    told = _without_consequences(told, unlike, replayed)
+    source = tolls.evidence(_call_name(tolls, exchange), exchange.request.body.get("json"))
+    charge, priced = exchange.charge, None
+    if charge is not None:
+        priced = price_finding(provider, name, exchange.status, charge, source)
+    if priced is not None:
+        told = [one for one in told if not is_price(one.field)]
+        unlike = [one for one in unlike if one.where != CHARGE and not is_price(one.where)]
+    found = [Judged("price", priced, CHARGE)] if priced is not None else []
+    found += told
+    known = {one.field for one in told}
+    cited = cited_at(place, exchange)
+    for one in unlike:
+        if not _is_about(one.where, known):
+            found.append(_unlike(one, provider, name, exchange.status, cited, source))
+    return found
+
+
+def place_of(provider: str, dialect: str, exchange: Exchange) -> Place | None:
+    """The document and the operation of a request."""
+    for part in parts(provider):
+        one = contract(provider, dialect, part)
+        operation = one.find(exchange.method, exchange.path)
+        if operation is not None:
+            return one, operation
+    return None
+
+
+def cited_at(place: Place | None, exchange: Exchange) -> str:
+    """Where a document speaks of this answer."""
+    if place is None:
+        return evidence.UNKNOWN
+    one, operation = place
+    steps = ("paths", operation.path, operation.method.lower(), "responses", str(exchange.status))
+    return evidence.at(one.document, steps)
+
+
+def _contract(provider: str, dialect: str, exchange: Exchange) -> Iterator[Judged]:
+    found = check_answer(
+        provider,
+        dialect,
+        method=exchange.method,
+        path=exchange.path,
+        status=exchange.status,
+        headers=exchange.answer.headers,
+        body=exchange.answer.content,
+    )
+    for one in found:
+        field = _field(one, exchange.status)
+        redacted = PLACEHOLDER in one.seen or PLACEHOLDER in one.expected
+        is_kept = "file" not in exchange.answer.body or field.startswith(("(", "header "))
+        if is_kept and not redacted:
+            yield Judged("contract", one, field)
+
+
+def _field(finding: Finding, status: int) -> str:
+    """Where a finding stands; what is said of the whole answer is in brackets."""
+    whole = not finding.operation.endswith(f" {status}")
+    return f"({finding.where})" if whole else finding.where
+
+
+def _without_consequences(
+    told: Sequence[Judged], unlike: Sequence[Unlike], replayed: Replayed | None
+) -> list[Judged]:
+    """Another status or another name for a field is told once, not by all that follows from it."""
+    by_field = {one.where: one for one in unlike}
+    if STATUS in by_field:
+        return [one for one in told if one.field == STATUS]
+    names = {one.seen.removesuffix(_INSTEAD) for one in unlike if one.seen.endswith(_INSTEAD)}
+    document = replayed.document if replayed is not None and not replayed.skipped else None
+    kept = []
+    for one in told:
+        missing = one.finding.seen == _MISSING
+        other = by_field.get(one.field)
+        new = one.finding.expected == "no such field"
+        if missing and other is not None and other.seen.endswith(_INSTEAD):
+            kept.append(replace(one, finding=replace(one.finding, seen=other.seen)))
+        elif new and one.field.rpartition(".")[2] in names:
+            continue
+        elif missing and document is not None and len(told) > 1 and _lacks(document, one.field):
+            continue  # the simulator keeps to the contract without it: another finding says why
+        else:
+            kept.append(one)
+    return kept
+
+
+def _lacks(document: object, field: str) -> bool:
+    return not field.startswith("header ") and at(document, field) is ABSENT
+
+
+def _unlike(one: Unlike, provider: str, name: str, status: int, cited: str, priced: str) -> Judged:
+    """A difference from the simulator."""
+    label = name if one.where in (STATUS, CHARGE) else f"{name} {status}"
+    kind: Kind = "price" if one.where == CHARGE else "simulator"
+    source = priced if kind == "price" else cited
+    where = one.where.strip("()")
+    return Judged(kind, Finding(provider, label, where, one.expected, one.seen, source), one.where)
+
+
+def _is_about(where: str, known: Iterable[str]) -> bool:
+    """Whether a place is, or lies in or around, one of which something was said."""
+    return any(
+        one in (*_WHOLE, STATUS)
+        or one == where
+        or where.startswith(f"{one}.")
+        or one.startswith(f"{where}.")
+        for one in known
+    )
+
+
+def _call_name(tolls: Tolls, exchange: Exchange) -> str:
+    form = tolls.call(exchange.method, exchange.path)
+    return form.name if form is not None else ""

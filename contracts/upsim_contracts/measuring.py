@@ -1,0 +1,112 @@
+"""What the videos of requests are: from their bytes, from what was said of them, or by a look.
+
+A link is fetched only where the upstream itself or this machine serves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from upsim_contracts.bodies import LONGEST_VIDEO, links, name_of, parsed, sees, videos_in
+from upsim_contracts.clips import Clip
+from upsim_contracts.upstream import Upstream, is_near
+
+SECONDS = 20
+Seen = Mapping[str, Any]
+
+
+class Measuring:
+    """Remembers what is known of each link. `told` are globs and clips from the command line."""
+
+    def __init__(
+        self,
+        target: Upstream,
+        http: httpx.AsyncClient,
+        *,
+        paths: Iterable[str],
+        told: Sequence[tuple[str, Clip]] = (),
+    ) -> None:
+        """Nothing but what was told is known yet. `paths` are those of the provider."""
+        self.paths = tuple(paths)
+        self._target = target
+        self._http = http
+        self._told = told
+        self._known: dict[str, Seen | None] = {}
+        self._tickets: dict[str, list[str]] = {}
+
+    async def measure(self, body: bytes, content_type: str, sent: set[str]) -> dict[str, Seen]:
+        """The videos that a request names or carries, as far as they are known."""
+        found: dict[str, Seen] = {}
+        for content in videos_in(body, content_type):
+            seen = await asyncio.to_thread(sees, content)
+            if seen is not None:
+                found[name_of(content)] = seen
+        document = parsed(body)
+        for link in links(document[0]) if document else ():
+            sent.add(link)
+            known = await self._of(link)
+            if known is not None:
+                found[link.partition("?")[0]] = known
+        return found
+
+    def uploaded(self, path: str, seen: Seen | None) -> None:
+        """A file was sent to a link of the upstream."""
+        if seen is not None:
+            for link in self._tickets.pop(path.partition("?")[0], ()):
+                self._known[link] = seen
+
+    def answered(self, media: Mapping[str, Seen], body: bytes) -> None:
+        """Links of an answer to an upload stand for what was uploaded, now or by the next call."""
+        document = parsed(body)
+        told = [*links(document[0])] if document else []
+        carried = [seen for name, seen in media.items() if name.startswith("data:")]
+        for link in told:
+            bare = link.partition("?")[0]
+            if carried:
+                self._known.setdefault(bare, carried[0])
+            if link.startswith(self._target.origin):
+                path = urlsplit(link).path
+                self._tickets[path] = [one.partition("?")[0] for one in told]
+
+    async def _of(self, link: str) -> Seen | None:
+        bare = link.partition("?")[0]
+        if self._known.get(bare) is None:
+            told = next((clip for glob, clip in self._told if fnmatchcase(bare, glob)), None)
+            self._known[bare] = _described(told) if told else await self._look(link)
+        return self._known[bare]
+
+    async def _look(self, link: str) -> Seen | None:
+        parts = urlsplit(link)
+        own = f"{parts.scheme}://{parts.netloc}" == self._target.origin
+        if not own and not is_near(parts.hostname or ""):
+            return None
+        content = bytearray()
+        try:
+            async with self._http.stream("GET", link, timeout=SECONDS) as answer:
+                if not answer.is_success:
+                    return None
+                async for chunk in answer.aiter_bytes():
+                    content += chunk
+                    if len(content) > LONGEST_VIDEO:
+                        return None
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return None
+        return await asyncio.to_thread(sees, bytes(content))
+
+
+def _described(clip: Clip) -> Seen:
+    return {
+        "width": clip.width,
+        "height": clip.height,
+        "fps": f"{clip.fps}",
+        "seconds": f"{clip.seconds:f}",
+        "frames": clip.frames,
+        "container": clip.container,
+        "audio": clip.audio,
+    }

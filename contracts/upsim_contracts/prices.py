@@ -1,0 +1,32 @@
+"""What was charged against what is documented, as a finding."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from upsim_contracts.cassettes import Charge
+from upsim_contracts.findings import Finding
+
+_SUCCESS = range(200, 300)
+CHARGE = "charge"
+
+
+def price_finding(
+    provider: str, operation: str, status: int, charge: Charge, source: str
+) -> Finding | None:
+    """A finding where a call cost something else than documented; a refusal must cost nothing."""
+    if charge.actual is None or (charge.documented is None and status in _SUCCESS):
+        return None
+    if status in _SUCCESS and charge.documented is not None:
+        wanted, name = charge.documented, operation
+    else:
+        wanted, name = charge.actual * 0, f"{operation} {status or 'lost'}"
+    if wanted == charge.actual or status == 0:
+        return None
+    told, seen = plain(wanted), plain(charge.actual)
+    return Finding(provider, name, CHARGE, f"{told} {charge.unit}", f"{seen} {charge.unit}", source)
+
+
+def plain(amount: Decimal) -> str:
+    """An amount without zeros at its end."""
+    return f"{amount.normalize():f}"

@@ -1,0 +1,153 @@
+"""`upsim record` without its options: the upstream, the guard, the file, the application.
+
+The command line finds `recording` by an entry point and serves what it gives.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TextIO
+
+import httpx
+
+from upsim.client.clocks import stopwatch, wall
+from upsim_contracts.answers import contract
+from upsim_contracts.cassettes import Header, Writer
+from upsim_contracts.charging import Charging
+from upsim_contracts.clips import Clip, clip
+from upsim_contracts.documents import parts
+from upsim_contracts.exceptions import ClipError, UsageError
+from upsim_contracts.facts import filled
+from upsim_contracts.measuring import Measuring
+from upsim_contracts.recording import Recording
+from upsim_contracts.redaction import Redactor
+from upsim_contracts.spending import Purse
+from upsim_contracts.tolls import Tolls
+from upsim_contracts.upstream import Upstream, upstream
+from upsim_contracts.verify import book_of, pricer, providers
+
+TRUSTED = "UPSIM_TRUSTED_HOSTS"
+HELD = 300
+"""Seconds that an upstream may hold a request open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line was told; the cap is in the provider's unit."""
+
+    upstream: str
+    to: Path
+    provider: str | None = None
+    dialect: str | None = None
+    cap: Decimal | None = None
+    api_key: str | None = None
+    clips: Sequence[str] = ()
+    balances: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A recording under way: the application, whose it is, what to say at the end."""
+
+    application: Recording
+    upstream: Upstream
+    purse: Purse
+    writer: Writer
+
+    @property
+    def summary(self) -> str:
+        """What was recorded, in one line."""
+        app, purse = self.application, self.purse
+        found = f"{app.findings} finding{'s' * (app.findings != 1)}"
+        refused = f", {app.refused} not sent" if app.refused else ""
+        cap = f"; {purse.spent:f} of the cap of {purse.cap} {purse.unit} spent"
+        line = f"{self.writer.count} exchanges, {found}{refused}"
+        return line + (cap if purse.cap is not None else "")
+
+
+@contextmanager
+def recording(
+    asked: Mapping[str, object],
+    names: frozenset[str] | None,
+    say: Callable[[str], None],
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> Iterator[Session]:
+    """A recording as asked for, which ends with the block. Raises UsageError before it begins.
+
+    `names` are the hosts by which callers may address it; None lets everybody.
+    `transport` leads to an upstream that has no socket.
+    """
+    order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
+    trusted = os.environ.get(TRUSTED, "")
+    target = upstream(
+        order.upstream,
+        provider=order.provider,
+        dialect=order.dialect,
+        known=providers(),
+        cap=order.cap,
+        trusted=trusted,
+    )
+    book = book_of(target.provider)
+    paths = [
+        one.path
+        for part in parts(target.provider)
+        for one in contract(target.provider, target.dialect, part).operations.values()
+    ]
+    told = [_told(text) for text in order.clips]
+    key = {}
+    if order.api_key:
+        key = {k.lower(): str(filled(v, {"key": order.api_key})) for k, v in book.auth.items()}
+    now = datetime.fromtimestamp(wall(), UTC).replace(microsecond=0)
+    header = Header(
+        target.provider, target.dialect, target.host, now.isoformat().replace("+00:00", "Z")
+    )
+    purse = Purse(order.cap, book.unit)
+    http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=HELD)
+    file = _opened(order.to)
+    with file:
+        writer = Writer(file, header)
+        tolls = Tolls(book, pricer(target.provider))
+        app = Recording(
+            target,
+            writer,
+            Charging(tolls, purse, http, target.base, balances=order.balances),
+            Measuring(target, http, paths=paths, told=told),
+            http,
+            redactor=Redactor(),
+            say=say,
+            seconds=stopwatch,
+            names=names,
+            key=key,
+        )
+        yield Session(app, target, purse, writer)
+
+
+def _opened(path: Path) -> TextIO:
+    """A new file that only its owner reads. Raises UsageError, also for one that holds something.
+
+    What is in it may have cost money.
+    """
+    try:
+        if path.exists() and path.stat().st_size > 0:
+            raise UsageError(f"--to {path}: it holds something already; move it away first")
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise UsageError(f"--to {path}: {error.strerror}") from error
+    return os.fdopen(handle, "w", encoding="utf-8")
+
+
+def _told(text: str) -> tuple[str, Clip]:
+    """`GLOB=854x480 30fps 4.5s`: the videos at some addresses. Raises UsageError."""
+    glob, equals, described = text.rpartition("=")
+    if not equals or not glob:
+        raise UsageError(f"--clip {text!r}: expected GLOB=CLIP, such as '*/a.mp4=854x480 30fps 4s'")
+    try:
+        return glob, clip(described)
+    except ClipError as error:
+        raise UsageError(f"--clip: {error}") from error

@@ -1,0 +1,385 @@
+"""A reverse proxy that forwards one provider's calls, judges each answer and writes a cassette.
+
+What comes in below the provider's own paths goes to the one upstream, and so do links that its
+answers led to at the same host (uploads, outputs); nothing else is forwarded. Whatever could cost
+is sent only when its price was set aside below the cap. Secrets are taken out in memory: the
+cassette is the only thing that is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import httpx
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from upsim_contracts.answers import check_answer
+from upsim_contracts.bodies import Tee, kept
+from upsim_contracts.cassettes import Charge, Exchange, Message, Writer
+from upsim_contracts.charging import Charged, Charging
+from upsim_contracts.exceptions import SpendingError
+from upsim_contracts.measuring import Measuring
+from upsim_contracts.prices import price_finding
+from upsim_contracts.redaction import Redactor
+from upsim_contracts.spending import FREE_METHODS
+from upsim_contracts.tolls import Toll
+from upsim_contracts.upstream import Links, Upstream
+
+MARK = "x-upsim-record"
+"""The header of answers that are the recording's own."""
+MOST_SENT = 256 * 2**20
+"""Bytes of a request that are held; what is sent to a link of an answer has no such bound."""
+MOST_TEXT = 16 * 2**20
+HOP = frozenset(
+    {
+        *("accept-encoding", "connection", "content-length", "expect", "forwarded", "host"),
+        "keep-alive",
+        *("proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
+        *("transfer-encoding", "upgrade"),
+        *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
+    }
+)
+BUFFERED = ("application/json", "text/", "application/problem+json")
+
+
+@dataclass(slots=True)
+class Passing:
+    """A request under way."""
+
+    method: str
+    path: str
+    part: str
+    proxy: str
+    headers: dict[str, str]
+    body: bytes
+    sent: dict[str, Any]
+    media: Mapping[str, Mapping[str, Any]]
+    began: float
+    upload: AsyncIterator[bytes] | None = None
+
+
+class TooLargeError(Exception):
+    """A request that is not held in memory."""
+
+
+class Recording:
+    """The ASGI application. `seconds` is a clock that never goes back."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a recording
+        self,
+        target: Upstream,
+        writer: Writer,
+        charging: Charging,
+        measuring: Measuring,
+        http: httpx.AsyncClient,
+        *,
+        redactor: Redactor,
+        say: Callable[[str], None],
+        seconds: Callable[[], float],
+        names: frozenset[str] | None = None,
+        key: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record into `writer`; `names` are the hosts by which callers may address it."""
+        self.target = target
+        self.links = Links(target)
+        self.findings = 0
+        self.refused = 0
+        self._writer = writer
+        self._charging = charging
+        self._measuring = measuring
+        self._http = http
+        self._redactor = redactor
+        self._say = say
+        self._seconds = seconds
+        self._names = names
+        self._key = dict(key or {})
+        self._start = seconds()
+        self._roots = {path.split("/")[1] for path in measuring.paths}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        answer = await self._answer(request)
+        with suppress(ClientDisconnect):
+            await answer(scope, receive, send)
+
+    # -- what comes in
+
+    async def _answer(self, request: Request) -> Response:
+        if not self._is_addressed(request):
+            return _local(403, "foreign", "only callers on this machine may use this recording")
+        raw = request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1")
+        prefix, path = self._split(raw.partition("?")[0])
+        is_file = not prefix and path in self.links.files
+        steps = request.scope["path"].split("/")
+        if ".." in steps or not (is_file or path.split("/")[1] in self._roots):
+            text = f"{path} is no path of {self.target.provider}: nothing was forwarded"
+            return _local(404, "no_such_path", text)
+        query = request.scope["query_string"].decode("latin-1")
+        whole = f"{path}?{query}" if query else path
+        proxy = f"{request.url.scheme}://{request.headers['host']}{prefix}"
+        try:
+            if is_file:
+                return await self._file(request, whole, proxy)
+            passing = await self._read(request, whole, proxy)
+            return await self._paid_or_free(passing)
+        except ClientDisconnect:
+            return _local(400, "gone", "the caller went away")
+        except TooLargeError as error:
+            return _local(413, "too_large", str(error))
+
+    def _is_addressed(self, request: Request) -> bool:
+        """No web page may spend money here, whatever name it gives this address."""
+        if self._names is None:
+            return True
+        site, origin = (request.headers.get(name, "") for name in ("sec-fetch-site", "origin"))
+        foreign = site not in ("", "none", "same-origin")
+        foreign = foreign or bool(origin and origin.partition("://")[2] not in self._names)
+        return request.headers.get("host", "") in self._names and not foreign
+
+    def _split(self, path: str) -> tuple[str, str]:
+        """The prefix that a caller may write as for the simulator, and the provider's own path."""
+        provider, dialect = self.target.provider, self.target.dialect
+        for prefix in (f"/{provider}/{dialect}", f"/{provider}"):
+            if path.startswith(f"{prefix}/"):
+                return prefix, path.removeprefix(prefix)
+        return "", path
+
+    async def _read(self, request: Request, path: str, proxy: str) -> Passing:
+        """Take in a request of the provider's own paths. Raises TooLargeError."""
+        chunks = bytearray()
+        async for chunk in request.stream():
+            chunks += chunk
+            if len(chunks) > MOST_SENT:
+                raise TooLargeError(f"a request of more than {MOST_SENT} bytes is not recorded")
+        body, kind = bytes(chunks), request.headers.get("content-type", "")
+        headers = {k: v for k, v in request.headers.items() if k not in HOP} | self._key
+        if "json" in kind:
+            text = self.links.meant(body.decode("utf-8", "surrogateescape"), proxy)
+            body = text.encode("utf-8", "surrogateescape")
+        self._redactor.headers(headers)  # what they hold of secrets is known from here on
+        sent = await asyncio.to_thread(kept, body, kind, self._redactor)
+        media = await self._measuring.measure(body, kind, self.links.sent)
+        path = self.links.meant(path, proxy)
+        began = self._seconds()
+        return Passing(request.method, path, "api", proxy, headers, body, sent, media, began)
+
+    async def _file(self, request: Request, path: str, proxy: str) -> Response:
+        """A link of an answer: what is sent there passes piece by piece."""
+        kept_too = {"content-length"} if "content-length" in request.headers else set()
+        dropped = HOP - kept_too
+        headers = {k: v for k, v in request.headers.items() if k not in dropped}
+        self._redactor.headers(headers)
+        tee = Tee()
+        passing = Passing(
+            request.method, path, "file", proxy, headers, b"", {}, {}, self._seconds()
+        )
+        if request.method not in FREE_METHODS:
+            passing.upload = _teed(request, tee)
+        return await self._forward(passing, None, tee)
+
+    # -- money
+
+    async def _paid_or_free(self, passing: Passing) -> Response:
+        toll = self._charging.toll(passing.method, passing.path, passing.media, passing.body)
+        if toll is None:
+            return await self._forward(passing, None)
+        auth = {k: v for k, v in passing.headers.items() if k in self._charging.auth}
+        async with self._charging.turn:
+            try:
+                async with self._charging.charged(toll, passing.method, passing.path, auth) as paid:
+                    return await self._forward(passing, paid)
+            except SpendingError as error:
+                self.refused += 1
+                self._say(f"not sent: {error}")
+                return _local(402, "cap", str(error))
+
+    # -- there and back
+
+    async def _forward(
+        self, passing: Passing, paid: Charged | None, tee: Tee | None = None
+    ) -> Response:
+        is_file = passing.part == "file"
+        base = self.target.origin if is_file else self.target.base_of(passing.path)
+        request = self._http.build_request(
+            passing.method,
+            base + passing.path,
+            headers={**passing.headers, "accept-encoding": "identity"},
+            content=passing.upload or passing.body or None,
+        )
+        try:
+            answer = await self._http.send(request, stream=True)
+            await self._uploaded(passing, tee)
+        except httpx.HTTPError as error:
+            await self._settle(paid, 0)
+            reason = self._redactor.text(f"{type(error).__name__}: {error}")
+            self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
+            return _local(502, "upstream", f"{self.target.host} gave no answer: {reason}")
+        kind = answer.headers.get("content-type", "")
+        if not is_file and (not kind or kind.startswith(BUFFERED)):
+            return await self._whole(passing, paid, answer, kind)
+        await self._settle(paid, answer.status_code)
+        return self._streamed(passing, paid, answer, kind)
+
+    async def _uploaded(self, passing: Passing, tee: Tee | None) -> None:
+        """What was sent to a link, as size, hash and properties."""
+        if tee is not None and tee.size:
+            kind = passing.headers.get("content-type", "")
+            seen = await asyncio.to_thread(tee.kept, kind)
+            self._measuring.uploaded(passing.path, seen.get("sees"))
+            passing.sent = {"file": seen}
+
+    async def _whole(
+        self, passing: Passing, paid: Charged | None, answer: httpx.Response, kind: str
+    ) -> Response:
+        """A document: read, judged, written down, and told with its links led back here."""
+        try:
+            body = await _bounded(answer)
+        except httpx.HTTPError as error:
+            await self._settle(paid, 0)
+            reason = self._redactor.text(f"{type(error).__name__}: {error}")
+            self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
+            return _local(502, "upstream", f"the answer of {self.target.host} was cut: {reason}")
+        finally:
+            await answer.aclose()
+        await self._settle(paid, answer.status_code)
+        headers = dict(answer.headers)
+        self._measuring.answered(passing.media, body)
+        message = Message(self._redactor.headers(headers), kept(body, kind, self._redactor))
+        self._record(passing, answer.status_code, message, paid, body, headers)
+        text = self.links.told(body.decode("utf-8", "surrogateescape"), passing.proxy)
+        told = {
+            name: self.links.told(value, passing.proxy)
+            for name, value in headers.items()
+            if name not in HOP and name != "content-encoding"
+        }
+        content = text.encode("utf-8", "surrogateescape")
+        return Response(content, answer.status_code, told)
+
+    def _streamed(
+        self, passing: Passing, paid: Charged | None, answer: httpx.Response, kind: str
+    ) -> Response:
+        """A file: passed on piece by piece; of it size, hash and properties are written down."""
+        encoded = "content-encoding" in answer.headers
+        dropped = HOP - (frozenset() if encoded else {"content-length"})
+        headers = {k: v for k, v in answer.headers.items() if k not in dropped}
+        headers.pop("content-encoding", None)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            tee, status = Tee(), answer.status_code
+            try:
+                async for chunk in answer.aiter_bytes():
+                    tee.feed(chunk)
+                    yield chunk
+            except httpx.HTTPError:
+                status = 0
+                raise
+            finally:
+                await answer.aclose()
+                body = {"file": tee.kept(kind)} if tee.size else {}
+                message = Message(self._redactor.headers(dict(answer.headers)), body)
+                self._record(passing, status, message, paid, b"", dict(answer.headers))
+
+        return StreamingResponse(pieces(), answer.status_code, headers)
+
+    async def _settle(self, paid: Charged | None, status: int) -> None:
+        if paid is not None:
+            await paid.settle(status)
+
+    # -- what is written down
+
+    def _record(
+        self,
+        passing: Passing,
+        status: int,
+        message: Message,
+        paid: Charged | None,
+        body: bytes,
+        headers: Mapping[str, str],
+    ) -> None:
+        charge = paid.charge if paid is not None else None
+        found = [] if passing.part == "file" else self._judged(passing, status, body, headers)
+        toll = paid.toll if paid is not None else None
+        lines = [str(one) for one in found] + self._priced(passing, toll, charge, status)
+        lines = [self._redactor.text(line) for line in lines]
+        began = Decimal(str(round(passing.began - self._start, 3)))
+        took = Decimal(str(round(self._seconds() - passing.began, 3)))
+        self._writer.add(
+            Exchange(
+                number=self._writer.count + 1,
+                at=began,
+                took=took,
+                method=passing.method,
+                path=self._redactor.path(passing.path),
+                request=Message(self._redactor.headers(passing.headers), passing.sent),
+                status=status,
+                answer=message,
+                part=passing.part,
+                charge=charge,
+                media={self._redactor.text(url): seen for url, seen in passing.media.items()},
+                findings=tuple(lines),
+            )
+        )
+        self.findings += len(lines)
+        for line in lines:
+            self._say(line)
+
+    def _judged(
+        self, passing: Passing, status: int, body: bytes, headers: Mapping[str, str]
+    ) -> list[object]:
+        if status == 0:
+            name = f"{passing.method} {passing.path.partition('?')[0]}"
+            return [f"{self.target.provider}: {name}: connection: expected an answer, seen none"]
+        return [
+            *check_answer(
+                self.target.provider,
+                self.target.dialect,
+                method=passing.method,
+                path=passing.path,
+                status=status,
+                headers=headers,
+                body=body,
+            )
+        ]
+
+    def _priced(
+        self, passing: Passing, toll: Toll | None, charge: Charge | None, status: int
+    ) -> list[str]:
+        if toll is None or charge is None:
+            return []
+        name = f"{passing.method} {passing.path.partition('?')[0]}"
+        source = self._charging.tolls.evidence(toll.call, passing.sent.get("json"))
+        found = price_finding(self.target.provider, name, status, charge, source)
+        return [str(found)] if found is not None else []
+
+
+async def _teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:
+    """The pieces of a request, of which note is taken."""
+    async for chunk in request.stream():
+        tee.feed(chunk)
+        yield chunk
+
+
+async def _bounded(answer: httpx.Response) -> bytes:
+    """All of a document. Raises httpx.HTTPError also for one that is too long."""
+    found = bytearray()
+    async for chunk in answer.aiter_bytes():
+        found += chunk
+        if len(found) > MOST_TEXT:
+            raise httpx.DecodingError(f"a document of more than {MOST_TEXT} bytes")
+    return bytes(found)
+
+
+def _local(status: int, code: str, message: str) -> Response:
+    """An answer of the recording's own, which no provider gave."""
+    body = {"error": {"code": f"upsim_record_{code}", "message": message}}
+    return JSONResponse(body, status, {MARK: code})

@@ -1,0 +1,293 @@
+"""Sends a cassette's requests to a simulator once more, so that both answers can be compared.
+
+The simulator is given what is known of the videos. Ids of the recording become those of the
+simulator on the way. A poll is repeated, with time passing, until the job says what it said in the
+recording; a job that failed there is made to fail here.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from upsim_contracts.bodies import parsed, strings
+from upsim_contracts.cassettes import Cassette, Exchange, encoded
+from upsim_contracts.documents import GUIDE
+from upsim_contracts.exceptions import TargetError
+from upsim_contracts.facts import Book, filled
+from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.redaction import PLACEHOLDER
+from upsim_contracts.scenario_text import address, media_rules, scenario_text
+from upsim_contracts.spending import RESERVED
+from upsim_contracts.target import Given, Target, World
+from upsim_contracts.tolls import Tolls
+
+POLLS = 12
+"""How often a poll is repeated at most until the job says what it said in the recording."""
+UNKNOWN_KEY = "upsim-replay-nobodys-key"
+_AUTHENTICATION = 401
+_REFUSED = 400
+_TOO_MANY = 429
+_BROKEN = 500
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,}")
+_ID_NAME = re.compile(r"(?:^|[_-]|u)ids?$|[a-z]Ids?$")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d")
+_KEPT_HEADERS = ("content-type", "accept")
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What the simulator said to the same request; `skipped` says why it does not count.
+
+    Of a poll, `state` is that of the job in the simulator where it said the recorded word, and
+    `polls_before` how many polls were sent before this one.
+    """
+
+    exchange: Exchange
+    status: int = 0
+    headers: Mapping[str, str] | None = None
+    document: Any = ABSENT
+    charge: Decimal | None = None
+    clip_known: bool = True
+    skipped: str = ""
+    state: str = ""
+    polls_before: int = 0
+
+
+def replay(
+    cassette: Cassette, book: Book, tolls: Tolls, target: Target, scenario: Path | None = None
+) -> list[Replayed]:
+    """Replay on a fresh sandbox, under a scenario of one's own or only with the videos known.
+
+    Raises TargetError.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = scenario or Path(folder) / "replay.yaml"
+        if scenario is None:
+            parts = {"extends": f"{book.provider}/baseline", "summary": "The videos of a cassette."}
+            rules = media_rules(cassette.clips)
+            text = scenario_text({**parts, "media": rules} if rules else parts)
+            file.write_text(text, encoding="utf-8")
+        dialect = "" if cassette.header.dialect == GUIDE else cassette.header.dialect
+        with target.world(Given(scenario=str(file.resolve()), dialect=dialect)) as world:
+            run = _Run(cassette, book, tolls, world)
+            return [run.answer(one) for one in cassette.exchanges]
+
+
+class _Run:
+    def __init__(self, cassette: Cassette, book: Book, tolls: Tolls, world: World) -> None:
+        self._book = book
+        self._tolls = tolls
+        self._world = world
+        self._clips = cassette.clips
+        self._names: dict[str, str] = {}
+        self._said: list[object] = []
+        self._polls = 0
+
+    def answer(self, exchange: Exchange) -> Replayed:
+        """The simulator's answer to one exchange."""
+        if exchange.part == "file":
+            return Replayed(exchange, skipped="a file")
+        if "file" in exchange.request.body:
+            return Replayed(exchange, skipped="the bytes of its request were not kept")
+        if exchange.status == 0:
+            return Replayed(exchange, skipped="the connection was lost")
+        form = self._tolls.call(exchange.method, exchange.path)
+        if form is not None and form.name == self._book.lifecycle.call:
+            return self._polled(exchange)
+        if form is not None and form.paid:
+            return self._paid(exchange)
+        return self._once(exchange)
+
+    def _paid(self, exchange: Exchange) -> Replayed:
+        """A call that costs; where only the simulator accepts, try it with an empty purse."""
+        known = bool(exchange.media)
+        controls, life = self._world.controls, self._book.lifecycle
+        before = self._balance()
+        ends = [word for words in life.words.values() for word in words]
+        was_held = at(exchange.answer.body.get("json", ABSENT), life.read) in ends
+        with controls.running() if controls is not None and was_held else nullcontext():
+            answer = self._send(exchange)
+        after = self._balance()
+        only_there = exchange.status >= _REFUSED and answer.is_success
+        full = controls.balance() if controls is not None and only_there else None
+        if controls is not None and full is not None:
+            controls.account({"balance": "0"})
+            poor = self._send(exchange)
+            controls.account({"balance": full})
+            if poor.status_code == exchange.status:
+                answer = poor
+            elif not known:
+                return Replayed(exchange, skipped="the video is not known")
+        charge = None if before is None or after is None else before - after
+        return self._seen(
+            exchange, answer, charge if answer.is_success else Decimal(0), known=known
+        )
+
+    def _polled(self, exchange: Exchange) -> Replayed:
+        """A poll: time passes while the simulator's job is behind the recorded one."""
+        life, controls = self._book.lifecycle, self._world.controls
+        recorded = _word(exchange.status, exchange.answer.body.get("json", ABSENT), life.read)
+        ends = [word for words in life.words.values() for word in words]
+        if recorded in life.words.get("failed", ()):
+            self._fail(exchange)
+        before = self._polls
+        answer, word = self._poll(exchange)
+        for _ in range(POLLS):
+            behind = recorded in ends or (word in self._said and exchange.status < _REFUSED)
+            if word == recorded or word in ends or not behind or controls is None:
+                break
+            controls.advance(to="next")
+            answer, word = self._poll(exchange)
+        found = self._seen(exchange, answer, None, known=True)
+        state = next((job["state"] for job in self._jobs(exchange)), "") if word == recorded else ""
+        return replace(found, state=state, polls_before=before)
+
+    def _poll(self, exchange: Exchange) -> tuple[httpx.Response, object]:
+        answer = self._send(exchange)
+        self._polls += 1
+        document = parsed(answer.content)
+        found = document[0] if document else ABSENT
+        return answer, _word(answer.status_code, found, self._book.lifecycle.read)
+
+    def _jobs(self, exchange: Exchange) -> Iterator[Mapping[str, Any]]:
+        """The simulator's job that a poll asks for."""
+        controls = self._world.controls
+        texts = [self._text(text) for text in strings(exchange.request.body)]
+        path = self._text(exchange.path)
+        for job in controls.jobs() if controls is not None else ():
+            if job["id"] in path or job["id"] in texts:
+                yield job
+
+    def _fail(self, exchange: Exchange) -> None:
+        """Make the simulator's job fail as the recorded one did."""
+        controls = self._world.controls
+        told = set(strings(exchange.answer.body.get("json")))
+        for job in self._jobs(exchange):
+            if controls is not None and job["state"] not in ("failed", "completed"):
+                controls.force(job["id"], "failed", self._failure(told))
+
+    def _failure(self, told: set[str]) -> str | None:
+        """The failure of the baseline whose words the recording has."""
+        found = self._baseline()
+        for path, value in found:
+            name, _, last = path.removeprefix("failures.").partition(".")
+            if path.startswith("failures.") and last == "message" and value in told:
+                return name
+        return None
+
+    def _baseline(self) -> Iterator[tuple[str, Any]]:
+        controls = self._world.controls
+        if controls is not None:
+            for entry in controls.baseline()["values"]:
+                yield entry["path"], entry["value"]
+
+    def _once(self, exchange: Exchange) -> Replayed:
+        return self._seen(exchange, self._send(exchange), None, known=True)
+
+    def _seen(
+        self, exchange: Exchange, answer: httpx.Response, charge: Decimal | None, *, known: bool
+    ) -> Replayed:
+        document = parsed(answer.content)
+        found = document[0] if document else ABSENT
+        recorded = exchange.answer.body.get("json", ABSENT)
+        self._learn(recorded, found)
+        self._said.append(at(recorded, self._book.lifecycle.read))
+        momentary = exchange.status == _TOO_MANY or exchange.status >= _BROKEN
+        if momentary and answer.is_success:
+            return Replayed(exchange, skipped="a refusal of the moment")
+        return Replayed(
+            exchange,
+            answer.status_code,
+            dict(answer.headers),
+            found,
+            charge,
+            known,
+        )
+
+    # -- requests
+
+    def _send(self, exchange: Exchange) -> httpx.Response:
+        headers = {
+            name: value
+            for name, value in exchange.request.headers.items()
+            if name in _KEPT_HEADERS and PLACEHOLDER not in value
+        }
+        for name, form in self._book.auth.items():
+            if name.lower() in exchange.request.headers:
+                wrong = exchange.status == _AUTHENTICATION
+                key = UNKNOWN_KEY if wrong else self._world.key
+                headers[name] = str(filled(form, {"key": key}))
+        body = exchange.request.body
+        content = exchange.request.content
+        if "json" in body:
+            content = encoded(self._replaced(body["json"]))
+        path = self._text(exchange.path)
+        extensions = {RESERVED: True}  # a simulator's money is play money
+        request = self._world.http.build_request(
+            exchange.method,
+            f"{self._world.base_url}{path}",
+            headers=headers,
+            content=content or None,
+            extensions=extensions,
+        )
+        try:
+            return self._world.http.send(request)
+        except httpx.HTTPError as error:
+            raise TargetError(f"{exchange.call}: {error}") from error
+
+    def _replaced(self, value: Any) -> Any:  # noqa: ANN401 - JSON
+        if isinstance(value, Mapping):
+            return {key: self._replaced(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._replaced(inner) for inner in value]
+        if isinstance(value, str):
+            if value.partition("?")[0] in self._clips or value.startswith("data:,sha256-"):
+                return address(value.partition("?")[0])
+            return self._text(value)
+        return value
+
+    def _text(self, text: str) -> str:
+        for recorded, own in self._names.items():
+            text = text.replace(recorded, own)
+        return text
+
+    def _learn(self, recorded: object, own: object, name: str = "") -> None:
+        """Ids stand at the same place of both answers."""
+        if isinstance(recorded, Mapping) and isinstance(own, Mapping):
+            for key in recorded.keys() & own.keys():
+                self._learn(recorded[key], own[key], str(key))
+        elif isinstance(recorded, list) and isinstance(own, list):
+            for one, other in zip(recorded, own, strict=False):
+                self._learn(one, other, name)
+        elif isinstance(recorded, str) and isinstance(own, str) and recorded != own:
+            alike = _ID.fullmatch(recorded) and _ID.fullmatch(own) and not _MOMENT.match(recorded)
+            if alike and (_ID_NAME.search(name) or any(letter.isdigit() for letter in recorded)):
+                self._names.setdefault(recorded, own)
+
+    def _balance(self) -> Decimal | None:
+        if self._book.balance is None:
+            return None
+        name, place = self._book.balance
+        form = self._book.calls[name]
+        headers = {k: str(filled(v, {"key": self._world.key})) for k, v in self._book.auth.items()}
+        answer = self._world.http.request(
+            form.method, f"{self._world.base_url}{form.path}", headers=headers
+        )
+        document = parsed(answer.content)
+        seen = {"headers": dict(answer.headers), "json": document[0] if document else ABSENT}
+        found = at(seen, place)
+        return Decimal(str(found)) if isinstance(found, str | int | Decimal) else None
+
+
+def _word(status: int, document: object, place: str) -> object:
+    found = at(document, place)
+    return f"http {status}" if found is ABSENT else found

@@ -1,0 +1,180 @@
+"""One account under a property: right and wrong submits, polls, money. Each answer is judged.
+
+An answer that differs from the provider's OpenAPI document fails whatever property is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from upsim_contracts.answers import check_answer
+from upsim_contracts.calling import Answer, Caller, Pricer, body_of
+from upsim_contracts.clips import Clip
+from upsim_contracts.documents import GUIDE
+from upsim_contracts.facts import Book, Lifecycle, filled
+from upsim_contracts.generation import Flaw, Generation, Submit
+from upsim_contracts.matching import ABSENT, at, mismatches
+from upsim_contracts.target import Controls, Target, World
+
+MOST_POLLS = 400
+
+
+class Account(Caller):
+    """An account of a provider at a target."""
+
+    def __init__(
+        self, table: Generation, target: Target, *, world: World, price: Pricer, dialect: str = ""
+    ) -> None:
+        """Nothing was sent yet."""
+        super().__init__(table.book, target, world=world, price=price)
+        self.table = table
+        self._dialect = dialect or target.dialect or GUIDE
+
+    @property
+    def life(self) -> Lifecycle:
+        """How jobs are followed."""
+        return self.book.lifecycle
+
+    @property
+    def controls(self) -> Controls:
+        """The admin API behind it; only for properties that run on simulators."""
+        assert self.world.controls is not None
+        return self.world.controls
+
+    def other(self) -> Account:
+        """An account of somebody else in the same sandbox."""
+        world = World(
+            self.world.http,
+            base_url=self.world.base_url,
+            key=self.controls.further_key("somebody-else"),
+            media=self.world.media,
+            controls=self.world.controls,
+        )
+        return Account(
+            self.table, self.target, world=world, price=self.price, dialect=self._dialect
+        )
+
+    # -- what it does
+
+    def submit(
+        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: Mapping[str, Any]
+    ) -> Answer:
+        """Send a request with exactly these options; `more` sets what else there is."""
+        step = request(submit, self.book, clip, options)
+        return self.call(step | more | {"set": {**step["set"], **more.get("set", {})}})
+
+    def body(self, submit: Submit, clip: Clip, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        """The body that such a request has."""
+        self._take_video(str(clip))
+        step = request(submit, self.book, clip, options)
+        return filled(body_of(self.book.calls[submit.call], step), self.names)
+
+    def accepted(
+        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: Mapping[str, Any]
+    ) -> str:
+        """As `submit`, and the job that it made."""
+        self.names.pop("job", None)
+        answer = self.submit(submit, clip, options, **more)
+        assert answer.response.is_success, self.last
+        job = self.names["job"]
+        assert isinstance(job, str), self.last
+        assert job, self.last
+        return job
+
+    def price_of(
+        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: Mapping[str, Any]
+    ) -> Decimal:
+        """What one job costs, by the account's own balance."""
+        before = self.balance()
+        self.accepted(submit, clip, options, **more)
+        return before - self.balance()
+
+    def wrong(self, submit: Submit, clip: Clip, *flaws: Flaw) -> Answer:
+        """Send a request that is right but for these mistakes."""
+        step: dict[str, Any] = request(submit, self.book, clip, submit.defaults)
+        for flaw in flaws:
+            step["set"] = {**step["set"], **flaw.set}
+            step["drop"] = [*step["drop"], *flaw.drop]
+            step["headers"] = {**step.get("headers", {}), **flaw.headers}
+            if flaw.raw is not None:
+                step["raw"] = flaw.raw
+            if flaw.video is not None:
+                step["video"] = flaw.video
+            if flaw.balance is not None:
+                self.controls.account({"balance": flaw.balance})
+        step["set"] = {k: v for k, v in step["set"].items() if k not in step["drop"]}
+        return self.call(step)
+
+    def poll(self, job: str) -> Answer:
+        """Ask how a job is."""
+        self.names["job"] = job
+        return self.call({"call": self.life.call})
+
+    def word(self, answer: Answer) -> object:
+        """The status that an answer to a poll tells."""
+        found = at(answer.document, self.life.read)
+        return f"http {answer.response.status_code}" if found is ABSENT else found
+
+    def end_of(self, word: object) -> str | None:
+        """Which end a status is; None when the job is still under way."""
+        return next((end for end, words in self.life.words.items() if word in words), None)
+
+    def finish(self, job: str) -> Answer:
+        """Let time pass until a job has ended."""
+        for _ in range(MOST_POLLS):
+            answer = self.poll(job)
+            if self.end_of(self.word(answer)) is not None:
+                return answer
+            self.controls.advance(to="next")
+        raise AssertionError(f"{job} never ends: {self.last}")
+
+    def link(self, answer: Answer) -> str:
+        """The link in the answer to a poll of a finished job."""
+        found = (at(answer.document, place) for place in self.life.output)
+        link = next((one for one in found if isinstance(one, str)), None)
+        assert link is not None, self.last
+        return link
+
+    def listings(self) -> list[object]:
+        """What all lists of the account say."""
+        return [self.call({"call": name}).document for name in self.table.lists]
+
+    # -- how answers are judged
+
+    def _plain(self, httpx_request: httpx.Request) -> httpx.Response:
+        response = super()._plain(httpx_request)
+        path = httpx_request.url.raw_path.decode("ascii")
+        findings = check_answer(
+            self.book.provider,
+            self._dialect,
+            method=httpx_request.method,
+            path=path.removeprefix(urlsplit(self.world.base_url).path),
+            status=response.status_code,
+            headers=response.headers,
+            body=response.content,
+        )
+        assert [str(finding) for finding in findings] == [], response.text
+        return response
+
+
+def request(submit: Submit, book: Book, clip: Clip, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The step of a submit with exactly these options."""
+    body = book.calls[submit.call].body
+    named = [*submit.options, *submit.defaults]
+    left_out = [name for name in named if name not in options and at(body, name) is not ABSENT]
+    return {
+        "call": submit.call,
+        "video": str(clip),
+        "set": dict(options),
+        "drop": list(dict.fromkeys(left_out)),
+    }
+
+
+def expect(answer: Answer, wanted: Mapping[str, Any], why: str) -> None:
+    """Check an answer against what is written of it."""
+    assert [str(found) for found in mismatches(wanted, answer.as_seen)] == [], why

@@ -1,0 +1,141 @@
+"""How a property is tried: on how many examples, from which seed, in worlds of its own.
+
+At a target that costs there is no shrinking, and few examples; the purse has the last word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as Settings  # noqa: N812 - a class, whatever it is called
+from hypothesis import strategies as st
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+from upsim_contracts.calling import NotRunError
+from upsim_contracts.exceptions import SpendingError
+from upsim_contracts.generation import Generation, Submit, generation
+from upsim_contracts.suite.account import Account
+from upsim_contracts.target import Given, Target
+from upsim_contracts.verify import book_of, pricer, providers
+
+DATABASE = ".hypothesis/contracts"
+AMPLE = "10000000000"
+"""Funds for any number of jobs, in whatever unit the provider counts."""
+BILLED_EXAMPLES = 3
+BILLED_STEPS = 8
+SEARCH = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+BILLED = (Phase.explicit, Phase.generate)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long to look: examples of a property; runs of a machine, of so many steps.
+
+    `random` looks elsewhere each time and remembers what failed; without `shrink` the first
+    failure is the last.
+    """
+
+    examples: int
+    runs: int
+    steps: int
+    random: bool = False
+    shrink: bool = True
+
+
+EFFORTS = {
+    "ci": Effort(examples=30, runs=30, steps=30),
+    "mutants": Effort(examples=30, runs=30, steps=30, shrink=False),
+    "nightly": Effort(examples=400, runs=400, steps=50, random=True),
+}
+
+
+def tables() -> Iterator[Generation]:
+    """The tables of all providers that have one."""
+    for provider in providers():
+        found = generation(book_of(provider))
+        if found is not None:
+            yield found
+
+
+@cache
+def table_of(provider: str) -> Generation:
+    """The table of a provider, which must have one."""
+    return next(table for table in tables() if table.provider == provider)
+
+
+TABLES = [pytest.param(table, id=table.book.provider) for table in tables()]
+SUBMITS = [
+    pytest.param(submit, id=submit.id) for table in tables() for submit in table.submits.values()
+]
+Explore = Callable[[Submit | Generation], "Explorer"]
+
+
+class Explorer:
+    """Tries properties of one provider at one target."""
+
+    def __init__(self, target: Target, table: Generation, effort: Effort) -> None:
+        """Look for as long as `effort` says."""
+        self.target = target
+        self.table = table
+        self.effort = effort
+        self._price = pricer(table.book.provider)
+
+    def need_controls(self, why: str) -> None:
+        """Skip where the target is no simulator that obeys."""
+        if not self.target.simulator:
+            pytest.skip(f"only a simulator can show it: {why}")
+
+    @property
+    def settings(self) -> Settings:
+        """How Hypothesis is to look."""
+        billed = self.target.purse.cap is not None
+        random = self.effort.random and not billed
+        return Settings(
+            max_examples=BILLED_EXAMPLES if billed else self.effort.examples,
+            phases=SEARCH if self.effort.shrink and not billed else BILLED,
+            derandomize=not random,
+            database=DirectoryBasedExampleDatabase(DATABASE) if random else None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=random,
+        )
+
+    @property
+    def settings_of_machine(self) -> Settings:
+        """How Hypothesis is to run a machine."""
+        billed = self.target.purse.cap is not None
+        return Settings(
+            self.settings,
+            max_examples=1 if billed else self.effort.runs,
+            stateful_step_count=BILLED_STEPS if billed else self.effort.steps,
+        )
+
+    def explore(self, prove: Callable[..., None], **strategies: st.SearchStrategy[Any]) -> None:
+        """Try a property on what the strategies make. Skips what may not be spent, or made."""
+        try:
+            self.settings(given(**strategies)(prove))()
+        except (SpendingError, NotRunError) as error:
+            pytest.skip(str(error))
+
+    def one(self, prove: Callable[..., None], **strategies: st.SearchStrategy[Any]) -> None:
+        """Try a property that stands for one row of a table: once, at night more often."""
+        few = Settings(self.settings, max_examples=max(1, self.effort.examples // 40))
+        few(given(**strategies)(prove))()
+
+    @contextmanager
+    def account(self, *, balance: str = AMPLE, seed: int = 0) -> Iterator[Account]:
+        """An account of its own in a new world; at a target without worlds, the only one."""
+        with self.target.world(Given(balance=balance, seed=seed)) as world:
+            yield Account(self.table, self.target, world=world, price=self._price)
+
+    def oracle(self, submit: Submit, clip: Any, body: Any) -> Any:  # noqa: ANN401 - as the oracle
+        """The contracts' own price."""
+        found = self._price(submit.call, clip, body)
+        assert found is not None
+        return found

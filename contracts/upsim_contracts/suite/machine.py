@@ -1,0 +1,315 @@
+"""One machine for all providers: callers, an operator, time and a receiver, in any order.
+
+What differs between providers is their table. What must always hold is the model's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any, ClassVar
+
+from hypothesis import event
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from upsim_contracts.clips import Clip
+from upsim_contracts.exceptions import UnpricedError
+from upsim_contracts.generation import Action, Flaw, Generation, Submit, Webhook
+from upsim_contracts.looking import look_into
+from upsim_contracts.matching import at, mismatches
+from upsim_contracts.suite.account import expect
+from upsim_contracts.suite.expected import size_of_output
+from upsim_contracts.suite.exploring import AMPLE, Explorer
+from upsim_contracts.suite.model import Job, Model
+from upsim_contracts.suite.strategies.bodies import Options, options
+from upsim_contracts.suite.strategies.clips import clips, short
+from upsim_contracts.suite.strategies.ids import beside
+from upsim_contracts.target import START
+
+MINE, OTHER = "mine", "other"
+MOST_PIXELS = 1_300_000
+
+
+def _of_machine(make: Callable[[Machine], st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
+    """A strategy that depends on the provider of the machine that runs."""
+    return st.runner().flatmap(make)
+
+
+class Machine(RuleBasedStateMachine):
+    """The life of some jobs at one target."""
+
+    explorer: ClassVar[Explorer]
+    call: ClassVar[Submit]
+    jobs: Bundle[str] = Bundle("jobs")
+
+    @initialize(target=jobs, clip=_of_machine(lambda self: clips(short(self.call.clips))))
+    def begin(self, clip: Clip) -> str:
+        """Enter a world, with a second account where there can be one, and make a first job."""
+        self._stack = ExitStack()
+        mine = self._stack.enter_context(self.explorer.account())
+        self.exact = mine.world.controls is not None
+        self.accounts = {MINE: mine}
+        if self.exact:
+            self.accounts[OTHER] = mine.other()
+        self.model = Model(self.table, datetime.fromisoformat(START), exact=self.exact)
+        for owner, account in self.accounts.items():
+            self.model.opens(owner, account.balance())
+        self.clips: dict[str, tuple[Clip, Options]] = {}
+        self.settled = True
+        self.read: set[str] = set()
+        return self._make(MINE, clip, self.call.defaults, hook=True)
+
+    def teardown(self) -> None:
+        """Leave the world."""
+        if hasattr(self, "_stack"):
+            self._stack.close()
+
+    @property
+    def table(self) -> Generation:
+        """The provider's table."""
+        return self.explorer.table
+
+    @property
+    def obeys(self) -> bool:
+        """Whether time and jobs can be commanded."""
+        return getattr(self, "exact", False)
+
+    # -- callers
+
+    @rule(
+        target=jobs,
+        owner=st.sampled_from([MINE, MINE, OTHER]),
+        clip=_of_machine(lambda self: clips(short(self.call.clips))),
+        chosen=_of_machine(lambda self: options(self.call)),
+        hook=st.booleans(),
+    )
+    def submit(self, owner: str, clip: Clip, chosen: Options, *, hook: bool) -> str:
+        """A right request makes a job and takes its price."""
+        return self._make(owner if self.obeys else MINE, clip, chosen, hook=hook)
+
+    @rule(
+        clip=_of_machine(lambda self: clips(short(self.call.clips))),
+        flaw=_of_machine(
+            lambda self: st.sampled_from([one for one in self.call.flaws if one.balance is None])
+        ),
+    )
+    def submit_wrong(self, clip: Clip, flaw: Flaw) -> None:
+        """A wrong request, or one over a limit, is refused as documented."""
+        try:
+            answer = self.accounts[MINE].wrong(self.call, clip, flaw)
+        except UnpricedError:
+            event("not sent where it may cost")
+            return
+        expect(answer, flaw.expect, flaw.name)
+        event("refused over a limit" if flaw.limit else "refused")
+
+    @precondition(lambda self: self.obeys)
+    @rule(
+        clip=_of_machine(lambda self: clips(short(self.call.clips))),
+        chosen=_of_machine(lambda self: options(self.call)),
+    )
+    def submit_without_funds(self, clip: Clip, chosen: Options) -> None:
+        """Money for a bit less than the price buys nothing."""
+        account = self.accounts[MINE]
+        price = self.explorer.oracle(self.call, clip, account.body(self.call, clip, chosen))
+        self._fund(self.table.funds(price, enough=False))
+        flaw = next(one for one in self.call.flaws if one.balance is not None)
+        expect(account.submit(self.call, clip, chosen), flaw.expect, account.last)
+        self._check_balance(MINE)
+        self._fund(AMPLE)
+        event("refused for want of funds")
+
+    @rule(job=jobs)
+    def poll(self, job: str) -> None:
+        """A poll shows a status that is possible, and a link exactly when the job is done."""
+        known = self.model.jobs[job]
+        account = self.accounts[known.owner]
+        answer = account.poll(job)
+        word = account.word(answer)
+        self.model.observe(known, word, answer.response.content)
+        links = [at(answer.document, place) for place in account.life.output]
+        done = word in self.table.ended("completed")
+        assert done == any(isinstance(link, str) for link in links), account.last
+        event(f"polled: {word}")
+
+    @precondition(lambda self: self.obeys)
+    @rule(job=jobs, place=st.integers(0, 7))
+    def poll_foreign(self, job: str, place: int) -> None:
+        """A job of somebody else is answered as declared, an id that never was as unknown."""
+        stranger = self.accounts[OTHER if self.model.jobs[job].owner == MINE else MINE]
+        nowhere = beside(job, place, 1)
+        unknown = stranger.poll(nowhere).response
+        foreign = stranger.poll(job)
+        assert not unknown.is_success, stranger.last
+        if self.table.foreign is not None:
+            expect(foreign, self.table.foreign, stranger.last)
+        else:
+            assert unknown.status_code == foreign.response.status_code, stranger.last
+            assert unknown.text.replace(nowhere, job) == foreign.response.text
+
+    @precondition(lambda self: self.obeys and self.table.jobs is not None)
+    @rule(owner=st.sampled_from([MINE, OTHER]))
+    def list_jobs(self, owner: str) -> None:
+        """The list of an account holds its jobs, each in a status that is possible."""
+        how = self.table.jobs
+        assert how is not None
+        items = at(self.accounts[owner].call({"call": how.call}).as_seen, how.read)
+        assert isinstance(items, list)
+        found = {str(at(item, how.id)): at(item, how.status) for item in items}
+        assert self.model.listed(owner) == set(found)
+        for job, word in found.items():
+            self.model.observe(self.model.jobs[job], word)
+
+    @precondition(lambda self: bool(self.table.actions))
+    @rule(
+        job=jobs,
+        action=_of_machine(lambda self: st.sampled_from(list(self.table.actions.values()))),
+    )
+    def act(self, job: str, action: Action) -> None:
+        """A cancel, a delete and the like is done from the states it is declared for, else not."""
+        known = self.model.jobs[job]
+        account = self.accounts[known.owner]
+        account.names["job"] = job
+        answer = account.call({"call": action.call})
+        done = not list(mismatches(action.done, answer.as_seen))
+        if not done:
+            expect(answer, action.otherwise, account.last)
+        self.model.acts(known, action, done=done)
+        self.settled = False
+        event(f"{action.name} {'done' if done else 'refused'}")
+
+    @rule(job=jobs)
+    def download(self, job: str) -> None:
+        """The output of a finished job is a file of the promised size."""
+        known = self.model.jobs[job]
+        clip, chosen = self.clips[job]
+        width, height = size_of_output(self.call, clip, chosen)
+        if not self.model.has_output(known) or width * height > MOST_PIXELS:
+            return
+        account = self.accounts[known.owner]
+        link = account.link(account.poll(job))
+        found = look_into(account.world.http.get(link).content)
+        assert (found["width"], found["height"], found["frames"]) == (width, height, clip.frames)
+        event("downloaded")
+
+    # -- an operator, and time
+
+    @precondition(lambda self: self.obeys)
+    @rule(how=st.sampled_from(["next", "next", "next", "idle", 0, 1, 30, 59, 60, 61, 600]))
+    def advance(self, how: str | int) -> None:
+        """Time goes on: by seconds, to the next event, or until nothing is under way."""
+        if how == "next" and not self._under_way():
+            how = "idle"  # the next event would be the end of a link, or of a job's record
+        step: Mapping[str, Any] = {"to": how} if isinstance(how, str) else {"seconds": how}
+        now = self.accounts[MINE].controls.advance(**step)
+        self.model.time_passes(now, idle=how == "idle")
+        self.settled = how == "idle"
+
+    @precondition(lambda self: self.obeys)
+    @rule(job=jobs)
+    def fail(self, job: str) -> None:
+        """An operator lets a job fail that is under way."""
+        known = self.model.jobs[job]
+        self.poll(job)
+        if known.possible <= set(self.table.unfinished):
+            self.accounts[MINE].controls.force(job, "failed", None)
+            self.model.fails(known)
+            self.settled = False
+            event("failed")
+
+    # -- what always holds
+
+    @invariant()
+    def balances_are_explained(self) -> None:
+        """Every balance is what the accepted jobs have cost, less what failed ones gave back."""
+        for owner in self.accounts:
+            self._check_balance(owner)
+
+    @invariant()
+    def receiver_is_told_the_truth(self) -> None:
+        """Posts tell of ends that polls show, once each, by a sender who proves who it is."""
+        hook = self.table.webhook
+        wanted = {job.id for job in self.model.jobs.values() if job.wants_post}
+        if hook is None or not wanted:
+            return
+        told: list[str] = []
+        for owner, account in self.accounts.items():
+            for message in account.messages():  # each account has a secret of its own
+                job = self.model.jobs[str(at(message["json"], hook.job))]
+                if job.owner == owner:
+                    told.append(job.id)
+                    self._read(hook, job, message)
+        assert len(set(told)) == len(told), "told twice"
+        assert set(told) <= wanted, "told without being asked to"
+        if self.settled:
+            owed = {job for job in wanted if self._ended_by_itself(self.model.jobs[job])}
+            assert owed <= set(told), "not told"
+
+    def _read(self, hook: Webhook, job: Job, message: Mapping[str, object]) -> None:
+        """A new post is proven to be the provider's, and tells what a poll then shows."""
+        if job.id in self.read:
+            return
+        self.read.add(job.id)
+        document = message["json"]
+        assert [str(one) for one in mismatches(hook.shows, message)] == []
+        status = at(document, hook.status)
+        assert status in job.posts, f"told of {status!r}, possible was {sorted(job.posts)}"
+        if self.model.is_gone(job):
+            return
+        self.poll(job.id)
+        answer = self.accounts[job.owner].answer
+        assert answer is not None
+        posted = at(document, hook.post) if hook.post else document
+        assert isinstance(posted, dict)
+        shown = {name: value for name, value in posted.items() if name not in hook.more}
+        assert at(answer.document, hook.poll) == shown
+        event("told")
+
+    def _ended_by_itself(self, job: Job) -> bool:
+        return job.possible <= self.table.ended("completed") | self.table.ended("failed")
+
+    def _under_way(self) -> bool:
+        """Whether a poll of some job shows that it has not ended."""
+        for job in self.model.jobs.values():
+            if job.final is None:
+                self.poll(job.id)
+        unfinished = set(self.table.unfinished)
+        return any(job.possible <= unfinished for job in self.model.jobs.values())
+
+    def _make(self, owner: str, clip: Clip, chosen: Options, *, hook: bool) -> str:
+        account = self.accounts[owner]
+        more = self._receiver() if hook and self.obeys else {}
+        price = self.explorer.oracle(self.call, clip, account.body(self.call, clip, chosen))
+        job = account.accepted(self.call, clip, chosen, **more)
+        self.model.accepts(job, owner, price, wants_post=bool(more))
+        self.clips[job] = clip, {**self.call.defaults, **chosen}
+        event("accepted, and told of its end" if more else "accepted")
+        return job
+
+    def _receiver(self) -> dict[str, Any]:
+        """What a request says of its receiver, where the provider tells anybody anything."""
+        hook = self.table.webhook
+        return {} if hook is None else {"set": hook.set, "query": hook.query}
+
+    def _fund(self, funds: str) -> None:
+        self.accounts[MINE].controls.account({"balance": funds})
+        self.model.opens(MINE, self.accounts[MINE].balance())
+
+    def _check_balance(self, owner: str) -> None:
+        seen, possible = self.accounts[owner].balance(), self.model.balances(owner)
+        shown = ", ".join(map(str, sorted(possible)[:5]))
+        assert seen in possible, f"the balance of {owner} is {seen}, possible is {shown}"
+
+
+def machine_of(explorer: Explorer, submit: Submit) -> type[Machine]:
+    """The machine of one call at one target."""
+    return type("ProviderMachine", (Machine,), {"explorer": explorer, "call": submit})

@@ -1,0 +1,179 @@
+"""What can be known of jobs and money from outside: a small model, and the states it allows.
+
+Where time passes only when told, the model is exact; elsewhere it keeps the set of states in
+which a job may now be, and every observation narrows it. An observation that no state explains is
+a failure of the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from upsim_contracts.generation import Action, Generation
+
+YES, NO = frozenset({True}), frozenset({False})
+
+
+@dataclass(slots=True)
+class Job:
+    """What is known of one job.
+
+    `possible` are the status words that it may show, `refunded` whether its price may be back.
+    `alive_at` is when it was last known to be under way. `seen` is the last answer to a poll since
+    time passed; `final` the one of its end. `wants_post` means that a receiver was named, `posts`
+    are the ends of which it may be told.
+    """
+
+    id: str
+    owner: str
+    price: Decimal
+    possible: frozenset[str]
+    made_at: datetime
+    alive_at: datetime
+    wants_post: bool = False
+    refunded: frozenset[bool] = NO
+    seen: bytes | None = None
+    final: bytes | None = None
+    posts: set[str] = field(default_factory=set)
+
+
+class Model:
+    """All jobs and accounts of one run. `exact` is whether time stands still between commands."""
+
+    def __init__(self, table: Generation, now: datetime, *, exact: bool) -> None:
+        """Nothing has happened yet."""
+        self._table = table
+        self._exact = exact
+        self.jobs: dict[str, Job] = {}
+        self.funds: dict[str, Decimal] = {}
+        self.now = now
+        self._failed = table.ended("failed")
+        by_command = {action.to for action in table.actions.values() if action.to} - self._failed
+        self._never = by_command | (self._failed if exact else set())
+
+    # -- what happens
+
+    def opens(self, owner: str, balance: Decimal) -> None:
+        """An account has so much; whatever came before is settled."""
+        moved = sum((self._moved(job) for job in self._of(owner)), Decimal(0))
+        self.funds[owner] = balance - moved
+
+    def accepts(self, job: str, owner: str, price: Decimal, *, wants_post: bool) -> Job:
+        """A job was made: its id is new."""
+        assert job not in self.jobs, f"the id {job} was given twice"
+        first = frozenset({self._table.unfinished[0]})
+        made = Job(job, owner, price, first, self.now, self.now, wants_post=wants_post)
+        self.jobs[job] = made
+        if not self._exact:
+            self._drift(made)
+        return made
+
+    def time_passes(self, now: datetime, *, idle: bool = False) -> None:
+        """It is later now; `idle` means that nothing is under way any more."""
+        self.now = now
+        for job in self.jobs.values():
+            self._drift(job)
+            if idle:
+                self._narrow(job, job.possible - set(self._table.unfinished))
+
+    def fails(self, job: Job) -> None:
+        """An operator has let a job fail."""
+        self._becomes(job, self._failed)
+
+    def observe(self, job: Job, word: object, content: bytes | None = None) -> None:
+        """A job shows a status, and with a poll the whole answer. Raises AssertionError."""
+        if not self._exact:
+            self._drift(job)
+        assert word in job.possible, f"{job.id} shows {word!r}, possible is {sorted(job.possible)}"
+        self._narrow(job, frozenset({str(word)}))
+        if content is None:
+            return
+        if word not in self._table.unfinished:
+            assert job.final in (None, content), f"{job.id} has ended and answers otherwise"
+            job.final = content
+        elif self._exact:
+            job.alive_at = self.now
+            assert job.seen in (None, content), f"{job.id} answers otherwise though no time passed"
+            job.seen = content
+
+    def acts(self, job: Job, action: Action, *, done: bool) -> None:
+        """A call on a job was done, or refused because of its state. Raises AssertionError."""
+        if not self._exact:
+            self._drift(job)
+        fitting = job.possible & set(action.from_)
+        left = fitting if done else job.possible - fitting
+        how = "done" if done else "refused"
+        assert left, f"{action.name} of {job.id} was {how}, it is {sorted(job.possible)}"
+        self._narrow(job, left)
+        if done and action.to is not None:
+            self._becomes(job, frozenset({action.to}))
+
+    # -- what follows
+
+    def balances(self, owner: str) -> set[Decimal]:
+        """What an account may now have: several amounts where refunds are not certain."""
+        found = {self.funds[owner]}
+        for job in self._of(owner):
+            moves = {job.price * back - job.price for back in job.refunded}
+            found = {amount + move for amount in found for move in moves}
+        return found
+
+    def listed(self, owner: str) -> set[str]:
+        """The jobs that a list of the account must hold."""
+        return {job.id for job in self._of(owner) if not self.is_gone(job)}
+
+    def has_output(self, job: Job) -> bool:
+        """Whether its link must lead to a file: it is done, and has not been so for long."""
+        fresh = (self.now - job.alive_at).total_seconds() < self._table.keeps
+        return fresh and job.possible <= self._table.ended("completed")
+
+    def is_gone(self, job: Job) -> bool:
+        """Whether it was deleted by a call."""
+        named = {action.to for action in self._table.actions.values() if action.to}
+        return job.possible <= named - self._failed
+
+    def _of(self, owner: str) -> Iterable[Job]:
+        return [job for job in self.jobs.values() if job.owner == owner]
+
+    def _moved(self, job: Job) -> Decimal:
+        (back,) = job.refunded
+        return job.price * back - job.price
+
+    def _drift(self, job: Job) -> None:
+        """Time has passed: whatever may follow by itself is possible."""
+        if job.final is None:
+            after = (self._table.reachable(word, never=self._never) for word in job.possible)
+            job.seen = None
+            self._narrow(job, self._in_time(job, frozenset().union(*after)))
+
+    def _in_time(self, job: Job, words: frozenset[str]) -> frozenset[str]:
+        """Those of the words that the documented times allow, where time is known."""
+        least, most = self._table.time
+        unfinished = set(self._table.unfinished)
+        age = (self.now - job.made_at).total_seconds()
+        if not self._exact or words & self._failed:
+            return words
+        if age < least and job.possible <= unfinished:
+            return words & unfinished
+        if most is not None and age >= most:
+            return words - unfinished
+        return words
+
+    def _becomes(self, job: Job, words: frozenset[str]) -> None:
+        job.seen = job.final = None
+        self._narrow(job, words)
+
+    def _narrow(self, job: Job, words: frozenset[str]) -> None:
+        assert words, f"{job.id} was {sorted(job.possible)}, and nothing is possible any more"
+        job.possible = words
+        job.posts |= words - set(self._table.unfinished)
+        certain = self._exact and len(words) == 1
+        if words <= self._failed:
+            job.refunded = YES if self._exact else YES | NO
+        elif certain and words <= self._table.ended("completed"):
+            job.refunded = NO
+        elif words & self._failed:
+            job.refunded |= YES

@@ -1,0 +1,88 @@
+"""Clips that a call takes, more often at and beside its edges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+
+from hypothesis import strategies as st
+
+from upsim_contracts.clips import Clip
+from upsim_contracts.generation import Clips, finite
+
+FAR = Fraction(60)
+"""Longer clips are made near edges only: they are the same, and take longer."""
+MOST_FRAMES_A_STEP = 10_000
+
+
+def clips(table: Clips) -> st.SearchStrategy[Clip]:
+    """Any clip that is accepted."""
+    return st.sampled_from(list(table.rates)).flatmap(lambda rate: _at_rate(table, Fraction(rate)))
+
+
+def short(table: Clips) -> Clips:
+    """The same with clips of some seconds only, of the first sizes, away from the edges."""
+    few = replace(table, sizes=table.sizes[:2], near={})
+    return few if few.frames else replace(few, seconds=["0.5", "6"])
+
+
+def frame_counts(table: Clips, rate: Fraction) -> st.SearchStrategy[int]:
+    """Counts of frames between the least and the most, in steps that give exact seconds."""
+    step = whole_step(rate)
+    least, most = bounds(table, rate)
+    edges = [round(Fraction(str(edge)) * rate) for edge in table.near.get("seconds", ())]
+    edges += [int(edge) for edge in table.near.get("frames", ())]
+    near = {
+        count + beside
+        for edge in edges
+        for count in (edge // step * step, -(-edge // step) * step)
+        for beside in (-step, 0, step)
+    }
+    allowed = sorted(count for count in near if least <= count <= most)
+    far = min(most, int(FAR * rate))
+    steps = st.integers(-(-least // step), far // step).map(lambda number: number * step)
+    return st.sampled_from(allowed) | steps if allowed else steps
+
+
+def bounds(table: Clips, rate: Fraction) -> tuple[int, int]:
+    """The fewest and the most frames that are accepted at a rate."""
+    if table.frames:
+        return table.frames[0], table.frames[1]
+    shortest, longest = (Fraction(str(length)) * rate for length in table.seconds)
+    return max(1, -(-shortest.numerator // shortest.denominator)), int(longest)
+
+
+def whole_step(rate: Fraction) -> int:
+    """The fewest frames whose length can be written down exactly; so can its multiples."""
+    return next(n for n in range(1, MOST_FRAMES_A_STEP) if finite(n / rate))
+
+
+def with_frames(clip: Clip, frames: int) -> Clip:
+    """The same clip with so many pictures."""
+    return replace(clip, seconds=_decimal(frames / clip.fps))
+
+
+def _at_rate(table: Clips, rate: Fraction) -> st.SearchStrategy[Clip]:
+    sizes = st.sampled_from([tuple(map(int, size.split("x"))) for size in table.sizes])
+    heights = table.near.get("heights", ())
+    if heights:
+        sizes |= st.sampled_from([(64, height) for height in heights])
+    return st.builds(
+        lambda size, frames, container, audio: Clip(
+            width=size[0],
+            height=size[1],
+            fps=rate,
+            seconds=_decimal(frames / rate),
+            audio=audio,
+            container=container,
+        ),
+        sizes,
+        frame_counts(table, rate),
+        st.sampled_from(list(table.containers)),
+        st.booleans(),
+    )
+
+
+def _decimal(number: Fraction) -> Decimal:
+    return Decimal(number.numerator) / Decimal(number.denominator)

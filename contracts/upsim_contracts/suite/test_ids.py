@@ -1,0 +1,123 @@
+"""Ids of jobs: unique, opaque, and worth nothing to anybody else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import strategies as st
+
+from upsim_contracts.calling import Answer
+from upsim_contracts.clips import Clip
+from upsim_contracts.generation import Submit
+from upsim_contracts.suite.account import Account, expect
+from upsim_contracts.suite.exploring import SUBMITS, Explore
+from upsim_contracts.suite.strategies.clips import clips
+from upsim_contracts.suite.strategies.ids import beside
+
+every_submit = pytest.mark.parametrize("submit", SUBMITS)
+
+
+@every_submit
+def test_ids_are_unique(explore: Explore, submit: Submit) -> None:
+    """Equal requests, of one account or of two, get ids of their own."""
+    explorer = explore(submit)
+    explorer.need_controls("a second account is needed")
+
+    def prove(clip: Clip, count: int) -> None:
+        with explorer.account() as account:
+            other = account.other()
+            ids = [account.accepted(submit, clip, submit.defaults) for _ in range(count)]
+            ids += [other.accepted(submit, clip, submit.defaults) for _ in range(count)]
+        assert sorted(set(ids)) == sorted(ids)
+
+    explorer.explore(prove, clip=clips(submit.clips), count=st.integers(1, 6))
+
+
+@every_submit
+def test_ids_are_opaque(explore: Explore, submit: Submit) -> None:
+    """An id that is like another one in all but a character leads nowhere."""
+    explorer = explore(submit)
+
+    def prove(clip: Clip, place: int, by: int) -> None:
+        with explorer.account() as account:
+            job = account.accepted(submit, clip, submit.defaults)
+            first, second = beside(job, place, by), beside(job, place + 1, by)
+            assert told(account.poll(first), first) == told(account.poll(second), second)
+            assert not account.poll(first).response.is_success
+            assert account.poll(job).response.is_success
+
+    explorer.explore(prove, clip=clips(submit.clips), place=st.integers(0, 7), by=st.integers(1, 9))
+
+
+@every_submit
+def test_ids_of_another_account(explore: Explore, submit: Submit) -> None:
+    """Who asks for another account's job is answered as declared, and learns nothing of it."""
+    explorer = explore(submit)
+    explorer.need_controls("a second account is needed")
+
+    def prove(clip: Clip) -> None:
+        with explorer.account() as account:
+            other = account.other()
+            job = account.accepted(submit, clip, submit.defaults)
+            early = other.poll(job)
+            account.finish(job)
+            late = other.poll(job)
+            nowhere = beside(job, 0, 1)
+            unknown = other.poll(nowhere)
+            if explorer.table.foreign is None:
+                assert told(unknown, nowhere) == told(early, job)
+            else:
+                expect(early, explorer.table.foreign, other.last)
+            assert told(early, job) == told(late, job)
+            assert account.names["video"] not in early.response.text
+
+    explorer.explore(prove, clip=clips(submit.clips))
+
+
+@every_submit
+def test_ids_of_another_sandbox(explore: Explore, submit: Submit) -> None:
+    """In another sandbox an id is answered exactly as one that never was."""
+    explorer = explore(submit)
+    explorer.need_controls("a second sandbox is needed")
+
+    def prove(clip: Clip, seed: int) -> None:
+        with explorer.account() as here, explorer.account(seed=seed) as there:
+            job = here.accepted(submit, clip, submit.defaults)
+            nowhere = beside(job, 0, 1)
+            assert told(there.poll(nowhere), nowhere) == told(there.poll(job), job)
+
+    explorer.explore(prove, clip=clips(submit.clips), seed=st.integers(1, 99))
+
+
+@every_submit
+def test_others_cannot_act_on_a_job(explore: Explore, submit: Submit) -> None:
+    """Whatever another account calls with a job's id, the job and its price stay as they are."""
+    explorer = explore(submit)
+    explorer.need_controls("a second account is needed")
+    calls = [action.call for action in explorer.table.actions.values()]
+    if not calls:
+        pytest.skip("this provider documents no call on a job but the poll")
+
+    def prove(clip: Clip, call: str, *, ended: bool) -> None:
+        with explorer.account() as account:
+            other = account.other()
+            job = account.accepted(submit, clip, submit.defaults)
+            if ended:
+                account.finish(job)
+            before = (account.poll(job).response.content, account.balance())
+            nowhere = beside(job, 0, 1)
+            assert told(_act(other, call, nowhere), nowhere) == told(_act(other, call, job), job)
+            assert before == (account.poll(job).response.content, account.balance())
+
+    explorer.explore(
+        prove, clip=clips(submit.clips), call=st.sampled_from(calls), ended=st.booleans()
+    )
+
+
+def told(answer: Answer, job: str) -> tuple[int, str]:
+    """What an answer says of an id, whatever the id is."""
+    return answer.response.status_code, answer.response.text.replace(job, "$job")
+
+
+def _act(account: Account, call: str, job: str) -> Answer:
+    account.names["job"] = job
+    return account.call({"call": call})

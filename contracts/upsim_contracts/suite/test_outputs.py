@@ -1,0 +1,59 @@
+"""What a finished job gives: a file whose size, rate, length and sound follow from the input."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from upsim_contracts.clips import Clip
+from upsim_contracts.generation import Submit
+from upsim_contracts.looking import look_into
+from upsim_contracts.suite.expected import size_of_output
+from upsim_contracts.suite.exploring import SUBMITS, Explore
+from upsim_contracts.suite.strategies.bodies import Options, options
+from upsim_contracts.suite.strategies.clips import clips, short
+
+MOST_PIXELS = 4_000_000
+SECONDS_OFF = Decimal("0.05")
+"""Sound may last a little longer than pictures."""
+
+
+@pytest.mark.parametrize("submit", SUBMITS)
+def test_output_follows_the_input(explore: Explore, submit: Submit) -> None:
+    """The output has the promised size, and the rate, pictures, length and sound of the input."""
+    explorer = explore(submit)
+    explorer.need_controls("the job has to end at once")
+
+    def prove(clip: Clip, chosen: Options) -> None:
+        with explorer.account() as account:
+            job = account.accepted(submit, clip, chosen)
+            content = account.world.http.get(account.link(account.finish(job))).content
+        found = look_into(content)
+        wanted = {**submit.defaults, **chosen}
+        width, height = size_of_output(submit, clip, wanted)
+        audio = submit.output.audio_by
+        assert found | {"seconds": None} == {
+            "width": width,
+            "height": height,
+            "fps": f"{clip.fps}",
+            "seconds": None,
+            "frames": clip.frames,
+            "container": "mp4",
+            "audio": clip.audio and (audio is None or wanted[audio]),
+        }
+        assert abs(Decimal(str(found["seconds"])) - clip.seconds) <= SECONDS_OFF
+
+    explorer.explore(
+        prove,
+        clip=clips(short(submit.clips)),
+        chosen=options(submit).filter(lambda chosen: _small_enough(submit, chosen)),
+    )
+
+
+def _small_enough(submit: Submit, chosen: Options) -> bool:
+    """Whether the output takes no long time to make."""
+    clip = Clip(320, 240, Fraction(10), Decimal(1))
+    width, height = size_of_output(submit, clip, {**submit.defaults, **chosen})
+    return width * height <= MOST_PIXELS or not submit.options

@@ -1,0 +1,204 @@
+"""What a job costs, over generated clips and options: by the provider's own balance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from upsim_contracts.clips import Clip
+from upsim_contracts.generation import Submit, Tier
+from upsim_contracts.matching import at
+from upsim_contracts.suite.exploring import SUBMITS, Explore
+from upsim_contracts.suite.strategies.bodies import Options, options
+from upsim_contracts.suite.strategies.clips import bounds, clips, frame_counts, with_frames
+
+every_submit = pytest.mark.parametrize("submit", SUBMITS)
+SMALLEST = Decimal("0.000001")
+"""The unit in which the provider that rounds nothing else writes amounts."""
+
+
+@every_submit
+def test_charge_is_the_documented_price(explore: Explore, submit: Submit) -> None:
+    """What the balance loses is what the published figures give, for any clip and options."""
+    explorer = explore(submit)
+
+    def prove(clip: Clip, chosen: Options) -> None:
+        with explorer.account() as account:
+            documented = explorer.oracle(submit, clip, account.body(submit, clip, chosen))
+            charged = account.price_of(submit, clip, chosen)
+        assert documented == charged
+
+    explorer.explore(prove, clip=clips(submit.clips), chosen=options(submit))
+
+
+@every_submit
+def test_price_never_falls_with_length(explore: Explore, submit: Submit) -> None:
+    """Of two clips that differ in length only, the longer one does not cost less."""
+    explorer = explore(submit)
+
+    def prove(clip: Clip, chosen: Options, data: st.DataObject) -> None:
+        longer = with_frames(clip, data.draw(frame_counts(submit.clips, clip.fps)))
+        shorter, longer = sorted((clip, longer), key=lambda one: one.frames)
+        with explorer.account() as account:
+            less = account.price_of(submit, shorter, chosen)
+            more = account.price_of(submit, longer, chosen)
+        assert less <= more
+
+    explorer.explore(prove, clip=clips(submit.clips), chosen=options(submit), data=st.data())
+
+
+@every_submit
+def test_rounding_stays_within_its_bound(explore: Explore, submit: Submit) -> None:
+    """A clip costs what its length rounded as documented costs, and never more or less."""
+    explorer = explore(submit)
+
+    def prove(clip: Clip, chosen: Options) -> None:
+        with explorer.account() as account:
+            charged = account.price_of(submit, clip, chosen)
+            if submit.price.round == "none":
+                assume(2 * clip.frames <= bounds(submit.clips, clip.fps)[1])
+                twice = account.price_of(submit, with_frames(clip, 2 * clip.frames), chosen)
+                assert abs(twice - 2 * charged) <= SMALLEST
+            else:
+                whole = _rounded(submit, clip)
+                assume(whole is not None)
+                assert whole is not None
+                assert charged == account.price_of(submit, whole, chosen)
+
+    explorer.explore(prove, clip=clips(submit.clips), chosen=options(submit))
+
+
+TIERS = [
+    pytest.param(submit.values[0], tier, id=f"{submit.id}-{tier.of}-{tier.at}")
+    for submit in SUBMITS
+    for tier in submit.values[0].tiers  # type: ignore[union-attr]  # a parameter holds anything
+]
+
+
+@pytest.mark.parametrize(("submit", "tier"), TIERS)
+def test_tier_changes_exactly_at_its_edge(explore: Explore, submit: Submit, tier: Tier) -> None:
+    """The last value of a tier costs what the tier costs, the next one more."""
+    explorer = explore(submit)
+
+    def prove(clip: Clip, chosen: Options) -> None:
+        chosen = {**chosen, **tier.set}
+        under, over = _at(clip, tier.of, tier.at), _at(clip, tier.of, tier.above)
+        with explorer.account() as account:
+            low = account.price_of(submit, under, chosen)
+            high = account.price_of(submit, over, chosen)
+        assert low < high
+
+    small = replace(submit.clips, sizes=["320x240"], near={"seconds": [1]}, rates=["10"])
+    explorer.explore(prove, clip=clips(small), chosen=options(submit))
+
+
+@every_submit
+def test_quote_is_the_charge(explore: Explore, submit: Submit) -> None:
+    """Where a provider quotes, the quote of a request is what it then costs."""
+    quote = submit.quote
+    if quote is None:
+        pytest.skip("this provider documents no quote")
+    explorer = explore(submit)
+
+    def prove(clip: Clip, chosen: Options) -> None:
+        with explorer.account() as account:
+            opening = account.balance()
+            account.names["body"] = account.body(submit, clip, chosen)
+            answer = account.call({"call": quote.call, "body": quote.body})
+            quoted = at(answer.as_seen, quote.read)
+            assert opening == account.balance()
+            charged = account.price_of(submit, clip, chosen)
+        assert charged == quoted
+
+    explorer.explore(prove, clip=clips(submit.clips), chosen=options(submit))
+
+
+@every_submit
+def test_defaults_cost_what_they_say(explore: Explore, submit: Submit) -> None:
+    """Leaving an option out costs what its documented default costs."""
+    explorer = explore(submit)
+
+    def prove(clip: Clip, chosen: Options) -> None:
+        with explorer.account() as account:
+            implicit = account.price_of(submit, clip, chosen)
+            explicit = account.price_of(submit, clip, {**submit.defaults, **chosen})
+        assert explicit == implicit
+
+    explorer.explore(prove, clip=clips(submit.clips), chosen=options(submit))
+
+
+@every_submit
+def test_charged_once_however_often_polled(explore: Explore, submit: Submit) -> None:
+    """Polls are free: neither while a job runs nor after its end do they move the balance."""
+    explorer = explore(submit)
+    explorer.need_controls("time has to pass")
+
+    def prove(clip: Clip, polls: list[int]) -> None:
+        with explorer.account() as account:
+            before = account.balance()
+            job = account.accepted(submit, clip, submit.defaults)
+            left = account.balance()
+            assert left < before
+            for pause in polls:
+                account.poll(job)
+                account.controls.advance(seconds=pause)
+            account.finish(job)
+            account.poll(job)
+            assert left == account.balance()
+
+    pauses = st.lists(st.integers(0, 90), max_size=5)
+    explorer.explore(prove, clip=clips(submit.clips), polls=pauses)
+
+
+@every_submit
+def test_refund_is_the_charge(explore: Explore, submit: Submit) -> None:
+    """A job that fails gives back exactly what it cost, once, at whatever moment it fails."""
+    explorer = explore(submit)
+    explorer.need_controls("a job has to fail on command")
+
+    def prove(clip: Clip, chosen: Options, *, started: bool) -> None:
+        with explorer.account() as account:
+            opening = account.balance()
+            job = account.accepted(submit, clip, chosen)
+            charged = opening - account.balance()
+            if started:
+                account.controls.force(job, "processing", None)
+            assert charged == opening - account.balance()
+            account.controls.force(job, "failed", None)
+            assert account.end_of(account.word(account.poll(job))) == "failed"
+            assert opening == account.balance()
+            account.controls.advance(to="idle")
+            account.poll(job)
+            assert opening == account.balance()
+
+    later = len(explorer.table.unfinished) > 1  # else a job is started from the beginning
+    explorer.explore(
+        prove,
+        clip=clips(submit.clips),
+        chosen=options(submit),
+        started=st.booleans() if later else st.just(value=False),
+    )
+
+
+def _rounded(submit: Submit, clip: Clip) -> Clip | None:
+    """The clip whose length is already what is billed; None where none can be made."""
+    up = submit.price.round == "up"
+    whole = clip.seconds.to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)
+    frames = Fraction(max(whole, submit.price.least)) * clip.fps
+    fewest, most = bounds(submit.clips, clip.fps)
+    if frames.denominator != 1 or not fewest <= frames <= most:
+        return None
+    return with_frames(clip, int(frames))
+
+
+def _at(clip: Clip, dimension: str, value: Any) -> Clip:  # noqa: ANN401 - of the table
+    """The clip with another value; its length stays."""
+    if dimension == "fps":
+        return replace(clip, fps=Fraction(str(value)), seconds=Decimal(2))
+    return replace(clip, **{dimension: value})

@@ -1,0 +1,177 @@
+"""How a job goes on: along declared edges, within documented times, to an end that stays."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from upsim_contracts.clips import Clip
+from upsim_contracts.generation import Submit
+from upsim_contracts.suite.account import Account
+from upsim_contracts.suite.exploring import SUBMITS, Explore
+from upsim_contracts.suite.strategies.clips import clips
+
+every_submit = pytest.mark.parametrize("submit", SUBMITS)
+
+
+@every_submit
+def test_statuses_move_along_declared_edges(explore: Explore, submit: Submit) -> None:
+    """Looked at after every event, a job goes from each status to one that may follow it."""
+    explorer = explore(submit)
+    explorer.need_controls("time has to pass event by event")
+    table = explorer.table
+
+    def prove(clip: Clip, fails_after: int | None) -> None:
+        with explorer.account() as account:
+            job = account.accepted(submit, clip, submit.defaults)
+            words = [account.word(account.poll(job))]
+            assert words[0] == table.unfinished[0]
+            while account.end_of(words[-1]) is None:
+                if len(words) - 1 == fails_after:
+                    account.controls.force(job, "failed", None)
+                else:
+                    account.controls.advance(to="next")
+                words.append(account.word(account.poll(job)))
+        for before, after in pairwise(words):
+            assert after == before or after in table.edges[str(before)], words
+        assert fails_after is None or account.end_of(words[-1]) in ("failed", "completed")
+
+    explorer.explore(prove, clip=clips(submit.clips), fails_after=st.none() | st.integers(0, 2))
+
+
+@every_submit
+def test_statuses_never_go_back(explore: Explore, submit: Submit) -> None:
+    """However long the pauses between two polls are, what is seen can follow what was seen."""
+    explorer = explore(submit)
+    explorer.need_controls("time has to pass")
+    table = explorer.table
+
+    def prove(clip: Clip, pauses: list[int]) -> None:
+        with explorer.account() as account:
+            job = account.accepted(submit, clip, submit.defaults)
+            words = [account.word(account.poll(job))]
+            for pause in pauses:
+                account.controls.advance(seconds=pause)
+                words.append(account.word(account.poll(job)))
+        for before, after in pairwise(words):
+            assert after in table.reachable(str(before)), words
+
+    pauses = st.lists(st.integers(0, 120), min_size=1, max_size=6)
+    explorer.explore(prove, clip=clips(submit.clips), pauses=pauses)
+
+
+@every_submit
+def test_ended_jobs_answer_the_same_for_ever(explore: Explore, submit: Submit) -> None:
+    """Once a job has ended, every later poll gives the same answer, byte for byte."""
+    explorer = explore(submit)
+    explorer.need_controls("time has to pass")
+
+    def prove(clip: Clip, pauses: list[int], *, fails: bool) -> None:
+        with explorer.account() as account:
+            job = account.accepted(submit, clip, submit.defaults)
+            if fails:
+                account.controls.force(job, "failed", None)
+            first = account.finish(job)
+            for pause in pauses:
+                account.controls.advance(seconds=pause)
+                again = account.poll(job)
+                assert _told(first) == _told(again)
+
+    most = explorer.table.keeps // 4
+    explorer.explore(
+        prove,
+        clip=clips(submit.clips),
+        pauses=st.lists(st.integers(0, most), min_size=1, max_size=3),
+        fails=st.booleans(),
+    )
+
+
+@every_submit
+def test_jobs_take_the_documented_time(explore: Explore, submit: Submit) -> None:
+    """Before the documented least time a job is under way, after the most it has ended."""
+    explorer = explore(submit)
+    explorer.need_controls("time has to pass")
+    least, most = explorer.table.time
+    if most is None:
+        pytest.skip("this provider documents no time for all clips")
+
+    def prove(clip: Clip, at: int) -> None:
+        with explorer.account() as account:
+            job = account.accepted(submit, clip, submit.defaults)
+            account.controls.advance(seconds=at)
+            end = account.end_of(account.word(account.poll(job)))
+        if at < least:
+            assert end is None
+        if at >= most:
+            assert end == "completed"
+
+    times = st.sampled_from([least - 1, most, most + 1]) | st.integers(0, 2 * most)
+    explorer.explore(prove, clip=clips(submit.clips), at=times)
+
+
+@every_submit
+def test_nobody_else_changes_what_i_see(explore: Explore, submit: Submit) -> None:
+    """Answers, balance and lists of an account are the same whatever another one does."""
+    explorer = explore(submit)
+    explorer.need_controls("a second account is needed")
+
+    def prove(clip: Clip, pauses: list[int], other_clip: Clip, others: list[str]) -> None:
+        seen = []
+        for acts in ([], others):
+            with explorer.account(seed=7) as account:
+                other = account.other()
+                seen.append(_life(account, other, submit, clip, pauses, (other_clip, acts)))
+        assert seen[0] == seen[1]
+
+    explorer.explore(
+        prove,
+        clip=clips(submit.clips),
+        pauses=st.lists(st.integers(0, 90), min_size=1, max_size=4),
+        other_clip=clips(submit.clips),
+        others=st.lists(
+            st.sampled_from(["submit", "poll mine", "poll its own", "poor"]), min_size=1, max_size=4
+        ),
+    )
+
+
+def _life(
+    account: Account,
+    other: Account,
+    submit: Submit,
+    clip: Clip,
+    pauses: list[int],
+    others: tuple[Clip, list[str]],
+) -> list[object]:
+    """All that an account sees of a job's life while another one is busy; ids are left out."""
+    job = account.accepted(submit, clip, submit.defaults)
+    theirs: list[str] = []
+    seen: list[object] = []
+    for pause in pauses:
+        account.controls.advance(seconds=pause)
+        for act in others[1]:
+            if act == "submit":
+                theirs.append(other.accepted(submit, others[0], submit.defaults))
+            elif act == "poor":
+                flaw = next(one for one in submit.flaws if one.balance is None)
+                other.wrong(submit, others[0], flaw)
+            else:
+                other.poll(job if act == "poll mine" or not theirs else theirs[-1])
+        names = {job: "$job", account.controls.sandbox: "$sandbox"}
+        answer = account.poll(job)
+        status, text = answer.response.status_code, answer.response.text
+        seen.append((status, _without(text, names), account.balance()))
+        seen.append([_without(repr(one), names) for one in account.listings()])
+    return seen
+
+
+def _without(text: str, names: dict[str, str]) -> str:
+    for name, stands_for in names.items():
+        text = text.replace(name, stands_for)
+    return text
+
+
+def _told(answer: Any) -> tuple[int, bytes]:  # noqa: ANN401 - an answer
+    return answer.response.status_code, answer.response.content

@@ -1,0 +1,102 @@
+"""What requests that pass could cost: which of them are paid, and the most that each can take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from upsim_contracts.calling import Pricer, body_of
+from upsim_contracts.clips import Clip
+from upsim_contracts.facts import Book, CallForm, Fact
+from upsim_contracts.spending import FREE_METHODS
+
+_NAME = re.compile(r"\\\$[a-z_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Toll:
+    """A request that costs, or could. `call` is empty for one that the book does not know."""
+
+    call: str
+    documented: Decimal | None
+    worst: Decimal | None
+
+
+class Tolls:
+    """The price list of one provider, for requests of which only method and path are known."""
+
+    def __init__(self, book: Book, price: Pricer) -> None:
+        """Read the calls of the book."""
+        self.book = book
+        self._price = price
+        self._calls = [(one, _pattern(one.path)) for one in book.calls.values()]
+        self._free = [_free(text) for text in book.free]
+
+    def call(self, method: str, path: str) -> CallForm | None:
+        """The call of the book that a request is."""
+        bare = path.partition("?")[0]
+        found = (c for c, form in self._calls if c.method == method and form.fullmatch(bare))
+        return next(found, None)
+
+    def toll(self, method: str, path: str, clip: Clip | None, body: object) -> Toll | None:
+        """What a request could cost; None for one that never costs anything.
+
+        A request that is neither in the book nor known to be free counts as the dearest.
+        """
+        form, bare = self.call(method, path), path.partition("?")[0]
+        known_free = any(m == method and form.fullmatch(bare) for m, form in self._free)
+        if method in FREE_METHODS or known_free or (form is not None and not form.paid):
+            return None
+        if form is None:
+            return Toll("", None, self._dearest())
+        fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+        documented = None if clip is None else self._price(form.name, clip, fields)
+        worst = self._price(form.name, None, fields) if clip is None else documented
+        return Toll(form.name, documented, worst)
+
+    def evidence(self, call: str, body: object = None) -> str:
+        """Where the price of a call is documented: the fact that speaks most of such a request."""
+        best, found = (False, -1), "no source given"
+        for fact in self.book.facts:
+            for step in fact.steps:
+                told = (self._speaks_of_prices(fact), self._likeness(step, body))
+                charged = any(str(one.get("charged", "0")) != "0" for one in fact.steps)
+                if step.get("call") == call and charged and told > best:
+                    source = self.book.sources[fact.source]
+                    best, found = told, f"{source.title}, {fact.place}, {source.read}"
+        return found
+
+    def _speaks_of_prices(self, fact: Fact) -> bool:
+        return re.search(r"pric|billed|credits per", str(fact.place), re.IGNORECASE) is not None
+
+    def _likeness(self, step: Mapping[str, Any], body: object) -> int:
+        """How many options of a request a step has as well."""
+        form = self.book.calls.get(step.get("call", ""))
+        own = dict(_options(body_of(form, step))) if form is not None else {}
+        other = dict(_options(body))
+        return sum(own[name] == other.get(name) for name in own)
+
+    def _dearest(self) -> Decimal | None:
+        paid = [self._price(one.name, None, {}) for one in self.book.calls.values() if one.paid]
+        return max((one for one in paid if one is not None), default=None)
+
+
+def _options(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """The single values of a body by their name."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _options(inner, str(key))
+    elif not isinstance(value, list):
+        yield name, str(value)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(_NAME.sub("[^/]+", re.escape(path)))
+
+
+def _free(text: str) -> tuple[str, re.Pattern[str]]:
+    method, _, path = text.partition(" ")
+    return method, _pattern(path)

@@ -1,0 +1,165 @@
+"""Where a recording sends what it is given, and how addresses are told to the caller.
+
+One upstream, named at the start: a loopback address, a host of `UPSIM_TRUSTED_HOSTS`, or the
+provider itself when a cap is given. Links of its answers that lead back to it are rewritten, so
+that the calls that follow pass the recording, too; links to other hosts are left.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from difflib import get_close_matches
+from urllib.parse import urlsplit
+
+from upsim_contracts.documents import GUIDE, dialects, document, parts
+from upsim_contracts.exceptions import UsageError
+
+LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A provider at an address. `base` is where its own paths begin; `hosts` are further ones."""
+
+    provider: str
+    dialect: str
+    base: str
+    hosts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        found = urlsplit(self.base)
+        return f"{found.scheme}://{found.netloc}"
+
+    @property
+    def host(self) -> str:
+        """Host and port."""
+        return urlsplit(self.base).netloc
+
+    def base_of(self, path: str) -> str:
+        """Where a path belongs: a provider can have a host of its own for uploads."""
+        bare = path.partition("?")[0]
+        return next((url for start, url in self.hosts.items() if bare == start), self.base)
+
+
+def upstream(
+    url: str,
+    *,
+    provider: str | None,
+    dialect: str | None,
+    known: Iterable[str],
+    cap: Decimal | None,
+    trusted: str,
+) -> Upstream:
+    """The upstream that was named. Raises UsageError where nobody vouched for it."""
+    found = urlsplit(url)
+    host = found.hostname
+    if found.scheme not in ("http", "https") or not host or found.username or found.query:
+        raise UsageError(f"--upstream {url!r} is no address such as http://127.0.0.1:4747/venice")
+    names, live = list(known), live_hosts(known)
+    steps = [step for step in found.path.split("/") if step]
+    told = provider or live.get(host) or next((step for step in steps if step in names), None)
+    if told is None:
+        raise UsageError(f"say by --provider whose API {url} is: one of {', '.join(names)}")
+    if told not in names:
+        near = get_close_matches(told, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+        raise UsageError(f"--provider {told!r} is not known; {hint}")
+    _guard(url, host, live, cap, trusted)
+    spoken = dialect or _dialect(told, steps, is_live=host in live)
+    hosts: dict[str, str] = {}
+    if host in live:
+        for part in filter(None, parts(told)):
+            server = document(told, part=part)["servers"][0]["url"]
+            hosts |= dict.fromkeys(document(told, part=part)["paths"], server)
+    return Upstream(told, spoken, url.rstrip("/"), hosts)
+
+
+def live_hosts(known: Iterable[str]) -> dict[str, str]:
+    """The hosts of the providers themselves, by their documents."""
+    found: dict[str, str] = {}
+    for provider in known:
+        for part in parts(provider):
+            for server in document(provider, part=part).get("servers", ()):
+                found[urlsplit(server["url"]).hostname or ""] = provider
+    return found
+
+
+def is_near(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Links:
+    """The links of answers, as the caller is told them and as they were."""
+
+    def __init__(self, target: Upstream) -> None:
+        """Nothing was told yet."""
+        self._target = target
+        self._own = re.compile(re.escape(target.origin) + r"(?![0-9])(?:\\?/[^\"'\s<>]*)?")
+        self.files: set[str] = set()
+        """Paths of the upstream outside the provider's own that its answers led to."""
+        self.sent: set[str] = set()
+        """Links that the caller sent, which are told back as they were."""
+
+    def told(self, text: str, proxy: str) -> str:
+        """A text of the upstream in which its own links lead to the recording at `proxy`."""
+
+        def told(found: re.Match[str]) -> str:
+            link = found[0].replace("\\/", "/")
+            if link in self.sent:
+                return found[0]
+            base = self._target.base
+            if link == base or link.startswith((f"{base}/", f"{base}?")):
+                return proxy + link.removeprefix(base)
+            rest = link.removeprefix(self._target.origin)
+            self.files.add(rest.partition("?")[0])
+            return _origin(proxy) + rest
+
+        return self._own.sub(told, text)
+
+    def meant(self, text: str, proxy: str) -> str:
+        """A text of the caller in which links to the recording are those of the upstream again."""
+        mine = re.compile(re.escape(_origin(proxy)) + r"[^\"'\s<>\\]*")
+
+        def meant(found: re.Match[str]) -> str:
+            rest = found[0].removeprefix(_origin(proxy))
+            if rest.partition("?")[0] in self.files:
+                return self._target.origin + rest
+            if found[0].startswith(proxy):
+                return self._target.base + found[0].removeprefix(proxy)
+            return found[0]
+
+        return mine.sub(meant, text)
+
+
+def _guard(url: str, host: str, live: dict[str, str], cap: Decimal | None, trusted: str) -> None:
+    if host in live:
+        if cap is None:
+            raise UsageError(f"{host} costs money: give --cap, the most that may be spent")
+        if not url.startswith("https://"):
+            raise UsageError(f"{url} would send keys in the clear: write https://{host}")
+    elif not is_near(host) and host not in trusted.split(","):
+        raise UsageError(
+            f"{host} is neither loopback, nor in UPSIM_TRUSTED_HOSTS, nor one of the providers "
+            f"({', '.join(sorted(live))})"
+        )
+
+
+def _dialect(provider: str, steps: list[str], *, is_live: bool) -> str:
+    known = dialects(provider)
+    spoken = next((step for step in reversed(steps) if step in known), GUIDE)
+    return LIVE if is_live and LIVE in known else spoken
+
+
+def _origin(url: str) -> str:
+    found = urlsplit(url)
+    return f"{found.scheme}://{found.netloc}"

@@ -1,0 +1,48 @@
+"""`upsim drift`: where recorded answers differ from the contract and from the simulator."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+
+from upsim.cli.verify import GROUP, LOCAL
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("drift")
+@click.argument("cassettes", nargs=-1, required=True, metavar="CASSETTE...", type=_FILE)
+@click.option(
+    "--stale-after",
+    type=click.IntRange(min=0),
+    metavar="DAYS",
+    help="Evidence older than this is a finding, too.",
+)
+@click.option(
+    "--simulator/--no-simulator",
+    default=True,
+    show_default=True,
+    help="Compare with a simulator, or with the contract only.",
+)
+@click.option("--json", type=_FILE, help="Write all differences as JSON.")
+@click.option("--html", type=_FILE, help="Write one page that needs nothing else.")
+@click.option(
+    "--scenario", type=_FILE, help="Make a scenario of the cassette here, instead of a report."
+)
+def command(**asked: object) -> None:
+    """Show what cassettes of `upsim record` tell of changes, one line a difference.
+
+    Exits with 0 when nothing differs, 1 when something does, 2 when a cassette cannot be read.
+    """
+    found = next(iter(entry_points(group=GROUP, name="drift")), None)
+    if found is None:
+        raise click.UsageError("the contracts are not installed here")
+    run = found.load()
+    try:
+        code = run(asked, LOCAL["sim"], click.echo)
+    except sys.modules[run.__module__].UsageError as error:
+        raise click.UsageError(str(error)) from error
+    sys.exit(code)

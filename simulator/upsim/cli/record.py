@@ -1,0 +1,105 @@
+"""`upsim record`: a proxy that writes down what passes between a client and a provider."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import uvicorn
+
+from upsim.cli.serve import Hooks, Server, listen, remove_stale, write_whole
+from upsim.cli.verify import GROUP, Amount
+from upsim.engine.sources import is_loopback
+
+FINDING = 1
+
+
+@click.command("record")
+@click.option("--upstream", required=True, help="Where the provider is: the only host spoken to.")
+@click.option("--provider", help="Whose API it is, where the address does not tell.")
+@click.option("--dialect", help="Dialect of the answers; by default that of the address.")
+@click.option(
+    "--to", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The cassette."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=4748,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port; 0 takes a free one.",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write JSON with base_url and pid there once it answers.",
+)
+@click.option("--cap", type=Amount(), help="The most that may be spent, in the provider's unit.")
+@click.option(
+    "--api-key", help="Send this key upstream, whatever callers send (UPSIM_RECORD_API_KEY)."
+)
+@click.option(
+    "--clip",
+    "clips",
+    multiple=True,
+    metavar="GLOB=CLIP",
+    help="What the videos at some addresses are: '*/a.mp4=854x480 30fps 4.5s'.",
+)
+@click.option(
+    "--balances/--no-balances",
+    default=True,
+    show_default=True,
+    help="Read the balance before and after each paid call.",
+)
+def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -> None:
+    """Forward calls to a provider, check each answer, and write all to a cassette.
+
+    Clients are given the address of the recording in place of the provider's. Ctrl-C ends it.
+    Exits with 0 when every answer kept to the contract, 1 when one did not, 2 when nothing began.
+    """
+    found = next(iter(entry_points(group=GROUP, name="record")), None)
+    if found is None:
+        raise click.UsageError("the contracts are not installed here")
+    begin = found.load()
+    if ready_file is not None:
+        remove_stale(ready_file)
+    listening = listen(host, port)
+    port = listening.getsockname()[1]
+    shown = f"[{host}]" if ":" in host else host
+    near = {f"{name}:{port}" for name in (shown, "127.0.0.1", "localhost", "[::1]")}
+    base = f"http://{shown}:{port}"
+    try:
+        with begin(asked, frozenset(near) if is_loopback(host) else None, click.echo) as session:
+            config = uvicorn.Config(
+                session.application,
+                log_level="warning",
+                access_log=False,
+                date_header=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=1,
+            )
+            provider = session.upstream.provider
+
+            def started() -> None:
+                if ready_file is not None:
+                    said = {"base_url": base, "provider": provider, "pid": os.getpid()}
+                    write_whole(ready_file, json.dumps(said))
+
+            hooks = Hooks(
+                started,
+                lambda: click.echo(f"recording {session.upstream.base} at {base}/{provider}"),
+                lambda: None,
+                lambda: click.echo(session.summary),
+            )
+            with suppress(KeyboardInterrupt):  # Ctrl-C is how a recording is ended
+                Server(config, hooks).run(sockets=[listening])
+            code = FINDING if session.application.findings else 0
+    except sys.modules[begin.__module__].UsageError as error:
+        raise click.UsageError(str(error)) from error
+    sys.exit(code)

@@ -1,0 +1,21 @@
+"""How often a provider advises to ask after a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from upsim.core.evidence import Evidence
+from upsim.core.instants import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """The shortest pause between two polls; where the provider says so, how pauses grow.
+
+    `factor` is a decimal as the provider writes it, `most` the longest pause.
+    """
+
+    every: Instant
+    evidence: Evidence
+    factor: str = "1"
+    most: Instant | None = None

@@ -1,0 +1,281 @@
+"""The report card of a sandbox's callers: what a careful client would have done otherwise.
+
+Drawn from the tallies of `conduct`, the jobs and the webhook log when somebody asks; of jobs that
+are counted no more the findings are kept. A pause is the caller's own: what an `auto` clock passed
+by itself is taken away, and there nobody can tell a client that does not wait from one whose
+waiting a test left out, so that such findings are only given to those who ask for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+from upsim.core.instants import SECOND, Instant
+from upsim.core.jobs import Job
+from upsim.core.polling import Polling
+from upsim.core.states import TERMINAL, State
+from upsim.core.webhooks import GOOD, Delivery
+from upsim.engine.conduct import MOST_FINDINGS, Ignored, Tally
+
+if TYPE_CHECKING:
+    from upsim.engine.sandbox import Sandbox
+
+Severity = Literal["error", "warning"]
+HASTY = 2
+"""From so many polls of one job on that came too soon it is no accident."""
+LATE = 3
+"""So often an ended job may be asked after again, to make sure."""
+BADLY_SIGNED = ("bad_signature", "stale_signature")
+INBOX = re.compile(r"/__sim/sandboxes/[^/?]+/inbox/")
+SEVERITIES: Mapping[str, Severity] = {
+    "polled_too_often": "warning",
+    "polled_after_the_end": "warning",
+    "retry_after_ignored": "error",
+    "submitted_twice": "error",
+    "failure_never_read": "error",
+    "output_never_fetched": "warning",
+    "signature_unchecked": "error",
+}
+"""The findings that there are, and how bad each is."""
+ADVICE: Mapping[str, str] = {
+    "polled_too_often": "Wait {advised} s or more between two polls of a job.",
+    "polled_after_the_end": "Stop polling once an answer says that the job has ended.",
+    "retry_after_ignored": "After an answer with Retry-After wait that long before the next try.",
+    "submitted_twice": "Never send a paid request again before you know that it was not accepted:"
+    " look for the job first.",
+    "failure_never_read": "Poll each job until it has ended, or answer its webhook with 2xx, and"
+    " tell your user that it failed.",
+    "output_never_fetched": "Download each finished file before its link expires: it is paid for.",
+    "signature_unchecked": "Verify the signature and the age of a webhook before you believe it,"
+    " and answer 401 to one that does not hold.",
+}
+ON_AUTO = (
+    "pauses on an auto clock: it passes time by itself, so that a test may leave the waiting out"
+)
+NO_SIGNATURE = "signatures: no webhook was badly signed on purpose and delivered to a receiver"
+INBOXES = "signatures at the built-in inbox, which takes everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a careful client does otherwise; `numbers` say how much of it there was."""
+
+    name: str
+    provider: str
+    job: str | None
+    exchanges: tuple[int, ...]
+    numbers: Mapping[str, int | str]
+    on_auto: bool = False
+
+    @property
+    def severity(self) -> Severity:
+        """Whether it costs money or hides something (`error`), or is only impolite."""
+        return SEVERITIES[self.name]
+
+    @property
+    def advice(self) -> str:
+        """What to do instead."""
+        return ADVICE[self.name].format_map(self.numbers)
+
+
+@dataclass(slots=True)
+class Sums:
+    """What the callers of one provider did, in numbers."""
+
+    jobs: int = 0
+    polls: int = 0
+    hasty: int = 0
+    late: int = 0
+    shortest: Instant | None = None
+
+    def add(self, tally: Tally) -> None:
+        """Take in one job."""
+        self.jobs += 1
+        self.polls += tally.polls
+        self.hasty += tally.hasty + tally.hasty_on_auto
+        self.late += tally.polls_after
+        if tally.shortest is not None and (self.shortest is None or tally.shortest < self.shortest):
+            self.shortest = tally.shortest
+
+    def copy(self) -> Sums:
+        """The same, to be added to."""
+        return Sums(self.jobs, self.polls, self.hasty, self.late, self.shortest)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A report card at one instant."""
+
+    findings: tuple[Finding, ...]
+    sums: Mapping[str, Sums]
+    advised: Mapping[str, Polling | None]
+    not_judged: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class ReportCard:
+    """The report card of one sandbox, and what is kept for it of jobs that went."""
+
+    sandbox: Sandbox
+    _kept: deque[Finding] = field(default_factory=lambda: deque(maxlen=MOST_FINDINGS))
+    _sums: dict[str, Sums] = field(default_factory=dict)
+    _inbox: bool = False
+    _signed: bool = False
+
+    def __post_init__(self) -> None:
+        """Hear of jobs that are counted no more."""
+        self.sandbox.conduct.parted = self._part
+
+    def draw(self, *, all_pauses: bool = False, provider: str | None = None) -> Card:
+        """What is to be said by now, oldest jobs first."""
+        sandbox = self.sandbox
+        sandbox.settle()
+        findings = list(self._kept)
+        sums = {name: found.copy() for name, found in self._sums.items()}
+        for job, tally in sandbox.conduct.tallies.items():
+            findings += self._judged(job, tally)
+            sums.setdefault(tally.accepted.provider, Sums()).add(tally)
+        findings += map(_impatient, sandbox.conduct.ignored)
+        left_out = [found for found in findings if found.on_auto]
+        shown = [found for found in findings if all_pauses or not found.on_auto]
+        return Card(
+            findings=tuple(f for f in shown if provider in (None, f.provider)),
+            sums={name: sums[name] for name in sorted(sums) if provider in (None, name)},
+            advised={name: self._advised(name) for name in sums},
+            not_judged=tuple(self._not_judged(hidden=bool(left_out) and not all_pauses)),
+        )
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.sandbox.conduct.clear()
+        self._kept.clear()
+        self._sums.clear()
+        self._inbox = self._signed = False
+
+    # -- inside
+
+    def _part(self, job: str, tally: Tally, ends: bool) -> None:  # noqa: FBT001 - one call, by position
+        if ends:
+            self._kept.extend(self._judged(job, tally))
+        elif tally.named is not None or tally.repeats is not None:
+            self._kept.extend(self._manners(job, tally))
+        self._sums.setdefault(tally.accepted.provider, Sums()).add(tally)
+
+    def _advised(self, provider: str) -> Polling | None:
+        return self.sandbox.scenario_for(provider).baseline.polling
+
+    def _judged(self, job: str, tally: Tally) -> Iterator[Finding]:
+        yield from self._manners(job, tally)
+        living = self.sandbox.state.jobs.get(job)
+        if living is not None:
+            deliveries = self._deliveries(job)
+            yield from self._unread(living, tally, deliveries)
+            yield from self._unchecked(living, deliveries)
+
+    def _manners(self, job: str, tally: Tally) -> Iterator[Finding]:
+        """What a caller's own requests show."""
+        provider = tally.accepted.provider
+        if tally.hasty + tally.hasty_on_auto >= HASTY:
+            yield self._hasty(job, tally)
+        if tally.polls_after > LATE:
+            numbers: dict[str, int | str] = {"polls": tally.polls, "after": tally.polls_after}
+            shown = tally.shown("polled_after_the_end")
+            yield Finding("polled_after_the_end", provider, job, shown, numbers)
+        if tally.repeats is not None:
+            first, number = tally.repeats
+            shown = (number, tally.submit)
+            yield Finding("submitted_twice", provider, job, shown, {"first": first})
+
+    def _hasty(self, job: str, tally: Tally) -> Finding:
+        advised = self._advised(tally.accepted.provider)
+        numbers: dict[str, int | str] = {
+            "polls": tally.polls,
+            "hasty": tally.hasty + tally.hasty_on_auto,
+            "shortest": seconds(tally.shortest or 0),
+            "advised": seconds(advised.every) if advised else "0",
+        }
+        shown = tally.shown("polled_too_often")
+        return Finding(
+            "polled_too_often",
+            tally.accepted.provider,
+            job,
+            shown,
+            numbers,
+            on_auto=tally.hasty < HASTY,
+        )
+
+    def _deliveries(self, job: str) -> list[Delivery]:
+        state = self.sandbox.state
+        return [state.deliveries[name] for name in state.deliveries_of.get(job, ())]
+
+    def _unread(self, job: Job, tally: Tally, deliveries: list[Delivery]) -> Iterator[Finding]:
+        """What ended, a while ago where time passes by itself, and was not taken notice of."""
+        end = next((move for move in job.moves if move.state in TERMINAL), None)
+        if end is None or end.at + self._grace(job) > self.sandbox.now:
+            return
+        told = any(d.created.state in TERMINAL and d.arrived for d in deliveries)
+        by_caller = end.state is State.CANCELLED and not end.planned
+        shown = tuple(number for number in (tally.submit, tally.seen) if number)
+        numbers: dict[str, int | str] = {"polls": tally.polls, "state": end.state.value}
+        provider = job.accepted.provider
+        if end.state is State.COMPLETED:
+            if not tally.fetched and job.accepted.output is not None:
+                yield Finding("output_never_fetched", provider, job.id, shown, numbers)
+        elif tally.seen is None and not told and not by_caller and end.state is not State.DELETED:
+            yield Finding("failure_never_read", provider, job.id, shown, numbers)
+
+    def _grace(self, job: Job) -> Instant:
+        """How long a caller may take to look again, where nobody moves the clock by hand."""
+        advised = self._advised(job.accepted.provider)
+        if advised is None or self.sandbox.clock.moves_by_hand:
+            return 0
+        return advised.most or advised.every
+
+    def _unchecked(self, job: Job, deliveries: list[Delivery]) -> Iterator[Finding]:
+        for delivery in deliveries:
+            taken = [a for a in delivery.attempts if a.fault in BADLY_SIGNED and not a.unsent]
+            if not taken:
+                continue
+            if INBOX.search(delivery.created.url):
+                self._inbox = True
+                continue
+            self._signed = True
+            for attempt in taken:
+                if attempt.status in GOOD:
+                    numbers: dict[str, int | str] = {
+                        "delivery": delivery.id,
+                        "fault": attempt.fault,
+                        "answered": attempt.status or 0,
+                    }
+                    provider = job.accepted.provider
+                    yield Finding("signature_unchecked", provider, job.id, (), numbers)
+                    break
+
+    def _not_judged(self, *, hidden: bool) -> Iterator[str]:
+        if hidden:
+            yield ON_AUTO
+        if self._inbox:
+            yield INBOXES
+        elif not self._signed:
+            yield NO_SIGNATURE
+
+
+def seconds(micros: Instant) -> str:
+    """A length of time in seconds, exact."""
+    return f"{(Decimal(micros) / SECOND).normalize():f}"
+
+
+def _impatient(ignored: Ignored) -> Finding:
+    return Finding(
+        "retry_after_ignored",
+        ignored.provider,
+        None,
+        (ignored.told, ignored.came),
+        {"asked": str(ignored.asked), "waited": seconds(max(0, ignored.waited))},
+        on_auto=ignored.on_auto,
+    )

@@ -1,0 +1,33 @@
+"""Property tests of your own client code: strategies, fault plans and a machine, over Hypothesis.
+
+    from upsim.kit import CallerMachine
+
+    class MyClient(CallerMachine):
+        model = "vicsee"
+
+        def upscale(self, sandbox, source, options):
+            return my_code(sandbox.base_url("vicsee"), sandbox.key("vicsee"), source, options)
+
+    TestMyClient = MyClient.TestCase
+
+Needs the extra `upsim[kit]`.
+"""
+
+from upsim.kit.clips import Clip, clips
+from upsim.kit.faults import FaultPlan, fault_plans
+from upsim.kit.machine import CallerMachine, run_caller
+from upsim.kit.orders import Order, invalid_orders, valid_orders
+from upsim.kit.waiting import RunawayError
+
+__all__ = [
+    "CallerMachine",
+    "Clip",
+    "FaultPlan",
+    "Order",
+    "RunawayError",
+    "clips",
+    "fault_plans",
+    "invalid_orders",
+    "run_caller",
+    "valid_orders",
+]

@@ -1,0 +1,98 @@
+"""What a model takes, read from its baseline: whatever provider it is of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+
+from upsim.client.models import Known, find_model
+from upsim.core.baseline import Option, Plain
+from upsim.media.clip import CONTAINERS
+from upsim.providers import discover
+
+LARGEST = 4_096
+"""Sides of clips are no longer, so that outputs are made soon."""
+SUBMIT = "submit"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The limits of one model; None where there is none. Sides are of the longer and shorter."""
+
+    model: str
+    provider: str
+    max_seconds: Decimal | None
+    billed_seconds: Decimal | None
+    min_frames: int
+    max_frames: int | None
+    long_side: int | None
+    short_side: int | None
+    containers: tuple[str, ...]
+    options: tuple[Option, ...]
+    heights: tuple[int, ...]
+    errors: frozenset[str]
+    checks: frozenset[str]
+
+
+@cache
+def bounds_of(model: str) -> Bounds:
+    """The bounds of a model of this name. Raises UnknownModelError."""
+    known = find_model(model)
+    baseline, rules = known.baseline, known.model
+    quantity = rules.billing.quantity
+    return Bounds(
+        model=known.name,
+        provider=known.adapter.provider,
+        max_seconds=_number(known, "max_seconds"),
+        billed_seconds=quantity.minimum if quantity.of == "seconds" else None,
+        min_frames=int(_number(known, "min_frames") or 1),
+        max_frames=_whole(_number(known, "max_frames")),
+        long_side=_whole(_number(known, "max_long_side")),
+        short_side=_whole(_number(known, "max_short_side")),
+        containers=_containers(known),
+        options=tuple(rules.options.values()),
+        heights=_heights(known),
+        errors=frozenset(baseline.errors),
+        checks=frozenset(_checks(known)),
+    )
+
+
+def _value(known: Known, name: str) -> Plain:
+    fact = known.baseline.limits.get(name)
+    return None if fact is None else fact.value
+
+
+def _number(known: Known, name: str) -> Decimal | None:
+    value = _value(known, name)
+    return Decimal(value) if isinstance(value, str | int | Decimal) else None
+
+
+def _whole(value: Decimal | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _containers(known: Known) -> tuple[str, ...]:
+    """Those that can be made here, of which the model takes each."""
+    value = _value(known, "formats")
+    taken = {str(name) for name in value} if isinstance(value, tuple) else set(CONTAINERS)
+    return tuple(name for name in CONTAINERS if name in taken)
+
+
+def _heights(known: Known) -> tuple[int, ...]:
+    """Heights of inputs whose output comes to the edge of a price tier, and just above it."""
+    rule = known.model.output
+    if rule.kind != "scale":
+        return ()
+    edges = [int(t.up_to) for t in known.model.billing.rate.tiers if t.up_to is not None]
+    found = {
+        edge // factor + more for edge in edges for factor in rule.table.values() for more in (0, 2)
+    }
+    return tuple(sorted(height for height in found if height % 2 == 0))
+
+
+def _checks(known: Known) -> set[str]:
+    """What the operations that take jobs look at."""
+    operations = discover()[known.adapter.provider].operations
+    submits = [operation.name for operation in operations if operation.kind == SUBMIT]
+    return {check for name in submits for check in known.baseline.checks.get(name, ())}

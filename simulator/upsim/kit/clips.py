@@ -1,0 +1,96 @@
+"""Clips: videos with exact properties, near the edges of what a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+
+from upsim.kit.bounds import LARGEST, Bounds, bounds_of
+
+RATES = (10, 25, 50)
+"""Frames a second whose lengths are exact decimals; one is above the usual bound of 48."""
+SIZES = ((64, 48), (48, 64), (160, 120), (320, 240))
+
+
+class Clip(NamedTuple):
+    """A video of the synthetic library: it is made, with exactly these properties, when asked."""
+
+    width: int
+    height: int
+    fps: int
+    frames: int
+    container: str = "mp4"
+
+    @property
+    def seconds(self) -> Decimal:
+        """How long it lasts, exact."""
+        return Decimal(self.frames) / self.fps
+
+    @property
+    def name(self) -> str:
+        """Its name in the library."""
+        seconds = f"{self.seconds.normalize():f}"
+        return f"{self.width}x{self.height}_{self.fps}fps_{seconds}s.{self.container}"
+
+    def url(self, base_url: str) -> str:
+        """Its address at a simulator."""
+        return f"{base_url}/media/synthetic/{self.name}"
+
+    def __repr__(self) -> str:
+        """As it is called in the library."""
+        return f"<Clip {self.name}>"
+
+
+def clips(model: str, *, longest: float | Decimal | None = None) -> st.SearchStrategy[Clip]:
+    """Clips that the model takes, `longest` seconds at the most: usual ones and the edges."""
+    bounds = bounds_of(model)
+    most = None if longest is None else Decimal(str(longest))
+    found = [
+        Clip(width, height, fps, frames, container)
+        for fps in RATES
+        for width, height in sizes(bounds)
+        for frames in lengths(bounds, fps)
+        for container in bounds.containers
+        if most is None or Decimal(frames) / fps <= most
+    ]
+    if not found:
+        raise ValueError(f"no clip of {longest} s at the most is one that {model} takes")
+    return st.sampled_from(sorted(found, key=_plainness))
+
+
+def sizes(bounds: Bounds) -> Iterator[tuple[int, int]]:
+    """Sizes that the model takes: small ones, the largest, and those at the edge of a tier."""
+    yield from SIZES
+    if bounds.long_side and bounds.short_side:
+        yield bounds.long_side, bounds.short_side
+    for height in bounds.heights:
+        if height <= LARGEST:
+            yield height, height
+
+
+def lengths(bounds: Bounds, fps: int) -> list[int]:
+    """Numbers of frames that the model takes: around the edges, and between them."""
+    edges = {2 * fps, bounds.min_frames}
+    if bounds.max_frames is not None:
+        edges.add(bounds.max_frames)
+    for seconds in (bounds.max_seconds, bounds.billed_seconds, Decimal(1)):
+        if seconds is not None:
+            edges.add(int(seconds * fps))
+    near = {edge + more for edge in edges for more in (-1, 0, 1)}
+    return sorted(frames for frames in near if takes(bounds, fps, frames))
+
+
+def takes(bounds: Bounds, fps: int, frames: int) -> bool:
+    """Whether a length is within the limits."""
+    long = bounds.max_seconds is not None and Decimal(frames) / fps > bounds.max_seconds
+    many = bounds.max_frames is not None and frames > bounds.max_frames
+    return frames >= max(1, bounds.min_frames) and not long and not many
+
+
+def _plainness(clip: Clip) -> tuple[object, ...]:
+    """The plainest first: examples shrink towards it."""
+    usual = clip.container != "mp4", clip.fps != RATES[0], clip.frames % clip.fps != 0
+    return (*usual, clip.frames, clip.width * clip.height, clip)

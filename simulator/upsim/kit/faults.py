@@ -1,0 +1,102 @@
+"""Fault plans: what goes wrong, as the admin API takes it, over all stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from upsim.core.faults import ACTIONS_AT, STAGES, Stage
+from upsim.interception.hosts import library
+from upsim.providers import discover
+from upsim.scenario.faults import Known, fault_mistakes, known_in
+
+Fault = dict[str, Any]
+ACTIONS: Mapping[str, tuple[object, ...]] = {
+    "respond": (
+        500,
+        429,
+        {"status": 429, "headers": {"retry-after": "7"}, "body": {}},
+        {"status": 502, "body": "<h1>Bad gateway</h1>", "content_type": "text/html"},
+        "internal",
+    ),
+    "delay": ("45s", "2m"),
+    "truncate": ("50%", 0, "99%"),
+    "corrupt": (1, 20),
+    "trickle": ({"chunk": 64, "pause": "1s"},),
+    "patch": ({"status": "odd"}, {"data.status": "odd"}, {"data": None}),
+    "headers": ({"content-type": "text/html"},),
+    "late": ("1s", "90s"),
+}
+RECEIVED = (500, 404)
+"""What a receiver of webhooks is made to have answered."""
+LOST = (500, {"status": 502, "body": "<h1>Bad gateway</h1>", "content_type": "text/html"}, 504)
+"""What may be answered in the place of an acceptance: no refusal, which would be believed."""
+
+
+class FaultPlan(tuple[Fault, ...]):
+    """Faults that are armed together; each ends by itself after a few times."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """The faults, each in short."""
+        return f"<FaultPlan {'; '.join(map(_short, self)) or 'nothing'}>"
+
+
+def fault_plans(
+    provider: str | None = None,
+    *,
+    stages: Iterable[Stage] = STAGES,
+    most: int = 2,
+) -> st.SearchStrategy[FaultPlan]:
+    """Up to `most` faults at these stages, each the first one to three times that it applies.
+
+    Only what the provider has: one that sends no webhooks has no faults of them.
+    """
+    return _plans(_possible(provider, tuple(stages)), provider, most)
+
+
+@st.composite
+def _plans(
+    draw: st.DrawFn, possible: tuple[Fault, ...], provider: str | None, most: int
+) -> FaultPlan:
+    whose = {} if provider is None else {"provider": provider}
+    times, faults = st.integers(1, 3), st.sampled_from(possible)
+    return FaultPlan(
+        {**whose, **draw(faults), "first": draw(times)} for _ in range(draw(st.integers(1, most)))
+    )
+
+
+@cache
+def _possible(provider: str | None, stages: tuple[Stage, ...]) -> tuple[Fault, ...]:
+    """Every stage with everything that can be done there, as far as the provider knows it."""
+    known = None if provider is None else _known(provider)
+    found = [
+        {"at": stage, "do": do}
+        for stage in stages
+        for name in ACTIONS_AT[stage]
+        for do in _ways(stage, name)
+    ]
+    return tuple(f for f in found if known is None or not list(fault_mistakes(f, known)))
+
+
+def _known(provider: str) -> Known:
+    operations = discover()[provider].operations
+    kinds = {operation.name: operation.kind for operation in operations}
+    return known_in(library().tree_of(provider) or {}, kinds)
+
+
+def _ways(stage: Stage, name: str) -> list[object]:
+    choices = ACTIONS.get(name)
+    if name == "respond":
+        choices = {"webhook": RECEIVED, "after_accept": LOST}.get(stage, choices)
+    return [name] if choices is None else [{name: chosen} for chosen in choices]
+
+
+def _short(fault: Fault) -> str:
+    do = fault["do"]
+    what = do if isinstance(do, str) else " ".join(f"{k} {v}" for k, v in do.items())
+    return f"first {fault['first']} at {fault['at']}: {what}"

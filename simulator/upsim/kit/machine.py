@@ -1,0 +1,296 @@
+"""A state machine that uses your client as its users do, in a world where things go wrong.
+
+Its rules call your code with right and wrong orders, faults, failing jobs, little money, changed
+prices and passing time. After each call it looks at money, files and manners.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from upsim.client.models import find_model
+from upsim.core.states import TERMINAL
+from upsim.interception.hosts import library
+from upsim.kit.faults import FaultPlan, fault_plans
+from upsim.kit.orders import Order, invalid_orders, valid_orders
+from upsim.kit.verdicts import Outcome, complaint
+from upsim.kit.waiting import CountingWire, RunawayError, slept_by
+from upsim.kit.worlds import own_sandbox
+from upsim.testing.report import journal_text
+from upsim.testing.sandboxes import SandboxHandle
+
+Sandboxes = Callable[..., SandboxHandle]
+SETTINGS = settings(
+    max_examples=30,
+    stateful_step_count=8,
+    deadline=None,
+    report_multiple_bugs=False,
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+"""What a machine is run with unless its `TestCase.settings` say otherwise."""
+PRICES_CHANGE = "price-change-in-mid-run"
+RUDE = ("polled_too_often", "polled_after_the_end", "retry_after_ignored")
+"""Findings of the report card that break the invariant of good manners."""
+
+
+class CallerMachine(RuleBasedStateMachine):
+    """Subclass it, name a `model`, and give `upscale`, or `submit` and `poll`.
+
+    `webhook_url` is where your client may ask to be told (None: it should poll), `folder` is a
+    folder of its own, `sleep` moves the clock as `time.sleep` and `asyncio.sleep` do meanwhile.
+    """
+
+    model: ClassVar[str] = ""
+    longest: ClassVar[float] = 3
+    """Clips last so many seconds at the most."""
+    patience: ClassVar[float] = 4 * 3600
+    """Seconds of the sandbox clock that one call may sleep in all."""
+    most_requests: ClassVar[int] = 200
+    """Requests that one call may send."""
+    intercepts: ClassVar[bool] = False
+    """Whether calls to the provider's own host are to reach the sandbox."""
+    make_sandbox: ClassVar[Sandboxes] = staticmethod(own_sandbox)
+
+    def __init_subclass__(cls, **more: Any) -> None:  # noqa: ANN401 - as object's
+        """Give each machine moderate settings, which its `TestCase` may override."""
+        super().__init_subclass__(**more)
+        cls.TestCase.settings = SETTINGS
+
+    def __init__(self) -> None:
+        """Nothing is made before the first rule."""
+        super().__init__()
+        self._known = find_model(self.model)
+        self.folder = Path(tempfile.mkdtemp(prefix="upsim-kit-"))
+        self.sandbox: SandboxHandle
+        self.webhook_url: str | None = None
+        self._slept = 0.0
+        self._doomed = False
+        self._last = 0
+
+    # -- your client
+
+    def upscale(self, sandbox: SandboxHandle, source: str, options: Mapping[str, str]) -> Any:  # noqa: ANN401 - yours; bytes, a path, or what has a path
+        """Upscale a video and return the finished file: bytes, a path, or what has a `path`.
+
+        It may be async. Whatever keeps it from the file it must raise. By default it is made of
+        `submit` and `poll`.
+        """
+        job = self.submit(sandbox, source, options)
+        while (found := self.poll(sandbox, job)) is None:
+            advised = self._known.baseline.polling
+            self.sleep(advised.every / 1_000_000 if advised else 1)
+        return found
+
+    def submit(self, sandbox: SandboxHandle, source: str, options: Mapping[str, str]) -> Any:  # noqa: ANN401 - yours
+        """Submit a video and return whatever `poll` wants to know."""
+        raise NotImplementedError(f"{type(self).__name__} has neither upscale nor submit")
+
+    def poll(self, sandbox: SandboxHandle, job: Any) -> Any:  # noqa: ANN401 - yours
+        """Return the finished file as `upscale` does, or None while the job goes on."""
+        raise NotImplementedError(f"{type(self).__name__} has neither upscale nor poll")
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass on the sandbox clock. Raises RunawayError when it was too much in all."""
+        self._slept += seconds
+        if self._slept > self.patience:
+            raise RunawayError(f"it has waited {self.patience:g} s in all and goes on")
+        self.sandbox.clock.advance(round(max(0.0, seconds), 6))
+
+    # -- rules
+
+    @initialize(scenario=st.runner().flatmap(lambda machine: machine.scenarios()))
+    def begin(self, scenario: str | None) -> None:
+        """Make the sandbox."""
+        self.sandbox = self.make_sandbox(scenario=scenario, clock="auto", seed=0)
+
+    @rule(order=st.runner().flatmap(lambda machine: machine.orders()))
+    def upscale_valid(self, order: Order) -> None:
+        """An order that the provider takes, on a good day."""
+        self._call(order)
+
+    @rule(order=st.runner().flatmap(lambda machine: machine.flawed_orders()))
+    def upscale_invalid(self, order: Order) -> None:
+        """An order that the provider must refuse."""
+        self._call(order)
+
+    @rule(
+        order=st.runner().flatmap(lambda machine: machine.orders()),
+        plan=st.runner().flatmap(lambda machine: machine.plans()),
+    )
+    def upscale_under_faults(self, order: Order, plan: FaultPlan) -> None:
+        """An order while things go wrong."""
+        self._call(order, plan=plan)
+
+    @rule(order=st.runner().flatmap(lambda machine: machine.orders()))
+    def upscale_what_fails(self, order: Order) -> None:
+        """An order whose job the provider accepts, and which then fails."""
+        self._call(order, doomed=True)
+
+    @rule(seconds=st.sampled_from([1, 61, 3600]))
+    def advance(self, seconds: int) -> None:
+        """Time passes; prices may change with it."""
+        self.sandbox.clock.advance(seconds)
+
+    @rule(on=st.booleans())
+    def switch_webhook(self, *, on: bool) -> None:
+        """Your client is told where webhooks may go, or that they may not."""
+        self.webhook_url = self.sandbox.inbox.url if on else None
+
+    @rule(dollars=st.sampled_from([1000, 0]))
+    def set_balance(self, dollars: int) -> None:
+        """The account is topped up, or emptied."""
+        self.sandbox.set_balance(self.provider, dollars * self._known.model.billing.unit_per)
+
+    # -- invariants
+
+    @invariant()
+    def keeps_its_manners(self) -> None:
+        """It never polls faster than advised, nor after the end, and waits as it is told."""
+        if not hasattr(self, "sandbox"):
+            return
+        card = self.sandbox.read_report_card(all_pauses=True)
+        rude = [found for name in RUDE for found in card.named(name) if self._is_of_one_call(found)]
+        if rude:
+            raise AssertionError(replace(card, findings=tuple(rude)).text)
+
+    # -- what rules draw from; override them for other orders and plans
+
+    def scenarios(self) -> st.SearchStrategy[str | None]:
+        """The scenarios of sandboxes: none, and one in which prices change."""
+        changing = f"{self.provider}/{PRICES_CHANGE}"
+        return st.sampled_from([None, *(n for n in library().names() if n == changing)])
+
+    def orders(self) -> st.SearchStrategy[Order]:
+        """Orders that the provider takes."""
+        return _orders(self.model, self.longest)
+
+    def flawed_orders(self) -> st.SearchStrategy[Order]:
+        """Orders that it must refuse."""
+        return _flawed(self.model)
+
+    def plans(self) -> st.SearchStrategy[FaultPlan]:
+        """What may go wrong."""
+        return _plans(self.provider)
+
+    @property
+    def provider(self) -> str:
+        """The provider of the model."""
+        return self._known.adapter.provider
+
+    def teardown(self) -> None:
+        """Remove the sandbox and the files."""
+        if hasattr(self, "sandbox"):
+            self.sandbox.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # -- inside
+
+    def _is_of_one_call(self, found: Mapping[str, Any]) -> bool:
+        """Whether a finding is of the last call alone: between two calls your user may hurry."""
+        return bool(found["exchanges"]) and found["exchanges"][0]["number"] > self._last
+
+    def _call(self, order: Order, *, plan: FaultPlan | None = None, doomed: bool = False) -> None:
+        """Call the client, then look at what came of it."""
+        sandbox = self.sandbox
+        known = {job["id"] for job in sandbox.jobs}
+        self._last = last = sandbox.admin("GET", "journal?limit=0")["total"]
+        for fault in plan or ():
+            sandbox.arm(fault)
+        self._slept, self._doomed = 0.0, doomed
+        result, error = self._run(order, known)
+        sandbox.admin("DELETE", "faults")
+        jobs = [job for job in sandbox.jobs if job["id"] not in known]
+        outcome = Outcome(
+            order=order,
+            result=result,
+            error=error,
+            jobs=jobs,
+            charges=[e for e in sandbox.ledger.entries() if _is_charge(e, jobs)],
+            exchanges=sandbox.admin("GET", f"journal?since={last}&limit=1000")["exchanges"],
+            disturbed=bool(plan) or doomed,
+        )
+        text = complaint(sandbox, outcome)
+        if text:
+            raise AssertionError(f"{text}\n{journal_text(sandbox)}") from error
+
+    def _run(self, order: Order, known: set[str]) -> tuple[Any, BaseException | None]:
+        sandbox, target = self.sandbox, self.sandbox.target
+        wire = CountingWire(target.wire, self.most_requests, lambda: self._doom(known))
+        sandbox.target = replace(target, wire=wire)
+        source = order.source(target.base_url)
+        try:
+            with ExitStack() as stack:
+                if self.intercepts:
+                    stack.enter_context(sandbox.intercept())
+                stack.enter_context(slept_by(self.sleep))
+                found = self.upscale(sandbox, source, dict(order.options))
+                return (asyncio.run(found) if inspect.iscoroutine(found) else found), None
+        except NotImplementedError:
+            raise  # there is no client to be judged
+        except RunawayError as runaway:
+            return None, runaway
+        except Exception as error:  # noqa: BLE001 - what the client raises is judged
+            return None, error
+        finally:
+            sandbox.target = target
+
+    def _doom(self, known: set[str]) -> None:
+        """Let the job that the client has begun fail, once."""
+        if not self._doomed:
+            return
+        for job in self.sandbox.jobs:
+            if job["id"] not in known and job["state"] not in TERMINAL:
+                self._doomed = False
+                self.sandbox.set_state(job["id"], "failed")
+
+
+def run_caller(
+    machine: type[CallerMachine],
+    *,
+    sandboxes: Sandboxes | None = None,
+    settings: settings | None = None,
+) -> None:
+    """Run a machine, in sandboxes of the fixture `upsim_sandboxes` if they are given."""
+    if sandboxes is not None:
+        made = {"make_sandbox": staticmethod(sandboxes), "__module__": machine.__module__}
+        machine = cast("type[CallerMachine]", type(machine.__name__, (machine,), made))
+    run_state_machine_as_test(machine, settings=settings or SETTINGS)
+
+
+def _is_charge(entry: Mapping[str, Any], jobs: list[dict[str, Any]]) -> bool:
+    return entry["kind"] == "charge" and entry["job"] in {job["id"] for job in jobs}
+
+
+@cache
+def _orders(model: str, longest: float) -> st.SearchStrategy[Order]:
+    return valid_orders(model, longest=longest)
+
+
+@cache
+def _flawed(model: str) -> st.SearchStrategy[Order]:
+    return invalid_orders(model)
+
+
+@cache
+def _plans(provider: str) -> st.SearchStrategy[FaultPlan]:
+    return fault_plans(provider)

@@ -1,0 +1,24 @@
+"""Sandboxes for machines that run without the fixtures of pytest."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+from functools import cache
+
+from upsim.testing.sandboxes import SandboxHandle
+from upsim.testing.session import Session
+
+NAME = "kit"
+
+
+def own_sandbox(**options: object) -> SandboxHandle:
+    """A sandbox in a simulator of this process, which ends with it."""
+    return _session().sandbox(NAME, options)
+
+
+@cache
+def _session() -> Session:
+    session = Session("sim", seed=0, token="", protocol=lambda: asyncio.Protocol)
+    atexit.register(session.close)
+    return session

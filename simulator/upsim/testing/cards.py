@@ -1,0 +1,61 @@
+"""The report card of a sandbox's callers, as tests hold it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ReportCard:
+    """How the callers of a sandbox behaved so far: `findings` are dicts of the admin API."""
+
+    findings: tuple[Json, ...]
+    callers: tuple[Json, ...]
+    not_judged: tuple[str, ...]
+
+    @classmethod
+    def read(cls, answer: Mapping[str, Any]) -> ReportCard:
+        """The answer of the admin API."""
+        return cls(tuple(answer["findings"]), tuple(answer["callers"]), tuple(answer["not_judged"]))
+
+    @property
+    def clean(self) -> bool:
+        """Whether there is nothing that a careful client would have done otherwise."""
+        return not self.findings
+
+    @property
+    def text(self) -> str:
+        """Every finding with its numbers, its advice and the exchanges that show it."""
+        return "\n".join(lines(self.findings)) or "nothing was found"
+
+    def named(self, name: str) -> tuple[Json, ...]:
+        """The findings of one name."""
+        return tuple(found for found in self.findings if found["name"] == name)
+
+    def __repr__(self) -> str:
+        """In short what was found, as a failed assertion shows it."""
+        if self.clean:
+            return "<clean report card>"
+        counted = Counter(found["name"] for found in self.findings)
+        told = ", ".join(f"{n} ({times}×)" for n, times in counted.items())
+        return f"<report card: {told}>"
+
+
+def lines(findings: Iterable[Json]) -> Iterator[str]:
+    """Findings for people."""
+    for found in findings:
+        whose = f"{found['provider']} job {found['job']}" if found["job"] else found["provider"]
+        numbers = ", ".join(f"{name} {value}" for name, value in found["numbers"].items())
+        yield f"{found['severity']}: {found['name']}: {whose} ({numbers})"
+        for shown in found["exchanges"]:
+            if shown["method"] is None:
+                yield f"    #{shown['number']} (no longer in the journal)"
+            else:
+                what = f"{shown['at'][11:23]} {shown['method']} {shown['target']}"
+                yield f"    #{shown['number']} {what} → {shown['status'] or 'no answer'}"
+        yield f"    {found['advice']}"

@@ -1,0 +1,79 @@
+"""The admin call for the report card of a sandbox's callers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from upsim.core.instants import iso
+from upsim.core.polling import Polling
+from upsim.core.secrets import hidden_target
+from upsim.engine.journal import Exchange
+from upsim.engine.report_card import Finding, Sums, seconds
+from upsim.engine.sandbox import Sandbox
+from upsim.web.admin import shapes, views
+from upsim.web.admin.contents import one_provider
+from upsim.web.admin.parameters import PAUSES
+from upsim.web.admin.problems import answer
+from upsim.web.admin.sandboxes import sandbox_of
+
+
+async def report_card(request: Request) -> Response:
+    """`GET …/report-card`: how callers behave: polls, waits, repeated submits, what is unread."""
+    sandbox = sandbox_of(request)
+    everything = PAUSES.text(request) == "all"
+    card = sandbox.report_card.draw(all_pauses=everything, provider=one_provider(request))
+    numbers = {number for finding in card.findings for number in finding.exchanges}
+    kept = {found.number: found for found in sandbox.journal if found.number in numbers}
+    shown: shapes.ReportCard = {
+        "clean": not card.findings,
+        "findings": [_finding(sandbox, found, kept) for found in card.findings],
+        "callers": [_caller(n, sums, card.advised[n]) for n, sums in card.sums.items()],
+        "not_judged": list(card.not_judged),
+    }
+    return answer(shown)
+
+
+def _finding(box: Sandbox, found: Finding, kept: Mapping[int, Exchange]) -> shapes.Finding:
+    return {
+        "name": found.name,
+        "severity": found.severity,
+        "provider": found.provider,
+        "job": found.job,
+        "exchanges": [_shown(box, number, kept.get(number)) for number in found.exchanges],
+        "numbers": dict(found.numbers),
+        "advice": found.advice,
+    }
+
+
+def _shown(box: Sandbox, number: int, found: Exchange | None) -> shapes.Shown:
+    return {
+        "number": number,
+        "at": iso(found.at, 6) if found else None,
+        "method": found.method if found else None,
+        "target": hidden_target(found.target, views.secrets_of(box, found)) if found else None,
+        "status": found.status if found else None,
+    }
+
+
+def _caller(provider: str, sums: Sums, advised: Polling | None) -> shapes.Caller:
+    return {
+        "provider": provider,
+        "jobs": sums.jobs,
+        "polls": sums.polls,
+        "hasty_polls": sums.hasty,
+        "late_polls": sums.late,
+        "shortest_pause": None if sums.shortest is None else seconds(sums.shortest),
+        "advised": _advised(advised) if advised else None,
+    }
+
+
+def _advised(found: Polling) -> shapes.Advised:
+    return {
+        "every": seconds(found.every),
+        "factor": found.factor,
+        "most": None if found.most is None else seconds(found.most),
+        "evidence": views.evidence(found.evidence),
+    }

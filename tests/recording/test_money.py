@@ -1,0 +1,175 @@
+"""The guard of the purse holds in the recording, to the cent, whatever the provider does."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from tests.recording.callers import CLIP
+from tests.recording.conftest import Studio, entries
+from upsim_contracts.tolls import Tolls
+from upsim_contracts.verify import book_of, pricer
+
+UPSCALE = "/api/v1/tools/upscale-video"
+DEAR = "vicsee/price-change"
+LOST = """
+extends: vicsee/baseline
+summary: The job is accepted and charged, the answer is a 500.
+faults: [{at: after_accept, do: {respond: {status: 500, body: broken}}}]
+"""
+
+
+async def five(http: httpx.AsyncClient) -> None:
+    """Ask for five upscales of 80 credits each."""
+    for _ in range(5):
+        await http.post(UPSCALE, json={"video_url": CLIP})
+
+
+def spent(studio: Studio) -> Decimal:
+    """Return what the recording counts as gone."""
+    assert studio.session is not None
+    return studio.session.purse.spent
+
+
+def test_nothing_is_sent_above_the_cap(studio: Studio) -> None:
+    """Of five calls of 80 credits under a cap of 200, two are sent and three are refused here."""
+    answers: list[httpx.Response] = []
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        body = {"video_url": CLIP}
+        answers.extend([await http.post(UPSCALE, json=body) for _ in range(5)])
+
+    cassette = studio.record("vicsee", caller, cap=Decimal(200))
+
+    assert [200, 200, 402, 402, 402] == [answer.status_code for answer in answers]
+    assert "cap" == answers[-1].headers["x-upsim-record"]
+    assert "could cost 80 credit" in answers[-1].json()["error"]["message"]
+    assert 2 == len(entries(cassette)) - 1
+    assert Decimal(160) == spent(studio)
+
+
+def test_calls_at_once_share_the_cap(studio: Studio) -> None:
+    """Of five calls at the same time under a cap of 200, two are sent, each with its own charge."""
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        body = {"video_url": CLIP}
+        await asyncio.gather(*(http.post(UPSCALE, json=body) for _ in range(5)))
+
+    cassette = studio.record("vicsee", caller, cap=Decimal(200))
+
+    assert ["80", "80"] == [line["charge"]["actual"] for line in entries(cassette)[1:]]
+    assert 3 == len(studio.said)
+
+
+@pytest.mark.parametrize(
+    ("provider", "call", "body", "place"),
+    [
+        ("vicsee", "create", {"upscale_factor": "4"}, "Pricing, table, 4x"),
+        ("wavespeed", "upscale_v1", {}, "Pricing"),
+        ("venice", "queue", {"upscale_factor": 2}, "Pric"),
+        ("piapi", "create", {}, "Pricing"),
+        ("piapi", "", {}, "no source given"),
+    ],
+)
+def test_a_price_cites_its_place(
+    provider: str, call: str, body: dict[str, object], place: str
+) -> None:
+    """The evidence of a price is the place that speaks of such a request."""
+    found = Tolls(book_of(provider), pricer(provider)).evidence(call, body)
+
+    assert place in found
+
+
+def test_a_dearer_provider_is_noticed_at_once(studio: Studio) -> None:
+    """After one call of 160 instead of 80, as much is set aside for the next ones."""
+    cassette = studio.record("vicsee", five, scenario=DEAR, cap=Decimal(320))
+
+    assert Decimal(320) == spent(studio)
+    assert ["80", "80"] == [line["charge"]["documented"] for line in entries(cassette)[1:]]
+    assert ["160", "160"] == [line["charge"]["actual"] for line in entries(cassette)[1:]]
+    assert 2 == sum("charge: expected 80 credit, seen 160" in line for line in studio.said)
+
+
+def test_a_charge_without_an_answer_counts(studio: Studio) -> None:
+    """A job that was charged and answered with 500 is counted by the balance, and reported."""
+    studio.record("vicsee", five, scenario=LOST, cap=Decimal(200))
+
+    assert Decimal(160) == spent(studio)
+    assert any("500: charge: expected 0 credit, seen 80 credit" in line for line in studio.said)
+
+
+def test_without_a_balance_the_price_counts(studio: Studio) -> None:
+    """Where balances are not read, what is documented counts as gone, also after a 500."""
+    studio.record("vicsee", five, scenario=LOST, cap=Decimal(200), balances=False)
+
+    assert Decimal(160) == spent(studio)
+
+
+def test_an_unknown_video_is_the_dearest(studio: Studio) -> None:
+    """A video that nobody here can measure sets aside the price of the longest."""
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        await http.post(UPSCALE, json={"video_url": "https://example.com/a.mp4"})
+
+    studio.record("vicsee", caller, cap=Decimal(1679))
+
+    line = "POST /api/v1/tools/upscale-video could cost 1680 credit"
+    assert [f"not sent: {line}; of the cap of 1679 1679 are left"] == studio.said
+
+
+def test_a_told_video_has_its_price(studio: Studio) -> None:
+    """`--clip` says what the videos at some addresses are."""
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        await http.post(UPSCALE, json={"video_url": "https://example.com/a.mp4?v=1"})
+
+    clips = ["https://example.com/*=854x480 30fps 8.5s"]
+    cassette = studio.record("vicsee", caller, cap=Decimal(144), clips=clips)
+
+    assert {"unit": "credit", "documented": "144", "actual": "144"} == entries(cassette)[1][
+        "charge"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("provider", "call", "sent"),
+    [
+        ("wavespeed", "POST /api/v3/predictions/delete", True),
+        ("wavespeed", "POST /api/v3/model/price", True),
+        ("wavespeed", "POST /api/v3/other/model", False),
+        ("venice", "POST /api/v1/video/quote", True),
+        ("venice", "POST /api/v1/image/generate", False),
+        ("piapi", "DELETE /api/v1/task/1", True),
+        ("vicsee", "GET /api/v1/anything", True),
+        ("vicsee", "PUT /api/v1/anything", False),
+    ],
+)
+def test_what_is_not_known_to_be_free_costs(
+    studio: Studio, provider: str, call: str, *, sent: bool
+) -> None:
+    """Under a cap of nothing, only what is documented as free passes."""
+    statuses: list[int] = []
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        method, path = call.split()
+        answer = await http.request(method, path, json={} if method != "GET" else None)
+        statuses.append(answer.headers.get("x-upsim-record") == "cap")
+
+    studio.record(provider, caller, cap=Decimal(0))
+
+    assert [not sent] == statuses
+
+
+def test_an_option_without_a_price_is_not_sent(studio: Studio) -> None:
+    """A factor that no document prices is refused here where money counts."""
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        await http.post(UPSCALE, json={"video_url": CLIP, "upscale_factor": "3"})
+
+    studio.record("vicsee", caller, cap=Decimal(9999))
+
+    line = "nobody knows what POST /api/v1/tools/upscale-video could cost"
+    assert [f"not sent: {line}, so it was not sent"] == studio.said

@@ -1,0 +1,19 @@
+"""What a recording of an unaltered provider shows: nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.recording.callers import CALLERS
+from tests.recording.conftest import Studio
+
+
+@pytest.mark.parametrize("dialect", ["", "live"])
+@pytest.mark.parametrize("provider", CALLERS)
+def test_nothing_differs(studio: Studio, provider: str, dialect: str) -> None:
+    """The life of a job at a provider as documented shows no difference, in either dialect."""
+    cassette = studio.record(provider, CALLERS[provider], dialect=dialect)
+    lines = studio.drift(cassette)
+
+    assert [] == studio.said
+    assert ["no differences"] == [line.partition(": ")[2].partition(" in ")[0] for line in lines]

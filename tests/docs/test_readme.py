@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_matrix_is_current() -> None:
     """`scripts/matrix` would change nothing."""
-    command = [sys.executable, ROOT / "scripts" / "matrix", "--check"]
+    command = [sys.executable, str(ROOT / "scripts" / "matrix"), "--check"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (0, "") == (told.returncode, told.stderr), "run scripts/matrix"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,9 @@ from typing import get_args
 
 import click
 from rich.box import SIMPLE
-from rich.console import Console
+from rich.console import Console, Group
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -135,10 +138,13 @@ def _show(video: Video, rows: Sequence[Row], *, as_data: bool) -> None:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     console = Console(highlight=False)
-    if not console.is_terminal:
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
         console.width = WIDE
     console.print(_title(video), soft_wrap=True, markup=False)
-    console.print(_table(rows))
+    table = _table(rows)
+    unbounded = console.options.update(max_width=WIDE)
+    wide = Measurement.get(console, unbounded, table).maximum
+    console.print(table if wide <= console.width else _blocks(rows))
 
 
 def _title(video: Video) -> str:
@@ -153,12 +159,27 @@ def _table(rows: Sequence[Row]) -> Table:
         table.add_column(heading, no_wrap=True)
     table.add_column("")
     for row in rows:
-        style = STYLES[row.verdict]
-        billed = f"{plain(row.billed.quantity):,f} {row.billed.of}" if row.billed else ""
-        cells = (price_text(row.price, row.per_dollar) or row.verdict, billed, row.output or "")
-        texts = [Text(str(cell), style) for cell in cells]
-        table.add_row(Text(row.model), *texts, Text(_words(row), style))
+        table.add_row(Text(row.model), *_cells(row))
     return table
+
+
+def _blocks(rows: Sequence[Row]) -> Group:
+    """A block for each model, for terminals that are too narrow for the table."""
+    parts: list[Text | Padding] = []
+    for row in rows:
+        *cells, words = _cells(row)
+        parts.append(Text(row.model, "bold"))
+        parts.append(Padding(Text("  ").join(cell for cell in cells if cell), (0, 0, 0, 2)))
+        parts.append(Padding(words, (0, 0, 0, 2)))
+    return Group(*parts)
+
+
+def _cells(row: Row) -> tuple[Text, ...]:
+    """Price, quantity, size, and the words for it."""
+    billed = f"{plain(row.billed.quantity):,f} {row.billed.of}" if row.billed else ""
+    price = price_text(row.price, row.per_dollar) or row.verdict
+    size = "" if row.output is None else str(row.output)
+    return tuple(Text(cell, STYLES[row.verdict]) for cell in (price, billed, size, _words(row)))
 
 
 def _words(row: Row) -> str:

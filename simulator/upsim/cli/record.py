@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 import uvicorn
 
-from upsim.cli.serve import Hooks, Server, listen, remove_stale, write_whole
 from upsim.cli.parameters import PROVIDER, Amount
+from upsim.cli.serve import Hooks, Server, listen, remove_stale, write_whole
 from upsim.cli.verify import GROUP
 from upsim.engine.sources import is_loopback
 

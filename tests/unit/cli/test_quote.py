@@ -228,6 +228,20 @@ def test_the_table(clip: Path) -> None:
     ) in [" ".join(line.split()) for line in lines]
 
 
+def test_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the table does not fit there is a block for each model, and no word is cut."""
+    monkeypatch.setenv("COLUMNS", "60")
+    result = run("quote", "--duration", "61", "--size", "1280x720")
+
+    assert [
+        "vicsee/topaz-video-upscale",
+        "  refused",
+        "  422 VIDEO_TOO_LONG Video exceeds 60-second limit",
+    ] == [line.rstrip() for line in result.stdout.splitlines()][8:11]
+    assert "…" not in result.stdout
+    assert "\x1b" not in result.stdout
+
+
 def test_an_address_of_this_machine_is_fetched(free_tcp_port: int) -> None:
     """Where nothing can be had at an address, each provider's own words for that are shown."""
     rows = rows_of(f"http://127.0.0.1:{free_tcp_port}/clip.mp4")

@@ -25,6 +25,7 @@ import uvicorn
 from upsim.app import App
 from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import Console, say
+from upsim.cli.parameters import SCENARIO
 from upsim.cli.watch import Watch
 from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
@@ -128,7 +129,9 @@ def _token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     type=click.Path(dir_okay=False, path_type=Path),
     help="Written once it serves: JSON.",
 )
-@click.option("--scenario", help="Scenario of the sandbox `default`, by name or path.")
+@click.option(
+    "--scenario", type=SCENARIO, help="Scenario of the sandbox `default`, by name or path."
+)
 @click.option("--clock", default="real", show_default=True, help="real, scaled:<n>, manual, auto.")
 @click.option(
     "--pace",

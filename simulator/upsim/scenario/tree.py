@@ -257,7 +257,7 @@ class _Reader:
         name, default = found["name"], found["default"]
         if found["escaped"]:
             return "${"
-        if name is None:
+        if name is None or "${" in (default or ""):  # a default holds no variable
             self._mistake(place, _SPELLING)
             return ""
         value = self._variables.get(name)

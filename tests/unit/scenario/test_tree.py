@@ -196,3 +196,10 @@ def test_a_long_value_is_told_by_its_ends() -> None:
     assert told.startswith("f.yaml:1:1: a: 'xxx")
     assert told.endswith("xxx' is not a number")
     assert len(told) < 900
+
+
+def test_a_default_holds_no_variable() -> None:
+    """A variable within a default would be cut at the first brace, so it is refused."""
+    assert found("a: ${A:-${B:-c}}") == [
+        "f.yaml:1:4: a: a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"
+    ]

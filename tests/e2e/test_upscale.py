@@ -178,6 +178,15 @@ def test_a_job_that_takes_too_long(server: Server, clip: Path, tmp_path: Path) -
     assert re.search(r"--job \S+ --model venice\S+ --to 'a b.mp4' --target", told.stderr)
 
 
+def test_an_address_elsewhere_is_not_fetched(tmp_path: Path) -> None:
+    """In a simulation a public address stands for the provider's default clip, and that is said."""
+    told = run(tmp_path, "https://example.com/a.mp4", "--model", "vicsee", "--to", "a.mp4")
+
+    assert 0 == told.returncode
+    assert "a.mp4: 1708x960 30 fps 8.5 s" in told.stdout
+    assert "https://example.com/a.mp4 was not fetched" in told.stderr
+
+
 def test_the_cap_holds(clip: Path, tmp_path: Path) -> None:
     """What would cost more than the cap is not sent."""
     told = run(tmp_path, str(clip), "--model", "venice", "--to", "a.mp4", "--cap", "0.05", "--json")

@@ -15,7 +15,7 @@ from upsim.cli.board import price_text, video_text
 from upsim.cli.gauge import Gauge, amount_of
 from upsim.cli.parameters import MODEL, SCENARIO, Amount, Setting
 from upsim.cli.targets import LIVE, SIM, Target, client_for
-from upsim.cli.wishes import is_address, settings_of
+from upsim.cli.wishes import is_address, is_elsewhere, settings_of
 from upsim.client.clients import Client, Wishes
 from upsim.client.exceptions import ClientError, JobFailedError, OutcomeUnknownError, RefusedError
 from upsim.client.models import Known, find_model
@@ -116,6 +116,12 @@ def command(  # noqa: PLR0913 - one argument for each option
     order = _Order(known, source, job_id, to, wishes, where)
     with Gauge(to, shown=not (quiet or as_data)) as gauge:
         outcome = _carried_out(order, gauge)
+    if target == SIM and source is not None and is_elsewhere(source):
+        provider = known.baseline.title
+        click.echo(
+            f"upsim: {source[:200]} was not fetched; {provider}'s default clip stood for it",
+            err=True,
+        )
     if isinstance(outcome, _Done):
         click.echo(outcome.document if as_data else outcome.text)
         return

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
 
 import click
 
 from upsim.client.models import find_model
+from upsim.engine.sources import is_loopback
 from upsim.scenario.spelling import unknown
 
 
 def is_address(source: str) -> bool:
     """Whether a source is an address; else it is a path."""
     return source[:8].lower().startswith(("http://", "https://"))
+
+
+def is_elsewhere(source: str) -> bool:
+    """Whether a source is an address that is not on this machine."""
+    try:
+        return is_address(source) and not is_loopback(urlsplit(source).hostname or "")
+    except ValueError:
+        return True
 
 
 def settings_of(given: Iterable[tuple[str, str]], models: Sequence[str]) -> dict[str, str]:

@@ -135,8 +135,10 @@ def read_cassette(path: Path) -> Cassette:
     try:
         # Not splitlines: a text may hold other characters that it takes for the end of a line.
         lines = path.read_text("utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContractFileError(f"{path}: {error}") from error
+    except OSError as error:
+        raise ContractFileError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ContractFileError(f"{path} is no cassette: it is not text") from error
     found = [_parsed(path, number, line) for number, line in enumerate(lines, 1) if line] or [{}]
     first = found[0]
     if first.get("format") != FORMAT or first.get("version") != VERSION:

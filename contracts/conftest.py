@@ -63,6 +63,13 @@ def application() -> Iterator[Any]:
         yield simulator.app
 
 
+@pytest.fixture
+def simulator() -> Iterator[Any]:
+    """Return a simulator in this process whose clock stands still."""
+    with Simulator(clock="manual", strict_keys=True) as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
 def aimed_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]]:
     """Return a function that gives the target of a provider, behind the guard of the purse."""

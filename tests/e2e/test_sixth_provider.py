@@ -28,6 +28,42 @@ toytown = toytown.contract
 """
 
 
+TRIED = """
+import httpx
+from hypothesis import HealthCheck, given, settings
+from upsim.client import connect
+from upsim.kit import CallerMachine, invalid_orders, run_caller
+from upsim.kit.worlds import own_sandbox
+
+FEW = settings(max_examples=20, stateful_step_count=5, database=None, derandomize=True,
+               deadline=None, suppress_health_check=list(HealthCheck))
+flaws = set()
+
+@FEW
+@given(invalid_orders("toytown"))
+def tried(order):
+    flaws.add(order.flaw)
+    request = order.request(box.target.base_url)
+    box.http("toytown").request(request.method, request.target, json=request.body)
+    assert order.refused_by == box.journal[-1]["refused_by"], order
+
+class Reference(CallerMachine):
+    model = "toytown"
+
+    def upscale(self, sandbox, source, options):
+        http = httpx.Client(transport=sandbox.wire)
+        with connect("toytown", http=http, api_key=sandbox.key("toytown"), seed=1,
+                     base_url=sandbox.base_url("toytown"), sleeper=self.sleep) as client:
+            return client.upscale(source, self.folder / "out.mp4").path
+
+with own_sandbox() as box:
+    tried()
+    card = box.report_card
+run_caller(Reference, settings=FEW)
+print(sorted(flaws), "clean" if card.clean else card.text)
+"""
+
+
 @pytest.fixture
 def variables(tmp_path: Path) -> Mapping[str, str]:
     """The variables of a Python in which the package is installed."""
@@ -117,6 +153,18 @@ def test_the_client_speaks_to_it(
     assert (done.stdout, done.stderr) == ("toytown/toy-upscale 6 coin 90 coin True\n", "")
     assert media is not None
     assert (media.width, media.height) == (90, 60)
+
+
+def test_the_kit_tries_it(variables: Mapping[str, str]) -> None:
+    """Orders follow from its baseline, and the machine runs a client of it."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRIED],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ("['nothing there', 'too long'] clean\n", "") == (done.stdout, done.stderr)
 
 
 def test_its_files_expire_as_it_says(toytown: Server) -> None:

@@ -6,6 +6,7 @@ Nothing here does I/O, so the same adapter runs in a sync or an async client.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -72,8 +73,12 @@ __all__ = [
 ]
 
 _Result = TypeVar("_Result")
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a pair, which JSON can write and no address can hold."""
 Option = str | int | bool
 _SECOND_OF_A_TEXT = 200
+_MOST_DIGITS = 30
+"""How far from the point a number may reach: beyond that it is no amount, and costs time."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -164,7 +169,7 @@ class Answer:
     def word_at(self, *path: str) -> str:
         """The text at a place of the document. Raises ProtocolError where there is none."""
         found = self.at(*path)
-        if not isinstance(found, str) or not found:
+        if not isinstance(found, str) or not found or _HALF.search(found):
             where = ".".join(path)
             raise ProtocolError(f"{where} of the answer {self.status} is no text: {self._start}")
         return found
@@ -183,14 +188,20 @@ class Answer:
 
 
 def number(value: object) -> Decimal | None:
-    """A finite number from JSON or from text; None for anything else."""
+    """A finite number of a sane size from JSON or from text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
     try:
         found = Decimal(value)
     except ArithmeticError:
         return None
-    return found if found.is_finite() else None
+    sane = found.is_finite() and -_MOST_DIGITS <= _lowest(found) <= found.adjusted() <= _MOST_DIGITS
+    return found if sane else None
+
+
+def _lowest(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return min(exponent, value.adjusted()) if isinstance(exponent, int) else 0
 
 
 Steps = Generator[Request, Answer, _Result]

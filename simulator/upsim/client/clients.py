@@ -300,6 +300,7 @@ def _parts(model: str, chosen: _Chosen) -> tuple[Upscaling, Wire, str]:
         polling=chosen.polling,
         retries=chosen.retries,
         dice=dice(chosen.seed),
+        file_seconds=chosen.timeouts.file,
         webhook=_webhook(known, chosen),
     )
     wire = Wire(

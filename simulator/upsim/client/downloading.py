@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -14,9 +15,15 @@ from typing import IO
 from urllib.parse import urljoin
 
 from upsim.client.adapter import Answer, Reading
-from upsim.client.effects import Call, Fetch, Flow, Lost, Sent, Sleep
-from upsim.client.exceptions import ClientError, NotFoundError, ProtocolError, TransientError
-from upsim.client.sending import Sender
+from upsim.client.effects import Call, Fetch, Flow, Lost, Sent
+from upsim.client.exceptions import (
+    ClientError,
+    DestinationError,
+    NotFoundError,
+    ProtocolError,
+    TransientError,
+)
+from upsim.client.sending import Deadline, Sender
 from upsim.client.values import Download, shown_url
 
 MOST_REDIRECTS = 5
@@ -56,8 +63,9 @@ class Part:
         if status != HTTPStatus.OK:
             return False
         kind = headers.get("content-type", "").lower()
-        if kind.startswith(_NO_VIDEO) or "content-encoding" in headers:
-            self.problem = f"it is no video but {kind or 'encoded'}"
+        encoding = headers.get("content-encoding", "")
+        if kind.startswith(_NO_VIDEO) or encoding:
+            self.problem = f"it is no video but {kind} {encoding}".rstrip()
             return False
         self._restart()
         length = headers.get("content-length", "")
@@ -81,13 +89,21 @@ class Part:
 
     def _continues(self, headers: Mapping[str, str]) -> bool:
         found = _RANGE.fullmatch(headers.get("content-range", "").strip())
-        same = headers.get("etag", self.validator) == self.validator or "etag" not in headers
-        fits = found is not None and int(found[1]) == self.have and same
-        if found is not None and fits and found[2] != "*":
-            self.total = int(found[2])
-        elif not fits:
+        if found is None or not self._is_the_rest(int(found[1]), found[2], headers):
             self._restart()
-        return fits
+            return False
+        self.total = self.total if found[2] == "*" else int(found[2])
+        return True
+
+    def _is_the_rest(self, start: int, total: str, headers: Mapping[str, str]) -> bool:
+        """Whether a part is what was asked for, of the file that was begun, and how long it is.
+
+        A part of a file of unknown length could end anywhere.
+        """
+        asked = bool(self.have and self.validator) and start == self.have
+        same = headers.get("etag", self.validator) == self.validator
+        known = self.total is not None if total == "*" else self.total in (None, int(total))
+        return asked and same and known and "content-encoding" not in headers
 
     def _restart(self) -> None:
         self.have = 0
@@ -96,47 +112,79 @@ class Part:
 
 
 def download(
-    url: str, to: Path, *, sender: Sender, attempts: int, admit: Callable[[str], None]
+    url: str,
+    to: Path,
+    *,
+    sender: Sender,
+    attempts: int,
+    seconds: float,
+    admit: Callable[[str], None],
 ) -> Flow[Download]:
     """Fetch a finished file, without the key. Raises ClientError, and leaves nothing then.
 
-    `admit` refuses links that may not be followed. Trouble that passes is waited out; an attempt
-    that brought new bytes does not count.
+    `admit` refuses links that may not be followed. Trouble that passes is waited out, as long as
+    there are `seconds` left; an attempt that brought new bytes does not count.
     """
-    partial = to.with_name(f".{to.name}.part")
-    file: IO[bytes] = yield Call(lambda: partial.open("wb"))
-    try:
+    with _beside(to) as partial, partial.open("wb") as file:
         part = Part(partial, file)
-        yield from _all_of(url, part, sender=sender, attempts=attempts, admit=admit)
+        deadline = Deadline(seconds)
+        yield from _all_of(url, part, deadline, sender=sender, attempts=attempts, admit=admit)
         file.close()
-        yield Call(lambda: os.replace(partial, to))  # noqa: PTH105 - the rename is the point
+        os.replace(partial, to)  # noqa: PTH105 - the rename is the point
         return Download(to, part.have, resumable=part.ranges, resumed=part.resumed)
-    finally:
-        file.close()
-        with suppress(FileNotFoundError):
-            partial.unlink()
 
 
 def take_spool(spool: Path, to: Path) -> Flow[Download]:
     """Give a file that came with an answer its name."""
-    partial = to.with_name(f".{to.name}.part")
 
     def take() -> int:
-        shutil.copyfile(spool, partial)
-        partial.replace(to)
-        return to.stat().st_size
+        with _beside(to) as partial:
+            shutil.copyfile(spool, partial)
+            size = partial.stat().st_size
+            partial.replace(to)
+            return size
 
     size: int = yield Call(take)
     return Download(to, size)
 
 
+def check(to: Path) -> None:
+    """Raise DestinationError where no file of this name can be written."""
+    with _beside(to):
+        if to.is_dir():
+            raise DestinationError(f"{to} cannot be written: it is a folder")
+
+
+@contextmanager
+def _beside(to: Path) -> Iterator[Path]:
+    """A place for what has come so far, that no other download shares, and that goes in the end.
+
+    Raises DestinationError for whatever the disk has against it.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=to.parent, prefix=".upsim-part-") as folder:
+            yield Path(folder) / "part"
+    except OSError as error:
+        problem = f"{to} cannot be written: {error.strerror or error}"
+    else:
+        return
+    raise DestinationError(problem)
+
+
 def _all_of(
-    url: str, part: Part, *, sender: Sender, attempts: int, admit: Callable[[str], None]
+    url: str,
+    part: Part,
+    deadline: Deadline,
+    *,
+    sender: Sender,
+    attempts: int,
+    admit: Callable[[str], None],
 ) -> Flow[None]:
     tried = redirects = best = 0
     while True:
         admit(url)
         outcome: Sent | Lost = yield Fetch(url, part.headers(), part)
+        deadline.left -= outcome.took
         lost = isinstance(outcome, Lost)
         if part.problem:
             raise ProtocolError(f"{shown_url(url)}: {part.problem}")
@@ -160,10 +208,10 @@ def _all_of(
         if not isinstance(trouble, TransientError):
             raise trouble
         seconds = sender.patience(trouble, tried) if tried < attempts else None
-        if seconds is None:
+        if seconds is None or seconds >= deadline.left:
             raise trouble
         part.restart_when_useless()
-        yield Sleep(seconds)
+        yield from deadline.pause(seconds)
 
 
 def _trouble(url: str, answer: Answer) -> ClientError:
@@ -179,7 +227,11 @@ def _redirected(url: str, answer: Answer, redirects: int) -> str:
     place = answer.headers.get("location", "")
     if not place or redirects > MOST_REDIRECTS:
         raise ProtocolError(f"{shown_url(url)}: {redirects} redirects, and no file")
-    return urljoin(url, place)
+    try:
+        return urljoin(url, place)
+    except ValueError:
+        problem = f"{shown_url(url)}: redirected to what is no address"
+    raise ProtocolError(problem)
 
 
 def _strong(headers: Mapping[str, str]) -> str:

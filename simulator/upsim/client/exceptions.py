@@ -20,6 +20,7 @@ ClientError
 │   └── UnknownModelError       no model of this name
 ├── UnsafeTargetError       not sent: the address is neither local nor trusted nor meant
 ├── SourceError             the video to be handed in cannot be read
+├── DestinationError        the finished file cannot be written where it is to be
 ├── WebhookError            a webhook that cannot be believed
 └── UnknownAdapterError     no adapter of this name
 """
@@ -40,6 +41,10 @@ class ClientError(Exception):
     """
 
     job: Job | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Copies and pickles keep the parts, as processes of a pool need."""
+        return _again, (type(self), self.args, self.__dict__)
 
 
 class RefusedError(ClientError):
@@ -188,9 +193,23 @@ class SourceError(ClientError):
     """The video to be handed in cannot be read."""
 
 
+class DestinationError(ClientError):
+    """The finished file cannot be written where it is to be."""
+
+
 class WebhookError(ClientError):
     """A webhook that cannot be believed: unsigned, wrongly signed, too old, or unreadable."""
 
 
 class UnknownAdapterError(ClientError, LookupError):
     """No adapter of this name; the message lists those there are."""
+
+
+def _again(
+    kind: type[ClientError], args: tuple[object, ...], parts: dict[str, object]
+) -> ClientError:
+    """An error as it was, without making it anew from parts that its text no longer shows."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(parts)
+    return error

@@ -143,8 +143,13 @@ class Guard:
     def admit_link(self, url: str) -> None:
         """Raise UnsafeTargetError for a link that may not be followed (always without the key)."""
         host, scheme = _parts(url)
-        if self._at_home(host) and scheme in ("http", "https"):
+        home = self._at_home(host)
+        if home and scheme in ("http", "https") and self._at_home(self._host):
             return
+        if home or _is_inside(host):
+            raise UnsafeTargetError(
+                f"not followed: {shown_url(url)} is inside this network, and {self._host} is not"
+            )
         if not (self._live and scheme == "https"):
             raise UnsafeTargetError(
                 f"not followed: {shown_url(url)} is neither on this machine nor trusted"
@@ -156,6 +161,14 @@ class Guard:
             return True
         named = os.environ.get(TRUSTED_HOSTS, "").replace(",", " ").lower().split()
         return host in named and host not in self._public_hosts()
+
+
+def _is_inside(host: str) -> bool:
+    """Whether a host is an address of no public network."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
 
 
 def _parts(url: str) -> tuple[str, str]:

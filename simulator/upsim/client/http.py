@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from functools import cache
 from inspect import isawaitable
@@ -64,6 +65,18 @@ class _Key(httpx.Auth):
         yield request
 
 
+class _Patience:
+    """How long a body has been coming, drop by drop."""
+
+    def __init__(self) -> None:
+        self._began = clocks.stopwatch()
+
+    def check(self, most: float) -> None:
+        """Raise ReadTimeout when it takes longer than so many seconds."""
+        if clocks.stopwatch() - self._began > most:
+            raise httpx.ReadTimeout(f"the body has not ended within {most:g} s")
+
+
 class Wire:
     """What sync and async have in common: how requests are made and answers read."""
 
@@ -83,8 +96,10 @@ class Wire:
         self.guard = guard
         self.watch = watch
         self.timeout = httpx.Timeout(timeouts.read, connect=timeouts.connect)
+        self.timeouts = timeouts
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._spooled = 0
+        self._lock = threading.Lock()
 
     def arguments(self, effect: Send) -> dict[str, Any]:
         """The arguments of `build_request`. Raises UnsafeTargetError or UnpricedError."""
@@ -107,10 +122,11 @@ class Wire:
 
     def spool(self) -> Path:
         """A new file for a video that comes as an answer; `close` removes it."""
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="upsim-client-")
-        self._spooled += 1
-        return Path(self._folder.name) / f"{self._spooled}.mp4"
+        with self._lock:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="upsim-client-")
+            self._spooled += 1
+            return Path(self._folder.name) / f"{self._spooled}.mp4"
 
     def close(self) -> None:
         """Remove what was spooled."""
@@ -134,10 +150,15 @@ class SyncRunner:
 
     def run(self, flow: Flow[_Result]) -> _Result:
         """Carry out what a flow asks for, and return its result."""
-        reply: Any = None
         try:
+            effect = next(flow)
             while True:
-                reply = self._carry_out(flow.send(reply))
+                try:
+                    reply = self._carry_out(effect)
+                except BaseException as error:  # noqa: BLE001 - the logic adds what it knows
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(reply)
         except StopIteration as stop:
             result: _Result = stop.value
             return result
@@ -183,14 +204,17 @@ class SyncRunner:
         response = self._http.send(request, auth=auth, stream=True, follow_redirects=False)
         try:
             content, spool = bytearray(), None
+            patience = _Patience()
             if _is_video(response):
                 spool = self._wire.spool()
                 with spool.open("wb") as file:
                     for chunk in response.iter_bytes():
                         file.write(chunk)
+                        patience.check(self._wire.timeouts.file)
             else:
                 for chunk in response.iter_bytes():
                     _grow(content, chunk)
+                    patience.check(self._wire.timeouts.answer)
         finally:
             response.close()
         return _sent(response, content, spool, started)
@@ -204,18 +228,22 @@ class SyncRunner:
             )
             response = self._http.send(request, auth=None, stream=True, follow_redirects=False)
             try:
-                if effect.sink.begin(response.status_code, _headers(response)):
+                patience = _Patience()
+                wanted = effect.sink.begin(response.status_code, _headers(response))
+                if wanted:
                     chunks = _read_already(response) or response.iter_raw()
                     for chunk in chunks:
                         effect.sink.write(chunk)
+                        patience.check(self._wire.timeouts.file)
                 else:
                     for chunk in response.iter_bytes():
                         _grow(content, chunk)
+                        patience.check(self._wire.timeouts.answer)
             finally:
                 response.close()
         except _FAILED_ON_THE_WIRE as error:
             return _lost(error, started)
-        return _sent(response, content, None, started)
+        return _sent(response, content, None, started, wanted=wanted)
 
 
 class AsyncRunner:
@@ -233,10 +261,15 @@ class AsyncRunner:
 
     async def run(self, flow: Flow[_Result]) -> _Result:
         """Carry out what a flow asks for, and return its result."""
-        reply: Any = None
         try:
+            effect = next(flow)
             while True:
-                reply = await self._carry_out(flow.send(reply))
+                try:
+                    reply = await self._carry_out(effect)
+                except BaseException as error:  # noqa: BLE001 - the logic adds what it knows
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(reply)
         except StopIteration as stop:
             result: _Result = stop.value
             return result
@@ -287,14 +320,17 @@ class AsyncRunner:
         response = await self._http.send(request, auth=auth, stream=True, follow_redirects=False)
         try:
             content, spool = bytearray(), None
+            patience = _Patience()
             if _is_video(response):
                 spool = self._wire.spool()
                 with spool.open("wb") as file:
                     async for chunk in response.aiter_bytes():
                         file.write(chunk)
+                        patience.check(self._wire.timeouts.file)
             else:
                 async for chunk in response.aiter_bytes():
                     _grow(content, chunk)
+                    patience.check(self._wire.timeouts.answer)
         finally:
             await response.aclose()
         return _sent(response, content, spool, started)
@@ -310,20 +346,24 @@ class AsyncRunner:
                 request, auth=None, stream=True, follow_redirects=False
             )
             try:
-                if effect.sink.begin(response.status_code, _headers(response)):
+                patience = _Patience()
+                wanted = effect.sink.begin(response.status_code, _headers(response))
+                if wanted:
                     for chunk in _read_already(response):
                         effect.sink.write(chunk)
                     if not response.is_stream_consumed:
                         async for chunk in response.aiter_raw():
                             effect.sink.write(chunk)
+                            patience.check(self._wire.timeouts.file)
                 else:
                     async for chunk in response.aiter_bytes():
                         _grow(content, chunk)
+                        patience.check(self._wire.timeouts.answer)
             finally:
                 await response.aclose()
         except _FAILED_ON_THE_WIRE as error:
             return _lost(error, started)
-        return _sent(response, content, None, started)
+        return _sent(response, content, None, started, wanted=wanted)
 
 
 class Caller:
@@ -413,15 +453,29 @@ def _async_sleeper(
 
 
 def _sent(
-    response: httpx.Response, content: bytearray, spool: Path | None, started: float
+    response: httpx.Response,
+    content: bytearray,
+    spool: Path | None,
+    started: float,
+    *,
+    wanted: bool = False,
 ) -> Sent | Lost:
-    """The answer, unless its body is shorter than announced."""
+    """The answer, unless its body is shorter than announced, or a file's end cannot be told."""
     took = clocks.stopwatch() - started
     length = response.headers.get("content-length", "")
     have = spool.stat().st_size if spool is not None else None
     if have is not None and length.isdigit() and have != int(length):
         return Lost(f"the body ended after {have} of {length} bytes", took=took)
+    if (wanted or spool is not None) and _ends_by_closing(response):
+        return Lost("neither a length nor chunks tell whether the file is whole", took=took)
     return Sent(Answer(response.status_code, bytes(content), _headers(response), spool), took)
+
+
+def _ends_by_closing(response: httpx.Response) -> bool:
+    """Whether a body of HTTP/1 ended with its connection, as it also does when that is cut."""
+    version = response.extensions.get("http_version", b"")
+    framed = {"content-length", "transfer-encoding"} & set(response.headers)
+    return version.startswith(b"HTTP/1") and not framed
 
 
 def _plain(response: httpx.Response) -> Answer:

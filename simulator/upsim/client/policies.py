@@ -42,7 +42,13 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds of real time that the network may take: to connect, and between two bytes."""
+    """Seconds of real time that the network may take.
+
+    `connect` and `read` (between two bytes) bound silence; `answer` and `file` bound what comes
+    drop by drop: the body of an answer, and a whole file with all its resumptions.
+    """
 
     connect: float = 10.0
     read: float = 60.0
+    answer: float = 120.0
+    file: float = 3600.0

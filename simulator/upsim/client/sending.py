@@ -129,7 +129,7 @@ def _submit(
     """One submit: the job, or the trouble of one that was surely not accepted."""
     steps = adapter.submit(order)
     request = next(steps)
-    outcome: Sent | Lost = yield Send(request, reservation)
+    outcome = yield from _under_way(Send(request, reservation), adapter.lookup)
     if isinstance(outcome, Lost):
         steps.close()
         reason = _told(request, outcome)
@@ -157,6 +157,17 @@ def _submit(
     finally:
         steps.close()
     raise _unknown(adapter, order, reservation, problem or "more than one request was needed")
+
+
+def _under_way(send: Send, how: str) -> Flow[Sent | Lost]:
+    """Send what is paid; whoever stops it in the middle is told what that may mean."""
+    try:
+        outcome: Sent | Lost = yield send
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            error.add_note(f"stopped while a paid request was under way; it may be accepted. {how}")
+        raise
+    return outcome
 
 
 def _told(request: Request, lost: Lost) -> str:

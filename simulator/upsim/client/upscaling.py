@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from upsim.client.adapter import Option, Order, Steps, Webhook
 from upsim.client.clocks import Dice
-from upsim.client.downloading import download, take_spool
+from upsim.client.downloading import check, download, take_spool
 from upsim.client.effects import Call, Flow, Tell
 from upsim.client.exceptions import (
     ClientError,
@@ -59,6 +59,7 @@ class Upscaling:
         polling: Polling,
         retries: Retries,
         dice: Dice,
+        file_seconds: float,
         webhook: Webhook | None = None,
     ) -> None:
         """`dice` spread the pauses."""
@@ -69,6 +70,7 @@ class Upscaling:
         self._retries = retries
         self._dice = dice
         self._sender = Sender(retries, dice)
+        self._most_for_a_file = file_seconds
         self._webhook = webhook
         self._told: set[str] = set()
 
@@ -94,8 +96,8 @@ class Upscaling:
         reservation, told = yield from self._reserve(address, media, options)
         order = Order(self.known.model.id, address, options, self._webhook)
         job = yield from self._sender.paid(self._adapter, order, reservation)
-        price = job.price or (yield from self._charged(job, order, told))
-        reservation.settle(price)
+        price = _plausible(job.price) or (yield from self._charged(job, order, told))
+        reservation.settle(_plausible(price))
         local = quote(self.known, media, options) if media is not None else None
         billed = job.billed or (local.billed if local else None)
         self._told.add(job.id)
@@ -178,18 +180,25 @@ class Upscaling:
                 to,
                 sender=self._sender,
                 attempts=self._retries.attempts,
+                seconds=self._most_for_a_file,
                 admit=self.guard.admit_link,
             )
         )
 
     def upscale(self, source: Source, to: Path, wanted: Wanted) -> Flow[Upscaled]:
-        """All of it. An error after the submit carries the job."""
+        """All of it. An error after the submit carries the job, a stop or a bug a note of it."""
+        yield Call(partial(check, to))
         job = yield from self.submit(source, wanted)
         try:
             progress = yield from self.wait(job, fresh=True)
             file = yield from self.download(progress, to)
         except ClientError as error:
             error.job = job
+            raise
+        except BaseException as error:
+            error.add_note(
+                f"job {job.id} of {job.provider} was accepted; it goes on: poll it later"
+            )
             raise
         return Upscaled(job, progress, file)
 
@@ -275,6 +284,8 @@ class Upscaling:
         order = Order(self.known.model.id, address, options)
         told = yield from self._sender.free(partial(ask, order))
         local = quote(self.known, media, options) if media is not None else None
+        if _plausible(told.price) is None:
+            raise ProtocolError(f"a quote of {told.price} is no price")
         told = replace(told, model=self.known.name)
         return replace(told, billed=local.billed, output=local.output) if local else told
 
@@ -322,3 +333,8 @@ class Upscaling:
         if progress.state == "failed":
             return self._failed(job, progress)
         return ProtocolError(f"job {job.id} is {progress.status!r}, and there is no file")
+
+
+def _plausible(price: Money | None) -> Money | None:
+    """A price that can be one: nothing below zero may make room under a cap."""
+    return None if price is None or price.amount < 0 else price

@@ -14,6 +14,9 @@ State = Literal["waiting", "processing", "completed", "failed", "unknown"]
 """What a provider's status word means; `unknown` is a word that no page documents."""
 
 
+_LONGEST_SHOWN = 500
+
+
 class Link(str):
     """A URL whose query, which may sign it, does not show in text forms of what holds it."""
 
@@ -42,6 +45,8 @@ def shown_url(url: str) -> str:
     start, slashes, rest = plain.partition("://")
     host, slash, path = rest.partition("/")
     shown = f"{start}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+    if len(shown) > _LONGEST_SHOWN:
+        return f"{shown[:_LONGEST_SHOWN]}…"
     return f"{shown}?…" if sign else shown
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from decimal import Decimal
 from urllib.parse import quote
 
 from upsim.client.adapter import (
@@ -26,6 +25,7 @@ from upsim.client.adapter import (
     WebhookError,
     WebhookEvent,
     link,
+    number,
 )
 
 TASK = "/api/v1/task"
@@ -136,7 +136,7 @@ def jobs(limit: int) -> Steps[tuple[Job, ...]]:
             model=str(row.get("task_model", FAMILY)),
             provider="piapi",
             status=str(row.get("status")),
-            price=Money(Decimal(str(row["usage"])), UNIT) if "usage" in row else None,
+            price=None if (used := number(row.get("usage"))) is None else Money(used, UNIT),
             raw=row,
         )
         for row in answer.rows_at("data", "data")

@@ -327,28 +327,39 @@ def upsim(request: pytest.FixtureRequest, upsim_sandboxes: Sandboxes) -> Sandbox
     return upsim_sandboxes(**asked(request.node.iter_markers("upsim")))
 
 
+def _real(given: SandboxHandle) -> SandboxHandle:
+    """The sandbox, unless somebody's own fixture `upsim` hides it and gives something else."""
+    if not hasattr(given, "intercept"):
+        pytest.fail(
+            f"A fixture `upsim` that is not the plug-in's gives a {type(given).__name__}; this "
+            "fixture needs the sandbox. Give yours another name, or let it return the sandbox.",
+            pytrace=False,
+        )
+    return given
+
+
 @pytest.fixture
 def upsim_clock(upsim: SandboxHandle) -> ClockHandle:
     """Return the clock of the sandbox."""
-    return upsim.clock
+    return _real(upsim).clock
 
 
 @pytest.fixture
 def upsim_ledger(upsim: SandboxHandle) -> LedgerHandle:
     """Return the ledger of the sandbox."""
-    return upsim.ledger
+    return _real(upsim).ledger
 
 
 @pytest.fixture
 def upsim_inbox(upsim: SandboxHandle) -> InboxHandle:
     """Return a receiver of webhooks in the sandbox."""
-    return upsim.inbox
+    return _real(upsim).inbox
 
 
 @pytest.fixture
 def upsim_intercept(upsim: SandboxHandle) -> Iterator[SandboxHandle]:
     """Let calls to the providers' own hosts reach the sandbox, which is returned."""
-    with upsim.intercept():
+    with _real(upsim).intercept():
         yield upsim
 
 
@@ -372,7 +383,7 @@ class Server:
 @pytest.fixture
 def upsim_server(pytestconfig: pytest.Config, upsim: SandboxHandle) -> Server:
     """Return a server on a free port of this machine that leads to the sandbox."""
-    return Server(pytestconfig.stash[RUN].session.serve(), upsim)
+    return Server(pytestconfig.stash[RUN].session.serve(), _real(upsim))
 
 
 @pytest.fixture
@@ -383,7 +394,7 @@ def upsim_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., Clien
     real API's, with the key of the environment, and stops at the cap.
     """
     run = request.config.stash[RUN]
-    sandbox = None if run.live else request.getfixturevalue("upsim")
+    sandbox = None if run.live else _real(request.getfixturevalue("upsim"))
     from upsim.testing.clients import client_of, live_client, missing_key, provider_of
 
     def make(model: str, **settings: Any) -> Client:  # noqa: ANN401 - what `connect` takes
@@ -408,6 +419,6 @@ def upsim_async_client(upsim: SandboxHandle) -> Callable[..., AsyncClient]:
     def make(model: str, **settings: Any) -> AsyncClient:  # noqa: ANN401 - what `connect_async` takes
         from upsim.testing.clients import async_client_of
 
-        return async_client_of(upsim, model, settings)
+        return async_client_of(_real(upsim), model, settings)
 
     return make

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from traceback import TracebackException
+from typing import Any
 
 import httpx
 import pytest
@@ -134,3 +135,17 @@ def test_storage_never_sees_the_key(client: Hand, world: World, tmp_path: Path) 
         client.upscale(clip("64x36_10fps_1s.mp4"), tmp_path / "out.mp4")
         keyed = [r.url.path for r in seen if KEY in str(r.headers.raw)]
         assert [path for path in keyed if world.provider not in path] == []
+
+
+def test_misspelt_setting_shows_no_key() -> None:
+    """A setting that there is not is named, with those there are, and the key is not shown."""
+    settings: dict[str, Any] = {"api_key": KEY, "webhook_secret": HOOK_SECRET, "capp": 1}
+    with pytest.raises(
+        TypeError, match="no such setting of a client: capp; there are api_key"
+    ) as e:
+        connect("vicsee", **settings)
+    error = e.value
+    del settings
+
+    assert KEY not in shown(error)
+    assert HOOK_SECRET not in shown(error)

@@ -194,3 +194,27 @@ def test_poll(upsim):
 
     result.assert_outcomes(passed=1)
     assert result.duration < 30
+
+
+def test_fixture_of_the_same_name(run_tests: RunTests) -> None:
+    """A project's own fixture `upsim` stays its own; what needs the sandbox says what is wrong."""
+    result = run_tests(
+        """
+        import pytest
+
+        @pytest.fixture
+        def upsim():
+            return "mine"
+
+        def test_own(upsim):
+            assert upsim == "mine"
+
+        @pytest.mark.parametrize(
+            "name", ["upsim_clock", "upsim_intercept", "upsim_server", "upsim_client"]
+        )
+        def test_hidden(name, request):
+            request.getfixturevalue(name)
+        """
+    )
+    result.assert_outcomes(passed=1, failed=4)
+    result.stdout.fnmatch_lines(["*A fixture `upsim` that is not the plug-in's gives a str*"])

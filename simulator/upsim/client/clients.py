@@ -278,10 +278,15 @@ def connect_async(
 
 def _chosen(settings: Settings) -> _Chosen:
     """The settings, taken out of the dictionary so that no traceback shows a key in it."""
-    chosen = _Chosen(**settings)
-    settings.pop("api_key", None)
-    settings.pop("webhook_secret", None)
-    return chosen
+    try:
+        return _Chosen(**settings)
+    except TypeError:
+        allowed = ", ".join(Settings.__annotations__)
+        wrong = ", ".join(sorted(settings.keys() - Settings.__annotations__.keys()))
+    finally:
+        settings.pop("api_key", None)
+        settings.pop("webhook_secret", None)
+    raise TypeError(f"no such setting of a client: {wrong}; there are {allowed}")
 
 
 def _parts(model: str, chosen: _Chosen) -> tuple[Upscaling, Wire, str]:

@@ -39,6 +39,12 @@ def verify_webhook(
     `now` are Unix seconds, by default those of this machine; `tolerance` counts where the provider
     signs a timestamp.
     """
+    if not (hasattr(headers, "items") and isinstance(body, bytes | bytearray | memoryview)):
+        given = f"{type(headers).__name__} and {type(body).__name__}"
+        raise TypeError(
+            f"a webhook is a mapping of headers and the raw bytes of a body, not {given}"
+        )
+    body = bytes(body)
     check = adapter(provider).webhook
     if check is None:
         raise UnsupportedError(f"{provider} sends no webhooks")

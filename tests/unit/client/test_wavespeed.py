@@ -258,8 +258,8 @@ SIGNED, BODY = next(iter(VECTORS.items()))
     [
         ({"body": BODY.encode() + b" "}, "does not hold for this body and this secret"),
         ({"secret": "whsec_other"}, "does not hold for this body and this secret"),
-        ({"now": SECOND + 301.0}, "signed more than 300 s ago"),
-        ({"now": SECOND - 301.0}, "signed more than 300 s ago"),
+        ({"now": SECOND + 301.0}, "more than 300 s off"),
+        ({"now": SECOND - 301.0}, "more than 300 s off"),
         ({"headers": {}}, "has the headers webhook-id, webhook-timestamp, webhook-signature"),
     ],
 )

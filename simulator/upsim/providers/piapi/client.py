@@ -98,7 +98,7 @@ def webhook(received: Received) -> WebhookEvent:
     So the secret proves who sent it, and nothing proves when.
     """
     given = received.headers.get("x-webhook-secret", "")
-    if not hmac.compare_digest(given.encode(), received.secret.encode()):
+    if not hmac.compare_digest(given.encode(errors="surrogatepass"), received.secret.encode()):
         raise WebhookError("x-webhook-secret is missing or another one")
     answer = received.answer
     second = answer.number_at("timestamp")

@@ -34,6 +34,7 @@ from upsim.client.adapter import (
 
 V3 = "/api/v3"
 UNIT = "USD"
+LONGEST_TIMESTAMP = 18
 SWITCHES: Mapping[object, object] = {"true": True, "false": False}
 READING = Reading(
     texts=(("message",),),
@@ -128,15 +129,21 @@ def webhook(received: Received) -> WebhookEvent:
     """
     names = [f"webhook-{name}" for name in ("id", "timestamp", "signature")]
     name, second, signature = (received.headers.get(header, "") for header in names)
-    if not (name and signature and second.isascii() and second.isdigit()):
+    if not (
+        name
+        and signature
+        and second.isascii()
+        and second.isdigit()
+        and len(second) <= LONGEST_TIMESTAMP
+    ):
         raise WebhookError(f"a webhook of WaveSpeed has the headers {', '.join(names)}")
     key = received.secret.removeprefix("whsec_").encode()
-    signed = f"{name}.{second}.".encode() + received.body
+    signed = f"{name}.{second}.".encode(errors="surrogatepass") + received.body
     expected = f"v3,{hmac.new(key, signed, hashlib.sha256).hexdigest()}"
-    if not hmac.compare_digest(expected.encode(), signature.encode()):
+    if not hmac.compare_digest(expected.encode(), signature.encode(errors="surrogatepass")):
         raise WebhookError("the signature does not hold for this body and this secret")
     if abs(received.now - int(second)) > received.tolerance:
-        raise WebhookError(f"the webhook was signed more than {received.tolerance:g} s ago")
+        raise WebhookError(f"the webhook's timestamp is more than {received.tolerance:g} s off")
     answer = received.answer
     progress = _progress(answer)
     return WebhookEvent(

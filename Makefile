@@ -7,7 +7,7 @@ PINS := scripts/venv pyproject.toml requirements/build.txt requirements/runtime.
 TYPED := simulator contracts tests
 export PYTHON
 
-.PHONY: help demo serve test covered check style types imports bench mutants lock clean
+.PHONY: help demo serve test covered check style types imports bench mutants nightly lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -41,6 +41,10 @@ bench: $(VENV)/.development  ## speed against a bare application, measured in th
 
 mutants: $(VENV)/.development  ## wrong simulators: each must be noticed by the fact or test it names
 	$(BIN)/python -m upsim_contracts.mutants
+
+nightly: $(VENV)/.development  ## every fact under ten seeds, and requests nobody has sent before
+	$(BIN)/python -m upsim_contracts.mutants --seeds 10
+	$(BIN)/python -m pytest contracts --upsim-profile nightly
 
 lock:  ## pin again what pyproject.toml asks for
 	scripts/lock

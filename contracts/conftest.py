@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--target", default="sim", help="sim, socket, a URL or live")
     parser.addoption("--contract-provider", help="the provider that a URL or live is")
     parser.addoption("--cap", type=Decimal, help="the most that may be spent, in its unit")
+    parser.addoption("--as-live", action="store_true", help="treat a simulator as a stranger")
     parser.addoption("--api-key", help="key for a URL or live")
     parser.addoption("--media", help="where synthetic clips are served, for a URL or live")
     parser.addoption(
@@ -44,13 +45,13 @@ def profile(request: pytest.FixtureRequest) -> Profile:
 
 
 @pytest.fixture
-def explore(request: pytest.FixtureRequest, target_of: Callable[[str], Target]) -> Explore:
+def explore(request: pytest.FixtureRequest, aimed_at: Callable[[str], Target]) -> Explore:
     """Return a function that gives what tries properties of a provider, or of one of its calls."""
     effort = EFFORTS[request.config.getoption("--upsim-profile")]
 
     def explorer(subject: Submit | Generation) -> Explorer:
         provider = subject.provider
-        return Explorer(target_of(provider), table_of(provider), effort)
+        return Explorer(aimed_at(provider), table_of(provider), effort)
 
     return explorer
 
@@ -62,9 +63,16 @@ def application() -> Iterator[Any]:
         yield simulator.app
 
 
+@pytest.fixture
+def simulator() -> Iterator[Any]:
+    """Return a simulator in this process whose clock stands still."""
+    with Simulator(clock="manual", strict_keys=True) as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
-def target_of(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]]:
-    """Return a function that gives the target of a provider; its plan is checked before."""
+def aimed_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]]:
+    """Return a function that gives the target of a provider, behind the guard of the purse."""
     option = request.config.getoption
     only = option("--contract-provider")
     order = Asked(
@@ -72,20 +80,34 @@ def target_of(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target
         target=option("--target"),
         cap=option("--cap"),
         api_key=option("--api-key"),
+        as_live=option("--as-live"),
         media=option("--media"),
     )
     if order.cap is not None and hasattr(request.config, "workerinput"):
         raise pytest.UsageError("billed calls run in one process: add -n 0")
+    if order.cap is None and (order.target == "live" or order.as_live):
+        pytest.skip("a live target costs money: give --cap, the most that may be spent")
     with ExitStack() as stack:
 
         @cache
         def target(provider: str) -> Target:
             if only not in (None, provider):
                 pytest.skip(f"the target is {only}")
-            book = book_of(provider)
-            found = aim(stack, order, book, LOCAL)
-            if order.cap is not None:
-                plan(book, book.facts, found, pricer(provider)).check(order.cap)
-            return found
+            return aim(stack, order, book_of(provider), LOCAL)
 
         yield target
+
+
+@pytest.fixture(scope="session")
+def target_of(aimed_at: Callable[[str], Target]) -> Callable[[str], Target]:
+    """Return a function that gives the target of a provider; the plan of all facts is checked."""
+
+    @cache
+    def target(provider: str) -> Target:
+        found = aimed_at(provider)
+        if found.purse.cap is not None:
+            book = book_of(provider)
+            plan(book, book.facts, found, pricer(provider)).check(found.purse.cap)
+        return found
+
+    return target

@@ -133,11 +133,14 @@ def encoded(value: object) -> bytes:
 def read_cassette(path: Path) -> Cassette:
     """What a cassette holds. Raises ContractFileError, naming the line."""
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ContractFileError(f"{path}: {error}") from error
-    found = [_parsed(path, number, line) for number, line in enumerate(lines, 1)]
-    first = found[0] if found else {}
+        # Not splitlines: a text may hold other characters that it takes for the end of a line.
+        lines = path.read_text("utf-8").removesuffix("\n").split("\n")
+    except OSError as error:
+        raise ContractFileError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ContractFileError(f"{path} is no cassette: it is not text") from error
+    found = [_parsed(path, number, line) for number, line in enumerate(lines, 1) if line] or [{}]
+    first = found[0]
     if first.get("format") != FORMAT or first.get("version") != VERSION:
         seen = f"{first.get('format')!r} version {first.get('version')!r}"
         raise ContractFileError(f"{path}:1: expected {FORMAT!r} version {VERSION}, seen {seen}")

@@ -52,7 +52,7 @@ def judge(
     unlike = [*compare(replayed)] if replayed is not None and not replayed.skipped else []
     told = [*_contract(provider, dialect, exchange)]
     told = _without_consequences(told, unlike, replayed)
-    source, _read = tolls.evidence(_call_name(tolls, exchange))
+    source = tolls.evidence(_call_name(tolls, exchange), exchange.request.body.get("json"))
     charge, priced = exchange.charge, None
     if charge is not None:
         priced = price_finding(provider, name, exchange.status, charge, source)
@@ -99,9 +99,11 @@ def _contract(provider: str, dialect: str, exchange: Exchange) -> Iterator[Judge
         body=exchange.answer.content,
     )
     for one in found:
+        field = _field(one, exchange.status)
         redacted = PLACEHOLDER in one.seen or PLACEHOLDER in one.expected
-        if not redacted and "file" not in exchange.answer.body:
-            yield Judged("contract", one, _field(one, exchange.status))
+        is_kept = "file" not in exchange.answer.body or field.startswith(("(", "header "))
+        if is_kept and not redacted:
+            yield Judged("contract", one, field)
 
 
 def _field(finding: Finding, status: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import TextIO
 
 import httpx
 
@@ -108,12 +109,7 @@ def recording(
     )
     purse = Purse(order.cap, book.unit)
     http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=HELD)
-    try:
-        file = os.fdopen(
-            os.open(order.to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-        )
-    except OSError as error:
-        raise UsageError(f"--to {order.to}: {error.strerror}") from error
+    file = _opened(order.to)
     with file:
         writer = Writer(file, header)
         tolls = Tolls(book, pricer(target.provider))
@@ -130,6 +126,20 @@ def recording(
             key=key,
         )
         yield Session(app, target, purse, writer)
+
+
+def _opened(path: Path) -> TextIO:
+    """A new file that only its owner reads. Raises UsageError, also for one that holds something.
+
+    What is in it may have cost money.
+    """
+    try:
+        if path.exists() and path.stat().st_size > 0:
+            raise UsageError(f"--to {path}: it holds something already; move it away first")
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise UsageError(f"--to {path}: {error.strerror}") from error
+    return os.fdopen(handle, "w", encoding="utf-8")
 
 
 def _told(text: str) -> tuple[str, Clip]:

@@ -28,16 +28,19 @@ from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.measuring import Measuring
 from upsim_contracts.prices import price_finding
 from upsim_contracts.redaction import Redactor
+from upsim_contracts.spending import FREE_METHODS
 from upsim_contracts.tolls import Toll
 from upsim_contracts.upstream import Links, Upstream
 
 MARK = "x-upsim-record"
 """The header of answers that are the recording's own."""
-MOST_JSON = 64 * 2**20
+MOST_SENT = 256 * 2**20
+"""Bytes of a request that are held; what is sent to a link of an answer has no such bound."""
 MOST_TEXT = 16 * 2**20
 HOP = frozenset(
     {
-        *("accept-encoding", "connection", "content-length", "forwarded", "host", "keep-alive"),
+        *("accept-encoding", "connection", "content-length", "expect", "forwarded", "host"),
+        "keep-alive",
         *("proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
         *("transfer-encoding", "upgrade"),
         *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
@@ -59,6 +62,11 @@ class Passing:
     sent: dict[str, Any]
     media: Mapping[str, Mapping[str, Any]]
     began: float
+    upload: AsyncIterator[bytes] | None = None
+
+
+class TooLargeError(Exception):
+    """A request that is not held in memory."""
 
 
 class Recording:
@@ -109,29 +117,33 @@ class Recording:
     async def _answer(self, request: Request) -> Response:
         if not self._is_addressed(request):
             return _local(403, "foreign", "only callers on this machine may use this recording")
-        prefix, path = self._split(request.scope["path"])
+        raw = request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1")
+        prefix, path = self._split(raw.partition("?")[0])
         is_file = not prefix and path in self.links.files
-        if not is_file and path.split("/")[1] not in self._roots:
+        steps = request.scope["path"].split("/")
+        if ".." in steps or not (is_file or path.split("/")[1] in self._roots):
             text = f"{path} is no path of {self.target.provider}: nothing was forwarded"
             return _local(404, "no_such_path", text)
         query = request.scope["query_string"].decode("latin-1")
         whole = f"{path}?{query}" if query else path
         proxy = f"{request.url.scheme}://{request.headers['host']}{prefix}"
         try:
-            passing = await self._read(request, whole, proxy, is_file=is_file)
+            if is_file:
+                return await self._file(request, whole, proxy)
+            passing = await self._read(request, whole, proxy)
+            return await self._paid_or_free(passing)
         except ClientDisconnect:
             return _local(400, "gone", "the caller went away")
-        except ValueError as error:
+        except TooLargeError as error:
             return _local(413, "too_large", str(error))
-        if is_file:
-            return await self._forward(passing, None)
-        return await self._paid_or_free(passing)
 
     def _is_addressed(self, request: Request) -> bool:
         """No web page may spend money here, whatever name it gives this address."""
         if self._names is None:
             return True
-        foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        site, origin = (request.headers.get(name, "") for name in ("sec-fetch-site", "origin"))
+        foreign = site not in ("", "none", "same-origin")
+        foreign = foreign or bool(origin and origin.partition("://")[2] not in self._names)
         return request.headers.get("host", "") in self._names and not foreign
 
     def _split(self, path: str) -> tuple[str, str]:
@@ -142,40 +154,38 @@ class Recording:
                 return prefix, path.removeprefix(prefix)
         return "", path
 
-    async def _read(self, request: Request, path: str, proxy: str, *, is_file: bool) -> Passing:
-        """Take in a request. Raises ValueError for one that is too large."""
-        tee, chunks = Tee(), bytearray()
+    async def _read(self, request: Request, path: str, proxy: str) -> Passing:
+        """Take in a request of the provider's own paths. Raises TooLargeError."""
+        chunks = bytearray()
         async for chunk in request.stream():
             chunks += chunk
-            if len(chunks) > (4 * MOST_JSON if is_file else MOST_JSON):
-                raise ValueError(f"a request of more than {MOST_JSON} bytes is not recorded")
+            if len(chunks) > MOST_SENT:
+                raise TooLargeError(f"a request of more than {MOST_SENT} bytes is not recorded")
         body, kind = bytes(chunks), request.headers.get("content-type", "")
         headers = {k: v for k, v in request.headers.items() if k not in HOP} | self._key
-        if is_file:
-            tee.feed(body)
-            seen = await asyncio.to_thread(tee.kept, kind)
-            self._measuring.uploaded(path, seen.get("sees"))
-            sent, media = ({"file": seen} if body else {}), {}
-        else:
-            if "json" in kind:
-                body = self.links.meant(body.decode("utf-8", "surrogateescape"), proxy).encode(
-                    "utf-8", "surrogateescape"
-                )
-            self._redactor.headers(headers)  # what they hold of secrets is known from here on
-            sent = await asyncio.to_thread(kept, body, kind, self._redactor)
-            media = await self._measuring.measure(body, kind, self.links.sent)
+        if "json" in kind:
+            text = self.links.meant(body.decode("utf-8", "surrogateescape"), proxy)
+            body = text.encode("utf-8", "surrogateescape")
+        self._redactor.headers(headers)  # what they hold of secrets is known from here on
+        sent = await asyncio.to_thread(kept, body, kind, self._redactor)
+        media = await self._measuring.measure(body, kind, self.links.sent)
         path = self.links.meant(path, proxy)
-        return Passing(
-            request.method,
-            path,
-            "file" if is_file else "api",
-            proxy,
-            headers,
-            body,
-            sent,
-            media,
-            self._seconds(),
+        began = self._seconds()
+        return Passing(request.method, path, "api", proxy, headers, body, sent, media, began)
+
+    async def _file(self, request: Request, path: str, proxy: str) -> Response:
+        """A link of an answer: what is sent there passes piece by piece."""
+        kept_too = {"content-length"} if "content-length" in request.headers else set()
+        dropped = HOP - kept_too
+        headers = {k: v for k, v in request.headers.items() if k not in dropped}
+        self._redactor.headers(headers)
+        tee = Tee()
+        passing = Passing(
+            request.method, path, "file", proxy, headers, b"", {}, {}, self._seconds()
         )
+        if request.method not in FREE_METHODS:
+            passing.upload = _teed(request, tee)
+        return await self._forward(passing, None, tee)
 
     # -- money
 
@@ -195,17 +205,20 @@ class Recording:
 
     # -- there and back
 
-    async def _forward(self, passing: Passing, paid: Charged | None) -> Response:
+    async def _forward(
+        self, passing: Passing, paid: Charged | None, tee: Tee | None = None
+    ) -> Response:
         is_file = passing.part == "file"
         base = self.target.origin if is_file else self.target.base_of(passing.path)
         request = self._http.build_request(
             passing.method,
             base + passing.path,
             headers={**passing.headers, "accept-encoding": "identity"},
-            content=passing.body or None,
+            content=passing.upload or passing.body or None,
         )
         try:
             answer = await self._http.send(request, stream=True)
+            await self._uploaded(passing, tee)
         except httpx.HTTPError as error:
             await self._settle(paid, 0)
             reason = self._redactor.text(f"{type(error).__name__}: {error}")
@@ -216,6 +229,14 @@ class Recording:
             return await self._whole(passing, paid, answer, kind)
         await self._settle(paid, answer.status_code)
         return self._streamed(passing, paid, answer, kind)
+
+    async def _uploaded(self, passing: Passing, tee: Tee | None) -> None:
+        """What was sent to a link, as size, hash and properties."""
+        if tee is not None and tee.size:
+            kind = passing.headers.get("content-type", "")
+            seen = await asyncio.to_thread(tee.kept, kind)
+            self._measuring.uploaded(passing.path, seen.get("sees"))
+            passing.sent = {"file": seen}
 
     async def _whole(
         self, passing: Passing, paid: Charged | None, answer: httpx.Response, kind: str
@@ -336,9 +357,16 @@ class Recording:
         if toll is None or charge is None:
             return []
         name = f"{passing.method} {passing.path.partition('?')[0]}"
-        source, _read = self._charging.tolls.evidence(toll.call)
+        source = self._charging.tolls.evidence(toll.call, passing.sent.get("json"))
         found = price_finding(self.target.provider, name, status, charge, source)
         return [str(found)] if found is not None else []
+
+
+async def _teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:
+    """The pieces of a request, of which note is taken."""
+    async for chunk in request.stream():
+        tee.feed(chunk)
+        yield chunk
 
 
 async def _bounded(answer: httpx.Response) -> bytes:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 PLACEHOLDER = "(redacted)"
 SHORTEST = 6
 """A secret shorter than this is not looked for elsewhere: it could be any word."""
+SHORTEST_KEY = 16
 _NAME = re.compile(
     r"secret|passw|api[-_]?key|authoriz|credential|signature|cookie|bearer"
     r"|(?:^|[-_])(?:token|key|sig|auth)$|(?:access|refresh|session|security|id)[-_]?token",
@@ -26,7 +27,10 @@ _SPELT = re.compile(
     r"((?:secret|password|api[-_]?key|token|signature)[\"']?\s*[:=]\s*[\"']?)([^\"'\s&,}]+)",
     re.IGNORECASE,
 )
-_FORMS = re.compile(r"whsec_[A-Za-z0-9+/=_-]+|\bBearer\s+[^\s\"',}]+")
+_FORMS = re.compile(
+    r"whsec_[A-Za-z0-9+/=_-]+|\bBearer\s+[^\s\"',}]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}"
+)
+"""Webhook secrets, bearer tokens and mail addresses, wherever they stand."""
 
 
 def is_secret(name: str) -> bool:
@@ -117,7 +121,7 @@ class Redactor:
             for inner in value:
                 self._search(inner, name)
         elif isinstance(value, str):
-            if is_secret(name):
+            if _hides(name, value):
                 self.learn(value)
             for found in _FORMS.findall(value):
                 self.learn(found)
@@ -127,14 +131,20 @@ class Redactor:
             return {self.text(str(key)): self._clean(one, str(key)) for key, one in value.items()}
         if isinstance(value, list):
             return [self._clean(inner, name) for inner in value]
-        number = isinstance(value, int | Decimal) and not isinstance(value, bool)
-        if is_secret(name) and value != "" and (number or isinstance(value, str)):
+        if _hides(name, value):
             return PLACEHOLDER
         if isinstance(value, str):
             if _LINK.fullmatch(value) and is_hook(name):
                 return self.link(value, hook=True)
             return self.text(value)
         return value
+
+
+def _hides(name: str, value: object) -> bool:
+    """Whether a value of a document is secret; a short `key` is the name of something."""
+    if isinstance(value, bool) or value == "" or not isinstance(value, str | int | Decimal):
+        return False
+    return is_secret(name) and (name.lower() != "key" or len(str(value)) >= SHORTEST_KEY)
 
 
 def _query(query: str) -> str:

@@ -38,6 +38,7 @@ _REFUSED = 400
 _TOO_MANY = 429
 _BROKEN = 500
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,}")
+_ID_NAME = re.compile(r"(?:^|[_-]|u)ids?$|[a-z]Ids?$")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d")
 _KEPT_HEADERS = ("content-type", "accept")
 
@@ -259,17 +260,17 @@ class _Run:
             text = text.replace(recorded, own)
         return text
 
-    def _learn(self, recorded: object, own: object) -> None:
+    def _learn(self, recorded: object, own: object, name: str = "") -> None:
         """Ids stand at the same place of both answers."""
         if isinstance(recorded, Mapping) and isinstance(own, Mapping):
             for key in recorded.keys() & own.keys():
-                self._learn(recorded[key], own[key])
+                self._learn(recorded[key], own[key], str(key))
         elif isinstance(recorded, list) and isinstance(own, list):
             for one, other in zip(recorded, own, strict=False):
-                self._learn(one, other)
+                self._learn(one, other, name)
         elif isinstance(recorded, str) and isinstance(own, str) and recorded != own:
-            is_id = _ID.fullmatch(recorded) and not _MOMENT.match(recorded)
-            if is_id and _ID.fullmatch(own) and any(letter.isdigit() for letter in recorded):
+            alike = _ID.fullmatch(recorded) and _ID.fullmatch(own) and not _MOMENT.match(recorded)
+            if alike and (_ID_NAME.search(name) or any(letter.isdigit() for letter in recorded)):
                 self._names.setdefault(recorded, own)
 
     def _balance(self) -> Decimal | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from upsim_contracts.calling import Pricer, body_of
 from upsim_contracts.clips import Clip
-from upsim_contracts.facts import Book, CallForm
-from upsim_contracts.running import Pricer
+from upsim_contracts.facts import Book, CallForm, Fact
 from upsim_contracts.spending import FREE_METHODS
 
 _NAME = re.compile(r"\\\$[a-z_]+")
@@ -57,19 +57,40 @@ class Tolls:
         worst = self._price(form.name, None, fields) if clip is None else documented
         return Toll(form.name, documented, worst)
 
-    def evidence(self, call: str) -> tuple[str, str]:
-        """Where the price of a call is documented, and when that was read."""
+    def evidence(self, call: str, body: object = None) -> str:
+        """Where the price of a call is documented: the fact that speaks most of such a request."""
+        best, found = (False, -1), "no source given"
         for fact in self.book.facts:
-            names = {step.get("call") for step in fact.steps}
-            amounts = [step["charged"] for step in fact.steps if "charged" in step]
-            if call in names and any(str(amount) != "0" for amount in amounts):
-                source = self.book.sources[fact.source]
-                return f"{source.title}, {fact.place}, {source.read}", source.read
-        return "no source given", ""
+            for step in fact.steps:
+                told = (self._speaks_of_prices(fact), self._likeness(step, body))
+                charged = any(str(one.get("charged", "0")) != "0" for one in fact.steps)
+                if step.get("call") == call and charged and told > best:
+                    source = self.book.sources[fact.source]
+                    best, found = told, f"{source.title}, {fact.place}, {source.read}"
+        return found
+
+    def _speaks_of_prices(self, fact: Fact) -> bool:
+        return re.search(r"pric|billed|credits per", str(fact.place), re.IGNORECASE) is not None
+
+    def _likeness(self, step: Mapping[str, Any], body: object) -> int:
+        """How many options of a request a step has as well."""
+        form = self.book.calls.get(step.get("call", ""))
+        own = dict(_options(body_of(form, step))) if form is not None else {}
+        other = dict(_options(body))
+        return sum(own[name] == other.get(name) for name in own)
 
     def _dearest(self) -> Decimal | None:
         paid = [self._price(one.name, None, {}) for one in self.book.calls.values() if one.paid]
         return max((one for one in paid if one is not None), default=None)
+
+
+def _options(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """The single values of a body by their name."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _options(inner, str(key))
+    elif not isinstance(value, list):
+        yield name, str(value)
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -16,7 +16,11 @@ import pytest
 from tests.e2e.conftest import Server, running
 
 ROOT = Path(__file__).parents[2]
-ALL_PAGES = ["README.md", *sorted(f"docs/how-to/{p.name}" for p in ROOT.glob("docs/how-to/*.md"))]
+ALL_PAGES = [
+    "README.md",
+    *sorted(f"docs/how-to/{p.name}" for p in ROOT.glob("docs/how-to/*.md")),
+    *sorted(f"docs/tutorial/{p.name}" for p in ROOT.glob("docs/tutorial/*.md")),
+]
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 REFUSED = re.compile(r"# ([345][0-9]{2})$", re.MULTILINE)

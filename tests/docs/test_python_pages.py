@@ -1,4 +1,4 @@
-"""Every Python file that a how-to page prints is written down, and its tests pass."""
+"""Every Python file that a page prints is written down, and its tests pass."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def files_of(page: Path) -> Mapping[str, str]:
     return dict(FILE.findall(page.read_text("utf-8")))
 
 
-PAGES = [page for page in sorted(ROOT.glob("docs/how-to/*.md")) if files_of(page)]
+ALL_PAGES = [*ROOT.glob("docs/how-to/*.md"), *ROOT.glob("docs/tutorial/*.md")]
+PAGES = [page for page in sorted(ALL_PAGES) if files_of(page)]
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=page.stem) for page in PAGES])
@@ -38,5 +39,5 @@ def test_tests_of_the_page_pass(page: Path, pytester: pytest.Pytester) -> None:
 
 
 def test_both_pages_are_there() -> None:
-    """The pages on the plug-in and on interception print files."""
-    assert {"pytest", "intercept"} <= {page.stem for page in PAGES}
+    """The tutorial and the pages on the plug-in and on interception print files."""
+    assert {"first-upscale", "pytest", "intercept"} <= {page.stem for page in PAGES}

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -92,3 +96,69 @@ def test_completion_script(shell: str) -> None:
 
     assert 0 == told.returncode
     assert "_UPSIM_COMPLETE" in told.stdout
+
+
+@pytest.fixture
+def shells(tmp_path: Path) -> dict[str, str]:
+    """Return an environment in which `upsim` is a program."""
+    code = "from upsim.cli import main; main(prog_name='upsim')"
+    program = tmp_path / "upsim"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n', "utf-8")
+    program.chmod(0o755)
+    return {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+
+LINES = [
+    ("upsim q", ["quote"]),
+    ("upsim quote --tar", ["--target-height"]),
+    ("upsim upscale --model ven", ["venice/topaz-video-upscale", "venice"]),
+    ("upsim scenarios show vicsee/out-of-credits-w", ["vicsee/out-of-credits-with-amounts"]),
+    ("upsim serve --scenario vicsee/out-of-credits-w", ["vicsee/out-of-credits-with-amounts"]),
+    ("upsim scenarios schema wa", ["wavespeed"]),
+    ("upsim verify --provider pi", ["piapi"]),
+    ("upsim completion f", ["fish"]),
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), LINES)
+def test_bash_completes(
+    shells: dict[str, str], require_tool: Callable[[str], str], line: str, expected: list[str]
+) -> None:
+    """In bash the script that is printed completes commands, options, scenarios and models."""
+    words = line.split()
+    script = (
+        "source <(upsim completion bash)\n"
+        f"COMP_WORDS=({shlex.join(words)}) COMP_CWORD={len(words) - 1}\n"
+        '_upsim_completion upsim; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    told = subprocess.run(
+        [require_tool("bash"), "-c", script], env=shells, capture_output=True, text=True, check=True
+    )
+
+    assert (expected, "") == (told.stdout.split(), told.stderr)
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_are_told_the_same(shells: dict[str, str], shell: str) -> None:
+    """What zsh and fish ask for is answered with the names, by click's protocol."""
+    words = {"COMP_WORDS": "upsim scenarios show vicsee/out-of", "COMP_CWORD": "3"}
+    if shell == "fish":
+        words["COMP_CWORD"] = "vicsee/out-of"
+    asked = {"_UPSIM_COMPLETE": f"{shell}_complete", **words}
+    told = subprocess.run(
+        ["upsim"], env={**shells, **asked}, capture_output=True, text=True, check=True
+    )
+
+    assert "vicsee/out-of-credits" in told.stdout
+    assert "" == told.stderr
+
+
+def test_a_wrong_word_breaks_no_completion(shells: dict[str, str]) -> None:
+    """After a command that does not exist nothing is completed, and nothing goes wrong."""
+    words = {"COMP_WORDS": "upsim scenaros show vic", "COMP_CWORD": "3"}
+    asked = {"_UPSIM_COMPLETE": "bash_complete", **words}
+    told = subprocess.run(
+        ["upsim"], env={**shells, **asked}, capture_output=True, text=True, check=False
+    )
+
+    assert "" == told.stderr

@@ -38,7 +38,7 @@ class Recorder:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the lines of its cassette."""
-        return [json.loads(line) for line in self.cassette.read_text("utf-8").splitlines()]
+        return [json.loads(line) for line in self.cassette.read_text("utf-8").split("\n") if line]
 
 
 @contextmanager
@@ -160,10 +160,50 @@ def test_web_pages_cannot_use_it(stranger: Callable[..., Server], tmp_path: Path
         statuses = [
             curl(url, "-H", "Host: evil.example")[0],
             curl(url, "-H", "Sec-Fetch-Site: cross-site")[0],
+            curl(url, "-H", "Origin: https://evil.example")[0],
+            curl(f"{recorded.base_url}/api/../../__sim/sandboxes", "--path-as-is")[0],
+            curl(f"{recorded.base_url}/api/%2e%2e/%2e%2e/__sim/sandboxes", "--path-as-is")[0],
             curl(url)[0],
         ]
 
-    assert [403, 403, 200] == statuses
+    assert [403, 403, 403, 404, 404, 200] == statuses
+
+
+def test_large_uploads_are_not_held(stranger: Callable[..., Server], tmp_path: Path) -> None:
+    """An upload of 150 MB passes piece by piece: the recording holds half of it at most."""
+    server, size = stranger(), 150_000_000
+    file = tmp_path / "large.mp4"
+    with file.open("wb") as made:
+        made.truncate(size)
+    with recorder(tmp_path, f"{server.base_url}/wavespeed") as recorded:
+        order = json.dumps({"filename": "a.mp4", "size": size, "content_type": "video/mp4"})
+        form = ("-H", "Content-Type: application/json", "-d", order)
+        told = curl(f"{recorded.base_url}/wavespeed/api/v3/media/uploads", *form)[1]
+        upload = json.loads(told)["data"]["upload"]
+        before = resident(recorded.process.pid)
+        headers = [part for k, v in upload["headers"].items() for part in ("-H", f"{k}: {v}")]
+        status, _ = curl(upload["url"], "-X", "PUT", "-T", str(file), *headers)
+        grown = peak(recorded.process.pid) - before
+        recorded.stop()
+    sent = recorded.lines()[-1]["request"]["body"]["file"]
+
+    assert (200, size) == (status, sent["bytes"])
+    assert grown < size
+
+
+def resident(pid: int) -> int:
+    """Return the bytes of memory that a process has now."""
+    return _memory(pid, "VmRSS")
+
+
+def peak(pid: int) -> int:
+    """Return the most bytes of memory that a process ever had."""
+    return _memory(pid, "VmHWM")
+
+
+def _memory(pid: int, name: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
 def test_the_key_can_stay_here(stranger: Callable[..., Server], tmp_path: Path) -> None:

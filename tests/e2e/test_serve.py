@@ -155,6 +155,13 @@ def test_ready_file_names_the_process(shared: Process) -> None:
     assert shared.said["pid"] == shared.process.pid
 
 
+def test_only_its_owner_reads_the_ready_file(shared: Process) -> None:
+    """It holds a token, so other users of the machine may not look into it."""
+    ready = shared.log.with_name("ready.json")
+
+    assert 0o600 == ready.stat().st_mode & 0o777
+
+
 def test_ready_file_holds_the_admin_token(shared: Process) -> None:
     """The token of the ready file opens the admin API where its rule asks for one."""
     headers = {"Host": "elsewhere.test", "Authorization": f"Bearer {shared.said['admin_token']}"}

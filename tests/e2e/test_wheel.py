@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import tarfile
+import textwrap
 import zipfile
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -106,6 +109,17 @@ def upsim(installed: Path, tmp_path: Path) -> Upsim:
         )
 
     return run
+
+
+@pytest.fixture
+def crowded(tmp_path: Path) -> Path:
+    """Return a folder with packages and files that are called as ours are."""
+    for name in ("simulator", "contracts", "scenarios", "tests"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError(__file__)\n", "utf-8")
+    (tmp_path / "scenarios" / "vicsee").mkdir()
+    (tmp_path / "scenarios" / "vicsee" / "baseline.yaml").write_text("nonsense: [", "utf-8")
+    return tmp_path
 
 
 # -- what is inside
@@ -211,3 +225,88 @@ def test_checkout_is_not_used(installed: Path, tmp_path: Path) -> None:
     )
 
     assert Path(done.stdout.strip()).is_relative_to(installed.parent)
+
+
+# -- in a folder that has simulator, contracts and scenarios of its own
+
+
+@pytest.mark.usefixtures("crowded")
+def test_quote_works_in_a_crowded_folder(upsim: Upsim) -> None:
+    """Folders of the caller's that are called like ours are not read: prices are right."""
+    done = upsim("quote", "--duration", "4", "--size", "640x360", "--json")
+    found = {row["model"]: row["price"]["amount"] for row in json.loads(done.stdout)["models"]}
+
+    assert (0, "64") == (done.returncode, found["vicsee/topaz-video-upscale"])
+
+
+@pytest.mark.usefixtures("crowded")
+def test_upscale_works_in_a_crowded_folder(upsim: Upsim, tmp_path: Path) -> None:
+    """A whole upscale runs there, of the demo's clip."""
+    assert 0 == upsim("demo", "--pace", "500").returncode
+    done = upsim("upscale", "demo-outputs/input.mp4", "--model", "vicsee", "--to", "large.mp4")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert (tmp_path / "large.mp4").stat().st_size > 0
+
+
+@pytest.mark.usefixtures("crowded")
+def test_verify_works_in_a_crowded_folder(upsim: Upsim) -> None:
+    """Documents, facts and examples come with the wheel: every fact of a provider holds."""
+    done = upsim("verify", "--provider", "vicsee", "--json", "verdicts.json")
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("crowded")
+def test_completion_works_in_a_crowded_folder(installed: Path, tmp_path: Path) -> None:
+    """The installed command completes the names of the scenarios that it brings."""
+    words = {"COMP_WORDS": "upsim scenarios show vicsee/plan-p", "COMP_CWORD": "3"}
+    done = subprocess.run(
+        [installed / "upsim"],
+        env={**ENVIRONMENT, **words, "_UPSIM_COMPLETE": "bash_complete"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "plain,vicsee/plan-pro" in done.stdout.split()
+
+
+@pytest.fixture(scope="session")
+def with_pytest(installed: Path) -> Path:
+    """Return the programs of the environment with pytest beside the wheel."""
+    wanted = f"pytest=={version('pytest')}"
+    made = subprocess.run(
+        [installed / "python", "-m", "pip", "install", "--quiet", wanted],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip("This test needs pytest in the environment, which could not be installed.")
+    return installed
+
+
+@pytest.mark.usefixtures("crowded")
+def test_plug_in_works_in_a_crowded_folder(with_pytest: Path, tmp_path: Path) -> None:
+    """Where pytest is installed beside the wheel, the fixtures are there without any setting."""
+    test = """
+    def test_upscale(upsim, upsim_client, tmp_path):
+        done = upsim_client("venice").upscale(upsim.clip("320x240", "30", "2"), tmp_path / "a.mp4")
+
+        assert done.price.amount == upsim.ledger.spent("venice") > 0
+    """
+    (tmp_path / "test_mine.py").write_text(textwrap.dedent(test), "utf-8")
+    done = subprocess.run(
+        [with_pytest / "pytest", "-q", "-W", "error", "test_mine.py"],
+        env=ENVIRONMENT,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert (0, True) == (done.returncode, "1 passed" in done.stdout), done.stdout + done.stderr

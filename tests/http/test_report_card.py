@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.http.conftest import SAMPLES, refusal_of
+from upsim.engine import conduct
 
 if TYPE_CHECKING:
     import httpx
@@ -130,7 +131,7 @@ def test_a_failed_poll_may_be_tried_again_at_once(admin: Admin) -> None:
 
 
 def test_pauses_on_an_auto_clock_are_judged_on_request(start_admin: Start) -> None:
-    """There a poll lets time pass: a test may leave the waiting out, so it is told only if asked."""
+    """There a poll lets time pass, and a test may leave the waiting out."""
     admin = start_admin(clock="auto")
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
@@ -313,6 +314,19 @@ def test_findings_stay_when_jobs_go(admin: Admin) -> None:
     admin.post("sandboxes/default/reset?what=jobs")
     found = card(admin)
     assert (["failure_never_read"], 1) == (names(found), found["callers"][0]["jobs"])
+
+
+def test_of_many_jobs_the_newest_are_counted(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of older ones what their caller's requests showed is kept, and that they were there."""
+    monkeypatch.setattr(conduct, "MOST_JOBS", 4)
+    monkeypatch.setattr(conduct, "AT_ONCE", 2)
+    http = caller(admin)
+    for seconds in (1, 1, 2, 3, 4, 5, 6):
+        VICSEE.job(http, CLIP.replace("_2s", f"_{seconds}s"))
+
+    found = card(admin)
+    assert 5 == len(admin.sim.sandbox.conduct.tallies)
+    assert (["submitted_twice"], 7) == (names(found), found["callers"][0]["jobs"])
 
 
 @pytest.mark.parametrize("what", ["journal", "all"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
 
@@ -51,9 +52,10 @@ class Careful:
             pause = min(10.0, pause * 1.5)
         raise FailedError(f"{job} does not end")
 
-    def look(self, job: str) -> dict[str, object]:
+    def look(self, job: str) -> dict[str, Any]:
         """Return how a job is; this costs nothing and may be repeated."""
-        return self._get(TASK.format(job)).json()["data"]
+        found: dict[str, Any] = self._get(TASK.format(job)).json()["data"]
+        return found
 
     def download(self, url: str) -> bytes:
         """Return a whole file."""
@@ -85,7 +87,7 @@ class PaysTwice(Careful):
             try:
                 return super().submit(body)
             except (httpx.TransportError, httpx.HTTPStatusError):
-                time.sleep(1)
+                time.sleep(10)
         return super().submit(body)
 
 

@@ -104,4 +104,4 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
 
 def entries(cassette: Path) -> Sequence[Mapping[str, Any]]:
     """Return the lines of a cassette."""
-    return [json.loads(line) for line in cassette.read_text("utf-8").splitlines()]
+    return [json.loads(line) for line in cassette.read_text("utf-8").split("\n") if line]

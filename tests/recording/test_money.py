@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import httpx
@@ -9,6 +10,8 @@ import pytest
 
 from tests.recording.callers import CLIP
 from tests.recording.conftest import Studio, entries
+from upsim_contracts.tolls import Tolls
+from upsim_contracts.verify import book_of, pricer
 
 UPSCALE = "/api/v1/tools/upscale-video"
 DEAR = "vicsee/price-change"
@@ -46,6 +49,38 @@ def test_nothing_is_sent_above_the_cap(studio: Studio) -> None:
     assert "could cost 80 credit" in answers[-1].json()["error"]["message"]
     assert 2 == len(entries(cassette)) - 1
     assert Decimal(160) == spent(studio)
+
+
+def test_calls_at_once_share_the_cap(studio: Studio) -> None:
+    """Of five calls at the same time under a cap of 200, two are sent, each with its own charge."""
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        body = {"video_url": CLIP}
+        await asyncio.gather(*(http.post(UPSCALE, json=body) for _ in range(5)))
+
+    cassette = studio.record("vicsee", caller, cap=Decimal(200))
+
+    assert ["80", "80"] == [line["charge"]["actual"] for line in entries(cassette)[1:]]
+    assert 3 == len(studio.said)
+
+
+@pytest.mark.parametrize(
+    ("provider", "call", "body", "place"),
+    [
+        ("vicsee", "create", {"upscale_factor": "4"}, "Pricing, table, 4x"),
+        ("wavespeed", "upscale_v1", {}, "Pricing"),
+        ("venice", "queue", {"upscale_factor": 2}, "Pric"),
+        ("piapi", "create", {}, "Pricing"),
+        ("piapi", "", {}, "no source given"),
+    ],
+)
+def test_a_price_cites_its_place(
+    provider: str, call: str, body: dict[str, object], place: str
+) -> None:
+    """The evidence of a price is the place that speaks of such a request."""
+    found = Tolls(book_of(provider), pricer(provider)).evidence(call, body)
+
+    assert place in found
 
 
 def test_a_dearer_provider_is_noticed_at_once(studio: Studio) -> None:

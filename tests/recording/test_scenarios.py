@@ -44,6 +44,18 @@ def test_the_same_once_more(studio: Studio, kind: str) -> None:
     assert [f"{file}: {len(entries(cassette)) - 1} exchanges replayed on it, 0 unlike"] == lines
 
 
+@pytest.mark.parametrize("provider", CALLERS)
+def test_the_dialect_is_kept(studio: Studio, provider: str) -> None:
+    """What was recorded in the live dialect is repeated in it."""
+    cassette = studio.record(provider, CALLERS[provider], dialect="live")
+    file = studio.folder / "told.yaml"
+    lines = studio.drift(cassette, scenario=file)
+
+    assert validated(file).startswith("1 file, no mistakes")
+    assert "live" == yaml12.read(file)["dialect"]
+    assert [f"{file}: {len(entries(cassette)) - 1} exchanges replayed on it, 0 unlike"] == lines
+
+
 def test_times_and_prices_are_those_seen(studio: Studio) -> None:
     """The scenario holds the doubled rates, and the clip by its address and properties."""
 

@@ -86,6 +86,26 @@ def test_a_clip_that_describes_nothing_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_a_cassette_is_not_written_over(tmp_path: Path) -> None:
+    """A file that holds something is left as it is: it may have cost money."""
+    file = tmp_path / "run.jsonl"
+    file.write_text("precious", encoding="utf-8")
+    order = {"upstream": "http://127.0.0.1/vicsee", "to": file}
+    with pytest.raises(UsageError, match="move it away"), recording(order, None, print):
+        pass
+
+    assert "precious" == file.read_text("utf-8")
+
+
+def test_a_cassette_is_for_its_owner(studio: Studio) -> None:
+    """Nobody else may read a recording."""
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        await http.get("/api/v1/credits")
+
+    assert 0o600 == studio.record("vicsee", caller).stat().st_mode & 0o777
+
+
 def test_links_lead_back_here_and_there() -> None:
     """Links of the upstream lead to the recording and back; the caller's own and others stay."""
     links = Links(named("http://127.0.0.1:47/vicsee"))

@@ -7,6 +7,7 @@ patches where one place guards what another does.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,13 @@ class Mutant:
     patches: tuple[Patch, ...] = ()
 
     @property
+    def change(self) -> str:
+        """What is changed, in a form in which two changes can be compared."""
+        overlay = [self.provider, self.overlay] if self.overlay is not None else None
+        patches = [(one.module, one.old, one.new) for one in self.patches]
+        return json.dumps([overlay, patches], sort_keys=True, default=str)
+
+    @property
     def killer(self) -> str:
         """Who must notice."""
         return f"fact {self.fact}" if self.fact is not None else f"test {self.test}"
@@ -48,12 +56,16 @@ class Mutant:
 def mutants(folder: Path = FOLDER) -> Iterator[Mutant]:
     """All mutants, by file and place. Raises ContractFileError for one that is not well formed."""
     seen: set[str] = set()
+    wrongs: dict[str, str] = {}
     for path in sorted(folder.glob("*.yaml")):
         for entry in read_exact(path).get("mutants", ()):
             mutant = _mutant(path, {"provider": path.stem, **entry})
             if mutant.id in seen:
                 raise ContractFileError(f"{path}: {mutant.id!r} stands twice")
             seen.add(mutant.id)
+            twin = wrongs.setdefault(mutant.change, mutant.id)
+            if twin != mutant.id:
+                raise ContractFileError(f"{path}: {mutant.id!r} is {twin!r} under another name")
             yield mutant
 
 

@@ -21,7 +21,7 @@ class _WrongLoader(SourceFileLoader):
         super().__init__(fullname, path)
         self._patches = patches
 
-    def get_code(self, fullname: str) -> CodeType:
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the form of a loader
         source = Path(self.path).read_text(encoding="utf-8")
         return compile(patched(source, self._patches), self.path, "exec")
 

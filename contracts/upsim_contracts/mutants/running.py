@@ -9,12 +9,11 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -38,12 +37,13 @@ PRELOADED = (
     "click",
     "jsonschema",
     "msgspec",
-    "pytest",
     "starlette.applications",
     "starlette.routing",
     "yaml",
 )
 """What the simulator imports from elsewhere, so that a child finds it there."""
+PRELOADED_FOR_TESTS = ("hypothesis", "pytest_cov.plugin", "schemathesis", "xdist.plugin")
+"""What the tests of the suite import besides."""
 SECONDS = 60
 PYTEST_FAILED = 1
 PROFILE = "UPSIM_CONTRACT_PROFILE"
@@ -82,8 +82,12 @@ class Runner:
 
     def run_all(self, mutants: Iterable[Mutant], *, workers: int = 2) -> Iterator[Result]:
         """The fate of each mutant, in order."""
+        chosen = list(mutants)
+        if any(mutant.test is not None for mutant in chosen):
+            for name in PRELOADED_FOR_TESTS:
+                importlib.import_module(name)
         with ThreadPoolExecutor(workers) as pool:
-            yield from pool.map(self.run, mutants)
+            yield from pool.map(self.run, chosen)
 
     def run(self, mutant: Mutant) -> Result:
         """Judge one mutant by its killer."""
@@ -156,15 +160,27 @@ class Runner:
     def _by_tests(self, tests: Sequence[str]) -> tuple[Fate, str]:
         """By pytest in this process; its output goes nowhere."""
         pytest: Any = importlib.import_module("pytest")
-        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-            sys.stdout = sys.stderr = nowhere
-            options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-n0"]
-            # what is preloaded cannot be rewritten any more, which nobody needs here
-            options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-            os.environ[PROFILE] = "mutants"
-            code = pytest.main([*options, *(f"{self.suite}/{test}" for test in tests)])
+        options = [
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+            "-n0",
+            "--assert=plain",
+        ]
+        noticed = _Noticed()
+        os.environ[PROFILE] = "mutants"
+        paths = [f"{self.suite}/{test}" for test in tests]
+        with (
+            Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+            redirect_stdout(nowhere),
+            redirect_stderr(nowhere),
+        ):
+            code = pytest.main([*options, *paths], plugins=[noticed])
         if code == PYTEST_FAILED:
-            return "killed", "it fails"
+            return "killed", noticed.text
         return ("survived", "") if code == 0 else ("error", f"pytest ended with {int(code)}")
 
     def _judge(self, fact: Fact, provider: str, target: Target) -> Verdict:
@@ -174,6 +190,17 @@ class Runner:
         book = self.books.get(mutant.provider)
         facts = book.facts if book is not None else ()
         return next((fact for fact in facts if fact.id == mutant.fact), None)
+
+
+class _Noticed:
+    """A plug-in that keeps what the first failing test said."""
+
+    text = ""
+
+    def pytest_runtest_logreport(self, report: Any) -> None:  # noqa: ANN401 - pytest is not imported here
+        """Keep the message of a failure."""
+        if report.failed and not self.text:
+            self.text = " ".join(report.longreprtext.partition("\nE ")[2].split())
 
 
 @contextmanager

@@ -70,9 +70,21 @@ def table_of(provider: str) -> Generation:
 
 
 TABLES = [pytest.param(table, id=table.book.provider) for table in tables()]
-SUBMITS = [
-    pytest.param(submit, id=submit.id) for table in tables() for submit in table.submits.values()
-]
+
+
+def submits_where(holds: Callable[[Generation, Submit], bool]) -> list[Any]:
+    """The submits of which something holds, each as a parameter of a test."""
+    return [
+        pytest.param(submit, id=submit.id)
+        for table in tables()
+        for submit in table.submits.values()
+        if holds(table, submit)
+    ]
+
+
+SUBMITS = submits_where(lambda _table, _submit: True)
+
+
 Explore = Callable[[Submit | Generation], "Explorer"]
 
 

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from upsim_contracts.clips import Clip
+from upsim_contracts.exceptions import UnpricedError
 from upsim_contracts.generation import Action, Flaw, Generation, Submit, Webhook
 from upsim_contracts.looking import look_into
 from upsim_contracts.matching import at, mismatches
@@ -103,7 +104,12 @@ class Machine(RuleBasedStateMachine):
     )
     def submit_wrong(self, clip: Clip, flaw: Flaw) -> None:
         """A wrong request, or one over a limit, is refused as documented."""
-        expect(self.accounts[MINE].wrong(self.call, clip, flaw), flaw.expect, flaw.name)
+        try:
+            answer = self.accounts[MINE].wrong(self.call, clip, flaw)
+        except UnpricedError:
+            event("not sent where it may cost")
+            return
+        expect(answer, flaw.expect, flaw.name)
         event("refused over a limit" if flaw.limit else "refused")
 
     @precondition(lambda self: self.obeys)
@@ -187,7 +193,7 @@ class Machine(RuleBasedStateMachine):
         known = self.model.jobs[job]
         clip, chosen = self.clips[job]
         width, height = size_of_output(self.call, clip, chosen)
-        if not known.possible <= self.table.ended("completed") or width * height > MOST_PIXELS:
+        if not self.model.has_output(known) or width * height > MOST_PIXELS:
             return
         account = self.accounts[known.owner]
         link = account.link(account.poll(job))

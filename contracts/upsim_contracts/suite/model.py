@@ -22,8 +22,9 @@ class Job:
     """What is known of one job.
 
     `possible` are the status words that it may show, `refunded` whether its price may be back.
-    `seen` is the last answer to a poll since time passed; `final` the one of its end. `wants_post`
-    means that a receiver was named, `posts` are the ends of which it may be told.
+    `alive_at` is when it was last known to be under way. `seen` is the last answer to a poll since
+    time passed; `final` the one of its end. `wants_post` means that a receiver was named, `posts`
+    are the ends of which it may be told.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Job:
     price: Decimal
     possible: frozenset[str]
     made_at: datetime
+    alive_at: datetime
     wants_post: bool = False
     refunded: frozenset[bool] = NO
     seen: bytes | None = None
@@ -63,7 +65,7 @@ class Model:
         """A job was made: its id is new."""
         assert job not in self.jobs, f"the id {job} was given twice"
         first = frozenset({self._table.unfinished[0]})
-        made = Job(job, owner, price, first, self.now, wants_post=wants_post)
+        made = Job(job, owner, price, first, self.now, self.now, wants_post=wants_post)
         self.jobs[job] = made
         if not self._exact:
             self._drift(made)
@@ -93,6 +95,7 @@ class Model:
             assert job.final in (None, content), f"{job.id} has ended and answers otherwise"
             job.final = content
         elif self._exact:
+            job.alive_at = self.now
             assert job.seen in (None, content), f"{job.id} answers otherwise though no time passed"
             job.seen = content
 
@@ -121,6 +124,11 @@ class Model:
     def listed(self, owner: str) -> set[str]:
         """The jobs that a list of the account must hold."""
         return {job.id for job in self._of(owner) if not self.is_gone(job)}
+
+    def has_output(self, job: Job) -> bool:
+        """Whether its link must lead to a file: it is done, and has not been so for long."""
+        fresh = (self.now - job.alive_at).total_seconds() < self._table.keeps
+        return fresh and job.possible <= self._table.ended("completed")
 
     def is_gone(self, job: Job) -> bool:
         """Whether it was deleted by a call."""

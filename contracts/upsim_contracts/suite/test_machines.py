@@ -12,6 +12,7 @@ from upsim_contracts.suite.exploring import SUBMITS, Explore
 from upsim_contracts.suite.machine import machine_of
 
 
+@pytest.mark.timeout(1800)  # at night
 @pytest.mark.parametrize("submit", SUBMITS)
 def test_machine(explore: Explore, submit: Submit) -> None:
     """No order of calls, commands and time brings a provider where the model cannot follow."""

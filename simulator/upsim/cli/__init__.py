@@ -10,6 +10,8 @@ import click
 COMMANDS = {
     "serve": "Run the simulator as a server.",
     "demo": "Take a real clip through every model and show what came out.",
+    "quote": "Show what each model would charge for a video, or why it refuses.",
+    "upscale": "Upscale a video with one model, simulated or live.",
     "validate": "Print every mistake of scenario files, each at its place.",
     "scenarios": "List, show and explain scenarios.",
     "replay": "Run an exported session again and compare its answers.",
@@ -41,7 +43,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The subcommand that is asked for; the nearest one is named when there is none."""
         near = get_close_matches(args[0], COMMANDS, n=1)
-        if args[0] not in COMMANDS and near:
+        if args[0] not in COMMANDS and near and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}; did you mean {near[0]}?")
         return super().resolve_command(ctx, args)
 

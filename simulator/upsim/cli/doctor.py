@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn
 
 import click
 
@@ -32,8 +34,11 @@ TOOLS = {"ffprobe": "looks into outputs in the tests", "curl": "runs the documen
 
 
 @click.command("doctor")
-def command() -> None:
+@click.option("--json", "as_data", is_flag=True, help="For programs.")
+def command(*, as_data: bool) -> None:
     """Show what is installed and what is missing; exit 1 when something needed is."""
+    if as_data:
+        _print_json()
     click.echo(version_text())
     click.echo(f"Python {platform.python_version()} on {platform.platform()}")
     missing = [line for line in map(_package, NEEDED) if line.endswith("missing")]
@@ -49,6 +54,23 @@ def command() -> None:
     sys.exit(1 if missing or problems else 0)
 
 
+def _print_json() -> NoReturn:
+    packages = {name: _version(name) for name in NEEDED}
+    problems = _baseline_problems()
+    well = None not in packages.values() and not problems
+    found = {
+        "well": well,
+        "version": own_version(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": packages,
+        "tools": {name: shutil.which(name) for name in TOOLS},
+        "problems": problems,
+    }
+    click.echo(json.dumps(found, indent=2))
+    sys.exit(0 if well else 1)
+
+
 def version_text() -> str:
     """The version, and the date of the newest evidence of each baseline."""
     library = Library(folders=folders)
@@ -57,10 +79,14 @@ def version_text() -> str:
 
 
 def _package(name: str) -> str:
+    return f"{name} {_version(name) or 'missing'}"
+
+
+def _version(name: str) -> str | None:
     try:
-        return f"{name} {version(name)}"
+        return version(name)
     except PackageNotFoundError:
-        return f"{name} missing"
+        return None
 
 
 def _baseline_problems() -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import httpx
 
+from upsim.cli.parameters import SCENARIO
 from upsim.engine.registry import DEFAULT
 
 FINDING = 1
@@ -40,7 +41,7 @@ SHELLS: Mapping[str, Line] = {
 )
 @click.option("--sandbox", metavar="ID", help="Issue keys for a sandbox that is there.")
 @click.option("--new", is_flag=True, help="Make a sandbox and use its keys.")
-@click.option("--scenario", help="Scenario of the sandbox that is made.")
+@click.option("--scenario", type=SCENARIO, help="Scenario of the sandbox that is made.")
 @click.option("--clock", help="Clock of the sandbox that is made: real, scaled:<n>, manual, auto.")
 @click.option("--dialect", default="", help="Dialect in the base URLs, such as live.")
 @click.option("--shell", type=click.Choice(list(SHELLS)), default="sh", show_default=True)

@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 import uvicorn
 
+from upsim.cli.parameters import PROVIDER, Amount
 from upsim.cli.serve import Hooks, Server, listen, remove_stale, write_whole
-from upsim.cli.verify import GROUP, Amount
+from upsim.cli.verify import GROUP
 from upsim.engine.sources import is_loopback
 
 FINDING = 1
@@ -21,7 +22,7 @@ FINDING = 1
 
 @click.command("record")
 @click.option("--upstream", required=True, help="Where the provider is: the only host spoken to.")
-@click.option("--provider", help="Whose API it is, where the address does not tell.")
+@click.option("--provider", type=PROVIDER, help="Whose API it is, where the address does not tell.")
 @click.option("--dialect", help="Dialect of the answers; by default that of the address.")
 @click.option(
     "--to", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The cassette."

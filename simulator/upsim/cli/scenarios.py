@@ -14,6 +14,7 @@ from operator import attrgetter
 
 import click
 
+from upsim.cli.parameters import PROVIDER, SCENARIO
 from upsim.providers import folders
 from upsim.scenario.explain import as_json, as_text, explain
 from upsim.scenario.listing import Listed, listing
@@ -75,7 +76,7 @@ def _print_list(found: list[Listed]) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", type=SCENARIO)
 def show_command(name: str) -> None:
     """Print the file of a scenario."""
     with _findings():
@@ -83,7 +84,7 @@ def show_command(name: str) -> None:
 
 
 @command.command("explain")
-@click.argument("name")
+@click.argument("name", type=SCENARIO)
 @_json_option()
 def explain_command(name: str, *, as_data: bool) -> None:
     """Print a scenario with all that it extends: file, line and evidence of every value."""
@@ -96,7 +97,7 @@ def explain_command(name: str, *, as_data: bool) -> None:
 
 
 @command.command("schema")
-@click.argument("provider", required=False)
+@click.argument("provider", required=False, type=PROVIDER)
 @click.option("--no-names", is_flag=True, help="Explain the keys only, for files of any provider.")
 def schema_command(*, provider: str | None, no_names: bool) -> None:
     """Print the JSON Schema by which editors judge and complete scenario files.

@@ -25,6 +25,7 @@ import uvicorn
 from upsim.app import App
 from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import Console, say
+from upsim.cli.parameters import SCENARIO
 from upsim.cli.watch import Watch
 from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
@@ -128,7 +129,9 @@ def _token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     type=click.Path(dir_okay=False, path_type=Path),
     help="Written once it serves: JSON.",
 )
-@click.option("--scenario", help="Scenario of the sandbox `default`, by name or path.")
+@click.option(
+    "--scenario", type=SCENARIO, help="Scenario of the sandbox `default`, by name or path."
+)
 @click.option("--clock", default="real", show_default=True, help="real, scaled:<n>, manual, auto.")
 @click.option(
     "--pace",
@@ -398,9 +401,12 @@ def _check_certificate(cert: str | None, key: str | None) -> None:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file so that nobody ever reads a part of it."""
+    """Write a file of which nobody ever reads a part, and that only its owner may read."""
     part = file.with_name(file.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.unlink(missing_ok=True)
+    private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(private, "w", encoding="utf-8") as opened:
+        opened.write(text)
     part.replace(file)
 
 

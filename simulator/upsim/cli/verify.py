@@ -9,7 +9,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from decimal import Decimal, InvalidOperation
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TypeVar
@@ -17,28 +16,12 @@ from typing import TypeVar
 import click
 import httpx
 
+from upsim.cli.parameters import PROVIDER, SCENARIO, Amount
+
 GROUP = "upsim.commands"
 """The entry-point group by which the suite is found; the simulator never imports it by name."""
 START_SECONDS = 20
 _Decorated = TypeVar("_Decorated", bound=Callable[..., None])
-
-
-class Amount(click.ParamType[Decimal]):
-    """An exact amount of money."""
-
-    name = "amount"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Decimal:
-        """The amount that a text spells."""
-        try:
-            found = Decimal(str(value))
-        except InvalidOperation:
-            self.fail(f"{value!r} is not an amount such as 0.50", param, ctx)
-        if not found.is_finite() or found < 0:
-            self.fail(f"{value!r} is not 0 or more", param, ctx)
-        return found
 
 
 def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
@@ -46,7 +29,13 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
 
 
 @click.command("verify")
-@click.option("--provider", "providers", multiple=True, help="Judge this provider; all without it.")
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    type=PROVIDER,
+    help="Judge this provider; all without it.",
+)
 @click.option("--model", help="Only facts of this model, and those of all models.")
 @click.option("--fact", "pattern", help="Only facts whose name matches, such as 'rate-*'.")
 @click.option(
@@ -66,7 +55,7 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
 @click.option(
     "--media", help="Where synthetic clips are served, for targets that are no simulator."
 )
-@click.option("--scenario", help="Scenario of every sandbox whose fact names none.")
+@click.option("--scenario", type=SCENARIO, help="Scenario of every sandbox whose fact names none.")
 @click.option(
     "--patience",
     type=float,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from upsim.core.call import Call
 from upsim.core.events import JobAccepted
-from upsim.core.faults import Corrupt, Headers, Respond, Truncate, Word
+from upsim.core.faults import Corrupt, FaultRule, Headers, Respond, Truncate, Word
 from upsim.core.instants import SECOND, Instant
 from upsim.core.states import TERMINAL
 from upsim.engine.journal import KEPT_BODY, Exchange
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
 
 MOST_JOBS = 4_096
-"""So many jobs are counted at once; of older ones only findings are kept."""
+"""So many jobs are counted at once; of older ones only what was found of their calls is kept."""
+AT_ONCE = 512
+"""So many of the oldest go at once."""
 MOST_FINDINGS = 1_000
 MOST_WAITS = 1_000
 NUMBERS = 5
@@ -117,20 +120,23 @@ class Tally:
 
 
 class Conduct:
-    """The tallies of one sandbox. `parted` is called with each job that is counted no more."""
+    """The tallies of one sandbox.
+
+    `parted` is called with each job that is counted no more, and whether the job itself ends here.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         """Nobody called yet."""
         self.tallies: dict[str, Tally] = {}
         self.ignored: deque[Ignored] = deque(maxlen=MOST_FINDINGS)
-        self.parted: Callable[[str, Tally], None] = lambda _job, _tally: None
+        self.parted: Callable[[str, Tally, bool], None] = lambda _job, _tally, _ended: None
         self._sandbox = sandbox
         self._submits: dict[int, str] = {}
         self._waits: dict[tuple[int, str], Wait] = {}
 
     # -- the hot path
 
-    def take(self, call: Call, exchange: Exchange) -> None:
+    def take(self, call: Call, exchange: Exchange) -> None:  # noqa: C901 - in one piece it is fast
         """Count one exchange."""
         if self._waits:
             self._look_at_the_clock(call, exchange)
@@ -143,7 +149,8 @@ class Conduct:
             tally.polls += 1
             if tally.seen is not None:
                 tally.polls_after += 1
-                tally.name("polled_after_the_end", exchange.number)
+                if tally.polls_after <= NUMBERS:
+                    tally.name("polled_after_the_end", exchange.number)
             elif tally.good:
                 pause = at - tally.at - sandbox.jumped + tally.jumped
                 if tally.shortest is None or pause < tally.shortest:
@@ -154,7 +161,7 @@ class Conduct:
         elif call.kind == "submit":
             self._submitted(call, exchange, tally)
         tally.good = exchange.rule is None
-        if call.faults and any(isinstance(rule.do, SPOILING) for rule in call.faults):
+        if call.faults and _spoiled(call.faults):
             tally.good = False
         elif tally.good and tally.seen is None and job.moves and job.moves[-1].state in TERMINAL:
             tally.seen = exchange.number
@@ -189,7 +196,7 @@ class Conduct:
         for job in jobs:
             tally = self.tallies.pop(job, None)
             if tally is not None:
-                self._part(job, tally)
+                self._part(job, tally, ends=True)
 
     def clear(self) -> None:
         """Begin anew; what was done about the jobs that there are is forgotten."""
@@ -201,25 +208,26 @@ class Conduct:
     # -- inside
 
     def _begin(self, accepted: JobAccepted) -> Tally:
-        if len(self.tallies) >= MOST_JOBS:
-            oldest = next(iter(self.tallies))
-            self._part(oldest, self.tallies.pop(oldest))
+        if len(self.tallies) >= MOST_JOBS + AT_ONCE:
+            for oldest in list(islice(self.tallies, AT_ONCE)):
+                self._part(oldest, self.tallies.pop(oldest), ends=False)
         advised = self._sandbox.scenario_for(accepted.provider).baseline.polling
         least = 0 if advised is None else advised.every * PATIENCE[0] // PATIENCE[1]
         tally = self.tallies[accepted.job] = Tally(accepted, least)
         return tally
 
-    def _part(self, job: str, tally: Tally) -> None:
+    def _part(self, job: str, tally: Tally, *, ends: bool) -> None:
         if self._submits.get(tally.key) == job:
             del self._submits[tally.key]
-        self.parted(job, tally)
+        self.parted(job, tally, ends)
 
     def _hurried(self, tally: Tally, exchange: Exchange) -> None:
         if self._sandbox.clock.mode == "auto":
             tally.hasty_on_auto += 1
         else:
             tally.hasty += 1
-        tally.name("polled_too_often", exchange.number)
+        if tally.hasty + tally.hasty_on_auto <= NUMBERS:
+            tally.name("polled_too_often", exchange.number)
 
     def _submitted(self, call: Call, exchange: Exchange, tally: Tally) -> None:
         tally.submit = exchange.number
@@ -254,3 +262,8 @@ class Conduct:
                     on_auto,
                 )
             )
+
+
+def _spoiled(faults: Sequence[FaultRule]) -> bool:
+    """Whether a caller cannot have read what was answered."""
+    return any(isinstance(rule.do, SPOILING) for rule in faults)

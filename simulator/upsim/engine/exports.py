@@ -36,6 +36,15 @@ KEYS_CALL = re.compile(r"/__sim/sandboxes/[^/]+/accounts/[^/]+/keys")
 _FIELDS = rb"secret|webhook_secret|api_key|access_key"
 _SECRET = re.compile(rb'("(?:%s)"\s*:\s*")((?:[^"\\]|\\.)+)(?=")' % _FIELDS, re.IGNORECASE)
 _SECRET_OR_KEY = re.compile(rb'("(?:key|%s)"\s*:\s*")((?:[^"\\]|\\.)+)(?=")' % _FIELDS)
+_IN_URL = re.compile(
+    rb"((?:sig|signature|secret|key|token|credential|password)(?:=|%3D))"
+    rb"((?:(?!%26)[^&#\s\"'\\<>])+)"
+    rb"|((?:://|%3A%2F%2F))([^/@\s\"'<>\\%]+(?:%3A[^/@\s\"'<>\\%]+)?)(?=@|%40)",
+    re.IGNORECASE,
+)
+"""What opens a door in an address: signed parameters, and a user with a password."""
+OURS = "/media/"
+"""Below it are files of our own, whose signatures a replay must send again."""
 
 Json = dict[str, Any]
 
@@ -128,7 +137,12 @@ def unplain(value: object) -> object:
 def comparable(body: bytes, path: str) -> bytes:
     """An answer with every secret overwritten, as its digest is taken of it."""
     pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
-    return pattern.sub(lambda found: found[1] + b"x" * len(found[2]), body)
+    return _IN_URL.sub(_crossed, pattern.sub(_crossed, body))
+
+
+def _crossed(found: re.Match[bytes]) -> bytes:
+    before, secret = (group for group in found.groups() if group is not None)
+    return before + b"x" * len(secret)
 
 
 def answer_of(status: int | None, head: Pairs, body: bytes, path: str) -> Json:
@@ -170,7 +184,7 @@ class _Writer:
             "scheme": found.scheme,
             "method": found.method,
             "path": found.path,
-            "query": found.query.decode("latin-1"),
+            "query": self._query(found.query, found.path),
             "headers": _pairs((name, value) for name, value in named if value is not None),
             **self._body(found.body, found.path, len(found.body), ""),
         }
@@ -186,7 +200,7 @@ class _Writer:
             "scheme": found.scheme,
             "method": found.method,
             "path": found.path,
-            "query": found.query.decode("latin-1"),
+            "query": self._query(found.query, found.path),
             "headers": _pairs(found.headers),
             **self._body(found.body, found.path, found.body_size, found.body_digest),
         }
@@ -204,6 +218,8 @@ class _Writer:
             return {}
         pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
         kept = pattern.sub(self._hidden, body)
+        if OURS not in path:
+            kept = _IN_URL.sub(self._hidden, kept)
         described: Json = {
             "bytes": size,
             "sha256": digest or hashlib.sha256(kept).hexdigest(),
@@ -211,14 +227,18 @@ class _Writer:
         }
         return {"body": {**described, "cut": True} if size > len(kept) else described}
 
+    def _query(self, query: bytes, path: str) -> str:
+        shown = query if OURS in path else _IN_URL.sub(self._hidden, query)
+        return shown.decode("latin-1")
+
     def _hidden(self, found: re.Match[bytes]) -> bytes:
-        secret = found[2]
+        before, secret = (group for group in found.groups() if group is not None)
         number = len(self._secrets) + 1
         placeholder = self._secrets.get(secret)
         if placeholder is None:
             placeholder = (b"%d-redacted-" % number + b"x" * len(secret))[: len(secret)]
             self._secrets[secret] = placeholder
-        return found[1] + placeholder
+        return before + placeholder
 
 
 def readable(body: bytes) -> Json:

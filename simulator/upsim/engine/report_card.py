@@ -99,8 +99,8 @@ class Sums:
         self.polls += tally.polls
         self.hasty += tally.hasty + tally.hasty_on_auto
         self.late += tally.polls_after
-        pauses = [pause for pause in (self.shortest, tally.shortest) if pause is not None]
-        self.shortest = min(pauses, default=None)
+        if tally.shortest is not None and (self.shortest is None or tally.shortest < self.shortest):
+            self.shortest = tally.shortest
 
     def copy(self) -> Sums:
         """The same, to be added to."""
@@ -159,14 +159,26 @@ class ReportCard:
 
     # -- inside
 
-    def _part(self, job: str, tally: Tally) -> None:
-        self._kept.extend(self._judged(job, tally))
+    def _part(self, job: str, tally: Tally, ends: bool) -> None:  # noqa: FBT001 - one call, by position
+        if ends:
+            self._kept.extend(self._judged(job, tally))
+        elif tally.named is not None or tally.repeats is not None:
+            self._kept.extend(self._manners(job, tally))
         self._sums.setdefault(tally.accepted.provider, Sums()).add(tally)
 
     def _advised(self, provider: str) -> Polling | None:
         return self.sandbox.scenario_for(provider).baseline.polling
 
     def _judged(self, job: str, tally: Tally) -> Iterator[Finding]:
+        yield from self._manners(job, tally)
+        living = self.sandbox.state.jobs.get(job)
+        if living is not None:
+            deliveries = self._deliveries(job)
+            yield from self._unread(living, tally, deliveries)
+            yield from self._unchecked(living, deliveries)
+
+    def _manners(self, job: str, tally: Tally) -> Iterator[Finding]:
+        """What a caller's own requests show."""
         provider = tally.accepted.provider
         if tally.hasty + tally.hasty_on_auto >= HASTY:
             yield self._hasty(job, tally)
@@ -178,11 +190,6 @@ class ReportCard:
             first, number = tally.repeats
             shown = (number, tally.submit)
             yield Finding("submitted_twice", provider, job, shown, {"first": first})
-        living = self.sandbox.state.jobs.get(job)
-        if living is not None:
-            deliveries = self._deliveries(job)
-            yield from self._unread(living, tally, deliveries)
-            yield from self._unchecked(living, deliveries)
 
     def _hasty(self, job: str, tally: Tally) -> Finding:
         advised = self._advised(tally.accepted.provider)

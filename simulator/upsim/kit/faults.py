@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
 
 from upsim.core.faults import ACTIONS_AT, STAGES, Stage
 from upsim.interception.hosts import library
+from upsim.providers import discover
+from upsim.scenario.faults import Known, fault_mistakes, known_in
 
 Fault = dict[str, Any]
 ACTIONS: Mapping[str, tuple[object, ...]] = {
@@ -51,30 +54,46 @@ def fault_plans(
 ) -> st.SearchStrategy[FaultPlan]:
     """Up to `most` faults at these stages, each the first one to three times that it applies.
 
-    A provider that sends no webhooks has no faults of them.
+    Only what the provider has: one that sends no webhooks has no faults of them.
     """
-    chosen = tuple(stages)
-    if provider is not None and library().baseline(provider).baseline.webhooks is None:
-        chosen = tuple(stage for stage in chosen if stage != "webhook")
-    return _plans(provider, chosen, most)
+    return _plans(_possible(provider, tuple(stages)), provider, most)
 
 
 @st.composite
 def _plans(
-    draw: st.DrawFn, provider: str | None, stages: tuple[Stage, ...], most: int
+    draw: st.DrawFn, possible: tuple[Fault, ...], provider: str | None, most: int
 ) -> FaultPlan:
-    return FaultPlan(_fault(draw, provider, stages) for _ in range(draw(st.integers(1, most))))
+    whose = {} if provider is None else {"provider": provider}
+    times, faults = st.integers(1, 3), st.sampled_from(possible)
+    return FaultPlan(
+        {**whose, **draw(faults), "first": draw(times)} for _ in range(draw(st.integers(1, most)))
+    )
 
 
-def _fault(draw: st.DrawFn, provider: str | None, stages: tuple[Stage, ...]) -> Fault:
-    stage = draw(st.sampled_from(stages))
-    name = draw(st.sampled_from(ACTIONS_AT[stage]))
+@cache
+def _possible(provider: str | None, stages: tuple[Stage, ...]) -> tuple[Fault, ...]:
+    """Every stage with everything that can be done there, as far as the provider knows it."""
+    known = None if provider is None else _known(provider)
+    found = [
+        {"at": stage, "do": do}
+        for stage in stages
+        for name in ACTIONS_AT[stage]
+        for do in _ways(stage, name)
+    ]
+    return tuple(f for f in found if known is None or not list(fault_mistakes(f, known)))
+
+
+def _known(provider: str) -> Known:
+    operations = discover()[provider].operations
+    kinds = {operation.name: operation.kind for operation in operations}
+    return known_in(library().tree_of(provider) or {}, kinds)
+
+
+def _ways(stage: Stage, name: str) -> list[object]:
     choices = ACTIONS.get(name)
     if name == "respond":
         choices = {"webhook": RECEIVED, "after_accept": LOST}.get(stage, choices)
-    do = name if choices is None else {name: draw(st.sampled_from(choices))}
-    fault: Fault = {"at": stage, "first": draw(st.integers(1, 3)), "do": do}
-    return fault if provider is None else {"provider": provider, **fault}
+    return [name] if choices is None else [{name: chosen} for chosen in choices]
 
 
 def _short(fault: Fault) -> str:

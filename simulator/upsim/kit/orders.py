@@ -18,13 +18,7 @@ from upsim.media.clip import CONTAINERS
 UNKNOWN = "no-such-value"
 NOTHING_THERE = "/media/uploads/nothing-is-here.mp4"
 SAID: Mapping[str, tuple[str, ...]] = {
-    "no video": (
-        "missing_video",
-        "missing_field",
-        "missing_property",
-        "field_url",
-        "missing_clip",
-    ),
+    "no video": ("missing_video", "missing_field", "missing_property", "field_url"),
     "nothing there": ("unreachable",),
     "too long": ("too_long",),
     "too few frames": ("wrong_frames",),
@@ -34,6 +28,8 @@ SAID: Mapping[str, tuple[str, ...]] = {
     "unknown option": ("bad_factor", "bad_choice", "field_type"),
 }
 """What is wrong with an order, and what catalogues call the refusal: the first that one has."""
+SWITCH = {"true", "false"}
+"""The values of an option that is a boolean on the wire."""
 MEASURED = "measurable"
 """The check that refuses a video which cannot be had; elsewhere the job fails."""
 
@@ -101,24 +97,28 @@ def _flawed(bounds: Bounds, right: Order) -> Iterator[tuple[str, Order]]:
     yield "no video", replace(right, clip=None)
     if MEASURED in bounds.checks:
         yield "nothing there", replace(right, clip=None, path=NOTHING_THERE)
+    for flaw, other in (*_wrong_lengths(bounds, clip), *_wrong_pictures(bounds, clip)):
+        yield flaw, replace(right, clip=other)
+    for option in bounds.options:
+        if set(option.allowed) != SWITCH:
+            yield "unknown option", replace(right, options={option.name: UNKNOWN})
+
+
+def _wrong_lengths(bounds: Bounds, clip: Clip) -> Iterator[tuple[str, Clip]]:
     if bounds.max_seconds is not None:
         for fps in RATES:
-            over = int(bounds.max_seconds * fps) + 1
-            yield "too long", replace(right, clip=clip._replace(fps=fps, frames=over))
+            yield "too long", clip._replace(fps=fps, frames=int(bounds.max_seconds * fps) + 1)
     if bounds.min_frames > 1:
-        yield "too few frames", replace(right, clip=clip._replace(frames=bounds.min_frames - 1))
+        yield "too few frames", clip._replace(frames=bounds.min_frames - 1)
     if bounds.max_frames is not None:
-        many = clip._replace(frames=bounds.max_frames + 1)
-        yield "too many frames", replace(right, clip=many)
-    if bounds.long_side and bounds.short_side:
-        long, short = bounds.long_side, bounds.short_side
+        yield "too many frames", clip._replace(frames=bounds.max_frames + 1)
+
+
+def _wrong_pictures(bounds: Bounds, clip: Clip) -> Iterator[tuple[str, Clip]]:
+    long, short = bounds.long_side, bounds.short_side
+    if long is not None and short is not None:
         for width, height in ((long + 2, short), (long, short + 2)):
-            large = clip._replace(width=width, height=height)
-            yield "too large a picture", replace(right, clip=large)
+            yield "too large a picture", clip._replace(width=width, height=height)
     for container in CONTAINERS:
         if container not in bounds.containers:
-            other = clip._replace(container=container)
-            yield "wrong container", replace(right, clip=other)
-    for option in bounds.options:
-        if set(option.allowed) != {"true", "false"}:
-            yield "unknown option", replace(right, options={option.name: UNKNOWN})
+            yield "wrong container", clip._replace(container=container)

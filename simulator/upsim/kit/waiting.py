@@ -63,7 +63,7 @@ def _of_admin(request: httpx.Request) -> bool:
 def slept_by(sleep: Sleep) -> Iterator[None]:
     """`time.sleep` and `asyncio.sleep` of this thread call `sleep` instead of waiting."""
     mine = threading.get_ident()
-    real, real_async = time.sleep, asyncio.sleep  # noqa: TID251 - they are what is replaced
+    real, real_async = time.sleep, asyncio.sleep
 
     def fake(seconds: float) -> None:
         if threading.get_ident() == mine:
@@ -77,8 +77,8 @@ def slept_by(sleep: Sleep) -> Iterator[None]:
         sleep(delay)
         return await real_async(0, result)
 
-    time.sleep, asyncio.sleep = fake, fake_async  # type: ignore[assignment]  # noqa: TID251 - put back below
+    time.sleep, asyncio.sleep = fake, fake_async  # type: ignore[assignment]
     try:
         yield
     finally:
-        time.sleep, asyncio.sleep = real, real_async  # noqa: TID251 - as it was
+        time.sleep, asyncio.sleep = real, real_async

@@ -48,6 +48,8 @@ MOST_BYTES = 4 * 1024 * 1024
 MOST_VALUES = 100_000
 """Values that a file may stand for once its aliases are followed."""
 DEEPEST = 64
+TOLD = 400
+"""Characters of a message that are told from either end; a person reads it in a line."""
 _SAFELY_DEEP = 5_000
 """Nesting that the YAML library takes without running out of stack, with a margin of four."""
 
@@ -98,7 +100,9 @@ class Tree:
         return self.marks.get(place, Mark("<nowhere>", 1, 1))
 
     def mistake(self, place: Place, message: str) -> Mistake:
-        """What is wrong at a place of this file."""
+        """What is wrong at a place of this file; of a long value only the ends are told."""
+        if len(message) > 2 * TOLD:
+            message = f"{message[:TOLD]} … {message[-TOLD:]}"
         return Mistake(self.mark(place), dotted(place), message)
 
 
@@ -253,7 +257,7 @@ class _Reader:
         name, default = found["name"], found["default"]
         if found["escaped"]:
             return "${"
-        if name is None:
+        if name is None or "${" in (default or ""):  # a default holds no variable
             self._mistake(place, _SPELLING)
             return ""
         value = self._variables.get(name)

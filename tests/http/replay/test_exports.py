@@ -58,6 +58,25 @@ def test_no_secret_is_exported(start: Start) -> None:
     same(replayed(found), 7)
 
 
+def test_no_address_opens_a_door(start: Start) -> None:
+    """Passwords and signed parameters of addresses are overwritten, and all is replayed alike."""
+    run = start(clock="manual")
+    signed = "https://u:CANARY1@b.test/a.mp4?X-Amz-Signature=CANARY2&part=1&token=CANARY3"
+    hook = "http://u:CANARY4@127.0.0.1:9/x?token=CANARY5"
+    for path in ("/vicsee/api/v1/tools/upscale-video", WAVESPEED):
+        body = {"video": signed, "video_url": signed}
+        run.call("POST", path, PRIVATE, params={"webhook": hook}, json=body)
+    queued = {"model": "topaz-video-upscale", "video_url": signed, "upscale_factor": 2}
+    run.call("POST", "/venice/api/v1/video/queue", PRIVATE, json=queued)
+    run.call("GET", "/vicsee/api/v1/credits", PRIVATE, params={"api_key": "CANARY6"})
+    run.admin("POST", "clock/advance", {"seconds": 300})
+    found = run.export()
+
+    assert "CANARY" not in json.dumps(found)
+    assert "&part=1&" in json.dumps(found)
+    same(replayed(found), 5)
+
+
 def test_no_key_is_in_memory(start: Start) -> None:
     """The log holds names of keys, from the first moment on."""
     run = start(clock="auto")

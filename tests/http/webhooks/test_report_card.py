@@ -1,4 +1,4 @@
-"""What the report card says of receivers: whether they check signatures, and what they were told."""
+"""What the report card says of receivers: do they check signatures, what were they told."""
 
 from __future__ import annotations
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 import upsim.providers
-from upsim.client.discovery import adapter, providers
+from upsim.client.discovery import adapter, library, providers
 from upsim.client.exceptions import UnknownAdapterError
+from upsim.core.instants import SECOND
 
 FOLDERS = sorted(p.parent.name for p in Path(upsim.providers.__path__[0]).glob("*/client.py"))
 
@@ -55,3 +57,16 @@ def test_finding_the_adapters_imports_no_provider() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == f"{FOLDERS[0]} {{'{FOLDERS[0]}'}}\n"
+
+
+@pytest.mark.parametrize("provider", FOLDERS)
+def test_cadence_is_the_advice_of_the_baseline(provider: str) -> None:
+    """The client polls as the baseline says that the provider advises."""
+    advised, cadence = library().baseline(provider).baseline.polling, adapter(provider).cadence
+
+    assert advised is not None
+    assert (advised.every, Decimal(advised.factor)) == (
+        cadence.first * SECOND,
+        Decimal(str(cadence.factor)),
+    )
+    assert advised.most in (None, cadence.most * SECOND)

@@ -186,3 +186,20 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     (mistake,) = read_tree(path).mistakes
 
     assert str(mistake).startswith(f"{path}:1:1: not UTF-8: ")
+
+
+def test_a_long_value_is_told_by_its_ends() -> None:
+    """A message stays one that can be read, whatever the file holds; it begins and ends as ever."""
+    tree = parse_tree("a: 1", "f.yaml")
+    told = str(tree.mistake(("a",), f"'{'x' * 5000}' is not a number"))
+
+    assert told.startswith("f.yaml:1:1: a: 'xxx")
+    assert told.endswith("xxx' is not a number")
+    assert len(told) < 900
+
+
+def test_a_default_holds_no_variable() -> None:
+    """A variable within a default would be cut at the first brace, so it is refused."""
+    assert found("a: ${A:-${B:-c}}") == [
+        "f.yaml:1:4: a: a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"
+    ]

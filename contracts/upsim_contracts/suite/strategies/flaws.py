@@ -1,16 +1,9 @@
-"""Mistakes of a request, alone and in pairs."""
+"""Mistakes of a request, in pairs."""
 
 from __future__ import annotations
 
-from hypothesis import strategies as st
-
 from upsim_contracts.facts import CallForm
 from upsim_contracts.generation import Flaw, Submit
-
-
-def flaws(submit: Submit) -> st.SearchStrategy[Flaw]:
-    """Any one mistake."""
-    return st.sampled_from(list(submit.flaws))
 
 
 def pairs(submit: Submit, form: CallForm) -> list[tuple[Flaw, Flaw]]:

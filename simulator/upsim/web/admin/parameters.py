@@ -62,6 +62,6 @@ TYPES = Parameter(
 )
 PAUSES = Parameter(
     "pauses",
-    "`all` judges the pauses between polls on an `auto` clock too, where a test may leave them out.",
+    "`all` judges pauses between polls also on an `auto` clock, where a test may leave them out.",
     choices=("certain", "all"),
 )

@@ -1,0 +1,147 @@
+"""What no provider documents and every simulator of them promises: seeds, order, fairness, ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from upsim_contracts.calling import body_of
+from upsim_contracts.clips import clip
+from upsim_contracts.exceptions import TargetError
+from upsim_contracts.facts import Book, CallForm, filled
+from upsim_contracts.matching import at
+from upsim_contracts.target import Given, Target, World
+from upsim_contracts.verify import book_of, pricer, providers
+
+SHORT = "320x240 10fps 1s"
+TOO_LONG = {"piapi": "320x240 10fps 30s"}
+"""A clip that the provider refuses; most refuse what is longer than ten minutes."""
+PROVIDERS = pytest.mark.parametrize("provider", providers())
+MANY = 50
+UNAUTHORIZED = 401
+TargetOf = Callable[[str], Target]
+
+
+@pytest.fixture
+def simulated(target_of: TargetOf) -> TargetOf:
+    """Return a function that gives the target of a provider where it is a simulator."""
+
+    def target(provider: str) -> Target:
+        found = target_of(provider)
+        if not found.simulator:
+            pytest.skip("only a simulator promises it")
+        return found
+
+    return target
+
+
+@PROVIDERS
+def test_equal_seeds(simulated: TargetOf, provider: str) -> None:
+    """Two worlds of one seed give their jobs the same ids."""
+    assert ids(simulated(provider), provider, seed=5) == ids(simulated(provider), provider, seed=5)
+
+
+@PROVIDERS
+def test_other_seeds(simulated: TargetOf, provider: str) -> None:
+    """Worlds of different seeds have no id in common."""
+    first, second = (set(ids(simulated(provider), provider, seed=seed)) for seed in (5, 6))
+
+    assert first & second == set()
+
+
+@PROVIDERS
+def test_ids_do_not_repeat(simulated: TargetOf, provider: str) -> None:
+    """A world gives each of many jobs an id of its own."""
+    assert len(set(ids(simulated(provider), provider, seed=5, number=MANY))) == MANY
+
+
+@PROVIDERS
+def test_the_key_comes_first(simulated: TargetOf, provider: str) -> None:
+    """A caller without a key is told nothing of what the request lacks."""
+    book = book_of(provider)
+    with simulated(provider).world(Given()) as world:
+        answer = world.http.post(f"{world.base_url}{paid(book).path}", json={})
+
+    assert answer.status_code == UNAUTHORIZED
+
+
+@PROVIDERS
+def test_money_comes_last(simulated: TargetOf, provider: str) -> None:
+    """What is wrong with a video is told to those without money too."""
+    text = TOO_LONG.get(provider, "320x240 10fps 601s")
+    with simulated(provider).world(Given()) as world:
+        rich = submit(world, book_of(provider), text)
+    with simulated(provider).world(Given(balance="0")) as world:
+        poor = submit(world, book_of(provider), text)
+
+    assert (rich.is_success, poor.text) == (False, rich.text)
+
+
+@PROVIDERS
+def test_the_end_is_final(simulated: TargetOf, provider: str) -> None:
+    """A finished job cannot be made to fail, and keeps its charge."""
+    with simulated(provider).world(Given()) as world:
+        submit(world, book_of(provider), SHORT)
+        assert world.controls is not None
+        (job,) = world.controls.jobs()
+        world.controls.force(job["id"], "completed", None)
+
+        with pytest.raises(TargetError, match="illegal_move"):
+            world.controls.force(job["id"], "failed", None)
+
+        (after,) = world.controls.jobs()
+    assert (after["state"], after["refunded"]) == ("completed", None)
+
+
+@PROVIDERS
+def test_two_at_once(simulator: Any, provider: str) -> None:  # noqa: ANN401 - the simulator's own
+    """Of two requests at the same moment with money for one, one is accepted."""
+    book = book_of(provider)
+    price = pricer(provider)(paid(book).name, clip(SHORT), body_of(paid(book), {}))
+    per_unit = 10_000_000 if provider == "piapi" else 1
+    root = simulator.base_url("").rstrip("/")
+    order = {"balances": {provider: f"{Decimal(price or 0) * per_unit:f}"}}
+
+    async def both() -> list[bool]:
+        transport = simulator.transport()
+        async with httpx.AsyncClient(transport=transport, base_url=root) as http:
+            token = simulator.app.registry.settings.admin_token
+            admin = {"Authorization": f"Bearer {token}"}
+            made = (await http.post("/__sim/sandboxes", json=order, headers=admin)).json()
+            base = f"/sandbox/{made['id']}/{provider}"
+            names = {"key": made["keys"][provider], "video": f"{root}{clip(SHORT).path}"}
+            asked = {"json": filled(body_of(paid(book), {}), names)}
+            asked["headers"] = filled(dict(book.auth), names)
+            answers = await asyncio.gather(
+                *(http.post(f"{base}{paid(book).path}", **asked) for _ in range(2))
+            )
+            return [answer.is_success for answer in answers]
+
+    assert sorted(asyncio.run(both())) == [False, True]
+
+
+def ids(target: Target, provider: str, *, seed: int, number: int = 3) -> list[object]:
+    """The ids of some jobs of a new world."""
+    book = book_of(provider)
+    with target.world(Given(seed=seed)) as world:
+        answers = [submit(world, book, SHORT).json() for _ in range(number)]
+    return [at(answer, str(paid(book).job)) for answer in answers]
+
+
+def submit(world: World, book: Book, text: str) -> httpx.Response:
+    """Submit a clip by the first call of the book that makes jobs."""
+    form = paid(book)
+    names = {"key": world.key, "video": f"{world.media}{clip(text).path}"}
+    headers = filled(dict(book.auth), names)
+    body = filled(body_of(form, {}), names)
+    return world.http.post(f"{world.base_url}{form.path}", json=body, headers=headers)
+
+
+def paid(book: Book) -> CallForm:
+    """The first call that makes jobs."""
+    return next(form for form in book.calls.values() if form.paid)

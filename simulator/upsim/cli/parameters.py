@@ -1,0 +1,176 @@
+"""What options take: names that a shell completes, amounts, sizes, rates, settings of a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+import click
+from click.shell_completion import CompletionItem
+
+SIZE = re.compile(r"([0-9]{1,6})[xX×]([0-9]{1,6})")
+RATE = re.compile(r"([0-9]{1,9})(?:[/-]([0-9]{1,9})|(\.[0-9]{1,6}))?")
+LONGEST = Decimal(10) ** 9
+"""Seconds; no clip is longer."""
+FASTEST = 100_000
+"""Frames per second; no clip has more."""
+_MICROSECONDS = Decimal("0.000001")
+_Names = Callable[[], Iterable[str]]
+
+
+class Name(click.ParamType[str]):
+    """A name out of a list that is read when a shell asks for it; any text is taken."""
+
+    def __init__(self, name: str, names: _Names) -> None:
+        """`name` stands in help texts."""
+        self.name = name
+        self._names = names
+
+    def shell_complete(
+        self, _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin like this, and files, where the names may also be paths."""
+        found = [CompletionItem(n) for n in self._names() if n.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type="file")]
+
+
+def _scenarios() -> Iterable[str]:
+    from upsim.providers import folders
+    from upsim.scenario.loader import Library
+
+    return Library(folders=folders).names()
+
+
+def _providers() -> Iterable[str]:
+    from upsim.client.discovery import providers
+
+    return providers()
+
+
+def model_words() -> Iterable[str]:
+    """Every way to name a model that is not ambiguous: in full, and by its provider."""
+    from upsim.client.exceptions import UnknownModelError
+    from upsim.client.models import find_model, model_names
+
+    names = model_names()
+    short = dict.fromkeys(part for name in names for part in (name, *name.split("/")))
+    for word in short:
+        try:
+            find_model(word)
+        except UnknownModelError:
+            continue
+        yield word
+
+
+SCENARIO = Name("name", _scenarios)
+PROVIDER = Name("name", _providers)
+
+
+class ModelName(Name):
+    """A model, in full or by a part of its name that no other has; its full name is given on."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The full name of the model."""
+        from upsim.client.exceptions import UnknownModelError
+        from upsim.client.models import find_model
+
+        try:
+            return find_model(value).name
+        except UnknownModelError as error:
+            self.fail(str(error), param, ctx)
+
+
+MODEL = ModelName("model", model_words)
+
+
+class Amount(click.ParamType[Decimal]):
+    """An exact amount of money."""
+
+    name = "amount"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Decimal:
+        """The amount that a text spells."""
+        try:
+            found = Decimal(str(value))
+        except InvalidOperation:
+            self.fail(f"{value!r} is not an amount such as 0.50", param, ctx)
+        if not found.is_finite() or found < 0:
+            self.fail(f"{value!r} is not 0 or more", param, ctx)
+        return found
+
+
+class Seconds(click.ParamType[Decimal]):
+    """The length of a video, to the microsecond."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Decimal:
+        """The seconds that a text spells."""
+        try:
+            found = Decimal(str(value))
+        except InvalidOperation:
+            self.fail(f"{value!r} is not a number of seconds such as 12.5", param, ctx)
+        if not found.is_finite() or not 0 < found <= LONGEST:
+            self.fail(f"{value!r} is not above 0 and at most {LONGEST:,f} seconds", param, ctx)
+        if found != found.quantize(_MICROSECONDS):
+            self.fail(f"{value!r} has more than six places: no clip is timed finer", param, ctx)
+        return found
+
+
+class FrameSize(click.ParamType[tuple[int, int]]):
+    """Width and height in pixels."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """The two numbers of a text such as 1920x1080."""
+        if isinstance(value, tuple):
+            return value
+        found = SIZE.fullmatch(str(value))
+        if found is None or not int(found[1]) or not int(found[2]):
+            self.fail(f"{value!r} is not a size such as 1920x1080", param, ctx)
+        return int(found[1]), int(found[2])
+
+
+class FrameRate(click.ParamType[Fraction]):
+    """Frames per second: a number, or a fraction such as 30000/1001."""
+
+    name = "fps"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        """The exact rate of a text."""
+        text = str(value)
+        found = RATE.fullmatch(text)
+        if found is None or (found[2] is not None and not int(found[2])):
+            self.fail(f"{text!r} is not a frame rate such as 30, 29.97 or 30000/1001", param, ctx)
+        rate = Fraction(text.replace("-", "/"))
+        if not 0 < rate <= FASTEST:
+            self.fail(f"{text!r} is not above 0 and at most {FASTEST} fps", param, ctx)
+        return rate
+
+
+class Setting(click.ParamType[tuple[str, str]]):
+    """A parameter of the provider's own, `name=value`."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """The name and the value."""
+        if isinstance(value, tuple):
+            return value
+        name, sign, chosen = str(value).partition("=")
+        if not (name and sign):
+            self.fail(f"{value!r} is not name=value", param, ctx)
+        return name, chosen

@@ -1,0 +1,226 @@
+"""`upsim quote`: what each model would charge for a video, side by side, or why it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import get_args
+
+import click
+from rich.box import SIMPLE
+from rich.console import Console, Group
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from upsim.cli.board import WIDE, price_text, video_text
+from upsim.cli.parameters import MODEL, FrameRate, FrameSize, Seconds, Setting
+from upsim.cli.quoting import Row, UnfetchedError, Video, described, quotes, video_at, video_of_file
+from upsim.cli.wishes import is_address, settings_of
+from upsim.client.clients import Wishes
+from upsim.client.models import model_names
+from upsim.core.media import MICROSECONDS, Container, Media, Unmeasurable
+from upsim.core.pricing import plain
+from upsim.media.bounds import bounded
+
+FINDING = 1
+STYLES = {"priced": "", "refused": "yellow", "impossible": "dim"}
+
+
+@click.command("quote")
+@click.argument("source", required=False, metavar="[FILE|URL]")
+@click.option("--duration", type=Seconds(), help="Length of a clip that need not exist.")
+@click.option("--size", type=FrameSize(), help="Its width and height.")
+@click.option("--fps", type=FrameRate(), help="Its frame rate.  [default: 30]")
+@click.option(
+    "--container", type=click.Choice(get_args(Container)), help="Its format.  [default: mp4]"
+)
+@click.option("--bytes", "length", type=click.IntRange(0, 2**62), help="The size of its file.")
+@click.option("--model", "models", type=MODEL, multiple=True, help="Only this; can be repeated.")
+@click.option(
+    "--target-height", type=click.IntRange(1, 100_000), help="Lines of the shorter side, as 2160."
+)
+@click.option("--factor", type=click.IntRange(1, 100), help="How many times each side.")
+@click.option(
+    "--option", "settings", type=Setting(), multiple=True, help="A parameter of the provider's own."
+)
+@click.option("--fetch", is_flag=True, help="Fetch a public URL to measure it.")
+@click.option("--json", "as_data", is_flag=True, help="For programs.")
+def command(  # noqa: PLR0913 - one argument for each option
+    *,
+    source: str | None,
+    duration: Decimal | None,
+    size: tuple[int, int] | None,
+    fps: Fraction | None,
+    container: Container | None,
+    length: int | None,
+    models: tuple[str, ...],
+    target_height: int | None,
+    factor: int | None,
+    settings: tuple[tuple[str, str], ...],
+    fetch: bool,
+    as_data: bool,
+) -> None:
+    """Show what each model would charge for a video, or in its own words why it refuses.
+
+    FILE is measured; without one, --duration and --size describe a clip that need not exist.
+    Nothing is sent to any provider: a simulator in this process judges, by the published rules.
+    Exits with 1 when no model would take the video.
+    """
+    given = {"duration": duration, "size": size, "fps": fps, "container": container}
+    if source is not None and any(value is not None for value in (*given.values(), length)):
+        raise click.UsageError("give a FILE or URL, or describe a clip by --duration: not both")
+    if target_height is not None and factor is not None:
+        raise click.UsageError("give --target-height or --factor, not both")
+    names = models or model_names()
+    wishes: Wishes = {"target_height": target_height, "factor": factor}
+    chosen = settings_of(settings, names)
+    if source is None:
+        if duration is None or size is None:
+            raise click.UsageError("give a FILE or URL, or both --duration and --size")
+        media = _media(duration, size, fps or Fraction(30), container or "mp4", length or 0)
+        within = bounded(media)
+        if isinstance(within, Unmeasurable):
+            raise click.UsageError(f"no such clip is measured here: {within.detail}")
+        rows = list(quotes(described(media), names, wishes, chosen))
+        _show(described(media), rows, as_data=as_data)
+    else:
+        with _video(source, fetch=fetch) as video:
+            rows = list(quotes(video, names, wishes, chosen))
+            _show(video, rows, as_data=as_data)
+    sys.exit(0 if any(row.verdict == "priced" for row in rows) else FINDING)
+
+
+def _media(
+    duration: Decimal, size: tuple[int, int], fps: Fraction, container: Container, length: int
+) -> Media:
+    return Media(
+        duration=int(duration * MICROSECONDS),
+        frame_rate=fps,
+        width=size[0],
+        height=size[1],
+        frames=max(1, round(Fraction(duration) * fps)),
+        container=container,
+        audio=True,
+        size=length,
+    )
+
+
+@contextmanager
+def _video(source: str, *, fetch: bool) -> Iterator[Video]:
+    if not is_address(source):
+        path = Path(source)
+        try:
+            there = path.is_file()
+        except (OSError, ValueError):  # a name that no file can have
+            there = False
+        if not there:
+            raise click.UsageError(f"there is no file {source[:200]!r}")
+        yield video_of_file(path)
+        return
+    try:
+        with video_at(source, fetch=fetch) as video:
+            yield video
+    except UnfetchedError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _show(video: Video, rows: Sequence[Row], *, as_data: bool) -> None:
+    if as_data:
+        found = {"video": _video_data(video), "models": [_data(row) for row in rows]}
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = WIDE
+    console.print(_title(video), soft_wrap=True, markup=False)
+    table = _table(rows)
+    unbounded = console.options.update(max_width=WIDE)
+    wide = Measurement.get(console, unbounded, table).maximum
+    console.print(table if wide <= console.width else _blocks(rows))
+
+
+def _title(video: Video) -> str:
+    found = video.found
+    text = found.detail if isinstance(found, Unmeasurable) else video_text(found)
+    return f"{video.name or 'a clip'}: {text}"
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(box=SIMPLE, pad_edge=False)
+    for heading in ("model", "price", "billed", "output"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("")
+    for row in rows:
+        table.add_row(Text(row.model), *_cells(row))
+    return table
+
+
+def _blocks(rows: Sequence[Row]) -> Group:
+    """A block for each model, for terminals that are too narrow for the table."""
+    parts: list[Text | Padding] = []
+    for row in rows:
+        *cells, words = _cells(row)
+        parts.append(Text(row.model, "bold"))
+        parts.append(Padding(Text("  ").join(cell for cell in cells if cell), (0, 0, 0, 2)))
+        parts.append(Padding(words, (0, 0, 0, 2)))
+    return Group(*parts)
+
+
+def _cells(row: Row) -> tuple[Text, ...]:
+    """Price, quantity, size, and the words for it."""
+    billed = f"{plain(row.billed.quantity):,f} {row.billed.of}" if row.billed else ""
+    price = price_text(row.price, row.per_dollar) or row.verdict
+    size = "" if row.output is None else str(row.output)
+    return tuple(Text(cell, STYLES[row.verdict]) for cell in (price, billed, size, _words(row)))
+
+
+def _words(row: Row) -> str:
+    """The formula of a price, or the reason of a refusal with its status and code."""
+    if row.verdict == "priced":
+        return row.formula
+    told = " ".join(filter(None, (str(row.status or ""), row.code, row.reason)))
+    if not row.failing:
+        return told
+    after = "is refunded" if row.refunded else "is not refunded"
+    return f"{told} (the job is accepted and fails; its charge {after})"
+
+
+def _video_data(video: Video) -> dict[str, object]:
+    media = video.found
+    if isinstance(media, Unmeasurable):
+        return {"source": video.name, "problem": media.detail}
+    return {
+        "source": video.name,
+        "seconds": str(plain(media.seconds)),
+        "width": media.width,
+        "height": media.height,
+        "fps": str(media.frame_rate),
+        "frames": media.frames,
+        "container": media.container,
+        "bytes": media.size,
+    }
+
+
+def _data(row: Row) -> dict[str, object]:
+    price, billed, output = row.price, row.billed, row.output
+    return {
+        "model": row.model,
+        "verdict": row.verdict,
+        "price": price and {"amount": f"{plain(price.amount):f}", "unit": price.unit},
+        "billed": billed and {"quantity": f"{plain(billed.quantity):f}", "of": billed.of},
+        "output": output and {"width": output.width, "height": output.height},
+        "formula": row.formula or None,
+        "reason": row.reason or None,
+        "status": row.status,
+        "code": row.code,
+        "accepted_then_fails": row.failing,
+        "refunded": row.refunded,
+    }

@@ -1,0 +1,219 @@
+"""What each model would charge for a video: a price by its published rule, or its own refusal.
+
+Each model is tried once in a simulator of this process, which says what is refused and in which
+words; the price of what is not refused is the reference client's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import httpx
+
+from upsim.app import Simulator
+from upsim.client.clients import Client, Wishes, connect
+from upsim.client.exceptions import ClientError, JobFailedError, RefusedError, UnsupportedError
+from upsim.client.models import Known, find_model
+from upsim.client.sandbox import sandbox_sleeper
+from upsim.client.values import Billed, Money, Quote, Size
+from upsim.core.media import Measured, Media
+from upsim.core.states import State
+from upsim.engine.registry import Order
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.sources import is_loopback
+from upsim.media.probe import measure_file
+from upsim.scenario.model import MediaRule
+
+LOCAL = "http://127.0.0.1"
+AMPLE = Decimal(1_000_000_000)
+"""A balance that no single job uses up: here prices are asked, not purses."""
+ANYWHERE = "https://clip.example/described.mp4"
+"""The address of a clip that is only described."""
+FETCH_BYTES = 2 * 1024**3
+FETCH_SECONDS = 300.0
+
+Verdict = Literal["priced", "refused", "impossible"]
+
+
+class UnfetchedError(Exception):
+    """An address that is not fetched unless that is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """What is to be quoted: a file or an address, and what is known of it."""
+
+    source: str | Path
+    found: Measured
+    local: Path | None = None
+
+    @property
+    def name(self) -> str | None:
+        """Its path or address; None for a clip that is only described."""
+        return None if self.source == ANYWHERE else str(self.source)
+
+    @property
+    def media(self) -> Media | None:
+        """The properties, when it is a video."""
+        return self.found if isinstance(self.found, Media) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The answer of one model.
+
+    `impossible` is what the model does not offer at all; `refused` is the provider's own answer,
+    `status` None where the client knows it without asking. `failing` says that the provider takes
+    the job, and lets it fail with this reason; `refunded` what then becomes of the charge.
+    """
+
+    model: str
+    verdict: Verdict
+    price: Money | None = None
+    per_dollar: Decimal = Decimal(1)
+    billed: Billed | None = None
+    output: Size | None = None
+    formula: str = ""
+    reason: str = ""
+    status: int | None = None
+    code: str | None = None
+    failing: bool = False
+    refunded: bool | None = None
+
+
+def video_of_file(path: Path) -> Video:
+    """A file of this machine."""
+    return Video(path, measure_file(path))
+
+
+def described(media: Media) -> Video:
+    """A clip that need not exist."""
+    return Video(ANYWHERE, media)
+
+
+@contextmanager
+def video_at(url: str, *, fetch: bool) -> Iterator[Video]:
+    """A video at an address, fetched once; raises UnfetchedError for a public one without `fetch`.
+
+    Addresses of this machine are always fetched, private ones never.
+    """
+    from upsim.media.addresses import LOOPBACK, PUBLIC
+    from upsim.media.fetch import Fetcher
+    from upsim.media.store import BlobStore
+
+    loopback = is_loopback(_host_of(url))
+    if not (loopback or fetch):
+        raise UnfetchedError(f"{url[:200]} is not on this machine; --fetch lets it be fetched")
+    store = BlobStore(FETCH_BYTES)
+    try:
+        fetcher = Fetcher(store, LOOPBACK if loopback else PUBLIC)
+        found = asyncio.run(fetcher.fetch(url, limit=FETCH_BYTES, timeout=FETCH_SECONDS))
+        if isinstance(found, Path):
+            yield Video(url, measure_file(found), found)
+        else:
+            yield Video(url, found)
+    finally:
+        store.close()
+
+
+def quotes(
+    video: Video, models: Iterable[str], wishes: Wishes, settings: Mapping[str, str]
+) -> Iterator[Row]:
+    """A row for each model, in order. `settings` go to the models that have them."""
+    with ExitStack() as stack:
+        sim = stack.enter_context(Simulator(clock="manual"))
+        http = stack.enter_context(httpx.Client(transport=sim.transport()))
+        if not isinstance(video.source, Path):
+            _let_find(sim, video)
+        order = Order(balances=dict.fromkeys(sim.registry.providers, AMPLE))
+        box, keys = sim.registry.create(order)
+        for name in models:
+            known = find_model(name)
+            provider = known.adapter.provider
+            own = {key: value for key, value in settings.items() if key in known.model.options}
+            wanted: Wishes = {**wishes, "options": dict(own)}
+            with connect(
+                known.name,
+                api_key=keys[provider],
+                base_url=f"{LOCAL}/{provider}",
+                http=http,
+                sleeper=sandbox_sleeper(LOCAL, box.id, http=http),
+            ) as client:
+                yield _row(known, client, box, http, video=video, wishes=wanted)
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _let_find(sim: Simulator, video: Video) -> None:
+    """Let every address lead to this video, for all providers."""
+    library = sim.registry.library
+    rule = MediaRule("*", video.local or video.found)
+    for provider in sim.registry.providers:
+        library.remember(replace(library.baseline(provider), media=(rule,)))
+
+
+def _row(
+    known: Known,
+    client: Client,
+    box: Sandbox,
+    http: httpx.Client,
+    *,
+    video: Video,
+    wishes: Wishes,
+) -> Row:
+    blank = Row(known.name, "refused", per_dollar=known.model.billing.unit_per)
+    source = video.source
+    try:
+        found = client.quote(video.media, **wishes) if video.media else None
+    except UnsupportedError as error:
+        return replace(blank, verdict="impossible", reason=str(error))
+    except ClientError:
+        found = None  # the provider's own answer will say why
+    try:
+        job = client.submit(source, **wishes)
+        _settle(http, box)
+        if _ended_badly(box, job.id):
+            client.wait(job)
+    except UnsupportedError as error:
+        return replace(blank, verdict="impossible", reason=str(error))
+    except JobFailedError as error:
+        reason = error.progress.error or "the job fails, and no reason is given"
+        refunded = box.state.refund_of(error.job.id) is not None
+        return replace(
+            blank, reason=reason, code=error.progress.code, failing=True, refunded=refunded
+        )
+    except RefusedError as error:
+        return replace(blank, reason=error.message, status=error.status, code=error.code)
+    except ClientError as error:
+        return replace(blank, reason=str(error))
+    told = found or Quote(job.model, job.price or Money(Decimal(0), ""), job.billed, job.output)
+    return replace(
+        blank,
+        verdict="priced",
+        price=told.price,
+        billed=told.billed,
+        output=told.output,
+        formula=told.formula,
+    )
+
+
+def _settle(http: httpx.Client, box: Sandbox) -> None:
+    """Let the job come to its end."""
+    http.post(f"{LOCAL}/__sim/sandboxes/{box.id}/clock/advance", json={"to": "idle"})
+
+
+def _ended_badly(box: Sandbox, name: str) -> bool:
+    job = box.state.jobs.get(name)
+    return job is not None and job.state is not State.COMPLETED

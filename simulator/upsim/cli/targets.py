@@ -1,0 +1,144 @@
+"""Where `upscale` goes: a simulator of this process, one that runs somewhere, or the provider."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+import click
+import httpx
+
+from upsim.client.clients import Client, connect
+from upsim.client.exceptions import (
+    AuthenticationError,
+    UnsafeTargetError,
+    UnsupportedError,
+)
+from upsim.client.http import Watch
+from upsim.client.models import Known
+from upsim.client.policies import Polling
+from upsim.client.sandbox import sandbox_sleeper
+from upsim.core.baseline import BaselineError
+from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
+
+LOCAL = "http://127.0.0.1"
+ANY_KEY = "sk-upsim"
+SIM, LIVE = "sim", "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to, with what key and cap, and how long a job may take.
+
+    `scenario` and `render` are for a simulator of this process.
+    """
+
+    name: str
+    key: str | None = None
+    cap: Decimal | None = None
+    timeout: float = 3600.0
+    scenario: str | None = None
+    render: str = "synthetic"
+
+    @property
+    def stays(self) -> bool:
+        """Whether its jobs are still there when this command has ended."""
+        return self.name != SIM
+
+
+@contextmanager
+def client_for(target: Target, known: Known, watch: Watch) -> Iterator[Client]:
+    """A client of the model at the target. Raises UsageError for a target that may not be."""
+    polling = Polling(timeout=target.timeout)
+    try:
+        if target.name == SIM:
+            with _simulated(target, known, polling, watch) as client:
+                yield client
+            return
+        client = connect(
+            known.name,
+            api_key=_key(target, known),
+            base_url=_base_url(target, known),
+            cap=target.cap,
+            live=target.name == LIVE,
+            polling=polling,
+            progress=watch,
+        )
+    except UnsafeTargetError as error:
+        text = str(error).replace("give live=True and a cap", "use --target live and --cap")
+        raise click.UsageError(text) from error
+    except (UnsupportedError, AuthenticationError) as error:
+        raise click.UsageError(str(error)) from error
+    with client:
+        yield client
+
+
+@contextmanager
+def _simulated(target: Target, known: Known, polling: Polling, watch: Watch) -> Iterator[Client]:
+    from upsim.app import Simulator
+
+    try:
+        simulator = Simulator(target.scenario, clock="auto", render=target.render)
+    except (UnknownScenarioError, BaselineError) as error:
+        raise click.UsageError(str(error)) from error
+    except ScenarioError as error:
+        raise click.UsageError(f"{target.scenario} has mistakes:\n{error}") from error
+    with simulator, httpx.Client(transport=simulator.transport()) as http:
+        _must_speak_of(target, known, simulator.registry.library)
+        client = connect(
+            known.name,
+            api_key=target.key or ANY_KEY,
+            base_url=f"{LOCAL}/{known.adapter.provider}",
+            cap=target.cap,
+            polling=polling,
+            progress=watch,
+            http=http,
+            sleeper=sandbox_sleeper(LOCAL, http=http),
+        )
+        with client:
+            yield client
+
+
+def _must_speak_of(target: Target, known: Known, library: Library) -> None:
+    """A scenario of another provider would change nothing. Raises UsageError."""
+    if target.scenario is None:
+        return
+    provider = library.load(target.scenario).baseline.provider
+    if provider != known.adapter.provider:
+        raise click.UsageError(
+            f"--scenario {target.scenario} is of {provider}, not of {known.name}"
+        )
+
+
+def _base_url(target: Target, known: Known) -> str:
+    """Where the provider's own paths begin: below the simulator's address, or at its own host.
+
+    `live` never means the address in a variable, which `upsim env` may have set.
+    """
+    if target.name == LIVE:
+        return f"https://{known.host}"
+    url = target.name.rstrip("/")
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise click.UsageError(
+            f"--target {target.name[:200]!r} is neither sim, nor live, nor the address of a "
+            "simulator such as http://127.0.0.1:4747"
+        )
+    return f"{url}/{known.adapter.provider}"
+
+
+def _key(target: Target, known: Known) -> str:
+    """The key that was given or that a variable holds; a simulator takes any."""
+    variable = f"{known.adapter.provider.upper().replace('-', '_')}_API_KEY"
+    found = target.key or os.environ.get(variable)
+    if found is None and target.name == LIVE:
+        raise click.UsageError(f"a live API needs a key: give --api-key, or set {variable}")
+    return found or ANY_KEY

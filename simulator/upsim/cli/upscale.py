@@ -1,0 +1,302 @@
+"""`upsim upscale`: one video through one model, simulated or live, with the reference client."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import click
+
+from upsim.cli.board import price_text, video_text
+from upsim.cli.gauge import Gauge, amount_of
+from upsim.cli.parameters import MODEL, SCENARIO, Amount, Setting
+from upsim.cli.targets import LIVE, SIM, Target, client_for
+from upsim.cli.wishes import is_address, is_elsewhere, settings_of
+from upsim.client.clients import Client, Wishes
+from upsim.client.exceptions import ClientError, JobFailedError, OutcomeUnknownError, RefusedError
+from upsim.client.models import Known, find_model
+from upsim.client.values import Download, Job, Money
+from upsim.core.media import Media
+from upsim.core.pricing import plain
+from upsim.media.probe import measure_file
+
+FINDING = 1
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 and the signal's number."""
+
+
+@click.command("upscale")
+@click.argument("source", required=False, metavar="[FILE|URL]")
+@click.option("--model", type=MODEL, required=True, help="Such as venice, or video-upscaler.")
+@click.option(
+    "--to",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to be made; one of this name is replaced.",
+)
+@click.option(
+    "--target",
+    default=SIM,
+    show_default=True,
+    help="sim (in this process), the URL of a simulator, or live.",
+)
+@click.option("--cap", type=Amount(), help="The most that may be spent; live needs it.")
+@click.option("--api-key", help="Else the variable <PROVIDER>_API_KEY; a simulator takes any.")
+@click.option(
+    "--target-height", type=click.IntRange(1, 100_000), help="Lines of the shorter side, as 2160."
+)
+@click.option("--factor", type=click.IntRange(1, 100), help="How many times each side.")
+@click.option(
+    "--option", "settings", type=Setting(), multiple=True, help="A parameter of the provider's own."
+)
+@click.option("--job", "job_id", help="Take up this job, instead of a FILE, and do not submit.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1, max=1e6),
+    default=3600,
+    show_default=True,
+    help="Seconds that the job may take.",
+)
+@click.option("--scenario", type=SCENARIO, help="Scenario of the target sim, by name or path.")
+@click.option(
+    "--render",
+    type=click.Choice(["synthetic", "resample"]),
+    help="Output of the target sim: drawn, or the video's own frames.  [default: synthetic]",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--json", "as_data", is_flag=True, help="For programs.")
+def command(  # noqa: PLR0913 - one argument for each option
+    *,
+    source: str | None,
+    model: str,
+    to: Path,
+    target: str,
+    cap: Decimal | None,
+    api_key: str | None,
+    target_height: int | None,
+    factor: int | None,
+    settings: tuple[tuple[str, str], ...],
+    job_id: str | None,
+    timeout: float,
+    scenario: str | None,
+    render: str | None,
+    quiet: bool,
+    as_data: bool,
+) -> None:
+    """Upscale a video with one model, and say what came and what it was charged.
+
+    The target sim costs nothing and takes no time; its outputs have the promised size, and drawn
+    pictures. With live the provider itself is paid: its price is asked first and held to --cap.
+    Exit 0: the file is there; 1: it was refused or failed; 2: nothing was tried.
+    """
+    known = find_model(model)
+    if (source is None) == (job_id is None):
+        raise click.UsageError("give a FILE or URL, or a job by --job")
+    if target == LIVE and cap is None:
+        raise click.UsageError("--target live spends money: say how much at most by --cap")
+    if target != SIM and (scenario or render):
+        raise click.UsageError("--scenario and --render are for --target sim")
+    if target == SIM and job_id is not None:
+        raise click.UsageError("--job is for a target that outlives this command: give --target")
+    if target_height is not None and factor is not None:
+        raise click.UsageError("give --target-height or --factor, not both")
+    if source is not None and not is_address(source):
+        _must_be_file(source)
+    _must_be_writable(to)
+    wishes: Wishes = {
+        "target_height": target_height,
+        "factor": factor,
+        "options": dict(settings_of(settings, [known.name])),
+    }
+    where = Target(target, api_key, cap, timeout, scenario, render or "synthetic")
+    order = _Order(known, source, job_id, to, wishes, where)
+    with Gauge(to, shown=not (quiet or as_data)) as gauge:
+        outcome = _carried_out(order, gauge)
+    if target == SIM and source is not None and is_elsewhere(source):
+        provider = known.baseline.title
+        click.echo(
+            f"upsim: {source[:200]} was not fetched; {provider}'s default clip stood for it",
+            err=True,
+        )
+    if isinstance(outcome, _Done):
+        click.echo(outcome.document if as_data else outcome.text)
+        return
+    if as_data:
+        click.echo(outcome.document)
+    click.echo(f"upsim: {outcome.text}", err=True)
+    sys.exit(outcome.code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is asked for."""
+
+    known: Known
+    source: str | None
+    job_id: str | None
+    to: Path
+    wishes: Wishes
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A file is there."""
+
+    text: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """There is no file, and why."""
+
+    text: str
+    document: str
+    code: int = FINDING
+
+
+def _carried_out(order: _Order, gauge: Gauge) -> _Done | _Failed:
+    job: Job | None = None
+    with client_for(order.target, order.known, gauge.saw) as client:
+        try:
+            if order.source is None:
+                job = _job_of(order)
+            else:
+                gauge.says("handing in")
+                job = client.submit(order.source, **order.wishes)
+            gauge.says(job.status or "waiting")
+            progress = client.wait(job)
+            gauge.says("downloading", "completed")
+            file = client.download(progress, order.to)
+            return _told(order, client, job, file)
+        except (ClientError, OSError) as error:
+            return _failure(order, client, job, error)
+        except KeyboardInterrupt:
+            text = f"interrupted. {_known_of(order, client, job)}"
+            return _Failed(text, _problem(order, client, job, "Interrupted", text), INTERRUPTED)
+
+
+def _job_of(order: _Order) -> Job:
+    """A job that was submitted before."""
+    provider = order.known.adapter.provider
+    return Job(id=order.job_id or "", model=order.known.model.id, provider=provider)
+
+
+def _told(order: _Order, client: Client, job: Job, file: Download) -> _Done:
+    measured = measure_file(file.path)
+    media = measured if isinstance(measured, Media) else None
+    size = video_text(media) or "a file that cannot be measured"
+    price = price_text(job.price, order.known.model.billing.unit_per)
+    billed = "" if job.billed is None else f" ({plain(job.billed.quantity):f} {job.billed.of})"
+    parts = [f"{file.path}: {size}, {amount_of(file.bytes)}"]
+    parts += [f"{order.known.name} charged {price}{billed}"] if price else []
+    parts += [f"job {job.id}"]
+    found = _document(order, client, job) | {
+        "file": str(file.path),
+        "bytes": file.bytes,
+        "resumed": file.resumed,
+        "output": media
+        and {
+            "width": media.width,
+            "height": media.height,
+            "fps": str(media.frame_rate),
+            "seconds": f"{plain(media.seconds):f}",
+        },
+    }
+    return _Done("; ".join(parts), json.dumps(found, indent=2))
+
+
+def _failure(
+    order: _Order, client: Client, job: Job | None, error: ClientError | OSError
+) -> _Failed:
+    reason = str(error)
+    if isinstance(error, OSError) and not isinstance(error, ClientError):
+        reason = f"{order.to} cannot be written: {error.strerror or error}"
+    told = isinstance(error, JobFailedError | OutcomeUnknownError) or order.source is None
+    after = "" if job is None or told else f". {_known_of(order, client, job)}"
+    name = type(error).__name__
+    return _Failed(f"{reason}{after}", _problem(order, client, job, name, reason, error))
+
+
+def _known_of(order: _Order, client: Client, job: Job | None) -> str:
+    """What is known of a job that was left alone, and how it is found again."""
+    if job is None:
+        held = client.reserved
+        most = f", at most {_price(held, order.known)}" if held.amount else ""
+        return (
+            f"If the job had been sent by then, it may have been accepted and charged{most}. "
+            f"{order.known.adapter.lookup}"
+        )
+    price = f"charged {_price(job.price, order.known)}" if job.price else "charge not known"
+    if not order.target.stays:
+        return f"The job {job.id} ({price}) was simulated, and ended with this command."
+    again = ["upsim", "upscale", "--job", job.id, "--model", order.known.name]
+    again += ["--to", str(order.to), "--target", order.target.name]
+    again += [] if order.target.cap is None else ["--cap", f"{order.target.cap:f}"]
+    return (
+        f"The job {job.id} was accepted ({price}) and may go on. "
+        f"To take it up again: {shlex.join(again)}"
+    )
+
+
+def _price(price: Money, known: Known) -> str:
+    return price_text(price, known.model.billing.unit_per)
+
+
+def _document(order: _Order, client: Client, job: Job | None) -> dict[str, object]:
+    price = None if job is None else job.price
+    billed = None if job is None else job.billed
+    return {
+        "model": order.known.name,
+        "target": order.target.name,
+        "job": None if job is None else job.id,
+        "price": price and {"amount": f"{plain(price.amount):f}", "unit": price.unit},
+        "billed": billed and {"quantity": f"{plain(billed.quantity):f}", "of": billed.of},
+        "spent": {"amount": f"{plain(client.spent.amount):f}", "unit": client.spent.unit},
+    }
+
+
+def _problem(
+    order: _Order,
+    client: Client,
+    job: Job | None,
+    name: str,
+    text: str,
+    error: Exception | None = None,
+) -> str:
+    refused = error if isinstance(error, RefusedError) else None
+    found = _document(order, client, job) | {
+        "error": {
+            "kind": name,
+            "message": text,
+            "status": refused and refused.status,
+            "code": refused and refused.code,
+            "refunded": error.refunded if isinstance(error, JobFailedError) else None,
+        }
+    }
+    return json.dumps(found, indent=2)
+
+
+def _must_be_file(source: str) -> None:
+    try:
+        there = Path(source).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        there = False
+    if not there:
+        raise click.UsageError(f"there is no file {source[:200]!r}")
+
+
+def _must_be_writable(to: Path) -> None:
+    """Before anything is paid for. Raises UsageError."""
+    part = to.with_name(f".{to.name}.part")
+    try:
+        part.touch()
+        part.unlink()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise click.UsageError(f"--to {str(to)[:200]!r} cannot be written: {reason}") from error

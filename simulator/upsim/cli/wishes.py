@@ -1,0 +1,38 @@
+"""What `quote` and `upscale` understand alike: addresses, and parameters of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+import click
+
+from upsim.client.models import find_model
+from upsim.engine.sources import is_loopback
+from upsim.scenario.spelling import unknown
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is an address; else it is a path."""
+    return source[:8].lower().startswith(("http://", "https://"))
+
+
+def is_elsewhere(source: str) -> bool:
+    """Whether a source is an address that is not on this machine."""
+    try:
+        return is_address(source) and not is_loopback(urlsplit(source).hostname or "")
+    except ValueError:
+        return True
+
+
+def settings_of(given: Iterable[tuple[str, str]], models: Sequence[str]) -> dict[str, str]:
+    """The parameters, each of which at least one of the models has. Raises UsageError."""
+    known = {name: None for model in models for name in find_model(model).model.options}
+    chosen: dict[str, str] = {}
+    for name, value in given:
+        if name not in known:
+            raise click.UsageError(f"--option: {unknown('parameter', name, known)}")
+        if name in chosen:
+            raise click.UsageError(f"--option {name} is given twice")
+        chosen[name] = value
+    return chosen

@@ -1,0 +1,197 @@
+"""What the report says of ages, in its files, and where nothing can be compared."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.recording.callers import CALLERS, CLIP
+from tests.recording.conftest import Studio
+from upsim_contracts.cassettes import (
+    Cassette,
+    Charge,
+    Exchange,
+    Header,
+    Message,
+    Writer,
+    read_cassette,
+)
+from upsim_contracts.drift import drift
+from upsim_contracts.exceptions import UsageError
+from upsim_contracts.tolls import Tolls
+from upsim_contracts.verify import book_of, pricer
+
+HEAD = Header("vicsee", "guide", "127.0.0.1", "2026-11-01T10:00:00Z")
+
+
+def vicsee() -> Tolls:
+    """Return the price list of a provider."""
+    return Tolls(book_of("vicsee"), pricer("vicsee"))
+
+
+def exchange(status: int = 200, body: object = None, **more: object) -> Exchange:
+    """Return a look at the credits."""
+    answer = Message({"content-type": "application/json"}, {"json": body})
+    zero = Decimal(0)
+    path = "/api/v1/credits"
+    return Exchange(1, zero, zero, "GET", path, Message(), status, answer, **more)  # type: ignore[arg-type]
+
+
+def test_old_evidence_is_a_finding() -> None:
+    """Documents and a recording that are older than they may be are told with their age."""
+    good = exchange(body={"success": True, "data": {"credits": 1}})
+    cassette = Cassette("c.jsonl", HEAD, (good,))
+    today = date(2026, 12, 1)
+    fresh = drift(cassette, vicsee(), [], today=today, stale_after=30)
+    stale = drift(cassette, vicsee(), [], today=today, stale_after=29)
+
+    assert [] == fresh.drifts
+    assert [("evidence", "30 days", 30), ("recording", "30 days", 30)] == [
+        (one.finding.operation, one.finding.seen, one.recorded_age) for one in stale.drifts
+    ]
+
+
+def test_a_lost_connection_is_a_finding() -> None:
+    """An exchange without an answer is told as such."""
+    cassette = Cassette("c.jsonl", HEAD, (exchange(0),))
+    found = drift(cassette, vicsee(), [], today=date(2026, 11, 2))
+
+    assert ["vicsee: GET /api/v1/credits: connection: expected an answer, seen none"] == [
+        str(one).partition(" [")[0] for one in found.drifts
+    ]
+
+
+def test_the_same_difference_is_told_once() -> None:
+    """Two answers that differ in the same place are one line, which names both."""
+    bad = exchange(body={"success": True, "data": {"credits": "1"}})
+    cassette = Cassette("c.jsonl", HEAD, (bad, bad))
+    found = drift(cassette, vicsee(), [], today=date(2026, 11, 2))
+
+    assert [(1, 1)] == [one.exchanges for one in found.drifts]
+    assert str(found.drifts[0]).endswith("recorded 1 day ago, exchange 1 and 1 more")
+
+
+def test_reports_hold_the_same(studio: Studio) -> None:
+    """JSON and page hold each difference with what was expected, seen, evidence and ages."""
+    cassette = studio.record("vicsee", CALLERS["vicsee"], scenario="vicsee/price-change")
+    as_json, as_html = studio.folder / "d.json", studio.folder / "d.html"
+    lines = studio.drift(cassette, json=as_json, html=as_html)
+    (report,) = json.loads(as_json.read_text("utf-8"))
+    (finding,) = report["findings"]
+
+    assert lines[0] == finding["line"]
+    assert ("charge", "80 credit", "160 credit", 0, [2]) == tuple(
+        finding[key] for key in ("where", "expected", "seen", "recorded_days_ago", "exchanges")
+    )
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", finding["read"])
+    page = as_html.read_text("utf-8")
+    assert "<td>80 credit</td><td>160 credit</td>" in page
+    assert "http" not in re.sub(r"https?://(vicsee\.com|upsim\.test)[^<]*", "", page)
+
+
+def test_without_a_simulator_the_contract_is_left(studio: Studio) -> None:
+    """`--no-simulator` judges by contract and price only."""
+    cassette = studio.record("piapi", CALLERS["piapi"])
+    lines = studio.drift(cassette, simulator=False)
+
+    assert ["no differences in 7 exchanges, 0 of them replayed"] == [
+        line.partition("): ")[2] for line in lines
+    ]
+
+
+def test_refusals_of_the_moment_are_counted(studio: Studio) -> None:
+    """A documented 429 is no difference, but the last line says that it was not compared."""
+    scenario = """
+extends: vicsee/baseline
+summary: The first submit meets a full house.
+faults:
+  - at: before_accept
+    first: 1
+    do: {respond: {error: rate_limited, values: {limit: 1, reset: 1}}}
+"""
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        for _ in range(2):
+            await http.post("/api/v1/tools/upscale-video", json={"video_url": CLIP})
+
+    cassette = studio.record("vicsee", caller, scenario=scenario)
+
+    assert ["1 of them replayed; 1 not replayed: a refusal of the moment"] == [
+        line.partition("exchanges, ")[2] for line in studio.drift(cassette)
+    ]
+
+
+def test_ids_without_a_digit_are_ids(studio: Studio) -> None:
+    """A job whose id has letters only is followed in the replay, too."""
+
+    def lettered(call: str, answer: httpx.Response) -> httpx.Response:
+        if "upscale-video" in call or "tasks" in call:
+            text = re.sub(r"task_\w{8}", "task_abcdefgh", answer.text)
+            return httpx.Response(answer.status_code, headers=answer.headers, content=text)
+        return answer
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        await http.post("/api/v1/tools/upscale-video", json={"video_url": CLIP})
+
+    cassette = studio.record("vicsee", caller, altered=lettered)
+    head, line = cassette.read_text("utf-8").split("\n")[:2]
+    poll = {"number": 2, "method": "GET", "path": "/api/v1/tasks/task_abcdefgh", "charge": None}
+    found = json.loads(line) | poll | {"media": {}}
+    task = {"id": "task_abcdefgh", "model": "topaz-video-upscale", "status": "pending"}
+    rest = {"mediaType": "video", "prompt": None, "result": None, "error": None}
+    made = {"createdAt": "2026-01-01T00:00:00.000Z"}
+    found["request"].pop("body")
+    found["answer"]["body"]["json"] = {"success": True, "data": task | rest | made}
+    del found["charge"]
+    cassette.write_text("\n".join([head, line, json.dumps(found)]), encoding="utf-8")
+
+    assert ["no differences in 2 exchanges, 2 of them replayed"] == [
+        line.partition("): ")[2] for line in studio.drift(cassette)
+    ]
+
+
+def test_a_scenario_is_made_of_one_cassette(studio: Studio) -> None:
+    """Two cassettes and `--scenario` are refused."""
+    cassette = studio.record("vicsee", CALLERS["vicsee"])
+    with pytest.raises(UsageError, match="one cassette"):
+        studio.drift(cassette, cassettes=[cassette, cassette], scenario=studio.folder / "s.yaml")
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+amounts = st.decimals(-1000, 1000, places=6)
+numbers = st.integers(-(2**53), 2**53) | amounts
+documents = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(documents, amounts, st.none() | amounts, texts)
+def test_a_cassette_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory,
+    body: object,
+    at: Decimal,
+    documented: Decimal | None,
+    text: str,
+) -> None:
+    """Any document, amount and text survives, digit by digit."""
+    message = Message({"x": text}, {"json": body})
+    charge = Charge("USD", documented, at)
+    written = Exchange(1, at, at, "POST", "/x", message, 200, message, "api", charge)
+    file = StringIO()
+    Writer(file, HEAD).add(written)
+    path: Path = tmp_path_factory.getbasetemp() / "round-trip.jsonl"
+    path.write_text(file.getvalue(), encoding="utf-8")
+    found = read_cassette(path)
+
+    assert (HEAD, (written,)) == (found.header, found.exchanges)

@@ -1,0 +1,288 @@
+"""`upsim quote` says what the simulator does: asked here without the client, by bare requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+from upsim.app import Simulator
+from upsim.cli import main
+from upsim.media.clip import parse_clip_name
+from upsim.media.synthetic import make_clip
+
+LOCAL = "http://127.0.0.1"
+SUBMITS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
+    "wavespeed/wavespeed-ai/video-upscaler": (
+        "/wavespeed/api/v3/wavespeed-ai/video-upscaler",
+        {"video": "{url}"},
+        "wavespeed",
+    ),
+    "wavespeed/runwayml/upscale-v1": (
+        "/wavespeed/api/v3/runwayml/upscale-v1",
+        {"video": "{url}"},
+        "wavespeed",
+    ),
+    "venice/topaz-video-upscale": (
+        "/venice/api/v1/video/queue",
+        {"model": "topaz-video-upscale", "video_url": "{url}"},
+        "venice",
+    ),
+    "piapi/Qubico/video-toolkit": (
+        "/piapi/api/v1/task",
+        {"model": "Qubico/video-toolkit", "task_type": "upscale", "input": {"video": "{url}"}},
+        "piapi",
+    ),
+    "vicsee/topaz-video-upscale": (
+        "/vicsee/api/v1/tools/upscale-video",
+        {"video_url": "{url}"},
+        "vicsee",
+    ),
+}
+"""How each model is submitted to, as its page says."""
+EDGES = [
+    # size, fps, seconds, container, bytes
+    ("64x36", "10", "0.9", "mp4", None),  # PiAPI: 9 frames
+    ("64x36", "10", "1", "mp4", None),
+    ("64x36", "10", "24", "mp4", None),
+    ("64x36", "10", "24.1", "mp4", None),
+    ("64x36", "10", "4.9", "mp4", None),  # WaveSpeed: at least five seconds
+    ("64x36", "10", "5", "mp4", None),
+    ("64x36", "10", "5.1", "mp4", None),
+    ("64x36", "10", "60", "mp4", None),  # VicSee: 60 seconds
+    ("64x36", "10", "60.1", "mp4", None),
+    ("64x36", "10", "300", "mp4", None),  # Venice: 300
+    ("64x36", "10", "300.1", "mp4", None),
+    ("64x36", "10", "600", "mp4", None),  # WaveSpeed: 600
+    ("64x36", "10", "600.1", "mp4", None),
+    ("64x360", "48", "2", "mp4", None),  # Venice: tiers and surcharge
+    ("64x362", "49", "2", "mp4", None),
+    ("64x1080", "30000-1001", "1.001", "mp4", None),
+    ("1280x720", "30", "1", "mp4", None),  # PiAPI: its largest size
+    ("1282x720", "30", "1", "mp4", None),
+    ("1280x722", "30", "1", "mp4", None),
+    ("720x1280", "30", "1", "mp4", None),
+    ("8192x16", "10", "1", "mp4", None),  # the largest output that is rendered
+    ("8194x16", "10", "1", "mp4", None),
+    ("64x36", "10", "2", "mov", None),
+    ("64x36", "10", "2", "mkv", None),
+    ("64x36", "10", "2", "webm", None),
+    ("64x36", "10", "2", "mp4", 10_485_760),  # PiAPI: ten mebibytes
+    ("64x36", "10", "2", "mp4", 10_485_761),
+]
+
+
+def run(*arguments: str) -> Result:
+    """Return what a command line gave."""
+    return CliRunner().invoke(main, list(arguments), prog_name="upsim")
+
+
+def rows_of(*arguments: str) -> dict[str, Any]:
+    """Return what `quote --json` says, by model."""
+    result = run("quote", *arguments, "--json")
+    assert result.exit_code in (0, 1), result.output
+    return {row["model"]: row for row in json.loads(result.stdout)["models"]}
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Return every text of a document."""
+    if isinstance(value, str):
+        yield value
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        yield from texts_in(part)
+
+
+def done_by_simulator(url: str, model: str, http: httpx.Client) -> tuple[str, Any]:
+    """Submit a clip by a bare request: what was charged, or the texts of the refusal."""
+    path, body, provider = SUBMITS[model]
+    headers = {"Authorization": "Bearer sk-edge", "x-api-key": "sk-edge"}
+    filled = json.loads(json.dumps(body).replace("{url}", url))
+    answer = http.post(f"{LOCAL}{path}", json=filled, headers=headers)
+    if not answer.is_success:
+        return "refused", set(texts_in(answer.json()))
+    found = http.get(f"{LOCAL}/__sim/sandboxes/default/ledger?provider={provider}").json()
+    charges = [entry for entry in found["entries"] if entry["kind"] == "charge"]
+    return "priced", (abs(Decimal(charges[-1]["amount"])), charges[-1]["unit"])
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx.Client]:
+    """Return a way to a simulator that `quote` knows nothing of."""
+    with Simulator(clock="manual") as sim, httpx.Client(transport=sim.transport()) as client:
+        for provider in ("wavespeed", "venice", "piapi"):
+            path = f"{LOCAL}/__sim/sandboxes/default/accounts/{provider}"
+            client.put(path, json={"balance": "100000"})
+        yield client
+
+
+@pytest.mark.parametrize(("size", "fps", "seconds", "container", "length"), EDGES)
+def test_agrees_with_the_simulator(
+    http: httpx.Client, size: str, fps: str, seconds: str, container: str, length: int | None
+) -> None:
+    """Near every edge each model is priced as it is charged, or refused in the same words."""
+    query = "" if length is None else f"?bytes={length}"
+    url = f"{LOCAL}/media/synthetic/{size}_{fps}fps_{seconds}s.{container}{query}"
+    described = ["--duration", seconds, "--size", size, "--fps", fps, "--container", container]
+    rows = rows_of(*described, *([] if length is None else ["--bytes", str(length)]))
+
+    for model in SUBMITS:
+        row, (verdict, told) = rows[model], done_by_simulator(url, model, http)
+        assert verdict == row["verdict"], (model, row, told)
+        if verdict == "refused":
+            assert row["reason"] in told
+        else:
+            assert told == (Decimal(row["price"]["amount"]), row["price"]["unit"])
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Return a clip of four seconds."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(make_clip(parse_clip_name("640x360_30fps_4s.mp4")))
+    return path
+
+
+def test_a_file_is_measured(clip: Path) -> None:
+    """A file has the prices of the documents, and the sizes that the models make."""
+    rows = rows_of(str(clip))
+
+    assert {
+        "piapi/Qubico/video-toolkit": ("360000", "point", 1280),
+        "venice/topaz-video-upscale": ("0.052", "USD", 1280),
+        "vicsee/topaz-video-upscale": ("64", "credit", 1280),
+        "wavespeed/wavespeed-ai/video-upscaler": ("0.025", "USD", 1920),
+        "wavespeed/runwayml/upscale-v1": ("0.1", "USD", 3840),
+    } == {
+        model: (row["price"]["amount"], row["price"]["unit"], row["output"]["width"])
+        for model, row in rows.items()
+    }
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm", "txt"])
+@pytest.mark.parametrize("model", SUBMITS)
+def test_agrees_with_upscale(tmp_path: Path, suffix: str, model: str) -> None:
+    """What `quote` says of a file is what `upscale` makes of it, price and reason alike."""
+    source = tmp_path / f"file.{suffix}"
+    made = suffix != "txt"
+    name = f"64x36_10fps_2s.{suffix}"
+    source.write_bytes(make_clip(parse_clip_name(name)) if made else b"no video at all")
+    row = rows_of(str(source), "--model", model)[model]
+    result = run(
+        "upscale", str(source), "--model", model, "--to", str(tmp_path / "out.mp4"), "--json"
+    )
+    found = json.loads(result.stdout)
+
+    assert (0 if row["verdict"] == "priced" else 1) == result.exit_code
+    if row["verdict"] == "priced":
+        assert (row["price"], row["billed"]) == (found["price"], found["billed"])
+    else:
+        assert row["reason"] in found["error"]["message"]
+
+
+def test_a_wish_that_a_model_cannot_fulfil() -> None:
+    """A model that cannot make the wanted size says what it can make; others are priced."""
+    rows = rows_of("--duration", "5", "--size", "640x360", "--factor", "4")
+
+    assert ("impossible", "priced") == (
+        rows["piapi/Qubico/video-toolkit"]["verdict"],
+        rows["vicsee/topaz-video-upscale"]["verdict"],
+    )
+    assert "it makes 720 lines (factor 2)" in rows["piapi/Qubico/video-toolkit"]["reason"]
+
+
+def test_own_parameters_go_where_they_are_known() -> None:
+    """A parameter changes the price of the models that have it, and no other's."""
+    rows = rows_of("--duration", "5", "--size", "640x360", "--option", "upscale_factor=4")
+
+    assert ("140", "0.025") == (
+        rows["vicsee/topaz-video-upscale"]["price"]["amount"],
+        rows["wavespeed/wavespeed-ai/video-upscaler"]["price"]["amount"],
+    )
+
+
+def test_a_job_that_would_fail_is_told(tmp_path: Path) -> None:
+    """An empty file is accepted by WaveSpeed, whose job then fails and is refunded."""
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    result = run("quote", str(empty), "--model", "video-upscaler")
+
+    assert 1 == result.exit_code
+    assert "the job is accepted and fails; its charge is refunded" in result.stdout
+
+
+def test_the_table(clip: Path) -> None:
+    """Without --json there is a line for each model, with price, quantity, size and formula."""
+    result = run("quote", str(clip), "--model", "vicsee")
+    lines = result.stdout.splitlines()
+
+    assert f"{clip}: 640x360 30 fps 4 s" == lines[0]
+    assert (
+        "vicsee/topaz-video-upscale 64 credits 4 seconds 1280x720 4 seconds × 16 = 64 credit"
+    ) in [" ".join(line.split()) for line in lines]
+
+
+def test_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the table does not fit there is a block for each model, and no word is cut."""
+    monkeypatch.setenv("COLUMNS", "60")
+    result = run("quote", "--duration", "61", "--size", "1280x720")
+
+    assert [
+        "vicsee/topaz-video-upscale",
+        "  refused",
+        "  422 VIDEO_TOO_LONG Video exceeds 60-second limit",
+    ] == [line.rstrip() for line in result.stdout.splitlines()][8:11]
+    assert "…" not in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_an_address_of_this_machine_is_fetched(free_tcp_port: int) -> None:
+    """Where nothing can be had at an address, each provider's own words for that are shown."""
+    rows = rows_of(f"http://127.0.0.1:{free_tcp_port}/clip.mp4")
+
+    assert "Could not read video duration from URL" == rows["vicsee/topaz-video-upscale"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "give a FILE or URL, or both --duration and --size"),
+        (["--duration", "5"], "give a FILE or URL, or both --duration and --size"),
+        (["nowhere.mp4"], "there is no file 'nowhere.mp4'"),
+        (["."], "there is no file '.'"),
+        (["a\0b"], "there is no file"),
+        (["x" * 5000], "there is no file"),
+        (["https://example.com/a.mp4"], "--fetch lets it be fetched"),
+        (["http://[/a.mp4"], "--fetch lets it be fetched"),
+        (["clip.mp4", "--duration", "5"], "not both"),
+        (["--duration", "5", "--size", "5"], "is not a size such as 1920x1080"),
+        (["--duration", "5", "--size", "0x5"], "is not a size such as 1920x1080"),
+        (["--duration", "1e999999999", "--size", "2x2"], "at most 1,000,000,000 seconds"),
+        (["--duration", "nan", "--size", "2x2"], "at most 1,000,000,000 seconds"),
+        (["--duration", "0.0000001", "--size", "2x2"], "more than six places"),
+        (["--duration", "5", "--size", "2x2", "--fps", "1/0"], "is not a frame rate"),
+        (["--duration", "5", "--size", "2x2", "--fps", "1e9"], "is not a frame rate"),
+        (["--duration", "5", "--size", "2x2", "--fps", "0"], "is not above 0"),
+        (
+            ["--duration", "5", "--size", "2x2", "--fps", "0.000001"],
+            "no such clip is measured here",
+        ),
+        (["--duration", "5", "--size", "2x2", "--model", "venic"], "did you mean venice"),
+        (["--duration", "5", "--size", "2x2", "--option", "foo=1"], "unknown parameter 'foo'"),
+        (["--duration", "5", "--size", "2x2", "--option", "foo"], "is not name=value"),
+        (["--duration", "5", "--size", "2x2", "--factor", "2", "--target-height", "9"], "not both"),
+        (["--frobnicate"], "No such option"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], reason: str) -> None:
+    """What cannot be meant is said in a sentence, with the exit code of wrong usage."""
+    result = run("quote", *arguments)
+
+    assert (2, None) == (result.exit_code, None if isinstance(result.exception, SystemExit) else 1)
+    assert reason in " ".join(result.stderr.split())

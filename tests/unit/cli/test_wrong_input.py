@@ -1,0 +1,115 @@
+"""Whatever is typed, the command line answers with a sentence and an exit code of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from upsim.cli import COMMANDS, main
+
+ANSWERS = {0, 1, 2}
+FILES = ("missing.yaml", "folder", "empty.yaml", "empty.json", "text.txt", "binary.mp4")
+TAKERS = (
+    ("validate",),
+    ("replay",),
+    ("quote",),
+    ("quote", "--json"),
+    ("scenarios", "explain"),
+    ("upscale", "--model", "venice", "--to", "out.mp4"),
+    ("upscale", "x", "--model", "venice", "--to", "out.mp4", "--scenario"),
+    ("serve", "--port", "x", "--scenario"),
+)
+"""What takes a file; `serve` without ever serving."""
+NUMBERS = ("-1", "0", "nan", "inf", "1e999", "9" * 400, "0x10", "", "½", "1_000")
+COUNTERS = (
+    ("serve", "--port", "x", "--pace"),
+    ("serve", "--port", "x", "--journal-max"),
+    ("demo", "x", "--pace"),
+    ("quote", "--size", "2x2", "--duration"),
+    ("quote", "--duration", "5", "--size", "2x2", "--fps"),
+    ("quote", "--duration", "5", "--size", "2x2", "--bytes"),
+    ("quote", "--duration", "5", "--size", "2x2", "--factor"),
+    ("quote", "--duration", "5", "--size", "2x2", "--target-height"),
+    ("upscale", "x", "--model", "venice", "--to", "o.mp4", "--cap"),
+    ("upscale", "x", "--model", "venice", "--to", "o.mp4", "--timeout"),
+    ("verify", "--provider", "x", "--cap"),
+    ("verify", "--provider", "x", "--patience"),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder that holds what is no video, no scenario and no export."""
+    (tmp_path / "folder").mkdir()
+    for name in ("empty.yaml", "empty.json"):
+        (tmp_path / name).touch()
+    (tmp_path / "text.txt").write_text("hello\n", "utf-8")
+    (tmp_path / "binary.mp4").write_bytes(bytes(range(256)) * 4)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def answer(*arguments: str) -> tuple[int, str]:
+    """Return exit code and messages of a command line; anything but an exit is raised."""
+    result = CliRunner().invoke(main, list(arguments), prog_name="upsim")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout + result.stderr
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("taker", TAKERS, ids=" ".join)
+@pytest.mark.parametrize("name", FILES, ids=repr)
+def test_files_that_are_none(taker: tuple[str, ...], name: str) -> None:
+    """A missing, empty or foreign file is refused with a message that tells more than its code."""
+    code, text = answer(*taker, name)
+
+    assert code in ANSWERS - {0}
+    assert text.strip()
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("taker", COUNTERS, ids=" ".join)
+@pytest.mark.parametrize("number", NUMBERS, ids=repr)
+def test_numbers_that_are_none(taker: tuple[str, ...], number: str) -> None:
+    """A number beyond all bounds, or none at all, ends no command with a traceback."""
+    code, text = answer(*taker, number)
+
+    assert code in ANSWERS
+    assert text.strip()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_unknown_options(name: str) -> None:
+    """Each command refuses an option that it does not have, by name."""
+    code, text = answer(name, "--frobnicate")
+
+    assert 2 == code
+    assert "--frobnicate" in text
+
+
+WORDS = st.sampled_from(
+    ["list", "show", "explain", "schema", "bash", "--json", "--help", "--version", "-", "--", ".",
+     "--model", "venice", "--provider", "--plan", "--size", "2x2", "--duration", "1e5", "--to",
+     "--fps", "\udcff", "=", "--option", "a=b", "", "http://[", "http://127.0.0.1:1/x.mp4"]
+)  # fmt: skip
+HARMLESS = st.sampled_from([name for name in COMMANDS if name not in ("serve", "demo", "verify")])
+
+
+@pytest.mark.usefixtures("folder")
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(name=HARMLESS, words=st.lists(WORDS, max_size=5))
+def test_any_words(name: str, words: list[str]) -> None:
+    """No order of words ends in a traceback."""
+    code, _ = answer(name, *words)
+
+    assert code in ANSWERS

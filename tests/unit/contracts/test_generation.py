@@ -1,0 +1,91 @@
+"""The tables that say what properties and machines vary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from upsim_contracts.clips import Clip, clip
+from upsim_contracts.exceptions import ContractFileError
+from upsim_contracts.facts import Book
+from upsim_contracts.generation import generation
+from upsim_contracts.suite.exploring import TABLES, tables
+from upsim_contracts.suite.strategies.clips import bounds, clips
+from upsim_contracts.suite.strategies.flaws import pairs
+from upsim_contracts.suite.strategies.ids import beside
+from upsim_contracts.verify import book_of, providers
+
+CALLS = [submit for table in tables() for submit in table.submits.values()]
+
+
+def changed(provider: str, **parts: object) -> Book:
+    """A book whose table has other parts."""
+    book = book_of(provider)
+    contract = book.tables["contract"]
+    table = {**contract["generate"], **parts}
+    return replace(book, tables={**book.tables, "contract": {**contract, "generate": table}})
+
+
+def test_every_provider_has_a_table() -> None:
+    """No provider is left out of properties and machines."""
+    assert [table.id for table in TABLES] == list(providers())
+
+
+def test_a_book_without_a_table_has_none() -> None:
+    """A contract folder may come without it."""
+    assert generation(replace(book_of("vicsee"), tables={})) is None
+
+
+def test_a_call_that_is_not_there_is_named() -> None:
+    """A mistyped call is told with the nearest that there is."""
+    with pytest.raises(ContractFileError, match=r"no call 'tsaks'.*\['tasks'\]"):
+        generation(changed("piapi", lists=["tsaks"]))
+
+
+def test_an_unknown_field_is_named() -> None:
+    """A mistyped field of a table is told."""
+    with pytest.raises(ContractFileError, match=r"vicsee: generate: .*'of_'"):
+        generation(changed("vicsee", submits={"create": _submit_with(of_="seconds")}))
+
+
+def _submit_with(**price: str) -> dict[str, object]:
+    submits: dict[str, dict[str, object]] = dict(
+        book_of("vicsee").tables["contract"]["generate"]["submits"]
+    )
+    return {**submits["create"], "price": price}
+
+
+@settings(max_examples=50, database=None, derandomize=True)
+@given(st.data())
+def test_clips_are_within_their_bounds_and_exact(data: st.DataObject) -> None:
+    """Every clip has a whole number of frames between the least and the most, and a name."""
+    submit = data.draw(st.sampled_from(CALLS))
+    made: Clip = data.draw(clips(submit.clips))
+    fewest, most = bounds(submit.clips, made.fps)
+    assert Fraction(made.seconds) * made.fps == made.frames
+    assert fewest <= made.frames <= most
+    assert clip(str(made)) == made
+
+
+def test_mistakes_of_the_same_part_are_no_pair() -> None:
+    """Two mistakes go together only when one request can hold both."""
+    table = generation(book_of("vicsee"))
+    assert table is not None
+    submit = table.submits["create"]
+    named = {(one.name, other.name) for one, other in pairs(submit, table.book.calls[submit.call])}
+    assert ("no key", "too long") in named
+    assert {("no key", "another scheme"), ("no video", "too long")} & named == set()
+
+
+@pytest.mark.parametrize("job", ["task_k3v9q2m7", "7c1e0d52-5f0a-4f3e-9a54-2b8d6f1c0e77", "0"])
+def test_an_id_beside_another_differs_in_one_place(job: str) -> None:
+    """It has the same form, and is never the same."""
+    other = beside(job, 3, 5)
+    assert [len(job), 1] == [
+        len(other),
+        sum(one != two for one, two in zip(job, other, strict=True)),
+    ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from upsim.client.adapter import Option
+from upsim.client.adapter import Option, number
 from upsim.client.exceptions import UnsupportedError
 from upsim.client.models import Known, height_of
 from upsim.client.values import Billed, Money, Quote, Size
@@ -82,7 +82,9 @@ def cap_of(known: Known, cap: Money | Decimal | int | str | None) -> Money | Non
         return None
     billing = known.model.billing
     published = billing.unit if billing.unit_per == 1 else "USD"
-    given = cap if isinstance(cap, Money) else Money(Decimal(cap), published)
+    given = cap if isinstance(cap, Money) else Money(_amount(cap), published)
+    if number(given.amount) is None or given.amount < 0:
+        raise UnsupportedError(f"a cap is an amount from 0 up, not {given.amount}")
     if given.unit == published != billing.unit:
         given = Money(pricing.plain(given.amount * billing.unit_per), billing.unit)
     if given.unit != billing.unit:
@@ -90,6 +92,14 @@ def cap_of(known: Known, cap: Money | Decimal | int | str | None) -> Money | Non
             f"{known.name} is charged in {billing.unit}, the cap is in {given.unit}"
         )
     return given
+
+
+def _amount(cap: Decimal | int | str) -> Decimal:
+    """An exact amount. Raises UnsupportedError: a float would be another amount than was meant."""
+    found = None if isinstance(cap, float) else number(cap)
+    if found is None:
+        raise UnsupportedError(f'a cap is an exact amount such as "0.50", not {cap!r}')
+    return found
 
 
 def _wanted(known: Known, media: Media | None, height: int | None, factor: int | None) -> Fraction:

@@ -304,3 +304,10 @@ def test_cap_in_the_unit_of_the_charge(model: str, cap: Money | str | int, told:
     """A bare number is in the unit of the published price, and is converted to that of charges."""
     with connect(model, api_key="k", base_url=HOME, cap=cap) as client:
         assert str(client._logic.guard.budget.cap) == told
+
+
+@pytest.mark.parametrize("cap", ["abc", "NaN", "Infinity", "-1", 0.1, True, "1e999999999"])
+def test_cap_is_an_exact_amount(cap: str) -> None:
+    """What is no exact amount from 0 up is no cap, and said so before anything is sent."""
+    with pytest.raises(UnsupportedError, match="a cap is an"):
+        connect("venice", api_key="k", base_url=HOME, cap=cap)

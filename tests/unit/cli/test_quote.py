@@ -112,6 +112,12 @@ def done_by_simulator(url: str, model: str, http: httpx.Client) -> tuple[str, An
     return "priced", (abs(Decimal(charges[-1]["amount"])), charges[-1]["unit"])
 
 
+@pytest.fixture(autouse=True)
+def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take no width from outside: workers of pytest-xdist have one in their environment."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
     """Return a way to a simulator that `quote` knows nothing of."""

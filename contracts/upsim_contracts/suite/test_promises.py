@@ -22,6 +22,7 @@ SHORT = "320x240 10fps 1s"
 TOO_LONG = {"piapi": "320x240 10fps 30s"}
 """A clip that the provider refuses; most refuse what is longer than ten minutes."""
 PROVIDERS = pytest.mark.parametrize("provider", providers())
+AMPLE = "1000000000"
 MANY = 50
 UNAUTHORIZED = 401
 TargetOf = Callable[[str], Target]
@@ -128,9 +129,10 @@ def test_two_at_once(simulator: Any, provider: str) -> None:  # noqa: ANN401 - t
 def ids(target: Target, provider: str, *, seed: int, number: int = 3) -> list[object]:
     """The ids of some jobs of a new world."""
     book = book_of(provider)
-    with target.world(Given(seed=seed)) as world:
-        answers = [submit(world, book, SHORT).json() for _ in range(number)]
-    return [at(answer, str(paid(book).job)) for answer in answers]
+    with target.world(Given(seed=seed, balance=AMPLE)) as world:
+        answers = [submit(world, book, SHORT) for _ in range(number)]
+    assert all(answer.is_success for answer in answers)
+    return [at(answer.json(), str(paid(book).job)) for answer in answers]
 
 
 def submit(world: World, book: Book, text: str) -> httpx.Response:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from upsim.core.call import Call
 from upsim.core.events import JobAccepted
 from upsim.core.faults import Corrupt, FaultRule, Headers, Respond, Truncate, Word
 from upsim.core.instants import SECOND, Instant
 from upsim.core.states import TERMINAL
-from upsim.engine.journal import KEPT_BODY, Exchange
+from upsim.engine.journal import Exchange
 
 if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
@@ -36,13 +38,6 @@ PATIENCE = 3, 4
 SPOILING = (Word, Respond, Truncate, Corrupt)
 """Faults after which a caller cannot have read what was answered."""
 RETRY_AFTER = b"retry-after"
-
-
-class Repeated(NamedTuple):
-    """The job whose submit was repeated, and the number of that submit."""
-
-    job: str
-    exchange: int
 
 
 class Ignored(NamedTuple):
@@ -65,46 +60,28 @@ class Wait(NamedTuple):
     seconds: int
 
 
-class Tally:
-    """What a caller did about one job. `at`, `jumped` and `good` are of its last poll."""
+class Tally(msgspec.Struct, gc=False):
+    """What a caller did about one job. `at`, `jumped` and `good` are of its last poll.
 
-    __slots__ = (
-        "accepted",
-        "at",
-        "every",
-        "fetched",
-        "good",
-        "hasty",
-        "hasty_on_auto",
-        "jumped",
-        "key",
-        "named",
-        "polls",
-        "polls_after",
-        "repeats",
-        "seen",
-        "shortest",
-        "submit",
-    )
+    Pauses shorter than `every` are hasty; it is looked up at the first poll. `repeats` is the job
+    whose submit was repeated, and the exchange of that submit.
+    """
 
-    def __init__(self, accepted: JobAccepted, every: Instant) -> None:
-        """Nothing was done yet; pauses shorter than `every` are hasty."""
-        self.accepted = accepted
-        self.every = every
-        self.submit = 0
-        self.key = 0
-        self.at = 0
-        self.jumped = 0
-        self.good = False
-        self.polls = 0
-        self.hasty = 0
-        self.hasty_on_auto = 0
-        self.shortest: Instant | None = None
-        self.polls_after = 0
-        self.seen: int | None = None
-        self.fetched = False
-        self.repeats: Repeated | None = None
-        self.named: dict[str, list[int]] | None = None
+    accepted: JobAccepted
+    submit: int = 0
+    every: Instant | None = None
+    at: Instant = 0
+    jumped: Instant = 0
+    good: bool = False
+    polls: int = 0
+    hasty: int = 0
+    hasty_on_auto: int = 0
+    shortest: Instant | None = None
+    polls_after: int = 0
+    seen: int | None = None
+    fetched: bool = False
+    repeats: tuple[str, int] | None = None
+    named: dict[str, list[int]] | None = None
 
     def name(self, what: str, number: int) -> None:
         """Keep the first exchanges that show a thing."""
@@ -119,51 +96,54 @@ class Tally:
         return tuple((self.named or {}).get(what, ()))
 
 
+Tallies = dict[str, Tally]
+"""By the names of jobs, in the order in which they were first heard of."""
+
+
 class Conduct:
     """The tallies of one sandbox.
 
-    `parted` is called with each job that is counted no more, and whether the job itself ends here.
+    `parted` is called with jobs that are counted no more, `ended` with those that are forgotten.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         """Nobody called yet."""
-        self.tallies: dict[str, Tally] = {}
+        self.tallies: Tallies = {}
         self.ignored: deque[Ignored] = deque(maxlen=MOST_FINDINGS)
-        self.parted: Callable[[str, Tally, bool], None] = lambda _job, _tally, _ended: None
+        self.parted: Callable[[Tallies], None] = lambda _tallies: None
+        self.ended: Callable[[Tallies], None] = lambda _tallies: None
         self._sandbox = sandbox
         self._submits: dict[int, str] = {}
         self._waits: dict[tuple[int, str], Wait] = {}
 
     # -- the hot path
 
-    def take(self, call: Call, exchange: Exchange) -> None:  # noqa: C901 - in one piece it is fast
+    def take(self, call: Call, exchange: Exchange) -> None:
         """Count one exchange."""
         if self._waits:
             self._look_at_the_clock(call, exchange)
         job = call.job
         if job is None:
             return
-        tally = self.tallies.get(job.accepted.job) or self._begin(job.accepted)
+        accepted, tallies = job.accepted, self.tallies
+        tally = tallies.get(accepted.job)
+        if tally is None:
+            if len(tallies) >= MOST_JOBS + AT_ONCE:
+                self._make_room()
+            tally = tallies[accepted.job] = Tally(accepted)
         if call.kind == "poll":
-            sandbox, at = self._sandbox, exchange.at
-            tally.polls += 1
-            if tally.seen is not None:
-                tally.polls_after += 1
-                if tally.polls_after <= NUMBERS:
-                    tally.name("polled_after_the_end", exchange.number)
-            elif tally.good:
-                pause = at - tally.at - sandbox.jumped + tally.jumped
-                if tally.shortest is None or pause < tally.shortest:
-                    tally.shortest = pause
-                if pause < tally.every:
-                    self._hurried(tally, exchange)
-            tally.at, tally.jumped = at, sandbox.jumped
+            self._polled(tally, exchange)
         elif call.kind == "submit":
-            self._submitted(call, exchange, tally)
+            tally.submit = exchange.number
+            body = exchange.body, exchange.body_size
+            key = hash((exchange.account, exchange.operation, exchange.target, body))
+            earlier, self._submits[key] = self._submits.get(key), accepted.job
+            if earlier is not None:
+                self._look_for_repetition(tally, exchange, earlier)
         tally.good = exchange.rule is None
         if call.faults and _spoiled(call.faults):
             tally.good = False
-        elif tally.good and tally.seen is None and job.moves and job.moves[-1].state in TERMINAL:
+        elif job.moves and tally.good and tally.seen is None and job.moves[-1].state in TERMINAL:
             tally.seen = exchange.number
 
     def told_to_wait(
@@ -193,10 +173,8 @@ class Conduct:
 
     def part(self, jobs: Sequence[str]) -> None:
         """The sandbox is about to forget these jobs."""
-        for job in jobs:
-            tally = self.tallies.pop(job, None)
-            if tally is not None:
-                self._part(job, tally, ends=True)
+        self.ended({job: self.tallies.pop(job) for job in jobs if job in self.tallies})
+        self._forget_submits()
 
     def clear(self) -> None:
         """Begin anew; what was done about the jobs that there are is forgotten."""
@@ -207,19 +185,37 @@ class Conduct:
 
     # -- inside
 
-    def _begin(self, accepted: JobAccepted) -> Tally:
-        if len(self.tallies) >= MOST_JOBS + AT_ONCE:
-            for oldest in list(islice(self.tallies, AT_ONCE)):
-                self._part(oldest, self.tallies.pop(oldest), ends=False)
-        advised = self._sandbox.scenario_for(accepted.provider).baseline.polling
-        least = 0 if advised is None else advised.every * PATIENCE[0] // PATIENCE[1]
-        tally = self.tallies[accepted.job] = Tally(accepted, least)
-        return tally
+    def _make_room(self) -> None:
+        self.parted({job: self.tallies.pop(job) for job in list(islice(self.tallies, AT_ONCE))})
+        self._forget_submits()
 
-    def _part(self, job: str, tally: Tally, *, ends: bool) -> None:
-        if self._submits.get(tally.key) == job:
-            del self._submits[tally.key]
-        self.parted(job, tally, ends)
+    def _forget_submits(self) -> None:
+        """Drop the submits of jobs that are counted no more, once they are many."""
+        if len(self._submits) > len(self.tallies) + AT_ONCE:
+            known = self.tallies
+            self._submits = {key: job for key, job in self._submits.items() if job in known}
+
+    def _polled(self, tally: Tally, exchange: Exchange) -> None:
+        at, jumped = exchange.at, self._sandbox.jumped
+        if tally.every is None:
+            tally.every = self._least_pause(tally.accepted.provider)
+        tally.polls += 1
+        if tally.seen is not None:
+            tally.polls_after += 1
+            if tally.polls_after <= NUMBERS:
+                tally.name("polled_after_the_end", exchange.number)
+        elif tally.good:
+            pause = at - tally.at - jumped + tally.jumped
+            if tally.shortest is None or pause < tally.shortest:
+                tally.shortest = pause
+            if pause < tally.every:
+                self._hurried(tally, exchange)
+        tally.at, tally.jumped = at, jumped
+
+    def _least_pause(self, provider: str) -> Instant:
+        """Pauses shorter than this are hasty."""
+        advised = self._sandbox.scenario_for(provider).baseline.polling
+        return 0 if advised is None else advised.every * PATIENCE[0] // PATIENCE[1]
 
     def _hurried(self, tally: Tally, exchange: Exchange) -> None:
         if self._sandbox.clock.mode == "auto":
@@ -229,19 +225,13 @@ class Conduct:
         if tally.hasty + tally.hasty_on_auto <= NUMBERS:
             tally.name("polled_too_often", exchange.number)
 
-    def _submitted(self, call: Call, exchange: Exchange, tally: Tally) -> None:
-        tally.submit = exchange.number
-        body = call.body[:KEPT_BODY], len(call.body)
-        tally.key = key = hash((exchange.account, call.operation, exchange.target, body))
-        earlier = self._submits.get(key)
-        self._submits[key] = tally.accepted.job
-        first = None if earlier is None else self.tallies.get(earlier)
-        if earlier is None or first is None or earlier == tally.accepted.job:
+    def _look_for_repetition(self, tally: Tally, exchange: Exchange, earlier: str) -> None:
+        """The same was submitted before: once too often, if that was just now and the job lives."""
+        first, living = self.tallies.get(earlier), self._sandbox.state.jobs.get(earlier)
+        if first is None or living is None or first is tally or living.ended:
             return
-        living = self._sandbox.state.jobs.get(earlier)
-        recent = exchange.at - first.accepted.at <= WINDOW
-        if recent and living is not None and not living.ended:
-            tally.repeats = Repeated(earlier, first.submit)
+        if exchange.at - first.accepted.at <= WINDOW:
+            tally.repeats = (earlier, first.submit)
 
     def _look_at_the_clock(self, call: Call, exchange: Exchange) -> None:
         if call.account is None:

@@ -20,7 +20,7 @@ from upsim.core.jobs import Job
 from upsim.core.polling import Polling
 from upsim.core.states import TERMINAL, State
 from upsim.core.webhooks import GOOD, Delivery
-from upsim.engine.conduct import MOST_FINDINGS, Ignored, Tally
+from upsim.engine.conduct import MOST_FINDINGS, Ignored, Tallies, Tally
 
 if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
@@ -96,6 +96,8 @@ class Sums:
     def add(self, tally: Tally) -> None:
         """Take in one job."""
         self.jobs += 1
+        if not tally.polls:
+            return
         self.polls += tally.polls
         self.hasty += tally.hasty + tally.hasty_on_auto
         self.late += tally.polls_after
@@ -123,6 +125,7 @@ class ReportCard:
 
     sandbox: Sandbox
     _kept: deque[Finding] = field(default_factory=lambda: deque(maxlen=MOST_FINDINGS))
+    _gone: deque[tuple[str, Tally]] = field(default_factory=lambda: deque(maxlen=MOST_FINDINGS))
     _sums: dict[str, Sums] = field(default_factory=dict)
     _inbox: bool = False
     _signed: bool = False
@@ -130,12 +133,14 @@ class ReportCard:
     def __post_init__(self) -> None:
         """Hear of jobs that are counted no more."""
         self.sandbox.conduct.parted = self._part
+        self.sandbox.conduct.ended = self._end
 
     def draw(self, *, all_pauses: bool = False, provider: str | None = None) -> Card:
         """What is to be said by now, oldest jobs first."""
         sandbox = self.sandbox
         sandbox.settle()
-        findings = list(self._kept)
+        findings = [found for job, tally in self._gone for found in self._manners(job, tally)]
+        findings += self._kept
         sums = {name: found.copy() for name, found in self._sums.items()}
         for job, tally in sandbox.conduct.tallies.items():
             findings += self._judged(job, tally)
@@ -154,17 +159,34 @@ class ReportCard:
         """Begin anew."""
         self.sandbox.conduct.clear()
         self._kept.clear()
+        self._gone.clear()
         self._sums.clear()
         self._inbox = self._signed = False
 
     # -- inside
 
-    def _part(self, job: str, tally: Tally, ends: bool) -> None:  # noqa: FBT001 - one call, by position
-        if ends:
+    def _part(self, tallies: Tallies) -> None:
+        """Keep those that can still show something, until somebody asks."""
+        self._gone.extend(
+            (job, tally)
+            for job, tally in tallies.items()
+            if tally.named is not None or tally.repeats is not None
+        )
+        self._add(tallies)
+
+    def _end(self, tallies: Tallies) -> None:
+        """Judge while the jobs are there, and keep what was found."""
+        for job, tally in tallies.items():
             self._kept.extend(self._judged(job, tally))
-        elif tally.named is not None or tally.repeats is not None:
-            self._kept.extend(self._manners(job, tally))
-        self._sums.setdefault(tally.accepted.provider, Sums()).add(tally)
+        self._add(tallies)
+
+    def _add(self, tallies: Tallies) -> None:
+        sums = self._sums
+        for tally in tallies.values():
+            provider = tally.accepted.provider
+            if provider not in sums:
+                sums[provider] = Sums()
+            sums[provider].add(tally)
 
     def _advised(self, provider: str) -> Polling | None:
         return self.sandbox.scenario_for(provider).baseline.polling

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Literal, TypeVar
 
 from upsim.core.evidence import Evidence
 from upsim.core.instants import DAY, SECOND, Instant
@@ -18,6 +19,7 @@ from upsim.core.webhooks import WebhookRule
 
 Plain = None | bool | int | str | Decimal | tuple["Plain", ...] | Mapping[str, "Plain"]
 """A value as YAML holds it, frozen; a number with a point is a `Decimal`."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +176,30 @@ class Baseline:
     polling: Polling | None = None
 
 
+class BaselineError(ValueError):
+    """A baseline or a choice of knobs that cannot be used; the message names the place."""
+
+
+class Named(dict[str, T]):
+    """Values by name. Raises BaselineError for a name that is not there, or is of another kind."""
+
+    def __init__(self, kind: str, values: Iterable[tuple[str, T]]) -> None:
+        """Hold these values; `kind` says what each of them is."""
+        super().__init__(values)
+        self._kind = kind
+
+    def __missing__(self, name: str) -> T:
+        msg = f"{name!r} is not a {self._kind} of this baseline"
+        raise BaselineError(msg)
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """A baseline with every knob set: what one request is judged by.
 
-    `header_names` are the provider's response headers as they go over the wire.
+    `limits` are the numeric ones, `wholes` the same cut to whole numbers, `words` those that are
+    lists, `texts` all facts as texts. `header_names` are the provider's response headers as they
+    go over the wire.
     """
 
     baseline: Baseline
@@ -187,60 +208,22 @@ class Rules:
     errors: Mapping[str, ErrorRule]
     failures: Mapping[str, ErrorRule]
     header_names: Mapping[str, bytes]
-    _limits: dict[str, tuple[Decimal, int]] = field(default_factory=dict, compare=False, repr=False)
-    _words: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
-
-    def limit(self, name: str) -> Decimal:
-        """A numeric limit."""
-        found = self._limits.get(name)
-        return self._read_limit(name)[0] if found is None else found[0]
-
-    def whole(self, name: str) -> int:
-        """A limit that is a whole number."""
-        found = self._limits.get(name)
-        return self._read_limit(name)[1] if found is None else found[1]
-
-    def _read_limit(self, name: str) -> tuple[Decimal, int]:
-        value = self.baseline.limits[name].value
-        if not isinstance(value, str | int | Decimal):
-            raise BaselineError(_not_a(name, "number"))
-        found = self._limits[name] = (Decimal(value), int(Decimal(value)))
-        return found
-
-    def words(self, name: str) -> tuple[str, ...]:
-        """A limit that is a list of words."""
-        found = self._words.get(name)
-        return self._read_words(name) if found is None else found
-
-    def _read_words(self, name: str) -> tuple[str, ...]:
-        value = self.baseline.limits[name].value
-        if not isinstance(value, tuple):
-            raise BaselineError(_not_a(name, "list"))
-        found = self._words[name] = tuple(map(str, value))
-        return found
+    limits: Mapping[str, Decimal]
+    wholes: Mapping[str, int]
+    words: Mapping[str, tuple[str, ...]]
+    texts: Mapping[str, str]
 
     def table(self, name: str) -> Mapping[str, str]:
         """A limit that is a table of words."""
         value = self.baseline.limits[name].value
         if isinstance(value, Mapping):
             return {key: str(word) for key, word in value.items()}
-        raise BaselineError(_not_a(name, "table"))
+        msg = f"{name!r} is not a table of this baseline"
+        raise BaselineError(msg)
 
     def fact(self, name: str) -> Plain:
         """The value of a fact."""
         return self.baseline.facts[name].value
-
-    def text(self, name: str) -> str:
-        """A fact that is a text."""
-        return str(self.baseline.facts[name].value)
-
-
-class BaselineError(ValueError):
-    """A baseline or a choice of knobs that cannot be used; the message names the place."""
-
-
-def _not_a(name: str, kind: str) -> str:
-    return f"limits.{name} is not a {kind}"
 
 
 def rules(baseline: Baseline, dialect: str, chosen: Mapping[str, str]) -> Rules:
@@ -254,6 +237,7 @@ def rules(baseline: Baseline, dialect: str, chosen: Mapping[str, str]) -> Rules:
     for name, value in chosen.items():
         _check_choice(baseline, name, value)
         knobs[name] = value
+    numbers = dict(_numbers(baseline))
     return Rules(
         baseline=baseline,
         dialect=dialect,
@@ -261,7 +245,24 @@ def rules(baseline: Baseline, dialect: str, chosen: Mapping[str, str]) -> Rules:
         errors={name: _variant(rule, knobs) for name, rule in baseline.errors.items()},
         failures={name: _variant(rule, knobs) for name, rule in baseline.failures.items()},
         header_names={k: str(fact.value).encode() for k, fact in baseline.headers.items()},
+        limits=Named("numeric limit", numbers.items()),
+        wholes=Named("numeric limit", ((name, int(value)) for name, value in numbers.items())),
+        words=Named("list of words", _words(baseline)),
+        texts=Named("fact", ((name, str(fact.value)) for name, fact in baseline.facts.items())),
     )
+
+
+def _numbers(baseline: Baseline) -> Iterator[tuple[str, Decimal]]:
+    for name, fact in baseline.limits.items():
+        if isinstance(fact.value, int | str | Decimal):
+            with suppress(InvalidOperation):
+                yield name, Decimal(fact.value)
+
+
+def _words(baseline: Baseline) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for name, fact in baseline.limits.items():
+        if isinstance(fact.value, tuple):
+            yield name, tuple(map(str, fact.value))
 
 
 def _check_choice(baseline: Baseline, name: str, value: str) -> None:

@@ -80,8 +80,9 @@ class Pending:
 class Call:
     """A request in its sandbox. The fields below the line are filled in by the checks.
 
-    The last four say why: the check that refused, the values it compared, the ledger lines that
-    the decision posted, and the faults that acted.
+    Of those, `refused_by` to `faults` say why: the check that refused, the values it compared, the
+    ledger lines that the decision posted, and the faults that acted. `who` is the account once
+    more, set only where there is one: operations that list `authenticated` need not ask.
     """
 
     operation: str
@@ -118,6 +119,12 @@ class Call:
     compared: Mapping[str, object] | None = None
     posted: tuple[Entry, ...] = ()
     faults: Sequence[FaultRule] = ()
+    who: Account = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let `who` be there where there is an account."""
+        if self.account is not None:
+            self.who = self.account
 
     def header(self, name: bytes) -> str | None:
         """The header of this (lower-case) name, or None."""
@@ -137,10 +144,6 @@ class Call:
             self.document = self.decode(self)
         return self.document
 
-    def knob(self, name: str) -> str:
-        """The value of a knob for this request."""
-        return self.rules.knobs[name]
-
     @property
     def target(self) -> Job:
         """The job; an operation that lists a check which finds one always has it."""
@@ -148,14 +151,6 @@ class Call:
             msg = f"{self.operation} runs without the check that finds the job"
             raise LookupError(msg)
         return self.job
-
-    @property
-    def who(self) -> Account:
-        """The account; an operation that lists the check `authenticated` always has one."""
-        if self.account is None:
-            msg = f"{self.operation} runs without the check that needs a key"
-            raise LookupError(msg)
-        return self.account
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def body_within_limit(call: Call) -> Violation | None:
     """The body is not larger than the provider's limit."""
     if not call.oversized:
         return None
-    return Violation("body_too_large", {"max": call.rules.whole("body_bytes")})
+    return Violation("body_too_large", {"max": call.rules.wholes["body_bytes"]})
 
 
 def plan_has_access(call: Call) -> Violation | None:
@@ -68,8 +68,7 @@ def plan_has_access(call: Call) -> Violation | None:
 
 def within_rates(call: Call) -> Violation | None:
     """No rate limit of the plan that counts this call is used up; the call then takes its place."""
-    plan = call.rules.baseline.plans[call.who.plan]
-    for rate in plan.rates:
+    for rate in call.rules.baseline.plans[call.who.plan].rates:
         if not _counts(rate.counts, call):
             continue
         window = call.world.window(call.who, rate.name)
@@ -103,7 +102,7 @@ def measurable(call: Call) -> Violation | Pending | None:
     """The video can be had and measured; what was found becomes the call's media."""
     found = call.measured or call.world.measured(call, call.source)
     if found is None:
-        return Pending(call.source, call.rules.whole("video_bytes"))
+        return Pending(call.source, call.rules.wholes["video_bytes"])
     if isinstance(found, Unmeasurable):
         return Violation(found.reason, {"detail": found.detail})
     call.media = found
@@ -112,7 +111,7 @@ def measurable(call: Call) -> Violation | Pending | None:
 
 def not_too_long(call: Call) -> Violation | None:
     """The measured duration itself, unrounded, is within the provider's limit."""
-    limit = call.rules.limit("max_seconds")
+    limit = call.rules.limits["max_seconds"]
     if media_of(call).duration <= limit * MICROSECONDS:
         return None
     return Violation("too_long", {"max": limit, "found": media_of(call).seconds})
@@ -121,7 +120,7 @@ def not_too_long(call: Call) -> Violation | None:
 def output_within_own_limit(call: Call) -> Violation | None:
     """The output is not larger than this simulator renders (a limit of ours, `assumed`)."""
     output = terms_of(call).output
-    limit = call.rules.whole("own_output_side")
+    limit = call.rules.wholes["own_output_side"]
     if output is None or max(output.width, output.height) <= limit:
         return None
     found = f"{output.width}x{output.height}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-_VERSION_4 = 0x4000_8000_0000_0000_0000
-_NEITHER = ~0xF000_C000_0000_0000_0000
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The digit that holds the variant, of which the two lower bits are random."""
 
 
 def uuid4_text(bits: int) -> str:
     """The UUID of version 4 that 128 random bits give, in its usual spelling."""
-    digits = f"{bits & _NEITHER | _VERSION_4:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    text = f"{bits:032x}"
+    variant = _VARIANTS[text[16]]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"

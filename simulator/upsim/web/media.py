@@ -224,7 +224,7 @@ class MediaApp:
         rules = sandbox.bound(upload.issued.provider).rules
         limit = upload.issued.size
         if limit is None:
-            limit = rules.whole("video_bytes")
+            limit = rules.wholes["video_bytes"]
         if refusal is None:
             try:
                 body, oversized = await read_body(receive, headers_of(scope), limit)

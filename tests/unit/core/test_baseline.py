@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -20,6 +21,7 @@ LIMITS = {
     "text": fact("60"),
     "whole": fact(60),
     "exact": fact(Decimal("60.5")),
+    "word": fact("many"),
     "list": fact(("mp4", "mov")),
     "table": fact({"video/mp4": "mp4"}),
 }
@@ -90,17 +92,17 @@ def test_variants_of_an_error(chosen: dict[str, str], message: str) -> None:
 @pytest.mark.parametrize(("name", "value"), [("text", "60"), ("whole", "60"), ("exact", "60.5")])
 def test_a_limit_is_a_number(name: str, value: str) -> None:
     """A limit is read exactly, whether it is written as a text or as a number."""
-    assert Decimal(value) == limits().limit(name)
+    assert Decimal(value) == limits().limits[name]
 
 
 def test_a_whole_limit() -> None:
     """A limit can be read as a whole number."""
-    assert limits().whole("text") == 60
+    assert limits().wholes["text"] == 60
 
 
 def test_a_limit_of_words() -> None:
     """A limit can be a list of words."""
-    assert limits().words("list") == ("mp4", "mov")
+    assert limits().words["list"] == ("mp4", "mov")
 
 
 def test_a_limit_as_a_table() -> None:
@@ -110,17 +112,25 @@ def test_a_limit_as_a_table() -> None:
 
 @pytest.mark.parametrize(
     ("read", "name", "kind"),
-    [("limit", "list", "number"), ("words", "text", "list"), ("table", "list", "table")],
+    [
+        (lambda rules, name: rules.limits[name], "list", "numeric limit"),
+        (lambda rules, name: rules.wholes[name], "word", "numeric limit"),
+        (lambda rules, name: rules.words[name], "text", "list of words"),
+        (lambda rules, name: rules.texts[name], "text", "fact"),
+        (lambda rules, name: rules.table(name), "list", "table"),
+    ],
 )
-def test_a_limit_of_another_kind(read: str, name: str, kind: str) -> None:
-    """A limit that is not of the kind that is asked for is a mistake of the baseline."""
-    with pytest.raises(BaselineError, match=f"limits.{name} is not a {kind}"):
-        getattr(limits(), read)(name)
+def test_a_limit_of_another_kind(
+    read: Callable[[Rules, str], object], name: str, kind: str
+) -> None:
+    """What is not of the kind that is asked for is a mistake of the baseline."""
+    with pytest.raises(BaselineError, match=f"'{name}' is not a {kind} of this baseline"):
+        read(limits(), name)
 
 
 def test_facts() -> None:
     """A fact is read as it is, or as text."""
-    assert (limits().fact("number"), limits().text("number")) == (7, "7")
+    assert (limits().fact("number"), limits().texts["number"]) == (7, "7")
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,17 @@ def named_in(provider: str, called: str) -> set[str]:
     }
 
 
+def looked_up_in(provider: str, table: str) -> set[str]:
+    """Return the plain texts under which the provider's code looks things up in a table."""
+    return {
+        text
+        for node in _nodes(provider)
+        if isinstance(node, ast.Subscript)
+        if table in (getattr(node.value, "id", ""), getattr(node.value, "attr", ""))
+        for text in _texts_of(node.slice)
+    }
+
+
 def _texts_of(node: ast.AST) -> Iterator[str]:
     """Yield a text, or the texts that a conditional chooses from."""
     if isinstance(node, ast.IfExp):

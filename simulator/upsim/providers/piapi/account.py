@@ -27,7 +27,7 @@ def info(call: Call) -> Reply:
         "id": who.number,
         "name": who.name,
         "plan": shown,
-        "type": rules.text("account_type"),
+        "type": rules.texts["account_type"],
         "is_enable": True,
         "is_verified": True,
         "equivalent_in_usd": _dollars(call),
@@ -76,7 +76,7 @@ def _dollars(call: Call) -> Decimal:
 def _credit_pack(call: Call, used: Decimal) -> dict[str, object]:
     who = call.who
     total = int(who.balance + used)
-    days = Decimal(call.rules.text("credit_pack_days"))
+    days = Decimal(call.rules.texts["credit_pack_days"])
     pack = {
         "id": who.number,
         "active": True,

@@ -21,10 +21,10 @@ from upsim.providers.piapi.uploads import (
 
 def json_content_type(call: Call) -> Violation | None:
     """A Content-Type that came is the one of JSON; none came is well."""
-    given = call.header(b"content-type")
-    if not given or call.knob("content_type") == "any":
+    given = call.headers.get(b"content-type", b"")
+    if not given or given == JSON or call.rules.knobs["content_type"] == "any":
         return None
-    if given.partition(";")[0].strip().lower() == JSON.decode():
+    if given.partition(b";")[0].strip().lower() == JSON:
         return None
     # The upload host has one answer for every mistake.
     return Violation("bad_upload" if call.kind == "upload" else "wrong_content_type")
@@ -44,8 +44,10 @@ def known_task_type(call: Call) -> Violation | None:
     name = _text(call.inputs, "task_type", "task_type")
     if isinstance(name, Violation):
         return name
-    known = [model.facts["task_type"].value for model in call.rules.baseline.models.values()]
-    return None if name in known else Violation("unknown_task_type")
+    for model in call.rules.baseline.models.values():
+        if model.facts["task_type"].value == name:
+            return None
+    return Violation("unknown_task_type")
 
 
 def has_video(call: Call) -> Violation | None:
@@ -65,8 +67,9 @@ def valid_config(call: Call) -> Violation | None:
     config = read_config(call.inputs)
     if isinstance(config, Violation):
         return config
-    mode, known = config.service_mode, call.rules.words("service_modes")
-    private = mode == call.rules.text("private_mode") and call.knob("private_mode") == "refuse"
+    mode, rules = config.service_mode, call.rules
+    private = mode == rules.texts["private_mode"] and rules.knobs["private_mode"] == "refuse"
+    known = rules.words["service_modes"]
     return Violation("bad_service_mode") if private or mode not in known else None
 
 
@@ -77,27 +80,28 @@ def below_task_cap(call: Call) -> Violation | None:
     if cap is None:
         return None
     full = who.running + len(who.queue) >= cap
-    if call.knob("over_cap") == "stage":
-        full = who.running >= cap and len(who.queue) >= call.rules.whole("staged_tasks")
+    if call.rules.knobs["over_cap"] == "stage":
+        full = who.running >= cap and len(who.queue) >= call.rules.wholes["staged_tasks"]
     compared = {"max": cap, "running": who.running, "queued": len(who.queue)}
     return Violation("too_many_tasks", compared) if full else None
 
 
 def supported_format(call: Call) -> Violation | None:
     """The container is MP4 by content, whatever the file is called."""
-    allowed, found = call.rules.words("formats"), media_of(call).container
-    compared = {"allowed": ", ".join(allowed), "found": found}
-    return None if found in allowed else Violation("wrong_format", compared)
+    allowed, found = call.rules.words["formats"], media_of(call).container
+    if found in allowed:
+        return None
+    return Violation("wrong_format", {"allowed": ", ".join(allowed), "found": found})
 
 
 def within_resolution(call: Call) -> Violation | None:
     """1280x720 inclusive; an upright video is compared by its long and short side."""
     media, rules = media_of(call), call.rules
-    long, short = rules.whole("max_long_side"), rules.whole("max_short_side")
-    sides = (media.width, media.height)
-    if call.knob("resolution") == "sides":
-        sides = (max(sides), min(sides))
-    if sides[0] <= long and sides[1] <= short:
+    long, short = rules.wholes["max_long_side"], rules.wholes["max_short_side"]
+    if media.width <= long and media.height <= short:
+        return None
+    upright = media.height <= long and media.width <= short
+    if upright and rules.knobs["resolution"] == "sides":
         return None
     found = f"{media.width}x{media.height}"
     return Violation("wrong_resolution", {"long": long, "short": short, "found": found})
@@ -105,7 +109,7 @@ def within_resolution(call: Call) -> Violation | None:
 
 def within_frames(call: Call) -> Violation | None:
     """10 to 240 samples of the video track, both inclusive."""
-    least, most = call.rules.whole("min_frames"), call.rules.whole("max_frames")
+    least, most = call.rules.wholes["min_frames"], call.rules.wholes["max_frames"]
     found = media_of(call).frames
     if least <= found <= most:
         return None
@@ -129,7 +133,7 @@ def still_pending(call: Call) -> Violation | None:
 
 def cancel_by_post_exists(call: Call) -> Violation | None:
     """The path of an early official CLI, unknown unless the knob says otherwise."""
-    return None if call.knob("cancel_by_post") == "present" else Violation("no_route")
+    return None if call.rules.knobs["cancel_by_post"] == "present" else Violation("no_route")
 
 
 def _video(found: object) -> str | Violation:

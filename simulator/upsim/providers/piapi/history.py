@@ -35,11 +35,11 @@ def read_selection(call: Call) -> Selection | Violation:
         if isinstance(value, Violation):
             return value
         numbers[name] = value
-    default = int(call.rules.text("history_page_size"))
+    default = int(call.rules.texts["history_page_size"])
     size = default if numbers["page_size"] is None else numbers["page_size"]
     return Selection(
         page=max(1, numbers["page"] or 1),
-        size=min(max(1, size), call.rules.whole("history_page_size")),
+        size=min(max(1, size), call.rules.wholes["history_page_size"]),
         model=query.get("model", ""),
         start=numbers["start_time"],
         end=numbers["end_time"],
@@ -102,7 +102,7 @@ def _row(call: Call, job: Job, number: int) -> dict[str, object]:
         "status": wire.status(call, job),
         "service_mode": accepted.inputs["service_mode"],
         "usage": wire.consumed(call, job),
-        "usage_type": call.rules.text("usage_type"),
+        "usage_type": call.rules.texts["usage_type"],
         "detail": wire.error(job) if job.failure else {},
         "fixed": False,
         "created_at": wire.moment(call, accepted.at),

@@ -37,7 +37,7 @@ def cancel(call: Call) -> Reply:
 def cancel_many(call: Call) -> Reply:
     """`DELETE /api/v1/tasks`: the pending tasks of the selection; others stay as they are."""
     selection = bulk_of(call)
-    if selection.family == call.rules.text("cancel_all"):
+    if selection.family == call.rules.texts["cancel_all"]:
         for job in list(call.world.jobs_of(call.who)):
             if job.state is State.WAITING and job.accepted.at < selection.before:
                 _cancel(call, job)
@@ -51,7 +51,7 @@ def _cancel(call: Call, job: Job) -> None:
 def _echo(call: Call) -> str:
     """The video as answers show it: verbatim, but long base64 as a link to the same bytes."""
     video = call.source
-    if is_web_address(video) or len(video) <= call.rules.whole("echoed_characters"):
+    if is_web_address(video) or len(video) <= call.rules.wholes["echoed_characters"]:
         return video
     data = decoded(cast("Encoded", encoded(video)).text)  # the check `has_video` saw that it is one
     return (data and stored_file(call, data, "mp4", "video/mp4")) or video

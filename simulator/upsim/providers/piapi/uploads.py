@@ -47,12 +47,12 @@ def uploadable(call: Call) -> Violation | None:
     extension = name.rpartition(".")[2].lower() if "." in name else ""
     types = cast("_Types", call.rules.fact("upload_types")).get(extension)
     file = encoded(str(call.inputs["file_data"]))
-    if types is None or file is None or len(name) > call.rules.whole("upload_name_length"):
+    if types is None or file is None or len(name) > call.rules.wholes["upload_name_length"]:
         return _BAD
     if file.media_type and file.media_type not in types:
         return _BAD
     data = decoded(file.text)
-    if not data or len(data) > call.rules.whole("upload_bytes"):
+    if not data or len(data) > call.rules.wholes["upload_bytes"]:
         return _BAD
     call.inputs = {"extension": extension, "content_type": types[0], "data": data}
     return None
@@ -64,7 +64,7 @@ def upload(call: Call) -> Reply:
     url = stored_file(call, data, str(call.inputs["extension"]), str(call.inputs["content_type"]))
     if url is None:
         return wire.problem(call, Violation("internal"))
-    beside = {"url": url} if call.knob("upload_form") == "superset" else {}
+    beside = {"url": url} if call.rules.knobs["upload_form"] == "superset" else {}
     return wire.success(call, {"url": url}, **beside)
 
 

@@ -16,13 +16,13 @@ from upsim.providers.piapi.encoded import is_web_address
 
 def success(call: Call, data: object, **beside: object) -> Reply:
     """HTTP 200 and the envelope, whose `code` is always the HTTP status."""
-    message = call.rules.text("success_message")
+    message = call.rules.texts["success_message"]
     return Reply(200, {**beside, "code": 200, "data": data, "message": message})
 
 
 def created(call: Call, job: Job) -> Reply:
     """The answer to a create: the page's bare id, the live envelope, or both in one."""
-    form = call.knob("response_form")
+    form = call.rules.knobs["response_form"]
     if form == "bare":
         return Reply(200, {"task_id": job.id})
     beside = {"task_id": job.id} if form == "superset" else {}
@@ -50,16 +50,19 @@ def draw_id(stream: Stream) -> str:
 
 def status(call: Call, job: Job) -> str:
     """The word for the job's state."""
-    word = str(call.rules.baseline.statuses[_status_key(call, job)].value)
-    if job.state is State.CANCELLED:
-        word = call.knob("cancelled_status")
-    return word.capitalize() if call.knob("status_case") == "capitalised" else word
+    rules, state = call.rules, job.state
+    if state is State.CANCELLED:
+        word = rules.knobs["cancelled_status"]
+    else:
+        key = "staged" if state is State.WAITING and is_staged(call, job) else state
+        word = str(rules.baseline.statuses[key].value)
+    return word.capitalize() if rules.knobs["status_case"] == "capitalised" else word
 
 
 def is_staged(call: Call, job: Job) -> bool:
     """Whether the task waits above the plan's concurrency."""
-    waiting = job.state is State.WAITING and not job.started
-    return waiting and call.knob("over_cap") == "stage"
+    waiting = not job.started and job.state is State.WAITING
+    return waiting and call.rules.knobs["over_cap"] == "stage"
 
 
 def task(call: Call, job: Job) -> dict[str, object]:
@@ -76,7 +79,7 @@ def task(call: Call, job: Job) -> dict[str, object]:
         "output": _output(call, job),
         "meta": _meta(call, job),
         "detail": None,
-        "logs": [] if call.knob("logs") == "list" else None,
+        "logs": [] if call.rules.knobs["logs"] == "list" else None,
         "error": error(job),
     }
 
@@ -92,15 +95,18 @@ def error(job: Job) -> dict[str, object]:
 
 def consumed(call: Call, job: Job) -> int:
     """Points that the task costs; nothing after a refund."""
-    return int(job.accepted.quote.amount - call.world.refunded(job))
+    amount = job.accepted.quote.amount
+    if job.ended:
+        amount -= call.world.refunded(job)
+    return int(amount)
 
 
 def moment(call: Call, instant: Instant | None) -> str:
     """RFC 3339 with as many digits as needed; the year 1 means not yet."""
     if instant is None:
-        return call.rules.text("not_yet")
-    zone = call.knob("time_zone")
-    return iso(instant + _ahead(zone), 6).rstrip("Z").rstrip("0").rstrip(".") + zone
+        return call.rules.texts["not_yet"]
+    zone = call.rules.knobs["time_zone"]
+    return iso(instant + _ahead(zone), 6)[:-1].rstrip("0").rstrip(".") + zone
 
 
 @cache
@@ -113,10 +119,6 @@ def _video(job: Job) -> object:
     """A URL verbatim, whatever its length; anything else as it was kept."""
     source = job.accepted.source
     return source if is_web_address(source) else job.accepted.inputs["video"]
-
-
-def _status_key(call: Call, job: Job) -> str:
-    return "staged" if is_staged(call, job) else job.state
 
 
 def _config(job: Job) -> dict[str, object]:
@@ -135,11 +137,12 @@ def _output(call: Call, job: Job) -> dict[str, object] | None:
 
 
 def _meta(call: Call, job: Job) -> dict[str, object]:
-    usage = {"type": call.rules.text("usage_type"), "frozen": 0, "consume": consumed(call, job)}
+    usage = {"type": call.rules.texts["usage_type"], "frozen": 0, "consume": consumed(call, job)}
+    not_yet = call.rules.texts["not_yet"]
     return {
         "created_at": moment(call, job.accepted.at),
-        "started_at": moment(call, job.entered(State.PROCESSING)),
-        "ended_at": moment(call, job.ended_at),
+        "started_at": moment(call, job.entered(State.PROCESSING)) if job.moves else not_yet,
+        "ended_at": moment(call, job.ended_at) if job.moves else not_yet,
         "usage": usage,
         "is_using_private_pool": False,
     }

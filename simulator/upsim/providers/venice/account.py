@@ -14,10 +14,10 @@ def balance(call: Call) -> Reply:
     return Reply(
         200,
         {
-            "canConsume": usd >= call.rules.limit("consume_minimum"),
-            "consumptionCurrency": call.rules.text("consumption_currency") if positive else None,
+            "canConsume": usd >= call.rules.limits["consume_minimum"],
+            "consumptionCurrency": call.rules.texts["consumption_currency"] if positive else None,
             "balances": {"diem": None, "usd": usd if positive else None},
-            "diemEpochAllocation": int(call.rules.text("diem")),
+            "diemEpochAllocation": int(call.rules.texts["diem"]),
         },
     )
 
@@ -28,7 +28,7 @@ def limits(call: Call) -> Reply:
     data = {
         "accessPermitted": baseline.plans[call.who.plan].access,
         "apiTier": filled(call.rules.fact("api_tier")),
-        "balances": {"USD": call.who.balance, "DIEM": int(call.rules.text("diem"))},
+        "balances": {"USD": call.who.balance, "DIEM": int(call.rules.texts["diem"])},
         "keyExpiration": None,
         "nextEpochBegins": iso(call.now - call.now % DAY + DAY),
         "rateLimits": [{"apiModelId": name, "rateLimits": []} for name in baseline.models],
@@ -39,7 +39,7 @@ def limits(call: Call) -> Reply:
 def models(call: Call) -> Reply:
     """`GET /models[?type=]`: public."""
     wanted = call.query().get("type", "all")
-    shown = wanted in call.rules.words("list_types")
+    shown = wanted in call.rules.words["list_types"]
     listed = call.rules.baseline.models.values() if shown else ()
     data = [_entry(model) for model in listed]
     return Reply(200, {"object": "list", "type": wanted, "data": data})

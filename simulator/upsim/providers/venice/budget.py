@@ -20,7 +20,10 @@ def budget_of(call: Call) -> RateLimit | None:
     if call.account is None:
         return None
     rates = call.rules.baseline.plans[call.account.plan].rates
-    return next((rate for rate in rates if rate.counts == COUNTED), None)
+    for rate in rates:
+        if rate.counts == COUNTED:
+            return rate
+    return None
 
 
 def within_failure_budget(call: Call) -> Violation | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from upsim.core.call import Call
+from upsim.core.call import JSON, Call
 from upsim.core.checks import COMMON, Check, Violation, named
 from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
@@ -19,9 +19,9 @@ _SPENDING = frozenset({"charge", "refund", "carried"})
 
 def json_content_type(call: Call) -> Violation | None:
     """The Content-Type is application/json; its parameters do not matter."""
-    kind = (call.header(b"content-type") or "").partition(";")[0]
-    wrong = kind.strip().lower() != "application/json"
-    return Violation("wrong_content_type") if wrong else None
+    given = call.headers.get(b"content-type", b"")
+    right = given == JSON or given.partition(b";")[0].strip().lower() == JSON
+    return None if right else Violation("wrong_content_type")
 
 
 def authenticated_for_quote(call: Call) -> Violation | None:
@@ -33,10 +33,10 @@ def authenticated_for_quote(call: Call) -> Violation | None:
 
 def admin_key(call: Call) -> Violation | None:
     """With the knob, the key is an admin key by its prefix."""
-    if call.knob("billing_key") == "any":
+    if call.rules.knobs["billing_key"] == "any":
         return None
     token = (call.header(b"authorization") or "").partition(" ")[2].strip()
-    admin = token.startswith(call.rules.text("admin_key_prefix"))
+    admin = token.startswith(call.rules.texts["admin_key_prefix"])
     return None if admin else Violation("not_an_admin_key")
 
 
@@ -53,13 +53,13 @@ def closed_body(call: Call) -> Violation | None:
 
 def acceptable_duration(call: Call) -> Violation | None:
     """`duration` on queue is ignored; with the knob it is a text of seconds up to the limit."""
-    if call.knob("queue_duration") == "ignore" or "duration" not in call.inputs:
+    if call.rules.knobs["queue_duration"] == "ignore" or "duration" not in call.inputs:
         return None
     value = call.inputs["duration"]
     if not isinstance(value, str):
         return fields.wrong_type("duration", "string", value)
     seconds = quoting.seconds_of(value)
-    fits = seconds is not None and 0 < seconds <= call.rules.limit("max_seconds")
+    fits = seconds is not None and 0 < seconds <= call.rules.limits["max_seconds"]
     return None if fits else fields.out_of_range("duration")
 
 
@@ -79,7 +79,7 @@ def polled_model(call: Call) -> Violation | None:
     """`model` is a text, or absent where that is allowed; whether it is the job's is seen later."""
     name = call.inputs.get("model")
     if name is None:
-        required = call.knob("model_on_poll") == "required"
+        required = call.rules.knobs["model_on_poll"] == "required"
         return Violation("missing_model") if required else None
     return None if isinstance(name, str) else Violation("ill_typed_model")
 
@@ -118,12 +118,12 @@ def media_there(call: Call) -> Violation | None:
 def completable(call: Call) -> Violation | None:
     """The knobs let this job be completed, and where that deletes it was not done before."""
     job = call.target
-    if call.knob("complete_ids") == "refused":
+    if call.rules.knobs["complete_ids"] == "refused":
         return Violation("unknown_job")
     if not job.ended:
-        refused = call.knob("early_complete") == "refused"
+        refused = call.rules.knobs["early_complete"] == "refused"
         return Violation("early_complete") if refused else None
-    deleting = call.knob("complete_effect") == "delete"
+    deleting = call.rules.knobs["complete_effect"] == "delete"
     return Violation("unknown_job") if deleting and media_there(call) else None
 
 
@@ -134,7 +134,7 @@ def not_retired(call: Call) -> Violation:  # noqa: ARG001 - a check takes the ca
 
 def listable_type(call: Call) -> Violation | None:
     """`type` is absent or a type of models."""
-    value, known = call.query().get("type"), call.rules.words("model_types")
+    value, known = call.query().get("type"), call.rules.words["model_types"]
     return None if value is None or value in known else fields.wrong_text("type", known, value)
 
 
@@ -173,9 +173,9 @@ CHECKS: Mapping[str, Check] = COMMON | named(
 
 
 def _only(call: Call, limit: str, violation: str) -> Violation | None:
-    if call.knob("unknown_fields") == "ignore":
+    if call.rules.knobs["unknown_fields"] == "ignore":
         return None
-    allowed = call.rules.words(limit)
+    allowed = call.rules.words[limit]
     other = next((name for name in call.inputs if name not in allowed), None)
     return None if other is None else Violation(violation, {"field": other})
 
@@ -185,6 +185,6 @@ def _is_own(call: Call, job: Job) -> bool:
     return (
         (accepted.provider, accepted.account) == (call.rules.baseline.provider, call.who.number)
         and call.inputs.get("model") in (None, accepted.model)
-        and call.now - accepted.at < call.rules.limit("request_seconds") * SECOND
+        and call.now - accepted.at < call.rules.limits["request_seconds"] * SECOND
         and job.state is not State.DELETED
     )

@@ -20,11 +20,11 @@ def response_headers(call: Call, reply: Reply) -> Headers:
     """Request id, version, time; model, balances and limits where they are known."""
     values = {
         "request_id": _request_id(call),
-        "version": call.rules.text("version"),
+        "version": call.rules.texts["version"],
         "timestamp": iso(call.now),
     }
     if reply.status >= _FAILURE:
-        values["host_name"] = call.rules.text("host_name")
+        values["host_name"] = call.rules.texts["host_name"]
     model, account = call.model, call.account
     if model is not None:
         values["model_id"], values["model_name"] = model.id, model.name
@@ -52,18 +52,19 @@ def _request_id(call: Call) -> str:
     sizes = f"{len(call.query_string)} {len(call.body)}"
     target = f"{call.now} {call.method} {call.path} {sizes} {job}"
     digest = blake2b(target.encode(), digest_size=8)
-    return f"{digest.hexdigest()}-{call.rules.text('request_id_suffix')}"
+    return f"{digest.hexdigest()}-{call.rules.texts['request_id_suffix']}"
 
 
 def _add_account(values: dict[str, str], call: Call, account: Account, reply: Reply) -> None:
     rules = call.rules
-    values["balance_diem"] = rules.text("diem")
-    if not reply.headers or rules.header_names["balance_usd"] not in dict(reply.headers):
+    values["balance_diem"] = rules.texts["diem"]
+    known = rules.header_names["balance_usd"]
+    if not any(name == known for name, _ in reply.headers):
         values["balance_usd"] = f"{plain(account.balance):f}"
     for rate in rules.baseline.plans[account.plan].rates:
         values |= _of_limit(call, account, rate)
     if reply.status == _TOO_MANY:
-        values["limit_type"] = rules.text("limit_type")
+        values["limit_type"] = rules.texts["limit_type"]
 
 
 def _of_limit(call: Call, account: Account, rate: RateLimit) -> dict[str, str]:
@@ -73,6 +74,6 @@ def _of_limit(call: Call, account: Account, rate: RateLimit) -> dict[str, str]:
     remaining = f"{max(0, window.limit - window.used)}"
     if rate.counts == COUNTED:
         return {"budget_remaining": remaining, "budget_reset": f"{window.resets_at // 1000}"}
-    divisor = SECOND if call.knob("reset_unit") == "seconds" else 1000
+    divisor = SECOND if call.rules.knobs["reset_unit"] == "seconds" else 1000
     reset = f"{window.resets_at // divisor}"
     return {"limit": f"{window.limit}", "remaining": remaining, "reset": reset}

@@ -76,16 +76,16 @@ def _wrong_filter(call: Call, query: Mapping[str, str]) -> Violation | None:
     page = _first(call)
     if page.start is not None and page.end is not None and page.end <= page.start:
         return fields.out_of_range("endTimestamp")
-    currencies = call.rules.words("currencies")
+    currencies = call.rules.words["currencies"]
     if page.currency is not None and page.currency not in currencies:
         return fields.wrong_text("currency", currencies, page.currency)
-    least, most = call.rules.whole("page_size_least"), call.rules.whole("page_size_most")
+    least, most = call.rules.wholes["page_size_least"], call.rules.wholes["page_size_most"]
     return None if least <= page.size <= most else fields.out_of_range("pageSize")
 
 
 def _first(call: Call) -> Page:
     query = call.query()
-    size = query.get("pageSize", str(call.rules.whole("page_size")))
+    size = query.get("pageSize", str(call.rules.wholes["page_size"]))
     return Page(
         size=int(size) if _SIZE.fullmatch(size) else 0,
         start=_instant(query.get("startTimestamp", "")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from decimal import Decimal
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from upsim.core.checks import Violation, media_of
 from upsim.core.instants import SECOND
 from upsim.providers.venice import fields
 
+_PLAIN_HOST = re.compile(r"//[a-z0-9][a-z0-9.-]*(?::[0-9]+)?/", re.ASCII)
+"""After the scheme: most URLs are plain enough to see that they name a host."""
 _PRIVATE_NAMES = ("localhost", "local", "internal")
 _FORMATS = {"guide": "formats", "older": "formats_older", "wider": "formats_wider"}
 
@@ -30,16 +33,16 @@ def no_resolution(call: Call) -> Violation | None:
     """`resolution` is not there, with any value, unless the knob tolerates null."""
     if "resolution" not in call.inputs:
         return None
-    if call.inputs["resolution"] is None and call.knob("resolution_null") == "tolerate":
+    if call.inputs["resolution"] is None and call.rules.knobs["resolution_null"] == "tolerate":
         return None
     return Violation("resolution_given")
 
 
 def no_prompt(call: Call) -> Violation | None:
     """`prompt` is not there: the server sets the empty string itself."""
-    if "prompt" not in call.inputs or call.knob("prompt") == "ignore":
+    if "prompt" not in call.inputs or call.rules.knobs["prompt"] == "ignore":
         return None
-    if call.inputs["prompt"] in ("", None) and call.knob("prompt") == "tolerate_empty":
+    if call.inputs["prompt"] in ("", None) and call.rules.knobs["prompt"] == "tolerate_empty":
         return None
     return Violation("prompt_given")
 
@@ -60,7 +63,7 @@ def known_factor(call: Call) -> Violation | None:
     if chosen is None:
         return fields.wrong_value(option.name, option.allowed, value)
     call.options[option.name] = chosen
-    call.options["audio"] = "true" if call.knob("audio") == "keep" else "false"
+    call.options["audio"] = "true" if call.rules.knobs["audio"] == "keep" else "false"
     return None
 
 
@@ -78,7 +81,7 @@ def has_video(call: Call) -> Violation | None:
         kind = kind.lower()
         if not (comma and kind.startswith("video/") and kind.endswith(";base64")):
             return Violation("not_a_video")
-    elif scheme not in ("http", "https") or not _host(url):
+    elif scheme not in ("http", "https") or not (_PLAIN_HOST.match(rest) or _host(url)):
         return Violation("field_url", {"field": "video_url"})
     call.source = f"{scheme}:{rest}"
     return None
@@ -86,7 +89,7 @@ def has_video(call: Call) -> Violation | None:
 
 def public_video(call: Call) -> Violation | None:
     """With the knob, the URL is https, or its host is a public one."""
-    wanted = call.knob("public_urls")
+    wanted = call.rules.knobs["public_urls"]
     if wanted == "any" or call.source.startswith("data:"):
         return None
     if wanted == "https" and not call.source.startswith("https:"):
@@ -98,10 +101,11 @@ def public_video(call: Call) -> Violation | None:
 
 def supported_format(call: Call) -> Violation | None:
     """The container, found by content, is one of the accepted ones."""
-    accepted = call.rules.words(_FORMATS[call.knob("input_formats")])
+    accepted = call.rules.words[_FORMATS[call.rules.knobs["input_formats"]]]
     found = media_of(call).container
-    compared = {"allowed": ", ".join(accepted), "found": found}
-    return None if found in accepted else Violation("not_a_video", compared)
+    if found in accepted:
+        return None
+    return Violation("not_a_video", {"allowed": ", ".join(accepted), "found": found})
 
 
 def long_enough(call: Call) -> Violation | None:
@@ -112,12 +116,14 @@ def long_enough(call: Call) -> Violation | None:
 
 def short_enough(call: Call) -> Violation | None:
     """The measured duration is within the limit and the tolerance, none by default."""
-    limit = call.rules.limit("max_seconds") + call.rules.limit("max_seconds_tolerance")
-    duration = media_of(call).duration
-    if call.knob("length_compared") == "whole_seconds":
+    limit = call.rules.limits["max_seconds"] + call.rules.limits["max_seconds_tolerance"]
+    media = media_of(call)
+    duration = media.duration
+    if call.rules.knobs["length_compared"] == "whole_seconds":
         duration -= duration % SECOND
-    compared = {"max": limit, "found": media_of(call).seconds}
-    return None if duration <= limit * SECOND else Violation(_name("too_long", call), compared)
+    if duration <= limit * SECOND:
+        return None
+    return Violation(_name("too_long", call), {"max": limit, "found": media.seconds})
 
 
 def _name(violation: str, call: Call) -> str:

@@ -38,7 +38,7 @@ def complete(call: Call) -> Reply:
         return Reply(200, {"success": False})
     if job.state is State.COMPLETED:
         job = call.world.mark(job, "finalised")
-        if call.knob("complete_effect") == "delete":
+        if call.rules.knobs["complete_effect"] == "delete":
             job = call.world.mark(job, REVOKED)
     return Reply(200, wire.finalised(call, job))
 
@@ -51,6 +51,6 @@ def quote(call: Call) -> Reply:
 
 
 def _as_file(call: Call) -> bool:
-    form = call.knob("retrieve_form")
+    form = call.rules.knobs["retrieve_form"]
     named = call.inputs.get("model") is not None
     return form == "binary" or (form == "by_model" and named)

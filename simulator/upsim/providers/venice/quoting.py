@@ -35,7 +35,8 @@ def no_resolution_on_quote(call: Call) -> Violation | None:
     (model,) = call.rules.baseline.models.values()
     value = call.inputs.get("resolution")
     aliases = {f"{factor}x": int(factor) for factor in model.options["upscale_factor"].allowed}
-    if call.knob("quote_resolution") == "alias" and isinstance(value, str) and value in aliases:
+    alias = call.rules.knobs["quote_resolution"] == "alias"
+    if alias and isinstance(value, str) and value in aliases:
         call.inputs = {"upscale_factor": aliases[value], **call.inputs}
         return None
     return no_resolution(call)
@@ -43,7 +44,7 @@ def no_resolution_on_quote(call: Call) -> Violation | None:
 
 def quotable(call: Call) -> Violation | None:
     """There is a video, or a duration where that is enough."""
-    if call.inputs.get("video_url") is not None or call.knob("quote_basis") == "video":
+    if call.inputs.get("video_url") is not None or call.rules.knobs["quote_basis"] == "video":
         return has_video(call)
     duration = call.inputs.get("duration")
     if duration is None:
@@ -59,7 +60,7 @@ def quoted_duration(call: Call) -> Violation | None:
     found = seconds_of(call.inputs.get("duration"))
     if found is None or found <= 0:
         return fields.out_of_range("duration")
-    limit = call.rules.limit("max_seconds")
+    limit = call.rules.limits["max_seconds"]
     compared = {"max": limit, "found": found}
     return None if found <= limit else Violation("too_long_on_quote", compared)
 
@@ -119,4 +120,4 @@ def _output_height(call: Call, model: Model) -> Decimal:
         return _TOP_TIER
     factor = model.output.table[call.options["upscale_factor"]]
     # Nothing above the largest side changes the tier, and numbers of 400 digits stay harmless.
-    return min(height, call.rules.limit("own_output_side")) * factor
+    return min(height, call.rules.limits["own_output_side"]) * factor

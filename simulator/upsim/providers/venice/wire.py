@@ -42,7 +42,7 @@ def error_body(call: Call, rule: ErrorRule, values: Mapping[str, object]) -> dic
     if isinstance(issue, Mapping):
         field = str(issue.get("path", values.get("field", "")))
         body |= _details(field, str(issue["code"]), str(issue.get("message", message)))
-    if call.knob("error_code") == "add" and rule.code is not None:
+    if call.rules.knobs["error_code"] == "add" and rule.code is not None:
         body["code"] = rule.code
     return body
 
@@ -81,7 +81,8 @@ def processing(call: Call, job: Job) -> dict[str, object]:
 def completed(call: Call, job: Job) -> dict[str, object]:
     """A finished job with the URL of its file."""
     url = output_url(call, job)
-    names = ("url", "video_url", "download_url") if call.knob("result_urls") == "all" else ("url",)
+    every = call.rules.knobs["result_urls"] == "all"
+    names = ("url", "video_url", "download_url") if every else ("url",)
     return {"status": _word(call, job), **dict.fromkeys(names, url), **_times(call, job)}
 
 
@@ -89,7 +90,7 @@ def finalised(call: Call, job: Job) -> dict[str, object]:
     """The answer to complete for a job that has ended."""
     body: dict[str, object] = {"success": True}
     there = job.state is State.COMPLETED and not call.world.output_gone(job)
-    if there and call.knob("complete_answer") == "url":
+    if there and call.rules.knobs["complete_answer"] == "url":
         body |= {"status": _word(call, job), "url": output_url(call, job)}
     return body
 
@@ -97,7 +98,7 @@ def finalised(call: Call, job: Job) -> dict[str, object]:
 def failed(call: Call, job: Job) -> Reply:
     """The failure recorded on a job, the same at every poll."""
     failure = job.failure or failure_of(call.rules.failures["inference_failed"])
-    if call.knob("failure_form") == "body":
+    if call.rules.knobs["failure_form"] == "body":
         shown = {"status": _word(call, job), "error": failure.message, "error_code": failure.code}
         return Reply(200, shown)
     count_failure(call, failure.status)
@@ -124,7 +125,7 @@ def _details(field: str, code: str, message: str) -> dict[str, object]:
 
 def _word(call: Call, job: Job) -> str:
     if job.state is State.COMPLETED:
-        return call.knob("completed_status")
+        return call.rules.knobs["completed_status"]
     return str(call.rules.baseline.statuses[job.state].value)
 
 

@@ -69,7 +69,7 @@ def known_factor(call: Call) -> Violation | None:
     option = call.rules.baseline.models[MODEL].options["upscale_factor"]
     factor = call.inputs.get(option.name, option.default)
     number = whole_number(factor)
-    if number is not None and call.knob("factor_type") == "lenient":
+    if number is not None and call.rules.knobs["factor_type"] == "lenient":
         factor = str(number)
     if not isinstance(factor, str) or factor not in option.allowed:
         compared = {"allowed": ", ".join(option.allowed), "found": str(factor)[:SHOWN]}
@@ -85,14 +85,14 @@ def fetchable(call: Call) -> Violation | None:
     if not colon or scheme not in ("http", "https"):
         return Violation("unreachable")
     call.source = f"{scheme}://{rest}"
-    if call.knob("public_urls") == "strict" and not _is_public(call.source):
+    if call.rules.knobs["public_urls"] == "strict" and not _is_public(call.source):
         return Violation("unreachable")
     return None
 
 
 def supported_format(call: Call) -> Violation | None:
     """The container is one of the documented ones, and the duration could be read."""
-    media, allowed = media_of(call), call.rules.words("formats")
+    media, allowed = media_of(call), call.rules.words["formats"]
     if media.container not in allowed or media.duration == 0:
         compared = {"allowed": ", ".join(allowed), "found": media.container}
         return Violation("not_a_video", {**compared, "seconds": media.seconds})
@@ -122,8 +122,8 @@ def uploadable(call: Call) -> Violation | None:
     if not isinstance(kind, str) or kind not in call.rules.table("upload_types"):
         return Violation("bad_upload_type")
     name = "upload_video_bytes" if kind.startswith("video/") else "upload_other_bytes"
-    if size is None or not 0 < size <= call.rules.whole(name):
-        return Violation("bad_upload_size", {"max": call.rules.whole(name), "found": size})
+    if size is None or not 0 < size <= call.rules.wholes[name]:
+        return Violation("bad_upload_size", {"max": call.rules.wholes[name], "found": size})
     return None
 
 

@@ -83,6 +83,6 @@ def _model(call: Call, model: Model) -> dict[str, object]:
         "unit": "second",
         "options": {
             "upscale_factor": list(factors),
-            "maxDuration": call.rules.whole("max_seconds"),
+            "maxDuration": call.rules.wholes["max_seconds"],
         },
     }

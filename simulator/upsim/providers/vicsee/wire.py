@@ -13,6 +13,9 @@ from upsim.core.terms import failure_of
 from upsim.core.world import Stream
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+_PAIRS = tuple(first + second for second in _ALPHABET for first in _ALPHABET)
+_KNOBS = {State.WAITING: "initial_status", State.COMPLETED: "completed_status"}
+"""The knobs that choose the words of some states."""
 
 
 def success(data: object) -> Reply:
@@ -31,12 +34,10 @@ def problem(call: Call, violation: Violation) -> Reply:
 
 def draw_id(stream: Stream) -> str:
     """`task_` and eight letters and digits."""
-    bits = stream.getrandbits(64)
-    letters = []
-    for _ in range(8):
-        bits, index = divmod(bits, len(_ALPHABET))
-        letters.append(_ALPHABET[index])
-    return "task_" + "".join(letters)
+    bits, first = divmod(stream.getrandbits(64), len(_PAIRS))
+    bits, second = divmod(bits, len(_PAIRS))
+    bits, third = divmod(bits, len(_PAIRS))
+    return f"task_{_PAIRS[first]}{_PAIRS[second]}{_PAIRS[third]}{_PAIRS[bits % len(_PAIRS)]}"
 
 
 def seconds_text(media: Media) -> str:
@@ -46,9 +47,9 @@ def seconds_text(media: Media) -> str:
 
 def status(call: Call, job: Job) -> str:
     """The word for the job's state; polls use the same one for a queued task as the submit."""
-    by_knob = {State.WAITING: "initial_status", State.COMPLETED: "completed_status"}
-    knob = by_knob.get(job.state)
-    return call.knob(knob) if knob else str(call.rules.baseline.statuses[job.state].value)
+    state = job.state
+    knob = _KNOBS.get(state)
+    return call.rules.knobs[knob] if knob else str(call.rules.baseline.statuses[state].value)
 
 
 def submitted(call: Call, job: Job) -> dict[str, object]:

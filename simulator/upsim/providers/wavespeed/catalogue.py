@@ -24,7 +24,7 @@ def price(call: Call) -> Reply:
         "price": amount,
         "discounted_price": amount,
         "discount_rate": call.rules.fact("discount_rate"),
-        "currency": call.rules.text("currency"),
+        "currency": call.rules.texts["currency"],
     }
     return wire.success(call, shown)
 
@@ -34,7 +34,7 @@ def pricing(call: Call) -> Reply:
     shown = {
         "model_id": model_of(call).id,
         "unit_price": _quoted(call),
-        "currency": call.rules.text("currency"),
+        "currency": call.rules.texts["currency"],
     }
     return wire.success(call, shown)
 
@@ -42,7 +42,7 @@ def pricing(call: Call) -> Reply:
 def base_price(call: Call, model: Model) -> Decimal:
     """The price that a model's page shows; for one model a knob chooses between readings."""
     knob = model.facts.get("base_price_by")
-    value = call.knob(str(knob.value)) if knob else str(model.facts["base_price"].value)
+    value = call.rules.knobs[str(knob.value)] if knob else str(model.facts["base_price"].value)
     return plain(Decimal(value))
 
 

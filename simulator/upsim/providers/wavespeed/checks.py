@@ -58,11 +58,11 @@ def may_have_video(call: Call) -> Violation | None:
 
 def known_keys(call: Call) -> Violation | None:
     """Unknown and null keys are ignored, or refused as the published schemas say (a knob)."""
-    if call.knob("unknown_keys") == "ignore":
+    if call.rules.knobs["unknown_keys"] == "ignore":
         return None
     model = model_of(call)
     allowed = (VIDEO, *model.options)
-    if not call.inputs.keys() <= {*allowed, *call.rules.words("platform_keys")}:
+    if not call.inputs.keys() <= {*allowed, *call.rules.words["platform_keys"]}:
         return Violation("unexpected_property", {"allowed": ", ".join(allowed)})
     null = next((name for name, value in call.inputs.items() if value is None), None)
     return None if null is None else Violation("null_property", {"name": null})
@@ -86,7 +86,7 @@ def valid_platform_keys(call: Call) -> Violation | None:
     sync, webhook = call.inputs.get(SYNC), call.inputs.get(WEBHOOK)
     if sync is not None and not isinstance(sync, bool):
         return bad_type(call, SYNC, "switch")
-    if webhook is None or isinstance(webhook, str) or call.knob("webhook_key") == "query":
+    if webhook is None or isinstance(webhook, str) or call.rules.knobs["webhook_key"] == "query":
         return None
     return bad_type(call, WEBHOOK, "text")
 
@@ -100,7 +100,7 @@ def measured_or_failing(call: Call) -> Pending | None:
         return None
     found = call.measured or call.world.measured(call, call.source)
     if found is None:
-        return Pending(call.source, call.rules.whole("video_bytes"))
+        return Pending(call.source, call.rules.wholes["video_bytes"])
     if isinstance(found, Unmeasurable):
         unread = found.reason != "unreachable"
         call.failure = "media_unreadable" if unread else "media_access_failed"
@@ -111,24 +111,23 @@ def measured_or_failing(call: Call) -> Pending | None:
 
 def length_within_limit(call: Call) -> Violation | None:
     """The measured length itself is within the limit; a knob compares the rounded one, or none."""
-    how = call.knob("length_limit")
+    how = call.rules.knobs["length_limit"]
     if call.media is None or how == "clamp":
         return None
-    limit = call.rules.limit("max_seconds")
+    limit = call.rules.limits["max_seconds"]
     if how == "raw":
         within = call.media.duration <= limit * MICROSECONDS
     else:
         rule = model_of(call).billing.quantity
         unbounded = Quantity(of=rule.of, round=rule.round)
         within = billed_quantity(unbounded, {rule.of: call.media.seconds}) <= limit
-    compared = {"max": limit, "found": call.media.seconds}
-    return None if within else Violation("too_long", compared)
+    return None if within else Violation("too_long", {"max": limit, "found": call.media.seconds})
 
 
 def affordable_or_failing(call: Call) -> Violation | None:
     """The balance covers the price; a knob accepts the task unpaid instead and lets it fail."""
     violation = affordable(call)
-    if violation is None or call.knob("funds_refusal") != "task":
+    if violation is None or call.rules.knobs["funds_refusal"] != "task":
         return violation
     call.failure = "insufficient_credits"
     agreed = call.world.terms(call)
@@ -159,7 +158,7 @@ def not_a_task(call: Call) -> Violation:
 
 def old_path_served(call: Call) -> Violation | None:
     """The path of an older generation of pages answers only where a knob asks for it."""
-    return Violation("no_route") if call.knob("old_paths") == "absent" else None
+    return Violation("no_route") if call.rules.knobs["old_paths"] == "absent" else None
 
 
 def bad_type(call: Call, name: str, kind: str) -> Violation:
@@ -187,7 +186,7 @@ def _take_model(call: Call, name: str) -> Violation | None:
     if found is None:
         return Violation("unknown_model")
     knob = found.facts.get("minimum_by")
-    chosen = None if knob is None else Decimal(call.knob(str(knob.value)))
+    chosen = None if knob is None else Decimal(call.rules.knobs[str(knob.value)])
     call.model = found if chosen is None else _with_minimum(found, chosen)
     return None
 
@@ -213,7 +212,7 @@ def _refused(call: Call, option: Option, value: object) -> Violation | None:
 
 
 def _text(call: Call, value: object) -> str:
-    lower = isinstance(value, bool) or call.knob("resolution_case") == "any"
+    lower = isinstance(value, bool) or call.rules.knobs["resolution_case"] == "any"
     return str(value).lower() if lower else str(value)
 
 

@@ -37,7 +37,7 @@ def predictions(call: Call) -> Reply:
 def billings(call: Call) -> Reply:
     """`POST /billings/search`: one row for each charge and each refund."""
     rows = [row for row in _rows(call) if _is_searched(call, *row)]
-    if text(call, "sort") != call.rules.text("sort_ascending"):
+    if text(call, "sort") != call.rules.texts["sort_ascending"]:
         rows.reverse()
     return _answer(call, [_billing(call, *row) for row in _page_of(call, rows)], len(rows))
 
@@ -67,7 +67,7 @@ def _page_of(call: Call, items: Sequence[Item]) -> Sequence[Item]:
 
 
 def _answer(call: Call, items: list[dict[str, object]], total: int) -> Reply:
-    page, form = whole(call, "page"), call.knob("list_totals")
+    page, form = whole(call, "page"), call.rules.knobs["list_totals"]
     shown: dict[str, object] = {"page": page}
     if form != "has_more":
         shown["total"] = total

@@ -17,7 +17,7 @@ def submit(call: Call) -> Reply | Hold:
     """`POST /{model}`: a task; in sync mode the answer waits for its end."""
     call.job = call.world.accept(call, inputs=call.inputs, webhook=webhooks.requested(call))
     if call.inputs.get(SYNC) is True:
-        return Hold(call.job.id, float(call.rules.limit("sync_seconds")), held)
+        return Hold(call.job.id, float(call.rules.limits["sync_seconds"]), held)
     return wire.success(call, wire.record(call, call.job))
 
 
@@ -27,7 +27,7 @@ def held(call: Call, timed_out: bool) -> Reply:  # noqa: FBT001 - the form that 
     if not timed_out:
         return wire.success(call, wire.record(call, job))
     rule = call.rules.errors["sync_timed_out"]
-    values = {"seconds": call.rules.whole("sync_seconds")}
+    values = {"seconds": call.rules.wholes["sync_seconds"]}
     if rule.headers:
         return wire.problem(call, Violation(rule.name, values))
     shown = wire.record(call, _as_of(job, job.accepted.at + values["seconds"] * SECOND))

@@ -39,7 +39,7 @@ def query_as_inputs(call: Call) -> None:
 def usage_period(call: Call) -> Violation | None:
     """The period does not end before it starts, and spans at most the documented days."""
     start, end = moment(call, "start_time"), moment(call, "end_time")
-    days = call.rules.whole("usage_days")
+    days = call.rules.wholes["usage_days"]
     if start is None or end is None or start > end:
         return Violation("bad_period")
     return Violation("period_too_long", {"days": days}) if end - start > days * DAY else None

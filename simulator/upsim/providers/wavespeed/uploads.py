@@ -21,7 +21,7 @@ _PART = "part"
 
 def upload_within_limit(call: Call) -> Violation | None:
     """The announced size is within the limit of an upload."""
-    limit = call.rules.whole("upload_bytes")
+    limit = call.rules.wholes["upload_bytes"]
     too_large = whole(call, "size") > limit
     return Violation("upload_too_large", {"max": limit}) if too_large else None
 
@@ -30,7 +30,7 @@ def upload_body_within_limit(call: Call) -> Violation | None:
     """The form is within the limit of an upload by form."""
     if not call.oversized:
         return None
-    return Violation("upload_too_large", {"max": call.rules.whole("upload_body_bytes")})
+    return Violation("upload_too_large", {"max": call.rules.wholes["upload_body_bytes"]})
 
 
 def multipart_file(call: Call) -> Violation | None:

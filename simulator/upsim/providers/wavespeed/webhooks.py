@@ -22,7 +22,7 @@ def requested(call: Call) -> Webhook | None:
     One published client does not encode the URL, so that everything up to the next `&` is taken.
     """
     url: object = call.query_string and call.query().get("webhook")
-    if not url and call.knob("webhook_key") == "body":
+    if not url and call.rules.knobs["webhook_key"] == "body":
         url = call.inputs.get(WEBHOOK)
     return Webhook(str(url), secret(call)) if url else None
 
@@ -37,7 +37,7 @@ def secret(call: Call) -> str:
 def body(call: Call, job: Job, _seconds: int) -> dict[str, object]:
     """The bare record, without an envelope, and the submitted input."""
     shown = wire.record(call, job)
-    if call.knob("webhook_input") == "present":
+    if call.rules.knobs["webhook_input"] == "present":
         shown["input"] = dict(job.accepted.inputs)
     return shown
 
@@ -46,7 +46,7 @@ def headers(call: Call, job: Job, attempt: Attempt) -> Mapping[str, str]:
     """The headers of one attempt: the same id each time, second and signature always fresh."""
     rule = call.rules.baseline.webhooks
     names = rule.headers if rule else {}
-    name = job.id if call.knob("webhook_id") == "task" else attempt.delivery
+    name = job.id if call.rules.knobs["webhook_id"] == "task" else attempt.delivery
     key = attempt.secret.removeprefix(wire.words(call, "webhook_secret")["prefix"])
     signed = signature(key, name=name, seconds=attempt.seconds, content=attempt.content)
     return {

@@ -24,7 +24,7 @@ _MICROSECONDS_PER_MILLISECOND = 1000
 
 def success(call: Call, data: object) -> Reply:
     """HTTP 200 and the success envelope, which never has a top-level `error`."""
-    return Reply(200, {"code": 200, "message": call.rules.text("success"), "data": data})
+    return Reply(200, {"code": 200, "message": call.rules.texts["success"], "data": data})
 
 
 def problem(call: Call, violation: Violation) -> Reply:
@@ -50,7 +50,7 @@ def status(call: Call, job: Job) -> str:
 
 
 def _word(call: Call, job: Job, state: State) -> str:
-    if state is State.WAITING and job.started and call.knob("first_status") == "processing":
+    if state is State.WAITING and job.started and call.rules.knobs["first_status"] == "processing":
         state = State.PROCESSING
     return str(call.rules.baseline.statuses[state].value)
 
@@ -64,7 +64,7 @@ def record(call: Call, job: Job) -> dict[str, object]:
     shown: dict[str, object] = {
         "id": accepted.job,
         "model": accepted.model,
-        "outputs": outputs(call, job) or (None if null else []),
+        "outputs": _outputs(call, job, state) or (None if null else []),
         "urls": {"get": get_url(call, job)},
         "has_nsfw_contents": [False] if state is State.COMPLETED else [],
         "status": _word(call, job, state),
@@ -81,23 +81,27 @@ def record(call: Call, job: Job) -> dict[str, object]:
 def result(call: Call, job: Job) -> dict[str, object]:
     """The record as a result call shows it, in the form of either of the two result tables."""
     shown = record(call, job)
-    if call.knob("result_outputs") == "string":
-        none = None if call.knob("empty_fields") == "null" else ""
+    if call.rules.knobs["result_outputs"] == "string":
+        none = None if call.rules.knobs["empty_fields"] == "null" else ""
         shown["outputs"] = next(iter(outputs(call, job)), none)
-    if call.knob("result_nsfw") == "absent":
+    if call.rules.knobs["result_nsfw"] == "absent":
         del shown["has_nsfw_contents"]
     return shown
 
 
 def outputs(call: Call, job: Job) -> list[str]:
     """One URL once the job is completed, none before and none in any other state."""
-    done = job.state is State.COMPLETED
+    return _outputs(call, job, job.state)
+
+
+def _outputs(call: Call, job: Job, state: State) -> list[str]:
+    done = state is State.COMPLETED
     return [call.origin.media(f"outputs/{job.id}.mp4")] if done else []
 
 
 def get_url(call: Call, job: Job) -> str:
     """Where the result is, always in the form of version 3."""
-    ending = "/result" if call.knob("get_url") == "result" else ""
+    ending = "/result" if call.rules.knobs["get_url"] == "result" else ""
     return call.origin.api(f"/api/v3/predictions/{job.id}{ending}")
 
 
@@ -117,5 +121,7 @@ def words(call: Call, name: str) -> Mapping[str, str]:
 
 
 def _failure(call: Call, job: Job, state: State) -> Failure | ErrorRule | None:
+    if state not in TERMINAL:
+        return None
     name = _FAILURES.get(state)
     return job.failure or (call.rules.failures[name] if name else None)

@@ -62,7 +62,7 @@ def test_the_frame_limits_are_inclusive(row: dict[str, Any]) -> None:
     """The baseline takes 10 to 240 frames, both ends included."""
     found = rules(BASELINE, "guide", {})
 
-    inside = found.whole("min_frames") <= row["frames"] <= found.whole("max_frames")
+    inside = found.wholes["min_frames"] <= row["frames"] <= found.wholes["max_frames"]
 
     assert row["accepted"] is inside
 

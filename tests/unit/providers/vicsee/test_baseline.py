@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.providers.source_code import FRAMEWORK_ERRORS, named_in
+from tests.unit.providers.source_code import FRAMEWORK_ERRORS, looked_up_in, named_in
 from upsim.core.baseline import rules
 from upsim.scenario.loader import Library
 
@@ -30,7 +30,7 @@ def test_every_knob_turns_something(knob: str) -> None:
     }
     by_state = {"initial_status", "completed_status"}
 
-    assert knob in named_in("vicsee", "knob") | by_the_framework | by_text | by_state
+    assert knob in looked_up_in("vicsee", "knobs") | by_the_framework | by_text | by_state
 
 
 def test_only_unsuccessful_ends_are_refunded() -> None:

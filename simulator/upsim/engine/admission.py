@@ -9,6 +9,7 @@ from upsim.core.events import (
     AccountChanged,
     AccountOpened,
     AttemptMade,
+    CountsCarried,
     DeliveryCreated,
     DeliveryEnded,
     EntriesCarried,
@@ -23,6 +24,7 @@ from upsim.core.events import (
     JobsForgotten,
     JobStarted,
     QuotaUsed,
+    RulesChanged,
     UploadIssued,
     UploadsForgotten,
     UploadStored,
@@ -30,10 +32,13 @@ from upsim.core.events import (
 from upsim.core.faults import Armed
 from upsim.core.jobs import Job, check_move
 from upsim.core.ledger import Account, Entry, check_entry
+from upsim.core.states import EDGES
 from upsim.core.webhooks import Delivery
 
 SHOWN = 500
-"""Characters of a message that may hold events."""
+"""Characters of a message that may hold an event."""
+Handler = Callable[[Any], None]
+"""What is called with an event of its kind."""
 
 
 class MisfitError(ValueError):
@@ -62,12 +67,15 @@ class Known(Protocol):
 
 
 class Admission:
-    """Judges events by a state, and changes nothing."""
+    """Judges events by a state, and changes nothing: `checks` are called by kind of event.
+
+    They raise MisfitError, IllegalMoveError or LedgerError.
+    """
 
     def __init__(self, state: Known) -> None:
         """Judge by this state."""
         self._state = state
-        self._checks: dict[type, Callable[[Any], None]] = {
+        self.checks: dict[type, Handler] = {
             AccountOpened: self._account_opened,
             AccountChanged: self._account,
             JobAccepted: self._job_accepted,
@@ -78,6 +86,7 @@ class Admission:
             JobsForgotten: self._jobs_forgotten,
             Entry: self._entry,
             EntriesCarried: self._account,
+            CountsCarried: _lawful,
             QuotaUsed: self._account,
             UploadIssued: self._upload_issued,
             UploadStored: self._upload_stored,
@@ -88,21 +97,20 @@ class Admission:
             DeliveryCreated: self._delivery_created,
             AttemptMade: self._delivery,
             DeliveryEnded: self._delivery_ended,
+            RulesChanged: _lawful,
         }
 
-    def check(self, events: Sequence[Event]) -> None:
-        """Raise unless the events of one commit may be appended.
-
-        Raises MisfitError, IllegalMoveError or LedgerError. Each event is judged by the state
-        before all of them, so a commit is one event, or a job and its charge.
-        """
-        checks = self._checks
-        for event in events:
-            check = checks.get(type(event))
-            if check is not None:
-                check(event)
-        if len(events) > 1:
-            _apart(events)
+    def check_charge(self, event: Event, charge: Entry) -> None:
+        """Raise unless this is the charge of the job that the event before it accepts."""
+        if (
+            not isinstance(event, JobAccepted)
+            or charge.kind != "charge"
+            or event.job != charge.job
+            or event.account != charge.account
+        ):
+            msg = f"{charge.kind} for job {charge.job!r} goes with the job and not with {event}"
+            raise MisfitError(msg[:SHOWN])
+        check_entry(charge, self._state.charge_of(event.job), None)
 
     def _account_opened(self, event: AccountOpened) -> None:
         _new("account", event.account, self._state.accounts)
@@ -129,7 +137,9 @@ class Admission:
         job = self._state.jobs.get(event.job)
         if job is None:
             _known("job", event.job, self._state.jobs)
-        else:
+            return
+        was = job.moves[-1].state if job.moves else job.accepted.phases[0].state
+        if (was, event.state) not in EDGES:
             check_move(job, event.state)
 
     def _jobs_forgotten(self, event: JobsForgotten) -> None:
@@ -187,11 +197,5 @@ def _names(what: str, names: Sequence[str], known: Container[object]) -> None:
         raise MisfitError(msg)
 
 
-def _apart(events: Sequence[Event]) -> None:
-    """Raise MisfitError where the events of one commit depend on each other unseen."""
-    match events:
-        case [JobAccepted() as accepted, Entry() as charge]:
-            if (accepted.job, accepted.account) == (charge.job, charge.account):
-                return
-    msg = f"one commit is one event, or a job and its charge, not {len(events)} events: {events}"
-    raise MisfitError(msg[:SHOWN])
+def _lawful(_event: object) -> None:
+    """What can be said at any time."""

@@ -80,7 +80,7 @@ def _ending(baseline: Baseline) -> Ending:
 def _body_limit(rules: Rules, operation: Operation) -> int:
     """How many bytes a body may have; a kind of operation may have a limit of its own."""
     own = f"{operation.kind}_body_bytes"
-    return rules.whole(own if own in rules.baseline.limits else "body_bytes")
+    return rules.wholes[own if own in rules.baseline.limits else "body_bytes"]
 
 
 def _checks(provider: Provider, rules: Rules, operation: Operation) -> tuple[Check, ...]:

@@ -13,6 +13,9 @@ EPOCH_OF_TESTS: Instant = 1_767_225_600 * SECOND
 """2026-01-01T00:00:00Z: where `manual` and `auto` clocks start unless told otherwise."""
 FASTEST = 1_000_000
 """Virtual seconds per real second, at the most: eleven days a second."""
+TICK: Instant = 1_000
+"""A clock that moves by itself ends the steps of jobs on whole milliseconds: those of one go
+together, which takes half the time of one at a time. A clock moved by hand knows every instant."""
 
 
 AHEAD = "the sandbox is ahead of the wall clock; a real clock would have to go back"
@@ -47,10 +50,11 @@ def parse_mode(text: str) -> tuple[Mode, int]:
 class Clock:
     """Virtual time: a rate of real time (`real`, `scaled`), or moved by hand (`manual`, `auto`).
 
-    It never goes back. `told` hears of every jump and change: from where, and to where.
+    It never goes back. `told` hears of every jump and change: from where, and to where. The steps
+    of jobs fall due on whole ticks of it.
     """
 
-    __slots__ = ("_base_real", "_base_virtual", "_rate", "mode", "pace", "told")
+    __slots__ = ("_base_real", "_base_virtual", "_rate", "mode", "pace", "tick", "told")
 
     def __init__(
         self, mode: str = "manual", *, start: Instant | None = None, pace: int = 1
@@ -59,13 +63,17 @@ class Clock:
         if pace < 1:
             msg = f"pace {pace} is not a whole number of 1 or more"
             raise ClockError(msg)
-        self.mode, self._rate = parse_mode(mode)
+        self._set(mode)
         self.pace = pace
         self.told: Callable[[Instant, Instant], None] | None = None
         self._base_real = wall_clock()
         moving = self.mode in ("real", "scaled")
         default = self._base_real if moving else EPOCH_OF_TESTS
         self._base_virtual = default if start is None or self.mode == "real" else start
+
+    def _set(self, mode: str) -> None:
+        self.mode, self._rate = parse_mode(mode)
+        self.tick: Instant = 1 if self.moves_by_hand else TICK
 
     def now(self) -> Instant:
         """The present virtual instant."""
@@ -115,11 +123,11 @@ class Clock:
 
     def change(self, mode: str) -> None:
         """Go on in another mode from the present instant. `real` needs the wall clock's time."""
-        new, rate = parse_mode(mode)
+        new, _ = parse_mode(mode)
         now = self.now()
         if new == "real" and now > wall_clock():
             raise ClockError(AHEAD)
-        self.mode, self._rate = new, rate
+        self._set(mode)
         self._base_real = wall_clock()
         self._base_virtual = max(now, self._base_real) if new == "real" else now
         if self.told is not None:
@@ -149,7 +157,7 @@ class PlayedClock(Clock):
     def __init__(self, mode: str, *, start: Instant, pace: int) -> None:
         """Stand at `start`."""
         super().__init__("manual", start=start, pace=pace)
-        self.mode, self._rate = parse_mode(mode)
+        self._set(mode)
         self.wall: Instant = LATEST
 
     def now(self) -> Instant:
@@ -162,10 +170,10 @@ class PlayedClock(Clock):
 
     def change(self, mode: str) -> None:
         """Go on in another mode, where the recorded wall clock allowed it."""
-        new, rate = parse_mode(mode)
+        new, _ = parse_mode(mode)
         if new == "real" and self._base_virtual > self.wall:
             raise ClockError(AHEAD)
-        self.mode, self._rate = new, rate
+        self._set(mode)
 
     def real_seconds_until(self, instant: Instant) -> float | None:  # noqa: ARG002 - as above
         """No real time brings an instant here."""

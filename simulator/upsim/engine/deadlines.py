@@ -38,8 +38,8 @@ class Deadline(msgspec.Struct, frozen=True, order=True, gc=False):
 class Deadlines:
     """The queue of a sandbox: work and expiries, kept apart so that either can be asked for.
 
-    A deadline that has come to nothing (its job was cancelled, or is forgotten) is never returned:
-    `is_live` tells those from the others.
+    A deadline that has come to nothing (its job was cancelled, or is forgotten) is never next and
+    does not count: `is_live` tells those from the others. Who takes one out judges it himself.
     """
 
     __slots__ = ("_expiries", "_is_live", "_sequence", "_work")
@@ -58,26 +58,11 @@ class Deadlines:
         queue.push(Deadline(at, sequence, kind, key, step, lane))
 
     def pop_due(self, now: Instant) -> Deadline | None:
-        """The earliest deadline that is due, taken out of the queue."""
-        return next(self._taken(now), None)
-
-    def due(self, now: Instant) -> Iterable[Deadline]:
-        """Take out whatever is due, earliest first; what is added meanwhile takes its place."""
+        """The earliest deadline that is due, taken out of the queue, whether it is live or not."""
         work, expiries = self._work.heap, self._expiries.heap
-        nothing = (not work or work[0].at > now) and (not expiries or expiries[0].at > now)
-        return () if nothing else self._taken(now)
-
-    def _taken(self, now: Instant) -> Iterator[Deadline]:
-        is_live = self._is_live
-        while True:
-            queue, expiries = self._work, self._expiries.heap
-            if expiries and (not queue.heap or expiries[0] < queue.heap[0]):
-                queue = self._expiries
-            if not queue.heap or queue.heap[0].at > now:
-                return
-            due = queue.pop()
-            if is_live(due):
-                yield due
+        if expiries and expiries[0].at <= now and (not work or expiries[0] < work[0]):
+            return self._expiries.pop()
+        return self._work.pop() if work and work[0].at <= now else None
 
     def next(self, *, expiries: bool = True) -> Deadline | None:
         """The earliest deadline, with or without those that end a retention."""

@@ -9,7 +9,6 @@ from upsim.core.call import Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation, first_violation
 from upsim.core.events import JobPolled, QuotaUsed
 from upsim.core.instants import LATEST
-from upsim.core.ledger import Account, Entry
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
 from upsim.engine.sandbox import Sandbox
@@ -43,8 +42,10 @@ def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> 
     else:
         decision = Decision(operation.handle(call))
         last = sandbox.state.entry_count
-        if last != lines:
-            call.posted = _lines_of(call.who, lines, last)
+        if last == lines + 1:
+            call.posted = (call.who.entries[last],)
+        elif last != lines:
+            call.posted = tuple([call.who.entries[n] for n in range(lines + 1, last + 1)])
     if call.uses:
         _take_places(sandbox, call)
     return decision
@@ -57,14 +58,6 @@ def _renewed(sandbox: Sandbox, call: Call) -> Bound:
     bound, call.world = sandbox.webhooks.world_of(sandbox, provider, dialect or None)
     call.rules = bound.rules
     return bound
-
-
-def _lines_of(account: Account, before: int, last: int) -> tuple[Entry, ...]:
-    """The ledger lines of a caller that a decision posted: nearly always one."""
-    entries = account.entries
-    if last - before == 1:
-        return (entries[last],)
-    return tuple([entries[number] for number in range(before + 1, last + 1)])
 
 
 def refuse(bound: Bound, call: Call, violation: Violation) -> Decision:

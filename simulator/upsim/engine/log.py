@@ -66,10 +66,11 @@ class MemoryLog:
             raise VersionConflictError(msg)
         kept.events.extend(events)
         kept.version = version = expected_version + len(events)
-        if not _ENDS.isdisjoint(map(type, events)):
-            kept.dead += sum(map(_dead_with, events))
-            if kept.dead >= self._worth_it and kept.dead * 2 > len(kept.events):
-                kept.events, kept.dead = compacted(kept.events), 0
+        for event in events:
+            if type(event) in _ENDS:
+                kept.dead += _dead_with(event)
+                if kept.dead >= self._worth_it and kept.dead * 2 > len(kept.events):
+                    kept.events, kept.dead = compacted(kept.events), 0
         return version
 
     def read(self, sandbox: str) -> Sequence[Event]:

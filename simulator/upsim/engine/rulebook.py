@@ -14,7 +14,7 @@ from upsim.core.events import AccountChanged, Event, JobAccepted, RulesChanged
 from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.core.provider import Provider
-from upsim.engine.bound import Bound, bind
+from upsim.engine.bound import Bound, Ending, bind
 from upsim.engine.deadlines import Deadline
 from upsim.scenario.model import Scenario
 
@@ -48,6 +48,7 @@ class Rulebook:
         self._bound: dict[Key, Bound] = {}
         self._past: dict[tuple[str, str], Scenario] = {}
         self._past_bound: dict[tuple[str, str, str | None], Bound] = {}
+        self._endings: dict[str, Ending] = {}
         self._plan: tuple[Swap, ...] = ()
         self._plans = 0
 
@@ -76,6 +77,13 @@ class Rulebook:
         found = self._past_bound.get(key)
         if found is None:
             found = self._past_bound[key] = self._bind(provider, past, dialect)
+        return found
+
+    def ending_of(self, accepted: JobAccepted) -> Ending:
+        """What the end of a job sets in motion, by the rules that it was accepted under."""
+        found = self._endings.get(accepted.rules)
+        if found is None:
+            found = self._endings[accepted.rules] = self.bound_of(accepted).ending
         return found
 
     # -- other rules
@@ -112,6 +120,7 @@ class Rulebook:
                 self._past[provider, old.baseline.digest] = old
                 changed.append(provider)
         self._bound.clear()
+        self._endings.clear()
         self._sandbox.generation += 1
         self._forget_unused()
         for event in self._events(changed, cause):

@@ -137,12 +137,23 @@ class Sandbox:
 
     # -- events
 
-    def commit(self, *events: Event) -> None:
-        """Append events to the log and take them into the state; all of them, or none and raise."""
+    def commit(self, event: Event, charge: Entry | None = None) -> None:
+        """Append an event to the log and take it into the state, or raise and change nothing.
+
+        A job is committed together with its charge.
+        """
         state = self.state
-        state.check(events)
+        check, take = state.handlers[type(event)]
+        check(event)
+        if charge is None:
+            events: tuple[Event, ...] = (event,)
+        else:
+            state.check_charge(event, charge)
+            events = (event, charge)
         self._version = self._log.append(self.id, self._version, events)
-        state.take(events)
+        take(event)
+        if charge is not None:
+            state.take_entry(charge)
         for listener in self.listeners:
             listener(events)
 
@@ -175,11 +186,11 @@ class Sandbox:
     def settle(self) -> Instant:
         """Run everything that is due by now; afterwards `now` is the present instant."""
         present = self.clock.now()
-        for deadline in self.deadlines.due(present):
+        while (deadline := self.deadlines.pop_due(present)) is not None:
             self.now = max(self.now, deadline.at)
             self._run(deadline)
-        self.now = now = max(self.now, present)
-        return now
+        self.now = max(self.now, present)
+        return self.now
 
     def advance(self, to: Instant) -> Iterator[Deadline]:
         """Go to a later instant, one deadline at a time, yielding each once it has run.
@@ -194,8 +205,8 @@ class Sandbox:
             due = self.deadlines.pop_due(deadline.at)
             if due is not None:
                 self.now = max(self.now, due.at)
-                self._run(due)
-                yield due
+                if self._run(due):
+                    yield due
         self.clock.reach(to)
         self.settle()
 
@@ -287,7 +298,9 @@ class Sandbox:
         phases = accepted.phases
         lasts = phases[step].lasts if step + 1 < len(phases) else None
         if lasts is not None and job.started:
-            self.deadlines.add(self.now + lasts, "step", accepted.job, step, lane=lasts)
+            due = self.now + lasts
+            due += -due % self.clock.tick
+            self.deadlines.add(due, "step", accepted.job, step, lane=lasts)
 
     def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
         """Move a job by command. Raises IllegalMoveError."""
@@ -314,7 +327,7 @@ class Sandbox:
 
     def _finish(self, job: Job) -> None:
         accepted = job.accepted
-        ending, name = self.bound_of(accepted).ending, accepted.job
+        ending, name = self.rulebook.ending_of(accepted), accepted.job
         if ending.refunded and job.state in ending.refunded:
             if ending.refund_after:
                 due = self.now + ending.refund_after
@@ -376,10 +389,17 @@ class Sandbox:
             return False
         return deadline.kind == "forget_job" or self.state.refund_of(job.id) is None
 
-    def _run(self, deadline: Deadline) -> None:
-        if deadline.kind == "step":
-            self.next_step(self.state.jobs[deadline.key])
-        elif deadline.kind == "refund":
+    def _run(self, deadline: Deadline) -> bool:
+        """Do what is due, unless it has come to nothing; whether it was done."""
+        if deadline.kind == "step":  # nearly always
+            job = self.state.jobs.get(deadline.key)
+            if job is None or job.step != deadline.step:
+                return False
+            self.next_step(job)
+            return True
+        if not self._is_live(deadline):
+            return False
+        if deadline.kind == "refund":
             self._refund(self.state.jobs[deadline.key])
         elif deadline.kind == "forget_job":
             self._forget([deadline.key], "retention")
@@ -389,6 +409,7 @@ class Sandbox:
             self.rulebook.change(int(deadline.key))
         else:
             self._forget_upload(deadline.key)
+        return True
 
     def _refund(self, job: Job) -> None:
         charge = self.state.charge_of(job.id)

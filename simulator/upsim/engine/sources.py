@@ -15,6 +15,8 @@ from upsim.media.bounds import bounded
 from upsim.scenario.model import Scenario
 
 KEPT_MEASUREMENTS = 4096
+LONGEST_KEPT = 512
+"""Characters of a URL that is remembered."""
 DEFAULT_SANDBOX = "default"
 _MEDIA_PATH = re.compile(r"(?:/sandbox/(?P<sandbox>[^/]*))?/media/(?P<path>.*)", re.DOTALL)
 _PORTS = {"http": 80, "https": 443}
@@ -58,6 +60,7 @@ class Sources:
     fetch_loopback: bool
     fetch_public: bool
     measurements: Measurements = field(default_factory=Measurements)
+    _elsewhere: set[str] = field(default_factory=set)
 
     def known(self, scenario: Scenario, call: Call, source: str) -> Measured | None:
         """What is known at once; None when the video must be made, fetched or probed first."""
@@ -65,17 +68,26 @@ class Sources:
             if rule.matches(source):
                 found = rule.found
                 return None if isinstance(found, Path) else _within_limit(call, bounded(found))
-        if not source.startswith(("http://", "https://")):
-            return None
-        own = self.own(source, call.origin.base)
-        if own is not None:
-            return self._known_clip(call, own)
-        if self.will_fetch(source):
-            return None
-        if not names_a_host(source):
-            return Unmeasurable("unreachable", "this URL names no host")
+        if source not in self._elsewhere:
+            on_web = source.startswith(("http://", "https://"))
+            own = self.own(source, call.origin.base) if on_web else None
+            if own is not None:
+                return self._known_clip(call, own)
+            if not on_web or self.will_fetch(source):
+                return None
+            if not names_a_host(source):
+                return Unmeasurable("unreachable", "this URL names no host")
+            self._keep(source)
         call.assumed = True
         return scenario.baseline.default_media
+
+    def _keep(self, source: str) -> None:
+        """Remember that a URL leads elsewhere and is not fetched, whatever our own address is."""
+        if "/media/" in source or "%" in source or len(source) > LONGEST_KEPT:
+            return
+        if len(self._elsewhere) >= KEPT_MEASUREMENTS:
+            self._elsewhere.clear()
+        self._elsewhere.add(source)
 
     def own(self, source: str, base: str) -> OwnMedia | None:
         """The part of this server's own media that a URL names, as a GET of it finds it."""
@@ -126,7 +138,7 @@ class Sources:
 
 def _within_limit(call: Call, found: Measured | None) -> Measured | None:
     """What was found, unless its file is larger than the provider takes."""
-    limit = call.rules.whole("video_bytes")
+    limit = call.rules.wholes["video_bytes"]
     if isinstance(found, Media) and found.size > limit:
         return Unmeasurable("too_large", f"the file has {found.size} bytes, more than {limit}")
     return found

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
 
 from upsim.core.events import (
     AccountChanged,
@@ -36,8 +35,11 @@ from upsim.core.instants import Instant
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.states import TERMINAL
+from upsim.core.states import State as JobState
 from upsim.core.webhooks import Delivery
-from upsim.engine.admission import Admission
+from upsim.engine.admission import Admission, Handler
+
+DELETED = JobState.DELETED
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ class State:
         self._charges: dict[str, Entry] = {}
         self._refunds: dict[str, Entry] = {}
         self._quotas: dict[tuple[int, str], tuple[Instant, int]] = {}
-        self.check = Admission(self).check
-        self._appliers: dict[type, Callable[[Any], None]] = {
+        admission = Admission(self)
+        self.check_charge = admission.check_charge
+        appliers: dict[type, Handler] = {
             AccountOpened: self._account_opened,
             AccountChanged: self._account_changed,
             JobAccepted: self._job_accepted,
@@ -82,7 +85,7 @@ class State:
             JobPolled: self._job_polled,
             JobMarked: self._job_marked,
             JobsForgotten: self._jobs_forgotten,
-            Entry: self._entry,
+            Entry: self.take_entry,
             EntriesCarried: self._entries_carried,
             CountsCarried: self._counts_carried,
             QuotaUsed: self._quota_used,
@@ -97,18 +100,20 @@ class State:
             DeliveryEnded: self._delivery_ended,
             RulesChanged: self._rules_changed,
         }
+        self.handlers: dict[type, tuple[Handler, Handler]] = {
+            kind: (admission.checks[kind], take) for kind, take in appliers.items()
+        }
+        """For each kind of event what judges it, and what takes one into account that was judged.
+
+        The judge raises MisfitError, IllegalMoveError or LedgerError, and changes nothing.
+        """
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take events into account, in order. Raises when one breaks a rule, and not for it."""
         for event in events:
-            self.check((event,))
-            self.take((event,))
-
-    def take(self, events: Iterable[Event]) -> None:
-        """Take events into account that were checked."""
-        appliers = self._appliers
-        for event in events:
-            appliers[type(event)](event)
+            check, take = self.handlers[type(event)]
+            check(event)
+            take(event)
 
     def quota(self, account: int, limit: str, window: Instant) -> int:
         """How many places of this window of a rate limit are taken."""
@@ -158,20 +163,17 @@ class State:
         self.jobs[event.job] = job._replace(started=True)
 
     def _job_moved(self, event: JobMoved) -> None:
-        name, state = event.job, event.state
+        _, name, state, _, planned = event
         job = self.jobs[name]
-        accepted = job.accepted
-        step = job.step + 1 if event.planned else len(accepted.phases)
-        if state in TERMINAL and not job.ended:
-            self._free_slot(self.accounts[accepted.account], job)
-        moves = (*job.moves, event)
-        self.jobs[name] = Job(accepted, moves, step, job.started, 0, job.marks)
-
-    def _free_slot(self, account: Account, job: Job) -> None:
-        if job.started:
-            account.running -= 1
-        else:
-            del account.queue[job.id]
+        accepted, moves, step, started, _, marks = job
+        if state in TERMINAL and (state is not DELETED or not job.ended):
+            account = self.accounts[accepted.account]
+            if started:
+                account.running -= 1
+            else:
+                del account.queue[name]
+        step = step + 1 if planned else len(accepted.phases)
+        self.jobs[name] = Job(accepted, (*moves, event), step, started, 0, marks)
 
     def _job_polled(self, event: JobPolled) -> None:
         job = self.jobs[event.job]
@@ -188,15 +190,20 @@ class State:
             job = self.jobs.pop(name)
             account = self.accounts[job.accepted.account]
             del account.jobs[name]
-            if not job.ended:
-                self._free_slot(account, job)
+            if job.ended:
+                pass
+            elif job.started:
+                account.running -= 1
+            else:
+                del account.queue[name]
             for entries in (self._charges, self._refunds):
                 entry = entries.pop(name, None)
                 if entry is not None:
                     del account.entries[entry.number]
                     self._carry(account, event.at, entry.amount)
 
-    def _entry(self, event: Entry) -> None:
+    def take_entry(self, event: Entry) -> None:
+        """Take a line of the ledger into account that was judged."""
         job, number = event.job, event.number
         if job is not None:
             entries = self._refunds if job in self._charges else self._charges

@@ -116,7 +116,7 @@ class SandboxWorld:
             self._bound.provider.name,
             call.model.id if call.model else "",
             call.operation,
-            without_bulk(inputs),
+            inputs if len(call.body) <= KEPT_TEXT else without_bulk(inputs),
             agreed.options,
             call.media,
             agreed.output,
@@ -128,7 +128,19 @@ class SandboxWorld:
             slots is not None and account.running >= slots,
             webhook,
         )
-        sandbox.commit(accepted, self._charge(accepted, agreed))
+        quote = agreed.quote
+        charge = Entry(
+            accepted.at,
+            sandbox.state.entry_count + 1,
+            accepted.account,
+            "charge",
+            agreed.debit,
+            quote.unit,
+            accepted.job,
+            quote.formula,
+            quote.inputs,
+        )
+        sandbox.commit(accepted, charge)
         call.job = sandbox.state.jobs[accepted.job]
         sandbox.schedule(call.job)
         return call.job
@@ -215,20 +227,6 @@ class SandboxWorld:
         while (name := draw_id(self._ids)) in jobs:
             pass  # short ids can repeat; the next one of the stream is taken
         return name
-
-    def _charge(self, accepted: JobAccepted, agreed: Terms) -> Entry:
-        quote, number = agreed.quote, self._sandbox.state.entry_count + 1
-        return Entry(
-            accepted.at,
-            number,
-            accepted.account,
-            "charge",
-            agreed.debit,
-            quote.unit,
-            accepted.job,
-            quote.formula,
-            quote.inputs,
-        )
 
 
 def _lifetime(bound: Bound, what: str) -> int | None:

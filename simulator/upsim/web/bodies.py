@@ -16,7 +16,8 @@ LONGEST_LENGTH = 18
 """Digits of a Content-Length; one with more is above every limit all the same."""
 LARGEST_EXPONENT = 308
 """Numbers are read as exactly as they are written, but within the range of common parsers."""
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
+encode = msgspec.json.Encoder(decimal_format="number").encode
+"""A value as compact JSON; `Decimal` becomes a number with exactly its digits."""
 
 
 def exact(text: str) -> Decimal:
@@ -78,11 +79,6 @@ def decode(call: Call) -> object:
     if call.rules.knobs.get("duplicate_keys") == "refuse" and repeats_a_key(call.body):
         return Malformed("syntax", "an object repeats a key")
     return document
-
-
-def encode(value: object) -> bytes:
-    """Compact JSON; `Decimal` becomes a number with exactly its digits."""
-    return _ENCODER.encode(value)
 
 
 def depth_over(document: Any, limit: int) -> bool:  # noqa: ANN401 - any JSON

@@ -14,7 +14,7 @@ from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation
 from upsim.core.provider import Operation
-from upsim.engine.bound import BODY_METHODS, Bound
+from upsim.engine.bound import Bound
 from upsim.engine.commands import KEPT_HEADERS, Command, happened, resumed
 from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.journal import Exchange
@@ -54,9 +54,7 @@ class Begun(msgspec.Struct, frozen=True):
     @property
     def body_limit(self) -> int | None:
         """How many bytes the body may have; None when none is read."""
-        if self.miss is not None or self.call.method not in BODY_METHODS:
-            return None
-        return self.bound.body_limits[self.operation.name]
+        return self.bound.body_limits.get(self.call.operation)
 
 
 @dataclass(slots=True)
@@ -91,7 +89,8 @@ class Dispatch:
         begun = self._begin(scope, place)
         if isinstance(begun, Answer):
             return begun
-        limit, call = begun.body_limit, begun.call
+        call = begun.call
+        limit = begun.bound.body_limits.get(call.operation)
         if limit is not None:
             call.oversized = len(body) > limit
             call.body = b"" if call.oversized else body
@@ -146,7 +145,8 @@ class Dispatch:
             slow = sandbox.commands.enter(entry_of(begun))
             return partial(self._later, begun, slow, outcome)
         answer = self._written(begun, outcome.reply, outcome.rule)
-        sandbox.commands.add(line_of(begun, answer), len(call.body) + len(answer.body))
+        if sandbox.commands.open:
+            sandbox.commands.add(line_of(begun, answer), len(call.body) + len(answer.body))
         after_reply(sandbox, call, outcome)
         return answer
 
@@ -328,7 +328,8 @@ def unknown_sandbox(place: Place) -> Answer:
 def whole(bound: Bound, call: Call, reply: Reply) -> Answer:
     """The answer to a call, encoded, with the headers that the provider sends with every one."""
     body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-    headers = reply.headers + response_headers(bound, call, reply)
+    of_all = bound.provider.headers
+    headers = reply.headers if of_all is None else reply.headers + of_all(call, reply)
     return Answer(reply.status, body, headers, reply.content_type)
 
 

@@ -39,6 +39,12 @@ def worked() -> Historian:
     return history
 
 
+def judge(history: Historian, event: Event) -> None:
+    """Ask whether an event may be appended."""
+    check, _ = history.state.handlers[type(event)]
+    check(event)
+
+
 def again(history: Historian) -> JobAccepted:
     """The job is accepted a second time."""
     return next(event for event in history.events if isinstance(event, JobAccepted))
@@ -70,18 +76,44 @@ def test_what_does_not_fit_is_refused(make: Callable[[Historian], Event]) -> Non
     """An event about what is not there, or is there already, is told apart by its message."""
     history = worked()
     with pytest.raises(MisfitError, match=r"there is no|is already there|is named twice"):
-        history.state.check((make(history),))
+        judge(history, make(history))
 
 
-def test_only_a_job_and_its_charge_come_together() -> None:
-    """Events of one commit are judged one by one, so they may not depend on each other."""
+CHARGE = Entry(0, 9, 1, "charge", -ONE, "credit", "job2")
+"""The charge of a second job of account 1."""
+
+
+@pytest.mark.parametrize(
+    "charge",
+    [
+        CHARGE._replace(account=2),
+        CHARGE._replace(job="job1"),
+        CHARGE._replace(kind="refund", amount=ONE),
+    ],
+    ids=["of another account", "of another job", "a refund"],
+)
+def test_a_job_comes_with_its_own_charge(charge: Entry) -> None:
+    """Any other line of the ledger is an event by itself."""
     history = worked()
-    polled = JobPolled(0, "job1")
-    with pytest.raises(MisfitError, match="one event, or a job and its charge"):
-        history.state.check((polled, polled))
-    other = again(history)._replace(job="job2")
-    with pytest.raises(MisfitError, match="one event, or a job and its charge"):
-        history.state.check((other, Entry(0, 9, 2, "charge", -ONE, "credit", "job2")))
+    accepted = again(history)._replace(job="job2")
+    history.state.check_charge(accepted, CHARGE)
+    with pytest.raises(MisfitError, match="goes with the job and not with"):
+        history.state.check_charge(accepted, charge)
+
+
+def test_nothing_but_a_job_is_charged() -> None:
+    """No other event comes with a line of the ledger."""
+    history = worked()
+    with pytest.raises(MisfitError, match="goes with the job and not with"):
+        history.state.check_charge(JobPolled(0, "job2"), CHARGE)
+
+
+def test_a_charge_takes() -> None:
+    """The charge of a new job is judged as any other."""
+    history = worked()
+    accepted = again(history)._replace(job="job2")
+    with pytest.raises(LedgerError):
+        history.state.check_charge(accepted, CHARGE._replace(amount=ONE))
 
 
 def test_a_key_has_one_account() -> None:
@@ -89,9 +121,7 @@ def test_a_key_has_one_account() -> None:
     history = Historian()
     history.write(AccountOpened(0, 3, "toy", "toy-3", ONE, "credit", "free", "somebody"))
     with pytest.raises(MisfitError, match=r"owner .* is already there"):
-        history.state.check(
-            (AccountOpened(0, 4, "toy", "toy-4", ONE, "credit", "free", "somebody"),)
-        )
+        judge(history, AccountOpened(0, 4, "toy", "toy-4", ONE, "credit", "free", "somebody"))
 
 
 @pytest.fixture
@@ -119,4 +149,4 @@ def test_an_illegal_move_leaves_the_log_as_it_was() -> None:
     history = worked()
     history.write(JobMoved(0, "job1", JobState.COMPLETED))
     with pytest.raises(IllegalMoveError):
-        history.state.check((JobMoved(0, "job1", JobState.PROCESSING),))
+        judge(history, JobMoved(0, "job1", JobState.PROCESSING))

@@ -171,12 +171,15 @@ class AtOnceProtocol(HttpToolsProtocol):
 
     def _sent(self, answer: Answer) -> bool:
         """Send an answer; False when uvicorn is to refuse its headers."""
-        lines = b"".join([b"%b: %b\r\n" % pair for pair in answer.headers])
-        if lines.count(b"\n") != len(answer.headers) or lines.count(b"\r") != len(answer.headers):
-            return False
         body = answer.body
         head = _head(answer.status, answer.content_type) % len(body)
-        self.transport.write(b"".join((head, lines, b"\r\n", body)))
+        if answer.headers:
+            lines = b"\r\n".join(map(b": ".join, answer.headers))
+            ends = len(answer.headers) - 1
+            if lines.count(b"\n") != ends or lines.count(b"\r") != ends:
+                return False
+            head = b"%b%b\r\n" % (head, lines)
+        self.transport.write(b"%b\r\n%b" % (head, body))
         self.server_state.total_requests += 1
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:

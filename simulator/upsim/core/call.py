@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from upsim.core.baseline import Model, RateLimit, Rules
 from upsim.core.events import UploadIssued, Webhook
@@ -39,7 +41,7 @@ class Malformed:
     detail: str
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True):
     """An answer: `body` is encoded as JSON unless it is `bytes`."""
 
     status: int

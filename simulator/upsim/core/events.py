@@ -1,7 +1,7 @@
 """The events of a sandbox. The ordered events are its state; nothing else changes it.
 
-Those that every job has several of are named tuples: as immutable as the others, and made in
-a quarter of the time.
+Those that every job has several of are structs of msgspec: as immutable as the others, and made in
+a tenth of the time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+
+import msgspec
 
 from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
@@ -46,7 +47,7 @@ class AccountChanged:
     plan: str
 
 
-class JobAccepted(NamedTuple):
+class JobAccepted(msgspec.Struct, frozen=True, gc=False):
     """A submit was accepted: all that the job's later answers are made of."""
 
     at: Instant
@@ -96,7 +97,7 @@ class JobStarted:
     job: str
 
 
-class JobMoved(NamedTuple):
+class JobMoved(msgspec.Struct, frozen=True, gc=False):
     """A job entered a state; `planned` says whether its plan led there."""
 
     at: Instant

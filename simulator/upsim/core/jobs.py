@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from upsim.core.events import JobAccepted, JobMoved
 from upsim.core.instants import Instant
@@ -17,7 +17,7 @@ RESTORED = "restored"
 """The mark of a job whose charge a reset of the ledger gave back: its refund adds nothing."""
 
 
-class Job(NamedTuple):
+class Job(msgspec.Struct, frozen=True, gc=False):
     """What was accepted, and the moves since; `step` is the place in the plan."""
 
     accepted: JobAccepted

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from upsim.core.instants import Instant
 
 EntryKind = Literal["charge", "refund", "top_up", "adjustment", "carried"]
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One line: `amount` is signed (a charge is negative), in `unit`, with its formula.
 
     Appending one is an event. `carried` is the sum of the lines of forgotten jobs.

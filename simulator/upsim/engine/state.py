@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from msgspec.structs import replace as copy
+
 from upsim.core.events import (
     AccountChanged,
     AccountOpened,
@@ -160,28 +162,28 @@ class State:
         account = self.accounts[job.accepted.account]
         del account.queue[event.job]
         account.running += 1
-        self.jobs[event.job] = job._replace(started=True)
+        self.jobs[event.job] = copy(job, started=True)
 
     def _job_moved(self, event: JobMoved) -> None:
-        _, name, state, _, planned = event
+        name, state = event.job, event.state
         job = self.jobs[name]
-        accepted, moves, step, started, _, marks = job
+        accepted = job.accepted
         if state in TERMINAL and (state is not DELETED or not job.ended):
             account = self.accounts[accepted.account]
-            if started:
+            if job.started:
                 account.running -= 1
             else:
                 del account.queue[name]
-        step = step + 1 if planned else len(accepted.phases)
-        self.jobs[name] = Job(accepted, (*moves, event), step, started, 0, marks)
+        step = job.step + 1 if event.planned else len(accepted.phases)
+        self.jobs[name] = Job(accepted, (*job.moves, event), step, job.started, 0, job.marks)
 
     def _job_polled(self, event: JobPolled) -> None:
         job = self.jobs[event.job]
-        self.jobs[event.job] = job._replace(polls=job.polls + 1)
+        self.jobs[event.job] = copy(job, polls=job.polls + 1)
 
     def _job_marked(self, event: JobMarked) -> None:
         job = self.jobs[event.job]
-        self.jobs[event.job] = job._replace(marks=job.marks | {event.mark})
+        self.jobs[event.job] = copy(job, marks=job.marks | {event.mark})
 
     def _jobs_forgotten(self, event: JobsForgotten) -> None:
         if self.deliveries:

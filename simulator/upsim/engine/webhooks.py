@@ -385,7 +385,7 @@ class Webhooks:
         if self._told(job, following.state):
             return
         coming = JobMoved(self.sandbox.now, job.id, following.state, following.failure)
-        self._create(job, body_of=job._replace(moves=(*job.moves, coming)))
+        self._create(job, body_of=msgspec.structs.replace(job, moves=(*job.moves, coming)))
 
 
 def _dialect(job: Job) -> str | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+import msgspec
 from starlette.types import Scope
 
 from upsim.core.call import Headers
@@ -19,7 +18,7 @@ LONGEST_PATH = 512
 """Characters of a path whose reading is kept."""
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A provider's own path, and what the address said before it.
 
     `provider` is empty for everything that is not a provider's: `/media/`, pages, admin.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.engine.histories import Historian
 from upsim import Simulator
@@ -55,7 +56,7 @@ UNLAWFUL: dict[str, Callable[[Historian], Event]] = {
     "a plan of nobody": lambda _: AccountChanged(0, 9, "free"),
     "a place of nobody": lambda _: QuotaUsed(0, 9, "minute", 0),
     "a job that is there": again,
-    "a job of nobody": lambda h: again(h)._replace(job="job9", account=9),
+    "a job of nobody": lambda h: replace(again(h), job="job9", account=9),
     "a start of nothing": lambda _: JobStarted(0, "job9"),
     "a start of what runs": lambda _: JobStarted(0, "job1"),
     "a move of nothing": lambda _: JobMoved(0, "job9", JobState.FAILED),
@@ -86,16 +87,16 @@ CHARGE = Entry(0, 9, 1, "charge", -ONE, "credit", "job2")
 @pytest.mark.parametrize(
     "charge",
     [
-        CHARGE._replace(account=2),
-        CHARGE._replace(job="job1"),
-        CHARGE._replace(kind="refund", amount=ONE),
+        replace(CHARGE, account=2),
+        replace(CHARGE, job="job1"),
+        replace(CHARGE, kind="refund", amount=ONE),
     ],
     ids=["of another account", "of another job", "a refund"],
 )
 def test_a_job_comes_with_its_own_charge(charge: Entry) -> None:
     """Any other line of the ledger is an event by itself."""
     history = worked()
-    accepted = again(history)._replace(job="job2")
+    accepted = replace(again(history), job="job2")
     history.state.check_charge(accepted, CHARGE)
     with pytest.raises(MisfitError, match="goes with the job and not with"):
         history.state.check_charge(accepted, charge)
@@ -111,9 +112,9 @@ def test_nothing_but_a_job_is_charged() -> None:
 def test_a_charge_takes() -> None:
     """The charge of a new job is judged as any other."""
     history = worked()
-    accepted = again(history)._replace(job="job2")
+    accepted = replace(again(history), job="job2")
     with pytest.raises(LedgerError):
-        history.state.check_charge(accepted, CHARGE._replace(amount=ONE))
+        history.state.check_charge(accepted, replace(CHARGE, amount=ONE))
 
 
 def test_a_key_has_one_account() -> None:

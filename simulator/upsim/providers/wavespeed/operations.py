@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from upsim.core.call import Call, Hold, Reply
 from upsim.core.checks import Violation
 from upsim.core.instants import SECOND, Instant
@@ -38,7 +40,7 @@ def held(call: Call, timed_out: bool) -> Reply:  # noqa: FBT001 - the form that 
 
 def _as_of(job: Job, instant: Instant) -> Job:
     """The job as it was at an earlier instant: one advance may pass the time limit and the end."""
-    return job._replace(moves=tuple(move for move in job.moves if move.at <= instant))
+    return replace(job, moves=tuple(move for move in job.moves if move.at <= instant))
 
 
 def result(call: Call) -> Reply:

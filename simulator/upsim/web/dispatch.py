@@ -17,7 +17,8 @@ from upsim.engine.bound import Bound
 from upsim.engine.commands import Command, happened, resumed
 from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.journal import Exchange
-from upsim.engine.registry import Registry, UnknownSandboxError
+from upsim.engine.refusals import UnknownSandboxError
+from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.answers import Answer
 from upsim.web.begun import Begun, entry_of, line_of

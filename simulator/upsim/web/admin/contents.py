@@ -14,7 +14,8 @@ from upsim.core.jobs import IllegalMoveError, Job
 from upsim.core.ledger import Account, EntryKind
 from upsim.core.states import UNSUCCESSFUL, Failure, State
 from upsim.engine.journal import Exchange
-from upsim.engine.registry import DEFAULT, KeyTakenError, SandboxRefusedError
+from upsim.engine.refusals import KeyTakenError, SandboxRefusedError
+from upsim.engine.registry import DEFAULT
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import views
 from upsim.web.admin.parameters import LIMIT, LINES, MANY, OFFSET, SINCE, STATE

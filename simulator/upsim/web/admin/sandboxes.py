@@ -16,14 +16,8 @@ from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
 from upsim.engine import faults
 from upsim.engine.clock import ClockError
 from upsim.engine.deadlines import Deadline
-from upsim.engine.registry import (
-    DEFAULT,
-    KeyTakenError,
-    Order,
-    Registry,
-    SandboxRefusedError,
-    SandboxTakenError,
-)
+from upsim.engine.refusals import KeyTakenError, SandboxRefusedError, SandboxTakenError
+from upsim.engine.registry import DEFAULT, Order, Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.web.admin import shapes, views

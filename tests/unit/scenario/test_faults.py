@@ -23,7 +23,8 @@ from upsim.core.faults import (
     Word,
 )
 from upsim.providers import kinds
-from upsim.scenario.faults import Known, build_fault, fault_mistakes
+from upsim.scenario.faults.rules import build_fault, fault_mistakes
+from upsim.scenario.faults.vocabulary import Known
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.scenario.model import Scenario
 

@@ -13,7 +13,8 @@ from upsim.core.faults import Armed
 from upsim.engine.faults import FaultTakenError, arm, disarm, disarm_all, free_id
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.code import BODILESS
-from upsim.scenario.faults import Known, build_fault, fault_mistakes, needed
+from upsim.scenario.faults.rules import build_fault, fault_mistakes
+from upsim.scenario.faults.vocabulary import Known, needed
 from upsim.scenario.tree import dotted
 from upsim.web.admin import shapes
 from upsim.web.admin.parameters import MANY, OFFSET

@@ -6,8 +6,9 @@ the fault.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
+from itertools import chain, count
 
 from upsim.core.faults import ACTIONS_AT, STAGES, FaultRule, spelt
 from upsim.core.states import State
@@ -43,9 +44,10 @@ def all_mistakes(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] =
         for place, message in fault_mistakes(node, known):
             yield ("faults", i, *place), message
         name = node.get("id") if isinstance(node, Mapping) else None
-        if isinstance(name, str) and name in seen:
-            yield ("faults", i, "id"), f"another fault is called {name!r}"
-        seen.add(str(name))
+        if isinstance(name, str):
+            if name in seen:
+                yield ("faults", i, "id"), f"another fault is called {name!r}"
+            seen.add(name)
 
 
 def fault_mistakes(node: object, known: Known) -> Found:
@@ -82,12 +84,19 @@ def _wrong_stage(node: Node, known: Known) -> str | None:
 
 def build_faults(tree: Node) -> tuple[FaultRule, ...]:
     """The rules of a judged file; those without a name are called `f1`, `f2`, … by their place."""
-    given = {node["id"] for node in tree.get("faults", ()) if "id" in node}
-    rules = []
-    for i, node in enumerate(tree.get("faults", ()), 1):
-        name = f"f{i}" if f"f{i}" not in given else f"fault-{i}"
-        rules.append(build_fault(node, provider=tree["provider"], name=node.get("id", name)))
-    return tuple(rules)
+    nodes, provider = tree.get("faults", ()), tree["provider"]
+    given = {node["id"] for node in nodes if "id" in node}
+    return tuple(
+        build_fault(node, provider=provider, name=node.get("id") or _free_name(i, given))
+        for i, node in enumerate(nodes, 1)
+    )
+
+
+def _free_name(place: int, given: Collection[str]) -> str:
+    """What a fault without a name is called, such that no other fault of the file is called so."""
+    further = (f"fault-{place}-{n}" for n in count(2))
+    names = chain((f"f{place}", f"fault-{place}"), further)
+    return next(name for name in names if name not in given)
 
 
 def build_fault(node: Node, *, provider: str, name: str) -> FaultRule:

@@ -16,7 +16,7 @@ from upsim.scenario.code import BODILESS
 from upsim.scenario.faults.rules import build_fault, fault_mistakes
 from upsim.scenario.faults.vocabulary import Known, needed
 from upsim.scenario.tree import dotted
-from upsim.web.admin import shapes
+from upsim.web.admin import sandbox_shapes
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
@@ -93,7 +93,7 @@ async def disarm_one(request: Request) -> Response:
     return answer({"disarmed": [armed.rule.id]})
 
 
-def view(armed: Armed) -> shapes.Fault:
+def view(armed: Armed) -> sandbox_shapes.Fault:
     """An armed fault as the admin API shows it."""
     rule = armed.rule
     return {

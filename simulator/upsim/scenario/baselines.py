@@ -54,11 +54,12 @@ def baseline_mistakes(value: Value, base: Mapping[str, Value] | None, trees: Tre
     if base is None:
         return
     yield from lacking_entries(value, base)
-    for section in ("limits", "headers", "statuses"):
+    for section in ("limits", "headers", "statuses", "facts"):
         before, after = mapping(base.get(section)), mapping(root.get(section))
         for name in before.keys() & after.keys():
             was, now = mapping(before[name]).get("value"), mapping(after[name]).get("value")
-            if kind(was) != kind(now):
+            either = section == "facts" and None in (was, now)
+            if kind(was) != kind(now) and not either:
                 place: Place = (section, name, "value")
                 yield place, f"{_shown(now)} is no {kind(was)}, as it is in the baseline"
 

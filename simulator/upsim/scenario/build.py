@@ -33,15 +33,13 @@ from upsim.core.polling import Polling
 from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
 from upsim.core.states import TERMINAL, State
 from upsim.core.webhooks import WebhookRule
+from upsim.scenario.durations import DURATION, seconds_of
 from upsim.scenario.faults.rules import build_faults
 from upsim.scenario.inputs import body_fields_of
 from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario, word
-from upsim.scenario.references import DURATION
 
 Node = Mapping[str, Any]
 """A validated mapping of the file: the schema has already said what its values are."""
-
-_SECONDS = {"ms": "0.001", "s": "1", "m": "60", "h": "3600", "d": "86400"}
 
 
 def build_scenario(name: str, tree: Node, folder: Path) -> Scenario:
@@ -333,11 +331,9 @@ def _step(node: Node) -> PhaseRule:
         return PhaseRule(state=state, duration=None)
     if isinstance(how, dict):
         return PhaseRule(state=state, duration=None, polls=how["polls"])
-    spelt = DURATION.match(str(how))
-    if spelt is None or state in TERMINAL:
+    if state in TERMINAL or DURATION.match(str(how)) is None:
         return PhaseRule(state=state, duration=None, failure=str(how))
-    seconds = Decimal(spelt["number"]) * Decimal(_SECONDS[spelt["unit"]])
-    return PhaseRule(state=state, duration=Duration(base=seconds))
+    return PhaseRule(state=state, duration=Duration(base=seconds_of(how)))
 
 
 def _account_rule(node: Node) -> AccountRule:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from upsim.scenario.tree import items
+
 MODEL = "model"
 
 
 def inputs_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
     """The fields that a baseline names in its fact `inputs`, and `model`; none, if it has none."""
     fact = tree.get("facts", {}).get("inputs")
-    return () if fact is None else (MODEL, *(str(name) for name in fact["value"]))
+    return () if fact is None else (MODEL, *map(str, items(fact.get("value"))))
 
 
 def body_fields_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
@@ -22,9 +24,9 @@ def body_fields_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
     facts = tree.get("facts", {})
     own = facts.get("body_fields")
     if own is not None:
-        return tuple(map(str, own["value"]))
+        return tuple(map(str, items(own.get("value"))))
     fact = facts.get("inputs")
     if fact is None:
         return ()
     options = [name for model in tree["models"].values() for name in model.get("options", {})]
-    return tuple(dict.fromkeys([*map(str, fact["value"]), *options]))
+    return tuple(dict.fromkeys([*map(str, items(fact.get("value"))), *options]))

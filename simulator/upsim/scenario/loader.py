@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 
 from upsim.core.provider import Provider
@@ -13,11 +14,15 @@ from upsim.scenario.build import build_scenario
 from upsim.scenario.changes import change_mistakes, stages
 from upsim.scenario.code import bodiless_of, code_mistakes
 from upsim.scenario.faults.rules import all_mistakes
+from upsim.scenario.faults.vocabulary import known_in
+from upsim.scenario.jobs import job_mistakes
+from upsim.scenario.media_rules import media_mistakes
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Change, Scenario
-from upsim.scenario.references import reference_mistakes
+from upsim.scenario.references import choice_mistakes, reference_mistakes
 from upsim.scenario.schemas import schema_mistakes
-from upsim.scenario.tree import Mistake, Place, Tree, Value, items, mapping, read_tree
+from upsim.scenario.sound import Sound, sound_part
+from upsim.scenario.tree import Found, Mistake, Place, Tree, Value, items, mapping, read_tree
 
 BASELINE = "baseline"
 LONGEST_NAME = 250
@@ -25,6 +30,8 @@ SUFFIXES = (".yaml", ".yml")
 MOST_LEVELS = 20
 _NEEDS_BASE = "say what this file changes"
 _BASELINES = f"/{BASELINE}"
+_ONE_BY_ONE = (("jobs",), ("faults",))
+"""Sections whose items are judged without the schema."""
 Stamp = tuple[int, int, int]
 _SHIPPED: dict[str, tuple[Scenario, Mapping[Path, Stamp | None]]] = {}
 _READ: dict[Path, tuple[Tree, Stamp]] = {}
@@ -168,22 +175,52 @@ class Library:
         """
         if not tree.whole:
             return sorted(tree.mistakes)
-        base = self._baseline_tree(tree)
-        strange = dict(strange_entries(tree.value, base))
-        broken = list(schema_mistakes(tree.value))
-        found = [*strange.items(), *(b for b in broken if not _is_below(b[0], strange))]
-        sound = _sound_part(tree.value, [place for place, _ in broken], base)
-        if sound is not None:
-            found += reference_mistakes(sound)
-            kinds = self._kinds_of(sound, providers)
-            found += all_mistakes(mapping(sound), kinds, bodiless_of(sound, providers))
-            found += baseline_mistakes(sound, base, self.tree_of)
-            found += code_mistakes(sound, base, providers) if providers else ()
+        found = list(self._found_in(tree, providers))
         told = {mistake.place for mistake in tree.mistakes}
-        found += change_mistakes(tree)
         new = (tree.mistake(place, message) for place, message in found)
         every = {*tree.mistakes, *(mistake for mistake in new if mistake.place not in told)}
         return sorted({*every, *self._later_mistakes(tree, every, providers)})
+
+    def _found_in(self, tree: Tree, providers: Mapping[str, Provider] | None) -> Found:
+        """What is wrong in the file as it stands; what is judged closely is told but once."""
+        base = self._baseline_tree(tree)
+        broken = list(schema_mistakes(tree.value))
+        strange = dict(strange_entries(tree.value, base))
+        sound = sound_part(tree.value, broken, base, lambda part: list(schema_mistakes(part)))
+        close = list(change_mistakes(tree))
+        if sound is not None:
+            close += self._judged_closely(tree, sound, [b.place for b in broken], providers)
+        told = {place for place, _ in close}
+        yield from strange.items()
+        yield from (each for each in close if not _is_below(each[0], strange))
+        for place, message, rule in broken:
+            again = rule != "required" and place in told
+            apart = sound is not None and place[:1] in _ONE_BY_ONE and len(place) > 1
+            if not (again or apart or _is_below(place, strange)):
+                yield place, message
+
+    def _judged_closely(
+        self,
+        tree: Tree,
+        sound: Sound,
+        broken: Collection[Place],
+        providers: Mapping[str, Provider] | None,
+    ) -> Found:
+        """What no schema can say, of all that is sound and of every item of a list."""
+        written, base = mapping(tree.value), self._baseline_tree(tree)
+        knobs = mapping((base or sound.value)["knobs"])
+        kinds = self._kinds_of(written, providers)
+        known = known_in(sound.value, kinds, bodiless_of(sound.value, providers))
+        yield from choice_mistakes(written.get("knobs"), knobs)
+        yield from job_mistakes(written.get("jobs"), sound.value, written)
+        yield from media_mistakes(written.get("media"), broken)
+        yield from all_mistakes(written.get("faults"), known)
+        names = chain(
+            reference_mistakes(sound.value),
+            baseline_mistakes(sound.value, base, self.tree_of),
+            code_mistakes(sound.value, written, base, providers) if providers else (),
+        )
+        yield from (each for each in names if not _is_below(each[0], sound.doubtful))
 
     def _later_mistakes(
         self, tree: Tree, known: Collection[Mistake], providers: Mapping[str, Provider] | None
@@ -209,11 +246,10 @@ class Library:
         return all(self._stamps[file] == other.stamps.get(file) for file in files)
 
     def _kinds_of(
-        self, sound: Value, providers: Mapping[str, Provider] | None
+        self, root: Mapping[str, Value], providers: Mapping[str, Provider] | None
     ) -> Mapping[str, str]:
         """The operations of a file's provider and their kinds, where it has faults to judge."""
-        root = mapping(sound)
-        name = str(root["provider"])
+        name = str(root.get("provider"))
         if "faults" not in root:
             return {}
         if providers is None:
@@ -327,21 +363,6 @@ def _anchor(tree: Tree, folder: Path) -> None:
     for rule in [rule for part in (root, *changed) for rule in items(part.get("media"))]:
         if isinstance(rule, dict) and isinstance(rule.get("file"), str):
             rule["file"] = str((folder / str(rule["file"])).resolve())
-
-
-def _sound_part(
-    value: Value, broken: Collection[Place], base: Mapping[str, Value] | None
-) -> Value | None:
-    """The file with the baseline's sections for its broken ones: names in the rest are judged too.
-
-    None for a broken file that has no baseline to stand in.
-    """
-    if not broken:
-        return value
-    if base is None:
-        return None
-    lost = {place[0] for place in broken if place}
-    return {**base, **{key: item for key, item in mapping(value).items() if key not in lost}}
 
 
 def _is_below(place: Place, places: Collection[Place]) -> bool:

@@ -8,18 +8,20 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from upsim.scenario.schema import Schema, resolved_schema
+from upsim.scenario.sound import Broken
 from upsim.scenario.spelling import nearest, unknown
-from upsim.scenario.tree import Found, Place, Value
+from upsim.scenario.tree import Place, Value
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
     from jsonschema.protocols import Validator
 
 
-def schema_mistakes(value: Value) -> Found:
+def schema_mistakes(value: Value) -> Iterator[Broken]:
     """Everything in which a resolved file breaks the schema."""
     for error in _validator().iter_errors(jsonable(value)):
-        yield from _told(error)
+        for place, message in _told(error):
+            yield Broken(place, message, str(error.validator))
 
 
 def jsonable(value: Value) -> Any:  # noqa: ANN401 - JSON
@@ -59,7 +61,7 @@ def _validator() -> Validator:
     return made
 
 
-def _told(error: ValidationError) -> Found:
+def _told(error: ValidationError) -> Iterator[tuple[Place, str]]:
     place: Place = tuple(error.absolute_path)
     rule, instance = error.validator, error.instance
     wanted: Any = error.validator_value

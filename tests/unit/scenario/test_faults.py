@@ -63,10 +63,13 @@ def mistakes(node: object) -> list[tuple[object, str]]:
     [
         (
             "  - {at: pol, do: drop_connection}",
-            "3:6: faults[0].at: unknown value 'pol'; did you mean poll?",
+            "3:6: faults[0].at: unknown stage 'pol'; did you mean poll?",
         ),
         ("  - {at: poll, do: drop_conection}", "3:16: faults[0].do: unknown action"),
-        ("  - {at: poll, first: 0, do: drop_connection}", "3:16: faults[0].first: 0 is less than"),
+        (
+            "  - {at: poll, first: 0, do: drop_connection}",
+            "3:16: faults[0].first: '0' is not a whole",
+        ),
         ("  - {at: poll, on: tasks/gte, do: corrupt}", "3:16: faults[0].on: unknown operation"),
         (
             "  - {at: poll, on: generate, do: corrupt}",
@@ -81,7 +84,7 @@ def mistakes(node: object) -> list[tuple[object, str]]:
             "  - {at: upload, do: late}",
             "3:18: faults[0].do: late does not fit upload",
         ),
-        ("  - {at: poll}", "3:5: faults[0]: lacks do"),
+        ("  - {at: poll}", "3:5: faults[0]: say what goes wrong: do, one of respond"),
         (
             "  - {id: a, at: poll, do: corrupt}\n  - {id: a, at: poll, do: corrupt}",
             "4:6: faults[1].id: another fault is called 'a'",
@@ -96,10 +99,31 @@ def test_a_mistake_has_its_place(load: Load, text: str, expected: str) -> None:
 
 
 def test_all_mistakes_are_said_at_once(load: Load) -> None:
-    """Two wrong faults give two lines."""
+    """A wrong fault hides no other, and a wrong stage nothing else in its fault."""
     with pytest.raises(ScenarioError) as caught:
-        load("  - {at: poll, do: lose}\n  - {at: webhook, do: trickle}")
-    assert 2 == len(caught.value.mistakes)
+        load(
+            "  - {at: poll, do: lose, first: 0}\n"
+            "  - {at: pol, on: tasks/gte, state: finished, do: {respond: overloded}}\n"
+            "  - poll\n"
+            "  - {at: poll, do: {truncate: 150%}}\n"
+            "  - {at: retrive, id: 7, do: {delay: 5}}\n"
+            "  - {do: {respond: 503, delay: 5s}}"
+        )
+    assert [
+        "faults[0].do",
+        "faults[0].first",
+        "faults[1].at",
+        "faults[1].on",
+        "faults[1].state",
+        "faults[1].do.respond",
+        "faults[2]",
+        "faults[3].do.truncate",
+        "faults[4].at",
+        "faults[4].id",
+        "faults[4].do.delay",
+        "faults[5].at",
+        "faults[5].do",
+    ] == [mistake.place for mistake in caught.value.mistakes]
 
 
 @pytest.mark.parametrize("provider", ["vicsee", "venice"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Any
 
 from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage
@@ -32,7 +33,7 @@ def count_mistakes(node: Node) -> Found:
         yield ("probability",), f"{shown(node['probability'])} is not above 0 and up to 1"
 
 
-def selection_mistakes(node: Node, stage: Stage, known: Known) -> Found:
+def selection_mistakes(node: Node, stage: Stage | None, known: Known) -> Found:
     """What is wrong with the name of a fault, and with what says which calls it is for."""
     for key, wrong in _WRONG.items():
         message = wrong(node[key], stage, known) if key in node else None
@@ -47,19 +48,16 @@ def _wrong_id(name: object, *_rest: object) -> str | None:
     return None if good else "letters, digits, -, _ and dots, 64 at the most"
 
 
-def _wrong_on(on: object, stage: Stage, known: Known) -> str | None:
+def _wrong_on(on: object, stage: Stage | None, known: Known) -> str | None:
     short = isinstance(on, str) and len(on) <= _LONGEST_GLOB
     return misfit(stage, str(on), known.operations) if short else "not a text of one operation"
 
 
-def misfit(stage: Stage, on: str | None, operations: Mapping[str, str]) -> str | None:
+def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -> str | None:
     """Why a rule for `on` can never match at a stage, if so."""
     if on is None:
         return None
-    fitting = [n for n, kind in operations.items() if not kind or kind in KINDS_AT[stage]]
-    if stage == "download":
-        fitting = []
-    fitting += FILES_AT.get(stage, ())
+    fitting = _named_at(stage, operations)
     if any(fnmatchcase(name, on) for name in fitting):
         return None
     unfit = [name for name in operations if fnmatchcase(name, on)]
@@ -69,7 +67,17 @@ def misfit(stage: Stage, on: str | None, operations: Mapping[str, str]) -> str |
     return f"unknown operation {on[:LONGEST_SHOWN]!r}; {nearest_to(on, fitting)}"
 
 
-def _wrong_account(account: object, _stage: Stage, known: Known) -> str | None:
+def _named_at(stage: Stage | None, operations: Mapping[str, str]) -> list[str]:
+    """What `on` may name at a stage, or (None) at any."""
+    if stage is None:
+        return [*operations, *chain.from_iterable(FILES_AT.values())]
+    if stage == "download":
+        return [*FILES_AT[stage]]
+    fitting = [n for n, kind in operations.items() if not kind or kind in KINDS_AT[stage]]
+    return [*fitting, *FILES_AT.get(stage, ())]
+
+
+def _wrong_account(account: object, _stage: Stage | None, known: Known) -> str | None:
     text = str(account)
     named = isinstance(account, str | int) and _ACCOUNT.match(text)
     if named and ("-" not in text or text.rpartition("-")[0] == known.provider):
@@ -77,7 +85,7 @@ def _wrong_account(account: object, _stage: Stage, known: Known) -> str | None:
     return f"{shown(account)} is not such as 1 or {known.provider}-1"
 
 
-def _wrong_state(state: object, stage: Stage, known: Known) -> str | None:
+def _wrong_state(state: object, stage: Stage | None, known: Known) -> str | None:
     """Why no job in this state ever comes to a stage, if so."""
     if not isinstance(state, str) or state not in list(State):
         return unknown_value("state", state, State)
@@ -90,7 +98,7 @@ def _wrong_state(state: object, stage: Stage, known: Known) -> str | None:
     return None
 
 
-_WRONG: Mapping[str, Callable[[Any, Stage, Known], str | None]] = {
+_WRONG: Mapping[str, Callable[[Any, Stage | None, Known], str | None]] = {
     "id": _wrong_id,
     "on": _wrong_on,
     "account": _wrong_account,
@@ -99,7 +107,7 @@ _WRONG: Mapping[str, Callable[[Any, Stage, Known], str | None]] = {
 """What is wrong with a key of a fault, if anything; in the order in which it is told."""
 
 
-def _when(when: object, stage: Stage, on: object, known: Known) -> Found:
+def _when(when: object, stage: Stage | None, on: object, known: Known) -> Found:
     if not isinstance(when, Mapping) or not when:
         yield ("when",), "fields of the request's body, as {dotted.path: value}"
         return
@@ -116,8 +124,10 @@ def _when(when: object, stage: Stage, on: object, known: Known) -> Found:
             yield ("when", path), f"no submit has {top!r} in its body; {nearest_to(top, fields)}"
 
 
-def _is_bodiless(stage: Stage, on: object, known: Known) -> bool:
+def _is_bodiless(stage: Stage | None, on: object, known: Known) -> bool:
     """Whether all the requests that a rule speaks of have no body."""
+    if stage is None:
+        return False
     allowed = UNNAMED_AT[stage] if on is None else KINDS_AT[stage]
     names = [
         name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from upsim.scenario.tree import items
+from upsim.scenario.tree import items, mapping
 
 MODEL = "model"
 
@@ -30,3 +30,13 @@ def body_fields_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     options = [name for model in tree["models"].values() for name in model.get("options", {})]
     return tuple(dict.fromkeys([*map(str, items(fact.get("value"))), *options]))
+
+
+def options_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The options of all models of a file, with the values that any of them takes."""
+    found: dict[str, list[str]] = {}
+    for model in mapping(root.get("models")).values():
+        for name, option in mapping(mapping(model).get("options")).items():
+            allowed = map(str, items(mapping(option).get("allowed")))
+            found[name] = [*found.get(name, ()), *allowed]
+    return found

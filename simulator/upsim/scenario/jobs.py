@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, State
 from upsim.scenario.durations import DURATION
-from upsim.scenario.inputs import inputs_of
+from upsim.scenario.inputs import inputs_of, options_of
 from upsim.scenario.model import word
 from upsim.scenario.spelling import nearest, nearest_to, shown, unknown, unknown_value
 from upsim.scenario.tree import Found, Value, items, mapping
@@ -121,16 +121,6 @@ def _fields(
         same = found.get(name) == unsound.get(name)
         fields[name] = found[name] if same else None
     return fields
-
-
-def options_of(root: Mapping[str, Value]) -> dict[str, list[str]]:
-    """The options of all models of a file, with the values that any of them takes."""
-    found: dict[str, list[str]] = {}
-    for model in mapping(root.get("models")).values():
-        for name, option in mapping(mapping(model).get("options")).items():
-            allowed = map(str, items(mapping(option).get("allowed")))
-            found[name] = [*found.get(name, ()), *allowed]
-    return found
 
 
 def _asked(rule: Value) -> frozenset[tuple[str, str]] | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any
 
-from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage
+from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, spelt
 from upsim.core.states import State
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import Known, Node
@@ -21,6 +21,8 @@ _LONGEST_GLOB = 200
 _LEAST = {"first": 1, "every": 1, "after": 0}
 _SUBMITTED: tuple[Stage, ...] = ("before_accept", "after_accept")
 """Stages whose rules without `on` speak of submits, and so look into their bodies."""
+_ACCEPTED: tuple[Stage, ...] = ("after_accept", "webhook")
+"""Stages to which nothing comes that was refused, such as a value that no option has."""
 
 
 def count_mistakes(node: Node) -> Found:
@@ -57,7 +59,7 @@ def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -
     """Why a rule for `on` can never match at a stage, if so."""
     if on is None:
         return None
-    fitting = _named_at(stage, operations)
+    fitting = named_at(stage, operations)
     if any(fnmatchcase(name, on) for name in fitting):
         return None
     unfit = [name for name in operations if fnmatchcase(name, on)]
@@ -67,7 +69,13 @@ def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -
     return f"unknown operation {on[:LONGEST_SHOWN]!r}; {nearest_to(on, fitting)}"
 
 
-def _named_at(stage: Stage | None, operations: Mapping[str, str]) -> list[str]:
+def unreached(stage: Stage, operations: Mapping[str, str]) -> bool:
+    """Whether a provider has nothing that could come to a stage."""
+    kinds = set(operations.values())
+    return stage != "download" and "" not in kinds and not kinds & KINDS_AT[stage]
+
+
+def named_at(stage: Stage | None, operations: Mapping[str, str]) -> list[str]:
     """What `on` may name at a stage, or (None) at any."""
     if stage is None:
         return [*operations, *chain.from_iterable(FILES_AT.values())]
@@ -117,11 +125,21 @@ def _when(when: object, stage: Stage | None, on: object, known: Known) -> Found:
         yield ("when",), f"the requests of {known.provider} that come to {stage} have no body"
     fields = known.fields if on is None and stage in _SUBMITTED else ()
     for path, value in when.items():
+        top, _, last = str(path).partition(".")
+        allowed = known.options.get(last or top, ()) if stage in _ACCEPTED else ()
         if isinstance(value, Mapping | list | tuple):
             yield ("when", path), "a field is compared with a single value"
-        top = str(path).partition(".")[0]
+        elif allowed and not _is_one_of(value, allowed):
+            yield ("when", path), f"{unknown_value('value', value, allowed)}; no job has another"
         if fields and top not in fields:
             yield ("when", path), f"no submit has {top!r} in its body; {nearest_to(top, fields)}"
+
+
+def _is_one_of(value: object, allowed: Sequence[str]) -> bool:
+    """Whether a request with this value may be accepted, however it spells it."""
+    found, number = spelt(value).lower(), decimal_of(value)
+    same = number is not None and number in map(decimal_of, allowed)
+    return same or found in map(str.lower, allowed)
 
 
 def _is_bodiless(stage: Stage | None, on: object, known: Known) -> bool:

@@ -166,12 +166,8 @@ class ReportCard:
     # -- inside
 
     def _part(self, tallies: Tallies) -> None:
-        """Keep those that can still show something, until somebody asks."""
-        self._gone.extend(
-            (job, tally)
-            for job, tally in tallies.items()
-            if tally.named is not None or tally.repeats is not None
-        )
+        """Keep those that show something, until somebody asks."""
+        self._gone.extend((job, tally) for job, tally in tallies.items() if _ill_mannered(tally))
         self._add(tallies)
 
     def _end(self, tallies: Tallies) -> None:
@@ -285,6 +281,12 @@ class ReportCard:
             yield INBOXES
         elif not self._signed:
             yield NO_SIGNATURE
+
+
+def _ill_mannered(tally: Tally) -> bool:
+    """Whether a caller's own requests show something."""
+    hasty = tally.hasty + tally.hasty_on_auto >= HASTY
+    return hasty or tally.polls_after > LATE or tally.repeats is not None
 
 
 def seconds(micros: Instant) -> str:

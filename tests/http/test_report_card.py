@@ -339,6 +339,19 @@ def test_of_many_jobs_the_newest_are_counted(admin: Admin, monkeypatch: pytest.M
     assert (["submitted_twice"], 7) == (names(found), found["callers"][0]["jobs"])
 
 
+def test_findings_keep_their_order(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found of jobs that went first comes first, whatever made them go."""
+    monkeypatch.setattr(conduct, "MOST_JOBS", 1)
+    monkeypatch.setattr(conduct, "AT_ONCE", 1)
+    http = caller(admin)
+    job = VICSEE.job(http, CLIP)
+    admin.put(f"sandboxes/default/jobs/{job}/state", {"state": "failed"})
+    admin.post("sandboxes/default/reset?what=jobs")
+    for seconds in (1, 1, 2, 3, 4):
+        VICSEE.job(http, CLIP.replace("_2s", f"_{seconds}s"))
+    assert ["failure_never_read", "submitted_twice"] == names(card(admin))
+
+
 def test_what_shows_nothing_pushes_no_finding_out(
     start_admin: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

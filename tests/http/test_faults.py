@@ -14,7 +14,7 @@ from tests.http.faults import LOCAL, SUBMIT, Patient, headers_of, patient
 from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.engine.registry import Order
-from upsim.scenario.faults import needed
+from upsim.scenario.faults.vocabulary import needed
 from upsim.web.connections import UncuttableError
 from upsim.web.holds import HeldByManualClockError
 

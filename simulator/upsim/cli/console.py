@@ -17,7 +17,7 @@ from upsim.engine.clock import wall_clock
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
-from upsim.web.admin.views import compared
+from upsim.web.admin.exchange_views import compared
 
 FLUSH_SECONDS = 0.05
 LONGEST_TEXT = 300

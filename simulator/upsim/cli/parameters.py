@@ -1,4 +1,4 @@
-"""What options take: names that a shell completes, amounts, sizes, rates, settings of a model."""
+"""What options take: names that a shell completes, amounts, sizes, rates, addresses, settings."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from urllib.parse import urlsplit
 
 import click
 from click.shell_completion import CompletionItem
 
 SIZE = re.compile(r"([0-9]{1,6})[xX×]([0-9]{1,6})")
 RATE = re.compile(r"([0-9]{1,9})(?:[/-]([0-9]{1,9})|(\.[0-9]{1,6}))?")
+TOKEN = re.compile(r"[!-~]{1,512}")
 LONGEST = Decimal(10) ** 9
 """Seconds; no clip is longer."""
 FASTEST = 100_000
@@ -174,3 +176,24 @@ class Setting(click.ParamType[tuple[str, str]]):
         if not (name and sign):
             self.fail(f"{value!r} is not name=value", param, ctx)
         return name, chosen
+
+
+def public_url(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """A URL that others can be put behind: http or https, a host, nothing after the path."""
+    if value is None:
+        return None
+    try:
+        url = urlsplit(value)
+        usable = url.scheme in ("http", "https") and url.hostname and (url.port or 1)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a URL") from None
+    if not usable or url.query or url.fragment or "@" in url.netloc or not TOKEN.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not http(s)://host[:port][/path]")
+    return value.rstrip("/")
+
+
+def token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """A token that can be sent in a header."""
+    if value is None or TOKEN.fullmatch(value):
+        return value
+    raise click.BadParameter("a token is 1 to 512 visible ASCII characters without spaces")

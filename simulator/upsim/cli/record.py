@@ -12,8 +12,10 @@ from pathlib import Path
 import click
 import uvicorn
 
+from upsim.cli.listening import listen
 from upsim.cli.parameters import PROVIDER, Amount
-from upsim.cli.serve import Hooks, Server, listen, remove_stale, write_whole
+from upsim.cli.ready_file import remove_stale, write_whole
+from upsim.cli.server import Hooks, Server
 from upsim.cli.verify import GROUP
 from upsim.engine.sources import is_loopback
 

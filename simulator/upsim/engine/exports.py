@@ -24,7 +24,8 @@ from upsim.engine.commands import (
     Told,
     is_json,
 )
-from upsim.engine.registry import Registry, owner_shown
+from upsim.engine.registry import Registry
+from upsim.engine.resolution import owner_shown
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.swaps import ScenarioOf
 

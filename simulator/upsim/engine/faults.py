@@ -22,7 +22,7 @@ from upsim.core.jobs import Job
 from upsim.core.states import State
 from upsim.core.webhooks import Delivery, FaultKind, WebhookFault
 from upsim.engine.sandbox import Sandbox
-from upsim.scenario.faults import misfit
+from upsim.scenario.faults.selection import misfit
 
 _KINDS: Mapping[Word, FaultKind] = {
     Word.LOSE: "lose",

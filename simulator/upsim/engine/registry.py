@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
-from typing import NamedTuple
 
-from upsim.core.baseline import BaselineError, SecondHeader
-from upsim.core.call import Credential, Headers
+from upsim.core.baseline import BaselineError
 from upsim.core.ledger import Account
 from upsim.core.provider import Provider
-from upsim.engine.bound import Bound
 from upsim.engine.clock import Clock, monotonic
-from upsim.engine.commands import Key
 from upsim.engine.faults import attempt_fault, early_fault, plan, replan
-from upsim.engine.keys import (
-    LONGEST_KEY,
-    Fingerprints,
-    Presented,
-    can_be_sent,
-    new_key,
-    presented,
-    presented_in,
-    well_formed,
-)
+from upsim.engine.keyring import KeyHolder, Keyring
 from upsim.engine.log import EventLog, MemoryLog
+from upsim.engine.refusals import SandboxRefusedError, SandboxTakenError, UnknownSandboxError
+from upsim.engine.resolution import Face, Resolver
 from upsim.engine.rulebook import Swap
 from upsim.engine.sandbox import Choices, Sandbox
-from upsim.engine.seeds import Seeds, derived_seed, fresh_seed, fresh_token
+from upsim.engine.seeds import Seeds, derived_seed
 from upsim.engine.settings import Settings
 from upsim.engine.sources import Sources
 from upsim.engine.swaps import ScenarioOf, swaps_of
@@ -40,22 +28,6 @@ from upsim.scenario.loader import Library
 from upsim.scenario.model import Scenario
 
 DEFAULT = "default"
-
-
-class SandboxRefusedError(ValueError):
-    """A sandbox that cannot be made, or a key that is already taken."""
-
-
-class SandboxTakenError(SandboxRefusedError):
-    """There is already a sandbox of this id."""
-
-
-class KeyTakenError(SandboxRefusedError):
-    """The key leads to another sandbox or account."""
-
-
-class UnknownSandboxError(LookupError):
-    """No sandbox of this id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,35 +48,6 @@ class Order:
     render: str | None = None
     ttl: float | None = None
     webhook_timestamp: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KeyHolder:
-    """Whose an issued key is: keys with the same `owner` share one account."""
-
-    sandbox: str
-    provider: str
-    owner: str
-
-
-Mark = tuple[str | bytes | None, ...]
-_FINGERPRINT = re.compile(r"[0-9a-f]{32}")
-KEPT_RESOLUTIONS = 4096
-
-
-Face = tuple[Bound, SandboxWorld]
-"""The rules of a provider in a sandbox under a dialect, and the sandbox seen through them."""
-
-
-class Resolved(NamedTuple):
-    """Where a request belongs. `faces` are the provider's there by dialect, as far as asked for."""
-
-    sandbox: Sandbox
-    credential: Credential
-    account: Account | None
-    faces: dict[str | None, Face]
-    key: str
-    """The name of the key in the command log."""
 
 
 class Registry:
@@ -128,12 +71,9 @@ class Registry:
         self.roused: Callable[[Sandbox], None] = lambda _sandbox: None
         self.crashes = 0
         self._log = log or MemoryLog()
-        self._fingerprints = Fingerprints(fresh_token())
-        self._holders: dict[bytes, KeyHolder] = {}
-        self._seen: dict[Mark, Resolved] = {}
-        self._key_headers: dict[str, tuple[bytes, bytes | None]] = {}
-        self._issued: dict[str, list[bytes]] = {}
-        self._retired: dict[bytes, None] = {}
+        self._keys = Keyring()
+        self._resolver = Resolver(self, self._keys)
+        self.resolve = self._resolver.resolve
         self._faces: dict[str, dict[str, dict[str | None, Face]]] = {}
         self._orders: dict[str, Order] = {}
         self._made = 0
@@ -185,11 +125,7 @@ class Registry:
             return
         self._empty(sandbox)
         del self.sandboxes[name], self._orders[name]
-        for fingerprint in self._issued.pop(name, ()):
-            self._holders.pop(fingerprint, None)
-            self._retired[fingerprint] = None
-        while len(self._retired) > KEPT_RESOLUTIONS:
-            del self._retired[next(iter(self._retired))]
+        self._keys.forget(name)
 
     def reset(self, name: str) -> Sandbox:
         """Make a sandbox as it was when it was new; its keys stay valid."""
@@ -262,14 +198,13 @@ class Registry:
     def take(self, library: Library) -> None:
         """Use another library from now on; what sandboxes are in is not changed by this."""
         self.library = library
-        self._key_headers.clear()
-        self._seen.clear()
+        self._resolver.forget()
 
     def _swapped(self, sandbox: Sandbox, swap: Swap) -> None:
         """Nothing that was made for the rules before is used again."""
         for faces in self._faces.get(sandbox.id, {}).values():
             faces.clear()
-        self._seen.clear()
+        self._resolver.forget()
         replan(sandbox, swap.faults)
 
     def _seed_of(self, name: str) -> int:
@@ -324,7 +259,7 @@ class Registry:
         return provider
 
     def _empty(self, sandbox: Sandbox) -> None:
-        self._seen.clear()
+        self._resolver.forget()
         for upload in sandbox.state.uploads.values():
             if upload.stored is not None:
                 self.blobs.release(upload.stored.digest)
@@ -332,123 +267,27 @@ class Registry:
         sandbox.abandon()
         self._faces.pop(sandbox.id, None)
 
-    # -- keys
+    # -- keys and accounts
 
     def issue_key(
         self, sandbox: Sandbox, provider: str, *, owner: str, key: str | None = None
     ) -> str:
-        """A key of an owner's account, drawn in the provider's form unless one is brought."""
+        """A key of an owner's account, drawn in the provider's form unless one is brought.
+
+        Raises SandboxRefusedError for a key that cannot be given.
+        """
         if self.sandboxes.get(sandbox.id) is not sandbox:
             msg = f"sandbox {sandbox.id!r} was reset or deleted meanwhile"
             raise SandboxRefusedError(msg)
         auth = sandbox.scenario_for(self._known_provider(provider)).baseline.auth
-        if key is not None and not can_be_sent(key):
-            msg = f"a {provider} key is 1 to {LONGEST_KEY} visible ASCII characters without spaces"
-            raise SandboxRefusedError(msg)
-        issued = key or new_key(auth, Seeds(fresh_seed()), provider)
-        fingerprint = self._fingerprints.of(provider, issued)
-        holder = self._holders.get(fingerprint)
-        if holder is not None and holder != KeyHolder(sandbox.id, provider, owner):
-            msg = f"this {provider} key already belongs to sandbox {holder.sandbox!r}"
-            msg += "" if holder.sandbox != sandbox.id else f", account {holder.owner[:80]!r}"
-            raise KeyTakenError(msg)
-        self._seen.clear()
-        self._retired.pop(fingerprint, None)
-        self._holders[fingerprint] = KeyHolder(sandbox.id, provider, owner)
-        self._issued.setdefault(sandbox.id, []).append(fingerprint)
+        issued = self._keys.issue(KeyHolder(sandbox.id, provider, owner), auth, key)
+        self._resolver.forget()
         return issued
 
     def retire(self, provider: str, key: str) -> None:
         """Refuse a key from now on, as that of a sandbox that was deleted."""
-        self._seen.clear()
-        self._retired[self._fingerprints.of(provider, key)] = None
-
-    def resolve(self, provider: str, headers: Headers, named: str | None) -> Resolved:
-        """The sandbox and account of a request. Raises UnknownSandboxError for a bad path."""
-        mark = self._mark(provider, headers, named)
-        seen = self._seen.get(mark)
-        if seen is not None:
-            seen.sandbox.last_used = monotonic()
-            return seen
-        resolved = self._resolve(provider, headers, named)
-        if resolved.account is not None:
-            if len(self._seen) >= KEPT_RESOLUTIONS:
-                self._seen.clear()
-            self._seen[mark] = resolved
-        return resolved
-
-    def _mark(self, provider: str, headers: Headers, named: str | None) -> Mark:
-        """A request's address and the fingerprints of all that may hold its key."""
-        first, second = self._key_headers.get(provider) or self._read_key_headers(provider)
-        value = headers.get(first)
-        held = None if value is None else self._fingerprints.of_bytes(value)
-        if second is None:
-            return (provider, named, held)
-        value = headers.get(second)
-        also = None if value is None else self._fingerprints.of_bytes(value)
-        return (provider, named, held, also)
-
-    def _read_key_headers(self, provider: str) -> tuple[bytes, bytes | None]:
-        auth = self.library.baseline(provider).baseline.auth
-        second = auth.second.header.encode() if auth.second else None
-        found = self._key_headers[provider] = (auth.header.encode(), second)
-        return found
-
-    def _resolve(self, provider: str, headers: Headers, named: str | None) -> Resolved:
-        sandbox = None if named is None else self.get(named)
-        auth = self.library.baseline(provider).baseline.auth
-        found = presented(auth, headers)
-        if found.credential == "missing" and auth.second is not None:
-            found = self._in_second_header(provider, auth.second, headers, sandbox)
-        if found.credential != "known":
-            return self._refused(provider, sandbox or self.default, found)
-        fingerprint = self._fingerprints.of(provider, found.key)
-        holder = self._holders.get(fingerprint)
-        if holder is not None and (sandbox is None or sandbox.id == holder.sandbox):
-            home = self.sandboxes[holder.sandbox]
-            home.last_used = monotonic()
-            return self._known(provider, home, holder.owner, found.key)
-        home = sandbox or self.default
-        home.last_used = monotonic()
-        strict = home.choices.strict_keys or sandbox is not None
-        if strict or fingerprint in self._retired:
-            issued_form = well_formed(auth, found.key)
-            why: Credential = "unknown" if issued_form else "ill_formed"
-            return self._refused(provider, home, Presented(why, found.key))
-        return self._known(provider, home, fingerprint.hex(), found.key)
-
-    def _known(self, provider: str, home: Sandbox, owner: str, key: str) -> Resolved:
-        account = self.account(home, provider, owner)
-        shown = owner_shown(owner, account.number)
-        name = self._name_of(home, Key(f"{provider}/{shown}", provider, shown, "known", ""), key)
-        return Resolved(home, "known", account, self._faces_of(home, provider), name)
-
-    def _refused(self, provider: str, home: Sandbox, found: Presented) -> Resolved:
-        why = found.credential
-        name = self._name_of(home, Key(f"{provider}/{why}", provider, "", why, ""), found.key)
-        return Resolved(home, why, None, self._faces_of(home, provider), name)
-
-    def _name_of(self, home: Sandbox, key: Key, sent: str) -> str:
-        """The name of a key in the command log of its sandbox, which never holds the key."""
-        if key.credential == "missing" or not home.commands.open:
-            return ""
-        baseline = home.scenario_for(key.provider).baseline
-        facts = (str(fact.value) for name, fact in baseline.facts.items() if "key_prefix" in name)
-        prefixes = [text for text in (baseline.auth.key_prefix, *facts) if sent.startswith(text)]
-        named = replace(key, prefix=max(prefixes, key=len, default=""))
-        return home.commands.key(self._fingerprints.of(key.provider, sent), named)
-
-    def _in_second_header(
-        self, provider: str, second: SecondHeader, headers: Headers, sandbox: Sandbox | None
-    ) -> Presented:
-        """A key from the second header, where the knob of the key's sandbox takes it."""
-        found = presented_in(second.header, second.scheme, headers)
-        if found.credential != "known":
-            return Presented("missing")
-        holder = self._holders.get(self._fingerprints.of(provider, found.key))
-        home = sandbox or (self.sandboxes[holder.sandbox] if holder else self.default)
-        taken = home.bound(provider).rules.knobs[second.knob] == second.value
-        return found if taken else Presented("missing")
+        self._keys.retire(provider, key)
+        self._resolver.forget()
 
     def account(self, sandbox: Sandbox, provider: str, owner: str) -> Account:
         """The account of an owner, made on first use."""
@@ -460,7 +299,7 @@ class Registry:
 
     def world(self, sandbox: Sandbox, provider: str, dialect: str | None) -> Face:
         """The rules and the face of a sandbox for a provider under a dialect."""
-        faces = self._faces_of(sandbox, provider)
+        faces = self.faces_of(sandbox, provider)
         found = faces.get(dialect)
         if found is None:
             bound = sandbox.bound(provider, dialect)
@@ -468,7 +307,7 @@ class Registry:
             found = faces[dialect] = (bound, world)
         return found
 
-    def _faces_of(self, sandbox: Sandbox, provider: str) -> dict[str | None, Face]:
+    def faces_of(self, sandbox: Sandbox, provider: str) -> dict[str | None, Face]:
         """The faces of a sandbox for a provider; those of one that was reset are not kept."""
         current = self.sandboxes.get(sandbox.id) is sandbox
         faces = self._faces.setdefault(sandbox.id, {}) if current else {}
@@ -480,8 +319,3 @@ class Registry:
 
     def _first_key(self, sandbox: Sandbox, provider: str, brought: str | None) -> str:
         return self.issue_key(sandbox, provider, owner="main", key=brought)
-
-
-def owner_shown(owner: str, account: int) -> str:
-    """An owner as exports name it: whoever brought a key of their own is known by the account."""
-    return f"account-{account}" if _FINGERPRINT.fullmatch(owner) else owner

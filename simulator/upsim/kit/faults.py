@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from upsim.core.faults import ACTIONS_AT, STAGES, Stage
 from upsim.interception.hosts import library
 from upsim.providers import discover
-from upsim.scenario.faults import Known, fault_mistakes, known_in
+from upsim.scenario.faults.rules import fault_mistakes
+from upsim.scenario.faults.vocabulary import Known, known_in
 
 Fault = dict[str, Any]
 ACTIONS: Mapping[str, tuple[object, ...]] = {

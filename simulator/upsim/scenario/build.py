@@ -33,7 +33,7 @@ from upsim.core.polling import Polling
 from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
 from upsim.core.states import TERMINAL, State
 from upsim.core.webhooks import WebhookRule
-from upsim.scenario.faults import build_faults
+from upsim.scenario.faults.rules import build_faults
 from upsim.scenario.inputs import body_fields_of
 from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario, word
 from upsim.scenario.references import DURATION

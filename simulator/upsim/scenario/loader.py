@@ -12,7 +12,7 @@ from upsim.scenario.baselines import baseline_mistakes, strange_entries
 from upsim.scenario.build import build_scenario
 from upsim.scenario.changes import change_mistakes, stages
 from upsim.scenario.code import bodiless_of, code_mistakes
-from upsim.scenario.faults import all_mistakes
+from upsim.scenario.faults.rules import all_mistakes
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Change, Scenario
 from upsim.scenario.references import reference_mistakes

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST_SHOWN = 80
+"""Characters of a value of any length that a message quotes."""
+LONGEST_COMPARED = 200
+"""Characters of a value of any length that are compared with names."""
+
 
 def nearest(name: str, known: Iterable[str], otherwise: str = "there are ") -> str:
     """The nearest of the known names as a question, or all of them."""
@@ -16,3 +21,19 @@ def nearest(name: str, known: Iterable[str], otherwise: str = "there are ") -> s
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """A sentence about a name that does not exist: the nearest one, or all there are."""
     return f"unknown {what} {name!r}; {nearest(name, known)}"
+
+
+def nearest_to(value: object, known: Iterable[str]) -> str:
+    """As `nearest`, of a value of any kind and length."""
+    return nearest(str(value)[:LONGEST_COMPARED], known)
+
+
+def unknown_value(what: str, value: object, known: Iterable[str]) -> str:
+    """As `unknown`, of a value of any kind and length."""
+    return f"unknown {what} {shown(value)}; {nearest_to(value, known)}"
+
+
+def shown(value: object) -> str:
+    """A value of any kind and length as a message quotes it."""
+    text = str(value)
+    return repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim.core.baseline import ErrorRule
@@ -15,12 +14,14 @@ from upsim.core.call import Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
-from upsim.engine.commands import KEPT_HEADERS, Command, happened, resumed
+from upsim.engine.commands import Command, happened, resumed
 from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.journal import Exchange
-from upsim.engine.registry import Registry, UnknownSandboxError
+from upsim.engine.refusals import UnknownSandboxError
+from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.web.answers import Answer, Headers
+from upsim.web.answers import Answer
+from upsim.web.begun import Begun, entry_of, line_of
 from upsim.web.bodies import ClientGoneError, decode, encode, headers_of, read_body
 from upsim.web.crashes import crashed
 from upsim.web.documents import Documents, is_document
@@ -29,32 +30,13 @@ from upsim.web.holds import Holds
 from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
 from upsim.web.places import Place, Places, host_of
+from upsim.web.replies import response_headers, whole
 from upsim.web.routes import Miss, Routes
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
 ASKS_TO_WAIT = 429
 """From this status on an answer may say `Retry-After`."""
 Observer = Callable[[Sandbox, Exchange], None]
-
-
-class Begun(msgspec.Struct, frozen=True):
-    """A call whose sandbox, account and rules are known; its body is still to come.
-
-    `key` is the name under which the command log knows the key that was sent.
-    """
-
-    sandbox: Sandbox
-    bound: Bound
-    operation: Operation
-    call: Call
-    scope: Scope
-    miss: Miss | None
-    key: str
-
-    @property
-    def body_limit(self) -> int | None:
-        """How many bytes the body may have; None when none is read."""
-        return self.bound.body_limits.get(self.call.operation)
 
 
 @dataclass(slots=True)
@@ -89,8 +71,7 @@ class Dispatch:
         begun = self._begin(scope, place)
         if isinstance(begun, Answer):
             return begun
-        call = begun.call
-        limit = begun.bound.body_limits.get(call.operation)
+        limit, call = begun.body_limit, begun.call
         if limit is not None:
             call.oversized = len(body) > limit
             call.body = b"" if call.oversized else body
@@ -178,12 +159,9 @@ class Dispatch:
         send: Send,
     ) -> None:
         """Answer a call that must wait, or whose answer is a file."""
-        sandbox, bound, call = begun.sandbox, begun.bound, begun.call
+        sandbox, call = begun.sandbox, begun.call
         with sandbox.commands.during(slow) as command:
-            try:
-                decision = await self._wait(begun, outcome)
-            except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
-                decision = Decision(*crashed(self.registry, sandbox, bound, call, error))
+            decision = await self._decided(begun, self._wait(begun, outcome))
             await self._send(scope, receive, command.tape(send), begun, decision)
             await command.resumed("sent")
             after_reply(sandbox, call, decision)
@@ -193,7 +171,7 @@ class Dispatch:
 
         They come and go with the changes that a scenario plans, so what is due happens first.
         """
-        sandbox, bound, call = begun.sandbox, begun.bound, begun.call
+        sandbox, call = begun.sandbox, begun.call
         if sandbox.changes_wait:
             sandbox.settle()
         settings = self.registry.settings
@@ -201,19 +179,30 @@ class Dispatch:
         with sandbox.commands.during(entry_of(begun)) as command:
             limits = (settings.hold_seconds, settings.in_process)
             faulty = Faulty(scope, receive, command.tape(send), sandbox, *limits)
-            try:
-                decision = await faulty.before(bound, call)
-                if decision is None:
-                    outcome = decide(sandbox, bound, begun.operation, call)
-                    command.happened(call.now)
-                    decision = await faulty.after(bound, call, await self._wait(begun, outcome))
-            except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
-                decision = Decision(*crashed(self.registry, sandbox, bound, call, error))
+            decision = await self._decided(begun, self._among(faulty, begun, command))
             with suppress(ClientGoneError):
                 await self._send(scope, receive, faulty.send, begun, decision, faulty.name)
             command.cut = faulty.cut
             await command.resumed("sent")
             after_reply(sandbox, call, decision)
+
+    async def _among(self, faulty: Faulty, begun: Begun, command: Command) -> Decision:
+        """Decide a call between the faults that come before its decision and those after it."""
+        bound, call = begun.bound, begun.call
+        early = await faulty.before(bound, call)
+        if early is not None:
+            return early
+        outcome = decide(begun.sandbox, bound, begun.operation, call)
+        command.happened(call.now)
+        return await faulty.after(bound, call, await self._wait(begun, outcome))
+
+    async def _decided(self, begun: Begun, deciding: Awaitable[Decision]) -> Decision:
+        """What a decision comes to that takes some waiting; a bug in it is an answer too."""
+        try:
+            return await deciding
+        except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+            of = (begun.sandbox, begun.bound, begun.call)
+            return Decision(*crashed(self.registry, *of, error))
 
     def _missed(
         self, scope: Scope, sandbox: Sandbox, bound: Bound, call: Call, miss: Miss
@@ -274,44 +263,6 @@ class Dispatch:
             await self.media.send_output(scope, receive, send, sandbox, reply, extra)
 
 
-def entry_of(begun: Begun) -> Command:
-    """The line of the command log for a call that may have to wait."""
-    scope, call = begun.scope, begun.call
-    headers = call.headers
-    command = Command(
-        begun.sandbox.commands,
-        call.now,
-        scope["scheme"],
-        call.method,
-        scope["path"],
-        call.query_string,
-        [(name, headers[name]) for name in KEPT_HEADERS if name in headers],
-        begun.key,
-        oversized=call.oversized,
-    )
-    command.take(call.body)
-    return command
-
-
-def line_of(begun: Begun, answer: Answer) -> tuple[object, ...]:
-    """The line of the command log for a call that was answered at once: a `Request`."""
-    scope, call = begun.scope, begun.call
-    headers = call.headers
-    return (
-        call.now,
-        scope["scheme"],
-        call.method,
-        scope["path"],
-        call.query_string,
-        headers.get(b"host"),
-        headers.get(b"content-type"),
-        begun.key,
-        call.body,
-        call.oversized,
-        answer,
-    )
-
-
 def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
     """The provider's own 404 or 405."""
     call.now = sandbox.settle()
@@ -323,17 +274,3 @@ def unknown_sandbox(place: Place) -> Answer:
     """The answer to a path that names a sandbox which is not there."""
     message = f"there is no sandbox {(place.sandbox or '')[:80]!r}"
     return Answer(404, encode({"error": {"code": "unknown_sandbox", "message": message}}))
-
-
-def whole(bound: Bound, call: Call, reply: Reply) -> Answer:
-    """The answer to a call, encoded, with the headers that the provider sends with every one."""
-    body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
-    of_all = bound.provider.headers
-    headers = reply.headers if of_all is None else reply.headers + of_all(call, reply)
-    return Answer(reply.status, body, headers, reply.content_type)
-
-
-def response_headers(bound: Bound, call: Call, reply: Reply) -> Headers:
-    """The headers that the provider sends with every answer."""
-    headers = bound.provider.headers
-    return headers(call, reply) if headers is not None else ()

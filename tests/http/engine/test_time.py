@@ -144,6 +144,31 @@ def test_pace_means_nothing_to_other_clocks(make_world: MakeWorld, clock: str) -
     assert [phase.lasts for phase in phases] == [2 * SECOND, round(66.5 * SECOND), None]
 
 
+@pytest.mark.parametrize("clock", ["real", "scaled:7"])
+def test_steps_end_on_whole_milliseconds_of_a_moving_clock(
+    make_world: MakeWorld, clock: str
+) -> None:
+    """Never before their time, so that all of one millisecond are run together."""
+    world = make_world(clock=clock, pace=7)
+    accepted = world.job(world.accepted("vicsee")).accepted
+    due = world.sandbox.deadlines.next()
+    assert due is not None
+    assert due.at % 1_000 == 0
+    assert 0 <= due.at - accepted.at - (accepted.phases[0].lasts or 0) < 1_000
+
+
+@pytest.mark.parametrize("clock", ["manual", "auto"])
+def test_steps_end_to_the_microsecond_where_time_stands_still(
+    make_world: MakeWorld, clock: str
+) -> None:
+    """A clock that is moved by hand knows every instant."""
+    world = make_world(clock=clock, start=123_457)
+    world.accepted("vicsee")
+    due = world.sandbox.deadlines.next()
+    assert due is not None
+    assert due.at == 123_457 + 2 * SECOND
+
+
 def test_pace_leaves_the_rest_of_time_alone(make_world: MakeWorld) -> None:
     """Windows of rate limits and ends of retention are as far away as documented."""
     world = make_world(clock="real", pace=1_000_000)

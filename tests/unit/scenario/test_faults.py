@@ -23,7 +23,8 @@ from upsim.core.faults import (
     Word,
 )
 from upsim.providers import kinds
-from upsim.scenario.faults import Known, build_fault, fault_mistakes
+from upsim.scenario.faults.rules import build_fault, fault_mistakes
+from upsim.scenario.faults.vocabulary import Known
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.scenario.model import Scenario
 
@@ -336,3 +337,18 @@ def test_faults_without_a_name_are_numbered(load: Load) -> None:
         "  - {id: f2, at: poll, do: corrupt}"
     )
     assert ["f1", "fault-2", "f2"] == [rule.id for rule in found.faults]
+
+
+def test_a_fault_without_a_name_takes_none_that_is_given(load: Load) -> None:
+    """However the others are called, no two faults of a file have one name."""
+    found = load(
+        "  - {id: f2, at: poll, do: corrupt}\n  - {at: poll, do: corrupt}\n"
+        "  - {id: fault-2, at: poll, do: corrupt}"
+    )
+    assert ["f2", "fault-2-2", "fault-2"] == [rule.id for rule in found.faults]
+
+
+def test_a_fault_may_be_called_none(load: Load) -> None:
+    """A fault without a name takes no name from another, whatever the word."""
+    found = load("  - {at: poll, do: corrupt}\n  - {id: None, at: poll, do: corrupt}")
+    assert ["f1", "None"] == [rule.id for rule in found.faults]

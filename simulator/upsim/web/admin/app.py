@@ -17,14 +17,18 @@ from starlette.types import Receive, Scope, Send
 from upsim.web.admin import (
     contents,
     events,
+    exchange_shapes,
     export,
     faults,
+    job_shapes,
     openapi,
     probes,
     report_card,
+    sandbox_shapes,
     sandboxes,
     scenarios,
-    shapes,
+    server_shapes,
+    webhook_shapes,
     webhooks,
 )
 from upsim.web.admin.parameters import (
@@ -89,129 +93,150 @@ async def describe(request: Request) -> Response:
 
 
 CALLS = (
-    AdminCall("GET", "", index, answer=shapes.Index),
+    AdminCall("GET", "", index, answer=server_shapes.Index),
     AdminCall("GET", "/openapi.json", describe),
-    AdminCall("GET", "/livez", probes.live, answer=shapes.Status),
-    AdminCall("GET", "/readyz", probes.ready, answer=shapes.Status),
-    AdminCall("GET", "/health", probes.health, answer=shapes.Health),
+    AdminCall("GET", "/livez", probes.live, answer=server_shapes.Status),
+    AdminCall("GET", "/readyz", probes.ready, answer=server_shapes.Status),
+    AdminCall("GET", "/health", probes.health, answer=server_shapes.Health),
     AdminCall("GET", "/metrics", probes.metrics, answer=str, media=TEXT),
-    AdminCall("GET", "/scenarios", scenarios.scenarios, (OFFSET, MANY), answer=shapes.Scenarios),
-    AdminCall("GET", "/scenarios/{name:path}", scenarios.scenario, answer=shapes.ScenarioShown),
+    AdminCall(
+        "GET", "/scenarios", scenarios.scenarios, (OFFSET, MANY), answer=server_shapes.Scenarios
+    ),
+    AdminCall(
+        "GET", "/scenarios/{name:path}", scenarios.scenario, answer=server_shapes.ScenarioShown
+    ),
     AdminCall("GET", "/schema", scenarios.schema),
-    AdminCall("GET", "/sandboxes", sandboxes.listing, PAGE, answer=shapes.Sandboxes),
+    AdminCall("GET", "/sandboxes", sandboxes.listing, PAGE, answer=sandbox_shapes.Sandboxes),
     AdminCall(
         "POST",
         "/sandboxes",
         sandboxes.create,
         body=sandboxes.SandboxOrder,
-        answer=shapes.NewSandbox,
+        answer=sandbox_shapes.NewSandbox,
         status=201,
     ),
-    AdminCall("GET", BOX, sandboxes.show, answer=shapes.Sandbox),
-    AdminCall("DELETE", BOX, sandboxes.delete, answer=shapes.Deleted),
-    AdminCall("POST", f"{BOX}/reset", sandboxes.reset, (WHAT,), answer=shapes.Sandbox),
-    AdminCall("GET", f"{BOX}/clock", sandboxes.clock, answer=shapes.Clock),
+    AdminCall("GET", BOX, sandboxes.show, answer=sandbox_shapes.Sandbox),
+    AdminCall("DELETE", BOX, sandboxes.delete, answer=sandbox_shapes.Deleted),
+    AdminCall("POST", f"{BOX}/reset", sandboxes.reset, (WHAT,), answer=sandbox_shapes.Sandbox),
+    AdminCall("GET", f"{BOX}/clock", sandboxes.clock, answer=sandbox_shapes.Clock),
     AdminCall(
         "PATCH",
         f"{BOX}/clock",
         sandboxes.change_clock,
         body=sandboxes.ClockChange,
-        answer=shapes.Clock,
+        answer=sandbox_shapes.Clock,
     ),
     AdminCall(
         "POST",
         f"{BOX}/clock/advance",
         sandboxes.advance,
         body=sandboxes.Advance,
-        answer=shapes.Advanced,
+        answer=sandbox_shapes.Advanced,
     ),
-    AdminCall("GET", f"{BOX}/jobs", contents.jobs, (*PAGE, PROVIDER, STATE), answer=shapes.Jobs),
-    AdminCall("GET", f"{BOX}/jobs/{{job}}", contents.job, answer=shapes.Job),
+    AdminCall(
+        "GET", f"{BOX}/jobs", contents.jobs, (*PAGE, PROVIDER, STATE), answer=job_shapes.Jobs
+    ),
+    AdminCall("GET", f"{BOX}/jobs/{{job}}", contents.job, answer=job_shapes.Job),
     AdminCall(
         "PUT",
         f"{BOX}/jobs/{{job}}/state",
         contents.set_state,
         body=contents.StateChange,
-        answer=shapes.Job,
+        answer=job_shapes.Job,
     ),
-    AdminCall("GET", f"{BOX}/accounts", contents.accounts, (OFFSET, MANY), answer=shapes.Accounts),
+    AdminCall(
+        "GET", f"{BOX}/accounts", contents.accounts, (OFFSET, MANY), answer=job_shapes.Accounts
+    ),
     AdminCall(
         "PUT",
         f"{BOX}/accounts/{{provider}}",
         contents.change_account,
         body=contents.AccountChange,
-        answer=shapes.Account,
+        answer=job_shapes.Account,
     ),
     AdminCall(
         "POST",
         f"{BOX}/accounts/{{provider}}/keys",
         contents.issue_key,
         body=contents.KeyOrder,
-        answer=shapes.NewKey,
+        answer=job_shapes.NewKey,
         status=201,
     ),
     AdminCall(
-        "GET", f"{BOX}/ledger", contents.ledger, (OFFSET, LINES, PROVIDER), answer=shapes.Ledger
+        "GET", f"{BOX}/ledger", contents.ledger, (OFFSET, LINES, PROVIDER), answer=job_shapes.Ledger
     ),
-    AdminCall("GET", f"{BOX}/faults", faults.listing, (OFFSET, MANY), answer=shapes.Faults),
+    AdminCall("GET", f"{BOX}/faults", faults.listing, (OFFSET, MANY), answer=sandbox_shapes.Faults),
     AdminCall(
         "POST",
         f"{BOX}/faults",
         faults.arm_one,
         body=faults.FaultOrder,
-        answer=shapes.Fault,
+        answer=sandbox_shapes.Fault,
         status=201,
     ),
-    AdminCall("DELETE", f"{BOX}/faults", faults.clear, answer=shapes.Disarmed),
-    AdminCall("GET", f"{BOX}/faults/{{fault}}", faults.show, answer=shapes.Fault),
-    AdminCall("DELETE", f"{BOX}/faults/{{fault}}", faults.disarm_one, answer=shapes.Disarmed),
+    AdminCall("DELETE", f"{BOX}/faults", faults.clear, answer=sandbox_shapes.Disarmed),
+    AdminCall("GET", f"{BOX}/faults/{{fault}}", faults.show, answer=sandbox_shapes.Fault),
+    AdminCall(
+        "DELETE", f"{BOX}/faults/{{fault}}", faults.disarm_one, answer=sandbox_shapes.Disarmed
+    ),
     AdminCall(
         "GET",
         f"{BOX}/journal",
         contents.journal,
         (SINCE, LIMIT, PROVIDER),
-        answer=shapes.Journal,
+        answer=exchange_shapes.Journal,
     ),
     AdminCall(
         "POST",
         f"{BOX}/journal/find",
         contents.find,
         body=contents.JournalSearch,
-        answer=shapes.Found,
+        answer=exchange_shapes.Found,
     ),
     AdminCall(
         "POST",
         f"{BOX}/journal/count",
         contents.count,
         body=contents.JournalQuery,
-        answer=shapes.Count,
+        answer=exchange_shapes.Count,
     ),
     AdminCall(
         "GET",
         f"{BOX}/report-card",
         report_card.report_card,
         (PAUSES, PROVIDER),
-        answer=shapes.ReportCard,
+        answer=exchange_shapes.ReportCard,
     ),
     AdminCall("GET", f"{BOX}/events", events.follow, (TYPES,), answer=str, media=events.MEDIA),
     AdminCall(
-        "GET", f"{BOX}/webhooks", webhooks.listing, (*PAGE, JOB, OUTCOME), answer=shapes.Deliveries
+        "GET",
+        f"{BOX}/webhooks",
+        webhooks.listing,
+        (*PAGE, JOB, OUTCOME),
+        answer=webhook_shapes.Deliveries,
     ),
-    AdminCall("GET", f"{BOX}/webhooks/{{delivery}}", webhooks.show, answer=shapes.Delivery),
+    AdminCall("GET", f"{BOX}/webhooks/{{delivery}}", webhooks.show, answer=webhook_shapes.Delivery),
     AdminCall(
-        "POST", f"{BOX}/webhooks/{{delivery}}/resend", webhooks.resend, answer=shapes.Delivery
+        "POST",
+        f"{BOX}/webhooks/{{delivery}}/resend",
+        webhooks.resend,
+        answer=webhook_shapes.Delivery,
     ),
     AdminCall(
         "GET",
         f"{BOX}/inbox/{{name}}/messages",
         webhooks.messages,
         (SINCE, LIMIT),
-        answer=shapes.Messages,
+        answer=webhook_shapes.Messages,
     ),
     AdminCall(
-        "ANY", f"{BOX}/inbox/{{name}}", webhooks.receive_message, (STATUS,), answer=shapes.Received
+        "ANY",
+        f"{BOX}/inbox/{{name}}",
+        webhooks.receive_message,
+        (STATUS,),
+        answer=webhook_shapes.Received,
     ),
-    AdminCall("GET", f"{BOX}/export", export.export, answer=shapes.Export),
+    AdminCall("GET", f"{BOX}/export", export.export, answer=sandbox_shapes.Export),
 )
 """Every call of this version, those of one path side by side."""
 
@@ -261,10 +286,10 @@ def _check_query(request: Request, call: AdminCall) -> None:
             raise AdminError(400, "invalid", f"unknown query parameter {name[:40]!r}; {hint}")
 
 
-def _described(call: AdminCall) -> shapes.Called:
+def _described(call: AdminCall) -> server_shapes.Called:
     does = (call.handle.__doc__ or "").partition("\n")[0].partition("`: ")[2]
     path = PREFIX + call.path
-    described: shapes.Called = {"method": call.method, "path": path, "does": does}
+    described: server_shapes.Called = {"method": call.method, "path": path, "does": does}
     if call.query:
         described["query"] = [parameter.name for parameter in call.query]
     if call.body is not None:

@@ -14,9 +14,10 @@ from upsim.core.jobs import IllegalMoveError, Job
 from upsim.core.ledger import Account, EntryKind
 from upsim.core.states import UNSUCCESSFUL, Failure, State
 from upsim.engine.journal import Exchange
-from upsim.engine.registry import DEFAULT, KeyTakenError, SandboxRefusedError
+from upsim.engine.refusals import KeyTakenError, SandboxRefusedError
+from upsim.engine.registry import DEFAULT
 from upsim.engine.sandbox import Sandbox
-from upsim.web.admin import views
+from upsim.web.admin import exchange_views, views
 from upsim.web.admin.parameters import LIMIT, LINES, MANY, OFFSET, SINCE, STATE
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
 from upsim.web.admin.sandboxes import balance, registry_of, sandbox_and, sandbox_of
@@ -178,7 +179,7 @@ async def journal(request: Request) -> Response:
     found = [exchange for exchange in kept if provider in (None, exchange.provider)]
     first = 0 if SINCE.name in request.query_params else max(0, len(found) - limit)
     page = found[first : first + limit]
-    answered = {"exchanges": [views.exchange(sandbox, exchange) for exchange in page]}
+    answered = {"exchanges": [exchange_views.exchange(sandbox, exchange) for exchange in page]}
     return answer({**answered, "kept": len(sandbox.journal), "total": sandbox.journal.count})
 
 
@@ -187,7 +188,7 @@ async def find(request: Request) -> Response:
     sandbox, asked = await sandbox_and(request, JournalSearch)
     found = list(_matching(sandbox, asked))
     page = found[asked.offset : asked.offset + asked.limit]
-    listed = [views.exchange(sandbox, exchange) for exchange in page]
+    listed = [exchange_views.exchange(sandbox, exchange) for exchange in page]
     return answer({"exchanges": listed, "total": len(found)})
 
 

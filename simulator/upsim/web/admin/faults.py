@@ -13,9 +13,10 @@ from upsim.core.faults import Armed
 from upsim.engine.faults import FaultTakenError, arm, disarm, disarm_all, free_id
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.code import BODILESS
-from upsim.scenario.faults import Known, build_fault, fault_mistakes, needed
+from upsim.scenario.faults.rules import build_fault, fault_mistakes
+from upsim.scenario.faults.vocabulary import Known, needed
 from upsim.scenario.tree import dotted
-from upsim.web.admin import shapes
+from upsim.web.admin import sandbox_shapes
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
@@ -92,7 +93,7 @@ async def disarm_one(request: Request) -> Response:
     return answer({"disarmed": [armed.rule.id]})
 
 
-def view(armed: Armed) -> shapes.Fault:
+def view(armed: Armed) -> sandbox_shapes.Fault:
     """An armed fault as the admin API shows it."""
     rule = armed.rule
     return {

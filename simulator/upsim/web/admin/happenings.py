@@ -32,7 +32,7 @@ from upsim.core.secrets import NONE, hidden_url
 from upsim.engine.feed import ClockMoved, Happening
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
-from upsim.web.admin import views
+from upsim.web.admin import exchange_views, views, webhook_views
 
 Shown = Mapping[str, object]
 NAMES: Mapping[type, str] = {
@@ -148,7 +148,7 @@ def _armed(_box: Sandbox, event: FaultArmed) -> Shown:
 
 def _matched(box: Sandbox, event: FaultMatched) -> Shown:
     armed = box.state.faults.get(event.fault)
-    shown = views.acted(box, armed.rule) if armed else None
+    shown = exchange_views.acted(box, armed.rule) if armed else None
     return {"fault": event.fault, "fired": event.fired, "rule": shown}
 
 
@@ -159,13 +159,13 @@ def _created(_box: Sandbox, event: DeliveryCreated) -> Shown:
 
 def _attempted(box: Sandbox, event: AttemptMade) -> Shown:
     found = box.state.deliveries.get(event.delivery)
-    secrets = views.secrets_of_webhook(box, found) if found else NONE
-    shown = views.attempt(event, secrets)
+    secrets = webhook_views.secrets_of_webhook(box, found) if found else NONE
+    shown = webhook_views.attempt(event, secrets)
     return {"delivery": event.delivery, "job": event.job, **shown}
 
 
 def _exchanged(box: Sandbox, exchange: Exchange) -> Shown:
-    return {**views.exchange(box, exchange)}
+    return {**exchange_views.exchange(box, exchange)}
 
 
 def _clock(_box: Sandbox, event: ClockMoved) -> Shown:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from upsim.web.admin import shapes
+from upsim.web.admin import server_shapes
 
 if TYPE_CHECKING:
     from upsim.engine.registry import Registry
@@ -68,7 +68,7 @@ def document(calls: Iterable[AdminCall], registry: Registry, prefix: str, versio
 
 def _components(calls: Iterable[AdminCall]) -> tuple[dict[Any, Any], dict[str, Any]]:
     """The schema of every shape that a call takes or gives, and the components they refer to."""
-    kinds: dict[Any, None] = {shapes.Problem: None}
+    kinds: dict[Any, None] = {server_shapes.Problem: None}
     for call in calls:
         kinds[call.answer] = None
         if call.body is not None:
@@ -105,7 +105,7 @@ def _may_be_empty(body: type[msgspec.Struct]) -> bool:
 
 
 def _responses(call: AdminCall, names: Mapping[Any, Any]) -> dict[str, Any]:
-    problem = {JSON: {"schema": names[shapes.Problem]}}
+    problem = {JSON: {"schema": names[server_shapes.Problem]}}
     statuses = {400, 401}
     if "{" in call.path:
         statuses.add(404)

@@ -13,7 +13,7 @@ from upsim.core.secrets import hidden_target
 from upsim.engine.journal import Exchange
 from upsim.engine.report_card import Finding, Sums, seconds
 from upsim.engine.sandbox import Sandbox
-from upsim.web.admin import shapes, views
+from upsim.web.admin import exchange_shapes, exchange_views, views
 from upsim.web.admin.contents import one_provider
 from upsim.web.admin.parameters import PAUSES
 from upsim.web.admin.problems import answer
@@ -27,7 +27,7 @@ async def report_card(request: Request) -> Response:
     card = sandbox.report_card.draw(all_pauses=everything, provider=one_provider(request))
     numbers = {number for finding in card.findings for number in finding.exchanges}
     kept = {found.number: found for found in sandbox.journal if found.number in numbers}
-    shown: shapes.ReportCard = {
+    shown: exchange_shapes.ReportCard = {
         "clean": not card.findings,
         "findings": [_finding(sandbox, found, kept) for found in card.findings],
         "callers": [_caller(n, sums, card.advised[n]) for n, sums in card.sums.items()],
@@ -36,7 +36,7 @@ async def report_card(request: Request) -> Response:
     return answer(shown)
 
 
-def _finding(box: Sandbox, found: Finding, kept: Mapping[int, Exchange]) -> shapes.Finding:
+def _finding(box: Sandbox, found: Finding, kept: Mapping[int, Exchange]) -> exchange_shapes.Finding:
     return {
         "name": found.name,
         "severity": found.severity,
@@ -48,17 +48,19 @@ def _finding(box: Sandbox, found: Finding, kept: Mapping[int, Exchange]) -> shap
     }
 
 
-def _shown(box: Sandbox, number: int, found: Exchange | None) -> shapes.Shown:
+def _shown(box: Sandbox, number: int, found: Exchange | None) -> exchange_shapes.Shown:
+    if found is None:
+        return {"number": number, "at": None, "method": None, "target": None, "status": None}
     return {
         "number": number,
-        "at": iso(found.at, 6) if found else None,
-        "method": found.method if found else None,
-        "target": hidden_target(found.target, views.secrets_of(box, found)) if found else None,
-        "status": found.status if found else None,
+        "at": iso(found.at, 6),
+        "method": found.method,
+        "target": hidden_target(found.target, exchange_views.secrets_of(box, found)),
+        "status": found.status,
     }
 
 
-def _caller(provider: str, sums: Sums, advised: Polling | None) -> shapes.Caller:
+def _caller(provider: str, sums: Sums, advised: Polling | None) -> exchange_shapes.Caller:
     return {
         "provider": provider,
         "jobs": sums.jobs,
@@ -70,7 +72,7 @@ def _caller(provider: str, sums: Sums, advised: Polling | None) -> shapes.Caller
     }
 
 
-def _advised(found: Polling) -> shapes.Advised:
+def _advised(found: Polling) -> exchange_shapes.Advised:
     return {
         "every": seconds(found.every),
         "factor": found.factor,

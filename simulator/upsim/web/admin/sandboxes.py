@@ -16,17 +16,11 @@ from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
 from upsim.engine import faults
 from upsim.engine.clock import ClockError
 from upsim.engine.deadlines import Deadline
-from upsim.engine.registry import (
-    DEFAULT,
-    KeyTakenError,
-    Order,
-    Registry,
-    SandboxRefusedError,
-    SandboxTakenError,
-)
+from upsim.engine.refusals import KeyTakenError, SandboxRefusedError, SandboxTakenError
+from upsim.engine.registry import DEFAULT, Order, Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
-from upsim.web.admin import shapes, views
+from upsim.web.admin import sandbox_shapes, views
 from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
 from upsim.web.admin.recording import begin
@@ -235,7 +229,7 @@ async def advance(request: Request) -> Response:
     sandbox, asked = await sandbox_and(request, Advance)
     if (asked.seconds is None) == (asked.to is None):
         raise AdminError(400, "invalid", 'send one of {"seconds": n} and {"to": ...}')
-    fired: list[shapes.Fired] = []
+    fired: list[sandbox_shapes.Fired] = []
 
     def aim(box: Sandbox) -> Target:
         begin(request, box)

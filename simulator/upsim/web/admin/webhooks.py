@@ -11,7 +11,7 @@ from upsim.engine.inbox import Message
 from upsim.engine.journal import KEPT_BODY as KEPT_IN_JOURNAL
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
-from upsim.web.admin import views
+from upsim.web.admin import webhook_views
 from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE
 from upsim.web.admin.problems import AdminError, answer, problem, shown
 from upsim.web.admin.recording import begin, note
@@ -34,14 +34,14 @@ async def listing(request: Request) -> Response:
         for delivery in sandbox.state.deliveries.values()
         if job in (None, delivery.created.job) and outcome in (None, delivery.outcome)
     ]
-    page = [views.delivery(sandbox, delivery) for delivery in found[offset : offset + limit]]
+    page = [webhook_views.delivery(sandbox, one) for one in found[offset : offset + limit]]
     return answer({"deliveries": page, "total": len(found)})
 
 
 async def show(request: Request) -> Response:
     """`GET …/webhooks/<delivery>`: one delivery with its attempts."""
     sandbox = sandbox_of(request)
-    return answer(views.delivery(sandbox, _delivery(sandbox, request)))
+    return answer(webhook_views.delivery(sandbox, _delivery(sandbox, request)))
 
 
 async def resend(request: Request) -> Response:
@@ -50,7 +50,7 @@ async def resend(request: Request) -> Response:
     found = _delivery(sandbox, request)
     begin(request, sandbox)
     await deliverer_of(request).deliver(sandbox, sandbox.webhooks.again(found))
-    return answer(views.delivery(sandbox, sandbox.state.deliveries.get(found.id, found)))
+    return answer(webhook_views.delivery(sandbox, sandbox.state.deliveries.get(found.id, found)))
 
 
 async def messages(request: Request) -> Response:
@@ -59,7 +59,7 @@ async def messages(request: Request) -> Response:
     found = sandbox.inbox.messages(request.path_params["name"])
     since, limit = SINCE.whole(request), LIMIT.whole(request)
     fresh = [message for message in found if message.number > since]
-    page = [views.message(message) for message in fresh[:limit]]
+    page = [webhook_views.message(message) for message in fresh[:limit]]
     return answer({"messages": page, "total": len(found)})
 
 

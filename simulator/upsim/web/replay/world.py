@@ -17,7 +17,8 @@ from upsim.engine.clock import ClockError, PlayedClock
 from upsim.engine.commands import CURRENT, resumed
 from upsim.engine.exports import unplain
 from upsim.engine.playback import Playback, Played
-from upsim.engine.registry import DEFAULT, Order, Registry, SandboxRefusedError
+from upsim.engine.refusals import SandboxRefusedError
+from upsim.engine.registry import DEFAULT, Order, Registry
 from upsim.engine.reload import followed
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings

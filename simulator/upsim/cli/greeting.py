@@ -1,0 +1,58 @@
+"""What a server prints once it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from upsim.app import App
+from upsim.cli.console import say
+from upsim.web.landing import example
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What is printed once the server answers at `base`, and for other machines at `far`."""
+
+    app: App
+    base: str
+    far: str
+
+    def first(self) -> None:
+        """Print the one line that is printed in any case."""
+        say(f"{self._first_line()}\n")
+
+    def whole(self) -> None:
+        """Print the address, the admin token, and an example call of each provider."""
+        settings, registry = self.app.registry.settings, self.app.registry
+        any_key = "Only issued keys work, such as those below" if settings.strict_keys else ""
+        keys = any_key or "Any key works"
+        lines = [
+            self._first_line(),
+            f"admin API {self.base}/__sim  (token {settings.admin_token})",
+            *self._notes(),
+            f"Nothing survives a restart. {keys}; an example for each provider:",
+        ]
+        for provider in registry.providers:
+            key = None
+            if settings.strict_keys:
+                key = registry.issue_key(registry.default, provider, owner="main")
+            call = example(registry, provider, self.base, key=key)
+            lines += ["", f"  # {provider}: {self.base}/{provider}"]
+            lines += [f"  {line}" for line in call.splitlines()]
+        say("\n".join(lines) + "\n\n")
+
+    def _first_line(self) -> str:
+        settings, clock = self.app.registry.settings, self.app.registry.default.clock
+        parts = [f"clock {clock.label}"]
+        parts[0] += f", jobs {clock.pace} times as fast" if clock.mode == "real" else ""
+        parts += [f"scenario {settings.scenario}"] if settings.scenario else []
+        parts += [f"dialect {settings.dialect}"] if settings.dialect else []
+        parts += [f"seed {settings.seed}"]
+        return f"upsim answers at {self.base}  ({'; '.join(parts)})"
+
+    def _notes(self) -> list[str]:
+        if self.app.registry.settings.loopback:
+            return []
+        where = "" if self.far == self.base else f" Other machines reach it at {self.far}."
+        need = "Not bound to loopback only: the admin API and the page at / need the token."
+        return [need + where]

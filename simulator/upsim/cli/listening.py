@@ -1,0 +1,82 @@
+"""Where a server listens, by what addresses it is reached, and with which certificate."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import sys
+from dataclasses import dataclass
+
+import click
+
+FINDING = 1
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - to be told apart, not bound to
+"""Addresses that stand for all of a machine's, and where that machine itself reaches them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The base URLs of a server, as this machine and as others reach it, and its names."""
+
+    base: str
+    far: str
+    names: tuple[str, ...]
+
+
+def addresses(host: str, port: int, *, scheme: str) -> Address:
+    """By what addresses a server is reached that listens on `host` and `port`."""
+    shown = f"[{host}]" if ":" in host else host
+    near = ANYWHERE.get(host, shown)
+    far = own_address() if host in ANYWHERE else shown
+    names = dict.fromkeys((shown, near, far, "127.0.0.1", "localhost", "[::1]"))
+    return Address(
+        base=f"{scheme}://{near}:{port}",
+        far=f"{scheme}://{far}:{port}",
+        names=tuple(f"{name}:{port}" for name in names),
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; where it cannot, say why and end."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        hint = (
+            " (another server is using it; try --port 0)" if error.errno == errno.EADDRINUSE else ""
+        )
+        click.echo(f"upsim: cannot listen on {host}:{port}: {error.strerror}{hint}", err=True)
+        sys.exit(FINDING)
+    return listening
+
+
+def own_address() -> str:
+    """The address of this machine that others reach it by, or its name where it has none.
+
+    A datagram socket finds its own address without sending anything.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return socket.gethostname()
+        return str(probe.getsockname()[0])
+
+
+def check_certificate(cert: str | None, key: str | None) -> None:
+    """End with a message that names the files when they cannot be served with."""
+    if cert is None:
+        if key is not None:
+            raise click.UsageError("--tls-key needs --tls-cert")
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        files = cert if key is None else f"{cert} with the key {key}"
+        hint = "" if key else " (without --tls-key the file must hold the key, too)"
+        click.echo(f"upsim: cannot use the certificate {files}: {error}{hint}", err=True)
+        sys.exit(FINDING)

@@ -1,0 +1,74 @@
+"""The keys that a server issued: held as fingerprints, and whose each of them is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from upsim.core.baseline import Auth
+from upsim.engine.keys import LONGEST_KEY, Fingerprints, can_be_sent, new_key
+from upsim.engine.refusals import KeyTakenError, SandboxRefusedError
+from upsim.engine.seeds import Seeds, fresh_seed, fresh_token
+
+KEPT_RETIRED = 4096
+"""So many keys of deleted sandboxes are refused; older ones are strangers' again."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Whose an issued key is: keys with the same `owner` share one account."""
+
+    sandbox: str
+    provider: str
+    owner: str
+
+
+class Keyring:
+    """Issued keys, and those that are refused because their sandbox is gone."""
+
+    def __init__(self) -> None:
+        """No key was issued yet; fingerprints of two servers have nothing in common."""
+        self.fingerprints = Fingerprints(fresh_token())
+        self._holders: dict[bytes, KeyHolder] = {}
+        self._issued: dict[str, list[bytes]] = {}
+        self._retired: dict[bytes, None] = {}
+
+    def issue(self, holder: KeyHolder, auth: Auth, brought: str | None = None) -> str:
+        """A key for an owner's account, drawn in the provider's form unless one is brought.
+
+        Raises SandboxRefusedError for a key that cannot be sent, or that is somebody else's.
+        """
+        provider = holder.provider
+        if brought is not None and not can_be_sent(brought):
+            msg = f"a {provider} key is 1 to {LONGEST_KEY} visible ASCII characters without spaces"
+            raise SandboxRefusedError(msg)
+        issued = brought or new_key(auth, Seeds(fresh_seed()), provider)
+        fingerprint = self.fingerprints.of(provider, issued)
+        known = self._holders.get(fingerprint)
+        if known is not None and known != holder:
+            msg = f"this {provider} key already belongs to sandbox {known.sandbox!r}"
+            msg += "" if known.sandbox != holder.sandbox else f", account {known.owner[:80]!r}"
+            raise KeyTakenError(msg)
+        self._retired.pop(fingerprint, None)
+        self._holders[fingerprint] = holder
+        self._issued.setdefault(holder.sandbox, []).append(fingerprint)
+        return issued
+
+    def holder(self, fingerprint: bytes) -> KeyHolder | None:
+        """Whose a key is; None for one that was not issued."""
+        return self._holders.get(fingerprint)
+
+    def is_retired(self, fingerprint: bytes) -> bool:
+        """Whether a key is refused because its sandbox is gone."""
+        return fingerprint in self._retired
+
+    def retire(self, provider: str, key: str) -> None:
+        """Refuse a key from now on, as that of a sandbox that was deleted."""
+        self._retired[self.fingerprints.of(provider, key)] = None
+
+    def forget(self, sandbox: str) -> None:
+        """Take the keys of a deleted sandbox back: they are refused from now on."""
+        for fingerprint in self._issued.pop(sandbox, ()):
+            self._holders.pop(fingerprint, None)
+            self._retired[fingerprint] = None
+        while len(self._retired) > KEPT_RETIRED:
+            del self._retired[next(iter(self._retired))]

@@ -1,0 +1,147 @@
+"""Where a request belongs: its sandbox, its account, and the rules that it is judged by."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from upsim.core.baseline import SecondHeader
+from upsim.core.call import Credential, Headers
+from upsim.core.ledger import Account
+from upsim.engine.bound import Bound
+from upsim.engine.clock import monotonic
+from upsim.engine.commands import Key
+from upsim.engine.keyring import Keyring
+from upsim.engine.keys import Presented, presented, presented_in, well_formed
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.world import SandboxWorld
+
+if TYPE_CHECKING:
+    from upsim.engine.registry import Registry
+
+Mark = tuple[str | bytes | None, ...]
+_FINGERPRINT = re.compile(r"[0-9a-f]{32}")
+KEPT_RESOLUTIONS = 4096
+Face = tuple[Bound, SandboxWorld]
+"""The rules of a provider in a sandbox under a dialect, and the sandbox seen through them."""
+
+
+class Resolved(NamedTuple):
+    """Where a request belongs. `faces` are the provider's there by dialect, as far as asked for."""
+
+    sandbox: Sandbox
+    credential: Credential
+    account: Account | None
+    faces: dict[str | None, Face]
+    key: str
+    """The name of the key in the command log."""
+
+
+class Resolver:
+    """Finds out where requests belong, and remembers it by fingerprints of what they bring."""
+
+    def __init__(self, registry: Registry, keys: Keyring) -> None:
+        """Look into the sandboxes of a registry."""
+        self._registry = registry
+        self._keys = keys
+        self._seen: dict[Mark, Resolved] = {}
+        self._key_headers: dict[str, tuple[bytes, bytes | None]] = {}
+
+    def forget(self) -> None:
+        """Find everything out anew: sandboxes, keys or rules are not what they were."""
+        self._seen.clear()
+        self._key_headers.clear()
+
+    def resolve(self, provider: str, headers: Headers, named: str | None) -> Resolved:
+        """The sandbox and account of a request. Raises UnknownSandboxError for a bad path."""
+        mark = self._mark(provider, headers, named)
+        seen = self._seen.get(mark)
+        if seen is not None:
+            seen.sandbox.last_used = monotonic()
+            return seen
+        resolved = self._resolve(provider, headers, named)
+        if resolved.account is not None:
+            if len(self._seen) >= KEPT_RESOLUTIONS:
+                self._seen.clear()
+            self._seen[mark] = resolved
+        return resolved
+
+    def _mark(self, provider: str, headers: Headers, named: str | None) -> Mark:
+        """A request's address and the fingerprints of all that may hold its key."""
+        first, second = self._key_headers.get(provider) or self._read_key_headers(provider)
+        value = headers.get(first)
+        held = None if value is None else self._keys.fingerprints.of_bytes(value)
+        if second is None:
+            return (provider, named, held)
+        value = headers.get(second)
+        also = None if value is None else self._keys.fingerprints.of_bytes(value)
+        return (provider, named, held, also)
+
+    def _read_key_headers(self, provider: str) -> tuple[bytes, bytes | None]:
+        auth = self._registry.library.baseline(provider).baseline.auth
+        second = auth.second.header.encode() if auth.second else None
+        found = self._key_headers[provider] = (auth.header.encode(), second)
+        return found
+
+    def _resolve(self, provider: str, headers: Headers, named: str | None) -> Resolved:
+        sandbox = None if named is None else self._registry.get(named)
+        auth = self._registry.library.baseline(provider).baseline.auth
+        found = presented(auth, headers)
+        if found.credential == "missing" and auth.second is not None:
+            found = self._in_second_header(provider, auth.second, headers, sandbox)
+        if found.credential != "known":
+            return self._refused(provider, sandbox or self._registry.default, found)
+        fingerprint = self._keys.fingerprints.of(provider, found.key)
+        holder = self._keys.holder(fingerprint)
+        if holder is not None and (sandbox is None or sandbox.id == holder.sandbox):
+            home = self._registry.sandboxes[holder.sandbox]
+            home.last_used = monotonic()
+            return self._known(provider, home, holder.owner, found.key)
+        home = sandbox or self._registry.default
+        home.last_used = monotonic()
+        strict = home.choices.strict_keys or sandbox is not None
+        if strict or self._keys.is_retired(fingerprint):
+            issued_form = well_formed(auth, found.key)
+            why: Credential = "unknown" if issued_form else "ill_formed"
+            return self._refused(provider, home, Presented(why, found.key))
+        return self._known(provider, home, fingerprint.hex(), found.key)
+
+    def _known(self, provider: str, home: Sandbox, owner: str, key: str) -> Resolved:
+        account = self._registry.account(home, provider, owner)
+        shown = owner_shown(owner, account.number)
+        name = self._name_of(home, Key(f"{provider}/{shown}", provider, shown, "known", ""), key)
+        return Resolved(home, "known", account, self._registry.faces_of(home, provider), name)
+
+    def _refused(self, provider: str, home: Sandbox, found: Presented) -> Resolved:
+        why = found.credential
+        name = self._name_of(home, Key(f"{provider}/{why}", provider, "", why, ""), found.key)
+        return Resolved(home, why, None, self._registry.faces_of(home, provider), name)
+
+    def _name_of(self, home: Sandbox, key: Key, sent: str) -> str:
+        """The name of a key in the command log of its sandbox, which never holds the key."""
+        if key.credential == "missing" or not home.commands.open:
+            return ""
+        baseline = home.scenario_for(key.provider).baseline
+        facts = (str(fact.value) for name, fact in baseline.facts.items() if "key_prefix" in name)
+        prefixes = [text for text in (baseline.auth.key_prefix, *facts) if sent.startswith(text)]
+        named = replace(key, prefix=max(prefixes, key=len, default=""))
+        return home.commands.key(self._keys.fingerprints.of(key.provider, sent), named)
+
+    def _in_second_header(
+        self, provider: str, second: SecondHeader, headers: Headers, sandbox: Sandbox | None
+    ) -> Presented:
+        """A key from the second header, where the knob of the key's sandbox takes it."""
+        found = presented_in(second.header, second.scheme, headers)
+        if found.credential != "known":
+            return Presented("missing")
+        holder = self._keys.holder(self._keys.fingerprints.of(provider, found.key))
+        boxes = self._registry
+        home = sandbox or (boxes.sandboxes[holder.sandbox] if holder else boxes.default)
+        taken = home.bound(provider).rules.knobs[second.knob] == second.value
+        return found if taken else Presented("missing")
+
+
+def owner_shown(owner: str, account: int) -> str:
+    """An owner as exports name it: whoever brought a key of their own is known by the account."""
+    return f"account-{account}" if _FINGERPRINT.fullmatch(owner) else owner

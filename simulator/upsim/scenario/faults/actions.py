@@ -1,0 +1,146 @@
+"""What a fault does: each action with what it needs, judged and read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
+
+from upsim.core.faults import (
+    ACTIONS_AT,
+    Action,
+    Corrupt,
+    Delay,
+    Headers,
+    Late,
+    Patch,
+    Stage,
+    Trickle,
+    Truncate,
+    Wait,
+    Word,
+)
+from upsim.scenario.faults.answers import answer_mistakes, answer_of, header_mistakes, headers_of
+from upsim.scenario.faults.quantities import MOST, is_whole, wait_of, wrong_count
+from upsim.scenario.faults.vocabulary import Known, Node
+from upsim.scenario.spelling import shown, unknown_value
+from upsim.scenario.tree import Found, Place
+
+_PERCENT = re.compile(r"(?P<number>[0-9]{1,3})%\Z")
+_FULL = 100
+_TIME = "a time such as 90s or 50ms, or {real: 50ms}, which is a minute at the most"
+
+
+def action_mistakes(do: object, stage: Stage, known: Known) -> Found:
+    """What is wrong with what a fault does."""
+    if isinstance(do, str):
+        name, value = do, None
+    elif isinstance(do, Mapping) and len(do) == 1:
+        ((name, value),) = do.items()
+    else:
+        yield ("do",), "one action: its name, or {name: what it needs}"
+        return
+    place: Place = ("do",) if isinstance(do, str) else ("do", name)
+    message = _wrong_name(name, stage, known)
+    if message is not None:
+        yield place, message
+    elif name in _FORMS:
+        for inner, wrong in _FORMS[name].mistakes(value, stage, known):
+            yield (*place, *inner), wrong
+    elif value is not None:
+        yield place, f"{name} needs nothing more"
+
+
+def build_action(do: str | Node) -> Action:
+    """The action that a judged `do` spells."""
+    name, value = (do, None) if isinstance(do, str) else next(iter(do.items()))
+    return _FORMS[name].build(value) if name in _FORMS else Word(name)
+
+
+def _wrong_name(name: object, stage: Stage, known: Known) -> str | None:
+    every = {known_name for names in ACTIONS_AT.values() for known_name in names}
+    fitting = ACTIONS_AT[stage]
+    if name not in every:
+        return unknown_value("action", name, fitting)
+    if name not in fitting:
+        return f"{name} does not fit {stage}; there are {', '.join(fitting)}"
+    if name == Word.STALE_SIGNATURE and known.signing not in ("", "hmac"):
+        return f"{known.provider} signs no time that could be stale"
+    return None
+
+
+class _Form(NamedTuple):
+    """What an action needs: what is wrong with it, and the action that it gives."""
+
+    mistakes: Callable[[object, Stage, Known], Found]
+    build: Callable[[Any], Action]
+
+
+def _read(read: Callable[[object], Action | None], form: str) -> _Form:
+    """The form of an action whose need is a single value; it is read, or it is not `form`."""
+
+    def mistakes(value: object, *_rest: object) -> Found:
+        if read(value) is None:
+            yield (), f"{shown(value)} is not {form}"
+
+    return _Form(mistakes, lambda value: cast("Action", read(value)))
+
+
+def _delay(value: object) -> Delay | None:
+    wait = wait_of(value)
+    return None if wait is None else Delay(wait)
+
+
+def _late(value: object) -> Late | None:
+    wait = wait_of(value)
+    return None if wait is None or wait.real else Late(wait)
+
+
+def _truncate(value: object) -> Truncate | None:
+    match = _PERCENT.match(value) if isinstance(value, str) else None
+    if match is not None and int(match["number"]) < _FULL:
+        return Truncate(int(match["number"]), percent=True)
+    return Truncate(value) if is_whole(value) else None
+
+
+def _corrupt(value: object) -> Corrupt | None:
+    if value is None:
+        return Corrupt()
+    return Corrupt(value) if is_whole(value, 1) else None
+
+
+def _trickle_mistakes(value: object, *_rest: object) -> Found:
+    if not isinstance(value, Mapping) or set(value) != {"chunk", "pause"}:
+        yield (), "a trickle needs chunk (bytes) and pause (a time)"
+        return
+    message = wrong_count(value["chunk"])
+    if message is not None:
+        yield ("chunk",), message
+    if wait_of(value["pause"]) is None:
+        yield ("pause",), f"{shown(value['pause'])} is not {_TIME}"
+
+
+def _trickle(value: Node) -> Trickle:
+    return Trickle(value["chunk"], cast("Wait", wait_of(value["pause"])))
+
+
+def _patch_mistakes(value: object, *_rest: object) -> Found:
+    if not isinstance(value, Mapping) or not value:
+        yield (), "the fields that change, as {dotted.path: value}"
+
+
+def _patch(value: Node) -> Patch:
+    return Patch(tuple((str(path), item) for path, item in value.items()))
+
+
+_FORMS: Mapping[str, _Form] = {
+    "respond": _Form(answer_mistakes, answer_of),
+    "patch": _Form(_patch_mistakes, _patch),
+    "headers": _Form(header_mistakes, lambda value: Headers(headers_of(value))),
+    "delay": _read(_delay, _TIME),
+    "late": _read(_late, "a time on the sandbox clock such as 90s"),
+    "truncate": _read(_truncate, "a number of bytes or such as 50%, below 100%"),
+    "corrupt": _read(_corrupt, f"a whole number from 1 to {MOST}"),
+    "trickle": _Form(_trickle_mistakes, _trickle),
+}
+"""The actions that need more than their name."""

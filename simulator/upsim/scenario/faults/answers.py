@@ -1,0 +1,131 @@
+"""What is answered in the place of the real answer, and which headers take other values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import cast
+
+from upsim.core.faults import Respond, Stage
+from upsim.scenario.faults.quantities import is_whole
+from upsim.scenario.faults.vocabulary import Known, Node
+from upsim.scenario.spelling import nearest_to, shown, unknown_value
+from upsim.scenario.tree import Found, Place
+
+LONGEST_TEXT = 1_000_000
+_LEAST_STATUS, _MOST_STATUS = 200, 599
+_WITHOUT_BODY = (204, 205, 304)
+_NAMED = ("error", "values")
+_RAW = ("status", "body", "headers", "content_type")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
+_OF_THE_SERVER = ("content-length", "transfer-encoding", "connection")
+
+
+def answer_mistakes(value: object, stage: Stage, known: Known) -> Found:
+    """What is wrong with an answer: an entry of the catalogue, a status, or all of it as given."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield from _status((), value)
+    elif stage == "webhook":
+        yield (), "the receiver's answer is a status, such as 500"
+    elif isinstance(value, str):
+        yield from _entry((), value, {}, known)
+    elif not isinstance(value, Mapping) or not value:
+        yield (), "an entry of errors, a status, or {status, body, headers, content_type}"
+    elif "error" in value:
+        yield from _catalogue(value, known)
+    else:
+        yield from _raw(value)
+
+
+def answer_of(value: object) -> Respond:
+    """The answer that a judged value spells."""
+    if isinstance(value, int):
+        return Respond(status=value)
+    if isinstance(value, str):
+        return Respond(error=value)
+    given = cast("Node", value)
+    if "error" in given:
+        return Respond(error=given["error"], values=given.get("values", {}))
+    body = given.get("body", "")
+    default = "text/plain; charset=utf-8" if isinstance(body, str) else "application/json"
+    kind = ("content-type", given.get("content_type", default))
+    return Respond(
+        status=given.get("status", 200),
+        body=body,
+        headers=(kind, *headers_of(given.get("headers", {}))),
+    )
+
+
+def header_mistakes(value: object, *_rest: object) -> Found:
+    """What is wrong with the headers of an answer."""
+    if not isinstance(value, Mapping) or not value:
+        yield (), "headers, as {name: text}"
+        return
+    for name, text in value.items():
+        if not isinstance(name, str) or not _HEADER.match(name):
+            yield (name,), "not the name of a header"
+        elif name.lower() in _OF_THE_SERVER:
+            yield (name,), "the server sets this header itself"
+        elif not isinstance(text, str | int) or not _is_header_text(str(text)):
+            yield (name,), "a header is a text of one line"
+
+
+def headers_of(headers: Node) -> tuple[tuple[str, str], ...]:
+    """Judged headers by their names in lower case."""
+    return tuple((name.lower(), str(text)) for name, text in headers.items())
+
+
+def _is_header_text(text: str) -> bool:
+    return text.isprintable() and all(ord(letter) < 256 for letter in text)  # noqa: PLR2004
+
+
+def _catalogue(value: Node, known: Known) -> Found:
+    for key in value:
+        if key not in _NAMED:
+            yield (key,), "beside error there is only values"
+    values = value.get("values", {})
+    if not isinstance(values, Mapping):
+        yield ("values",), "the names in the message, as {name: value}"
+        return
+    yield from _entry(("error",), value["error"], values, known)
+
+
+def _entry(place: Place, name: object, values: Node, known: Known) -> Found:
+    if not isinstance(name, str) or name not in known.errors:
+        yield place, unknown_value("error", name, known.errors)
+        return
+    missing = sorted(known.errors[name] - {"url"} - set(values))
+    if missing:
+        example = f"{{error: {name}, values: {{{missing[0]}: …}}}}"
+        yield place, f"its text needs {', '.join(missing)}: write {example}"
+
+
+def _raw(value: Node) -> Found:
+    for key in value:
+        if key not in _RAW:
+            yield (key,), f"unknown key; {nearest_to(key, (*_NAMED, *_RAW))}"
+    yield from _status(("status",), value.get("status", 200))
+    if "headers" in value:
+        for place, message in header_mistakes(value["headers"]):
+            yield ("headers", *place), message
+    kind = value.get("content_type", "text/plain")
+    if not isinstance(kind, str) or not _is_header_text(kind):
+        yield ("content_type",), "a text of one line"
+    for message in _wrong_body(value.get("body", ""), value.get("status")):
+        yield ("body",), message
+
+
+def _status(place: Place, status: object) -> Found:
+    if not is_whole(status, _LEAST_STATUS, _MOST_STATUS):
+        yield place, f"{shown(status)} is not a status from {_LEAST_STATUS} to {_MOST_STATUS}"
+
+
+def _wrong_body(body: object, status: object) -> list[str]:
+    found = []
+    if isinstance(body, str) and len(body) > LONGEST_TEXT:
+        found.append(f"more than {LONGEST_TEXT} characters")
+    if isinstance(body, str) and any("\ud800" <= letter <= "\udfff" for letter in body):
+        found.append("a text that cannot be sent as UTF-8")
+    if body != "" and status in _WITHOUT_BODY:
+        found.append(f"an answer with status {status} has no body")
+    return found

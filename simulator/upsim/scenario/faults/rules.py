@@ -1,0 +1,119 @@
+"""A fault as a whole: everything that is wrong with it, and the rule that a good one becomes.
+
+Judging needs no schema, so that scenarios and the admin API say the same. Places are relative to
+the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
+from itertools import chain, count
+
+from upsim.core.faults import ACTIONS_AT, STAGES, FaultRule, spelt
+from upsim.core.states import State
+from upsim.scenario.faults.actions import action_mistakes, build_action
+from upsim.scenario.faults.selection import count_mistakes, selection_mistakes
+from upsim.scenario.faults.vocabulary import Known, Node, known_in
+from upsim.scenario.spelling import nearest_to, shown, unknown_value
+from upsim.scenario.tree import Found
+
+_KEYS = (
+    "at",
+    "do",
+    "id",
+    "on",
+    "account",
+    "when",
+    "state",
+    "first",
+    "every",
+    "after",
+    "probability",
+)
+
+
+def all_mistakes(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ()) -> Found:
+    """Everything wrong with the faults of a resolved file, at places within the file."""
+    seen: set[str] = set()
+    faults = root.get("faults", ())
+    if not faults:
+        return
+    known = known_in(root, kinds, bodiless)
+    for i, node in enumerate(faults if isinstance(faults, list | tuple) else ()):
+        for place, message in fault_mistakes(node, known):
+            yield ("faults", i, *place), message
+        name = node.get("id") if isinstance(node, Mapping) else None
+        if isinstance(name, str):
+            if name in seen:
+                yield ("faults", i, "id"), f"another fault is called {name!r}"
+            seen.add(name)
+
+
+def fault_mistakes(node: object, known: Known) -> Found:
+    """Everything wrong with one fault, nearest matches named."""
+    if not isinstance(node, Mapping):
+        yield (), f"a fault is a mapping with at and do, not {shown(node)}"
+        return
+    for key in node:
+        if key not in _KEYS:
+            yield (key,), f"unknown key; {nearest_to(key, _KEYS)}"
+    yield from count_mistakes(node)
+    message = _wrong_stage(node, known)
+    if message is not None:
+        yield ("at",), message
+        return
+    stage = node["at"]
+    yield from selection_mistakes(node, stage, known)
+    if "do" in node:
+        yield from action_mistakes(node["do"], stage, known)
+    else:
+        yield (), f"say what goes wrong: do, one of {', '.join(ACTIONS_AT[stage])}"
+
+
+def _wrong_stage(node: Node, known: Known) -> str | None:
+    if "at" not in node:
+        return f"say when: at, one of {', '.join(STAGES)}"
+    stage = node["at"]
+    if not isinstance(stage, str) or stage not in STAGES:
+        return unknown_value("stage", stage, STAGES)
+    if stage == "webhook" and known.told == ():
+        return f"{known.provider} documents no webhooks, so none is ever sent"
+    return None
+
+
+def build_faults(tree: Node) -> tuple[FaultRule, ...]:
+    """The rules of a judged file; those without a name are called `f1`, `f2`, … by their place."""
+    nodes, provider = tree.get("faults", ()), tree["provider"]
+    given = {node["id"] for node in nodes if "id" in node}
+    return tuple(
+        build_fault(node, provider=provider, name=node.get("id") or _free_name(i, given))
+        for i, node in enumerate(nodes, 1)
+    )
+
+
+def _free_name(place: int, given: Collection[str]) -> str:
+    """What a fault without a name is called, such that no other fault of the file is called so."""
+    further = (f"fault-{place}-{n}" for n in count(2))
+    names = chain((f"f{place}", f"fault-{place}"), further)
+    return next(name for name in names if name not in given)
+
+
+def build_fault(node: Node, *, provider: str, name: str) -> FaultRule:
+    """The rule of a judged fault."""
+    probability = node.get("probability")
+    return FaultRule(
+        id=name,
+        provider=provider,
+        at=node["at"],
+        do=build_action(node["do"]),
+        on=node.get("on"),
+        account=str(node["account"]) if "account" in node else None,
+        when=tuple((str(path), spelt(value)) for path, value in node.get("when", {}).items()),
+        state=State(node["state"]) if "state" in node else None,
+        first=node.get("first"),
+        every=node.get("every", 1),
+        after=node.get("after", 0),
+        probability=None if probability is None else Decimal(probability),
+        written=node["do"],
+    )

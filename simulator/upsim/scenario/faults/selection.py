@@ -1,0 +1,127 @@
+"""Which calls a fault is for, and how many of them: what can match, and what never will."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage
+from upsim.core.states import State
+from upsim.scenario.faults.quantities import decimal_of, wrong_count
+from upsim.scenario.faults.vocabulary import Known, Node
+from upsim.scenario.spelling import LONGEST_SHOWN, nearest_to, shown, unknown_value
+from upsim.scenario.tree import Found
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+_ACCOUNT = re.compile(r"(?:[a-z0-9_-]+-)?[1-9][0-9]{0,8}\Z")
+_LONGEST_GLOB = 200
+_LEAST = {"first": 1, "every": 1, "after": 0}
+_SUBMITTED: tuple[Stage, ...] = ("before_accept", "after_accept")
+"""Stages whose rules without `on` speak of submits, and so look into their bodies."""
+
+
+def count_mistakes(node: Node) -> Found:
+    """What is wrong with how many of the calls a fault takes."""
+    for key, least in _LEAST.items():
+        message = wrong_count(node.get(key, least), least)
+        if message is not None:
+            yield (key,), message
+    if "probability" in node and not 0 < (decimal_of(node["probability"]) or 0) <= 1:
+        yield ("probability",), f"{shown(node['probability'])} is not above 0 and up to 1"
+
+
+def selection_mistakes(node: Node, stage: Stage, known: Known) -> Found:
+    """What is wrong with the name of a fault, and with what says which calls it is for."""
+    for key, wrong in _WRONG.items():
+        message = wrong(node[key], stage, known) if key in node else None
+        if message is not None:
+            yield (key,), message
+    if "when" in node:
+        yield from _when(node["when"], stage, node.get("on"), known)
+
+
+def _wrong_id(name: object, *_rest: object) -> str | None:
+    good = isinstance(name, str) and _ID.match(name)
+    return None if good else "letters, digits, -, _ and dots, 64 at the most"
+
+
+def _wrong_on(on: object, stage: Stage, known: Known) -> str | None:
+    short = isinstance(on, str) and len(on) <= _LONGEST_GLOB
+    return misfit(stage, str(on), known.operations) if short else "not a text of one operation"
+
+
+def misfit(stage: Stage, on: str | None, operations: Mapping[str, str]) -> str | None:
+    """Why a rule for `on` can never match at a stage, if so."""
+    if on is None:
+        return None
+    fitting = [n for n, kind in operations.items() if not kind or kind in KINDS_AT[stage]]
+    if stage == "download":
+        fitting = []
+    fitting += FILES_AT.get(stage, ())
+    if any(fnmatchcase(name, on) for name in fitting):
+        return None
+    unfit = [name for name in operations if fnmatchcase(name, on)]
+    if unfit:
+        kind = operations[unfit[0]] or "an operation"
+        return f"{unfit[0]} ({kind}) never comes to {stage}; there are {', '.join(fitting)}"
+    return f"unknown operation {on[:LONGEST_SHOWN]!r}; {nearest_to(on, fitting)}"
+
+
+def _wrong_account(account: object, _stage: Stage, known: Known) -> str | None:
+    text = str(account)
+    named = isinstance(account, str | int) and _ACCOUNT.match(text)
+    if named and ("-" not in text or text.rpartition("-")[0] == known.provider):
+        return None
+    return f"{shown(account)} is not such as 1 or {known.provider}-1"
+
+
+def _wrong_state(state: object, stage: Stage, known: Known) -> str | None:
+    """Why no job in this state ever comes to a stage, if so."""
+    if not isinstance(state, str) or state not in list(State):
+        return unknown_value("state", state, State)
+    if stage in ("before_accept", "upload"):
+        return f"there is no job at {stage}"
+    if stage == "download" and state != State.COMPLETED:
+        return "only completed jobs have a file"
+    if stage == "webhook" and known.told is not None and state not in known.told:
+        return f"webhooks tell of {', '.join(known.told)}, never of {state}"
+    return None
+
+
+_WRONG: Mapping[str, Callable[[Any, Stage, Known], str | None]] = {
+    "id": _wrong_id,
+    "on": _wrong_on,
+    "account": _wrong_account,
+    "state": _wrong_state,
+}
+"""What is wrong with a key of a fault, if anything; in the order in which it is told."""
+
+
+def _when(when: object, stage: Stage, on: object, known: Known) -> Found:
+    if not isinstance(when, Mapping) or not when:
+        yield ("when",), "fields of the request's body, as {dotted.path: value}"
+        return
+    if stage == "download":
+        yield ("when",), "a download has no body to look into"
+    elif _is_bodiless(stage, on, known):
+        yield ("when",), f"the requests of {known.provider} that come to {stage} have no body"
+    fields = known.fields if on is None and stage in _SUBMITTED else ()
+    for path, value in when.items():
+        if isinstance(value, Mapping | list | tuple):
+            yield ("when", path), "a field is compared with a single value"
+        top = str(path).partition(".")[0]
+        if fields and top not in fields:
+            yield ("when", path), f"no submit has {top!r} in its body; {nearest_to(top, fields)}"
+
+
+def _is_bodiless(stage: Stage, on: object, known: Known) -> bool:
+    """Whether all the requests that a rule speaks of have no body."""
+    allowed = UNNAMED_AT[stage] if on is None else KINDS_AT[stage]
+    names = [
+        name
+        for name, kind in known.operations.items()
+        if kind in allowed and (on is None or fnmatchcase(name, str(on)))
+    ]
+    return bool(names) and known.bodiless.issuperset(names)

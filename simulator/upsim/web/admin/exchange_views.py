@@ -1,0 +1,116 @@
+"""How the admin API shows requests and answers: why they are so, with secrets hidden."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+from upsim.core.baseline import ErrorRule
+from upsim.core.faults import FaultRule
+from upsim.core.instants import iso
+from upsim.core.secrets import NONE, Secrets, hidden, hidden_fragment, hidden_target, hidden_text
+from upsim.engine.journal import Exchange
+from upsim.engine.sandbox import Sandbox
+from upsim.web.admin import exchange_shapes, views
+
+LONGEST_VALUE = 300
+
+
+def exchange(box: Sandbox, found: Exchange) -> exchange_shapes.Exchange:
+    """A request and its answer, secrets hidden, with why it is so."""
+    rule, secrets = found.rule, secrets_of(box, found)
+    return {
+        "number": found.number,
+        "at": iso(found.at, 6),
+        "provider": found.provider,
+        "operation": found.operation,
+        "method": found.method,
+        "target": hidden_target(found.target, secrets),
+        "account": found.account,
+        "dialect": found.dialect,
+        "request": body(found.body, found.body_size, secrets),
+        "status": found.status,
+        "answer": body(found.reply, found.reply_size, secrets),
+        "refused_by": rule.name if rule else None,
+        "evidence": views.evidence(rule.evidence) if rule else None,
+        "job": found.job,
+        "fault": found.fault,
+        "assumed_media": views.media(found.assumed) if found.assumed else None,
+        "rules": found.rules,
+        "why": why(box, found),
+    }
+
+
+def why(box: Sandbox, found: Exchange) -> exchange_shapes.Why:
+    """Why an answer is as it is."""
+    rule, model = found.rule, found.model
+    return {
+        "check": found.check or None,
+        "rule": rule_of(rule) if rule else None,
+        "compared": compared(found),
+        "model": model.id if model else None,
+        "price": views.evidence(model.billing.evidence) if model else None,
+        "measured": views.media(found.media) if found.media else None,
+        "assumed": found.assumed is not None,
+        "entries": [views.entry(posted) for posted in found.entries],
+        "faults": [acted(box, fault) for fault in found.faults],
+    }
+
+
+def compared(found: Exchange) -> dict[str, str]:
+    """The values that the check that refused looked at."""
+    return {name: value_text(value) for name, value in (found.compared or {}).items()}
+
+
+def value_text(value: object) -> str:
+    """A value of a check as people read it."""
+    text = views.amount(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
+    return hidden_text(text[:LONGEST_VALUE])
+
+
+def rule_of(rule: ErrorRule) -> exchange_shapes.Rule:
+    """An entry of the error catalogue."""
+    return {
+        "name": rule.name,
+        "status": rule.status,
+        "code": rule.code,
+        "message": rule.message,
+        "evidence": views.evidence(rule.evidence),
+    }
+
+
+def acted(box: Sandbox, fault: FaultRule) -> exchange_shapes.Acted:
+    """A fault that acted; those of the scenario have its evidence."""
+    planned = fault in box.planned_faults
+    source = box.scenario_for(fault.provider).evidence if planned else None
+    return {
+        "id": fault.id,
+        "at": fault.at,
+        "on": fault.on,
+        "do": fault.written,
+        "evidence": views.evidence(source) if source else None,
+    }
+
+
+def secrets_of(box: Sandbox, found: Exchange) -> Secrets:
+    """What the operation of an exchange declares to be secret."""
+    if not found.provider:
+        return NONE
+    operations = box.bound(found.provider).provider.operations
+    return next((one.secrets for one in operations if one.name == found.operation), NONE)
+
+
+def body(content: bytes, size: int, secrets: Secrets) -> exchange_shapes.Body:
+    """The beginning of a body, secrets hidden."""
+    return {"size": size, "truncated": size > len(content), "text": _shown(content, secrets)}
+
+
+def _shown(content: bytes, secrets: Secrets) -> str:
+    """The text of a body; JSON that was cut, and so cannot be read, by its look."""
+    text = content.decode("utf-8", "replace")
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return hidden_fragment(text, secrets)
+    safe = hidden(document, secrets)
+    return text if safe == document else json.dumps(safe, ensure_ascii=False)

@@ -1,0 +1,70 @@
+"""How the admin API shows notifications, and what came to an inbox."""
+
+from __future__ import annotations
+
+from upsim.core.events import AttemptMade
+from upsim.core.instants import iso
+from upsim.core.secrets import HIDDEN, NONE, Secrets, hidden_text, hidden_url
+from upsim.core.webhooks import Delivery
+from upsim.engine.inbox import Message
+from upsim.engine.sandbox import Sandbox
+from upsim.web.admin import exchange_views, webhook_shapes
+
+
+def delivery(box: Sandbox, found: Delivery) -> webhook_shapes.Delivery:
+    """A notification with its attempts, secrets redacted."""
+    created, ended, secrets = found.created, found.ended, secrets_of_webhook(box, found)
+    next_at = next((a.next_at for a in reversed(found.attempts) if a.number), created.at)
+    return {
+        "id": found.id,
+        "job": created.job,
+        "job_state": created.state.value,
+        "url": hidden_url(created.url),
+        "created_at": iso(created.at, 6),
+        "stamp": created.stamp,
+        "outcome": found.outcome,
+        "ended_at": iso(ended.at, 6) if ended else None,
+        "next_at": iso(next_at, 6) if next_at is not None and ended is None else None,
+        "body": exchange_views.body(created.body, len(created.body), secrets),
+        "attempts": [attempt(made, secrets) for made in found.attempts],
+    }
+
+
+def attempt(made: AttemptMade, secrets: Secrets) -> webhook_shapes.Attempt:
+    """One attempt to deliver; headers that carry a secret are hidden."""
+    hide = {name.lower() for name in secrets.headers}
+    return {
+        "at": iso(made.at, 6),
+        "number": made.number or None,
+        "stamp": made.stamp,
+        "headers": {
+            n: HIDDEN if n.lower() in hide or "secret" in n else v for n, v in made.headers
+        },
+        "sent": not made.unsent,
+        "status": made.status,
+        "error": hidden_text(made.error) or None,
+        "answer": exchange_views.body(made.answer, len(made.answer), secrets),
+        "next_at": iso(made.next_at, 6) if made.next_at is not None else None,
+        "fault": made.fault or None,
+    }
+
+
+def secrets_of_webhook(box: Sandbox, found: Delivery) -> Secrets:
+    """What the provider of a delivery's job declares to be secret; a forgotten job's say all."""
+    job = box.state.jobs.get(found.created.job)
+    notice = box.bound(job.accepted.provider).provider.notice if job else None
+    return notice.secrets if notice else NONE
+
+
+def message(found: Message) -> webhook_shapes.Message:
+    """A request to an inbox, as it came: whoever reads it must be able to check a signature."""
+    return {
+        "number": found.number,
+        "at": iso(found.at, 6),
+        "method": found.method,
+        "target": found.target,
+        "headers": dict(found.headers),
+        "body": found.body.decode("utf-8", "replace"),
+        "size": found.size,
+        "truncated": found.size > len(found.body),
+    }

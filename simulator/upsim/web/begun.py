@@ -1,0 +1,72 @@
+"""A call on its way: what is known of it before it is decided, and its line in the command log."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.types import Scope
+
+from upsim.core.call import Call
+from upsim.core.provider import Operation
+from upsim.engine.bound import Bound
+from upsim.engine.commands import KEPT_HEADERS, Command
+from upsim.engine.sandbox import Sandbox
+from upsim.web.answers import Answer
+from upsim.web.routes import Miss
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """A call whose sandbox, account and rules are known; its body is still to come.
+
+    `key` is the name under which the command log knows the key that was sent.
+    """
+
+    sandbox: Sandbox
+    bound: Bound
+    operation: Operation
+    call: Call
+    scope: Scope
+    miss: Miss | None
+    key: str
+
+    @property
+    def body_limit(self) -> int | None:
+        """How many bytes the body may have; None when none is read."""
+        return self.bound.body_limits.get(self.call.operation)
+
+
+def entry_of(begun: Begun) -> Command:
+    """The line of the command log for a call that may have to wait."""
+    scope, call = begun.scope, begun.call
+    headers = call.headers
+    command = Command(
+        begun.sandbox.commands,
+        call.now,
+        scope["scheme"],
+        call.method,
+        scope["path"],
+        call.query_string,
+        [(name, headers[name]) for name in KEPT_HEADERS if name in headers],
+        begun.key,
+        oversized=call.oversized,
+    )
+    command.take(call.body)
+    return command
+
+
+def line_of(begun: Begun, answer: Answer) -> tuple[object, ...]:
+    """The line of the command log for a call that was answered at once: a `Request`."""
+    scope, call = begun.scope, begun.call
+    headers = call.headers
+    return (
+        call.now,
+        scope["scheme"],
+        call.method,
+        scope["path"],
+        call.query_string,
+        headers.get(b"host"),
+        headers.get(b"content-type"),
+        begun.key,
+        call.body,
+        call.oversized,
+        answer,
+    )

@@ -1,0 +1,22 @@
+"""From a provider's reply to the answer that goes out, with the headers that it always sends."""
+
+from __future__ import annotations
+
+from upsim.core.call import Call, Reply
+from upsim.engine.bound import Bound
+from upsim.web.answers import Answer, Headers
+from upsim.web.bodies import encode
+
+
+def whole(bound: Bound, call: Call, reply: Reply) -> Answer:
+    """The answer to a call, encoded, with the headers that the provider sends with every one."""
+    body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
+    of_all = bound.provider.headers
+    headers = reply.headers if of_all is None else reply.headers + of_all(call, reply)
+    return Answer(reply.status, body, headers, reply.content_type)
+
+
+def response_headers(bound: Bound, call: Call, reply: Reply) -> Headers:
+    """The headers that the provider sends with every answer."""
+    headers = bound.provider.headers
+    return headers(call, reply) if headers is not None else ()

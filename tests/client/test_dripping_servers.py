@@ -63,6 +63,7 @@ HEADS: dict[str, Reply] = {
     "headers": endless(b"HTTP/1.1 200 OK\r\n", b"x-filler: a\r\n"),
     "interim": endless(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
 }
+VIDEO_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\ncontent-length: 9000000\r\n"
 DRIPS = HEADS | {
     "body": drops("application/json"),
     "length of a chunk": endless(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;", b"a"),
@@ -132,6 +133,24 @@ def test_file_byte_by_byte(client_at: Connect, tmp_path: Path) -> None:
     patience = {"timeouts": Timeouts(file=20), "retries": Retries(attempts=3)}
     with serving(one) as (url, _), pytest.raises(TransientError, match="no answer"):
         client_at(url, **patience).download(finished(f"{url}/out.mp4"), tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_that_is_resumed(client_at: Connect, tmp_path: Path) -> None:
+    """What is fetched after a cut has no more time than the first attempt left."""
+
+    def cut(_headers: dict[str, str]) -> Iterator[bytes]:
+        yield VIDEO_HEAD + b"connection: close\r\n\r\n"
+        threading.Event().wait(0.3)
+        yield b"x"
+
+    retries = Retries(attempts=3, first=0.01, jitter=0)
+    patience = {"timeouts": Timeouts(answer=5, file=0.6), "retries": retries}
+    with serving(cut, endless(VIDEO_HEAD + b"\r\n")) as (url, lines):
+        with pytest.raises(TransientError, match=r"the file has not ended within 0\.[0-3]"):
+            client_at(url, **patience).download(finished(f"{url}/out.mp4"), tmp_path / "out.mp4")
+
+        assert len(lines) == 2
     assert list(tmp_path.iterdir()) == []
 
 

@@ -132,10 +132,9 @@ class Fetching(Exchange):
 
     def __init__(self, wire: Wire, effect: Fetch) -> None:
         """Its head has no more time than the file."""
-        answer = min(wire.timeouts.answer, wire.timeouts.file)
-        super().__init__(wire.fetching(effect), answer=answer)
+        super().__init__(wire.fetching(effect), answer=min(wire.timeouts.answer, effect.seconds))
         self._sink = effect.sink
-        self._seconds = wire.timeouts.file
+        self._seconds = effect.seconds
         self._wanted = False
 
     @contextmanager

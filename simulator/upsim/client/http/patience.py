@@ -2,7 +2,7 @@
 
 httpx bounds the silence between two bytes, so that a server that sends one now and then would keep
 a client for ever. Here the whole is bounded: from when the request is out until the head and a
-small body are in, and a file's body on its own. Async, an alarm of the event loop ends the wait;
+small body are in, and a file with its request. Async, an alarm of the event loop ends the wait;
 sync, the client's own connections (`connections`) cut each read short by what is left.
 """
 
@@ -28,6 +28,7 @@ class Patience:
     def __init__(self, answer: float) -> None:
         """An answer's head and small body have so many seconds together."""
         self._answer = answer
+        self._began = clocks.stopwatch()
         self._most = self._ends = math.inf
         self._what = ""
         self._alarm: asyncio.Timeout | None = None
@@ -35,11 +36,11 @@ class Patience:
     def with_answer(self) -> None:
         """Begin to wait for the answer, if that has not begun."""
         if not self._what:
-            self._begin("answer", self._answer)
+            self._wait("answer", self._answer, until=clocks.stopwatch() + self._answer)
 
     def with_file(self, seconds: float) -> None:
-        """Begin to wait for a file, whose head is in."""
-        self._begin("file", seconds)
+        """Wait for a file, whose head is in, until so many seconds after the exchange began."""
+        self._wait("file", seconds, until=self._began + seconds)
 
     def shorten(self, timeout: float | None) -> float | None:
         """A time-out that ends no later than this. Raises ReadTimeout when it is over."""
@@ -85,14 +86,13 @@ class Patience:
             return
         raise self._over()
 
-    def _begin(self, what: str, seconds: float) -> None:
-        self._what, self._most = what, seconds
-        self._ends = clocks.stopwatch() + seconds
+    def _wait(self, what: str, seconds: float, *, until: float) -> None:
+        self._what, self._most, self._ends = what, seconds, until
         if self._alarm is not None:
-            clocks.ring(self._alarm, seconds)
+            clocks.ring(self._alarm, until - clocks.stopwatch())
 
     def _over(self) -> httpx.ReadTimeout:
-        return httpx.ReadTimeout(f"the {self._what} has not ended within {self._most:g} s")
+        return httpx.ReadTimeout(f"the {self._what} has not ended within {self._most:.3g} s")
 
 
 _KEPT: ContextVar[Patience | None] = ContextVar("kept", default=None)

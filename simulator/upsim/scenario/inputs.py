@@ -1,4 +1,4 @@
-"""The fields of a submit by which the job rules of a scenario can tell jobs apart."""
+"""What a baseline says that rules may speak of: fields of a submit, options, words for states."""
 
 from __future__ import annotations
 
@@ -40,3 +40,9 @@ def options_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
             allowed = map(str, items(mapping(option).get("allowed")))
             found[name] = [*found.get(name, ()), *allowed]
     return found
+
+
+def statuses_of(root: Mapping[str, Any]) -> dict[str, str]:
+    """The provider's word for each state."""
+    found = mapping(root.get("statuses"))
+    return {state: str(mapping(fact).get("value")) for state, fact in found.items()}

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, State
 from upsim.scenario.durations import DURATION
-from upsim.scenario.inputs import inputs_of, options_of
+from upsim.scenario.inputs import inputs_of, options_of, statuses_of
 from upsim.scenario.model import word
 from upsim.scenario.spelling import nearest, nearest_to, shown, unknown, unknown_value
 from upsim.scenario.tree import Found, Value, items, mapping
@@ -51,16 +51,14 @@ def wrong_order(states: Sequence[str | None]) -> Iterator[tuple[int, str]]:
             yield i + 1, f"a job that is {before} cannot become {after}"
 
 
-def unknown_state(name: object, statuses: Mapping[str, Value], provider: str) -> str:
-    """What to say of a word that is no state: the state that a provider calls so, or all."""
-    meant = [
-        state
-        for state in STATES
-        if str(mapping(statuses.get(state)).get("value")).lower() == str(name).lower()
-    ]
+def unknown_state(name: object, statuses: Mapping[str, str], provider: str) -> str:
+    """What to say of a word that is no state: the states that a provider calls so, or all."""
+    said = str(name).lower()
+    meant = [state for state in STATES if statuses.get(state, "").lower() == said]
     every = f"there are {', '.join(STATES)}"
     if meant:
-        return f"in {provider}'s {shown(name)} the job is {' or '.join(meant)}: write that; {every}"
+        which = " or ".join(f"`{state}`" for state in meant)
+        return f"in {provider}'s `{name}` the job is {which}: write that; {every}"
     return f"unknown state {shown(name)}; {nearest_to(name, STATES)}"
 
 
@@ -171,7 +169,7 @@ def _wrong_form(step: Value, root: Mapping[str, Value]) -> Found:
     else:
         (state,) = step
         if state not in STATES:
-            told = unknown_state(state, mapping(root["statuses"]), str(root["provider"]))
+            told = unknown_state(state, statuses_of(root), str(root["provider"]))
             yield (state,), told
 
 

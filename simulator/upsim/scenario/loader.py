@@ -298,6 +298,8 @@ class Library:
         if above:
             _anchor(tree, path.parent)
         if not {"extends", "provider"} & mapping(tree.value).keys():
+            for key in get_close_matches("extends", mapping(tree.value), n=1):
+                return _failed(tree, (key,), "unknown key; did you mean extends?")
             return _failed(tree, (), f"{_NEEDS_BASE}: extends: <provider>/baseline")
         if "extends" not in mapping(tree.value):
             return tree

@@ -37,6 +37,7 @@ KNOWN = Known(
     told=("completed", "failed"),
     signing="shared_secret",
     bodiless=frozenset({"get"}),
+    statuses={"waiting": "created", "processing": "created", "failed": "FAILED"},
     options={"factor": ("2", "4"), "audio": ("true", "false")},
 )
 SECOND = 1_000_000
@@ -163,6 +164,11 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         ({"at": "poll", "do": "corrupt", "account": "b-1"}, ("account",), "not such as 1"),
         ({"at": "poll", "do": "corrupt", "account": True}, ("account",), "not such as 1"),
         ({"at": "poll", "do": "corrupt", "state": "done"}, ("state",), "unknown state 'done'"),
+        (
+            {"at": "poll", "do": "corrupt", "state": "Created"},
+            ("state",),
+            "in toy's `Created` the job is `waiting` or `processing`: write that",
+        ),
         ({"at": "upload", "do": "delay", "state": "failed"}, ("state",), "there is no job"),
         ({"at": "download", "do": "corrupt", "state": "failed"}, ("state",), "only completed"),
         ({"at": "download", "do": "corrupt", "when": {"a": 1}}, ("when",), "has no body"),

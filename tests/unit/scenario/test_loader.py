@@ -92,7 +92,7 @@ def test_unknown_names(name: str, text: str) -> None:
             "plans: {pro: {concurrency: -1}}\n",
             "2:15: plans.pro.concurrency: -1 is less than the minimum of 0",
         ),
-        ("seed: x\n", "2:1: seed: 'x' is not of type 'integer'"),
+        ("seed: x\n", "2:1: seed: a whole number belongs here, not 'x'"),
         ("clock: hourly\n", "2:1: clock: 'hourly' does not match"),
         (
             "accounts: {vicsee: {balance: much}}\n",

@@ -12,6 +12,7 @@ from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, spelt
 from upsim.core.states import State
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import Known, Node
+from upsim.scenario.jobs import unknown_state
 from upsim.scenario.spelling import LONGEST_SHOWN, nearest_to, shown, unknown_value
 from upsim.scenario.tree import Found
 
@@ -96,7 +97,7 @@ def _wrong_account(account: object, _stage: Stage | None, known: Known) -> str |
 def _wrong_state(state: object, stage: Stage | None, known: Known) -> str | None:
     """Why no job in this state ever comes to a stage, if so."""
     if not isinstance(state, str) or state not in list(State):
-        return unknown_value("state", state, State)
+        return unknown_state(state, known.statuses, known.provider)
     if stage in ("before_accept", "upload"):
         return f"there is no job at {stage}"
     if stage == "download" and state != State.COMPLETED:

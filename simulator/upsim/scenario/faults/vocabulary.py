@@ -11,7 +11,7 @@ from typing import Any
 from upsim.core.baseline import Baseline
 from upsim.core.states import State
 from upsim.core.webhooks import ON_PROCESSING
-from upsim.scenario.inputs import body_fields_of, options_of
+from upsim.scenario.inputs import body_fields_of, options_of, statuses_of
 
 Node = Mapping[str, Any]
 """A mapping as it was written."""
@@ -24,7 +24,8 @@ class Known:
     A kind is empty where only the names of operations are known. `errors` hold the names that
     the texts of each entry need, `fields` what the bodies of submits hold at the top, `told` the
     states that webhooks tell of, `signing` how those are signed, `bodiless` the operations that
-    have no body, and `options` the values that a submit may have (None or empty: not known).
+    have no body, `options` the values that a submit may have, and `statuses` the provider's words
+    for states (None or empty: not known).
     """
 
     provider: str
@@ -35,6 +36,7 @@ class Known:
     signing: str = ""
     bodiless: frozenset[str] = frozenset()
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    statuses: Mapping[str, str] = field(default_factory=dict)
 
 
 def known_in(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ()) -> Known:
@@ -51,6 +53,7 @@ def known_in(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ())
         signing="" if hooks is None else hooks["signing"]["value"],
         bodiless=frozenset(bodiless),
         options=options_of(root),
+        statuses=statuses_of(root),
     )
 
 

@@ -151,6 +151,7 @@ def _known(sandbox: Sandbox, provider: str) -> Known:
         signing=hooks.signing if hooks else "",
         bodiless=frozenset(op.name for op in bound.provider.operations if op.method in BODILESS),
         options=options_in(bound.rules.baseline),
+        statuses={name: str(fact.value) for name, fact in bound.rules.baseline.statuses.items()},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -26,6 +27,7 @@ from upsim.scenario.tree import Found, Mistake, Place, Tree, Value, items, mappi
 
 BASELINE = "baseline"
 LONGEST_NAME = 250
+LONGEST_PATH = 4096
 SUFFIXES = (".yaml", ".yml")
 MOST_LEVELS = 20
 _NEEDS_BASE = "say what this file changes"
@@ -48,6 +50,10 @@ class ScenarioError(ValueError):
 
 class UnknownScenarioError(LookupError):
     """No scenario of this name; the message names the nearest ones."""
+
+
+class NoScenarioFileError(UnknownScenarioError):
+    """What is asked for by its path is not there; the message has the whole path."""
 
 
 def shipped_root() -> Path:
@@ -146,12 +152,21 @@ class Library:
         if there:
             msg = f"{name!r} is no scenario file: it must be YAML and end in .yaml or .yml"
             raise UnknownScenarioError(msg)
-        raise UnknownScenarioError(self._unknown(name[:LONGEST_NAME]))
+        raise self._unknown(name[:LONGEST_NAME], path)
 
-    def _unknown(self, name: str) -> str:
+    def _unknown(self, name: str, path: Path) -> UnknownScenarioError:
+        """What to say of a name, or of a path, behind which there is nothing."""
         near = get_close_matches(name, self.names(), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "`upsim scenarios list` shows them"
-        return f"there is no scenario {name!r}; {hint}"
+        whole = os.path.abspath(str(path)[:LONGEST_PATH])  # noqa: PTH100 - without its `..`
+        if name.endswith(SUFFIXES) or name.startswith(("/", "./", "../")):
+            short = name.removesuffix(".yaml").removesuffix(".yml")
+            ships = f"; the one that ships is called {short}" if short in self.names() else ""
+            folder = "that is a folder" if _is_folder(path) else "there is no such file"
+            return NoScenarioFileError(f"no scenario file {whole!r}: {folder}{ships}")
+        if "/" in name and not near and name.partition("/")[0] not in self.providers():
+            return NoScenarioFileError(f"there is no scenario {name!r}, and no file {whole!r}")
+        return UnknownScenarioError(f"there is no scenario {name!r}; {hint}")
 
     def _shipped(self, name: str) -> Path | None:
         """The file of a name below the root, or in the folder that its provider brings."""
@@ -227,9 +242,12 @@ class Library:
     ) -> Iterator[Mistake]:
         """What is wrong once a change of the file has taken place, and was not wrong before."""
         before = {(mistake.place, mistake.message) for mistake in known}
+        places = {mistake.place for mistake in known}
         for stage in stages(tree):
+            changed = set(stage.change.marks.values())
             for mistake in self.mistakes_in(stage.tree, providers):
-                if (mistake.place, mistake.message) not in before:
+                again = mistake.place in places and mistake.mark not in changed
+                if not again and (mistake.place, mistake.message) not in before:
                     before.add((mistake.place, mistake.message))
                     yield stage.told(mistake)
 
@@ -339,6 +357,13 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:  # a name that no file can have
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that nothing can have
         return False
 
 

@@ -48,6 +48,10 @@ def places(tmp_path: Path, text: str, provider: str = "vicsee") -> list[str]:
         ),
         ("changes: [{after: 10, set: {seed: 1}}]", ["changes[0].after", "changes[0].set.seed"]),
         (
+            "account: {plan: mine}\nchanges: [{after: 1m, set: {plans: {new: 5}}}]",
+            ["account.plan", "changes[0].set.plans.new"],
+        ),
+        (
             "jobs: [{wen: {}, lifecycle: [{waiting: 5}, {wating: 5s}, {failed: brokn}]}, 5]",
             [
                 "jobs[0].wen",

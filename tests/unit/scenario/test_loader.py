@@ -52,6 +52,9 @@ def test_a_file_is_read_once() -> None:
     assert LIBRARY.load("vicsee/plan-pro") is LIBRARY.load("vicsee/plan-pro")
 
 
+SHIPS = "there is no such file; the one that ships is called "
+
+
 def test_each_provider_has_a_baseline() -> None:
     """The providers are those with a baseline."""
     assert set(LIBRARY.providers()) == {
@@ -63,12 +66,24 @@ def test_each_provider_has_a_baseline() -> None:
     ("name", "text"),
     [
         ("vicsee/plan-por", "there is no scenario 'vicsee/plan-por'; did you mean vicsee/plan-pro"),
-        ("../pyproject", "there is no scenario '../pyproject'"),
+        (
+            "../pyproject",
+            f"no scenario file '{Path.cwd().parent}/pyproject': there is no such file",
+        ),
         ("vicsee/../../pyproject", "there is no scenario"),
-        ("nowhere.yaml", "there is no scenario 'nowhere.yaml'"),
+        ("nowhere.yaml", f"no scenario file '{Path.cwd()}/nowhere.yaml': there is no such file"),
+        ("/nowhere/at/all.yml", "no scenario file '/nowhere/at/all.yml': there is no such file"),
+        (str(Path.cwd()), f"no scenario file '{Path.cwd()}': that is a folder"),
+        (
+            "vicsee/plan-pro.yaml",
+            f"no scenario file '{Path.cwd()}/vicsee/plan-pro.yaml': {SHIPS}vicsee/plan-pro",
+        ),
+        ("a/b", f"there is no scenario 'a/b', and no file '{Path.cwd()}/a/b'"),
+        ("vicsse/baseline", "there is no scenario 'vicsse/baseline'; did you mean"),
+        ("a\0b.yaml", f"no scenario file '{Path.cwd()}/a\\x00b.yaml': there is no such file"),
         ("zzz", "there is no scenario 'zzz'; `upsim scenarios list` shows them"),
         (__file__, f"{__file__!r} is no scenario file: it must be YAML and end in .yaml or .yml"),
-        ("ü" * 245 + ".yaml", "there is no scenario"),
+        ("ü" * 245 + ".yaml", "no scenario file"),
         ("x" * 10_000, "there is no scenario 'x"),
     ],
 )

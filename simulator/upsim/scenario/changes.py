@@ -78,16 +78,14 @@ def _node_mistakes(node: object) -> Found:
     when = [key for key in ("after", "at") if key in mapping(node)]
     if len(when) != 1:
         yield (), "a change needs either after, such as 10m, or at, such as 2026-01-01T00:10:00Z"
-        return
-    if _instant(node) is None:
+    elif _instant(node) is None:
         form = "a time such as 90s or 10m" if when == ["after"] else "an ISO 8601 instant"
         yield (when[0],), f"{str(mapping(node)[when[0]])!r} is not {form}"
     changed = mapping(node).get("set")
-    if not isinstance(changed, dict) or not changed:
-        yield ("set",) if "set" in mapping(node) else (), "say what changes: set: {refund: …}"
-        return
+    if "set" in mapping(node) and not mapping(changed):
+        yield ("set",), "say what changes: set: {refund: …}"
     for key in FIXED:
-        if key in changed:
+        if key in mapping(changed):
             yield ("set", key), "this is read once, in the beginning, and cannot change later"
 
 

@@ -48,6 +48,16 @@ def places(tmp_path: Path, text: str, provider: str = "vicsee") -> list[str]:
         ),
         ("changes: [{after: 10, set: {seed: 1}}]", ["changes[0].after", "changes[0].set.seed"]),
         (
+            "changes: [{at: 5}, {after: 1m, at: 2026-01-01, set: {seed: 1, refund: {after: x}}}]",
+            [
+                "changes[0]",
+                "changes[0].at",
+                "changes[1]",
+                "changes[1].set.seed",
+                "changes[1].set.refund.after",
+            ],
+        ),
+        (
             "account: {plan: mine}\nchanges: [{after: 1m, set: {plans: {new: 5}}}]",
             ["account.plan", "changes[0].set.plans.new"],
         ),

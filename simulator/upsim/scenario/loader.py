@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from itertools import chain
 from pathlib import Path
 
 from upsim.core.provider import Provider
-from upsim.scenario.baselines import baseline_mistakes, strange_entries
 from upsim.scenario.build import build_scenario
-from upsim.scenario.changes import change_mistakes, stages
-from upsim.scenario.code import bodiless_of, code_mistakes
-from upsim.scenario.faults.rules import all_mistakes
-from upsim.scenario.faults.vocabulary import known_in
-from upsim.scenario.jobs import job_mistakes
-from upsim.scenario.media_rules import media_mistakes
+from upsim.scenario.changes import stages
+from upsim.scenario.judging import Judge
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Change, Scenario
-from upsim.scenario.references import choice_mistakes, reference_mistakes
-from upsim.scenario.schemas import schema_mistakes
-from upsim.scenario.sound import Sound, sound_part
-from upsim.scenario.tree import Found, Mistake, Place, Tree, Value, items, mapping, read_tree
+from upsim.scenario.tree import Mistake, Place, Tree, Value, items, mapping, read_tree
 
 BASELINE = "baseline"
 LONGEST_NAME = 250
@@ -32,8 +23,6 @@ SUFFIXES = (".yaml", ".yml")
 MOST_LEVELS = 20
 _NEEDS_BASE = "say what this file changes"
 _BASELINES = f"/{BASELINE}"
-_ONE_BY_ONE = (("jobs",), ("faults",))
-"""Sections whose items are judged without the schema."""
 Stamp = tuple[int, int, int]
 _SHIPPED: dict[str, tuple[Scenario, Mapping[Path, Stamp | None]]] = {}
 _READ: dict[Path, tuple[Tree, Stamp]] = {}
@@ -188,68 +177,7 @@ class Library:
 
         With `providers` also what their code does not know.
         """
-        if not tree.whole:
-            return sorted(tree.mistakes)
-        found = list(self._found_in(tree, providers))
-        told = {mistake.place for mistake in tree.mistakes}
-        new = (tree.mistake(place, message) for place, message in found)
-        every = {*tree.mistakes, *(mistake for mistake in new if mistake.place not in told)}
-        return sorted({*every, *self._later_mistakes(tree, every, providers)})
-
-    def _found_in(self, tree: Tree, providers: Mapping[str, Provider] | None) -> Found:
-        """What is wrong in the file as it stands; what is judged closely is told but once."""
-        base = self._baseline_tree(tree)
-        broken = list(schema_mistakes(tree.value))
-        strange = dict(strange_entries(tree.value, base))
-        sound = sound_part(tree.value, broken, base, lambda part: list(schema_mistakes(part)))
-        close = list(change_mistakes(tree))
-        if sound is not None:
-            close += self._judged_closely(tree, sound, [b.place for b in broken], providers)
-        told = {place for place, _ in close}
-        yield from strange.items()
-        yield from (each for each in close if not _is_below(each[0], strange))
-        for place, message, rule in broken:
-            again = rule != "required" and place in told
-            apart = sound is not None and place[:1] in _ONE_BY_ONE and len(place) > 1
-            if not (again or apart or _is_below(place, strange)):
-                yield place, message
-
-    def _judged_closely(
-        self,
-        tree: Tree,
-        sound: Sound,
-        broken: Collection[Place],
-        providers: Mapping[str, Provider] | None,
-    ) -> Found:
-        """What no schema can say, of all that is sound and of every item of a list."""
-        written, base = mapping(tree.value), self._baseline_tree(tree)
-        knobs = mapping((base or sound.value)["knobs"])
-        kinds = self._kinds_of(written, providers)
-        known = known_in(sound.value, kinds, bodiless_of(sound.value, providers))
-        yield from choice_mistakes(written.get("knobs"), knobs)
-        yield from job_mistakes(written.get("jobs"), sound.value, written)
-        yield from media_mistakes(written.get("media"), broken)
-        yield from all_mistakes(written.get("faults"), known)
-        names = chain(
-            reference_mistakes(sound.value),
-            baseline_mistakes(sound.value, base, self.tree_of),
-            code_mistakes(sound.value, written, base, providers) if providers else (),
-        )
-        yield from (each for each in names if not _is_below(each[0], sound.doubtful))
-
-    def _later_mistakes(
-        self, tree: Tree, known: Collection[Mistake], providers: Mapping[str, Provider] | None
-    ) -> Iterator[Mistake]:
-        """What is wrong once a change of the file has taken place, and was not wrong before."""
-        before = {(mistake.place, mistake.message) for mistake in known}
-        places = {mistake.place for mistake in known}
-        for stage in stages(tree):
-            changed = set(stage.change.marks.values())
-            for mistake in self.mistakes_in(stage.tree, providers):
-                again = mistake.place in places and mistake.mark not in changed
-                if not again and (mistake.place, mistake.message) not in before:
-                    before.add((mistake.place, mistake.message))
-                    yield stage.told(mistake)
+        return Judge(self.tree_of, self._kinds).mistakes_in(tree, providers)
 
     def judged(self, name: str, providers: Mapping[str, Provider]) -> list[Mistake]:
         """Everything wrong in a file by name; one without mistakes is loaded as it is."""
@@ -263,18 +191,6 @@ class Library:
         files = self.resolve(self.path_of(name)).files
         return all(self._stamps[file] == other.stamps.get(file) for file in files)
 
-    def _kinds_of(
-        self, root: Mapping[str, Value], providers: Mapping[str, Provider] | None
-    ) -> Mapping[str, str]:
-        """The operations of a file's provider and their kinds, where it has faults to judge."""
-        name = str(root.get("provider"))
-        if "faults" not in root:
-            return {}
-        if providers is None:
-            return self._kinds(name)
-        known = providers[name].operations if name in providers else ()
-        return {operation.name: operation.kind for operation in known}
-
     def tree_of(self, provider: str) -> Mapping[str, Value] | None:
         """The resolved tree of a provider's baseline (None: there is no such provider)."""
         if provider not in self._trees:
@@ -282,11 +198,6 @@ class Library:
             found = self.resolve(self.path_of(name)) if name in self.names() else None
             self._trees[provider] = None if found is None else mapping(found.value)
         return self._trees[provider]
-
-    def _baseline_tree(self, tree: Tree) -> Mapping[str, Value] | None:
-        """The baseline that a file changes in the end, or that it stands in for."""
-        name = mapping(tree.value).get("provider")
-        return self.tree_of(name) if isinstance(name, str) else None
 
     def _shared(self, name: str) -> Scenario:
         """All libraries of a program share what ships, as long as its files stay as they are."""
@@ -390,10 +301,6 @@ def _anchor(tree: Tree, folder: Path) -> None:
     for rule in [rule for part in (root, *changed) for rule in items(part.get("media"))]:
         if isinstance(rule, dict) and isinstance(rule.get("file"), str):
             rule["file"] = str((folder / str(rule["file"])).resolve())
-
-
-def _is_below(place: Place, places: Collection[Place]) -> bool:
-    return any(place[: len(above)] == above for above in places)
 
 
 def _failed(tree: Tree, place: Place, message: str) -> Tree:

@@ -184,7 +184,12 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         ({"at": "poll", "do": "corrupt", "probability": True}, ("probability",), "up to 1"),
         ({"at": "poll", "do": "corrupt", "probability": "NaN"}, ("probability",), "up to 1"),
         ({"at": "poll", "do": 5}, ("do",), "one action"),
-        ({"at": "poll", "do": {"corrupt": 1, "delay": "1s"}}, ("do",), "one action"),
+        (
+            {"at": "poll", "do": {"corrupt": 1, "delay": "1s"}},
+            ("do",),
+            "one action in each fault: {corrupt: …} or {delay: …}; at each stage only one fault acts",
+        ),
+        ({"at": "poll", "do": {}}, ("do",), "one action in each fault: its name, or {name: what"),
         ({"at": "poll", "do": "lose"}, ("do",), "lose does not fit poll"),
         ({"at": "poll", "do": "dely"}, ("do",), "unknown action 'dely'; did you mean delay?"),
         ({"at": "poll", "do": {"drop_connection": 1}}, ("do", "drop_connection"), "nothing more"),

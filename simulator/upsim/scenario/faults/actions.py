@@ -38,9 +38,9 @@ def action_mistakes(do: object, stage: Stage | None, known: Known) -> Found:
     elif isinstance(do, Mapping) and len(do) == 1:
         ((name, value),) = do.items()
     else:
-        names = [str(name) for name in do] if isinstance(do, Mapping) else []
-        told = f"; for {' and '.join(names)} write a fault each" if names else ""
-        yield ("do",), f"one action: its name, or {{name: what it needs}}{told}"
+        names = [f"{{{name}: …}}" for name in do] if isinstance(do, Mapping) else []
+        told = f": {' or '.join(names)}; at each stage only one fault acts" if names else ""
+        yield ("do",), f"one action in each fault{told or ': its name, or {name: what it needs}'}"
         return
     place: Place = ("do",) if isinstance(do, str) else ("do", name)
     message = _wrong_name(name, stage, known)

@@ -187,7 +187,7 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         (
             {"at": "poll", "do": {"corrupt": 1, "delay": "1s"}},
             ("do",),
-            "one action in each fault: {corrupt: …} or {delay: …}; at each stage only one fault acts",
+            "one action in each fault: {corrupt: …} or {delay: …}; at each stage only one",
         ),
         ({"at": "poll", "do": {}}, ("do",), "one action in each fault: its name, or {name: what"),
         ({"at": "poll", "do": "lose"}, ("do",), "lose does not fit poll"),

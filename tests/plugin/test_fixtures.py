@@ -39,6 +39,17 @@ def test_client_has_address_and_key(upsim):
     assert ["vicsee"] == [found["provider"] for found in upsim.journal]
 
 
+def test_clip_takes_numbers(upsim):
+    assert upsim.clip("64x36", 30, 2.5) == upsim.clip("64x36", "30", "2.5")
+
+
+def test_clip_that_cannot_be(upsim):
+    with pytest.raises(ValueError, match="no whole number of frames at 2997/100 fps; nearest: 2.4"):
+        upsim.clip("1280x720", 29.97, 2.5)
+    with pytest.raises(ValueError, match="size '4K' is not <width>x<height>"):
+        upsim.clip("4K", seconds="abc")
+
+
 def test_async_client(upsim):
     async def call():
         async with upsim.ahttp("vicsee") as http:
@@ -142,13 +153,13 @@ def test_keys_are_not_shown(upsim):
 @pytest.mark.parametrize("target", ["sim", "socket"])
 def test_fixtures_do_what_they_say(run_tests: RunTests, target: str) -> None:
     """All handles work the same in process and over a socket."""
-    run_tests(ALL, f"--upsim-target={target}").assert_outcomes(passed=13)
+    run_tests(ALL, f"--upsim-target={target}").assert_outcomes(passed=15)
 
 
 def test_server_elsewhere(run_tests: RunTests, tmp_path: Path) -> None:
     """All handles work with a server that somebody else started, and leave no sandbox there."""
     with running(tmp_path) as server:
-        run_tests(ALL, f"--upsim-target={server.base_url}").assert_outcomes(passed=13)
+        run_tests(ALL, f"--upsim-target={server.base_url}").assert_outcomes(passed=15)
 
         assert 1 == server.admin("GET", "sandboxes")["total"]
 

@@ -12,11 +12,12 @@ import httpx
 
 from upsim.client.discovery import adapter
 from upsim.interception.active import intercept
-from upsim.media.clip import Rate, Seconds, clip_name
+from upsim.media.clip import ClipNameError, Rate, Seconds, clip_name
 from upsim.testing.cards import ReportCard
 from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
 from upsim.testing.targets import Target, Wire
 
+__tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 SECONDS = 60.0
 """How long the clients of a sandbox wait for an answer."""
 NOT_FOUND = 404
@@ -109,7 +110,11 @@ class SandboxHandle:
 
         Raises ValueError for one that cannot be made, such as half a frame, with the nearest.
         """
-        return f"{self.target.base_url}/media/synthetic/{clip_name(size, fps, seconds)}"
+        try:
+            name = clip_name(size, fps, seconds)
+        except ClipNameError as error:
+            raise ClipNameError(str(error)) from None  # the test's own line is enough
+        return f"{self.target.base_url}/media/synthetic/{name}"
 
     def intercept(self) -> AbstractContextManager[Self]:
         """While it lasts, calls to the providers' own hosts reach this sandbox, without a socket.

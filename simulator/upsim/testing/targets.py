@@ -14,6 +14,7 @@ import httpx
 from upsim.app import IN_PROCESS_HOST
 from upsim.testing.world import World
 
+__tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 PROXIED = "x-forwarded-proto"
 
 

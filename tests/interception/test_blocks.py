@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -105,7 +106,7 @@ def test_an_async_function_can_be_decorated() -> None:
     assert ([200, 200], before) == (asyncio.run(both()), changed())
 
 
-def test_a_generator_cannot_be_decorated() -> None:
+def test_what_runs_later_cannot_be_decorated() -> None:
     """What would run after the interception, and call the real API, is refused at once."""
 
     def numbers() -> Iterator[int]:
@@ -114,9 +115,12 @@ def test_a_generator_cannot_be_decorated() -> None:
     async def later() -> AsyncIterator[int]:
         yield 1
 
-    for function in (numbers, later):
-        with pytest.raises(TypeError, match="is a generator, and would run when"):
-            upsim.intercept()(function)
+    class Shop:
+        """Its methods are called later."""
+
+    for one in (numbers, later, partial(numbers), Shop):
+        with pytest.raises(TypeError, match="is no plain function, and would do its work when"):
+            upsim.intercept()(one)
 
 
 def test_innermost_block_gets_the_calls() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from decimal import Decimal
 from functools import wraps
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isgeneratorfunction
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -49,11 +49,14 @@ class Interception(AbstractContextManager[SandboxHandle]):
         self._lasting.pop().close()
 
     def __call__(self, function: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
-        """The function, sync or async, within such a block. Raises TypeError for generators."""
-        if isgeneratorfunction(function) or isasyncgenfunction(function):
+        """The function, sync or async, within such a block.
+
+        Raises TypeError for what would do its work when the block is over.
+        """
+        if isgeneratorfunction(function) or isasyncgenfunction(function) or isclass(function):
             raise TypeError(
-                f"{function.__name__} is a generator, and would run when the interception is over;"
-                " write `with upsim.intercept():` within it"
+                f"{function!r} is no plain function, and would do its work when the interception"
+                " is over; write `with upsim.intercept():` within it"
             )
         if iscoroutinefunction(function):
 

@@ -32,7 +32,7 @@ from upsim.web.holds import Holds
 from upsim.web.landing import landing
 from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
-from upsim.web.places import Places
+from upsim.web.places import Place, Places
 from upsim.web.strays import Strays
 from upsim.web.timeline import move, until
 
@@ -93,7 +93,16 @@ class App(Starlette):
         place = self._places.locate(scope)
         if place.provider:
             await self.dispatch(scope, receive, send, place)
-        elif place.path.startswith("/media/"):
+            return
+        try:
+            await self._beside(scope, receive, send, place)
+        except Exception:
+            self.registry.crashes += 1  # it is told and answered by whoever serves this application
+            raise
+
+    async def _beside(self, scope: Scope, receive: Receive, send: Send, place: Place) -> None:
+        """What is no provider's: files, pages and the admin API."""
+        if place.path.startswith("/media/"):
             await self._serve_media(scope, receive, send, place.path[7:], place.sandbox)
         elif place.sandbox is not None:
             text = f"below /sandbox/{place.sandbox[:80]}/ there are providers and /media/"

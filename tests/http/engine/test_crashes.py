@@ -16,9 +16,11 @@ from tests.stateful.asgi import Answer, Request, exchange
 from tests.stateful.faces import FACES
 from upsim.app import App
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY
+from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
 from upsim.engine.world import SandboxWorld
+from upsim.web.media import MediaApp
 
 PROVIDERS = tuple(SUBMITS)
 OURS: dict[str, Any] = {
@@ -176,3 +178,21 @@ def test_every_common_check_says_what_it_needs() -> None:
     """The table of errors has a line for each common check."""
     assert SAID_BY.keys() == COMMON.keys()
     assert len(set(ALWAYS_NEEDED)) == len(ALWAYS_NEEDED)
+
+
+@pytest.mark.parametrize(
+    ("path", "holder", "name"),
+    [
+        ("/media/synthetic/320x240_10fps_1s.mp4", MediaApp, "_serve"),
+        ("/__sim/sandboxes/default", Registry, "get"),
+    ],
+    ids=["a file", "the admin API"],
+)
+def test_a_bug_beside_the_providers_is_counted(
+    app: App, path: str, holder: type, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on to the server, which tells of it."""
+    monkeypatch.setattr(holder, name, bug)
+    with pytest.raises(BugError):
+        asyncio.run(exchange(app, Request("GET", path), {"authorization": "Bearer in-process"}))
+    assert app.registry.crashes == 1

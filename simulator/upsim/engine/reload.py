@@ -31,17 +31,19 @@ class Follow(NamedTuple):
 def reload(registry: Registry, fresh: Library) -> list[Edit]:
     """Let the scenarios in use hold as a fresh library reads them, for what is accepted from now.
 
+    Sandboxes whose scenario was sent as a document stay in what they were made with.
     Gives what became of each whose files are not as they were. Raises ScenarioError,
     UnknownScenarioError or BaselineError, and then everything stays as it is.
     """
-    boxes = list(registry.sandboxes.values())
-    names = dict.fromkeys(name for box in boxes if (name := registry.main_of(box)))
+    chosen = [(box, registry.chosen_for(box)) for box in registry.sandboxes.values()]
+    boxes = [(box, name) for box, name in chosen if not isinstance(name, Scenario)]
+    names = dict.fromkeys(name for _, name in boxes if name)
     baselines = [name for name in registry.library.loaded if name.endswith(f"/{BASELINE}")]
     _judge(registry, fresh, [*names, *baselines])
     for name in (*names, *baselines):
         fresh.load(name)
-    mains = [fresh.load(name) if (name := registry.main_of(box)) else None for box in boxes]
-    follows = [followed(box, fresh, main) for box, main in zip(boxes, mains, strict=True)]
+    mains = [fresh.load(name) if name else None for _, name in boxes]
+    follows = [followed(box, fresh, main) for (box, _), main in zip(boxes, mains, strict=True)]
     edits = [
         edit_of(name, registry.library, fresh)
         for name in dict.fromkeys((*names, *baselines))

@@ -127,9 +127,13 @@ def _armed(sandbox: Sandbox, request: Request) -> Armed:
 
 def _provider(request: Request, sandbox: Sandbox, name: object) -> str:
     """The provider that is named, or the one that the sandbox's scenario is of."""
-    providers = registry_of(request).providers
-    if name is None and "/" in sandbox.scenario:
-        name = sandbox.scenario.partition("/")[0]
+    registry = registry_of(request)
+    providers, main = registry.providers, registry.main_of(sandbox)
+    if name is None and main is not None:
+        name = main.baseline.provider
+    if name is None:
+        message = f"provider is missing: whose calls go wrong? One of {', '.join(providers)}"
+        raise AdminError(400, "invalid", message)
     if not isinstance(name, str) or name not in providers:
         message = f"provider {shown(name)} is unknown; {nearest(str(name), providers)}"
         raise AdminError(400, "invalid", message)

@@ -71,12 +71,17 @@ class Advanced(TypedDict):
 
 
 class Fault(TypedDict):
-    """An armed fault: whose calls it is for, what it does, and how often it did."""
+    """An armed fault: whose calls it is for, what it does, and how often it did.
+
+    `on` is as it was written; `operations` are those that it really is for, and of files the
+    folders below `/media/`.
+    """
 
     id: str
     provider: str
     at: str
     on: str | None
+    operations: list[str]
     account: str | None
     when: dict[str, str]
     state: str | None

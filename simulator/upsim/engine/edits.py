@@ -18,6 +18,8 @@ OPENING = ("accounts", "account")
 """Sections that hold for accounts that are opened from now on."""
 _SILENT = ("evidence", "sources", "extends", "provider")
 """What is named only where nothing beside it differs."""
+_NO_FILE = ["extends"]
+"""All that tells a file without changes from the baseline that it extends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ def edit_of(name: str, old: Library, new: Library) -> Edit:
     rules: dict[str, str] = {}
     for provider in providers:
         was, now = _held(old, before, provider), _held(new, after, provider)
-        if places := tuple(dict.fromkeys(map(dotted, differences(was.values, now.values)))):
-            changed[provider], rules[provider] = places, now.baseline.digest
+        places = [dotted(place) for place in differences(was.values, now.values)]
+        if places and (places != _NO_FILE or len(providers) == 1):
+            changed[provider], rules[provider] = tuple(places), now.baseline.digest
     return Edit(name, changed, rules)
 
 

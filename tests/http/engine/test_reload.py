@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from upsim.core.baseline import BaselineError
-from upsim.engine.edits import Edit
+from upsim.engine.edits import RESET, Edit
 from upsim.engine.registry import Order, Registry
 from upsim.engine.reload import reload
 from upsim.engine.settings import Settings
@@ -92,6 +92,17 @@ def test_a_scenario_of_another_provider(start: Start, tmp_path: Path) -> None:
     ]
 
 
+def test_a_provider_that_had_nothing_of_its_own(start: Start, tmp_path: Path) -> None:
+    """A provider that is left to its baseline, and was as in it before, is not told of."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: vicsee/baseline\n", "utf-8")
+    registry = start(str(mine))
+    mine.write_text("extends: wavespeed/baseline\nrefund: {states: []}\n", "utf-8")
+    edits = reload(registry, registry.library.renewed())
+
+    assert [["wavespeed"]] == [list(edit.changed) for edit in edits]
+
+
 def test_an_edit_that_changes_nothing(start: Start, root: Path) -> None:
     """A comment is an edit too: it is told of, with nothing changed."""
     registry = start("vicsee/plan-pro")
@@ -111,6 +122,34 @@ def test_all_sandboxes_follow(start: Start, root: Path) -> None:
     plans = [box.scenario_for("vicsee").accounts for box in (registry.default, other)]
 
     assert ["free", []] == [plans[0]["vicsee"].plan, list(plans[1])]
+
+
+def test_a_scenario_that_was_sent_stays(start: Start, root: Path) -> None:
+    """What it extends is edited: it stays as it was sent, also when it is reset."""
+    registry = start("vicsee/plan-pro")
+    order = Order(id="sent", scenario=registry.sent({"extends": "vicsee/plan-pro"}))
+    box, _ = registry.create(order)
+    edit(root / "vicsee/plan-pro.yaml", "plan: pro", "plan: free")
+    edits = reload(registry, registry.library.renewed())
+    plans = [
+        found.scenario_for("vicsee").accounts["vicsee"].plan
+        for found in (box, registry.reset("sent"), registry.default)
+    ]
+
+    assert (["vicsee/plan-pro"], ["pro", "pro", "free"]) == ([e.name for e in edits], plans)
+
+
+def test_what_waits_for_a_reset(start: Start, tmp_path: Path) -> None:
+    """A clock and a seed that were edited hold once the sandbox is reset, and not before."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: vicsee/baseline\nclock: manual\nseed: 1\n", "utf-8")
+    registry = start(str(mine))
+    mine.write_text("extends: vicsee/baseline\nclock: auto\nseed: 2\n", "utf-8")
+    (found,) = reload(registry, registry.library.renewed())
+    boxes = (registry.default, registry.reset("default"))
+
+    assert ("clock", "seed") == found.waiting(RESET)
+    assert [("manual", 1), ("auto", 2)] == [(box.clock.mode, box.seeds.seed) for box in boxes]
 
 
 @pytest.mark.parametrize(

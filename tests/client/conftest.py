@@ -1,4 +1,9 @@
-"""Every client test runs for all models, sync and async, in process and over a socket."""
+"""Tests of `client` and `world` run for all models and all eight ways to a simulator.
+
+A way is sync or async, in process or over a socket, in the guide's dialect or the live one. What is
+decided before anything is sent, and what takes longest (polls and downloads that go wrong, each
+form of source), is marked `in_four_ways`: each two of the three choices still meet in it.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.worlds import MODELS, Hand, World, clip, hand, in_process, over_socket
+from tests.client.worlds import (
+    EIGHT_WAYS,
+    MODELS,
+    Hand,
+    Way,
+    World,
+    clip,
+    hand,
+    in_process,
+    over_socket,
+)
 from tests.e2e.conftest import Server, running
 
 Open = Callable[..., Hand]
-WAYS = [
-    pytest.param((kind, where, dialect), id=f"{kind}-{where}-{dialect}")
-    for kind, where, dialect in (
-        ("sync", "process", "guide"),
-        ("async", "process", "live"),
-        ("sync", "socket", "live"),
-        ("async", "socket", "guide"),
-    )
-]
 
 
 @pytest.fixture(scope="session")
@@ -36,15 +42,15 @@ def model(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> tuple[str, str, str]:
+@pytest.fixture(params=EIGHT_WAYS, ids="-".join)
+def way(request: pytest.FixtureRequest) -> Way:
     """Return each way to a simulator: sync or async, in process or by socket, either dialect."""
-    found: tuple[str, str, str] = request.param
+    found: Way = request.param
     return found
 
 
 @pytest.fixture
-def world(model: str, way: tuple[str, str, str], request: pytest.FixtureRequest) -> Iterator[World]:
+def world(model: str, way: Way, request: pytest.FixtureRequest) -> Iterator[World]:
     """Return a sandbox whose clock moves when told, one for each way."""
     _, where, dialect = way
     with ExitStack() as stack:
@@ -56,7 +62,7 @@ def world(model: str, way: tuple[str, str, str], request: pytest.FixtureRequest)
 
 
 @pytest.fixture
-def start(world: World, way: tuple[str, str, str]) -> Open:
+def start(world: World, way: Way) -> Open:
     """Return a function that connects a client with these settings."""
     return lambda **settings: hand(world, kind=way[0], **settings)
 

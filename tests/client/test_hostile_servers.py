@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
-import re
-import socketserver
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from tests.client.servers import Reply, client_of, drops, finished, reply, serving, settings_of
 from upsim.client import (
     AsyncClient,
-    Client,
     ClientError,
     DestinationError,
     Job,
@@ -28,7 +23,6 @@ from upsim.client import (
     Progress,
     ProtocolError,
     RateLimitError,
-    Retries,
     Timeouts,
     TransientError,
     UnsafeTargetError,
@@ -38,85 +32,11 @@ from upsim.client import (
 )
 from upsim.client.adapter import Answer, number
 from upsim.client.guard import Budget, Guard
-from upsim.client.values import Link, Money
+from upsim.client.values import Money
 
 VIDEO = bytes(range(256)) * 40
 SOURCE = "https://example.com/clip.mp4"
 JOB = Job("j", "topaz-video-upscale", "vicsee")
-Reply = Callable[[dict[str, str]], Iterator[bytes]]
-
-
-def reply(
-    body: bytes, status: str = "200 OK", *, kind: str = "application/json", **headers: str
-) -> Reply:
-    """Return a reply with this body; a header that is given wins, and an empty one is left out."""
-    told = {"content-type": kind, "content-length": str(len(body)), "connection": "close"}
-    told |= {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"{name}: {value}" for name, value in told.items() if value]
-    head = "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""])
-    return lambda _headers: iter([head.encode(), body])
-
-
-def drops(kind: str) -> Reply:
-    """Return a reply whose body comes drop by drop, for ever."""
-
-    def body(_headers: dict[str, str]) -> Iterator[bytes]:
-        yield f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: 9000000\r\n\r\n".encode()
-        never = threading.Event()
-        while not never.wait(0.01):
-            yield b" "
-
-    return body
-
-
-@contextmanager
-def serving(*replies: Reply) -> Iterator[tuple[str, list[str]]]:
-    """Serve these replies in turn, the last one for ever; give the address and the lines asked."""
-    lines: list[str] = []
-
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            line, *rest = iter(lambda: self.rfile.readline().decode().strip(), "")
-            headers = {k.lower(): v.strip() for k, _, v in (row.partition(":") for row in rest)}
-            self.rfile.read(int(headers.get("content-length", 0)))
-            lines.append(line)
-            with suppress(OSError):
-                for chunk in replies[min(len(lines), len(replies)) - 1](headers):
-                    self.wfile.write(chunk)
-
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", lines
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def client_of(*replies: Reply, model: str = "vicsee", **settings: Any) -> Iterator[Client]:  # noqa: ANN401
-    """Give a client of a server with these replies."""
-    with serving(*replies) as (url, _lines), connect(model, **_settings(url) | settings) as client:
-        yield client
-
-
-def _settings(url: str) -> dict[str, Any]:
-    return {
-        "api_key": "k",
-        "base_url": url,
-        "retries": Retries(attempts=3),
-        "timeouts": Timeouts(connect=5, read=5, answer=0.2, file=20),
-        "sleeper": lambda _seconds: None,
-    }
-
-
-def finished(url: str) -> Progress:
-    """Return the progress of a job whose file is at an address."""
-    return Progress("completed", "completed", Link(url))
 
 
 @pytest.mark.parametrize("told", ["1e999999999", '"1e999999999"', "1e-999999999", "9" * 40])
@@ -175,59 +95,6 @@ def test_usage_that_is_no_number() -> None:
     body = b'{"code": 200, "data": {"data": [{"task_id": "a", "usage": null}]}}'
     with client_of(reply(body), model="piapi") as client:
         assert [job.price for job in client.jobs()] == [None]
-
-
-def test_answer_drop_by_drop() -> None:
-    """An answer that never ends is given up, and a paid one may have been accepted."""
-    with client_of(drops("application/json")) as client:
-        with pytest.raises(TransientError, match=r"has not ended within 0\.2 s"):
-            client.balance()
-        with pytest.raises(OutcomeUnknownError, match=r"has not ended within 0\.2 s"):
-            client.submit(SOURCE)
-
-
-def test_answer_drop_by_drop_async() -> None:
-    """An async client gives up an answer that never ends, too."""
-
-    async def ask(url: str) -> None:
-        async with connect_async("vicsee", **_settings(url)) as client:
-            with pytest.raises(TransientError, match=r"has not ended within 0\.2 s"):
-                await client.balance()
-
-    with serving(drops("application/json")) as (url, _lines):
-        asyncio.run(ask(url))
-
-
-def test_file_drop_by_drop(tmp_path: Path) -> None:
-    """A file that never ends is given up, and nothing of it stays."""
-    short = {"timeouts": Timeouts(file=0.4)}
-    with (
-        serving(drops("video/mp4")) as (url, lines),
-        connect("vicsee", **_settings(url) | short) as client,
-    ):
-        with pytest.raises(TransientError, match=r"has not ended within 0\.4 s"):
-            client.download(finished(f"{url}/out.mp4"), tmp_path / "out.mp4")
-
-        assert len(lines) == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_file_byte_by_byte(tmp_path: Path) -> None:
-    """A file of which each attempt brings one byte is given up when its time is over."""
-
-    def one(headers: dict[str, str]) -> Iterator[bytes]:
-        asked = re.fullmatch(r"bytes=(\d+)-", headers.get("range", ""))
-        start = int(asked[1]) if asked else 0
-        yield (
-            f"HTTP/1.1 {206 if asked else 200} OK\r\nconnection: close\r\n"
-            'content-type: video/mp4\r\netag: "a"\r\n'
-            f"content-range: bytes {start}-999999/1000000\r\n"
-            f"content-length: {1_000_000 - start}\r\n\r\nx"
-        ).encode()
-
-    with client_of(one) as client, pytest.raises(TransientError, match="no answer"):
-        client.download(finished(f"{client._base_url}/out.mp4"), tmp_path / "out.mp4")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_file_that_ends_by_closing(tmp_path: Path) -> None:
@@ -290,7 +157,7 @@ def test_provider_outside_names_no_address_inside(link: str) -> None:
 
 def test_place_is_tried_before_paying(tmp_path: Path) -> None:
     """An upscale whose file could not be written is not even begun."""
-    with serving(reply(b"{}")) as (url, lines), connect("vicsee", **_settings(url)) as client:
+    with serving(reply(b"{}")) as (url, lines), connect("vicsee", **settings_of(url)) as client:
         with pytest.raises(DestinationError, match=r"out\.mp4 cannot be written: No such file"):
             client.upscale(SOURCE, tmp_path / "missing" / "out.mp4")
         with pytest.raises(DestinationError, match="cannot be written: it is a folder"):
@@ -333,7 +200,7 @@ def test_cancelled(replies: tuple[Reply, ...], note: str, tmp_path: Path) -> Non
     """A cancelled task says what may have been paid for, and leaves nothing."""
 
     async def begin(url: str) -> None:
-        settings = _settings(url) | {"timeouts": Timeouts(), "sleeper": None}
+        settings = settings_of(url) | {"timeouts": Timeouts(), "sleeper": None}
         async with connect_async("vicsee", **settings) as client:
             task = asyncio.create_task(client.upscale(SOURCE, tmp_path / "out.mp4"))
             while len(lines) < len(replies):  # noqa: ASYNC110 - told by a thread

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,6 +29,17 @@ from upsim.media.synthetic import make_clip
 LOCAL = "http://127.0.0.1:4747"
 MODELS = model_names()
 CLIP = "640x360_30fps_4s.mp4"
+Way = tuple[str, str, str]
+EIGHT_WAYS: list[Way] = list(
+    itertools.product(("sync", "async"), ("process", "socket"), ("guide", "live"))
+)
+FOUR_WAYS: list[Way] = [
+    ("sync", "process", "guide"),
+    ("async", "process", "live"),
+    ("sync", "socket", "live"),
+    ("async", "socket", "guide"),
+]
+"""Each two of the three choices meet in one of these."""
 PRICES = {
     "piapi/Qubico/video-toolkit": ("360000", "point", "120 frames", "1280x720"),
     "venice/topaz-video-upscale": ("0.052", "USD", "4 seconds", "1280x720"),

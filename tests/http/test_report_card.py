@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.http.conftest import SAMPLES, refusal_of
-from upsim.engine import conduct
+from upsim.engine import conduct, report_card
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
 
     from tests.http.conftest import Admin, Start
 
 CLIP = "http://127.0.0.1:4747/media/synthetic/320x240_30fps_2s.mp4"
 VICSEE = SAMPLES["vicsee"]
+LATER_ADVICE = """
+extends: vicsee/baseline
+summary: After ten seconds longer pauses are advised.
+changes:
+  - after: 10s
+    set:
+      polling: {every: "60", most: "60"}
+"""
 each_sample = pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
 
 
@@ -327,6 +337,56 @@ def test_of_many_jobs_the_newest_are_counted(admin: Admin, monkeypatch: pytest.M
     found = card(admin)
     assert 5 == len(admin.sim.sandbox.conduct.tallies)
     assert (["submitted_twice"], 7) == (names(found), found["callers"][0]["jobs"])
+
+
+def test_findings_keep_their_order(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found of jobs that went first comes first, whatever made them go."""
+    monkeypatch.setattr(conduct, "MOST_JOBS", 1)
+    monkeypatch.setattr(conduct, "AT_ONCE", 1)
+    http = caller(admin)
+    job = VICSEE.job(http, CLIP)
+    admin.put(f"sandboxes/default/jobs/{job}/state", {"state": "failed"})
+    admin.post("sandboxes/default/reset?what=jobs")
+    for seconds in (1, 1, 2, 3, 4):
+        VICSEE.job(http, CLIP.replace("_2s", f"_{seconds}s"))
+    assert ["failure_never_read", "submitted_twice"] == names(card(admin))
+
+
+def test_what_shows_nothing_pushes_no_finding_out(
+    start_admin: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs that were polled too soon once are no findings, and take no place of one."""
+    monkeypatch.setattr(conduct, "MOST_JOBS", 1)
+    monkeypatch.setattr(conduct, "AT_ONCE", 1)
+    monkeypatch.setattr(report_card, "MOST_FINDINGS", 2)
+    admin = start_admin()
+    http = caller(admin)
+    for seconds in (1, 1, 2, 3, 4, 5, 6):
+        job = VICSEE.job(http, CLIP.replace("_2s", f"_{seconds}s"))
+        VICSEE.status(http, job)
+        VICSEE.status(http, job)
+
+    found = card(admin)
+    assert (["submitted_twice"], 7) == (names(found), found["callers"][0]["hasty_polls"])
+
+
+def test_polls_are_judged_by_the_rules_of_their_job(start_admin: Start, tmp_path: Path) -> None:
+    """Advice that came after the submit is none that its caller could have had."""
+    path = tmp_path / "patient.yaml"
+    path.write_text(LATER_ADVICE, "utf-8")
+    admin = start_admin(scenario=str(path))
+    http = caller(admin)
+    early = VICSEE.job(http, CLIP)
+    pass_time(admin, 20)
+    late = VICSEE.job(http, CLIP.replace("_2s", "_1s"))
+    for _ in range(4):
+        pass_time(admin, 5)
+        VICSEE.status(http, early)
+        VICSEE.status(http, late)
+
+    found = card(admin)["findings"]
+    hasty = [f["job"] for f in found if f["name"] == "polled_too_often"]
+    assert [late] == hasty
 
 
 @pytest.mark.parametrize("what", ["journal", "all"])

@@ -29,7 +29,7 @@ class Wire:
     def reset(self) -> None:
         """Close so that the caller sees a reset: with nothing left to linger for (RFC 9293)."""
         held = self._transport.get_extra_info("socket")
-        if held is not None:
+        if held is not None and held.fileno() >= 0:  # the caller may have gone before
             with socket.socket(fileno=os.dup(held.fileno())) as own:
                 own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
         self._transport.abort()

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 import click
 import httpx
 
+from upsim.client.callbacks import Watch
 from upsim.client.clients import Client, connect
 from upsim.client.exceptions import (
     AuthenticationError,
     UnsafeTargetError,
     UnsupportedError,
 )
-from upsim.client.http import Watch
 from upsim.client.models import Known
 from upsim.client.policies import Polling
 from upsim.client.sandbox import sandbox_sleeper

@@ -10,10 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from upsim.client.adapter import Webhook
+from upsim.client.callbacks import SandboxSleep, Sleeper, Watch
 from upsim.client.clocks import dice
 from upsim.client.exceptions import AuthenticationError, OutcomeUnknownError, UnsupportedError
 from upsim.client.guard import Budget, Guard
-from upsim.client.http import AsyncRunner, SandboxSleep, Sleeper, SyncRunner, Watch, Wire
+from upsim.client.http.runners import AsyncRunner, SyncRunner
+from upsim.client.http.wire import Wire
 from upsim.client.models import Known, find_model, public_hosts
 from upsim.client.policies import Polling, Retries, Timeouts
 from upsim.client.pricing import cap_of
@@ -259,6 +261,7 @@ def connect(
     * `webhook_url`, `webhook_secret`: where the provider is to tell the end of each job.
     * `progress`: called with each poll's Progress.
     * `http`: an httpx client to be used (it is not closed); else one that ignores proxy variables.
+      A sync one that is given bounds a head that comes drop by drop between two bytes only.
 
     Raises UnknownModelError, UnsafeTargetError, UnsupportedError, AuthenticationError.
     """

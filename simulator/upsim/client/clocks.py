@@ -45,6 +45,11 @@ async def sleep_async(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
+def ring(alarm: asyncio.Timeout, seconds: float) -> None:
+    """Let a time-out of the running event loop end so many seconds from now."""
+    alarm.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
 def seconds_until(told: str, date: str) -> float | None:
     """The seconds that a `Retry-After` asks for; None when it says nothing that can be read.
 

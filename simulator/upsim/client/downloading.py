@@ -183,7 +183,7 @@ def _all_of(
     tried = redirects = best = 0
     while True:
         admit(url)
-        outcome: Sent | Lost = yield Fetch(url, part.headers(), part)
+        outcome: Sent | Lost = yield Fetch(url, part.headers(), part, deadline.left)
         deadline.left -= outcome.took
         lost = isinstance(outcome, Lost)
         if part.problem:

@@ -75,7 +75,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """GET a URL without the key into a sink; what comes is `Sent` or `Lost`.
+    """GET a URL without the key into a sink, in so many seconds; what comes is `Sent` or `Lost`.
 
     The answer holds the body only when the sink does not want it.
     """
@@ -83,6 +83,7 @@ class Fetch:
     url: str = field(repr=False)
     headers: Mapping[str, str]
     sink: Sink
+    seconds: float
 
 
 Effect = Send | Sleep | Call | Tell | Fetch

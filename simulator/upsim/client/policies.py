@@ -45,7 +45,8 @@ class Timeouts:
     """Seconds of real time that the network may take.
 
     `connect` and `read` (between two bytes) bound silence; `answer` and `file` bound what comes
-    drop by drop: the body of an answer, and a whole file with all its resumptions.
+    drop by drop: a whole answer, from the request's end to that of head and body, and a whole file
+    with all its resumptions.
     """
 
     connect: float = 10.0

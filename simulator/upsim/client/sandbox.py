@@ -8,7 +8,7 @@ from urllib.parse import quote
 from upsim.client import clocks
 from upsim.client.adapter import Answer
 from upsim.client.exceptions import ProtocolError
-from upsim.client.http import Caller
+from upsim.client.http.caller import Caller
 
 if TYPE_CHECKING:
     import httpx

@@ -256,7 +256,9 @@ def _numbers(baseline: Baseline) -> Iterator[tuple[str, Decimal]]:
     for name, fact in baseline.limits.items():
         if isinstance(fact.value, int | str | Decimal):
             with suppress(InvalidOperation):
-                yield name, Decimal(fact.value)
+                number = Decimal(fact.value)
+                if number.is_finite():
+                    yield name, number
 
 
 def _words(baseline: Baseline) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -121,7 +121,7 @@ class Call:
     compared: Mapping[str, object] | None = None
     posted: tuple[Entry, ...] = ()
     faults: Sequence[FaultRule] = ()
-    who: Account = field(init=False)
+    who: Account = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Let `who` be there where there is an account."""

@@ -15,7 +15,8 @@ FASTEST = 1_000_000
 """Virtual seconds per real second, at the most: eleven days a second."""
 TICK: Instant = 1_000
 """A clock that moves by itself ends the steps of jobs on whole milliseconds: those of one go
-together, which takes half the time of one at a time. A clock moved by hand knows every instant."""
+together, which takes half the time of one at a time. A clock moved by hand knows every instant.
+No step lasts longer for it: who lets the time of a plan pass finds the job at its end."""
 
 
 AHEAD = "the sandbox is ahead of the wall clock; a real clock would have to go back"
@@ -51,7 +52,7 @@ class Clock:
     """Virtual time: a rate of real time (`real`, `scaled`), or moved by hand (`manual`, `auto`).
 
     It never goes back. `told` hears of every jump and change: from where, and to where. The steps
-    of jobs fall due on whole ticks of it.
+    of jobs fall due on whole ticks of it, unless they last for less.
     """
 
     __slots__ = ("_base_real", "_base_virtual", "_rate", "mode", "pace", "tick", "told")

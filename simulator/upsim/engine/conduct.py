@@ -198,7 +198,7 @@ class Conduct:
     def _polled(self, tally: Tally, exchange: Exchange) -> None:
         at, jumped = exchange.at, self._sandbox.jumped
         if tally.every is None:
-            tally.every = self._least_pause(tally.accepted.provider)
+            tally.every = self._least_pause(tally.accepted)
         tally.polls += 1
         if tally.seen is not None:
             tally.polls_after += 1
@@ -212,9 +212,9 @@ class Conduct:
                 self._hurried(tally, exchange)
         tally.at, tally.jumped = at, jumped
 
-    def _least_pause(self, provider: str) -> Instant:
-        """Pauses shorter than this are hasty."""
-        advised = self._sandbox.scenario_for(provider).baseline.polling
+    def _least_pause(self, accepted: JobAccepted) -> Instant:
+        """Pauses shorter than this are hasty, by the rules that the job was accepted under."""
+        advised = self._sandbox.bound_of(accepted).scenario.baseline.polling
         return 0 if advised is None else advised.every * PATIENCE[0] // PATIENCE[1]
 
     def _hurried(self, tally: Tally, exchange: Exchange) -> None:

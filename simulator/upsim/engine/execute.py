@@ -9,6 +9,7 @@ from upsim.core.call import Call, FileReply, Hold, Pending, Reply
 from upsim.core.checks import Violation, first_violation
 from upsim.core.events import JobPolled, QuotaUsed
 from upsim.core.instants import LATEST
+from upsim.core.ledger import Account, Entry
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
 from upsim.engine.sandbox import Sandbox
@@ -42,13 +43,22 @@ def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> 
     else:
         decision = Decision(operation.handle(call))
         last = sandbox.state.entry_count
-        if last == lines + 1:
-            call.posted = (call.who.entries[last],)
-        elif last != lines:
-            call.posted = tuple([call.who.entries[n] for n in range(lines + 1, last + 1)])
+        if last != lines:
+            call.posted = _posted(call.who, lines, last)
     if call.uses:
         _take_places(sandbox, call)
     return decision
+
+
+def _posted(account: Account, before: int, last: int) -> tuple[Entry, ...]:
+    """The caller's own of the lines since `before`, but for those of jobs forgotten meanwhile.
+
+    There is nearly always one.
+    """
+    entries = account.entries
+    if last == before + 1 and last in entries:
+        return (entries[last],)
+    return tuple([entries[n] for n in range(before + 1, last + 1) if n in entries])
 
 
 def _renewed(sandbox: Sandbox, call: Call) -> Bound:

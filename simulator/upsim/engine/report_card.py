@@ -124,8 +124,9 @@ class ReportCard:
     """The report card of one sandbox, and what is kept for it of jobs that went."""
 
     sandbox: Sandbox
-    _kept: deque[Finding] = field(default_factory=lambda: deque(maxlen=MOST_FINDINGS))
-    _gone: deque[tuple[str, Tally]] = field(default_factory=lambda: deque(maxlen=MOST_FINDINGS))
+    _kept: deque[Finding | tuple[str, Tally]] = field(
+        default_factory=lambda: deque(maxlen=MOST_FINDINGS)
+    )
     _sums: dict[str, Sums] = field(default_factory=dict)
     _inbox: bool = False
     _signed: bool = False
@@ -139,8 +140,9 @@ class ReportCard:
         """What is to be said by now, oldest jobs first."""
         sandbox = self.sandbox
         sandbox.settle()
-        findings = [found for job, tally in self._gone for found in self._manners(job, tally)]
-        findings += self._kept
+        findings: list[Finding] = []
+        for kept in self._kept:
+            findings += [kept] if isinstance(kept, Finding) else self._manners(*kept)
         sums = {name: found.copy() for name, found in self._sums.items()}
         for job, tally in sandbox.conduct.tallies.items():
             findings += self._judged(job, tally)
@@ -159,19 +161,14 @@ class ReportCard:
         """Begin anew."""
         self.sandbox.conduct.clear()
         self._kept.clear()
-        self._gone.clear()
         self._sums.clear()
         self._inbox = self._signed = False
 
     # -- inside
 
     def _part(self, tallies: Tallies) -> None:
-        """Keep those that can still show something, until somebody asks."""
-        self._gone.extend(
-            (job, tally)
-            for job, tally in tallies.items()
-            if tally.named is not None or tally.repeats is not None
-        )
+        """Keep those that show something, until somebody asks."""
+        self._kept.extend((job, tally) for job, tally in tallies.items() if _ill_mannered(tally))
         self._add(tallies)
 
     def _end(self, tallies: Tallies) -> None:
@@ -285,6 +282,12 @@ class ReportCard:
             yield INBOXES
         elif not self._signed:
             yield NO_SIGNATURE
+
+
+def _ill_mannered(tally: Tally) -> bool:
+    """Whether a caller's own requests show something."""
+    hasty = tally.hasty + tally.hasty_on_auto >= HASTY
+    return hasty or tally.polls_after > LATE or tally.repeats is not None
 
 
 def seconds(micros: Instant) -> str:

@@ -299,7 +299,7 @@ class Sandbox:
         lasts = phases[step].lasts if step + 1 < len(phases) else None
         if lasts is not None and job.started:
             due = self.now + lasts
-            due += -due % self.clock.tick
+            due = max(self.now, due - due % self.clock.tick)
             self.deadlines.add(due, "step", accepted.job, step, lane=lasts)
 
     def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:

@@ -144,19 +144,6 @@ def test_pace_means_nothing_to_other_clocks(make_world: MakeWorld, clock: str) -
     assert [phase.lasts for phase in phases] == [2 * SECOND, round(66.5 * SECOND), None]
 
 
-@pytest.mark.parametrize("clock", ["real", "scaled:7"])
-def test_steps_end_on_whole_milliseconds_of_a_moving_clock(
-    make_world: MakeWorld, clock: str
-) -> None:
-    """Never before their time, so that all of one millisecond are run together."""
-    world = make_world(clock=clock, pace=7)
-    accepted = world.job(world.accepted("vicsee")).accepted
-    due = world.sandbox.deadlines.next()
-    assert due is not None
-    assert due.at % 1_000 == 0
-    assert 0 <= due.at - accepted.at - (accepted.phases[0].lasts or 0) < 1_000
-
-
 @pytest.mark.parametrize("clock", ["manual", "auto"])
 def test_steps_end_to_the_microsecond_where_time_stands_still(
     make_world: MakeWorld, clock: str

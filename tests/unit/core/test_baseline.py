@@ -22,6 +22,8 @@ LIMITS = {
     "whole": fact(60),
     "exact": fact(Decimal("60.5")),
     "word": fact("many"),
+    "endless": fact("Infinity"),
+    "nan": fact("NaN"),
     "list": fact(("mp4", "mov")),
     "table": fact({"video/mp4": "mp4"}),
 }
@@ -115,6 +117,8 @@ def test_a_limit_as_a_table() -> None:
     [
         (lambda rules, name: rules.limits[name], "list", "numeric limit"),
         (lambda rules, name: rules.wholes[name], "word", "numeric limit"),
+        (lambda rules, name: rules.wholes[name], "endless", "numeric limit"),
+        (lambda rules, name: rules.limits[name], "nan", "numeric limit"),
         (lambda rules, name: rules.words[name], "text", "list of words"),
         (lambda rules, name: rules.texts[name], "text", "fact"),
         (lambda rules, name: rules.table(name), "list", "table"),

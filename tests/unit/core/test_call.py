@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.core.conftest import call, job
@@ -59,6 +61,14 @@ def test_what_no_check_has_found() -> None:
         _ = call().target
     with pytest.raises(AttributeError, match="who"):
         _ = call(account=None).who
+
+
+def test_a_call_without_a_key_is_a_value_like_any_other() -> None:
+    """It can be shown, compared and changed, though nobody is `who` called."""
+    asked = call(account=None)
+
+    assert asked == replace(asked)
+    assert "account=None" in repr(asked)
 
 
 def test_what_the_checks_have_found() -> None:

@@ -1,0 +1,10 @@
+"""Carrying out the client's effects over httpx, sync or async: nothing else of the client knows it.
+
+* `runners`: play a flow to its end, sync and async.
+* `exchanges`: one request and its answer, as far as both are the same.
+* `patience`: how long an answer may take in all; `connections`: sockets that keep to it.
+* `wire`: where requests go, and who gets the key; `caller`: calls of a simulator's admin API.
+
+Proxy variables are ignored and redirects never followed. An httpx error never leaves: it becomes a
+`Lost`, without its request.
+"""

@@ -1,0 +1,69 @@
+"""JSON calls that are no provider's: the admin API of a simulator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import httpx
+
+from upsim.client.adapter import Answer
+from upsim.client.exceptions import TransientError
+from upsim.client.http.connections import sync_connections
+from upsim.client.http.exchanges import headers_of
+
+
+class Caller:
+    """Calls a simulator, sync or async, over the connections it was given or over its own."""
+
+    def __init__(
+        self, base_url: str, token: str | None, http: httpx.Client | httpx.AsyncClient | None
+    ) -> None:
+        """With a token it is sent as bearer."""
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._async_http = http if isinstance(http, httpx.AsyncClient) else None
+        self._http = http if isinstance(http, httpx.Client) else None
+        self._own: httpx.Client | None = None
+
+    def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
+        """Call and wait. Raises TransientError when there is no answer."""
+        if self._http is None:
+            self._http = self._own = sync_connections()
+        request = self._http.build_request(
+            method, f"{self._base_url}{path}", json=body, headers=self._headers
+        )
+        try:
+            return _plain(self._http.send(request, follow_redirects=False))
+        except httpx.HTTPError as error:
+            problem = _trouble(method, path, error)
+        raise problem
+
+    async def call_async(
+        self, method: str, path: str, body: Mapping[str, object] | None = None
+    ) -> Answer:
+        """As `call`, letting others work."""
+        if self._async_http is None:
+            return await asyncio.to_thread(self.call, method, path, body)
+        request = self._async_http.build_request(
+            method, f"{self._base_url}{path}", json=body, headers=self._headers
+        )
+        try:
+            return _plain(await self._async_http.send(request, follow_redirects=False))
+        except httpx.HTTPError as error:
+            problem = _trouble(method, path, error)
+        raise problem
+
+    def close(self) -> None:
+        """Close the connections that are its own."""
+        if self._own is not None:
+            self._own.close()
+            self._http = self._own = None
+
+
+def _plain(response: httpx.Response) -> Answer:
+    return Answer(response.status_code, response.content, headers_of(response))
+
+
+def _trouble(method: str, path: str, error: httpx.HTTPError) -> TransientError:
+    return TransientError(f"{method} {path}: {type(error).__name__}: {str(error)[:200]}")

@@ -1,0 +1,172 @@
+"""One request and its answer, as far as sync and async are the same.
+
+An exchange knows the arguments of its request, what becomes of the answer's body, how long all
+that may take, and what came of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from upsim.client import clocks
+from upsim.client.adapter import Answer
+from upsim.client.effects import Fetch, Lost, Send, Sent
+from upsim.client.http.patience import Patience
+from upsim.client.http.wire import Key, Wire
+
+MOST_BYTES = 64 * 1024**2
+"""The longest answer that is read; a video is not read but written to a file."""
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_FAILED_ON_THE_WIRE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """How the body of an answer is taken: `raw` as it came, else decoded."""
+
+    raw: bool
+    write: Callable[[bytes], object]
+    patience: Patience
+
+    def take(self, chunk: bytes) -> None:
+        """The next part of it. Raises ReadTimeout when it takes too long."""
+        self.write(chunk)
+        self.patience.check()
+
+
+class Exchange(ABC):
+    """One request and its answer. `arguments` are those of `build_request`, without a body."""
+
+    failures: tuple[type[Exception], ...] = _FAILED_ON_THE_WIRE
+    """What makes it `Lost`; the rest is for the caller to know."""
+    content: bytes | Path | None = None
+    """A body that is no JSON."""
+    auth: Key | None = None
+
+    def __init__(self, arguments: dict[str, Any], *, answer: float) -> None:
+        """An answer's head and small body have so many seconds together."""
+        self.arguments = arguments
+        self.patience = Patience(answer)
+        self._started = clocks.stopwatch()
+        self._memory = bytearray()
+
+    @abstractmethod
+    def body(self, response: httpx.Response) -> AbstractContextManager[Body]:
+        """How the body of this answer is taken."""
+
+    @abstractmethod
+    def result(self, response: httpx.Response) -> Sent | Lost:
+        """What came, after the body was taken to its end."""
+
+    def lost(self, error: Exception) -> Lost:
+        """What went wrong, without the request that an httpx error carries."""
+        reason = f"no answer ({type(error).__name__}: {str(error)[:200]})"
+        return Lost(reason, sent=not isinstance(error, _NOT_SENT), took=self._took())
+
+    def _in_memory(self) -> Body:
+        self.patience.with_answer()
+        return Body(raw=False, write=self._grow, patience=self.patience)
+
+    def _grow(self, chunk: bytes) -> None:
+        if len(self._memory) + len(chunk) > MOST_BYTES:
+            raise httpx.DecodingError(f"the answer has more than {MOST_BYTES} bytes")
+        self._memory.extend(chunk)
+
+    def _sent(self, response: httpx.Response, spool: Path | None = None) -> Sent:
+        status, headers = response.status_code, headers_of(response)
+        return Sent(Answer(status, bytes(self._memory), headers, spool), self._took())
+
+    def _endless(self) -> Lost:
+        reason = "neither a length nor chunks tell whether the file is whole"
+        return Lost(reason, took=self._took())
+
+    def _took(self) -> float:
+        return clocks.stopwatch() - self._started
+
+
+class Sending(Exchange):
+    """A request of the adapter. Its answer is kept in memory, unless it is a video itself."""
+
+    failures = (*_FAILED_ON_THE_WIRE, OSError)
+
+    def __init__(self, wire: Wire, effect: Send) -> None:
+        """Raises UnsafeTargetError or UnpricedError."""
+        super().__init__(wire.sending(effect), answer=wire.timeouts.answer)
+        self.content = effect.request.content
+        self.auth = wire.auth(effect.request)
+        self._wire = wire
+        self._spool: Path | None = None
+
+    @contextmanager
+    def body(self, response: httpx.Response) -> Iterator[Body]:
+        """A video is written to a file."""
+        if not _is_video(response):
+            yield self._in_memory()
+            return
+        self.patience.with_file(self._wire.timeouts.file)
+        self._spool = self._wire.spool()
+        with self._spool.open("wb") as file:
+            yield Body(raw=False, write=file.write, patience=self.patience)
+
+    def result(self, response: httpx.Response) -> Sent | Lost:
+        """The answer, unless its video is shorter than announced, or could be."""
+        if self._spool is not None:
+            length = response.headers.get("content-length", "")
+            have = self._spool.stat().st_size
+            if length.isdigit() and have != int(length):
+                return Lost(f"the body ended after {have} of {length} bytes", took=self._took())
+            if _ends_by_closing(response):
+                return self._endless()
+        return self._sent(response, self._spool)
+
+
+class Fetching(Exchange):
+    """A file, without the key. Its body goes to the sink as it comes, if the sink wants it."""
+
+    def __init__(self, wire: Wire, effect: Fetch) -> None:
+        """Its head has no more time than the file."""
+        super().__init__(wire.fetching(effect), answer=min(wire.timeouts.answer, effect.seconds))
+        self._sink = effect.sink
+        self._seconds = effect.seconds
+        self._wanted = False
+
+    @contextmanager
+    def body(self, response: httpx.Response) -> Iterator[Body]:
+        """The sink says whether it is wanted; else it is the text of a refusal."""
+        self._wanted = self._sink.begin(response.status_code, headers_of(response))
+        if not self._wanted:
+            yield self._in_memory()
+            return
+        self.patience.with_file(self._seconds)
+        raw = not response.is_stream_consumed  # it is where a transport gave the answer as a whole
+        yield Body(raw=raw, write=self._sink.write, patience=self.patience)
+
+    def result(self, response: httpx.Response) -> Sent | Lost:
+        """The answer, unless the end of a file cannot be told; its length is for the sink."""
+        if self._wanted and _ends_by_closing(response):
+            return self._endless()
+        return self._sent(response)
+
+
+def headers_of(response: httpx.Response) -> Mapping[str, str]:
+    """Its headers, their names in small letters."""
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _is_video(response: httpx.Response) -> bool:
+    kind = str(response.headers.get("content-type", "")).lower()
+    return response.is_success and kind.startswith("video/")
+
+
+def _ends_by_closing(response: httpx.Response) -> bool:
+    """Whether a body of HTTP/1 ended with its connection, as it also does when that is cut."""
+    version = response.extensions.get("http_version", b"")
+    framed = {"content-length", "transfer-encoding"} & set(response.headers)
+    return version.startswith(b"HTTP/1") and not framed

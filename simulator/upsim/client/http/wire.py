@@ -1,0 +1,113 @@
+"""Where the requests of a client go, what they carry, and which of them carry the key.
+
+The key goes to the provider's base URL only, put there by an httpx auth object, so that no header
+with it is anybody's local variable.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from upsim.client.adapter import Adapter, Request
+from upsim.client.callbacks import Watch
+from upsim.client.effects import Fetch, Send
+from upsim.client.guard import Guard
+from upsim.client.policies import Timeouts
+
+
+class Key(httpx.Auth):
+    """Puts the key on requests; no text form of it shows the key."""
+
+    def __init__(self, adapter: Adapter, key: str) -> None:
+        """The adapter knows the header that holds it."""
+        self._adapter = adapter
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Put it on."""
+        request.headers.update(self._adapter.authorise(self._key))
+        yield request
+
+
+class Wire:
+    """One client's way to its provider: how requests are made, and what is kept for them."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        *,
+        base_url: str,
+        key: str,
+        guard: Guard,
+        timeouts: Timeouts,
+        watch: Watch | None,
+    ) -> None:
+        """Speak to the provider at `base_url`, below which its own paths begin."""
+        self._base_url = base_url.rstrip("/")
+        self._auth = Key(adapter, key)
+        self._timeout = httpx.Timeout(timeouts.read, connect=timeouts.connect)
+        self.guard = guard
+        self.watch = watch
+        self.timeouts = timeouts
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._spooled = 0
+        self._lock = threading.Lock()
+
+    def sending(self, effect: Send) -> dict[str, Any]:
+        """The arguments of `build_request`. Raises UnsafeTargetError or UnpricedError."""
+        request = effect.request
+        self.guard.admit(request, effect.reservation)
+        own = _is_own(request)
+        if not own:
+            self.guard.admit_link(request.target)
+        return {
+            "method": request.method,
+            "url": f"{self._base_url}{request.target}" if own else request.target,
+            "headers": dict(request.headers) | _length(request),
+            "json": request.body,
+            "timeout": self._timeout,
+        }
+
+    def fetching(self, effect: Fetch) -> dict[str, Any]:
+        """The arguments of `build_request` for a file."""
+        return {
+            "method": "GET",
+            "url": effect.url,
+            "headers": dict(effect.headers),
+            "timeout": self._timeout,
+        }
+
+    def auth(self, request: Request) -> Key | None:
+        """The key, for the provider's own paths alone."""
+        return self._auth if _is_own(request) else None
+
+    def spool(self) -> Path:
+        """A new file for a video that comes as an answer; `close` removes it."""
+        with self._lock:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="upsim-client-")
+            self._spooled += 1
+            return Path(self._folder.name) / f"{self._spooled}.mp4"
+
+    def close(self) -> None:
+        """Remove what was spooled."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+
+def _is_own(request: Request) -> bool:
+    """Whether it goes to the provider itself, and not to where a link of it points."""
+    return request.target.startswith("/")
+
+
+def _length(request: Request) -> dict[str, str]:
+    """The length of a body that is read from a file while it is sent."""
+    content = request.content
+    return {"Content-Length": str(content.stat().st_size)} if isinstance(content, Path) else {}

@@ -1,0 +1,46 @@
+"""What faults do to a connection over a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from upsim.cli.connections import Wire
+
+
+class Held(asyncio.Transport):
+    """A transport that holds one socket and says whether it was aborted."""
+
+    def __init__(self, held: socket.socket) -> None:
+        """Hold a socket."""
+        super().__init__({"socket": held})
+        self.aborted = False
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.aborted = True
+
+
+def test_a_reset_is_seen_by_the_caller() -> None:
+    """Whoever reads on is told that the connection was reset."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        caller = socket.create_connection(server.getsockname())
+        held, _ = server.accept()
+    with caller:
+        transport = Held(held)
+        Wire(transport).reset()
+        held.close()
+        with pytest.raises(ConnectionResetError):
+            caller.recv(1)
+    assert transport.aborted
+
+
+def test_a_caller_who_has_gone_is_not_reset() -> None:
+    """A connection that was closed meanwhile is nothing to cut, and no mistake."""
+    held = socket.socket()
+    held.close()
+    transport = Held(held)
+    Wire(transport).reset()
+    assert transport.aborted

@@ -14,7 +14,10 @@ class Clock(TypedDict):
 
 
 class Sandbox(TypedDict):
-    """A sandbox at a glance."""
+    """A sandbox at a glance.
+
+    `scenario` is a name, a path on the server's disk, or `request body` for one that was sent.
+    """
 
     id: str
     scenario: str

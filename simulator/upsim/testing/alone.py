@@ -16,7 +16,7 @@ NAME = "intercept"
 
 @contextmanager
 def intercept(
-    scenario: str | None = None,
+    scenario: str | Mapping[str, object] | None = None,
     *,
     balance: Amount | Mapping[str, Amount] | None = None,
     clock: str | Mapping[str, str] | None = None,

@@ -10,8 +10,9 @@ from typing import Any
 from upsim.engine.seeds import derived_seed
 from upsim.interception.hosts import library
 from upsim.providers import discover
-from upsim.scenario.loader import UnknownScenarioError
+from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
+from upsim.scenario.sent import as_json, sent_scenario
 from upsim.testing.marks import MarkError, check
 
 DEFAULT_CLOCK = "auto"
@@ -31,7 +32,7 @@ def order(asked: Mapping[str, Any], *, name: str, seed: int, shared: bool) -> di
     if not shared:
         body["id"] = "t-" + hashlib.sha256(name.encode()).hexdigest()[:ID_LENGTH]
     if asked.get("scenario") is not None:
-        body["scenario"] = asked["scenario"]
+        body["scenario"] = as_json(asked["scenario"])
     clock, own_seed = asked.get("clock"), asked.get("seed")
     if clock is not None or scenario is None or scenario.clock is None:
         body["clock"] = clock or DEFAULT_CLOCK
@@ -46,12 +47,14 @@ def order(asked: Mapping[str, Any], *, name: str, seed: int, shared: bool) -> di
     return body
 
 
-def _scenario(name: str | None) -> Scenario | None:
-    if name is None:
+def _scenario(chosen: str | Mapping[str, object] | None) -> Scenario | None:
+    if chosen is None:
         return None
     try:
-        return library().load(name)
-    except UnknownScenarioError as error:
+        if isinstance(chosen, Mapping):
+            return sent_scenario(library().renewed(), chosen, discover())
+        return library().load(chosen)
+    except (ScenarioError, UnknownScenarioError) as error:
         raise MarkError(str(error)) from None
 
 

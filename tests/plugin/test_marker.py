@@ -35,6 +35,11 @@ def test_balance_by_provider(upsim):
     assert Decimal(20000) == upsim.ledger.balance("vicsee")
 
 
+@pytest.mark.upsim(scenario={"extends": "vicsee/baseline", "account": {"opening": "7"}})
+def test_scenario_of_a_mapping(upsim):
+    assert ("request body", Decimal(7)) == (upsim.scenario, upsim.ledger.balance("vicsee"))
+
+
 def test_clock_of_the_module(upsim):
     assert "manual" == upsim.clock.mode
 
@@ -69,7 +74,7 @@ def test_strict_keys(upsim):
 
 def test_marker_shapes_the_sandbox(run_tests: RunTests) -> None:
     """Each argument has its effect; those of a class or module hold unless a test has its own."""
-    run_tests(SHAPES).assert_outcomes(passed=9)
+    run_tests(SHAPES).assert_outcomes(passed=10)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +85,7 @@ def test_marker_shapes_the_sandbox(run_tests: RunTests) -> None:
         ("'vicsee/no-funds'", "takes no positional argument such as 'vicsee/no-funds'"),
         ("scenario='vicsee/out-of-credit'", "did you mean vicsee/out-of-credits"),
         ("scenario='nowhere.yaml'", "there is no scenario 'nowhere.yaml'"),
+        ("scenario={'extends': 'vicsee/basline'}", "did you mean vicsee/baseline"),
         ("clock='fast'", "clock 'fast' is unknown; allowed: real, manual, auto"),
         ("dialect='life'", "no provider has a dialect 'life'; did you mean live[?]"),
         ("balance={'venize': 1}", "there is no provider 'venize'; there are piapi"),

@@ -76,7 +76,7 @@ class Interception(AbstractContextManager[SandboxHandle]):
 
 
 def intercept(
-    scenario: str | None = None,
+    scenario: str | Mapping[str, object] | None = None,
     *,
     balance: Amount | Mapping[str, Amount] | None = None,
     clock: str | Mapping[str, str] | None = None,

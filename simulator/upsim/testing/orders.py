@@ -13,6 +13,7 @@ from upsim.interception.hosts import library
 from upsim.providers import discover
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
+from upsim.scenario.sent import as_json, sent_scenario
 from upsim.testing.marks import MarkError, check
 
 DEFAULT_CLOCK = "auto"
@@ -24,9 +25,8 @@ def order(
 ) -> dict[str, object]:
     """The body of `POST sandboxes` for the test of this name. Raises MarkError.
 
-    The path of a scenario is taken from `folder`, and where there is none from the present one.
-
-    A scenario's own clock and seed hold unless the test says otherwise. Where others make
+    The path of a scenario is taken from `folder`, and where there is none from the present one. A
+    scenario's own clock and seed hold unless the test says otherwise. Where others make
     sandboxes too, the server chooses the id; else it follows from the name, so that it is in
     answers the same in every run.
     """
@@ -37,7 +37,7 @@ def order(
     if not shared:
         body["id"] = "t-" + hashlib.sha256(name.encode()).hexdigest()[:ID_LENGTH]
     if wanted is not None:
-        body["scenario"] = wanted
+        body["scenario"] = as_json(wanted)
     clock, own_seed = asked.get("clock"), asked.get("seed")
     if isinstance(clock, Mapping) and "mode" not in clock:
         clock = {"mode": DEFAULT_CLOCK, **clock}
@@ -54,20 +54,26 @@ def order(
     return body
 
 
-def _named(wanted: str | Path | None, folder: Path | None) -> str | None:
-    """The name of a scenario that ships, or the path of a file; what is neither as it is."""
-    name = None if wanted is None else str(wanted)
-    if name is None or folder is None or name in library().names():
+def _named(
+    wanted: str | Path | Mapping[str, object] | None, folder: Path | None
+) -> str | Mapping[str, object] | None:
+    """A scenario's name, or the path of a file; what is neither as it is, such as a mapping."""
+    if wanted is None or isinstance(wanted, Mapping):
+        return wanted
+    name = str(wanted)
+    if folder is None or name in library().names():
         return name
     beside = folder / name
     return str(beside.resolve()) if beside.is_file() else name
 
 
-def _scenario(name: str | None) -> Scenario | None:
-    if name is None:
+def _scenario(chosen: str | Mapping[str, object] | None) -> Scenario | None:
+    if chosen is None:
         return None
     try:
-        return library().load(name)
+        if isinstance(chosen, Mapping):
+            return sent_scenario(library().renewed(), chosen, discover())
+        return library().load(chosen)
     except (ScenarioError, UnknownScenarioError) as error:
         raise MarkError(str(error)) from None
 

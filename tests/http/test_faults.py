@@ -64,6 +64,12 @@ def test_the_stage_decides_whether_there_is_a_job(client: Patient, stage: str, j
     assert (jobs, jobs) == (len(client.sim.sandbox.state.jobs), len(client.charges()))
 
 
+def test_a_value_that_is_refused_comes_by_before(client: Patient) -> None:
+    """A request that the provider would refuse meets a fault before it is decided."""
+    client.arm(at="before_accept", when={"upscale_factor": 9}, do={"respond": 503})
+    assert [503, 200] == [client.submit(upscale_factor=f).status_code for f in ("9", "4")]
+
+
 def test_an_answer_of_the_catalogue_has_the_form_of_the_provider(client: Patient) -> None:
     """`respond: <name>` is the provider's own refusal."""
     client.arm(at="before_accept", do={"respond": "internal"})

@@ -256,6 +256,15 @@ def test_unknown_scenario_names_the_nearest() -> None:
         pass
 
 
+def test_scenario_file_that_is_not_there_is_named_in_full() -> None:
+    """A scenario that is asked for by path is refused with the whole path."""
+    with (
+        pytest.raises(MarkError, match=r"no scenario file '/.*/nosuch\.yaml': there is no such"),
+        upsim.intercept("nosuch.yaml"),
+    ):
+        pass
+
+
 def test_forked_process_is_told(sandbox: SandboxHandle) -> None:
     """A fork has no simulator: a call there fails at once, and says so."""
     child = os.fork()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
+from upsim.scenario.durations import DURATION, seconds_of
 from upsim.scenario.schema import source
 from upsim.scenario.spelling import nearest, unknown
 from upsim.scenario.tree import Found, Place, Value, mapping
@@ -54,13 +55,16 @@ def baseline_mistakes(value: Value, base: Mapping[str, Value] | None, trees: Tre
     if base is None:
         return
     yield from lacking_entries(value, base)
-    for section in ("limits", "headers", "statuses"):
+    for section in ("limits", "headers", "statuses", "facts"):
         before, after = mapping(base.get(section)), mapping(root.get(section))
         for name in before.keys() & after.keys():
             was, now = mapping(before[name]).get("value"), mapping(after[name]).get("value")
-            if kind(was) != kind(now):
+            either = section == "facts" and None in (was, now)
+            if kind(was) != kind(now) and not either:
                 place: Place = (section, name, "value")
-                yield place, f"{_shown(now)} is no {kind(was)}, as it is in the baseline"
+                timed = DURATION.match(str(now)) is not None and "seconds" in name
+                hint = f"; write the seconds, {seconds_of(str(now)):f}" if timed else ""
+                yield place, f"{_shown(now)} is no {kind(was)}, as it is in the baseline{hint}"
 
 
 def kind(value: Value) -> str:
@@ -89,8 +93,9 @@ def _accounts(root: dict[str, Value], trees: Trees) -> Found:
 def _lifetimes(root: dict[str, Value]) -> Found:
     for name, entry in mapping(root["retention"]).items():
         value = mapping(entry).get("value")
-        if value is not None and kind(value) != "number":
-            yield ("retention", name, "value"), f"{_shown(value)} is no number of seconds, nor null"
+        if value is not None and kind(value) != "number" and not DURATION.match(str(value)):
+            told = "is no number of seconds, no time such as 24h, and not null"
+            yield ("retention", name, "value"), f"{_shown(value)} {told}"
 
 
 def _shown(value: Value) -> str:

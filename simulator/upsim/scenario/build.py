@@ -33,15 +33,13 @@ from upsim.core.polling import Polling
 from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
 from upsim.core.states import TERMINAL, State
 from upsim.core.webhooks import WebhookRule
+from upsim.scenario.durations import DURATION, seconds_of
 from upsim.scenario.faults.rules import build_faults
 from upsim.scenario.inputs import body_fields_of
 from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario, word
-from upsim.scenario.references import DURATION
 
 Node = Mapping[str, Any]
 """A validated mapping of the file: the schema has already said what its values are."""
-
-_SECONDS = {"ms": "0.001", "s": "1", "m": "60", "h": "3600", "d": "86400"}
 
 
 def build_scenario(name: str, tree: Node, folder: Path) -> Scenario:
@@ -90,7 +88,7 @@ def build_baseline(tree: Node) -> Baseline:
         limits=_facts(tree["limits"], sources),
         facts=_facts(tree.get("facts", {}), sources),
         headers=_facts(tree.get("headers", {}), sources),
-        retention=_facts(tree["retention"], sources),
+        retention={k: _lifetime(v, sources) for k, v in tree["retention"].items()},
         statuses=_facts(tree["statuses"], sources),
         errors={k: _error(k, v, sources) for k, v in tree["errors"].items()},
         failures={k: _error(k, v, sources) for k, v in tree["failures"].items()},
@@ -98,7 +96,7 @@ def build_baseline(tree: Node) -> Baseline:
         check_evidence=evidence(tree["checks"], sources),
         refund=Refund(
             states=tuple(refund["states"]),
-            after=Decimal(refund["after"]),
+            after=seconds_of(refund["after"]),
             evidence=evidence(refund, sources),
         ),
         default_media=media(tree["default_media"]),
@@ -136,7 +134,7 @@ def frozen(value: Any) -> Plain:  # noqa: ANN401 - the edge where YAML values co
 def media(node: Node) -> Media:
     """Properties of a video written in a file; frames follow from the duration unless given."""
     width, height = map(int, node.get("size", "1280x720").split("x"))
-    duration = seconds_to_micros(str(node["duration"]))
+    duration = _micros(node["duration"])
     rate = Fraction(str(node.get("fps", "30")))
     frames = node.get("frames") or max(1, round(rate * duration / 1_000_000))
     return Media(
@@ -155,6 +153,14 @@ def _facts(nodes: Node, sources: Node) -> dict[str, Fact]:
     return {k: Fact(frozen(v.get("value")), evidence(v, sources)) for k, v in nodes.items()}
 
 
+def _lifetime(node: Node, sources: Node) -> Fact:
+    """How long something lives, in seconds, however it is written (None: for ever)."""
+    value = node.get("value")
+    timed = DURATION.match(str(value)) is not None
+    seconds = f"{seconds_of(str(value)):f}" if timed else frozen(value)
+    return Fact(seconds, evidence(node, sources))
+
+
 def _webhooks(node: Node | None, sources: Node) -> WebhookRule | None:
     if not node:
         return None
@@ -162,8 +168,8 @@ def _webhooks(node: Node | None, sources: Node) -> WebhookRule | None:
     return WebhookRule(
         states=tuple(State(name) for name in node["states"]["value"]),
         attempts=node["attempts"]["value"],
-        pauses=tuple(seconds_to_micros(str(pause)) for pause in node["pauses"]["value"]),
-        timeout=seconds_to_micros(str(node["timeout"]["value"])),
+        pauses=tuple(_micros(pause) for pause in node["pauses"]["value"]),
+        timeout=_micros(node["timeout"]["value"]),
         signing=node["signing"]["value"],
         headers=dict(node["headers"]["value"]),
         evidence={name: fact.evidence for name, fact in facts.items()},
@@ -174,10 +180,10 @@ def _polling(node: Node | None, sources: Node) -> Polling | None:
     if not node:
         return None
     return Polling(
-        every=seconds_to_micros(str(node["every"])),
+        every=_micros(node["every"]),
         evidence=evidence(node, sources),
         factor=str(node.get("factor", 1)),
-        most=seconds_to_micros(str(node["most"])) if "most" in node else None,
+        most=_micros(node["most"]) if "most" in node else None,
     )
 
 
@@ -251,15 +257,15 @@ def _billing(node: Node, sources: Node) -> Billing:
 
 
 def _phase(node: Node) -> PhaseRule:
-    timed = {k: _amount(node.get(k)) for k in ("base", "per_second", "per_frame")}
+    timed = {k: _time(node.get(k)) for k in ("base", "per_second", "per_frame")}
     duration = None
     if any(value is not None for value in timed.values()):
         duration = Duration(
             **{key: value for key, value in timed.items() if value is not None},
             by=node.get("by"),
             table=_table(node.get("table", {})),
-            at_least=_amount(node.get("at_least")),
-            at_most=_amount(node.get("at_most")),
+            at_least=_time(node.get("at_least")),
+            at_most=_time(node.get("at_most")),
         )
     return PhaseRule(
         state=State(node["state"]),
@@ -333,11 +339,9 @@ def _step(node: Node) -> PhaseRule:
         return PhaseRule(state=state, duration=None)
     if isinstance(how, dict):
         return PhaseRule(state=state, duration=None, polls=how["polls"])
-    spelt = DURATION.match(str(how))
-    if spelt is None or state in TERMINAL:
+    if state in TERMINAL or DURATION.match(str(how)) is None:
         return PhaseRule(state=state, duration=None, failure=str(how))
-    seconds = Decimal(spelt["number"]) * Decimal(_SECONDS[spelt["unit"]])
-    return PhaseRule(state=state, duration=Duration(base=seconds))
+    return PhaseRule(state=state, duration=Duration(base=seconds_of(how)))
 
 
 def _account_rule(node: Node) -> AccountRule:
@@ -350,3 +354,11 @@ def _table(node: Node) -> tuple[tuple[str, Decimal], ...]:
 
 def _amount(value: str | int | None) -> Decimal | None:
     return None if value is None else Decimal(value)
+
+
+def _time(value: str | int | None) -> Decimal | None:
+    return None if value is None else seconds_of(value)
+
+
+def _micros(value: str | int | Decimal) -> int:
+    return seconds_to_micros(f"{seconds_of(value):f}")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from upsim.core.instants import Instant, from_iso
+from upsim.scenario.durations import micros_of
 from upsim.scenario.merging import merged
-from upsim.scenario.references import DURATION
 from upsim.scenario.tree import Found, Mistake, Place, Tree, dotted, items, mapping
 
 CHANGES = "changes"
@@ -27,7 +26,6 @@ FIXED = (
     CHANGES,
 )
 """Sections that a sandbox, or a server, reads once when it begins."""
-_MICROS = {"ms": 1_000, "s": 10**6, "m": 60 * 10**6, "h": 3_600 * 10**6, "d": 86_400 * 10**6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def stages(tree: Tree) -> Iterator[Stage]:
         change = _change(tree, number)
         before = merged(before, change)
         at = _instant(node) if "at" in mapping(node) else None
-        yield Stage(number, _micros(mapping(node).get("after")) or 0, at, before, change)
+        yield Stage(number, micros_of(mapping(node).get("after")) or 0, at, before, change)
 
 
 def without_changes(tree: Tree) -> Tree:
@@ -80,16 +78,14 @@ def _node_mistakes(node: object) -> Found:
     when = [key for key in ("after", "at") if key in mapping(node)]
     if len(when) != 1:
         yield (), "a change needs either after, such as 10m, or at, such as 2026-01-01T00:10:00Z"
-        return
-    if _instant(node) is None:
+    elif _instant(node) is None:
         form = "a time such as 90s or 10m" if when == ["after"] else "an ISO 8601 instant"
         yield (when[0],), f"{str(mapping(node)[when[0]])!r} is not {form}"
     changed = mapping(node).get("set")
-    if not isinstance(changed, dict) or not changed:
-        yield ("set",) if "set" in mapping(node) else (), "say what changes: set: {refund: …}"
-        return
+    if "set" in mapping(node) and not mapping(changed):
+        yield ("set",), "say what changes: set: {refund: …}"
     for key in FIXED:
-        if key in changed:
+        if key in mapping(changed):
             yield ("set", key), "this is read once, in the beginning, and cannot change later"
 
 
@@ -108,16 +104,11 @@ def _instant(node: object) -> Instant | None:
     """The instant or the time that a change names, if it can be read."""
     at, after = mapping(node).get("at"), mapping(node).get("after")
     if at is None:
-        return _micros(after)
+        return micros_of(after)
     try:
         return from_iso(str(at))
     except (ValueError, OverflowError):
         return None
-
-
-def _micros(text: object) -> int | None:
-    spelt = DURATION.match(str(text))
-    return None if spelt is None else int(Decimal(spelt["number"]) * _MICROS[spelt["unit"]])
 
 
 def _change(tree: Tree, number: int) -> Tree:

@@ -14,17 +14,23 @@ BODILESS = frozenset({"GET", "HEAD"})
 
 
 def code_mistakes(
-    value: Value, base: Mapping[str, Value] | None, providers: Mapping[str, Provider]
+    value: Value,
+    written: Value,
+    base: Mapping[str, Value] | None,
+    providers: Mapping[str, Provider],
 ) -> Found:
-    """Providers, operations and checks that nobody wrote, and limits that count nothing."""
-    root = mapping(value)
+    """Providers, operations and checks that nobody wrote, and limits that count nothing.
+
+    `written` is the file with all that is not sound in it.
+    """
+    root, raw = mapping(value), mapping(written)
     name = str(root["provider"])
     if name not in providers:
         yield ("provider",), unknown("provider", name, providers)
         return
     provider = providers[name]
-    yield from _checks(mapping(root["checks"]), provider)
-    yield from _counts(root, base, provider)
+    yield from _checks(mapping(raw.get("checks")), provider)
+    yield from _counts(raw, base or root, provider)
     yield from _notices(root, provider)
 
 
@@ -37,18 +43,18 @@ def _checks(checks: dict[str, Value], provider: Provider) -> Found:
         if operation not in operations:
             yield place, f"unknown operation; {nearest(operation, operations)}"
         for i, check in enumerate(items(names)):
-            if check not in provider.checks:
-                yield (*place, i), unknown("check", str(check), provider.checks)
+            if isinstance(check, str) and check not in provider.checks:
+                yield (*place, i), unknown("check", check, provider.checks)
     for operation in operations:
         if operation not in checks:
             yield ("checks",), f"lacks the operation {operation}"
 
 
-def _counts(root: dict[str, Value], base: Mapping[str, Value] | None, provider: Provider) -> Found:
+def _counts(root: dict[str, Value], base: Mapping[str, Value], provider: Provider) -> Found:
     operations = [operation.name for operation in provider.operations]
-    own = [counted for _, counted in _counted(mapping((base or root)["plans"]))]
+    own = [counted for _, counted in _counted(mapping(base["plans"]))]
     known = dict.fromkeys([_ALL, *get_args(Kind), *operations, *own])
-    for place, counted in _counted(mapping(root["plans"])):
+    for place, counted in _counted(mapping(root.get("plans"))):
         if counted not in known:
             yield place, f"nothing is counted as {counted!r}; {nearest(counted, known)}"
 
@@ -56,7 +62,9 @@ def _counts(root: dict[str, Value], base: Mapping[str, Value] | None, provider: 
 def _counted(plans: dict[str, Value]) -> Iterator[tuple[Place, str]]:
     for name, plan in plans.items():
         for i, rate in enumerate(items(mapping(plan).get("rates"))):
-            yield ("plans", name, "rates", i, "counts"), str(mapping(rate)["counts"])
+            counted = mapping(rate).get("counts")
+            if isinstance(counted, str):
+                yield ("plans", name, "rates", i, "counts"), counted
 
 
 def bodiless_of(value: Value, providers: Mapping[str, Provider] | None) -> Iterator[str]:

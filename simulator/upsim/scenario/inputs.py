@@ -1,9 +1,11 @@
-"""The fields of a submit by which the job rules of a scenario can tell jobs apart."""
+"""What a baseline says that rules may speak of: fields of a submit, options, words for states."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from upsim.scenario.tree import items, mapping
 
 MODEL = "model"
 
@@ -11,7 +13,7 @@ MODEL = "model"
 def inputs_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
     """The fields that a baseline names in its fact `inputs`, and `model`; none, if it has none."""
     fact = tree.get("facts", {}).get("inputs")
-    return () if fact is None else (MODEL, *(str(name) for name in fact["value"]))
+    return () if fact is None else (MODEL, *map(str, items(fact.get("value"))))
 
 
 def body_fields_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
@@ -22,9 +24,25 @@ def body_fields_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
     facts = tree.get("facts", {})
     own = facts.get("body_fields")
     if own is not None:
-        return tuple(map(str, own["value"]))
+        return tuple(map(str, items(own.get("value"))))
     fact = facts.get("inputs")
     if fact is None:
         return ()
     options = [name for model in tree["models"].values() for name in model.get("options", {})]
-    return tuple(dict.fromkeys([*map(str, fact["value"]), *options]))
+    return tuple(dict.fromkeys([*map(str, items(fact.get("value"))), *options]))
+
+
+def options_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The options of all models of a file, with the values that any of them takes."""
+    found: dict[str, list[str]] = {}
+    for model in mapping(root.get("models")).values():
+        for name, option in mapping(mapping(model).get("options")).items():
+            allowed = map(str, items(mapping(option).get("allowed")))
+            found[name] = [*found.get(name, ()), *allowed]
+    return found
+
+
+def statuses_of(root: Mapping[str, Any]) -> dict[str, str]:
+    """The provider's word for each state."""
+    found = mapping(root.get("statuses"))
+    return {state: str(mapping(fact).get("value")) for state, fact in found.items()}

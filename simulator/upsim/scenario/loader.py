@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from upsim.core.provider import Provider
-from upsim.scenario.baselines import baseline_mistakes, strange_entries
 from upsim.scenario.build import build_scenario
-from upsim.scenario.changes import change_mistakes, stages
-from upsim.scenario.code import bodiless_of, code_mistakes
-from upsim.scenario.faults.rules import all_mistakes
+from upsim.scenario.changes import stages
+from upsim.scenario.judging import Judge
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Change, Scenario
-from upsim.scenario.references import reference_mistakes
-from upsim.scenario.schemas import schema_mistakes
 from upsim.scenario.tree import Mistake, Place, Tree, Value, items, mapping, read_tree
 
 BASELINE = "baseline"
 LONGEST_NAME = 250
+LONGEST_PATH = 4096
 SUFFIXES = (".yaml", ".yml")
 MOST_LEVELS = 20
 _NEEDS_BASE = "say what this file changes"
@@ -41,6 +39,10 @@ class ScenarioError(ValueError):
 
 class UnknownScenarioError(LookupError):
     """No scenario of this name; the message names the nearest ones."""
+
+
+class NoScenarioFileError(UnknownScenarioError):
+    """What is asked for by its path is not there; the message has the whole path."""
 
 
 def shipped_root() -> Path:
@@ -139,12 +141,21 @@ class Library:
         if there:
             msg = f"{name!r} is no scenario file: it must be YAML and end in .yaml or .yml"
             raise UnknownScenarioError(msg)
-        raise UnknownScenarioError(self._unknown(name[:LONGEST_NAME]))
+        raise self._unknown(name[:LONGEST_NAME], path)
 
-    def _unknown(self, name: str) -> str:
+    def _unknown(self, name: str, path: Path) -> UnknownScenarioError:
+        """What to say of a name, or of a path, behind which there is nothing."""
         near = get_close_matches(name, self.names(), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "`upsim scenarios list` shows them"
-        return f"there is no scenario {name!r}; {hint}"
+        whole = os.path.abspath(str(path)[:LONGEST_PATH])  # noqa: PTH100 - without its `..`
+        if name.endswith(SUFFIXES) or name.startswith(("/", "./", "../")):
+            short = name.removesuffix(".yaml").removesuffix(".yml")
+            ships = f"; the one that ships is called {short}" if short in self.names() else ""
+            folder = "that is a folder" if _is_folder(path) else "there is no such file"
+            return NoScenarioFileError(f"no scenario file {whole!r}: {folder}{ships}")
+        if "/" in name and not near and name.partition("/")[0] not in self.providers():
+            return NoScenarioFileError(f"there is no scenario {name!r}, and no file {whole!r}")
+        return UnknownScenarioError(f"there is no scenario {name!r}; {hint}")
 
     def _shipped(self, name: str) -> Path | None:
         """The file of a name below the root, or in the folder that its provider brings."""
@@ -166,35 +177,7 @@ class Library:
 
         With `providers` also what their code does not know.
         """
-        if not tree.whole:
-            return sorted(tree.mistakes)
-        base = self._baseline_tree(tree)
-        strange = dict(strange_entries(tree.value, base))
-        broken = list(schema_mistakes(tree.value))
-        found = [*strange.items(), *(b for b in broken if not _is_below(b[0], strange))]
-        sound = _sound_part(tree.value, [place for place, _ in broken], base)
-        if sound is not None:
-            found += reference_mistakes(sound)
-            kinds = self._kinds_of(sound, providers)
-            found += all_mistakes(mapping(sound), kinds, bodiless_of(sound, providers))
-            found += baseline_mistakes(sound, base, self.tree_of)
-            found += code_mistakes(sound, base, providers) if providers else ()
-        told = {mistake.place for mistake in tree.mistakes}
-        found += change_mistakes(tree)
-        new = (tree.mistake(place, message) for place, message in found)
-        every = {*tree.mistakes, *(mistake for mistake in new if mistake.place not in told)}
-        return sorted({*every, *self._later_mistakes(tree, every, providers)})
-
-    def _later_mistakes(
-        self, tree: Tree, known: Collection[Mistake], providers: Mapping[str, Provider] | None
-    ) -> Iterator[Mistake]:
-        """What is wrong once a change of the file has taken place, and was not wrong before."""
-        before = {(mistake.place, mistake.message) for mistake in known}
-        for stage in stages(tree):
-            for mistake in self.mistakes_in(stage.tree, providers):
-                if (mistake.place, mistake.message) not in before:
-                    before.add((mistake.place, mistake.message))
-                    yield stage.told(mistake)
+        return Judge(self.tree_of, self._kinds).mistakes_in(tree, providers)
 
     def judged(self, name: str, providers: Mapping[str, Provider]) -> list[Mistake]:
         """Everything wrong in a file by name; one without mistakes is loaded as it is."""
@@ -208,19 +191,6 @@ class Library:
         files = self.resolve(self.path_of(name)).files
         return all(self._stamps[file] == other.stamps.get(file) for file in files)
 
-    def _kinds_of(
-        self, sound: Value, providers: Mapping[str, Provider] | None
-    ) -> Mapping[str, str]:
-        """The operations of a file's provider and their kinds, where it has faults to judge."""
-        root = mapping(sound)
-        name = str(root["provider"])
-        if "faults" not in root:
-            return {}
-        if providers is None:
-            return self._kinds(name)
-        known = providers[name].operations if name in providers else ()
-        return {operation.name: operation.kind for operation in known}
-
     def tree_of(self, provider: str) -> Mapping[str, Value] | None:
         """The resolved tree of a provider's baseline (None: there is no such provider)."""
         if provider not in self._trees:
@@ -228,11 +198,6 @@ class Library:
             found = self.resolve(self.path_of(name)) if name in self.names() else None
             self._trees[provider] = None if found is None else mapping(found.value)
         return self._trees[provider]
-
-    def _baseline_tree(self, tree: Tree) -> Mapping[str, Value] | None:
-        """The baseline that a file changes in the end, or that it stands in for."""
-        name = mapping(tree.value).get("provider")
-        return self.tree_of(name) if isinstance(name, str) else None
 
     def _shared(self, name: str) -> Scenario:
         """All libraries of a program share what ships, as long as its files stay as they are."""
@@ -262,6 +227,8 @@ class Library:
         if above:
             _anchor(tree, path.parent)
         if not {"extends", "provider"} & mapping(tree.value).keys():
+            for key in get_close_matches("extends", mapping(tree.value), n=1):
+                return _failed(tree, (key,), "unknown key; did you mean extends?")
             return _failed(tree, (), f"{_NEEDS_BASE}: extends: <provider>/baseline")
         if "extends" not in mapping(tree.value):
             return tree
@@ -304,6 +271,13 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that nothing can have
+        return False
+
+
 def _inside(folder: Path, name: str) -> Path | None:
     path = folder / f"{name}.yaml"
     known = _is_file(path) and path.resolve().is_relative_to(folder.resolve())
@@ -327,25 +301,6 @@ def _anchor(tree: Tree, folder: Path) -> None:
     for rule in [rule for part in (root, *changed) for rule in items(part.get("media"))]:
         if isinstance(rule, dict) and isinstance(rule.get("file"), str):
             rule["file"] = str((folder / str(rule["file"])).resolve())
-
-
-def _sound_part(
-    value: Value, broken: Collection[Place], base: Mapping[str, Value] | None
-) -> Value | None:
-    """The file with the baseline's sections for its broken ones: names in the rest are judged too.
-
-    None for a broken file that has no baseline to stand in.
-    """
-    if not broken:
-        return value
-    if base is None:
-        return None
-    lost = {place[0] for place in broken if place}
-    return {**base, **{key: item for key, item in mapping(value).items() if key not in lost}}
-
-
-def _is_below(place: Place, places: Collection[Place]) -> bool:
-    return any(place[: len(above)] == above for above in places)
 
 
 def _failed(tree: Tree, place: Place, message: str) -> Tree:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Mapping
 from string import Formatter
 
-from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL
-from upsim.scenario.inputs import inputs_of
-from upsim.scenario.model import word
-from upsim.scenario.spelling import nearest, unknown
+from upsim.scenario.jobs import wrong_order
+from upsim.scenario.spelling import shown, unknown
 from upsim.scenario.tree import Found, Place, Value, items, mapping
 
-DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>ms|s|m|h|d)\Z")
-"""How long a step lasts, such as `90s`."""
-
-_FOUND_BY = ("duration", "file", "unreachable", "not_a_video")
 _MEASURES = ("output_height",)
-_STEP = "a step ends by a time such as 90s, by {polls: <whole number from 1>} or by command"
 
 
 def reference_mistakes(value: Value) -> Found:
@@ -27,23 +18,30 @@ def reference_mistakes(value: Value) -> Found:
     yield from _knobs(mapping(root["knobs"]))
     yield from _dialect(root)
     yield from _plans(root)
-    yield from _media(root)
-    yield from _jobs(root)
     yield from _models(root)
     yield from _messages(root)
 
 
 def _knobs(knobs: dict[str, Value]) -> Found:
-    defined = [name for name, knob in knobs.items() if isinstance(knob, dict)]
     for name, knob in knobs.items():
-        place = ("knobs", name)
-        if not isinstance(knob, dict):
-            yield place, unknown("knob", name, defined)
-            continue
-        values = [str(item) for item in items(knob["values"])]
+        values = [str(item) for item in items(mapping(knob).get("values"))]
         for key in ("guide", "live", "auto", "chosen"):
-            if key in knob and knob[key] not in values:
-                yield place, unknown("value", str(knob[key]), values)
+            if key in mapping(knob) and mapping(knob)[key] not in values:
+                yield ("knobs", name), unknown("value", str(mapping(knob)[key]), values)
+
+
+def choice_mistakes(knobs: Value, defined: Mapping[str, Value]) -> Found:
+    """Choices of knobs that do not exist, and choices that are no text."""
+    for name, chosen in mapping(knobs).items():
+        values = [str(item) for item in items(mapping(defined.get(name)).get("values"))]
+        if isinstance(chosen, dict):
+            continue
+        if name not in defined:
+            yield ("knobs", name), unknown("knob", name, defined)
+        elif str(chosen) in values:
+            yield ("knobs", name), f'the value of a knob is a text: write {name}: "{chosen}"'
+        else:
+            yield ("knobs", name), f"{shown(chosen)} is no value; there are {', '.join(values)}"
 
 
 def _dialect(root: dict[str, Value]) -> Found:
@@ -59,90 +57,6 @@ def _plans(root: dict[str, Value]) -> Found:
     for place, holder in zip(places, (mapping(root["account"]), own), strict=True):
         if "plan" in holder and holder["plan"] not in plans:
             yield (*place, "plan"), unknown("plan", str(holder["plan"]), plans)
-
-
-def _media(root: dict[str, Value]) -> Found:
-    for i, rule in enumerate(items(root.get("media"))):
-        given = [key for key in _FOUND_BY if key in mapping(rule)]
-        if len(given) != 1:
-            found = f"has {' and '.join(given)}" if given else "has none"
-            yield ("media", i), f"a rule needs one of {', '.join(_FOUND_BY)}; this one {found}"
-
-
-def _jobs(root: dict[str, Value]) -> Found:
-    fields = _fields(root)
-    for i, rule in enumerate(items(root.get("jobs"))):
-        for name, value in mapping(mapping(rule).get("when")).items():
-            place: Place = ("jobs", i, "when", name)
-            if fields and name not in fields:
-                yield place, f"no model has this; {nearest(name, fields)}"
-            elif fields.get(name) and word(value) not in fields[name]:
-                yield place, unknown("value", word(value), fields[name])
-        yield from _lifecycle(root, items(mapping(rule)["lifecycle"]), ("jobs", i, "lifecycle"))
-
-
-def _fields(root: dict[str, Value]) -> dict[str, list[str]]:
-    """What a rule may ask for, with the values that it may have ([]: any).
-
-    Empty where a baseline does not say what its requests hold.
-    """
-    fields: dict[str, list[str]] = {name: [] for name in inputs_of(root)}
-    if not fields:
-        return {}
-    models = mapping(root["models"])
-    options = [mapping(mapping(model).get("options")) for model in models.values()]
-    for name, option in (pair for found in options for pair in found.items()):
-        allowed = [str(item) for item in items(mapping(option)["allowed"])]
-        fields[name] = [*fields.get(name, []), *allowed]
-    return {**fields, "model": list(models)}
-
-
-def _lifecycle(root: dict[str, Value], steps: list[Value], place: Place) -> Found:
-    failures = mapping(root["failures"])
-    states: list[str] = []
-    for j, step in enumerate(steps):
-        ((state, how),) = mapping(step).items()
-        states.append(state)
-        message = _wrong_end(state, how, failures) if state in TERMINAL else _wrong_step(how)
-        if message is not None:
-            yield (*place, j, state), message
-    for index, message in _wrong_order(states):
-        yield (*place, index, states[index]), message
-    last = mapping(steps[-1])
-    if states[-1] not in TERMINAL and not (set(last.values()) & {None, "command"}):
-        message = "the last step has nowhere to go: add an end, or write command"
-        yield (*place, len(steps) - 1, states[-1]), message
-
-
-def _wrong_order(states: list[str]) -> Iterator[tuple[int, str]]:
-    if states[0] in TERMINAL:
-        yield 0, "a job begins waiting or processing"
-    for i, (before, after) in enumerate(pairwise(states)):
-        if (before, after) not in EDGES:
-            yield i + 1, f"a job that is {before} cannot become {after}"
-
-
-def _wrong_step(how: Value) -> str | None:
-    """What is wrong with how a step ends, if anything."""
-    if isinstance(how, dict):
-        polls = how.get("polls")
-        good = len(how) == 1 and isinstance(polls, int) and polls > 0
-    else:
-        good = how is None or how == "command" or DURATION.match(str(how)) is not None
-    return None if good else f"{_STEP}; this is {_shown(how)}"
-
-
-def _wrong_end(state: str, how: Value, failures: Mapping[str, Value]) -> str | None:
-    """What is wrong with what an end says, if anything."""
-    if how is None:
-        return None
-    if state not in UNSUCCESSFUL:
-        return f"a job that is {state} stays so; write `{state}:` with nothing behind it"
-    return None if how in failures else unknown("failure", str(how), failures)
-
-
-def _shown(value: Value) -> str:
-    return repr(str(value))
 
 
 def _models(root: dict[str, Value]) -> Found:
@@ -166,7 +80,7 @@ def _phases(root: dict[str, Value], model: dict[str, Value], place: Place) -> Fo
         failure, failures = mapping(phase).get("failure"), mapping(root["failures"])
         if failure is not None and failure not in failures:
             yield (*here, i, "failure"), unknown("failure", str(failure), failures)
-    for i, message in _wrong_order([str(mapping(phase)["state"]) for phase in phases]):
+    for i, message in wrong_order([str(mapping(phase)["state"]) for phase in phases]):
         yield (*here, i, "state"), message
 
 

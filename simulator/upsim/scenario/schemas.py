@@ -8,18 +8,20 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from upsim.scenario.schema import Schema, resolved_schema
-from upsim.scenario.spelling import nearest, unknown
-from upsim.scenario.tree import Found, Place, Value
+from upsim.scenario.sound import Broken
+from upsim.scenario.spelling import nearest, shown, unknown
+from upsim.scenario.tree import Place, Value
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
     from jsonschema.protocols import Validator
 
 
-def schema_mistakes(value: Value) -> Found:
+def schema_mistakes(value: Value) -> Iterator[Broken]:
     """Everything in which a resolved file breaks the schema."""
     for error in _validator().iter_errors(jsonable(value)):
-        yield from _told(error)
+        for place, message in _told(error):
+            yield Broken(place, message, str(error.validator))
 
 
 def jsonable(value: Value) -> Any:  # noqa: ANN401 - JSON
@@ -49,7 +51,7 @@ def _validator() -> Validator:
         schema: Schema,
     ) -> Iterator[ValidationError]:
         if isinstance(instance, Digits) and types == "string":
-            yield ValidationError(f"{instance} is a number; quote it if it is meant as a text")
+            yield ValidationError("a number")
         else:
             yield from Draft202012Validator.VALIDATORS["type"](validator, types, instance, schema)
 
@@ -59,7 +61,7 @@ def _validator() -> Validator:
     return made
 
 
-def _told(error: ValidationError) -> Found:
+def _told(error: ValidationError) -> Iterator[tuple[Place, str]]:
     place: Place = tuple(error.absolute_path)
     rule, instance = error.validator, error.instance
     wanted: Any = error.validator_value
@@ -72,7 +74,44 @@ def _told(error: ValidationError) -> Found:
         yield place, f"lacks {error.message.split(chr(39))[1]}"
     elif rule == "enum" and isinstance(instance, str):
         yield place, unknown("value", instance, map(str, wanted))
+    elif rule == "type":
+        yield place, _wrong_kind(wanted, instance, error.schema)
+    elif rule == "const":
+        yield place, f"only {_seen(wanted)} can stand here, not {_seen(instance)}"
     elif rule == "pattern" and isinstance(error.schema, Mapping):
         yield place, f"{instance!r} does not match: {error.schema.get('description', wanted)}"
     else:
         yield place, error.message
+
+
+_KINDS = {
+    "string": "a text",
+    "integer": "a whole number",
+    "object": "a mapping",
+    "array": "a list",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+
+
+def _wrong_kind(wanted: str | list[str], found: object, schema: object) -> str:
+    """What belongs in a place, and what stands there instead."""
+    kinds = [wanted] if isinstance(wanted, str) else wanted
+    told = f"{' or '.join(_KINDS[kind] for kind in kinds)} belongs here, not {_seen(found)}"
+    properties = schema.get("properties", {}) if isinstance(schema, Mapping) else {}
+    if isinstance(found, dict | list) or found is None:
+        return told
+    if "object" in kinds and "value" in properties:
+        return f"{told}; write {{value: {_seen(found)}}}"
+    if "string" in kinds and isinstance(found, int | Digits):
+        return f'{told}; write "{_seen(found)}" if it is meant as a text'
+    return told
+
+
+def _seen(value: object) -> str:
+    """A value as it may stand in a file."""
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return str(value) if isinstance(value, int | Digits) else shown(value)

@@ -38,6 +38,8 @@ _WORDS: dict[str, bool | None] = {
     "~": None,
     "": None,
 }
+_PAIR = re.compile(r"\s*(?:- )?(?P<key>[\w.-]+):\s+(?P<value>[^'\"{\[\s].*:(?:\s.*)?)$")
+"""A key with a text in which a colon makes another pair."""
 _TAG = re.compile(r"(?:&\S+[ \t]+)?!")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _VARIABLE = re.compile(
@@ -148,7 +150,7 @@ def parse_tree(text: str, file: str, variables: Mapping[str, str] = os.environ) 
         _refuse_abysses(text)
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
-        return _unreadable(*_syntax_mistake(error, file))
+        return _unreadable(*_syntax_mistake(error, text, file))
     except RecursionError:
         return _unreadable(tree.mark(()), f"nested more than {DEEPEST} levels deep")
     if node is not None:
@@ -186,11 +188,30 @@ def _refuse_abysses(text: str) -> None:
             depth -= 1
 
 
-def _syntax_mistake(error: yaml.YAMLError, file: str) -> tuple[Mark, str]:
+def _syntax_mistake(error: yaml.YAMLError, text: str, file: str) -> tuple[Mark, str]:
     mark = getattr(error, "problem_mark", None)
-    place = Mark(file, mark.line + 1, mark.column + 1) if mark else Mark(file, 1, 1)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return place, f"not YAML: {problem}"
+    if mark is None:
+        return Mark(file, 1, 1), f"not YAML: {problem}"
+    lines = text.splitlines()
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    hint = _syntax_hint(problem, line, mark.column)
+    return Mark(file, mark.line + 1, mark.column + 1), f"not YAML: {hint or problem}"
+
+
+def _syntax_hint(problem: str, line: str, column: int) -> str | None:
+    """What to do about the usual mistakes, which the YAML library names by its own inner states."""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "a tab; indent with spaces"
+    if problem.startswith("mapping values"):
+        pair = _PAIR.match(line)
+        if pair is not None:
+            key, value = pair["key"], pair["value"].replace('"', "'")
+            return f'a text with a colon and a space in it must be quoted: {key}: "{value}"'
+        return f"{problem}; is the line indented as those around it?"
+    if problem.startswith("found character that cannot start") and column < len(line):
+        return f"a text that begins with {line[column]} must be quoted"
+    return None
 
 
 class _Reader:

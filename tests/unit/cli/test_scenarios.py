@@ -36,7 +36,7 @@ def test_all_mistakes_of_all_files(tmp_path: Path) -> None:
     result = run("validate", str(second), str(first))
 
     assert [
-        f"{first}:2:1: seed: 'x' is not of type 'integer'",
+        f"{first}:2:1: seed: a whole number belongs here, not 'x'",
         f"{first}:3:1: kobs: unknown key; did you mean knobs?",
         f"{second}:2:20: checks.credits[0]: unknown check 'has_ky'; did you mean has_key?",
     ] == result.stdout.splitlines()
@@ -186,7 +186,7 @@ def test_a_broken_file(tmp_path: Path) -> None:
     path.write_text("extends: vicsee/baseline\nseed: x\n", "utf-8")
     result = run("scenarios", "explain", str(path))
 
-    assert (1, f"{path}:2:1: seed: 'x' is not of type 'integer'\n") == (
+    assert (1, f"{path}:2:1: seed: a whole number belongs here, not 'x'\n") == (
         result.exit_code,
         result.stderr,
     )

@@ -95,7 +95,7 @@ def test_a_mistake_is_told_once(tmp_path: Path) -> None:
 
 def test_a_list_that_is_none(tmp_path: Path) -> None:
     """What is no mapping is told by its kind."""
-    assert ["3:5: changes[0]: 'soon' is not of type 'object'"] == told(tmp_path, "  - soon")
+    assert ["3:5: changes[0]: a mapping belongs here, not 'soon'"] == told(tmp_path, "  - soon")
 
 
 def test_each_is_laid_over_those_before(tmp_path: Path) -> None:

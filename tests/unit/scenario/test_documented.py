@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from upsim.providers import discover
+from upsim.scenario.jobs import STATES
 from upsim.scenario.loader import Library
 
+LIBRARY = Library()
 DOCS = Path(__file__).parents[3] / "docs"
 BLOCKS = [
     block
@@ -33,3 +35,19 @@ def test_a_printed_file_is_valid(tmp_path: Path, text: str) -> None:
 def test_there_are_printed_files() -> None:
     """The documentation shows what a scenario looks like."""
     assert BLOCKS
+
+
+def test_the_table_of_states() -> None:
+    """The page on scenarios has every state with the word that each provider says for it."""
+    baselines = [LIBRARY.baseline(provider).baseline for provider in LIBRARY.providers()]
+    rows = [
+        ["state", *(baseline.title for baseline in baselines)],
+        ["---"] * (len(baselines) + 1),
+        *(
+            [f"`{word}`" for word in (state, *(b.statuses[state].value for b in baselines))]
+            for state in STATES
+        ),
+    ]
+    page = (DOCS / "how-to/scenarios.md").read_text("utf-8")
+
+    assert "\n".join(f"| {' | '.join(row)} |" for row in rows) in page

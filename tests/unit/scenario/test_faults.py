@@ -37,6 +37,8 @@ KNOWN = Known(
     told=("completed", "failed"),
     signing="shared_secret",
     bodiless=frozenset({"get"}),
+    statuses={"waiting": "created", "processing": "created", "failed": "FAILED"},
+    options={"factor": ("2", "4"), "audio": ("true", "false")},
 )
 SECOND = 1_000_000
 
@@ -63,10 +65,13 @@ def mistakes(node: object) -> list[tuple[object, str]]:
     [
         (
             "  - {at: pol, do: drop_connection}",
-            "3:6: faults[0].at: unknown value 'pol'; did you mean poll?",
+            "3:6: faults[0].at: unknown stage 'pol'; did you mean poll?",
         ),
         ("  - {at: poll, do: drop_conection}", "3:16: faults[0].do: unknown action"),
-        ("  - {at: poll, first: 0, do: drop_connection}", "3:16: faults[0].first: 0 is less than"),
+        (
+            "  - {at: poll, first: 0, do: drop_connection}",
+            "3:16: faults[0].first: '0' is not a whole",
+        ),
         ("  - {at: poll, on: tasks/gte, do: corrupt}", "3:16: faults[0].on: unknown operation"),
         (
             "  - {at: poll, on: generate, do: corrupt}",
@@ -81,7 +86,7 @@ def mistakes(node: object) -> list[tuple[object, str]]:
             "  - {at: upload, do: late}",
             "3:18: faults[0].do: late does not fit upload",
         ),
-        ("  - {at: poll}", "3:5: faults[0]: lacks do"),
+        ("  - {at: poll}", "3:5: faults[0]: say what goes wrong: do, one of respond"),
         (
             "  - {id: a, at: poll, do: corrupt}\n  - {id: a, at: poll, do: corrupt}",
             "4:6: faults[1].id: another fault is called 'a'",
@@ -96,10 +101,31 @@ def test_a_mistake_has_its_place(load: Load, text: str, expected: str) -> None:
 
 
 def test_all_mistakes_are_said_at_once(load: Load) -> None:
-    """Two wrong faults give two lines."""
+    """A wrong fault hides no other, and a wrong stage nothing else in its fault."""
     with pytest.raises(ScenarioError) as caught:
-        load("  - {at: poll, do: lose}\n  - {at: webhook, do: trickle}")
-    assert 2 == len(caught.value.mistakes)
+        load(
+            "  - {at: poll, do: lose, first: 0}\n"
+            "  - {at: pol, on: tasks/gte, state: finished, do: {respond: overloded}}\n"
+            "  - poll\n"
+            "  - {at: poll, do: {truncate: 150%}}\n"
+            "  - {at: retrive, id: 7, do: {delay: 5}}\n"
+            "  - {do: {respond: 503, delay: 5s}}"
+        )
+    assert [
+        "faults[0].do",
+        "faults[0].first",
+        "faults[1].at",
+        "faults[1].on",
+        "faults[1].state",
+        "faults[1].do.respond",
+        "faults[2]",
+        "faults[3].do.truncate",
+        "faults[4].at",
+        "faults[4].id",
+        "faults[4].do.delay",
+        "faults[5].at",
+        "faults[5].do",
+    ] == [mistake.place for mistake in caught.value.mistakes]
 
 
 @pytest.mark.parametrize("provider", ["vicsee", "venice"])
@@ -138,6 +164,11 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         ({"at": "poll", "do": "corrupt", "account": "b-1"}, ("account",), "not such as 1"),
         ({"at": "poll", "do": "corrupt", "account": True}, ("account",), "not such as 1"),
         ({"at": "poll", "do": "corrupt", "state": "done"}, ("state",), "unknown state 'done'"),
+        (
+            {"at": "poll", "do": "corrupt", "state": "Created"},
+            ("state",),
+            "in toy's `Created` the job is `waiting` or `processing`: write that",
+        ),
         ({"at": "upload", "do": "delay", "state": "failed"}, ("state",), "there is no job"),
         ({"at": "download", "do": "corrupt", "state": "failed"}, ("state",), "only completed"),
         ({"at": "download", "do": "corrupt", "when": {"a": 1}}, ("when",), "has no body"),
@@ -153,7 +184,12 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         ({"at": "poll", "do": "corrupt", "probability": True}, ("probability",), "up to 1"),
         ({"at": "poll", "do": "corrupt", "probability": "NaN"}, ("probability",), "up to 1"),
         ({"at": "poll", "do": 5}, ("do",), "one action"),
-        ({"at": "poll", "do": {"corrupt": 1, "delay": "1s"}}, ("do",), "one action"),
+        (
+            {"at": "poll", "do": {"corrupt": 1, "delay": "1s"}},
+            ("do",),
+            "one action in each fault: {corrupt: …} or {delay: …}; at each stage only one fault acts",
+        ),
+        ({"at": "poll", "do": {}}, ("do",), "one action in each fault: its name, or {name: what"),
         ({"at": "poll", "do": "lose"}, ("do",), "lose does not fit poll"),
         ({"at": "poll", "do": "dely"}, ("do",), "unknown action 'dely'; did you mean delay?"),
         ({"at": "poll", "do": {"drop_connection": 1}}, ("do", "drop_connection"), "nothing more"),
@@ -231,6 +267,16 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
             "no submit has 'vidoe' in its body; did you mean video?",
         ),
         (
+            {"at": "after_accept", "do": "corrupt", "when": {"factor": 9}},
+            ("when", "factor"),
+            "unknown value '9'; there are 2, 4; no job has another",
+        ),
+        (
+            {"at": "webhook", "do": "lose", "when": {"input.audio": "ture"}},
+            ("when", "input.audio"),
+            "unknown value 'ture'; did you mean true?",
+        ),
+        (
             {"at": "poll", "do": "corrupt", "when": {"id": 1}},
             ("when",),
             "the requests of toy that come to poll have no body",
@@ -257,6 +303,9 @@ def test_a_wrong_fault_says_what_is_wrong(node: object, place: object, part: str
         {"at": "poll", "do": "corrupt", "on": "c*", "when": {"id": 1}},
         {"at": "poll", "do": "corrupt", "account": "toy-1", "probability": Decimal("0.5")},
         {"at": "before_accept", "do": {"delay": {"virtual": "1h"}}},
+        {"at": "before_accept", "do": "drop_connection", "when": {"factor": 9}},
+        {"at": "after_accept", "do": "drop_connection", "when": {"factor": Decimal("4.0")}},
+        {"at": "webhook", "do": "lose", "when": {"audio": True}},
     ],
 )
 def test_a_good_fault_has_no_mistakes(node: object) -> None:
@@ -333,7 +382,7 @@ def test_a_selection_is_read(load: Load) -> None:
 def test_faults_without_a_name_are_numbered(load: Load) -> None:
     """They are called after their place, also when that name is taken."""
     found = load(
-        "  - {at: poll, do: corrupt}\n  - {at: poll, do: corrupt}\n"
+        "  - {at: poll, first: 1, do: corrupt}\n  - {at: poll, first: 1, do: corrupt}\n"
         "  - {id: f2, at: poll, do: corrupt}"
     )
     assert ["f1", "fault-2", "f2"] == [rule.id for rule in found.faults]
@@ -342,7 +391,7 @@ def test_faults_without_a_name_are_numbered(load: Load) -> None:
 def test_a_fault_without_a_name_takes_none_that_is_given(load: Load) -> None:
     """However the others are called, no two faults of a file have one name."""
     found = load(
-        "  - {id: f2, at: poll, do: corrupt}\n  - {at: poll, do: corrupt}\n"
+        "  - {id: f2, at: poll, do: corrupt}\n  - {at: poll, first: 1, do: corrupt}\n"
         "  - {id: fault-2, at: poll, do: corrupt}"
     )
     assert ["f2", "fault-2-2", "fault-2"] == [rule.id for rule in found.faults]
@@ -350,5 +399,84 @@ def test_a_fault_without_a_name_takes_none_that_is_given(load: Load) -> None:
 
 def test_a_fault_may_be_called_none(load: Load) -> None:
     """A fault without a name takes no name from another, whatever the word."""
-    found = load("  - {at: poll, do: corrupt}\n  - {id: None, at: poll, do: corrupt}")
+    found = load("  - {at: poll, first: 1, do: corrupt}\n  - {id: None, at: poll, do: corrupt}")
     assert ["f1", "None"] == [rule.id for rule in found.faults]
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ("at: poll", "at: poll"),
+        ("at: poll", "at: poll, first: 3, every: 2"),
+        ("at: poll, probability: 1, every: 1, after: 0", "at: poll, state: completed"),
+        ("at: poll, on: '*'", "at: poll"),
+        ("at: poll, on: tasks/*", "at: poll, on: tasks/get"),
+        ("at: poll", "at: poll, on: tasks/get"),
+        ("at: poll, state: completed", "at: poll, state: completed, account: 1"),
+        ("at: after_accept, when: {model: x}", "at: after_accept, when: {model: x, video_url: y}"),
+        ("at: download", "at: download, on: outputs"),
+        ("at: mid_body", "at: mid_body, on: credits"),
+    ],
+)
+def test_a_fault_that_never_acts(load: Load, above: str, below: str) -> None:
+    """One that leaves it nothing stands above it."""
+    with pytest.raises(
+        ScenarioError, match=r":4:5: faults\[1\]: this never acts: faults\[0\] acts"
+    ):
+        load(f"  - {{{above}, do: corrupt}}\n  - {{{below}, do: corrupt}}")
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ("at: poll, first: 1", "at: poll"),
+        ("at: poll, every: 2", "at: poll"),
+        ("at: poll, after: 1", "at: poll"),
+        ("at: poll, probability: 0.5", "at: poll"),
+        ("at: poll, id: mine", "at: poll"),
+        ("at: poll, state: completed", "at: poll"),
+        ("at: poll, account: 1", "at: poll, account: 2"),
+        ("at: after_accept, when: {model: x}", "at: after_accept, when: {model: y}"),
+        ("at: poll", "at: poll, on: '*'"),
+        ("at: poll", "at: poll, on: credits"),
+        ("at: poll", "at: mid_body"),
+        ("at: download, on: uploads", "at: download"),
+    ],
+)
+def test_a_fault_that_may_act(load: Load, above: str, below: str) -> None:
+    """What another above it lets pass, or what acts once that was disarmed, is no mistake."""
+    found = load(f"  - {{{above}, do: corrupt}}\n  - {{{below}, do: corrupt}}").faults
+
+    assert 2 == len(found)
+
+
+def test_an_early_webhook_leaves_the_others(tmp_path: Path) -> None:
+    """Whether a webhook comes too early is asked before it is due, and leaves its attempts."""
+    path = tmp_path / "a.yaml"
+    faults = "[{at: webhook, do: early}, {at: webhook, do: duplicate}]"
+    path.write_text(f"extends: piapi/baseline\nfaults: {faults}\n", "utf-8")
+
+    assert 2 == len(Library(kinds=kinds).load(str(path)).faults)
+
+
+def test_where_nothing_is_uploaded(tmp_path: Path) -> None:
+    """A fault of uploads can never match at a provider that takes none."""
+    path = tmp_path / "a.yaml"
+    text = "extends: venice/baseline\nfaults:\n  - {at: upload, do: drop_connection}\n"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ScenarioError, match=r":3:6: faults\[0\].at: venice has no operation that"):
+        Library(kinds=kinds).load(str(path))
+
+
+def test_what_covers_is_told_without_the_kinds_of_operations(tmp_path: Path) -> None:
+    """A library that knows no provider's code only sees what `on` itself says."""
+    path = tmp_path / "a.yaml"
+    two = (
+        "extends: vicsee/baseline\nfaults: [{{{}do: corrupt, at: poll}}, {{at: poll, do: corrupt}}]"
+    )
+    path.write_text(two.format("on: tasks/get, "), "utf-8")
+    assert 2 == len(Library().load(str(path)).faults)
+
+    path.write_text(two.format("on: '*', "), "utf-8")
+    with pytest.raises(ScenarioError, match="this never acts"):
+        Library().load(str(path))

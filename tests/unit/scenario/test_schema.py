@@ -110,6 +110,8 @@ def test_a_shipped_file_names_its_schema(name: str) -> None:
         "extends: vicsee/baseline\nknobs: {rate_scope: '${SCOPE:-all}'}",
         "extends: vicsee/baseline\nmedia: [{url: x, duration: 12.5, fps: 29.97}]",
         "extends: vicsee/baseline\naccounts: {vicsee: {plan: mine}}",
+        "extends: vicsee/baseline\nrefund: {after: 1h}",
+        "extends: vicsee/baseline\nrefund: {after: '3600'}",
     ],
 )
 def test_what_an_editor_takes(text: str) -> None:
@@ -128,6 +130,7 @@ def test_what_an_editor_takes(text: str) -> None:
         "extends: vicsee/baseline\njobs: [{when: {}}]",
         "extends: vicsee/baseline\njobs: [{lifecycle: [{wating: 1s}]}]",
         "extends: vicsee/baseline\nmedia: [{duration: 5}]",
+        "extends: vicsee/baseline\nrefund: {after: 1 hour}",
     ],
 )
 def test_what_an_editor_flags(text: str) -> None:

@@ -31,14 +31,16 @@ _FULL = 100
 _TIME = "a time such as 90s or 50ms, or {real: 50ms}, which is a minute at the most"
 
 
-def action_mistakes(do: object, stage: Stage, known: Known) -> Found:
-    """What is wrong with what a fault does."""
+def action_mistakes(do: object, stage: Stage | None, known: Known) -> Found:
+    """What is wrong with what a fault does (at a stage of None: at any)."""
     if isinstance(do, str):
         name, value = do, None
     elif isinstance(do, Mapping) and len(do) == 1:
         ((name, value),) = do.items()
     else:
-        yield ("do",), "one action: its name, or {name: what it needs}"
+        names = [f"{{{name}: …}}" for name in do] if isinstance(do, Mapping) else []
+        told = f": {' or '.join(names)}; at each stage only one fault acts" if names else ""
+        yield ("do",), f"one action in each fault{told or ': its name, or {name: what it needs}'}"
         return
     place: Place = ("do",) if isinstance(do, str) else ("do", name)
     message = _wrong_name(name, stage, known)
@@ -57,9 +59,15 @@ def build_action(do: str | Node) -> Action:
     return _FORMS[name].build(value) if name in _FORMS else Word(name)
 
 
-def _wrong_name(name: object, stage: Stage, known: Known) -> str | None:
-    every = {known_name for names in ACTIONS_AT.values() for known_name in names}
-    fitting = ACTIONS_AT[stage]
+def actions_at(stage: Stage | None) -> tuple[str, ...]:
+    """The names of the actions that fit a stage (None: of all that there are)."""
+    if stage is not None:
+        return ACTIONS_AT[stage]
+    return tuple(dict.fromkeys(name for names in ACTIONS_AT.values() for name in names))
+
+
+def _wrong_name(name: object, stage: Stage | None, known: Known) -> str | None:
+    every, fitting = actions_at(None), actions_at(stage)
     if name not in every:
         return unknown_value("action", name, fitting)
     if name not in fitting:
@@ -72,7 +80,7 @@ def _wrong_name(name: object, stage: Stage, known: Known) -> str | None:
 class _Form(NamedTuple):
     """What an action needs: what is wrong with it, and the action that it gives."""
 
-    mistakes: Callable[[object, Stage, Known], Found]
+    mistakes: Callable[[object, Stage | None, Known], Found]
     build: Callable[[Any], Action]
 
 

@@ -21,7 +21,7 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
 _OF_THE_SERVER = ("content-length", "transfer-encoding", "connection")
 
 
-def answer_mistakes(value: object, stage: Stage, known: Known) -> Found:
+def answer_mistakes(value: object, stage: Stage | None, known: Known) -> Found:
     """What is wrong with an answer: an entry of the catalogue, a status, or all of it as given."""
     if isinstance(value, int) and not isinstance(value, bool):
         yield from _status((), value)

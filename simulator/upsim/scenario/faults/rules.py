@@ -6,15 +6,16 @@ the fault.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from itertools import chain, count
 
-from upsim.core.faults import ACTIONS_AT, STAGES, FaultRule, spelt
+from upsim.core.faults import STAGES, FaultRule, spelt
 from upsim.core.states import State
-from upsim.scenario.faults.actions import action_mistakes, build_action
-from upsim.scenario.faults.selection import count_mistakes, selection_mistakes
-from upsim.scenario.faults.vocabulary import Known, Node, known_in
+from upsim.scenario.faults.actions import action_mistakes, actions_at, build_action
+from upsim.scenario.faults.selection import count_mistakes, selection_mistakes, unreached
+from upsim.scenario.faults.shadows import shadow_of
+from upsim.scenario.faults.vocabulary import Known, Node
 from upsim.scenario.spelling import nearest_to, shown, unknown_value
 from upsim.scenario.tree import Found
 
@@ -33,16 +34,20 @@ _KEYS = (
 )
 
 
-def all_mistakes(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ()) -> Found:
-    """Everything wrong with the faults of a resolved file, at places within the file."""
+def all_mistakes(faults: object, known: Known) -> Found:
+    """Everything wrong with the faults of a file, at places within the file."""
     seen: set[str] = set()
-    faults = root.get("faults", ())
-    if not faults:
-        return
-    known = known_in(root, kinds, bodiless)
+    sound: dict[int, Node] = {}
     for i, node in enumerate(faults if isinstance(faults, list | tuple) else ()):
-        for place, message in fault_mistakes(node, known):
+        wrong = list(fault_mistakes(node, known))
+        for place, message in wrong:
             yield ("faults", i, *place), message
+        shadow = None if wrong else shadow_of(node, sound, known)
+        if shadow is not None:
+            told = f"this never acts: faults[{shadow}] acts on all that it is for, each time"
+            yield ("faults", i), f"{told}; give that one first, every, after or probability"
+        if not wrong:
+            sound[i] = node
         name = node.get("id") if isinstance(node, Mapping) else None
         if isinstance(name, str):
             if name in seen:
@@ -62,13 +67,12 @@ def fault_mistakes(node: object, known: Known) -> Found:
     message = _wrong_stage(node, known)
     if message is not None:
         yield ("at",), message
-        return
-    stage = node["at"]
+    stage = node["at"] if message is None else None
     yield from selection_mistakes(node, stage, known)
     if "do" in node:
         yield from action_mistakes(node["do"], stage, known)
     else:
-        yield (), f"say what goes wrong: do, one of {', '.join(ACTIONS_AT[stage])}"
+        yield (), f"say what goes wrong: do, one of {', '.join(actions_at(stage))}"
 
 
 def _wrong_stage(node: Node, known: Known) -> str | None:
@@ -79,6 +83,8 @@ def _wrong_stage(node: Node, known: Known) -> str | None:
         return unknown_value("stage", stage, STAGES)
     if stage == "webhook" and known.told == ():
         return f"{known.provider} documents no webhooks, so none is ever sent"
+    if unreached(stage, known.operations):
+        return f"{known.provider} has no operation that comes to {stage}"
     return None
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Any
 
-from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage
+from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, spelt
 from upsim.core.states import State
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import Known, Node
+from upsim.scenario.jobs import unknown_state
 from upsim.scenario.spelling import LONGEST_SHOWN, nearest_to, shown, unknown_value
 from upsim.scenario.tree import Found
 
@@ -20,6 +22,8 @@ _LONGEST_GLOB = 200
 _LEAST = {"first": 1, "every": 1, "after": 0}
 _SUBMITTED: tuple[Stage, ...] = ("before_accept", "after_accept")
 """Stages whose rules without `on` speak of submits, and so look into their bodies."""
+_ACCEPTED: tuple[Stage, ...] = ("after_accept", "webhook")
+"""Stages to which nothing comes that was refused, such as a value that no option has."""
 
 
 def count_mistakes(node: Node) -> Found:
@@ -32,7 +36,7 @@ def count_mistakes(node: Node) -> Found:
         yield ("probability",), f"{shown(node['probability'])} is not above 0 and up to 1"
 
 
-def selection_mistakes(node: Node, stage: Stage, known: Known) -> Found:
+def selection_mistakes(node: Node, stage: Stage | None, known: Known) -> Found:
     """What is wrong with the name of a fault, and with what says which calls it is for."""
     for key, wrong in _WRONG.items():
         message = wrong(node[key], stage, known) if key in node else None
@@ -47,19 +51,16 @@ def _wrong_id(name: object, *_rest: object) -> str | None:
     return None if good else "letters, digits, -, _ and dots, 64 at the most"
 
 
-def _wrong_on(on: object, stage: Stage, known: Known) -> str | None:
+def _wrong_on(on: object, stage: Stage | None, known: Known) -> str | None:
     short = isinstance(on, str) and len(on) <= _LONGEST_GLOB
     return misfit(stage, str(on), known.operations) if short else "not a text of one operation"
 
 
-def misfit(stage: Stage, on: str | None, operations: Mapping[str, str]) -> str | None:
+def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -> str | None:
     """Why a rule for `on` can never match at a stage, if so."""
     if on is None:
         return None
-    fitting = [n for n, kind in operations.items() if not kind or kind in KINDS_AT[stage]]
-    if stage == "download":
-        fitting = []
-    fitting += FILES_AT.get(stage, ())
+    fitting = named_at(stage, operations)
     if any(fnmatchcase(name, on) for name in fitting):
         return None
     unfit = [name for name in operations if fnmatchcase(name, on)]
@@ -69,7 +70,23 @@ def misfit(stage: Stage, on: str | None, operations: Mapping[str, str]) -> str |
     return f"unknown operation {on[:LONGEST_SHOWN]!r}; {nearest_to(on, fitting)}"
 
 
-def _wrong_account(account: object, _stage: Stage, known: Known) -> str | None:
+def unreached(stage: Stage, operations: Mapping[str, str]) -> bool:
+    """Whether a provider has nothing that could come to a stage."""
+    kinds = set(operations.values())
+    return stage != "download" and "" not in kinds and not kinds & KINDS_AT[stage]
+
+
+def named_at(stage: Stage | None, operations: Mapping[str, str]) -> list[str]:
+    """What `on` may name at a stage, or (None) at any."""
+    if stage is None:
+        return [*operations, *chain.from_iterable(FILES_AT.values())]
+    if stage == "download":
+        return [*FILES_AT[stage]]
+    fitting = [n for n, kind in operations.items() if not kind or kind in KINDS_AT[stage]]
+    return [*fitting, *FILES_AT.get(stage, ())]
+
+
+def _wrong_account(account: object, _stage: Stage | None, known: Known) -> str | None:
     text = str(account)
     named = isinstance(account, str | int) and _ACCOUNT.match(text)
     if named and ("-" not in text or text.rpartition("-")[0] == known.provider):
@@ -77,10 +94,10 @@ def _wrong_account(account: object, _stage: Stage, known: Known) -> str | None:
     return f"{shown(account)} is not such as 1 or {known.provider}-1"
 
 
-def _wrong_state(state: object, stage: Stage, known: Known) -> str | None:
+def _wrong_state(state: object, stage: Stage | None, known: Known) -> str | None:
     """Why no job in this state ever comes to a stage, if so."""
     if not isinstance(state, str) or state not in list(State):
-        return unknown_value("state", state, State)
+        return unknown_state(state, known.statuses, known.provider)
     if stage in ("before_accept", "upload"):
         return f"there is no job at {stage}"
     if stage == "download" and state != State.COMPLETED:
@@ -90,7 +107,7 @@ def _wrong_state(state: object, stage: Stage, known: Known) -> str | None:
     return None
 
 
-_WRONG: Mapping[str, Callable[[Any, Stage, Known], str | None]] = {
+_WRONG: Mapping[str, Callable[[Any, Stage | None, Known], str | None]] = {
     "id": _wrong_id,
     "on": _wrong_on,
     "account": _wrong_account,
@@ -99,7 +116,7 @@ _WRONG: Mapping[str, Callable[[Any, Stage, Known], str | None]] = {
 """What is wrong with a key of a fault, if anything; in the order in which it is told."""
 
 
-def _when(when: object, stage: Stage, on: object, known: Known) -> Found:
+def _when(when: object, stage: Stage | None, on: object, known: Known) -> Found:
     if not isinstance(when, Mapping) or not when:
         yield ("when",), "fields of the request's body, as {dotted.path: value}"
         return
@@ -109,15 +126,27 @@ def _when(when: object, stage: Stage, on: object, known: Known) -> Found:
         yield ("when",), f"the requests of {known.provider} that come to {stage} have no body"
     fields = known.fields if on is None and stage in _SUBMITTED else ()
     for path, value in when.items():
+        top, _, last = str(path).partition(".")
+        allowed = known.options.get(last or top, ()) if stage in _ACCEPTED else ()
         if isinstance(value, Mapping | list | tuple):
             yield ("when", path), "a field is compared with a single value"
-        top = str(path).partition(".")[0]
+        elif allowed and not _is_one_of(value, allowed):
+            yield ("when", path), f"{unknown_value('value', value, allowed)}; no job has another"
         if fields and top not in fields:
             yield ("when", path), f"no submit has {top!r} in its body; {nearest_to(top, fields)}"
 
 
-def _is_bodiless(stage: Stage, on: object, known: Known) -> bool:
+def _is_one_of(value: object, allowed: Sequence[str]) -> bool:
+    """Whether a request with this value may be accepted, however it spells it."""
+    found, number = spelt(value).lower(), decimal_of(value)
+    same = number is not None and number in map(decimal_of, allowed)
+    return same or found in map(str.lower, allowed)
+
+
+def _is_bodiless(stage: Stage | None, on: object, known: Known) -> bool:
     """Whether all the requests that a rule speaks of have no body."""
+    if stage is None:
+        return False
     allowed = UNNAMED_AT[stage] if on is None else KINDS_AT[stage]
     names = [
         name

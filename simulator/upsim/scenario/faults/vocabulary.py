@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Formatter
 from typing import Any
 
+from upsim.core.baseline import Baseline
 from upsim.core.states import State
 from upsim.core.webhooks import ON_PROCESSING
-from upsim.scenario.inputs import body_fields_of
+from upsim.scenario.inputs import body_fields_of, options_of, statuses_of
 
 Node = Mapping[str, Any]
 """A mapping as it was written."""
@@ -22,8 +23,9 @@ class Known:
 
     A kind is empty where only the names of operations are known. `errors` hold the names that
     the texts of each entry need, `fields` what the bodies of submits hold at the top, `told` the
-    states that webhooks tell of, `signing` how those are signed, and `bodiless` the operations
-    that have no body (None or empty: not known).
+    states that webhooks tell of, `signing` how those are signed, `bodiless` the operations that
+    have no body, `options` the values that a submit may have, and `statuses` the provider's words
+    for states (None or empty: not known).
     """
 
     provider: str
@@ -33,6 +35,8 @@ class Known:
     told: tuple[str, ...] | None = None
     signing: str = ""
     bodiless: frozenset[str] = frozenset()
+    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    statuses: Mapping[str, str] = field(default_factory=dict)
 
 
 def known_in(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ()) -> Known:
@@ -48,7 +52,18 @@ def known_in(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ())
         told=() if hooks is None else (*hooks["states"]["value"], *also),
         signing="" if hooks is None else hooks["signing"]["value"],
         bodiless=frozenset(bodiless),
+        options=options_of(root),
+        statuses=statuses_of(root),
     )
+
+
+def options_in(baseline: Baseline) -> dict[str, list[str]]:
+    """The options of all models of a baseline, with the values that any of them takes."""
+    found: dict[str, list[str]] = {}
+    for model in baseline.models.values():
+        for name, option in model.options.items():
+            found[name] = [*found.get(name, ()), *option.allowed]
+    return found
 
 
 def _needed_by(entry: Node) -> frozenset[str]:

@@ -15,7 +15,7 @@ from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.code import BODILESS
 from upsim.scenario.faults.rules import build_fault, fault_mistakes
-from upsim.scenario.faults.vocabulary import Known, needed
+from upsim.scenario.faults.vocabulary import Known, needed, options_in
 from upsim.scenario.tree import dotted
 from upsim.web.admin import sandbox_shapes
 from upsim.web.admin.parameters import MANY, OFFSET
@@ -157,6 +157,8 @@ def _known(sandbox: Sandbox, provider: str) -> Known:
         told=hooks.under(bound.rules.knobs).states if hooks else (),
         signing=hooks.signing if hooks else "",
         bodiless=frozenset(op.name for op in bound.provider.operations if op.method in BODILESS),
+        options=options_in(bound.rules.baseline),
+        statuses={name: str(fact.value) for name, fact in bound.rules.baseline.statuses.items()},
     )
 
 

@@ -19,7 +19,7 @@ from upsim.engine.deadlines import Deadline
 from upsim.engine.refusals import KeyTakenError, SandboxRefusedError, SandboxTakenError
 from upsim.engine.registry import DEFAULT, Order, Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.scenario.loader import ScenarioError, UnknownScenarioError
+from upsim.scenario.loader import NoScenarioFileError, ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
 from upsim.web.admin import sandbox_shapes, views
 from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT
@@ -159,6 +159,9 @@ async def create(request: Request) -> Response:
     except (SandboxRefusedError, ClockError, BaselineError) as error:
         status = 409 if isinstance(error, SandboxTakenError | KeyTakenError) else 400
         raise AdminError(status, "refused", str(error)[:SHOWN]) from error
+    except NoScenarioFileError as error:
+        message = f"{error}; a path is one on the machine of the server"
+        raise AdminError(400, "unknown_scenario", message) from error
     except UnknownScenarioError as error:
         raise AdminError(400, "unknown_scenario", str(error)) from error
     except ScenarioError as error:

@@ -1,0 +1,62 @@
+"""Faults that never act, because one above them acts on all their calls, each time.
+
+At a stage the first fault that fires acts, and no other. One that was given an `id` is taken as
+one that is disarmed by hand some time, after which those below it act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from upsim.core.faults import FILES_AT, UNNAMED_AT, Stage, Word, spelt
+from upsim.scenario.faults.quantities import decimal_of
+from upsim.scenario.faults.selection import named_at
+from upsim.scenario.faults.vocabulary import Known, Node
+
+
+def shadow_of(node: Node, above: Mapping[int, Node], known: Known) -> int | None:
+    """The fault above that leaves this one nothing, if any; all of them are without mistakes."""
+    return next((i for i, other in above.items() if _leaves_nothing(other, node, known)), None)
+
+
+def _leaves_nothing(other: Node, node: Node, known: Known) -> bool:
+    return (
+        other["at"] == node["at"]
+        and "id" not in other
+        and _acts_each_time(other)
+        and (other["do"] == Word.EARLY) is (node["do"] == Word.EARLY)  # asked at other times
+        and all(key not in other or _same(other, node, key) for key in ("account", "state"))
+        and _conditions(other) <= _conditions(node)
+        and _speaks_of_all(other, node, known)
+    )
+
+
+def _acts_each_time(node: Node) -> bool:
+    always = decimal_of(node.get("probability", 1)) == 1
+    return always and "first" not in node and node.get("every", 1) == 1 and not node.get("after")
+
+
+def _same(other: Node, node: Node, key: str) -> bool:
+    return key in node and str(other[key]) == str(node[key])
+
+
+def _conditions(node: Node) -> frozenset[tuple[str, str]]:
+    return frozenset((str(path), spelt(value)) for path, value in node.get("when", {}).items())
+
+
+def _speaks_of_all(other: Node, node: Node, known: Known) -> bool:
+    """Whether one fault speaks of all operations, and folders, of which another does."""
+    if other.get("on") == node.get("on"):
+        return True
+    stage: Stage = node["at"]
+    if "" in known.operations.values():  # which operations are submits or polls is not known
+        return other.get("on") == "*"
+    return _spoken_of(stage, node, known) <= _spoken_of(stage, other, known)
+
+
+def _spoken_of(stage: Stage, node: Node, known: Known) -> set[str]:
+    if "on" in node:
+        return {name for name in named_at(stage, known.operations) if fnmatchcase(name, node["on"])}
+    files: Sequence[str] = FILES_AT.get(stage, ())
+    return {*files, *(n for n, kind in known.operations.items() if kind in UNNAMED_AT[stage])}

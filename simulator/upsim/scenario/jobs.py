@@ -1,0 +1,199 @@
+"""The section `jobs`: which jobs a rule is for, the steps that it gives them, and their order.
+
+Each rule and each step is judged by itself, whatever the others are, so that no mistake hides
+another; nothing here needs the schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, State
+from upsim.scenario.durations import DURATION
+from upsim.scenario.inputs import inputs_of, options_of, statuses_of
+from upsim.scenario.model import word
+from upsim.scenario.spelling import nearest, nearest_to, shown, unknown, unknown_value
+from upsim.scenario.tree import Found, Value, items, mapping
+
+STATES = tuple(state.value for state in State if state is not State.DELETED)
+"""What a step may be called."""
+_KEYS = ("when", "lifecycle")
+_RULE = "a rule is {lifecycle: [steps]}, with when: {name: value} if it is for some jobs only"
+_STEP = "a step ends by a time such as 90s, by {polls: <whole number from 1>} or by command"
+_FORM = "one step is {state: how it ends}, such as {processing: 90s}"
+
+
+def job_mistakes(rules: Value, root: Mapping[str, Value], written: Mapping[str, Value]) -> Found:
+    """Everything wrong with the rules of a file, at places within it.
+
+    `root` is what is sound of the file; `written` is all of it, with options that are not sound.
+    """
+    fields = _fields(root, written)
+    above: list[frozenset[tuple[str, str]] | None] = []
+    for i, rule in enumerate(items(rules)):
+        for place, message in _rule_mistakes(rule, root, fields):
+            yield ("jobs", i, *place), message
+        asked = _asked(rule)
+        taken = None if asked is None else _taken_by(asked, above)
+        if taken is not None:
+            by = f"jobs[{taken}]" + ("" if above[taken] else ", which has no when,")
+            yield ("jobs", i), f"no job comes to this rule: {by} takes all of them before"
+        above.append(asked)
+
+
+def wrong_order(states: Sequence[str | None]) -> Iterator[tuple[int, str]]:
+    """Which of the states cannot follow those before them (None: not known)."""
+    if states and states[0] in TERMINAL:
+        yield 0, "a job begins waiting or processing"
+    for i, (before, after) in enumerate(pairwise(states)):
+        if None not in (before, after) and (before, after) not in EDGES:
+            yield i + 1, f"a job that is {before} cannot become {after}"
+
+
+def unknown_state(name: object, statuses: Mapping[str, str], provider: str) -> str:
+    """What to say of a word that is no state: the states that a provider calls so, or all."""
+    said = str(name).lower()
+    meant = [state for state in STATES if statuses.get(state, "").lower() == said]
+    every = f"there are {', '.join(STATES)}"
+    if meant:
+        which = " or ".join(f"`{state}`" for state in meant)
+        return f"in {provider}'s `{name}` the job is {which}: write that; {every}"
+    return f"unknown state {shown(name)}; {nearest_to(name, STATES)}"
+
+
+def _rule_mistakes(
+    rule: Value, root: Mapping[str, Value], fields: Mapping[str, Sequence[str] | None]
+) -> Found:
+    if not isinstance(rule, dict):
+        yield (), f"{_RULE}; this is {shown(rule)}"
+        return
+    for key in rule:
+        if key not in _KEYS:
+            yield (key,), f"unknown key; {nearest_to(key, _KEYS)}"
+    if "when" in rule:
+        for place, message in _when_mistakes(rule["when"], fields):
+            yield ("when", *place), message
+    if "lifecycle" not in rule:
+        yield (), "lacks lifecycle"
+    elif not isinstance(rule["lifecycle"], list) or not rule["lifecycle"]:
+        yield ("lifecycle",), f"a list of steps, such as [{{processing: 90s}}, {{{_end(root)}}}]"
+    else:
+        for place, message in _step_mistakes(rule["lifecycle"], root):
+            yield ("lifecycle", *place), message
+
+
+def _end(root: Mapping[str, Value]) -> str:
+    return f"failed: {next(iter(mapping(root['failures'])), '')}".strip()
+
+
+def _when_mistakes(when: Value, fields: Mapping[str, Sequence[str] | None]) -> Found:
+    if not isinstance(when, dict):
+        yield (), "options or fields of the request, as {name: value}"
+        return
+    for name, value in when.items():
+        allowed = fields.get(name)
+        if fields and name not in fields:
+            yield (name,), f"no model has this; {nearest(name, fields)}"
+        elif isinstance(value, dict | list):
+            yield (name,), "a field is compared with a single value"
+        elif allowed and word(value) not in allowed:
+            yield (name,), unknown("value", word(value), allowed)
+
+
+def _fields(
+    root: Mapping[str, Value], written: Mapping[str, Value]
+) -> dict[str, Sequence[str] | None]:
+    """What a rule may ask for, with the values that it may have (None: any).
+
+    Empty where a baseline does not say what its requests hold.
+    """
+    fields: dict[str, Sequence[str] | None] = dict.fromkeys(inputs_of(root))
+    if not fields:
+        return {}
+    models = mapping(root["models"])
+    fields["model"] = list(models)
+    found = options_of(root)
+    unsound = options_of(written)
+    for name in {**found, **unsound}:
+        same = found.get(name) == unsound.get(name)
+        fields[name] = found[name] if same else None
+    return fields
+
+
+def _asked(rule: Value) -> frozenset[tuple[str, str]] | None:
+    """What a rule asks of a job, if that can be read."""
+    when = mapping(rule).get("when", {}) if isinstance(rule, dict) else None
+    if not isinstance(when, dict) or any(isinstance(v, dict | list) for v in when.values()):
+        return None
+    return frozenset((name, word(value)) for name, value in when.items())
+
+
+def _taken_by(
+    asked: frozenset[tuple[str, str]], above: Sequence[frozenset[tuple[str, str]] | None]
+) -> int | None:
+    """The rule above that asks for nothing that this one does not ask for too."""
+    return next((i for i, a in enumerate(above) if a is not None and a <= asked), None)
+
+
+def _step_mistakes(steps: Sequence[Value], root: Mapping[str, Value]) -> Found:
+    states: list[str | None] = []
+    wrong: set[int] = set()
+    for j, step in enumerate(steps):
+        states.append(None)
+        for place, message in _wrong_form(step, root):
+            wrong.add(j)
+            yield (j, *place), message
+        if j in wrong:
+            continue
+        ((state, how),) = mapping(step).items()
+        states[j] = state
+        found = _wrong_end(state, how, root) if state in TERMINAL else _wrong_how(how)
+        if found is not None:
+            wrong.add(j)
+            yield (j, state), found
+    for index, message in wrong_order(states):
+        yield (index, str(states[index])), message
+    last = states[-1]
+    if last is not None and len(steps) - 1 not in wrong and _is_a_way_on(last, steps[-1]):
+        message = "the last step has nowhere to go: add an end, or write command"
+        yield (len(steps) - 1, last), message
+
+
+def _wrong_form(step: Value, root: Mapping[str, Value]) -> Found:
+    if not isinstance(step, dict) or not step:
+        yield (), f"{_FORM}; this is {shown(step)}"
+    elif len(step) > 1:
+        parts = ", ".join(f"{{{name}: …}}" for name in step)
+        yield (), f"one state in each step: write [{parts}]"
+    else:
+        (state,) = step
+        if state not in STATES:
+            told = unknown_state(state, statuses_of(root), str(root["provider"]))
+            yield (state,), told
+
+
+def _is_a_way_on(state: str, step: Value) -> bool:
+    return state not in TERMINAL and not (set(mapping(step).values()) & {None, "command"})
+
+
+def _wrong_how(how: Value) -> str | None:
+    """What is wrong with how a step ends, if anything."""
+    if isinstance(how, dict):
+        polls = how.get("polls")
+        whole = isinstance(polls, int) and not isinstance(polls, bool)
+        good = len(how) == 1 and whole and polls > 0  # type: ignore[operator]  # whole: it is an int
+    else:
+        good = how is None or how == "command" or DURATION.match(str(how)) is not None
+    return None if good else f"{_STEP}; this is {shown(how)}"
+
+
+def _wrong_end(state: str, how: Value, root: Mapping[str, Value]) -> str | None:
+    """What is wrong with what an end says, if anything."""
+    if how is None:
+        return None
+    if state not in UNSUCCESSFUL:
+        return f"a job that is {state} stays so; write `{state}:` with nothing behind it"
+    failures = mapping(root["failures"])
+    known = isinstance(how, str) and how in failures
+    return None if known else unknown_value("failure", how, failures)

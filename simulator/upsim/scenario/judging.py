@@ -1,0 +1,119 @@
+"""Judging a resolved file: everything wrong in it at once, each mistake told but once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from upsim.core.provider import Provider
+from upsim.scenario.baselines import Trees, baseline_mistakes, strange_entries
+from upsim.scenario.changes import change_mistakes, stages
+from upsim.scenario.code import bodiless_of, code_mistakes
+from upsim.scenario.faults.rules import all_mistakes
+from upsim.scenario.faults.vocabulary import known_in
+from upsim.scenario.jobs import job_mistakes
+from upsim.scenario.media_rules import media_mistakes
+from upsim.scenario.references import choice_mistakes, reference_mistakes
+from upsim.scenario.schemas import schema_mistakes
+from upsim.scenario.sound import Sound, sound_part
+from upsim.scenario.tree import Found, Mistake, Place, Tree, Value, mapping
+
+_ONE_BY_ONE = (("jobs",), ("faults",))
+"""Sections whose items are judged without the schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Judges files by the baselines of `trees` and the `kinds` of a provider's operations."""
+
+    trees: Trees
+    kinds: Callable[[str], Mapping[str, str]]
+
+    def mistakes_in(
+        self, tree: Tree, providers: Mapping[str, Provider] | None = None
+    ) -> list[Mistake]:
+        """Everything wrong in a resolved tree; with `providers` also what their code lacks."""
+        if not tree.whole:
+            return sorted(tree.mistakes)
+        found = list(self._found_in(tree, providers))
+        told = {mistake.place for mistake in tree.mistakes}
+        new = (tree.mistake(place, message) for place, message in found)
+        every = {*tree.mistakes, *(mistake for mistake in new if mistake.place not in told)}
+        return sorted({*every, *self._later_mistakes(tree, every, providers)})
+
+    def _found_in(self, tree: Tree, providers: Mapping[str, Provider] | None) -> Found:
+        """What is wrong in the file as it stands; what is judged closely is told but once."""
+        base = self._baseline_tree(tree)
+        broken = list(schema_mistakes(tree.value))
+        strange = dict(strange_entries(tree.value, base))
+        sound = sound_part(tree.value, broken, base, lambda part: list(schema_mistakes(part)))
+        close = list(change_mistakes(tree))
+        if sound is not None:
+            close += self._judged_closely(tree, sound, [b.place for b in broken], providers)
+        told = {place for place, _ in close}
+        yield from strange.items()
+        yield from (each for each in close if not _is_below(each[0], strange))
+        for place, message, rule in broken:
+            again = rule != "required" and place in told
+            apart = sound is not None and place[:1] in _ONE_BY_ONE and len(place) > 1
+            if not (again or apart or _is_below(place, strange)):
+                yield place, message
+
+    def _judged_closely(
+        self,
+        tree: Tree,
+        sound: Sound,
+        broken: Collection[Place],
+        providers: Mapping[str, Provider] | None,
+    ) -> Found:
+        """What no schema can say, of all that is sound and of every item of a list."""
+        written, base = mapping(tree.value), self._baseline_tree(tree)
+        knobs = mapping((base or sound.value)["knobs"])
+        kinds = self._kinds_of(written, providers)
+        known = known_in(sound.value, kinds, bodiless_of(sound.value, providers))
+        yield from choice_mistakes(written.get("knobs"), knobs)
+        yield from job_mistakes(written.get("jobs"), sound.value, written)
+        yield from media_mistakes(written.get("media"), broken)
+        yield from all_mistakes(written.get("faults"), known)
+        names = chain(
+            reference_mistakes(sound.value),
+            baseline_mistakes(sound.value, base, self.trees),
+            code_mistakes(sound.value, written, base, providers) if providers else (),
+        )
+        yield from (each for each in names if not _is_below(each[0], sound.doubtful))
+
+    def _later_mistakes(
+        self, tree: Tree, known: Collection[Mistake], providers: Mapping[str, Provider] | None
+    ) -> Iterator[Mistake]:
+        """What is wrong once a change of the file has taken place, and was not wrong before."""
+        before = {(mistake.place, mistake.message) for mistake in known}
+        places = {mistake.place for mistake in known}
+        for stage in stages(tree):
+            changed = set(stage.change.marks.values())
+            for mistake in self.mistakes_in(stage.tree, providers):
+                again = mistake.place in places and mistake.mark not in changed
+                if not again and (mistake.place, mistake.message) not in before:
+                    before.add((mistake.place, mistake.message))
+                    yield stage.told(mistake)
+
+    def _kinds_of(
+        self, root: Mapping[str, Value], providers: Mapping[str, Provider] | None
+    ) -> Mapping[str, str]:
+        """The operations of a file's provider and their kinds, where it has faults to judge."""
+        name = str(root.get("provider"))
+        if "faults" not in root:
+            return {}
+        if providers is None:
+            return self.kinds(name)
+        known = providers[name].operations if name in providers else ()
+        return {operation.name: operation.kind for operation in known}
+
+    def _baseline_tree(self, tree: Tree) -> Mapping[str, Value] | None:
+        """The baseline that a file changes in the end, or that it stands in for."""
+        name = mapping(tree.value).get("provider")
+        return self.trees(name) if isinstance(name, str) else None
+
+
+def _is_below(place: Place, places: Collection[Place]) -> bool:
+    return any(place[: len(above)] == above for above in places)

@@ -1,0 +1,39 @@
+"""The section `media`: what each rule says is found, and the URLs that no rule above takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
+
+from upsim.scenario.tree import Found, Place, Value, items, mapping
+
+_FOUND_BY = ("duration", "file", "unreachable", "not_a_video")
+
+
+def media_mistakes(rules: Value, broken: Collection[Place]) -> Found:
+    """What is wrong with the rules beside their form, which is wrong at the `broken` places."""
+    above: list[str] = []
+    for i, rule in enumerate(items(rules)):
+        place: Place = ("media", i)
+        given = [key for key in _FOUND_BY if key in mapping(rule)]
+        misspelt = any(found[:2] == place for found in broken)
+        if len(given) > 1 or not (given or misspelt):
+            found = f"has {' and '.join(given)}" if given else "has none"
+            yield place, f"a rule needs one of {', '.join(_FOUND_BY)}; this one {found}"
+        url = mapping(rule).get("url")
+        taken = _taken_by(url, above) if isinstance(url, str) else None
+        if taken is not None:
+            said = "has this pattern" if above[taken] == url else f"takes all of {above[taken]!r}"
+            yield (*place, "url"), f"no URL comes to this rule: media[{taken}] {said} before it"
+        above.append(url if isinstance(url, str) else "")
+
+
+def _taken_by(url: str, above: Sequence[str]) -> int | None:
+    """The rule above whose glob takes all that this one takes."""
+    return next((i for i, glob in enumerate(above) if _covers(glob, url)), None)
+
+
+def _covers(glob: str, url: str) -> bool:
+    """Whether a glob takes all that another takes; with sets and `?` only if they are the same."""
+    plain = not {"?", "["} & {*glob} and "[" not in url
+    return glob == url or (plain and bool(glob) and fnmatchcase(url, glob))

@@ -1,0 +1,112 @@
+"""What of a broken file can still be judged: the rest of it, with stand-ins for what is broken.
+
+Only the smallest part around a mistake gives way: a single value, or an entry that lacks
+something. What the baseline has in its place stands in for it; what has no such place is left
+out. So all that is sound is judged in the same round, and nothing broken is judged twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from upsim.scenario.tree import Place, Value, mapping
+
+APART = ("jobs", "faults", "media", "changes")
+"""Sections whose items are judged one by one, whatever their form."""
+_ROUNDS = 8
+"""An entry gives way to the one around it so often at the most; then the section does."""
+_ENTRY = 2
+_NAMED = ("plans", "models", "errors", "failures", "limits", "facts", "retention", "sources")
+"""Sections that hold entries of one kind by name."""
+
+
+class Broken(NamedTuple):
+    """One thing in which a file breaks the schema; `rule` is the schema's word for it."""
+
+    place: Place
+    message: str
+    rule: str
+
+
+class Sound(NamedTuple):
+    """The part that can be judged, and the entries in which something had no stand-in."""
+
+    value: dict[str, Value]
+    doubtful: frozenset[Place]
+
+
+Judge = Callable[[Value], Collection[Broken]]
+_LOST = object()
+
+
+def sound_part(
+    value: Value, broken: Collection[Broken], base: Mapping[str, Value] | None, judge: Judge
+) -> Sound | None:
+    """The part of a file that can be judged; None for a broken one without a baseline."""
+    doubtful: set[Place] = set()
+    rest: Value = {k: v for k, v in mapping(value).items() if k not in APART}
+    wrong = [found for found in broken if not found.place or found.place[0] not in APART]
+    if wrong and base is None:
+        return None
+    for _ in range(_ROUNDS):
+        if not wrong:
+            return Sound(mapping(rest), frozenset(doubtful))
+        rest = _mended(rest, base, wrong, (), doubtful)  # type: ignore[assignment]  # a file never goes
+        wrong = list(judge(rest))
+    lost = {found.place[0] for found in wrong if found.place}
+    kept = {key: item for key, item in mapping(rest).items() if key not in lost}
+    return Sound({**mapping(dict(base or {})), **kept}, frozenset(doubtful))
+
+
+def _mended(
+    node: Value, stand_in: object, wrong: Sequence[Broken], place: Place, doubtful: set[Place]
+) -> object:
+    """The node without what is wrong in it, or `_LOST` if nothing of it can stay."""
+    here = [found for found in wrong if found.place == place]
+    if isinstance(node, dict) and all(found.rule == "required" for found in here):
+        if here and not isinstance(stand_in, Mapping):
+            return _instead(stand_in, here, place, doubtful)
+        return _mended_mapping(node, stand_in if here else None, stand_in, wrong, place, doubtful)
+    return _instead(stand_in, here or wrong, place, doubtful)
+
+
+def _mended_mapping(
+    node: Mapping[str, Value],
+    filling: object,
+    stand_in: object,
+    wrong: Sequence[Broken],
+    place: Place,
+    doubtful: set[Place],
+) -> dict[str, Value]:
+    found: dict[str, Value] = dict(filling) if isinstance(filling, Mapping) else {}
+    below = stand_in if isinstance(stand_in, Mapping) else {}
+    for key, item in node.items():
+        there = (*place, key)
+        inner = [each for each in wrong if each.place[: len(there)] == there]
+        if not inner:
+            found[key] = item
+            continue
+        unknown = any(e.place == there and e.rule == "additionalProperties" for e in inner)
+        known = _LOST if unknown else below.get(key, _sibling(below, place))
+        mended = _mended(item, known, inner, there, doubtful)
+        if mended is _LOST:
+            found.pop(key, None)
+        else:
+            found[key] = mended  # type: ignore[assignment]  # all but _LOST are values
+    return found
+
+
+def _sibling(entries: Mapping[str, object], place: Place) -> object:
+    """What stands in for a new entry of a section, so that its name is known."""
+    named = len(place) == 1 and place[0] in _NAMED
+    return next(iter(entries.values()), _LOST) if named else _LOST
+
+
+def _instead(
+    stand_in: object, wrong: Sequence[Broken], place: Place, doubtful: set[Place]
+) -> object:
+    told = len(place) <= _ENTRY or place[0] == "models"  # whose values speak of each other
+    if stand_in is _LOST and told and any(e.rule != "additionalProperties" for e in wrong):
+        doubtful.add(place[:_ENTRY])
+    return stand_in

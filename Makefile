@@ -7,10 +7,10 @@ PINS := scripts/venv pyproject.toml requirements/build.txt requirements/runtime.
 TYPED := simulator contracts tests
 export PYTHON
 
-.PHONY: help demo serve test covered check style types imports bench mutants nightly lock clean
+.PHONY: help demo serve test contracts covered check style types imports bench mutants nightly lock clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 demo: $(VENV)/.runtime  ## a real clip through all five models
 	$(BIN)/upsim demo
@@ -20,6 +20,9 @@ serve: $(VENV)/.runtime  ## the simulator on port 4747; UPSIM_SERVE_PORT=8000 ch
 
 test: $(VENV)/.development  ## all tests; PYTEST="-k name" adds options
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup $(PYTEST)
+
+contracts: $(VENV)/.development  ## the contract suite alone; PYTEST="--target socket" adds options
+	$(BIN)/python -m pytest contracts $(PYTEST)
 
 covered: $(VENV)/.development  ## after make test PYTEST=--cov: core and providers are covered whole
 	$(BIN)/python -m coverage report --fail-under=100 --include='*/upsim/core/*,*/upsim/providers/*'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from threading import RLock
 from types import TracebackType
@@ -160,7 +160,7 @@ class Simulator:
 
     def __init__(  # noqa: PLR0913 - one argument for each option
         self,
-        scenario: str | None = None,
+        scenario: str | Mapping[str, object] | None = None,
         *,
         clock: str = "auto",
         seed: int = 0,
@@ -175,6 +175,7 @@ class Simulator:
     ) -> None:
         """A server with one sandbox, `default`; others are made by the admin API.
 
+        `scenario` is a name, a path, or a mapping that holds what a scenario file would.
         `webhook_seconds` of real time is how long a receiver may take, if not as the provider says;
         `webhook_transport` takes every webhook that is not for an inbox, instead of a socket.
         """

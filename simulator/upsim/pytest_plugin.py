@@ -295,16 +295,18 @@ def upsim_sandboxes(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
     if run.live:
         pytest.skip(SIMULATED_ONLY)
     made: list[SandboxHandle] = request.node.stash.setdefault(SANDBOXES, [])
-    name = request.node.nodeid
+    name, folder = request.node.nodeid, request.node.path.parent
 
     def make(**options: Any) -> SandboxHandle:  # noqa: ANN401 - what the marker takes
         number = len(made) + 1
         own_name = name if number == 1 else f"{name}#{number}"
         try:
-            made.append(run.session.sandbox(own_name, options))
+            made.append(run.session.sandbox(own_name, options, folder=folder))
         except MarkError as error:
-            pytest.fail(f"no sandbox for {name}: {error}", pytrace=False)
-        return made[-1]
+            refusal = str(error)
+        else:
+            return made[-1]
+        pytest.fail(f"no sandbox for {name}: {refusal}", pytrace=False)
 
     yield make
     with ExitStack() as stack:  # each is removed, whatever becomes of the others

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from upsim.web.connections import EXTENSION
 
+__tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
 

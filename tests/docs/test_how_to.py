@@ -34,7 +34,7 @@ curl() {
 }
 export STATUSES
 upsim() { "$PYTHON" -m upsim "$@"; }
-pytest() { "$PYTHON" -m pytest -p no:cacheprovider "$@"; }
+python() { "$PYTHON" "$@"; }
 """
 PAGES = [page for page in ALL_PAGES if BLOCK.search((ROOT / page).read_text("utf-8"))]
 each_page = pytest.mark.parametrize("page", PAGES)

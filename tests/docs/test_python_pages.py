@@ -15,11 +15,17 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
 FILE = re.compile(r"^```python\n# (\w+)\.py\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 """A block that begins with the name of a file."""
+SCENARIO = re.compile(r"^```yaml\n# (\w+)\.yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def files_of(page: Path) -> Mapping[str, str]:
     """Return the files that a page prints."""
     return dict(FILE.findall(page.read_text("utf-8")))
+
+
+def scenarios_of(page: Path) -> Mapping[str, str]:
+    """Return the scenario files that a page prints."""
+    return dict(SCENARIO.findall(page.read_text("utf-8")))
 
 
 ALL_PAGES = [*ROOT.glob("docs/how-to/*.md"), *ROOT.glob("docs/tutorial/*.md")]
@@ -31,6 +37,8 @@ def test_tests_of_the_page_pass(page: Path, pytester: pytest.Pytester) -> None:
     """The files of a page, in one folder, pass as printed, with warnings as errors."""
     files = files_of(page)
     pytester.makepyfile(**files)
+    for name, text in scenarios_of(page).items():
+        (pytester.path / f"{name}.yaml").write_text(text, "utf-8")
     expected = sum(len(re.findall(r"^def test_", text, re.MULTILINE)) for text in files.values())
     result = pytester.runpytest_subprocess(*PLUGIN, *PLAIN)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["help", "demo", "serve", "test", "check", "bench", "clean"]
+TARGETS = ["help", "demo", "serve", "test", "contracts", "check", "bench", "clean"]
 
 
 @pytest.fixture(scope="module")

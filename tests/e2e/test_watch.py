@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.conftest import Server
@@ -42,6 +43,12 @@ class Watched:
             headers={"Authorization": "Bearer sk-any"},
         )
         return self.job(answer.raise_for_status().json()["data"]["id"])
+
+    def answer(self, path: str) -> httpx.Response:
+        """What a submit at a path is answered."""
+        body = {"video": "https://example.com/clip.mp4", "video_url": "https://example.com/a.mp4"}
+        headers = {"Authorization": "Bearer sk-any"}
+        return self.server.http.post(f"{self.server.base_url}/{path}", json=body, headers=headers)
 
     def job(self, name: str) -> dict[str, Any]:
         """Return a job as the admin API shows it."""
@@ -142,3 +149,42 @@ def test_the_whole_chain_is_watched(watched: Watched) -> None:
 
     assert (True, True) == (told, mended)
     assert watched.charged("450")
+
+
+FAILING = """extends: {provider}/baseline
+faults:
+  - {{at: before_accept, do: {{respond: 500}}}}
+clock: auto
+"""
+
+
+def test_an_edit_before_the_first_request(watched: Watched) -> None:
+    """What changes is printed, and what needs a reset by its key, though nobody has asked yet."""
+    watched.file.write_text(FAILING.format(provider="vicsee"), "utf-8")
+    told = watched.printed("clock waits for a reset of the sandbox, or a restart")
+    text = watched.log.read_text("utf-8")
+
+    assert (True, True) == (told, f"scenario {watched.file} read again\n  vicsee has" in text)
+    assert ", faults" in text
+    assert 500 == watched.answer("vicsee/api/v1/tools/upscale-video").status_code
+
+
+def test_another_provider_after_a_breakage(watched: Watched) -> None:
+    """A mended file that is of another provider tells of both, used or not."""
+    watched.file.write_text("extends: vicsee/basline\n", "utf-8")
+    broken = watched.printed("did you mean vicsee/baseline")
+    watched.file.write_text(FAILING.format(provider="wavespeed"), "utf-8")
+    told = watched.printed("wavespeed has other rules (")
+    path = "wavespeed/api/v3/wavespeed-ai/video-upscaler"
+
+    assert (True, True) == (broken, told)
+    assert "vicsee has other rules (" in watched.log.read_text("utf-8")
+    assert 500 == watched.answer(path).status_code
+
+
+def test_a_comment(watched: Watched) -> None:
+    """An edit that changes nothing is told of, too."""
+    with watched.file.open("a", encoding="utf-8") as file:
+        file.write("# Nothing.\n")
+
+    assert watched.printed("read again: nothing in it has changed")

@@ -46,6 +46,13 @@ BODIES = {
     "a byte order mark": b"\xef\xbb\xbf{}",
     "an unknown field": b'{"nobody_has_this": 1}',
     "an unknown field of a megabyte": b'{"' + b"x" * 1_000_000 + b'": 1}',
+    "a scenario of nothing": b'{"scenario": {}}',
+    "a scenario with a file": b'{"scenario": {"extends": "/etc/passwd"}}',
+    "a deep scenario": b'{"scenario": ' + b'{"a":' * 400 + b"1" + b"}" * 401,
+    "a wide scenario": b'{"scenario": {"extends": "vicsee/baseline", "jobs": ['
+    + b"0," * 9_999
+    + b"0]}}",
+    "a scenario with a giant seed": b'{"scenario": {"extends": "vicsee/baseline", "seed": 1e308}}',
     "nothing but spaces": b"   ",
     "trailing letters": b"{} x",
     "a comment": b"{/* */}",
@@ -59,7 +66,11 @@ def test_a_body_that_is_wrong_is_a_400(admin: Admin, call: str, body: bytes) -> 
     method, path = call.replace("JOB", admin.job()).split()
     answer = admin.http.request(method, f"/__sim/{path}", content=body, headers=JSON)
     status, code, message = refusal_of(answer)
-    assert (status, code in ("invalid", "not_json"), len(message) < 600) == (400, True, True)
+    assert (status, code in ("invalid", "invalid_scenario", "not_json"), len(message) < 600) == (
+        400,
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize("call", WRITES)

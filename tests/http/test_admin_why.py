@@ -52,6 +52,25 @@ def test_a_refusal_names_its_check_and_what_it_compared(
     assert [] == why["entries"]
 
 
+HALF_A_FRAME = "http://127.0.0.1:4747/media/synthetic/64x48_29.97fps_2.5s.mp4"
+NEAREST = (
+    "seconds 2.5 are no whole number of frames at 2997/100 fps; nearest: "
+    "2.469136 (74 frames) or 2.502503 (75 frames)"
+)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_clip_that_cannot_be_says_why(admin: Admin, name: str) -> None:
+    """The answer is the provider's own; the journal has the simulator's, also of accepted jobs."""
+    sample = SAMPLES[name]
+    answer = sample.submit(admin.caller(sample.provider, "k"), HALF_A_FRAME)
+    exchange = last(admin)
+
+    assert {"detail": NEAREST} == exchange["why"]["compared"]
+    assert "frames" not in answer.text
+    assert ("wavespeed" == sample.provider) == (exchange["refused_by"] is None)
+
+
 def test_an_accepted_job_shows_its_charge(admin: Admin) -> None:
     """The ledger lines that an answer posted stand beside it, with their formula."""
     job = admin.job()

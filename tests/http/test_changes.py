@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +18,7 @@ from upsim.core.baseline import BaselineError
 from upsim.core.call import Call, Pending
 from upsim.core.events import RulesChanged
 from upsim.core.media import Measured
+from upsim.engine.edits import Edit
 from upsim.engine.reload import reload
 from upsim.engine.sandbox import Sandbox
 
@@ -54,8 +55,8 @@ def charge(client: Patient) -> Decimal:
     return -entry.amount
 
 
-def reread(client: Patient) -> Mapping[str, str]:
-    """Let the file hold as it is now; the providers whose rules that changes."""
+def reread(client: Patient) -> list[Edit]:
+    """Let the file hold as it is now; what that changes."""
     registry = client.sim.registry
     return reload(registry, registry.library.renewed())
 
@@ -157,11 +158,11 @@ def test_an_account_whose_plan_is_gone(begin: Begin, tmp_path: Path) -> None:
     jobs = [client.job() for _ in range(2)]
     (tmp_path / "mine.yaml").write_text("extends: vicsee/baseline\nsummary: Free again.\n", "utf-8")
     before = client.sim.sandbox.state.jobs[jobs[1]].started
-    changed = reread(client)
+    (edit,) = reread(client)
     (account,) = client.sim.sandbox.state.accounts.values()
 
     assert (False, True) == (before, client.sim.sandbox.state.jobs[jobs[1]].started)
-    assert (["vicsee"], "unlimited") == (list(changed), account.plan)
+    assert (["vicsee"], "unlimited") == (list(edit.changed), account.plan)
 
 
 def test_faults_come_and_go(begin: Begin) -> None:
@@ -287,5 +288,5 @@ def test_reloading_what_did_not_change(begin: Begin) -> None:
     client.submit()
     events = len(client.sim.sandbox.events())
 
-    assert {} == reread(client)
+    assert [] == reread(client)
     assert events == len(client.sim.sandbox.events())

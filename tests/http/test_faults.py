@@ -94,6 +94,46 @@ def test_a_raw_answer_is_sent_as_it_is(client: Patient) -> None:
     assert (502, "<b>no</b>", "text/html", "b") == found
 
 
+@pytest.mark.parametrize(
+    "respond", [503, {"status": 503}, {"status": 503, "headers": {"x-a": "b"}}]
+)
+def test_an_answer_without_a_body(client: Patient, respond: object) -> None:
+    """It is empty and says of no content type."""
+    client.arm(at="before_accept", do={"respond": respond})
+    answer = client.submit()
+    assert (503, b"", "0") == (
+        answer.status_code,
+        answer.content,
+        answer.headers["content-length"],
+    )
+    assert "content-type" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "respond",
+    [
+        {"status": 503, "content_type": "text/html"},
+        {"status": 503, "headers": {"content-type": "text/html"}},
+    ],
+)
+def test_an_answer_without_a_body_may_have_a_type(client: Patient, respond: object) -> None:
+    """One that was given is sent."""
+    client.arm(at="before_accept", do={"respond": respond})
+    assert "text/html" == client.submit().headers["content-type"]
+
+
+def test_a_file_without_a_body(client: Patient) -> None:
+    """A download is refused without body and content type, too."""
+    url = finished(client)
+    client.arm(at="download", do={"respond": 503})
+    answer = client.http.get(url)
+    assert (503, b"", False) == (
+        answer.status_code,
+        answer.content,
+        "content-type" in answer.headers,
+    )
+
+
 def test_a_raw_body_may_be_json(client: Patient) -> None:
     """A mapping is sent as JSON, its numbers as they were written."""
     client.arm(at="before_accept", do={"respond": {"body": {"price": 0.10}}})
@@ -369,6 +409,30 @@ def test_armed_faults_are_listed(client: Patient) -> None:
     assert expected == shown
 
 
+@pytest.mark.parametrize(
+    ("fault", "operations"),
+    [
+        ({"at": "poll"}, ["tasks/get"]),
+        ({"at": "poll", "on": "credits"}, ["credits"]),
+        ({"at": "download"}, ["outputs", "uploads"]),
+    ],
+)
+def test_what_a_fault_is_really_for(
+    client: Patient, fault: dict[str, Any], operations: list[str]
+) -> None:
+    """The answer names the operations, also where the fault named none."""
+    armed = client.arm(**fault, do="drop_connection")
+    assert (fault.get("on"), operations) == (armed["on"], armed["operations"])
+
+
+def test_a_fault_of_nobody(client: Patient) -> None:
+    """A missing provider is told of as missing, with those that there are."""
+    body = {"at": "poll", "do": "drop_connection"}
+    error = client.admin("POST", "faults", body).json()["error"]
+    message = "provider is missing: whose calls go wrong? One of piapi, venice, vicsee, wavespeed"
+    assert {"code": "invalid", "message": message} == error
+
+
 def test_one_fault_is_shown(client: Patient) -> None:
     """It is what arming it answered."""
     armed = client.arm(at="poll", do="corrupt", probability="0.25")
@@ -403,7 +467,13 @@ def test_a_reset_brings_the_faults_of_the_scenario_back(start: Start, path: str)
         ("GET", "faults/f9", None, 404, "there is no fault 'f9'"),
         ("DELETE", "faults/f9", None, 404, "there is no fault 'f9'"),
         ("POST", "faults", {"at": "poll"}, 400, "missing required field `do`"),
-        ("POST", "faults", {"at": "poll", "do": "corrupt"}, 400, "provider None is unknown"),
+        (
+            "POST",
+            "faults",
+            {"at": "poll", "do": "corrupt"},
+            400,
+            "provider is missing: whose calls go wrong? One of piapi, venice",
+        ),
         (
             "POST",
             "faults",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -28,6 +30,9 @@ PLACES = (
     (aiohttp.TCPConnector, "_create_connection"),
 )
 API = "https://vicsee.com/api/v1"
+SUBMIT = f"{API}/tools/upscale-video"
+BODY = {"video_url": "https://vicsee.com/media/synthetic/64x36_10fps_4s.mp4"}
+KEY = {"Authorization": "Bearer any"}
 
 
 def changed() -> tuple[object, ...]:
@@ -67,6 +72,55 @@ def test_libraries_are_as_before_an_exception() -> None:
         raise KeyError
 
     assert before == changed()
+
+
+def test_each_call_of_a_decorated_function_begins_anew() -> None:
+    """A decorated function runs in a sandbox of its own at each call, and leaves nothing."""
+    before = changed()
+
+    @upsim.intercept(balance=64)
+    def status(*, twice: bool) -> int:
+        """Submit a job or two, and return the last status."""
+        answers = [httpx.post(SUBMIT, json=BODY, headers=KEY) for _ in range(1 + twice)]
+        return answers[-1].status_code
+
+    assert [200, 402, 200] == [status(twice=False), status(twice=True), status(twice=False)]
+    assert ("status", before) == (status.__name__, changed())
+
+
+def test_an_async_function_can_be_decorated() -> None:
+    """The interception lasts until what the function awaits is over."""
+
+    @upsim.intercept(balance=64)
+    async def status() -> int:
+        """Submit a job after having given way to others."""
+        await asyncio.sleep(0)
+        async with httpx.AsyncClient() as http:
+            return (await http.post(SUBMIT, json=BODY, headers=KEY)).status_code
+
+    async def both() -> list[int]:
+        """Call it twice at once."""
+        return [await status(), *await asyncio.gather(status())]
+
+    before = changed()
+    assert ([200, 200], before) == (asyncio.run(both()), changed())
+
+
+def test_what_runs_later_cannot_be_decorated() -> None:
+    """What would run after the interception, and call the real API, is refused at once."""
+
+    def numbers() -> Iterator[int]:
+        yield 1
+
+    async def later() -> AsyncIterator[int]:
+        yield 1
+
+    class Shop:
+        """Its methods are called later."""
+
+    for one in (numbers, later, partial(numbers), Shop):
+        with pytest.raises(TypeError, match="is no plain function, and would do its work when"):
+            upsim.intercept()(one)
 
 
 def test_innermost_block_gets_the_calls() -> None:

@@ -17,7 +17,7 @@ pytest_plugins = ["pytester"]
 
 SUBMIT = """
 import asyncio
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import httpx
@@ -39,6 +39,17 @@ def test_client_has_address_and_key(upsim):
     assert ["vicsee"] == [found["provider"] for found in upsim.journal]
 
 
+def test_clip_takes_numbers(upsim):
+    assert upsim.clip("64x36", 30, 2.5) == upsim.clip("64x36", "30", "2.5")
+
+
+def test_clip_that_cannot_be(upsim):
+    with pytest.raises(ValueError, match="no whole number of frames at 2997/100 fps; nearest: 2.4"):
+        upsim.clip("1280x720", 29.97, 2.5)
+    with pytest.raises(ValueError, match="size '4K' is not <width>x<height>"):
+        upsim.clip("4K", seconds="abc")
+
+
 def test_async_client(upsim):
     async def call():
         async with upsim.ahttp("vicsee") as http:
@@ -51,6 +62,14 @@ def test_clock_starts_at_a_fixed_instant(upsim_clock):
     assert datetime(2026, 1, 1, tzinfo=timezone.utc) == upsim_clock.now
     upsim_clock.advance(90)
     assert datetime(2026, 1, 1, 0, 1, 30, tzinfo=timezone.utc) == upsim_clock.now
+
+
+def test_clock_goes_to_an_instant(upsim_clock):
+    then = upsim_clock.now + timedelta(days=1)
+    upsim_clock.advance(to=then)
+    assert then == upsim_clock.now
+    upsim_clock.advance(to="2026-01-03T00:00:00Z")
+    assert timedelta(days=1) == upsim_clock.now - then
 
 
 def test_clock_runs_jobs_to_their_end(upsim, upsim_clock):
@@ -142,13 +161,13 @@ def test_keys_are_not_shown(upsim):
 @pytest.mark.parametrize("target", ["sim", "socket"])
 def test_fixtures_do_what_they_say(run_tests: RunTests, target: str) -> None:
     """All handles work the same in process and over a socket."""
-    run_tests(ALL, f"--upsim-target={target}").assert_outcomes(passed=13)
+    run_tests(ALL, f"--upsim-target={target}").assert_outcomes(passed=16)
 
 
 def test_server_elsewhere(run_tests: RunTests, tmp_path: Path) -> None:
     """All handles work with a server that somebody else started, and leave no sandbox there."""
     with running(tmp_path) as server:
-        run_tests(ALL, f"--upsim-target={server.base_url}").assert_outcomes(passed=13)
+        run_tests(ALL, f"--upsim-target={server.base_url}").assert_outcomes(passed=16)
 
         assert 1 == server.admin("GET", "sandboxes")["total"]
 

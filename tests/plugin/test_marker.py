@@ -35,6 +35,11 @@ def test_balance_by_provider(upsim):
     assert Decimal(20000) == upsim.ledger.balance("vicsee")
 
 
+@pytest.mark.upsim(scenario={"extends": "vicsee/baseline", "account": {"opening": "7"}})
+def test_scenario_of_a_mapping(upsim):
+    assert ("request body", Decimal(7)) == (upsim.scenario, upsim.ledger.balance("vicsee"))
+
+
 def test_clock_of_the_module(upsim):
     assert "manual" == upsim.clock.mode
 
@@ -42,6 +47,11 @@ def test_clock_of_the_module(upsim):
 @pytest.mark.upsim(clock={"mode": "manual", "now": "2030-05-06T07:08:09Z"})
 def test_nearest_marker_wins(upsim):
     assert 2030 == upsim.clock.now.year
+
+
+@pytest.mark.upsim(clock={"now": "2030-05-06T07:08:09Z"})
+def test_start_alone(upsim):
+    assert ("auto", 2030) == (upsim.clock.mode, upsim.clock.now.year)
 
 
 @pytest.mark.upsim(seed=5)
@@ -64,7 +74,7 @@ def test_strict_keys(upsim):
 
 def test_marker_shapes_the_sandbox(run_tests: RunTests) -> None:
     """Each argument has its effect; those of a class or module hold unless a test has its own."""
-    run_tests(SHAPES).assert_outcomes(passed=8)
+    run_tests(SHAPES).assert_outcomes(passed=10)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +84,8 @@ def test_marker_shapes_the_sandbox(run_tests: RunTests) -> None:
         ("zzz=1", "allowed: scenario, balance, clock, seed, dialect, strict_keys"),
         ("'vicsee/no-funds'", "takes no positional argument such as 'vicsee/no-funds'"),
         ("scenario='vicsee/out-of-credit'", "did you mean vicsee/out-of-credits"),
+        ("scenario='nowhere.yaml'", "there is no scenario 'nowhere.yaml'"),
+        ("scenario={'extends': 'vicsee/basline'}", "did you mean vicsee/baseline"),
         ("clock='fast'", "clock 'fast' is unknown; allowed: real, manual, auto"),
         ("dialect='life'", "no provider has a dialect 'life'; did you mean live[?]"),
         ("balance={'venize': 1}", "there is no provider 'venize'; there are piapi"),
@@ -88,6 +100,72 @@ def test_mistake_is_named(run_tests: RunTests, mark: str, expected: str) -> None
     result.assert_outcomes(errors=1)
     result.stdout.re_match_lines([f".*{expected}.*"])
     result.stdout.no_re_match_line(r".*Traceback|.*\.py:\d+: .*Error")
+
+
+POOR = "extends: vicsee/baseline\naccounts: {vicsee: {balance: '10'}}\n"
+RICH = "extends: vicsee/baseline\naccounts: {vicsee: {balance: '1000'}}\n"
+OWN = """
+import pathlib
+
+import pytest
+
+
+@pytest.mark.upsim(scenario="own.yaml")
+def test_beside(upsim):
+    assert 10 == upsim.ledger.balance("vicsee")
+
+
+@pytest.mark.upsim(scenario=pathlib.Path("../elsewhere.yaml"))
+def test_above(upsim):
+    assert 1000 == upsim.ledger.balance("vicsee")
+
+
+@pytest.mark.upsim(scenario="elsewhere.yaml")
+def test_where_pytest_was_started(upsim):
+    assert 1000 == upsim.ledger.balance("vicsee")
+
+
+@pytest.mark.upsim(scenario=str(pathlib.Path(__file__).with_name("own.yaml")))
+def test_absolute(upsim):
+    assert 10 == upsim.ledger.balance("vicsee")
+
+
+@pytest.mark.upsim(scenario="vicsee/out-of-credits")
+def test_one_that_ships(upsim):
+    assert 79 == upsim.ledger.balance("vicsee")
+
+
+def test_further_sandbox(upsim_sandboxes):
+    assert 10 == upsim_sandboxes(scenario="own.yaml").ledger.balance("vicsee")
+"""
+
+
+@pytest.mark.parametrize("target", ["sim", "socket"])
+def test_a_path_is_seen_from_the_test(
+    run_tests: RunTests, pytester: pytest.Pytester, target: str
+) -> None:
+    """A scenario of one's own is looked for beside the test, then where pytest was started."""
+    below = pytester.mkdir("below")
+    (below / "test_own.py").write_text(OWN, "utf-8")
+    (below / "own.yaml").write_text(POOR, "utf-8")
+    for name in ("own", "elsewhere"):
+        (pytester.path / f"{name}.yaml").write_text(RICH, "utf-8")
+    result = run_tests("", "below", f"--upsim-target={target}")
+
+    result.assert_outcomes(passed=6)
+
+
+def test_a_file_with_mistakes_is_named(run_tests: RunTests, pytester: pytest.Pytester) -> None:
+    """Each mistake of a scenario of one's own is a line, without a traceback."""
+    pytester.makefile(".yaml", own="extends: vicsee/baseline\nseed: x\nkobs: {}\n")
+    text = "import pytest\n\n@pytest.mark.upsim(scenario='own.yaml')\ndef test_it(upsim): pass\n"
+    result = run_tests(text, "-rE")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.re_match_lines(
+        [r".*own.yaml:2:1: seed: 'x' is", r".*own.yaml:3:1: kobs: unknown"]
+    )
+    result.stdout.no_re_match_line(r".*Traceback|.*\.py:\d+: .*Error|.*another exception")
 
 
 def test_marker_is_declared(run_tests: RunTests) -> None:

@@ -63,9 +63,68 @@ def test_failure_shows_its_journal(run_tests: RunTests) -> None:
             r"    request: ",
             r"    answer: .*INSUFFICIENT_CREDITS",
             r"    refused by insufficient_funds \(documented: Video Upscale.*\)",
+            r"    looked at: required 64, available 6",
             r"charge -64 credit  job task_\w+  \(.*\)",
         ]
     )
+
+
+MISUSES = """
+import httpx
+import pytest
+
+
+def test_fault(upsim):
+    upsim.arm({"at": "nowhere"})
+
+
+def test_inbox(upsim):
+    upsim.inbox.wait(1)
+
+
+def test_provider(upsim):
+    upsim.http("venize")
+
+
+def test_clip(upsim):
+    upsim.clip("4K")
+
+
+def test_cut(upsim_intercept):
+    upsim_intercept.arm({"at": "before_accept", "provider": "vicsee", "do": "drop_connection"})
+    headers = {"authorization": "Bearer any"}
+    httpx.post("https://vicsee.com/api/v1/tools/upscale-video", headers=headers)
+
+
+async def called_by_async_code(upsim):
+    async with upsim.ahttp("vicsee") as http:
+        await http.post("/api/v1/tools/upscale-video")
+
+
+def test_async_cut(upsim):
+    import asyncio
+
+    upsim.arm({"at": "before_accept", "provider": "vicsee", "do": "drop_connection"})
+    asyncio.run(called_by_async_code(upsim))
+"""
+
+
+def test_failure_shows_its_own_line(run_tests: RunTests) -> None:
+    """Tracebacks end in the test, or in the library that it called, and not in the plug-in."""
+    result = run_tests(MISUSES, "--tb=short")
+
+    result.assert_outcomes(failed=6)
+    result.stdout.no_re_match_line(r".*upsim/.*\.py:\d+: in ")
+    result.stdout.re_match_lines(
+        [r"test_it.py:\d+: in test_fault", r"E .*AdminCallError", r"test_it.py:\d+: in test_clip"]
+    )
+
+
+def test_full_trace_shows_all(run_tests: RunTests) -> None:
+    """Who looks for a mistake of the plug-in's sees its lines by asking for them."""
+    result = run_tests(MISUSES, "--full-trace", "-k", "test_provider")
+
+    result.stdout.re_match_lines([r".*upsim/testing/sandboxes.py:\d+: LookupError"])
 
 
 def test_failure_shows_how_to_repeat_it(run_tests: RunTests) -> None:

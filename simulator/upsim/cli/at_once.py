@@ -240,5 +240,5 @@ class _Failing:
 @cache
 def _head(status: int, content_type: bytes) -> bytes:
     """The head of an answer up to its length; content types are few, and never a caller's."""
-    kind = content_type.replace(b"%", b"%%")
-    return STATUS_LINE[status] + b"content-type: " + kind + b"\r\ncontent-length: %d\r\n"
+    kind = b"content-type: " + content_type.replace(b"%", b"%%") + b"\r\n" if content_type else b""
+    return STATUS_LINE[status] + kind + b"content-length: %d\r\n"

@@ -93,7 +93,7 @@ def line_of(sandbox: Sandbox, exchange: Exchange, job: Job | None, *, day: str) 
     if exchange.rule is not None:
         line += _refusal(exchange, exchange.rule)
     elif exchange.job is not None:
-        line += f" job {exchange.job}{_state(job)}"
+        line += f" job {exchange.job}{_state(job)}{_looked_at(exchange)}"
     if exchange.assumed is not None:
         line += _assumption(exchange.assumed)
     if exchange.fault is not None:
@@ -146,10 +146,20 @@ def _refusal(exchange: Exchange, rule: ErrorRule) -> str:
     """The rule that refused, what the provider said, why it is believed, and what was compared."""
     text = printable(hidden_text(message_in(exchange.reply) or rule.message))
     said = f": {text}" if text else ""
-    found = ", ".join(f"{name} {value}" for name, value in compared(exchange).items())
-    looked = f" [{exchange.check}{': ' if found else ''}{printable(found)}]"
+    found = _values(exchange)
+    looked = f" [{exchange.check}{': ' if found else ''}{found}]"
     grade = f"({rule.evidence.grade}: {rule.evidence.source})"
     return f" refused: {rule.name}{said} {grade}{looked if exchange.check else ''}"
+
+
+def _looked_at(exchange: Exchange) -> str:
+    """The values because of which an accepted job will fail."""
+    found = _values(exchange)
+    return f" [{found}]" if found else ""
+
+
+def _values(exchange: Exchange) -> str:
+    return printable(", ".join(f"{name} {value}" for name, value in compared(exchange).items()))
 
 
 def _state(job: Job | None) -> str:

@@ -20,6 +20,7 @@ from upsim.scenario.explain import as_json, as_text, explain
 from upsim.scenario.listing import Listed, listing
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.scenario.publish import published
+from upsim.scenario.searching import known_synonyms, searched
 from upsim.scenario.spelling import unknown
 from upsim.web.bodies import encode
 
@@ -42,16 +43,27 @@ def command() -> None:
 @click.argument("words", nargs=-1)
 @_json_option()
 def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
-    """List the scenarios of each provider, or those whose name or summary has all the WORDS."""
+    """List the scenarios of each provider, or those about all the WORDS.
+
+    Words count in any order, in names and summaries, and so do common other words for the same:
+    "rate limit" finds a 429. When no scenario has all of them, those with the most are shown.
+    """
     everything = listing(_library())
-    found = [item for item in everything if item.has(words)]
+    search = searched(words, known_synonyms())
+    found, has = search.of(everything)
+    whole = has == len(search.terms)
     if as_data:
-        _print_json([dataclasses.asdict(item) for item in found])
-    elif not found:
-        click.echo(f"no scenario has {' and '.join(map(repr, words))}{_near(words, everything)}")
-    else:
+        _print_json([dataclasses.asdict(item) for item in found if whole])
+        sys.exit(0 if whole else FINDING)
+    if not whole:
+        typed = " and ".join(repr(term.typed) for term in search.terms)
+        strange = [t.typed for t in search.terms if not any(map(t.is_in, everything))]
+        click.echo(f"no scenario has {typed}{_near(strange, everything)}")
+    if has and not whole:
+        click.echo(f"these have {has} of the {len(search.terms)}:\n")
+    if has or whole:
         _print_list(found)
-    sys.exit(0 if found else FINDING)
+    sys.exit(0 if whole else FINDING)
 
 
 def _near(words: Iterable[str], everything: Iterable[Listed]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from upsim.cli.console import say
+from upsim.cli.rereading import told
 from upsim.core.baseline import BaselineError
 from upsim.engine.registry import Registry
 from upsim.engine.reload import reload
@@ -35,7 +36,6 @@ class Watch:
         self._judged: Stamps = dict(registry.library.stamps)
         self._seen: Stamps = self._judged
         self._missing = 0
-        self._broken = False
 
     def begin(self) -> None:
         """Look, and look again after a while."""
@@ -58,18 +58,15 @@ class Watch:
     def _reload(self) -> None:
         fresh = self._registry.library.renewed()
         try:
-            changed = reload(self._registry, fresh)
+            edits = reload(self._registry, fresh)
         except ScenarioError as error:
             self._tell(str(error))
         except (UnknownScenarioError, BaselineError) as error:
             self._tell(f"upsim: {error}")
         else:
-            rules = ", ".join(f"{provider} {digest}" for provider, digest in changed.items())
-            if (changed or self._broken) and not self._quiet:
-                say(f"scenario files read again; rules from now on: {rules or 'as before'}\n")
-            self._broken = False
+            if not self._quiet:
+                say(told(edits))
         self._judged = {**self._judged, **fresh.stamps}
 
     def _tell(self, mistakes: str) -> None:
-        self._broken = True
         click.echo(f"{mistakes}\nupsim: {KEPT}", err=True)

@@ -82,9 +82,10 @@ class Pending:
 class Call:
     """A request in its sandbox. The fields below the line are filled in by the checks.
 
-    Of those, `refused_by` to `faults` say why: the check that refused, the values it compared, the
-    ledger lines that the decision posted, and the faults that acted. `who` is the account once
-    more, set only where there is one: operations that list `authenticated` need not ask.
+    Of those, `refused_by` to `faults` say why: the check that refused, the values it compared (or
+    for which an accepted job will fail), the ledger lines that the decision posted, and the faults
+    that acted. `who` is the account once more, set only where there is one: operations that list
+    `authenticated` need not ask.
     """
 
     operation: str

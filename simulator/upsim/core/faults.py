@@ -220,6 +220,13 @@ def concerns(rule: FaultRule, stage: Stage, occasion: Occasion) -> bool:
     return all(spelt(value_at(occasion.document, path)) == value for path, value in rule.when)
 
 
+def spoken_of(rule: FaultRule, kinds: Mapping[str, str]) -> tuple[str, ...]:
+    """The operations of a provider, given with their kinds, and the folders of files it is for."""
+    allowed = UNNAMED_AT[rule.at] if rule.on is None else KINDS_AT[rule.at]
+    names = (*(n for n, kind in kinds.items() if kind in allowed), *FILES_AT.get(rule.at, ()))
+    return tuple(name for name in names if rule.on is None or fnmatchcase(name, rule.on))
+
+
 def fires(armed: Armed, draw: int) -> bool:
     """Whether the next match fires, given the counts so far and one draw of `DRAW_BITS` bits."""
     rule = armed.rule

@@ -24,8 +24,9 @@ from upsim.engine.sources import Sources
 from upsim.engine.swaps import ScenarioOf, swaps_of
 from upsim.engine.world import SandboxWorld
 from upsim.media.store import BlobStore
-from upsim.scenario.loader import Library
+from upsim.scenario.loader import BASELINE, Library
 from upsim.scenario.model import Scenario
+from upsim.scenario.sent import sent_scenario
 
 DEFAULT = "default"
 
@@ -35,7 +36,7 @@ class Order:
     """What `POST /__sim/sandboxes` asks for; what is None is as the server is started."""
 
     id: str | None = None
-    scenario: str | None = None
+    scenario: str | Scenario | None = None
     seed: int | None = None
     clock: str | None = None
     start: int | None = None
@@ -78,6 +79,8 @@ class Registry:
         self._orders: dict[str, Order] = {}
         self._made = 0
         self._check_dialect(settings.dialect)
+        chosen = settings.scenario
+        self._chosen = self.sent(chosen) if isinstance(chosen, Mapping) else chosen
         self.default = self._add(DEFAULT, Order())
 
     # -- sandboxes
@@ -154,14 +157,13 @@ class Registry:
 
     def _add(self, name: str, order: Order) -> Sandbox:
         settings = self.settings
-        scenario = order.scenario or settings.scenario
-        main = self.library.load(scenario) if scenario else None
+        main = self._main(order.scenario or self._chosen)
         clock = order.clock or (main.clock if main else None) or settings.clock
         seeds = (order.seed, main.seed if main else None, self._seed_of(name))
         seed = next(seed for seed in seeds if seed is not None)
         sandbox = Sandbox(
             name,
-            scenario=scenario or "baseline",
+            scenario=main.name if main else BASELINE,
             scenario_of=self._scenarios(main),
             providers=self.providers,
             clock=Clock(
@@ -191,9 +193,20 @@ class Registry:
 
     # -- other rules
 
-    def main_of(self, sandbox: Sandbox) -> str | None:
-        """The scenario that a sandbox was made with, by name or path."""
-        return self._orders[sandbox.id].scenario or self.settings.scenario
+    def sent(self, document: Mapping[str, object]) -> Scenario:
+        """The scenario that a document is. Raises ScenarioError with all of its mistakes."""
+        return sent_scenario(self.library.renewed(), document, self.providers)
+
+    def chosen_for(self, sandbox: Sandbox) -> str | Scenario | None:
+        """The scenario that a sandbox was made with: by name or path, or as it was sent."""
+        return self._orders[sandbox.id].scenario or self._chosen
+
+    def main_of(self, sandbox: Sandbox) -> Scenario | None:
+        """The scenario that a sandbox was made with, as it is now."""
+        return self._main(self.chosen_for(sandbox))
+
+    def _main(self, chosen: str | Scenario | None) -> Scenario | None:
+        return self.library.load(chosen) if isinstance(chosen, str) else chosen
 
     def take(self, library: Library) -> None:
         """Use another library from now on; what sandboxes are in is not changed by this."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from upsim.engine.edits import Edit, edit_of
 from upsim.engine.registry import Registry
 from upsim.engine.rulebook import Swap
 from upsim.engine.sandbox import Sandbox
@@ -21,37 +22,41 @@ class Follow(NamedTuple):
     now: Swap
     later: list[Swap]
 
-    def apply(self) -> tuple[str, ...]:
-        """Let it hold; the providers whose rules are not what they were."""
-        others = self.sandbox.rulebook.swap(self.now, "reload")
+    def apply(self) -> None:
+        """Let it hold."""
+        self.sandbox.rulebook.swap(self.now, "reload")
         self.sandbox.rulebook.plan(self.later)
-        return others
 
 
-def reload(registry: Registry, fresh: Library) -> Mapping[str, str]:
+def reload(registry: Registry, fresh: Library) -> list[Edit]:
     """Let the scenarios in use hold as a fresh library reads them, for what is accepted from now.
 
-    Gives the hash of the rules of each provider that has others now. Raises ScenarioError,
+    Sandboxes whose scenario was sent as a document stay in what they were made with.
+    Gives what became of each whose files are not as they were. Raises ScenarioError,
     UnknownScenarioError or BaselineError, and then everything stays as it is.
     """
-    boxes = list(registry.sandboxes.values())
-    names = dict.fromkeys(name for box in boxes if (name := registry.main_of(box)))
+    chosen = [(box, registry.chosen_for(box)) for box in registry.sandboxes.values()]
+    boxes = [(box, name) for box, name in chosen if not isinstance(name, Scenario)]
+    names = dict.fromkeys(name for _, name in boxes if name)
     baselines = [name for name in registry.library.loaded if name.endswith(f"/{BASELINE}")]
     _judge(registry, fresh, [*names, *baselines])
     for name in (*names, *baselines):
         fresh.load(name)
-    mains = [fresh.load(name) if (name := registry.main_of(box)) else None for box in boxes]
-    follows = [followed(box, fresh, main) for box, main in zip(boxes, mains, strict=True)]
-    edited = [name for name in baselines if not fresh.is_as_in(registry.library, name)]
+    mains = [fresh.load(name) if name else None for _, name in boxes]
+    follows = [followed(box, fresh, main) for (box, _), main in zip(boxes, mains, strict=True)]
+    edits = [
+        edit_of(name, registry.library, fresh)
+        for name in dict.fromkeys((*names, *baselines))
+        if not fresh.is_as_in(registry.library, name)
+    ]
+    edited = [edit.name for edit in edits if edit.name in baselines]
     registry.take(fresh)
-    changed: dict[str, str] = {}
     for follow, main in zip(follows, mains, strict=True):
         box = follow.sandbox
         read = sorted({*edited, *([main.name] if main else [])})
         box.commands.reread({name: fresh.load(name).values for name in read})
-        others = follow.apply()
-        changed |= {name: box.scenario_for(name).baseline.digest for name in others}
-    return changed
+        follow.apply()
+    return edits
 
 
 def _judge(registry: Registry, fresh: Library, names: Iterable[str]) -> None:

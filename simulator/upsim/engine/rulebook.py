@@ -110,8 +110,8 @@ class Rulebook:
         self._sandbox.changes_wait = number + 1 < len(self._plan)
         self.swap(self._plan[number], "change")
 
-    def swap(self, swap: Swap, cause: str) -> tuple[str, ...]:
-        """Let other rules hold from now on; the providers whose rules are not what they were."""
+    def swap(self, swap: Swap, cause: str) -> None:
+        """Let other rules hold from now on."""
         changed = []
         self._scenario_of = swap.scenario_of
         for provider, old in list(self._scenarios.items()):
@@ -129,7 +129,6 @@ class Rulebook:
         for account in list(self._sandbox.state.accounts.values()):
             if account.provider in changed and account.queue:
                 self._sandbox.start_queued(account)
-        return tuple(changed)
 
     def _events(self, changed: list[str], cause: str) -> list[Event]:
         """The change itself, and the accounts whose plan is not in the new rules."""

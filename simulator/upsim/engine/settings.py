@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -13,13 +14,14 @@ class Settings:
     is bound to loopback only, which opens the admin API to local callers without a token.
     Webhooks go to loopback and to the hosts of `webhook_allow`; `webhook_seconds` of real time is
     how long an answer may take, by default as long as the provider waits.
+    `scenario` is a name, a path, or a document of its own.
     `commands_max` and `commands_bytes` bound the command log of each sandbox.
     `hold_seconds` of real time is the most that a request is held while a `manual` clock stands.
     """
 
     hosts: tuple[str, ...] = ()
     loopback: bool = True
-    scenario: str | None = None
+    scenario: str | Mapping[str, object] | None = None
     clock: str = "real"
     pace: int = 30
     seed: int = 0

@@ -10,6 +10,7 @@ import httpx
 
 from upsim.interception.active import interception_of
 
+__tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Change = tuple[object, str, object]
 _undo: list[Change] = []
 OTHERS = {

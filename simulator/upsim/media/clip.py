@@ -23,6 +23,8 @@ CONTENT_TYPES: dict[ClipContainer, str] = {
     "mkv": "video/x-matroska",
     "webm": "video/webm",
 }
+Seconds = str | float | Decimal
+Rate = Seconds | Fraction
 MAX_SIDE = 16_384
 MAX_RATE = 240
 MAX_SECONDS = 3_600
@@ -38,6 +40,7 @@ _NAME = re.compile(
     r"(?P<silent>_silent)?\.(?P<container>[A-Za-z0-9]+)",
     re.ASCII,
 )
+_SIZE = re.compile(r"\d+x\d+", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,5}(\.\d{1,6})?", re.ASCII)
 _FRACTION = re.compile(r"(\d{1,9})-(\d{1,9})", re.ASCII)
 
@@ -118,6 +121,25 @@ def parse_clip_name(name: str, padded_to: int | None = None) -> Clip:
         container=_parse_container(match["container"]),
         padded_to=padded_to,
     )
+
+
+def clip_name(size: str, rate: Rate, seconds: Seconds) -> str:
+    """The name of an MP4 clip with audio. Raises `ClipNameError` for one that cannot be made.
+
+    >>> clip_name("1280x720", Fraction(30000, 1001), Decimal("10.01"))
+    '1280x720_30000-1001fps_10.01s.mp4'
+    """
+    if _SIZE.fullmatch(size) is None:
+        raise ClipNameError(f"size {size[:20]!r} is not <width>x<height> such as 1280x720")
+    rate_text, seconds_text = _written(rate).replace("/", "-"), _written(seconds)
+    _parse_seconds(seconds_text, _parse_rate(rate_text))
+    name = f"{size}_{rate_text}fps_{seconds_text}s.mp4"
+    parse_clip_name(name)
+    return name
+
+
+def _written(value: Rate) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _bound(thing: str, value: int, low: int, high: int) -> None:

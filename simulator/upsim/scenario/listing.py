@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from upsim.scenario.loader import Library
@@ -21,11 +20,6 @@ class Listed:
     def short(self) -> str:
         """The name without the provider."""
         return self.name.partition("/")[2]
-
-    def has(self, words: Iterable[str]) -> bool:
-        """Whether each of the words is in the name or the summary, in any case."""
-        text = f"{self.name} {self.summary}".lower()
-        return all(word.lower() in text for word in words)
 
 
 def listing(library: Library) -> list[Listed]:

@@ -58,7 +58,7 @@ _SAFELY_DEEP = 5_000
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """A position in a file, both numbers from 1."""
+    """A position in a file, both numbers from 1; what came as a document names no file."""
 
     file: str
     line: int
@@ -77,8 +77,9 @@ class Mistake:
     message: str
 
     def __str__(self) -> str:
+        mark = f"{self.mark}: " if self.mark.file else ""
         where = f"{self.place}: " if self.place else ""
-        return f"{self.mark}: {where}{self.message}"
+        return f"{mark}{where}{self.message}"
 
 
 @dataclass(slots=True)

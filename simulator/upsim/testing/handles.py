@@ -9,6 +9,7 @@ from typing import Any
 
 from upsim.engine.clock import monotonic
 
+__tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Json = dict[str, Any]
 Admin = Callable[..., Json]
 PAGE = 1000
@@ -38,12 +39,13 @@ class ClockHandle:
         self._admin("PATCH", "clock", {"mode": mode})
 
     def advance(
-        self, seconds: float | Decimal | None = None, *, to: str | None = None
+        self, seconds: float | Decimal | None = None, *, to: str | datetime | None = None
     ) -> list[Json]:
         """Let time pass: so many seconds, or to `next`, `idle` or an instant; what fell due."""
         if (seconds is None) == (to is None):
             raise TypeError("advance takes seconds or to=, one of the two")
-        body = {"to": to} if seconds is None else {"seconds": str(seconds)}
+        until = to.isoformat() if isinstance(to, datetime) else to
+        body = {"to": until} if seconds is None else {"seconds": str(seconds)}
         fired: list[Json] = self._admin("POST", "clock/advance", body)["fired"]
         return fired
 

@@ -5,34 +5,42 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from upsim.engine.seeds import derived_seed
 from upsim.interception.hosts import library
 from upsim.providers import discover
-from upsim.scenario.loader import UnknownScenarioError
+from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
+from upsim.scenario.sent import as_json, sent_scenario
 from upsim.testing.marks import MarkError, check
 
 DEFAULT_CLOCK = "auto"
 ID_LENGTH = 12
 
 
-def order(asked: Mapping[str, Any], *, name: str, seed: int, shared: bool) -> dict[str, object]:
+def order(
+    asked: Mapping[str, Any], *, name: str, seed: int, shared: bool, folder: Path | None = None
+) -> dict[str, object]:
     """The body of `POST sandboxes` for the test of this name. Raises MarkError.
 
-    A scenario's own clock and seed hold unless the test says otherwise. Where others make
+    The path of a scenario is taken from `folder`, and where there is none from the present one. A
+    scenario's own clock and seed hold unless the test says otherwise. Where others make
     sandboxes too, the server chooses the id; else it follows from the name, so that it is in
     answers the same in every run.
     """
     check(asked, "a sandbox")
-    scenario = _scenario(asked.get("scenario"))
+    wanted = _named(asked.get("scenario"), folder)
+    scenario = _scenario(wanted)
     body: dict[str, object] = {}
     if not shared:
         body["id"] = "t-" + hashlib.sha256(name.encode()).hexdigest()[:ID_LENGTH]
-    if asked.get("scenario") is not None:
-        body["scenario"] = asked["scenario"]
+    if wanted is not None:
+        body["scenario"] = as_json(wanted)
     clock, own_seed = asked.get("clock"), asked.get("seed")
+    if isinstance(clock, Mapping) and "mode" not in clock:
+        clock = {"mode": DEFAULT_CLOCK, **clock}
     if clock is not None or scenario is None or scenario.clock is None:
         body["clock"] = clock or DEFAULT_CLOCK
     if own_seed is not None or scenario is None or scenario.seed is None:
@@ -46,12 +54,27 @@ def order(asked: Mapping[str, Any], *, name: str, seed: int, shared: bool) -> di
     return body
 
 
-def _scenario(name: str | None) -> Scenario | None:
-    if name is None:
+def _named(
+    wanted: str | Path | Mapping[str, object] | None, folder: Path | None
+) -> str | Mapping[str, object] | None:
+    """A scenario's name, or the path of a file; what is neither as it is, such as a mapping."""
+    if wanted is None or isinstance(wanted, Mapping):
+        return wanted
+    name = str(wanted)
+    if folder is None or name in library().names():
+        return name
+    beside = folder / name
+    return str(beside.resolve()) if beside.is_file() else name
+
+
+def _scenario(chosen: str | Mapping[str, object] | None) -> Scenario | None:
+    if chosen is None:
         return None
     try:
-        return library().load(name)
-    except UnknownScenarioError as error:
+        if isinstance(chosen, Mapping):
+            return sent_scenario(library().renewed(), chosen, discover())
+        return library().load(chosen)
+    except (ScenarioError, UnknownScenarioError) as error:
         raise MarkError(str(error)) from None
 
 

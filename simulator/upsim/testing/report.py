@@ -40,6 +40,9 @@ def _exchange(found: dict[str, Any]) -> Iterator[str]:
         evidence = found["evidence"]
         source = f"{evidence['grade']}: {evidence['source']}, {evidence['date']}"
         yield f"    refused by {found['refused_by']} ({source})"
+    if found["why"]["compared"]:
+        values = ", ".join(f"{name} {value}" for name, value in found["why"]["compared"].items())
+        yield f"    looked at: {values}"
     if found["fault"]:
         yield f"    fault: {found['fault']}"
 

@@ -12,10 +12,12 @@ import httpx
 
 from upsim.client.discovery import adapter
 from upsim.interception.active import intercept
+from upsim.media.clip import ClipNameError, Rate, Seconds, clip_name
 from upsim.testing.cards import ReportCard
 from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
 from upsim.testing.targets import Target, Wire
 
+__tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 SECONDS = 60.0
 """How long the clients of a sandbox wait for an answer."""
 NOT_FOUND = 404
@@ -103,9 +105,16 @@ class SandboxHandle:
             trust_env=False,
         )
 
-    def clip(self, size: str = "640x360", fps: str = "30", seconds: str = "4") -> str:
-        """The address of a playable clip with exactly these properties."""
-        return f"{self.target.base_url}/media/synthetic/{size}_{fps}fps_{seconds}s.mp4"
+    def clip(self, size: str = "640x360", fps: Rate = "30", seconds: Seconds = "4") -> str:
+        """The address of a playable clip with exactly these properties.
+
+        Raises ValueError for one that cannot be made, such as half a frame, with the nearest.
+        """
+        try:
+            name = clip_name(size, fps, seconds)
+        except ClipNameError as error:
+            raise ClipNameError(str(error)) from None  # the test's own line is enough
+        return f"{self.target.base_url}/media/synthetic/{name}"
 
     def intercept(self) -> AbstractContextManager[Self]:
         """While it lasts, calls to the providers' own hosts reach this sandbox, without a socket.

@@ -33,9 +33,15 @@ class Session:
         self.costs = Costs()
         self._target = self._made(target, token)
 
-    def sandbox(self, name: str, asked: Mapping[str, Any]) -> SandboxHandle:
-        """A fresh sandbox for the test of this name. Raises MarkError for what there is not."""
-        body = order(asked, name=name, seed=self._seed, shared=self._target.shared)
+    def sandbox(
+        self, name: str, asked: Mapping[str, Any], *, folder: Path | None = None
+    ) -> SandboxHandle:
+        """A fresh sandbox for the test of this name, whose file is in `folder`.
+
+        Raises MarkError for what there is not.
+        """
+        shared = self._target.shared
+        body = order(asked, name=name, seed=self._seed, shared=shared, folder=folder)
         try:
             return SandboxHandle(self._target, body)
         except AdminCallError as error:

@@ -5,16 +5,20 @@ The handles of a sandbox speak to each in the same way: by httpx, over `wire`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import anyio.from_thread
 import anyio.to_thread
 import httpx
 
 from upsim.app import IN_PROCESS_HOST
 from upsim.testing.world import World
 
+__tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 PROXIED = "x-forwarded-proto"
+Trace = Callable[[str, object], Coroutine[Any, Any, None]]
 
 
 class Wire(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -61,6 +65,8 @@ class SocketWire(Wire):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request of async code."""
         forwarded = self._forwarded(request, await request.aread())
+        if "trace" in forwarded.extensions:
+            forwarded.extensions["trace"] = _awaited(forwarded.extensions["trace"])
         return await anyio.to_thread.run_sync(self._whole, forwarded)
 
     def end(self) -> None:
@@ -77,7 +83,7 @@ class SocketWire(Wire):
             headers.append((PROXIED.encode(), request.url.scheme.encode()))
         url = self._base.copy_with(raw_path=request.url.raw_path)
         return httpx.Request(
-            request.method, url, headers=headers, content=body, extensions=request.extensions
+            request.method, url, headers=headers, content=body, extensions=dict(request.extensions)
         )
 
     def _whole(self, request: httpx.Request) -> httpx.Response:
@@ -92,6 +98,15 @@ class SocketWire(Wire):
             answer.close()
         stream = _Stream(b"".join(parts), cut)
         return httpx.Response(answer.status_code, headers=answer.headers, stream=stream)
+
+
+def _awaited(trace: Trace) -> Callable[[str, object], None]:
+    """What an async caller wants to be told, for the thread that serves it."""
+
+    def told_there(event: str, told: object) -> None:
+        anyio.from_thread.run(trace, event, told)
+
+    return told_there
 
 
 @dataclass(frozen=True, slots=True)

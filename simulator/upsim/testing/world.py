@@ -20,6 +20,7 @@ from upsim.engine.seeds import fresh_token
 from upsim.engine.settings import Settings
 from upsim.transport import Exchange
 
+__tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 CLOSE_SECONDS = 5.0
 
 

@@ -11,7 +11,10 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Status, body and headers of an answer. It is an ASGI application, which sends itself."""
+    """Status, body and headers of an answer. It is an ASGI application, which sends itself.
+
+    Without a `content_type` none is sent.
+    """
 
     status: int
     body: bytes
@@ -21,11 +24,9 @@ class Answer(msgspec.Struct, frozen=True):
     @property
     def head(self) -> Message:
         """The ASGI message that begins the answer, with all of its headers."""
-        headers = [
-            (b"content-type", self.content_type),
-            (b"content-length", b"%d" % len(self.body)),
-            *self.headers,
-        ]
+        headers = [(b"content-length", b"%d" % len(self.body)), *self.headers]
+        if self.content_type:
+            headers.insert(0, (b"content-type", self.content_type))
         return {"type": "http.response.start", "status": self.status, "headers": headers}
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:

@@ -311,7 +311,7 @@ def _answered(bound: Bound, call: Call, do: Respond) -> Decision:
     if do.error:
         return refuse(bound, call, Violation(do.error, {"url": "", **do.values}))
     headers = dict(do.headers)
-    kind = headers.pop("content-type", JSON.decode())
+    kind = headers.pop("content-type", "")
     return Decision(Reply(do.status, _bytes(do.body), _raw(tuple(headers.items())), kind.encode()))
 
 

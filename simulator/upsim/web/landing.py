@@ -84,7 +84,7 @@ async def landing(request: Request) -> Response:
     base = settings.public_url or str(request.base_url).rstrip("/")
     clock = registry.default.clock
     paces = f"jobs run {clock.pace} times as fast as documented"
-    chosen = [f"scenario {settings.scenario}"] if settings.scenario else []
+    chosen = [f"scenario {registry.default.scenario}"] if settings.scenario else []
     chosen += [f"dialect {settings.dialect}"] if settings.dialect else []
     strict = "Only issued keys work here: those that the server printed, or a sandbox's own"
     page = _PAGE.format(

@@ -32,10 +32,14 @@ FETCH_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A file of ours that is not (or no longer) there; `error` names the catalogue entry."""
+    """A file of ours that is not (or no longer) there; `error` names the catalogue entry.
+
+    `detail` says why there can be no such file, where it is the address that is wrong.
+    """
 
     provider: str | None = None
     error: str = "file_gone"
+    detail: str = ""
 
 
 class MediaDesk:
@@ -105,7 +109,8 @@ class MediaDesk:
             return _unkept(await self._fetch(source, limit))
         content = await self._own_content(own)
         if isinstance(content, Gone):
-            return Unmeasurable("unreachable", f"there is no file at {source}")
+            detail = content.detail or f"there is no file at {source}"
+            return Unmeasurable("unreachable", detail)
         fitting = _within(content, limit)
         if isinstance(fitting, Unmeasurable):
             return fitting
@@ -125,8 +130,8 @@ class MediaDesk:
             if kind == "synthetic":
                 return await self.make(clip_of(name, own.query))
             return await self.output(home, name) if kind == "outputs" else Gone()
-        except ClipNameError:
-            return Gone()
+        except ClipNameError as error:
+            return Gone(detail=str(error))
 
     async def make(self, clip: Clip) -> bytes | Path:
         """The file of a clip. Raises ClipNameError where it cannot be made."""

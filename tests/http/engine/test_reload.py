@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from upsim.core.baseline import BaselineError
+from upsim.engine.edits import RESET, Edit
 from upsim.engine.registry import Order, Registry
 from upsim.engine.reload import reload
 from upsim.engine.settings import Settings
@@ -57,10 +58,57 @@ def test_a_baseline_that_is_edited(start: Start, root: Path) -> None:
     for provider in ("vicsee", "venice"):
         registry.default.bound(provider)
     edit(root / "vicsee/baseline.yaml", 'opening: "20000"', 'opening: "500"')
-    changed = reload(registry, registry.library.renewed())
+    edits = reload(registry, registry.library.renewed())
 
-    assert ["vicsee"] == list(changed)
+    assert [{"vicsee": ("account.opening",)}] == [edit.changed for edit in edits]
     assert 500 == registry.default.scenario_for("vicsee").baseline.opening
+
+
+def test_a_provider_that_no_request_has_used(start: Start, root: Path) -> None:
+    """An edit is told of the same before the first request, with the rules that it gives."""
+    registry = start("vicsee/plan-pro")
+    edit(root / "vicsee/plan-pro.yaml", "plan: pro", "plan: free")
+    edits = reload(registry, registry.library.renewed())
+    rules = registry.default.scenario_for("vicsee").baseline.digest
+
+    assert [Edit("vicsee/plan-pro", {"vicsee": ("accounts.vicsee.plan",)}, {"vicsee": rules})] == (
+        edits
+    )
+
+
+def test_a_scenario_of_another_provider(start: Start, tmp_path: Path) -> None:
+    """One provider goes back to its baseline, and the other has what the file says."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: vicsee/baseline\naccount: {opening: '7'}\n", "utf-8")
+    registry = start(str(mine))
+    mine.write_text("extends: wavespeed/baseline\naccount: {opening: '9'}\n", "utf-8")
+    edits = reload(registry, registry.library.renewed())
+    opening = ("account.opening",)
+
+    assert [{"vicsee": opening, "wavespeed": opening}] == [edit.changed for edit in edits]
+    assert ["20000", "9"] == [
+        str(registry.default.scenario_for(name).baseline.opening)
+        for name in ("vicsee", "wavespeed")
+    ]
+
+
+def test_a_provider_that_had_nothing_of_its_own(start: Start, tmp_path: Path) -> None:
+    """A provider that is left to its baseline, and was as in it before, is not told of."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: vicsee/baseline\n", "utf-8")
+    registry = start(str(mine))
+    mine.write_text("extends: wavespeed/baseline\nrefund: {states: []}\n", "utf-8")
+    edits = reload(registry, registry.library.renewed())
+
+    assert [["wavespeed"]] == [list(edit.changed) for edit in edits]
+
+
+def test_an_edit_that_changes_nothing(start: Start, root: Path) -> None:
+    """A comment is an edit too: it is told of, with nothing changed."""
+    registry = start("vicsee/plan-pro")
+    edit(root / "vicsee/plan-pro.yaml", "extends:", "# A comment.\nextends:")
+
+    assert [Edit("vicsee/plan-pro")] == reload(registry, registry.library.renewed())
 
 
 def test_all_sandboxes_follow(start: Start, root: Path) -> None:
@@ -74,6 +122,34 @@ def test_all_sandboxes_follow(start: Start, root: Path) -> None:
     plans = [box.scenario_for("vicsee").accounts for box in (registry.default, other)]
 
     assert ["free", []] == [plans[0]["vicsee"].plan, list(plans[1])]
+
+
+def test_a_scenario_that_was_sent_stays(start: Start, root: Path) -> None:
+    """What it extends is edited: it stays as it was sent, also when it is reset."""
+    registry = start("vicsee/plan-pro")
+    order = Order(id="sent", scenario=registry.sent({"extends": "vicsee/plan-pro"}))
+    box, _ = registry.create(order)
+    edit(root / "vicsee/plan-pro.yaml", "plan: pro", "plan: free")
+    edits = reload(registry, registry.library.renewed())
+    plans = [
+        found.scenario_for("vicsee").accounts["vicsee"].plan
+        for found in (box, registry.reset("sent"), registry.default)
+    ]
+
+    assert (["vicsee/plan-pro"], ["pro", "pro", "free"]) == ([e.name for e in edits], plans)
+
+
+def test_what_waits_for_a_reset(start: Start, tmp_path: Path) -> None:
+    """A clock and a seed that were edited hold once the sandbox is reset, and not before."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: vicsee/baseline\nclock: manual\nseed: 1\n", "utf-8")
+    registry = start(str(mine))
+    mine.write_text("extends: vicsee/baseline\nclock: auto\nseed: 2\n", "utf-8")
+    (found,) = reload(registry, registry.library.renewed())
+    boxes = (registry.default, registry.reset("default"))
+
+    assert ("clock", "seed") == found.waiting(RESET)
+    assert [("manual", 1), ("auto", 2)] == [(box.clock.mode, box.seeds.seed) for box in boxes]
 
 
 @pytest.mark.parametrize(

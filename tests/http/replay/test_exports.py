@@ -229,6 +229,35 @@ def places(value: object, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [here, *(place for key, item in items for place in places(item, (*here, key)))]
 
 
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ({"query": "a=\u2028"}, "request.query"),
+        ({"headers": [["\u2028", "a"]]}, "request.headers[0][0]"),
+        ({"headers": [["a", "é\u2028"]]}, "request.headers[0][1]"),
+        ({"body": {"base64": "a"}}, "request.body.base64"),
+        ({"body": {"base64": "é"}}, "request.body.base64"),
+    ],
+)
+def test_what_no_request_can_hold(small: dict[str, Any], part: object, place: str) -> None:
+    """A text that is no header, and bytes that are none, are told with their place."""
+    damaged = copy.deepcopy(small)
+    number, entry = next((n, e) for n, e in enumerate(damaged["commands"]) if "request" in e)
+    entry["request"] |= part
+    with pytest.raises(ExportError) as caught:
+        read(json.dumps(damaged).encode(), name="x")
+    assert str(caught.value).endswith(f"at `$.commands[{number}].{place}`")
+
+
+@pytest.mark.parametrize("rate", ["x", "1/0", "nan", "1e999999999", "-1"])
+def test_a_frame_rate_that_is_none(small: dict[str, Any], rate: str) -> None:
+    """What was measured is read as exactly as it was written."""
+    damaged = copy.deepcopy(small)
+    damaged["commands"][0]["media"] = {"frame_rate": rate}
+    with pytest.raises(ExportError, match=r"media\.frame_rate"):
+        read(json.dumps(damaged).encode(), name="x")
+
+
 ODD: st.SearchStrategy[object] = st.sampled_from(
     [None, 0, -1, 10**30, "", "x", "vicsee", "\0", "é\ud800", [], {}, True, 1.5, "9999-01-01", [[]]]
 )

@@ -129,3 +129,34 @@ def test_values_that_cannot_hold(start: Start, folder: Path, values: object) -> 
 
     with pytest.raises(ExportError, match="read again"):
         replayed(export)
+
+
+def test_a_scenario_that_was_sent(start: Start) -> None:
+    """A sandbox whose scenario came in a request is replayed byte for byte, its view included."""
+    run = start()
+    rate = {"topaz-video-upscale": {"billing": {"rate": {"table": {"2": "30"}}}}}
+    document = {
+        "extends": "vicsee/refused-as-the-url-says",
+        "models": rate,
+        "seed": 4,
+        "media": [{"url": ASSUMED, "duration": 8.25, "size": "854x480", "fps": 30}],
+        "faults": [{"at": "poll", "every": 2, "do": {"respond": 502}}],
+        "changes": [{"after": "10m", "set": {"faults": []}}],
+    }
+    body = {"id": "mine", "scenario": document, "clock": "manual"}
+    made = run.http.post("/__sim/sandboxes", json=body).raise_for_status().json()
+    key = made["keys"]["vicsee"]
+    data = run.call("POST", VICSEE, key, json={"video_url": ASSUMED}).json()["data"]
+    path = f"/vicsee/api/v1/tasks/{data['id']}"
+    polls = [run.call("GET", path, key).status_code for _ in range(2)]
+    run.admin("POST", "clock/advance", {"seconds": 600}, box="mine")
+    polls += [run.call("GET", path, key).status_code for _ in range(2)]
+    shown = run.http.get("/__sim/sandboxes/mine").json()
+    run.admin("POST", "faults", {"at": "poll", "do": {"respond": 503}}, box="mine")
+    polls.append(run.call("GET", path, key).status_code)
+    report = run.replayed("mine")
+
+    assert (270, [200, 502, 200, 200, 503]) == (data["creditsUsed"], polls)
+    assert "request body" == shown["scenario"]
+    assert [] == report.notes
+    same(report, 8)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
 from upsim import Simulator
+from upsim.app import IN_PROCESS_HOST
 from upsim.cli.console import (
     LONGEST_TEXT,
     job_of,
@@ -106,6 +108,26 @@ def test_refusal_has_the_providers_text(sim: Simulator, lines: list[str]) -> Non
     client(sim).post(SUBMIT, json={})
 
     assert " 400 refused: missing_video: video_url not provided (documented: " in lines[-1]
+
+
+CLIP = f"{IN_PROCESS_HOST}/media/synthetic/64x48_25fps_2.5s.mp4"
+NEAREST = "seconds 2.5 are no whole number of frames at 25 fps; nearest: 2.48 (62 frames)"
+
+
+def test_a_clip_that_cannot_be_says_why(sim: Simulator, lines: list[str]) -> None:
+    """The line of a refused submit ends with what is wrong with the address."""
+    client(sim).post(SUBMIT, json={"video_url": CLIP})
+
+    assert f"[measurable: detail {NEAREST} or 2.52 (63 frames)]\n" in lines[0]
+
+
+def test_a_job_that_will_fail_says_why(sim: Simulator, lines: list[str]) -> None:
+    """So does that of a submit which is accepted, with a video that cannot be had."""
+    base = sim.base_url("wavespeed")
+    wavespeed = httpx.Client(transport=sim.transport(), base_url=base, headers=KEY)
+    wavespeed.post("/api/v3/runwayml/upscale-v1", json={"video": CLIP})
+
+    assert re.search(rf" 200 job \w+ waiting \[detail {re.escape(NEAREST)} or", lines[0])
 
 
 @pytest.mark.parametrize(("dialect", "shown"), [("", "vicsee"), ("live", "vicsee/live")])

@@ -91,6 +91,55 @@ def test_a_search() -> None:
     ] == []
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("rate", "limit"), "vicsee/two-a-minute"),
+        (("rate limits",), "venice/plan-limited"),
+        (("throttle",), "wavespeed/two-a-minute"),
+        (("Throttled",), "venice/overloaded-429"),
+        (("too", "many", "requests"), "venice/overloaded-429"),
+        (("nsfw",), "piapi/moderation-late"),
+        (("unauthorized",), "wavespeed/key-inactive"),
+        (("invalid", "key"), "vicsee/key-revoked-in-mid-run"),
+        (("disconnect",), "venice/answer-lost-after-acceptance"),
+        (("partial",), "vicsee/output-truncated"),
+        (("latency",), "wavespeed/slow-first-byte"),
+        (("server", "error"), "piapi/internal-error-500"),
+        (("server-error", "venice"), "venice/bad-gateway-502"),
+        (("audio",), "vicsee/sixty-second-clip"),
+        (("late", "moderation"), "venice/moderation-late"),
+    ],
+)
+def test_a_search_by_other_words(words: tuple[str, ...], name: str) -> None:
+    """What people call a thing finds the scenarios that call it otherwise."""
+    result = run("scenarios", "list", *words, "--json")
+
+    assert 0 == result.exit_code
+    assert name in [item["name"] for item in json.loads(result.stdout)]
+
+
+@pytest.mark.parametrize("words", ["rate limit", "throttle", "server error", "invalid key"])
+def test_other_words_do_not_find_everything(words: str) -> None:
+    """A search by other words leaves most scenarios out."""
+    found = json.loads(run("scenarios", "list", words, "--json").stdout)
+
+    assert 0 < len(found) < len(LIBRARY.names()) / 5
+
+
+def test_a_search_that_finds_a_part() -> None:
+    """Where nothing has all the words, those with the most of them are shown, and marked so."""
+    result = run("scenarios", "list", "webhook", "signature", "zebra")
+    programs = run("scenarios", "list", "webhook", "zebra", "--json")
+
+    assert result.stdout.startswith(
+        "no scenario has 'webhook' and 'signature' and 'zebra'\nthese have 2 of the 3:\n\npiapi"
+    )
+    assert "webhook-bad-signature" in result.stdout
+    assert "webhook-lost" not in result.stdout
+    assert (1, 1, "[]\n") == (result.exit_code, programs.exit_code, programs.stdout)
+
+
 def test_a_search_that_finds_nothing() -> None:
     """It names what is spelt nearly so, and is a finding."""
     result = run("scenarios", "list", "moderation-lat")

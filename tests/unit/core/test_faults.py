@@ -27,6 +27,7 @@ from upsim.core.faults import (
     fires,
     name_of,
     patched,
+    spoken_of,
     value_at,
 )
 from upsim.core.states import State
@@ -75,6 +76,28 @@ def test_a_rule_without_an_operation_takes_the_usual_ones(
     """Without `on`, accepting is about submits and polling about polls."""
     rule = replace(RULE, at=stage)
     assert expected == concerns(rule, stage, Occasion("toy", "any", kind))
+
+
+@pytest.mark.parametrize(
+    ("stage", "on", "expected"),
+    [
+        ("poll", None, ("tasks/get",)),
+        ("poll", "*", ("tasks/get", "credits")),
+        ("poll", "cred*", ("credits",)),
+        ("before_accept", None, ("tasks",)),
+        ("before_accept", "*", ("tasks", "files")),
+        ("mid_body", None, ("tasks", "files", "tasks/get", "credits")),
+        ("upload", None, ("files", "uploads")),
+        ("download", None, ("outputs", "uploads")),
+        ("download", "out*", ("outputs",)),
+        ("webhook", None, ("tasks",)),
+    ],
+)
+def test_what_a_rule_is_really_for(stage: Stage, on: str | None, expected: tuple[str, ...]) -> None:
+    """Its operations by name, and of files their folders, with `on` and without."""
+    kinds = {"tasks": "submit", "files": "upload", "tasks/get": "poll", "credits": "read"}
+
+    assert expected == spoken_of(replace(RULE, at=stage, on=on), kinds)
 
 
 def fired(rule: FaultRule, draws: list[int]) -> list[int]:

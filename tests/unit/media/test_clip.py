@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsim.media.clip import Clip, ClipNameError, duration_of, parse_clip_name
+from upsim.media.clip import (
+    Clip,
+    ClipNameError,
+    Rate,
+    Seconds,
+    clip_name,
+    duration_of,
+    parse_clip_name,
+)
 
 EXACT = Clip(
     width=1280, height=720, frame_rate=Fraction(30), frames=300, duration=10_000_000, audio=True
@@ -91,6 +99,40 @@ def test_a_refusal_names_thing_value_and_what_is_allowed(name: str, says: str) -
     """Each part of a name has a refusal of its own."""
     with pytest.raises(ClipNameError) as refusal:
         parse_clip_name(name)
+    assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "expected"),
+    [
+        ("30000-1001", "10.01", "64x36_30000-1001fps_10.01s.mp4"),
+        (Fraction(30000, 1001), Decimal("10.01"), "64x36_30000-1001fps_10.01s.mp4"),
+        ("30000/1001", 10.01, "64x36_30000-1001fps_10.01s.mp4"),
+        (29.97, 2.502503, "64x36_29.97fps_2.502503s.mp4"),
+        (30, Decimal("1E+1"), "64x36_30fps_10s.mp4"),
+        (Fraction(30), 2.5, "64x36_30fps_2.5s.mp4"),
+    ],
+)
+def test_a_name_is_written(rate: Rate, seconds: Seconds, expected: str) -> None:
+    """Texts and numbers of any kind make the name that is read as meant."""
+    assert expected == clip_name("64x36", rate, seconds)
+
+
+@pytest.mark.parametrize(
+    ("size", "rate", "seconds", "says"),
+    [
+        ("4K", "30", "4", "size '4K' is not <width>x<height> such as 1280x720"),
+        ("0x36", "30", "4", "width 0 is outside 1..16384"),
+        ("64x36", "NTSC", "4", "frame rate 'NTSC' is neither a decimal like 29.97 nor a fraction"),
+        ("64x36", "30", "abc", "seconds 'abc' are no decimal with up to six places"),
+        ("64x36", 30, float("nan"), "seconds 'nan' are no decimal"),
+        ("64x36", 29.97, 2.5, "nearest: 2.469136 (74 frames) or 2.502503 (75 frames)"),
+    ],
+)
+def test_a_name_that_cannot_be_written(size: str, rate: Rate, seconds: Seconds, says: str) -> None:
+    """What is wrong is named by its own name, not by the place in an address."""
+    with pytest.raises(ClipNameError) as refusal:
+        clip_name(size, rate, seconds)
     assert says in str(refusal.value)
 
 

@@ -104,6 +104,7 @@ def measured_or_failing(call: Call) -> Pending | None:
     if isinstance(found, Unmeasurable):
         unread = found.reason != "unreachable"
         call.failure = "media_unreadable" if unread else "media_access_failed"
+        call.compared = {"detail": found.detail}
     else:
         call.media = found
     return None

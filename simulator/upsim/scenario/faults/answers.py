@@ -47,13 +47,20 @@ def answer_of(value: object) -> Respond:
     if "error" in given:
         return Respond(error=given["error"], values=given.get("values", {}))
     body = given.get("body", "")
-    default = "text/plain; charset=utf-8" if isinstance(body, str) else "application/json"
-    kind = ("content-type", given.get("content_type", default))
+    kind = given.get("content_type", _kind_of(body))
+    named = () if kind is None else (("content-type", kind),)
     return Respond(
         status=given.get("status", 200),
         body=body,
-        headers=(kind, *headers_of(given.get("headers", {}))),
+        headers=(*named, *headers_of(given.get("headers", {}))),
     )
+
+
+def _kind_of(body: object) -> str | None:
+    """The content type of a body that comes without one; nothing is of no type."""
+    if isinstance(body, str):
+        return "text/plain; charset=utf-8" if body else None
+    return "application/json"
 
 
 def header_mistakes(value: object, *_rest: object) -> Found:

@@ -40,8 +40,9 @@ class Why(TypedDict):
     """Why an answer is as it is.
 
     `check` is the check that refused, `rule` the catalogue entry that it chose, `compared` the
-    values that it looked at. `measured` is the video, `price` the evidence of the model's price,
-    `entries` what was posted to the ledger, `faults` what was done to the answer on purpose.
+    values that it looked at, also those for which an accepted job will fail. `measured` is the
+    video, `price` the evidence of the model's price, `entries` what was posted to the ledger,
+    `faults` what was done to the answer on purpose.
     """
 
     check: str | None

@@ -9,8 +9,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upsim.core.faults import Armed
+from upsim.core.faults import Armed, spoken_of
 from upsim.engine.faults import FaultTakenError, arm, disarm, disarm_all, free_id
+from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.code import BODILESS
 from upsim.scenario.faults.rules import build_fault, fault_mistakes
@@ -48,7 +49,7 @@ async def listing(request: Request) -> Response:
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), MANY.whole(request)
     found = list(sandbox.state.faults.values())
-    page = [view(armed) for armed in found[offset : offset + limit]]
+    page = [view(registry_of(request), armed) for armed in found[offset : offset + limit]]
     return answer({"faults": page, "total": len(found)})
 
 
@@ -71,7 +72,7 @@ async def arm_one(request: Request) -> Response:
         armed = arm(sandbox, build_fault(node, provider=provider, name=name))
     except FaultTakenError as error:
         raise AdminError(409, "taken", str(error)) from error
-    return answer(view(armed), 201)
+    return answer(view(registry_of(request), armed), 201)
 
 
 async def clear(request: Request) -> Response:
@@ -82,7 +83,7 @@ async def clear(request: Request) -> Response:
 
 async def show(request: Request) -> Response:
     """`GET …/faults/<fault>`: one armed fault."""
-    return answer(view(_armed(sandbox_of(request), request)))
+    return answer(view(registry_of(request), _armed(sandbox_of(request), request)))
 
 
 async def disarm_one(request: Request) -> Response:
@@ -93,14 +94,16 @@ async def disarm_one(request: Request) -> Response:
     return answer({"disarmed": [armed.rule.id]})
 
 
-def view(armed: Armed) -> sandbox_shapes.Fault:
+def view(registry: Registry, armed: Armed) -> sandbox_shapes.Fault:
     """An armed fault as the admin API shows it."""
     rule = armed.rule
+    kinds = {op.name: op.kind for op in registry.providers[rule.provider].operations}
     return {
         "id": rule.id,
         "provider": rule.provider,
         "at": rule.at,
         "on": rule.on,
+        "operations": list(spoken_of(rule, kinds)),
         "account": rule.account,
         "when": dict(rule.when),
         "state": rule.state,
@@ -127,9 +130,13 @@ def _armed(sandbox: Sandbox, request: Request) -> Armed:
 
 def _provider(request: Request, sandbox: Sandbox, name: object) -> str:
     """The provider that is named, or the one that the sandbox's scenario is of."""
-    providers = registry_of(request).providers
-    if name is None and "/" in sandbox.scenario:
-        name = sandbox.scenario.partition("/")[0]
+    registry = registry_of(request)
+    providers, main = registry.providers, registry.main_of(sandbox)
+    if name is None and main is not None:
+        name = main.baseline.provider
+    if name is None:
+        message = f"provider is missing: whose calls go wrong? One of {', '.join(providers)}"
+        raise AdminError(400, "invalid", message)
     if not isinstance(name, str) or name not in providers:
         message = f"provider {shown(name)} is unknown; {nearest(str(name), providers)}"
         raise AdminError(400, "invalid", message)

@@ -14,7 +14,10 @@ class Clock(TypedDict):
 
 
 class Sandbox(TypedDict):
-    """A sandbox at a glance."""
+    """A sandbox at a glance.
+
+    `scenario` is a name, a path on the server's disk, or `request body` for one that was sent.
+    """
 
     id: str
     scenario: str
@@ -71,12 +74,17 @@ class Advanced(TypedDict):
 
 
 class Fault(TypedDict):
-    """An armed fault: whose calls it is for, what it does, and how often it did."""
+    """An armed fault: whose calls it is for, what it does, and how often it did.
+
+    `on` is as it was written; `operations` are those that it really is for, and of files the
+    folders below `/media/`.
+    """
 
     id: str
     provider: str
     at: str
     on: str | None
+    operations: list[str]
     account: str | None
     when: dict[str, str]
     state: str | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal, InvalidOperation
 from itertools import islice
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -20,6 +20,7 @@ from upsim.engine.refusals import KeyTakenError, SandboxRefusedError, SandboxTak
 from upsim.engine.registry import DEFAULT, Order, Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import NoScenarioFileError, ScenarioError, UnknownScenarioError
+from upsim.scenario.model import Scenario
 from upsim.web.admin import sandbox_shapes, views
 from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
@@ -35,6 +36,7 @@ DIVISIBLE = frozenset({"USD"})
 """Units of which there are parts; credits and points are whole."""
 MOST = Decimal(10**15)
 LONGEST_AMOUNT = 40
+_EXACT = msgspec.json.Decoder(float_hook=Decimal)
 
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -51,7 +53,14 @@ class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
     """Body of `POST sandboxes`."""
 
     id: str | None = None
-    scenario: str | None = None
+    scenario: Annotated[
+        str | dict[str, Any] | None,
+        msgspec.Meta(
+            description="A scenario by name, a path on the server's disk, or a document: "
+            "what a scenario file holds, as `GET /__sim/schema` describes it. "
+            "A document extends scenarios by name, and names no file."
+        ),
+    ] = None
     seed: Whole | None = None
     clock: str | ClockOrder | None = None
     pace: Whole | None = None
@@ -146,7 +155,7 @@ async def create(request: Request) -> Response:
         raise AdminError(400, "invalid", "id: letters, digits, - and _, 64 at the most")
     registry = registry_of(request)
     try:
-        sandbox, keys = registry.create(_order(asked, registry))
+        sandbox, keys = registry.create(_order(asked, registry, _scenario(request, asked)))
     except (SandboxRefusedError, ClockError, BaselineError) as error:
         status = 409 if isinstance(error, SandboxTakenError | KeyTakenError) else 400
         raise AdminError(status, "refused", str(error)[:SHOWN]) from error
@@ -285,7 +294,15 @@ def _unit(registry: Registry, provider: str) -> str:
     return registry.library.baseline(provider).baseline.unit if known else "USD"
 
 
-def _order(asked: SandboxOrder, registry: Registry) -> Order:
+def _scenario(request: Request, asked: SandboxOrder) -> str | Scenario | None:
+    """The scenario that is asked for; a document is read anew, its decimal numbers as written."""
+    if not isinstance(asked.scenario, dict):
+        return asked.scenario
+    document = _EXACT.decode(request.state.body)["scenario"]
+    return registry_of(request).sent(document)
+
+
+def _order(asked: SandboxOrder, registry: Registry, scenario: str | Scenario | None) -> Order:
     mode = asked.clock.mode if isinstance(asked.clock, ClockOrder) else asked.clock
     start = None
     if isinstance(asked.clock, ClockOrder) and asked.clock.now is not None:
@@ -294,7 +311,7 @@ def _order(asked: SandboxOrder, registry: Registry) -> Order:
         raise AdminError(400, "invalid", f"ttl {asked.ttl} is not 0 or more seconds")
     return Order(
         id=asked.id,
-        scenario=asked.scenario,
+        scenario=scenario,
         seed=asked.seed,
         clock=mode,
         start=start,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -13,7 +13,12 @@ from upsim.core.instants import Instant, from_iso
 from upsim.core.media import Container, Measured, Media, Reason, Unmeasurable
 from upsim.engine.exports import FORMAT, VERSION
 
-Pair = tuple[str, str]
+Latin = Annotated[str, msgspec.Meta(pattern=r"\A[\x00-\xff]*\Z")]
+"""What can stand in the head of a request."""
+_FOURS = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+Base64 = Annotated[str, msgspec.Meta(pattern=rf"\A{_FOURS}\Z")]
+Ratio = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,40}(?:/[1-9][0-9]{0,39})?\Z")]
+Pair = tuple[Latin, Latin]
 
 
 class ExportError(ValueError):
@@ -68,7 +73,7 @@ class Bytes(msgspec.Struct, omit_defaults=True):
     """Bytes as text or in base64."""
 
     text: str | None = None
-    base64: str | None = None
+    base64: Base64 | None = None
     size: int = msgspec.field(default=0, name="bytes")
     sha256: str = ""
     cut: bool = False
@@ -86,7 +91,7 @@ class Asked(msgspec.Struct, omit_defaults=True):
 
     method: str
     path: str
-    query: str = ""
+    query: Latin = ""
     scheme: str = "http"
     headers: list[Pair] = []
     key: str = ""
@@ -121,7 +126,7 @@ class MediaPart(msgspec.Struct, omit_defaults=True):
     """What was measured, or why nothing was."""
 
     duration: int = 0
-    frame_rate: str = "0"
+    frame_rate: Ratio = "0"
     width: int = 0
     height: int = 0
     frames: int = 0

@@ -182,8 +182,7 @@ def reread(registry: Registry, sandbox: Sandbox, scenarios: Mapping[str, Any]) -
     try:
         for name, values in scenarios.items():
             _remember(registry, name, values)
-        main = registry.main_of(sandbox)
-        follow = followed(sandbox, library, library.load(main) if main else None)
+        follow = followed(sandbox, library, registry.main_of(sandbox))
         registry.take(library)
     except (BaselineError, ScenarioError, UnknownScenarioError) as error:
         raise ExportError(f"what was read again cannot hold here: {error}") from error

@@ -1,0 +1,81 @@
+"""Finding scenarios by what people call things, whatever words their names and summaries use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from upsim.scenario.listing import Listed
+from upsim.scenario.tree import items, mapping, read_tree
+
+SYNONYMS = Path(__file__).with_name("synonyms.yaml")
+Synonyms = Mapping[str, tuple[str, ...]]
+_ENDING = r"(s|es|d|ed|ing|er)?"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One thing that is looked for: words that were typed, and what else says the same."""
+
+    typed: str
+    meant: tuple[str, ...] = ()
+
+    def is_in(self, item: Listed) -> bool:
+        """Whether a scenario has all that was typed, or anything that is meant by it."""
+        text = f"{item.name} {item.summary}".lower()
+        if all(word in text for word in self.typed.split()):
+            return True
+        return any(re.search(rf"\b{re.escape(one)}\b", _spaced(text)) for one in self.meant)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Words in any order; some of them in a row may be one term."""
+
+    terms: tuple[Term, ...]
+
+    def of(self, everything: Iterable[Listed]) -> tuple[list[Listed], int]:
+        """The scenarios that have the most of the terms, and how many those are."""
+        counted = [(item, sum(term.is_in(item) for term in self.terms)) for item in everything]
+        most = max((count for _, count in counted), default=0)
+        return [item for item, count in counted if count == most], most
+
+
+def searched(words: Sequence[str], synonyms: Synonyms) -> Search:
+    """What is meant by the words that somebody typed, in any case."""
+    return Search(tuple(_terms(" ".join(words).lower().split(), synonyms)))
+
+
+def known_synonyms() -> Synonyms:
+    """What people type, with the words that scenarios use for it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in items(read_tree(SYNONYMS).value):
+        meant = tuple(map(str, items(mapping(entry).get("meant"))))
+        for asked in items(mapping(entry).get("asked")):
+            found[str(asked)] = (*found.get(str(asked), ()), *meant)
+    return found
+
+
+def _terms(words: list[str], synonyms: Synonyms) -> Iterator[Term]:
+    """The words as terms; the longest row that has synonyms is one."""
+    while words:
+        for length in range(len(words), 0, -1):
+            row = " ".join(words[:length])
+            meant = _meant(_spaced(row), synonyms)
+            if meant or length == 1:
+                yield Term(row, meant)
+                words = words[length:]
+                break
+
+
+def _meant(row: str, synonyms: Synonyms) -> tuple[str, ...]:
+    return next(
+        (meant for asked, meant in synonyms.items() if re.fullmatch(asked + _ENDING, row)), ()
+    )
+
+
+def _spaced(text: str) -> str:
+    """The text with the hyphens of names as spaces."""
+    return re.sub(r"[-_/]", " ", text)

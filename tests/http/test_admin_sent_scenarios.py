@@ -1,0 +1,139 @@
+"""A scenario that comes in the body of `POST sandboxes`: no file of the server is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from upsim import Simulator
+from upsim.engine.reload import reload
+from upsim.scenario.loader import ScenarioError
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Admin
+
+FAILING = {
+    "extends": "vicsee/baseline",
+    "clock": "auto",
+    "seed": 11,
+    "faults": [{"at": "before_accept", "first": 1, "do": {"respond": 503}}],
+}
+PRICE = {"topaz-video-upscale": {"billing": {"rate": {"table": {"2": "30"}}}}}
+DEAR = {"extends": "vicsee/baseline", "models": PRICE}
+SUBMIT = "/vicsee/api/v1/tools/upscale-video"
+
+
+def submit(admin: Admin, key: str) -> httpx.Response:
+    """Submit a video with a sandbox's key."""
+    headers = {"Authorization": f"Bearer {key}"}
+    body = {"video_url": "https://example.com/clip.mp4"}
+    return admin.http.post(SUBMIT, json=body, headers=headers)
+
+
+def made(admin: Admin, document: dict[str, Any], name: str = "mine") -> dict[str, Any]:
+    """Make a sandbox in a document's scenario."""
+    found: dict[str, Any] = admin.post("sandboxes", {"id": name, "scenario": document})
+    return found
+
+
+def test_it_holds(admin: Admin) -> None:
+    """Faults, clock and seed are those of the document, and the view says where they are from."""
+    box = made(admin, FAILING)
+    statuses = [submit(admin, box["keys"]["vicsee"]).status_code for _ in range(2)]
+
+    assert ("request body", 11, "auto") == (box["scenario"], box["seed"], box["clock"]["mode"])
+    assert [503, 200] == statuses
+    assert "request body" == admin.get("sandboxes/mine")["scenario"]
+
+
+def test_numbers_are_exact(admin: Admin) -> None:
+    """A number with more digits than a float has arrives as it was written."""
+    text = '{"id": "exact", "scenario": {"extends": "vicsee/baseline", "media": [{"url": "*",'
+    text += ' "duration": 8.500000, "size": "854x480", "fps": 30}]}}'
+    answer = admin.http.post(
+        "/__sim/sandboxes", content=text, headers={"content-type": "application/json"}
+    )
+    (rule,) = admin.get("sandboxes/exact/export")["values"]["media"]
+
+    assert 201 == answer.status_code
+    assert {"$decimal": "8.500000"} == rule["duration"]
+
+
+def test_all_mistakes_in_one_answer(admin: Admin) -> None:
+    """The error has the form of every error, a line for each mistake, and no sandbox is made."""
+    document = {"extends": "vicsee/baseline", "falts": [], "faults": [{"at": "pol", "do": "lose"}]}
+    status, code, message = admin.refusal("POST", "sandboxes", {"id": "mine", "scenario": document})
+
+    assert (400, "invalid_scenario") == (status, code)
+    assert [
+        "falts: unknown key; did you mean faults?",
+        "faults[0].at: unknown value 'pol'; did you mean poll?",
+    ] == message.splitlines()
+    assert ["default"] == [box["id"] for box in admin.get("sandboxes")["sandboxes"]]
+
+
+def test_a_reset_keeps_it(admin: Admin) -> None:
+    """A reset begins anew in the same scenario: its fault fires again."""
+    key = made(admin, FAILING)["keys"]["vicsee"]
+    before = submit(admin, key).status_code
+    shown = admin.post("sandboxes/mine/reset", {})
+
+    assert ("request body", 11) == (shown["scenario"], shown["seed"])
+    assert (503, 503) == (before, submit(admin, key).status_code)
+
+
+def test_two_documents(admin: Admin) -> None:
+    """Each sandbox has its own, though both have the same name."""
+    keys = [made(admin, FAILING, "a")["keys"]["vicsee"], made(admin, DEAR, "b")["keys"]["vicsee"]]
+
+    assert [503, 200] == [submit(admin, key).status_code for key in keys]
+
+
+def test_files_that_are_read_again(admin: Admin) -> None:
+    """A document stays as it was sent."""
+    key = made(admin, DEAR)["keys"]["vicsee"]
+    box = admin.sim.registry.sandboxes["mine"]
+    before = box.scenario_for("vicsee")
+    edits = reload(admin.sim.registry, admin.sim.registry.library.renewed())
+
+    assert ([], True) == (edits, before is box.scenario_for("vicsee"))
+    assert 270 == submit(admin, key).json()["data"]["creditsUsed"]
+
+
+def test_faults_are_of_its_provider(admin: Admin) -> None:
+    """A fault that is armed without a provider is of the document's, as with a named scenario."""
+    made(admin, DEAR)
+    fault = {"at": "before_accept", "do": {"respond": 503}}
+
+    assert "vicsee" == admin.post("sandboxes/mine/faults", fault)["provider"]
+
+
+def test_the_documents_describe_it(admin: Admin) -> None:
+    """The OpenAPI document has both forms and says where the schema of a document is."""
+    schemas = admin.get("openapi.json")["components"]["schemas"]
+    field = schemas["SandboxOrder"]["properties"]["scenario"]
+
+    assert {"string", "object", "null"} == {form["type"] for form in field["anyOf"]}
+    assert "GET /__sim/schema" in field["description"]
+
+
+def test_a_simulator_in_process() -> None:
+    """`Simulator` takes the same mapping, also for `default` after a reset."""
+    with Simulator(DEAR, clock="manual") as sim:
+        http = httpx.Client(transport=sim.transport(), headers={"Authorization": "Bearer any"})
+        prices = []
+        for _ in range(2):
+            body = {"video_url": "https://example.com/clip.mp4"}
+            answer = http.post(f"{sim.base_url('vicsee')}/api/v1/tools/upscale-video", json=body)
+            prices.append(answer.json()["data"]["creditsUsed"])
+            sim.registry.reset("default")
+
+    assert [270, 270] == prices
+
+
+def test_a_broken_document_in_process() -> None:
+    """It is refused at once, with its mistakes."""
+    with pytest.raises(ScenarioError, match=r"^falts: unknown key; did you mean faults\?$"):
+        Simulator({"extends": "vicsee/baseline", "falts": []})

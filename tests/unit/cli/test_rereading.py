@@ -1,0 +1,37 @@
+"""What `serve --watch` prints of an edit."""
+
+from __future__ import annotations
+
+from upsim.cli.rereading import told
+from upsim.engine.edits import Edit
+
+
+def test_what_really_changed() -> None:
+    """Each provider with the hash of its rules and the places; then what still waits, by key."""
+    places = ("faults", "clock", "seed", "accounts.vicsee.plan")
+    edit = Edit(
+        "mine.yaml", {"vicsee": places, "venice": ("refund",)}, {"vicsee": "1", "venice": "2"}
+    )
+
+    assert (
+        "scenario mine.yaml read again\n"
+        "  vicsee has other rules (1): faults, clock, seed, accounts.vicsee.plan\n"
+        "  venice has other rules (2): refund\n"
+        "  clock and seed wait for a reset of the sandbox, or a restart\n"
+        "  accounts waits for accounts that are opened from now on\n"
+    ) == told([edit])
+
+
+def test_many_places() -> None:
+    """More places than a person reads are counted."""
+    edit = Edit("mine.yaml", {"vicsee": tuple("abcdefghij")}, {"vicsee": "1"})
+
+    assert told([edit]).endswith(": a, b, c, d, e, f, g, h and 2 more\n")
+
+
+def test_nothing_changed() -> None:
+    """An edit without effect is told of as such."""
+    assert (
+        "scenario mine.yaml read again: nothing in it has changed\n",
+        "scenario files read again: nothing in use has changed\n",
+    ) == (told([Edit("mine.yaml")]), told([]))

@@ -1,0 +1,34 @@
+"""Where two resolved scenarios differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from upsim.engine.edits import RESET, RESTART, Edit, differences
+from upsim.scenario.tree import dotted
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "places"),
+    [
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1}, {"a": 2}, ["a"]),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, ["a.c"]),
+        ({"a": 1}, {"b": 1}, ["a", "b"]),
+        ({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}, ["a[1].b"]),
+        ({"a": [1]}, {"a": [1, 2]}, ["a"]),
+        ({"a": {"b": 1}}, {"a": "text"}, ["a"]),
+        ({"a": {"v": 1, "evidence": "x"}}, {"a": {"v": 2, "evidence": "y"}}, ["a.v"]),
+        ({"a": {"v": 1, "evidence": "x"}}, {"a": {"v": 1, "evidence": "y"}}, ["a.evidence"]),
+    ],
+)
+def test_places(before: object, after: object, places: list[str]) -> None:
+    """Each place is named once and as deep as it goes; evidence only where it stands alone."""
+    assert places == [dotted(place) for place in differences(before, after)]
+
+
+def test_what_waits() -> None:
+    """The sections that are read once are told from those that hold at once."""
+    edit = Edit("mine.yaml", {"vicsee": ("faults[0].at", "seed", "clock", "hosts[0].value")})
+
+    assert (("clock", "seed"), ("hosts",)) == (edit.waiting(RESET), edit.waiting(RESTART))

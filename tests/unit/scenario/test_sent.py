@@ -1,0 +1,159 @@
+"""Scenarios that come as documents: read as files are, but for what looks into the machine."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from upsim.providers import discover
+from upsim.scenario.loader import Library, ScenarioError
+from upsim.scenario.model import Scenario
+from upsim.scenario.sent import SENT, as_json, sent_scenario, sent_tree
+
+BASE = {"extends": "vicsee/baseline"}
+NO_FILE = "no file of the server's disk can be named here"
+
+
+def sent(**document: Any) -> Scenario:  # noqa: ANN401 - a document
+    """Return the scenario of a document that extends VicSee's baseline unless it says otherwise."""
+    return sent_scenario(Library(), {**BASE, **document}, discover())
+
+
+def mistakes(document: object) -> list[str]:
+    """Return what is wrong with a document."""
+    with pytest.raises(ScenarioError) as caught:
+        sent_scenario(Library(), document, discover())  # type: ignore[arg-type]  # also wrong ones
+    return str(caught.value).splitlines()
+
+
+def test_the_same_rules_as_from_a_file(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A document and a file of the same content have the same rules, down to their hash."""
+    file = tmp_path_factory.mktemp("files") / "mine.yaml"
+    file.write_text(
+        "extends: vicsee/baseline\n"
+        "media: [{url: 'https://example.com/*', duration: 12.5, size: 854x480, fps: 60}]\n"
+        "account: {opening: '7'}\n"
+        "changes: [{after: 10m, set: {refund: {states: []}}}]\n",
+        "utf-8",
+    )
+    clip = {"url": "https://example.com/*", "duration": 12.5, "size": "854x480", "fps": 60}
+    changes = [{"after": "10m", "set": {"refund": {"states": []}}}]
+    found = sent(media=[clip], account={"opening": "7"}, changes=changes)
+    expected = Library().load(str(file))
+
+    assert SENT == found.name
+    assert expected.baseline.digest == found.baseline.digest
+    assert expected.media == found.media
+    assert [c.scenario.baseline.digest for c in expected.changes] == [
+        c.scenario.baseline.digest for c in found.changes
+    ]
+
+
+def test_all_mistakes_at_once() -> None:
+    """Each mistake is told with its path in the document, and the nearest name."""
+    document = {
+        **BASE,
+        "falts": [],
+        "jobs": [{"lifecycle": [{"faild": "x"}]}],
+        "limits": {"max_secondz": {"value": "9"}},
+        "changes": [{"after": "1s", "set": {"refund": {"sates": []}}}],
+    }
+
+    assert [
+        "falts: unknown key; did you mean faults?",
+        "jobs[0].lifecycle[0].faild: unknown key; did you mean failed?",
+        "limits.max_secondz: unknown name; did you mean max_seconds?",
+        "changes[0].set.refund.sates: unknown key; did you mean states?",
+    ] == mistakes(document)
+
+
+def test_files_are_not_named() -> None:
+    """A media rule with a local file is refused, in the rules that hold later too."""
+    rule = {"url": "*", "file": "/etc/passwd"}
+    found = mistakes(
+        {**BASE, "media": [rule], "changes": [{"after": "1s", "set": {"media": [rule]}}]}
+    )
+
+    assert [f"media[0].file: {NO_FILE}", f"changes[0].set.media[0].file: {NO_FILE}"] == [
+        line.partition(";")[0] for line in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("extends", "message"),
+    [
+        ("vicsee/basline", "did you mean vicsee/baseline"),
+        ("/etc/passwd", "paths mean nothing here"),
+        ("mine.yaml", "paths mean nothing here"),
+        ("vicsee/../vicsee/baseline", "paths mean nothing here"),
+        (3, "'3' is no name of a scenario"),
+        (None, "'None' is no name of a scenario"),
+    ],
+)
+def test_what_can_be_extended(extends: object, message: str) -> None:
+    """Only scenarios that ship, by name; whether a path is there is not told."""
+    (line,) = mistakes({"extends": extends})
+
+    assert line.startswith("extends: ")
+    assert message in line
+
+
+def test_levels_of_shipped_scenarios() -> None:
+    """What a shipped scenario extends in turn is merged in."""
+    assert sent(extends="vicsee/out-of-credits").accounts == (
+        Library().load("vicsee/out-of-credits").accounts
+    )
+
+
+def test_the_environment_stays_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable is refused, so that no request reads the server's environment."""
+    monkeypatch.setenv("SECRET", "hush")
+    (line,) = mistakes({**BASE, "summary": "${SECRET}"})
+
+    assert line.startswith("summary: no variable of the server's environment")
+    assert "${SECRET} for $1" == sent(summary="$${SECRET} for $1").summary
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({}, "say what this changes: extends: <provider>/baseline"),
+        ({**BASE, "seed": 10**40}, "seed: a number has 30 digits"),
+        ({**BASE, "seed": Decimal("1e99")}, "seed: a number has 30 digits"),
+        ({**BASE, "seed": float("nan")}, "seed: a number has 30 digits"),
+        ({**BASE, "summary": b"bytes"}, "summary: bytes is no value of a scenario"),
+        ({**BASE, "media": {3: 4}}, "media: a key must be a text, not 3"),
+        ({**BASE, "jobs": [1] * 4_000}, "the document holds more than 4000 values"),
+        ({**BASE, "changes": [0] * 101}, "the document has 101 changes; 100 are allowed"),
+        (
+            {**BASE, "jobs": [1] * 500, "changes": [0] * 80},
+            "a document of 584 values with 80 changes is too much to judge",
+        ),
+    ],
+)
+def test_what_no_document_can_mean(document: dict[str, object], message: str) -> None:
+    """Values that JSON or a program can hold and a scenario cannot are mistakes with a place."""
+    assert any(line.startswith(message) for line in mistakes(document))
+
+
+def test_a_bottomless_document() -> None:
+    """Nesting has an end."""
+    deep: dict[str, object] = {}
+    for _ in range(100):
+        deep = {"a": deep}
+
+    assert ["the document is nested more than 64 levels deep"] == mistakes(deep)
+
+
+def test_values_as_files_have_them() -> None:
+    """Numbers with a point are exact decimals, tuples are lists, and order is kept."""
+    tree = sent_tree({"b": 0.1, "a": (1, True, None), "c": Decimal("2.50")})
+
+    assert "{'b': Decimal('0.1'), 'a': [1, True, None], 'c': Decimal('2.50')}" == str(tree.value)
+
+
+def test_as_json() -> None:
+    """What a program wrote down can be sent: decimals become numbers, tuples lists."""
+    assert {"a": [0.5, {"b": None}]} == as_json({"a": (Decimal("0.5"), {"b": None})})

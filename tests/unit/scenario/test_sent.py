@@ -63,7 +63,7 @@ def test_all_mistakes_at_once() -> None:
 
     assert [
         "falts: unknown key; did you mean faults?",
-        "jobs[0].lifecycle[0].faild: unknown key; did you mean failed?",
+        "jobs[0].lifecycle[0].faild: unknown state 'faild'; did you mean failed?",
         "limits.max_secondz: unknown name; did you mean max_seconds?",
         "changes[0].set.refund.sates: unknown key; did you mean states?",
     ] == mistakes(document)

@@ -143,9 +143,15 @@ class Library:
             raise UnknownScenarioError(msg)
         raise self._unknown(name[:LONGEST_NAME], path)
 
+    def near(self, name: str) -> list[str]:
+        """The names of scenarios that are meant by one that is none; a provider's is its own."""
+        if name in self.providers():
+            return [f"{name}/{BASELINE}"]
+        return get_close_matches(name[:LONGEST_NAME], self.names(), n=3)
+
     def _unknown(self, name: str, path: Path) -> UnknownScenarioError:
         """What to say of a name, or of a path, behind which there is nothing."""
-        near = get_close_matches(name, self.names(), n=3)
+        near = self.near(name)
         hint = f"did you mean {', '.join(near)}?" if near else "`upsim scenarios list` shows them"
         whole = os.path.abspath(str(path)[:LONGEST_PATH])  # noqa: PTH100 - without its `..`
         if name.endswith(SUFFIXES) or name.startswith(("/", "./", "../")):

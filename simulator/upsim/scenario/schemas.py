@@ -69,7 +69,9 @@ def _told(error: ValidationError) -> Iterator[tuple[Place, str]]:
         allowed = list(error.schema.get("properties", {}))
         given: Any = instance
         for key in sorted(set(given) - set(allowed)):
-            yield (*place, key), f"unknown key; {nearest(key, allowed, 'allowed: ')}"
+            inner = None if place else _INNER.get(key)
+            hint = nearest(key, allowed, "allowed: ") if inner is None else f"it stands in {inner}"
+            yield (*place, key), f"unknown key; {hint}"
     elif rule == "required":
         yield place, f"lacks {error.message.split(chr(39))[1]}"
     elif rule == "enum" and isinstance(instance, str):
@@ -84,6 +86,18 @@ def _told(error: ValidationError) -> Iterator[tuple[Place, str]]:
         yield place, error.message
 
 
+_INNER = {
+    "lifecycle": "a rule of jobs: [{lifecycle: […]}]",
+    "when": "a rule of jobs, or a fault",
+    "at": "a fault: [{at: …, do: …}] below faults",
+    "do": "a fault: [{at: …, do: …}] below faults",
+    "url": "a rule of media: [{url: …}]",
+    "set": "one of the changes: [{after: …, set: …}]",
+    "balance": "account, or in accounts.<provider>",
+    "rates": "a plan: plans.<name>",
+    "concurrency": "a plan: plans.<name>",
+}
+"""Keys that people put at the top of a file, and where they belong."""
 _KINDS = {
     "string": "a text",
     "integer": "a whole number",

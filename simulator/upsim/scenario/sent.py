@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 
 from upsim.core.provider import Provider
-from upsim.scenario.loader import LONGEST_NAME, Library, ScenarioError, built
+from upsim.scenario.loader import Library, ScenarioError, built
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Scenario
 from upsim.scenario.spelling import shown
@@ -103,7 +102,7 @@ def _failed(tree: Tree, place: Place, message: str) -> Tree:
 def _unknown(library: Library, parent: Value) -> str:
     if not isinstance(parent, str):
         return f"{shown(parent)} is no name of a scenario; write <provider>/baseline or another"
-    near = get_close_matches(parent[:LONGEST_NAME], library.names(), n=3)
+    near = library.near(parent)
     hint = f"did you mean {', '.join(near)}?" if near else "GET /__sim/scenarios lists them"
     return f"there is no scenario {shown(parent)} that ships, and paths mean nothing here; {hint}"
 

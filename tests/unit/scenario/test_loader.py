@@ -79,6 +79,7 @@ def test_each_provider_has_a_baseline() -> None:
             f"no scenario file '{Path.cwd()}/vicsee/plan-pro.yaml': {SHIPS}vicsee/plan-pro",
         ),
         ("a/b", f"there is no scenario 'a/b', and no file '{Path.cwd()}/a/b'"),
+        ("vicsee", "there is no scenario 'vicsee'; did you mean vicsee/baseline?"),
         ("vicsse/baseline", "there is no scenario 'vicsse/baseline'; did you mean"),
         ("a\0b.yaml", f"no scenario file '{Path.cwd()}/a\\x00b.yaml': there is no such file"),
         ("zzz", "there is no scenario 'zzz'; `upsim scenarios list` shows them"),

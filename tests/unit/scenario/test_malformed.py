@@ -200,6 +200,9 @@ WRITTEN = [
     (f"{MODEL}{{lifecycle: {{phases: [{{state: completed}}]}}}}}}", "a job begins waiting"),
     ("models: {topaz-video-upscal: {name: x}}", "did you mean topaz-video-upscale?"),
     ("sources: {page: {date: 2026}}", "a text belongs here"),
+    ("lifecycle: [{waiting: 5s}, {completed: }]", "unknown key; it stands in a rule of jobs"),
+    ("do: {respond: 503}", "unknown key; it stands in a fault"),
+    ("balance: '5'", "unknown key; it stands in account, or in accounts.<provider>"),
 ]
 
 EXTENDS = re.compile(r"^extends: .*$", re.MULTILINE)

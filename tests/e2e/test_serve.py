@@ -500,6 +500,15 @@ def test_ctrl_c_ends_an_open_download(serve: Serve) -> None:
     assert "Traceback" not in server.output()
 
 
+@pytest.fixture
+def hangups() -> Iterator[None]:
+    """Let what is started end with its terminal, also where these tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_it(serve: Serve, how: signal.Signals) -> None:
     """The signals of a service manager and of a closed terminal end the server in time."""
@@ -511,6 +520,7 @@ def test_signals_end_it(serve: Serve, how: signal.Signals) -> None:
     assert (True, -how) == (time.monotonic() - began < STOP_SECONDS, server.process.returncode)
 
 
+@pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_end_is_told(serve: Serve, how: signal.Signals) -> None:
     """Whatever ends the server, its last line says so."""

@@ -69,7 +69,7 @@ def test_all_mistakes_in_one_answer(admin: Admin) -> None:
     assert (400, "invalid_scenario") == (status, code)
     assert [
         "falts: unknown key; did you mean faults?",
-        "faults[0].at: unknown value 'pol'; did you mean poll?",
+        "faults[0].at: unknown stage 'pol'; did you mean poll?",
     ] == message.splitlines()
     assert ["default"] == [box["id"] for box in admin.get("sandboxes")["sandboxes"]]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -96,6 +97,8 @@ class App(Starlette):
             return
         try:
             await self._beside(scope, receive, send, place)
+        except ClientDisconnect:
+            return  # it hung up before its body was whole, and nobody is left to be answered
         except Exception:
             self.registry.crashes += 1  # it is told and answered by whoever serves this application
             raise

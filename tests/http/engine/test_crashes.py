@@ -196,3 +196,37 @@ def test_a_bug_beside_the_providers_is_counted(
     with pytest.raises(BugError):
         asyncio.run(exchange(app, Request("GET", path), {"authorization": "Bearer in-process"}))
     assert app.registry.crashes == 1
+
+
+@pytest.mark.parametrize("path", ["/__sim/sandboxes", "/__sim/sandboxes/default/inbox/mine"])
+def test_a_caller_that_hangs_up_is_no_bug(app: App, path: str) -> None:
+    """A body that never comes whole is nobody's mistake: nothing is raised, nothing is counted."""
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "http_version": "1.1",
+        "headers": [
+            (b"authorization", b"Bearer in-process"),
+            (b"content-type", b"application/json"),
+            (b"content-length", b"100"),
+        ],
+        "server": ("upsim.test", 80),
+        "client": ("127.0.0.1", 1),
+    }
+    came: Iterator[dict[str, Any]] = iter(
+        [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> dict[str, Any]:
+        return next(came)
+
+    async def unheard(_message: object) -> None:
+        """Nobody is there."""
+
+    asyncio.run(app(scope, receive, unheard))
+    assert (0, []) == (app.registry.crashes, list(came))

@@ -15,12 +15,9 @@ from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from upsim.cli.bounded import BETWEEN, BODY, HEAD, BoundedProtocol
 from upsim.web.answers import Answer
 
 INVALID = "Invalid HTTP request received."
@@ -28,7 +25,7 @@ UNUSUAL = frozenset({b"expect", b"x-forwarded-for", b"x-forwarded-proto"})
 """Request headers that change how a request is read: uvicorn deals with them."""
 
 
-class AtOnceProtocol(HttpToolsProtocol):
+class AtOnceProtocol(BoundedProtocol):
     """Serves an application that has `at_once` (see `upsim.app.App`)."""
 
     _body: bytes | None = None
@@ -65,7 +62,7 @@ class AtOnceProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         super()._unset_keepalive_if_required()
 
-    def data_received(self, data: bytes) -> None:
+    def read(self, data: bytes) -> None:
         """Read, and answer what came whole."""
         self._idle_since = None
         unread: bytes | None = data
@@ -78,6 +75,8 @@ class AtOnceProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
+        self._stage, self._came = HEAD, 0
+        self._begun += 1
         self.url = b""
         self.headers = []
         self.expect_100_continue = self._unusual = False
@@ -95,6 +94,7 @@ class AtOnceProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
+        self._stage = BODY
         method = self.parser.get_method()
         if self.parser.should_upgrade():
             return  # the parser takes what follows for another protocol: see `_fed`
@@ -112,13 +112,16 @@ class AtOnceProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Read a part of the body."""
-        if self._body is None:
-            super().on_body(body)
-        else:
-            self._body += body
+        if not self._body and self._body is not None:
+            self._body = body
+            return
+        if self._body is not None:  # in chunks, which take long to put together
+            self._as_usual(self.app)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Answer a request that came whole."""
+        self._stage = BETWEEN
         if self.parser.should_upgrade():
             return
         if self._body is None:

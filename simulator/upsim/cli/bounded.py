@@ -1,0 +1,200 @@
+"""uvicorn's protocol with bounds on what one connection may send, and how slowly.
+
+A long piece is read in slices, and the event loop has its turn after some requests of a pipeline.
+A head that is too long is refused before it was kept, and a connection that waits for ever for the
+rest of a request, or for a first one, is closed. All bounds are our own: no provider names any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+MOST_HEAD = 64 * 1024
+"""Bytes of a request line and its headers."""
+SLICE = 8 * 1024
+"""Bytes that the parser reads before the bounds are looked at."""
+REQUESTS_A_TURN = 64
+"""Requests of a pipeline that begin in one turn of the event loop, give or take a slice."""
+LOOK_SECONDS = 10.0
+"""A head, and the beginning of a first request, must be there at the second of two looks."""
+SLOWEST_BODY = 1024
+"""Bytes of a body that must come from one look to the next."""
+LINGER_SECONDS = 1.0
+"""What comes after a refusal is read and dropped, or the caller would see a reset instead."""
+
+BETWEEN, HEAD, BODY = range(3)
+"""What is being read: nothing, a head, or a body."""
+TOO_LONG = f"The head of a request may have {MOST_HEAD} bytes."
+TOO_SLOW = "The rest of the request did not come in time."
+
+
+class _Flow(FlowControl):
+    """Flow control that does not read on while a long piece is being worked off."""
+
+    held = False
+
+    def hold(self) -> None:
+        """Take nothing more from the transport."""
+        self.held = True
+        self._transport.pause_reading()
+
+    def let_go(self) -> None:
+        """Read on, unless the application wants to wait."""
+        self.held = False
+        if not self.read_paused:
+            self._transport.resume_reading()
+
+    def resume_reading(self) -> None:
+        """The application wants more of the body."""
+        if self.held:
+            self.read_paused = False
+        else:
+            super().resume_reading()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Reads requests within the bounds; `read` is given what fits one of the steps.
+
+    The parser's callbacks, below, say what is being read: `_stage`, `_came` and `_begun`.
+    """
+
+    _stage = BETWEEN
+    _came = 0
+    """Bytes of the head, or of the body since the last look."""
+    _begun = 0
+    """Requests that began since the last turn of the event loop."""
+    _refused = False
+    _seen: tuple[object, int] | None = None
+    _look: asyncio.TimerHandle | None = None
+
+    def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
+        self, transport: asyncio.Transport
+    ) -> None:
+        """Take up a connection, and begin to look at it from time to time."""
+        super().connection_made(transport)
+        self.flow: _Flow = _Flow(transport)
+        self._unread = bytearray()
+        self._look = self.loop.call_later(LOOK_SECONDS, self._look_at_it)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, with what was not read of it."""
+        if self._look is not None:
+            self._look.cancel()
+        self._unread.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read a piece: at once, or in slices where it is long."""
+        if len(data) <= SLICE and not self._unread and not self._refused:
+            self.read(data)
+            if self._stage:
+                self._count(len(data))
+            return
+        if self._refused:
+            return
+        waiting = bool(self._unread)
+        self._unread += data
+        if waiting:
+            self.flow.hold()
+        else:
+            self._read_on()
+
+    def read(self, data: bytes) -> None:
+        """Read so much as fits one step."""
+        raise NotImplementedError
+
+    # -- inside
+
+    def _read_on(self) -> None:
+        """Read slices until a turn's requests are there, or nothing is left."""
+        self._begun = 0
+        unread = self._unread
+        while unread and self._begun < REQUESTS_A_TURN and not self._is_over():
+            piece = bytes(unread[:SLICE])
+            del unread[:SLICE]
+            self.read(piece)
+            if self._stage:
+                self._count(len(piece))
+        if self._is_over():
+            unread.clear()
+        elif unread:
+            self.flow.hold()
+            self.loop.call_soon(self._read_on)
+        elif self.flow.held:
+            self.flow.let_go()
+
+    def _is_over(self) -> bool:
+        """Whether nothing that still comes is answered."""
+        return self._refused or self.transport.is_closing()
+
+    def _count(self, size: int) -> None:
+        """Note that so much came of a head or a body that is not whole."""
+        self._came += size
+        if self._stage == HEAD and self._came > MOST_HEAD:
+            self._refuse(431, TOO_LONG)
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer with a refusal, and close once the caller had time to read it."""
+        if self._is_answering():
+            self.transport.close()
+            return
+        self._refused = True
+        self.transport.write(
+            b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+            b"connection: close\r\n\r\n%b"
+            % (STATUS_LINE[status], len(message), message.encode("ascii"))
+        )
+        if self.flow.held:
+            self.flow.let_go()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _is_answering(self) -> bool:
+        """Whether a refusal would stand in another answer, or in its place."""
+        cycle = self._present()
+        if cycle is None:
+            return False
+        return self._stage == HEAD or bool(self.pipeline) or cycle.response_started
+
+    def _look_at_it(self) -> None:
+        """Close the connection where the rest of a request, or a first one, does not come."""
+        scope: object = self.scope
+        seen, self._seen = self._seen, (scope, self._stage)
+        if self._is_over():
+            return
+        same = seen is not None and seen[0] is scope and seen[1] == self._stage
+        if same and scope is None:
+            self.transport.close()
+        elif same and self._stage == HEAD:
+            self._refuse(408, TOO_SLOW)
+        elif same and self._stage == BODY and self._is_awaited() and self._came < SLOWEST_BODY:
+            self._give_up()
+        else:
+            if self._stage == BODY:
+                self._came = 0
+            self._look = self.loop.call_later(LOOK_SECONDS, self._look_at_it)
+
+    def _is_awaited(self) -> bool:
+        """Whether it is the caller's turn: nothing keeps the body from being read."""
+        cycle = self._present()
+        waits = cycle is not None and cycle.waiting_for_100_continue
+        return not waits and not self.flow.read_paused
+
+    def _present(self) -> RequestResponseCycle | None:
+        """The last request that is not answered at once, unless its answer is complete."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return None if cycle is None or cycle.response_complete else cycle
+
+    def _give_up(self) -> None:
+        """Refuse a request whose body does not come; the application hears that it ended."""
+        self._refuse(408, TOO_SLOW)
+        cycle = self._present()
+        if cycle is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()

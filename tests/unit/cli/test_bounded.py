@@ -1,0 +1,207 @@
+"""What one connection may send, and how slowly, driven without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.cli.test_at_once import GET, POST, QUICK, USUAL, App, connected, settled
+from upsim.cli import bounded
+from upsim.cli.bounded import MOST_HEAD, REQUESTS_A_TURN, SLICE
+from upsim.web.answers import Answer
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n"
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let connections be looked at again and again at once."""
+    monkeypatch.setattr(bounded, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(bounded, "LINGER_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("piece", [SLICE // 2, SLICE, 32 * SLICE])
+@pytest.mark.parametrize("begins", [b"GET /jobs HTTP/1.1\r\nX-Long: ", b"GET /"])
+async def test_a_head_without_an_end_is_refused(piece: int, begins: bytes) -> None:
+    """A header or a path that goes on for ever is answered soon after the bound."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(begins)
+    sent = 0
+    while not wire.written and sent < 64 * MOST_HEAD:
+        protocol.data_received(b"x" * piece)
+        sent += piece
+    assert TOO_LONG == wire.written[0][: len(TOO_LONG)]
+    assert (True, []) == (sent <= MOST_HEAD + piece, app.asked)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_what_follows_a_refused_head_is_dropped() -> None:
+    """No second answer is given, and the connection ends."""
+    protocol, wire = connected(App())
+    protocol.data_received(b"GET /" + b"x" * 2 * MOST_HEAD)
+    protocol.data_received(b" HTTP/1.1\r\n\r\n" + GET)
+    await asyncio.wait_for(wire.closed.wait(), 10)
+    assert 1 == len(wire.written)
+
+
+async def test_a_long_head_within_the_bound_is_read() -> None:
+    """Sixty thousand bytes are a head like any other."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(GET.replace(b"Host: x", b"Host: x\r\nX-Long: " + b"x" * 60_000))
+    assert (1, [QUICK]) == (len(app.asked), wire.written)
+
+
+async def test_many_requests_in_one_piece_are_answered_over_some_turns() -> None:
+    """A pipeline of thousands lets others in between, and has all of its answers in order."""
+    app = App()
+    protocol, wire = connected(app)
+    many = 20 * REQUESTS_A_TURN
+    protocol.data_received(GET * many)
+    at_first = len(app.asked)
+    protocol.data_received(POST)
+    for _ in range(many):
+        await asyncio.sleep(0)
+    assert at_first <= REQUESTS_A_TURN + SLICE // len(GET)
+    assert [QUICK] * (many + 1) == wire.written
+    assert "POST" == app.asked[-1][0]
+
+
+async def test_offers_of_another_protocol_are_read_a_slice_at_a_time() -> None:
+    """A request that is read again brings what stands in its slice with it, and no more."""
+    app = App()
+    protocol, wire = connected(app)
+    offer = GET.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+    protocol.data_received(offer * 1_000)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert [QUICK] * 1_000 == wire.written
+
+
+async def test_a_body_in_many_chunks_is_put_together() -> None:
+    """A body in chunks of a byte each is whole in the end."""
+    bodies: list[bytes] = []
+
+    async def keeping(scope: Scope, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message["more_body"]
+        bodies.append(body)
+        await Answer(200, b"{}")(scope, receive, send)
+
+    app = App()
+    protocol, _ = connected(app)
+    protocol.app = keeping
+    head = POST.partition(b"Content-Length")[0] + b"Transfer-Encoding: chunked\r\n\r\n"
+    protocol.data_received(head + b"1\r\na\r\n" * 40_000 + b"0\r\n\r\n")
+    await settled(protocol)
+    assert [b"a" * 40_000] == bodies
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("begun", [b"", b"GET /jobs HTTP/1.1\r\nHos", POST[:-2]])
+async def test_what_does_not_come_is_not_waited_for(begun: bytes) -> None:
+    """A connection that sends nothing, half a head or half a body ends."""
+    protocol, wire = connected(App())
+    if begun:
+        protocol.data_received(begun)
+    await asyncio.wait_for(wire.closed.wait(), 10)
+    await settled(protocol)
+    assert [TOO_SLOW] * bool(begun) == [answer[: len(TOO_SLOW)] for answer in wire.written]
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_head_that_drips_is_not_waited_for() -> None:
+    """A byte now and then does not make a head any quicker."""
+    protocol, wire = connected(App())
+    protocol.data_received(b"GET /")
+    while not wire.is_closing():
+        protocol.data_received(b"x")
+        await asyncio.sleep(0.0005)
+    assert TOO_SLOW == wire.written[0][: len(TOO_SLOW)]
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_body_that_goes_on_has_its_time() -> None:
+    """Between two looks a body must bring some bytes, and may then take long."""
+    app = App()
+    protocol, wire = connected(app)
+    piece = b"x" * bounded.SLOWEST_BODY
+    protocol.data_received(POST.replace(b": 4", b": %d" % (40 * len(piece)))[:-4])
+    for _ in range(40):
+        protocol._look_at_it()
+        protocol.data_received(piece)
+        await asyncio.sleep(0)
+    await settled(protocol)
+    assert USUAL == b"".join(wire.written)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_request_that_is_whole_may_take_for_ever() -> None:
+    """Nobody is hurried who waits for an answer of ours."""
+    app, go_on = App(), asyncio.Event()
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        await go_on.wait()
+        await Answer(200, b"{}")(scope, receive, send)
+
+    app.answer = lambda: late
+    protocol, wire = connected(app)
+    protocol.data_received(POST)
+    for _ in range(5):
+        protocol._look_at_it()
+    assert not wire.is_closing()
+    go_on.set()
+    await settled(protocol)
+    assert b"HTTP/1.1 200 OK\r\n" == wire.written[0][:17]
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_caller_who_waits_for_a_go_ahead_may_wait() -> None:
+    """A body that nobody asked for yet is not missing."""
+    app, go_on = App(), asyncio.Event()
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        await go_on.wait()
+        await app(scope, receive, send)
+
+    protocol, wire = connected(app)
+    protocol.app = late
+    protocol.data_received(POST[:-4].replace(b"Host: x", b"Host: x\r\nExpect: 100-continue"))
+    for _ in range(5):
+        protocol._look_at_it()
+    go_on.set()
+    await asyncio.sleep(0)
+    protocol.data_received(b"body")
+    await settled(protocol)
+    assert b"HTTP/1.1 100 Continue\r\n\r\n" + USUAL == b"".join(wire.written)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_no_refusal_stands_in_another_answer() -> None:
+    """While an answer is on its way, a head that is too long ends the connection in silence."""
+    app = App()
+
+    async def streaming(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    app.answer = lambda: streaming
+    protocol, wire = connected(app)
+    protocol.data_received(GET)
+    await asyncio.sleep(0)
+    protocol.data_received(b"GET /" + b"x" * 2 * MOST_HEAD)
+    assert (True, 1) == (wire.is_closing(), len(wire.written))
+    protocol.connection_lost(None)
+    await settled(protocol)

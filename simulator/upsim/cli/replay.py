@@ -13,7 +13,7 @@ from upsim.app import app_for
 from upsim.web.bodies import encode
 from upsim.web.replay.document import Document, ExportError, read
 from upsim.web.replay.report import Difference, Report, replay
-from upsim.web.replay.written import written
+from upsim.web.replay.written import Written, written
 
 FINDING = 1
 SHOWN = 5
@@ -41,8 +41,9 @@ def command(file: Path, *, as_data: bool, as_test: bool, to: Path | None) -> Non
         app = app_for(document)
         try:
             if as_test:
-                _write(asyncio.run(written(app, document, source=file.name)), to)
-                return
+                folder = None if to is None else f"{to.stem}_bodies"
+                made = asyncio.run(written(app, document, source=file.name, folder=folder))
+                sys.exit(_write(made, to))
             report = asyncio.run(replay(app, document))
         finally:
             app.close()
@@ -55,15 +56,26 @@ def command(file: Path, *, as_data: bool, as_test: bool, to: Path | None) -> Non
     sys.exit(0 if report.same else FINDING)
 
 
-def _write(text: str, to: Path | None) -> None:
+def _write(made: Written, to: Path | None) -> int:
+    """Write a test and the files beside it; the exit code."""
     if to is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        to.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"cannot write {to}: {error.strerror}") from error
-    click.echo(f"wrote {to}", err=True)
+        click.echo(made.text, nl=False)
+    else:
+        try:
+            to.write_text(made.text, encoding="utf-8")
+            for name, content in made.files.items():
+                path = to.parent / f"{to.stem}_bodies" / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(content)
+        except OSError as error:
+            raise click.UsageError(f"cannot write {to}: {error.strerror}") from error
+        bodies = f" and {len(made.files)} bodies beside it" if made.files else ""
+        click.echo(f"wrote {to}{bodies}", err=True)
+    for note in made.notes:
+        click.echo(f"note: {note}", err=True)
+    for reason in made.missing:
+        click.echo(f"the test is shorter than the session, and fails: {reason}", err=True)
+    return FINDING if made.missing else 0
 
 
 def _data(report: Report) -> dict[str, object]:

@@ -106,7 +106,7 @@ FINDING, USAGE = 1, 2
 )
 @click.option(
     "--commands-bytes",
-    default=16 * 1024 * 1024,
+    default=32 * 1024 * 1024,
     show_default=True,
     type=click.IntRange(min=0),
     help="Bytes that such a log may hold.",

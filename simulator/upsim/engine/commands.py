@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
 
 KEPT_BODY = 1024 * 1024
-"""Bytes of one body that are kept; a longer one is cut, hashed and marked as cut."""
+"""Bytes of one body that are kept in any case; of a longer one see `Commands.keeps`."""
 HASHED = 64 * 1024 * 1024
 """Bytes of a sent file that count into its digest; a file beyond is compared by its length."""
 WEIGHT = 1024
@@ -171,7 +171,7 @@ class Command:
     def take(self, body: bytes) -> None:
         """The body of the request is there."""
         self.body, self.body_size = body, len(body)
-        if len(body) > KEPT_BODY:
+        if not self.log.keeps(len(body)):
             self.body_digest = hashlib.sha256(body).hexdigest()
             self.body = body[:KEPT_BODY]
         self.log.weigh(len(self.body))
@@ -271,6 +271,7 @@ class Commands:
     """
 
     __slots__ = (
+        "_half",
         "_left",
         "_most",
         "_named",
@@ -297,13 +298,17 @@ class Commands:
         self._named: dict[str, int] = {}
         self._most = most
         self._left = most_bytes
+        self._half = most_bytes // 2
 
     # -- requests
 
     def add(self, request: tuple[object, ...], size: int) -> None:
         """A request (the fields of `Request`) was answered; `size` bytes of bodies are held."""
         if self.open:
-            self.append(self._cut(request) if size > KEPT_BODY else request, size)
+            if size > KEPT_BODY:
+                self.append(self._cut(request), 0)  # what is kept of it was weighed
+            else:
+                self.append(request, size)
 
     def begin(self, command: Command) -> Command:
         """A request begins that may have to wait; it is the present command of this task."""
@@ -392,6 +397,13 @@ class Commands:
         elif self._left < 0:
             self._fill("the bytes that are kept were used up")
         return count
+
+    def keeps(self, size: int) -> bool:
+        """Whether a body of this size is kept whole; else it is cut, hashed and marked as cut.
+
+        Long bodies may use up one half of the bytes that are kept, so that some never end the log.
+        """
+        return size <= KEPT_BODY or self._left - size >= self._half
 
     def weigh(self, size: int) -> None:
         """So many more bytes are held."""

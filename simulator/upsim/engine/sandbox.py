@@ -67,7 +67,7 @@ class Choices:
     ttl: float | None = None
     webhook_timestamp: str = "wall"
     commands_max: int = 10_000
-    commands_bytes: int = 16 * 1024 * 1024
+    commands_bytes: int = 32 * 1024 * 1024
 
 
 class Sandbox:

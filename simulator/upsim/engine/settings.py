@@ -35,7 +35,7 @@ class Settings:
     journal_max: int = 1_000
     jobs_max: int = 100_000
     commands_max: int = 10_000
-    commands_bytes: int = 16 * 1024 * 1024
+    commands_bytes: int = 32 * 1024 * 1024
     sandboxes_max: int = 10_000
     ttl: float = 86_400.0
     store_bytes: int = 2 * 1024**3

@@ -138,9 +138,45 @@ def test_bytes_are_bounded() -> None:
     assert (False, True) == (log.open, log.count < 6)
 
 
-def test_a_long_upload_is_cut(start: Start) -> None:
-    """Only the beginning of a long body is kept; what is missing is filled up for the replay."""
+def few_bytes(run: Recorded) -> None:
+    """Let the command log of the default sandbox keep no more than 2 MiB."""
+    registry = run.sim.app.registry
+    registry.settings = replace(registry.settings, commands_bytes=2 * 1024 * 1024)
+    registry.reset("default")
+
+
+def test_long_bodies_are_kept_whole(start: Start) -> None:
+    """A long JSON body and a long upload are in the export; the replay sends every byte."""
     run = start()
+    size = 3 * 1024 * 1024
+    ticket = {"contentType": "video/mp4", "sizeBytes": size}
+    target = run.call("POST", "/vicsee/api/v1/upload", "k", json=ticket).json()["data"]["uploadUrl"]
+    etag = run.http.put(target, content=b"\1" * size).headers["etag"]
+    video = "data:video/mp4;base64," + base64.b64encode(b"\1" * 1_200_000).decode()
+    run.call("POST", "/venice/api/v1/video/queue", "k", json={"video_url": video})
+    report = run.replayed()
+
+    assert etag in json.dumps(run.export()).replace("\\", "")
+    same(report, 3)
+
+
+def test_long_bodies_use_half_of_the_bytes_kept(start: Start) -> None:
+    """Further long bodies are cut, so that they do not end the log early."""
+    run = start()
+    registry = run.sim.app.registry
+    registry.settings = replace(registry.settings, commands_bytes=8 * 1024 * 1024)
+    registry.reset("default")
+    for _ in range(3):
+        run.call("POST", "/venice/api/v1/video/queue", "k", content=b"x" * 3_000_000)
+    bodies = [entry["request"]["body"] for entry in run.export()["commands"] if "request" in entry]
+
+    assert [False, True, True] == [body.get("cut", False) for body in bodies]
+
+
+def test_a_long_upload_is_cut(start: Start) -> None:
+    """Of an upload that has no room only the beginning is kept; the replay fills up the rest."""
+    run = start()
+    few_bytes(run)
     size = 3 * 1024 * 1024
     ticket = {"contentType": "video/mp4", "sizeBytes": size}
     target = run.call("POST", "/vicsee/api/v1/upload", "k", json=ticket).json()["data"]["uploadUrl"]
@@ -155,6 +191,7 @@ def test_a_long_upload_is_cut(start: Start) -> None:
 def test_a_long_call_ends_the_replay(start: Start) -> None:
     """JSON that was not kept whole cannot be sent again: the replay stops before it and says so."""
     run = start()
+    few_bytes(run)
     video = "data:video/mp4;base64," + base64.b64encode(b"\1" * 1_200_000).decode()
     body = {"model": "topaz-video-upscale", "video_url": video}
     run.call("GET", "/venice/api/v1/billing/balance", "k")

@@ -110,7 +110,7 @@ def test_a_written_test_reads_again(start: Start, folder: Path) -> None:
     document = document_of(edited_session(start(scenario=str(folder / "mine.yaml")), folder))
     app = app_for(document)
     try:
-        text = asyncio.run(written(app, document, source="session.json"))
+        text = asyncio.run(written(app, document, source="session.json")).text
     finally:
         app.close()
     names: dict[str, Any] = {}

@@ -8,6 +8,7 @@ import hashlib
 import json as notation
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -72,6 +73,7 @@ class Session:
         json: object = NOTHING,
         text: str | None = None,
         base64: str | None = None,
+        file: Path | None = None,
         size: int | None = None,
         scheme: str = "http",
         wall: str | None = None,
@@ -82,11 +84,14 @@ class Session:
         """Send a request with the key of this name.
 
         One that waits is answered by `goes_on`; `waits` are the points at which it does, and
-        `found` is what is known of a video there. `size` is that of a body that was not kept whole.
+        `found` is what is known of a video there. The body is `json`, `text`, `base64` or the bytes
+        of `file`; `size` is that of a body that was not kept whole.
         """
         path, _, query = target.partition("?")
         if json is not NOTHING:
             text = notation.dumps(json, separators=(",", ":"), ensure_ascii=False)
+        if file is not None:
+            base64 = encoding.b64encode(file.read_bytes()).decode()
         data = text.encode() if text is not None else encoding.b64decode(base64 or "")
         body = Bytes(text=text, base64=base64, size=size or len(data), cut=size is not None)
         asked = Asked(

@@ -33,6 +33,7 @@ from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
 from upsim.web.measuring import MediaDesk
 from upsim.web.replay.document import Document, ExportError
+from upsim.web.replay.own_values import whole
 from upsim.web.timeline import Timeline
 
 TOKEN = "replay"  # noqa: S105 - nobody else can reach this server
@@ -193,7 +194,8 @@ def reread(registry: Registry, sandbox: Sandbox, scenarios: Mapping[str, Any]) -
 
 def _remember(registry: Registry, name: str, values: object) -> None:
     """Take a scenario whose values an export holds for the one of this name."""
-    scenario = built(name, Tree(mapping(unplain(values)), {}), Path())
+    resolved = unplain(whole(registry.library, values))
+    scenario = built(name, Tree(mapping(resolved), {}), Path())
     _check_provider(registry, scenario.baseline.provider)
     registry.library.remember(scenario)
 

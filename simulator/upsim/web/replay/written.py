@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from textwrap import indent
 from typing import Any
 
@@ -13,55 +14,174 @@ from upsim.engine.exports import KEYS_CALL
 from upsim.web.replay.document import Asked, Document, Entry, ExportError
 from upsim.web.replay.exchange import Exchange
 from upsim.web.replay.literals import flat, literal
+from upsim.web.replay.own_values import shortened
 from upsim.web.replay.player import DivergedError, Player, UnplayableError
 from upsim.web.replay.report import differences, waits_of
 from upsim.web.replay.world import Application
 
 LINE = 100
+LONGEST_INLINE = 4096
+"""Bytes of a request's body that are written into the test; a longer body is a file beside it."""
+DEEPEST = 60
+"""Levels of a value that is written as code: Python reads no more than 200 open brackets."""
 PLAIN = frozenset({"content-type", "content-length"})
 """Headers of an answer that are not asserted beside its body."""
-HEAD = '''"""The session of {source}: the same requests get the same answers.
+HEAD = '''"""A recorded session: the same requests get the same responses.
 
-`upsim replay --pytest` wrote it from an export of upsim {version}; change it as you like.
+`upsim replay --pytest` wrote it from an export; change it as you like.
 """
 
-from upsim import Simulator
-
-SESSION = {session}
+{imports}
+SOURCE = {source}
+{bodies}SESSION = {session}
 
 
 def test_session() -> None:
-    """Every answer is the recorded one."""
+    """Every response is the recorded one."""
     with Simulator.replaying(SESSION) as session:
 '''
+"""Every value that fills a gap is written by `literals`: text of an export is never code."""
 
 
-async def written(app: Application, document: Document, *, source: str) -> str:
-    """The text of the test. Raises ExportError where the replay gives other answers."""
-    player = Player(app, document)
-    waits = waits_of(document)
-    asked = {entry.n: entry for entry in document.commands}
-    text = HEAD.format(
-        source=source, version=document.upsim, session=literal(_session(document, player), 0)
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A test: its text, the files beside it by name, and what of the export it does not have."""
+
+    text: str
+    files: Mapping[str, bytes]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+async def written(
+    app: Application, document: Document, *, source: str, folder: str | None = None
+) -> Written:
+    """Write the test of an export. Raises ExportError where the replay gives other answers.
+
+    Long bodies become files in the folder of this name beside the test; without a folder, they
+    are written into the test.
+    """
+    return await _Writer(Player(app, document), document, folder is not None).written(
+        source, folder or ""
     )
-    parts: list[str] = []
-    for entry in document.commands:
-        try:
-            done = await player.play(entry, waits[entry.n])
-        except UnplayableError as error:
-            parts.append(f"# The rest cannot be replayed: {error}\n")
-            break
-        except DivergedError as error:
-            raise ExportError(f"entry {entry.n} does not replay: {error}") from error
-        call = "".join(_step(entry, waits[entry.n]))
-        if done is None:
-            parts.append(call)
-            continue
-        recorded = asked[done[0]]
-        parts.append(f"answer = {call}")
-        parts += _assertions(recorded, done[1])
-    await player.close()
-    return text + indent("".join(parts) or "assert session\n", " " * 8)
+
+
+class _Writer:
+    def __init__(self, player: Player, document: Document, beside: bool) -> None:  # noqa: FBT001
+        self._player = player
+        self._document = document
+        self._beside = beside
+        self._files: dict[str, bytes] = {}
+        self._missing: list[str] = []
+        self._notes: list[str] = []
+
+    async def written(self, source: str, folder: str) -> Written:
+        values = literal(_session(self._document, self._player), 0)
+        parts = [part async for part in self._steps()]
+        await self._player.close()
+        parts += [_failure(reason) for reason in self._missing]
+        bodies = f"BODIES = Path(__file__).parent / {flat(folder)}\n" if self._files else ""
+        text = HEAD.format(
+            imports=_imports(path=bool(self._files), pytest=bool(self._missing)),
+            source=flat(source),
+            bodies=bodies,
+            session=values,
+        )
+        body = indent("".join(parts) or "assert session\n", " " * 8)
+        return Written(text + body, self._files, tuple(self._missing), tuple(self._notes))
+
+    async def _steps(self) -> AsyncIterator[str]:
+        document = self._document
+        waits = waits_of(document)
+        asked = {entry.n: entry for entry in document.commands}
+        for entry in document.commands:
+            try:
+                done = await self._player.play(entry, waits[entry.n])
+            except UnplayableError as error:
+                left = len(document.commands) - document.commands.index(entry)
+                self._missing.append(f"{error}; this entry and those after it ({left}) are missing")
+                return
+            except DivergedError as error:
+                raise ExportError(f"entry {entry.n} does not replay: {error}") from error
+            call = "".join(self._step(entry, waits[entry.n]))
+            if done is None:
+                yield call
+                continue
+            yield f"answer = {call}"
+            for line in _assertions(asked[done[0]], done[1]):
+                yield line
+        if document.incomplete is not None:
+            last, why = document.incomplete.after, document.incomplete.why
+            self._missing.append(f"the export ends after entry {last} ({why}): the rest is missing")
+
+    def _step(self, entry: Entry, waits: list[Entry]) -> Iterator[str]:
+        at = f"at={flat(entry.at)}"
+        if entry.opened is not None:
+            opened = entry.opened
+            parts = [flat(opened.provider), flat(opened.owner), str(opened.account), at]
+            yield _call("session.opened", parts)
+        elif entry.resumed is not None:
+            point = entry.resumed
+            yield f"session.goes_on({point.of}, {flat(point.point)}, {point.index}, {at})\n"
+        elif entry.reread is not None:
+            values = _own_values(self._player, entry.reread)
+            yield _call("session.reread", [literal(values, 20), at])
+        elif entry.webhook is not None:
+            told = entry.webhook
+            answer = told.answer.data.decode("utf-8", "replace") if told.answer else ""
+            named = {"status": told.status, "error": told.error, "answer": answer}
+            kept = [f"{name}={flat(value)}" for name, value in named.items() if value]
+            kept += ["refused=True"] if told.refused else []
+            parts = [flat(told.delivery), str(told.attempt), at, *kept]
+            yield _call("session.webhook", parts)
+        elif entry.request is not None:
+            yield _call("session.request", list(self._parts(entry, entry.request, waits)))
+
+    def _parts(self, entry: Entry, asked: Asked, waits: list[Entry]) -> Iterator[str]:
+        yield flat(asked.method)
+        yield flat(asked.target)
+        yield f"at={flat(entry.at)}"
+        if waits:
+            points = [(w.resumed.point, w.resumed.index) for w in waits if w.resumed]
+            found = {
+                (w.resumed.point, w.resumed.index): msgspec.to_builtins(w.media)
+                for w in waits
+                if w.resumed and w.media
+            }
+            yield f"number={entry.n}"
+            yield f"waits={literal(points, 18)}"
+            if found:
+                yield f"found={literal(found, 18)}"
+        for name in ("key", "wall", "oversized"):
+            value = getattr(entry if name == "wall" else asked, name)
+            if value:
+                yield f"{name}={flat(value)}"
+        if asked.scheme != "http":
+            yield f"scheme={asked.scheme!r}"
+        is_put = asked.method == "PUT"
+        sent = [pair for pair in asked.headers if pair[0] != "content-length" or is_put]
+        if sent:
+            yield f"headers={literal(sent, 20)}"
+        yield from self._body(entry.n, asked)
+
+    def _body(self, number: int, asked: Asked) -> Iterator[str]:
+        body = asked.body
+        if body is None:
+            return
+        if self._beside and len(body.data) > LONGEST_INLINE:
+            name = f"{number}.bin"
+            self._files[name] = body.data
+            yield f"file=BODIES / {flat(name)}"
+        elif body.base64 is not None:
+            yield f"base64={flat(body.base64)}"
+        else:
+            value = _as_json(body.text or "")
+            yield f"text={flat(body.text)}" if value is None else f"json={literal(value, 12)}"
+        if body.cut:
+            yield f"size={body.size}"
+            kept = f"the first {len(body.data)} of {body.size} bytes of its body were kept"
+            what = f"entry {number} ({asked.method} {asked.path})"
+            self._notes.append(f"{what}: {kept}; the test sends zeros for the rest")
 
 
 def _session(document: Document, player: Player) -> dict[str, Any]:
@@ -76,80 +196,59 @@ def _session(document: Document, player: Player) -> dict[str, Any]:
     )
     if shipped:
         made["values"] = None  # the file that ships holds them
+    elif document.values is not None:
+        made["values"] = _own_values(player, {name: document.values})[name]
+    if _depth(made) > DEEPEST:
+        raise ExportError(f"the values of scenario {name!r} are nested too deep for a test")
     return made
 
 
-def _step(entry: Entry, waits: list[Entry]) -> Iterator[str]:
-    at = f"at={flat(entry.at)}"
-    if entry.opened is not None:
-        opened = entry.opened
-        parts = [flat(opened.provider), flat(opened.owner), str(opened.account), at]
-        yield _call("session.opened", parts)
-    elif entry.resumed is not None:
-        point = entry.resumed
-        yield f"session.goes_on({point.of}, {flat(point.point)}, {point.index}, {at})\n"
-    elif entry.reread is not None:
-        yield _call("session.reread", [literal(entry.reread, 20), at])
-    elif entry.webhook is not None:
-        told = entry.webhook
-        answer = told.answer.data.decode("utf-8", "replace") if told.answer else ""
-        named = {"status": told.status, "error": told.error, "answer": answer}
-        kept = [f"{name}={flat(value)}" for name, value in named.items() if value]
-        kept += ["refused=True"] if told.refused else []
-        parts = [flat(told.delivery), str(told.attempt), at, *kept]
-        yield _call("session.webhook", parts)
-    elif entry.request is not None:
-        yield _call("session.request", list(_parts(entry, entry.request, waits)))
+def _own_values(player: Player, scenarios: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of scenarios as what each changes of its baseline."""
+    return {name: shortened(player.app.registry.library, v) for name, v in scenarios.items()}
 
 
-def _parts(entry: Entry, asked: Asked, waits: list[Entry]) -> Iterator[str]:
-    yield flat(asked.method)
-    yield flat(asked.target)
-    yield f"at={flat(entry.at)}"
-    if waits:
-        points = [(w.resumed.point, w.resumed.index) for w in waits if w.resumed]
-        found = {
-            (w.resumed.point, w.resumed.index): msgspec.to_builtins(w.media)
-            for w in waits
-            if w.resumed and w.media
-        }
-        yield f"number={entry.n}"
-        yield f"waits={literal(points, 18)}"
-        if found:
-            yield f"found={literal(found, 18)}"
-    for name in ("key", "wall", "oversized"):
-        value = getattr(entry if name == "wall" else asked, name)
-        if value:
-            yield f"{name}={flat(value)}"
-    if asked.scheme != "http":
-        yield f"scheme={asked.scheme!r}"
-    sent = [pair for pair in asked.headers if pair[0] != "content-length" or asked.method == "PUT"]
-    if sent:
-        yield f"headers={literal(sent, 20)}"
-    yield from _body(asked)
+def _imports(*, path: bool, pytest: bool) -> str:
+    parts = ["from pathlib import Path\n\n" if path else "", "import pytest\n" if pytest else ""]
+    return f"{''.join(parts)}from upsim import Simulator\n"
 
 
-def _body(asked: Asked) -> Iterator[str]:
-    body = asked.body
-    if body is None:
-        return
-    if body.base64 is not None:
-        yield f"base64={flat(body.base64)}"
-    else:
-        value = _as_json(body.text or "")
-        yield f"text={flat(body.text)}" if value is None else f"json={literal(value, 12)}"
-    if body.cut:
-        yield f"size={body.size}"
+def _failure(reason: str) -> str:
+    text = f"{reason}; delete this line to keep the shorter test"
+    return f"pytest.fail({flat(text)}, pytrace=False)\n"
+
+
+def _depth(value: object) -> int:
+    """How many levels of lists and mappings a value has; it may have very many."""
+    level: list[object] = [value]
+    depth = 0
+    while level:
+        inner = [item for one in level if isinstance(one, dict) for item in one.values()]
+        inner += [item for one in level if isinstance(one, list) for item in one]
+        level, depth = inner, depth + 1
+    return depth
 
 
 def _as_json(text: str) -> object | None:
     """The document of which this is the plain notation; None for any other text."""
-    try:
-        value: object = json.loads(text)
-    except ValueError:
+    value = _parsed(text)
+    if value is None:
         return None
     same = json.dumps(value, separators=(",", ":"), ensure_ascii=False) == text
     return value if same else None
+
+
+def _parsed(text: str | bytes) -> object | None:
+    """A JSON document that can be written as code; None for any other text."""
+    try:
+        value: object = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return None if _depth(value) > DEEPEST else value
+
+
+def _refuse(word: str) -> object:
+    raise ValueError(f"{word} is no JSON")
 
 
 def _assertions(entry: Entry, exchange: Exchange) -> Iterator[str]:
@@ -183,10 +282,7 @@ def _content(exchange: Exchange) -> Iterator[str]:
     kinds: Mapping[bytes, bytes] = dict(exchange.answer_headers)
     value = None
     if kinds.get(b"content-type", b"").startswith(b"application/json"):
-        try:
-            value = json.loads(exchange.content)
-        except ValueError:
-            value = None
+        value = _parsed(exchange.content)
     if value is not None:
         yield f"assert answer.json() == {literal(value, 24)}\n"
     elif exchange.content:

@@ -79,9 +79,9 @@ def check(text: str) -> None:
     assert names <= NAMES | {"__file__"}
     for node in (one for one in ast.walk(tree) if isinstance(one, ast.Call)):
         assert {ast.unparse(node), ast.unparse(node.func)} & CALLS
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) != "BODIES":
-            ast.literal_eval(node.value)
+    for assigned in (one for one in tree.body if isinstance(one, ast.Assign)):
+        if ast.unparse(assigned.targets[0]) != "BODIES":
+            ast.literal_eval(assigned.value)
     comments = [line for line in text.splitlines() if line.lstrip().startswith("#")]
     assert not comments
     space: dict[str, Any] = {"__file__": "test_x.py", "__name__": "test_x"}

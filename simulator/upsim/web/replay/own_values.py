@@ -1,13 +1,17 @@
-"""The values of a scenario as what it changes of its baseline, and whole again."""
+"""The values of a scenario in an export: as what they change of a baseline, and held again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
-from upsim.core.baseline import BaselineError
-from upsim.engine.exports import plain
-from upsim.scenario.loader import Library
+from upsim.core.provider import Provider
+from upsim.engine.exports import plain, unplain
+from upsim.scenario.loader import Library, ScenarioError, built
+from upsim.scenario.model import Scenario
+from upsim.scenario.tree import DEEPEST, Place, Tree, Value, dotted, mapping
+from upsim.web.replay.document import ExportError
 
 OVER, WITH = "$over", "$with"
 """The keys of values that are written as changes: a provider, and a merge patch (RFC 7396)."""
@@ -24,13 +28,48 @@ def shortened(library: Library, values: object) -> object:
     return {OVER: provider, WITH: patch} if _patched(base, patch) == values else values
 
 
-def whole(library: Library, values: object) -> object:
-    """Put values that `shortened` wrote over their baseline. Raises BaselineError."""
+def held(
+    library: Library, providers: Mapping[str, Provider], name: str, values: object
+) -> Scenario:
+    """Make a scenario of values, which are checked as those of a file are.
+
+    Keys that this version does not know (any more) are left out. Raises ExportError.
+    """
+    if depth(values) > DEEPEST:
+        raise ExportError(f"the values of scenario {name!r} are nested more than {DEEPEST} levels")
+    try:
+        found = mapping(unplain(_whole(library, values)))
+    except (ArithmeticError, TypeError) as error:
+        raise ExportError(f"the values of scenario {name!r} hold a broken number") from error
+    tree = Tree(found, {})
+    mistakes = library.mistakes_in(tree, providers)
+    unknown = {one.place for one in mistakes if one.message.startswith("unknown key")}
+    if unknown:
+        tree = Tree(mapping(_without(found, (), unknown)), {})
+        mistakes = library.mistakes_in(tree, providers)
+    if mistakes:
+        raise ScenarioError(mistakes)
+    return built(name, tree, Path())
+
+
+def depth(value: object) -> int:
+    """Count the levels of lists and mappings of a value, which may have very many."""
+    level: list[object] = [value]
+    found = 0
+    while level:
+        inner = [item for one in level if isinstance(one, dict) for item in one.values()]
+        inner += [item for one in level if isinstance(one, list) for item in one]
+        level, found = inner, found + 1
+    return found
+
+
+def _whole(library: Library, values: object) -> object:
+    """Put values that `shortened` wrote over their baseline."""
     if not isinstance(values, Mapping) or values.keys() != {OVER, WITH}:
         return values
     provider = values[OVER]
     if not isinstance(provider, str) or provider not in library.providers():
-        raise BaselineError(f"there is no provider {str(provider)[:80]!r} here")
+        raise ExportError(f"there is no provider {str(provider)[:80]!r} here")
     return _patched(plain(library.tree_of(provider)), values[WITH])
 
 
@@ -53,3 +92,13 @@ def _patched(base: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON
         else:
             found[name] = _patched(found.get(name), value)
     return found
+
+
+def _without(value: Value, place: Place, places: Collection[str]) -> Value:
+    """A value without what stands at these places."""
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if dotted((*place, key)) not in places}
+        return {key: _without(item, (*place, key), places) for key, item in kept.items()}
+    if isinstance(value, list):
+        return [_without(item, (*place, i), places) for i, item in enumerate(value)]
+    return value

@@ -15,7 +15,6 @@ from upsim.core.media import Measured, Unmeasurable
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import ClockError, PlayedClock
 from upsim.engine.commands import CURRENT, resumed
-from upsim.engine.exports import unplain
 from upsim.engine.playback import Playback, Played
 from upsim.engine.refusals import SandboxRefusedError
 from upsim.engine.registry import DEFAULT, Order, Registry
@@ -25,15 +24,14 @@ from upsim.engine.settings import Settings
 from upsim.engine.sources import Sources
 from upsim.engine.webhooks import Posting
 from upsim.media.sources import is_data_url
-from upsim.scenario.loader import ScenarioError, UnknownScenarioError, built
+from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
-from upsim.scenario.tree import Tree, mapping
 from upsim.web.admin.sandboxes import money
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
 from upsim.web.measuring import MediaDesk
 from upsim.web.replay.document import Document, ExportError
-from upsim.web.replay.own_values import whole
+from upsim.web.replay.own_values import held
 from upsim.web.timeline import Timeline
 
 TOKEN = "replay"  # noqa: S105 - nobody else can reach this server
@@ -194,8 +192,7 @@ def reread(registry: Registry, sandbox: Sandbox, scenarios: Mapping[str, Any]) -
 
 def _remember(registry: Registry, name: str, values: object) -> None:
     """Take a scenario whose values an export holds for the one of this name."""
-    resolved = unplain(whole(registry.library, values))
-    scenario = built(name, Tree(mapping(resolved), {}), Path())
+    scenario = held(registry.library, registry.providers, name, values)
     _check_provider(registry, scenario.baseline.provider)
     registry.library.remember(scenario)
 

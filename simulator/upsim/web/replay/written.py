@@ -14,7 +14,7 @@ from upsim.engine.exports import KEYS_CALL
 from upsim.web.replay.document import Asked, Document, Entry, ExportError
 from upsim.web.replay.exchange import Exchange
 from upsim.web.replay.literals import flat, literal
-from upsim.web.replay.own_values import shortened
+from upsim.web.replay.own_values import depth, shortened
 from upsim.web.replay.player import DivergedError, Player, UnplayableError
 from upsim.web.replay.report import differences, waits_of
 from upsim.web.replay.world import Application
@@ -198,7 +198,7 @@ def _session(document: Document, player: Player) -> dict[str, Any]:
         made["values"] = None  # the file that ships holds them
     elif document.values is not None:
         made["values"] = _own_values(player, {name: document.values})[name]
-    if _depth(made) > DEEPEST:
+    if depth(made) > DEEPEST:
         raise ExportError(f"the values of scenario {name!r} are nested too deep for a test")
     return made
 
@@ -218,17 +218,6 @@ def _failure(reason: str) -> str:
     return f"pytest.fail({flat(text)}, pytrace=False)\n"
 
 
-def _depth(value: object) -> int:
-    """How many levels of lists and mappings a value has; it may have very many."""
-    level: list[object] = [value]
-    depth = 0
-    while level:
-        inner = [item for one in level if isinstance(one, dict) for item in one.values()]
-        inner += [item for one in level if isinstance(one, list) for item in one]
-        level, depth = inner, depth + 1
-    return depth
-
-
 def _as_json(text: str) -> object | None:
     """The document of which this is the plain notation; None for any other text."""
     value = _parsed(text)
@@ -244,7 +233,7 @@ def _parsed(text: str | bytes) -> object | None:
         value: object = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
-    return None if _depth(value) > DEEPEST else value
+    return None if depth(value) > DEEPEST else value
 
 
 def _refuse(word: str) -> object:

@@ -7,7 +7,7 @@ PINS := scripts/venv pyproject.toml requirements/build.txt requirements/runtime.
 TYPED := simulator contracts tests
 export PYTHON
 
-.PHONY: help demo serve test contracts covered check style types imports bench mutants nightly lock clean
+.PHONY: help demo serve test browser contracts covered check style types imports bench mutants nightly lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -20,6 +20,9 @@ serve: $(VENV)/.runtime  ## the simulator on port 4747; UPSIM_SERVE_PORT=8000 ch
 
 test: $(VENV)/.development  ## all tests; PYTEST="-k name" adds options
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup $(PYTEST)
+
+browser: $(VENV)/.development  ## tests in a real browser (Chromium)
+	$(BIN)/python -m pytest -m browser tests/browser $(PYTEST)
 
 contracts: $(VENV)/.development  ## the contract suite alone; PYTEST="--target socket" adds options
 	$(BIN)/python -m pytest contracts $(PYTEST)

@@ -1,5 +1,6 @@
 """What all tests share: tools that may be missing, and a mode in which nothing may be."""
 
+import inspect
 import os
 import shutil
 from collections.abc import Callable, Generator
@@ -20,6 +21,13 @@ def require_tool() -> Callable[[str], str]:
         return found
 
     return find
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(obj: object) -> None:
+    """Let anyio run each asynchronous test; the option `anyio_mode` exists in its newest only."""
+    if inspect.iscoroutinefunction(obj):
+        pytest.mark.anyio(obj)
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

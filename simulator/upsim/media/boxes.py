@@ -17,20 +17,27 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from upsim.core.media import MICROSECONDS, Container, Media
+from upsim.media.edits import count_shown
 
 MAX_MOOV = 64 << 20
 MAX_BOXES = 4_096
 MAX_SIDE = 65_535
+MAX_EDITED = 50_000  # pictures that are looked at one by one, some 20 ms
 
 _HEADER = struct.Struct(">I4s")
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
-_MATRIX = struct.Struct(">9i2I")
+_MATRIX = struct.Struct(">9i")
 _PAIR = struct.Struct(">2I")
 _SIZE = struct.Struct(">2H")
 _BRAND_END = 12
+_QUICKTIME = b"qt  "
 _VISUAL_ENTRY = 78  # bytes of a VisualSampleEntry after its box header
 _TIMES = {0: (12, _U32), 1: (20, _U64)}  # version: where the timescale is, how the duration is
+_EDITS = {0: struct.Struct(">Ii2h"), 1: struct.Struct(">Qq2h")}  # duration, start, rate
+_MOVIE_MATRIX = {0: 36, 1: 48}  # version: where the matrix of `mvhd` is, of `tkhd` below
+_TRACK_MATRIX = {0: 40, 1: 52}
+_MAX_EDITS = 16
 
 
 class _NotPlainError(Exception):
@@ -72,8 +79,9 @@ def measure_boxes(source: bytes | Path) -> Media | None:
     """What the boxes of a plain MP4 or MOV say, or None where they do not say everything.
 
     The duration is `mvhd`'s, duration / timescale in microseconds, rounded half up. The frame
-    rate is exact: samples / total duration of `stts`. The size is `stsd`'s, widened by `pasp` and
-    turned by the matrix of `tkhd`. A file that cannot be opened raises `OSError`.
+    rate is exact: samples / total duration of `stts`. The pictures are those that the edit list
+    shows. The size is `stsd`'s, widened by `pasp` and turned by the matrices of `tkhd` and `mvhd`.
+    A file that cannot be opened raises `OSError`.
     """
     try:
         if isinstance(source, Path):
@@ -82,6 +90,34 @@ def measure_boxes(source: bytes | Path) -> Media | None:
         return _measure(_Bytes(source))
     except (_NotPlainError, struct.error):
         return None
+
+
+def read_movie(file: BinaryIO) -> tuple[bool, int]:
+    """Whether the major brand says QuickTime, and the duration that the movie header states.
+
+    A file without `ftyp` is QuickTime, wherever `ftyp` may be. The duration is in microseconds, 0
+    where none is stated or fragments follow.
+    """
+    source, brand, duration = _File(file), b"", 0
+    try:
+        start = 0
+        for _ in range(MAX_BOXES):
+            kind, body, start = _box(source, start)
+            if kind == b"ftyp" and not brand:
+                brand = source.read(body, 4)
+            elif kind == b"moov" and start - body <= MAX_MOOV:
+                duration = _stated_duration(source.read(body, start - body))
+    except (_NotPlainError, struct.error):
+        pass
+    return brand in (b"", _QUICKTIME), duration
+
+
+def _stated_duration(moov: bytes) -> int:
+    boxes = _children(moov, 0, len(moov))
+    if b"mvex" in boxes:
+        return 0
+    movie = _read_times(moov, *_only(boxes, b"mvhd"))
+    return _half_up(movie.duration * MICROSECONDS, movie.timescale)
 
 
 def _measure(source: _Readable) -> Media:
@@ -93,7 +129,9 @@ def _measure(source: _Readable) -> Media:
     tracks = [_children(moov, *span) for span in boxes.get(b"trak", [])]
     kinds = [_handler(moov, track) for track in tracks]
     _need(kinds.count(b"vide") == 1)
-    frames, rate, width, height = _video(moov, tracks[kinds.index(b"vide")], source.size)
+    video = tracks[kinds.index(b"vide")]
+    frames, rate = _pictures(moov, video, movie, file_size=source.size)
+    width, height = _displayed_size(moov, boxes, video)
     return Media(
         duration=_half_up(movie.duration * MICROSECONDS, movie.timescale),
         frame_rate=rate,
@@ -113,16 +151,15 @@ def _top_level(source: _Readable) -> tuple[Container, bytes]:
         if start == source.size:
             break
         kind, body, end = _box(source, start)
-        if start == 0:
-            _need(kind == b"ftyp")
+        if kind == b"ftyp" and not brand:
             brand = source.read(body, 4)
         elif kind == b"moov":
             _need(not moov and end - body <= MAX_MOOV)
             moov = source.read(body, end - body)
         _need(kind != b"moof")
         start = end
-    _need(start == source.size and len(moov) > 0)
-    return ("mov" if brand == b"qt  " else "mp4"), moov
+    _need(start == source.size and len(brand) > 0 and len(moov) > 0)
+    return ("mov" if brand == _QUICKTIME else "mp4"), moov
 
 
 def _box(source: _Readable, start: int) -> tuple[bytes, int, int]:
@@ -174,16 +211,64 @@ def _handler(moov: bytes, track: _Spans) -> bytes:
     return moov[start + 8 : start + 12]
 
 
-def _video(moov: bytes, track: _Spans, file_size: int) -> tuple[int, Fraction, int, int]:
-    """Frames, frame rate, width and height of the video track."""
+def _pictures(moov: bytes, track: _Spans, movie: _Times, *, file_size: int) -> tuple[int, Fraction]:
+    """How many pictures the track shows, and their rate."""
     media = _children(moov, *_only(track, b"mdia"))
     times = _read_times(moov, *_only(media, b"mdhd"))
-    tables = _children(moov, *_only(_children(moov, *_only(media, b"minf")), b"stbl"))
-    frames, ticks = _time_to_sample(moov, *_only(tables, b"stts"))
+    tables = _sample_tables(moov, track)
+    deltas = _time_to_sample(moov, *_only(tables, b"stts"))
+    frames = sum(deltas[::2])
+    ticks = sum(count * delta for count, delta in zip(deltas[::2], deltas[1::2], strict=True))
+    _need(frames > 0 and ticks > 0)
     stored = _sample_sizes(moov, *_only(tables, b"stsz"), frames=frames)
     _need(stored <= file_size and (b"stco" in tables or b"co64" in tables))
-    width, height = _displayed_size(moov, _only(track, b"tkhd"), _only(tables, b"stsd"))
-    return frames, Fraction(frames * times.timescale, ticks), width, height
+    rate = Fraction(frames * times.timescale, ticks)
+    edit = _edit(moov, track)
+    if edit is None:
+        return frames, rate
+    _need(frames <= MAX_EDITED)
+    start, length = edit
+    end = start + _half_up(length * times.timescale, movie.timescale)
+    shown = count_shown(deltas, _offsets(moov, tables, frames), start=start, end=end)
+    _need(shown > 0)
+    return shown, rate
+
+
+def _sample_tables(moov: bytes, track: _Spans) -> _Spans:
+    media = _children(moov, *_only(track, b"mdia"))
+    return _children(moov, *_only(_children(moov, *_only(media, b"minf")), b"stbl"))
+
+
+def _edit(moov: bytes, track: _Spans) -> tuple[int, int] | None:
+    """Start, in ticks of the track, and length, in ticks of the movie, of its one edit.
+
+    Empty edits before it only delay the pictures. Several edits need a demuxer, as does another
+    speed.
+    """
+    if b"edts" not in track:
+        return None
+    lists = _children(moov, *_only(track, b"edts"))
+    if b"elst" not in lists:
+        return None
+    start, end = _only(lists, b"elst")
+    _need(start + 8 <= end and moov[start] in _EDITS)
+    entry, (count,) = _EDITS[moov[start]], _U32.unpack_from(moov, start + 4)
+    _need(0 < count <= _MAX_EDITS and start + 8 + count * entry.size <= end)
+    edits = [entry.unpack_from(moov, start + 8 + at * entry.size) for at in range(count)]
+    length, begin, *speed = edits[-1]
+    _need(length > 0 and begin >= 0 and speed == [1, 0])
+    _need(all(time == -1 for _, time, _, _ in edits[:-1]))
+    return begin, length
+
+
+def _offsets(moov: bytes, tables: _Spans, frames: int) -> array[int]:
+    """The runs of `ctts`, which must be of all samples; empty without one."""
+    if b"ctts" not in tables:
+        return array("i")
+    start, end = _only(tables, b"ctts")
+    runs = array("i", _table(moov, start + 4, end, width=2).tobytes())
+    _need(sum(runs[::2]) == frames and min(runs[::2]) > 0)
+    return runs
 
 
 def _read_times(moov: bytes, start: int, end: int) -> _Times:
@@ -200,13 +285,9 @@ def _read_times(moov: bytes, start: int, end: int) -> _Times:
     return times
 
 
-def _time_to_sample(moov: bytes, start: int, end: int) -> tuple[int, int]:
-    """How many samples `stts` counts, and how many ticks they last."""
-    numbers = _table(moov, start + 4, end, width=2)
-    frames = sum(numbers[::2])
-    ticks = sum(count * delta for count, delta in zip(numbers[::2], numbers[1::2], strict=True))
-    _need(frames > 0 and ticks > 0)
-    return frames, ticks
+def _time_to_sample(moov: bytes, start: int, end: int) -> array[int]:
+    """The runs of `stts`: how many samples, and how many ticks each lasts."""
+    return _table(moov, start + 4, end, width=2)
 
 
 def _sample_sizes(moov: bytes, start: int, end: int, *, frames: int) -> int:
@@ -230,24 +311,33 @@ def _table(moov: bytes, start: int, end: int, *, width: int) -> array[int]:
     return numbers
 
 
-def _displayed_size(
-    moov: bytes, header: tuple[int, int], description: tuple[int, int]
-) -> tuple[int, int]:
-    """Width and height as shown: pixels made square, picture turned.
+def _displayed_size(moov: bytes, boxes: _Spans, track: _Spans) -> tuple[int, int]:
+    """Width and height as shown: pixels made square, picture turned by track and movie.
 
     Where the shape of the pixels is not stated, and `tkhd` has another shape than the sample
     entry, a demuxer decides.
     """
-    width, height, shaped = _stored_size(moov, *description)
-    start, end = header
-    _need(start < end and moov[start] in _TIMES)
-    matrix = start + (40 if moov[start] == 0 else 52)
-    _need(matrix + _MATRIX.size <= end)
-    a, b, _, c, d, _, _, _, _, shown_width, shown_height = _MATRIX.unpack_from(moov, matrix)
-    _need(shaped or abs(shown_width * height - shown_height * width) <= (width + height) << 16)
+    width, height, shaped = _stored_size(moov, *_only(_sample_tables(moov, track), b"stsd"))
+    start, end = _only(track, b"tkhd")
+    a, b, c, d = _turn(moov, start, end, _TRACK_MATRIX)
+    at = start + _TRACK_MATRIX[moov[start]] + _MATRIX.size
+    _need(at + _PAIR.size <= end)
+    across, down = _PAIR.unpack_from(moov, at)
+    _need(shaped or abs(across * height - down * width) <= (width + height) << 16)
+    e, f, g, h = _turn(moov, *_only(boxes, b"mvhd"), _MOVIE_MATRIX)
+    a, b, c, d = a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h
     turned = a == d == 0 and b != 0
     _need(turned or b == c == 0)
     return (height, width) if turned else (width, height)
+
+
+def _turn(moov: bytes, start: int, end: int, places: dict[int, int]) -> tuple[int, int, int, int]:
+    """The part of a matrix that turns the picture, row by row."""
+    _need(start < end and moov[start] in places)
+    at = start + places[moov[start]]
+    _need(at + _MATRIX.size <= end)
+    a, b, _, c, d, *_ = _MATRIX.unpack_from(moov, at)
+    return a, b, c, d
 
 
 def _stored_size(moov: bytes, start: int, end: int) -> tuple[int, int, bool]:

@@ -12,16 +12,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from upsim.core.media import MICROSECONDS, Container, Measured, Media, Unmeasurable
+from upsim.media.boxes import read_movie
 
 OPTIONS = {
     "format_whitelist": "mov,matroska,avi,flv,mpegts,mpeg,ogg,asf,mxf",
@@ -32,24 +33,34 @@ _HEAD = 64 << 10  # bytes in which an EBML header must end, to be read
 _EBML, _DOCTYPE = b"\x1aE\xdf\xa3", b"\x42\x82"
 _OTHER_TRACKS = frozenset(("video", "audio", "subtitle"))
 _QUARTER, _HALF = 90, 180
-_NEAR = Fraction(2)  # pictures that a stated rate may be off, at the edges of a file
+_NEAR = Fraction(1, 2)  # pictures that a stated rate may be off
 _NEARLY = Fraction(1, 100)
+_HIDING = frozenset(("vp8", "libvpx"))
+_VP8_SHOWN = 0x10
 _BROKEN = (FFmpegError, ValueError, OSError, OverflowError)  # the last two: seeks to nowhere
 _MAGIC = {b"ftyp": 4, b"moov": 4, _EBML: 0, b"AVI ": 8}
 
 
 @dataclass(slots=True)
 class _Count:
-    """What the packets of the video track add up to."""
+    """What the packets of the video track add up to, and when the last packet of any track ends.
+
+    `shown` leaves out the pictures that an edit list or the codec hides. `first` to `end` are
+    ticks of the video track, `start` and `stop` seconds.
+    """
 
     packets: int = 0
+    shown: int = 0
     first: int | None = None
     last: int = 0
     end: int = 0
     rotation: int | None = None
+    start: Fraction | None = None
+    stop: Fraction = Fraction(0)
 
-    def add(self, packet: Packet[VideoStream]) -> None:
+    def add(self, packet: Packet[VideoStream], *, hidden: bool) -> None:
         self.packets += 1
+        self.shown += not hidden
         time = packet.dts if packet.pts is None else packet.pts
         if time is None:
             return
@@ -57,20 +68,30 @@ class _Count:
         self.last = max(self.last, time)
         self.end = max(self.end, time + (packet.duration or 0))
 
+    def add_any(self, packet: Packet[Stream]) -> None:
+        time = packet.dts if packet.pts is None else packet.pts
+        if time is None:
+            return
+        tick = packet.time_base
+        self.start = time * tick if self.start is None else min(self.start, time * tick)
+        self.stop = max(self.stop, (time + (packet.duration or 0)) * tick)
+
 
 def measure_by_demuxing(source: bytes | Path) -> Measured:
     """What a demuxer finds in a file: durations of the header, packets counted one by one.
 
-    The duration is the container's, or where it states none that of the packets; a file with
-    none at all, or without a single picture, is `not_decodable`.
+    The duration is the header's, or where it states none the end of the last packet of any
+    track; a file with none at all, or without a single picture, is `not_decodable`.
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
         head = file.read(_HEAD)
+        quicktime, stated = read_movie(file)
         size = file.seek(0, 2)
         file.seek(0)
         try:
             with closing(open_video(file)) as container:
-                return _measure(container, head, size)
+                kind = _container(container.format.name, head, quicktime=quicktime)
+                return _measure(container, kind, size, stated=stated)
         except _BROKEN as error:
             return _unreadable(head, error)
 
@@ -86,7 +107,7 @@ def _unreadable(head: bytes, error: Exception) -> Unmeasurable:
     return Unmeasurable("not_a_video", "The file is of no video format known here.")
 
 
-def _measure(container: InputContainer, head: bytes, size: int) -> Measured:
+def _measure(container: InputContainer, kind: Container, size: int, *, stated: int) -> Measured:
     video = find_video(container)
     if video is None and not any(s.type in _OTHER_TRACKS for s in container.streams):
         return Unmeasurable("not_decodable", "The file breaks off before its first track.")
@@ -95,9 +116,10 @@ def _measure(container: InputContainer, head: bytes, size: int) -> Measured:
     if not is_known(video):
         return Unmeasurable("not_decodable", "The codec of the video track is not known.")
     count = _count(container, video)
-    duration, rate = _duration(container, video, count), _rate(video, count)
+    duration = stated or _duration(container, count)
+    rate = _rate(container, video, count)
     width, height = _displayed_size(video, count.rotation or 0)
-    if not (count.packets and width and height):
+    if not (count.shown and width and height):
         return Unmeasurable("not_decodable", "The video track has no pictures.")
     if duration <= 0 or rate is None:
         return Unmeasurable("not_decodable", "The duration is zero or unknown.")
@@ -106,8 +128,8 @@ def _measure(container: InputContainer, head: bytes, size: int) -> Measured:
         frame_rate=rate,
         width=width,
         height=height,
-        frames=count.packets,
-        container=_container(container.format.name, head),
+        frames=count.shown,
+        container=kind,
         audio=bool(container.streams.audio),
         size=size,
     )
@@ -130,15 +152,24 @@ def _count(container: InputContainer, video: VideoStream) -> _Count:
     """Counts until the end, or to where the file breaks off."""
     count = _Count()
     video.codec_context.thread_count = 1  # for one picture, more threads only cost their start
+    can_hide = video.codec_context.name in _HIDING
     for packet in _packets(container, video):
-        count.add(packet)
+        if packet.stream.index != video.index:
+            count.add_any(packet)
+            continue
+        picture = cast("Packet[VideoStream]", packet)
+        count.add(picture, hidden=packet.is_discard or (can_hide and _is_hidden(picture)))
         if count.rotation is None and count.packets <= _DECODED_PACKETS:
-            count.rotation = _rotation(packet)
+            count.rotation = _rotation(picture)
+        count.add_any(packet)
     return count
 
 
-def _packets(container: InputContainer, video: VideoStream) -> Iterator[Packet[VideoStream]]:
-    packets = container.demux(video)
+def _packets(container: InputContainer, video: VideoStream) -> Iterator[Packet[Stream]]:
+    """The packets of the video track, and of all tracks where the header has no duration."""
+    stated = container.duration is not None and container.duration > 0
+    tracks = (video,) if stated else container.streams
+    packets: Iterator[Packet[Stream]] = container.demux(*tracks)
     while True:
         try:
             packet = next(packets)
@@ -146,6 +177,11 @@ def _packets(container: InputContainer, video: VideoStream) -> Iterator[Packet[V
             return
         if packet.size:
             yield packet
+
+
+def _is_hidden(packet: Packet[VideoStream]) -> bool:
+    """Whether a packet of VP8 is a reference that is not shown (RFC 6386, 9.1)."""
+    return not memoryview(packet)[0] & _VP8_SHOWN
 
 
 def _rotation(packet: Packet[VideoStream]) -> int | None:
@@ -157,13 +193,13 @@ def _rotation(packet: Packet[VideoStream]) -> int | None:
     return frames[0].rotation if frames else None
 
 
-def _duration(container: InputContainer, video: VideoStream, count: _Count) -> int:
-    """In microseconds: of the container, else of its longest track, else of the packets."""
+def _duration(container: InputContainer, count: _Count) -> int:
+    """In microseconds: of the container, else of its longest track, else of all packets."""
     if container.duration is not None and container.duration > 0:
         return container.duration
     stated = [_microseconds(s.duration, s.time_base) for s in container.streams if s.duration]
-    counted = _microseconds(count.end - (count.first or 0), video.time_base)
-    return max([*stated, counted])
+    counted = count.stop - max(count.start or Fraction(0), Fraction(0))
+    return max([*stated, _microseconds(1, counted)])
 
 
 def _microseconds(ticks: int | None, time_base: Fraction | None) -> int:
@@ -171,16 +207,25 @@ def _microseconds(ticks: int | None, time_base: Fraction | None) -> int:
     return (2 * exact.numerator + exact.denominator) // (2 * exact.denominator)
 
 
-def _rate(video: VideoStream, count: _Count) -> Fraction | None:
-    """The average rate: as stated, unless the packets say something clearly different."""
+def _rate(container: InputContainer, video: VideoStream, count: _Count) -> Fraction | None:
+    """The average rate: as stated, unless the packets say something clearly different.
+
+    That is pictures / duration of the pictures; a last one of unknown length lasts as long as the
+    others on average. The tables of MP4 and MOV, and the one rate of an AVI, are right.
+    """
     stated = video.average_rate
-    span = (count.last - (count.first or 0)) * (video.time_base or Fraction(0))
-    if count.packets < 2 or span <= 0:  # noqa: PLR2004  # one picture has no rate
+    span = count.last - (count.first or 0)
+    if count.packets < 2 or span <= 0 or (stated and _has_rate(container)):  # noqa: PLR2004  # one picture has no rate
         return stated
-    steps = count.packets - 1
-    if stated and abs(span * stated - steps) <= max(_NEAR, steps * _NEARLY):
+    last = count.end - count.last or Fraction(span, count.packets - 1)
+    length = (span + last) * (video.time_base or Fraction(0))
+    if stated and abs(length * stated - count.packets) <= max(_NEAR, count.packets * _NEARLY):
         return stated
-    return (steps / span).limit_denominator(1_001_000)
+    return (count.packets / length).limit_denominator(1_001_000) if length else stated
+
+
+def _has_rate(container: InputContainer) -> bool:
+    return container.format.name.startswith(("mov", "avi"))
 
 
 def _displayed_size(video: VideoStream, rotation: int) -> tuple[int, int]:
@@ -192,10 +237,10 @@ def _displayed_size(video: VideoStream, rotation: int) -> tuple[int, int]:
     return (height, width) if rotation % _HALF == _QUARTER else (width, height)
 
 
-def _container(name: str, head: bytes) -> Container:
+def _container(name: str, head: bytes, *, quicktime: bool) -> Container:
     """The container by content: brand of MP4 and MOV, document type of Matroska."""
     if name.startswith("mov"):
-        return "mp4" if head[4:8] == b"ftyp" and head[8:12] != b"qt  " else "mov"
+        return "mov" if quicktime else "mp4"
     if name.startswith("matroska"):
         return "webm" if _doctype(head) == b"webm" else "mkv"
     return "avi" if name == "avi" else "other"

@@ -149,14 +149,25 @@ def _offsets(tracks: list[_Track], wanted: int, start: int) -> list[int]:
 
 
 def _trak(clip: Clip, track: _Track, offsets: list[int]) -> bytes:
-    shown = min(clip.duration, -(-track.duration * MICROSECONDS // track.timescale))
+    natural = -(-track.duration * MICROSECONDS // track.timescale)
+    shown = min(clip.duration, natural)
     version = int(shown >= _STORED_IN_V0)
     times = struct.pack(">16xI4xQ" if version else ">8xI4xI", track.number, shown)
     volume = 1 << 8 if track.handler == b"soun" else 0
     place = struct.pack(">8x2hH2x", 0, track.number - 1, volume)
     size = struct.pack(">2I", *(side << 16 for side in track.size))
     tkhd = _full(b"tkhd", times, place, _MATRIX, size, version=version, flags=3)
-    return _box(b"trak", tkhd, _mdia(clip, track, offsets))
+    edits = _edits(track, shown) if natural > shown else b""
+    return _box(b"trak", tkhd, edits, _mdia(clip, track, offsets))
+
+
+def _edits(track: _Track, shown: int) -> bytes:
+    """An edit list that ends a track with its file, at a whole tick."""
+    ticks = shown * track.timescale // MICROSECONDS
+    shown = -(-ticks * MICROSECONDS // track.timescale)
+    version = int(shown >= _STORED_IN_V0)
+    edit = struct.pack(">Qq2h" if version else ">Ii2h", shown, 0, 1, 0)
+    return _box(b"edts", _full(b"elst", struct.pack(">I", 1), edit, version=version))
 
 
 def _mdia(clip: Clip, track: _Track, offsets: list[int]) -> bytes:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from upsim.core.call import Call, Pending
 from upsim.core.jobs import Job
-from upsim.core.media import Measured, Unmeasurable
+from upsim.core.media import MICROSECONDS, Measured, Media, Unmeasurable
 from upsim.core.states import State
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
@@ -235,7 +235,10 @@ def clip_of(name: str, query: str) -> Clip:
 
 
 def output_clip(job: Job) -> Clip:
-    """The file that a job produces: the input's length, rate and frames in the output's size."""
+    """The file that a job produces: the input's length, rate and frames in the output's size.
+
+    Pictures that would outlast the file at the input's rate are spread over its length.
+    """
     media, output = job.accepted.media, job.accepted.output
     if media is None or output is None:
         msg = f"job {job.id} completed without a measured input"
@@ -243,12 +246,19 @@ def output_clip(job: Job) -> Clip:
     return Clip(
         width=output.width,
         height=output.height,
-        frame_rate=media.frame_rate or Fraction(30),
+        frame_rate=fitting_rate(media),
         frames=max(1, media.frames),
         duration=max(1, media.duration),
         audio=output.audio,
         container="mp4",
     )
+
+
+def fitting_rate(media: Media) -> Fraction:
+    """The rate of a video, or a faster one by which half its last picture fits its duration."""
+    rate, frames = media.frame_rate or Fraction(30), max(1, media.frames)
+    duration = Fraction(max(1, media.duration), MICROSECONDS)
+    return rate if (frames - Fraction(1, 2)) / rate <= duration else frames / duration
 
 
 def _unkept(

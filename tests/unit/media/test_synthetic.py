@@ -332,3 +332,19 @@ def test_a_group_that_cannot_be_made_is_refused_to_all() -> None:
     for _ in range(2):
         with pytest.raises(ClipNameError, match="16777216 pixels, the most that VP9 is made in"):
             cache.get("vp9", 4_096, 4_097)
+
+
+@pytest.mark.parametrize("microseconds", [2_016_667, 2_020_000, 2_033_000])
+def test_no_track_outlasts_its_file(
+    microseconds: int, maker: ClipMaker, ffprobe: Callable[[bytes], dict[str, Any]]
+) -> None:
+    """The last picture and the last tone end with the file, and all pictures are shown."""
+    frames = microseconds * 30 // 1_000_000 + 1
+    clip = Clip(16, 16, Fraction(30), frames, microseconds)
+    made = maker.make(clip)
+    told, media = ffprobe(made), measure_boxes(made)
+    assert media is not None
+    whole = float(told["format"]["duration"])
+    assert float(told["video"]["duration"]) <= whole
+    assert float(told["audio"]["duration"]) <= whole
+    assert (frames, microseconds) == (media.frames, media.duration)

@@ -1,0 +1,129 @@
+"""Both ways of measuring agree with `ffprobe`, for some eighty kinds of files.
+
+`ffprobe` decodes every file: pictures are the frames it reads, the size is that of the stream,
+widened by the shape of its pixels and turned by its rotation. The duration is the format's; where
+the file states none, it is the end of the last packet of any track. The rate is the stream's
+average; of uneven pictures in Matroska, whose average it guesses from the first ones, it is
+pictures / duration of the pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.media.variants import PICTURES, Variant, variants
+from upsim.core.media import MICROSECONDS, Media
+from upsim.media.boxes import measure_boxes
+from upsim.media.demux import measure_by_demuxing
+
+SHOWN = (
+    "format=duration:stream=index,codec_type,width,height,sample_aspect_ratio,avg_frame_rate,"
+    "nb_read_frames:stream_side_data=rotation:packet=stream_index,pts_time,duration_time"
+)
+SUFFIXES = {"matroska": "mkv", "mpegts": "ts"}
+
+Told = tuple[int, Fraction, int, int, int, bool]
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Variant], Path]:
+    """Return a function that makes a variant."""
+    folder = tmp_path_factory.mktemp("variants")
+
+    def make(variant: Variant) -> Path:
+        path = folder / f"given.{SUFFIXES.get(variant.form, variant.form)}"
+        _ffmpeg(variant, path)
+        if variant.change is not None:
+            path.write_bytes(variant.change(path.read_bytes()))
+        return path
+
+    return make
+
+
+def _ffmpeg(variant: Variant, path: Path) -> None:
+    program = shutil.which("ffmpeg")
+    if program is None or shutil.which("ffprobe") is None:
+        pytest.skip("ffmpeg and ffprobe are not installed, so no file can be made and judged.")
+    start = [program, "-v", "error", "-y", "-threads", "1", "-bitexact"]
+    given = ["-f", "lavfi", "-i", f"{PICTURES}:d={variant.seconds}", *variant.sound]
+    target = "-" if variant.piped else str(path)
+    form = ["-f", variant.form, target]
+    if variant.cut is not None:
+        whole = path.with_name("whole.mkv")
+        subprocess.run([*start, *given, *variant.coding, str(whole)], check=True)
+        cut = ["-ss", variant.cut[0], "-i", str(whole), "-t", variant.cut[1], "-c", "copy"]
+        subprocess.run([*start, *cut, *form], check=True)
+        return
+    done = subprocess.run([*start, *given, *variant.coding, *form], check=True, capture_output=True)
+    if variant.piped:
+        path.write_bytes(done.stdout)
+
+
+def told(path: Path, *, uneven: bool) -> Told:
+    """Return duration, rate, width, height, pictures and sound as `ffprobe` has them."""
+    command = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", SHOWN, "-of", "json"]
+    done = subprocess.run([*command, str(path)], capture_output=True, check=True)
+    found = json.loads(done.stdout)
+    video = next(stream for stream in found["streams"] if stream["codec_type"] == "video")
+    width, height = video["width"], video["height"]
+    across, _, down = video.get("sample_aspect_ratio", "1:1").partition(":")
+    width = round(Fraction(width * int(across), int(down)))
+    turned = any(side.get("rotation", 0) % 180 for side in video.get("side_data_list", []))
+    pictures = int(video["nb_read_frames"])
+    rate = Fraction(video["avg_frame_rate"])
+    if uneven and path.suffix in (".mkv", ".webm"):
+        own = [p for p in found["packets"] if p["stream_index"] == video["index"]]
+        rate = pictures / (_end(own) - _start(own))
+    stated = found["format"].get("duration")
+    duration = (
+        Fraction(stated)
+        if stated
+        else _end(found["packets"]) - max(_start(found["packets"]), Fraction(0))
+    )
+    size = (height, width) if turned else (width, height)
+    sound = any(stream["codec_type"] == "audio" for stream in found["streams"])
+    return round(duration * MICROSECONDS), rate, *size, pictures, sound
+
+
+def _start(packets: list[dict[str, Any]]) -> Fraction:
+    return min(Fraction(p["pts_time"]) for p in packets if "pts_time" in p)
+
+
+def _end(packets: list[dict[str, Any]]) -> Fraction:
+    return max(
+        Fraction(p["pts_time"]) + Fraction(p.get("duration_time", 0))
+        for p in packets
+        if "pts_time" in p
+    )
+
+
+def _measured(media: object) -> Told:
+    assert isinstance(media, Media), media
+    size = (media.width, media.height)
+    return media.duration, media.frame_rate, *size, media.frames, media.audio
+
+
+def test_there_are_many_variants() -> None:
+    """No two variants have the same name, and there are at least sixty."""
+    names = [variant.name for variant in variants()]
+    assert len(set(names)) == len(names) >= 60
+
+
+@pytest.mark.parametrize("variant", variants(), ids=str)
+def test_both_paths_agree_with_ffprobe(variant: Variant, made: Callable[[Variant], Path]) -> None:
+    """Boxes and demuxer find the duration, rate, size and pictures that `ffprobe` finds."""
+    path = made(variant)
+    expected = told(path, uneven=variant.uneven)
+    by_boxes = measure_boxes(path)
+    assert variant.boxes is (by_boxes is not None)
+    if by_boxes is not None:
+        assert expected == _measured(by_boxes)
+    assert expected == _measured(measure_by_demuxing(path))

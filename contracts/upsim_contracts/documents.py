@@ -2,7 +2,8 @@
 
 A contract folder holds `openapi.yaml`, further documents as `openapi.<part>.yaml` (another host),
 and for a dialect that differs `openapi.<dialect>.yaml` or `openapi.<part>.<dialect>.yaml`: JSON
-merge patches, which hold no `openapi` key of their own. The folders are those of this package and
+merge patches, which hold no `openapi` key of their own. `x-default-dialect` of `openapi.yaml` names
+the dialect of a request that names none; without it that is `guide`. The folders are those of this package and
 those that other packages name in the entry-point group `upsim.contract_folders`.
 """
 
@@ -51,6 +52,11 @@ def dialects(provider: str, part: str = "") -> tuple[str, ...]:
     known = parts(provider)
     patches = [name for name in sorted(names) if "." not in name and name not in known]
     return GUIDE, *(name for name in patches if name and name != "yaml")
+
+
+def default_dialect(provider: str) -> str:
+    """The dialect in which a simulator answers a request that names none."""
+    return str(document(provider).get("x-default-dialect", GUIDE))
 
 
 def document(provider: str, dialect: str = GUIDE, part: str = "") -> Document:

@@ -20,7 +20,7 @@ import httpx
 
 from upsim_contracts.bodies import parsed, strings
 from upsim_contracts.cassettes import Cassette, Exchange, encoded
-from upsim_contracts.documents import GUIDE
+from upsim_contracts.documents import default_dialect
 from upsim_contracts.exceptions import TargetError
 from upsim_contracts.facts import Book, filled
 from upsim_contracts.matching import ABSENT, at
@@ -76,7 +76,8 @@ def replay(
             rules = media_rules(cassette.clips)
             text = scenario_text({**parts, "media": rules} if rules else parts)
             file.write_text(text, encoding="utf-8")
-        dialect = "" if cassette.header.dialect == GUIDE else cassette.header.dialect
+        head = cassette.header
+        dialect = "" if head.dialect == default_dialect(head.provider) else head.dialect
         with target.world(Given(scenario=str(file.resolve()), dialect=dialect)) as world:
             run = _Run(cassette, book, tolls, world)
             return [run.answer(one) for one in cassette.exchanges]

@@ -14,7 +14,7 @@ from typing import Any
 
 from upsim_contracts.bodies import strings
 from upsim_contracts.cassettes import Cassette, Exchange
-from upsim_contracts.documents import GUIDE
+from upsim_contracts.documents import default_dialect
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import plain
 from upsim_contracts.redaction import PLACEHOLDER
@@ -50,7 +50,7 @@ def retell(cassette: Cassette, tolls: Tolls, target: Target) -> Told:
         "summary": f"As {head.upstream} answered on {head.recorded[:10]}.",
         "evidence": {"grade": "observed", "source": cassette.name, "date": head.recorded[:10]},
     }
-    if head.dialect != GUIDE:
+    if head.dialect != default_dialect(head.provider):
         parts["dialect"] = head.dialect
     found = {
         "media": media_rules(cassette.clips),

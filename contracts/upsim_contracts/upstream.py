@@ -15,7 +15,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from upsim_contracts.documents import GUIDE, dialects, document, parts
+from upsim_contracts.documents import default_dialect, dialects, document, parts
 from upsim_contracts.exceptions import UsageError
 
 LIVE = "live"
@@ -156,7 +156,7 @@ def _guard(url: str, host: str, live: dict[str, str], cap: Decimal | None, trust
 
 def _dialect(provider: str, steps: list[str], *, is_live: bool) -> str:
     known = dialects(provider)
-    spoken = next((step for step in reversed(steps) if step in known), GUIDE)
+    spoken = next((step for step in reversed(steps) if step in known), default_dialect(provider))
     return LIVE if is_live and LIVE in known else spoken
 
 

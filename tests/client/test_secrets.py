@@ -25,7 +25,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     model = str(request.param)
     monkeypatch.setenv(f"{model.partition('/')[0].upper()}_API_KEY", KEY)
     with ExitStack() as stack:
-        yield in_process(stack, model)
+        yield in_process(stack, model, dialect="guide")
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -148,7 +148,7 @@ class Sample:
     def status(self, http: httpx.Client, job: str) -> httpx.Response:
         """Ask how a job is."""
         if self.poll.startswith("POST "):
-            return http.post(self.poll[5:], json={"model": self.model, "queue_id": job})
+            return http.post(self.poll[5:], json={"queue_id": job})
         return http.get(self.poll.format(job))
 
     def output(self, http: httpx.Client, job: str) -> str:

@@ -58,8 +58,7 @@ class Patient:
     def poll(self, job: str) -> httpx.Response:
         """Ask how a job is."""
         if self.provider == "venice":
-            body = {"model": "topaz-video-upscale", "queue_id": job}
-            return self.http.post("/api/v1/video/retrieve", json=body)
+            return self.http.post("/api/v1/video/retrieve", json={"queue_id": job})
         paths = {
             "vicsee": f"/api/v1/tasks/{job}",
             "piapi": f"/api/v1/task/{job}",

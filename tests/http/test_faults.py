@@ -622,11 +622,7 @@ def test_a_download_that_was_cut_does_not_count(start: Start) -> None:
     """A file that goes away with its first download is there until one was whole."""
     client = patient(start().sim, "venice")
     job = client.job()
-    body = {
-        "model": "topaz-video-upscale",
-        "queue_id": job,
-        "delete_media_on_completion": True,
-    }
+    body = {"queue_id": job, "delete_media_on_completion": True}
     while "url" not in (shown := client.http.post("/api/v1/video/retrieve", json=body).json()):
         pass
     client.arm(at="download", first=1, do={"truncate": "50%"})

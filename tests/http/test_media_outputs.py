@@ -342,7 +342,7 @@ def deleting(admin: Admin, video: str = "320x180_10fps_1s") -> str:
     http = admin.caller("venice", "key")
     job = SAMPLES["venice"].job(http, clip(video))
     admin.sim.advance(5000)
-    asked = {"model": "topaz-video-upscale", "queue_id": job, "delete_media_on_completion": True}
+    asked = {"queue_id": job, "delete_media_on_completion": True}
     url: str = http.post("/api/v1/video/retrieve", json=asked).json()["url"]
     return url
 

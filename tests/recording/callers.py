@@ -35,9 +35,7 @@ async def venice(http: httpx.AsyncClient) -> None:
     body = {"model": model, "video_url": CLIP, "upscale_factor": 2}
     queued = await http.post("/api/v1/video/queue", json=body)
     for _ in range(POLLS):
-        await http.post(
-            "/api/v1/video/retrieve", json={"model": model, "queue_id": _at(queued, "queue_id")}
-        )
+        await http.post("/api/v1/video/retrieve", json={"queue_id": _at(queued, "queue_id")})
     await http.post("/api/v1/video/queue", json={**body, "upscale_factor": 3})
 
 

@@ -15,7 +15,7 @@ import httpx
 from upsim_contracts.answers import check_answer
 from upsim_contracts.calling import Answer, Caller, Pricer, body_of
 from upsim_contracts.clips import Clip
-from upsim_contracts.documents import GUIDE
+from upsim_contracts.documents import default_dialect
 from upsim_contracts.facts import Book, Lifecycle, filled
 from upsim_contracts.generation import Flaw, Generation, Submit
 from upsim_contracts.matching import ABSENT, at, mismatches
@@ -33,7 +33,7 @@ class Account(Caller):
         """Nothing was sent yet."""
         super().__init__(table.book, target, world=world, price=price)
         self.table = table
-        self._dialect = dialect or target.dialect or GUIDE
+        self._dialect = dialect or target.dialect or default_dialect(target.provider)
 
     @property
     def life(self) -> Lifecycle:

@@ -189,7 +189,7 @@ def make(simulator: Simulator) -> Iterator[Callable[..., Venice]]:
 
 @pytest.fixture
 def venice(make: Callable[..., Venice]) -> Venice:
-    """Return Venice in the dialect `guide`, with ample funds and no limits."""
+    """Return Venice in its default dialect, with ample funds and no limits."""
     return make()
 
 

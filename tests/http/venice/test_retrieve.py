@@ -44,8 +44,17 @@ def test_work_takes_a_constant_times_length_times_factor(
     assert venice.retrieve(queue_id).json()["status"] == "completed"
 
 
-def test_a_finished_job_has_a_url(venice: "Venice") -> None:
-    """The guide's dialect answers JSON with a lower-case status, the same at every poll."""
+@pytest.mark.parametrize(
+    ("dialect", "names"),
+    [
+        ("guide", ["url"]),
+        ("", ["url", "video_url", "download_url"]),
+        ("auto", ["url", "video_url", "download_url"]),
+    ],
+)
+def test_a_finished_job_has_a_url(dialect: str, names: list[str], venice: "Venice") -> None:
+    """JSON with a lower-case status, the same at every poll; `auto` repeats the URL."""
+    venice = venice.under(dialect)
     queue_id = venice.finished()
     answer = venice.retrieve(queue_id)
     venice.advance(60)
@@ -53,7 +62,7 @@ def test_a_finished_job_has_a_url(venice: "Venice") -> None:
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == {
         "status": "completed",
-        "url": answer.json()["url"],
+        **dict.fromkeys(names, answer.json()["url"]),
         "average_execution_time": 145000,
         "execution_duration": 100000,
     }
@@ -74,13 +83,14 @@ def test_the_url_needs_no_key(venice: "Venice") -> None:
 
 def test_extra_fields_and_a_matching_model_are_taken(venice: "Venice") -> None:
     """The guide's dialect ignores extra keys, and answers JSON also when the model is named."""
+    venice = venice.under("guide")
     queue_id = venice.finished()
     answer = venice.retrieve(queue_id, model="topaz-video-upscale", nonsense=1)
 
     assert answer.json()["status"] == "completed"
 
 
-@pytest.mark.parametrize("dialect", ["live", "auto"])
+@pytest.mark.parametrize("dialect", ["live", "auto", ""])
 def test_live_sends_the_video_itself(dialect: str, venice: "Venice") -> None:
     """A body that names the model gets the MP4, again and again."""
     queue_id = venice.finished(venice.clip("160x90_10fps_1s.mp4"))

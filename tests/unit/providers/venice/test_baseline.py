@@ -45,4 +45,6 @@ def test_auto_differs_from_guide_by_the_form_of_the_result_alone() -> None:
     """The dialect auto is the guide's, but for retrieve."""
     guide, auto = rules(BASELINE, "guide", {}).knobs, rules(BASELINE, "auto", {}).knobs
 
-    assert {name for name in guide if guide[name] != auto[name]} == {"retrieve_form"}
+    different = {name for name in guide if guide[name] != auto[name]}
+    assert different == {"retrieve_form", "result_urls"}
+    assert BASELINE.dialects[0] == "auto"

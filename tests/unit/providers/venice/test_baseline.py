@@ -46,5 +46,5 @@ def test_auto_differs_from_guide_by_the_form_of_the_result_alone() -> None:
     guide, auto = rules(BASELINE, "guide", {}).knobs, rules(BASELINE, "auto", {}).knobs
 
     different = {name for name in guide if guide[name] != auto[name]}
-    assert different == {"retrieve_form", "result_urls"}
+    assert different == {"retrieve_form"}
     assert BASELINE.dialects[0] == "auto"

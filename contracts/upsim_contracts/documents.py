@@ -3,8 +3,8 @@
 A contract folder holds `openapi.yaml`, further documents as `openapi.<part>.yaml` (another host),
 and for a dialect that differs `openapi.<dialect>.yaml` or `openapi.<part>.<dialect>.yaml`: JSON
 merge patches, which hold no `openapi` key of their own. `x-default-dialect` of `openapi.yaml` names
-the dialect of a request that names none; without it that is `guide`. The folders are those of this package and
-those that other packages name in the entry-point group `upsim.contract_folders`.
+the dialect of a request that names none; without it that is `guide`. The folders are those of this
+package and those that other packages name in the entry-point group `upsim.contract_folders`.
 """
 
 from __future__ import annotations

@@ -204,11 +204,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def _print_cards(terminalreporter: Any, cards: list[tuple[str, list[str]]]) -> None:  # noqa: ANN401 - not public
     if not cards:
         return
+    from upsim.core.printing import printable
+
     terminalreporter.section("upsim report card")
     for test, lines in sorted(cards):
         terminalreporter.write_line(test)
         for line in lines:
-            terminalreporter.write_line(f"  {line}")
+            terminalreporter.write_line(f"  {printable(line)}")
 
 
 # -- one test
@@ -236,15 +238,23 @@ def pytest_runtest_makereport(
     if report.failed:
         for sandbox in item.stash.get(SANDBOXES, []):
             if not sandbox.closed:
-                report.sections.append(("upsim journal", _journal(sandbox)))
-                report.sections += _report_card(sandbox)
-                report.sections.append(("upsim reproduce", _reproduce(item, sandbox)))
+                _add(report, "upsim journal", _journal(sandbox))
+                for name, text in _report_card(sandbox):
+                    _add(report, name, text)
+                _add(report, "upsim reproduce", _reproduce(item, sandbox))
         if blocked:
             names = ", ".join(f"{host} ({n}×)" for host, n in sorted(blocked.items()))
-            report.sections.append(("upsim blocked", f"hosts that were looked up: {names}"))
+            _add(report, "upsim blocked", f"hosts that were looked up: {names}")
     if report.when == "teardown":
         blocked.clear()
     return report
+
+
+def _add(report: pytest.TestReport, name: str, text: str) -> None:
+    """Add a section to a report, in which text of servers and callers is escaped."""
+    from upsim.core.printing import LINES, printable
+
+    report.sections.append((name, printable(text, keep=LINES)))
 
 
 def _journal(sandbox: SandboxHandle) -> str:

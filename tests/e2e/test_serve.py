@@ -395,7 +395,7 @@ def test_control_characters_are_escaped(shared: Process) -> None:
     """No path can forge a line of its own or colour the terminal."""
     shared.get("/vicsee/api/v1/%1b%5b31mred%0aforged")
 
-    assert r" GET /api/v1/\x1b[31mred\nforged 404 " in shared.output("forged 404")
+    assert r" GET /api/v1/\u001b[31mred\u000aforged 404 " in shared.output("forged 404")
 
 
 def test_all_addresses(serve: Serve) -> None:

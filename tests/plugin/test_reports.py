@@ -234,3 +234,22 @@ def test_summary_says_when_nothing_was_charged(run_tests: RunTests) -> None:
 def test_unused_plug_in_prints_nothing(run_tests: RunTests) -> None:
     """A run that uses no sandbox has no such summary."""
     run_tests("def test_it():\n    pass\n").stdout.no_fnmatch_line("*= upsim =*")
+
+
+def test_reports_escape_foreign_text(pytester: pytest.Pytester) -> None:
+    """What a caller sent and what a server answered reach the terminal as escapes."""
+    pytester.makepyfile(
+        """
+        from upsim.client.exceptions import RefusedError
+
+        def test_hostile(upsim):
+            http = upsim.http("vicsee")
+            http.get("/api/v1/tasks/%1B]0;owned%07%C2%9B")
+            raise RefusedError(400, "\\x1b]0;owned\\x07\\x9b\\u202e")
+        """
+    )
+    shown = pytester.runpytest_subprocess("-p", "no:cacheprovider").stdout.str()
+
+    assert r"RefusedError: 400 \u001b]0;owned\u0007\u009b\u202e" in shown
+    assert "upsim journal" in shown
+    assert [] == [c for c in shown if not c.isprintable() and c not in "\n\t"]

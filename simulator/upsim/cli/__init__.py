@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 from difflib import get_close_matches
+from typing import Any
 
 import click
+
+from upsim.cli.terminal import escaped_output
 
 COMMANDS = {
     "serve": "Run the simulator as a server.",
@@ -25,7 +28,12 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """Finds a subcommand in the module of its name."""
+    """Finds a subcommand in the module of its name; what commands print is escaped."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's signature
+        """Run a command from its arguments, with its errors."""
+        with escaped_output():
+            return super().main(*args, **kwargs)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """The names of all subcommands, in the order of the help text."""

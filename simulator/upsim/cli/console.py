@@ -11,6 +11,7 @@ from upsim.core.baseline import ErrorRule
 from upsim.core.instants import iso
 from upsim.core.jobs import Job
 from upsim.core.media import Media
+from upsim.core.printing import printable as escaped
 from upsim.core.secrets import hidden_text, hidden_url
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import wall_clock
@@ -119,11 +120,8 @@ def stray_line(method: str, path: str, message: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with everything that a terminal would not simply print written as an escape."""
-    cut = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
-    if cut.isprintable():
-        return cut
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    """One line of foreign text, cut if it is long: a line feed is escaped, too."""
+    return escaped(text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…")
 
 
 def message_in(reply: bytes) -> str:

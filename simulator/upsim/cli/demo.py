@@ -16,11 +16,11 @@ from typing import TextIO
 
 import click
 import uvicorn
-from rich.console import Console
 
 from upsim.app import App
 from upsim.cli.board import Board, print_results
 from upsim.cli.console import job_of, line_of, today
+from upsim.cli.screen import Screen
 from upsim.cli.upscaling import POLLING, Clip, Run, read_clip, saw, upscale
 from upsim.client.clients import connect_async
 from upsim.client.discovery import providers
@@ -74,7 +74,7 @@ def command(*, file: Path | None, out: Path, pace: int, render: str) -> None:
     when no model took the clip.
     """
     try:
-        code = _demonstrate(Screen(highlight=False), file, out, pace=pace, render=render)
+        code = _demonstrate(DemoScreen(), file, out, pace=pace, render=render)
     except* KeyboardInterrupt:
         code = INTERRUPTED
     except* UnreadError:
@@ -86,7 +86,7 @@ class UnreadError(Exception):
     """Nobody reads what is printed, as after `upsim demo | head`."""
 
 
-class Screen(Console):
+class DemoScreen(Screen):
     """A console that ends the demo when nobody reads it any more."""
 
     def on_broken_pipe(self) -> None:
@@ -96,7 +96,7 @@ class Screen(Console):
         raise UnreadError
 
 
-def _demonstrate(console: Console, file: Path | None, out: Path, *, pace: int, render: str) -> int:
+def _demonstrate(console: Screen, file: Path | None, out: Path, *, pace: int, render: str) -> int:
     """The whole demo; its exit code."""
     path = _prepare(file, out)
     clip = read_clip(path)

@@ -6,10 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from upsim.cli.screen import Screen
 from upsim.client import values
 
 STEPS = ("waiting", "processing", "completed", "downloaded")
@@ -36,10 +36,10 @@ class Gauge:
 
     def __init__(self, to: Path, *, shown: bool) -> None:
         """A bar on standard error, unless that is no terminal or nobody wants it."""
-        console = Console(stderr=True)
+        console = Screen(stderr=True)
         self._bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TimeElapsedColumn(),
             _Arrived(to.with_name(f".{to.name}.part")),

@@ -14,7 +14,7 @@ from typing import get_args
 
 import click
 from rich.box import SIMPLE
-from rich.console import Console, Group
+from rich.console import Group
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
@@ -23,6 +23,7 @@ from rich.text import Text
 from upsim.cli.board import WIDE, price_text, video_text
 from upsim.cli.parameters import MODEL, FrameRate, FrameSize, Seconds, Setting
 from upsim.cli.quoting import Row, UnfetchedError, Video, described, quotes, video_at, video_of_file
+from upsim.cli.screen import Screen
 from upsim.cli.wishes import is_address, settings_of
 from upsim.client.clients import Wishes
 from upsim.client.models import model_names
@@ -137,7 +138,7 @@ def _show(video: Video, rows: Sequence[Row], *, as_data: bool) -> None:
         found = {"video": _video_data(video), "models": [_data(row) for row in rows]}
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    console = Console(highlight=False)
+    console = Screen()
     if not console.is_terminal and not os.environ.get("COLUMNS"):
         console.width = WIDE
     console.print(_title(video), soft_wrap=True, markup=False)

@@ -81,6 +81,7 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
             config = uvicorn.Config(
                 session.application,
                 log_level="warning",
+                use_colors=False,
                 access_log=False,
                 date_header=False,
                 server_header=False,

@@ -182,6 +182,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
         http=CuttableProtocol,
         ws="none",
         log_level="warning",
+        use_colors=False,
         access_log=False,
         date_header=False,
         server_header=False,

@@ -29,6 +29,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from upsim.core.printing import LINES, printable
+
 if TYPE_CHECKING:
     from upsim.client.adapter import Order
     from upsim.client.values import Job, Money, Progress
@@ -41,6 +43,10 @@ class ClientError(Exception):
     """
 
     job: Job | None = None
+
+    def __str__(self) -> str:
+        """The text with escapes for control characters: a server may have chosen its words."""
+        return printable(super().__str__(), keep=LINES)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Copies and pickles keep the parts, as processes of a pool need."""

@@ -169,8 +169,8 @@ def test_message_of_an_answer(reply: bytes, message: str) -> None:
     ("text", "shown"),
     [
         ("/plain path/ü", "/plain path/ü"),
-        ("a\nb\r\tc", r"a\nb\r\tc"),
-        ("\x1b[31m", r"\x1b[31m"),
+        ("a\nb\r\tc", r"a\u000ab\u000d\u0009c"),
+        ("\x1b[31m", r"\u001b[31m"),
         ("\u202e\u2028", r"\u202e\u2028"),
         ("\ud800", r"\ud800"),
         ("x" * (LONGEST_TEXT + 1), "x" * LONGEST_TEXT + "…"),

@@ -169,6 +169,60 @@ def test_ready_file_holds_the_admin_token(shared: Process) -> None:
     assert shared.get("/__sim/sandboxes", **headers).status_code == 200
 
 
+@pytest.mark.parametrize("wrong", [("--clock", "nosuch"), ("--port", "nosuch")])
+def test_a_stale_ready_file_is_removed_first(
+    tmp_path: Path, upsim: Upsim, wrong: tuple[str, ...]
+) -> None:
+    """Whatever keeps a server from starting, no ready file of an earlier one stays."""
+    stale = tmp_path / "ready.json"
+    stale.write_text("{}")
+    ended = upsim("serve", *wrong, "--ready-file", str(stale))
+    assert (2, False) == (ended.returncode, stale.exists())
+
+
+def test_the_ready_file_is_removed_at_the_end(serve: Serve, tmp_path: Path) -> None:
+    """Nobody takes a server that ended for one that runs."""
+    serve().interrupt()
+    assert [] == list(tmp_path.glob("ready*"))
+
+
+def test_the_ready_file_of_another_server_stays(serve: Serve, tmp_path: Path) -> None:
+    """A server removes what it wrote itself."""
+    process, ready = serve(), tmp_path / "ready.json"
+    ready.write_text('{"pid": 1}')
+    process.interrupt()
+    assert '{"pid": 1}' == ready.read_text()
+
+
+def test_a_ready_file_that_cannot_be_written_is_told_in_a_line(
+    tmp_path: Path, upsim: Upsim
+) -> None:
+    """The server does not start; the exit code is 2."""
+    (tmp_path / "ready.json.part").mkdir()
+    ready = tmp_path / "ready.json"
+    ended = upsim("serve", "--port", "0", "--ready-file", str(ready))
+    message = f"upsim: cannot write the ready file {ready}: Is a directory\n"
+    assert (2, "", message) == (ended.returncode, ended.stdout, ended.stderr)
+
+
+def test_the_files_of_a_killed_server_are_removed_at_the_next_start(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it kept in its temporary folder is of no use to anybody."""
+    monkeypatch.setitem(ENVIRONMENT, "TMPDIR", str(tmp_path))
+    killed = serve()
+    sent = {"file_name": "a.mp4", "file_data": "AAAA"}
+    upload = killed.post("/piapi/api/ephemeral_resource", sent, **{"x-api-key": "k"})
+    (folder,) = tmp_path.glob("upsim-*")
+    killed.process.kill()
+    killed.process.wait()
+    serve()
+    deadline = time.monotonic() + START_SECONDS
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (200, []) == (upload.status_code, list(tmp_path.glob("upsim-*")))
+
+
 def test_a_stale_ready_file_is_removed(tmp_path: Path, upsim: Upsim) -> None:
     """A server that cannot start leaves no ready file of an earlier one behind."""
     stale = tmp_path / "ready.json"

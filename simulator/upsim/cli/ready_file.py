@@ -2,24 +2,86 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from upsim.cli.server import Server
 
-def remove_stale(ready: Path) -> None:
-    """No ready file of an earlier server may be taken for this one's."""
+USAGE = 2
+
+
+def fresh(_context: click.Context, _option: click.Parameter, ready: Path | None) -> Path | None:
+    """Remove a ready file of an earlier server; where none can be written, say why and end.
+
+    It is done before any other option is looked at: a server that does not start for another
+    reason must not be taken for one that runs.
+    """
+    if ready is None:
+        return None
     if not ready.parent.is_dir():
         raise click.BadParameter(f"there is no folder {ready.parent}", param_hint="--ready-file")
-    ready.unlink(missing_ok=True)
+    try:
+        ready.unlink(missing_ok=True)
+        private, part = _opened(ready)
+        os.close(private)
+        part.unlink()
+    except OSError as error:
+        _tell(ready, error)
+        sys.exit(USAGE)
+    return ready
 
 
 def write_whole(file: Path, text: str) -> None:
     """Write a file of which nobody ever reads a part, and that only its owner may read."""
+    private, part = _opened(file)
+    try:
+        with os.fdopen(private, "w", encoding="utf-8") as opened:
+            opened.write(text)
+        part.replace(file)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyFile:
+    """The ready file of a server, if it is to have one."""
+
+    path: Path | None
+
+    def write(self, server: Server, said: Mapping[str, object]) -> None:
+        """Say that the server answers; where that cannot be written, say why and stop it."""
+        if self.path is None:
+            return
+        try:
+            write_whole(self.path, json.dumps(said))
+        except OSError as error:
+            _tell(self.path, error)
+            server.code, server.should_exit = USAGE, True
+
+    def remove(self) -> None:
+        """Remove it, unless it is another server's by now."""
+        if self.path is None:
+            return
+        with suppress(OSError, ValueError):
+            said = json.loads(self.path.read_text(encoding="utf-8"))
+            if isinstance(said, dict) and said.get("pid") == os.getpid():
+                self.path.unlink()
+
+
+def _tell(ready: Path, error: OSError) -> None:
+    click.echo(f"upsim: cannot write the ready file {ready}: {error.strerror}", err=True)
+
+
+def _opened(file: Path) -> tuple[int, Path]:
+    """A new private file beside it, and where that is."""
     part = file.with_name(file.name + ".part")
     part.unlink(missing_ok=True)
-    private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(private, "w", encoding="utf-8") as opened:
-        opened.write(text)
-    part.replace(file)
+    return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), part

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import suppress
@@ -14,7 +13,7 @@ import uvicorn
 
 from upsim.cli.listening import listen
 from upsim.cli.parameters import PROVIDER, Amount
-from upsim.cli.ready_file import remove_stale, write_whole
+from upsim.cli.ready_file import ReadyFile, fresh
 from upsim.cli.server import Hooks, Server
 from upsim.cli.verify import GROUP
 from upsim.engine.sources import is_loopback
@@ -40,6 +39,8 @@ FINDING = 1
 @click.option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path),
+    is_eager=True,
+    callback=fresh,
     help="Write JSON with base_url and pid there once it answers.",
 )
 @click.option("--cap", type=Amount(), help="The most that may be spent, in the provider's unit.")
@@ -69,8 +70,6 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
     if found is None:
         raise click.UsageError("the contracts are not installed here")
     begin = found.load()
-    if ready_file is not None:
-        remove_stale(ready_file)
     listening = listen(host, port)
     port = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
@@ -89,21 +88,23 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
                 timeout_graceful_shutdown=1,
             )
             provider = session.upstream.provider
+            ready = ReadyFile(ready_file)
+            said = {"base_url": base, "provider": provider, "pid": os.getpid()}
 
-            def started() -> None:
-                if ready_file is not None:
-                    said = {"base_url": base, "provider": provider, "pid": os.getpid()}
-                    write_whole(ready_file, json.dumps(said))
+            def stopped() -> None:
+                ready.remove()
+                click.echo(session.summary)
 
             hooks = Hooks(
-                started,
+                lambda: ready.write(server, said),
                 lambda: click.echo(f"recording {session.upstream.base} at {base}/{provider}"),
                 lambda: None,
-                lambda: click.echo(session.summary),
+                stopped,
             )
+            server = Server(config, hooks)
             with suppress(KeyboardInterrupt):  # Ctrl-C is how a recording is ended
-                Server(config, hooks).run(sockets=[listening])
-            code = FINDING if session.application.findings else 0
+                server.run(sockets=[listening])
+            code = server.code or (FINDING if session.application.findings else 0)
     except sys.modules[begin.__module__].UsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(code)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import click
@@ -18,7 +18,7 @@ from upsim.cli.greeting import Greeting
 from upsim.cli.listening import addresses, check_certificate, listen
 from upsim.cli.parameters import SCENARIO, token
 from upsim.cli.parameters import public_url as public_url_option
-from upsim.cli.ready_file import remove_stale, write_whole
+from upsim.cli.ready_file import ReadyFile, fresh
 from upsim.cli.server import Hooks, Server
 from upsim.cli.watch import Watch
 from upsim.core.baseline import BaselineError
@@ -26,6 +26,7 @@ from upsim.engine.clock import ClockError
 from upsim.engine.seeds import fresh_seed, fresh_token
 from upsim.engine.settings import Settings
 from upsim.engine.sources import is_loopback
+from upsim.media.folders import remove_abandoned
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 
 DEFAULT_PORT = 4747
@@ -44,7 +45,9 @@ FINDING, USAGE = 1, 2
 @click.option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Written once it serves: JSON.",
+    is_eager=True,
+    callback=fresh,
+    help="Written once it serves: JSON. Removed at the end.",
 )
 @click.option(
     "--scenario", type=SCENARIO, help="Scenario of the sandbox `default`, by name or path."
@@ -155,8 +158,6 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
     **chosen: Any,  # noqa: ANN401 - settings of the same names
 ) -> None:
     """Run the simulator as a server, until Ctrl-C."""
-    if ready_file is not None:
-        remove_stale(ready_file)
     check_certificate(tls_cert, tls_key)
     listening = listen(host, port)
     port = listening.getsockname()[1]
@@ -192,28 +193,32 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
         ssl_keyfile=tls_key,
     )
     said = {"base_url": base, "admin_token": settings.admin_token, "pid": os.getpid()}
+    ready = ReadyFile(ready_file)
     greeting = Greeting(app, base=base, far=reached.far)
 
     def started() -> None:
         if watch:
             Watch(app.registry, quiet=quiet).begin()
-        if ready_file is not None:
-            write_whole(ready_file, json.dumps(said))
+        Thread(target=remove_abandoned, daemon=True).start()
+        ready.write(server, said)
 
     def stopped() -> None:
+        ready.remove()
         console.flush()
         if not quiet:
             say("upsim stopped\n")
 
     greet = greeting.first if quiet else greeting.whole
     hooks = Hooks(started, greet, app.streams.close, stopped)
+    server = Server(config, hooks)
     try:
-        Server(config, hooks).run(sockets=[listening])
+        server.run(sockets=[listening])
     except KeyboardInterrupt:
         pass  # Ctrl-C is how a server is ended: nothing went wrong
     except OSError as error:
         click.echo(f"upsim: {error}", err=True)
         sys.exit(FINDING)
+    sys.exit(server.code)
 
 
 def _app(settings: Settings) -> App:

@@ -34,6 +34,8 @@ class Server(uvicorn.Server):
         """Once the server answers, `started` is called, and a moment later `greet`."""
         super().__init__(config)
         self._hooks = hooks
+        self.code = 0
+        """With what the process is to end."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

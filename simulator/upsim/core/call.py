@@ -78,14 +78,48 @@ class Pending:
     limit: int
 
 
+class Content(Protocol):
+    """The body of a request that may be larger than the memory."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+
+    def find(self, sought: bytes, start: int, end: int) -> int:
+        """Where some bytes begin that lie between two places, or -1."""
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes between two places."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A file that the body of a call carries, in pieces; without a type it is empty."""
+
+    file_name: str
+    content_type: str
+    pieces: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """A file that came with a call, and under which digest it is kept."""
+
+    file_name: str
+    content_type: str
+    size: int
+    digest: str
+
+
 @dataclass(slots=True)
 class Call:
     """A request in its sandbox. The fields below the line are filled in by the checks.
 
     Of those, `refused_by` to `faults` say why: the check that refused, the values it compared (or
     for which an accepted job will fail), the ledger lines that the decision posted, and the faults
-    that acted. `who` is the account once more, set only where there is one: operations that list
-    `authenticated` need not ask.
+    that acted. Of a long body that carries a `file`, `body` is the beginning and `size` the size of
+    the whole; else `size` is 0. `who` is the account once more, set only where there is one:
+    operations that list `authenticated` need not ask.
     """
 
     operation: str
@@ -122,6 +156,8 @@ class Call:
     compared: Mapping[str, object] | None = None
     posted: tuple[Entry, ...] = ()
     faults: Sequence[FaultRule] = ()
+    size: int = 0
+    file: SentFile | None = None
     who: Account = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -217,8 +253,8 @@ class World(Protocol):
     ) -> UploadIssued:
         """A ticket for one upload; it expires as `retention.upload_tickets` says."""
 
-    def store_upload(self, upload: UploadIssued, data: bytes) -> bool:
-        """Keep the bytes of an upload, served at `/media/uploads/<upload>`; False: no room."""
+    def store_upload(self, upload: UploadIssued, file: SentFile) -> bool:
+        """Keep the file of an upload, served at `/media/uploads/<upload>`; False: it is gone."""
 
     def secret(self, account: Account, name: str, size: int) -> bytes:
         """A secret of the account that is the same at every call."""

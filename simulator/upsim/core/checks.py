@@ -176,7 +176,7 @@ COMMON: dict[str, Check] = named(
 )
 """The checks that any baseline may name; a provider's own checks are added to them."""
 
-ALWAYS_NEEDED = ("no_route", "wrong_method", "file_gone", "internal")
+ALWAYS_NEEDED = ("no_route", "wrong_method", "file_gone", "internal", "no_room")
 """The errors that every catalogue must have, because no check but the framework says them."""
 SAID_BY: Mapping[str, tuple[str, ...]] = {
     "authenticated": ("missing_key", "unknown_key"),

@@ -36,7 +36,7 @@ class Media:
         return Decimal(self.duration) / MICROSECONDS
 
 
-Reason = Literal["unreachable", "not_a_video", "too_large", "not_decodable"]
+Reason = Literal["unreachable", "not_a_video", "too_large", "not_decodable", "no_room"]
 
 
 @dataclass(frozen=True, slots=True)

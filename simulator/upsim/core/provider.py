@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from upsim.core.call import Call, FileReply, Hold, Reply
+from upsim.core.call import Call, Carried, Content, FileReply, Hold, Reply
 from upsim.core.checks import Check, Violation
 from upsim.core.jobs import Job
 from upsim.core.secrets import NONE, Secrets
@@ -22,7 +22,9 @@ class Operation:
     """One method and path of a provider, named as its documentation does.
 
     `{name}` in the path is one segment, `{name*}` the rest of it. One that only words a refusal
-    (`refuses`) is not among the methods that `Allow` names.
+    (`refuses`) is not among the methods that `Allow` names. `file` finds the file that a body
+    carries; it is stored before the checks run, which find it in `Call.file`. It may take long,
+    and is run beside the event loop: it looks at nothing but the call and its body.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Operation:
     kind: Kind = "read"
     secrets: Secrets = NONE
     refuses: bool = False
+    file: Callable[[Call, Content], Carried | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,10 +168,10 @@ class Command:
             self.seen = log.append(self.step, 0)
         return found
 
-    def take(self, body: bytes) -> None:
-        """The body of the request is there."""
-        self.body, self.body_size = body, len(body)
-        if not self.log.keeps(len(body)):
+    def take(self, body: bytes, size: int = 0, digest: str = "") -> None:
+        """The body of the request is there, or of a longer one its beginning."""
+        self.body, self.body_size, self.body_digest = body, size or len(body), digest
+        if not digest and not self.log.keeps(len(body)):
             self.body_digest = hashlib.sha256(body).hexdigest()
             self.body = body[:KEPT_BODY]
         self.log.weigh(len(self.body))
@@ -229,12 +229,12 @@ def happened(at: Instant) -> None:
         command.happened(at)
 
 
-def taken(body: bytes, *, oversized: bool) -> None:
-    """The body of the present command is there."""
+def taken(body: bytes, size: int, digest: str, *, oversized: bool) -> None:
+    """The body of the present command is there, or of a longer one its beginning."""
     command = CURRENT.get()
     if command is not None:
         command.oversized = oversized
-        command.take(body)
+        command.take(body, size, digest)
 
 
 def cut(is_cut: bool) -> None:  # noqa: FBT001 - it is what the name says

@@ -87,7 +87,7 @@ class Journal:
             call.method,
             f"{call.path}?{query.decode('latin-1')}" if query else call.path,
             body[:KEPT_BODY],
-            len(body),
+            call.size or len(body),
             call.account.number if call.account else None,
             rules.dialect,
             rules.baseline.digest,

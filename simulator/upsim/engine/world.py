@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from operator import attrgetter
 
-from upsim.core.call import Call
+from upsim.core.call import Call, SentFile
 from upsim.core.events import JobAccepted, JobMarked, UploadIssued, UploadStored, Webhook
 from upsim.core.instants import DAY, SECOND, Instant
 from upsim.core.jobs import REVOKED, Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.lifecycle import PhaseRule
-from upsim.core.media import Measured, Unmeasurable
+from upsim.core.media import Measured
 from upsim.core.states import Failure, State
 from upsim.core.terms import Terms, terms
 from upsim.core.world import Window
@@ -194,22 +194,16 @@ class SandboxWorld:
         self._sandbox.deadlines.add(ticket.expires_at + DAY, "forget_upload", ticket.upload)
         return ticket
 
-    def store_upload(self, upload: UploadIssued, data: bytes) -> bool:
-        """Keep the bytes of an upload; False when the store has no room for them."""
-        digest = self._blobs.put(data)
-        if isinstance(digest, Unmeasurable):
+    def store_upload(self, upload: UploadIssued, file: SentFile) -> bool:
+        """Keep the file of an upload; False when it gave way to others meanwhile."""
+        if not self._blobs.hold(file.digest):
             return False
-        self.stored(upload, digest, len(data))
-        return True
-
-    def stored(self, upload: UploadIssued, digest: str, size: int) -> None:
-        """Note that the bytes of an upload are in the store."""
-        self._blobs.hold(digest)
         lifetime = _lifetime(self._bound, "uploads")
         expiry = None if lifetime is None else self.now + lifetime
-        self._sandbox.commit(UploadStored(self.now, upload.upload, digest, size, expiry))
+        self._sandbox.commit(UploadStored(self.now, upload.upload, file.digest, file.size, expiry))
         if expiry is not None:
             self._sandbox.deadlines.add(expiry, "forget_upload", upload.upload)
+        return True
 
     def secret(self, account: Account, name: str, size: int) -> bytes:
         """A secret of the account that is the same at every call."""

@@ -49,6 +49,10 @@ class ClipNameError(ValueError):
     """A clip that cannot be made; the message names the thing, the value and what is allowed."""
 
 
+class ClipRoomError(ClipNameError):
+    """There is no room for the file of a clip that could be made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """Any video to be made; equal clips are made of equal bytes.

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 from upsim.core.media import Unmeasurable
 from upsim.media.addresses import Address, FetchPolicy, resolve
-from upsim.media.store import BlobStore
+from upsim.media.store import BlobStore, BlobWriter
 
 if TYPE_CHECKING:
     import httpx
@@ -127,7 +127,7 @@ class Fetcher:
         with self._store.writer(limit) as writer:
             async for chunk in response.aiter_raw():
                 if not writer.write(chunk):
-                    return _too_large(limit)
+                    return _problem(writer, limit)
             stored = writer.finish()
         return stored if isinstance(stored, Unmeasurable) else self._stored(stored)
 
@@ -138,6 +138,11 @@ class Fetcher:
 
 def _unreachable(detail: str) -> Unmeasurable:
     return Unmeasurable("unreachable", f"The video could not be fetched: {detail}."[:500])
+
+
+def _problem(writer: BlobWriter, limit: int) -> Unmeasurable:
+    found = writer.problem
+    return found if found is not None and found.reason == "no_room" else _too_large(limit)
 
 
 def _too_large(limit: int) -> Unmeasurable:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from upsim.core.media import Unmeasurable
-from upsim.media.clip import Clip, ClipNameError
+from upsim.media.clip import Clip, ClipRoomError
 from upsim.media.store import BlobStore
 from upsim.media.synthetic import ClipMaker, is_large
 from upsim.media.workers import WorkerPool
@@ -105,7 +105,7 @@ class Renderer:
             return made
         path = None if isinstance(made, Unmeasurable) else self._remember(clip, made)
         if path is None:
-            raise ClipNameError(f"there is no room for a file of {clip.width}x{clip.height}")
+            raise ClipRoomError(f"there is no room for a file of {clip.width}x{clip.height}")
         return path
 
     def _draw(self, clip: Clip) -> bytes | str | Unmeasurable:
@@ -126,6 +126,12 @@ class Renderer:
         return self._store.path(digest)
 
     async def _resample(self, source: Path, key: _Resampling) -> Path | Unmeasurable:
+        try:
+            return await self._resampled(source, key)
+        except OSError as error:
+            return _failed(f"its file cannot be kept here: {error.strerror}")
+
+    async def _resampled(self, source: Path, key: _Resampling) -> Path | Unmeasurable:
         with self._store.scratch() as target:
             answer = await self._workers.ask(_request(source, target, key), timeout=self._timeout)
             if not isinstance(answer, dict):

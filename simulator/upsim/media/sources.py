@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote, unquote_to_bytes
 
+from upsim.core.escapes import unescaped
 from upsim.core.media import Unmeasurable
 
 _DATA_URL = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*),", re.IGNORECASE)
@@ -35,7 +35,7 @@ def decode_data_url(text: str, limit: int) -> DataUrl | Unmeasurable:
         return Unmeasurable("not_a_video", "The data URL is not data:<type>[;base64],<data>.")
     body = text[head.end() :]
     if ";base64" in head["parameters"].lower():
-        decoded = decode_base64(unquote(body, "latin-1") if "%" in body else body, limit)
+        decoded = decode_base64(unescaped(body).decode("latin-1") if "%" in body else body, limit)
     else:
         decoded = _decode_percent(body, limit)
     if isinstance(decoded, Unmeasurable):
@@ -64,7 +64,7 @@ def _decode_percent(text: str, limit: int) -> bytes | Unmeasurable:
     size = len(text) - 2 * text.count("%")
     if size > limit:
         return _too_large(size, limit)
-    return unquote_to_bytes(text)
+    return unescaped(text)
 
 
 def _too_large(size: int, limit: int) -> Unmeasurable:

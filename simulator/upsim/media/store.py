@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 import threading
 import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from upsim.core.media import Unmeasurable
+from upsim.media.folders import PrivateFolder
+
+PIECE = 1 << 20
+"""Bytes that are written at once of what is in memory."""
 
 
 class BlobStore:
@@ -28,16 +31,17 @@ class BlobStore:
         """Keep at most `max_bytes`, in a new temporary folder inside `folder`."""
         self._max_bytes = max_bytes
         self._parent = folder
-        self._folder: Path | None = None
+        self._folder: PrivateFolder | None = None
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._holds: Counter[str] = Counter()
         self._bytes = 0
         self._lock = threading.RLock()
 
-    def put(self, data: bytes) -> str | Unmeasurable:
-        """Stores bytes and answers their digest, or `too_large` where they do not fit."""
+    def put(self, data: bytes | memoryview) -> str | Unmeasurable:
+        """Stores bytes and answers their digest, or why they cannot be kept."""
         with self.writer(len(data)) as writer:
-            writer.write(data)
+            for start in range(0, len(data), PIECE):
+                writer.write(data[start : start + PIECE])
             return writer.finish()
 
     def writer(self, limit: int) -> BlobWriter:
@@ -78,7 +82,7 @@ class BlobStore:
         """Removes all files and the folder; the store is then empty and may be used again."""
         with self._lock:
             if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder.remove()
             self._folder = None
             self._sizes.clear()
             self._holds.clear()
@@ -86,7 +90,7 @@ class BlobStore:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A path in the folder to write to, removed afterwards, and with the store."""
+        """A path in the folder to write to, removed afterwards. Raises OSError without room."""
         with self.open_part() as file:
             path = Path(file.name)
         try:
@@ -95,12 +99,15 @@ class BlobStore:
             path.unlink(missing_ok=True)
 
     def open_part(self) -> IO[bytes]:
-        """A new file in the folder, for a writer."""
+        """A new file in the folder, for a writer. Raises OSError without room."""
         with self._lock:
             return tempfile.NamedTemporaryFile(dir=self._home(), prefix="part-", delete=False)
 
     def adopt(self, file: Path, digest: str, size: int) -> str | Unmeasurable:
-        """Makes a complete file of the folder a stored one, and makes room for it."""
+        """Makes a complete file of the folder a stored one, and makes room for it.
+
+        Raises OSError where the disk is full.
+        """
         with self._lock:
             if digest in self._sizes:
                 file.unlink()
@@ -128,22 +135,30 @@ class BlobStore:
 
     def _home(self) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="upsim-", dir=self._parent))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        return self._folder
+            self._folder = PrivateFolder(self._parent)
+            weakref.finalize(self, self._folder.remove)
+        return self._folder.path
 
 
 class BlobWriter:
-    """One file on its way into the store; leaving the `with` block drops an unfinished one."""
+    """One file on its way into the store; leaving the `with` block drops an unfinished one.
+
+    What cannot be kept is a `problem`, and never raised: too many bytes, or a disk that is full.
+    """
 
     def __init__(self, store: BlobStore, limit: int) -> None:
         """Use `BlobStore.writer`."""
         self._store = store
         self._limit = limit
         self._hash = hashlib.sha256()
-        self._file: IO[bytes] | None = store.open_part()
-        self._path = Path(self._file.name)
+        self._file: IO[bytes] | None = None
+        self._finished = False
+        self.problem: Unmeasurable | None = None
         self.size = 0
+        try:
+            self._file = store.open_part()
+        except OSError as error:
+            self.problem = _no_room(error)
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -156,27 +171,56 @@ class BlobWriter:
         trace: TracebackType | None,
     ) -> None:
         """Drops the file unless it is finished."""
-        if self._file is not None:
-            self._file.close()
-            self._path.unlink(missing_ok=True)
-            self._file = None
+        self._drop()
 
-    def write(self, data: bytes) -> bool:
-        """Adds bytes; False once there are more than the limit, of which nothing is kept."""
+    def write(self, data: bytes | memoryview) -> bool:
+        """Adds bytes; False once there are more than the limit or the disk, and none are kept."""
         self.size += len(data)
-        if self._file is None or self.size > self._limit:
+        if self.size > self._limit:
+            self.problem = Unmeasurable("too_large", f"There are more than {self._limit} bytes.")
+        if self._file is None or self.problem is not None:
             return False
         self._hash.update(data)
-        self._file.write(data)
-        return True
+        try:
+            self._file.write(data)
+        except OSError as error:
+            self.problem = _no_room(error)
+            self._drop()
+        return self.problem is None
+
+    def read(self, start: int, end: int) -> bytes:
+        """Bytes that were written, while the file is not finished."""
+        if self._file is None:
+            return b""
+        self._file.seek(start)
+        return self._file.read(end - start)
 
     def finish(self) -> str | Unmeasurable:
-        """Stores what was written and answers its digest, or `too_large`."""
+        """Stores what was written and answers its digest, or why it cannot be kept."""
+        if self._finished:
+            raise ValueError("the writer is finished already")
+        self._finished = True
+        if self._file is None or self.problem is not None:
+            self._drop()
+            return self.problem or Unmeasurable("too_large", "Nothing was written.")
+        file = self._file
+        try:
+            file.close()
+            found = self._store.adopt(Path(file.name), self._hash.hexdigest(), self.size)
+        except OSError as error:
+            self._drop()
+            return _no_room(error)
+        self._file = None
+        return found
+
+    def _drop(self) -> None:
         file, self._file = self._file, None
         if file is None:
-            raise ValueError("the writer is finished already")
-        file.close()
-        if self.size > self._limit:
-            self._path.unlink()
-            return Unmeasurable("too_large", f"There are more than {self._limit} bytes.")
-        return self._store.adopt(self._path, self._hash.hexdigest(), self.size)
+            return
+        with suppress(OSError):  # what was still buffered cannot be written
+            file.close()
+        Path(file.name).unlink(missing_ok=True)
+
+
+def _no_room(error: OSError) -> Unmeasurable:
+    return Unmeasurable("no_room", f"The file cannot be kept here: {error.strerror}.")

@@ -27,6 +27,8 @@ class Begun(msgspec.Struct, frozen=True):
     scope: Scope
     miss: Miss | None
     key: str
+    digest: str = ""
+    """That of a body which is longer than what the call holds of it."""
 
     @property
     def body_limit(self) -> int | None:
@@ -49,7 +51,14 @@ def entry_of(begun: Begun) -> Command:
         begun.key,
         oversized=call.oversized,
     )
-    command.take(call.body)
+    command.take(call.body, call.size, begun.digest)
+    return command
+
+
+def long_line_of(begun: Begun, answer: Answer) -> Command:
+    """The same for a call that was answered, but whose body is not kept whole."""
+    command = entry_of(begun)
+    command.answered(answer.status, answer.head["headers"], answer.body)
     return command
 
 

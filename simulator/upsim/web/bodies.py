@@ -12,6 +12,9 @@ from starlette.types import Receive, Scope
 from upsim.core.call import Call, Headers, Malformed
 
 MAX_DEPTH = 128
+MOST_VALUES = 100_000
+"""Values that a long document may hold, counted by its commas; long ones are those with a video."""
+LONG = 256 * 1024
 LONGEST_LENGTH = 18
 """Digits of a Content-Length; one with more is above every limit all the same."""
 LARGEST_EXPONENT = 308
@@ -65,6 +68,8 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> tuple[byt
 
 def decode(call: Call) -> object:
     """The JSON document of a call, or why it is none."""
+    if len(call.body) > LONG and call.body.count(b",") > MOST_VALUES:
+        return Malformed("too_large", f"the document holds more than {MOST_VALUES} values")
     try:
         document = _DECODER.decode(call.body)
     except msgspec.DecodeError as error:
@@ -73,12 +78,17 @@ def decode(call: Call) -> object:
         return Malformed("encoding", str(error))
     except RecursionError:
         return Malformed("too_deep", "the document is nested too deeply")
+    return _unusual(call, document) or document
+
+
+def _unusual(call: Call, document: object) -> Malformed | None:
+    """Why a document that can be read is not taken."""
     brackets = call.body.count(b"{") + call.body.count(b"[")
     if brackets > MAX_DEPTH and depth_over(document, MAX_DEPTH):
         return Malformed("too_deep", f"the document is nested more than {MAX_DEPTH} deep")
     if call.rules.knobs.get("duplicate_keys") == "refuse" and repeats_a_key(call.body):
         return Malformed("syntax", "an object repeats a key")
-    return document
+    return None
 
 
 def depth_over(document: Any, limit: int) -> bool:  # noqa: ANN401 - any JSON

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
+import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim.core.baseline import ErrorRule
-from upsim.core.call import Call, FileReply, Hold, Pending, Reply
+from upsim.core.call import Call, Carried, Content, FileReply, Hold, Pending, Reply, SentFile
 from upsim.core.checks import Violation
+from upsim.core.media import Unmeasurable
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
 from upsim.engine.commands import Command, happened, resumed
@@ -21,8 +24,8 @@ from upsim.engine.refusals import UnknownSandboxError
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.answers import Answer
-from upsim.web.begun import Begun, entry_of, line_of
-from upsim.web.bodies import ClientGoneError, decode, encode, headers_of, read_body
+from upsim.web.begun import Begun, entry_of, line_of, long_line_of
+from upsim.web.bodies import LONG, ClientGoneError, decode, encode, headers_of, read_body
 from upsim.web.crashes import crashed
 from upsim.web.documents import Documents, is_document
 from upsim.web.faults import Faulty
@@ -32,10 +35,13 @@ from upsim.web.media import MediaApp
 from upsim.web.places import Place, Places, host_of
 from upsim.web.replies import response_headers, whole
 from upsim.web.routes import Miss, Routes
+from upsim.web.spool import Spool
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
 ASKS_TO_WAIT = 429
 """From this status on an answer may say `Retry-After`."""
+DECODED_WHOLE = 32 * 1024 * 1024
+"""Bytes that a body may have which carries a file within a document."""
 Observer = Callable[[Sandbox, Exchange], None]
 
 
@@ -58,12 +64,17 @@ class Dispatch:
         if isinstance(begun, Answer):
             await begun(scope, receive, send)
             return
+        if begun.operation.file is not None:
+            await self._with_file(begun, scope, receive, send)
+            return
         limit, call = begun.body_limit, begun.call
         if limit is not None:
             try:
                 call.body, call.oversized = await read_body(receive, call.headers, limit)
             except ClientGoneError:
                 return
+            if len(call.body) > LONG:
+                await asyncio.to_thread(call.json)  # it takes long
         await self._answered(begun)(scope, receive, send)
 
     def at_once(self, scope: Scope, body: bytes, place: Place) -> ASGIApp:
@@ -71,6 +82,8 @@ class Dispatch:
         begun = self._begin(scope, place)
         if isinstance(begun, Answer):
             return begun
+        if begun.operation.file is not None:
+            return partial(self._with_file, begun)
         limit, call = begun.body_limit, begun.call
         if limit is not None:
             call.oversized = len(body) > limit
@@ -110,6 +123,37 @@ class Dispatch:
         miss = found if isinstance(found, Miss) else None
         return Begun(sandbox, bound, operation, call, scope, miss, key)
 
+    async def _with_file(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
+        """Store the file that a body carries, then answer; nothing of a stranger's is kept."""
+        call, find = begun.call, begun.operation.file
+        limit = begun.body_limit or 0
+        with Spool(self.registry.blobs, limit, whole=limit <= DECODED_WHOLE) as body:
+            try:
+                await body.fill(receive, call.headers)
+            except ClientGoneError:
+                return
+            call.body, call.size, call.oversized = body.head, body.size, body.oversized
+            problem = body.problem
+            if find is not None and problem is None and call.account is not None:
+                found = await asyncio.to_thread(self._kept, find, call, body)
+                problem = found if isinstance(found, Unmeasurable) else None
+                call.file = found if isinstance(found, SentFile) else None
+            begun = msgspec.structs.replace(begun, digest=body.digest)
+        if problem is None:
+            await self._answered(begun)(scope, receive, send)
+            return
+        call.now = begun.sandbox.settle()
+        refused = refuse(begun.bound, call, Violation("no_room", {"detail": problem.detail}))
+        with begun.sandbox.commands.during(entry_of(begun)) as command:
+            await self._send(scope, receive, command.tape(send), begun, refused)
+
+    @staticmethod
+    def _kept(
+        find: Callable[[Call, Content], Carried | None], call: Call, body: Spool
+    ) -> SentFile | Unmeasurable | None:
+        carried = find(call, body)
+        return None if carried is None else body.keep(carried)
+
     def _answered(self, begun: Begun) -> ASGIApp:
         """The answer to a call, or the application that gives it where that takes some waiting."""
         sandbox, bound, call, miss = begun.sandbox, begun.bound, begun.call, begun.miss
@@ -127,7 +171,10 @@ class Dispatch:
             return partial(self._later, begun, slow, outcome)
         answer = self._written(begun, outcome.reply, outcome.rule)
         if sandbox.commands.open:
-            sandbox.commands.add(line_of(begun, answer), len(call.body) + len(answer.body))
+            if begun.digest:
+                sandbox.commands.append(long_line_of(begun, answer), 0)
+            else:
+                sandbox.commands.add(line_of(begun, answer), len(call.body) + len(answer.body))
         after_reply(sandbox, call, outcome)
         return answer
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 from starlette.types import Receive, Scope, Send
 
 from upsim.core.baseline import ErrorRule
-from upsim.core.call import FileReply
+from upsim.core.call import FileReply, SentFile
 from upsim.core.faults import Stage
 from upsim.core.instants import http_date
 from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED
@@ -29,11 +29,12 @@ from upsim.engine.commands import (
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import Upload
-from upsim.media.clip import CONTENT_TYPES, Clip, ClipNameError
-from upsim.web.bodies import ClientGoneError, announced_length, headers_of, read_body
+from upsim.media.clip import CONTENT_TYPES, Clip, ClipNameError, ClipRoomError
+from upsim.web.bodies import ClientGoneError, announced_length, headers_of
 from upsim.web.faults import Faulty, media_occasion
 from upsim.web.files import send_file
 from upsim.web.measuring import Gone, MediaDesk, clip_of, output_clip
+from upsim.web.spool import Spool
 
 Headers = tuple[tuple[bytes, bytes], ...]
 TEXT = b"text/plain; charset=utf-8"
@@ -172,7 +173,7 @@ class MediaApp:
             clip = clip_of(name, query)
             content = await self._desk.make(clip)
         except ClipNameError as error:
-            await _text(send, 404, str(error))
+            await _text(send, 507 if isinstance(error, ClipRoomError) else 404, str(error))
             return
         found = Found(content, clip.content_type, clip)
         await self._file(scope, receive, send, found, sandbox)
@@ -226,24 +227,24 @@ class MediaApp:
         if limit is None:
             limit = rules.wholes["video_bytes"]
         if refusal is None:
-            try:
-                body, oversized = await read_body(receive, headers_of(scope), limit)
-            except ClientGoneError:
-                return
-            taken(body, oversized=oversized)
-            await resumed("body")
-            expected = upload.issued.size
-            if oversized or (expected is not None and len(body) != expected):
+            with Spool(self._registry.blobs, limit) as body:
+                try:
+                    await body.fill(receive, headers_of(scope))
+                except ClientGoneError:
+                    return
+                taken(body.head, body.size, body.digest, oversized=body.oversized)
+                await resumed("body")
+                expected = upload.issued.size
+                if not (body.oversized or (expected is not None and body.size != expected)):
+                    await self._store(send, sandbox, upload, body)
+                    return
                 refusal = rules.errors["upload_wrong_size"]
-        if refusal is not None:
-            found = announced_length(headers_of(scope))
-            values = {"found": found, "expected": upload.issued.size}
-            await _text(send, refusal.status, refusal.message.format_map(values))
-            return
-        await self._store(send, sandbox, upload, body)
+        found = announced_length(headers_of(scope))
+        values = {"found": found, "expected": upload.issued.size}
+        await _text(send, refusal.status, refusal.message.format_map(values))
 
-    async def _store(self, send: Send, sandbox: Sandbox, upload: Upload, body: bytes) -> None:
-        digest = await asyncio.to_thread(self._registry.blobs.put, body)
+    async def _store(self, send: Send, sandbox: Sandbox, upload: Upload, body: Spool) -> None:
+        digest = await asyncio.to_thread(body.stored)
         await resumed("stored")
         if isinstance(digest, Unmeasurable):
             await _text(send, 507, digest.detail)
@@ -257,7 +258,9 @@ class MediaApp:
             await _text(send, rule.status, rule.message)
             return
         _, world = self._registry.world(sandbox, upload.issued.provider, None)
-        world.stored(upload.issued, digest, len(body))
+        if not world.store_upload(upload.issued, SentFile("", "", body.size, digest)):
+            await _text(send, 507, "The file gave way to others at once.")
+            return
         etag = f'"{digest[:32]}"'.encode()
         await _send(send, 200, b"", TEXT, ((b"etag", etag),))
 

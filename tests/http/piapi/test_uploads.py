@@ -140,8 +140,8 @@ def test_without_room_for_files_the_service_fails(
     answer = upload(api)
 
     assert (answer.status_code, answer.json()) == (
-        500,
-        {"code": 500, "message": "internal server error"},
+        507,
+        {"code": 507, "message": "insufficient storage"},
     )
 
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.core.media import Unmeasurable
-
 if TYPE_CHECKING:
     import httpx
 
@@ -192,12 +190,11 @@ def test_a_form_may_be_larger_than_other_bodies_but_not_endless(api: Api) -> Non
 
 
 def test_a_full_store_is_unavailable(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the simulator itself has no room, the answer is a 503 in the provider's form."""
-    full = Unmeasurable("too_large", "the store is full")
-    monkeypatch.setattr(api.sim.registry.blobs, "put", lambda _data: full)
+    """When the simulator itself has no room, the answer is a 507 in the provider's form."""
+    monkeypatch.setattr(api.sim.registry.blobs, "_max_bytes", 1)
     answer = api.http.post(FORM, files={"file": ("a.mp4", b"abc")})
 
-    assert refusal(answer) == (503, "Service Unavailable")
+    assert refusal(answer) == (507, "Insufficient Storage")
 
 
 @pytest.mark.parametrize("path", ["media/uploads", "media/upload/binary"])

@@ -228,7 +228,9 @@ def test_a_video_that_was_measured() -> None:
     assert (asked.media, world.asked) == (video("2"), [])
 
 
-@pytest.mark.parametrize("reason", ["unreachable", "not_a_video", "too_large", "not_decodable"])
+@pytest.mark.parametrize(
+    "reason", ["unreachable", "not_a_video", "too_large", "not_decodable", "no_room"]
+)
 def test_a_video_that_cannot_be_had(reason: Reason) -> None:
     """The reason is the name of the refusal."""
     asked = call(FakeWorld(found=Unmeasurable(reason, "why")))

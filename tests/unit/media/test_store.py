@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -94,14 +96,14 @@ def test_a_writer_stops_at_its_limit(store: BlobStore, tmp_path: Path) -> None:
         assert (writer.write(b"1234"), writer.write(b"5")) == (True, False)
         refused = writer.finish()
     assert refused == Unmeasurable("too_large", "There are more than 4 bytes.")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path for path in tmp_path.rglob("part-*") if path.is_file()] == []
 
 
 def test_an_unfinished_writer_leaves_nothing(store: BlobStore, tmp_path: Path) -> None:
     """Leaving the block early drops what was written."""
     with store.writer(10) as writer:
         writer.write(b"123")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path for path in tmp_path.rglob("part-*") if path.is_file()] == []
 
 
 def test_the_folder_is_private_and_made_late(store: BlobStore, tmp_path: Path) -> None:
@@ -139,3 +141,54 @@ def test_closing_removes_scratch_too(store: BlobStore) -> None:
     with store.scratch() as path:
         store.close()
         assert not path.exists()
+
+
+class Full:
+    """A file on a disk that is full from some step on."""
+
+    def __init__(self, file: IO[bytes], step: str) -> None:
+        """Fail at this step."""
+        self._file, self._step, self.name = file, step, file.name
+
+    def write(self, data: bytes) -> int:
+        """Write, or fail."""
+        return self._file.write(data) if self._step != "write" else self._fail()
+
+    def close(self) -> None:
+        """Close, and fail the first time."""
+        self._file.close()
+        if self._step == "close":
+            self._step = ""
+            self._fail()
+
+    def _fail(self) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("step", ["open", "write", "close", "adopt"])
+def test_a_full_disk_is_no_error_and_leaves_nothing(
+    store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """What cannot be written is said to have no room, wherever the disk was full."""
+    opened = store.open_part
+
+    def full(*_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    failing = full if step == "open" else lambda: Full(opened(), step)
+    monkeypatch.setattr(store, "open_part", failing)
+    if step == "adopt":
+        monkeypatch.setattr(store, "adopt", full)
+    found = store.put(b"hello")
+    why = "The file cannot be kept here: No space left on device."
+    assert found == Unmeasurable("no_room", why)
+    assert ([], 0) == (list(tmp_path.rglob("part-*")), store.size)
+
+
+def test_a_disk_with_room_again_is_used(store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing remembers that it was full."""
+    with monkeypatch.context() as full:
+        opened = store.open_part
+        full.setattr(store, "open_part", lambda: Full(opened(), "write"))
+        assert isinstance(store.put(b"hello"), Unmeasurable)
+    assert put(store, b"hello")

@@ -27,6 +27,7 @@ FRAMEWORK_ERRORS = frozenset(
         "wrong_method",
         "internal",
         "file_gone",
+        "no_room",
         "upload_expired",
         "upload_bad_signature",
         "upload_taken",

@@ -54,6 +54,7 @@ PROVIDER = Provider(
             uploads.upload,
             kind="upload",
             secrets=UPLOAD,
+            file=uploads.carried,
         ),
     ),
     checks=CHECKS,

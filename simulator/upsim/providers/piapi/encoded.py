@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from urllib.parse import unquote
+
+from upsim.core.escapes import unescaped
 
 _WHITESPACE = str.maketrans("", "", " \t\r\n\f\v")
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Base64 text, and the media type that a data URI gave it (empty for bare text)."""
+    """Base64 text, and the media type that a data URI gave it (empty for bare text).
+
+    The text of a data URI may be percent-encoded (`escaped`).
+    """
 
     media_type: str
     text: str
+    escaped: bool = False
 
 
 def is_web_address(text: str) -> bool:
@@ -30,12 +35,13 @@ def encoded(text: str) -> Encoded | None:
     media_type, *parameters = head.lower().split(";")
     if not comma or "base64" not in parameters:
         return None
-    return Encoded(media_type.strip(), unquote(payload) if "%" in payload else payload)
+    return Encoded(media_type.strip(), payload, escaped="%" in payload)
 
 
-def decoded(text: str) -> bytes | None:
+def decoded(file: Encoded) -> bytes | None:
     """The bytes of base64 text, whitespace ignored; None when it is not valid."""
+    plain = unescaped(file.text).decode("latin-1") if file.escaped else file.text
     try:
-        return base64.b64decode(text.translate(_WHITESPACE), validate=True)
+        return base64.b64decode(plain.translate(_WHITESPACE), validate=True)
     except ValueError:
         return None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from upsim.core.call import Call, Reply
+from upsim.core.call import Call, Reply, SentFile
+from upsim.core.checks import media_of
 from upsim.core.jobs import Job
 from upsim.core.states import State
 from upsim.core.terms import failure_of
 from upsim.providers.piapi import wire
 from upsim.providers.piapi.config import config_of
-from upsim.providers.piapi.encoded import Encoded, decoded, encoded, is_web_address
+from upsim.providers.piapi.encoded import is_web_address
 from upsim.providers.piapi.selection import bulk_of
 from upsim.providers.piapi.uploads import stored_file
 
@@ -53,5 +52,7 @@ def _echo(call: Call) -> str:
     video = call.source
     if is_web_address(video) or len(video) <= call.rules.wholes["echoed_characters"]:
         return video
-    data = decoded(cast("Encoded", encoded(video)).text)  # the check `has_video` saw that it is one
-    return (data and stored_file(call, data, "mp4", "video/mp4")) or video
+    if not call.blob:  # it was not measured, because a rule of the scenario says what it is
+        return video
+    file = SentFile("", "", media_of(call).size, call.blob)
+    return stored_file(call, file, "mp4", "video/mp4") or video

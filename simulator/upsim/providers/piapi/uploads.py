@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from upsim.core.call import Call, Reply
+from upsim.core.call import Call, Carried, Content, Reply, SentFile
 from upsim.core.checks import Violation
 from upsim.providers.piapi import wire
 from upsim.providers.piapi.encoded import decoded, encoded
@@ -42,36 +42,44 @@ def upload_object(call: Call) -> Violation | None:
 
 
 def uploadable(call: Call) -> Violation | None:
-    """The name is short and ends as allowed; the data fit it and the limit, by decoded bytes."""
+    """The name is short and ends as allowed; the file fits it and the limit, by decoded bytes."""
     name = str(call.inputs["file_name"])
     extension = name.rpartition(".")[2].lower() if "." in name else ""
     types = cast("_Types", call.rules.fact("upload_types")).get(extension)
-    file = encoded(str(call.inputs["file_data"]))
+    file = call.file
     if types is None or file is None or len(name) > call.rules.wholes["upload_name_length"]:
         return _BAD
-    if file.media_type and file.media_type not in types:
+    if file.content_type and file.content_type not in types:
         return _BAD
-    data = decoded(file.text)
-    if not data or len(data) > call.rules.wholes["upload_bytes"]:
+    if file.size > call.rules.wholes["upload_bytes"]:
         return _BAD
-    call.inputs = {"extension": extension, "content_type": types[0], "data": data}
+    call.inputs = {"extension": extension, "content_type": types[0]}
     return None
+
+
+def carried(call: Call, _content: Content) -> Carried | None:
+    """The file that `file_data` stands for; None where it stands for none."""
+    document = call.json()
+    text = document.get("file_data") if isinstance(document, dict) else None
+    file = encoded(text) if isinstance(text, str) else None
+    data = decoded(file) if file else None
+    return Carried("", file.media_type, (data,)) if file and data else None
 
 
 def upload(call: Call) -> Reply:
     """The file is there at once and vanishes after a day."""
-    data = cast("bytes", call.inputs["data"])  # put there by the check `uploadable`
-    url = stored_file(call, data, str(call.inputs["extension"]), str(call.inputs["content_type"]))
+    file = cast("SentFile", call.file)  # the check `uploadable` saw that there is one
+    url = stored_file(call, file, str(call.inputs["extension"]), str(call.inputs["content_type"]))
     if url is None:
         return wire.problem(call, Violation("internal"))
     beside = {"url": url} if call.rules.knobs["upload_form"] == "superset" else {}
     return wire.success(call, {"url": url}, **beside)
 
 
-def stored_file(call: Call, data: bytes, extension: str, content_type: str) -> str | None:
-    """The link under which the bytes are served for a day; None when there is no room for them."""
+def stored_file(call: Call, file: SentFile, extension: str, content_type: str) -> str | None:
+    """The link under which a file is served for a day; None when it gave way to others."""
     ticket = call.world.issue_upload(
-        call, file_name=f"file.{extension}", content_type=content_type, size=len(data)
+        call, file_name=f"file.{extension}", content_type=content_type, size=file.size
     )
-    kept = call.world.store_upload(ticket, data)
+    kept = call.world.store_upload(ticket, file)
     return call.origin.media(f"uploads/{ticket.upload}") if kept else None

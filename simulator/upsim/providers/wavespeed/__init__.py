@@ -56,6 +56,7 @@ PROVIDER = Provider(
             uploads.upload_binary,
             kind="upload",
             secrets=UPLOAD,
+            file=uploads.carried,
         ),
         Operation("balance", "GET", f"{V3}/balance", operations.balance),
         Operation(
@@ -92,6 +93,7 @@ PROVIDER = Provider(
             uploads.upload_binary,
             kind="upload",
             secrets=UPLOAD,
+            file=uploads.carried,
         ),
         # Always refused by its only check, with 405 for a model and 404 for anything else.
         Operation("not-a-task", "GET", f"{V3}/{{model*}}", operations.result, refuses=True),

@@ -1,45 +1,57 @@
-"""The one part of a multipart/form-data body that an upload needs (RFC 7578)."""
+"""The one part of a multipart/form-data body that an upload needs (RFC 7578).
+
+The body may be larger than the memory: it is looked through piece by piece. What a form may have
+beside its files is bounded (by us: nothing is documented), since reading it takes longer than the
+files do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.message import Message
 
+from upsim.core.call import Carried, Content
+
 _MOST_PARTS = 16
+_LONGEST_HEAD = 8 * 1024
+_LONGEST_TYPE = 1024
+_LONGEST_BOUNDARY = 256
+_MOST_PARAMETERS = 32
+_PIECE = 1 << 20
 _END_OF_LINE = b"\r\n"
 _END_OF_HEAD = b"\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """A file as the form sent it; the content type is empty when the part names none."""
-
-    file_name: str
-    content_type: str
-    data: bytes
-
-
-def file_part(content_type: str, body: bytes, name: str) -> FilePart | None:
+def file_part(content_type: str, body: Content, name: str) -> Carried | None:
     """The part of this name among the first ones; None when there is none or no form at all."""
     for start, end in _parts(body, _boundary(content_type)):
-        blank = body.find(_END_OF_HEAD, start, end)
+        blank = body.find(_END_OF_HEAD, start, min(end, start + _LONGEST_HEAD))
         if blank < 0:
             continue
-        headers = _headers(body[start:blank])
+        headers = _headers(body.read(start, blank))
         if headers.get_param("name", header="content-disposition") == name:
-            data = body[blank + len(_END_OF_HEAD) : end]
-            return FilePart(headers.get_filename() or "", _type_of(headers), data)
+            data = _pieces(body, blank + len(_END_OF_HEAD), end)
+            return Carried(headers.get_filename() or "", _type_of(headers), data)
     return None
 
 
-def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[int, int]]:
+def _pieces(body: Content, start: int, end: int) -> Iterator[bytes]:
+    for at in range(start, end, _PIECE):
+        yield body.read(at, min(at + _PIECE, end))
+
+
+def _parts(body: Content, boundary: bytes) -> Iterator[tuple[int, int]]:
     """Where each of the first parts starts and ends; one without an end is none."""
+    if not boundary:
+        return
     marker = b"--" + boundary
-    at = 0 if body.startswith(marker) else body.find(_END_OF_LINE + marker) + len(_END_OF_LINE)
-    for _ in range(_MOST_PARTS if boundary and body.startswith(marker, at) else 0):
+    separator = _END_OF_LINE + marker
+    at = 0
+    if body.read(0, len(marker)) != marker:
+        at = body.find(separator, 0, body.size) + len(_END_OF_LINE)
+    for _ in range(_MOST_PARTS if at != 1 else 0):
         start = at + len(marker)
-        end = body.find(_END_OF_LINE + marker, start)
+        end = body.find(separator, start, body.size)
         if end < 0:
             return
         yield start, end
@@ -47,15 +59,20 @@ def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _boundary(content_type: str) -> bytes:
+    if len(content_type) > _LONGEST_TYPE:
+        return b""
     headers = Message()
     headers["content-type"] = content_type
     if headers.get_content_type() != "multipart/form-data":
         return b""
-    return (headers.get_boundary() or "").encode("latin-1", "replace")
+    return (headers.get_boundary() or "").encode("latin-1", "replace")[:_LONGEST_BOUNDARY]
 
 
 def _headers(head: bytes) -> Message:
+    """The headers of a part, of one that names too many things none."""
     headers = Message()
+    if head.count(b";") > _MOST_PARAMETERS:
+        return headers
     for line in head.split(_END_OF_LINE):
         name, colon, value = line.decode("utf-8", "replace").partition(":")
         if colon:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from typing import cast
 
-from upsim.core.call import Call, Reply
+from upsim.core.call import Call, Carried, Content, Reply, SentFile
 from upsim.core.checks import Check, Violation, named
 from upsim.core.events import UploadIssued
 from upsim.core.instants import iso
 from upsim.providers.wavespeed import wire
-from upsim.providers.wavespeed.multipart import FilePart, file_part
+from upsim.providers.wavespeed.multipart import file_part
 from upsim.providers.wavespeed.parameters import text, whole
 
 _CONTENT_TYPE = re.compile(r"([a-z]+)/[a-z0-9][a-z0-9.+-]*")
 _ANY_BYTES = "application/octet-stream"
-_PART = "part"
 
 
 def upload_within_limit(call: Call) -> Violation | None:
@@ -35,11 +35,16 @@ def upload_body_within_limit(call: Call) -> Violation | None:
 
 def multipart_file(call: Call) -> Violation | None:
     """The body is a form with a part `file` that is not empty."""
-    part = file_part(call.header(b"content-type") or "", call.body, "file")
-    if part is None or not part.data:
+    file = call.file
+    if file is None or not file.size:
         return Violation("bad_upload")
-    call.inputs = {"filename": part.file_name, "content_type": part.content_type, _PART: part}
+    call.inputs = {"filename": file.file_name, "content_type": file.content_type}
     return None
+
+
+def carried(call: Call, content: Content) -> Carried | None:
+    """The part `file` of the form; None where there is none, or no form."""
+    return file_part(call.header(b"content-type") or "", content, "file")
 
 
 def upload_supported(call: Call) -> Violation | None:
@@ -66,12 +71,11 @@ def request_upload(call: Call) -> Reply:
 
 def upload_binary(call: Call) -> Reply:
     """`POST /media/upload/binary`: the file comes with the call."""
-    part = call.inputs[_PART]
-    data = part.data if isinstance(part, FilePart) else b""
-    ticket = _issue(call, len(data))
-    if not call.world.store_upload(ticket, data):
+    file = cast("SentFile", call.file)  # the check `multipart_file` saw that there is one
+    ticket = _issue(call, file.size)
+    if not call.world.store_upload(ticket, file):
         return wire.problem(call, Violation("unavailable"))
-    return wire.success(call, _shown(call, ticket, len(data)))
+    return wire.success(call, _shown(call, ticket, file.size))
 
 
 def _issue(call: Call, size: int) -> UploadIssued:

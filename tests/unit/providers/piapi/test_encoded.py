@@ -12,7 +12,10 @@ from upsim.providers.piapi.encoded import Encoded, decoded, encoded, is_web_addr
         ("data:video/mp4;base64,AAAA", Encoded("video/mp4", "AAAA")),
         ("DATA:Video/MP4;BASE64,AAAA", Encoded("video/mp4", "AAAA")),
         ("data:;base64,AAAA", Encoded("", "AAAA")),
-        ("data:video/mp4;codecs=avc1;base64,AA%3D%3D", Encoded("video/mp4", "AA==")),
+        (
+            "data:video/mp4;codecs=avc1;base64,AA%3D%3D",
+            Encoded("video/mp4", "AA%3D%3D", escaped=True),
+        ),
         ("data:video/mp4,AAAA", None),
         ("data:video/mp4;base64", None),
     ],
@@ -24,9 +27,21 @@ def test_base64_comes_bare_or_as_a_data_uri(text: str, expected: Encoded | None)
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("aGVsbG8=", b"hello"), ("aGVs\r\nbG8=", b"hello"), ("", b""), ("aGVsbG8", None), ("?", None)],
+    [
+        (Encoded("video/mp4", "aGVsbG8%3D", escaped=True), b"hello"),
+    ]
+    + [
+        (Encoded("", text), data)
+        for text, data in [
+            ("aGVsbG8=", b"hello"),
+            ("aGVs\r\nbG8=", b"hello"),
+            ("", b""),
+            ("aGVsbG8", None),
+            ("?", None),
+        ]
+    ],
 )
-def test_base64_must_be_whole_but_may_be_wrapped(text: str, expected: bytes | None) -> None:
+def test_base64_must_be_whole_but_may_be_wrapped(text: Encoded, expected: bytes | None) -> None:
     """Line breaks are ignored; missing padding and foreign characters are not."""
     assert expected == decoded(text)
 

@@ -1,8 +1,48 @@
 """The reader of upload forms: what it finds, and what it takes for no form."""
 
+from dataclasses import dataclass
+
 import pytest
 
-from upsim.providers.wavespeed.multipart import FilePart, file_part
+from upsim.providers.wavespeed import multipart
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body in memory, seen as the reader sees those that are not."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.data)
+
+    def find(self, sought: bytes, start: int, end: int) -> int:
+        """Where some bytes begin."""
+        return self.data.find(sought, start, end)
+
+    def read(self, start: int, end: int) -> bytes:
+        """Some of the bytes."""
+        return self.data[start:end]
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """What was found in a form."""
+
+    file_name: str
+    content_type: str
+    data: bytes
+
+
+def file_part(content_type: str, body: bytes, name: str) -> FilePart | None:
+    """Look for a part of a form."""
+    found = multipart.file_part(content_type, Body(body), name)
+    if found is None:
+        return None
+    return FilePart(found.file_name, found.content_type, b"".join(found.pieces))
+
 
 FORM = "multipart/form-data; boundary=XX"
 
@@ -93,8 +133,11 @@ def test_a_part_may_have_no_content_type_and_odd_lines() -> None:
         (FORM, form(b"no blank line")),
         (FORM, b"--XX\r\n" + part(b"the end is missing")),
         (FORM, form(*[FIELD] * 16, part(b"too late"))),
+        (FORM + "; x=" + "y" * 1_024, form(part(b"abc"))),
+        (FORM, form(part(b"abc", disposition=f'form-data; name="file"; filename="{"a" * 9_000}"'))),
+        (FORM, form(part(b"abc", disposition='form-data; name="file"' + "; a=b" * 32))),
     ],
 )
 def test_anything_else_is_no_file(content_type: str, body: bytes) -> None:
-    """No form, no boundary, no such part, no end, or too many parts before it."""
+    """No form, no boundary, no such part or end, or more before it than a form has."""
     assert file_part(content_type, body, "file") is None

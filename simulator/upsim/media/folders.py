@@ -1,0 +1,98 @@
+"""Temporary folders that are held by who made them, so that those of the dead can be told.
+
+A folder holds a file `owner` on which its process keeps a lock. The system takes the lock back
+however the process ends, and no number of a process that is used again can be mistaken for it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # Windows has none: nothing is removed there but by its owner
+    HAS_LOCKS = False
+else:
+    HAS_LOCKS = True
+
+PREFIX = "upsim-"
+OWNER = "owner"
+_PRIVATE = 0o700
+
+
+class PrivateFolder:
+    """A new folder that only this user may read, held until it is removed."""
+
+    def __init__(self, parent: Path | None = None) -> None:
+        """Make it. Raises OSError where there is no room."""
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        try:
+            self._lock = _held(self.path)
+        except OSError:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def remove(self) -> None:
+        """Remove it with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+
+def remove_abandoned(parent: Path | None = None) -> list[Path]:
+    """Remove the folders of this user whose owners are gone, and say which."""
+    if not HAS_LOCKS:
+        return []
+    gone = []
+    with suppress(OSError), os.scandir(parent or tempfile.gettempdir()) as entries:
+        for entry in entries:
+            if entry.name.startswith(PREFIX) and _is_ours(entry) and _is_abandoned(entry.path):
+                shutil.rmtree(entry.path, ignore_errors=True)
+                gone.append(Path(entry.path))
+    return gone
+
+
+def _held(folder: Path) -> int | None:
+    """The lock of a new folder; the file has its name only once it is locked."""
+    if not HAS_LOCKS:
+        return None
+    made = folder / f"{OWNER}.new"
+    lock = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        flock(lock, LOCK_EX | LOCK_NB)
+        made.rename(folder / OWNER)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder and no link to one, of this user and private, as we make them."""
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    private = stat.S_IMODE(found.st_mode) == _PRIVATE
+    return stat.S_ISDIR(found.st_mode) and private and found.st_uid == os.getuid()
+
+
+def _is_abandoned(folder: str) -> bool:
+    """Whether its owner is gone: the lock can be had. Without such a file it is none of ours."""
+    try:
+        lock = os.open(os.path.join(folder, OWNER), os.O_RDWR | os.O_NOFOLLOW)  # noqa: PTH118 - of a str
+    except OSError:
+        return False
+    try:
+        flock(lock, LOCK_EX | LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True

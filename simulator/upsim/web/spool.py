@@ -1,0 +1,135 @@
+"""A request's body on its way into the store: in memory while it is small, else in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from types import TracebackType
+from typing import Self
+
+from starlette.types import Receive
+
+from upsim.core.call import Carried, Headers, SentFile
+from upsim.core.media import Unmeasurable
+from upsim.engine.commands import KEPT_BODY
+from upsim.media.store import BlobStore, BlobWriter
+from upsim.web.bodies import ClientGoneError, announced_length
+
+MOST_KEPT = 8 << 20
+"""Bytes of a body that the command log may keep; of a longer one it keeps the beginning."""
+IN_MEMORY = 1 << 20
+"""Bytes that are collected before they are written, beside the event loop."""
+
+
+class Spool:
+    """A body of at most `limit` bytes, taken piece by piece; the next one waits for the disk.
+
+    `head` is its beginning, `digest` that of the whole where it is longer. Leaving the `with` block
+    drops what was not stored. A body that is wanted `whole` stays in memory. It can be
+    looked through as the `Content` that providers see.
+    """
+
+    def __init__(self, blobs: BlobStore, limit: int, *, whole: bool = False) -> None:
+        """Nothing came yet."""
+        self._blobs = blobs
+        self._limit = limit
+        self._waiting: list[bytes] = []
+        self._left = limit if whole else IN_MEMORY
+        self._writer: BlobWriter | None = None
+        self._hash = hashlib.sha256()
+        self.head = b""
+        self.size = 0
+        self.oversized = False
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Drop the file."""
+        if self._writer is not None:
+            self._writer.__exit__(kind, error, trace)
+
+    @property
+    def digest(self) -> str:
+        """The digest of a body that is longer than its head."""
+        return self._hash.hexdigest() if self.size > len(self.head) else ""
+
+    @property
+    def problem(self) -> Unmeasurable | None:
+        """Why there is no room for it, if there is none."""
+        return None if self._writer is None else self._writer.problem
+
+    async def fill(self, receive: Receive, headers: Headers) -> None:
+        """Read the body, if it is not too long. Raises ClientGoneError."""
+        self.oversized = announced_length(headers) > self._limit
+        more = not self.oversized
+        while more and not self.oversized and self.problem is None:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            part = message.get("body", b"")
+            more = message.get("more_body", False)
+            self.size += len(part)
+            self._left -= len(part)
+            self._waiting.append(part)
+            self.oversized = self.size > self._limit
+            if self._left < 0 and not self.oversized:
+                await asyncio.to_thread(self._write)
+        if self.oversized:
+            self.head, self.size = b"", 0
+        elif self._writer is None:
+            self.head = b"".join(self._waiting)
+        elif self._waiting:
+            await asyncio.to_thread(self._write)
+
+    def stored(self) -> str | Unmeasurable:
+        """Store the whole body; its digest, or why it cannot be kept."""
+        return self._blobs.put(self.head) if self._writer is None else self._writer.finish()
+
+    def keep(self, carried: Carried) -> SentFile | Unmeasurable:
+        """Store a file that the body carries."""
+        with self._blobs.writer(self._limit) as writer:
+            for piece in carried.pieces:
+                if not writer.write(piece):
+                    break
+            digest = writer.finish()
+        if isinstance(digest, Unmeasurable):
+            return digest
+        return SentFile(carried.file_name, carried.content_type, writer.size, digest)
+
+    def find(self, sought: bytes, start: int, end: int) -> int:
+        """Where some bytes begin that lie between two places, or -1."""
+        if self._writer is None:
+            return self.head.find(sought, start, end)
+        for at in range(start, end, IN_MEMORY):
+            piece = self.read(at, min(at + IN_MEMORY + len(sought) - 1, end))
+            found = piece.find(sought)
+            if found >= 0:
+                return at + found
+        return -1
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes between two places."""
+        if self._writer is None:
+            return self.head[start:end]
+        return self._writer.read(start, end)
+
+    def _write(self) -> None:
+        """Move what came from the memory to the file."""
+        if self._writer is None:
+            self._writer = self._blobs.writer(self._limit)
+        data = b"".join(self._waiting)
+        self._waiting.clear()
+        self._left = IN_MEMORY
+        if self.size <= MOST_KEPT:
+            self.head += data
+        else:
+            self.head = (self.head + data)[:KEPT_BODY]
+        self._hash.update(data)
+        self._writer.write(data)

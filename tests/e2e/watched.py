@@ -1,0 +1,55 @@
+"""`upsim serve` with a watch on its event loop: the longest callbacks, by CPU time of its thread.
+
+A callback that takes longer than any before it adds a line to the file that is named first: its
+milliseconds and what was run. SIGUSR1 begins anew. CPU time does not depend on how busy the
+machine is; uvloop, whose handles cannot be measured, runs the same callbacks.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from asyncio import events
+from pathlib import Path
+
+_LEAST = 0.002
+
+
+class Watch:
+    """Measures every callback of every event loop of this process."""
+
+    def __init__(self, log: Path) -> None:
+        """Nothing ran yet."""
+        self._log = log
+        self._run = events.Handle._run
+        self._longest = _LEAST
+
+    def begin(self) -> None:
+        """Measure from now on."""
+        signal.signal(signal.SIGUSR1, lambda *_: self._forget())
+
+        def measured(handle: events.Handle) -> None:
+            began = time.thread_time()
+            self._run(handle)
+            self._note(time.thread_time() - began, handle)
+
+        events.Handle._run = measured  # type: ignore[method-assign,assignment]  # there is no other hold on it
+
+    def _note(self, took: float, handle: events.Handle) -> None:
+        if took > self._longest:
+            self._longest = took
+            with self._log.open("a", encoding="utf-8") as opened:
+                opened.write(f"{took * 1000:.1f} {handle!r}\n")
+
+    def _forget(self) -> None:
+        self._longest = _LEAST
+        self._log.write_bytes(b"")
+
+
+if __name__ == "__main__":
+    Watch(Path(sys.argv.pop(1))).begin()
+    sys.modules["uvloop"] = None  # type: ignore[assignment]  # uvicorn then takes asyncio
+    from upsim.cli import main
+
+    main()

@@ -1,0 +1,26 @@
+"""Percent-encoded text, of any size."""
+
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upsim.core.escapes import unescaped
+
+
+@given(st.text(alphabet="%4aF1\u00e9x") | st.text())
+def test_it_means_what_the_standard_library_says(text: str) -> None:
+    """Escapes in any case, and what only looks like one."""
+    assert unquote_to_bytes(text.encode("utf-8", "surrogatepass")) == unescaped(text)
+
+
+@pytest.mark.parametrize("before", range(6))
+def test_no_escape_is_cut_in_two(before: int) -> None:
+    """A long text is decoded in pieces, wherever their ends would fall."""
+    assert b"x" * before + b"A" * 100_000 == unescaped("x" * before + "%41" * 100_000)
+
+
+def test_a_long_text_of_percent_signs_ends() -> None:
+    """What is no escape is passed over."""
+    assert b"%" * 200_000 == unescaped("%" * 200_000)

@@ -26,6 +26,12 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "LINGER_SECONDS", 0.0)
 
 
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no connection be looked at but by the test itself."""
+    monkeypatch.setattr(bounded, "LOOK_SECONDS", 3_600.0)
+
+
 @pytest.mark.parametrize("piece", [SLICE // 2, SLICE, 32 * SLICE])
 @pytest.mark.parametrize("begins", [b"GET /jobs HTTP/1.1\r\nX-Long: ", b"GET /"])
 async def test_a_head_without_an_end_is_refused(piece: int, begins: bytes) -> None:
@@ -130,7 +136,7 @@ async def test_a_head_that_drips_is_not_waited_for() -> None:
     assert TOO_SLOW == wire.written[0][: len(TOO_SLOW)]
 
 
-@pytest.mark.usefixtures("soon")
+@pytest.mark.usefixtures("by_hand")
 async def test_a_body_that_goes_on_has_its_time() -> None:
     """Between two looks a body must bring some bytes, and may then take long."""
     app = App()

@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx
 
-from upsim_contracts.clips import Clip, clip
+from upsim_contracts.clips import AVI, Clip, clip
 from upsim_contracts.facts import Book, CallForm, filled
+from upsim_contracts.looking import as_avi
 from upsim_contracts.matching import ABSENT, Mismatch, at, shown
 from upsim_contracts.spending import RESERVED
 from upsim_contracts.target import Target, World
@@ -24,7 +25,13 @@ Pricer = Callable[[str, Clip | None, Mapping[str, Any]], Decimal | None]
 
 Without a clip, the most that any call costs.
 """
-CONTENT_TYPES = {"mp4": "mp4", "mov": "quicktime", "mkv": "x-matroska", "webm": "webm"}
+CONTENT_TYPES = {
+    "mp4": "mp4",
+    "mov": "quicktime",
+    "mkv": "x-matroska",
+    "webm": "webm",
+    AVI: "x-msvideo",
+}
 
 
 class NotRunError(Exception):
@@ -79,6 +86,7 @@ class Caller:
             self.names["inbox"] = world.controls.inbox
         self.last = ""
         self._keys: dict[str, str] = {}
+        self._content = b""
         self.answer: Answer | None = None
 
     def call(self, step: Mapping[str, Any]) -> Answer:
@@ -116,7 +124,10 @@ class Caller:
         return [as_seen(one, how, secret) for one in self.world.controls.messages()]
 
     def _take_video(self, wanted: object) -> Clip | None:
-        """Make `$video` stand for a clip, as a link or as a data URL."""
+        """Make `$video` stand for a clip, as a link or as a data URL.
+
+        Of a data URL, `$base64` is what stands behind the comma, and `$bytes` how long the file is.
+        """
         if wanted is None:
             return None
         text = wanted["data"] if isinstance(wanted, Mapping) else str(wanted)
@@ -129,9 +140,11 @@ class Caller:
         address = f"{self.world.media}{measured.path}"
         if isinstance(wanted, Mapping):
             content = self.world.http.get(address).raise_for_status().content
+            self._content = as_avi(content) if measured.container == AVI else content
             kind = CONTENT_TYPES[wanted.get("label", measured.container)]
-            encoded = base64.b64encode(content).decode()
+            encoded = base64.b64encode(self._content).decode()
             address = f"data:video/{kind};base64,{encoded}"
+            self.names |= {"base64": encoded, "bytes": len(self._content)}
         self.names["video"] = address
         return measured
 
@@ -149,11 +162,11 @@ class Caller:
             address,
             params=filled({**form.query, **step.get("query", {})}, self.names) or None,
             headers=sent,
-            json=body if "raw" not in step else None,
-            content=step.get("raw"),
+            json=body,
+            content=self._content if step.get("file") else step.get("raw"),
             extensions=extensions,
         )
-        if body is not None and "raw" not in step:
+        if body is not None:
             request.headers.setdefault("content-type", "application/json")
         self.last = f"{form.method} {path}"
         response = self._paid(form, request, body, measured) if form.paid else self._plain(request)
@@ -199,7 +212,7 @@ class Caller:
 
 def body_of(form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
     """The body that a step sends: the usual one of the call, changed as the step says."""
-    if "raw" in step:
+    if "raw" in step or step.get("file"):
         return None
     body = copy.deepcopy(step.get("body", form.body))
     for path in step.get("drop", ()):

@@ -9,9 +9,10 @@ from fractions import Fraction
 
 from upsim_contracts.exceptions import ClipError
 
+AVI = "avi"
 _TEXT = re.compile(
     r"(?P<width>\d+)x(?P<height>\d+) (?P<fps>\d+(?:\.\d+|/\d+)?)fps (?P<seconds>\d+(?:\.\d+)?)s"
-    r"(?P<silent> silent)?(?: (?P<container>mp4|mov|mkv|webm))?(?: (?P<bytes>\d+)bytes)?"
+    r"(?P<silent> silent)?(?: (?P<container>mp4|mov|mkv|webm|avi))?(?: (?P<bytes>\d+)bytes)?"
 )
 
 
@@ -45,10 +46,11 @@ class Clip:
 
     @property
     def path(self) -> str:
-        """Where a simulator serves exactly this file."""
+        """Where a simulator serves exactly this file; an AVI is made of the MP4 that is there."""
         rate = f"{self.fps}".replace("/", "-")
+        container = "mp4" if self.container == AVI else self.container
         silent = "" if self.audio else "_silent"
-        name = f"{self.width}x{self.height}_{rate}fps_{self.seconds:f}s{silent}.{self.container}"
+        name = f"{self.width}x{self.height}_{rate}fps_{self.seconds:f}s{silent}.{container}"
         padding = f"?bytes={self.size}" if self.size is not None else ""
         return f"/media/synthetic/{name}{padding}"
 
@@ -60,7 +62,7 @@ def clip(text: str) -> Clip:
     """
     found = _TEXT.fullmatch(text)
     if found is None:
-        form = "854x480 30fps 4.5s [silent] [mp4|mov|mkv|webm] [<n>bytes]"
+        form = "854x480 30fps 4.5s [silent] [mp4|mov|mkv|webm|avi] [<n>bytes]"
         raise ClipError(f"{text!r} describes no clip; its form is {form}")
     size = found["bytes"]
     return Clip(

@@ -102,7 +102,7 @@ class Fact:
         if any("told" in step for step in self.steps):
             return "needs a receiver for webhooks that the provider can reach"
         waits = [seconds(str(step["wait"])) for step in self.steps if "wait" in step]
-        return f"needs {sum(waits)} seconds to pass" if sum(waits) > 0 else None
+        return f"needs {sum(waits):g} seconds to pass" if sum(waits) > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +156,10 @@ def read_book(path: Path) -> Book:
     return book
 
 
-def seconds(text: str) -> int:
-    """A span such as `61s`, `24h` or `1d` in whole seconds."""
+def seconds(text: str) -> float:
+    """A span such as `61s`, `59.5s`, `24h` or `1d` in seconds."""
     units = {"s": 1, "m": 60, "h": 3600, "d": _ONE_DAY}
-    return int(text[:-1]) * units[text[-1]]
+    return float(text[:-1]) * units[text[-1]]
 
 
 def filled(value: Any, names: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any part of a document

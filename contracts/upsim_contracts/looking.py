@@ -11,6 +11,22 @@ import av
 _CONTAINERS = {"mp4": "mp4", "matroska": "mkv", "webm": "webm"}
 
 
+def as_avi(content: bytes) -> bytes:
+    """The pictures of a video as they are, in an AVI."""
+    out = io.BytesIO()
+    with (
+        av.open(io.BytesIO(content), mode="r") as file,
+        av.open(out, mode="w", format="avi") as made,
+    ):
+        video = file.streams.video[0]
+        stream = made.add_stream_from_template(video)
+        for packet in file.demux(video):
+            if packet.dts is not None:
+                packet.stream = stream
+                made.mux(packet)
+    return out.getvalue()
+
+
 def look_into(content: bytes) -> dict[str, object]:
     """Width, height, rate, length in seconds, pictures, container and sound of a file."""
     with av.open(io.BytesIO(content), mode="r") as file:

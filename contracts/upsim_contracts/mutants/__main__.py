@@ -1,4 +1,7 @@
-"""`python -m upsim_contracts.mutants [NAME…]`: how many of the wrong simulators are noticed."""
+"""`python -m upsim_contracts.mutants [NAME…]`: how many of the wrong simulators are noticed.
+
+With `--lies`, the names are providers, of which one documented value at a time is a little wrong.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from pathlib import Path
 
 from upsim_contracts.exceptions import ContractError
 from upsim_contracts.mutants.catalogue import FOLDER, Mutant, mutants
+from upsim_contracts.mutants.lies import lies_about
+from upsim_contracts.mutants.noticing import Court, count
 from upsim_contracts.mutants.running import Runner
+from upsim_contracts.verify import book_of, providers
 
 WELL, FINDING, USAGE = 0, 1, 2
 
@@ -18,12 +24,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; 1 when a mutant is not killed or a killer is unjust."""
     parser = argparse.ArgumentParser(prog="python -m upsim_contracts.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of the names of mutants; all by default")
+    parser.add_argument("--lies", action="store_true", help="small lies about these providers")
     parser.add_argument("--list", action="store_true", help="say what there is, and stop")
     parser.add_argument("--seeds", type=int, metavar="N", help="the right simulator, N seeds")
     parser.add_argument("--workers", type=int, default=2, help="how many run at a time")
     parser.add_argument("--catalogue", type=Path, default=FOLDER, help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     try:
+        if asked.lies:
+            return _lies(asked.names or list(providers()), asked.workers)
         known = list(mutants(asked.catalogue))
         chosen = [one for one in known if not asked.names or _is_named(one, asked.names)]
         if not chosen:
@@ -55,6 +64,23 @@ def _wrong(chosen: list[Mutant], workers: int) -> int:
     counted = ", ".join(f"{number} {fate}" for fate, number in sorted(fates.items()))
     _say(f"{len(chosen)} mutants: {counted}; the slowest took {slowest:.1f} s")
     return WELL if set(fates) <= {"killed"} else FINDING
+
+
+def _lies(chosen: list[str], workers: int) -> int:
+    ended = WELL
+    for provider in chosen:
+        lies, court = lies_about(provider), Court(book_of(provider))
+        broken = court.of_the_truth()
+        if broken:
+            names = ", ".join(one.fact.id for one in broken)
+            _say(f"{provider}: the right simulator breaks {names}")
+            return FINDING
+        counted = count(list(court.judge_all(lies.planted, workers=workers)), lies)
+        for problem in counted.problems:
+            _say(problem)
+        _say(f"{provider}: {counted}")
+        ended = FINDING if counted.problems else ended
+    return ended
 
 
 def _right(seeds: int) -> int:

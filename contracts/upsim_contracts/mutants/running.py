@@ -7,26 +7,22 @@ forked in a millisecond and imports the wrong simulator in a fraction of a secon
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
-
-import httpx
 
 from upsim_contracts.exceptions import StaleMutantError
 from upsim_contracts.facts import Book, Fact
 from upsim_contracts.mutants.catalogue import Mutant
+from upsim_contracts.mutants.children import SECONDS, in_child, simulator
 from upsim_contracts.mutants.planting import plant, scenario_file
 from upsim_contracts.running import CONNECTION, Verdict, judge
-from upsim_contracts.spending import Purse
 from upsim_contracts.target import Target
 from upsim_contracts.verify import book_of, pricer, providers
 
@@ -44,7 +40,6 @@ PRELOADED = (
 """What the simulator imports from elsewhere, so that a child finds it there."""
 PRELOADED_FOR_TESTS = ("hypothesis", "pytest_cov.plugin", "schemathesis", "xdist.plugin")
 """What the tests of the suite import besides."""
-SECONDS = 60
 PYTEST_FAILED = 1
 PROFILE = "UPSIM_CONTRACT_PROFILE"
 """The variable that tells the suite how long to look."""
@@ -92,7 +87,7 @@ class Runner:
     def run(self, mutant: Mutant) -> Result:
         """Judge one mutant by its killer."""
         started = time.perf_counter()
-        fate, saw = _in_child(lambda: self._fate(mutant))
+        fate, saw = in_child(lambda: self._fate(mutant))
         return Result(mutant, fate, time.perf_counter() - started, saw)
 
     def unjust(self, mutants: Iterable[Mutant]) -> Iterator[Unjust]:
@@ -108,7 +103,7 @@ class Runner:
         for provider, chosen in facts.items():
             yield from self.broken(provider, list(chosen.values()))
         if tests:
-            fate, saw = _in_child(lambda: self._by_tests(list(tests)))
+            fate, saw = in_child(lambda: self._by_tests(list(tests)))
             if fate != "survived":
                 yield Unjust(f"one of the tests {', '.join(tests)}", saw)
 
@@ -116,11 +111,11 @@ class Runner:
         """The facts that the right simulator breaks under a seed."""
 
         def judged() -> list[tuple[str, str]]:
-            with _simulator(self.books[provider], provider, None) as target:
+            with simulator(self.books[provider], provider, None) as target:
                 verdicts = [self._judge(_seeded(fact, seed), provider, target) for fact in facts]
             return [(one.fact.id, _seen(one)) for one in verdicts if one.outcome == "broken"]
 
-        found = _in_child(judged, seconds=SECONDS * 10)
+        found = in_child(judged, seconds=SECONDS * 10)
         if isinstance(found, tuple):
             yield Unjust(f"facts of {provider}", found[1])
             return
@@ -150,7 +145,7 @@ class Runner:
         if mutant.overlay is not None and fact.given.scenario is not None:
             return "stale", f"{fact.id} brings a scenario of its own, which an overlay cannot join"
         scenario = str(scenario_file(mutant, folder)) if mutant.overlay is not None else None
-        with _simulator(self.books[mutant.provider], mutant.provider, scenario) as target:
+        with simulator(self.books[mutant.provider], mutant.provider, scenario) as target:
             verdict = self._judge(fact, mutant.provider, target)
         if any(found.where == CONNECTION for found in verdict.mismatches):
             return "error", f"it does not run: {_seen(verdict)}"
@@ -203,48 +198,9 @@ class _Noticed:
             self.text = " ".join(report.longreprtext.partition("\nE ")[2].split())
 
 
-@contextmanager
-def _simulator(book: Book, provider: str, scenario: str | None) -> Iterator[Target]:
-    simulator: Any = importlib.import_module("upsim").Simulator
-    with simulator(clock="manual") as made, httpx.Client(transport=made.transport()) as http:
-        yield Target(
-            "sim",
-            provider,
-            made.base_url("").rstrip("/"),
-            http,
-            Purse(None, book.unit),
-            simulator=True,
-            admin_token=made.app.registry.settings.admin_token,
-            scenario=scenario,
-        )
-
-
 def _seeded(fact: Fact, seed: int) -> Fact:
     return replace(fact, given=replace(fact.given, seed=seed))
 
 
 def _seen(verdict: Verdict) -> str:
     return "; ".join(map(str, verdict.mismatches)) or verdict.reason
-
-
-def _in_child(work: Callable[[], Any], *, seconds: float = SECONDS) -> Any:  # noqa: ANN401 - what it finds
-    """What the work finds, done in a forked process; a fate when it says nothing."""
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(work, theirs))
-    child.start()
-    theirs.close()
-    try:
-        return ours.recv() if ours.poll(seconds) else ("killed", "it never ends")
-    except EOFError:
-        return "error", "the child ended without a word"
-    finally:
-        child.kill()
-        child.join()
-        ours.close()
-
-
-def _child(work: Callable[[], object], out: Connection) -> None:
-    """What it raises goes to standard error, and the parent hears nothing."""
-    out.send(work())
-    out.close()

@@ -221,6 +221,11 @@ class Rules:
         msg = f"{name!r} is not a table of this baseline"
         raise BaselineError(msg)
 
+    def turned(self, knob: str) -> str | None:
+        """The value of a knob that was turned; None at its first, which leaves it to the facts."""
+        value = self.knobs[knob]
+        return None if value == self.baseline.knobs[knob].values[0] else value
+
     def fact(self, name: str) -> Plain:
         """The value of a fact."""
         return self.baseline.facts[name].value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from upsim.core.baseline import Auth
 from upsim.engine.keys import LONGEST_KEY, Fingerprints, can_be_sent, new_key
@@ -22,6 +23,13 @@ class KeyHolder:
     owner: str
 
 
+class KeyForm(NamedTuple):
+    """Where a request carries its key."""
+
+    header: str
+    scheme: str
+
+
 class Keyring:
     """Issued keys, and those that are refused because their sandbox is gone."""
 
@@ -31,6 +39,7 @@ class Keyring:
         self._holders: dict[bytes, KeyHolder] = {}
         self._issued: dict[str, list[bytes]] = {}
         self._retired: dict[bytes, None] = {}
+        self._forms: dict[str, dict[KeyForm, None]] = {}
 
     def issue(self, holder: KeyHolder, auth: Auth, brought: str | None = None) -> str:
         """A key for an owner's account, drawn in the provider's form unless one is brought.
@@ -49,9 +58,21 @@ class Keyring:
             msg += "" if known.sandbox != holder.sandbox else f", account {known.owner[:80]!r}"
             raise KeyTakenError(msg)
         self._retired.pop(fingerprint, None)
+        self.know(provider, auth)
         self._holders[fingerprint] = holder
         self._issued.setdefault(holder.sandbox, []).append(fingerprint)
         return issued
+
+    def know(self, provider: str, auth: Auth) -> None:
+        """Look for a provider's keys also where these rules have them sent."""
+        self._forms.setdefault(provider, {})[KeyForm(auth.header, auth.scheme)] = None
+        if auth.second is not None:
+            second = KeyForm(auth.second.header, auth.second.scheme)
+            self._forms[provider][second] = None
+
+    def forms(self, provider: str) -> tuple[KeyForm, ...]:
+        """Where keys of a provider may be sent, by the rules under which any was issued."""
+        return tuple(self._forms.get(provider, ()))
 
     def holder(self, fingerprint: bytes) -> KeyHolder | None:
         """Whose a key is; None for one that was not issued."""

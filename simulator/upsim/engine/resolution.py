@@ -46,7 +46,7 @@ class Resolver:
         self._registry = registry
         self._keys = keys
         self._seen: dict[Mark, Resolved] = {}
-        self._key_headers: dict[str, tuple[bytes, bytes | None]] = {}
+        self._key_headers: dict[str, tuple[bytes, ...]] = {}
 
     def forget(self) -> None:
         """Find everything out anew: sandboxes, keys or rules are not what they were."""
@@ -69,36 +69,48 @@ class Resolver:
 
     def _mark(self, provider: str, headers: Headers, named: str | None) -> Mark:
         """A request's address and the fingerprints of all that may hold its key."""
-        first, second = self._key_headers.get(provider) or self._read_key_headers(provider)
+        first, *others = self._key_headers.get(provider) or self._read_key_headers(provider)
         value = headers.get(first)
         held = None if value is None else self._keys.fingerprints.of_bytes(value)
-        if second is None:
+        if not others:
             return (provider, named, held)
-        value = headers.get(second)
-        also = None if value is None else self._keys.fingerprints.of_bytes(value)
-        return (provider, named, held, also)
+        values = map(headers.get, others)
+        of = self._keys.fingerprints.of_bytes
+        return (provider, named, held, *(value if value is None else of(value) for value in values))
 
-    def _read_key_headers(self, provider: str) -> tuple[bytes, bytes | None]:
-        auth = self._registry.library.baseline(provider).baseline.auth
-        second = auth.second.header.encode() if auth.second else None
-        found = self._key_headers[provider] = (auth.header.encode(), second)
+    def _read_key_headers(self, provider: str) -> tuple[bytes, ...]:
+        auth = self._registry.default.scenario_for(provider).baseline.auth
+        self._keys.know(provider, auth)
+        names = {auth.header: None, **{form.header: None for form in self._keys.forms(provider)}}
+        found = self._key_headers[provider] = tuple(name.encode() for name in names)
         return found
+
+    def _home_of(self, provider: str, headers: Headers) -> Sandbox:
+        """The sandbox whose key a request brings, wherever it stands; else the default one."""
+        boxes = self._registry
+        for form in self._keys.forms(provider):
+            found = presented_in(form.header, form.scheme, headers)
+            if found.credential == "known":
+                holder = self._keys.holder(self._keys.fingerprints.of(provider, found.key))
+                if holder is not None:
+                    return boxes.sandboxes[holder.sandbox]
+        return boxes.default
 
     def _resolve(self, provider: str, headers: Headers, named: str | None) -> Resolved:
         sandbox = None if named is None else self._registry.get(named)
-        auth = self._registry.library.baseline(provider).baseline.auth
+        home = sandbox or self._home_of(provider, headers)
+        auth = home.scenario_for(provider).baseline.auth
         found = presented(auth, headers)
         if found.credential == "missing" and auth.second is not None:
-            found = self._in_second_header(provider, auth.second, headers, sandbox)
+            found = self._in_second_header(provider, auth.second, headers, home)
         if found.credential != "known":
-            return self._refused(provider, sandbox or self._registry.default, found)
+            return self._refused(provider, home, found)
         fingerprint = self._keys.fingerprints.of(provider, found.key)
         holder = self._keys.holder(fingerprint)
         if holder is not None and (sandbox is None or sandbox.id == holder.sandbox):
             home = self._registry.sandboxes[holder.sandbox]
             home.last_used = monotonic()
             return self._known(provider, home, holder.owner, found.key)
-        home = sandbox or self._registry.default
         home.last_used = monotonic()
         strict = home.choices.strict_keys or sandbox is not None
         if strict or self._keys.is_retired(fingerprint):
@@ -129,15 +141,12 @@ class Resolver:
         return home.commands.key(self._keys.fingerprints.of(key.provider, sent), named)
 
     def _in_second_header(
-        self, provider: str, second: SecondHeader, headers: Headers, sandbox: Sandbox | None
+        self, provider: str, second: SecondHeader, headers: Headers, home: Sandbox
     ) -> Presented:
         """A key from the second header, where the knob of the key's sandbox takes it."""
         found = presented_in(second.header, second.scheme, headers)
         if found.credential != "known":
             return Presented("missing")
-        holder = self._keys.holder(self._keys.fingerprints.of(provider, found.key))
-        boxes = self._registry
-        home = sandbox or (boxes.sandboxes[holder.sandbox] if holder else boxes.default)
         taken = home.bound(provider).rules.knobs[second.knob] == second.value
         return found if taken else Presented("missing")
 

@@ -16,6 +16,7 @@ def reference_mistakes(value: Value) -> Found:
     """Every name in a file, valid by the schema, that stands for nothing there."""
     root = mapping(value)
     yield from _knobs(mapping(root["knobs"]))
+    yield from _second_header(root)
     yield from _dialect(root)
     yield from _plans(root)
     yield from _models(root)
@@ -28,6 +29,20 @@ def _knobs(knobs: dict[str, Value]) -> Found:
         for key in ("guide", "live", "auto", "chosen"):
             if key in mapping(knob) and mapping(knob)[key] not in values:
                 yield ("knobs", name), unknown("value", str(mapping(knob)[key]), values)
+
+
+def _second_header(root: dict[str, Value]) -> Found:
+    """The knob, and its value, by which a key is taken from the second header too."""
+    second = mapping(mapping(root["auth"]).get("second"))
+    if not second:
+        return
+    name, knobs = str(second["knob"]), mapping(root["knobs"])
+    if name not in knobs:
+        yield ("auth", "second", "knob"), unknown("knob", name, knobs)
+        return
+    values = [str(item) for item in items(mapping(knobs[name]).get("values"))]
+    if second["value"] not in values:
+        yield ("auth", "second", "value"), unknown("value", str(second["value"]), values)
 
 
 def choice_mistakes(knobs: Value, defined: Mapping[str, Value]) -> Found:

@@ -124,9 +124,8 @@ def _details(field: str, code: str, message: str) -> dict[str, object]:
 
 
 def _word(call: Call, job: Job) -> str:
-    if job.state is State.COMPLETED:
-        return call.rules.knobs["completed_status"]
-    return str(call.rules.baseline.statuses[job.state].value)
+    chosen = call.rules.turned("completed_status") if job.state is State.COMPLETED else None
+    return chosen or str(call.rules.baseline.statuses[job.state].value)
 
 
 def _times(call: Call, job: Job) -> dict[str, object]:

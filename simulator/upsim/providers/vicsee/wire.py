@@ -49,7 +49,8 @@ def status(call: Call, job: Job) -> str:
     """The word for the job's state; polls use the same one for a queued task as the submit."""
     state = job.state
     knob = _KNOBS.get(state)
-    return call.rules.knobs[knob] if knob else str(call.rules.baseline.statuses[state].value)
+    chosen = call.rules.turned(knob) if knob else None
+    return chosen or str(call.rules.baseline.statuses[state].value)
 
 
 def submitted(call: Call, job: Job) -> dict[str, object]:

@@ -176,8 +176,6 @@ def is_switch(option: Option) -> bool:
 
 def _with_minimum(model: Model, minimum: Decimal) -> Model:
     """The model with the billed minimum that a knob has set."""
-    if minimum == model.billing.quantity.minimum:
-        return model
     quantity = replace(model.billing.quantity, minimum=minimum)
     return replace(model, billing=replace(model.billing, quantity=quantity))
 
@@ -187,8 +185,8 @@ def _take_model(call: Call, name: str) -> Violation | None:
     if found is None:
         return Violation("unknown_model")
     knob = found.facts.get("minimum_by")
-    chosen = None if knob is None else Decimal(call.rules.knobs[str(knob.value)])
-    call.model = found if chosen is None else _with_minimum(found, chosen)
+    chosen = None if knob is None else call.rules.turned(str(knob.value))
+    call.model = found if chosen is None else _with_minimum(found, Decimal(chosen))
     return None
 
 

@@ -1,0 +1,58 @@
+"""Simulators that run in a child process of their own, and what the child tells of them."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
+
+import httpx
+
+from upsim_contracts.facts import Book
+from upsim_contracts.spending import Purse
+from upsim_contracts.target import Target
+
+SECONDS = 60
+
+
+@contextmanager
+def simulator(book: Book, provider: str, scenario: str | None) -> Iterator[Target]:
+    """A simulator in this process, as a target that judges a scenario."""
+    simulators: Any = importlib.import_module("upsim").Simulator
+    with simulators(clock="manual") as made, httpx.Client(transport=made.transport()) as http:
+        yield Target(
+            "sim",
+            provider,
+            made.base_url("").rstrip("/"),
+            http,
+            Purse(None, book.unit),
+            simulator=True,
+            admin_token=made.app.registry.settings.admin_token,
+            scenario=scenario,
+        )
+
+
+def in_child(work: Callable[[], Any], *, seconds: float = SECONDS) -> Any:  # noqa: ANN401 - what it finds
+    """What the work finds, done in a forked process; a fate when it says nothing."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(work, theirs))
+    child.start()
+    theirs.close()
+    try:
+        return ours.recv() if ours.poll(seconds) else ("killed", "it never ends")
+    except EOFError:
+        return "error", "the child ended without a word"
+    finally:
+        child.kill()
+        child.join()
+        ours.close()
+
+
+def _child(work: Callable[[], object], out: Connection) -> None:
+    """What it raises goes to standard error, and the parent hears nothing."""
+    out.send(work())
+    out.close()

@@ -1,0 +1,81 @@
+"""Where a request carries its key is a fact of the scenario, as every other one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from upsim import Simulator
+
+ELSEWHERE = """\
+extends: piapi/baseline
+summary: The key stands in another header.
+auth: {header: x-other-key, scheme: Token, key: {prefix: pk-}}
+"""
+SWAPPED = """\
+extends: vicsee/baseline
+summary: The scheme has another name.
+auth: {scheme: Key, key: {prefix: vk-}}
+"""
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """Return a simulator that knows issued keys only."""
+    with Simulator(clock="manual", strict_keys=True) as made:
+        yield made
+
+
+def account(simulator: Simulator, **headers: str) -> int:
+    """Ask PiAPI for the account, and return the status."""
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    with httpx.Client(transport=simulator.transport()) as http:
+        url = f"{simulator.base_url('piapi')}/account/info"
+        return http.get(url, headers=names).status_code
+
+
+def made(simulator: Simulator, path: Path | None = None) -> str:
+    """Make a sandbox, of a scenario or of the baseline, and return its PiAPI key."""
+    order = {} if path is None else {"scenario": str(path)}
+    token = simulator.app.registry.settings.admin_token
+    with httpx.Client(transport=simulator.transport()) as http:
+        url = f"{simulator.base_url('').rstrip('/')}/__sim/sandboxes"
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = http.post(url, json=order, headers=headers)
+    key: str = answer.json()["keys"]["piapi"]
+    return key
+
+
+def test_a_key_in_another_header(tmp_path: Path, simulator: Simulator) -> None:
+    """A sandbox takes its key where its scenario says, and the others where they say."""
+    file = tmp_path / "elsewhere.yaml"
+    file.write_text(ELSEWHERE, encoding="utf-8")
+    plain, other = made(simulator), made(simulator, file)
+
+    assert other.startswith("pk-")
+    assert account(simulator, x_other_key=f"Token {other}") == 200
+    assert account(simulator, x_api_key=other) == 401
+    assert account(simulator, x_other_key=f"Bearer {other}") == 401
+    assert account(simulator, x_api_key=plain) == 200
+    assert account(simulator, x_other_key=f"Token {plain}") == 401
+
+
+def test_the_scenario_of_the_server(tmp_path: Path) -> None:
+    """The default sandbox takes any key, in the header and scheme of the server's scenario."""
+    file = tmp_path / "swapped.yaml"
+    file.write_text(SWAPPED, encoding="utf-8")
+    with (
+        Simulator(scenario=str(file), clock="manual") as simulator,
+        httpx.Client(transport=simulator.transport()) as http,
+    ):
+        url = f"{simulator.base_url('vicsee')}/api/v1/credits"
+        told = [
+            http.get(url, headers={"Authorization": value}).json()
+            for value in ("Key vk-1", "Bearer vk-1")
+        ]
+
+    assert told[0]["success"] is True
+    assert told[1]["error"]["code"] == "INVALID_AUTH_FORMAT"

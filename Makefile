@@ -47,6 +47,7 @@ bench: $(VENV)/.development  ## speed against a bare application, measured in th
 
 mutants: $(VENV)/.development  ## wrong simulators: each must be noticed by the fact or test it names
 	$(BIN)/python -m upsim_contracts.mutants
+	$(BIN)/python -m upsim_contracts.mutants --lies
 
 nightly: $(VENV)/.development  ## every fact under ten seeds, and requests nobody has sent before
 	$(BIN)/python -m upsim_contracts.mutants --seeds 10

@@ -40,11 +40,11 @@ class Lie:
     value: object
     place: str
     true: object
-    false: object
+    said: object
 
     def __str__(self) -> str:
         """One line for people."""
-        return f"{self.provider} {self.place}: {shown(self.true)} → {shown(self.false)}"
+        return f"{self.provider} {self.place}: {shown(self.true)} → {shown(self.said)}"
 
     def scenario(self) -> str:
         """A scenario that is the baseline but for this value."""
@@ -60,17 +60,17 @@ class Lie:
 class Equivalent:
     """Lies that nobody can tell: a pattern of their places, and why.
 
-    `false` narrows it down to what one lie says.
+    `said` narrows it down to what one lie says.
     """
 
     place: str
     because: str
-    false: object = None
+    said: object = None
 
     def covers(self, lie: Lie) -> bool:
         """Whether this entry speaks of a lie."""
-        said = self.false is None or self.false == lie.false
-        return said and fnmatchcase(lie.place, self.place)
+        same = self.said is None or self.said == lie.said
+        return same and fnmatchcase(lie.place, self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +142,15 @@ def _further(
 ) -> Iterator[Lie]:
     """The lies that a file adds to those that are made."""
     for entry in beside.get("also", ()):
-        path, false = tuple(entry["path"]), entry["false"]
+        path, said = tuple(entry["path"]), entry["said"]
         true: Any = baseline
         for name in path:
             if name not in true:
                 raise ContractFileError(f"{file}: also: there is no {'.'.join(path)}")
             true = true[name]
-        if true == false:
+        if true == said:
             raise ContractFileError(f"{file}: also: {'.'.join(path)} is {shown(true)} already")
-        yield Lie(provider, path, false, ".".join(path), true, false)
+        yield Lie(provider, path, said, ".".join(path), true, said)
 
 
 Change = tuple[tuple[str, ...], object, object, object]

@@ -45,17 +45,21 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How a provider's lies fared. `problems` are those that make the run a finding."""
+    """How a provider's lies fared: `valid` are those that a fact could notice.
+
+    `problems` make the run a finding.
+    """
 
     noticed: int
     known: int
     invalid: int
+    valid: int
     problems: tuple[str, ...]
 
-    @property
-    def valid(self) -> int:
-        """How many lies there are that a simulator can be told and that are not equivalent."""
-        return self.noticed + len(self.problems)
+    def __str__(self) -> str:
+        """One line for people."""
+        found = f"{self.noticed} of {self.valid} lies noticed, {self.known} equivalent"
+        return f"{found}, {self.invalid} that no simulator can be told"
 
 
 class Court:
@@ -128,29 +132,29 @@ class Court:
 
 def count(judged: Sequence[Judged], lies: Lies) -> Count:
     """How many were noticed; those that were not have to be listed as equivalent, and only they."""
-    problems = []
-    used: set[Equivalent] = set()
-    noticed = known = invalid = 0
+    told = [one for one in judged if one.fate != "invalid"]
+    problems = list(_problems(told, lies.equivalent))
+    problems += [
+        f"listed as equivalent, but there is no such lie: {entry.place}"
+        for entry in lies.equivalent
+        if not any(entry.covers(one.lie) for one in told)
+    ]
+    known = sum(one.fate == "missed" and _listed(one, lies.equivalent) for one in told)
+    noticed = sum(one.fate == "noticed" for one in told)
+    return Count(noticed, known, len(judged) - len(told), len(told) - known, tuple(problems))
+
+
+def _problems(judged: Sequence[Judged], equivalent: Sequence[Equivalent]) -> Iterator[str]:
     for one in judged:
-        entry = next((entry for entry in lies.equivalent if entry.covers(one.lie)), None)
-        if entry is not None and one.fate != "invalid":
-            used.add(entry)
-        if one.fate == "invalid":
-            invalid += 1
-        elif one.fate == "error":
-            problems.append(f"error: {one.lie}: {one.saw}")
-        elif one.fate == "missed" and entry is None:
-            problems.append(f"missed: {one.lie}")
-        elif one.fate == "missed":
-            known += 1
-        elif entry is not None:
-            problems.append(
-                f"listed as equivalent, but noticed by {one.fact}: {one.lie}: {one.saw}"
-            )
-        else:
-            noticed += 1
-    problems += [f"no such lie: {one.place}" for one in lies.equivalent if one not in used]
-    return Count(noticed, known, invalid, tuple(problems))
+        listed = _listed(one, equivalent)
+        if one.fate == "noticed" and listed:
+            yield f"listed as equivalent, but noticed by {one.fact}: {one.lie}: {one.saw}"
+        elif one.fate == "error" or (one.fate == "missed" and not listed):
+            yield f"{one.fate}: {one.lie}: {one.saw}".removesuffix(": ")
+
+
+def _listed(judged: Judged, equivalent: Sequence[Equivalent]) -> bool:
+    return any(entry.covers(judged.lie) for entry in equivalent)
 
 
 def _text(fact: Fact) -> str:

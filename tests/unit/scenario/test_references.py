@@ -48,11 +48,11 @@ def load(tmp_path: Path) -> Load:
         ("dialect: lively", "2:1: dialect: unknown dialect 'lively'; did you mean live?"),
         (
             "auth: {second: {header: x-key, scheme: '', knob: factor_typ, value: lenient}}",
-            "2:40: auth.second.knob: unknown knob 'factor_typ'; did you mean factor_type?",
+            "2:44: auth.second.knob: unknown knob 'factor_typ'; did you mean factor_type?",
         ),
         (
             "auth: {second: {header: x-key, scheme: '', knob: factor_type, value: lenien}}",
-            "2:60: auth.second.value: unknown value 'lenien'; did you mean lenient?",
+            "2:63: auth.second.value: unknown value 'lenien'; did you mean lenient?",
         ),
         ("account: {plan: prow}", "2:11: account.plan: unknown plan 'prow'; did you mean pro?"),
         (

@@ -123,7 +123,8 @@ class App(Starlette):
 
     def close(self) -> None:
         """End workers and remove files."""
-        self._desk.close()
+        for desk in {self._desk, self.dispatch.desk}:  # a replay has one of its own
+            desk.close()
         self.registry.close()
 
     async def _serve_media(

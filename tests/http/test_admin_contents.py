@@ -51,7 +51,7 @@ def test_a_job_is_shown_with_its_timeline(admin: Admin) -> None:
             "audio": True,
             "bytes": 1000000,
         },
-        "output": {"size": "1708x960", "audio": True},
+        "output": {"size": "1708x960", "audio": True, "substitutes": []},
         "charged": "144",
         "refunded": None,
         "unit": "credit",

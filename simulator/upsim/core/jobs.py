@@ -16,6 +16,9 @@ DELETE_AFTER_DOWNLOAD = "delete_after_download"
 RESTORED = "restored"
 """The mark of a job whose charge a reset of the ledger gave back: its refund adds nothing."""
 
+SUBSTITUTE = "substitute: "
+"""How the mark of a job begins whose output could not be made of its own video; then why."""
+
 
 class Job(msgspec.Struct, frozen=True, gc=False):
     """What was accepted, and the moves since; `step` is the place in the plan."""
@@ -44,6 +47,12 @@ class Job(msgspec.Struct, frozen=True, gc=False):
             if move.failure is not None:
                 return move.failure
         return None
+
+    @property
+    def substitutes(self) -> list[str]:
+        """What of the output was drawn instead of taken from the video, and why."""
+        found = (mark for mark in self.marks if mark.startswith(SUBSTITUTE))
+        return sorted(mark.removeprefix(SUBSTITUTE) for mark in found)
 
     @property
     def ended(self) -> bool:

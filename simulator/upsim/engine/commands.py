@@ -138,6 +138,7 @@ class Command:
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
     cut: bool = False
+    substituted: bool = False
     # --- its course
     number: int = 0
     step: Command | Resumed | None = None
@@ -242,6 +243,13 @@ def cut(is_cut: bool) -> None:  # noqa: FBT001 - it is what the name says
     command = CURRENT.get()
     if command is not None:
         command.cut = is_cut
+
+
+def substituted() -> None:
+    """The answer of the present command holds what was drawn instead of a video not at hand."""
+    command = CURRENT.get()
+    if command is not None:
+        command.substituted = True
 
 
 def is_played() -> bool:

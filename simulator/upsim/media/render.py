@@ -7,12 +7,13 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from upsim.core.media import Unmeasurable
 from upsim.media.clip import Clip, ClipRoomError
+from upsim.media.plan import Plan
 from upsim.media.store import BlobStore
 from upsim.media.synthetic import ClipMaker, is_large
 from upsim.media.workers import WorkerPool
@@ -27,9 +28,16 @@ _T = TypeVar("_T")
 @dataclass(frozen=True, slots=True)
 class _Resampling:
     source: str
-    width: int
-    height: int
-    keep_audio: bool
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Sounding:
+    source: str
+    clip: Clip
+
+
+_Key = _Resampling | _Sounding | Clip
 
 
 class Renderer:
@@ -61,7 +69,7 @@ class Renderer:
         self._own = workers is None
         self._workers = WorkerPool(1) if workers is None else workers
         self._jobs: dict[object, asyncio.Task[Any]] = {}
-        self._digests: dict[_Resampling | Clip, str] = {}
+        self._digests: dict[_Key, str] = {}
 
     async def synthetic(self, clip: Clip) -> bytes | Path:
         """The file of `clip`. Raises `ClipNameError` where there can be none.
@@ -71,15 +79,24 @@ class Renderer:
         kept = self._kept.get(clip) or self._store.path(self._digests.get(clip, ""))
         return await self._shared(clip, lambda: self._make(clip)) if kept is None else kept
 
-    async def resample(
-        self, source: Path, width: int, height: int, *, keep_audio: bool
-    ) -> Path | Unmeasurable:
+    async def resample(self, source: Path, plan: Plan) -> Path | Unmeasurable:
         """The pictures of `source` in another size, in a file that may give way to later ones."""
-        key = _Resampling(await asyncio.to_thread(_digest, source), width, height, keep_audio)
+        key = _Resampling(await asyncio.to_thread(_digest, source), plan)
         path = self._store.path(self._digests.get(key, ""))
         if path is not None:
             return path
-        return await self._shared(key, lambda: self._resample(source, key))
+        return await self._shared(key, lambda: _kept(self._resample(source, key)))
+
+    async def with_sound(self, source: Path, clip: Clip) -> Path | Unmeasurable:
+        """The file of `clip` with the sound of `source`; it may give way to later ones.
+
+        Raises `ClipNameError` where there can be no such clip.
+        """
+        key = _Sounding(await asyncio.to_thread(_digest, source), clip)
+        path = self._store.path(self._digests.get(key, ""))
+        if path is not None:
+            return path
+        return await self._shared(key, lambda: _kept(self._add_sound(source, key)))
 
     def close(self) -> None:
         """Ends the worker, unless it was given, and forgets what was kept."""
@@ -119,26 +136,33 @@ class Renderer:
                 writer.write(part)
             return writer.finish()
 
-    def _remember(self, key: _Resampling | Clip, digest: str) -> Path | None:
+    def _remember(self, key: _Key, digest: str) -> Path | None:
         self._digests[key] = digest
         if len(self._digests) > _MOST_DIGESTS:
             del self._digests[next(iter(self._digests))]
         return self._store.path(digest)
 
     async def _resample(self, source: Path, key: _Resampling) -> Path | Unmeasurable:
-        try:
-            return await self._resampled(source, key)
-        except OSError as error:
-            return _failed(f"its file cannot be kept here: {error.strerror}")
-
-    async def _resampled(self, source: Path, key: _Resampling) -> Path | Unmeasurable:
         with self._store.scratch() as target:
-            answer = await self._workers.ask(_request(source, target, key), timeout=self._timeout)
-            if not isinstance(answer, dict):
-                return _failed(f"the worker {answer}")
-            if answer["problem"] is not None:
-                return _failed(answer["problem"])
-            stored = await asyncio.to_thread(self._keep, target)
+            return await self._ask(_request(source, target, key.plan), key, target)
+
+    async def _add_sound(self, source: Path, key: _Sounding) -> Path | Unmeasurable:
+        drawn = await self.synthetic(replace(key.clip, audio=False))
+        with self._store.scratch() as pictures, self._store.scratch() as target:
+            if isinstance(drawn, bytes):
+                await asyncio.to_thread(pictures.write_bytes, drawn)
+            shown = pictures if isinstance(drawn, bytes) else drawn
+            request = _sound_request(source, shown, target, key.clip.duration)
+            return await self._ask(request, key, target)
+
+    async def _ask(self, request: dict[str, Any], key: _Key, target: Path) -> Path | Unmeasurable:
+        """Let the worker write `target`, and keep it under `key`."""
+        answer = await self._workers.ask(request, timeout=self._timeout)
+        if not isinstance(answer, dict):
+            return _failed(f"the worker {answer}")
+        if answer["problem"] is not None:
+            return _failed(answer["problem"])
+        stored = await asyncio.to_thread(self._keep, target)
         if isinstance(stored, Unmeasurable):
             return stored
         path = self._remember(key, stored)
@@ -177,14 +201,34 @@ class _ByteCache:
         self._bytes = 0
 
 
-def _request(source: Path, target: Path, key: _Resampling) -> dict[str, Any]:
+async def _kept(made: Coroutine[Any, Any, Path | Unmeasurable]) -> Path | Unmeasurable:
+    """What was made, or why a full disk could not take it."""
+    try:
+        return await made
+    except OSError as error:
+        return _failed(f"its file cannot be kept here: {error.strerror}")
+
+
+def _request(source: Path, target: Path, plan: Plan) -> dict[str, Any]:
     return {
         "do": "resample",
         "path": str(source.absolute()),
         "target": str(target),
-        "width": key.width,
-        "height": key.height,
-        "keep_audio": key.keep_audio,
+        "width": plan.width,
+        "height": plan.height,
+        "keep_audio": plan.keep_audio,
+        "duration": plan.duration,
+        "pace": [plan.pace.numerator, plan.pace.denominator] if plan.pace else None,
+    }
+
+
+def _sound_request(source: Path, pictures: Path, target: Path, duration: int) -> dict[str, Any]:
+    return {
+        "do": "add_sound",
+        "path": str(source.absolute()),
+        "pictures": str(pictures),
+        "target": str(target),
+        "duration": duration,
     }
 
 
@@ -194,4 +238,4 @@ def _digest(source: Path) -> str:
 
 
 def _failed(detail: str) -> Unmeasurable:
-    return Unmeasurable("not_decodable", f"The video could not be resampled: {detail}."[:500])
+    return Unmeasurable("not_decodable", f"the video could not be used: {detail}"[:500])

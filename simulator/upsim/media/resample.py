@@ -1,17 +1,16 @@
-"""Really rescales a video: every picture at its own time, with its audio; runs in the worker.
+"""Makes an output of the source's own pictures, or of its own sound; runs in the worker.
 
-H.264 without reordering, or VP9 where a side is odd, in MP4. What the source says of its own
-duration is kept in the header of the result.
+`resample` rescales every picture at its own time: H.264 without reordering, or VP9 where a side
+is odd, in MP4. `add_sound` puts the sound of the source beside drawn pictures.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, cast
 
 import av
 from av.audio.frame import AudioFrame
@@ -26,58 +25,102 @@ from av.video.stream import VideoStream
 
 from upsim.core.media import MICROSECONDS
 from upsim.media.demux import find_video, is_known, open_video
+from upsim.media.movie_header import state_duration
+from upsim.media.plan import Plan
 
 THREADS = 4  # fixed, so that the result does not depend on the machine
 _COPIED = frozenset(("aac", "mp3", "ac3", "eac3", "alac"))
 _H264 = {"preset": "veryfast", "crf": "23", "bf": "0"}
 _VP9 = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "crf": "32", "b": "0"}
 _TURNS = {90: ("transpose", "cclock"), 180: ("rotate", "PI"), 270: ("transpose", "clock")}
+_MP4 = {"movie_timescale": str(MICROSECONDS), "fflags": "+bitexact", "movflags": "+faststart"}
 _AAC_FRAME = 1_024
 _AAC_RATES = (48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 96_000, 88_200, 64_000, 8_000)
+_LAYOUTS = {1: "mono", 2: "stereo"}  # PCM does not say where its channels are
 _COARSE = Fraction(1, 1_000)  # of Matroska and FLV, too coarse for most frame rates
 _FINE = 90_000
 
 
-def resample(source: Path, target: Path, *, size: tuple[int, int], keep_audio: bool) -> str | None:
-    """Writes `source` in `size` to `target`; answers what went wrong, or None."""
+def resample(source: Path, target: Path, plan: Plan) -> str | None:
+    """Write the pictures of `source`, and its sound if wanted; return what went wrong, or None."""
+
+    def convert(given: InputContainer, made: OutputContainer) -> None:
+        video = find_video(given)
+        if video is None or not is_known(video):
+            raise ValueError("it has no video track that can be decoded")
+        pictures = _Pictures(given, made, video, plan)
+        sound = _Sound(given, made, plan.duration) if _has(given, plan.keep_audio) else None
+        for packet in given.demux(video if sound is None else (video, sound.source)):
+            if sound is not None and packet.stream.index == sound.source.index:
+                sound.take(cast("Packet[AudioStream]", packet))
+            else:
+                pictures.take(cast("Packet[VideoStream]", packet))
+        pictures.finish()
+        if sound is not None:
+            sound.finish()
+
+    return _write(source, target, plan.duration, convert)
+
+
+def add_sound(source: Path, pictures: Path, target: Path, duration: int) -> str | None:
+    """Write the video of `pictures` with the sound of `source`; return what went wrong, or None."""
+
+    def convert(given: InputContainer, made: OutputContainer) -> None:
+        with pictures.open("rb") as file, closing(open_video(file)) as drawn:
+            video = drawn.streams.video[0]
+            stream = made.add_stream_from_template(video)
+            stream.time_base = video.time_base
+            sound = _Sound(given, made, duration)
+            waiting = (packet for packet in drawn.demux(video) if packet.size)
+            picture = next(waiting, None)
+            for packet in given.demux(sound.source):
+                while picture is not None and _time(picture) <= _time(packet):
+                    picture.stream = stream
+                    made.mux(picture)
+                    picture = next(waiting, None)
+                sound.take(packet)
+            while picture is not None:
+                picture.stream = stream
+                made.mux(picture)
+                picture = next(waiting, None)
+            sound.finish()
+
+    return _write(source, target, duration, convert)
+
+
+def _write(
+    source: Path,
+    target: Path,
+    duration: int,
+    convert: Callable[[InputContainer, OutputContainer], None],
+) -> str | None:
+    """Open both files, convert, and state the duration."""
     with ExitStack() as stack:
         file = stack.enter_context(source.open("rb"))
         try:
             given = stack.enter_context(closing(open_video(file)))
-            video = find_video(given)
-            if video is None or not is_known(video):
-                return "the file has no video track that can be decoded"
-            options = {"movie_timescale": str(MICROSECONDS), "fflags": "+bitexact"}
             made = stack.enter_context(
-                closing(av.open(str(target), "w", format="mp4", options=options))
+                closing(av.open(str(target), "w", format="mp4", options=_MP4))
             )
-            duration = given.duration
-            _convert(given, made, video, size=size, keep_audio=keep_audio)
+            convert(given, made)
         except (FFmpegError, ValueError, OSError, OverflowError) as error:
-            return str(error)
-    _state_duration(target, duration)
+            return _reason(error)
+    state_duration(target, duration)
     return None
 
 
-def _convert(
-    given: InputContainer,
-    made: OutputContainer,
-    video: VideoStream,
-    *,
-    size: tuple[int, int],
-    keep_audio: bool,
-) -> None:
-    pictures = _Pictures(given, made, video, size)
-    sound = _Sound(given, made, given.streams.audio[0]) if _has(given, keep_audio) else None
-    streams = (video,) if sound is None else (video, sound.source)
-    for packet in given.demux(*streams):
-        if sound is not None and packet.stream_index == sound.source.index:
-            sound.take(cast("Packet[AudioStream]", packet))
-        else:
-            pictures.take(cast("Packet[VideoStream]", packet))
-    pictures.finish()
-    if sound is not None:
-        sound.finish()
+def _reason(error: Exception) -> str:
+    """Return what went wrong, without the names of our temporary files."""
+    if not isinstance(error, FFmpegError):
+        return str(error)
+    logged = str(error).partition("; last error log: ")[2]
+    return ": ".join(filter(None, (error.strerror, logged)))
+
+
+def _time(packet: Packet[Any]) -> Fraction:
+    """When a packet is decoded; one that only ends its track comes last."""
+    time = packet.pts if packet.dts is None else packet.dts
+    return Fraction(1 << 62) if time is None else time * packet.time_base
 
 
 def _has(given: InputContainer, keep_audio: bool) -> bool:  # noqa: FBT001  # two conditions as one
@@ -115,6 +158,23 @@ class _Clock:
         return round(ticks * self._step / self.tick)
 
 
+class _Even:
+    """Times of pictures at a constant rate, one after the other, whatever their own times are."""
+
+    def __init__(self, pace: Fraction) -> None:
+        self.tick = Fraction(1, max(1, round(pace * _FINE)))
+        self._pace, self._next = pace, 0
+
+    def at(self, _ticks: int) -> int:
+        """When the next picture is shown."""
+        at, self._next = round(self._next / self._pace / self.tick), self._next + 1
+        return at
+
+    def length(self, _ticks: int) -> int:
+        """How long a picture is shown."""
+        return round(1 / self._pace / self.tick)
+
+
 class _Pictures:
     """Decodes, turns, rescales and encodes the pictures."""
 
@@ -123,11 +183,12 @@ class _Pictures:
         given: InputContainer,
         made: OutputContainer,
         video: VideoStream,
-        size: tuple[int, int],
+        plan: Plan,
     ) -> None:
+        size = (plan.width, plan.height)
         odd = size[0] % 2 or size[1] % 2
         self._video, self._made, self._size = video, made, size
-        self._clock = _Clock(given, video)
+        self._clock = _Clock(given, video) if plan.pace is None else _Even(plan.pace)
         self._lengths: dict[int, int] = {}
         self._last = -1
         self._turn: Graph | None = None
@@ -187,36 +248,49 @@ def _graph(frame: VideoFrame, tick: Fraction, turn: tuple[str, str]) -> Graph:
 
 
 class _Sound:
-    """Copies the audio where MP4 can hold it, else makes AAC of it."""
+    """Copies the first audio track where MP4 can hold it, else makes AAC of it.
 
-    def __init__(self, given: InputContainer, made: OutputContainer, source: AudioStream) -> None:
-        self.source = source
+    Packets that an edit list hides, and those after the end of the file, are left out.
+    """
+
+    def __init__(self, given: InputContainer, made: OutputContainer, duration: int) -> None:
+        self.source = source = given.streams.audio[0]
+        if getattr(source, "codec_context", None) is None:
+            raise ValueError("the codec of its sound is not known")
         self._made = made
         self._copy = source.codec_context.codec.canonical_name in _COPIED
-        self._shift = round(
-            Fraction(max(given.start_time or 0, 0), MICROSECONDS)
-            / (source.time_base or Fraction(1, source.rate))
-        )
+        self._tick = source.time_base or Fraction(1, source.rate)
+        start = Fraction(max(given.start_time or 0, 0), MICROSECONDS)
+        self._shift = round(start / self._tick)
+        self._end = Fraction(duration, MICROSECONDS)
+        self._last: int | None = None
         if self._copy:
             self._stream = made.add_stream_from_template(source)
         else:
-            rate = source.rate if source.rate in _AAC_RATES else _AAC_RATES[0]
-            self._stream = made.add_stream("aac", rate=rate)
-            self._stream.layout = source.layout
-            self._samples = 0
+            self._rate = source.rate if source.rate in _AAC_RATES else _AAC_RATES[0]
+            self._stream = made.add_stream("aac", rate=self._rate)
+            layout = _LAYOUTS.get(source.channels, source.layout.name)
+            self._stream.layout = layout
+            self._samples: int | None = None
             self._resampler = AudioResampler(
-                format="fltp", layout=source.layout, rate=rate, frame_size=_AAC_FRAME
+                format="fltp", layout=layout, rate=self._rate, frame_size=_AAC_FRAME
             )
 
     def take(self, packet: Packet[AudioStream]) -> None:
         """The next packet of the source."""
         if not self._copy:
             self._encode(packet)
-        elif packet.dts is not None:
-            packet.pts = (packet.pts or 0) - self._shift
-            packet.dts -= self._shift
+        elif packet.dts is not None and self._is_heard(packet, packet.dts - self._shift):
+            packet.pts = (packet.dts if packet.pts is None else packet.pts) - self._shift
+            packet.dts = self._last = packet.dts - self._shift
             packet.stream = self._stream
             self._made.mux(packet)
+
+    def _is_heard(self, packet: Packet[AudioStream], time: int) -> bool:
+        """Whether a packet belongs to the output; those before its start prepare the decoder."""
+        if packet.is_discard and time >= 0:
+            return False
+        return time * self._tick < self._end and (self._last is None or time > self._last)
 
     def finish(self) -> None:
         """What the encoder still has."""
@@ -230,34 +304,20 @@ class _Sound:
         except FFmpegError:
             return
         for frame in frames:
+            if self._samples is None:
+                self._samples = self._start_of(frame)
             frame.pts = None  # samples are counted instead: times of some formats waver
             self._send(self._resampler.resample(frame))
 
+    def _start_of(self, frame: AudioFrame) -> int:
+        """The sample of the output at which the sound begins."""
+        begins = (frame.pts or 0) - self._shift
+        return max(0, round(begins * self._tick * self._rate))
+
     def _send(self, frames: list[AudioFrame]) -> None:
         for frame in frames:
-            frame.pts, frame.time_base = self._samples, Fraction(1, frame.rate)
-            self._samples += frame.samples
-            self._made.mux(self._stream.encode(frame))
-
-
-def _state_duration(target: Path, duration: int | None) -> None:
-    """Writes the source's own duration into the movie header, which counts microseconds."""
-    if not duration or duration >= 1 << 32:
-        return
-    with target.open("r+b") as file:
-        for kind, start in _top_boxes(file):
-            if kind == b"moov":
-                file.seek(start + 8)
-                if file.read(8)[4:8] == b"mvhd" and file.read(1) == b"\0":
-                    file.seek(start + 8 + 8 + 16)
-                    file.write(struct.pack(">I", duration))
-                return
-
-
-def _top_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    start, end = 0, file.seek(0, 2)
-    while start + 16 <= end:
-        file.seek(start)
-        size, kind, long = struct.unpack(">I4sQ", file.read(16))
-        yield kind, start
-        start += max(long if size == 1 else size, 8)
+            at = self._samples or 0
+            self._samples = at + frame.samples
+            if Fraction(at, self._rate) < self._end:
+                frame.pts, frame.time_base = at, Fraction(1, frame.rate)
+                self._made.mux(self._stream.encode(frame))

@@ -13,11 +13,13 @@ import os
 import signal
 import struct
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from upsim.core.media import Unmeasurable
 from upsim.media.answers import to_json
+from upsim.media.plan import Plan
 
 GRACE = 5
 MEASURING_MEMORY = 8 << 30
@@ -67,6 +69,8 @@ def _set_alarm(seconds: float) -> None:
 def _answer(request: dict[str, Any], payload: bytes) -> dict[str, Any]:
     if request["do"] == "resample":
         return _resample(request)
+    if request["do"] == "add_sound":
+        return _add_sound(request)
     source = Path(request["path"]) if "path" in request else payload
     return _measure(source)
 
@@ -96,13 +100,21 @@ def _limit_memory(size: int | None) -> None:
 def _resample(request: dict[str, Any]) -> dict[str, Any]:
     from upsim.media.resample import resample  # PyAV, when needed
 
-    problem = resample(
-        Path(request["path"]),
-        Path(request["target"]),
-        size=(request["width"], request["height"]),
+    plan = Plan(
+        width=request["width"],
+        height=request["height"],
         keep_audio=request["keep_audio"],
+        duration=request["duration"],
+        pace=Fraction(*request["pace"]) if request["pace"] else None,
     )
-    return {"problem": problem}
+    return {"problem": resample(Path(request["path"]), Path(request["target"]), plan)}
+
+
+def _add_sound(request: dict[str, Any]) -> dict[str, Any]:
+    from upsim.media.resample import add_sound  # PyAV, when needed
+
+    source, pictures = Path(request["path"]), Path(request["pictures"])
+    return {"problem": add_sound(source, pictures, Path(request["target"]), request["duration"])}
 
 
 if __name__ == "__main__":

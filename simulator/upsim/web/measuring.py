@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs
 
 from upsim.core.call import Call, Pending
 from upsim.core.jobs import Job
-from upsim.core.media import MICROSECONDS, Measured, Media, Unmeasurable
+from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.core.states import State
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.sources import OwnMedia, clip_key, is_loopback, split
+from upsim.engine.sources import KEPT_MEASUREMENTS, OwnMedia, clip_key, is_loopback, split
 from upsim.engine.world import BLOB
 from upsim.media.clip import Clip, ClipNameError, parse_clip_name
 from upsim.media.sources import decode_base64, decode_data_url, is_data_url
+from upsim.web.outputs import Output, output_clip, output_plan
 
 if TYPE_CHECKING:  # these are imported when the first video needs them
     from upsim.media.fetch import Fetcher
@@ -28,6 +29,12 @@ if TYPE_CHECKING:  # these are imported when the first video needs them
     from upsim.media.workers import WorkerPool
 
 FETCH_SECONDS = 30.0
+_BLOB = "blob/"
+_NOT_KEPT = Unmeasurable("unreachable", "the video is no longer in the store")
+_NEVER_READ = Unmeasurable("unreachable", "the video was never read, its properties are assumed")
+
+Origin = Path | Literal["sent", "clip", "ours", "fetched", "assumed"]
+"""Where the video of a job came from: a file that a scenario names, or one of these ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class MediaDesk:
         """Nothing is started before it is needed."""
         self._registry = registry
         self._fetchers: dict[bool, Fetcher] = {}
+        self._measured: dict[tuple[str, Media], str] = {}
 
     @cached_property
     def _workers(self) -> WorkerPool:
@@ -81,7 +89,15 @@ class MediaDesk:
             measured = await self._prober.measure(content)
             if key:
                 measurements.put(key, measured)
+        if key.startswith(_BLOB) and isinstance(measured, Media):
+            self._keep(wanted.source, measured, key.removeprefix(_BLOB))
         return measured
+
+    def _keep(self, source: str, measured: Media, digest: str) -> None:
+        """Remember which file was measured at a URL, for the output that is made later."""
+        self._measured[source, measured] = digest
+        if len(self._measured) > KEPT_MEASUREMENTS:
+            del self._measured[next(iter(self._measured))]
 
     def repeats(self, sandbox: Sandbox, call: Call, wanted: Pending) -> bool:
         """Whether the same is found wherever the call is made again: a clip, or sent bytes."""
@@ -106,7 +122,8 @@ class MediaDesk:
             return _unkept(await asyncio.to_thread(self._sent, call, source, limit))
         own = self._registry.sources.own(source, call.origin.base)
         if own is None:
-            return _unkept(await self._fetch(source, limit))
+            fetched = await self._fetch(source, limit)
+            return (fetched, f"{_BLOB}{fetched.name}") if isinstance(fetched, Path) else fetched
         content = await self._own_content(own)
         if isinstance(content, Gone):
             detail = content.detail or f"there is no file at {source}"
@@ -115,7 +132,7 @@ class MediaDesk:
         if isinstance(fitting, Unmeasurable):
             return fitting
         return fitting, clip_key(own) or (
-            f"blob/{content.name}" if isinstance(content, Path) else ""
+            f"{_BLOB}{content.name}" if isinstance(content, Path) else ""
         )
 
     async def _own_content(self, own: OwnMedia) -> bytes | Path | Gone:
@@ -129,9 +146,10 @@ class MediaDesk:
         try:
             if kind == "synthetic":
                 return await self.make(clip_of(name, own.query))
-            return await self.output(home, name) if kind == "outputs" else Gone()
+            made = await self.output(home, name) if kind == "outputs" else Gone()
         except ClipNameError as error:
             return Gone(detail=str(error))
+        return made.content if isinstance(made, Output) else made
 
     async def make(self, clip: Clip) -> bytes | Path:
         """The file of a clip. Raises ClipNameError where it cannot be made."""
@@ -146,7 +164,7 @@ class MediaDesk:
         path = self._registry.blobs.path(upload.stored.digest) if upload.stored else None
         return path or Gone(upload.issued.provider)
 
-    async def output(self, sandbox: Sandbox, name: str) -> bytes | Path | Gone:
+    async def output(self, sandbox: Sandbox, name: str) -> Output | Gone:
         """What a job produced, made at its first download. Raises ClipNameError without room."""
         sandbox.settle()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
@@ -155,11 +173,7 @@ class MediaDesk:
         _, world = self._registry.world(sandbox, job.accepted.provider, None)
         if world.output_gone(job):
             return Gone(job.accepted.provider)
-        if sandbox.choices.render == "resample":
-            resampled = await self._resample(job)
-            if resampled is not None:
-                return resampled
-        return await self._renderer.synthetic(output_clip(job))
+        return await self._make_output(sandbox, job)
 
     def close(self) -> None:
         """End the workers that were started."""
@@ -168,32 +182,81 @@ class MediaDesk:
             if name in started:
                 started[name].close()
 
-    async def _resample(self, job: Job) -> Path | None:
-        """The input's own frames in the output's size; None when the input is gone."""
-        source, output = await self._input_of(job), job.accepted.output
-        if source is None or output is None:
-            return None
-        made = await self._renderer.resample(
-            source, output.width, output.height, keep_audio=output.audio
-        )
-        return None if isinstance(made, Unmeasurable) else made
+    async def _make_output(self, sandbox: Sandbox, job: Job) -> Output:
+        """Make a file of the job's own pictures or sound, and draw what cannot be had."""
+        clip, origin = output_clip(job), self._origin(sandbox, job)
+        resampling = sandbox.choices.render == "resample"
+        own_sound = clip.audio and origin not in ("clip", "assumed")
+        source = await self._source(job, origin) if resampling or own_sound else None
+        substitutes = []
+        if resampling:
+            made = await self._from(source, lambda path: self._resample(path, job, clip))
+            if isinstance(made, Path):
+                return Output(made)
+            substitutes.append(f"the pictures are drawn: {made.detail}")
+        if own_sound:
+            made = await self._from(source, lambda path: self._renderer.with_sound(path, clip))
+            if isinstance(made, Path):
+                return Output(made, tuple(substitutes))
+            substitutes.append(f"the sound is a tone: {made.detail}")
+        return Output(await self._renderer.synthetic(clip), tuple(substitutes))
 
-    async def _input_of(self, job: Job) -> Path | None:
-        source, blobs = job.accepted.source, self._registry.blobs
+    async def _from(
+        self,
+        source: Path | Unmeasurable | None,
+        make: Callable[[Path], Awaitable[Path | Unmeasurable]],
+    ) -> Path | Unmeasurable:
+        return await make(source) if isinstance(source, Path) else source or _NEVER_READ
+
+    async def _resample(self, source: Path, job: Job, clip: Clip) -> Path | Unmeasurable:
+        return await self._renderer.resample(source, output_plan(job, clip))
+
+    def _origin(self, sandbox: Sandbox, job: Job) -> Origin:
+        """Where the video of a job came from."""
+        source = job.accepted.source
         if source.startswith(BLOB):
-            return blobs.path(source.removeprefix(BLOB))
+            return "sent"
+        for rule in sandbox.scenario_for(job.accepted.provider).media:
+            if rule.matches(source):
+                return rule.found if isinstance(rule.found, Path) else "assumed"
+        if not source.startswith(("http://", "https://")):
+            return "sent"
         own = self._registry.sources.own(source, job.accepted.origin.base)
         if own is not None:
-            content = await self._own_content(own)
-        elif self._registry.sources.will_fetch(source):
-            fetched = await self._fetch(source, self._registry.settings.store_bytes)
-            content = Gone() if isinstance(fetched, Unmeasurable) else fetched
-        else:
+            return "clip" if clip_key(own) else "ours"
+        return "fetched" if self._registry.sources.will_fetch(source) else "assumed"
+
+    async def _source(self, job: Job, origin: Origin) -> Path | Unmeasurable | None:
+        """The video of a job, or why it cannot be had; None where there never was one."""
+        source, blobs = job.accepted.source, self._registry.blobs
+        if origin == "assumed":
             return None
+        if isinstance(origin, Path):
+            found = _local(origin, self._registry.settings.store_bytes)
+            return found if isinstance(found, Path | Unmeasurable) else None
+        if origin == "sent":
+            return blobs.path(source.removeprefix(BLOB)) or _NOT_KEPT
+        if origin == "fetched":
+            return await self._fetched(job)
+        own = self._registry.sources.own(source, job.accepted.origin.base)
+        content = Gone() if own is None else await self._own_content(own)
         if isinstance(content, bytes):
             digest = await asyncio.to_thread(blobs.put, content)
-            return None if isinstance(digest, Unmeasurable) else blobs.path(digest)
-        return None if isinstance(content, Gone) else content
+            return digest if isinstance(digest, Unmeasurable) else blobs.path(digest) or _NOT_KEPT
+        return _NOT_KEPT if isinstance(content, Gone) else content
+
+    async def _fetched(self, job: Job) -> Path | Unmeasurable:
+        """The file that was measured at the job's URL; once it is gone, the same fetched again."""
+        source, media = job.accepted.source, job.accepted.media
+        if media is None:
+            return _NEVER_READ
+        kept = self._registry.blobs.path(self._measured.get((source, media), ""))
+        if kept is not None:
+            return kept
+        again = await self._fetch(source, self._registry.settings.store_bytes)
+        if isinstance(again, Unmeasurable) or await self._prober.measure(again) == media:
+            return again
+        return Unmeasurable("unreachable", "another video is at its URL now")
 
     def _sent(self, call: Call, source: str, limit: int) -> bytes | Unmeasurable:
         """The bytes of a data URL or of base64 text."""
@@ -232,33 +295,6 @@ def clip_of(name: str, query: str) -> Clip:
         msg = f"bytes={asked[0]!r} is not a whole number"
         raise ClipNameError(msg)
     return parse_clip_name(name, int(asked[0][:12]))
-
-
-def output_clip(job: Job) -> Clip:
-    """The file that a job produces: the input's length, rate and frames in the output's size.
-
-    Pictures that would outlast the file at the input's rate are spread over its length.
-    """
-    media, output = job.accepted.media, job.accepted.output
-    if media is None or output is None:
-        msg = f"job {job.id} completed without a measured input"
-        raise LookupError(msg)
-    return Clip(
-        width=output.width,
-        height=output.height,
-        frame_rate=fitting_rate(media),
-        frames=max(1, media.frames),
-        duration=max(1, media.duration),
-        audio=output.audio,
-        container="mp4",
-    )
-
-
-def fitting_rate(media: Media) -> Fraction:
-    """The rate of a video, or a faster one by which half its last picture fits its duration."""
-    rate, frames = media.frame_rate or Fraction(30), max(1, media.frames)
-    duration = Fraction(max(1, media.duration), MICROSECONDS)
-    return rate if (frames - Fraction(1, 2)) / rate <= duration else frames / duration
 
 
 def _unkept(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from upsim.core.baseline import ErrorRule
 from upsim.core.call import FileReply, SentFile
 from upsim.core.faults import Stage
 from upsim.core.instants import http_date
-from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED
+from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED, SUBSTITUTE, Job
 from upsim.core.media import Unmeasurable
 from upsim.core.states import State
 from upsim.engine.commands import (
@@ -24,8 +25,10 @@ from upsim.engine.commands import (
     cut,
     happened,
     resumed,
+    substituted,
     taken,
 )
+from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import Upload
@@ -33,10 +36,12 @@ from upsim.media.clip import CONTENT_TYPES, Clip, ClipNameError, ClipRoomError
 from upsim.web.bodies import ClientGoneError, announced_length, headers_of
 from upsim.web.faults import Faulty, media_occasion
 from upsim.web.files import send_file
-from upsim.web.measuring import Gone, MediaDesk, clip_of, output_clip
+from upsim.web.measuring import Gone, MediaDesk, clip_of
+from upsim.web.outputs import Output, output_clip
 from upsim.web.spool import Spool
 
 Headers = tuple[tuple[bytes, bytes], ...]
+Observer = Callable[[Sandbox, Exchange], None]
 TEXT = b"text/plain; charset=utf-8"
 
 
@@ -62,7 +67,8 @@ class MediaApp:
     def __init__(self, registry: Registry, desk: MediaDesk) -> None:
         """Serve the files of a registry."""
         self._registry = registry
-        self._desk = desk
+        self.desk = desk
+        self.observers: list[Observer] = []
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, *, path: str, sandbox: Sandbox
@@ -154,7 +160,7 @@ class MediaApp:
         if kind == "synthetic":
             await self._synthetic(scope, receive, send, sandbox, name)
         elif kind == "uploads":
-            content = self._desk.upload(sandbox, name)
+            content = self.desk.upload(sandbox, name)
             if isinstance(content, Gone):
                 await self._gone(send, sandbox, content)
                 return
@@ -171,7 +177,7 @@ class MediaApp:
         query = scope["query_string"].decode("latin-1")
         try:
             clip = clip_of(name, query)
-            content = await self._desk.make(clip)
+            content = await self.desk.make(clip)
         except ClipNameError as error:
             await _text(send, 507 if isinstance(error, ClipRoomError) else 404, str(error))
             return
@@ -200,17 +206,19 @@ class MediaApp:
         """Send the file of a job; True once all of it was sent."""
         job = sandbox.state.jobs.get(name)
         try:
-            content = await self._desk.output(sandbox, f"{name}.mp4")
+            output = await self.desk.output(sandbox, f"{name}.mp4")
             await resumed("made")
         except ClipNameError as error:
             await _text(send, 507, f"The output cannot be kept here: {error}.")
             return False
-        if job is None or isinstance(content, Gone):
-            await self._gone(send, sandbox, content if isinstance(content, Gone) else Gone())
+        if job is None or isinstance(output, Gone):
+            await self._gone(send, sandbox, output if isinstance(output, Gone) else Gone())
             return False
+        if output.substitutes:
+            self._note(sandbox, job, output)
         if scope["method"] == "GET":
             sandbox.conduct.fetched(name)
-        found = Found(content, CONTENT_TYPES["mp4"], output_clip(job))
+        found = Found(output.content, CONTENT_TYPES["mp4"], output_clip(job))
         return await self._file(scope, receive, send, found, sandbox, headers)
 
     async def _put(
@@ -319,11 +327,48 @@ class MediaApp:
         rule = sandbox.bound(gone.provider).rules.errors[gone.error]
         await _text(send, rule.status, rule.message)
 
+    def _note(self, sandbox: Sandbox, job: Job, output: Output) -> None:
+        """Say on the job, in the journal and in the log what was drawn; once for each reason."""
+        substituted()
+        for reason in output.substitutes:
+            if reason in job.substitutes or sandbox.abandoned:
+                continue
+            self._mark(sandbox, job.id, f"{SUBSTITUTE}{reason}")
+            exchange = sandbox.journal.note(_substitution(sandbox, job, reason))
+            for observer in self.observers:
+                observer(sandbox, exchange)
+
     def _mark(self, sandbox: Sandbox, name: str, mark: str) -> None:
         job = sandbox.state.jobs.get(name)
         if job is not None:
             _, world = self._registry.world(sandbox, job.accepted.provider, None)
             world.mark(job, mark)
+
+
+def _substitution(sandbox: Sandbox, job: Job, reason: str) -> Exchange:
+    """The entry of the journal for an output that is not made of the job's own video."""
+    rules = sandbox.bound_of(job.accepted).rules
+    return Exchange(
+        number=0,
+        at=sandbox.now,
+        provider=job.accepted.provider,
+        operation="output",
+        method="GET",
+        target=f"/media/outputs/{job.id}.mp4",
+        body=b"",
+        body_size=0,
+        account=job.accepted.account,
+        dialect=rules.dialect,
+        rules=rules.baseline.digest,
+        status=200,
+        reply=b"",
+        reply_size=0,
+        rule=None,
+        job=job.id,
+        assumed=None,
+        check="render",
+        compared={"substitute": reason},
+    )
 
 
 def begun(sandbox: Sandbox, scope: Scope) -> Command:

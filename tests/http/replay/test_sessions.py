@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -308,3 +311,22 @@ def test_a_reset_begins_a_new_log(start: Start) -> None:
         entry["request"]["path"] for entry in found["commands"] if "request" in entry
     ]
     same(replayed(found), 1)
+
+
+def test_an_output_with_the_sound_of_a_fetched_video(start: Start, tmp_path: Path) -> None:
+    """A replay fetches nothing: it plays the download, and notes that the file is not compared."""
+    video = Path(__file__).parents[2] / "fixtures" / "media" / "empty_edit.mp4"
+    (tmp_path / "v.mp4").write_bytes(video.read_bytes())
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    run = start(clock="manual")
+    source = f"http://127.0.0.1:{server.server_port}/v.mp4"
+    job = run.call("POST", WAVESPEED, "k", json={"video": source}).json()["data"]["id"]
+    run.admin("POST", "clock/advance", {"seconds": 10_000})
+    run.call("GET", f"/media/outputs/{job}.mp4")
+    server.shutdown()
+    server.server_close()
+    report = run.replayed()
+    same(report, 2)
+    assert any("is not compared" in note for note in report.notes)

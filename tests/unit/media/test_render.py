@@ -14,6 +14,7 @@ import pytest
 
 from upsim.core.media import Media, Unmeasurable
 from upsim.media.clip import Clip, ClipNameError, parse_clip_name
+from upsim.media.plan import Plan
 from upsim.media.probe import Prober
 from upsim.media.render import Renderer
 from upsim.media.store import BlobStore
@@ -151,6 +152,10 @@ def files_in(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 
 
+def _plan(width: int, height: int, *, keep_audio: bool = True, duration: int = 1_000_000) -> Plan:
+    return Plan(width, height, keep_audio=keep_audio, duration=duration)
+
+
 async def test_what_is_being_resampled_lies_in_the_store(
     maker: ClipMaker, counting: CountingMaker, store: BlobStore, tmp_path: Path
 ) -> None:
@@ -158,7 +163,7 @@ async def test_what_is_being_resampled_lies_in_the_store(
     source = tmp_path / "source.mp4"
     source.write_bytes(maker.make(parse_clip_name("1280x720_30fps_60s.mp4")))
     renderer = Renderer(counting, store)
-    job = asyncio.ensure_future(renderer.resample(source, 3840, 2160, keep_audio=True))
+    job = asyncio.ensure_future(renderer.resample(source, _plan(3840, 2160)))
     await asyncio.to_thread(wait_for_part, tmp_path)
     renderer.close()
     store.close()
@@ -211,10 +216,10 @@ async def test_resampling_keeps_all_but_the_size(
     source = tmp_path / name
     source.write_bytes(maker.make(parse_clip_name(name)))
     given = await prober.measure(source)
-    path = await renderer.resample(source, *size, keep_audio=True)
+    assert isinstance(given, Media)
+    path = await renderer.resample(source, _plan(*size, duration=given.duration))
     assert isinstance(path, Path)
     made = await prober.measure(path)
-    assert isinstance(given, Media)
     assert isinstance(made, Media)
     expected = (*size, given.frames, given.frame_rate, given.duration, given.audio, "mp4")
     assert expected == (
@@ -235,7 +240,7 @@ async def test_resampling_can_leave_out_the_audio(
     """Without `keep_audio` there is no audio track."""
     source = tmp_path / "source.mp4"
     source.write_bytes(maker.make(parse_clip_name("64x64_30fps_1s.mp4")))
-    path = await renderer.resample(source, 128, 128, keep_audio=False)
+    path = await renderer.resample(source, _plan(128, 128, keep_audio=False))
     assert isinstance(path, Path)
     made = await prober.measure(path)
     assert isinstance(made, Media)
@@ -255,7 +260,7 @@ async def test_resampling_turns_as_a_player_does(
         ">9i", 0, sign << 16, 0, -sign << 16, 0, 0, 72 << 16, 0, 1 << 30
     )
     turned.write_bytes(data)
-    path = await renderer.resample(turned, 72, 128, keep_audio=True)
+    path = await renderer.resample(turned, _plan(72, 128))
     assert isinstance(path, Path)
     raw = ["-frames:v", "1", "-pix_fmt", "gray", "-f", "rawvideo"]
     ffmpeg("-i", turned, *raw, tmp_path / "expected")
@@ -275,10 +280,10 @@ async def test_uneven_times_stay_uneven(
     options = ["-pix_fmt", "yuv420p", "-bf", "0", "-fps_mode", "vfr"]
     ffmpeg("-f", "lavfi", "-i", uneven, *options, source)
     given = await prober.measure(source)
-    path = await renderer.resample(source, 64, 36, keep_audio=True)
+    assert isinstance(given, Media)
+    path = await renderer.resample(source, _plan(64, 36, duration=given.duration))
     assert isinstance(path, Path)
     made = await prober.measure(path)
-    assert isinstance(given, Media)
     assert isinstance(made, Media)
     assert (given.frames, given.frame_rate) == (made.frames, made.frame_rate)
     assert made.frame_rate != Fraction(25)
@@ -290,10 +295,10 @@ async def test_resampled_files_are_kept(
     """The same request, also twice at once, takes one job and gives one file."""
     source = tmp_path / "source.mp4"
     source.write_bytes(maker.make(parse_clip_name("64x64_30fps_1s.mp4")))
-    once = [renderer.resample(source, 32, 32, keep_audio=True) for _ in range(2)]
+    once = [renderer.resample(source, _plan(32, 32)) for _ in range(2)]
     first, second = await asyncio.gather(*once)
     size = store.size
-    assert first == second == await renderer.resample(source, 32, 32, keep_audio=True)
+    assert first == second == await renderer.resample(source, _plan(32, 32))
     assert size == store.size
 
 
@@ -301,7 +306,7 @@ async def test_what_cannot_be_resampled_says_why(renderer: Renderer, tmp_path: P
     """A file that is no video is an answer, not an exception."""
     source = tmp_path / "text.mp4"
     source.write_bytes(b"hello")
-    told = await renderer.resample(source, 32, 32, keep_audio=True)
+    told = await renderer.resample(source, _plan(32, 32))
     assert isinstance(told, Unmeasurable)
     assert told.reason == "not_decodable"
 
@@ -313,7 +318,7 @@ async def test_resampling_has_a_time(
     source = tmp_path / "source.mp4"
     source.write_bytes(maker.make(parse_clip_name("1280x720_30fps_60s.mp4")))
     renderer = Renderer(counting, store, timeout=0.3)
-    told = await renderer.resample(source, 3840, 2160, keep_audio=True)
+    told = await renderer.resample(source, _plan(3840, 2160))
     renderer.close()
-    expected = Unmeasurable("not_decodable", "The video could not be resampled: the worker hung.")
+    expected = Unmeasurable("not_decodable", "the video could not be used: the worker hung")
     assert expected == told

@@ -33,10 +33,15 @@ class Moment(TypedDict):
 
 
 class Output(TypedDict):
-    """The file that a job makes."""
+    """The file that a job makes.
+
+    `substitutes` says, once the file was asked for, what of it is drawn instead of taken from the
+    job's video, and why.
+    """
 
     size: str
     audio: bool
+    substitutes: list[str]
 
 
 class Job(TypedDict):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from upsim.core.evidence import Evidence
 from upsim.core.instants import iso
-from upsim.core.jobs import Job
+from upsim.core.jobs import SUBSTITUTE, Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.media import Media
 from upsim.core.secrets import hidden_text
@@ -81,14 +81,18 @@ def job(box: Sandbox, found: Job) -> job_shapes.Job:
         "timeline": timeline,
         "options": dict(accepted.options),
         "media": media(accepted.media) if accepted.media else None,
-        "output": {"size": f"{output.width}x{output.height}", "audio": output.audio}
+        "output": {
+            "size": f"{output.width}x{output.height}",
+            "audio": output.audio,
+            "substitutes": found.substitutes,
+        }
         if output
         else None,
         "charged": amount(-charge.amount) if charge else None,
         "refunded": amount(refund.amount) if refund else None,
         "unit": accepted.quote.unit,
         "formula": accepted.quote.formula,
-        "marks": sorted(found.marks),
+        "marks": sorted(mark for mark in found.marks if not mark.startswith(SUBSTITUTE)),
         "rules": accepted.rules,
     }
 

@@ -27,6 +27,7 @@ class Exchange:
     answer_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     parts: list[bytes] = field(default_factory=list)
     cut: bool = False
+    substituted: bool = False
     _asked: bool = False
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 

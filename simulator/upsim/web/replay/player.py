@@ -169,6 +169,7 @@ class Player:
             error = running.task.exception()
             if error is not None:
                 raise DivergedError(f"{type(error).__name__}: {error}") from error
+            running.exchange.substituted = running.played.substituted
             return number, running.exchange
         self._running[number] = running
         if not waiting.done():

@@ -170,7 +170,7 @@ def prepare(app: Application, document: Document) -> Sandbox:
         text = f"the values of scenario {made.scenario!r} are broken: {error}"
         raise ExportError(text) from error
     sandbox.commands = Playback(sandbox, document.stamps)
-    app.dispatch.desk = PlayedDesk(registry)
+    app.dispatch.desk = app.dispatch.media.desk = PlayedDesk(registry)
     app.deliverer = app.state.deliverer = PlayedDeliverer(registry, app)
     return sandbox
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from email.parser import BytesParser
-from email.policy import HTTP
 from typing import Any
 
 import av
@@ -22,8 +19,14 @@ from upsim_contracts.redaction import Redactor, is_hook
 LONGEST_VIDEO = 64 * 2**20
 """Bytes of a file that are held to look into it; of a larger one only size and hash are kept."""
 LONGEST_TEXT = 4096
+LONGEST_NUMBER = 300
+"""Digits of a number, and places before or after its point."""
+DEEPEST = 100
+_HALF = re.compile("[\ud800-\udfff]")
 _DATA = re.compile(r"data:([\w/+.-]*);base64,(.+)", re.DOTALL)
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
+_BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
+_FILE = re.compile(rb"^content-disposition:.*\bfilename\*?=", re.IGNORECASE | re.MULTILINE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}")
 
 
 @dataclass(slots=True)
@@ -82,23 +85,56 @@ def kept(content: bytes, content_type: str, redactor: Redactor) -> dict[str, Any
 
 
 def parsed(content: bytes) -> tuple[Any] | None:
-    """A JSON document in a tuple, since it can be null; numbers with a point are Decimals."""
+    """A JSON document in a tuple, since it can be null; numbers with a point are Decimals.
+
+    None for what is no JSON, or none that can be kept and compared: NaN, half of a surrogate pair,
+    more than 100 levels, a number that is out of all proportion.
+    """
     try:
-        return (json.loads(content, parse_float=Decimal),)
+        found = json.loads(content, parse_float=_number, parse_int=_number, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
+    return (found,) if _is_usual(found) else None
+
+
+def _number(digits: str) -> int | Decimal:
+    """A number as it is written. Raises ValueError for one that is beyond all others."""
+    found = Decimal(digits) if len(digits) <= LONGEST_NUMBER else Decimal("NaN")
+    if not found.is_finite() or abs(found.adjusted()) > LONGEST_NUMBER:
+        raise ValueError("a number out of all proportion")
+    return int(digits) if digits.lstrip("-").isdecimal() else found
+
+
+def _refuse(word: str) -> object:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _is_usual(document: object) -> bool:
+    """Whether a document is nested no deeper than any real one, and its texts can be encoded."""
+    level: list[object] = [document]
+    for _ in range(DEEPEST):
+        inner: list[object] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner += [*one.keys(), *one.values()]
+            elif isinstance(one, list):
+                inner += one
+            elif isinstance(one, str) and not one.isascii() and _HALF.search(one):
+                return False
+        if not inner:
+            return True
+        level = inner
+    return False
 
 
 def videos_in(content: bytes, content_type: str) -> Iterator[bytes]:
     """The files that a request carries: of a form, as data URLs, or as bare base64."""
-    if content_type.startswith("multipart/"):
-        head = f"Content-Type: {content_type}\r\n\r\n".encode()
-        form = BytesParser(policy=HTTP).parsebytes(head + content)
-        for part in form.iter_parts():
-            if part.get_filename():
-                payload = part.get_payload(decode=True)
-                if isinstance(payload, bytes):
-                    yield payload
+    boundary = _BOUNDARY.search(content_type) if content_type.startswith("multipart/") else None
+    if boundary is not None:
+        for part in content.split(f"--{boundary[1] or boundary[2]}".encode("latin-1", "replace")):
+            head, _, payload = part.partition(b"\r\n\r\n")
+            if _FILE.search(head):
+                yield payload.removesuffix(b"\r\n")
         return
     document = parsed(content)
     for text in strings(document[0]) if document else ():
@@ -151,9 +187,9 @@ def name_of(content: bytes) -> str:
 def _decoded(text: str) -> bytes | None:
     """The bytes that a long text spells; None for a text that is only a text."""
     data = _DATA.fullmatch(text)
-    if data is None and (len(text) <= LONGEST_TEXT or _BASE64.fullmatch(text) is None):
+    if data is None and (len(text) <= LONGEST_TEXT or _BASE64.fullmatch(text.rstrip()) is None):
         return None
     try:
         return base64.b64decode(data[2] if data else text, validate=False)
-    except binascii.Error:
+    except ValueError:  # bytes that base64 cannot spell, and letters that it does not have
         return None

@@ -13,15 +13,18 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import msgspec
 
+from upsim_contracts.bodies import parsed
+from upsim_contracts.cassette_format import HeaderLine, Line, mistake_in
 from upsim_contracts.clips import Clip
 from upsim_contracts.exceptions import ContractFileError
 
 FORMAT = "upsim-cassette"
 VERSION = 1
+T = TypeVar("T", HeaderLine, Line)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -131,26 +134,17 @@ def encoded(value: object) -> bytes:
 
 
 def read_cassette(path: Path) -> Cassette:
-    """What a cassette holds. Raises ContractFileError, naming the line."""
+    """Read a cassette. Raises ContractFileError, naming line, column and path of a mistake."""
     try:
         # Not splitlines: a text may hold other characters that it takes for the end of a line.
         lines = path.read_text("utf-8").removesuffix("\n").split("\n")
-    except OSError as error:
-        raise ContractFileError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ContractFileError(f"{path} is no cassette: it is not text") from error
-    found = [_parsed(path, number, line) for number, line in enumerate(lines, 1) if line] or [{}]
-    first = found[0]
-    if first.get("format") != FORMAT or first.get("version") != VERSION:
-        seen = f"{first.get('format')!r} version {first.get('version')!r}"
-        raise ContractFileError(f"{path}:1: expected {FORMAT!r} version {VERSION}, seen {seen}")
-    try:
-        names = ("provider", "dialect", "upstream", "recorded")
-        header = Header(**{name: first[name] for name in names})
-        exchanges = tuple(_numbered(path, number, one) for number, one in enumerate(found[1:], 2))
-    except KeyError as error:
-        raise ContractFileError(f"{path}:1: {error.args[0]!r} is missing") from error
-    return Cassette(path.name, header, exchanges)
+    except (OSError, ValueError) as error:  # also a name that no file can have, and no text
+        told = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        raise ContractFileError(f"{path} is no cassette: {told}") from error
+    found = [(number, line) for number, line in enumerate(lines, 1) if line]
+    first = _header(path, *(found[0] if found else (1, "{}")))
+    exchanges = tuple(_exchange(path, number, line) for number, line in found[1:])
+    return Cassette(path.name, first, exchanges)
 
 
 def clip_of(seen: Mapping[str, Any]) -> Clip:
@@ -165,33 +159,61 @@ def clip_of(seen: Mapping[str, Any]) -> Clip:
     )
 
 
-def _parsed(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line, parse_float=Decimal)
-    except ValueError as error:
-        raise ContractFileError(f"{path}:{number}: no JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise ContractFileError(f"{path}:{number}: expected an object, seen {line[:40]!r}")
-    return found
+def _header(path: Path, number: int, line: str) -> Header:
+    one = _line(path, number, line)
+    if one.get("format") != FORMAT or one.get("version") != VERSION:
+        seen = f"{str(one.get('format'))[:40]!r} version {str(one.get('version'))[:20]}"
+        raise ContractFileError(
+            f"{path}:{number}:1: expected {FORMAT!r} version {VERSION}, seen {seen}"
+        )
+    found = _converted(path, number, line, one, HeaderLine)
+    return Header(found.provider, found.dialect, found.upstream, found.recorded)
 
 
-def _numbered(path: Path, number: int, one: Mapping[str, Any]) -> Exchange:
+def _exchange(path: Path, number: int, line: str) -> Exchange:
+    one = _line(path, number, line)
+    found = _converted(path, number, line, one, Line)
+    return Exchange(
+        number=found.number,
+        at=found.at,
+        took=found.took,
+        method=found.method,
+        path=found.path,
+        request=Message(found.request.headers, one.get("request", {}).get("body", {})),
+        status=found.status,
+        answer=Message(found.answer.headers, one.get("answer", {}).get("body", {})),
+        part=found.part,
+        charge=None
+        if found.charge is None
+        else Charge(found.charge.unit, found.charge.documented, found.charge.actual),
+        media=one.get("media", {}),
+        findings=tuple(found.findings),
+    )
+
+
+def _line(path: Path, number: int, line: str) -> dict[str, Any]:
+    found = parsed(line.encode())
+    if found is not None and isinstance(found[0], dict):
+        return found[0]
+    column, told = 1, f"expected a JSON object, seen {line[:40]!r}"
+    if found is None:
+        told = "nested too deep, or it holds a number or a text that no JSON document should"
+        try:
+            json.loads(line)
+        except json.JSONDecodeError as error:
+            column, told = error.colno, f"no JSON: {error.msg}"
+        except (ValueError, RecursionError):
+            pass  # as said
+    raise ContractFileError(f"{path}:{number}:{column}: {told}")
+
+
+def _converted(path: Path, number: int, line: str, one: dict[str, Any], kind: type[T]) -> T:
+    """A line as its parts. Raises ContractFileError with the place of the first mistake."""
     try:
-        fields = dict(one)
-        for name in ("at", "took"):
-            fields[name] = Decimal(str(fields[name]))
-        for name in ("request", "answer"):
-            fields[name] = Message(**fields.get(name, {}))
-        if "charge" in fields:
-            amounts = {
-                k: v if v is None else Decimal(str(v))
-                for k, v in fields["charge"].items()
-                if k != "unit"
-            }
-            fields["charge"] = Charge(unit=str(fields["charge"]["unit"]), **amounts)
-        return Exchange(**fields)
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise ContractFileError(f"{path}:{number}: no exchange: {error}") from error
+        return msgspec.convert(one, kind)
+    except msgspec.ValidationError as error:
+        column, place, message = mistake_in(line, str(error))
+        raise ContractFileError(f"{path}:{number}:{column}: {place}{message}") from error
 
 
 def _fields(value: object) -> dict[str, Any]:

@@ -209,7 +209,7 @@ def _write(order: Asked, reports: Sequence[Report]) -> None:
     wanted = ((order.junit, as_junit), (order.json, as_json), (order.html, as_html))
     for path, render in wanted:
         if path is not None:
-            path.write_text(render(reports), encoding="utf-8")
+            path.write_text(render(reports), encoding="utf-8", errors="backslashreplace")
 
 
 def _sleep(seconds: float) -> None:

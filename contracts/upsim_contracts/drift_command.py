@@ -46,8 +46,11 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
     order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
     try:
         cassettes = [read_cassette(path) for path in order.cassettes]
-        tolls = {one.header.provider: _tolls(one) for one in cassettes}
-    except (ContractFileError, NoContractError) as error:
+        tolls = {
+            one.header.provider: _tolls(path, one)
+            for path, one in zip(order.cassettes, cassettes, strict=True)
+        }
+    except ContractFileError as error:
         raise UsageError(str(error)) from error
     if order.scenario is not None and len(cassettes) != 1:
         raise UsageError("--scenario is made of one cassette")
@@ -63,7 +66,7 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
         say(as_text(report))
     for path, render in ((order.json, as_json), (order.html, as_html)):
         if path is not None:
-            path.write_text(render(reports), encoding="utf-8")
+            path.write_text(render(reports), encoding="utf-8", errors="backslashreplace")
     return FINDING if any(report.drifts for report in reports) else WELL
 
 
@@ -111,6 +114,10 @@ def _lent(stack: ExitStack, local: Local) -> Callable[[str], Target]:
     return target
 
 
-def _tolls(cassette: Cassette) -> Tolls:
+def _tolls(path: Path, cassette: Cassette) -> Tolls:
+    """The price list of a cassette's provider. Raises ContractFileError where there is none."""
     provider = cassette.header.provider
-    return Tolls(book_of(provider), pricer(provider))
+    try:
+        return Tolls(book_of(provider), pricer(provider))
+    except NoContractError as error:
+        raise ContractFileError(f"{path}:1: provider: {error}") from error

@@ -9,6 +9,7 @@ from upsim_contracts.findings import Finding
 
 _SUCCESS = range(200, 300)
 CHARGE = "charge"
+MOST_PLACES = 30
 
 
 def price_finding(
@@ -28,5 +29,7 @@ def price_finding(
 
 
 def plain(amount: Decimal) -> str:
-    """An amount without zeros at its end."""
+    """An amount without zeros at its end; one out of all proportion as it is."""
+    if not amount.is_finite() or abs(amount.adjusted()) > MOST_PLACES:
+        return str(amount)
     return f"{amount.normalize():f}"

@@ -1,0 +1,167 @@
+"""The lines of a cassette as types, and where in a line a mistake stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from json.decoder import JSONDecoder, scanstring  # type: ignore[attr-defined]  # there it is
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+LARGEST = Decimal(10) ** 12
+"""No amount, no size and no time of a recording comes near it."""
+MOST_PIXELS = 100_000
+Text = Annotated[str, Meta(max_length=100_000)]
+Size = Annotated[int, Meta(ge=0, le=10**15)]
+Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+Method = Annotated[str, Meta(pattern=r"\A[A-Za-z!#$%&'*+.^_`|~0-9-]{1,40}\Z")]
+Path = Annotated[str, Meta(pattern=r"\A/[^\x00-\x20\x7f]*\Z", max_length=60_000)]
+Status = Annotated[int, Meta(ge=0, le=999)]
+_PLACE = re.compile(r" - at `(?P<key>key in )?\$?(?P<path>.*)`\Z", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_DECODER = JSONDecoder()
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+class HeaderLine(Struct):
+    """The first line."""
+
+    format: str
+    version: int
+    provider: Text
+    dialect: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,39}\Z")]
+    upstream: Text
+    recorded: Text
+
+    def __post_init__(self) -> None:
+        """Check the date. Raises ValueError."""
+        try:
+            datetime.fromisoformat(self.recorded)
+        except ValueError as error:
+            raise ValueError(f"recorded: {error}") from error
+
+
+class Seen(Struct):
+    """What a video is."""
+
+    width: Annotated[int, Meta(ge=0, le=MOST_PIXELS)]
+    height: Annotated[int, Meta(ge=0, le=MOST_PIXELS)]
+    fps: Annotated[str, Meta(pattern=r"\A[0-9]{1,12}(?:/[1-9][0-9]{0,11}|\.[0-9]{1,12})?\Z")]
+    seconds: Decimal
+    frames: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    container: Text | None = None
+    audio: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the numbers. Raises ValueError."""
+        bounded(self.seconds)
+        Fraction(self.fps)
+
+
+class FileBody(Struct):
+    """A file that passed."""
+
+    size: Size = msgspec.field(name="bytes")
+    sha256: Sha256
+    type: Text = ""
+    sees: Seen | None = None
+
+
+class Body(Struct, forbid_unknown_fields=True):
+    """The body of a message: one of three, or none."""
+
+    json: Any = msgspec.UNSET
+    text: str | msgspec.UnsetType = msgspec.UNSET
+    file: FileBody | msgspec.UnsetType = msgspec.UNSET
+
+
+class MessageLine(Struct, forbid_unknown_fields=True):
+    """One direction of an exchange."""
+
+    headers: dict[Text, Text] = {}
+    body: Body = msgspec.field(default_factory=Body)
+
+
+class ChargeLine(Struct, forbid_unknown_fields=True):
+    """What a paid call cost."""
+
+    unit: Text
+    documented: Decimal | None = None
+    actual: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        """Check the amounts. Raises ValueError."""
+        for amount in (self.documented, self.actual):
+            bounded(amount or Decimal(0))
+
+
+class Line(Struct, forbid_unknown_fields=True):
+    """One exchange."""
+
+    number: Annotated[int, Meta(ge=0, le=10**9)]
+    at: Decimal
+    took: Decimal
+    method: Method
+    path: Path
+    status: Status
+    request: MessageLine = msgspec.field(default_factory=MessageLine)
+    answer: MessageLine = msgspec.field(default_factory=MessageLine)
+    part: Literal["api", "file"] = "api"
+    charge: ChargeLine | None = None
+    media: dict[Text, Seen] = {}
+    findings: list[str] = []
+
+    def __post_init__(self) -> None:
+        """Check the times. Raises ValueError."""
+        bounded(self.at)
+        bounded(self.took)
+
+
+def bounded(amount: Decimal) -> None:
+    """Check that a number is one that can be. Raises ValueError."""
+    if not amount.is_finite() or amount.adjusted() < -30 or amount.copy_abs() > LARGEST:  # noqa: PLR2004
+        raise ValueError(f"{str(amount)[:40]} is no amount or time that can be")
+
+
+def mistake_in(line: str, message: str) -> tuple[int, str, str]:
+    """The column of a mistake that msgspec found in a line, its path with a colon, what it is."""
+    found = _PLACE.search(message)
+    path = found["path"] if found else ""
+    steps = [name or index for name, index in _STEP.findall(path)]
+    told = message[: found.start()] if found else message
+    place = f"{path.removeprefix('.')}: " if path else ""
+    return _column(line, steps), place, told
+
+
+def _column(line: str, steps: list[str]) -> int:
+    """Where the value of a path begins; where the nearest one around it does."""
+    start = _skip(line, 0)
+    for step in steps:
+        inner = dict(_members(line, start)).get(step)
+        if inner is None:
+            break
+        start = inner
+    return start + 1
+
+
+def _members(line: str, start: int) -> Iterator[tuple[str, int]]:
+    """The members of an object or a list, each with where its value begins."""
+    opened, at, number = line[start], _skip(line, start + 1), 0
+    while opened in "[{" and line[at] not in "]}":
+        name = str(number)
+        if opened == "{":
+            name, at = scanstring(line, at + 1)
+            at = _skip(line, _skip(line, at) + 1)
+        yield name, at
+        _, end = _DECODER.raw_decode(line, at)
+        at, number = _skip(line, end), number + 1
+        at = _skip(line, at + 1) if line[at] == "," else at
+
+
+def _skip(line: str, at: int) -> int:
+    return _SPACE.match(line, at).end()  # type: ignore[union-attr]  # it matches nothing, too

@@ -1,0 +1,166 @@
+"""A cassette that is broken in any way is refused with its place; nothing in it is a traceback."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.recording.callers import CALLERS
+from tests.recording.conftest import Studio, entries
+from upsim.cli import main
+
+DEEP: list[Any] = []
+for _ in range(500):
+    DEEP = [DEEP]
+VALUES: Sequence[object] = (
+    *(None, True, 0, -1, 7, 10**30, 10**400, 1.5, "", "x", "\0", "NaN", "1e999999999", "-1", "1/0"),
+    *("9999-99-99T99:99:99Z", "http://[", "data:;base64,é", "${HOME}", "é\u2028\x1b", "@x", "../x"),
+    *([], {}, [None], {"a": 1}, [[1]], {"json": None, "text": "x"}, DEEP),
+)
+GONE = object()
+WORDS = re.compile(r"\S.*:\d+:(\d+:)? \S")
+
+
+def places(value: object, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield every place of a document, the whole of it first."""
+    yield here
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, item in items:
+        yield from places(item, (*here, key))
+
+
+def changed(lines: Sequence[Any], place: tuple[Any, ...], value: object) -> str:
+    """Return a cassette with another value at one place, or with none there."""
+    found: Any = copy.deepcopy(list(lines))
+    *path, last = place
+    inner = found
+    for step in path:
+        inner = inner[step]
+    if value is GONE:
+        del inner[last]
+    else:
+        inner[last] = value
+    return "".join(f"{json.dumps(line)}\n" for line in found)
+
+
+def drift(file: Path, *options: str) -> Result:
+    """Return what came of `upsim drift`."""
+    return CliRunner().invoke(main, ["drift", str(file), *options])
+
+
+def check(done: Result, what: object) -> None:
+    """Check that a command ended as commands end, with a place where it refused its file."""
+    ended = done.exception is None or isinstance(done.exception, SystemExit)
+    assert ended, (what, done.exception)
+    assert done.exit_code in (0, 1, 2), what
+    if done.exit_code == 2:
+        assert WORDS.search(done.stderr) or "could not replay it" in done.stderr, (
+            what,
+            done.stderr,
+        )
+
+
+@pytest.fixture
+def cassette(studio: Studio, request: pytest.FixtureRequest) -> Path:
+    """Return a cassette with money, polls, a refusal, and what a video is."""
+    return studio.record(request.param, CALLERS[request.param])
+
+
+def mutations(lines: Sequence[Any], step: int) -> Iterator[tuple[tuple[Any, ...], object]]:
+    """Yield each place with a value for it: all values are tried, each place with a few."""
+    number = 0
+    for place in list(places(lines))[1:]:
+        for value in (GONE, *VALUES):
+            number += 1
+            if value is GONE or number % step == 0:
+                yield place, value
+
+
+@pytest.mark.parametrize("cassette", ["venice"], indirect=True)
+def test_no_mutation_is_a_traceback(cassette: Path) -> None:
+    """One value after the other is left out or replaced, and read against the documents."""
+    lines = entries(cassette)[:5]
+    count = 0
+    for place, value in mutations(lines, 40):
+        cassette.write_text(changed(lines, place, value), "utf-8")
+        check(drift(cassette, "--no-simulator"), (place, value))
+        count += 1
+    assert count > 200
+
+
+@pytest.mark.parametrize("cassette", [*CALLERS], indirect=True)
+def test_no_mutation_breaks_the_simulator(cassette: Path, tmp_path: Path) -> None:
+    """The same, replayed on a simulator and retold as a scenario."""
+    lines = entries(cassette)
+    found = list(mutations(lines[:5], 7))
+    for number, (place, value) in enumerate(found[:: len(found) // 40]):
+        cassette.write_text(changed(lines, place, value), "utf-8")
+        options = ["--scenario", str(tmp_path / "told.yaml")] if number % 2 else []
+        check(drift(cassette, *options), (place, value))
+
+
+@pytest.mark.parametrize("cassette", ["vicsee"], indirect=True)
+@pytest.mark.parametrize(
+    ("line", "place", "value", "told"),
+    [
+        (1, ("status",), "200", "status: Expected `int`, got `str`"),
+        (1, ("answer", "headers", "content-type"), 3, "answer.headers[...]: Expected `str`"),
+        (1, ("at",), "x", "at: "),
+        (2, ("charge", "actual"), "1e999999999", "charge: 1E+999999999 is no amount"),
+        (0, ("recorded",), "9999-99-99", "recorded: month must be in 1..12"),
+        (0, ("provider",), "nobody", "provider: there is no contract 'nobody'"),
+        (1, ("strange",), 1, "Object contains unknown field `strange`"),
+    ],
+)
+def test_the_place_of_a_mistake(
+    cassette: Path, line: int, place: tuple[str, ...], value: object, told: str
+) -> None:
+    """File, line, column and path come before what is wrong, as for scenario files."""
+    cassette.write_text(changed(entries(cassette), (line, *place), value), "utf-8")
+    done = drift(cassette, "--no-simulator")
+
+    assert 2 == done.exit_code
+    assert re.search(rf"{re.escape(str(cassette))}:{line + 1}:", done.stderr)
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize("cassette", ["vicsee"], indirect=True)
+def test_the_column_is_that_of_the_value(cassette: Path) -> None:
+    """An editor can go there."""
+    text = changed(entries(cassette), (1, "status"), "200")
+    cassette.write_text(text, "utf-8")
+    column = text.split("\n")[1].index('"200"') + 1
+
+    assert f"{cassette}:2:{column}: status: " in drift(cassette).stderr
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"\n", b"\xff\xfe", b"null", b"[]", b'"x"', b"{", b"{}", b'{"format": []}', b"\0"),
+        *(b"[" * 1_000_000, b'{"a": NaN}', b'{"a": 1e99999}', b'{"a": "\\ud800"}', b"1" * 5000),
+    ],
+    ids=range(15),
+)
+def test_what_is_no_cassette(tmp_path: Path, content: bytes) -> None:
+    """Any other file is refused, too, by the real command."""
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(content)
+    command = [sys.executable, "-m", "upsim", "drift", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (2, False) == (done.returncode, "Traceback" in done.stderr)
+    assert "x.jsonl" in done.stderr

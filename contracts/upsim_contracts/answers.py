@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from upsim_contracts import evidence
+from upsim_contracts.bodies import parsed
 from upsim_contracts.documents import GUIDE, Document, document, parts
 from upsim_contracts.findings import Finding
 from upsim_contracts.schemas import Schemas, shown
@@ -117,11 +116,11 @@ class Contract:
         elif "schema" in contents[media_type]:
             value: object = body.decode("utf-8", "replace")
             if media_type == "application/json":
-                try:
-                    value = json.loads(body, parse_float=Decimal)
-                except ValueError:
+                document = parsed(body)
+                if document is None:
                     yield Finding(self.provider, name, "body", "JSON", shown(value), source)
                     return
+                value = document[0]
             yield from self._values(name, (*steps, "content", media_type, "schema"), value, "")
 
     def _values(

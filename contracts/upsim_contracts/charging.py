@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import httpx
@@ -17,6 +16,7 @@ from upsim_contracts.matching import at
 from upsim_contracts.spending import Purse
 from upsim_contracts.tolls import Toll, Tolls
 
+MOST_PLACES = 30
 _REFUSED = range(400, 500)
 
 
@@ -75,7 +75,17 @@ class Charging:
         found = at(seen, place)
         if not answer.is_success or not isinstance(found, str | int | Decimal):
             return None
-        return Decimal(json.loads(f'"{found}"'))
+        return _amount(str(found))
+
+
+def _amount(text: str) -> Decimal | None:
+    """A balance as an amount; None for a text that is none."""
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        return None
+    usual = found.is_finite() and abs(found.adjusted()) <= MOST_PLACES
+    return found if usual else None
 
 
 class Charged:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -71,8 +71,9 @@ class Measuring:
             if carried:
                 self._known.setdefault(bare, carried[0])
             if link.startswith(self._target.origin):
-                path = urlsplit(link).path
-                self._tickets[path] = [one.partition("?")[0] for one in told]
+                parts = _split(link)
+                if parts is not None:
+                    self._tickets[parts.path] = [one.partition("?")[0] for one in told]
 
     async def _of(self, link: str) -> Seen | None:
         bare = link.partition("?")[0]
@@ -82,7 +83,9 @@ class Measuring:
         return self._known[bare]
 
     async def _look(self, link: str) -> Seen | None:
-        parts = urlsplit(link)
+        parts = _split(link)
+        if parts is None:
+            return None
         own = f"{parts.scheme}://{parts.netloc}" == self._target.origin
         if not own and not is_near(parts.hostname or ""):
             return None
@@ -98,6 +101,16 @@ class Measuring:
         except (httpx.HTTPError, httpx.InvalidURL):
             return None
         return await asyncio.to_thread(sees, bytes(content))
+
+
+def _split(link: str) -> SplitResult | None:
+    """The parts of a link; None where it is none."""
+    try:
+        parts = urlsplit(link)
+        is_link = parts.port != 0  # which also raises for a port that is none
+    except ValueError:
+        return None
+    return parts if is_link else None
 
 
 def _described(clip: Clip) -> Seen:

@@ -9,11 +9,13 @@ cassette is the only thing that is written.
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from starlette.requests import ClientDisconnect, Request
@@ -46,6 +48,10 @@ HOP = frozenset(
         *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
     }
 )
+PRINTED = "".join(map(chr, range(0x21, 0x7F)))
+"""What of a path stays as the caller wrote it; any other byte is sent as %XX."""
+STATUSES = range(200, 600)
+"""What an HTTP server can answer with, in the end."""
 BUFFERED = ("application/json", "text/", "application/problem+json")
 
 
@@ -117,16 +123,17 @@ class Recording:
     async def _answer(self, request: Request) -> Response:
         if not self._is_addressed(request):
             return _local(403, "foreign", "only callers on this machine may use this recording")
-        raw = request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1")
-        prefix, path = self._split(raw.partition("?")[0])
+        raw = request.scope.get("raw_path", request.scope["path"].encode())
+        prefix, path = self._split(quote(raw.partition(b"?")[0], safe=PRINTED))
         is_file = not prefix and path in self.links.files
         steps = request.scope["path"].split("/")
-        if ".." in steps or not (is_file or path.split("/")[1] in self._roots):
+        root = path.partition("/")[2].partition("/")[0]
+        if ".." in steps or not (is_file or root in self._roots):
             text = f"{path} is no path of {self.target.provider}: nothing was forwarded"
             return _local(404, "no_such_path", text)
-        query = request.scope["query_string"].decode("latin-1")
+        query = quote(request.scope["query_string"], safe=PRINTED)
         whole = f"{path}?{query}" if query else path
-        proxy = f"{request.url.scheme}://{request.headers['host']}{prefix}"
+        proxy = f"{request.url.scheme}://{request.headers.get('host', self.target.host)}{prefix}"
         try:
             if is_file:
                 return await self._file(request, whole, proxy)
@@ -210,10 +217,15 @@ class Recording:
     ) -> Response:
         is_file = passing.part == "file"
         base = self.target.origin if is_file else self.target.base_of(passing.path)
+        headers = {**passing.headers, "accept-encoding": "identity"}
+        try:
+            url = httpx.URL(base + passing.path)
+        except httpx.InvalidURL as error:
+            raise TooLargeError(f"{self.target.host} cannot be asked for this: {error}") from error
         request = self._http.build_request(
             passing.method,
-            base + passing.path,
-            headers={**passing.headers, "accept-encoding": "identity"},
+            url,
+            headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
             content=passing.upload or passing.body or None,
         )
         try:
@@ -228,7 +240,7 @@ class Recording:
         if not is_file and (not kind or kind.startswith(BUFFERED)):
             return await self._whole(passing, paid, answer, kind)
         await self._settle(paid, answer.status_code)
-        return self._streamed(passing, paid, answer, kind)
+        return self._streamed(passing, paid, answer, kind, answer.aiter_raw())
 
     async def _uploaded(self, passing: Passing, tee: Tee | None) -> None:
         """What was sent to a link, as size, hash and properties."""
@@ -242,42 +254,47 @@ class Recording:
         self, passing: Passing, paid: Charged | None, answer: httpx.Response, kind: str
     ) -> Response:
         """A document: read, judged, written down, and told with its links led back here."""
+        pieces = answer.aiter_raw()
         try:
-            body = await _bounded(answer)
+            sent, is_whole = await _beginning(pieces)
         except httpx.HTTPError as error:
+            await answer.aclose()
             await self._settle(paid, 0)
             reason = self._redactor.text(f"{type(error).__name__}: {error}")
             self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
             return _local(502, "upstream", f"the answer of {self.target.host} was cut: {reason}")
-        finally:
-            await answer.aclose()
         await self._settle(paid, answer.status_code)
-        headers = dict(answer.headers)
+        body = decoded(sent, answer.headers.get("content-encoding", "")) if is_whole else None
+        if body is None:
+            return self._streamed(passing, paid, answer, kind, _joined(sent, pieces))
+        await answer.aclose()
+        headers = _headers(answer)
         self._measuring.answered(passing.media, body)
         message = Message(self._redactor.headers(headers), kept(body, kind, self._redactor))
         self._record(passing, answer.status_code, message, paid, body, headers)
         text = self.links.told(body.decode("utf-8", "surrogateescape"), passing.proxy)
-        told = {
-            name: self.links.told(value, passing.proxy)
-            for name, value in headers.items()
-            if name not in HOP and name != "content-encoding"
-        }
-        content = text.encode("utf-8", "surrogateescape")
-        return Response(content, answer.status_code, told)
+        told = [
+            (name, self.links.told(value.decode("latin-1"), passing.proxy).encode("latin-1"))
+            for name, value in answer.headers.raw
+            if name.lower().decode("latin-1") not in (*HOP, "content-encoding")
+        ]
+        return self._told(Response(text.encode("utf-8", "surrogateescape")), answer, told)
 
     def _streamed(
-        self, passing: Passing, paid: Charged | None, answer: httpx.Response, kind: str
+        self,
+        passing: Passing,
+        paid: Charged | None,
+        answer: httpx.Response,
+        kind: str,
+        sent: AsyncIterator[bytes],
     ) -> Response:
         """A file: passed on piece by piece; of it size, hash and properties are written down."""
-        encoded = "content-encoding" in answer.headers
-        dropped = HOP - (frozenset() if encoded else {"content-length"})
-        headers = {k: v for k, v in answer.headers.items() if k not in dropped}
-        headers.pop("content-encoding", None)
+        dropped = HOP - {"content-length"}
 
         async def pieces() -> AsyncIterator[bytes]:
             tee, status = Tee(), answer.status_code
             try:
-                async for chunk in answer.aiter_bytes():
+                async for chunk in sent:
                     tee.feed(chunk)
                     yield chunk
             except httpx.HTTPError:
@@ -286,10 +303,26 @@ class Recording:
             finally:
                 await answer.aclose()
                 body = {"file": tee.kept(kind)} if tee.size else {}
-                message = Message(self._redactor.headers(dict(answer.headers)), body)
-                self._record(passing, status, message, paid, b"", dict(answer.headers))
+                headers = _headers(answer)
+                message = Message(self._redactor.headers(headers), body)
+                self._record(passing, status, message, paid, b"", headers)
 
-        return StreamingResponse(pieces(), answer.status_code, headers)
+        told = [
+            pair for pair in answer.headers.raw if pair[0].lower().decode("latin-1") not in dropped
+        ]
+        return self._told(StreamingResponse(pieces()), answer, told)
+
+    def _told(
+        self, response: Response, answer: httpx.Response, headers: list[tuple[bytes, bytes]]
+    ) -> Response:
+        """An answer as the caller gets it; a status that no server can send is said in words."""
+        response.status_code = answer.status_code
+        length = [pair for pair in response.raw_headers if pair[0] == b"content-length"]
+        response.raw_headers = [(name.lower(), value) for name, value in headers] + length
+        if answer.status_code not in STATUSES:
+            response.status_code = 502
+            response.raw_headers.append((MARK.encode(), b"status_%d" % answer.status_code))
+        return response
 
     async def _settle(self, paid: Charged | None, status: int) -> None:
         if paid is not None:
@@ -369,14 +402,44 @@ async def _teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _bounded(answer: httpx.Response) -> bytes:
-    """All of a document. Raises httpx.HTTPError also for one that is too long."""
+async def _beginning(pieces: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+    """All of a document, or the beginning of one that is too long, and whether it is all."""
     found = bytearray()
-    async for chunk in answer.aiter_bytes():
+    async for chunk in pieces:
         found += chunk
         if len(found) > MOST_TEXT:
-            raise httpx.DecodingError(f"a document of more than {MOST_TEXT} bytes")
-    return bytes(found)
+            return bytes(found), False
+    return bytes(found), True
+
+
+async def _joined(sent: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The beginning of a document and the rest of it."""
+    yield sent
+    async for chunk in pieces:
+        yield chunk
+
+
+def decoded(sent: bytes, encoding: str) -> bytes | None:
+    """A document without its content encoding; None where it has another, or is broken."""
+    if encoding.lower() in ("", "identity"):
+        return sent
+    if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
+        return None
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of gzip and of zlib
+    try:
+        found = unpacking.decompress(sent, MOST_TEXT)
+    except zlib.error:
+        return None
+    return found if unpacking.eof else None
+
+
+def _headers(answer: httpx.Response) -> dict[str, str]:
+    """The headers as texts that can be written down, whatever bytes they are."""
+    found: dict[str, str] = {}
+    for raw_name, raw in answer.headers.raw:
+        name, value = raw_name.lower().decode("latin-1"), raw.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def _local(status: int, code: str, message: str) -> Response:

@@ -28,7 +28,7 @@ _SPELT = re.compile(
     re.IGNORECASE,
 )
 _FORMS = re.compile(
-    r"whsec_[A-Za-z0-9+/=_-]+|\bBearer\s+[^\s\"',}]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}"
+    r"whsec_[A-Za-z0-9+/=_-]+|\bBearer\s+[^\s\"',}]+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}"
 )
 """Webhook secrets, bearer tokens and mail addresses, wherever they stand."""
 
@@ -75,7 +75,9 @@ class Redactor:
     def text(self, text: str) -> str:
         """A text: links lose the values of their query, known secrets and their forms go."""
         for known in sorted(self._known, key=len, reverse=True):
-            text = text.replace(known, PLACEHOLDER).replace(quote(known, safe=""), PLACEHOLDER)
+            text = text.replace(known, PLACEHOLDER).replace(
+                quote(known, safe="", errors="replace"), PLACEHOLDER
+            )
         text = _LINK.sub(lambda found: self.link(found[0]), text)
         text = _FORMS.sub(PLACEHOLDER, text)
         return _SPELT.sub(lambda found: found[1] + PLACEHOLDER, text)

@@ -38,7 +38,8 @@ class Altering(httpx.AsyncBaseTransport):
         call = f"{request.method} {request.url.path}"
         changed = self._altered(call, answer)
         headers = {k: v for k, v in changed.headers.items() if k != "content-length"}
-        return httpx.Response(changed.status_code, headers=headers, content=changed.content)
+        stream = httpx.ByteStream(changed.content)
+        return httpx.Response(changed.status_code, headers=headers, stream=stream)
 
 
 @dataclass

@@ -41,6 +41,10 @@ class Malformed:
     detail: str
 
 
+class NoRoomError(Exception):
+    """A command of a `World` would keep more than is kept; it is refused as a full disk is."""
+
+
 class Reply(msgspec.Struct, frozen=True):
     """An answer: `body` is encoded as JSON unless it is `bytes`."""
 
@@ -251,7 +255,10 @@ class World(Protocol):
         content_type: str,
         size: int | None,
     ) -> UploadIssued:
-        """A ticket for one upload; it expires as `retention.upload_tickets` says."""
+        """A ticket for one upload; it expires as `retention.upload_tickets` says.
+
+        Raises NoRoomError.
+        """
 
     def store_upload(self, upload: UploadIssued, file: SentFile) -> bool:
         """Keep the file of an upload, served at `/media/uploads/<upload>`; False: it is gone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from upsim.core.baseline import ErrorRule
-from upsim.core.call import Call, FileReply, Hold, Pending, Reply
+from upsim.core.call import Call, FileReply, Hold, NoRoomError, Pending, Reply
 from upsim.core.checks import Violation, first_violation
 from upsim.core.events import JobPolled, QuotaUsed
 from upsim.core.instants import LATEST
@@ -41,7 +41,10 @@ def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> 
     if outcome is not None:
         decision = refuse(bound, call, outcome)
     else:
-        decision = Decision(operation.handle(call))
+        try:
+            decision = Decision(operation.handle(call))
+        except NoRoomError as error:
+            decision = refuse(bound, call, Violation("no_room", {"detail": str(error)}))
         last = sandbox.state.entry_count
         if last != lines:
             call.posted = _posted(call.who, lines, last)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Mark = tuple[str | bytes | None, ...]
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 KEPT_RESOLUTIONS = 4096
+MOST_ACCOUNTS = 100_000
+"""Accounts of a sandbox. None is dropped, since it may have money; a new key is then unknown."""
 Face = tuple[Bound, SandboxWorld]
 """The rules of a provider in a sandbox under a dialect, and the sandbox seen through them."""
 
@@ -117,7 +119,10 @@ class Resolver:
             issued_form = well_formed(auth, found.key)
             why: Credential = "unknown" if issued_form else "ill_formed"
             return self._refused(provider, home, Presented(why, found.key))
-        return self._known(provider, home, fingerprint.hex(), found.key)
+        owner = fingerprint.hex()
+        if (provider, owner) not in home.state.owners and len(home.state.owners) >= MOST_ACCOUNTS:
+            return self._refused(provider, home, Presented("unknown", found.key))
+        return self._known(provider, home, owner, found.key)
 
     def _known(self, provider: str, home: Sandbox, owner: str, key: str) -> Resolved:
         account = self._registry.account(home, provider, owner)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 
+from upsim.core.call import NoRoomError
 from upsim.core.events import (
     AccountChanged,
     AccountOpened,
@@ -48,6 +49,8 @@ from upsim.scenario.model import Scenario
 Listener = Callable[[Sequence[Event]], None]
 FORGET_AT_ONCE = 1024
 """So many finished jobs above the cap are forgotten in one event."""
+MOST_UPLOADS = 10_000
+"""Uploads and tickets for them that are kept."""
 DEADLINES_PER_JOB = 3
 """A queue with more than so many deadlines for each job and upload holds mostly dead ones."""
 
@@ -445,6 +448,16 @@ class Sandbox:
         known = len(self.state.jobs) + len(self.state.uploads)
         if len(self.deadlines) > DEADLINES_PER_JOB * known + FORGET_AT_ONCE:
             self.deadlines.prune()
+
+    def make_room_for_upload(self) -> None:
+        """Forget the oldest tickets that nobody used. Raises NoRoomError where all were used."""
+        if len(self.state.uploads) < MOST_UPLOADS:
+            return
+        unused = (name for name, upload in self.state.uploads.items() if upload.stored is None)
+        oldest = tuple(islice(unused, MOST_UPLOADS // 10))
+        if not oldest:
+            raise NoRoomError(f"{MOST_UPLOADS} files are kept in a sandbox")
+        self.commit(UploadsForgotten(self.now, oldest))
 
     def _forget_upload(self, name: str) -> None:
         upload = self.state.uploads[name]

@@ -175,6 +175,7 @@ class SandboxWorld:
         self, call: Call, *, file_name: str, content_type: str, size: int | None
     ) -> UploadIssued:
         """A ticket for one upload; it expires as `retention.upload_tickets` says."""
+        self._sandbox.make_room_for_upload()
         stream = self._sandbox.seeds.stream(f"uploads/{self._bound.provider.name}")
         upload = f"{stream.getrandbits(64):016x}/{safe_name(file_name)}"
         signed = f"{self._sandbox.id}/{upload}/{stream.getrandbits(128):032x}"

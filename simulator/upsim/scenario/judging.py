@@ -116,4 +116,4 @@ class Judge:
 
 
 def _is_below(place: Place, places: Collection[Place]) -> bool:
-    return any(place[: len(above)] == above for above in places)
+    return any(place[:length] in places for length in range(len(place) + 1))

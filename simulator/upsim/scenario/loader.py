@@ -28,13 +28,20 @@ _SHIPPED: dict[str, tuple[Scenario, Mapping[Path, Stamp | None]]] = {}
 _READ: dict[Path, tuple[Tree, Stamp]] = {}
 
 
+MOST_TOLD = 500
+"""Mistakes that one message tells."""
+
+
 class ScenarioError(ValueError):
     """A scenario that cannot be used; `mistakes` are all that was found, in order of place."""
 
     def __init__(self, mistakes: list[Mistake]) -> None:
         """Keep the mistakes; the message is one line for each."""
         self.mistakes = sorted(mistakes)
-        super().__init__("\n".join(map(str, self.mistakes)))
+        lines = [str(mistake) for mistake in self.mistakes[:MOST_TOLD]]
+        if len(self.mistakes) > MOST_TOLD:
+            lines.append(f"… and {len(self.mistakes) - MOST_TOLD} more mistakes")
+        super().__init__("\n".join(lines))
 
 
 class UnknownScenarioError(LookupError):

@@ -81,9 +81,13 @@ def _mended_mapping(
 ) -> dict[str, Value]:
     found: dict[str, Value] = dict(filling) if isinstance(filling, Mapping) else {}
     below = stand_in if isinstance(stand_in, Mapping) else {}
+    wrong_in: dict[object, list[Broken]] = {}
+    for each in wrong:
+        if len(each.place) > len(place):
+            wrong_in.setdefault(each.place[len(place)], []).append(each)
     for key, item in node.items():
         there = (*place, key)
-        inner = [each for each in wrong if each.place[: len(there)] == there]
+        inner = wrong_in.get(key)
         if not inner:
             found[key] = item
             continue

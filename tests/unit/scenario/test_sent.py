@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import cProfile
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from upsim.providers import discover
-from upsim.scenario.loader import Library, ScenarioError
+from upsim.scenario import spelling
+from upsim.scenario.loader import MOST_TOLD, Library, ScenarioError
 from upsim.scenario.model import Scenario
 from upsim.scenario.sent import SENT, as_json, sent_scenario, sent_tree
 
@@ -157,3 +160,36 @@ def test_values_as_files_have_them() -> None:
 def test_as_json() -> None:
     """What a program wrote down can be sent: decimals become numbers, tuples lists."""
     assert {"a": [0.5, {"b": None}]} == as_json({"a": (Decimal("0.5"), {"b": None})})
+
+
+def labour(document: dict[str, object]) -> int:
+    """Return how many calls of functions it takes to judge a document."""
+    spelling._near.cache_clear()
+    with cProfile.Profile() as profile:
+        mistakes(document)
+    return sum(entry.callcount for entry in profile.getstats())
+
+
+def unknown_keys(count: int) -> dict[str, object]:
+    """Return a document of keys that no scenario has."""
+    return {"extends": "vicsee/baseline", **{f"unknown{number}": 1 for number in range(count)}}
+
+
+def wrong_limits(count: int) -> dict[str, object]:
+    """Return a document of limits that are none."""
+    return {"extends": "vicsee/baseline", "limits": {f"max_{n}": 1 for n in range(count)}}
+
+
+@pytest.mark.parametrize("of", [unknown_keys, wrong_limits])
+def test_many_mistakes_take_no_longer_each(of: Callable[[int], dict[str, object]]) -> None:
+    """Four times as many keys that are wrong are about four times the work."""
+    labour(of(1))
+    assert labour(of(1_200)) < 5.5 * labour(of(300))
+
+
+def test_a_message_of_many_mistakes_ends() -> None:
+    """The first ones are told, and how many there are."""
+    with pytest.raises(ScenarioError) as caught:
+        sent(**unknown_keys(MOST_TOLD + 10))
+    lines = str(caught.value).splitlines()
+    assert (MOST_TOLD + 1, "… and 10 more mistakes") == (len(lines), lines[-1])

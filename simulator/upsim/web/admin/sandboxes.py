@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from decimal import Decimal, InvalidOperation
 from itertools import islice
@@ -155,7 +156,8 @@ async def create(request: Request) -> Response:
         raise AdminError(400, "invalid", "id: letters, digits, - and _, 64 at the most")
     registry = registry_of(request)
     try:
-        sandbox, keys = registry.create(_order(asked, registry, _scenario(request, asked)))
+        scenario = await asyncio.to_thread(_scenario, request, asked)  # a document takes long
+        sandbox, keys = registry.create(_order(asked, registry, scenario))
     except (SandboxRefusedError, ClockError, BaselineError) as error:
         status = 409 if isinstance(error, SandboxTakenError | KeyTakenError) else 400
         raise AdminError(status, "refused", str(error)[:SHOWN]) from error

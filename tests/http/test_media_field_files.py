@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 from collections.abc import Callable
 from decimal import Decimal
@@ -128,3 +129,23 @@ def test_an_output_shows_what_its_input_shows(
     assert (seconds, seconds) == (found["format"]["duration"], video["duration"])
     assert (pictures, *size) == (int(video["nb_read_frames"]), video["width"], video["height"])
     assert Fraction(video["avg_frame_rate"]) == 30
+
+
+@pytest.mark.parametrize("model", list(SAMPLES))
+def test_a_clip_beyond_our_limits_says_so_to_its_caller(admin: Admin, model: str) -> None:
+    """The refusal and the journal name the value and the limit, in the provider's own form."""
+    data = (FILES / "trim_264of240.mp4").read_bytes()
+    at = data.index(b"mdhd") + 16
+    (scale,) = struct.unpack_from(">I", data, at)
+    fast = data[:at] + struct.pack(">I", scale * 50) + data[at + 4 :]
+    asked = {"contentType": "video/mp4", "sizeBytes": len(fast)}
+    ticket = admin.vicsee().post("/api/v1/upload", json=asked).json()["data"]
+    headers = {"content-type": "video/mp4"}
+    assert admin.http.put(ticket["uploadUrl"], content=fast, headers=headers).status_code == 200
+    sample = SAMPLES[model]
+    answer = sample.submit(admin.caller(sample.provider, "sk-any"), ticket["publicUrl"])
+    why = "it has 1500 frames per second; 1/3600 to 1000 are allowed"
+    assert 400 <= answer.status_code < 500
+    assert why in answer.text
+    found = admin.get("sandboxes/default/journal")["exchanges"][-1]
+    assert (found["refused_by"], found["why"]["compared"]["detail"]) == ("beyond_own_limits", why)

@@ -36,7 +36,9 @@ class Media:
         return Decimal(self.duration) / MICROSECONDS
 
 
-Reason = Literal["unreachable", "not_a_video", "too_large", "not_decodable", "no_room"]
+Reason = Literal[
+    "unreachable", "not_a_video", "too_large", "not_decodable", "beyond_own_limits", "no_room"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,11 @@ def bounded(measured: Measured) -> Measured:
         return measured
     rate = measured.frame_rate
     if measured.frames > MAX_FRAMES:
-        detail = f"It has {measured.frames} pictures; at most {MAX_FRAMES} are read."
+        detail = f"it has {measured.frames} frames; the maximum is {MAX_FRAMES}"
     elif not SLOWEST <= rate <= FASTEST:
-        detail = f"It has {float(rate):g} pictures a second; {SLOWEST} to {FASTEST} are read."
+        detail = f"it has {float(rate):g} frames per second; {SLOWEST} to {FASTEST} are allowed"
     elif measured.duration > MAX_SECONDS * MICROSECONDS:
-        detail = f"It lasts {measured.seconds:f} seconds; at most {MAX_SECONDS} are read."
+        detail = f"it lasts {measured.seconds:f} seconds; the maximum is {MAX_SECONDS}"
     else:
         return measured
-    return Unmeasurable("not_decodable", detail)
+    return Unmeasurable("beyond_own_limits", detail)

@@ -229,7 +229,8 @@ def test_a_video_that_was_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", ["unreachable", "not_a_video", "too_large", "not_decodable", "no_room"]
+    "reason",
+    ["unreachable", "not_a_video", "too_large", "not_decodable", "beyond_own_limits", "no_room"],
 )
 def test_a_video_that_cannot_be_had(reason: Reason) -> None:
     """The reason is the name of the refusal."""

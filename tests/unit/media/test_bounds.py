@@ -37,24 +37,24 @@ def test_the_bounds_themselves_are_within(media: Media) -> None:
 @pytest.mark.parametrize(
     ("media", "detail"),
     [
-        (replace(PLAIN, frames=5_184_001), "It has 5184001 pictures; at most 5184000 are read."),
+        (replace(PLAIN, frames=5_184_001), "it has 5184001 frames; the maximum is 5184000"),
         (
             replace(PLAIN, frame_rate=Fraction(100_000)),
-            "It has 100000 pictures a second; 1/3600 to 1000 are read.",
+            "it has 100000 frames per second; 1/3600 to 1000 are allowed",
         ),
         (
             replace(PLAIN, frame_rate=Fraction(1, 4_294_967_295)),
-            "It has 2.32831e-10 pictures a second; 1/3600 to 1000 are read.",
+            "it has 2.32831e-10 frames per second; 1/3600 to 1000 are allowed",
         ),
         (
             replace(PLAIN, duration=86_400_000_001),
-            "It lasts 86400.000001 seconds; at most 86400 are read.",
+            "it lasts 86400.000001 seconds; the maximum is 86400",
         ),
     ],
 )
 def test_what_is_beyond_says_so(media: Media, detail: str) -> None:
     """The refusal names what there is too much of, and the bound."""
-    assert Unmeasurable("not_decodable", detail) == bounded(media)
+    assert Unmeasurable("beyond_own_limits", detail) == bounded(media)
 
 
 def test_a_refusal_stays_one() -> None:
@@ -63,8 +63,8 @@ def test_a_refusal_stays_one() -> None:
     assert refused == bounded(refused)
 
 
-def test_a_file_beyond_the_bounds_is_not_decodable() -> None:
+def test_a_file_beyond_the_bounds_is_refused_for_them() -> None:
     """A header that claims an absurd rate makes a video that nobody can read."""
     measured = measure_file(CLIP[:AT] + b"\xff" * 4 + CLIP[AT + 4 :])
     assert isinstance(measured, Unmeasurable)
-    assert measured.reason == "not_decodable"
+    assert measured.reason == "beyond_own_limits"

@@ -18,6 +18,7 @@ FRAMEWORK_ERRORS = frozenset(
         "unreachable",
         "not_a_video",
         "not_decodable",
+        "beyond_own_limits",
         "too_large",
         "too_long",
         "output_too_large",

@@ -91,8 +91,11 @@ def valid_platform_keys(call: Call) -> Violation | None:
     return bad_type(call, WEBHOOK, "text")
 
 
-def measured_or_failing(call: Call) -> Pending | None:
-    """The video is measured; one that cannot be had lets the task be accepted and then fail."""
+def measured_or_failing(call: Call) -> Violation | Pending | None:
+    """The video is measured; one that cannot be had lets the task be accepted and then fail.
+
+    A video beyond the limits of this simulator is refused at once, for they are not the provider's.
+    """
     if not call.source:
         return None
     if not call.source.startswith(("http://", "https://")):
@@ -101,6 +104,8 @@ def measured_or_failing(call: Call) -> Pending | None:
     found = call.measured or call.world.measured(call, call.source)
     if found is None:
         return Pending(call.source, call.rules.wholes["video_bytes"])
+    if isinstance(found, Unmeasurable) and found.reason == "beyond_own_limits":
+        return Violation(found.reason, {"detail": found.detail})
     if isinstance(found, Unmeasurable):
         unread = found.reason != "unreachable"
         call.failure = "media_unreadable" if unread else "media_access_failed"

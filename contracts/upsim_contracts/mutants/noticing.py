@@ -26,6 +26,8 @@ from upsim_contracts.target import Given, Target
 from upsim_contracts.verify import pricer
 
 Fate = Literal["noticed", "missed", "invalid", "error"]
+LONGEST = 900
+"""Seconds after which a simulator that was told a lie counts as hung, however busy the machine."""
 _WORD = re.compile(r"[a-z0-9]+")
 
 
@@ -87,7 +89,7 @@ class Court:
 
     def judge(self, lie: Lie) -> Judged:
         """What becomes of a lie, found out in a child process."""
-        found = in_child(lambda: self._judge(lie))
+        found = in_child(lambda: self._judge(lie), seconds=LONGEST)
         if isinstance(found, Judged):
             return found
         return Judged(lie, "error", saw=found[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ FINDING = 1
 DEFAULT_URL = "http://127.0.0.1:4747"
 SECONDS = 10
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VALUE = re.compile(r"[A-Za-z0-9_./:@%+=,\[\]-]*")
 Line = Callable[[str, str], str]
 
 
@@ -85,8 +88,16 @@ def command(  # noqa: PLR0913 - one argument for each option
     if as_data:
         click.echo(json.dumps(variables, indent=2))
         return
+    strange = [name for name, value in variables.items() if not _is_plain(name, value)]
+    if strange:
+        _stop(f"{base} gave no setting for a shell ({strange[0][:80]!r}); --json shows it")
     for name, value in variables.items():
         click.echo(SHELLS[shell](name, value))
+
+
+def _is_plain(name: str, value: str) -> bool:
+    """Return whether any shell that runs the line sets a variable and does nothing else."""
+    return _NAME.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None
 
 
 def _key(http: httpx.Client, sandbox: str | None, provider: str) -> str:

@@ -25,9 +25,10 @@ class SafeStream:
         """Write to another stream."""
         self.unescaped = stream
 
-    def write(self, text: str) -> int:
-        """Write a text, escaped; returns its own length, as streams do."""
-        self.unescaped.write(printable(text, keep=LINES))
+    def write(self, text: str | bytes) -> int:
+        """Write a text, escaped, or bytes of a text; returns their length, as streams do."""
+        whole = text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")
+        self.unescaped.write(printable(whole, keep=LINES))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:

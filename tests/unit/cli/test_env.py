@@ -26,7 +26,7 @@ HOSTILE = [
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("is_key", [True, False])
 def test_no_line_runs_anything(
-    monkeypatch: pytest.MonkeyPatch, text: str, shell: str, is_key: bool
+    monkeypatch: pytest.MonkeyPatch, text: str, shell: str, *, is_key: bool
 ) -> None:
     """A key or a provider's name that is more than a word is refused, in every shell's language."""
     name, key = ("vicsee", text) if is_key else (f"x{text}", "sk-1")

@@ -21,6 +21,7 @@ from upsim.engine.clock import ClockError
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
+from upsim.pipe_loop import new_loop
 from upsim.providers import discover, folders, kinds
 from upsim.scenario.loader import Library
 from upsim.web.admin.app import guarded, routes
@@ -85,6 +86,11 @@ class App(Starlette):
         self.state.registry = self.registry
         self.state.deliverer = self.deliverer
         self.streams = self.state.streams = Streams()
+
+    def add_hosts(self, *hosts: str) -> None:
+        """Serve these `host:port` forms, too: a socket was opened after the start."""
+        self.registry.add_hosts(hosts)
+        self.deliverer.add_hosts(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -281,7 +287,7 @@ class Simulator:
             raise RuntimeError(ASYNC_CALL)
         with self._one_thread, self.app.deliverer.by_hand():
             if self._runner is None:
-                self._runner = asyncio.Runner()
+                self._runner = asyncio.Runner(loop_factory=new_loop)
             return self._runner.run(self._and_deliver(call))
 
     async def _and_deliver(self, call: Callable[[], Coroutine[None, None, object]]) -> object:

@@ -6,8 +6,10 @@ it, so that a run that does not use it pays nothing, and the product's own cover
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,6 +35,10 @@ COSTS = "upsim_costs"
 CARDS = "upsim_cards"
 SIMULATED_ONLY = (
     "This test needs a sandbox, and --upsim-target=live has none; use the fixture upsim_client."
+)
+SERVER_NEEDS_A_SOCKET = (
+    "The fixture upsim_server opens a port, and this run forbids sockets; allow them for this test "
+    "with @pytest.mark.enable_socket, or use upsim.http(), upsim_client or upsim_intercept"
 )
 NO_CAP = "The live target needs --upsim-cap: the most that each client may spend."
 
@@ -147,6 +153,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and block the providers' hosts unless they are asked for."""
     config.addinivalue_line("markers", MARKER)
+    if "pytest_socket" in sys.modules:
+        # The product is imported within a test, when `socket.socket` may be a class that refuses.
+        # The class of encrypted sockets, made by `import ssl`, must not inherit from that one.
+        importlib.import_module("ssl")
     run = config.stash[RUN] = Run(config)
     if not run.live:
         run.guard.up()
@@ -395,7 +405,11 @@ class Server:
 @pytest.fixture
 def upsim_server(pytestconfig: pytest.Config, upsim: SandboxHandle) -> Server:
     """Return a server on a free port of this machine that leads to the sandbox."""
-    return Server(pytestconfig.stash[RUN].session.serve(), _real(upsim))
+    try:
+        url = pytestconfig.stash[RUN].session.serve()
+    except RuntimeError as error:  # the plug-in pytest-socket refuses
+        pytest.fail(f"{SERVER_NEEDS_A_SOCKET} ({error})", pytrace=False)
+    return Server(url, _real(upsim))
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 
@@ -84,6 +84,11 @@ class Registry:
         self.default = self._add(DEFAULT, Order())
 
     # -- sandboxes
+
+    def add_hosts(self, hosts: Iterable[str]) -> None:
+        """Treat these `host:port` forms as this server, too."""
+        self.settings = replace(self.settings, hosts=(*self.settings.hosts, *hosts))
+        self.sources.hosts = self.sources.hosts.union(hosts)
 
     def create(self, order: Order) -> tuple[Sandbox, dict[str, str]]:
         """A new sandbox and its keys, one for each provider. Raises SandboxRefusedError."""

@@ -30,6 +30,7 @@ class Guard:
         """Down, until it is put up."""
         self.blocked: dict[str, int] = {}
         self._undo: list[tuple[Any, str, object]] = []
+        self._ours: list[tuple[Any, str, object, object]] = []
         self._late: set[str] = set()
 
     def up(self) -> None:
@@ -41,7 +42,14 @@ class Guard:
         self.look_around()
 
     def look_around(self) -> None:
-        """Block in libraries with a resolver of their own, once they are imported."""
+        """Block in libraries with a resolver of their own, once they are imported.
+
+        What another plug-in put back is blocked again: pytest-socket restores after each test the
+        functions that it found when it was imported.
+        """
+        for owner, name, before, new in self._ours:
+            if getattr(owner, name) is before:
+                setattr(owner, name, new)
         uvloop, aiohttp = sys.modules.get("uvloop"), sys.modules.get("aiohttp")
         if uvloop is not None and "uvloop" not in self._late:
             self._late.add("uvloop")
@@ -56,6 +64,7 @@ class Guard:
     def down(self) -> None:
         """Put everything back."""
         self._late.clear()
+        self._ours.clear()
         while self._undo:
             owner, name, old = self._undo.pop()
             if old is None:
@@ -65,6 +74,7 @@ class Guard:
 
     def _put(self, owner: Any, name: str, new: object) -> None:  # noqa: ANN401 - a module or class
         self._undo.append((owner, name, vars(owner).get(name)))
+        self._ours.append((owner, name, getattr(owner, name), new))
         setattr(owner, name, new)
 
     def _first_argument(self, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ import uvicorn
 from upsim.app import IN_PROCESS_HOST, App
 from upsim.engine.seeds import fresh_token
 from upsim.engine.settings import Settings
+from upsim.pipe_loop import new_loop
 from upsim.transport import Exchange
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
@@ -29,17 +30,14 @@ class WorldGoneError(RuntimeError):
 
 
 class World:
-    """The application, the thread that runs it, and the port at which it can be made to listen."""
+    """The application, the thread that runs it, and the port that it can open."""
 
     def __init__(self) -> None:
-        """Start the thread. The port is taken at once, so that the application knows its names."""
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=0)
-        self.port: int = self._socket.getsockname()[1]
+        """Start the thread. No socket is opened before `listen`."""
         self.token = fresh_token()
-        names = (IN_PROCESS_HOST.removeprefix("http://"), "127.0.0.1", "localhost")
         self.app = App(
             Settings(
-                hosts=(names[0], *(f"{name}:{self.port}" for name in names[1:])),
+                hosts=(IN_PROCESS_HOST.removeprefix("http://"),),
                 clock="auto",
                 pace=1,
                 admin_token=self.token,
@@ -49,11 +47,10 @@ class World:
         self._loop: asyncio.AbstractEventLoop
         self._over: asyncio.Event
         self._server: _Server | None = None
+        self._address = ""
         self._serving: Future[None] | None = None
         begun = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._live(begun)), name="upsim", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(begun,), name="upsim", daemon=True)
         self._thread.start()
         begun.wait()
 
@@ -99,8 +96,12 @@ class World:
         return asyncio.run_coroutine_threadsafe(exchange.run(self.app), self._loop)
 
     def listen(self, protocol: type[asyncio.Protocol]) -> str:
-        """Listen on the port, with a protocol of uvicorn's kind, and return the address."""
+        """Listen on a free port, with a protocol of uvicorn's kind, and return the address."""
         if self._server is None:
+            own = socket.create_server(("127.0.0.1", 0))
+            port = own.getsockname()[1]
+            self._address = f"http://127.0.0.1:{port}"
+            self.app.add_hosts(f"127.0.0.1:{port}", f"localhost:{port}")
             config = uvicorn.Config(
                 self.app,
                 http=protocol,
@@ -113,18 +114,21 @@ class World:
                 timeout_graceful_shutdown=1,
             )
             self._server = _Server(config)
-            serving = self._server.serve(sockets=[self._socket])
+            serving = self._server.serve(sockets=[own])
             self._serving = asyncio.run_coroutine_threadsafe(serving, self._loop)
             self._server.answers.wait(CLOSE_SECONDS)
-        return f"http://127.0.0.1:{self.port}"
+        return self._address
 
     def close(self) -> None:
         """End the server and the thread, remove the files."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(CLOSE_SECONDS)
-        self._socket.close()
         self.app.close()
+
+    def _run(self, begun: threading.Event) -> None:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(self._live(begun))
 
     async def _live(self, begun: threading.Event) -> None:
         """What the thread does: nothing of its own, until it is over."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -59,6 +59,10 @@ class Deliverer:
         self.timeline = Timeline(self)
         self.observers: list[Observer] = []
         registry.roused = self.rouse
+
+    def add_hosts(self, hosts: Iterable[str]) -> None:
+        """Deliver what is addressed to these `host:port` forms without a socket."""
+        self._receivers.add_hosts(hosts)
 
     def rouse(self, sandbox: Sandbox) -> None:
         """Something may be due for a sandbox: look after it as soon as the loop is free."""

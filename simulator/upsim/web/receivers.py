@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
@@ -42,6 +43,10 @@ class Receivers:
         self._allowed = {host.lower() for host in settings.webhook_allow}
         self._app = app
         self._transport = transport
+
+    def add_hosts(self, hosts: Iterable[str]) -> None:
+        """Treat these `host:port` forms as this server, too."""
+        self._hosts = self._hosts.union(hosts)
 
     async def post(self, posting: Posting, seconds: float) -> Outcome:
         """Make one attempt. Whatever the receiver does, this ends in time and never raises."""

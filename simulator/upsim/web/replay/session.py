@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import msgspec
 
+from upsim.pipe_loop import new_loop
 from upsim.web.replay.document import (
     Asked,
     Bytes,
@@ -158,7 +159,7 @@ class Session:
 
     def _play(self, entry: Entry, waits: Sequence[Entry] = ()) -> Answer:
         self._steps += 1
-        runner = self._runner = self._runner or asyncio.Runner()
+        runner = self._runner = self._runner or asyncio.Runner(loop_factory=new_loop)
         done = runner.run(self._step(entry, waits))
         if done is None:
             return Answer(None, {}, b"", cut=False)

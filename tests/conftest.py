@@ -30,6 +30,12 @@ def pytest_pycollect_makeitem(obj: object) -> None:
         pytest.mark.anyio(obj)
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """Return the event loop of asynchronous tests; older versions of anyio would add trio."""
+    return "asyncio"
+
+
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Turn a skip into a failure where everything is required; an expected failure is no skip."""
     if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):

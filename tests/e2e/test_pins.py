@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(ROOT.glob("requirements/**/*.txt"))
@@ -121,3 +123,51 @@ def test_pins_that_disagree_are_refused(tmp_path: Path) -> None:
     assert (code, found) == (1, "httpx 1.0 requires idna, which is not installed.")
     assert told.startswith(f"scripts/venv: the packages in {tmp_path} do not fit together; remove ")
     assert told.endswith("If that does not help, the pinned versions disagree: run scripts/lock")
+
+
+def test_each_imported_package_is_a_dependency() -> None:
+    """What the product imports is asked for by name, so that it has a lowest version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    extra = project["project"]["optional-dependencies"]["kit"]
+    tested = project["dependency-groups"]["tests"]
+    asked = [*project["project"]["dependencies"], *extra, *tested]
+    names = {canonicalize_name(Requirement(line).name) for line in asked}
+    distributions = packages_distributions()
+    imported = {
+        name.partition(".")[0]
+        for folder in ("simulator", "contracts/upsim_contracts")
+        for file in ROOT.glob(f"{folder}/**/*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        for name in _imports(node)
+    }
+    beside = {"upsim", "upsim_contracts", "urllib3"}  # the last is there if the caller has requests
+    foreign = imported - sys.stdlib_module_names - beside
+
+    assert len(foreign) > 10
+    assert set() == {
+        name
+        for name in foreign
+        if not names & {canonicalize_name(found) for found in distributions.get(name, [name])}
+    }
+
+
+def _imports(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+
+
+def test_lowest_versions_are_pinned() -> None:
+    """`requirements/lowest.txt` pins each lower bound of `pyproject.toml`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lowest = pins_of(ROOT / "requirements/lowest.txt")
+    lines = (*project["dependencies"], *project["optional-dependencies"]["kit"])
+    bounds = {
+        canonicalize_name(need.name): Version(bound.version)
+        for need in map(Requirement, lines)
+        for bound in need.specifier
+        if bound.operator == ">="
+    }
+
+    assert len(bounds) == len(lines)
+    assert bounds == {name: Version(lowest.get(name, "0")) for name in bounds}

@@ -44,7 +44,7 @@ class AtOnceProtocol(BoundedProtocol):
         self._at_once = self.config.app.at_once  # type: ignore[union-attr]  # of our own App
         self.shared: dict[str, Any] = {
             "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "asgi": {"version": self.config.asgi_version, "spec_version": "2.3"},
             "http_version": "1.1",
             "server": self.server,
             "client": self.client,

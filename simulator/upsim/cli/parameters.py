@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -22,7 +23,18 @@ _MICROSECONDS = Decimal("0.000001")
 _Names = Callable[[], Iterable[str]]
 
 
-class Name(click.ParamType[str]):
+if TYPE_CHECKING:
+    from click import ParamType
+else:
+
+    class ParamType(click.ParamType):
+        """Let older versions of click, whose class is not generic, take a type in brackets, too."""
+
+        def __class_getitem__(cls, _: object) -> type[ParamType]:
+            return cls
+
+
+class Name(ParamType[str]):
     """A name out of a list that is read when a shell asks for it; any text is taken."""
 
     def __init__(self, name: str, names: _Names) -> None:
@@ -87,7 +99,7 @@ class ModelName(Name):
 MODEL = ModelName("model", model_words)
 
 
-class Amount(click.ParamType[Decimal]):
+class Amount(ParamType[Decimal]):
     """An exact amount of money."""
 
     name = "amount"
@@ -105,7 +117,7 @@ class Amount(click.ParamType[Decimal]):
         return found
 
 
-class Seconds(click.ParamType[Decimal]):
+class Seconds(ParamType[Decimal]):
     """The length of a video, to the microsecond."""
 
     name = "seconds"
@@ -125,7 +137,7 @@ class Seconds(click.ParamType[Decimal]):
         return found
 
 
-class FrameSize(click.ParamType[tuple[int, int]]):
+class FrameSize(ParamType[tuple[int, int]]):
     """Width and height in pixels."""
 
     name = "WxH"
@@ -142,7 +154,7 @@ class FrameSize(click.ParamType[tuple[int, int]]):
         return int(found[1]), int(found[2])
 
 
-class FrameRate(click.ParamType[Fraction]):
+class FrameRate(ParamType[Fraction]):
     """Frames per second: a number, or a fraction such as 30000/1001."""
 
     name = "fps"
@@ -161,7 +173,7 @@ class FrameRate(click.ParamType[Fraction]):
         return rate
 
 
-class Setting(click.ParamType[tuple[str, str]]):
+class Setting(ParamType[tuple[str, str]]):
     """A parameter of the provider's own, `name=value`."""
 
     name = "name=value"

@@ -233,8 +233,8 @@ def test_an_upstream_that_is_gone(tmp_path: Path, unused_port: int) -> None:
     ("text", "message"),
     [
         ("", "expected 'upsim-cassette' version 1"),
-        ("{}\n{", ":2: no JSON"),
-        ('{"format":"upsim-cassette","version":1}', "'provider' is missing"),
+        ("{", ":1:2: no JSON"),
+        ('{"format":"upsim-cassette","version":1}', "Object missing required field `provider`"),
     ],
 )
 def test_files_that_are_no_cassettes(tmp_path: Path, text: str, message: str) -> None:

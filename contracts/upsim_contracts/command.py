@@ -6,7 +6,6 @@ own process, and one in another.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from upsim.client.guard import is_loopback
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
 from upsim_contracts.planning import Plan, plan
@@ -149,11 +149,8 @@ def _check(url: str, asked: str) -> None:
     host = parts.hostname
     if parts.scheme not in ("http", "https") or not host:
         raise UsageError(f"--target {asked!r} is not sim, socket, live or a URL")
-    try:
-        near = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        near = host == "localhost"
-    if asked != "live" and not near and host not in os.environ.get(TRUSTED, "").split(","):
+    trusted = is_loopback(host) or host in os.environ.get(TRUSTED, "").split(",")
+    if asked != "live" and not trusted:
         raise UsageError(
             f"{host} is neither loopback nor in {TRUSTED}; a provider is --target live"
         )

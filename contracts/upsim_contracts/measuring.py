@@ -13,9 +13,10 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
+from upsim.client.guard import is_loopback
 from upsim_contracts.bodies import LONGEST_VIDEO, links, name_of, parsed, sees, videos_in
 from upsim_contracts.clips import Clip
-from upsim_contracts.upstream import Upstream, is_near
+from upsim_contracts.upstream import Upstream
 
 SECONDS = 20
 Seen = Mapping[str, Any]
@@ -87,7 +88,7 @@ class Measuring:
         if parts is None:
             return None
         own = f"{parts.scheme}://{parts.netloc}" == self._target.origin
-        if not own and not is_near(parts.hostname or ""):
+        if not own and not is_loopback(parts.hostname or ""):
             return None
         content = bytearray()
         try:

@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from upsim.client.guard import is_loopback
 from upsim_contracts.answers import check_answer
 from upsim_contracts.bodies import Tee, kept
 from upsim_contracts.cassettes import Charge, Exchange, Message, Writer
@@ -150,8 +151,10 @@ class Recording:
             return True
         site, origin = (request.headers.get(name, "") for name in ("sec-fetch-site", "origin"))
         foreign = site not in ("", "none", "same-origin")
-        foreign = foreign or bool(origin and origin.partition("://")[2] not in self._names)
-        return request.headers.get("host", "") in self._names and not foreign
+        host = request.headers.get("host", "")
+        foreign = foreign or bool(origin and origin.partition("://")[2] != host)
+        named = host in self._names or is_loopback(request.url.hostname or "")
+        return named and not foreign
 
     def _split(self, path: str) -> tuple[str, str]:
         """The prefix that a caller may write as for the simulator, and the provider's own path."""

@@ -7,7 +7,6 @@ that the calls that follow pass the recording, too; links to other hosts are lef
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
+from upsim.client.guard import is_loopback
 from upsim_contracts.documents import default_dialect, dialects, document, parts
 from upsim_contracts.exceptions import UsageError
 
@@ -90,14 +90,6 @@ def live_hosts(known: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def is_near(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class Links:
     """The links of answers, as the caller is told them and as they were."""
 
@@ -147,7 +139,7 @@ def _guard(url: str, host: str, live: dict[str, str], cap: Decimal | None, trust
             raise UsageError(f"{host} costs money: give --cap, the most that may be spent")
         if not url.startswith("https://"):
             raise UsageError(f"{url} would send keys in the clear: write https://{host}")
-    elif not is_near(host) and host not in trusted.split(","):
+    elif not is_loopback(host) and host not in trusted.split(","):
         raise UsageError(
             f"{host} is neither loopback, nor in UPSIM_TRUSTED_HOSTS, nor one of the providers "
             f"({', '.join(sorted(live))})"

@@ -31,6 +31,7 @@ from upsim.web.auth import AdminRule
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
 from upsim.web.holds import Holds
+from upsim.web.hosts import Door, Observer, OwnHosts
 from upsim.web.landing import landing
 from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
@@ -76,7 +77,8 @@ class App(Starlette):
             holds=holds,
             media=self._media,
         )
-        self.strays = Strays(self.registry)
+        self._own = OwnHosts(settings)
+        self.strays = Strays(self.registry, self._own)
         self._rule = AdminRule(settings.admin_token, local=settings.loopback)
         super().__init__(
             routes=[Route("/", landing), *routes()],
@@ -126,6 +128,10 @@ class App(Starlette):
         """What answers a request that came whole: an `Answer` where that needs no waiting."""
         place = self._places.locate(scope)
         return self.dispatch.at_once(scope, body, place) if place.provider else self
+
+    def door(self, base: str, *observers: Observer) -> Door:
+        """This application as a socket on loopback offers it, which is called as `base`."""
+        return Door(self, self._own, self._places.provider_at, base, self.at_once, observers)
 
     def close(self) -> None:
         """End workers and remove files."""

@@ -178,7 +178,7 @@ def test_a_rebound_name_shows_nothing(
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=BROWSER_SECONDS
     )
-    assert ("token_required" in done.stdout, "task_" in done.stdout) == (True, False)
+    assert ("foreign_host" in done.stdout, "task_" in done.stdout) == (True, False)
 
 
 def test_the_own_page_is_shown(

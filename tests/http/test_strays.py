@@ -54,7 +54,7 @@ def test_only_own_hosts_get_suggestions(admin: Admin, host: str, status: int) ->
 def test_observers_are_told(admin: Admin) -> None:
     """Each stray request is told to those who print lines."""
     told: list[tuple[str, str]] = []
-    admin.sim.app.strays.observers.append(lambda method, path, _: told.append((method, path)))
+    admin.sim.app.strays.observers.append(lambda method, path, *_: told.append((method, path)))
     admin.http.get("/account/info")
 
     assert [("GET", "/account/info")] == told

@@ -9,6 +9,7 @@ HTTP itself. The callbacks below are those of the parser, in the order in which 
 from __future__ import annotations
 
 import asyncio
+import re
 from functools import cache
 from typing import Any
 from urllib.parse import unquote
@@ -18,11 +19,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from upsim.cli.bounded import BETWEEN, BODY, HEAD, BoundedProtocol
+from upsim.core.hosts import split_authority
 from upsim.web.answers import Answer
 
 INVALID = "Invalid HTTP request received."
 UNUSUAL = frozenset({b"expect", b"x-forwarded-for", b"x-forwarded-proto"})
 """Request headers that change how a request is read: uvicorn deals with them."""
+
+VERSIONS = frozenset({"1.0", "1.1"})
+ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
+
+
+class RefusedError(Exception):
+    """A request whose first line this server does not take."""
+
+    def __init__(self, status: int, message: str) -> None:
+        """Answer with this status and text."""
+        self.status, self.message = status, message
+        super().__init__(message)
 
 
 class AtOnceProtocol(BoundedProtocol):
@@ -94,11 +108,17 @@ class AtOnceProtocol(BoundedProtocol):
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
-        self._stage = BODY
-        method = self.parser.get_method()
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if version not in VERSIONS:
+            raise RefusedError(505, "This server speaks HTTP/1.1.")
         if self.parser.should_upgrade():
+            self._stage = BODY
             return  # the parser takes what follows for another protocol: see `_fed`
-        if self._unusual or method == b"HEAD" or b"#" in self.url or not self._is_free():
+        if not self.url.startswith(b"/"):
+            self._read_absolute()
+        self._stage = BODY
+        self._unusual |= version != "1.1" or method == b"HEAD" or b"#" in self.url
+        if self._unusual or not self._is_free():
             super().on_headers_complete()
             return
         raw_path, _, query = self.url.partition(b"?")
@@ -147,9 +167,14 @@ class AtOnceProtocol(BoundedProtocol):
         """
         try:
             self.parser.feed_data(data)
-        except HttpParserError:
-            self.logger.warning(INVALID)
-            self.send_400_response(INVALID)
+        except HttpParserError as error:
+            found = error.__context__  # what a callback of ours raised
+            message = found.message if isinstance(found, RefusedError) else INVALID
+            self.logger.warning(message)
+            if isinstance(found, RefusedError):
+                self._refuse(found.status, message)
+            else:
+                self.send_400_response(message)
         except HttpParserUpgrade as stopped:
             method = self.parser.get_method()
             if method == b"CONNECT":
@@ -161,16 +186,20 @@ class AtOnceProtocol(BoundedProtocol):
             return b"\r\n".join((*head, b"", data[stopped.args[0] :]))
         return None
 
+    def _read_absolute(self) -> None:
+        """Read a whole URL as the target of a request: its host wins (RFC 9112, 3.2.2)."""
+        match = ABSOLUTE.fullmatch(self.url)
+        if match is None or split_authority(match[2].decode("latin-1")) is None:
+            raise RefusedError(400, "The target of the request is neither a path nor an http URL.")
+        self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
+        self.headers.insert(0, (b"host", match[2]))
+        self.scope["scheme"] = match[1].decode("ascii").lower()
+        self.url = match[3] if match[3].startswith(b"/") else b"/" + match[3]
+
     def _is_free(self) -> bool:
         """Whether nothing is being answered, and this answer will not end the connection."""
         answering = bool(self.cycle) and not self.cycle.response_complete
-        return (
-            not answering
-            and not self.flow.write_paused
-            and self.url.startswith(b"/")
-            and self.parser.should_keep_alive()
-            and self.parser.get_http_version() == "1.1"
-        )
+        return not answering and not self.flow.write_paused and self.parser.should_keep_alive()
 
     def _sent(self, answer: Answer) -> bool:
         """Send an answer; False when uvicorn is to refuse its headers."""

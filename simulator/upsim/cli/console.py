@@ -39,9 +39,9 @@ class Console:
         """Take in an answer, and its job as it is at this moment."""
         self._wait_for((sandbox, exchange, job_of(sandbox, exchange)))
 
-    def stray(self, method: str, path: str, message: str) -> None:
+    def stray(self, method: str, path: str, status: int, message: str) -> None:
         """Take in a request that reached no provider, with what it was told."""
-        self._wait_for(stray_line(method, path, message))
+        self._wait_for(stray_line(method, path, status, message))
 
     def webhook(self, sandbox: Sandbox, posting: Posting, outcome: Outcome) -> None:
         """Take in an attempt to deliver a webhook."""
@@ -113,10 +113,10 @@ def webhook_line(sandbox: Sandbox, posting: Posting, outcome: Outcome, *, day: s
     return f"{head} job {posting.job} {came}\n"
 
 
-def stray_line(method: str, path: str, message: str) -> str:
+def stray_line(method: str, path: str, status: int, message: str) -> str:
     """The line of a request that reached no provider."""
     at = iso(wall_clock(), 3)[11:-1]
-    return f"{at} {printable(method)} {printable(path)} 404 {printable(message)}\n"
+    return f"{at} {printable(method)} {printable(path)} {status} {printable(message)}\n"
 
 
 def printable(text: str) -> str:

@@ -189,8 +189,9 @@ def _app(*, pace: int, render: str) -> App:
 def _server(app: App, log: Path) -> Iterator[str]:
     """A real server on a free loopback port, in a thread; it ends with the block."""
     listening = socket.create_server(("127.0.0.1", 0))
+    base = f"http://127.0.0.1:{listening.getsockname()[1]}"
     config = uvicorn.Config(
-        app,
+        app.door(base),
         log_config=None,
         access_log=False,
         date_header=False,
@@ -204,7 +205,7 @@ def _server(app: App, log: Path) -> Iterator[str]:
         _write_answers(app, lines)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield base
         finally:
             server.should_exit = True
             thread.join()

@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import click
 
@@ -52,6 +53,11 @@ def listen(host: str, port: int) -> socket.socket:
         click.echo(f"upsim: cannot listen on {host}:{port}: {error.strerror}{hint}", err=True)
         sys.exit(FINDING)
     return listening
+
+
+def is_local_only(listening: socket.socket) -> bool:
+    """Whether only this machine can connect to a listening socket."""
+    return ip_address(str(listening.getsockname()[0]).partition("%")[0]).is_loopback
 
 
 def own_address() -> str:

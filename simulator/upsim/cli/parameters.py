@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import click
 from click.shell_completion import CompletionItem
 
+from upsim.core.hosts import split_authority
+
 SIZE = re.compile(r"([0-9]{1,6})[xX×]([0-9]{1,6})")
 RATE = re.compile(r"([0-9]{1,9})(?:[/-]([0-9]{1,9})|(\.[0-9]{1,6}))?")
 TOKEN = re.compile(r"[!-~]{1,512}")
@@ -196,12 +198,22 @@ def public_url(_ctx: click.Context, _param: click.Parameter, value: str | None) 
         return None
     try:
         url = urlsplit(value)
-        usable = url.scheme in ("http", "https") and url.hostname and (url.port or 1)
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a URL") from None
     if not usable or url.query or url.fragment or "@" in url.netloc or not TOKEN.fullmatch(value):
         raise click.BadParameter(f"{value!r} is not http(s)://host[:port][/path]")
     return value.rstrip("/")
+
+
+def host_names(
+    _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Names or addresses of hosts, without scheme and port."""
+    for name in value:
+        if split_authority(name) != (name, None):
+            raise click.BadParameter(f"{name!r} is not the name of a host, such as sim.example")
+    return value
 
 
 def token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:

@@ -23,11 +23,11 @@ from upsim.client.exceptions import ClientError, JobFailedError, RefusedError, U
 from upsim.client.models import Known, find_model
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.client.values import Billed, Money, Quote, Size
+from upsim.core.hosts import is_loopback
 from upsim.core.media import Measured, Media
 from upsim.core.states import State
 from upsim.engine.registry import Order
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.sources import is_loopback
 from upsim.media.probe import measure_file
 from upsim.scenario.model import MediaRule
 

@@ -11,12 +11,11 @@ from pathlib import Path
 import click
 import uvicorn
 
-from upsim.cli.listening import listen
+from upsim.cli.listening import is_local_only, listen
 from upsim.cli.parameters import PROVIDER, Amount
 from upsim.cli.ready_file import ReadyFile, fresh
 from upsim.cli.server import Hooks, Server
 from upsim.cli.verify import GROUP
-from upsim.engine.sources import is_loopback
 
 FINDING = 1
 
@@ -75,8 +74,9 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
     shown = f"[{host}]" if ":" in host else host
     near = {f"{name}:{port}" for name in (shown, "127.0.0.1", "localhost", "[::1]")}
     base = f"http://{shown}:{port}"
+    names = frozenset(near) if is_local_only(listening) else None
     try:
-        with begin(asked, frozenset(near) if is_loopback(host) else None, click.echo) as session:
+        with begin(asked, names, click.echo) as session:
             config = uvicorn.Config(
                 session.application,
                 log_level="warning",

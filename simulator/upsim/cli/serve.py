@@ -15,8 +15,8 @@ from upsim.app import App
 from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import Console, say
 from upsim.cli.greeting import Greeting
-from upsim.cli.listening import addresses, check_certificate, listen
-from upsim.cli.parameters import SCENARIO, token
+from upsim.cli.listening import addresses, check_certificate, is_local_only, listen
+from upsim.cli.parameters import SCENARIO, host_names, token
 from upsim.cli.parameters import public_url as public_url_option
 from upsim.cli.ready_file import ReadyFile, fresh
 from upsim.cli.server import Hooks, Server
@@ -25,7 +25,6 @@ from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
 from upsim.engine.seeds import fresh_seed, fresh_token
 from upsim.engine.settings import Settings
-from upsim.engine.sources import is_loopback
 from upsim.media.folders import remove_abandoned
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 
@@ -70,6 +69,16 @@ FINDING, USAGE = 1, 2
     "--public-url",
     callback=public_url_option,
     help="Scheme and host in absolute URLs, when behind a proxy.",
+)
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="HOST",
+    envvar="UPSIM_ALLOW_HOST",
+    callback=host_names,
+    help="Host by which it is also called, as through a tunnel; can be repeated. While it listens "
+    "on loopback, requests for other hosts are refused.",
 )
 @click.option("--fetch", is_flag=True, help="Really fetch public video URLs.")
 @click.option(
@@ -118,6 +127,7 @@ FINDING, USAGE = 1, 2
     "--webhook-allow",
     multiple=True,
     metavar="HOST",
+    callback=host_names,
     help="Host that webhooks may be sent to, beside this machine; can be repeated.",
 )
 @click.option(
@@ -165,7 +175,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
     base = public_url or reached.base
     settings = Settings(
         hosts=reached.names,
-        loopback=is_loopback(host),
+        loopback=is_local_only(listening),
         seed=fresh_seed() if seed is None else seed,
         admin_token=admin_token or fresh_token(),
         public_url=public_url,
@@ -174,13 +184,14 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
     )
     app = _app(settings)
     console = Console()
+    observers = () if quiet else (console.stray,)
     if not quiet:
         app.dispatch.observers.append(console)
         app.dispatch.media.observers.append(console)
         app.strays.observers.append(console.stray)
         app.deliverer.observers.append(console.webhook)
     config = uvicorn.Config(
-        app,
+        app.door(base, *observers) if settings.loopback else app,
         http=CuttableProtocol,
         ws="none",
         log_level="warning",

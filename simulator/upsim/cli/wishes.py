@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from upsim.client.models import find_model
-from upsim.engine.sources import is_loopback
+from upsim.core.hosts import is_loopback
 from upsim.scenario.spelling import unknown
 
 

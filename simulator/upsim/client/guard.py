@@ -8,7 +8,6 @@ cost; what nobody can price is not sent while there is a cap.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
 from collections.abc import Callable, Collection
@@ -19,20 +18,16 @@ from urllib.parse import urlsplit
 from upsim.client.adapter import Request
 from upsim.client.exceptions import CapReachedError, UnpricedError, UnsafeTargetError
 from upsim.client.values import Job, Money, shown_url
+from upsim.core.hosts import address_of, bare
+from upsim.core.hosts import is_loopback as is_loopback  # noqa: PLC0414 - for the contracts
 
 TRUSTED_HOSTS = "UPSIM_TRUSTED_HOSTS"
-_LOCAL_NAMES = (".test", ".localhost")
+_TEST_NAMES = ".test"
 
 
 def is_local(host: str) -> bool:
     """Whether a host is this machine, or a name that can be no public host's."""
-    name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(_LOCAL_NAMES):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(host) or bare(host).endswith(_TEST_NAMES)
 
 
 @dataclass(slots=True)
@@ -165,10 +160,8 @@ class Guard:
 
 def _is_inside(host: str) -> bool:
     """Whether a host is an address of no public network."""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False
+    address = address_of(host)
+    return address is not None and not address.is_global
 
 
 def _parts(url: str) -> tuple[str, str]:

@@ -11,7 +11,9 @@ class Settings:
     """The options of `upsim serve` and of the in-process simulator.
 
     `hosts` are the `host:port` forms under which the server is reached; `loopback` says that it
-    is bound to loopback only, which opens the admin API to local callers without a token.
+    is bound to loopback only, which opens the admin API to local callers without a token, and
+    closes the sockets to requests for other hosts than those, loopback, providers' own, that of
+    `public_url`, and `allow_hosts`.
     Webhooks go to loopback and to the hosts of `webhook_allow`; `webhook_seconds` of real time is
     how long an answer may take, by default as long as the provider waits.
     `scenario` is a name, a path, or a document of its own.
@@ -41,6 +43,7 @@ class Settings:
     store_bytes: int = 2 * 1024**3
     in_process: bool = False
     hold_seconds: float = 30.0
+    allow_hosts: tuple[str, ...] = ()
     webhook_allow: tuple[str, ...] = ()
     webhook_timestamp: str = "wall"
     webhook_seconds: float | None = None

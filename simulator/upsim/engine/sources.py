@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from upsim.core.call import Call
+from upsim.core.hosts import canonical, is_loopback
 from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.media.bounds import bounded
 from upsim.scenario.model import Scenario
@@ -20,7 +20,7 @@ LONGEST_KEPT = 512
 DEFAULT_SANDBOX = "default"
 _MEDIA_PATH = re.compile(r"(?:/sandbox/(?P<sandbox>[^/]*))?/media/(?P<path>.*)", re.DOTALL)
 _PORTS = {"http": 80, "https": 443}
-_PLAIN_HOST = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::[0-9]+)?/", re.ASCII)
+_PLAIN_HOST = re.compile(r"https?://([a-z0-9][a-z0-9.-]*)(?::[1-9][0-9]{0,3})?/", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -75,8 +75,8 @@ class Sources:
                 return self._known_clip(call, own)
             if not on_web or self.will_fetch(source):
                 return None
-            if not names_a_host(source):
-                return Unmeasurable("unreachable", "this URL names no host")
+            if not host_in(source):
+                return Unmeasurable("unreachable", "this URL names no host, or no port")
             self._keep(source)
         call.assumed = True
         return scenario.baseline.default_media
@@ -108,10 +108,7 @@ class Sources:
         """Whether a URL that is not ours would really be fetched."""
         if self.fetch_public:
             return True
-        if not self.fetch_loopback or not may_be_loopback(source):
-            return False
-        url = split(source)
-        return url is not None and is_loopback(url.hostname or "")
+        return self.fetch_loopback and is_loopback(host_in(source))
 
     def _known_clip(self, call: Call, own: OwnMedia) -> Measured | None:
         """A clip that was measured; uploads and outputs may be gone by now and are looked at.
@@ -144,12 +141,12 @@ def _within_limit(call: Call, found: Measured | None) -> Measured | None:
     return found
 
 
-def _host_of(url: SplitResult | None) -> tuple[str | None, int | None] | None:
-    """Host and port of a URL, or None where they cannot be read."""
+def _host_of(url: SplitResult | None) -> tuple[str, int | None] | None:
+    """Host and port of a URL as they are compared, or None where they cannot be read."""
     if url is None:
         return None
     try:
-        return url.hostname, url.port or _PORTS.get(url.scheme)
+        return canonical(url.hostname or ""), url.port or _PORTS.get(url.scheme)
     except ValueError:
         return None
 
@@ -159,17 +156,19 @@ def clip_key(own: OwnMedia) -> str:
     return f"{own.path}?{own.query}" if own.path.startswith("synthetic/") else ""
 
 
-def may_be_loopback(source: str) -> bool:
-    """Whether a URL is worth taking apart: one without any of these does not name loopback."""
-    return "//127." in source or "localhost" in source or "::1" in source or "@" in source
+def host_in(source: str) -> str:
+    """The host of a URL, empty where it has none or its port is none.
 
-
-def names_a_host(source: str) -> bool:
-    """Whether a URL says whom to ask; most are plain enough to see it without taking them apart."""
-    if _PLAIN_HOST.match(source):
-        return True
+    Most URLs are plain enough to see the host without taking them apart.
+    """
+    plain = _PLAIN_HOST.match(source)
+    if plain is not None:
+        return plain[1]
     url = split(source)
-    return url is not None and bool(url.hostname)
+    try:
+        return "" if url is None or url.port == 0 else url.hostname or ""
+    except ValueError:
+        return ""  # a port beyond 65535
 
 
 def split(source: str) -> SplitResult | None:
@@ -178,13 +177,3 @@ def split(source: str) -> SplitResult | None:
         return urlsplit(source)
     except ValueError:
         return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's loopback."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -10,8 +10,9 @@ from typing import Protocol, TypeVar
 import httpx
 
 from upsim.app import IN_PROCESS_HOST
+from upsim.core.hosts import bare
 from upsim.engine.keys import presented
-from upsim.interception.hosts import auth_of, bare, provider_hosts
+from upsim.interception.hosts import auth_of, provider_hosts
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 OWN_HOST = IN_PROCESS_HOST.removeprefix("http://")

@@ -29,8 +29,3 @@ def provider_hosts() -> Mapping[str, str]:
 def auth_of(provider: str) -> Auth:
     """How a provider's requests carry their key."""
     return library().baseline(provider).baseline.auth
-
-
-def bare(host: str) -> str:
-    """A host name as names are compared."""
-    return host.rstrip(".").lower()

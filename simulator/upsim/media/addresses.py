@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Literal
 
-Address = IPv4Address | IPv6Address
+from upsim.core.hosts import Address, is_this_machine, resolvable
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 
@@ -28,7 +28,7 @@ class FetchPolicy:
         False
         """
         inner = embedded(address)
-        if inner.is_loopback:
+        if is_this_machine(inner):
             return self.name == "loopback" or self.allow_loopback
         return self.name == "public" and _is_public(inner)
 
@@ -58,7 +58,7 @@ async def resolve(host: str, port: int) -> list[Address]:
     """The addresses of a host name, or the one that is written there; none where unknown."""
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await loop.getaddrinfo(resolvable(host), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return []
     return list(dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from upsim.core.hosts import MAX_PORT, Address
 from upsim.core.media import Unmeasurable
-from upsim.media.addresses import Address, FetchPolicy, resolve
+from upsim.media.addresses import FetchPolicy, resolve
 from upsim.media.store import BlobStore, BlobWriter
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 Resolver = Callable[[str, int], Awaitable[list[Address]]]
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_HIGHEST_PORT = 65_535
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_URL = 65_536
 _MOST_DIGITS = 18  # of a length, more than anyone has bytes
@@ -70,9 +70,11 @@ class Fetcher:
         import httpx  # see `fetch`
 
         target = httpx.URL(url[:_LONGEST_URL])
-        port = target.port or _PORTS.get(target.scheme)
-        if port is None or port > _HIGHEST_PORT or not target.host:
+        port = _PORTS.get(target.scheme) if target.port is None else target.port
+        if port is None or not target.host:
             return _unreachable(f"{url[:200]} is no http or https URL")
+        if not 1 <= port <= MAX_PORT:
+            return _unreachable(f"the port {port} is not within 1 to {MAX_PORT}")
         addresses = await self._resolver(target.host, port)
         if not addresses:
             return _unreachable(f"the host {target.host} is not known")

@@ -105,7 +105,7 @@ class Guard:
         if isinstance(host, bytes | bytearray):
             host = host.decode("latin-1")
         if isinstance(host, str) and _may_be_a_provider(host) and _is_a_provider(host):
-            name = host.rstrip(".").lower()
+            name = host.removesuffix(".").lower()
             self.blocked[name] = self.blocked.get(name, 0) + 1
             raise BlockedHostError(socket.EAI_NONAME, HINT.format(host=name))
 
@@ -116,6 +116,7 @@ def _may_be_a_provider(host: str) -> bool:
 
 
 def _is_a_provider(host: str) -> bool:
-    from upsim.interception.hosts import bare, provider_hosts
+    from upsim.core.hosts import bare
+    from upsim.interception.hosts import provider_hosts
 
     return bare(host) in provider_hosts()

@@ -103,7 +103,7 @@ class World:
             self._address = f"http://127.0.0.1:{port}"
             self.app.add_hosts(f"127.0.0.1:{port}", f"localhost:{port}")
             config = uvicorn.Config(
-                self.app,
+                self.app.door(self._address),
                 http=protocol,
                 ws="none",
                 log_config=None,

@@ -11,7 +11,8 @@ from hmac import compare_digest
 
 from starlette.types import Scope
 
-LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+from upsim.core.hosts import is_loopback, split_authority
+
 PROXY_HEADERS = frozenset({b"forwarded", b"via", b"x-real-ip"})
 SINGLE = frozenset(
     {b"authorization", b"content-length", b"content-type", b"host", b"origin", b"sec-fetch-site"}
@@ -55,11 +56,11 @@ class AdminRule:
 
     def _doubt(self, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
         host = headers.get(b"host", b"").decode("latin-1")
-        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        named = split_authority(host)
         if not self.local:
             return "this server is not bound to loopback only"
-        if name.lower() not in LOCAL_HOSTS:
-            return f"the Host {host[:80]!r} is not localhost, 127.0.0.1 or [::1]"
+        if named is None or not is_loopback(named[0]):
+            return f"the Host {host[:80]!r} is no name of loopback, as localhost is"
         if any(h in PROXY_HEADERS or h.startswith(b"x-forwarded") for h in headers):
             return "the request came through a proxy"
         origin = headers.get(b"origin")

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs
 
 from upsim.core.call import Call, Pending
+from upsim.core.hosts import is_loopback
 from upsim.core.jobs import Job
 from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.core.states import State
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.sources import KEPT_MEASUREMENTS, OwnMedia, clip_key, is_loopback, split
+from upsim.engine.sources import KEPT_MEASUREMENTS, OwnMedia, clip_key, host_in
 from upsim.engine.world import BLOB
 from upsim.media.clip import Clip, ClipNameError, parse_clip_name
 from upsim.media.sources import decode_base64, decode_data_url, is_data_url
@@ -271,9 +272,8 @@ class MediaDesk:
         return data
 
     async def _fetch(self, source: str, limit: int) -> Path | Unmeasurable:
-        url = split(source)
         bound = self._registry.settings.loopback  # else callers may be elsewhere
-        loopback = bound and url is not None and is_loopback(url.hostname or "")
+        loopback = bound and is_loopback(host_in(source))
         fetcher = self._fetchers.get(loopback)
         if fetcher is None:
             fetcher = self._fetchers[loopback] = self._new_fetcher(loopback=loopback)

@@ -6,14 +6,14 @@ import msgspec
 from starlette.types import Scope
 
 from upsim.core.call import Headers
+from upsim.core.hosts import bare
 from upsim.core.origin import Origin
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import headers_of
+from upsim.web.hosts import LONGEST_HOST
 
 KEPT_ORIGINS = 4096
-LONGEST_HOST = 300
-"""Bytes of a Host header that are looked at: a name has 253 at the most, and a port follows."""
 LONGEST_PATH = 512
 """Characters of a path whose reading is kept."""
 
@@ -73,7 +73,7 @@ class Places:
                 return Place(first, f"/{own}", sandbox, dialect, f"/{first}/{dialect}")
             return Place(first, f"/{rest}", sandbox, None, f"/{first}")
         if not path.startswith(("/media/", "/__sim")):
-            provider = self._by_host(host_of(scope).partition(":")[0].rstrip(".").lower())
+            provider = self.provider_at(host_of(scope).partition(":")[0])
             if provider is not None:
                 return Place(provider, path, sandbox)
         return Place("", path, sandbox)
@@ -103,14 +103,15 @@ class Places:
         found = self._dialects[provider] = baseline.dialects
         return found
 
-    def _by_host(self, host: str) -> str | None:
+    def provider_at(self, host: str) -> str | None:
+        """The provider whose own host this is."""
         if self._hosts is None:
             self._hosts = {
                 name: provider
                 for provider in self._registry.providers
                 for name in self._registry.library.baseline(provider).baseline.hosts
             }
-        return self._hosts.get(host)
+        return self._hosts.get(bare(host))
 
 
 def host_of(scope: Scope) -> str:

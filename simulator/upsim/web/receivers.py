@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
+from upsim.core.hosts import (
+    MAX_PORT,
+    bare,
+    canonical,
+    is_loopback,
+    resolvable,
+    split_authority,
+)
 from upsim.core.webhooks import Outcome
 from upsim.engine.settings import Settings
-from upsim.engine.sources import is_loopback, split
+from upsim.engine.sources import split
 from upsim.engine.webhooks import KEPT_ANSWER, Posting
 
 if TYPE_CHECKING:
@@ -25,7 +33,6 @@ INBOX = re.compile(r"/__sim/sandboxes/[A-Za-z0-9_-]{1,64}/inbox/[A-Za-z0-9._-]{1
 """The paths of the built-in receiver: open to all, and all of this server that webhooks reach."""
 _POSTING: ContextVar[bool] = ContextVar("upsim_posting", default=False)
 PORTS = {"http": 80, "https": 443}
-LAST_PORT = 65_535
 LONGEST_URL = 8192
 SHOWN = 200
 
@@ -39,14 +46,14 @@ class Receivers:
         """What is addressed to this server itself goes to `app`, without a socket."""
         public = split(settings.public_url or "")
         named = (*settings.hosts, public.netloc) if public and public.netloc else settings.hosts
-        self._hosts = {host.lower() for host in named}
-        self._allowed = {host.lower() for host in settings.webhook_allow}
+        self._own = _parts(named)
+        self._allowed = {bare(host) for host in settings.webhook_allow}
         self._app = app
         self._transport = transport
 
     def add_hosts(self, hosts: Iterable[str]) -> None:
         """Treat these `host:port` forms as this server, too."""
-        self._hosts = self._hosts.union(hosts)
+        self._own |= _parts(hosts)
 
     async def post(self, posting: Posting, seconds: float) -> Outcome:
         """Make one attempt. Whatever the receiver does, this ends in time and never raises."""
@@ -71,7 +78,7 @@ class Receivers:
     async def _exchange(self, posting: Posting, url: httpx.URL, seconds: float, got: _Got) -> None:
         import httpx
 
-        headers = [(b"user-agent", b"upsim")]
+        headers = [(b"host", url.netloc), (b"user-agent", b"upsim")]
         headers += [(name.encode(), _raw(value)) for name, value in posting.headers]
         async with (
             httpx.AsyncClient(
@@ -80,7 +87,7 @@ class Receivers:
                 follow_redirects=False,
                 trust_env=False,
             ) as client,
-            client.stream("POST", url, content=posting.body, headers=headers) as answer,
+            client.stream("POST", _reached(url), content=posting.body, headers=headers) as answer,
         ):
             got.status = answer.status_code
             await _read_beginning(answer, got.body)
@@ -101,13 +108,15 @@ class Receivers:
 
     def _refusal(self, url: httpx.URL | None, text: str) -> str:
         """Why nothing is sent to this address; empty when it may be."""
-        known = url is not None and url.scheme in PORTS and url.host
-        if url is None or not known or (url.port or 0) > LAST_PORT:
+        if url is None or url.scheme not in PORTS or not url.host:
             return f"not an http or https URL: {text[:SHOWN]!r}"
+        if url.port is not None and not 1 <= url.port <= MAX_PORT:
+            return f"the port {url.port} is not within 1 to {MAX_PORT}: {text[:SHOWN]!r}"
         if self._is_own(url):
             ours = bool(INBOX.match(url.path))
             return "" if ours else f"of this server only inboxes can be told, not {url.path!r}"
-        if is_loopback(url.host) or url.host in self._allowed or self._transport is not None:
+        named = is_loopback(url.host) or bare(url.host) in self._allowed
+        if named or self._transport is not None:
             return ""
         return f"{url.host[:SHOWN]} is not loopback; allow it with --webhook-allow"
 
@@ -118,11 +127,9 @@ class Receivers:
 
     def _is_own(self, url: httpx.URL) -> bool:
         """Whether this server itself is meant, by any name of this machine."""
-        if url.netloc.decode("ascii").lower() in self._hosts:
-            return True
-        port = str(url.port or PORTS[url.scheme])
-        ports = {known.rpartition(":")[2] for known in self._hosts if ":" in known}
-        return is_loopback(url.host) and port in ports
+        host, usual = canonical(url.host), PORTS[url.scheme]
+        port = url.port or usual
+        return (host, port) in self._own or (port == usual and (host, None) in self._own)
 
 
 def is_own_posting() -> bool:
@@ -175,6 +182,17 @@ def _parsed(text: str) -> httpx.URL | None:
         return httpx.URL(text)
     except (httpx.InvalidURL, ValueError):
         return None
+
+
+def _parts(hosts: Iterable[str]) -> set[tuple[str, int | None]]:
+    """Host and port of each, as they are compared."""
+    return {(canonical(host), port) for host, port in filter(None, map(split_authority, hosts))}
+
+
+def _reached(url: httpx.URL) -> httpx.URL:
+    """The same address with a host that every resolver knows."""
+    host = resolvable(url.host)
+    return url if host == url.host else url.copy_with(host=host)
 
 
 def _raw(value: str) -> bytes:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from starlette.types import Receive, Scope, Send
 
+from upsim.core.hosts import split_authority
 from upsim.engine.registry import Registry
 from upsim.web.admin.problems import problem, shown
-from upsim.web.auth import LOCAL_HOSTS
+from upsim.web.hosts import Observer, OwnHosts
 from upsim.web.places import host_of
 from upsim.web.routes import Found, Miss, Routes
 
-Observer = Callable[[str, str, str], None]
-"""Is told the method and the path of a stray request, and the message that answered it."""
+NOT_FOUND = 404
 
 
 @dataclass(slots=True)
@@ -23,6 +22,7 @@ class Strays:
     """Answers what is neither a page nor below a prefix, as far as a provider knows the path."""
 
     registry: Registry
+    own: OwnHosts
     observers: list[Observer] = field(default_factory=list)
 
     async def answered(self, scope: Scope, receive: Receive, send: Send) -> bool:
@@ -34,8 +34,8 @@ class Strays:
         addresses = " or ".join(meant)
         message = f"no provider is at {shown(path)}; did you mean {addresses}?"
         for observer in self.observers:
-            observer(method, path, message)
-        await problem(404, "not_found", message)(scope, receive, send)
+            observer(method, path, NOT_FOUND, message)
+        await problem(NOT_FOUND, "not_found", message)(scope, receive, send)
         return True
 
     def meant(self, method: str, path: str) -> list[str]:
@@ -54,10 +54,8 @@ class Strays:
 
     def _is_own_host(self, host: str) -> bool:
         """Whether the Host header is one of this server's: others are left to the admin rule."""
-        settings = self.registry.settings
-        public = (settings.public_url or "").partition("://")[2].partition("/")[0]
-        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-        return host in (*settings.hosts, public) or name.lower() in LOCAL_HOSTS
+        named = split_authority(host)
+        return named is not None and named[0] in self.own
 
 
 def _other_methods(found: Found | Miss) -> bool:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
+from tests.hosts import ELSEWHERE, IPV6, LOOPBACK
 from tests.http.webhooks.conftest import HOOK, hang
 
 if TYPE_CHECKING:
@@ -214,12 +220,20 @@ def test_an_inbox_is_bounded(world: World) -> None:
     assert world.call("GET", MESSAGES)["total"] == 0
 
 
+NO_URL = ("127.0.0.256", "127..1", "localhost..", ".")
+"""What a client refuses to read as an address."""
+
+
 @pytest.mark.parametrize(
     ("hook", "error"),
     [
         ("https://example.com/hook", "example.com is not loopback; allow it with --webhook-allow"),
         ("http://169.254.169.254/", "169.254.169.254 is not loopback"),
-        ("http://[::ffff:127.0.0.1]/", "::ffff:127.0.0.1 is not loopback"),
+        ("http://[::ffff:10.0.0.1]/", "::ffff:10.0.0.1 is not loopback"),
+        *((f"http://{host}/", " is not loopback") for host in ELSEWHERE if host not in NO_URL),
+        ("http://localhost:0/", "the port 0 is not within 1 to 65535"),
+        ("http://localhost:-1/", "the port -1 is not within 1 to 65535"),
+        ("http://[::1]:65536/", "the port 65536 is not within 1 to 65535"),
         ("http://127.0.0.1.evil.example/", "127.0.0.1.evil.example is not loopback"),
         ("http://localhost@evil.example/", "evil.example is not loopback"),
         ("ftp://localhost/", "not an http or https URL"),
@@ -230,7 +244,7 @@ def test_an_inbox_is_bounded(world: World) -> None:
         ("http://evil.example\t@127.0.0.1/", "not an http or https URL"),
         (f"http://localhost/{'x' * 8192}", "not an http or https URL"),
         ("http:///x", "not an http or https URL"),
-        ("http://localhost:99999/", "not an http or https URL"),
+        ("http://localhost:99999/", "the port 99999 is not within 1 to 65535"),
         ("http://localhost:x/", "not an http or https URL"),
         ("http://upsim.test/__sim/sandboxes/default/reset", "of this server only inboxes"),
         ("http://u@upsim.test/__sim/sandboxes", "of this server only inboxes"),
@@ -247,6 +261,46 @@ def test_nothing_goes_where_it_must_not(start: Start, hook: str, error: str) -> 
 
     assert error in attempt.error
     assert (True, "refused") == (attempt.unsent, world.only.outcome)
+
+
+@contextmanager
+def receiver_at(address: str, told: list[httpx.Headers]) -> Iterator[int]:
+    """Serve a receiver at an address of this machine, keep the headers of what comes."""
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            told.append(httpx.Headers(list(self.headers.items())))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    server = Server((address, 0), Receiver)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_every_name_of_loopback_is_called(start: Start, host: str) -> None:
+    """A receiver on this machine is told of the end, however its address is spelt."""
+    told: list[httpx.Headers] = []
+    address = host if host == "127.255.255.254" else "127.0.0.1"
+    with receiver_at("::1" if host in IPV6 else address, told) as port:
+        world = start(webhook_transport=None)
+        world.wavespeed(f"http://{host}:{port}/hook")
+        world.sim.advance(LONG)
+
+    expected = {f"{host}:{port}".lower()}
+    assert expected == {headers["host"].lower() for headers in told}, world.only.attempts
 
 
 def test_a_closed_port_is_tried_again(start: Start) -> None:

@@ -178,10 +178,9 @@ async def test_a_tunnel_is_refused() -> None:
         GET.replace(b"\r\n\r\n", b"\r\nX-Forwarded-Proto: https\r\n\r\n"),
         GET.replace(b"HTTP/1.1", b"HTTP/1.0"),
         GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
-        GET.replace(b"/jobs/%2F", b"http://x/jobs"),
         GET.replace(b"/jobs/%2F", b"/jobs#part"),
     ],
-    ids=["HEAD", "forwarded", "old", "last", "absolute", "fragment"],
+    ids=["HEAD", "forwarded", "old", "last", "fragment"],
 )
 async def test_what_is_unusual_goes_the_usual_way(request_: bytes) -> None:
     """The server library deals with what needs more than an answer in one piece."""
@@ -292,3 +291,72 @@ async def test_a_pipeline_that_is_cut() -> None:
     protocol.connection_lost(None)
     await settled(protocol)
     assert ["http.disconnect"] == told
+
+
+@dataclass
+class Mirror(App):
+    """Answers with what it was asked for."""
+
+    seen: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)
+
+    def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
+        """Remember where the request points."""
+        (host,) = [value for name, value in scope["headers"] if name == b"host"]
+        self.seen.append((scope["scheme"], scope["path"], scope["query_string"], host))
+        return Answer(200, body)
+
+
+@pytest.mark.parametrize(
+    ("target", "seen"),
+    [
+        ("http://api.venice.ai/api/v1?a=1", ("http", "/api/v1", b"a=1", b"api.venice.ai")),
+        ("HTTPS://A.example:8443/%2F", ("https", "//", b"", b"A.example:8443")),
+        ("http://[::1]:5", ("http", "/", b"", b"[::1]:5")),
+        ("http://a.example?a=/b", ("http", "/", b"a=/b", b"a.example")),
+    ],
+)
+@pytest.mark.parametrize("hosts", ["Host: x\r\n", "", "Host: x\r\nHost: y\r\n"])
+async def test_the_host_of_a_whole_url_wins(
+    target: str, seen: tuple[object, ...], hosts: str
+) -> None:
+    """A target that is a whole URL decides scheme, host and path; the Host header is ignored."""
+    app = Mirror()
+    protocol, _ = connected(app)
+    protocol.data_received(f"GET {target} HTTP/1.1\r\n{hosts}\r\n".encode())
+    assert [seen] == app.seen
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "ftp://a.example/x",
+        "http:///x",
+        "http://u:p@a.example/x",
+        "http://a.example:99999/",
+        "http://a.example:x/",
+        "http://[::1/",
+        "ws://a.example/",
+    ],
+)
+async def test_other_targets_are_refused(target: str) -> None:
+    """What is neither a path nor an http URL is a 400, and the connection ends."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    answer = b"".join(wire.written)
+    assert (b"HTTP/1.1 400 ", []) == (answer[:13], app.asked)
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize("more", ["", "Upgrade: h2c\r\nConnection: upgrade\r\n"])
+@pytest.mark.parametrize("version", ["2.0", "0.9"])
+async def test_other_versions_are_refused(version: str, more: str) -> None:
+    """Nothing but HTTP/1.0 and 1.1 is spoken here: 505, once, and the connection ends."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(f"GET / HTTP/{version}\r\nHost: x\r\n{more}\r\n".encode())
+    answer = b"".join(wire.written)
+    head, _, text = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 505 ")
+    assert b"connection: close" in head
+    assert (text, app.asked) == (b"This server speaks HTTP/1.1.", [])

@@ -183,4 +183,4 @@ def test_printable(text: str, shown: str) -> None:
 
 def test_stray_line_is_one_line() -> None:
     """A path without a provider cannot break its line either."""
-    assert 1 == stray_line("GET", "/a\nb", "no\nsuch").count("\n")
+    assert 1 == stray_line("GET", "/a\nb", 404, "no\nsuch").count("\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.hosts import ELSEWHERE, LOOPBACK
 from upsim.engine.sources import OwnMedia, Sources
 
 CLIP = "synthetic/64x64_1fps_1s.mp4"
@@ -31,6 +32,26 @@ NOTHING = OwnMedia("default", "", "")
 def test_a_url_of_ours_is_known_in_any_form(url: str) -> None:
     """Case, a default port and escapes do not matter, as they do not for a GET."""
     assert OwnMedia("default", CLIP, "") == SOURCES.own(url, "https://asked.example")
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_a_url_of_ours_is_known_by_every_name_of_loopback(host: str) -> None:
+    """Whoever names loopback and the port of this server means this server."""
+    found = SOURCES.own(f"http://{host}:4747/media/{CLIP}", "")
+    assert OwnMedia("default", CLIP, "") == found
+
+
+@pytest.mark.parametrize("port", ["", ":9", ":65535"])
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_every_name_of_loopback_is_fetched_from(host: str, port: str) -> None:
+    """A video of another local server is fetched, however loopback is spelt."""
+    assert SOURCES.will_fetch(f"http://{host}{port}/clip.mp4")
+
+
+@pytest.mark.parametrize("host", [*ELSEWHERE, "localhost:0", "localhost:65536", "[::1"])
+def test_nothing_else_is_fetched_from(host: str) -> None:
+    """Other hosts, and ports that there are none, are not."""
+    assert not SOURCES.will_fetch(f"http://{host}/clip.mp4")
 
 
 @pytest.mark.parametrize(

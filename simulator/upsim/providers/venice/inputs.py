@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from decimal import Decimal
 from urllib.parse import urlsplit
 
 from upsim.core.call import Call
 from upsim.core.checks import Violation, media_of
+from upsim.core.hosts import address_of, bare
 from upsim.core.instants import SECOND
 from upsim.providers.venice import fields
 
@@ -138,7 +138,7 @@ def _host(url: str) -> str:
 
 
 def _is_public(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host.rpartition(".")[2] not in _PRIVATE_NAMES
+    address = address_of(host)
+    if address is not None:
+        return address.is_global
+    return bare(host).rpartition(".")[2] not in _PRIVATE_NAMES

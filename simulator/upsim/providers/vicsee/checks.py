@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from upsim.core.call import Call
 from upsim.core.checks import COMMON, Check, Violation, media_of, named, whole_number
+from upsim.core.hosts import address_of, bare
 from upsim.core.states import State
 from upsim.providers.vicsee import wire
 
@@ -132,10 +132,11 @@ def _is_public(url: str) -> bool:
         host = urlsplit(url).hostname or ""
     except ValueError:
         return False
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." in host and host.rpartition(".")[2] not in _PRIVATE_NAMES
+    address = address_of(host)
+    if address is not None:
+        return address.is_global
+    name = bare(host)
+    return "." in name and name.rpartition(".")[2] not in _PRIVATE_NAMES
 
 
 CHECKS: Mapping[str, Check] = COMMON | named(

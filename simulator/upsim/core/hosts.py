@@ -1,0 +1,111 @@
+"""Host names and addresses in every spelling, and which of them are this machine's loopback."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+
+Address = IPv4Address | IPv6Address
+
+LOCALHOST = "localhost"
+MAX_PORT = 65_535
+_LOCAL_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*localhost", re.ASCII)
+_NUMBER = re.compile(r"0x[0-9a-f]{1,16}|[0-9]{1,16}", re.ASCII)
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::([0-9]{0,5}))?", re.ASCII)
+_IPV4_BYTES = 4
+
+
+def bare(host: str) -> str:
+    """A host name as names are compared: in lower case, without the final dot.
+
+    >>> bare("LocalHost.")
+    'localhost'
+    """
+    return host.removesuffix(".").lower()
+
+
+def address_of(host: str) -> Address | None:
+    """The IP address that a host spells, read as `inet_aton` and browsers do; None for a name.
+
+    >>> address_of("0x7f.1"), address_of("[0:0:0:0:0:0:0:1]"), address_of("example.com")
+    (IPv4Address('127.0.0.1'), IPv6Address('::1'), None)
+    """
+    name = bare(host)
+    if ":" not in name:
+        return _numbers(name)
+    inner = name[1:-1] if name[0] == "[" and name[-1] == "]" else name
+    try:
+        return IPv6Address(inner)
+    except ValueError:
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host leads to this machine: a name of `localhost`, or an address of loopback.
+
+    >>> [is_loopback(host) for host in ("127.1", "foo.localhost", "localhost.example")]
+    [True, True, False]
+    """
+    if _LOCAL_NAME.fullmatch(bare(host)):
+        return True
+    address = address_of(host)
+    return address is not None and is_this_machine(address)
+
+
+def is_this_machine(address: Address) -> bool:
+    """Whether a connection to an address stays here; one to the unspecified address does."""
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return address.is_loopback or address.is_unspecified
+
+
+def resolvable(host: str) -> str:
+    """The same host in the spelling that every resolver knows.
+
+    >>> resolvable("foo.localhost"), resolvable("127.1"), resolvable("Example.com")
+    ('localhost', '127.0.0.1', 'Example.com')
+    """
+    if _LOCAL_NAME.fullmatch(bare(host)):
+        return LOCALHOST
+    address = address_of(host)
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return host if address is None else str(address)
+
+
+def canonical(host: str) -> str:
+    """A host as it is compared with others: all spellings of loopback are `localhost`."""
+    return LOCALHOST if is_loopback(host) else bare(resolvable(host))
+
+
+def split_authority(authority: str) -> tuple[str, int | None] | None:
+    """Host and port of `host[:port]`, as a Host header has it; None for anything else.
+
+    >>> split_authority("[::1]:4747"), split_authority("user@localhost")
+    (('[::1]', 4747), None)
+    """
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        return None
+    port = int(match[2]) if match[2] else None
+    return None if port is not None and port > MAX_PORT else (match[1], port)
+
+
+def _numbers(name: str) -> IPv4Address | None:
+    """An IPv4 address of one to four numbers, the last of which fills the bytes that are left."""
+    parts = name.split(".")
+    if len(parts) > _IPV4_BYTES or not all(map(_NUMBER.fullmatch, parts)):
+        return None
+    try:
+        *first, last = (_number(part) for part in parts)
+    except ValueError:
+        return None  # an octal number with an 8 or a 9
+    left = _IPV4_BYTES - len(first)
+    if any(number > 0xFF for number in first) or last >> (8 * left):  # noqa: PLR2004 - a byte
+        return None
+    head = int.from_bytes(bytes(first), "big")
+    return IPv4Address((head << (8 * left)) | last)
+
+
+def _number(text: str) -> int:
+    return int(text, 8 if text.isdecimal() and text[0] == "0" else 0)

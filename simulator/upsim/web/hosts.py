@@ -1,0 +1,86 @@
+"""The names by which a server is called. While it is bound to loopback, other names are refused.
+
+A web page can point a name of its own at this machine (DNS rebinding), and a browser then takes
+this server for a part of that page's site: only the `Host` header shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from upsim.core.hosts import canonical, is_loopback, split_authority
+from upsim.engine.settings import Settings
+from upsim.web.admin.problems import problem, shown
+
+KEPT_HOSTS = 1_024
+LONGEST_HOST = 300
+"""Bytes of a Host header that are looked at: a name has 253 at the most, and a port follows."""
+FOREIGN = 421
+"""Misdirected Request (RFC 9110, 15.5.20): no provider answers with it."""
+
+Observer = Callable[[str, str, int, str], None]
+"""Is called with method, path, status and message of a request that was refused."""
+
+
+class OwnHosts:
+    """The names of one server: every spelling of loopback, its own, and those of its settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the names once."""
+        public = urlsplit(settings.public_url or "").netloc
+        parts = map(split_authority, (*settings.hosts, public, *settings.allow_hosts))
+        self._names = {canonical(part[0]) for part in parts if part is not None}
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a host name without a port is one of them."""
+        return is_loopback(name) or canonical(name) in self._names
+
+
+@dataclass(slots=True)
+class Door:
+    """An application as a socket on loopback offers it: a request for a foreign host ends here.
+
+    `provider_at` finds the provider that a host belongs to.
+    """
+
+    app: ASGIApp
+    own: OwnHosts
+    provider_at: Callable[[str], str | None]
+    base: str
+    inner: Callable[[Scope, bytes], ASGIApp]
+    observers: Sequence[Observer] = ()
+    _accepted: set[bytes] = field(default_factory=set)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        await (refusal or self.app)(scope, receive, send)
+
+    def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
+        """The same for a request that came whole."""
+        return self._refusal(scope) or self.inner(scope, body)
+
+    def _refusal(self, scope: Scope) -> ASGIApp | None:
+        for name, value in scope["headers"]:
+            if name == b"host":
+                return None if value in self._accepted else self._judged(scope, value)
+        return None  # browsers always send one
+
+    def _judged(self, scope: Scope, value: bytes) -> ASGIApp | None:
+        host = value[:LONGEST_HOST].decode("latin-1")
+        named = split_authority(host) if len(value) <= LONGEST_HOST else None
+        if not value or (named and (named[0] in self.own or self.provider_at(named[0]))):
+            if len(self._accepted) >= KEPT_HOSTS:
+                self._accepted.clear()
+            self._accepted.add(value)
+            return None
+        message = f"this server does not answer to the Host {shown(host)}: call it as {self.base}"
+        if named:
+            message += f", or start it with --allow-host {named[0]}"
+        for observer in self.observers:
+            observer(scope["method"], scope["path"], FOREIGN, message)
+        return problem(FOREIGN, "foreign_host", message)

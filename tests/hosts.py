@@ -1,0 +1,62 @@
+"""Spellings of hosts, for the tests of everything that asks whether a host is this machine."""
+
+from __future__ import annotations
+
+LOOPBACK = (
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "foo.localhost",
+    "a.b.LocalHost.",
+    "127.0.0.1",
+    "127.0.0.1.",
+    "127.1",
+    "127.0.1",
+    "127.255.255.254",
+    "0x7f.1",
+    "0x7F000001",
+    "0177.1",
+    "017700000001",
+    "2130706433",
+    "0.0.0.0",  # noqa: S104 - called, not bound to
+    "0",
+    "[::1]",
+    "[0:0:0:0:0:0:0:1]",
+    "[0000::0001]",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::FFFF:7f00:1]",
+)
+"""As they stand in a Host header or a URL; each leads to this machine."""
+
+IPV6 = frozenset(host for host in LOOPBACK if host[0] == "[" and ":ffff:" not in host.lower())
+"""Those of them that a server on 127.0.0.1 does not hear of."""
+
+ELSEWHERE = (
+    "example.com",
+    "localhost.example.com",
+    "notlocalhost",
+    "local-host",
+    "127.0.0.1.example.com",
+    "128.0.0.1",
+    "126.255.255.255",
+    "10.1",
+    "1.127",
+    "2130706432.1",
+    "4294967296",
+    "0x1ffffffff",
+    "08.1",
+    "127.0.0.256",
+    "127.256.1",
+    "127.0.0.0.1",
+    "127..1",
+    "1e3",
+    "0x",
+    "localhost..",
+    "[::2]",
+    "[::ffff:10.0.0.1]",
+    "[fe80::1]",
+    "api.venice.ai",
+    ".",
+)
+"""None of these does."""

@@ -1,0 +1,73 @@
+"""Hosts in every spelling: what leads to this machine, and what only looks so."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.hosts import ELSEWHERE, LOOPBACK
+from upsim.core.hosts import address_of, canonical, is_loopback, resolvable, split_authority
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_loopback_in_every_spelling(host: str) -> None:
+    """Every spelling of loopback is loopback, and compares as `localhost`."""
+    assert (is_loopback(host), canonical(host)) == (True, "localhost")
+
+
+@pytest.mark.parametrize("host", ELSEWHERE)
+def test_other_hosts_are_not_loopback(host: str) -> None:
+    """What only looks like loopback is not."""
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize("host", [*LOOPBACK, *ELSEWHERE])
+def test_addresses_are_read_as_inet_aton_does(host: str) -> None:
+    """The IPv4 address of a text without a final dot is the one that a connection would go to."""
+    try:
+        expected = socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return
+    assert expected == str(address_of(host))
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_resolvers_know_what_is_asked_of_them(host: str) -> None:
+    """A spelling that few resolvers know is asked for as `localhost` or as an address."""
+    found = resolvable(host)
+    assert found == "localhost" or str(address_of(found)) == found
+
+
+@pytest.mark.parametrize("host", ["Example.com", "8.8.8.8", "api.venice.ai."])
+def test_other_names_are_asked_for_as_they_are(host: str) -> None:
+    """Resolvers get other hosts unchanged."""
+    assert resolvable(host) == host
+
+
+@pytest.mark.parametrize(
+    ("authority", "parts"),
+    [
+        ("localhost", ("localhost", None)),
+        ("LocalHost:4747", ("LocalHost", 4747)),
+        ("[::1]", ("[::1]", None)),
+        ("[::1]:1", ("[::1]", 1)),
+        ("a.b:", ("a.b", None)),
+        ("a.b:65535", ("a.b", 65535)),
+        ("a.b:65536", None),
+        ("a.b:123456", None),
+        ("a.b:x", None),
+        ("a.b:-1", None),
+        ("::1", None),
+        ("[::1", None),
+        ("[::1].evil.example", None),
+        ("user@localhost", None),
+        ("localhost:1:2", None),
+        (" localhost", None),
+        ("localhost/", None),
+        ("", None),
+    ],
+)
+def test_an_authority_is_split(authority: str, parts: tuple[str, int | None] | None) -> None:
+    """Host and port are taken apart; what is no authority is none."""
+    assert parts == split_authority(authority)

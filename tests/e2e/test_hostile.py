@@ -161,7 +161,6 @@ def test_without_a_host_the_admin_api_is_closed(server: Server) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        "Host: evil.example",
         "Host: localhost\r\nOrigin: http://evil.example",
         "Host: localhost\r\nOrigin: null",
         "Host: localhost\r\nX-Forwarded-For: 10.0.0.1",
@@ -170,9 +169,41 @@ def test_without_a_host_the_admin_api_is_closed(server: Server) -> None:
     ],
 )
 def test_the_admin_api_is_closed_to_pages_and_proxies(server: Server, header: str) -> None:
-    """A rebound name, another origin and a proxy are refused on the wire too."""
+    """Another origin and a proxy are refused on the wire too."""
     request = f"GET /__sim/sandboxes HTTP/1.1\r\n{header}\r\n\r\n".encode()
     assert ask(server, request)[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        ("/vicsee/api/v1/models", "evil.example"),
+        ("/__sim/sandboxes", "evil.example"),
+        ("http://evil.example/vicsee/api/v1/models", "localhost"),
+        ("http://evil.example/media/synthetic/16x16_1fps_1s.mp4", "localhost"),
+    ],
+)
+def test_a_foreign_host_is_refused(server: Server, target: str, host: str) -> None:
+    """A rebound name is refused on the wire, in the header and in the target of the request."""
+    status, body = ask(server, f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert (status, json.loads(body)["error"]["code"]) == (421, "foreign_host")
+
+
+def test_the_host_of_a_whole_url_wins(server: Server) -> None:
+    """A proxy's form of request reaches the provider that its URL names, and its links say so."""
+    url = "http://api.wavespeed.ai/api/v3/wavespeed-ai/video-upscaler"
+    body = b'{"video": "https://clips.example/v.mp4"}'
+    lines = [f"POST {url} HTTP/1.1", "Host: localhost", "Authorization: Bearer any"]
+    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
+    status, answer = ask(server, head.encode() + body)
+    found = json.loads(answer)["data"]["urls"]["get"]
+    assert (status, found.partition("/predictions")[0]) == (200, "http://api.wavespeed.ai/api/v3")
+
+
+def test_http_2_is_refused_in_words(server: Server) -> None:
+    """A request line of another version is answered with 505."""
+    expected = (505, b"This server speaks HTTP/1.1.")
+    assert expected == ask(server, b"GET /__sim/livez HTTP/2.0\r\nHost: localhost\r\n\r\n")
 
 
 def test_a_form_resets_nothing(sandbox: Sandbox) -> None:

@@ -36,6 +36,7 @@ from upsim.web.landing import landing
 from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
 from upsim.web.places import Place, Places
+from upsim.web.safe_media import ALWAYS, safely
 from upsim.web.strays import Strays
 from upsim.web.timeline import move, until
 
@@ -145,7 +146,7 @@ class App(Starlette):
         sandbox = self.registry.default if name is None else self.registry.sandboxes.get(name)
         if sandbox is None:
             text = f"there is no sandbox {shown(name)}"
-            await problem(404, "unknown_sandbox", text)(scope, receive, send)
+            await problem(404, "unknown_sandbox", text)(scope, receive, safely(send, ALWAYS))
             return
         await self._media(scope, receive, send, path=path, sandbox=sandbox)
 

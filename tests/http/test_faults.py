@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.http.faults import LOCAL, SUBMIT, Patient, headers_of, patient
+from tests.uploads import put_file
 from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.engine.registry import Order
@@ -362,11 +363,11 @@ def test_an_upload_that_fails_stores_nothing(client: Patient, do: object) -> Non
     client.arm(at="upload", on="uploads", first=1, do=do)
     if do == "drop_connection":
         with pytest.raises(httpx.RemoteProtocolError):
-            client.http.put(url, content=b"abcd")
+            put_file(client.http, url, b"abcd")
     else:
-        client.http.put(url, content=b"abcd")
+        put_file(client.http, url, b"abcd")
     stored = [upload.stored for upload in client.sim.sandbox.state.uploads.values()]
-    assert ([None], 200) == (stored, client.http.put(url, content=b"abcd").status_code)
+    assert ([None], 200) == (stored, put_file(client.http, url, b"abcd").status_code)
 
 
 def test_an_upload_operation_comes_to_two_stages(client: Patient) -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.http.conftest import LOCAL, SAMPLES
+from tests.uploads import put_request
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin
@@ -77,7 +78,10 @@ async def test_two_uploads_to_one_ticket(admin: Admin) -> None:
         asked = {"contentType": "video/mp4", "sizeBytes": 5}
         ticket = (await http.post("/api/v1/upload", json=asked)).json()["data"]
         answers = await asyncio.gather(
-            *(http.put(ticket["uploadUrl"], content=content) for content in (b"first", b"other"))
+            *(
+                http.send(put_request(http, ticket["uploadUrl"], content))
+                for content in (b"first", b"other")
+            )
         )
         stored = (await http.get(ticket["publicUrl"])).content
     statuses = sorted(answer.status_code for answer in answers)

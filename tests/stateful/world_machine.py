@@ -31,6 +31,7 @@ from tests.stateful.strategies.faults import (
 )
 from tests.stateful.strategies.flaws import Flaw, any_flaw
 from tests.stateful.strategies.moments import advances
+from tests.uploads import put_file
 from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
@@ -284,7 +285,7 @@ class WorldMachine(RuleBasedStateMachine):
             name, signature = upload.issued.upload, upload.issued.signature
             path = f"/sandbox/{at.sandbox.id}/media/uploads/{name}?sig={signature}"
             with suppress(httpx.TransportError):
-                self.http.put(path, content=b"x" * size)
+                put_file(self.http, path, b"x" * size)
 
     # -- what goes wrong
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -19,6 +20,7 @@ from upsim.core.instants import http_date
 from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED, SUBSTITUTE, Job
 from upsim.core.media import Unmeasurable
 from upsim.core.states import State
+from upsim.core.uploads import upload_headers
 from upsim.engine.commands import (
     KEPT_HEADERS,
     Command,
@@ -38,11 +40,16 @@ from upsim.web.faults import Faulty, media_occasion
 from upsim.web.files import send_file
 from upsim.web.measuring import Gone, MediaDesk, clip_of
 from upsim.web.outputs import Output, output_clip
+from upsim.web.safe_media import allow, headers_for, is_preflight, safely
 from upsim.web.spool import Spool
 
 Headers = tuple[tuple[bytes, bytes], ...]
 Observer = Callable[[Sandbox, Exchange], None]
 TEXT = b"text/plain; charset=utf-8"
+HIDDEN = b"hidden"
+"""What the command log holds of a key that came with a PUT: it was refused for it."""
+SHOWN = 100
+"""Characters of a caller's header that a refusal repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +82,29 @@ class MediaApp:
     ) -> None:
         """Answer one request below `/media/`."""
         kind, _, name = path.partition("/")
+        any_origin = self._any_origin(sandbox, kind, name)
+        send = safely(send, headers_for(kind, any_origin=any_origin))
+        if any_origin and is_preflight(scope, headers_of(scope)):
+            await allow(send, b"GET, HEAD, PUT" if kind == "uploads" else b"GET, HEAD")
+            return
         if kind not in ("uploads", "outputs"):  # a clip is the same whoever asks, and when
             await self._answer(scope, receive, send, kind, name, sandbox)
             return
         with sandbox.commands.during(begun(sandbox, scope)) as command:
             taped = command.tape(send)
             await self._answer(scope, receive, taped, kind, name, sandbox)
+
+    def _any_origin(self, sandbox: Sandbox, kind: str, name: str) -> bool:
+        """Whether pages of other origins may use a file: clips always, others by a knob."""
+        if kind == "uploads":
+            upload = sandbox.state.uploads.get(name)
+            provider = upload.issued.provider if upload else ""
+        else:
+            job = sandbox.state.jobs.get(name.removesuffix(".mp4")) if kind == "outputs" else None
+            provider = job.accepted.provider if job else ""
+        if not provider:
+            return kind == "synthetic"
+        return sandbox.bound(provider).rules.knobs.get("storage_cors") == "any_origin"
 
     async def _answer(
         self,
@@ -229,6 +253,10 @@ class MediaApp:
         if upload is None:
             await _text(send, 404, "There is no such upload.")
             return
+        differs = _differing(sandbox, upload, headers_of(scope))
+        if differs is not None:
+            await _refuse(send, *differs)
+            return
         refusal = self._refusal(sandbox, upload, scope)
         rules = sandbox.bound(upload.issued.provider).rules
         limit = upload.issued.size
@@ -249,7 +277,7 @@ class MediaApp:
                 refusal = rules.errors["upload_wrong_size"]
         found = announced_length(headers_of(scope))
         values = {"found": found, "expected": upload.issued.size}
-        await _text(send, refusal.status, refusal.message.format_map(values))
+        await _refuse(send, refusal, values)
 
     async def _store(self, send: Send, sandbox: Sandbox, upload: Upload, body: Spool) -> None:
         digest = await asyncio.to_thread(body.stored)
@@ -374,10 +402,36 @@ def _substitution(sandbox: Sandbox, job: Job, reason: str) -> Exchange:
 def begun(sandbox: Sandbox, scope: Scope) -> Command:
     """The entry of a request for a file."""
     kept = [pair for pair in scope["headers"] if pair[0] in KEPT_HEADERS]
+    kept += [(name, HIDDEN) for name, key in scope["headers"] if key and name == b"authorization"]
     at = sandbox.settle()
     path, query = scope["path"], scope["query_string"]
     log = sandbox.commands
     return Command(log, at, scope["scheme"], scope["method"], path, query, kept)
+
+
+def _differing(
+    sandbox: Sandbox, upload: Upload, headers: Mapping[bytes, bytes]
+) -> tuple[ErrorRule, Mapping[str, object]] | None:
+    """Why the headers of a PUT are not those that its link was signed for."""
+    rules = sandbox.bound(upload.issued.provider).rules
+    if rules.knobs.get("upload_headers") != "signed":
+        return None
+    if headers.get(b"authorization"):
+        return rules.errors["upload_with_key"], {}
+    for name, expected in upload_headers(rules, upload.issued).items():
+        found = headers.get(name.lower().encode(), b"").decode("latin-1")
+        if found != expected:
+            values = {"header": name, "expected": escape(expected)}
+            shown = escape(repr(found[:SHOWN])) if found else "none"
+            return rules.errors["upload_wrong_headers"], {**values, "found": shown}
+    return None
+
+
+async def _refuse(send: Send, rule: ErrorRule, values: Mapping[str, object]) -> None:
+    """Answer with an entry of the catalogue."""
+    kind = next((v for k, v in rule.headers.items() if k.lower() == "content-type"), None)
+    content_type = TEXT if kind in (None, "text/plain") else kind.encode()
+    await _send(send, rule.status, rule.message.format_map(values).encode(), content_type)
 
 
 async def _text(send: Send, status: int, text: str, headers: Headers = ()) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.stateful.asgi import Request, exchange
+from tests.uploads import put_file
 from upsim.core.states import State
 from upsim.engine.registry import Order
 
@@ -88,7 +89,7 @@ def test_an_uploads_measure_does_not_outlive_its_sandbox(make_world: MakeWorld) 
         )
         order = {"contentType": "video/mp4", "sizeBytes": len(clip.content)}
         ticket = world.clients["vicsee"].post("/api/v1/upload", json=order).json()["data"]
-        world.clients["vicsee"].put(ticket["uploadUrl"], content=clip.content)
+        put_file(world.clients["vicsee"], ticket["uploadUrl"], clip.content)
         answer = world.submit("vicsee", video_url=ticket["publicUrl"])
         lengths.append(answer.json()["data"]["input"]["detected_duration"])
         world.sim.registry.reset(world.sandbox.id)

@@ -24,6 +24,7 @@ from tests.http.replay.conftest import (
     replayed,
     same,
 )
+from tests.uploads import put_file
 from upsim import Simulator
 from upsim.engine.registry import Order
 from upsim.web.replay.document import ExportError, read
@@ -151,7 +152,7 @@ def test_long_bodies_are_kept_whole(start: Start) -> None:
     size = 3 * 1024 * 1024
     ticket = {"contentType": "video/mp4", "sizeBytes": size}
     target = run.call("POST", "/vicsee/api/v1/upload", "k", json=ticket).json()["data"]["uploadUrl"]
-    etag = run.http.put(target, content=b"\1" * size).headers["etag"]
+    etag = put_file(run.http, target, b"\1" * size).headers["etag"]
     video = "data:video/mp4;base64," + base64.b64encode(b"\1" * 1_200_000).decode()
     run.call("POST", "/venice/api/v1/video/queue", "k", json={"video_url": video})
     report = run.replayed()
@@ -180,7 +181,7 @@ def test_a_long_upload_is_cut(start: Start) -> None:
     size = 3 * 1024 * 1024
     ticket = {"contentType": "video/mp4", "sizeBytes": size}
     target = run.call("POST", "/vicsee/api/v1/upload", "k", json=ticket).json()["data"]["uploadUrl"]
-    assert run.http.put(target, content=b"\1" * size).status_code == 200
+    assert put_file(run.http, target, b"\1" * size).status_code == 200
     found = run.export()
     body = found["commands"][-1]["request"]["body"]
 

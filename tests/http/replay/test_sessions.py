@@ -25,6 +25,7 @@ from tests.http.replay.conftest import (
     replayed,
     same,
 )
+from tests.uploads import put_file
 from upsim import Simulator
 
 CLOCKS = ["manual", "auto", "real", "scaled:50"]
@@ -131,8 +132,8 @@ def test_uploads(start: Start) -> None:
     ticket = {"contentType": "video/mp4", "sizeBytes": len(clip)}
     url = run.call("POST", "/vicsee/api/v1/upload", "k", json=ticket).json()["data"]
     target = url["uploadUrl"]
-    assert run.http.put(target, content=clip).status_code == 200
-    assert run.http.put(target, content=clip).status_code == 412
+    assert put_file(run.http, target, clip).status_code == 200
+    assert put_file(run.http, target, clip).status_code == 412
     run.call("POST", VICSEE, "k", json={"video_url": url["publicUrl"]})
     files = {"file": ("clip.mp4", clip, "video/mp4")}
     sent = run.call("POST", "/wavespeed/api/v3/media/upload/binary", "k", files=files)

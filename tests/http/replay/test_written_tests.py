@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from tests.http.replay.conftest import CLIP, VICSEE, Recorded, Start, document_of
 from tests.http.replay.test_command import invoke, session, written
+from tests.uploads import put_file
 from upsim import Simulator
 from upsim.app import app_for
 from upsim.web.replay import written as writing
@@ -228,7 +229,7 @@ def test_long_bodies_are_files_beside_the_test(start: Start, tmp_path: Path) -> 
     content = bytes(range(256)) * 8000
     ticket = {"contentType": "video/mp4", "sizeBytes": len(content)}
     target = run.call("POST", "/vicsee/api/v1/upload", "k", json=ticket).json()["data"]["uploadUrl"]
-    assert run.http.put(target, content=content).status_code == 200
+    assert put_file(run.http, target, content).status_code == 200
     run.call("POST", "/venice/api/v1/video/queue", "k", json={"video_url": "data:," + "x" * 5000})
     text = written_beside(run.export(), tmp_path)
     files = sorted((tmp_path / "test_session_bodies").iterdir(), key=lambda f: f.stat().st_size)

@@ -36,6 +36,8 @@ FRAMEWORK_ERRORS = frozenset(
     }
 )
 """Entries that the engine and the web layer refuse by, whatever the provider."""
+SIGNED_UPLOAD_ERRORS = frozenset({"upload_wrong_headers", "upload_with_key"})
+"""Entries that the web layer refuses by where the knob `upload_headers` is."""
 
 
 def texts_in(provider: str) -> set[str]:

@@ -2,7 +2,12 @@
 
 import pytest
 
-from tests.unit.providers.source_code import FRAMEWORK_ERRORS, named_in, texts_in
+from tests.unit.providers.source_code import (
+    FRAMEWORK_ERRORS,
+    SIGNED_UPLOAD_ERRORS,
+    named_in,
+    texts_in,
+)
 from upsim.core.baseline import Baseline
 from upsim.core.states import State
 from upsim.providers import discover
@@ -54,6 +59,8 @@ def test_every_ordered_check_exists(provider: str) -> None:
 def test_every_raised_error_is_in_the_catalogue(provider: str) -> None:
     """Whatever the code or the framework may refuse for has a status and a text."""
     raised = named_in(provider, "Violation") | FRAMEWORK_ERRORS
+    if "upload_headers" in baseline_of(provider).knobs:
+        raised |= SIGNED_UPLOAD_ERRORS
 
     assert raised - set(baseline_of(provider).errors) == set()
 

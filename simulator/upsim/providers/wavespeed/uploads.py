@@ -11,6 +11,7 @@ from upsim.core.call import Call, Carried, Content, Reply, SentFile
 from upsim.core.checks import Check, Violation, named
 from upsim.core.events import UploadIssued
 from upsim.core.instants import iso
+from upsim.core.uploads import upload_headers
 from upsim.providers.wavespeed import wire
 from upsim.providers.wavespeed.multipart import file_part
 from upsim.providers.wavespeed.parameters import text, whole
@@ -63,7 +64,7 @@ def request_upload(call: Call) -> Reply:
     upload = {
         "method": "PUT",
         "url": f"{_url(call, ticket)}?sig={ticket.signature}",
-        "headers": {"Content-Type": ticket.content_type, "If-None-Match": "*"},
+        "headers": upload_headers(call.rules, ticket),
         "expires_at": iso(ticket.expires_at, 0),
     }
     return wire.success(call, {**_shown(call, ticket, size), "upload": upload})

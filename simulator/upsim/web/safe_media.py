@@ -1,0 +1,102 @@
+"""What every answer below `/media` carries: nothing there runs as a page of this server.
+
+Files are what callers uploaded. A browser that opens one must neither guess a type of its own nor
+run what is in it on the origin of the admin API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.types import Message, Scope, Send
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+SAFE_TYPES = frozenset(
+    {
+        b"application/json",
+        b"application/octet-stream",
+        b"application/xml",
+        b"audio/aac",
+        b"audio/flac",
+        b"audio/mp4",
+        b"audio/mpeg",
+        b"audio/ogg",
+        b"audio/wav",
+        b"audio/webm",
+        b"audio/x-wav",
+        b"image/bmp",
+        b"image/gif",
+        b"image/jpeg",
+        b"image/png",
+        b"image/webp",
+        b"text/plain; charset=utf-8",
+        b"video/3gpp",
+        b"video/mp4",
+        b"video/mpeg",
+        b"video/ogg",
+        b"video/quicktime",
+        b"video/webm",
+        b"video/x-flv",
+        b"video/x-matroska",
+        b"video/x-ms-wmv",
+        b"video/x-msvideo",
+    }
+)
+"""Content types that browsers do not run; every other is sent as bytes of no type."""
+NO_TYPE = b"application/octet-stream"
+ALWAYS: Headers = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"sandbox; default-src 'none'"),
+)
+ATTACHED: Headers = (*ALWAYS, (b"content-disposition", b"attachment"))
+ANY_ORIGIN: Headers = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"ETag, Content-Length, Content-Range, Accept-Ranges"),
+)
+PREFLIGHT: Headers = (
+    (b"access-control-allow-headers", b"*"),
+    (b"access-control-max-age", b"600"),
+    (b"content-length", b"0"),
+)
+
+
+def safely(send: Send, more: Headers) -> Send:
+    """A `send` that adds headers to an answer, and lets no content type through that browsers run.
+
+    Faults may answer with any headers; these stand in place of theirs.
+    """
+    ours = {name for name, _ in more}
+
+    async def safe(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [_safe(pair) for pair in message.get("headers", ()) if pair[0] not in ours]
+            message = {**message, "headers": [*kept, *more]}
+        await send(message)
+
+    return safe
+
+
+def headers_for(kind: str, *, any_origin: bool) -> Headers:
+    """The headers of all answers about one file."""
+    always = ATTACHED if kind == "uploads" else ALWAYS
+    return always + ANY_ORIGIN if any_origin else always
+
+
+def is_preflight(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser asks what a page of another origin may send (Fetch, CORS-preflight)."""
+    return scope["method"] == "OPTIONS" and b"access-control-request-method" in headers
+
+
+async def allow(send: Send, methods: bytes) -> None:
+    """Answer a preflight: pages may use these methods, with any header but `Authorization`."""
+    headers = [(b"access-control-allow-methods", methods), *PREFLIGHT]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _safe(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    name, value = pair
+    if name.lower() == b"content-type" and value.lower() not in SAFE_TYPES:
+        return (name, NO_TYPE)
+    return pair

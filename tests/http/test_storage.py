@@ -1,0 +1,274 @@
+"""Files below `/media`: what keeps them from running as pages, signed uploads, other origins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.uploads import put_file
+from upsim.web.safe_media import SAFE_TYPES
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.http.conftest import Admin, Start
+
+CLIP = "/media/synthetic/16x16_1fps_1s.mp4"
+PAGE = {"origin": "https://shop.example"}
+ASKS = {**PAGE, "access-control-request-method": "PUT"}
+EXPOSED = "ETag, Content-Length, Content-Range, Accept-Ranges"
+
+
+def vicsee_ticket(admin: Admin, size: int, kind: str = "video/mp4") -> dict[str, Any]:
+    """Ask VicSee for a place to upload to."""
+    asked = {"contentType": kind, "sizeBytes": size}
+    data: dict[str, Any] = admin.vicsee().post("/api/v1/upload", json=asked).json()["data"]
+    return data
+
+
+def wavespeed_ticket(admin: Admin, size: int, kind: str = "video/mp4") -> dict[str, Any]:
+    """Ask WaveSpeed for a place to upload to, and return it in VicSee's form."""
+    asked = {"filename": "a.mp4", "size": size, "content_type": kind}
+    answer = admin.caller("wavespeed", "key").post("/api/v3/media/uploads", json=asked)
+    data = answer.json()["data"]
+    return {"uploadUrl": data["upload"]["url"], "publicUrl": data["download_url"]}
+
+
+TICKETS = {"vicsee": vicsee_ticket, "wavespeed": wavespeed_ticket}
+NEEDED: dict[str, dict[str, str]] = {"vicsee": {}, "wavespeed": {"if_none_match": "*"}}
+BOTH = pytest.mark.parametrize("provider", list(TICKETS))
+
+
+def uploaded(admin: Admin, content: bytes, kind: str) -> str:
+    """Upload a file through WaveSpeed, which takes every image, and return its address."""
+    ticket = wavespeed_ticket(admin, len(content), kind)
+    url = ticket["uploadUrl"]
+    assert put_file(admin.http, url, content, kind=kind, if_none_match="*").status_code == 200
+    found: str = ticket["publicUrl"]
+    return found
+
+
+def output(admin: Admin) -> str:
+    """Finish a job and return the address of its file."""
+    job = admin.job()
+    admin.post("sandboxes/default/clock/advance", {"to": "idle"})
+    answer = admin.vicsee().get(f"/api/v1/tasks/{job}").json()
+    found: str = answer["data"]["result"]["url"]
+    return found
+
+
+# -- what every answer carries
+
+
+def addresses(admin: Admin) -> list[tuple[str, str]]:
+    """Return calls below `/media` of every kind, answered well and badly."""
+    upload, file = uploaded(admin, b"<svg/>", "image/svg+xml"), output(admin)
+    return [
+        ("GET", CLIP),
+        ("HEAD", CLIP),
+        ("GET", "/media/synthetic/nonsense"),
+        ("GET", "/media/nothing"),
+        ("POST", CLIP),
+        ("OPTIONS", CLIP),
+        ("GET", upload),
+        ("HEAD", upload),
+        ("PUT", upload),
+        ("DELETE", upload),
+        ("GET", "/media/uploads/nothing"),
+        ("GET", file),
+        ("DELETE", file),
+        ("GET", "/media/outputs/nothing.mp4"),
+        ("GET", "/sandbox/nobody/media/uploads/x"),
+        ("GET", "/sandbox/default" + CLIP),
+    ]
+
+
+def test_nothing_below_media_runs_as_a_page(admin: Admin) -> None:
+    """Every answer is sandboxed, of a type that browsers do not run, and not to be guessed."""
+    for method, address in addresses(admin):
+        for extra in ({}, PAGE, {"range": "bytes=0-1"}, {"if-none-match": "*"}):
+            answer = admin.http.request(method, address, headers=extra)
+            found = [
+                answer.headers.get_list(name, split_commas=False)
+                for name in ("x-content-type-options", "content-security-policy")
+            ]
+            kind = answer.headers.get("content-type", "application/octet-stream")
+            expected = [["nosniff"], ["sandbox; default-src 'none'"]]
+            assert (expected, True) == (found, kind.encode() in SAFE_TYPES), (method, address)
+
+
+@pytest.mark.parametrize(
+    ("kind", "served"),
+    [
+        ("image/svg+xml", "application/octet-stream"),
+        ("image/x-anything", "application/octet-stream"),
+        ("video/mp4", "video/mp4"),
+        ("image/png", "image/png"),
+    ],
+)
+def test_an_upload_is_an_attachment_of_a_safe_type(admin: Admin, kind: str, served: str) -> None:
+    """What could hold a script is served as bytes of no type, and nothing is shown in place."""
+    answer = admin.http.get(uploaded(admin, b"<svg onload='alert(1)'/>", kind))
+    found = (answer.headers["content-type"], answer.headers["content-disposition"])
+    assert (served, "attachment") == found
+
+
+def test_a_fault_cannot_make_a_file_a_page(admin: Admin) -> None:
+    """The headers of a fault's answer give way to those that protect."""
+    url = output(admin)
+    page = {
+        "status": 200,
+        "body": "<script>1</script>",
+        "headers": {"Content-Type": "text/html", "Content-Security-Policy": "default-src *"},
+    }
+    admin.post(
+        "sandboxes/default/faults",
+        {"provider": "vicsee", "at": "download", "do": {"respond": page}},
+    )
+    answer = admin.http.get(url)
+    found = answer.headers.get_list("content-security-policy", split_commas=False)
+    assert answer.text == "<script>1</script>"
+    assert (found, answer.headers["content-type"]) == (
+        ["sandbox; default-src 'none'"],
+        "application/octet-stream",
+    )
+
+
+# -- signed uploads
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({}, 200, ""),
+        ({"content_type": "application/octet-stream"}, 403, "SignatureDoesNotMatch"),
+        ({"content_type": "VIDEO/mp4"}, 403, "SignatureDoesNotMatch"),
+        ({"content_type": ""}, 403, "SignatureDoesNotMatch"),
+        ({"authorization": "Bearer sk-any"}, 400, "InvalidArgument"),
+    ],
+)
+def test_a_put_brings_the_headers_of_its_ticket(
+    admin: Admin, provider: str, change: dict[str, str], status: int, code: str
+) -> None:
+    """Another content type or a key is refused as storage refuses it, and nothing is stored."""
+    url = TICKETS[provider](admin, 3)["uploadUrl"]
+    answer = put_file(admin.http, url, b"abc", **{**NEEDED[provider], **change})
+    stored = [upload.stored is not None for upload in admin.sim.sandbox.state.uploads.values()]
+    assert (status, [status == 200]) == (answer.status_code, stored), answer.text
+    if code:
+        assert answer.headers["content-type"] == "application/xml"
+        assert f"<Code>{code}</Code>" in answer.text
+
+
+def test_a_condition_of_the_ticket_must_come(admin: Admin) -> None:
+    """WaveSpeed's ticket names `If-None-Match: *`; a PUT without it is told so."""
+    answer = put_file(admin.http, wavespeed_ticket(admin, 3)["uploadUrl"], b"abc")
+    assert answer.status_code == 403
+    assert "signed for the header If-None-Match: *, and none came" in answer.text
+
+
+def test_what_came_is_escaped(admin: Admin) -> None:
+    """A refusal repeats a header as text of its XML."""
+    url = vicsee_ticket(admin, 3)["uploadUrl"]
+    answer = put_file(admin.http, url, b"abc", content_type="<script>&")
+    assert "&lt;script&gt;&amp;" in answer.text
+
+
+@BOTH
+def test_a_knob_lets_every_header_through(start_admin: Start, provider: str) -> None:
+    """With `upload_headers: any` neither a missing header nor a key is looked at."""
+    admin = start_admin(scenario={"extends": f"{provider}/baseline", "knobs": ANY_HEADERS})
+    url = TICKETS[provider](admin, 3)["uploadUrl"]
+    answer = put_file(admin.http, url, b"abc", kind="text/x", authorization="Bearer any")
+    assert answer.status_code == 200
+
+
+ANY_HEADERS = {"upload_headers": "any"}
+
+# -- pages of other origins
+
+
+def cors(answer: httpx.Response) -> dict[str, str]:
+    """Return the headers that let pages in."""
+    return {k: v for k, v in answer.headers.items() if k.startswith("access-control-")}
+
+
+@BOTH
+def test_a_page_may_upload_and_download(admin: Admin, provider: str) -> None:
+    """The preflight allows the PUT with any header but a key; the file can be read after it."""
+    ticket = TICKETS[provider](admin, 3)
+    asked = admin.http.options(ticket["uploadUrl"], headers=ASKS)
+    done = put_file(admin.http, ticket["uploadUrl"], b"abc", **PAGE, **NEEDED[provider])
+    read = admin.http.get(ticket["publicUrl"], headers=PAGE)
+    assert (asked.status_code, done.status_code, read.content) == (204, 200, b"abc")
+    assert cors(asked) == {
+        "access-control-allow-methods": "GET, HEAD, PUT",
+        "access-control-allow-headers": "*",
+        "access-control-max-age": "600",
+        "access-control-allow-origin": "*",
+        "access-control-expose-headers": EXPOSED,
+    }
+    opened = {
+        "access-control-allow-origin": "*",
+        "access-control-expose-headers": EXPOSED,
+    }
+    assert cors(done) == cors(read) == opened
+
+
+def test_a_page_may_read_an_output_and_a_clip(admin: Admin) -> None:
+    """Outputs and synthetic clips can be read, and written by nobody."""
+    for url in (output(admin), CLIP):
+        asked = admin.http.options(url, headers=ASKS)
+        assert cors(asked)["access-control-allow-methods"] == "GET, HEAD"
+        assert cors(admin.http.get(url, headers=PAGE))["access-control-allow-origin"] == "*"
+
+
+def test_a_refused_put_can_be_read_by_its_page(admin: Admin) -> None:
+    """A page sees why its upload was refused."""
+    url = vicsee_ticket(admin, 3)["uploadUrl"]
+    answer = put_file(admin.http, url, b"abc", kind="text/x", **PAGE)
+    assert (answer.status_code, cors(answer)["access-control-allow-origin"]) == (403, "*")
+
+
+def test_a_knob_keeps_pages_out(start_admin: Start) -> None:
+    """With `storage_cors: none` storage sends no CORS headers, and a preflight is a 405."""
+    knobs = {"storage_cors": "none"}
+    admin = start_admin(scenario={"extends": "vicsee/baseline", "knobs": knobs})
+    ticket = vicsee_ticket(admin, 3)
+    asked = admin.http.options(ticket["uploadUrl"], headers=ASKS)
+    read = admin.http.get(output(admin), headers=PAGE)
+    assert (asked.status_code, cors(asked), cors(read)) == (405, {}, {})
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/__sim/livez",
+        "/__sim/sandboxes",
+        "/__sim/sandboxes/default/journal",
+        "/media/uploads/nothing",
+        "/media/outputs/nothing.mp4",
+        "/sandbox/nobody/media/outputs/x.mp4",
+        "/sandbox/default/__sim/sandboxes",
+        "/vicsee/api/v1/credits",
+        "/vicsee/api/v1/upload",
+        "/venice/api/v1/video/queue",
+        "/piapi/api/ephemeral_resource",
+    ],
+)
+def test_nothing_else_lets_pages_in(admin: Admin, path: str, method: str) -> None:
+    """Neither the admin API nor a provider's API, nor a file that is not there, sends CORS."""
+    answer = admin.http.request(method, path, headers=ASKS)
+    assert cors(answer) == {}
+
+
+def test_a_preflight_changes_nothing(admin: Admin) -> None:
+    """Asking whether a page may use a file is no request of the sandbox."""
+    url = output(admin)
+    before = len(admin.get("sandboxes/default/export")["commands"])
+    admin.http.options(url, headers=ASKS)
+    assert before == len(admin.get("sandboxes/default/export")["commands"])

@@ -83,15 +83,16 @@ class MediaApp:
         """Answer one request below `/media/`."""
         kind, _, name = path.partition("/")
         any_origin = self._any_origin(sandbox, kind, name)
-        send = safely(send, headers_for(kind, any_origin=any_origin))
+        guards = headers_for(kind, any_origin=any_origin)
+        safe = safely(send, guards)
         if any_origin and is_preflight(scope, headers_of(scope)):
-            await allow(send, b"GET, HEAD, PUT" if kind == "uploads" else b"GET, HEAD")
+            await allow(safe, b"GET, HEAD, PUT" if kind == "uploads" else b"GET, HEAD")
             return
         if kind not in ("uploads", "outputs"):  # a clip is the same whoever asks, and when
-            await self._answer(scope, receive, send, kind, name, sandbox)
+            await self._answer(scope, receive, safe, kind, name, sandbox)
             return
         with sandbox.commands.during(begun(sandbox, scope)) as command:
-            taped = command.tape(send)
+            taped = safely(command.tape(send), guards)
             await self._answer(scope, receive, taped, kind, name, sandbox)
 
     def _any_origin(self, sandbox: Sandbox, kind: str, name: str) -> bool:

@@ -54,6 +54,8 @@ ANY_ORIGIN: Headers = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"ETag, Content-Length, Content-Range, Accept-Ranges"),
 )
+NAMES = frozenset(name.decode("ascii") for name, _ in (*ATTACHED, *ANY_ORIGIN))
+"""Headers that exports of older servers do not have."""
 PREFLIGHT: Headers = (
     (b"access-control-allow-headers", b"*"),
     (b"access-control-max-age", b"600"),
@@ -70,7 +72,9 @@ def safely(send: Send, more: Headers) -> Send:
 
     async def safe(message: Message) -> None:
         if message["type"] == "http.response.start":
-            kept = [_safe(pair) for pair in message.get("headers", ()) if pair[0] not in ours]
+            kept = [
+                _safe(pair) for pair in message.get("headers", ()) if pair[0].lower() not in ours
+            ]
             message = {**message, "headers": [*kept, *more]}
         await send(message)
 

@@ -10,6 +10,7 @@ from upsim.web.replay.document import Answered, Asked, Document, Entry
 from upsim.web.replay.exchange import Exchange
 from upsim.web.replay.player import DivergedError, Player, UnplayableError
 from upsim.web.replay.world import Application, changed_rules
+from upsim.web.safe_media import NAMES
 
 SHOWN = 400
 
@@ -119,6 +120,7 @@ def differences(asked: Asked, recorded: Answered, exchange: Exchange) -> list[tu
     padded = asked.body is not None and asked.body.cut
     before = [tuple(pair) for pair in recorded.headers if not padded or pair[0] != "etag"]
     after = [tuple(pair) for pair in now["headers"] if not padded or pair[0] != "etag"]
+    after = [pair for pair in after if pair[0] not in NAMES - {name for name, _ in before}]
     found += [(f"header {name}", value, "") for name, value in before if (name, value) not in after]
     found += [(f"header {name}", "", value) for name, value in after if (name, value) not in before]
     if not found and before != after:

@@ -23,6 +23,7 @@ from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
 from upsim.pipe_loop import new_loop
 from upsim.providers import discover, folders, kinds
+from upsim.scenario.durations import parse_seconds
 from upsim.scenario.loader import Library
 from upsim.web.admin.app import guarded, routes
 from upsim.web.admin.events import Streams
@@ -251,8 +252,10 @@ class Simulator:
         document = known(session, name="the session")
         return Session(app_for(document), document)
 
-    def advance(self, seconds: float) -> None:
-        """Move the clock of the default sandbox on, running everything that falls due.
+    def advance(self, seconds: float | str) -> None:
+        """Advance the clock of the default sandbox, running everything that falls due.
+
+        `seconds` is a number, or a time with its unit such as `3h`.
 
         Webhooks that fell due were delivered when this returns; where an event loop is running
         (`advance_async` is meant for that), they are delivered by it soon after.
@@ -263,7 +266,7 @@ class Simulator:
         else:
             self._run(lambda: self.advance_async(seconds))
 
-    async def advance_async(self, seconds: float) -> None:
+    async def advance_async(self, seconds: float | str) -> None:
         """As `advance`, for programs that run an event loop themselves."""
         micros = _micros(seconds)
         timeline = self.app.deliverer.timeline
@@ -304,9 +307,9 @@ class Simulator:
         return found
 
 
-def _micros(seconds: float) -> int:
+def _micros(seconds: float | str) -> int:
     """Seconds of an advance in microseconds. Raises ClockError: no clock goes back."""
-    micros = round(seconds * SECOND)
+    micros = round((parse_seconds(seconds) if isinstance(seconds, str) else seconds) * SECOND)
     if micros < 0:
         msg = f"a clock never goes back (asked for {seconds} s)"
         raise ClockError(msg)

@@ -28,6 +28,10 @@ def test_the_clock_is_shown(admin: Admin) -> None:
         (0.1, "2026-01-01T00:00:00.100000Z"),
         ("0.000001", "2026-01-01T00:00:00.000001Z"),
         (31_536_000, "2027-01-01T00:00:00.000000Z"),
+        ("250ms", "2026-01-01T00:00:00.250000Z"),
+        ("90s", "2026-01-01T00:01:30.000000Z"),
+        ("3h", "2026-01-01T03:00:00.000000Z"),
+        ("2d", "2026-01-03T00:00:00.000000Z"),
     ],
 )
 def test_seconds_pass(admin: Admin, seconds: float | str, now: str) -> None:
@@ -128,7 +132,7 @@ def test_a_change_of_nothing_is_no_mistake(admin: Admin) -> None:
         ({"seconds": 1e300}, 400, "invalid", "seconds '1e+300'"),
         ({"seconds": "1e999999"}, 400, "invalid", "seconds '1e999999'"),
         ({"seconds": "NaN"}, 400, "invalid", "seconds 'NaN'"),
-        ({"seconds": "soon"}, 400, "invalid", "seconds 'soon' is not a decimal number"),
+        ({"seconds": "soon"}, 400, "invalid", "seconds 'soon' is not a time such as 90, 2.5"),
         ({"seconds": "9" * 5000}, 400, "invalid", "seconds '999"),
         ({"seconds": True}, 400, "invalid", "$.seconds"),
         ({"seconds": [1]}, 400, "invalid", "$.seconds"),
@@ -199,3 +203,81 @@ def test_time_that_was_set_is_paid_for_once(admin: Admin) -> None:
     admin.post(ADVANCE, {"seconds": 10**9})
     entries = admin.get("sandboxes/default/ledger")["entries"]
     assert [Decimal(entry["amount"]) for entry in entries] == [Decimal(-144)]
+
+
+@pytest.mark.parametrize("seconds", ["3 h", "soon", "h", "1e", "", "NaN", "9" * 41])
+def test_times_that_are_none_are_refused_with_the_forms(admin: Admin, seconds: str) -> None:
+    """The message shows the value and the forms that a time may have."""
+    status, code, message = admin.refusal("POST", ADVANCE, {"seconds": seconds})
+    assert (status, code) == (400, "invalid")
+    assert f"seconds {seconds[:40]!r} is not a time such as 90, 2.5, 250ms" in message
+
+
+@pytest.mark.parametrize("mode", ["real", "scaled:5", "manual", "auto"])
+def test_clock_that_is_shown_can_be_sent_back(admin: Admin, mode: str) -> None:
+    """What a sandbox shows as its clock makes another one with it, and changes nothing there."""
+    made = admin.post("sandboxes", {"clock": mode, "pace": 7})
+    shown = made["clock"]
+
+    again = admin.post("sandboxes", {"clock": shown})["clock"]
+    changed = admin.call("PATCH", f"sandboxes/{made['id']}/clock", shown)
+
+    assert (again["mode"], again["pace"]) == (mode, 7)
+    assert changed.status_code == 200, changed.text
+    if mode in ("manual", "auto"):
+        assert shown == again == changed.json()
+    else:
+        assert shown["now"] <= again["now"]
+        assert shown["now"] <= changed.json()["now"]
+
+
+def test_patch_goes_on_to_a_later_instant(admin: Admin) -> None:
+    """`now` advances a clock that is moved by hand, and what falls due on the way happens."""
+    job = admin.job()
+    later = "2026-01-02T00:00:00.000000Z"
+    assert admin.call("PATCH", CLOCK, {"now": later}).json()["now"] == later
+    assert admin.get(f"sandboxes/default/jobs/{job}")["state"] == "completed"
+
+
+@pytest.mark.parametrize("now", ["2025-12-31T23:59:59Z"])
+def test_patch_never_goes_back(admin: Admin, now: str) -> None:
+    """An earlier `now` is refused, and the mode that came with it is not taken."""
+    status, code, message = admin.refusal("PATCH", CLOCK, {"mode": "auto", "now": now})
+    assert (status, code) == (409, "clock")
+    assert "now: the clock stands at 2026-01-01T00:00:00.000000Z and never goes back" in message
+    assert admin.get(CLOCK)["mode"] == "manual"
+
+
+def test_patch_does_not_advance_a_real_clock(admin: Admin) -> None:
+    """A later `now` of a real clock is refused, because it shows the time by itself."""
+    made = admin.post("sandboxes", {"clock": "real"})
+    body = {"now": "2999-01-01T00:00:00Z"}
+    status, _, message = admin.refusal("PATCH", f"sandboxes/{made['id']}/clock", body)
+    assert status == 409
+    assert "a real clock cannot be advanced" in message
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"clock": {"mod": "auto"}}, "did you mean mode?"),
+        ({"clock": {"rate": 2}}, "allowed: mode, now, pace"),
+        ({"clok": "auto"}, "did you mean clock?"),
+        ({"pace": 2, "clock": {"pace": 3}}, "pace 2 and clock.pace 3 differ"),
+        ({"ttl": "soon"}, "ttl 'soon' is not a time such as"),
+        ({"ttl": "-1"}, "ttl -1 is not 0 or more"),
+    ],
+)
+def test_mistakes_name_the_fields_of_their_place(
+    admin: Admin, body: dict[str, object], expected: str
+) -> None:
+    """A misspelt field of `clock` is compared with the fields of `clock`."""
+    status, code, message = admin.refusal("POST", "sandboxes", body)
+    assert (status, code) == (400, "invalid")
+    assert expected in message
+
+
+def test_ttl_takes_a_time_with_its_unit(admin: Admin) -> None:
+    """`ttl` is a number of seconds, or a time such as `3h`."""
+    made = admin.post("sandboxes", {"ttl": "3h"})
+    assert admin.sim.registry.sandboxes[made["id"]].choices.ttl == 10_800

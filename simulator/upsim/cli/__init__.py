@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 from difflib import get_close_matches
 from typing import Any
 
 import click
 
 from upsim.cli.terminal import escaped_output
+from upsim.cli.variables import unknown_variables
 
 COMMANDS = {
     "serve": "Run the simulator as a server.",
@@ -80,8 +82,13 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
     callback=_print_version,
     help="Show the version and the dates of the baselines.",
 )
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Simulate the APIs of companies that upscale videos: same paths, answers and prices.
 
-    Every option can also be set by a variable such as UPSIM_SERVE_PORT.
+    Every option can also be set by a variable such as UPSIM_SERVE_PORT; the admin token is
+    UPSIM_ADMIN_TOKEN for all commands.
     """
+    if isinstance(ctx.command, click.Group):
+        for line in unknown_variables(ctx.command, os.environ):
+            click.echo(f"upsim: {line}", err=True)

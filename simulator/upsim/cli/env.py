@@ -13,6 +13,7 @@ import click
 import httpx
 
 from upsim.cli.parameters import SCENARIO
+from upsim.cli.variables import ADMIN_TOKEN
 from upsim.engine.registry import DEFAULT
 
 FINDING = 1
@@ -40,7 +41,10 @@ SHELLS: Mapping[str, Line] = {
 @click.command("env")
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the simulator runs.")
 @click.option(
-    "--admin-token", help="The token that serve prints; needed where it is not on loopback."
+    "--admin-token",
+    envvar=ADMIN_TOKEN,
+    show_envvar=True,
+    help="The token that serve prints; needed where it is not on loopback.",
 )
 @click.option("--sandbox", metavar="ID", help="Issue keys for a sandbox that is there.")
 @click.option("--new", is_flag=True, help="Make a sandbox and use its keys.")

@@ -128,14 +128,41 @@ class Seconds(ParamType[Decimal]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Decimal:
         """The seconds that a text spells."""
+        from upsim.scenario.durations import parse_seconds
+
         try:
-            found = Decimal(str(value))
-        except InvalidOperation:
-            self.fail(f"{value!r} is not a number of seconds such as 12.5", param, ctx)
+            found = parse_seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
         if not found.is_finite() or not 0 < found <= LONGEST:
             self.fail(f"{value!r} is not above 0 and at most {LONGEST:,f} seconds", param, ctx)
         if found != found.quantize(_MICROSECONDS):
             self.fail(f"{value!r} has more than six places: no clip is timed finer", param, ctx)
+        return found
+
+
+class Duration(ParamType[float]):
+    """A time, `90s`, `10m`, `3h`, or a plain number of seconds; a command gets seconds."""
+
+    name = "time"
+
+    def __init__(self, *, minimum: float = 0, maximum: float = 1e9) -> None:
+        """Take no shorter and no longer times, in seconds."""
+        self._minimum, self._maximum = minimum, maximum
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The seconds of a time."""
+        from upsim.scenario.durations import parse_seconds
+
+        try:
+            found = float(parse_seconds(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not self._minimum <= found <= self._maximum:
+            bounds = f"{self._minimum:g} to {self._maximum:g} seconds"
+            self.fail(f"{str(value)!r} is not a time of {bounds}", param, ctx)
         return found
 
 

@@ -16,10 +16,11 @@ from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import Console, say
 from upsim.cli.greeting import Greeting
 from upsim.cli.listening import addresses, check_certificate, is_local_only, listen
-from upsim.cli.parameters import SCENARIO, host_names, token
+from upsim.cli.parameters import SCENARIO, Duration, host_names, token
 from upsim.cli.parameters import public_url as public_url_option
 from upsim.cli.ready_file import ReadyFile, fresh
 from upsim.cli.server import Hooks, Server
+from upsim.cli.variables import ADMIN_TOKEN
 from upsim.cli.watch import Watch
 from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
@@ -62,6 +63,8 @@ FINDING, USAGE = 1, 2
 @click.option("--seed", type=int, help="Same seed, same ids. By default drawn and printed.")
 @click.option(
     "--admin-token",
+    envvar=ADMIN_TOKEN,
+    show_envvar=True,
     callback=token,
     help="Token of the admin API. By default drawn and printed.",
 )
@@ -132,8 +135,7 @@ FINDING, USAGE = 1, 2
 )
 @click.option(
     "--webhook-timeout",
-    type=click.FloatRange(min=0.01),
-    metavar="SECONDS",
+    type=Duration(minimum=0.01),
     help="How long a receiver may take to answer. By default as long as the provider waits.",
 )
 @click.option(

@@ -13,7 +13,7 @@ import click
 
 from upsim.cli.board import price_text, video_text
 from upsim.cli.gauge import Gauge, amount_of
-from upsim.cli.parameters import MODEL, SCENARIO, Amount, Setting
+from upsim.cli.parameters import MODEL, SCENARIO, Amount, Duration, Setting
 from upsim.cli.targets import LIVE, SIM, Target, client_for
 from upsim.cli.wishes import is_address, is_elsewhere, settings_of
 from upsim.client.clients import Client, Wishes
@@ -56,10 +56,10 @@ INTERRUPTED = 130
 @click.option("--job", "job_id", help="Take up this job, instead of a FILE, and do not submit.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=1, max=1e6),
-    default=3600,
+    type=Duration(minimum=1, maximum=1e6),
+    default="1h",
     show_default=True,
-    help="Seconds that the job may take.",
+    help="Time that the job may take.",
 )
 @click.option("--scenario", type=SCENARIO, help="Scenario of the target sim, by name or path.")
 @click.option(

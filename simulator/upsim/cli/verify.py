@@ -16,7 +16,8 @@ from typing import TypeVar
 import click
 import httpx
 
-from upsim.cli.parameters import PROVIDER, SCENARIO, Amount
+from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, Duration
+from upsim.cli.variables import ADMIN_TOKEN
 
 GROUP = "upsim.commands"
 """The entry-point group by which the suite is found; the simulator never imports it by name."""
@@ -49,7 +50,13 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
 )
 @click.option("--dialect", default="", help="Dialect of the simulator, such as live.")
 @click.option("--api-key", help="Key for a URL or live; else the variable <PROVIDER>_API_KEY.")
-@click.option("--admin-token", default="", help="Token of a simulator that is not on loopback.")
+@click.option(
+    "--admin-token",
+    default="",
+    envvar=ADMIN_TOKEN,
+    show_envvar=True,
+    help="Token of a simulator that is not on loopback.",
+)
 @click.option("--cap", type=Amount(), help="The most that may be spent, in the provider's unit.")
 @click.option("--as-live", is_flag=True, help="Treat a simulator as a stranger: no admin API.")
 @click.option(
@@ -58,10 +65,10 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
 @click.option("--scenario", type=SCENARIO, help="Scenario of every sandbox whose fact names none.")
 @click.option(
     "--patience",
-    type=float,
-    default=900,
+    type=Duration(),
+    default="900s",
     show_default=True,
-    help="Real seconds that a job may take at a target that is no simulator.",
+    help="Real time that a job may take at a target that is no simulator.",
 )
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done and cost; stop.")
 @_file("--junit", "Write JUnit XML.")

@@ -39,9 +39,12 @@ class ClockHandle:
         self._admin("PATCH", "clock", {"mode": mode})
 
     def advance(
-        self, seconds: float | Decimal | None = None, *, to: str | datetime | None = None
+        self, seconds: float | Decimal | str | None = None, *, to: str | datetime | None = None
     ) -> list[Json]:
-        """Let time pass: so many seconds, or to `next`, `idle` or an instant; what fell due."""
+        """Advance the clock; return what fell due.
+
+        Takes seconds, a time with its unit such as `3h`, or `to=` `next`, `idle` or an instant.
+        """
         if (seconds is None) == (to is None):
             raise TypeError("advance takes seconds or to=, one of the two")
         until = to.isoformat() if isinstance(to, datetime) else to

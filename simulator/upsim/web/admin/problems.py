@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import TypeVar
+from inspect import isclass
+from typing import TypeVar, get_args
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -103,12 +104,21 @@ def whole(request: Request, name: str, default: int, most: int) -> int:
 
 
 def _hint(message: str, shape: type[msgspec.Struct]) -> str:
-    known = msgspec.structs.fields(shape)
-    names = [field.encode_name for field in known]
     if "unknown field" not in message:
         return ""
     wrong = message.partition("unknown field `")[2].partition("`")[0]
-    return f"; {nearest(wrong, names)}"
+    place = message.rpartition(" - at `$.")[2].rstrip("`") if " - at `$." in message else ""
+    known = msgspec.structs.fields(_shape_at(shape, place))
+    return f"; {nearest(wrong, [field.encode_name for field in known])}"
+
+
+def _shape_at(shape: type[msgspec.Struct], place: str) -> type[msgspec.Struct]:
+    """The struct of a field such as `clock`, of whose fields a message speaks."""
+    for name in filter(None, place.split(".")):
+        types = {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
+        kinds = get_args(types[name]) or (types[name],)
+        shape = next(kind for kind in kinds if isclass(kind) and issubclass(kind, msgspec.Struct))
+    return shape
 
 
 def nearest(wrong: str, allowed: Iterable[str]) -> str:

@@ -15,11 +15,12 @@ from starlette.responses import Response
 from upsim.core.baseline import BaselineError
 from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
 from upsim.engine import faults
-from upsim.engine.clock import ClockError
+from upsim.engine.clock import ClockError, parse_mode
 from upsim.engine.deadlines import Deadline
 from upsim.engine.refusals import KeyTakenError, SandboxRefusedError, SandboxTakenError
 from upsim.engine.registry import DEFAULT, Order, Registry
 from upsim.engine.sandbox import Sandbox
+from upsim.scenario.durations import parse_seconds
 from upsim.scenario.loader import NoScenarioFileError, ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
 from upsim.web.admin import sandbox_shapes, views
@@ -44,10 +45,11 @@ Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class ClockOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """`clock` of a new sandbox when it is more than a mode."""
+    """`clock` of a new sandbox when it is more than a mode: what the server shows as `clock`."""
 
-    mode: str
+    mode: str | None = None
     now: str | None = None
+    pace: Whole | None = None
 
 
 class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,19 +73,27 @@ class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
     keys: dict[str, str] = {}
     strict_keys: bool | None = None
     render: Literal["synthetic", "resample"] | None = None
-    ttl: float | None = None
+    ttl: float | str | None = None
     webhook_timestamp: Literal["wall", "virtual"] | None = None
 
 
 class ClockChange(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `PATCH sandboxes/<id>/clock`."""
+    """Body of `PATCH sandboxes/<id>/clock`: what the server shows as `clock`, or a part of it.
+
+    A clock that is moved by hand goes on to `now`; any other shows the time by itself, and an
+    instant that has passed changes nothing there.
+    """
 
     mode: str | None = None
+    now: str | None = None
     pace: Whole | None = None
 
 
 class Advance(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of `POST sandboxes/<id>/clock/advance`: one of the two."""
+    """Body of `POST sandboxes/<id>/clock/advance`: one of the two.
+
+    `seconds` is a number, or a time with its unit such as `3h`.
+    """
 
     seconds: int | float | str | None = None
     to: str | None = None
@@ -221,21 +231,57 @@ async def clock(request: Request) -> Response:
 
 
 async def change_clock(request: Request) -> Response:
-    """`PATCH sandboxes/<id>/clock`: go on in another mode or at another pace."""
+    """`PATCH sandboxes/<id>/clock`: go on in another mode, at another pace, or later."""
     sandbox, asked = await sandbox_and(request, ClockChange)
-    if asked.pace is not None and asked.pace < 1:
-        raise AdminError(400, "invalid", f"pace {asked.pace} is not 1 or more")
+    _check_pace(asked.pace)
+    to = None if asked.now is None else _instant(asked.now, "now", "an ISO 8601 instant")
     try:
+        later = _later(sandbox, asked.mode or sandbox.clock.label, to)
         if asked.mode is not None:
             sandbox.clock.change(asked.mode)
+        if asked.pace is not None:
+            sandbox.clock.change_pace(asked.pace)
+        if later is not None:
+            await _advance(request, sandbox, later)
     except ClockError as error:
         raise AdminError(409, "clock", str(error)[:SHOWN]) from error
-    if asked.pace is not None:
-        sandbox.clock.change_pace(asked.pace)
     sandbox.settle()
     sandbox.wake()
     deliverer_of(request).rouse(sandbox)
     return answer(views.clock(sandbox))
+
+
+def _check_pace(pace: int | None) -> None:
+    if pace is not None and pace < 1:
+        raise AdminError(400, "invalid", f"pace {pace} is not 1 or more")
+
+
+def _later(sandbox: Sandbox, mode: str, to: Instant | None) -> Instant | None:
+    """The instant to advance to, if it is a later one. Raises ClockError where it cannot be."""
+    kind, _ = parse_mode(mode)
+    if to is None or to == sandbox.now:
+        return None
+    if kind in ("manual", "auto"):
+        if to < sandbox.now:
+            raise ClockError(f"now: {_stands(sandbox)} {iso(to, 6)}")
+        return to
+    if kind == "real" and to > sandbox.now:
+        raise ClockError(
+            "now: a real clock cannot be advanced; set mode to manual, auto or scaled:<n>"
+        )
+    return to if to > sandbox.now else None
+
+
+def _stands(sandbox: Sandbox) -> str:
+    return f"the clock stands at {iso(sandbox.now, 6)} and never goes back to"
+
+
+async def _advance(request: Request, sandbox: Sandbox, to: Instant) -> None:
+    def aim(box: Sandbox) -> Target:
+        begin(request, box)
+        return until(box, to)
+
+    await deliverer_of(request).timeline.advance(sandbox, aim)
 
 
 async def advance(request: Request) -> Response:
@@ -264,7 +310,7 @@ async def advance(request: Request) -> Response:
 
 def _target(sandbox: Sandbox, asked: Advance) -> Instant:
     if asked.seconds is not None:
-        seconds = money(str(asked.seconds), "seconds")
+        seconds = _seconds(asked.seconds, "seconds")
         if not 0 <= seconds <= 10**10:
             message = f"seconds {asked.seconds}: from 0 to 10^10; a clock never goes back"
             raise AdminError(400, "invalid", message)
@@ -274,9 +320,20 @@ def _target(sandbox: Sandbox, asked: Advance) -> Instant:
         return due.at if due else sandbox.now
     instant = _instant(str(asked.to), "to", "next, idle or an ISO 8601 instant")
     if instant < sandbox.now:
-        message = f"the clock stands at {iso(sandbox.now, 6)} and never goes back to {asked.to}"
+        message = f"{_stands(sandbox)} {asked.to}"
         raise AdminError(409, "clock", message)
     return instant
+
+
+def _seconds(value: float | str, what: str) -> Decimal:
+    try:
+        found = parse_seconds(value)
+    except ValueError as error:
+        raise AdminError(400, "invalid", f"{what} {error}") from None
+    if abs(found) > MOST or found != round(found, PLACES):
+        message = f"{what} {shown(str(value))}: up to {MOST:f}, with up to {PLACES} decimal places"
+        raise AdminError(400, "invalid", message)
+    return found
 
 
 def _instant(text: str, what: str, allowed: str) -> Instant:
@@ -305,19 +362,23 @@ def _scenario(request: Request, asked: SandboxOrder) -> str | Scenario | None:
 
 
 def _order(asked: SandboxOrder, registry: Registry, scenario: str | Scenario | None) -> Order:
-    mode = asked.clock.mode if isinstance(asked.clock, ClockOrder) else asked.clock
+    clock = asked.clock if isinstance(asked.clock, ClockOrder) else ClockOrder(mode=asked.clock)
     start = None
-    if isinstance(asked.clock, ClockOrder) and asked.clock.now is not None:
-        start = _instant(asked.clock.now, "clock.now", "an ISO 8601 instant")
-    if asked.ttl is not None and asked.ttl < 0:
+    if clock.now is not None:
+        start = _instant(clock.now, "clock.now", "an ISO 8601 instant")
+    if None not in (clock.pace, asked.pace) and clock.pace != asked.pace:
+        message = f"pace {asked.pace} and clock.pace {clock.pace} differ; send one of them"
+        raise AdminError(400, "invalid", message)
+    ttl = None if asked.ttl is None else float(_seconds(asked.ttl, "ttl"))
+    if ttl is not None and ttl < 0:
         raise AdminError(400, "invalid", f"ttl {asked.ttl} is not 0 or more seconds")
     return Order(
         id=asked.id,
         scenario=scenario,
         seed=asked.seed,
-        clock=mode,
+        clock=clock.mode,
         start=start,
-        pace=asked.pace,
+        pace=asked.pace if clock.pace is None else clock.pace,
         dialects=asked.dialects,
         knobs=asked.knobs,
         balances={
@@ -327,6 +388,6 @@ def _order(asked: SandboxOrder, registry: Registry, scenario: str | Scenario | N
         keys=asked.keys,
         strict_keys=asked.strict_keys,
         render=asked.render,
-        ttl=asked.ttl,
+        ttl=ttl,
         webhook_timestamp=asked.webhook_timestamp,
     )

@@ -261,7 +261,12 @@ def test_the_same_key_may_stand_for_several_providers(admin: Admin) -> None:
         ({"seed": "x"}, 400, "invalid", "$.seed"),
         ({"seed": 2**70}, 400, "invalid", "$.seed"),
         ({"ttl": -1}, 400, "invalid", "ttl -1.0 is not 0 or more seconds"),
-        ({"dialects": {"venice": "slang"}}, 400, "refused", "has no dialect 'slang'; it has auto, guide"),
+        (
+            {"dialects": {"venice": "slang"}},
+            400,
+            "refused",
+            "has no dialect 'slang'; it has auto, guide",
+        ),
         ({"dialects": {"nobody": "live"}}, 400, "refused", "there is no provider 'nobody'"),
         ({"knobs": {"vicsee": {"fun": "x"}}}, 400, "refused", "vicsee has no knob 'fun'"),
         ({"knobs": {"vicsee": {"funds_text": "x"}}}, 400, "refused", "allowed: plain, amounts"),

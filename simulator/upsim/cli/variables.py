@@ -9,8 +9,8 @@ import click
 
 PREFIX = "UPSIM_"
 ADMIN_TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
-OTHERS = (ADMIN_TOKEN, "UPSIM_TRUSTED_HOSTS", "UPSIM_URL")
-"""Read by more than one command, or by the client and the pytest plug-in."""
+OTHERS = (ADMIN_TOKEN, "UPSIM_ALLOW_HOST", "UPSIM_TRUSTED_HOSTS", "UPSIM_URL")
+"""Named without a command: for several of them, the client or the pytest plug-in."""
 OF_THE_TESTS = ("UPSIM_CI_", "UPSIM_CONTRACT_", "UPSIM_REQUIRE_", "UPSIM_STATEFUL_", "UPSIM_TEST_")
 """Beginnings of names that this project's own tests use, and that scenarios may."""
 

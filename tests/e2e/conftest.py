@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-START_SECONDS = 20
+START_SECONDS = 120
 STOP_SECONDS = 5
 UPSIM = (sys.executable, "-m", "upsim")
 

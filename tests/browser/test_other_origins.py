@@ -92,7 +92,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def page_of_another(html: str) -> Iterator[tuple[int, Callable[[], Any]]]:
+def page_of_another(html: str, *, at: int = 0) -> Iterator[tuple[int, Callable[[], Any]]]:
     """Serve a page on another port; give the port, and a function that waits for its report."""
     told: list[Any] = []
     done = threading.Event()
@@ -121,7 +121,7 @@ def page_of_another(html: str) -> Iterator[tuple[int, Callable[[], Any]]]:
         assert done.wait(BROWSER_SECONDS), "the page did not come to its end"
         return told[0]
 
-    site = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    site = ThreadingHTTPServer(("127.0.0.1", at), Page)
     threading.Thread(target=site.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield site.server_port, wait
@@ -191,3 +191,136 @@ def test_the_own_page_is_shown(
         command, capture_output=True, text=True, check=False, timeout=BROWSER_SECONDS
     )
     assert "A simulator of video-upscaling APIs" in done.stdout
+
+
+REBOUND = """<!doctype html><title>a page under a rebound name</title><body><script>
+const found = {};
+async function attempt(name, path, options) {
+  try { found[name] = (await fetch("http://HOST" + path, options)).status; }
+  catch (error) { found[name] = "blocked"; }
+}
+(async () => {
+  await attempt("provider", "/vicsee/api/v1/credits", {headers: {authorization: "Bearer sk-any"}});
+  await attempt("sandbox path", "/sandbox/default/vicsee/api/v1/models");
+  await attempt("media", "/media/synthetic/16x16_1fps_1s.mp4");
+  await attempt("landing", "/");
+  await attempt("admin", "/__sim/sandboxes");
+  const json = {"content-type": "application/json"};
+  const reset = "/__sim/sandboxes/default/reset";
+  await attempt("reset", reset, {method: "POST", headers: json, body: "{}"});
+  await fetch("/report", {method: "POST", body: JSON.stringify(found)});
+})();
+</script>"""
+
+
+def test_a_page_under_a_rebound_name_reaches_no_path(
+    server: Server, require_tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    """With the browser's own protection off, a page of the same rebound name still gets nothing."""
+    port = httpx.URL(server.base_url).port
+    options = ["--host-resolver-rules=MAP evil.test 127.0.0.1", "--disable-web-security"]
+    with page_of_another(REBOUND.replace("HOST", f"evil.test:{port}")) as (site, report):
+        address = f"http://evil.test:{site}/"
+        with browser(require_tool("chromium"), tmp_path, address, *options):
+            found = report()
+    jobs = server.admin("GET", "sandboxes/default/jobs")["total"]
+    assert (dict.fromkeys(found, 421), 6, 1) == (found, len(found), jobs)
+
+
+SVG = """<svg xmlns="http://www.w3.org/2000/svg"><script>
+fetch("http://127.0.0.1:PORT/", {method: "POST", mode: "no-cors", body: '"a script ran"'});
+</script></svg>"""
+FRAMES = """<!doctype html><title>a page with an upload in it</title><body><script>
+for (const kind of ["iframe", "embed", "object"]) {
+  const made = document.createElement(kind);
+  made[kind === "object" ? "data" : "src"] = "UPLOAD";
+  document.body.append(made);
+}
+setTimeout(() => fetch("/report", {method: "POST", body: '"nothing ran"'}), 3000);
+</script>"""
+
+
+@pytest.mark.parametrize("kind", ["image/svg+xml", "image/x-page", "video/mp4"])
+def test_an_uploaded_page_runs_no_script(
+    server: Server, require_tool: Callable[[str], str], tmp_path: Path, kind: str
+) -> None:
+    """An SVG in a frame, which reports as soon as its script runs, reports nothing."""
+    with page_of_another("") as (port, _):
+        url = upload(server, SVG.replace("PORT", str(port)).encode(), kind)
+    program, at = require_tool("chromium"), f"http://127.0.0.1:{port}/"
+    with (
+        page_of_another(FRAMES.replace("UPLOAD", url), at=port) as (_, told),
+        browser(program, tmp_path, at),
+    ):
+        found = told()
+    assert found == "nothing ran"
+
+
+STORAGE = """<!doctype html><title>a page that uploads</title><body><script>
+const found = {};
+async function attempt(name, url, options) {
+  try {
+    const answer = await fetch(url, options);
+    found[name] = [answer.status, (await answer.arrayBuffer()).byteLength];
+  } catch (error) { found[name] = "blocked"; }
+}
+const type = kind => ({method: "PUT", headers: {"content-type": kind}, body: new Uint8Array(4)});
+(async () => {
+  await attempt("wrong type", "PUT_URL", type("text/x-other"));
+  await attempt("put", "PUT_URL", type("video/mp4"));
+  await attempt("read", "PUBLIC_URL");
+  await attempt("part", "PUBLIC_URL", {headers: {range: "bytes=0-1"}});
+  await attempt("output", "OUTPUT_URL");
+  const key = {authorization: "Bearer sk-any"};
+  await attempt("api", "SIM/vicsee/api/v1/credits", {headers: key});
+  await attempt("admin", "SIM/__sim/sandboxes");
+  await fetch("/report", {method: "POST", body: JSON.stringify(found)});
+})();
+</script>"""
+
+
+def test_a_page_may_use_storage_and_nothing_else(
+    server: Server, require_tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    """A page of another origin puts a file and reads it and an output; all else is closed to it."""
+    http, key = server.http, {"authorization": "Bearer sk-any"}
+    api = f"{server.base_url}/vicsee/api/v1"
+    asked = {"contentType": "video/mp4", "sizeBytes": 4}
+    ticket = http.post(f"{api}/upload", headers=key, json=asked).json()["data"]
+    server.admin("POST", "sandboxes/default/clock/advance", {"to": "idle"})
+    job = server.admin("GET", "sandboxes/default/jobs")["jobs"][0]["id"]
+    output = http.get(f"{api}/tasks/{job}", headers=key).json()["data"]["result"]["url"]
+    length = len(server.download(output).content)
+    page = STORAGE.replace("SIM", server.base_url).replace("OUTPUT_URL", output)
+    page = page.replace("PUT_URL", ticket["uploadUrl"]).replace("PUBLIC_URL", ticket["publicUrl"])
+    program = require_tool("chromium")
+    with (
+        page_of_another(page) as (port, report),
+        browser(program, tmp_path, f"http://127.0.0.1:{port}/"),
+    ):
+        found = report()
+    refused = found.pop("wrong type")
+    assert refused[0] == 403
+    assert found == {
+        "put": [200, 0],
+        "read": [200, 4],
+        "part": [206, 2],
+        "output": [200, length],
+        "api": "blocked",
+        "admin": "blocked",
+    }
+
+
+def upload(server: Server, content: bytes, kind: str) -> str:
+    """Upload a file through WaveSpeed, which takes every image, and return its address."""
+    asked = {"filename": "a.svg", "size": len(content), "content_type": kind}
+    ticket = server.http.post(
+        f"{server.base_url}/wavespeed/api/v3/media/uploads",
+        headers={"authorization": "Bearer any"},
+        json=asked,
+    ).json()["data"]
+    sent = ticket["upload"]
+    done = server.http.put(sent["url"], content=content, headers=sent["headers"])
+    assert done.status_code == 200, done.text
+    found: str = ticket["download_url"]
+    return found

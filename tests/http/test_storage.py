@@ -197,7 +197,7 @@ def cors(answer: httpx.Response) -> dict[str, str]:
 
 @BOTH
 def test_a_page_may_upload_and_download(admin: Admin, provider: str) -> None:
-    """The preflight allows the PUT with any header but a key; the file can be read after it."""
+    """The preflight allows the PUT with any header; the file can be read after it."""
     ticket = TICKETS[provider](admin, 3)
     asked = admin.http.options(ticket["uploadUrl"], headers=ASKS)
     done = put_file(admin.http, ticket["uploadUrl"], b"abc", **PAGE, **NEEDED[provider])

@@ -93,7 +93,7 @@ def is_preflight(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
 
 
 async def allow(send: Send, methods: bytes) -> None:
-    """Answer a preflight: pages may use these methods, with any header but `Authorization`."""
+    """Answer a preflight: pages may use these methods, with any header."""
     headers = [(b"access-control-allow-methods", methods), *PREFLIGHT]
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

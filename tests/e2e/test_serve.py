@@ -94,13 +94,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         yield _start(tmp_path_factory.mktemp("shared"), stack)
 
 
-def _start(folder: Path, stack: ExitStack, *options: str) -> Process:
+def _start(folder: Path, stack: ExitStack, *options: str, **variables: str) -> Process:
     ready, log = folder / "ready.json", folder / "log.txt"
     ready.unlink(missing_ok=True)
     output = stack.enter_context(log.open("w", encoding="utf-8"))
     process = subprocess.Popen(
         [*UPSIM, "serve", "--port", "0", "--ready-file", str(ready), *options],
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **variables},
         stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
@@ -162,9 +162,39 @@ def test_only_its_owner_reads_the_ready_file(shared: Process) -> None:
 
 def test_ready_file_holds_the_admin_token(shared: Process) -> None:
     """The token of the ready file opens the admin API where its rule asks for one."""
-    headers = {"Host": "elsewhere.test", "Authorization": f"Bearer {shared.said['admin_token']}"}
+    proxied = {"X-Forwarded-For": "192.0.2.1"}
+    headers = {**proxied, "Authorization": f"Bearer {shared.said['admin_token']}"}
+    statuses = [shared.get("/__sim/sandboxes", **more).status_code for more in (proxied, headers)]
 
-    assert shared.get("/__sim/sandboxes", **headers).status_code == 200
+    assert [401, 200] == statuses
+
+
+@pytest.mark.parametrize("given", ["option", "variable"])
+def test_allowed_hosts_are_answered(serve: Serve, given: str) -> None:
+    """`--allow-host` and its variable open the server to one name more, the admin API not."""
+    name, paths = "sim.example", ("/vicsee/api/v1/models", "/__sim/sandboxes")
+    if given == "option":
+        process = serve("--allow-host", name, "--allow-host", "other.example")
+    else:
+        process = serve(UPSIM_ALLOW_HOST=f"other.example {name}")
+    found = [
+        process.get(path, Host=host).status_code
+        for host in (name, "other.example", "evil.example")
+        for path in paths
+    ]
+
+    assert [200, 401, 200, 401, 421, 421] == found
+    assert "421 this server does not answer to the Host 'evil.example'" in process.log.read_text(
+        "utf-8"
+    )
+
+
+@pytest.mark.parametrize("host", ["http://sim.example", "sim.example:80", "*", ""])
+def test_an_allowed_host_is_a_name(upsim: Upsim, host: str) -> None:
+    """What is not the name of a host is wrong usage."""
+    done = upsim("serve", "--allow-host", host)
+
+    assert (2, True) == (done.returncode, "is not the name of a host" in done.stderr)
 
 
 @pytest.mark.parametrize("wrong", [("--clock", "nosuch"), ("--port", "nosuch")])

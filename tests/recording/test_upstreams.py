@@ -11,6 +11,7 @@ import pytest
 
 from tests.recording.callers import CLIP
 from tests.recording.conftest import Studio, entries
+from tests.uploads import put_request
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.record_command import recording
 from upsim_contracts.upstream import Links, Upstream, upstream
@@ -150,9 +151,8 @@ def test_uploads_and_outputs_pass_the_recording(studio: Studio) -> None:
         order = {"filename": "a.mp4", "size": len(clip), "content_type": "video/mp4"}
         ticket = (await http.post("/api/v3/media/uploads", json=order)).json()["data"]
         assert ticket["upload"]["url"].startswith("http://recorder.test/")
-        put = await http.put(
-            ticket["upload"]["url"], content=clip, headers=ticket["upload"]["headers"]
-        )
+        url = ticket["upload"]["url"]
+        put = await http.send(put_request(http, url, clip, if_none_match="*"))
         assert put.is_success
         body = {"video": CLIP}
         job = (await http.post("/api/v3/runwayml/upscale-v1", json=body)).json()["data"]

@@ -90,7 +90,7 @@ def follow(page: str, server: Server, folder: Path) -> Followed:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return Followed(done.returncode, done.stdout, tuple(statuses.read_text("utf-8").splitlines()))
@@ -225,7 +225,7 @@ def test_python_blocks_run(tmp_path: Path, require_tool: Callable[[str], str], p
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
     assert (done.returncode, done.stderr) == (0, "")

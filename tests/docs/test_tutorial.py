@@ -41,7 +41,7 @@ def enlarge(folder: Path, base_url: str, *arguments: str) -> tuple[int, str]:
         env={**os.environ, "WAVESPEED_BASE_URL": base_url, "WAVESPEED_API_KEY": "any"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr

@@ -319,13 +319,13 @@ def test_an_empty_token_opens_nothing(value: str) -> None:
         ("OPTIONS", "/__sim/sandboxes"),
         ("OPTIONS", "/vicsee/api/v1/models"),
         ("GET", "/vicsee/api/v1/models"),
-        ("GET", "/media/synthetic/16x16_1fps_1s.mp4"),
-        ("OPTIONS", "/media/synthetic/16x16_1fps_1s.mp4"),
+        ("OPTIONS", "/__sim/sandboxes/default/journal"),
+        ("PUT", "/__sim/sandboxes/default/accounts/vicsee"),
     ],
 )
 @pytest.mark.parametrize("origin", ["http://evil.example", OWN])
-def test_no_cors_header_is_ever_sent(admin: Admin, method: str, path: str, origin: str) -> None:
-    """Nothing tells a browser that another page may read an answer."""
+def test_no_cors_header_beside_storage(admin: Admin, method: str, path: str, origin: str) -> None:
+    """Nothing but the storage of files (`test_storage`) lets another page read a response."""
     headers = [
         ("host", "127.0.0.1:4747"),
         ("origin", origin),

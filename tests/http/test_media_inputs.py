@@ -432,7 +432,8 @@ def uploaded(admin: Admin, key: str, name: str) -> str:
     data = content(admin, name)
     asked = {"contentType": "video/mp4", "sizeBytes": len(data)}
     ticket = admin.vicsee(key).post("/api/v1/upload", json=asked).json()["data"]
-    admin.http.put(ticket["uploadUrl"], content=data).raise_for_status()
+    announced = {"Content-Type": "video/mp4"}
+    admin.http.put(ticket["uploadUrl"], content=data, headers=announced).raise_for_status()
     url: str = ticket["publicUrl"]
     return url
 

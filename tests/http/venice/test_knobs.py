@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from upsim.core.baseline import Knob
@@ -466,6 +467,16 @@ def test_duplicate_keys(value: str, status: int, make: Make) -> None:
     )
 
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(("value", "allowed"), [("any_origin", "*"), ("none", None)])
+def test_storage_cors(value: str, allowed: str | None, make: Make) -> None:
+    """Files that are served may be read by pages of any origin, or by none."""
+    venice = make(storage_cors=value)
+    origin = {"Origin": "http://page.example"}
+    with httpx.Client(transport=venice.sim.transport(), headers=origin) as page:
+        answer = page.get("http://upsim.test/media/synthetic/16x16_1fps_1s.mp4")
+    assert answer.headers.get("access-control-allow-origin") == allowed
 
 
 def test_every_knob_has_a_test() -> None:

@@ -471,11 +471,11 @@ def test_duplicate_keys(value: str, status: int, make: Make) -> None:
 
 @pytest.mark.parametrize(("value", "allowed"), [("any_origin", "*"), ("none", None)])
 def test_storage_cors(value: str, allowed: str | None, make: Make) -> None:
-    """Files that are served may be read by pages of any origin, or by none."""
+    """Outputs may be read by pages of any origin, or by none."""
     venice = make(storage_cors=value)
-    origin = {"Origin": "http://page.example"}
-    with httpx.Client(transport=venice.sim.transport(), headers=origin) as page:
-        answer = page.get("http://upsim.test/media/synthetic/16x16_1fps_1s.mp4")
+    url = finished(venice)["download_url"]
+    with httpx.Client(transport=venice.sim.transport()) as page:
+        answer = page.get(url, headers={"Origin": "http://page.example"})
     assert answer.headers.get("access-control-allow-origin") == allowed
 
 

@@ -112,8 +112,14 @@ LINES = [
     ("upsim q", ["quote"]),
     ("upsim quote --tar", ["--target-height"]),
     ("upsim upscale --model ven", ["venice/topaz-video-upscale", "venice"]),
-    ("upsim scenarios show vicsee/out-of-credits-w", ["vicsee/out-of-credits-with-amounts"]),
-    ("upsim serve --scenario vicsee/out-of-credits-w", ["vicsee/out-of-credits-with-amounts"]),
+    (
+        "upsim scenarios show vicsee/insufficient-funds-w",
+        ["vicsee/insufficient-funds-with-amounts"],
+    ),
+    (
+        "upsim serve --scenario vicsee/insufficient-funds-w",
+        ["vicsee/insufficient-funds-with-amounts"],
+    ),
     ("upsim scenarios schema wa", ["wavespeed"]),
     ("upsim verify --provider pi", ["piapi"]),
     ("upsim completion f", ["fish"]),
@@ -141,15 +147,15 @@ def test_bash_completes(
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_are_told_the_same(shells: dict[str, str], shell: str) -> None:
     """What zsh and fish ask for is answered with the names, by click's protocol."""
-    words = {"COMP_WORDS": "upsim scenarios show vicsee/out-of", "COMP_CWORD": "3"}
+    words = {"COMP_WORDS": "upsim scenarios show vicsee/insuf", "COMP_CWORD": "3"}
     if shell == "fish":
-        words["COMP_CWORD"] = "vicsee/out-of"
+        words["COMP_CWORD"] = "vicsee/insuf"
     asked = {"_UPSIM_COMPLETE": f"{shell}_complete", **words}
     told = subprocess.run(
         ["upsim"], env={**shells, **asked}, capture_output=True, text=True, check=True
     )
 
-    assert "vicsee/out-of-credits" in told.stdout
+    assert "vicsee/insufficient-funds" in told.stdout
     assert "" == told.stderr
 
 

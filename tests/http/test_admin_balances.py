@@ -74,7 +74,7 @@ def test_two_resets_do_no_more_than_one(admin: Admin) -> None:
     admin.post(f"{BOX}/reset?what=ledger")
     admin.post(f"{BOX}/reset?what=ledger")
     admin.put(f"{BOX}/jobs/{job}/state", {"state": "failed"})
-    assert Decimal(20_000) == admin.sim.sandbox.state.accounts[1].balance
+    assert Decimal(100_000_000) == admin.sim.sandbox.state.accounts[1].balance
 
 
 def test_a_finished_job_is_not_refunded_after_a_reset(admin: Admin) -> None:
@@ -82,7 +82,7 @@ def test_a_finished_job_is_not_refunded_after_a_reset(admin: Admin) -> None:
     admin.job()
     admin.post(f"{BOX}/reset?what=ledger")
     admin.sim.advance(1000)
-    assert Decimal(20_000) == admin.sim.sandbox.state.accounts[1].balance
+    assert Decimal(100_000_000) == admin.sim.sandbox.state.accounts[1].balance
 
 
 FAILURES = [
@@ -125,4 +125,4 @@ def test_a_new_sandbox_names_both_forms_of_address(admin: Admin) -> None:
     path = made["path_urls"]["vicsee"].removeprefix(local)
     key = made["keys"]["vicsee"]
     found = admin.http.get(f"{path}/api/v1/credits", headers={"Authorization": f"Bearer {key}"})
-    assert 20_000 == found.json()["data"]["credits"]
+    assert 100_000_000 == found.json()["data"]["credits"]

@@ -209,8 +209,8 @@ def test_accounts_are_shown(admin: Admin) -> None:
                 "provider": "vicsee",
                 "plan": "unlimited",
                 "unit": "credit",
-                "opening": "20000",
-                "balance": "19856",
+                "opening": "100000000",
+                "balance": "99999856",
                 "entries": 1,
                 "running": 1,
                 "queued": 0,
@@ -221,7 +221,7 @@ def test_accounts_are_shown(admin: Admin) -> None:
 
 
 @pytest.mark.parametrize(
-    ("balance", "kind"), [("100", "adjustment"), (30000, "top_up"), ("19856", None)]
+    ("balance", "kind"), [("100", "adjustment"), (300000000, "top_up"), ("99999856", None)]
 )
 def test_a_balance_is_set_by_one_entry(admin: Admin, balance: str, kind: str | None) -> None:
     """The balance is brought to the amount by a line of the ledger, or none if it is that."""
@@ -262,7 +262,7 @@ def test_another_account_is_named_by_its_number(admin: Admin, both_keys: Mapping
         admin.vicsee(key).get("/api/v1/credits").json()["data"]["credits"]
         for key in both_keys.values()
     ]
-    assert balances == [20000, 5]
+    assert balances == [100000000, 5]
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_a_refused_change_changes_nothing(admin: Admin) -> None:
     """An unknown plan leaves the balance as it was."""
     admin.job()
     admin.refusal("PUT", ACCOUNT, {"balance": "1", "plan": "nothing-like-it"})
-    assert admin.get(f"{BOX}/accounts")["accounts"][0]["balance"] == "19856"
+    assert admin.get(f"{BOX}/accounts")["accounts"][0]["balance"] == "99999856"
 
 
 def test_a_second_key_of_the_same_account(admin: Admin) -> None:
@@ -305,14 +305,14 @@ def test_a_second_key_of_the_same_account(admin: Admin) -> None:
     more = admin.post("sandboxes/box/accounts/vicsee/keys", {})
     admin.job(made["keys"]["vicsee"])
     shown = admin.vicsee(more["key"]).get("/api/v1/credits").json()["data"]
-    assert (shown, more["account"]) == ({"credits": 19856}, 1)
+    assert (shown, more["account"]) == ({"credits": 99999856}, 1)
 
 
 def test_a_key_of_another_account(admin: Admin, both_keys: Mapping[str, str]) -> None:
     """Keys of different owners have balances of their own."""
     admin.job(both_keys["main"])
     shown = admin.vicsee(both_keys["other"]).get("/api/v1/credits").json()["data"]
-    assert shown == {"credits": 20000}
+    assert shown == {"credits": 100000000}
 
 
 def test_a_brought_key_is_taken_again(admin: Admin) -> None:

@@ -20,10 +20,10 @@ def test_the_list(admin: Admin) -> None:
 
 def test_one(admin: Admin) -> None:
     """A scenario is shown resolved, each value with file, line and evidence."""
-    found = admin.get("scenarios/vicsee/out-of-credits")
+    found = admin.get("scenarios/vicsee/insufficient-funds")
     (opening,) = (v for v in found["values"] if v["path"] == "account.opening")
 
-    assert ("vicsee", "20000") == (found["provider"], opening["value"])
+    assert ("vicsee", "100000000") == (found["provider"], opening["value"])
     assert "vicsee/baseline.yaml" == opening["from"].partition(":")[0]
     assert "assumed" == opening["evidence"]["grade"]
 
@@ -43,7 +43,7 @@ def test_did_you_mean(admin: Admin) -> None:
     """The nearest name is offered."""
     message = admin.refusal("GET", "scenarios/vicsee/out-of-credit")[2]
 
-    assert message.endswith("did you mean vicsee/out-of-credits?")
+    assert message.partition("did you mean ")[2].startswith("vicsee/insufficient-funds, ")
 
 
 def test_the_schema(admin: Admin) -> None:

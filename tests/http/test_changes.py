@@ -19,6 +19,7 @@ from upsim.core.call import Call, Pending
 from upsim.core.events import RulesChanged
 from upsim.core.media import Measured
 from upsim.engine.edits import Edit
+from upsim.engine.registry import Order
 from upsim.engine.reload import reload
 from upsim.engine.sandbox import Sandbox
 
@@ -290,3 +291,40 @@ def test_reloading_what_did_not_change(begin: Begin) -> None:
 
     assert [] == reread(client)
     assert events == len(client.sim.sandbox.events())
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_accounts_change_before_and_after_first_use_alike(begin: Begin, *, used: bool) -> None:
+    """At its instant an account gets the balance and the plan of the change, used or not."""
+    client = begin("changes:", change("30s", 'accounts: {vicsee: {balance: "5", plan: free}}'))
+    if used:
+        client.job()
+    client.sim.advance(30)
+    refused = client.submit()
+    account = client.sim.sandbox.state.accounts[1]
+
+    assert (Decimal(5), "free", 403) == (account.balance, account.plan, refused.status_code)
+    assert account.balance == account.opening + sum(e.amount for e in account.entries.values())
+
+
+def test_a_change_of_accounts_leaves_a_balance_that_was_asked_for(begin: Begin) -> None:
+    """The sandbox's own balance beats the scenario's at a change, as it does at the opening."""
+    client = begin("changes:", change("30s", 'accounts: {vicsee: {balance: "5"}}'))
+    made = client.sim.registry.create(
+        Order(scenario=client.sim.sandbox.scenario, clock="manual", balances={"vicsee": Decimal(7)})
+    )[0]
+    account = client.sim.registry.account(made, "vicsee", "main")
+    for _ in made.advance(made.settle() + 30 * SECOND):
+        pass
+
+    assert (Decimal(7), account.plan) == (account.balance, "unlimited")
+    assert not made.changes_wait
+
+
+def test_a_change_without_accounts_leaves_them_as_they_are(begin: Begin) -> None:
+    """An account that was changed by hand keeps its funds when other rules change."""
+    client = begin('accounts: {vicsee: {balance: "1000"}}', "changes:", change("30s", DEAR % 20))
+    client.job()
+    client.sim.advance(30)
+
+    assert Decimal(856) == client.sim.sandbox.state.accounts[1].balance

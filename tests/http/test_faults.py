@@ -630,3 +630,63 @@ def test_a_download_that_was_cut_does_not_count(start: Start) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         client.http.get(shown["url"])
     assert [200, 410] == [client.http.get(shown["url"]).status_code for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("patch", "first"),
+    [({"data.nothing.url": None}, 2), ({"data.id.5": None, "nothing.url": 1}, None)],
+)
+def test_a_patch_that_finds_nothing_does_not_fire(
+    client: Patient, patch: dict[str, object], first: int | None
+) -> None:
+    """It keeps its remaining count, the journal says why, and the next fault has its turn."""
+    limit = {"first": first} if first else {}
+    job = client.job()
+    client.arm(id="lost", at="poll", do={"patch": patch}, **limit)
+    client.arm(id="found", at="poll", first=1, do={"patch": {"data.status": "odd"}})
+    words = [client.status(job), client.status(job)]
+    faults = client.admin("GET", "faults").json()["faults"]
+    why = client.admin("GET", "journal").json()["exchanges"][-1]["why"]
+
+    assert (words[0], words[1] != "odd") == ("odd", True)
+    assert [(f["id"], f["matched"], f["fired"], f["remaining"]) for f in faults] == [
+        ("lost", 2, 0, first),
+        ("found", 1, 1, 0),
+    ]
+    assert [None, None, "found", None][1:] == client.faults_of_exchanges()[-3:]
+    names = ", ".join(patch)
+    assert [f"fault lost did not fire: this answer has no {names}"] == why["unfired"]
+
+
+def test_a_patch_of_what_is_no_json_does_not_fire(start: Start) -> None:
+    """A finished job of Venice that is the file itself has nothing to patch."""
+    client = patient(start(clock="manual").sim, "venice")
+    job = client.job()
+    client.sim.advance(100)
+    client.arm(id="lost", at="poll", first=1, do={"patch": {"url": None}})
+    body = {"model": "topaz-video-upscale", "queue_id": job}
+    answers = [client.http.post("/api/v1/video/retrieve", json=body), client.poll(job)]
+
+    assert [b"ftyp", None] == [answers[0].content[4:8], answers[1].json()["url"]]
+    assert [0] == [f["remaining"] for f in client.admin("GET", "faults").json()["faults"]]
+
+
+@pytest.mark.parametrize(
+    ("when", "factor", "hit"),
+    [
+        ({"upscale_factor": "*"}, "2", True),
+        ({"upscale_factor": "[14]"}, "2", False),
+        ({"upscale_factor": "[14]"}, "4", True),
+        ({"video_url": "https://*.com/*.mp4"}, "2", True),
+        ({"video_url": "https://*.org/*"}, "2", False),
+        ({"nothing": "*"}, "2", False),
+    ],
+)
+def test_a_glob_in_when_matches(
+    client: Patient, when: dict[str, str], factor: str, *, hit: bool
+) -> None:
+    """A value of `when` may be a glob; what is not in the request fits none."""
+    client.arm(at="before_accept", on="*", when=when, do={"respond": {"status": 418, "body": ""}})
+    answer = client.submit(upscale_factor=factor, video_url="https://example.com/a.mp4")
+
+    assert hit == (answer.status_code == 418)

@@ -17,11 +17,14 @@ from tests.http.test_fault_scenarios import PROVIDERS as FAULTY_PROVIDERS
 from tests.http.test_fault_scenarios import SCENARIOS as FAULTY
 from tests.http.webhooks.conftest import HOOK, SECRET, Receiver, is_signed
 from upsim import Simulator
+from upsim.scenario.listing import listing
 from upsim.scenario.loader import Library
+from upsim.scenario.searching import Term
 from upsim.scenario.tree import parse_tree
 
 TABLE = Path(__file__).with_name("scenarios.yaml")
 LIBRARY = Library()
+EVERYTHING = listing(LIBRARY)
 VIDEO = "https://example.com/clip.mp4"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 BALANCES: Mapping[str, tuple[str, tuple[str | int, ...]]] = {
@@ -305,3 +308,22 @@ def test_no_two_scenarios_say_the_same() -> None:
     summaries = [(name.partition("/")[0], LIBRARY.load(name).summary) for name in LIBRARY.names()]
 
     assert len(summaries) == len(set(summaries))
+
+
+def _refusals(value: object) -> Iterator[int]:
+    """The statuses of refusals that steps expect."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            is_code = key in ("status", "poll", "download") and isinstance(inner, int)
+            yield from (inner,) if is_code and inner >= 400 else _refusals(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _refusals(inner)
+
+
+@pytest.mark.parametrize("name", [n for n in STEPS if not n.endswith("-as-the-url-says")])
+def test_a_search_for_a_status_finds_the_scenario(name: str) -> None:
+    """The status of each refusal stands in the name or the summary, so that a search finds it."""
+    item = next(one for one in EVERYTHING if one.name == name)
+
+    assert [s for s in _refusals(STEPS[name]) if not Term(str(s)).is_in(item)] == []

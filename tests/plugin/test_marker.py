@@ -18,21 +18,21 @@ from decimal import Decimal
 pytestmark = pytest.mark.upsim(clock="manual")
 
 
-@pytest.mark.upsim(scenario="vicsee/out-of-credits")
+@pytest.mark.upsim(scenario="vicsee/insufficient-funds")
 def test_scenario(upsim):
-    assert "vicsee/out-of-credits" == upsim.scenario
+    assert "vicsee/insufficient-funds" == upsim.scenario
 
 
-@pytest.mark.upsim(scenario="vicsee/out-of-credits", balance=7)
+@pytest.mark.upsim(scenario="vicsee/insufficient-funds", balance=7)
 def test_balance_of_the_scenario(upsim):
     assert Decimal(7) == upsim.ledger.balance("vicsee")
-    assert Decimal(100) == upsim.ledger.balance("venice")
+    assert Decimal(1000000) == upsim.ledger.balance("venice")
 
 
 @pytest.mark.upsim(balance={"venice": "0.01"})
 def test_balance_by_provider(upsim):
     assert Decimal("0.01") == upsim.ledger.balance("venice")
-    assert Decimal(20000) == upsim.ledger.balance("vicsee")
+    assert Decimal(100000000) == upsim.ledger.balance("vicsee")
 
 
 @pytest.mark.upsim(scenario={"extends": "vicsee/baseline", "account": {"opening": "7"}})
@@ -83,7 +83,7 @@ def test_marker_shapes_the_sandbox(run_tests: RunTests) -> None:
         ("scenari='x'", "has no argument 'scenari'; did you mean scenario[?]"),
         ("zzz=1", "allowed: scenario, balance, clock, seed, dialect, strict_keys"),
         ("'vicsee/no-funds'", "takes no positional argument such as 'vicsee/no-funds'"),
-        ("scenario='vicsee/out-of-credit'", "did you mean vicsee/out-of-credits"),
+        ("scenario='vicsee/out-of-credit'", "did you mean vicsee/insufficient-funds"),
         ("scenario='nowhere.yaml'", "no scenario file '.*nowhere.yaml': there is no such file"),
         ("scenario={'extends': 'vicsee/basline'}", "did you mean vicsee/baseline"),
         ("clock='fast'", "clock 'fast' is unknown; allowed: real, manual, auto"),
@@ -130,7 +130,7 @@ def test_absolute(upsim):
     assert 10 == upsim.ledger.balance("vicsee")
 
 
-@pytest.mark.upsim(scenario="vicsee/out-of-credits")
+@pytest.mark.upsim(scenario="vicsee/insufficient-funds")
 def test_one_that_ships(upsim):
     assert 79 == upsim.ledger.balance("vicsee")
 

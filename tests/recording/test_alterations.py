@@ -171,7 +171,7 @@ models: {runwayml/upscale-v1: {billing: {rate: {flat: "0.04"}}}}
     Alteration(
         "vicsee",
         "type changed",
-        'GET /api/v1/credits 200: data.credits: expected integer, seen "20000"',
+        'GET /api/v1/credits 200: data.credits: expected integer, seen "100000000"',
         altered=document(r"GET .*/credits", become("data.credits", str)),
     ),
     Alteration(
@@ -189,7 +189,7 @@ models: {runwayml/upscale-v1: {billing: {rate: {flat: "0.04"}}}}
     Alteration(
         "wavespeed",
         "type changed",
-        'GET /api/v3/balance 200: data.balance: expected number, seen "100"',
+        'GET /api/v3/balance 200: data.balance: expected number, seen "1000000"',
         altered=document(r"GET .*/balance", become("data.balance", str)),
     ),
     Alteration(

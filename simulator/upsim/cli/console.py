@@ -18,7 +18,7 @@ from upsim.engine.clock import wall_clock
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
-from upsim.web.admin.exchange_views import compared
+from upsim.web.admin.exchange_views import compared, unfired
 
 FLUSH_SECONDS = 0.05
 LONGEST_TEXT = 300
@@ -99,6 +99,7 @@ def line_of(sandbox: Sandbox, exchange: Exchange, job: Job | None, *, day: str) 
         line += _assumption(exchange.assumed)
     if exchange.fault is not None:
         line += f" fault: {exchange.fault}"
+    line += "".join(f" {printable(unfired(fault))}" for fault in exchange.unfired)
     return line + "\n"
 
 

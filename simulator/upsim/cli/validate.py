@@ -22,7 +22,7 @@ FINDING = 1
 def command(*, files: tuple[str, ...], as_data: bool) -> None:
     """Print every mistake of the files as file:line:column: path: message.
 
-    A FILE is a path, or the name of a scenario such as vicsee/out-of-credits.
+    A FILE is a path, or the name of a scenario such as vicsee/insufficient-funds.
     Exit 0: all is well; 1: there are mistakes; 2: there is no such file.
     """
     library = Library(folders=folders)

@@ -217,7 +217,7 @@ def concerns(rule: FaultRule, stage: Stage, occasion: Occasion) -> bool:
         return False
     if rule.state is not None and rule.state is not occasion.state:
         return False
-    return all(spelt(value_at(occasion.document, path)) == value for path, value in rule.when)
+    return all(is_like(value_at(occasion.document, path), wanted) for path, wanted in rule.when)
 
 
 def spoken_of(rule: FaultRule, kinds: Mapping[str, str]) -> tuple[str, ...]:
@@ -241,6 +241,17 @@ def spelt(value: object) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
+def is_like(value: object, wanted: str) -> bool:
+    """Whether a value of a request is the one that a rule asks for, or fits its glob.
+
+    What is not there, or null, fits no glob.
+    """
+    found = spelt(value)
+    if found == wanted:
+        return True
+    return value is not None and value is not ABSENT and fnmatchcase(found, wanted)
+
+
 _LONGEST_PLACE = 9
 ABSENT = object()
 """What is at a path that leads nowhere."""
@@ -256,6 +267,19 @@ def value_at(document: object, path: str) -> object:
         else:
             return ABSENT
     return document
+
+
+def is_patched(document: object, fields: Sequence[tuple[str, object]]) -> bool:
+    """Whether any of these paths leads to a place of the document."""
+    return any(_has_place(document, path) for path, _ in fields)
+
+
+def _has_place(document: object, path: str) -> bool:
+    parents, dot, last = path.rpartition(".")
+    parent = value_at(document, parents) if dot else document
+    if isinstance(parent, Mapping):
+        return True
+    return isinstance(parent, Sequence) and _is_place(parent, last)
 
 
 def patched(document: object, fields: Sequence[tuple[str, object]]) -> object:

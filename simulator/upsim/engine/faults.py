@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from upsim.core.baseline import BaselineError
 from upsim.core.events import FaultArmed, FaultDisarmed, FaultMatched
@@ -108,12 +108,22 @@ def free_id(taken: Mapping[str, object]) -> str:
     return f"f{number}"
 
 
+def _always(_rule: FaultRule) -> bool:
+    return True
+
+
 def match(
-    sandbox: Sandbox, stage: Stage, occasion: Occasion, *, early: bool = False
+    sandbox: Sandbox,
+    stage: Stage,
+    occasion: Occasion,
+    *,
+    early: bool = False,
+    can: Callable[[FaultRule], bool] = _always,
 ) -> FaultRule | None:
     """The first armed fault that fires for a call at a stage.
 
     Those that were asked before it count the call too; one that has done its work counts no more.
+    One that would fire, but `can` do nothing to this call, does not fire.
     A webhook that is `early` is no attempt yet: only then are such faults asked, and no others.
     """
     for armed in list(_concerned(sandbox, stage, occasion)):
@@ -123,7 +133,7 @@ def match(
         draw = 0
         if rule.probability is not None:
             draw = sandbox.seeds.stream(_stream(rule.id)).getrandbits(DRAW_BITS)
-        fired = fires(armed, draw)
+        fired = fires(armed, draw) and can(rule)
         sandbox.commit(FaultMatched(sandbox.now, rule.id, fired))
         if fired:
             return rule

@@ -25,7 +25,8 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     `compared` the values that it looked at. `job` is the job that was made or read, `media` what
     was measured, `assumed` the default media that stood for a URL which was not fetched, `model`
     what was asked for and `entries` what it posted to the ledger. `fault` names what was done to
-    the answer on purpose; when nothing was sent at all, `status` is 0.
+    the answer on purpose; `unfired` are faults that had
+    nothing to change in it. When nothing was sent at all, `status` is 0.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     model: Model | None = None
     entries: tuple[Entry, ...] = ()
     faults: tuple[FaultRule, ...] = ()
+    unfired: tuple[FaultRule, ...] = ()
 
 
 class Journal:
@@ -104,6 +106,7 @@ class Journal:
             call.model,
             call.posted,
             tuple(call.faults),
+            tuple(call.unfired),
         )
         self._ring.append(exchange)
         self.counted(call, exchange)

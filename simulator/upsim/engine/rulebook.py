@@ -108,7 +108,12 @@ class Rulebook:
     def change(self, number: int) -> None:
         """What was planned takes place."""
         self._sandbox.changes_wait = number + 1 < len(self._plan)
+        before = {name: found.accounts.get(name) for name, found in self._scenarios.items()}
         self.swap(self._plan[number], "change")
+        for account in list(self._sandbox.state.accounts.values()):
+            rule = self.scenario(account.provider).accounts.get(account.provider)
+            if rule is not None and rule != before[account.provider]:
+                self._sandbox.set_account(account, rule)
 
     def swap(self, swap: Swap, cause: str) -> None:
         """Let other rules hold from now on."""

@@ -44,7 +44,7 @@ from upsim.engine.rulebook import Rulebook
 from upsim.engine.seeds import Seeds
 from upsim.engine.state import State
 from upsim.engine.webhooks import Webhooks
-from upsim.scenario.model import Scenario
+from upsim.scenario.model import AccountRule, Scenario
 
 Listener = Callable[[Sequence[Event]], None]
 FORGET_AT_ONCE = 1024
@@ -262,6 +262,18 @@ class Sandbox:
         )
         self.commands.opened(provider, owner, number)
         return self.state.accounts[number]
+
+    def set_account(self, account: Account, rule: AccountRule) -> None:
+        """Give an account what one that is opened now would have: balance and plan of a rule.
+
+        A balance that the sandbox itself was given stays in force, as it does at an opening.
+        """
+        chosen = account.provider in self.choices.balances
+        if rule.balance is not None and not chosen and rule.balance != account.balance:
+            missing = rule.balance - account.balance
+            self.post(account, "adjustment", missing, formula="changed by the scenario")
+        if rule.plan is not None and rule.plan != account.plan:
+            self.set_plan(account, rule.plan)
 
     def set_plan(self, account: Account, plan: str) -> None:
         """Put an account on another plan, which may free or take slots."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from upsim.core.faults import is_like
 from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, State
 from upsim.scenario.durations import DURATION
 from upsim.scenario.inputs import inputs_of, options_of, statuses_of
@@ -97,7 +98,7 @@ def _when_mistakes(when: Value, fields: Mapping[str, Sequence[str] | None]) -> F
             yield (name,), f"no model has this; {nearest(name, fields)}"
         elif isinstance(value, dict | list):
             yield (name,), "a field is compared with a single value"
-        elif allowed and word(value) not in allowed:
+        elif allowed and not any(is_like(one, word(value)) for one in allowed):
             yield (name,), unknown("value", word(value), allowed)
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 
 from upsim.core.provider import Provider
@@ -17,6 +18,7 @@ from upsim.scenario.model import Change, Scenario
 from upsim.scenario.tree import Mistake, Place, Tree, Value, items, mapping, read_tree
 
 BASELINE = "baseline"
+ALIASES = "aliases.yaml"
 LONGEST_NAME = 250
 LONGEST_PATH = 4096
 SUFFIXES = (".yaml", ".yml")
@@ -126,6 +128,13 @@ class Library:
         """The baseline of a provider, as the scenario in which nothing is changed."""
         return self.load(f"{provider}/{BASELINE}")
 
+    @cached_property
+    def aliases(self) -> Mapping[str, str]:
+        """Names that scenarios had before, and what they are called now."""
+        path = self._root / ALIASES
+        known = mapping(read_tree(path).value) if path.is_file() else {}
+        return {old: str(new) for old, new in known.items()}
+
     def load(self, name: str) -> Scenario:
         """The scenario of this name or path. Raises UnknownScenarioError or ScenarioError."""
         if name not in self._loaded:
@@ -154,7 +163,8 @@ class Library:
         """The names of scenarios that are meant by one that is none; a provider's is its own."""
         if name in self.providers():
             return [f"{name}/{BASELINE}"]
-        return get_close_matches(name[:LONGEST_NAME], self.names(), n=3)
+        near = get_close_matches(name[:LONGEST_NAME], [*self.names(), *self.aliases], n=3)
+        return list(dict.fromkeys(self.aliases.get(one, one) for one in near))
 
     def _unknown(self, name: str, path: Path) -> UnknownScenarioError:
         """What to say of a name, or of a path, behind which there is nothing."""
@@ -172,7 +182,7 @@ class Library:
 
     def _shipped(self, name: str) -> Path | None:
         """The file of a name below the root, or in the folder that its provider brings."""
-        found = _inside(self._root, name)
+        found = _inside(self._root, self.aliases.get(name, name))
         if found is not None:
             return found
         provider, _, rest = name.partition("/")

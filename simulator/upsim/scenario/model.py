@@ -10,7 +10,7 @@ from pathlib import Path
 
 from upsim.core.baseline import Baseline
 from upsim.core.evidence import Evidence
-from upsim.core.faults import FaultRule
+from upsim.core.faults import FaultRule, is_like, spelt
 from upsim.core.instants import Instant
 from upsim.core.lifecycle import PhaseRule
 from upsim.core.media import Media, Unmeasurable
@@ -37,12 +37,10 @@ class JobRule:
 
     def matches(self, values: Mapping[str, object]) -> bool:
         """Whether the rule speaks of a job with these options and inputs."""
-        return all(word(values.get(name)) == value for name, value in self.when)
+        return all(is_like(values.get(name), wanted) for name, wanted in self.when)
 
 
-def word(value: object) -> str:
-    """A value of a request as rules write it: true, false and null in lower case."""
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+word = spelt
 
 
 @dataclass(frozen=True, slots=True)

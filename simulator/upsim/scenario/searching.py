@@ -13,6 +13,9 @@ from upsim.scenario.tree import items, mapping, read_tree
 SYNONYMS = Path(__file__).with_name("synonyms.yaml")
 Synonyms = Mapping[str, tuple[str, ...]]
 _ENDING = r"(s|es|d|ed|ing|er)?"
+_ENDINGS = ("ings", "ing", "ed", "es", "s", "e")
+_LEAST_STEM = 4
+"""Letters of a word that are left at least when its ending is taken off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Term:
     def is_in(self, item: Listed) -> bool:
         """Whether a scenario has all that was typed, or anything that is meant by it."""
         text = f"{item.name} {item.summary}".lower()
-        if all(word in text for word in self.typed.split()):
+        if all(_stem(word) in text for word in self.typed.split()):
             return True
         return any(re.search(rf"\b{re.escape(one)}\b", _spaced(text)) for one in self.meant)
 
@@ -74,6 +77,15 @@ def _meant(row: str, synonyms: Synonyms) -> tuple[str, ...]:
     return next(
         (meant for asked, meant in synonyms.items() if re.fullmatch(asked + _ENDING, row)), ()
     )
+
+
+def _stem(word: str) -> str:
+    """The word without an English ending, so that `refunded` finds `refund` and `refunds`."""
+    ending = next((one for one in _ENDINGS if word.endswith(one)), "")
+    stem = word.removesuffix(ending)
+    if not ending or len(stem) < _LEAST_STEM or not word.isalpha():
+        return word
+    return stem[:-1] if stem[-1] == stem[-2] and ending in ("ing", "ed") else stem
 
 
 def _spaced(text: str) -> str:

@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from upsim.core.call import JSON, Call, FileReply, Reply
 from upsim.core.checks import Violation
 from upsim.core.faults import (
+    ABSENT,
     Action,
     Corrupt,
     Delay,
@@ -29,6 +30,7 @@ from upsim.core.faults import (
     Wait,
     Word,
     corrupted,
+    is_patched,
     patched,
 )
 from upsim.core.instants import SECOND
@@ -74,6 +76,7 @@ class Faulty:
     manual_seconds: float
     in_process: bool
     fired: list[FaultRule] = field(default_factory=list)
+    unfired: list[FaultRule] = field(default_factory=list)
     cut: bool = False
     _limit: Truncate | None = None
     _ends_by: Word = Word.DROP
@@ -92,7 +95,7 @@ class Faulty:
 
     async def before(self, bound: Bound, call: Call) -> Decision | None:
         """What happens in place of the decision, if anything; a call that was cut gets nothing."""
-        call.faults = self.fired
+        call.faults, call.unfired = self.fired, self.unfired
         for stage in BEFORE.get(call.kind, ()):
             rule = self._match(stage, _occasion(self.sandbox, call))
             if rule is None:
@@ -116,13 +119,13 @@ class Faulty:
             occasion = _occasion(self.sandbox, call)
             if stage == "download":
                 occasion = _as_file(occasion)
-            rule = self._match(stage, occasion)
+            rule = self._match(stage, occasion, decision)
             if rule is None or self.cut:
                 continue
             if isinstance(rule.do, Respond):
                 decision = _answered(bound, call, rule.do)
-            elif isinstance(rule.do, Patch):
-                decision = _patched(decision, rule.do)
+            elif isinstance(rule.do, Patch) and isinstance(decision.reply, Reply):
+                decision = _patched(decision, decision.reply, rule.do)
             elif stage == "mid_body" and isinstance(rule.do, Word):
                 self._limit, self._ends_by = _HALF, rule.do
             else:
@@ -168,8 +171,18 @@ class Faulty:
 
     # -- actions
 
-    def _match(self, stage: Stage, occasion: Occasion) -> FaultRule | None:
-        rule = match(self.sandbox, stage, occasion)
+    def _match(
+        self, stage: Stage, occasion: Occasion, decision: Decision | None = None
+    ) -> FaultRule | None:
+        def can(rule: FaultRule) -> bool:
+            """Whether there is anything in the answer that a patch changes."""
+            if decision is None or not isinstance(rule.do, Patch):
+                return True
+            able = is_patched(_document(decision), rule.do.fields)
+            self.unfired += () if able else (rule,)
+            return able
+
+        rule = match(self.sandbox, stage, occasion, can=can)
         if rule is not None:
             self.fired.append(rule)
         return rule
@@ -315,14 +328,17 @@ def _answered(bound: Bound, call: Call, do: Respond) -> Decision:
     return Decision(Reply(do.status, _bytes(do.body), _raw(tuple(headers.items())), kind.encode()))
 
 
-def _patched(decision: Decision, do: Patch) -> Decision:
+def _document(decision: Decision) -> object:
+    """The JSON of an answer; `ABSENT` where it is none."""
     reply = decision.reply
     if not isinstance(reply, Reply) or reply.content_type != JSON:
-        return decision
-    document = reply.body
-    if isinstance(document, bytes):
-        document = _DECODER.decode(document)
-    changed = Reply(reply.status, patched(document, do.fields), reply.headers, reply.content_type)
+        return ABSENT
+    return _DECODER.decode(reply.body) if isinstance(reply.body, bytes) else reply.body
+
+
+def _patched(decision: Decision, reply: Reply, do: Patch) -> Decision:
+    document = patched(_document(decision), do.fields)
+    changed = Reply(reply.status, document, reply.headers, reply.content_type)
     return Decision(changed, decision.rule)
 
 

@@ -57,7 +57,7 @@ def test_a_baseline_that_is_edited(start: Start, root: Path) -> None:
     registry = start()
     for provider in ("vicsee", "venice"):
         registry.default.bound(provider)
-    edit(root / "vicsee/baseline.yaml", 'opening: "20000"', 'opening: "500"')
+    edit(root / "vicsee/baseline.yaml", 'opening: "100000000"', 'opening: "500"')
     edits = reload(registry, registry.library.renewed())
 
     assert [{"vicsee": ("account.opening",)}] == [edit.changed for edit in edits]
@@ -86,7 +86,7 @@ def test_a_scenario_of_another_provider(start: Start, tmp_path: Path) -> None:
     opening = ("account.opening",)
 
     assert [{"vicsee": opening, "wavespeed": opening}] == [edit.changed for edit in edits]
-    assert ["20000", "9"] == [
+    assert ["100000000", "9"] == [
         str(registry.default.scenario_for(name).baseline.opening)
         for name in ("vicsee", "wavespeed")
     ]

@@ -139,7 +139,7 @@ def test_forgotten_jobs_are_paid_back_first(make_world: MakeWorld, tmp_path: Any
     world.sandbox.move(world.job(job), State.FAILED)
     before = world.account("vicsee").balance
     world.sandbox.forget_all()
-    assert [before, world.account("vicsee").balance] == [Decimal(19_856), Decimal(20_000)]
+    assert [before, world.account("vicsee").balance] == [Decimal(99_999_856), Decimal(100_000_000)]
 
 
 def test_a_late_refund_comes_at_its_hour(make_world: MakeWorld, tmp_path: Any) -> None:  # noqa: ANN401
@@ -151,7 +151,7 @@ def test_a_late_refund_comes_at_its_hour(make_world: MakeWorld, tmp_path: Any) -
     world.sandbox.move(world.job(job), State.FAILED)
     assert world.advance(10_799) == []
     assert world.advance(86_400) == [("refund", job)]
-    assert world.account("vicsee").balance == 20_000
+    assert world.account("vicsee").balance == 100_000_000
 
 
 def test_an_unknown_sandbox_in_the_path_is_not_found(manual: World) -> None:

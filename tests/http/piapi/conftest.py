@@ -15,6 +15,8 @@ import pytest
 from upsim import Simulator
 
 KEY = "a-key-of-the-tests"
+FUNDS = {"piapi": {"balance": "1000000000"}}
+"""100 USD."""
 MODEL = "Qubico/video-toolkit"
 
 
@@ -84,7 +86,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
         def make(*, key: str = KEY, strict_keys: bool = False, **scenario: object) -> Api:
             path = tmp_path / "scenario.yaml"
-            path.write_text(json.dumps({"extends": "piapi/baseline", **scenario}), "utf-8")
+            document = {"extends": "piapi/baseline", "accounts": FUNDS, **scenario}
+            path.write_text(json.dumps(document), "utf-8")
             sim = stack.enter_context(
                 Simulator(scenario=str(path), clock="manual", seed=1, strict_keys=strict_keys)
             )

@@ -253,7 +253,7 @@ def test_only_the_lines_of_the_scenario_are_written(start: Start, tmp_path: Path
     """What a scenario changes is in the test; what its baseline says already is not."""
     file = tmp_path / "mine.yaml"
     file.write_text(
-        "extends: vicsee/out-of-credits\nsummary: Mine.\n"
+        "extends: vicsee/insufficient-funds\nsummary: Mine.\n"
         "jobs: [{lifecycle: [{processing: 7s}, {completed: null}]}]\n"
         "media: [{url: 'https://x.example/*', duration: 30}]\n"
     )

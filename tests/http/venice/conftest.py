@@ -170,12 +170,13 @@ def make(simulator: Simulator) -> Iterator[Callable[..., Venice]]:
         strict_keys: bool = True,
         **knobs: str,
     ) -> Venice:
+        funds = balance or ("100" if scenario is None else None)
         order = Order(
             scenario=scenario,
             seed=1,
             clock="manual",
             knobs={"venice": knobs} if knobs else {},
-            balances={"venice": Decimal(balance)} if balance is not None else {},
+            balances={"venice": Decimal(funds)} if funds is not None else {},
             strict_keys=strict_keys,
         )
         sandbox, keys = simulator.registry.create(order)

@@ -121,7 +121,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
             **scenario: object,
         ) -> Api:
             path = tmp_path / "scenario.yaml"
-            accounts = {} if account is None else {"accounts": {"vicsee": account}}
+            usual = {"balance": "20000"} if extends == "vicsee/baseline" else None
+            given = usual if account is None else account
+            accounts = {} if given is None else {"accounts": {"vicsee": given}}
             document = {"extends": extends, "media": rules(), **accounts, **scenario}
             path.write_text(json.dumps(document), "utf-8")
             sim = stack.enter_context(

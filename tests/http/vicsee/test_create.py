@@ -371,7 +371,7 @@ def test_urls_that_are_public(start: Start, url: str) -> None:
 
 def test_a_credit_too_few(start: Start) -> None:
     """A balance below the price is refused and stays as it is."""
-    api = start(extends="vicsee/out-of-credits")
+    api = start(extends="vicsee/insufficient-funds")
 
     answer = api.tool(api.rule("4.5"))
 
@@ -382,7 +382,7 @@ def test_a_credit_too_few(start: Start) -> None:
 
 def test_the_text_with_both_amounts(start: Start) -> None:
     """With the knob, the refusal names the price and the balance."""
-    api = start(extends="vicsee/out-of-credits", knobs={"funds_text": "amounts"})
+    api = start(extends="vicsee/insufficient-funds", knobs={"funds_text": "amounts"})
 
     answer = api.tool(api.rule("4.5"))
 

@@ -120,7 +120,7 @@ def test_the_older_word_for_completed(start: Start) -> None:
 
 def test_a_failed_task(start: Start) -> None:
     """A failed task answers 200 with success true; its error has a code, a key and a text."""
-    api = start(extends="vicsee/upscale-fails")
+    api = start(extends="vicsee/fails-and-refunds")
     task = api.task_of()
     api.sim.advance(60)
 
@@ -137,7 +137,7 @@ def test_a_failed_task(start: Start) -> None:
 
 def test_credits_come_back_once(start: Start) -> None:
     """The charge of a task that fails is refunded when it fails, and once."""
-    api = start(extends="vicsee/upscale-fails")
+    api = start(extends="vicsee/fails-and-refunds", account={"balance": "20000"})
     task = api.task_of()
     paid = api.credits()
     api.sim.advance(59.999)
@@ -217,7 +217,7 @@ def test_download_through_the_api(api: Api) -> None:
 
 
 @pytest.mark.parametrize("mode", ["", "?mode=proxy"])
-@pytest.mark.parametrize("scenario", ["vicsee/baseline", "vicsee/upscale-fails"])
+@pytest.mark.parametrize("scenario", ["vicsee/baseline", "vicsee/fails-and-refunds"])
 def test_download_without_a_result(start: Start, scenario: str, mode: str) -> None:
     """Before the end, and after a failure, there is no result."""
     api = start(extends=scenario)

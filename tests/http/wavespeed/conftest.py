@@ -103,7 +103,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         ) -> Api:
             changes: dict[str, object] = {
                 "media": [{"url": url, **rule_of(rule)} for url, rule in (media or {}).items()],
-                "accounts": {"wavespeed": dict(account)} if account else {},
+                "accounts": {"wavespeed": {"balance": "100", **(account or {})}},
                 "knobs": knobs,
                 **(more or {}),
             }

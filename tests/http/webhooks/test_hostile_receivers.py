@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
     from tests.http.webhooks.conftest import Start
 
 Behave = Callable[[socket.socket, threading.Event], None]
-PATIENCE = 1.5
+PATIENCE = 0.3
 """Seconds that an attempt may take here."""
 HEAD = b"HTTP/1.1 %s\r\ncontent-type: text/plain\r\n"
 
 
 def says_nothing(_taken: socket.socket, over: threading.Event) -> None:
     """Take the request and never answer."""
-    over.wait(600)
+    over.wait(10)
 
 
 def drips_a_head(taken: socket.socket, over: threading.Event) -> None:
@@ -86,7 +87,7 @@ def read_whole(taken: socket.socket) -> None:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Let everything else run until this holds."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(10):
         while not holds():  # noqa: ASYNC110 - what is waited for knows nothing of the test
             await asyncio.sleep(0.001)
 
@@ -146,9 +147,12 @@ def test_every_attempt_ends_and_is_told(
     """The status decides as soon as it is there; only the beginning of a body is kept."""
     world = start(webhook_transport=None, webhook_seconds=PATIENCE)
     world.wavespeed(hook=listen(behave))
+    began = time.monotonic()
     world.call("POST", "clock/advance", {"to": "idle"})
+    took = time.monotonic() - began
     attempts = world.only.attempts
 
+    assert took < len(attempts) * PATIENCE + 2
     assert {status} == {attempt.status for attempt in attempts}
     assert all(attempt.error.startswith(error) for attempt in attempts), attempts
     assert all(len(attempt.answer) <= KEPT_ANSWER for attempt in attempts)
@@ -161,23 +165,24 @@ def test_every_attempt_ends_and_is_told(
 def test_no_receiver_delays_an_answer(
     start: Start, listen: Callable[[Behave], str], behave: Behave
 ) -> None:
-    """A hundred calls are answered before a delivery that hangs has ended."""
+    """While a delivery hangs, a hundred calls are answered at once."""
     world = start(webhook_transport=None, webhook_seconds=60, clock="scaled:1000000")
     calls = Calls()
     calls.world = world
     hook = listen(behave)
 
-    async def program() -> int:
+    async def program() -> float:
         await calls.submit(hook=hook)
         await until(lambda: bool(world.deliveries) and not world.sim.sandbox.webhooks.outbox)
+        began = time.monotonic()
         for _ in range(100):
             status, _ = await calls.call("GET", "/wavespeed/api/v3/balance")
             assert status == 200
-        ended = len(world.only.attempts)
+        took = time.monotonic() - began
         await world.sim.app.deliverer.close()
-        return ended
+        return took
 
-    assert asyncio.run(program()) <= (behave is sends_megabytes)  # the only one that ends
+    assert asyncio.run(program()) < 2
 
 
 def test_proxy_variables_are_not_read(

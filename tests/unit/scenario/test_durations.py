@@ -97,7 +97,7 @@ def test_what_is_no_time_is_told_its_form(load: Load) -> None:
 def test_a_refund_an_hour_later(tmp_path: Path) -> None:
     """A refund that is written with its unit comes exactly then."""
     path = tmp_path / "a.yaml"
-    text = "extends: vicsee/upscale-fails\nrefund: {after: 1h}\n"
+    text = "extends: vicsee/fails-and-refunds\nrefund: {after: 1h}\n"
     path.write_text(text, "utf-8")
     with Simulator(scenario=str(path), clock="manual") as sim:
         assert HOUR * SECOND == sim.sandbox.bound("vicsee").ending.refund_after

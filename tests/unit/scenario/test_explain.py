@@ -29,7 +29,7 @@ def values(name: str) -> dict[str, dict[str, Any]]:
 
 def test_where_a_value_comes_from() -> None:
     """A value of the baseline has its line there and the evidence around it."""
-    shown = values("vicsee/out-of-credits")["limits.max_seconds.value"]
+    shown = values("vicsee/insufficient-funds")["limits.max_seconds.value"]
     lines = LIBRARY.path_of("vicsee/baseline").read_text("utf-8").splitlines()
     file, _, line = shown["from"].partition(":")
 
@@ -41,9 +41,9 @@ def test_where_a_value_comes_from() -> None:
 
 def test_what_the_scenario_says_itself() -> None:
     """A value of the scenario has its line in the scenario's own file."""
-    shown = values("vicsee/out-of-credits")["accounts.vicsee.balance"]
+    shown = values("vicsee/insufficient-funds")["accounts.vicsee.balance"]
 
-    assert ("79", "vicsee/out-of-credits.yaml:4", None) == (
+    assert ("79", "vicsee/insufficient-funds.yaml:4", None) == (
         shown["value"],
         shown["from"],
         shown["evidence"],

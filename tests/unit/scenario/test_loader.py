@@ -305,3 +305,32 @@ def test_a_provider_that_brings_its_own_folder(tmp_path: Path) -> None:
 def test_two_roots_have_nothing_in_common(tmp_path: Path) -> None:
     """Another root has only what is in it."""
     assert Library(tmp_path).names() == ()
+
+
+@pytest.mark.parametrize(("old", "new"), Library().aliases.items())
+def test_a_former_name_finds_its_scenario(old: str, new: str) -> None:
+    """A scenario is found by the name that it had before; lists show only the present one."""
+    library = Library()
+
+    assert library.path_of(old) == library.path_of(new)
+    assert library.load(old).baseline.digest == library.load(new).baseline.digest
+    assert (old in library.names(), new in library.names()) == (False, True)
+
+
+def test_funds_run_out_under_one_name_everywhere() -> None:
+    """Each provider has `insufficient-funds`, and a job that fails and is refunded."""
+    library = Library()
+    wanted = [
+        f"{p}/{n}" for p in library.providers() for n in ("insufficient-funds", "fails-and-refunds")
+    ]
+
+    assert set(wanted) <= set(library.names())
+
+
+@pytest.mark.parametrize("provider", Library().providers())
+def test_unconfigured_funds_outlast_a_load_test(provider: str) -> None:
+    """A million of the dearest jobs of an hour's load test leave something."""
+    baseline = Library().baseline(provider).baseline
+    dearest = {"USD": 60, "point": 720_000, "credit": 60 * 28}[baseline.unit]
+
+    assert baseline.opening > 10_000 * dearest

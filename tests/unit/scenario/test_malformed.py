@@ -237,12 +237,12 @@ MUTATED = (
     "venice/just-above-48-fps",
     "venice/older-guide",
     "vicsee/moderation-late",
-    "vicsee/out-of-credits",
+    "vicsee/insufficient-funds",
     "wavespeed/price-change",
     "wavespeed/stuck-in-queue",
 )
 UNITS: Mapping[str, str] = {
-    "vicsee/upscale-fails": "lifecycle[0]",
+    "vicsee/fails-and-refunds": "lifecycle[0]",
     "wavespeed/happy-path-fast": "lifecycle[0]",
     "venice/happy-path-slow": "lifecycle[0]",
     "piapi/moderation-late": "lifecycle[0]",

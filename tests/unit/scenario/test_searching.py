@@ -55,3 +55,32 @@ def test_the_longest_row_is_one_term() -> None:
 def test_a_term_is_in_a_scenario(term: Term, *, expected: bool) -> None:
     """Typed words may be parts of words; what is meant by them stands as whole words."""
     assert expected == term.is_in(SLOW)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("refunded", "a refund"),
+        ("refund", "is refunded"),
+        ("charges", "charged"),
+        ("cancelling", "cancelled"),
+        ("expired", "expires"),
+    ],
+)
+def test_a_word_finds_its_other_forms(typed: str, words: str) -> None:
+    """An English ending of what is typed makes no difference."""
+    assert Term(typed).is_in(Listed("toy/one", "toy", words))
+
+
+@pytest.mark.parametrize("typed", ["red", "4xxes", "fail5s", "uses"])
+def test_short_words_and_codes_keep_their_endings(typed: str) -> None:
+    """What is too short for a stem, or no word, is looked for as it is typed."""
+    assert not Term(typed).is_in(Listed("toy/one", "toy", typed[:-1]))
+
+
+def test_a_search_for_413_of_piapi_says_where_it_is_answered() -> None:
+    """PiAPI refuses a large file with 413 at a create alone; an upload answers 400."""
+    found, has = searched(["413", "piapi"], {}).of(EVERYTHING)
+
+    assert (2, ["piapi/too-large"]) == (has, [item.name for item in found])
+    assert found[0].summary.endswith("which only a create refuses with 413; an upload answers 400.")

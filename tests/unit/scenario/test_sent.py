@@ -105,8 +105,8 @@ def test_what_can_be_extended(extends: object, message: str) -> None:
 
 def test_levels_of_shipped_scenarios() -> None:
     """What a shipped scenario extends in turn is merged in."""
-    assert sent(extends="vicsee/out-of-credits").accounts == (
-        Library().load("vicsee/out-of-credits").accounts
+    assert sent(extends="vicsee/insufficient-funds").accounts == (
+        Library().load("vicsee/insufficient-funds").accounts
     )
 
 

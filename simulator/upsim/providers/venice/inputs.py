@@ -74,18 +74,14 @@ def has_video(call: Call) -> Violation | None:
         return fields.missing("video_url")
     if not isinstance(url, str):
         return fields.wrong_type("video_url", "string", url)
-    colon = url.find(":")
-    written = url if colon < 0 else url[:colon]
-    scheme = written.lower()
-    if scheme == "data":  # it may be long, and is not copied
-        comma = url.find(",")
-        kind = url[colon + 1 : comma].lower()
-        if not (comma >= 0 and kind.startswith("video/") and kind.endswith(";base64")):
+    scheme, _, rest = url.partition(":")
+    scheme = scheme.lower()
+    if scheme == "data":
+        kind, comma, _ = rest.partition(",")
+        kind = kind.lower()
+        if not (comma and kind.startswith("video/") and kind.endswith(";base64")):
             return Violation("not_a_video")
-        call.source = url if written == scheme else f"{scheme}{url[colon:]}"
-        return None
-    rest = url[colon + 1 :]
-    if scheme not in ("http", "https") or not (_PLAIN_HOST.match(rest) or _host(url)):
+    elif scheme not in ("http", "https") or not (_PLAIN_HOST.match(rest) or _host(url)):
         return Violation("field_url", {"field": "video_url"})
     call.source = f"{scheme}:{rest}"
     return None

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any
 
-from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, spelt
+from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, is_like, spelt
 from upsim.core.states import State
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import Known, Node
@@ -140,6 +140,7 @@ def _is_one_of(value: object, allowed: Sequence[str]) -> bool:
     """Whether a request with this value may be accepted, however it spells it."""
     found, number = spelt(value).lower(), decimal_of(value)
     same = number is not None and number in map(decimal_of, allowed)
+    same = same or any(is_like(one, spelt(value)) for one in allowed)
     return same or found in map(str.lower, allowed)
 
 

@@ -54,6 +54,7 @@ class Why(TypedDict):
     assumed: bool
     entries: list[Entry]
     faults: list[Acted]
+    unfired: list[str]
 
 
 class Exchange(TypedDict):

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 from upsim.core.baseline import ErrorRule
-from upsim.core.faults import FaultRule
+from upsim.core.faults import FaultRule, Patch
 from upsim.core.instants import iso
 from upsim.core.secrets import NONE, Secrets, hidden, hidden_fragment, hidden_target, hidden_text
 from upsim.engine.journal import Exchange
@@ -54,7 +54,14 @@ def why(box: Sandbox, found: Exchange) -> exchange_shapes.Why:
         "assumed": found.assumed is not None,
         "entries": [views.entry(posted) for posted in found.entries],
         "faults": [acted(box, fault) for fault in found.faults],
+        "unfired": [unfired(fault) for fault in found.unfired],
     }
+
+
+def unfired(fault: FaultRule) -> str:
+    """Why a fault that matched did not fire."""
+    paths = ", ".join(path for path, _ in fault.do.fields) if isinstance(fault.do, Patch) else ""
+    return f"fault {fault.id} did not fire: this answer has no {paths}"
 
 
 def compared(found: Exchange) -> dict[str, str]:

@@ -27,8 +27,11 @@ async def scenarios(request: Request) -> Response:
 async def scenario(request: Request) -> Response:
     """`GET scenarios/<name>`: every value of a scenario with its file, line and evidence."""
     library, name = registry_of(request).library, request.path_params["name"]
-    if name not in library.names():  # a path would show files of the machine
-        message = f"there is no scenario {shown(name)}; {nearest(name, library.names())}"
+    known = (*library.names(), *library.aliases)
+    if name not in known:  # a path would show files of the machine
+        message = (
+            f"there is no scenario {shown(name)}; {nearest(name, library.near(name) or known)}"
+        )
         raise AdminError(404, "unknown_scenario", message)
     try:
         return answer(as_json(explain(library, name)))

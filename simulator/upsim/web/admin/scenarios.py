@@ -29,9 +29,9 @@ async def scenario(request: Request) -> Response:
     library, name = registry_of(request).library, request.path_params["name"]
     known = (*library.names(), *library.aliases)
     if name not in known:  # a path would show files of the machine
-        message = (
-            f"there is no scenario {shown(name)}; {nearest(name, library.near(name) or known)}"
-        )
+        near = library.near(name)[:1]
+        hint = nearest(near[0], near) if near else nearest(name, known)
+        message = f"there is no scenario {shown(name)}; {hint}"
         raise AdminError(404, "unknown_scenario", message)
     try:
         return answer(as_json(explain(library, name)))

@@ -46,9 +46,13 @@ def is_loopback(host: str) -> bool:
     >>> [is_loopback(host) for host in ("127.1", "foo.localhost", "localhost.example")]
     [True, True, False]
     """
-    if _LOCAL_NAME.fullmatch(bare(host)):
-        return True
-    address = address_of(host)
+    name = bare(host)
+    last = name.rpartition(".")[2]
+    if last == LOCALHOST:
+        return _LOCAL_NAME.fullmatch(name) is not None
+    if not (last[:1].isdigit() or ":" in last):
+        return False  # nearly all names: no address ends like this
+    address = address_of(name)
     return address is not None and is_this_machine(address)
 
 

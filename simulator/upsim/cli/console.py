@@ -18,7 +18,7 @@ from upsim.engine.clock import wall_clock
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
-from upsim.web.admin.exchange_views import compared, unfired
+from upsim.web.admin.exchange_views import cause_of, compared, unfired
 
 FLUSH_SECONDS = 0.05
 LONGEST_TEXT = 300
@@ -158,7 +158,9 @@ def _looked_at(exchange: Exchange) -> str:
 
 
 def _values(exchange: Exchange) -> str:
-    return printable(", ".join(f"{name} {value}" for name, value in compared(exchange).items()))
+    """The cause of a refusal, or the values without one."""
+    values = ", ".join(f"{name} {value}" for name, value in compared(exchange).items())
+    return printable(cause_of(exchange) or values)
 
 
 def _state(job: Job | None) -> str:

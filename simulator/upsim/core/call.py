@@ -119,9 +119,9 @@ class SentFile:
 class Call:
     """A request in its sandbox. The fields below the line are filled in by the checks.
 
-    Of those, `refused_by` to `faults` say why: the check that refused, the values it compared (or
-    for which an accepted job will fail), the ledger lines that the decision posted, and the faults
-    that acted. Of a long body that carries a `file`, `body` is the beginning and `size` the size of
+    Of those, `refused_by` to `faults` say why: the check that refused, the values it compared and
+    the sentence about them (both also of what an accepted job will fail for), the ledger lines that
+    the decision posted, and the faults that acted. Of a long body that carries a `file`, `body` is the beginning and `size` the size of
     the whole; else `size` is 0. `who` is the account once more, set only where there is one:
     operations that list `authenticated` need not ask.
     """
@@ -158,6 +158,7 @@ class Call:
     uses: list[RateLimit] = field(default_factory=list)
     refused_by: str = ""
     compared: Mapping[str, object] | None = None
+    cause: str = ""
     posted: tuple[Entry, ...] = ()
     faults: Sequence[FaultRule] = ()
     size: int = 0

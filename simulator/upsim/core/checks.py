@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
+from upsim.core import causes
 from upsim.core.call import Call, Malformed, Pending
 from upsim.core.instants import SECOND, iso
 from upsim.core.media import MICROSECONDS, Media, Unmeasurable
+from upsim.core.pricing import plain
 from upsim.core.terms import Terms
 
 
@@ -17,12 +19,18 @@ from upsim.core.terms import Terms
 class Violation:
     """A broken rule: the name of a catalogue entry, and the values that were compared.
 
-    Messages may show the values. `check` is the check that objected, once it has.
+    Messages may show the values. `cause` is a sentence for developers: which part of the request
+    was wrong, what it held, and what was expected. `check` is the check that objected, once it has.
     """
 
     name: str
     values: Mapping[str, object] = field(default_factory=dict)
     check: str = field(default="", compare=False)
+    cause: str = field(default="", compare=False, kw_only=True)
+
+
+_LONGEST_SCHEME = 20
+"""Letters of an authentication scheme that are shown; a longer word may be a key."""
 
 
 class Check(Protocol):
@@ -41,7 +49,7 @@ def first_violation(call: Call, checks: Sequence[Check]) -> Violation | Pending 
         if outcome is None:
             continue
         if isinstance(outcome, Violation) and not outcome.check:
-            return Violation(outcome.name, outcome.values, check.__name__)
+            return Violation(outcome.name, outcome.values, check.__name__, cause=outcome.cause)
         return outcome
     return None
 
@@ -50,20 +58,67 @@ def authenticated(call: Call) -> Violation | None:
     """A key came that has an account; any other is refused in one of two ways."""
     if call.credential == "known":
         return None
-    return Violation("missing_key" if call.credential == "missing" else "unknown_key")
+    name = "missing_key" if call.credential == "missing" else "unknown_key"
+    return Violation(name, cause=key_flaw(call))
+
+
+def key_flaw(call: Call) -> str:
+    """What was wrong with the key of a call; the key itself is never shown."""
+    auth = call.rules.baseline.auth
+    name = auth.header.title()
+    expected = f"{name}: {auth.scheme} <key>".replace("  ", " ")
+    given = call.header(auth.header.encode())
+    if call.credential == "missing":
+        found = "no header came" if given is None else "its value is empty"
+    elif call.credential == "malformed":
+        found = _scheme_flaw(auth.scheme, given or "")
+    else:
+        strict = "and keys are strict" if call.credential == "unknown" else "nor has the right form"
+        found = f"the key was not issued, {strict}"
+        expected = "a key of a sandbox, of POST /__sim/sandboxes"
+    return f"{name}: {found}; expected {expected}"
+
+
+def _scheme_flaw(expected: str, given: str) -> str:
+    scheme, _, token = given.strip().partition(" ")
+    if scheme.lower() == expected.lower():
+        return f"no key follows {expected}"
+    known = token and scheme.isalpha() and len(scheme) <= _LONGEST_SCHEME
+    return f"the scheme is {scheme}" if known else f"there is no scheme {expected} before the key"
+
+
+def json_type_flaw(call: Call) -> str:
+    """What was wrong with a content type that is not the one of JSON."""
+    return causes.header("Content-Type", call.headers.get(b"content-type"), "application/json")
+
+
+def no_own_job(name: str, field: str, expected: str) -> Violation:
+    """The refusal of an id that names no job, or one that this account may not see."""
+    return Violation("unknown_job", cause=causes.wrong(field, name, expected))
 
 
 def body_within_limit(call: Call) -> Violation | None:
     """The body is not larger than the provider's limit."""
     if not call.oversized:
         return None
-    return Violation("body_too_large", {"max": call.rules.wholes["body_bytes"]})
+    limit = call.rules.wholes["body_bytes"]
+    return Violation("body_too_large", {"max": limit}, cause=size_flaw(call, limit))
+
+
+def size_flaw(call: Call, limit: int) -> str:
+    """How large a body is that was not read to its end."""
+    length = call.header(b"content-length")
+    announced = f", Content-Length {causes.quoted(length)}" if length else ""
+    return f"body: found more than {limit} bytes{announced}, expected at most {limit} bytes"
 
 
 def plan_has_access(call: Call) -> Violation | None:
     """The account's plan may use the API at all."""
     plan = call.rules.baseline.plans[call.who.plan]
-    return None if plan.access else Violation("no_access", {"plan": plan.name})
+    if plan.access:
+        return None
+    cause = f"account: its plan {plan.name} has no access to the API"
+    return Violation("no_access", {"plan": plan.name}, cause=cause)
 
 
 def within_rates(call: Call) -> Violation | None:
@@ -75,8 +130,10 @@ def within_rates(call: Call) -> Violation | None:
         if window is not None and window.used >= window.limit:
             seconds = -(-(window.resets_at - call.now) // SECOND)
             call.uses.clear()
-            values = {"limit": rate.limit, "reset": iso(window.resets_at), "seconds": seconds}
-            return Violation("rate_limited", values)
+            reset = iso(window.resets_at)
+            cause = f"rate: {rate.name} allows {rate.limit}, all are used until {reset}"
+            values = {"limit": rate.limit, "reset": reset, "seconds": seconds}
+            return Violation("rate_limited", values, cause=cause)
         call.uses.append(rate)
     return None
 
@@ -91,9 +148,11 @@ def json_object(call: Call) -> Violation | None:
     document = call.json()
     if isinstance(document, Malformed):
         name = "wrong_content_type" if document.reason == "content_type" else "not_json"
-        return Violation(name, {"detail": document.detail})
+        cause = f"body: {document.detail}"
+        return Violation(name, {"detail": document.detail}, cause=cause)
     if not isinstance(document, dict):
-        return Violation("not_an_object", {"found": kind_of(document)})
+        cause = causes.wrong("body", document, "a JSON object")
+        return Violation("not_an_object", {"found": causes.kind_of(document)}, cause=cause)
     call.inputs = document
     return None
 
@@ -104,7 +163,8 @@ def measurable(call: Call) -> Violation | Pending | None:
     if found is None:
         return Pending(call.source, call.rules.wholes["video_bytes"])
     if isinstance(found, Unmeasurable):
-        return Violation(found.reason, {"detail": found.detail})
+        cause = causes.video(call.source, found.detail)
+        return Violation(found.reason, {"detail": found.detail}, cause=cause)
     call.media = found
     return None
 
@@ -114,7 +174,14 @@ def not_too_long(call: Call) -> Violation | None:
     limit = call.rules.limits["max_seconds"]
     if media_of(call).duration <= limit * MICROSECONDS:
         return None
-    return Violation("too_long", {"max": limit, "found": media_of(call).seconds})
+    return too_long(call, limit)
+
+
+def too_long(call: Call, limit: Decimal, name: str = "too_long") -> Violation:
+    """The refusal of a video whose measured duration is above a limit of seconds."""
+    found = media_of(call).seconds
+    cause = f"video: found a duration of {plain(found)} s, expected at most {plain(limit)} s"
+    return Violation(name, {"max": limit, "found": found}, cause=cause)
 
 
 def output_within_own_limit(call: Call) -> Violation | None:
@@ -124,7 +191,8 @@ def output_within_own_limit(call: Call) -> Violation | None:
     if output is None or max(output.width, output.height) <= limit:
         return None
     found = f"{output.width}x{output.height}"
-    return Violation("output_too_large", {"max": limit, "found": found})
+    cause = f"video: its output would be {found}, expected at most {limit} pixels a side"
+    return Violation("output_too_large", {"max": limit, "found": found}, cause=cause)
 
 
 def affordable(call: Call) -> Violation | None:
@@ -132,7 +200,10 @@ def affordable(call: Call) -> Violation | None:
     balance, amount = call.who.balance, terms_of(call).quote.amount
     if amount <= balance:
         return None
-    return Violation("insufficient_funds", {"required": amount, "available": balance})
+    unit = call.rules.baseline.unit
+    cause = f"balance: found {plain(balance)} {unit}, expected at least {plain(amount)} {unit}"
+    compared = {"required": amount, "available": balance}
+    return Violation("insufficient_funds", compared, cause=cause)
 
 
 def terms_of(call: Call) -> Terms:
@@ -148,14 +219,6 @@ def media_of(call: Call) -> Media:
         msg = f"{call.operation}: a check that needs media is listed before `measurable`"
         raise LookupError(msg)
     return call.media
-
-
-def kind_of(value: object) -> str:
-    """The JSON name of a value's type."""
-    if value is None:
-        return "null"
-    names = {bool: "boolean", str: "string", list: "array", dict: "object"}
-    return names.get(type(value), "number")
 
 
 def named(*checks: Check) -> dict[str, Check]:

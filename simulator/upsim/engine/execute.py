@@ -76,6 +76,7 @@ def _renewed(sandbox: Sandbox, call: Call) -> Bound:
 def refuse(bound: Bound, call: Call, violation: Violation) -> Decision:
     """The provider's answer to a broken rule."""
     call.refused_by, call.compared = violation.check, violation.values
+    call.cause = violation.cause
     reply = bound.provider.problem(call, violation)
     return Decision(reply, bound.rules.errors[violation.name])
 

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 
 from upsim.core.hosts import MAX_PORT, Address
 from upsim.core.media import Unmeasurable
+from upsim.core.secrets import hidden_url
 from upsim.media.addresses import FetchPolicy, resolve
 from upsim.media.store import BlobStore, BlobWriter
 
@@ -21,6 +22,7 @@ Resolver = Callable[[str, int], Awaitable[list[Address]]]
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_URL = 65_536
+_LONGEST_SHOWN = 200
 _MOST_DIGITS = 18  # of a length, more than anyone has bytes
 _NO_LIMIT = None  # on each step: the whole fetch has one
 
@@ -61,9 +63,10 @@ class Fetcher:
             if not isinstance(found, str):
                 return found
             url = urljoin(url, found)
+        where = f"redirected to {hidden_url(url)[:_LONGEST_SHOWN]}"
         if self._policy.redirects:
-            return _unreachable(f"there were more than {self._policy.redirects} redirects")
-        return _unreachable("redirects are not followed")
+            return _unreachable(f"more than {self._policy.redirects} redirects; at last {where}")
+        return _unreachable(f"{where}; redirects are not followed")
 
     async def _get(self, url: str, limit: int) -> Path | Unmeasurable | str:
         """The file, or why there is none, or where else it is said to be."""
@@ -122,7 +125,7 @@ class Fetcher:
         if response.status_code in _REDIRECTS and location:
             return str(location)
         if not response.is_success:
-            return _unreachable(f"the answer was {response.status_code}")
+            return _unreachable(f"the response was {response.status_code}")
         length = response.headers.get("content-length", "")
         if length.isdecimal() and (len(length) > _MOST_DIGITS or int(length) > limit):
             return _too_large(limit)

@@ -10,6 +10,7 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from upsim.core.call import Call, Headers, Malformed
+from upsim.web.unreadable import flaw
 
 MAX_DEPTH = 128
 MOST_VALUES = 100_000
@@ -73,9 +74,9 @@ def decode(call: Call) -> object:
     try:
         document = _DECODER.decode(call.body)
     except msgspec.DecodeError as error:
-        return Malformed("syntax", str(error))
+        return Malformed("syntax", flaw(call, str(error)))
     except UnicodeDecodeError as error:
-        return Malformed("encoding", str(error))
+        return Malformed("encoding", flaw(call, str(error)))
     except RecursionError:
         return Malformed("too_deep", "the document is nested too deeply")
     return _unusual(call, document) or document

@@ -11,6 +11,7 @@ from functools import partial
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from upsim.core import causes
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, Carried, Content, FileReply, Hold, Pending, Reply, SentFile
 from upsim.core.checks import Violation
@@ -143,7 +144,11 @@ class Dispatch:
             await self._answered(begun)(scope, receive, send)
             return
         call.now = begun.sandbox.settle()
-        refused = refuse(begun.bound, call, Violation("no_room", {"detail": problem.detail}))
+        refused = refuse(
+            begun.bound,
+            call,
+            Violation("no_room", {"detail": problem.detail}, cause=f"disk: {problem.detail}"),
+        )
         with begun.sandbox.commands.during(entry_of(begun)) as command:
             await self._send(scope, receive, command.tape(send), begun, refused)
 
@@ -314,7 +319,12 @@ def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
     """The provider's own 404 or 405."""
     call.now = sandbox.settle()
     name = "wrong_method" if miss.allowed else "no_route"
-    return refuse(bound, call, Violation(name, {"allowed": ", ".join(miss.allowed)}))
+    allowed = ", ".join(miss.allowed)
+    found = causes.quoted(call.path)
+    cause = f"path: found {found}, where nothing is served"
+    if allowed:
+        cause = f"method: found {causes.quoted(call.method)} for {found}, expected {allowed}"
+    return refuse(bound, call, Violation(name, {"allowed": allowed}, cause=cause))
 
 
 def unknown_sandbox(place: Place) -> Answer:

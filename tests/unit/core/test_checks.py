@@ -24,6 +24,7 @@ from tests.unit.core.conftest import (
 )
 from upsim.core.baseline import RateLimit
 from upsim.core.call import Call, Credential, Malformed, Pending
+from upsim.core.causes import kind_of
 from upsim.core.checks import (
     COMMON,
     Check,
@@ -33,7 +34,6 @@ from upsim.core.checks import (
     body_within_limit,
     first_violation,
     json_object,
-    kind_of,
     measurable,
     media_of,
     named,

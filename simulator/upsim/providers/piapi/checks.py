@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from upsim.core import causes
 from upsim.core.call import JSON, Call
-from upsim.core.checks import COMMON, Check, Violation, media_of, named
+from upsim.core.checks import (
+    COMMON,
+    Check,
+    Violation,
+    json_type_flaw,
+    media_of,
+    named,
+    no_own_job,
+)
 from upsim.core.states import State
 from upsim.providers.piapi.config import read_config
 from upsim.providers.piapi.encoded import encoded, is_web_address
@@ -27,7 +36,8 @@ def json_content_type(call: Call) -> Violation | None:
     if given.partition(b";")[0].strip().lower() == JSON:
         return None
     # The upload host has one answer for every mistake.
-    return Violation("bad_upload" if call.kind == "upload" else "wrong_content_type")
+    name = "bad_upload" if call.kind == "upload" else "wrong_content_type"
+    return Violation(name, cause=json_type_flaw(call))
 
 
 def known_model(call: Call) -> Violation | None:
@@ -35,8 +45,11 @@ def known_model(call: Call) -> Violation | None:
     name = _text(call.inputs, "model", "model")
     if isinstance(name, Violation):
         return name
-    call.model = call.rules.baseline.models.get(name)
-    return Violation("unknown_model") if call.model is None else None
+    models = call.rules.baseline.models
+    call.model = models.get(name)
+    if call.model is not None:
+        return None
+    return Violation("unknown_model", cause=causes.wrong_choice("model", name, models))
 
 
 def known_task_type(call: Call) -> Violation | None:
@@ -44,19 +57,22 @@ def known_task_type(call: Call) -> Violation | None:
     name = _text(call.inputs, "task_type", "task_type")
     if isinstance(name, Violation):
         return name
-    for model in call.rules.baseline.models.values():
-        if model.facts["task_type"].value == name:
-            return None
-    return Violation("unknown_task_type")
+    models = call.rules.baseline.models.values()
+    known = [str(model.facts["task_type"].value) for model in models]
+    if name in known:
+        return None
+    cause = causes.wrong_choice("task_type", name, known)
+    return Violation("unknown_task_type", cause=cause)
 
 
 def has_video(call: Call) -> Violation | None:
     """`input.video` is a text: a URL, base64, or a data URI of base64."""
-    video = _video(call.inputs.get("input"))
+    video = _video(call.inputs)
     if isinstance(video, Violation):
         return video
     if not is_web_address(video) and encoded(video) is None:
-        return Violation("unreachable")
+        cause = f"input.video: {causes.described(video)}: {causes.base64_flaw(video)}"
+        return Violation("unreachable", cause=cause)
     call.source = video
     call.inputs = {**call.inputs, "video": video}  # where rules of a scenario look for it
     return None
@@ -70,7 +86,11 @@ def valid_config(call: Call) -> Violation | None:
     mode, rules = config.service_mode, call.rules
     private = mode == rules.texts["private_mode"] and rules.knobs["private_mode"] == "refuse"
     known = rules.words["service_modes"]
-    return Violation("bad_service_mode") if private or mode not in known else None
+    if mode in known and not private:
+        return None
+    taken = [word for word in known if word and not (private and word == mode)]
+    cause = causes.wrong_choice("config.service_mode", mode, taken)
+    return Violation("bad_service_mode", cause=cause)
 
 
 def below_task_cap(call: Call) -> Violation | None:
@@ -82,8 +102,11 @@ def below_task_cap(call: Call) -> Violation | None:
     full = who.running + len(who.queue) >= cap
     if call.rules.knobs["over_cap"] == "stage":
         full = who.running >= cap and len(who.queue) >= call.rules.wholes["staged_tasks"]
+    if not full:
+        return None
     compared = {"max": cap, "running": who.running, "queued": len(who.queue)}
-    return Violation("too_many_tasks", compared) if full else None
+    cause = f"tasks: found {who.running} running and {len(who.queue)} queued, expected below {cap}"
+    return Violation("too_many_tasks", compared, cause=cause)
 
 
 def supported_format(call: Call) -> Violation | None:
@@ -91,7 +114,9 @@ def supported_format(call: Call) -> Violation | None:
     allowed, found = call.rules.words["formats"], media_of(call).container
     if found in allowed:
         return None
-    return Violation("wrong_format", {"allowed": ", ".join(allowed), "found": found})
+    cause = f"video: found a file of container {found}, expected {' or '.join(allowed)}"
+    compared = {"allowed": ", ".join(allowed), "found": found}
+    return Violation("wrong_format", compared, cause=cause)
 
 
 def within_resolution(call: Call) -> Violation | None:
@@ -104,7 +129,9 @@ def within_resolution(call: Call) -> Violation | None:
     if upright and rules.knobs["resolution"] == "sides":
         return None
     found = f"{media.width}x{media.height}"
-    return Violation("wrong_resolution", {"long": long, "short": short, "found": found})
+    cause = f"video: found {found} pixels, expected at most {long}x{short}"
+    compared = {"long": long, "short": short, "found": found}
+    return Violation("wrong_resolution", compared, cause=cause)
 
 
 def within_frames(call: Call) -> Violation | None:
@@ -113,14 +140,16 @@ def within_frames(call: Call) -> Violation | None:
     found = media_of(call).frames
     if least <= found <= most:
         return None
-    return Violation("wrong_frames", {"min": least, "max": most, "found": found})
+    cause = f"video: found {found} frames, expected {least} to {most}"
+    return Violation("wrong_frames", {"min": least, "max": most, "found": found}, cause=cause)
 
 
 def own_task(call: Call) -> Violation | None:
     """The task exists; one of another account is as unknown as any other id."""
-    job = call.world.find_job(call.params["id"])
+    name = call.params["id"]
+    job = call.world.find_job(name)
     if job is None or job.accepted.account != call.who.number:
-        return Violation("unknown_job")
+        return no_own_job(name, "task_id", "a task of this key")
     call.job = job
     return None
 
@@ -128,28 +157,39 @@ def own_task(call: Call) -> Violation | None:
 def still_pending(call: Call) -> Violation | None:
     """Only a pending task can be cancelled."""
     state = call.target.state
-    return None if state is State.WAITING else Violation("not_pending", {"found": state.value})
+    if state is State.WAITING:
+        return None
+    cause = f"task_id: the task is {state.value}, expected one that is still pending"
+    return Violation("not_pending", {"found": state.value}, cause=cause)
 
 
 def cancel_by_post_exists(call: Call) -> Violation | None:
     """The path of an early official CLI, unknown unless the knob says otherwise."""
-    return None if call.rules.knobs["cancel_by_post"] == "present" else Violation("no_route")
+    if call.rules.knobs["cancel_by_post"] == "present":
+        return None
+    cause = "path: cancelling by POST needs the knob cancel_by_post: present"
+    return Violation("no_route", cause=cause)
 
 
-def _video(found: object) -> str | Violation:
+def _video(inputs: Mapping[str, object]) -> str | Violation:
+    found = inputs.get("input")
+    if isinstance(found, dict):
+        return _text(found, "video", "input.video")
     if found is None:
-        return Violation("missing_field", {"field": "input"})
-    if not isinstance(found, dict):
-        return Violation("wrong_type", {"field": "input", "expected": "object"})
-    return _text(found, "video", "input.video")
+        cause = causes.of("input", inputs, "an object with video")
+        return Violation("missing_field", {"field": "input"}, cause=cause)
+    cause = causes.wrong("input", found, "an object with video")
+    return Violation("wrong_type", {"field": "input", "expected": "object"}, cause=cause)
 
 
 def _text(inputs: Mapping[str, object], name: str, field: str) -> str | Violation:
     found = inputs.get(name)
     if found is None or found == "":
-        return Violation("missing_field", {"field": field})
+        cause = causes.of(field, inputs, "a text")
+        return Violation("missing_field", {"field": field}, cause=cause)
     if not isinstance(found, str):
-        return Violation("wrong_type", {"field": field, "expected": "string"})
+        cause = causes.wrong(field, found, "a text")
+        return Violation("wrong_type", {"field": field, "expected": "string"}, cause=cause)
     return found
 
 

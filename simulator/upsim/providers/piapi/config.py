@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from upsim.core import causes
 from upsim.core.call import Call
 from upsim.core.checks import Violation
 from upsim.core.events import Webhook
@@ -43,7 +44,8 @@ def read_config(inputs: Mapping[str, object]) -> Config | Violation:
     for found, name in ((config, "service_mode"), (webhook, "endpoint"), (webhook, "secret")):
         text = found.get(name)
         if text is not None and not isinstance(text, str):
-            return Violation("wrong_type", {"field": name, "expected": "string"})
+            cause = f"config…{name}: found a value of type {causes.kind_of(text)}, expected a text"
+            return Violation("wrong_type", {"field": name, "expected": "string"}, cause=cause)
         texts.append(text or "")
     return Config(*texts)
 
@@ -61,4 +63,5 @@ def _mapping(
         return {}
     if isinstance(found, dict):
         return found
-    return Violation("wrong_type", {"field": field, "expected": "object"})
+    cause = f"{field}: found a value of type {causes.kind_of(found)}, expected an object"
+    return Violation("wrong_type", {"field": field, "expected": "object"}, cause=cause)

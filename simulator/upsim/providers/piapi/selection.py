@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from upsim.core import causes
 from upsim.core.call import Call
 from upsim.core.checks import Violation
 from upsim.core.instants import SECOND, Instant
@@ -27,7 +28,15 @@ def whole(query: Mapping[str, str], name: str) -> int | Violation | None:
     text = query.get(name, "")
     if not text:
         return None
-    return int(text) if _WHOLE.fullmatch(text) else Violation("bad_query", {"field": name})
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return bad_query(query, name, "a whole number of at most 15 digits")
+
+
+def bad_query(query: Mapping[str, str], name: str, expected: str) -> Violation:
+    """The refusal of a query parameter."""
+    cause = f"query: {causes.of(name, query, expected)}"
+    return Violation("bad_query", {"field": name}, cause=cause)
 
 
 def read_bulk(call: Call) -> Bulk | Violation:
@@ -37,9 +46,10 @@ def read_bulk(call: Call) -> Bulk | Violation:
     if isinstance(before, Violation):
         return before
     if before is None:
-        return Violation("bad_query", {"field": "created_before"})
-    if family not in cast("tuple[str, ...]", call.rules.fact("cancel_families")):
-        return Violation("bad_query", {"field": "model"})
+        return bad_query(query, "created_before", "Unix seconds")
+    known = cast("tuple[str, ...]", call.rules.fact("cancel_families"))
+    if family not in known:
+        return bad_query(query, "model", " or ".join(map(causes.quoted, known)))
     return Bulk(family=family, before=before * SECOND)
 
 

@@ -8,35 +8,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from upsim.core.call import Call, Carried, Content, Reply, SentFile
-from upsim.core.checks import Violation
+from upsim.core import causes
+from upsim.core.call import Call, Carried, Content, Malformed, Reply, SentFile
+from upsim.core.checks import Violation, size_flaw
 from upsim.providers.piapi import wire
 from upsim.providers.piapi.encoded import decoded, encoded
 
 _Types = Mapping[str, tuple[str, ...]]
-_BAD = Violation("bad_upload")
 
 
 def plan_has_uploads(call: Call) -> Violation | None:
     """The plan includes uploads; the free one does not."""
     facts = call.rules.baseline.plans[call.who.plan].facts
     allowed = "uploads" not in facts or facts["uploads"].value
-    return None if allowed else Violation("plan_without_uploads")
+    cause = f"account: its plan {call.who.plan} has no uploads"
+    return None if allowed else Violation("plan_without_uploads", cause=cause)
 
 
 def upload_request(call: Call) -> Violation | None:
     """The body is not larger than what is read of one."""
-    return _BAD if call.oversized else None
+    if not call.oversized:
+        return None
+    return _bad(size_flaw(call, call.rules.wholes["body_bytes"]))
 
 
 def upload_object(call: Call) -> Violation | None:
     """The body is a JSON object with two texts that are not empty."""
     document = call.json()
+    if isinstance(document, Malformed):
+        return _bad(f"body: {document.detail}")
     if not isinstance(document, dict):
-        return _BAD
-    name, data = document.get("file_name"), document.get("file_data")
-    if not isinstance(name, str) or not isinstance(data, str) or not name or not data:
-        return _BAD
+        return _bad(causes.wrong("body", document, "a JSON object"))
+    for field in ("file_name", "file_data"):
+        value = document.get(field)
+        if not isinstance(value, str) or not value:
+            return _bad(causes.of(field, document, "a text"))
     call.inputs = document
     return None
 
@@ -46,15 +52,29 @@ def uploadable(call: Call) -> Violation | None:
     name = str(call.inputs["file_name"])
     extension = name.rpartition(".")[2].lower() if "." in name else ""
     types = cast("_Types", call.rules.fact("upload_types")).get(extension)
+    most = call.rules.wholes["upload_name_length"]
+    if len(name) > most:
+        return _bad(f"file_name: found {len(name)} characters, expected at most {most}")
+    if types is None:
+        known = ", ".join(cast("_Types", call.rules.fact("upload_types")))
+        return _bad(causes.wrong("file_name", name, f"an ending out of {known}"))
     file = call.file
-    if types is None or file is None or len(name) > call.rules.wholes["upload_name_length"]:
-        return _BAD
+    if file is None:
+        source = str(call.inputs["file_data"])
+        flaw = causes.base64_flaw(source)
+        return _bad(f"file_data: {causes.described(source)}: {flaw}")
     if file.content_type and file.content_type not in types:
-        return _BAD
-    if file.size > call.rules.wholes["upload_bytes"]:
-        return _BAD
+        expected = f"{' or '.join(types)} for a file_name that ends in .{extension}"
+        return _bad(f"file_data: {causes.header('its media type', file.content_type, expected)}")
+    limit = call.rules.wholes["upload_bytes"]
+    if file.size > limit:
+        return _bad(f"file_data: found {file.size} bytes when decoded, expected at most {limit}")
     call.inputs = {"extension": extension, "content_type": types[0]}
     return None
+
+
+def _bad(cause: str) -> Violation:
+    return Violation("bad_upload", cause=cause)
 
 
 def carried(call: Call, _content: Content) -> Carried | None:

@@ -32,7 +32,9 @@ def within_failure_budget(call: Call) -> Violation | None:
     window = call.world.window(call.who, rate.name) if rate else None
     if window is None or window.used <= window.limit:
         return None
-    return Violation("too_many_failures", {"limit": window.limit, "used": window.used})
+    cause = f"failed calls: found {window.used}, expected at most {window.limit} per window"
+    compared = {"limit": window.limit, "used": window.used}
+    return Violation("too_many_failures", compared, cause=cause)
 
 
 def count_refusal(call: Call, violation: Violation, status: int) -> None:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from upsim.core import causes
 from upsim.core.call import JSON, Call
-from upsim.core.checks import COMMON, Check, Violation, named
+from upsim.core.checks import (
+    COMMON,
+    Check,
+    Violation,
+    json_type_flaw,
+    key_flaw,
+    named,
+    no_own_job,
+)
 from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
 from upsim.core.states import State
@@ -21,14 +30,15 @@ def json_content_type(call: Call) -> Violation | None:
     """The Content-Type is application/json; its parameters do not matter."""
     given = call.headers.get(b"content-type", b"")
     right = given == JSON or given.partition(b";")[0].strip().lower() == JSON
-    return None if right else Violation("wrong_content_type")
+    return None if right else Violation("wrong_content_type", cause=json_type_flaw(call))
 
 
 def authenticated_for_quote(call: Call) -> Violation | None:
     """A key came; quotes of upscale models refuse callers without one in their own way."""
     if call.credential == "known":
         return None
-    return Violation("missing_key_on_quote" if call.credential == "missing" else "unknown_key")
+    name = "missing_key_on_quote" if call.credential == "missing" else "unknown_key"
+    return Violation(name, cause=key_flaw(call))
 
 
 def admin_key(call: Call) -> Violation | None:
@@ -36,8 +46,11 @@ def admin_key(call: Call) -> Violation | None:
     if call.rules.knobs["billing_key"] == "any":
         return None
     token = (call.header(b"authorization") or "").partition(" ")[2].strip()
-    admin = token.startswith(call.rules.texts["admin_key_prefix"])
-    return None if admin else Violation("not_an_admin_key")
+    prefix = call.rules.texts["admin_key_prefix"]
+    if token.startswith(prefix):
+        return None
+    cause = f"Authorization: the key does not begin with {prefix}, which an admin key does"
+    return Violation("not_an_admin_key", cause=cause)
 
 
 def supported_fields(call: Call) -> Violation | None:
@@ -60,7 +73,8 @@ def acceptable_duration(call: Call) -> Violation | None:
         return fields.wrong_type("duration", "string", value)
     seconds = quoting.seconds_of(value)
     fits = seconds is not None and 0 < seconds <= call.rules.limits["max_seconds"]
-    return None if fits else fields.out_of_range("duration")
+    expected = f"seconds above 0, at most {call.rules.limits['max_seconds']}"
+    return None if fits else fields.out_of_range("duration", value, expected)
 
 
 def within_key_cap(call: Call) -> Violation | None:
@@ -71,8 +85,9 @@ def within_key_cap(call: Call) -> Violation | None:
     entries = call.world.entries_of(call.who)
     spent = -sum(entry.amount for entry in entries if entry.kind in _SPENDING)
     price, most = call.world.terms(call).quote.amount, Decimal(str(cap.value))
+    cause = f"key: found {spent} USD spent and a price of {price} USD, expected at most {most} USD"
     compared = {"max": most, "spent": spent, "price": price}
-    return None if spent + price <= most else Violation("key_cap_reached", compared)
+    return None if spent + price <= most else Violation("key_cap_reached", compared, cause=cause)
 
 
 def polled_model(call: Call) -> Violation | None:
@@ -80,8 +95,12 @@ def polled_model(call: Call) -> Violation | None:
     name = call.inputs.get("model")
     if name is None:
         required = call.rules.knobs["model_on_poll"] == "required"
-        return Violation("missing_model") if required else None
-    return None if isinstance(name, str) else Violation("ill_typed_model")
+        cause = causes.of("model", call.inputs, "the model of the job")
+        return Violation("missing_model", cause=cause) if required else None
+    if isinstance(name, str):
+        return None
+    cause = causes.wrong("model", name, "the text of the job's model")
+    return Violation("ill_typed_model", cause=cause)
 
 
 def known_flag(call: Call) -> Violation | None:
@@ -99,12 +118,12 @@ def own_request(call: Call) -> Violation | None:
     """
     name = call.inputs.get("queue_id")
     if name is None:
-        return fields.missing("queue_id")
+        return fields.missing("queue_id", "the text of a job's id")
     if not isinstance(name, str):
         return fields.wrong_type("queue_id", "string", name)
     job = call.world.find_job(name)
     if job is None or not _is_own(call, job):
-        return Violation("unknown_job")
+        return no_own_job(name, "queue_id", "a job of this key and model")
     call.job, call.model = job, call.rules.baseline.models[job.accepted.model]
     return None
 
@@ -112,24 +131,28 @@ def own_request(call: Call) -> Violation | None:
 def media_there(call: Call) -> Violation | None:
     """The file of a finished job was not deleted and has not expired."""
     gone = call.target.state is State.COMPLETED and call.world.output_gone(call.target)
-    return Violation("media_gone", {"job": call.target.id}) if gone else None
+    cause = f"queue_id: the file of job {call.target.id} was deleted or has expired"
+    return Violation("media_gone", {"job": call.target.id}, cause=cause) if gone else None
 
 
 def completable(call: Call) -> Violation | None:
     """The knobs let this job be completed, and where that deletes it was not done before."""
     job = call.target
     if call.rules.knobs["complete_ids"] == "refused":
-        return Violation("unknown_job")
+        return no_own_job(job.id, "queue_id", "nothing: the knob complete_ids refuses every id")
     if not job.ended:
         refused = call.rules.knobs["early_complete"] == "refused"
-        return Violation("early_complete") if refused else None
+        cause = f"queue_id: job {job.id} is {job.state.value}, expected one that has ended"
+        return Violation("early_complete", cause=cause) if refused else None
     deleting = call.rules.knobs["complete_effect"] == "delete"
-    return Violation("unknown_job") if deleting and media_there(call) else None
+    if not (deleting and media_there(call)):
+        return None
+    return no_own_job(job.id, "queue_id", "a job whose file is still there")
 
 
-def not_retired(call: Call) -> Violation:  # noqa: ARG001 - a check takes the call
+def not_retired(call: Call) -> Violation:
     """Never: the endpoint is gone for everybody."""
-    return Violation("retired")
+    return Violation("retired", cause=f"path: {call.path} is gone for everybody")
 
 
 def listable_type(call: Call) -> Violation | None:
@@ -177,7 +200,9 @@ def _only(call: Call, limit: str, violation: str) -> Violation | None:
         return None
     allowed = call.rules.words[limit]
     other = next((name for name in call.inputs if name not in allowed), None)
-    return None if other is None else Violation(violation, {"field": other})
+    if other is None:
+        return None
+    return fields.unrecognized(other, allowed, violation)
 
 
 def _is_own(call: Call, job: Job) -> bool:

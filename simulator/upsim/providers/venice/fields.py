@@ -5,39 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from upsim.core.checks import Violation, kind_of
+from upsim.core import causes
+from upsim.core.checks import Violation
 
-_SHOWN = 100
+SHOWN = 100
 """Characters of a caller's value that an answer repeats."""
 
 
-def missing(field: str) -> Violation:
+def missing(field: str, expected: str = "a value") -> Violation:
     """A field that must be there is not."""
-    return Violation("field_missing", {"field": field})
+    cause = f"{field}: found nothing, expected {expected}"
+    return Violation("field_missing", {"field": field}, cause=cause)
 
 
 def wrong_type(field: str, expected: str, value: object) -> Violation:
     """A field holds another JSON type than `expected`."""
-    found = {"field": field, "expected": expected, "found": kind_of(value)}
-    return Violation("field_type", found)
+    found = {"field": field, "expected": expected, "found": causes.kind_of(value)}
+    cause = causes.wrong(field, value, f"a value of type {expected}")
+    return Violation("field_type", found, cause=cause)
 
 
-def wrong_value(field: str, allowed: Iterable[str], value: object) -> Violation:
-    """A field holds none of the allowed values."""
-    shown = str(value)[:_SHOWN]
-    return Violation(
-        "field_value", {"field": field, "expected": " | ".join(allowed), "found": shown}
-    )
+def wrong_number(field: str, allowed: Iterable[str], value: object) -> Violation:
+    """A field holds none of the allowed numbers."""
+    choices = tuple(allowed)
+    cause = causes.wrong_choice(field, value, choices, "number")
+    return _wrong_value(field, choices, str(value)[:SHOWN], cause)
 
 
 def wrong_text(field: str, allowed: Iterable[str], value: str) -> Violation:
     """A field holds none of the allowed texts, which are shown in quotes."""
-    return wrong_value(field, (f"'{text}'" for text in allowed), f"'{value[:_SHOWN]}'")
+    choices = tuple(allowed)
+    cause = causes.wrong_choice(field, value, choices)
+    return _wrong_value(field, (f"'{text}'" for text in choices), f"'{value[:SHOWN]}'", cause)
 
 
-def out_of_range(field: str) -> Violation:
+def out_of_range(field: str, value: object, expected: str) -> Violation:
     """A field has the right type, and a value that cannot be used."""
-    return Violation("field_range", {"field": field})
+    return Violation("field_range", {"field": field}, cause=causes.wrong(field, value, expected))
+
+
+def unrecognized(field: str, known: Iterable[str], name: str = "field_unrecognized") -> Violation:
+    """A field that there is not."""
+    cause = f"{causes.quoted(field)}: found a field that is not known, expected {', '.join(known)}"
+    return Violation(name, {"field": field}, cause=cause)
 
 
 def number(value: object) -> Decimal | None:
@@ -45,3 +55,8 @@ def number(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     return Decimal(str(value)) if isinstance(value, float) else Decimal(value)
+
+
+def _wrong_value(field: str, expected: Iterable[str], found: str, cause: str) -> Violation:
+    values = {"field": field, "expected": " | ".join(expected), "found": found}
+    return Violation("field_value", values, cause=cause)

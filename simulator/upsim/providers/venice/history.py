@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
 from hashlib import blake2b
 
+from upsim.core import causes
 from upsim.core.call import Call, Reply
 from upsim.core.checks import Violation
 from upsim.core.instants import Instant, from_iso, iso
@@ -49,12 +50,15 @@ def well_formed_page(call: Call) -> Violation | None:
     query = call.query()
     other = next((name for name in query if name not in (*_FILTERS, "cursor")), None)
     if other is not None:
-        return Violation("field_unrecognized", {"field": other})
+        return fields.unrecognized(other, (*_FILTERS, "cursor"))
     if "cursor" not in query:
         return _wrong_filter(call, query)
     if len(query) > 1:
-        return fields.out_of_range("cursor")
-    return None if _continued(call) else Violation("bad_cursor")
+        return fields.out_of_range("cursor", query["cursor"], "no other parameter beside it")
+    if _continued(call):
+        return None
+    cause = causes.wrong("cursor", query["cursor"], "a nextCursor of this account")
+    return Violation("bad_cursor", cause=cause)
 
 
 def usage_history(call: Call) -> Reply:
@@ -72,15 +76,19 @@ def usage_history(call: Call) -> Reply:
 def _wrong_filter(call: Call, query: Mapping[str, str]) -> Violation | None:
     for name in ("startTimestamp", "endTimestamp"):
         if name in query and _instant(query[name]) is None:
-            return fields.out_of_range(name)
+            return fields.out_of_range(name, query[name], "an ISO 8601 time in UTC, with Z")
     page = _first(call)
     if page.start is not None and page.end is not None and page.end <= page.start:
-        return fields.out_of_range("endTimestamp")
+        expected = "a time after startTimestamp"
+        return fields.out_of_range("endTimestamp", query["endTimestamp"], expected)
     currencies = call.rules.words["currencies"]
     if page.currency is not None and page.currency not in currencies:
         return fields.wrong_text("currency", currencies, page.currency)
     least, most = call.rules.wholes["page_size_least"], call.rules.wholes["page_size_most"]
-    return None if least <= page.size <= most else fields.out_of_range("pageSize")
+    if least <= page.size <= most:
+        return None
+    expected = f"a whole number from {least} to {most}"
+    return fields.out_of_range("pageSize", query.get("pageSize", page.size), expected)
 
 
 def _first(call: Call) -> Page:

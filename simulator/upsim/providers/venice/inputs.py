@@ -6,8 +6,9 @@ import re
 from decimal import Decimal
 from urllib.parse import urlsplit
 
+from upsim.core import causes
 from upsim.core.call import Call
-from upsim.core.checks import Violation, media_of
+from upsim.core.checks import Violation, media_of, too_long
 from upsim.core.hosts import address_of, bare
 from upsim.core.instants import SECOND
 from upsim.providers.venice import fields
@@ -22,11 +23,15 @@ def known_model(call: Call) -> Violation | None:
     """`model` is a text that names an emulated model, in the same letters."""
     name = call.inputs.get("model")
     if name is None or name == "":
-        return Violation("missing_model")
+        cause = causes.of("model", call.inputs, _models(call))
+        return Violation("missing_model", cause=cause)
     if not isinstance(name, str):
-        return Violation("ill_typed_model")
+        return Violation("ill_typed_model", cause=causes.wrong("model", name, _models(call)))
     call.model = call.rules.baseline.models.get(name)
-    return None if call.model else Violation("unknown_model", {"model": name})
+    if call.model:
+        return None
+    cause = causes.wrong("model", name, _models(call))
+    return Violation("unknown_model", {"model": name}, cause=cause)
 
 
 def no_resolution(call: Call) -> Violation | None:
@@ -35,7 +40,8 @@ def no_resolution(call: Call) -> Violation | None:
         return None
     if call.inputs["resolution"] is None and call.rules.knobs["resolution_null"] == "tolerate":
         return None
-    return Violation("resolution_given")
+    cause = causes.of("resolution", call.inputs, "no such field; the model has upscale_factor")
+    return Violation("resolution_given", cause=cause)
 
 
 def no_prompt(call: Call) -> Violation | None:
@@ -44,7 +50,8 @@ def no_prompt(call: Call) -> Violation | None:
         return None
     if call.inputs["prompt"] in ("", None) and call.rules.knobs["prompt"] == "tolerate_empty":
         return None
-    return Violation("prompt_given")
+    cause = causes.of("prompt", call.inputs, "no such field")
+    return Violation("prompt_given", cause=cause)
 
 
 def known_factor(call: Call) -> Violation | None:
@@ -56,12 +63,14 @@ def known_factor(call: Call) -> Violation | None:
     if value is not None:
         number = fields.number(value)
         if number is None:
-            return fields.wrong_type(option.name, "number", value)
+            violation = fields.wrong_type(option.name, "number", value)
+            cause = causes.wrong_choice(option.name, value, option.allowed, "number")
+            return Violation(violation.name, violation.values, cause=cause)
         chosen = str(value)
         if chosen not in option.allowed:
             chosen = next((text for text in option.allowed if Decimal(text) == number), None)
     if chosen is None:
-        return fields.wrong_value(option.name, option.allowed, value)
+        return fields.wrong_number(option.name, option.allowed, value)
     call.options[option.name] = chosen
     call.options["audio"] = "true" if call.rules.knobs["audio"] == "keep" else "false"
     return None
@@ -71,18 +80,24 @@ def has_video(call: Call) -> Violation | None:
     """`video_url` is an http(s) URL, or a data URL of a video in base64."""
     url = call.inputs.get("video_url")
     if url is None:
-        return fields.missing("video_url")
+        return fields.missing("video_url", "an http(s) URL or a data URL of a video")
     if not isinstance(url, str):
         return fields.wrong_type("video_url", "string", url)
-    scheme, _, rest = url.partition(":")
-    scheme = scheme.lower()
-    if scheme == "data":
-        kind, comma, _ = rest.partition(",")
-        kind = kind.lower()
-        if not (comma and kind.startswith("video/") and kind.endswith(";base64")):
-            return Violation("not_a_video")
-    elif scheme not in ("http", "https") or not (_PLAIN_HOST.match(rest) or _host(url)):
-        return Violation("field_url", {"field": "video_url"})
+    colon = url.find(":")
+    written = url if colon < 0 else url[:colon]
+    scheme = written.lower()
+    if scheme == "data":  # it may be long, and is not copied
+        comma = url.find(",")
+        kind = url[colon + 1 : comma].lower()
+        if not (comma >= 0 and kind.startswith("video/") and kind.endswith(";base64")):
+            cause = f"video_url: {causes.described(url)}: {causes.data_url_flaw(url)}"
+            return Violation("not_a_video", cause=cause)
+        call.source = url if written == scheme else f"{scheme}{url[colon:]}"
+        return None
+    rest = url[colon + 1 :]
+    if scheme not in ("http", "https") or not (_PLAIN_HOST.match(rest) or _host(url)):
+        cause = f"video_url: found {causes.described(url)}, expected an http(s) URL with a host"
+        return Violation("field_url", {"field": "video_url"}, cause=cause)
     call.source = f"{scheme}:{rest}"
     return None
 
@@ -93,9 +108,11 @@ def public_video(call: Call) -> Violation | None:
     if wanted == "any" or call.source.startswith("data:"):
         return None
     if wanted == "https" and not call.source.startswith("https:"):
-        return Violation("field_https", {"field": "video_url"})
+        cause = f"video_url: found {causes.described(call.source)}, expected an https URL"
+        return Violation("field_https", {"field": "video_url"}, cause=cause)
     if wanted == "public" and not _is_public(_host(call.source)):
-        return Violation("field_private_url", {"field": "video_url"})
+        cause = f"video_url: found {causes.described(call.source)}, expected a public host"
+        return Violation("field_private_url", {"field": "video_url"}, cause=cause)
     return None
 
 
@@ -105,13 +122,18 @@ def supported_format(call: Call) -> Violation | None:
     found = media_of(call).container
     if found in accepted:
         return None
-    return Violation("not_a_video", {"allowed": ", ".join(accepted), "found": found})
+    cause = f"video: found a file of container {found}, expected {' or '.join(accepted)}"
+    compared = {"allowed": ", ".join(accepted), "found": found}
+    return Violation("not_a_video", compared, cause=cause)
 
 
 def long_enough(call: Call) -> Violation | None:
     """The clip lasts at all."""
     found = media_of(call)
-    return None if found.duration > 0 else Violation(_name("too_short", call), {"found": 0})
+    if found.duration > 0:
+        return None
+    cause = "video: found a duration of 0 s, expected more"
+    return Violation(_name("too_short", call), {"found": 0}, cause=cause)
 
 
 def short_enough(call: Call) -> Violation | None:
@@ -123,7 +145,11 @@ def short_enough(call: Call) -> Violation | None:
         duration -= duration % SECOND
     if duration <= limit * SECOND:
         return None
-    return Violation(_name("too_long", call), {"max": limit, "found": media.seconds})
+    return too_long(call, limit, _name("too_long", call))
+
+
+def _models(call: Call) -> str:
+    return f"the text {' or '.join(map(causes.quoted, call.rules.baseline.models))}"
 
 
 def _name(violation: str, call: Call) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from upsim.core import causes
 from upsim.core.baseline import Model
 from upsim.core.call import Call, Pending
 from upsim.core.checks import (
@@ -48,21 +49,23 @@ def quotable(call: Call) -> Violation | None:
         return has_video(call)
     duration = call.inputs.get("duration")
     if duration is None:
-        return fields.missing("duration")
+        return fields.missing("duration", "seconds, or a video_url")
     automatic = isinstance(duration, str) and duration.lower() == "auto"
-    return fields.missing("video_url") if automatic else None
+    return fields.missing("video_url", 'a video, for "duration": "auto"') if automatic else None
 
 
 def quoted_duration(call: Call) -> Violation | None:
     """Without a video, `duration` is a positive number of seconds within the limit."""
     if call.source:
         return None
-    found = seconds_of(call.inputs.get("duration"))
+    duration = call.inputs.get("duration")
+    found = seconds_of(duration)
     if found is None or found <= 0:
-        return fields.out_of_range("duration")
+        return fields.out_of_range("duration", duration, 'seconds above 0, as 10, "10" or "10s"')
     limit = call.rules.limits["max_seconds"]
+    cause = causes.wrong("duration", duration, f"at most {limit} seconds")
     compared = {"max": limit, "found": found}
-    return None if found <= limit else Violation("too_long_on_quote", compared)
+    return None if found <= limit else Violation("too_long_on_quote", compared, cause=cause)
 
 
 def quoted_height(call: Call) -> Violation | None:
@@ -74,7 +77,7 @@ def quoted_height(call: Call) -> Violation | None:
     if number is None:
         return fields.wrong_type("input_height", "number", height)
     positive = number > 0 and number == number.to_integral_value()
-    return None if positive else fields.out_of_range("input_height")
+    return None if positive else fields.out_of_range("input_height", height, "whole pixels above 0")
 
 
 def quoted_video(call: Call) -> Violation | Pending | None:

@@ -5,36 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from upsim.core import causes
 from upsim.core.call import Call
-from upsim.core.checks import COMMON, Check, Violation, media_of, named, whole_number
+from upsim.core.checks import (
+    COMMON,
+    Check,
+    Violation,
+    key_flaw,
+    media_of,
+    named,
+    no_own_job,
+    whole_number,
+)
 from upsim.core.hosts import address_of, bare
 from upsim.core.states import State
 from upsim.providers.vicsee import wire
 
 MODEL = "topaz-video-upscale"
 _PRIVATE_NAMES = frozenset({"internal", "invalid", "local", "localhost", "test"})
+_VIDEO_TYPE = "video/mp4"
 SHOWN = 100
 """Characters of a caller's value that are kept beside what was allowed."""
 
 
 def has_key(call: Call) -> Violation | None:
     """An Authorization header came."""
-    return Violation("missing_key") if call.credential == "missing" else None
+    return _bad_key(call, "missing_key") if call.credential == "missing" else None
 
 
 def has_bearer_token(call: Call) -> Violation | None:
     """The header holds the scheme Bearer and a token."""
-    return Violation("malformed_key") if call.credential == "malformed" else None
+    return _bad_key(call, "malformed_key") if call.credential == "malformed" else None
 
 
 def well_formed_key(call: Call) -> Violation | None:
     """With strict keys, the key has the form of VicSee's own."""
-    return Violation("ill_formed_key") if call.credential == "ill_formed" else None
+    return _bad_key(call, "ill_formed_key") if call.credential == "ill_formed" else None
 
 
 def issued_key(call: Call) -> Violation | None:
     """With strict keys, the key was issued."""
-    return Violation("unknown_key") if call.credential == "unknown" else None
+    return _bad_key(call, "unknown_key") if call.credential == "unknown" else None
 
 
 def known_tool(call: Call) -> None:
@@ -44,12 +55,13 @@ def known_tool(call: Call) -> None:
 
 def known_model(call: Call) -> Violation | None:
     """`model` names an emulated model; the inputs are below `input`."""
-    name = call.inputs.get("model")
+    name, models = call.inputs.get("model"), call.rules.baseline.models
     if name is None or name == "":
-        return Violation("missing_model")
-    call.model = call.rules.baseline.models.get(name) if isinstance(name, str) else None
+        expected = f"the text {' or '.join(map(causes.quoted, models))}"
+        return Violation("missing_model", cause=causes.of("model", call.inputs, expected))
+    call.model = models.get(name) if isinstance(name, str) else None
     if call.model is None:
-        return Violation("unknown_model")
+        return Violation("unknown_model", cause=causes.wrong_choice("model", name, models))
     inner = call.inputs.get("input")
     call.inputs = inner if isinstance(inner, dict) else {}
     return None
@@ -59,7 +71,8 @@ def has_video(call: Call) -> Violation | None:
     """`video_url` is a text that is not empty."""
     url = call.inputs.get("video_url")
     if not isinstance(url, str) or not url:
-        return Violation("missing_video")
+        cause = causes.of("video_url", call.inputs, "the text of an http(s) URL")
+        return Violation("missing_video", cause=cause)
     call.source = url
     return None
 
@@ -72,8 +85,9 @@ def known_factor(call: Call) -> Violation | None:
     if number is not None and call.rules.knobs["factor_type"] == "lenient":
         factor = str(number)
     if not isinstance(factor, str) or factor not in option.allowed:
+        cause = causes.wrong_choice(option.name, call.inputs.get(option.name), option.allowed)
         compared = {"allowed": ", ".join(option.allowed), "found": str(factor)[:SHOWN]}
-        return Violation("bad_factor", compared)
+        return Violation("bad_factor", compared, cause=cause)
     call.options[option.name] = factor
     return None
 
@@ -83,11 +97,20 @@ def fetchable(call: Call) -> Violation | None:
     scheme, colon, rest = call.source.partition("://")
     scheme = scheme.lower()
     if not colon or scheme not in ("http", "https"):
-        return Violation("unreachable")
+        return _unreachable(call, "an http(s) URL")
     call.source = f"{scheme}://{rest}"
     if call.rules.knobs["public_urls"] == "strict" and not _is_public(call.source):
-        return Violation("unreachable")
+        return _unreachable(call, "a URL of a public host")
     return None
+
+
+def _unreachable(call: Call, expected: str) -> Violation:
+    cause = f"video_url: found {causes.described(call.source)}, expected {expected}"
+    return Violation("unreachable", cause=cause)
+
+
+def _bad_key(call: Call, name: str) -> Violation:
+    return Violation(name, cause=key_flaw(call))
 
 
 def supported_format(call: Call) -> Violation | None:
@@ -95,36 +118,49 @@ def supported_format(call: Call) -> Violation | None:
     media, allowed = media_of(call), call.rules.words["formats"]
     if media.container not in allowed or media.duration == 0:
         compared = {"allowed": ", ".join(allowed), "found": media.container}
-        return Violation("not_a_video", {**compared, "seconds": media.seconds})
+        found = f"a file of container {media.container} and {media.seconds} s"
+        cause = f"video: found {found}, expected {' or '.join(allowed)} that lasts"
+        return Violation("not_a_video", {**compared, "seconds": media.seconds}, cause=cause)
     return None
 
 
 def own_task(call: Call) -> Violation | None:
     """The task exists and belongs to the account."""
-    job = call.world.find_job(call.params["id"])
+    name = call.params["id"]
+    job = call.world.find_job(name)
     provider = call.rules.baseline.provider
     if job is None or job.accepted.provider != provider or job.state is State.DELETED:
-        return Violation("unknown_job")
+        return no_own_job(name, "task id", "a task of this key")
     if job.accepted.account != call.who.number:
-        return Violation("foreign_job")
+        cause = f"task id: {causes.quoted(name)} belongs to another account than this key"
+        return Violation("foreign_job", cause=cause)
     call.job = job
     return None
 
 
 def has_result(call: Call) -> Violation | None:
     """The task is completed and its file is still there."""
-    return None if wire.has_file(call, call.target) else Violation("no_result")
+    if wire.has_file(call, call.target):
+        return None
+    state = call.target.state.value
+    cause = f"task id: the task is {state}, expected one that is completed and whose file is there"
+    return Violation("no_result", cause=cause)
 
 
 def uploadable(call: Call) -> Violation | None:
     """`contentType` is on the allow-list and `sizeBytes` within the limit of its kind."""
     kind, size = call.inputs.get("contentType"), whole_number(call.inputs.get("sizeBytes"))
-    if not isinstance(kind, str) or kind not in call.rules.table("upload_types"):
-        return Violation("bad_upload_type")
+    known = call.rules.table("upload_types")
+    if not isinstance(kind, str) or kind not in known:
+        expected = f"the text of one of {len(known)} types, for a video {_VIDEO_TYPE}"
+        cause = causes.of("contentType", call.inputs, expected)
+        return Violation("bad_upload_type", cause=cause)
     name = "upload_video_bytes" if kind.startswith("video/") else "upload_other_bytes"
-    if size is None or not 0 < size <= call.rules.wholes[name]:
-        return Violation("bad_upload_size", {"max": call.rules.wholes[name], "found": size})
-    return None
+    most = call.rules.wholes[name]
+    if size is not None and 0 < size <= most:
+        return None
+    cause = causes.of("sizeBytes", call.inputs, f"a whole number from 1 to {most}")
+    return Violation("bad_upload_size", {"max": most, "found": size}, cause=cause)
 
 
 def _is_public(url: str) -> bool:

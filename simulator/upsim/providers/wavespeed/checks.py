@@ -6,9 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from upsim.core import causes
 from upsim.core.baseline import Model, Option
 from upsim.core.call import Call, Pending
-from upsim.core.checks import COMMON, Check, Violation, affordable, named
+from upsim.core.checks import (
+    COMMON,
+    Check,
+    Violation,
+    affordable,
+    named,
+    no_own_job,
+    too_long,
+)
 from upsim.core.jobs import Job
 from upsim.core.media import MICROSECONDS, Unmeasurable
 from upsim.core.pricing import Quantity, billed_quantity
@@ -26,17 +35,20 @@ SHOWN = 100
 def account_active(call: Call) -> Violation | None:
     """The key was activated by a top-up, its account is not suspended, its role suffices."""
     plan = call.rules.baseline.plans[call.who.plan]
-    return None if plan.access else Violation(str(plan.facts["refusal"].value))
+    if plan.access:
+        return None
+    cause = f"account: its plan {plan.name} has no access to the API"
+    return Violation(str(plan.facts["refusal"].value), {"plan": plan.name}, cause=cause)
 
 
 def known_model(call: Call) -> Violation | None:
     """The path names an emulated model."""
-    return _take_model(call, call.params["model"])
+    return _take_model(call, call.params["model"], "model in the path")
 
 
 def model_to_price(call: Call) -> Violation | None:
     """`model_id` names an emulated model, whose inputs are below `inputs`."""
-    violation = _take_model(call, str(call.inputs[MODEL_ID]))
+    violation = _take_model(call, str(call.inputs[MODEL_ID]), MODEL_ID)
     inner = call.inputs[INPUTS]
     call.inputs = inner if isinstance(inner, dict) else {}
     return violation
@@ -44,7 +56,7 @@ def model_to_price(call: Call) -> Violation | None:
 
 def has_video(call: Call) -> Violation | None:
     """`video` is a text that is not empty."""
-    return may_have_video(call) or (None if call.source else _missing(VIDEO))
+    return may_have_video(call) or (None if call.source else missing(call, VIDEO, "text"))
 
 
 def may_have_video(call: Call) -> Violation | None:
@@ -63,9 +75,15 @@ def known_keys(call: Call) -> Violation | None:
     model = model_of(call)
     allowed = (VIDEO, *model.options)
     if not call.inputs.keys() <= {*allowed, *call.rules.words["platform_keys"]}:
-        return Violation("unexpected_property", {"allowed": ", ".join(allowed)})
+        known = {*allowed, *call.rules.words["platform_keys"]}
+        other = next(name for name in call.inputs if name not in known)
+        cause = f"{causes.quoted(other)}: found an unknown property, expected {', '.join(allowed)}"
+        return Violation("unexpected_property", {"allowed": ", ".join(allowed)}, cause=cause)
     null = next((name for name, value in call.inputs.items() if value is None), None)
-    return None if null is None else Violation("null_property", {"name": null})
+    if null is None:
+        return None
+    cause = f"{null}: found null, expected a value or no such property"
+    return Violation("null_property", {"name": null}, cause=cause)
 
 
 def valid_options(call: Call) -> Violation | None:
@@ -99,7 +117,8 @@ def measured_or_failing(call: Call) -> Violation | Pending | None:
     if not call.source:
         return None
     if not call.source.startswith(("http://", "https://")):
-        call.failure, call.source = "media_access_failed", ""
+        cause = f"video: found {causes.described(call.source)}, expected an http(s) URL"
+        call.failure, call.source, call.cause = "media_access_failed", "", cause
         return None
     found = call.measured or call.world.measured(call, call.source)
     if found is None:
@@ -110,6 +129,7 @@ def measured_or_failing(call: Call) -> Violation | Pending | None:
         unread = found.reason != "unreachable"
         call.failure = "media_unreadable" if unread else "media_access_failed"
         call.compared = {"detail": found.detail}
+        call.cause = causes.video(call.source, found.detail)
     else:
         call.media = found
     return None
@@ -127,7 +147,7 @@ def length_within_limit(call: Call) -> Violation | None:
         rule = model_of(call).billing.quantity
         unbounded = Quantity(of=rule.of, round=rule.round)
         within = billed_quantity(unbounded, {rule.of: call.media.seconds}) <= limit
-    return None if within else Violation("too_long", {"max": limit, "found": call.media.seconds})
+    return None if within else too_long(call, limit)
 
 
 def affordable_or_failing(call: Call) -> Violation | None:
@@ -144,8 +164,9 @@ def affordable_or_failing(call: Call) -> Violation | None:
 
 def own_prediction(call: Call) -> Violation | None:
     """The task exists and belongs to the account; another's is as unknown as none."""
-    call.job = own_job(call, call.params["id"])
-    return None if call.job else Violation("unknown_job")
+    name = call.params["id"]
+    call.job = own_job(call, name)
+    return None if call.job else no_own_job(name, "prediction id", "a prediction of this key")
 
 
 def own_job(call: Call, name: str) -> Job | None:
@@ -158,20 +179,34 @@ def own_job(call: Call, name: str) -> Job | None:
 
 def not_a_task(call: Call) -> Violation:
     """`GET` of any other path: a model is submitted to by POST, whatever else is unknown."""
-    known = call.params["model"] in call.rules.baseline.models
-    return Violation("wrong_method", {"allowed": "POST"}) if known else Violation("no_route")
+    if call.params["model"] not in call.rules.baseline.models:
+        cause = f"path: found {causes.quoted(call.path)}, where nothing is served"
+        return Violation("no_route", cause=cause)
+    cause = f"method: found {call.method}, expected POST, which submits to a model"
+    return Violation("wrong_method", {"allowed": "POST"}, cause=cause)
 
 
 def old_path_served(call: Call) -> Violation | None:
     """The path of an older generation of pages answers only where a knob asks for it."""
-    return Violation("no_route") if call.rules.knobs["old_paths"] == "absent" else None
+    cause = f"path: {causes.quoted(call.path)} needs the knob old_paths: served"
+    absent = call.rules.knobs["old_paths"] == "absent"
+    return Violation("no_route", cause=cause) if absent else None
 
 
 def bad_type(call: Call, name: str, kind: str) -> Violation:
     """The refusal of a value of the wrong type."""
     kinds = call.rules.fact("kinds")
     text = kinds[kind] if isinstance(kinds, Mapping) else kind
-    return Violation("bad_type", {"name": name, "kind": text})
+    cause = causes.of(name, call.inputs, str(text))
+    return Violation("bad_type", {"name": name, "kind": text}, cause=cause)
+
+
+def missing(call: Call, name: str, expected: str) -> Violation:
+    """The refusal of a property that is not there, or empty."""
+    kinds = call.rules.fact("kinds")
+    text = kinds.get(expected, expected) if isinstance(kinds, Mapping) else expected
+    cause = causes.of(name, call.inputs, str(text))
+    return Violation("missing_property", {"name": name}, cause=cause)
 
 
 def is_switch(option: Option) -> bool:
@@ -185,10 +220,11 @@ def _with_minimum(model: Model, minimum: Decimal) -> Model:
     return replace(model, billing=replace(model.billing, quantity=quantity))
 
 
-def _take_model(call: Call, name: str) -> Violation | None:
-    found = call.rules.baseline.models.get(name)
+def _take_model(call: Call, name: str, field: str) -> Violation | None:
+    models = call.rules.baseline.models
+    found = models.get(name)
     if found is None:
-        return Violation("unknown_model")
+        return Violation("unknown_model", cause=causes.wrong_choice(field, name, models))
     knob = found.facts.get("minimum_by")
     chosen = None if knob is None else call.rules.turned(str(knob.value))
     call.model = found if chosen is None else _with_minimum(found, Decimal(chosen))
@@ -212,16 +248,13 @@ def _refused(call: Call, option: Option, value: object) -> Violation | None:
     if _text(call, value) in option.allowed:
         return None
     compared = {"allowed": ", ".join(option.allowed), "found": str(value)[:SHOWN]}
-    return Violation("bad_choice", {"name": option.name, **compared})
+    cause = causes.wrong_choice(option.name, value, option.allowed)
+    return Violation("bad_choice", {"name": option.name, **compared}, cause=cause)
 
 
 def _text(call: Call, value: object) -> str:
     lower = isinstance(value, bool) or call.rules.knobs["resolution_case"] == "any"
     return str(value).lower() if lower else str(value)
-
-
-def _missing(name: str) -> Violation:
-    return Violation("missing_property", {"name": name})
 
 
 CHECKS: Mapping[str, Check] = COMMON | named(

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from upsim.core import causes
 from upsim.core.baseline import Plain
 from upsim.core.call import Call
 from upsim.core.checks import Check, Violation, named, whole_number
 from upsim.core.instants import DAY, Instant, from_iso
-from upsim.providers.wavespeed.checks import bad_type
+from upsim.providers.wavespeed.checks import bad_type, missing
 
 _MILLISECONDS = re.compile(r"[0-9]{1,18}")
 _MICROSECONDS_PER_MILLISECOND = 1000
@@ -41,8 +42,15 @@ def usage_period(call: Call) -> Violation | None:
     start, end = moment(call, "start_time"), moment(call, "end_time")
     days = call.rules.wholes["usage_days"]
     if start is None or end is None or start > end:
-        return Violation("bad_period")
-    return Violation("period_too_long", {"days": days}) if end - start > days * DAY else None
+        found = " to ".join(causes.typed(call.inputs.get(n)) for n in ("start_time", "end_time"))
+        cause = f"start_time, end_time: found {found}, expected a period that does not end early"
+        return Violation("bad_period", cause=cause)
+    if end - start <= days * DAY:
+        return None
+    cause = (
+        f"end_time: found {(end - start) / DAY:g} days after start_time, expected at most {days}"
+    )
+    return Violation("period_too_long", {"days": days}, cause=cause)
 
 
 def table(call: Call) -> Mapping[str, Row]:
@@ -82,13 +90,15 @@ def milliseconds(call: Call, name: str) -> Instant | None:
 
 def _refused(call: Call, name: str, row: Row, value: object) -> Violation | None:
     if value is None or value == "":
-        return Violation("missing_property", {"name": name}) if row.get("required") else None
+        return missing(call, name, str(row["kind"])) if row.get("required") else None
     kind = str(row["kind"])
     if not _KINDS[kind](value):
         return bad_type(call, name, kind)
     allowed = row.get("allowed")
     if isinstance(allowed, tuple) and value not in allowed:
-        return Violation("bad_choice", {"name": name, "allowed": ", ".join(map(str, allowed))})
+        cause = causes.wrong_choice(name, value, map(str, allowed))
+        compared = {"name": name, "allowed": ", ".join(map(str, allowed))}
+        return Violation("bad_choice", compared, cause=cause)
     return _out_of_bounds(name, row, whole_number(value))
 
 
@@ -97,9 +107,13 @@ def _out_of_bounds(name: str, row: Row, number: int | None) -> Violation | None:
     if number is None:
         return None
     if isinstance(minimum, int) and number < minimum:
-        return Violation("too_small", {"name": name, "minimum": minimum, "found": number})
+        cause = causes.wrong(name, number, f"at least {minimum}")
+        compared = {"name": name, "minimum": minimum, "found": number}
+        return Violation("too_small", compared, cause=cause)
     if isinstance(maximum, int) and number > maximum:
-        return Violation("too_big", {"name": name, "maximum": maximum, "found": number})
+        cause = causes.wrong(name, number, f"at most {maximum}")
+        compared = {"name": name, "maximum": maximum, "found": number}
+        return Violation("too_big", compared, cause=cause)
     return None
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import cast
 
+from upsim.core import causes
 from upsim.core.call import Call, Carried, Content, Reply, SentFile
-from upsim.core.checks import Check, Violation, named
+from upsim.core.checks import Check, Violation, named, size_flaw
 from upsim.core.events import UploadIssued
 from upsim.core.instants import iso
 from upsim.core.uploads import upload_headers
@@ -23,22 +24,26 @@ _ANY_BYTES = "application/octet-stream"
 def upload_within_limit(call: Call) -> Violation | None:
     """The announced size is within the limit of an upload."""
     limit = call.rules.wholes["upload_bytes"]
-    too_large = whole(call, "size") > limit
-    return Violation("upload_too_large", {"max": limit}) if too_large else None
+    size = whole(call, "size")
+    if size <= limit:
+        return None
+    cause = causes.wrong("size", size, f"at most {limit} bytes")
+    return Violation("upload_too_large", {"max": limit, "found": size}, cause=cause)
 
 
 def upload_body_within_limit(call: Call) -> Violation | None:
     """The form is within the limit of an upload by form."""
     if not call.oversized:
         return None
-    return Violation("upload_too_large", {"max": call.rules.wholes["upload_body_bytes"]})
+    limit = call.rules.wholes["upload_body_bytes"]
+    return Violation("upload_too_large", {"max": limit}, cause=size_flaw(call, limit))
 
 
 def multipart_file(call: Call) -> Violation | None:
     """The body is a form with a part `file` that is not empty."""
     file = call.file
     if file is None or not file.size:
-        return Violation("bad_upload")
+        return Violation("bad_upload", cause=_form_flaw(call))
     call.inputs = {"filename": file.file_name, "content_type": file.content_type}
     return None
 
@@ -52,9 +57,28 @@ def upload_supported(call: Call) -> Violation | None:
     """The file is an image, a video or a sound, by its content type, else by its ending."""
     found = _kind_and_type(call, _base_name(call), text(call, "content_type") or "")
     if found is None:
-        return Violation("unsupported_upload")
+        return Violation("unsupported_upload", cause=_type_flaw(call))
     call.options["kind"], call.options["content_type"] = found
     return None
+
+
+def _form_flaw(call: Call) -> str:
+    given = call.headers.get(b"content-type")
+    if given is None or not given.lower().startswith(b"multipart/form-data"):
+        return causes.header("Content-Type", given, "multipart/form-data; boundary=…")
+    if b"boundary=" not in given.lower():
+        return causes.header("Content-Type", given, "a boundary=…")
+    if call.file is not None:
+        return "form: the part named file is empty"
+    return "form: there is no part named file between the boundaries that Content-Type names"
+
+
+def _type_flaw(call: Call) -> str:
+    name, given = _base_name(call), text(call, "content_type") or ""
+    kinds = call.rules.fact("upload_kinds")
+    expected = " or ".join(f"{kind}/…" for kind in kinds) if isinstance(kinds, tuple) else "another"
+    found = f"content type {causes.quoted(given)} and name {causes.quoted(name)}"
+    return f"file: found {found}, expected {expected}"
 
 
 def request_upload(call: Call) -> Reply:

@@ -39,14 +39,16 @@ class Acted(TypedDict):
 class Why(TypedDict):
     """Why an answer is as it is.
 
-    `check` is the check that refused, `rule` the catalogue entry that it chose, `compared` the
-    values that it looked at, also those for which an accepted job will fail. `measured` is the
+    `check` is the check that refused, `rule` the catalogue entry that it chose, `cause` a sentence
+    that names the part of the request, what it held and what was expected, `compared` the values
+    that the check looked at; both also where an accepted job will fail for them. `measured` is the
     video, `price` the evidence of the model's price, `entries` what was posted to the ledger,
     `faults` what was done to the answer on purpose.
     """
 
     check: str | None
     rule: Rule | None
+    cause: str | None
     compared: dict[str, str]
     model: str | None
     price: Evidence | None

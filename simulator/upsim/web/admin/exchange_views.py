@@ -8,12 +8,14 @@ from decimal import Decimal
 from upsim.core.baseline import ErrorRule
 from upsim.core.faults import FaultRule, Patch
 from upsim.core.instants import iso
+from upsim.core.printing import printable
 from upsim.core.secrets import NONE, Secrets, hidden, hidden_fragment, hidden_target, hidden_text
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_shapes, views
 
 LONGEST_VALUE = 300
+LONGEST_CAUSE = 500
 
 
 def exchange(box: Sandbox, found: Exchange) -> exchange_shapes.Exchange:
@@ -47,6 +49,7 @@ def why(box: Sandbox, found: Exchange) -> exchange_shapes.Why:
     return {
         "check": found.check or None,
         "rule": rule_of(rule) if rule else None,
+        "cause": cause_of(found),
         "compared": compared(found),
         "model": model.id if model else None,
         "price": views.evidence(model.billing.evidence) if model else None,
@@ -62,6 +65,11 @@ def unfired(fault: FaultRule) -> str:
     """Why a fault that matched did not fire."""
     paths = ", ".join(path for path, _ in fault.do.fields) if isinstance(fault.do, Patch) else ""
     return f"fault {fault.id} did not fire: this answer has no {paths}"
+
+
+def cause_of(found: Exchange) -> str | None:
+    """The sentence that names what was wrong with a request; None where nothing was."""
+    return printable(hidden_text(found.cause)[:LONGEST_CAUSE]) or None
 
 
 def compared(found: Exchange) -> dict[str, str]:

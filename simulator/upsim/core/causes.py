@@ -1,0 +1,141 @@
+"""Sentences that name the part of a request which broke a rule, what it held, and what it should.
+
+They are for the developer (log line, journal, `why`), never for a provider's response. Every text
+of a client in them is short and quoted, and URLs have lost their user and their query.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from upsim.core.printing import printable
+from upsim.core.secrets import hidden_text, hidden_url
+
+SHOWN = 80
+"""Characters of a client's value that a sentence quotes."""
+_READ = 1_000
+"""Characters of a client's value that are looked at."""
+_MOST_NAMED = 10
+"""Allowed values that a sentence lists."""
+_PATH = re.compile(r"[A-Za-z]:[\\/]|[~.]{0,2}[\\/]|[^:,;]*\.[A-Za-z0-9]{2,4}\Z")
+"""How paths of files begin, and how names of files end."""
+_LONGEST_PATH = 300
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=\s]")
+_ABSENT = object()
+_WORDS: Mapping[object, str] = {_ABSENT: "nothing", None: "null"}
+
+
+def quoted(text: str) -> str:
+    """The beginning of a text in quotes, escaped, without what a URL in it keeps secret."""
+    safe = hidden_text(hidden_url(text[:_READ]) if "://" in text[:_READ] else text[:_READ])
+    cut = safe if len(safe) <= SHOWN and len(text) <= _READ else f"{safe[:SHOWN]}…"
+    escaped = cut.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{printable(escaped)}"'
+
+
+def typed(value: object) -> str:
+    """A JSON value with its type: `the number 2`, `the text "2"`, `null`, `an empty list`."""
+    if isinstance(value, str):
+        return f"the text {quoted(value)}" if value else "an empty text"
+    if isinstance(value, list):
+        return f"a list of {len(value)}" if value else "an empty list"
+    if isinstance(value, Mapping):
+        return "an object" if value else "an empty object"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _WORDS.get(value) or f"the number {_digits(value)}"
+
+
+def kind_of(value: object) -> str:
+    """The JSON name of a value's type."""
+    if value is None:
+        return "null"
+    names = {bool: "boolean", str: "string", list: "array", dict: "object"}
+    return names.get(type(value), "number")
+
+
+def wrong(field: str, value: object, expected: str) -> str:
+    """The sentence of a value that a field may not hold."""
+    return f"{field}: found {typed(value)}, expected {expected}"
+
+
+def of(field: str, inputs: Mapping[str, object], expected: str) -> str:
+    """As `wrong`, of the last part of a dotted field in its object, where it may be missing."""
+    return wrong(field, inputs.get(field.rpartition(".")[2], _ABSENT), expected)
+
+
+def wrong_choice(field: str, value: object, allowed: Iterable[str], kind: str = "text") -> str:
+    """The sentence of a value that is none of the allowed ones, which are texts or numbers.
+
+    A value of the other type that spells an allowed one is told which one is expected.
+    """
+    choices = tuple(allowed)
+    spelt = _digits(value) if isinstance(value, int | float | Decimal) else str(value)
+    same = [spelt] if spelt in choices and not isinstance(value, bool) else []
+    shown = [quoted(choice) if kind == "text" else choice for choice in same or choices]
+    more = ["…"] if len(shown) > _MOST_NAMED else []
+    return wrong(field, value, f"the {kind} {_either([*shown[:_MOST_NAMED], *more])}")
+
+
+def header(name: str, value: bytes | str | None, expected: str) -> str:
+    """The sentence of a header that is missing or wrong."""
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    found = "nothing" if text is None else quoted(text)
+    return f"{name}: found {found}, expected {expected}"
+
+
+def video(source: str, detail: str) -> str:
+    """The sentence of a video that could not be had or measured, with where it should come from."""
+    return f"video: {described(source)}: {detail}"
+
+
+def described(source: str) -> str:
+    """What kind of text stands for a video, and how it begins."""
+    start = source[:_READ].strip()
+    scheme, colon, rest = start.partition(":")
+    if scheme.lower() == "data" and colon:
+        head = quoted(f"data:{rest.partition(',')[0]}")
+        return f"a data URL of {len(source)} characters, {head}"
+    if scheme.lower() == "file" and colon:
+        return f"{quoted(start)}, a file on your own disk, which a provider cannot read"
+    if "://" in start[:_READ]:
+        return f"the URL {quoted(start)}"
+    if len(source) <= _LONGEST_PATH and _PATH.match(start):
+        return f"{quoted(start)}, a file on your own disk, which a provider cannot read"
+    return f"the text {quoted(source)} of {len(source)} characters"
+
+
+def data_url_flaw(url: str) -> str:
+    """What keeps a data URL from being a video in base64."""
+    head, comma, _ = url[5:_READ].partition(",")
+    if not comma:
+        return "there is no comma before its data"
+    media_type, *parameters = head.split(";")
+    names = [parameter.strip().lower() for parameter in parameters]
+    if "base64" not in names:
+        hint = " (a comma inside codecs=… ends the head)" if "codecs" in head.lower() else ""
+        return f"there is no ;base64 before its first comma{hint}"
+    if names[-1] != "base64":
+        return f";base64 is followed by {quoted(parameters[-1])}, expected it last before the comma"
+    return f"its media type is {quoted(media_type)}, expected video/…"
+
+
+def base64_flaw(text: str) -> str:
+    """What keeps a text from being base64, bare or in a data URL."""
+    if text[:5].lower() == "data:" and "base64" not in text[:_READ].partition(",")[0].lower():
+        return data_url_flaw(text)
+    stray = _NOT_BASE64.search(text, text.find(",") + 1 if text[:5].lower() == "data:" else 0)
+    if stray is not None:
+        return f"{quoted(stray[0])} at character {stray.start() + 1} is not base64"
+    return "its base64 is empty, or has a wrong length or padding"
+
+
+def _digits(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _either(words: list[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), *words[-1:]] if len(words) > 1 else words)

@@ -1,0 +1,54 @@
+"""Why a body is no JSON, in words that name the cause and not only the byte."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from upsim.core import causes
+from upsim.core.call import Call
+
+_AT_BYTE = re.compile(r"\(byte ([0-9]{1,18})\)")
+_MARKS = (
+    (codecs.BOM_UTF8, "UTF-8"),
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+_GZIP = b"\x1f\x8b"
+_FORM = re.compile(rb"[A-Za-z0-9_.%+-]{1,100}=")
+
+
+def flaw(call: Call, error: str) -> str:
+    """A sentence on a body in which a parser found this error."""
+    return _of_encoding(call) or _of_start(call.body) or _of_byte(call.body, error)
+
+
+def _of_encoding(call: Call) -> str:
+    encoding = call.headers.get(b"content-encoding", b"").strip()
+    if encoding and encoding.lower() != b"identity":
+        return causes.header("Content-Encoding", encoding, "no such header: send JSON uncompressed")
+    if call.body.startswith(_GZIP):
+        return "found gzip data, expected JSON uncompressed"
+    return ""
+
+
+def _of_start(body: bytes) -> str:
+    if not body.strip():
+        return f"found nothing ({len(body)} bytes), expected a JSON object"
+    for mark, name in _MARKS:
+        if body.startswith(mark):
+            return f"found a {name} byte-order mark ({mark.hex(' ')}), expected JSON without one"
+    if body.startswith(b"--"):
+        return "found a multipart form, expected JSON"
+    return "found a form (name=value), expected JSON" if _FORM.match(body) else ""
+
+
+def _of_byte(body: bytes, error: str) -> str:
+    found = _AT_BYTE.search(error)
+    if found is None:
+        return f"found text that is not JSON: {error}"
+    at = int(found[1])
+    byte = causes.quoted(body[at : at + 1].decode("latin-1"))
+    return f"found text that is not JSON: {error}, {byte} there"

@@ -146,9 +146,9 @@ def _refusal(exchange: Exchange, rule: ErrorRule) -> str:
     text = printable(hidden_text(message_in(exchange.reply) or rule.message))
     said = f": {text}" if text else ""
     found = _values(exchange)
-    looked = f" [{exchange.check}{': ' if found else ''}{found}]"
+    looked = ": ".join(part for part in (exchange.check, found) if part)
     grade = f"({rule.evidence.grade}: {rule.evidence.source})"
-    return f" refused: {rule.name}{said} {grade}{looked if exchange.check else ''}"
+    return f" refused: {rule.name}{said} {grade}{f' [{looked}]' if looked else ''}"
 
 
 def _looked_at(exchange: Exchange) -> str:

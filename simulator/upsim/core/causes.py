@@ -22,6 +22,8 @@ _MOST_NAMED = 10
 _PATH = re.compile(r"[A-Za-z]:[\\/]|[~.]{0,2}[\\/]|[^:,;]*\.[A-Za-z0-9]{2,4}\Z")
 """How paths of files begin, and how names of files end."""
 _LONGEST_PATH = 300
+_SEARCHED = 1 << 18
+"""Characters of a base64 text that are searched for one which is none: a millisecond."""
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=\s]")
 _ABSENT = object()
 _WORDS: Mapping[object, str] = {_ABSENT: "nothing", None: "null"}
@@ -126,9 +128,12 @@ def base64_flaw(text: str) -> str:
     """What keeps a text from being base64, bare or in a data URL."""
     if text[:5].lower() == "data:" and "base64" not in text[:_READ].partition(",")[0].lower():
         return data_url_flaw(text)
-    stray = _NOT_BASE64.search(text, text.find(",") + 1 if text[:5].lower() == "data:" else 0)
+    start = text.find(",") + 1 if text[:5].lower() == "data:" else 0
+    stray = _NOT_BASE64.search(text, start, _SEARCHED)
     if stray is not None:
         return f"{quoted(stray[0])} at character {stray.start() + 1} is not base64"
+    if len(text) > _SEARCHED:
+        return f"after {_SEARCHED} characters it is not base64, or badly padded"
     return "its base64 is empty, or has a wrong length or padding"
 
 

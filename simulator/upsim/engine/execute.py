@@ -44,7 +44,8 @@ def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> 
         try:
             decision = Decision(operation.handle(call))
         except NoRoomError as error:
-            decision = refuse(bound, call, Violation("no_room", {"detail": str(error)}))
+            full = Violation("no_room", {"detail": str(error)}, cause=f"disk: {error}")
+            decision = refuse(bound, call, full)
         last = sandbox.state.entry_count
         if last != lines:
             call.posted = _posted(call.who, lines, last)

@@ -21,12 +21,12 @@ KEPT_BODY = 16_384
 class Exchange(msgspec.Struct, frozen=True, gc=False):
     """One request and its answer. The key itself is never held; `account` says whose it was.
 
-    `rule` is the catalogue entry that refused the request, `check` the check that chose it and
-    `compared` the values that it looked at, `cause` a sentence about them. `job` is
-    the job that was made or read, `media` what was measured, `assumed` the default media that stood for a URL which was not fetched, `model`
-    what was asked for and `entries` what it posted to the ledger. `fault` names what was done to
-    the answer on purpose; `unfired` are faults that had
-    nothing to change in it. When nothing was sent at all, `status` is 0.
+    `rule` is the catalogue entry that refused the request, `check` the check that chose it,
+    `compared` the values that it looked at and `cause` a sentence about them. `job` is the job that
+    was made or read, `media` what was measured, `assumed` the default media that stood for a URL
+    which was not fetched, `model` what was asked for and `entries` what it posted to the ledger.
+    `fault` names what was done to the answer on purpose, `unfired` are faults that had nothing to
+    change in it. When nothing was sent at all, `status` is 0.
     """
 
     number: int

@@ -6,6 +6,7 @@ import base64
 import re
 from dataclasses import dataclass
 
+from upsim.core.causes import base64_flaw
 from upsim.core.escapes import unescaped
 from upsim.core.media import Unmeasurable
 
@@ -56,8 +57,10 @@ def decode_base64(text: str, limit: int) -> bytes | Unmeasurable:
         return _too_large(size, limit)
     try:
         return base64.b64decode(compact, validate=True)
-    except ValueError as error:
-        return Unmeasurable("not_decodable", f"The base64 text is not valid: {error}.")
+    except ValueError:
+        return Unmeasurable(
+            "not_decodable", f"The base64 text is not valid: {base64_flaw(compact)}."
+        )
 
 
 def _decode_percent(text: str, limit: int) -> bytes | Unmeasurable:

@@ -118,7 +118,8 @@ def test_a_clip_that_cannot_be_says_why(sim: Simulator, lines: list[str]) -> Non
     """The line of a refused submit ends with what is wrong with the address."""
     client(sim).post(SUBMIT, json={"video_url": CLIP})
 
-    assert f"[measurable: detail {NEAREST} or 2.52 (63 frames)]\n" in lines[0]
+    found = f'video: the URL "{CLIP}": {NEAREST} or 2.52 (63 frames)'
+    assert f"[measurable: {found}]\n" in lines[0]
 
 
 def test_a_job_that_will_fail_says_why(sim: Simulator, lines: list[str]) -> None:
@@ -127,7 +128,8 @@ def test_a_job_that_will_fail_says_why(sim: Simulator, lines: list[str]) -> None
     wavespeed = httpx.Client(transport=sim.transport(), base_url=base, headers=KEY)
     wavespeed.post("/api/v3/runwayml/upscale-v1", json={"video": CLIP})
 
-    assert re.search(rf" 200 job \w+ waiting \[detail {re.escape(NEAREST)} or", lines[0])
+    cause = re.escape(f'[video: the URL "{CLIP}": {NEAREST} or')
+    assert re.search(rf" 200 job \w+ waiting {cause}", lines[0])
 
 
 @pytest.mark.parametrize(("dialect", "shown"), [("", "vicsee"), ("live", "vicsee/live")])

@@ -85,7 +85,7 @@ async def test_the_next_address_of_a_name_is_tried(store: BlobStore) -> None:
 @pytest.mark.parametrize(
     ("answer", "reason", "says"),
     [
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "unreachable", "answer was 404"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "unreachable", "response was 404"),
         (
             b"HTTP/1.1 302 Found\r\nLocation: /b\r\n\r\n",
             "unreachable",

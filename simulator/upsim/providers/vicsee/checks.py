@@ -30,22 +30,28 @@ SHOWN = 100
 
 def has_key(call: Call) -> Violation | None:
     """An Authorization header came."""
-    return _bad_key(call, "missing_key") if call.credential == "missing" else None
+    return Violation("missing_key", cause=key_flaw(call)) if call.credential == "missing" else None
 
 
 def has_bearer_token(call: Call) -> Violation | None:
     """The header holds the scheme Bearer and a token."""
-    return _bad_key(call, "malformed_key") if call.credential == "malformed" else None
+    return (
+        Violation("malformed_key", cause=key_flaw(call)) if call.credential == "malformed" else None
+    )
 
 
 def well_formed_key(call: Call) -> Violation | None:
     """With strict keys, the key has the form of VicSee's own."""
-    return _bad_key(call, "ill_formed_key") if call.credential == "ill_formed" else None
+    return (
+        Violation("ill_formed_key", cause=key_flaw(call))
+        if call.credential == "ill_formed"
+        else None
+    )
 
 
 def issued_key(call: Call) -> Violation | None:
     """With strict keys, the key was issued."""
-    return _bad_key(call, "unknown_key") if call.credential == "unknown" else None
+    return Violation("unknown_key", cause=key_flaw(call)) if call.credential == "unknown" else None
 
 
 def known_tool(call: Call) -> None:
@@ -107,10 +113,6 @@ def fetchable(call: Call) -> Violation | None:
 def _unreachable(call: Call, expected: str) -> Violation:
     cause = f"video_url: found {causes.described(call.source)}, expected {expected}"
     return Violation("unreachable", cause=cause)
-
-
-def _bad_key(call: Call, name: str) -> Violation:
-    return Violation(name, cause=key_flaw(call))
 
 
 def supported_format(call: Call) -> Violation | None:

@@ -124,7 +124,8 @@ def measured_or_failing(call: Call) -> Violation | Pending | None:
     if found is None:
         return Pending(call.source, call.rules.wholes["video_bytes"])
     if isinstance(found, Unmeasurable) and found.reason == "beyond_own_limits":
-        return Violation(found.reason, {"detail": found.detail})
+        cause = causes.video(call.source, found.detail)
+        return Violation(found.reason, {"detail": found.detail}, cause=cause)
     if isinstance(found, Unmeasurable):
         unread = found.reason != "unreachable"
         call.failure = "media_unreadable" if unread else "media_access_failed"

@@ -1,0 +1,161 @@
+"""Sentences on what was wrong with a request: by type, short, escaped, without secrets."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upsim.core import causes
+
+FACTORS = ("1", "2", "4")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (2, 'upscale_factor: found the number 2, expected the text "2"'),
+        (Decimal("2.0"), 'upscale_factor: found the number 2.0, expected the text "1", "2" or "4"'),
+        ("3", 'upscale_factor: found the text "3", expected the text "1", "2" or "4"'),
+        (True, 'upscale_factor: found true, expected the text "1", "2" or "4"'),
+        (None, 'upscale_factor: found null, expected the text "1", "2" or "4"'),
+        ("", 'upscale_factor: found an empty text, expected the text "1", "2" or "4"'),
+        ([2], 'upscale_factor: found a list of 1, expected the text "1", "2" or "4"'),
+        ([], 'upscale_factor: found an empty list, expected the text "1", "2" or "4"'),
+        ({"a": 1}, 'upscale_factor: found an object, expected the text "1", "2" or "4"'),
+        ({}, 'upscale_factor: found an empty object, expected the text "1", "2" or "4"'),
+    ],
+)
+def test_choice_names_value_and_type(value: object, expected: str) -> None:
+    """A number that spells an allowed text is told that the text is expected."""
+    assert expected == causes.wrong_choice("upscale_factor", value, FACTORS)
+
+
+def test_text_that_spells_a_number_is_told_the_number() -> None:
+    """The same the other way round."""
+    found = causes.wrong_choice("upscale_factor", "2", ("1", "2"), "number")
+    assert 'upscale_factor: found the text "2", expected the number 2' == found
+
+
+def test_long_lists_of_choices_are_cut() -> None:
+    """At most ten values are listed."""
+    found = causes.wrong_choice("model", "x", map(str, range(11)))
+    assert found.endswith('"8", "9" or …')
+
+
+def test_single_choice_stands_alone() -> None:
+    """One allowed value needs no `or`."""
+    assert causes.wrong_choice("a", "b", ("c",)).endswith('expected the text "c"')
+
+
+def test_missing_value_is_nothing() -> None:
+    """A field that is not there is told apart from one that is null."""
+    assert "input.video: found nothing, expected a text" == causes.of("input.video", {}, "a text")
+    assert "video: found null, expected a text" == causes.of("video", {"video": None}, "a text")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"text/plain", 'Content-Type: found "text/plain", expected application/json'),
+        (None, "Content-Type: found nothing, expected application/json"),
+    ],
+)
+def test_header(value: bytes | None, expected: str) -> None:
+    """A header that is missing or wrong is named with its value."""
+    assert expected == causes.header("Content-Type", value, "application/json")
+
+
+ON_DISK = "a file on your own disk, which a provider cannot read"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("/home/me/a.mp4", f'"/home/me/a.mp4", {ON_DISK}'),
+        ("C:\\clips\\a.mp4", f'"C:\\\\clips\\\\a.mp4", {ON_DISK}'),
+        ("file:///home/me/a.mp4", f'"file:///home/me/a.mp4", {ON_DISK}'),
+        ("FILE:/home/me/a.mp4", f'"FILE:/home/me/a.mp4", {ON_DISK}'),
+        ("./a.mp4", f'"./a.mp4", {ON_DISK}'),
+        ("~/a.mp4", f'"~/a.mp4", {ON_DISK}'),
+        ("a.mp4", f'"a.mp4", {ON_DISK}'),
+        ("ftp://a.example/b.mp4", 'the URL "ftp://a.example/b.mp4"'),
+        ("c3RyaW5n", 'the text "c3RyaW5n" of 8 characters'),
+        (
+            "data:video/mp4;codecs=avc1,AAAA",
+            'a data URL of 31 characters, "data:video/mp4;codecs=avc1"',
+        ),
+    ],
+)
+def test_source_of_a_video(source: str, expected: str) -> None:
+    """What is no URL is told by its kind, and local files as such."""
+    assert expected == causes.described(source)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("data:video/mp4;base64", "there is no comma before its data"),
+        ("data:video/mp4,AAAA", "there is no ;base64 before its first comma"),
+        (
+            'data:video/mp4;codecs="avc1,mp4a";base64,AAAA',
+            "there is no ;base64 before its first comma (a comma inside codecs=… ends the head)",
+        ),
+        (
+            "data:video/mp4;base64;codecs=avc1,AAAA",
+            ';base64 is followed by "codecs=avc1", expected it last before the comma',
+        ),
+        ("data:image/png;base64,AAAA", 'its media type is "image/png", expected video/…'),
+    ],
+)
+def test_flaw_of_a_data_url(url: str, expected: str) -> None:
+    """The part of the head that is wrong is named."""
+    assert expected == causes.data_url_flaw(url)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("data:video/mp4,AAAA", "there is no ;base64 before its first comma"),
+        ("data:video/mp4;base64,AA*A", '"*" at character 25 is not base64'),
+        ("AA-A", '"-" at character 3 is not base64'),
+        ("A" * (1 << 18) + "*", "after 262144 characters it is not base64, or badly padded"),
+        ("AAA", "its base64 is empty, or has a wrong length or padding"),
+    ],
+)
+def test_flaw_of_base64(text: str, expected: str) -> None:
+    """The first character that is none of the alphabet is named with its place."""
+    assert expected == causes.base64_flaw(text)
+
+
+def test_urls_lose_user_and_query() -> None:
+    """Whatever may be a secret in a URL is hidden."""
+    found = causes.wrong("video", "https://me:pass@a.example/b.mp4?token=abc&x=1", "a text")
+    assert "pass" not in found
+    assert "abc" not in found
+    assert "a.example/b.mp4" in found
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
+def test_sentences_are_short_and_printable(value: Any) -> None:  # noqa: ANN401 - JSON
+    """Of any value, one printable line of bounded length."""
+    found = causes.wrong_choice("field", value, FACTORS)
+    assert found.isprintable()
+    assert len(found) < 1_200
+
+
+@given(st.text())
+def test_any_text_as_a_video(text: str) -> None:
+    """Of any text, too, whatever it begins with."""
+    for start in ("", "data:", "https://", "/"):
+        found = causes.video(start + text, "why")
+        assert found.isprintable()
+        assert f"{causes.base64_flaw(start + text)}{causes.data_url_flaw(text)}".isprintable()
+
+
+def test_long_numbers_are_cut() -> None:
+    """A number of a thousand digits is shown by its first ones."""
+    assert f"the number {'1' * causes.SHOWN}…" == causes.typed(int("1" * 1000))

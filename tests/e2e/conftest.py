@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-START_SECONDS = 20
+START_SECONDS = 120
 STOP_SECONDS = 5
+UPSIM = (sys.executable, "-m", "upsim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +73,16 @@ class Sandbox:
 
 
 @contextmanager
-def running(folder: Path, *options: str, **variables: str) -> Iterator[Server]:
+def running(
+    folder: Path, *options: str, program: Sequence[str] = UPSIM, **variables: str
+) -> Iterator[Server]:
     """Run `upsim serve` on a free port with these options and variables, and end it."""
     ready, log = folder / "ready.json", folder / "server.log"
     command = ["serve", "--port", "0", "--ready-file", str(ready), *options]
     inherited = {name: value for name, value in os.environ.items() if name[:6] != "UPSIM_"}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "upsim", *command],
+            [*program, *command],
             env={**inherited, **variables},
             stdin=subprocess.DEVNULL,
             stdout=output,

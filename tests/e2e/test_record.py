@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.conftest import Server
 
 KEY = "sk-canary-0123456789"
-START_SECONDS = 20
+START_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,9 @@ from upsim.scenario.loader import Library
 
 UPSIM = [sys.executable, "-m", "upsim"]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name[:6] != "UPSIM_"}
-START_SECONDS = 20
-STOP_SECONDS = 2.0
-"""Ctrl-C ends a server within so long."""
-START_TO_ANSWER_SECONDS = 1.0
-STARTS = 8
+START_SECONDS = 120
+STOP_SECONDS = 20.0
+"""Far more than a busy machine needs, and less than the 30 s for which a request may be held."""
 GREETED = "an example for each provider"
 EXAMPLE = re.compile(r"^  # (\w+): (\S+)\n((?:  .+\n)+)", re.MULTILINE)
 DIALECTS = [
@@ -258,25 +256,6 @@ def test_a_stale_ready_file_is_removed(tmp_path: Path, upsim: Upsim) -> None:
     upsim("serve", "--port", "0", "--clock", "nosuch", "--ready-file", str(stale))
 
     assert not stale.exists()
-
-
-def test_start_to_first_answer(
-    serve: Serve, record_property: Callable[[str, object], None]
-) -> None:
-    """From nothing to the first answer of a provider takes less than a second, on a busy machine.
-
-    The best of a few starts counts: a machine that runs other tests has bad moments.
-    """
-    taken: list[float] = []
-    while len(taken) < STARTS and min(taken, default=START_SECONDS) >= START_TO_ANSWER_SECONDS:
-        began = time.monotonic()
-        server = serve("--quiet")
-        assert server.get("/vicsee/api/v1/models").status_code == 200
-        taken.append(time.monotonic() - began)
-        server.interrupt()
-    record_property("start_to_first_answer_seconds", round(min(taken), 3))
-
-    assert min(taken) < START_TO_ANSWER_SECONDS
 
 
 def test_busy_port_is_a_message(upsim: Upsim) -> None:

@@ -134,13 +134,13 @@ def test_an_interrupted_job_is_taken_up_again(server: Server, clip: Path, tmp_pa
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 120
         while not server.admin("GET", f"sandboxes/{box}/jobs")["jobs"]:
             assert time.monotonic() < give_up
             time.sleep(0.05)
         time.sleep(1)  # it has read the answer, and polls
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=120)
 
     assert 130 == process.returncode
     assert "Traceback" not in errors

@@ -1,8 +1,8 @@
 """`upsim serve` with a watch on its event loop: the longest callbacks, by CPU time of its thread.
 
 A callback that takes longer than any before it adds a line to the file that is named first: its
-milliseconds and what was run. SIGUSR1 begins anew. CPU time does not depend on how busy the
-machine is; uvloop, whose handles cannot be measured, runs the same callbacks.
+milliseconds and what was run. SIGUSR1 begins anew, with a line that says so. CPU time does not
+depend on how busy the machine is; uvloop, whose handles cannot be measured, runs the same ones.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from asyncio import events
 from pathlib import Path
 
+ANEW = "0.0 anew"
 _LEAST = 0.002
 
 
@@ -44,7 +45,7 @@ class Watch:
 
     def _forget(self) -> None:
         self._longest = _LEAST
-        self._log.write_bytes(b"")
+        self._log.write_text(f"{ANEW}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

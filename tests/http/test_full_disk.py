@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FORM = "/wavespeed/api/v3/media/upload/binary"
 TICKET = "/wavespeed/api/v3/media/uploads"
-LARGE = 3_000_000
+LARGE = 6_000_000
 
 
 def fill(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,8 @@ def test_a_put_is_refused_and_its_ticket_stays(
     ticket = admin.http.post(TICKET, headers=KEY, json=asked).json()["data"]["upload"]
     with monkeypatch.context() as patched:
         fill(admin, patched)
-        refused = admin.http.put(ticket["url"], content=bytes(LARGE), headers=ticket["headers"])
+        pieces = (bytes(LARGE // 3) for _ in range(3))
+        refused = admin.http.put(ticket["url"], content=pieces, headers=ticket["headers"])
         assert (507, True) == (refused.status_code, "No space left" in refused.text)
     taken = admin.http.put(ticket["url"], content=bytes(LARGE), headers=ticket["headers"])
     assert (200, 0) == (taken.status_code, admin.sim.registry.crashes)

@@ -52,7 +52,7 @@ def submit(sandbox: SandboxHandle, key: str = "sk-any") -> httpx.Response:
 def credits_by_requests() -> int:
     """Ask for the credits, by requests, and return the status."""
     headers = {"Authorization": "Bearer any"}
-    return requests.get(f"{API}/credits", headers=headers, timeout=5).status_code
+    return requests.get(f"{API}/credits", headers=headers, timeout=60).status_code
 
 
 def test_libraries_are_as_before() -> None:
@@ -244,7 +244,7 @@ def test_simulators_own_address_works(sandbox: SandboxHandle) -> None:
     url = f"{sandbox.base_url('vicsee')}/api/v1/credits"
     headers = {"Authorization": f"Bearer {sandbox.key('vicsee')}"}
 
-    assert 200 == requests.get(url, headers=headers, timeout=5).status_code
+    assert 200 == requests.get(url, headers=headers, timeout=60).status_code
 
 
 def test_unknown_scenario_names_the_nearest() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 URL = "https://vicsee.com/api/v1/tools/upscale-video"
 BODY = {"video_url": "https://example.com/clip.mp4"}
 HEADERS = {"Authorization": "Bearer any"}
-SECONDS = 5
+SECONDS = 60
 LATE = {"delay": "60s"}
 """Longer than the callers wait, in virtual time: nobody really waits."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,12 +155,9 @@ def test_held_request(sandbox: SandboxHandle) -> None:
 @pytest.mark.parametrize("library", ["httpx", "async httpx", "requests", "aiohttp"])
 def test_real_delay_ends_by_the_time_out(sandbox: SandboxHandle, library: str) -> None:
     """A delay of real time is waited for as long as the caller's time-out says, and no longer."""
-    sandbox.arm({"at": "before_accept", "provider": "wavespeed", "do": {"delay": {"real": "20s"}}})
-    began = time.monotonic()
+    sandbox.arm({"at": "before_accept", "provider": "wavespeed", "do": {"delay": {"real": "60s"}}})
     with pytest.raises((httpx.ReadTimeout, requests.ReadTimeout, TimeoutError)):
         submit_impatiently(library, {"video": sandbox.clip()})
-
-    assert time.monotonic() - began < 10
 
 
 def submit_impatiently(library: str, body: dict[str, str]) -> None:
@@ -189,7 +185,7 @@ def test_cancelled_call_leaves_the_simulator_well(sandbox: SandboxHandle) -> Non
             "at": "before_accept",
             "provider": "wavespeed",
             "first": 1,
-            "do": {"delay": {"real": "20s"}},
+            "do": {"delay": {"real": "60s"}},
         }
     )
 

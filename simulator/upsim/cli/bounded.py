@@ -8,6 +8,8 @@ rest of a request, or for a first one, is closed. All bounds are our own: no pro
 from __future__ import annotations
 
 import asyncio
+import sys
+from functools import cache
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import (
@@ -29,10 +31,26 @@ SLOWEST_BODY = 1024
 LINGER_SECONDS = 1.0
 """What comes after a refusal is read and dropped, or the caller would see a reset instead."""
 
+SPARED_FILES = 32
+"""Files that are left for uploads, outputs and scenarios when connections have all others."""
+TELL_SECONDS = 60.0
+
 BETWEEN, HEAD, BODY = range(3)
 """What is being read: nothing, a head, or a body."""
 TOO_LONG = f"The head of a request may have {MOST_HEAD} bytes."
+TOLD_AT = "upsim.too_many_connections"
+TOO_MANY = "%d connections are open, as many as may be (see `ulimit -n`); further ones are closed"
 TOO_SLOW = "The rest of the request did not come in time."
+
+
+@cache
+def most_connections() -> int:
+    """How many connections there may be, so that files can still be opened."""
+    try:
+        from resource import RLIMIT_NOFILE, getrlimit  # not on every platform
+    except ImportError:
+        return sys.maxsize
+    return max(1, getrlimit(RLIMIT_NOFILE)[0] - SPARED_FILES)
 
 
 class _Flow(FlowControl):
@@ -82,6 +100,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow: _Flow = _Flow(transport)
         self._unread = bytearray()
         self._look = self.loop.call_later(LOOK_SECONDS, self._look_at_it)
+        if len(self.connections) > most_connections():
+            self._refused = True
+            self._tell()
+            transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, with what was not read of it."""
@@ -111,6 +133,13 @@ class BoundedProtocol(HttpToolsProtocol):
         raise NotImplementedError
 
     # -- inside
+
+    def _tell(self) -> None:
+        """Say that connections are closed because there are too many, but not for each of them."""
+        now, told = self.loop.time(), self.app_state.get(TOLD_AT)
+        if told is None or now - told > TELL_SECONDS:
+            self.app_state[TOLD_AT] = now
+            self.logger.warning(TOO_MANY, len(self.connections) - 1)
 
     def _read_on(self) -> None:
         """Read slices until a turn's requests are there, or nothing is left."""

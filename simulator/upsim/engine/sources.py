@@ -68,7 +68,7 @@ class Sources:
             if rule.matches(source):
                 found = rule.found
                 return None if isinstance(found, Path) else _within_limit(call, bounded(found))
-        if source not in self._elsewhere:
+        if len(source) > LONGEST_KEPT or source not in self._elsewhere:
             on_web = source.startswith(("http://", "https://"))
             own = self.own(source, call.origin.base) if on_web else None
             if own is not None:

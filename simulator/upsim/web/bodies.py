@@ -69,7 +69,7 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> tuple[byt
 
 def decode(call: Call) -> object:
     """The JSON document of a call, or why it is none."""
-    if len(call.body) > LONG and call.body.count(b",") > MOST_VALUES:
+    if has_too_many_values(call.body):
         return Malformed("too_large", f"the document holds more than {MOST_VALUES} values")
     try:
         document = _DECODER.decode(call.body)
@@ -80,6 +80,11 @@ def decode(call: Call) -> object:
     except RecursionError:
         return Malformed("too_deep", "the document is nested too deeply")
     return _unusual(call, document) or document
+
+
+def has_too_many_values(body: bytes) -> bool:
+    """Whether a JSON document is long because it holds many values, by the count of its commas."""
+    return len(body) > LONG and body.count(b",") > MOST_VALUES
 
 
 def _unusual(call: Call, document: object) -> Malformed | None:

@@ -272,7 +272,8 @@ class MediaApp:
                 taken(body.head, body.size, body.digest, oversized=body.oversized)
                 await resumed("body")
                 expected = upload.issued.size
-                if not (body.oversized or (expected is not None and body.size != expected)):
+                wrong = body.oversized or (expected is not None and body.size != expected)
+                if body.problem is not None or not wrong:  # without room it was not read whole
                     await self._store(send, sandbox, upload, body)
                     return
                 refusal = rules.errors["upload_wrong_size"]

@@ -14,7 +14,7 @@ from tests.http.webhooks.conftest import HOOK, VIDEO, hang
 if TYPE_CHECKING:
     from tests.http.webhooks.conftest import Start, World
 
-PATIENCE = 10
+PATIENCE = 120
 
 
 class Loop:

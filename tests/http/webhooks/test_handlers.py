@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -107,11 +106,9 @@ def test_a_handler_may_advance_also_when_it_was_called_in_the_background(
     async def program() -> None:
         await calls.submit()
         path = f"/__sim/sandboxes/default/jobs/{next(iter(world.sim.sandbox.state.jobs))}/state"
-        began = time.monotonic()
         await calls.call("PUT", path, {"state": "failed"})
         while not (world.deliveries and world.only.attempts):  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.001)
-        assert time.monotonic() - began < 5
         await world.sim.app.deliverer.close()
 
     asyncio.run(program())

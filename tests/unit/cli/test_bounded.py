@@ -6,9 +6,21 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
-from tests.unit.cli.test_at_once import GET, POST, QUICK, USUAL, App, connected, settled
+from tests.unit.cli.test_at_once import (
+    GET,
+    POST,
+    QUICK,
+    USUAL,
+    App,
+    Wire,
+    connected,
+    settled,
+)
 from upsim.cli import bounded
+from upsim.cli.at_once import AtOnceProtocol
 from upsim.cli.bounded import MOST_HEAD, REQUESTS_A_TURN, SLICE
 from upsim.web.answers import Answer
 
@@ -211,3 +223,26 @@ async def test_no_refusal_stands_in_another_answer() -> None:
     assert (True, 1) == (wire.is_closing(), len(wire.written))
     protocol.connection_lost(None)
     await settled(protocol)
+
+
+async def test_too_many_connections_are_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that are there go on, and there is room again once one of them is gone."""
+    monkeypatch.setattr(bounded, "most_connections", lambda: 2)
+    caplog.set_level("WARNING", "uvicorn.error")
+    state, shared = ServerState(), dict[str, object]()
+    config = uvicorn.Config(App(), log_config=None)
+    opened = []
+    for _ in range(4):
+        protocol = AtOnceProtocol(config, state, shared, asyncio.get_running_loop())
+        opened.append((protocol, Wire()))
+        protocol.connection_made(opened[-1][1])
+    assert [False, False, True, True] == [wire.is_closing() for _, wire in opened]
+    assert 1 == len(caplog.records)
+    for protocol, _ in opened[1:]:
+        protocol.connection_lost(None)
+    protocol, wire = AtOnceProtocol(config, state, shared, asyncio.get_running_loop()), Wire()
+    protocol.connection_made(wire)
+    protocol.data_received(GET)
+    assert [QUICK] == wire.written

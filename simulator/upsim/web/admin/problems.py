@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upsim.web.bodies import encode, repeats_a_key
+from upsim.web.bodies import MOST_VALUES, encode, has_too_many_values, repeats_a_key
 
 MAX_BODY = 8 * 1024 * 1024
 LONGEST_NUMBER = 18
@@ -78,6 +78,8 @@ async def read(request: Request, shape: type[S]) -> S:
         parts.append(part)
     request.state.body = b"".join(parts)  # for the command log
     body = request.state.body or b"{}"
+    if has_too_many_values(body):
+        raise AdminError(413, "too_large", f"a body may hold {MOST_VALUES} values at the most")
     try:
         found = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:

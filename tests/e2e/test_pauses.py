@@ -1,0 +1,251 @@
+"""What a hostile caller sends holds up nobody else: no callback of the event loop takes long.
+
+A server of its own runs each case, with a watch on its event loop (`watched.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.e2e.conftest import Server, running
+from tests.e2e.test_hostile import answer_of, connection, head
+from tests.e2e.watched import ANEW
+
+LONGEST_MS = 100
+"""Of the CPU time of the event loop's thread."""
+MEGABYTE = 1 << 20
+JSON = "Content-Type: application/json"
+FORM = "Content-Type: multipart/form-data; boundary=b"
+BINARY = "/wavespeed/api/v3/media/upload/binary"
+PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+KEY = "a-key"
+
+
+def post(provider: str, body: bytes, *lines: str, path: str = "") -> bytes:
+    """Return a whole request."""
+    return head(provider, KEY, *lines, f"Content-Length: {len(body)}", path=path) + body
+
+
+def form(body: bytes, kind: str = FORM) -> bytes:
+    """Return an upload by form."""
+    return post("wavespeed", body, kind, path=BINARY)
+
+
+def submit(provider: str, body: bytes) -> bytes:
+    """Return a submit of JSON."""
+    return post(provider, body, JSON)
+
+
+def venice(url: str) -> bytes:
+    """Return a submit of a video."""
+    sent = {"model": "topaz-video-upscale", "video_url": url, "upscale_factor": 2}
+    return submit("venice", json.dumps(sent).encode())
+
+
+def piapi(video: str) -> bytes:
+    """Return a submit of a video."""
+    sent = {"model": "Qubico/video-toolkit", "task_type": "upscale", "input": {"video": video}}
+    return submit("piapi", json.dumps(sent).encode())
+
+
+def scenario(**written: object) -> bytes:
+    """Return an order of a sandbox with a scenario of its own."""
+    sent = {"scenario": {"extends": "vicsee/baseline", **written}}
+    return post("vicsee", json.dumps(sent).encode(), JSON, path="/__sim/sandboxes")
+
+
+def get(path: str, *lines: str) -> bytes:
+    """Return a request without a body."""
+    return head("vicsee", KEY, *lines, path=path, method="GET")
+
+
+def numbered(text: bytes, count: int) -> bytes:
+    """Return a text with each number in it."""
+    return b",".join(text % number for number in range(count))
+
+
+CASES: dict[str, Callable[[], bytes]] = {
+    "a header without an end": lambda: b"GET / HTTP/1.1\r\nX: " + b"x" * 20 * MEGABYTE,
+    "a path without an end": lambda: b"GET /" + b"%41" * 7 * MEGABYTE,
+    "many headers": lambda: get("/vicsee/api/v1/credits", *["a:"] * 12_000),
+    "many parameters": lambda: get("/wavespeed/api/v3/predictions?" + "a=%41&" * 10_000),
+    "many ranges": lambda: get(
+        "/media/synthetic/64x64_10fps_1s.mp4", f"Range: bytes={'0-1,' * 12_000}0-1"
+    ),
+    "many tags": lambda: get(
+        "/media/synthetic/64x64_10fps_1s.mp4", f"If-None-Match: {'*,' * 30_000}*"
+    ),
+    "a long pipeline": lambda: get("/vicsee/api/v1/credits") * 2_000,
+    "chunks of a byte": lambda: (
+        (head("vicsee", KEY, JSON, "Transfer-Encoding: chunked") + b"1\r\na\r\n" * 200_000)
+        + b"0\r\n\r\n"
+    ),
+    "a large form": lambda: form(PART + b"x" * 60 * MEGABYTE + b"\r\n--b--\r\n"),
+    "a long file name": lambda: form(PART[:-5] + b"a" * 20 * MEGABYTE + b'"\r\n\r\nx\r\n--b--\r\n'),
+    "many headers of a part": lambda: form(b"--b\r\n" + b"a: b\r\n" * MEGABYTE),
+    "many parameters of a part": lambda: form(
+        b"--b\r\nContent-Disposition: form-data; " + b'a="\\";' * MEGABYTE + b"\r\n\r\nx\r\n--b--"
+    ),
+    "many parts": lambda: form(PART + b"--b\r\n\r\n\r\n" * MEGABYTE),
+    "many near boundaries": lambda: form(
+        PART + (b"\r\n--" + b"b" * 60) * 300_000, f"{FORM}{'b' * 60}"
+    ),
+    "many parameters of a type": lambda: form(b"x", f"{FORM}; " + 'a="\\";' * 9_000),
+    "percent-encoded bytes": lambda: venice("data:video/mp4," + "%41" * 4 * MEGABYTE),
+    "percent-encoded base64": lambda: venice("data:video/mp4;base64," + "%41" * 4 * MEGABYTE),
+    "escapes apart from each other": lambda: piapi("data:video/mp4;base64," + "A%41" * MEGABYTE),
+    "long base64": lambda: venice("data:video/mp4;base64," + "QUFB" * 4 * MEGABYTE),
+    "long base64 as it is": lambda: piapi("QUFB" * 3 * MEGABYTE),
+    "a long file in JSON": lambda: post(
+        "piapi",
+        json.dumps({"file_name": "a.mp4", "file_data": "QUFB" * 3 * MEGABYTE}).encode(),
+        JSON,
+        path="/piapi/api/ephemeral_resource",
+    ),
+    "a document of great depth": lambda: submit("venice", b"[" * 10 * MEGABYTE),
+    "many small objects": lambda: submit("venice", b"[" + b"{}," * 5 * MEGABYTE + b"{}]"),
+    "many keys": lambda: submit("venice", b"{" + numbered(b'"%d":1', 600_000) + b"}"),
+    "keys that nobody knows": lambda: submit(
+        "vicsee", b'{"model":"topaz-video-upscale",' + numbered(b'"k%d":1', 80_000) + b"}"
+    ),
+    "a number of many digits": lambda: submit(
+        "venice", b'{"upscale_factor":' + b"9" * 20 * MEGABYTE + b"}"
+    ),
+    "many long numbers": lambda: submit("venice", b"[" + (b"9" * 4_000 + b",") * 2_000 + b"1]"),
+    "a large exponent": lambda: submit("venice", b'{"upscale_factor":1e999999999}'),
+    "a scenario of unknown keys": lambda: scenario(**{f"unknown{n}": 1 for n in range(3_900)}),
+    "a scenario of wrong limits": lambda: scenario(limits={f"max_{n}": 1 for n in range(3_900)}),
+    "a scenario of changes": lambda: scenario(
+        changes=[{"at": f"{n + 1}s", "set": {"limits": {"max_seconds": 60}}} for n in range(60)]
+    ),
+    "a scenario of very many keys": lambda: post(
+        "vicsee",
+        b'{"scenario":{' + numbered(b'"%d":1', 600_000) + b"}}",
+        JSON,
+        path="/__sim/sandboxes",
+    ),
+    "a scenario of wrong faults": lambda: scenario(
+        faults=[{"at": "poll", "on": f"x{n}", "do": "drop_conection"} for n in range(900)]
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A server whose event loop is watched."""
+
+    server: Server
+    log: Path
+
+    def longest(self) -> str:
+        """Return the longest callback since the watch began anew."""
+        return self.log.read_text("utf-8").splitlines()[-1][:120]
+
+    def begin(self) -> None:
+        """Begin anew."""
+        self.log.write_bytes(b"")
+        os.kill(self.server.pid, signal.SIGUSR1)
+        while not self.log.read_text("utf-8").startswith(ANEW):
+            time.sleep(0.001)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """Return a server for all cases."""
+    folder = tmp_path_factory.mktemp("watched")
+    log = folder / "longest.txt"
+    program = [sys.executable, str(Path(__file__).with_name("watched.py")), str(log)]
+    with running(folder, "--clock", "auto", "--quiet", program=program) as server:
+        answered(server, get("/vicsee/api/v1/credits"))  # the first reads the scenarios
+        answered(server, CASES["a large exponent"]())
+        yield Watched(server, log)
+
+
+def answered(server: Server, request: bytes) -> int:
+    """Return the status of the first answer, while the request is still being sent."""
+    with connection(server) as sock:
+
+        def send() -> None:
+            with contextlib.suppress(OSError):  # a server that refuses need not read on
+                sock.sendall(request)
+
+        sending = Thread(target=send)
+        sending.start()
+        try:
+            return answer_of(sock)[0]
+        finally:
+            with contextlib.suppress(OSError):
+                sock.shutdown(2)
+            sending.join()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_that_is_sent_holds_the_event_loop(watched: Watched, case: str) -> None:
+    """It is answered, and no callback takes a tenth of a second of the loop's own time."""
+    request = CASES[case]()
+    watched.begin()
+    status = answered(watched.server, request)
+    longest = watched.longest()
+    print(f"{case}: {status}, longest callback {longest}")  # noqa: T201 - shown with -s
+    assert 200 <= status < 500
+    assert float(longest.split()[0]) <= LONGEST_MS
+
+
+def test_many_large_uploads_at_once_are_not_held_in_memory(watched: Watched) -> None:
+    """Eight files come at the same time, and the server keeps a few megabytes of each."""
+    size = 60 * MEGABYTE
+    request = form(PART + b"x" * size + b"\r\n--b--\r\n")
+    watched.begin()
+    before = _resident(watched.server)
+    statuses: list[int] = []
+    sending = [
+        Thread(target=lambda: statuses.append(answered(watched.server, request))) for _ in range(8)
+    ]
+    for each in sending:
+        each.start()
+    most = before
+    while any(each.is_alive() for each in sending):
+        most = max(most, _resident(watched.server))
+        time.sleep(0.01)
+    longest = watched.longest()
+    print(f"{(most - before) >> 20} MB more, longest callback {longest}")  # noqa: T201 - as above
+    assert [200] * 8 == statuses
+    assert most - before < 4 * size
+    assert float(longest.split()[0]) <= LONGEST_MS
+
+
+def test_the_watch_bites(tmp_path: Path) -> None:
+    """A callback that works for long is seen."""
+    log = tmp_path / "longest.txt"
+    code = (
+        "import asyncio, sys, time\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path\n"
+        "from watched import Watch\n"
+        f"Watch(Path({str(log)!r})).begin()\n"
+        "async def main():\n"
+        "    began = time.thread_time()\n"
+        "    while time.thread_time() - began < 0.2: pass\n"
+        "asyncio.run(main())\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert re.match(r"2\d\d\.\d ", log.read_text("utf-8").splitlines()[-1])
+
+
+def _resident(server: Server) -> int:
+    status = Path(f"/proc/{server.pid}/status").read_text("ascii")
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024

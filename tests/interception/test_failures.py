@@ -20,7 +20,7 @@ URL = "https://vicsee.com/api/v1/tools/upscale-video"
 BODY = {"video_url": "https://example.com/clip.mp4"}
 HEADERS = {"Authorization": "Bearer any"}
 SECONDS = 60
-LATE = {"delay": "60s"}
+LATE = {"delay": "600s"}
 """Longer than the callers wait, in virtual time: nobody really waits."""
 
 

@@ -214,6 +214,10 @@ class World(Protocol):
     def now(self) -> Instant:
         """The present virtual instant."""
 
+    @property
+    def pace(self) -> int:
+        """By what the durations of work, and announcements of them, are divided."""
+
     def measured(self, call: Call, source: str) -> Measured | None:
         """What is known of a video without waiting; None when it must be fetched or probed."""
 

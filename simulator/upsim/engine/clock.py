@@ -91,6 +91,11 @@ class Clock:
         return self.mode in ("manual", "auto")
 
     @property
+    def work_pace(self) -> int:
+        """By what durations of work are divided: a clock that is not `real` has a rate instead."""
+        return self.pace if self.mode == "real" else 1
+
+    @property
     def label(self) -> str:
         """The mode as it is written in settings."""
         return f"scaled:{self._rate}" if self.mode == "scaled" else self.mode

@@ -46,6 +46,11 @@ class SandboxWorld:
         """The present virtual instant."""
         return self._sandbox.now
 
+    @property
+    def pace(self) -> int:
+        """By what the durations of work, and announcements of them, are divided."""
+        return self._sandbox.clock.work_pace
+
     def measured(self, call: Call, source: str) -> Measured | None:
         """What is known of a video without waiting."""
         return self._sources.known(self._bound.scenario, call, source)
@@ -56,8 +61,7 @@ class SandboxWorld:
         if model is None:
             msg = f"{call.operation} asks for terms before a check set the model"
             raise LookupError(msg)
-        clock, steps = self._sandbox.clock, model.lifecycle.phases
-        pace = clock.pace if clock.mode == "real" else 1
+        pace, steps = self.pace, model.lifecycle.phases
         if self._bound.scenario.jobs:
             steps = self._steps(call, steps)
         key = (model.id, id(call.media), call.failure, pace, id(steps), *call.options.values())

@@ -36,7 +36,8 @@ class Holds:
 
     async def wait(self, sandbox: Sandbox, call: Call, hold: Hold) -> Reply:
         """Hold the request until the job ends or the provider's own limit has passed."""
-        until = min(sandbox.now + int(hold.seconds * SECOND), LATEST)
+        limit = int(hold.seconds * SECOND) // sandbox.clock.work_pace
+        until = min(sandbox.now + limit, LATEST)
         manual = sandbox.clock.mode == "manual" and self.in_process and not is_played()
         if manual and not _ended(sandbox, hold):
             msg = (

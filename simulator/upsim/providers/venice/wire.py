@@ -131,8 +131,9 @@ def _word(call: Call, job: Job) -> str:
 def _times(call: Call, job: Job) -> dict[str, object]:
     model = call.rules.baseline.models[job.accepted.model]
     until = call.now if job.ended_at is None else job.ended_at
+    average = int(str(model.facts["average_execution_time"].value))
     return {
-        "average_execution_time": model.facts["average_execution_time"].value,
+        "average_execution_time": average // call.world.pace,
         "execution_duration": milliseconds(job.accepted.at, until),
     }
 

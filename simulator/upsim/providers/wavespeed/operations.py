@@ -32,7 +32,8 @@ def held(call: Call, timed_out: bool) -> Reply:  # noqa: FBT001 - the form that 
     values = {"seconds": call.rules.wholes["sync_seconds"]}
     if rule.headers:
         return wire.problem(call, Violation(rule.name, values))
-    shown = wire.record(call, _as_of(job, job.accepted.at + values["seconds"] * SECOND))
+    waited = values["seconds"] * SECOND // call.world.pace
+    shown = wire.record(call, _as_of(job, job.accepted.at + waited))
     status = call.rules.baseline.statuses[State.PROCESSING].value
     late = {"status": status, "code": rule.code, "error": rule.message.format_map(values)}
     return wire.success(call, shown | late)

@@ -93,7 +93,8 @@ def uploaded(admin: Admin, video: bytes) -> str:
     """Upload a video and return its public address."""
     asked = {"contentType": "video/mp4", "sizeBytes": len(video)}
     ticket = admin.vicsee().post("/api/v1/upload", json=asked).json()["data"]
-    answer = admin.http.put(ticket["uploadUrl"], content=video)
+    announced = {"Content-Type": "video/mp4"}
+    answer = admin.http.put(ticket["uploadUrl"], content=video, headers=announced)
     assert answer.status_code == 200, answer.text
     url: str = ticket["publicUrl"]
     return url

@@ -93,7 +93,7 @@ VENICE = Face(
     plans=("unlimited", "limited", "error_budget", "blocked"),
     submit=lambda video, factor: _venice("queue", video_url=video, upscale_factor=factor),
     job_of=lambda body: str(body["queue_id"]),
-    poll=lambda job: _venice("retrieve", queue_id=job),
+    poll=lambda job: Request("POST", f"{V1}/retrieve", {"queue_id": job}),  # as the guide: no model
     url_of=lambda body: body.get("url"),
     quote=lambda video, factor: _venice("quote", video_url=video, upscale_factor=factor),
     quoted=lambda body: Decimal(body["quote"]),

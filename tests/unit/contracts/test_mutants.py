@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,20 @@ def test_stale_patches(source: str) -> None:
 
     with pytest.raises(StaleMutantError, match=f"m: 'a = 1' stands there {times} times"):
         patched(source, [Patch("m", "a = 1", "a = 2")])
+
+
+@pytest.mark.parametrize("mutant", [pytest.param(one, id=one.id) for one in mutants()])
+def test_catalogue_patches_fit_the_source(mutant: Mutant) -> None:
+    """Each patch stands exactly once in its module as the module is today."""
+    by_module = {one.module: one for one in mutant.patches}
+    for module in by_module:
+        found = find_spec(module)
+        assert found is not None
+        assert found.origin is not None
+        source = Path(found.origin).read_text(encoding="utf-8")
+        wrong = patched(source, [one for one in mutant.patches if one.module == module])
+        assert wrong != source
+        compile(wrong, module, "exec")
 
 
 def test_too_late() -> None:

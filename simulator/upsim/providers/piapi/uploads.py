@@ -21,8 +21,10 @@ def plan_has_uploads(call: Call) -> Violation | None:
     """The plan includes uploads; the free one does not."""
     facts = call.rules.baseline.plans[call.who.plan].facts
     allowed = "uploads" not in facts or facts["uploads"].value
+    if allowed:
+        return None
     cause = f"account: its plan {call.who.plan} has no uploads"
-    return None if allowed else Violation("plan_without_uploads", cause=cause)
+    return Violation("plan_without_uploads", cause=cause)
 
 
 def upload_request(call: Call) -> Violation | None:

@@ -85,18 +85,21 @@ def within_key_cap(call: Call) -> Violation | None:
     entries = call.world.entries_of(call.who)
     spent = -sum(entry.amount for entry in entries if entry.kind in _SPENDING)
     price, most = call.world.terms(call).quote.amount, Decimal(str(cap.value))
+    if spent + price <= most:
+        return None
     cause = f"key: found {spent} USD spent and a price of {price} USD, expected at most {most} USD"
     compared = {"max": most, "spent": spent, "price": price}
-    return None if spent + price <= most else Violation("key_cap_reached", compared, cause=cause)
+    return Violation("key_cap_reached", compared, cause=cause)
 
 
 def polled_model(call: Call) -> Violation | None:
     """`model` is a text, or absent where that is allowed; whether it is the job's is seen later."""
     name = call.inputs.get("model")
     if name is None:
-        required = call.rules.knobs["model_on_poll"] == "required"
+        if call.rules.knobs["model_on_poll"] != "required":
+            return None
         cause = causes.of("model", call.inputs, "the model of the job")
-        return Violation("missing_model", cause=cause) if required else None
+        return Violation("missing_model", cause=cause)
     if isinstance(name, str):
         return None
     cause = causes.wrong("model", name, "the text of the job's model")
@@ -130,9 +133,10 @@ def own_request(call: Call) -> Violation | None:
 
 def media_there(call: Call) -> Violation | None:
     """The file of a finished job was not deleted and has not expired."""
-    gone = call.target.state is State.COMPLETED and call.world.output_gone(call.target)
+    if call.target.state is not State.COMPLETED or not call.world.output_gone(call.target):
+        return None
     cause = f"queue_id: the file of job {call.target.id} was deleted or has expired"
-    return Violation("media_gone", {"job": call.target.id}, cause=cause) if gone else None
+    return Violation("media_gone", {"job": call.target.id}, cause=cause)
 
 
 def completable(call: Call) -> Violation | None:
@@ -141,9 +145,10 @@ def completable(call: Call) -> Violation | None:
     if call.rules.knobs["complete_ids"] == "refused":
         return no_own_job(job.id, "queue_id", "nothing: the knob complete_ids refuses every id")
     if not job.ended:
-        refused = call.rules.knobs["early_complete"] == "refused"
+        if call.rules.knobs["early_complete"] != "refused":
+            return None
         cause = f"queue_id: job {job.id} is {job.state.value}, expected one that has ended"
-        return Violation("early_complete", cause=cause) if refused else None
+        return Violation("early_complete", cause=cause)
     deleting = call.rules.knobs["complete_effect"] == "delete"
     if not (deleting and media_there(call)):
         return None

@@ -63,9 +63,10 @@ def quoted_duration(call: Call) -> Violation | None:
     if found is None or found <= 0:
         return fields.out_of_range("duration", duration, 'seconds above 0, as 10, "10" or "10s"')
     limit = call.rules.limits["max_seconds"]
+    if found <= limit:
+        return None
     cause = causes.wrong("duration", duration, f"at most {limit} seconds")
-    compared = {"max": limit, "found": found}
-    return None if found <= limit else Violation("too_long_on_quote", compared, cause=cause)
+    return Violation("too_long_on_quote", {"max": limit, "found": found}, cause=cause)
 
 
 def quoted_height(call: Call) -> Violation | None:

@@ -189,9 +189,10 @@ def not_a_task(call: Call) -> Violation:
 
 def old_path_served(call: Call) -> Violation | None:
     """The path of an older generation of pages answers only where a knob asks for it."""
-    cause = f"path: {causes.quoted(call.path)} needs the knob old_paths: served"
-    absent = call.rules.knobs["old_paths"] == "absent"
-    return Violation("no_route", cause=cause) if absent else None
+    if call.rules.knobs["old_paths"] != "absent":
+        return None
+    cause = f"path: {causes.quoted(call.path)} is known only to the knob old_paths"
+    return Violation("no_route", cause=cause)
 
 
 def bad_type(call: Call, name: str, kind: str) -> Violation:

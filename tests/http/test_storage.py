@@ -162,6 +162,23 @@ def test_a_put_brings_the_headers_of_its_ticket(
         assert f"<Code>{code}</Code>" in answer.text
 
 
+@BOTH
+def test_refused_files_are_reported(admin: Admin, provider: str) -> None:
+    """Each refusal below `/media` is reported once, with the sentence of the response."""
+    lines: list[tuple[str, str, int, str]] = []
+    admin.sim.app.dispatch.media.refusal_observers.append(lambda *line: lines.append(line))
+    url = TICKETS[provider](admin, 4)["uploadUrl"]
+
+    put_file(admin.http, url, b"1234", kind="text/html", **NEEDED[provider])
+    put_file(admin.http, url, b"1234", kind="video/mp4", **NEEDED[provider])
+    admin.http.get("/media/nothing")
+
+    (put, _, status, message), (get, path, gone, sentence) = lines
+    assert (put, status, get, path, gone) == ("PUT", 403, "GET", "/media/nothing", 404)
+    assert "video/mp4" in message
+    assert sentence == "There is no such file."
+
+
 def test_a_condition_of_the_ticket_must_come(admin: Admin) -> None:
     """WaveSpeed's ticket names `If-None-Match: *`; a PUT without it is told so."""
     answer = put_file(admin.http, wavespeed_ticket(admin, 3)["uploadUrl"], b"abc")

@@ -35,6 +35,7 @@ from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import Upload
 from upsim.media.clip import CONTENT_TYPES, Clip, ClipNameError, ClipRoomError
+from upsim.web import refused_files
 from upsim.web.bodies import ClientGoneError, announced_length, headers_of
 from upsim.web.faults import Faulty, media_occasion
 from upsim.web.files import send_file
@@ -76,6 +77,7 @@ class MediaApp:
         self._registry = registry
         self.desk = desk
         self.observers: list[Observer] = []
+        self.refusal_observers: list[refused_files.Observer] = []
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, *, path: str, sandbox: Sandbox
@@ -84,6 +86,7 @@ class MediaApp:
         kind, _, name = path.partition("/")
         any_origin = self._any_origin(sandbox, kind, name)
         guards = headers_for(kind, any_origin=any_origin)
+        send = refused_files.reporting(send, scope, self.refusal_observers)
         safe = safely(send, guards)
         if any_origin and is_preflight(scope, headers_of(scope)):
             await allow(safe, b"GET, HEAD, PUT" if kind == "uploads" else b"GET, HEAD")

@@ -93,3 +93,15 @@ def test_a_large_clip_cannot_be_had(admin: Admin, monkeypatch: pytest.MonkeyPatc
     fill(admin, monkeypatch)
     answer = admin.http.get("/media/synthetic/64x64_10fps_1s.mp4?bytes=30000000")
     assert (507, 0) == (answer.status_code, admin.sim.registry.crashes)
+
+
+@pytest.mark.parametrize(("upload", "status"), [(by_form, 503), (by_json, 500)])
+def test_a_file_that_gave_way_at_once_is_not_uploaded(
+    admin: Admin,
+    monkeypatch: pytest.MonkeyPatch,
+    upload: Callable[[Admin, int], httpx.Response],
+    status: int,
+) -> None:
+    """Where others took its room before it was held, the service fails and counts no bug."""
+    monkeypatch.setattr(admin.sim.registry.blobs, "hold", lambda _digest: False)
+    assert (status, 0) == (upload(admin, 10).status_code, admin.sim.registry.crashes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import subprocess
@@ -14,45 +13,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.mutations import GONE, VALUES, places, replaced
 from tests.recording.callers import CALLERS
 from tests.recording.conftest import Studio, entries
 from upsim.cli import main
 
-DEEP: list[Any] = []
-for _ in range(500):
-    DEEP = [DEEP]
-VALUES: Sequence[object] = (
-    *(None, True, 0, -1, 7, 10**30, 10**400, 1.5, "", "x", "\0", "NaN", "1e999999999", "-1", "1/0"),
-    *("9999-99-99T99:99:99Z", "http://[", "data:;base64,é", "${HOME}", "é\u2028\x1b", "@x", "../x"),
-    *([], {}, [None], {"a": 1}, [[1]], {"json": None, "text": "x"}, DEEP),
-)
-GONE = object()
 WORDS = re.compile(r"\S.*:\d+:(\d+:)? \S")
-
-
-def places(value: object, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield every place of a document, the whole of it first."""
-    yield here
-    items: Any = ()
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    for key, item in items:
-        yield from places(item, (*here, key))
 
 
 def changed(lines: Sequence[Any], place: tuple[Any, ...], value: object) -> str:
     """Return a cassette with another value at one place, or with none there."""
-    found: Any = copy.deepcopy(list(lines))
-    *path, last = place
-    inner = found
-    for step in path:
-        inner = inner[step]
-    if value is GONE:
-        del inner[last]
-    else:
-        inner[last] = value
+    found = replaced(list(lines), place, value)
     return "".join(f"{json.dumps(line)}\n" for line in found)
 
 

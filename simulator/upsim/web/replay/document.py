@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from upsim.core.instants import Instant, from_iso
+from upsim.core.instants import LATEST, Instant, from_iso
 from upsim.core.media import Container, Measured, Media, Reason, Unmeasurable
 from upsim.engine.exports import FORMAT, VERSION
 
@@ -189,7 +189,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
     @property
     def instant(self) -> Instant:
         """When it was run."""
-        return from_iso(self.at)
+        return instant_of(self.at)
 
 
 class Incomplete(msgspec.Struct):
@@ -235,8 +235,31 @@ def known(head: object, *, name: str) -> Document:
         raise ExportError(f"{message}; this upsim reads version {VERSION}")
     try:
         found = msgspec.convert(head, Document)
-        for at in (found.sandbox.clock.start, *(entry.at for entry in found.commands)):
-            from_iso(at)
     except (msgspec.ValidationError, ValueError) as error:
         raise ExportError(f"{name} is a broken export: {error}") from error
+    for place, text in _instants(found):
+        try:
+            instant_of(text)
+        except ExportError as error:
+            raise ExportError(f"{name} is a broken export: {error} - at `{place}`") from error
     return found
+
+
+def instant_of(text: str) -> Instant:
+    """The instant of a text, if a clock can stand there. Raises ExportError."""
+    try:
+        found = from_iso(text)
+    except (ValueError, OverflowError):
+        raise ExportError(f"{text[:80]!r} is not an ISO 8601 instant") from None
+    if not 0 <= found <= LATEST:
+        raise ExportError(f"{text[:80]!r} is not between the years 1970 and 9000")
+    return found
+
+
+def _instants(found: Document) -> Iterator[tuple[str, str]]:
+    """Every instant of an export with its place."""
+    yield "$.sandbox.clock.start", found.sandbox.clock.start
+    for number, entry in enumerate(found.commands):
+        yield f"$.commands[{number}].at", entry.at
+        if entry.wall is not None:
+            yield f"$.commands[{number}].wall", entry.wall

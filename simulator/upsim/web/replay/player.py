@@ -7,13 +7,21 @@ from collections.abc import Iterable
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
-from upsim.core.instants import LATEST, from_iso
+from upsim.core.instants import LATEST
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import PlayedClock
 from upsim.engine.commands import CURRENT
 from upsim.engine.playback import Played, Turn
 from upsim.engine.sandbox import Sandbox
-from upsim.web.replay.document import Asked, Document, Entry, OpenedPart, Point, ToldPart
+from upsim.web.replay.document import (
+    Asked,
+    Document,
+    Entry,
+    OpenedPart,
+    Point,
+    ToldPart,
+    instant_of,
+)
 from upsim.web.replay.exchange import BEYOND, Exchange
 from upsim.web.replay.world import TOKEN, Application, PlayedDeliverer, issue, prepare, reread
 
@@ -63,7 +71,7 @@ class Player:
         """
         clock = self.sandbox.clock
         if isinstance(clock, PlayedClock):
-            clock.wall = from_iso(entry.wall) if entry.wall else LATEST
+            clock.wall = instant_of(entry.wall) if entry.wall else LATEST
             clock.put(entry.instant)
         later = entry.resumed is not None and entry.instant > self.sandbox.now
         if later or (entry.webhook is not None and not self._advancing):

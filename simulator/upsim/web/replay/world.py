@@ -10,7 +10,6 @@ from starlette.types import ASGIApp
 
 from upsim.core.baseline import BaselineError
 from upsim.core.call import Call, Pending
-from upsim.core.instants import from_iso
 from upsim.core.media import Measured, Unmeasurable
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import ClockError, PlayedClock
@@ -30,7 +29,7 @@ from upsim.web.admin.sandboxes import money
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
 from upsim.web.measuring import MediaDesk
-from upsim.web.replay.document import Document, ExportError
+from upsim.web.replay.document import Document, ExportError, instant_of
 from upsim.web.replay.own_values import held
 from upsim.web.timeline import Timeline
 
@@ -142,7 +141,7 @@ def prepare(app: Application, document: Document) -> Sandbox:
     try:
         if document.values is not None:
             _remember(registry, made.scenario, document.values)
-        start = from_iso(made.clock.start)
+        start = instant_of(made.clock.start)
         order = Order(
             id=made.id,
             scenario=None if made.scenario == NO_SCENARIO else made.scenario,
@@ -193,7 +192,7 @@ def reread(registry: Registry, sandbox: Sandbox, scenarios: Mapping[str, Any]) -
 def _remember(registry: Registry, name: str, values: object) -> None:
     """Take a scenario whose values an export holds for the one of this name."""
     scenario = held(registry.library, registry.providers, name, values)
-    _check_provider(registry, scenario.baseline.provider)
+    _check_provider(registry, scenario.baseline.provider, "provider")
     registry.library.remember(scenario)
 
 
@@ -210,14 +209,14 @@ def issue(registry: Registry, sandbox: Sandbox, document: Document) -> KeyHeader
     """The header of each named key; the keys are new, of the same owners."""
     headers: KeyHeaders = {}
     for number, key in enumerate(document.keys, 1):
-        _check_provider(registry, key.provider)
+        _check_provider(registry, key.provider, f"$.keys[{number - 1}].provider")
         auth = sandbox.scenario_for(key.provider).baseline.auth
         text = f"{key.prefix}replay-{number}"
         if key.credential == "known":
             try:
                 registry.issue_key(sandbox, key.provider, owner=key.owner, key=text)
             except SandboxRefusedError as error:
-                raise ExportError(f"key {key.name!r} cannot be issued: {error}") from error
+                raise ExportError(f"{error} - at `$.keys[{number - 1}]`") from error
         else:
             registry.retire(key.provider, text)
         value = f"{auth.scheme} {text}" if auth.scheme else text
@@ -227,6 +226,6 @@ def issue(registry: Registry, sandbox: Sandbox, document: Document) -> KeyHeader
     return headers
 
 
-def _check_provider(registry: Registry, name: str) -> None:
+def _check_provider(registry: Registry, name: str, place: str) -> None:
     if name not in registry.providers:
-        raise ExportError(f"there is no provider {name[:80]!r} here")
+        raise ExportError(f"there is no provider {name[:80]!r} here - at `{place}`")

@@ -1,0 +1,115 @@
+"""`upsim replay` refuses an export that is broken in any way with its place, never a traceback."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.http.replay.conftest import Start
+from tests.http.replay.test_command import session
+from tests.mutations import GONE, VALUES, places, replaced
+from upsim import Simulator
+from upsim.cli import main
+from upsim.web.replay.document import ExportError
+
+EXPORT_VALUES: Sequence[object] = (
+    *VALUES,
+    *("9999-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
+    *(2**63, -(2**70), "\ud800"),
+)
+WHOLE = ("is no export", "is an export of version", "cannot be made again")
+ENTRY = re.compile(r"entry \d+ (\(.*\) )?(does not replay|gets another answer|cannot be sent)")
+
+
+@pytest.fixture
+def export(start: Start) -> dict[str, Any]:
+    """Return an export with a job, a fault, a webhook, advances and a change of the clock."""
+    run = start(clock="manual")
+    session(run)
+    run.admin("PATCH", "clock", {"mode": "auto"})
+    return run.export()
+
+
+def replay(file: Path, *options: str) -> Result:
+    """Return what came of `upsim replay`."""
+    return CliRunner().invoke(main, ["replay", str(file), *options])
+
+
+def located(message: str) -> bool:
+    """Return whether a refusal names a path or an entry, or is about the export as a whole."""
+    by_place = "at `$." in message or ENTRY.search(message) is not None
+    return by_place or any(one in message for one in WHOLE)
+
+
+def mutations(export: dict[str, Any], step: int) -> Iterator[tuple[tuple[Any, ...], object]]:
+    """Yield each place with some of the values: every instant is tried with all of them."""
+    number = 0
+    for place in list(places(export))[1:]:
+        for value in (GONE, *EXPORT_VALUES):
+            number += 1
+            if place[-1] in ("at", "start", "wall") or number % step == 0:
+                yield place, value
+
+
+@pytest.mark.parametrize(("options", "step"), [((), 29), (("--pytest",), 61)])
+def test_mutated_export_is_never_a_traceback(
+    export: dict[str, Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    options: tuple[str, ...],
+    step: int,
+) -> None:
+    """Each mutation exits with 0, 1 or 2; exit 2 says where or what; no error is logged."""
+    file = tmp_path / "session.json"
+    count = 0
+    for place, value in mutations(export, step):
+        file.write_text(json.dumps(replaced(export, place, value)), "utf-8")
+        done = replay(file, *options)
+        what = (place, value, done.output)
+        assert done.exception is None or isinstance(done.exception, SystemExit), what
+        assert done.exit_code in (0, 1, 2), what
+        assert "Traceback" not in done.output, what
+        assert not [one for one in caplog.records if one.levelno >= logging.ERROR], what
+        if done.exit_code == 2:
+            assert located(done.stderr), what
+        count += 1
+    assert count > 300
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        (("sandbox", "clock", "start"), "$.sandbox.clock.start"),
+        (("commands", 1, "at"), "$.commands[1].at"),
+        (("commands", -1, "wall"), "].wall`"),
+    ],
+)
+@pytest.mark.parametrize("text", ["9999-01-01T00:00:00Z", "1960-01-01T00:00:00Z", "soon", "\x1b"])
+def test_instant_that_no_clock_reaches_is_refused_with_its_place(
+    export: dict[str, Any], tmp_path: Path, place: tuple[Any, ...], named: str, text: str
+) -> None:
+    """The admin API accepts the years 1970 to 9000, and so does an export."""
+    file = tmp_path / "session.json"
+    file.write_text(json.dumps(replaced(export, place, text)), "utf-8")
+    done = replay(file)
+
+    assert 2 == done.exit_code
+    assert named in done.stderr
+    assert "between the years" in done.stderr or "is not an ISO 8601 instant" in done.stderr
+
+
+def test_step_of_a_session_beyond_the_last_instant_is_refused(export: dict[str, Any]) -> None:
+    """A test that `upsim replay --pytest` wrote may have been edited."""
+    with (
+        Simulator.replaying(copy.deepcopy(export)) as replayed,
+        pytest.raises(ExportError, match="between the years 1970 and 9000"),
+    ):
+        replayed.request("GET", "/vicsee/api/v1/credits", at="9999-01-01T00:00:00Z")

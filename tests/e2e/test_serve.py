@@ -500,6 +500,7 @@ def test_landing_page_has_every_example(shared: Process, provider: str) -> None:
         'curl -o output.mp4 "$URL"',
         '<a href="/__sim">',
         "audio</code> is drop, not keep",
+        "<td>veniceai-cli (status and download of a job)<td>2.1.0",
     ],
 )
 def test_landing_page_has_what_follows(shared: Process, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import cast
 
@@ -21,6 +21,7 @@ _PAGE = """<!doctype html>
         color: #1c2330; background: #fff; }}
  pre {{ background: #f3f5f8; padding: .75rem 1rem; overflow-x: auto; border-radius: 6px; }}
  h2 {{ margin-top: 2rem; }} code {{ font: 14px/1.5 ui-monospace, monospace; }}
+ td, th {{ text-align: left; padding-right: 1rem; }}
  summary {{ cursor: pointer; }} p.call {{ margin-bottom: -.75rem; }}
  @media (prefers-color-scheme: dark) {{
    body {{ color: #e4e8ef; background: #14181f; }} pre {{ background: #1f2530; }}
@@ -29,10 +30,11 @@ _PAGE = """<!doctype html>
 <h1>upsim</h1>
 <p>A simulator of video-upscaling APIs. {keys}; nothing is billed.
 Time is <strong>{mode}</strong>, {pace}. {chosen}</p>
-<p>The <strong>guide</strong> dialect answers as the provider's documentation says; it is what you
-get without a word. Where the documentation and today's service differ, <strong>live</strong>
-answers as the service: add it to the path, as in the addresses below. What it changes is listed for
-each provider; a sandbox may also choose each point alone.</p>
+<p>The <strong>guide</strong> dialect answers as the provider's documentation says. Where the
+documentation and today's service differ, <strong>live</strong> answers as the service. The first
+URL of each provider below is its default: guide, but for Venice <strong>auto</strong>, which
+answers as guide and sends the file itself to a poll that names the model. What each dialect changes
+is listed for each provider; a sandbox may also choose each point alone.</p>
 {providers}
 <h2>Test videos</h2>
 <p>Real, playable files with exactly the properties of their name, also .mov, .mkv and .webm:</p>
@@ -111,8 +113,26 @@ def _section(registry: Registry, provider: str, base: str) -> str:
         f'<li><a href="/{escape(provider)}/openapi.json">OpenAPI document</a></ul>'
         f"<pre><code>{escape(example(registry, provider, base, key=key))}</code></pre>"
         + "".join(_call(title, text) for title, text in calls.items())
+        + _clients(baseline, base)
         + "".join(_dialect(baseline, name) for name in baseline.dialects[1:])
     )
+
+
+def clients_of(baseline: Baseline) -> Iterable[Mapping[str, str]]:
+    """The known clients of a provider: name, version, base URL, how that is known, and a note."""
+    fact = baseline.facts.get("clients")
+    return cast("Iterable[Mapping[str, str]]", fact.value) if fact else ()
+
+
+def _clients(baseline: Baseline, base: str) -> str:
+    rows = [
+        f"<tr><td>{escape(one['client'])}<td>{escape(one['version'])}"
+        f"<td><code>{escape(base + one['base'])}</code>"
+        f"<td>{escape('; '.join(filter(None, (one['how'], one.get('note')))))}"
+        for one in clients_of(baseline)
+    ]
+    head = "<tr><th>client<th>version<th>base URL<th>how that is known"
+    return f"<table>{head}{''.join(rows)}</table>" if rows else ""
 
 
 def _call(title: str, text: str) -> str:

@@ -39,7 +39,7 @@ def test_wavespeed(client: Callable[[str], Client]) -> None:
 
 def test_venice(client: Callable[[str], Client]) -> None:
     """The client `venice-py` queues, waits, saves and completes, all at its own host."""
-    answer = run(client("venice-py-2.9.0"), "venice", "live")
+    answer = run(client("venice-py-2.9.0"), "venice", None)
 
     expected = {"status": "COMPLETED", "output": "ftyp", "completed": True, "charges": ["0.026"]}
     assert expected == answer

@@ -1,4 +1,4 @@
-"""The Python client `venice-py`, unmodified, against the dialect that it was written for."""
+"""The Python client `venice-py`, unmodified, in the default dialect and in today's."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ pytestmark = [
 ]
 
 
+@pytest.mark.parametrize("dialect", ["", "live"])
 @pytest.mark.parametrize("given_as", ["address", "data"])
 def test_client_quotes_queues_waits_saves_and_completes(
-    given_as: str, sandbox: Sandbox, client: Callable[[str], Client], tmp_path: Path
+    given_as: str, dialect: str, sandbox: Sandbox, client: Callable[[str], Client], tmp_path: Path
 ) -> None:
     """The client gets a quote for the file, the video as bytes, and a successful clean-up."""
     url = sandbox.server.clip("320x240", "10", "2")
@@ -34,7 +35,7 @@ def test_client_quotes_queues_waits_saves_and_completes(
         "venice_sdk.py",
         {
             "api_key": sandbox.keys["venice"],
-            "base_url": f"{sandbox.base_url('venice', 'live')}/api/v1",
+            "base_url": f"{sandbox.base_url('venice', dialect)}/api/v1",
             "model": "topaz-video-upscale",
             "clip": url,
             "output": str(output),

@@ -91,6 +91,7 @@ def _one(
     except NoContractError as error:
         raise UsageError(str(error)) from error
     target = aim(stack, order, book, local)
+    book = book.under(target.dialect)
     facts = _facts(order, book, target)
     planned = plan(book, facts, target, pricer(provider))
     if order.only_plan or order.cap is not None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ class Lifecycle:
     """How a job is followed: the call, where its status stands, which words mean what.
 
     An answer without a status counts as the word `http <status>`.
-    `output` names the places where the link of a finished job may stand; `every` are the seconds
+    `output` names the places where the link of a finished job may stand; with `inline` the answer
+    of a finished job is the file itself. `every` are the seconds
     between two polls that the provider advises.
     """
 
@@ -69,13 +71,36 @@ class Lifecycle:
     words: Mapping[str, Sequence[str]]
     output: Sequence[str] = ()
     every: int = 5
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What differs from the documents on purpose: forms of calls, the lifecycle, whole facts.
+
+    `departs` holds globs of the ids of facts that do not hold, by the reason.
+    """
+
+    calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    lifecycle: Mapping[str, Any] = field(default_factory=dict)
+    departs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def reason(self, fact: str) -> str | None:
+        """Why a fact does not hold under this dialect; None where it does."""
+        found = (
+            reason
+            for reason, names in self.departs.items()
+            if any(fnmatchcase(fact, name) for name in names)
+        )
+        return next(found, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One statement that can be true or false, with its place in the document and its steps.
 
-    `only_simulator` says why no other server can be brought to show it.
+    `only_simulator` says why no other server can be brought to show it, `departs` why the dialect
+    that is judged does not hold it.
     """
 
     id: str
@@ -87,6 +112,7 @@ class Fact:
     model: str = ""
     untestable: str | None = None
     only_simulator: str | None = None
+    departs: str | None = None
 
     @property
     def needs_control(self) -> str | None:
@@ -125,6 +151,20 @@ class Book:
     facts: tuple[Fact, ...]
     free: Sequence[str] = ()
     telling: Telling = field(default_factory=Telling)
+    dialects: Mapping[str, Dialect] = field(default_factory=dict)
+
+    def under(self, dialect: str) -> Book:
+        """The same as it holds under a dialect."""
+        own = self.dialects.get(dialect)
+        if own is None:
+            return self
+        calls = {name: replace(self.calls[name], **form) for name, form in own.calls.items()}
+        return replace(
+            self,
+            calls={**self.calls, **calls},
+            lifecycle=replace(self.lifecycle, **own.lifecycle),
+            facts=tuple(replace(fact, departs=own.reason(fact.id)) for fact in self.facts),
+        )
 
 
 def read_book(path: Path) -> Book:
@@ -149,6 +189,7 @@ def read_book(path: Path) -> Book:
         facts=tuple(_facts(data)),
         free=contract.get("free", ()),
         telling=Telling(**contract.get("telling", {})),
+        dialects={name: Dialect(**one) for name, one in contract.get("dialects", {}).items()},
     )
     problems = list(_problems(book))
     if problems:

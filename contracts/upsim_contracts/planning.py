@@ -67,6 +67,8 @@ def plan(book: Book, facts: Iterable[Fact], target: Target, price: Pricer) -> Pl
 def _planned(book: Book, fact: Fact, target: Target, price: Pricer) -> Planned:
     if fact.untestable is not None:
         return Planned(fact, "not run", reason=fact.untestable)
+    if fact.departs is not None:
+        return Planned(fact, "not run", reason=fact.departs)
     if not target.simulator and fact.needs_control is not None:
         return Planned(fact, "not run", reason=fact.needs_control)
     charge = risk = Decimal(0)

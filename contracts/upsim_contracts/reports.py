@@ -18,9 +18,9 @@ _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.35rem .6rem;
 border-bottom:1px solid #ccc;vertical-align:top}.held{color:#176b2c}.broken{color:#b3261e}
-.not-run,.untestable{color:#666}code{overflow-wrap:anywhere}
+.not-run,.untestable,.departs{color:#666}code{overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{background:#16181c;color:#e6e6e6}td,th{border-color:#444}
-.held{color:#7bd88f}.broken{color:#ff8a80}.not-run,.untestable{color:#aaa}}
+.held{color:#7bd88f}.broken{color:#ff8a80}.not-run,.untestable,.departs{color:#aaa}}
 """
 
 
@@ -57,7 +57,8 @@ def as_json(reports: Sequence[Report]) -> str:
 
 
 def _document(report: Report) -> dict[str, object]:
-    testable = len(report.plan.planned) - report.count("untestable")
+    aside = report.count("untestable") + report.count("departs")
+    testable = len(report.plan.planned) - aside
     return {
         "provider": report.book.provider,
         "target": report.target,
@@ -65,6 +66,7 @@ def _document(report: Report) -> dict[str, object]:
         "broken": report.count("broken"),
         "documented": testable,
         "untestable": report.count("untestable"),
+        "departs": report.count("departs"),
         "stopped": report.stopped,
         "unit": report.book.unit,
         "predicted": str(report.predicted),
@@ -104,7 +106,7 @@ def as_junit(reports: Sequence[Report]) -> str:
             name=report.book.provider,
             tests=str(len(report.verdicts)),
             failures=str(report.count("broken")),
-            skipped=str(report.count("not run") + report.count("untestable")),
+            skipped=str(sum(map(report.count, ("not run", "untestable", "departs")))),
         )
         for verdict in report.verdicts:
             case = ET.SubElement(

@@ -17,7 +17,7 @@ from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
 from upsim_contracts.target import Target, World
 from upsim_contracts.telling import mismatches_of
 
-Outcome = Literal["held", "broken", "not run", "untestable"]
+Outcome = Literal["held", "broken", "not run", "untestable", "departs"]
 Sleep = Callable[[float], None]
 SUCCESS = {"at_least": 200, "at_most": 299}
 """What the status of a call is to be where its step expects no other."""
@@ -41,6 +41,8 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
     """Whether a fact holds at a target."""
     if fact.untestable is not None:
         return Verdict(fact, "untestable", reason=fact.untestable)
+    if fact.departs is not None:
+        return Verdict(fact, "departs", reason=fact.departs)
     if not target.simulator and fact.needs_control is not None:
         return Verdict(fact, "not run", reason=fact.needs_control)
     before = target.purse.spent
@@ -73,6 +75,7 @@ class Run(Caller):
         self.fact = fact
         self.sleep = sleep
         self._opening: Decimal | None = None
+        self._file: bytes | None = None
 
     def run(self) -> None:
         """Take all steps. Raises BrokenError at the first that fails."""
@@ -140,6 +143,8 @@ class Run(Caller):
         self.names["seen"] = seen
         places = (at(answer.document, place) for place in life.output)
         self.names["output"] = next((place for place in places if place is not ABSENT), None)
+        if life.inline and end == "completed":
+            self._file = answer.response.content
         self._expect(step.get("expect", {}), answer)
 
     def _wait(self, step: Mapping[str, Any]) -> None:
@@ -160,13 +165,19 @@ class Run(Caller):
 
     def _output(self, step: Mapping[str, Any]) -> None:
         """Download what the job made and look into it."""
+        self._compare(filled(step["output"], self.names), look_into(self._output_file()), "output")
+
+    def _output_file(self) -> bytes:
+        """The file of the last job: what its answer was, or what its link leads to."""
+        if self._file is not None:
+            return self._file
         address = self.names.get("output")
         if not isinstance(address, str):
             raise BrokenError([Mismatch("output", "a link", shown(address))])
         response = self.world.http.get(address)
         if not response.is_success:
             raise BrokenError([Mismatch("output", "a file", f"{response.status_code}")])
-        self._compare(filled(step["output"], self.names), look_into(response.content), "output")
+        return response.content
 
     def _force(self, step: Mapping[str, Any]) -> None:
         """Bring the job into another state by command."""

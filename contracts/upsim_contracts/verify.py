@@ -45,7 +45,8 @@ class Report:
 
         Those of the model's own page, and beside them those of the provider's other pages.
         """
-        testable = len(self.plan.planned) - self.count("untestable")
+        aside = self.count("untestable") + self.count("departs")
+        testable = len(self.plan.planned) - aside
         held, documented = self.held_of()
         line = f"{self.book.provider}: {held} of {documented} documented facts hold"
         held, documented = self.held_of(beside=True)
@@ -54,13 +55,15 @@ class Report:
         extra = {
             "broken": self.count("broken"),
             "not run": testable - self.count("held") - self.count("broken"),
+            "that this dialect departs from": self.count("departs"),
             "that no test can decide": self.count("untestable"),
         }
         return line + "".join(f", {number} {what}" for what, number in extra.items() if number)
 
     def held_of(self, *, beside: bool = False) -> tuple[int, int]:
         """How many facts of the model's own page hold, of how many; or of the other pages."""
-        counted = [one.fact for one in self.plan.planned if one.fact.untestable is None]
+        planned = [one.fact for one in self.plan.planned]
+        counted = [fact for fact in planned if fact.untestable is None and fact.departs is None]
         held = [one.fact for one in self.verdicts if one.outcome == "held"]
         kinds = [
             [fact for fact in facts if self._is_beside(fact) is beside] for facts in (held, counted)

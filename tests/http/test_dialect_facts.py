@@ -1,0 +1,61 @@
+"""Each fact under each dialect: it holds, or the dialect says why it departs from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from upsim.cli.verify import LOCAL
+from upsim.scenario.loader import Library
+from upsim_contracts.command import Asked, aim
+from upsim_contracts.documents import default_dialect
+from upsim_contracts.facts import Book
+from upsim_contracts.running import Verdict, judge
+from upsim_contracts.verify import book_of, pricer
+
+LIBRARY = Library()
+CASES = [
+    (provider, dialect)
+    for provider in LIBRARY.providers()
+    for dialect in LIBRARY.baseline(provider).baseline.dialects
+]
+
+
+def judged(book: Book, dialect: str) -> Iterator[Verdict]:
+    """Return what becomes of each fact of a book under a dialect."""
+    with ExitStack() as stack:
+        order = Asked(providers=(book.provider,), dialect=dialect)
+        target = aim(stack, order, book, LOCAL)
+        for fact in book.facts:
+            yield judge(book, fact, target, pricer(book.provider), lambda _seconds: None)
+
+
+@pytest.mark.parametrize(("provider", "dialect"), CASES)
+def test_every_fact_holds_or_departs_for_a_reason(provider: str, dialect: str) -> None:
+    """No fact is broken; a departure has its reason, and only what was once written departs."""
+    book = book_of(provider).under(dialect)
+    told = list(judged(book, dialect))
+
+    assert [one.fact.id for one in told if one.outcome in ("broken", "not run")] == []
+    assert all(one.reason for one in told if one.outcome == "departs")
+
+
+@pytest.mark.parametrize(("provider", "dialect"), CASES)
+def test_a_fact_that_departs_does_not_hold(provider: str, dialect: str) -> None:
+    """A departure that holds after all would hide a fact; one that fits no fact is left over."""
+    book = book_of(provider).under(dialect)
+    apart = [replace(fact, departs=None) for fact in book.facts if fact.departs is not None]
+    told = list(judged(replace(book, facts=tuple(apart)), dialect))
+    own = book.dialects.get(dialect)
+
+    assert [one.fact.id for one in told if one.outcome != "broken"] == []
+    assert {fact.departs for fact in book.facts} - {None} == set(own.departs if own else ())
+
+
+@pytest.mark.parametrize("provider", LIBRARY.providers())
+def test_the_default_dialect_is_that_of_the_simulator(provider: str) -> None:
+    """The contracts name the dialect of a request that names none, as the baseline does."""
+    assert LIBRARY.baseline(provider).baseline.dialects[0] == default_dialect(provider)

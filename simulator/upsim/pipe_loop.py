@@ -32,8 +32,9 @@ class PipeEnd:
         return os.write(self._descriptor, data)
 
     def close(self) -> None:
-        """Close the file descriptor."""
-        os.close(self._descriptor)
+        """Close the file descriptor; a thread that still sends gets an OSError, not a new file."""
+        closed, self._descriptor = self._descriptor, -1
+        os.close(closed)
 
 
 class PipeLoop(asyncio.SelectorEventLoop):

@@ -126,3 +126,11 @@ def test_a_new_sandbox_names_both_forms_of_address(admin: Admin) -> None:
     key = made["keys"]["vicsee"]
     found = admin.http.get(f"{path}/api/v1/credits", headers={"Authorization": f"Bearer {key}"})
     assert 100_000_000 == found.json()["data"]["credits"]
+
+
+@pytest.mark.parametrize("amount", ["1e99999999", "-1e99999999", "1e-99999999"])
+def test_amounts_beyond_all_bounds_are_refused(admin: Admin, amount: str) -> None:
+    """An amount that no decimal context can hold is a 400 that shows it."""
+    found = admin.refusal("POST", "sandboxes", {"balances": {"vicsee": amount}})
+    assert found[:2] == (400, "invalid")
+    assert amount in found[2]

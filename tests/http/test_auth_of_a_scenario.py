@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from upsim import Simulator
+from upsim.engine.reload import reload
 
 ELSEWHERE = """\
 extends: piapi/baseline
@@ -79,3 +80,37 @@ def test_the_scenario_of_the_server(tmp_path: Path) -> None:
 
     assert told[0]["success"] is True
     assert told[1]["error"]["code"] == "INVALID_AUTH_FORMAT"
+
+
+def test_reload_moves_the_key(tmp_path: Path, simulator: Simulator) -> None:
+    """After a reload of `auth` the key counts in its new header alone, good or wrong."""
+    file = tmp_path / "elsewhere.yaml"
+    file.write_text("extends: piapi/baseline\nsummary: As the baseline.\n", encoding="utf-8")
+    key = made(simulator, file)
+    assert account(simulator, x_api_key=key) == 200
+
+    file.write_text(ELSEWHERE, encoding="utf-8")
+    registry = simulator.app.registry
+    reload(registry, registry.library.renewed())
+
+    assert account(simulator, x_other_key=f"Token {key}") == 200
+    assert account(simulator, x_other_key="Token wrong") == 401
+    assert account(simulator) == 401
+    assert account(simulator, x_api_key=key) == 401
+
+
+def test_headers_of_deleted_sandboxes_are_not_read(tmp_path: Path, simulator: Simulator) -> None:
+    """A header that only a deleted sandbox takes its key from is no longer looked at."""
+    keys = simulator.app.registry._keys
+    account(simulator, x_api_key="any")
+    before = keys.forms("piapi")
+    file = tmp_path / "elsewhere.yaml"
+    file.write_text(ELSEWHERE, encoding="utf-8")
+    key = made(simulator, file)
+    assert len(keys.forms("piapi")) > len(before)
+
+    (name,) = set(simulator.app.registry.sandboxes) - {"default"}
+    simulator.app.registry.delete(name)
+
+    assert keys.forms("piapi") == before
+    assert account(simulator, x_other_key=f"Token {key}") == 401

@@ -89,7 +89,7 @@ class AtOnceProtocol(BoundedProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._stage, self._came = HEAD, 0
+        self._stage, self._came, self._beside = HEAD, 0, 0
         self._begun += 1
         self.url = b""
         self.headers = []
@@ -132,6 +132,7 @@ class AtOnceProtocol(BoundedProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Read a part of the body."""
+        self._beside = 0
         if not self._body and self._body is not None:
             self._body = body
             return
@@ -168,6 +169,7 @@ class AtOnceProtocol(BoundedProtocol):
         try:
             self.parser.feed_data(data)
         except HttpParserError as error:
+            self._body = None  # what was refused is not carried out
             found = error.__context__  # what a callback of ours raised
             message = found.message if isinstance(found, RefusedError) else INVALID
             self.logger.warning(message)

@@ -47,10 +47,11 @@ TOO_SLOW = "The rest of the request did not come in time."
 def most_connections() -> int:
     """How many connections there may be, so that files can still be opened."""
     try:
-        from resource import RLIMIT_NOFILE, getrlimit  # not on every platform
+        from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit  # not on every platform
     except ImportError:
         return sys.maxsize
-    return max(1, getrlimit(RLIMIT_NOFILE)[0] - SPARED_FILES)
+    most = getrlimit(RLIMIT_NOFILE)[0]
+    return sys.maxsize if most == RLIM_INFINITY else max(1, most - SPARED_FILES)
 
 
 class _Flow(FlowControl):
@@ -86,6 +87,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _stage = BETWEEN
     _came = 0
     """Bytes of the head, or of the body since the last look."""
+    _beside = 0
+    """Bytes since the last content of a body: heads of chunks, and trailers."""
     _begun = 0
     """Requests that began since the last turn of the event loop."""
     _refused = False
@@ -166,7 +169,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         """Note that so much came of a head or a body that is not whole."""
         self._came += size
-        if self._stage == HEAD and self._came > MOST_HEAD:
+        self._beside += size
+        if self._beside > MOST_HEAD + SLICE or (self._stage == HEAD and self._came > MOST_HEAD):
             self._refuse(431, TOO_LONG)
 
     def _refuse(self, status: int, message: str) -> None:

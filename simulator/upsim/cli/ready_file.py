@@ -27,6 +27,8 @@ def fresh(_context: click.Context, _option: click.Parameter, ready: Path | None)
         return None
     if not ready.parent.is_dir():
         raise click.BadParameter(f"there is no folder {ready.parent}", param_hint="--ready-file")
+    if ready.exists() and not ready.is_file():
+        raise click.BadParameter(f"{ready} is not a regular file", param_hint="--ready-file")
     try:
         ready.unlink(missing_ok=True)
         private, part = _opened(ready)

@@ -39,7 +39,7 @@ class Keyring:
         self._holders: dict[bytes, KeyHolder] = {}
         self._issued: dict[str, list[bytes]] = {}
         self._retired: dict[bytes, None] = {}
-        self._forms: dict[str, dict[KeyForm, None]] = {}
+        self._forms: dict[str, dict[KeyForm, set[str]]] = {}
 
     def issue(self, holder: KeyHolder, auth: Auth, brought: str | None = None) -> str:
         """A key for an owner's account, drawn in the provider's form unless one is brought.
@@ -58,17 +58,19 @@ class Keyring:
             msg += "" if known.sandbox != holder.sandbox else f", account {known.owner[:80]!r}"
             raise KeyTakenError(msg)
         self._retired.pop(fingerprint, None)
-        self.know(provider, auth)
+        self.know(provider, auth, holder.sandbox)
         self._holders[fingerprint] = holder
         self._issued.setdefault(holder.sandbox, []).append(fingerprint)
         return issued
 
-    def know(self, provider: str, auth: Auth) -> None:
-        """Look for a provider's keys also where these rules have them sent."""
-        self._forms.setdefault(provider, {})[KeyForm(auth.header, auth.scheme)] = None
+    def know(self, provider: str, auth: Auth, sandbox: str) -> None:
+        """Look for a provider's keys also where the rules of this sandbox have them sent."""
+        forms = [KeyForm(auth.header, auth.scheme)]
         if auth.second is not None:
-            second = KeyForm(auth.second.header, auth.second.scheme)
-            self._forms[provider][second] = None
+            forms.append(KeyForm(auth.second.header, auth.second.scheme))
+        known = self._forms.setdefault(provider, {})
+        for form in forms:
+            known.setdefault(form, set()).add(sandbox)
 
     def forms(self, provider: str) -> tuple[KeyForm, ...]:
         """Where keys of a provider may be sent, by the rules under which any was issued."""
@@ -88,6 +90,11 @@ class Keyring:
 
     def forget(self, sandbox: str) -> None:
         """Take the keys of a deleted sandbox back: they are refused from now on."""
+        for forms in self._forms.values():
+            for form, sandboxes in list(forms.items()):
+                sandboxes.discard(sandbox)
+                if not sandboxes:
+                    del forms[form]
         for fingerprint in self._issued.pop(sandbox, ()):
             self._holders.pop(fingerprint, None)
             self._retired[fingerprint] = None

@@ -134,6 +134,7 @@ class Registry:
         self._empty(sandbox)
         del self.sandboxes[name], self._orders[name]
         self._keys.forget(name)
+        self._resolver.forget()
 
     def reset(self, name: str) -> Sandbox:
         """Make a sandbox as it was when it was new; its keys stay valid."""
@@ -222,6 +223,8 @@ class Registry:
         """Nothing that was made for the rules before is used again."""
         for faces in self._faces.get(sandbox.id, {}).values():
             faces.clear()
+        for provider in self.providers:
+            self._keys.know(provider, sandbox.scenario_for(provider).baseline.auth, sandbox.id)
         self._resolver.forget()
         replan(sandbox, swap.faults)
 

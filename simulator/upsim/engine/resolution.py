@@ -82,7 +82,7 @@ class Resolver:
 
     def _read_key_headers(self, provider: str) -> tuple[bytes, ...]:
         auth = self._registry.default.scenario_for(provider).baseline.auth
-        self._keys.know(provider, auth)
+        self._keys.know(provider, auth, self._registry.default.id)
         names = {auth.header: None, **{form.header: None for form in self._keys.forms(provider)}}
         found = self._key_headers[provider] = tuple(name.encode() for name in names)
         return found

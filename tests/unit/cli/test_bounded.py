@@ -77,6 +77,33 @@ async def test_a_long_head_within_the_bound_is_read() -> None:
     assert (1, [QUICK]) == (len(app.asked), wire.written)
 
 
+@pytest.mark.parametrize("rest", [b"a" * 9, b"0\r\nX: " + b"a" * 9, b"0\r\n" + b"X: 1\r\n"])
+async def test_what_stands_beside_a_chunked_body_is_bounded(rest: bytes) -> None:
+    """Extensions of chunks and trailers have the bound of a head: 431, and the request ends."""
+    app = App()
+    protocol, wire = connected(app)
+    chunked = POST.partition(b"\r\n")[0] + b"\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    begin, _, last = rest.rpartition(b"\r\n")
+    endless = b"1;" + rest if not begin else rest if not last else begin + b"\r\n" + last
+    protocol.data_received(chunked + endless)
+    more = b"X: 1\r\n" if not last else b"a" * 100
+    for _ in range(3 * MOST_HEAD // len(more)):
+        if wire.written:
+            break
+        protocol.data_received(more)
+    assert b"HTTP/1.1 431" == wire.written[0][:12]
+
+
+async def test_a_request_that_breaks_off_is_not_carried_out() -> None:
+    """A chunked body that is no such thing is a 400, and the application is not asked."""
+    app = App()
+    protocol, wire = connected(app)
+    head = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    protocol.data_received(head + b"1\r\nax\r\n")
+    await asyncio.sleep(0)
+    assert (b"HTTP/1.1 400", []) == (wire.written[0][:12], app.asked)
+
+
 async def test_many_requests_in_one_piece_are_answered_over_some_turns() -> None:
     """A pipeline of thousands lets others in between, and has all of its answers in order."""
     app = App()

@@ -141,7 +141,7 @@ def money(text: str | int, what: str) -> Decimal:
     except InvalidOperation:
         message = f"{what} {shown(text)} is not a decimal number"
         raise AdminError(400, "invalid", message) from None
-    bounded = len(str(text)) <= LONGEST_AMOUNT and found.is_finite() and abs(found) <= MOST
+    bounded = len(str(text)) <= LONGEST_AMOUNT and found.is_finite() and -MOST <= found <= MOST
     if not bounded or found != round(found, PLACES):
         message = f"{what} {shown(text)}: up to {MOST:f}, with up to {PLACES} decimal places"
         raise AdminError(400, "invalid", message)
@@ -330,7 +330,7 @@ def _seconds(value: float | str, what: str) -> Decimal:
         found = parse_seconds(value)
     except ValueError as error:
         raise AdminError(400, "invalid", f"{what} {error}") from None
-    if abs(found) > MOST or found != round(found, PLACES):
+    if not -MOST <= found <= MOST or found != round(found, PLACES):
         message = f"{what} {shown(str(value))}: up to {MOST:f}, with up to {PLACES} decimal places"
         raise AdminError(400, "invalid", message)
     return found

@@ -77,7 +77,7 @@ def _patch(base: Any, value: Any) -> Any:  # noqa: ANN401 - JSON
     """The merge patch that makes a value of the base, if there is one."""
     if not isinstance(base, dict) or not isinstance(value, dict):
         return value
-    gone = dict.fromkeys(base.keys() - value.keys())
+    gone = {name: None for name in base if name not in value}
     changed = {k: _patch(base.get(k), v) for k, v in value.items() if k not in base or base[k] != v}
     return {**gone, **changed}
 

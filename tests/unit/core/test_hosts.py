@@ -71,3 +71,9 @@ def test_other_names_are_asked_for_as_they_are(host: str) -> None:
 def test_an_authority_is_split(authority: str, parts: tuple[str, int | None] | None) -> None:
     """Host and port are taken apart; what is no authority is none."""
     assert parts == split_authority(authority)
+
+
+@pytest.mark.parametrize("host", ["[::g]", "a:b", "[::1", ":"])
+def test_colons_alone_make_no_address(host: str) -> None:
+    """What has colons but is no IPv6 address spells no address."""
+    assert address_of(host) is None

@@ -18,6 +18,8 @@ import httpx
 
 from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, Duration
 from upsim.cli.variables import ADMIN_TOKEN
+from upsim.providers import discover, folders
+from upsim.scenario.loader import Library, UnknownScenarioError
 
 GROUP = "upsim.commands"
 """The entry-point group by which the suite is found; the simulator never imports it by name."""
@@ -83,11 +85,24 @@ def command(**asked: object) -> None:
     if found is None:
         raise click.UsageError("the contracts are not installed here")
     run = found.load()
+    if asked["scenario"] is not None and asked["target"] in LOCAL:
+        _check_scenario(str(asked["scenario"]))
     try:
         code = run(asked, LOCAL, click.echo)
     except sys.modules[run.__module__].UsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(code)
+
+
+def _check_scenario(name: str) -> None:
+    """Raise UsageError with all mistakes of a scenario, in which no fact could be judged."""
+    library = Library(folders=folders)
+    try:
+        mistakes = library.judged(name, discover())
+    except UnknownScenarioError as error:
+        raise click.UsageError(str(error)) from error
+    if mistakes:
+        raise click.UsageError("\n".join(map(str, mistakes)))
 
 
 @contextmanager

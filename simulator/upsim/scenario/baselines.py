@@ -9,13 +9,17 @@ from decimal import Decimal
 from upsim.scenario.durations import DURATION, seconds_of
 from upsim.scenario.schema import source
 from upsim.scenario.spelling import nearest, unknown
-from upsim.scenario.tree import Found, Place, Value, mapping
+from upsim.scenario.tree import Found, Place, Value, items, mapping
 
 Trees = Callable[[str], Mapping[str, Value] | None]
 _CLOSED = ("limits", "facts", "headers", "retention", "statuses", "checks", "hosts")
 """Sections of which the code reads certain entries: another one would never be looked at."""
 _OPEN = {"plans": "plan", "models": "model", "errors": "error", "failures": "failure"}
 _SHAPES = {"failure": "error"}
+_REFUSAL = "refusal"
+"""The fact of a plan that names the error of all its calls."""
+_NAMES_KNOB = frozenset({"base_price_by", "minimum_by"})
+"""Facts of models that name the knob by which a value is replaced."""
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?\Z")
 
 
@@ -55,16 +59,75 @@ def baseline_mistakes(value: Value, base: Mapping[str, Value] | None, trees: Tre
     if base is None:
         return
     yield from lacking_entries(value, base)
-    for section in ("limits", "headers", "statuses", "facts"):
+    for section in ("limits", "headers", "statuses"):
         before, after = mapping(base.get(section)), mapping(root.get(section))
         for name in before.keys() & after.keys():
             was, now = mapping(before[name]).get("value"), mapping(after[name]).get("value")
-            either = section == "facts" and None in (was, now)
-            if kind(was) != kind(now) and not either:
-                place: Place = (section, name, "value")
-                timed = DURATION.match(str(now)) is not None and "seconds" in name
-                hint = f"; write the seconds, {seconds_of(str(now)):f}" if timed else ""
-                yield place, f"{_shown(now)} is no {kind(was)}, as it is in the baseline{hint}"
+            yield from _other_kind(was, now, (section, name, "value"))
+    yield from _facts(mapping(base.get("facts")), mapping(root.get("facts")), ("facts",))
+    for section in ("plans", "models"):
+        yield from _facts_of_entries(section, root, mapping(base[section]))
+    yield from _refusals(root, mapping(base["plans"]))
+
+
+def _facts_of_entries(section: str, root: dict[str, Value], base: dict[str, Value]) -> Found:
+    """Facts of plans or models; a new entry has those that all entries of the baseline have."""
+    known = {name: mapping(mapping(entry).get("facts")) for name, entry in base.items()}
+    first = next(iter(known.values()), {})
+    shared = {
+        name: fact for name, fact in first.items() if all(name in facts for facts in known.values())
+    }
+    for name, entry in mapping(root[section]).items():
+        facts = mapping(mapping(entry).get("facts"))
+        place: Place = (section, name, "facts")
+        before = known.get(name, shared)
+        for lacking in before.keys() - facts.keys():
+            yield place, f"lacks {lacking}, which the shipped baseline has"
+        yield from _facts(before, facts, place)
+        for fact in facts.keys() & _NAMES_KNOB:
+            knob = str(mapping(facts[fact]).get("value"))
+            if knob not in mapping(root["knobs"]):
+                message = unknown("knob", knob, mapping(root["knobs"]))
+                yield (*place, fact, "value"), message
+
+
+def _facts(before: dict[str, Value], after: dict[str, Value], place: Place) -> Found:
+    for name in before.keys() & after.keys():
+        was, now = mapping(before[name]).get("value"), mapping(after[name]).get("value")
+        if was is not None:
+            yield from _other_kind(was, now, (*place, name, "value"))
+
+
+def _other_kind(was: Value, now: Value, place: Place) -> Found:
+    """Values, also inside of tables and lists, that are of another kind than the baseline's."""
+    if kind(was) != kind(now):
+        timed = DURATION.match(str(now)) is not None and "seconds" in str(place[-2])
+        hint = f"; write the seconds, {seconds_of(str(now)):f}" if timed else ""
+        yield place, f"{_shown(now)} is no {kind(was)}, as it is in the baseline{hint}"
+    elif isinstance(was, dict):
+        for name, inner in was.items():
+            if name not in mapping(now):
+                yield place, f"lacks {name}, which the shipped baseline has"
+            elif inner is not None:
+                yield from _other_kind(inner, mapping(now)[name], (*place, name))
+    elif isinstance(was, list) and was and len({kind(item) for item in was}) == 1:
+        for i, item in enumerate(items(now)):
+            yield from _other_kind(was[0], item, (*place, i))
+
+
+def _refusals(root: dict[str, Value], base: dict[str, Value]) -> Found:
+    """Plans without access whose calls get the error that the fact `refusal` names."""
+    if not any(_REFUSAL in mapping(mapping(plan).get("facts")) for plan in base.values()):
+        return
+    for name, plan in mapping(root["plans"]).items():
+        facts = mapping(mapping(plan).get("facts"))
+        place: Place = ("plans", name, "facts")
+        refusal = str(mapping(facts.get(_REFUSAL)).get("value"))
+        if _REFUSAL in facts and refusal not in mapping(root["errors"]):
+            message = unknown("error", refusal, mapping(root["errors"]))
+            yield (*place, _REFUSAL, "value"), message
+        elif _REFUSAL not in facts and mapping(plan).get("access") is False:
+            yield place, "a plan without access needs refusal, the error that its calls get"
 
 
 def kind(value: Value) -> str:

@@ -23,8 +23,8 @@ from upsim.core.hosts import split_authority
 from upsim.web.answers import Answer
 
 INVALID = "Invalid HTTP request received."
-UNUSUAL = frozenset({b"expect", b"x-forwarded-for", b"x-forwarded-proto"})
-"""Request headers that change how a request is read: uvicorn deals with them."""
+UNUSUAL = frozenset({b"host", b"expect", b"x-forwarded-for", b"x-forwarded-proto"})
+"""Request headers that change how a request is read. uvicorn deals with all but the first."""
 
 VERSIONS = frozenset({"1.0", "1.1"})
 ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
@@ -48,13 +48,18 @@ class AtOnceProtocol(BoundedProtocol):
     _answering: RequestResponseCycle | None = None
     """What a task answers or answered last."""
     _idle_since: float | None = None
-    """When the last answer left; None while a request is read or answered."""
+    """When the last answer left; None from the beginning of the next request to its answer."""
+    _hosts = 0
+    """Host headers of the request that is being read."""
+    _host = b""
+    """The last Host that was seen on this connection, and is one."""
 
     def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
         self, transport: asyncio.Transport
     ) -> None:
         """Take up a connection."""
         super().connection_made(transport)
+        self._pieces: list[bytes] = []
         self._at_once = self.config.app.at_once  # type: ignore[union-attr]  # of our own App
         self.shared: dict[str, Any] = {
             "type": "http",
@@ -78,10 +83,11 @@ class AtOnceProtocol(BoundedProtocol):
 
     def read(self, data: bytes) -> None:
         """Read, and answer what came whole."""
-        self._idle_since = None
         unread: bytes | None = data
         while unread is not None:
             unread = self._fed(unread)
+        if self._pieces:
+            self._put_together()
         if self._body is not None:  # the rest is still to come, and is read by a task
             self._as_usual(self.app)
 
@@ -90,7 +96,9 @@ class AtOnceProtocol(BoundedProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._stage, self._came, self._beside = HEAD, 0, 0
-        self._begun += 1
+        self._steps += 1
+        self._idle_since = None
+        self._hosts = 0
         self.url = b""
         self.headers = []
         self.expect_100_continue = self._unusual = False
@@ -98,19 +106,21 @@ class AtOnceProtocol(BoundedProtocol):
         self.scope["headers"] = self.headers
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Read a header."""
+        """Read a header; what comes after a body is a trailer, and no header."""
+        if self._stage == BODY:
+            return
         name = name.lower()
         if name in UNUSUAL:
-            self._unusual = True
-            super().on_header(name, value)
-        else:
-            self.headers.append((name, value))
+            self._read_unusual(name, value)
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if version not in VERSIONS:
             raise RefusedError(505, "This server speaks HTTP/1.1.")
+        if self._hosts > 1:
+            raise RefusedError(400, "A request has one Host header: a host, and perhaps a port.")
         if self.parser.should_upgrade():
             self._stage = BODY
             return  # the parser takes what follows for another protocol: see `_fed`
@@ -133,12 +143,13 @@ class AtOnceProtocol(BoundedProtocol):
     def on_body(self, body: bytes) -> None:
         """Read a part of the body."""
         self._beside = 0
+        self._steps += 1
         if not self._body and self._body is not None:
             self._body = body
             return
-        if self._body is not None:  # in chunks, which take long to put together
+        if self._body is not None:  # in chunks
             self._as_usual(self.app)
-        super().on_body(body)
+        self._pieces.append(body)
 
     def on_message_complete(self) -> None:
         """Answer a request that came whole."""
@@ -146,6 +157,9 @@ class AtOnceProtocol(BoundedProtocol):
         if self.parser.should_upgrade():
             return
         if self._body is None:
+            self._put_together()
+            if self._idle_since is not None:  # it was answered before it was whole
+                self._idle_since = self.loop.time()
             super().on_message_complete()
             return
         try:
@@ -170,6 +184,7 @@ class AtOnceProtocol(BoundedProtocol):
             self.parser.feed_data(data)
         except HttpParserError as error:
             self._body = None  # what was refused is not carried out
+            self._pieces.clear()
             found = error.__context__  # what a callback of ours raised
             message = found.message if isinstance(found, RefusedError) else INVALID
             self.logger.warning(message)
@@ -187,6 +202,26 @@ class AtOnceProtocol(BoundedProtocol):
             head += [b"%b: %b" % pair for pair in self.headers if pair[0] != b"upgrade"]
             return b"\r\n".join((*head, b"", data[stopped.args[0] :]))
         return None
+
+    def _put_together(self) -> None:
+        """Pass on the chunks of a slice in one piece: one by one they would take far longer."""
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        super().on_body(body)
+
+    def _read_unusual(self, name: bytes, value: bytes) -> None:
+        """Note a header that changes how the request is read."""
+        if name == b"host":
+            self._hosts += 1
+            if value != self._host and value:
+                if split_authority(value.decode("latin-1")) is None:
+                    self._hosts += 1  # a list, or no host at all
+                else:
+                    self._host = value
+            return
+        self._unusual = True
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
 
     def _read_absolute(self) -> None:
         """Read a whole URL as the target of a request: its host wins (RFC 9112, 3.2.2)."""
@@ -222,6 +257,7 @@ class AtOnceProtocol(BoundedProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI
         self._answering = cycle
+        self._idle_since = None
         super()._start_asgi_task(cycle, app)
 
     def _as_usual(self, app: ASGIApp) -> None:
@@ -249,6 +285,9 @@ class AtOnceProtocol(BoundedProtocol):
         self.timeout_keep_alive_task = None
         if self._idle_since is None:
             return  # its answer sets the next timer
+        if self._stage != BETWEEN:
+            self._look_again(self.timeout_keep_alive)
+            return
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._look_again(left)

@@ -1,8 +1,9 @@
 """uvicorn's protocol with bounds on what one connection may send, and how slowly.
 
-A long piece is read in slices, and the event loop has its turn after some requests of a pipeline.
-A head that is too long is refused before it was kept, and a connection that waits for ever for the
-rest of a request, or for a first one, is closed. All bounds are our own: no provider names any.
+A long piece is read in slices, and the event loop has its turn after some slices, requests of a
+pipeline or chunks of a body. A head that is too long is refused before it was kept. A connection is
+closed when a first request, or the rest of one, does not come or comes too slowly. All bounds are
+our own: no provider names any.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from functools import cache
+from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import (
@@ -17,17 +19,22 @@ from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
 )
+from uvicorn.server import ServerState
 
 MOST_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""
 SLICE = 8 * 1024
 """Bytes that the parser reads before the bounds are looked at."""
-REQUESTS_A_TURN = 64
-"""Requests of a pipeline that begin in one turn of the event loop, give or take a slice."""
+SLICES_A_TURN = 16
+"""Slices that are read in one turn of the event loop."""
+STEPS_A_TURN = 64
+"""Requests and chunks that are read in one turn of the event loop, give or take a slice."""
 LOOK_SECONDS = 10.0
 """A head, and the beginning of a first request, must be there at the second of two looks."""
 SLOWEST_BODY = 1024
 """Bytes of a body that must come from one look to the next."""
+MOST_LOOKS = 180
+"""Looks that find the same body still coming: a request must be whole after half an hour."""
 LINGER_SECONDS = 1.0
 """What comes after a refusal is read and dropped, or the caller would see a reset instead."""
 
@@ -38,9 +45,11 @@ TELL_SECONDS = 60.0
 BETWEEN, HEAD, BODY = range(3)
 """What is being read: nothing, a head, or a body."""
 TOO_LONG = f"The head of a request may have {MOST_HEAD} bytes."
-TOLD_AT = "upsim.too_many_connections"
 TOO_MANY = "%d connections are open, as many as may be (see `ulimit -n`); further ones are closed"
 TOO_SLOW = "The rest of the request did not come in time."
+
+_TOLD_AT: WeakKeyDictionary[ServerState, float] = WeakKeyDictionary()
+"""When each server last said that it has too many connections."""
 
 
 @cache
@@ -81,7 +90,7 @@ class _Flow(FlowControl):
 class BoundedProtocol(HttpToolsProtocol):
     """Reads requests within the bounds; `read` is given what fits one of the steps.
 
-    The parser's callbacks, below, say what is being read: `_stage`, `_came` and `_begun`.
+    The parser's callbacks, below, say what is being read: `_stage`, `_came` and `_steps`.
     """
 
     _stage = BETWEEN
@@ -89,9 +98,11 @@ class BoundedProtocol(HttpToolsProtocol):
     """Bytes of the head, or of the body since the last look."""
     _beside = 0
     """Bytes since the last content of a body: heads of chunks, and trailers."""
-    _begun = 0
-    """Requests that began since the last turn of the event loop."""
+    _steps = 0
+    """Requests that began, and pieces of bodies, since the last turn of the event loop."""
     _refused = False
+    _looks = 0
+    """Looks that found the same body still coming."""
     _seen: tuple[object, int] | None = None
     _look: asyncio.TimerHandle | None = None
 
@@ -139,16 +150,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _tell(self) -> None:
         """Say that connections are closed because there are too many, but not for each of them."""
-        now, told = self.loop.time(), self.app_state.get(TOLD_AT)
+        now, told = self.loop.time(), _TOLD_AT.get(self.server_state)
         if told is None or now - told > TELL_SECONDS:
-            self.app_state[TOLD_AT] = now
+            _TOLD_AT[self.server_state] = now
             self.logger.warning(TOO_MANY, len(self.connections) - 1)
 
     def _read_on(self) -> None:
-        """Read slices until a turn's requests are there, or nothing is left."""
-        self._begun = 0
+        """Read slices until the work of one turn is done, or nothing is left."""
+        self._steps = 0
         unread = self._unread
-        while unread and self._begun < REQUESTS_A_TURN and not self._is_over():
+        for _ in range(SLICES_A_TURN):
+            if not unread or self._steps >= STEPS_A_TURN or self._is_over():
+                break
             piece = bytes(unread[:SLICE])
             del unread[:SLICE]
             self.read(piece)
@@ -189,10 +202,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _is_answering(self) -> bool:
-        """Whether a refusal would stand in another answer, or in its place."""
+        """Whether a refusal would stand in another answer, in its place, or after its own."""
         cycle = self._present()
         if cycle is None:
-            return False
+            return self._stage == BODY and self.cycle is not None and self.cycle.scope is self.scope
         return self._stage == HEAD or bool(self.pipeline) or cycle.response_started
 
     def _look_at_it(self) -> None:
@@ -206,12 +219,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
         elif same and self._stage == HEAD:
             self._refuse(408, TOO_SLOW)
-        elif same and self._stage == BODY and self._is_awaited() and self._came < SLOWEST_BODY:
+        elif same and self._stage == BODY and self._is_awaited() and self._is_slow():
             self._give_up()
         else:
             if self._stage == BODY:
                 self._came = 0
+            if not same:
+                self._looks = 0
             self._look = self.loop.call_later(LOOK_SECONDS, self._look_at_it)
+
+    def _is_slow(self) -> bool:
+        """Count a look at a body; return whether too little came since the last one, or ever."""
+        self._looks += 1
+        return self._came < SLOWEST_BODY or self._looks > MOST_LOOKS
 
     def _is_awaited(self) -> bool:
         """Whether it is the caller's turn: nothing keeps the body from being read."""

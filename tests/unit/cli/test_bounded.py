@@ -21,7 +21,7 @@ from tests.unit.cli.test_at_once import (
 )
 from upsim.cli import bounded
 from upsim.cli.at_once import AtOnceProtocol
-from upsim.cli.bounded import MOST_HEAD, REQUESTS_A_TURN, SLICE
+from upsim.cli.bounded import MOST_HEAD, SLICE, STEPS_A_TURN
 from upsim.web.answers import Answer
 
 if TYPE_CHECKING:
@@ -108,13 +108,13 @@ async def test_many_requests_in_one_piece_are_answered_over_some_turns() -> None
     """A pipeline of thousands lets others in between, and has all of its answers in order."""
     app = App()
     protocol, wire = connected(app)
-    many = 20 * REQUESTS_A_TURN
+    many = 20 * STEPS_A_TURN
     protocol.data_received(GET * many)
     at_first = len(app.asked)
     protocol.data_received(POST)
     for _ in range(many):
         await asyncio.sleep(0)
-    assert at_first <= REQUESTS_A_TURN + SLICE // len(GET)
+    assert at_first <= STEPS_A_TURN + SLICE // len(GET)
     assert [QUICK] * (many + 1) == wire.written
     assert "POST" == app.asked[-1][0]
 
@@ -128,6 +128,28 @@ async def test_offers_of_another_protocol_are_read_a_slice_at_a_time() -> None:
     for _ in range(100):
         await asyncio.sleep(0)
     assert [QUICK] * 1_000 == wire.written
+
+
+async def test_one_turn_reads_few_slices_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of a byte end a turn after a slice, other bodies after some slices."""
+    read: list[int] = []
+    usual = AtOnceProtocol.read
+
+    def reading(self: AtOnceProtocol, data: bytes) -> None:
+        read.append(len(data))
+        usual(self, data)
+
+    monkeypatch.setattr(AtOnceProtocol, "read", reading)
+    found = []
+    for content in (b"1\r\na\r\n" * 90_000, b"ffffff\r\n" + b"a" * 500_000):
+        protocol, _ = connected(App())
+        protocol.data_received(CHUNKED)
+        read.clear()
+        protocol.data_received(content)
+        found.append(len(read))
+        protocol.connection_lost(None)
+        await settled(protocol)
+    assert [1, bounded.SLICES_A_TURN] == found
 
 
 async def test_a_body_in_many_chunks_is_put_together() -> None:
@@ -188,6 +210,66 @@ async def test_a_body_that_goes_on_has_its_time() -> None:
         await asyncio.sleep(0)
     await settled(protocol)
     assert USUAL == b"".join(wire.written)
+
+
+CHUNKED = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n"
+
+
+@pytest.mark.usefixtures("by_hand")
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [
+        (b"GET / HTTP/1.1\r\nX: ", b"x"),
+        (POST.replace(b": 4", b": 9999"), b"x"),
+        (CHUNKED, b"0"),
+        (CHUNKED + b"1;", b"x"),
+        (CHUNKED, b"1\r\nx\r\n"),
+        (CHUNKED + b"0\r\nX: ", b"x"),
+        (CHUNKED + b"0\r\n", b"X: 1\r\n"),
+    ],
+)
+async def test_a_little_now_and_then_is_not_waited_for(begun: bytes, more: bytes) -> None:
+    """Some bytes between two looks keep no head, body, chunk size, extension or trailer open."""
+    protocol, wire = connected(App())
+    protocol.data_received(begun)
+    for _ in range(3):
+        protocol._look_at_it()
+        protocol.data_received(more)
+        await asyncio.sleep(0)
+    await settled(protocol)
+    assert [TOO_SLOW] == [answer[: len(TOO_SLOW)] for answer in wire.written]
+
+
+@pytest.mark.usefixtures("by_hand")
+@pytest.mark.parametrize("dripped", [b"%x\r\n%b\r\n", b"1;%.0d%b\r\nx\r\n"])
+async def test_a_request_must_be_whole_in_the_end(dripped: bytes) -> None:
+    """A body that is never too slow, in content or beside it, is given up after some looks."""
+    protocol, wire = connected(App())
+    protocol.data_received(CHUNKED)
+    piece = dripped % (bounded.SLOWEST_BODY, b"x" * bounded.SLOWEST_BODY)
+    for look in range(bounded.MOST_LOOKS + 3):
+        assert wire.written == [] or look > bounded.MOST_LOOKS
+        protocol._look_at_it()
+        protocol.data_received(piece)
+        await asyncio.sleep(0)
+    await settled(protocol)
+    assert [TOO_SLOW] == [answer[: len(TOO_SLOW)] for answer in wire.written]
+
+
+@pytest.mark.usefixtures("by_hand")
+async def test_a_body_that_drips_after_its_response_ends_in_silence() -> None:
+    """A request that was answered already gets no second response, and reading ends."""
+
+    async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
+        await Answer(200, b"{}")(scope, receive, send)
+
+    protocol, wire = connected(App())
+    protocol.app = hasty
+    protocol.data_received(POST[:-2])
+    await settled(protocol)
+    protocol._look_at_it()
+    protocol._look_at_it()
+    assert (True, 1) == (wire.is_closing(), b"".join(wire.written).count(b"HTTP/1.1"))
 
 
 @pytest.mark.usefixtures("soon")

@@ -60,3 +60,19 @@ ELSEWHERE = (
     ".",
 )
 """None of these does."""
+
+ODD_PORTS = (
+    "0",
+    "080",
+    "00080",
+    "+80",
+    "-1",
+    "8_0",
+    "65536",
+    "99999",
+    "123456",
+    "8\uff10",  # full-width digits
+    "\u0668\u0660",  # Arabic digits
+    "\u00b2",
+)
+"""Ports that some parsers read as numbers; nothing here is dialled or listened on."""

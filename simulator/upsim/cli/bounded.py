@@ -203,9 +203,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _is_answering(self) -> bool:
         """Whether a refusal would stand in another answer, in its place, or after its own."""
-        cycle = self._present()
+        cycle: RequestResponseCycle | None = self.cycle
         if cycle is None:
-            return self._stage == BODY and self.cycle is not None and self.cycle.scope is self.scope
+            return False
+        if cycle.response_complete:
+            return self._stage == BODY and cycle.scope is self.scope
         return self._stage == HEAD or bool(self.pipeline) or cycle.response_started
 
     def _look_at_it(self) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 from click.shell_completion import CompletionItem
 
-from upsim.core.hosts import split_authority
+from upsim.core.hosts import MAX_PORT, port_flaw, port_of, split_authority
 
 SIZE = re.compile(r"([0-9]{1,6})[xX×]([0-9]{1,6})")
 RATE = re.compile(r"([0-9]{1,9})(?:[/-]([0-9]{1,9})|(\.[0-9]{1,6}))?")
@@ -219,13 +219,28 @@ class Setting(ParamType[tuple[str, str]]):
         return name, chosen
 
 
+class Port(ParamType[int]):
+    """A port to listen on, in plain digits; 0 takes a free one."""
+
+    name = "integer"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """The number."""
+        port = 0 if str(value) == "0" else port_of(str(value))
+        if port is None:
+            self.fail(f"{value!r} is not 0 or a plain number from 1 to {MAX_PORT}", param, ctx)
+        return port
+
+
 def public_url(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     """A URL that others can be put behind: http or https, a host, nothing after the path."""
     if value is None:
         return None
     try:
         url = urlsplit(value)
-        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+        usable = url.scheme in ("http", "https") and url.hostname and not port_flaw(value)
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a URL") from None
     if not usable or url.query or url.fragment or "@" in url.netloc or not TOKEN.fullmatch(value):

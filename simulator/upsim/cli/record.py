@@ -12,7 +12,7 @@ import click
 import uvicorn
 
 from upsim.cli.listening import is_local_only, listen
-from upsim.cli.parameters import PROVIDER, Amount
+from upsim.cli.parameters import PROVIDER, Amount, Port
 from upsim.cli.ready_file import ReadyFile, fresh
 from upsim.cli.server import Hooks, Server
 from upsim.cli.verify import GROUP
@@ -32,7 +32,7 @@ FINDING = 1
     "--port",
     default=4748,
     show_default=True,
-    type=click.IntRange(0, 65535),
+    type=Port(),
     help="Port; 0 takes a free one.",
 )
 @click.option(

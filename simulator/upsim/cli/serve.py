@@ -16,7 +16,7 @@ from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import Console, say
 from upsim.cli.greeting import Greeting
 from upsim.cli.listening import addresses, check_certificate, is_local_only, listen
-from upsim.cli.parameters import SCENARIO, Duration, host_names, token
+from upsim.cli.parameters import SCENARIO, Duration, Port, host_names, token
 from upsim.cli.parameters import public_url as public_url_option
 from upsim.cli.ready_file import ReadyFile, fresh
 from upsim.cli.server import Hooks, Server
@@ -39,7 +39,7 @@ FINDING, USAGE = 1, 2
     "--port",
     default=DEFAULT_PORT,
     show_default=True,
-    type=click.IntRange(0, 65535),
+    type=Port(),
     help="Port; 0 takes a free one.",
 )
 @click.option(

@@ -23,6 +23,7 @@ from upsim.client.models import Known
 from upsim.client.policies import Polling
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.core.baseline import BaselineError
+from upsim.core.hosts import port_flaw
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 
 LOCAL = "http://127.0.0.1"
@@ -124,7 +125,8 @@ def _base_url(target: Target, known: Known) -> str:
     url = target.name.rstrip("/")
     try:
         parts = urlsplit(url)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname)
+        named = parts.scheme in ("http", "https") and bool(parts.hostname)
+        sound = named and not port_flaw(url)
     except ValueError:
         sound = False
     if not sound:

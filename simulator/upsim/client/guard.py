@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from upsim.client.adapter import Request
 from upsim.client.exceptions import CapReachedError, UnpricedError, UnsafeTargetError
 from upsim.client.values import Job, Money, shown_url
-from upsim.core.hosts import address_of, bare
+from upsim.core.hosts import address_of, bare, port_flaw
 from upsim.core.hosts import is_loopback as is_loopback  # noqa: PLC0414 - for the contracts
 
 TRUSTED_HOSTS = "UPSIM_TRUSTED_HOSTS"
@@ -165,6 +165,9 @@ def _is_inside(host: str) -> bool:
 
 
 def _parts(url: str) -> tuple[str, str]:
+    flaw = port_flaw(url)
+    if flaw:
+        raise UnsafeTargetError(flaw)
     try:
         parts = urlsplit(url)
         return (parts.hostname or "").lower(), parts.scheme.lower()

@@ -9,9 +9,12 @@ Address = IPv4Address | IPv6Address
 
 LOCALHOST = "localhost"
 MAX_PORT = 65_535
+SHOWN_PORT = 20
 _LOCAL_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*localhost", re.ASCII)
 _NUMBER = re.compile(r"0x[0-9a-f]{1,16}|[0-9]{1,16}", re.ASCII)
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::([0-9]{0,5}))?", re.ASCII)
+_PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
+_URL_AUTHORITY = re.compile(r"[^:/?#]*:?//([^/?#]*)")
 _IPV4_BYTES = 4
 
 
@@ -82,6 +85,32 @@ def canonical(host: str) -> str:
     return LOCALHOST if is_loopback(host) else bare(resolvable(host))
 
 
+def port_of(text: str) -> int | None:
+    """The port that plain digits name, from 1 to 65535; None for any other text.
+
+    >>> port_of("80"), port_of("080"), port_of("+80"), port_of("0")
+    (80, None, None, None)
+    """
+    port = int(text) if _PORT.fullmatch(text) else 0
+    return port if 0 < port <= MAX_PORT else None
+
+
+def port_flaw(url: str) -> str:
+    """What is wrong with the port of a URL, as it is written; empty for none or a plain one.
+
+    >>> port_flaw("http://a.example:80/x"), port_flaw("http://a.example:080/x")
+    ('', "the port '080' is not a plain number from 1 to 65535")
+    """
+    found = _URL_AUTHORITY.match(url)
+    host_and_port = found[1].rpartition("@")[2] if found else ""
+    bracketed = host_and_port.startswith("[")
+    rest = host_and_port.partition("]")[2] if bracketed else host_and_port
+    port = rest.partition(":")[2]
+    if not port or port_of(port):
+        return ""
+    return f"the port {port[:SHOWN_PORT]!a} is not a plain number from 1 to {MAX_PORT}"
+
+
 def split_authority(authority: str) -> tuple[str, int | None] | None:
     """Host and port of `host[:port]`, as a Host header has it; None for anything else.
 
@@ -91,8 +120,10 @@ def split_authority(authority: str) -> tuple[str, int | None] | None:
     match = _AUTHORITY.fullmatch(authority)
     if match is None:
         return None
-    port = int(match[2]) if match[2] else None
-    return None if port is not None and port > MAX_PORT else (match[1], port)
+    if not match[2]:
+        return match[1], None
+    port = port_of(match[2])
+    return None if port is None else (match[1], port)
 
 
 def _numbers(name: str) -> IPv4Address | None:

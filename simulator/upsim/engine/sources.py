@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from upsim.core.call import Call
-from upsim.core.hosts import canonical, is_loopback
+from upsim.core.hosts import canonical, is_loopback, port_flaw
 from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.media.bounds import bounded
 from upsim.scenario.model import Scenario
@@ -76,7 +76,8 @@ class Sources:
             if not on_web or self.will_fetch(source):
                 return None
             if not host_in(source):
-                return Unmeasurable("unreachable", "this URL names no host, or no port")
+                flaw = port_flaw(source) or "this URL names no host"
+                return Unmeasurable("unreachable", flaw)
             self._keep(source)
         call.assumed = True
         return scenario.baseline.default_media
@@ -145,10 +146,9 @@ def _host_of(url: SplitResult | None) -> tuple[str, int | None] | None:
     """Host and port of a URL as they are compared, or None where they cannot be read."""
     if url is None:
         return None
-    try:
-        return canonical(url.hostname or ""), url.port or _PORTS.get(url.scheme)
-    except ValueError:
+    if port_flaw(url.geturl()):
         return None
+    return canonical(url.hostname or ""), url.port or _PORTS.get(url.scheme)
 
 
 def clip_key(own: OwnMedia) -> str:
@@ -157,7 +157,7 @@ def clip_key(own: OwnMedia) -> str:
 
 
 def host_in(source: str) -> str:
-    """The host of a URL, empty where it has none or its port is none.
+    """The host of a URL, empty where it has none or its port is no plain one.
 
     Most URLs are plain enough to see the host without taking them apart.
     """
@@ -165,10 +165,7 @@ def host_in(source: str) -> str:
     if plain is not None:
         return plain[1]
     url = split(source)
-    try:
-        return "" if url is None or url.port == 0 else url.hostname or ""
-    except ValueError:
-        return ""  # a port beyond 65535
+    return "" if url is None or port_flaw(source) else url.hostname or ""
 
 
 def split(source: str) -> SplitResult | None:

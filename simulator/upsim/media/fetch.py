@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from upsim.core.hosts import MAX_PORT, Address
+from upsim.core.hosts import Address, port_flaw
 from upsim.core.media import Unmeasurable
 from upsim.core.secrets import hidden_url
 from upsim.media.addresses import FetchPolicy, resolve
@@ -76,8 +76,9 @@ class Fetcher:
         port = _PORTS.get(target.scheme) if target.port is None else target.port
         if port is None or not target.host:
             return _unreachable(f"{url[:200]} is no http or https URL")
-        if not 1 <= port <= MAX_PORT:
-            return _unreachable(f"the port {port} is not within 1 to {MAX_PORT}")
+        flaw = port_flaw(url)
+        if flaw:
+            return _unreachable(flaw)
         addresses = await self._resolver(target.host, port)
         if not addresses:
             return _unreachable(f"the host {target.host} is not known")

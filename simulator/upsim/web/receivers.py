@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from upsim.core.hosts import (
-    MAX_PORT,
     bare,
     canonical,
     is_loopback,
+    port_flaw,
     resolvable,
     split_authority,
 )
@@ -108,10 +108,11 @@ class Receivers:
 
     def _refusal(self, url: httpx.URL | None, text: str) -> str:
         """Why nothing is sent to this address; empty when it may be."""
+        flaw = port_flaw(text)
+        if flaw:
+            return f"{flaw}: {text[:SHOWN]!r}"
         if url is None or url.scheme not in PORTS or not url.host:
             return f"not an http or https URL: {text[:SHOWN]!r}"
-        if url.port is not None and not 1 <= url.port <= MAX_PORT:
-            return f"the port {url.port} is not within 1 to {MAX_PORT}: {text[:SHOWN]!r}"
         if self._is_own(url):
             ours = bool(INBOX.match(url.path))
             return "" if ours else f"of this server only inboxes can be told, not {url.path!r}"

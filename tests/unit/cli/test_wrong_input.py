@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.hosts import ODD_PORTS
 from upsim.cli import COMMANDS, main
 
 ANSWERS = {0, 1, 2}
@@ -39,6 +40,23 @@ COUNTERS = (
     ("verify", "--provider", "x", "--cap"),
     ("verify", "--provider", "x", "--patience"),
 )
+
+
+@pytest.mark.parametrize("port", [port for port in ODD_PORTS if port != "0"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "serve --host x --port {}",
+        "record --upstream x --to x --port {}",
+        "serve --port 0 --public-url http://sim.example:{}",
+        "serve --port 0 --allow-host sim.example:{}",
+        "serve --port 0 --webhook-allow sim.example:{}",
+    ],
+)
+def test_odd_ports_are_wrong_usage(line: str, port: str) -> None:
+    """Every option that takes a port, or a URL with one, takes plain digits only."""
+    code, told = answer(*line.format(port).split())
+    assert (2, True) == (code, "Invalid value" in told)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.hosts import ELSEWHERE, LOOPBACK
+from tests.hosts import ELSEWHERE, LOOPBACK, ODD_PORTS
 from upsim.client import connect
 from upsim.client.adapter import Request
 from upsim.client.exceptions import (
@@ -88,6 +88,13 @@ def test_trusted_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSIM_TRUSTED_HOSTS", "sim.example, other.example")
 
     assert guard("https://sim.example/venice").budget.cap is None
+
+
+@pytest.mark.parametrize("port", ODD_PORTS)
+def test_odd_port_is_refused(port: str) -> None:
+    """The client connects to no URL whose port is not a plain number."""
+    with pytest.raises(UnsafeTargetError, match="is not a plain number from 1 to 65535"):
+        guard(f"http://127.0.0.1:{port}/venice")
 
 
 def test_provider_is_never_trusted(monkeypatch: pytest.MonkeyPatch) -> None:

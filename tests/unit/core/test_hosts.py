@@ -6,8 +6,15 @@ import socket
 
 import pytest
 
-from tests.hosts import ELSEWHERE, LOOPBACK
-from upsim.core.hosts import address_of, canonical, is_loopback, resolvable, split_authority
+from tests.hosts import ELSEWHERE, LOOPBACK, ODD_PORTS
+from upsim.core.hosts import (
+    address_of,
+    canonical,
+    is_loopback,
+    port_flaw,
+    resolvable,
+    split_authority,
+)
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
@@ -54,10 +61,7 @@ def test_other_names_are_asked_for_as_they_are(host: str) -> None:
         ("[::1]:1", ("[::1]", 1)),
         ("a.b:", ("a.b", None)),
         ("a.b:65535", ("a.b", 65535)),
-        ("a.b:65536", None),
-        ("a.b:123456", None),
-        ("a.b:x", None),
-        ("a.b:-1", None),
+        *((f"a.b:{port}", None) for port in (*ODD_PORTS, "x")),
         ("::1", None),
         ("[::1", None),
         ("[::1].evil.example", None),
@@ -71,6 +75,17 @@ def test_other_names_are_asked_for_as_they_are(host: str) -> None:
 def test_an_authority_is_split(authority: str, parts: tuple[str, int | None] | None) -> None:
     """Host and port are taken apart; what is no authority is none."""
     assert parts == split_authority(authority)
+
+
+@pytest.mark.parametrize("host", ["a.b", "[::1]", "u:p@a.b", "u@[::1]", ""])
+def test_the_port_of_a_url_is_a_plain_number(host: str) -> None:
+    """A URL names no port, or one in plain digits from 1 to 65535; wherever its host ends."""
+    ends = ("", "/x:080", "?a:080", "#:080")
+    well = [f"http://{host}{port}{end}" for port in ("", ":", ":1", ":65535") for end in ends]
+    wrong = [f"//{host}:{port}{end}" for port in (*ODD_PORTS, "x", "1:2") for end in ends]
+    assert [url for url in well if port_flaw(url)] == []
+    assert [url for url in wrong if not port_flaw(url)] == []
+    assert port_flaw("data:video/mp4;base64,//a:080") == "" == port_flaw("x")
 
 
 @pytest.mark.parametrize("host", ["[::g]", "a:b", "[::1", ":"])

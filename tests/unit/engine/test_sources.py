@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hosts import ELSEWHERE, LOOPBACK
+from tests.hosts import ELSEWHERE, LOOPBACK, ODD_PORTS
 from upsim.engine.sources import OwnMedia, Sources
 
 CLIP = "synthetic/64x64_1fps_1s.mp4"
@@ -48,7 +48,7 @@ def test_every_name_of_loopback_is_fetched_from(host: str, port: str) -> None:
     assert SOURCES.will_fetch(f"http://{host}{port}/clip.mp4")
 
 
-@pytest.mark.parametrize("host", [*ELSEWHERE, "localhost:0", "localhost:65536", "[::1"])
+@pytest.mark.parametrize("host", [*ELSEWHERE, *(f"localhost:{port}" for port in ODD_PORTS), "[::1"])
 def test_nothing_else_is_fetched_from(host: str) -> None:
     """Other hosts, and ports that there are none, are not."""
     assert not SOURCES.will_fetch(f"http://{host}/clip.mp4")
@@ -60,7 +60,7 @@ def test_nothing_else_is_fetched_from(host: str) -> None:
         f"http://127.0.0.1:4748/media/{CLIP}",
         f"http://127.0.0.1/media/{CLIP}",
         f"https://upsim.test:80/media/{CLIP}",
-        f"http://upsim.test:99999/media/{CLIP}",
+        *(f"http://upsim.test:{port}/media/{CLIP}" for port in ODD_PORTS),
         f"http://upsim.test:x/media/{CLIP}",
         f"http://clips.example/media/{CLIP}",
         f"http://[::1/media/{CLIP}",

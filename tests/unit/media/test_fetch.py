@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import ODD_PORTS
 from upsim.core.hosts import Address
 from upsim.core.media import Unmeasurable
 from upsim.media.addresses import LOOPBACK, PUBLIC, PUBLIC_AND_LOOPBACK, FetchPolicy
@@ -140,8 +141,7 @@ async def test_a_refused_connection_is_unreachable(store: BlobStore) -> None:
         "http://[::1",
         "",
         "http://no.such/",
-        "http://127.0.0.1:99999/",
-        "http://127.0.0.1:0/",
+        *(f"http://127.0.0.1:{port}/" for port in ODD_PORTS),
         "http://a b/",
         "http://xn--a/",
     ],

@@ -34,15 +34,16 @@ class BlobStore:
         self._folder: PrivateFolder | None = None
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._holds: Counter[str] = Counter()
+        self._leased: set[str] = set()
         self._bytes = 0
         self._lock = threading.RLock()
 
-    def put(self, data: bytes | memoryview) -> str | Unmeasurable:
+    def put(self, data: bytes | memoryview, *, leased: bool = False) -> str | Unmeasurable:
         """Stores bytes and answers their digest, or why they cannot be kept."""
         with self.writer(len(data)) as writer:
             for start in range(0, len(data), PIECE):
                 writer.write(data[start : start + PIECE])
-            return writer.finish()
+            return writer.finish(leased=leased)
 
     def writer(self, limit: int) -> BlobWriter:
         """Takes a file of at most `limit` bytes piece by piece."""
@@ -62,6 +63,7 @@ class BlobStore:
             if digest not in self._sizes:
                 return False
             self._holds[digest] += 1
+            self._leased.discard(digest)
             return True
 
     def release(self, digest: str) -> None:
@@ -72,6 +74,21 @@ class BlobStore:
             self._holds[digest] -= 1
             if not self._holds[digest]:
                 del self._holds[digest]
+
+    def end_lease(self, digest: str, *, keep: bool = False) -> None:
+        """Release a file that was stored `leased`; delete it unless `keep` or somebody else has it.
+
+        A lease holds a file while it is not yet known whether anybody wants it.
+        """
+        with self._lock:
+            if digest not in self._holds:
+                return  # the store was closed meanwhile
+            self.release(digest)
+            if keep:
+                self._leased.discard(digest)
+            elif digest in self._leased and digest not in self._holds:
+                self._leased.discard(digest)
+                self._remove(digest)
 
     @property
     def size(self) -> int:
@@ -86,6 +103,7 @@ class BlobStore:
             self._folder = None
             self._sizes.clear()
             self._holds.clear()
+            self._leased.clear()
             self._bytes = 0
 
     @contextmanager
@@ -103,7 +121,7 @@ class BlobStore:
         with self._lock:
             return tempfile.NamedTemporaryFile(dir=self._home(), prefix="part-", delete=False)
 
-    def adopt(self, file: Path, digest: str, size: int) -> str | Unmeasurable:
+    def adopt(self, file: Path, digest: str, size: int, *, leased: bool) -> str | Unmeasurable:
         """Makes a complete file of the folder a stored one, and makes room for it.
 
         Raises OSError where the disk is full.
@@ -112,13 +130,19 @@ class BlobStore:
             if digest in self._sizes:
                 file.unlink()
                 self._sizes.move_to_end(digest)
-                return digest
-            if not self._make_room(size):
+                if not leased:
+                    self._leased.discard(digest)
+            elif not self._make_room(size):
                 file.unlink()
                 return Unmeasurable("too_large", f"There is no room for {size} bytes more.")
-            file.replace(self._home() / digest)
-            self._sizes[digest] = size
-            self._bytes += size
+            else:
+                file.replace(self._home() / digest)
+                self._sizes[digest] = size
+                self._bytes += size
+                if leased:
+                    self._leased.add(digest)
+            if leased:
+                self._holds[digest] += 1
             return digest
 
     def _make_room(self, size: int) -> bool:
@@ -129,9 +153,12 @@ class BlobStore:
         for digest in free:
             if self._bytes + size <= self._max_bytes:
                 break
-            self._bytes -= self._sizes.pop(digest)
-            (self._home() / digest).unlink(missing_ok=True)
+            self._remove(digest)
         return True
+
+    def _remove(self, digest: str) -> None:
+        self._bytes -= self._sizes.pop(digest)
+        (self._home() / digest).unlink(missing_ok=True)
 
     def _home(self) -> Path:
         if self._folder is None:
@@ -195,8 +222,11 @@ class BlobWriter:
         self._file.seek(start)
         return self._file.read(end - start)
 
-    def finish(self) -> str | Unmeasurable:
-        """Stores what was written and answers its digest, or why it cannot be kept."""
+    def finish(self, *, leased: bool = False) -> str | Unmeasurable:
+        """Stores what was written and answers its digest, or why it cannot be kept.
+
+        Whoever takes a `leased` file calls `BlobStore.end_lease` in the end.
+        """
         if self._finished:
             raise ValueError("the writer is finished already")
         self._finished = True
@@ -206,7 +236,8 @@ class BlobWriter:
         file = self._file
         try:
             file.close()
-            found = self._store.adopt(Path(file.name), self._hash.hexdigest(), self.size)
+            digest = self._hash.hexdigest()
+            found = self._store.adopt(Path(file.name), digest, self.size, leased=leased)
         except OSError as error:
             self._drop()
             return _no_room(error)

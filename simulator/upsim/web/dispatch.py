@@ -125,7 +125,15 @@ class Dispatch:
         return Begun(sandbox, bound, operation, call, scope, miss, key)
 
     async def _with_file(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
-        """Store the file that a body carries, then answer; nothing of a stranger's is kept."""
+        """Store the file that a body carries, and answer; a refused upload's is deleted."""
+        try:
+            await self._answer_file(begun, scope, receive, send)
+        finally:
+            if begun.call.file is not None:
+                self.registry.blobs.end_lease(begun.call.file.digest)
+
+    async def _answer_file(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the file that the body carries as `call.file`; a stranger's is not stored."""
         call, find = begun.call, begun.operation.file
         limit = begun.body_limit or 0
         with Spool(self.registry.blobs, limit, whole=limit <= DECODED_WHOLE) as body:
@@ -279,17 +287,27 @@ class Dispatch:
 
     async def _wait(self, begun: Begun, outcome: Decision | Pending) -> Decision:
         """Measure what the decision needs, or hold the request until its job ends."""
-        sandbox, bound, call = begun.sandbox, begun.bound, begun.call
-        while isinstance(outcome, Pending):
-            found = await self.desk.measure(sandbox, call, outcome)
-            told = None if self.desk.repeats(sandbox, call, outcome) else found
-            call.measured = await resumed("measure", told) or found
-            call.uses.clear()
-            call.terms = None
-            outcome = decide(sandbox, bound, begun.operation, call)
-            happened(call.now)
+        sandbox, call = begun.sandbox, begun.call
+        try:
+            while isinstance(outcome, Pending):
+                outcome = await self._measured(begun, outcome)
+        finally:
+            if call.blob:  # a refused video is deleted
+                self.registry.blobs.end_lease(call.blob, keep=call.job is not None)
         if isinstance(outcome.reply, Hold):
             return Decision(await self.holds.wait(sandbox, call, outcome.reply))
+        return outcome
+
+    async def _measured(self, begun: Begun, wanted: Pending) -> Decision | Pending:
+        """Decide again, with the measurement that the decision needs."""
+        sandbox, call = begun.sandbox, begun.call
+        found = await self.desk.measure(sandbox, call, wanted)
+        told = None if self.desk.repeats(sandbox, call, wanted) else found
+        call.measured = await resumed("measure", told) or found
+        call.uses.clear()
+        call.terms = None
+        outcome = decide(sandbox, begun.bound, begun.operation, call)
+        happened(call.now)
         return outcome
 
     async def _send(

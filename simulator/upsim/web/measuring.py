@@ -267,7 +267,9 @@ class MediaDesk:
         else:
             data = decode_base64(source, limit)
         if isinstance(data, bytes):
-            digest = self._registry.blobs.put(data)
+            digest = self._registry.blobs.put(data, leased=True)
+            if call.blob:  # of the same call, measured before
+                self._registry.blobs.end_lease(call.blob)
             call.blob = digest if isinstance(digest, str) else ""
         return data
 

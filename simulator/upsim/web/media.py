@@ -286,10 +286,18 @@ class MediaApp:
 
     async def _store(self, send: Send, sandbox: Sandbox, upload: Upload, body: Spool) -> None:
         digest = await asyncio.to_thread(body.stored)
-        await resumed("stored")
         if isinstance(digest, Unmeasurable):
+            await resumed("stored")
             await _text(send, 507, digest.detail)
             return
+        try:
+            await resumed("stored")
+            await self._take(send, sandbox, upload, SentFile("", "", body.size, digest))
+        finally:
+            self._registry.blobs.end_lease(digest)
+
+    async def _take(self, send: Send, sandbox: Sandbox, upload: Upload, file: SentFile) -> None:
+        """Make a stored file the one of a ticket, or refuse it."""
         if sandbox.abandoned:
             await _text(send, 404, "There is no such upload.")
             return
@@ -299,10 +307,10 @@ class MediaApp:
             await _text(send, rule.status, rule.message)
             return
         _, world = self._registry.world(sandbox, upload.issued.provider, None)
-        if not world.store_upload(upload.issued, SentFile("", "", body.size, digest)):
+        if not world.store_upload(upload.issued, file):
             await _text(send, 507, "The file gave way to others at once.")
             return
-        etag = f'"{digest[:32]}"'.encode()
+        etag = f'"{file.digest[:32]}"'.encode()
         await _send(send, 200, b"", TEXT, ((b"etag", etag),))
 
     def _refusal(self, sandbox: Sandbox, upload: Upload, scope: Scope) -> ErrorRule | None:

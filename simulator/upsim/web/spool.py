@@ -89,16 +89,18 @@ class Spool:
             await asyncio.to_thread(self._write)
 
     def stored(self) -> str | Unmeasurable:
-        """Store the whole body; its digest, or why it cannot be kept."""
-        return self._blobs.put(self.head) if self._writer is None else self._writer.finish()
+        """Store the whole body, leased; its digest, or why it cannot be kept."""
+        if self._writer is None:
+            return self._blobs.put(self.head, leased=True)
+        return self._writer.finish(leased=True)
 
     def keep(self, carried: Carried) -> SentFile | Unmeasurable:
-        """Store a file that the body carries."""
+        """Store a file that the body carries, leased."""
         with self._blobs.writer(self._limit) as writer:
             for piece in carried.pieces:
                 if not writer.write(piece):
                     break
-            digest = writer.finish()
+            digest = writer.finish(leased=True)
         if isinstance(digest, Unmeasurable):
             return digest
         return SentFile(carried.file_name, carried.content_type, writer.size, digest)

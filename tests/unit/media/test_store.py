@@ -71,6 +71,38 @@ def test_no_room_is_an_answer(store: BlobStore) -> None:
     assert store.path(first) is not None
 
 
+def test_leases_end_with_the_file(store: BlobStore, tmp_path: Path) -> None:
+    """The last lease of a file deletes it, unless the file was there before, is held or kept."""
+    cases: list[tuple[str, list[str]]] = []
+
+    def case(name: str, data: bytes, *, before: bool = False, between: str = "") -> None:
+        if before:
+            put(store, data)
+        digest = store.put(data, leased=True)
+        assert isinstance(digest, str)
+        assert digest == store.put(data, leased=True)
+        if between == "hold":
+            assert store.hold(digest)
+        if between == "put":
+            put(store, data)
+        store.end_lease(digest)
+        assert store.path(digest) is not None
+        store.end_lease(digest, keep=between == "keep")
+        there = [path.name for path in tmp_path.rglob("*") if path.name == digest]
+        cases.append((name, there))
+        assert (store.size, store.path(digest) is not None) == (2 * len(there), bool(there))
+        if between == "hold":
+            store.release(digest)
+        store.close()
+        store.end_lease(digest)
+
+    case("refused", b"ab")
+    assert cases == [("refused", [])]
+    for name in ("before", "hold", "put", "keep"):
+        case(name, b"cd", before=name == "before", between=name)
+    assert [len(there) for _, there in cases] == [0, 1, 1, 1, 1]
+
+
 def test_release_without_hold_is_a_mistake(store: BlobStore) -> None:
     """Releasing what is not held is misuse."""
     with pytest.raises(ValueError, match="is not held"):
@@ -172,7 +204,7 @@ def test_a_full_disk_is_no_error_and_leaves_nothing(
     """What cannot be written is said to have no room, wherever the disk was full."""
     opened = store.open_part
 
-    def full(*_: object) -> str:
+    def full(*_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     failing = full if step == "open" else lambda: Full(opened(), step)

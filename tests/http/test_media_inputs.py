@@ -244,6 +244,25 @@ def test_nobody_listens(admin: Admin) -> None:
     assert submit(admin, "vicsee", "http://127.0.0.1:1/x.mp4").status_code == 422
 
 
+@EVERY
+def test_a_very_long_url_leads_nowhere(admin: Admin, name: str) -> None:
+    """A job keeps its URL, so a URL of more than 8,192 characters is refused as unreachable."""
+    url = "https://clips.example/".ljust(8_192, "x")
+    found = [accepts(submit(admin, name, video), admin) for video in (url, f"{url}x")]
+    assert [True, False] == found
+
+
+def test_what_is_remembered_of_measured_files_is_small(admin: Admin, files: str) -> None:
+    """Names of measured files are short, however long the URL was under which a file was found."""
+    query = "?" + "x" * 4_000
+    Files.files[f"/clip.mp4{query}"] = Files.files["/clip.mp4"]
+    for url in (f"{files}/clip.mp4{query}", f"{LOCAL}{CLIPS}64x64_10fps_1s.mp4{query}"):
+        assert submit(admin, "venice", url).status_code == 200
+    desk = admin.sim.app.dispatch.desk
+    remembered = [*desk._measured, *desk._registry.sources.measurements._found]
+    assert [len(repr(key)) < 1_000 for key in remembered] == [True] * 2
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -17,6 +17,8 @@ from upsim.scenario.model import Scenario
 KEPT_MEASUREMENTS = 4096
 LONGEST_KEPT = 512
 """Characters of a URL that is remembered."""
+LONGEST_URL = 8_192
+"""Characters of a video's URL; jobs keep the whole of it."""
 DEFAULT_SANDBOX = "default"
 _MEDIA_PATH = re.compile(r"(?:/sandbox/(?P<sandbox>[^/]*))?/media/(?P<path>.*)", re.DOTALL)
 _PORTS = {"http": 80, "https": 443}
@@ -34,7 +36,9 @@ class Measurements:
         return self._found.get(key)
 
     def put(self, key: str, measured: Measured) -> None:
-        """Keep a measurement; the oldest is dropped when there are too many."""
+        """Keep a measurement under a short name; the oldest is dropped beyond a number."""
+        if len(key) > LONGEST_KEPT:
+            return
         self._found[key] = measured
         if len(self._found) > KEPT_MEASUREMENTS:
             self._found.popitem(last=False)
@@ -64,6 +68,9 @@ class Sources:
 
     def known(self, scenario: Scenario, call: Call, source: str) -> Measured | None:
         """What is known at once; None when the video must be made, fetched or probed first."""
+        if len(source) > LONGEST_URL and source.startswith(("http://", "https://")):
+            detail = f"a URL may have {LONGEST_URL} characters, this one has {len(source)}"
+            return Unmeasurable("unreachable", detail)
         for rule in scenario.media:
             if rule.matches(source):
                 found = rule.found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,7 +58,7 @@ class MediaDesk:
         """Nothing is started before it is needed."""
         self._registry = registry
         self._fetchers: dict[bool, Fetcher] = {}
-        self._measured: dict[tuple[str, Media], str] = {}
+        self._measured: dict[tuple[bytes, Media], str] = {}
 
     @cached_property
     def _workers(self) -> WorkerPool:
@@ -96,7 +97,7 @@ class MediaDesk:
 
     def _keep(self, source: str, measured: Media, digest: str) -> None:
         """Remember which file was measured at a URL, for the output that is made later."""
-        self._measured[source, measured] = digest
+        self._measured[_hashed(source), measured] = digest
         if len(self._measured) > KEPT_MEASUREMENTS:
             del self._measured[next(iter(self._measured))]
 
@@ -251,7 +252,7 @@ class MediaDesk:
         source, media = job.accepted.source, job.accepted.media
         if media is None:
             return _NEVER_READ
-        kept = self._registry.blobs.path(self._measured.get((source, media), ""))
+        kept = self._registry.blobs.path(self._measured.get((_hashed(source), media), ""))
         if kept is not None:
             return kept
         again = await self._fetch(source, self._registry.settings.store_bytes)
@@ -286,6 +287,11 @@ class MediaDesk:
         from upsim.media.fetch import Fetcher
 
         return Fetcher(self._registry.blobs, LOOPBACK if loopback else PUBLIC)
+
+
+def _hashed(source: str) -> bytes:
+    """What stands for a URL, which may be very long, in what is remembered of it."""
+    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).digest()
 
 
 def clip_of(name: str, query: str) -> Clip:

@@ -16,11 +16,13 @@ from msgspec import Meta, Struct
 LARGEST = Decimal(10) ** 12
 """No amount, no size and no time of a recording comes near it."""
 MOST_PIXELS = 100_000
+MAX_PATH_LENGTH = 60_000
+"""Characters of a path with its query: more is neither recorded nor read."""
 Text = Annotated[str, Meta(max_length=100_000)]
 Size = Annotated[int, Meta(ge=0, le=10**15)]
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Method = Annotated[str, Meta(pattern=r"\A[A-Za-z!#$%&'*+.^_`|~0-9-]{1,40}\Z")]
-Path = Annotated[str, Meta(pattern=r"\A/[^\x00-\x20\x7f]*\Z", max_length=60_000)]
+Path = Annotated[str, Meta(pattern=r"\A/[^\x00-\x20\x7f]*\Z", max_length=MAX_PATH_LENGTH)]
 Status = Annotated[int, Meta(ge=0, le=999)]
 _PLACE = re.compile(r" - at `(?P<key>key in )?\$?(?P<path>.*)`\Z", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")

@@ -114,17 +114,22 @@ class Writer:
     def __init__(self, file: TextIO, header: Header) -> None:
         """Write the first line."""
         self._file = file
-        self._line({"format": FORMAT, "version": VERSION, **_fields(header)})
+        self._write(encoded({"format": FORMAT, "version": VERSION, **_fields(header)}))
         self.count = 0
 
     def add(self, exchange: Exchange) -> None:
-        """Write one exchange; it is in the file when this returns."""
+        """Write one exchange; it is in the file when this returns.
+
+        Raises ContractFileError, and writes nothing, where it could not be read again; OSError.
+        """
         found = {name: value for name, value in _fields(exchange).items() if value not in ({}, ())}
-        self._line({name: value for name, value in found.items() if value is not None})
+        line = encoded({name: value for name, value in found.items() if value is not None})
+        _exchange(Path(f"exchange {self.count + 1}"), 1, line.decode())
+        self._write(line)
         self.count += 1
 
-    def _line(self, value: Mapping[str, Any]) -> None:
-        self._file.write(encoded(value).decode() + "\n")
+    def _write(self, line: bytes) -> None:
+        self._file.write(line.decode() + "\n")
         self._file.flush()
 
 

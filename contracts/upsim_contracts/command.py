@@ -23,6 +23,7 @@ from upsim.client.guard import is_loopback
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
 from upsim_contracts.planning import Plan, plan
+from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.spending import GuardedTransport, Purse
 from upsim_contracts.target import PATIENCE, Target, is_simulator
@@ -66,6 +67,7 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
     order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
     if order.cap is None and (order.target == "live" or order.as_live):
         raise UsageError("a live target costs money: give --cap, the most that may be spent")
+    check_folders((order.junit, order.json, order.html))
     reports: list[Report] = []
     for provider in order.providers or providers():
         with ExitStack() as stack:
@@ -207,7 +209,7 @@ def _write(order: Asked, reports: Sequence[Report]) -> None:
     wanted = ((order.junit, as_junit), (order.json, as_json), (order.html, as_html))
     for path, render in wanted:
         if path is not None:
-            path.write_text(render(reports), encoding="utf-8", errors="backslashreplace")
+            write_file(path, render(reports))
 
 
 def _sleep(seconds: float) -> None:

@@ -20,6 +20,7 @@ from upsim_contracts.drift import DriftReport, drift
 from upsim_contracts.drift_reports import as_html, as_json, as_text
 from upsim_contracts.exceptions import ContractFileError, NoContractError, TargetError, UsageError
 from upsim_contracts.replaying import replay
+from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.retelling import retell
 from upsim_contracts.spending import Purse
 from upsim_contracts.target import Target
@@ -44,6 +45,7 @@ class Asked:
 def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -> int:
     """Do what was asked for; the exit code. Raises UsageError."""
     order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
+    check_folders((order.json, order.html, order.scenario))
     try:
         cassettes = [read_cassette(path) for path in order.cassettes]
         tolls = {
@@ -66,7 +68,7 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
         say(as_text(report))
     for path, render in ((order.json, as_json), (order.html, as_html)):
         if path is not None:
-            path.write_text(render(reports), encoding="utf-8", errors="backslashreplace")
+            write_file(path, render(reports))
     return FINDING if any(report.drifts for report in reports) else WELL
 
 
@@ -96,7 +98,7 @@ def _scenario(
     """Write a scenario in which the cassette's requests have the same answers."""
     provider = cassette.header.provider
     told = retell(cassette, tolls[provider], target(provider))
-    file.write_text(told.text, encoding="utf-8")
+    write_file(file, told.text)
     for line in told.differences:
         say(line)
     say(f"{file}: {told.replayed} exchanges replayed on it, {len(told.differences)} unlike")

@@ -66,6 +66,7 @@ class Session:
         app, purse = self.application, self.purse
         found = f"{app.findings} finding{'s' * (app.findings != 1)}"
         refused = f", {app.refused} not sent" if app.refused else ""
+        refused += f", {app.lost} not in the cassette" if app.lost else ""
         cap = f"; {purse.spent:f} of the cap of {purse.cap} {purse.unit} spent"
         line = f"{self.writer.count} exchanges, {found}{refused}"
         return line + (cap if purse.cap is not None else "")

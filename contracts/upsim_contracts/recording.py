@@ -19,27 +19,30 @@ from urllib.parse import quote
 
 import httpx
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from upsim.client.guard import is_loopback
 from upsim_contracts.answers import check_answer
 from upsim_contracts.bodies import Tee, kept
+from upsim_contracts.cassette_format import MAX_PATH_LENGTH
 from upsim_contracts.cassettes import Charge, Exchange, Message, Writer
 from upsim_contracts.charging import Charged, Charging
-from upsim_contracts.exceptions import SpendingError
+from upsim_contracts.exceptions import ContractFileError, SpendingError
 from upsim_contracts.measuring import Measuring
+from upsim_contracts.passing_on import FileResponse, passable
 from upsim_contracts.prices import price_finding
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.spending import FREE_METHODS
 from upsim_contracts.tolls import Toll
-from upsim_contracts.upstream import Links, Upstream
+from upsim_contracts.upstream import Links, Upstream, is_named
 
 MARK = "x-upsim-record"
 """The header of answers that are the recording's own."""
 MOST_SENT = 256 * 2**20
 """Bytes of a request that are held; what is sent to a link of an answer has no such bound."""
 MOST_TEXT = 16 * 2**20
+MOST_SAID = 200
+"""Characters of a method and a path that a line about them shows."""
 HOP = frozenset(
     {
         *("accept-encoding", "connection", "content-length", "expect", "forwarded", "host"),
@@ -53,6 +56,7 @@ PRINTED = "".join(map(chr, range(0x21, 0x7F)))
 """What of a path stays as the caller wrote it; any other byte is sent as %XX."""
 STATUSES = range(200, 600)
 """What an HTTP server can answer with, in the end."""
+BODILESS = (204, 304)
 BUFFERED = ("application/json", "text/", "application/problem+json")
 
 
@@ -73,7 +77,7 @@ class Passing:
 
 
 class TooLargeError(Exception):
-    """A request that is not held in memory."""
+    """A request that is not held in memory, or is too long for a cassette."""
 
 
 class Recording:
@@ -98,6 +102,7 @@ class Recording:
         self.links = Links(target)
         self.findings = 0
         self.refused = 0
+        self.lost = 0
         self._writer = writer
         self._charging = charging
         self._measuring = measuring
@@ -121,7 +126,7 @@ class Recording:
 
     # -- what comes in
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> ASGIApp:
         if not self._is_addressed(request):
             return _local(403, "foreign", "only callers on this machine may use this recording")
         raw = request.scope.get("raw_path", request.scope["path"].encode())
@@ -134,7 +139,8 @@ class Recording:
             return _local(404, "no_such_path", text)
         query = quote(request.scope["query_string"], safe=PRINTED)
         whole = f"{path}?{query}" if query else path
-        proxy = f"{request.url.scheme}://{request.headers.get('host', self.target.host)}{prefix}"
+        host = request.headers.get("host", self.target.host)
+        proxy = f"{request.scope['scheme']}://{host}{prefix}"
         try:
             if is_file:
                 return await self._file(request, whole, proxy)
@@ -147,14 +153,13 @@ class Recording:
 
     def _is_addressed(self, request: Request) -> bool:
         """No web page may spend money here, whatever name it gives this address."""
-        if self._names is None:
-            return True
+        host = request.headers.get("host", "")
+        if "host" in request.headers and not is_named(host, self._names):
+            return False
         site, origin = (request.headers.get(name, "") for name in ("sec-fetch-site", "origin"))
         foreign = site not in ("", "none", "same-origin")
-        host = request.headers.get("host", "")
         foreign = foreign or bool(origin and origin.partition("://")[2] != host)
-        named = host in self._names or is_loopback(request.url.hostname or "")
-        return named and not foreign
+        return self._names is None or not foreign
 
     def _split(self, path: str) -> tuple[str, str]:
         """The prefix that a caller may write as for the simulator, and the provider's own path."""
@@ -176,19 +181,19 @@ class Recording:
         if "json" in kind:
             text = self.links.meant(body.decode("utf-8", "surrogateescape"), proxy)
             body = text.encode("utf-8", "surrogateescape")
-        self._redactor.headers(headers)  # what they hold of secrets is known from here on
+        self._check_length(headers, path)
         sent = await asyncio.to_thread(kept, body, kind, self._redactor)
         media = await self._measuring.measure(body, kind, self.links.sent)
         path = self.links.meant(path, proxy)
         began = self._seconds()
         return Passing(request.method, path, "api", proxy, headers, body, sent, media, began)
 
-    async def _file(self, request: Request, path: str, proxy: str) -> Response:
+    async def _file(self, request: Request, path: str, proxy: str) -> ASGIApp:
         """A link of an answer: what is sent there passes piece by piece."""
         kept_too = {"content-length"} if "content-length" in request.headers else set()
         dropped = HOP - kept_too
         headers = {k: v for k, v in request.headers.items() if k not in dropped}
-        self._redactor.headers(headers)
+        self._check_length(headers, path)
         tee = Tee()
         passing = Passing(
             request.method, path, "file", proxy, headers, b"", {}, {}, self._seconds()
@@ -197,9 +202,15 @@ class Recording:
             passing.upload = _teed(request, tee)
         return await self._forward(passing, None, tee)
 
+    def _check_length(self, headers: Mapping[str, str], path: str) -> None:
+        """Learn what a head holds of secrets. Raises TooLargeError where no cassette takes it."""
+        self._redactor.headers(headers)
+        if len(self._redactor.path(path)) > MAX_PATH_LENGTH:
+            raise TooLargeError(f"a path of more than {MAX_PATH_LENGTH} bytes is not recorded")
+
     # -- money
 
-    async def _paid_or_free(self, passing: Passing) -> Response:
+    async def _paid_or_free(self, passing: Passing) -> ASGIApp:
         toll = self._charging.toll(passing.method, passing.path, passing.media, passing.body)
         if toll is None:
             return await self._forward(passing, None)
@@ -217,7 +228,7 @@ class Recording:
 
     async def _forward(
         self, passing: Passing, paid: Charged | None, tee: Tee | None = None
-    ) -> Response:
+    ) -> ASGIApp:
         is_file = passing.part == "file"
         base = self.target.origin if is_file else self.target.base_of(passing.path)
         headers = {**passing.headers, "accept-encoding": "identity"}
@@ -255,7 +266,7 @@ class Recording:
 
     async def _whole(
         self, passing: Passing, paid: Charged | None, answer: httpx.Response, kind: str
-    ) -> Response:
+    ) -> ASGIApp:
         """A document: read, judged, written down, and told with its links led back here."""
         pieces = answer.aiter_raw()
         try:
@@ -276,12 +287,15 @@ class Recording:
         message = Message(self._redactor.headers(headers), kept(body, kind, self._redactor))
         self._record(passing, answer.status_code, message, paid, body, headers)
         text = self.links.told(body.decode("utf-8", "surrogateescape"), passing.proxy)
+        response = Response(text.encode("utf-8", "surrogateescape"))
+        length = [pair for pair in response.raw_headers if pair[0] == b"content-length"]
         told = [
             (name, self.links.told(value.decode("latin-1"), passing.proxy).encode("latin-1"))
-            for name, value in answer.headers.raw
-            if name.lower().decode("latin-1") not in (*HOP, "content-encoding")
+            for name, value in passable(answer, but=HOP | {"content-encoding"})
         ]
-        return self._told(Response(text.encode("utf-8", "surrogateescape")), answer, told)
+        response.status_code, marks = _status(answer)
+        response.raw_headers = told + length + marks
+        return response
 
     def _streamed(
         self,
@@ -290,42 +304,23 @@ class Recording:
         answer: httpx.Response,
         kind: str,
         sent: AsyncIterator[bytes],
-    ) -> Response:
+    ) -> ASGIApp:
         """A file: passed on piece by piece; of it size, hash and properties are written down."""
+
+        def ended(tee: Tee, why: str) -> None:
+            body = {"file": tee.kept(kind)} if tee.size else {}
+            headers = _headers(answer)
+            message = Message(self._redactor.headers(headers), body)
+            self._record(passing, 0 if why else answer.status_code, message, paid, b"", headers)
+            if why:
+                name = f"{passing.method} {passing.path.partition('?')[0]}"
+                self._say(self._redactor.text(f"{name}: cut after {tee.size} bytes: {why}"))
+
         dropped = HOP - {"content-length"}
-
-        async def pieces() -> AsyncIterator[bytes]:
-            tee, status = Tee(), answer.status_code
-            try:
-                async for chunk in sent:
-                    tee.feed(chunk)
-                    yield chunk
-            except httpx.HTTPError:
-                status = 0
-                raise
-            finally:
-                await answer.aclose()
-                body = {"file": tee.kept(kind)} if tee.size else {}
-                headers = _headers(answer)
-                message = Message(self._redactor.headers(headers), body)
-                self._record(passing, status, message, paid, b"", headers)
-
-        told = [
-            pair for pair in answer.headers.raw if pair[0].lower().decode("latin-1") not in dropped
-        ]
-        return self._told(StreamingResponse(pieces()), answer, told)
-
-    def _told(
-        self, response: Response, answer: httpx.Response, headers: list[tuple[bytes, bytes]]
-    ) -> Response:
-        """An answer as the caller gets it; a status that no server can send is said in words."""
-        response.status_code = answer.status_code
-        length = [pair for pair in response.raw_headers if pair[0] == b"content-length"]
-        response.raw_headers = [(name.lower(), value) for name, value in headers] + length
-        if answer.status_code not in STATUSES:
-            response.status_code = 502
-            response.raw_headers.append((MARK.encode(), b"status_%d" % answer.status_code))
-        return response
+        if answer.status_code in BODILESS or "transfer-encoding" in answer.headers:
+            dropped = HOP
+        status, marks = _status(answer)
+        return FileResponse(status, passable(answer, but=dropped) + marks, sent, answer, ended)
 
     async def _settle(self, paid: Charged | None, status: int) -> None:
         if paid is not None:
@@ -349,22 +344,25 @@ class Recording:
         lines = [self._redactor.text(line) for line in lines]
         began = Decimal(str(round(passing.began - self._start, 3)))
         took = Decimal(str(round(self._seconds() - passing.began, 3)))
-        self._writer.add(
-            Exchange(
-                number=self._writer.count + 1,
-                at=began,
-                took=took,
-                method=passing.method,
-                path=self._redactor.path(passing.path),
-                request=Message(self._redactor.headers(passing.headers), passing.sent),
-                status=status,
-                answer=message,
-                part=passing.part,
-                charge=charge,
-                media={self._redactor.text(url): seen for url, seen in passing.media.items()},
-                findings=tuple(lines),
-            )
+        exchange = Exchange(
+            number=self._writer.count + 1,
+            at=began,
+            took=took,
+            method=passing.method,
+            path=self._redactor.path(passing.path),
+            request=Message(self._redactor.headers(passing.headers), passing.sent),
+            status=status,
+            answer=message,
+            part=passing.part,
+            charge=charge,
+            media={self._redactor.text(url): seen for url, seen in passing.media.items()},
+            findings=tuple(lines),
         )
+        try:
+            self._writer.add(exchange)
+        except (ContractFileError, OSError) as error:
+            self.lost += 1
+            self._say(f"{exchange.call[:MOST_SAID]} is not in the cassette: {_reason(error)}")
         self.findings += len(lines)
         for line in lines:
             self._say(line)
@@ -443,6 +441,17 @@ def _headers(answer: httpx.Response) -> dict[str, str]:
         name, value = raw_name.lower().decode("latin-1"), raw.decode("latin-1")
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
+
+
+def _status(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]]]:
+    """A status that a server can send, and in a header the one that it stands for."""
+    if answer.status_code in STATUSES:
+        return answer.status_code, []
+    return 502, [(MARK.encode(), b"status_%d" % answer.status_code)]
+
+
+def _reason(error: ContractFileError | OSError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _local(status: int, code: str, message: str) -> Response:

@@ -39,6 +39,7 @@ _TOO_MANY = 429
 _BROKEN = 500
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,}")
 _ID_NAME = re.compile(r"(?:^|[_-]|u)ids?$|[a-z]Ids?$")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d")
 _KEPT_HEADERS = ("content-type", "accept")
 
@@ -218,7 +219,7 @@ class _Run:
 
     def _send(self, exchange: Exchange) -> httpx.Response:
         headers = {
-            name: value
+            name: _CONTROL.sub(" ", value)
             for name, value in exchange.request.headers.items()
             if name in _KEPT_HEADERS and PLACEHOLDER not in value
         }
@@ -233,16 +234,16 @@ class _Run:
             content = encoded(self._replaced(body["json"]))
         path = self._text(exchange.path)
         extensions = {RESERVED: True}  # a simulator's money is play money
-        request = self._world.http.build_request(
-            exchange.method,
-            f"{self._world.base_url}{path}",
-            headers=headers,
-            content=content or None,
-            extensions=extensions,
-        )
         try:
+            request = self._world.http.build_request(
+                exchange.method,
+                f"{self._world.base_url}{path}",
+                headers=[(k.encode(), v.encode("latin-1", "replace")) for k, v in headers.items()],
+                content=content or None,
+                extensions=extensions,
+            )
             return self._world.http.send(request)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TargetError(f"{exchange.call}: {error}") from error
 
     def _replaced(self, value: Any) -> Any:  # noqa: ANN401 - JSON

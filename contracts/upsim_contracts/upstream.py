@@ -14,7 +14,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from upsim.client.guard import is_loopback
+from upsim.client.guard import is_loopback, split_authority
 from upsim_contracts.documents import default_dialect, dialects, document, parts
 from upsim_contracts.exceptions import UsageError
 
@@ -78,6 +78,12 @@ def upstream(
             server = document(told, part=part)["servers"][0]["url"]
             hosts |= dict.fromkeys(document(told, part=part)["paths"], server)
     return Upstream(told, spoken, url.rstrip("/"), hosts)
+
+
+def is_named(host: str, names: frozenset[str] | None) -> bool:
+    """Whether a Host header is an address, and one of `names` or of loopback if there are any."""
+    found = split_authority(host)
+    return found is not None and (names is None or host in names or is_loopback(found[0]))
 
 
 def live_hosts(known: Iterable[str]) -> dict[str, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 
+import click
+
+from upsim.cli.terminal import OutputError
 from upsim.core.baseline import ErrorRule
 from upsim.core.instants import iso
 from upsim.core.jobs import Job
@@ -66,13 +67,16 @@ class Console:
 
 
 def say(text: str) -> None:
-    """Print a text at once; when nobody reads any more, nothing is printed from then on."""
+    """Print a text at once. A stream that fails is reported once; nothing follows on it.
+
+    A server goes on: nothing is raised.
+    """
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        click.echo(text, nl=False)
     except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        pass  # nobody reads any more
+    except OutputError as error:
+        click.echo(f"upsim: {error.message}", err=True)
 
 
 def today() -> str:

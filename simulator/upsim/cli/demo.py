@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import sys
 import threading
@@ -21,6 +20,7 @@ from upsim.app import App
 from upsim.cli.board import Board, print_results
 from upsim.cli.console import job_of, line_of, today
 from upsim.cli.screen import Screen
+from upsim.cli.terminal import OutputError
 from upsim.cli.upscaling import POLLING, Clip, Run, read_clip, saw, upscale
 from upsim.client.clients import connect_async
 from upsim.client.discovery import providers
@@ -79,7 +79,19 @@ def command(*, file: Path | None, out: Path, pace: int, render: str) -> None:
         code = INTERRUPTED
     except* UnreadError:
         code = UNREAD
+    except* OutputError as errors:
+        click.echo(f"upsim: {'; '.join(told_by(errors))}", err=True)
+        code = FINDING
     sys.exit(code)
+
+
+def told_by(errors: BaseExceptionGroup[OutputError]) -> Iterator[str]:
+    """What each error of a group says."""
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from told_by(error)
+        else:
+            yield error.message
 
 
 class UnreadError(Exception):
@@ -92,7 +104,6 @@ class DemoScreen(Screen):
     def on_broken_pipe(self) -> None:
         """Throw away what is still to be printed, and stop."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise UnreadError
 
 

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import click
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from upsim.cli.connections import CuttableProtocol
+from upsim.cli.console import say
 from upsim.cli.listening import is_local_only, listen
 from upsim.cli.parameters import PROVIDER, Amount, Port
 from upsim.cli.ready_file import ReadyFile, fresh
@@ -18,6 +21,22 @@ from upsim.cli.server import Hooks, Server
 from upsim.cli.verify import GROUP
 
 FINDING = 1
+
+
+class Recorder:
+    """A recording as our own protocol serves it, with its bounds; none is answered at once."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        """Serve this application."""
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._application(scope, receive, send)
+
+    def at_once(self, _scope: Scope, _body: bytes) -> ASGIApp:
+        """What answers a request that came whole."""
+        return self._application
 
 
 @click.command("record")
@@ -76,9 +95,11 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
     base = f"http://{shown}:{port}"
     names = frozenset(near) if is_local_only(listening) else None
     try:
-        with begin(asked, names, click.echo) as session:
+        with begin(asked, names, lambda line: say(f"{line}\n")) as session:
             config = uvicorn.Config(
-                session.application,
+                Recorder(session.application),
+                http=CuttableProtocol,
+                ws="none",
                 log_level="warning",
                 use_colors=False,
                 access_log=False,
@@ -93,18 +114,19 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
 
             def stopped() -> None:
                 ready.remove()
-                click.echo(session.summary)
+                say(f"{session.summary}\n")
 
             hooks = Hooks(
                 lambda: ready.write(server, said),
-                lambda: click.echo(f"recording {session.upstream.base} at {base}/{provider}"),
+                lambda: say(f"recording {session.upstream.base} at {base}/{provider}\n"),
                 lambda: None,
                 stopped,
             )
             server = Server(config, hooks)
             with suppress(KeyboardInterrupt):  # Ctrl-C is how a recording is ended
                 server.run(sockets=[listening])
-            code = server.code or (FINDING if session.application.findings else 0)
+            app = session.application
+            code = server.code or (FINDING if app.findings or app.lost else 0)
     except sys.modules[begin.__module__].UsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(code)

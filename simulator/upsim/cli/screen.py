@@ -26,3 +26,8 @@ class Screen(Console):
         """Render with escaped texts; what moves the cursor is rich's own."""
         for one in super().render(renderable, options):
             yield one if one.control else Segment(printable(one.text, keep="\n"), one.style)
+
+    def on_broken_pipe(self) -> None:
+        """End a command whose output nobody reads any more, as click does."""
+        self.quiet = True
+        sys.exit(1)

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 import uvicorn
 
+from upsim.cli.terminal import is_output_lost
+
+FINDING = 1
 GREET_SECONDS = 0.02
 """The greeting reads every baseline; an answer that is asked for at once comes first."""
 
@@ -57,7 +60,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         _spare_the_collector()
         self._hooks.started()
-        asyncio.get_running_loop().call_later(GREET_SECONDS, self._hooks.greet)
+        asyncio.get_running_loop().call_later(GREET_SECONDS, self._greet)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: what is still held or open is cut after a moment, without complaints about it."""
@@ -65,6 +68,14 @@ class Server(uvicorn.Server):
         self._hooks.stopping()
         await super().shutdown(sockets)
         self._hooks.stopped()
+        if is_output_lost():
+            self.code = self.code or FINDING
+
+    def _greet(self) -> None:
+        """Greet; a server whose address and token nobody could read ends."""
+        self._hooks.greet()
+        if is_output_lost():
+            self.should_exit = True
 
 
 def _spare_the_collector() -> None:

@@ -20,6 +20,7 @@ from upsim.client.exceptions import CapReachedError, UnpricedError, UnsafeTarget
 from upsim.client.values import Job, Money, shown_url
 from upsim.core.hosts import address_of, bare, port_flaw
 from upsim.core.hosts import is_loopback as is_loopback  # noqa: PLC0414 - for the contracts
+from upsim.core.hosts import split_authority as split_authority  # noqa: PLC0414 - likewise
 
 TRUSTED_HOSTS = "UPSIM_TRUSTED_HOSTS"
 _TEST_NAMES = ".test"

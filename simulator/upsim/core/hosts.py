@@ -114,11 +114,11 @@ def port_flaw(url: str) -> str:
 def split_authority(authority: str) -> tuple[str, int | None] | None:
     """Host and port of `host[:port]`, as a Host header has it; None for anything else.
 
-    >>> split_authority("[::1]:4747"), split_authority("user@localhost")
-    (('[::1]', 4747), None)
+    >>> split_authority("[::1]:4747"), split_authority("user@localhost"), split_authority("[::::]")
+    (('[::1]', 4747), None, None)
     """
     match = _AUTHORITY.fullmatch(authority)
-    if match is None:
+    if match is None or (match[1][0] == "[" and address_of(match[1]) is None):
         return None
     if not match[2]:
         return match[1], None

@@ -1,0 +1,77 @@
+"""Responses of an upstream as the caller of a recording gets them, whatever bytes they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Collection
+
+import httpx
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from upsim_contracts.bodies import Tee
+
+CONNECTION = "upsim.connection"
+"""Where a scope's extensions offer a hold on the connection: see `upsim.web.connections`."""
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+def passable(answer: httpx.Response, *, but: Collection[str]) -> RawHeaders:
+    """The headers of a response that a server can send, without those of these names.
+
+    Control characters become spaces, as RFC 9110 (5.5) has it.
+    """
+    return [
+        (name.lower(), _CONTROL.sub(b" ", value))
+        for name, value in answer.headers.raw
+        if name.lower().decode("latin-1") not in but
+    ]
+
+
+class FileResponse:
+    """A file, passed on piece by piece; a cut upstream cuts the caller's connection, too.
+
+    `ended` is called once, whatever happens, with what passed and why that is not all.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        headers: RawHeaders,
+        pieces: AsyncIterator[bytes],
+        answer: httpx.Response,
+        ended: Callable[[Tee, str], None],
+    ) -> None:
+        """Nothing is sent yet; the response of the upstream is closed at the end."""
+        self._start = {"type": "http.response.start", "status": status, "headers": headers}
+        self._pieces = pieces
+        self._answer = answer
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+        tee, why = Tee(), "the recording was ended"
+        caller = Request(scope, receive)
+        try:
+            await send(self._start)
+            async for chunk in self._pieces:
+                tee.feed(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if await caller.is_disconnected():
+                    why = "the caller left"
+                    return
+            why = ""
+        except httpx.HTTPError as error:
+            why = f"{type(error).__name__}: {error}"
+            connection = (scope.get("extensions") or {}).get(CONNECTION)
+            if connection is None:
+                raise
+            connection.drop()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            await self._answer.aclose()
+            self._ended(tee, why)
+        if not why:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,27 @@
+"""Files that a command was told to write: looked at before it begins, written at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from upsim_contracts.exceptions import UsageError
+
+
+def check_folders(files: Iterable[Path | None]) -> None:
+    """Check that files can be made where they are to be. Raises UsageError."""
+    for file in files:
+        try:
+            wrong = file is not None and (not file.parent.is_dir() or file.is_dir())
+        except OSError as error:  # a name that no file can have
+            raise UsageError(f"cannot write {file}: {error.strerror}") from error
+        if wrong:
+            raise UsageError(f"cannot write {file}: it is a folder, or its folder is not there")
+
+
+def write_file(file: Path, text: str) -> None:
+    """Write a text. Raises UsageError."""
+    try:
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from error

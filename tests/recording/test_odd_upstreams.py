@@ -1,0 +1,267 @@
+"""Whatever bytes a server sends, the caller is answered and the exchange is in the cassette."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gzip
+import json
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from io import StringIO
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from upsim.cli.connections import CuttableProtocol
+from upsim.cli.record import Recorder
+from upsim.cli.verify import LOCAL
+from upsim_contracts.cassette_format import MAX_PATH_LENGTH
+from upsim_contracts.cassettes import read_cassette
+from upsim_contracts.drift_command import run as run_drift
+from upsim_contracts.record_command import recording
+
+OK = b"HTTP/1.1 200 OK\r\n"
+JSON = b"content-type: application/json\r\n"
+VIDEO = b"content-type: video/mp4\r\n"
+TWO = b"content-length: 2\r\n\r\n{}"
+
+
+def of(*lines: bytes, body: bytes = b"{}") -> bytes:
+    """Return a response with these header lines and the right length."""
+    head = b"".join(line + b"\r\n" for line in lines)
+    return OK + head + b"content-length: %d\r\n\r\n" % len(body) + body
+
+
+CONTROLS = [byte for byte in range(1, 32) if byte not in b"\t\n\v\f\r"] + [127]
+PASSED: dict[str, bytes] = {
+    **{f"control {byte:#x}": of(b"x-a: a%cb" % byte, JSON[:-2]) for byte in CONTROLS},
+    "control in content-type": of(b"content-type: video/\x1bmp4"),
+    "control in the type of a document": of(b"content-type: application/json\x07"),
+    "control in location": of(b"location: /\x1b]0;x\x07"),
+    "control in set-cookie": of(b"set-cookie: a=\x1bb; path=/", JSON[:-2]),
+    "odd encoding": of(JSON[:-2], b"content-encoding: \x1b"),
+    "type of any bytes": of(b"content-type: \xff\xfe"),
+    "header of any bytes": of(b"x-\x41: \xff\xfe", JSON[:-2]),
+    "empty header": of(b"x-a:", JSON[:-2]),
+    "same header twice": of(b"x-a: 1", b"x-a: 2", JSON[:-2]),
+    "huge header": of(b"x-a: " + b"a" * 60_000, JSON[:-2]),
+    "reason of any bytes": b"HTTP/1.1 200 \xff\xc3\xa9\r\n" + JSON + TWO,
+    "no reason": b"HTTP/1.1 200\r\n" + JSON + TWO,
+    "no length": OK + JSON + b"connection: close\r\n\r\n{}",
+    "file without length": OK + VIDEO + b"connection: close\r\n\r\n{}",
+    "length too short": OK + JSON + b"content-length: 2\r\n\r\n{}{}",
+    "same length twice": OK + JSON + b"content-length: 2\r\n" + TWO,
+    "length and chunks": OK
+    + VIDEO
+    + b"content-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "trailers": OK + JSON + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx-a: \x1b\r\n\r\n",
+    "100 first": b"HTTP/1.1 100 Continue\r\n\r\n" + of(JSON[:-2]),
+    "103 first": b"HTTP/1.1 103 Early Hints\r\nlink: \x1b\r\n\r\n" + of(JSON[:-2]),
+    "204 with a body": b"HTTP/1.1 204 No Content\r\n" + JSON + TWO,
+    "204 file": b"HTTP/1.1 204 No Content\r\n" + VIDEO + TWO,
+    "304 file": b"HTTP/1.1 304 Not Modified\r\n" + VIDEO + TWO,
+    "HTTP/9.0": b"HTTP/9.0 200 OK\r\n" + JSON + TWO,
+    "HTTP/1.0": b"HTTP/1.0 200 OK\r\n" + JSON + b"\r\n{}",
+    "no gzip": of(JSON[:-2], b"content-encoding: gzip"),
+    "half of a gzip": of(JSON[:-2], b"content-encoding: gzip", body=gzip.compress(b"{}" * 99)[:-5]),
+    "keep-alive of odd words": of(b"connection: \xff, x-a", b"keep-alive: \x1b", JSON[:-2]),
+    "odd retry": b"HTTP/1.1 429 x\r\nretry-after: -1e999\r\n" + JSON + TWO,
+    "status 999": b"HTTP/1.1 999 x\r\n" + JSON + TWO,
+    "redirect nowhere": b"HTTP/1.1 302 x\r\nlocation: http://[\r\n" + JSON + TWO,
+    "redirect to any bytes": b"HTTP/1.1 307 x\r\nlocation: http://\xff:99999999/\r\n" + JSON + TWO,
+}
+REFUSED: dict[str, bytes] = {
+    "closed at once": b"",
+    "no HTTP": b"\x1b]0;x\x07\r\n\r\n",
+    "only a status line": OK,
+    "header without colon": OK + b"x-a\r\n" + JSON + TWO,
+    "header without name": OK + b": a\r\n" + JSON + TWO,
+    "name of any bytes": OK + b"x-\xff\x1b: a\r\n" + JSON + TWO,
+    "line break in a header": of(b"x-a: a\vb", JSON[:-2]),
+    "NUL in a header": of(b"x-a: a\0b", JSON[:-2]),
+    "endless header": OK + b"x-a: " + b"a" * 400_000,
+    "length too long": OK + JSON + b"content-length: 9\r\n\r\n{}",
+    "two lengths": OK + JSON + b"content-length: 3\r\n" + TWO,
+    "length of any bytes": OK + JSON + b"content-length: \xff\r\n\r\n{}",
+    "negative length": OK + JSON + b"content-length: -2\r\n\r\n{}",
+    "broken chunks": OK + JSON + b"transfer-encoding: chunked\r\n\r\nZ\r\n{}\r\n0\r\n\r\n",
+    "cut chunks": OK + JSON + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    "encoding of chunks": OK + JSON + b"transfer-encoding: \x1b\r\n\r\n{}",
+    "only 100": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "status of letters": b"HTTP/1.1 abc OK\r\n" + JSON + TWO,
+    "status 0": b"HTTP/1.1 000 OK\r\n" + JSON + TWO,
+    "101": b"HTTP/1.1 101 x\r\nupgrade: x\r\nconnection: upgrade\r\n" + JSON + TWO,
+}
+CUT: dict[str, bytes] = {
+    "file too short": OK + VIDEO + b"content-length: 9\r\n\r\n{}",
+    "file of cut chunks": OK + VIDEO + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    "file of broken chunks": OK + VIDEO + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\nZ\r\n",
+}
+CASES = PASSED | REFUSED | CUT
+
+
+class Recorded:
+    """A recording of a server that answers `/api/v1/<n>` with the bytes of the n-th case."""
+
+    def __init__(self, port: int, cassette: Path, said: list[str]) -> None:
+        """The recording listens on a port."""
+        self.port, self.cassette, self.said = port, cassette, said
+
+    async def ask(self, path: str, host: str = "127.0.0.1", *headers: str) -> tuple[int, bytes]:
+        """Return the status and all that came after the head; 0 where nothing came."""
+        head = "\r\n".join([f"GET {path} HTTP/1.1", f"host: {host}", "connection: close", *headers])
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"{head}\r\n\r\n".encode("latin-1"))
+        found = await reader.read()
+        writer.close()
+        top, _, body = found.partition(b"\r\n\r\n")
+        return (int(top.split()[1]) if top else 0), body
+
+
+@asynccontextmanager
+async def recorded(folder: Path) -> AsyncIterator[Recorded]:
+    """Serve the cases, and record them with the server and the protocol of `upsim record`."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        path = head.split()[1].partition(b"?")[0]
+        number = path.rpartition(b"/")[2]
+        writer.write([*CASES.values()][int(number)] if number.isdigit() else of(JSON[:-2]))
+        writer.close()
+
+    cassette, said = folder / "c.jsonl", list[str]()
+    upstream = await asyncio.start_server(answer, "127.0.0.1", 0, limit=2**20)
+    url = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
+    asked = {"upstream": url, "to": cassette, "provider": "venice"}
+    with recording(asked, frozenset(), said.append) as session:
+        config = uvicorn.Config(
+            Recorder(session.application),
+            http=CuttableProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+        )
+        server = uvicorn.Server(config)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            serving = asyncio.create_task(server.serve([listening]))
+            try:
+                yield Recorded(listening.getsockname()[1], cassette, said)
+            finally:
+                server.should_exit = True
+                await serving
+                upstream.close()
+
+
+def compared(cassette: Path) -> str:
+    """Return the last line of `upsim drift` on a cassette."""
+    lines: list[str] = []
+    run_drift({"cassettes": [cassette]}, LOCAL["sim"], lines.append)
+    return lines[-1].splitlines()[-1]
+
+
+def test_odd_responses_reach_callers_and_cassette(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each is passed on, or is a 502 that says why; a file that was cut is cut for the caller."""
+
+    async def run() -> tuple[dict[str, tuple[int, bytes]], list[str]]:
+        async with recorded(tmp_path) as one:
+            found = {
+                name: await one.ask(f"/venice/api/v1/{number}") for number, name in enumerate(CASES)
+            }
+        return found, one.said
+
+    with caplog.at_level(logging.WARNING):
+        found, said = asyncio.run(run())
+    exchanges = read_cassette(tmp_path / "c.jsonl").exchanges
+
+    assert compared(tmp_path / "c.jsonl").startswith("c.jsonl (venice")
+    assert [] == caplog.records
+    odd = {"status 999": 502, "odd retry": 429, "redirect nowhere": 302}
+    odd |= {"redirect to any bytes": 307, "204 with a body": 204, "204 file": 204, "304 file": 304}
+    assert {name: odd.get(name, 200) for name in PASSED} == {n: found[n][0] for n in PASSED}
+    assert dict.fromkeys(REFUSED, 502) == {name: found[name][0] for name in REFUSED}
+    for name in REFUSED:
+        if name != "101":
+            assert json.loads(found[name][1])["error"]["code"] == "upsim_record_upstream"
+    assert dict.fromkeys(CUT, 200) == {name: found[name][0] for name in CUT}
+    assert not any(found[name][1].endswith(b"0\r\n\r\n") for name in CUT)
+    paths = [f"/api/v1/{number}" for number in range(len(CASES))]
+    assert paths == [one.path for one in exchanges]
+    assert len(CUT) == sum("cut after 2 bytes" in line for line in said)
+
+
+HOSTS = {
+    "evil.com@127.0.0.1": 400,
+    "127.0.0.1@evil.com": 400,
+    "evil.com": 403,
+    "[::::]": 400,
+    "[": 400,
+    '127.0.0.1"x': 400,
+    "": 403,
+    "127.0.0.1:1": 200,
+    "localhost.": 200,
+    "[::1]:80": 200,
+}
+
+
+def test_odd_requests_are_answered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Only Host headers of loopback are taken; what no cassette can hold is not forwarded."""
+    longest = "/api/v1/" + "x" * (MAX_PATH_LENGTH - len("/api/v1/"))
+
+    async def run() -> tuple[dict[str, int], list[int]]:
+        async with recorded(tmp_path) as one:
+            hosts = {host: (await one.ask("/venice/api/v1/x", host))[0] for host in HOSTS}
+            others = [await one.ask(path) for path in (longest, f"{longest}x")]
+            others += [await one.ask("/api/v1/x", "127.0.0.1", "x-a: " + "\xff" * 80 * 1024)]
+            types = ("\xff\xfe", "application/json; \xff=\xe9", "text/\x80")
+            for kind in types:
+                await one.ask("/api/v1/x", "127.0.0.1", f"content-type: {kind}")
+        return hosts, [status for status, _ in others]
+
+    with caplog.at_level(logging.ERROR):
+        hosts, statuses = asyncio.run(run())
+    exchanges = read_cassette(tmp_path / "c.jsonl").exchanges
+
+    assert compared(tmp_path / "c.jsonl").endswith("7 exchanges, 7 of them replayed")
+    assert ([], HOSTS) == (caplog.records, hosts)
+    assert [200, 413, 431] == statuses
+    assert [longest] == [one.path for one in exchanges if len(one.path) > 99]
+
+
+def test_what_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    """A full disk or a line that nobody could read loses an exchange, with a line that says so."""
+    lines: list[str] = []
+
+    class Full(StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def run() -> None:
+        asked = {"upstream": "http://127.0.0.1:9", "to": tmp_path / "c", "provider": "venice"}
+        stream = httpx.ByteStream(b"{}")
+        transport = httpx.MockTransport(lambda _request: httpx.Response(200, stream=stream))
+        with recording(asked, None, lines.append, transport) as session:
+            calls = httpx.ASGITransport(session.application)
+            async with httpx.AsyncClient(transport=calls, base_url="http://r.test") as http:
+                session.writer.count = 10**10
+                assert (await http.get("/api/v1/a")).is_success
+                session.writer.count = 0
+                session.writer._file = Full()
+                assert (await http.get("/api/v1/b")).is_success
+            assert session.summary == "0 exchanges, 2 findings, 2 not in the cassette"
+
+    asyncio.run(run())
+
+    unread = "exchange 10000000001:1:11: number: Expected `int` <= 1000000000"
+    assert [line for line in lines if "cassette" in line] == [
+        f"GET /api/v1/a is not in the cassette: {unread}",
+        f"GET /api/v1/b is not in the cassette: {os.strerror(errno.ENOSPC)}",
+    ]

@@ -151,7 +151,7 @@ def _check(url: str, asked: str) -> None:
     parts = urlsplit(url)
     host = parts.hostname
     if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(f"--target {asked!r} is not sim, socket, live or a URL")
+        raise UsageError(f"--target {asked!r} is not sim, socket, server, live or a URL")
     trusted = is_loopback(host) or host in os.environ.get(TRUSTED, "").split(",")
     if asked != "live" and not trusted:
         raise UsageError(

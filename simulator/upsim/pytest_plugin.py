@@ -21,6 +21,7 @@ import pytest
 
 from upsim.testing.guard import Guard
 from upsim.testing.marks import MARKER, MarkError, asked
+from upsim.testing.running import URL, at_running_server
 
 if TYPE_CHECKING:
     from upsim.client import AsyncClient, Client
@@ -49,7 +50,7 @@ class Run:
     def __init__(self, config: pytest.Config) -> None:
         """Read the options. Raises pytest.UsageError."""
         self.config = config
-        self.target: str = config.getoption("upsim_target")
+        self.target = at_running_server(config.getoption("upsim_target"))
         self.seed: int = config.getoption("upsim_seed")
         self.guard = Guard()
         self.cap: str | None = config.getoption("upsim_cap")
@@ -59,7 +60,7 @@ class Run:
         self.live_costs: Costs | None = None
         self._session: Session | None = None
         if self.target not in TARGETS and not re.match(r"https?://", self.target):
-            allowed = "sim, socket, live or the address of a server (http://…)"
+            allowed = "sim, socket, server, live or the address of a server (http://…)"
             raise pytest.UsageError(f"--upsim-target={self.target}: it must be {allowed}")
         if self.cap is not None and not re.fullmatch(r"\d+(\.\d+)?", self.cap):
             allowed = "an amount such as 0.50"
@@ -127,9 +128,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--upsim-target",
         default="sim",
-        metavar="sim|socket|URL|live",
+        metavar="sim|socket|server|URL|live",
         help="where sandboxes live: in this process (default), behind a socket of it, on a server"
-        f" (its token in {TOKEN}), or the real APIs, which cost money",
+        f" (the one at {URL}, or a URL; its token in {TOKEN}), or the real APIs, which cost money",
     )
     group.addoption(
         "--upsim-cap",

@@ -16,7 +16,7 @@ ADVANCE = "sandboxes/default/clock/advance"
 
 def test_the_clock_is_shown(admin: Admin) -> None:
     """Mode, present instant with microseconds, and pace."""
-    expected = {"mode": "manual", "now": "2026-01-01T00:00:00.000000Z", "pace": 1}
+    expected = {"mode": "manual", "now": "2026-01-01T00:00:00.000000Z", "pace": None}
     assert expected == admin.get(CLOCK)
 
 
@@ -106,8 +106,10 @@ def test_the_mode_changes(admin: Admin, mode: str) -> None:
 
 
 def test_the_pace_changes(admin: Admin) -> None:
-    """The pace of a sandbox holds for the jobs that follow."""
-    assert admin.call("PATCH", CLOCK, {"pace": 60}).json()["pace"] == 60
+    """The pace of a real clock holds for the jobs that follow; no other clock shows one."""
+    assert admin.call("PATCH", CLOCK, {"pace": 60}).json()["pace"] is None
+    assert admin.call("PATCH", CLOCK, {"mode": "real"}).json()["pace"] == 60
+    assert admin.call("PATCH", CLOCK, {"mode": "scaled:60"}).json()["pace"] is None
 
 
 def test_a_real_clock_joins_the_present(admin: Admin) -> None:
@@ -180,7 +182,11 @@ def test_a_clock_ahead_cannot_become_real(admin: Admin) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
-        ({"mode": "warp"}, 409, "clock 'warp' is unknown; allowed: real, manual, auto, scaled"),
+        (
+            {"mode": "warp"},
+            409,
+            "clock 'warp' is unknown; allowed: real, manual, auto, scaled:<n> such as scaled:60",
+        ),
         ({"mode": "x" * 5000}, 409, "is unknown; allowed: real, manual, auto, scaled"),
         ({"mode": "auto", "pace": 0}, 400, "pace 0 is not 1 or more"),
         ({"pace": 10**30}, 400, "$.pace"),
@@ -222,7 +228,7 @@ def test_clock_that_is_shown_can_be_sent_back(admin: Admin, mode: str) -> None:
     again = admin.post("sandboxes", {"clock": shown})["clock"]
     changed = admin.call("PATCH", f"sandboxes/{made['id']}/clock", shown)
 
-    assert (again["mode"], again["pace"]) == (mode, 7)
+    assert (again["mode"], again["pace"]) == (mode, 7 if mode == "real" else None)
     assert changed.status_code == 200, changed.text
     if mode in ("manual", "auto"):
         assert shown == again == changed.json()

@@ -437,9 +437,10 @@ def test_a_changed_clock_is_told(admin: Admin) -> None:
         path = "/__sim/sandboxes/default/clock"
         await http.patch(path, json={"mode": "auto"})
         await http.patch(path, json={"pace": 7})
+        await http.patch(path, json={"mode": "real"})
         await turns()
         told = [(event["data"]["mode"], event["data"]["pace"]) for event in reader.events]
-        assert [("auto", 1), ("auto", 7)] == told
+        assert [("auto", None), ("auto", None), ("real", 7)] == told
         await reader.leave()
 
     play(admin, scene)

@@ -24,7 +24,7 @@ def test_a_new_sandbox_says_all_that_its_user_needs(admin: Admin) -> None:
         "id": "mine",
         "scenario": "baseline",
         "seed": 7,
-        "clock": {"mode": "auto", "now": START, "pace": 3},
+        "clock": {"mode": "auto", "now": START, "pace": None},
         "base_urls": {name: f"http://127.0.0.1:4747/{name}" for name in discover()},
     }
     assert (expected, set(discover())) == (shown, set(made["keys"]))
@@ -95,7 +95,7 @@ def test_a_sandbox_is_shown(admin: Admin) -> None:
         "id": "box",
         "scenario": "baseline",
         "seed": 1,
-        "clock": {"mode": "manual", "now": START, "pace": 1},
+        "clock": {"mode": "manual", "now": START, "pace": None},
         "strict_keys": True,
         "dialects": {},
         "knobs": {"vicsee": {"funds_text": "amounts"}},

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from upsim.cli.terminal import escaped_output
-from upsim.cli.variables import unknown_variables
+from upsim.cli.variables import PREFIX, name_variables, show_variables, unknown_variables
 
 COMMANDS = {
     "serve": "Run the simulator as a server.",
@@ -46,7 +46,16 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"upsim.cli.{name}").command
+        show_variables(command, f"{PREFIX}{name.upper()}")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as in click
+        """Run the subcommand; its usage errors name the variables that are to blame."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            name_variables(error)
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -77,6 +86,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 @click.option(
     "--version",
     is_flag=True,
+    allow_from_autoenv=False,
     expose_value=False,
     is_eager=True,
     callback=_print_version,
@@ -86,8 +96,9 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 def main(ctx: click.Context) -> None:
     """Simulate the APIs of companies that upscale videos: same paths, answers and prices.
 
-    Every option can also be set by a variable such as UPSIM_SERVE_PORT; the admin token is
-    UPSIM_ADMIN_TOKEN for all commands.
+    Every option can also be set by the variable that the command's --help shows, such as
+    UPSIM_SERVE_PORT. For all commands, UPSIM_URL is the running server, and UPSIM_ADMIN_TOKEN its
+    admin token.
     """
     if isinstance(ctx.command, click.Group):
         for line in unknown_variables(ctx.command, os.environ):

@@ -19,6 +19,7 @@ import uvicorn
 from upsim.app import App
 from upsim.cli.board import Board, print_results
 from upsim.cli.console import job_of, line_of, today
+from upsim.cli.parameters import WholeNumber
 from upsim.cli.screen import Screen
 from upsim.cli.terminal import OutputError
 from upsim.cli.upscaling import POLLING, Clip, Run, read_clip, saw, upscale
@@ -55,7 +56,7 @@ INTERRUPTED, UNREAD = 130, 141
     "--pace",
     default=30,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     help="Jobs run so many times as fast as documented.",
 )
 @click.option(

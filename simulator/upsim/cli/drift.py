@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from upsim.cli.parameters import WholeNumber
 from upsim.cli.verify import GROUP, LOCAL
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -17,7 +18,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("cassettes", nargs=-1, required=True, metavar="CASSETTE...", type=_FILE)
 @click.option(
     "--stale-after",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     metavar="DAYS",
     help="Evidence older than this is a finding, too.",
 )

@@ -15,9 +15,9 @@ import httpx
 from upsim.cli.parameters import SCENARIO
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.engine.registry import DEFAULT
+from upsim.testing.running import DEFAULT_URL, URL
 
 FINDING = 1
-DEFAULT_URL = "http://127.0.0.1:4747"
 SECONDS = 10
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -39,11 +39,16 @@ SHELLS: Mapping[str, Line] = {
 
 
 @click.command("env")
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the simulator runs.")
+@click.option(
+    "--url",
+    default=DEFAULT_URL,
+    show_default=True,
+    envvar=["UPSIM_ENV_URL", URL],
+    help="Base URL of the running simulator.",
+)
 @click.option(
     "--admin-token",
     envvar=ADMIN_TOKEN,
-    show_envvar=True,
     help="The token that serve prints; needed where it is not on loopback.",
 )
 @click.option("--sandbox", metavar="ID", help="Issue keys for a sandbox that is there.")
@@ -85,7 +90,7 @@ def command(  # noqa: PLR0913 - one argument for each option
             keys = _ask(http, "POST", "/sandboxes", named)["keys"]
         else:
             keys = {name: _key(http, sandbox, name) for name in providers}
-    variables = {"UPSIM_URL": base}
+    variables = {URL: base}
     for name in providers:
         variables[f"{name.upper()}_BASE_URL"] = "/".join(filter(None, (base, name, dialect)))
         variables[f"{name.upper()}_API_KEY"] = keys[name]
@@ -116,7 +121,7 @@ def _ask(
     try:
         answer = http.request(method, path, json=body)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        start = "start one with `upsim serve`, or say where it runs by --url"
+        start = f"start one with `upsim serve`, or say where it runs by --url or {URL}"
         _stop(f"no simulator answers at {http.base_url}: {error}; {start}")
     try:
         found = answer.json()

@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from upsim.core.hosts import MAX_PORT, port_flaw, port_of, split_authority
+from upsim.testing.running import at_running_server
 
 SIZE = re.compile(r"([0-9]{1,6})[xX×]([0-9]{1,6})")
 RATE = re.compile(r"([0-9]{1,9})(?:[/-]([0-9]{1,9})|(\.[0-9]{1,6}))?")
@@ -99,6 +100,20 @@ class ModelName(Name):
 
 
 MODEL = ModelName("model", model_words)
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds, which a message about another value names."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """The number that a text spells."""
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            bounds = f"{self.min} or more" if self.max is None else f"{self.min} to {self.max}"
+            self.fail(f"{str(value)[:80]!r} is not a whole number of {bounds}", param, ctx)
 
 
 class Amount(ParamType[Decimal]):
@@ -234,6 +249,11 @@ class Port(ParamType[int]):
         return port
 
 
+def target_url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    """The target; `server` is the base URL of the running server."""
+    return at_running_server(value)
+
+
 def public_url(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     """A URL that others can be put behind: http or https, a host, nothing after the path."""
     if value is None:
@@ -254,8 +274,24 @@ def host_names(
     """Names or addresses of hosts, without scheme and port."""
     for name in value:
         if split_authority(name) != (name, None):
-            raise click.BadParameter(f"{name!r} is not the name of a host, such as sim.example")
+            told = f"{name!r} is not the name of a host, such as sim.example"
+            raise click.BadParameter(f"{told}; {_host_hint(name)}")
     return value
+
+
+def _host_hint(name: str) -> str:
+    if "*" in name:
+        return "wildcards are not read: give each host by its full name"
+    try:
+        host = urlsplit(name if "//" in name else f"//{name}").hostname
+    except ValueError:
+        host = None
+    alone = host and split_authority(host) == (host, None)
+    return (
+        f"give the host alone, without scheme, port and path: {host}"
+        if alone
+        else ("give the host alone, without scheme, port and path")
+    )
 
 
 def token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:

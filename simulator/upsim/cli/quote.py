@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from upsim.cli.board import WIDE, price_text, video_text
-from upsim.cli.parameters import MODEL, FrameRate, FrameSize, Seconds, Setting
+from upsim.cli.parameters import MODEL, FrameRate, FrameSize, Seconds, Setting, WholeNumber
 from upsim.cli.quoting import Row, UnfetchedError, Video, described, quotes, video_at, video_of_file
 from upsim.cli.screen import Screen
 from upsim.cli.wishes import is_address, settings_of
@@ -43,12 +43,12 @@ STYLES = {"priced": "", "refused": "yellow", "impossible": "dim"}
 @click.option(
     "--container", type=click.Choice(get_args(Container)), help="Its format.  [default: mp4]"
 )
-@click.option("--bytes", "length", type=click.IntRange(0, 2**62), help="The size of its file.")
+@click.option("--bytes", "length", type=WholeNumber(0, 2**62), help="The size of its file.")
 @click.option("--model", "models", type=MODEL, multiple=True, help="Only this; can be repeated.")
 @click.option(
-    "--target-height", type=click.IntRange(1, 100_000), help="Lines of the shorter side, as 2160."
+    "--target-height", type=WholeNumber(1, 100_000), help="Lines of the shorter side, as 2160."
 )
-@click.option("--factor", type=click.IntRange(1, 100), help="How many times each side.")
+@click.option("--factor", type=WholeNumber(1, 100), help="How many times each side.")
 @click.option(
     "--option", "settings", type=Setting(), multiple=True, help="A parameter of the provider's own."
 )

@@ -62,9 +62,7 @@ class Recorder:
     help="Write JSON with base_url and pid there once it answers.",
 )
 @click.option("--cap", type=Amount(), help="The most that may be spent, in the provider's unit.")
-@click.option(
-    "--api-key", help="Send this key upstream, whatever callers send (UPSIM_RECORD_API_KEY)."
-)
+@click.option("--api-key", help="Send this key upstream, whatever callers send.")
 @click.option(
     "--clip",
     "clips",

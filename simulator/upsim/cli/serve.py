@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -16,7 +17,7 @@ from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import Console, say
 from upsim.cli.greeting import Greeting
 from upsim.cli.listening import addresses, check_certificate, is_local_only, listen
-from upsim.cli.parameters import SCENARIO, Duration, Port, host_names, token
+from upsim.cli.parameters import SCENARIO, Duration, Port, WholeNumber, host_names, token
 from upsim.cli.parameters import public_url as public_url_option
 from upsim.cli.ready_file import ReadyFile, fresh
 from upsim.cli.server import Hooks, Server
@@ -30,7 +31,7 @@ from upsim.media.folders import remove_abandoned
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 
 DEFAULT_PORT = 4747
-FINDING, USAGE = 1, 2
+FINDING = 1
 
 
 @click.command("serve")
@@ -57,14 +58,13 @@ FINDING, USAGE = 1, 2
     "--pace",
     default=30,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     help="Jobs run so many times as fast (clock real).",
 )
 @click.option("--seed", type=int, help="Same seed, same ids. By default drawn and printed.")
 @click.option(
     "--admin-token",
     envvar=ADMIN_TOKEN,
-    show_envvar=True,
     callback=token,
     help="Token of the admin API. By default drawn and printed.",
 )
@@ -78,7 +78,7 @@ FINDING, USAGE = 1, 2
     "allow_hosts",
     multiple=True,
     metavar="HOST",
-    envvar="UPSIM_ALLOW_HOST",
+    envvar=["UPSIM_SERVE_ALLOW_HOST", "UPSIM_ALLOW_HOST"],
     callback=host_names,
     help="Host by which it is also called, as through a tunnel; can be repeated. While it listens "
     "on loopback, requests for other hosts are refused.",
@@ -102,28 +102,28 @@ FINDING, USAGE = 1, 2
     "--journal-max",
     default=1000,
     show_default=True,
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     help="Exchanges kept per sandbox.",
 )
 @click.option(
     "--jobs-max",
     default=100_000,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     help="Finished jobs kept.",
 )
 @click.option(
     "--commands-max",
     default=10_000,
     show_default=True,
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     help="Entries of the command log kept per sandbox, for export.",
 )
 @click.option(
     "--commands-bytes",
     default=32 * 1024 * 1024,
     show_default=True,
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     help="Bytes that such a log may hold.",
 )
 @click.option(
@@ -184,7 +184,10 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
         webhook_seconds=webhook_timeout,
         **chosen,
     )
-    app = _app(settings)
+    with ExitStack() as opened:
+        opened.enter_context(listening)
+        app = _app(settings)
+        opened.pop_all()
     console = Console()
     observers = () if quiet else (console.stray,)
     if not quiet:
@@ -243,5 +246,4 @@ def _app(settings: Settings) -> App:
         click.echo(str(error), err=True)
         sys.exit(FINDING)
     except (UnknownScenarioError, ClockError, BaselineError) as error:
-        click.echo(f"upsim: {error}", err=True)
-        sys.exit(USAGE)
+        raise click.UsageError(str(error)) from error

@@ -131,7 +131,7 @@ def _base_url(target: Target, known: Known) -> str:
         sound = False
     if not sound:
         raise click.UsageError(
-            f"--target {target.name[:200]!r} is neither sim, nor live, nor the address of a "
+            f"--target {target.name[:200]!r} is neither sim, server nor live, nor the URL of a "
             "simulator such as http://127.0.0.1:4747"
         )
     return f"{url}/{known.adapter.provider}"

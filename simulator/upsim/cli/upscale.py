@@ -13,7 +13,7 @@ import click
 
 from upsim.cli.board import price_text, video_text
 from upsim.cli.gauge import Gauge, amount_of
-from upsim.cli.parameters import MODEL, SCENARIO, Amount, Duration, Setting
+from upsim.cli.parameters import MODEL, SCENARIO, Amount, Duration, Setting, WholeNumber, target_url
 from upsim.cli.targets import LIVE, SIM, Target, client_for
 from upsim.cli.wishes import is_address, is_elsewhere, settings_of
 from upsim.client.clients import Client, Wishes
@@ -42,14 +42,16 @@ INTERRUPTED = 130
     "--target",
     default=SIM,
     show_default=True,
-    help="sim (in this process), the URL of a simulator, or live.",
+    callback=target_url,
+    help="sim (in this process), server (the one at UPSIM_URL, else on port 4747), the URL of a "
+    "simulator, or live.",
 )
 @click.option("--cap", type=Amount(), help="The most that may be spent; live needs it.")
 @click.option("--api-key", help="Else the variable <PROVIDER>_API_KEY; a simulator takes any.")
 @click.option(
-    "--target-height", type=click.IntRange(1, 100_000), help="Lines of the shorter side, as 2160."
+    "--target-height", type=WholeNumber(1, 100_000), help="Lines of the shorter side, as 2160."
 )
-@click.option("--factor", type=click.IntRange(1, 100), help="How many times each side.")
+@click.option("--factor", type=WholeNumber(1, 100), help="How many times each side.")
 @click.option(
     "--option", "settings", type=Setting(), multiple=True, help="A parameter of the provider's own."
 )

@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 import click
+from click.core import ParameterSource
+
+from upsim.testing.running import URL
 
 PREFIX = "UPSIM_"
 ADMIN_TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
-OTHERS = (ADMIN_TOKEN, "UPSIM_ALLOW_HOST", "UPSIM_TRUSTED_HOSTS", "UPSIM_URL")
-"""Named without a command: for several of them, the client or the pytest plug-in."""
+OTHERS = (ADMIN_TOKEN, URL, "UPSIM_TRUSTED_HOSTS")
+"""Names that no command alone reads: several do, the client does, or the pytest plug-in."""
 OF_THE_TESTS = ("UPSIM_CI_", "UPSIM_CONTRACT_", "UPSIM_REQUIRE_", "UPSIM_STATEFUL_", "UPSIM_TEST_")
 """Beginnings of names that this project's own tests use, and that scenarios may."""
+
+
+def show_variables(command: click.Command, prefix: str) -> None:
+    """Give each option of a command and of its subcommands a variable, shown by `--help`.
+
+    `--journal-max` of `serve` has `UPSIM_SERVE_JOURNAL_MAX`. An option that names variables
+    itself has those alone.
+    """
+    for option in _options(command):
+        if option.envvar is None:
+            option.envvar = f"{prefix}_{_long_name(option)}"
+        elif not option.show_envvar:
+            option.allow_from_autoenv = False
+        option.show_envvar = True
+    for name, inner in _subcommands(command):
+        show_variables(inner, f"{prefix}_{name.upper()}")
+
+
+def name_variables(error: click.UsageError) -> None:
+    """Let a usage error name the variable of a wrong value, or those that set options."""
+    if error.ctx is None:
+        return
+    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
+        variable = _source_of(error.ctx, error.param)
+        error.param_hint = error.param_hint or variable or f"'{_long_option(error.param)}'"
+        return
+    found = filter(None, (_source_of(error.ctx, one) for one in _options(error.ctx.command)))
+    if names := ", ".join(found):
+        error.message += f" (the environment sets {names})"
 
 
 def unknown_variables(group: click.Group, names: Iterable[str]) -> Iterator[str]:
@@ -20,7 +53,9 @@ def unknown_variables(group: click.Group, names: Iterable[str]) -> Iterator[str]
     for name in sorted(names):
         if not name.startswith(PREFIX) or name.startswith(OF_THE_TESTS):
             continue
-        known = [*OTHERS, *_variables(group, name)]
+        known = [*OTHERS, *_variables(group, name, one_command=True)]
+        if name not in known:
+            known += _variables(group, name, one_command=False)
         if name not in known:
             near = get_close_matches(name[:100], known, n=1)
             hint = (
@@ -29,16 +64,55 @@ def unknown_variables(group: click.Group, names: Iterable[str]) -> Iterator[str]
             yield f"{name[:100]} is set, but no command reads it; {hint}"
 
 
-def _variables(group: click.Group, name: str) -> Iterator[str]:
-    """The variables of the command that a name belongs to; other commands are not imported."""
+def _variables(group: click.Group, name: str, *, one_command: bool) -> Iterator[str]:
+    """The variables of the command that a name belongs to, the only one imported, or of all."""
     context = click.Context(group)
-    commands = group.list_commands(context)
     word = name.removeprefix(PREFIX).partition("_")[0].lower()
-    for one in get_close_matches(word, commands, n=1):
+    commands = group.list_commands(context)
+    for one in get_close_matches(word, commands, n=1) if one_command else commands:
         command = group.get_command(context, one)
-        options: Mapping[str, click.Parameter] = {
-            str(option.name): option for option in (command.params if command else ())
-        }
-        for option_name, option in options.items():
-            if option.envvar is None:
-                yield f"{PREFIX}{one.upper()}_{option_name.upper()}"
+        if command is not None:
+            yield from _read_by(command, f"{PREFIX}{one.upper()}")
+
+
+def _read_by(command: click.Command, prefix: str) -> Iterator[str]:
+    for option in _options(command):
+        yield from _names(option, prefix)
+    for name, inner in _subcommands(command):
+        yield from _read_by(inner, f"{prefix}_{name.upper()}")
+
+
+def _names(option: click.Option, prefix: str) -> tuple[str, ...]:
+    """Every variable that sets an option; click itself adds the last one."""
+    given = option.envvar or ()
+    own = (given,) if isinstance(given, str) else tuple(given)
+    return (*own, f"{prefix}_{str(option.name).upper()}") if option.allow_from_autoenv else own
+
+
+def _source_of(ctx: click.Context, option: click.Option) -> str | None:
+    """The variable that an option was read from, if it was read from one."""
+    if ctx.get_parameter_source(str(option.name)) is not ParameterSource.ENVIRONMENT:
+        return None
+    names = _names(option, str(ctx.auto_envvar_prefix))
+    return next((name for name in names if os.environ.get(name)), None)
+
+
+def _options(command: click.Command) -> Iterator[click.Option]:
+    """The options that a variable can set."""
+    return (
+        one
+        for one in command.params
+        if isinstance(one, click.Option) and (one.allow_from_autoenv or one.envvar is not None)
+    )
+
+
+def _subcommands(command: click.Command) -> Iterable[tuple[str, click.Command]]:
+    return command.commands.items() if isinstance(command, click.Group) else ()
+
+
+def _long_option(option: click.Option) -> str:
+    return max(option.opts, key=len)
+
+
+def _long_name(option: click.Option) -> str:
+    return _long_option(option).lstrip("-").replace("-", "_").upper()

@@ -16,7 +16,7 @@ from typing import TypeVar
 import click
 import httpx
 
-from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, Duration
+from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, Duration, target_url
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.providers import discover, folders
 from upsim.scenario.loader import Library, UnknownScenarioError
@@ -48,7 +48,9 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
     "--target",
     default="sim",
     show_default=True,
-    help="sim (in process), socket (a server of its own), a URL, or live.",
+    callback=target_url,
+    help="sim (in process), socket (a server of its own), server (the one at UPSIM_URL, else on "
+    "port 4747), a URL, or live.",
 )
 @click.option("--dialect", default="", help="Dialect of the simulator, such as live.")
 @click.option("--api-key", help="Key for a URL or live; else the variable <PROVIDER>_API_KEY.")
@@ -56,7 +58,6 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
     "--admin-token",
     default="",
     envvar=ADMIN_TOKEN,
-    show_envvar=True,
     help="Token of a simulator that is not on loopback.",
 )
 @click.option("--cap", type=Amount(), help="The most that may be spent, in the provider's unit.")

@@ -43,7 +43,7 @@ def parse_mode(text: str) -> tuple[Mode, int]:
         return ("scaled", int(rate))
     if name in ("real", "manual", "auto") and not rate:
         return (name, 1)  # type: ignore[return-value]  # mypy does not narrow by `in`
-    scaled = f"scaled:<whole number from 1 to {FASTEST}>"
+    scaled = f"scaled:<n> such as scaled:60 (n is a whole number from 1 to {FASTEST})"
     msg = f"clock {text[:80]!r} is unknown; allowed: real, manual, auto, {scaled}"
     raise ClockError(msg)
 

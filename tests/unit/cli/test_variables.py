@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
 
 from upsim.cli import COMMANDS, main
 from upsim.cli.variables import unknown_variables
+from upsim.testing.running import at_running_server
 
 
 @pytest.mark.parametrize(
@@ -33,16 +37,126 @@ def test_unknown_variable_names_the_nearest(name: str, near: str) -> None:
     assert name not in result.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_can_be_set_by_its_variable(command: str) -> None:
-    """The variable of each option, as click reads it, counts as known."""
-    loaded = main.get_command(click.Context(main), command)
-    assert loaded is not None
-    names = [
-        option.envvar or f"UPSIM_{command.upper()}_{str(option.name).upper()}"
-        for option in loaded.params
+def _commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command and subcommand, by its words."""
+    waiting: list[tuple[str, click.Command]] = [
+        (name, found)
+        for name in COMMANDS
+        if (found := main.get_command(click.Context(main), name)) is not None
     ]
-    assert list(unknown_variables(main, map(str, names))) == []
+    while waiting:
+        name, command = waiting.pop()
+        yield name, command
+        if isinstance(command, click.Group):
+            waiting += [(f"{name} {inner}", one) for inner, one in command.commands.items()]
+
+
+@pytest.mark.parametrize(("words", "command"), list(_commands()), ids=str)
+def test_help_shows_the_variable_of_every_option(words: str, command: click.Command) -> None:
+    """Each option of each command has a variable that `--help` prints and that counts as known."""
+    text = " ".join(CliRunner().invoke(main, [*words.split(), "--help"]).output.split())
+    for option in command.params:
+        if isinstance(option, click.Option):
+            given = option.envvar or ()
+            names = [given] if isinstance(given, str) else list(given)
+            assert names
+            assert all(name.startswith("UPSIM_") for name in names)
+            assert f"[env var: {', '.join(names)}" in text
+            assert list(unknown_variables(main, names)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "command", "message"),
+    [
+        (
+            "UPSIM_SERVE_PORT",
+            "abc",
+            ["serve"],
+            "Invalid value for UPSIM_SERVE_PORT: 'abc' is not 0 or a plain number from 1 to 65535",
+        ),
+        ("UPSIM_SERVE_FETCH", "maybe", ["serve"], "for UPSIM_SERVE_FETCH: 'maybe' is not"),
+        ("UPSIM_ALLOW_HOST", "*.x", ["serve"], "for UPSIM_ALLOW_HOST: '*.x' is not the name"),
+        ("UPSIM_SERVE_CLOCK", "warp", ["serve"], "scaled:60 (n is a whole number from 1 to"),
+        ("UPSIM_SERVE_CLOCK", "warp", ["serve"], "(the environment sets UPSIM_SERVE_CLOCK)"),
+        ("UPSIM_SERVE_SCENARIO", "nope", ["serve"], "sets UPSIM_SERVE_SCENARIO)"),
+        ("UPSIM_VERIFY_CAP", "-1", ["verify"], "for UPSIM_VERIFY_CAP: '-1' is not 0 or more"),
+        ("UPSIM_ADMIN_TOKEN", "a b", ["serve"], "for UPSIM_ADMIN_TOKEN: a token is 1 to 512"),
+        ("UPSIM_QUOTE_FPS", "x", ["quote"], "for UPSIM_QUOTE_FPS: 'x' is not a frame rate"),
+        ("UPSIM_SERVE_PACE", "30", ["serve", "--port", "x"], "for '--port': 'x' is not 0 or a"),
+    ],
+)
+def test_wrong_value_names_its_variable(
+    name: str, value: str, command: list[str], message: str
+) -> None:
+    """A value of the environment is refused with its variable; one that was typed, with its option.
+
+    The message has what was found and what is allowed.
+    """
+    result = CliRunner(env={name: value}).invoke(main, command)
+
+    assert (2, True) == (result.exit_code, message in result.stderr), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("*.example.com", "wildcards are not read: give each host by its full name"),
+        ("http://sim.example", "without scheme, port and path: sim.example"),
+        ("sim.example:8000/x", "without scheme, port and path: sim.example"),
+        ("a b", "give the host alone, without scheme, port and path\n"),
+        ("http://[", "give the host alone, without scheme, port and path\n"),
+    ],
+)
+def test_wrong_host_gets_a_hint(name: str, hint: str) -> None:
+    """`--allow-host` says what is wanted instead of a wildcard, a URL or a port."""
+    result = CliRunner().invoke(main, ["serve", "--allow-host", name])
+
+    assert (2, True) == (result.exit_code, hint in result.stderr), result.stderr
+
+
+def test_version_is_no_setting() -> None:
+    """A variable of that name, common in images, neither ends nor breaks a command."""
+    result = CliRunner(env={"UPSIM_VERSION": "1.2"}).invoke(main, ["scenarios", "list", "credits"])
+
+    assert 0 == result.exit_code
+    assert "UPSIM_VERSION is set, but no command reads it" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "url", "expected"),
+    [
+        ("server", "", "http://127.0.0.1:4747"),
+        ("server", "http://127.0.0.1:9", "http://127.0.0.1:9"),
+        ("sim", "http://127.0.0.1:9", "sim"),
+        ("http://127.0.0.1:8", "http://127.0.0.1:9", "http://127.0.0.1:8"),
+    ],
+)
+def test_one_variable_finds_the_running_server(
+    monkeypatch: pytest.MonkeyPatch, target: str, url: str, expected: str
+) -> None:
+    """The target `server` is the URL of `UPSIM_URL`; other targets do not look at it."""
+    monkeypatch.setenv("UPSIM_URL", url)
+    assert expected == at_running_server(target)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["env"],
+        ["upscale", "https://a.example/b.mp4", "--model", "venice", "--target", "server"],
+        ["verify", "--provider", "vicsee", "--target", "server", "--plan"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_commands_read_the_url_of_the_running_server(command: list[str], tmp_path: Path) -> None:
+    """`UPSIM_URL` is where each command that talks to a running server goes."""
+    if command[0] == "upscale":
+        command = [*command, "--to", str(tmp_path / "a.mp4")]
+    url = "127.0.0.1:1"
+    result = CliRunner(env={"UPSIM_URL": url}).invoke(main, command)
+
+    assert result.exit_code != 0
+    assert url in result.stderr
 
 
 def test_known_variables_are_silent() -> None:

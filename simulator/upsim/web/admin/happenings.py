@@ -169,7 +169,8 @@ def _exchanged(box: Sandbox, exchange: Exchange) -> Shown:
 
 
 def _clock(_box: Sandbox, event: ClockMoved) -> Shown:
-    return {"before": iso(event.before, 6), "mode": event.mode, "pace": event.pace}
+    pace = event.pace if event.mode == "real" else None
+    return {"before": iso(event.before, 6), "mode": event.mode, "pace": pace}
 
 
 _VIEWS: Mapping[type, Callable[[Sandbox, Any], Shown]] = {

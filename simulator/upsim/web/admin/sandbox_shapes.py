@@ -6,11 +6,11 @@ from typing import Any, TypedDict
 
 
 class Clock(TypedDict):
-    """Mode, present instant, and how many times as fast jobs run on a `real` clock."""
+    """Mode, present instant, and how many times as fast jobs run: on a `real` clock alone."""
 
     mode: str
     now: str
-    pace: int
+    pace: int | None
 
 
 class Sandbox(TypedDict):

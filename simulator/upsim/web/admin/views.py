@@ -17,11 +17,11 @@ from upsim.web.admin import job_shapes, sandbox_shapes, server_shapes
 
 
 def clock(sandbox: Sandbox) -> sandbox_shapes.Clock:
-    """Mode, present instant and pace."""
+    """Mode, present instant, and the pace of a `real` clock, which alone has one."""
     return {
         "mode": sandbox.clock.label,
         "now": iso(sandbox.now, 6),
-        "pace": sandbox.clock.pace,
+        "pace": sandbox.clock.pace if sandbox.clock.mode == "real" else None,
     }
 
 

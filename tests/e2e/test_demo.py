@@ -339,7 +339,7 @@ def test_pace_below_one_is_wrong_usage(tmp_path: Path) -> None:
     """A pace is a whole number of 1 or more."""
     demo = run_demo(tmp_path / "outputs", "--pace", "0")
 
-    assert (demo.code, "0 is not in the range x>=1" in demo.errors) == (2, True)
+    assert (demo.code, "'0' is not a whole number of 1 or more" in demo.errors) == (2, True)
 
 
 def test_ctrl_c_ends_it(tmp_path: Path) -> None:

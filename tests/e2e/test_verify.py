@@ -165,7 +165,7 @@ def test_a_server_that_never_ends_its_jobs(stranger: Callable[..., Any]) -> None
     [
         (["--target", "live"], "give --cap"),
         (["--target", "https://api.example.com", "--cap", "1"], "UPSIM_TRUSTED_HOSTS"),
-        (["--target", "ftp://x"], "is not sim, socket, live or a URL"),
+        (["--target", "ftp://x"], "is not sim, socket, server, live or a URL"),
         (["--provider", "visee"], "did you mean 'vicsee'?"),
         (["--provider", "venice", "--model", "topaz"], "no model 'topaz'"),
         (["--fact", "nothing-*"], "no fact of piapi fits"),

@@ -168,7 +168,7 @@ def test_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "expected"),
-    [("smi", "it must be sim, socket, live or the address"), ("ftp://x", "it must be sim")],
+    [("smi", "it must be sim, socket, server, live or the address"), ("ftp://x", "it must be sim")],
 )
 def test_wrong_target_is_refused(run_tests: RunTests, option: str, expected: str) -> None:
     """A target that does not exist ends the run with a sentence."""

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from upsim.cli.terminal import escaped_output
-from upsim.cli.variables import PREFIX, name_variables, show_variables, unknown_variables
+from upsim.cli.variables import PREFIX, show_variables, unknown_variables, with_variables
 
 COMMANDS = {
     "serve": "Run the simulator as a server.",
@@ -54,8 +54,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            name_variables(error)
-            raise
+            raise with_variables(error) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

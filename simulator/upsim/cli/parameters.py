@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -105,8 +105,11 @@ MODEL = ModelName("model", model_words)
 class WholeNumber(click.IntRange):
     """A whole number within bounds, which a message about another value names."""
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    def convert(  # as click calls it, with a text or a default
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,  # noqa: ANN401
     ) -> int:
         """The number that a text spells."""
         try:

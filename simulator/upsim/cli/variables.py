@@ -35,17 +35,18 @@ def show_variables(command: click.Command, prefix: str) -> None:
         show_variables(inner, f"{prefix}_{name.upper()}")
 
 
-def name_variables(error: click.UsageError) -> None:
-    """Let a usage error name the variable of a wrong value, or those that set options."""
+def with_variables(error: click.UsageError) -> click.UsageError:
+    """A usage error with the variable of its wrong value, or with all that set an option."""
     if error.ctx is None:
-        return
+        return error
     if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
         variable = _source_of(error.ctx, error.param)
         error.param_hint = error.param_hint or variable or f"'{_long_option(error.param)}'"
-        return
+        return error
     found = filter(None, (_source_of(error.ctx, one) for one in _options(error.ctx.command)))
-    if names := ", ".join(found):
-        error.message += f" (the environment sets {names})"
+    names = ", ".join(found)
+    message = f"{error.message} (the environment sets {names})"
+    return click.UsageError(message, error.ctx) if names else error
 
 
 def unknown_variables(group: click.Group, names: Iterable[str]) -> Iterator[str]:

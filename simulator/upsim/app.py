@@ -40,6 +40,7 @@ from upsim.web.places import Place, Places
 from upsim.web.safe_media import ALWAYS, safely
 from upsim.web.strays import Strays
 from upsim.web.timeline import move, until
+from upsim.web.wrong_token import WrongToken
 
 if TYPE_CHECKING:
     import httpx
@@ -82,6 +83,7 @@ class App(Starlette):
         self._own = OwnHosts(settings)
         self.strays = Strays(self.registry, self._own)
         self._rule = AdminRule(settings.admin_token, local=settings.loopback)
+        self.wrong_token = WrongToken(self._rule)
         super().__init__(
             routes=[Route("/", landing), *routes()],
             exception_handlers={AdminError: on_admin_error, HTTPException: on_http_error},
@@ -124,7 +126,7 @@ class App(Starlette):
             await self.strays.answered(scope, receive, send)
             or await guarded(self._rule, scope, receive, send)
         ):
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, self.wrong_token.noting(scope, send))
 
     def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
         """What answers a request that came whole: an `Answer` where that needs no waiting."""

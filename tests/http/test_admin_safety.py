@@ -12,6 +12,7 @@ from tests.http.conftest import refusal_of
 from upsim.app import App
 from upsim.engine.settings import Settings
 from upsim.transport import Transport
+from upsim.web.wrong_token import NOTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -346,3 +347,24 @@ def test_the_landing_page_shows_every_provider(admin: Admin) -> None:
     page = admin.http.get("/", headers={"host": "localhost:9"}).text
     providers = admin.sim.registry.providers
     assert [name for name in providers if f"http://localhost:9/{name}" not in page] == []
+
+
+def test_wrong_token_that_is_not_needed_is_noted(admin: Admin) -> None:
+    """On loopback each response to a wrong bearer token has a note; the first one is reported."""
+    seen: list[tuple[str, str, int, str]] = []
+    app: App = admin.sim.app
+    app.wrong_token.observers.append(lambda *one: seen.append(one))
+    local = ("host", "127.0.0.1")
+    own = app.registry.settings.admin_token or ""
+    inbox = "/__sim/sandboxes/default/inbox/a"
+
+    def noted(value: str, path: str = "/__sim/sandboxes") -> tuple[int, str | None]:
+        headers = [local, *([("authorization", value)] if value else [])]
+        answer = ask(admin, headers, path=path)
+        return answer.status_code, answer.headers.get("x-upsim-note")
+
+    assert [(200, None)] * 3 == [noted(""), noted(f"Bearer {own}"), noted("Basic eDp5")]
+    assert None is noted("Bearer other", inbox)[1]
+    assert seen == []
+    assert [(200, NOTE), (404, NOTE)] == [noted("Bearer other"), noted("bearer a", "/__sim/nope")]
+    assert seen == [("GET", "/__sim/sandboxes", 200, NOTE)]

@@ -105,11 +105,11 @@ MODEL = ModelName("model", model_words)
 class WholeNumber(click.IntRange):
     """A whole number within bounds, which a message about another value names."""
 
-    def convert(  # as click calls it, with a text or a default
+    def convert(
         self,
-        value: Any,
+        value: Any,  # noqa: ANN401 - a text, or a default
         param: click.Parameter | None,
-        ctx: click.Context | None,  # noqa: ANN401
+        ctx: click.Context | None,
     ) -> int:
         """The number that a text spells."""
         try:

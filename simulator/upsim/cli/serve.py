@@ -195,6 +195,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
         app.dispatch.media.observers.append(console)
         app.dispatch.media.refusal_observers.append(console.stray)
         app.strays.observers.append(console.stray)
+        app.wrong_token.observers.append(console.stray)
         app.deliverer.observers.append(console.webhook)
     config = uvicorn.Config(
         app.door(base, *observers) if settings.loopback else app,

@@ -17,6 +17,7 @@ PROXY_HEADERS = frozenset({b"forwarded", b"via", b"x-real-ip"})
 SINGLE = frozenset(
     {b"authorization", b"content-length", b"content-type", b"host", b"origin", b"sec-fetch-site"}
 )
+PREFIX = "/__sim"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -48,6 +49,12 @@ class AdminRule:
             return _not_json(scope, headers)
         message = f"{doubt}; send Authorization: Bearer <the admin token that serve printed>"
         return Refusal(401, "token_required", message)
+
+    def has_wrong_token(self, scope: Scope) -> bool:
+        """Whether a bearer token came with an admin call, and is another one."""
+        headers = (_read(scope) or {}) if scope["path"].startswith(PREFIX) else {}
+        scheme = headers.get(b"authorization", b"").partition(b" ")[0].lower()
+        return scheme == b"bearer" and not self._has_token(headers)
 
     def _has_token(self, headers: dict[bytes, bytes]) -> bool:
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")

@@ -1,0 +1,47 @@
+"""What a caller is told whose bearer token is not this server's, where none is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from starlette.types import Message, Scope, Send
+
+from upsim.web.auth import AdminRule
+from upsim.web.receivers import INBOX
+
+HEADER = b"x-upsim-note"
+NOTE = "the bearer token is not this server's admin token; on loopback none is needed"
+
+Observer = Callable[[str, str, int, str], None]
+"""Is called with method, path, status and note of the first such request."""
+
+
+@dataclass(slots=True)
+class WrongToken:
+    """Adds a header to responses that needed no token but were asked for with a wrong one."""
+
+    rule: AdminRule
+    observers: list[Observer] = field(default_factory=list)
+    _reported: bool = False
+
+    def noting(self, scope: Scope, send: Send) -> Send:
+        """The same `send`, or one that adds the note."""
+        wrong = self.rule.local and self.rule.has_wrong_token(scope)
+        if not wrong or INBOX.match(scope["path"]):
+            return send
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (HEADER, NOTE.encode())]
+                self._report(scope, message["status"])
+            await send(message)
+
+        return noted
+
+    def _report(self, scope: Scope, status: int) -> None:
+        """Report the first one: a program with a wrong token sends it with every call."""
+        if not self._reported:
+            self._reported = True
+            for observer in self.observers:
+                observer(scope["method"], scope["path"], status, NOTE)

@@ -1,4 +1,4 @@
-"""Sample clients of VicSee: a careful one, and three that each make one common mistake."""
+"""Sample clients of VicSee: a careful one, and six that each make one common mistake."""
 
 from __future__ import annotations
 
@@ -78,17 +78,51 @@ class Careful:
         raise FailedError(f"no answer from {url}")
 
 
-class PaysTwice(Careful):
-    """Repeats a paid POST whose answer was lost."""
+class ResubmitsOnTimeout(Careful):
+    """Repeats a paid POST that timed out."""
+
+    repeated: tuple[type[Exception], ...] = (httpx.TimeoutException,)
 
     def submit(self, body: Mapping[str, str]) -> str:
         """Return the id of the job, or of another one."""
         for _ in range(TRIES):
             try:
                 return super().submit(body)
-            except (httpx.TransportError, httpx.HTTPStatusError):
+            except self.repeated:
                 time.sleep(10)
         return super().submit(body)
+
+
+class ResubmitsOnTransportError(ResubmitsOnTimeout):
+    """Repeats a paid POST whose connection broke."""
+
+    repeated = (httpx.NetworkError, httpx.ProtocolError)
+
+
+class ResubmitsOnServerError(Careful):
+    """Repeats a paid POST that was answered with a 5xx."""
+
+    def submit(self, body: Mapping[str, str]) -> str:
+        """Return the id of the job, or of another one."""
+        for _ in range(TRIES):
+            try:
+                return super().submit(body)
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code < SERVER_TROUBLE:
+                    raise
+                time.sleep(10)
+        return super().submit(body)
+
+
+class SucceedsWithoutFile(Careful):
+    """Reports success when the download failed."""
+
+    def download(self, url: str) -> bytes:
+        """Return the file, or nothing."""
+        try:
+            return super().download(url)
+        except FailedError:
+            return b""
 
 
 class IgnoresFailure(Careful):
@@ -115,6 +149,16 @@ class NeverPauses(Careful):
             if found["status"] == "failed":
                 raise FailedError(found.get("error"))
         raise FailedError(f"{job} does not end")
+
+
+CARELESS: tuple[type[Careful], ...] = (
+    ResubmitsOnTimeout,
+    ResubmitsOnServerError,
+    ResubmitsOnTransportError,
+    NeverPauses,
+    IgnoresFailure,
+    SucceedsWithoutFile,
+)
 
 
 def call(

@@ -130,20 +130,21 @@ class Late:
 
 Action = Word | Respond | Patch | Headers | Delay | Truncate | Corrupt | Trickle | Late
 
-_CUTS = (Word.DROP.value, Word.RESET.value)
+CUTS = (Word.DROP.value, Word.RESET.value)
+"""The actions that end a connection without an answer."""
 _BODY = ("truncate", "corrupt", "trickle")
-_ANSWER = ("respond", "patch", "headers", "delay", *_CUTS, *_BODY)
+_ANSWER = ("respond", "patch", "headers", "delay", *CUTS, *_BODY)
 ACTIONS_AT: Mapping[Stage, tuple[str, ...]] = {
-    "before_accept": ("respond", "delay", *_CUTS),
+    "before_accept": ("respond", "delay", *CUTS),
     "after_accept": _ANSWER,
     "poll": _ANSWER,
-    "mid_body": (*_CUTS, *_BODY),
-    "download": ("respond", "headers", "delay", *_CUTS, *_BODY),
-    "upload": ("respond", "delay", *_CUTS),
+    "mid_body": (*CUTS, *_BODY),
+    "download": ("respond", "headers", "delay", *CUTS, *_BODY),
+    "upload": ("respond", "delay", *CUTS),
     "webhook": (
         "respond",
         "late",
-        *(word.value for word in Word if word.value not in _CUTS),
+        *(word.value for word in Word if word.value not in CUTS),
     ),
 }
 """The names of the actions that fit a stage."""

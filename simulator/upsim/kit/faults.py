@@ -84,6 +84,15 @@ def _possible(provider: str | None, stages: tuple[Stage, ...]) -> tuple[Fault, .
     return tuple(f for f in found if known is None or not list(fault_mistakes(f, known)))
 
 
+def plan_for(provider: str, *faults: Fault) -> FaultPlan | None:
+    """A plan of exactly these faults; None if the provider cannot have one of them."""
+    known = _known(provider)
+    if any(list(fault_mistakes(fault, known)) for fault in faults):
+        return None
+    return FaultPlan({"provider": provider, **fault} for fault in faults)
+
+
+@cache
 def _known(provider: str) -> Known:
     operations = discover()[provider].operations
     kinds = {operation.name: operation.kind for operation in operations}

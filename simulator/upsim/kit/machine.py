@@ -31,6 +31,8 @@ from upsim.client.models import find_model
 from upsim.core.states import TERMINAL
 from upsim.interception.hosts import library
 from upsim.kit.faults import FaultPlan, fault_plans
+from upsim.kit.first_calls import first_plans, try_first_calls
+from upsim.kit.marks import show_at_class
 from upsim.kit.orders import Order, invalid_orders, valid_orders
 from upsim.kit.verdicts import Outcome, complaint
 from upsim.kit.waiting import CountingWire, RunawayError, slept_by
@@ -38,6 +40,7 @@ from upsim.kit.worlds import own_sandbox
 from upsim.testing.report import journal_text
 from upsim.testing.sandboxes import SandboxHandle
 
+__tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Sandboxes = Callable[..., SandboxHandle]
 SETTINGS = settings(
     max_examples=30,
@@ -75,6 +78,7 @@ class CallerMachine(RuleBasedStateMachine):
         """Give each machine moderate settings, which its `TestCase` may override."""
         super().__init_subclass__(**more)
         cls.TestCase.settings = SETTINGS
+        show_at_class(cls, run_caller)
 
     def __init__(self) -> None:
         """Nothing is made before the first rule."""
@@ -192,6 +196,10 @@ class CallerMachine(RuleBasedStateMachine):
         """What may go wrong."""
         return _plans(self.provider)
 
+    def first_plans(self) -> tuple[FaultPlan, ...]:
+        """Plans that every run tries before it draws any: answers that are lost after a charge."""
+        return first_plans(self.provider)
+
     @property
     def provider(self) -> str:
         """The provider of the model."""
@@ -274,7 +282,11 @@ def run_caller(
     if sandboxes is not None:
         made = {"make_sandbox": staticmethod(sandboxes), "__module__": machine.__module__}
         machine = cast("type[CallerMachine]", type(machine.__name__, (machine,), made))
-    run_state_machine_as_test(machine, settings=settings or SETTINGS)
+    try:
+        try_first_calls(machine)
+        run_state_machine_as_test(machine, settings=settings or SETTINGS)
+    except AssertionError as found:
+        raise found.with_traceback(None) from found.__cause__
 
 
 def _is_charge(entry: Mapping[str, Any], jobs: list[dict[str, Any]]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -66,6 +67,10 @@ class Order:
         options = "".join(f", {name}={value}" for name, value in self.options.items())
         wrong = f", {self.flaw}: {self.refused_by}" if self.flaw else ""
         return f"<Order of {self.model}: {video}{options}{wrong}>"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:  # noqa: ANN401, FBT001 - Hypothesis's
+        """Print the short form in Hypothesis's examples too."""
+        printer.text(repr(self))
 
 
 def valid_orders(model: str, *, longest: float | Decimal | None = None) -> st.SearchStrategy[Order]:

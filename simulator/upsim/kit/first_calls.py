@@ -1,0 +1,77 @@
+"""The calls that every run tries before Hypothesis draws any: the usual mistakes of clients.
+
+Random exploration finds a lost answer in some runs and misses it in others; these calls are the
+same in every run. Each has a sandbox of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import find, settings
+
+from upsim.core.faults import CUTS
+from upsim.kit.faults import LOST, FaultPlan, plan_for
+
+if TYPE_CHECKING:
+    from upsim.kit.machine import CallerMachine
+
+__tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
+AFTER_EVERY_TIMEOUT = "20m"
+SAME = settings(derandomize=True, database=None)
+NEVER_A_FILE = {"at": "download", "first": 20, "do": {"respond": 500}}
+"""A download that fails more often than clients try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstCall:
+    """One rule of a machine, with its arguments beside the order."""
+
+    rule: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def first_plans(provider: str) -> tuple[FaultPlan, ...]:
+    """The plans in which an accepted job's answer is lost, then one without any file."""
+    lost: list[object] = [{"delay": AFTER_EVERY_TIMEOUT}, *CUTS, *({"respond": do} for do in LOST)]
+    faults = [{"at": "after_accept", "first": 1, "do": do} for do in lost]
+    plans = (plan_for(provider, fault) for fault in (*faults, NEVER_A_FILE))
+    return tuple(plan for plan in plans if plan)
+
+
+def try_first_calls(machine: Callable[[], CallerMachine]) -> None:
+    """Make each first call. Raises AssertionError, with the steps as a note, at a mistake."""
+    maker = machine()
+    calls = [*_calls(maker.first_plans())]
+    order = find(maker.orders(), lambda _: True, settings=SAME)
+    maker.teardown()
+    for call in calls:
+        _try(machine(), call.rule, {"order": order, **call.arguments})
+
+
+def _calls(plans: tuple[FaultPlan, ...]) -> Iterator[FirstCall]:
+    yield FirstCall("upscale_valid")
+    yield FirstCall("upscale_what_fails")
+    for plan in plans:
+        yield FirstCall("upscale_under_faults", {"plan": plan})
+
+
+def _try(machine: CallerMachine, rule: str, arguments: Mapping[str, Any]) -> None:
+    try:
+        machine.begin(scenario=None)
+        getattr(machine, rule)(**arguments)
+        machine.keeps_its_manners()
+    except AssertionError as error:
+        error.add_note(_steps(type(machine).__name__, rule, arguments))
+        raise
+    finally:
+        machine.teardown()
+
+
+def _steps(name: str, rule: str, arguments: Mapping[str, Any]) -> str:
+    """The same text that Hypothesis prints for an example of its own."""
+    given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    lines = [f"state = {name}()", "state.begin(scenario=None)", f"state.{rule}({given})"]
+    return "\n".join(["Failing test case: <state machine>", *lines, "state.teardown()"])

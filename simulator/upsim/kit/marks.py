@@ -1,0 +1,30 @@
+"""The test method of a machine's `TestCase`, which shows failures at the caller's own class."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from upsim.kit.machine import CallerMachine
+
+
+def show_at_class(machine: type[CallerMachine], run: Callable[..., None]) -> None:
+    """Let the machine's test call `run`; pytest then shows the class, and no line of the kit."""
+    case = machine.TestCase
+    test = lambda case: run(machine, settings=case.settings)  # noqa: E731 - one line, one place
+    place = _place_of(machine)
+    if place is not None:
+        file, line = place
+        test.__code__ = test.__code__.replace(co_filename=file, co_firstlineno=line)
+    case.runTest = wraps(case.runTest)(test)  # type: ignore[assignment, method-assign]
+
+
+def _place_of(machine: type[Any]) -> tuple[str, int] | None:
+    """File and line of a class; None for one that was made without a source."""
+    try:
+        return inspect.getfile(machine), inspect.getsourcelines(machine)[1]
+    except (OSError, TypeError):
+        return None

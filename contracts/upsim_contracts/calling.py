@@ -190,12 +190,17 @@ class Caller:
     def _paid(
         self, form: CallForm, request: httpx.Request, body: object, measured: Clip | None
     ) -> httpx.Response:
-        """Send what may cost, with its price set aside, and book what it really cost."""
+        """Send what may cost, with its price set aside, and book what it really cost.
+
+        Where no document prices the request, the most that the call can cost is set aside, and
+        what an accepted one costs is no difference.
+        """
         purse = self.target.purse
-        document = body if isinstance(body, Mapping) else {}
-        worst = self.price(form.name, measured, document)
         if purse.cap is None:
             return self._plain(request)
+        document = body if isinstance(body, Mapping) else {}
+        priced = None if measured is None else self.price(form.name, measured, document)
+        worst = self.price(form.name, None, document) if priced is None else priced
         what, before = self.last, self.balance()
         self.last = what
         with purse.reservation(worst, what):
@@ -205,6 +210,8 @@ class Caller:
                 response = self._plain(request)
                 documented = lost if response.is_success else Decimal(0)
                 lost = before - self.balance()
+                if response.is_success and priced is None:
+                    documented = lost
             finally:  # when the balance cannot be read any more, all that was set aside is gone
                 purse.settle(what, documented, lost)
         return response

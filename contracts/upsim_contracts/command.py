@@ -20,17 +20,20 @@ from urllib.parse import urlsplit
 import httpx
 
 from upsim.client.guard import is_loopback
+from upsim_contracts.documents import default_dialect, dialects
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
 from upsim_contracts.planning import Plan, plan
 from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
+from upsim_contracts.running import Verdict
 from upsim_contracts.spending import GuardedTransport, Purse
-from upsim_contracts.target import PATIENCE, Target, is_simulator
+from upsim_contracts.target import PATIENCE, Patience, Target, is_simulator
 from upsim_contracts.verify import Report, book_of, pricer, providers, verify
 
 WELL, FINDING = 0, 1
 SECONDS = 60
+EVERY = 10
 TRUSTED = "UPSIM_TRUSTED_HOSTS"
 TIERS = ("free", "refused", "paid", "not run")
 
@@ -100,37 +103,61 @@ def _one(
         say(_shown(book, planned, order.cap))
     if order.only_plan:
         return None
-    return verify(book, facts, target, sleep=_sleep)
+    if target.simulator:
+        return verify(book, facts, target, sleep=_sleep)
+    return verify(book, facts, target, sleep=_sleep, seen=Progress(len(facts), target.purse, say))
+
+
+class Progress:
+    """Prints how far a run has come: after each job that was waited for, and every tenth fact."""
+
+    def __init__(self, facts: int, purse: Purse, say: Say) -> None:
+        """Expect so many facts; what they spent is in the purse."""
+        self._facts = facts
+        self._purse = purse
+        self._say = say
+        self._seen = self._broken = 0
+
+    def __call__(self, verdict: Verdict) -> None:
+        """Count a fact."""
+        self._seen += 1
+        self._broken += verdict.outcome == "broken"
+        waited = verdict.outcome != "not run" and any("until" in s for s in verdict.fact.steps)
+        if waited or self._seen % EVERY == 0 or self._seen == self._facts:
+            spent = f"{self._purse.spent} {self._purse.unit} spent"
+            self._say(f"  {self._seen}/{self._facts} facts, {self._broken} broken, {spent}")
 
 
 def aim(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) -> Target:
     """What is to be judged, behind the guard of the purse."""
     token, dialect = order.admin_token, order.dialect
+    key = order.api_key or os.environ.get(f"{book.provider.upper()}_API_KEY", "")
     transport: httpx.BaseTransport
-    if order.target in local:
+    is_near = order.target in local
+    if is_near:
         url, transport, token = stack.enter_context(local[order.target]())
-        simulator = not order.as_live
-        url = url if simulator else f"{url}/{book.provider}"
+        simulator = True
     else:
         url = book.live if order.target == "live" else order.target.rstrip("/")
         _check(url, order.target)
         transport = httpx.HTTPTransport(trust_env=False)
         parts = urlsplit(url)
+        is_near = is_loopback(parts.hostname or "")
         root = f"{parts.scheme}://{parts.netloc}"
         simulator = order.target != "live" and not order.as_live and _obeys(root, token)
+        dialect = dialect or _dialect(book, parts.path, is_live=order.target == "live")
         if simulator:
-            url, dialect = root, dialect or parts.path.removeprefix(f"/{book.provider}").strip("/")
+            url = root
         elif len(order.providers) != 1:
             raise UsageError(f"{url} is no simulator that obeys: say by --provider what it is")
-    key = order.api_key or os.environ.get(f"{book.provider.upper()}_API_KEY", "")
     if not simulator and (order.cap is None or not key):
         needed = f"--cap and --api-key (or {book.provider.upper()}_API_KEY)"
         raise UsageError(f"{url} is no simulator that obeys: give {needed}")
-    purse = Purse(None if simulator else order.cap, book.unit)
+    purse = Purse(order.cap if order.as_live or not simulator else None, book.unit)
     guarded = GuardedTransport(transport, purse)
     http = httpx.Client(transport=guarded, timeout=SECONDS, trust_env=False)
     stack.enter_context(http)
-    return Target(
+    target = Target(
         order.target,
         book.provider,
         url,
@@ -142,8 +169,17 @@ def aim(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) 
         media=order.media,
         dialect=dialect,
         scenario=order.scenario,
-        patience=order.patience,
+        patience=Patience(order.patience, local=is_near),
     )
+    return target.as_stranger() if order.as_live and order.target in local else target
+
+
+def _dialect(book: Book, path: str, *, is_live: bool) -> str:
+    """The dialect that a URL names; a provider's own API speaks `live` where the book knows it."""
+    known = {*book.dialects, *dialects(book.provider), default_dialect(book.provider)}
+    if is_live:
+        return "live" if "live" in known else ""
+    return next((step for step in reversed(path.split("/")) if step in known), "")
 
 
 def _check(url: str, asked: str) -> None:

@@ -129,6 +129,10 @@ def _contains(wanted: Any, seen: object) -> bool:  # noqa: ANN401 - a value of a
     return isinstance(seen, list) and any(not list(mismatches(wanted, one)) for one in seen)
 
 
+def _lacks(wanted: Any, seen: object) -> bool:  # noqa: ANN401 - a value of a file
+    return isinstance(seen, str | list) and not _contains(wanted, seen)
+
+
 def _length(wanted: Any, seen: object) -> bool:  # noqa: ANN401 - a value of a file
     return isinstance(seen, str | list | Mapping) and len(seen) == wanted
 
@@ -140,6 +144,7 @@ WORDS: Mapping[str, Callable[[Any, object], bool]] = {
     "not": lambda wanted, seen: not _same(wanted, seen),
     "matches": _matches,
     "contains": _contains,
+    "lacks": _lacks,
     "at_least": _at_least,
     "at_most": _at_most,
     "length": _length,

@@ -83,19 +83,17 @@ def _planned(book: Book, fact: Fact, target: Target, price: Pricer) -> Planned:
 
 
 def _cost(book: Book, step: Mapping[str, Any], price: Pricer) -> Decimal:
-    """What a step costs by the published figures; a call that nobody can price costs nothing here.
-
-    Such a call is not sent where money counts.
-    """
+    """What a step costs by the published figures; the most that its call can cost without any."""
     form = book.calls.get(step.get("call", ""))
     if form is None or not form.paid:
         return Decimal(0)
     video = step.get("video")
     text = video["data"] if isinstance(video, Mapping) else video
     measured = None if text is None or "://" in text else clip(text)
-    body = filled(body_of(form, step), {})
-    found = price(form.name, measured, body if isinstance(body, Mapping) else {})
-    return found or Decimal(0)
+    filled_in = filled(body_of(form, step), {})
+    body = filled_in if isinstance(filled_in, Mapping) else {}
+    found = price(form.name, measured, body)
+    return (price(form.name, None, body) if found is None else found) or Decimal(0)
 
 
 def _is_refused(step: Mapping[str, Any]) -> bool:

@@ -89,6 +89,10 @@ class Run(Caller):
             "force": self._force,
             "told": self._told,
         }
+        patience = self.target.patience
+        if patience.outlasted and any("until" in step for step in self.fact.steps):
+            waited = f"the job of {patience.outlasted} was not done after {patience.seconds:g} s"
+            raise NotRunError(f"{waited}, so no other is waited for")
         if any("charged" in step for step in self.fact.steps):
             self._opening = self.balance()
         for step in self.fact.steps:
@@ -121,8 +125,8 @@ class Run(Caller):
         """
         wanted, life = step["until"], self.book.lifecycle
         seen: list[object] = []
-        slept = 0.0
-        while True:
+        patience, slept = self.target.patience, 0.0
+        for pause in patience.pauses(life.every):
             answer = self.call({"call": life.call})
             word = at(answer.document, life.read)
             if word is ABSENT:
@@ -132,10 +136,11 @@ class Run(Caller):
             end = next((name for name, words in life.words.items() if word in words), None)
             if end is not None:
                 break
-            if slept >= self.target.patience:
+            if slept >= patience.seconds:
+                patience.outlasted = self.fact.id
                 raise BrokenError([Mismatch(life.read, wanted, f"still {shown(word)}")])
-            self._let_pass(life.every)
-            slept += life.every
+            self._let_pass(pause)
+            slept += pause
         if end != wanted:
             raise BrokenError([Mismatch(life.read, wanted, " → ".join(map(shown, seen)))])
         if "through" in step:
@@ -195,11 +200,11 @@ class Run(Caller):
 
     # -- parts of steps
 
-    def _let_pass(self, every: int) -> None:
+    def _let_pass(self, seconds: float) -> None:
         if self.world.controls is not None:
             self.world.controls.advance(to="next")
         else:
-            self.sleep(every)
+            self.sleep(seconds)
 
     def _expect(self, expected: Mapping[str, Any], answer: Answer) -> None:
         wanted = filled(dict(expected), self.names)

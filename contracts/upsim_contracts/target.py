@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,8 @@ from upsim_contracts.spending import RESERVED, Purse
 ADMIN = "/__sim"
 PATIENCE = 900
 """Seconds of real time that a job of a target without controls may take."""
+SOON, LATE, GROWTH = 0.05, 1.0, 1.5
+"""Seconds between polls of a stand-in: the first and the longest, and how they grow."""
 START = "2026-01-15T12:00:00Z"
 
 
@@ -134,6 +136,27 @@ class World:
         self.controls = controls
 
 
+@dataclass(slots=True)
+class Patience:
+    """How a run waits for jobs of a target without controls.
+
+    `seconds` is the longest that one job may take; `outlasted` names the fact whose job took longer
+    and after which no other job is waited for. A provider is polled as often as it advises; a
+    stand-in (`local`) may be faster than the provider, and is polled sooner.
+    """
+
+    seconds: float = PATIENCE
+    local: bool = False
+    outlasted: str = ""
+
+    def pauses(self, advised: float) -> Iterator[float]:
+        """The pauses between polls of one job, without end."""
+        pause = SOON if self.local else advised
+        while True:
+            yield pause
+            pause = min(pause * GROWTH, LATE if self.local else advised)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A server under judgement. For a simulator `url` is its root, else where the provider is."""
@@ -149,7 +172,7 @@ class Target:
     media: str | None = None
     dialect: str = ""
     scenario: str | None = None
-    patience: float = PATIENCE
+    patience: Patience = field(default_factory=Patience)
 
     @contextmanager
     def world(self, given: Given) -> Iterator[World]:
@@ -157,7 +180,7 @@ class Target:
         if not self.simulator:
             yield World(self.http, base_url=self.url, key=self.key, media=self.media)
             return
-        headers = {"Authorization": f"Bearer {self.admin_token}"} if self.admin_token else {}
+        headers = self._headers
         made = _answer(
             self.http, "POST", f"{self.url}{ADMIN}/sandboxes", headers, self._order(given)
         )
@@ -176,6 +199,28 @@ class Target:
             )
         finally:
             controls.delete()
+
+    def as_stranger(self) -> Target:
+        """One account of this simulator as any other server: strict, and with a clock of its own.
+
+        The clock jumps to what polls wait for. Raises TargetError.
+        """
+        order: dict[str, object] = {"clock": {"mode": "auto"}, "strict_keys": True}
+        if self.scenario is not None:
+            order["scenario"] = self.scenario
+        made = _answer(self.http, "POST", f"{self.url}{ADMIN}/sandboxes", self._headers, order)
+        parts = (self.url, "sandbox", made["id"], self.provider, self.dialect)
+        return replace(
+            self,
+            url="/".join(filter(None, parts)),
+            simulator=False,
+            key=made["keys"][self.provider],
+            media=self.media or self.url,
+        )
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.admin_token}"} if self.admin_token else {}
 
     def _order(self, given: Given) -> dict[str, object]:
         order: dict[str, object] = {

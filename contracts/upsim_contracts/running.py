@@ -137,7 +137,7 @@ class Run(Caller):
             if end is not None:
                 break
             if slept >= patience.seconds:
-                patience.outlasted = self.fact.id
+                patience.outlasted = "" if self.target.simulator else self.fact.id
                 raise BrokenError([Mismatch(life.read, wanted, f"still {shown(word)}")])
             self._let_pass(pause)
             slept += pause

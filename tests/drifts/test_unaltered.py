@@ -1,0 +1,41 @@
+"""A target that was not altered, judged as a stranger: no false alarm, whatever it did before."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from decimal import Decimal
+
+import pytest
+
+from upsim.cli.verify import LOCAL
+from upsim.scenario.loader import Library
+from upsim_contracts.command import Asked, aim
+from upsim_contracts.verify import book_of, verify
+
+LIBRARY = Library()
+CASES = [
+    (provider, dialect)
+    for provider in LIBRARY.providers()
+    for dialect in LIBRARY.baseline(provider).baseline.dialects
+]
+CAP = Decimal(100_000)
+FACTS = {"piapi": 85, "venice": 90, "vicsee": 80, "wavespeed": 140}
+"""How many facts of each provider a stranger shows at the least."""
+
+
+@pytest.mark.parametrize(("provider", "dialect"), CASES)
+def test_stranger_shows_no_difference(provider: str, dialect: str) -> None:
+    """Every fact passes that a stranger can show, also on an account with jobs and charges."""
+    order = Asked(providers=(provider,), dialect=dialect, as_live=True, cap=CAP)
+    with ExitStack() as stack:
+        target = aim(stack, order, book_of(provider), LOCAL)
+        book = book_of(provider).under(target.dialect)
+        reports = [
+            verify(book, book.facts, target, sleep=lambda _seconds: None)
+            for _ in ("new account", "used account")
+        ]
+
+    for report in reports:
+        assert [one.fact.id for one in report.verdicts if one.outcome == "broken"] == []
+        assert report.differences == ()
+        assert report.count("held") >= FACTS[provider]

@@ -276,7 +276,7 @@ def test_busy_port_is_a_message(upsim: Upsim) -> None:
         ("--clock", "nosuch", "clock 'nosuch' is unknown; allowed: real, manual, auto, scaled:"),
         ("--dialect", "nosuch", "no provider has a dialect 'nosuch'; there are guide, live"),
         ("--pace", "0", "'0' is not a whole number of 1 or more"),
-        ("--port", "65536", "'65536' is not a whole number of 0 to 65535"),
+        ("--port", "65536", "'65536' is not 0 or a plain number from 1 to 65535"),
         ("--ready-file", "/nosuch/ready", "there is no folder /nosuch"),
         ("--tls-cert", "/nosuch.pem", "'/nosuch.pem' does not exist"),
         ("--tls-key", __file__, "--tls-key needs --tls-cert"),
@@ -288,7 +288,7 @@ def test_busy_port_is_a_message(upsim: Upsim) -> None:
         ("--public-url", "ftp://host", "'ftp://host' is not http(s)://host[:port][/path]"),
         ("--public-url", "http://", "'http://' is not http(s)://host[:port][/path]"),
         ("--public-url", "http://host?x", "'http://host?x' is not http(s)://host[:port][/path]"),
-        ("--public-url", "http://host:x", "'http://host:x' is not a URL"),
+        ("--public-url", "http://host:x", "'http://host:x' is not http(s)://host[:port][/path]"),
     ],
 )
 def test_wrong_usage(upsim: Upsim, option: str, value: str, told: str) -> None:

@@ -32,7 +32,8 @@ SHOWN = 5
 def command(file: Path, *, as_data: bool, as_test: bool, to: Path | None) -> None:
     """Replay a FILE that `GET /__sim/sandboxes/<id>/export` wrote, in process, in virtual time.
 
-    Exit 0: every answer is the recorded one, byte by byte; 1: some are not; 2: FILE is no export.
+    Exit 0: every answer is the recorded one, byte by byte; 1: some are not,
+    or could not be asked for again; 2: FILE is no export.
     """
     if to is not None and not as_test:
         raise click.UsageError("--to needs --pytest")
@@ -88,6 +89,7 @@ def _data(report: Report) -> dict[str, object]:
         "differences": [dataclasses.asdict(found) for found in report.differences],
         "notes": report.notes,
         "stopped": report.stopped or None,
+        "skipped": report.skipped,
     }
 
 
@@ -105,6 +107,7 @@ def _lines(file: Path, document: Document, report: Report) -> list[str]:
     if report.unanswered:
         lines.append(f"          {report.unanswered} were not answered")
     lines += [f"note      {note}" for note in report.notes]
+    lines += [f"skipped   {reason}" for reason in report.skipped]
     for found in report.differences[:SHOWN]:
         lines += _shown(found)
     if len(report.differences) > SHOWN:

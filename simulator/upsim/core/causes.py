@@ -50,6 +50,11 @@ def typed(value: object) -> str:
     return _WORDS.get(value) or f"the number {_digits(value)}"
 
 
+def told(value: object) -> str:
+    """A value as a short text: texts and numbers are cut, lists and objects only named."""
+    return typed(value) if isinstance(value, list | Mapping) else _digits(value)
+
+
 def kind_of(value: object) -> str:
     """The JSON name of a value's type."""
     if value is None:
@@ -74,8 +79,9 @@ def wrong_choice(field: str, value: object, allowed: Iterable[str], kind: str = 
     A value of the other type that spells an allowed one is told which one is expected.
     """
     choices = tuple(allowed)
-    spelt = _digits(value) if isinstance(value, int | float | Decimal) else str(value)
-    same = [spelt] if spelt in choices and not isinstance(value, bool) else []
+    plain = isinstance(value, str | int | float | Decimal) and not isinstance(value, bool)
+    spelt = _digits(value) if plain else ""
+    same = [spelt] if spelt in choices else []
     shown = [quoted(choice) if kind == "text" else choice for choice in same or choices]
     more = ["…"] if len(shown) > _MOST_NAMED else []
     return wrong(field, value, f"the {kind} {_either([*shown[:_MOST_NAMED], *more])}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import urlsplit
 
 Address = IPv4Address | IPv6Address
 
@@ -66,6 +68,21 @@ def is_this_machine(address: Address) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def is_public(host: str, private_names: Collection[str]) -> bool:
+    """Whether a host is a global address, or a name with a dot that ends in no private one.
+
+    >>> is_public("a.example", ["local"]), is_public("nas.local", ["local"])
+    (True, False)
+    >>> is_public("10.0.0.1", []), is_public("intranet", [])
+    (False, False)
+    """
+    address = address_of(host)
+    if address is not None:
+        return address.is_global
+    name = bare(host)
+    return "." in name and name.rpartition(".")[2] not in private_names
+
+
 def resolvable(host: str) -> str:
     """The same host in the spelling that every resolver knows.
 
@@ -78,6 +95,18 @@ def resolvable(host: str) -> str:
     if isinstance(address, IPv6Address):
         address = address.ipv4_mapped or address
     return host if address is None else str(address)
+
+
+def host_of(url: str) -> str:
+    """The host of a URL; nothing where it has none.
+
+    >>> host_of("https://A.example:1/b"), host_of("https://[")
+    ('a.example', '')
+    """
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def canonical(host: str) -> str:

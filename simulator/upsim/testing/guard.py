@@ -1,6 +1,6 @@
 """No test calls a real provider by accident: its hosts are not resolved.
 
-Nothing of the product is imported before a name that could be a provider's is looked up.
+Nothing of the product but `core.hosts` is imported before a name with a dot is looked up.
 """
 
 from __future__ import annotations
@@ -104,19 +104,19 @@ class Guard:
     def _check(self, host: object) -> None:
         if isinstance(host, bytes | bytearray):
             host = host.decode("latin-1")
-        if isinstance(host, str) and _may_be_a_provider(host) and _is_a_provider(host):
-            name = host.removesuffix(".").lower()
+        name = _provider_host(host) if isinstance(host, str) and "." in host else None
+        if name is not None:
             self.blocked[name] = self.blocked.get(name, 0) + 1
             raise BlockedHostError(socket.EAI_NONAME, HINT.format(host=name))
 
 
-def _may_be_a_provider(host: str) -> bool:
-    """Whether a name has a dot and is no IP address: all others are passed on at once."""
-    return "." in host and ":" not in host and not host.rstrip(".")[-1:].isdigit()
+def _provider_host(host: str) -> str | None:
+    """The name of a provider's host in any spelling; the rest of the product waits for a name."""
+    from upsim.core.hosts import address_of, bare
 
-
-def _is_a_provider(host: str) -> bool:
-    from upsim.core.hosts import bare
+    if address_of(host) is not None:
+        return None
     from upsim.interception.hosts import provider_hosts
 
-    return bare(host) in provider_hosts()
+    name = bare(host)
+    return name if name in provider_hosts() else None

@@ -7,10 +7,12 @@ import copy
 import json
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +28,10 @@ from tests.http.replay.conftest import (
 )
 from tests.uploads import put_file
 from upsim import Simulator
+from upsim.cli import main
 from upsim.engine.registry import Order
+from upsim.media.clip import parse_clip_name
+from upsim.media.synthetic import make_clip
 from upsim.web.replay.document import ExportError, read
 
 PRIVATE = "sk-a-key-that-nobody-may-see"
@@ -193,14 +198,43 @@ def test_a_long_call_ends_the_replay(start: Start) -> None:
     """JSON that was not kept whole cannot be sent again: the replay stops before it and says so."""
     run = start()
     few_bytes(run)
-    video = "data:video/mp4;base64," + base64.b64encode(b"\1" * 1_200_000).decode()
+    box = (1_200_008).to_bytes(4, "big") + b"free" + bytes(1_200_000)
+    clip = make_clip(parse_clip_name("64x64_10fps_1s.mp4")) + box
+    video = "data:video/mp4;base64," + base64.b64encode(clip).decode()
     body = {"model": "topaz-video-upscale", "video_url": video}
     run.call("GET", "/venice/api/v1/billing/balance", "k")
-    run.call("POST", "/venice/api/v1/video/queue", "k", json=body)
+    assert run.call("POST", "/venice/api/v1/video/queue", "k", json=body).status_code == 200
     report = replayed(run.export())
 
     assert (1, False) == (report.compared, report.same)
     assert "of its body were kept" in report.stopped
+
+
+def test_refused_upload_that_was_cut_is_skipped(start: Start, tmp_path: Path) -> None:
+    """A refusal leaves nothing: the replay goes on without the request, and its exit code tells."""
+    run = start()
+    few_bytes(run)
+    run.call("GET", "/venice/api/v1/billing/balance", "k")
+    body = {"file_name": "a.mp4", "file_data": "*" * 1_200_000}  # no base64
+    assert run.call("POST", "/piapi/api/ephemeral_resource", "k", json=body).status_code == 400
+    run.call("GET", "/venice/api/v1/billing/balance", "k")
+    found = run.export()
+    report = replayed(found)
+
+    assert (2, 0, "", False) == (
+        report.compared,
+        report.unanswered,
+        report.stopped,
+        report.same,
+    )
+    (reason,) = report.skipped
+    assert reason.endswith(
+        "bytes of its body were kept; skipped, for its answer was a refusal (400)"
+    )
+    file = tmp_path / "session.json"
+    file.write_text(json.dumps(found), "utf-8")
+    result = CliRunner().invoke(main, ["replay", str(file)])
+    assert (1, 1) == (result.exit_code, result.stdout.count("\nskipped   entry "))
 
 
 def test_changed_rules_are_told(start: Start) -> None:

@@ -307,6 +307,7 @@ def test_input_formats(value: str, accepted: list[str], make: Make) -> None:
         ("public", "https://localhost/a.mp4", 400),
         ("public", "https://app.localhost/a.mp4", 400),
         ("public", "https://printer.local/a.mp4", 400),
+        ("public", "https://printer/a.mp4", 400),
         ("public", "http://127.0.0.1:1/a.mp4", 400),
         ("public", "https://10.0.0.1/a.mp4", 400),
         ("public", "https://169.254.169.254/a.mp4", 400),

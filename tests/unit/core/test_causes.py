@@ -51,6 +51,25 @@ def test_single_choice_stands_alone() -> None:
     assert causes.wrong_choice("a", "b", ("c",)).endswith('expected the text "c"')
 
 
+def test_values_of_any_length_are_bounded() -> None:
+    """Of a list nothing is spelt out, and a text is cut, before anything is compared."""
+
+    class Counted(list[object]):
+        def __str__(self) -> str:
+            raise AssertionError
+
+        __repr__ = __str__
+
+    long = Counted(["x"] * 10)
+    assert "a list of 10" == causes.told(long)
+    assert "found a list of 10" in causes.wrong_choice("a", long, ("b",))
+    assert ("x" * causes.SHOWN + "…", "2", "true") == (
+        causes.told("x" * 1_000),
+        causes.told(2),
+        causes.told("true"),
+    )
+
+
 def test_missing_value_is_nothing() -> None:
     """A field that is not there is told apart from one that is null."""
     assert "input.video: found nothing, expected a text" == causes.of("input.video", {}, "a text")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from urllib.parse import urlsplit
 
 from upsim.core import causes
 from upsim.core.call import Call
 from upsim.core.checks import Violation, media_of, too_long
-from upsim.core.hosts import address_of, bare
+from upsim.core.hosts import host_of, is_public
 from upsim.core.instants import SECOND
 from upsim.providers.venice import fields
 
 _PLAIN_HOST = re.compile(r"//[a-z0-9][a-z0-9.-]*(?::[0-9]+)?/", re.ASCII)
 """After the scheme: most URLs are plain enough to see that they name a host."""
-_PRIVATE_NAMES = ("localhost", "local", "internal")
 _FORMATS = {"guide": "formats", "older": "formats_older", "wider": "formats_wider"}
 
 
@@ -95,7 +93,7 @@ def has_video(call: Call) -> Violation | None:
         call.source = url if written == scheme else f"{scheme}{url[colon:]}"
         return None
     rest = url[colon + 1 :]
-    if scheme not in ("http", "https") or not (_PLAIN_HOST.match(rest) or _host(url)):
+    if scheme not in ("http", "https") or not (_PLAIN_HOST.match(rest) or host_of(url)):
         cause = f"video_url: found {causes.described(url)}, expected an http(s) URL with a host"
         return Violation("field_url", {"field": "video_url"}, cause=cause)
     call.source = f"{scheme}:{rest}"
@@ -110,7 +108,8 @@ def public_video(call: Call) -> Violation | None:
     if wanted == "https" and not call.source.startswith("https:"):
         cause = f"video_url: found {causes.described(call.source)}, expected an https URL"
         return Violation("field_https", {"field": "video_url"}, cause=cause)
-    if wanted == "public" and not _is_public(_host(call.source)):
+    private_names = call.rules.words["private_names"]
+    if wanted == "public" and not is_public(host_of(call.source), private_names):
         cause = f"video_url: found {causes.described(call.source)}, expected a public host"
         return Violation("field_private_url", {"field": "video_url"}, cause=cause)
     return None
@@ -154,17 +153,3 @@ def _models(call: Call) -> str:
 
 def _name(violation: str, call: Call) -> str:
     return f"{violation}_on_quote" if call.operation == "video/quote" else violation
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_public(host: str) -> bool:
-    address = address_of(host)
-    if address is not None:
-        return address.is_global
-    return bare(host).rpartition(".")[2] not in _PRIVATE_NAMES

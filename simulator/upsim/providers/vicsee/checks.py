@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from upsim.core import causes
 from upsim.core.call import Call
@@ -17,15 +16,12 @@ from upsim.core.checks import (
     no_own_job,
     whole_number,
 )
-from upsim.core.hosts import address_of, bare
+from upsim.core.hosts import host_of, is_public
 from upsim.core.states import State
 from upsim.providers.vicsee import wire
 
 MODEL = "topaz-video-upscale"
-_PRIVATE_NAMES = frozenset({"internal", "invalid", "local", "localhost", "test"})
 _VIDEO_TYPE = "video/mp4"
-SHOWN = 100
-"""Characters of a caller's value that are kept beside what was allowed."""
 
 
 def has_key(call: Call) -> Violation | None:
@@ -92,7 +88,7 @@ def known_factor(call: Call) -> Violation | None:
         factor = str(number)
     if not isinstance(factor, str) or factor not in option.allowed:
         cause = causes.wrong_choice(option.name, call.inputs.get(option.name), option.allowed)
-        compared = {"allowed": ", ".join(option.allowed), "found": str(factor)[:SHOWN]}
+        compared = {"allowed": ", ".join(option.allowed), "found": causes.told(factor)}
         return Violation("bad_factor", compared, cause=cause)
     call.options[option.name] = factor
     return None
@@ -105,7 +101,8 @@ def fetchable(call: Call) -> Violation | None:
     if not colon or scheme not in ("http", "https"):
         return _unreachable(call, "an http(s) URL")
     call.source = f"{scheme}://{rest}"
-    if call.rules.knobs["public_urls"] == "strict" and not _is_public(call.source):
+    strict = call.rules.knobs["public_urls"] == "strict"
+    if strict and not is_public(host_of(call.source), call.rules.words["private_names"]):
         return _unreachable(call, "a URL of a public host")
     return None
 
@@ -163,18 +160,6 @@ def uploadable(call: Call) -> Violation | None:
         return None
     cause = causes.of("sizeBytes", call.inputs, f"a whole number from 1 to {most}")
     return Violation("bad_upload_size", {"max": most, "found": size}, cause=cause)
-
-
-def _is_public(url: str) -> bool:
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    address = address_of(host)
-    if address is not None:
-        return address.is_global
-    name = bare(host)
-    return "." in name and name.rpartition(".")[2] not in _PRIVATE_NAMES
 
 
 CHECKS: Mapping[str, Check] = COMMON | named(

@@ -27,6 +27,8 @@ from upsim.web.replay.world import TOKEN, Application, PlayedDeliverer, issue, p
 
 PATIENCE = 60.0
 """Real seconds that one entry may take."""
+REFUSED = 400
+"""The least status of a refusal, which leaves nothing behind."""
 ADVANCE = frozenset({"flush", "checkpoint"})
 ADMIN = "/__sim/"
 
@@ -50,11 +52,16 @@ class Running:
 
 @dataclass(slots=True)
 class Player:
-    """One replay. `play` gives the answer once a command has one."""
+    """One replay. `play` gives the answer once a command has one.
+
+    `skipped` has a sentence for each request that cannot be sent again but changed nothing, for it
+    was refused: the replay goes on without it.
+    """
 
     app: Application
     document: Document
     sandbox: Sandbox = field(init=False)
+    skipped: dict[int, str] = field(default_factory=dict)
     _keys: dict[str, list[tuple[bytes, bytes]]] = field(init=False)
     _running: dict[int, Running] = field(default_factory=dict)
 
@@ -83,9 +90,10 @@ class Player:
         elif entry.reread is not None:
             reread(self.app.registry, self.sandbox, entry.reread)
         elif entry.resumed is not None:
-            return await self._resume(entry.resumed)
+            if entry.resumed.of not in self.skipped:
+                return await self._resume(entry.resumed)
         elif entry.request is not None:
-            return await self._ask(entry.n, entry.request, waits)
+            return await self._send(entry, entry.request, waits)
         return None
 
     async def close(self) -> None:
@@ -126,6 +134,18 @@ class Player:
         deliverer = self.app.deliverer
         if isinstance(deliverer, PlayedDeliverer):
             await deliverer.tell(self.sandbox, found, outcome)
+
+    async def _send(
+        self, entry: Entry, asked: Asked, waits: Iterable[Entry]
+    ) -> tuple[int, Exchange] | None:
+        try:
+            return await self._ask(entry.n, asked, waits)
+        except UnplayableError as error:
+            status = entry.answer.status if entry.answer else None
+            if status is None or status < REFUSED:
+                raise
+            self.skipped[entry.n] = f"{error}; skipped, for its answer was a refusal ({status})"
+            return None
 
     async def _ask(
         self, number: int, asked: Asked, waits: Iterable[Entry]

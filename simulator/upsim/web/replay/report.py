@@ -27,7 +27,10 @@ class Difference:
 
 @dataclass(slots=True)
 class Report:
-    """What came of a replay. `stopped` says why it did not reach the end of the log."""
+    """What came of a replay. `stopped` says why it did not reach the end of the log.
+
+    `skipped` has a sentence for each refused request that could not be sent again.
+    """
 
     entries: int
     kinds: Counter[str] = field(default_factory=Counter)
@@ -36,11 +39,12 @@ class Report:
     differences: list[Difference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     stopped: str = ""
+    skipped: list[str] = field(default_factory=list)
 
     @property
     def same(self) -> bool:
         """Whether all was replayed and every answer was the recorded one."""
-        return not self.differences and not self.stopped
+        return not (self.differences or self.stopped or self.skipped)
 
 
 async def replay(app: Application, document: Document) -> Report:
@@ -67,7 +71,9 @@ async def replay(app: Application, document: Document) -> Report:
         if done is not None:
             answered += 1
             _compare(report, asked[done[0]], done[1])
-    report.unanswered = report.kinds["requests"] + report.kinds["admin calls"] - answered
+    report.skipped = list(player.skipped.values())
+    asked_for = report.kinds["requests"] + report.kinds["admin calls"]
+    report.unanswered = asked_for - answered - len(report.skipped)
     await player.close()
     return report
 

@@ -103,6 +103,8 @@ class _Writer:
                 return
             except DivergedError as error:
                 raise ExportError(f"entry {entry.n} does not replay: {error}") from error
+            if (entry.resumed.of if entry.resumed else entry.n) in self._player.skipped:
+                continue
             call = "".join(self._step(entry, waits[entry.n]))
             if done is None:
                 yield call
@@ -110,6 +112,7 @@ class _Writer:
             yield f"answer = {call}"
             for line in _assertions(asked[done[0]], done[1]):
                 yield line
+        self._missing += self._player.skipped.values()
         if document.incomplete is not None:
             last, why = document.incomplete.after, document.incomplete.why
             self._missing.append(f"the export ends after entry {last} ({why}): the rest is missing")

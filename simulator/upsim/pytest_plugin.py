@@ -62,7 +62,7 @@ class Run:
         if self.target not in TARGETS and not re.match(r"https?://", self.target):
             allowed = "sim, socket, server, live or the address of a server (http://…)"
             raise pytest.UsageError(f"--upsim-target={self.target}: it must be {allowed}")
-        if self.cap is not None and not re.fullmatch(r"\d+(\.\d+)?", self.cap):
+        if self.cap is not None and not re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,30})?", self.cap):
             allowed = "an amount such as 0.50"
             raise pytest.UsageError(f"--upsim-cap={self.cap}: it must be {allowed}")
 

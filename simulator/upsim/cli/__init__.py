@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from difflib import get_close_matches
 from typing import Any
 
 import click
 
 from upsim.cli.terminal import escaped_output
 from upsim.cli.variables import PREFIX, show_variables, unknown_variables, with_variables
+from upsim.scenario.spelling import suggestion
 
 COMMANDS = {
     "serve": "Run the simulator as a server.",
@@ -60,9 +60,9 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The subcommand that is asked for; the nearest one is named when there is none."""
-        near = get_close_matches(args[0], COMMANDS, n=1)
+        near = suggestion(args[0], COMMANDS)
         if args[0] not in COMMANDS and near and not ctx.resilient_parsing:
-            ctx.fail(f"No such command {args[0]!r}; did you mean {near[0]}?")
+            ctx.fail(f"No such command {args[0]!r}; {near}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from decimal import Decimal, InvalidOperation
+from contextlib import suppress
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,13 +14,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from upsim.core.hosts import MAX_PORT, port_flaw, port_of, split_authority
+from upsim.core.numbers import DECIMAL_FORM, plain_decimal
 from upsim.testing.running import at_running_server
 
 SIZE = re.compile(r"([0-9]{1,6})[xX×]([0-9]{1,6})")
 RATE = re.compile(r"([0-9]{1,9})(?:[/-]([0-9]{1,9})|(\.[0-9]{1,6}))?")
+WHOLE = re.compile(r"(?!-0+\Z)-?[0-9]{1,40}")
 TOKEN = re.compile(r"[!-~]{1,512}")
-LONGEST = Decimal(10) ** 9
-"""Seconds; no clip is longer."""
 FASTEST = 100_000
 """Frames per second; no clip has more."""
 _MICROSECONDS = Decimal("0.000001")
@@ -112,11 +113,15 @@ class WholeNumber(click.IntRange):
         ctx: click.Context | None,
     ) -> int:
         """The number that a text spells."""
-        try:
-            return int(super().convert(value, param, ctx))
-        except click.BadParameter:
+        found: int | None = None
+        with suppress(click.BadParameter):
+            if WHOLE.fullmatch(str(value)):
+                found = int(super().convert(int(str(value)), param, ctx))
+        if found is None:
             bounds = f"{self.min} or more" if self.max is None else f"{self.min} to {self.max}"
+            bounds = "plain digits" if self.min is None else bounds
             self.fail(f"{str(value)[:80]!r} is not a whole number of {bounds}", param, ctx)
+        return found
 
 
 class Amount(ParamType[Decimal]):
@@ -128,59 +133,38 @@ class Amount(ParamType[Decimal]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Decimal:
         """The amount that a text spells."""
-        try:
-            found = Decimal(str(value))
-        except InvalidOperation:
-            self.fail(f"{value!r} is not an amount such as 0.50", param, ctx)
-        if not found.is_finite() or found < 0:
+        found = plain_decimal(str(value))
+        if found is None:
+            self.fail(f"{value!r} is not an amount, {DECIMAL_FORM}", param, ctx)
+        if found < 0:
             self.fail(f"{value!r} is not 0 or more", param, ctx)
         return found
 
 
-class Seconds(ParamType[Decimal]):
-    """The length of a video, to the microsecond."""
+class Duration(ParamType[Decimal]):
+    """A time, `90s`, `10m`, `2m30s`, or a plain number of seconds; a command gets seconds."""
 
-    name = "seconds"
+    name = "time"
+
+    def __init__(self, *, minimum: str = "0", maximum: str = "1000000000") -> None:
+        """Take no shorter and no longer times, in seconds, and none finer than a microsecond."""
+        self._minimum, self._maximum = Decimal(minimum), Decimal(maximum)
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Decimal:
-        """The seconds that a text spells."""
+        """The seconds of a time."""
         from upsim.scenario.durations import parse_seconds
 
         try:
             found = parse_seconds(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
-        if not found.is_finite() or not 0 < found <= LONGEST:
-            self.fail(f"{value!r} is not above 0 and at most {LONGEST:,f} seconds", param, ctx)
-        if found != found.quantize(_MICROSECONDS):
-            self.fail(f"{value!r} has more than six places: no clip is timed finer", param, ctx)
-        return found
-
-
-class Duration(ParamType[float]):
-    """A time, `90s`, `10m`, `3h`, or a plain number of seconds; a command gets seconds."""
-
-    name = "time"
-
-    def __init__(self, *, minimum: float = 0, maximum: float = 1e9) -> None:
-        """Take no shorter and no longer times, in seconds."""
-        self._minimum, self._maximum = minimum, maximum
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The seconds of a time."""
-        from upsim.scenario.durations import parse_seconds
-
-        try:
-            found = float(parse_seconds(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
         if not self._minimum <= found <= self._maximum:
-            bounds = f"{self._minimum:g} to {self._maximum:g} seconds"
+            bounds = f"{self._minimum:f} to {self._maximum:,f} seconds"
             self.fail(f"{str(value)!r} is not a time of {bounds}", param, ctx)
+        if found != found.quantize(_MICROSECONDS):
+            self.fail(f"{value!r} has more than six places of a second", param, ctx)
         return found
 
 

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from upsim.cli.board import WIDE, price_text, video_text
-from upsim.cli.parameters import MODEL, FrameRate, FrameSize, Seconds, Setting, WholeNumber
+from upsim.cli.parameters import MODEL, Duration, FrameRate, FrameSize, Setting, WholeNumber
 from upsim.cli.quoting import Row, UnfetchedError, Video, described, quotes, video_at, video_of_file
 from upsim.cli.screen import Screen
 from upsim.cli.wishes import is_address, settings_of
@@ -33,11 +33,12 @@ from upsim.media.bounds import bounded
 
 FINDING = 1
 STYLES = {"priced": "", "refused": "yellow", "impossible": "dim"}
+CLIP_LENGTH = Duration(minimum="0.000001")
 
 
 @click.command("quote")
 @click.argument("source", required=False, metavar="[FILE|URL]")
-@click.option("--duration", type=Seconds(), help="Length of a clip that need not exist.")
+@click.option("--duration", type=CLIP_LENGTH, help="Length of a clip that need not exist.")
 @click.option("--size", type=FrameSize(), help="Its width and height.")
 @click.option("--fps", type=FrameRate(), help="Its frame rate.  [default: 30]")
 @click.option(

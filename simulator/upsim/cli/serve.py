@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -61,7 +62,9 @@ FINDING = 1
     type=WholeNumber(min=1),
     help="Jobs run so many times as fast (clock real).",
 )
-@click.option("--seed", type=int, help="Same seed, same ids. By default drawn and printed.")
+@click.option(
+    "--seed", type=WholeNumber(), help="Same seed, same ids. By default drawn and printed."
+)
 @click.option(
     "--admin-token",
     envvar=ADMIN_TOKEN,
@@ -135,7 +138,7 @@ FINDING = 1
 )
 @click.option(
     "--webhook-timeout",
-    type=Duration(minimum=0.01),
+    type=Duration(minimum="0.01"),
     help="How long a receiver may take to answer. By default as long as the provider waits.",
 )
 @click.option(
@@ -163,7 +166,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
     admin_token: str | None,
     public_url: str | None,
     watch: bool,
-    webhook_timeout: float | None,
+    webhook_timeout: Decimal | None,
     tls_cert: str | None,
     tls_key: str | None,
     quiet: bool,
@@ -181,7 +184,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
         seed=fresh_seed() if seed is None else seed,
         admin_token=admin_token or fresh_token(),
         public_url=public_url,
-        webhook_seconds=webhook_timeout,
+        webhook_seconds=None if webhook_timeout is None else float(webhook_timeout),
         **chosen,
     )
     with ExitStack() as opened:

@@ -58,7 +58,7 @@ INTERRUPTED = 130
 @click.option("--job", "job_id", help="Take up this job, instead of a FILE, and do not submit.")
 @click.option(
     "--timeout",
-    type=Duration(minimum=1, maximum=1e6),
+    type=Duration(minimum="1", maximum="1000000"),
     default="1h",
     show_default=True,
     help="Time that the job may take.",
@@ -83,7 +83,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     factor: int | None,
     settings: tuple[tuple[str, str], ...],
     job_id: str | None,
-    timeout: float,
+    timeout: Decimal,
     scenario: str | None,
     render: str | None,
     quiet: bool,
@@ -114,7 +114,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         "factor": factor,
         "options": dict(settings_of(settings, [known.name])),
     }
-    where = Target(target, api_key, cap, timeout, scenario, render or "synthetic")
+    where = Target(target, api_key, cap, float(timeout), scenario, render or "synthetic")
     order = _Order(known, source, job_id, to, wishes, where)
     with Gauge(to, shown=not (quiet or as_data)) as gauge:
         outcome = _carried_out(order, gauge)

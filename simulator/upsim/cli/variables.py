@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 
 import click
 from click.core import ParameterSource
 
+from upsim.scenario.spelling import closest, suggestion
 from upsim.testing.running import URL
 
 PREFIX = "UPSIM_"
@@ -58,10 +58,7 @@ def unknown_variables(group: click.Group, names: Iterable[str]) -> Iterator[str]
         if name not in known:
             known += _variables(group, name, one_command=False)
         if name not in known:
-            near = get_close_matches(name[:100], known, n=1)
-            hint = (
-                f"did you mean {near[0]}?" if near else "`upsim COMMAND --help` lists the options"
-            )
+            hint = suggestion(name, known) or "`upsim COMMAND --help` lists the options"
             yield f"{name[:100]} is set, but no command reads it; {hint}"
 
 
@@ -70,7 +67,8 @@ def _variables(group: click.Group, name: str, *, one_command: bool) -> Iterator[
     context = click.Context(group)
     word = name.removeprefix(PREFIX).partition("_")[0].lower()
     commands = group.list_commands(context)
-    for one in get_close_matches(word, commands, n=1) if one_command else commands:
+    near = filter(None, [closest(word, commands)])
+    for one in near if one_command else commands:
         command = group.get_command(context, one)
         if command is not None:
             yield from _read_by(command, f"{PREFIX}{one.upper()}")

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TypeVar
@@ -77,7 +78,7 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
 @_file("--junit", "Write JUnit XML.")
 @_file("--json", "Write all verdicts as JSON.")
 @_file("--html", "Write one page that needs nothing else.")
-def command(**asked: object) -> None:
+def command(*, patience: Decimal, **asked: object) -> None:
     """Judge a target by every documented fact, and say how many hold.
 
     Exits with 0 when all that ran holds, 1 when something is broken, 2 when nothing was started.
@@ -89,7 +90,7 @@ def command(**asked: object) -> None:
     if asked["scenario"] is not None and asked["target"] in LOCAL:
         _check_scenario(str(asked["scenario"]))
     try:
-        code = run(asked, LOCAL, click.echo)
+        code = run({**asked, "patience": float(patience)}, LOCAL, click.echo)
     except sys.modules[run.__module__].UsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(code)

@@ -25,6 +25,7 @@ from upsim.client.exceptions import (
 )
 from upsim.client.sending import Deadline, Sender
 from upsim.client.values import Download, shown_url
+from upsim.core.numbers import plain_count
 
 MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -69,7 +70,7 @@ class Part:
             return False
         self._restart()
         length = headers.get("content-length", "")
-        self.total = int(length) if length.isascii() and length.isdigit() else None
+        self.total = plain_count(length)
         self.validator = _strong(headers)
         self.ranges = headers.get("accept-ranges", "").lower() == "bytes"
         return True

@@ -17,6 +17,7 @@ from upsim.core.call import Call
 from upsim.core.events import JobAccepted
 from upsim.core.faults import Corrupt, FaultRule, Headers, Respond, Truncate, Word
 from upsim.core.instants import SECOND, Instant
+from upsim.core.numbers import plain_count
 from upsim.core.states import TERMINAL
 from upsim.engine.journal import Exchange
 
@@ -155,12 +156,13 @@ class Conduct:
             if isinstance(rule.do, Headers):
                 found = [v for name, v in rule.do.headers if name.lower() == "retry-after"]
                 said += [value.encode("latin-1") for value in found]
-        if not said or not said[-1].isdigit() or call.account is None:
+        seconds = plain_count(said[-1].decode("latin-1")) if said else None
+        if seconds is None or call.account is None:
             return
         if len(self._waits) >= MOST_WAITS:
             del self._waits[next(iter(self._waits))]
         self._waits[call.account.number, call.operation] = Wait(
-            exchange.number, exchange.at, self._sandbox.jumped, int(said[-1])
+            exchange.number, exchange.at, self._sandbox.jumped, seconds
         )
 
     # -- what others tell

@@ -128,7 +128,7 @@ class Fetcher:
         if not response.is_success:
             return _unreachable(f"the response was {response.status_code}")
         length = response.headers.get("content-length", "")
-        if length.isdecimal() and (len(length) > _MOST_DIGITS or int(length) > limit):
+        if length.isascii() and length.isdecimal() and int(length[:_MOST_DIGITS]) > limit:
             return _too_large(limit)
         with self._store.writer(limit) as writer:
             async for chunk in response.aiter_raw():

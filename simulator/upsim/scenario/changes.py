@@ -79,7 +79,7 @@ def _node_mistakes(node: object) -> Found:
     if len(when) != 1:
         yield (), "a change needs either after, such as 10m, or at, such as 2026-01-01T00:10:00Z"
     elif _instant(node) is None:
-        form = "a time such as 90s or 10m" if when == ["after"] else "an ISO 8601 instant"
+        form = "a time such as 90s, 10m or 2m30s" if when == ["after"] else "an ISO 8601 instant"
         yield (when[0],), f"{str(mapping(node)[when[0]])!r} is not {form}"
     changed = mapping(node).get("set")
     if "set" in mapping(node) and not mapping(changed):

@@ -21,7 +21,7 @@ STATES = tuple(state.value for state in State if state is not State.DELETED)
 """What a step may be called."""
 _KEYS = ("when", "lifecycle")
 _RULE = "a rule is {lifecycle: [steps]}, with when: {name: value} if it is for some jobs only"
-_STEP = "a step ends by a time such as 90s, by {polls: <whole number from 1>} or by command"
+_STEP = "a step ends by a time such as 90s or 2m30s, by {polls: <number from 1>} or by command"
 _FORM = "one step is {state: how it ends}, such as {processing: 90s}"
 
 

@@ -17,8 +17,18 @@ LONGEST_COMPARED = 200
 def nearest(name: str, known: Iterable[str], otherwise: str = "there are ") -> str:
     """The nearest of the known names as a question, or all of them."""
     names = tuple(known)
-    near = _near(name[:LONGEST_COMPARED], names)
-    return f"did you mean {near}?" if near else f"{otherwise}{', '.join(names) or 'none'}"
+    return suggestion(name, names) or f"{otherwise}{', '.join(names) or 'none'}"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The nearest of the known names as a question; empty where none is near."""
+    near = closest(name, known)
+    return f"did you mean {near}?" if near else ""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The nearest of the known names; empty where none is near."""
+    return _near(name[:LONGEST_COMPARED], tuple(known))
 
 
 @lru_cache(maxsize=4096)

@@ -15,6 +15,7 @@ from upsim.core.call import Call, Pending
 from upsim.core.hosts import is_loopback
 from upsim.core.jobs import Job
 from upsim.core.media import Measured, Media, Unmeasurable
+from upsim.core.numbers import COUNT_FORM, plain_count
 from upsim.core.states import State
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
@@ -299,10 +300,11 @@ def clip_of(name: str, query: str) -> Clip:
     asked = parse_qs(query).get("bytes")
     if asked is None:
         return parse_clip_name(name)
-    if not asked[0].isdecimal():
-        msg = f"bytes={asked[0]!r} is not a whole number"
+    size = plain_count(asked[0])
+    if size is None:
+        msg = f"bytes={asked[0][:200]!r} is not {COUNT_FORM}"
         raise ClipNameError(msg)
-    return parse_clip_name(name, int(asked[0][:12]))
+    return parse_clip_name(name, size)
 
 
 def _unkept(

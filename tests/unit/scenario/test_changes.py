@@ -37,7 +37,7 @@ def told(folder: Path, *lines: str) -> list[str]:
         ),
         (
             "  - {after: soon, set: {refund: {states: []}}}",
-            "3:6: changes[0].after: 'soon' is not a time such as 90s or 10m",
+            "3:6: changes[0].after: 'soon' is not a time such as 90s, 10m or 2m30s",
         ),
         (
             "  - {at: soon, set: {refund: {states: []}}}",

@@ -106,4 +106,8 @@ def test_a_refund_an_hour_later(tmp_path: Path) -> None:
 def test_how_times_are_read() -> None:
     """Units are exact to the microsecond, and what has none is a number."""
     assert [1_500_000, 172_800 * SECOND, None] == [micros_of(t) for t in ("1.5s", "2d", "5")]
+    assert [150, 5400, Decimal("86460.25")] == [
+        seconds_of(text) for text in ("2m30s", "1h30m", "1d1m250ms")
+    ]
+    assert [None] * 6 == [micros_of(t) for t in ("30s2m", "1m1m", "", "2m30", "2m 30s", "2ms30s")]
     assert [Decimal("0.0005"), 600, 7] == [seconds_of(value) for value in ("0.5ms", "10m", 7)]

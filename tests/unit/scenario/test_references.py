@@ -17,7 +17,7 @@ from upsim.scenario.spelling import unknown
 
 Load = Callable[[str], Scenario]
 STEPS = (
-    "a step ends by a time such as 90s, by {polls: <whole number from 1>} or by command; this is"
+    "a step ends by a time such as 90s or 2m30s, by {polls: <number from 1>} or by command; this is"
 )
 FAILURES = "generation_failed, cancelled, timeout"
 ONE_OF = "a rule needs one of duration, file, unreachable, not_a_video"

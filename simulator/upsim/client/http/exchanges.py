@@ -20,6 +20,7 @@ from upsim.client.adapter import Answer
 from upsim.client.effects import Fetch, Lost, Send, Sent
 from upsim.client.http.patience import Patience
 from upsim.client.http.wire import Key, Wire
+from upsim.core.numbers import plain_count
 
 MOST_BYTES = 64 * 1024**2
 """The longest answer that is read; a video is not read but written to a file."""
@@ -120,7 +121,7 @@ class Sending(Exchange):
         if self._spool is not None:
             length = response.headers.get("content-length", "")
             have = self._spool.stat().st_size
-            if length.isdigit() and have != int(length):
+            if plain_count(length) not in (None, have):
                 return Lost(f"the body ended after {have} of {length} bytes", took=self._took())
             if _ends_by_closing(response):
                 return self._endless()

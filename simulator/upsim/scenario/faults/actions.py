@@ -28,7 +28,7 @@ from upsim.scenario.tree import Found, Place
 
 _PERCENT = re.compile(r"(?P<number>[0-9]{1,3})%\Z")
 _FULL = 100
-_TIME = "a time such as 90s or 50ms, or {real: 50ms}, which is a minute at the most"
+_TIME = "a time such as 90s, 2m30s or 50ms, or {real: 50ms}, which is a minute at the most"
 
 
 def action_mistakes(do: object, stage: Stage | None, known: Known) -> Found:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TypeGuard
 
 from upsim.core.faults import Wait
+from upsim.core.numbers import plain_decimal
+from upsim.scenario.durations import micros_of
 from upsim.scenario.spelling import shown
 
 MOST = 10**9
 LONGEST_REAL = 60 * 10**6
 LONGEST_WAIT = 366 * 86_400 * 10**6
 _LONGEST_NUMBER = 40
-_DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,6})?)(?P<unit>ms|s|m|h|d)\Z")
-_MICROS = {"ms": 1000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86_400 * 10**6}
 
 
 def is_whole(value: object, least: int = 0, most: int = MOST) -> TypeGuard[int]:
@@ -34,13 +33,10 @@ def decimal_of(value: object) -> Decimal | None:
     """The finite number that a value spells, if it does."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
-    if len(str(value)) > _LONGEST_NUMBER:
-        return None
-    try:
-        found = Decimal(value)
-    except InvalidOperation:
-        return None
-    return found if found.is_finite() else None
+    if isinstance(value, str):
+        return plain_decimal(value)
+    found = Decimal(value)
+    return found if found.is_finite() and len(str(value)) <= _LONGEST_NUMBER else None
 
 
 def wait_of(value: object) -> Wait | None:
@@ -48,8 +44,7 @@ def wait_of(value: object) -> Wait | None:
     real = isinstance(value, Mapping) and list(value) == ["real"]
     if isinstance(value, Mapping):
         value = next(iter(value.values())) if real or list(value) == ["virtual"] else None
-    match = _DURATION.match(value) if isinstance(value, str) else None
-    if match is None:
+    micros = micros_of(value) if isinstance(value, str) else None
+    if micros is None:
         return None
-    micros = int(Decimal(match["number"]) * _MICROS[match["unit"]])
     return Wait(micros, real) if 0 < micros <= (LONGEST_REAL if real else LONGEST_WAIT) else None

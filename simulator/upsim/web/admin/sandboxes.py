@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import islice
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from upsim.core.baseline import BaselineError
 from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
+from upsim.core.numbers import DECIMAL_FORM, plain_decimal
 from upsim.engine import faults
 from upsim.engine.clock import ClockError, parse_mode
 from upsim.engine.deadlines import Deadline
@@ -136,12 +137,10 @@ async def sandbox_and(request: Request, shape: type[S]) -> tuple[Sandbox, S]:
 
 def money(text: str | int, what: str) -> Decimal:
     """An amount from a body. Raises AdminError 400."""
-    try:
-        found = Decimal(str(text)[:LONGEST_AMOUNT])
-    except InvalidOperation:
-        message = f"{what} {shown(text)} is not a decimal number"
-        raise AdminError(400, "invalid", message) from None
-    bounded = len(str(text)) <= LONGEST_AMOUNT and found.is_finite() and -MOST <= found <= MOST
+    found = plain_decimal(str(text)[:LONGEST_AMOUNT])
+    if found is None:
+        raise AdminError(400, "invalid", f"{what} {shown(text)} is not {DECIMAL_FORM}")
+    bounded = len(str(text)) <= LONGEST_AMOUNT and -MOST <= found <= MOST
     if not bounded or found != round(found, PLACES):
         message = f"{what} {shown(text)}: up to {MOST:f}, with up to {PLACES} decimal places"
         raise AdminError(400, "invalid", message)

@@ -25,6 +25,8 @@ from upsim_contracts.target import Given, Target
 from upsim_contracts.tolls import Tolls
 
 _REFUSED = 400
+_LAST_STATUS = 599
+"""Scenarios answer with what HTTP has."""
 _ENDS = ("completed", "failed")
 _UNSEEN = "processing"
 _KEPT = ("retry-after",)
@@ -126,7 +128,7 @@ class _Teller:
                 submits.append(when)
             if not refused or exchange.part == "file":
                 continue
-            if not is_poll and not is_submit:
+            if exchange.status > _LAST_STATUS or not (is_poll or is_submit):
                 self.notes.append(f"exchange {exchange.number}: {exchange.call} is not told")
                 continue
             polls_refused += is_poll
@@ -187,9 +189,15 @@ def _answer(exchange: Exchange) -> dict[str, Any]:
         found["body"] = body["json"]
     elif "text" in body:
         found["body"] = body["text"]
-        found["content_type"] = exchange.answer.headers.get("content-type", "text/plain")
-    kept = {k: v for k, v in exchange.answer.headers.items() if k in _KEPT}
+        kind = exchange.answer.headers.get("content-type", "")
+        found["content_type"] = kind if _is_plain(kind) else "text/plain"
+    kept = {k: v for k, v in exchange.answer.headers.items() if k in _KEPT and _is_plain(v)}
     return {**found, "headers": kept} if kept else found
+
+
+def _is_plain(value: str) -> bool:
+    """Whether a header can be told: nothing but visible ASCII and spaces."""
+    return value != "" and value.isascii() and value.isprintable()
 
 
 def _unlike(again: Sequence[Replayed]) -> Iterator[str]:

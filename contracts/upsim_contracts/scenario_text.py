@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from upsim_contracts.clips import Clip
@@ -12,6 +14,8 @@ from upsim_contracts.prices import plain
 REPLAYED = "https://recorded.example"
 """Where videos are said to be whose own address a simulator would look up, or that have none."""
 _MICRO = 6
+_LONGEST_KEY = 1000
+_ESCAPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def address(url: str) -> str:
@@ -45,10 +49,10 @@ def properties(one: Clip) -> dict[str, Any]:
 
 
 def scenario_text(parts: Mapping[str, Any], heading: str = "") -> str:
-    """A scenario file. JSON is YAML, so every text keeps its meaning; an entry has its line."""
-    lines = [f"# {line}" for line in heading.splitlines()]
+    """A scenario file. Flow style keeps the meaning of every text; an entry has its line."""
+    lines = [f"# {_printable(line)}" for line in heading.split("\n") if line]
     for name, value in parts.items():
-        if isinstance(value, list):
+        if isinstance(value, list) and value:
             lines += [f"{name}:", *(f"  - {_flow(entry)}" for entry in value)]
         else:
             lines.append(f"{name}: {_flow(value)}")
@@ -56,8 +60,30 @@ def scenario_text(parts: Mapping[str, Any], heading: str = "") -> str:
 
 
 def _flow(value: object) -> str:
-    # ${ would be read as a variable of the environment
-    return json.dumps(value, ensure_ascii=False, default=str).replace("${", "$${")
+    """A value as JSON that is YAML, too."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_key(str(k))}: {_flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    # ${ would be read as a variable of the environment, but for keys
+    return _quoted(value).replace("${", "$${")
+
+
+def _key(name: str) -> str:
+    """A key; YAML looks for the colon of a long one only if it is announced."""
+    text = _quoted(name)
+    return text if len(text) <= _LONGEST_KEY else f"? {text} "
+
+
+def _quoted(value: object) -> str:
+    return _printable(json.dumps(value, ensure_ascii=False))
+
+
+def _printable(text: str) -> str:
+    """A text in which what YAML takes for no character, or for the end of a line, is escaped."""
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _glob(url: str) -> str:

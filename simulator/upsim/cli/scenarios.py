@@ -20,7 +20,7 @@ from upsim.scenario.explain import as_json, as_text, explain
 from upsim.scenario.listing import Listed, listing
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.scenario.publish import published
-from upsim.scenario.searching import known_synonyms, searched
+from upsim.scenario.searching import former_names, known_synonyms, searched
 from upsim.scenario.spelling import unknown
 from upsim.web.bodies import encode
 
@@ -48,8 +48,9 @@ def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
     Words count in any order, in names and summaries, and so do common other words for the same:
     "rate limit" finds a 429. When no scenario has all of them, those with the most are shown.
     """
-    everything = listing(_library())
-    search = searched(words, known_synonyms())
+    library = _library()
+    everything = listing(library)
+    search = searched(words, {**known_synonyms(), **former_names(library.aliases)})
     found, has = search.of(everything)
     whole = has == len(search.terms)
     if as_data:

@@ -20,15 +20,21 @@ _LEAST_STEM = 4
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One thing that is looked for: words that were typed, and what else says the same."""
+    """One thing that is looked for: words that were typed, and what else says the same.
+
+    `parts` are the words of a typed `one-name`, which count where nothing has the whole.
+    """
 
     typed: str
     meant: tuple[str, ...] = ()
+    parts: tuple[Term, ...] = ()
 
     def is_in(self, item: Listed) -> bool:
         """Whether a scenario has all that was typed, or anything that is meant by it."""
         text = f"{item.name} {item.summary}".lower()
         if all(_stem(word) in text for word in self.typed.split()):
+            return True
+        if self.parts and re.search(rf"\b{re.escape(_spaced(self.typed))}\b", _spaced(text)):
             return True
         return any(re.search(rf"\b{re.escape(one)}\b", _spaced(text)) for one in self.meant)
 
@@ -41,7 +47,9 @@ class Search:
 
     def of(self, everything: Iterable[Listed]) -> tuple[list[Listed], int]:
         """The scenarios that have the most of the terms, and how many those are."""
-        counted = [(item, sum(term.is_in(item) for term in self.terms)) for item in everything]
+        items = list(everything)
+        having = [_having(term, items) for term in self.terms]
+        counted = [(item, sum(item in found for found in having)) for item in items]
         most = max((count for _, count in counted), default=0)
         return [item for item, count in counted if count == most], most
 
@@ -49,6 +57,12 @@ class Search:
 def searched(words: Sequence[str], synonyms: Synonyms) -> Search:
     """What is meant by the words that somebody typed, in any case."""
     return Search(tuple(_terms(" ".join(words).lower().split(), synonyms)))
+
+
+def former_names(aliases: Mapping[str, str]) -> Synonyms:
+    """The names that scenarios had before, as synonyms of their present ones."""
+    short = {old.partition("/")[2]: new.partition("/")[2] for old, new in aliases.items()}
+    return {_spaced(old): (_spaced(new),) for old, new in short.items()}
 
 
 def known_synonyms() -> Synonyms:
@@ -68,9 +82,22 @@ def _terms(words: list[str], synonyms: Synonyms) -> Iterator[Term]:
             row = " ".join(words[:length])
             meant = _meant(_spaced(row), synonyms)
             if meant or length == 1:
-                yield Term(row, meant)
+                yield Term(row, meant, () if meant else _parts(row, synonyms))
                 words = words[length:]
                 break
+
+
+def _parts(row: str, synonyms: Synonyms) -> tuple[Term, ...]:
+    words = _spaced(row).split()
+    return tuple(_terms(words, synonyms)) if len(words) > 1 and " " not in row else ()
+
+
+def _having(term: Term, items: Sequence[Listed]) -> set[Listed]:
+    """The scenarios with a term; where none has it, those with all its parts."""
+    found = {item for item in items if term.is_in(item)}
+    if found or not term.parts:
+        return found
+    return {item for item in items if all(part.is_in(item) for part in term.parts)}
 
 
 def _meant(row: str, synonyms: Synonyms) -> tuple[str, ...]:

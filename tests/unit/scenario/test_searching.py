@@ -6,7 +6,7 @@ import pytest
 
 from upsim.scenario.listing import Listed, listing
 from upsim.scenario.loader import Library
-from upsim.scenario.searching import SYNONYMS, Term, known_synonyms, searched
+from upsim.scenario.searching import SYNONYMS, Term, former_names, known_synonyms, searched
 from upsim.scenario.tree import read_tree
 
 EVERYTHING = listing(Library())
@@ -84,3 +84,32 @@ def test_a_search_for_413_of_piapi_says_where_it_is_answered() -> None:
 
     assert (2, ["piapi/too-large"]) == (has, [item.name for item in found])
     assert found[0].summary.endswith("which only a create refuses with 413; an upload answers 400.")
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("insufficient-balance", "venice/insufficient-funds"),
+        ("insufficient-balance", "piapi/insufficient-funds"),
+        ("insufficient_funds", "vicsee/insufficient-funds"),
+        ("out-of-credits", "vicsee/insufficient-funds"),
+        ("upscale-fails", "venice/fails-and-refunds"),
+        ("rate-limited", "vicsee/two-a-minute"),
+        ("429-venice", "venice/overloaded-429"),
+        ("refunded-late", "piapi/refund-after-three-hours"),
+    ],
+)
+def test_hyphenated_words_find_what_their_parts_mean(words: str, name: str) -> None:
+    """A name that nothing has is looked for by its words, and a former name by the present one."""
+    synonyms = {**known_synonyms(), **former_names(Library().aliases)}
+    search = searched([words], synonyms)
+    found, has = search.of(EVERYTHING)
+
+    assert len(search.terms) == has
+    assert name in {item.name for item in found}
+
+
+def test_hyphenated_name_finds_itself_alone() -> None:
+    """The parts of a name that is there are not looked for."""
+    found, _ = searched(["stuck-in-queue"], known_synonyms()).of(EVERYTHING)
+    assert {"stuck-in-queue"} == {item.short for item in found}

@@ -33,7 +33,7 @@ OUTSIDE = {
     "piapi/wrong-content-type": "header Content-Type",
     "venice/bad-gateway-502": "header Content-Type",
     "venice/completed-without-url": "url",
-    "venice/failure-in-a-200": "status",
+    "venice/failure-under-200": "status",
     "venice/gateway-timeout-504": "status",
     "venice/malformed-json": "body",
     "venice/unknown-status-word": "status",

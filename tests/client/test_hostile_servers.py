@@ -34,7 +34,7 @@ from upsim.client.adapter import Answer, number
 from upsim.client.guard import Budget, Guard
 from upsim.client.values import Money
 
-VIDEO = bytes(range(256)) * 40
+VIDEO = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 40
 SOURCE = "https://example.com/clip.mp4"
 JOB = Job("j", "topaz-video-upscale", "vicsee")
 
@@ -236,7 +236,7 @@ def test_errors_cross_processes(error: ClientError, again: Callable[..., ClientE
 
 def test_one_place_for_each_download(tmp_path: Path) -> None:
     """Two downloads to one place at once do not write into one another's file."""
-    small = httpx.Response(200, content=b"small", headers={"content-type": "video/mp4"})
+    small = httpx.Response(200, content=VIDEO[:20], headers={"content-type": "video/mp4"})
 
     class Slow(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -263,7 +263,7 @@ def test_one_place_for_each_download(tmp_path: Path) -> None:
                 connect_async("vicsee", http=http, api_key="k", base_url="http://a.test")
             )
 
-    assert asyncio.run(run()) == b"small" + VIDEO
+    assert asyncio.run(run()) == VIDEO[:20] + VIDEO
 
 
 def test_answers_are_answers() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import warnings
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,14 @@ from upsim.cli.parameters import MODEL, SCENARIO, Amount, Duration, Setting, Who
 from upsim.cli.targets import LIVE, SIM, Target, client_for
 from upsim.cli.wishes import is_address, is_elsewhere, settings_of
 from upsim.client.clients import Client, Wishes
-from upsim.client.exceptions import ClientError, JobFailedError, OutcomeUnknownError, RefusedError
+from upsim.client.exceptions import (
+    ClientError,
+    JobFailedError,
+    OutcomeUnknownError,
+    OverchargedError,
+    OverchargedWarning,
+    RefusedError,
+)
 from upsim.client.models import Known, find_model
 from upsim.client.values import Download, Job, Money
 from upsim.core.media import Media
@@ -170,17 +178,25 @@ def _carried_out(order: _Order, gauge: Gauge) -> _Done | _Failed:
                 job = _job_of(order)
             else:
                 gauge.says("handing in")
-                job = client.submit(order.source, **order.wishes)
+                job = _submit(order, client)
             gauge.says(job.status or "waiting")
             progress = client.wait(job)
             gauge.says("downloading", "completed")
             file = client.download(progress, order.to)
             return _told(order, client, job, file)
         except (ClientError, OSError) as error:
-            return _failure(order, client, job, error)
+            accepted = error.job if isinstance(error, OverchargedError) else job
+            return _failure(order, client, accepted, error)
         except KeyboardInterrupt:
             text = f"interrupted. {_known_of(order, client, job)}"
             return _Failed(text, _problem(order, client, job, "Interrupted", text), INTERRUPTED)
+
+
+def _submit(order: _Order, client: Client) -> Job:
+    """Start the job; the command itself reports a charge above the quote."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OverchargedWarning)
+        return client.submit(order.source or "", **order.wishes)
 
 
 def _job_of(order: _Order) -> Job:
@@ -194,9 +210,11 @@ def _told(order: _Order, client: Client, job: Job, file: Download) -> _Done:
     media = measured if isinstance(measured, Media) else None
     size = video_text(media) or "a file that cannot be measured"
     price = price_text(job.price, order.known.model.billing.unit_per)
+    over = job.overcharge
     billed = "" if job.billed is None else f" ({plain(job.billed.quantity):f} {job.billed.of})"
     parts = [f"{file.path}: {size}, {amount_of(file.bytes)}"]
     parts += [f"{order.known.name} charged {price}{billed}"] if price else []
+    parts += [f"that is {_price(over, order.known)} more than its quote"] if over else []
     parts += [f"job {job.id}"]
     found = _document(order, client, job) | {
         "file": str(file.path),
@@ -253,11 +271,13 @@ def _price(price: Money, known: Known) -> str:
 def _document(order: _Order, client: Client, job: Job | None) -> dict[str, object]:
     price = None if job is None else job.price
     billed = None if job is None else job.billed
+    quoted = None if job is None else job.quoted
     return {
         "model": order.known.name,
         "target": order.target.name,
         "job": None if job is None else job.id,
         "price": price and {"amount": f"{plain(price.amount):f}", "unit": price.unit},
+        "quoted": quoted and {"amount": f"{plain(quoted.amount):f}", "unit": quoted.unit},
         "billed": billed and {"quantity": f"{plain(billed.quantity):f}", "of": billed.of},
         "spent": {"amount": f"{plain(client.spent.amount):f}", "unit": client.spent.unit},
     }

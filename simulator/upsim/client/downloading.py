@@ -23,6 +23,7 @@ from upsim.client.exceptions import (
     ProtocolError,
     TransientError,
 )
+from upsim.client.outputs import check_video
 from upsim.client.sending import Deadline, Sender
 from upsim.client.values import Download, shown_url
 from upsim.core.numbers import plain_count
@@ -131,6 +132,7 @@ def download(
         deadline = Deadline(seconds)
         yield from _all_of(url, part, deadline, sender=sender, attempts=attempts, admit=admit)
         file.close()
+        check_video(partial, shown_url(url))
         os.replace(partial, to)  # noqa: PTH105 - the rename is the point
         return Download(to, part.have, resumable=part.ranges, resumed=part.resumed)
 
@@ -141,6 +143,7 @@ def take_spool(spool: Path, to: Path) -> Flow[Download]:
     def take() -> int:
         with _beside(to) as partial:
             shutil.copyfile(spool, partial)
+            check_video(partial, "the file in the provider's answer")
             size = partial.stat().st_size
             partial.replace(to)
             return size

@@ -12,6 +12,7 @@ ClientError
 ├── OutcomeUnknownError     a paid request whose answer was lost: it may have been accepted
 ├── ProtocolError           an answer that breaks what the provider documents
 ├── JobFailedError          an accepted job ended badly; `refunded`
+├── OverchargedError        an accepted job whose charge exceeded the cap
 ├── WaitTimeoutError        a job did not end in time (it may still do so)
 ├── MoneyGuardError         not sent, for the sake of the purse
 │   ├── CapReachedError         the cap would be exceeded
@@ -156,6 +157,17 @@ class JobFailedError(ClientError):
         told = {True: "refunded", False: "not refunded", None: "refund unknown"}[self.refunded]
         reason = progress.error or "the provider gives no reason"
         super().__init__(f"job {job.id} ended as {progress.status!r}: {reason} ({told})")
+
+
+class OverchargedError(ClientError):
+    """A job that was accepted and charged more than the quote, which exceeded the cap.
+
+    The job goes on: `client.wait(error.job)` and `client.download` still fetch its file.
+    """
+
+
+class OverchargedWarning(UserWarning):
+    """A job that was charged more than the quote, and no more than the cap."""
 
 
 class WaitTimeoutError(ClientError, TimeoutError):

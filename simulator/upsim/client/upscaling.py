@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from upsim.client.adapter import Option, Order, Steps, Webhook
+from upsim.client.charges import check_charge
 from upsim.client.clocks import Dice
 from upsim.client.downloading import check, download, take_spool
 from upsim.client.effects import Call, Flow, Tell
@@ -90,7 +91,10 @@ class Upscaling:
         return self._local(media, options)
 
     def submit(self, source: Source, wanted: Wanted) -> Flow[Job]:
-        """Hand in a video and start a job. It is paid for from here on."""
+        """Hand in a video and start a job. It is paid for from here on.
+
+        Raises OverchargedError for a charge that exceeds the cap in spite of the quote.
+        """
         opened = yield Call(partial(open_source, source))
         media, options = self._read(opened, wanted)
         address = yield from self._hand_in(opened)
@@ -103,13 +107,17 @@ class Upscaling:
         local = quote(self.known, media, options) if media is not None else None
         billed = job.billed or (local.billed if local else None)
         self._told.add(job.id)
-        return replace(
+        accepted = replace(
             job,
             provider=self._adapter.provider,
             price=price,
             billed=billed,
             output=local.output if local else None,
+            quoted=reservation.worst,
         )
+        with _telling(accepted):
+            check_charge(accepted, self.guard.budget)
+        return accepted
 
     def poll(self, job: Job, deadline: Deadline | None = None) -> Flow[Progress]:
         """Where a job stands."""

@@ -109,7 +109,8 @@ class Quote:
 class Job:
     """An accepted job. What the provider does not tell is None.
 
-    `price` is what it was charged, `billed` the quantity, `output` the size that is promised.
+    `price` is what it was charged, `quoted` the most that it should cost as known before the
+    submit, `billed` the quantity, `output` the size that is promised.
     """
 
     id: str
@@ -119,7 +120,17 @@ class Job:
     price: Money | None = None
     billed: Billed | None = None
     output: Size | None = None
+    quoted: Money | None = None
     raw: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def overcharge(self) -> Money | None:
+        """How much more than the quote the job was charged; None without a known excess."""
+        price, quoted = self.price, self.quoted
+        if price is None or quoted is None or price.unit != quoted.unit:
+            return None
+        excess = price.amount - quoted.amount
+        return Money(excess, price.unit) if excess > 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from upsim.client.exceptions import (
 )
 from upsim.client.values import Link, Progress
 
-CONTENT = bytes(range(256)) * 40
+CONTENT = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 40
 SIZE = len(CONTENT)
 URL = "http://storage.test/out.mp4"
 DONE = Progress("completed", "completed", Link(f"{URL}?sig=secret"))
@@ -159,7 +159,7 @@ def test_many_cuts_are_survived_as_long_as_it_goes_on(fetch: Callable[..., Fetch
 
 def test_other_file_starts_anew(fetch: Callable[..., Fetched]) -> None:
     """When the file has changed meanwhile nothing of the older one is kept."""
-    newer = CONTENT[::-1]
+    newer = CONTENT[:12] + CONTENT[:11:-1]
     fetched = fetch(part(1000), part(content=newer, tag='"v2"'))
     fetched.run()
 
@@ -250,6 +250,10 @@ FAILURES = {
     "forbidden": (plain(403), NotFoundError, "the link is dead, or has expired"),
     "page": (part(kind="text/html"), ProtocolError, "it is no video but text/html"),
     "json": (part(kind="application/json"), ProtocolError, "it is no video but application/json"),
+    "empty file": (part(content=b""), ProtocolError, "is not a video but an empty file"),
+    "hidden page": (part(content=b"<html>sorry"), ProtocolError, "not a video but a page of HTML"),
+    "hidden json": (part(content=b' {"error": 1}'), ProtocolError, "not a video but JSON; it begi"),
+    "image": (part(content=b"\x89PNG"), ProtocolError, r"a file of another kind; it begins with b"),
     "loop": (plain(302, location=URL), ProtocolError, "6 redirects, and no file"),
     "nowhere": (plain(302), ProtocolError, "1 redirects, and no file"),
     "outside": (plain(302, location="http://elsewhere.example/"), UnsafeTargetError, "neither on"),

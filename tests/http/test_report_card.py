@@ -187,6 +187,31 @@ def test_polls_of_an_ended_job_are_wasted(admin: Admin) -> None:
     )
 
 
+ALTERED: dict[str, object] = {
+    "delayed": {"delay": "3s"},
+    "another status": {"patch": {"data.status": "odd"}},
+    "another type": {"headers": {"content-type": "text/html"}},
+    "slow": {"trickle": {"chunk": 64, "pause": "1s"}},
+}
+
+
+@pytest.mark.parametrize("do", ALTERED.values(), ids=ALTERED)
+def test_polls_after_an_altered_end_are_no_finding(start_admin: Start, do: object) -> None:
+    """A client may poll on after answers that it could not read, not after one that it could."""
+    admin = start_admin(clock="auto")
+    http = caller(admin)
+    job = VICSEE.job(http, CLIP)
+    pass_time(admin, 600)
+    arm(admin, at="poll", first=5, do=do)
+    for _ in range(6):
+        http.get(VICSEE.poll.format(job))
+        pass_time(admin, 600)
+    assert "polled_after_the_end" not in names(card(admin))
+    for _ in range(4):
+        http.get(VICSEE.poll.format(job))
+    assert "polled_after_the_end" in names(card(admin))
+
+
 @each_sample
 def test_the_same_submit_twice_is_told(admin: Admin, sample: Any) -> None:  # noqa: ANN401 - a Sample
     """A paid request that was repeated while its first job lives names both jobs."""

@@ -64,8 +64,9 @@ class Wait(NamedTuple):
 class Tally(msgspec.Struct, gc=False):
     """What a caller did about one job. `at`, `jumped` and `good` are of its last poll.
 
-    Pauses shorter than `every` are hasty; it is looked up at the first poll. `repeats` is the job
-    whose submit was repeated, and the exchange of that submit.
+    Pauses shorter than `every` are hasty; it is looked up at the first poll. `seen` is the answer
+    that told of the job's end, `unsure` whether a fault may have kept its caller from reading it.
+    `repeats` is the job whose submit was repeated, and the exchange of that submit.
     """
 
     accepted: JobAccepted
@@ -80,6 +81,7 @@ class Tally(msgspec.Struct, gc=False):
     shortest: Instant | None = None
     polls_after: int = 0
     seen: int | None = None
+    unsure: bool = False
     fetched: bool = False
     repeats: tuple[str, int] | None = None
     named: dict[str, list[int]] | None = None
@@ -144,8 +146,14 @@ class Conduct:
         tally.good = exchange.rule is None
         if call.faults and _spoiled(call.faults):
             tally.good = False
-        elif job.moves and tally.good and tally.seen is None and job.moves[-1].state in TERMINAL:
+        elif (
+            job.moves
+            and tally.good
+            and (tally.seen is None or tally.unsure)
+            and job.moves[-1].state in TERMINAL
+        ):
             tally.seen = exchange.number
+            tally.unsure = bool(call.faults) and _altered(call.faults)
 
     def told_to_wait(
         self, call: Call, exchange: Exchange, headers: Iterable[tuple[bytes, bytes]]
@@ -202,7 +210,7 @@ class Conduct:
         if tally.every is None:
             tally.every = self._least_pause(tally.accepted)
         tally.polls += 1
-        if tally.seen is not None:
+        if tally.seen is not None and not tally.unsure:
             tally.polls_after += 1
             if tally.polls_after <= NUMBERS:
                 tally.name("polled_after_the_end", exchange.number)
@@ -259,3 +267,14 @@ class Conduct:
 def _spoiled(faults: Sequence[FaultRule]) -> bool:
     """Whether a caller cannot have read what was answered."""
     return any(isinstance(rule.do, SPOILING) for rule in faults)
+
+
+def _altered(faults: Sequence[FaultRule]) -> bool:
+    """Whether an answer was delayed or changed, by more than a `Retry-After`."""
+    return any(not _only_retry_after(rule) for rule in faults)
+
+
+def _only_retry_after(rule: FaultRule) -> bool:
+    return isinstance(rule.do, Headers) and all(
+        name.lower() == "retry-after" for name, _ in rule.do.headers
+    )

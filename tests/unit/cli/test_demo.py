@@ -116,10 +116,11 @@ async def test_other_size_is_a_failure(take: Take) -> None:
 
 
 async def test_output_that_is_no_video_is_a_failure(take: Take) -> None:
-    """A download that cannot be measured is a failure."""
-    run = await take(b"no video")
+    """A download of another kind, or one that cannot be measured, is a failure."""
+    other, broken = await take(b"no video"), await take(b"\0\0\0\x18ftypmp42 and no more")
 
-    assert (run.verdict, run.problem[:29]) == ("failed", "the output cannot be measured")
+    assert (other.verdict, "the output is not a video but" in other.problem) == ("failed", True)
+    assert (broken.verdict, broken.problem[:29]) == ("failed", "the output cannot be measured")
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(413, "refused"), (503, "failed")])

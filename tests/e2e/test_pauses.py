@@ -32,6 +32,7 @@ FORM = "Content-Type: multipart/form-data; boundary=b"
 BINARY = "/wavespeed/api/v3/media/upload/binary"
 PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
 KEY = "a-key"
+TINY_CHUNK = b"1;" + b"x" * 1_000 + b"\r\na\r\n"
 
 
 def post(provider: str, body: bytes, *lines: str, path: str = "") -> bytes:
@@ -93,6 +94,21 @@ CASES: dict[str, Callable[[], bytes]] = {
         (head("vicsee", KEY, JSON, "Transfer-Encoding: chunked") + b"1\r\na\r\n" * 200_000)
         + b"0\r\n\r\n"
     ),
+    "chunks with long extensions": lambda: (
+        (head("vicsee", KEY, JSON, "Transfer-Encoding: chunked") + TINY_CHUNK * 5_000)
+        + b"0\r\n\r\n"
+    ),
+    "many trailers": lambda: (
+        head("vicsee", KEY, JSON, "Transfer-Encoding: chunked")
+        + b"0\r\n"
+        + b"a:b\r\n" * 12_000
+        + b"\r\n"
+    ),
+    "a pipeline of upgrades": lambda: (
+        get("/vicsee/api/v1/credits", "Connection: upgrade", "Upgrade: h2c") * 2_000
+    ),
+    "a pipeline of short requests": lambda: b"GET / HTTP/1.1\r\n\r\n" * 20_000,
+    "blank lines": lambda: b"\r\n" * 5 * MEGABYTE + get("/vicsee/api/v1/credits"),
     "a large form": lambda: form(PART + b"x" * 60 * MEGABYTE + b"\r\n--b--\r\n"),
     "a long file name": lambda: form(PART[:-5] + b"a" * 20 * MEGABYTE + b'"\r\n\r\nx\r\n--b--\r\n'),
     "many headers of a part": lambda: form(b"--b\r\n" + b"a: b\r\n" * MEGABYTE),
@@ -124,10 +140,48 @@ CASES: dict[str, Callable[[], bytes]] = {
     "a number of many digits": lambda: submit(
         "venice", b'{"upscale_factor":' + b"9" * 20 * MEGABYTE + b"}"
     ),
+    "a text of 29 MB": lambda: submit("venice", b'{"model":"' + b"x" * 29 * MEGABYTE + b'"}'),
+    "a text of escapes": lambda: submit(
+        "venice", b'{"model":"' + b"\\u00e9" * 4 * MEGABYTE + b'"}'
+    ),
+    "a text of emoji": lambda: submit(
+        "venice", b'{"model":"' + "\U0001f600".encode() * 7 * MEGABYTE + b'"}'
+    ),
+    "29 MB of spaces": lambda: submit("venice", b" " * 29 * MEGABYTE + b"{}"),
+    "29 MB of spaces in between": lambda: submit("venice", b"{" + b" " * 29 * MEGABYTE + b"}"),
+    "an unknown text of 29 MB": lambda: submit(
+        "venice",
+        b'{"model":"topaz-video-upscale","video_url":"https://x.example/a.mp4","x":"'
+        + b"x" * 29 * MEGABYTE
+        + b'"}',
+    ),
+    "a text of quotes": lambda: submit("venice", b'{"model":"' + b'\\"' * 14 * MEGABYTE + b'"}'),
+    "a text of backslashes": lambda: submit(
+        "venice", b'{"model":"' + b"\\\\" * 14 * MEGABYTE + b'"}'
+    ),
+    "long numbers behind an escape": lambda: submit(
+        "venice", b'{"a":"\\"' + b'","b":[' + (b"9" * 4_000 + b",") * 2_000 + b"1]}"
+    ),
+    "a URL of 29 MB": lambda: venice("https://x.example/" + "x" * 29 * MEGABYTE),
     "many long numbers": lambda: submit("venice", b"[" + (b"9" * 4_000 + b",") * 2_000 + b"1]"),
     "a large exponent": lambda: submit("venice", b'{"upscale_factor":1e999999999}'),
     "a scenario of unknown keys": lambda: scenario(**{f"unknown{n}": 1 for n in range(3_900)}),
     "a scenario of wrong limits": lambda: scenario(limits={f"max_{n}": 1 for n in range(3_900)}),
+    "a scenario of long numbers": lambda: post(
+        "vicsee",
+        b'{"scenario":{"x":[' + (b"9" * 4_000 + b",") * 1_900 + b"1]}}",
+        JSON,
+        path="/__sim/sandboxes",
+    ),
+    "a scenario of 7 MB of spaces": lambda: post(
+        "vicsee", b'{"scenario":{' + b" " * 7 * MEGABYTE + b"}}", JSON, path="/__sim/sandboxes"
+    ),
+    "a scenario of texts": lambda: post(
+        "vicsee",
+        b'{"scenario":{' + numbered(b'"k%d":"' + b"\\u00e9" * 100 + b'"', 11_000) + b"}}",
+        JSON,
+        path="/__sim/sandboxes",
+    ),
     "a scenario of changes": lambda: scenario(
         changes=[{"at": f"{n + 1}s", "set": {"limits": {"max_seconds": 60}}} for n in range(60)]
     ),

@@ -12,6 +12,8 @@ Address = IPv4Address | IPv6Address
 LOCALHOST = "localhost"
 MAX_PORT = 65_535
 SHOWN_PORT = 20
+LONGEST_URL = 8_192
+"""Characters of a URL that is taken apart; jobs and caches keep the whole of it."""
 _LOCAL_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*localhost", re.ASCII)
 _NUMBER = re.compile(r"0x[0-9a-f]{1,16}|[0-9]{1,16}", re.ASCII)
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::([0-9]{0,5}))?", re.ASCII)
@@ -97,21 +99,23 @@ def resolvable(host: str) -> str:
     return host if address is None else str(address)
 
 
-def host_of(url: str) -> str:
-    """The host of a URL; nothing where it has none.
+def canonical(host: str) -> str:
+    """A host as it is compared with others: all spellings of loopback are `localhost`."""
+    return LOCALHOST if is_loopback(host) else bare(resolvable(host))
 
-    >>> host_of("https://A.example:1/b"), host_of("https://[")
-    ('a.example', '')
+
+def host_of(url: str) -> str:
+    """The host that a URL names; empty for none, and for what is no URL or a very long one.
+
+    >>> host_of("https://a.example:8443/x"), host_of("https://[::1"), host_of("x")
+    ('a.example', '', '')
     """
+    if len(url) > LONGEST_URL:
+        return ""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
-
-
-def canonical(host: str) -> str:
-    """A host as it is compared with others: all spellings of loopback are `localhost`."""
-    return LOCALHOST if is_loopback(host) else bare(resolvable(host))
 
 
 def port_of(text: str) -> int | None:

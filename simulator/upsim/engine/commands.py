@@ -170,11 +170,15 @@ class Command:
         return found
 
     def take(self, body: bytes, size: int = 0, digest: str = "") -> None:
-        """The body of the request is there, or of a longer one its beginning."""
+        """The body of the request is there, or of a longer one its beginning.
+
+        `digest` is that of the longer body, or of a long one which may be kept whole.
+        """
         self.body, self.body_size, self.body_digest = body, size or len(body), digest
-        if not digest and not self.log.keeps(len(body)):
-            self.body_digest = hashlib.sha256(body).hexdigest()
-            self.body = body[:KEPT_BODY]
+        if self.body_size == len(body):
+            kept = self.log.keeps(len(body))
+            self.body_digest = "" if kept else digest or hashlib.sha256(body).hexdigest()
+            self.body = body if kept else body[:KEPT_BODY]
         self.log.weigh(len(self.body))
 
     def answered(self, status: int, head: Pairs, body: bytes) -> None:

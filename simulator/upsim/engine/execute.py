@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import msgspec
 
 from upsim.core.baseline import ErrorRule
@@ -15,6 +18,8 @@ from upsim.engine.bound import Bound
 from upsim.engine.sandbox import Sandbox
 
 TOO_MANY_REQUESTS = 429
+SHOWN = 1_000
+"""Characters of a value of the caller's that a refusal may show."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -76,10 +81,20 @@ def _renewed(sandbox: Sandbox, call: Call) -> Bound:
 
 def refuse(bound: Bound, call: Call, violation: Violation) -> Decision:
     """The provider's answer to a broken rule."""
+    if any(isinstance(value, str) and len(value) > SHOWN for value in violation.values.values()):
+        violation = replace(violation, values=_shortened(violation.values))
     call.refused_by, call.compared = violation.check, violation.values
     call.cause = violation.cause
     reply = bound.provider.problem(call, violation)
     return Decision(reply, bound.rules.errors[violation.name])
+
+
+def _shortened(values: Mapping[str, object]) -> Mapping[str, object]:
+    """The same values with the beginning of long texts, as messages show them."""
+    return {
+        name: f"{value[:SHOWN]}..." if isinstance(value, str) and len(value) > SHOWN else value
+        for name, value in values.items()
+    }
 
 
 def after_reply(sandbox: Sandbox, call: Call, decision: Decision) -> None:

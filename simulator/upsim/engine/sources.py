@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from upsim.core.call import Call
-from upsim.core.hosts import canonical, is_loopback, port_flaw
+from upsim.core.hosts import LONGEST_URL, canonical, is_loopback, port_flaw
 from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.media.bounds import bounded
 from upsim.scenario.model import Scenario
@@ -17,8 +17,6 @@ from upsim.scenario.model import Scenario
 KEPT_MEASUREMENTS = 4096
 LONGEST_KEPT = 512
 """Characters of a URL that is remembered."""
-LONGEST_URL = 8_192
-"""Characters of a video's URL; jobs keep the whole of it."""
 DEFAULT_SANDBOX = "default"
 _MEDIA_PATH = re.compile(r"(?:/sandbox/(?P<sandbox>[^/]*))?/media/(?P<path>.*)", re.DOTALL)
 _PORTS = {"http": 80, "https": 443}
@@ -176,7 +174,9 @@ def host_in(source: str) -> str:
 
 
 def split(source: str) -> SplitResult | None:
-    """The parts of a URL, or None when it is not one."""
+    """The parts of a URL, or None when it is not one, or a very long one."""
+    if len(source) > LONGEST_URL:
+        return None
     try:
         return urlsplit(source)
     except ValueError:

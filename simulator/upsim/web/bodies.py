@@ -16,6 +16,8 @@ MAX_DEPTH = 128
 MOST_VALUES = 100_000
 """Values that a long document may hold, counted by its commas; long ones are those with a video."""
 LONG = 256 * 1024
+MOST_BESIDE = 1024 * 1024
+"""Bytes of a long document that are no part of a text: numbers, white space and punctuation."""
 LONGEST_LENGTH = 18
 """Digits of a Content-Length; one with more is above every limit all the same."""
 LARGEST_EXPONENT = 308
@@ -71,6 +73,8 @@ def decode(call: Call) -> object:
     """The JSON document of a call, or why it is none."""
     if has_too_many_values(call.body):
         return Malformed("too_large", f"the document holds more than {MOST_VALUES} values")
+    if has_too_much_beside_texts(call.body):
+        return Malformed("too_large", f"more than {MOST_BESIDE} bytes are no part of a text")
     try:
         document = _DECODER.decode(call.body)
     except msgspec.DecodeError as error:
@@ -85,6 +89,35 @@ def decode(call: Call) -> object:
 def has_too_many_values(body: bytes) -> bool:
     """Whether a JSON document is long because it holds many values, by the count of its commas."""
     return len(body) > LONG and body.count(b",") > MOST_VALUES
+
+
+def has_too_much_beside_texts(body: bytes, most: int = MOST_BESIDE) -> bool:
+    """Whether a JSON document is long because of its numbers or white space.
+
+    A number of many digits takes far longer to read than a text.
+    """
+    if len(body) <= most:
+        return False
+    if body.count(b'"') > MOST_VALUES * 4:
+        return True
+    beside = at = 0
+    while (start := body.find(b'"', at)) >= 0:
+        beside += start - at
+        at = _end_of_text(body, start + 1)
+    return beside + len(body) - at > most
+
+
+def _end_of_text(body: bytes, at: int) -> int:
+    """Where the text ends that begins there: behind a quote that no backslash escapes."""
+    while (end := body.find(b'"', at)) >= 0:
+        escapes = 0
+        if body[end - 1 : end] == b"\\":
+            before = body[at:end]
+            escapes = len(before) - len(before.rstrip(b"\\"))
+        at = end + 1
+        if escapes % 2 == 0:
+            return at
+    return len(body)
 
 
 def _unusual(call: Call, document: object) -> Malformed | None:

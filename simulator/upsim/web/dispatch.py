@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from upsim.core.checks import Violation
 from upsim.core.media import Unmeasurable
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
-from upsim.engine.commands import Command, happened, resumed
+from upsim.engine.commands import KEPT_BODY, Command, happened, resumed
 from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.journal import Exchange
 from upsim.engine.refusals import UnknownSandboxError
@@ -74,8 +75,9 @@ class Dispatch:
                 call.body, call.oversized = await read_body(receive, call.headers, limit)
             except ClientGoneError:
                 return
-            if len(call.body) > LONG:
-                await asyncio.to_thread(call.json)  # it takes long
+            if len(call.body) > LONG:  # what takes long is done beside the event loop
+                digest = await asyncio.to_thread(_read_long, call)
+                begun = msgspec.structs.replace(begun, digest=digest)
         await self._answered(begun)(scope, receive, send)
 
     def at_once(self, scope: Scope, body: bytes, place: Place) -> ASGIApp:
@@ -331,6 +333,12 @@ class Dispatch:
                 observer(sandbox, exchange)
             extra = response_headers(bound, call, Reply(200, None))
             await self.media.send_output(scope, receive, send, sandbox, reply, extra)
+
+
+def _read_long(call: Call) -> str:
+    """Decode the body of a call; return its digest if the command log may need one."""
+    call.json()
+    return hashlib.sha256(call.body).hexdigest() if len(call.body) > KEPT_BODY else ""
 
 
 def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:

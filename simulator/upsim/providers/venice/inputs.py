@@ -92,11 +92,10 @@ def has_video(call: Call) -> Violation | None:
             return Violation("not_a_video", cause=cause)
         call.source = url if written == scheme else f"{scheme}{url[colon:]}"
         return None
-    rest = url[colon + 1 :]
-    if scheme not in ("http", "https") or not (_PLAIN_HOST.match(rest) or host_of(url)):
+    if scheme not in ("http", "https") or not (_PLAIN_HOST.match(url, colon + 1) or host_of(url)):
         cause = f"video_url: found {causes.described(url)}, expected an http(s) URL with a host"
         return Violation("field_url", {"field": "video_url"}, cause=cause)
-    call.source = f"{scheme}:{rest}"
+    call.source = url if written == scheme else f"{scheme}{url[colon:]}"
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from difflib import get_close_matches
 from inspect import isclass
@@ -12,7 +13,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upsim.web.bodies import MOST_VALUES, encode, has_too_many_values, repeats_a_key
+from upsim.web.bodies import (
+    LONG,
+    MOST_BESIDE,
+    MOST_VALUES,
+    encode,
+    has_too_many_values,
+    has_too_much_beside_texts,
+    repeats_a_key,
+)
 
 MAX_BODY = 8 * 1024 * 1024
 LONGEST_NUMBER = 18
@@ -78,8 +87,18 @@ async def read(request: Request, shape: type[S]) -> S:
         parts.append(part)
     request.state.body = b"".join(parts)  # for the command log
     body = request.state.body or b"{}"
+    if len(body) > LONG:
+        return await asyncio.to_thread(_decoded, body, shape)
+    return _decoded(body, shape)
+
+
+def _decoded(body: bytes, shape: type[S]) -> S:
+    """The document as a struct. Raises AdminError."""
     if has_too_many_values(body):
         raise AdminError(413, "too_large", f"a body may hold {MOST_VALUES} values at the most")
+    if has_too_much_beside_texts(body, 2 * MOST_BESIDE):
+        message = f"a body may hold {2 * MOST_BESIDE} bytes that are no part of a text"
+        raise AdminError(413, "too_large", message)
     try:
         found = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:

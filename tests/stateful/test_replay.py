@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from typing import ClassVar
 
@@ -65,7 +64,7 @@ class WebhookReplayMachine(WebhookMachine):
 def exported(simulator: Simulator, sandbox: Sandbox) -> Document:
     """Return the export of a sandbox as it is read from a file."""
     found = export(simulator.registry, sandbox, version="0")
-    return read(json.dumps(found).encode(), name="export")
+    return read(found.written(), name="export")
 
 
 def same(document: Document) -> int:

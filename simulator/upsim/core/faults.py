@@ -9,6 +9,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple, get_args
 
+from upsim.core.globs import fits
 from upsim.core.states import State
 
 Stage = Literal[
@@ -250,7 +251,7 @@ def is_like(value: object, wanted: str) -> bool:
     found = spelt(value)
     if found == wanted:
         return True
-    return value is not None and value is not ABSENT and fnmatchcase(found, wanted)
+    return value is not None and value is not ABSENT and fits(found, wanted)
 
 
 _LONGEST_PLACE = 9

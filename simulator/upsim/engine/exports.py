@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from upsim.core.instants import iso
 from upsim.core.media import Measured, Media
@@ -47,11 +51,51 @@ _IN_URL = re.compile(
 OURS = "/media/"
 """Below it are files of our own, whose signatures a replay must send again."""
 
+LONG = 64 * 1024
+"""Bytes of a body in which URLs are looked for a piece at a time."""
+_NAMES = (b"sig", b"signature", b"secret", b"key", b"token", b"credential", b"password")
+_LONGEST_NAME = 10
+_SIGN = re.compile(rb"=|%3D|://|%3A%2F%2F", re.IGNORECASE)
+"""What every match of `_IN_URL` has in it, behind a name or in the beginning."""
+_LONGEST_SIGN = 9
+
 Json = dict[str, Any]
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def export(registry: Registry, sandbox: Sandbox, *, version: str) -> Json:
-    """The sandbox as a document: how it was made, and everything that came in since."""
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A sandbox at an instant: how it was made, and everything that came in since."""
+
+    made: Json
+    entries: list[Entry]
+    incomplete: Json | None
+
+    def written(self) -> bytes:
+        """The JSON document. It takes long for a long history, and may run in any thread.
+
+        Each entry is encoded alone, so that other threads have their turn in between.
+        """
+        writer = _Writer()
+        entries = (_encode(writer.written(n, entry)) for n, entry in enumerate(self.entries, 1))
+        commands, end = b",".join(entries), _encode({"incomplete": self.incomplete})
+        return b'%b,"commands":[%b],%b' % (_encode(self.made)[:-1], commands, end[1:])
+
+
+def export(registry: Registry, sandbox: Sandbox, *, version: str) -> Export:
+    """What is to be written of a sandbox as it is now."""
+    log = sandbox.commands
+    entries = [copy(entry) if _is_open(entry) else entry for entry in log.entries]
+    return Export(_made(registry, sandbox, version), entries, _incomplete(log))
+
+
+def _is_open(entry: Entry) -> bool:
+    """Whether a command is not answered yet."""
+    return isinstance(entry, Command) and entry.status is None
+
+
+def _made(registry: Registry, sandbox: Sandbox, version: str) -> Json:
+    """How the sandbox was made."""
     log = sandbox.commands
     mode, start, pace = log.start
     settings, choices = registry.settings, sandbox.choices
@@ -92,8 +136,6 @@ def export(registry: Registry, sandbox: Sandbox, *, version: str) -> Json:
             for key in log.keys.values()
         ],
         "stamps": list(log.stamps),
-        "commands": _Writer().written(log),
-        "incomplete": _incomplete(log),
     }
 
 
@@ -138,12 +180,43 @@ def unplain(value: object) -> object:
 def comparable(body: bytes, path: str) -> bytes:
     """An answer with every secret overwritten, as its digest is taken of it."""
     pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
-    return _IN_URL.sub(_crossed, pattern.sub(_crossed, body))
+    return _replaced_in_urls(_crossed, pattern.sub(_crossed, body))
 
 
 def _crossed(found: re.Match[bytes]) -> bytes:
     before, secret = (group for group in found.groups() if group is not None)
     return before + b"x" * len(secret)
+
+
+def _replaced_in_urls(replace: Callable[[re.Match[bytes]], bytes], body: bytes) -> bytes:
+    """`_IN_URL.sub`; of a long body only the places where a match can begin are looked at."""
+    if len(body) <= LONG:
+        return _IN_URL.sub(replace, body)
+    pieces: list[bytes] = []
+    at = 0
+    for start in _beginnings(body):
+        found = _IN_URL.match(body, start) if start >= at else None
+        if found is not None:
+            pieces += body[at:start], replace(found)
+            at = found.end()
+    return b"".join((*pieces, body[at:]))
+
+
+def _beginnings(body: bytes) -> Iterator[int]:
+    """Where a match of `_IN_URL` can begin, in order."""
+    for piece in range(0, len(body), LONG):
+        end = piece + LONG
+        for sign in _SIGN.finditer(body, piece, end + _LONGEST_SIGN - 1):
+            at = sign.start()
+            if at >= end:
+                break  # of the next piece
+            if sign[0][-1:] not in b"=Dd":
+                yield at
+                continue
+            before = body[max(0, at - _LONGEST_NAME) : at].lower()
+            for name in _NAMES:
+                if before.endswith(name):
+                    yield at - len(name)
 
 
 def answer_of(status: int | None, head: Pairs, body: bytes, path: str) -> Json:
@@ -159,8 +232,9 @@ class _Writer:
     def __init__(self) -> None:
         self._secrets: dict[bytes, bytes] = {}
 
-    def written(self, log: Commands) -> list[Json]:
-        return [{"n": n, **self._entry(entry)} for n, entry in enumerate(log.entries, 1)]
+    def written(self, number: int, entry: Entry) -> Json:
+        """An entry under its number."""
+        return {"n": number, **self._entry(entry)}
 
     def _entry(self, entry: Entry) -> Json:
         if isinstance(entry, Command):
@@ -220,7 +294,7 @@ class _Writer:
         pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
         kept = pattern.sub(self._hidden, body)
         if OURS not in path:
-            kept = _IN_URL.sub(self._hidden, kept)
+            kept = _replaced_in_urls(self._hidden, kept)
         described: Json = {
             "bytes": size,
             "sha256": digest or hashlib.sha256(kept).hexdigest(),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from upsim.core.baseline import Baseline
 from upsim.core.evidence import Evidence
 from upsim.core.faults import FaultRule, is_like, spelt
+from upsim.core.globs import fits
 from upsim.core.instants import Instant
 from upsim.core.lifecycle import PhaseRule
 from upsim.core.media import Media, Unmeasurable
@@ -25,7 +25,7 @@ class MediaRule:
 
     def matches(self, url: str) -> bool:
         """Whether the rule speaks of this URL."""
-        return fnmatchcase(url, self.url)
+        return fits(url, self.url)
 
 
 @dataclass(frozen=True, slots=True)

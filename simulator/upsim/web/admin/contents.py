@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from upsim.core.globs import fits
 from upsim.core.jobs import IllegalMoveError, Job
 from upsim.core.ledger import Account, EntryKind
 from upsim.core.states import UNSUCCESSFUL, Failure, State
@@ -212,7 +212,7 @@ def _matching(sandbox: Sandbox, asked: JournalQuery) -> Iterable[Exchange]:
             (asked.job, exchange.job),
         )
         if all(wanted in (None, found) for wanted, found in pairs) and (
-            asked.target is None or fnmatchcase(exchange.target, asked.target)
+            asked.target is None or fits(exchange.target, asked.target)
         ):
             yield exchange
 

@@ -1,0 +1,40 @@
+"""Globs mean what they mean in a shell, in a time that nobody can stretch."""
+
+from __future__ import annotations
+
+import time
+from fnmatch import fnmatchcase
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from upsim.core.globs import LONGEST_GLOB, LONGEST_TEXT, fits
+
+
+@settings(max_examples=100)
+@given(st.text("ab/", max_size=12), st.lists(st.sampled_from(["a", "b", "/", "*", "?", "[ab]"])))
+def test_globs_mean_the_same_as_in_the_standard_library(text: str, parts: list[str]) -> None:
+    """A text fits a glob exactly when `fnmatch` says so."""
+    glob = "".join(parts)
+    assert fnmatchcase(text, glob) == fits(text, glob)
+
+
+def test_long_texts_and_globs() -> None:
+    """A text is compared by its beginning; a long glob fits the same text alone."""
+    glob = "a*" * LONGEST_GLOB
+    assert (True, False) == (fits(glob, glob), fits("a" * LONGEST_GLOB, glob))
+    assert fits("a" * LONGEST_TEXT + "b", "*a")
+    assert not fits("a" * LONGEST_TEXT + "b", "*b")
+
+
+@pytest.mark.parametrize(
+    "glob", ["*" + "a" * 900 + "b*", "*a" * 400 + "b", "*" + "?" * 900 + "b*", "*[ab]" * 150 + "c"]
+)
+def test_no_text_makes_a_glob_slow(glob: str) -> None:
+    """Neither a long text nor a crafted glob takes a tenth of a second of CPU time."""
+    text = "a" * 4_000_000
+    fits("", glob)  # patterns are compiled once
+    began = time.thread_time()
+    assert not fits(text, glob)
+    assert time.thread_time() - began < 0.1

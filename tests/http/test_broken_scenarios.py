@@ -161,6 +161,16 @@ def fact(value: object) -> dict[str, object]:
     [
         (
             "wavespeed",
+            {"facts": {"parameters/model/pricing": {"value": {"inputs": {"kind": "objekt"}}}}},
+            "facts.parameters/model/pricing.value.inputs.kind: unknown kind 'objekt'; did you mean",
+        ),
+        (
+            "wavespeed",
+            {"facts": {"parameters/model/pricing": {"value": {"mine": {"required": True}}}}},
+            "facts.parameters/model/pricing.value.mine.kind: unknown kind 'None'; there are",
+        ),
+        (
+            "wavespeed",
             {"plans": {"suspended": {"facts": {"refusal": fact("no_acess")}}}},
             "plans.suspended.facts.refusal.value: unknown error 'no_acess'; did you mean no_access",
         ),

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from upsim.scenario.durations import DURATION, seconds_of
 from upsim.scenario.schema import source
-from upsim.scenario.spelling import nearest, unknown
+from upsim.scenario.spelling import nearest, unknown, unknown_value
 from upsim.scenario.tree import Found, Place, Value, items, mapping
 
 Trees = Callable[[str], Mapping[str, Value] | None]
@@ -96,6 +96,25 @@ def _facts(before: dict[str, Value], after: dict[str, Value], place: Place) -> F
         was, now = mapping(before[name]).get("value"), mapping(after[name]).get("value")
         if was is not None:
             yield from _other_kind(was, now, (*place, name, "value"))
+        yield from _unknown_kinds(before, name, now, (*place, name, "value"))
+
+
+def _unknown_kinds(before: dict[str, Value], name: str, now: Value, place: Place) -> Found:
+    """Rows of a table of parameters whose `kind` is none of those that the baseline has."""
+    if not _kinds_of(before[name]):
+        return
+    known = sorted({kind for fact in before.values() for kind in _kinds_of(fact)})
+    for row, columns in mapping(now).items():
+        said = mapping(columns).get("kind")
+        if said not in known:
+            yield (*place, row, "kind"), unknown_value("kind", said, known)
+
+
+def _kinds_of(fact: Value) -> list[str]:
+    """The kinds of a table all of whose rows have one; none of any other fact."""
+    rows = [mapping(row).get("kind") for row in mapping(mapping(fact).get("value")).values()]
+    found = [kind for kind in rows if isinstance(kind, str)]
+    return found if len(found) == len(rows) else []
 
 
 def _other_kind(was: Value, now: Value, place: Place) -> Found:

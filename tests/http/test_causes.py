@@ -244,6 +244,14 @@ MISTAKES = [
     ),
     vicsee({"video_url": URL}, "no key follows Bearer", headers={"Authorization": "Bearer"}),
     piapi(PIAPI, "X-Api-Key: no header came", headers={"x-api-key": None}),
+    piapi(
+        PIAPI,
+        "X-Api-Key: no header came, but Authorization did",
+        headers={"x-api-key": None, "Authorization": f"Bearer {SECRET}"},
+    ),
+    Mistake(
+        "POST venice/liev/api/v1/video/queue", {}, ("served; did you mean the dialect /live?",)
+    ),
     piapi(PIAPI, "X-Api-Key: its value is empty", headers={"x-api-key": " "}),
 ]
 

@@ -62,6 +62,10 @@ def authenticated(call: Call) -> Violation | None:
     return Violation(name, cause=key_flaw(call))
 
 
+KEY_HEADERS = ("authorization", "x-api-key", "api-key")
+"""Headers in which APIs take a key; a beginner sends it in that of another provider."""
+
+
 def key_flaw(call: Call) -> str:
     """What was wrong with the key of a call; the key itself is never shown."""
     auth = call.rules.baseline.auth
@@ -69,7 +73,7 @@ def key_flaw(call: Call) -> str:
     expected = f"{name}: {auth.scheme} <key>".replace("  ", " ")
     given = call.header(auth.header.encode())
     if call.credential == "missing":
-        found = "no header came" if given is None else "its value is empty"
+        found = _missing_flaw(call, auth.header) if given is None else "its value is empty"
     elif call.credential == "malformed":
         found = _scheme_flaw(auth.scheme, given or "")
     else:
@@ -77,6 +81,11 @@ def key_flaw(call: Call) -> str:
         found = f"the key was not issued, {strict}"
         expected = "a key of a sandbox, of POST /__sim/sandboxes"
     return f"{name}: {found}; expected {expected}"
+
+
+def _missing_flaw(call: Call, header: str) -> str:
+    others = (name for name in KEY_HEADERS if name != header and call.header(name.encode()))
+    return "no header came" + "".join(f", but {name.title()} did" for name in others)
 
 
 def _scheme_flaw(expected: str, given: str) -> str:

@@ -357,7 +357,7 @@ def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
 
 def _dialect_hint(bound: Bound, path: str) -> str:
     """A question where a path begins nearly like a dialect."""
-    first = path.split("/")[1][:LONGEST_COMPARED]
+    first = path.lstrip("/").partition("/")[0][:LONGEST_COMPARED]
     near = get_close_matches(first, bound.rules.baseline.dialects, n=1)
     return f"; did you mean the dialect /{near[0]}?" if near else ""
 

@@ -163,7 +163,7 @@ class Caller:
             params=filled({**form.query, **step.get("query", {})}, self.names) or None,
             headers=sent,
             json=body,
-            content=self._content if step.get("file") else step.get("raw"),
+            content=self._content if step.get("file") else _raw(step),
             extensions=extensions,
         )
         if body is not None:
@@ -219,7 +219,7 @@ class Caller:
 
 def body_of(form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
     """The body that a step sends: the usual one of the call, changed as the step says."""
-    if "raw" in step or step.get("file"):
+    if step.get("file") or not step.keys().isdisjoint(("raw", "size")):
         return None
     body = copy.deepcopy(step.get("body", form.body))
     for path in step.get("drop", ()):
@@ -227,6 +227,12 @@ def body_of(form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - J
     for path, value in step.get("set", {}).items():
         _set(body, path, value)
     return body
+
+
+def _raw(step: Mapping[str, Any]) -> str | None:
+    """The body that a step writes out; of one that only has a `size`, so many blanks."""
+    text: str | None = " " * step["size"] if "size" in step else step.get("raw")
+    return text
 
 
 def _drop(body: Any, path: str) -> None:  # noqa: ANN401 - JSON

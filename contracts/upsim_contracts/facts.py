@@ -21,22 +21,25 @@ from upsim_contracts.telling import Telling
 from upsim_contracts.yaml12 import read_exact
 
 FILE = "examples.yaml"
-STEPS = ("call", "until", "wait", "charged", "output", "force", "see", "told")
+STEPS = ("call", "until", "wait", "charged", "output", "force", "fault", "see", "told")
 _PLACEHOLDER = re.compile(r"\$\{([a-z_][a-z0-9_.]*)\}|\$([a-z_][a-z0-9_]*)")
 _ONE_DAY = 86_400
+ASSUMED = "no document states it"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """A document, and the day on which it was read.
 
-    `beside` marks one that is not the model's own page but another of the provider's.
+    `beside` marks one that is not the model's own page but another of the provider's or of its
+    clients; `assumed` marks what no document states and the simulator had to choose.
     """
 
     title: str
     url: str
     read: str
     beside: bool = False
+    assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class Fact:
             return "needs an account or a world that only a simulator can be given"
         if any("force" in step for step in self.steps):
             return "needs a job that fails on command"
+        if any("fault" in step for step in self.steps):
+            return "needs a refusal on command"
         if any("as" in step for step in self.steps):
             return "needs a second account"
         if any("told" in step for step in self.steps):
@@ -173,6 +178,7 @@ def read_book(path: Path) -> Book:
     contract = data.get("contract") or {}
     calls = {name: _call(name, form) for name, form in contract.get("calls", {}).items()}
     balance = contract.get("balance")
+    sources = {name: Source(**one) for name, one in data.get("sources", {}).items()}
     book = Book(
         provider=data["provider"],
         unit=contract.get("unit", ""),
@@ -184,9 +190,9 @@ def read_book(path: Path) -> Book:
         else Lifecycle("", "", {}),
         balance=(balance["call"], balance["read"]) if balance else None,
         models=contract.get("models", {}),
-        sources={name: Source(**one) for name, one in data.get("sources", {}).items()},
+        sources=sources,
         tables=data,
-        facts=tuple(_facts(data)),
+        facts=tuple(_facts(data, sources)),
         free=contract.get("free", ()),
         telling=Telling(**contract.get("telling", {})),
         dialects={name: Dialect(**one) for name, one in contract.get("dialects", {}).items()},
@@ -235,12 +241,14 @@ def _call(name: str, form: Mapping[str, Any]) -> CallForm:
     return CallForm(name=name, method=method, path=path, **rest)
 
 
-def _facts(data: Mapping[str, Any]) -> Iterator[Fact]:
+def _facts(data: Mapping[str, Any], sources: Mapping[str, Source]) -> Iterator[Fact]:
     for entry in data.get("facts", ()):
         table = entry.get("each")
         rows = data[table] if table else [None]
         for row in rows:
-            yield _fact({k: v for k, v in entry.items() if k != "each"}, row)
+            fact = _fact({k: v for k, v in entry.items() if k != "each"}, row)
+            source = sources.get(fact.source)
+            yield replace(fact, only_simulator=ASSUMED) if source and source.assumed else fact
 
 
 def _fact(entry: Mapping[str, Any], row: Mapping[str, Any] | None) -> Fact:

@@ -87,6 +87,7 @@ class Run(Caller):
             "charged": self._charged,
             "output": self._output,
             "force": self._force,
+            "fault": self._fault,
             "told": self._told,
         }
         patience = self.target.patience
@@ -190,6 +191,12 @@ class Run(Caller):
             raise NotRunError("needs a job that fails on command")
         wanted = step["force"]
         self.world.controls.force(str(self.names["job"]), wanted["state"], wanted.get("error"))
+
+    def _fault(self, step: Mapping[str, Any]) -> None:
+        """Let something go wrong with the requests that follow."""
+        if self.world.controls is None:
+            raise NotRunError("needs a fault on command")
+        self.world.controls.fault(filled(step["fault"], self.names))
 
     def _told(self, step: Mapping[str, Any]) -> None:
         """What came to the inbox so far, oldest first; `same` and `differ` compare the posts."""

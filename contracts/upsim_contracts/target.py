@@ -70,6 +70,10 @@ class Controls:
         body = {"state": state} if error is None else {"state": state, "error": error}
         self._call("PUT", f"/jobs/{job}/state", body)
 
+    def fault(self, fault: Mapping[str, object]) -> None:
+        """Arm a fault, as the admin API takes it."""
+        self._call("POST", "/faults", {"provider": self.provider, **fault})
+
     def jobs(self) -> list[dict[str, Any]]:
         """The jobs of the sandbox, oldest first."""
         found: list[dict[str, Any]] = self._call("GET", f"/jobs?provider={self.provider}")["jobs"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.util import module_from_spec, spec_from_file_location
+from typing import Literal
 
 from upsim_contracts.calling import Pricer
 from upsim_contracts.documents import folders
@@ -15,6 +16,9 @@ from upsim_contracts.planning import Plan, plan
 from upsim_contracts.running import Sleep, Verdict, judge
 from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target
+
+Kind = Literal["page", "beside", "assumed"]
+"""Where a fact comes from: the model's own page, another page, or a choice of the simulator."""
 
 
 @dataclass(slots=True)
@@ -43,15 +47,16 @@ class Report:
     def headline(self) -> str:
         """How many of the documented facts hold, in one line.
 
-        Those of the model's own page, and beside them those of the provider's other pages.
+        It counts the facts of the model's own page, those of other pages, and what is assumed.
         """
         aside = self.count("untestable") + self.count("departs")
         testable = len(self.plan.planned) - aside
         held, documented = self.held_of()
         line = f"{self.book.provider}: {held} of {documented} documented facts hold"
-        held, documented = self.held_of(beside=True)
-        if documented:
-            line += f", and {held} of {documented} of its other pages"
+        further: dict[Kind, str] = {"beside": "of its other pages", "assumed": "assumptions"}
+        for kind, what in further.items():
+            held, known = self.held_of(kind)
+            line += f", and {held} of {known} {what}" if known else ""
         extra = {
             "broken": self.count("broken"),
             "not run": testable - self.count("held") - self.count("broken"),
@@ -60,18 +65,17 @@ class Report:
         }
         return line + "".join(f", {number} {what}" for what, number in extra.items() if number)
 
-    def held_of(self, *, beside: bool = False) -> tuple[int, int]:
-        """How many facts of the model's own page hold, of how many; or of the other pages."""
+    def held_of(self, kind: Kind = "page") -> tuple[int, int]:
+        """How many facts of one kind of source hold, of how many."""
         planned = [one.fact for one in self.plan.planned]
         counted = [fact for fact in planned if fact.untestable is None and fact.departs is None]
         held = [one.fact for one in self.verdicts if one.outcome == "held"]
-        kinds = [
-            [fact for fact in facts if self._is_beside(fact) is beside] for facts in (held, counted)
-        ]
+        kinds = [[fact for fact in facts if self._kind(fact) == kind] for facts in (held, counted)]
         return len(kinds[0]), len(kinds[1])
 
-    def _is_beside(self, fact: Fact) -> bool:
-        return self.book.sources[fact.source].beside
+    def _kind(self, fact: Fact) -> Kind:
+        source = self.book.sources[fact.source]
+        return "assumed" if source.assumed else "beside" if source.beside else "page"
 
 
 def providers() -> tuple[str, ...]:

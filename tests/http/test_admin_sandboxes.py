@@ -10,6 +10,8 @@ import pytest
 from upsim.providers import discover
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.http.conftest import Admin, Start
 
 START = "2026-01-01T00:00:00.000000Z"
@@ -305,6 +307,21 @@ def test_a_sandbox_that_cannot_be_is_refused(
     found = admin.refusal("POST", "sandboxes", order)
     assert (status, code) == found[:2]
     assert message in found[2]
+
+
+def test_sandbox_is_refused_when_its_checks_do_not_exist(admin: Admin, tmp_path: Path) -> None:
+    """A scenario file that names an unknown check is refused at once, not by a 500 to each call."""
+    file = tmp_path / "checks.yaml"
+    file.write_text(
+        "extends: vicsee/baseline\nsummary: A check too many.\nchecks: {upload: [has_keyx]}\n",
+        encoding="utf-8",
+    )
+
+    found = admin.refusal("POST", "sandboxes", {"id": "box", "scenario": str(file)})
+
+    assert found[:2] == (400, "refused")
+    assert "checks.upload names an unknown check 'has_keyx'; did you mean has_key?" in found[2]
+    assert admin.sandbox(id="box")["id"] == "box"
 
 
 def test_a_refused_sandbox_leaves_nothing(admin: Admin) -> None:

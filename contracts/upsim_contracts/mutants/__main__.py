@@ -1,6 +1,6 @@
 """`python -m upsim_contracts.mutants [NAME…]`: how many of the wrong simulators are noticed.
 
-With `--lies`, the names are providers, of which one documented value at a time is a little wrong.
+With `--lies`, the names are providers, of which one value at a time is a little wrong.
 """
 
 from __future__ import annotations
@@ -69,13 +69,14 @@ def _wrong(chosen: list[Mutant], workers: int) -> int:
 def _lies(chosen: list[str], workers: int) -> int:
     ended = WELL
     for provider in chosen:
-        lies, court = lies_about(provider), Court(book_of(provider))
+        lies = lies_about(provider)
+        court = Court(book_of(provider), lies)
         broken = court.of_the_truth()
         if broken:
             names = ", ".join(one.fact.id for one in broken)
             _say(f"{provider}: the right simulator breaks {names}")
             return FINDING
-        counted = count(list(court.judge_all(lies.planted, workers=workers)), lies)
+        counted = count(court.judge_all(workers=workers), lies)
         for problem in counted.problems:
             _say(problem)
         _say(f"{provider}: {counted}")

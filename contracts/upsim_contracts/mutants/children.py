@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
@@ -16,6 +18,8 @@ from upsim_contracts.spending import Purse
 from upsim_contracts.target import Target
 
 SECONDS = 60
+_WORK: list[Callable[..., Any]] = []
+"""What this process was forked for; empty in the parent."""
 
 
 @contextmanager
@@ -56,3 +60,33 @@ def _child(work: Callable[[], object], out: Connection) -> None:
     """What it raises goes to standard error, and the parent hears nothing."""
     out.send(work())
     out.close()
+
+
+@contextmanager
+def forked(work: Callable[..., Any], workers: int) -> Iterator[Callable[..., Future[Any]]]:
+    """A way to have work done by forked processes, which know all that this one knows."""
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_WORK.append, initargs=(work,)
+    ) as pool:
+        yield lambda *asked: pool.submit(_do, *asked)
+
+
+@contextmanager
+def cpu_limit(seconds: float) -> Iterator[None]:
+    """A block that may take so much CPU time. Raises TimeoutError in its midst."""
+    before = signal.signal(signal.SIGPROF, _stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _do(*asked: object) -> Any:  # noqa: ANN401 - what it finds
+    return _WORK[-1](*asked)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise TimeoutError("it never ends")

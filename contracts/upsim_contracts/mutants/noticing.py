@@ -1,8 +1,8 @@
 """Judging lies: whether any fact of the provider breaks when one documented value is different.
 
 Only what provider routes answer counts. Facts that speak of what the lie is about come first, and
-the first that breaks is enough. Each lie is judged in a forked child of a parent that has judged
-the truth, so that files and modules are there already.
+the first that breaks is enough. Lies are judged in forked children of a parent that has judged the
+truth, so that files and modules are there already.
 """
 
 from __future__ import annotations
@@ -10,24 +10,29 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from upsim_contracts.calling import Pricer
 from upsim_contracts.exceptions import TargetError
 from upsim_contracts.facts import Book, Fact
-from upsim_contracts.mutants.children import in_child, simulator
-from upsim_contracts.mutants.lies import Equivalent, Lie, Lies
+from upsim_contracts.mutants.children import cpu_limit, forked, simulator
+from upsim_contracts.mutants.lies import Lie, Lies
 from upsim_contracts.running import CONNECTION, Verdict, judge
 from upsim_contracts.target import Given, Target
 from upsim_contracts.verify import pricer
 
 Fate = Literal["noticed", "missed", "invalid", "error"]
-LONGEST = 900
-"""Seconds after which a simulator that was told a lie counts as hung, however busy the machine."""
+LONGEST = 120
+"""Seconds of CPU time after which a simulator that was told a lie counts as hung."""
+AT_A_TIME = 25
+"""Lies that one simulator is told by themselves."""
+NEAREST = 12
+"""How many facts a lie is told to by itself, before it is told to all facts with others."""
+CRASHES = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError)
+"""What code raises that meets a rule it cannot follow, in this process; a server answers 500."""
 _WORD = re.compile(r"[a-z0-9]+")
 
 
@@ -44,32 +49,46 @@ class Judged:
     fact: str = ""
     saw: str = ""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether further facts could notice it."""
+        return self.fate in ("missed", "error")
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How a provider's lies fared: `valid` are those that a fact could notice.
+    """How a provider's lies fared: `kinds` holds the fates of each kind, as far as it was told.
 
-    `problems` make the run a finding.
+    A lie that no fact notices counts as it is listed: `equivalent` or
+    `unnoticed`. `problems` make the run a finding.
     """
 
-    noticed: int
-    known: int
+    kinds: Mapping[str, Counter[str]]
     invalid: int
-    valid: int
     problems: tuple[str, ...]
 
     def __str__(self) -> str:
-        """One line for people."""
-        found = f"{self.noticed} of {self.valid} lies noticed, {self.known} equivalent"
-        return f"{found}, {self.invalid} that no simulator can be told"
+        """One line for people, and one for each kind."""
+        whole = sum(self.kinds.values(), Counter())
+        first = f"{_counted(whole)}, {self.invalid} that no simulator can be told"
+        return "\n".join(
+            (first, *(f"  {kind}: {_counted(self.kinds[kind])}" for kind in self.kinds))
+        )
+
+
+def _counted(fates: Counter[str]) -> str:
+    known, unnoticed = fates["equivalent"], fates["unnoticed"]
+    text = f"{fates['noticed']} of {fates.total() - known} lies noticed, {known} equivalent"
+    return f"{text}, {unnoticed} unnoticed so far" if unnoticed else text
 
 
 class Court:
     """The facts of one provider as judges of lies about it."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Book, lies: Lies) -> None:
         """Facts that bring a scenario of their own cannot be told a lie."""
         self.book = book
+        self.lies = lies
         self.price: Pricer = pricer(book.provider)
         facts = [one for one in book.facts if one.untestable is None and one.given.scenario is None]
         self.words: Mapping[str, frozenset[str]] = {one.id: _words(_text(one)) for one in facts}
@@ -79,84 +98,170 @@ class Court:
     def of_the_truth(self) -> list[Verdict]:
         """The facts that break at the right simulator: with one of these nothing can be judged."""
         with simulator(self.book, self.book.provider, None) as target:
-            verdicts = [self._verdict(one, target) for one in self.facts]
+            verdicts = [self.verdict(one, target) for one in self.facts]
         return [one for one in verdicts if one.outcome == "broken"]
 
-    def judge_all(self, lies: Sequence[Lie], *, workers: int = 2) -> Iterator[Judged]:
-        """What becomes of each, in order."""
-        with ThreadPoolExecutor(workers) as pool:
-            yield from pool.map(self.judge, lies)
+    def judge_all(self, *, workers: int = 2) -> list[Judged]:
+        """What becomes of each lie, in order.
 
-    def judge(self, lie: Lie) -> Judged:
-        """What becomes of a lie, found out in a child process."""
-        found = in_child(lambda: self._judge(lie), seconds=LONGEST)
-        if isinstance(found, Judged):
-            return found
-        return Judged(lie, "error", saw=found[1])
+        The nearest facts notice nearly all. What is left is told together, as what nobody notices
+        needs a run of all facts: when none of them breaks, none of the lies is noticed.
+        """
+        planted = self.lies.planted
+        asked = [n for n, lie in enumerate(planted) if not self.lies.listed(lie)]
+        with forked(self._at_a_simulator, workers) as ask:
+            near = [ask("_apiece", batch) for batch in _batches(asked)]
+            fates = {n: one for batch in near for n, one in batch.result().items()}
+            left = [n for n in range(len(planted)) if n not in fates or fates[n].is_open]
+            groups = [ask("_together", group) for group in _apart(planted, left)]
+            fates |= {n: one for group in groups for n, one in group.result().items()}
+        return [fates[number] for number in range(len(planted))]
 
-    def order(self, lie: Lie) -> list[Fact]:
-        """The facts, first those that have the rarest words in common with a lie."""
-        told = _words(f"{lie.place} {lie.true}")
+    def order(self, told: Sequence[Lie]) -> list[Fact]:
+        """The facts, first those that have the rarest words in common with some lies."""
+        words = frozenset().union(*(_words(f"{lie.place} {lie.true}") for lie in told))
 
         def nearness(fact: Fact) -> float:
-            return sum(1 / self.spread[word] for word in told & self.words[fact.id])
+            return sum(1 / self.spread[word] for word in words & self.words[fact.id])
 
         return sorted(self.facts, key=nearness, reverse=True)
 
-    # -- in the child
+    def verdict(self, fact: Fact, target: Target) -> Verdict:
+        """Whether a fact holds at a simulator."""
+        return judge(self.book, fact, target, self.price, lambda _seconds: None)
 
-    def _judge(self, lie: Lie) -> Judged:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "lie.yaml"
-            file.write_text(lie.scenario(), encoding="utf-8")
-            with simulator(self.book, self.book.provider, str(file)) as target:
-                try:
-                    with target.world(Given()):
-                        pass
-                except TargetError as error:
-                    return Judged(lie, "invalid", saw=str(error))
-                return self._heard(lie, target)
+    # -- in a child
 
-    def _heard(self, lie: Lie, target: Target) -> Judged:
-        failed = ""
-        for fact in self.order(lie):
-            verdict = self._verdict(fact, target)
+    def _at_a_simulator(self, name: str, numbers: Sequence[int]) -> dict[int, Judged]:
+        """What becomes of some lies, at one simulator for them all."""
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            simulator(self.book, self.book.provider, None) as target,
+        ):
+            teller = Teller(self, target, Path(folder))
+            work = {"_apiece": teller.apiece, "_together": teller.together}
+            return work[name](numbers)
+
+
+class Teller:
+    """One simulator that is told lies, each in sandboxes of its own."""
+
+    def __init__(self, court: Court, target: Target, folder: Path) -> None:
+        """Scenarios are written to a folder, for as long as they are told."""
+        self.court = court
+        self.target = target
+        self.folder = folder
+        self._told = 0
+
+    def apiece(self, numbers: Sequence[int]) -> dict[int, Judged]:
+        """What becomes of each, by itself, by the facts that are nearest to it."""
+        planted = self.court.lies.planted
+        return {
+            n: self.tell([planted[n]], self.court.order([planted[n]])[:NEAREST]) for n in numbers
+        }
+
+    def together(self, numbers: Sequence[int], first: str = "") -> dict[int, Judged]:
+        """What becomes of each of many: they are halved until those that are noticed are alone."""
+        told = [self.court.lies.planted[number] for number in numbers]
+        facts = sorted(self.court.order(told), key=lambda fact: fact.id != first)
+        found = self.tell(told, facts)
+        if found.fate == "missed" or len(told) == 1:
+            return {n: replace(found, lie=lie) for n, lie in zip(numbers, told, strict=True)}
+        half = len(told) // 2
+        halves = (self.together(part, found.fact) for part in (numbers[:half], numbers[half:]))
+        return {number: one for part in halves for number, one in part.items()}
+
+    def tell(self, told: Sequence[Lie], facts: Sequence[Fact]) -> Judged:
+        """What becomes of lies that are told together, by these facts."""
+        self._told += 1
+        file = self.folder / f"lie-{self._told}.yaml"
+        file.write_text(self.court.lies.scenario(told), encoding="utf-8")
+        target = replace(self.target, scenario=str(file))
+        try:
+            with cpu_limit(LONGEST):
+                refused = _refused(target, Given())
+                if refused is None:
+                    return self._heard(told[0], facts, target)
+        except TimeoutError as error:
+            return Judged(told[0], "error", saw=str(error))
+        return Judged(told[0], "invalid", saw=refused)
+
+    def _heard(self, lie: Lie, facts: Sequence[Fact], target: Target) -> Judged:
+        failed = refused = ""
+        for fact in facts:
+            if fact.given.special:
+                refused = refused or _refused(target, fact.given) or ""
+            try:
+                verdict = self.court.verdict(fact, target)
+            except CRASHES as error:
+                return Judged(lie, "noticed", fact.id, f"a server answers 500: {error!r}")
             saw = "; ".join(map(str, verdict.mismatches))
             if any(found.where == CONNECTION for found in verdict.mismatches):
                 failed = failed or saw
             elif verdict.outcome == "broken":
                 return Judged(lie, "noticed", fact.id, saw)
+        if refused:
+            return Judged(lie, "invalid", saw=refused)
         return Judged(lie, "error" if failed else "missed", saw=failed)
 
-    def _verdict(self, fact: Fact, target: Target) -> Verdict:
-        return judge(self.book, fact, target, self.price, lambda _seconds: None)
+
+def _refused(target: Target, given: Given) -> str | None:
+    """Why a simulator cannot be told; None when it was."""
+    try:
+        with target.world(given):
+            return None
+    except TargetError as error:
+        return str(error)
+
+
+def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Some lies at a time: a simulator keeps each scenario that it was told."""
+    for start in range(0, len(numbers), AT_A_TIME):
+        yield numbers[start : start + AT_A_TIME]
+
+
+def _apart(lies: Sequence[Lie], numbers: Iterable[int]) -> Iterator[list[int]]:
+    """Groups of lies that can be told at once: no path of one leads to or through another's."""
+    left = list(numbers)
+    while left:
+        ends: set[tuple[str, ...]] = set()
+        ways: set[tuple[str, ...]] = set()
+        group, later = [], []
+        for number in left:
+            path = lies[number].path
+            way = {path[:depth] for depth in range(1, len(path) + 1)}
+            if path in ways or not ends.isdisjoint(way):
+                later.append(number)
+            else:
+                group.append(number)
+                ends.add(path)
+                ways |= way
+        yield group
+        left = later
 
 
 def count(judged: Sequence[Judged], lies: Lies) -> Count:
-    """How many were noticed; those that were not have to be listed as equivalent, and only they."""
+    """How many were noticed; those that were not have to be listed with a reason, and only they."""
     told = [one for one in judged if one.fate != "invalid"]
-    problems = list(_problems(told, lies.equivalent))
+    problems = [problem for one in told for problem in _problem(one, lies)]
     problems += [
-        f"listed as equivalent, but there is no such lie: {entry.place}"
-        for entry in lies.equivalent
+        f"listed, but there is no such lie: {entry.place}"
+        for entry in (*lies.equivalent, *lies.unnoticed)
         if not any(entry.covers(one.lie) for one in told)
     ]
-    known = sum(one.fate == "missed" and _listed(one, lies.equivalent) for one in told)
-    noticed = sum(one.fate == "noticed" for one in told)
-    return Count(noticed, known, len(judged) - len(told), len(told) - known, tuple(problems))
+    kinds: dict[str, Counter[str]] = {}
+    for one in told:
+        listed = lies.listed(one.lie) if one.fate == "missed" else None
+        kinds.setdefault(one.lie.kind, Counter())[listed or one.fate] += 1
+    return Count(kinds, len(judged) - len(told), tuple(problems))
 
 
-def _problems(judged: Sequence[Judged], equivalent: Sequence[Equivalent]) -> Iterator[str]:
-    for one in judged:
-        listed = _listed(one, equivalent)
-        if one.fate == "noticed" and listed:
-            yield f"listed as equivalent, but noticed by {one.fact}: {one.lie}: {one.saw}"
-        elif one.fate == "error" or (one.fate == "missed" and not listed):
-            yield f"{one.fate}: {one.lie}: {one.saw}".removesuffix(": ")
-
-
-def _listed(judged: Judged, equivalent: Sequence[Equivalent]) -> bool:
-    return any(entry.covers(judged.lie) for entry in equivalent)
+def _problem(one: Judged, lies: Lies) -> Iterator[str]:
+    listed = lies.listed(one.lie)
+    if one.fate == "noticed" and listed:
+        yield f"listed as {listed}, but noticed by {one.fact}: {one.lie}: {one.saw}"
+    elif one.fate == "error" or (one.fate == "missed" and not listed):
+        yield f"{one.fate}: {one.lie}: {one.saw}".removesuffix(": ")
 
 
 def _text(fact: Fact) -> str:

@@ -148,7 +148,9 @@ def within_rates(call: Call) -> Violation | None:
 
 
 def _counts(counted: str, call: Call) -> bool:
-    scope = call.rules.knobs.get("rate_scope", counted)
+    """Whether a limit counts a call; the knob, unless it is `all`, replaces the plan's word."""
+    chosen = call.rules.knobs.get("rate_scope", "all")
+    scope = counted if chosen == "all" else chosen
     return scope in ("all", call.kind, call.operation)
 
 

@@ -181,8 +181,9 @@ class Registry:
             log=self._log,
             choices=self._choices(order, main),
         )
-        for provider in (*order.dialects, *order.knobs):
-            sandbox.bound(provider)
+        own = () if main is None else (main.baseline.provider,)
+        for provider in (*order.dialects, *order.knobs, *own):
+            sandbox.bound(provider)  # rules that code cannot follow are refused now, not at a call
         if main is not None and main.faults:
             plan(sandbox, main.faults)
         sandbox.rulebook.swapped = self._swapped

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,21 +18,19 @@ provider: vicsee
 limits:
   open: {value: false, evidence: {grade: documented, source: page}}
   most: {value: 3, evidence: {grade: documented, source: page}}
-  length: {value: "60", evidence: {grade: documented, source: page}}
-  rate: {value: "0.013", evidence: {grade: documented, source: page}}
-  word: {value: done, evidence: {grade: documented, source: page}}
-  lifetime: {value: null, evidence: {grade: documented, source: page}}
-  guess: {value: 7, evidence: {grade: assumed, source: page}}
-  elsewhere: {value: 7, evidence: {grade: documented, source: another}}
+  one: {value: 1, evidence: {grade: assumed, source: "a reason"}}
+  length: {value: "60"}
+  price: {value: "0.013"}
+  word: {value: done}
+  lifetime: {value: null}
 rows:
   list: [mp4, mov]
-  tiers: [{name: low, rate: "1.5"}, {name: high, evidence: {}}]
-  evidence: {grade: documented, source: page}
-  variants: [{when: never}]
-sources: {page: {title: A page}}
+  none: []
+  tiers: [{name: low, rate: "1.5"}, {when: {knob: high}, evidence: {grade: assumed}}]
+knobs:
+  form: {summary: A form., values: [old, new], guide: old}
 """
 LISTED = """\
-pages: [page]
 also: [{path: [limits, most, value], said: 30}]
 equivalent: [{place: limits.*.value, because: A reason.}]
 """
@@ -48,49 +47,83 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 def lie(place: str, said: object) -> Lie:
     """Return a lie about a value of VicSee."""
-    return Lie("vicsee", tuple(place.split(".")), said, place, "the truth", said)
+    return Lie("vicsee", tuple(place.split(".")), said, place, "the truth", said, "number")
 
 
-def test_each_kind_of_value(files: tuple[Path, Path]) -> None:
-    """Each documented value of the pages is changed in every small way, and no other value is."""
+def test_alterations_fit_each_type(files: tuple[Path, Path]) -> None:
+    """Every value and key is changed in each way that fits its type, whatever its evidence."""
     found = lies_about("vicsee", baseline=files[0], listed=files[1])
 
-    assert [(one.place, one.said) for one in found.planted] == [
-        ("limits.open.value", True),
-        ("limits.most.value", 4),
-        ("limits.most.value", 2),
-        ("limits.length.value", "61"),
-        ("limits.length.value", "59"),
-        ("limits.length.value", "60.01"),
-        ("limits.length.value", "59.99"),
-        ("limits.rate.value", "0.014"),
-        ("limits.rate.value", "0.012"),
-        ("limits.word.value", "donex"),
-        ("limits.lifetime.value", "86400"),
-        ("rows.list.0", "nothing"),
-        ("rows.list.1", "nothing"),
-        ("rows.tiers.0", "nothing"),
-        ("rows.tiers.0.name", "lowx"),
-        ("rows.tiers.0.rate", "1.6"),
-        ("rows.tiers.0.rate", "1.4"),
-        ("rows.tiers.1", "nothing"),
-        ("rows.tiers.1.name", "highx"),
-        ("rows.tiers.1", "the row before"),
-        ("limits.most.value", 30),
+    assert [(one.kind, one.place, one.said) for one in found.planted] == [
+        ("key", "limits.open", "openx"),
+        ("flag", "limits.open.value", True),
+        ("key", "limits.most", "mostx"),
+        ("number", "limits.most.value", 4),
+        ("number", "limits.most.value", 2),
+        ("number", "limits.most.value", 6),
+        ("key", "limits.one", "onex"),
+        ("number", "limits.one.value", 2),
+        ("number", "limits.one.value", 0),
+        ("key", "limits.length", "lengthx"),
+        ("number", "limits.length.value", "61"),
+        ("number", "limits.length.value", "59"),
+        ("number", "limits.length.value", "60.01"),
+        ("number", "limits.length.value", "59.99"),
+        ("number", "limits.length.value", "120"),
+        ("key", "limits.price", "pricex"),
+        ("number", "limits.price.value", "0.014"),
+        ("number", "limits.price.value", "0.012"),
+        ("number", "limits.price.value", "0.026"),
+        ("key", "limits.word", "wordx"),
+        ("text", "limits.word.value", "donex"),
+        ("key", "limits.lifetime", "lifetimex"),
+        ("null", "limits.lifetime.value", "86400"),
+        ("key", "rows.list", "listx"),
+        ("item", "rows.list.0", "nothing"),
+        ("item", "rows.list.1", "nothing"),
+        ("added", "rows.list", ["mp4", "mov", "mp4x"]),
+        ("key", "rows.none", "nonex"),
+        ("added", "rows.none", ["x"]),
+        ("key", "rows.tiers", "tiersx"),
+        ("item", "rows.tiers.0", "nothing"),
+        ("text", "rows.tiers.0.name", "lowx"),
+        ("number", "rows.tiers.0.rate", "1.6"),
+        ("number", "rows.tiers.0.rate", "1.4"),
+        ("number", "rows.tiers.0.rate", "3.0"),
+        ("item", "rows.tiers.1", "nothing"),
+        ("text", "rows.tiers.1.when.knob", "highx"),
+        ("order", "rows.tiers.1", "the row before"),
+        ("key", "knobs.form", "formx"),
+        ("text", "knobs.form.summary", "A form.x"),
+        ("item", "knobs.form.values.0", "nothing"),
+        ("item", "knobs.form.values.1", "nothing"),
+        ("added", "knobs.form.values", ["old", "new", "oldx"]),
+        ("choice", "knobs.form.guide", "new"),
+        ("added by hand", "limits.most.value", 30),
     ]
 
 
-def test_the_scenario_of_a_lie(files: tuple[Path, Path]) -> None:
-    """A lie about a row is told with the whole list, as an overlay of the baseline."""
+def test_scenario_tells_lies_together(files: tuple[Path, Path]) -> None:
+    """Values are laid over the baseline; a renamed key needs a whole baseline."""
     found = lies_about("vicsee", baseline=files[0], listed=files[1])
-    told = [json.loads(one.scenario()) for one in found.planted if one.place.startswith("rows")]
 
-    assert told[0] == {
+    def scenario(*names: tuple[str, object]) -> dict[str, Any]:
+        told = [one for one in found.planted if (one.place, one.said) in names]
+        result: dict[str, Any] = json.loads(found.scenario(told))
+        return result
+
+    assert scenario(("rows.list.0", "nothing"), ("limits.word.value", "donex")) == {
         "extends": "vicsee/baseline",
-        "summary": 'vicsee rows.list.0: "mp4" → "nothing"',
+        "summary": "; ".join(
+            ('vicsee limits.word.value: "done" → "donex"', 'vicsee rows.list.0: "mp4" → "nothing"')
+        ),
+        "limits": {"word": {"value": "donex"}},
         "rows": {"list": ["mov"]},
     }
-    assert told[-1]["rows"]["tiers"][0]["name"] == "high"
+    whole = scenario(("rows.list", "listx"), ("limits.word.value", "donex"))
+    assert (whole["provider"], "extends" in whole) == ("vicsee", False)
+    assert (whole["rows"]["listx"], "list" in whole["rows"]) == (["mp4", "mov"], False)
+    assert (whole["limits"]["word"], whole["limits"]["most"]["value"]) == ({"value": "donex"}, 3)
 
 
 @pytest.mark.parametrize(
@@ -141,24 +174,27 @@ def test_counting() -> None:
         Judged(lie("gone", 1), "invalid", saw="refused"),
     ]
 
-    counted = count(judged, Lies(tuple(one.lie for one in judged), listed))
+    counted = count(judged, Lies(tuple(one.lie for one in judged), listed, {}))
 
     assert counted.problems == (
         'listed as equivalent, but noticed by a-fact: vicsee b: "the truth" → "1": a difference',
         'missed: vicsee b: "the truth" → "2"',
         'error: vicsee d: "the truth" → 1: it fell over',
-        "listed as equivalent, but there is no such lie: gone",
+        "listed, but there is no such lie: gone",
     )
-    assert str(counted) == "2 of 4 lies noticed, 1 equivalent, 1 that no simulator can be told"
+    assert str(counted).splitlines() == [
+        "2 of 4 lies noticed, 1 equivalent, 1 that no simulator can be told",
+        "  number: 2 of 4 lies noticed, 1 equivalent",
+    ]
 
 
 def test_facts_about_the_lie_come_first() -> None:
     """Facts that share rare words with a lie are asked before the others."""
-    court = Court(book_of("vicsee"))
+    court = Court(book_of("vicsee"), Lies((), (), {}))
     about = lie("errors.too_long.message", "Video exceeds 60-second limitx")
 
-    first = [fact.id for fact in court.order(about)[:3]]
+    first = [fact.id for fact in court.order([about])[:3]]
 
     assert any("long" in name for name in first)
-    assert {fact.id for fact in court.order(about)} == {fact.id for fact in court.facts}
+    assert {fact.id for fact in court.order([about])} == {fact.id for fact in court.facts}
     assert all(fact.given.scenario is None for fact in court.facts)

@@ -24,11 +24,15 @@ def success(data: object) -> Reply:
 
 
 def problem(call: Call, violation: Violation) -> Reply:
-    """The error envelope of a catalogue entry, with the entry's headers."""
+    """The error envelope of a catalogue entry; an entry with a content type is no JSON."""
     rule, values = call.rules.errors[violation.name], violation.values
-    error = {"code": rule.code, "message": rule.message.format_map(values)}
-    headers = [(k.lower(), v.format_map(values)) for k, v in rule.headers.items()]
-    raw = tuple((name.encode(), value.encode()) for name, value in headers)
+    message = rule.message.format_map(values)
+    headers = {k.lower(): v.format_map(values) for k, v in rule.headers.items()}
+    text = headers.pop("content-type", None)
+    raw = tuple((name.encode(), value.encode()) for name, value in headers.items())
+    if text is not None:
+        return Reply(rule.status, message.encode(), raw, content_type=text.encode())
+    error = {"code": rule.code, "message": message}
     return Reply(rule.status, {"success": False, "error": error}, raw)
 
 

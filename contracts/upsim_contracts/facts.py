@@ -25,6 +25,13 @@ STEPS = ("call", "until", "wait", "charged", "output", "force", "fault", "see", 
 _PLACEHOLDER = re.compile(r"\$\{([a-z_][a-z0-9_.]*)\}|\$([a-z_][a-z0-9_]*)")
 _ONE_DAY = 86_400
 ASSUMED = "no document states it"
+_COMMANDS = {
+    "force": "needs a job that fails on command",
+    "fault": "needs a refusal on command",
+    "as": "needs a second account",
+    "told": "needs a receiver for webhooks that the provider can reach",
+}
+"""What a step can hold that only a simulator can do, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +131,10 @@ class Fact:
             return self.only_simulator
         if self.given.special:
             return "needs an account or a world that only a simulator can be given"
-        if any("force" in step for step in self.steps):
-            return "needs a job that fails on command"
-        if any("fault" in step for step in self.steps):
-            return "needs a refusal on command"
-        if any("as" in step for step in self.steps):
-            return "needs a second account"
-        if any("told" in step for step in self.steps):
-            return "needs a receiver for webhooks that the provider can reach"
+        used = {word for step in self.steps for word in step}
+        for word, reason in _COMMANDS.items():
+            if word in used:
+                return reason
         waits = [seconds(str(step["wait"])) for step in self.steps if "wait" in step]
         return f"needs {sum(waits):g} seconds to pass" if sum(waits) > 0 else None
 

@@ -114,7 +114,8 @@ def test_scenario_tells_lies_together(files: tuple[Path, Path]) -> None:
 
     assert scenario(("rows.list.0", "nothing"), ("limits.word.value", "donex")) == {
         "extends": "vicsee/baseline",
-        "summary": 'vicsee limits.word.value: "done" → "donex"; vicsee rows.list.0: "mp4" → "nothing"',
+        "summary": 'vicsee limits.word.value: "done" → "donex"; '
+        'vicsee rows.list.0: "mp4" → "nothing"',
         "limits": {"word": {"value": "donex"}},
         "rows": {"list": ["mov"]},
     }

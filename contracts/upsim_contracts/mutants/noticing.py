@@ -160,16 +160,43 @@ class Teller:
             n: self.tell([planted[n]], self.court.order([planted[n]])[:NEAREST]) for n in numbers
         }
 
-    def together(self, numbers: Sequence[int], first: str = "") -> dict[int, Judged]:
-        """What becomes of each of many: they are halved until those that are noticed are alone."""
+    def together(self, numbers: Sequence[int]) -> dict[int, Judged]:
+        """What becomes of each of many, which are told together.
+
+        Whenever a fact breaks, the lie that it notices is found by halves and told no more.
+        """
+        planted, fates = self.court.lies.planted, dict[int, Judged]()
+        left, facts = list(numbers), self.court.order([planted[number] for number in numbers])
+        while left:
+            found = self.tell([planted[number] for number in left], facts)
+            if found.fate == "missed":
+                break
+            fact = next((one for one in facts if one.id == found.fact), None)
+            one = None if fact is None else self._noticed(left, fact)
+            if fact is None or one is None:
+                return fates | self._by_halves(left, found)
+            fates[one] = replace(found, lie=planted[one])
+            left.remove(one)
+            facts = facts[facts.index(fact) :]
+        return fates | {n: Judged(planted[n], "missed") for n in left}
+
+    def _noticed(self, numbers: Sequence[int], fact: Fact) -> int | None:
+        """One of these lies that a fact notices by itself; None when it takes several."""
+        while len(numbers) > 1:
+            half, rest = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
+            numbers = half if self._notices(fact, half) else rest
+        return numbers[0] if self._notices(fact, numbers) else None
+
+    def _notices(self, fact: Fact, numbers: Sequence[int]) -> bool:
         told = [self.court.lies.planted[number] for number in numbers]
-        facts = sorted(self.court.order(told), key=lambda fact: fact.id != first)
-        found = self.tell(told, facts)
-        if found.fate == "missed" or len(told) == 1:
-            return {n: replace(found, lie=lie) for n, lie in zip(numbers, told, strict=True)}
-        half = len(told) // 2
-        halves = (self.together(part, found.fact) for part in (numbers[:half], numbers[half:]))
-        return {number: one for part in halves for number, one in part.items()}
+        return self.tell(told, [fact]).fate == "noticed"
+
+    def _by_halves(self, numbers: Sequence[int], found: Judged) -> dict[int, Judged]:
+        """The same where lies are refused, or fail, when they are told together."""
+        if len(numbers) == 1:
+            return {numbers[0]: replace(found, lie=self.court.lies.planted[numbers[0]])}
+        half = len(numbers) // 2
+        return self.together(numbers[:half]) | self.together(numbers[half:])
 
     def tell(self, told: Sequence[Lie], facts: Sequence[Fact]) -> Judged:
         """What becomes of lies that are told together, by these facts."""

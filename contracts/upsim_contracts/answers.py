@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from upsim_contracts import evidence
+from upsim_contracts import evidence, undocumented
 from upsim_contracts.bodies import parsed
 from upsim_contracts.documents import GUIDE, Document, document, parts
 from upsim_contracts.findings import Finding
@@ -42,6 +42,7 @@ class Contract:
         self.provider = provider
         self.document = found
         self._schemas = Schemas(found)
+        self._headers_named = undocumented.headers(found)
         self.operations = {one.id: one for one in _operations(found)}
         # A path without parameters wins over one with them, as in OpenAPI.
         self._by_path = sorted(self.operations.values(), key=lambda one: one.path.count("{"))
@@ -96,6 +97,11 @@ class Contract:
                 yield Finding(
                     self.provider, name, f"header {header}", "this header", "none", source
                 )
+        source = evidence.at(self.document, steps)
+        for header, value in seen.items():
+            if header not in self._headers_named and not undocumented.is_transport(header):
+                where, told = f"header {header}", shown(value)
+                yield Finding(self.provider, name, where, "no such header", told, source)
 
     def _body(
         self,
@@ -121,15 +127,26 @@ class Contract:
                     yield Finding(self.provider, name, "body", "JSON", shown(value), source)
                     return
                 value = document[0]
-            yield from self._values(name, (*steps, "content", media_type, "schema"), value, "")
+            place = (*steps, "content", media_type, "schema")
+            yield from self._values(name, place, value, "")
 
     def _values(
         self, name: str, steps: tuple[str, ...], value: object, where: str
     ) -> Iterator[Finding]:
+        told = set()
         for found in self._schemas.differences(_pointer(steps), value):
             source = evidence.at(self.document, (*steps, *found.rule))
             place = where or _dotted(found.path) or "body"
+            told.add(place)
             yield Finding(self.provider, name, place, found.expected, found.seen, source)
+        schema = evidence.resolve(self.document, f"#{_pointer(steps)}")
+        for path, stranger in undocumented.fields(self.document, schema, value):
+            place = _dotted(path)
+            if place not in told:
+                source = evidence.at(self.document, steps)
+                yield Finding(
+                    self.provider, name, place, "no such field", shown(stranger), source
+                )
 
 
 @cache

@@ -9,11 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
+from upsim_contracts.answers import check_answer
 from upsim_contracts.clips import AVI, Clip, clip
+from upsim_contracts.documents import default_dialect
 from upsim_contracts.facts import Book, CallForm, filled
+from upsim_contracts.findings import Finding
 from upsim_contracts.looking import as_avi
 from upsim_contracts.matching import ABSENT, Mismatch, at, shown
 from upsim_contracts.spending import RESERVED
@@ -72,13 +76,34 @@ class Answer:
         }
 
 
-class Caller:
-    """One account of a provider. `names` is what stands for `$job`, `$video` and the like."""
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """An API call and its response. `findings` are its differences from the OpenAPI document.
 
-    def __init__(self, book: Book, target: Target, *, world: World, price: Pricer) -> None:
+    `form` is the call as the book describes it, `body` what was sent.
+    """
+
+    form: CallForm
+    body: object
+    status: int
+    document: object
+    findings: tuple[Finding, ...]
+
+
+class Caller:
+    """One account of a provider. `names` is what stands for `$job`, `$video` and the like.
+
+    `exchanges` are the API calls so far. Files and uploads to other hosts are no API calls.
+    """
+
+    def __init__(
+        self, book: Book, target: Target, *, world: World, price: Pricer, dialect: str = ""
+    ) -> None:
         """Nothing was sent yet."""
         self.book = book
         self.target = target
+        self.dialect = dialect or target.dialect or default_dialect(book.provider)
+        self.exchanges: list[Exchanged] = []
         self.world = world
         self.price = price
         self.names: dict[str, Any] = {"key": world.key, "base": world.base_url}
@@ -172,7 +197,29 @@ class Caller:
         response = self._paid(form, request, body, measured) if form.paid else self._plain(request)
         self.last = f"{self.last} → {response.status_code} {response.text[:300]}"
         self.answer = Answer(response)
+        if address.startswith(f"{self.world.base_url}/"):
+            found = self._findings(request, response)
+            document = self.answer.document
+            self.exchanges.append(Exchanged(form, body, response.status_code, document, found))
         return self.answer
+
+    def _findings(self, request: httpx.Request, response: httpx.Response) -> tuple[Finding, ...]:
+        """Judge a response by the OpenAPI document.
+
+        A request that the document does not know, which some facts make on purpose, is no fault of
+        the response.
+        """
+        path = request.url.raw_path.decode("ascii")
+        found = check_answer(
+            self.book.provider,
+            self.dialect,
+            method=request.method,
+            path=path.removeprefix(urlsplit(self.world.base_url).path),
+            status=response.status_code,
+            headers=response.headers,
+            body=response.content,
+        )
+        return tuple(one for one in found if one.where != "request")
 
     def _key(self, owner: str | None) -> str:
         """The key of this world's account, or of another that is made when first named."""

@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 import httpx
 
-from upsim_contracts.calling import Answer, BrokenError, Caller, NotRunError, Pricer
+from upsim_contracts.calling import (
+    Answer,
+    BrokenError,
+    Caller,
+    Exchanged,
+    NotRunError,
+    Pricer,
+)
 from upsim_contracts.exceptions import SpendingError, TargetError
 from upsim_contracts.facts import Book, Fact, filled, seconds
 from upsim_contracts.looking import look_into
@@ -35,6 +42,7 @@ class Verdict:
     reason: str = ""
     exchange: str = ""
     spent: Decimal = Decimal(0)
+    exchanges: tuple[Exchanged, ...] = ()
 
 
 def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -> Verdict:
@@ -47,17 +55,28 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
         return Verdict(fact, "not run", reason=fact.needs_control)
     before = target.purse.spent
     run: Run | None = None
+    outcome: Outcome = "held"
+    found: tuple[Mismatch, ...] = ()
+    reason = ""
     try:
         with target.world(fact.given) as world:
             run = Run(book, fact, target, world=world, price=price, sleep=sleep)
             run.run()
     except (NotRunError, SpendingError) as error:
-        return Verdict(fact, "not run", reason=str(error), spent=target.purse.spent - before)
-    except (BrokenError, TargetError, httpx.HTTPError) as error:
-        found = error.found if isinstance(error, BrokenError) else _failed(error)
-        last = run.last if run else ""
-        return Verdict(fact, "broken", found, exchange=last, spent=target.purse.spent - before)
-    return Verdict(fact, "held", spent=target.purse.spent - before)
+        outcome, reason = "not run", str(error)
+    except BrokenError as error:
+        outcome, found = "broken", error.found
+    except (TargetError, httpx.HTTPError) as error:
+        outcome, found = "broken", _failed(error)
+    return Verdict(
+        fact,
+        outcome,
+        found,
+        reason,
+        exchange=run.last if run and outcome == "broken" else "",
+        spent=target.purse.spent - before,
+        exchanges=tuple(run.exchanges) if run else (),
+    )
 
 
 def _failed(error: Exception) -> tuple[Mismatch, ...]:
@@ -71,7 +90,9 @@ class Run(Caller):
         self, book: Book, fact: Fact, target: Target, *, world: World, price: Pricer, sleep: Sleep
     ) -> None:
         """Nothing was sent yet."""
-        super().__init__(book, target, world=world, price=price)
+        super().__init__(
+            book, target, world=world, price=price, dialect=fact.given.dialect
+        )
         self.fact = fact
         self.sleep = sleep
         self._opening: Decimal | None = None

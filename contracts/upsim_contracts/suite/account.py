@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
-from upsim_contracts.answers import check_answer
 from upsim_contracts.calling import Answer, Caller, Pricer, body_of
 from upsim_contracts.clips import Clip
-from upsim_contracts.documents import default_dialect
 from upsim_contracts.facts import Book, Lifecycle, filled
+from upsim_contracts.findings import Finding
 from upsim_contracts.generation import Flaw, Generation, Submit
 from upsim_contracts.matching import ABSENT, at, mismatches
 from upsim_contracts.target import Controls, Target, World
@@ -31,9 +29,8 @@ class Account(Caller):
         self, table: Generation, target: Target, *, world: World, price: Pricer, dialect: str = ""
     ) -> None:
         """Nothing was sent yet."""
-        super().__init__(table.book, target, world=world, price=price)
+        super().__init__(table.book, target, world=world, price=price, dialect=dialect)
         self.table = table
-        self._dialect = dialect or target.dialect or default_dialect(target.provider)
 
     @property
     def life(self) -> Lifecycle:
@@ -56,7 +53,7 @@ class Account(Caller):
             controls=self.world.controls,
         )
         return Account(
-            self.table, self.target, world=world, price=self.price, dialect=self._dialect
+            self.table, self.target, world=world, price=self.price, dialect=self.dialect
         )
 
     # -- what it does
@@ -146,20 +143,10 @@ class Account(Caller):
 
     # -- how answers are judged
 
-    def _plain(self, httpx_request: httpx.Request) -> httpx.Response:
-        response = super()._plain(httpx_request)
-        path = httpx_request.url.raw_path.decode("ascii")
-        findings = check_answer(
-            self.book.provider,
-            self._dialect,
-            method=httpx_request.method,
-            path=path.removeprefix(urlsplit(self.world.base_url).path),
-            status=response.status_code,
-            headers=response.headers,
-            body=response.content,
-        )
-        assert [str(finding) for finding in findings] == [], response.text
-        return response
+    def _findings(self, request: httpx.Request, response: httpx.Response) -> tuple[Finding, ...]:
+        found = super()._findings(request, response)
+        assert [str(finding) for finding in found] == [], response.text
+        return found
 
 
 def request(submit: Submit, book: Book, clip: Clip, options: Mapping[str, Any]) -> dict[str, Any]:

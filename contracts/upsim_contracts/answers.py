@@ -144,9 +144,7 @@ class Contract:
             place = _dotted(path)
             if place not in told:
                 source = evidence.at(self.document, steps)
-                yield Finding(
-                    self.provider, name, place, "no such field", shown(stranger), source
-                )
+                yield Finding(self.provider, name, place, "no such field", shown(stranger), source)
 
 
 @cache

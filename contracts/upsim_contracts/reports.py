@@ -28,6 +28,7 @@ def as_text(report: Report) -> str:
     """What is broken, each in a line or two, and the headline last."""
     lines = [line for verdict in report.verdicts for line in _text_of(verdict)]
     lines += [f"MONEY   {_money(report, difference)}" for difference in report.differences]
+    lines += [f"ANSWER  {finding}" for finding in report.findings]
     if report.stopped:
         lines.append("stopped before the end")
     lines.append(report.headline)

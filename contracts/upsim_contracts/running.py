@@ -90,9 +90,7 @@ class Run(Caller):
         self, book: Book, fact: Fact, target: Target, *, world: World, price: Pricer, sleep: Sleep
     ) -> None:
         """Nothing was sent yet."""
-        super().__init__(
-            book, target, world=world, price=price, dialect=fact.given.dialect
-        )
+        super().__init__(book, target, world=world, price=price, dialect=fact.given.dialect)
         self.fact = fact
         self.sleep = sleep
         self._opening: Decimal | None = None

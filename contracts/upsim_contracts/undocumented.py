@@ -28,6 +28,7 @@ _TRANSPORT = re.compile(
     r"x-served-by|x-timer|x-trace-id|x-vercel-.+|x-xss-protection"
 )
 
+
 def fields(document: Document, schema: object, value: object) -> Iterator[tuple[Path, object]]:
     """Yield each field that no part of the schema names, with its value."""
     yield from _fields(document, [schema], value, ())

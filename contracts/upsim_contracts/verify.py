@@ -12,6 +12,7 @@ from upsim_contracts.calling import Pricer
 from upsim_contracts.documents import folders
 from upsim_contracts.exceptions import NoContractError
 from upsim_contracts.facts import FILE, Book, Fact, read_book
+from upsim_contracts.findings import Finding
 from upsim_contracts.planning import Plan, plan
 from upsim_contracts.running import Sleep, Verdict, judge
 from upsim_contracts.spending import Difference
@@ -41,7 +42,13 @@ class Report:
     @property
     def broken(self) -> bool:
         """Whether anything differs from what is documented."""
-        return self.count("broken") > 0 or bool(self.differences)
+        return self.count("broken") > 0 or bool(self.differences) or bool(self.findings)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Where answers differ from the OpenAPI document, each difference once."""
+        found = (f for one in self.verdicts for call in one.exchanges for f in call.findings)
+        return list({(one.operation, one.where): one for one in found}.values())
 
     @property
     def headline(self) -> str:

@@ -52,9 +52,7 @@ class Account(Caller):
             media=self.world.media,
             controls=self.world.controls,
         )
-        return Account(
-            self.table, self.target, world=world, price=self.price, dialect=self.dialect
-        )
+        return Account(self.table, self.target, world=world, price=self.price, dialect=self.dialect)
 
     # -- what it does
 

@@ -289,3 +289,29 @@ def test_a_fixed_path_wins_over_a_parameter() -> None:
 def test_contracts_are_made_once() -> None:
     """Validators are compiled for a dialect, not for an answer."""
     assert contract("vicsee", "live") is contract("vicsee", "live")
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "expected"),
+    [
+        ({"body": {"credits": 1, "bonus": 2}}, "data.bonus", "no such field"),
+        ({"headers": {"X-Plan": "free"}}, "header x-plan", "no such header"),
+    ],
+)
+def test_what_the_document_does_not_name_is_a_finding(
+    change: dict[str, dict[str, object]], where: str, expected: str
+) -> None:
+    """A field or a header that the document does not name is reported, with its value."""
+    body = {"success": True, "data": change.get("body", {"credits": 1})}
+    headers = {"Content-Type": "application/json", "CF-Ray": "1", **change.get("headers", {})}
+    found = check_answer(
+        "vicsee",
+        "guide",
+        method="GET",
+        path="/api/v1/credits",
+        status=200,
+        headers={name: str(value) for name, value in headers.items()},
+        body=json.dumps(body).encode(),
+    )
+
+    assert [(where, expected)] == [(one.where, one.expected) for one in found]

@@ -28,6 +28,7 @@ OPTIONS = {
     "format_whitelist": "mov,matroska,avi,flv,mpegts,mpeg,ogg,asf,mxf",
     "protocol_whitelist": "none",
 }
+_UNPROBED = {**OPTIONS, "probesize": "32"}
 _DECODED_PACKETS = 64
 _HEAD = 64 << 10  # bytes in which an EBML header must end, to be read
 _EBML, _DOCTYPE = b"\x1aE\xdf\xa3", b"\x42\x82"
@@ -42,25 +43,18 @@ _MAGIC = {b"ftyp": 4, b"moov": 4, _EBML: 0, b"AVI ": 8}
 
 
 @dataclass(slots=True)
-class _Count:
-    """What the packets of the video track add up to, and when the last packet of any track ends.
+class _Span:
+    """When the packets of one track begin and end, in its ticks.
 
-    `shown` leaves out the pictures that an edit list or the codec hides. `first` to `end` are
-    ticks of the video track, `start` and `stop` seconds.
+    PyAV makes a `Fraction` at each look at a packet's time base, so ticks are converted once.
     """
 
-    packets: int = 0
-    shown: int = 0
+    tick: Fraction
     first: int | None = None
     last: int = 0
     end: int = 0
-    rotation: int | None = None
-    start: Fraction | None = None
-    stop: Fraction = Fraction(0)
 
-    def add(self, packet: Packet[VideoStream], *, hidden: bool) -> None:
-        self.packets += 1
-        self.shown += not hidden
+    def add(self, packet: Packet[Stream]) -> None:
         time = packet.dts if packet.pts is None else packet.pts
         if time is None:
             return
@@ -68,13 +62,26 @@ class _Count:
         self.last = max(self.last, time)
         self.end = max(self.end, time + (packet.duration or 0))
 
-    def add_any(self, packet: Packet[Stream]) -> None:
-        time = packet.dts if packet.pts is None else packet.pts
-        if time is None:
-            return
-        tick = packet.time_base
-        self.start = time * tick if self.start is None else min(self.start, time * tick)
-        self.stop = max(self.stop, (time + (packet.duration or 0)) * tick)
+
+@dataclass(slots=True)
+class _Count:
+    """What the packets of the video track add up to, and the spans of all tracks that were read.
+
+    `shown` leaves out the pictures that an edit list or the codec hides.
+    """
+
+    video: _Span
+    spans: dict[int, _Span]
+    packets: int = 0
+    shown: int = 0
+    rotation: int | None = None
+
+    @property
+    def length(self) -> Fraction:
+        """Seconds from the start of the file to the end of the last packet of any track."""
+        starts = [span.first * span.tick for span in self.spans.values() if span.first is not None]
+        ends = (span.end * span.tick for span in self.spans.values())
+        return max(ends) - max(min(starts, default=Fraction(0)), Fraction(0))
 
 
 def measure_by_demuxing(source: bytes | Path) -> Measured:
@@ -89,7 +96,7 @@ def measure_by_demuxing(source: bytes | Path) -> Measured:
         size = file.seek(0, 2)
         file.seek(0)
         try:
-            with closing(open_video(file)) as container:
+            with closing(_opened(file, head)) as container:
                 kind = _container(container.format.name, head, quicktime=quicktime)
                 return _measure(container, kind, size, stated=stated)
         except _BROKEN as error:
@@ -99,6 +106,25 @@ def measure_by_demuxing(source: bytes | Path) -> Measured:
 def open_video(file: BinaryIO) -> InputContainer:
     """Opens a file for reading, with the same formats allowed."""
     return av.open(file, "r", options=OPTIONS, metadata_errors="ignore")
+
+
+def _opened(file: BinaryIO, head: bytes) -> InputContainer:
+    """Open a file. Probing takes longest: a Matroska whose header says everything goes without."""
+    if head.startswith(_EBML):
+        container = av.open(file, "r", options=_UNPROBED, metadata_errors="ignore")
+        if _says_everything(container):
+            return container
+        container.close()
+        file.seek(0)
+    return open_video(file)
+
+
+def _says_everything(container: InputContainer) -> bool:
+    """Whether the header states the duration, and codec, size and rate of the video track."""
+    video = find_video(container)
+    if video is None or not is_known(video) or not container.duration:
+        return False
+    return video.codec_context.width > 0 and bool(video.average_rate)
 
 
 def _unreadable(head: bytes, error: Exception) -> Unmeasurable:
@@ -150,18 +176,19 @@ def is_known(video: VideoStream) -> bool:
 
 def _count(container: InputContainer, video: VideoStream) -> _Count:
     """Counts until the end, or to where the file breaks off."""
-    count = _Count()
+    spans = {one.index: _Span(one.time_base or Fraction(0)) for one in container.streams}
+    count = _Count(spans[video.index], spans)
     video.codec_context.thread_count = 1  # for one picture, more threads only cost their start
     can_hide = video.codec_context.name in _HIDING
     for packet in _packets(container, video):
-        if packet.stream.index != video.index:
-            count.add_any(packet)
+        spans[packet.stream_index].add(packet)
+        if packet.stream_index != video.index:
             continue
         picture = cast("Packet[VideoStream]", packet)
-        count.add(picture, hidden=packet.is_discard or (can_hide and _is_hidden(picture)))
+        count.packets += 1
+        count.shown += not (packet.is_discard or (can_hide and _is_hidden(picture)))
         if count.rotation is None and count.packets <= _DECODED_PACKETS:
             count.rotation = _rotation(picture)
-        count.add_any(packet)
     return count
 
 
@@ -198,8 +225,7 @@ def _duration(container: InputContainer, count: _Count) -> int:
     if container.duration is not None and container.duration > 0:
         return container.duration
     stated = [_microseconds(s.duration, s.time_base) for s in container.streams if s.duration]
-    counted = count.stop - max(count.start or Fraction(0), Fraction(0))
-    return max([*stated, _microseconds(1, counted)])
+    return max([*stated, _microseconds(1, count.length)])
 
 
 def _microseconds(ticks: int | None, time_base: Fraction | None) -> int:
@@ -214,10 +240,11 @@ def _rate(container: InputContainer, video: VideoStream, count: _Count) -> Fract
     others on average. The tables of MP4 and MOV, and the one rate of an AVI, are right.
     """
     stated = video.average_rate
-    span = count.last - (count.first or 0)
+    track = count.video
+    span = track.last - (track.first or 0)
     if count.packets < 2 or span <= 0 or (stated and _has_rate(container)):  # noqa: PLR2004  # one picture has no rate
         return stated
-    last = count.end - count.last or Fraction(span, count.packets - 1)
+    last = track.end - track.last or Fraction(span, count.packets - 1)
     length = (span + last) * (video.time_base or Fraction(0))
     if stated and abs(length * stated - count.packets) <= max(_NEAR, count.packets * _NEARLY):
         return stated

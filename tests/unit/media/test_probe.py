@@ -11,13 +11,15 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
+from av.container import InputContainer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upsim.core.media import Media, Unmeasurable
+from upsim.media import demux
 from upsim.media.clip import parse_clip_name
 from upsim.media.probe import Prober, measure_file
 from upsim.media.synthetic import make_clip
@@ -53,6 +55,26 @@ def test_the_document_type_counts_wherever_it_stands(
     measured = measure_file(with_header(data, header))
     assert isinstance(measured, Media)
     assert container == measured.container
+
+
+@pytest.mark.parametrize("data", [WEBM, MKV], ids=["webm", "mkv"])
+def test_complete_matroska_header_is_not_probed(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Probing takes longer than the rest, so only a header without duration or rate needs it."""
+    probed: list[BinaryIO] = []
+
+    def probe(file: BinaryIO) -> InputContainer:
+        probed.append(file)
+        return open_video(file)
+
+    open_video = demux.open_video
+    monkeypatch.setattr(demux, "open_video", probe)
+    rateless = data.replace(b"\x23\xe3\x83\x84", b"\xec\x86\x00\x00", 1)
+    endless = data.replace(b"\x44\x89\x88", b"\xec\x89\x00", 1)
+    measured = [demux.measure_by_demuxing(one) for one in (data, rateless, endless)]
+    assert all(isinstance(one, Media) and one.frames == 30 for one in measured)
+    assert 2 == len(probed)
 
 
 @pytest.mark.parametrize(

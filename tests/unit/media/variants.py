@@ -64,6 +64,7 @@ def variants() -> list[Variant]:
         *_orders(),
         *_tracks(),
         *_rates(),
+        *_matroska_headers(),
     ]
 
 
@@ -203,3 +204,25 @@ def _rates() -> Iterator[Variant]:
         steady = ("-r", rate, "-fps_mode", "cfr")
         yield Variant(f"{rate} a second", "mp4", (*PLAIN, *steady), boxes=True)
         yield Variant(f"{rate} a second in webm", "webm", (*VP8, *steady), LONGER, piped=True)
+
+
+def _matroska_headers() -> Iterator[Variant]:
+    """Headers that state less than the pictures do, or something else."""
+    broad = ("-vf", "setsar=4/3")
+    yield Variant("matroska broad pixels", "matroska", (*REORDERED, *broad), LONGER)
+    yield Variant("webm broad pixels", "webm", (*VP9, *broad), LONGER)
+    for name, coding in (("h264", REORDERED), ("vp9", VP9)):
+        yield Variant(f"matroska of another size, {name}", "matroska", coding, change=_widened)
+        rateless = f"matroska without a rate, {name}"
+        yield Variant(rateless, "matroska", coding, change=_rateless, uneven=True)
+
+
+def _widened(data: bytes) -> bytes:
+    """Change the 64 pixels of PixelWidth to 96."""
+    return data.replace(b"\xb0\x81\x40", b"\xb0\x81\x60", 1)
+
+
+def _rateless(data: bytes) -> bytes:
+    """Make a Void of DefaultDuration (RFC 9559, 5.1.4.1.13), 4 bytes of nanoseconds."""
+    at = data.index(b"\x23\xe3\x83\x84")
+    return data[:at] + b"\xec\x86" + data[at + 2 :]

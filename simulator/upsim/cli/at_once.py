@@ -26,7 +26,6 @@ INVALID = "Invalid HTTP request received."
 UNUSUAL = frozenset({b"host", b"expect", b"x-forwarded-for", b"x-forwarded-proto"})
 """Request headers that change how a request is read. uvicorn deals with all but the first."""
 
-VERSIONS = frozenset({"1.0", "1.1"})
 ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 
 
@@ -95,10 +94,10 @@ class AtOnceProtocol(BoundedProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._stage, self._came, self._beside = HEAD, 0, 0
+        self._stage = HEAD
+        self._came = self._beside = self._hosts = 0
         self._steps += 1
         self._idle_since = None
-        self._hosts = 0
         self.url = b""
         self.headers = []
         self.expect_100_continue = self._unusual = False
@@ -117,18 +116,19 @@ class AtOnceProtocol(BoundedProtocol):
     def on_headers_complete(self) -> None:
         """Choose the way."""
         method, version = self.parser.get_method(), self.parser.get_http_version()
-        if version not in VERSIONS:
-            raise RefusedError(505, "This server speaks HTTP/1.1.")
+        if version != "1.1":
+            if version != "1.0":
+                raise RefusedError(505, "This server speaks HTTP/1.1.")
+            self._unusual = True
         if self._hosts > 1:
             raise RefusedError(400, "A request has one Host header: a host, and perhaps a port.")
         if self.parser.should_upgrade():
             self._stage = BODY
             return  # the parser takes what follows for another protocol: see `_fed`
-        if not self.url.startswith(b"/"):
+        if self.url[:1] != b"/":
             self._read_absolute()
         self._stage = BODY
-        self._unusual |= version != "1.1" or method == b"HEAD" or b"#" in self.url
-        if self._unusual or not self._is_free():
+        if self._unusual or method == b"HEAD" or b"#" in self.url or not self._is_free():
             super().on_headers_complete()
             return
         raw_path, _, query = self.url.partition(b"?")

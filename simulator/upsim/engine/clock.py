@@ -52,10 +52,20 @@ class Clock:
     """Virtual time: a rate of real time (`real`, `scaled`), or moved by hand (`manual`, `auto`).
 
     It never goes back. `told` hears of every jump and change: from where, and to where. The steps
-    of jobs fall due on whole ticks of it, unless they last for less.
+    of jobs fall due on whole ticks of it, unless they last for less. Durations of work are divided
+    by `work_pace`: a clock that is not `real` has a rate instead.
     """
 
-    __slots__ = ("_base_real", "_base_virtual", "_rate", "mode", "pace", "tick", "told")
+    __slots__ = (
+        "_base_real",
+        "_base_virtual",
+        "_rate",
+        "mode",
+        "pace",
+        "tick",
+        "told",
+        "work_pace",
+    )
 
     def __init__(
         self, mode: str = "manual", *, start: Instant | None = None, pace: int = 1
@@ -64,8 +74,8 @@ class Clock:
         if pace < 1:
             msg = f"pace {pace} is not a whole number of 1 or more"
             raise ClockError(msg)
-        self._set(mode)
         self.pace = pace
+        self._set(mode)
         self.told: Callable[[Instant, Instant], None] | None = None
         self._base_real = wall_clock()
         moving = self.mode in ("real", "scaled")
@@ -75,6 +85,10 @@ class Clock:
     def _set(self, mode: str) -> None:
         self.mode, self._rate = parse_mode(mode)
         self.tick: Instant = 1 if self.moves_by_hand else TICK
+        self._set_work_pace()
+
+    def _set_work_pace(self) -> None:
+        self.work_pace = self.pace if self.mode == "real" else 1
 
     def now(self) -> Instant:
         """The present virtual instant."""
@@ -89,11 +103,6 @@ class Clock:
     def moves_by_hand(self) -> bool:
         """Whether time stands still between commands."""
         return self.mode in ("manual", "auto")
-
-    @property
-    def work_pace(self) -> int:
-        """By what durations of work are divided: a clock that is not `real` has a rate instead."""
-        return self.pace if self.mode == "real" else 1
 
     @property
     def label(self) -> str:
@@ -142,6 +151,7 @@ class Clock:
     def change_pace(self, pace: int) -> None:
         """Let jobs that begin from now on run so many times as fast."""
         self.pace = pace
+        self._set_work_pace()
         if self.told is not None:
             self.told(self.now(), self.now())
 

@@ -106,8 +106,8 @@ class Journal:
             call.media,
             call.model,
             call.posted,
-            tuple(call.faults),
-            tuple(call.unfired),
+            tuple(call.faults) if call.faults else (),
+            tuple(call.unfired) if call.unfired else (),
             call.cause,
         )
         self._ring.append(exchange)

@@ -71,14 +71,12 @@ class Resolver:
 
     def _mark(self, provider: str, headers: Headers, named: str | None) -> Mark:
         """A request's address and the fingerprints of all that may hold its key."""
-        first, *others = self._key_headers.get(provider) or self._read_key_headers(provider)
-        value = headers.get(first)
-        held = None if value is None else self._keys.fingerprints.of_bytes(value)
-        if not others:
-            return (provider, named, held)
-        values = map(headers.get, others)
-        of = self._keys.fingerprints.of_bytes
-        return (provider, named, held, *(value if value is None else of(value) for value in values))
+        names = self._key_headers.get(provider) or self._read_key_headers(provider)
+        held: list[bytes] = []
+        for name in names:
+            value = headers.get(name)
+            held.append(b"" if value is None else self._keys.fingerprints.of_bytes(value))
+        return (provider, named, *held)
 
     def _read_key_headers(self, provider: str) -> tuple[bytes, ...]:
         auth = self._registry.default.scenario_for(provider).baseline.auth

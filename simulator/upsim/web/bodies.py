@@ -71,19 +71,29 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> tuple[byt
 
 def decode(call: Call) -> object:
     """The JSON document of a call, or why it is none."""
-    if has_too_many_values(call.body):
-        return Malformed("too_large", f"the document holds more than {MOST_VALUES} values")
-    if has_too_much_beside_texts(call.body):
-        return Malformed("too_large", f"more than {MOST_BESIDE} bytes are no part of a text")
+    body = call.body
+    if len(body) > LONG and (excess := _excess(body)):
+        return Malformed("too_large", excess)
     try:
-        document = _DECODER.decode(call.body)
+        document = _DECODER.decode(body)
     except msgspec.DecodeError as error:
         return Malformed("syntax", flaw(call, str(error)))
     except UnicodeDecodeError as error:
         return Malformed("encoding", flaw(call, str(error)))
     except RecursionError:
         return Malformed("too_deep", "the document is nested too deeply")
-    return _unusual(call, document) or document
+    if call.rules.knobs.get("duplicate_keys") == "refuse" and repeats_a_key(body):
+        return Malformed("syntax", "an object repeats a key")
+    return document if len(body) <= MAX_DEPTH else _shallow(body, document)
+
+
+def _excess(body: bytes) -> str:
+    """Say what a long document has too much of; empty where there is nothing."""
+    if has_too_many_values(body):
+        return f"the document holds more than {MOST_VALUES} values"
+    if has_too_much_beside_texts(body):
+        return f"more than {MOST_BESIDE} bytes are no part of a text"
+    return ""
 
 
 def has_too_many_values(body: bytes) -> bool:
@@ -120,14 +130,12 @@ def _end_of_text(body: bytes, at: int) -> int:
     return len(body)
 
 
-def _unusual(call: Call, document: object) -> Malformed | None:
-    """Why a document that can be read is not taken."""
-    brackets = call.body.count(b"{") + call.body.count(b"[")
+def _shallow(body: bytes, document: object) -> object:
+    """Return the document, unless its containers are nested too deep: that takes many brackets."""
+    brackets = body.count(b"{") + body.count(b"[")
     if brackets > MAX_DEPTH and depth_over(document, MAX_DEPTH):
         return Malformed("too_deep", f"the document is nested more than {MAX_DEPTH} deep")
-    if call.rules.knobs.get("duplicate_keys") == "refuse" and repeats_a_key(call.body):
-        return Malformed("syntax", "an object repeats a key")
-    return None
+    return document
 
 
 def depth_over(document: Any, limit: int) -> bool:  # noqa: ANN401 - any JSON

@@ -62,6 +62,11 @@ class Door:
 
     def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
         """The same for a request that came whole."""
+        for name, value in scope["headers"]:
+            if name == b"host":
+                if value in self._accepted:
+                    return self.inner(scope, body)
+                break
         return self._refusal(scope) or self.inner(scope, body)
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:

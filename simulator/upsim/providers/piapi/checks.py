@@ -58,9 +58,10 @@ def known_task_type(call: Call) -> Violation | None:
     if isinstance(name, Violation):
         return name
     models = call.rules.baseline.models.values()
+    for model in models:
+        if name == model.facts["task_type"].value:
+            return None
     known = [str(model.facts["task_type"].value) for model in models]
-    if name in known:
-        return None
     cause = causes.wrong_choice("task_type", name, known)
     return Violation("unknown_task_type", cause=cause)
 

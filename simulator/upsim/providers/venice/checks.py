@@ -133,10 +133,11 @@ def own_request(call: Call) -> Violation | None:
 
 def media_there(call: Call) -> Violation | None:
     """The file of a finished job was not deleted and has not expired."""
-    if call.target.state is not State.COMPLETED or not call.world.output_gone(call.target):
+    job = call.target
+    if job.state is not State.COMPLETED or not call.world.output_gone(job):
         return None
-    cause = f"queue_id: the file of job {call.target.id} was deleted or has expired"
-    return Violation("media_gone", {"job": call.target.id}, cause=cause)
+    cause = f"queue_id: the file of job {job.id} was deleted or has expired"
+    return Violation("media_gone", {"job": job.id}, cause=cause)
 
 
 def completable(call: Call) -> Violation | None:

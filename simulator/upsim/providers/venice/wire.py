@@ -124,17 +124,18 @@ def _details(field: str, code: str, message: str) -> dict[str, object]:
 
 
 def _word(call: Call, job: Job) -> str:
-    chosen = call.rules.turned("completed_status") if job.state is State.COMPLETED else None
-    return chosen or str(call.rules.baseline.statuses[job.state].value)
+    rules, state = call.rules, job.state
+    chosen = rules.turned("completed_status") if state is State.COMPLETED else None
+    return chosen or str(rules.baseline.statuses[state].value)
 
 
 def _times(call: Call, job: Job) -> dict[str, object]:
-    model = call.rules.baseline.models[job.accepted.model]
-    until = call.now if job.ended_at is None else job.ended_at
+    accepted, ended = job.accepted, job.ended_at
+    model = call.rules.baseline.models[accepted.model]
     average = int(str(model.facts["average_execution_time"].value))
     return {
         "average_execution_time": average // call.world.pace,
-        "execution_duration": milliseconds(job.accepted.at, until),
+        "execution_duration": milliseconds(accepted.at, call.now if ended is None else ended),
     }
 
 

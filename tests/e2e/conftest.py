@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-START_SECONDS = 120
-STOP_SECONDS = 5
+START_SECONDS = 300
+STOP_SECONDS = 60
 UPSIM = (sys.executable, "-m", "upsim")
 
 

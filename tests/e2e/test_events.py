@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.conftest import Server, running
 
-PATIENCE = 120
+PATIENCE = 300
 VIDEO = {"video_url": "https://clips.example/v.mp4?sig=canary"}
 
 

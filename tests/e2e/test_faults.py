@@ -49,7 +49,7 @@ def seen(box: Sandbox, method: str, path: str, body: object = None) -> Seen:
         f"content-length: {len(content)}\r\n\r\n"
     )
     parts: list[bytes] = []
-    with socket.create_connection((url.host, url.port), timeout=10) as wire:
+    with socket.create_connection((url.host, url.port), timeout=300) as wire:
         wire.sendall(head.encode() + content)
         while True:
             try:
@@ -135,7 +135,7 @@ def test_a_manual_clock_holds_a_delayed_answer(make_sandbox: Callable[..., Sandb
         f"authorization: Bearer {box.keys['vicsee']}\r\ncontent-length: {len(content)}\r\n"
         "content-type: application/json\r\nconnection: close\r\n\r\n"
     )
-    with socket.create_connection((url.host, url.port), timeout=10) as wire:
+    with socket.create_connection((url.host, url.port), timeout=300) as wire:
         wire.sendall(head.encode() + content)
         while not box.server.admin("GET", f"sandboxes/{box.id}/faults")["faults"][0]["fired"]:
             pass
@@ -166,7 +166,7 @@ def test_the_server_says_nothing_of_a_cut(
     seen(box, "GET", "/vicsee/api/v1/credits")
     seen(box, "GET", "/vicsee/api/v1/models")
     log = ""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while log.count("fault:") < 3 and time.monotonic() < deadline:
         log = (tmp_path / "server.log").read_text("utf-8")
     assert [] == [word for word in ("ERROR", "Traceback", "Exception") if word in log], log

@@ -192,7 +192,7 @@ def record(folder: Path) -> bytes:
             http.get(f"{base}/venice/api/v1/billing/balance")
             http.post(f"{base}/venice/api/v1/{HOSTILE.encode().hex()}", json={"model": HOSTILE})
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(300)
     return log.read_bytes()
 
 

@@ -13,7 +13,7 @@ import httpx
 
 from tests.e2e.conftest import Server, running
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 300
 
 
 def until(ready: Callable[[], object]) -> None:

@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.conftest import Server
 
 KEY = "sk-canary-0123456789"
-START_SECONDS = 120
+START_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Recorder:
     def stop(self, how: int = signal.SIGINT) -> str:
         """End it as a person does, and return what it said."""
         self.process.send_signal(how)
-        said, _ = self.process.communicate(timeout=10)
+        said, _ = self.process.communicate(timeout=300)
         return said
 
     def lines(self) -> list[dict[str, Any]]:

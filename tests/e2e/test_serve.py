@@ -10,9 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -27,9 +27,8 @@ from upsim.scenario.loader import Library
 
 UPSIM = [sys.executable, "-m", "upsim"]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name[:6] != "UPSIM_"}
-START_SECONDS = 120
-STOP_SECONDS = 20.0
-"""Far more than a busy machine needs, and less than the 30 s for which a request may be held."""
+HANG_SECONDS = 300
+"""A guard against what never happens: slowness alone does not fail a test."""
 GREETED = "an example for each provider"
 EXAMPLE = re.compile(r"^  # (\w+): (\S+)\n((?:  .+\n)+)", re.MULTILINE)
 DIALECTS = [
@@ -54,23 +53,23 @@ class Process:
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask for a path."""
-        return httpx.get(f"{self.base_url}{path}", headers=headers, trust_env=False, timeout=30)
+        return httpx.get(
+            f"{self.base_url}{path}", headers=headers, trust_env=False, timeout=HANG_SECONDS
+        )
 
     def post(self, path: str, body: object, **headers: str) -> httpx.Response:
         """Send JSON to a path."""
         url = f"{self.base_url}{path}"
-        return httpx.post(url, json=body, headers=headers, trust_env=False, timeout=30)
+        return httpx.post(url, json=body, headers=headers, trust_env=False, timeout=HANG_SECONDS)
 
-    def interrupt(self) -> float:
-        """Press Ctrl-C and return how many seconds it took to end."""
-        began = time.monotonic()
+    def interrupt(self) -> int:
+        """Press Ctrl-C, wait for the end, and return the exit code."""
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(START_SECONDS)
-        return time.monotonic() - began
+        return self.process.wait(HANG_SECONDS)
 
     def output(self, containing: str = "") -> str:
         """Return what was printed, once it contains a text."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while containing not in (text := self.log.read_text("utf-8")):
             assert time.monotonic() < deadline, f"no {containing!r} in:\n{text}"
             time.sleep(0.01)
@@ -106,7 +105,7 @@ def _start(folder: Path, stack: ExitStack, *options: str, **variables: str) -> P
         text=True,
     )
     stack.callback(_end, process)
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while not ready.exists():
         assert process.poll() is None, log.read_text("utf-8")
         assert time.monotonic() < deadline, log.read_text("utf-8")
@@ -243,7 +242,7 @@ def test_the_files_of_a_killed_server_are_removed_at_the_next_start(
     killed.process.kill()
     killed.process.wait()
     serve()
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while folder.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert (200, []) == (upload.status_code, list(tmp_path.glob("upsim-*")))
@@ -527,23 +526,21 @@ def test_ctrl_c_ends_well(serve: Serve) -> None:
     """Ctrl-C ends an idle server at once, with exit code 0 and no complaint."""
     server = serve()
     server.output(GREETED)
-    seconds = server.interrupt()
 
-    assert (seconds < STOP_SECONDS, server.process.returncode) == (True, 0)
+    assert 0 == server.interrupt()
     assert not re.search("Traceback|Aborted|ERROR", server.output())
 
 
 def test_ctrl_c_ends_a_held_request(serve: Serve) -> None:
-    """A request that is held until its job ends does not hold the server."""
+    """A request that is held until its job ends does not hold the server: it is cut off."""
     server = serve("--pace", "1")
-    thread = threading.Thread(target=_hold, args=(server,))
-    thread.start()
-    server.output(GREETED)
-    _until_a_job_runs(server)
-    seconds = server.interrupt()
-    thread.join(STOP_SECONDS)
+    with ThreadPoolExecutor() as threads:
+        held = threads.submit(_hold, server)
+        server.output(GREETED)
+        _until_a_job_runs(server)
+        code = server.interrupt()
 
-    assert (seconds < STOP_SECONDS, server.process.returncode) == (True, 0)
+    assert (0, "cut off") == (code, held.result())
     assert "Traceback" not in server.output()
 
 
@@ -556,9 +553,8 @@ def test_ctrl_c_ends_an_open_download(serve: Serve) -> None:
             b"GET /media/synthetic/1920x1080_30fps_600s.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n"
         )
         assert connection.recv(12) == b"HTTP/1.1 200"
-        seconds = server.interrupt()
+        assert 0 == server.interrupt()  # while the connection is open and nobody reads
 
-    assert (seconds < STOP_SECONDS, server.process.returncode) == (True, 0)
     assert "Traceback" not in server.output()
 
 
@@ -573,13 +569,11 @@ def hangups() -> Iterator[None]:
 @pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_it(serve: Serve, how: signal.Signals) -> None:
-    """The signals of a service manager and of a closed terminal end the server in time."""
+    """The signals of a service manager and of a closed terminal end the server."""
     server = serve()
-    began = time.monotonic()
     server.process.send_signal(how)
-    server.process.wait(START_SECONDS)
 
-    assert (True, -how) == (time.monotonic() - began < STOP_SECONDS, server.process.returncode)
+    assert -how == server.process.wait(HANG_SECONDS)
 
 
 @pytest.mark.usefixtures("hangups")
@@ -589,7 +583,7 @@ def test_the_end_is_told(serve: Serve, how: signal.Signals) -> None:
     server = serve()
     server.output(GREETED)
     server.process.send_signal(how)
-    server.process.wait(START_SECONDS)
+    server.process.wait(HANG_SECONDS)
 
     assert "upsim stopped" == server.output().splitlines()[-1]
 
@@ -619,17 +613,18 @@ def test_output_that_nobody_reads(tmp_path: Path) -> None:
     assert (200, 0, "") == (status, process.returncode, errors.read_text("utf-8"))
 
 
-def _hold(server: Process) -> None:
+def _hold(server: Process) -> str:
     video = f"{server.base_url}/media/synthetic/640x360_30fps_20s.mp4"
     body = {"video": video, "enable_sync_mode": True}
     try:
         server.post("/wavespeed/api/v3/runwayml/upscale-v1", body, Authorization="Bearer any")
-    except httpx.HTTPError:
-        return  # cut off, as it must be
+    except (httpx.RemoteProtocolError, httpx.NetworkError):
+        return "cut off"
+    return "answered"
 
 
 def _until_a_job_runs(server: Process) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while not server.get("/__sim/sandboxes/default/jobs").json()["jobs"]:
         assert time.monotonic() < deadline, "no job was accepted"
         time.sleep(0.01)

@@ -134,7 +134,7 @@ def test_an_interrupted_job_is_taken_up_again(server: Server, clip: Path, tmp_pa
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        give_up = time.monotonic() + 120
+        give_up = time.monotonic() + 300
         while not server.admin("GET", f"sandboxes/{box}/jobs")["jobs"]:
             assert time.monotonic() < give_up
             time.sleep(0.05)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.conftest import Server
 
-SECONDS = 120
+SECONDS = 300
 SUBMIT = "vicsee/api/v1/tools/upscale-video"
 TEXT = """extends: {base}
 summary: A price that somebody edits.

@@ -24,8 +24,7 @@ import pytest
 KEY = {"Authorization": "Bearer wavespeed-key"}
 SUBMIT = "/wavespeed/api/v3/runwayml/upscale-v1"
 VIDEO = "https://clips.example/12.mp4"
-PATIENCE = 60.0
-STOP_SECONDS = 20.0
+PATIENCE = 300.0
 
 
 @dataclass(slots=True)
@@ -141,7 +140,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
             )
             stack.callback(process.wait, 20)
             stack.callback(process.kill)
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + PATIENCE
             while not ready.exists():
                 assert process.poll() is None
                 assert time.monotonic() < deadline
@@ -250,18 +249,17 @@ def test_ctrl_c_ends_a_delivery(
         free.wait(PATIENCE)
         return 200
 
-    server, receiver = serve("--clock", "manual" if advancing else "auto"), receive(hang)
+    clock, receiver = "manual" if advancing else "auto", receive(hang)
+    server = serve("--clock", clock, "--webhook-timeout", "10m")
     server.submit(receiver.url)
     if advancing:
         threading.Thread(target=_advance, args=(server,), daemon=True).start()
     receiver.wait(1)
-    began = time.monotonic()
     server.process.send_signal(signal.SIGINT)
-    server.process.wait(PATIENCE)
-    took = time.monotonic() - began
-    free.set()
-
-    assert took < STOP_SECONDS
+    try:
+        server.process.wait(PATIENCE / 2)  # while the receiver hangs
+    finally:
+        free.set()
 
 
 def test_a_deleted_sandbox_cuts_its_delivery(

@@ -135,7 +135,7 @@ class Files(BaseHTTPRequestHandler):
         elif self.path == "/redirect":
             self._send(302, b"", "text/plain", {"Location": "/clip.mp4"})
         elif self.path == "/hang":
-            self.release.wait(20)
+            self.release.wait(300)
         elif self.path == "/announced":
             self._send(200, b"", "video/mp4", {"Content-Length": "99999999999999"})
         elif self.path == "/endless":

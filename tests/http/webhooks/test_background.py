@@ -14,7 +14,7 @@ from tests.http.webhooks.conftest import HOOK, VIDEO, hang
 if TYPE_CHECKING:
     from tests.http.webhooks.conftest import Start, World
 
-PATIENCE = 120
+PATIENCE = 300
 
 
 class Loop:

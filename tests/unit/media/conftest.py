@@ -41,7 +41,7 @@ def maker() -> ClipMaker:
 @pytest.fixture(scope="module")
 def prober() -> Iterator[Prober]:
     """A prober that is closed when the module is done."""
-    prober = Prober(timeout=20)
+    prober = Prober(timeout=300)
     yield prober
     prober.close()
 

@@ -244,7 +244,7 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     (tmp_path / "clip.webm").write_bytes(WEBM)
     code = (
         "from pathlib import Path; from upsim.media.workers import WorkerPool;"
-        "pool = WorkerPool(); pool.call({'do': 'measure', 'path': 'clip.webm'}, timeout=9);"
+        "pool = WorkerPool(); pool.call({'do': 'measure', 'path': 'clip.webm'}, timeout=300);"
         "print(pool.pids[0], flush=True); import os; os._exit(0)"
     )
     done = subprocess.run(

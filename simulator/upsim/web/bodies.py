@@ -82,9 +82,9 @@ def decode(call: Call) -> object:
         return Malformed("encoding", flaw(call, str(error)))
     except RecursionError:
         return Malformed("too_deep", "the document is nested too deeply")
-    if call.rules.knobs.get("duplicate_keys") == "refuse" and repeats_a_key(body):
-        return Malformed("syntax", "an object repeats a key")
-    return document if len(body) <= MAX_DEPTH else _shallow(body, document)
+    if len(body) > MAX_DEPTH or call.rules.knobs.get("duplicate_keys") == "refuse":
+        return _unusual(call, document) or document
+    return document
 
 
 def _excess(body: bytes) -> str:
@@ -130,12 +130,14 @@ def _end_of_text(body: bytes, at: int) -> int:
     return len(body)
 
 
-def _shallow(body: bytes, document: object) -> object:
-    """Return the document, unless its containers are nested too deep: that takes many brackets."""
-    brackets = body.count(b"{") + body.count(b"[")
+def _unusual(call: Call, document: object) -> Malformed | None:
+    """Why a document that can be read is not taken."""
+    brackets = call.body.count(b"{") + call.body.count(b"[")
     if brackets > MAX_DEPTH and depth_over(document, MAX_DEPTH):
         return Malformed("too_deep", f"the document is nested more than {MAX_DEPTH} deep")
-    return document
+    if call.rules.knobs.get("duplicate_keys") == "refuse" and repeats_a_key(call.body):
+        return Malformed("syntax", "an object repeats a key")
+    return None
 
 
 def depth_over(document: Any, limit: int) -> bool:  # noqa: ANN401 - any JSON

@@ -212,6 +212,18 @@ def test_polls_after_an_altered_end_are_no_finding(start_admin: Start, do: objec
     assert "polled_after_the_end" in names(card(admin))
 
 
+def test_a_retry_after_an_altered_poll_is_not_hasty(start_admin: Start) -> None:
+    """A client may ask again at once for what it could not read."""
+    admin = start_admin(clock="auto")
+    http = caller(admin)
+    job = VICSEE.job(http, CLIP)
+    arm(admin, at="poll", first=2, do={"patch": {"data": None}})
+    for _ in range(3):
+        http.get(VICSEE.poll.format(job))
+        pass_time(admin, 0.5)
+    assert "polled_too_often" not in names(card(admin, "?pauses=all"))
+
+
 @each_sample
 def test_the_same_submit_twice_is_told(admin: Admin, sample: Any) -> None:  # noqa: ANN401 - a Sample
     """A paid request that was repeated while its first job lives names both jobs."""

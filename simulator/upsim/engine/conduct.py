@@ -143,17 +143,17 @@ class Conduct:
             earlier, self._submits[key] = self._submits.get(key), accepted.job
             if earlier is not None:
                 self._look_for_repetition(tally, exchange, earlier)
-        tally.good = exchange.rule is None
-        if call.faults and _spoiled(call.faults):
-            tally.good = False
-        elif (
+        altered = bool(call.faults) and _altered(call.faults)
+        tally.good = exchange.rule is None and not altered
+        if (
             job.moves
-            and tally.good
+            and exchange.rule is None
             and (tally.seen is None or tally.unsure)
             and job.moves[-1].state in TERMINAL
+            and not (altered and _spoiled(call.faults))
         ):
             tally.seen = exchange.number
-            tally.unsure = bool(call.faults) and _altered(call.faults)
+            tally.unsure = altered
 
     def told_to_wait(
         self, call: Call, exchange: Exchange, headers: Iterable[tuple[bytes, bytes]]

@@ -88,7 +88,16 @@ def served(provider: str, dialect: str, part: str | None, host: str) -> Document
     if provider not in folders():
         return None
     wanted = part_of(provider, host) if part is None else part
-    return document(provider, dialect, wanted) if wanted in parts(provider) else None
+    return living(document(provider, dialect, wanted)) if wanted in parts(provider) else None
+
+
+def living(found: Document) -> Document:
+    """The document without operations marked `x-retired`, which no request can use."""
+    paths = {
+        path: {name: part for name, part in item.items() if not _is_retired(part)}
+        for path, item in found["paths"].items()
+    }
+    return {**found, "paths": {path: item for path, item in paths.items() if item}}
 
 
 def merged(base: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON
@@ -123,6 +132,10 @@ def _read(provider: str, name: str) -> Document:
 
 def _files(provider: str, start: str) -> Iterator[Path]:
     return folders()[provider].glob(f"{start}*yaml")
+
+
+def _is_retired(part: Any) -> bool:  # noqa: ANN401 - JSON
+    return isinstance(part, dict) and part.get("x-retired") is True
 
 
 def _brought() -> Iterator[tuple[str, Path]]:

@@ -47,6 +47,23 @@ def test_a_sandbox_s_dialect_is_that_of_its_document(admin: Admin, http: httpx.C
     assert ("processing", [{"url": f"{LOCAL}/sandbox/box/vicsee"}]) == (status, answer["servers"])
 
 
+def test_a_document_says_that_any_key_works(admin: Admin, http: httpx.Client) -> None:
+    """Only a server or a sandbox that refuses unknown keys shows the document without the note."""
+    admin.sandbox(id="box")
+    text = http.get("/vicsee/openapi.json").json()["info"]["description"]
+    strict = http.get("/sandbox/box/vicsee/openapi.json").json()["info"]["description"]
+
+    assert text == f"{strict} {documents.ANY_KEY}"
+
+
+def test_a_retired_operation_is_not_served(http: httpx.Client) -> None:
+    """A document for requests leaves out the endpoint that answers each of them with 410."""
+    paths = http.get("/venice/openapi.json").json()["paths"]
+
+    assert "/api/v1/billing/usage" not in paths
+    assert "/api/v1/billing/usage-history" in paths
+
+
 @pytest.mark.parametrize(
     ("host", "title"),
     [("api.piapi.ai", "PiAPI, video upscale"), ("upload.theapi.app", "PiAPI, file upload")],

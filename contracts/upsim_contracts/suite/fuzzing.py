@@ -1,8 +1,8 @@
 """schemathesis over one document: examples, coverage, fuzzing and sequences by links.
 
-Every case gets a sandbox of its own; in a sequence, every scenario. A failure that is none is
-listed with its reason in the provider's `fuzzing.yaml`. schemathesis is imported when it runs: it
-brings half the world with it.
+Every case gets a sandbox of its own; in a sequence, every scenario. The provider's
+`schemathesis.toml` lists the failures that no schema can prevent. schemathesis is imported when it
+runs: it brings half the world with it.
 """
 
 from __future__ import annotations
@@ -17,21 +17,18 @@ from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
 from upsim_contracts.answers import contract
+from upsim_contracts.documents import living
 from upsim_contracts.suite.inputs import HOST, register_formats
 from upsim_contracts.suite.places import Place, Places
-from upsim_contracts.suite.rules import described, operation_of, rules
+from upsim_contracts.suite.rules import described, exceptions, operation_of, rules
 
 if TYPE_CHECKING:
     from schemathesis import Response
-    from schemathesis.core.failures import Failure
-    from schemathesis.hooks import HookContext
     from schemathesis.schemas import BaseSchema
 
     from upsim_contracts.suite.rules import Case
 
-POSITIVE = ["2xx", "402", "404"]
 MOST_SEED = 2**32
-NEGATIVE = ["400", "401", "402", "403", "404", "405", "406", "409", "413", "415", "422", "429"]
 # Nothing is taken over from other answers: they belong to other sandboxes.
 SOURCES: Mapping[str, Mapping[str, object]] = {
     name: {"extra-data-sources": {"responses": False}}
@@ -60,15 +57,14 @@ PROFILES = {
 
 @dataclass(slots=True)
 class Result:
-    """What a run saw: unexplained failures, explained ones, and answers by operation and status."""
+    """What a run saw: failures, and answers by operation and status."""
 
     seed: int
     failures: dict[str, None] = field(default_factory=dict)
-    explained: Counter[str] = field(default_factory=Counter)
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def report(self) -> str:
-        """The unexplained failures with the seed that finds them again; empty without any."""
+        """The failures with the seed that finds them again; empty without any."""
         return "\n\n".join([f"seed {self.seed}", *self.failures]) if self.failures else ""
 
     def accepted(self, operation: str) -> int:
@@ -96,7 +92,7 @@ class Fuzzing:
         self._rules = rules(provider)
         self._places = Places(app, provider, self._rules.key)
         self._profile = profile or Profile()
-        self._dialect = dialect
+        self._exceptions = exceptions(provider)
         self._app = app
         self._prefix = f"/{provider}/{dialect}"
         seed = self._profile.seed
@@ -166,8 +162,8 @@ class Fuzzing:
     def _schema(self, phases: tuple[str, ...]) -> BaseSchema:
         import schemathesis
 
-        register_formats(self._places.clip())
-        raw = as_floats(self._contract.document)  # a copy: schemathesis changes what it is given
+        register_formats(self._places.clip(), data_urls=self._rules.data_urls)
+        raw = as_floats(living(self._contract.document))  # a copy, which schemathesis changes
         raw["servers"] = [{"url": f"{HOST}{self._prefix}"}]
         schema = schemathesis.openapi.from_dict(raw, config=self._config(phases))
         schema.app = self._app
@@ -183,24 +179,7 @@ class Fuzzing:
 
         schema.auth(refresh_interval=None)(Key)
 
-        def filter_failure(
-            context: HookContext,  # noqa: ARG001 - hooks are told the schema first
-            failure: Failure,
-            case: Case,
-            response: Response,
-        ) -> bool:
-            return self._counts(failure, case, response)
-
-        schema.hook(filter_failure)
         return schema
-
-    def _counts(self, failure: Failure, case: Case, response: Response) -> bool:
-        for known in self._rules.known:
-            here = not known.dialects or self._dialect in known.dialects
-            if here and known.explains(failure, case, response):
-                self.result.explained[known.reason] += 1
-                return False
-        return True
 
     def _config(self, phases: tuple[str, ...]) -> Any:  # noqa: ANN401 - schemathesis is not here yet
         import schemathesis
@@ -219,10 +198,7 @@ class Fuzzing:
                     for name in ("examples", "coverage", "fuzzing", "stateful")
                 },
                 "analysis": {"constants": {"enabled": False}},
-                "checks": {
-                    "positive_data_acceptance": {"expected-statuses": POSITIVE},
-                    "negative_data_rejection": {"expected-statuses": NEGATIVE},
-                },
+                **self._exceptions,
             }
         )
 

@@ -12,10 +12,12 @@ CLIPS = (
 HOST = "http://testserver"
 
 
-def register_formats(clip: bytes) -> None:
-    """Teach schemathesis what stands for `format: uri`: clips of the target, or of no host.
+def register_formats(clip: bytes, *, data_urls: bool) -> None:
+    """Teach schemathesis addresses of videos: clips of the target, or of no host.
 
-    `base64-mp4` is the given clip in base64.
+    With `data_urls` some hold the clip itself.
+
+    The formats are `iri` and `video`, which is any text.
     """
     import schemathesis
     from hypothesis import strategies
@@ -23,7 +25,7 @@ def register_formats(clip: bytes) -> None:
     clips = [f"{HOST}/media/synthetic/{name}" for name in CLIPS]
     names = strategies.text("abcxyz019-_", min_size=1, max_size=12)
     elsewhere = names.map(lambda name: f"https://example.com/{name}.mp4")
-    schemathesis.openapi.format("uri", strategies.sampled_from(clips) | elsewhere)
-    encoded = b64encode(clip).decode()
-    texts = [encoded, f"data:video/mp4;base64,{encoded}"]
-    schemathesis.openapi.format("base64-mp4", strategies.sampled_from(texts))
+    inside = strategies.just(f"data:video/mp4;base64,{b64encode(clip).decode()}")
+    for name in ("iri", "video"):
+        addresses = strategies.sampled_from(clips) | elsewhere
+        schemathesis.openapi.format(name, addresses | inside if data_urls else addresses)

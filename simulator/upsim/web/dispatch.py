@@ -282,6 +282,7 @@ class Dispatch:
                 dialect=bound.rules.dialect,
                 origin=call.origin,
                 host=host_of(scope),
+                any_key=not (sandbox.choices.strict_keys or call.origin.sandbox),
             )
         )
 

@@ -14,6 +14,10 @@ from upsim.web.bodies import encode
 
 ENTRY_POINT_GROUP = "upsim.documents"
 KEPT = 64
+ANY_KEY = (
+    "This server accepts any key. To have unknown keys refused, as this document says, start it "
+    "with --strict-keys."
+)
 _PATH = re.compile(r"/openapi(?:\.([a-z0-9_-]{1,40}))?\.json")
 
 Source = Callable[[str, str, str | None, str], Mapping[str, Any] | None]
@@ -33,12 +37,17 @@ class Documents:
 
     def __init__(self) -> None:
         """Know none yet."""
-        self._encoded: dict[tuple[str, str, str, str], bytes] = {}
+        self._encoded: dict[tuple[str, str, str, str, bool], bytes] = {}
 
-    def reply(self, provider: str, path: str, *, dialect: str, origin: Origin, host: str) -> Reply:
-        """The document with this server among its `servers`, or 404 with what is missing."""
+    def reply(
+        self, provider: str, path: str, *, dialect: str, origin: Origin, host: str, any_key: bool
+    ) -> Reply:
+        """The document with this server among its `servers`, or 404 with what is missing.
+
+        With `any_key` its description says that the server does not check keys.
+        """
         address, name = origin.api(""), host.partition(":")[0].lower()
-        key = (provider, dialect, path, f"{address} {name}")
+        key = (provider, dialect, path, f"{address} {name}", any_key)
         body = self._encoded.get(key)
         if body is None:
             matched = _PATH.fullmatch(path)
@@ -46,7 +55,7 @@ class Documents:
             found = self._find(provider, dialect, part, name)
             if found is None:
                 return self._missing(provider, path)
-            body = encode({**found, "servers": [{"url": address}]})
+            body = encode({**_noted(found, any_key=any_key), "servers": [{"url": address}]})
             if len(self._encoded) >= KEPT:
                 self._encoded.clear()
             self._encoded[key] = body
@@ -67,3 +76,11 @@ class Documents:
         if not self._sources:
             message += "; the package upsim_contracts, which has the documents, is not installed"
         return Reply(404, {"error": {"code": "no_document", "message": message}})
+
+
+def _noted(document: Mapping[str, Any], *, any_key: bool) -> Mapping[str, Any]:
+    if not any_key:
+        return document
+    info = document["info"]
+    text = " ".join(filter(None, (info.get("description"), ANY_KEY)))
+    return {**document, "info": {**info, "description": text}}

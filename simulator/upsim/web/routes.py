@@ -114,7 +114,8 @@ def _walk(
     child = node.fixed.get(segment)
     found = _walk(child, segments, at + 1, method, allowed) if child else None
     if found is None and node.any is not None and segment:
-        found = _walk(node.any, segments, at + 1, method, allowed)
+        others = [] if allowed else allowed  # a fixed path alone says what it allows
+        found = _walk(node.any, segments, at + 1, method, others)
         if found is not None:
             return found[0], {**found[1], node.any_name: segment}
     if found is None and node.rest and segment and not allowed:

@@ -1,0 +1,57 @@
+"""Schemathesis with its own defaults finds no failure at the documents that a server shows.
+
+Nothing is added to a document but the provider's `schemathesis.toml` and a key.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from upsim_contracts.documents import parts, providers
+from upsim_contracts.suite.places import Places
+from upsim_contracts.suite.rules import exceptions, rules
+
+DOCUMENTS = [(provider, part) for provider in providers() for part in parts(provider)]
+EXAMPLES = 5
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("provider", "part"), DOCUMENTS)
+def test_a_plain_run_finds_nothing(
+    application: Any,  # noqa: ANN401 - an ASGI application
+    *,
+    provider: str,
+    part: str,
+) -> None:
+    """The default dialect, all phases, few examples; `make nightly` runs the command itself."""
+    import schemathesis
+    from schemathesis.engine import events, from_schema
+
+    places = Places(application, provider, rules(provider).key)
+    place = places.enter()
+    config = schemathesis.Config.from_dict(
+        {
+            "seed": 1,
+            "headers": {place.header: place.value},
+            "generation": {"max-examples": EXAMPLES, "deterministic": True, "database": "none"},
+            "analysis": {"constants": {"enabled": False}},
+            **exceptions(provider),
+        }
+    )
+    path = f"/{provider}/openapi{f'.{part}' if part else ''}.json"
+    schema = schemathesis.openapi.from_asgi(path, application, config=config)
+    found: list[str] = []
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.ScenarioFinished):
+            for checks in event.recorder.checks.values():
+                found += [
+                    f"{check.name}: {check.failure_info}" for check in checks if check.failure_info
+                ]
+        elif isinstance(event, events.NonFatalError):
+            found.append(f"{event.label}: {event.info.format()}")
+        elif isinstance(event, events.FatalError):
+            raise event.exception
+    places.leave()
+    assert found == []

@@ -45,13 +45,11 @@ def test_a_plain_run_finds_nothing(
     found: list[str] = []
     for event in from_schema(schema).execute():
         if isinstance(event, events.ScenarioFinished):
-            for checks in event.recorder.checks.values():
-                found += [
-                    f"{check.name}: {check.failure_info}" for check in checks if check.failure_info
-                ]
+            infos = [c.failure_info for checks in event.recorder.checks.values() for c in checks]
+            found += [f"{info.failure}\n{info.code_sample}" for info in infos if info is not None]
         elif isinstance(event, events.NonFatalError):
             found.append(f"{event.label}: {event.info.format()}")
         elif isinstance(event, events.FatalError):
             raise event.exception
     places.leave()
-    assert found == []
+    assert "\n\n".join(found) == ""

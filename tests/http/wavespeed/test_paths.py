@@ -55,6 +55,7 @@ def test_unknown_paths_and_wrong_methods_have_the_error_envelope(
         ("PUT", f"/api/v3/{UPSCALER}", "POST"),
         ("PUT", "/api/v3/balance", "GET"),
         ("DELETE", "/api/v3/predictions/x", "GET"),
+        ("PUT", "/api/v3/predictions/delete", "POST"),
     ],
 )
 def test_a_wrong_method_is_told_the_right_ones(

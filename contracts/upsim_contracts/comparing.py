@@ -14,6 +14,7 @@ from typing import Any
 from upsim_contracts.matching import ABSENT
 from upsim_contracts.matching import shown as json_of
 from upsim_contracts.prices import CHARGE, plain
+from upsim_contracts.redaction import PLACEHOLDER
 from upsim_contracts.replaying import Replayed
 
 STATUS = "(status)"
@@ -72,7 +73,7 @@ def _charges(found: Replayed) -> Iterator[Unlike]:
 
 
 def _documents(wanted: Any, seen: Any, where: str, exact: bool) -> Iterator[Unlike]:  # noqa: ANN401, FBT001 - JSON
-    if wanted is None or seen is None or wanted is ABSENT:
+    if wanted is None or seen in (None, PLACEHOLDER) or wanted is ABSENT:
         return
     if _kind(wanted) != _kind(seen):
         yield Unlike(where or "body", _kind(wanted), shown(seen))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
+import av
 import httpx
 
 from upsim_contracts.calling import (
@@ -28,6 +29,7 @@ Outcome = Literal["held", "broken", "not run", "untestable", "departs"]
 Sleep = Callable[[float], None]
 SUCCESS = {"at_least": 200, "at_most": 299}
 """What the status of a call is to be where its step expects no other."""
+STARTS = 40
 CONNECTION = "connection"
 """Where a mismatch is said to lie when there was no answer to look at."""
 
@@ -81,6 +83,11 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
 
 def _failed(error: Exception) -> tuple[Mismatch, ...]:
     return (Mismatch(CONNECTION, "an answer", f"{type(error).__name__}: {error}"),)
+
+
+def _start(content: bytes) -> str:
+    """How a file that is no video begins."""
+    return f"{len(content)} bytes that begin with {content[:STARTS]!r}"
 
 
 class Run(Caller):
@@ -190,7 +197,12 @@ class Run(Caller):
 
     def _output(self, step: Mapping[str, Any]) -> None:
         """Download what the job made and look into it."""
-        self._compare(filled(step["output"], self.names), look_into(self._output_file()), "output")
+        content = self._output_file()
+        try:
+            seen = look_into(content)
+        except (av.FFmpegError, IndexError) as error:
+            raise BrokenError([Mismatch("output", "a video", _start(content))]) from error
+        self._compare(filled(step["output"], self.names), seen, "output")
 
     def _output_file(self) -> bytes:
         """The file of the last job: what its answer was, or what its link leads to."""

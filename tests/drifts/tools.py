@@ -1,0 +1,113 @@
+"""The two tools at a stand-in: what `verify` as a stranger says, and `record` with `drift`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.drifts.stand_in import ROOT, Made
+from upsim.cli.verify import LOCAL
+from upsim_contracts.calling import body_of
+from upsim_contracts.clips import clip
+from upsim_contracts.drift_command import run as run_drift
+from upsim_contracts.facts import Book, filled
+from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.record_command import recording
+from upsim_contracts.reports import as_text
+from upsim_contracts.verify import Report, book_of, verify
+from upsim_contracts.yaml12 import read_exact
+
+CALLERS: Mapping[str, Sequence[Mapping[str, Any]]] = read_exact(
+    Path(__file__).parent / "callers.yaml"
+)
+CAP = Decimal(100_000)
+
+
+def verified(made: Made, *, cap: Decimal = CAP) -> Report:
+    """Judge a stand-in as a stranger by all facts."""
+    book = book_of(made.provider).under(made.dialect)
+    target = made.target(cap)
+    with target.http:
+        return verify(book, book.facts, target, sleep=lambda _seconds: None)
+
+
+def findings(report: Report) -> list[str]:
+    """The lines that each report one thing; what stands below a line is indented."""
+    *lines, _headline = as_text(report).splitlines()
+    return [line for line in lines if not line.startswith(" ")]
+
+
+def drifted(made: Made, folder: Path) -> list[str]:
+    """Record a caller's day at a stand-in; the lines of the drift report, without its headline."""
+    file = folder / "cassette.jsonl"
+    upstream = f"{ROOT}/{made.provider}"
+    order = {"upstream": upstream, "to": file, "dialect": made.dialect or None}
+    with recording(order, None, lambda _text: None, made.transport) as session:
+        asyncio.run(_call(session.application, made))
+    said: list[str] = []
+    run_drift({"cassettes": [file]}, LOCAL["sim"], said.append)
+    return [line for text in said for line in text.splitlines()][:-1]
+
+
+async def _call(application: Any, made: Made) -> None:  # noqa: ANN401 - ASGI
+    book = book_of(made.provider).under(made.dialect)
+    transport = httpx.ASGITransport(application)
+    base = f"http://recorder.test/{made.provider}"
+    async with httpx.AsyncClient(transport=transport, base_url=base) as http:
+        caller = _Caller(book, http, made.key)
+        for step in CALLERS[made.provider]:
+            await caller.take(step)
+
+
+class _Caller:
+    """A caller that goes on whatever is answered."""
+
+    def __init__(self, book: Book, http: httpx.AsyncClient, key: str) -> None:
+        self._book = book
+        self._http = http
+        self._names: dict[str, Any] = {"key": key, "job": "none", "output": f"{ROOT}/media/none"}
+        self._content = b""
+
+    async def take(self, step: Mapping[str, Any]) -> None:
+        """Make a call, or poll the last job."""
+        for _ in range(step.get("poll", 0)):
+            await self._send({"call": self._book.lifecycle.call})
+        if "call" in step:
+            await self._take_video(step.get("video"))
+            await self._send(step)
+
+    async def _take_video(self, wanted: Any) -> None:  # noqa: ANN401 - of a file
+        text = wanted["data"] if isinstance(wanted, Mapping) else wanted
+        if text is None:
+            return
+        self._names["video"] = f"{ROOT}{clip(text).path}"
+        if isinstance(wanted, Mapping):
+            self._content = (await self._http.get(f"http://recorder.test{clip(text).path}")).content
+            encoded = base64.b64encode(self._content).decode()
+            self._names |= {"base64": encoded, "bytes": len(self._content)}
+
+    async def _send(self, step: Mapping[str, Any]) -> None:
+        form = self._book.calls[step["call"]]
+        headers = {**self._book.auth, **form.headers, **step.get("headers", {})}
+        address = str(filled(form.path, self._names))
+        answer = await self._http.request(
+            form.method,
+            address.removeprefix("/") if "://" not in address else address,
+            headers={k: str(filled(v, self._names)) for k, v in headers.items() if v is not None},
+            json=filled(body_of(form, step), self._names),
+            content=self._content if step.get("file") else step.get("raw"),
+        )
+        document = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+        wanted = {"job": form.job, **step.get("keep", {})}
+        if step["call"] == self._book.lifecycle.call:
+            wanted["output"] = next(iter(self._book.lifecycle.output), None)
+        for name, path in wanted.items():
+            found = at(document, path) if path else ABSENT
+            if isinstance(found, str):
+                self._names[name] = found

@@ -24,6 +24,7 @@ from upsim_contracts.documents import default_dialect, dialects
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
 from upsim_contracts.planning import Plan, plan
+from upsim_contracts.preflight import check as preflight
 from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.running import Verdict
@@ -105,6 +106,8 @@ def _one(
         return None
     if target.simulator:
         return verify(book, facts, target, sleep=_sleep)
+    planned.check(order.cap or Decimal(0))
+    preflight(book_of(provider), planned, target, pricer(provider), _sleep)
     return verify(book, facts, target, sleep=_sleep, seen=Progress(len(facts), target.purse, say))
 
 

@@ -31,6 +31,8 @@ def as_text(report: Report) -> str:
     lines += [f"ANSWER  {finding}" for finding in report.findings]
     if report.stopped:
         lines.append("stopped before the end")
+    if report.refused:
+        lines.append(f"STOPPED {report.refused[:LONGEST_LINE]}")
     lines.append(report.headline)
     return "\n".join(lines)
 

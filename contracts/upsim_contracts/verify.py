@@ -14,6 +14,7 @@ from upsim_contracts.exceptions import NoContractError
 from upsim_contracts.facts import FILE, Book, Fact, read_book
 from upsim_contracts.findings import Finding
 from upsim_contracts.planning import Plan, plan
+from upsim_contracts.refusals import Refusals
 from upsim_contracts.running import Sleep, Verdict, judge
 from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target
@@ -24,13 +25,17 @@ Kind = Literal["page", "beside", "assumed"]
 
 @dataclass(slots=True)
 class Report:
-    """What a run found. `stopped` means that somebody ended it before its end."""
+    """What a run found. `stopped` means that somebody ended it before its end.
+
+    `refused` is the refusal that ended it, after many facts in a row.
+    """
 
     book: Book
     target: str
     plan: Plan
     verdicts: list[Verdict] = field(default_factory=list)
     stopped: bool = False
+    refused: str = ""
     spent: Decimal = Decimal(0)
     predicted: Decimal = Decimal(0)
     differences: Sequence[Difference] = ()
@@ -126,8 +131,13 @@ def verify(
         planned.check(target.purse.cap)
     report = Report(book, target.name, planned)
     try:
+        refusals = Refusals()
         for fact in facts:
-            verdict = judge(book, fact, target, price, sleep)
+            if report.refused:
+                verdict = Verdict(fact, "not run", reason=report.refused)
+            else:
+                verdict = judge(book, fact, target, price, sleep)
+                report.refused = "" if target.simulator else refusals.add(verdict)
             report.verdicts.append(verdict)
             seen(verdict)
     except KeyboardInterrupt:

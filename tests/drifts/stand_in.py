@@ -94,6 +94,10 @@ class StandIn:
         for one in self._alterations:
             if "ids" in one:
                 scope, body = _without_suffix(scope, body, one["ids"])
+        refusal = next((one for one in self._alterations if self._refuses(one, call)), None)
+        if refusal is not None:
+            await _send(await self._altered(refusal, Answer(0, {}, b""), scope), send)
+            return
         answer = await self._ask(scope, body)
         for one in self._alterations:
             if self._is_meant(one, call, answer):
@@ -127,6 +131,11 @@ class StandIn:
         await self._app({**scope, "headers": headers + length}, receive, send)
         over.set()
         return answer
+
+    def _refuses(self, one: Mapping[str, Any], call: str) -> bool:
+        """Whether a request gets an answer whatever the simulator would say: it never sees it."""
+        chosen = "answer" in one and not {"status", "where"} & set(one)
+        return chosen and self._is_meant(one, call, Answer(0, {}, b""))
 
     def _is_meant(self, one: Mapping[str, Any], call: str, answer: Answer) -> bool:
         name = one.get("on", OUTPUT if "output" in one else ".*")

@@ -16,7 +16,6 @@ import pytest
 
 from tests.e2e.conftest import Server
 
-KEY = "sk-stand-in-for-live"
 DEAR = """\
 extends: vicsee/baseline
 summary: Every second costs twice what is documented.
@@ -49,14 +48,16 @@ def stranger(
     def start(
         scenario: str = "",
     ) -> tuple[Server, Callable[..., subprocess.CompletedProcess[str]]]:
-        options = ["--host", "127.0.0.2", "--clock", "auto"]
+        options = ["--host", "127.0.0.2", "--clock", "auto", "--strict-keys"]
         if scenario:
             file = tmp_path / "scenario.yaml"
             file.write_text(scenario, encoding="utf-8")
             options += ["--scenario", str(file)]
         server = start_server(*options)
+        path = "sandboxes/default/accounts/vicsee/keys"
+        key = server.admin("POST", path, {"account": "main"})["key"]
         fixed = ["--provider", "vicsee", "--target", f"{server.base_url}/vicsee", "--as-live"]
-        fixed += ["--api-key", KEY, "--media", server.base_url]
+        fixed += ["--api-key", key, "--media", server.base_url]
         return server, lambda *arguments: verify(*fixed, *arguments)
 
     return start

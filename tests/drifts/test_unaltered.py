@@ -35,6 +35,7 @@ def test_stranger_shows_no_difference(provider: str, dialect: str) -> None:
 
     for report in reports:
         assert [one.fact.id for one in report.verdicts if one.outcome == "broken"] == []
+        assert report.findings == []
         assert report.differences == ()
         assert [str(one) for one in report.findings] == []
         assert report.count("held") >= FACTS[provider]

@@ -27,7 +27,9 @@ browser: $(VENV)/.development  ## tests in a real browser (Chromium)
 contracts: $(VENV)/.development  ## the contract suite alone; PYTEST="--target socket" adds options
 	$(BIN)/python -m pytest contracts $(PYTEST)
 
-covered: $(VENV)/.development  ## after make test PYTEST=--cov: core and providers are covered whole
+covered: $(VENV)/.development  ## the tests of .ci/covering run every branch of core and providers
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --quiet --cov=upsim.core \
+		--cov=upsim.providers --cov-report= $$(cat .ci/covering)
 	$(BIN)/python -m coverage report --fail-under=100 --include='*/upsim/core/*,*/upsim/providers/*'
 
 check: style types imports  ## all that needs no test to run

@@ -65,14 +65,21 @@ def faults(draw: st.DrawFn) -> dict[str, Any]:
 PLANS = st.lists(faults(), min_size=1, max_size=5)
 
 
-@pytest.mark.slow
-@settings(
-    max_examples=600,
+SETTINGS = settings(
+    max_examples=80,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-@given(plan=PLANS, model=st.sampled_from(MODELS), dialect=st.sampled_from(["guide", "live"]))
+UPSCALES = {
+    "plan": PLANS,
+    "model": st.sampled_from(MODELS),
+    "dialect": st.sampled_from(["guide", "live"]),
+}
+
+
+@SETTINGS
+@given(**UPSCALES)
 @example(
     plan=[{"at": "after_accept", "do": "reset_connection", "first": 1}],
     model="vicsee/topaz-video-upscale",
@@ -85,6 +92,21 @@ def test_no_plan_of_faults_makes_a_job_cost_twice(
 
     Every job that exists is one that the client knows of, or has said that it may exist.
     """
+    upscale_twice(plan, model, dialect)
+
+
+@pytest.mark.nightly
+@settings(SETTINGS, max_examples=2000, derandomize=False)
+@given(**UPSCALES)
+def test_no_plan_of_many_makes_a_job_cost_twice(
+    plan: list[dict[str, Any]], model: str, dialect: str
+) -> None:
+    """The same for plans that nobody has tried before."""
+    upscale_twice(plan, model, dialect)
+
+
+def upscale_twice(plan: list[dict[str, Any]], model: str, dialect: str) -> None:
+    """Upscale two videos under a plan of faults, and compare the ledger with what was told."""
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         world = in_process(stack, model, clock="auto", dialect=dialect)
         client = hand(

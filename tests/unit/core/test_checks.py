@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.core.conftest import (
+    BASELINE,
     PLAN,
     QUOTE,
     VIDEO,
@@ -126,10 +127,10 @@ def test_plan_has_access(*, access: bool) -> None:
     )
 
 
-def rated(*rates: RateLimit, used: dict[str, int], knobs: bool = False, **fields: object) -> Call:
-    """Return a call whose plan has these rates; VicSee's knob on what counts is left out."""
-    changes: dict[str, object] = {} if knobs else {"knobs": {}}
-    rules = ruled(plans=limited(*rates), **changes)
+def rated(*rates: RateLimit, used: dict[str, int], scope: str = "", **fields: object) -> Call:
+    """Return a call whose plan has these rates; VicSee's knob on what counts is `scope`, if any."""
+    rules = ruled(plans=limited(*rates), knobs=BASELINE.knobs if scope else {})
+    rules = replace(rules, knobs={**rules.knobs, "rate_scope": scope}) if scope else rules
     return call(FakeWorld(used=used), rules=rules, now=DAY - 90 * SECOND - 1, **fields)
 
 
@@ -158,12 +159,21 @@ def test_what_a_limit_counts(counts: str) -> None:
     assert len(asked.uses) == 1
 
 
-def test_a_knob_says_what_counts() -> None:
-    """Where a provider has the knob, it and not the limit says what counts."""
-    asked = rated(CREATES, used={CREATES.name: 0}, knobs=True)
+@pytest.mark.parametrize(
+    ("scope", "counts", "kind", "counted"),
+    [
+        ("submit", "all", "read", False),
+        ("submit", "read", "submit", True),
+        ("all", "submit", "read", False),
+        ("all", "submit", "submit", True),
+    ],
+)
+def test_a_knob_says_what_counts(*, scope: str, counts: str, kind: str, counted: bool) -> None:
+    """Where a provider has the knob it says what counts; at `all` the limit says so itself."""
+    asked = rated(replace(DAILY, counts=counts), used={DAILY.name: 0}, scope=scope, kind=kind)
     within_rates(asked)
 
-    assert asked.uses == [CREATES]
+    assert (len(asked.uses) == 1) is counted
 
 
 def test_a_limit_that_is_used_up() -> None:

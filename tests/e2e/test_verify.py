@@ -161,6 +161,28 @@ def test_a_server_that_never_ends_its_jobs(stranger: Callable[..., Any]) -> None
     assert spent(server) == 32
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("clock", ["real", "auto"])
+@pytest.mark.parametrize("dialect", ["", "live"])
+@pytest.mark.parametrize("provider", ["wavespeed", "venice", "piapi", "vicsee"])
+def test_url_of_an_unaltered_server_shows_no_difference(
+    start_server: Callable[..., Server], provider: str, dialect: str, clock: str
+) -> None:
+    """A server that is judged by its URL alone passes on either clock, with progress printed."""
+    server = start_server("--clock", clock, "--strict-keys")
+    path = f"sandboxes/default/accounts/{provider}/keys"
+    key = server.admin("POST", path, {"account": "main"})["key"]
+    url = f"{server.base_url}/{provider}/{dialect}".rstrip("/")
+
+    told = verify(
+        *("--provider", provider, "--target", url, "--as-live", "--api-key", key),
+        *("--cap", "100000", "--media", server.base_url),
+    )
+
+    assert 0 == told.returncode, told.stdout + told.stderr
+    assert re.search(r"\d+/\d+ facts, 0 broken, ", told.stdout)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import av
+import msgspec
 
+from upsim_contracts.cassette_format import Seen
+from upsim_contracts.exceptions import UnreadableVideoError
 from upsim_contracts.looking import look_into
 from upsim_contracts.redaction import Redactor, is_hook
 
@@ -59,14 +61,16 @@ class Tee:
 
 
 def sees(content: bytes) -> dict[str, Any] | None:
-    """What PyAV says of a video; None when it is none, or was not held."""
+    """What PyAV says of a video; None for what is none, was not held, or no cassette takes."""
     if not content:
         return None
     try:
         found = look_into(content)
-    except (av.FFmpegError, IndexError, ValueError):
+        seen = {**found, "seconds": str(found["seconds"])}
+        msgspec.convert(seen, Seen)
+    except (UnreadableVideoError, msgspec.ValidationError):
         return None
-    return {**found, "seconds": str(found["seconds"])}
+    return seen
 
 
 def kept(content: bytes, content_type: str, redactor: Redactor) -> dict[str, Any]:

@@ -5,6 +5,7 @@ ContractError
 ├── ContractFileError    a file of the contracts cannot be read
 │   └── StaleMutantError     a mutant's text does not stand in its module
 ├── ClipError            a text describes no clip
+├── UnreadableVideoError a file is no video, or one that PyAV cannot read
 ├── TargetError          a target that cannot be reached, or does not do what a simulator does
 ├── UsageError           what was asked for cannot be done; nothing was sent
 │   └── PlanRefusedError     a plan could cost more than its cap
@@ -44,6 +45,10 @@ class StaleMutantError(ContractFileError):
 
 class ClipError(ContractError, ValueError):
     """A text that describes no clip."""
+
+
+class UnreadableVideoError(ContractError):
+    """A file that is no video, or one that PyAV cannot read."""
 
 
 class TargetError(ContractError):

@@ -7,6 +7,10 @@ from decimal import Decimal
 from fractions import Fraction
 
 import av
+from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
+
+from upsim_contracts.exceptions import UnreadableVideoError
 
 _CONTAINERS = {"mp4": "mp4", "matroska": "mkv", "webm": "webm"}
 
@@ -28,18 +32,34 @@ def as_avi(content: bytes) -> bytes:
 
 
 def look_into(content: bytes) -> dict[str, object]:
-    """Width, height, rate, length in seconds, pictures, container and sound of a file."""
-    with av.open(io.BytesIO(content), mode="r") as file:
-        video = file.streams.video[0]
-        pictures = sum(packet.size > 0 for packet in file.demux(video))
-        rate = video.average_rate or Fraction(0)
-        length = Fraction(file.duration or 0, av.time_base)
-        return {
-            "width": video.codec_context.width,
-            "height": video.codec_context.height,
-            "fps": f"{rate}",
-            "seconds": Decimal(length.numerator) / Decimal(length.denominator),
-            "frames": pictures,
-            "container": next((n for k, n in _CONTAINERS.items() if k in file.format.name), ""),
-            "audio": bool(file.streams.audio),
-        }
+    """Width, height, rate, length in seconds, pictures, container and sound of a file.
+
+    Raises UnreadableVideoError for a file that is no video, or one that PyAV cannot read.
+    """
+    try:
+        with av.open(io.BytesIO(content), mode="r") as file:
+            return _properties(file)
+    except (av.FFmpegError, ValueError) as error:  # a text that is no UTF-8 is a ValueError
+        raise UnreadableVideoError(str(error)) from error
+
+
+def _properties(file: InputContainer) -> dict[str, object]:
+    """Read the properties of an open file. Raises UnreadableVideoError, FFmpegError, ValueError."""
+    if not file.streams.video:
+        raise UnreadableVideoError("the file has no video stream")
+    video = file.streams.video[0]
+    context: VideoCodecContext | None = video.codec_context
+    if context is None:
+        raise UnreadableVideoError("PyAV does not know the codec of the video stream")
+    pictures = sum(packet.size > 0 for packet in file.demux(video))
+    rate = video.average_rate or Fraction(0)
+    length = Fraction(file.duration or 0, av.time_base)
+    return {
+        "width": context.width,
+        "height": context.height,
+        "fps": f"{rate}",
+        "seconds": Decimal(length.numerator) / Decimal(length.denominator),
+        "frames": pictures,
+        "container": next((n for k, n in _CONTAINERS.items() if k in file.format.name), ""),
+        "audio": bool(file.streams.audio),
+    }

@@ -11,13 +11,12 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from urllib.parse import urlsplit
 
-import av
 import httpx
 
 from upsim.client.guard import is_loopback
 from upsim_contracts.calling import Answer, Pricer
 from upsim_contracts.clips import Clip, clip
-from upsim_contracts.exceptions import UsageError
+from upsim_contracts.exceptions import UnreadableVideoError, UsageError
 from upsim_contracts.facts import Book, CallForm, Fact, filled
 from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, at
@@ -173,7 +172,7 @@ def _needs(fact: Fact) -> bool:
 def _is(wanted: Clip, content: bytes) -> bool:
     try:
         seen = look_into(content)
-    except (av.FFmpegError, IndexError):
+    except UnreadableVideoError:
         return False
     size: Sequence[object] = (seen["width"], seen["height"], seen["frames"])
     return size == (wanted.width, wanted.height, wanted.frames)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-import av
 import httpx
 
 from upsim_contracts.calling import (
@@ -18,7 +17,7 @@ from upsim_contracts.calling import (
     NotRunError,
     Pricer,
 )
-from upsim_contracts.exceptions import SpendingError, TargetError
+from upsim_contracts.exceptions import SpendingError, TargetError, UnreadableVideoError
 from upsim_contracts.facts import Book, Fact, filled, seconds
 from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
@@ -200,7 +199,7 @@ class Run(Caller):
         content = self._output_file()
         try:
             seen = look_into(content)
-        except (av.FFmpegError, IndexError) as error:
+        except UnreadableVideoError as error:
             raise BrokenError([Mismatch("output", "a video", _start(content))]) from error
         self._compare(filled(step["output"], self.names), seen, "output")
 

@@ -8,9 +8,11 @@ import gzip
 import json
 import logging
 import os
+import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 
@@ -21,9 +23,13 @@ import uvicorn
 from upsim.cli.connections import CuttableProtocol
 from upsim.cli.record import Recorder
 from upsim.cli.verify import LOCAL
+from upsim.media.clip import parse_clip_name
+from upsim.media.synthetic import make_clip
 from upsim_contracts.cassette_format import MAX_PATH_LENGTH
-from upsim_contracts.cassettes import read_cassette
+from upsim_contracts.cassettes import Exchange, read_cassette
 from upsim_contracts.drift_command import run as run_drift
+from upsim_contracts.exceptions import UnreadableVideoError
+from upsim_contracts.looking import look_into
 from upsim_contracts.record_command import recording
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -38,6 +44,11 @@ def of(*lines: bytes, body: bytes = b"{}") -> bytes:
     return OK + head + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
+SOUND = (
+    b"RIFF\x28\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0"
+    b"data\4\0\0\0\0\0\0\0"
+)
+"""A WAV file of two samples."""
 CONTROLS = [byte for byte in range(1, 32) if byte not in b"\t\n\v\f\r"] + [127]
 PASSED: dict[str, bytes] = {
     **{f"control {byte:#x}": of(b"x-a: a%cb" % byte, JSON[:-2]) for byte in CONTROLS},
@@ -234,6 +245,62 @@ def test_odd_requests_are_answered(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert ([], HOSTS) == (caplog.records, hosts)
     assert [200, 413, 431] == statuses
     assert [longest] == [one.path for one in exchanges if len(one.path) > 99]
+
+
+class Forwarded:
+    """What came of requests that passed a recording in process, one for each response."""
+
+    def __init__(self, folder: Path, answers: Mapping[str, httpx.Response]) -> None:
+        """Ask for each response by its name; the caller gets a status, the cassette a line."""
+        self.cassette, self.said = folder / "c.jsonl", list[str]()
+        self.statuses: dict[str, int] = {}
+        asyncio.run(self._ask(answers))
+        found = {one.path.rpartition("/")[2]: one for one in read_cassette(self.cassette).exchanges}
+        self.exchanges: Mapping[str, Exchange] = found
+
+    async def _ask(self, answers: Mapping[str, httpx.Response]) -> None:
+        asked = {"upstream": "http://127.0.0.1:9", "to": self.cassette, "provider": "venice"}
+        # A response that is read already cannot be streamed.
+        streams = {
+            name: httpx.Response(
+                one.status_code, headers=one.headers, stream=httpx.ByteStream(one.content)
+            )
+            for name, one in answers.items()
+        }
+        transport = httpx.MockTransport(lambda one: streams[one.url.path.rpartition("/")[2]])
+        with recording(asked, None, self.said.append, transport) as session:
+            calls = httpx.ASGITransport(session.application)
+            async with httpx.AsyncClient(transport=calls, base_url="http://r.test") as http:
+                for name in answers:
+                    self.statuses[name] = (await http.get(f"/api/v1/{name}")).status_code
+
+
+def test_videos_that_cannot_be_read_are_kept_as_files(tmp_path: Path) -> None:
+    """Size and hash of a broken video are kept; an unknown codec and altered boxes break no one."""
+    video = make_clip(parse_clip_name("64x36_10fps_1s.mp4"))
+    begins, chosen = video.index(b"moov"), random.Random(10)  # noqa: S311
+    broken = {"codec": video.replace(b"avc1", b"zzzz"), "sound": SOUND}
+    for number in range(200):
+        altered = bytearray(video)
+        for _ in range(chosen.choice((1, 1, 2, 4))):
+            place = chosen.randrange(begins, len(video))
+            altered[place] = chosen.choice((0, 1, 127, 128, 255, chosen.randrange(256)))
+        broken[f"{number}"] = bytes(altered)
+    headers = {"content-type": "video/mp4"}
+    answers = {name: httpx.Response(200, headers=headers, content=b) for name, b in broken.items()}
+
+    found = Forwarded(tmp_path, answers)
+
+    assert dict.fromkeys(broken, 200) == found.statuses
+    files = {name: one.answer.body["file"] for name, one in found.exchanges.items()}
+    assert {name: sha256(b).hexdigest() for name, b in broken.items()} == {
+        name: file["sha256"] for name, file in files.items()
+    }
+    assert ["codec", "sound"] == [name for name in ("codec", "sound") if "sees" not in files[name]]
+    assert any("sees" in file for file in files.values())
+    for name in ("codec", "sound"):
+        with pytest.raises(UnreadableVideoError):
+            look_into(broken[name])
 
 
 def test_what_cannot_be_written_is_reported(tmp_path: Path) -> None:

@@ -250,7 +250,37 @@ MISTAKES = [
         headers={"x-api-key": None, "Authorization": f"Bearer {SECRET}"},
     ),
     Mistake(
-        "POST venice/liev/api/v1/video/queue", {}, ("served; did you mean the dialect /live?",)
+        "POST venice/liev/api/v1/video/queue",
+        {},
+        ("; /api/v1/video/queue is served; did you mean the dialect /live?",),
+    ),
+    Mistake("GET venice/liev", None, ("nothing is served; did you mean the dialect /live?",)),
+    # base URLs that are wrong
+    *(
+        Mistake(call, None, (f"where nothing is served{hint}",))
+        for call, hint in {
+            "POST venice/video/queue": "; /api/v1/video/queue is served",
+            "POST venice/api/v1/api/v1/video/queue": "; /api/v1/video/queue is served",
+            "POST venice/queue": "; /api/v1/video/queue is served",
+            "GET venice/live/billing/balance": "; /api/v1/billing/balance is served",
+            "POST vicsee/tools/upscale-video": "; /api/v1/tools/upscale-video is served",
+            "GET vicsee/api/v1/credits/": "; /api/v1/credits is served",
+            "GET vicsee/api/v1//credits": "; /api/v1/credits is served",
+            "GET vicsee/auto/api/v1/credits": "; /api/v1/credits is served",
+            "GET vicsee/tasks/some-id": "; /api/v1/tasks/{id} is served",
+            "GET vicsee/tasks/some-id/download": "; /api/v1/tasks/{id}/download is served",
+            "GET vicsee/api/v1/credit": "; did you mean /api/v1/credits?",
+            "POST wavespeed/wavespeed-ai/video-upscaler": (
+                "; /api/v3/wavespeed-ai/video-upscaler is served"
+            ),
+            "GET wavespeed/v3/balance": "; /api/v3/balance is served",
+            "GET wavespeed/predictions/some-id/result": (
+                "; /api/v3/predictions/{id}/result is served"
+            ),
+            "POST piapi/task": "; /api/v1/task is served",
+            "GET piapi/task/some-id": "; /api/v1/task/{id} is served",
+            "GET piapi/api/v1/account/info": "; /account/info is served",
+        }.items()
     ),
     piapi(PIAPI, "X-Api-Key: its value is empty", headers={"x-api-key": " "}),
 ]
@@ -409,3 +439,12 @@ def test_every_violation_of_the_source_has_a_cause() -> None:
 
 OPERATIONS = "providers/wavespeed/operations.py"
 """A request that was held until its time ran out is no mistake of the client."""
+
+
+@pytest.mark.parametrize(
+    "call", ["GET venice/video/nothing", "GET vicsee/", "GET piapi/some-id", "GET venice//x"]
+)
+def test_path_without_a_near_one_gets_no_hint(seen: Seen, call: str) -> None:
+    """A segment that resembles a dialect by chance, or a parameter alone, is no hint."""
+    send(seen.sim, Mistake(call))
+    assert seen.cause.endswith("where nothing is served")

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -15,7 +15,10 @@ import httpx
 from upsim.cli.parameters import SCENARIO
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.engine.registry import DEFAULT
+from upsim.providers import folders
+from upsim.scenario.loader import Library
 from upsim.testing.running import DEFAULT_URL, URL
+from upsim.web.landing import clients_of
 
 FINDING = 1
 SECONDS = 10
@@ -72,7 +75,8 @@ def command(  # noqa: PLR0913 - one argument for each option
 ) -> None:
     """Print base URLs and keys of a running simulator as settings for a shell.
 
-    `eval "$(upsim env)"` sets WAVESPEED_BASE_URL, WAVESPEED_API_KEY and so on for each provider.
+    `eval "$(upsim env)"` sets WAVESPEED_BASE_URL, WAVESPEED_API_KEY and so on for each provider,
+    and the variables that known clients read, such as VENICE_API_BASE_URL.
     The keys are new ones of the sandbox `default`, if no other is asked for.
     """
     if (scenario or clock) and not new:
@@ -94,6 +98,8 @@ def command(  # noqa: PLR0913 - one argument for each option
     for name in providers:
         variables[f"{name.upper()}_BASE_URL"] = "/".join(filter(None, (base, name, dialect)))
         variables[f"{name.upper()}_API_KEY"] = keys[name]
+    for name, path in client_variables(providers, dialect):
+        variables.setdefault(name, base + path)
     if as_data:
         click.echo(json.dumps(variables, indent=2))
         return
@@ -102,6 +108,18 @@ def command(  # noqa: PLR0913 - one argument for each option
         _stop(f"{base} gave no setting for a shell ({strange[0][:80]!r}); --json shows it")
     for name, value in variables.items():
         click.echo(SHELLS[shell](name, value))
+
+
+def client_variables(providers: Iterable[str], dialect: str) -> Iterator[tuple[str, str]]:
+    """The variables that known clients read, each with the path that the client needs."""
+    library = Library(folders=folders)
+    for provider in sorted({*providers} & {*library.providers()}):
+        baseline = library.baseline(provider).baseline
+        for row in clients_of(baseline):
+            first, *rest = row["base"].strip("/").split("/")
+            own = rest.pop(0) if rest and rest[0] in baseline.dialects else ""
+            if "variable" in row:
+                yield row["variable"], "/".join(("", *filter(None, (first, dialect or own)), *rest))
 
 
 def _is_plain(name: str, value: str) -> bool:

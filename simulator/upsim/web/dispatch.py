@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import partial
 
 import msgspec
@@ -26,7 +25,7 @@ from upsim.engine.journal import Exchange
 from upsim.engine.refusals import UnknownSandboxError
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.scenario.spelling import LONGEST_COMPARED
+from upsim.web import near_paths
 from upsim.web.answers import Answer
 from upsim.web.begun import Begun, entry_of, line_of, long_line_of
 from upsim.web.bodies import LONG, ClientGoneError, decode, encode, headers_of, read_body
@@ -350,17 +349,11 @@ def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
     name = "wrong_method" if miss.allowed else "no_route"
     allowed = ", ".join(miss.allowed)
     found = causes.quoted(call.path)
-    cause = f"path: found {found}, where nothing is served{_dialect_hint(bound, call.path)}"
+    near = near_paths.hint(bound.provider, bound.rules.baseline, call.method, call.path)
+    cause = f"path: found {found}, where nothing is served{near}"
     if allowed:
         cause = f"method: found {causes.quoted(call.method)} for {found}, expected {allowed}"
     return refuse(bound, call, Violation(name, {"allowed": allowed}, cause=cause))
-
-
-def _dialect_hint(bound: Bound, path: str) -> str:
-    """A question where a path begins nearly like a dialect."""
-    first = path.lstrip("/").partition("/")[0][:LONGEST_COMPARED]
-    near = get_close_matches(first, bound.rules.baseline.dialects, n=1)
-    return f"; did you mean the dialect /{near[0]}?" if near else ""
 
 
 def unknown_sandbox(place: Place) -> Answer:

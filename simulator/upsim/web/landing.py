@@ -119,7 +119,10 @@ def _section(registry: Registry, provider: str, base: str) -> str:
 
 
 def clients_of(baseline: Baseline) -> Iterable[Mapping[str, str]]:
-    """The known clients of a provider: name, version, base URL, how that is known, and a note."""
+    """The known clients of a provider: name, version, base URL, and how that is known.
+
+    Some have a `note`, and the `variable` from which the client reads its base URL.
+    """
     fact = baseline.facts.get("clients")
     return cast("Iterable[Mapping[str, str]]", fact.value) if fact else ()
 
@@ -128,10 +131,11 @@ def _clients(baseline: Baseline, base: str) -> str:
     rows = [
         f"<tr><td>{escape(one['client'])}<td>{escape(one['version'])}"
         f"<td><code>{escape(base + one['base'])}</code>"
+        f"<td><code>{escape(one.get('variable', ''))}</code>"
         f"<td>{escape('; '.join(filter(None, (one['how'], one.get('note')))))}"
         for one in clients_of(baseline)
     ]
-    head = "<tr><th>client<th>version<th>base URL<th>how that is known"
+    head = "<tr><th>client<th>version<th>base URL<th>its variable<th>how that is known"
     return f"<table>{head}{''.join(rows)}</table>" if rows else ""
 
 

@@ -2,8 +2,8 @@
 
 A long piece is read in slices, and the event loop has its turn after some slices, requests of a
 pipeline or chunks of a body. A head that is too long is refused before it was kept. A connection is
-closed when a first request, or the rest of one, does not come or comes too slowly. All bounds are
-our own: no provider names any.
+closed when a first request, or the rest of one, does not come or comes too slowly, and when its
+caller takes nothing of an answer for a minute. All bounds are our own: no provider names any.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from upsim.cli.untaken import untaken
+
 MOST_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""
 SLICE = 8 * 1024
@@ -35,6 +37,8 @@ SLOWEST_BODY = 1024
 """Bytes of a body that must come from one look to the next."""
 MOST_LOOKS = 180
 """Looks that find the same body still coming: a request must be whole after half an hour."""
+MOST_STILL = 6
+"""Looks in a row at which nothing more was taken; a reader's own system tells late of it."""
 LINGER_SECONDS = 1.0
 """What comes after a refusal is read and dropped, or the caller would see a reset instead."""
 
@@ -67,6 +71,13 @@ class _Flow(FlowControl):
     """Flow control that does not read on while a long piece is being worked off."""
 
     held = False
+    resumed = 0
+    """How often the caller had taken so much that more could be written."""
+
+    def resume_writing(self) -> None:
+        """The caller took what was written."""
+        self.resumed += 1
+        super().resume_writing()
 
     def hold(self) -> None:
         """Take nothing more from the transport."""
@@ -105,6 +116,10 @@ class BoundedProtocol(HttpToolsProtocol):
     """Looks that found the same body still coming."""
     _seen: tuple[object, int] | None = None
     _look: asyncio.TimerHandle | None = None
+    _untaken = (0, 0)
+    """What was written and not taken at the last look, and how often writing had gone on."""
+    _still = 0
+    """Looks in a row that found the same untaken."""
 
     def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
         self, transport: asyncio.Transport
@@ -211,11 +226,29 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._stage == HEAD or bool(self.pipeline) or cycle.response_started
 
     def _look_at_it(self) -> None:
-        """Close the connection where the rest of a request, or a first one, does not come."""
+        """Close the connection where nothing comes that should, or nothing is taken."""
+        if self._is_stuck():
+            self.transport.abort()  # a close waits until everything is taken
+            return
+        if not self._is_over():
+            self._look_at_request()
+        if not self._is_over() or self.transport.get_write_buffer_size():
+            self._look = self.loop.call_later(LOOK_SECONDS, self._look_at_it)
+
+    def _is_stuck(self) -> bool:
+        """Whether the caller has taken nothing for some looks, though there is something to take.
+
+        Nothing is written while writing is paused, so that less is left as soon as some is taken.
+        """
+        before = self._untaken
+        self._untaken = left, _ = (untaken(self.transport), self.flow.resumed)
+        self._still = self._still + 1 if left and self._untaken == before else 0
+        return self._still >= MOST_STILL
+
+    def _look_at_request(self) -> None:
+        """Give up the connection where the rest of a request, or a first one, does not come."""
         scope: object = self.scope
         seen, self._seen = self._seen, (scope, self._stage)
-        if self._is_over():
-            return
         same = seen is not None and seen[0] is scope and seen[1] == self._stage
         if same and scope is None:
             self.transport.close()
@@ -228,7 +261,6 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._came = 0
             if not same:
                 self._looks = 0
-            self._look = self.loop.call_later(LOOK_SECONDS, self._look_at_it)
 
     def _is_slow(self) -> bool:
         """Count a look at a body; return whether too little came since the last one, or ever."""

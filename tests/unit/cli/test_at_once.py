@@ -33,6 +33,8 @@ class Wire(asyncio.Transport):
         """Nothing was written yet."""
         super().__init__()
         self.written: list[bytes] = []
+        self.untaken = 0
+        self.aborted = False
         self.closed = asyncio.Event()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -42,6 +44,15 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         """Remember the close."""
         self.closed.set()
+
+    def abort(self) -> None:
+        """Remember that it was cut."""
+        self.aborted = True
+        self.closed.set()
+
+    def get_write_buffer_size(self) -> int:
+        """What the other end did not take yet, as the test says."""
+        return self.untaken
 
     def is_closing(self) -> bool:
         """Closing once closed."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +24,7 @@ from tests.unit.cli.test_at_once import (
 from upsim.cli import bounded
 from upsim.cli.at_once import AtOnceProtocol
 from upsim.cli.bounded import MOST_HEAD, SLICE, STEPS_A_TURN
+from upsim.cli.untaken import untaken
 from upsim.web.answers import Answer
 
 if TYPE_CHECKING:
@@ -332,6 +335,54 @@ async def test_no_refusal_stands_in_another_answer() -> None:
     assert (True, 1) == (wire.is_closing(), len(wire.written))
     protocol.connection_lost(None)
     await settled(protocol)
+
+
+@pytest.mark.usefixtures("by_hand")
+@pytest.mark.parametrize("closes", [False, True])
+@pytest.mark.parametrize(
+    ("left", "cut"),
+    [
+        ([9_000] * 7, True),
+        ([100_000] * 7, True),
+        ([100_000] * 6, False),  # a minute is not over
+        ([100_000] * 5 + [99_999] * 6, False),  # a little was taken
+        ([100_000, -100_000] * 5, False),  # everything was taken, and as much written again
+        ([9_000, 9_100] * 5, False),  # events are written, and some of them taken
+        ([0] * 9, False),
+    ],
+)
+async def test_who_takes_nothing_is_cut(left: list[int], *, cut: bool, closes: bool) -> None:
+    """An answer that nobody reads ends the connection, also one that is to be closed after it."""
+    protocol, wire = connected(App())
+    protocol.data_received(GET)
+    if closes:
+        wire.close()
+    for size in left:
+        if size < 0:
+            protocol.pause_writing()
+            protocol.resume_writing()
+        wire.untaken, look = abs(size), protocol._look
+        protocol._look_at_it()
+        looks_again = not wire.aborted and (size != 0 or not closes)
+        assert looks_again == (protocol._look is not look)
+    assert cut == wire.aborted
+    protocol.connection_lost(None)
+
+
+async def test_a_slow_reader_is_told_from_one_who_reads_nothing() -> None:
+    """What was read shows at once, though the system still has no room for more to be written."""
+    ours, theirs = socket.socketpair()
+    connecting = asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+    transport, _ = await connecting
+    with theirs:
+        transport.write(bytes(10_000_000))
+        first = untaken(transport), transport.get_write_buffer_size()
+        theirs.recv(200_000)
+        second = untaken(transport), transport.get_write_buffer_size()
+        transport.abort()
+        await asyncio.sleep(0)
+    assert first[1] == second[1] > 0
+    assert sys.platform != "linux" or first[0] > second[0] > second[1]
 
 
 async def test_too_many_connections_are_told_once(

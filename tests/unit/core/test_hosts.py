@@ -10,6 +10,7 @@ from tests.hosts import ELSEWHERE, LOOPBACK, ODD_PORTS
 from upsim.core.hosts import (
     address_of,
     canonical,
+    host_of,
     is_loopback,
     port_flaw,
     resolvable,
@@ -86,6 +87,21 @@ def test_the_port_of_a_url_is_a_plain_number(host: str) -> None:
     assert [url for url in well if port_flaw(url)] == []
     assert [url for url in wrong if not port_flaw(url)] == []
     assert port_flaw("data:video/mp4;base64,//a:080") == "" == port_flaw("x")
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://A.example:8443/x", "a.example"),
+        ("https://a.example/" + "x" * 100_000, ""),
+        ("https://[::1", ""),
+        ("x", ""),
+    ],
+    ids=["port", "long", "broken", "bare"],
+)
+def test_the_host_of_a_url(url: str, host: str) -> None:
+    """A URL names its host in small letters; what is no URL, or a very long one, names none."""
+    assert host == host_of(url)
 
 
 @pytest.mark.parametrize("host", ["[::g]", "a:b", "[::1", ":"])

@@ -448,3 +448,77 @@ def test_path_without_a_near_one_gets_no_hint(seen: Seen, call: str) -> None:
     """A segment that resembles a dialect by chance, or a parameter alone, is no hint."""
     send(seen.sim, Mistake(call))
     assert seen.cause.endswith("where nothing is served")
+
+
+UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
+    UPSCALER: [
+        ({"video": URL, "resolution": "4k"}, "resolution is not read; did you mean target_resol"),
+        ({"video_url": URL}, "video: found nothing, expected a string; video_url is not read; d"),
+        ({"video": URL, "a": 1, "b": 1, "c": 1, "d": 1}, "b is not read; c is not read; …"),
+    ],
+    "POST wavespeed/api/v3/runwayml/upscale-v1": [
+        ({"video": URL, "target_resolution": "4k"}, "target_resolution is not read"),
+    ],
+    "POST wavespeed/api/v3/model/price": [
+        (
+            {"model_id": "wavespeed-ai/video-upscaler", "inputs": {"video": URL, "target": "4k"}},
+            "inputs.target is not read; did you mean target_resolution?",
+        ),
+    ],
+    "POST venice/api/v1/video/queue": [
+        ({**TOPAZ, "video_url": URL, "factor": 4}, "factor is not read; did you mean upscale_fac"),
+        ({**TOPAZ, "url": URL}, "url is not read; did you mean video_url?"),
+        ({**TOPAZ, "video_url": URL, "scale \u001b[1m": 4}, '"scale \\u001b[1m" is not read'),
+    ],
+    "POST venice/api/v1/video/quote": [
+        ({**TOPAZ, "video_url": URL, "scale": 4}, "scale is not read; did you mean upscale_facto"),
+    ],
+    "POST vicsee/api/v1/tools/upscale-video": [
+        ({"video_url": URL, "factor": "4"}, "factor is not read; did you mean upscale_factor?"),
+    ],
+    "POST vicsee/api/v1/generate": [
+        (
+            {**TOPAZ, "input": {"video_url": URL, "upscaleFactor": "4"}},
+            "input.upscaleFactor is not read; did you mean upscale_factor?",
+        ),
+        ({**TOPAZ, "video_url": URL}, "video_url is not read; did you mean input.video_url?"),
+    ],
+    "POST piapi/api/v1/task": [
+        ({**PIAPI, "input": {"video_url": URL}}, "input.video_url is not read; did you mean inp"),
+        (
+            {**PIAPI, "input": {"video": URL}, "webhook_config": {"endpoint": URL}},
+            "webhook_config is not read; did you mean config.webhook_config?",
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("call", UNREAD)
+def test_field_that_is_not_read_is_named_with_the_nearest_one(seen: Seen, call: str) -> None:
+    """In the log line and in the cause, also of an accepted request; the caller sees nothing."""
+    for body, says in UNREAD[call]:
+        response = send(seen.sim, Mistake(call, body))
+        assert says in seen.cause, body
+        assert seen.cause in seen.line
+        assert "not read" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        (UPSCALER, {"video": URL, "target_resolution": "4k", "copy_audio": True}),
+        ("POST venice/api/v1/video/queue", {**TOPAZ, "video_url": URL, "upscale_factor": 4}),
+        ("POST vicsee/api/v1/tools/upscale-video", {"video_url": URL, "upscale_factor": "4"}),
+        ("POST vicsee/api/v1/generate", {**TOPAZ, "input": {"video_url": URL}}),
+        (
+            "POST piapi/api/v1/task",
+            {**PIAPI, "input": {"video": URL}, "config": {"webhook_config": {"endpoint": ""}}},
+        ),
+    ],
+)
+def test_request_whose_fields_are_all_read_has_no_cause(
+    seen: Seen, call: str, body: Mapping[str, object]
+) -> None:
+    """Nothing is said about a body in which every field counts."""
+    assert 200 == send(seen.sim, Mistake(call, body)).status_code
+    assert seen.cause == ""

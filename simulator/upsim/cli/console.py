@@ -104,8 +104,9 @@ def line_of(
     line = f"{head} {printable(exchange.method)} {target} {exchange.status}"
     if exchange.rule is not None:
         line += _refusal(exchange, exchange.rule)
-    elif exchange.job is not None:
-        line += f" job {exchange.job}{_state(job)}{_looked_at(exchange)}"
+    else:
+        made = "" if exchange.job is None else f" job {exchange.job}{_state(job)}"
+        line += f"{made}{_looked_at(exchange)}"
     if exchange.assumed is not None:
         line += _assumption(exchange.assumed)
     if exchange.fault is not None:
@@ -163,7 +164,7 @@ def _refusal(exchange: Exchange, rule: ErrorRule) -> str:
 
 
 def _looked_at(exchange: Exchange) -> str:
-    """The values because of which an accepted job will fail."""
+    """The values because of which an accepted job will fail, and the fields that are not read."""
     found = _values(exchange)
     return f" [{found}]" if found else ""
 

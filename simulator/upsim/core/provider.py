@@ -11,6 +11,7 @@ from upsim.core.call import Call, Carried, Content, FileReply, Hold, Reply
 from upsim.core.checks import Check, Violation
 from upsim.core.jobs import Job
 from upsim.core.secrets import NONE, Secrets
+from upsim.core.unread import Reads
 from upsim.core.world import Stream
 
 Kind = Literal["submit", "poll", "read", "write", "upload"]
@@ -24,7 +25,8 @@ class Operation:
     `{name}` in the path is one segment, `{name*}` the rest of it. One that only words a refusal
     (`refuses`) is not among the methods that `Allow` names. `file` finds the file that a body
     carries; it is stored before the checks run, which find it in `Call.file`. It may take long,
-    and is run beside the event loop: it looks at nothing but the call and its body.
+    and is run beside the event loop: it looks at nothing but the call and its body. `reads` are the
+    fields of a JSON body besides the options of its model; the log names any other field.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Operation:
     secrets: Secrets = NONE
     refuses: bool = False
     file: Callable[[Call, Content], Carried | None] | None = None
+    reads: Reads = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

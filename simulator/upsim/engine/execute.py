@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
+from upsim.core import unread
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, FileReply, Hold, NoRoomError, Pending, Reply
 from upsim.core.checks import Violation, first_violation
@@ -54,6 +55,11 @@ def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> 
         last = sandbox.state.entry_count
         if last != lines:
             call.posted = _posted(call.who, lines, last)
+    if operation.reads and call.document is not None:
+        options = call.model.options if call.model else ()
+        if unread.has_unread(operation.reads, options, call.document):
+            found = unread.hint(operation.reads, options, call.document, call.cause)
+            call.cause = "; ".join(filter(None, (call.cause, found)))
     if call.uses:
         _take_places(sandbox, call)
     return decision

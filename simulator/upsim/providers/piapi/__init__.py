@@ -13,7 +13,18 @@ PROVIDER = Provider(
     name="piapi",
     operations=(
         Operation(
-            "task/create", "POST", "/api/v1/task", operations.create, kind="submit", secrets=TASK
+            "task/create",
+            "POST",
+            "/api/v1/task",
+            operations.create,
+            kind="submit",
+            secrets=TASK,
+            reads={
+                (): frozenset({"model", "task_type", "input", "config"}),
+                ("input",): frozenset({"video"}),
+                ("config",): frozenset({"service_mode", "webhook_config"}),
+                ("config", "webhook_config"): frozenset({"endpoint", "secret"}),
+            },
         ),
         Operation(
             "task/get", "GET", "/api/v1/task/{id}", operations.get_task, kind="poll", secrets=TASK

@@ -6,6 +6,12 @@ from upsim.providers.venice import account, headers, history, operations, wire
 from upsim.providers.venice.checks import CHECKS
 
 VIDEO = Secrets(urls=("video_url", "url"))
+_IGNORED = {"resolution", "prompt", "negative_prompt", "duration", "anon_user_id"}
+"""Fields of Venice's other video models, which queue takes or refuses by a rule of its own."""
+QUEUE = frozenset({"model", "video_url", *_IGNORED})
+QUOTE = frozenset({*QUEUE, "input_height", "aspect_ratio", "audio"})
+COMPLETE = frozenset({"model", "queue_id"})
+RETRIEVE = frozenset({*COMPLETE, "delete_media_on_completion"})
 
 PROVIDER = Provider(
     name="venice",
@@ -17,6 +23,7 @@ PROVIDER = Provider(
             operations.queue,
             kind="submit",
             secrets=VIDEO,
+            reads={(): QUEUE},
         ),
         Operation(
             "video/retrieve",
@@ -25,11 +32,24 @@ PROVIDER = Provider(
             operations.retrieve,
             kind="poll",
             secrets=VIDEO,
+            reads={(): RETRIEVE},
         ),
         Operation(
-            "video/complete", "POST", "/api/v1/video/complete", operations.complete, kind="write"
+            "video/complete",
+            "POST",
+            "/api/v1/video/complete",
+            operations.complete,
+            kind="write",
+            reads={(): COMPLETE},
         ),
-        Operation("video/quote", "POST", "/api/v1/video/quote", operations.quote, secrets=VIDEO),
+        Operation(
+            "video/quote",
+            "POST",
+            "/api/v1/video/quote",
+            operations.quote,
+            secrets=VIDEO,
+            reads={(): QUOTE},
+        ),
         Operation("billing/balance", "GET", "/api/v1/billing/balance", account.balance),
         Operation(
             "billing/usage-history", "GET", "/api/v1/billing/usage-history", history.usage_history

@@ -18,9 +18,16 @@ PROVIDER = Provider(
             operations.upscale,
             kind="submit",
             secrets=TASK,
+            reads={(): frozenset({"video_url"})},
         ),
         Operation(
-            "generate", "POST", "/api/v1/generate", operations.generate, kind="submit", secrets=TASK
+            "generate",
+            "POST",
+            "/api/v1/generate",
+            operations.generate,
+            kind="submit",
+            secrets=TASK,
+            reads={(): frozenset({"model", "input"}), ("input",): frozenset({"video_url"})},
         ),
         Operation(
             "tasks/get", "GET", "/api/v1/tasks/{id}", operations.get_task, kind="poll", secrets=TASK

@@ -18,12 +18,20 @@ V3 = "/api/v3"
 TASK = webhooks.SECRETS
 SIGNING_KEY = Secrets(fields=("data.secret",))
 UPLOAD = Secrets(urls=("upload.url", "download_url"))
+SUBMIT = frozenset({"video", "enable_sync_mode", "enable_base64_output", "webhook_url"})
+PRICE = {(): frozenset({"model_id", "inputs"}), ("inputs",): SUBMIT}
 
 PROVIDER = Provider(
     name="wavespeed",
     operations=(
         Operation(
-            "submit", "POST", f"{V3}/{{model*}}", operations.submit, kind="submit", secrets=TASK
+            "submit",
+            "POST",
+            f"{V3}/{{model*}}",
+            operations.submit,
+            kind="submit",
+            secrets=TASK,
+            reads={(): SUBMIT},
         ),
         Operation(
             "result",
@@ -67,8 +75,17 @@ PROVIDER = Provider(
             secrets=SIGNING_KEY,
         ),
         Operation("models", "GET", f"{V3}/models", catalogue.models),
-        Operation("model/price", "POST", f"{V3}/model/price", catalogue.price, secrets=TASK),
-        Operation("model/pricing", "POST", f"{V3}/model/pricing", catalogue.pricing, secrets=TASK),
+        Operation(
+            "model/price", "POST", f"{V3}/model/price", catalogue.price, secrets=TASK, reads=PRICE
+        ),
+        Operation(
+            "model/pricing",
+            "POST",
+            f"{V3}/model/pricing",
+            catalogue.pricing,
+            secrets=TASK,
+            reads=PRICE,
+        ),
         Operation("predictions", "POST", f"{V3}/predictions", listings.predictions, secrets=TASK),
         Operation(
             "predictions/delete",

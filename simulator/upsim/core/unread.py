@@ -1,0 +1,63 @@
+"""Fields of a body that an operation does not read: most are misspelt options."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import islice
+
+from upsim.core import causes
+from upsim.core.nearest import nearest_of
+
+Reads = Mapping[tuple[str, ...], frozenset[str]]
+"""The names that an operation reads in a JSON body, by the path of the object that holds them."""
+NAMED = 3
+"""Fields that are named; a body may have very many."""
+LONGEST_PLAIN = 60
+"""Characters of a name that is shown without quotes."""
+
+
+def has_unread(reads: Reads, options: Container[str], document: object) -> bool:
+    """Whether a body has a field that is neither read nor an option of its model."""
+    for path, names in reads.items():
+        found = _object_at(document, path) if path else document
+        if isinstance(found, dict):
+            for name in found:
+                if name not in names and name not in options:
+                    return True
+    return False
+
+
+def hint(reads: Reads, options: Iterable[str], document: object, said: str) -> str:
+    """A sentence about each unread field except the one that `said` is about."""
+    options = [*options]
+    known = [".".join((*path, name)) for path, names in reads.items() for name in sorted(names)]
+    unread = _unread(reads, options, document)
+    fields = (one for one in unread if not said.startswith(f"{causes.quoted(one[1])}:"))
+    first = islice(fields, NAMED + 1)
+    sentences = [_sentence(path, name, [*known, *options]) for path, name in first]
+    more = ["…"] if len(sentences) > NAMED else []
+    return "; ".join([*sentences[:NAMED], *more])
+
+
+def _sentence(path: tuple[str, ...], name: str, known: Iterable[str]) -> str:
+    plain = name.isascii() and name.isidentifier() and len(name) <= LONGEST_PLAIN
+    shown = ".".join((*path, name if plain else causes.quoted(name)))
+    near = nearest_of(name, known)
+    return f"{shown} is not read{f'; did you mean {near}?' if near else ''}"
+
+
+def _unread(
+    reads: Reads, options: Iterable[str], document: object
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    known = frozenset(options)
+    for path, names in reads.items():
+        for name in _object_at(document, path) or ():
+            if name not in names and name not in known:
+                yield path, name
+
+
+def _object_at(document: object, path: tuple[str, ...]) -> Mapping[str, object] | None:
+    found = document
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None

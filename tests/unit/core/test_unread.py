@@ -1,0 +1,47 @@
+"""Fields of a body that an operation does not read."""
+
+from __future__ import annotations
+
+import pytest
+
+from upsim.core import unread
+from upsim.core.nearest import nearest_of
+
+READS: unread.Reads = {(): frozenset({"video", "input"}), ("input",): frozenset({"size"})}
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"video": 1, "factor": 2, "input": {"size": 3}}, ""),
+        ({"video": 1, "input": [1]}, ""),
+        ([1], ""),
+        ({"sizes": 1}, "sizes is not read; did you mean input.size?"),
+        ({"input": {"xyz": 1}}, "input.xyz is not read"),
+        ({"x y": 1}, '"x y" is not read'),
+    ],
+)
+def test_hint_names_each_unread_field(document: object, said: str) -> None:
+    """Read fields and options of the model are left out, and so is what is no object."""
+    assert bool(said) == unread.has_unread(READS, {"factor": 1}, document)
+    assert said == unread.hint(READS, {"factor": 1}, document, "")
+
+
+def test_hint_of_very_many_fields_compares_only_the_first() -> None:
+    """A body of 200,000 unread fields costs four comparisons."""
+    found = unread.hint(READS, (), {f"x{number}": 1 for number in range(200_000)}, "")
+    assert found == "x0 is not read; x1 is not read; x2 is not read; …"
+
+
+def test_field_that_the_cause_is_about_is_not_named_again() -> None:
+    """A provider that refuses an unknown field has said so."""
+    assert unread.hint(READS, (), {"abc": 1}, '"abc": found a field that is not known') == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("size", "input.size"), ("SIZE", "input.size"), ("vid", "video"), ("zz", ""), ("vi", "")],
+)
+def test_nearest_name(name: str, near: str) -> None:
+    """The same last part, a like spelling, or a part of the name, in this order."""
+    assert near == nearest_of(name, ["video", "input.size"])

@@ -29,6 +29,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cap", type=Decimal, help="the most that may be spent, in its unit")
     parser.addoption("--as-live", action="store_true", help="treat a simulator as a stranger")
     parser.addoption("--api-key", help="key for a URL or live")
+    parser.addoption(
+        "--admin-token",
+        default=os.environ.get("UPSIM_ADMIN_TOKEN", ""),
+        help="token of a simulator that is not on loopback; else UPSIM_ADMIN_TOKEN",
+    )
+    parser.addoption(
+        "--allow-all-skipped",
+        action="store_true",
+        help="pass a run in which every test was skipped",
+    )
     parser.addoption("--media", help="where synthetic clips are served, for a URL or live")
     parser.addoption(
         "--upsim-profile",
@@ -36,6 +46,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("UPSIM_CONTRACT_PROFILE", "ci"),
         help="how long to look: ci (the same each time), nightly (others), mutants (no shrinking)",
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that tested nothing: everything that was chosen was skipped."""
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or session.config.getoption("--allow-all-skipped"):
+        return
+    stats = reporter.stats
+    ran = any(stats.get(kind) for kind in ("passed", "failed", "error", "xfailed", "xpassed"))
+    if stats.get("skipped") and not ran and session.exitstatus == pytest.ExitCode.OK:
+        reporter.write_line("every test was skipped; --allow-all-skipped passes such a run")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture
@@ -80,6 +103,7 @@ def aimed_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]
         target=option("--target"),
         cap=option("--cap"),
         api_key=option("--api-key"),
+        admin_token=option("--admin-token"),
         as_live=option("--as-live"),
         media=option("--media"),
     )

@@ -153,6 +153,18 @@ def contract(provider: str, dialect: str = GUIDE, part: str = "") -> Contract:
     return Contract(provider, document(provider, dialect, part))
 
 
+def operation_of(
+    provider: str, dialect: str, method: str, path: str
+) -> tuple[Contract, Operation] | None:
+    """Return the document and the operation that a request meant; None for an unknown one."""
+    for part in parts(provider):
+        one = contract(provider, dialect, part)
+        operation = one.find(method, path)
+        if operation is not None:
+            return one, operation
+    return None
+
+
 def check_answer(
     provider: str,
     dialect: str,
@@ -168,11 +180,10 @@ def check_answer(
     `path` is the provider's own, without prefix or sandbox. A path or a method that no document
     of the provider has is a finding too.
     """
-    for part in parts(provider):
-        one = contract(provider, dialect, part)
-        operation = one.find(method, path)
-        if operation is not None:
-            return one.check(operation, status, headers, body)
+    place = operation_of(provider, dialect, method, path)
+    if place is not None:
+        one, operation = place
+        return one.check(operation, status, headers, body)
     seen = f"{method.upper()} {path.partition('?')[0]}"
     known = "a documented operation"
     return [Finding(provider, seen, "request", known, "none", evidence.UNKNOWN)]

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from upsim_contracts.answers import check_answer
+from upsim_contracts.answers import check_answer, operation_of
 from upsim_contracts.clips import AVI, Clip, clip
 from upsim_contracts.documents import default_dialect
 from upsim_contracts.facts import Book, CallForm, filled
@@ -36,6 +36,10 @@ CONTENT_TYPES = {
     "webm": "webm",
     AVI: "x-msvideo",
 }
+
+
+LONGEST = 300
+"""Characters of an answer that a report quotes."""
 
 
 class NotRunError(Exception):
@@ -80,13 +84,16 @@ class Answer:
 class Exchanged:
     """An API call and its response. `findings` are its differences from the OpenAPI document.
 
-    `form` is the call as the book describes it, `body` what was sent.
+    `form` is the call as the book describes it, `operation` as the document names it, `body` what
+    was sent, and `text` how the answer begins.
     """
 
     form: CallForm
+    operation: str
     body: object
     status: int
     document: object
+    text: str
     findings: tuple[Finding, ...]
 
 
@@ -195,12 +202,20 @@ class Caller:
             request.headers.setdefault("content-type", "application/json")
         self.last = f"{form.method} {path}"
         response = self._paid(form, request, body, measured) if form.paid else self._plain(request)
-        self.last = f"{self.last} → {response.status_code} {response.text[:300]}"
+        self.last = f"{self.last} → {response.status_code} {response.text[:LONGEST]}"
         self.answer = Answer(response)
         if address.startswith(f"{self.world.base_url}/"):
-            found = self._findings(request, response)
-            document = self.answer.document
-            self.exchanges.append(Exchanged(form, body, response.status_code, document, found))
+            self.exchanges.append(
+                Exchanged(
+                    form,
+                    self._operation(request),
+                    body,
+                    response.status_code,
+                    self.answer.document,
+                    response.text[:LONGEST],
+                    self._findings(request, response),
+                )
+            )
         return self.answer
 
     def _findings(self, request: httpx.Request, response: httpx.Response) -> tuple[Finding, ...]:
@@ -209,17 +224,27 @@ class Caller:
         A request that the document does not know, which some facts make on purpose, is no fault of
         the response.
         """
-        path = request.url.raw_path.decode("ascii")
         found = check_answer(
             self.book.provider,
             self.dialect,
             method=request.method,
-            path=path.removeprefix(urlsplit(self.world.base_url).path),
+            path=self._path(request),
             status=response.status_code,
             headers=response.headers,
             body=response.content,
         )
         return tuple(one for one in found if one.where != "request")
+
+    def _operation(self, request: httpx.Request) -> str:
+        """Return method and path as the document writes them, else as they were sent."""
+        path = self._path(request)
+        place = operation_of(self.book.provider, self.dialect, request.method, path)
+        return place[1].name if place else f"{request.method} {path.partition('?')[0]}"
+
+    def _path(self, request: httpx.Request) -> str:
+        """Return the provider's own path, without prefix or sandbox."""
+        path = request.url.raw_path.decode("ascii")
+        return path.removeprefix(urlsplit(self.world.base_url).path)
 
     def _key(self, owner: str | None) -> str:
         """The key of this world's account, or of another that is made when first named."""

@@ -7,9 +7,10 @@ own process, and one in another.
 from __future__ import annotations
 
 import os
+import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
@@ -23,14 +24,14 @@ from upsim.client.guard import is_loopback
 from upsim_contracts.documents import default_dialect, dialects
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
-from upsim_contracts.planning import Plan, plan
+from upsim_contracts.planning import Plan, Planned, plan
 from upsim_contracts.preflight import check as preflight
 from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.running import Verdict
 from upsim_contracts.spending import GuardedTransport, Purse
 from upsim_contracts.target import PATIENCE, Patience, Target, is_simulator
-from upsim_contracts.verify import Report, book_of, pricer, providers, verify
+from upsim_contracts.verify import Report, book_of, not_begun, pricer, providers, verify
 
 WELL, FINDING = 0, 1
 SECONDS = 60
@@ -73,13 +74,17 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
         raise UsageError("a live target costs money: give --cap, the most that may be spent")
     check_folders((order.junit, order.json, order.html))
     reports: list[Report] = []
-    for provider in order.providers or providers():
+    chosen = tuple(order.providers or providers())
+    for provider in chosen:
         with ExitStack() as stack:
+            stack.enter_context(_stopped_by_sigterm())
             report = _one(stack, order, provider, local, say)
         if report is not None:
             reports.append(report)
             say(as_text(report))
             if report.stopped:
+                left = chosen[len(reports) :]
+                reports += [not_begun(book_of(name), order.target) for name in left]
                 break
     _write(order, reports)
     if len(reports) > 1:
@@ -101,7 +106,7 @@ def _one(
     facts = _facts(order, book, target)
     planned = plan(book, facts, target, pricer(provider))
     if order.only_plan or order.cap is not None:
-        say(_shown(book, planned, order.cap))
+        say(_shown(book, planned, order.cap, each=order.only_plan))
     if order.only_plan:
         return None
     if target.simulator:
@@ -232,16 +237,44 @@ def _facts(order: Asked, book: Book, target: Target) -> list[Fact]:
     return found
 
 
-def _shown(book: Book, planned: Plan, cap: Decimal | None) -> str:
-    """The plan as a table of a few lines."""
+def _shown(book: Book, planned: Plan, cap: Decimal | None, *, each: bool) -> str:
+    """The plan as a table of a few lines, `each` fact on one of its own before them."""
     lines = [f"{book.provider}: what will be done, and what it costs in {book.unit}"]
+    lines += [_planned(one) for one in planned.planned if each]
     for tier in TIERS:
         of_tier = [one for one in planned.planned if one.tier == tier]
         charge = sum((one.charge for one in of_tier), Decimal(0))
         cost = f"{charge:>12}" if tier == "paid" else ""
         lines.append(f"  {tier:8}{len(of_tier):5} facts{cost}")
     limit = "" if cap is None else f"; the cap is {cap}"
-    return "\n".join([*lines, f"  worst case {planned.worst} {book.unit}{limit}"])
+    risk = planned.worst - planned.charges
+    likely = f"  likely {planned.charges} {book.unit}: the documented prices of all paid facts"
+    more = f"{risk} more, should the provider accept the dearest request that it ought to refuse"
+    return "\n".join([*lines, likely, f"  worst case {planned.worst} {book.unit}: {more}{limit}"])
+
+
+def _planned(one: Planned) -> str:
+    """A fact of the plan with what it costs, what it risks, or why it will not run."""
+    if one.tier == "paid":
+        cost = f"{one.charge}"
+    elif one.tier == "refused":
+        cost = f"0, or {one.risk} if accepted"
+    else:
+        cost = one.reason or "0"
+    return f"    {one.tier:8}{one.fact.id}: {cost}"
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM stop a run as Ctrl-C does, with all reports."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _write(order: Asked, reports: Sequence[Report]) -> None:

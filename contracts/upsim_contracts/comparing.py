@@ -17,6 +17,7 @@ from upsim_contracts.prices import CHARGE, plain
 from upsim_contracts.redaction import PLACEHOLDER
 from upsim_contracts.replaying import Replayed
 
+INSTEAD = " in its place"
 STATUS = "(status)"
 """Where the status of an answer stands; a field of its body can have the same name."""
 _WORDS = re.compile(r"status|code|error_code|type|object|currency|unit|model", re.IGNORECASE)
@@ -100,7 +101,7 @@ def _objects(
             yield Unlike(_below(where, name), "this field", "none")
         else:
             new.remove(other)
-            yield Unlike(_below(where, name), "this field", f"{other} in its place")
+            yield Unlike(_below(where, name), "this field", f"{other}{INSTEAD}")
     for name in new:
         yield Unlike(_below(where, name), "no such field", shown(seen[name]))
     for name in wanted:

@@ -125,6 +125,11 @@ class Fact:
     departs: str | None = None
 
     @property
+    def bends_answers(self) -> bool:
+        """Whether its world answers otherwise than documented on purpose: by a knob or a fault."""
+        return self.given.knobs is not None or any("fault" in step for step in self.steps)
+
+    @property
     def needs_control(self) -> str | None:
         """Why only a simulator can show it; None when any server can."""
         if self.only_simulator is not None:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from upsim_contracts import evidence
-from upsim_contracts.answers import Contract, Operation, check_answer, contract
+from upsim_contracts.answers import Contract, Operation, check_answer, operation_of
 from upsim_contracts.cassettes import Exchange
-from upsim_contracts.comparing import STATUS, Unlike, compare, is_price
-from upsim_contracts.documents import parts
+from upsim_contracts.comparing import INSTEAD, STATUS, Unlike, compare, is_price
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import CHARGE, price_finding
@@ -25,7 +24,7 @@ from upsim_contracts.tolls import Tolls
 Kind = Literal["contract", "price", "simulator", "stale"]
 Place = tuple[Contract, Operation]
 _WHOLE = ("(request)", "body", "header Content-Type")
-_MISSING, _INSTEAD = "none", " in its place"
+_MISSING = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +70,7 @@ def judge(
 
 def place_of(provider: str, dialect: str, exchange: Exchange) -> Place | None:
     """The document and the operation of a request."""
-    for part in parts(provider):
-        one = contract(provider, dialect, part)
-        operation = one.find(exchange.method, exchange.path)
-        if operation is not None:
-            return one, operation
-    return None
+    return operation_of(provider, dialect, exchange.method, exchange.path)
 
 
 def cited_at(place: Place | None, exchange: Exchange) -> str:
@@ -119,14 +113,14 @@ def _without_consequences(
     by_field = {one.where: one for one in unlike}
     if STATUS in by_field:
         return [one for one in told if one.field == STATUS]
-    names = {one.seen.removesuffix(_INSTEAD) for one in unlike if one.seen.endswith(_INSTEAD)}
+    names = {one.seen.removesuffix(INSTEAD) for one in unlike if one.seen.endswith(INSTEAD)}
     document = replayed.document if replayed is not None and not replayed.skipped else None
     kept = []
     for one in told:
         missing = one.finding.seen == _MISSING
         other = by_field.get(one.field)
         new = one.finding.expected == "no such field"
-        if missing and other is not None and other.seen.endswith(_INSTEAD):
+        if missing and other is not None and other.seen.endswith(INSTEAD):
             kept.append(replace(one, finding=replace(one.finding, seen=other.seen)))
         elif new and one.field.rpartition(".")[2] in names:
             continue

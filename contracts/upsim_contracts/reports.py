@@ -8,27 +8,26 @@ from dataclasses import asdict
 from html import escape
 from xml.etree import ElementTree as ET
 
+from upsim_contracts.causes import Cause
 from upsim_contracts.running import Verdict
-from upsim_contracts.spending import Difference
 from upsim_contracts.verify import Report
 
 LONGEST_LINE = 400
+MOST_NAMED = 5
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.35rem .6rem;
 border-bottom:1px solid #ccc;vertical-align:top}.held{color:#176b2c}.broken{color:#b3261e}
-.not-run,.untestable,.departs{color:#666}code{overflow-wrap:anywhere}
+.not-run,.not-judged,.untestable,.departs{color:#666}code{overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{background:#16181c;color:#e6e6e6}td,th{border-color:#444}
-.held{color:#7bd88f}.broken{color:#ff8a80}.not-run,.untestable,.departs{color:#aaa}}
+.held{color:#7bd88f}.broken{color:#ff8a80}.not-run,.not-judged,.untestable,.departs{color:#aaa}}
 """
 
 
 def as_text(report: Report) -> str:
     """What is broken, each in a line or two, and the headline last."""
-    lines = [line for verdict in report.verdicts for line in _text_of(verdict)]
-    lines += [f"MONEY   {_money(report, difference)}" for difference in report.differences]
-    lines += [f"ANSWER  {finding}" for finding in report.findings]
+    lines = [line for cause in report.causes for line in _text_of(cause)]
     if report.stopped:
         lines.append("stopped before the end")
     if report.refused:
@@ -37,21 +36,14 @@ def as_text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _text_of(verdict: Verdict) -> Iterator[str]:
-    if verdict.outcome == "broken":
-        yield f"BROKEN  {verdict.fact.id}: {verdict.fact.says} ({_where(verdict)})"
-        for found in verdict.mismatches:
-            yield f"        {found}"
-        yield f"        {verdict.exchange[:LONGEST_LINE]}"
-
-
-def _where(verdict: Verdict) -> str:
-    return f"{verdict.fact.source}: {verdict.fact.place}"
-
-
-def _money(report: Report, difference: Difference) -> str:
-    amounts = f"documented {difference.documented}, charged {difference.actual}"
-    return f"{difference.what}: {amounts} {report.book.unit}"
+def _text_of(cause: Cause) -> Iterator[str]:
+    """The sentence, the facts that follow from it, and the first difference in full."""
+    yield f"CHANGED {cause}"
+    facts = [*cause.broken, *cause.unjudged]
+    more = f" and {len(facts) - MOST_NAMED} more" if len(facts) > MOST_NAMED else ""
+    if facts:
+        yield f"        {', '.join(facts[:MOST_NAMED])}{more}"
+    yield f"        {cause.details[0][:LONGEST_LINE]}"
 
 
 def as_json(reports: Sequence[Report]) -> str:
@@ -67,6 +59,8 @@ def _document(report: Report) -> dict[str, object]:
         "target": report.target,
         "held": report.count("held"),
         "broken": report.count("broken"),
+        "not_judged": report.count("not judged"),
+        "not_run": report.count("not run"),
         "documented": testable,
         "untestable": report.count("untestable"),
         "departs": report.count("departs"),
@@ -78,7 +72,18 @@ def _document(report: Report) -> dict[str, object]:
             {"what": d.what, "documented": str(d.documented), "actual": str(d.actual)}
             for d in report.differences
         ],
+        "causes": [_cause(cause) for cause in report.causes],
         "facts": [_fact(report, verdict) for verdict in report.verdicts],
+    }
+
+
+def _cause(cause: Cause) -> dict[str, object]:
+    return {
+        "kind": cause.key[0],
+        "sentence": cause.sentence,
+        "broken": cause.broken,
+        "not_judged": cause.unjudged,
+        "details": cause.details,
     }
 
 
@@ -100,25 +105,38 @@ def _fact(report: Report, verdict: Verdict) -> dict[str, object]:
 
 
 def as_junit(reports: Sequence[Report]) -> str:
-    """What continuous integration reads: a suite for each provider, a case for each fact."""
+    """What continuous integration reads: a suite for each provider.
+
+    Each cause is a case that fails. Each fact is a case too; a broken one names its cause and
+    counts as skipped, so that one change of the provider is one failure.
+    """
     root = ET.Element("testsuites", name="upsim verify")
     for report in reports:
         suite = ET.SubElement(
             root,
             "testsuite",
             name=report.book.provider,
-            tests=str(len(report.verdicts)),
-            failures=str(report.count("broken")),
-            skipped=str(sum(map(report.count, ("not run", "untestable", "departs")))),
+            tests=str(len(report.verdicts) + len(report.causes)),
+            failures=str(len(report.causes)),
+            skipped=str(len(report.verdicts) - report.count("held")),
         )
+        reasons = {fact: one.sentence for one in report.causes for fact in one.broken}
+        for cause in report.causes:
+            name = f"{report.book.provider}.causes"
+            case = ET.SubElement(suite, "testcase", classname=name, name=_printable(cause.sentence))
+            failure = ET.SubElement(case, "failure", message=_printable(str(cause)))
+            lines = (*cause.details, *cause.broken, *cause.unjudged)
+            failure.text = _printable("\n".join(lines))
         for verdict in report.verdicts:
             case = ET.SubElement(
                 suite, "testcase", classname=report.book.provider, name=verdict.fact.id
             )
             if verdict.outcome == "broken":
-                message = "; ".join(map(str, verdict.mismatches))
-                failure = ET.SubElement(case, "failure", message=_printable(message))
-                failure.text = _printable(f"{verdict.fact.says}\n{verdict.exchange}")
+                message = f"broken: {reasons[verdict.fact.id]}"
+                ET.SubElement(case, "skipped", message=_printable(message))
+                found = "\n".join(map(str, verdict.mismatches))
+                out = ET.SubElement(case, "system-out")
+                out.text = _printable(f"{verdict.fact.says}\n{found}\n{verdict.exchange}")
             elif verdict.outcome != "held":
                 ET.SubElement(case, "skipped", message=_printable(verdict.reason))
     ET.indent(root)
@@ -146,10 +164,13 @@ def _section(report: Report) -> Iterator[str]:
     yield f"<h2>{escape(report.headline)}</h2><p>Target: <code>{escape(report.target)}</code>"
     if report.spent or report.predicted:
         yield f". Predicted {report.predicted} {report.book.unit}, spent {report.spent}"
-    yield ".</p><ul>"
-    for difference in report.differences:
-        yield f'<li class="broken">{escape(_money(report, difference))}</li>'
-    yield "</ul><table><tr><th>Fact</th><th>Outcome</th><th>Evidence</th></tr>"
+    yield ".</p>"
+    for cause in report.causes:
+        yield f'<details><summary class="broken">{escape(str(cause))}</summary><ul>'
+        for line in (*cause.details, *cause.broken, *cause.unjudged):
+            yield f"<li>{escape(line)}</li>"
+        yield "</ul></details>"
+    yield "<table><tr><th>Fact</th><th>Outcome</th><th>Evidence</th></tr>"
     for verdict in report.verdicts:
         yield from _row(report, verdict)
     yield "</table>"

@@ -19,12 +19,15 @@ from upsim_contracts.calling import (
 )
 from upsim_contracts.exceptions import SpendingError, TargetError, UnreadableVideoError
 from upsim_contracts.facts import Book, Fact, filled, seconds
+from upsim_contracts.findings import Finding
 from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
+from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target, World
 from upsim_contracts.telling import mismatches_of
 
-Outcome = Literal["held", "broken", "not run", "untestable", "departs"]
+Outcome = Literal["held", "broken", "not run", "not judged", "untestable", "departs"]
+"""`not judged`: another cause, such as a rate limit, kept the fact from being shown."""
 Sleep = Callable[[float], None]
 SUCCESS = {"at_least": 200, "at_most": 299}
 """What the status of a call is to be where its step expects no other."""
@@ -44,6 +47,7 @@ class Verdict:
     exchange: str = ""
     spent: Decimal = Decimal(0)
     exchanges: tuple[Exchanged, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
 
 def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -> Verdict:
@@ -54,7 +58,7 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
         return Verdict(fact, "departs", reason=fact.departs)
     if not target.simulator and fact.needs_control is not None:
         return Verdict(fact, "not run", reason=fact.needs_control)
-    before = target.purse.spent
+    before, charges = target.purse.spent, len(target.purse.differences)
     run: Run | None = None
     outcome: Outcome = "held"
     found: tuple[Mismatch, ...] = ()
@@ -77,7 +81,13 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
         exchange=run.last if run and outcome == "broken" else "",
         spent=target.purse.spent - before,
         exchanges=tuple(run.exchanges) if run else (),
+        differences=tuple(target.purse.differences[charges:]),
     )
+
+
+def _is_final(status: int) -> bool:
+    """Whether a poll was refused for good: no later one will be answered."""
+    return 400 <= status < 500 and status not in (408, 425, 429)  # noqa: PLR2004 - client errors
 
 
 def _failed(error: Exception) -> tuple[Mismatch, ...]:
@@ -125,18 +135,24 @@ class Run(Caller):
             kind = next(kind for kind in steps if kind in step)
             steps[kind](step)
 
+    def _findings(self, request: httpx.Request, response: httpx.Response) -> tuple[Finding, ...]:
+        return () if self.fact.bends_answers else super()._findings(request, response)
+
     # -- steps
 
     def _call(self, step: Mapping[str, Any]) -> None:
         for _ in range(step.get("times", 1) - 1):
             self._expect({"status": SUCCESS}, self.call(step))
         answer = self.call(step)
+        wanted = {"status": SUCCESS, **step.get("expect", {})}
+        if list(mismatches(filled(wanted["status"], self.names), answer.response.status_code)):
+            self._expect(wanted, answer)
         for name, path in step.get("keep", {}).items():
             found = at(answer.as_seen, path)
             if found is ABSENT:
                 raise BrokenError([Mismatch(path, "a value", "nothing")])
             self.names[name] = found
-        self._expect({"status": SUCCESS, **step.get("expect", {})}, answer)
+        self._expect(wanted, answer)
 
     def _see(self, step: Mapping[str, Any]) -> None:
         """Look once more at the last answer."""
@@ -162,15 +178,17 @@ class Run(Caller):
             end = next((name for name, words in life.words.items() if word in words), None)
             if end is not None:
                 break
+            if _is_final(answer.response.status_code):
+                self._expect({"status": SUCCESS}, answer)
             if slept >= patience.seconds:
                 patience.outlasted = "" if self.target.simulator else self.fact.id
-                raise BrokenError([Mismatch(life.read, wanted, f"still {shown(word)}")])
+                raise BrokenError([Mismatch(f"json.{life.read}", wanted, f"still {shown(word)}")])
             self._let_pass(pause)
             slept += pause
         if end != wanted:
-            raise BrokenError([Mismatch(life.read, wanted, " → ".join(map(shown, seen)))])
+            raise BrokenError([Mismatch(f"json.{life.read}", wanted, " → ".join(map(shown, seen)))])
         if "through" in step:
-            self._compare(step["through"], seen, life.read)
+            self._compare(step["through"], seen, f"json.{life.read}")
         self.names["seen"] = seen
         places = (at(answer.document, place) for place in life.output)
         self.names["output"] = next((place for place in places if place is not ABSENT), None)
@@ -219,6 +237,8 @@ class Run(Caller):
         """Bring the job into another state by command."""
         if self.world.controls is None:
             raise NotRunError("needs a job that fails on command")
+        if "job" not in self.names:
+            raise BrokenError([Mismatch("job", "a job to bring into another state", "nothing")])
         wanted = step["force"]
         self.world.controls.force(str(self.names["job"]), wanted["state"], wanted.get("error"))
 

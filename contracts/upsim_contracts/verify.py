@@ -9,11 +9,11 @@ from importlib.util import module_from_spec, spec_from_file_location
 from typing import Literal
 
 from upsim_contracts.calling import Pricer
+from upsim_contracts.causes import Cause, causes, judged
 from upsim_contracts.documents import folders
 from upsim_contracts.exceptions import NoContractError
 from upsim_contracts.facts import FILE, Book, Fact, read_book
-from upsim_contracts.findings import Finding
-from upsim_contracts.planning import Plan, plan
+from upsim_contracts.planning import Plan, Planned, plan
 from upsim_contracts.refusals import Refusals
 from upsim_contracts.running import Sleep, Verdict, judge
 from upsim_contracts.spending import Difference
@@ -21,6 +21,9 @@ from upsim_contracts.target import Target
 
 Kind = Literal["page", "beside", "assumed"]
 """Where a fact comes from: the model's own page, another page, or a choice of the simulator."""
+
+
+STOPPED = "the run was stopped before it"
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class Report:
     spent: Decimal = Decimal(0)
     predicted: Decimal = Decimal(0)
     differences: Sequence[Difference] = ()
+    causes: Sequence[Cause] = ()
 
     def count(self, outcome: str) -> int:
         """How many facts came out so."""
@@ -47,13 +51,7 @@ class Report:
     @property
     def broken(self) -> bool:
         """Whether anything differs from what is documented."""
-        return self.count("broken") > 0 or bool(self.differences) or bool(self.findings)
-
-    @property
-    def findings(self) -> list[Finding]:
-        """Where answers differ from the OpenAPI document, each difference once."""
-        found = (f for one in self.verdicts for call in one.exchanges for f in call.findings)
-        return list({(one.operation, one.where): one for one in found}.values())
+        return bool(self.causes)
 
     @property
     def headline(self) -> str:
@@ -71,7 +69,8 @@ class Report:
             line += f", and {held} of {known} {what}" if known else ""
         extra = {
             "broken": self.count("broken"),
-            "not run": testable - self.count("held") - self.count("broken"),
+            "not judged": self.count("not judged"),
+            "not run": testable - sum(map(self.count, ("held", "broken", "not judged"))),
             "that this dialect departs from": self.count("departs"),
             "that no test can decide": self.count("untestable"),
         }
@@ -113,6 +112,13 @@ def pricer(provider: str) -> Pricer:
     return found
 
 
+def not_begun(book: Book, target: str) -> Report:
+    """The report of a provider that a stopped run did not come to."""
+    planned = [Planned(fact, "not run", reason=STOPPED) for fact in book.facts]
+    found = [Verdict(fact, "not run", reason=STOPPED) for fact in book.facts]
+    return Report(book, target, Plan(book.unit, planned), found, stopped=True)
+
+
 def verify(
     book: Book,
     facts: Sequence[Fact],
@@ -142,6 +148,10 @@ def verify(
             seen(verdict)
     except KeyboardInterrupt:
         report.stopped = True
+        done = len(report.verdicts)
+        report.verdicts += [Verdict(fact, "not run", reason=STOPPED) for fact in facts[done:]]
     report.spent, report.predicted = target.purse.spent, target.purse.predicted
     report.differences = tuple(target.purse.differences)
+    report.causes = causes(book, report.verdicts, report.refused)
+    report.verdicts = list(judged(report.verdicts, report.causes))
     return report

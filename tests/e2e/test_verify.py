@@ -96,15 +96,15 @@ def test_reports_agree(tmp_path: Path) -> None:
 
 
 def test_a_broken_fact_is_one_line_that_a_person_understands(tmp_path: Path) -> None:
-    """A target with another price breaks the facts of that price: what was expected, what seen."""
+    """A target with another price is one line: how much more, and which facts follow from it."""
     scenario = tmp_path / "dear.yaml"
     scenario.write_text(DEAR, encoding="utf-8")
 
     told = verify("--provider", "vicsee", "--fact", "rate-factor-4", "--scenario", str(scenario))
 
     assert 1 == told.returncode
-    assert "BROKEN  rate-factor-4: One second at factor 4 costs 28 credits." in told.stdout
-    assert "json.data.creditsUsed: expected 28, saw 56" in told.stdout
+    assert "CHANGED VicSee charges twice as much as documented (" in told.stdout
+    assert "): 1 fact\n        rate-factor-4\n" in told.stdout
 
 
 def test_a_plan_beyond_the_cap_is_refused(stranger: Callable[..., Any]) -> None:
@@ -135,7 +135,10 @@ def test_a_server_that_charges_more_than_documented(stranger: Callable[..., Any]
     told = judge("--fact", "credits-at-*", "--cap", "10000")
 
     assert 1 == told.returncode
-    assert "documented 16, charged 32 credit" in told.stdout
+    assert (
+        "VicSee charges twice as much as documented (documented 16 credit, charged 32"
+        in told.stdout
+    )
     assert spent(server) <= 10_000
 
 
@@ -146,7 +149,7 @@ def test_a_server_that_fails_after_charging(stranger: Callable[..., Any]) -> Non
     told = judge("--fact", "credits-at-*", "--cap", "8000")
 
     assert 1 == told.returncode
-    assert "documented 0, charged 16 credit" in told.stdout
+    assert 'answers 500 "broken" and is charged: ' in told.stdout
     assert 0 < spent(server) <= 8000
 
 

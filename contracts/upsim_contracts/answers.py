@@ -15,6 +15,8 @@ from upsim_contracts.findings import Finding
 from upsim_contracts.schemas import Schemas, shown
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_CONDITIONS = frozenset({"then", "else"})
+"""Rules that depend on another field: they are looked at when all others hold."""
 _PARAMETER = re.compile(r"\{[^}]+\}")
 
 
@@ -134,7 +136,9 @@ class Contract:
         self, name: str, steps: tuple[str, ...], value: object, where: str
     ) -> Iterator[Finding]:
         told = set()
-        for found in self._schemas.differences(_pointer(steps), value):
+        differences = list(self._schemas.differences(_pointer(steps), value))
+        plain = [one for one in differences if not _CONDITIONS.intersection(one.rule)]
+        for found in plain or differences:
             source = evidence.at(self.document, (*steps, *found.rule))
             place = where or _dotted(found.path) or "body"
             told.add(place)

@@ -10,14 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
 
 from upsim_contracts.cassettes import Cassette
-from upsim_contracts.comparing import is_price
 from upsim_contracts.findings import Finding
 from upsim_contracts.judging import Judged, Kind, cited_at, judge, place_of
 from upsim_contracts.prices import CHARGE
 from upsim_contracts.replaying import Replayed
+from upsim_contracts.signs import PRICE, Key, key_of, ratio
 from upsim_contracts.tolls import Tolls
 
 _DAY = re.compile(r"\b(20\d\d)-?(0[1-9]|1[0-2])-?([0-3]\d)(?!\d)")
@@ -100,35 +99,19 @@ def drift(
 def _each_once(
     found: Sequence[tuple[Judged, list[int]]], recorded: str, today: date
 ) -> Iterator[Drift]:
-    """Each difference; a field that changed as a charge did is told with the charge."""
-    charges: dict[Decimal | None, Judged] = {
-        _ratio(one): one for one, _ in found if _is_charge(one)
-    }
-    charges.pop(None, None)
-    for one, numbers in found:
-        charge = charges.get(_ratio(one))
-        if charge is None or charge is one or _is_charge(one):
-            same = [o for o, _ in found if charge is one and charges.get(_ratio(o)) is one]
-            also = [f"{o.field} of {o.finding.operation}" for o in same if not _is_charge(o)]
-            aged = _aged(one.kind, one.finding, recorded, today, numbers)
-            yield replace(aged, also=tuple(also))
+    """Each thing that changed, by its first sign; a charge goes before fields that name a price."""
+    groups: dict[Key, list[tuple[Judged, list[int]]]] = {}
+    for one in sorted(found, key=lambda pair: not _is_charge(pair[0])):
+        key: Key = key_of(one[0].finding) if ratio(one[0].finding) is None else (PRICE,)
+        groups.setdefault(key, []).append(one)
+    for (first, numbers), *others in sorted(groups.values(), key=lambda group: group[0][1]):
+        also = tuple(f"{one.field} of {one.finding.operation}" for one, _ in others)
+        aged = _aged(first.kind, first.finding, recorded, today, numbers)
+        yield replace(aged, also=also)
 
 
 def _is_charge(one: Judged) -> bool:
     return one.field == CHARGE
-
-
-def _ratio(one: Judged) -> Decimal | None:
-    """How many times the expected amount was seen; None where it is no amount."""
-    if not is_price(one.field):
-        return None
-    try:
-        expected, seen = (
-            Decimal(text.partition(" ")[0]) for text in (one.finding.expected, one.finding.seen)
-        )
-        return seen / expected
-    except (InvalidOperation, ZeroDivisionError):
-        return None
 
 
 def _stale(cassette: Cassette, today: date, limit: int) -> Iterator[Drift]:

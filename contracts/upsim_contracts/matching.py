@@ -80,8 +80,13 @@ def shown(value: object) -> str:
     """A value as a person reads it, cut when it is long."""
     if value is ABSENT:
         return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(value, ensure_ascii=False, default=_written)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _written(value: object) -> float | str:
+    """A value that JSON does not know: an exact number as a number, others as text."""
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _below(where: str, key: str) -> str:

@@ -31,7 +31,7 @@ def as_text(report: Report) -> str:
     if report.stopped:
         lines.append("stopped before the end")
     if report.refused:
-        lines.append(f"STOPPED {report.refused[:LONGEST_LINE]}")
+        lines.append(f"        {report.refused[:LONGEST_LINE]}")
     lines.append(report.headline)
     return "\n".join(lines)
 

@@ -82,8 +82,14 @@ def _price(scene: Scene) -> str:
     if first.where not in ("charge", "charged"):
         example = f"`{plain_field(first.where)}` is {first.seen}, documented {first.expected}"
     which = _apart(scene.calls, scene.good)
+    bad, good = (
+        {one.operation for one in calls if one.form.paid} for calls in (scene.calls, scene.good)
+    )
+    charges = "charges" if bad else "quotes"
+    if not bad or good - bad:
+        which = f" in {listed(sorted(bad)) if bad else scene.places}{which}"
     if not ratios:
-        return f"{scene.provider} charges other amounts than documented{which} ({example})"
+        return f"{scene.provider} {charges} other amounts than documented{which} ({example})"
     low, high = min(ratios), max(ratios)
     steady = _ratio(scene.findings)
     if steady is not None:
@@ -94,8 +100,8 @@ def _price(scene: Scene) -> str:
             f"{_number(few * 100)} to {_number(much * 100)} % {'more' if low >= 1 else 'less'} than"
         )
     else:
-        return f"{scene.provider} charges other amounts than documented{which} ({example})"
-    return f"{scene.provider} charges {amount} documented{which} ({example})"
+        return f"{scene.provider} {charges} other amounts than documented{which} ({example})"
+    return f"{scene.provider} {charges} {amount} documented{which} ({example})"
 
 
 def _ratio(findings: Iterable[Finding]) -> Decimal | None:
@@ -157,13 +163,15 @@ def _refusal(scene: Scene) -> str:
 def _status_of_errors(scene: Scene) -> str:
     _, expected, seen = scene.key
     names = f" ({scene.said})" if str(scene.said) else ""
-    return f"refusals documented as {expected} are answered with {seen}{names}"
+    return f"the status of refusals documented as {expected} is now {seen}{names}"
 
 
 def _accepted(scene: Scene) -> str:
-    _, expected, code = scene.key
-    refusal = f"{expected} {code}".rstrip()
-    return f"{scene.places} accepts what is documented to be refused with {refusal}"
+    documented = listed(dict.fromkeys(one.expected for one in scene.findings))
+    seen = listed(dict.fromkeys(one.seen for one in scene.findings))
+    verb = "accept" if ", " in scene.places else "accepts"
+    refusal = f"what is documented to be refused with {documented}"
+    return f"{scene.places} {verb} {refusal} (now {seen})"
 
 
 def _status(scene: Scene) -> str:
@@ -209,11 +217,12 @@ def _output(scene: Scene) -> str:
             break
         told.append(f"{_plain(abs(change))}{unit} {less if change < 0 else more}")
     else:
-        return f"output is {' and '.join(told)} than documented"
+        sides = ", ".join(f"`{side}`" for side in changes)
+        return f"output is {' and '.join(told)} than documented ({sides})"
     example = f"documented {scene.first.expected}, found {scene.first.seen}"
     if name == "audio":
         gone = scene.first.seen == "false"
-        return f"output has {'no sound' if gone else 'sound'}, other than documented"
+        return f"output has {'no sound' if gone else 'sound'}, other than documented (`audio`)"
     return f"output has another {name} than documented ({scene.first.where}: {example})"
 
 
@@ -282,7 +291,7 @@ _SENTENCES: Mapping[str, Callable[[Scene], str]] = {
     "new header": lambda s: f"header `{s.key[1]}` is new in {s.places} ({s.first.seen})",
     "header gone": lambda s: f"header `{s.key[1]}` is missing in {s.places}",
     "content type": lambda s: (
-        f"{s.places} {s.verb} with the content type {s.key[1]} (documented: {s.first.expected})"
+        f"{s.places} {s.verb} with `Content-Type: {s.key[1]}` (documented: {s.first.expected})"
     ),
     "body": lambda s: f"{s.places} {s.verb} with no JSON: {s.first.seen}",
 }

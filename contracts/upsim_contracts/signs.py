@@ -21,7 +21,8 @@ _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object",
 _INDEX = re.compile(r"\.\d+(?=\.|$)")
 _MISSING = ("none", "nothing")
 _OF_A_BODY = re.compile(r" \d{3}$")
-_AMOUNTS = re.compile(r"price|credit|cost|rate", re.IGNORECASE)
+_AMOUNT = re.compile(r'^amount "?|"$')
+_AMOUNTS = re.compile(r"price|credit|cost|rate|quote", re.IGNORECASE)
 _ALIKE = re.compile(r"[^a-z0-9]")
 
 
@@ -96,9 +97,9 @@ def is_whole(finding: Finding) -> bool:
 
 
 def number(text: str) -> Decimal | None:
-    """Return the amount at the start of a text; None for any other text."""
+    """Return the amount at the start of a text, or of a matcher; None for any other text."""
     try:
-        found = Decimal(text.partition(" ")[0])
+        found = Decimal(_AMOUNT.sub("", text).partition(" ")[0])
     except InvalidOperation:
         return None
     return found if found.is_finite() else None
@@ -138,7 +139,10 @@ def said(document: object, text: str) -> Said:
 
 def _is_price_list(field: str, expected: str, seen: str) -> bool:
     """Whether both are the amounts of the same options, such as `{"1": 16, "4": 28}`."""
-    if _AMOUNTS.search(field) is None or not (expected.startswith("{") and seen.startswith("{")):
+    expected = expected.removeprefix("is ")
+    if _AMOUNTS.search(f"{field} {expected}") is None:
+        return False
+    if not (expected.startswith("{") and seen.startswith("{")):
         return False
     return re.sub(r": [\d.]+", ": #", expected) == re.sub(r": [\d.]+", ": #", seen)
 

@@ -166,7 +166,7 @@ CHANGES = [
     (
         "vicsee",
         of_status(400, 422),
-        "refusals documented as 400 are answered with 422 (MISSING_VIDEO_URL: ",
+        "the status of refusals documented as 400 is now 422 (MISSING_VIDEO_URL: ",
     ),
     (
         "vicsee",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -16,9 +17,11 @@ import httpx
 from upsim.client.guard import is_loopback
 from upsim_contracts.bodies import LONGEST_VIDEO, links, name_of, parsed, sees, videos_in
 from upsim_contracts.clips import Clip
-from upsim_contracts.upstream import Upstream
+from upsim_contracts.upstream import Upstream, remember
 
 SECONDS = 20
+MOST_LINKS = 100
+"""Links of one answer that can stand for an upload."""
 Seen = Mapping[str, Any]
 
 
@@ -39,7 +42,7 @@ class Measuring:
         self._http = http
         self._told = told
         self._known: dict[str, Seen | None] = {}
-        self._tickets: dict[str, list[str]] = {}
+        self._tickets: dict[str, tuple[str, ...]] = {}
 
     async def measure(self, body: bytes, content_type: str, sent: set[str]) -> dict[str, Seen]:
         """The videos that a request names or carries, as far as they are known."""
@@ -60,28 +63,30 @@ class Measuring:
         """A file was sent to a link of the upstream."""
         if seen is not None:
             for link in self._tickets.pop(path.partition("?")[0], ()):
-                self._known[link] = seen
+                remember(self._known, link, seen)
 
     def answered(self, media: Mapping[str, Seen], body: bytes) -> None:
         """Links of an answer to an upload stand for what was uploaded, now or by the next call."""
         document = parsed(body)
-        told = [*links(document[0])] if document else []
+        told = [*islice(links(document[0]), MOST_LINKS)] if document else []
+        bares = tuple(link.partition("?")[0] for link in told)
         carried = [seen for name, seen in media.items() if name.startswith("data:")]
-        for link in told:
-            bare = link.partition("?")[0]
-            if carried:
-                self._known.setdefault(bare, carried[0])
+        for link, bare in zip(told, bares, strict=True):
+            if carried and bare not in self._known:
+                remember(self._known, bare, carried[0])
             if link.startswith(self._target.origin):
                 parts = _split(link)
                 if parts is not None:
-                    self._tickets[parts.path] = [one.partition("?")[0] for one in told]
+                    remember(self._tickets, parts.path, bares)
 
     async def _of(self, link: str) -> Seen | None:
         bare = link.partition("?")[0]
-        if self._known.get(bare) is None:
+        known = self._known.get(bare)
+        if known is None:
             told = next((clip for glob, clip in self._told if fnmatchcase(bare, glob)), None)
-            self._known[bare] = _described(told) if told else await self._look(link)
-        return self._known[bare]
+            known = _described(told) if told else await self._look(link)
+            remember(self._known, bare, known)
+        return known
 
     async def _look(self, link: str) -> Seen | None:
         parts = _split(link)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
 import httpx
 from starlette.requests import Request
@@ -41,7 +41,7 @@ class FileResponse:
         headers: RawHeaders,
         pieces: AsyncIterator[bytes],
         answer: httpx.Response,
-        ended: Callable[[Tee, str], None],
+        ended: Callable[[Tee, str], Awaitable[None]],
     ) -> None:
         """Nothing is sent yet; the response of the upstream is closed at the end."""
         self._start = {"type": "http.response.start", "status": status, "headers": headers}
@@ -72,6 +72,6 @@ class FileResponse:
                 pass
         finally:
             await self._answer.aclose()
-            self._ended(tee, why)
+            await self._ended(tee, why)
         if not why:
             await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -41,6 +41,8 @@ MARK = "x-upsim-record"
 MOST_SENT = 256 * 2**20
 """Bytes of a request that are held; what is sent to a link of an answer has no such bound."""
 MOST_TEXT = 16 * 2**20
+MOST_FINDINGS = 20
+"""Findings of one response that are printed and recorded; the others are counted."""
 MOST_SAID = 200
 """Characters of a method and a path that a line about them shows."""
 HOP = frozenset(
@@ -108,6 +110,7 @@ class Recording:
         self._measuring = measuring
         self._http = http
         self._redactor = redactor
+        self._of_caller = redactor.of_caller()
         self._say = say
         self._seconds = seconds
         self._names = names
@@ -182,7 +185,7 @@ class Recording:
             text = self.links.meant(body.decode("utf-8", "surrogateescape"), proxy)
             body = text.encode("utf-8", "surrogateescape")
         self._check_length(headers, path)
-        sent = await asyncio.to_thread(kept, body, kind, self._redactor)
+        sent = await asyncio.to_thread(kept, body, kind, self._of_caller)
         media = await self._measuring.measure(body, kind, self.links.sent)
         path = self.links.meant(path, proxy)
         began = self._seconds()
@@ -204,8 +207,8 @@ class Recording:
 
     def _check_length(self, headers: Mapping[str, str], path: str) -> None:
         """Learn what a head holds of secrets. Raises TooLargeError where no cassette takes it."""
-        self._redactor.headers(headers)
-        if len(self._redactor.path(path)) > MAX_PATH_LENGTH:
+        self._of_caller.headers(headers)
+        if len(self._of_caller.path(path)) > MAX_PATH_LENGTH:
             raise TooLargeError(f"a path of more than {MAX_PATH_LENGTH} bytes is not recorded")
 
     # -- money
@@ -248,7 +251,7 @@ class Recording:
         except httpx.HTTPError as error:
             await self._settle(paid, 0)
             reason = self._redactor.text(f"{type(error).__name__}: {error}")
-            self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
+            await self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
             return _local(502, "upstream", f"{self.target.host} gave no answer: {reason}")
         kind = answer.headers.get("content-type", "")
         if not is_file and (not kind or kind.startswith(BUFFERED)):
@@ -275,7 +278,7 @@ class Recording:
             await answer.aclose()
             await self._settle(paid, 0)
             reason = self._redactor.text(f"{type(error).__name__}: {error}")
-            self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
+            await self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
             return _local(502, "upstream", f"the answer of {self.target.host} was cut: {reason}")
         await self._settle(paid, answer.status_code)
         body = decoded(sent, answer.headers.get("content-encoding", "")) if is_whole else None
@@ -283,10 +286,11 @@ class Recording:
             return self._streamed(passing, paid, answer, kind, _joined(sent, pieces))
         await answer.aclose()
         headers = _headers(answer)
-        self._measuring.answered(passing.media, body)
-        message = Message(self._redactor.headers(headers), kept(body, kind, self._redactor))
-        self._record(passing, answer.status_code, message, paid, body, headers)
-        text = self.links.told(body.decode("utf-8", "surrogateescape"), passing.proxy)
+        message = await asyncio.to_thread(self._read_answer, passing, headers, body, kind)
+        await self._record(passing, answer.status_code, message, paid, body, headers)
+        text = await asyncio.to_thread(
+            self.links.told, body.decode("utf-8", "surrogateescape"), passing.proxy
+        )
         response = Response(text.encode("utf-8", "surrogateescape"))
         length = [pair for pair in response.raw_headers if pair[0] == b"content-length"]
         told = [
@@ -296,6 +300,13 @@ class Recording:
         response.status_code, marks = _status(answer)
         response.raw_headers = told + length + marks
         return response
+
+    def _read_answer(
+        self, passing: Passing, headers: Mapping[str, str], body: bytes, kind: str
+    ) -> Message:
+        """Note the links of a document, and return it as the cassette holds it."""
+        self._measuring.answered(passing.media, body)
+        return Message(self._redactor.headers(headers), kept(body, kind, self._redactor))
 
     def _streamed(
         self,
@@ -307,11 +318,13 @@ class Recording:
     ) -> ASGIApp:
         """A file: passed on piece by piece; of it size, hash and properties are written down."""
 
-        def ended(tee: Tee, why: str) -> None:
-            body = {"file": tee.kept(kind)} if tee.size else {}
+        async def ended(tee: Tee, why: str) -> None:
+            body = {"file": await asyncio.to_thread(tee.kept, kind)} if tee.size else {}
             headers = _headers(answer)
             message = Message(self._redactor.headers(headers), body)
-            self._record(passing, 0 if why else answer.status_code, message, paid, b"", headers)
+            await self._record(
+                passing, 0 if why else answer.status_code, message, paid, b"", headers
+            )
             if why:
                 name = f"{passing.method} {passing.path.partition('?')[0]}"
                 self._say(self._redactor.text(f"{name}: cut after {tee.size} bytes: {why}"))
@@ -328,7 +341,7 @@ class Recording:
 
     # -- what is written down
 
-    def _record(
+    async def _record(
         self,
         passing: Passing,
         status: int,
@@ -337,25 +350,25 @@ class Recording:
         body: bytes,
         headers: Mapping[str, str],
     ) -> None:
+        """Write one exchange down, and say what was found. Long texts do not hold up others."""
         charge = paid.charge if paid is not None else None
-        found = [] if passing.part == "file" else self._judged(passing, status, body, headers)
         toll = paid.toll if paid is not None else None
-        lines = [str(one) for one in found] + self._priced(passing, toll, charge, status)
-        lines = [self._redactor.text(line) for line in lines]
-        began = Decimal(str(round(passing.began - self._start, 3)))
         took = Decimal(str(round(self._seconds() - passing.began, 3)))
+        count, lines = await asyncio.to_thread(
+            self._found, passing, status, body, headers, toll, charge
+        )
         exchange = Exchange(
             number=self._writer.count + 1,
-            at=began,
+            at=Decimal(str(round(passing.began - self._start, 3))),
             took=took,
             method=passing.method,
-            path=self._redactor.path(passing.path),
-            request=Message(self._redactor.headers(passing.headers), passing.sent),
+            path=self._of_caller.path(passing.path),
+            request=Message(self._of_caller.headers(passing.headers), passing.sent),
             status=status,
             answer=message,
             part=passing.part,
             charge=charge,
-            media={self._redactor.text(url): seen for url, seen in passing.media.items()},
+            media={self._of_caller.text(url): seen for url, seen in passing.media.items()},
             findings=tuple(lines),
         )
         try:
@@ -363,9 +376,28 @@ class Recording:
         except (ContractFileError, OSError) as error:
             self.lost += 1
             self._say(f"{exchange.call[:MOST_SAID]} is not in the cassette: {_reason(error)}")
-        self.findings += len(lines)
+        self.findings += count
         for line in lines:
             self._say(line)
+
+    def _found(
+        self,
+        passing: Passing,
+        status: int,
+        body: bytes,
+        headers: Mapping[str, str],
+        toll: Toll | None,
+        charge: Charge | None,
+    ) -> tuple[int, list[str]]:
+        """The number of findings, and a line for each of the first ones and for all the others."""
+        judged = [] if passing.part == "file" else self._judged(passing, status, body, headers)
+        priced = self._priced(passing, toll, charge, status)
+        lines = [str(one) for one in judged[:MOST_FINDINGS]]
+        if len(judged) > MOST_FINDINGS:
+            name = f"{passing.method} {passing.path.partition('?')[0]}"
+            more = f"{len(judged) - MOST_FINDINGS} more findings"
+            lines.append(f"{self.target.provider}: {name}: {more} of this response")
+        return len(judged) + len(priced), [self._redactor.text(line) for line in lines + priced]
 
     def _judged(
         self, passing: Passing, status: int, body: bytes, headers: Mapping[str, str]

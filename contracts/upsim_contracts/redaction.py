@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from upsim_contracts.known_secrets import KnownSecrets
+
 PLACEHOLDER = "(redacted)"
-SHORTEST = 6
-"""A secret shorter than this is not looked for elsewhere: it could be any word."""
 SHORTEST_KEY = 16
 _NAME = re.compile(
     r"secret|passw|api[-_]?key|authoriz|credential|signature|cookie|bearer"
@@ -46,16 +46,21 @@ def is_hook(name: str) -> bool:
 class Redactor:
     """Redacts, and remembers the secrets that it met."""
 
-    def __init__(self) -> None:
-        """No secret is known yet."""
-        self._known: set[str] = set()
+    def __init__(self, known: KnownSecrets | None = None, *, own: bool = False) -> None:
+        """Look for the secrets that are `known`; with `own`, remember new ones as the caller's."""
+        self._known = known or KnownSecrets()
+        self._own = own
+
+    def of_caller(self) -> Redactor:
+        """Return a redactor for requests: what responses hold does not displace its secrets."""
+        return Redactor(self._known, own=True)
 
     def learn(self, value: str) -> None:
         """Take this value out wherever it turns up from now on."""
         scheme, _, rest = value.partition(" ")
         for one in (value, rest if scheme.lower() in ("bearer", "basic") else ""):
-            if len(one.strip()) >= SHORTEST and one != PLACEHOLDER:
-                self._known.add(one.strip())
+            if one != PLACEHOLDER:
+                self._known.add(one.strip(), own=self._own)
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The headers, with their names in lower case."""
@@ -74,10 +79,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """A text: links lose the values of their query, known secrets and their forms go."""
-        for known in sorted(self._known, key=len, reverse=True):
-            text = text.replace(known, PLACEHOLDER).replace(
-                quote(known, safe="", errors="replace"), PLACEHOLDER
-            )
+        text = self._known.replaced(text, PLACEHOLDER)
         text = _LINK.sub(lambda found: self.link(found[0]), text)
         text = _FORMS.sub(PLACEHOLDER, text)
         return _SPELT.sub(lambda found: found[1] + PLACEHOLDER, text)

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
+from threading import Lock
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from upsim.client.guard import is_loopback, split_authority
@@ -19,6 +21,10 @@ from upsim_contracts.documents import default_dialect, dialects, document, parts
 from upsim_contracts.exceptions import UsageError
 
 LIVE = "live"
+MOST_KEPT = 10_000
+"""Links that are remembered: of answers, of uploads and of videos."""
+T = TypeVar("T")
+_REMEMBERING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,8 @@ class Links:
         """Nothing was told yet."""
         self._target = target
         self._own = re.compile(re.escape(target.origin) + r"(?![0-9])(?:\\?/[^\"'\s<>]*)?")
-        self.files: set[str] = set()
-        """Paths of the upstream outside the provider's own that its answers led to."""
+        self.files: dict[str, None] = {}
+        """Paths of the upstream outside the provider's own that its newest answers led to."""
         self.sent: set[str] = set()
         """Links that the caller sent, which are told back as they were."""
 
@@ -119,7 +125,7 @@ class Links:
             if link == base or link.startswith((f"{base}/", f"{base}?")):
                 return proxy + link.removeprefix(base)
             rest = link.removeprefix(self._target.origin)
-            self.files.add(rest.partition("?")[0])
+            remember(self.files, rest.partition("?")[0], None)
             return _origin(proxy) + rest
 
         return self._own.sub(told, text)
@@ -137,6 +143,18 @@ class Links:
             return found[0]
 
         return mine.sub(meant, text)
+
+
+def remember(kept: dict[str, T], key: str, value: T) -> None:
+    """Keep a value as the newest; the oldest goes where there are more than MOST_KEPT.
+
+    Threads may share what is kept.
+    """
+    with _REMEMBERING:
+        kept.pop(key, None)
+        kept[key] = value
+        if len(kept) > MOST_KEPT:
+            del kept[next(iter(kept))]
 
 
 def _guard(url: str, host: str, live: dict[str, str], cap: Decimal | None, trusted: str) -> None:

@@ -10,6 +10,8 @@ import logging
 import os
 import random
 import socket
+import time
+import tracemalloc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -29,8 +31,11 @@ from upsim_contracts.cassette_format import MAX_PATH_LENGTH
 from upsim_contracts.cassettes import Exchange, read_cassette
 from upsim_contracts.drift_command import run as run_drift
 from upsim_contracts.exceptions import UnreadableVideoError
+from upsim_contracts.known_secrets import MOST_KNOWN
 from upsim_contracts.looking import look_into
 from upsim_contracts.record_command import recording
+from upsim_contracts.recording import MOST_FINDINGS
+from upsim_contracts.redaction import PLACEHOLDER, Redactor
 
 OK = b"HTTP/1.1 200 OK\r\n"
 JSON = b"content-type: application/json\r\n"
@@ -250,15 +255,15 @@ def test_odd_requests_are_answered(tmp_path: Path, caplog: pytest.LogCaptureFixt
 class Forwarded:
     """What came of requests that passed a recording in process, one for each response."""
 
-    def __init__(self, folder: Path, answers: Mapping[str, httpx.Response]) -> None:
+    def __init__(self, folder: Path, answers: Mapping[str, httpx.Response], **sent: str) -> None:
         """Ask for each response by its name; the caller gets a status, the cassette a line."""
         self.cassette, self.said = folder / "c.jsonl", list[str]()
         self.statuses: dict[str, int] = {}
-        asyncio.run(self._ask(answers))
+        asyncio.run(self._ask(answers, sent))
         found = {one.path.rpartition("/")[2]: one for one in read_cassette(self.cassette).exchanges}
         self.exchanges: Mapping[str, Exchange] = found
 
-    async def _ask(self, answers: Mapping[str, httpx.Response]) -> None:
+    async def _ask(self, answers: Mapping[str, httpx.Response], sent: Mapping[str, str]) -> None:
         asked = {"upstream": "http://127.0.0.1:9", "to": self.cassette, "provider": "venice"}
         # A response that is read already cannot be streamed.
         streams = {
@@ -272,7 +277,9 @@ class Forwarded:
             calls = httpx.ASGITransport(session.application)
             async with httpx.AsyncClient(transport=calls, base_url="http://r.test") as http:
                 for name in answers:
-                    self.statuses[name] = (await http.get(f"/api/v1/{name}")).status_code
+                    self.statuses[name] = (
+                        await http.get(f"/api/v1/{name}", headers=sent)
+                    ).status_code
 
 
 def test_videos_that_cannot_be_read_are_kept_as_files(tmp_path: Path) -> None:
@@ -301,6 +308,61 @@ def test_videos_that_cannot_be_read_are_kept_as_files(tmp_path: Path) -> None:
     for name in ("codec", "sound"):
         with pytest.raises(UnreadableVideoError):
             look_into(broken[name])
+
+
+LONG: dict[str, object] = {
+    "tokens": [
+        *({"token": f"secret-{number}-xx"} for number in range(4500)),
+        {"said": "secret-4499-xx, secret-4499-xy, sk-of-caller"},
+    ],
+    "links": [f"http://127.0.0.1:9/out/{number}" for number in range(6000)],
+    "keys": {f"k{number}": number for number in range(6000)},
+}
+
+
+def test_long_responses_take_bounded_time_and_memory(tmp_path: Path) -> None:
+    """Thousands of secrets, links and unknown fields are redacted, passed on and counted."""
+    answers = {name: httpx.Response(200, json=value) for name, value in LONG.items()}
+    tracemalloc.start()
+    began = time.process_time()
+    try:
+        found = Forwarded(tmp_path, answers, authorization="Bearer sk-of-caller")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    took = time.process_time() - began
+
+    assert dict.fromkeys(LONG, 200) == found.statuses
+    tokens = found.exchanges["tokens"].answer.body["json"]
+    assert {"said": f"{PLACEHOLDER}, secret-4499-xy, {PLACEHOLDER}"} == tokens[-1]
+    assert {PLACEHOLDER} == {one["token"] for one in tokens[:-1]}
+    assert took < 20
+    assert peak < 60 * 2**20
+
+
+def test_findings_beyond_the_first_are_counted(tmp_path: Path) -> None:
+    """A response with 6,000 unknown fields prints 20 of them, and a line for the others."""
+    found = Forwarded(tmp_path, {"models": httpx.Response(200, json=LONG["keys"])})
+
+    lines = found.exchanges["models"].findings
+    assert (MOST_FINDINGS + 1, lines) == (len(lines), tuple(found.said))
+
+
+def test_known_secrets_are_bounded_and_those_of_callers_stay() -> None:
+    """Responses with more secrets than are remembered do not displace the key of the caller."""
+    answers = Redactor()
+    caller = answers.of_caller()
+    caller.learn("sk-of-caller")
+    answers.learn("sk-of-caller")
+    for number in range(2 * MOST_KNOWN):
+        answers.learn(f"secret-{number:05}/")
+    last = f"secret-{2 * MOST_KNOWN - 1:05}"
+
+    text = f"sk-of-caller {last}/ {last}%2F secret-00000/ secret"
+    assert f"{PLACEHOLDER} {PLACEHOLDER} {PLACEHOLDER} secret-00000/ secret" == answers.text(text)
+    for number in range(MOST_KNOWN):
+        caller.learn(f"other-{number:05}")
+    assert "sk-of-caller secret" == caller.text("sk-of-caller secret")
 
 
 def test_what_cannot_be_written_is_reported(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from upsim.scenario.references import choice_mistakes, reference_mistakes
 from upsim.scenario.schemas import schema_mistakes
 from upsim.scenario.sound import Sound, sound_part
 from upsim.scenario.tree import Found, Mistake, Place, Tree, Value, mapping
+from upsim.scenario.whole_units import unit_mistakes
 
 _ONE_BY_ONE = (("jobs",), ("faults",))
 """Sections whose items are judged without the schema."""
@@ -78,6 +79,7 @@ class Judge:
         yield from all_mistakes(written.get("faults"), known)
         names = chain(
             reference_mistakes(sound.value),
+            unit_mistakes(sound.value),
             baseline_mistakes(sound.value, base, self.trees),
             code_mistakes(sound.value, written, base, providers) if providers else (),
         )

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from upsim.core.baseline import BaselineError
 from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
+from upsim.core.ledger import DIVISIBLE
 from upsim.core.numbers import DECIMAL_FORM, plain_decimal
 from upsim.engine import faults
 from upsim.engine.clock import ClockError, parse_mode
@@ -35,8 +36,6 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 NAMED = 20
 """Sandboxes that a message may name."""
 PLACES = 12
-DIVISIBLE = frozenset({"USD"})
-"""Units of which there are parts; credits and points are whole."""
 MOST = Decimal(10**15)
 LONGEST_AMOUNT = 40
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)

@@ -1,0 +1,61 @@
+"""Amounts of a unit that cannot be divided, such as a credit: they must be whole numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from upsim.core.ledger import DIVISIBLE
+from upsim.scenario.tree import Found, Place, Value, items, mapping
+
+
+def unit_mistakes(value: Value) -> Found:
+    """Opening balances and prices, in a file valid by the schema, that would divide a unit."""
+    root = mapping(value)
+    unit = str(mapping(root["account"])["unit"])
+    own = ("accounts", str(root.get("provider")), "balance")
+    for place in (("account", "opening"), own):
+        found = _at(root, place[:-1]).get(place[-1])
+        if found is not None and not _fits(unit, Decimal(str(found))):
+            yield place, f"{found} {_divided(unit)}"
+    for name in mapping(root["models"]):
+        yield from _prices(root, ("models", name, "billing"))
+
+
+def _prices(root: dict[str, Value], place: Place) -> Found:
+    billing, quantity = _at(root, place), _at(root, (*place, "quantity"))
+    unit = str(billing["unit"])
+    if billing.get("places") == 0:
+        return
+    if unit not in DIVISIBLE and (quantity["of"], quantity.get("round")) == ("seconds", "exact"):
+        yield (*place, "quantity", "round"), f"a charge for exact seconds {_divided(unit)}"
+    times = Decimal(str(billing.get("unit_per", 1)))
+    per = Decimal(str(_at(root, (*place, "rate")).get("per", 1)))
+    for where, rate in _rates(_at(root, (*place, "rate"))):
+        amount = Decimal(str(rate)) * times / per
+        if not _fits(unit, amount):
+            yield (*place, "rate", *where), f"a price of {amount:f} {_divided(unit)}"
+
+
+def _rates(rate: dict[str, Value]) -> Iterator[tuple[Place, Value]]:
+    if "flat" in rate:
+        yield ("flat",), rate["flat"]
+    for name, one in mapping(rate.get("table")).items():
+        yield ("table", name), one
+    for number, tier in enumerate(items(rate.get("tiers"))):
+        yield ("tiers", number, "rate"), mapping(tier)["rate"]
+
+
+def _fits(unit: str, amount: Decimal) -> bool:
+    return unit in DIVISIBLE or amount == amount.to_integral_value()
+
+
+def _divided(unit: str) -> str:
+    return f"is not a whole number: a {unit} cannot be divided"
+
+
+def _at(root: dict[str, Value], place: Place) -> dict[str, Value]:
+    found: Value = root
+    for name in place:
+        found = mapping(found).get(str(name))
+    return mapping(found)

@@ -107,15 +107,14 @@ class Court:
         The nearest facts notice nearly all. What is left is told together, as what nobody notices
         needs a run of all facts: when none of them breaks, none of the lies is noticed.
         """
-        planted = self.lies.planted
-        asked = [n for n, lie in enumerate(planted) if not self.lies.listed(lie)]
+        everyone = range(len(self.lies.planted))
         with forked(self._at_a_simulator, workers) as ask:
-            near = [ask("_apiece", batch) for batch in _batches(asked)]
+            near = [ask("_apiece", batch) for batch in _batches(everyone)]
             fates = {n: one for batch in near for n, one in batch.result().items()}
-            left = [n for n in range(len(planted)) if n not in fates or fates[n].is_open]
-            groups = [ask("_together", group) for group in _apart(planted, left)]
+            left = [number for number in everyone if fates[number].is_open]
+            groups = [ask("_together", group) for group in _apart(self.lies.planted, left)]
             fates |= {n: one for group in groups for n, one in group.result().items()}
-        return [fates[number] for number in range(len(planted))]
+        return [fates[number] for number in everyone]
 
     def order(self, told: Sequence[Lie]) -> list[Fact]:
         """The facts, first those that have the rarest words in common with some lies."""
@@ -154,11 +153,15 @@ class Teller:
         self._told = 0
 
     def apiece(self, numbers: Sequence[int]) -> dict[int, Judged]:
-        """What becomes of each, by itself, by the facts that are nearest to it."""
-        planted = self.court.lies.planted
-        return {
-            n: self.tell([planted[n]], self.court.order([planted[n]])[:NEAREST]) for n in numbers
-        }
+        """What becomes of each, by itself, by the facts that are nearest to it.
+
+        No fact is asked about one that is listed: what remains is whether it can be told.
+        """
+        return {number: self._near(self.court.lies.planted[number]) for number in numbers}
+
+    def _near(self, lie: Lie) -> Judged:
+        nearest = 0 if self.court.lies.listed(lie) else NEAREST
+        return self.tell([lie], self.court.order([lie])[:nearest])
 
     def together(self, numbers: Sequence[int]) -> dict[int, Judged]:
         """What becomes of each of many, which are told together.
@@ -172,7 +175,7 @@ class Teller:
             if found.fate == "missed":
                 break
             fact = next((one for one in facts if one.id == found.fact), None)
-            one = None if fact is None else self._noticed(left, fact)
+            one = None if fact is None else self._culprit(left, fact)
             if fact is None or one is None:
                 return fates | self._by_halves(left, found)
             fates[one] = replace(found, lie=planted[one])
@@ -180,16 +183,16 @@ class Teller:
             facts = facts[facts.index(fact) :]
         return fates | {n: Judged(planted[n], "missed") for n in left}
 
-    def _noticed(self, numbers: Sequence[int], fact: Fact) -> int | None:
-        """One of these lies that a fact notices by itself; None when it takes several."""
+    def _culprit(self, numbers: Sequence[int], fact: Fact) -> int | None:
+        """One of these lies at which a fact ends by itself; None when it takes several."""
         while len(numbers) > 1:
             half, rest = numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]
-            numbers = half if self._notices(fact, half) else rest
-        return numbers[0] if self._notices(fact, numbers) else None
+            numbers = half if self._ends(fact, half) else rest
+        return numbers[0] if self._ends(fact, numbers) else None
 
-    def _notices(self, fact: Fact, numbers: Sequence[int]) -> bool:
+    def _ends(self, fact: Fact, numbers: Sequence[int]) -> bool:
         told = [self.court.lies.planted[number] for number in numbers]
-        return self.tell(told, [fact]).fate == "noticed"
+        return self.tell(told, [fact]).fact == fact.id
 
     def _by_halves(self, numbers: Sequence[int], found: Judged) -> dict[int, Judged]:
         """The same where lies are refused, or fail, when they are told together."""
@@ -214,10 +217,11 @@ class Teller:
         return Judged(told[0], "invalid", saw=refused)
 
     def _heard(self, lie: Lie, facts: Sequence[Fact], target: Target) -> Judged:
-        failed = refused = ""
+        failed = ""
         for fact in facts:
-            if fact.given.special:
-                refused = refused or _refused(target, fact.given) or ""
+            refused = _refused(target, fact.given) if fact.given.special else None
+            if refused is not None:
+                return Judged(lie, "invalid", fact.id, refused)
             try:
                 verdict = self.court.verdict(fact, target)
             except CRASHES as error:
@@ -227,8 +231,6 @@ class Teller:
                 failed = failed or saw
             elif verdict.outcome == "broken":
                 return Judged(lie, "noticed", fact.id, saw)
-        if refused:
-            return Judged(lie, "invalid", saw=refused)
         return Judged(lie, "error" if failed else "missed", saw=failed)
 
 

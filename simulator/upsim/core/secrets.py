@@ -17,7 +17,8 @@ _QUERY = re.compile(r"([?&][^=&?#\s\"'<>\\]{1,200}=)[^&#\s\"'<>\\]*")
 _USER = re.compile(r"(://)[^/@\s\"'<>\\]+@")
 _URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]{0,20}://")
 _ENCODED_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}(?::|%3A)(?:/|%2F)", re.IGNORECASE)
-_IN_TEXT = re.compile(r"(://[^\s\"'<>\\?]*)\?(?:(?!<redacted>)[^\s\"'\\])+")
+_IN_TEXT = re.compile(r"(://[^\s\"'<>\\?]*)(\?(?:(?!<redacted>)[^\s\"'\\])+)?")
+"""A URL with its query, if it has one: each is read once, so that many of them take no longer."""
 _SIGNED = re.compile(
     r"((?:sig|signature|secret|key|token|credential|password)(?:=|%3D))(?:(?!%26)[^&\s\"'\\<>])*",
     re.IGNORECASE,
@@ -52,8 +53,12 @@ def hidden_url(text: str) -> str:
 
 def hidden_text(text: str) -> str:
     """A text that may repeat a URL: its query is hidden, and whatever is named like a secret."""
-    text = _IN_TEXT.sub(rf"\1?{HIDDEN}", text)
+    text = _IN_TEXT.sub(_without_query, text)
     return _USER.sub(rf"\1{HIDDEN}@", _SIGNED.sub(rf"\1{HIDDEN}", text))
+
+
+def _without_query(found: re.Match[str]) -> str:
+    return f"{found[1]}?{HIDDEN}" if found[2] else found[0]
 
 
 def hidden_target(target: str, secrets: Secrets) -> str:

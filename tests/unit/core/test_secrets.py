@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import re
+import time
+
 import pytest
 
+from upsim.core import secrets
 from upsim.core.secrets import (
     HIDDEN,
     NONE,
@@ -83,3 +88,29 @@ def test_a_fragment_hides_by_name(text: str, expected: str) -> None:
 def test_nothing_declared_hides_names_only() -> None:
     """An operation that declares nothing still hides fields that are named like secrets."""
     assert {"secret": HIDDEN, "pass": "p"} == hidden({"secret": "s", "pass": "p"}, NONE)
+
+
+def test_queries_in_texts_are_found_as_by_the_plain_pattern() -> None:
+    """Reading each URL once finds what trying every place finds."""
+    plain = re.compile(r"(://[^\s\"'<>\\?]*)\?(?:(?!<redacted>)[^\s\"'\\])+")
+    draw = random.Random(1)  # noqa: S311 - a test
+    words = ("://", "a", "?", "/", " ", HIDDEN, "'", "<", "&", "\\", "b.c")
+    for _ in range(3_000):
+        text = "".join(draw.choices(words, k=12))
+        assert plain.sub(rf"\1?{HIDDEN}", text) == secrets._IN_TEXT.sub(
+            secrets._without_query, text
+        ), text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["://", "a://", "://a", "?a=", "&a", "sig=", '"secret":"', "://?", "%3A%2F", "x@", "\\"],
+)
+def test_no_text_is_slow_to_hide(piece: str) -> None:
+    """A text of 64 KiB, as a target may be, takes milliseconds of CPU time."""
+    text = piece * (65_536 // len(piece))
+    began = time.thread_time()
+    hidden_fragment(text, NONE)
+    hidden_target(f"/{text}?{text}", NONE)
+    hidden({"a": text}, NONE)
+    assert time.thread_time() - began < 0.3

@@ -237,7 +237,6 @@ class ReportCard:
         end = next((move for move in job.moves if move.state in TERMINAL), None)
         if end is None or end.at + self._grace(job) > self.sandbox.now:
             return
-        told = any(d.created.state in TERMINAL and d.arrived for d in deliveries)
         by_caller = end.state is State.CANCELLED and not end.planned
         shown = tuple(number for number in (tally.submit, tally.seen) if number)
         numbers: dict[str, int | str] = {"polls": tally.polls, "state": end.state.value}
@@ -245,7 +244,9 @@ class ReportCard:
         if end.state is State.COMPLETED:
             if not tally.fetched and job.accepted.output is not None:
                 yield Finding("output_never_fetched", provider, job.id, shown, numbers)
-        elif tally.seen is None and not told and not by_caller and end.state is not State.DELETED:
+        elif tally.seen is None and not by_caller and end.state is not State.DELETED:
+            if any(d.created.state in TERMINAL and d.arrived for d in deliveries):
+                return
             yield Finding("failure_never_read", provider, job.id, shown, numbers)
 
     def _grace(self, job: Job) -> Instant:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -18,6 +18,7 @@ from upsim.engine.refusals import KeyTakenError, SandboxRefusedError
 from upsim.engine.registry import DEFAULT
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, views
+from upsim.web.admin.lists import chosen, listed
 from upsim.web.admin.parameters import LIMIT, LINES, MANY, OFFSET, SINCE, STATE
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
 from upsim.web.admin.sandboxes import balance, registry_of, sandbox_and, sandbox_of
@@ -73,19 +74,18 @@ async def jobs(request: Request) -> Response:
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), LIMIT.whole(request)
     provider, state = one_provider(request), STATE.text(request)
-    found = [
-        job
-        for job in sandbox.state.jobs.values()
-        if provider in (None, job.accepted.provider) and state in (None, job.state.value)
-    ]
-    page = [views.job(sandbox, job) for job in found[offset : offset + limit]]
-    return answer({"jobs": page, "total": len(found)})
+    found = await chosen(
+        list(sandbox.state.jobs.values()),
+        lambda one: provider in (None, one.accepted.provider) and state in (None, one.state.value),
+    )
+    page = [views.paid(sandbox, one) for one in found[offset : offset + limit]]
+    return await listed("jobs", page, views.job, total=len(found))
 
 
 async def job(request: Request) -> Response:
     """`GET …/jobs/<job>`: one job with its timeline, media, output and money."""
     sandbox = sandbox_of(request)
-    return answer(views.job(sandbox, _job(sandbox, request)))
+    return answer(views.job(views.paid(sandbox, _job(sandbox, request))))
 
 
 async def set_state(request: Request) -> Response:
@@ -106,7 +106,7 @@ async def set_state(request: Request) -> Response:
         moved = sandbox.move(found, state, failure)
     except IllegalMoveError as error:
         raise AdminError(409, "illegal_move", str(error)) from error
-    return answer(views.job(sandbox, moved))
+    return answer(views.job(views.paid(sandbox, moved)))
 
 
 async def accounts(request: Request) -> Response:
@@ -162,9 +162,9 @@ async def ledger(request: Request) -> Response:
         if provider in (None, account.provider)
         for entry in account.entries.values()
     ]
-    entries.sort(key=lambda entry: entry.number)
-    page = [views.entry(entry) for entry in entries[offset : offset + limit]]
-    return answer({"entries": page, "total": len(entries)})
+    await asyncio.to_thread(entries.sort, key=lambda entry: entry.number)
+    page = entries[offset : offset + limit]
+    return await listed("entries", page, views.entry, total=len(entries))
 
 
 async def journal(request: Request) -> Response:
@@ -176,45 +176,46 @@ async def journal(request: Request) -> Response:
     since, limit = SINCE.whole(request), LIMIT.whole(request)
     provider = one_provider(request)
     kept = sandbox.journal.since(since)
+    beside = {"kept": len(sandbox.journal), "total": sandbox.journal.count}
     found = [exchange for exchange in kept if provider in (None, exchange.provider)]
     first = 0 if SINCE.name in request.query_params else max(0, len(found) - limit)
-    page = found[first : first + limit]
-    answered = {"exchanges": [exchange_views.exchange(sandbox, exchange) for exchange in page]}
-    return answer({**answered, "kept": len(sandbox.journal), "total": sandbox.journal.count})
+    page = [exchange_views.seen(sandbox, exchange) for exchange in found[first : first + limit]]
+    return await listed("exchanges", page, exchange_views.exchange, **beside)
 
 
 async def find(request: Request) -> Response:
     """`POST …/journal/find`: the exchanges of which all that is given holds."""
     sandbox, asked = await sandbox_and(request, JournalSearch)
-    found = list(_matching(sandbox, asked))
+    found = await _matching(sandbox, asked)
     page = found[asked.offset : asked.offset + asked.limit]
-    listed = [exchange_views.exchange(sandbox, exchange) for exchange in page]
-    return answer({"exchanges": listed, "total": len(found)})
+    shown = [exchange_views.seen(sandbox, exchange) for exchange in page]
+    return await listed("exchanges", shown, exchange_views.exchange, total=len(found))
 
 
 async def count(request: Request) -> Response:
     """`POST …/journal/count`: how many exchanges `find` would give."""
     sandbox, asked = await sandbox_and(request, JournalQuery)
-    return answer({"count": sum(1 for _ in _matching(sandbox, asked))})
+    return answer({"count": len(await _matching(sandbox, asked))})
 
 
-def _matching(sandbox: Sandbox, asked: JournalQuery) -> Iterable[Exchange]:
+async def _matching(sandbox: Sandbox, asked: JournalQuery) -> list[Exchange]:
     if asked.target is not None and len(asked.target) > LONGEST_PATTERN:
         raise AdminError(400, "invalid", f"target has more than {LONGEST_PATTERN} characters")
-    for exchange in sandbox.journal.since(asked.since):
-        refused = exchange.rule.name if exchange.rule else None
-        pairs = (
-            (asked.provider, exchange.provider),
-            (asked.operation, exchange.operation),
-            (asked.method, exchange.method),
-            (asked.status, exchange.status),
-            (asked.refused_by, refused),
-            (asked.job, exchange.job),
-        )
-        if all(wanted in (None, found) for wanted, found in pairs) and (
-            asked.target is None or fits(exchange.target, asked.target)
-        ):
-            yield exchange
+    return await chosen(sandbox.journal.since(asked.since), lambda one: _matches(one, asked))
+
+
+def _matches(exchange: Exchange, asked: JournalQuery) -> bool:
+    pairs = (
+        (asked.provider, exchange.provider),
+        (asked.operation, exchange.operation),
+        (asked.method, exchange.method),
+        (asked.status, exchange.status),
+        (asked.refused_by, exchange.rule.name if exchange.rule else None),
+        (asked.job, exchange.job),
+    )
+    return all(wanted in (None, found) for wanted, found in pairs) and (
+        asked.target is None or fits(exchange.target, asked.target)
+    )
 
 
 def _job(sandbox: Sandbox, request: Request) -> Job:

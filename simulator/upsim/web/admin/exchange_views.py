@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import NamedTuple
 
 from upsim.core.baseline import ErrorRule
 from upsim.core.faults import FaultRule, Patch
@@ -18,9 +19,23 @@ LONGEST_VALUE = 300
 LONGEST_CAUSE = 500
 
 
-def exchange(box: Sandbox, found: Exchange) -> exchange_shapes.Exchange:
-    """A request and its answer, secrets hidden, with why it is so."""
-    rule, secrets = found.rule, secrets_of(box, found)
+class Seen(NamedTuple):
+    """An exchange, with what its sandbox says of it at an instant."""
+
+    found: Exchange
+    secrets: Secrets
+    acted: list[exchange_shapes.Acted]
+
+
+def seen(box: Sandbox, found: Exchange) -> Seen:
+    """An exchange as it is to be shown, when and in whatever thread that is done."""
+    return Seen(found, secrets_of(box, found), [acted(box, fault) for fault in found.faults])
+
+
+def exchange(shown: Seen) -> exchange_shapes.Exchange:
+    """A request and its answer, secrets hidden, with why it is so. It takes long for long ones."""
+    found, secrets, _ = shown
+    rule = found.rule
     return {
         "number": found.number,
         "at": iso(found.at, 6),
@@ -39,12 +54,13 @@ def exchange(box: Sandbox, found: Exchange) -> exchange_shapes.Exchange:
         "fault": found.fault,
         "assumed_media": views.media(found.assumed) if found.assumed else None,
         "rules": found.rules,
-        "why": why(box, found),
+        "why": why(shown),
     }
 
 
-def why(box: Sandbox, found: Exchange) -> exchange_shapes.Why:
+def why(shown: Seen) -> exchange_shapes.Why:
     """Why an answer is as it is."""
+    found = shown.found
     rule, model = found.rule, found.model
     return {
         "check": found.check or None,
@@ -56,7 +72,7 @@ def why(box: Sandbox, found: Exchange) -> exchange_shapes.Why:
         "measured": views.media(found.media) if found.media else None,
         "assumed": found.assumed is not None,
         "entries": [views.entry(posted) for posted in found.entries],
-        "faults": [acted(box, fault) for fault in found.faults],
+        "faults": shown.acted,
         "unfired": [unfired(fault) for fault in found.unfired],
     }
 

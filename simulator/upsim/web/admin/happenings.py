@@ -165,7 +165,7 @@ def _attempted(box: Sandbox, event: AttemptMade) -> Shown:
 
 
 def _exchanged(box: Sandbox, exchange: Exchange) -> Shown:
-    return {**exchange_views.exchange(box, exchange)}
+    return {**exchange_views.exchange(exchange_views.seen(box, exchange))}
 
 
 def _clock(_box: Sandbox, event: ClockMoved) -> Shown:

@@ -10,13 +10,12 @@ from starlette.responses import Response
 from upsim.core.instants import iso
 from upsim.core.polling import Polling
 from upsim.core.secrets import hidden_target
-from upsim.engine.journal import Exchange
-from upsim.engine.report_card import Finding, Sums, seconds
-from upsim.engine.sandbox import Sandbox
+from upsim.engine.report_card import Card, Finding, Sums, seconds
 from upsim.web.admin import exchange_shapes, exchange_views, views
 from upsim.web.admin.contents import one_provider
+from upsim.web.admin.exchange_views import Seen
+from upsim.web.admin.lists import made
 from upsim.web.admin.parameters import PAUSES
-from upsim.web.admin.problems import answer
 from upsim.web.admin.sandboxes import sandbox_of
 
 
@@ -26,36 +25,44 @@ async def report_card(request: Request) -> Response:
     everything = PAUSES.text(request) == "all"
     card = sandbox.report_card.draw(all_pauses=everything, provider=one_provider(request))
     numbers = {number for finding in card.findings for number in finding.exchanges}
-    kept = {found.number: found for found in sandbox.journal if found.number in numbers}
-    shown: exchange_shapes.ReportCard = {
+    kept = {
+        found.number: exchange_views.seen(sandbox, found)
+        for found in sandbox.journal
+        if found.number in numbers
+    }
+    return await made(lambda: _view(card, kept))
+
+
+def _view(card: Card, kept: Mapping[int, Seen]) -> exchange_shapes.ReportCard:
+    return {
         "clean": not card.findings,
-        "findings": [_finding(sandbox, found, kept) for found in card.findings],
+        "findings": [_finding(found, kept) for found in card.findings],
         "callers": [_caller(n, sums, card.advised[n]) for n, sums in card.sums.items()],
         "not_judged": list(card.not_judged),
     }
-    return answer(shown)
 
 
-def _finding(box: Sandbox, found: Finding, kept: Mapping[int, Exchange]) -> exchange_shapes.Finding:
+def _finding(found: Finding, kept: Mapping[int, Seen]) -> exchange_shapes.Finding:
     return {
         "name": found.name,
         "severity": found.severity,
         "provider": found.provider,
         "job": found.job,
-        "exchanges": [_shown(box, number, kept.get(number)) for number in found.exchanges],
+        "exchanges": [_shown(number, kept.get(number)) for number in found.exchanges],
         "numbers": dict(found.numbers),
         "advice": found.advice,
     }
 
 
-def _shown(box: Sandbox, number: int, found: Exchange | None) -> exchange_shapes.Shown:
-    if found is None:
+def _shown(number: int, seen: Seen | None) -> exchange_shapes.Shown:
+    if seen is None:
         return {"number": number, "at": None, "method": None, "target": None, "status": None}
+    found = seen.found
     return {
         "number": number,
         "at": iso(found.at, 6),
         "method": found.method,
-        "target": hidden_target(found.target, exchange_views.secrets_of(box, found)),
+        "target": hidden_target(found.target, seen.secrets),
         "status": found.status,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from upsim.scenario.explain import as_json, explain
 from upsim.scenario.listing import listing
 from upsim.scenario.loader import UnknownScenarioError
 from upsim.scenario.publish import schema_of
+from upsim.web.admin.lists import made
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
 from upsim.web.admin.sandboxes import registry_of
@@ -19,7 +21,7 @@ from upsim.web.admin.sandboxes import registry_of
 async def scenarios(request: Request) -> Response:
     """`GET scenarios`: every scenario with its summary."""
     offset, limit = OFFSET.whole(request), MANY.whole(request)
-    found = listing(registry_of(request).library)
+    found = await asyncio.to_thread(listing, registry_of(request).library)
     page = [dataclasses.asdict(item) for item in found[offset : offset + limit]]
     return answer({"scenarios": page, "total": len(found)})
 
@@ -34,11 +36,12 @@ async def scenario(request: Request) -> Response:
         message = f"there is no scenario {shown(name)}; {hint}"
         raise AdminError(404, "unknown_scenario", message)
     try:
-        return answer(as_json(explain(library, name)))
+        return await made(lambda: as_json(explain(library, name)))
     except UnknownScenarioError as error:
         raise AdminError(404, "unknown_scenario", str(error)) from error
 
 
 async def schema(request: Request) -> Response:
     """`GET schema`: the JSON Schema of scenario files, with the names that exist here."""
-    return answer(schema_of(registry_of(request).library))
+    library = registry_of(request).library
+    return await made(lambda: schema_of(library))

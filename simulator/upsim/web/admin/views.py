@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from upsim.core.evidence import Evidence
 from upsim.core.instants import iso
@@ -62,10 +63,23 @@ def fired(box: Sandbox, deadline: Deadline) -> sandbox_shapes.Fired:
     return shown
 
 
-def job(box: Sandbox, found: Job) -> job_shapes.Job:
+class Paid(NamedTuple):
+    """A job, and what was paid for it by an instant."""
+
+    job: Job
+    charge: Entry | None
+    refund: Entry | None
+
+
+def paid(box: Sandbox, found: Job) -> Paid:
+    """A job as it is to be shown, when and in whatever thread that is done."""
+    return Paid(found, box.state.charge_of(found.id), box.state.refund_of(found.id))
+
+
+def job(shown: Paid) -> job_shapes.Job:
     """A job with its timeline."""
+    found, charge, refund = shown
     accepted = found.accepted
-    charge, refund = box.state.charge_of(found.id), box.state.refund_of(found.id)
     timeline: list[job_shapes.Moment] = [
         {"at": iso(accepted.at, 6), "state": accepted.phases[0].state.value}
     ]

@@ -11,11 +11,12 @@ from upsim.engine.inbox import Message
 from upsim.engine.journal import KEPT_BODY as KEPT_IN_JOURNAL
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
-from upsim.web.admin import webhook_views
+from upsim.web.admin.lists import chosen, listed
 from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE
 from upsim.web.admin.problems import AdminError, answer, problem, shown
 from upsim.web.admin.recording import begin, note
 from upsim.web.admin.sandboxes import deliverer_of, registry_of, sandbox_of
+from upsim.web.admin.webhook_views import delivery, message, secrets_of_webhook
 from upsim.web.receivers import INBOX, is_own_posting
 
 MOST_BODY = 1_048_576
@@ -29,19 +30,18 @@ async def listing(request: Request) -> Response:
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), LIMIT.whole(request)
     job, outcome = JOB.text(request), OUTCOME.text(request)
-    found = [
-        delivery
-        for delivery in sandbox.state.deliveries.values()
-        if job in (None, delivery.created.job) and outcome in (None, delivery.outcome)
-    ]
-    page = [webhook_views.delivery(sandbox, one) for one in found[offset : offset + limit]]
-    return answer({"deliveries": page, "total": len(found)})
+    found = await chosen(
+        list(sandbox.state.deliveries.values()),
+        lambda one: job in (None, one.created.job) and outcome in (None, one.outcome),
+    )
+    page = [(one, secrets_of_webhook(sandbox, one)) for one in found[offset : offset + limit]]
+    return await listed("deliveries", page, lambda pair: delivery(*pair), total=len(found))
 
 
 async def show(request: Request) -> Response:
     """`GET …/webhooks/<delivery>`: one delivery with its attempts."""
     sandbox = sandbox_of(request)
-    return answer(webhook_views.delivery(sandbox, _delivery(sandbox, request)))
+    return _shown(sandbox, _delivery(sandbox, request))
 
 
 async def resend(request: Request) -> Response:
@@ -50,7 +50,7 @@ async def resend(request: Request) -> Response:
     found = _delivery(sandbox, request)
     begin(request, sandbox)
     await deliverer_of(request).deliver(sandbox, sandbox.webhooks.again(found))
-    return answer(webhook_views.delivery(sandbox, sandbox.state.deliveries.get(found.id, found)))
+    return _shown(sandbox, sandbox.state.deliveries.get(found.id, found))
 
 
 async def messages(request: Request) -> Response:
@@ -58,9 +58,8 @@ async def messages(request: Request) -> Response:
     sandbox = sandbox_of(request)
     found = sandbox.inbox.messages(request.path_params["name"])
     since, limit = SINCE.whole(request), LIMIT.whole(request)
-    fresh = [message for message in found if message.number > since]
-    page = [webhook_views.message(message) for message in fresh[:limit]]
-    return answer({"messages": page, "total": len(found)})
+    fresh = [one for one in found if one.number > since]
+    return await listed("messages", fresh[:limit], message, total=len(found))
 
 
 class Receiver:
@@ -151,6 +150,10 @@ def _status(request: Request) -> int:
     text = request.query_params.get("status", "200")
     number = int(text) if text.isascii() and text.isdecimal() and len(text) == len("200") else 200
     return number if number in ANSWERS else 200
+
+
+def _shown(sandbox: Sandbox, found: Delivery) -> Response:
+    return answer(delivery(found, secrets_of_webhook(sandbox, found)))
 
 
 def _delivery(sandbox: Sandbox, request: Request) -> Delivery:

@@ -1,0 +1,81 @@
+"""Long lists of the admin API: what they hold, and that nobody waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from asyncio import events
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.http.conftest import LOCAL
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Admin
+
+BOX = "/__sim/sandboxes/default"
+SUBMIT = "/wavespeed/api/v3/wavespeed-ai/video-upscaler"
+JOBS = 400
+LONGEST = 0.05
+"""CPU seconds of a callback; a journal of these jobs took two of them before."""
+READ: dict[str, tuple[str, int]] = {
+    f"{BOX}/journal?limit=1000": ("exchanges", JOBS),
+    f"{BOX}/journal/find": ("exchanges", JOBS),
+    f"{BOX}/webhooks?limit=1000": ("deliveries", JOBS),
+    f"{BOX}/jobs?limit=1000": ("jobs", JOBS),
+    f"{BOX}/ledger": ("entries", JOBS),
+    f"{BOX}/report-card": ("findings", JOBS),
+    "/__sim/scenarios": ("scenarios", 80),
+    "/__sim/scenarios/vicsee/answer-lost-after-acceptance": ("values", 1),
+    "/__sim/schema": ("$defs", 10),
+}
+"""Where a list is read, its name in the answer, and how much of it there is at least."""
+
+
+class Loop:
+    """The CPU time of the longest callback of the event loops of this thread."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Measure from now on."""
+        self.longest = 0.0
+        usual = events.Handle._run
+
+        def measured(handle: events.Handle) -> None:
+            began = time.thread_time()
+            usual(handle)
+            self.longest = max(self.longest, time.thread_time() - began)
+
+        monkeypatch.setattr(events.Handle, "_run", measured)
+
+
+async def test_a_long_list_holds_nobody_up(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of long bodies, webhooks and jobs are written beside the event loop, and whole."""
+    video = f"{LOCAL}/media/synthetic/64x36_10fps_1s.mp4"
+    query = {"webhook": "http://127.0.0.1:9/"}
+    found: dict[str, tuple[float, bytes]] = {}
+    async with httpx.AsyncClient(transport=admin.sim.transport(), base_url=LOCAL) as http:
+        for number in range(JOBS):
+            more = ["y" * 40] * 300 if number % 2 else ["://" * 4_000]
+            sent = {"video": video, "target_resolution": "1080p", "x": more}
+            made = await http.post(
+                SUBMIT, headers={"Authorization": "Bearer any"}, params=query, json=sent
+            )
+            assert made.status_code == 200, made.text
+        await http.post(f"{BOX}/clock/advance", json={"seconds": "2h"})
+        loop = Loop(monkeypatch)
+        for path in READ:
+            asked = {"target": "*"} if path.endswith("find") else None
+            await asyncio.sleep(0)
+            loop.longest = 0.0
+            answer = await http.request("POST" if asked else "GET", path, json=asked)
+            await asyncio.sleep(0)
+            found[path] = (loop.longest, answer.content)
+        monkeypatch.undo()
+    assert {} == {path: took for path, (took, _) in found.items() if took > LONGEST}
+    for path, (_, content) in found.items():
+        document, (name, least) = json.loads(content), READ[path]
+        compact = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        assert (compact.encode(), True) == (content, len(document[name]) >= least), path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -18,7 +18,9 @@ LARGEST = Decimal(10) ** 12
 MOST_PIXELS = 100_000
 MAX_PATH_LENGTH = 60_000
 """Characters of a path with its query: more is neither recorded nor read."""
-Text = Annotated[str, Meta(max_length=100_000)]
+MAX_TEXT_LENGTH = 100_000
+"""Characters of a header's name or value, of a content type and of a URL: the rest is cut off."""
+Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH)]
 Size = Annotated[int, Meta(ge=0, le=10**15)]
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Method = Annotated[str, Meta(pattern=r"\A[A-Za-z!#$%&'*+.^_`|~0-9-]{1,40}\Z")]
@@ -122,6 +124,29 @@ class Line(Struct, forbid_unknown_fields=True):
         """Check the times. Raises ValueError."""
         bounded(self.at)
         bounded(self.took)
+
+
+def fitting(exchange: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an exchange as it can be read again: its long texts are cut, each with a mark."""
+    found = dict(exchange)
+    for side in ("request", "answer"):
+        message = dict(found.get(side, {}))
+        if "headers" in message:
+            message["headers"] = {_cut(k): _cut(v) for k, v in message["headers"].items()}
+        file = message.get("body", {}).get("file")
+        if file is not None:
+            message["body"] = {"file": {**file, "type": _cut(file.get("type", ""))}}
+        found[side] = message
+    if "media" in found:
+        found["media"] = {_cut(url): seen for url, seen in found["media"].items()}
+    return found
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MAX_TEXT_LENGTH:
+        return text
+    mark = f"... (cut: {len(text)} characters)"
+    return text[: MAX_TEXT_LENGTH - len(mark)] + mark
 
 
 def bounded(amount: Decimal) -> None:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
 from upsim_contracts.bodies import parsed
-from upsim_contracts.cassette_format import HeaderLine, Line, mistake_in
+from upsim_contracts.cassette_format import HeaderLine, Line, fitting, mistake_in
 from upsim_contracts.clips import Clip
 from upsim_contracts.exceptions import ContractFileError
 
@@ -95,11 +96,12 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Cassette:
-    """A recording, read whole."""
+    """A recording, read whole. `cut` is the number of a last line that is incomplete, or 0."""
 
     name: str
     header: Header
     exchanges: tuple[Exchange, ...]
+    cut: int = 0
 
     @property
     def clips(self) -> Mapping[str, Clip]:
@@ -109,11 +111,12 @@ class Cassette:
 
 
 class Writer:
-    """Writes a cassette line by line."""
+    """Writes a cassette line by line. A line that cannot be written whole is taken back."""
 
-    def __init__(self, file: TextIO, header: Header) -> None:
-        """Write the first line."""
+    def __init__(self, file: BinaryIO, header: Header) -> None:
+        """Write the first line. Raises OSError."""
         self._file = file
+        self._end = 0
         self._write(encoded({"format": FORMAT, "version": VERSION, **_fields(header)}))
         self.count = 0
 
@@ -122,15 +125,25 @@ class Writer:
 
         Raises ContractFileError, and writes nothing, where it could not be read again; OSError.
         """
-        found = {name: value for name, value in _fields(exchange).items() if value not in ({}, ())}
+        fields = fitting(_fields(exchange))
+        found = {name: value for name, value in fields.items() if value not in ({}, ())}
         line = encoded({name: value for name, value in found.items() if value is not None})
         _exchange(Path(f"exchange {self.count + 1}"), 1, line.decode())
         self._write(line)
         self.count += 1
 
     def _write(self, line: bytes) -> None:
-        self._file.write(line.decode() + "\n")
-        self._file.flush()
+        left = memoryview(line + b"\n")
+        size = len(left)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            with suppress(OSError):  # what is no file, such as a pipe, keeps its half of a line
+                self._file.truncate(self._end)
+                self._file.seek(self._end)
+            raise
+        self._end += size
 
 
 def encoded(value: object) -> bytes:
@@ -139,17 +152,23 @@ def encoded(value: object) -> bytes:
 
 
 def read_cassette(path: Path) -> Cassette:
-    """Read a cassette. Raises ContractFileError, naming line, column and path of a mistake."""
+    """Read a cassette. Raises ContractFileError, naming line, column and path of a mistake.
+
+    A last line that a recorder could not write whole, because it was killed, is left out.
+    """
     try:
+        content = path.read_bytes()
+        whole, _, last = content.rpartition(b"\n")
+        is_cut = bool(whole) and not _is_json(last)
         # Not splitlines: a text may hold other characters that it takes for the end of a line.
-        lines = path.read_text("utf-8").removesuffix("\n").split("\n")
+        lines = (whole if is_cut else content).decode().removesuffix("\n").split("\n")
     except (OSError, ValueError) as error:  # also a name that no file can have, and no text
         told = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ContractFileError(f"{path} is no cassette: {told}") from error
     found = [(number, line) for number, line in enumerate(lines, 1) if line]
     first = _header(path, *(found[0] if found else (1, "{}")))
     exchanges = tuple(_exchange(path, number, line) for number, line in found[1:])
-    return Cassette(path.name, first, exchanges)
+    return Cassette(path.name, first, exchanges, whole.count(b"\n") + 2 if is_cut else 0)
 
 
 def clip_of(seen: Mapping[str, Any]) -> Clip:
@@ -162,6 +181,17 @@ def clip_of(seen: Mapping[str, Any]) -> Clip:
         audio=bool(seen.get("audio", True)),
         container=str(seen.get("container") or "mp4"),
     )
+
+
+def _is_json(line: bytes) -> bool:
+    """Whether a line is empty or a whole document, also one that no cassette should hold."""
+    try:
+        json.loads(line or b"0")
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return False
+    except (ValueError, RecursionError):
+        pass  # a number of many digits, or nested deep: the reader of the line says so
+    return True
 
 
 def _header(path: Path, number: int, line: str) -> Header:

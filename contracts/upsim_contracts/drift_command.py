@@ -54,6 +54,9 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
         }
     except ContractFileError as error:
         raise UsageError(str(error)) from error
+    for one in cassettes:
+        if one.cut:
+            say(f"{one.name}:{one.cut}: this last line is incomplete and was left out")
     if order.scenario is not None and len(cassettes) != 1:
         raise UsageError("--scenario is made of one cassette")
     today = datetime.fromtimestamp(wall(), UTC).date()

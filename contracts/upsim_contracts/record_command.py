@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 import httpx
 
@@ -112,7 +112,10 @@ def recording(
     http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=HELD)
     file = _opened(order.to)
     with file:
-        writer = Writer(file, header)
+        try:
+            writer = Writer(file, header)
+        except OSError as error:
+            raise UsageError(f"--to {order.to}: {error.strerror}") from error
         tolls = Tolls(book, pricer(target.provider))
         app = Recording(
             target,
@@ -129,7 +132,7 @@ def recording(
         yield Session(app, target, purse, writer)
 
 
-def _opened(path: Path) -> TextIO:
+def _opened(path: Path) -> FileIO:
     """A new file that only its owner reads. Raises UsageError, also for one that holds something.
 
     What is in it may have cost money.
@@ -140,7 +143,7 @@ def _opened(path: Path) -> TextIO:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError as error:
         raise UsageError(f"--to {path}: {error.strerror}") from error
-    return os.fdopen(handle, "w", encoding="utf-8")
+    return FileIO(handle, "wb")
 
 
 def _told(text: str) -> tuple[str, Clip]:

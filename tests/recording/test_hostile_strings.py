@@ -92,7 +92,7 @@ def test_recorded_refusals_become_faults(tmp_path: Path) -> None:
     text = Message({"content-type": "text/\x1b\xff"}, {"text": "".join(ODD)})
     others = [replace(refused, number=2, status=799), replace(refused, number=3, answer=text)]
     cassette, made = tmp_path / "c\x1b\u2028.jsonl", tmp_path / "made.yaml"
-    with cassette.open("w", encoding="utf-8") as file:
+    with cassette.open("wb", buffering=0) as file:
         writer = Writer(file, HEAD)
         for one in (refused, *others):
             writer.add(one)

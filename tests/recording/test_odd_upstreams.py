@@ -15,7 +15,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from io import StringIO
+from io import FileIO
 from pathlib import Path
 
 import httpx
@@ -27,10 +27,10 @@ from upsim.cli.record import Recorder
 from upsim.cli.verify import LOCAL
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
-from upsim_contracts.cassette_format import MAX_PATH_LENGTH
+from upsim_contracts.cassette_format import MAX_PATH_LENGTH, MAX_TEXT_LENGTH
 from upsim_contracts.cassettes import Exchange, read_cassette
 from upsim_contracts.drift_command import run as run_drift
-from upsim_contracts.exceptions import UnreadableVideoError
+from upsim_contracts.exceptions import ContractFileError, UnreadableVideoError, UsageError
 from upsim_contracts.known_secrets import MOST_KNOWN
 from upsim_contracts.looking import look_into
 from upsim_contracts.record_command import recording
@@ -365,27 +365,50 @@ def test_known_secrets_are_bounded_and_those_of_callers_stay() -> None:
     assert "sk-of-caller secret" == caller.text("sk-of-caller secret")
 
 
+FULL = Path("/dev/full")
+
+
+class Full(FileIO):
+    """A file on a disk that has room for some more bytes."""
+
+    room = 100
+
+    def write(self, line: memoryview) -> int:  # type: ignore[override]  # what a writer gives
+        """Write as much as there is room for. Raises OSError for what is beyond."""
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = super().write(line[: self.room])
+        self.room -= written
+        return written
+
+
 def test_what_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    """A full disk or a line that nobody could read loses an exchange, with a line that says so."""
+    """A full disk or a line that nobody could read loses an exchange, and no other."""
     lines: list[str] = []
 
-    class Full(StringIO):
-        def flush(self) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     async def run() -> None:
-        asked = {"upstream": "http://127.0.0.1:9", "to": tmp_path / "c", "provider": "venice"}
-        stream = httpx.ByteStream(b"{}")
-        transport = httpx.MockTransport(lambda _request: httpx.Response(200, stream=stream))
+        cassette = tmp_path / "c.jsonl"
+        asked = {"upstream": "http://127.0.0.1:9", "to": cassette, "provider": "venice"}
+        transport = httpx.MockTransport(
+            lambda _request: httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+        )
         with recording(asked, None, lines.append, transport) as session:
             calls = httpx.ASGITransport(session.application)
             async with httpx.AsyncClient(transport=calls, base_url="http://r.test") as http:
                 session.writer.count = 10**10
                 assert (await http.get("/api/v1/a")).is_success
                 session.writer.count = 0
-                session.writer._file = Full()
-                assert (await http.get("/api/v1/b")).is_success
-            assert session.summary == "0 exchanges, 2 findings, 2 not in the cassette"
+                usual = session.writer._file
+                with Full(cassette, "r+b") as full:
+                    full.seek(0, os.SEEK_END)
+                    session.writer._file = full
+                    assert (await http.get("/api/v1/b")).is_success
+                    full.room = 10**6
+                    assert (await http.get("/api/v1/c")).is_success
+                usual.seek(0, os.SEEK_END)
+                session.writer._file = usual
+                assert (await http.get("/api/v1/d")).is_success
+            assert session.summary == "2 exchanges, 4 findings, 2 not in the cassette"
 
     asyncio.run(run())
 
@@ -394,3 +417,54 @@ def test_what_cannot_be_written_is_reported(tmp_path: Path) -> None:
         f"GET /api/v1/a is not in the cassette: {unread}",
         f"GET /api/v1/b is not in the cassette: {os.strerror(errno.ENOSPC)}",
     ]
+    kept = read_cassette(tmp_path / "c.jsonl")
+    assert ["/api/v1/c", "/api/v1/d"] == [one.path for one in kept.exchanges]
+    assert kept.cut == 0
+
+
+def test_cassette_of_a_killed_recorder_is_read_without_its_last_line(tmp_path: Path) -> None:
+    """`drift` reports an incomplete last line, wherever it ends, and compares the others."""
+    cassette = tmp_path / "c.jsonl"
+    Forwarded(tmp_path, {name: httpx.Response(200, json={"ok": "\u00e9"}) for name in "ab"})
+    content = cassette.read_bytes()
+    whole = content.rindex(b"\n", 0, -1) + 1
+    ends = [*range(whole + 1, len(content) - 1, 97), content.rindex(b"\xa9")]
+    for end in ends:
+        cassette.write_bytes(content[:end])
+        lines: list[str] = []
+        run_drift({"cassettes": [cassette], "simulator": False}, LOCAL["sim"], lines.append)
+        assert lines[0] == "c.jsonl:3: this last line is incomplete and was left out"
+        assert "1 exchange" in lines[-1]
+    for end in (len(content) - 1, whole):
+        cassette.write_bytes(content[:end])
+        assert read_cassette(cassette).cut == 0
+    cassette.write_bytes(content[: content.index(b"\n") - 1])
+    with pytest.raises(ContractFileError, match=r"c\.jsonl:1:"):
+        read_cassette(cassette)
+    asked = {"upstream": "http://127.0.0.1:9", "to": FULL, "provider": "venice"}
+    if not FULL.exists():  # as on macOS
+        return
+    with pytest.raises(UsageError, match="No space"), recording(asked, None, lines.append):
+        pass
+
+
+def test_long_headers_are_cut_and_lose_no_exchange(tmp_path: Path) -> None:
+    """A text that is too long for a cassette, at once or by its redaction, is cut with a mark."""
+    of_mail, too_long = "a@b.cc " * 10_000, "a" * (MAX_TEXT_LENGTH + 100)
+    headers = {
+        "value": {"x-a": too_long},
+        "redacted": {"x-a": of_mail},
+        "name": {f"x-{too_long}": "a"},
+        "type": {"content-type": f"video/{too_long}"},
+        "longest": {"x-a": too_long[:MAX_TEXT_LENGTH]},
+    }
+    answers = {n: httpx.Response(200, headers=h, content=b"{}") for n, h in headers.items()}
+    found = Forwarded(tmp_path, answers, **{"x-b": too_long})
+
+    assert headers.keys() == found.exchanges.keys()
+    mark = f"... (cut: {len(too_long)} characters)"
+    for name, one in found.exchanges.items():
+        assert one.request.headers["x-b"].endswith(mark), name
+        texts = [*one.answer.headers, *one.answer.headers.values()]
+        assert ("(cut: " in "".join(texts)) is (name != "longest")
+        assert max(map(len, texts)) <= MAX_TEXT_LENGTH

@@ -67,7 +67,7 @@ def test_failing_output_ends_a_command_with_a_line(
     """A full disk is one line and exit code 1; a reader that is gone is not worth a line."""
     monkeypatch.chdir(tmp_path)
     Path("mistaken.yaml").write_text("extends: nothing\n", "utf-8")
-    with Path("c.jsonl").open("w", encoding="utf-8") as file:
+    with Path("c.jsonl").open("wb", buffering=0) as file:
         Writer(file, HEAD)
     line = f"Error: cannot write to standard output: {FULL}\n"
 
@@ -106,7 +106,7 @@ def test_reports_that_cannot_be_written_are_usage_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything is sent where the folder is missing, and with a line in any case."""
-    with (tmp_path / "c.jsonl").open("w", encoding="utf-8") as file:
+    with (tmp_path / "c.jsonl").open("wb", buffering=0) as file:
         Writer(file, HEAD)
     cassette, missing = tmp_path / "c.jsonl", tmp_path / "none" / "x"
     long = tmp_path / ("x" * 300)

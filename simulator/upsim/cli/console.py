@@ -123,7 +123,8 @@ def webhook_line(sandbox: Sandbox, posting: Posting, outcome: Outcome, *, day: s
     came = printable(hidden_text(outcome.error)) if outcome.status is None else str(outcome.status)
     address = printable(hidden_url(posting.url).partition("?")[0])
     head = f"{at[11:-1] if usual else at} {where}webhook POST {address!r}"
-    return f"{head} job {posting.job} {came}\n"
+    fault = f" fault: {posting.fault}" if posting.fault else ""
+    return f"{head} job {posting.job} {came}{fault}\n"
 
 
 def stray_line(method: str, path: str, status: int, message: str) -> str:

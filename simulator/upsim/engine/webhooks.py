@@ -15,7 +15,7 @@ import msgspec
 
 from upsim.core.call import Call
 from upsim.core.events import AttemptMade, DeliveryCreated, DeliveryEnded, JobMoved
-from upsim.core.instants import SECOND
+from upsim.core.instants import SECOND, iso
 from upsim.core.provider import Attempt
 from upsim.core.states import TERMINAL, State
 from upsim.core.webhooks import Delivery, Outcome, WebhookFault, WebhookRule, stamp
@@ -23,6 +23,7 @@ from upsim.engine.clock import wall_clock
 
 if TYPE_CHECKING:
     from upsim.core.call import World
+    from upsim.core.instants import Instant
     from upsim.core.jobs import Job
     from upsim.engine.bound import Bound
     from upsim.engine.deadlines import Deadline
@@ -32,6 +33,8 @@ KEPT_ANSWER = 4096
 """Bytes of a receiver's answer that are kept."""
 STALE = 600 * SECOND
 LATE = 60 * SECOND
+WITHHELD = 1000
+"""Attempts that were not sent and that are kept until somebody reports them."""
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -79,7 +82,8 @@ class Webhooks:
     """The notifications of one sandbox.
 
     `fault` and `early` are where faults come in; `roused` is told when there may be something to
-    deliver, now or at a later instant.
+    deliver, now or at a later instant. `withheld` are the attempts that a fault held or never sent,
+    for whoever reports them.
     """
 
     sandbox: Sandbox
@@ -88,9 +92,10 @@ class Webhooks:
     fault: Callable[[Delivery, int], WebhookFault | None] = webhook_fault
     early: Callable[[Job, State], WebhookFault | None] = webhook_early
     outbox: deque[Posting] = field(default_factory=deque)
+    withheld: deque[tuple[Posting, Outcome]] = field(default_factory=lambda: deque(maxlen=WITHHELD))
     _watched: dict[str, None] = field(default_factory=dict)
     _in_flight: set[tuple[str, int]] = field(default_factory=set)
-    _excused: set[tuple[str, int]] = field(default_factory=set)
+    _excused: dict[tuple[str, int], Instant] = field(default_factory=dict)
     _set_aside: list[Posting] = field(default_factory=list)
 
     @property
@@ -126,9 +131,14 @@ class Webhooks:
     def close(self) -> None:
         """The sandbox is gone: nothing more leaves it."""
         self.outbox.clear()
+        self.withheld.clear()
         self._watched.clear()
         self._set_aside.clear()
         self.roused(self.sandbox)
+
+    def held_until(self, delivery: Delivery) -> Instant | None:
+        """When the next attempt is made that a fault holds back; None where none does."""
+        return self._excused.get((delivery.id, delivery.tries + 1))
 
     # -- deadlines
 
@@ -276,9 +286,8 @@ class Webhooks:
 
     def _try(self, delivery: Delivery, number: int) -> None:
         key = (delivery.id, number)
-        excused = key in self._excused
+        excused = self._excused.pop(key, None) is not None
         fault = None if excused else self.fault(delivery, number)
-        self._excused.discard(key)
         if fault is not None and fault.kind in ("late", "reorder"):
             self._postpone(delivery, number, fault)
             return
@@ -286,6 +295,8 @@ class Webhooks:
         if fault is not None and fault.kind in ("lose", "respond"):
             status = fault.status if fault.kind == "respond" else None
             self._note(delivery, posting, Outcome(status), unsent=True)
+            ending = f"as if the answer were {status}" if status else "and nobody tries again"
+            self.withheld.append((posting, Outcome(None, f"not sent, {ending}")))
             return
         self._send(posting)
         if fault is not None and fault.kind == "duplicate":
@@ -298,12 +309,14 @@ class Webhooks:
 
     def _postpone(self, delivery: Delivery, number: int, fault: WebhookFault) -> None:
         """Try later, without asking for faults again; `reorder` comes after another delivery."""
-        self._excused.add((delivery.id, number))
-        self.sandbox.deadlines.add(
-            self.sandbox.now + (fault.after or LATE), "deliver", delivery.id, number
-        )
+        until = self.sandbox.now + (fault.after or LATE)
+        self._excused[delivery.id, number] = until
+        self.sandbox.deadlines.add(until, "deliver", delivery.id, number)
+        posting = self._posting(delivery, number, fault)
+        after = " or another webhook" if fault.kind == "reorder" else ""
+        self.withheld.append((posting, Outcome(None, f"held until {iso(until)}{after}")))
         if fault.kind == "reorder":
-            self._set_aside.append(self._posting(delivery, number, fault))
+            self._set_aside.append(posting)
 
     def _release(self, after: str) -> None:
         """Another delivery was attempted: those set aside until then follow it."""
@@ -314,7 +327,7 @@ class Webhooks:
             key = (posting.delivery, posting.number)
             if found is None or found.ended or key in self._in_flight or key not in self._excused:
                 continue
-            self._excused.discard(key)
+            del self._excused[key]
             self._send(replace(self._posting(found, posting.number), fault="reorder"))
 
     def _note(

@@ -105,7 +105,8 @@ class Deliverer:
             elif sandbox.webhooks.outbox:
                 self._begin(sandbox, sandbox.webhooks.outbox.popleft())
             else:
-                return
+                break
+        self._report_withheld(sandbox)
 
     async def deliver(self, sandbox: Sandbox, posting: Posting) -> None:
         """Make one attempt now and return when its answer is there."""
@@ -145,11 +146,20 @@ class Deliverer:
             return  # who advances the clock delivers, and rouses us at the end
         work.timer = None
         self._pass_time(sandbox, work)
+        self._report_withheld(sandbox)
         outbox = sandbox.webhooks.outbox
         most = 1 if sandbox.clock.moves_by_hand else MOST_AT_ONCE
         while outbox and len(work.tasks) < most:
             self._begin(sandbox, outbox.popleft())
         self._set_timer(sandbox, work)
+
+    def _report_withheld(self, sandbox: Sandbox) -> None:
+        """Tell the observers of attempts that a fault held or never sent."""
+        withheld = sandbox.webhooks.withheld
+        while withheld:
+            posting, outcome = withheld.popleft()
+            for observer in self.observers:
+                observer(sandbox, posting, outcome)
 
     def _pass_time(self, sandbox: Sandbox, work: _Work) -> None:
         sandbox.settle()

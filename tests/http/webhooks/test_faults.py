@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.http.webhooks.conftest import is_signed
-from upsim.core.instants import SECOND
+from upsim.cli.console import webhook_line
+from upsim.core.instants import SECOND, iso
 from upsim.core.webhooks import Delivery, WebhookFault
 
 if TYPE_CHECKING:
@@ -187,3 +188,33 @@ def test_an_early_fault_armed_by_the_admin_api_fires(world: World) -> None:
     world.sim.advance(LONG)
     armed = world.sim.sandbox.state.faults["f1"]
     assert (1, 1, 1) == (len(world.receiver.requests), armed.matched, armed.fired)
+
+
+@pytest.mark.parametrize(
+    ("fault", "next_at", "line"),
+    [
+        (WebhookFault("late", after=600 * SECOND), 600, "held until {} fault: late\n"),
+        (WebhookFault("reorder", after=90 * SECOND), 90, "held until {} or another webhook fault"),
+        (WebhookFault("lose"), None, "not sent, and nobody tries again fault: lose\n"),
+        (WebhookFault("respond", status=503), 1, "not sent, as if the answer were 503 fault: res"),
+    ],
+)
+def test_withheld_webhook_is_reported_with_its_next_time(
+    world: World, fault: WebhookFault, next_at: int | None, line: str
+) -> None:
+    """The admin API shows when a held webhook leaves, and the log has a line for it."""
+    lines: list[str] = []
+    world.sim.app.deliverer.observers.append(
+        lambda box, posting, outcome: lines.append(webhook_line(box, posting, outcome, day=""))
+    )
+    arm(world, fault)
+    world.wavespeed()
+    while not world.sim.sandbox.state.deliveries:
+        world.sim.advance(1)
+    (shown,) = world.admin.get("/__sim/sandboxes/default/webhooks").json()["deliveries"]
+
+    created = world.only.created.at
+    expected = None if next_at is None else iso(created + next_at * SECOND, 6)
+    assert shown["next_at"] == expected
+    until = iso(created + (next_at or 0) * SECOND)
+    assert line.format(until) in lines[0]

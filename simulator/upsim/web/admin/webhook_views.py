@@ -15,6 +15,7 @@ def delivery(found: Delivery, secrets: Secrets) -> webhook_shapes.Delivery:
     """A notification with its attempts, secrets redacted. It takes long for long answers."""
     created, ended = found.created, found.ended
     next_at = next((a.next_at for a in reversed(found.attempts) if a.number), created.at)
+    next_at = box.webhooks.held_until(found) or next_at
     return {
         "id": found.id,
         "job": created.job,

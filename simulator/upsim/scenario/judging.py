@@ -79,7 +79,7 @@ class Judge:
         yield from all_mistakes(written.get("faults"), known)
         names = chain(
             reference_mistakes(sound.value),
-            unit_mistakes(sound.value),
+            unit_mistakes(sound.value, self.trees),
             baseline_mistakes(sound.value, base, self.trees),
             code_mistakes(sound.value, written, base, providers) if providers else (),
         )

@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from upsim.core.ledger import DIVISIBLE
+from upsim.scenario.baselines import Trees
 from upsim.scenario.tree import Found, Place, Value, items, mapping
 
 
-def unit_mistakes(value: Value) -> Found:
+def unit_mistakes(value: Value, trees: Trees) -> Found:
     """Opening balances and prices, in a file valid by the schema, that would divide a unit."""
     root = mapping(value)
-    unit = str(mapping(root["account"])["unit"])
-    own = ("accounts", str(root.get("provider")), "balance")
-    for place in (("account", "opening"), own):
+    own = str(root.get("provider"))
+    accounts = {name: ("accounts", name, "balance") for name in mapping(root.get("accounts"))}
+    for provider, place in ((own, ("account", "opening")), *accounts.items()):
+        base = root if provider == own else dict(trees(provider) or {})
+        unit = str(_at(base, ("account",)).get("unit"))
         found = _at(root, place[:-1]).get(place[-1])
-        if found is not None and not _fits(unit, Decimal(str(found))):
+        if base and found is not None and not _fits(unit, Decimal(str(found))):
             yield place, f"{found} {_divided(unit)}"
     for name in mapping(root["models"]):
         yield from _prices(root, ("models", name, "billing"))
@@ -54,7 +57,7 @@ def _divided(unit: str) -> str:
     return f"is not a whole number: a {unit} cannot be divided"
 
 
-def _at(root: dict[str, Value], place: Place) -> dict[str, Value]:
+def _at(root: Value, place: Place) -> dict[str, Value]:
     found: Value = root
     for name in place:
         found = mapping(found).get(str(name))

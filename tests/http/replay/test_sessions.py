@@ -160,7 +160,7 @@ def test_local_files(start: Start, tmp_path: Path) -> None:
     scenario.write_text(
         "extends: vicsee/baseline\nsummary: A file stands for a URL.\n"
         'media: [{url: "https://clips.example/*", file: clip.mp4}]\n'
-        "accounts: {vicsee: {balance: 40.5}}\n"
+        "accounts: {vicsee: {balance: 40}}\n"
     )
     run = start(scenario=str(scenario))
     answer = run.call("POST", VICSEE, "k", json={"video_url": ASSUMED}).json()

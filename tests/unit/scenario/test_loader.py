@@ -255,7 +255,7 @@ def test_what_a_scenario_says(load: Load) -> None:
     found = load(
         a="""
 extends: vicsee/baseline
-accounts: {vicsee: {balance: 10.50, plan: pro}, venice: {balance: "5"}}
+accounts: {vicsee: {balance: 10, plan: pro}, venice: {balance: "5"}}
 dialect: live
 clock: scaled:10
 seed: 7
@@ -269,7 +269,7 @@ media:
 
     video, gone, text, file = (rule.found for rule in found.media)
     assert (found.dialect, found.clock, found.seed) == ("live", "scaled:10", 7)
-    assert found.accounts["vicsee"] == AccountRule(Decimal("10.50"), "pro")
+    assert found.accounts["vicsee"] == AccountRule(Decimal(10), "pro")
     assert isinstance(video, Media)
     assert (video.duration, video.width, video.frames, video.audio) == (2_500_000, 64, 75, False)
     assert [f.reason for f in (gone, text) if isinstance(f, Unmeasurable)] == [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from upsim.core.events import AttemptMade
-from upsim.core.instants import iso
+from upsim.core.instants import Instant, iso
 from upsim.core.secrets import HIDDEN, NONE, Secrets, hidden_text, hidden_url
 from upsim.core.webhooks import Delivery
 from upsim.engine.inbox import Message
@@ -11,11 +11,14 @@ from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, webhook_shapes
 
 
-def delivery(found: Delivery, secrets: Secrets) -> webhook_shapes.Delivery:
-    """A notification with its attempts, secrets redacted. It takes long for long answers."""
+def delivery(found: Delivery, secrets: Secrets, held: Instant | None) -> webhook_shapes.Delivery:
+    """A notification with its attempts, secrets redacted. It takes long for long answers.
+
+    `held` is when the next attempt is made, if a fault holds it back.
+    """
     created, ended = found.created, found.ended
     next_at = next((a.next_at for a in reversed(found.attempts) if a.number), created.at)
-    next_at = box.webhooks.held_until(found) or next_at
+    next_at = next_at if held is None else held
     return {
         "id": found.id,
         "job": created.job,

@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from upsim.core.instants import Instant
+from upsim.core.secrets import Secrets
 from upsim.core.webhooks import Delivery
 from upsim.engine.inbox import Message
 from upsim.engine.journal import KEPT_BODY as KEPT_IN_JOURNAL
@@ -34,8 +36,8 @@ async def listing(request: Request) -> Response:
         list(sandbox.state.deliveries.values()),
         lambda one: job in (None, one.created.job) and outcome in (None, one.outcome),
     )
-    page = [(one, secrets_of_webhook(sandbox, one)) for one in found[offset : offset + limit]]
-    return await listed("deliveries", page, lambda pair: delivery(*pair), total=len(found))
+    page = [(one, *_beside(sandbox, one)) for one in found[offset : offset + limit]]
+    return await listed("deliveries", page, lambda each: delivery(*each), total=len(found))
 
 
 async def show(request: Request) -> Response:
@@ -153,7 +155,12 @@ def _status(request: Request) -> int:
 
 
 def _shown(sandbox: Sandbox, found: Delivery) -> Response:
-    return answer(delivery(found, secrets_of_webhook(sandbox, found)))
+    return answer(delivery(found, *_beside(sandbox, found)))
+
+
+def _beside(sandbox: Sandbox, found: Delivery) -> tuple[Secrets, Instant | None]:
+    """What the view of a delivery needs beside it."""
+    return secrets_of_webhook(sandbox, found), sandbox.webhooks.held_until(found)
 
 
 def _delivery(sandbox: Sandbox, request: Request) -> Delivery:

@@ -355,7 +355,7 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
     while "vicsee topaz-video-upscale: pending" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=300)
 
     assert (130, "") == (process.returncode, errors)
 
@@ -372,7 +372,7 @@ def test_reader_that_leaves_ends_it(tmp_path: Path) -> None:
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=300)
 
     assert (141, "") == (process.returncode, errors)
 

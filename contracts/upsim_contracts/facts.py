@@ -261,6 +261,7 @@ def _facts(data: Mapping[str, Any], sources: Mapping[str, Source]) -> Iterator[F
 
 def _fact(entry: Mapping[str, Any], row: Mapping[str, Any] | None) -> Fact:
     fields = filled(dict(entry), {"row": row} if row is not None else {})
+    fields |= {name: str(fields[name]) for name in ("says", "place")}  # a row may hold a number
     if "given" in fields:
         fields["given"] = Given(**fields["given"])
     return Fact(**fields)

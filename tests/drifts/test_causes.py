@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from decimal import Decimal
@@ -17,7 +19,7 @@ import pytest
 from upsim.cli.verify import LOCAL
 from upsim_contracts.command import Asked, aim, run
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
-from upsim_contracts.verify import STOPPED, Report, book_of, verify
+from upsim_contracts.verify import STOPPED, Report, book_of, not_begun, providers, verify
 
 Alter = Callable[[httpx.Request, httpx.Response], httpx.Response | None]
 CAP = Decimal(100_000)
@@ -230,8 +232,18 @@ def test_reports_show_one_line_a_cause() -> None:
     assert as_html([report]).count("<summary") == 1
 
 
-def test_a_stopped_run_writes_all_reports(tmp_path: Path) -> None:
-    """Ctrl-C leaves every fact in all reports: those not reached are skipped, and the run fails."""
+@pytest.mark.parametrize("provider", providers())
+def test_every_fact_fits_every_report(provider: str) -> None:
+    """Reports of any provider can be written, with all its facts."""
+    report = not_begun(book_of(provider), "sim")
+
+    for text in (as_html([report]), as_json([report]), as_junit([report])):
+        assert all(fact.id in text for fact in report.book.facts)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_writes_all_reports(tmp_path: Path, sent: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM leave every fact in all reports: those not reached are skipped, and the run fails."""
     asked = {"providers": ("vicsee", "piapi"), "junit": tmp_path / "j", "json": tmp_path / "d"}
     calls = 0
 
@@ -239,7 +251,7 @@ def test_a_stopped_run_writes_all_reports(tmp_path: Path) -> None:
         nonlocal calls
         calls += 1
         if calls == 20:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), sent)
 
     def local() -> AbstractContextManager[tuple[str, httpx.BaseTransport, str]]:
         @contextmanager

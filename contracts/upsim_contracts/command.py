@@ -75,17 +75,24 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
     check_folders((order.junit, order.json, order.html))
     reports: list[Report] = []
     chosen = tuple(order.providers or providers())
-    for provider in chosen:
-        with ExitStack() as stack:
-            stack.enter_context(_stopped_by_sigterm())
-            report = _one(stack, order, provider, local, say)
-        if report is not None:
-            reports.append(report)
-            say(as_text(report))
-            if report.stopped:
-                left = chosen[len(reports) :]
-                reports += [not_begun(book_of(name), order.target) for name in left]
-                break
+    try:
+        with _stopped_by_sigterm():
+            for provider in chosen:
+                with ExitStack() as stack:
+                    report = _one(stack, order, provider, local, say)
+                if report is None:
+                    continue
+                reports.append(report)
+                say(as_text(report))
+                if report.stopped:
+                    break
+            stopped = any(report.stopped for report in reports)
+    except KeyboardInterrupt:
+        stopped = True
+    if stopped:
+        left = (book_of(name) for name in chosen[len(reports) :])
+        reports += [not_begun(book, _fitting(order, book), order.target) for book in left]
+        say("stopped before the end")
     _write(order, reports)
     if len(reports) > 1:
         held = sum(report.held_of()[0] for report in reports)
@@ -223,18 +230,23 @@ def _facts(order: Asked, book: Book, target: Target) -> list[Fact]:
         near = get_close_matches(order.model, book.models, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(book.models)}"
         raise UsageError(f"{book.provider} has no model {order.model!r}; {hint}")
-    found = [
-        fact
-        for fact in book.facts
-        if (order.model is None or fact.model in ("", order.model))
-        and (order.pattern is None or fnmatchcase(fact.id, order.pattern))
-    ]
+    found = _fitting(order, book)
     if order.tier is not None:
         planned = plan(book, found, target, pricer(book.provider)).planned
         found = [one.fact for one in planned if one.tier == order.tier]
     if not found:
         raise UsageError(f"no fact of {book.provider} fits what was asked for")
     return found
+
+
+def _fitting(order: Asked, book: Book) -> list[Fact]:
+    """The facts of the models and names that were asked for."""
+    return [
+        fact
+        for fact in book.facts
+        if (order.model is None or fact.model in ("", order.model))
+        and (order.pattern is None or fnmatchcase(fact.id, order.pattern))
+    ]
 
 
 def _shown(book: Book, planned: Plan, cap: Decimal | None, *, each: bool) -> str:

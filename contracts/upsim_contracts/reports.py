@@ -28,8 +28,6 @@ border-bottom:1px solid #ccc;vertical-align:top}.held{color:#176b2c}.broken{colo
 def as_text(report: Report) -> str:
     """What is broken, each in a line or two, and the headline last."""
     lines = [line for cause in report.causes for line in _text_of(cause)]
-    if report.stopped:
-        lines.append("stopped before the end")
     if report.refused:
         lines.append(f"        {report.refused[:LONGEST_LINE]}")
     lines.append(report.headline)

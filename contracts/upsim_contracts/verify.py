@@ -112,10 +112,10 @@ def pricer(provider: str) -> Pricer:
     return found
 
 
-def not_begun(book: Book, target: str) -> Report:
+def not_begun(book: Book, facts: Sequence[Fact], target: str) -> Report:
     """The report of a provider that a stopped run did not come to."""
-    planned = [Planned(fact, "not run", reason=STOPPED) for fact in book.facts]
-    found = [Verdict(fact, "not run", reason=STOPPED) for fact in book.facts]
+    planned = [Planned(fact, "not run", reason=STOPPED) for fact in facts]
+    found = [Verdict(fact, "not run", reason=STOPPED) for fact in facts]
     return Report(book, target, Plan(book.unit, planned), found, stopped=True)
 
 

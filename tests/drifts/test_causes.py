@@ -188,7 +188,7 @@ CHANGES = [
     ),
 ]
 PRICES = [
-    (("17.28", "17.28", "30.24"), "VicSee charges 8 % more than documented"),
+    (("20", "20", "35"), "VicSee charges 25 % more than documented"),
     (("16", "16", "32"), "VicSee charges 14.3 % more than documented for `upscale_factor` 4 ("),
 ]
 

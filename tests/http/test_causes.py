@@ -522,3 +522,56 @@ def test_request_whose_fields_are_all_read_has_no_cause(
     """Nothing is said about a body in which every field counts."""
     assert 200 == send(seen.sim, Mistake(call, body)).status_code
     assert seen.cause == ""
+
+
+SUBMITTED: dict[str, tuple[str, dict[str, object], str]] = {
+    "wavespeed": ("/api/v3/wavespeed-ai/video-upscaler", {"video": URL}, "data.id"),
+    "venice": ("/api/v1/video/queue", {**TOPAZ, "video_url": URL}, "queue_id"),
+    "piapi": ("/api/v1/task", {**PIAPI, "input": {"video": URL}}, "data.task_id"),
+    "vicsee": ("/api/v1/tools/upscale-video", {"video_url": URL}, "data.id"),
+}
+POLLS = {
+    "wavespeed": "GET wavespeed/api/v3/predictions/{}/result",
+    "venice": "POST venice/api/v1/video/retrieve",
+    "piapi": "GET piapi/api/v1/task/{}",
+    "vicsee": "GET vicsee/api/v1/tasks/{}",
+}
+
+
+@pytest.mark.parametrize("provider", POLLS)
+@pytest.mark.parametrize("owner", SUBMITTED)
+def test_poll_of_a_job_of_another_key_or_provider_says_whose_it_is(
+    seen: Seen, provider: str, owner: str
+) -> None:
+    """In the log and the cause; the caller gets the answer that an unknown id gets."""
+    path, body, place = SUBMITTED[owner]
+    auth: Auth = seen.sim.app.registry.library.baseline(owner).baseline.auth
+    another = {auth.header: f"{auth.scheme} another-key".strip()}
+    made = send(seen.sim, Mistake(f"POST {owner}{path}", body, headers=another)).json()
+    for name in place.split("."):
+        made = made[name]
+    document = {**TOPAZ, "queue_id": made} if provider == "venice" else None
+    response = send(seen.sim, Mistake(POLLS[provider].format(made), document))
+
+    expected = f"it is a job of {owner}, not of {provider}"
+    if provider == owner:
+        expected = "another account" if provider == "vicsee" else "it is a job of another key"
+    assert expected in seen.cause
+    assert seen.cause not in response.text
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("example.com/clip.mp4", 'has no scheme ("https://example.com/clip.mp4"?)'),
+        ("127.0.0.1:4747/media/a.mp4", 'has no scheme ("https://127.0.0.1:4747/media/a.mp4"?)'),
+        ("localhost/a.mp4", "has no scheme"),
+        ("clips/a.mp4", DISK),
+        ("./example.com/a.mp4", DISK),
+        ("clip.mp4", DISK),
+    ],
+)
+def test_url_without_a_scheme_is_not_taken_for_a_file(seen: Seen, source: str, said: str) -> None:
+    """A name with a dot, or an address, before the first slash is a host."""
+    send(seen.sim, vicsee({"video_url": source}, said))
+    assert said in seen.cause

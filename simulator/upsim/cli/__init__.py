@@ -100,5 +100,5 @@ def main(ctx: click.Context) -> None:
     admin token.
     """
     if isinstance(ctx.command, click.Group):
-        for line in unknown_variables(ctx.command, os.environ):
+        for line in unknown_variables(ctx.command, os.environ, ctx.invoked_subcommand or ""):
             click.echo(f"upsim: {line}", err=True)

@@ -59,7 +59,8 @@ def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
     if not whole:
         typed = " and ".join(repr(term.typed) for term in search.terms)
         strange = [t.typed for t in search.terms if not any(map(t.is_in, everything))]
-        click.echo(f"no scenario has {typed}{_near(strange, everything)}")
+        advice = "" if has else "; `upsim scenarios list` without words shows all"
+        click.echo(f"no scenario has {typed}{_near(strange, everything) or advice}")
     if has and not whole:
         click.echo(f"these have {has} of the {len(search.terms)}:\n")
     if has or whole:

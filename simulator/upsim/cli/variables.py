@@ -49,8 +49,11 @@ def with_variables(error: click.UsageError) -> click.UsageError:
     return click.UsageError(message, error.ctx) if names else error
 
 
-def unknown_variables(group: click.Group, names: Iterable[str]) -> Iterator[str]:
-    """A sentence for each name `UPSIM_…` that no command reads, with the nearest one that is."""
+def unknown_variables(group: click.Group, names: Iterable[str], running: str = "") -> Iterator[str]:
+    """A sentence for each name `UPSIM_…` that no command reads, with the nearest one that is.
+
+    A variable of the command that is `running` comes before those of others.
+    """
     for name in sorted(names):
         if not name.startswith(PREFIX) or name.startswith(OF_THE_TESTS):
             continue
@@ -58,8 +61,22 @@ def unknown_variables(group: click.Group, names: Iterable[str]) -> Iterator[str]
         if name not in known:
             known += _variables(group, name, one_command=False)
         if name not in known:
-            hint = suggestion(name, known) or "`upsim COMMAND --help` lists the options"
+            own = _of_running(group, name, running)
+            hint = f"did you mean {own}?" if own else suggestion(name, known)
+            hint = hint or "`upsim COMMAND --help` lists the options"
             yield f"{name[:100]} is set, but no command reads it; {hint}"
+
+
+def _of_running(group: click.Group, name: str, running: str) -> str:
+    """The variable of the running command for the option that a name spells, if it names none."""
+    context = click.Context(group)
+    rest = name.removeprefix(PREFIX)
+    command = group.get_command(context, running) if running else None
+    if command is None or rest.partition("_")[0].lower() in group.list_commands(context):
+        return ""
+    start = f"{PREFIX}{running.upper()}"
+    own = {one.removeprefix(f"{start}_"): one for one in _read_by(command, start)}
+    return own.get(closest(rest, own), "")
 
 
 def _variables(group: click.Group, name: str, *, one_command: bool) -> Iterator[str]:

@@ -21,6 +21,11 @@ _MOST_NAMED = 10
 """Allowed values that a sentence lists."""
 _PATH = re.compile(r"[A-Za-z]:[\\/]|[~.]{0,2}[\\/]|[^:,;]*\.[A-Za-z0-9]{2,4}\Z")
 """How paths of files begin, and how names of files end."""
+_HOST_AND_PATH = re.compile(
+    r"(?:(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}|localhost|[0-9]+(?:\.[0-9]+){3})(?::[0-9]{1,5})?/",
+    re.ASCII,
+)
+"""How a URL begins whose scheme was forgotten."""
 _LONGEST_PATH = 300
 _SEARCHED = 1 << 18
 """Characters of a base64 text that are searched for one which is none: a millisecond."""
@@ -110,6 +115,8 @@ def described(source: str) -> str:
         return f"{quoted(start)}, a file on your own disk, which a provider cannot read"
     if "://" in start[:_READ]:
         return f"the URL {quoted(start)}"
+    if len(source) <= _LONGEST_PATH and _HOST_AND_PATH.match(start):
+        return f"{quoted(start)}, which has no scheme ({quoted(f'https://{start}')}?)"
     if len(source) <= _LONGEST_PATH and _PATH.match(start):
         return f"{quoted(start)}, a file on your own disk, which a provider cannot read"
     return f"the text {quoted(source)} of {len(source)} characters"

@@ -101,9 +101,15 @@ def json_type_flaw(call: Call) -> str:
     return causes.header("Content-Type", call.headers.get(b"content-type"), "application/json")
 
 
-def no_own_job(name: str, field: str, expected: str) -> Violation:
+def no_own_job(call: Call, name: str, field: str, expected: str) -> Violation:
     """The refusal of an id that names no job, or one that this account may not see."""
-    return Violation("unknown_job", cause=causes.wrong(field, name, expected))
+    job, provider = call.world.find_job(name), call.rules.baseline.provider
+    whose = ""
+    if job is not None and job.accepted.provider != provider:
+        whose = f"; it is a job of {job.accepted.provider}, not of {provider}"
+    elif job is not None and job.accepted.account != call.who.number:
+        whose = f"; it is a job of another key (account {job.accepted.account})"
+    return Violation("unknown_job", cause=f"{causes.wrong(field, name, expected)}{whose}")
 
 
 def body_within_limit(call: Call) -> Violation | None:

@@ -13,7 +13,7 @@ from upsim.scenario.tree import items, mapping, read_tree
 SYNONYMS = Path(__file__).with_name("synonyms.yaml")
 Synonyms = Mapping[str, tuple[str, ...]]
 _ENDING = r"(s|es|d|ed|ing|er)?"
-_ENDINGS = ("ings", "ing", "ed", "es", "s", "e")
+_ENDINGS = ("ings", "ures", "ure", "ing", "ed", "es", "s", "e", "y")
 _LEAST_STEM = 4
 """Letters of a word that are left at least when its ending is taken off."""
 

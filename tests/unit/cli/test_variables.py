@@ -37,6 +37,23 @@ def test_unknown_variable_names_the_nearest(name: str, near: str) -> None:
     assert name not in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("running", "name", "near"),
+    [
+        ("serve", "UPSIM_SCENARIO", "UPSIM_SERVE_SCENARIO"),
+        ("serve", "UPSIM_CLOK", "UPSIM_SERVE_CLOCK"),
+        ("env", "UPSIM_SCENARIO", "UPSIM_ENV_SCENARIO"),
+        ("serve", "UPSIM_ENV_SCENRIO", "UPSIM_ENV_SCENARIO"),
+        ("serve", "UPSIM_TOKEN", "UPSIM_ADMIN_TOKEN"),
+        ("no-such-command", "UPSIM_TOKEN", "UPSIM_ADMIN_TOKEN"),
+    ],
+)
+def test_variable_of_the_running_command_comes_first(running: str, name: str, near: str) -> None:
+    """The command that runs most likely is the one that was meant."""
+    (line,) = unknown_variables(main, [name], running)
+    assert line.endswith(f"did you mean {near}?")
+
+
 def _commands() -> Iterator[tuple[str, click.Command]]:
     """Every command and subcommand, by its words."""
     waiting: list[tuple[str, click.Command]] = [

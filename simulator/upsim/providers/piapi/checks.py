@@ -150,7 +150,7 @@ def own_task(call: Call) -> Violation | None:
     name = call.params["id"]
     job = call.world.find_job(name)
     if job is None or job.accepted.account != call.who.number:
-        return no_own_job(name, "task_id", "a task of this key")
+        return no_own_job(call, name, "task_id", "a task of this key")
     call.job = job
     return None
 

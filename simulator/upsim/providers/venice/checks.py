@@ -126,7 +126,7 @@ def own_request(call: Call) -> Violation | None:
         return fields.wrong_type("queue_id", "string", name)
     job = call.world.find_job(name)
     if job is None or not _is_own(call, job):
-        return no_own_job(name, "queue_id", "a job of this key and model")
+        return no_own_job(call, name, "queue_id", "a job of this key and model")
     call.job, call.model = job, call.rules.baseline.models[job.accepted.model]
     return None
 
@@ -144,7 +144,9 @@ def completable(call: Call) -> Violation | None:
     """The knobs let this job be completed, and where that deletes it was not done before."""
     job = call.target
     if call.rules.knobs["complete_ids"] == "refused":
-        return no_own_job(job.id, "queue_id", "nothing: the knob complete_ids refuses every id")
+        return no_own_job(
+            call, job.id, "queue_id", "nothing: the knob complete_ids refuses every id"
+        )
     if not job.ended:
         if call.rules.knobs["early_complete"] != "refused":
             return None
@@ -153,7 +155,7 @@ def completable(call: Call) -> Violation | None:
     deleting = call.rules.knobs["complete_effect"] == "delete"
     if not (deleting and media_there(call)):
         return None
-    return no_own_job(job.id, "queue_id", "a job whose file is still there")
+    return no_own_job(call, job.id, "queue_id", "a job whose file is still there")
 
 
 def not_retired(call: Call) -> Violation:

@@ -129,7 +129,7 @@ def own_task(call: Call) -> Violation | None:
     job = call.world.find_job(name)
     provider = call.rules.baseline.provider
     if job is None or job.accepted.provider != provider or job.state is State.DELETED:
-        return no_own_job(name, "task id", "a task of this key")
+        return no_own_job(call, name, "task id", "a task of this key")
     if job.accepted.account != call.who.number:
         cause = f"task id: {causes.quoted(name)} belongs to another account than this key"
         return Violation("foreign_job", cause=cause)

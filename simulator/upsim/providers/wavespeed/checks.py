@@ -167,7 +167,7 @@ def own_prediction(call: Call) -> Violation | None:
     """The task exists and belongs to the account; another's is as unknown as none."""
     name = call.params["id"]
     call.job = own_job(call, name)
-    return None if call.job else no_own_job(name, "prediction id", "a prediction of this key")
+    return None if call.job else no_own_job(call, name, "prediction id", "a prediction of this key")
 
 
 def own_job(call: Call, name: str) -> Job | None:

@@ -38,6 +38,7 @@ from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
 from upsim.web.places import Place, Places
 from upsim.web.safe_media import ALWAYS, safely
+from upsim.web.shortages import on_shortage
 from upsim.web.strays import Strays
 from upsim.web.timeline import move, until
 from upsim.web.wrong_token import WrongToken
@@ -86,7 +87,11 @@ class App(Starlette):
         self.wrong_token = WrongToken(self._rule)
         super().__init__(
             routes=[Route("/", landing), *routes()],
-            exception_handlers={AdminError: on_admin_error, HTTPException: on_http_error},
+            exception_handlers={
+                AdminError: on_admin_error,
+                HTTPException: on_http_error,
+                OSError: on_shortage,
+            },
             lifespan=self._lifespan,
         )
         self.state.registry = self.registry

@@ -61,7 +61,7 @@ class Watch:
             edits = reload(self._registry, fresh)
         except ScenarioError as error:
             self._tell(str(error))
-        except (UnknownScenarioError, BaselineError) as error:
+        except (UnknownScenarioError, BaselineError, OSError) as error:
             self._tell(f"upsim: {error}")
         else:
             if not self._quiet:

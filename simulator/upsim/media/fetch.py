@@ -22,6 +22,7 @@ Resolver = Callable[[str, int], Awaitable[list[Address]]]
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_URL = 65_536
+_FAILURES = (UnicodeError, OSError)  # the last: no file for a socket, or for certificates
 _LONGEST_SHOWN = 200
 _MOST_DIGITS = 18  # of a length, more than anyone has bytes
 _NO_LIMIT = None  # on each step: the whole fetch has one
@@ -54,7 +55,13 @@ class Fetcher:
                 return await self._follow(url, limit)
         except TimeoutError:
             return _unreachable(f"{url[:200]} took longer than {timeout:g} seconds")
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            httpx.StreamError,
+            UnicodeError,
+            OSError,
+        ) as error:
             return _unreachable(f"{url[:200]}: {type(error).__name__} {error}")
 
     async def _follow(self, url: str, limit: int) -> Path | Unmeasurable:

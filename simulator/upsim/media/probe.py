@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 from typing import Any
 
-from upsim.core.media import Measured, Unmeasurable
+from upsim.core.media import Measured, Reason, Unmeasurable
 from upsim.media.answers import from_json
 from upsim.media.bounds import bounded
 from upsim.media.boxes import measure_boxes
@@ -55,6 +56,8 @@ class Prober:
             return Unmeasurable(
                 "not_decodable", f"Reading the file took longer than {self._timeout:g} seconds."
             )
+        if failure == "cannot be started":
+            return Unmeasurable("no_room", "No process can be started to read the file.")
         return Unmeasurable("not_decodable", "Reading the file made the demuxer fail.")
 
 
@@ -71,7 +74,9 @@ def measure_quickly(source: bytes | Path) -> Measured | None:
     try:
         measured = measure_boxes(source)
     except OSError as error:
-        return Unmeasurable("unreachable", f"The file cannot be read: {error}.")
+        short = error.errno in (errno.EMFILE, errno.ENFILE)
+        reason: Reason = "no_room" if short else "unreachable"
+        return Unmeasurable(reason, f"The file cannot be read: {error}.")
     if measured is None and not source:
         return Unmeasurable("not_a_video", "The file is empty.")
     return None if measured is None else bounded(measured)

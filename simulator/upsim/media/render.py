@@ -81,7 +81,10 @@ class Renderer:
 
     async def resample(self, source: Path, plan: Plan) -> Path | Unmeasurable:
         """The pictures of `source` in another size, in a file that may give way to later ones."""
-        key = _Resampling(await asyncio.to_thread(_digest, source), plan)
+        digest = await _kept(asyncio.to_thread(_digest, source))
+        if isinstance(digest, Unmeasurable):
+            return digest
+        key = _Resampling(digest, plan)
         path = self._store.path(self._digests.get(key, ""))
         if path is not None:
             return path
@@ -92,7 +95,10 @@ class Renderer:
 
         Raises `ClipNameError` where there can be no such clip.
         """
-        key = _Sounding(await asyncio.to_thread(_digest, source), clip)
+        digest = await _kept(asyncio.to_thread(_digest, source))
+        if isinstance(digest, Unmeasurable):
+            return digest
+        key = _Sounding(digest, clip)
         path = self._store.path(self._digests.get(key, ""))
         if path is not None:
             return path
@@ -122,7 +128,8 @@ class Renderer:
             return made
         path = None if isinstance(made, Unmeasurable) else self._remember(clip, made)
         if path is None:
-            raise ClipRoomError(f"there is no room for a file of {clip.width}x{clip.height}")
+            why = f": {made.detail}" if isinstance(made, Unmeasurable) else ""
+            raise ClipRoomError(f"there is no room for a file of {clip.width}x{clip.height}{why}")
         return path
 
     def _draw(self, clip: Clip) -> bytes | str | Unmeasurable:
@@ -201,8 +208,8 @@ class _ByteCache:
         self._bytes = 0
 
 
-async def _kept(made: Coroutine[Any, Any, Path | Unmeasurable]) -> Path | Unmeasurable:
-    """What was made, or why a full disk could not take it."""
+async def _kept(made: Coroutine[Any, Any, _T]) -> _T | Unmeasurable:
+    """What was made, or why a full disk could not take it, or a file could not be opened."""
     try:
         return await made
     except OSError as error:

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 
 from upsim.media.worker import read_message, write_message
 
-Failure = Literal["hung", "crashed"]
+Failure = Literal["hung", "crashed", "cannot be started"]
 
 
 class Worker:
@@ -100,7 +100,10 @@ class WorkerPool:
     ) -> dict[str, Any] | Failure:
         """The answer of a worker, or why there is none. Blocks: call it from a thread."""
         with self._free:
-            worker = self._take()
+            try:
+                worker = self._take()
+            except OSError:  # no more processes or files
+                return "cannot be started"
             answer: dict[str, Any] | Failure = "crashed"
             try:
                 answer = worker.call(request, payload, timeout)

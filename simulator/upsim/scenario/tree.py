@@ -9,6 +9,7 @@ environment; what they give is one value and never becomes structure.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -137,6 +138,8 @@ def read_tree(path: Path) -> Tree:
     except UnicodeDecodeError as error:
         return _unreadable(Mark(file, 1, 1), f"not UTF-8: {error}")
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise  # nothing is wrong with the file
         return _unreadable(Mark(file, 1, 1), f"cannot be read: {error.strerror}")
     if len(data) > MOST_BYTES:
         return _unreadable(Mark(file, 1, 1), f"larger than {MOST_BYTES} bytes")

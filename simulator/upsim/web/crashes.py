@@ -10,6 +10,7 @@ from upsim.core.checks import Violation
 from upsim.engine.bound import Bound
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
+from upsim.web.shortages import is_shortage, tell
 
 LOGGER = logging.getLogger("upsim")
 SHOWN = 200
@@ -20,8 +21,15 @@ def crashed(
 ) -> tuple[Reply, ErrorRule]:
     """The provider's own answer to a fault of its server; in process the bug itself is raised.
 
+    That the system is short of files or disk is no bug.
+
     What the call had already done stays whole: a commit is all or nothing.
     """
+    if is_shortage(error):
+        detail = tell(call.method, call.path, error)
+        call.now = sandbox.now
+        full = Violation("no_room", {"detail": detail})
+        return bound.provider.problem(call, full), bound.rules.errors["no_room"]
     if registry.settings.in_process:
         raise error
     registry.crashes += 1

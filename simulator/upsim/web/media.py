@@ -42,6 +42,7 @@ from upsim.web.files import send_file
 from upsim.web.measuring import Gone, MediaDesk, clip_of
 from upsim.web.outputs import Output, output_clip
 from upsim.web.safe_media import allow, headers_for, is_preflight, safely
+from upsim.web.shortages import AFTER, or_refused
 from upsim.web.spool import Spool
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -119,10 +120,8 @@ class MediaApp:
         name: str,
         sandbox: Sandbox,
     ) -> None:
-        if sandbox.state.faults:
-            await self._with_faults(scope, receive, send, kind, name, sandbox)
-        else:
-            await self._serve(scope, receive, send, kind, name, sandbox)
+        serve = self._with_faults if sandbox.state.faults else self._serve
+        await or_refused(scope, send, lambda send: serve(scope, receive, send, kind, name, sandbox))
 
     async def _serve(
         self,
@@ -177,10 +176,14 @@ class MediaApp:
     ) -> None:
         """Send the finished file of a job as the body of an API answer."""
         unranged = {**scope, "method": "GET", "headers": []}
-        sent = await self._finished(unranged, receive, send, reply.job, sandbox, headers)
-        await resumed("sent")
-        if sent and reply.mark is not None:
-            self._mark(sandbox, reply.job, reply.mark)
+
+        async def sending(send: Send) -> None:
+            sent = await self._finished(unranged, receive, send, reply.job, sandbox, headers)
+            await resumed("sent")
+            if sent and reply.mark is not None:
+                self._mark(sandbox, reply.job, reply.mark)
+
+        await or_refused(scope, send, sending)
 
     async def _get(
         self, scope: Scope, receive: Receive, send: Send, kind: str, name: str, sandbox: Sandbox
@@ -358,7 +361,8 @@ class MediaApp:
                 extra_headers=headers,
             )
         except FileNotFoundError:
-            await _text(send, 503, "The file gave way to others just now; ask again.")
+            again = ((b"retry-after", AFTER.encode()),)
+            await _text(send, 503, "The file gave way to others just now; ask again.", again)
             return False
 
     async def _gone(self, send: Send, sandbox: Sandbox, gone: Gone) -> None:

@@ -123,7 +123,7 @@ def measured_or_failing(call: Call) -> Violation | Pending | None:
     found = call.measured or call.world.measured(call, call.source)
     if found is None:
         return Pending(call.source, call.rules.wholes["video_bytes"])
-    if isinstance(found, Unmeasurable) and found.reason == "beyond_own_limits":
+    if isinstance(found, Unmeasurable) and found.reason in ("beyond_own_limits", "no_room"):
         cause = causes.video(call.source, found.detail)
         return Violation(found.reason, {"detail": found.detail}, cause=cause)
     if isinstance(found, Unmeasurable):

@@ -1,0 +1,68 @@
+"""What happens to a request while the system is short of files or of disk: it is refused.
+
+Nothing is wrong with this program then: one line says so, and the caller may come again.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Scope, Send
+
+from upsim.web.admin.problems import problem
+
+LOGGER = logging.getLogger("upsim")
+SHORT = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO))
+AFTER = "5"
+"""Seconds after which a caller may come again."""
+SHOWN = 200
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether the system has no file, no room or no disk for us."""
+    return isinstance(error, OSError) and error.errno in SHORT
+
+
+def tell(method: str, path: str, error: BaseException) -> str:
+    """Say in one line why a request was refused, and return it for the caller."""
+    reason = error.strerror if isinstance(error, OSError) else ""
+    LOGGER.warning("%s %r was refused: the system says %r", method, path[:SHOWN], reason)
+    return f"The system says: {reason}. Come again later."
+
+
+async def or_refused(scope: Scope, send: Send, answer: Callable[[Send], Awaitable[None]]) -> None:
+    """Answer a request, or refuse it where the system is short before anything was sent."""
+    started = False
+
+    async def noting(message: Message) -> None:
+        nonlocal started
+        started = True
+        await send(message)
+
+    try:
+        await answer(noting)
+    except OSError as error:
+        if started or not is_shortage(error):
+            raise
+        text = tell(scope["method"], scope["path"], error).encode()
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", b"%d" % len(text)),
+            (b"retry-after", AFTER.encode()),
+        ]
+        await send({"type": "http.response.start", "status": 503, "headers": headers})
+        await send({"type": "http.response.body", "body": text})
+
+
+async def on_shortage(request: Request, error: Exception) -> Response:
+    """Refuse a call of the admin API in its one error shape."""
+    if not is_shortage(error):
+        raise error
+    text = tell(request.method, request.url.path, error)
+    reply = problem(503, "short", text)
+    reply.headers["retry-after"] = AFTER
+    return reply

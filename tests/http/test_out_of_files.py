@@ -1,0 +1,115 @@
+"""A process that may open no further file refuses what needs one, and tells it in a line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from upsim.web import files
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Admin
+
+CLIP = "/media/synthetic/640x360_30fps_4s.mp4?bytes=20000000"
+KEY = {"Authorization": "Bearer k"}
+SUBMIT = "/wavespeed/api/v3/wavespeed-ai/video-upscaler"
+ORDER = {"scenario": "vicsee/bad-gateway-502"}
+FORM = "/wavespeed/api/v3/media/upload/binary"
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let nothing be opened that is not open yet."""
+    resource = pytest.importorskip("resource", reason="this system has no limit of open files")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_needs_a_file_is_refused(admin: Admin, caplog: pytest.LogCaptureFixture) -> None:
+    """Files, uploads, videos, webhooks and admin calls: a refusal, and no crash is counted."""
+    http = admin.http
+    _ = admin.sim.app._desk._prober  # modules are files, too
+    assert http.get(CLIP).status_code == 200
+    sent = {"file": ("a.webm", b"\x1aE\xdf\xa3" + bytes(9_000), "video/webm")}
+    uploaded = http.post(FORM, headers=KEY, files=sent).json()["data"]["download_url"]
+    asked = {"video": uploaded, "target_resolution": "1080p"}
+    caplog.set_level("WARNING", "upsim")
+    with no_more_files():
+        found = {
+            "clip": http.get(CLIP),
+            "new clip": http.get(CLIP.replace("20000000", "20000001")),
+            "upload": http.get(uploaded),
+            "sent": http.post(FORM, headers=KEY, files=sent),
+            "video": http.post(SUBMIT, headers=KEY, json=asked),
+            "scenarios": http.get("/__sim/scenarios"),
+            "order": http.post("/__sim/sandboxes", json=ORDER),
+            "sandboxes": http.get("/__sim/sandboxes"),
+        }
+    assert {
+        "clip": 503,
+        "new clip": 507,
+        "upload": 503,
+        "sent": 507,
+        "video": 507,
+        "scenarios": 503,
+        "order": 503,
+        "sandboxes": 200,
+    } == {name: answer.status_code for name, answer in found.items()}
+    assert ("5", "short") == (
+        found["clip"].headers["retry-after"],
+        found["scenarios"].json()["error"]["code"],
+    )
+    assert 4 == len(caplog.records)  # those with 507 have their lines as refusals of files
+    assert 0 == admin.sim.registry.crashes
+    again = (http.get(CLIP), http.get(uploaded), http.post("/__sim/sandboxes", json=ORDER))
+    assert [200, 200, 201] == [answer.status_code for answer in again]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.ENFILE])
+def test_a_disk_that_fails_is_no_bug(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A file that cannot be opened is a 503, and nothing else is hidden by it."""
+    assert admin.http.get(CLIP).status_code == 200
+
+    def failing(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files._File, "__init__", failing)
+    refused = admin.http.get(CLIP)
+    assert (503, "5", 0) == (
+        refused.status_code,
+        refused.headers["retry-after"],
+        admin.sim.registry.crashes,
+    )
+    number = errno.EACCES
+    with pytest.raises(PermissionError):
+        admin.http.get(CLIP)
+
+
+def test_a_video_that_no_process_can_read_is_refused(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the server that is short of something: 507, and not a job that fails."""
+
+    def short(*_: object, **_named: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    file = ("a.webm", b"\x1aE\xdf\xa3" + bytes(9_000), "video/webm")
+    sent = admin.http.post(FORM, headers=KEY, files={"file": file})
+    video = sent.json()["data"]["download_url"]
+    monkeypatch.setattr(subprocess, "Popen", short)
+    refused = admin.http.post(SUBMIT, headers=KEY, json={"video": video})
+    assert (507, 0) == (refused.status_code, admin.sim.registry.crashes), refused.text

@@ -121,7 +121,7 @@ class MediaApp:
         sandbox: Sandbox,
     ) -> None:
         serve = self._with_faults if sandbox.state.faults else self._serve
-        await or_refused(scope, send, lambda send: serve(scope, receive, send, kind, name, sandbox))
+        await or_refused(send, lambda send: serve(scope, receive, send, kind, name, sandbox))
 
     async def _serve(
         self,
@@ -183,7 +183,8 @@ class MediaApp:
             if sent and reply.mark is not None:
                 self._mark(sandbox, reply.job, reply.mark)
 
-        await or_refused(scope, send, sending)
+        told = refused_files.reporting(send, scope, self.refusal_observers)
+        await or_refused(told, sending)
 
     async def _get(
         self, scope: Scope, receive: Receive, send: Send, kind: str, name: str, sandbox: Sandbox

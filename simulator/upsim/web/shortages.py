@@ -1,6 +1,7 @@
 """What happens to a request while the system is short of files or of disk: it is refused.
 
-Nothing is wrong with this program then: one line says so, and the caller may come again.
+Nothing is wrong with this program then: one line says so, and the caller may come again. A refusal
+below `/media` has its line as any other there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Scope, Send
+from starlette.types import Message, Send
 
 from upsim.web.admin.problems import problem
 
@@ -29,12 +30,18 @@ def is_shortage(error: BaseException) -> bool:
 
 def tell(method: str, path: str, error: BaseException) -> str:
     """Say in one line why a request was refused, and return it for the caller."""
+    text = words(error)
+    LOGGER.warning("%s %r was refused: %s", method, path[:SHOWN], text)
+    return text
+
+
+def words(error: BaseException) -> str:
+    """What a caller is told."""
     reason = error.strerror if isinstance(error, OSError) else ""
-    LOGGER.warning("%s %r was refused: the system says %r", method, path[:SHOWN], reason)
     return f"The system says: {reason}. Come again later."
 
 
-async def or_refused(scope: Scope, send: Send, answer: Callable[[Send], Awaitable[None]]) -> None:
+async def or_refused(send: Send, answer: Callable[[Send], Awaitable[None]]) -> None:
     """Answer a request, or refuse it where the system is short before anything was sent."""
     started = False
 
@@ -48,7 +55,7 @@ async def or_refused(scope: Scope, send: Send, answer: Callable[[Send], Awaitabl
     except OSError as error:
         if started or not is_shortage(error):
             raise
-        text = tell(scope["method"], scope["path"], error).encode()
+        text = words(error).encode()
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", b"%d" % len(text)),

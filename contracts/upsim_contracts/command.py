@@ -20,7 +20,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from upsim.client.exceptions import ProtocolError
 from upsim.client.guard import is_loopback
+from upsim.client.http.admin import ask_admin
 from upsim_contracts.documents import default_dialect, dialects
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
@@ -215,14 +217,16 @@ def _obeys(root: str, token: str) -> bool:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with httpx.Client(timeout=SECONDS, trust_env=False) as http:
         try:
-            found = is_simulator(http, root, token)
+            if not is_simulator(http, root, token):
+                return False
+            answer = ask_admin(http, "GET", f"{root}/__sim/sandboxes", headers=headers)
         except TargetError as error:
             raise UsageError(str(error)) from error
-        answer = http.get(f"{root}/__sim/sandboxes", headers=headers) if found else None
-    if answer is not None and not answer.is_success:
-        message = answer.json()["error"]["message"]
-        raise UsageError(f"{message}; give --admin-token, or judge it --as-live")
-    return found
+        except (httpx.HTTPError, ProtocolError) as error:
+            raise UsageError(f"{root}/__sim/sandboxes: {error}") from error
+    if not answer.is_success:
+        raise UsageError(f"{answer.message}; give --admin-token, or judge it --as-live")
+    return True
 
 
 def _facts(order: Asked, book: Book, target: Target) -> list[Fact]:

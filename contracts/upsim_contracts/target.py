@@ -9,13 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+import msgspec
 
+from upsim.client.exceptions import ProtocolError
+from upsim.client.http.admin import AdminAnswer, ask_admin
 from upsim_contracts.exceptions import TargetError
 from upsim_contracts.spending import RESERVED, Purse
 
+T = TypeVar("T")
 ADMIN = "/__sim"
 PATIENCE = 900
 """Seconds of real time that a job of a target without controls may take."""
@@ -53,8 +57,7 @@ class Controls:
 
     def advance(self, **how: object) -> datetime:
         """Move the clock: `seconds=61` or `to="next"`. Returns what it then shows."""
-        now: str = self._call("POST", "/clock/advance", how)["now"]
-        return datetime.fromisoformat(now)
+        return _part(self._call("POST", "/clock/advance", how), "now", datetime)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -76,14 +79,13 @@ class Controls:
 
     def jobs(self) -> list[dict[str, Any]]:
         """The jobs of the sandbox, oldest first."""
-        found: list[dict[str, Any]] = self._call("GET", f"/jobs?provider={self.provider}")["jobs"]
-        return found
+        found = self._call("GET", f"/jobs?provider={self.provider}")
+        return _part(found, "jobs", list[dict[str, Any]])
 
     def baseline(self) -> dict[str, Any]:
         """The provider's baseline, each value with its path."""
         url = f"{self.url}{ADMIN}/scenarios/{self.provider}/baseline"
-        found: dict[str, Any] = _answer(self.http, "GET", url, self.headers)
-        return found
+        return dict(_answer(self.http, "GET", url, self.headers).document)
 
     def account(self, change: Mapping[str, object]) -> None:
         """Change the balance or the plan of the account."""
@@ -91,15 +93,14 @@ class Controls:
 
     def balance(self) -> str | None:
         """The balance of the account in the simulator's own unit, once it was used."""
-        found = self._call("GET", "/accounts")["accounts"]
-        return next(
-            (str(one["balance"]) for one in found if one["provider"] == self.provider), None
-        )
+        found = _part(self._call("GET", "/accounts"), "accounts", list[dict[str, Any]])
+        own = (one for one in found if one.get("provider") == self.provider)
+        return next((str(one.get("balance")) for one in own), None)
 
     def further_key(self, owner: str) -> str:
         """A key of another account, or of `main`, the one of this world."""
         path = f"/accounts/{self.provider}/keys"
-        return str(self._call("POST", path, {"account": owner})["key"])
+        return _part(self._call("POST", path, {"account": owner}), "key", str)
 
     @property
     def inbox(self) -> str:
@@ -108,14 +109,14 @@ class Controls:
 
     def messages(self) -> list[dict[str, Any]]:
         """What was posted to the inbox, oldest first."""
-        found: list[dict[str, Any]] = self._call("GET", "/inbox/facts/messages")["messages"]
-        return found
+        found = self._call("GET", "/inbox/facts/messages")
+        return _part(found, "messages", list[dict[str, Any]])
 
     def delete(self) -> None:
         """Remove the sandbox."""
         self._call("DELETE", "")
 
-    def _call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+    def _call(self, method: str, path: str, body: object = None) -> AdminAnswer:
         url = f"{self.url}{ADMIN}/sandboxes/{self.sandbox}{path}"
         return _answer(self.http, method, url, self.headers, body)
 
@@ -188,8 +189,9 @@ class Target:
         made = _answer(
             self.http, "POST", f"{self.url}{ADMIN}/sandboxes", headers, self._order(given)
         )
-        controls = Controls(self.http, self.url, headers, self.provider, made["id"])
-        parts = (self.url, "sandbox", made["id"], self.provider, given.dialect or self.dialect)
+        sandbox, key = self._made(made)
+        controls = Controls(self.http, self.url, headers, self.provider, sandbox)
+        parts = (self.url, "sandbox", sandbox, self.provider, given.dialect or self.dialect)
         base = "/".join(filter(None, parts))
         try:
             if given.plan is not None:
@@ -197,7 +199,7 @@ class Target:
             yield World(
                 self.http,
                 base_url=base,
-                key=made["keys"][self.provider],
+                key=key,
                 media=self.media or self.url,
                 controls=controls,
             )
@@ -213,14 +215,22 @@ class Target:
         if self.scenario is not None:
             order["scenario"] = self.scenario
         made = _answer(self.http, "POST", f"{self.url}{ADMIN}/sandboxes", self._headers, order)
-        parts = (self.url, "sandbox", made["id"], self.provider, self.dialect)
+        sandbox, key = self._made(made)
+        parts = (self.url, "sandbox", sandbox, self.provider, self.dialect)
         return replace(
             self,
             url="/".join(filter(None, parts)),
             simulator=False,
-            key=made["keys"][self.provider],
+            key=key,
             media=self.media or self.url,
         )
+
+    def _made(self, answer: AdminAnswer) -> tuple[str, str]:
+        """The sandbox that was made, and the key of its account. Raises TargetError."""
+        keys = _part(answer, "keys", dict[str, str])
+        if self.provider not in keys:
+            raise TargetError(f"{self.url} gave no key for {self.provider}")
+        return _part(answer, "id", str), keys[self.provider]
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -247,23 +257,30 @@ def is_simulator(http: httpx.Client, root: str, token: str = "") -> bool:
     """Whether the admin API of a simulator answers at an address. Raises TargetError."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = http.get(f"{root}{ADMIN}/health", headers=headers)
-    except httpx.HTTPError as error:
+        answer = ask_admin(http, "GET", f"{root}{ADMIN}/health", headers=headers)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise TargetError(f"{root} does not answer: {error}") from error
-    try:
-        return answer.is_success and "scenarios" in answer.json()
-    except ValueError:
+    except ProtocolError:
         return False
+    return answer.is_success and "scenarios" in answer.document
 
 
 def _answer(
     http: httpx.Client, method: str, url: str, headers: Mapping[str, str], body: object = None
-) -> Any:  # noqa: ANN401 - JSON
+) -> AdminAnswer:
     extensions = {RESERVED: True}  # the admin API costs nothing
     try:
-        answer = http.request(method, url, json=body, headers=headers, extensions=extensions)
-    except httpx.HTTPError as error:
+        answer = ask_admin(http, method, url, body=body, headers=headers, extensions=extensions)
+    except (httpx.HTTPError, ProtocolError) as error:
         raise TargetError(f"{method} {url}: {error}") from error
     if not answer.is_success:
-        raise TargetError(f"{method} {url}: {answer.status_code} {answer.text[:200]}")
-    return answer.json()
+        raise TargetError(f"{method} {url}: {answer.status} {answer.message}")
+    return answer
+
+
+def _part(answer: AdminAnswer, name: str, kind: type[T]) -> T:
+    """Return a part of an answer. Raises TargetError where it is no simulator's."""
+    try:
+        return msgspec.convert(answer.document.get(name), kind)
+    except msgspec.ValidationError as error:
+        raise TargetError(f"the admin API gave no {name}: {error}") from error

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TypeVar
+from urllib.parse import quote
 
 import click
 import httpx
+import msgspec
 
 from upsim.cli.parameters import SCENARIO
 from upsim.cli.variables import ADMIN_TOKEN
+from upsim.client.exceptions import ProtocolError
+from upsim.client.http.admin import ask_admin
 from upsim.engine.registry import DEFAULT
 from upsim.providers import folders
 from upsim.scenario.loader import Library
@@ -25,6 +28,7 @@ SECONDS = 10
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VALUE = re.compile(r"[A-Za-z0-9_./:@%+=,\[\]-]*")
+T = TypeVar("T")
 Line = Callable[[str, str], str]
 
 
@@ -87,13 +91,15 @@ def command(  # noqa: PLR0913 - one argument for each option
     headers = {"Authorization": f"Bearer {admin_token}"} if admin_token else {}
     with httpx.Client(base_url=f"{base}/__sim", headers=headers, trust_env=False) as http:
         http.timeout = httpx.Timeout(SECONDS)
-        providers = _ask(http, "GET", "/health")["providers"]
+        providers = _ask(http, "GET", "/health", "providers", dict[str, object])
         if new:
             order = {"scenario": scenario, "clock": clock}
             named = {name: value for name, value in order.items() if value is not None}
-            keys = _ask(http, "POST", "/sandboxes", named)["keys"]
+            keys = _ask(http, "POST", "/sandboxes", "keys", dict[str, str], named)
         else:
             keys = {name: _key(http, sandbox, name) for name in providers}
+    if not set(providers) <= keys.keys():
+        raise _stopped(f"what answers at {base} is no simulator: it gave no key for each provider")
     variables = {URL: base}
     for name in providers:
         variables[f"{name.upper()}_BASE_URL"] = "/".join(filter(None, (base, name, dialect)))
@@ -105,7 +111,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         return
     strange = [name for name, value in variables.items() if not _is_plain(name, value)]
     if strange:
-        _stop(f"{base} gave no setting for a shell ({strange[0][:80]!r}); --json shows it")
+        raise _stopped(f"{base} gave no setting for a shell ({strange[0][:80]!r}); --json shows it")
     for name, value in variables.items():
         click.echo(SHELLS[shell](name, value))
 
@@ -128,28 +134,34 @@ def _is_plain(name: str, value: str) -> bool:
 
 
 def _key(http: httpx.Client, sandbox: str | None, provider: str) -> str:
-    path = f"/sandboxes/{sandbox or DEFAULT}/accounts/{provider}/keys"
-    return str(_ask(http, "POST", path, {})["key"])
+    name, home = (quote(text, safe="") for text in (provider, sandbox or DEFAULT))
+    path = f"/sandboxes/{home}/accounts/{name}/keys"
+    return _ask(http, "POST", path, "key", str, {})
 
 
 def _ask(
-    http: httpx.Client, method: str, path: str, body: Mapping[str, object] | None = None
-) -> Any:  # noqa: ANN401 - JSON
-    """What the admin API answers; any refusal ends the command with its message."""
+    http: httpx.Client,
+    method: str,
+    path: str,
+    name: str,
+    kind: type[T],
+    body: Mapping[str, object] | None = None,
+) -> T:
+    """Return one part of what the admin API answers; any refusal ends the command with a line."""
     try:
-        answer = http.request(method, path, json=body)
+        answer = ask_admin(http, method, path, body=body)
+        if not answer.is_success:
+            raise _stopped(answer.message)
+        return msgspec.convert(answer.document.get(name), kind)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         start = f"start one with `upsim serve`, or say where it runs by --url or {URL}"
-        _stop(f"no simulator answers at {http.base_url}: {error}; {start}")
-    try:
-        found = answer.json()
-    except ValueError:
-        _stop(f"what answers at {http.base_url} is no simulator: {answer.status_code}")
-    if not answer.is_success:
-        _stop(str(found["error"]["message"]))
-    return found
+        raise _stopped(f"no simulator answers at {http.base_url}: {error}; {start}") from error
+    except (ProtocolError, msgspec.ValidationError) as error:
+        text = f"what answers at {http.base_url} is no simulator: {name}: {error}"
+        raise _stopped(text) from error
 
 
-def _stop(message: str) -> None:
+def _stopped(message: str) -> SystemExit:
+    """Print why the command cannot go on, and return its end."""
     click.echo(f"upsim: {message}", err=True)
-    sys.exit(FINDING)
+    return SystemExit(FINDING)

@@ -1,6 +1,9 @@
-"""`upsim env` and servers whose names and keys are written to run in a shell."""
+"""`upsim env`, `upsim verify` and servers that are no simulator, or a hostile one."""
 
 from __future__ import annotations
+
+import gzip
+import tracemalloc
 
 import httpx
 import pytest
@@ -8,6 +11,7 @@ from click.testing import CliRunner
 
 from upsim.cli import main
 from upsim.cli.env import SHELLS
+from upsim.client.http.admin import MOST_BYTES
 
 HOSTILE = [
     "$(touch x)",
@@ -31,11 +35,72 @@ def test_no_line_runs_anything(
     """A key or a provider's name that is more than a word is refused, in every shell's language."""
     name, key = ("vicsee", text) if is_key else (f"x{text}", "sk-1")
 
-    def answer(_http: httpx.Client, method: str, _url: str, **_options: object) -> httpx.Response:
-        return httpx.Response(200, json={"providers": [name]} if method == "GET" else {"key": key})
+    def answer(_transport: object, request: httpx.Request) -> httpx.Response:
+        is_health = request.method == "GET"
+        return httpx.Response(200, json={"providers": {name: {}}} if is_health else {"key": key})
 
-    monkeypatch.setattr(httpx.Client, "request", answer)
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
     done = CliRunner().invoke(main, ["env", "--shell", shell])
 
     assert (1, "") == (done.exit_code, done.stdout)
     assert "gave no setting for a shell" in done.stderr
+
+
+HEALTH = {"status": "ok", "providers": {"venice": {}}, "scenarios": 1}
+GZIP = {"content-encoding": "gzip"}
+ODD: dict[str, tuple[int, dict[str, str], bytes]] = {
+    "nothing": (200, {}, b""),
+    "an empty object": (200, {}, b"{}"),
+    "no JSON": (200, {}, b"<html>"),
+    "a list": (200, {}, b"[]"),
+    "no UTF-8": (200, {}, b"\xff\xfe\xfa"),
+    "deep": (200, {}, b"[" * 200_000),
+    "digits": (200, {}, b'{"providers": ' + b"9" * 5000 + b"}"),
+    "other types": (200, {}, b'{"providers": 1, "key": 2, "keys": [], "id": {}, "accounts": 3}'),
+    "providers of other types": (200, {}, b'{"providers": [1, null]}'),
+    "refusal in words": (403, {}, b'{"error": "no"}'),
+    "refusal of other types": (403, {}, b'{"error": {"message": [1]}}'),
+    "refusal without JSON": (500, {}, b"oops"),
+    "redirect": (302, {"location": "http://["}, b""),
+    "too long": (200, {}, b" " * (MOST_BYTES + 1)),
+    "bomb": (200, GZIP, gzip.compress(b" " * 100_000_000, 1)),
+    "deflated": (200, {"content-encoding": "deflate"}, b"x"),
+}
+COMMANDS = {
+    "env": ["env"],
+    "new": ["env", "--new"],
+    "verify": ["verify", "--target", "http://127.0.0.1:9", "--provider", "venice", "--tier=free"],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_admin_answers_are_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A server that answers otherwise than a simulator ends the command, and fills no memory."""
+    status, headers, body = ODD[name]
+
+    for command, line in COMMANDS.items():
+        for begins_well in (False, True):
+
+            def answer(
+                _transport: object, request: httpx.Request, *, well: bool = begins_well
+            ) -> httpx.Response:
+                assert request.headers["accept-encoding"] == "identity"
+                if well and request.url.path.endswith("/health"):
+                    return httpx.Response(200, json=HEALTH)
+                return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
+
+            monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+            is_long = name in ("too long", "bomb")
+            if is_long:
+                tracemalloc.start()
+            done = CliRunner().invoke(main, line)
+            peak = tracemalloc.get_traced_memory()[1] if is_long else 0
+            tracemalloc.stop()
+
+            case = (command, begins_well, done.output, done.exception)
+            assert done.exit_code in (1, 2), case
+            assert isinstance(done.exception, SystemExit), case
+            if command != "verify" or not begins_well:
+                assert done.stdout == "", case
+                assert len(done.stderr.splitlines()) == 1 or "Usage: " in done.stderr, case
+            assert peak < 4 * MOST_BYTES, case

@@ -17,6 +17,8 @@ from upsim_contracts.spending import Purse
 from upsim_contracts.tolls import Toll, Tolls
 
 MOST_PLACES = 30
+MOST_BYTES = 2**20
+"""The longest balance that is read."""
 _REFUSED = range(400, 500)
 
 
@@ -67,15 +69,29 @@ class Charging:
         form = self.tolls.book.calls[name]
         headers = {**auth, "accept-encoding": "identity"}
         try:
-            answer = await self._http.request(form.method, self._base + form.path, headers=headers)
+            url = self._base + form.path
+            async with self._http.stream(form.method, url, headers=headers) as answer:
+                content = await _content(answer)
         except httpx.HTTPError:
             return None
-        document = parsed(answer.content)
+        document = parsed(content)
         seen = {"headers": dict(answer.headers), "json": document[0] if document else None}
         found = at(seen, place)
         if not answer.is_success or not isinstance(found, str | int | Decimal):
             return None
         return _amount(str(found))
+
+
+async def _content(answer: httpx.Response) -> bytes:
+    """A plain body; nothing of one that is compressed, which was not asked for, or too long."""
+    if answer.headers.get("content-encoding", "").lower() not in ("", "identity"):
+        return b""
+    content = bytearray()
+    async for chunk in answer.aiter_bytes():
+        content += chunk
+        if len(content) > MOST_BYTES:
+            return b""
+    return bytes(content)
 
 
 def _amount(text: str) -> Decimal | None:

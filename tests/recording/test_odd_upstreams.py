@@ -14,6 +14,8 @@ import time
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
 from hashlib import sha256
 from io import FileIO
 from pathlib import Path
@@ -29,6 +31,7 @@ from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim_contracts.cassette_format import MAX_PATH_LENGTH, MAX_TEXT_LENGTH
 from upsim_contracts.cassettes import Exchange, read_cassette
+from upsim_contracts.charging import MOST_BYTES, Charging
 from upsim_contracts.drift_command import run as run_drift
 from upsim_contracts.exceptions import ContractFileError, UnreadableVideoError, UsageError
 from upsim_contracts.known_secrets import MOST_KNOWN
@@ -36,6 +39,9 @@ from upsim_contracts.looking import look_into
 from upsim_contracts.record_command import recording
 from upsim_contracts.recording import MOST_FINDINGS
 from upsim_contracts.redaction import PLACEHOLDER, Redactor
+from upsim_contracts.spending import Purse
+from upsim_contracts.tolls import Tolls
+from upsim_contracts.verify import book_of, pricer
 
 OK = b"HTTP/1.1 200 OK\r\n"
 JSON = b"content-type: application/json\r\n"
@@ -468,3 +474,30 @@ def test_long_headers_are_cut_and_lose_no_exchange(tmp_path: Path) -> None:
         texts = [*one.answer.headers, *one.answer.headers.values()]
         assert ("(cut: " in "".join(texts)) is (name != "longest")
         assert max(map(len, texts)) <= MAX_TEXT_LENGTH
+
+
+BALANCE = b'{"balance": "1.50"}'
+BALANCES: dict[str, tuple[dict[str, str], bytes, str | None]] = {
+    "plain": ({}, BALANCE, "1.50"),
+    "too long": ({}, BALANCE + b" " * MOST_BYTES, None),
+    "bomb": ({"content-encoding": "gzip"}, gzip.compress(BALANCE + b" " * 50_000_000, 1), None),
+}
+
+
+@pytest.mark.parametrize("name", BALANCES)
+def test_compressed_or_long_balance_is_unknown(name: str) -> None:
+    """A recording reads no balance that would fill memory; its price then counts."""
+    headers, body, expected = BALANCES[name]
+    book = replace(book_of("piapi"), balance=("balance", "json.balance"))
+    form = next(iter(book.calls.values()))
+    tolls = Tolls(replace(book, calls={"balance": form}), pricer("piapi"))
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
+
+    async def run() -> Decimal | None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+            charging = Charging(tolls, Purse(None), http, "http://127.0.0.1:9", balances=True)
+            return await charging.balance({})
+
+    assert (None if expected is None else Decimal(expected)) == asyncio.run(run())

@@ -106,19 +106,21 @@ def as_junit(reports: Sequence[Report]) -> str:
     """What continuous integration reads: a suite for each provider.
 
     Each cause is a case that fails. Each fact is a case too; a broken one names its cause and
-    counts as skipped, so that one change of the provider is one failure.
+    counts as skipped, so that one change of the provider is one failure. A broken fact without a
+    cause fails by itself.
     """
     root = ET.Element("testsuites", name="upsim verify")
     for report in reports:
+        reasons = {fact: one.sentence for one in report.causes for fact in one.broken}
+        alone = sum(v.outcome == "broken" and v.fact.id not in reasons for v in report.verdicts)
         suite = ET.SubElement(
             root,
             "testsuite",
             name=report.book.provider,
             tests=str(len(report.verdicts) + len(report.causes)),
-            failures=str(len(report.causes)),
-            skipped=str(len(report.verdicts) - report.count("held")),
+            failures=str(len(report.causes) + alone),
+            skipped=str(len(report.verdicts) - report.count("held") - alone),
         )
-        reasons = {fact: one.sentence for one in report.causes for fact in one.broken}
         for cause in report.causes:
             name = f"{report.book.provider}.causes"
             case = ET.SubElement(suite, "testcase", classname=name, name=_printable(cause.sentence))
@@ -130,8 +132,10 @@ def as_junit(reports: Sequence[Report]) -> str:
                 suite, "testcase", classname=report.book.provider, name=verdict.fact.id
             )
             if verdict.outcome == "broken":
-                message = f"broken: {reasons[verdict.fact.id]}"
-                ET.SubElement(case, "skipped", message=_printable(message))
+                reason = reasons.get(verdict.fact.id)
+                message = f"broken: {reason or verdict.fact.says}"
+                kind = "failure" if reason is None else "skipped"
+                ET.SubElement(case, kind, message=_printable(message))
                 found = "\n".join(map(str, verdict.mismatches))
                 out = ET.SubElement(case, "system-out")
                 out.text = _printable(f"{verdict.fact.says}\n{found}\n{verdict.exchange}")

@@ -171,6 +171,8 @@ def test_verify_reports_hold_hostile_words_as_text(outcome: Outcome) -> None:
 
     cases = ET.fromstring(junit).findall("testsuite/testcase")  # noqa: S314 - our own
     assert [verdict.fact.id for verdict in verdicts] == [case.get("name") for case in cases]
+    failures = ET.fromstring(junit).findall("testsuite/testcase/failure")  # noqa: S314 - our own
+    assert (len(verdicts) if outcome == "broken" else 0) == len(failures)
     (found,) = json.loads(reports.as_json([report]))["reports"]
     assert HOSTILE == found["target"]
     check_page(reports.as_html([report]), "&lt;script&gt;")

@@ -81,6 +81,14 @@ def test_no_simulator_is_a_message(unused_port: int) -> None:
     assert "Traceback" not in told.stderr
 
 
+def test_a_wrong_admin_token_is_noted(server: Server) -> None:
+    """The keys are printed, for loopback needs no token, and the server's note on stderr."""
+    told = run("env", "--url", server.base_url, "--admin-token", "wrong")
+
+    assert 0 == told.returncode
+    assert "upsim: the bearer token is not this server's admin token" in told.stderr
+
+
 def test_an_unknown_sandbox_is_a_message(server: Server) -> None:
     """A sandbox that is not there is named in the refusal."""
     told = run("env", "--url", server.base_url, "--sandbox", "nowhere")

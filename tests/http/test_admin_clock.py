@@ -287,3 +287,28 @@ def test_ttl_takes_a_time_with_its_unit(admin: Admin) -> None:
     """`ttl` is a number of seconds, or a time such as `3h`."""
     made = admin.post("sandboxes", {"ttl": "3h"})
     assert admin.sim.registry.sandboxes[made["id"]].choices.ttl == 10_800
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"knobs": {"venice": {"audoi": "keep"}}}, "no knob 'audoi'; did you mean audio? its kn"),
+        ({"dialects": {"venice": "lve"}}, "no dialect 'lve'; did you mean live? it has auto"),
+        ({"clock": "manuel"}, "clock 'manuel' is unknown; did you mean manual? allowed: real"),
+    ],
+)
+def test_unknown_name_is_refused_with_the_nearest_first(
+    admin: Admin, body: dict[str, object], says: str
+) -> None:
+    """The nearest name, then all that there are."""
+    answer = admin.call("POST", "sandboxes", body)
+    assert (400, True) == (answer.status_code, says in answer.json()["error"]["message"])
+
+
+def test_change_of_a_clock_names_its_field_and_notes_a_pace_that_waits(admin: Admin) -> None:
+    """A wrong mode is told with its field; a pace is kept until the clock is real, and says so."""
+    wrong = admin.call("PATCH", CLOCK, {"mode": "manuel"}).json()["error"]["message"]
+    assert wrong.startswith("mode: clock 'manuel' is unknown; did you mean manual?")
+    waits = admin.call("PATCH", CLOCK, {"pace": 7})
+    assert waits.headers["x-upsim-note"].startswith("pace applies to a real clock alone")
+    assert "x-upsim-note" not in admin.call("PATCH", CLOCK, {"mode": "real", "pace": 7}).headers

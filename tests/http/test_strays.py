@@ -16,6 +16,7 @@ from tests.http.conftest import Admin
         ("GET", "/account/info", "/piapi/account/info"),
         ("GET", "/api/v1/models", "/venice/api/v1/models or /vicsee/api/v1/models"),
         ("GET", "/wavspeed/api/v3/balance", "/wavespeed/api/v3/balance"),
+        ("GET", "http://localhost:4747//vicsee/api/v1/credits", "/vicsee/api/v1/credits"),
     ],
 )
 def test_the_prefix_is_suggested(admin: Admin, method: str, path: str, meant: str) -> None:

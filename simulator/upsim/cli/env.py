@@ -17,6 +17,7 @@ from upsim.cli.parameters import SCENARIO
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import ask_admin
+from upsim.core.printing import printable
 from upsim.engine.registry import DEFAULT
 from upsim.providers import folders
 from upsim.scenario.loader import Library
@@ -150,6 +151,8 @@ def _ask(
     """Return one part of what the admin API answers; any refusal ends the command with a line."""
     try:
         answer = ask_admin(http, method, path, body=body)
+        if answer.note:
+            click.echo(f"upsim: {printable(answer.note[:300])}", err=True)
         if not answer.is_success:
             raise _stopped(answer.message)
         return msgspec.convert(answer.document.get(name), kind)

@@ -106,6 +106,10 @@ MODEL = ModelName("model", model_words)
 class WholeNumber(click.IntRange):
     """A whole number within bounds, which a message about another value names."""
 
+    def _describe_range(self) -> str:
+        """What `--help` shows of the bounds; any whole number has none."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
     def convert(
         self,
         value: Any,  # noqa: ANN401 - a text, or a default

@@ -237,6 +237,8 @@ def _failure(
     reason = str(error)
     if isinstance(error, OSError) and not isinstance(error, ClientError):
         reason = f"{order.to} cannot be written: {error.strerror or error}"
+    if job is None and "(ConnectError:" in reason and order.target.name != "live":
+        reason += "; start a simulator with `upsim serve`, or say where it runs by --target URL"
     told = isinstance(error, JobFailedError | OutcomeUnknownError) or order.source is None
     after = "" if job is None or told else f". {_known_of(order, client, job)}"
     name = type(error).__name__

@@ -12,6 +12,7 @@ from upsim.core.evidence import Evidence
 from upsim.core.instants import DAY, SECOND, Instant
 from upsim.core.lifecycle import Lifecycle
 from upsim.core.media import Media
+from upsim.core.nearest import nearest_of
 from upsim.core.outputs import OutputRule
 from upsim.core.polling import Polling
 from upsim.core.pricing import Billing
@@ -234,9 +235,9 @@ class Rules:
 def rules(baseline: Baseline, dialect: str, chosen: Mapping[str, str]) -> Rules:
     """The baseline under this dialect, single knobs winning over the dialect's values."""
     if dialect not in baseline.dialects:
-        msg = (
-            f"{baseline.provider} has no dialect {dialect!r}; it has {', '.join(baseline.dialects)}"
-        )
+        near, known = nearest_of(dialect, baseline.dialects), ", ".join(baseline.dialects)
+        hint = f"did you mean {near}? " if near else ""
+        msg = f"{baseline.provider} has no dialect {dialect!r}; {hint}it has {known}"
         raise BaselineError(msg)
     knobs = {name: knob.by_dialect[dialect] for name, knob in baseline.knobs.items()}
     for name, value in chosen.items():
@@ -276,7 +277,9 @@ def _check_choice(baseline: Baseline, name: str, value: str) -> None:
     knob = baseline.knobs.get(name)
     if knob is None:
         known = ", ".join(sorted(baseline.knobs)) or "none"
-        msg = f"{baseline.provider} has no knob {name!r}; its knobs: {known}"
+        near = nearest_of(name, baseline.knobs)
+        hint = f"did you mean {near}? " if near else ""
+        msg = f"{baseline.provider} has no knob {name[:80]!r}; {hint}its knobs: {known}"
         raise BaselineError(msg)
     if value not in knob.values:
         allowed = ", ".join(knob.values)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from upsim.core.instants import LATEST, SECOND, Instant
+from upsim.core.nearest import nearest_of
 
 Mode = Literal["real", "scaled", "manual", "auto"]
 EPOCH_OF_TESTS: Instant = 1_767_225_600 * SECOND
@@ -44,7 +45,9 @@ def parse_mode(text: str) -> tuple[Mode, int]:
     if name in ("real", "manual", "auto") and not rate:
         return (name, 1)  # type: ignore[return-value]  # mypy does not narrow by `in`
     scaled = f"scaled:<n> such as scaled:60 (n is a whole number from 1 to {FASTEST})"
-    msg = f"clock {text[:80]!r} is unknown; allowed: real, manual, auto, {scaled}"
+    near = nearest_of(text, ("real", "manual", "auto"))
+    hint = f"did you mean {near}? " if near else ""
+    msg = f"clock {text[:80]!r} is unknown; {hint}allowed: real, manual, auto, {scaled}"
     raise ClockError(msg)
 
 

@@ -41,6 +41,9 @@ class Strays:
     def meant(self, method: str, path: str) -> list[str]:
         """The paths below prefixes that may have been meant; empty where there are none."""
         providers = self.registry.providers
+        if path.startswith("//"):  # a base URL that ends with a slash
+            single = f"/{path.lstrip('/')}"
+            return [_cut(single)] if single[1:].partition("/")[0] in providers else []
         first, _, rest = path[1:].partition("/")
         if not rest or first.startswith("__"):
             return []

@@ -131,3 +131,17 @@ def test_any_words(name: str, words: list[str]) -> None:
     code, _ = answer(name, *words)
 
     assert code in ANSWERS
+
+
+def test_upscale_at_a_dead_port_says_how_to_start_a_simulator(tmp_path: Path) -> None:
+    """The message names both ways on: start one, or say where it runs."""
+    order = ["https://e.example/a.mp4", "--model", "venice", "--to", str(tmp_path / "o.mp4")]
+    told = CliRunner().invoke(main, ["upscale", *order, "--target", "http://127.0.0.1:1"])
+    assert told.exit_code == 1
+    assert "start a simulator with `upsim serve`" in told.stderr
+
+
+def test_help_shows_no_bounds_where_there_are_none() -> None:
+    """Any whole number is a seed."""
+    text = CliRunner().invoke(main, ["serve", "--help"]).stdout
+    assert "None" not in text[text.index("--seed") : text.index("--admin-token")]

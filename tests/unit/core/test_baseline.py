@@ -51,8 +51,12 @@ def test_a_knob_beats_the_dialect(dialect: str, chosen: dict[str, str], form: st
 @pytest.mark.parametrize(
     ("dialect", "chosen", "text"),
     [
-        ("lively", {}, "vicsee has no dialect 'lively'; it has guide, live"),
-        ("guide", {"fom": "long"}, "vicsee has no knob 'fom'; its knobs: case, form"),
+        ("lively", {}, "vicsee has no dialect 'lively'; did you mean live? it has guide, live"),
+        (
+            "guide",
+            {"fom": "long"},
+            "vicsee has no knob 'fom'; did you mean form? its knobs: case, form",
+        ),
         ("guide", {"form": "wide"}, "knob vicsee.form cannot be 'wide'; allowed: long, short"),
     ],
 )

@@ -22,6 +22,8 @@ class AdminAnswer:
 
     status: int
     document: Mapping[str, Any]
+    note: str = ""
+    """What the server notes beside its response, such as a token that is wrong but not needed."""
 
     @property
     def is_success(self) -> bool:
@@ -60,7 +62,7 @@ def ask_admin(
         raise ProtocolError(f"status {response.status_code}, and no JSON") from error
     if not isinstance(document, dict):
         raise ProtocolError(f"status {response.status_code}, and no JSON object")
-    return AdminAnswer(response.status_code, document)
+    return AdminAnswer(response.status_code, document, response.headers.get("x-upsim-note", ""))
 
 
 def _content(response: httpx.Response) -> bytes:

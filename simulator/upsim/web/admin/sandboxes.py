@@ -38,6 +38,7 @@ NAMED = 20
 PLACES = 12
 MOST = Decimal(10**15)
 LONGEST_AMOUNT = 40
+PACE_NOTE = "pace applies to a real clock alone; it is kept until the mode is real"
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -234,6 +235,10 @@ async def change_clock(request: Request) -> Response:
     _check_pace(asked.pace)
     to = None if asked.now is None else _instant(asked.now, "now", "an ISO 8601 instant")
     try:
+        parse_mode(asked.mode or sandbox.clock.label)
+    except ClockError as error:
+        raise AdminError(409, "clock", f"mode: {error}"[:SHOWN]) from error
+    try:
         later = _later(sandbox, asked.mode or sandbox.clock.label, to)
         if asked.mode is not None:
             sandbox.clock.change(asked.mode)
@@ -246,7 +251,10 @@ async def change_clock(request: Request) -> Response:
     sandbox.settle()
     sandbox.wake()
     deliverer_of(request).rouse(sandbox)
-    return answer(views.clock(sandbox))
+    changed = answer(views.clock(sandbox))
+    if asked.pace is not None and sandbox.clock.mode != "real":
+        changed.headers["x-upsim-note"] = PACE_NOTE
+    return changed
 
 
 def _check_pace(pace: int | None) -> None:

@@ -16,7 +16,6 @@ from tests.http.conftest import Admin
         ("GET", "/account/info", "/piapi/account/info"),
         ("GET", "/api/v1/models", "/venice/api/v1/models or /vicsee/api/v1/models"),
         ("GET", "/wavspeed/api/v3/balance", "/wavespeed/api/v3/balance"),
-        ("GET", "http://localhost:4747//vicsee/api/v1/credits", "/vicsee/api/v1/credits"),
     ],
 )
 def test_the_prefix_is_suggested(admin: Admin, method: str, path: str, meant: str) -> None:
@@ -59,3 +58,15 @@ def test_observers_are_told(admin: Admin) -> None:
     admin.http.get("/account/info")
 
     assert [("GET", "/account/info")] == told
+
+
+def test_slash_too_many_is_told_and_gets_a_line(admin: Admin) -> None:
+    """A base URL that ends with a slash makes `//vicsee/…`, which no provider serves."""
+    found: list[tuple[str, str, int, str]] = []
+    admin.sim.app.strays.observers.append(lambda *stray: found.append(stray))
+    for path in ("//vicsee/api/v1/credits", "//nosuch/a"):
+        answer = admin.http.get(f"http://localhost:4747{path}")
+        assert answer.status_code == 404
+
+    said = "no provider is at '//vicsee/api/v1/credits'; did you mean /vicsee/api/v1/credits?"
+    assert [("GET", "//vicsee/api/v1/credits", 404, said)] == found

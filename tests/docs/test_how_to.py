@@ -39,6 +39,8 @@ python() { "$PYTHON" "$@"; }
 PAGES = [page for page in ALL_PAGES if BLOCK.search((ROOT / page).read_text("utf-8"))]
 each_page = pytest.mark.parametrize("page", PAGES)
 
+pytestmark = pytest.mark.xdist_group("how-to")  # each worker would follow all pages once more
+
 
 @dataclass(frozen=True, slots=True)
 class Followed:

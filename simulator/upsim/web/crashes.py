@@ -28,7 +28,7 @@ def crashed(
     if is_shortage(error):
         detail = tell(call.method, call.path, error)
         call.now = sandbox.now
-        full = Violation("no_room", {"detail": detail})
+        full = Violation("no_room", {"detail": detail}, cause=f"system: {error}")
         return bound.provider.problem(call, full), bound.rules.errors["no_room"]
     if registry.settings.in_process:
         raise error

@@ -3,11 +3,21 @@
 import inspect
 import os
 import shutil
+import signal
 from collections.abc import Callable, Generator
 
 import pytest
 
 REQUIRE_ALL = os.environ.get("UPSIM_REQUIRE_ALL") == "1"
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what tests start, even behind a shell that starts jobs deaf to it.
+
+    A process inherits that a signal is ignored; one that its parent handles it gets afresh.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ CALLS: dict[str, Sequence[tuple[str, str, object]]] = {
 }
 OTHERS: Sequence[object] = (GONE, "nope", 5, [], {})
 """Values for facts, of which there are many."""
-PLACE = re.compile(r"[\w$]\S*: \S|the document is nested more than 64 levels")
+PLACE = re.compile(r"[\w$][^:]*: \S|the document is nested more than 64 levels")
 LOCATED = re.compile(r"\S+\.yaml:\d+:\d+: \S")
 EVIDENCE = {"grade": "assumed", "source": "a test"}
 

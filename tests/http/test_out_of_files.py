@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 CLIP = "/media/synthetic/640x360_30fps_4s.mp4?bytes=20000000"
 KEY = {"Authorization": "Bearer k"}
 SUBMIT = "/wavespeed/api/v3/wavespeed-ai/video-upscaler"
-ORDER = {"scenario": "vicsee/bad-gateway-502"}
 FORM = "/wavespeed/api/v3/media/upload/binary"
 
 
@@ -37,7 +37,9 @@ def no_more_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_what_needs_a_file_is_refused(admin: Admin, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_needs_a_file_is_refused(
+    admin: Admin, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     """Files, uploads, videos, webhooks and admin calls: a refusal, and no crash is counted."""
     http = admin.http
     _ = admin.sim.app._desk._prober  # modules are files, too
@@ -45,6 +47,9 @@ def test_what_needs_a_file_is_refused(admin: Admin, caplog: pytest.LogCaptureFix
     sent = {"file": ("a.webm", b"\x1aE\xdf\xa3" + bytes(9_000), "video/webm")}
     uploaded = http.post(FORM, headers=KEY, files=sent).json()["data"]["download_url"]
     asked = {"video": uploaded, "target_resolution": "1080p"}
+    scenario = tmp_path / "unread.yaml"
+    scenario.write_text("extends: vicsee/bad-gateway-502\nsummary: Not read yet.\n", "utf-8")
+    order = {"scenario": str(scenario)}
     caplog.set_level("WARNING", "upsim")
     with no_more_files():
         found = {
@@ -54,7 +59,7 @@ def test_what_needs_a_file_is_refused(admin: Admin, caplog: pytest.LogCaptureFix
             "sent": http.post(FORM, headers=KEY, files=sent),
             "video": http.post(SUBMIT, headers=KEY, json=asked),
             "scenarios": http.get("/__sim/scenarios"),
-            "order": http.post("/__sim/sandboxes", json=ORDER),
+            "order": http.post("/__sim/sandboxes", json=order),
             "sandboxes": http.get("/__sim/sandboxes"),
         }
     assert {
@@ -73,7 +78,7 @@ def test_what_needs_a_file_is_refused(admin: Admin, caplog: pytest.LogCaptureFix
     )
     assert 2 == len(caplog.records)  # the others have their lines as refusals of files
     assert 0 == admin.sim.registry.crashes
-    again = (http.get(CLIP), http.get(uploaded), http.post("/__sim/sandboxes", json=ORDER))
+    again = (http.get(CLIP), http.get(uploaded), http.post("/__sim/sandboxes", json=order))
     assert [200, 200, 201] == [answer.status_code for answer in again]
 
 

@@ -92,7 +92,7 @@ def test_the_end_is_final(simulated: TargetOf, provider: str) -> None:
         (job,) = world.controls.jobs()
         world.controls.force(job["id"], "completed", None)
 
-        with pytest.raises(TargetError, match="409 .* it cannot become failed"):
+        with pytest.raises(TargetError, match=r"409 .* it cannot become failed"):
             world.controls.force(job["id"], "failed", None)
 
         (after,) = world.controls.jobs()

@@ -11,6 +11,8 @@ from upsim.scenario.merging import merged
 from upsim.scenario.tree import Found, Mistake, Place, Tree, dotted, items, mapping
 
 CHANGES = "changes"
+MOST_CHANGES = 100
+"""Changes that a scenario may plan: each is judged with the whole file that it is laid over."""
 FIXED = (
     "extends",
     "provider",
@@ -48,9 +50,15 @@ class Stage:
 
 
 def stages(tree: Tree) -> Iterator[Stage]:
-    """Each change of a file, laid over those before it; what cannot change is left out."""
+    """Each change of a file, laid over those before it; what cannot change is left out.
+
+    There is none where a file plans more than it may: all of them would take long.
+    """
+    nodes = items(mapping(tree.value).get(CHANGES))
+    if len(nodes) > MOST_CHANGES:
+        return
     before = without_changes(tree)
-    for number, node in enumerate(items(mapping(tree.value).get(CHANGES))):
+    for number, node in enumerate(nodes):
         if not isinstance(mapping(node).get("set"), dict):
             continue
         change = _change(tree, number)
@@ -72,6 +80,8 @@ def change_mistakes(tree: Tree) -> Found:
         for place, message in _node_mistakes(node) if isinstance(node, dict) else ():
             yield (CHANGES, number, *place), message
     yield from _order(nodes)
+    if len(nodes) > MOST_CHANGES:
+        yield (CHANGES,), f"there are {len(nodes)} changes; {MOST_CHANGES} are allowed"
 
 
 def _node_mistakes(node: object) -> Found:

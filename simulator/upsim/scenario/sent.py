@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from upsim.core.provider import Provider
+from upsim.scenario.changes import MOST_CHANGES
 from upsim.scenario.loader import Library, ScenarioError, built
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Scenario
@@ -31,7 +32,6 @@ SENT = "request body"
 """The name of such a scenario. No other has it: names hold a slash, and files end in .yaml."""
 MOST_SENT = 4_000
 """Values that a document may hold; the largest baseline has half of that."""
-MOST_CHANGES = 100
 MOST_JUDGED = 40_000
 """Values that are judged: all of a document, and again with each of its changes."""
 LONGEST_NUMBER = 30

@@ -8,6 +8,7 @@ import pytest
 
 from upsim.core.instants import SECOND
 from upsim.providers import discover
+from upsim.scenario.changes import MOST_CHANGES, stages
 from upsim.scenario.explain import as_text, explain
 from upsim.scenario.loader import Library
 
@@ -91,6 +92,16 @@ def test_a_mistake_is_told_once(tmp_path: Path) -> None:
     change = "  - {after: %s, set: {%s: {states: []}}}"
 
     assert 1 == len(told(tmp_path, change % ("1m", "refnd"), change % ("2m", "refund")))
+
+
+def test_too_many_are_counted_and_not_judged(tmp_path: Path) -> None:
+    """A file of more changes than are allowed is refused for their number, at once and in short."""
+    line = "  - {after: 1s, set: {refnd: {states: []}}}"
+    found = told(tmp_path, *[line] * (MOST_CHANGES + 1))
+    library = Library()
+
+    assert ["2:1: changes: there are 101 changes; 100 are allowed"] == found
+    assert not list(stages(library.resolve(tmp_path / "mine.yaml")))
 
 
 def test_a_list_that_is_none(tmp_path: Path) -> None:

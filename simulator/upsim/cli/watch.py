@@ -16,7 +16,7 @@ from upsim.cli.console import say
 from upsim.cli.rereading import told
 from upsim.core.baseline import BaselineError
 from upsim.engine.registry import Registry
-from upsim.engine.reload import reload
+from upsim.engine.reload import reload_beside
 from upsim.scenario.loader import ScenarioError, Stamp, UnknownScenarioError, stamp_of
 
 LOOK_SECONDS = 0.2
@@ -36,13 +36,19 @@ class Watch:
         self._judged: Stamps = dict(registry.library.stamps)
         self._seen: Stamps = self._judged
         self._missing = 0
+        self._turn: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Look, and look again after a while."""
-        asyncio.get_running_loop().call_later(LOOK_SECONDS, self.begin)
-        self.look()
+        """Look, and look again a while after that has ended: what is read later wins."""
+        self._turn = asyncio.get_running_loop().create_task(self._look_again())
 
-    def look(self) -> None:
+    async def _look_again(self) -> None:
+        try:
+            await self.look()
+        finally:
+            asyncio.get_running_loop().call_later(LOOK_SECONDS, self.begin)
+
+    async def look(self) -> None:
         """Read again what has changed, once it was the same at two looks in a row."""
         known = {**self._judged, **self._registry.library.stamps}
         now = {path: stamp_of(path) for path in known}
@@ -53,12 +59,12 @@ class Watch:
         self._missing = self._missing + 1 if None in now.values() else 0
         if still and (not self._missing or self._missing >= PATIENCE):
             self._judged = now
-            self._reload()
+            await self._reload()
 
-    def _reload(self) -> None:
+    async def _reload(self) -> None:
         fresh = self._registry.library.renewed()
         try:
-            edits = reload(self._registry, fresh)
+            edits = await reload_beside(self._registry, fresh)
         except ScenarioError as error:
             self._tell(str(error))
         except (UnknownScenarioError, BaselineError, OSError) as error:

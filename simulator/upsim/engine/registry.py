@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -203,6 +204,14 @@ class Registry:
     def sent(self, document: Mapping[str, object]) -> Scenario:
         """The scenario that a document is. Raises ScenarioError with all of its mistakes."""
         return sent_scenario(self.library.renewed(), document, self.providers)
+
+    async def prepare(self, name: str) -> None:
+        """Read and judge a scenario beside the event loop; a sandbox in it is then made at once.
+
+        Raises UnknownScenarioError or ScenarioError.
+        """
+        while name not in self.library.loaded:  # another library may be in force by then
+            await asyncio.to_thread(self.library.load, name)
 
     def chosen_for(self, sandbox: Sandbox) -> str | Scenario | None:
         """The scenario that a sandbox was made with: by name or path, or as it was sent."""

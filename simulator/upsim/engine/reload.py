@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from upsim.core.provider import Provider
 from upsim.engine.edits import Edit, edit_of
 from upsim.engine.registry import Registry
 from upsim.engine.rulebook import Swap
@@ -35,38 +37,64 @@ def reload(registry: Registry, fresh: Library) -> list[Edit]:
     Gives what became of each whose files are not as they were. Raises ScenarioError,
     UnknownScenarioError or BaselineError, and then everything stays as it is.
     """
+    edits = _read(registry.library, fresh, _used(registry), registry.providers)
+    _swap(registry, fresh, edits)
+    return edits
+
+
+async def reload_beside(registry: Registry, fresh: Library) -> list[Edit]:
+    """As `reload`, but only the swap happens on the event loop: reading and judging take long.
+
+    What came into use meanwhile is read, too.
+    """
+    while True:
+        old, used = registry.library, _used(registry)
+        edits = await asyncio.to_thread(_read, old, fresh, used, registry.providers)
+        if registry.library is old and _used(registry) == used:
+            _swap(registry, fresh, edits)
+            return edits
+
+
+def _used(registry: Registry) -> tuple[str, ...]:
+    """The scenarios that sandboxes are in by name, then the baselines that were read."""
+    chosen = (registry.chosen_for(box) for box in registry.sandboxes.values())
+    names = [name for name in chosen if isinstance(name, str)]
+    baselines = [name for name in registry.library.loaded if _is_baseline(name)]
+    return tuple(dict.fromkeys((*names, *baselines)))
+
+
+def _is_baseline(name: str) -> bool:
+    return name.endswith(f"/{BASELINE}")
+
+
+def _read(
+    old: Library, fresh: Library, names: Iterable[str], providers: Mapping[str, Provider]
+) -> list[Edit]:
+    """What became of scenarios. Raises ScenarioError for whatever is wrong in what was edited."""
+    edited = [name for name in names if not fresh.is_as_in(old, name)]
+    mistakes: set[Mistake] = set()
+    for name in edited:
+        mistakes.update(fresh.judged(name, providers))
+    if mistakes:
+        raise ScenarioError(sorted(mistakes))
+    for name in names:
+        fresh.load(name)
+    return [edit_of(name, old, fresh) for name in edited]
+
+
+def _swap(registry: Registry, fresh: Library, edits: list[Edit]) -> None:
+    """Let what was read hold. Raises BaselineError, and then everything stays as it is."""
     chosen = [(box, registry.chosen_for(box)) for box in registry.sandboxes.values()]
     boxes = [(box, name) for box, name in chosen if not isinstance(name, Scenario)]
-    names = dict.fromkeys(name for _, name in boxes if name)
-    baselines = [name for name in registry.library.loaded if name.endswith(f"/{BASELINE}")]
-    _judge(registry, fresh, [*names, *baselines])
-    for name in (*names, *baselines):
-        fresh.load(name)
     mains = [fresh.load(name) if name else None for _, name in boxes]
     follows = [followed(box, fresh, main) for (box, _), main in zip(boxes, mains, strict=True)]
-    edits = [
-        edit_of(name, registry.library, fresh)
-        for name in dict.fromkeys((*names, *baselines))
-        if not fresh.is_as_in(registry.library, name)
-    ]
-    edited = [edit.name for edit in edits if edit.name in baselines]
+    edited = [edit.name for edit in edits if _is_baseline(edit.name)]
     registry.take(fresh)
     for follow, main in zip(follows, mains, strict=True):
         box = follow.sandbox
         read = sorted({*edited, *([main.name] if main else [])})
         box.commands.reread({name: fresh.load(name).values for name in read})
         follow.apply()
-    return edits
-
-
-def _judge(registry: Registry, fresh: Library, names: Iterable[str]) -> None:
-    """Raise ScenarioError for whatever is wrong in the files that are not as they were."""
-    mistakes: set[Mistake] = set()
-    for name in names:
-        if not fresh.is_as_in(registry.library, name):
-            mistakes.update(fresh.judged(name, registry.providers))
-    if mistakes:
-        raise ScenarioError(sorted(mistakes))
 
 
 def followed(sandbox: Sandbox, fresh: Library, main: Scenario | None) -> Follow:

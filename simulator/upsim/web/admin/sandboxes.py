@@ -165,7 +165,7 @@ async def create(request: Request) -> Response:
         raise AdminError(400, "invalid", "id: letters, digits, - and _, 64 at the most")
     registry = registry_of(request)
     try:
-        scenario = await asyncio.to_thread(_scenario, request, asked)  # a document takes long
+        scenario = await _scenario(request, asked)
         sandbox, keys = registry.create(_order(asked, registry, scenario))
     except (SandboxRefusedError, ClockError, BaselineError) as error:
         status = 409 if isinstance(error, SandboxTakenError | KeyTakenError) else 400
@@ -359,12 +359,19 @@ def _unit(registry: Registry, provider: str) -> str:
     return registry.library.baseline(provider).baseline.unit if known else "USD"
 
 
-def _scenario(request: Request, asked: SandboxOrder) -> str | Scenario | None:
-    """The scenario that is asked for; a document is read anew, its decimal numbers as written."""
-    if not isinstance(asked.scenario, dict):
-        return asked.scenario
-    document = _EXACT.decode(request.state.body)["scenario"]
-    return registry_of(request).sent(document)
+async def _scenario(request: Request, asked: SandboxOrder) -> str | Scenario | None:
+    """The scenario that is asked for, read and judged beside the event loop: that may take long."""
+    registry = registry_of(request)
+    if isinstance(asked.scenario, dict):
+        return await asyncio.to_thread(_sent, registry, request.state.body)
+    if asked.scenario:
+        await registry.prepare(asked.scenario)
+    return asked.scenario
+
+
+def _sent(registry: Registry, body: bytes) -> Scenario:
+    """The scenario that a body holds, read anew, with its decimal numbers as written."""
+    return registry.sent(_EXACT.decode(body)["scenario"])
 
 
 def _order(asked: SandboxOrder, registry: Registry, scenario: str | Scenario | None) -> Order:

@@ -1,0 +1,94 @@
+"""Scenarios are read and judged beside the event loop: a server has other callers meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from upsim import Simulator
+from upsim.engine.registry import Order
+from upsim.engine.reload import reload_beside
+from upsim.scenario.judging import Judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.http.conftest import Admin
+    from upsim.core.provider import Provider
+    from upsim.scenario.tree import Mistake, Tree
+
+TEXT = "extends: vicsee/baseline\naccount: {{opening: '{opening}'}}\n"
+
+
+@pytest.fixture
+def judged_on(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Note for each tree that is judged whether an event loop waited for it."""
+    found: list[bool] = []
+    judge = Judge.mistakes_in
+
+    def noting(
+        self: Judge, tree: Tree, providers: Mapping[str, Provider] | None = None
+    ) -> list[Mistake]:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            found.append(False)
+        else:
+            found.append(True)
+        return judge(self, tree, providers)
+
+    monkeypatch.setattr(Judge, "mistakes_in", noting)
+    return found
+
+
+def test_a_new_sandbox(admin: Admin, tmp_path: Path, judged_on: list[bool]) -> None:
+    """A path and a document, sound or not, never hold the event loop."""
+    sound, broken = tmp_path / "sound.yaml", tmp_path / "broken.yaml"
+    sound.write_text(TEXT.format(opening=7), "utf-8")
+    broken.write_text("extends: vicsee/baseline\nacount: {}\n", "utf-8")
+    orders = [str(sound), str(broken), {"extends": "vicsee/baseline", "seed": 3}]
+    answers = [admin.call("POST", "sandboxes", {"scenario": order}) for order in orders]
+
+    assert [201, 400, 201] == [answer.status_code for answer in answers]
+    assert [False, False, False] == judged_on
+
+
+def test_a_reload_takes_in_what_came_meanwhile(tmp_path: Path, judged_on: list[bool]) -> None:
+    """A sandbox that is made while files are read follows its own file, which was edited too."""
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    for path in (first, second):
+        path.write_text(TEXT.format(opening=7), "utf-8")
+    with Simulator(str(first)) as sim:
+        registry = sim.registry
+        judged_on.clear()
+
+        async def both() -> None:
+            first.write_text(TEXT.format(opening=8), "utf-8")
+            reading = asyncio.create_task(reload_beside(registry, registry.library.renewed()))
+            await asyncio.sleep(0)
+            await registry.prepare(str(second))
+            registry.create(Order(id="late", scenario=str(second)))
+            second.write_text(TEXT.format(opening=9), "utf-8")
+            await reading
+
+        hold, judge = threading.Event(), Judge.mistakes_in
+
+        def waiting(self: Judge, tree: Tree, providers: object = None) -> list[Mistake]:
+            if first in tree.files:
+                assert hold.wait(30)
+            return judge(self, tree, providers)  # type: ignore[arg-type]
+
+        create = registry.create
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Judge, "mistakes_in", waiting)
+            patch.setattr(registry, "create", lambda order: (create(order), hold.set())[0])
+            asyncio.run(both())
+        openings = [
+            box.scenario_for("vicsee").baseline.opening for box in registry.sandboxes.values()
+        ]
+    assert ([8, 9], {False}) == (openings, set(judged_on))

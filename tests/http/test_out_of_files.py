@@ -10,12 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
+from tests.http.conftest import LOCAL
+from upsim import Simulator
+from upsim.providers import discover
 from upsim.web import files
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin
+    from upsim.core.provider import Provider
 
 CLIP = "/media/synthetic/640x360_30fps_4s.mp4?bytes=20000000"
 KEY = {"Authorization": "Bearer k"}
@@ -118,3 +123,31 @@ def test_a_video_that_no_process_can_read_is_refused(
     monkeypatch.setattr(subprocess, "Popen", short)
     refused = admin.http.post(SUBMIT, headers=KEY, json={"video": video})
     assert (507, 0) == (refused.status_code, admin.sim.registry.crashes), refused.text
+
+
+def test_a_provider_that_cannot_be_imported_now(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its first call is refused in a line, without a traceback, and the next one is answered."""
+    found = discover()
+    provider = found["venice"]
+
+    def imported() -> Provider:
+        Path(__file__).read_bytes()
+        return provider
+
+    monkeypatch.setattr(found, "_loaders", {**found._loaders, "venice": imported})
+    monkeypatch.delitem(found._loaded, "venice")
+    with Simulator() as sim, httpx.Client(transport=sim.transport(), base_url=LOCAL) as http:
+        path = "/venice/api/v1/models"
+        http.get("/wavespeed/api/v3/balance")
+        with no_more_files():
+            refused = http.get(path)
+        again = http.get(path, headers=KEY)
+    assert (503, "5", "short") == (
+        refused.status_code,
+        refused.headers["retry-after"],
+        refused.json()["error"]["code"],
+    )
+    assert [None] == [record.exc_info for record in caplog.records]
+    assert (200, 0) == (again.status_code, sim.registry.crashes)

@@ -84,11 +84,14 @@ def test_a_reload_takes_in_what_came_meanwhile(tmp_path: Path, judged_on: list[b
 
         create = registry.create
 
+        def creating(order: Order) -> None:
+            create(order)
+            hold.set()
+
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Judge, "mistakes_in", waiting)
-            patch.setattr(registry, "create", lambda order: (create(order), hold.set())[0])
+            patch.setattr(registry, "create", creating)
             asyncio.run(both())
-        openings = [
-            box.scenario_for("vicsee").baseline.opening for box in registry.sandboxes.values()
-        ]
+        boxes = registry.sandboxes.values()
+        openings = [int(box.scenario_for("vicsee").baseline.opening) for box in boxes]
     assert ([8, 9], {False}) == (openings, set(judged_on))

@@ -38,6 +38,7 @@ from upsim.web.media import MediaApp
 from upsim.web.places import Place, Places, host_of
 from upsim.web.replies import response_headers, whole
 from upsim.web.routes import Miss, Routes
+from upsim.web.shortages import AFTER, is_shortage, tell
 from upsim.web.spool import Spool
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
@@ -95,7 +96,18 @@ class Dispatch:
         return self._answered(begun)
 
     def _begin(self, scope: Scope, place: Place) -> Begun | Answer:
-        """What is known of a request before its body is read."""
+        """What is known of a request before its body is read.
+
+        A first call imports its provider and reads its rules, for which files may be short.
+        """
+        try:
+            return self._known(scope, place)
+        except OSError as error:
+            if not is_shortage(error):
+                raise
+            return short(scope["method"], place.path, error)
+
+    def _known(self, scope: Scope, place: Place) -> Begun | Answer:
         provider, method, headers = place.provider, scope["method"], headers_of(scope)
         routes = self._routes.get(provider) or self._routes_of(provider)
         found = routes.find(method, place.path)
@@ -354,6 +366,13 @@ def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
     if allowed:
         cause = f"method: found {causes.quoted(call.method)} for {found}, expected {allowed}"
     return refuse(bound, call, Violation(name, {"allowed": allowed}, cause=cause))
+
+
+def short(method: str, path: str, error: OSError) -> Answer:
+    """The answer to a request whose provider cannot be read now: nobody speaks its errors yet."""
+    message = tell(method, path, error)
+    body = encode({"error": {"code": "short", "message": message}})
+    return Answer(503, body, ((b"retry-after", AFTER.encode()),))
 
 
 def unknown_sandbox(place: Place) -> Answer:

@@ -277,6 +277,24 @@ def test_nothing_that_is_sent_holds_the_event_loop(watched: Watched, case: str) 
     assert float(longest.split()[0]) <= LONGEST_MS
 
 
+def test_no_scenario_file_holds_the_event_loop(watched: Watched, tmp_path: Path) -> None:
+    """A file that takes long to judge is judged beside the loop, whether it is sound or not."""
+    change = "  - {after: 1s, set: {refund: {states: []}}}\n"
+    texts = {
+        201: "changes:\n" + change * 100,
+        400: "".join(f"key{number}: 1\n" for number in range(5_000)),
+    }
+    for expected, text in texts.items():
+        file = tmp_path / f"{expected}.yaml"
+        file.write_text(f"extends: wavespeed/baseline\n{text}", "utf-8")
+        order = json.dumps({"scenario": str(file)}).encode()
+        watched.begin()
+        status = answered(watched.server, post("vicsee", order, JSON, path="/__sim/sandboxes"))
+        longest = watched.longest()
+        assert status == expected
+        assert float(longest.split()[0]) <= LONGEST_MS, longest
+
+
 def test_no_read_of_a_long_history_holds_anybody_up(watched: Watched) -> None:
     """Thousands of requests, jobs and webhooks, some of them long, are written beside the loop."""
     http, base = watched.server.http, watched.server.base_url

@@ -38,7 +38,7 @@ from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
 from upsim.web.places import Place, Places
 from upsim.web.safe_media import ALWAYS, safely
-from upsim.web.shortages import on_shortage
+from upsim.web.shortages import on_shortage, short
 from upsim.web.strays import Strays
 from upsim.web.timeline import move, until
 from upsim.web.wrong_token import WrongToken
@@ -108,7 +108,11 @@ class App(Starlette):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        place = self._places.locate(scope)
+        try:
+            place = self._places.locate(scope)
+        except OSError as error:
+            await short(scope, error)(scope, receive, send)
+            return
         if place.provider:
             await self.dispatch(scope, receive, send, place)
             return
@@ -135,7 +139,10 @@ class App(Starlette):
 
     def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
         """What answers a request that came whole: an `Answer` where that needs no waiting."""
-        place = self._places.locate(scope)
+        try:
+            place = self._places.locate(scope)
+        except OSError as error:
+            return short(scope, error)
         return self.dispatch.at_once(scope, body, place) if place.provider else self
 
     def door(self, base: str, *observers: Observer) -> Door:

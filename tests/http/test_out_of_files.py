@@ -17,6 +17,7 @@ from tests.http.conftest import LOCAL
 from upsim import Simulator
 from upsim.providers import discover
 from upsim.web import files
+from upsim.web.answers import Answer
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin
@@ -151,3 +152,19 @@ def test_a_provider_that_cannot_be_imported_now(
     )
     assert [None] == [record.exc_info for record in caplog.records]
     assert (200, 0) == (again.status_code, sim.registry.crashes)
+
+
+@pytest.mark.parametrize("host", [b"localhost", b"api.venice.ai"])
+def test_rules_that_cannot_be_read_now(host: bytes) -> None:
+    """A socket's first request, by any name, needs the names and dialects of the rules."""
+    scope = {"type": "http", "method": "GET", "path": "/venice/api/v1/models", "query_string": b""}
+    scope |= {"headers": [(b"host", host)], "scheme": "http", "server": ("127.0.0.1", 80)}
+    with Simulator() as sim, httpx.Client(transport=sim.transport(), base_url=LOCAL) as http:
+        http.get("/__sim/livez")
+        door = sim.app.door(LOCAL)
+        with no_more_files():
+            refused = (door.at_once(scope, b""), http.get("/venice/api/v1/models"))
+        again = door.at_once(scope, b"")
+    assert isinstance(refused[0], Answer)
+    assert isinstance(again, Answer)
+    assert [503, 503, 200] == [refused[0].status, refused[1].status_code, again.status]

@@ -38,7 +38,7 @@ from upsim.web.media import MediaApp
 from upsim.web.places import Place, Places, host_of
 from upsim.web.replies import response_headers, whole
 from upsim.web.routes import Miss, Routes
-from upsim.web.shortages import AFTER, is_shortage, tell
+from upsim.web.shortages import short
 from upsim.web.spool import Spool
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
@@ -103,9 +103,7 @@ class Dispatch:
         try:
             return self._known(scope, place)
         except OSError as error:
-            if not is_shortage(error):
-                raise
-            return short(scope["method"], place.path, error)
+            return short(scope, error)
 
     def _known(self, scope: Scope, place: Place) -> Begun | Answer:
         provider, method, headers = place.provider, scope["method"], headers_of(scope)
@@ -366,13 +364,6 @@ def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
     if allowed:
         cause = f"method: found {causes.quoted(call.method)} for {found}, expected {allowed}"
     return refuse(bound, call, Violation(name, {"allowed": allowed}, cause=cause))
-
-
-def short(method: str, path: str, error: OSError) -> Answer:
-    """The answer to a request whose provider cannot be read now: nobody speaks its errors yet."""
-    message = tell(method, path, error)
-    body = encode({"error": {"code": "short", "message": message}})
-    return Answer(503, body, ((b"retry-after", AFTER.encode()),))
 
 
 def unknown_sandbox(place: Place) -> Answer:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from upsim.core.hosts import canonical, is_loopback, split_authority
 from upsim.engine.settings import Settings
 from upsim.web.admin.problems import problem, shown
+from upsim.web.shortages import short
 
 KEPT_HOSTS = 1_024
 LONGEST_HOST = 300
@@ -78,7 +79,11 @@ class Door:
     def _judged(self, scope: Scope, value: bytes) -> ASGIApp | None:
         host = value[:LONGEST_HOST].decode("latin-1")
         named = split_authority(host) if len(value) <= LONGEST_HOST else None
-        if not value or (named and (named[0] in self.own or self.provider_at(named[0]))):
+        try:
+            known = not value or (named and (named[0] in self.own or self.provider_at(named[0])))
+        except OSError as error:
+            return short(scope, error)
+        if known:
             if len(self._accepted) >= KEPT_HOSTS:
                 self._accepted.clear()
             self._accepted.add(value)

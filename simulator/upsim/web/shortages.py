@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Send
+from starlette.types import Message, Scope, Send
 
 from upsim.web.admin.problems import problem
+from upsim.web.answers import Answer
+from upsim.web.bodies import encode
 
 LOGGER = logging.getLogger("upsim")
 SHORT = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO))
@@ -39,6 +41,18 @@ def words(error: BaseException) -> str:
     """What a caller is told."""
     reason = error.strerror if isinstance(error, OSError) else ""
     return f"The system says: {reason}. Come again later."
+
+
+def short(scope: Scope, error: OSError) -> Answer:
+    """The answer to a request whose provider cannot be read now: nobody speaks its errors yet.
+
+    Raises the error again if it is no shortage.
+    """
+    if not is_shortage(error):
+        raise error
+    message = tell(scope["method"], scope["path"], error)
+    body = encode({"error": {"code": "short", "message": message}})
+    return Answer(503, body, ((b"retry-after", AFTER.encode()),))
 
 
 async def or_refused(send: Send, answer: Callable[[Send], Awaitable[None]]) -> None:

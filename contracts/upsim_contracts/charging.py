@@ -13,6 +13,7 @@ import httpx
 from upsim_contracts.bodies import parsed
 from upsim_contracts.cassettes import Charge, clip_of
 from upsim_contracts.matching import at
+from upsim_contracts.pieces import in_turns
 from upsim_contracts.spending import Purse
 from upsim_contracts.tolls import Toll, Tolls
 
@@ -87,7 +88,7 @@ async def _content(answer: httpx.Response) -> bytes:
     if answer.headers.get("content-encoding", "").lower() not in ("", "identity"):
         return b""
     content = bytearray()
-    async for chunk in answer.aiter_bytes():
+    async for chunk in in_turns(answer.aiter_bytes()):
         content += chunk
         if len(content) > MOST_BYTES:
             return b""

@@ -30,6 +30,7 @@ from upsim_contracts.charging import Charged, Charging
 from upsim_contracts.exceptions import ContractFileError, SpendingError
 from upsim_contracts.measuring import Measuring
 from upsim_contracts.passing_on import FileResponse, passable
+from upsim_contracts.pieces import in_turns
 from upsim_contracts.prices import price_finding
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.spending import FREE_METHODS
@@ -257,7 +258,7 @@ class Recording:
         if not is_file and (not kind or kind.startswith(BUFFERED)):
             return await self._whole(passing, paid, answer, kind)
         await self._settle(paid, answer.status_code)
-        return self._streamed(passing, paid, answer, kind, answer.aiter_raw())
+        return self._streamed(passing, paid, answer, kind, in_turns(answer.aiter_raw()))
 
     async def _uploaded(self, passing: Passing, tee: Tee | None) -> None:
         """What was sent to a link, as size, hash and properties."""
@@ -271,7 +272,7 @@ class Recording:
         self, passing: Passing, paid: Charged | None, answer: httpx.Response, kind: str
     ) -> ASGIApp:
         """A document: read, judged, written down, and told with its links led back here."""
-        pieces = answer.aiter_raw()
+        pieces = in_turns(answer.aiter_raw())
         try:
             sent, is_whole = await _beginning(pieces)
         except httpx.HTTPError as error:

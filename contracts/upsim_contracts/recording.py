@@ -41,6 +41,8 @@ MARK = "x-upsim-record"
 """The header of answers that are the recording's own."""
 MOST_SENT = 256 * 2**20
 """Bytes of a request that are held; what is sent to a link of an answer has no such bound."""
+MOST_HEADERS = 200
+"""Headers of a request; the redaction of a head holds up others for as long as it takes."""
 MOST_TEXT = 16 * 2**20
 MOST_FINDINGS = 20
 """Findings of one response that are printed and recorded; the others are counted."""
@@ -124,7 +126,12 @@ class Recording:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        answer = await self._answer(request)
+        answer: ASGIApp
+        if len(scope["headers"]) > MOST_HEADERS:
+            text = f"a request with more than {MOST_HEADERS} headers is not recorded"
+            answer = _local(431, "too_many_headers", text)
+        else:
+            answer = await self._answer(request)
         with suppress(ClientDisconnect):
             await answer(scope, receive, send)
 
@@ -322,7 +329,7 @@ class Recording:
         async def ended(tee: Tee, why: str) -> None:
             body = {"file": await asyncio.to_thread(tee.kept, kind)} if tee.size else {}
             headers = _headers(answer)
-            message = Message(self._redactor.headers(headers), body)
+            message = Message(await asyncio.to_thread(self._redactor.headers, headers), body)
             await self._record(
                 passing, 0 if why else answer.status_code, message, paid, b"", headers
             )

@@ -6,7 +6,8 @@ A link is fetched only where the upstream itself or this machine serves it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any
@@ -17,12 +18,25 @@ import httpx
 from upsim.client.guard import is_loopback
 from upsim_contracts.bodies import LONGEST_VIDEO, links, name_of, parsed, sees, videos_in
 from upsim_contracts.clips import Clip
+from upsim_contracts.pieces import in_turns
 from upsim_contracts.upstream import Upstream, remember
 
 SECONDS = 20
+MOST_LOOKS = 4
+"""Links of one request that are fetched, within so many seconds and `LONGEST_VIDEO` in all."""
 MOST_LINKS = 100
 """Links of one answer that can stand for an upload."""
 Seen = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Looks:
+    """What is left for the links of one request, and how many were not looked at for it."""
+
+    until: float
+    links: int = MOST_LOOKS
+    size: int = LONGEST_VIDEO
+    missed: int = 0
 
 
 class Measuring:
@@ -34,6 +48,7 @@ class Measuring:
         http: httpx.AsyncClient,
         *,
         paths: Iterable[str],
+        say: Callable[[str], None],
         told: Sequence[tuple[str, Clip]] = (),
     ) -> None:
         """Nothing but what was told is known yet. `paths` are those of the provider."""
@@ -41,6 +56,7 @@ class Measuring:
         self._target = target
         self._http = http
         self._told = told
+        self._say = say
         self._known: dict[str, Seen | None] = {}
         self._tickets: dict[str, tuple[str, ...]] = {}
 
@@ -52,11 +68,15 @@ class Measuring:
             if seen is not None:
                 found[name_of(content)] = seen
         document = parsed(body)
+        left = _Looks(asyncio.get_running_loop().time() + SECONDS)
         for link in links(document[0]) if document else ():
             sent.add(link)
-            known = await self._of(link)
+            known = await self._of(link, left)
             if known is not None:
                 found[link.partition("?")[0]] = known
+        if left.missed:
+            bounds = f"{MOST_LOOKS} links, {SECONDS} seconds and {LONGEST_VIDEO} bytes"
+            self._say(f"videos of a request not looked at: {left.missed}, beyond {bounds}")
         return found
 
     def uploaded(self, path: str, seen: Seen | None) -> None:
@@ -79,34 +99,49 @@ class Measuring:
                 if parts is not None:
                     remember(self._tickets, parts.path, bares)
 
-    async def _of(self, link: str) -> Seen | None:
+    async def _of(self, link: str, left: _Looks) -> Seen | None:
         bare = link.partition("?")[0]
         known = self._known.get(bare)
         if known is None:
             told = next((clip for glob, clip in self._told if fnmatchcase(bare, glob)), None)
-            known = _described(told) if told else await self._look(link)
+            known = _described(told) if told else await self._look(link, left)
             remember(self._known, bare, known)
         return known
 
-    async def _look(self, link: str) -> Seen | None:
+    async def _look(self, link: str, left: _Looks) -> Seen | None:
         parts = _split(link)
         if parts is None:
             return None
         own = f"{parts.scheme}://{parts.netloc}" == self._target.origin
         if not own and not is_loopback(parts.hostname or ""):
             return None
-        content = bytearray()
-        try:
-            async with self._http.stream("GET", link, timeout=SECONDS) as answer:
-                if not answer.is_success:
-                    return None
-                async for chunk in answer.aiter_bytes():
-                    content += chunk
-                    if len(content) > LONGEST_VIDEO:
-                        return None
-        except (httpx.HTTPError, httpx.InvalidURL):
+        content = None
+        if left.links:
+            left.links -= 1
+            try:
+                async with asyncio.timeout_at(left.until):
+                    content = await self._fetched(link, left)
+            except (httpx.HTTPError, httpx.InvalidURL):
+                return None
+            except TimeoutError:
+                left.links = 0
+        if content is None:
+            left.missed += 1
             return None
-        return await asyncio.to_thread(sees, bytes(content))
+        return await asyncio.to_thread(sees, content)
+
+    async def _fetched(self, link: str, left: _Looks) -> bytes | None:
+        """What a link leads to; nothing of a refusal, None of what is too long."""
+        content = bytearray()
+        async with self._http.stream("GET", link) as answer:
+            if not answer.is_success:
+                return b""
+            async for chunk in in_turns(answer.aiter_bytes()):
+                content += chunk
+                left.size -= len(chunk)
+                if left.size < 0:
+                    return None
+        return bytes(content)
 
 
 def _split(link: str) -> SplitResult | None:

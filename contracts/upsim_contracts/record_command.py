@@ -121,7 +121,7 @@ def recording(
             target,
             writer,
             Charging(tolls, purse, http, target.base, balances=order.balances),
-            Measuring(target, http, paths=paths, told=told),
+            Measuring(target, http, paths=paths, say=say, told=told),
             http,
             redactor=Redactor(),
             say=say,

@@ -1,0 +1,132 @@
+"""No request and no response, of many headers, links or pieces, holds up a recording."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from upsim_contracts import measuring
+from upsim_contracts.bodies import LONGEST_VIDEO
+from upsim_contracts.cassettes import read_cassette
+from upsim_contracts.measuring import MOST_LOOKS
+from upsim_contracts.pieces import TURN
+from upsim_contracts.record_command import recording
+from upsim_contracts.recording import MOST_HEADERS
+
+QUEUE = "/api/v1/video/queue"
+Caller = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
+Upstream = Callable[[httpx.Request], httpx.Response]
+
+
+def record(folder: Path, upstream: Upstream, caller: Caller) -> list[str]:
+    """Let a caller speak through a recording of Venice in process; return what was printed."""
+    said: list[str] = []
+
+    async def run() -> None:
+        asked = {"upstream": "http://127.0.0.1:9", "to": folder / "c.jsonl", "provider": "venice"}
+        asked |= {"balances": False}
+        with recording(asked, None, said.append, httpx.MockTransport(upstream)) as session:
+            calls = httpx.ASGITransport(session.application)
+            async with httpx.AsyncClient(transport=calls, base_url="http://r.test") as http:
+                await caller(http)
+
+    asyncio.run(run())
+    return said
+
+
+def test_request_with_too_many_headers_is_refused(tmp_path: Path) -> None:
+    """A head of 200 headers passes; one more is answered with 431, and nothing is forwarded."""
+    forwarded: list[str] = []
+    statuses: list[int] = []
+
+    def upstream(request: httpx.Request) -> httpx.Response:
+        forwarded.append(request.url.path)
+        return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        usual = len(http.headers) + 1  # and the host
+        for number in (MOST_HEADERS, MOST_HEADERS + 1):
+            more = [("x-i", "tkitki")] * (number - usual)
+            answer = await http.get(f"/api/v1/{number}", headers=more)
+            statuses.append(answer.status_code)
+
+    record(tmp_path, upstream, caller)
+    assert ([200, 431], [f"/api/v1/{MOST_HEADERS}"]) == (statuses, forwarded)
+
+
+class Trickle(httpx.AsyncByteStream):
+    """A body of which one byte comes, and then no more."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Hold the reader for good."""
+        yield b"\x00"
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("kind", ["refused", "slow", "long"])
+def test_few_links_of_a_request_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The number of links, their time and their size have a bound; the request is forwarded."""
+    if kind == "slow":
+        monkeypatch.setattr(measuring, "SECONDS", 0.01)
+    asked: list[str] = []
+
+    def upstream(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if request.method == "POST":
+            return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+        if kind == "refused":
+            return httpx.Response(404)
+        slow = httpx.Response(200, stream=Trickle())
+        return slow if kind == "slow" else httpx.Response(200, stream=httpx.ByteStream(LONG))
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        links = [f"http://127.0.0.1:9/{number}.mp4" for number in range(3000)]
+        answer = await http.post(QUEUE, json={"video": links})
+        assert 200 == answer.status_code
+
+    said = record(tmp_path, upstream, caller)
+
+    looks = {"refused": MOST_LOOKS, "slow": 1, "long": MOST_LOOKS}[kind]
+    missed = {"refused": 3000 - MOST_LOOKS, "slow": 3000, "long": 3000}[kind]
+    assert [*(f"/{number}.mp4" for number in range(looks)), QUEUE] == asked
+    assert f"videos of a request not looked at: {missed}, beyond " in said[0]
+    assert {} == read_cassette(tmp_path / "c.jsonl").exchanges[0].media
+
+
+LONG = bytes(LONGEST_VIDEO + 1)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "video/mp4"])
+def test_response_in_tiny_pieces_leaves_others_their_turn(tmp_path: Path, kind: str) -> None:
+    """Between thousands of pieces that lie ready, other tasks run."""
+    turns = 0
+    seen: set[int] = set()
+
+    class Pieces(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for _ in range(20 * TURN):
+                seen.add(turns)
+                yield b" "
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        ticking = asyncio.create_task(others())
+        answer = await http.get("/api/v1/x")
+        ticking.cancel()
+        assert 20 * TURN == len(answer.content)
+
+    headers = {"content-type": kind}
+    record(tmp_path, lambda _: httpx.Response(200, headers=headers, stream=Pieces()), caller)
+    assert len(seen) >= 20

@@ -277,9 +277,29 @@ MISTAKES = [
             "GET wavespeed/predictions/some-id/result": (
                 "; /api/v3/predictions/{id}/result is served"
             ),
+            "GET wavespeed/api/v3/balances": "; did you mean /api/v3/balance?",
+            "GET wavespeed/api/v2/balances": "; did you mean /api/v3/balance?",
+            "GET wavespeed/api/v3/prediction/abc": "; did you mean /api/v3/predictions/{id}?",
+            "GET wavespeed/api/v3/api/v3/balance": "; /api/v3/balance is served",
+            "GET vicsee/api/v1/tasks": "; did you mean /api/v1/tasks/{id}?",
             "POST piapi/task": "; /api/v1/task is served",
             "GET piapi/task/some-id": "; /api/v1/task/{id} is served",
             "GET piapi/api/v1/account/info": "; /account/info is served",
+        }.items()
+    ),
+    *(
+        Mistake(f"POST wavespeed/{path}", {"video": URL}, ("model in the path: ", f"; {hint}"))
+        for path, hint in {
+            "api/v3/api/v3/wavespeed-ai/video-upscaler": (
+                "/api/v3/wavespeed-ai/video-upscaler is served"
+            ),
+            "api/v2/api/v3/wavespeed-ai/video-upscaler": (
+                "/api/v3/wavespeed-ai/video-upscaler is served"
+            ),
+            "api/v3/media/upload": "did you mean /api/v3/media/upload/binary?",
+            "api/v3/wavespeed-ai/video-upscale": (
+                "did you mean /api/v3/wavespeed-ai/video-upscaler?"
+            ),
         }.items()
     ),
     piapi(PIAPI, "X-Api-Key: its value is empty", headers={"x-api-key": " "}),

@@ -503,6 +503,22 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
         ),
         ({**TOPAZ, "video_url": URL}, "video_url is not read; did you mean input.video_url?"),
     ],
+    f"{UPSCALER}?webhok=https%3A%2F%2Fa.example": [
+        ({"video": URL}, "webhok in the query is not read; did you mean webhook?"),
+        ({"video": URL, "a": 1}, "a is not read; webhok in the query is not read"),
+    ],
+    "POST vicsee/api/v1/tools/upscale-video?video_url=x": [
+        ({"video_url": URL}, "video_url in the query is not read"),
+    ],
+    "GET vicsee/api/v1/models?typ=video": [
+        ({}, "typ in the query is not read; did you mean type?"),
+    ],
+    "GET piapi/api/open/tasks/histories?pagesize=3": [
+        ({}, "pagesize in the query is not read; did you mean page_size?"),
+    ],
+    "DELETE piapi/api/v1/tasks?created_befor=3": [
+        ({}, "created_befor in the query is not read; did you mean created_before?"),
+    ],
     "POST piapi/api/v1/task": [
         ({**PIAPI, "input": {"video_url": URL}}, "input.video_url is not read; did you mean inp"),
         (

@@ -19,6 +19,20 @@ TASK = webhooks.SECRETS
 SIGNING_KEY = Secrets(fields=("data.secret",))
 UPLOAD = Secrets(urls=("upload.url", "download_url"))
 SUBMIT = frozenset({"video", "enable_sync_mode", "enable_base64_output", "webhook_url"})
+LISTED = frozenset({"page", "page_size", "model", "status"}) | {
+    "created_after",
+    "created_before",
+    "include_inputs",
+}
+PERIOD = frozenset({"start_time", "end_time", "model_uuid"})
+BILLED = PERIOD | {
+    "page",
+    "page_size",
+    "billing_type",
+    "prediction_uuids",
+    "sort",
+    "access_key_uuid",
+}
 PRICE = {(): frozenset({"model_id", "inputs"}), ("inputs",): SUBMIT}
 
 PROVIDER = Provider(
@@ -32,6 +46,7 @@ PROVIDER = Provider(
             kind="submit",
             secrets=TASK,
             reads={(): SUBMIT},
+            query=frozenset({"webhook"}),
         ),
         Operation(
             "result",
@@ -86,7 +101,13 @@ PROVIDER = Provider(
             secrets=TASK,
             reads=PRICE,
         ),
-        Operation("predictions", "POST", f"{V3}/predictions", listings.predictions, secrets=TASK),
+        Operation(
+            "predictions",
+            "POST",
+            f"{V3}/predictions",
+            listings.predictions,
+            secrets=TASK,
+        ),
         Operation(
             "predictions/delete",
             "POST",
@@ -94,15 +115,27 @@ PROVIDER = Provider(
             operations.delete,
             kind="write",
         ),
-        Operation("billings/search", "POST", f"{V3}/billings/search", listings.billings),
+        Operation(
+            "billings/search",
+            "POST",
+            f"{V3}/billings/search",
+            listings.billings,
+        ),
         Operation("user/usage_stats", "POST", f"{V3}/user/usage_stats", listings.usage),
         # An older generation of pages, behind the knob `old_paths`.
         Operation(
-            "old/predictions", "GET", f"{V3}/predictions", listings.predictions, secrets=TASK
+            "old/predictions",
+            "GET",
+            f"{V3}/predictions",
+            listings.predictions,
+            secrets=TASK,
+            query=LISTED,
         ),
         Operation("old/account/balance", "GET", f"{V3}/account/balance", operations.balance),
-        Operation("old/account/billings", "GET", f"{V3}/account/billings", listings.billings),
-        Operation("old/account/usage", "GET", f"{V3}/account/usage", listings.usage),
+        Operation(
+            "old/account/billings", "GET", f"{V3}/account/billings", listings.billings, query=BILLED
+        ),
+        Operation("old/account/usage", "GET", f"{V3}/account/usage", listings.usage, query=PERIOD),
         Operation(
             "old/upload",
             "POST",

@@ -503,6 +503,22 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
         ),
         ({**TOPAZ, "video_url": URL}, "video_url is not read; did you mean input.video_url?"),
     ],
+    "POST vicsee/api/v1/upload": [
+        ({"content_type": "video/mp4", "sizeBytes": 9}, "content_type is not read; did you mean c"),
+        ({"contentType": "video/mp4", "sizeBytes": 9, "size": 9}, "size is not read; did you mea"),
+    ],
+    "POST wavespeed/api/v3/media/uploads": [
+        ({"file_name": "a.mp4", "size": 9}, "file_name is not read; did you mean filename?"),
+    ],
+    "POST wavespeed/api/v3/predictions": [
+        ({"page": 1, "page_size": 9, "pagesize": 9}, "pagesize is not read; did you mean page_siz"),
+    ],
+    "POST wavespeed/api/v3/predictions/delete": [({"id": ["a"]}, "id is not read; did you mean")],
+    "POST wavespeed/api/v3/user/usage_stats": [({"start": 1}, "start is not read; did you mean")],
+    "POST wavespeed/api/v3/billings/search": [({"sorted": 1}, "sorted is not read; did you mean")],
+    "POST piapi/api/ephemeral_resource": [
+        ({"filename": "a.mp4", "file_data": "AAAA"}, "filename is not read; did you mean file_na"),
+    ],
     f"{UPSCALER}?webhok=https%3A%2F%2Fa.example": [
         ({"video": URL}, "webhok in the query is not read; did you mean webhook?"),
         ({"video": URL, "a": 1}, "a is not read; webhok in the query is not read"),

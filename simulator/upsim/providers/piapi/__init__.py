@@ -72,6 +72,7 @@ PROVIDER = Provider(
             kind="upload",
             secrets=UPLOAD,
             file=uploads.carried,
+            reads={(): frozenset({"file_name", "file_data"})},
         ),
     ),
     checks=CHECKS,

@@ -49,6 +49,7 @@ PROVIDER = Provider(
             operations.upload,
             kind="upload",
             secrets=UPLOAD,
+            reads={(): frozenset({"contentType", "sizeBytes"})},
         ),
     ),
     checks=CHECKS,

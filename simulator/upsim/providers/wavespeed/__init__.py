@@ -71,6 +71,7 @@ PROVIDER = Provider(
             uploads.request_upload,
             kind="write",
             secrets=UPLOAD,
+            reads={(): frozenset({"filename", "size", "content_type"})},
         ),
         Operation(
             "media/upload/binary",
@@ -107,6 +108,7 @@ PROVIDER = Provider(
             f"{V3}/predictions",
             listings.predictions,
             secrets=TASK,
+            reads={(): LISTED},
         ),
         Operation(
             "predictions/delete",
@@ -114,14 +116,18 @@ PROVIDER = Provider(
             f"{V3}/predictions/delete",
             operations.delete,
             kind="write",
+            reads={(): frozenset({"ids"})},
         ),
         Operation(
             "billings/search",
             "POST",
             f"{V3}/billings/search",
             listings.billings,
+            reads={(): BILLED},
         ),
-        Operation("user/usage_stats", "POST", f"{V3}/user/usage_stats", listings.usage),
+        Operation(
+            "user/usage_stats", "POST", f"{V3}/user/usage_stats", listings.usage, reads={(): PERIOD}
+        ),
         # An older generation of pages, behind the knob `old_paths`.
         Operation(
             "old/predictions",

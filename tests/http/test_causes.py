@@ -277,9 +277,29 @@ MISTAKES = [
             "GET wavespeed/predictions/some-id/result": (
                 "; /api/v3/predictions/{id}/result is served"
             ),
+            "GET wavespeed/api/v3/balances": "; did you mean /api/v3/balance?",
+            "GET wavespeed/api/v2/balances": "; did you mean /api/v3/balance?",
+            "GET wavespeed/api/v3/prediction/abc": "; did you mean /api/v3/predictions/{id}?",
+            "GET wavespeed/api/v3/api/v3/balance": "; /api/v3/balance is served",
+            "GET vicsee/api/v1/tasks": "; did you mean /api/v1/tasks/{id}?",
             "POST piapi/task": "; /api/v1/task is served",
             "GET piapi/task/some-id": "; /api/v1/task/{id} is served",
             "GET piapi/api/v1/account/info": "; /account/info is served",
+        }.items()
+    ),
+    *(
+        Mistake(f"POST wavespeed/{path}", {"video": URL}, ("model in the path: ", f"; {hint}"))
+        for path, hint in {
+            "api/v3/api/v3/wavespeed-ai/video-upscaler": (
+                "/api/v3/wavespeed-ai/video-upscaler is served"
+            ),
+            "api/v2/api/v3/wavespeed-ai/video-upscaler": (
+                "/api/v3/wavespeed-ai/video-upscaler is served"
+            ),
+            "api/v3/media/upload": "did you mean /api/v3/media/upload/binary?",
+            "api/v3/wavespeed-ai/video-upscale": (
+                "did you mean /api/v3/wavespeed-ai/video-upscaler?"
+            ),
         }.items()
     ),
     piapi(PIAPI, "X-Api-Key: its value is empty", headers={"x-api-key": " "}),
@@ -482,6 +502,38 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
             "input.upscaleFactor is not read; did you mean upscale_factor?",
         ),
         ({**TOPAZ, "video_url": URL}, "video_url is not read; did you mean input.video_url?"),
+    ],
+    "POST vicsee/api/v1/upload": [
+        ({"content_type": "video/mp4", "sizeBytes": 9}, "content_type is not read; did you mean c"),
+        ({"contentType": "video/mp4", "sizeBytes": 9, "size": 9}, "size is not read; did you mea"),
+    ],
+    "POST wavespeed/api/v3/media/uploads": [
+        ({"file_name": "a.mp4", "size": 9}, "file_name is not read; did you mean filename?"),
+    ],
+    "POST wavespeed/api/v3/predictions": [
+        ({"page": 1, "page_size": 9, "pagesize": 9}, "pagesize is not read; did you mean page_siz"),
+    ],
+    "POST wavespeed/api/v3/predictions/delete": [({"id": ["a"]}, "id is not read; did you mean")],
+    "POST wavespeed/api/v3/user/usage_stats": [({"start": 1}, "start is not read; did you mean")],
+    "POST wavespeed/api/v3/billings/search": [({"sorted": 1}, "sorted is not read; did you mean")],
+    "POST piapi/api/ephemeral_resource": [
+        ({"filename": "a.mp4", "file_data": "AAAA"}, "filename is not read; did you mean file_na"),
+    ],
+    f"{UPSCALER}?webhok=https%3A%2F%2Fa.example": [
+        ({"video": URL}, "webhok in the query is not read; did you mean webhook?"),
+        ({"video": URL, "a": 1}, "a is not read; webhok in the query is not read"),
+    ],
+    "POST vicsee/api/v1/tools/upscale-video?video_url=x": [
+        ({"video_url": URL}, "video_url in the query is not read"),
+    ],
+    "GET vicsee/api/v1/models?typ=video": [
+        ({}, "typ in the query is not read; did you mean type?"),
+    ],
+    "GET piapi/api/open/tasks/histories?pagesize=3": [
+        ({}, "pagesize in the query is not read; did you mean page_size?"),
+    ],
+    "DELETE piapi/api/v1/tasks?created_befor=3": [
+        ({}, "created_befor in the query is not read; did you mean created_before?"),
     ],
     "POST piapi/api/v1/task": [
         ({**PIAPI, "input": {"video_url": URL}}, "input.video_url is not read; did you mean inp"),

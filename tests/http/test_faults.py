@@ -633,11 +633,16 @@ def test_a_download_that_was_cut_does_not_count(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("patch", "first"),
-    [({"data.nothing.url": None}, 2), ({"data.id.5": None, "nothing.url": 1}, None)],
+    ("patch", "first", "near"),
+    [
+        ({"data.nothing.url": None}, 2, ""),
+        ({"data.id.5": None, "nothing.url": 1}, None, ""),
+        ({"data.staus": "odd"}, None, "; did you mean data.status?"),
+        ({"status": "odd"}, 1, "; did you mean data.status?"),
+    ],
 )
 def test_a_patch_that_finds_nothing_does_not_fire(
-    client: Patient, patch: dict[str, object], first: int | None
+    client: Patient, patch: dict[str, object], first: int | None, near: str
 ) -> None:
     """It keeps its remaining count, the journal says why, and the next fault has its turn."""
     limit = {"first": first} if first else {}
@@ -655,7 +660,7 @@ def test_a_patch_that_finds_nothing_does_not_fire(
     ]
     assert [None, None, "found", None][1:] == client.faults_of_exchanges()[-3:]
     names = ", ".join(patch)
-    assert [f"fault lost did not fire: this answer has no {names}"] == why["unfired"]
+    assert [f"fault lost did not fire: this answer has no {names}{near}"] == why["unfired"]
 
 
 def test_a_patch_of_what_is_no_json_does_not_fire(start: Start) -> None:

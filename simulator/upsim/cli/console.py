@@ -19,7 +19,7 @@ from upsim.engine.clock import wall_clock
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
-from upsim.web.admin.exchange_views import cause_of, compared, unfired
+from upsim.web.admin.exchange_views import cause_of, compared
 from upsim.web.hints import Hints
 
 FLUSH_SECONDS = 0.05
@@ -111,7 +111,7 @@ def line_of(
         line += _assumption(exchange.assumed)
     if exchange.fault is not None:
         line += f" fault: {exchange.fault}"
-    line += "".join(f" {printable(unfired(fault))}" for fault in exchange.unfired)
+    line += "".join(f" {printable(said)}" for said in exchange.unfired)
     return f"{line}{f' hint: {hint}' if hint else ''}\n"
 
 

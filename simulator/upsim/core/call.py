@@ -163,7 +163,7 @@ class Call:
     faults: Sequence[FaultRule] = ()
     size: int = 0
     file: SentFile | None = None
-    unfired: Sequence[FaultRule] = ()
+    unfired: Sequence[str] = ()
     who: Account = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple, get_args
 
 from upsim.core.globs import fits
+from upsim.core.nearest import nearest_of
 from upsim.core.states import State
 
 Stage = Literal[
@@ -272,16 +273,26 @@ def value_at(document: object, path: str) -> object:
 
 
 def is_patched(document: object, fields: Sequence[tuple[str, object]]) -> bool:
-    """Whether any of these paths leads to a place of the document."""
-    return any(_has_place(document, path) for path, _ in fields)
+    """Whether the document has a value at any of these paths."""
+    return any(value_at(document, path) is not ABSENT for path, _ in fields)
 
 
-def _has_place(document: object, path: str) -> bool:
-    parents, dot, last = path.rpartition(".")
-    parent = value_at(document, parents) if dot else document
-    if isinstance(parent, Mapping):
-        return True
-    return isinstance(parent, Sequence) and _is_place(parent, last)
+def near_path(document: object, path: str) -> str:
+    """The path that is spelt nearly like one that leads nowhere; empty where none is."""
+    part, *rest = path.split(".")
+    head: list[str] = []
+    while rest and isinstance(document, Mapping) and part in document:
+        document = document[part]
+        head.append(part)
+        part = rest.pop(0)
+    fields = _names(document)
+    below = (f"{name}.{last}" for name, inner in fields.items() for last in _names(inner))
+    near = nearest_of(part, [*map(str, fields), *below])
+    return ".".join((*head, near, *rest)) if near else ""
+
+
+def _names(value: object) -> Mapping[object, object]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def patched(document: object, fields: Sequence[tuple[str, object]]) -> object:

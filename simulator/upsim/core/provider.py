@@ -26,7 +26,8 @@ class Operation:
     (`refuses`) is not among the methods that `Allow` names. `file` finds the file that a body
     carries; it is stored before the checks run, which find it in `Call.file`. It may take long,
     and is run beside the event loop: it looks at nothing but the call and its body. `reads` are the
-    fields of a JSON body besides the options of its model; the log names any other field.
+    fields of a JSON body besides the options of its model, `query` the parameters of the query; the
+    log names any other.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Operation:
     refuses: bool = False
     file: Callable[[Call, Content], Carried | None] | None = None
     reads: Reads = field(default_factory=dict)
+    query: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Fields of a body that an operation does not read: most are misspelt options."""
+"""Names in a body or a query that an operation does not read: most are misspelt options."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def has_unread(reads: Reads, options: Container[str], document: object) -> bool:
     return False
 
 
-def hint(reads: Reads, options: Iterable[str], document: object, said: str) -> str:
-    """A sentence about each unread field except the one that `said` is about."""
+def hint(reads: Reads, options: Iterable[str], document: object, said: str, where: str = "") -> str:
+    """A sentence about each unread name except the one that `said` is about; `where` follows it."""
     options = [*options]
     known = [".".join((*path, name)) for path, names in reads.items() for name in sorted(names)]
     unread = _unread(reads, options, document)
     fields = (one for one in unread if not said.startswith(f"{causes.quoted(one[1])}:"))
     first = islice(fields, NAMED + 1)
-    sentences = [_sentence(path, name, [*known, *options]) for path, name in first]
+    sentences = [_sentence(path, name, [*known, *options], where) for path, name in first]
     more = ["…"] if len(sentences) > NAMED else []
     return "; ".join([*sentences[:NAMED], *more])
 
 
-def _sentence(path: tuple[str, ...], name: str, known: Iterable[str]) -> str:
+def _sentence(path: tuple[str, ...], name: str, known: Iterable[str], where: str) -> str:
     plain = name.isascii() and name.isidentifier() and len(name) <= LONGEST_PLAIN
     shown = ".".join((*path, name if plain else causes.quoted(name)))
     near = nearest_of(name, known)
-    return f"{shown} is not read{f'; did you mean {near}?' if near else ''}"
+    return f"{shown}{where} is not read{f'; did you mean {near}?' if near else ''}"
 
 
 def _unread(

@@ -60,6 +60,10 @@ def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> 
         if unread.has_unread(operation.reads, options, call.document):
             found = unread.hint(operation.reads, options, call.document, call.cause)
             call.cause = "; ".join(filter(None, (call.cause, found)))
+    if call.query_string and not operation.refuses:
+        names: unread.Reads = {(): operation.query}
+        found = unread.hint(names, (), call.query(), call.cause, " in the query")
+        call.cause = "; ".join(filter(None, (call.cause, found)))
     if call.uses:
         _take_places(sandbox, call)
     return decision

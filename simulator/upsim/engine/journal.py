@@ -25,7 +25,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     `compared` the values that it looked at and `cause` a sentence about them. `job` is the job that
     was made or read, `media` what was measured, `assumed` the default media that stood for a URL
     which was not fetched, `model` what was asked for and `entries` what it posted to the ledger.
-    `fault` names what was done to the answer on purpose, `unfired` are faults that had nothing to
+    `fault` names what was done to the answer on purpose, `unfired` says which faults had nothing to
     change in it. When nothing was sent at all, `status` is 0.
     """
 
@@ -53,7 +53,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     model: Model | None = None
     entries: tuple[Entry, ...] = ()
     faults: tuple[FaultRule, ...] = ()
-    unfired: tuple[FaultRule, ...] = ()
+    unfired: tuple[str, ...] = ()
     cause: str = ""
 
 

@@ -44,6 +44,7 @@ from upsim.web.spool import Spool
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
 ASKS_TO_WAIT = 429
 """From this status on an answer may say `Retry-After`."""
+NOT_FOUND = 404
 DECODED_WHOLE = 32 * 1024 * 1024
 """Bytes that a body may have which carries a file within a document."""
 Observer = Callable[[Sandbox, Exchange], None]
@@ -209,6 +210,8 @@ class Dispatch:
     ) -> Answer:
         """The answer as it goes out, with its line in the journal."""
         sandbox, bound, call = begun.sandbox, begun.bound, begun.call
+        if rule is not None and call.cause and is_lost(begun.operation, rule):
+            call.cause += near_of(bound, call)
         try:
             answer = whole(bound, call, reply)
         except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
@@ -353,14 +356,23 @@ def _read_long(call: Call) -> str:
     return hashlib.sha256(call.body).hexdigest() if len(call.body) > KEPT_BODY else ""
 
 
+def is_lost(operation: Operation, rule: ErrorRule) -> bool:
+    """Whether an operation that takes any path answered that nothing is at this one."""
+    return rule.status == NOT_FOUND and operation.path.endswith("*}")
+
+
+def near_of(bound: Bound, call: Call) -> str:
+    """What is served near the path of a call."""
+    return near_paths.hint(bound.provider, bound.rules.baseline, call.method, call.path)
+
+
 def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
     """The provider's own 404 or 405."""
     call.now = sandbox.settle()
     name = "wrong_method" if miss.allowed else "no_route"
     allowed = ", ".join(miss.allowed)
     found = causes.quoted(call.path)
-    near = near_paths.hint(bound.provider, bound.rules.baseline, call.method, call.path)
-    cause = f"path: found {found}, where nothing is served{near}"
+    cause = f"path: found {found}, where nothing is served{near_of(bound, call)}"
     if allowed:
         cause = f"method: found {causes.quoted(call.method)} for {found}, expected {allowed}"
     return refuse(bound, call, Violation(name, {"allowed": allowed}, cause=cause))

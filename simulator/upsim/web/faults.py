@@ -31,6 +31,7 @@ from upsim.core.faults import (
     Word,
     corrupted,
     is_patched,
+    near_path,
     patched,
 )
 from upsim.core.instants import SECOND
@@ -76,7 +77,7 @@ class Faulty:
     manual_seconds: float
     in_process: bool
     fired: list[FaultRule] = field(default_factory=list)
-    unfired: list[FaultRule] = field(default_factory=list)
+    unfired: list[str] = field(default_factory=list)
     cut: bool = False
     _limit: Truncate | None = None
     _ends_by: Word = Word.DROP
@@ -178,9 +179,11 @@ class Faulty:
             """Whether there is anything in the answer that a patch changes."""
             if decision is None or not isinstance(rule.do, Patch):
                 return True
-            able = is_patched(_document(decision), rule.do.fields)
-            self.unfired += () if able else (rule,)
-            return able
+            document = _document(decision)
+            if is_patched(document, rule.do.fields):
+                return True
+            self.unfired.append(_unfired(rule.id, rule.do, document))
+            return False
 
         rule = match(self.sandbox, stage, occasion, can=can)
         if rule is not None:
@@ -334,6 +337,13 @@ def _document(decision: Decision) -> object:
     if not isinstance(reply, Reply) or reply.content_type != JSON:
         return ABSENT
     return _DECODER.decode(reply.body) if isinstance(reply.body, bytes) else reply.body
+
+
+def _unfired(name: str, do: Patch, document: object) -> str:
+    paths = [path for path, _ in do.fields]
+    said = f"fault {name} did not fire: this answer has no {', '.join(paths)}"
+    near = ", ".join(filter(None, (near_path(document, path) for path in paths)))
+    return f"{said}; did you mean {near}?" if near else said
 
 
 def _patched(decision: Decision, reply: Reply, do: Patch) -> Decision:

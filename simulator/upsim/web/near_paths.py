@@ -12,11 +12,17 @@ from upsim.scenario.spelling import closest
 COMPARED = 16
 """Segments at the end of a path that are compared."""
 
+BASE = 3
+"""Segments of a path that is more than a base URL."""
+
 
 def hint(provider: Provider, baseline: Baseline, method: str, path: str) -> str:
-    """The served path with the longest common end, or a dialect that is misspelt; or nothing."""
+    """The served path that goes on or has the longest common end, or a misspelt dialect."""
     segments = [one for one in path[-2000:].split("/") if one][-COMPARED:]
     served = [*_served(provider, baseline, method)]
+    longer = [one for one in served if one[: len(segments)] == segments != one]
+    if len(segments) >= BASE and longer:
+        return f"; did you mean /{'/'.join(longer[0])}?"
     best = max(served, key=lambda one: _common(segments, one), default=[])
     tail = _common(segments, best)
     first = "" if path[:2] == "//" else path[1:].partition("/")[0]
@@ -26,7 +32,9 @@ def hint(provider: Provider, baseline: Baseline, method: str, path: str) -> str:
     if dialect and (not tail or segments[1:] == best):
         found += f"; did you mean the dialect /{dialect}?"
     if not found:
-        near = closest(path, ["/" + "/".join(one) for one in served if path.count("/") > 1])
+        others = [one for one in served if path.count("/") > 1]
+        as_long = ["/" + "/".join(one) for one in others if len(one) == len(segments)]
+        near = closest(path, as_long) or closest(path, ["/" + "/".join(one) for one in others])
         found = f"; did you mean {near}?" if near else ""
     return found
 

@@ -25,7 +25,9 @@ from upsim.core.faults import (
     concerns,
     corrupted,
     fires,
+    is_patched,
     name_of,
+    near_path,
     patched,
     spoken_of,
     value_at,
@@ -227,3 +229,24 @@ def test_so_many_bytes_are_corrupted(body: bytes, count: int) -> None:
 def test_an_action_has_the_name_that_scenarios_use(action: Action, expected: str) -> None:
     """The name is the one under which a file asks for it."""
     assert expected == name_of(action)
+
+
+@pytest.mark.parametrize(
+    ("path", "there", "near"),
+    [
+        ("data.status", True, "data.status"),
+        ("data.list.0", True, ""),
+        ("data.staus", False, "data.status"),
+        ("daat.status", False, "data.status"),
+        ("status", False, "data.status"),
+        ("data.result.ulr", False, "data.result.url"),
+        ("data.status.word", False, ""),
+        ("data.list.7", False, ""),
+        ("data.xyz", False, ""),
+    ],
+)
+def test_a_patch_needs_a_field_that_is_there(path: str, near: str, *, there: bool) -> None:
+    """What is nearly so spelt can be told, at any depth and one level lower."""
+    document = {"data": {"status": "a", "result": {"url": None}, "list": [1]}}
+    assert there == is_patched(document, [(path, 1)])
+    assert near == near_path(document, path)

@@ -45,3 +45,9 @@ def test_field_that_the_cause_is_about_is_not_named_again() -> None:
 def test_nearest_name(name: str, near: str) -> None:
     """The same last part, a like spelling, or a part of the name, in this order."""
     assert near == nearest_of(name, ["video", "input.size"])
+
+
+def test_name_in_a_query_says_where_it_stands() -> None:
+    """The nearest name is one of the query's."""
+    found = unread.hint({(): frozenset({"webhook"})}, (), {"webhok": ""}, "", " in the query")
+    assert found == "webhok in the query is not read; did you mean webhook?"

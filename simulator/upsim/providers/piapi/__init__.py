@@ -52,11 +52,17 @@ PROVIDER = Provider(
             operations.cancel_many,
             kind="write",
             secrets=TASK,
+            query=frozenset({"created_before", "model"}),
         ),
         Operation("account/info", "GET", "/account/info", account.info),
         Operation("account/active_tasks", "GET", "/account/active_tasks", account.active_tasks),
         Operation(
-            "tasks/histories", "GET", "/api/open/tasks/histories", history.histories, secrets=TASK
+            "tasks/histories",
+            "GET",
+            "/api/open/tasks/histories",
+            history.histories,
+            secrets=TASK,
+            query=frozenset({"page", "page_size", "start_time", "end_time", "model"}),
         ),
         Operation(
             "ephemeral_resource",
@@ -66,6 +72,7 @@ PROVIDER = Provider(
             kind="upload",
             secrets=UPLOAD,
             file=uploads.carried,
+            reads={(): frozenset({"file_name", "file_data"})},
         ),
     ),
     checks=CHECKS,

@@ -52,7 +52,11 @@ PROVIDER = Provider(
         ),
         Operation("billing/balance", "GET", "/api/v1/billing/balance", account.balance),
         Operation(
-            "billing/usage-history", "GET", "/api/v1/billing/usage-history", history.usage_history
+            "billing/usage-history",
+            "GET",
+            "/api/v1/billing/usage-history",
+            history.usage_history,
+            query=frozenset({"startTimestamp", "endTimestamp", "currency", "pageSize", "cursor"}),
         ),
         # Retired: a check refuses every request, so that the operation is never reached.
         Operation("billing/usage", "GET", "/api/v1/billing/usage", history.usage_history),

@@ -19,6 +19,20 @@ TASK = webhooks.SECRETS
 SIGNING_KEY = Secrets(fields=("data.secret",))
 UPLOAD = Secrets(urls=("upload.url", "download_url"))
 SUBMIT = frozenset({"video", "enable_sync_mode", "enable_base64_output", "webhook_url"})
+LISTED = frozenset({"page", "page_size", "model", "status"}) | {
+    "created_after",
+    "created_before",
+    "include_inputs",
+}
+PERIOD = frozenset({"start_time", "end_time", "model_uuid"})
+BILLED = PERIOD | {
+    "page",
+    "page_size",
+    "billing_type",
+    "prediction_uuids",
+    "sort",
+    "access_key_uuid",
+}
 PRICE = {(): frozenset({"model_id", "inputs"}), ("inputs",): SUBMIT}
 
 PROVIDER = Provider(
@@ -32,6 +46,7 @@ PROVIDER = Provider(
             kind="submit",
             secrets=TASK,
             reads={(): SUBMIT},
+            query=frozenset({"webhook"}),
         ),
         Operation(
             "result",
@@ -56,6 +71,7 @@ PROVIDER = Provider(
             uploads.request_upload,
             kind="write",
             secrets=UPLOAD,
+            reads={(): frozenset({"filename", "size", "content_type"})},
         ),
         Operation(
             "media/upload/binary",
@@ -86,23 +102,46 @@ PROVIDER = Provider(
             secrets=TASK,
             reads=PRICE,
         ),
-        Operation("predictions", "POST", f"{V3}/predictions", listings.predictions, secrets=TASK),
+        Operation(
+            "predictions",
+            "POST",
+            f"{V3}/predictions",
+            listings.predictions,
+            secrets=TASK,
+            reads={(): LISTED},
+        ),
         Operation(
             "predictions/delete",
             "POST",
             f"{V3}/predictions/delete",
             operations.delete,
             kind="write",
+            reads={(): frozenset({"ids"})},
         ),
-        Operation("billings/search", "POST", f"{V3}/billings/search", listings.billings),
-        Operation("user/usage_stats", "POST", f"{V3}/user/usage_stats", listings.usage),
+        Operation(
+            "billings/search",
+            "POST",
+            f"{V3}/billings/search",
+            listings.billings,
+            reads={(): BILLED},
+        ),
+        Operation(
+            "user/usage_stats", "POST", f"{V3}/user/usage_stats", listings.usage, reads={(): PERIOD}
+        ),
         # An older generation of pages, behind the knob `old_paths`.
         Operation(
-            "old/predictions", "GET", f"{V3}/predictions", listings.predictions, secrets=TASK
+            "old/predictions",
+            "GET",
+            f"{V3}/predictions",
+            listings.predictions,
+            secrets=TASK,
+            query=LISTED,
         ),
         Operation("old/account/balance", "GET", f"{V3}/account/balance", operations.balance),
-        Operation("old/account/billings", "GET", f"{V3}/account/billings", listings.billings),
-        Operation("old/account/usage", "GET", f"{V3}/account/usage", listings.usage),
+        Operation(
+            "old/account/billings", "GET", f"{V3}/account/billings", listings.billings, query=BILLED
+        ),
+        Operation("old/account/usage", "GET", f"{V3}/account/usage", listings.usage, query=PERIOD),
         Operation(
             "old/upload",
             "POST",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from upsim.core.baseline import ErrorRule
-from upsim.core.faults import FaultRule, Patch
+from upsim.core.faults import FaultRule
 from upsim.core.instants import iso
 from upsim.core.printing import printable
 from upsim.core.secrets import NONE, Secrets, hidden, hidden_fragment, hidden_target, hidden_text
@@ -73,14 +73,8 @@ def why(shown: Seen) -> exchange_shapes.Why:
         "assumed": found.assumed is not None,
         "entries": [views.entry(posted) for posted in found.entries],
         "faults": shown.acted,
-        "unfired": [unfired(fault) for fault in found.unfired],
+        "unfired": [*found.unfired],
     }
-
-
-def unfired(fault: FaultRule) -> str:
-    """Why a fault that matched did not fire."""
-    paths = ", ".join(path for path, _ in fault.do.fields) if isinstance(fault.do, Patch) else ""
-    return f"fault {fault.id} did not fire: this answer has no {paths}"
 
 
 def cause_of(found: Exchange) -> str | None:

@@ -6,6 +6,7 @@ import pytest
 
 from upsim.core.baseline import rules
 from upsim.core.states import State
+from upsim.providers.wavespeed import PROVIDER
 from upsim.providers.wavespeed.checks import is_switch
 from upsim.scenario.loader import Library
 
@@ -88,3 +89,10 @@ def test_the_live_dialect_differs_in_the_digits_of_times_only() -> None:
 def test_every_unsuccessful_end_is_refunded(name: str) -> None:
     """Only successful tasks cost something."""
     assert name in BASELINE.refund.states
+
+
+def test_fields_that_are_read_are_those_of_the_tables() -> None:
+    """What the log calls unread is in no table of the baseline."""
+    read = {one.name: {*one.reads.get((), ()), *one.query} for one in PROVIDER.operations}
+    tables = {name: set(rows) for name, rows in parameter_tables()}
+    assert {name: rows for name, rows in tables.items() if rows != read[name]} == {}

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 import click
 from click.core import ParameterSource
 
-from upsim.scenario.spelling import closest, suggestion
+from upsim.core.nearest import closest
+from upsim.scenario.spelling import suggestion
 from upsim.testing.running import URL
 
 PREFIX = "UPSIM_"

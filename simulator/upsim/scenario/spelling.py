@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
-from functools import lru_cache
+
+from upsim.core.nearest import LONGEST_COMPARED, closest
 
 LONGEST_SHOWN = 80
 """Characters of a value of any length that a message quotes."""
-CLOSE = 0.6
-"""How alike two names must be (`difflib`) for one to be meant by the other."""
-LONGEST_COMPARED = 200
-"""Characters of a value of any length that are compared with names."""
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str = "there are ") -> str:
@@ -24,19 +20,6 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """The nearest of the known names as a question; empty where none is near."""
     near = closest(name, known)
     return f"did you mean {near}?" if near else ""
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """The nearest of the known names; empty where none is near."""
-    return _near(name[:LONGEST_COMPARED], tuple(known))
-
-
-@lru_cache(maxsize=4096)
-def _near(name: str, names: tuple[str, ...]) -> str:
-    """The nearest of some names, or nothing. Only those are compared whose lengths let them be."""
-    least, most = CLOSE * len(name) / (2 - CLOSE) - 1, (2 - CLOSE) * len(name) / CLOSE + 1
-    fitting = [known for known in names if least < len(known) < most]
-    return next(iter(get_close_matches(name, fitting, n=1, cutoff=CLOSE)), "")
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

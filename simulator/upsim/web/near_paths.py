@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
 from upsim.core.baseline import Baseline
+from upsim.core.nearest import closest
 from upsim.core.provider import Provider
-from upsim.scenario.spelling import closest
 
 COMPARED = 16
 """Segments at the end of a path that are compared."""

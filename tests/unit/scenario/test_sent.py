@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from upsim.core import nearest
 from upsim.providers import discover
-from upsim.scenario import spelling
 from upsim.scenario.loader import MOST_TOLD, Library, ScenarioError
 from upsim.scenario.model import Scenario
 from upsim.scenario.sent import SENT, as_json, sent_scenario, sent_tree
@@ -164,7 +164,7 @@ def test_as_json() -> None:
 
 def labour(document: dict[str, object]) -> int:
     """Return how many calls of functions it takes to judge a document."""
-    spelling._near.cache_clear()
+    nearest._near.cache_clear()
     with cProfile.Profile() as profile:
         mistakes(document)
     return sum(entry.callcount for entry in profile.getstats())

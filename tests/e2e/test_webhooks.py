@@ -257,9 +257,11 @@ def test_ctrl_c_ends_a_delivery(
     receiver.wait(1)
     server.process.send_signal(signal.SIGINT)
     try:
-        server.process.wait(PATIENCE / 2)  # while the receiver hangs
+        ended = server.process.wait(PATIENCE / 2)  # while the receiver hangs
     finally:
         free.set()
+
+    assert ended == 0
 
 
 def test_a_deleted_sandbox_cuts_its_delivery(

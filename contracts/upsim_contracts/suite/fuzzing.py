@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from secrets import randbelow
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from upsim_contracts.answers import contract
 from upsim_contracts.documents import living
-from upsim_contracts.suite.inputs import HOST, register_formats
+from upsim_contracts.suite.inputs import HOST, formats
 from upsim_contracts.suite.places import Place, Places
 from upsim_contracts.suite.rules import described, exceptions, operation_of, rules
 
@@ -103,7 +103,7 @@ class Fuzzing:
         from schemathesis.engine import events, from_schema
 
         schema = self._schema(phases=("examples", "coverage", "fuzzing"))
-        with _sandboxes_while_drawing():
+        with _sandboxes_while_drawing(), self._formats():
             for event in from_schema(schema).execute():
                 if isinstance(event, events.ScenarioFinished):
                     self._take(event.recorder)
@@ -142,7 +142,7 @@ class Fuzzing:
         if self._profile.seed is None:
             hypothesis.seed(self.result.seed)(Machine)
         try:
-            with _sandboxes_while_drawing(), suppress(NoLinksFound):
+            with _sandboxes_while_drawing(), self._formats(), suppress(NoLinksFound):
                 Machine.run(settings=settings)
         except FailureGroup as group:
             self.result.failures |= dict.fromkeys(map(str, group.exceptions))
@@ -159,10 +159,12 @@ class Fuzzing:
             found = self._contract.check(operation, response.status_code, headers, response.content)
             self.result.failures |= dict.fromkeys(map(str, found))
 
+    def _formats(self) -> AbstractContextManager[None]:
+        return formats(self._places.clip(), data_urls=self._rules.data_urls)
+
     def _schema(self, phases: tuple[str, ...]) -> BaseSchema:
         import schemathesis
 
-        register_formats(self._places.clip(), data_urls=self._rules.data_urls)
         raw = as_floats(living(self._contract.document))  # a copy, which schemathesis changes
         raw["servers"] = [{"url": f"{HOST}{self._prefix}"}]
         schema = schemathesis.openapi.from_dict(raw, config=self._config(phases))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 CLIPS = (
     "64x64_10fps_1s.mp4",
@@ -10,22 +12,29 @@ CLIPS = (
     "36x64_25fps_4s_silent.mp4",
 )
 HOST = "http://testserver"
+FORMATS = ("iri", "video")
 
 
-def register_formats(clip: bytes, *, data_urls: bool) -> None:
-    """Teach schemathesis addresses of videos: clips of the target, or of no host.
+@contextmanager
+def formats(clip: bytes, *, data_urls: bool) -> Iterator[None]:
+    """Let schemathesis know addresses of videos while the block lasts: of clips, or of no host.
 
-    With `data_urls` some hold the clip itself.
-
-    The formats are `iri` and `video`, which is any text.
+    With `data_urls` some hold the clip itself. The formats are `iri` and `video`, which is any
+    text; schemathesis keeps them for the whole process, so that other tests would draw them, too.
     """
     import schemathesis
     from hypothesis import strategies
+    from schemathesis.specs.openapi import unregister_string_format
 
     clips = [f"{HOST}/media/synthetic/{name}" for name in CLIPS]
     names = strategies.text("abcxyz019-_", min_size=1, max_size=12)
     elsewhere = names.map(lambda name: f"https://example.com/{name}.mp4")
     inside = strategies.just(f"data:video/mp4;base64,{b64encode(clip).decode()}")
-    for name in ("iri", "video"):
-        addresses = strategies.sampled_from(clips) | elsewhere
+    addresses = strategies.sampled_from(clips) | elsewhere
+    for name in FORMATS:
         schemathesis.openapi.format(name, addresses | inside if data_urls else addresses)
+    try:
+        yield
+    finally:
+        for name in FORMATS:
+            unregister_string_format(name)

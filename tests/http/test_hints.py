@@ -11,17 +11,18 @@ import pytest
 
 from upsim import Simulator
 from upsim.cli.console import job_of, line_of
+from upsim.engine import hints
+from upsim.engine.hints import EVERY, PATIENCE
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import Library
-from upsim.web import hints
-from upsim.web.hints import EVERY, PATIENCE, Hints
 
 LIBRARY = Library()
 MODEL = {"model": "topaz-video-upscale"}
 VIDEO = {"video_url": "https://example.com/a.mp4"}
-SERVES = "would serve it (knob"
-BOTH = "/venice or /venice/guide"
+REFUSES = "not refuse this (knob"
+LIVE = f"/venice/live does {REFUSES} prompt: ignore)"
+BOTH = f"/venice and /venice/guide do {REFUSES}"
 Begin = Callable[..., tuple[Simulator, httpx.Client, list[str]]]
 
 
@@ -30,19 +31,22 @@ def begin() -> Iterator[Begin]:
     """Return a function that starts a simulator, a client, and a list of the lines' hints."""
     with ExitStack() as stack:
 
-        def start(provider: str = "venice", dialect: str = "") -> Any:  # noqa: ANN401 - a triple
-            sim = stack.enter_context(Simulator(clock="manual"))
+        def start(
+            provider: str = "venice",
+            dialect: str = "",
+            key: str = "any",
+            sim: Simulator | None = None,
+        ) -> Any:  # noqa: ANN401 - a triple
+            sim = sim or stack.enter_context(Simulator(clock="manual"))
             lines: list[str] = []
-            of = Hints()
 
             def told(sandbox: Sandbox, exchange: Exchange) -> None:
                 job = job_of(sandbox, exchange)
-                hint = of(sandbox, exchange, job)
-                lines.append(line_of(sandbox, exchange, job, day="", hint=hint))
+                lines.append(line_of(sandbox, exchange, job, day=""))
 
             sim.app.dispatch.observers.append(told)
             auth = LIBRARY.baseline(provider).baseline.auth
-            headers = {auth.header: f"{auth.scheme} any".strip()}
+            headers = {auth.header: f"{auth.scheme} {key}".strip()}
             base = sim.base_url(provider, dialect)
             http = httpx.Client(transport=sim.transport(), base_url=base, headers=headers)
             return sim, stack.enter_context(http), lines
@@ -55,25 +59,70 @@ def hint_of(line: str) -> str:
     return line.rstrip("\n").partition(" hint: ")[2]
 
 
-@pytest.mark.parametrize(
-    ("dialect", "path", "body", "hint"),
-    [
-        ("", "queue", {**MODEL, **VIDEO, "prompt": "x"}, f"/venice/live {SERVES} prompt: ignore)"),
-        ("guide", "queue", {**MODEL, "prompt": "x"}, f"/venice/live {SERVES} prompt: ignore)"),
-        ("live", "queue", {**MODEL, "extra": 1}, f"{BOTH} {SERVES} unknown_fields: ignore)"),
-        ("live", "retrieve", {"queue_id": "x"}, f"{BOTH} {SERVES} model_on_poll: optional)"),
-        ("", "queue", VIDEO, ""),
-        ("", "queue", {**MODEL, **VIDEO, "upscale_factor": 3}, ""),
-    ],
-)
-def test_a_refusal_names_the_dialect_that_would_serve(
-    begin: Begin, dialect: str, path: str, body: dict[str, object], hint: str
-) -> None:
-    """By a rule that a dialect decides on; every dialect refuses the others."""
-    _, http, lines = begin(dialect=dialect)
-    assert http.post(f"/api/v1/video/{path}", json=body).status_code == 400
+DIALECTS = ("auto", "guide", "live")
+QUEUE: list[dict[str, object]] = [
+    {**MODEL, **VIDEO, **more}
+    for more in (
+        {},
+        {"prompt": "x"},
+        {"prompt": None},
+        {"prompt": "x", "duration": "Auto"},
+        {"prompt": "x", "extra": 1},
+        {"duration": "Auto"},
+        {"duration": 7},
+        {"upscale_facto": 2},
+        {"resolution": "2x"},
+        {"resolution": "2x", "prompt": "x"},
+        {"upscale_factor": 3},
+        {"video_url": "file:///a.mp4"},
+    )
+]
+QUOTE: list[dict[str, object]] = [
+    {**MODEL, **more}
+    for more in (
+        {"duration": 10},
+        {"duration": "auto"},
+        {"duration": 10, "resolution": "2x"},
+        {**VIDEO, "resolution": "2x"},
+        {**VIDEO, "resolution": "720p"},
+        {**VIDEO, "prompt": "x"},
+        {},
+    )
+]
+POLL: list[dict[str, object]] = [{}, {**MODEL}, {"model": 3}, {"delete_media": True}]
 
-    assert hint == hint_of(lines[-1])
+
+def test_a_hint_names_each_dialect_that_does_not_refuse(begin: Begin) -> None:
+    """Send each request to every dialect; a refused one names those that accepted it, no other."""
+    sim, http, _ = begin()
+    sandbox, key = sim.app.registry.sandboxes["default"], {"Authorization": "Bearer any"}
+    named, wrong = 0, []
+    for path, bodies in {
+        "queue": QUEUE,
+        "quote": QUOTE,
+        "retrieve": POLL,
+        "complete": POLL,
+    }.items():
+        for body in bodies:
+            sent = dict(body)
+            if path in ("retrieve", "complete") and "queue_id" not in sent:
+                made = http.post("/api/v1/video/queue", json={**MODEL, **VIDEO}).json()
+                sent["queue_id"] = made["queue_id"]
+            seen = {}
+            for dialect in DIALECTS:
+                url = f"{sim.base_url('venice', dialect)}/api/v1/video/{path}"
+                reply = http.post(url, json=sent, headers=key)
+                seen[dialect] = (reply.status_code, [*sandbox.journal][-1].hint)
+            for dialect, (status, hint) in seen.items():
+                takes = [one for one in DIALECTS if seen[one][0] < 300] if status >= 400 else []
+                expected = ["/venice" if one == "auto" else f"/venice/{one}" for one in takes]
+                words = hint.partition(" do")[0].split(" and ") if hint else []
+                named += bool(words)
+                if words != expected:
+                    wrong.append((path, sent, dialect, status, hint))
+
+    assert [] == wrong
+    assert named == 14
 
 
 def test_a_finished_job_that_is_polled_again_and_again(begin: Begin) -> None:
@@ -126,6 +175,31 @@ def test_counts_are_bounded(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> No
     assert [] == [line for line in lines if hint_of(line)]
 
 
+def test_a_hint_reaches_journal_and_log_and_knows_the_settings(begin: Begin) -> None:
+    """`why.hint` equals the log line's; the path names a dialect where `/venice` is another.
+
+    A knob that is set alone holds in every dialect, so no dialect would help.
+    """
+    sim, _, _ = begin()
+    admin = httpx.Client(transport=sim.transport(), base_url="http://localhost/__sim")
+    knobs = {"venice": {"unknown_fields": "refuse"}}
+    box = admin.post("/sandboxes", json={"knobs": knobs}).json()
+    other = admin.post("/sandboxes", json={"dialects": {"venice": "live"}}).json()
+    _, http, lines = begin(sim=sim, key=box["keys"]["venice"])
+    http.post("/api/v1/video/queue", json={**MODEL, **VIDEO, "prompt": "x"})
+    http.post("/api/v1/video/queue", json={**MODEL, **VIDEO, "upscale_facto": 2})
+    exchanges = admin.get(f"/sandboxes/{box['id']}/journal").json()["exchanges"]
+    _, client, live = begin(sim=sim, key=other["keys"]["venice"])
+    client.post("/api/v1/video/queue", json={**MODEL, **VIDEO, "upscale_facto": 2})
+
+    assert [LIVE, None] == [one["why"]["hint"] for one in exchanges]
+    assert [LIVE, ""] == [hint_of(line) for line in lines[:2]]
+    assert (
+        '"upscale_facto": found a field that is not known; did you mean upscale_factor?' in live[0]
+    )
+    assert hint_of(live[0]).startswith("/venice/auto and /venice/guide do not refuse this")
+
+
 @pytest.mark.parametrize("provider", LIBRARY.providers())
 def test_hints_speak_of_what_there_is(provider: str) -> None:
     """Checks, knobs, their values, and dialects are the provider's own."""
@@ -133,8 +207,7 @@ def test_hints_speak_of_what_there_is(provider: str) -> None:
     fact = baseline.facts.get("hints")
     told: Any = fact.value if fact else {"refusals": {}, "finished": {}}
     checks = {name for names in baseline.checks.values() for name in names}
-    values = [pair for wanted in told["refusals"].values() for pair in wanted.items()]
 
     assert told["refusals"].keys() <= checks
-    assert all(value in baseline.knobs[name].values for name, value in values)
+    assert set(told["refusals"].values()) <= baseline.knobs.keys()
     assert set(told["finished"]) in (set(), set(baseline.dialects))

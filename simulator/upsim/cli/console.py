@@ -20,7 +20,6 @@ from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
 from upsim.web.admin.exchange_views import cause_of, compared
-from upsim.web.hints import Hints
 
 FLUSH_SECONDS = 0.05
 LONGEST_TEXT = 300
@@ -35,7 +34,6 @@ class Console:
     def __init__(self) -> None:
         """Nothing to print yet. Lines of another day than today bear a date."""
         self._waiting: list[tuple[Sandbox, Exchange, Job | None] | str] = []
-        self._hints = Hints()
         self._day = today()
 
     def __call__(self, sandbox: Sandbox, exchange: Exchange) -> None:
@@ -54,11 +52,7 @@ class Console:
         """Print what waits."""
         waiting, self._waiting = self._waiting, []
         day = self._day
-        lines = [
-            one if isinstance(one, str) else line_of(*one, day=day, hint=self._hints(*one))
-            for one in waiting
-        ]
-        say("".join(lines))
+        say("".join(one if isinstance(one, str) else line_of(*one, day=day) for one in waiting))
 
     def _wait_for(self, one: tuple[Sandbox, Exchange, Job | None] | str) -> None:
         if not self._waiting:
@@ -89,10 +83,8 @@ def job_of(sandbox: Sandbox, exchange: Exchange) -> Job | None:
     return None if exchange.job is None else sandbox.state.jobs.get(exchange.job)
 
 
-def line_of(
-    sandbox: Sandbox, exchange: Exchange, job: Job | None, *, day: str, hint: str = ""
-) -> str:
-    """The line of an answer; `hint` names the dialect that would serve its caller.
+def line_of(sandbox: Sandbox, exchange: Exchange, job: Job | None, *, day: str) -> str:
+    """The line of an answer, with the hint that names the dialect which would serve its client.
 
     The date is left out where it is no news: on the day `day` by a clock that is the wall clock.
     """
@@ -112,7 +104,7 @@ def line_of(
     if exchange.fault is not None:
         line += f" fault: {exchange.fault}"
     line += "".join(f" {printable(said)}" for said in exchange.unfired)
-    return f"{line}{f' hint: {hint}' if hint else ''}\n"
+    return f"{line}{f' hint: {exchange.hint}' if exchange.hint else ''}\n"
 
 
 def webhook_line(sandbox: Sandbox, posting: Posting, outcome: Outcome, *, day: str) -> str:

@@ -121,9 +121,10 @@ class Call:
 
     Of those, `refused_by` to `faults` say why: the check that refused, the values it compared and
     the sentence about them (both also of what an accepted job will fail for), the ledger lines that
-    the decision posted, and the faults that acted. Of a long body that carries a `file`, `body` is
-    the beginning and `size` the size of the whole; else `size` is 0. `who` is the account once
-    more, set only where there is one: operations that list `authenticated` need not ask.
+    the decision posted, and the faults that acted. `hint` names a dialect that does not refuse. Of
+    a long body that carries a `file`, `body` is the beginning and `size` the size of the whole;
+    else `size` is 0. `who` is the account once more, set only where there is one: operations that
+    list `authenticated` need not ask.
     """
 
     operation: str
@@ -164,6 +165,7 @@ class Call:
     size: int = 0
     file: SentFile | None = None
     unfired: Sequence[str] = ()
+    hint: str = ""
     who: Account = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -22,7 +22,8 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     """One request and its answer. The key itself is never held; `account` says whose it was.
 
     `rule` is the catalogue entry that refused the request, `check` the check that chose it,
-    `compared` the values that it looked at and `cause` a sentence about them. `job` is the job that
+    `compared` the values that it looked at, `cause` a sentence about them and `hint` one that names
+    the dialect which would serve the client. `job` is the job that
     was made or read, `media` what was measured, `assumed` the default media that stood for a URL
     which was not fetched, `model` what was asked for and `entries` what it posted to the ledger.
     `fault` names what was done to the answer on purpose, `unfired` says which faults had nothing to
@@ -55,6 +56,7 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     faults: tuple[FaultRule, ...] = ()
     unfired: tuple[str, ...] = ()
     cause: str = ""
+    hint: str = ""
 
 
 class Journal:
@@ -109,6 +111,7 @@ class Journal:
             tuple(call.faults) if call.faults else (),
             tuple(call.unfired) if call.unfired else (),
             call.cause,
+            call.hint,
         )
         self._ring.append(exchange)
         self.counted(call, exchange)

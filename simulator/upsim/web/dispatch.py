@@ -21,6 +21,7 @@ from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
 from upsim.engine.commands import KEPT_BODY, Command, happened, resumed
 from upsim.engine.execute import Decision, after_reply, decide, refuse
+from upsim.engine.hints import Hints
 from upsim.engine.journal import Exchange
 from upsim.engine.refusals import UnknownSandboxError
 from upsim.engine.registry import Registry
@@ -61,6 +62,7 @@ class Dispatch:
     media: MediaApp
     documents: Documents = field(default_factory=Documents)
     observers: list[Observer] = field(default_factory=list)
+    hints: Hints = field(default_factory=Hints)
     _routes: dict[str, Routes] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, place: Place) -> None:
@@ -217,6 +219,7 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
             reply, rule = crashed(self.registry, sandbox, bound, call, error)
             answer = whole(bound, call, reply)
+        call.hint = self.hints.of(sandbox, call, refused=rule is not None)
         job = call.job.accepted.job if call.job else None
         exchange = sandbox.journal.add(call, answer.body, answer.status, rule, job, fault)
         if reply.status >= ASKS_TO_WAIT:
@@ -343,6 +346,7 @@ class Dispatch:
             answer = self._written(begun, reply, decision.rule, fault)
             await answer(scope, receive, send)
         elif isinstance(reply, FileReply):
+            call.hint = self.hints.of(sandbox, call, refused=False)
             exchange = sandbox.journal.add(call, b"", 200, None, reply.job, fault)
             for observer in self.observers:
                 observer(sandbox, exchange)

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from upsim.core import causes
 from upsim.core.checks import Violation
+from upsim.core.nearest import nearest_of
 
 SHOWN = 100
 """Characters of a caller's value that an answer repeats."""
@@ -46,7 +47,10 @@ def out_of_range(field: str, value: object, expected: str) -> Violation:
 
 def unrecognized(field: str, known: Iterable[str], name: str = "field_unrecognized") -> Violation:
     """A field that there is not."""
-    cause = f"{causes.quoted(field)}: found a field that is not known, expected {', '.join(known)}"
+    names = tuple(known)
+    near = nearest_of(field, names)
+    meant = f"; did you mean {near}?" if near else f", expected {', '.join(names)}"
+    cause = f"{causes.quoted(field)}: found a field that is not known{meant}"
     return Violation(name, {"field": field}, cause=cause)
 
 

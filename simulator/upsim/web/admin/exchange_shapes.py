@@ -43,12 +43,14 @@ class Why(TypedDict):
     that names the part of the request, what it held and what was expected, `compared` the values
     that the check looked at; both also where an accepted job will fail for them. `measured` is the
     video, `price` the evidence of the model's price, `entries` what was posted to the ledger,
-    `faults` what was done to the answer on purpose.
+    `faults` what was done to the answer on purpose. `hint` names the dialect that would serve the
+    client.
     """
 
     check: str | None
     rule: Rule | None
     cause: str | None
+    hint: str | None
     compared: dict[str, str]
     model: str | None
     price: Evidence | None

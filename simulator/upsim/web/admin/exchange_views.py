@@ -66,6 +66,7 @@ def why(shown: Seen) -> exchange_shapes.Why:
         "check": found.check or None,
         "rule": rule_of(rule) if rule else None,
         "cause": cause_of(found),
+        "hint": found.hint or None,
         "compared": compared(found),
         "model": model.id if model else None,
         "price": views.evidence(model.billing.evidence) if model else None,

@@ -20,6 +20,8 @@ from upsim_contracts.tolls import Toll, Tolls
 MOST_PLACES = 30
 MOST_BYTES = 2**20
 """The longest balance that is read."""
+SECONDS = 20
+"""The longest that reading a balance may take; no paid call is sent meanwhile."""
 _REFUSED = range(400, 500)
 
 
@@ -71,9 +73,12 @@ class Charging:
         headers = {**auth, "accept-encoding": "identity"}
         try:
             url = self._base + form.path
-            async with self._http.stream(form.method, url, headers=headers) as answer:
+            async with (
+                asyncio.timeout(SECONDS),
+                self._http.stream(form.method, url, headers=headers) as answer,
+            ):
                 content = await _content(answer)
-        except httpx.HTTPError:
+        except (httpx.HTTPError, TimeoutError):
             return None
         document = parsed(content)
         seen = {"headers": dict(answer.headers), "json": document[0] if document else None}

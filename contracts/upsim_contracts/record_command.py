@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from upsim.client.clocks import stopwatch, wall
+from upsim.client.http.connections import async_connections
 from upsim_contracts.answers import contract
 from upsim_contracts.cassettes import Header, Writer
 from upsim_contracts.charging import Charging
@@ -109,7 +110,9 @@ def recording(
         target.provider, target.dialect, target.host, now.isoformat().replace("+00:00", "Z")
     )
     purse = Purse(order.cap, book.unit)
-    http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=HELD)
+    http = async_connections(HELD)
+    if transport is not None:
+        http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=HELD)
     file = _opened(order.to)
     with file:
         try:
@@ -128,6 +131,7 @@ def recording(
             seconds=stopwatch,
             names=names,
             key=key,
+            held=HELD,
         )
         yield Session(app, target, purse, writer)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -41,6 +41,8 @@ MARK = "x-upsim-record"
 """The header of answers that are the recording's own."""
 MOST_SENT = 256 * 2**20
 """Bytes of a request that are held; what is sent to a link of an answer has no such bound."""
+UPLOAD_SECONDS = 1_800
+"""Seconds that a caller may take for a file that is sent to a link of an answer."""
 MOST_HEADERS = 200
 """Headers of a request; the redaction of a head holds up others for as long as it takes."""
 MOST_TEXT = 16 * 2**20
@@ -101,8 +103,12 @@ class Recording:
         seconds: Callable[[], float],
         names: frozenset[str] | None = None,
         key: Mapping[str, str] | None = None,
+        held: float,
     ) -> None:
-        """Record into `writer`; `names` are the hosts by which callers may address it."""
+        """Record into `writer`; `names` are the hosts by which callers may address it.
+
+        The upstream has `held` seconds for the head of a response, and for a whole document.
+        """
         self.target = target
         self.links = Links(target)
         self.findings = 0
@@ -118,6 +124,7 @@ class Recording:
         self._seconds = seconds
         self._names = names
         self._key = dict(key or {})
+        self._held = held
         self._start = seconds()
         self._roots = {path.split("/")[1] for path in measuring.paths}
 
@@ -254,7 +261,8 @@ class Recording:
             content=passing.upload or passing.body or None,
         )
         try:
-            answer = await self._http.send(request, stream=True)
+            async with _within(self._held + (UPLOAD_SECONDS if passing.upload else 0)):
+                answer = await self._http.send(request, stream=True)
             await self._uploaded(passing, tee)
         except httpx.HTTPError as error:
             await self._settle(paid, 0)
@@ -281,7 +289,8 @@ class Recording:
         """A document: read, judged, written down, and told with its links led back here."""
         pieces = in_turns(answer.aiter_raw())
         try:
-            sent, is_whole = await _beginning(pieces)
+            async with _within(self._held):
+                sent, is_whole = await _beginning(pieces)
         except httpx.HTTPError as error:
             await answer.aclose()
             await self._settle(paid, 0)
@@ -434,6 +443,16 @@ class Recording:
         source = self._charging.tolls.evidence(toll.call, passing.sent.get("json"))
         found = price_finding(self.target.provider, name, status, charge, source)
         return [str(found)] if found is not None else []
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Raise ReadTimeout when a part of a response takes longer in all, however it drips."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise httpx.ReadTimeout(f"not complete within {seconds:g} seconds") from error
 
 
 async def _teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:

@@ -190,7 +190,7 @@ def test_encrypted(client_at: Connect, tmp_path: Path, monkeypatch: pytest.Monke
         ["openssl", "req", "-x509", *kind, *files, *name], check=True, capture_output=True
     )
     trusting = ssl.create_default_context(cafile=f"{tmp_path}/cert.pem")
-    monkeypatch.setattr(connections, "_tls", lambda: trusting)
+    monkeypatch.setattr(connections, "checking", lambda: trusting)
     serving_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving_tls.load_cert_chain(f"{tmp_path}/cert.pem", f"{tmp_path}/key.pem")
     with serving(DRIPS["header"], tls=serving_tls) as (url, _):

@@ -29,6 +29,7 @@ from upsim.cli.record import Recorder
 from upsim.cli.verify import LOCAL
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
+from upsim_contracts import charging, record_command
 from upsim_contracts.cassette_format import MAX_PATH_LENGTH, MAX_TEXT_LENGTH
 from upsim_contracts.cassettes import Exchange, read_cassette
 from upsim_contracts.charging import MOST_BYTES, Charging
@@ -116,6 +117,8 @@ REFUSED: dict[str, bytes] = {
     "cut chunks": OK + JSON + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
     "encoding of chunks": OK + JSON + b"transfer-encoding: \x1b\r\n\r\n{}",
     "only 100": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "a flood of 102": b"HTTP/1.1 102 Processing\r\n\r\n" * 50 + of(JSON[:-2]),
+    "thousands of headers": of(*[b"x-%d: a" % number for number in range(2_000)]),
     "status of letters": b"HTTP/1.1 abc OK\r\n" + JSON + TWO,
     "status 0": b"HTTP/1.1 000 OK\r\n" + JSON + TWO,
     "101": b"HTTP/1.1 101 x\r\nupgrade: x\r\nconnection: upgrade\r\n" + JSON + TWO,
@@ -501,3 +504,44 @@ def test_compressed_or_long_balance_is_unknown(name: str) -> None:
             return await charging.balance({})
 
     assert (None if expected is None else Decimal(expected)) == asyncio.run(run())
+
+
+class Dripping(httpx.AsyncBaseTransport):
+    """A provider that drips the heads of some responses, and the documents of all others."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer without an end."""
+        if request.url.path.endswith("head"):
+            await asyncio.Event().wait()
+        headers = {"content-type": "application/json"}
+        return httpx.Response(200, headers=headers, stream=Drops())
+
+
+class Drops(httpx.AsyncByteStream):
+    """A body that is never silent for long."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield blanks, for ever."""
+        while True:
+            await asyncio.sleep(0.01)
+            yield b" "
+
+
+def test_dripping_responses_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head, document and balance have a time in all, after which the caller gets a 502."""
+    monkeypatch.setattr(record_command, "HELD", 0.1)
+    monkeypatch.setattr(charging, "SECONDS", 0.1)
+    said: list[str] = []
+    asked = {"upstream": "http://127.0.0.1:9", "to": tmp_path / "c.jsonl", "provider": "venice"}
+    asked |= {"cap": Decimal(9_999)}
+
+    async def run() -> list[int]:
+        with recording(asked, None, said.append, Dripping()) as session:
+            calls = httpx.ASGITransport(session.application)
+            async with httpx.AsyncClient(transport=calls, base_url="http://r.test") as http:
+                answers = [await http.get(f"/api/v1/{name}") for name in ("head", "body")]
+                answers.append(await http.post("/api/v1/video/queue", json={"model": "x"}))
+        assert all("not complete within 0.1 s" in one.text for one in answers), answers
+        return [one.status_code for one in answers]
+
+    assert [502, 502, 502] == asyncio.run(run())

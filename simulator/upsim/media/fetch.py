@@ -102,8 +102,13 @@ class Fetcher:
         """The answer of the first address that can be connected to."""
         import httpx  # see `fetch`
 
+        from upsim.network import AsyncTransport, checking, trusting
+
         checked = self._policy.name == "public"
-        async with httpx.AsyncClient(trust_env=False, verify=checked, timeout=_NO_LIMIT) as client:
+        transport = AsyncTransport(checking() if checked else trusting())
+        async with httpx.AsyncClient(
+            transport=transport, trust_env=False, timeout=_NO_LIMIT
+        ) as client:
             problem = ""
             for address in addresses:
                 try:

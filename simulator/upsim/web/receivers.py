@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
@@ -93,18 +91,17 @@ class Receivers:
             await _read_beginning(answer, got.body)
 
     def _transport_for(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
-        import httpx
-
         if self._is_own(url):
             from upsim.transport import Transport
 
             return Transport(self._app, lambda _call: None)
         if self._transport is not None:
             return self._transport
+        from upsim.network import AsyncTransport, checking, trusting
+
         # A receiver on this machine has no certificate that anybody signed.
         checked = url.scheme == "https" and not is_loopback(url.host)
-        context = _checking() if checked else _trusting()
-        return httpx.AsyncHTTPTransport(verify=context, trust_env=False)
+        return AsyncTransport(checking() if checked else trusting())
 
     def _refusal(self, url: httpx.URL | None, text: str) -> str:
         """Why nothing is sent to this address; empty when it may be."""
@@ -136,22 +133,6 @@ class Receivers:
 def is_own_posting() -> bool:
     """Whether the present task delivers a webhook of this server's."""
     return _POSTING.get()
-
-
-@cache
-def _checking() -> ssl.SSLContext:
-    """What certificates are checked by; made once, which takes as long as a hundred requests."""
-    import httpx
-
-    return httpx.create_ssl_context(trust_env=False)
-
-
-@cache
-def _trusting() -> ssl.SSLContext:
-    """Any certificate will do."""
-    found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    found.check_hostname, found.verify_mode = False, ssl.CERT_NONE
-    return found
 
 
 @dataclass(slots=True)

@@ -56,6 +56,12 @@ def sends_megabytes(taken: socket.socket, _over: threading.Event) -> None:
     taken.sendall(HEAD % b"200 OK" + b"content-length: 10485760\r\n\r\n" + b"y" * 10_485_760)
 
 
+def floods(taken: socket.socket, over: threading.Event) -> None:
+    """Send informational responses as fast as they are taken, without end."""
+    while not over.is_set():
+        taken.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * 1_000)
+
+
 def closes(_taken: socket.socket, _over: threading.Event) -> None:
     """Hang up without a word."""
 
@@ -133,6 +139,7 @@ def listen() -> Iterator[Callable[[Behave], str]]:
         (drips_a_body, 200, f"no whole answer within {PATIENCE} s"),
         (drips_an_error, 503, f"no whole answer within {PATIENCE} s"),
         (sends_megabytes, 200, ""),
+        (floods, None, "RemoteProtocolError: more than 20 informational responses"),
         (closes, None, "RemoteProtocolError: Server disconnected"),
         (resets, None, "ReadError"),
         (cuts_a_body, 200, "RemoteProtocolError: peer closed connection"),

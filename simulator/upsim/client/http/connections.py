@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 import httpcore
 import httpx
 
 from upsim.client.http.patience import kept_now
+from upsim.network import LIMITS, AsyncTransport, Heads, checking
 
-_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-"""What httpx itself has by default, with five seconds for a connection that is not used."""
+SILENCE = 5.0
+"""Seconds for which a server may send nothing, as httpx has it."""
 
 
 def sync_connections() -> httpx.Client:
@@ -21,15 +21,10 @@ def sync_connections() -> httpx.Client:
     return httpx.Client(transport=_Transport(), trust_env=False)
 
 
-def async_connections() -> httpx.AsyncClient:
-    """An async client; the event loop bounds its waits."""
-    return httpx.AsyncClient(trust_env=False, verify=_tls(), limits=_LIMITS)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """The certificates that are trusted; reading them takes longer than a request."""
-    return httpx.create_ssl_context(trust_env=False)
+def async_connections(seconds: float = SILENCE) -> httpx.AsyncClient:
+    """An async client; the event loop bounds its waits, and `seconds` each silence."""
+    transport = AsyncTransport(checking())
+    return httpx.AsyncClient(transport=transport, trust_env=False, timeout=seconds)
 
 
 class _Stream(httpcore.NetworkStream):
@@ -37,8 +32,14 @@ class _Stream(httpcore.NetworkStream):
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
+        self._heads = Heads()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = self._read(self._heads.piece(max_bytes), timeout)
+        self._heads.feed(data)
+        return data
+
+    def _read(self, max_bytes: int, timeout: float | None) -> bytes:
         patience = kept_now()
         if patience is None:
             return self._inner.read(max_bytes, timeout)
@@ -49,6 +50,8 @@ class _Stream(httpcore.NetworkStream):
             raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not self._heads.expected:
+            self._heads = Heads()
         self._inner.write(buffer, timeout)
 
     def close(self) -> None:
@@ -85,11 +88,11 @@ class _Transport(httpx.HTTPTransport):
     """As httpx's own, with another backend, which httpx gives no parameter for."""
 
     def __init__(self) -> None:
-        super().__init__(verify=_tls(), trust_env=False)
+        super().__init__(verify=checking(), trust_env=False)
         self._pool = httpcore.ConnectionPool(
-            ssl_context=_tls(),
-            max_connections=_LIMITS.max_connections,
-            max_keepalive_connections=_LIMITS.max_keepalive_connections,
-            keepalive_expiry=_LIMITS.keepalive_expiry,
+            ssl_context=checking(),
+            max_connections=LIMITS.max_connections,
+            max_keepalive_connections=LIMITS.max_keepalive_connections,
+            keepalive_expiry=LIMITS.keepalive_expiry,
             network_backend=_Backend(),
         )

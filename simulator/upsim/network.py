@@ -1,0 +1,151 @@
+"""Connections to servers that nobody vouches for: how much may come before a response begins.
+
+A server may send any number of informational responses (1xx) before the final one, and a client
+that waits reads them all. Here the heads before a body are bounded, and read in small pieces, so
+that other work of the event loop goes on in between.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import httpcore
+import httpx
+
+MOST_INFORMATIONAL = 20
+"""Responses of status 1xx before the final one."""
+MOST_HEAD_BYTES = 64 * 1024
+"""Bytes of all heads of one response together."""
+MOST_HEAD_LINES = 1_000
+PIECE = 4_096
+"""Bytes that are read at once while a head is awaited."""
+LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+"""What httpx itself has by default, with five seconds for a connection that is not used."""
+_END = re.compile(rb"\n\r?\n")
+_INFORMATIONAL = re.compile(rb"HTTP/[0-9.]+ 1(?!01)[0-9]{2}\b")
+
+
+class Heads:
+    """The heads of one response, up to the final one. `expected` until that is complete."""
+
+    def __init__(self) -> None:
+        """Wait for the first head."""
+        self.expected = True
+        self._pending = bytearray()
+        self._count = self._bytes = self._lines = 0
+
+    def piece(self, most: int) -> int:
+        """The number of bytes to read next."""
+        return min(most, PIECE) if self.expected else most
+
+    def feed(self, data: bytes) -> None:
+        """Count what was read. Raises RemoteProtocolError beyond a bound."""
+        if not self.expected:
+            return
+        searched = max(0, len(self._pending) - 2)
+        self._pending += data
+        while (end := _END.search(self._pending, searched)) is not None:
+            self._add(self._pending[: end.end()])
+            if not _INFORMATIONAL.match(self._pending):
+                self.expected = False
+                self._pending.clear()
+                return
+            self._count += 1
+            if self._count > MOST_INFORMATIONAL:
+                what = f"more than {MOST_INFORMATIONAL} informational responses"
+                raise httpcore.RemoteProtocolError(f"{what} before the final one")
+            del self._pending[: end.end()]
+            searched = 0
+        self._check(len(self._pending), self._pending.count(b"\n"))
+
+    def _add(self, head: bytes | bytearray) -> None:
+        self._bytes += len(head)
+        self._lines += head.count(b"\n")
+        self._check(0, 0)
+
+    def _check(self, more_bytes: int, more_lines: int) -> None:
+        if self._bytes + more_bytes > MOST_HEAD_BYTES:
+            raise httpcore.RemoteProtocolError(f"a head of more than {MOST_HEAD_BYTES} bytes")
+        if self._lines + more_lines > MOST_HEAD_LINES:
+            raise httpcore.RemoteProtocolError(f"a head of more than {MOST_HEAD_LINES} lines")
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection on which each request is followed by bounded heads."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._heads = Heads()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as httpcore has it
+        data = await self._inner.read(self._heads.piece(max_bytes), timeout)
+        self._heads.feed(data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
+        if not self._heads.expected:
+            self._heads = Heads()
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - as above
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - as httpcore has it
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.AnyIOBackend):
+    """Makes such connections."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - as above
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(
+            await super().connect_tcp(host, port, timeout, local_address, socket_options)
+        )
+
+
+@cache
+def checking() -> ssl.SSLContext:
+    """Return what checks certificates. Made once: that takes as long as a hundred requests."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+@cache
+def trusting() -> ssl.SSLContext:
+    """Return what takes any certificate."""
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    found.check_hostname, found.verify_mode = False, ssl.CERT_NONE
+    return found
+
+
+class AsyncTransport(httpx.AsyncHTTPTransport):
+    """As httpx's own, with another backend, which httpx gives no parameter for."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        """Trust what `context` trusts; ignore proxy variables."""
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=LIMITS.max_connections,
+            max_keepalive_connections=LIMITS.max_keepalive_connections,
+            keepalive_expiry=LIMITS.keepalive_expiry,
+            network_backend=_Backend(),
+        )

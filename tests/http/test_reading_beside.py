@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from upsim import Simulator
 from upsim.engine.registry import Order
 from upsim.engine.reload import reload_beside
 from upsim.scenario.judging import Judge
+from upsim.web import late_imports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,3 +97,24 @@ def test_a_reload_takes_in_what_came_meanwhile(tmp_path: Path, judged_on: list[b
         boxes = registry.sandboxes.values()
         openings = [int(box.scenario_for("vicsee").baseline.opening) for box in boxes]
     assert ([8, 9], {False}) == (openings, set(judged_on))
+
+
+def test_a_module_that_is_needed_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read in another thread than the event loop's, once."""
+    (tmp_path / "upsim_late.py").write_text("import threading\nBY = threading.get_ident()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for _ in range(2):
+        asyncio.run(late_imports.read("upsim_late"))
+    assert import_module("upsim_late").BY != threading.get_ident()
+
+
+@pytest.mark.parametrize(
+    ("count", "refused_by"), [(1_000_000, "unknown_model"), (1_000_001, "not_json")]
+)
+def test_a_document_of_escapes(admin: Admin, count: int, refused_by: str) -> None:
+    """A million backslashes are read, more are not: base64 with escaped slashes has half as many."""
+    body = b'{"model":"%b"}' % (b"\\/" * count)
+    with admin.caller("venice", "any") as http:
+        http.post("/api/v1/video/queue", content=body, headers={"content-type": "application/json"})
+    exchange = admin.get("sandboxes/default/journal?limit=1")["exchanges"][0]
+    assert refused_by == exchange["refused_by"]

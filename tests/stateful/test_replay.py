@@ -64,7 +64,7 @@ class WebhookReplayMachine(WebhookMachine):
 def exported(simulator: Simulator, sandbox: Sandbox) -> Document:
     """Return the export of a sandbox as it is read from a file."""
     found = export(simulator.registry, sandbox, version="0")
-    return read(found.written(), name="export")
+    return read(b"".join(found.parts()), name="export")
 
 
 def same(document: Document) -> int:

@@ -52,7 +52,7 @@ OURS = "/media/"
 """Below it are files of our own, whose signatures a replay must send again."""
 
 LONG = 64 * 1024
-"""Bytes of a body in which URLs are looked for a piece at a time."""
+"""Bytes of a body or a document that are handled a piece at a time."""
 _NAMES = (b"sig", b"signature", b"secret", b"key", b"token", b"credential", b"password")
 _LONGEST_NAME = 10
 _SIGN = re.compile(rb"=|%3D|://|%3A%2F%2F", re.IGNORECASE)
@@ -60,6 +60,8 @@ _SIGN = re.compile(rb"=|%3D|://|%3A%2F%2F", re.IGNORECASE)
 _LONGEST_SIGN = 9
 
 Json = dict[str, Any]
+_Replace = Callable[[re.Match[bytes]], bytes]
+_Find = Callable[[bytes], Iterator[int]]
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -71,15 +73,28 @@ class Export:
     entries: list[Entry]
     incomplete: Json | None
 
-    def written(self) -> bytes:
-        """The JSON document. It takes long for a long history, and may run in any thread.
+    def parts(self) -> Iterator[bytes]:
+        """The JSON document in parts. It takes long for a long history, and may run in any thread.
 
-        Each entry is encoded alone, so that other threads have their turn in between.
+        Each entry is encoded alone, and nothing long is copied, so that other threads have their
+        turn in between.
         """
         writer = _Writer()
-        entries = (_encode(writer.written(n, entry)) for n, entry in enumerate(self.entries, 1))
-        commands, end = b",".join(entries), _encode({"incomplete": self.incomplete})
-        return b'%b,"commands":[%b],%b' % (_encode(self.made)[:-1], commands, end[1:])
+        yield _encode(self.made)[:-1] + b',"commands":['
+        begun = bytearray()
+        for number, entry in enumerate(self.entries, 1):
+            begun += b"," if number > 1 else b""
+            written = _encode(writer.written(number, entry))
+            if len(written) > LONG:
+                yield bytes(begun)
+                yield written
+                begun = bytearray()
+                continue
+            begun += written
+            if len(begun) > LONG:
+                yield bytes(begun)
+                begun = bytearray()
+        yield bytes(begun) + b"]," + _encode({"incomplete": self.incomplete})[1:]
 
 
 def export(registry: Registry, sandbox: Sandbox, *, version: str) -> Export:
@@ -179,8 +194,7 @@ def unplain(value: object) -> object:
 
 def comparable(body: bytes, path: str) -> bytes:
     """An answer with every secret overwritten, as its digest is taken of it."""
-    pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
-    return _replaced_in_urls(_crossed, pattern.sub(_crossed, body))
+    return _replaced_in_urls(_crossed, _replaced_in_fields(_crossed, body, path))
 
 
 def _crossed(found: re.Match[bytes]) -> bytes:
@@ -188,21 +202,45 @@ def _crossed(found: re.Match[bytes]) -> bytes:
     return before + b"x" * len(secret)
 
 
-def _replaced_in_urls(replace: Callable[[re.Match[bytes]], bytes], body: bytes) -> bytes:
-    """`_IN_URL.sub`; of a long body only the places where a match can begin are looked at."""
+def _replaced_in_fields(replace: _Replace, body: bytes, path: str) -> bytes:
+    """Replace the secrets that stand in fields of JSON."""
+    pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
+    return _replaced(pattern, _quotes, replace, body)
+
+
+def _replaced_in_urls(replace: _Replace, body: bytes) -> bytes:
+    """Replace the secrets that stand in URLs."""
+    return _replaced(_IN_URL, _names_and_users, replace, body)
+
+
+def _replaced(
+    pattern: re.Pattern[bytes], beginnings: _Find, replace: _Replace, body: bytes
+) -> bytes:
+    """`pattern.sub`; of a long body only the places where a match can begin are looked at.
+
+    A search through a long body is one step that lets no other thread run.
+    """
     if len(body) <= LONG:
-        return _IN_URL.sub(replace, body)
+        return pattern.sub(replace, body)
     pieces: list[bytes] = []
     at = 0
-    for start in _beginnings(body):
-        found = _IN_URL.match(body, start) if start >= at else None
+    for start in beginnings(body):
+        found = pattern.match(body, start) if start >= at else None
         if found is not None:
             pieces += body[at:start], replace(found)
             at = found.end()
     return b"".join((*pieces, body[at:]))
 
 
-def _beginnings(body: bytes) -> Iterator[int]:
+def _quotes(body: bytes) -> Iterator[int]:
+    """Where a match of `_SECRET` can begin, in order."""
+    at = body.find(b'"')
+    while at >= 0:
+        yield at
+        at = body.find(b'"', at + 1)
+
+
+def _names_and_users(body: bytes) -> Iterator[int]:
     """Where a match of `_IN_URL` can begin, in order."""
     for piece in range(0, len(body), LONG):
         end = piece + LONG
@@ -291,8 +329,7 @@ class _Writer:
     def _body(self, body: bytes, path: str, size: int, digest: str) -> Json:
         if not size:
             return {}
-        pattern = _SECRET_OR_KEY if KEYS_CALL.fullmatch(path) else _SECRET
-        kept = pattern.sub(self._hidden, body)
+        kept = _replaced_in_fields(self._hidden, body, path)
         if OURS not in path:
             kept = _replaced_in_urls(self._hidden, kept)
         described: Json = {

@@ -23,6 +23,7 @@ from upsim.engine.sources import KEPT_MEASUREMENTS, OwnMedia, clip_key, host_in
 from upsim.engine.world import BLOB
 from upsim.media.clip import Clip, ClipNameError, parse_clip_name
 from upsim.media.sources import decode_base64, decode_data_url, is_data_url
+from upsim.web import late_imports
 from upsim.web.outputs import Output, output_clip, output_plan
 
 if TYPE_CHECKING:  # these are imported when the first video needs them
@@ -278,6 +279,7 @@ class MediaDesk:
     async def _fetch(self, source: str, limit: int) -> Path | Unmeasurable:
         bound = self._registry.settings.loopback  # else callers may be elsewhere
         loopback = bound and is_loopback(host_in(source))
+        await late_imports.read("upsim.media.fetch")
         fetcher = self._fetchers.get(loopback)
         if fetcher is None:
             fetcher = self._fetchers[loopback] = self._new_fetcher(loopback=loopback)

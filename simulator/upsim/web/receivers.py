@@ -23,6 +23,7 @@ from upsim.core.webhooks import Outcome
 from upsim.engine.settings import Settings
 from upsim.engine.sources import split
 from upsim.engine.webhooks import KEPT_ANSWER, Posting
+from upsim.web import late_imports
 
 if TYPE_CHECKING:
     import httpx
@@ -55,6 +56,7 @@ class Receivers:
 
     async def post(self, posting: Posting, seconds: float) -> Outcome:
         """Make one attempt. Whatever the receiver does, this ends in time and never raises."""
+        await late_imports.read("httpx")
         import httpx
 
         url = _parsed(posting.url)

@@ -27,17 +27,23 @@ WORDS = (
     b"%",
     b"/",
     b"password=secret=token=",
+    b'"secret" : "',
+    b'"key":"\\"',
     b"aGVsbG8" * 9,
 )
 
+KEYS = "/__sim/sandboxes/a/accounts/b/keys"
+
 
 @pytest.mark.parametrize("seed", range(20))
-def test_secrets_in_urls_of_long_bodies_are_found(
-    seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Looking for the places where a URL's secret can begin finds what the pattern finds."""
+def test_secrets_of_long_bodies_are_found(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking for the places where a secret can begin finds what the pattern finds."""
     draw = random.Random(seed)  # noqa: S311 - a test
     body = b"".join(draw.choices(WORDS, k=400))
     monkeypatch.setattr(exports, "LONG", draw.randint(9, 200))
-    found = exports._replaced_in_urls(exports._crossed, body)
-    assert exports._IN_URL.sub(exports._crossed, body) == found != body
+    for replaced, pattern in (
+        (exports._replaced_in_urls(exports._crossed, body), exports._IN_URL),
+        (exports._replaced_in_fields(exports._crossed, body, ""), exports._SECRET),
+        (exports._replaced_in_fields(exports._crossed, body, KEYS), exports._SECRET_OR_KEY),
+    ):
+        assert pattern.sub(exports._crossed, body) == replaced != body

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from upsim.engine.exports import export as exported
 from upsim.web.admin.probes import own_version
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
+
+PIECE = 256 * 1024
+"""Bytes that are handed to a connection in one step."""
 
 
 async def export(request: Request) -> Response:
     """`GET …/export`: one file from which `upsim replay` runs this sandbox again."""
     sandbox = sandbox_of(request)
     found = exported(registry_of(request), sandbox, version=own_version())
-    written = await asyncio.to_thread(found.written)
-    reply = Response(written, media_type="application/json")
-    name = f'attachment; filename="upsim-{sandbox.id}.json"'
-    reply.headers["content-disposition"] = name
-    return reply
+    parts = await asyncio.to_thread(lambda: list(found.parts()))
+    headers = {
+        "content-length": str(sum(map(len, parts))),
+        "content-disposition": f'attachment; filename="upsim-{sandbox.id}.json"',
+    }
+    return StreamingResponse(_each(parts), media_type="application/json", headers=headers)
+
+
+async def _each(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Yield pieces that a connection takes at once; what it cannot send it would copy."""
+    for part in parts:
+        for start in range(0, len(part), PIECE):
+            yield part[start : start + PIECE]

@@ -112,7 +112,7 @@ def test_a_module_that_is_needed_late(tmp_path: Path, monkeypatch: pytest.Monkey
     ("count", "refused_by"), [(1_000_000, "unknown_model"), (1_000_001, "not_json")]
 )
 def test_a_document_of_escapes(admin: Admin, count: int, refused_by: str) -> None:
-    """A million backslashes are read, more are not: base64 with escaped slashes has half as many."""
+    """A million backslashes are read: twice what base64 with escaped slashes has. More are not."""
     body = b'{"model":"%b"}' % (b"\\/" * count)
     with admin.caller("venice", "any") as http:
         http.post("/api/v1/video/queue", content=body, headers={"content-type": "application/json"})

@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PINS := scripts/venv pyproject.toml requirements/build.txt requirements/runtime.txt
 TYPED := simulator contracts tests
 export PYTHON
+unexport PYTHONDONTWRITEBYTECODE  # else each process that a test starts compiles the project anew
 
 .PHONY: help demo serve test browser contracts covered check style types imports bench mutants nightly lock clean
 

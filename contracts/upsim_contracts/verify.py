@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from typing import Literal
 
@@ -94,11 +95,14 @@ def providers() -> tuple[str, ...]:
     return tuple(name for name, folder in folders().items() if (folder / FILE).exists())
 
 
+_read_once = cache(read_book)  # nothing changes a book, and reading one takes as long as its calls
+
+
 def book_of(provider: str) -> Book:
     """What the contracts know of a provider. Raises NoContractError."""
     if provider not in providers():
         raise NoContractError("contract", provider, providers())
-    return read_book(folders()[provider] / FILE)
+    return _read_once(folders()[provider] / FILE)
 
 
 def pricer(provider: str) -> Pricer:

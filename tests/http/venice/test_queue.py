@@ -388,7 +388,7 @@ def load_examples() -> dict[str, Any]:
     from upsim.scenario.loader import shipped_root
 
     file = shipped_root().parent / "contracts/upsim_contracts/venice/examples.yaml"
-    found: dict[str, Any] = yaml.load(file.read_text("utf-8"), Loader=yaml.SafeLoader)
+    found: dict[str, Any] = yaml.load(file.read_text("utf-8"), Loader=yaml.CSafeLoader)
     return found
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     Path(__file__).parents[3] / "contracts" / "upsim_contracts" / "wavespeed" / "examples.yaml"
 )
-PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.SafeLoader)
+PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.CSafeLoader)
 UPSCALER = "wavespeed-ai/video-upscaler"
 UPSCALE_V1 = "runwayml/upscale-v1"
 VIDEO = "https://clips.example/12.mp4"

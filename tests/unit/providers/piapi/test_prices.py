@@ -15,7 +15,7 @@ from upsim.core.terms import Terms, failure_of, terms
 from upsim.scenario.loader import Library
 
 EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/piapi/examples.yaml"
-PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.SafeLoader)
+PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.CSafeLoader)
 BASELINE: Baseline = Library().baseline("piapi").baseline
 
 

@@ -18,7 +18,7 @@ from upsim.scenario.loader import Library
 LIBRARY = Library()
 BASELINE = LIBRARY.baseline("vicsee").baseline
 EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/vicsee/examples.yaml"
-PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.SafeLoader)
+PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.CSafeLoader)
 
 
 def test_no_error_is_there_for_nothing() -> None:

@@ -19,7 +19,7 @@ from upsim.providers.wavespeed import webhooks
 from upsim.scenario.loader import Library
 
 EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/wavespeed/examples.yaml"
-PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.SafeLoader)
+PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.CSafeLoader)
 SAMPLE = PUBLISHED["webhook"]
 SECRET = SAMPLE["secret"]
 INPUT = {"video": "https://media.example/a.mp4", "copy_audio": True}

@@ -23,6 +23,8 @@ import httpx
 from upsim.client.exceptions import ProtocolError
 from upsim.client.guard import is_loopback
 from upsim.client.http.admin import ask_admin
+from upsim.client.http.bounded import BoundedTransport
+from upsim.client.http.connections import SyncTransport, sync_connections
 from upsim_contracts.documents import default_dialect, dialects
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
@@ -157,7 +159,7 @@ def aim(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) 
     else:
         url = book.live if order.target == "live" else order.target.rstrip("/")
         _check(url, order.target)
-        transport = httpx.HTTPTransport(trust_env=False)
+        transport = BoundedTransport(SyncTransport())
         parts = urlsplit(url)
         is_near = is_loopback(parts.hostname or "")
         root = f"{parts.scheme}://{parts.netloc}"
@@ -215,7 +217,7 @@ def _check(url: str, asked: str) -> None:
 def _obeys(root: str, token: str) -> bool:
     """Whether a simulator is there that lets itself be controlled."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with httpx.Client(timeout=SECONDS, trust_env=False) as http:
+    with sync_connections(SECONDS) as http:
         try:
             if not is_simulator(http, root, token):
                 return False

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gzip
 import pickle
+import zlib
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -32,7 +35,14 @@ from upsim.client import (
 )
 from upsim.client.adapter import Answer, number
 from upsim.client.guard import Budget, Guard
+from upsim.client.http import admin, bounded
+from upsim.client.http.admin import MOST_BYTES as MOST_ADMIN_BYTES
+from upsim.client.http.connections import async_connections
+from upsim.client.http.exchanges import MOST_BYTES
+from upsim.client.sandbox import sandbox_sleeper
 from upsim.client.values import Money
+from upsim_contracts.command import Asked, aim
+from upsim_contracts.verify import book_of
 
 VIDEO = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 40
 SOURCE = "https://example.com/clip.mp4"
@@ -62,6 +72,74 @@ def test_huge_status_in_the_body() -> None:
     body = b'{"code": 1e999999999, "data": {"balance": 3}}'
     with client_of(reply(body), model="upscale-v1") as client:
         assert client.balance() == Money(Decimal(3), "USD")
+
+
+CREDITS = b'{"success": true, "data": {"credits": 5}}'
+SQUEEZED = {
+    "gzip": (gzip.compress(CREDITS), ""),
+    "deflate": (zlib.compress(CREDITS), ""),
+    "deflate ": (zlib.compress(CREDITS, wbits=-15), ""),
+    "identity": (CREDITS, ""),
+    "x-gzip": (gzip.compress(bytes(MOST_BYTES + 1)), "more than 67108864 bytes"),
+    "gzip, gzip": (gzip.compress(gzip.compress(CREDITS)), "nobody asked for"),
+    "zstd": (CREDITS, "nobody asked for"),
+    "GZIP": (CREDITS, "no such file"),
+}
+
+
+@pytest.mark.parametrize("encoding", SQUEEZED)
+def test_compressed_responses(encoding: str) -> None:
+    """A response is unpacked once, up to a size; any other encoding is not even tried."""
+    body, says = SQUEEZED[encoding]
+    with client_of(reply(body, content_encoding=encoding)) as client:
+        if not says:
+            assert client.balance().amount == 5
+            return
+        with pytest.raises(TransientError, match=says):
+            client.balance()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_clocks_of_strangers(monkeypatch: pytest.MonkeyPatch, *, is_async: bool) -> None:
+    """A sleeper reads neither a long, a compressed nor an endless response of its simulator."""
+    monkeypatch.setattr(admin, "SECONDS", 0.3)
+    cases = {
+        "more than 16777216 bytes": reply(b" " * (MOST_ADMIN_BYTES + 1)),
+        "compressed": reply(gzip.compress(b"{}"), content_encoding="gzip"),
+        "has not ended within 0.3 s": drops("application/json"),
+    }
+    for says, answer in cases.items():
+        with serving(answer) as (url, _), pytest.raises(ClientError, match=says):
+            asyncio.run(_sleep_async(url)) if is_async else _sleep(url)
+
+
+def _sleep(url: str) -> None:
+    with closing(sandbox_sleeper(url)) as sleeper:
+        sleeper.sleep(1)
+
+
+async def _sleep_async(url: str) -> None:
+    async with async_connections() as http:
+        await sandbox_sleeper(url, http=http).sleep_async(1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (reply(gzip.compress(bytes(3_000_000)), content_encoding="gzip"), "more than 2000000"),
+        (reply(b"x", content_encoding="gzip, gzip"), "nobody asked for"),
+        (drops("application/json"), "has not ended within 0.3 s"),
+    ],
+)
+def test_targets_of_verify(monkeypatch: pytest.MonkeyPatch, answer: Reply, says: str) -> None:
+    """What `upsim verify` reads of a stranger is bounded in size and time."""
+    monkeypatch.setattr(bounded, "MOST_BYTES", 2_000_000)
+    monkeypatch.setattr(bounded, "SECONDS", 0.3)
+    with serving(answer) as (url, _), ExitStack() as stack:
+        order = Asked(target=url, as_live=True, cap=Decimal(1), api_key="k", providers=("vicsee",))
+        target = aim(stack, order, book_of("vicsee"), {})
+        with pytest.raises(httpx.HTTPError, match=says):
+            target.http.get(url)
 
 
 def test_price_below_zero_makes_no_room() -> None:

@@ -17,6 +17,7 @@ from upsim.cli.parameters import SCENARIO
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import ask_admin
+from upsim.client.http.connections import sync_connections
 from upsim.core.printing import printable
 from upsim.engine.registry import DEFAULT
 from upsim.providers import folders
@@ -90,8 +91,9 @@ def command(  # noqa: PLR0913 - one argument for each option
         raise click.UsageError("--new makes a sandbox, --sandbox takes one that is there: give one")
     base = url.rstrip("/")
     headers = {"Authorization": f"Bearer {admin_token}"} if admin_token else {}
-    with httpx.Client(base_url=f"{base}/__sim", headers=headers, trust_env=False) as http:
-        http.timeout = httpx.Timeout(SECONDS)
+    with sync_connections(SECONDS) as http:
+        http.base_url = httpx.URL(f"{base}/__sim")
+        http.headers.update(headers)
         providers = _ask(http, "GET", "/health", "providers", dict[str, object])
         if new:
             order = {"scenario": scenario, "clock": clock}

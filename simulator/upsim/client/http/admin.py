@@ -1,7 +1,11 @@
-"""Requests to the admin API at a URL where any server could answer."""
+"""Requests to the admin API at a URL where any server could answer.
+
+A response has so many bytes and so many seconds at most, and is not compressed.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +14,13 @@ from typing import Any
 import httpx
 
 from upsim.client.exceptions import ProtocolError
+from upsim.client.http.decoding import PLAIN
+from upsim.client.http.patience import Patience
 
 MOST_BYTES = 16 * 2**20
 """The longest response that is read."""
-_PLAIN = ("", "identity")
+SECONDS = 300.0
+"""Real time that a request and its response may take in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +59,10 @@ def ask_admin(
     Raises ProtocolError for any other response, httpx.HTTPError where there is none.
     """
     sent = {**(headers or {}), "accept-encoding": "identity"}
-    with http.stream(
+    request = http.build_request(
         method, url, json=body, headers=sent, extensions=dict(extensions or {})
-    ) as response:
-        content = _content(response)
+    )
+    response, content = exchange(http, request)
     try:
         document = json.loads(content or b"{}")
     except (ValueError, RecursionError) as error:
@@ -65,14 +72,56 @@ def ask_admin(
     return AdminAnswer(response.status_code, document, response.headers.get("x-upsim-note", ""))
 
 
-def _content(response: httpx.Response) -> bytes:
-    """Read a body. Raises ProtocolError for one that is compressed or too long."""
-    encoding = response.headers.get("content-encoding", "")
-    if encoding.lower() not in _PLAIN:
-        raise ProtocolError(f"the response is compressed ({encoding[:40]}), which nobody asked for")
-    content = bytearray()
-    for chunk in response.iter_bytes():
-        content += chunk
-        if len(content) > MOST_BYTES:
+def exchange(http: httpx.Client, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    """Send a request and read the whole response. Raises ProtocolError or httpx.HTTPError.
+
+    Over the client's own connections (`connections`) a response that drips ends in time, too.
+    """
+    patience = Patience(SECONDS)
+    patience.with_answer()
+    with patience.kept():
+        response = http.send(request, stream=True, follow_redirects=False)
+        try:
+            content = _Content(response)
+            for piece in response.iter_bytes():
+                content.add(piece)
+                patience.check()
+        finally:
+            response.close()
+    return response, bytes(content.read)
+
+
+async def exchange_async(
+    http: httpx.AsyncClient, request: httpx.Request
+) -> tuple[httpx.Response, bytes]:
+    """As `exchange`, letting others work."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            response = await http.send(request, stream=True, follow_redirects=False)
+            try:
+                content = _Content(response)
+                async for piece in response.aiter_bytes():
+                    content.add(piece)
+            finally:
+                await response.aclose()
+    except TimeoutError as error:
+        raise httpx.ReadTimeout(f"the answer has not ended within {SECONDS:.3g} s") from error
+    return response, bytes(content.read)
+
+
+class _Content:
+    """What was read of a body so far."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        """Raises ProtocolError for a body that is compressed."""
+        encoding = response.headers.get("content-encoding", "")
+        if encoding.lower() not in PLAIN:
+            what = f"the response is compressed ({encoding[:40]})"
+            raise ProtocolError(f"{what}, which nobody asked for")
+        self.read = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """Take the next piece. Raises ProtocolError when it is too long."""
+        self.read += piece
+        if len(self.read) > MOST_BYTES:
             raise ProtocolError(f"the response has more than {MOST_BYTES} bytes")
-    return bytes(content)

@@ -9,6 +9,7 @@ import httpx
 
 from upsim.client.adapter import Answer
 from upsim.client.exceptions import TransientError
+from upsim.client.http.admin import exchange, exchange_async
 from upsim.client.http.connections import sync_connections
 from upsim.client.http.exchanges import headers_of
 
@@ -21,20 +22,22 @@ class Caller:
     ) -> None:
         """With a token it is sent as bearer."""
         self._base_url = base_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = {"Accept-Encoding": "identity"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
         self._async_http = http if isinstance(http, httpx.AsyncClient) else None
         self._http = http if isinstance(http, httpx.Client) else None
         self._own: httpx.Client | None = None
 
     def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
-        """Call and wait. Raises TransientError when there is no answer."""
+        """Call and wait. Raises TransientError for no answer, ProtocolError for a strange one."""
         if self._http is None:
             self._http = self._own = sync_connections()
         request = self._http.build_request(
             method, f"{self._base_url}{path}", json=body, headers=self._headers
         )
         try:
-            return _plain(self._http.send(request, follow_redirects=False))
+            return _plain(*exchange(self._http, request))
         except httpx.HTTPError as error:
             problem = _trouble(method, path, error)
         raise problem
@@ -49,7 +52,7 @@ class Caller:
             method, f"{self._base_url}{path}", json=body, headers=self._headers
         )
         try:
-            return _plain(await self._async_http.send(request, follow_redirects=False))
+            return _plain(*await exchange_async(self._async_http, request))
         except httpx.HTTPError as error:
             problem = _trouble(method, path, error)
         raise problem
@@ -61,8 +64,8 @@ class Caller:
             self._http = self._own = None
 
 
-def _plain(response: httpx.Response) -> Answer:
-    return Answer(response.status_code, response.content, headers_of(response))
+def _plain(response: httpx.Response, content: bytes) -> Answer:
+    return Answer(response.status_code, content, headers_of(response))
 
 
 def _trouble(method: str, path: str, error: httpx.HTTPError) -> TransientError:

@@ -16,9 +16,9 @@ SILENCE = 5.0
 """Seconds for which a server may send nothing, as httpx has it."""
 
 
-def sync_connections() -> httpx.Client:
-    """A sync client whose wait for an answer is bounded in all."""
-    return httpx.Client(transport=_Transport(), trust_env=False)
+def sync_connections(seconds: float = SILENCE) -> httpx.Client:
+    """A sync client whose wait for an answer is bounded in all, and by `seconds` each silence."""
+    return httpx.Client(transport=SyncTransport(), trust_env=False, timeout=seconds)
 
 
 def async_connections(seconds: float = SILENCE) -> httpx.AsyncClient:
@@ -84,7 +84,7 @@ class _Backend(httpcore.SyncBackend):
         return _Stream(stream)
 
 
-class _Transport(httpx.HTTPTransport):
+class SyncTransport(httpx.HTTPTransport):
     """As httpx's own, with another backend, which httpx gives no parameter for."""
 
     def __init__(self) -> None:

@@ -18,6 +18,7 @@ import httpx
 from upsim.client import clocks
 from upsim.client.adapter import Answer
 from upsim.client.effects import Fetch, Lost, Send, Sent
+from upsim.client.http.decoding import PLAIN, Decoding
 from upsim.client.http.patience import Patience
 from upsim.client.http.wire import Key, Wire
 from upsim.core.numbers import plain_count
@@ -71,14 +72,17 @@ class Exchange(ABC):
         reason = f"no answer ({type(error).__name__}: {str(error)[:200]})"
         return Lost(reason, sent=not isinstance(error, _NOT_SENT), took=self._took())
 
-    def _in_memory(self) -> Body:
+    def _in_memory(self, response: httpx.Response) -> Body:
+        """The body as it was before it was compressed."""
         self.patience.with_answer()
-        return Body(raw=False, write=self._grow, patience=self.patience)
+        raw = _is_raw(response)
+        encoding = response.headers.get("content-encoding", "") if raw else ""
+        decoding = Decoding(encoding, MOST_BYTES)
 
-    def _grow(self, chunk: bytes) -> None:
-        if len(self._memory) + len(chunk) > MOST_BYTES:
-            raise httpx.DecodingError(f"the answer has more than {MOST_BYTES} bytes")
-        self._memory.extend(chunk)
+        def grow(chunk: bytes) -> None:
+            self._memory.extend(decoding.feed(chunk))
+
+        return Body(raw=raw, write=grow, patience=self.patience)
 
     def _sent(self, response: httpx.Response, spool: Path | None = None) -> Sent:
         status, headers = response.status_code, headers_of(response)
@@ -93,7 +97,10 @@ class Exchange(ABC):
 
 
 class Sending(Exchange):
-    """A request of the adapter. Its answer is kept in memory, unless it is a video itself."""
+    """A request of the adapter. Its answer is kept in memory, unless it is a video itself.
+
+    A compressed video is none.
+    """
 
     failures = (*_FAILED_ON_THE_WIRE, OSError)
 
@@ -109,12 +116,12 @@ class Sending(Exchange):
     def body(self, response: httpx.Response) -> Iterator[Body]:
         """A video is written to a file."""
         if not _is_video(response):
-            yield self._in_memory()
+            yield self._in_memory(response)
             return
         self.patience.with_file(self._wire.timeouts.file)
         self._spool = self._wire.spool()
         with self._spool.open("wb") as file:
-            yield Body(raw=False, write=file.write, patience=self.patience)
+            yield Body(raw=_is_raw(response), write=file.write, patience=self.patience)
 
     def result(self, response: httpx.Response) -> Sent | Lost:
         """The answer, unless its video is shorter than announced, or could be."""
@@ -143,11 +150,10 @@ class Fetching(Exchange):
         """The sink says whether it is wanted; else it is the text of a refusal."""
         self._wanted = self._sink.begin(response.status_code, headers_of(response))
         if not self._wanted:
-            yield self._in_memory()
+            yield self._in_memory(response)
             return
         self.patience.with_file(self._seconds)
-        raw = not response.is_stream_consumed  # it is where a transport gave the answer as a whole
-        yield Body(raw=raw, write=self._sink.write, patience=self.patience)
+        yield Body(raw=_is_raw(response), write=self._sink.write, patience=self.patience)
 
     def result(self, response: httpx.Response) -> Sent | Lost:
         """The answer, unless the end of a file cannot be told; its length is for the sink."""
@@ -161,9 +167,15 @@ def headers_of(response: httpx.Response) -> Mapping[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
 
+def _is_raw(response: httpx.Response) -> bool:
+    """Whether a body is still to be read; a transport may have given it as a whole."""
+    return not response.is_stream_consumed
+
+
 def _is_video(response: httpx.Response) -> bool:
     kind = str(response.headers.get("content-type", "")).lower()
-    return response.is_success and kind.startswith("video/")
+    plain = str(response.headers.get("content-encoding", "")).lower() in PLAIN
+    return response.is_success and kind.startswith("video/") and plain
 
 
 def _ends_by_closing(response: httpx.Response) -> bool:

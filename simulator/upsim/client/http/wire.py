@@ -18,6 +18,7 @@ from upsim.client.adapter import Adapter, Request
 from upsim.client.callbacks import Watch
 from upsim.client.effects import Fetch, Send
 from upsim.client.guard import Guard
+from upsim.client.http.decoding import ACCEPTED
 from upsim.client.policies import Timeouts
 
 
@@ -69,7 +70,7 @@ class Wire:
         return {
             "method": request.method,
             "url": f"{self._base_url}{request.target}" if own else request.target,
-            "headers": dict(request.headers) | _length(request),
+            "headers": {"Accept-Encoding": ACCEPTED, **request.headers} | _length(request),
             "json": request.body,
             "timeout": self._timeout,
         }

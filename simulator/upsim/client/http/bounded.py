@@ -1,0 +1,74 @@
+"""Responses of servers that nobody vouches for: bounded in size and in time, also unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+
+from upsim.client.http.decoding import ACCEPTED, PLAIN, Decoding
+from upsim.client.http.patience import Patience
+
+MOST_BYTES = 512 * 2**20
+"""Bytes of a response, unpacked: that of the longest video."""
+SECONDS = 600.0
+"""Real time that a request and its response may take in all."""
+
+
+class BoundedTransport(httpx.BaseTransport):
+    """Bounds each response that comes over another transport."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        """Bound what `inner` brings; its reads should keep to the patience of their exchange."""
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request. Reading the response raises ReadTimeout or DecodingError at a bound."""
+        if "," in request.headers.get("accept-encoding", ""):  # httpx's own, not a caller's wish
+            request.headers["accept-encoding"] = ACCEPTED
+        patience = Patience(SECONDS)
+        patience.with_answer()
+        with patience.kept():
+            response = self._inner.handle_request(request)
+        encoding = response.headers.get("content-encoding", "")
+        try:
+            decoding = Decoding(encoding, MOST_BYTES)
+        except httpx.DecodingError:
+            response.close()
+            raise
+        headers = response.headers.copy()
+        if encoding.lower() not in PLAIN:
+            del headers["content-encoding"]
+            headers.pop("content-length", None)
+        return httpx.Response(
+            response.status_code,
+            headers=headers,
+            stream=_Stream(response, decoding, patience),
+            extensions=response.extensions,
+        )
+
+    def close(self) -> None:
+        """Close the inner transport."""
+        self._inner.close()
+
+
+class _Stream(httpx.SyncByteStream):
+    """A body that ends in time, and before it is too long."""
+
+    def __init__(self, response: httpx.Response, decoding: Decoding, patience: Patience) -> None:
+        self._response = response
+        self._decoding = decoding
+        self._patience = patience
+
+    def __iter__(self) -> Iterator[bytes]:
+        pieces = self._response.iter_raw()
+        while True:
+            with self._patience.kept():
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            self._patience.check()
+            yield self._decoding.feed(piece)
+
+    def close(self) -> None:
+        self._response.close()

@@ -252,54 +252,70 @@ MISTAKES = [
     Mistake(
         "POST venice/liev/api/v1/video/queue",
         {},
-        ("; /api/v1/video/queue is served; did you mean the dialect /live?",),
+        ("; did you mean /live/api/v1/video/queue?",),
     ),
-    Mistake("GET venice/liev", None, ("nothing is served; did you mean the dialect /live?",)),
+    Mistake("GET venice/liev", None, ("nothing is served; did you mean /live?",)),
     # base URLs that are wrong
     *(
         Mistake(call, None, (f"where nothing is served{hint}",))
         for call, hint in {
-            "POST venice/video/queue": "; /api/v1/video/queue is served",
-            "POST venice/api/v1/api/v1/video/queue": "; /api/v1/video/queue is served",
-            "POST venice/queue": "; /api/v1/video/queue is served",
-            "GET venice/live/billing/balance": "; /api/v1/billing/balance is served",
-            "POST vicsee/tools/upscale-video": "; /api/v1/tools/upscale-video is served",
-            "GET vicsee/api/v1/credits/": "; /api/v1/credits is served",
-            "GET vicsee/api/v1//credits": "; /api/v1/credits is served",
-            "GET vicsee/auto/api/v1/credits": "; /api/v1/credits is served",
-            "GET vicsee/tasks/some-id": "; /api/v1/tasks/{id} is served",
-            "GET vicsee/tasks/some-id/download": "; /api/v1/tasks/{id}/download is served",
+            "POST venice/video/queue": "; did you mean /api/v1/video/queue?",
+            "POST venice/api/v1/api/v1/video/queue": "; did you mean /api/v1/video/queue?",
+            "POST venice/queue": "; did you mean /api/v1/video/queue?",
+            "GET venice/live/billing/balance": "; did you mean /api/v1/billing/balance?",
+            "POST vicsee/tools/upscale-video": "; did you mean /api/v1/tools/upscale-video?",
+            "GET vicsee/api/v1/credits/": "; did you mean /api/v1/credits?",
+            "GET vicsee/api/v1//credits": "; did you mean /api/v1/credits?",
+            "GET vicsee/auto/api/v1/credits": "; did you mean /api/v1/credits?",
+            "GET vicsee/tasks/some-id": "; did you mean /api/v1/tasks/{id}?",
+            "GET vicsee/tasks/some-id/download": "; did you mean /api/v1/tasks/{id}/download?",
             "GET vicsee/api/v1/credit": "; did you mean /api/v1/credits?",
             "POST wavespeed/wavespeed-ai/video-upscaler": (
-                "; /api/v3/wavespeed-ai/video-upscaler is served"
+                "; did you mean /api/v3/wavespeed-ai/video-upscaler?"
             ),
-            "GET wavespeed/v3/balance": "; /api/v3/balance is served",
+            "GET wavespeed/v3/balance": "; did you mean /api/v3/balance?",
             "GET wavespeed/predictions/some-id/result": (
-                "; /api/v3/predictions/{id}/result is served"
+                "; did you mean /api/v3/predictions/{id}/result?"
             ),
             "GET wavespeed/api/v3/balances": "; did you mean /api/v3/balance?",
             "GET wavespeed/api/v2/balances": "; did you mean /api/v3/balance?",
             "GET wavespeed/api/v3/prediction/abc": "; did you mean /api/v3/predictions/{id}?",
-            "GET wavespeed/api/v3/api/v3/balance": "; /api/v3/balance is served",
+            "GET wavespeed/api/v3/api/v3/balance": "; did you mean /api/v3/balance?",
             "GET vicsee/api/v1/tasks": "; did you mean /api/v1/tasks/{id}?",
-            "POST piapi/task": "; /api/v1/task is served",
-            "GET piapi/task/some-id": "; /api/v1/task/{id} is served",
-            "GET piapi/api/v1/account/info": "; /account/info is served",
+            "POST piapi/task": "; did you mean /api/v1/task?",
+            "GET piapi/task/some-id": "; did you mean /api/v1/task/{id}?",
+            "GET piapi/api/v1/account/info": "; did you mean /account/info?",
+            "POST venice/api/v1/video": "; did you mean /api/v1/video/queue?",
+            "POST venice/api/v1/task": "; piapi has this path",
+            "POST venice/live/api/v1/upload": "; vicsee has this path",
+            "GET venice/api/v1/task": "; piapi has this path",
+            "POST piapi/api/v1/tools/upscale-video": "; vicsee has this path",
+            "POST piapi/api/v1/video/queue": "; venice has this path",
+            "POST vicsee/api/v1/task": "; did you mean /api/v1/tasks/{id}?; piapi has this path",
+            "POST vicsee/api/v3/runwayml/upscale-v1": "; wavespeed has this path",
         }.items()
     ),
     *(
         Mistake(f"POST wavespeed/{path}", {"video": URL}, ("model in the path: ", f"; {hint}"))
         for path, hint in {
             "api/v3/api/v3/wavespeed-ai/video-upscaler": (
-                "/api/v3/wavespeed-ai/video-upscaler is served"
+                "did you mean /api/v3/wavespeed-ai/video-upscaler?"
             ),
             "api/v2/api/v3/wavespeed-ai/video-upscaler": (
-                "/api/v3/wavespeed-ai/video-upscaler is served"
+                "did you mean /api/v3/wavespeed-ai/video-upscaler?"
             ),
             "api/v3/media/upload": "did you mean /api/v3/media/upload/binary?",
             "api/v3/wavespeed-ai/video-upscale": (
                 "did you mean /api/v3/wavespeed-ai/video-upscaler?"
             ),
+        }.items()
+    ),
+    *(
+        Mistake(call, None, (f"method: found {call.split()[0]!a}".replace("'", '"'), said))
+        for call, said in {
+            "POST piapi/api/v1/tasks": "expected DELETE; did you mean POST /api/v1/task?",
+            "GET piapi/api/v1/task": "expected POST; did you mean GET /api/v1/task/{id}?",
+            "PUT piapi/api/v1/task": "expected POST",
         }.items()
     ),
     piapi(PIAPI, "X-Api-Key: its value is empty", headers={"x-api-key": " "}),

@@ -213,7 +213,7 @@ class Dispatch:
         """The answer as it goes out, with its line in the journal."""
         sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         if rule is not None and call.cause and is_lost(begun.operation, rule):
-            call.cause += near_of(bound, call)
+            call.cause += self._near(bound, call)
         try:
             answer = whole(bound, call, reply)
         except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
@@ -288,7 +288,7 @@ class Dispatch:
     ) -> Decision:
         """The OpenAPI document, if that is asked for; else the provider's own 404 or 405."""
         if not is_document(call.method, call.path):
-            return missed(sandbox, bound, call, miss)
+            return self._nowhere(sandbox, bound, call, miss)
         call.now = sandbox.settle()
         return Decision(
             self.documents.reply(
@@ -300,6 +300,27 @@ class Dispatch:
                 any_key=not (sandbox.choices.strict_keys or call.origin.sandbox),
             )
         )
+
+    def _nowhere(self, sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
+        """The provider's own 404 or 405, with the path that was probably meant."""
+        call.now = sandbox.settle()
+        name = "wrong_method" if miss.allowed else "no_route"
+        allowed = ", ".join(miss.allowed)
+        found = causes.quoted(call.path)
+        if allowed:
+            near = near_paths.same_method(
+                bound.provider, bound.rules.baseline, call.method, call.path
+            )
+            method = causes.quoted(call.method)
+            cause = f"method: found {method} for {found}, expected {allowed}{near}"
+        else:
+            cause = f"path: found {found}, where nothing is served{self._near(bound, call)}"
+        return refuse(bound, call, Violation(name, {"allowed": allowed}, cause=cause))
+
+    def _near(self, bound: Bound, call: Call) -> str:
+        """What was probably meant by the path of a call that found nothing."""
+        baseline, others = bound.rules.baseline, self.registry.providers
+        return near_paths.hint(bound.provider, baseline, call.method, call.path, others=others)
 
     def _routes_of(self, provider: str) -> Routes:
         found = self._routes[provider] = Routes(self.registry.providers[provider])
@@ -363,23 +384,6 @@ def _read_long(call: Call) -> str:
 def is_lost(operation: Operation, rule: ErrorRule) -> bool:
     """Whether an operation that takes any path answered that nothing is at this one."""
     return rule.status == NOT_FOUND and operation.path.endswith("*}")
-
-
-def near_of(bound: Bound, call: Call) -> str:
-    """What is served near the path of a call."""
-    return near_paths.hint(bound.provider, bound.rules.baseline, call.method, call.path)
-
-
-def missed(sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
-    """The provider's own 404 or 405."""
-    call.now = sandbox.settle()
-    name = "wrong_method" if miss.allowed else "no_route"
-    allowed = ", ".join(miss.allowed)
-    found = causes.quoted(call.path)
-    cause = f"path: found {found}, where nothing is served{near_of(bound, call)}"
-    if allowed:
-        cause = f"method: found {causes.quoted(call.method)} for {found}, expected {allowed}"
-    return refuse(bound, call, Violation(name, {"allowed": allowed}, cause=cause))
 
 
 def unknown_sandbox(place: Place) -> Answer:

@@ -1,56 +1,105 @@
-"""Hints for paths that no operation serves: most come from a wrong base URL."""
+"""Hints for paths that no operation serves: most come from a wrong base URL or a misspelling.
+
+Two questions are answered: which path of the same provider is most alike, and which other provider
+has exactly this path.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import takewhile
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 from upsim.core.baseline import Baseline
 from upsim.core.nearest import closest
 from upsim.core.provider import Provider
+from upsim.web.routes import serving
 
 COMPARED = 16
 """Segments at the end of a path that are compared."""
+READ = 2_000
+"""Characters at the end of a path that are read."""
+ALIKE = 0.5
+"""The part of two paths, by weight, that must be the same for one to be meant by the other."""
+_SAYS_NOTHING = re.compile(r"api|v[0-9]+", re.ASCII)
+"""Segments that many paths have in common."""
+_LITTLE, _PARAMETER, _MISSPELT = 0.1, 0.5, 0.55
 
-BASE = 3
-"""Segments of a path that is more than a base URL."""
 
-
-def hint(provider: Provider, baseline: Baseline, method: str, path: str) -> str:
-    """The served path that goes on or has the longest common end, or a misspelt dialect."""
-    segments = [one for one in path[-2000:].split("/") if one][-COMPARED:]
-    served = [*_served(provider, baseline, method)]
-    longer = [one for one in served if one[: len(segments)] == segments != one]
-    if len(segments) >= BASE and longer:
-        return f"; did you mean /{'/'.join(longer[0])}?"
-    best = max(served, key=lambda one: _common(segments, one), default=[])
-    tail = _common(segments, best)
+def hint(
+    provider: Provider,
+    baseline: Baseline,
+    method: str,
+    path: str,
+    *,
+    others: Mapping[str, Provider],
+) -> str:
+    """Return what was probably meant, after a semicolon; empty if nothing is near."""
+    segments = [one for one in path[-READ:].split("/") if one][-COMPARED:]
+    served = [*_served(provider, baseline)]
     first = "" if path[:2] == "//" else path[1:].partition("/")[0]
-    parts = {part for one in served for part in one}
-    dialect = "" if first in parts else closest(first, baseline.dialects)
-    found = f"; /{'/'.join(best)} is served" if tail else ""
-    if dialect and (not tail or segments[1:] == best):
-        found += f"; did you mean the dialect /{dialect}?"
-    if not found:
-        others = [one for one in served if path.count("/") > 1]
-        as_long = ["/" + "/".join(one) for one in others if len(one) == len(segments)]
-        near = closest(path, as_long) or closest(path, ["/" + "/".join(one) for one in others])
-        found = f"; did you mean {near}?" if near else ""
-    return found
+    known = {part for _, one in served for part in one}
+    dialect = "" if first in known else closest(first, baseline.dialects)
+    rest = segments[1:] if dialect else segments
+    near = _nearest(rest, method, served)
+    if dialect and (near or not rest):
+        near = [dialect, *near]
+    meant = f"; did you mean /{'/'.join(near)}?" if near else ""
+    foreign = {name: other for name, other in others.items() if name != provider.name}
+    by_name = [name for name, right in serving(foreign, method, path).items() if right or not near]
+    return "".join([meant, *(f"; {name} has this path" for name in by_name)])
 
 
-def _served(provider: Provider, baseline: Baseline, method: str) -> Iterator[list[str]]:
-    """The segments of each served path, those of the method first."""
-    known = [one for one in provider.operations if not one.refuses]
-    for one in sorted(known, key=lambda one: one.method != method):
+def same_method(provider: Provider, baseline: Baseline, method: str, path: str) -> str:
+    """Return the near path that takes a method which this path does not; empty for none."""
+    segments = [one for one in path[-READ:].split("/") if one][-COMPARED:]
+    served = [pair for pair in _served(provider, baseline) if pair[0] == method]
+    near = _nearest(segments, method, served)
+    return f"; did you mean {method} /{'/'.join(near)}?" if near else ""
+
+
+def _served(provider: Provider, baseline: Baseline) -> Iterator[tuple[str, list[str]]]:
+    """Yield method and segments of each served path; a model's name stands for itself."""
+    for one in provider.operations:
+        if one.refuses:
+            continue
         head, _, last = one.path.rpartition("/")
         names_a_model = last.endswith("*}") and one.kind == "submit"
         for end in baseline.models if names_a_model else [last]:
-            yield [part for part in f"{head}/{end}".split("/") if part]
+            yield one.method, [part for part in f"{head}/{end}".split("/") if part]
 
 
-def _common(path: Sequence[str], served: Sequence[str]) -> int:
-    """How many segments the ends have in common; a parameter alone is none."""
-    pairs: Iterable[tuple[str, str]] = zip(reversed(path), reversed(served), strict=False)
-    same = [*takewhile(lambda pair: pair[0] == pair[1] or pair[1][0] == "{", pairs)]
-    return len(same) if any(ours[0] != "{" for _, ours in same) else 0
+def _nearest(
+    path: Sequence[str], method: str, served: Sequence[tuple[str, list[str]]]
+) -> list[str]:
+    """Return the served path that is most alike, of equal ones that of the method; else nothing."""
+    rated = [(_alike(path, one), takes == method, one) for takes, one in served]
+    alike, _, found = max(rated, key=lambda rating: rating[:2], default=(0.0, False, []))
+    return found if alike >= ALIKE else []
+
+
+def _alike(path: Sequence[str], served: Sequence[str]) -> float:
+    """Return how much of two paths is the same, in order, from 0 to 1.
+
+    `api` and versions weigh little, so paths that share nothing else are not alike.
+    """
+    best = [0.0] * (len(served) + 1)  # of the beginnings of both, by the length of the served one
+    for ours in path:
+        before = best
+        best = [0.0]
+        for at, theirs in enumerate(served, 1):
+            same = before[at - 1] + _same(ours, theirs)
+            best.append(max(same, before[at], best[at - 1]))
+    return 2 * best[-1] / (sum(map(_weight, path)) + sum(map(_weight, served)) or 1)
+
+
+def _same(ours: str, theirs: str) -> float:
+    """Return the weight of two segments that are the same, or nearly so; else 0."""
+    if ours == theirs or theirs[0] == "{":
+        return _weight(theirs)
+    return _weight(theirs) * _MISSPELT if closest(ours, [theirs]) else 0
+
+
+def _weight(segment: str) -> float:
+    if segment[0] == "{":
+        return _PARAMETER
+    return _LITTLE if _SAYS_NOTHING.fullmatch(segment) else 1

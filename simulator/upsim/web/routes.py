@@ -86,6 +86,16 @@ class Routes:
         node.operations[operation.method] = operation
 
 
+def serving(providers: Mapping[str, Provider], method: str, path: str) -> dict[str, bool]:
+    """Return the providers that have a path, each with whether it takes the method there."""
+    found = {name: Routes(one).find(method, path) for name, one in providers.items()}
+    return {
+        name: not isinstance(one, Miss)
+        for name, one in found.items()
+        if not isinstance(one, Miss) or one.allowed
+    }
+
+
 def _straight(root: _Node, segments: list[str], method: str) -> Found | None:
     """The way without a step back, which is the first that `_walk` would try."""
     node, params = root, {}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 from starlette.types import Receive, Scope, Send
 
 from upsim.core.hosts import split_authority
+from upsim.core.nearest import closest
 from upsim.engine.registry import Registry
 from upsim.web.admin.problems import problem, shown
 from upsim.web.hosts import Observer, OwnHosts
 from upsim.web.places import host_of
-from upsim.web.routes import Found, Miss, Routes
+from upsim.web.routes import serving
 
 NOT_FOUND = 404
 
@@ -47,22 +47,17 @@ class Strays:
         first, _, rest = path[1:].partition("/")
         if not rest or first.startswith("__"):
             return []
-        found = {name: Routes(providers[name]).find(method, path) for name in providers}
-        exact = [name for name, operation in found.items() if not isinstance(operation, Miss)]
-        known = exact or [name for name, miss in found.items() if _other_methods(miss)]
+        known = serving(providers, method, path)
+        exact = [name for name, takes in known.items() if takes]
         if known:
-            return [f"/{name}{_cut(path)}" for name in known]
-        near = get_close_matches(first.lower()[:40], providers, n=1)
-        return [f"/{name}/{_cut(rest)}" for name in near]
+            return [f"/{name}{_cut(path)}" for name in exact or known]
+        near = closest(first.lower(), providers)
+        return [f"/{near}/{_cut(rest)}"] if near else []
 
     def _is_own_host(self, host: str) -> bool:
         """Whether the Host header is one of this server's: others are left to the admin rule."""
         named = split_authority(host)
         return named is not None and named[0] in self.own
-
-
-def _other_methods(found: Found | Miss) -> bool:
-    return isinstance(found, Miss) and bool(found.allowed)
 
 
 def _cut(path: str) -> str:

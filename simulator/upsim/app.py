@@ -31,6 +31,7 @@ from upsim.web.admin.problems import AdminError, on_admin_error, on_http_error, 
 from upsim.web.auth import AdminRule
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
+from upsim.web.file_reports import reporting
 from upsim.web.holds import Holds
 from upsim.web.hosts import Door, Observer, OwnHosts
 from upsim.web.landing import landing
@@ -128,14 +129,16 @@ class App(Starlette):
         """What is no provider's: files, pages and the admin API."""
         if place.path.startswith("/media/"):
             await self._serve_media(scope, receive, send, place.path[7:], place.sandbox)
-        elif place.sandbox is not None:
+            return
+        reported = reporting(send, scope, self._media.reporters)
+        if place.sandbox is not None:
             text = f"below /sandbox/{place.sandbox[:80]}/ there are providers and /media/"
-            await problem(404, "not_found", text)(scope, receive, send)
+            await problem(404, "not_found", text)(scope, receive, reported)
         elif not (
             await self.strays.answered(scope, receive, send)
-            or await guarded(self._rule, scope, receive, send)
+            or await guarded(self._rule, scope, receive, reported)
         ):
-            await super().__call__(scope, receive, self.wrong_token.noting(scope, send))
+            await super().__call__(scope, receive, self.wrong_token.noting(scope, reported))
 
     def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
         """What answers a request that came whole: an `Answer` where that needs no waiting."""
@@ -161,7 +164,8 @@ class App(Starlette):
         sandbox = self.registry.default if name is None else self.registry.sandboxes.get(name)
         if sandbox is None:
             text = f"there is no sandbox {shown(name)}"
-            await problem(404, "unknown_sandbox", text)(scope, receive, safely(send, ALWAYS))
+            reported = reporting(send, scope, self._media.reporters)
+            await problem(404, "unknown_sandbox", text)(scope, receive, safely(reported, ALWAYS))
             return
         await self._media(scope, receive, send, path=path, sandbox=sandbox)
 

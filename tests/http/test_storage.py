@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.uploads import put_file
 from upsim.web.safe_media import SAFE_TYPES
 
 if TYPE_CHECKING:
-    import httpx
-
     from tests.http.conftest import Admin, Start
 
 CLIP = "/media/synthetic/16x16_1fps_1s.mp4"
@@ -164,19 +163,66 @@ def test_a_put_brings_the_headers_of_its_ticket(
 
 @BOTH
 def test_refused_files_are_reported(admin: Admin, provider: str) -> None:
-    """Each refusal below `/media` is reported once, with the sentence of the response."""
+    """Each refusal below `/media` is reported once, with the response in plain text.
+
+    An upload and a download that went well have a line each, too.
+    """
     lines: list[tuple[str, str, int, str]] = []
-    admin.sim.app.dispatch.media.refusal_observers.append(lambda *line: lines.append(line))
-    url = TICKETS[provider](admin, 4)["uploadUrl"]
+    admin.sim.app.dispatch.media.reporters.append(lambda *line: lines.append(line))
+    ticket = TICKETS[provider](admin, 4)
+    url = ticket["uploadUrl"]
 
-    put_file(admin.http, url, b"1234", kind="text/html", **NEEDED[provider])
-    put_file(admin.http, url, b"1234", kind="video/mp4", **NEEDED[provider])
+    put_file(admin.http, url, b"1234", content_type="text/'html'", **NEEDED[provider])
+    put_file(admin.http, url, b"1234", **NEEDED[provider])
     admin.http.get("/media/nothing")
+    admin.http.get(ticket["publicUrl"])
+    admin.http.get(ticket["publicUrl"], headers={"Range": "bytes=1-"})
 
-    (put, _, status, message), (get, path, gone, sentence) = lines
-    assert (put, status, get, path, gone) == ("PUT", 403, "GET", "/media/nothing", 404)
-    assert "video/mp4" in message
-    assert sentence == "There is no such file."
+    (put, _, status, message), *others = lines
+    path = httpx.URL(url).path
+    assert (put, status) == ("PUT", 403)
+    assert "Content-Type: video/mp4, and \"text/'html'\" came" in message
+    assert [
+        ("PUT", path, 200, ""),
+        ("GET", "/media/nothing", 404, "There is no such file."),
+        ("GET", path, 200, "4 bytes"),
+        ("GET", path, 206, "3 bytes"),
+    ] == others
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("content", "found"), [(b"ab", "2"), (b"", "0"), (b"abcde", "more than 4")]
+)
+def test_a_body_in_chunks_of_another_size_is_refused_with_its_size(
+    admin: Admin, provider: str, content: bytes, found: str
+) -> None:
+    """The refusal says how much came, though no `Content-Length` did, and what was announced."""
+    url = TICKETS[provider](admin, 4)["uploadUrl"]
+    headers = {"content-type": "video/mp4", "if-none-match": "*"}
+    answer = admin.http.put(url, content=iter([content]), headers=headers)
+    said = f"The body has {found} bytes, 4 were announced"
+    assert (400, said) == (answer.status_code, answer.text)
+
+
+def test_refusals_beside_the_providers_are_reported(admin: Admin) -> None:
+    """One line with the message of the admin API's error; a call that went well has none."""
+    lines: list[tuple[str, str, int, str]] = []
+    admin.sim.app.dispatch.media.reporters.append(lambda *line: lines.append(line))
+    admin.http.get("/__sim/sandboxes/default")
+    admin.http.get("/__sim/nothing")
+    admin.http.post("/__sim/sandboxes", json={"sed": 1})
+    admin.http.get("/__sim/sandboxes", headers={"Origin": "https://shop.example"})
+    admin.http.get("/sandbox/nosuch/venice/api/v1/models")
+    admin.http.get("/sandbox/nosuch/media/nothing")
+
+    assert [(path, status, message.partition(";")[0]) for _, path, status, message in lines] == [
+        ("/__sim/nothing", 404, "there is nothing at '/__sim/nothing'"),
+        ("/__sim/sandboxes", 400, "Object contains unknown field `sed`"),
+        ("/__sim/sandboxes", 401, "the request comes from a page of another origin"),
+        ("/sandbox/nosuch/venice/api/v1/models", 404, "there is no sandbox 'nosuch'"),
+        ("/sandbox/nosuch/media/nothing", 404, "there is no sandbox 'nosuch'"),
+    ]
 
 
 def test_a_condition_of_the_ticket_must_come(admin: Admin) -> None:

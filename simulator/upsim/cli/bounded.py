@@ -50,6 +50,7 @@ BETWEEN, HEAD, BODY = range(3)
 """What is being read: nothing, a head, or a body."""
 TOO_LONG = f"The head of a request may have {MOST_HEAD} bytes."
 TOO_MANY = "%d connections are open, as many as may be (see `ulimit -n`); further ones are closed"
+REFUSED = "a request was refused with %d: %s"
 TOO_SLOW = "The rest of the request did not come in time."
 
 _TOLD_AT: WeakKeyDictionary[ServerState, float] = WeakKeyDictionary()
@@ -207,6 +208,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         self._refused = True
+        self.logger.warning(REFUSED, status, message)
         self.transport.write(
             b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
             b"connection: close\r\n\r\n%b"

@@ -41,7 +41,7 @@ class Console:
         self._wait_for((sandbox, exchange, job_of(sandbox, exchange)))
 
     def stray(self, method: str, path: str, status: int, message: str) -> None:
-        """Take in a request that reached no provider, with what it was told."""
+        """Take in a request that reached no provider: a refused one, or one for a file."""
         self._wait_for(stray_line(method, path, status, message))
 
     def webhook(self, sandbox: Sandbox, posting: Posting, outcome: Outcome) -> None:
@@ -122,7 +122,8 @@ def webhook_line(sandbox: Sandbox, posting: Posting, outcome: Outcome, *, day: s
 def stray_line(method: str, path: str, status: int, message: str) -> str:
     """The line of a request that reached no provider."""
     at = iso(wall_clock(), 3)[11:-1]
-    return f"{at} {printable(method)} {printable(path)} {status} {printable(message)}\n"
+    head = f"{at} {printable(method)} {printable(path)} {status}"
+    return f"{head}{f' {printable(message)}' if message else ''}\n"
 
 
 def printable(text: str) -> str:

@@ -196,7 +196,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
     if not quiet:
         app.dispatch.observers.append(console)
         app.dispatch.media.observers.append(console)
-        app.dispatch.media.refusal_observers.append(console.stray)
+        app.dispatch.media.reporters.append(console.stray)
         app.strays.observers.append(console.stray)
         app.wrong_token.observers.append(console.stray)
         app.deliverer.observers.append(console.webhook)

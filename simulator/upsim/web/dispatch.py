@@ -116,7 +116,7 @@ class Dispatch:
         try:
             resolved = registry.resolve(provider, headers, place.sandbox)
         except UnknownSandboxError:
-            return unknown_sandbox(place)
+            return self._unknown_sandbox(scope, place)
         sandbox, credential, account, faces, key = resolved
         face = faces.get(place.dialect) or registry.world(sandbox, provider, place.dialect)
         bound, world = face
@@ -301,6 +301,13 @@ class Dispatch:
             )
         )
 
+    def _unknown_sandbox(self, scope: Scope, place: Place) -> Answer:
+        """The answer to a path that names a sandbox which is not there."""
+        message = f"there is no sandbox {(place.sandbox or '')[:80]!r}"
+        for reporter in self.media.reporters:
+            reporter(scope["method"], scope["path"], NOT_FOUND, message)
+        return Answer(NOT_FOUND, encode({"error": {"code": "unknown_sandbox", "message": message}}))
+
     def _nowhere(self, sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
         """The provider's own 404 or 405, with the path that was probably meant."""
         call.now = sandbox.settle()
@@ -384,9 +391,3 @@ def _read_long(call: Call) -> str:
 def is_lost(operation: Operation, rule: ErrorRule) -> bool:
     """Whether an operation that takes any path answered that nothing is at this one."""
     return rule.status == NOT_FOUND and operation.path.endswith("*}")
-
-
-def unknown_sandbox(place: Place) -> Answer:
-    """The answer to a path that names a sandbox which is not there."""
-    message = f"there is no sandbox {(place.sandbox or '')[:80]!r}"
-    return Answer(404, encode({"error": {"code": "unknown_sandbox", "message": message}}))

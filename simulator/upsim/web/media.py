@@ -35,7 +35,7 @@ from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import Upload
 from upsim.media.clip import CONTENT_TYPES, Clip, ClipNameError, ClipRoomError
-from upsim.web import refused_files
+from upsim.web import file_reports
 from upsim.web.bodies import ClientGoneError, announced_length, headers_of
 from upsim.web.faults import Faulty, media_occasion
 from upsim.web.files import send_file
@@ -78,7 +78,7 @@ class MediaApp:
         self._registry = registry
         self.desk = desk
         self.observers: list[Observer] = []
-        self.refusal_observers: list[refused_files.Observer] = []
+        self.reporters: list[file_reports.Observer] = []
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, *, path: str, sandbox: Sandbox
@@ -87,7 +87,7 @@ class MediaApp:
         kind, _, name = path.partition("/")
         any_origin = self._any_origin(sandbox, kind, name)
         guards = headers_for(kind, any_origin=any_origin)
-        send = refused_files.reporting(send, scope, self.refusal_observers)
+        send = file_reports.reporting(send, scope, self.reporters, served=True)
         safe = safely(send, guards)
         if any_origin and is_preflight(scope, headers_of(scope)):
             await allow(safe, b"GET, HEAD, PUT" if kind == "uploads" else b"GET, HEAD")
@@ -183,7 +183,7 @@ class MediaApp:
             if sent and reply.mark is not None:
                 self._mark(sandbox, reply.job, reply.mark)
 
-        told = refused_files.reporting(send, scope, self.refusal_observers)
+        told = file_reports.reporting(send, scope, self.reporters)
         await or_refused(told, sending)
 
     async def _get(
@@ -270,6 +270,7 @@ class MediaApp:
         limit = upload.issued.size
         if limit is None:
             limit = rules.wholes["video_bytes"]
+        found: object = announced_length(headers_of(scope))
         if refusal is None:
             with Spool(self._registry.blobs, limit) as body:
                 try:
@@ -284,8 +285,8 @@ class MediaApp:
                     await self._store(send, sandbox, upload, body)
                     return
                 refusal = rules.errors["upload_wrong_size"]
-        found = announced_length(headers_of(scope))
-        values = {"found": found, "expected": upload.issued.size}
+                found = found or (f"more than {limit}" if body.oversized else body.size)
+        values = {"found": found, "expected": limit}
         await _refuse(send, refusal, values)
 
     async def _store(self, send: Send, sandbox: Sandbox, upload: Upload, body: Spool) -> None:

@@ -86,7 +86,9 @@ class App:
 
 def connected(app: App, *, keep_alive: float = 5) -> tuple[AtOnceProtocol, Wire]:
     """Return a connection to the application, and its transport."""
-    config = uvicorn.Config(app, date_header=False, server_header=False, log_level="critical")
+    config = uvicorn.Config(
+        app, date_header=False, server_header=False, log_level="critical", log_config=None
+    )
     config.timeout_keep_alive = keep_alive  # type: ignore[assignment]  # whole seconds take long
     protocol = AtOnceProtocol(config, ServerState(), {}, asyncio.get_running_loop())
     wire = Wire()

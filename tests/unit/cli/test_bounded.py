@@ -49,10 +49,13 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("piece", [SLICE // 2, SLICE, 32 * SLICE])
 @pytest.mark.parametrize("begins", [b"GET /jobs HTTP/1.1\r\nX-Long: ", b"GET /"])
-async def test_a_head_without_an_end_is_refused(piece: int, begins: bytes) -> None:
-    """A header or a path that goes on for ever is answered soon after the bound."""
+async def test_a_head_without_an_end_is_refused(
+    piece: int, begins: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A header or a path that goes on for ever is answered soon after the bound, with a line."""
     app = App()
     protocol, wire = connected(app)
+    caplog.set_level("WARNING", "uvicorn.error")
     protocol.data_received(begins)
     sent = 0
     while not wire.written and sent < 64 * MOST_HEAD:
@@ -60,6 +63,8 @@ async def test_a_head_without_an_end_is_refused(piece: int, begins: bytes) -> No
         sent += piece
     assert TOO_LONG == wire.written[0][: len(TOO_LONG)]
     assert (True, []) == (sent <= MOST_HEAD + piece, app.asked)
+    said = "a request was refused with 431: The head of a request may have 65536 bytes."
+    assert [said] == caplog.messages
 
 
 @pytest.mark.usefixtures("soon")

@@ -43,7 +43,7 @@ def client_at(request: pytest.FixtureRequest) -> Iterator[Connect]:
     runner, opened = asyncio.Runner(), list[Hand]()
 
     def start(url: str, **settings: Any) -> Hand:  # noqa: ANN401 - of connect
-        patience = {"timeouts": Timeouts(connect=5, read=5, answer=0.1, file=0.1)}
+        patience = {"timeouts": Timeouts(connect=60, read=60, answer=0.1, file=0.1)}
         known = settings_of(url) | patience | {"retries": Retries(attempts=1)} | settings
         made = connect if request.param == "sync" else connect_async
         opened.append(Hand(made("vicsee", **known), runner))
@@ -141,13 +141,13 @@ def test_file_that_is_resumed(client_at: Connect, tmp_path: Path) -> None:
 
     def cut(_headers: dict[str, str]) -> Iterator[bytes]:
         yield VIDEO_HEAD + b"connection: close\r\n\r\n"
-        threading.Event().wait(0.3)
+        threading.Event().wait(1.5)
         yield b"x"
 
     retries = Retries(attempts=3, first=0.01, jitter=0)
-    patience = {"timeouts": Timeouts(answer=5, file=0.6), "retries": retries}
+    patience = {"timeouts": Timeouts(answer=60, file=3), "retries": retries}
     with serving(cut, endless(VIDEO_HEAD + b"\r\n")) as (url, lines):
-        with pytest.raises(TransientError, match=r"the file has not ended within 0\.[0-3]"):
+        with pytest.raises(TransientError, match=r"the file has not ended within [01]\.[0-9]+ s"):
             client_at(url, **patience).download(finished(f"{url}/out.mp4"), tmp_path / "out.mp4")
 
         assert len(lines) == 2
@@ -158,9 +158,9 @@ def test_connection_that_was_kept(client_at: Connect) -> None:
     """The second answer over a connection is bounded as the first one is, by its own time."""
     whole = reply(CREDITS, connection="keep-alive")
     with serving(whole, DRIPS["header"], whole) as (url, lines):
-        client = client_at(url)
+        client = client_at(url, timeouts=Timeouts(connect=60, read=60, answer=2))
         first = client.balance()
-        with pytest.raises(TransientError, match=OVER):
+        with pytest.raises(TransientError, match=r"the answer has not ended within 2"):
             client.balance()
 
         assert first == client.balance()
@@ -171,10 +171,10 @@ def test_silence_is_shorter_than_patience(client_at: Connect) -> None:
     """A server that says nothing is given up by the time-out between two bytes."""
 
     def silent(_headers: dict[str, str]) -> Iterator[bytes]:
-        threading.Event().wait(0.5)
+        threading.Event().wait(60)
         yield b""
 
-    patience = {"timeouts": Timeouts(connect=5, read=0.1, answer=5)}
+    patience = {"timeouts": Timeouts(connect=60, read=0.1, answer=50)}
     with serving(silent) as (url, _), pytest.raises(TransientError, match="ReadTimeout") as caught:
         client_at(url, **patience).balance()
     assert "has not ended" not in str(caught.value)

@@ -23,10 +23,10 @@ import pytest
 from tests.e2e.conftest import Server, running
 from tests.e2e.test_hostile import answer_of, connection, head
 from tests.e2e.watched import ANEW
+from tests.slowness import slowness
 
 LONGEST_MS = 100
-"""Of the CPU time of the event loop's thread, on a machine that needs `LOOP_MS` for `_loop`."""
-LOOP_MS = 13
+"""Of the CPU time of the event loop's thread."""
 TRIES = 3
 """The shortest decides: what else runs on a machine only makes a pause longer."""
 MEGABYTE = 1 << 20
@@ -250,21 +250,11 @@ def longest_pause(watched: Watched, request: bytes) -> tuple[int, str]:
 
 def is_short(pause: str) -> bool:
     """Whether a pause is within the bar, which is longer where the machine is slow just now."""
-    took = _milliseconds(pause)
-    return took <= LONGEST_MS or took <= LONGEST_MS * min(map(_loop, range(TRIES))) / LOOP_MS
+    return _milliseconds(pause) <= LONGEST_MS * slowness()
 
 
 def _milliseconds(pause: str) -> float:
     return float(pause.split(maxsplit=1)[0])
-
-
-def _loop(start: int) -> float:
-    """Return the milliseconds of CPU time that work of a known size takes."""
-    began = time.process_time()
-    total = start
-    for number in range(300_000):
-        total += number % 7
-    return (time.process_time() - began) * 1000
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,14 @@ import asyncio
 import json
 import time
 from asyncio import events
+from math import inf
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tests.http.conftest import LOCAL
+from tests.slowness import TRIES, slowness
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin
@@ -68,13 +70,18 @@ async def test_a_long_list_holds_nobody_up(admin: Admin, monkeypatch: pytest.Mon
         loop = Loop(monkeypatch)
         for path in READ:
             asked = {"target": "*"} if path.endswith("find") else None
-            await asyncio.sleep(0)
-            loop.longest = 0.0
-            answer = await http.request("POST" if asked else "GET", path, json=asked)
-            await asyncio.sleep(0)
-            found[path] = (loop.longest, answer.content)
+            least = inf
+            for _ in range(TRIES):  # the shortest decides: a busy machine only adds
+                await asyncio.sleep(0)
+                loop.longest = 0.0
+                answer = await http.request("POST" if asked else "GET", path, json=asked)
+                await asyncio.sleep(0)
+                least = min(least, loop.longest)
+                if least <= LONGEST:
+                    break
+            found[path] = (least, answer.content)
         monkeypatch.undo()
-    assert {} == {path: took for path, (took, _) in found.items() if took > LONGEST}
+    assert {} == {path: took for path, (took, _) in found.items() if took > LONGEST * slowness()}
     for path, (_, content) in found.items():
         document, (name, least) = json.loads(content), READ[path]
         compact = json.dumps(document, ensure_ascii=False, separators=(",", ":"))

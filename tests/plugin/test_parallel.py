@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.plugin.conftest import cpu_of_children
-
 if TYPE_CHECKING:
     from tests.plugin.conftest import RunTests
 
@@ -58,18 +56,10 @@ def test_two_worlds(upsim_sandboxes, number):
 RANDOM = ("-p", "no:schemathesis", "-p", "no:cacheprovider", "-W", "error")
 
 
-CORES = 2
-
-
 @pytest.mark.slow
 def test_three_hundred_tests_in_two_sandboxes_each(run_tests: RunTests) -> None:
-    """No id, balance or journal leaks, all sandboxes are removed, and two cores need under 20 s.
-
-    Processor time is counted: it does not depend on what else the machine does.
-    """
-    before = cpu_of_children()
+    """No id, balance or journal leaks, all sandboxes are removed."""
     result = run_tests(TESTS, "-n", "4", plain=RANDOM)
 
     result.assert_outcomes(passed=300)
     result.stdout.fnmatch_lines(["600 sandboxes; the same calls*", "  vicsee     28800 credits"])
-    assert cpu_of_children() - before < 20 * CORES

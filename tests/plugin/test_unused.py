@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.plugin.conftest import cpu_of_children
+from tests.slowness import slowness
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import RunTests
@@ -68,10 +69,10 @@ def seconds_of(code: str) -> float:
 def test_start_costs_little() -> None:
     """Importing the plug-in beside pytest takes less than 50 ms, by paired runs.
 
-    Processor time is counted: it does not depend on what else the machine does.
+    Processor time is counted, on the machine's own scale.
     """
     without = "import pytest"
     with_it = "import pytest, upsim.pytest_plugin"
     pairs = [(seconds_of(with_it), seconds_of(without)) for _ in range(PAIRS)]
 
-    assert median(mine - plain for mine, plain in pairs) < MOST_SECONDS
+    assert median(mine - plain for mine, plain in pairs) < MOST_SECONDS * slowness()

@@ -257,7 +257,7 @@ async def test_a_connection_on_which_nothing_comes_is_closed(at_once: bool) -> N
     protocol, wire = connected(app, keep_alive=0.001)
     protocol.data_received(POST)
     await settled(protocol)
-    await asyncio.wait_for(wire.closed.wait(), 10)
+    await asyncio.wait_for(wire.closed.wait(), 300)
     assert wire.is_closing()
 
 
@@ -271,7 +271,7 @@ async def test_blank_lines_do_not_keep_a_connection_open(at_once: bool) -> None:
     await settled(protocol)
     protocol.data_received(b"\r\n")
     protocol.timeout_keep_alive_handler()
-    await asyncio.wait_for(wire.closed.wait(), 10)
+    await asyncio.wait_for(wire.closed.wait(), 300)
     assert 1 == b"".join(wire.written).count(b"HTTP/1.1 ")
 
 
@@ -288,7 +288,7 @@ async def test_a_request_answered_before_it_was_whole_starts_the_idle_time() -> 
     protocol.timeout_keep_alive_handler()
     assert not wire.is_closing()
     protocol.data_received(POST[-2:])
-    await asyncio.wait_for(wire.closed.wait(), 10)
+    await asyncio.wait_for(wire.closed.wait(), 300)
     assert b"HTTP/1.1 200 OK" == b"".join(wire.written)[:15]
 
 

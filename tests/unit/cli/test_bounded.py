@@ -73,7 +73,7 @@ async def test_what_follows_a_refused_head_is_dropped() -> None:
     protocol, wire = connected(App())
     protocol.data_received(b"GET /" + b"x" * 2 * MOST_HEAD)
     protocol.data_received(b" HTTP/1.1\r\n\r\n" + GET)
-    await asyncio.wait_for(wire.closed.wait(), 10)
+    await asyncio.wait_for(wire.closed.wait(), 300)
     assert 1 == len(wire.written)
 
 
@@ -189,7 +189,7 @@ async def test_what_does_not_come_is_not_waited_for(begun: bytes) -> None:
     protocol, wire = connected(App())
     if begun:
         protocol.data_received(begun)
-    await asyncio.wait_for(wire.closed.wait(), 10)
+    await asyncio.wait_for(wire.closed.wait(), 300)
     await settled(protocol)
     assert [TOO_SLOW] * bool(begun) == [answer[: len(TOO_SLOW)] for answer in wire.written]
 

@@ -24,6 +24,8 @@ LONGEST_TEXT = 4096
 LONGEST_NUMBER = 300
 """Digits of a number, and places before or after its point."""
 DEEPEST = 100
+MOST_VALUES = 200_000
+"""Values of a document, counted by its commas; reading more would hold up other requests."""
 _HALF = re.compile("[\ud800-\udfff]")
 _DATA = re.compile(r"data:([\w/+.-]*);base64,(.+)", re.DOTALL)
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
@@ -92,13 +94,30 @@ def parsed(content: bytes) -> tuple[Any] | None:
     """A JSON document in a tuple, since it can be null; numbers with a point are Decimals.
 
     None for what is no JSON, or none that can be kept and compared: NaN, half of a surrogate pair,
-    more than 100 levels, a number that is out of all proportion.
+    more than 100 levels or 200,000 values, a number that is out of all proportion.
     """
+    if content.count(b",") > MOST_VALUES:
+        return None
     try:
         found = json.loads(content, parse_float=_number, parse_int=_number, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
     return (found,) if _is_usual(found) else None
+
+
+def has_repeats(content: bytes) -> bool:
+    """Whether an object of a JSON document, as `parsed` reads it, has a key twice.
+
+    Servers differ in which of the values counts.
+    """
+    found = False
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal found
+        found = found or len({name for name, _ in pairs}) < len(pairs)
+
+    json.loads(content, object_pairs_hook=note)
+    return found
 
 
 def _number(digits: str) -> int | Decimal:

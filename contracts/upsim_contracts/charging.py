@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 import httpx
 
-from upsim_contracts.bodies import parsed
+from upsim_contracts.bodies import has_repeats, parsed
 from upsim_contracts.cassettes import Charge, clip_of
 from upsim_contracts.matching import at
+from upsim_contracts.measuring import Sighted
 from upsim_contracts.pieces import in_turns
 from upsim_contracts.spending import Purse
 from upsim_contracts.tolls import Toll, Tolls
@@ -41,14 +41,13 @@ class Charging:
         self._base = base
         self._balances = balances and tolls.book.balance is not None
 
-    def toll(
-        self, method: str, path: str, media: Mapping[str, Mapping[str, Any]], body: bytes
-    ) -> Toll | None:
-        """What a request could cost; None for one that is free."""
-        measured = next(iter(media.values()), None)
+    def toll(self, method: str, path: str, sighted: Sighted, body: bytes) -> Toll | None:
+        """What a request could cost; None for one that is free. Long bodies take long."""
         document = parsed(body)
-        found = clip_of(measured) if measured is not None else None
-        return self.tolls.toll(method, path, found, document[0] if document else None)
+        clips = [clip_of(seen) for seen in sighted.each]
+        fields = document[0] if document else None
+        certain = sighted.all_known and isinstance(fields, Mapping) and not has_repeats(body)
+        return self.tolls.toll(method, path, clips, fields, certain=certain)
 
     @asynccontextmanager
     async def charged(

@@ -29,6 +29,21 @@ MOST_LINKS = 100
 Seen = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Sighted:
+    """The videos of a request that are known, and whether these are all.
+
+    `media` has one for each name, which is a link without its query; `each` has all of them.
+    """
+
+    media: Mapping[str, Seen]
+    each: Sequence[Seen]
+    all_known: bool
+
+
+NOTHING = Sighted({}, (), all_known=True)
+
+
 @dataclass(slots=True)
 class _Looks:
     """What is left for the links of one request, and how many were not looked at for it."""
@@ -60,24 +75,25 @@ class Measuring:
         self._known: dict[str, Seen | None] = {}
         self._tickets: dict[str, tuple[str, ...]] = {}
 
-    async def measure(self, body: bytes, content_type: str, sent: set[str]) -> dict[str, Seen]:
+    async def measure(self, body: bytes, content_type: str, sent: set[str]) -> Sighted:
         """The videos that a request names or carries, as far as they are known."""
-        found: dict[str, Seen] = {}
-        for content in videos_in(body, content_type):
-            seen = await asyncio.to_thread(sees, content)
-            if seen is not None:
-                found[name_of(content)] = seen
-        document = parsed(body)
+        found, named = await asyncio.to_thread(_carried, body, content_type)
+        all_known = None not in found.values()
+        media = {name: seen for name, seen in found.items() if seen is not None}
+        each = [*media.values()]
         left = _Looks(asyncio.get_running_loop().time() + SECONDS)
-        for link in links(document[0]) if document else ():
+        for link in named:
             sent.add(link)
             known = await self._of(link, left)
-            if known is not None:
-                found[link.partition("?")[0]] = known
+            if known is None:
+                all_known = False
+            else:
+                media[link.partition("?")[0]] = known
+                each.append(known)
         if left.missed:
             bounds = f"{MOST_LOOKS} links, {SECONDS} seconds and {LONGEST_VIDEO} bytes"
             self._say(f"videos of a request not looked at: {left.missed}, beyond {bounds}")
-        return found
+        return Sighted(media, each, all_known)
 
     def uploaded(self, path: str, seen: Seen | None) -> None:
         """A file was sent to a link of the upstream."""
@@ -100,12 +116,13 @@ class Measuring:
                     remember(self._tickets, parts.path, bares)
 
     async def _of(self, link: str, left: _Looks) -> Seen | None:
+        """What a link leads to. A link that was looked at is known with its query alone."""
         bare = link.partition("?")[0]
-        known = self._known.get(bare)
+        known = self._known.get(bare) or self._known.get(link)
         if known is None:
             told = next((clip for glob, clip in self._told if fnmatchcase(bare, glob)), None)
             known = _described(told) if told else await self._look(link, left)
-            remember(self._known, bare, known)
+            remember(self._known, link, known)
         return known
 
     async def _look(self, link: str, left: _Looks) -> Seen | None:
@@ -142,6 +159,16 @@ class Measuring:
                 if left.size < 0:
                     return None
         return bytes(content)
+
+
+def _carried(body: bytes, content_type: str) -> tuple[dict[str, Seen | None], list[str]]:
+    """The videos that a request carries, and the links that it names. It takes long for long ones.
+
+    None stands for what is no video that can be read.
+    """
+    found = {name_of(content): sees(content) for content in videos_in(body, content_type)}
+    document = parsed(body)
+    return dict(found), [*links(document[0])] if document else []
 
 
 def _split(link: str) -> SplitResult | None:

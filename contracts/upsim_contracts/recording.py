@@ -28,7 +28,7 @@ from upsim_contracts.cassette_format import MAX_PATH_LENGTH
 from upsim_contracts.cassettes import Charge, Exchange, Message, Writer
 from upsim_contracts.charging import Charged, Charging
 from upsim_contracts.exceptions import ContractFileError, SpendingError
-from upsim_contracts.measuring import Measuring
+from upsim_contracts.measuring import NOTHING, Measuring, Sighted
 from upsim_contracts.passing_on import FileResponse, passable
 from upsim_contracts.pieces import in_turns
 from upsim_contracts.prices import price_finding
@@ -78,7 +78,7 @@ class Passing:
     headers: dict[str, str]
     body: bytes
     sent: dict[str, Any]
-    media: Mapping[str, Mapping[str, Any]]
+    sighted: Sighted
     began: float
     upload: AsyncIterator[bytes] | None = None
 
@@ -197,14 +197,18 @@ class Recording:
         body, kind = bytes(chunks), request.headers.get("content-type", "")
         headers = {k: v for k, v in request.headers.items() if k not in HOP} | self._key
         if "json" in kind:
-            text = self.links.meant(body.decode("utf-8", "surrogateescape"), proxy)
-            body = text.encode("utf-8", "surrogateescape")
+            body = await asyncio.to_thread(self._meant, body, proxy)
         self._check_length(headers, path)
         sent = await asyncio.to_thread(kept, body, kind, self._of_caller)
-        media = await self._measuring.measure(body, kind, self.links.sent)
+        sighted = await self._measuring.measure(body, kind, self.links.sent)
         path = self.links.meant(path, proxy)
         began = self._seconds()
-        return Passing(request.method, path, "api", proxy, headers, body, sent, media, began)
+        return Passing(request.method, path, "api", proxy, headers, body, sent, sighted, began)
+
+    def _meant(self, body: bytes, proxy: str) -> bytes:
+        """A document in which links to this recording are those of the upstream again."""
+        text = self.links.meant(body.decode("utf-8", "surrogateescape"), proxy)
+        return text.encode("utf-8", "surrogateescape")
 
     async def _file(self, request: Request, path: str, proxy: str) -> ASGIApp:
         """A link of an answer: what is sent there passes piece by piece."""
@@ -214,7 +218,7 @@ class Recording:
         self._check_length(headers, path)
         tee = Tee()
         passing = Passing(
-            request.method, path, "file", proxy, headers, b"", {}, {}, self._seconds()
+            request.method, path, "file", proxy, headers, b"", {}, NOTHING, self._seconds()
         )
         if request.method not in FREE_METHODS:
             passing.upload = _teed(request, tee)
@@ -229,7 +233,9 @@ class Recording:
     # -- money
 
     async def _paid_or_free(self, passing: Passing) -> ASGIApp:
-        toll = self._charging.toll(passing.method, passing.path, passing.media, passing.body)
+        toll = await asyncio.to_thread(
+            self._charging.toll, passing.method, passing.path, passing.sighted, passing.body
+        )
         if toll is None:
             return await self._forward(passing, None)
         auth = {k: v for k, v in passing.headers.items() if k in self._charging.auth}
@@ -298,7 +304,8 @@ class Recording:
             await self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
             return _local(502, "upstream", f"the answer of {self.target.host} was cut: {reason}")
         await self._settle(paid, answer.status_code)
-        body = decoded(sent, answer.headers.get("content-encoding", "")) if is_whole else None
+        encoding = answer.headers.get("content-encoding", "")
+        body = await asyncio.to_thread(decoded, sent, encoding) if is_whole else None
         if body is None:
             return self._streamed(passing, paid, answer, kind, _joined(sent, pieces))
         await answer.aclose()
@@ -322,7 +329,7 @@ class Recording:
         self, passing: Passing, headers: Mapping[str, str], body: bytes, kind: str
     ) -> Message:
         """Note the links of a document, and return it as the cassette holds it."""
-        self._measuring.answered(passing.media, body)
+        self._measuring.answered(passing.sighted.media, body)
         return Message(self._redactor.headers(headers), kept(body, kind, self._redactor))
 
     def _streamed(
@@ -385,7 +392,7 @@ class Recording:
             answer=message,
             part=passing.part,
             charge=charge,
-            media={self._of_caller.text(url): seen for url, seen in passing.media.items()},
+            media={self._of_caller.text(url): seen for url, seen in passing.sighted.media.items()},
             findings=tuple(lines),
         )
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,7 @@ from upsim_contracts.clips import Clip
 from upsim_contracts.facts import Book, CallForm, Fact
 from upsim_contracts.spending import FREE_METHODS
 
+_NAMES = ("model", "task_type")
 _NAME = re.compile(r"\\\$[a-z_]+")
 
 
@@ -41,10 +42,15 @@ class Tolls:
         found = (c for c, form in self._calls if c.method == method and form.fullmatch(bare))
         return next(found, None)
 
-    def toll(self, method: str, path: str, clip: Clip | None, body: object) -> Toll | None:
+    def toll(
+        self, method: str, path: str, clips: Collection[Clip], body: object, *, certain: bool
+    ) -> Toll | None:
         """What a request could cost; None for one that never costs anything.
 
-        A request that is neither in the book nor known to be free counts as the dearest.
+        `certain` says that the body reads in one way, and that `clips` are all of its videos.
+        Otherwise the longest video is assumed; of several videos the one that costs most. A request
+        that is neither in the book nor known to be free counts as the dearest; nobody knows the
+        price of a model that is not in the book.
         """
         form, bare = self.call(method, path), path.partition("?")[0]
         known_free = any(m == method and form.fullmatch(bare) for m, form in self._free)
@@ -53,9 +59,13 @@ class Tolls:
         if form is None:
             return Toll("", None, self._dearest())
         fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-        documented = None if clip is None else self._price(form.name, clip, fields)
-        worst = self._price(form.name, None, fields) if clip is None else documented
-        return Toll(form.name, documented, worst)
+        if _is_another_model(form, fields):
+            return Toll(form.name, None, None)
+        if not certain or not clips:
+            return Toll(form.name, None, self._price(form.name, None, fields))
+        prices = {self._price(form.name, one, own) for one in clips for own in _readings(fields)}
+        worst = None if None in prices else max(price for price in prices if price is not None)
+        return Toll(form.name, worst if len(prices) == 1 else None, worst)
 
     def evidence(self, call: str, body: object = None) -> str:
         """Where the price of a call is documented: the fact that speaks most of such a request."""
@@ -82,6 +92,21 @@ class Tolls:
     def _dearest(self) -> Decimal | None:
         paid = [self._price(one.name, None, {}) for one in self.book.calls.values() if one.paid]
         return max((one for one in paid if one is not None), default=None)
+
+
+def _is_another_model(form: CallForm, fields: Mapping[str, Any]) -> bool:
+    """Whether a request names another model or task than those whose prices are known."""
+    usual = form.body if isinstance(form.body, Mapping) else {}
+    names = (name for name in _NAMES if name in usual and name in fields)
+    return any(fields[name] != usual[name] for name in names)
+
+
+def _readings(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The options of a request, in each way in which a provider could take them."""
+    inner = fields.get("input")
+    if not isinstance(inner, Mapping) or fields.keys().isdisjoint(inner):
+        return [fields]
+    return [fields, {name: value for name, value in fields.items() if name != "input"}]
 
 
 def _options(value: object, name: str = "") -> Iterator[tuple[str, str]]:

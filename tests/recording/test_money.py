@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from decimal import Decimal
 
 import httpx
@@ -132,6 +133,82 @@ def test_a_told_video_has_its_price(studio: Studio) -> None:
     assert {"unit": "credit", "documented": "144", "actual": "144"} == entries(cassette)[1][
         "charge"
     ]
+
+
+SHORT, LONG = "https://example.com/short.mp4", "https://example.com/long.mp4?v="
+TOLD = ["*/short.mp4=854x480 30fps 4.5s", "*/long.mp4=854x480 30fps 59s"]
+FACTOR_1, FACTOR_4 = {"upscale_factor": "1"}, {"upscale_factor": "4"}
+COULD_COST: dict[str, tuple[dict[str, object] | str, str]] = {
+    "one video": ({"video_url": SHORT}, "80"),
+    "one video twice": ({"video_url": SHORT, "x": [SHORT]}, "80"),
+    "a longer one behind it": ({"video_url": SHORT, "x": LONG}, "944"),
+    "a longer one before it": ({"a": LONG, "video_url": SHORT}, "944"),
+    "an unknown one behind it": ({"video_url": SHORT, "x": "https://example.com/a"}, "1680"),
+    "a broken one behind it": ({"video_url": SHORT, "x": "data:video/mp4;base64,QUFB"}, "1680"),
+    "a key twice": (f'{{"video_url": "{SHORT}", "x": 1, "x": 2}}', "1680"),
+    "options twice": ({"video_url": SHORT, **FACTOR_4, "input": FACTOR_1}, "140"),
+    "no object": (f'["{SHORT}"]', "1680"),
+    "no JSON": (f'{{"video_url": "{SHORT}"', "1680"),
+    "NaN": (f'{{"video_url": "{SHORT}", "x": NaN}}', "1680"),
+    "very many values": ({"video_url": SHORT, "x": [0] * 200_001}, "1680"),
+}
+
+
+@pytest.mark.parametrize("name", COULD_COST)
+def test_what_is_set_aside_is_never_too_little(studio: Studio, name: str) -> None:
+    """Of all ways in which a provider could read a request, the one that costs most counts."""
+    body, most = COULD_COST[name]
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        sent = body if isinstance(body, str) else json.dumps(body)
+        await http.post(UPSCALE, content=sent, headers={"content-type": "application/json"})
+
+    studio.record("vicsee", caller, cap=Decimal(most) - 1, clips=TOLD)
+
+    assert [f"not sent: POST {UPSCALE} could cost {most} credit"] == [
+        line.partition(";")[0] for line in studio.said
+    ]
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "body"),
+    [
+        ("vicsee", UPSCALE, {"upscale_factor": ["4"]}),
+        ("vicsee", UPSCALE, {"input": {"upscale_factor": {}}}),
+        ("vicsee", "/api/v1/generate", {"model": "another", "input": {}}),
+        ("wavespeed", "/api/v3/wavespeed-ai/video-upscaler", {"target_resolution": ["4k"]}),
+        ("venice", "/api/v1/video/queue", {"model": "another"}),
+        ("venice", "/api/v1/video/queue", {"model": ["topaz-video-upscale"]}),
+        ("piapi", "/api/v1/task", {"model": "another", "task_type": "upscale"}),
+        ("piapi", "/api/v1/task", {"model": "Qubico/video-toolkit", "task_type": "another"}),
+    ],
+)
+def test_what_nobody_can_price_is_not_sent(
+    studio: Studio, provider: str, path: str, body: dict[str, object]
+) -> None:
+    """Another model, and an option of another type, have no documented price."""
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        await http.post(path, json={"video_url": SHORT, **body})
+
+    studio.record(provider, caller, cap=Decimal(9_999), clips=TOLD)
+
+    line = f"nobody knows what POST {path} could cost"
+    assert [f"not sent: {line}, so it was not sent"] == studio.said
+
+
+def test_links_with_different_queries_are_different_videos(studio: Studio) -> None:
+    """A video that was looked at under one query is looked at anew under another."""
+    statuses: list[int] = []
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        for link in (f"{CLIP}?bytes=300000", f"{CLIP}?bytes=no"):
+            body = {"video_url": link}
+            statuses.append((await http.post(UPSCALE, json=body)).status_code)
+
+    studio.record("vicsee", caller, cap=Decimal(1_000))
+
+    assert [200, 402] == statuses
 
 
 @pytest.mark.parametrize(

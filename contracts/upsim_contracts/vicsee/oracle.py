@@ -20,6 +20,7 @@ def price(_call: str, clip: Clip | None, body: Mapping[str, Any]) -> Decimal | N
     """
     if clip is None:
         return max(CREDITS_A_SECOND.values()) * LONGEST
-    options = body.get("input", body)
-    rate = CREDITS_A_SECOND.get(options.get("upscale_factor", DEFAULT_FACTOR))
+    inner = body.get("input")
+    factor = (inner if isinstance(inner, Mapping) else body).get("upscale_factor", DEFAULT_FACTOR)
+    rate = CREDITS_A_SECOND.get(factor) if isinstance(factor, str) else None
     return None if rate is None else rate * clip.seconds.to_integral_value(ROUND_CEILING)

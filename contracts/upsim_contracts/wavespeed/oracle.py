@@ -29,7 +29,8 @@ def price(call: str, clip: Clip | None, body: Mapping[str, Any]) -> Decimal | No
     if call == "upscale_v1":
         seconds = max(LEAST_SECONDS, length.to_integral_value(ROUND_FLOOR))
         return seconds * USD_A_SECOND_OF_UPSCALE_V1
-    five = USD_PER_FIVE_SECONDS.get(body.get("target_resolution", DEFAULT_TARGET))
+    target = body.get("target_resolution", DEFAULT_TARGET)
+    five = USD_PER_FIVE_SECONDS.get(target) if isinstance(target, str) else None
     seconds = max(LEAST_SECONDS, length.to_integral_value(ROUND_CEILING))
     if clip is None:
         five = max(USD_PER_FIVE_SECONDS.values())

@@ -25,7 +25,9 @@ from upsim.client.guard import is_loopback
 from upsim.client.http.admin import ask_admin
 from upsim.client.http.bounded import BoundedTransport
 from upsim.client.http.connections import SyncTransport, sync_connections
+from upsim_contracts.accepting import Accepted, today
 from upsim_contracts.documents import default_dialect, dialects
+from upsim_contracts.earlier import changes_since, read_earlier
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
 from upsim_contracts.planning import Plan, Planned, plan
@@ -69,6 +71,14 @@ class Asked:
     junit: Path | None = None
     json: Path | None = None
     html: Path | None = None
+    accept: Path | None = None
+    accept_new: str | None = None
+    compare: Path | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether every fact of a provider is judged."""
+        return self.model is None and self.pattern is None and self.tier is None
 
 
 def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> int:
@@ -76,7 +86,9 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
     order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
     if order.cap is None and (order.target == "live" or order.as_live):
         raise UsageError("a live target costs money: give --cap, the most that may be spent")
-    check_folders((order.junit, order.json, order.html))
+    check_folders((order.junit, order.json, order.html, order.accept if order.accept_new else None))
+    accepted = Accepted("verify", order.accept, order.accept_new, today=today())
+    earlier = None if order.compare is None else read_earlier(order.compare)
     reports: list[Report] = []
     chosen = tuple(order.providers or providers())
     try:
@@ -86,6 +98,7 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
                     report = _one(stack, order, provider, local, say)
                 if report is None:
                     continue
+                report.accept(accepted.find)
                 reports.append(report)
                 say(as_text(report))
                 if report.stopped:
@@ -98,6 +111,11 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
         reports += [not_begun(book, _fitting(order, book), order.target) for book in left]
         say("stopped before the end")
     _write(order, reports)
+    whole = [one for one in reports if order.whole and not (one.stopped or one.refused)]
+    accepted.end([one.book.provider for one in whole], say)
+    if earlier is not None and not order.only_plan:
+        for line in changes_since(earlier, reports):
+            say(line)
     if len(reports) > 1:
         held = sum(report.held_of()[0] for report in reports)
         facts = sum(report.held_of()[1] for report in reports)

@@ -7,10 +7,11 @@ document was read, and the day of the recording.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from upsim_contracts.accepting import Known
 from upsim_contracts.cassettes import Cassette
 from upsim_contracts.findings import Finding
 from upsim_contracts.judging import Judged, Kind, cited_at, judge, place_of
@@ -38,6 +39,12 @@ class Drift:
     exchanges: tuple[int, ...]
     also: tuple[str, ...] = ()
 
+    @property
+    def difference(self) -> str:
+        """What differs, without days and places that change from one recording to the next."""
+        found = self.finding
+        return f"{found.operation}: {found.where}: expected {found.expected}, seen {found.seen}"
+
     def __str__(self) -> str:
         """One line that a person understands."""
         ages = f"read {_ago(self.read_age)}, recorded {_ago(self.recorded_age)}"
@@ -56,6 +63,13 @@ class DriftReport:
     judged: int
     replayed: int
     skipped: dict[str, int] = field(default_factory=dict)
+    accepted: Sequence[tuple[Drift, Known]] = ()
+
+    def accept(self, find: Callable[[str, str], Known | None]) -> None:
+        """Take out the differences that are accepted."""
+        found = [(one, find(one.finding.provider, one.difference)) for one in self.drifts]
+        self.drifts = [one for one, known in found if known is None]
+        self.accepted = [(one, known) for one, known in found if known is not None]
 
     @property
     def headline(self) -> str:
@@ -63,10 +77,11 @@ class DriftReport:
         found = len(self.drifts)
         several = "s" * (found != 1)
         head = self.cassette.header
+        known = f", and {len(self.accepted)} accepted" if self.accepted else ""
         left = "".join(f"; {count} not replayed: {why}" for why, count in self.skipped.items())
         return (
             f"{self.cassette.name} ({head.provider}, {head.dialect}, {head.recorded[:10]}): "
-            f"{found or 'no'} difference{several} in {self.judged} exchanges, "
+            f"{found or 'no'} difference{several}{known} in {self.judged} exchanges, "
             f"{self.replayed} of them replayed{left}"
         )
 

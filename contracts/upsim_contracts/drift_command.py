@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import httpx
 
-from upsim.client.clocks import wall
+from upsim_contracts.accepting import Accepted, today
 from upsim_contracts.cassettes import Cassette, read_cassette
 from upsim_contracts.command import SECONDS, Local
 from upsim_contracts.drift import DriftReport, drift
@@ -40,12 +40,17 @@ class Asked:
     html: Path | None = None
     scenario: Path | None = None
     simulator: bool = True
+    accept: Path | None = None
+    accept_new: str | None = None
 
 
 def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -> int:
     """Do what was asked for; the exit code. Raises UsageError."""
     order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
-    check_folders((order.json, order.html, order.scenario))
+    check_folders(
+        (order.json, order.html, order.scenario, order.accept if order.accept_new else None)
+    )
+    accepted = Accepted("drift", order.accept, order.accept_new, today=today())
     try:
         cassettes = [read_cassette(path) for path in order.cassettes]
         tolls = {
@@ -59,19 +64,20 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
             say(f"{one.name}:{one.cut}: this last line is incomplete and was left out")
     if order.scenario is not None and len(cassettes) != 1:
         raise UsageError("--scenario is made of one cassette")
-    today = datetime.fromtimestamp(wall(), UTC).date()
     with ExitStack() as stack:
         try:
             if order.scenario is not None:
                 return _scenario(order.scenario, cassettes[0], tolls, _lent(stack, local), say)
-            reports = [_judged(order, one, tolls, stack, local, today) for one in cassettes]
+            reports = [_judged(order, one, tolls, stack, local, today()) for one in cassettes]
         except TargetError as error:
             raise UsageError(f"the simulator could not replay it: {error}") from error
     for report in reports:
+        report.accept(accepted.find)
         say(as_text(report))
     for path, render in ((order.json, as_json), (order.html, as_html)):
         if path is not None:
             write_file(path, render(reports))
+    accepted.end((), say)
     return FINDING if any(report.drifts for report in reports) else WELL
 
 

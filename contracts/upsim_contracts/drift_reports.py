@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from upsim_contracts.accepting import Known
 from upsim_contracts.drift import Drift, DriftReport
 
 _STYLE = """
@@ -19,7 +20,8 @@ th, td { border-bottom: 1px solid #8884; padding: .35rem .6rem; text-align: left
 
 def as_text(report: DriftReport) -> str:
     """A line for each difference, and one for the whole."""
-    return "\n".join([*map(str, report.drifts), report.headline])
+    known = [f"known: {one} ({why})" for one, why in report.accepted]
+    return "\n".join([*map(str, report.drifts), *known, report.headline])
 
 
 def as_json(reports: Sequence[DriftReport]) -> str:
@@ -50,11 +52,14 @@ def _report(report: DriftReport) -> dict[str, object]:
         "exchanges": report.judged,
         "replayed": report.replayed,
         "not_replayed": report.skipped,
-        "findings": [_drift(one) for one in report.drifts],
+        "findings": [
+            *(_drift(one) for one in report.drifts),
+            *(_drift(one, known) for one, known in report.accepted),
+        ],
     }
 
 
-def _drift(one: Drift) -> dict[str, object]:
+def _drift(one: Drift, known: Known | None = None) -> dict[str, object]:
     return {
         "kind": one.kind,
         "operation": one.finding.operation,
@@ -68,20 +73,25 @@ def _drift(one: Drift) -> dict[str, object]:
         "recorded_days_ago": one.recorded_age,
         "exchanges": list(one.exchanges),
         "line": str(one),
+        "accepted": known and {"reason": known.reason, "on": known.accepted.isoformat()},
     }
 
 
 def _section(report: DriftReport) -> Iterator[str]:
     yield f"<h2>{escape(report.headline)}</h2>"
-    if report.drifts:
-        titles = ("Call", "Where", "Expected", "Seen", "Evidence", "Age", "Exchanges")
+    shown = [*((one, None) for one in report.drifts), *report.accepted]
+    if shown:
+        titles = ("Call", "Where", "Expected", "Seen", "Evidence", "Age", "Exchanges", "Accepted")
         yield "<table><tr>" + "".join(f"<th>{title}</th>" for title in titles) + "</tr>"
-        for one in report.drifts:
+        for one, known in shown:
             found = one.finding
             ages = f"read {_days(one.read_age)}, recorded {_days(one.recorded_age)}"
             numbers = ", ".join(map(str, one.exchanges))
             told = (found.operation, found.where, found.expected, found.seen, found.evidence)
-            cells = "".join(f"<td>{escape(text)}</td>" for text in (*told, ages, numbers))
+            cells = "".join(
+                f"<td>{escape(text)}</td>"
+                for text in (*told, ages, numbers, "" if known is None else str(known))
+            )
             yield f"<tr>{cells}</tr>"
         yield "</table>"
 

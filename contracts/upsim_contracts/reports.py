@@ -8,6 +8,7 @@ from dataclasses import asdict
 from html import escape
 from xml.etree import ElementTree as ET
 
+from upsim_contracts.accepting import Known
 from upsim_contracts.causes import Cause
 from upsim_contracts.running import Verdict
 from upsim_contracts.verify import Report
@@ -19,15 +20,18 @@ _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.35rem .6rem;
 border-bottom:1px solid #ccc;vertical-align:top}.held{color:#176b2c}.broken{color:#b3261e}
-.not-run,.not-judged,.untestable,.departs{color:#666}code{overflow-wrap:anywhere}
+.accepted,.not-run,.not-judged,.untestable,.departs{color:#666}code{overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{background:#16181c;color:#e6e6e6}td,th{border-color:#444}
-.held{color:#7bd88f}.broken{color:#ff8a80}.not-run,.not-judged,.untestable,.departs{color:#aaa}}
+.held{color:#7bd88f}.broken{color:#ff8a80}.accepted,.not-run,.not-judged,.untestable,
+.departs{color:#aaa}}
 """
 
 
 def as_text(report: Report) -> str:
     """What is broken, each in a line or two, and the headline last."""
     lines = [line for cause in report.causes for line in _text_of(cause)]
+    for cause, known in report.accepted:
+        lines += [f"KNOWN {cause}", f"        {known}"]
     if report.refused:
         lines.append(f"        {report.refused[:LONGEST_LINE]}")
     lines.append(report.headline)
@@ -57,6 +61,7 @@ def _document(report: Report) -> dict[str, object]:
         "target": report.target,
         "held": report.count("held"),
         "broken": report.count("broken"),
+        "accepted": report.count("accepted"),
         "not_judged": report.count("not judged"),
         "not_run": report.count("not run"),
         "documented": testable,
@@ -70,18 +75,23 @@ def _document(report: Report) -> dict[str, object]:
             {"what": d.what, "documented": str(d.documented), "actual": str(d.actual)}
             for d in report.differences
         ],
-        "causes": [_cause(cause) for cause in report.causes],
+        "causes": [
+            *(_cause(cause) for cause in report.causes),
+            *(_cause(cause, known) for cause, known in report.accepted),
+        ],
         "facts": [_fact(report, verdict) for verdict in report.verdicts],
     }
 
 
-def _cause(cause: Cause) -> dict[str, object]:
+def _cause(cause: Cause, known: Known | None = None) -> dict[str, object]:
+    accepted = known and {"reason": known.reason, "on": known.accepted.isoformat()}
     return {
         "kind": cause.key[0],
         "sentence": cause.sentence,
         "broken": cause.broken,
         "not_judged": cause.unjudged,
         "details": cause.details,
+        "accepted": accepted,
     }
 
 
@@ -117,9 +127,9 @@ def as_junit(reports: Sequence[Report]) -> str:
             root,
             "testsuite",
             name=report.book.provider,
-            tests=str(len(report.verdicts) + len(report.causes)),
+            tests=str(len(report.verdicts) + len(report.causes) + len(report.accepted)),
             failures=str(len(report.causes) + alone),
-            skipped=str(len(report.verdicts) - report.count("held") - alone),
+            skipped=str(len(report.accepted) + len(report.verdicts) - report.count("held") - alone),
         )
         for cause in report.causes:
             name = f"{report.book.provider}.causes"
@@ -127,6 +137,10 @@ def as_junit(reports: Sequence[Report]) -> str:
             failure = ET.SubElement(case, "failure", message=_printable(str(cause)))
             lines = (*cause.details, *cause.broken, *cause.unjudged)
             failure.text = _printable("\n".join(lines))
+        for cause, known in report.accepted:
+            name = f"{report.book.provider}.causes"
+            case = ET.SubElement(suite, "testcase", classname=name, name=_printable(cause.sentence))
+            ET.SubElement(case, "skipped", message=_printable(str(known)))
         for verdict in report.verdicts:
             case = ET.SubElement(
                 suite, "testcase", classname=report.book.provider, name=verdict.fact.id
@@ -167,8 +181,10 @@ def _section(report: Report) -> Iterator[str]:
     if report.spent or report.predicted:
         yield f". Predicted {report.predicted} {report.book.unit}, spent {report.spent}"
     yield ".</p>"
-    for cause in report.causes:
-        yield f'<details><summary class="broken">{escape(str(cause))}</summary><ul>'
+    shown = [(cause, "broken", "") for cause in report.causes]
+    shown += [(cause, "accepted", f" ({known})") for cause, known in report.accepted]
+    for cause, kind, why in shown:
+        yield f'<details><summary class="{kind}">{escape(f"{cause}{why}")}</summary><ul>'
         for line in (*cause.details, *cause.broken, *cause.unjudged):
             yield f"<li>{escape(line)}</li>"
         yield "</ul></details>"

@@ -26,8 +26,10 @@ from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target, World
 from upsim_contracts.telling import mismatches_of
 
-Outcome = Literal["held", "broken", "not run", "not judged", "untestable", "departs"]
-"""`not judged`: another cause, such as a rate limit, kept the fact from being shown."""
+Outcome = Literal["held", "broken", "accepted", "not run", "not judged", "untestable", "departs"]
+"""`not judged`: another cause, such as a rate limit, kept the fact from being shown.
+
+`accepted`: it is broken by a difference that the team knows of."""
 Sleep = Callable[[float], None]
 SUCCESS = {"at_least": 200, "at_most": 299}
 """What the status of a call is to be where its step expects no other."""

@@ -68,16 +68,17 @@ def _flow(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
     # ${ would be read as a variable of the environment, but for keys
-    return _quoted(value).replace("${", "$${")
+    return quoted(value).replace("${", "$${")
 
 
 def _key(name: str) -> str:
     """A key; YAML looks for the colon of a long one only if it is announced."""
-    text = _quoted(name)
+    text = quoted(name)
     return text if len(text) <= _LONGEST_KEY else f"? {text} "
 
 
-def _quoted(value: object) -> str:
+def quoted(value: object) -> str:
+    """A text or another plain value as JSON that is YAML, too."""
     return _printable(json.dumps(value, ensure_ascii=False))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from typing import Literal
 
+from upsim_contracts.accepting import Known
 from upsim_contracts.calling import Pricer
 from upsim_contracts.causes import Cause, causes, judged
 from upsim_contracts.documents import folders
@@ -44,6 +45,7 @@ class Report:
     predicted: Decimal = Decimal(0)
     differences: Sequence[Difference] = ()
     causes: Sequence[Cause] = ()
+    accepted: Sequence[tuple[Cause, Known]] = ()
 
     def count(self, outcome: str) -> int:
         """How many facts came out so."""
@@ -51,7 +53,7 @@ class Report:
 
     @property
     def broken(self) -> bool:
-        """Whether anything differs from what is documented."""
+        """Whether anything differs from what is documented, and is not accepted."""
         return bool(self.causes)
 
     @property
@@ -70,8 +72,10 @@ class Report:
             line += f", and {held} of {known} {what}" if known else ""
         extra = {
             "broken": self.count("broken"),
+            "that differ as accepted": self.count("accepted"),
             "not judged": self.count("not judged"),
-            "not run": testable - sum(map(self.count, ("held", "broken", "not judged"))),
+            "not run": testable
+            - sum(map(self.count, ("held", "broken", "accepted", "not judged"))),
             "that this dialect departs from": self.count("departs"),
             "that no test can decide": self.count("untestable"),
         }
@@ -84,6 +88,24 @@ class Report:
         held = [one.fact for one in self.verdicts if one.outcome == "held"]
         kinds = [[fact for fact in facts if self._kind(fact) == kind] for facts in (held, counted)]
         return len(kinds[0]), len(kinds[1])
+
+    def accept(self, find: Callable[[str, str], Known | None]) -> None:
+        """Take out the causes that are accepted; their facts are then broken no longer."""
+        name = self.book.provider
+        found = [(cause, find(name, cause.sentence)) for cause in self.causes]
+        self.causes = [cause for cause, known in found if known is None]
+        self.accepted = [(cause, known) for cause, known in found if known is not None]
+        reasons = {
+            fact: f"{known}: {cause.sentence}"
+            for cause, known in self.accepted
+            for fact in cause.broken
+        }
+        self.verdicts = [
+            replace(one, outcome="accepted", reason=reasons[one.fact.id])
+            if one.outcome == "broken" and one.fact.id in reasons
+            else one
+            for one in self.verdicts
+        ]
 
     def _kind(self, fact: Fact) -> Kind:
         source = self.book.sources[fact.source]

@@ -31,6 +31,16 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--json", type=_FILE, help="Write all differences as JSON.")
 @click.option("--html", type=_FILE, help="Write one page that needs nothing else.")
 @click.option(
+    "--accept",
+    type=_FILE,
+    help="Differences that are known, in YAML: with these alone the command ends well.",
+)
+@click.option(
+    "--accept-new",
+    metavar="REASON",
+    help="Add every other difference to the file of --accept, with this reason and today's date.",
+)
+@click.option(
     "--scenario", type=_FILE, help="Make a scenario of the cassette here, instead of a report."
 )
 def command(**asked: object) -> None:

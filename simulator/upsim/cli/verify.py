@@ -78,6 +78,13 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
 @_file("--junit", "Write JUnit XML.")
 @_file("--json", "Write all verdicts as JSON.")
 @_file("--html", "Write one page that needs nothing else.")
+@_file("--accept", "Differences that are known, in YAML: with these alone the run ends well.")
+@click.option(
+    "--accept-new",
+    metavar="REASON",
+    help="Add every other difference to the file of --accept, with this reason and today's date.",
+)
+@_file("--compare", "What --json wrote of an earlier run: say what has changed since.")
 def command(*, patience: Decimal, **asked: object) -> None:
     """Judge a target by every documented fact, and say how many hold.
 

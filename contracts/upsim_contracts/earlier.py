@@ -1,0 +1,83 @@
+"""What has changed since an earlier run of `upsim verify`, by the JSON that it wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from upsim_contracts.exceptions import UsageError
+from upsim_contracts.prices import plain
+from upsim_contracts.verify import Report
+
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """One provider of an earlier run: its causes, the outcome of each fact, and what it spent."""
+
+    causes: Sequence[str]
+    outcomes: Mapping[str, str]
+    spent: Decimal
+
+
+def read_earlier(file: Path) -> Mapping[str, Earlier]:
+    """Return an earlier run by provider. Raises UsageError for what `--json` did not write."""
+    try:
+        document = json.loads(file.read_text("utf-8"))
+        return {one["provider"]: _earlier(one) for one in document["reports"]}
+    except OSError as error:
+        raise UsageError(f"--compare: cannot read {file}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, RecursionError, InvalidOperation) as error:
+        found = f"{type(error).__name__}: {error}"[:200]
+        raise UsageError(
+            f"--compare: {file} is not what `upsim verify --json` writes: {found}"
+        ) from error
+
+
+def _earlier(report: Mapping[str, Any]) -> Earlier:
+    causes = [str(one["sentence"]) for one in report["causes"]]
+    outcomes = {str(one["id"]): str(one["outcome"]) for one in report["facts"]}
+    return Earlier(causes, outcomes, Decimal(report["spent"]))
+
+
+def changes_since(earlier: Mapping[str, Earlier], reports: Sequence[Report]) -> Iterator[str]:
+    """Yield a line for each change: of causes, of the outcomes of facts, of the money spent."""
+    for report in reports:
+        name, before = report.book.provider, earlier.get(report.book.provider)
+        if before is None:
+            yield f"since then: {name}: the earlier run did not judge it"
+            continue
+        lines = [*_causes(before, report), *_outcomes(before, report), *_spent(before, report)]
+        yield from (f"since then: {name}: {line}" for line in lines or ["nothing changed"])
+
+
+def _causes(before: Earlier, report: Report) -> Iterator[str]:
+    now = [*report.causes, *(cause for cause, _ in report.accepted)]
+    yield from (f"new: {one}" for one in now if one.sentence not in before.causes)
+    sentences = {one.sentence for one in now}
+    yield from (f"gone: {one}" for one in before.causes if one not in sentences)
+
+
+def _outcomes(before: Earlier, report: Report) -> Iterator[str]:
+    """Facts by what they were and are, those that only one of the runs has included."""
+    now = {one.fact.id: str(one.outcome) for one in report.verdicts}
+    moved: dict[tuple[str, str], list[str]] = {}
+    for fact in sorted({*before.outcomes, *now}):
+        change = before.outcomes.get(fact, "not there"), now.get(fact, "not there")
+        if change[0] != change[1]:
+            moved.setdefault(change, []).append(fact)
+    for (old, new), facts in moved.items():
+        more = f" and {len(facts) - MOST_NAMED} more" if len(facts) > MOST_NAMED else ""
+        count = f"{len(facts)} fact{'s' * (len(facts) != 1)}"
+        yield f"{count} {old} before, {new} now: {', '.join(facts[:MOST_NAMED])}{more}"
+
+
+def _spent(before: Earlier, report: Report) -> Iterator[str]:
+    if before.spent != report.spent:
+        unit = report.book.unit
+        yield f"spent {plain(before.spent)} {unit} before, {plain(report.spent)} {unit} now"

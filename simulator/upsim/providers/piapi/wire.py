@@ -51,11 +51,9 @@ def draw_id(stream: Stream) -> str:
 def status(call: Call, job: Job) -> str:
     """The word for the job's state."""
     rules, state = call.rules, job.state
-    if state is State.CANCELLED:
-        word = rules.knobs["cancelled_status"]
-    else:
-        key = "staged" if state is State.WAITING and is_staged(call, job) else state
-        word = str(rules.baseline.statuses[key].value)
+    key = "staged" if state is State.WAITING and is_staged(call, job) else state
+    turned = rules.turned("cancelled_status") if state is State.CANCELLED else None
+    word = turned or str(rules.baseline.statuses[key].value)
     return word.capitalize() if rules.knobs["status_case"] == "capitalised" else word
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,6 +29,7 @@ from upsim_contracts.documents import default_dialect, dialects
 from upsim_contracts.earlier import changes_since, read_earlier
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
+from upsim_contracts.nearest import hint
 from upsim_contracts.planning import Plan, Planned, plan
 from upsim_contracts.preflight import check as preflight
 from upsim_contracts.report_files import check_folders, write_file
@@ -251,9 +251,8 @@ def _obeys(root: str, token: str) -> bool:
 
 def _facts(order: Asked, book: Book, target: Target) -> list[Fact]:
     if order.model is not None and order.model not in book.models:
-        near = get_close_matches(order.model, book.models, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(book.models)}"
-        raise UsageError(f"{book.provider} has no model {order.model!r}; {hint}")
+        meant = hint(order.model, book.models)
+        raise UsageError(f"{book.provider} has no model {order.model!r}; {meant}")
     found = _fitting(order, book)
     if order.tier is not None:
         planned = plan(book, found, target, pricer(book.provider)).planned

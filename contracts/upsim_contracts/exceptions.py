@@ -17,7 +17,8 @@ ContractError
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+
+from upsim_contracts.nearest import hint
 
 
 class ContractError(Exception):
@@ -29,10 +30,7 @@ class NoContractError(ContractError, LookupError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         """Name the thing, the value, what there is, and the nearest of it."""
-        names = list(known)
-        near = get_close_matches(name, names, n=1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"there is no {kind} {name!r}: known are {names}{meant}")
+        super().__init__(f"there is no {kind} {name!r}; {hint(name, known)}")
 
 
 class ContractFileError(ContractError):

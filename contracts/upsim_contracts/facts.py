@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from upsim_contracts.exceptions import ContractFileError
+from upsim_contracts.nearest import hint
 from upsim_contracts.target import Given
 from upsim_contracts.telling import Telling
 from upsim_contracts.yaml12 import read_exact
@@ -286,5 +286,5 @@ def _step_problems(book: Book, fact: Fact, step: Mapping[str, Any]) -> Iterator[
     if len(kinds) != 1:
         yield f"fact {fact.id!r}: a step is one of {', '.join(STEPS)}, not {sorted(step)}"
     if "call" in step and step["call"] not in book.calls:
-        near = get_close_matches(step["call"], book.calls, n=1)
-        yield f"fact {fact.id!r}: there is no call {step['call']!r}; {near or list(book.calls)}"
+        call = step["call"]
+        yield f"fact {fact.id!r}: there is no call {call!r}; {hint(call, book.calls)}"

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, Literal
 
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.facts import Book, seconds
+from upsim_contracts.nearest import hint
 
 Dimension = Literal["seconds", "frames", "height", "fps"]
 
@@ -234,7 +234,7 @@ def generation(book: Book) -> Generation | None:
     named = [*found.submits, *found.lists, *(one.call for one in found.actions.values())]
     for name in named:
         if name not in book.calls:
-            near = get_close_matches(name, book.calls, n=1) or list(book.calls)
+            near = hint(name, book.calls)
             raise ContractFileError(f"{book.provider}: generate: no call {name!r}; {near}")
     return found
 

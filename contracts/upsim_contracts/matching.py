@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Any
+
+from upsim_contracts.nearest import hint
 
 LONGEST = 200
 ABSENT = object()
@@ -168,7 +169,6 @@ WORDS: Mapping[str, Callable[[Any, object], bool]] = {
 
 def _by_word(word: Any, wanted: Any, seen: object, where: str) -> Iterator[Mismatch]:  # noqa: ANN401 - of a file
     if word not in WORDS:
-        near = get_close_matches(str(word), WORDS, n=1)
-        raise KeyError(f"{word!r} is no word of a matcher; {near or list(WORDS)}")
+        raise KeyError(f"{word!r} is no word of a matcher; {hint(word, WORDS)}")
     if not WORDS[word](wanted, seen):
         yield Mismatch(where, f"{word} {shown(wanted)}", shown(seen))

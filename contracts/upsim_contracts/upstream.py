@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from difflib import get_close_matches
 from threading import Lock
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from upsim.client.guard import is_loopback, split_authority
 from upsim_contracts.documents import default_dialect, dialects, document, parts
 from upsim_contracts.exceptions import UsageError
+from upsim_contracts.nearest import hint
 
 LIVE = "live"
 MOST_KEPT = 10_000
@@ -73,9 +73,7 @@ def upstream(
     if told is None:
         raise UsageError(f"say by --provider whose API {url} is: one of {', '.join(names)}")
     if told not in names:
-        near = get_close_matches(told, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-        raise UsageError(f"--provider {told!r} is not known; {hint}")
+        raise UsageError(f"--provider {told!r} is not known; {hint(told, names)}")
     _guard(url, host, live, cap, trusted)
     spoken = dialect or _dialect(told, steps, is_live=host in live)
     hosts: dict[str, str] = {}

@@ -192,7 +192,7 @@ def test_url_of_an_unaltered_server_shows_no_difference(
         (["--target", "live"], "give --cap"),
         (["--target", "https://api.example.com", "--cap", "1"], "UPSIM_TRUSTED_HOSTS"),
         (["--target", "ftp://x"], "is not sim, socket, server, live or a URL"),
-        (["--provider", "visee"], "did you mean 'vicsee'?"),
+        (["--provider", "visee"], "did you mean vicsee?"),
         (["--provider", "venice", "--model", "topaz"], "no model 'topaz'"),
         (["--fact", "nothing-*"], "no fact of piapi fits"),
         (["--cap", "much"], "'much' is not an amount"),

@@ -33,7 +33,7 @@ def test_the_index_shows_bodies_and_parameters(admin: Admin) -> None:
     [
         ("sandboxes?foo=1", "allowed: offset, limit"),
         ("sandboxes/default/jobs?lmit=1", "did you mean limit?"),
-        ("sandboxes/default?x=1", "allowed: none"),
+        ("sandboxes/default?x=1", "allowed: nothing"),
     ],
 )
 def test_an_unknown_parameter_is_refused(admin: Admin, path: str, hint: str) -> None:

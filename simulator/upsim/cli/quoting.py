@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -23,7 +22,7 @@ from upsim.client.exceptions import ClientError, JobFailedError, RefusedError, U
 from upsim.client.models import Known, find_model
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.client.values import Billed, Money, Quote, Size
-from upsim.core.hosts import is_loopback
+from upsim.core.hosts import host_of, is_loopback
 from upsim.core.media import Measured, Media
 from upsim.core.states import State
 from upsim.engine.registry import Order
@@ -108,7 +107,7 @@ def video_at(url: str, *, fetch: bool) -> Iterator[Video]:
     from upsim.media.fetch import Fetcher
     from upsim.media.store import BlobStore
 
-    loopback = is_loopback(_host_of(url))
+    loopback = is_loopback(host_of(url))
     if not (loopback or fetch):
         raise UnfetchedError(f"{url[:200]} is not on this machine; --fetch lets it be fetched")
     store = BlobStore(FETCH_BYTES)
@@ -147,13 +146,6 @@ def quotes(
                 sleeper=sandbox_sleeper(LOCAL, box.id, http=http),
             ) as client:
                 yield _row(known, client, box, http, video=video, wishes=wanted)
-
-
-def _host_of(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 def _let_find(sim: Simulator, video: Video) -> None:

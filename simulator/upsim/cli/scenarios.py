@@ -8,13 +8,13 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from itertools import groupby
 from operator import attrgetter
 
 import click
 
 from upsim.cli.parameters import PROVIDER, SCENARIO
+from upsim.core.nearest import near_names
 from upsim.providers import folders
 from upsim.scenario.explain import as_json, as_text, explain
 from upsim.scenario.listing import Listed, listing
@@ -71,7 +71,7 @@ def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
 def _near(words: Iterable[str], everything: Iterable[Listed]) -> str:
     """The names that are spelt nearly like the words, as a hint."""
     names = {item.short: None for item in everything}
-    near = [hit for word in words for hit in get_close_matches(word, names, n=3)]
+    near = [hit for word in words for hit in near_names(word, names)]
     return f"; did you mean {', '.join(near)}?" if near else ""
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
 
 from upsim.client.adapter import Adapter
 from upsim.client.discovery import adapter, library, providers
 from upsim.client.exceptions import UnknownModelError
 from upsim.core.baseline import Baseline, Model
 from upsim.core.media import Media
+from upsim.core.nearest import closest
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ def find_model(name: str) -> Known:
     if found:
         raise UnknownModelError(f"{name!r} may be {' or '.join(found)}; say which")
     short = {part: full for full in names for part in (*full.split("/"), full)}
-    near = [short[match] for match in get_close_matches(name, short, n=1, cutoff=0.4)]
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    near = short.get(closest(name, short))
+    hint = f"did you mean {near}?" if near else f"there are {', '.join(names)}"
     raise UnknownModelError(f"there is no model {name!r}; {hint}")
 
 

@@ -1,30 +1,68 @@
-"""The known name that somebody most likely meant."""
+"""The known name that somebody most likely meant: the one place that decides what is near."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 
-CLOSE = 0.6
+CLOSE = 0.65
 """How alike two names must be (`difflib`) for one to be meant by the other."""
+PART_CLOSE = 0.5
+"""How alike their ends must be behind the parts with which both begin, such as `UPSIM_`."""
 LONGEST_COMPARED = 200
 """Characters of a value of any length that are compared with names."""
 _LEAST = 3
 """Letters that a name has at least which counts as a part of another."""
+_END_OF_PART = re.compile(r"(?<=[_/.-])")
+_COMPARED = 8
+"""Names that are looked at again: more than are ever asked for, as some are not near after all."""
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """The nearest of the known names; empty where none is near."""
-    return _near(name[:LONGEST_COMPARED], tuple(known))
+    """Return the nearest of the known names; empty if none is near.
+
+    >>> closest("UPSIM_TOKEN", ["UPSIM_ADMIN_TOKEN", "UPSIM_URL"])
+    'UPSIM_ADMIN_TOKEN'
+    >>> closest("UPSIM_FOO", ["UPSIM_ADMIN_TOKEN", "UPSIM_URL"])
+    ''
+    """
+    return next(iter(_near(name[:LONGEST_COMPARED], tuple(known))), "")
+
+
+def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Return the known names that are near, the nearest first."""
+    return list(_near(name[:LONGEST_COMPARED], tuple(known))[:most])
 
 
 @lru_cache(maxsize=4096)
-def _near(name: str, names: tuple[str, ...]) -> str:
-    """The nearest of some names, or nothing. Only those are compared whose lengths let them be."""
+def _near(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The near ones of some names. Only those are compared whose lengths let them be."""
     least, most = CLOSE * len(name) / (2 - CLOSE) - 1, (2 - CLOSE) * len(name) / CLOSE + 1
     fitting = [known for known in names if least < len(known) < most]
-    return next(iter(get_close_matches(name, fitting, n=1, cutoff=CLOSE)), "")
+    found = get_close_matches(name, fitting, n=_COMPARED, cutoff=CLOSE)
+    near = [one for one in found if _ends_alike(name, one)]
+    return tuple(near or [one for one in names if _is_last_part(name, one)])
+
+
+def _ends_alike(name: str, known: str) -> bool:
+    """Whether what follows the common first parts of two names is alike, or one goes on."""
+    ours, theirs = _END_OF_PART.split(name), _END_OF_PART.split(known)
+    while ours and theirs and ours[0] == theirs[0]:
+        del ours[0], theirs[0]
+    if not (ours and theirs):
+        return True
+    return SequenceMatcher(None, "".join(theirs), "".join(ours)).ratio() >= PART_CLOSE
+
+
+def _is_last_part(name: str, known: str) -> bool:
+    """Whether a name stands for a longer one by its last parts, as `factor` for `upscale_factor`.
+
+    >>> _is_last_part("factor", "upscale_factor"), _is_last_part("actor", "upscale_factor")
+    (True, False)
+    """
+    return len(name) >= _LEAST and known.endswith((f"_{name}", f"-{name}", f"/{name}", f".{name}"))
 
 
 def nearest_of(name: str, known: Iterable[str]) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
 
 from upsim.core.baseline import Baseline, BaselineError, Rules
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY, Check
 from upsim.core.instants import SECOND
 from upsim.core.media import Media
+from upsim.core.nearest import closest
 from upsim.core.provider import Operation, Provider
 from upsim.core.states import Failure
 from upsim.core.terms import Terms, failure_of
@@ -107,8 +107,8 @@ def _need_errors(provider: Provider, rules: Rules) -> None:
 def _check(provider: Provider, name: str, operation: Operation) -> Check:
     found = provider.checks.get(name)
     if found is None:
-        near = get_close_matches(name, provider.checks, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = closest(name, provider.checks)
+        hint = f"; did you mean {near}?" if near else ""
         msg = f"{provider.name}: checks.{operation.name} names an unknown check {name!r}{hint}"
         raise BaselineError(msg)
     return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
+from upsim.core.nearest import closest, near_names
 from upsim.core.provider import Provider
 from upsim.scenario.build import build_scenario
 from upsim.scenario.changes import stages
@@ -163,7 +163,7 @@ class Library:
         """The names of scenarios that are meant by one that is none; a provider's is its own."""
         if name in self.providers():
             return [f"{name}/{BASELINE}"]
-        near = get_close_matches(name[:LONGEST_NAME], [*self.names(), *self.aliases], n=3)
+        near = near_names(name, [*self.names(), *self.aliases])
         return list(dict.fromkeys(self.aliases.get(one, one) for one in near))
 
     def _unknown(self, name: str, path: Path) -> UnknownScenarioError:
@@ -250,7 +250,8 @@ class Library:
         if above:
             _anchor(tree, path.parent)
         if not {"extends", "provider"} & mapping(tree.value).keys():
-            for key in get_close_matches("extends", mapping(tree.value), n=1):
+            key = closest("extends", mapping(tree.value))
+            if key:
                 return _failed(tree, (key,), "unknown key; did you mean extends?")
             return _failed(tree, (), f"{_NEEDS_BASE}: extends: <provider>/baseline")
         if "extends" not in mapping(tree.value):

@@ -34,8 +34,8 @@ def check(options: Mapping[str, object], what: str) -> None:
     """Raise MarkError for a name that does not exist, with the nearest that does."""
     for name in options:
         if name not in ALLOWED:
-            from difflib import get_close_matches
+            from upsim.core.nearest import closest
 
-            near = get_close_matches(name, ALLOWED, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(ALLOWED)}"
+            near = closest(name, ALLOWED)
+            hint = f"did you mean {near}?" if near else f"allowed: {', '.join(ALLOWED)}"
             raise MarkError(f"{what} has no argument {name!r}; {hint}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from upsim.providers import discover
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
 from upsim.scenario.sent import as_json, sent_scenario
+from upsim.scenario.spelling import nearest_to
 from upsim.testing.marks import MarkError, check
 
 DEFAULT_CLOCK = "auto"
@@ -93,9 +93,7 @@ def _dialects(dialect: Any, scenario: Scenario | None) -> dict[str, str]:  # noq
     found = {provider: dialect for provider, names in known.items() if dialect in names}
     if not found:
         names = sorted({name for names in known.values() for name in names})
-        near = get_close_matches(str(dialect), names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-        raise MarkError(f"no provider has a dialect {dialect!r}; {hint}")
+        raise MarkError(f"no provider has a dialect {dialect!r}; {nearest_to(dialect, names)}")
     return found
 
 

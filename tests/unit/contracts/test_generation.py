@@ -42,7 +42,7 @@ def test_a_book_without_a_table_has_none() -> None:
 
 def test_a_call_that_is_not_there_is_named() -> None:
     """A mistyped call is told with the nearest that there is."""
-    with pytest.raises(ContractFileError, match=r"no call 'tsaks'.*\['tasks'\]"):
+    with pytest.raises(ContractFileError, match="no call 'tsaks'; did you mean tasks"):
         generation(changed("piapi", lists=["tsaks"]))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import groupby
 from typing import Any
 
@@ -49,7 +48,7 @@ from upsim.web.admin.parameters import (
     Parameter,
 )
 from upsim.web.admin.probes import own_version
-from upsim.web.admin.problems import AdminError, NoBody, answer, problem, read
+from upsim.web.admin.problems import AdminError, NoBody, answer, nearest, problem, read
 from upsim.web.admin.recording import recorded
 from upsim.web.admin.sandboxes import registry_of
 from upsim.web.auth import WRITES, AdminRule
@@ -280,10 +279,8 @@ def _check_query(request: Request, call: AdminCall) -> None:
         if len(request.query_params.getlist(name)) > 1:
             raise AdminError(400, "invalid", f"query parameter {name[:40]!r} came twice")
         if name not in known:
-            near = get_close_matches(name[:40], known, n=1)
-            allowed = ", ".join(known) or "none"
-            hint = f"did you mean {near[0]}?" if near else f"allowed: {allowed}"
-            raise AdminError(400, "invalid", f"unknown query parameter {name[:40]!r}; {hint}")
+            message = f"unknown query parameter {name[:40]!r}; {nearest(name, known)}"
+            raise AdminError(400, "invalid", message)
 
 
 def _described(call: AdminCall) -> server_shapes.Called:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from difflib import get_close_matches
 from inspect import isclass
 from typing import TypeVar, get_args
 
@@ -13,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from upsim.core.nearest import closest
 from upsim.web.bodies import (
     LONG,
     MOST_BESIDE,
@@ -145,8 +145,8 @@ def _shape_at(shape: type[msgspec.Struct], place: str) -> type[msgspec.Struct]:
 def nearest(wrong: str, allowed: Iterable[str]) -> str:
     """The nearest of what is allowed, or all of it."""
     names = list(allowed)
-    near = get_close_matches(wrong[:SHOWN], names, n=1)
-    return f"did you mean {near[0]}?" if near else f"allowed: {', '.join(names) or 'nothing'}"
+    near = closest(wrong, names)
+    return f"did you mean {near}?" if near else f"allowed: {', '.join(names) or 'nothing'}"
 
 
 def shown(text: object) -> str:

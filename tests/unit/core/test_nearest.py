@@ -1,0 +1,58 @@
+"""The nearest known name: near enough to be meant, or none, decided in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import upsim
+from upsim.cli import main
+from upsim.cli.variables import unknown_variables
+from upsim.core.nearest import closest, near_names
+
+VARIABLES = ("UPSIM_ADMIN_TOKEN", "UPSIM_URL", "UPSIM_SERVE_PORT", "UPSIM_TRUSTED_HOSTS")
+OTHERS = ("upscale_factor", "target_resolution", "fps", "jobs", "vicsee/fails", "venice/live")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("UPSIM_FOO", ""),
+        ("UPSIM_BAR_BAZ", ""),
+        ("UPSIM_TOKEN", "UPSIM_ADMIN_TOKEN"),
+        ("UPSIM_ULR", "UPSIM_URL"),
+        ("UPSIM_SERVE_PROT", "UPSIM_SERVE_PORT"),
+        ("upscale_facto", "upscale_factor"),
+        ("target_res", ""),
+        ("factor", "upscale_factor"),
+        ("actor", ""),
+        ("fsp", "fps"),
+        ("jbos", "jobs"),
+        ("vicsee/reset", ""),
+        ("venice/liev", "venice/live"),
+        ("x" * 10_000, ""),
+        ("", ""),
+    ],
+)
+def test_closest_is_near_behind_what_names_share(name: str, meant: str) -> None:
+    """A common beginning alone makes no name the nearest of another."""
+    assert meant == closest(name, (*VARIABLES, *OTHERS))
+
+
+def test_several_near_names_come_nearest_first() -> None:
+    """At most as many as are asked for."""
+    assert ["fails", "fail"] == near_names("failss", ["other", "fail", "fails"], 2)
+
+
+def test_a_far_fetched_variable_is_not_suggested() -> None:
+    """`UPSIM_FOO` gets the help instead."""
+    said = "UPSIM_FOO is set, but no command reads it; `upsim COMMAND --help` lists the options"
+    assert [said] == list(unknown_variables(main, ["UPSIM_FOO"]))
+
+
+def test_no_other_module_of_the_simulator_compares_names() -> None:
+    """`core/nearest` alone imports difflib, so that every hint is as near as the others."""
+    package = Path(upsim.__file__).parent
+    found = [p.name for p in package.rglob("*.py") if "difflib import" in p.read_text("utf-8")]
+    assert ["nearest.py"] == found

@@ -15,7 +15,7 @@ from upsim.scenario.faults.vocabulary import known_in
 from upsim.scenario.jobs import job_mistakes
 from upsim.scenario.media_rules import media_mistakes
 from upsim.scenario.references import choice_mistakes, reference_mistakes
-from upsim.scenario.schemas import schema_mistakes
+from upsim.scenario.schemas import Sections
 from upsim.scenario.sound import Sound, sound_part
 from upsim.scenario.tree import Found, Mistake, Place, Tree, Value, mapping
 from upsim.scenario.whole_units import unit_mistakes
@@ -32,23 +32,32 @@ class Judge:
     kinds: Callable[[str], Mapping[str, str]]
 
     def mistakes_in(
-        self, tree: Tree, providers: Mapping[str, Provider] | None = None
+        self,
+        tree: Tree,
+        providers: Mapping[str, Provider] | None = None,
+        sections: Sections | None = None,
     ) -> list[Mistake]:
-        """Everything wrong in a resolved tree; with `providers` also what their code lacks."""
+        """Everything wrong in a resolved tree; with `providers` also what their code lacks.
+
+        `sections` knows what was judged already.
+        """
         if not tree.whole:
             return sorted(tree.mistakes)
-        found = list(self._found_in(tree, providers))
+        sections = sections or Sections()
+        found = list(self._found_in(tree, providers, sections))
         told = {mistake.place for mistake in tree.mistakes}
         new = (tree.mistake(place, message) for place, message in found)
         every = {*tree.mistakes, *(mistake for mistake in new if mistake.place not in told)}
-        return sorted({*every, *self._later_mistakes(tree, every, providers)})
+        return sorted({*every, *self._later_mistakes(tree, every, providers, sections)})
 
-    def _found_in(self, tree: Tree, providers: Mapping[str, Provider] | None) -> Found:
+    def _found_in(
+        self, tree: Tree, providers: Mapping[str, Provider] | None, sections: Sections
+    ) -> Found:
         """What is wrong in the file as it stands; what is judged closely is told but once."""
         base = self._baseline_tree(tree)
-        broken = list(schema_mistakes(tree.value))
+        broken = sections.mistakes(tree.value)
         strange = dict(strange_entries(tree.value, base))
-        sound = sound_part(tree.value, broken, base, lambda part: list(schema_mistakes(part)))
+        sound = sound_part(tree.value, broken, base, sections.mistakes)
         close = list(change_mistakes(tree))
         if sound is not None:
             close += self._judged_closely(tree, sound, [b.place for b in broken], providers)
@@ -86,14 +95,18 @@ class Judge:
         yield from (each for each in names if not _is_below(each[0], sound.doubtful))
 
     def _later_mistakes(
-        self, tree: Tree, known: Collection[Mistake], providers: Mapping[str, Provider] | None
+        self,
+        tree: Tree,
+        known: Collection[Mistake],
+        providers: Mapping[str, Provider] | None,
+        sections: Sections,
     ) -> Iterator[Mistake]:
         """What is wrong once a change of the file has taken place, and was not wrong before."""
         before = {(mistake.place, mistake.message) for mistake in known}
         places = {mistake.place for mistake in known}
         for stage in stages(tree):
             changed = set(stage.change.marks.values())
-            for mistake in self.mistakes_in(stage.tree, providers):
+            for mistake in self.mistakes_in(stage.tree, providers, sections):
                 again = mistake.place in places and mistake.mark not in changed
                 if not again and (mistake.place, mistake.message) not in before:
                     before.add((mistake.place, mistake.message))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,48 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 
-def schema_mistakes(value: Value) -> Iterator[Broken]:
-    """Everything in which a resolved file breaks the schema."""
-    for error in _validator().iter_errors(jsonable(value)):
-        for place, message in _told(error):
-            yield Broken(place, message, str(error.validator))
+class Sections:
+    """Judges files by the schema, each section once: those of a later file are mostly the same.
+
+    A change of a scenario is laid over the file before it, whose other sections stay as they are.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was judged yet."""
+        self._judged: dict[str, tuple[Value, list[Broken]]] = {}
+
+    def mistakes(self, value: Value) -> list[Broken]:
+        """Return everything in which a resolved file breaks the schema."""
+        if not isinstance(value, dict):
+            return _broken(_validator().iter_errors(jsonable(value)))
+        found = _broken(_outline().iter_errors(dict.fromkeys(value)))
+        for name, section in value.items():
+            found += self._of_section(name, section)
+        return found
+
+    def _of_section(self, name: str, section: Value) -> list[Broken]:
+        judged = self._judged.get(name)
+        if judged is None or judged[0] is not section:
+            judged = self._judged[name] = section, self._validated(name, section)
+        return judged[1]
+
+    @staticmethod
+    def _validated(name: str, section: Value) -> list[Broken]:
+        rule = resolved_schema()["properties"].get(name, True)
+        return _broken(_validator().descend(jsonable(section), rule, path=name))  # type: ignore[attr-defined]  # not in its protocol
+
+
+def schema_mistakes(value: Value) -> list[Broken]:
+    """Return everything in which a resolved file breaks the schema."""
+    return Sections().mistakes(value)
+
+
+def _broken(errors: Iterable[ValidationError]) -> list[Broken]:
+    return [
+        Broken(place, message, str(error.validator))
+        for error in errors
+        for place, message in _told(error)
+    ]
 
 
 def jsonable(value: Value) -> Any:  # noqa: ANN401 - JSON
@@ -59,6 +96,15 @@ def _validator() -> Validator:
         Draft202012Validator, {"type": of_type}
     )(resolved_schema())
     return made
+
+
+@cache
+def _outline() -> Validator:
+    """Judge which sections a file has, and nothing in them."""
+    from jsonschema import Draft202012Validator
+
+    schema = resolved_schema()
+    return Draft202012Validator({**schema, "properties": dict.fromkeys(schema["properties"], True)})
 
 
 def _told(error: ValidationError) -> Iterator[tuple[Place, str]]:

@@ -8,9 +8,12 @@ import pytest
 
 from upsim.core.instants import SECOND
 from upsim.providers import discover
+from upsim.scenario import schemas
 from upsim.scenario.changes import MOST_CHANGES, stages
 from upsim.scenario.explain import as_text, explain
 from upsim.scenario.loader import Library
+from upsim.scenario.sound import Broken
+from upsim.scenario.tree import Value
 
 NEITHER = "3:5: changes[0]: a change needs either after, such as 10m, or at, such as 2026-"
 DEAR = 'models: {topaz-video-upscale: {billing: {rate: {table: {"2": "%s"}}}}}'
@@ -154,3 +157,23 @@ def test_a_change_is_explained() -> None:
 
     assert when.endswith("# vicsee/refunds-end-in-mid-run.yaml:5")
     assert what.endswith("# vicsee/refunds-end-in-mid-run.yaml:6 assumed")
+
+
+def test_a_change_costs_what_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred changes, the schema judges one section each, and those of the file once."""
+    judged: list[tuple[str, object]] = []
+    real = schemas.Sections._validated
+
+    def counted(name: str, section: Value) -> list[Broken]:
+        judged.append((name, section))
+        return real(name, section)
+
+    monkeypatch.setattr(schemas.Sections, "_validated", staticmethod(counted))
+    change = "  - {after: 1s, set: {refund: {states: [%s]}}}"
+
+    found = told(tmp_path, *[change % "failed"] * (MOST_CHANGES - 1), change % 5)
+
+    assert ["102:41: changes[99].set.refund.states[0]: 5 "] == [one[:44] for one in found]
+    names = [name for name, _ in judged]
+    assert MOST_CHANGES + 2 == names.count("refund")  # the broken one also without its mistake
+    assert {1} == {names.count(name) for name in names if name != "refund"}

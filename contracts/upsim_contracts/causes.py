@@ -19,6 +19,7 @@ from upsim_contracts.prices import CHARGE, plain
 from upsim_contracts.running import CONNECTION, Verdict
 from upsim_contracts.sentences import Scene, sentence
 from upsim_contracts.signs import PRICE, Key, Said, key_of, leaf, number, plain_field, renames, said
+from upsim_contracts.uses import Place, Weight, place
 
 _SUCCESS = range(200, 300)
 _REFUSALS = 400
@@ -35,13 +36,18 @@ _WORD = re.compile(r'"([^"]+)"')
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One change. `broken` and `unjudged` are the ids of the facts that follow from it."""
+    """One change. `broken` and `unjudged` are the ids of the facts that follow from it.
+
+    `weight` says whether it concerns those whose uses are known.
+    """
 
     key: Key
     sentence: str
     broken: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+    weight: Weight = ""
 
     def __str__(self) -> str:
         """Return the sentence, and how many facts follow."""
@@ -324,7 +330,9 @@ def _cause(book: Book, reading: _Reading, signs: Signs) -> Cause:
     good = list(reading.good())
     text = sentence(Scene(book, signs.key, signs.all, calls, good, signs.said, everywhere))
     details = tuple(dict.fromkeys(_detail(one) for one in signs.all))
-    return Cause(signs.key, text, () if unjudged else facts, facts if unjudged else (), details)
+    broken, left = ((), facts) if unjudged else (facts, ())
+    places = tuple(dict.fromkeys(place(one.operation, one.where) for one in signs.all))
+    return Cause(signs.key, text, broken, left, details, places)
 
 
 def _detail(one: Finding) -> str:

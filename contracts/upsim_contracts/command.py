@@ -37,6 +37,7 @@ from upsim_contracts.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.running import Verdict
 from upsim_contracts.spending import GuardedTransport, Purse
 from upsim_contracts.target import PATIENCE, Patience, Target, is_simulator
+from upsim_contracts.uses import read_uses
 from upsim_contracts.verify import Report, book_of, not_begun, pricer, providers, verify
 
 WELL, FINDING = 0, 1
@@ -74,6 +75,7 @@ class Asked:
     accept: Path | None = None
     accept_new: str | None = None
     compare: Path | None = None
+    uses: Path | None = None
 
     @property
     def whole(self) -> bool:
@@ -88,6 +90,7 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
         raise UsageError("a live target costs money: give --cap, the most that may be spent")
     check_folders((order.junit, order.json, order.html, order.accept if order.accept_new else None))
     accepted = Accepted("verify", order.accept, order.accept_new, today=today())
+    uses = None if order.uses is None else read_uses(order.uses)
     earlier = None if order.compare is None else read_earlier(order.compare)
     reports: list[Report] = []
     chosen = tuple(order.providers or providers())
@@ -98,6 +101,7 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
                     report = _one(stack, order, provider, local, say)
                 if report is None:
                     continue
+                report.weigh(uses)
                 report.accept(accepted.find)
                 reports.append(report)
                 say(as_text(report))

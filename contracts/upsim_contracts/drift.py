@@ -19,6 +19,7 @@ from upsim_contracts.prices import CHARGE
 from upsim_contracts.replaying import Replayed
 from upsim_contracts.signs import PRICE, Key, key_of, ratio
 from upsim_contracts.tolls import Tolls
+from upsim_contracts.uses import Place, Uses, Weight, place
 
 _DAY = re.compile(r"\b(20\d\d)-?(0[1-9]|1[0-2])-?([0-3]\d)(?!\d)")
 
@@ -38,6 +39,9 @@ class Drift:
     recorded_age: int | None
     exchanges: tuple[int, ...]
     also: tuple[str, ...] = ()
+    key: Key = ("",)
+    places: tuple[Place, ...] = ()
+    weight: Weight = ""
 
     @property
     def difference(self) -> str:
@@ -51,7 +55,8 @@ class Drift:
         count = len(self.exchanges) - 1
         more = f" and {count} more" if count > 0 else ""
         also = f"; the same in {', '.join(self.also)}" if self.also else ""
-        return f"{self.finding}, {ages}, exchange {self.exchanges[0]}{more}{also}"
+        weight = f"{self.weight}: " if self.weight else ""
+        return f"{weight}{self.finding}, {ages}, exchange {self.exchanges[0]}{more}{also}"
 
 
 @dataclass(slots=True)
@@ -64,6 +69,19 @@ class DriftReport:
     replayed: int
     skipped: dict[str, int] = field(default_factory=dict)
     accepted: Sequence[tuple[Drift, Known]] = ()
+
+    @property
+    def broken(self) -> bool:
+        """Whether anything differs that is not accepted, and concerns us."""
+        return any(one.weight != "does not touch you" for one in self.drifts)
+
+    def weigh(self, uses: Uses | None) -> None:
+        """Say of each difference whether it concerns a team that relies on this."""
+        if uses is not None:
+            self.drifts = [
+                replace(one, weight=uses.weigh(one.finding.provider, one.key, one.places))
+                for one in self.drifts
+            ]
 
     def accept(self, find: Callable[[str, str], Known | None]) -> None:
         """Take out the differences that are accepted."""
@@ -119,10 +137,12 @@ def _each_once(
     for one in sorted(found, key=lambda pair: not _is_charge(pair[0])):
         key: Key = key_of(one[0].finding) if ratio(one[0].finding) is None else (PRICE,)
         groups.setdefault(key, []).append(one)
-    for (first, numbers), *others in sorted(groups.values(), key=lambda group: group[0][1]):
+    for key, ((first, numbers), *others) in sorted(groups.items(), key=lambda one: one[1][0][1]):
         also = tuple(f"{one.field} of {one.finding.operation}" for one, _ in others)
         aged = _aged(first.kind, first.finding, recorded, today, numbers)
-        yield replace(aged, also=also)
+        every = (first, *(one for one, _ in others))
+        places = tuple(place(one.finding.operation, one.finding.where) for one in every)
+        yield replace(aged, also=also, key=key, places=places)
 
 
 def _is_charge(one: Judged) -> bool:

@@ -25,6 +25,7 @@ from upsim_contracts.retelling import retell
 from upsim_contracts.spending import Purse
 from upsim_contracts.target import Target
 from upsim_contracts.tolls import Tolls
+from upsim_contracts.uses import read_uses
 from upsim_contracts.verify import book_of, pricer
 
 WELL, FINDING = 0, 1
@@ -42,6 +43,7 @@ class Asked:
     simulator: bool = True
     accept: Path | None = None
     accept_new: str | None = None
+    uses: Path | None = None
 
 
 def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -> int:
@@ -51,6 +53,7 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
         (order.json, order.html, order.scenario, order.accept if order.accept_new else None)
     )
     accepted = Accepted("drift", order.accept, order.accept_new, today=today())
+    uses = None if order.uses is None else read_uses(order.uses)
     try:
         cassettes = [read_cassette(path) for path in order.cassettes]
         tolls = {
@@ -72,13 +75,14 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
         except TargetError as error:
             raise UsageError(f"the simulator could not replay it: {error}") from error
     for report in reports:
+        report.weigh(uses)
         report.accept(accepted.find)
         say(as_text(report))
     for path, render in ((order.json, as_json), (order.html, as_html)):
         if path is not None:
             write_file(path, render(reports))
     accepted.end((), say)
-    return FINDING if any(report.drifts for report in reports) else WELL
+    return FINDING if any(report.broken for report in reports) else WELL
 
 
 def _judged(

@@ -73,6 +73,7 @@ def _drift(one: Drift, known: Known | None = None) -> dict[str, object]:
         "recorded_days_ago": one.recorded_age,
         "exchanges": list(one.exchanges),
         "line": str(one),
+        "weight": one.weight,
         "accepted": known and {"reason": known.reason, "on": known.accepted.isoformat()},
     }
 

@@ -19,7 +19,7 @@ import httpx
 from upsim.client.clocks import stopwatch, wall
 from upsim.client.http.connections import async_connections
 from upsim_contracts.answers import contract
-from upsim_contracts.cassettes import Header, Writer
+from upsim_contracts.cassettes import Header, Writer, read_cassette
 from upsim_contracts.charging import Charging
 from upsim_contracts.clips import Clip, clip
 from upsim_contracts.documents import parts
@@ -28,9 +28,11 @@ from upsim_contracts.facts import filled
 from upsim_contracts.measuring import Measuring
 from upsim_contracts.recording import Recording
 from upsim_contracts.redaction import Redactor
+from upsim_contracts.report_files import check_folders
 from upsim_contracts.spending import Purse
 from upsim_contracts.tolls import Tolls
 from upsim_contracts.upstream import Upstream, upstream
+from upsim_contracts.uses import read_uses, uses_in, write_uses
 from upsim_contracts.verify import book_of, pricer, providers
 
 TRUSTED = "UPSIM_TRUSTED_HOSTS"
@@ -50,6 +52,7 @@ class Asked:
     api_key: str | None = None
     clips: Sequence[str] = ()
     balances: bool = True
+    uses: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,10 @@ def recording(
         for part in parts(target.provider)
         for one in contract(target.provider, target.dialect, part).operations.values()
     ]
+    if order.uses is not None:
+        check_folders((order.uses,))
+        if order.uses.exists() and order.uses.stat().st_size:
+            read_uses(order.uses)
     told = [_told(text) for text in order.clips]
     key = {}
     if order.api_key:
@@ -134,6 +141,8 @@ def recording(
             held=HELD,
         )
         yield Session(app, target, purse, writer)
+    if order.uses is not None:
+        write_uses(order.uses, uses_in(read_cassette(order.to)))
 
 
 def _opened(path: Path) -> FileIO:

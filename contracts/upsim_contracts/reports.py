@@ -40,7 +40,8 @@ def as_text(report: Report) -> str:
 
 def _text_of(cause: Cause) -> Iterator[str]:
     """The sentence, the facts that follow from it, and the first difference in full."""
-    yield f"CHANGED {cause}"
+    weight = f", {cause.weight}:" if cause.weight else ""
+    yield f"CHANGED{weight} {cause}"
     facts = [*cause.broken, *cause.unjudged]
     more = f" and {len(facts) - MOST_NAMED} more" if len(facts) > MOST_NAMED else ""
     if facts:
@@ -91,6 +92,7 @@ def _cause(cause: Cause, known: Known | None = None) -> dict[str, object]:
         "broken": cause.broken,
         "not_judged": cause.unjudged,
         "details": cause.details,
+        "weight": cause.weight,
         "accepted": accepted,
     }
 
@@ -128,13 +130,21 @@ def as_junit(reports: Sequence[Report]) -> str:
             "testsuite",
             name=report.book.provider,
             tests=str(len(report.verdicts) + len(report.causes) + len(report.accepted)),
-            failures=str(len(report.causes) + alone),
-            skipped=str(len(report.accepted) + len(report.verdicts) - report.count("held") - alone),
+            failures=str(sum(map(_fails, report.causes)) + alone),
+            skipped=str(
+                len(report.accepted)
+                + sum(not _fails(one) for one in report.causes)
+                + len(report.verdicts)
+                - report.count("held")
+                - alone
+            ),
         )
         for cause in report.causes:
             name = f"{report.book.provider}.causes"
             case = ET.SubElement(suite, "testcase", classname=name, name=_printable(cause.sentence))
-            failure = ET.SubElement(case, "failure", message=_printable(str(cause)))
+            weight = f"{cause.weight}: " if cause.weight else ""
+            kind, message = "failure" if _fails(cause) else "skipped", f"{weight}{cause}"
+            failure = ET.SubElement(case, kind, message=_printable(message))
             lines = (*cause.details, *cause.broken, *cause.unjudged)
             failure.text = _printable("\n".join(lines))
         for cause, known in report.accepted:
@@ -159,6 +169,10 @@ def as_junit(reports: Sequence[Report]) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True)
 
 
+def _fails(cause: Cause) -> bool:
+    return cause.weight != "does not touch you"
+
+
 def _printable(text: str) -> str:
     """The text without what XML 1.0 cannot hold."""
     return "".join(c for c in text if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff"))
@@ -181,7 +195,14 @@ def _section(report: Report) -> Iterator[str]:
     if report.spent or report.predicted:
         yield f". Predicted {report.predicted} {report.book.unit}, spent {report.spent}"
     yield ".</p>"
-    shown = [(cause, "broken", "") for cause in report.causes]
+    shown = [
+        (
+            cause,
+            "broken" if _fails(cause) else "accepted",
+            f" ({cause.weight})" * bool(cause.weight),
+        )
+        for cause in report.causes
+    ]
     shown += [(cause, "accepted", f" ({known})") for cause, known in report.accepted]
     for cause, kind, why in shown:
         yield f'<details><summary class="{kind}">{escape(f"{cause}{why}")}</summary><ul>'

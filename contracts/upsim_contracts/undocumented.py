@@ -39,6 +39,19 @@ def headers(document: Document) -> frozenset[str]:
     return frozenset(name.lower() for name in _named_headers(document))
 
 
+def paths(document: Document, schema: object) -> frozenset[str]:
+    """Return every field that a schema names, as a dotted path without positions in lists."""
+    return frozenset(_paths(document, schema, "", ()))
+
+
+def resolved(document: Document, node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a part of the document is, where it is a reference to another one."""
+    found = node
+    while "$ref" in found:
+        found = evidence.resolve(document, found["$ref"])
+    return found
+
+
 def is_transport(header: str) -> bool:
     """Whether servers, proxies and content networks add this header by themselves."""
     return _TRANSPORT.fullmatch(header) is not None
@@ -61,6 +74,20 @@ def _fields(
                 yield from _fields(document, own or others, inner, (*path, name))
             elif named:
                 yield (*path, name), inner
+
+
+def _paths(
+    document: Document, schema: object, path: str, passed: tuple[object, ...]
+) -> Iterator[str]:
+    for part in _parts(document, schema):
+        if any(part is one for one in passed):
+            continue  # a schema that holds itself
+        inside = (*passed, part)
+        for name, inner in _properties(part).items():
+            below = f"{path}.{name}" if path else name
+            yield below
+            yield from _paths(document, inner, below, inside)
+        yield from _paths(document, part.get("items"), path, inside)
 
 
 def _properties(part: Mapping[str, Any]) -> Mapping[str, Any]:

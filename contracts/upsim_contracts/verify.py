@@ -20,6 +20,7 @@ from upsim_contracts.refusals import Refusals
 from upsim_contracts.running import Sleep, Verdict, judge
 from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target
+from upsim_contracts.uses import Uses
 
 Kind = Literal["page", "beside", "assumed"]
 """Where a fact comes from: the model's own page, another page, or a choice of the simulator."""
@@ -53,8 +54,8 @@ class Report:
 
     @property
     def broken(self) -> bool:
-        """Whether anything differs from what is documented, and is not accepted."""
-        return bool(self.causes)
+        """Whether anything differs from what is documented, is not accepted, and concerns us."""
+        return any(one.weight != "does not touch you" for one in self.causes)
 
     @property
     def headline(self) -> str:
@@ -106,6 +107,14 @@ class Report:
             else one
             for one in self.verdicts
         ]
+
+    def weigh(self, uses: Uses | None) -> None:
+        """Say of each cause whether it concerns a team that relies on this."""
+        if uses is not None:
+            name = self.book.provider
+            self.causes = [
+                replace(one, weight=uses.weigh(name, one.key, one.places)) for one in self.causes
+            ]
 
     def _kind(self, fact: Fact) -> Kind:
         source = self.book.sources[fact.source]

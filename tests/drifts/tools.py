@@ -43,11 +43,11 @@ def findings(report: Report) -> list[str]:
     return [line for line in lines if not line.startswith(" ")]
 
 
-def drifted(made: Made, folder: Path) -> list[str]:
+def drifted(made: Made, folder: Path, **more: object) -> list[str]:
     """Record a caller's day at a stand-in; the lines of the drift report, without its headline."""
     file = folder / "cassette.jsonl"
     upstream = f"{ROOT}/{made.provider}"
-    order = {"upstream": upstream, "to": file, "dialect": made.dialect or None}
+    order = {"upstream": upstream, "to": file, "dialect": made.dialect or None, **more}
     with recording(order, None, lambda _text: None, made.transport) as session:
         asyncio.run(_call(session.application, made))
     said: list[str] = []

@@ -41,6 +41,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Add every other difference to the file of --accept, with this reason and today's date.",
 )
 @click.option(
+    "--uses",
+    type=_FILE,
+    help="What we rely on, in YAML: a finding that touches nothing of it does not fail.",
+)
+@click.option(
     "--scenario", type=_FILE, help="Make a scenario of the cassette here, instead of a report."
 )
 def command(**asked: object) -> None:

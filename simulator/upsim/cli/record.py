@@ -76,6 +76,11 @@ class Recorder:
     show_default=True,
     help="Read the balance before and after each paid call.",
 )
+@click.option(
+    "--uses",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="At the end, add what was called and answered to this file, for verify and drift --uses.",
+)
 def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -> None:
     """Forward calls to a provider, check each answer, and write all to a cassette.
 

@@ -84,6 +84,7 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
     metavar="REASON",
     help="Add every other difference to the file of --accept, with this reason and today's date.",
 )
+@_file("--uses", "What we rely on, in YAML: a finding that touches nothing of it does not fail.")
 @_file("--compare", "What --json wrote of an earlier run: say what has changed since.")
 def command(*, patience: Decimal, **asked: object) -> None:
     """Judge a target by every documented fact, and say how many hold.

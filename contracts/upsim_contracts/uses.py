@@ -1,0 +1,213 @@
+"""What a team relies on: operations and fields of a provider, by which findings are weighed.
+
+A YAML file names the operations by provider, and the fields of their answers:
+
+    vicsee:
+      POST /api/v1/tools/upscale-video: [data.id, error.code]
+      GET /api/v1/credits: all
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from upsim_contracts import undocumented
+from upsim_contracts.answers import Contract, contract, operation_of
+from upsim_contracts.cassettes import Cassette
+from upsim_contracts.documents import dialects, parts, providers
+from upsim_contracts.exceptions import ContractFileError, UsageError
+from upsim_contracts.report_files import write_file
+from upsim_contracts.signs import Key, plain_field
+from upsim_contracts.yaml12 import read
+
+ALL = "all"
+HEAD = """\
+# What we rely on: operations of each provider with the fields of their answers that we read, or
+# `all` of them. `upsim verify --uses {name}` and `upsim drift --uses {name}` weigh by it.
+"""
+_BESIDE = frozenset({"new", "new header"})
+"""Kinds of change that no client can have relied on."""
+Weight = Literal["", "breaks you", "does not touch you"]
+Place = tuple[str, str]
+"""An operation and a place in its answer; the operation is empty where nobody knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """The fields that are read, by provider and operation; None means all of them."""
+
+    fields: Mapping[str, Mapping[str, frozenset[str] | None]]
+
+    def weigh(self, provider: str, key: Key, places: Iterable[Place]) -> Weight:
+        """Return whether a change of these places concerns the team."""
+        used = self.fields.get(provider, {})
+        if key[0] in _BESIDE:
+            return "does not touch you"
+        known = _known(provider)
+        touched = any(
+            _reads(used[name], where, known[name])
+            for operation, where in places
+            for name in _named(provider, operation, used)
+        )
+        return "breaks you" if touched else "does not touch you"
+
+
+def _named(
+    provider: str, operation: str, used: Mapping[str, frozenset[str] | None]
+) -> Iterable[str]:
+    """The used operations that a finding is about: all of them where it names none."""
+    if not operation:
+        return used
+    method, _, path = operation.partition(" ")
+    names = {operation, *(one.name for one in _operations(provider, method, path))}
+    return names & used.keys()
+
+
+def _operations(provider: str, method: str, path: str) -> Iterator[Any]:
+    for dialect in dialects(provider):
+        found = operation_of(provider, dialect, method, path)
+        if found is not None:
+            yield found[1]
+
+
+def _reads(wanted: frozenset[str] | None, where: str, documented: frozenset[str]) -> bool:
+    """Whether a change there concerns who reads these fields.
+
+    What is no field, such as the status, the charge or the file, concerns whoever calls.
+    """
+    if wanted is None or not any(_overlap(one, where) for one in documented):
+        return True
+    return any(_overlap(one, where) for one in wanted)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two places are the same, or one holds the other."""
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+def read_uses(file: Path) -> Uses:
+    """Return what a file of uses holds. Raises UsageError with the place."""
+    try:
+        document = read(file)
+    except ContractFileError as error:
+        raise UsageError(f"--uses: {error}") from error
+    if not isinstance(document, dict) or not document:
+        raise UsageError(f"--uses: {file}: expected providers, each with its operations")
+    return Uses({name: _provider(file, name, used) for name, used in document.items()})
+
+
+def _provider(file: Path, name: str, used: Any) -> dict[str, frozenset[str] | None]:  # noqa: ANN401 - any YAML
+    if name not in providers():
+        raise UsageError(f"--uses: {file}: {_unknown('provider', name, providers())}")
+    if not isinstance(used, dict) or not used:
+        raise UsageError(f"--uses: {file}: {name}: expected operations, each with its fields")
+    known = _known(name)
+    return {
+        call: _fields(f"{file}: {name}.{call}", call, read, known) for call, read in used.items()
+    }
+
+
+def _fields(
+    place: str,
+    call: str,
+    wanted: Any,  # noqa: ANN401 - any YAML
+    known: Mapping[str, frozenset[str]],
+) -> frozenset[str] | None:
+    if call not in known:
+        raise UsageError(f"--uses: {place}: {_unknown('operation', call, list(known))}")
+    if wanted == ALL:
+        return None
+    if not isinstance(wanted, list) or not all(isinstance(one, str) for one in wanted):
+        raise UsageError(
+            f"--uses: {place}: expected a list of fields, or {ALL}; found {wanted!r:.80}"
+        )
+    for one in wanted:
+        if one not in known[call]:
+            raise UsageError(f"--uses: {place}: {_unknown('field', one, sorted(known[call]))}")
+    return frozenset(wanted)
+
+
+def _unknown(kind: str, name: object, known: Sequence[str]) -> str:
+    near = get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return f"no {kind} {name!r}; {hint}"
+
+
+@cache
+def _known(provider: str) -> dict[str, frozenset[str]]:
+    """The operations of a provider in any dialect, and the fields and headers of their answers."""
+    found: dict[str, frozenset[str]] = {}
+    for dialect in dialects(provider):
+        for part in parts(provider):
+            one = contract(provider, dialect, part)
+            for operation in one.operations.values():
+                more = frozenset(_answered(one, operation.definition["responses"]))
+                found[operation.name] = found.get(operation.name, frozenset()) | more
+    return found
+
+
+def _answered(one: Contract, responses: Mapping[str, Any]) -> Iterator[str]:
+    for response in responses.values():
+        named = undocumented.resolved(one.document, response)
+        yield from (f"header {name.lower()}" for name in named.get("headers", {}))
+        for content in named.get("content", {}).values():
+            yield from undocumented.paths(one.document, content.get("schema"))
+
+
+def uses_in(cassette: Cassette) -> Uses:
+    """Return what a recorded client called, with the documented fields of all answers it got."""
+    header = cassette.header
+    known, used = _known(header.provider), dict[str, frozenset[str] | None]()
+    for exchange in cassette.exchanges:
+        place = operation_of(header.provider, header.dialect, exchange.method, exchange.path)
+        if place is None or exchange.part != "api":
+            continue
+        name = place[1].name
+        seen = {
+            path for path in _paths(exchange.answer.body.get("json"), "") if path in known[name]
+        }
+        used[name] = (used.get(name) or frozenset()) | seen
+    return Uses({header.provider: used} if used else {})
+
+
+def _paths(value: object, path: str) -> Iterator[str]:
+    """The fields of a JSON value that hold no further ones, without positions in lists."""
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _paths(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+        for inner in value:
+            yield from _paths(inner, path)
+    elif path:
+        yield path
+
+
+def write_uses(file: Path, found: Uses) -> None:
+    """Write a file of uses; what it holds already stays in it. Raises UsageError."""
+    before = read_uses(file).fields if file.exists() and file.stat().st_size else {}
+    lines = [HEAD.format(name=file.name).rstrip("\n")]
+    for provider in sorted({*before, *found.fields}):
+        old, new = before.get(provider, {}), found.fields.get(provider, {})
+        lines.append(f"{provider}:")
+        for name in sorted({*old, *new}):
+            both = [one[name] for one in (old, new) if name in one]
+            listed = (
+                ALL if None in both else ", ".join(sorted(frozenset[str]().union(*map(_set, both))))
+            )
+            lines.append(f"  {name}: {listed if None in both else f'[{listed}]'}")
+    write_file(file, "\n".join(lines) + "\n")
+
+
+def _set(found: frozenset[str] | None) -> frozenset[str]:
+    return found or frozenset()
+
+
+def place(operation: str, where: str) -> Place:
+    """Return the place of a finding, without the status of the answer and positions in lists."""
+    name, _, status = operation.rpartition(" ")
+    return (name if status.isdigit() else operation), plain_field(where)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.http.conftest import SAMPLES, refusal_of
+from upsim import Simulator
 from upsim.engine import conduct, report_card
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    import httpx
-
     from tests.http.conftest import Admin, Start
+    from upsim.core.instants import Instant
+    from upsim.engine.conduct import Tally
+    from upsim.engine.report_card import Finding, ReportCard
 
 CLIP = "http://127.0.0.1:4747/media/synthetic/320x240_30fps_2s.mp4"
+OWN_CLIP = "http://upsim.test/media/synthetic/320x240_30fps_2s.mp4"
 VICSEE = SAMPLES["vicsee"]
 LATER_ADVICE = """
 extends: vicsee/baseline
@@ -476,3 +482,42 @@ def test_an_unknown_choice_is_refused(admin: Admin) -> None:
     found = refusal_of(admin.http.get("/__sim/sandboxes/default/report-card?pauses=al"))
     assert (400, "invalid") == found[:2]
     assert "did you mean all?" in found[2]
+
+
+async def test_a_long_card_leaves_others_their_turn() -> None:
+    """While hundreds of jobs are judged, other tasks run; the card is the same as drawn at once."""
+    turns: list[int] = []
+
+    async def others() -> None:
+        while True:
+            turns.append(len(turns))
+            await asyncio.sleep(0)
+
+    with Simulator(clock="manual") as simulator:
+        key = {"Authorization": "Bearer a-key"}
+        async with httpx.AsyncClient(
+            transport=simulator.transport(), base_url="http://127.0.0.1", headers=key
+        ) as http:
+            for _ in range(3 * report_card.TURN):
+                made = await http.post(
+                    "/vicsee/api/v1/tools/upscale-video", json={"video_url": OWN_CLIP}
+                )
+                assert made.status_code == 200, made.text
+            await http.post("/__sim/sandboxes/default/clock/advance", json={"to": "idle"})
+            drawn: list[int] = []
+            real = report_card.ReportCard._judged
+
+            def judged(box: ReportCard, job: str, tally: Tally, now: Instant) -> Iterator[Finding]:
+                drawn.append(len(turns))
+                return real(box, job, tally, now)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(report_card.ReportCard, "_judged", judged)
+                ticking = asyncio.create_task(others())
+                answer = await http.get("/__sim/sandboxes/default/report-card")
+                ticking.cancel()
+
+    found = answer.json()
+    assert 3 * report_card.TURN == found["callers"][0]["jobs"]
+    assert 2 * 3 * report_card.TURN - 1 == len(found["findings"])  # unread; repeated but the first
+    assert len(set(drawn)) >= 3

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
 
 Severity = Literal["error", "warning"]
+TURN = 100
+"""Jobs that are judged between two pauses."""
 HASTY = 2
 """From so many polls of one job on that came too soon it is no accident."""
 LATE = 3
@@ -113,7 +115,7 @@ class Sums:
 class Card:
     """A report card at one instant."""
 
-    findings: tuple[Finding, ...]
+    findings: Sequence[Finding]
     sums: Mapping[str, Sums]
     advised: Mapping[str, Polling | None]
     not_judged: tuple[str, ...]
@@ -136,25 +138,31 @@ class ReportCard:
         self.sandbox.conduct.parted = self._part
         self.sandbox.conduct.ended = self._end
 
-    def draw(self, *, all_pauses: bool = False, provider: str | None = None) -> Card:
-        """What is to be said by now, oldest jobs first."""
+    def draw(
+        self, *, all_pauses: bool = False, provider: str | None = None
+    ) -> Generator[None, None, Card]:
+        """Return what is to be said by now, oldest jobs first.
+
+        Judging a hundred thousand jobs takes seconds: it yields where other requests may be
+        answered. Jobs that are forgotten meanwhile are judged by their requests alone.
+        """
         sandbox = self.sandbox
-        sandbox.settle()
+        now = sandbox.settle()
         findings: list[Finding] = []
-        for kept in self._kept:
-            findings += [kept] if isinstance(kept, Finding) else self._manners(*kept)
+        hidden = False
         sums = {name: found.copy() for name, found in self._sums.items()}
-        for job, tally in sandbox.conduct.tallies.items():
-            findings += self._judged(job, tally)
-            sums.setdefault(tally.accepted.provider, Sums()).add(tally)
-        findings += map(_impatient, sandbox.conduct.ignored)
-        left_out = [found for found in findings if found.on_auto]
-        shown = [found for found in findings if all_pauses or not found.on_auto]
+        for number, each in enumerate(self._judgements(now, sums)):
+            if number % TURN == TURN - 1:
+                yield
+            for found in each:
+                hidden = hidden or (found.on_auto and not all_pauses)
+                if (all_pauses or not found.on_auto) and provider in (None, found.provider):
+                    findings.append(found)
         return Card(
-            findings=tuple(f for f in shown if provider in (None, f.provider)),
+            findings=findings,
             sums={name: sums[name] for name in sorted(sums) if provider in (None, name)},
             advised={name: self._advised(name) for name in sums},
-            not_judged=tuple(self._not_judged(hidden=bool(left_out) and not all_pauses)),
+            not_judged=tuple(self._not_judged(hidden=hidden)),
         )
 
     def clear(self) -> None:
@@ -174,7 +182,7 @@ class ReportCard:
     def _end(self, tallies: Tallies) -> None:
         """Judge while the jobs are there, and keep what was found."""
         for job, tally in tallies.items():
-            self._kept.extend(self._judged(job, tally))
+            self._kept.extend(self._judged(job, tally, self.sandbox.now))
         self._add(tallies)
 
     def _add(self, tallies: Tallies) -> None:
@@ -188,12 +196,22 @@ class ReportCard:
     def _advised(self, provider: str) -> Polling | None:
         return self.sandbox.scenario_for(provider).baseline.polling
 
-    def _judged(self, job: str, tally: Tally) -> Iterator[Finding]:
+    def _judgements(self, now: Instant, sums: dict[str, Sums]) -> Iterator[Iterable[Finding]]:
+        """What each job shows, or what was kept of it; jobs that are there are added to `sums`."""
+        for kept in [*self._kept]:
+            yield [kept] if isinstance(kept, Finding) else self._manners(*kept)
+        for job, tally in [*self.sandbox.conduct.tallies.items()]:
+            sums.setdefault(tally.accepted.provider, Sums()).add(tally)
+            yield self._judged(job, tally, now)
+        for ignored in [*self.sandbox.conduct.ignored]:
+            yield [_impatient(ignored)]
+
+    def _judged(self, job: str, tally: Tally, now: Instant) -> Iterator[Finding]:
         yield from self._manners(job, tally)
         living = self.sandbox.state.jobs.get(job)
         if living is not None:
             deliveries = self._deliveries(job)
-            yield from self._unread(living, tally, deliveries)
+            yield from self._unread(living, tally, deliveries, now)
             yield from self._unchecked(living, deliveries)
 
     def _manners(self, job: str, tally: Tally) -> Iterator[Finding]:
@@ -232,10 +250,12 @@ class ReportCard:
         state = self.sandbox.state
         return [state.deliveries[name] for name in state.deliveries_of.get(job, ())]
 
-    def _unread(self, job: Job, tally: Tally, deliveries: list[Delivery]) -> Iterator[Finding]:
+    def _unread(
+        self, job: Job, tally: Tally, deliveries: list[Delivery], now: Instant
+    ) -> Iterator[Finding]:
         """What ended, a while ago where time passes by itself, and was not taken notice of."""
         end = next((move for move in job.moves if move.state in TERMINAL), None)
-        if end is None or end.at + self._grace(job) > self.sandbox.now:
+        if end is None or end.at + self._grace(job) > now:
             return
         by_caller = end.state is State.CANCELLED and not end.planned
         shown = tuple(number for number in (tally.submit, tally.seen) if number)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Generator, Mapping
 
+from anyio.lowlevel import checkpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +16,7 @@ from upsim.engine.report_card import Card, Finding, Sums, seconds
 from upsim.web.admin import exchange_shapes, exchange_views, views
 from upsim.web.admin.contents import one_provider
 from upsim.web.admin.exchange_views import Seen
-from upsim.web.admin.lists import made
+from upsim.web.admin.lists import listed
 from upsim.web.admin.parameters import PAUSES
 from upsim.web.admin.sandboxes import sandbox_of
 
@@ -23,23 +25,39 @@ async def report_card(request: Request) -> Response:
     """`GET …/report-card`: how callers behave: polls, waits, repeated submits, what is unread."""
     sandbox = sandbox_of(request)
     everything = PAUSES.text(request) == "all"
-    card = sandbox.report_card.draw(all_pauses=everything, provider=one_provider(request))
-    numbers = {number for finding in card.findings for number in finding.exchanges}
+    card = await _drawn(
+        sandbox.report_card.draw(all_pauses=everything, provider=one_provider(request))
+    )
+    numbers = await asyncio.to_thread(_numbers, card)
     kept = {
         found.number: exchange_views.seen(sandbox, found)
         for found in sandbox.journal
         if found.number in numbers
     }
-    return await made(lambda: _view(card, kept))
+    return await listed(
+        "findings",
+        card.findings,
+        lambda found: _finding(found, kept),
+        clean=not card.findings,
+        callers=[_caller(n, sums, card.advised[n]) for n, sums in card.sums.items()],
+        not_judged=list(card.not_judged),
+    )
 
 
-def _view(card: Card, kept: Mapping[int, Seen]) -> exchange_shapes.ReportCard:
-    return {
-        "clean": not card.findings,
-        "findings": [_finding(found, kept) for found in card.findings],
-        "callers": [_caller(n, sums, card.advised[n]) for n, sums in card.sums.items()],
-        "not_judged": list(card.not_judged),
-    }
+async def _drawn(drawing: Generator[None, None, Card]) -> Card:
+    """Let others have their turn at each pause."""
+    while True:
+        try:
+            next(drawing)
+        except StopIteration as end:
+            found: Card = end.value
+            return found
+        await checkpoint()
+
+
+def _numbers(card: Card) -> set[int]:
+    """The exchanges that a card names."""
+    return {number for finding in card.findings for number in finding.exchanges}
 
 
 def _finding(found: Finding, kept: Mapping[int, Seen]) -> exchange_shapes.Finding:

@@ -21,13 +21,14 @@ from upsim_contracts.telling import Telling
 from upsim_contracts.yaml12 import read_exact
 
 FILE = "examples.yaml"
-STEPS = ("call", "until", "wait", "charged", "output", "force", "fault", "see", "told")
+STEPS = ("call", "until", "wait", "charged", "output", "force", "fault", "account", "see", "told")
 _PLACEHOLDER = re.compile(r"\$\{([a-z_][a-z0-9_.]*)\}|\$([a-z_][a-z0-9_]*)")
 _ONE_DAY = 86_400
 ASSUMED = "no document states it"
 _COMMANDS = {
     "force": "needs a job that fails on command",
     "fault": "needs a refusal on command",
+    "account": "needs a balance that changes on command",
     "as": "needs a second account",
     "told": "needs a receiver for webhooks that the provider can reach",
 }

@@ -125,6 +125,7 @@ class Run(Caller):
             "output": self._output,
             "force": self._force,
             "fault": self._fault,
+            "account": self._account,
             "told": self._told,
         }
         patience = self.target.patience
@@ -143,10 +144,10 @@ class Run(Caller):
     # -- steps
 
     def _call(self, step: Mapping[str, Any]) -> None:
-        for _ in range(step.get("times", 1) - 1):
-            self._expect({"status": SUCCESS}, self.call(step))
-        answer = self.call(step)
         wanted = {"status": SUCCESS, **step.get("expect", {})}
+        for _ in range(step.get("times", 1) - 1):
+            self._expect({"status": wanted["status"]}, self.call(step))
+        answer = self.call(step)
         if list(mismatches(filled(wanted["status"], self.names), answer.response.status_code)):
             self._expect(wanted, answer)
         for name, path in step.get("keep", {}).items():
@@ -249,6 +250,12 @@ class Run(Caller):
         if self.world.controls is None:
             raise NotRunError("needs a fault on command")
         self.world.controls.fault(filled(step["fault"], self.names))
+
+    def _account(self, step: Mapping[str, Any]) -> None:
+        """Change the balance or the plan of the account."""
+        if self.world.controls is None:
+            raise NotRunError("needs a balance that changes on command")
+        self.world.controls.account(step["account"])
 
     def _told(self, step: Mapping[str, Any]) -> None:
         """What came to the inbox so far, oldest first; `same` and `differ` compare the posts."""

@@ -30,9 +30,13 @@ START = "2026-01-15T12:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The world that a fact needs; anything but the defaults needs a simulator."""
+    """The world that a fact needs; anything but the defaults needs a simulator.
+
+    `key` is the key of its account, in place of one that the simulator draws.
+    """
 
     scenario: str | None = None
+    key: str | None = None
     balance: str | None = None
     plan: str | None = None
     knobs: Mapping[str, str] | None = None
@@ -42,7 +46,7 @@ class Given:
     @property
     def special(self) -> bool:
         """Whether no server but a simulator can be brought into it."""
-        return any((self.scenario, self.balance, self.plan, self.knobs))
+        return any((self.scenario, self.key, self.balance, self.plan, self.knobs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +252,8 @@ class Target:
             order["scenario"] = scenario
         if given.balance is not None:
             order["balances"] = {self.provider: given.balance}
+        if given.key is not None:
+            order["keys"] = {self.provider: given.key}
         if given.knobs is not None:
             order["knobs"] = {self.provider: dict(given.knobs)}
         return order

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -211,3 +212,19 @@ def test_hints_speak_of_what_there_is(provider: str) -> None:
     assert told["refusals"].keys() <= checks
     assert set(told["refusals"].values()) <= baseline.knobs.keys()
     assert set(told["finished"]) in (set(), set(baseline.dialects))
+
+
+def test_hint_of_an_unknown_knob_is_left_out(tmp_path: Path) -> None:
+    """A scenario whose hints name a knob that there is not breaks no response."""
+    file = tmp_path / "hints.yaml"
+    file.write_text(
+        "{extends: venice/baseline, facts: {hints: {value: {refusals: {no_prompt: promptx}}}}}"
+    )
+    with Simulator(scenario=str(file)) as sim, httpx.Client(transport=sim.transport()) as http:
+        answer = http.post(
+            f"{sim.base_url('venice')}/api/v1/video/queue",
+            headers={"authorization": "Bearer any"},
+            json={**MODEL, **VIDEO, "prompt": "sharper"},
+        )
+
+    assert answer.status_code == 400

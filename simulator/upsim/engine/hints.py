@@ -50,9 +50,9 @@ def refusal(sandbox: Sandbox, call: Call) -> str:
     that dialect is not named.
     """
     baseline = call.rules.baseline
-    by_knob = cast("Mapping[str, str]", _fact(baseline).get("refusals", {}))
+    by_knob = cast("Mapping[str, object]", _fact(baseline).get("refusals", {}))
     knob = by_knob.get(call.refused_by)
-    if knob is None:
+    if not isinstance(knob, str) or knob not in call.rules.knobs:  # none, or what a scenario says
         return ""
     served: dict[str, list[str]] = {}
     for dialect in baseline.dialects:

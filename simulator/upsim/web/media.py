@@ -334,7 +334,7 @@ class MediaApp:
             await self._gone(send, sandbox, Gone(job.accepted.provider if job else None))
             return
         facts = sandbox.bound(job.accepted.provider).rules.baseline.facts
-        if "output_revocable" not in facts:
+        if "output_revocable" not in facts or not facts["output_revocable"].value:
             await _text(send, 405, "This file cannot be deleted.", ((b"allow", b"GET, HEAD"),))
             return
         self._mark(sandbox, job.id, REVOKED)

@@ -179,6 +179,15 @@ def test_a_revoked_file_is_gone(venice: "Venice") -> None:
     assert venice.retrieve(queue_id).status_code == 404
 
 
+def test_a_scenario_forbids_revoking(make_from: Callable[..., "Venice"]) -> None:
+    """With `output_revocable: false` a DELETE is refused with 405 and the file stays."""
+    venice = make_from("facts: {output_revocable: {value: false}}")
+    url = venice.retrieve(venice.finished(venice.clip("160x90_10fps_1s.mp4"))).json()["url"]
+
+    assert venice.download(url, "DELETE").status_code == 405
+    assert venice.download(url).status_code == 200
+
+
 @pytest.mark.parametrize("dialect", ["", "live"])
 def test_an_id_lives_24_hours(dialect: str, venice: "Venice") -> None:
     """One microsecond before 24 h from its acceptance an id is known, then it is not."""
@@ -290,7 +299,8 @@ def test_bodies_of_polls_are_checked(
             422,
             {
                 "error": {
-                    "message": "The provider refused this clip. Credits have been refunded.",
+                    "message": "The selected model provider rejected this request due to its"
+                    " content policies. Credits have been refunded.",
                     "type": "provider_content_policy",
                     "credits_refunded": True,
                 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -84,6 +86,25 @@ def refusal_of(answer: httpx.Response) -> tuple[int, str, str]:
 
 
 Start = Callable[..., Admin]
+ScenarioFile = Callable[[Mapping[str, object]], str]
+
+
+@pytest.fixture(scope="session")
+def scenario_file(tmp_path_factory: pytest.TempPathFactory) -> ScenarioFile:
+    """Return a function that writes a scenario and returns its path, the same for the same one.
+
+    The simulators of all tests then judge it once.
+    """
+    folder = tmp_path_factory.mktemp("scenarios")
+
+    def write(document: Mapping[str, object]) -> str:
+        text = json.dumps(document)  # every JSON text is YAML
+        path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.yaml"
+        if not path.exists():
+            path.write_text(text, "utf-8")
+        return str(path)
+
+    return write
 
 
 @pytest.fixture

@@ -111,7 +111,6 @@ class Fuzzing:
                     self.result.failures[f"{event.label}: {event.info.format()}"] = None
                 elif isinstance(event, events.FatalError):
                     raise event.exception
-        self._places.leave()
         return self.result
 
     def sequences(self) -> Result:
@@ -146,7 +145,6 @@ class Fuzzing:
                 Machine.run(settings=settings)
         except FailureGroup as group:
             self.result.failures |= dict.fromkeys(map(str, group.exceptions))
-        self._places.leave()
         return self.result
 
     def _judge(self, case: Case, response: Response) -> None:

@@ -1,4 +1,7 @@
-"""Sandboxes for single cases: a new one for each, and the oldest are removed."""
+"""Sandboxes for single cases: a new one for each, and of many the oldest are removed.
+
+The last ones go with the application, which is made for one run.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ class Places:
         from schemathesis.python import asgi
 
         self._http: Any = asgi.get_client(app)
+        self._http.trust_env = False  # a proxy of the environment is looked for in each request
         self._provider = provider
         self._header, self._scheme = key_header(provider)
         self._key = key
@@ -49,22 +53,14 @@ class Places:
         key = made["keys"][self._provider]
         self.here = Place(made["id"], self._header, f"{self._scheme} {key}".strip())
         self._made.append(self.here.sandbox)
-        self._keep(KEPT)
+        if len(self._made) > KEPT:
+            self._http.delete(f"{ADMIN}/sandboxes/{self._made.popleft()}")
         return self.here
 
     def clip(self) -> bytes:
         """A short video of the target's."""
         found: bytes = self._http.get(f"{HOST}/media/synthetic/{CLIPS[0]}").content
         return found
-
-    def leave(self) -> None:
-        """Remove all sandboxes."""
-        self._keep(0)
-        self.here = Place("", self._header, "")
-
-    def _keep(self, most: int) -> None:
-        while len(self._made) > most:
-            self._http.delete(f"{ADMIN}/sandboxes/{self._made.popleft()}")
 
 
 def key_header(provider: str) -> tuple[str, str]:

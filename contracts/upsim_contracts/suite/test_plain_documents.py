@@ -51,5 +51,4 @@ def test_a_plain_run_finds_nothing(
             found.append(f"{event.label}: {event.info.format()}")
         elif isinstance(event, events.FatalError):
             raise event.exception
-    places.leave()
     assert "\n\n".join(found) == ""

@@ -62,6 +62,7 @@ def kinds(provider: str) -> Mapping[str, str]:
     return {operation.name: operation.kind for operation in operations}
 
 
+@cache
 def _outside() -> dict[str, Callable[[], Provider]]:
     return {point.name: point.load for point in entry_points(group=ENTRY_POINT_GROUP)}
 

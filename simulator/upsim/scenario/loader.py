@@ -26,9 +26,12 @@ MOST_LEVELS = 20
 _NEEDS_BASE = "say what this file changes"
 _BASELINES = f"/{BASELINE}"
 Stamp = tuple[int, int, int]
-_SHIPPED: dict[str, tuple[Scenario, Mapping[Path, Stamp | None]]] = {}
+_SHARED: dict[tuple[str, Path], tuple[Scenario, Mapping[Path, Stamp | None]]] = {}
 _READ: dict[Path, tuple[Tree, Stamp]] = {}
 
+
+MOST_SHARED = 400
+"""Scenarios that all libraries of a program keep; the one that was not used longest goes."""
 
 MOST_TOLD = 500
 """Mistakes that one message tells."""
@@ -223,12 +226,19 @@ class Library:
         return self._trees[provider]
 
     def _shared(self, name: str) -> Scenario:
-        """All libraries of a program share what ships, as long as its files stay as they are."""
-        if self._root != shipped_root() or not self.path_of(name).is_relative_to(self._root):
+        """All libraries of a program share what they read, as long as its files stay as they are.
+
+        So a test suite that starts a simulator for each test has its own scenario judged once.
+        """
+        if self._root != shipped_root():
             return self._read(name)[0]
-        known = _SHIPPED.get(name)
+        place = name, self.path_of(name).absolute()
+        known = _SHARED.pop(place, None)
         if known is None or any(stamp_of(path) != stamp for path, stamp in known[1].items()):
-            known = _SHIPPED[name] = self._read(name)
+            known = self._read(name)
+        _SHARED[place] = known
+        if len(_SHARED) > MOST_SHARED:
+            _SHARED.pop(next(iter(_SHARED)), None)
         self._stamps.update(known[1])
         return known[0]
 

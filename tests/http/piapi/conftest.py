@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.http.conftest import ScenarioFile
 from upsim import Simulator
 
 KEY = "a-key-of-the-tests"
@@ -80,16 +79,14 @@ Start = Callable[..., Api]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(scenario_file: ScenarioFile) -> Iterator[Start]:
     """Return a function that starts a simulator with these parts of a scenario of its own."""
     with ExitStack() as stack:
 
         def make(*, key: str = KEY, strict_keys: bool = False, **scenario: object) -> Api:
-            path = tmp_path / "scenario.yaml"
             document = {"extends": "piapi/baseline", "accounts": FUNDS, **scenario}
-            path.write_text(json.dumps(document), "utf-8")
             sim = stack.enter_context(
-                Simulator(scenario=str(path), clock="manual", seed=1, strict_keys=strict_keys)
+                Simulator(scenario_file(document), clock="manual", seed=1, strict_keys=strict_keys)
             )
             http = stack.enter_context(
                 httpx.Client(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.http.conftest import ScenarioFile
 from upsim import Simulator
 from upsim.app import IN_PROCESS_HOST
 
@@ -106,7 +105,7 @@ def rules() -> list[dict[str, object]]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(scenario_file: ScenarioFile) -> Iterator[Start]:
     """Return a function that starts a simulator with these parts of a scenario of its own."""
     with ExitStack() as stack:
 
@@ -120,14 +119,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
             clock: str = "manual",
             **scenario: object,
         ) -> Api:
-            path = tmp_path / "scenario.yaml"
             usual = {"balance": "20000"} if extends == "vicsee/baseline" else None
             given = usual if account is None else account
             accounts = {} if given is None else {"accounts": {"vicsee": given}}
             document = {"extends": extends, "media": rules(), **accounts, **scenario}
-            path.write_text(json.dumps(document), "utf-8")
             sim = stack.enter_context(
-                Simulator(scenario=str(path), clock=clock, seed=1, strict_keys=strict_keys)
+                Simulator(scenario_file(document), clock=clock, seed=1, strict_keys=strict_keys)
             )
             http = stack.enter_context(
                 httpx.Client(

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.http.conftest import ScenarioFile
 from upsim import Simulator
 from upsim.core.ledger import Account
 
@@ -87,7 +87,7 @@ Start = Callable[..., Api]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(scenario_file: ScenarioFile) -> Iterator[Start]:
     """Return a function that starts a simulator under a scenario of its own."""
     with ExitStack() as stack:
 
@@ -107,7 +107,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 "knobs": knobs,
                 **(more or {}),
             }
-            name = write(tmp_path / "scenario.yaml", {k: v for k, v in changes.items() if v})
+            written = {k: v for k, v in changes.items() if v}
+            name = scenario_file({"extends": "wavespeed/baseline", **written})
             sim = Simulator(name, clock=clock, seed=1, strict_keys=strict)
             stack.enter_context(sim)
             client = httpx.Client(
@@ -118,15 +119,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
             return Api(sim, stack.enter_context(client))
 
         yield begin
-
-
-def write(file: Path, changes: Mapping[str, object]) -> str | None:
-    """Write a scenario with these changes, if there are any."""
-    if not changes:
-        return None
-    scenario = {"extends": "wavespeed/baseline", **changes}
-    file.write_text(json.dumps(scenario), "utf-8")  # every JSON text is YAML
-    return str(file)
 
 
 def rule_of(found: str) -> dict[str, object]:

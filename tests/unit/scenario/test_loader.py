@@ -334,3 +334,14 @@ def test_unconfigured_funds_outlast_a_load_test(provider: str) -> None:
     dearest = {"USD": 60, "point": 720_000, "credit": 60 * 28}[baseline.unit]
 
     assert baseline.opening > 10_000 * dearest
+
+
+def test_a_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
+    """Two libraries share a scenario of one's own; a changed file is read again by the next."""
+    file = tmp_path / "own.yaml"
+    file.write_text("extends: vicsee/baseline\nsummary: before\n", "utf-8")
+    first, second = (Library().load(str(file)) for _ in range(2))
+    file.write_text("extends: vicsee/baseline\nsummary: afterwards\n", "utf-8")
+
+    assert first is second
+    assert [first.summary, Library().load(str(file)).summary] == ["before", "afterwards"]

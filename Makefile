@@ -5,10 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PINS := scripts/venv pyproject.toml requirements/build.txt requirements/runtime.txt
 TYPED := simulator contracts tests
+TESTS := $(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup
+PROCESSES := tests/e2e tests/plugin
+PAGES := tests/docs tests/e2e/clients
+APART := $(PROCESSES) $(PAGES)
 export PYTHON
 unexport PYTHONDONTWRITEBYTECODE  # else each process that a test starts compiles the project anew
 
-.PHONY: help demo serve test browser contracts covered check style types imports bench mutants nightly lock clean
+.PHONY: help demo serve test processes pages browser contracts covered check style types imports bench mutants nightly lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -19,8 +23,14 @@ demo: $(VENV)/.runtime  ## a real clip through all five models
 serve: $(VENV)/.runtime  ## the simulator on port 4747; UPSIM_SERVE_PORT=8000 chooses another
 	$(BIN)/upsim serve
 
-test: $(VENV)/.development  ## all tests; PYTEST="-k name" adds options
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup $(PYTEST)
+test: $(VENV)/.development  ## all tests but those of the next three; PYTEST="-k name" adds options
+	$(TESTS) $(APART:%=--ignore=%) $(PYTEST)
+
+processes: $(VENV)/.development  ## commands, servers and the plug-in's runs, each a process of its own
+	$(TESTS) $(PROCESSES) $(PAGES:%=--ignore=%) $(PYTEST)
+
+pages: $(VENV)/.development  ## the pages of the docs as printed, and the official clients
+	$(TESTS) $(PAGES) $(PYTEST)
 
 browser: $(VENV)/.development  ## tests in a real browser (Chromium)
 	$(BIN)/python -m pytest -m browser tests/browser $(PYTEST)
@@ -29,8 +39,7 @@ contracts: $(VENV)/.development  ## the contract suite alone; PYTEST="--target s
 	$(BIN)/python -m pytest contracts $(PYTEST)
 
 covered: $(VENV)/.development  ## the tests of .ci/covering run every branch of core and providers
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --quiet --cov=upsim.core \
-		--cov=upsim.providers --cov-report= $$(cat .ci/covering)
+	$(TESTS) --cov=upsim.core --cov=upsim.providers --cov-report= $$(cat .ci/covering)
 	$(BIN)/python -m coverage report --fail-under=100 --include='*/upsim/core/*,*/upsim/providers/*'
 
 check: style types imports  ## all that needs no test to run

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["help", "demo", "serve", "test", "contracts", "check", "bench", "clean"]
+TARGETS = [
+    *("help", "demo", "serve", "test", "processes", "pages", "browser", "contracts", "check"),
+    *("bench", "clean"),
+]
+STEPS = ROOT / ".ci" / "steps"
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +48,25 @@ def test_processes_find_compiled_modules(require_tool: Callable[[str], str]) -> 
     )
 
     assert done.stdout == "kept\n"
+
+
+def test_what_one_command_leaves_out_another_runs(require_tool: Callable[[str], str]) -> None:
+    """What `make test` ignores, `make processes` and `make pages` run; CI has every step."""
+    command = [require_tool("make"), "--no-print-directory", "--dry-run", "-C", str(ROOT)]
+    lines = {
+        target: subprocess.run(
+            [*command, target], capture_output=True, text=True, check=True
+        ).stdout.split()
+        for target in ("test", "processes", "pages", "covered")
+    }
+    left_out = [word.removeprefix("--ignore=") for word in lines["test"] if "--ignore" in word]
+    covering = (ROOT / ".ci/covering").read_text("utf-8").split()
+    run = re.search(r"steps=\(([a-z ]+)\)", (ROOT / ".ci/run").read_text("utf-8"))
+
+    assert left_out
+    assert set() == set(left_out) - {*lines["processes"], *lines["pages"]}
+    assert [] == [path for path in (*left_out, *covering) if not (ROOT / path).exists()]
+    assert "$(cat .ci/covering)" in " ".join(lines["covered"])
+    assert ".ci/covering" in (STEPS / "tests").read_text("utf-8")
+    assert run is not None
+    assert sorted(path.name for path in STEPS.iterdir()) == sorted(run[1].split())

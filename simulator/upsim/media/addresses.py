@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from typing import Literal
 
 from upsim.core.hosts import Address, is_this_machine, resolvable
 
 _NAT64 = IPv6Network("64:ff9b::/96")
+_SPECIAL = (
+    IPv4Network("192.0.0.0/24"),  # for protocols of the IETF
+    IPv4Network("192.88.99.0/24"),  # relays, no longer used
+    IPv6Network("fec0::/10"),  # private, no longer used
+    IPv6Network("3fff::/20"),  # for documentation
+)
+"""What not every Python knows as private."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +56,8 @@ def embedded(address: Address) -> Address:
 
 
 def _is_public(address: Address) -> bool:
-    return address.is_global and not (
-        address.is_multicast or address.is_reserved or address.is_unspecified
-    )
+    special = address.is_multicast or address.is_reserved or address.is_unspecified
+    return address.is_global and not special and not any(address in net for net in _SPECIAL)
 
 
 async def resolve(host: str, port: int) -> list[Address]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from upsim.core.hosts import Address, port_flaw
+from upsim.core.hosts import LONGEST_URL, Address, port_flaw
 from upsim.core.media import Unmeasurable
 from upsim.core.secrets import hidden_url
 from upsim.media.addresses import FetchPolicy, resolve
@@ -21,7 +21,6 @@ Resolver = Callable[[str, int], Awaitable[list[Address]]]
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PORTS = {"http": 80, "https": 443}
-_LONGEST_URL = 65_536
 _FAILURES = (UnicodeError, OSError)  # the last: no file for a socket, or for certificates
 _LONGEST_SHOWN = 200
 _MOST_DIGITS = 18  # of a length, more than anyone has bytes
@@ -69,7 +68,10 @@ class Fetcher:
             found = await self._get(url, limit)
             if not isinstance(found, str):
                 return found
-            url = urljoin(url, found)
+            try:
+                url = urljoin(url, found)
+            except ValueError:
+                return _unreachable(f"redirected to what is no URL: {found[:_LONGEST_SHOWN]!a}")
         where = f"redirected to {hidden_url(url)[:_LONGEST_SHOWN]}"
         if self._policy.redirects:
             return _unreachable(f"more than {self._policy.redirects} redirects; at last {where}")
@@ -79,7 +81,10 @@ class Fetcher:
         """The file, or why there is none, or where else it is said to be."""
         import httpx  # see `fetch`
 
-        target = httpx.URL(url[:_LONGEST_URL])
+        if len(url) > LONGEST_URL:
+            long = f"a URL may have {LONGEST_URL} characters, this one has {len(url)}"
+            return _unreachable(long)
+        target = httpx.URL(url)
         port = _PORTS.get(target.scheme) if target.port is None else target.port
         if port is None or not target.host:
             return _unreachable(f"{url[:200]} is no http or https URL")

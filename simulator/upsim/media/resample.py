@@ -94,23 +94,25 @@ def _write(
     duration: int,
     convert: Callable[[InputContainer, OutputContainer], None],
 ) -> str | None:
-    """Open both files, convert, and state the duration."""
-    with ExitStack() as stack:
-        file = stack.enter_context(source.open("rb"))
-        try:
+    """Open both files, convert, and state the duration; a full disk may show at the very end."""
+    try:
+        with ExitStack() as stack:
+            file = stack.enter_context(source.open("rb"))
             given = stack.enter_context(closing(open_video(file)))
             made = stack.enter_context(
                 closing(av.open(str(target), "w", format="mp4", options=_MP4))
             )
             convert(given, made)
-        except (FFmpegError, ValueError, OSError, OverflowError) as error:
-            return _reason(error)
-    state_duration(target, duration)
+        state_duration(target, duration)
+    except (FFmpegError, ValueError, OSError, OverflowError) as error:
+        return _reason(error)
     return None
 
 
 def _reason(error: Exception) -> str:
     """Return what went wrong, without the names of our temporary files."""
+    if isinstance(error, OSError) and not isinstance(error, FFmpegError):
+        return error.strerror or type(error).__name__
     if not isinstance(error, FFmpegError):
         return str(error)
     logged = str(error).partition("; last error log: ")[2]

@@ -8,12 +8,19 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.hosts import ODD_PORTS
 from upsim.core.hosts import Address
 from upsim.core.media import Unmeasurable
-from upsim.media.addresses import LOOPBACK, PUBLIC, PUBLIC_AND_LOOPBACK, FetchPolicy
+from upsim.media.addresses import (
+    LOOPBACK,
+    PUBLIC,
+    PUBLIC_AND_LOOPBACK,
+    FetchPolicy,
+    resolve,
+)
 from upsim.media.fetch import Fetcher
 from upsim.media.store import BlobStore
 
@@ -184,6 +191,10 @@ async def test_other_urls_are_unreachable(url: str, store: BlobStore) -> None:
         (PUBLIC, "64:ff9b::7f00:1", False),
         (PUBLIC, "64:ff9b::a00:1", False),
         (PUBLIC, "2002:7f00:1::", False),
+        (PUBLIC, "fec0::1", False),
+        (PUBLIC, "3fff::1", False),
+        (PUBLIC, "192.0.0.8", False),
+        (PUBLIC, "192.88.99.1", False),
         (PUBLIC_AND_LOOPBACK, "127.0.0.1", True),
         (PUBLIC_AND_LOOPBACK, "10.0.0.1", False),
     ],
@@ -222,6 +233,84 @@ async def test_a_redirect_inwards_is_refused(store: BlobStore) -> None:
         )
     assert isinstance(told, Unmeasurable)
     assert "169.254.169.254 of inside.example may not be fetched from" in told.detail
+
+
+PLACES = {
+    "another scheme": ("file:///etc/passwd", "is no http or https URL"),
+    "a scheme of code": ("javascript:alert(1)", "is no http or https URL"),
+    "ftp": ("ftp://good.example/x", "is no http or https URL"),
+    "no host": ("http:///x", "is no http or https URL"),
+    "a name of this machine": ("http://inside.example:{port}/", "127.0.0.1 of inside.example"),
+    "one of two addresses": ("//both.example/", "10.0.0.1 of both.example"),
+    "loopback": ("http://127.0.0.1:{port}/", "127.0.0.1 of 127.0.0.1"),
+    "a short loopback": ("http://127.1:{port}/", "127.0.0.1 of 127.1"),
+    "a number": ("http://2130706433:{port}/", "127.0.0.1 of 2130706433"),
+    "an octal number": ("http://0177.0.0.1:{port}/", "Invalid IPv4 address"),
+    "the address of nothing": ("http://0:{port}/", "0.0.0.0 of 0"),
+    "IPv6": ("http://[::1]:{port}/", "::1 of ::1"),
+    "IPv4 in IPv6": ("http://[::ffff:127.0.0.1]:{port}/", "may not be fetched from"),
+    "NAT64": ("http://[64:ff9b::7f00:1]:{port}/", "may not be fetched from"),
+    "credentials": ("http://good.example@127.0.0.1:{port}/", "127.0.0.1 of 127.0.0.1"),
+    "a backslash": ("http://127.0.0.1:{port}\\@good.example/", "10.1.1.1 of good.example"),
+    "a name that changed its mind": ("http://good.example/", "10.1.1.1 of good.example"),
+    "full-width digits": ("http://\uff11\uff12\uff17.0.0.1:{port}/", "Invalid IDNA hostname"),
+    "a name in localhost": ("http://foo.localhost:{port}/", "of foo.localhost may not"),
+    "metadata": ("http://169.254.169.254/latest/", "169.254.169.254 of 169.254.169.254"),
+    "an odd port": ("http://good.example:080/", "is not a plain number"),
+    "no URL": ("http://[::1", "redirected to what is no URL"),
+    "a long one": ("http://good.example/" + "x" * 60_000, "a URL may have 8192 characters"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+async def test_each_redirect_is_judged_as_the_first_url(
+    store: BlobStore, place: tuple[str, str]
+) -> None:
+    """Scheme, host, port, length and each address that a name has are looked at once more."""
+    names = {
+        "good.example": ["10.1.1.1"],
+        "inside.example": ["127.0.0.1"],
+        "both.example": ["8.8.8.8", "10.0.0.1"],
+    }
+    seen: list[str] = []
+
+    class First(Fetcher):
+        async def _try_each(
+            self, target: httpx.URL, addresses: list[Address], limit: int
+        ) -> Path | Unmeasurable | str:
+            seen.append(f"{target.host} {addresses[0]}")
+            return location if len(seen) == 1 else await super()._try_each(target, addresses, limit)
+
+    async def resolving(host: str, port: int) -> list[Address]:
+        if not seen:
+            return [ip_address("8.8.8.8")]
+        if host in names:
+            return [ip_address(address) for address in names[host]]
+        return await resolve(host, port)
+
+    async with serving(OK) as (port, requests):
+        location = place[0].format(port=port)
+        found = await First(store, PUBLIC, resolver=resolving).fetch(
+            "https://good.example/first", limit=1_000, timeout=5
+        )
+    assert isinstance(found, Unmeasurable)
+    assert place[1] in found.detail
+    assert (["good.example 8.8.8.8"], []) == (seen, requests)
+
+
+async def test_redirects_share_one_time(store: BlobStore) -> None:
+    """A chain of slow redirects has no more time than one file."""
+
+    async def later(_host: str, _port: int) -> list[Address]:
+        await asyncio.sleep(0.2)
+        return [ip_address("127.0.0.1")]
+
+    async with serving(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n") as (port, seen):
+        fetcher = Fetcher(store, PUBLIC_AND_LOOPBACK, resolver=later)
+        told = await fetcher.fetch(f"http://127.0.0.1:{port}/", limit=9, timeout=0.5)
+    assert isinstance(told, Unmeasurable)
+    assert "took longer than 0.5 seconds" in told.detail
+    assert len(seen) < 4
 
 
 async def test_redirects_end(store: BlobStore) -> None:

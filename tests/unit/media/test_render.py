@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +20,7 @@ from upsim.media.clip import Clip, ClipNameError, parse_clip_name
 from upsim.media.plan import Plan
 from upsim.media.probe import Prober
 from upsim.media.render import Renderer
+from upsim.media.resample import add_sound, resample
 from upsim.media.store import BlobStore
 from upsim.media.synthetic import ClipMaker
 from upsim.media.workers import WorkerPool
@@ -322,3 +326,21 @@ async def test_resampling_has_a_time(
     renderer.close()
     expected = Unmeasurable("not_decodable", "the video could not be used: the worker hung")
     assert expected == told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows bounds no file by a limit")
+@pytest.mark.parametrize("room", [0, 48, 1_000, 3_000])
+def test_a_disk_that_fills_up_is_a_reason(maker: ClipMaker, tmp_path: Path, room: int) -> None:
+    """Wherever the disk is full, also when the file is closed, the reason is that of the system."""
+    import resource
+
+    source, target = tmp_path / "source.mp4", tmp_path / "target.mp4"
+    source.write_bytes(maker.make(parse_clip_name("128x72_30fps_1s.mp4")))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        found = resample(source, target, _plan(64, 36))
+        sound = add_sound(source, source, target, 1_000_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [os.strerror(errno.EFBIG)] * 2 == [found, sound]

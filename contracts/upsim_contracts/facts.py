@@ -25,12 +25,14 @@ STEPS = ("call", "until", "wait", "charged", "output", "force", "fault", "accoun
 _PLACEHOLDER = re.compile(r"\$\{([a-z_][a-z0-9_.]*)\}|\$([a-z_][a-z0-9_]*)")
 _ONE_DAY = 86_400
 ASSUMED = "no document states it"
+HELD = "needs a clock that jumps to the end of a held request"
 _COMMANDS = {
     "force": "needs a job that fails on command",
     "fault": "needs a refusal on command",
     "account": "needs a balance that changes on command",
     "as": "needs a second account",
     "told": "needs a receiver for webhooks that the provider can reach",
+    "held": HELD,
 }
 """What a step can hold that only a simulator can do, and why."""
 

@@ -30,6 +30,11 @@ def changed(provider: str, **parts: object) -> Book:
     return replace(book, tables={**book.tables, "contract": {**contract, "generate": table}})
 
 
+def test_a_book_is_read_once() -> None:
+    """Reading it takes longer than judging most of its facts, and many ask for it."""
+    assert book_of("wavespeed") is book_of("wavespeed")
+
+
 def test_every_provider_has_a_table() -> None:
     """No provider is left out of properties and machines."""
     assert [table.id for table in TABLES] == list(providers())

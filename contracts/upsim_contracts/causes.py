@@ -275,9 +275,6 @@ class _Reading:
             charged = mismatch.expected.startswith("0 ")
             accepted = any(one.form.paid and one.status in _SUCCESS for one in verdict.exchanges)
             return ("refund" if accepted else "charged refusal",) if charged else (PRICE,)
-        if where.startswith("output."):
-            name = where.removeprefix("output.")
-            return ("output", "size" if name in ("width", "height") else name)
         if where == "output":
             return ("gone", leaf(life.output[0]) if life.output else "output")
         if where == life.read:

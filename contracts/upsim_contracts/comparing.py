@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from upsim_contracts.matching import ABSENT
@@ -18,6 +19,8 @@ from upsim_contracts.redaction import PLACEHOLDER
 from upsim_contracts.replaying import Replayed
 
 INSTEAD = " in its place"
+OUTPUT = ("width", "height", "fps", "audio")
+"""What providers say of an output; its length and its number of pictures follow the encoder."""
 STATUS = "(status)"
 """Where the status of an answer stands; a field of its body can have the same name."""
 _WORDS = re.compile(r"status|code|error_code|type|object|currency|unit|model", re.IGNORECASE)
@@ -50,6 +53,9 @@ def is_price(where: str) -> bool:
 def compare(found: Replayed) -> Iterator[Unlike]:
     """How the recorded answer differs from the simulator's."""
     exchange = found.exchange
+    yield from _outputs(found)
+    if exchange.part == "file":
+        return
     if exchange.status != found.status:
         yield Unlike(STATUS, str(found.status), str(exchange.status))
         return
@@ -62,6 +68,18 @@ def compare(found: Replayed) -> Iterator[Unlike]:
         yield Unlike("body", _kind(found.document), _kind(recorded))
     else:
         yield from _documents(found.document, recorded, "", found.clip_known)
+
+
+def _outputs(found: Replayed) -> Iterator[Unlike]:
+    """How the recorded output differs from the simulator's, in what documents speak of."""
+    seen = found.exchange.answer.body.get("file", {}).get("sees")
+    if found.sees is None or seen is None:
+        return
+    rates = {one: Fraction(str(one)) for one in (found.sees["fps"], seen["fps"])}
+    for name in OUTPUT:
+        wanted, own = found.sees[name], seen[name]
+        if rates.get(wanted, wanted) != rates.get(own, own):
+            yield Unlike(f"output.{name}", shown(wanted), shown(own))
 
 
 def _charges(found: Replayed) -> Iterator[Unlike]:

@@ -42,7 +42,7 @@ def judge(
     """The differences that one exchange shows."""
     provider = tolls.book.provider
     if exchange.part == "file":
-        return []
+        return [*_outputs(tolls, dialect, exchange, replayed)]
     if exchange.status == 0:
         lost = Finding(provider, exchange.call, "connection", "an answer", "none", evidence.UNKNOWN)
         return [Judged("contract", lost, "connection")]
@@ -66,6 +66,19 @@ def judge(
         if not _is_about(one.where, known):
             found.append(_unlike(one, provider, name, exchange.status, cited, source))
     return found
+
+
+def _outputs(
+    tolls: Tolls, dialect: str, exchange: Exchange, replayed: Replayed | None
+) -> Iterator[Judged]:
+    """The differences of an output from the simulator's, told of the call that leads to it."""
+    life = tolls.book.calls[tolls.book.lifecycle.call]
+    for one in compare(replayed) if replayed is not None and not replayed.skipped else ():
+        place = operation_of(tolls.book.provider, dialect, life.method, life.path)
+        name = place[1].name if place else exchange.call
+        source = tolls.output_evidence(one.where.removeprefix("output."))
+        found = Finding(tolls.book.provider, name, one.where, one.expected, one.seen, source)
+        yield Judged("simulator", found, one.where)
 
 
 def place_of(provider: str, dialect: str, exchange: Exchange) -> Place | None:

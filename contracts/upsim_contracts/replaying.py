@@ -15,14 +15,16 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from upsim_contracts.bodies import parsed, strings
 from upsim_contracts.cassettes import Cassette, Exchange, encoded
 from upsim_contracts.documents import default_dialect
-from upsim_contracts.exceptions import TargetError
+from upsim_contracts.exceptions import TargetError, UnreadableVideoError
 from upsim_contracts.facts import Book, filled
+from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.redaction import PLACEHOLDER
 from upsim_contracts.scenario_text import address, media_rules, scenario_text
@@ -61,6 +63,8 @@ class Replayed:
     skipped: str = ""
     state: str = ""
     polls_before: int = 0
+    sees: Mapping[str, object] | None = None
+    """What PyAV sees in the file that the simulator sent."""
 
 
 def replay(
@@ -93,11 +97,15 @@ class _Run:
         self._names: dict[str, str] = {}
         self._said: list[object] = []
         self._polls = 0
+        self._outputs: dict[str, str] = {}
+        """The links to outputs: path of the recorded one, the simulator's own."""
+        self._guesses: set[str] = set()
+        """Recorded ids of jobs whose video nobody knows."""
 
     def answer(self, exchange: Exchange) -> Replayed:
         """The simulator's answer to one exchange."""
         if exchange.part == "file":
-            return Replayed(exchange, skipped="a file")
+            return self._file(exchange)
         if "file" in exchange.request.body:
             return Replayed(exchange, skipped="the bytes of its request were not kept")
         if exchange.status == 0:
@@ -108,6 +116,17 @@ class _Run:
         if form is not None and form.paid:
             return self._paid(exchange)
         return self._once(exchange)
+
+    def _file(self, exchange: Exchange) -> Replayed:
+        """A file of a link; of an output, what the simulator made in its place."""
+        link = self._outputs.get(exchange.path.partition("?")[0])
+        if link is None or exchange.answer.body.get("file", {}).get("sees") is None:
+            return Replayed(exchange, skipped="a file")
+        try:
+            answer = self._world.http.get(link)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise TargetError(f"{link}: {error}") from error
+        return Replayed(exchange, answer.status_code, sees=_sees(answer.content))
 
     def _paid(self, exchange: Exchange) -> Replayed:
         """A call that costs; where only the simulator accepts, try it with an empty purse."""
@@ -129,6 +148,8 @@ class _Run:
                 answer = poor
             elif not known:
                 return Replayed(exchange, skipped="the video is not known")
+        if not known:
+            self._guesses.update(strings(exchange.answer.body.get("json")))
         charge = None if before is None or after is None else before - after
         return self._seen(
             exchange, answer, charge if answer.is_success else Decimal(0), known=known
@@ -150,8 +171,22 @@ class _Run:
             controls.advance(to="next")
             answer, word = self._poll(exchange)
         found = self._seen(exchange, answer, None, known=True)
+        if self._guesses.isdisjoint((*exchange.path.split("/"), *strings(exchange.request.body))):
+            found = self._with_output(exchange, found, answer.content)
         state = next((job["state"] for job in self._jobs(exchange)), "") if word == recorded else ""
         return replace(found, state=state, polls_before=before)
+
+    def _with_output(self, exchange: Exchange, found: Replayed, content: bytes) -> Replayed:
+        """Note where the outputs of both sides are, or look into the one that is the answer."""
+        if self._book.lifecycle.inline:
+            is_file = "file" in exchange.answer.body and found.document is ABSENT
+            return replace(found, sees=_sees(content)) if is_file else found
+        recorded = exchange.answer.body.get("json", ABSENT)
+        for place in self._book.lifecycle.output:
+            link, own = at(recorded, place), at(found.document, place)
+            if isinstance(link, str) and isinstance(own, str):
+                self._outputs[urlsplit(link).path] = own
+        return found
 
     def _poll(self, exchange: Exchange) -> tuple[httpx.Response, object]:
         answer = self._send(exchange)
@@ -288,6 +323,13 @@ class _Run:
         seen = {"headers": dict(answer.headers), "json": document[0] if document else ABSENT}
         found = at(seen, place)
         return Decimal(str(found)) if isinstance(found, str | int | Decimal) else None
+
+
+def _sees(content: bytes) -> Mapping[str, object] | None:
+    try:
+        return look_into(content)
+    except UnreadableVideoError:
+        return None
 
 
 def _word(status: int, document: object, place: str) -> object:

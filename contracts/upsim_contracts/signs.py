@@ -18,6 +18,16 @@ from upsim_contracts.prices import CHARGE
 Key = tuple[str, ...]
 PRICE = "price"
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
+_OF_A_FILE = {
+    "width": "size",
+    "height": "size",
+    "fps": "fps",
+    "audio": "audio",
+    "seconds": "seconds",
+    "frames": "frames",
+    "container": "container",
+}
+"""What can be seen of an output, by what one change alters together."""
 _INDEX = re.compile(r"\.\d+(?=\.|$)")
 _MISSING = ("none", "nothing")
 _OF_A_BODY = re.compile(r" \d{3}$")
@@ -48,6 +58,8 @@ def key_of(finding: Finding) -> Key:
         return ("status", seen)
     if field == "body":
         return ("body", finding.operation)
+    if field.startswith("output.") and leaf(field) in _OF_A_FILE:
+        return ("output", _OF_A_FILE[leaf(field)])
     return _presence(leaf(field), expected, seen) or _content(field, expected, seen)
 
 

@@ -79,6 +79,14 @@ class Tolls:
                     best, found = told, f"{source.title}, {fact.place}, {source.read}"
         return found
 
+    def output_evidence(self, name: str) -> str:
+        """Where this property of an output is documented: the first fact that looks at it."""
+        for fact in self.book.facts:
+            if any(name in step.get("output", {}) for step in fact.steps):
+                source = self.book.sources[fact.source]
+                return f"{source.title}, {fact.place}, {source.read}"
+        return "no source given"
+
     def _speaks_of_prices(self, fact: Fact) -> bool:
         return re.search(r"pric|billed|credits per", str(fact.place), re.IGNORECASE) is not None
 

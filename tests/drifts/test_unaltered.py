@@ -37,3 +37,16 @@ def test_stranger_shows_no_difference(provider: str, dialect: str) -> None:
         assert [str(one) for one in report.causes] == []
         assert report.differences == ()
         assert report.count("held") >= FACTS[provider]
+
+
+@pytest.mark.parametrize("provider", LIBRARY.providers())
+def test_facts_of_one_dialect_hold_whatever_dialect_is_verified(provider: str) -> None:
+    """A fact that names its dialect passes, or departs, when another dialect is verified."""
+    order = Asked(providers=(provider,), dialect="live")
+    with ExitStack() as stack:
+        target = aim(stack, order, book_of(provider), LOCAL)
+        book = book_of(provider).under("live")
+        facts = [fact for fact in book.facts if fact.given.dialect]
+        report = verify(book, facts, target, sleep=lambda _seconds: None)
+
+    assert [str(one) for one in report.causes] == []

@@ -9,6 +9,7 @@ caller takes nothing of an answer for a minute. All bounds are our own: no provi
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from functools import cache
 from weakref import WeakKeyDictionary
@@ -46,6 +47,7 @@ SPARED_FILES = 32
 """Files that are left for uploads, outputs and scenarios when connections have all others."""
 TELL_SECONDS = 60.0
 
+LOGGER = logging.getLogger("uvicorn.error")
 BETWEEN, HEAD, BODY = range(3)
 """What is being read: nothing, a head, or a body."""
 TOO_LONG = f"The head of a request may have {MOST_HEAD} bytes."
@@ -66,6 +68,14 @@ def most_connections() -> int:
         return sys.maxsize
     most = getrlimit(RLIMIT_NOFILE)[0]
     return sys.maxsize if most == RLIM_INFINITY else max(1, most - SPARED_FILES)
+
+
+def report_too_many(loop: asyncio.AbstractEventLoop, state: ServerState) -> None:
+    """Say that connections are closed because there are too many, but not for each of them."""
+    now, told = loop.time(), _TOLD_AT.get(state)
+    if told is None or now - told > TELL_SECONDS:
+        _TOLD_AT[state] = now
+        LOGGER.warning(TOO_MANY, most_connections())
 
 
 class _Flow(FlowControl):
@@ -132,7 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._look = self.loop.call_later(LOOK_SECONDS, self._look_at_it)
         if len(self.connections) > most_connections():
             self._refused = True
-            self._tell()
+            report_too_many(self.loop, self.server_state)
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -163,13 +173,6 @@ class BoundedProtocol(HttpToolsProtocol):
         raise NotImplementedError
 
     # -- inside
-
-    def _tell(self) -> None:
-        """Say that connections are closed because there are too many, but not for each of them."""
-        now, told = self.loop.time(), _TOLD_AT.get(self.server_state)
-        if told is None or now - told > TELL_SECONDS:
-            _TOLD_AT[self.server_state] = now
-            self.logger.warning(TOO_MANY, len(self.connections) - 1)
 
     def _read_on(self) -> None:
         """Read slices until the work of one turn is done, or nothing is left."""

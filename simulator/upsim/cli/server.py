@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from upsim.cli.terminal import is_output_lost
+from upsim.cli.tls_gate import gated
 
 FINDING = 1
 GREET_SECONDS = 0.02
@@ -57,6 +58,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then tell so."""
+        gated(self.config)
         await super().startup(sockets)
         _spare_the_collector()
         self._hooks.started()

@@ -12,6 +12,7 @@ from upsim.core.checks import Check, Violation
 from upsim.core.jobs import Job
 from upsim.core.secrets import NONE, Secrets
 from upsim.core.unread import Reads
+from upsim.core.uses import Uses
 from upsim.core.world import Stream
 
 Kind = Literal["submit", "poll", "read", "write", "upload"]
@@ -71,7 +72,7 @@ class Provider:
 
     `scenarios` is the folder of its baseline, for a provider that comes from another package.
     `failure` is the failure of a job that is made to fail without a reason; by default the first
-    of the catalogue.
+    of the catalogue. `uses` says which checks build on others.
     """
 
     name: str
@@ -84,3 +85,4 @@ class Provider:
     scenarios: Path | None = None
     notice: Notice | None = None
     failure: str = ""
+    uses: Uses = field(default_factory=Uses)

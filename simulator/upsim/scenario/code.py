@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import get_args
 
 from upsim.core.provider import Kind, Provider
+from upsim.core.uses import Uses
 from upsim.scenario.spelling import nearest, unknown
 from upsim.scenario.tree import Found, Place, Value, items, mapping
 
@@ -29,12 +30,13 @@ def code_mistakes(
         yield ("provider",), unknown("provider", name, providers)
         return
     provider = providers[name]
-    yield from _checks(mapping(raw.get("checks")), provider)
+    shipped = mapping((base or root).get("checks"))
+    yield from _checks(mapping(raw.get("checks")), shipped, provider)
     yield from _counts(raw, base or root, provider)
     yield from _notices(root, provider)
 
 
-def _checks(checks: dict[str, Value], provider: Provider) -> Found:
+def _checks(checks: dict[str, Value], shipped: dict[str, Value], provider: Provider) -> Found:
     operations = [operation.name for operation in provider.operations]
     for operation, names in checks.items():
         if operation == "evidence":
@@ -45,9 +47,32 @@ def _checks(checks: dict[str, Value], provider: Provider) -> Found:
         for i, check in enumerate(items(names)):
             if isinstance(check, str) and check not in provider.checks:
                 yield (*place, i), unknown("check", check, provider.checks)
+        known = [check for check in items(names) if isinstance(check, str)]
+        if isinstance(names, list) and known == names and provider.checks.keys() >= set(known):
+            yield from _order(operation, known, provider.uses, items(shipped.get(operation)))
     for operation in operations:
         if operation not in checks:
             yield ("checks",), f"lacks the operation {operation}"
+
+
+def _order(operation: str, names: list[str], uses: Uses, shipped: Collection[Value]) -> Found:
+    """Checks that come before one that they build on, and what the operation itself lacks.
+
+    The checks that are named are those that the baseline has there.
+    """
+    place: Place = ("checks", operation)
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            yield (*place, i), f"{name} is there twice"
+    for i, givers in uses.misplaced(names):
+        wanted = _either(givers, shipped)
+        yield (*place, i), f"{names[i]} builds on {wanted}, which must come before it"
+    for givers in uses.lacking(operation, names):
+        yield place, f"lacks {_either(givers, shipped)}, on which {operation} builds"
+
+
+def _either(givers: tuple[str, ...], shipped: Collection[Value]) -> str:
+    return " or ".join([name for name in givers if name in shipped] or givers)
 
 
 def _counts(root: dict[str, Value], base: Mapping[str, Value], provider: Provider) -> Found:

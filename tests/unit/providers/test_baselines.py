@@ -56,6 +56,20 @@ def test_every_ordered_check_exists(provider: str) -> None:
 
 
 @each_provider
+def test_every_order_fits_what_checks_build_on(provider: str) -> None:
+    """Uses name checks and operations that exist; each part is given before it is needed."""
+    found, orders = discover()[provider], baseline_of(provider).checks
+    uses = found.uses
+    needed = {part for use in uses.checks.values() for part in use.needs}
+
+    assert uses.checks.keys() <= found.checks.keys()
+    assert uses.operations.keys() <= orders.keys()
+    assert [part for part in needed if not uses.givers(part)] == []
+    assert [name for name, order in orders.items() if list(uses.misplaced(order))] == []
+    assert [name for name, order in orders.items() if list(uses.lacking(name, order))] == []
+
+
+@each_provider
 def test_every_raised_error_is_in_the_catalogue(provider: str) -> None:
     """Whatever the code or the framework may refuse for has a status and a text."""
     raised = named_in(provider, "Violation") | FRAMEWORK_ERRORS

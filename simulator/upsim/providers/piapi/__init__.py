@@ -4,6 +4,7 @@ from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets
 from upsim.providers.piapi import account, history, operations, uploads, webhooks, wire
 from upsim.providers.piapi.checks import CHECKS
+from upsim.providers.piapi.uses import USES
 
 TASK = webhooks.SECRETS
 """What a task shows of its caller, also in every later answer: PiAPI echoes its configuration."""
@@ -78,5 +79,6 @@ PROVIDER = Provider(
     checks=CHECKS,
     problem=wire.problem,
     draw_id=wire.draw_id,
+    uses=USES,
     notice=webhooks.NOTICE,
 )

@@ -4,6 +4,7 @@ from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets
 from upsim.providers.venice import account, headers, history, operations, wire
 from upsim.providers.venice.checks import CHECKS
+from upsim.providers.venice.uses import USES
 
 VIDEO = Secrets(urls=("video_url", "url"))
 _IGNORED = {"resolution", "prompt", "negative_prompt", "duration", "anon_user_id"}
@@ -66,5 +67,6 @@ PROVIDER = Provider(
     checks=CHECKS,
     problem=wire.problem,
     draw_id=wire.draw_id,
+    uses=USES,
     headers=headers.response_headers,
 )

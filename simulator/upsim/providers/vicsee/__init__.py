@@ -4,6 +4,7 @@ from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets
 from upsim.providers.vicsee import operations, wire
 from upsim.providers.vicsee.checks import CHECKS
+from upsim.providers.vicsee.uses import USES
 
 TASK = Secrets(urls=("video_url", "result.url", "data.url"))
 UPLOAD = Secrets(urls=("uploadUrl", "publicUrl"))
@@ -55,5 +56,6 @@ PROVIDER = Provider(
     checks=CHECKS,
     problem=wire.problem,
     draw_id=wire.draw_id,
+    uses=USES,
     headers=wire.rate_limit_headers,
 )

@@ -12,6 +12,7 @@ from upsim.providers.wavespeed import (
     webhooks,
     wire,
 )
+from upsim.providers.wavespeed.uses import USES
 
 V3 = "/api/v3"
 
@@ -157,6 +158,7 @@ PROVIDER = Provider(
     checks={**checks.CHECKS, **parameters.CHECKS, **uploads.CHECKS},
     problem=wire.problem,
     draw_id=wire.draw_id,
+    uses=USES,
     aliases={"/api/v2": V3},
     notice=webhooks.NOTICE,
     failure="task_failed",

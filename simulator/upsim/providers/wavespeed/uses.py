@@ -1,0 +1,63 @@
+"""What WaveSpeedAI's checks and operations build on."""
+
+from upsim.core.uses import (
+    ACCOUNT,
+    COMMON_USES,
+    INPUTS,
+    JOB,
+    MEDIA,
+    MODEL,
+    OPTIONS,
+    PRICED,
+    SOURCE,
+    Use,
+    Uses,
+)
+
+FIELDS, FILE, PERIOD, REFUSAL = "fields", "file", "period", "refusal"
+
+USES = Uses(
+    checks={
+        **COMMON_USES,
+        "account_active": Use(needs=(ACCOUNT,)),
+        "known_model": Use(gives=(MODEL,)),
+        "model_to_price": Use(needs=(FIELDS,), gives=(MODEL,)),
+        "has_video": Use(needs=(INPUTS,), gives=(SOURCE,)),
+        "may_have_video": Use(needs=(INPUTS,), gives=(SOURCE,)),
+        "known_keys": Use(needs=(INPUTS, MODEL)),
+        "valid_options": Use(needs=(INPUTS, MODEL), gives=(OPTIONS,)),
+        "valid_platform_keys": Use(needs=(INPUTS,)),
+        "measured_or_failing": Use(needs=(SOURCE,), gives=(MEDIA,)),
+        "length_within_limit": Use(needs=(MODEL, MEDIA)),
+        "affordable_or_failing": Use(needs=(ACCOUNT, *PRICED)),
+        "own_prediction": Use(needs=(ACCOUNT,), gives=(JOB,)),
+        "not_a_task": Use(gives=(REFUSAL,)),
+        "query_as_inputs": Use(gives=(INPUTS,)),
+        "well_formed": Use(needs=(INPUTS,), gives=(FIELDS,)),
+        "usage_period": Use(needs=(FIELDS,), gives=(PERIOD,)),
+        "multipart_file": Use(gives=(INPUTS, FILE)),
+        "upload_supported": Use(needs=(INPUTS,), gives=(OPTIONS,)),
+        "upload_within_limit": Use(needs=(INPUTS,)),
+    },
+    operations={
+        "submit": (ACCOUNT, *PRICED),
+        "result": (ACCOUNT, JOB),
+        "prediction": (ACCOUNT, JOB),
+        "media/uploads": (ACCOUNT, OPTIONS),
+        "media/upload/binary": (ACCOUNT, OPTIONS, FILE),
+        "balance": (ACCOUNT,),
+        "webhook/secret": (ACCOUNT,),
+        "model/price": PRICED,
+        "model/pricing": PRICED,
+        "predictions": (ACCOUNT, FIELDS),
+        "predictions/delete": (ACCOUNT, FIELDS),
+        "billings/search": (ACCOUNT, FIELDS),
+        "user/usage_stats": (ACCOUNT, FIELDS),
+        "not-a-task": (REFUSAL,),
+        "old/predictions": (ACCOUNT, FIELDS),
+        "old/account/balance": (ACCOUNT,),
+        "old/account/billings": (ACCOUNT, FIELDS),
+        "old/account/usage": (ACCOUNT, FIELDS),
+        "old/upload": (ACCOUNT, OPTIONS, FILE),
+    },
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from upsim.scenario.listing import Listed
@@ -13,7 +14,8 @@ from upsim.scenario.tree import items, mapping, read_tree
 SYNONYMS = Path(__file__).with_name("synonyms.yaml")
 Synonyms = Mapping[str, tuple[str, ...]]
 _ENDING = r"(s|es|d|ed|ing|er)?"
-_ENDINGS = ("ings", "ures", "ure", "ing", "ed", "es", "s", "e", "y")
+_ENDINGS = ("ings", "ures", "ying", "ure", "ies", "ied", "ing", "ed", "es", "s", "e", "y")
+_WORD = re.compile(r"[a-z0-9]+")
 _LEAST_STEM = 4
 """Letters of a word that are left at least when its ending is taken off."""
 
@@ -32,7 +34,7 @@ class Term:
     def is_in(self, item: Listed) -> bool:
         """Whether a scenario has all that was typed, or anything that is meant by it."""
         text = f"{item.name} {item.summary}".lower()
-        if all(_stem(word) in text for word in self.typed.split()):
+        if all(_is_in(word, text) for word in self.typed.split()):
             return True
         if self.parts and re.search(rf"\b{re.escape(_spaced(self.typed))}\b", _spaced(text)):
             return True
@@ -101,11 +103,25 @@ def _having(term: Term, items: Sequence[Listed]) -> set[Listed]:
 
 
 def _meant(row: str, synonyms: Synonyms) -> tuple[str, ...]:
-    return next(
-        (meant for asked, meant in synonyms.items() if re.fullmatch(asked + _ENDING, row)), ()
-    )
+    """What a row of words means; their order does not matter."""
+    for asked, meant in synonyms.items():
+        if re.fullmatch(asked + _ENDING, row):
+            return meant
+    words = sorted(map(_stem, row.split()))
+    return next((synonyms[asked] for asked in synonyms if words == _stems(asked)), ())
 
 
+@cache
+def _stems(row: str) -> list[str]:
+    return sorted(map(_stem, row.split()))
+
+
+def _is_in(word: str, text: str) -> bool:
+    """Whether a text has a word in any of its forms, or as part of another word."""
+    return word in text or _stem(word) in map(_stem, _WORD.findall(text))
+
+
+@cache
 def _stem(word: str) -> str:
     """The word without an English ending, so that `refunded` finds `refund` and `refunds`."""
     ending = next((one for one in _ENDINGS if word.endswith(one)), "")

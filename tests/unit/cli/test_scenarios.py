@@ -109,6 +109,13 @@ def test_a_search() -> None:
         (("server-error", "venice"), "venice/bad-gateway-502"),
         (("audio",), "vicsee/sixty-second-clip"),
         (("late", "moderation"), "venice/moderation-late"),
+        (("slots",), "vicsee/one-at-a-time"),
+        (("slots",), "wavespeed/plan-gold"),
+        (("full", "queue"), "piapi/staged"),
+        (("retried", "webhook"), "wavespeed/webhook-receiver-down-then-up"),
+        (("webhooks", "retrying"), "piapi/webhook-tried-four-times"),
+        (("concurrency",), "piapi/plan-free"),
+        (("requests", "too", "many"), "venice/overloaded-429"),
     ],
 )
 def test_a_search_by_other_words(words: tuple[str, ...], name: str) -> None:
@@ -125,6 +132,21 @@ def test_other_words_do_not_find_everything(words: str) -> None:
     found = json.loads(run("scenarios", "list", words, "--json").stdout)
 
     assert 0 < len(found) < len(LIBRARY.names()) / 5
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("concurrency", "vicsee/fails-and-refunds"),
+        ("slots", "piapi/slow-first-byte"),
+        ("retry", "venice/output-expired"),
+    ],
+)
+def test_other_words_do_not_find_what_only_looks_alike(words: str, name: str) -> None:
+    """`at once` is no concurrency where it means soon, and `every retrieve` is no retry."""
+    found = json.loads(run("scenarios", "list", words, "--json").stdout)
+
+    assert name not in [item["name"] for item in found]
 
 
 def test_a_search_that_finds_a_part() -> None:

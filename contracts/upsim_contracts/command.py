@@ -250,6 +250,8 @@ def _obeys(root: str, token: str) -> bool:
             raise UsageError(f"{root}/__sim/sandboxes: {error}") from error
     if not answer.is_success:
         raise UsageError(f"{answer.message}; give --admin-token, or judge it --as-live")
+    if answer.note:  # a simulator on loopback answers in spite of a wrong token
+        raise UsageError(f"{root}: {answer.note}; see --admin-token and UPSIM_ADMIN_TOKEN")
     return True
 
 

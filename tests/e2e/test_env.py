@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Server
+from upsim_contracts.command import run as verify
+from upsim_contracts.exceptions import UsageError
 
 UPSIM = [sys.executable, "-m", "upsim"]
 
@@ -82,11 +84,18 @@ def test_no_simulator_is_a_message(unused_port: int) -> None:
 
 
 def test_a_wrong_admin_token_is_noted(server: Server) -> None:
-    """The keys are printed, for loopback needs no token, and the server's note on stderr."""
+    """The keys are printed, for loopback needs no token, and the server's note on stderr once.
+
+    `verify` judges nothing with a wrong token: it is wrong usage.
+    """
     told = run("env", "--url", server.base_url, "--admin-token", "wrong")
 
     assert 0 == told.returncode
-    assert "upsim: the bearer token is not this server's admin token" in told.stderr
+    note = "the bearer token is not this server's admin token; on loopback none is needed"
+    assert f"upsim: {note}\n" == told.stderr
+    asked = {"providers": ("vicsee",), "target": server.base_url, "only_plan": True}
+    with pytest.raises(UsageError, match=f"{note}; see --admin-token and UPSIM_ADMIN_TOKEN"):
+        verify({**asked, "admin_token": "wrong"}, {}, print)
 
 
 def test_an_unknown_sandbox_is_a_message(server: Server) -> None:

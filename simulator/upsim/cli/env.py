@@ -94,6 +94,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     with sync_connections(SECONDS) as http:
         http.base_url = httpx.URL(f"{base}/__sim")
         http.headers.update(headers)
+        http.event_hooks = {"response": [_noting()]}
         providers = _ask(http, "GET", "/health", "providers", dict[str, object])
         if new:
             order = {"scenario": scenario, "clock": clock}
@@ -153,8 +154,6 @@ def _ask(
     """Return one part of what the admin API answers; any refusal ends the command with a line."""
     try:
         answer = ask_admin(http, method, path, body=body)
-        if answer.note:
-            click.echo(f"upsim: {printable(answer.note[:300])}", err=True)
         if not answer.is_success:
             raise _stopped(answer.message)
         return msgspec.convert(answer.document.get(name), kind)
@@ -164,6 +163,19 @@ def _ask(
     except (ProtocolError, msgspec.ValidationError) as error:
         text = f"what answers at {http.base_url} is no simulator: {name}: {error}"
         raise _stopped(text) from error
+
+
+def _noting() -> Callable[[httpx.Response], None]:
+    """Return a hook that prints each note of a server once."""
+    printed: set[str] = set()
+
+    def note(response: httpx.Response) -> None:
+        said = response.headers.get("x-upsim-note", "")[:300]
+        if said and said not in printed:
+            printed.add(said)
+            click.echo(f"upsim: {printable(said)}", err=True)
+
+    return note
 
 
 def _stopped(message: str) -> SystemExit:

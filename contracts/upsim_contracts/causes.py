@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from upsim_contracts.calling import Exchanged
+from upsim_contracts.counting import counted
 from upsim_contracts.facts import Book
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, Mismatch, at
-from upsim_contracts.prices import CHARGE, plain
+from upsim_contracts.prices import CHARGE, amount_text
 from upsim_contracts.running import CONNECTION, Verdict
 from upsim_contracts.sentences import Scene, sentence
 from upsim_contracts.signs import PRICE, Key, Said, key_of, leaf, number, plain_field, renames, said
@@ -51,12 +52,12 @@ class Cause:
 
     def __str__(self) -> str:
         """Return the sentence, and how many facts follow."""
-        counted = [
-            f"{len(facts)} fact{'s' * (len(facts) != 1)}{what}"
+        facts_of = [
+            f"{counted(len(facts), 'fact')}{what}"
             for facts, what in ((self.broken, ""), (self.unjudged, " not judged"))
             if facts
         ]
-        return f"{self.sentence}: {', '.join(counted)}" if counted else self.sentence
+        return f"{self.sentence}: {', '.join(facts_of)}" if facts_of else self.sentence
 
 
 @dataclass(slots=True)
@@ -304,7 +305,7 @@ class _Reading:
         for one in verdict.differences:
             if explained and one.actual == 0:
                 continue
-            wanted, seen = (f"{plain(a)} {self.book.unit}" for a in (one.documented, one.actual))
+            wanted, seen = (amount_text(a, self.book.unit) for a in (one.documented, one.actual))
             call = re.sub(r"^(\S+ \S+).*", r"\1", one.what)
             finding = Finding(self.book.provider, call, CHARGE, wanted, seen, verdict.fact.id)
             key: Key = ("charged refusal",) if one.documented == 0 else (PRICE,)

@@ -25,6 +25,7 @@ from upsim.client.http.admin import ask_admin
 from upsim.client.http.bounded import BoundedTransport
 from upsim.client.http.connections import SyncTransport, sync_connections
 from upsim_contracts.accepting import Accepted, today
+from upsim_contracts.counting import counted
 from upsim_contracts.documents import default_dialect, dialects
 from upsim_contracts.earlier import changes_since, read_earlier
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
@@ -165,7 +166,7 @@ class Progress:
         self._broken += verdict.outcome == "broken"
         waited = verdict.outcome != "not run" and any("until" in s for s in verdict.fact.steps)
         if waited or self._seen % EVERY == 0 or self._seen == self._facts:
-            spent = f"{self._purse.spent} {self._purse.unit} spent"
+            spent = f"{counted(self._purse.spent, self._purse.unit)} spent"
             self._say(f"  {self._seen}/{self._facts} facts, {self._broken} broken, {spent}")
 
 
@@ -289,9 +290,10 @@ def _shown(book: Book, planned: Plan, cap: Decimal | None, *, each: bool) -> str
         lines.append(f"  {tier:8}{len(of_tier):5} facts{cost}")
     limit = "" if cap is None else f"; the cap is {cap}"
     risk = planned.worst - planned.charges
-    likely = f"  likely {planned.charges} {book.unit}: the documented prices of all paid facts"
+    sure, worst = (counted(one, book.unit) for one in (planned.charges, planned.worst))
+    likely = f"  likely {sure}: the documented prices of all paid facts"
     more = f"{risk} more, should the provider accept the dearest request that it ought to refuse"
-    return "\n".join([*lines, likely, f"  worst case {planned.worst} {book.unit}: {more}{limit}"])
+    return "\n".join([*lines, likely, f"  worst case {worst}: {more}{limit}"])
 
 
 def _planned(one: Planned) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from upsim_contracts.matching import ABSENT
 from upsim_contracts.matching import shown as json_of
-from upsim_contracts.prices import CHARGE, plain
+from upsim_contracts.prices import CHARGE, amount_text, plain
 from upsim_contracts.redaction import PLACEHOLDER
 from upsim_contracts.replaying import Replayed
 
@@ -87,7 +87,7 @@ def _charges(found: Replayed) -> Iterator[Unlike]:
     if charge is None or charge.actual is None or own is None or not found.clip_known:
         return
     if charge.actual != own:
-        wanted, seen = (f"{plain(amount)} {charge.unit}" for amount in (own, charge.actual))
+        wanted, seen = (amount_text(amount, charge.unit) for amount in (own, charge.actual))
         yield Unlike(CHARGE, wanted, seen)
 
 

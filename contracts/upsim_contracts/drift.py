@@ -13,6 +13,7 @@ from datetime import date
 
 from upsim_contracts.accepting import Known
 from upsim_contracts.cassettes import Cassette
+from upsim_contracts.counting import counted
 from upsim_contracts.findings import Finding
 from upsim_contracts.judging import Judged, Kind, cited_at, judge, place_of
 from upsim_contracts.prices import CHARGE
@@ -93,13 +94,12 @@ class DriftReport:
     def headline(self) -> str:
         """The whole in one line."""
         found = len(self.drifts)
-        several = "s" * (found != 1)
         head = self.cassette.header
         known = f", and {len(self.accepted)} accepted" if self.accepted else ""
         left = "".join(f"; {count} not replayed: {why}" for why, count in self.skipped.items())
         return (
             f"{self.cassette.name} ({head.provider}, {head.dialect}, {head.recorded[:10]}): "
-            f"{found or 'no'} difference{several}{known} in {self.judged} exchanges, "
+            f"{counted(found or 'no', 'difference')}{known} in {counted(self.judged, 'exchange')}, "
             f"{self.replayed} of them replayed{left}"
         )
 
@@ -205,4 +205,4 @@ def _age(text: str, today: date) -> int | None:
 def _ago(age: int | None) -> str:
     if age is None:
         return "at an unknown date"
-    return "today" if age == 0 else f"{age} day{'s' * (age != 1)} ago"
+    return "today" if age == 0 else f"{counted(age, 'day')} ago"

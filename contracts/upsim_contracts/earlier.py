@@ -9,8 +9,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from upsim_contracts.counting import counted
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.prices import plain
+from upsim_contracts.prices import amount_text
 from upsim_contracts.verify import Report
 
 MOST_NAMED = 5
@@ -73,11 +74,12 @@ def _outcomes(before: Earlier, report: Report) -> Iterator[str]:
             moved.setdefault(change, []).append(fact)
     for (old, new), facts in moved.items():
         more = f" and {len(facts) - MOST_NAMED} more" if len(facts) > MOST_NAMED else ""
-        count = f"{len(facts)} fact{'s' * (len(facts) != 1)}"
+        count = counted(len(facts), "fact")
         yield f"{count} {old} before, {new} now: {', '.join(facts[:MOST_NAMED])}{more}"
 
 
 def _spent(before: Earlier, report: Report) -> Iterator[str]:
     if before.spent != report.spent:
         unit = report.book.unit
-        yield f"spent {plain(before.spent)} {unit} before, {plain(report.spent)} {unit} now"
+        old, new = amount_text(before.spent, unit), amount_text(report.spent, unit)
+        yield f"spent {old} before, {new} now"

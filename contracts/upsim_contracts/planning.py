@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from upsim_contracts.calling import Pricer, body_of
 from upsim_contracts.clips import clip
+from upsim_contracts.counting import counted
 from upsim_contracts.exceptions import PlanRefusedError
 from upsim_contracts.facts import Book, Fact, filled
 from upsim_contracts.target import Target
@@ -53,8 +54,9 @@ class Plan:
     def check(self, cap: Decimal) -> None:
         """Raises PlanRefusedError when the plan could cost more than the cap."""
         if self.worst > cap:
+            worst, most = (counted(one, self.unit) for one in (self.worst, cap))
             raise PlanRefusedError(
-                f"the plan could cost {self.worst} {self.unit}, the cap is {cap} {self.unit}: "
+                f"the plan could cost {worst}, the cap is {most}: "
                 "raise --cap, or choose fewer facts by --model, --fact or --tier"
             )
 

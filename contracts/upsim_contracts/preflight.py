@@ -16,6 +16,7 @@ import httpx
 from upsim.client.guard import is_loopback
 from upsim_contracts.calling import Answer, Pricer
 from upsim_contracts.clips import Clip, clip
+from upsim_contracts.counting import counted
 from upsim_contracts.exceptions import UnreadableVideoError, UsageError
 from upsim_contracts.facts import Book, CallForm, Fact, filled
 from upsim_contracts.looking import look_into
@@ -44,10 +45,10 @@ def check(book: Book, planned: Plan, target: Target, price: Pricer, sleep: Sleep
         balance = _balance(book, form, place, target)
         _check_keys(book, form, place, target)
         if balance < planned.worst:
+            has, worst = (counted(one, book.unit) for one in (balance, planned.worst))
             raise UsageError(
-                f"the balance of {balance} {book.unit} does not cover the plan, which could cost "
-                f"{planned.worst} {book.unit}: top it up, or choose fewer facts by --model, "
-                "--fact or --tier"
+                f"the balance of {has} does not cover the plan, which could cost {worst}: "
+                "top it up, or choose fewer facts by --model, --fact or --tier"
             )
     _check_dialect(book, target, price, sleep)
     _check_media(planned, target)

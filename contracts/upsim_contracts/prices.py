@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from upsim_contracts.cassettes import Charge
+from upsim_contracts.counting import counted
 from upsim_contracts.findings import Finding
 
 _SUCCESS = range(200, 300)
@@ -24,8 +25,13 @@ def price_finding(
         wanted, name = charge.actual * 0, f"{operation} {status or 'lost'}"
     if wanted == charge.actual or status == 0:
         return None
-    told, seen = plain(wanted), plain(charge.actual)
-    return Finding(provider, name, CHARGE, f"{told} {charge.unit}", f"{seen} {charge.unit}", source)
+    told, seen = (amount_text(amount, charge.unit) for amount in (wanted, charge.actual))
+    return Finding(provider, name, CHARGE, told, seen, source)
+
+
+def amount_text(amount: Decimal, unit: str) -> str:
+    """An amount with its unit, such as `48 credits`."""
+    return counted(plain(amount), unit)
 
 
 def plain(amount: Decimal) -> str:

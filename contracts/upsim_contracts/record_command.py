@@ -22,6 +22,7 @@ from upsim_contracts.answers import contract
 from upsim_contracts.cassettes import Header, Writer, read_cassette
 from upsim_contracts.charging import Charging
 from upsim_contracts.clips import Clip, clip
+from upsim_contracts.counting import counted
 from upsim_contracts.documents import parts
 from upsim_contracts.exceptions import ClipError, UsageError
 from upsim_contracts.facts import filled
@@ -68,11 +69,11 @@ class Session:
     def summary(self) -> str:
         """What was recorded, in one line."""
         app, purse = self.application, self.purse
-        found = f"{app.findings} finding{'s' * (app.findings != 1)}"
+        found = f"{counted(app.findings, 'finding')}"
         refused = f", {app.refused} not sent" if app.refused else ""
         refused += f", {app.lost} not in the cassette" if app.lost else ""
-        cap = f"; {purse.spent:f} of the cap of {purse.cap} {purse.unit} spent"
-        line = f"{self.writer.count} exchanges, {found}{refused}"
+        cap = f"; {purse.spent:f} of the cap of {counted(purse.cap, purse.unit)} spent"
+        line = f"{counted(self.writer.count, 'exchange')}, {found}{refused}"
         return line + (cap if purse.cap is not None else "")
 
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 from upsim_contracts.accepting import Known
 from upsim_contracts.causes import Cause
+from upsim_contracts.counting import counted
 from upsim_contracts.running import Verdict
 from upsim_contracts.verify import Report
 
@@ -193,7 +194,7 @@ def as_html(reports: Sequence[Report]) -> str:
 def _section(report: Report) -> Iterator[str]:
     yield f"<h2>{escape(report.headline)}</h2><p>Target: <code>{escape(report.target)}</code>"
     if report.spent or report.predicted:
-        yield f". Predicted {report.predicted} {report.book.unit}, spent {report.spent}"
+        yield f". Predicted {counted(report.predicted, report.book.unit)}, spent {report.spent}"
     yield ".</p>"
     shown = [
         (

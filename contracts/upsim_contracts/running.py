@@ -23,6 +23,7 @@ from upsim_contracts.facts import HELD, Book, Fact, filled, seconds
 from upsim_contracts.findings import Finding
 from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
+from upsim_contracts.prices import amount_text
 from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target, World
 from upsim_contracts.telling import mismatches_of
@@ -219,8 +220,8 @@ class Run(Caller):
         seen = self._opening - self.balance()
         wanted = Decimal(str(filled(step["charged"], self.names)))
         if seen != wanted:
-            text = f"{wanted} {self.book.unit}"
-            raise BrokenError([Mismatch("charged", text, f"{seen} {self.book.unit}")])
+            told, found = (amount_text(amount, self.book.unit) for amount in (wanted, seen))
+            raise BrokenError([Mismatch("charged", told, found)])
 
     def _output(self, step: Mapping[str, Any]) -> None:
         """Download what the job made and look into it."""

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import httpx
 
+from upsim_contracts.counting import counted
 from upsim_contracts.exceptions import CapReachedError, UnpricedError
 
 RESERVED = "upsim.reserved"
@@ -60,7 +61,7 @@ class Purse:
         held = (amount or Decimal(0)) * self.dearest
         if self.left is not None and held > self.left:
             left = f"of the cap of {self.cap} {self.left} are left"
-            raise CapReachedError(f"{what} could cost {held} {self.unit}; {left}")
+            raise CapReachedError(f"{what} could cost {counted(held, self.unit)}; {left}")
         self.reserved += held
         try:
             yield

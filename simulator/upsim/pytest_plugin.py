@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from upsim.core.numbers import counted
 from upsim.testing.guard import Guard
 from upsim.testing.marks import MARKER, MarkError, asked
 from upsim.testing.running import URL, at_running_server
@@ -201,8 +202,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("upsim")
     if config.stash[RUN].live:
         terminalreporter.write_line("the calls to the real APIs have cost:")
-    plural = "" if found.sandboxes == 1 else "es"
-    used = f"{found.sandboxes} sandbox{plural}"
+    used = counted(found.sandboxes, "sandbox")
     if not config.stash[RUN].live:
         terminalreporter.write_line(
             f"{used}; the same calls would have cost:" if lines else f"{used}, nothing charged"

@@ -93,7 +93,7 @@ def completed(headers: dict[str, str]) -> Iterator[bytes]:
 @pytest.mark.parametrize(
     ("charge", "code", "told"),
     [
-        ("99999", 1, "the quote was 960 credit, and the cap of 1000 credit is exceeded"),
+        ("99999", 1, "the quote was 960 credits, and the cap of 1000 credits is exceeded"),
         ("99999", 1, "To take it up again: upsim upscale --job j"),
         ("961", 0, "vicsee/topaz-video-upscale charged 961 credits; that is 1 credit more than"),
     ],

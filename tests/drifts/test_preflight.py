@@ -97,7 +97,7 @@ MISTAKES = [
     ),
     Mistake(
         "too small a balance",
-        "the balance of 100 credit does not cover the plan, which could cost 10564 credit",
+        "the balance of 100 credits does not cover the plan, which could cost 10564 credits",
         scenario={"extends": "vicsee/baseline", "accounts": {"vicsee": {"balance": "100"}}},
     ),
     Mistake(

@@ -121,7 +121,7 @@ def test_a_job_is_recorded_and_shows_no_drift(
     found = drift(str(recorded.cassette), "--html", str(tmp_path / "drift.html"))
 
     assert 402 == refused[0]
-    assert "5 exchanges, 0 findings, 1 not sent; 80 of the cap of 100 credit spent" in said
+    assert "5 exchanges, 0 findings, 1 not sent; 80 of the cap of 100 credits spent" in said
     assert 0 == recorded.process.returncode
     assert 6 == len(recorded.lines())
     assert 1708 == recorded.lines()[-1]["answer"]["body"]["file"]["sees"]["width"]
@@ -143,7 +143,7 @@ def test_a_price_that_changed_is_told_while_it_happens(
     told = json.loads((tmp_path / "drift.json").read_text("utf-8"))[0]["findings"]
 
     assert 1 == recorded.process.returncode
-    assert "charge: expected 80 credit, seen 160 credit [Video Upscale (VicSee API)" in said
+    assert "charge: expected 80 credits, seen 160 credits [Video Upscale (VicSee API)" in said
     assert (1, ["price"]) == (found.returncode, [one["kind"] for one in told])
     assert [0] == [one["recorded_days_ago"] for one in told]
 

@@ -114,7 +114,7 @@ def test_a_plan_beyond_the_cap_is_refused(stranger: Callable[..., Any]) -> None:
     told = judge("--fact", "credits-at-4.5-s*", "--cap", "219")
 
     assert 2 == told.returncode
-    assert "could cost 220 credit, the cap is 219 credit" in told.stderr
+    assert "could cost 220 credits, the cap is 219 credits" in told.stderr
     assert spent(server) == 0
 
 
@@ -136,7 +136,7 @@ def test_a_server_that_charges_more_than_documented(stranger: Callable[..., Any]
 
     assert 1 == told.returncode
     assert (
-        "VicSee charges twice as much as documented (documented 16 credit, charged 32"
+        "VicSee charges twice as much as documented (documented 16 credits, charged 32"
         in told.stdout
     )
     assert spent(server) <= 10_000

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BOX = "sandboxes/default"
 ACCOUNT = f"{BOX}/accounts/vicsee"
-FORMULA = "9 seconds × 16 = 144 credit"
+FORMULA = "9 seconds × 16 = 144 credits"
 
 
 # -- jobs

@@ -78,7 +78,7 @@ def test_an_accepted_job_shows_its_charge(admin: Admin) -> None:
     (entry,) = why["entries"]
 
     assert ("charge", "-144", job) == (entry["kind"], entry["amount"], entry["job"])
-    assert "9 seconds × 16 = 144 credit" == entry["formula"]
+    assert "9 seconds × 16 = 144 credits" == entry["formula"]
     assert "topaz-video-upscale" == why["model"]
     assert why["price"]["grade"] == "documented"
     assert (None, None, {}) == (why["check"], why["rule"], why["compared"])

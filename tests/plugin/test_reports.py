@@ -64,7 +64,7 @@ def test_failure_shows_its_journal(run_tests: RunTests) -> None:
             r"    answer: .*INSUFFICIENT_CREDITS",
             r"    refused by insufficient_funds \(documented: Video Upscale.*\)",
             r"    looked at: required 64, available 6",
-            r"charge -64 credit  job task_\w+  \(.*\)",
+            r"charge -64 credits  job task_\w+  \(.*\)",
         ]
     )
 

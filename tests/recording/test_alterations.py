@@ -116,7 +116,7 @@ ALTERATIONS = [
     Alteration(
         "vicsee",
         "price doubled",
-        "POST /api/v1/tools/upscale-video: charge: expected 80 credit, seen 160 credit",
+        "POST /api/v1/tools/upscale-video: charge: expected 80 credits, seen 160 credits",
         scenario="vicsee/price-change",
     ),
     Alteration(

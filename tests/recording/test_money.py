@@ -47,7 +47,7 @@ def test_nothing_is_sent_above_the_cap(studio: Studio) -> None:
 
     assert [200, 200, 402, 402, 402] == [answer.status_code for answer in answers]
     assert "cap" == answers[-1].headers["x-upsim-record"]
-    assert "could cost 80 credit" in answers[-1].json()["error"]["message"]
+    assert "could cost 80 credits" in answers[-1].json()["error"]["message"]
     assert 2 == len(entries(cassette)) - 1
     assert Decimal(160) == spent(studio)
 
@@ -91,7 +91,7 @@ def test_a_dearer_provider_is_noticed_at_once(studio: Studio) -> None:
     assert Decimal(320) == spent(studio)
     assert ["80", "80"] == [line["charge"]["documented"] for line in entries(cassette)[1:]]
     assert ["160", "160"] == [line["charge"]["actual"] for line in entries(cassette)[1:]]
-    assert 2 == sum("charge: expected 80 credit, seen 160" in line for line in studio.said)
+    assert 2 == sum("charge: expected 80 credits, seen 160" in line for line in studio.said)
 
 
 def test_a_charge_without_an_answer_counts(studio: Studio) -> None:
@@ -99,7 +99,7 @@ def test_a_charge_without_an_answer_counts(studio: Studio) -> None:
     studio.record("vicsee", five, scenario=LOST, cap=Decimal(200))
 
     assert Decimal(160) == spent(studio)
-    assert any("500: charge: expected 0 credit, seen 80 credit" in line for line in studio.said)
+    assert any("500: charge: expected 0 credits, seen 80 credits" in line for line in studio.said)
 
 
 def test_without_a_balance_the_price_counts(studio: Studio) -> None:
@@ -117,7 +117,7 @@ def test_an_unknown_video_is_the_dearest(studio: Studio) -> None:
 
     studio.record("vicsee", caller, cap=Decimal(1679))
 
-    line = "POST /api/v1/tools/upscale-video could cost 1680 credit"
+    line = "POST /api/v1/tools/upscale-video could cost 1680 credits"
     assert [f"not sent: {line}; of the cap of 1679 1679 are left"] == studio.said
 
 
@@ -165,7 +165,7 @@ def test_what_is_set_aside_is_never_too_little(studio: Studio, name: str) -> Non
 
     studio.record("vicsee", caller, cap=Decimal(most) - 1, clips=TOLD)
 
-    assert [f"not sent: POST {UPSCALE} could cost {most} credit"] == [
+    assert [f"not sent: POST {UPSCALE} could cost {most} credits"] == [
         line.partition(";")[0] for line in studio.said
     ]
 

@@ -89,12 +89,12 @@ def test_reports_hold_the_same(studio: Studio) -> None:
     (finding,) = report["findings"]
 
     assert lines[0] == finding["line"]
-    assert ("charge", "80 credit", "160 credit", 0, [2]) == tuple(
+    assert ("charge", "80 credits", "160 credits", 0, [2]) == tuple(
         finding[key] for key in ("where", "expected", "seen", "recorded_days_ago", "exchanges")
     )
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", finding["read"])
     page = as_html.read_text("utf-8")
-    assert "<td>80 credit</td><td>160 credit</td>" in page
+    assert "<td>80 credits</td><td>160 credits</td>" in page
     assert "http" not in re.sub(r"https?://(vicsee\.com|upsim\.test)[^<]*", "", page)
 
 

@@ -19,6 +19,7 @@ from rich.text import Text
 from upsim.cli.upscaling import Clip, Run, Verdict
 from upsim.client.values import Money
 from upsim.core.media import Media
+from upsim.core.numbers import counted
 from upsim.core.pricing import plain
 from upsim.engine.clock import monotonic
 
@@ -140,7 +141,7 @@ def price_text(price: Money | None, per_dollar: Decimal = Decimal(1)) -> str:
     amount = f"{plain(price.amount):,f}"
     if price.unit in MARKS:
         return f"{MARKS[price.unit]}{_with_cents(amount)}"
-    text = f"{amount} {price.unit}{'' if price.amount == 1 else 's'}"
+    text = counted(amount, price.unit)
     if per_dollar == 1:
         return text
     dollars = _with_cents(f"{plain(price.amount / per_dollar):,f}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 
 import click
 
@@ -138,7 +139,8 @@ def message_in(reply: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     found = next((text for place in PLACES if (text := _text_at(document, place))), "")
-    return f"{found}{_issues(document)}"
+    issues = "; ".join(_issues(document))
+    return f"{found} [{issues}]".lstrip() if issues else found
 
 
 def _provider(sandbox: Sandbox, exchange: Exchange) -> str:
@@ -187,9 +189,16 @@ def _text_at(document: object, place: tuple[str, ...]) -> str:
     return document if isinstance(document, str) else ""
 
 
-def _issues(document: object) -> str:
-    """What validators list beside a general message: each place with its own text."""
+def _issues(document: object) -> Iterator[str]:
+    """Yield what validators list beside a general message: each place with its own text.
+
+    An issue of the whole body has no place; one that repeats the general message has no news.
+    """
     issues = document.get("issues") if isinstance(document, dict) else None
-    listed = [one for one in issues if isinstance(one, dict)] if isinstance(issues, list) else []
-    texts = [f"{'.'.join(map(str, one.get('path', ())))} {one.get('message')}" for one in listed]
-    return f" [{'; '.join(texts)}]" if texts else ""
+    general = _text_at(document, ("error",))
+    for one in issues if isinstance(issues, list) else ():
+        text = _text_at(one, ("message",))
+        path = one.get("path") if isinstance(one, dict) else None
+        place = ".".join(map(str, path)) if isinstance(path, list) else ""
+        if text not in ("", general):
+            yield f"{place}: {text}" if place else text

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from upsim.cli.parameters import SCENARIO
+from upsim.core.numbers import counted
 from upsim.providers import discover, folders
 from upsim.scenario.loader import Library, UnknownScenarioError
 from upsim.scenario.tree import Mistake
@@ -35,9 +36,7 @@ def command(*, files: tuple[str, ...], as_data: bool) -> None:
         for mistake in sorted(found):
             click.echo(str(mistake))
     many = "file" if len(paths) == 1 else "files"
-    click.echo(
-        f"{len(paths)} {many}, {len(found) or 'no'} mistake{'s' * (len(found) != 1)}", err=True
-    )
+    click.echo(f"{len(paths)} {many}, {counted(len(found) or 'no', 'mistake')}", err=True)
     sys.exit(FINDING if found else 0)
 
 

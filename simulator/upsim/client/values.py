@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+from upsim.core.numbers import counted
+
 State = Literal["waiting", "processing", "completed", "failed", "unknown"]
 """What a provider's status word means; `unknown` is a word that no page documents."""
 
@@ -59,7 +61,7 @@ class Money:
 
     def __str__(self) -> str:
         """`0.25 USD`."""
-        return f"{self.amount:f} {self.unit}"
+        return counted(f"{self.amount:f}", self.unit)
 
 
 @dataclass(frozen=True, slots=True)

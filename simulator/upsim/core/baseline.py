@@ -148,7 +148,10 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Everything known of one provider. `digest` is the hash of the resolved file."""
+    """Everything known of one provider. `digest` is the hash of the resolved file.
+
+    `divisible` says whether there are parts of the unit, as of a dollar; a credit is whole.
+    """
 
     provider: str
     title: str
@@ -156,6 +159,7 @@ class Baseline:
     auth: Auth
     opening: Decimal
     unit: str
+    divisible: bool
     plan: str
     plans: Mapping[str, Plan]
     models: Mapping[str, Model]

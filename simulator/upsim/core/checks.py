@@ -11,6 +11,7 @@ from upsim.core import causes
 from upsim.core.call import Call, Malformed, Pending
 from upsim.core.instants import SECOND, iso
 from upsim.core.media import MICROSECONDS, Media, Unmeasurable
+from upsim.core.numbers import counted
 from upsim.core.pricing import plain
 from upsim.core.terms import Terms
 
@@ -218,7 +219,8 @@ def affordable(call: Call) -> Violation | None:
     if amount <= balance:
         return None
     unit = call.rules.baseline.unit
-    cause = f"balance: found {plain(balance)} {unit}, expected at least {plain(amount)} {unit}"
+    found, least = counted(plain(balance), unit), counted(plain(amount), unit)
+    cause = f"balance: found {found}, expected at least {least}"
     compared = {"required": amount, "available": balance}
     return Violation("insufficient_funds", compared, cause=cause)
 

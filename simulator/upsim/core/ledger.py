@@ -11,9 +11,6 @@ import msgspec
 
 from upsim.core.instants import Instant
 
-DIVISIBLE = frozenset({"USD"})
-"""Units of which there are parts; credits and points are whole."""
-
 EntryKind = Literal["charge", "refund", "top_up", "adjustment", "carried"]
 
 

@@ -14,6 +14,21 @@ COUNT_FORM = "a whole number of plain digits"
 DECIMAL_FORM = "a decimal number in plain digits, such as 5 or 0.50"
 
 
+def counted(number: Decimal | int | str, noun: str) -> str:
+    """Return a number with its noun in the right form; a currency such as `USD` has one form.
+
+    >>> counted(1, "credit"), counted(48, "credit"), counted(2, "USD"), counted("0.5", "second")
+    ('1 credit', '48 credits', '2 USD', '0.5 seconds')
+    >>> counted(2, "box"), counted(2, "entry")
+    ('2 boxes', '2 entries')
+    """
+    if str(number).lstrip("-") == "1" or noun.isupper():
+        return f"{number} {noun}"
+    if noun[-1] == "y":
+        return f"{number} {noun[:-1]}ies"
+    return f"{number} {noun}{'es' if noun[-1] in 'sx' else 's'}"
+
+
 def plain_count(text: str) -> int | None:
     """The whole number from 0 that a text spells plainly, with up to 18 digits.
 

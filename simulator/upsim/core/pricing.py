@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Literal
 
 from upsim.core.evidence import Evidence
+from upsim.core.numbers import counted
 
 Measures = Mapping[str, Decimal | Fraction | int | str]
 """What a price may depend on: `seconds`, `frames`, `frame_rate`, `output_height`, and options."""
@@ -156,10 +157,10 @@ def plain(amount: Decimal) -> Decimal:
 def _formula(
     billing: Billing, quantity: Decimal, base: Decimal, factor: Decimal, amount: Decimal
 ) -> str:
-    terms = [f"{plain(quantity)} {billing.quantity.of}", f"{plain(base)}"]
+    terms = [counted(plain(quantity), billing.quantity.of.removesuffix("s")), f"{plain(base)}"]
     terms += [f"{plain(factor)}"] if factor != 1 else []
     terms += [f"{plain(billing.unit_per)}"] if billing.unit_per != 1 else []
-    return f"{' × '.join(terms)} = {amount} {billing.unit}"
+    return f"{' × '.join(terms)} = {counted(amount, billing.unit)}"
 
 
 def _decimal(value: Decimal | Fraction | int | str) -> Decimal:

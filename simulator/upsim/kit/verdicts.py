@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from upsim.core.numbers import counted
 from upsim.core.states import UNSUCCESSFUL, State
 from upsim.kit.clips import Clip
 from upsim.kit.orders import Order
@@ -55,7 +56,9 @@ def _ends(_sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str]:
 
 def _pays_once(_sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str]:
     if len(outcome.charges) > 1:
-        amounts = " and ".join(f"{e['amount']} {e['unit']} for {e['job']}" for e in outcome.charges)
+        amounts = " and ".join(
+            f"{counted(e['amount'], e['unit'])} for {e['job']}" for e in outcome.charges
+        )
         yield f"one order was charged {len(outcome.charges)} times: {amounts}"
 
 

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Literal, get_args
 
 from upsim.core.media import MICROSECONDS
+from upsim.core.numbers import counted
 
 ClipContainer = Literal["mp4", "mov", "mkv", "webm"]
 
@@ -190,8 +191,7 @@ def _parse_seconds(text: str, rate: Fraction) -> tuple[int, int]:
 
 def _no_whole_frames(text: str, rate: Fraction, choices: dict[int, int]) -> str:
     nearest = " or ".join(
-        f"{_decimal(duration)} ({frames} frame{'s' if frames > 1 else ''})"
-        for duration, frames in choices.items()
+        f"{_decimal(duration)} ({counted(frames, 'frame')})" for duration, frames in choices.items()
     )
     return f"seconds {text} are no whole number of frames at {rate} fps; nearest: {nearest}"
 

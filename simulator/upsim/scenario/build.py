@@ -82,6 +82,7 @@ def build_baseline(tree: Node) -> Baseline:
         ),
         opening=Decimal(account["opening"]),
         unit=account["unit"],
+        divisible=account.get("divisible", True),
         plan=account["plan"],
         plans={k: _plan(k, v, sources) for k, v in tree["plans"].items()},
         models={k: _model(k, v, sources) for k, v in tree["models"].items()},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from upsim.core.ledger import DIVISIBLE
 from upsim.scenario.baselines import Trees
 from upsim.scenario.tree import Found, Place, Value, items, mapping
 
@@ -17,11 +16,12 @@ def unit_mistakes(value: Value, trees: Trees) -> Found:
     accounts = {name: ("accounts", name, "balance") for name in mapping(root.get("accounts"))}
     for provider, place in ((own, ("account", "opening")), *accounts.items()):
         base = root if provider == own else dict(trees(provider) or {})
-        unit = str(_at(base, ("account",)).get("unit"))
+        whole = _is_whole(base)
         found = _at(root, place[:-1]).get(place[-1])
-        if base and found is not None and not _fits(unit, Decimal(str(found))):
+        if whole and found is not None and _has_parts(Decimal(str(found))):
+            unit = str(_at(base, ("account",)).get("unit"))
             yield place, f"{found} {_divided(unit)}"
-    for name in mapping(root["models"]):
+    for name in mapping(root["models"]) if _is_whole(root) else ():
         yield from _prices(root, ("models", name, "billing"))
 
 
@@ -30,13 +30,13 @@ def _prices(root: dict[str, Value], place: Place) -> Found:
     unit = str(billing["unit"])
     if billing.get("places") == 0:
         return
-    if unit not in DIVISIBLE and (quantity["of"], quantity.get("round")) == ("seconds", "exact"):
+    if (quantity["of"], quantity.get("round")) == ("seconds", "exact"):
         yield (*place, "quantity", "round"), f"a charge for exact seconds {_divided(unit)}"
     times = Decimal(str(billing.get("unit_per", 1)))
     per = Decimal(str(_at(root, (*place, "rate")).get("per", 1)))
     for where, rate in _rates(_at(root, (*place, "rate"))):
         amount = Decimal(str(rate)) * times / per
-        if not _fits(unit, amount):
+        if _has_parts(amount):
             yield (*place, "rate", *where), f"a price of {amount:f} {_divided(unit)}"
 
 
@@ -49,8 +49,13 @@ def _rates(rate: dict[str, Value]) -> Iterator[tuple[Place, Value]]:
         yield ("tiers", number, "rate"), mapping(tier)["rate"]
 
 
-def _fits(unit: str, amount: Decimal) -> bool:
-    return unit in DIVISIBLE or amount == amount.to_integral_value()
+def _is_whole(base: dict[str, Value]) -> bool:
+    """Whether there are no parts of a provider's unit."""
+    return _at(base, ("account",)).get("divisible") is False
+
+
+def _has_parts(amount: Decimal) -> bool:
+    return amount != amount.to_integral_value()
 
 
 def _divided(unit: str) -> str:

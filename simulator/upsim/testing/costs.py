@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from upsim.core.numbers import counted
 from upsim.core.pricing import plain
 from upsim.interception.hosts import library
 from upsim.providers import discover
@@ -63,6 +64,5 @@ def per_dollar() -> dict[str, Decimal]:
 
 
 def _text(amount: Decimal, unit: str, per_dollar: Decimal) -> str:
-    plural = "" if unit.isupper() or amount == 1 else "s"
-    text = f"{plain(amount):f} {unit}{plural}"
+    text = counted(f"{plain(amount):f}", unit)
     return text if per_dollar == 1 else f"{plain(amount / per_dollar):f} USD ({text})"

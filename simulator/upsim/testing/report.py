@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from upsim.core.numbers import counted
 from upsim.testing.sandboxes import SandboxHandle
 
 SHOWN = 20
@@ -51,7 +52,8 @@ def _money(sandbox: SandboxHandle) -> Iterator[str]:
     for entry in sandbox.ledger.entries()[-SHOWN:]:
         formula = f"  ({entry['formula']})" if entry["formula"] else ""
         job = f"  job {entry['job']}" if entry["job"] else ""
-        yield f"{entry['kind']} {entry['amount']} {entry['unit']}{job}{formula}"
+        amount = counted(entry["amount"], entry["unit"])
+        yield f"{entry['kind']} {amount}{job}{formula}"
 
 
 def _cut(text: str) -> str:

@@ -158,8 +158,14 @@ def test_dialect_is_shown_when_it_is_not_the_default(
         (b"", ""),
         (
             b'{"error": "Invalid", "issues": [{"path": ["a", 0], "message": "Required"}, 1]}',
-            "Invalid [a.0 Required]",
+            "Invalid [a.0: Required]",
         ),
+        (
+            b'{"error": "Invalid", "issues": [{"path": [], "message": "An array"}]}',
+            "Invalid [An array]",
+        ),
+        (b'{"error": "No x", "issues": [{"path": ["x"], "message": "No x"}]}', "No x"),
+        (b'{"error": "No", "issues": [{"path": null, "message": ""}, {"path": ["url"]}]}', "No"),
     ],
 )
 def test_message_of_an_answer(reply: bytes, message: str) -> None:

@@ -230,7 +230,7 @@ def test_the_table(clip: Path) -> None:
 
     assert f"{clip}: 640x360 30 fps 4 s" == lines[0]
     assert (
-        "vicsee/topaz-video-upscale 64 credits 4 seconds 1280x720 4 seconds × 16 = 64 credit"
+        "vicsee/topaz-video-upscale 64 credits 4 seconds 1280x720 4 seconds × 16 = 64 credits"
     ) in [" ".join(line.split()) for line in lines]
 
 

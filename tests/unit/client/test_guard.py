@@ -166,7 +166,7 @@ def test_unpriced_is_denied_under_a_cap() -> None:
 
 def test_other_unit_is_denied() -> None:
     """Credits cannot be held against dollars."""
-    with pytest.raises(UnpricedError, match=r"5 credit cannot be held against a cap of 0\.50 USD"):
+    with pytest.raises(UnpricedError, match=r"5 credits cannot be held against a cap of 0\.50 USD"):
         Budget(CAP).reserve(Money(Decimal(5), "credit"))
 
 
@@ -298,10 +298,10 @@ def test_misspelt_setting() -> None:
 @pytest.mark.parametrize(
     ("model", "cap", "told"),
     [
-        ("piapi", "0.50", "5000000 point"),
-        ("piapi", Money(Decimal("0.5"), "USD"), "5000000 point"),
-        ("piapi", Money(Decimal(7), "point"), "7 point"),
-        ("vicsee", 100, "100 credit"),
+        ("piapi", "0.50", "5000000 points"),
+        ("piapi", Money(Decimal("0.5"), "USD"), "5000000 points"),
+        ("piapi", Money(Decimal(7), "point"), "7 points"),
+        ("vicsee", 100, "100 credits"),
         ("venice", "0.50", "0.50 USD"),
     ],
     ids=["dollars", "money", "points", "credits", "usd"],

@@ -41,7 +41,7 @@ BILLING = Billing(
     evidence=WHY,
 )
 QUOTE = Quote(
-    Decimal(144), "credit", Decimal(9), Decimal(16), "flat", "9 seconds × 16 = 144 credit"
+    Decimal(144), "credit", Decimal(9), Decimal(16), "flat", "9 seconds × 16 = 144 credits"
 )
 SCALE = OutputRule("scale", "factor", {"1": 1, "2": 2, "4": 4}, "keep", WHY)
 PLAN = (Phase(State.WAITING, 2), Phase(State.PROCESSING, 60), Phase(State.COMPLETED))

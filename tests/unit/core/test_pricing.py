@@ -213,7 +213,7 @@ def test_a_quote_shows_its_sum() -> None:
         quantity=Decimal("2.5"),
         rate=Decimal(1000),
         tier="small",
-        formula="2.5 seconds × 0.5 × 2 × 1000 = 2500 point",
+        formula="2.5 seconds × 0.5 × 2 × 1000 = 2500 points",
         inputs=(("frame_rate", "60"), ("output_height", "720"), ("seconds", "2.50")),
     )
 

@@ -21,6 +21,7 @@ VICSEE = {
     f"{MODEL}{{quantity: {{of: seconds, round: exact}}}}}}}}": (
         "quantity.round: a charge for exact seconds is not"
     ),
+    'account: {unit: coin, opening: "0.5"}': "account.opening: 0.5 is not a whole number: a coin",
     'changes: [{after: 1h, set: {accounts: {vicsee: {balance: "7.25"}}}}]': "balance: 7.25 is not",
     f'changes: [{{after: 1h, set: {{{MODEL}{{rate: {{table: {{"2": "1.5"}}}}}}}}}}}}}}]': (
         "table.2: a price of 1.5 is not"
@@ -33,6 +34,7 @@ WHOLE = {
         f"{MODEL}{{places: 0, quantity: {{of: seconds, round: exact}}}}}}}}",
     ],
     "venice": ['accounts: {venice: {balance: "5.25"}}'],
+    "piapi": ['account: {divisible: true, opening: "0.5"}'],
 }
 
 

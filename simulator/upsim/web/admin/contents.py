@@ -122,13 +122,13 @@ async def change_account(request: Request) -> Response:
     """`PUT …/accounts/<provider>`: bring the balance to an amount, or change the plan."""
     sandbox, asked = await sandbox_and(request, AccountChange)
     account = _account(request, sandbox, asked.account)
-    plans = sandbox.scenario_for(account.provider).baseline.plans
-    if asked.plan is not None and asked.plan not in plans:
-        hint = nearest(asked.plan, plans)
+    baseline = sandbox.scenario_for(account.provider).baseline
+    if asked.plan is not None and asked.plan not in baseline.plans:
+        hint = nearest(asked.plan, baseline.plans)
         message = f"{account.provider} has no plan {shown(asked.plan)}; {hint}"
         raise AdminError(400, "invalid", message)
     if asked.balance is not None:
-        change = balance(asked.balance, "balance", account.unit) - account.balance
+        change = balance(asked.balance, "balance", baseline) - account.balance
         if change:
             kind: EntryKind = "top_up" if change > 0 else "adjustment"
             sandbox.post(account, kind, change, formula="set by the admin API")

@@ -12,9 +12,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upsim.core.baseline import BaselineError
+from upsim.core.baseline import Baseline, BaselineError
 from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
-from upsim.core.ledger import DIVISIBLE
 from upsim.core.numbers import DECIMAL_FORM, plain_decimal
 from upsim.engine import faults
 from upsim.engine.clock import ClockError, parse_mode
@@ -147,13 +146,14 @@ def money(text: str | int, what: str) -> Decimal:
     return found
 
 
-def balance(text: str | int, what: str, unit: str) -> Decimal:
-    """A balance from a body: not negative, and whole unless its unit is money."""
+def balance(text: str | int, what: str, baseline: Baseline | None) -> Decimal:
+    """A balance from a body: not negative, and whole where the provider's unit has no parts."""
     found = money(text, what)
     if found < 0:
         raise AdminError(400, "invalid", f"{what} {shown(text)} is negative")
-    if unit not in DIVISIBLE and found != found.to_integral_value():
-        message = f"{what} {shown(text)} is not a whole number: a {unit} cannot be divided"
+    if baseline and not baseline.divisible and found != found.to_integral_value():
+        why = f"a {baseline.unit} cannot be divided"
+        message = f"{what} {shown(text)} is not a whole number: {why}"
         raise AdminError(400, "invalid", message)
     return found
 
@@ -353,10 +353,10 @@ def _instant(text: str, what: str, allowed: str) -> Instant:
     return found
 
 
-def _unit(registry: Registry, provider: str) -> str:
-    """The unit of a provider's accounts; of one that does not exist, any."""
+def _baseline(registry: Registry, provider: str) -> Baseline | None:
+    """The baseline of a provider; None for one that does not exist."""
     known = provider in registry.providers
-    return registry.library.baseline(provider).baseline.unit if known else "USD"
+    return registry.library.baseline(provider).baseline if known else None
 
 
 async def _scenario(request: Request, asked: SandboxOrder) -> str | Scenario | None:
@@ -395,7 +395,7 @@ def _order(asked: SandboxOrder, registry: Registry, scenario: str | Scenario | N
         dialects=asked.dialects,
         knobs=asked.knobs,
         balances={
-            name: balance(text, f"balances.{name}", _unit(registry, name))
+            name: balance(text, f"balances.{name}", _baseline(registry, name))
             for name, text in asked.balances.items()
         },
         keys=asked.keys,

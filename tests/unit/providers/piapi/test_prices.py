@@ -78,7 +78,7 @@ def test_the_formula_is_written_out() -> None:
     """The ledger can show how the price of the page's example came about."""
     quote = offered(video(frames=60)).quote
 
-    assert quote.formula == "60 frames × 0.0003 × 10000000 = 180000 point"
+    assert quote.formula == "60 frames × 0.0003 × 10000000 = 180000 points"
 
 
 @pytest.mark.parametrize("row", PUBLISHED["sizes"], ids=lambda row: row["input"])

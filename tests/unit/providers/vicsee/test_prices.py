@@ -128,4 +128,4 @@ def test_processing_takes_the_documented_time(seconds: str) -> None:
 
 def test_the_formula_is_written_out() -> None:
     """The ledger can show how the price of the page's sample came about."""
-    assert offered(video()).quote.formula == "9 seconds × 16 = 144 credit"
+    assert offered(video()).quote.formula == "9 seconds × 16 = 144 credits"

@@ -6,7 +6,7 @@ Ids, times, links and texts for people are patterns: only their kind is compared
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -18,11 +18,14 @@ from upsim_contracts.prices import CHARGE, amount_text, plain
 from upsim_contracts.redaction import PLACEHOLDER
 from upsim_contracts.replaying import Replayed
 
+Counts = Callable[[str, object], bool]
+"""Whether a value that stands there is fixed, so that another one is a difference."""
 INSTEAD = " in its place"
 OUTPUT = ("width", "height", "fps", "audio")
 """What providers say of an output; its length and its number of pictures follow the encoder."""
 STATUS = "(status)"
 """Where the status of an answer stands; a field of its body can have the same name."""
+_WRONG_KEY = 401
 _WORDS = re.compile(r"status|code|error_code|type|object|currency|unit|model", re.IGNORECASE)
 _PRICES = re.compile(
     r"price|cost|quote|charge|consume|credits_?used|per_second|billed", re.IGNORECASE
@@ -50,8 +53,8 @@ def is_price(where: str) -> bool:
     return _PRICES.search(where.rpartition(".")[2]) is not None
 
 
-def compare(found: Replayed) -> Iterator[Unlike]:
-    """How the recorded answer differs from the simulator's."""
+def compare(found: Replayed, texts: Collection[str] = ()) -> Iterator[Unlike]:
+    """How the recorded answer differs from the simulator's, and from these documented texts."""
     exchange = found.exchange
     yield from _outputs(found)
     if exchange.part == "file":
@@ -67,7 +70,11 @@ def compare(found: Replayed) -> Iterator[Unlike]:
     if (recorded is ABSENT) != (found.document is ABSENT):
         yield Unlike("body", _kind(found.document), _kind(recorded))
     else:
-        yield from _documents(found.document, recorded, "", found.clip_known)
+        exact = found.clip_known
+        fixed = () if exchange.status == _WRONG_KEY else texts  # whose fault a key is, is guessed
+        yield from _documents(
+            found.document, recorded, "", lambda *one: _counts(*one, exact=exact, texts=fixed)
+        )
 
 
 def _outputs(found: Replayed) -> Iterator[Unlike]:
@@ -91,17 +98,17 @@ def _charges(found: Replayed) -> Iterator[Unlike]:
         yield Unlike(CHARGE, wanted, seen)
 
 
-def _documents(wanted: Any, seen: Any, where: str, exact: bool) -> Iterator[Unlike]:  # noqa: ANN401, FBT001 - JSON
+def _documents(wanted: Any, seen: Any, where: str, counts: Counts) -> Iterator[Unlike]:  # noqa: ANN401 - JSON
     if wanted is None or seen in (None, PLACEHOLDER) or wanted is ABSENT:
         return
     if _kind(wanted) != _kind(seen):
         yield Unlike(where or "body", _kind(wanted), shown(seen))
     elif isinstance(wanted, Mapping):
-        yield from _objects(wanted, seen, where, exact)
+        yield from _objects(wanted, seen, where, counts)
     elif isinstance(wanted, list):
         if wanted and seen:
-            yield from _documents(wanted[0], seen[0], f"{where}.0".lstrip("."), exact)
-    elif wanted != seen and _counts(where, wanted, exact):
+            yield from _documents(wanted[0], seen[0], f"{where}.0".lstrip("."), counts)
+    elif wanted != seen and counts(where, wanted):
         yield Unlike(where, shown(wanted), shown(seen))
 
 
@@ -109,7 +116,7 @@ def _objects(
     wanted: Mapping[str, Any],
     seen: Mapping[str, Any],
     where: str,
-    exact: bool,  # noqa: FBT001
+    counts: Counts,
 ) -> Iterator[Unlike]:
     gone = [name for name in wanted if name not in seen and wanted[name] is not None]
     new = [name for name in seen if name not in wanted and seen[name] is not None]
@@ -124,14 +131,16 @@ def _objects(
         yield Unlike(_below(where, name), "no such field", shown(seen[name]))
     for name in wanted:
         if name in seen:
-            yield from _documents(wanted[name], seen[name], _below(where, name), exact)
+            yield from _documents(wanted[name], seen[name], _below(where, name), counts)
 
 
-def _counts(where: str, wanted: object, exact: bool) -> bool:  # noqa: FBT001
-    """Whether a value is a word of the API, or a price."""
+def _counts(where: str, wanted: object, *, exact: bool, texts: Collection[str]) -> bool:
+    """Whether a value is a word of the API, a documented text, or a price."""
     name = where.rpartition(".")[2]
     if _WORDS.fullmatch(name):
         return isinstance(wanted, str | int)
+    if isinstance(wanted, str):
+        return wanted in texts
     return exact and is_price(where) and isinstance(wanted, int | Decimal)
 
 

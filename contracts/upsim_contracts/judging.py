@@ -48,13 +48,17 @@ def judge(
         return [Judged("contract", lost, "connection")]
     place = place_of(provider, dialect, exchange)
     name = place[1].name if place else exchange.call
-    unlike = [*compare(replayed)] if replayed is not None and not replayed.skipped else []
+    unlike = (
+        [*compare(replayed, tolls.texts)] if replayed is not None and not replayed.skipped else []
+    )
     told = [*_contract(provider, dialect, exchange)]
     told = _without_consequences(told, unlike, replayed)
     source = tolls.evidence(_call_name(tolls, exchange), exchange.request.body.get("json"))
     charge, priced = exchange.charge, None
     if charge is not None:
         priced = price_finding(provider, name, exchange.status, charge, source)
+    if charge is not None and charge.actual == 0 and any(one.where == STATUS for one in unlike):
+        priced = None  # what was refused in other words than documented costs nothing
     if priced is not None:
         told = [one for one in told if not is_price(one.field)]
         unlike = [one for one in unlike if one.where != CHARGE and not is_price(one.where)]

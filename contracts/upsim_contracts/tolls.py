@@ -14,6 +14,7 @@ from upsim_contracts.facts import Book, CallForm, Fact
 from upsim_contracts.spending import FREE_METHODS
 
 _NAMES = ("model", "task_type")
+_FOR_PEOPLE = frozenset({"message", "error", "raw_message"})
 _NAME = re.compile(r"\\\$[a-z_]+")
 
 
@@ -35,6 +36,8 @@ class Tolls:
         self._price = price
         self._calls = [(one, _pattern(one.path)) for one in book.calls.values()]
         self._free = [_free(text) for text in book.free]
+        self.texts = frozenset(_texts([one.steps for one in book.facts if not one.only_simulator]))
+        """The wordings of errors that a document prints."""
 
     def call(self, method: str, path: str) -> CallForm | None:
         """The call of the book that a request is."""
@@ -124,6 +127,18 @@ def _options(value: object, name: str = "") -> Iterator[tuple[str, str]]:
             yield from _options(inner, str(key))
     elif not isinstance(value, list):
         yield name, str(value)
+
+
+def _texts(value: object, name: str = "") -> Iterator[str]:
+    """The texts for people that facts expect, by the names of the fields that hold them."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _texts(inner, str(key).rpartition(".")[2])
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner, name)
+    elif isinstance(value, str) and name in _FOR_PEOPLE:
+        yield value
 
 
 def _pattern(path: str) -> re.Pattern[str]:

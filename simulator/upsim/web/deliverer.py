@@ -145,6 +145,9 @@ class Deliverer:
         if work is None or self.timeline.is_advancing(sandbox):
             return  # who advances the clock delivers, and rouses us at the end
         work.timer = None
+        if not sandbox.settle_some():
+            self.rouse(sandbox)  # the rest in the next turn of the event loop
+            return
         self._pass_time(sandbox, work)
         self._report_withheld(sandbox)
         outbox = sandbox.webhooks.outbox

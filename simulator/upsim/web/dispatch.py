@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
+from anyio.lowlevel import checkpoint
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim.core import causes
@@ -25,7 +26,7 @@ from upsim.engine.hints import Hints
 from upsim.engine.journal import Exchange
 from upsim.engine.refusals import UnknownSandboxError
 from upsim.engine.registry import Registry
-from upsim.engine.sandbox import Sandbox
+from upsim.engine.sandbox import MOST_AT_ONCE, Sandbox
 from upsim.web import near_paths
 from upsim.web.answers import Answer
 from upsim.web.begun import Begun, entry_of, line_of, long_line_of
@@ -41,6 +42,7 @@ from upsim.web.replies import response_headers, whole
 from upsim.web.routes import Miss, Routes
 from upsim.web.shortages import short
 from upsim.web.spool import Spool
+from upsim.web.timeline import catch_up
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
 ASKS_TO_WAIT = 429
@@ -186,6 +188,8 @@ class Dispatch:
     def _answered(self, begun: Begun) -> ASGIApp:
         """The answer to a call, or the application that gives it where that takes some waiting."""
         sandbox, bound, call, miss = begun.sandbox, begun.bound, begun.call, begun.miss
+        if len(sandbox.state.jobs) > MOST_AT_ONCE and not sandbox.settle_some():
+            return partial(self._caught_up, begun)
         if miss is None:
             if sandbox.state.faults or sandbox.changes_wait:
                 return partial(self._with_faults, begun)
@@ -206,6 +210,12 @@ class Dispatch:
                 sandbox.commands.add(line_of(begun, answer), len(call.body) + len(answer.body))
         after_reply(sandbox, call, outcome)
         return answer
+
+    async def _caught_up(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call before which thousands of deadlines are due."""
+        await checkpoint()
+        await catch_up(begun.sandbox)
+        await self._answered(begun)(scope, receive, send)
 
     def _written(
         self, begun: Begun, reply: Reply, rule: ErrorRule | None, fault: str | None = None

@@ -44,6 +44,7 @@ from upsim.web.outputs import Output, output_clip
 from upsim.web.safe_media import allow, headers_for, is_preflight, safely
 from upsim.web.shortages import AFTER, or_refused
 from upsim.web.spool import Spool
+from upsim.web.timeline import catch_up
 
 Headers = tuple[tuple[bytes, bytes], ...]
 Observer = Callable[[Sandbox, Exchange], None]
@@ -95,6 +96,7 @@ class MediaApp:
         if kind not in ("uploads", "outputs"):  # a clip is the same whoever asks, and when
             await self._answer(scope, receive, safe, kind, name, sandbox)
             return
+        await catch_up(sandbox)
         with sandbox.commands.during(begun(sandbox, scope)) as command:
             taped = safely(command.tape(send), guards)
             await self._answer(scope, receive, taped, kind, name, sandbox)

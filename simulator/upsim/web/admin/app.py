@@ -53,6 +53,7 @@ from upsim.web.admin.recording import recorded
 from upsim.web.admin.sandboxes import registry_of
 from upsim.web.auth import WRITES, AdminRule
 from upsim.web.receivers import INBOX
+from upsim.web.timeline import catch_up
 
 Handler = Callable[[Request], Awaitable[Response]]
 PREFIX = "/__sim"
@@ -268,6 +269,9 @@ def _route(path: str, calls: list[AdminCall]) -> Route:
         _check_query(request, call)
         if call.body is None and request.method in WRITES:
             await read(request, NoBody)
+        box = registry_of(request).sandboxes.get(request.path_params.get("id", ""))
+        if box is not None:
+            await catch_up(box)
         return await recorded(request, call.handle)
 
     return Route(PREFIX + path, handle, methods=list(by_method))

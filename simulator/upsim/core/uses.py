@@ -16,6 +16,8 @@ OPTIONS = "options"
 SOURCE = "source"
 MEDIA = "media"
 JOB = "job"
+REFUSAL = "refusal"
+"""What a check gives that refuses every call: nothing is needed after it."""
 PRICED = (MODEL, OPTIONS, MEDIA)
 """What a price and the size of an output follow from."""
 
@@ -56,7 +58,7 @@ class Uses:
         """For each part that an operation needs and no check gives: the checks that would do."""
         had = {part for name in names for part in self.checks.get(name, Use()).gives}
         for part in self.operations.get(operation, ()):
-            if part not in had:
+            if had.isdisjoint((part, REFUSAL)):
                 yield self.givers(part)
 
 

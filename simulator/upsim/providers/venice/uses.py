@@ -9,12 +9,13 @@ from upsim.core.uses import (
     MODEL,
     OPTIONS,
     PRICED,
+    REFUSAL,
     SOURCE,
     Use,
     Uses,
 )
 
-BASIS, DURATION, PAGE, REFUSAL = "basis", "duration", "page", "refusal"
+BASIS, DURATION, PAGE = "basis", "duration", "page"
 _FIELDS = Use(needs=(INPUTS,))
 
 USES = Uses(
@@ -52,7 +53,7 @@ USES = Uses(
         "video/queue": (ACCOUNT, *PRICED),
         "video/retrieve": (ACCOUNT, JOB),
         "video/complete": (ACCOUNT, JOB),
-        "video/quote": (ACCOUNT, *PRICED, DURATION),
+        "video/quote": (*PRICED, DURATION),
         "billing/balance": (ACCOUNT,),
         "billing/usage-history": (ACCOUNT, PAGE),
         "billing/usage": (REFUSAL,),

@@ -9,12 +9,13 @@ from upsim.core.uses import (
     MODEL,
     OPTIONS,
     PRICED,
+    REFUSAL,
     SOURCE,
     Use,
     Uses,
 )
 
-FIELDS, FILE, PERIOD, REFUSAL = "fields", "file", "period", "refusal"
+FIELDS, FILE, PERIOD = "fields", "file", "period"
 
 USES = Uses(
     checks={

@@ -30,7 +30,7 @@ class Use:
     gives: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Uses:
     """The uses of a provider's checks by name, and the parts that each operation needs at the end.
 
@@ -44,24 +44,33 @@ class Uses:
         """The checks that give a part."""
         return tuple(name for name, use in self.checks.items() if part in use.gives)
 
-    def misplaced(self, names: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """The places of checks of which an earlier one is missing, with those that would do."""
+    def flaws(
+        self, operation: str, names: Sequence[str], usual: Collection[object] = ()
+    ) -> Iterator[tuple[int | None, str]]:
+        """What is wrong with the order of an operation's checks: the place of a check, or None.
+
+        Of the checks that would do, the sentences name those of the `usual` list.
+        """
         had: set[str] = set()
         for i, name in enumerate(names):
-            use = self.checks.get(name, Use())
+            if name in names[:i]:
+                yield i, f"{name} is there twice"
+            use = self.checks.get(name, _NOTHING)
             for part in use.needs:
                 if part not in had:
-                    yield i, self.givers(part)
+                    wanted = self._would_do(part, usual)
+                    yield i, f"{name} builds on {wanted}, which must come before it"
             had.update(use.gives)
+        for part in () if REFUSAL in had else self.operations.get(operation, ()):
+            if part not in had:
+                yield None, f"lacks {self._would_do(part, usual)}, on which {operation} builds"
 
-    def lacking(self, operation: str, names: Collection[str]) -> Iterator[tuple[str, ...]]:
-        """For each part that an operation needs and no check gives: the checks that would do."""
-        had = {part for name in names for part in self.checks.get(name, Use()).gives}
-        for part in self.operations.get(operation, ()):
-            if had.isdisjoint((part, REFUSAL)):
-                yield self.givers(part)
+    def _would_do(self, part: str, usual: Collection[object]) -> str:
+        givers = self.givers(part)
+        return " or ".join([name for name in givers if name in usual] or givers)
 
 
+_NOTHING = Use()
 COMMON_USES: Mapping[str, Use] = {
     "authenticated": Use(gives=(ACCOUNT,)),
     "plan_has_access": Use(needs=(ACCOUNT,)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from upsim.core.baseline import Baseline, BaselineError, Rules
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY, Check
@@ -14,6 +15,7 @@ from upsim.core.nearest import closest
 from upsim.core.provider import Operation, Provider
 from upsim.core.states import Failure
 from upsim.core.terms import Terms, failure_of
+from upsim.core.uses import Uses
 from upsim.scenario.model import Scenario
 
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -88,7 +90,18 @@ def _checks(provider: Provider, rules: Rules, operation: Operation) -> tuple[Che
     if names is None:
         msg = f"{provider.name}: the baseline has no checks for operation {operation.name!r}"
         raise BaselineError(msg)
-    return tuple(_check(provider, name, operation) for name in names)
+    checks = tuple(_check(provider, name, operation) for name in names)
+    flaw = _flaw(provider.uses, operation.name, names)
+    if flaw is not None:
+        msg = f"{provider.name}: checks.{operation.name}: {flaw}"
+        raise BaselineError(msg)
+    return checks
+
+
+@lru_cache(maxsize=1_000)
+def _flaw(uses: Uses, operation: str, names: tuple[str, ...]) -> str | None:
+    """What is wrong with the order of an operation's checks; sandboxes share most lists."""
+    return next((flaw for _, flaw in uses.flaws(operation, names)), None)
 
 
 def _need_errors(provider: Provider, rules: Rules) -> None:

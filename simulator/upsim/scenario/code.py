@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from upsim.core.provider import Kind, Provider
-from upsim.core.uses import Uses
 from upsim.scenario.spelling import nearest, unknown
 from upsim.scenario.tree import Found, Place, Value, items, mapping
 
@@ -49,30 +48,12 @@ def _checks(checks: dict[str, Value], shipped: dict[str, Value], provider: Provi
                 yield (*place, i), unknown("check", check, provider.checks)
         known = [check for check in items(names) if isinstance(check, str)]
         if isinstance(names, list) and known == names and provider.checks.keys() >= set(known):
-            yield from _order(operation, known, provider.uses, items(shipped.get(operation)))
+            usual = items(shipped.get(operation))
+            for at, flaw in provider.uses.flaws(operation, known, usual):
+                yield (place if at is None else (*place, at)), flaw
     for operation in operations:
         if operation not in checks:
             yield ("checks",), f"lacks the operation {operation}"
-
-
-def _order(operation: str, names: list[str], uses: Uses, shipped: Collection[Value]) -> Found:
-    """Checks that come before one that they build on, and what the operation itself lacks.
-
-    The checks that are named are those that the baseline has there.
-    """
-    place: Place = ("checks", operation)
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            yield (*place, i), f"{name} is there twice"
-    for i, givers in uses.misplaced(names):
-        wanted = _either(givers, shipped)
-        yield (*place, i), f"{names[i]} builds on {wanted}, which must come before it"
-    for givers in uses.lacking(operation, names):
-        yield place, f"lacks {_either(givers, shipped)}, on which {operation} builds"
-
-
-def _either(givers: tuple[str, ...], shipped: Collection[Value]) -> str:
-    return " or ".join([name for name in givers if name in shipped] or givers)
 
 
 def _counts(root: dict[str, Value], base: Mapping[str, Value], provider: Provider) -> Found:

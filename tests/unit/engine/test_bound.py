@@ -44,3 +44,24 @@ def test_what_a_named_check_says_must_be_there() -> None:
 def test_every_baseline_has_what_it_needs(provider: str) -> None:
     """The four that ship are complete."""
     bound_without(provider)
+
+
+@pytest.mark.parametrize(
+    ("checks", "flaw"),
+    [
+        (("authenticated", "authenticated"), "authenticated is there twice"),
+        (("within_rates",), "within_rates builds on authenticated or issued_key, which must come"),
+        ((), "lacks authenticated or issued_key, on which credits builds"),
+    ],
+)
+def test_checks_follow_what_they_build_on(checks: tuple[str, ...], flaw: str) -> None:
+    """A server refuses a list of checks that would crash, whoever has judged its file."""
+    scenario = Library().baseline("vicsee")
+    found = rules(scenario.baseline, "guide", {})
+    orders = {**scenario.baseline.checks, "credits": checks}
+    with pytest.raises(BaselineError, match=f"vicsee: checks.credits: {flaw}"):
+        bind(
+            PROVIDERS["vicsee"],
+            replace(found, baseline=replace(found.baseline, checks=orders)),
+            scenario,
+        )

@@ -65,8 +65,7 @@ def test_every_order_fits_what_checks_build_on(provider: str) -> None:
     assert uses.checks.keys() <= found.checks.keys()
     assert uses.operations.keys() <= orders.keys()
     assert [part for part in needed if not uses.givers(part)] == []
-    assert [name for name, order in orders.items() if list(uses.misplaced(order))] == []
-    assert [name for name, order in orders.items() if list(uses.lacking(name, order))] == []
+    assert [flaw for name, order in orders.items() for flaw in uses.flaws(name, order)] == []
 
 
 @each_provider

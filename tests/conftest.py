@@ -1,11 +1,13 @@
 """What all tests share: tools that may be missing, and a mode in which nothing may be."""
 
+import functools
 import inspect
 import os
 import shutil
 import signal
 from collections.abc import Callable, Generator
 
+import httpx
 import pytest
 
 REQUIRE_ALL = os.environ.get("UPSIM_REQUIRE_ALL") == "1"
@@ -18,6 +20,15 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_are_read_once() -> Generator[None]:
+    """Let the clients of the tests share what they trust: reading it takes 25 ms for each."""
+    with pytest.MonkeyPatch.context() as patch:
+        once = functools.cache(httpx.create_ssl_context)
+        patch.setattr("httpx._transports.default.create_ssl_context", once)
+        yield
 
 
 @pytest.fixture(scope="session")

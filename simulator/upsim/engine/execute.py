@@ -12,7 +12,7 @@ from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, FileReply, Hold, NoRoomError, Pending, Reply
 from upsim.core.checks import Violation, first_violation
 from upsim.core.events import JobPolled, QuotaUsed
-from upsim.core.instants import LATEST
+from upsim.core.instants import LATEST, Instant
 from upsim.core.ledger import Account, Entry
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
@@ -35,9 +35,14 @@ class Decision(msgspec.Struct, frozen=True):
         return self.reply.status if isinstance(self.reply, Reply) else 200
 
 
-def decide(sandbox: Sandbox, bound: Bound, operation: Operation, call: Call) -> Decision | Pending:
-    """Settle what is due, then decide the call at this instant, as one step."""
-    call.now = sandbox.settle()
+def decide(
+    sandbox: Sandbox, bound: Bound, operation: Operation, call: Call, now: Instant | None = None
+) -> Decision | Pending:
+    """Settle what is due, then decide the call at this instant, as one step.
+
+    With `now` all was settled by that instant, which is the present one.
+    """
+    call.now = sandbox.settle() if now is None else now
     if bound.generation != sandbox.generation:
         bound = _renewed(sandbox, call)
     lines = sandbox.state.entry_count

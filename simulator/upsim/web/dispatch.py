@@ -26,7 +26,7 @@ from upsim.engine.hints import Hints
 from upsim.engine.journal import Exchange
 from upsim.engine.refusals import UnknownSandboxError
 from upsim.engine.registry import Registry
-from upsim.engine.sandbox import MOST_AT_ONCE, Sandbox
+from upsim.engine.sandbox import Sandbox
 from upsim.web import near_paths
 from upsim.web.answers import Answer
 from upsim.web.begun import Begun, entry_of, line_of, long_line_of
@@ -188,17 +188,18 @@ class Dispatch:
     def _answered(self, begun: Begun) -> ASGIApp:
         """The answer to a call, or the application that gives it where that takes some waiting."""
         sandbox, bound, call, miss = begun.sandbox, begun.bound, begun.call, begun.miss
-        if len(sandbox.state.jobs) > MOST_AT_ONCE and not sandbox.settle_some():
-            return partial(self._caught_up, begun)
-        if miss is None:
-            if sandbox.state.faults or sandbox.changes_wait:
-                return partial(self._with_faults, begun)
-            try:
-                outcome = decide(sandbox, bound, begun.operation, call)
-            except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
-                outcome = Decision(*crashed(self.registry, sandbox, bound, call, error))
-        else:
-            outcome = self._missed(begun.scope, sandbox, bound, call, miss)
+        if miss is None and (sandbox.state.faults or sandbox.changes_wait):
+            return partial(self._with_faults, begun)
+        try:
+            if not sandbox.settle_some():
+                return partial(self._caught_up, begun)
+            outcome = (
+                decide(sandbox, bound, begun.operation, call, sandbox.now)
+                if miss is None
+                else self._missed(begun.scope, sandbox, bound, call, miss)
+            )
+        except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
+            outcome = Decision(*crashed(self.registry, sandbox, bound, call, error))
         if isinstance(outcome, Pending) or not isinstance(outcome.reply, Reply):
             slow = sandbox.commands.enter(entry_of(begun))
             return partial(self._later, begun, slow, outcome)
@@ -261,8 +262,7 @@ class Dispatch:
         They come and go with the changes that a scenario plans, so what is due happens first.
         """
         sandbox, call = begun.sandbox, begun.call
-        if sandbox.changes_wait:
-            sandbox.settle()
+        await catch_up(sandbox)
         settings = self.registry.settings
         call.now = sandbox.settle()
         with sandbox.commands.during(entry_of(begun)) as command:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
+from upsim.scenario.build import OK
 from upsim.scenario.durations import DURATION, seconds_of
 from upsim.scenario.schema import source
 from upsim.scenario.spelling import nearest, unknown, unknown_value
@@ -15,7 +16,6 @@ Trees = Callable[[str], Mapping[str, Value] | None]
 _CLOSED = ("limits", "facts", "headers", "retention", "statuses", "checks", "hosts")
 """Sections of which the code reads certain entries: another one would never be looked at."""
 _OPEN = {"plans": "plan", "models": "model", "errors": "error", "failures": "failure"}
-_SHAPES = {"failure": "error"}
 _REFUSAL = "refusal"
 """The fact of a plan that names the error of all its calls."""
 _NAMES_KNOB = frozenset({"base_price_by", "minimum_by"})
@@ -34,7 +34,7 @@ def strange_entries(value: Value, base: Mapping[str, Value] | None) -> Found:
             yield (section, name), f"unknown name; {nearest(name, known)}"
     for section, what in _OPEN.items():
         known = mapping(base[section])
-        needed = source()["$defs"][_SHAPES.get(what, what)]["required"]
+        needed = source()["$defs"][what]["required"]
         for name, entry in mapping(root.get(section)).items():
             lacking = [key for key in needed if key not in mapping(entry)]
             if name not in known and lacking:
@@ -64,10 +64,24 @@ def baseline_mistakes(value: Value, base: Mapping[str, Value] | None, trees: Tre
         for name in before.keys() & after.keys():
             was, now = mapping(before[name]).get("value"), mapping(after[name]).get("value")
             yield from _other_kind(was, now, (section, name, "value"))
+    yield from _statuses_of_failures(root, mapping(base["failures"]))
     yield from _facts(mapping(base.get("facts")), mapping(root.get("facts")), ("facts",))
     for section in ("plans", "models"):
         yield from _facts_of_entries(section, root, mapping(base[section]))
     yield from _refusals(root, mapping(base["plans"]))
+
+
+def _statuses_of_failures(root: dict[str, Value], base: dict[str, Value]) -> Found:
+    """A status where failed jobs are shown with 200, and none where each failure has its own."""
+    told = any("status" in mapping(entry) for entry in base.values())
+    for name, entry in mapping(root["failures"]).items():
+        place: Place = ("failures", name)
+        status = mapping(entry).get("status")
+        if told and status is None:
+            yield place, f"lacks status, which each failure of {root['provider']} has"
+        elif not told and status not in (None, OK):
+            what = f"{root['provider']} shows a failed job with {OK}"
+            yield (*place, "status"), f"{what}, so that a status changes nothing; remove it"
 
 
 def _facts_of_entries(section: str, root: dict[str, Value], base: dict[str, Value]) -> Found:

@@ -38,6 +38,7 @@ from upsim.scenario.faults.rules import build_faults
 from upsim.scenario.inputs import body_fields_of
 from upsim.scenario.model import AccountRule, JobRule, MediaRule, Scenario, word
 
+OK = 200
 Node = Mapping[str, Any]
 """A validated mapping of the file: the schema has already said what its values are."""
 
@@ -92,7 +93,7 @@ def build_baseline(tree: Node) -> Baseline:
         retention={k: _lifetime(v, sources) for k, v in tree["retention"].items()},
         statuses=_facts(tree["statuses"], sources),
         errors={k: _error(k, v, sources) for k, v in tree["errors"].items()},
-        failures={k: _error(k, v, sources) for k, v in tree["failures"].items()},
+        failures={k: _failure(k, v, sources) for k, v in tree["failures"].items()},
         checks={k: tuple(v) for k, v in tree["checks"].items() if k != "evidence"},
         check_evidence=evidence(tree["checks"], sources),
         refund=Refund(
@@ -303,6 +304,11 @@ def _error(name: str, node: Node, sources: Node) -> ErrorRule:
         headers=node.get("headers", {}),
         variants=variants,
     )
+
+
+def _failure(name: str, node: Node, sources: Node) -> ErrorRule:
+    """Why a job failed; most providers show a failed job as any other, with 200."""
+    return _error(name, {"status": OK, **node}, sources)
 
 
 def _knob(name: str, node: Node, dialects: list[str], sources: Node) -> Knob:

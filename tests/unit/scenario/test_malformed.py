@@ -186,6 +186,8 @@ WRITTEN = [
     ('errors: {too_long: {headers: {X: "a\\r\\nb"}}}', "does not match"),
     ("failures: {timeout: {message: 'after {seconds}'}}", "{seconds} is not filled in here"),
     ("failures: {timeut: {message: x}}", "did you mean timeout?"),
+    ("failures: {timeut: {message: x}}", "(a new one needs message, evidence)"),
+    ("failures: {timeout: {status: 422}}", "vicsee shows a failed job with 200, so that a status"),
     ("checks: {credit: [has_key]}", "did you mean credits?"),
     ("checks: {credits: [has_ky]}", "did you mean has_key?"),
     ("checks: {credits: has_key}", "a list belongs here"),
@@ -297,6 +299,21 @@ def messages(path: Path) -> list[str]:
     assert None not in located, found
     assert {str(path)} == {match["file"] for match in located if match}
     return [match["message"] for match in located if match]
+
+
+def test_failures_of_venice_have_a_status(tmp_path: Path) -> None:
+    """Venice tells a failure by its status; the same at other providers is still read as 200."""
+    entry = "{message: x, %s, evidence: {grade: assumed, source: y}}"
+    files = [(tmp_path / f"{name}.yaml", name) for name in ("venice", "vicsee")]
+    for path, name in files:
+        other = entry % ("code: c" if name == "venice" else "status: 200")
+        path.write_text(f"extends: {name}/baseline\nfailures: {{mine: {other}}}\n", "utf-8")
+
+    found = [LIBRARY.mistakes_in(LIBRARY.resolve(path)) for path, _ in files]
+    assert [[(one.place, one.message) for one in some] for some in found] == [
+        [("failures.mine", "lacks status, which each failure of venice has")],
+        [],
+    ]
 
 
 @pytest.mark.parametrize(("text", "message"), WRITTEN)

@@ -16,7 +16,7 @@ import httpx
 from upsim_contracts.answers import check_answer, operation_of
 from upsim_contracts.clips import AVI, Clip, clip
 from upsim_contracts.documents import default_dialect
-from upsim_contracts.facts import Book, CallForm, filled
+from upsim_contracts.facts import SHORTER, Book, CallForm, filled
 from upsim_contracts.findings import Finding
 from upsim_contracts.looking import as_avi
 from upsim_contracts.matching import ABSENT, Mismatch, at, shown
@@ -38,6 +38,8 @@ CONTENT_TYPES = {
 }
 
 
+IN_PROCESS = "sim"
+"""The name of a target in this process, to which no socket leads."""
 LONGEST = 300
 """Characters of an answer that a report quotes."""
 
@@ -183,7 +185,8 @@ class Caller:
     def _send(
         self, form: CallForm, body: object, measured: Clip | None, step: Mapping[str, Any]
     ) -> Answer:
-        headers = {**self.book.auth, **form.headers, **step.get("headers", {})}
+        given = {**self.book.auth, **form.headers, **step.get("headers", {})}
+        headers = given | self._length(step)
         names = {**self.names, "key": self._key(step.get("as"))}
         sent = {k: str(filled(v, names)) for k, v in headers.items() if v is not None}
         path = str(filled(form.path, self.names))
@@ -245,6 +248,14 @@ class Caller:
         """Return the provider's own path, without prefix or sandbox."""
         path = request.url.raw_path.decode("ascii")
         return path.removeprefix(urlsplit(self.world.base_url).path)
+
+    def _length(self, step: Mapping[str, Any]) -> dict[str, str]:
+        """The header of a body that is `announced` to be longer than it is."""
+        if "announced" not in step:
+            return {}
+        if self.target.name != IN_PROCESS:
+            raise NotRunError(SHORTER)
+        return {"Content-Length": str(step["announced"])}
 
     def _key(self, owner: str | None) -> str:
         """The key of this world's account, or of another that is made when first named."""

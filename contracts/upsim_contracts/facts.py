@@ -26,6 +26,7 @@ _PLACEHOLDER = re.compile(r"\$\{([a-z_][a-z0-9_.]*)\}|\$([a-z_][a-z0-9_]*)")
 _ONE_DAY = 86_400
 ASSUMED = "no document states it"
 HELD = "needs a clock that jumps to the end of a held request"
+SHORTER = "needs a body that is shorter than it says, which can be sent in process alone"
 _COMMANDS = {
     "force": "needs a job that fails on command",
     "fault": "needs a refusal on command",
@@ -33,6 +34,7 @@ _COMMANDS = {
     "as": "needs a second account",
     "told": "needs a receiver for webhooks that the provider can reach",
     "held": HELD,
+    "announced": SHORTER,
 }
 """What a step can hold that only a simulator can do, and why."""
 

@@ -68,8 +68,13 @@ class Answer:
         """The JSON body; numbers with a point are Decimals."""
         try:
             return json.loads(self.response.content, parse_float=Decimal)
-        except ValueError:
+        except (ValueError, RecursionError):
             return ABSENT
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8, whatever charset a server names: not every one is of texts."""
+        return self.response.content.decode("utf-8", "replace")
 
     @property
     def as_seen(self) -> dict[str, object]:
@@ -78,7 +83,7 @@ class Answer:
             "status": self.response.status_code,
             "headers": {name.lower(): value for name, value in self.response.headers.items()},
             "json": self.document,
-            "text": self.response.text,
+            "text": self.text,
         }
 
 
@@ -205,8 +210,9 @@ class Caller:
             request.headers.setdefault("content-type", "application/json")
         self.last = f"{form.method} {path}"
         response = self._paid(form, request, body, measured) if form.paid else self._plain(request)
-        self.last = f"{self.last} → {response.status_code} {response.text[:LONGEST]}"
         self.answer = Answer(response)
+        text = self.answer.text[:LONGEST]
+        self.last = f"{self.last} → {response.status_code} {text}"
         if address.startswith(f"{self.world.base_url}/"):
             self.exchanges.append(
                 Exchanged(
@@ -215,7 +221,7 @@ class Caller:
                     body,
                     response.status_code,
                     self.answer.document,
-                    response.text[:LONGEST],
+                    text,
                     self._findings(request, response),
                 )
             )

@@ -66,7 +66,7 @@ def _balance(book: Book, form: CallForm, place: str, target: Target) -> Decimal:
     if found is not None:
         return found
     status = answer.response.status_code
-    said = ascii(answer.response.text[:LONGEST])[1:-1]
+    said = ascii(answer.text[:LONGEST])[1:-1]
     if status in REFUSED:
         mistake = f"the key is refused ({status} {said}): give a valid one by --api-key"
     elif status == LIMITED:

@@ -41,7 +41,8 @@ from upsim.client.http.connections import async_connections
 from upsim.client.http.exchanges import MOST_BYTES
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.client.values import Money
-from upsim_contracts.command import Asked, aim
+from upsim_contracts.command import Asked, aim, run
+from upsim_contracts.exceptions import UsageError
 from upsim_contracts.verify import book_of
 
 VIDEO = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 40
@@ -140,6 +141,24 @@ def test_targets_of_verify(monkeypatch: pytest.MonkeyPatch, answer: Reply, says:
         target = aim(stack, order, book_of("vicsee"), {})
         with pytest.raises(httpx.HTTPError, match=says):
             target.http.get(url)
+
+
+STRANGE = {
+    "nested deep": reply(b"[" * 200_000),
+    "a codec of texts": reply(CREDITS, kind="application/json; charset=rot13"),
+    "a codec of bytes": reply(CREDITS, kind="application/json; charset=zlib_codec"),
+    "a redirect to no URL": reply(b"x", status="302 Found", location="http://[::1"),
+    "an exponent": reply(b'{"success": true, "data": {"credits": 1e999999999}}'),
+    "another encoding": reply('{"success": true}'.encode("utf-16")),
+}
+
+
+@pytest.mark.parametrize("answer", STRANGE.values(), ids=STRANGE)
+def test_strange_responses_end_verify_with_a_sentence(answer: Reply) -> None:
+    """Whatever a stranger answers is a mistake of usage, before anything is spent."""
+    order = {"target": "", "as_live": True, "cap": Decimal(1), "api_key": "k", "tier": "free"}
+    with serving(answer) as (url, _), pytest.raises(UsageError, match=r"127\.0\.0\.1"):
+        run(order | {"target": url, "providers": ("vicsee",)}, {}, lambda _line: None)
 
 
 def test_price_below_zero_makes_no_room() -> None:

@@ -187,8 +187,11 @@ CHANGES = [
         "`queue` is an undocumented field in POST /api/v1/tools/upscale-video, POST /api/v1/gen",
     ),
 ]
+SHOWN = ("20", "20", "35")
+PAGE = Path(__file__).parents[2] / "docs/how-to/verify.md"
+"""Shows what is printed where a second costs so much."""
 PRICES = [
-    (("20", "20", "35"), "VicSee charges 25 % more than documented"),
+    (SHOWN, "VicSee charges 25 % more than documented"),
     (("16", "16", "32"), "VicSee charges 14.3 % more than documented for `upscale_factor` 4 ("),
 ]
 
@@ -209,10 +212,15 @@ def test_another_price_is_one_cause(
     """A price is named by its ratio and, where the run shows it, by the option it is for."""
     scenario = tmp_path / "dear.yaml"
     scenario.write_text(DEAR + RATES.format(*rates), encoding="utf-8")
-    (cause,) = judged("vicsee", scenario=scenario, as_live=as_live).causes
+    report = judged("vicsee", scenario=scenario, as_live=as_live)
+    (cause,) = report.causes
 
     assert str(cause).startswith(line if as_live else line.partition(" for ")[0])
     assert len(cause.broken) >= 10
+    if rates == SHOWN and not as_live:
+        printed = re.search(r"CHANGED .*\n(?: .*\n)*", f"{as_text(report)}\n")
+        assert printed is not None
+        assert f"```text\n{printed[0]}```" in PAGE.read_text("utf-8")
 
 
 def test_reports_show_one_line_a_cause() -> None:

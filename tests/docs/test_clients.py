@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import httpx
@@ -68,6 +69,22 @@ def test_first_call_of_each_client_is_served_at_its_base_url(provider: str) -> N
             status = http.post(f"{root}{one['base']}{call}", json={}).status_code
             missed |= {name: status} if status in {404, 405} else {}
         assert missed == {}
+
+
+def test_env_sets_the_base_url_that_each_client_needs() -> None:
+    """Without an option, or with the dialect that the note of the client names."""
+    names = LIBRARY.providers()
+    rows = [row for name in names for row in clients_of(LIBRARY.baseline(name).baseline)]
+    with_variable = [row for row in rows if "variable" in row]
+    wrong = []
+    for row in with_variable:
+        dialect = (re.findall(r"upsim env --dialect (\w+) sets", row.get("note", "")) or [""])[0]
+        settings = dict(reversed([*client_variables(names, dialect)]))
+        if settings[row["variable"]] != row["base"]:
+            wrong.append(row["client"])
+
+    assert len(with_variable) > 4
+    assert wrong == []
 
 
 def test_env_sets_the_variable_of_each_client() -> None:

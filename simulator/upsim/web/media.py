@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
-from upsim.core.baseline import ErrorRule
-from upsim.core.call import FileReply, SentFile
+from upsim.core.call import FileReply
 from upsim.core.faults import Stage
 from upsim.core.instants import http_date
 from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED, SUBSTITUTE, Job
-from upsim.core.media import Unmeasurable
 from upsim.core.states import State
-from upsim.core.uploads import upload_headers
 from upsim.engine.commands import (
     KEPT_HEADERS,
     Command,
@@ -28,31 +22,26 @@ from upsim.engine.commands import (
     happened,
     resumed,
     substituted,
-    taken,
 )
 from upsim.engine.journal import Exchange
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.state import Upload
 from upsim.media.clip import CONTENT_TYPES, Clip, ClipNameError, ClipRoomError
 from upsim.web import file_reports
-from upsim.web.bodies import ClientGoneError, announced_length, headers_of
+from upsim.web.bodies import ClientGoneError, headers_of
 from upsim.web.faults import Faulty, media_occasion
 from upsim.web.files import send_file
 from upsim.web.measuring import Gone, MediaDesk, clip_of
 from upsim.web.outputs import Output, output_clip
 from upsim.web.safe_media import allow, headers_for, is_preflight, safely
 from upsim.web.shortages import AFTER, or_refused
-from upsim.web.spool import Spool
+from upsim.web.storage_answers import TEXT, Headers, text_answer, whole_answer
 from upsim.web.timeline import catch_up
+from upsim.web.uploads import Uploads
 
-Headers = tuple[tuple[bytes, bytes], ...]
 Observer = Callable[[Sandbox, Exchange], None]
-TEXT = b"text/plain; charset=utf-8"
 HIDDEN = b"hidden"
 """What the command log holds of a key that came with a PUT: it was refused for it."""
-SHOWN = 100
-"""Characters of a caller's header that a refusal repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +67,7 @@ class MediaApp:
         """Serve the files of a registry."""
         self._registry = registry
         self.desk = desk
+        self._uploads = Uploads(registry)
         self.observers: list[Observer] = []
         self.reporters: list[file_reports.Observer] = []
 
@@ -138,11 +128,13 @@ class MediaApp:
         if method in ("GET", "HEAD"):
             await self._get(scope, receive, send, kind, name, sandbox)
         elif method == "PUT" and kind == "uploads":
-            await self._put(scope, receive, send, name, sandbox)
+            await self._uploads.put(scope, receive, send, name, sandbox)
         elif method == "DELETE" and kind == "outputs":
             await self._delete(send, name, sandbox)
         else:
-            await _text(send, 405, "This file cannot be changed so.", ((b"allow", b"GET, HEAD"),))
+            await text_answer(
+                send, 405, "This file cannot be changed so.", ((b"allow", b"GET, HEAD"),)
+            )
 
     async def _with_faults(
         self,
@@ -203,7 +195,7 @@ class MediaApp:
         elif kind == "outputs":
             await self._output(scope, receive, send, sandbox, name)
         else:
-            await _text(send, 404, "There is no such file.")
+            await text_answer(send, 404, "There is no such file.")
 
     async def _synthetic(
         self, scope: Scope, receive: Receive, send: Send, sandbox: Sandbox, name: str
@@ -213,7 +205,7 @@ class MediaApp:
             clip = clip_of(name, query)
             content = await self.desk.make(clip)
         except ClipNameError as error:
-            await _text(send, 507 if isinstance(error, ClipRoomError) else 404, str(error))
+            await text_answer(send, 507 if isinstance(error, ClipRoomError) else 404, str(error))
             return
         found = Found(content, clip.content_type, clip)
         await self._file(scope, receive, send, found, sandbox)
@@ -243,7 +235,7 @@ class MediaApp:
             output = await self.desk.output(sandbox, f"{name}.mp4")
             await resumed("made")
         except ClipNameError as error:
-            await _text(send, 507, f"The output cannot be kept here: {error}.")
+            await text_answer(send, 507, f"The output cannot be kept here: {error}.")
             return False
         if job is None or isinstance(output, Gone):
             await self._gone(send, sandbox, output if isinstance(output, Gone) else Gone())
@@ -255,80 +247,6 @@ class MediaApp:
         found = Found(output.content, CONTENT_TYPES["mp4"], output_clip(job))
         return await self._file(scope, receive, send, found, sandbox, headers)
 
-    async def _put(
-        self, scope: Scope, receive: Receive, send: Send, name: str, sandbox: Sandbox
-    ) -> None:
-        sandbox.settle()
-        upload = sandbox.state.uploads.get(name)
-        if upload is None:
-            await _text(send, 404, "There is no such upload.")
-            return
-        differs = _differing(sandbox, upload, headers_of(scope))
-        if differs is not None:
-            await _refuse(send, *differs)
-            return
-        refusal = self._refusal(sandbox, upload, scope)
-        rules = sandbox.bound(upload.issued.provider).rules
-        limit = upload.issued.size
-        if limit is None:
-            limit = rules.wholes["video_bytes"]
-        found: object = announced_length(headers_of(scope))
-        if refusal is None:
-            with Spool(self._registry.blobs, limit) as body:
-                try:
-                    await body.fill(receive, headers_of(scope))
-                except ClientGoneError:
-                    return
-                taken(body.head, body.size, body.digest, oversized=body.oversized)
-                await resumed("body")
-                expected = upload.issued.size
-                wrong = body.oversized or (expected is not None and body.size != expected)
-                if body.problem is not None or not wrong:  # without room it was not read whole
-                    await self._store(send, sandbox, upload, body)
-                    return
-                refusal = rules.errors["upload_wrong_size"]
-                found = found or (f"more than {limit}" if body.oversized else body.size)
-        values = {"found": found, "expected": limit}
-        await _refuse(send, refusal, values)
-
-    async def _store(self, send: Send, sandbox: Sandbox, upload: Upload, body: Spool) -> None:
-        digest = await asyncio.to_thread(body.stored)
-        if isinstance(digest, Unmeasurable):
-            await resumed("stored")
-            await _text(send, 507, digest.detail)
-            return
-        try:
-            await resumed("stored")
-            await self._take(send, sandbox, upload, SentFile("", "", body.size, digest))
-        finally:
-            self._registry.blobs.end_lease(digest)
-
-    async def _take(self, send: Send, sandbox: Sandbox, upload: Upload, file: SentFile) -> None:
-        """Make a stored file the one of a ticket, or refuse it."""
-        if sandbox.abandoned:
-            await _text(send, 404, "There is no such upload.")
-            return
-        present = sandbox.state.uploads.get(upload.issued.upload)
-        if present is None or present.stored is not None:  # another came first meanwhile
-            rule = sandbox.bound(upload.issued.provider).rules.errors["upload_taken"]
-            await _text(send, rule.status, rule.message)
-            return
-        _, world = self._registry.world(sandbox, upload.issued.provider, None)
-        if not world.store_upload(upload.issued, file):
-            await _text(send, 507, "The file gave way to others at once.")
-            return
-        etag = f'"{file.digest[:32]}"'.encode()
-        await _send(send, 200, b"", TEXT, ((b"etag", etag),))
-
-    def _refusal(self, sandbox: Sandbox, upload: Upload, scope: Scope) -> ErrorRule | None:
-        errors = sandbox.bound(upload.issued.provider).rules.errors
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("sig", [""])[0]
-        if given != upload.issued.signature:
-            return errors["upload_bad_signature"]
-        if sandbox.now >= upload.issued.expires_at:
-            return errors["upload_expired"]
-        return errors["upload_taken"] if upload.stored is not None else None
-
     async def _delete(self, send: Send, name: str, sandbox: Sandbox) -> None:
         sandbox.settle()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
@@ -337,10 +255,12 @@ class MediaApp:
             return
         facts = sandbox.bound(job.accepted.provider).rules.baseline.facts
         if "output_revocable" not in facts or not facts["output_revocable"].value:
-            await _text(send, 405, "This file cannot be deleted.", ((b"allow", b"GET, HEAD"),))
+            await text_answer(
+                send, 405, "This file cannot be deleted.", ((b"allow", b"GET, HEAD"),)
+            )
             return
         self._mark(sandbox, job.id, REVOKED)
-        await _send(send, 204, b"", TEXT)
+        await whole_answer(send, 204, b"", TEXT)
 
     async def _file(
         self,
@@ -366,15 +286,15 @@ class MediaApp:
             )
         except FileNotFoundError:
             again = ((b"retry-after", AFTER.encode()),)
-            await _text(send, 503, "The file gave way to others just now; ask again.", again)
+            await text_answer(send, 503, "The file gave way to others just now; ask again.", again)
             return False
 
     async def _gone(self, send: Send, sandbox: Sandbox, gone: Gone) -> None:
         if gone.provider is None:
-            await _text(send, 404, "There is no such file.")
+            await text_answer(send, 404, "There is no such file.")
             return
         rule = sandbox.bound(gone.provider).rules.errors[gone.error]
-        await _text(send, rule.status, rule.message)
+        await text_answer(send, rule.status, rule.message)
 
     def _note(self, sandbox: Sandbox, job: Job, output: Output) -> None:
         """Say on the job, in the journal and in the log what was drawn; once for each reason."""
@@ -428,41 +348,3 @@ def begun(sandbox: Sandbox, scope: Scope) -> Command:
     path, query = scope["path"], scope["query_string"]
     log = sandbox.commands
     return Command(log, at, scope["scheme"], scope["method"], path, query, kept)
-
-
-def _differing(
-    sandbox: Sandbox, upload: Upload, headers: Mapping[bytes, bytes]
-) -> tuple[ErrorRule, Mapping[str, object]] | None:
-    """Why the headers of a PUT are not those that its link was signed for."""
-    rules = sandbox.bound(upload.issued.provider).rules
-    if rules.knobs.get("upload_headers") != "signed":
-        return None
-    if headers.get(b"authorization"):
-        return rules.errors["upload_with_key"], {}
-    for name, expected in upload_headers(rules, upload.issued).items():
-        found = headers.get(name.lower().encode(), b"").decode("latin-1")
-        if found != expected:
-            values = {"header": name, "expected": escape(expected)}
-            shown = escape(repr(found[:SHOWN])) if found else "none"
-            return rules.errors["upload_wrong_headers"], {**values, "found": shown}
-    return None
-
-
-async def _refuse(send: Send, rule: ErrorRule, values: Mapping[str, object]) -> None:
-    """Answer with an entry of the catalogue."""
-    kind = next((v for k, v in rule.headers.items() if k.lower() == "content-type"), None)
-    content_type = TEXT if kind in (None, "text/plain") else kind.encode()
-    await _send(send, rule.status, rule.message.format_map(values).encode(), content_type)
-
-
-async def _text(send: Send, status: int, text: str, headers: Headers = ()) -> None:
-    await _send(send, status, text.encode(), TEXT, headers)
-
-
-async def _send(
-    send: Send, status: int, body: bytes, content_type: bytes, headers: Headers = ()
-) -> None:
-    length = (b"content-length", b"%d" % len(body))
-    start = [(b"content-type", content_type), length, *headers]
-    await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": body})

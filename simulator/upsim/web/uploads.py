@@ -1,0 +1,126 @@
+"""A PUT to the link of an upload ticket: judged as storage does, and stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import parse_qs
+
+from starlette.types import Receive, Scope, Send
+
+from upsim.core.baseline import ErrorRule
+from upsim.core.call import SentFile
+from upsim.core.media import Unmeasurable
+from upsim.core.uploads import upload_headers
+from upsim.engine.commands import resumed, taken
+from upsim.engine.registry import Registry
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.state import Upload
+from upsim.web.bodies import ClientGoneError, announced_length, headers_of
+from upsim.web.spool import Spool
+from upsim.web.storage_answers import TEXT, refusal_answer, text_answer, whole_answer
+
+SHOWN = 100
+"""Characters of a caller's header that a refusal repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Takes the files that tickets of a registry are for."""
+
+    _registry: Registry
+
+    async def put(
+        self, scope: Scope, receive: Receive, send: Send, name: str, sandbox: Sandbox
+    ) -> None:
+        """Answer a PUT to a link: store its body, or refuse it."""
+        sandbox.settle()
+        upload = sandbox.state.uploads.get(name)
+        if upload is None:
+            await text_answer(send, 404, "There is no such upload.")
+            return
+        differs = _differing(sandbox, upload, headers_of(scope))
+        if differs is not None:
+            await refusal_answer(send, *differs)
+            return
+        refusal = self._refusal(sandbox, upload, scope)
+        rules = sandbox.bound(upload.issued.provider).rules
+        limit = upload.issued.size
+        if limit is None:
+            limit = rules.wholes["video_bytes"]
+        found: object = announced_length(headers_of(scope))
+        if refusal is None:
+            with Spool(self._registry.blobs, limit) as body:
+                try:
+                    await body.fill(receive, headers_of(scope))
+                except ClientGoneError:
+                    return
+                taken(body.head, body.size, body.digest, oversized=body.oversized)
+                await resumed("body")
+                expected = upload.issued.size
+                wrong = body.oversized or (expected is not None and body.size != expected)
+                if body.problem is not None or not wrong:  # without room it was not read whole
+                    await self._store(send, sandbox, upload, body)
+                    return
+                refusal = rules.errors["upload_wrong_size"]
+                found = found or (f"more than {limit}" if body.oversized else body.size)
+        values = {"found": found, "expected": limit}
+        await refusal_answer(send, refusal, values)
+
+    async def _store(self, send: Send, sandbox: Sandbox, upload: Upload, body: Spool) -> None:
+        digest = await asyncio.to_thread(body.stored)
+        if isinstance(digest, Unmeasurable):
+            await resumed("stored")
+            await text_answer(send, 507, digest.detail)
+            return
+        try:
+            await resumed("stored")
+            await self._take(send, sandbox, upload, SentFile("", "", body.size, digest))
+        finally:
+            self._registry.blobs.end_lease(digest)
+
+    async def _take(self, send: Send, sandbox: Sandbox, upload: Upload, file: SentFile) -> None:
+        """Make a stored file the one of a ticket, or refuse it."""
+        if sandbox.abandoned:
+            await text_answer(send, 404, "There is no such upload.")
+            return
+        present = sandbox.state.uploads.get(upload.issued.upload)
+        if present is None or present.stored is not None:  # another came first meanwhile
+            rule = sandbox.bound(upload.issued.provider).rules.errors["upload_taken"]
+            await text_answer(send, rule.status, rule.message)
+            return
+        _, world = self._registry.world(sandbox, upload.issued.provider, None)
+        if not world.store_upload(upload.issued, file):
+            await text_answer(send, 507, "The file gave way to others at once.")
+            return
+        etag = f'"{file.digest[:32]}"'.encode()
+        await whole_answer(send, 200, b"", TEXT, ((b"etag", etag),))
+
+    def _refusal(self, sandbox: Sandbox, upload: Upload, scope: Scope) -> ErrorRule | None:
+        errors = sandbox.bound(upload.issued.provider).rules.errors
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("sig", [""])[0]
+        if given != upload.issued.signature:
+            return errors["upload_bad_signature"]
+        if sandbox.now >= upload.issued.expires_at:
+            return errors["upload_expired"]
+        return errors["upload_taken"] if upload.stored is not None else None
+
+
+def _differing(
+    sandbox: Sandbox, upload: Upload, headers: Mapping[bytes, bytes]
+) -> tuple[ErrorRule, Mapping[str, object]] | None:
+    """Why the headers of a PUT are not those that its link was signed for."""
+    rules = sandbox.bound(upload.issued.provider).rules
+    if rules.knobs.get("upload_headers") != "signed":
+        return None
+    if headers.get(b"authorization"):
+        return rules.errors["upload_with_key"], {}
+    for name, expected in upload_headers(rules, upload.issued).items():
+        found = headers.get(name.lower().encode(), b"").decode("latin-1")
+        if found != expected:
+            values = {"header": name, "expected": escape(expected)}
+            shown = escape(repr(found[:SHOWN])) if found else "none"
+            return rules.errors["upload_wrong_headers"], {**values, "found": shown}
+    return None

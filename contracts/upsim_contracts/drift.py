@@ -123,10 +123,10 @@ def drift(
     drifts = [*_each_once([*found.values()], header.recorded, today)]
     if stale_after is not None:
         drifts += _stale(cassette, today, stale_after)
-    reasons = [one.skipped for one in replayed if one.skipped and one.exchange.part == "api"]
-    skipped = {reason: reasons.count(reason) for reason in reasons}
+    outcomes = [one.skipped for one in replayed if one.exchange.part == "api"]
+    skipped = {reason: outcomes.count(reason) for reason in outcomes if reason}
     judged = sum(one.part == "api" for one in cassette.exchanges)
-    return DriftReport(cassette, drifts, judged, sum(not one.skipped for one in replayed), skipped)
+    return DriftReport(cassette, drifts, judged, len(outcomes) - sum(skipped.values()), skipped)
 
 
 def _each_once(

@@ -7,7 +7,6 @@ it, so that a run that does not use it pays nothing, and the product's own cover
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -20,19 +19,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from upsim.core.numbers import counted
-from upsim.testing.guard import Guard
 from upsim.testing.marks import MARKER, MarkError, asked
-from upsim.testing.running import URL, at_running_server
+from upsim.testing.run import TOKEN, Run
+from upsim.testing.running import URL
 
 if TYPE_CHECKING:
     from upsim.client import AsyncClient, Client
-    from upsim.testing.costs import Costs
     from upsim.testing.handles import ClockHandle, InboxHandle, LedgerHandle
     from upsim.testing.sandboxes import SandboxHandle
-    from upsim.testing.session import Session
 
-TARGETS = ("sim", "socket", "live")
-TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
 COSTS = "upsim_costs"
 CARDS = "upsim_cards"
 SIMULATED_ONLY = (
@@ -43,77 +38,6 @@ SERVER_NEEDS_A_SOCKET = (
     "with @pytest.mark.enable_socket, or use upsim.http(), upsim_client or upsim_intercept"
 )
 NO_CAP = "The live target needs --upsim-cap: the most that each client may spend."
-
-
-class Run:
-    """What one process of a run has: options, a guard, and a session once a test needs it."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        """Read the options. Raises pytest.UsageError."""
-        self.config = config
-        self.target = at_running_server(config.getoption("upsim_target"))
-        self.seed: int = config.getoption("upsim_seed")
-        self.guard = Guard()
-        self.cap: str | None = config.getoption("upsim_cap")
-        self.gathered: list[dict[str, Any]] = []
-        self.cards_wanted: bool = config.getoption("upsim_report_card")
-        self.cards: list[tuple[str, list[str]]] = []
-        self.live_costs: Costs | None = None
-        self._session: Session | None = None
-        if self.target not in TARGETS and not re.match(r"https?://", self.target):
-            allowed = "sim, socket, server, live or the address of a server (http://…)"
-            raise pytest.UsageError(f"--upsim-target={self.target}: it must be {allowed}")
-        if self.cap is not None and not re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,30})?", self.cap):
-            allowed = "an amount such as 0.50"
-            raise pytest.UsageError(f"--upsim-cap={self.cap}: it must be {allowed}")
-
-    @property
-    def session(self) -> Session:
-        """The session, begun when it is first asked for."""
-        if self._session is None:
-            from upsim.testing.session import Session
-
-            token = os.environ.get(TOKEN, "")
-            self._session = Session(self.target, seed=self.seed, token=token, protocol=_protocol)
-        return self._session
-
-    @property
-    def live(self) -> bool:
-        """Whether the real APIs are called."""
-        return self.target == "live"
-
-    def packed(self) -> dict[str, Any] | None:
-        """What this process alone would have cost, in a form that can be sent."""
-        if self._session is not None:
-            return self._session.costs.packed()
-        return None if self.live_costs is None else self.live_costs.packed()
-
-    def pay(self, provider: str, amount: Any, unit: str) -> None:  # noqa: ANN401 - a Decimal
-        """Take what a live client spent."""
-        from upsim.testing.costs import Costs
-
-        self.live_costs = self.live_costs or Costs()
-        self.live_costs.add({"sandboxes": 0, "amounts": [[provider, unit, str(amount)]]})
-
-    def close(self) -> None:
-        """End what was begun."""
-        self.guard.down()
-        if self._session is not None:
-            self._session.close()
-
-    def costs(self) -> Costs | None:
-        """What this process and its workers would have cost; None where nothing was used."""
-        packed = list(self.gathered)
-        own = self.packed()
-        packed += [own] if own else []
-        if not packed:
-            return None
-        from upsim.testing.costs import Costs
-
-        found = Costs()
-        for part in packed:
-            found.add(part)
-        return found
 
 
 RUN = pytest.StashKey[Run]()
@@ -159,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # The product is imported within a test, when `socket.socket` may be a class that refuses.
         # The class of encrypted sockets, made by `import ssl`, must not inherit from that one.
         importlib.import_module("ssl")
-    run = config.stash[RUN] = Run(config)
+    run = config.stash[RUN] = Run(config, _protocol)
     if not run.live:
         run.guard.up()
 

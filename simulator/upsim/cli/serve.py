@@ -7,11 +7,13 @@ import sys
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
+from socket import socket
 from threading import Thread
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import uvicorn
+from starlette.types import ASGIApp
 
 from upsim.app import App
 from upsim.cli.connections import CuttableProtocol
@@ -175,9 +177,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
     """Run the simulator as a server, until Ctrl-C."""
     check_certificate(tls_cert, tls_key)
     listening = listen(host, port)
-    port = listening.getsockname()[1]
-    reached = addresses(host, port, scheme="https" if tls_cert else "http")
-    base = public_url or reached.base
+    reached = addresses(host, listening.getsockname()[1], scheme="https" if tls_cert else "http")
     settings = Settings(
         hosts=reached.names,
         loopback=is_local_only(listening),
@@ -191,17 +191,35 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
         opened.enter_context(listening)
         app = _app(settings)
         opened.pop_all()
-    console = Console()
-    observers = () if quiet else (console.stray,)
-    if not quiet:
-        app.dispatch.observers.append(console)
-        app.dispatch.media.observers.append(console)
-        app.dispatch.media.reporters.append(console.stray)
-        app.strays.observers.append(console.stray)
-        app.wrong_token.observers.append(console.stray)
-        app.deliverer.observers.append(console.webhook)
-    config = uvicorn.Config(
-        app.door(base, *observers) if settings.loopback else app,
+    base = public_url or reached.base
+    console = None if quiet else _console(app)
+    door = app.door(base, *((console.stray,) if console else ())) if settings.loopback else app
+    config = _config(door, tls_cert, tls_key)
+    ready = ReadyFile(ready_file)
+    said = {"base_url": base, "admin_token": settings.admin_token, "pid": os.getpid()}
+
+    def started() -> None:
+        if watch:
+            Watch(app.registry, quiet=quiet).begin()
+        Thread(target=remove_abandoned, daemon=True).start()
+        ready.write(server, said)
+
+    def stopped() -> None:
+        ready.remove()
+        if console is not None:
+            console.flush()
+            say("upsim stopped\n")
+
+    greeting = Greeting(app, base=base, far=reached.far)
+    greet = greeting.first if quiet else greeting.whole
+    server = Server(config, Hooks(started, greet, app.streams.close, stopped))
+    _run(server, listening)
+
+
+def _config(served: ASGIApp, tls_cert: str | None, tls_key: str | None) -> uvicorn.Config:
+    """How uvicorn serves: without lines or headers of its own."""
+    return uvicorn.Config(
+        served,
         http=CuttableProtocol,
         ws="none",
         log_level="warning",
@@ -214,25 +232,22 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
         ssl_certfile=tls_cert,
         ssl_keyfile=tls_key,
     )
-    said = {"base_url": base, "admin_token": settings.admin_token, "pid": os.getpid()}
-    ready = ReadyFile(ready_file)
-    greeting = Greeting(app, base=base, far=reached.far)
 
-    def started() -> None:
-        if watch:
-            Watch(app.registry, quiet=quiet).begin()
-        Thread(target=remove_abandoned, daemon=True).start()
-        ready.write(server, said)
 
-    def stopped() -> None:
-        ready.remove()
-        console.flush()
-        if not quiet:
-            say("upsim stopped\n")
+def _console(app: App) -> Console:
+    """Print a line for whatever the application answers and delivers."""
+    console = Console()
+    app.dispatch.observers.append(console)
+    app.dispatch.media.observers.append(console)
+    app.dispatch.media.reporters.append(console.stray)
+    app.strays.observers.append(console.stray)
+    app.wrong_token.observers.append(console.stray)
+    app.deliverer.observers.append(console.webhook)
+    return console
 
-    greet = greeting.first if quiet else greeting.whole
-    hooks = Hooks(started, greet, app.streams.close, stopped)
-    server = Server(config, hooks)
+
+def _run(server: Server, listening: socket) -> NoReturn:
+    """Serve until the end, and leave with the server's exit code."""
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:

@@ -1,0 +1,94 @@
+"""What one process of a run of pytest has, and what it would have cost."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from upsim.testing.guard import Guard
+from upsim.testing.running import at_running_server
+
+if TYPE_CHECKING:
+    from upsim.testing.costs import Costs
+    from upsim.testing.session import Session
+
+TARGETS = ("sim", "socket", "live")
+TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
+
+
+class Run:
+    """What one process of a run has: options, a guard, and a session once a test needs it."""
+
+    def __init__(self, config: pytest.Config, protocol: Callable[[], Any]) -> None:
+        """Read the options; `protocol` is what a server speaks. Raises pytest.UsageError."""
+        self.config = config
+        self._protocol = protocol
+        self.target = at_running_server(config.getoption("upsim_target"))
+        self.seed: int = config.getoption("upsim_seed")
+        self.guard = Guard()
+        self.cap: str | None = config.getoption("upsim_cap")
+        self.gathered: list[dict[str, Any]] = []
+        self.cards_wanted: bool = config.getoption("upsim_report_card")
+        self.cards: list[tuple[str, list[str]]] = []
+        self.live_costs: Costs | None = None
+        self._session: Session | None = None
+        if self.target not in TARGETS and not re.match(r"https?://", self.target):
+            allowed = "sim, socket, server, live or the address of a server (http://…)"
+            raise pytest.UsageError(f"--upsim-target={self.target}: it must be {allowed}")
+        if self.cap is not None and not re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,30})?", self.cap):
+            allowed = "an amount such as 0.50"
+            raise pytest.UsageError(f"--upsim-cap={self.cap}: it must be {allowed}")
+
+    @property
+    def session(self) -> Session:
+        """The session, begun when it is first asked for."""
+        if self._session is None:
+            from upsim.testing.session import Session
+
+            token = os.environ.get(TOKEN, "")
+            self._session = Session(
+                self.target, seed=self.seed, token=token, protocol=self._protocol
+            )
+        return self._session
+
+    @property
+    def live(self) -> bool:
+        """Whether the real APIs are called."""
+        return self.target == "live"
+
+    def packed(self) -> dict[str, Any] | None:
+        """What this process alone would have cost, in a form that can be sent."""
+        if self._session is not None:
+            return self._session.costs.packed()
+        return None if self.live_costs is None else self.live_costs.packed()
+
+    def pay(self, provider: str, amount: Any, unit: str) -> None:  # noqa: ANN401 - a Decimal
+        """Take what a live client spent."""
+        from upsim.testing.costs import Costs
+
+        self.live_costs = self.live_costs or Costs()
+        self.live_costs.add({"sandboxes": 0, "amounts": [[provider, unit, str(amount)]]})
+
+    def close(self) -> None:
+        """End what was begun."""
+        self.guard.down()
+        if self._session is not None:
+            self._session.close()
+
+    def costs(self) -> Costs | None:
+        """What this process and its workers would have cost; None where nothing was used."""
+        packed = list(self.gathered)
+        own = self.packed()
+        packed += [own] if own else []
+        if not packed:
+            return None
+        from upsim.testing.costs import Costs
+
+        found = Costs()
+        for part in packed:
+            found.add(part)
+        return found

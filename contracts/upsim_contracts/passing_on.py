@@ -17,6 +17,15 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 RawHeaders = list[tuple[bytes, bytes]]
 
 
+def texts_of(answer: httpx.Response) -> dict[str, str]:
+    """The headers as texts that can be written down, whatever bytes they are."""
+    found: dict[str, str] = {}
+    for raw_name, raw in answer.headers.raw:
+        name, value = raw_name.lower().decode("latin-1"), raw.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
 def passable(answer: httpx.Response, *, but: Collection[str]) -> RawHeaders:
     """The headers of a response that a server can send, without those of these names.
 

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import httpx
+from starlette.requests import Request
+
+from upsim_contracts.bodies import Tee
+
+MOST_TEXT = 16 * 2**20
+"""Bytes of a document that are read before it is passed on."""
 TURN = 64
 """Pieces after which other requests have their turn."""
 
@@ -17,3 +26,51 @@ async def in_turns(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         count += 1
         if count % TURN == 0:
             await asyncio.sleep(0)  # noqa: TID251 - waits for nothing
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Raise ReadTimeout when a part of a response takes longer in all, however it drips."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise httpx.ReadTimeout(f"not complete within {seconds:g} seconds") from error
+
+
+async def teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:
+    """The pieces of a request, of which note is taken."""
+    async for chunk in request.stream():
+        tee.feed(chunk)
+        yield chunk
+
+
+async def beginning(pieces: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+    """All of a document, or the beginning of one that is too long, and whether it is all."""
+    found = bytearray()
+    async for chunk in pieces:
+        found += chunk
+        if len(found) > MOST_TEXT:
+            return bytes(found), False
+    return bytes(found), True
+
+
+async def joined(sent: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The beginning of a document and the rest of it."""
+    yield sent
+    async for chunk in pieces:
+        yield chunk
+
+
+def decoded(sent: bytes, encoding: str) -> bytes | None:
+    """A document without its content encoding; None where it has another, or is broken."""
+    if encoding.lower() in ("", "identity"):
+        return sent
+    if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
+        return None
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of gzip and of zlib
+    try:
+        found = unpacking.decompress(sent, MOST_TEXT)
+    except zlib.error:
+        return None
+    return found if unpacking.eof else None

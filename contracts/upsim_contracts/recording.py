@@ -9,12 +9,9 @@ cassette is the only thing that is written.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from decimal import Decimal
-from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -22,19 +19,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from upsim_contracts.answers import check_answer
 from upsim_contracts.bodies import Tee, kept
 from upsim_contracts.cassette_format import MAX_PATH_LENGTH
-from upsim_contracts.cassettes import Charge, Exchange, Message, Writer
+from upsim_contracts.cassettes import Exchange, Message, Writer
 from upsim_contracts.charging import Charged, Charging
 from upsim_contracts.exceptions import ContractFileError, SpendingError
-from upsim_contracts.measuring import NOTHING, Measuring, Sighted
-from upsim_contracts.passing_on import FileResponse, passable
-from upsim_contracts.pieces import in_turns
-from upsim_contracts.prices import price_finding
+from upsim_contracts.measuring import NOTHING, Measuring
+from upsim_contracts.passing_findings import Passing, PassingFindings
+from upsim_contracts.passing_on import FileResponse, passable, texts_of
+from upsim_contracts.pieces import beginning, decoded, in_turns, joined, teed, within
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.spending import FREE_METHODS
-from upsim_contracts.tolls import Toll
 from upsim_contracts.upstream import Links, Upstream, is_named
 
 MARK = "x-upsim-record"
@@ -45,9 +40,6 @@ UPLOAD_SECONDS = 1_800
 """Seconds that a caller may take for a file that is sent to a link of an answer."""
 MOST_HEADERS = 200
 """Headers of a request; the redaction of a head holds up others for as long as it takes."""
-MOST_TEXT = 16 * 2**20
-MOST_FINDINGS = 20
-"""Findings of one response that are printed and recorded; the others are counted."""
 MOST_SAID = 200
 """Characters of a method and a path that a line about them shows."""
 HOP = frozenset(
@@ -65,22 +57,6 @@ STATUSES = range(200, 600)
 """What an HTTP server can answer with, in the end."""
 BODILESS = (204, 304)
 BUFFERED = ("application/json", "text/", "application/problem+json")
-
-
-@dataclass(slots=True)
-class Passing:
-    """A request under way."""
-
-    method: str
-    path: str
-    part: str
-    proxy: str
-    headers: dict[str, str]
-    body: bytes
-    sent: dict[str, Any]
-    sighted: Sighted
-    began: float
-    upload: AsyncIterator[bytes] | None = None
 
 
 class TooLargeError(Exception):
@@ -119,6 +95,7 @@ class Recording:
         self._measuring = measuring
         self._http = http
         self._redactor = redactor
+        self._findings = PassingFindings(target, charging.tolls, redactor)
         self._of_caller = redactor.of_caller()
         self._say = say
         self._seconds = seconds
@@ -221,7 +198,7 @@ class Recording:
             request.method, path, "file", proxy, headers, b"", {}, NOTHING, self._seconds()
         )
         if request.method not in FREE_METHODS:
-            passing.upload = _teed(request, tee)
+            passing.upload = teed(request, tee)
         return await self._forward(passing, None, tee)
 
     def _check_length(self, headers: Mapping[str, str], path: str) -> None:
@@ -267,7 +244,7 @@ class Recording:
             content=passing.upload or passing.body or None,
         )
         try:
-            async with _within(self._held + (UPLOAD_SECONDS if passing.upload else 0)):
+            async with within(self._held + (UPLOAD_SECONDS if passing.upload else 0)):
                 answer = await self._http.send(request, stream=True)
             await self._uploaded(passing, tee)
         except httpx.HTTPError as error:
@@ -295,8 +272,8 @@ class Recording:
         """A document: read, judged, written down, and told with its links led back here."""
         pieces = in_turns(answer.aiter_raw())
         try:
-            async with _within(self._held):
-                sent, is_whole = await _beginning(pieces)
+            async with within(self._held):
+                sent, is_whole = await beginning(pieces)
         except httpx.HTTPError as error:
             await answer.aclose()
             await self._settle(paid, 0)
@@ -307,9 +284,9 @@ class Recording:
         encoding = answer.headers.get("content-encoding", "")
         body = await asyncio.to_thread(decoded, sent, encoding) if is_whole else None
         if body is None:
-            return self._streamed(passing, paid, answer, kind, _joined(sent, pieces))
+            return self._streamed(passing, paid, answer, kind, joined(sent, pieces))
         await answer.aclose()
-        headers = _headers(answer)
+        headers = texts_of(answer)
         message = await asyncio.to_thread(self._read_answer, passing, headers, body, kind)
         await self._record(passing, answer.status_code, message, paid, body, headers)
         text = await asyncio.to_thread(
@@ -344,7 +321,7 @@ class Recording:
 
         async def ended(tee: Tee, why: str) -> None:
             body = {"file": await asyncio.to_thread(tee.kept, kind)} if tee.size else {}
-            headers = _headers(answer)
+            headers = texts_of(answer)
             message = Message(await asyncio.to_thread(self._redactor.headers, headers), body)
             await self._record(
                 passing, 0 if why else answer.status_code, message, paid, b"", headers
@@ -379,7 +356,7 @@ class Recording:
         toll = paid.toll if paid is not None else None
         took = Decimal(str(round(self._seconds() - passing.began, 3)))
         count, lines = await asyncio.to_thread(
-            self._found, passing, status, body, headers, toll, charge
+            self._findings.of, passing, status, body, headers, toll, charge
         )
         exchange = Exchange(
             number=self._writer.count + 1,
@@ -403,110 +380,6 @@ class Recording:
         self.findings += count
         for line in lines:
             self._say(line)
-
-    def _found(
-        self,
-        passing: Passing,
-        status: int,
-        body: bytes,
-        headers: Mapping[str, str],
-        toll: Toll | None,
-        charge: Charge | None,
-    ) -> tuple[int, list[str]]:
-        """The number of findings, and a line for each of the first ones and for all the others."""
-        judged = [] if passing.part == "file" else self._judged(passing, status, body, headers)
-        priced = self._priced(passing, toll, charge, status)
-        lines = [str(one) for one in judged[:MOST_FINDINGS]]
-        if len(judged) > MOST_FINDINGS:
-            name = f"{passing.method} {passing.path.partition('?')[0]}"
-            more = f"{len(judged) - MOST_FINDINGS} more findings"
-            lines.append(f"{self.target.provider}: {name}: {more} of this response")
-        return len(judged) + len(priced), [self._redactor.text(line) for line in lines + priced]
-
-    def _judged(
-        self, passing: Passing, status: int, body: bytes, headers: Mapping[str, str]
-    ) -> list[object]:
-        if status == 0:
-            name = f"{passing.method} {passing.path.partition('?')[0]}"
-            return [f"{self.target.provider}: {name}: connection: expected an answer, seen none"]
-        return [
-            *check_answer(
-                self.target.provider,
-                self.target.dialect,
-                method=passing.method,
-                path=passing.path,
-                status=status,
-                headers=headers,
-                body=body,
-            )
-        ]
-
-    def _priced(
-        self, passing: Passing, toll: Toll | None, charge: Charge | None, status: int
-    ) -> list[str]:
-        if toll is None or charge is None:
-            return []
-        name = f"{passing.method} {passing.path.partition('?')[0]}"
-        source = self._charging.tolls.evidence(toll.call, passing.sent.get("json"))
-        found = price_finding(self.target.provider, name, status, charge, source)
-        return [str(found)] if found is not None else []
-
-
-@asynccontextmanager
-async def _within(seconds: float) -> AsyncIterator[None]:
-    """Raise ReadTimeout when a part of a response takes longer in all, however it drips."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise httpx.ReadTimeout(f"not complete within {seconds:g} seconds") from error
-
-
-async def _teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:
-    """The pieces of a request, of which note is taken."""
-    async for chunk in request.stream():
-        tee.feed(chunk)
-        yield chunk
-
-
-async def _beginning(pieces: AsyncIterator[bytes]) -> tuple[bytes, bool]:
-    """All of a document, or the beginning of one that is too long, and whether it is all."""
-    found = bytearray()
-    async for chunk in pieces:
-        found += chunk
-        if len(found) > MOST_TEXT:
-            return bytes(found), False
-    return bytes(found), True
-
-
-async def _joined(sent: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The beginning of a document and the rest of it."""
-    yield sent
-    async for chunk in pieces:
-        yield chunk
-
-
-def decoded(sent: bytes, encoding: str) -> bytes | None:
-    """A document without its content encoding; None where it has another, or is broken."""
-    if encoding.lower() in ("", "identity"):
-        return sent
-    if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
-        return None
-    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of gzip and of zlib
-    try:
-        found = unpacking.decompress(sent, MOST_TEXT)
-    except zlib.error:
-        return None
-    return found if unpacking.eof else None
-
-
-def _headers(answer: httpx.Response) -> dict[str, str]:
-    """The headers as texts that can be written down, whatever bytes they are."""
-    found: dict[str, str] = {}
-    for raw_name, raw in answer.headers.raw:
-        name, value = raw_name.lower().decode("latin-1"), raw.decode("latin-1")
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
 
 
 def _status(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]]]:

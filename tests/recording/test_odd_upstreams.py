@@ -37,8 +37,8 @@ from upsim_contracts.drift_command import run as run_drift
 from upsim_contracts.exceptions import ContractFileError, UnreadableVideoError, UsageError
 from upsim_contracts.known_secrets import MOST_KNOWN
 from upsim_contracts.looking import look_into
+from upsim_contracts.passing_findings import MOST_FINDINGS
 from upsim_contracts.record_command import recording
-from upsim_contracts.recording import MOST_FINDINGS
 from upsim_contracts.redaction import PLACEHOLDER, Redactor
 from upsim_contracts.spending import Purse
 from upsim_contracts.tolls import Tolls

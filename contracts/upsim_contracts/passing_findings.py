@@ -1,0 +1,90 @@
+"""What a recording finds in the response to a request that it passed on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from upsim_contracts.answers import check_answer
+from upsim_contracts.cassettes import Charge
+from upsim_contracts.measuring import Sighted
+from upsim_contracts.prices import price_finding
+from upsim_contracts.redaction import Redactor
+from upsim_contracts.tolls import Toll, Tolls
+from upsim_contracts.upstream import Upstream
+
+MOST_FINDINGS = 20
+"""Findings of one response that are printed and recorded; the others are counted."""
+
+
+@dataclass(slots=True)
+class Passing:
+    """A request under way."""
+
+    method: str
+    path: str
+    part: str
+    proxy: str
+    headers: dict[str, str]
+    body: bytes
+    sent: dict[str, Any]
+    sighted: Sighted
+    began: float
+    upload: AsyncIterator[bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassingFindings:
+    """Judges responses by the document of the provider, and charges by its prices."""
+
+    target: Upstream
+    tolls: Tolls
+    redactor: Redactor
+
+    def of(
+        self,
+        passing: Passing,
+        status: int,
+        body: bytes,
+        headers: Mapping[str, str],
+        toll: Toll | None,
+        charge: Charge | None,
+    ) -> tuple[int, list[str]]:
+        """The number of findings, and a line for each of the first ones and for all the others."""
+        judged = [] if passing.part == "file" else self._judged(passing, status, body, headers)
+        priced = self._priced(passing, toll, charge, status)
+        lines = [str(one) for one in judged[:MOST_FINDINGS]]
+        if len(judged) > MOST_FINDINGS:
+            name = f"{passing.method} {passing.path.partition('?')[0]}"
+            more = f"{len(judged) - MOST_FINDINGS} more findings"
+            lines.append(f"{self.target.provider}: {name}: {more} of this response")
+        return len(judged) + len(priced), [self.redactor.text(line) for line in lines + priced]
+
+    def _judged(
+        self, passing: Passing, status: int, body: bytes, headers: Mapping[str, str]
+    ) -> list[object]:
+        if status == 0:
+            name = f"{passing.method} {passing.path.partition('?')[0]}"
+            return [f"{self.target.provider}: {name}: connection: expected an answer, seen none"]
+        return [
+            *check_answer(
+                self.target.provider,
+                self.target.dialect,
+                method=passing.method,
+                path=passing.path,
+                status=status,
+                headers=headers,
+                body=body,
+            )
+        ]
+
+    def _priced(
+        self, passing: Passing, toll: Toll | None, charge: Charge | None, status: int
+    ) -> list[str]:
+        if toll is None or charge is None:
+            return []
+        name = f"{passing.method} {passing.path.partition('?')[0]}"
+        source = self.tolls.evidence(toll.call, passing.sent.get("json"))
+        found = price_finding(self.target.provider, name, status, charge, source)
+        return [str(found)] if found is not None else []

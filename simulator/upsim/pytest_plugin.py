@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.core.numbers import counted
 from upsim.testing.marks import MARKER, MarkError, asked
 from upsim.testing.run import TOKEN, Run
 from upsim.testing.running import URL
@@ -120,6 +119,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     found = config.stash[RUN].costs()
     if found is None:
         return
+    from upsim.core.numbers import counted
     from upsim.testing.costs import per_dollar
 
     lines = found.lines(per_dollar())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,19 @@ def test_response_in_tiny_pieces_leaves_others_their_turn(tmp_path: Path, kind: 
     headers = {"content-type": kind}
     record(tmp_path, lambda _: httpx.Response(200, headers=headers, stream=Pieces()), caller)
     assert len(seen) >= 20
+
+
+def test_a_long_request_is_read_beside_the_event_loop(tmp_path: Path) -> None:
+    """Most of the work on a request of 40 MB is done by other threads than the event loop's."""
+    spent: dict[str, float] = {}
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        text = '"' + "QUFB" * 10_000_000 + '"'
+        body = f'{{"video_url": "https://example.com/a.mp4", "x": {text}}}'.encode()
+        loop, every = time.thread_time(), time.process_time()
+        answer = await http.post(QUEUE, content=body, headers={"content-type": "application/json"})
+        spent["loop"], spent["all"] = time.thread_time() - loop, time.process_time() - every
+        assert 200 == answer.status_code
+
+    record(tmp_path, lambda _: httpx.Response(200, stream=httpx.ByteStream(b"{}")), caller)
+    assert spent["loop"] < spent["all"] / 4, spent

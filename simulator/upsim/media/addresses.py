@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from typing import Literal
 
 from upsim.core.hosts import Address, is_this_machine, resolvable
 
+_RESOLVING = ThreadPoolExecutor(8, thread_name_prefix="upsim-resolve")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SPECIAL = (
     IPv4Network("192.0.0.0/24"),  # for protocols of the IETF
@@ -61,10 +64,14 @@ def _is_public(address: Address) -> bool:
 
 
 async def resolve(host: str, port: int) -> list[Address]:
-    """The addresses of a host name, or the one that is written there; none where unknown."""
-    loop = asyncio.get_running_loop()
+    """The addresses of a host name, or the one that is written there; none where unknown.
+
+    Names are asked for in threads of their own: those of a server that does not answer would keep
+    all others, which read bodies and journals.
+    """
+    ask = partial(socket.getaddrinfo, resolvable(host), port, type=socket.SOCK_STREAM)
     try:
-        found = await loop.getaddrinfo(resolvable(host), port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, ask)
     except (OSError, UnicodeError):
         return []
     return list(dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -296,6 +298,24 @@ async def test_each_redirect_is_judged_as_the_first_url(
     assert isinstance(found, Unmeasurable)
     assert place[1] in found.detail
     assert (["good.example 8.8.8.8"], []) == (seen, requests)
+
+
+async def test_slow_names_take_no_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a hundred names are asked for, other work that takes threads is done."""
+    answered = threading.Event()
+
+    def slow(*_asked: object, **_more: object) -> list[object]:
+        answered.wait(120)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    asking = [asyncio.create_task(resolve(f"a{number}.example", 80)) for number in range(100)]
+    await asyncio.sleep(0)
+    other = asyncio.create_task(asyncio.to_thread(lambda: 1))
+    done, _ = await asyncio.wait({other}, timeout=60)
+    answered.set()
+    assert {other} == done
+    assert [[]] * 100 == await asyncio.gather(*asking)
 
 
 async def test_redirects_share_one_time(store: BlobStore) -> None:

@@ -291,6 +291,7 @@ MISTAKES = [
             "GET venice/api/v1/task": "; piapi has this path",
             "POST piapi/api/v1/tools/upscale-video": "; vicsee has this path",
             "POST piapi/api/v1/video/queue": "; venice has this path",
+            "GET piapi/api/v1/tasks/abc": "; did you mean /api/v1/task/{id}?; vicsee has this path",
             "POST vicsee/api/v1/task": "; did you mean /api/v1/tasks/{id}?; piapi has this path",
             "POST vicsee/api/v3/runwayml/upscale-v1": "; wavespeed has this path",
         }.items()

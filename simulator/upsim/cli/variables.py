@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import click
 from click.core import ParameterSource
 
-from upsim.core.nearest import closest
+from upsim.core.nearest import closest, near_names
 from upsim.scenario.spelling import suggestion
 from upsim.testing.running import URL
 
@@ -38,6 +38,8 @@ def show_variables(command: click.Command, prefix: str) -> None:
 
 def with_variables(error: click.UsageError) -> click.UsageError:
     """A usage error with the variable of its wrong value, or with all that set an option."""
+    if isinstance(error, click.NoSuchOption):
+        return _no_such_option(error)
     if error.ctx is None:
         return error
     if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
@@ -48,6 +50,13 @@ def with_variables(error: click.UsageError) -> click.UsageError:
     names = ", ".join(found)
     message = f"{error.message} (the environment sets {names})"
     return click.UsageError(message, error.ctx) if names else error
+
+
+def _no_such_option(error: click.NoSuchOption) -> click.NoSuchOption:
+    """The same error with those names that are near, of what click itself finds near."""
+    named = {one.lstrip("-"): one for one in error.possibilities or ()}
+    near = [named[one] for one in near_names(error.option_name.lstrip("-"), named)]
+    return click.NoSuchOption(error.option_name, possibilities=near, ctx=error.ctx)
 
 
 def unknown_variables(group: click.Group, names: Iterable[str], running: str = "") -> Iterator[str]:

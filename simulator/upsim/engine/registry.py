@@ -10,6 +10,7 @@ from functools import partial
 
 from upsim.core.baseline import BaselineError
 from upsim.core.ledger import Account
+from upsim.core.nearest import closest
 from upsim.core.provider import Provider
 from upsim.engine.clock import Clock, monotonic
 from upsim.engine.faults import attempt_fault, early_fault, plan, replan
@@ -276,7 +277,9 @@ class Registry:
         boxes = (self.library.baseline(provider).baseline for provider in self.providers)
         known = {name: None for baseline in boxes for name in baseline.dialects}
         if dialect not in known:
-            msg = f"no provider has a dialect {dialect!r}; there are {', '.join(known)}"
+            near = closest(dialect, known)
+            hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
+            msg = f"no provider has a dialect {dialect!r}; {hint}"
             raise BaselineError(msg)
 
     def _scenarios(self, main: Scenario | None) -> ScenarioOf:
@@ -285,7 +288,9 @@ class Registry:
     def _known_provider(self, provider: str) -> str:
         if provider not in self.providers:
             known = ", ".join(self.providers)
-            msg = f"there is no provider {provider[:80]!r}; there are {known}"
+            near = closest(provider, self.providers)
+            hint = f"did you mean {near}?" if near else f"there are {known}"
+            msg = f"there is no provider {provider[:80]!r}; {hint}"
             raise SandboxRefusedError(msg)
         return provider
 

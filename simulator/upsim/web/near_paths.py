@@ -71,10 +71,10 @@ def _served(provider: Provider, baseline: Baseline) -> Iterator[tuple[str, list[
 def _nearest(
     path: Sequence[str], method: str, served: Sequence[tuple[str, list[str]]]
 ) -> list[str]:
-    """Return the served path that is most alike, of equal ones that of the method; else nothing."""
-    rated = [(_alike(path, one), takes == method, one) for takes, one in served]
-    alike, _, found = max(rated, key=lambda rating: rating[:2], default=(0.0, False, []))
-    return found if alike >= ALIKE else []
+    """Return the most alike of the served paths, of those that take the method if there are any."""
+    rated = [(takes == method, _alike(path, one), one) for takes, one in served]
+    near = [rating for rating in rated if rating[1] >= ALIKE]
+    return max(near, key=lambda rating: rating[:2], default=(False, 0.0, []))[2]
 
 
 def _alike(path: Sequence[str], served: Sequence[str]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import upsim
 from upsim.cli import main
@@ -49,6 +50,21 @@ def test_a_far_fetched_variable_is_not_suggested() -> None:
     """`UPSIM_FOO` gets the help instead."""
     said = "UPSIM_FOO is set, but no command reads it; `upsim COMMAND --help` lists the options"
     assert [said] == list(unknown_variables(main, ["UPSIM_FOO"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["demo", "--nope"], "No such option '--nope'.\n"),
+        (["doctor", "--jsn"], "Did you mean '--json'?"),
+        (["serve", "--dialect", "lve"], "no provider has a dialect 'lve'; did you mean live?"),
+        (["serve", "--dialect", "french"], "no provider has a dialect 'french'; there are "),
+    ],
+)
+def test_an_option_that_is_far_is_not_suggested(arguments: list[str], said: str) -> None:
+    """What click itself finds near is judged by the same measure as all other names."""
+    result = CliRunner().invoke(main, arguments)
+    assert (2, True) == (result.exit_code, said in result.stderr), result.stderr
 
 
 def test_no_other_module_of_the_simulator_compares_names() -> None:

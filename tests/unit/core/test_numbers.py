@@ -10,10 +10,20 @@ from click.testing import CliRunner
 
 from upsim import Simulator
 from upsim.cli import main
-from upsim.core.numbers import plain_count, plain_decimal
+from upsim.core.numbers import counted, plain_count, plain_decimal
 from upsim.scenario.durations import EXAMPLES, parse_seconds
 from upsim.scenario.faults.quantities import decimal_of, wait_of
 
+COUNTED = {
+    (1, "credit"): "1 credit",
+    ("-1", "point"): "-1 point",
+    (Decimal(48), "credit"): "48 credits",
+    ("0.5", "USD"): "0.5 USD",
+    (1, "USD"): "1 USD",
+    (2, "entry"): "2 entries",
+    (2, "box"): "2 boxes",
+    (0, "fact"): "0 facts",
+}
 ODD = (
     "1_000",
     " 5 ",
@@ -95,3 +105,9 @@ def test_odd_numbers_of_a_retry_header_are_passed_over() -> None:
         found = http.post("/api/v1/tools/upscale-video", json=video, headers=key)
 
     assert "9" * 5000 == found.headers["retry-after"]
+
+
+@pytest.mark.parametrize(("number", "noun"), COUNTED)
+def test_a_number_has_its_noun_in_the_right_form(number: Decimal | int | str, noun: str) -> None:
+    """One is one credit, all else are credits; a currency has one form."""
+    assert COUNTED[number, noun] == counted(number, noun)

@@ -28,11 +28,11 @@ class Hints:
         self._polls: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def of(self, sandbox: Sandbox, call: Call, *, refused: bool) -> str:
-        """Return a sentence about a call that was answered; empty if there is nothing to say."""
+        """Return a sentence about a refused call or a poll; empty if there is nothing to say."""
         if refused:
             return refusal(sandbox, call)
         job = call.job
-        if call.kind != "poll" or job is None or job.state is not State.COMPLETED:
+        if job is None or job.state is not State.COMPLETED:
             return ""
         key = (sandbox.id, job.id)
         count = self._polls[key] = self._polls.pop(key, 0) + 1

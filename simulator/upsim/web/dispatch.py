@@ -230,7 +230,8 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
             reply, rule = crashed(self.registry, sandbox, bound, call, error)
             answer = whole(bound, call, reply)
-        call.hint = self.hints.of(sandbox, call, refused=rule is not None)
+        if rule is not None or call.kind == "poll":
+            call.hint = self.hints.of(sandbox, call, refused=rule is not None)
         job = call.job.accepted.job if call.job else None
         exchange = sandbox.journal.add(call, answer.body, answer.status, rule, job, fault)
         if reply.status >= ASKS_TO_WAIT:
@@ -384,7 +385,8 @@ class Dispatch:
             answer = self._written(begun, reply, decision.rule, fault)
             await answer(scope, receive, send)
         elif isinstance(reply, FileReply):
-            call.hint = self.hints.of(sandbox, call, refused=False)
+            if call.kind == "poll":
+                call.hint = self.hints.of(sandbox, call, refused=False)
             exchange = sandbox.journal.add(call, b"", 200, None, reply.job, fault)
             for observer in self.observers:
                 observer(sandbox, exchange)

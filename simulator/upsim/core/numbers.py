@@ -19,9 +19,11 @@ def counted(number: Decimal | int | str, noun: str) -> str:
 
     >>> counted(1, "credit"), counted(48, "credit"), counted(2, "USD"), counted("0.5", "second")
     ('1 credit', '48 credits', '2 USD', '0.5 seconds')
-    >>> counted(2, "box"), counted(2, "entry")
-    ('2 boxes', '2 entries')
+    >>> counted(2, "box"), counted(2, "entry"), counted(2, "")
+    ('2 boxes', '2 entries', '2')
     """
+    if not noun:  # a scenario may say that amounts have no unit
+        return str(number)
     if str(number).lstrip("-") == "1" or noun.isupper():
         return f"{number} {noun}"
     if noun[-1] == "y":

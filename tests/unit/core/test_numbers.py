@@ -23,6 +23,7 @@ COUNTED = {
     (2, "entry"): "2 entries",
     (2, "box"): "2 boxes",
     (0, "fact"): "0 facts",
+    (2, ""): "2",
 }
 ODD = (
     "1_000",

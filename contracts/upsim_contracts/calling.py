@@ -195,7 +195,8 @@ class Caller:
         names = {**self.names, "key": self._key(step.get("as"))}
         sent = {k: str(filled(v, names)) for k, v in headers.items() if v is not None}
         path = str(filled(form.path, self.names))
-        address = path if "://" in path else f"{self.world.base_url}{path}"
+        base = self.target.hosts.get(form.path, self.world.base_url)
+        address = path if "://" in path else f"{base}{path}"
         extensions = {} if form.paid else {RESERVED: True}
         request = self.world.http.build_request(
             form.method,
@@ -213,7 +214,7 @@ class Caller:
         self.answer = Answer(response)
         text = self.answer.text[:LONGEST]
         self.last = f"{self.last} → {response.status_code} {text}"
-        if address.startswith(f"{self.world.base_url}/"):
+        if "://" not in path or address.startswith(f"{self.world.base_url}/"):
             self.exchanges.append(
                 Exchanged(
                     form,

@@ -26,7 +26,7 @@ from upsim.client.http.bounded import BoundedTransport
 from upsim.client.http.connections import SyncTransport, sync_connections
 from upsim_contracts.accepting import Accepted, today
 from upsim_contracts.counting import counted
-from upsim_contracts.documents import default_dialect, dialects
+from upsim_contracts.documents import default_dialect, dialects, further_hosts
 from upsim_contracts.earlier import changes_since, read_earlier
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
@@ -212,6 +212,7 @@ def aim(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) 
         dialect=dialect,
         scenario=order.scenario,
         patience=Patience(order.patience, local=is_near),
+        hosts=further_hosts(book.provider) if order.target == "live" else {},
     )
     return target.as_stranger() if order.as_live and order.target in local else target
 

@@ -80,6 +80,15 @@ def part_of(provider: str, host: str) -> str:
     return ""
 
 
+def further_hosts(provider: str) -> dict[str, str]:
+    """The paths that the provider serves at another host than its API, each with that server."""
+    found: dict[str, str] = {}
+    for part in filter(None, parts(provider)):
+        told = document(provider, part=part)
+        found |= dict.fromkeys(told["paths"], str(told["servers"][0]["url"]))
+    return found
+
+
 def served(provider: str, dialect: str, part: str | None, host: str) -> Document | None:
     """What a server shows at `/openapi.json` (by its host) or `/openapi.<part>.json`.
 

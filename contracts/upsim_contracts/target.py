@@ -182,6 +182,8 @@ class Target:
     dialect: str = ""
     scenario: str | None = None
     patience: Patience = field(default_factory=Patience)
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """The servers of paths that are not at `url`, as the provider itself has them."""
 
     @contextmanager
     def world(self, given: Given) -> Iterator[World]:

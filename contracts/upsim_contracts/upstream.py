@@ -16,7 +16,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from upsim.client.guard import is_loopback, split_authority
-from upsim_contracts.documents import default_dialect, dialects, document, parts
+from upsim_contracts.documents import default_dialect, dialects, document, further_hosts, parts
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.nearest import hint
 
@@ -76,11 +76,7 @@ def upstream(
         raise UsageError(f"--provider {told!r} is not known; {hint(told, names)}")
     _guard(url, host, live, cap, trusted)
     spoken = dialect or _dialect(told, steps, is_live=host in live)
-    hosts: dict[str, str] = {}
-    if host in live:
-        for part in filter(None, parts(told)):
-            server = document(told, part=part)["servers"][0]["url"]
-            hosts |= dict.fromkeys(document(told, part=part)["paths"], server)
+    hosts = further_hosts(told) if host in live else {}
     return Upstream(told, spoken, url.rstrip("/"), hosts)
 
 

@@ -6,6 +6,7 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -84,6 +85,13 @@ def serving(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[tupl
         finally:
             server.shutdown()
             thread.join()
+
+
+def asked(lines: list[str]) -> int:
+    """Return how many requests came, at least one; a client may give up before it is read."""
+    while not lines:
+        time.sleep(0.005)
+    return len(lines)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.servers import Reply, drops, endless, finished, reply, serving, settings_of
+from tests.client.servers import Reply, asked, drops, endless, finished, reply, serving, settings_of
 from tests.client.worlds import Hand
 from upsim.client import (
     OutcomeUnknownError,
@@ -81,7 +81,7 @@ def test_answer_is_given_up(client_at: Connect, drip: Reply) -> None:
         with pytest.raises(TransientError, match=OVER):
             client_at(url).balance()
 
-        assert len(lines) == 1
+        assert asked(lines) == 1
 
 
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
@@ -92,7 +92,7 @@ def test_paid_answer_is_unknown(client_at: Connect, drip: Reply) -> None:
         with pytest.raises(OutcomeUnknownError, match=OVER):
             client.submit(SOURCE)
 
-        assert (len(lines), client.spent.amount, client.reserved.amount) == (1, 0, 960)
+        assert (asked(lines), client.spent.amount, client.reserved.amount) == (1, 0, 960)
 
 
 @pytest.mark.parametrize("drip", HEADS.values(), ids=HEADS)
@@ -103,7 +103,7 @@ def test_file_is_given_up(client_at: Connect, drip: Reply, tmp_path: Path) -> No
         with pytest.raises(TransientError, match=r"has not ended within 0\.1 s"):
             client.download(finished(f"{url}/out.mp4"), tmp_path / "out.mp4")
 
-        assert len(lines) == 1
+        assert asked(lines) == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -113,7 +113,7 @@ def test_file_drop_by_drop(client_at: Connect, tmp_path: Path) -> None:
         with pytest.raises(TransientError, match=r"the file has not ended within 0\.1 s"):
             client_at(url).download(finished(f"{url}/out.mp4"), tmp_path / "out.mp4")
 
-        assert len(lines) == 1
+        assert asked(lines) == 1
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,7 @@ import pytest
 from upsim import Simulator
 from upsim.cli.console import job_of, line_of
 from upsim.engine import hints
-from upsim.engine.hints import EVERY, PATIENCE
+from upsim.engine.hints import PATIENCE
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import Library
@@ -126,23 +126,111 @@ def test_a_hint_names_each_dialect_that_does_not_refuse(begin: Begin) -> None:
     assert named == 14
 
 
-def test_a_finished_job_that_is_polled_again_and_again(begin: Begin) -> None:
-    """The fourth poll of it, and then each twentieth, says who is served where."""
-    sim, http, lines = begin()
-    job = http.post("/api/v1/video/queue", json={**MODEL, **VIDEO}).json()["queue_id"]
-    for _ in range(PATIENCE):
-        http.post("/api/v1/video/retrieve", json={"queue_id": job})
-    sim.advance(1000)
-    lines.clear()
-    for _ in range(EVERY):
-        http.post("/api/v1/video/retrieve", json={"queue_id": job})
-    said = [number for number, line in enumerate(lines, 1) if hint_of(line)]
+MP4, JSON, UPPER = "the MP4 itself", "JSON with a url", "COMPLETED"
+NAMES_NO_MODEL: dict[str, str] = {}
+ENDINGS: list[tuple[str, str, dict[str, str], set[str]]] = [
+    ("venice", "auto", NAMES_NO_MODEL, {MP4, UPPER}),
+    ("venice", "auto", MODEL, {JSON, UPPER}),
+    ("venice", "guide", NAMES_NO_MODEL, {MP4, UPPER}),
+    ("venice", "guide", MODEL, {MP4, UPPER}),
+    ("venice", "live", MODEL, {JSON, UPPER}),
+    ("vicsee", "", {}, {"success"}),
+    ("piapi", "live", {}, {"Completed"}),
+]
+MAKES = {
+    "venice": ("/api/v1/video/queue", {**MODEL, **VIDEO}, "queue_id"),
+    "vicsee": ("/api/v1/tools/upscale-video", {**VIDEO, "upscale_factor": "2"}, "data.id"),
+    "piapi": (
+        "/api/v1/task",
+        {
+            "model": "Qubico/video-toolkit",
+            "task_type": "upscale",
+            "input": {"video": VIDEO["video_url"]},
+        },
+        "data.task_id",
+    ),
+}
+POLLS = {"vicsee": "/api/v1/tasks/{}", "piapi": "/api/v1/task/{}"}
 
-    assert [PATIENCE, EVERY] == said
-    assert hint_of(lines[PATIENCE - 1]).startswith(
-        "this finished job was polled 4 times: a client that names the model and reads JSON is"
-        " served by /venice/guide"
-    )
+
+def poll_of(http: httpx.Client, base: str, provider: str, more: dict[str, str]) -> Any:  # noqa: ANN401
+    """Return a function that makes a job and one that polls it with further fields."""
+    path, body, place = MAKES[provider]
+    found: Any = http.post(base + path, json=body).json()
+    for part in place.split("."):
+        found = found[part]
+
+    def ask(base: str) -> httpx.Response:
+        if provider == "venice":
+            return http.post(f"{base}/api/v1/video/retrieve", json={"queue_id": found, **more})
+        return http.get(base + POLLS[provider].format(found))
+
+    return ask
+
+
+def ending_of(answer: httpx.Response) -> set[str]:
+    """Return which endings that clients wait for an answer shows."""
+    assert answer.status_code == 200, answer.text
+    if answer.headers["content-type"] == "video/mp4":
+        return {MP4}
+    text = answer.text
+    words = {one for one in (UPPER, "success", "Completed") if f'"status":"{one}"' in text}
+    return words | ({JSON} if '"url":"http' in text else set())
+
+
+@pytest.mark.parametrize(("provider", "dialect", "more", "endings"), ENDINGS)
+def test_each_way_that_a_hint_of_polls_names_shows_what_it_says(
+    begin: Begin, provider: str, dialect: str, more: dict[str, str], endings: set[str]
+) -> None:
+    """From the fourth poll on: each dialect, knob and scenario is tried with that very poll."""
+    sim, http, lines = begin(provider, dialect)
+    polled = poll_of(http, "", provider, more)
+    polled("")
+    sim.advance(20000)
+    lines.clear()
+    for _ in range(PATIENCE + 2):
+        shown = ending_of(polled(""))
+    said = [hint_of(line) for line in lines]
+    why = [one.hint for one in sim.app.registry.sandboxes["default"].journal][-len(said) :]
+    ways = [part.partition(" needs ") for part in said[-1].split("; a client that waits for ")[1:]]
+
+    assert said == why
+    assert [""] * (PATIENCE - 1) == said[: PATIENCE - 1]
+    assert [f"polled {count} times;" in said[count - 1] for count in (4, 5, 6)] == [True] * 3
+    assert endings == {wants for wants, _, _ in ways}
+    assert not endings & shown
+    for wants, _, remedies in ways:
+        for way in remedies.split(" or "):
+            assert wants in tried(sim, http, provider, way, more, polled), way
+
+
+def tried(
+    sim: Simulator,
+    http: httpx.Client,
+    provider: str,
+    way: str,
+    more: dict[str, str],
+    polled: Callable[[str], httpx.Response],
+) -> set[str]:
+    """Return what a poll shows when a way of the hint is taken."""
+    if way.startswith("/"):
+        return ending_of(polled(sim.base_url("").rstrip("/") + way))
+    dialect = str(http.base_url).rstrip("/").partition(f"/{provider}")[2].strip("/")
+    if way.startswith("the scenario "):
+        order: dict[str, object] = {"scenario": way.removeprefix("the scenario ")}
+    else:
+        knobs = dict(one.split(": ") for one in way.partition(" ")[2].split(", "))
+        order = {"knobs": {provider: knobs}}
+    admin = httpx.Client(transport=sim.transport(), base_url="http://localhost/__sim")
+    box = admin.post("/sandboxes", json=order).json()
+    auth = LIBRARY.baseline(provider).baseline.auth
+    headers = {auth.header: f"{auth.scheme} {box['keys'][provider]}".strip()}
+    base = sim.base_url(provider, dialect).rstrip("/")
+    with httpx.Client(transport=sim.transport(), headers=headers) as client:
+        ask = poll_of(client, base, provider, more)
+        ask(base)
+        admin.post(f"/sandboxes/{box['id']}/clock/advance", json={"seconds": 20000})
+        return ending_of(ask(base))
 
 
 def test_other_calls_of_a_finished_job_are_no_polls(begin: Begin) -> None:
@@ -150,15 +238,15 @@ def test_other_calls_of_a_finished_job_are_no_polls(begin: Begin) -> None:
     sim, http, lines = begin()
     job = http.post("/api/v1/video/queue", json={**MODEL, **VIDEO}).json()["queue_id"]
     sim.advance(1000)
-    for _ in range(EVERY):
+    for _ in range(PATIENCE):
         http.post("/api/v1/video/complete", json={"queue_id": job})
     other, client, more = begin("wavespeed")
     made = client.post("/api/v3/runwayml/upscale-v1", json={"video": VIDEO["video_url"]}).json()
     other.advance(5000)
-    for _ in range(EVERY):
+    for _ in range(PATIENCE):
         client.get(f"/api/v3/predictions/{made['data']['id']}/result")
 
-    assert (EVERY + 1, EVERY + 1) == (len(lines), len(more))
+    assert (PATIENCE + 1, PATIENCE + 1) == (len(lines), len(more))
     assert [] == [line for line in (*lines, *more) if hint_of(line)]
 
 
@@ -208,10 +296,17 @@ def test_hints_speak_of_what_there_is(provider: str) -> None:
     fact = baseline.facts.get("hints")
     told: Any = fact.value if fact else {"refusals": {}, "finished": {}}
     checks = {name for names in baseline.checks.values() for name in names}
+    endings = [*told["finished"].get("answered", {}).values()]
+    endings += [one["knobs"] for one in told["finished"].get("endings", ())]
 
     assert told["refusals"].keys() <= checks
     assert set(told["refusals"].values()) <= baseline.knobs.keys()
-    assert set(told["finished"]) in (set(), set(baseline.dialects))
+    assert [] == [
+        (name, value)
+        for knobs in endings
+        for name, value in knobs.items()
+        if value not in baseline.knobs[name].values
+    ]
 
 
 def test_hint_of_an_unknown_knob_is_left_out(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict, cast
 
 from upsim.core.baseline import Baseline, Rules
 from upsim.core.call import Call, World
@@ -12,35 +13,59 @@ from upsim.core.checks import Violation, first_violation
 from upsim.core.states import State
 from upsim.engine.sandbox import Sandbox
 
+_Forms = Mapping[str, Mapping[str, str]]
+
+
+class _Ending(TypedDict):
+    """How a finished job looks to some clients, the knobs that show it so, and a scenario."""
+
+    wants: str
+    knobs: Mapping[str, str]
+    scenario: NotRequired[str]
+
+
 PATIENCE = 4
-"""So many polls of a finished job are one too many: its caller did not see that it is finished."""
-EVERY = 20
-"""From then on, each so many of its polls say so again."""
+"""Polls of a finished job after which its client probably did not see that the job is finished."""
 KEPT = 1000
 """Finished jobs whose polls are counted."""
 
 
+@dataclass(slots=True)
+class _Polls:
+    """Polls of one finished job, with the latest poll that was examined and its hint."""
+
+    count: int = 0
+    asked: tuple[object, ...] = ()
+    hint: str = ""
+
+
 class Hints:
-    """Decides the hint of each exchange, for log and journal. Counts polls of finished jobs."""
+    """Counts polls of finished jobs, and finds the hint of each for log and journal."""
 
     def __init__(self) -> None:
         """Start with no polls counted."""
-        self._polls: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._polls: OrderedDict[tuple[str, str], _Polls] = OrderedDict()
 
-    def of(self, sandbox: Sandbox, call: Call, *, refused: bool) -> str:
-        """Return a sentence about a refused call or a poll; empty if there is nothing to say."""
-        if refused:
-            return refusal(sandbox, call)
+    def of_poll(self, sandbox: Sandbox, call: Call, form: str) -> str:
+        """Return what helps a client that polls a finished job repeatedly; empty at first.
+
+        `form` is how the poll was answered: `document` or `file`.
+        """
         job = call.job
         if job is None or job.state is not State.COMPLETED:
             return ""
         key = (sandbox.id, job.id)
-        count = self._polls[key] = self._polls.pop(key, 0) + 1
+        polls = self._polls.pop(key, None) or _Polls()
+        self._polls[key] = polls
         if len(self._polls) > KEPT:
             self._polls.popitem(last=False)
-        if count != PATIENCE and (count < PATIENCE or count % EVERY):
+        polls.count += 1
+        if polls.count < PATIENCE:
             return ""
-        return _polled(call.rules, count)
+        asked = (call.rules, hash(call.body), form)
+        if polls.asked != asked:  # the same poll has the same hint
+            polls.asked, polls.hint = asked, _wanted(sandbox, call, form)
+        return f"this finished job was polled {polls.count} times{polls.hint}" * bool(polls.hint)
 
 
 def refusal(sandbox: Sandbox, call: Call) -> str:
@@ -98,10 +123,38 @@ def _again(call: Call, rules: Rules, world: World) -> Call:
     )
 
 
-def _polled(rules: Rules, count: int) -> str:
-    texts = cast("Mapping[str, str]", _fact(rules.baseline).get("finished", {}))
-    said = texts.get(rules.dialect, "")
-    return f"this finished job was polled {count} times: {said}" if said else ""
+def _wanted(sandbox: Sandbox, call: Call, form: str) -> str:
+    """Return, for each ending that a client may wait for and did not get, how it gets it.
+
+    A dialect is named only if it accepts the same poll. A knob always helps, because knobs that
+    are set alone hold in every dialect.
+    """
+    baseline = call.rules.baseline
+    fact = cast("Mapping[str, object]", _fact(baseline).get("finished", {}))
+    now = {**call.rules.knobs, **cast("_Forms", fact.get("answered", {})).get(form, {})}
+    said = ""
+    for ending in cast("Sequence[_Ending]", fact.get("endings", ())):
+        knobs = {name: value for name, value in ending["knobs"].items() if now.get(name) != value}
+        if not knobs:
+            continue
+        ways = list(_serving(sandbox, call, ending["knobs"]))
+        if "scenario" in ending:
+            ways.append(f"the scenario {ending['scenario']}")
+        chosen = ", ".join(f"{name}: {value}" for name, value in knobs.items())
+        ways.append(f"{'knobs' if len(knobs) > 1 else 'knob'} {chosen}")
+        said += f"; a client that waits for {ending['wants']} needs {' or '.join(ways)}"
+    return said
+
+
+def _serving(sandbox: Sandbox, call: Call, knobs: Mapping[str, str]) -> Iterator[str]:
+    """Yield the paths of dialects that have these knobs and accept the call."""
+    baseline = call.rules.baseline
+    for dialect in baseline.dialects:
+        bound, world = sandbox.webhooks.world_of(sandbox, baseline.provider, dialect)
+        if knobs.items() <= bound.rules.knobs.items():
+            again = _again(call, bound.rules, world)
+            if first_violation(again, bound.checks[call.operation]) is None:
+                yield _path(sandbox, baseline, dialect)
 
 
 def _fact(baseline: Baseline) -> Mapping[str, object]:

@@ -22,7 +22,7 @@ from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
 from upsim.engine.commands import KEPT_BODY, Command, happened, resumed
 from upsim.engine.execute import Decision, after_reply, decide, refuse
-from upsim.engine.hints import Hints
+from upsim.engine.hints import Hints, refusal
 from upsim.engine.journal import Exchange
 from upsim.engine.refusals import UnknownSandboxError
 from upsim.engine.registry import Registry
@@ -230,8 +230,10 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
             reply, rule = crashed(self.registry, sandbox, bound, call, error)
             answer = whole(bound, call, reply)
-        if rule is not None or call.kind == "poll":
-            call.hint = self.hints.of(sandbox, call, refused=rule is not None)
+        if rule is not None:
+            call.hint = refusal(sandbox, call)
+        elif call.kind == "poll":
+            call.hint = self.hints.of_poll(sandbox, call, "document")
         job = call.job.accepted.job if call.job else None
         exchange = sandbox.journal.add(call, answer.body, answer.status, rule, job, fault)
         if reply.status >= ASKS_TO_WAIT:
@@ -386,7 +388,7 @@ class Dispatch:
             await answer(scope, receive, send)
         elif isinstance(reply, FileReply):
             if call.kind == "poll":
-                call.hint = self.hints.of(sandbox, call, refused=False)
+                call.hint = self.hints.of_poll(sandbox, call, "file")
             exchange = sandbox.journal.add(call, b"", 200, None, reply.job, fault)
             for observer in self.observers:
                 observer(sandbox, exchange)

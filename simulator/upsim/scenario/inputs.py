@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from upsim.scenario.spelling import shown
 from upsim.scenario.tree import items, mapping
 
 MODEL = "model"
+TASK_TYPE = "task_type"
+SOURCES = ("video", "video_url")
+"""The fields of a submit that hold the video: a text in each accepted one."""
 
 
 def inputs_of(tree: Mapping[str, Any]) -> tuple[str, ...]:
@@ -40,6 +44,21 @@ def options_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
             allowed = map(str, items(mapping(option).get("allowed")))
             found[name] = [*found.get(name, ()), *allowed]
     return found
+
+
+def values_of(root: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The values of a submit: of its options, the task types, and the names of the models."""
+    models = mapping(root.get("models"))
+    facts = [mapping(mapping(model).get("facts")).get(TASK_TYPE) for model in models.values()]
+    types = {} if None in facts else {TASK_TYPE: [str(mapping(f).get("value")) for f in facts]}
+    return {**options_of(root), **types, MODEL: [*models]}
+
+
+def wrong_source(field: str, value: object) -> str | None:
+    """Why no accepted submit has this value in a field that holds the video, if so."""
+    if field not in SOURCES or isinstance(value, str):
+        return None
+    return f"{shown(value)} is not a text; the video of every job is one, such as a URL"
 
 
 def statuses_of(root: Mapping[str, Any]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from upsim.core.faults import is_like
 from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, State
 from upsim.scenario.durations import DURATION
-from upsim.scenario.inputs import inputs_of, options_of, statuses_of
+from upsim.scenario.inputs import inputs_of, statuses_of, values_of, wrong_source
 from upsim.scenario.model import word
 from upsim.scenario.spelling import nearest, nearest_to, shown, unknown, unknown_value
 from upsim.scenario.tree import Found, Value, items, mapping
@@ -100,6 +100,8 @@ def _when_mistakes(when: Value, fields: Mapping[str, Sequence[str] | None]) -> F
             yield (name,), "a field is compared with a single value"
         elif allowed and not any(is_like(one, word(value)) for one in allowed):
             yield (name,), unknown("value", word(value), allowed)
+        elif (wrong := wrong_source(name, value)) is not None:
+            yield (name,), wrong
 
 
 def _fields(
@@ -112,10 +114,8 @@ def _fields(
     fields: dict[str, Sequence[str] | None] = dict.fromkeys(inputs_of(root))
     if not fields:
         return {}
-    models = mapping(root["models"])
-    fields["model"] = list(models)
-    found = options_of(root)
-    unsound = options_of(written)
+    found = values_of(root)
+    unsound = values_of(written)
     for name in {**found, **unsound}:
         same = found.get(name) == unsound.get(name)
         fields[name] = found[name] if same else None

@@ -413,7 +413,10 @@ def test_a_fault_may_be_called_none(load: Load) -> None:
         ("at: poll, on: tasks/*", "at: poll, on: tasks/get"),
         ("at: poll", "at: poll, on: tasks/get"),
         ("at: poll, state: completed", "at: poll, state: completed, account: 1"),
-        ("at: after_accept, when: {model: x}", "at: after_accept, when: {model: x, video_url: y}"),
+        (
+            "at: after_accept, when: {model: topaz-video-upscale}",
+            "at: after_accept, when: {model: topaz-video-upscale, video_url: y}",
+        ),
         ("at: download", "at: download, on: outputs"),
         ("at: mid_body", "at: mid_body, on: credits"),
     ],
@@ -436,7 +439,7 @@ def test_a_fault_that_never_acts(load: Load, above: str, below: str) -> None:
         ("at: poll, id: mine", "at: poll"),
         ("at: poll, state: completed", "at: poll"),
         ("at: poll, account: 1", "at: poll, account: 2"),
-        ("at: after_accept, when: {model: x}", "at: after_accept, when: {model: y}"),
+        ("at: after_accept, when: {video_url: x}", "at: after_accept, when: {video_url: y}"),
         ("at: poll", "at: poll, on: '*'"),
         ("at: poll", "at: poll, on: credits"),
         ("at: poll", "at: mid_body"),
@@ -480,3 +483,38 @@ def test_what_covers_is_told_without_the_kinds_of_operations(tmp_path: Path) -> 
     path.write_text(two.format("on: '*', "), "utf-8")
     with pytest.raises(ScenarioError, match="this never acts"):
         Library().load(str(path))
+
+
+def test_faults_and_job_rules_refuse_values_that_no_accepted_job_has(tmp_path: Path) -> None:
+    """Models, values that a model fixes, and videos are judged like options, wherever they stand.
+
+    Before acceptance such a request does arrive, so that a fault there may name them.
+    """
+    never = {
+        "venice": {
+            'model: "tpaz-*"': "unknown value 'tpaz-*'",
+            "model: runway": "unknown value 'runway'",
+            "video_url: 5": "'5' is not a text",
+        },
+        "piapi": {"task_type: upscal": "unknown value 'upscal'", "video: true": "'True' is not a"},
+        "vicsee": {"video_url: null": "'None' is not a text"},
+        "wavespeed": {"video: 5": "'5' is not a text"},
+    }
+    path = tmp_path / "a.yaml"
+    for provider, cases in never.items():
+        for when, told in cases.items():
+            fault = f"at: after_accept, when: {{{when}}}, do: {{respond: 503}}"
+            inner = f"at: after_accept, when: {{input.{when}}}, do: {{respond: 503}}"
+            early = f"at: before_accept, when: {{{when}}}, do: {{respond: 503}}"
+            if provider == "piapi" and when.startswith("video"):
+                fault, early = inner, early.replace("video", "input.video")
+            job = f"when: {{{when}}}, lifecycle: [{{processing: 1s}}, {{completed: }}]"
+            for text, wrong in ((fault, told), (job, told), (early, None)):
+                section = "jobs" if "lifecycle" in text else "faults"
+                path.write_text(f"extends: {provider}/baseline\n{section}: [{{{text}}}]\n", "utf-8")
+                library = Library(kinds=kinds)
+                found = [str(one) for one in library.mistakes_in(library.resolve(path))]
+                if wrong is None:
+                    assert found == [], text
+                else:
+                    assert [wrong in one for one in found] == [True], (text, found)

@@ -63,3 +63,12 @@ def test_whole_amounts_and_parts_of_a_dollar_are_none(
 ) -> None:
     """Dollars have parts; a charge that is rounded to no places is whole."""
     assert mistakes(tmp_path, provider, text) == []
+
+
+@pytest.mark.parametrize("provider", ["wavespeed", "venice", "piapi", "vicsee"])
+def test_negative_balances_are_mistakes(tmp_path: Path, provider: str) -> None:
+    """No account opens in debt, whether the scenario, a change, or the baseline's value says so."""
+    written = (f'accounts: {{{provider}: {{balance: "-5"}}}}', 'account: {opening: "-0.5"}')
+    for text in (*written, f"changes: [{{after: 1h, set: {{{written[0]}}}}}]"):
+        found = mistakes(tmp_path, provider, text)
+        assert ["A number from 0" in one for one in found] == [True], (text, found)

@@ -12,6 +12,7 @@ from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, is_like, sp
 from upsim.core.states import State
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import Known, Node
+from upsim.scenario.inputs import wrong_source
 from upsim.scenario.jobs import unknown_state
 from upsim.scenario.spelling import LONGEST_SHOWN, nearest_to, shown, unknown_value
 from upsim.scenario.tree import Found
@@ -127,11 +128,15 @@ def _when(when: object, stage: Stage | None, on: object, known: Known) -> Found:
     fields = known.fields if on is None and stage in _SUBMITTED else ()
     for path, value in when.items():
         top, _, last = str(path).partition(".")
-        allowed = known.options.get(last or top, ()) if stage in _ACCEPTED else ()
+        accepted = stage in _ACCEPTED
+        allowed = known.options.get(last or top, ()) if accepted else ()
+        wrong = wrong_source(last or top, value) if accepted else None
         if isinstance(value, Mapping | list | tuple):
             yield ("when", path), "a field is compared with a single value"
         elif allowed and not _is_one_of(value, allowed):
             yield ("when", path), f"{unknown_value('value', value, allowed)}; no job has another"
+        elif wrong is not None:
+            yield ("when", path), wrong
         if fields and top not in fields:
             yield ("when", path), f"no submit has {top!r} in its body; {nearest_to(top, fields)}"
 

@@ -11,7 +11,7 @@ from typing import Any
 from upsim.core.baseline import Baseline
 from upsim.core.states import State
 from upsim.core.webhooks import ON_PROCESSING
-from upsim.scenario.inputs import body_fields_of, options_of, statuses_of
+from upsim.scenario.inputs import MODEL, body_fields_of, statuses_of, values_of
 
 Node = Mapping[str, Any]
 """A mapping as it was written."""
@@ -24,8 +24,8 @@ class Known:
     A kind is empty where only the names of operations are known. `errors` hold the names that
     the texts of each entry need, `fields` what the bodies of submits hold at the top, `told` the
     states that webhooks tell of, `signing` how those are signed, `bodiless` the operations that
-    have no body, `options` the values that a submit may have, and `statuses` the provider's words
-    for states (None or empty: not known).
+    have no body, `options` the values that a submit may have (of `model`, too), and `statuses` the
+    provider's words for states (None or empty: not known).
     """
 
     provider: str
@@ -52,14 +52,14 @@ def known_in(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ())
         told=() if hooks is None else (*hooks["states"]["value"], *also),
         signing="" if hooks is None else hooks["signing"]["value"],
         bodiless=frozenset(bodiless),
-        options=options_of(root),
+        options=values_of(root),
         statuses=statuses_of(root),
     )
 
 
 def options_in(baseline: Baseline) -> dict[str, list[str]]:
-    """The options of all models of a baseline, with the values that any of them takes."""
-    found: dict[str, list[str]] = {}
+    """The options of all models of a baseline, with the values that any takes; and the models."""
+    found: dict[str, list[str]] = {MODEL: [*baseline.models]}
     for model in baseline.models.values():
         for name, option in model.options.items():
             found[name] = [*found.get(name, ()), *option.allowed]

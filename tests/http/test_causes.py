@@ -285,7 +285,9 @@ MISTAKES = [
             "POST piapi/task": "; did you mean /api/v1/task?",
             "GET piapi/task/some-id": "; did you mean /api/v1/task/{id}?",
             "GET piapi/api/v1/account/info": "; did you mean /account/info?",
-            "POST venice/api/v1/video": "; did you mean /api/v1/video/queue?",
+            "POST venice/api/v1/video": "; did you mean /api/v1/video/retrieve?",
+            "POST venice/api/v1/video/status": "; did you mean /api/v1/video/retrieve?",
+            "PUT vicsee/api/v3/runwayml/upscale-v1": "; wavespeed has this path",
             "POST venice/api/v1/task": "; piapi has this path",
             "POST venice/live/api/v1/upload": "; vicsee has this path",
             "GET venice/api/v1/task": "; piapi has this path",
@@ -390,6 +392,20 @@ def test_cause_is_named(seen: Seen, mistake: Mistake) -> None:
     assert seen.cause not in response.text
     assert len(seen.cause) <= LONGEST_CAUSE
     assert seen.cause.isprintable()
+
+
+def test_pattern_of_any_model_is_no_path_of_its_own(seen: Seen) -> None:
+    """WaveSpeed takes any name of a model, so that only a model that it has makes a path its own.
+
+    An operation that only words a refusal has no path either.
+    """
+    for call, end in {
+        "POST venice/api/v2/video/queue": "; did you mean /api/v1/video/queue?",
+        "POST vicsee/api/v3/runwayml/upscale-v2": " is served",
+        "GET venice/api/v3/some/thing": " is served",
+    }.items():
+        send(seen.sim, Mistake(call, None, ()))
+        assert seen.cause.endswith(end), call
 
 
 @pytest.mark.parametrize("submit", SUBMITS)

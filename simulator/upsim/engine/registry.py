@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -269,6 +269,10 @@ class Registry:
             commands_max=settings.commands_max,
             commands_bytes=settings.commands_bytes,
         )
+
+    def models_of(self, provider: str) -> Collection[str]:
+        """The names of the models of a provider."""
+        return self.library.baseline(provider).baseline.models
 
     def _check_dialect(self, dialect: str | None) -> None:
         """Raise BaselineError for a dialect that no provider has."""

@@ -340,7 +340,14 @@ class Dispatch:
     def _near(self, bound: Bound, call: Call) -> str:
         """What was probably meant by the path of a call that found nothing."""
         baseline, others = bound.rules.baseline, self.registry.providers
-        return near_paths.hint(bound.provider, baseline, call.method, call.path, others=others)
+        return near_paths.hint(
+            bound.provider,
+            baseline,
+            call.method,
+            call.path,
+            others=others,
+            models=self.registry.models_of,
+        )
 
     def _routes_of(self, provider: str) -> Routes:
         found = self._routes[provider] = Routes(self.registry.providers[provider])

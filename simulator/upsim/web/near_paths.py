@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from upsim.core.baseline import Baseline
 from upsim.core.nearest import closest
-from upsim.core.provider import Provider
-from upsim.web.routes import serving
+from upsim.core.provider import Kind, Provider
+from upsim.web.routes import Models, serving
 
 COMPARED = 16
 """Segments at the end of a path that are compared."""
@@ -22,6 +22,9 @@ ALIKE = 0.5
 """The part of two paths, by weight, that must be the same for one to be meant by the other."""
 _SAYS_NOTHING = re.compile(r"api|v[0-9]+", re.ASCII)
 """Segments that many paths have in common."""
+_FREELY: Sequence[Kind] = ("submit", "upload", "write", "read", "poll")
+"""Kinds of operations, the most harmless last."""
+Served = tuple[str, Kind, list[str]]
 _LITTLE, _PARAMETER, _MISSPELT = 0.1, 0.5, 0.55
 
 
@@ -32,12 +35,13 @@ def hint(
     path: str,
     *,
     others: Mapping[str, Provider],
+    models: Models,
 ) -> str:
     """Return what was probably meant, after a semicolon; empty if nothing is near."""
     segments = [one for one in path[-READ:].split("/") if one][-COMPARED:]
     served = [*_served(provider, baseline)]
     first = "" if path[:2] == "//" else path[1:].partition("/")[0]
-    known = {part for _, one in served for part in one}
+    known = {part for _, _, one in served for part in one}
     dialect = "" if first in known else closest(first, baseline.dialects)
     rest = segments[1:] if dialect else segments
     near = _nearest(rest, method, served)
@@ -45,7 +49,8 @@ def hint(
         near = [dialect, *near]
     meant = f"; did you mean /{'/'.join(near)}?" if near else ""
     foreign = {name: other for name, other in others.items() if name != provider.name}
-    by_name = [name for name, right in serving(foreign, method, path).items() if right or not near]
+    had = serving(foreign, method, path, models)
+    by_name = [name for name, right in had.items() if right or not near]
     return "".join([meant, *(f"; {name} has this path" for name in by_name)])
 
 
@@ -57,24 +62,28 @@ def same_method(provider: Provider, baseline: Baseline, method: str, path: str) 
     return f"; did you mean {method} /{'/'.join(near)}?" if near else ""
 
 
-def _served(provider: Provider, baseline: Baseline) -> Iterator[tuple[str, list[str]]]:
-    """Yield method and segments of each served path; a model's name stands for itself."""
+def _served(provider: Provider, baseline: Baseline) -> Iterator[Served]:
+    """Yield method, kind and segments of each served path; a model's name stands for itself."""
     for one in provider.operations:
         if one.refuses:
             continue
         head, _, last = one.path.rpartition("/")
         names_a_model = last.endswith("*}") and one.kind == "submit"
         for end in baseline.models if names_a_model else [last]:
-            yield one.method, [part for part in f"{head}/{end}".split("/") if part]
+            yield one.method, one.kind, [part for part in f"{head}/{end}".split("/") if part]
 
 
-def _nearest(
-    path: Sequence[str], method: str, served: Sequence[tuple[str, list[str]]]
-) -> list[str]:
-    """Return the most alike of the served paths, of those that take the method if there are any."""
-    rated = [(takes == method, _alike(path, one), one) for takes, one in served]
+def _nearest(path: Sequence[str], method: str, served: Sequence[Served]) -> list[str]:
+    """Return the most alike of the served paths, of those that take the method if there are any.
+
+    Of paths that are equally alike a poll goes first, and one that costs something last.
+    """
+    rated = [
+        (takes == method, round(_alike(path, one), 6), _FREELY.index(kind), one)
+        for takes, kind, one in served
+    ]
     near = [rating for rating in rated if rating[1] >= ALIKE]
-    return max(near, key=lambda rating: rating[:2], default=(False, 0.0, []))[2]
+    return max(near, key=lambda rating: rating[:3], default=(False, 0.0, 0, []))[3]
 
 
 def _alike(path: Sequence[str], served: Sequence[str]) -> float:

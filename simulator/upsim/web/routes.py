@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
 from upsim.core.provider import Operation, Provider
@@ -86,14 +86,35 @@ class Routes:
         node.operations[operation.method] = operation
 
 
-def serving(providers: Mapping[str, Provider], method: str, path: str) -> dict[str, bool]:
-    """Return the providers that have a path, each with whether it takes the method there."""
-    found = {name: Routes(one).find(method, path) for name, one in providers.items()}
-    return {
-        name: not isinstance(one, Miss)
-        for name, one in found.items()
-        if not isinstance(one, Miss) or one.allowed
-    }
+Models = Callable[[str], Container[str]]
+"""The names of the models of a provider."""
+
+
+def serving(
+    providers: Mapping[str, Provider], method: str, path: str, models: Models
+) -> dict[str, bool]:
+    """Return the providers that have a path, each with whether it takes the method there.
+
+    A path that only fits `{model*}` is had by a provider that has a model of this name.
+    """
+    found: dict[str, bool] = {}
+    for name, provider in providers.items():
+        routes = Routes(provider)
+        miss = routes.find(method, path)
+        methods = miss.allowed if isinstance(miss, Miss) else (method,)
+        if any(_is_had(routes.find(one, path), models, name) for one in methods):
+            found[name] = not isinstance(miss, Miss)
+    return found
+
+
+def _is_had(found: Found | Miss, models: Models, provider: str) -> bool:
+    if isinstance(found, Miss) or found[0].refuses:
+        return False
+    operation, params = found
+    rest = operation.path.rpartition("{")[2].removesuffix("*}")
+    return (
+        rest not in params or not operation.path.endswith("*}") or params[rest] in models(provider)
+    )
 
 
 def _straight(root: _Node, segments: list[str], method: str) -> Found | None:

@@ -47,7 +47,7 @@ class Strays:
         first, _, rest = path[1:].partition("/")
         if not rest or first.startswith("__"):
             return []
-        known = serving(providers, method, path)
+        known = serving(providers, method, path, self.registry.models_of)
         exact = [name for name, takes in known.items() if takes]
         if known:
             return [f"/{name}{_cut(path)}" for name in exact or known]

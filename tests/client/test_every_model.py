@@ -19,6 +19,7 @@ from upsim.client import (
     AuthenticationError,
     BalanceError,
     CapReachedError,
+    DestinationError,
     Job,
     JobFailedError,
     MediaRefusedError,
@@ -98,6 +99,23 @@ def test_an_older_file_is_replaced(client: Hand, video: Path, tmp_path: Path) ->
     client.upscale(video, tmp_path / "out.mp4")
 
     assert media_of(tmp_path / "out.mp4").frames == 120
+
+
+def test_the_source_is_never_replaced(
+    client: Hand, world: World, video: Path, tmp_path: Path
+) -> None:
+    """The client refuses an output that is the source, by any name, before it submits anything."""
+    before = video.read_bytes()
+    (tmp_path / "soft.mp4").symlink_to(video)
+    (tmp_path / "hard.mp4").hardlink_to(video)
+    for to in (video, tmp_path / "soft.mp4", tmp_path / "hard.mp4"):
+        with pytest.raises(DestinationError, match="is the source itself"):
+            client.upscale(video, to)
+    with video.open("rb") as opened, pytest.raises(DestinationError, match="is the source"):
+        client.upscale(opened, video)
+
+    assert before == video.read_bytes()
+    assert not world.entries("charge")
 
 
 def test_raw_answers_can_be_reached(client: Hand, video: Path) -> None:

@@ -25,6 +25,7 @@ from upsim.cli.terminal import OutputError
 from upsim.cli.upscaling import POLLING, Clip, Run, read_clip, saw, upscale
 from upsim.client.clients import connect_async
 from upsim.client.discovery import providers
+from upsim.client.sources import is_source
 from upsim.client.values import Progress
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
@@ -113,12 +114,14 @@ def _demonstrate(console: Screen, file: Path | None, out: Path, *, pace: int, re
     path = _prepare(file, out)
     clip = read_clip(path)
     app = _app(pace=pace, render=render)
-    runs = _runs(app, out)
+    runs, log = _runs(app, out), out / "server.log"
+    if any(is_source(path, made) for made in (*(run.to for run in runs), log)):
+        raise click.UsageError(f"the demo would write its output over {path}: give another --out")
     console.print(
         f"Taking {path} through {len(runs)} models at {pace} times the documented pace.",
         soft_wrap=True,
     )
-    with _server(app, out / "server.log") as base, Board(console, runs) as board:
+    with _server(app, log) as base, Board(console, runs) as board:
         asyncio.run(_all(runs, clip, base, board))
     for run in runs:
         run.refunded = app.registry.default.state.refund_of(run.job) is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from upsim.app import app_for
+from upsim.client.sources import is_source
 from upsim.web.bodies import encode
 from upsim.web.replay.document import Document, ExportError, read
 from upsim.web.replay.report import Difference, Report, replay
@@ -37,6 +38,8 @@ def command(file: Path, *, as_data: bool, as_test: bool, to: Path | None) -> Non
     """
     if to is not None and not as_test:
         raise click.UsageError("--to needs --pytest")
+    if to is not None and is_source(file, to):
+        raise click.UsageError(f"--to {str(to)[:200]!r} is the export itself: give another file")
     try:
         document = read(file.read_bytes(), name=str(file))
         app = app_for(document)

@@ -27,6 +27,7 @@ from upsim.client.exceptions import (
     RefusedError,
 )
 from upsim.client.models import Known, find_model
+from upsim.client.sources import is_source
 from upsim.client.values import Download, Job, Money
 from upsim.core.media import Media
 from upsim.core.pricing import plain
@@ -44,7 +45,7 @@ INTERRUPTED = 130
     "--to",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to be made; one of this name is replaced.",
+    help="Output file; replaces an existing file, but never the source.",
 )
 @click.option(
     "--target",
@@ -116,7 +117,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         raise click.UsageError("give --target-height or --factor, not both")
     if source is not None and not is_address(source):
         _must_be_file(source)
-    _must_be_writable(to)
+    _must_be_writable(to, source)
     wishes: Wishes = {
         "target_height": target_height,
         "factor": factor,
@@ -315,8 +316,10 @@ def _must_be_file(source: str) -> None:
         raise click.UsageError(f"there is no file {source[:200]!r}")
 
 
-def _must_be_writable(to: Path) -> None:
-    """Before anything is paid for. Raises UsageError."""
+def _must_be_writable(to: Path, source: str | None) -> None:
+    """Raise UsageError, before anything is paid for, where no output can or may be written."""
+    if is_source(source, to):
+        raise click.UsageError(f"--to {str(to)[:200]!r} is the source itself: give another file")
     part = to.with_name(f".{to.name}.part")
     try:
         part.touch()

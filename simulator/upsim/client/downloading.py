@@ -25,6 +25,7 @@ from upsim.client.exceptions import (
 )
 from upsim.client.outputs import check_video
 from upsim.client.sending import Deadline, Sender
+from upsim.client.sources import is_source
 from upsim.client.values import Download, shown_url
 from upsim.core.numbers import plain_count
 
@@ -152,8 +153,10 @@ def take_spool(spool: Path, to: Path) -> Flow[Download]:
     return Download(to, size)
 
 
-def check(to: Path) -> None:
-    """Raise DestinationError where no file of this name can be written."""
+def check(to: Path, source: object) -> None:
+    """Raise DestinationError if no such file can be written, or if it would replace the source."""
+    if is_source(source, to):
+        raise DestinationError(f"{to} is the source itself: give another file for the output")
     with _beside(to):
         if to.is_dir():
             raise DestinationError(f"{to} cannot be written: it is a folder")

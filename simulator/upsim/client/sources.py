@@ -74,6 +74,15 @@ def open_source(source: Source) -> Address | Clip:
     return clip_of(Path(name).name if isinstance(name, str) else "clip", content)
 
 
+def is_source(source: object, to: Path) -> bool:
+    """Return whether a file to be written is the source itself, also under another name."""
+    named = source if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
+    try:
+        return isinstance(named, str | os.PathLike) and to.samefile(named)
+    except (OSError, ValueError):  # one of the two is not there, or is a URL
+        return False
+
+
 def clip_of(name: str, content: bytes | Path) -> Clip:
     """Measure a video; its name gets the ending of what it is when it has none."""
     measured = measure_file(content)

@@ -197,7 +197,7 @@ class Upscaling:
 
     def upscale(self, source: Source, to: Path, wanted: Wanted) -> Flow[Upscaled]:
         """All of it. An error after the submit carries the job, a stop or a bug a note of it."""
-        yield Call(partial(check, to))
+        yield Call(partial(check, to, source))
         job = yield from self.submit(source, wanted)
         with _telling(job):
             progress = yield from self.wait(job, fresh=True)

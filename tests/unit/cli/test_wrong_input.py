@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tests.hosts import ODD_PORTS
 from upsim.cli import COMMANDS, main
+from upsim.media.clip import parse_clip_name
+from upsim.media.synthetic import make_clip
 
 ANSWERS = {0, 1, 2}
 FILES = ("missing.yaml", "folder", "empty.yaml", "empty.json", "text.txt", "binary.mp4")
@@ -139,6 +141,36 @@ def test_upscale_at_a_dead_port_says_how_to_start_a_simulator(tmp_path: Path) ->
     told = CliRunner().invoke(main, ["upscale", *order, "--target", "http://127.0.0.1:1"])
     assert told.exit_code == 1
     assert "start a simulator with `upsim serve`" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "upscale clip.mp4 --model vicsee --to clip.mp4",
+        "upscale clip.mp4 --model vicsee --to soft.mp4",
+        "upscale soft.mp4 --model vicsee --to clip.mp4",
+        "upscale clip.mp4 --model vicsee --to hard.mp4",
+        "replay clip.mp4 --pytest --to hard.mp4",
+        "demo venice-topaz-video-upscale.mp4 --out .",
+    ],
+)
+def test_no_command_writes_over_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    """An output that is the source, also by a link, is wrong usage, and the source stays."""
+    monkeypatch.chdir(tmp_path)
+    clip = make_clip(parse_clip_name("320x240_30fps_1s.mp4"))
+    Path("clip.mp4").write_bytes(clip)
+    Path("soft.mp4").symlink_to("clip.mp4")
+    for name in ("hard.mp4", "venice-topaz-video-upscale.mp4"):
+        Path(name).hardlink_to("clip.mp4")
+    there = sorted(tmp_path.iterdir())
+    told = CliRunner().invoke(main, line.split())
+
+    assert told.exit_code == 2, told.output
+    assert "itself: give another file" in told.stderr or "give another --out" in told.stderr
+    assert [clip] * len(there) == [file.read_bytes() for file in there]
+    assert there == sorted(tmp_path.iterdir())
 
 
 def test_help_shows_no_bounds_where_there_are_none() -> None:

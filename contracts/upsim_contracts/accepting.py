@@ -16,7 +16,7 @@ from upsim.client.clocks import wall
 from upsim_contracts.exceptions import ContractFileError, UsageError
 from upsim_contracts.report_files import write_file
 from upsim_contracts.scenario_text import quoted
-from upsim_contracts.yaml12 import read
+from upsim_contracts.yaml12 import read_given
 
 HEAD = """\
 # Differences from the documents that are known and accepted. `upsim verify --accept {name}` and
@@ -114,7 +114,7 @@ def read_known(file: Path, *, is_made: bool = False) -> list[Known]:
     if is_made and not file.exists():
         return []
     try:
-        document = read(file)
+        document = read_given(file)
     except ContractFileError as error:
         raise UsageError(f"--accept: {error}") from error
     if document is None:

@@ -15,6 +15,7 @@ from upsim_contracts.prices import amount_text
 from upsim_contracts.verify import Report
 
 MOST_NAMED = 5
+MOST_PLACES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,10 @@ def read_earlier(file: Path) -> Mapping[str, Earlier]:
 def _earlier(report: Mapping[str, Any]) -> Earlier:
     causes = [str(one["sentence"]) for one in report["causes"]]
     outcomes = {str(one["id"]): str(one["outcome"]) for one in report["facts"]}
-    return Earlier(causes, outcomes, Decimal(report["spent"]))
+    spent = Decimal(report["spent"])
+    if not spent.is_finite() or abs(spent.adjusted()) > MOST_PLACES:
+        raise ValueError(f"spent: {spent} is no amount")
+    return Earlier(causes, outcomes, spent)
 
 
 def changes_since(earlier: Mapping[str, Earlier], reports: Sequence[Report]) -> Iterator[str]:

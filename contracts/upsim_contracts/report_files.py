@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,8 +22,27 @@ def check_folders(files: Iterable[Path | None]) -> None:
 
 
 def write_file(file: Path, text: str) -> None:
-    """Write a text. Raises UsageError."""
+    """Write a text whole or not at all; a pipe or another device is written to as it is.
+
+    Raises UsageError.
+    """
+    content = text.encode("utf-8", "backslashreplace")
     try:
-        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+        if file.exists() and not file.is_file():
+            file.write_bytes(content)
+            return
+        _replace(file.resolve(), content)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _replace(file: Path, content: bytes) -> None:
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        if file.exists():
+            shutil.copymode(file, beside)
+        beside.replace(file)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise

@@ -23,9 +23,10 @@ from upsim_contracts.documents import dialects, parts, providers
 from upsim_contracts.exceptions import ContractFileError, UsageError
 from upsim_contracts.report_files import write_file
 from upsim_contracts.signs import Key, plain_field
-from upsim_contracts.yaml12 import read
+from upsim_contracts.yaml12 import read_given
 
 ALL = "all"
+SHOWN = 80
 HEAD = """\
 # What we rely on: operations of each provider with the fields of their answers that we read, or
 # `all` of them. `upsim verify --uses {name}` and `upsim drift --uses {name}` weigh by it.
@@ -93,7 +94,7 @@ def _overlap(one: str, other: str) -> bool:
 def read_uses(file: Path) -> Uses:
     """Return what a file of uses holds. Raises UsageError with the place."""
     try:
-        document = read(file)
+        document = read_given(file)
     except ContractFileError as error:
         raise UsageError(f"--uses: {error}") from error
     if not isinstance(document, dict) or not document:
@@ -133,9 +134,10 @@ def _fields(
 
 
 def _unknown(kind: str, name: object, known: Sequence[str]) -> str:
-    near = get_close_matches(str(name), known, n=1)
+    shown = str(name)[:SHOWN]
+    near = get_close_matches(shown, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-    return f"no {kind} {name!r}; {hint}"
+    return f"no {kind} {shown!r}; {hint}"
 
 
 @cache

@@ -12,6 +12,9 @@ import yaml
 
 from upsim_contracts.exceptions import ContractFileError
 
+MOST_BYTES = 1 << 20
+MAX_DEPTH = 20
+"""Of files that anybody may have written."""
 _SCALARS = {
     "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", "~nN\0"),
     "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -31,6 +34,8 @@ class _Loader(yaml.CSafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen: set[str] = set()
         for key, _value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ContractFileError(f"line {key.start_mark.line + 1}: a key is a text")
             if key.value in seen and key.value != "<<":
                 raise ContractFileError(f"line {key.start_mark.line + 1}: {key.value!r} twice")
             seen.add(str(key.value))
@@ -64,6 +69,53 @@ def read(file: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 def read_exact(file: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     """As `read`, but a number with a point is a Decimal. Raises ContractFileError."""
     return _read(file, _ExactLoader)
+
+
+def read_given(file: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    """As `read`, of a file that anybody may have written: bounded, and plain values alone.
+
+    Raises ContractFileError.
+    """
+    try:
+        text = _bounded(file).decode("utf-8")
+        _check_events(text)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except OSError as error:
+        raise ContractFileError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ContractFileError(f"{file}: byte {error.start + 1} is no UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise ContractFileError(f"{file}{place}: {error.problem or error}") from error
+    except (yaml.YAMLError, ContractFileError, ValueError) as error:
+        raise ContractFileError(f"{file}: {error}") from error
+
+
+def _bounded(file: Path) -> bytes:
+    """The bytes of a file. Raises ContractFileError for one that is too long, OSError."""
+    with file.open("rb") as opened:
+        content = opened.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ContractFileError(f"it has more than {MOST_BYTES} bytes")
+    return content
+
+
+def _check_events(text: str) -> None:
+    """Refuse what makes a short file long or deep. Raises ContractFileError, YAMLError."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):  # nothing is made of it yet
+        mark = event.start_mark
+        place = f"line {mark.line + 1}" if mark else "somewhere"
+        if isinstance(event, yaml.AliasEvent):
+            raise ContractFileError(f"{place}: references (*{event.anchor:.80}) are not taken here")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise ContractFileError(f"{place}: tags ({tag:.80}) are not taken here")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ContractFileError(f"{place}: nested more than {MAX_DEPTH} deep")
 
 
 def _read(file: Path, loader: type[_Loader]) -> Any:  # noqa: ANN401 - whatever the file holds

@@ -243,7 +243,8 @@ def test_quote_charges_nothing(client: Hand, world: World, video: Path) -> None:
 
 def test_quote_of_measured_media(client: Hand, world: World, video: Path) -> None:
     """What was measured is enough for a quote; nothing is sent for it."""
-    assert str(client.quote(media_of(video)).price) == " ".join(PRICES[world.model][:2])
+    price = client.quote(media_of(video)).price
+    assert (f"{price.amount:f}", price.unit) == PRICES[world.model][:2]
 
 
 def test_quote_of_an_address_is_never_too_low(client: Hand, world: World) -> None:

@@ -123,8 +123,8 @@ def test_the_order_of_checks(write: Write) -> None:
     """A scenario can let another refusal win."""
     bad = {"upscale_factor": "3", "video_url": ""}
     usual = write(scenario("seed: 1")).submit(**bad).json()["error"]["code"]
-    checks = "[has_key, has_bearer_token, well_formed_key, issued_key, json_object, known_factor, "
-    checks += "has_video, fetchable, measurable]"
+    checks = "[has_key, has_bearer_token, well_formed_key, issued_key, json_object, known_tool, "
+    checks += "known_factor, has_video, fetchable, measurable]"
     other = write(scenario(f"checks: {{tools/upscale-video: {checks}}}")).submit(**bad)
 
     assert "MISSING_VIDEO_URL" == usual

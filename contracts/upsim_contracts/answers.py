@@ -15,6 +15,8 @@ from upsim_contracts.findings import Finding
 from upsim_contracts.schemas import Schemas, shown
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+REFUSED = 400
+"""The least status of a refusal."""
 _CONDITIONS = frozenset({"then", "else"})
 """Rules that depend on another field: they are looked at when all others hold."""
 _ID = re.compile(r'"[A-Za-z0-9_-]{8,}"')
@@ -186,12 +188,15 @@ def check_answer(
     """How an answer differs from what the provider documents; an empty list when it does not.
 
     `path` is the provider's own, without prefix or sandbox. A path or a method that no document
-    of the provider has is a finding too.
+    of the provider has is a finding only where the provider serves it: a refused one is a mistake
+    of the caller.
     """
     place = operation_of(provider, dialect, method, path)
     if place is not None:
         one, operation = place
         return one.check(operation, status, headers, body)
+    if status >= REFUSED:
+        return []
     seen = f"{method.upper()} {path.partition('?')[0]}"
     known = "a documented operation"
     return [Finding(provider, seen, "request", known, "none", evidence.UNKNOWN)]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from upsim_contracts import wrong_paths
 from upsim_contracts.accepting import Known
 from upsim_contracts.cassettes import Cassette
 from upsim_contracts.counting import counted
@@ -62,7 +63,10 @@ class Drift:
 
 @dataclass(slots=True)
 class DriftReport:
-    """What one cassette shows. `skipped` are exchanges that no simulator was asked about."""
+    """What one cassette shows. `skipped` are exchanges that no simulator was asked about.
+
+    `notes` tell of paths that the caller got wrong.
+    """
 
     cassette: Cassette
     drifts: Sequence[Drift]
@@ -70,6 +74,7 @@ class DriftReport:
     replayed: int
     skipped: dict[str, int] = field(default_factory=dict)
     accepted: Sequence[tuple[Drift, Known]] = ()
+    notes: Sequence[str] = ()
 
     @property
     def broken(self) -> bool:
@@ -126,7 +131,17 @@ def drift(
     outcomes = [one.skipped for one in replayed if one.exchange.part == "api"]
     skipped = {reason: outcomes.count(reason) for reason in outcomes if reason}
     judged = sum(one.part == "api" for one in cassette.exchanges)
-    return DriftReport(cassette, drifts, judged, len(outcomes) - sum(skipped.values()), skipped)
+    sent = len(outcomes) - sum(skipped.values())
+    notes = [*dict.fromkeys(_notes(cassette, tolls))]
+    return DriftReport(cassette, drifts, judged, sent, skipped, notes=notes)
+
+
+def _notes(cassette: Cassette, tolls: Tolls) -> Iterator[str]:
+    dialect = cassette.header.dialect
+    for one in cassette.exchanges:
+        said = wrong_paths.note(tolls, dialect, one.method, one.path, one.status)
+        if one.part == "api" and said is not None:
+            yield said
 
 
 def _each_once(

@@ -21,7 +21,7 @@ th, td { border-bottom: 1px solid #8884; padding: .35rem .6rem; text-align: left
 def as_text(report: DriftReport) -> str:
     """A line for each difference, and one for the whole."""
     known = [f"known: {one} ({why})" for one, why in report.accepted]
-    return "\n".join([*map(str, report.drifts), *known, report.headline])
+    return "\n".join([*map(str, report.drifts), *known, *report.notes, report.headline])
 
 
 def as_json(reports: Sequence[DriftReport]) -> str:
@@ -52,6 +52,7 @@ def _report(report: DriftReport) -> dict[str, object]:
         "exchanges": report.judged,
         "replayed": report.replayed,
         "not_replayed": report.skipped,
+        "notes": list(report.notes),
         "findings": [
             *(_drift(one) for one in report.drifts),
             *(_drift(one, known) for one, known in report.accepted),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from upsim_contracts import evidence
-from upsim_contracts.answers import Contract, Operation, check_answer, operation_of
+from upsim_contracts.answers import REFUSED, Contract, Operation, check_answer, operation_of
 from upsim_contracts.cassettes import Exchange
 from upsim_contracts.comparing import INSTEAD, STATUS, Unlike, compare, is_price
 from upsim_contracts.findings import Finding
@@ -47,6 +47,8 @@ def judge(
         lost = Finding(provider, exchange.call, "connection", "an answer", "none", evidence.UNKNOWN)
         return [Judged("contract", lost, "connection")]
     place = place_of(provider, dialect, exchange)
+    if place is None and exchange.status >= REFUSED:
+        return []  # a path that the caller got wrong
     name = place[1].name if place else exchange.call
     unlike = (
         [*compare(replayed, tolls.texts)] if replayed is not None and not replayed.skipped else []

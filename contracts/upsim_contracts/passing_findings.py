@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from upsim_contracts import wrong_paths
 from upsim_contracts.answers import check_answer
 from upsim_contracts.cassettes import Charge
 from upsim_contracts.measuring import Sighted
@@ -60,6 +61,14 @@ class PassingFindings:
             more = f"{len(judged) - MOST_FINDINGS} more findings"
             lines.append(f"{self.target.provider}: {name}: {more} of this response")
         return len(judged) + len(priced), [self.redactor.text(line) for line in lines + priced]
+
+    def note(self, passing: Passing, status: int) -> str | None:
+        """Return what to say of a path that the caller got wrong, if that was so."""
+        if passing.part == "file":
+            return None
+        method, path = passing.method, passing.path
+        said = wrong_paths.note(self.tolls, self.target.dialect, method, path, status)
+        return None if said is None else self.redactor.text(said)
 
     def _judged(
         self, passing: Passing, status: int, body: bytes, headers: Mapping[str, str]

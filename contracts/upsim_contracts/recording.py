@@ -378,7 +378,8 @@ class Recording:
             self.lost += 1
             self._say(f"{exchange.call[:MOST_SAID]} is not in the cassette: {_reason(error)}")
         self.findings += count
-        for line in lines:
+        note = self._findings.note(passing, status)
+        for line in [*lines, note] if note else lines:
             self._say(line)
 
 

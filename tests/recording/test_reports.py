@@ -29,6 +29,7 @@ from upsim_contracts.drift import drift
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.tolls import Tolls
 from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.wrong_paths import note
 
 HEAD = Header("vicsee", "guide", "127.0.0.1", "2026-11-01T10:00:00Z")
 
@@ -196,3 +197,51 @@ def test_a_cassette_is_read_as_it_was_written(
     found = read_cassette(path)
 
     assert (HEAD, (written,)) == (found.header, found.exchanges)
+
+
+def test_path_that_the_client_got_wrong_is_a_note(studio: Studio) -> None:
+    """A refused path says nothing about the provider; a path that is served is a difference."""
+    wrong = {
+        "GET /api/v1/task/some-id": "did you mean GET /api/v1/tasks/{id}?",
+        "GET /api/v1/credit": "did you mean GET /api/v1/credits?",
+        "GET /api/v1/nothing/at/all": "(answered 404)",
+    }
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        for call in wrong:
+            method, path = call.split()
+            await http.request(method, path)
+
+    cassette = studio.record("vicsee", caller)
+    assert studio.session is not None
+    lines = studio.drift(cassette)
+
+    assert studio.session.application.findings == 0
+    for said in (studio.said, lines):
+        notes = [line for line in said if line.startswith("note: ")]
+        assert len(notes) == len(wrong)
+        for (call, end), one in zip(wrong.items(), notes, strict=True):
+            assert call in one
+            assert one.endswith(end)
+    assert lines[-1].startswith("cassette.jsonl")
+    assert "no differences" in lines[-1]
+
+    def served(call: str, answer: httpx.Response) -> httpx.Response:
+        return httpx.Response(200, json={}) if "nothing" in call else answer
+
+    cassette.unlink()
+    found = studio.drift(studio.record("vicsee", caller, altered=served))
+    assert studio.session.application.findings == 1
+    call = "vicsee: GET /api/v1/nothing/at/all"
+    assert any(line.startswith(f"{call}: request: expected a documented") for line in studio.said)
+    assert found[0].startswith(f"{call}: status: expected 404, seen 200")
+
+
+def test_nearest_path_is_never_a_paid_one_where_a_free_one_is_as_near() -> None:
+    """Venice's wrong path for a status names a free operation, not the paid `queue`."""
+    tolls = Tolls(book_of("venice"), pricer("venice"))
+    said = note(tolls, "guide", "POST", "/api/v1/video/status", 404)
+
+    assert said is not None
+    assert "did you mean POST /api/v1/video/" in said
+    assert "queue" not in said

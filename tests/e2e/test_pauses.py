@@ -56,7 +56,7 @@ def submit(provider: str, body: bytes) -> bytes:
 def venice(url: str) -> bytes:
     """Return a submit of a video."""
     sent = {"model": "topaz-video-upscale", "video_url": url, "upscale_factor": 2}
-    return submit("venice", json.dumps(sent).encode())
+    return submit("venice", json.dumps(sent, ensure_ascii=False).encode())
 
 
 def piapi(video: str) -> bytes:
@@ -131,6 +131,8 @@ CASES: dict[str, Callable[[], bytes]] = {
     "percent-encoded base64": lambda: venice("data:video/mp4;base64," + "%41" * 4 * MEGABYTE),
     "escapes apart from each other": lambda: piapi("data:video/mp4;base64," + "A%41" * MEGABYTE),
     "long base64": lambda: venice("data:video/mp4;base64," + "QUFB" * 4 * MEGABYTE),
+    "base64 of other letters": lambda: venice("data:video/mp4;base64," + "日" * 9 * MEGABYTE),
+    "base64 of escaped letters": lambda: venice("data:video/mp4;base64," + "%E9" * 6 * MEGABYTE),
     "long base64 as it is": lambda: piapi("QUFB" * 3 * MEGABYTE),
     "a long file in JSON": lambda: post(
         "piapi",

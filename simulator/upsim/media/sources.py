@@ -50,6 +50,8 @@ def decode_base64(text: str, limit: int) -> bytes | Unmeasurable:
     The size is known before anything is decoded. Only the standard alphabet with full padding is
     taken.
     """
+    if not text.isascii():  # taking white space out of such a text takes long
+        return Unmeasurable("not_decodable", f"The base64 text is not valid: {base64_flaw(text)}.")
     compact = text.translate(_WHITESPACE)
     padding = len(compact[-2:]) - len(compact[-2:].rstrip("="))
     size = len(compact) * 3 // 4 - padding

@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -26,11 +26,12 @@ from upsim.client.http.bounded import BoundedTransport
 from upsim.client.http.connections import SyncTransport, sync_connections
 from upsim_contracts.accepting import Accepted, today
 from upsim_contracts.counting import counted
-from upsim_contracts.documents import default_dialect, dialects, further_hosts
+from upsim_contracts.documents import further_hosts
 from upsim_contracts.earlier import changes_since, read_earlier
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
 from upsim_contracts.facts import Book, Fact
 from upsim_contracts.nearest import hint
+from upsim_contracts.places import check_dialect, dialect_in, dialects_of, place_of, provider_in
 from upsim_contracts.planning import Plan, Planned, plan
 from upsim_contracts.preflight import check as preflight
 from upsim_contracts.report_files import check_folders, write_file
@@ -43,6 +44,8 @@ from upsim_contracts.verify import Report, book_of, not_begun, pricer, providers
 
 WELL, FINDING = 0, 1
 SECONDS = 60
+LONGEST = 300
+"""Characters of a server's note that are printed."""
 EVERY = 10
 TRUSTED = "UPSIM_TRUSTED_HOSTS"
 TIERS = ("free", "refused", "paid", "not run")
@@ -94,12 +97,14 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
     uses = None if order.uses is None else read_uses(order.uses)
     earlier = None if order.compare is None else read_earlier(order.compare)
     reports: list[Report] = []
-    chosen = tuple(order.providers or providers())
+    chosen = _chosen(order)
+    order = replace(order, providers=order.providers or (chosen if len(chosen) == 1 else ()))
+    note = _once(say)
     try:
         with _stopped_by_sigterm():
             for provider in chosen:
                 with ExitStack() as stack:
-                    report = _one(stack, order, provider, local, say)
+                    report = _one(stack, order, provider, local, say, note)
                 if report is None:
                     continue
                 report.weigh(uses)
@@ -128,14 +133,46 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
     return FINDING if any(report.broken or report.stopped for report in reports) else WELL
 
 
+def _chosen(order: Asked) -> Sequence[str]:
+    """Return the providers to be judged, by --provider, by the URL, or by the model.
+
+    Raises UsageError where one of them is unknown, is not that of the URL, or does not have the
+    dialect.
+    """
+    chosen = tuple(order.providers)
+    named = provider_in(order.target, providers())
+    for provider in chosen:
+        _known(provider)
+        if named not in ("", provider):
+            raise UsageError(f"{order.target} is the URL of {named}, not of {provider}")
+    chosen = (
+        chosen
+        or ((named,) if named else ())
+        or tuple(
+            name
+            for name in providers()
+            if order.model is None or order.model in book_of(name).models
+        )
+    )
+    if not chosen:
+        models = [model for name in providers() for model in book_of(name).models]
+        known = list(dict.fromkeys(models))
+        raise UsageError(f"no provider has a model {order.model!r}; {hint(order.model, known)}")
+    for provider in chosen:
+        check_dialect(provider, order.dialect, "--dialect")
+    return chosen
+
+
 def _one(
-    stack: ExitStack, order: Asked, provider: str, local: Mapping[str, Local], say: Say
+    stack: ExitStack,
+    order: Asked,
+    provider: str,
+    local: Mapping[str, Local],
+    say: Say,
+    note: Say,
 ) -> Report | None:
-    try:
-        book = book_of(provider)
-    except NoContractError as error:
-        raise UsageError(str(error)) from error
-    target = aim(stack, order, book, local)
+    book = _known(provider)
+    target = aim(stack, order, book, local, note)
     book = book.under(target.dialect)
     facts = _facts(order, book, target)
     planned = plan(book, facts, target, pricer(provider))
@@ -148,6 +185,14 @@ def _one(
     planned.check(order.cap or Decimal(0))
     preflight(book_of(provider), planned, target, pricer(provider), _sleep)
     return verify(book, facts, target, sleep=_sleep, seen=Progress(len(facts), target.purse, say))
+
+
+def _known(provider: str) -> Book:
+    """The book of a provider. Raises UsageError where nothing is known of it."""
+    try:
+        return book_of(provider)
+    except NoContractError as error:
+        raise UsageError(str(error)) from error
 
 
 class Progress:
@@ -170,8 +215,22 @@ class Progress:
             self._say(f"  {self._seen}/{self._facts} facts, {self._broken} broken, {spent}")
 
 
-def aim(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) -> Target:
-    """What is to be judged, behind the guard of the purse."""
+def _once(say: Say) -> Say:
+    """Return a function that says each sentence once, though every provider has cause to."""
+    said: set[str] = set()
+
+    def once(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            say(text)
+
+    return once
+
+
+def aim(
+    stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local], note: Say = print
+) -> Target:
+    """What is to be judged, behind the guard of the purse. `note` gets what the server notes."""
     token, dialect = order.admin_token, order.dialect
     key = order.api_key or os.environ.get(f"{book.provider.upper()}_API_KEY", "")
     transport: httpx.BaseTransport
@@ -186,12 +245,14 @@ def aim(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) 
         parts = urlsplit(url)
         is_near = is_loopback(parts.hostname or "")
         root = f"{parts.scheme}://{parts.netloc}"
-        simulator = order.target != "live" and not order.as_live and _obeys(root, token)
-        dialect = dialect or _dialect(book, parts.path, is_live=order.target == "live")
+        simulator = order.target != "live" and not order.as_live and _obeys(root, token, note)
         if simulator:
-            url = root
+            place = place_of(url, providers())
+            url, dialect = place.root, _agreed(dialect, place.dialect, url)
         elif len(order.providers) != 1:
             raise UsageError(f"{url} is no simulator that obeys: say by --provider what it is")
+        else:
+            dialect = dialect or _dialect(book, url, is_live=order.target == "live")
     if not simulator and (order.cap is None or not key):
         needed = f"--cap and --api-key (or {book.provider.upper()}_API_KEY)"
         raise UsageError(f"{url} is no simulator that obeys: give {needed}")
@@ -217,12 +278,18 @@ def aim(stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local]) 
     return target.as_stranger() if order.as_live and order.target in local else target
 
 
-def _dialect(book: Book, path: str, *, is_live: bool) -> str:
+def _dialect(book: Book, url: str, *, is_live: bool) -> str:
     """The dialect that a URL names; a provider's own API speaks `live` where the book knows it."""
-    known = {*book.dialects, *dialects(book.provider), default_dialect(book.provider)}
     if is_live:
-        return "live" if "live" in known else ""
-    return next((step for step in reversed(path.split("/")) if step in known), "")
+        return "live" if "live" in dialects_of(book.provider) else ""
+    return dialect_in(url, book.provider)
+
+
+def _agreed(asked: str, named: str, url: str) -> str:
+    """The dialect of the option and of the URL. Raises UsageError where they differ."""
+    if asked and named and asked != named:
+        raise UsageError(f"--dialect {asked}: the URL {url} names the dialect {named}")
+    return asked or named
 
 
 def _check(url: str, asked: str) -> None:
@@ -238,8 +305,11 @@ def _check(url: str, asked: str) -> None:
         )
 
 
-def _obeys(root: str, token: str) -> bool:
-    """Whether a simulator is there that lets itself be controlled."""
+def _obeys(root: str, token: str, note: Say) -> bool:
+    """Whether a simulator is there that lets itself be controlled.
+
+    A simulator on loopback answers in spite of a wrong token, and its note says so.
+    """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with sync_connections(SECONDS) as http:
         try:
@@ -252,8 +322,8 @@ def _obeys(root: str, token: str) -> bool:
             raise UsageError(f"{root}/__sim/sandboxes: {error}") from error
     if not answer.is_success:
         raise UsageError(f"{answer.message}; give --admin-token, or judge it --as-live")
-    if answer.note:  # a simulator on loopback answers in spite of a wrong token
-        raise UsageError(f"{root}: {answer.note}; see --admin-token and UPSIM_ADMIN_TOKEN")
+    if answer.note:
+        note(f"note: {ascii(answer.note[:LONGEST])[1:-1]} (--admin-token, UPSIM_ADMIN_TOKEN)")
     return True
 
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.e2e.conftest import Server
+from upsim.cli import main
 from upsim_contracts.command import run as verify
-from upsim_contracts.exceptions import UsageError
 
 UPSIM = [sys.executable, "-m", "upsim"]
 
@@ -86,16 +87,75 @@ def test_no_simulator_is_a_message(unused_port: int) -> None:
 def test_a_wrong_admin_token_is_noted(server: Server) -> None:
     """The keys are printed, for loopback needs no token, and the server's note on stderr once.
 
-    `verify` judges nothing with a wrong token: it is wrong usage.
+    `verify` does the same: it prints the note once and goes on.
     """
     told = run("env", "--url", server.base_url, "--admin-token", "wrong")
 
     assert 0 == told.returncode
     note = "the bearer token is not this server's admin token; on loopback none is needed"
     assert f"upsim: {note}\n" == told.stderr
-    asked = {"providers": ("vicsee",), "target": server.base_url, "only_plan": True}
-    with pytest.raises(UsageError, match=f"{note}; see --admin-token and UPSIM_ADMIN_TOKEN"):
-        verify({**asked, "admin_token": "wrong"}, {}, print)
+    said: list[str] = []
+    asked = {"providers": ("vicsee", "piapi"), "target": server.base_url, "only_plan": True}
+    assert 0 == verify({**asked, "admin_token": "wrong"}, {}, said.append)
+    noted = f"note: {note} (--admin-token, UPSIM_ADMIN_TOKEN)"
+    assert [noted] == [line for line in said if "token" in line]
+
+
+def test_places_that_are_not_there_are_refused(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A dialect, provider or URL that would lead to 404 is wrong usage, with the remedy."""
+    url = server.base_url
+    bare = url.removeprefix("http://")
+    out = str(tmp_path / "out.mp4")
+    upscale = f"upscale https://e.example/a.mp4 --model vicsee --to {out} --target"
+    refused = [
+        ("", "verify --provider vicsee --dialect liv", "vicsee has no dialect 'liv'; did you mean"),
+        ("", "verify --provider vicsee --dialect auto", "vicsee has no dialect 'auto'; there are"),
+        ("", "verify --dialect auto", "piapi has no dialect 'auto'; there are guide, live"),
+        ("", f"verify --target {url}/vicsee/liv", f"--target {url}/vicsee/liv: vicsee has no"),
+        ("", f"verify --target {url}/vicse", f"give {url}, or the URL of a provider"),
+        ("", f"verify --provider venice --target {url}/vicsee", "URL of vicsee, not of venice"),
+        ("", f"verify --target {url}/vicsee/live --dialect guide", "names the dialect live"),
+        ("", "verify --model topaz", "no provider has a model 'topaz'"),
+        ("", f"verify --target {bare}", f"lacks http://: give {url}"),
+        (bare, "verify --target server", f"UPSIM_URL is '{bare}': http:// is missing: {url}"),
+        (f"{url}/vicsee", "verify --target server", f"that of the server is {url}"),
+        ("", f"env --url {url} --dialect liv", "has no dialect 'liv'; did you mean live?"),
+        ("", f"env --url {url} --dialect auto", "piapi has no dialect 'auto'; it has guide, live"),
+        (f"{url}/vicsee", "env", f"this is the URL of vicsee; that of the server is {url}"),
+        (bare, "env", f"http:// is missing: {url}"),
+        ("", f"{upscale} {url}/venice", "is the URL of venice, not of vicsee"),
+        ("", f"{upscale} {url}/venice/live", "is the URL of venice, not of vicsee"),
+        ("", f"{upscale} {bare}", f"lacks http://: give {url}"),
+    ]
+    wrong = []
+    for variable, line, reason in refused:
+        monkeypatch.setenv("UPSIM_URL", variable)
+        done = CliRunner().invoke(main, line.split())
+        if (done.exit_code, done.stdout) != (2, "") or reason not in " ".join(done.stderr.split()):
+            wrong.append((line, done.exit_code, done.output))
+
+    assert [] == wrong
+
+
+def test_places_that_are_there_are_used(server: Server, tmp_path: Path) -> None:
+    """A URL with a provider judges that provider, under its dialect; `--model` finds its own."""
+    url, judged = server.base_url, []
+    for options in (
+        {"target": f"{url}/vicsee/live"},
+        {"target": url, "model": "topaz-video-upscale"},
+        {"target": url, "providers": ("vicsee",), "model": "topaz-video-upscale"},
+    ):
+        said: list[str] = []
+        assert 0 == verify({**options, "only_plan": True}, {}, said.append)
+        judged.append([line.partition(":")[0] for line in said])
+        assert "facts" in said[0]
+    order = f"https://e.example/a.mp4 --model venice --to {tmp_path / 'o.mp4'} --target"
+    done = CliRunner().invoke(main, ["upscale", *order.split(), f"{url}/venice/live"])
+
+    assert [["vicsee"], ["venice", "vicsee"], ["vicsee"]] == judged
+    assert done.exit_code == 0, done.output
 
 
 def test_an_unknown_sandbox_is_a_message(server: Server) -> None:

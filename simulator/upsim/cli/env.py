@@ -18,11 +18,12 @@ from upsim.cli.variables import ADMIN_TOKEN
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import ask_admin
 from upsim.client.http.connections import sync_connections
+from upsim.core.baseline import BaselineError, check_dialect
 from upsim.core.printing import printable
 from upsim.engine.registry import DEFAULT
 from upsim.providers import folders
 from upsim.scenario.loader import Library
-from upsim.testing.running import DEFAULT_URL, URL
+from upsim.testing.running import DEFAULT_URL, URL, base_url_flaw
 from upsim.web.landing import clients_of
 
 FINDING = 1
@@ -89,13 +90,14 @@ def command(  # noqa: PLR0913 - one argument for each option
         raise click.UsageError("--scenario and --clock are for a sandbox that is made: add --new")
     if new and sandbox:
         raise click.UsageError("--new makes a sandbox, --sandbox takes one that is there: give one")
-    base = url.rstrip("/")
+    base = _root(url)
     headers = {"Authorization": f"Bearer {admin_token}"} if admin_token else {}
     with sync_connections(SECONDS) as http:
         http.base_url = httpx.URL(f"{base}/__sim")
         http.headers.update(headers)
         http.event_hooks = {"response": [_noting()]}
         providers = _ask(http, "GET", "/health", "providers", dict[str, object])
+        _check_dialect(providers, dialect)
         if new:
             order = {"scenario": scenario, "clock": clock}
             named = {name: value for name, value in order.items() if value is not None}
@@ -118,6 +120,24 @@ def command(  # noqa: PLR0913 - one argument for each option
         raise _stopped(f"{base} gave no setting for a shell ({strange[0][:80]!r}); --json shows it")
     for name, value in variables.items():
         click.echo(SHELLS[shell](name, value))
+
+
+def _root(url: str) -> str:
+    """Return the base URL of a server. Raises UsageError for that of a provider, or for none."""
+    flaw = base_url_flaw(url)
+    if flaw:
+        raise click.UsageError(f"{url[:200]!r} (--url, or {URL}) is not the base URL: {flaw}")
+    return url.rstrip("/")
+
+
+def _check_dialect(providers: Iterable[str], dialect: str) -> None:
+    """Raise UsageError where the base URLs of a dialect would be answered with 404."""
+    library = Library(folders=folders)
+    try:
+        for provider in sorted({*providers} & {*library.providers()}) if dialect else ():
+            check_dialect(library.baseline(provider).baseline, dialect)
+    except BaselineError as error:
+        raise click.UsageError(f"--dialect: {error}") from error
 
 
 def client_variables(providers: Iterable[str], dialect: str) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ import httpx
 
 from upsim.client.callbacks import Watch
 from upsim.client.clients import Client, connect
+from upsim.client.discovery import providers
 from upsim.client.exceptions import (
     AuthenticationError,
     UnsafeTargetError,
@@ -134,7 +135,19 @@ def _base_url(target: Target, known: Known) -> str:
             f"--target {target.name[:200]!r} is neither sim, server nor live, nor the URL of a "
             "simulator such as http://127.0.0.1:4747"
         )
-    return f"{url}/{known.adapter.provider}"
+    return _of_provider(url, known.adapter.provider)
+
+
+def _of_provider(url: str, provider: str) -> str:
+    """The base URL of a provider, at that of a server or as it was given, also with a dialect.
+
+    Raises UsageError for the base URL of another provider.
+    """
+    *_, before, last = f"//{urlsplit(url).path}".split("/")
+    named = next((step for step in (before, last) if step in providers()), "")
+    if named not in ("", provider):
+        raise click.UsageError(f"--target {url[:200]!r} is the URL of {named}, not of {provider}")
+    return url if named else f"{url}/{provider}"
 
 
 def _key(target: Target, known: Known) -> str:

@@ -236,13 +236,18 @@ class Rules:
         return self.baseline.facts[name].value
 
 
-def rules(baseline: Baseline, dialect: str, chosen: Mapping[str, str]) -> Rules:
-    """The baseline under this dialect, single knobs winning over the dialect's values."""
+def check_dialect(baseline: Baseline, dialect: str) -> None:
+    """Raise BaselineError, with the nearest name, for a dialect that the provider lacks."""
     if dialect not in baseline.dialects:
         near, known = nearest_of(dialect, baseline.dialects), ", ".join(baseline.dialects)
         hint = f"did you mean {near}? " if near else ""
         msg = f"{baseline.provider} has no dialect {dialect!r}; {hint}it has {known}"
         raise BaselineError(msg)
+
+
+def rules(baseline: Baseline, dialect: str, chosen: Mapping[str, str]) -> Rules:
+    """The baseline under this dialect, single knobs winning over the dialect's values."""
+    check_dialect(baseline, dialect)
     knobs = {name: knob.by_dialect[dialect] for name, knob in baseline.knobs.items()}
     for name, value in chosen.items():
         _check_choice(baseline, name, value)

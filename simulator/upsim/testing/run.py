@@ -27,7 +27,10 @@ class Run:
         """Read the options; `protocol` is what a server speaks. Raises pytest.UsageError."""
         self.config = config
         self._protocol = protocol
-        self.target = at_running_server(config.getoption("upsim_target"))
+        try:
+            self.target = at_running_server(config.getoption("upsim_target"))
+        except ValueError as error:
+            raise pytest.UsageError(f"--upsim-target=server: {error}") from error
         self.seed: int = config.getoption("upsim_seed")
         self.guard = Guard()
         self.cap: str | None = config.getoption("upsim_cap")

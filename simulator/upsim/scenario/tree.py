@@ -141,6 +141,8 @@ def read_tree(path: Path) -> Tree:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise  # nothing is wrong with the file
         return _unreadable(Mark(file, 1, 1), f"cannot be read: {error.strerror}")
+    if sum(map(data.count, (b",", b"\n", b"\r"))) > MOST_VALUES:
+        return _unreadable(Mark(file, 1, 1), f"more than {MOST_VALUES} lines and commas")
     if len(data) > MOST_BYTES:
         return _unreadable(Mark(file, 1, 1), f"larger than {MOST_BYTES} bytes")
     return parse_tree(text, file)

@@ -10,6 +10,7 @@ import pytest
 
 from upsim.providers import discover
 from upsim.scenario.loader import Library, ScenarioError
+from upsim.scenario.tree import read_tree
 
 LIBRARY = Library()
 Change = Callable[[str], str]
@@ -404,3 +405,12 @@ def test_the_corpus_is_large() -> None:
 
     assert len(WRITTEN) + mutated >= 150
     assert mutated >= len(WRITTEN)
+
+
+@pytest.mark.parametrize("piece", ["a, ", "x: 1\n", "- a\r"])
+def test_a_file_of_very_many_values_is_not_read(tmp_path: Path, piece: str) -> None:
+    """Reading it would take seconds before its values could be counted."""
+    file = tmp_path / "long.yaml"
+    file.write_bytes(b"x: [" + piece.encode() * 100_001)
+    (mistake,) = read_tree(file).mistakes
+    assert "more than 100000 lines and commas" == mistake.message

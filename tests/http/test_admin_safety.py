@@ -368,3 +368,25 @@ def test_wrong_token_that_is_not_needed_is_noted(admin: Admin) -> None:
     assert seen == []
     assert [(200, NOTE), (404, NOTE)] == [noted("Bearer other"), noted("bearer a", "/__sim/nope")]
     assert seen == [("GET", "/__sim/sandboxes", 200, NOTE)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([], 200),
+        ([("host", "hooks.example.com")], 200),
+        ([("origin", "http://127.0.0.1:4747")], 200),
+        ([("origin", "http://evil.example")], 403),
+        ([("origin", "null")], 403),
+        ([("sec-fetch-site", "cross-site")], 403),
+    ],
+)
+def test_a_page_of_another_origin_puts_nothing_into_an_inbox(
+    admin: Admin, headers: list[tuple[str, str]], status: int
+) -> None:
+    """Servers call it without a key; what a browser shows elsewhere may not plant a webhook."""
+    sent = dict([("host", "127.0.0.1:4747"), *headers])
+    answer = admin.http.post("/__sim/sandboxes/default/inbox/hook", headers=sent, content=b"{}")
+    kept = admin.get("sandboxes/default/inbox/hook/messages")["messages"]
+
+    assert (status, int(status == 200)) == (answer.status_code, len(kept))

@@ -70,12 +70,25 @@ class AdminRule:
             return f"the Host {host[:80]!r} is no name of loopback, as localhost is"
         if any(h in PROXY_HEADERS or h.startswith(b"x-forwarded") for h in headers):
             return "the request came through a proxy"
-        origin = headers.get(b"origin")
-        if origin is not None and origin.decode("latin-1") != f"{scope['scheme']}://{host}":
-            return "the request comes from a page of another origin"
-        if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
-            return "the request comes from a page of another site"
-        return None
+        return _stranger(scope, headers)
+
+
+def page_refusal(scope: Scope) -> Refusal | None:
+    """Why a call that is open to servers may not be made by the page that a browser shows."""
+    headers = dict(scope["headers"])
+    doubt = _stranger(scope, headers)
+    return None if doubt is None else Refusal(403, "foreign_page", doubt)
+
+
+def _stranger(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
+    """Whose page makes the request, when it is not one of ours."""
+    host = headers.get(b"host", b"").decode("latin-1")
+    origin = headers.get(b"origin")
+    if origin is not None and origin.decode("latin-1") != f"{scope['scheme']}://{host}":
+        return "the request comes from a page of another origin"
+    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+        return "the request comes from a page of another site"
+    return None
 
 
 def _read(scope: Scope) -> dict[bytes, bytes] | None:

@@ -51,7 +51,7 @@ from upsim.web.admin.probes import own_version
 from upsim.web.admin.problems import AdminError, NoBody, answer, nearest, problem, read
 from upsim.web.admin.recording import recorded
 from upsim.web.admin.sandboxes import registry_of
-from upsim.web.auth import WRITES, AdminRule
+from upsim.web.auth import WRITES, AdminRule, page_refusal
 from upsim.web.receivers import INBOX
 from upsim.web.timeline import catch_up
 
@@ -250,9 +250,9 @@ def routes() -> list[BaseRoute]:
 
 async def guarded(rule: AdminRule, scope: Scope, receive: Receive, send: Send) -> bool:
     """Whether the request was refused (and answered) by the rule of the admin API."""
-    if scope["path"] in OPEN or INBOX.match(scope["path"]):
+    if scope["path"] in OPEN:
         return False
-    refusal = rule.refusal(scope)
+    refusal = page_refusal(scope) if INBOX.match(scope["path"]) else rule.refusal(scope)
     if refusal is None:
         return False
     await problem(refusal.status, refusal.code, refusal.message)(scope, receive, send)

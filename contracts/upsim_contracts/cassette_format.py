@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from upsim_contracts.nearest import hint
+
 LARGEST = Decimal(10) ** 12
 """No amount, no size and no time of a recording comes near it."""
 MOST_PIXELS = 100_000
@@ -27,6 +29,7 @@ Method = Annotated[str, Meta(pattern=r"\A[A-Za-z!#$%&'*+.^_`|~0-9-]{1,40}\Z")]
 Path = Annotated[str, Meta(pattern=r"\A/[^\x00-\x20\x7f]*\Z", max_length=MAX_PATH_LENGTH)]
 Status = Annotated[int, Meta(ge=0, le=999)]
 _PLACE = re.compile(r" - at `(?P<key>key in )?\$?(?P<path>.*)`\Z", re.DOTALL)
+_UNKNOWN = re.compile(r"unknown field `(.{1,200}?)`", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _DECODER = JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -126,6 +129,10 @@ class Line(Struct, forbid_unknown_fields=True):
         bounded(self.took)
 
 
+_CLOSED = (Line, MessageLine, Body, ChargeLine)
+"""The parts that have no other fields than these."""
+
+
 def fitting(exchange: Mapping[str, Any]) -> dict[str, Any]:
     """Return an exchange as it can be read again: its long texts are cut, each with a mark."""
     found = dict(exchange)
@@ -163,6 +170,13 @@ def mistake_in(line: str, message: str) -> tuple[int, str, str]:
     told = message[: found.start()] if found else message
     place = f"{path.removeprefix('.')}: " if path else ""
     return _column(line, steps), place, told
+
+
+def hint_of(message: str) -> str:
+    """Return the nearest field for a message about an unknown one; else nothing."""
+    found = _UNKNOWN.search(message)
+    names = {field.encode_name for one in _CLOSED for field in msgspec.structs.fields(one)}
+    return "" if found is None else f"; {hint(found[1], sorted(names))}"
 
 
 def _column(line: str, steps: list[str]) -> int:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from upsim_contracts.bodies import parsed
-from upsim_contracts.cassette_format import HeaderLine, Line, fitting, mistake_in
+from upsim_contracts.cassette_format import HeaderLine, Line, fitting, hint_of, mistake_in
 from upsim_contracts.clips import Clip
 from upsim_contracts.exceptions import ContractFileError
 
@@ -248,6 +248,7 @@ def _converted(path: Path, number: int, line: str, one: dict[str, Any], kind: ty
         return msgspec.convert(one, kind)
     except msgspec.ValidationError as error:
         column, place, message = mistake_in(line, str(error))
+        message += hint_of(message)
         raise ContractFileError(f"{path}:{number}:{column}: {place}{message}") from error
 
 

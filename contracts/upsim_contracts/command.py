@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -336,8 +337,19 @@ def _facts(order: Asked, book: Book, target: Target) -> list[Fact]:
         planned = plan(book, found, target, pricer(book.provider)).planned
         found = [one.fact for one in planned if one.tier == order.tier]
     if not found:
-        raise UsageError(f"no fact of {book.provider} fits what was asked for")
+        raise UsageError(_without_facts(order, book))
     return found
+
+
+def _without_facts(order: Asked, book: Book) -> str:
+    """Say which choice left no fact: the pattern of names, or the tier."""
+    which = f"no fact of {book.provider}"
+    if order.pattern is not None and not _fitting(order, book):
+        names = [fact.id for fact in book.facts]
+        near = get_close_matches(order.pattern.strip("*"), names, n=1, cutoff=0.5)
+        meant = f"did you mean {near[0]}? " if near else ""
+        return f"{which} has a name like {order.pattern!r}; {meant}--plan lists all names"
+    return f"{which} fits --tier {order.tier} and the other options; --plan lists all facts"
 
 
 def _fitting(order: Asked, book: Book) -> list[Fact]:

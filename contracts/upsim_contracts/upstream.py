@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from difflib import get_close_matches
 from threading import Lock
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -71,7 +72,9 @@ def upstream(
     steps = [step for step in found.path.split("/") if step]
     told = provider or live.get(host) or next((step for step in steps if step in names), None)
     if told is None:
-        raise UsageError(f"say by --provider whose API {url} is: one of {', '.join(names)}")
+        near = next((one for step in steps for one in get_close_matches(step, names, 1)), "")
+        meant = f"; did you mean /{near} in its path?" if near else ""
+        raise UsageError(f"say by --provider whose API {url} is: one of {', '.join(names)}{meant}")
     if told not in names:
         raise UsageError(f"--provider {told!r} is not known; {hint(told, names)}")
     _guard(url, host, live, cap, trusted)

@@ -193,3 +193,11 @@ def test_drift_accepts_as_well(tmp_path: Path) -> None:
     assert "(accepted on " in text
     assert {"Asked them, it stays"} == {one["accepted"]["reason"] for one in report["findings"]}
     assert "Asked them, it stays" in (tmp_path / "d.html").read_text("utf-8")
+
+
+def test_pattern_without_a_fact_names_the_nearest(verified: Run) -> None:
+    """The pattern, the fact that was probably meant, and where all are listed."""
+    with pytest.raises(UsageError) as caught:
+        verified(unaltered, pattern="rate-limitz*")
+    assert "vicsee has a name like 'rate-limitz*'; did you mean refusal-rate" in str(caught.value)
+    assert "--plan lists all names" in str(caught.value)

@@ -65,10 +65,18 @@ def test_head_is_get_without_a_body(admin: Admin, path: str) -> None:
     assert (same if reads else 405) == answer.status_code
 
 
-def test_an_unknown_path_says_where_to_look(admin: Admin) -> None:
-    """A 404 of no call names the path and the index."""
-    found = refusal_of(admin.http.get(f"{PREFIX}/sandbox"))
-    message = "there is nothing at '/__sim/sandbox'; GET /__sim lists every call"
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("sandbxes", "did you mean /__sim/sandboxes? "),
+        ("sandboxes/default/jorunal", "did you mean /__sim/sandboxes/{id}/journal? "),
+        ("zzz", ""),
+    ],
+)
+def test_an_unknown_path_says_where_to_look(admin: Admin, path: str, meant: str) -> None:
+    """A 404 of no call names the path, the nearest call, and the index."""
+    found = refusal_of(admin.http.get(f"{PREFIX}/{path}"))
+    message = f"there is nothing at '/__sim/{path}'; {meant}GET /__sim lists every call"
     assert (404, "not_found", message) == found
 
 

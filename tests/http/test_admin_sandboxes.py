@@ -259,9 +259,9 @@ def test_the_same_key_may_stand_for_several_providers(admin: Admin) -> None:
             "clock.no",
         ),
         ({"pace": 0}, 400, "refused", "pace 0 is not a whole number of 1 or more"),
-        ({"pace": 1.5}, 400, "invalid", "$.pace"),
-        ({"seed": "x"}, 400, "invalid", "$.seed"),
-        ({"seed": 2**70}, 400, "invalid", "$.seed"),
+        ({"pace": 1.5}, 400, "invalid", "pace: found"),
+        ({"seed": "x"}, 400, "invalid", "seed: found"),
+        ({"seed": 2**70}, 400, "invalid", "seed: found"),
         ({"ttl": -1}, 400, "invalid", "ttl -1.0 is not 0 or more seconds"),
         (
             {"dialects": {"venice": "slang"}},
@@ -289,7 +289,7 @@ def test_the_same_key_may_stand_for_several_providers(admin: Admin) -> None:
         ),
         ({"balances": {"vicsee": "9" * 5000}}, 400, "invalid", "up to 1000000000000000"),
         ({"balances": {"vicsee": "0.0000000000001"}}, 400, "invalid", "12 decimal places"),
-        ({"balances": {"vicsee": 1.5}}, 400, "invalid", "$.balances"),
+        ({"balances": {"vicsee": 1.5}}, 400, "invalid", "balances[...]: found"),
         ({"keys": {"nobody": "x"}}, 400, "refused", "there is no provider 'nobody'"),
         ({"keys": {"vicsee": "taken"}}, 409, "refused", "already belongs to sandbox 'box'"),
         ({"keys": {"vicsee": ""}}, 400, "refused", "a vicsee key is 1 to 512 visible ASCII"),
@@ -300,8 +300,8 @@ def test_the_same_key_may_stand_for_several_providers(admin: Admin) -> None:
             "a vicsee key is 1 to 512 visible ASCII",
         ),
         ({"keys": {"vicsee": "ключ"}}, 400, "refused", "a vicsee key is 1 to 512 visible ASCII"),
-        ({"strict_keys": "yes"}, 400, "invalid", "$.strict_keys"),
-        ({"render": "slowly"}, 400, "invalid", "$.render"),
+        ({"strict_keys": "yes"}, 400, "invalid", "strict_keys: found"),
+        ({"render": "slowly"}, 400, "invalid", "render: unknown value"),
     ],
 )
 def test_a_sandbox_that_cannot_be_is_refused(

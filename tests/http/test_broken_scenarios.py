@@ -174,7 +174,7 @@ def fact(value: object) -> dict[str, object]:
         (
             "wavespeed",
             {"facts": {"parameters/model/pricing": {"value": {"mine": {"required": True}}}}},
-            "facts.parameters/model/pricing.value.mine.kind: unknown kind 'None'; there are",
+            "facts.parameters/model/pricing.value.mine.kind: unknown kind null; there are",
         ),
         (
             "wavespeed",

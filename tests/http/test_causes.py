@@ -124,7 +124,7 @@ MISTAKES = [
     ),
     piapi(
         {**PIAPI, "input": {"video": URL}, "config": {"webhook_config": {"secret": [SECRET]}}},
-        "secret: found a value of type array",
+        "secret: found a list of 1",
     ),
     Mistake(UPSCALER, {"video": 1}, ("video: found the number 1",)),
     Mistake(UPSCALER, {}, ("video: found nothing",)),
@@ -255,6 +255,42 @@ MISTAKES = [
         ("; did you mean /live/api/v1/video/queue?",),
     ),
     Mistake("GET venice/liev", None, ("nothing is served; did you mean /live?",)),
+    # places and types in full
+    Mistake(
+        "POST vicsee/api/v1/generate",
+        {"model": "topaz-video-upscale", "video_url": URL},
+        ("input.video_url: found nothing", "; video_url is not read; did you mean input.video_url"),
+    ),
+    Mistake(
+        "POST vicsee/api/v1/generate",
+        {"model": "topaz-video-upscale", "input": {"video_url": URL, "upscale_factor": 2}},
+        ('input.upscale_factor: found the number 2, expected the text "2"',),
+    ),
+    Mistake(
+        "POST vicsee/api/v1/upload",
+        {"contentType": "text/plain", "sizeBytes": 1},
+        ('contentType: found the text "text/plain", expected the text ', '"video/mp4"'),
+    ),
+    Mistake(
+        "POST piapi/api/v1/task",
+        {**PIAPI, "input": {"video": URL}, "config": {"webhook_config": {"endpoint": 5}}},
+        ("config.webhook_config.endpoint: found the number 5, expected a text",),
+    ),
+    Mistake(
+        "POST piapi/api/v1/task",
+        {**PIAPI, "input": {"video": URL}, "config": {"webhook_config": []}},
+        ("config.webhook_config: found an empty list, expected an object",),
+    ),
+    Mistake(
+        "POST piapi/api/v1/task",
+        {**PIAPI, "input": {"video": URL}, "config": {"webhook_config": {"url": URL}}},
+        ("config.webhook_config.url is not read; here are read: ", "webhook_config.endpoint"),
+    ),
+    Mistake(
+        "POST wavespeed/api/v3/wavespeed-ai/video-upscaler",
+        {"video": ""},
+        ("video: found an empty text, expected a string that is not empty",),
+    ),
     # base URLs that are wrong
     *(
         Mistake(call, None, (f"where nothing is served{hint}",))

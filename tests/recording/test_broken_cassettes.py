@@ -93,6 +93,7 @@ def test_no_mutation_breaks_the_simulator(cassette: Path, tmp_path: Path) -> Non
         (2, ("charge", "actual"), "1e999999999", "charge: 1E+999999999 is no amount"),
         (0, ("recorded",), "9999-99-99", "recorded: month must be in 1..12"),
         (0, ("provider",), "nobody", "provider: there is no contract 'nobody'"),
+        (1, ("satus",), 1, "unknown field `satus`; did you mean status?"),
         (1, ("strange",), 1, "Object contains unknown field `strange`"),
     ],
 )

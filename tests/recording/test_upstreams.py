@@ -38,6 +38,7 @@ def named(url: str, cap: str | None = None, **more: str | None) -> Upstream:
         ("https://api.venice.ai", "give --cap"),
         ("ftp://127.0.0.1/venice", "is no address"),
         ("http://127.0.0.1:1", "say by --provider"),
+        ("http://127.0.0.1:1/visee", "did you mean /vicsee in its path"),
         ("http://user:key@127.0.0.1/venice", "is no address"),
         ("http://127.0.0.1/venice?key=1", "is no address"),
     ],

@@ -78,6 +78,12 @@ def of(field: str, inputs: Mapping[str, object], expected: str) -> str:
     return wrong(field, inputs.get(field.rpartition(".")[2], _ABSENT), expected)
 
 
+def needed(field: str, inputs: Mapping[str, object], kind: str) -> str:
+    """As `of`, of a field that must hold something: an empty text is no value of any kind."""
+    empty = inputs.get(field.rpartition(".")[2]) == ""
+    return of(field, inputs, f"{kind} that is not empty" if empty else kind)
+
+
 def wrong_choice(field: str, value: object, allowed: Iterable[str], kind: str = "text") -> str:
     """The sentence of a value that is none of the allowed ones, which are texts or numbers.
 

@@ -42,8 +42,14 @@ def hint(reads: Reads, options: Iterable[str], document: object, said: str, wher
 def _sentence(path: tuple[str, ...], name: str, known: Iterable[str], where: str) -> str:
     plain = name.isascii() and name.isidentifier() and len(name) <= LONGEST_PLAIN
     shown = ".".join((*path, name if plain else causes.quoted(name)))
-    near = nearest_of(name, known)
-    return f"{shown}{where} is not read{f'; did you mean {near}?' if near else ''}"
+    names = [*known]
+    near = nearest_of(name, names)
+    beside = [one for one in names if path and one.rpartition(".")[0] == ".".join(path)]
+    if near:
+        hint = f"; did you mean {near}?"
+    else:
+        hint = f"; here are read: {', '.join(beside)}" if 0 < len(beside) <= NAMED else ""
+    return f"{shown}{where} is not read{hint}"
 
 
 def _unread(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 
 from upsim.scenario.build import OK
@@ -51,10 +51,15 @@ def lacking_entries(value: Value, base: Mapping[str, Value]) -> Found:
                 yield (section,), f"lacks {name}, which the shipped baseline has"
 
 
-def baseline_mistakes(value: Value, base: Mapping[str, Value] | None, trees: Trees) -> Found:
+def baseline_mistakes(
+    value: Value,
+    base: Mapping[str, Value] | None,
+    trees: Trees,
+    names: Callable[[], Collection[str]],
+) -> Found:
     """Values of another kind than the baseline's, and accounts that no provider has."""
     root = mapping(value)
-    yield from _accounts(root, trees)
+    yield from _accounts(root, trees, names)
     yield from _lifetimes(root)
     if base is None:
         return
@@ -174,12 +179,12 @@ def kind(value: Value) -> str:
     return "number" if _NUMBER.match(str(value)) else "text"
 
 
-def _accounts(root: dict[str, Value], trees: Trees) -> Found:
+def _accounts(root: dict[str, Value], trees: Trees, names: Callable[[], Collection[str]]) -> Found:
     for provider, account in mapping(root.get("accounts")).items():
         tree = trees(provider)
         place: Place = ("accounts", provider)
         if tree is None:
-            yield place, "unknown provider"
+            yield place, f"unknown provider; {nearest(str(provider), names())}"
             continue
         plan, plans = mapping(account).get("plan"), mapping(tree["plans"])
         if plan is not None and plan not in plans and provider != root["provider"]:

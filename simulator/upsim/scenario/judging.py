@@ -26,10 +26,11 @@ _ONE_BY_ONE = (("jobs",), ("faults",))
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges files by the baselines of `trees` and the `kinds` of a provider's operations."""
+    """Judges files by the baselines of `trees`, those of `names`, and the `kinds` of operations."""
 
     trees: Trees
     kinds: Callable[[str], Mapping[str, str]]
+    names: Callable[[], Collection[str]]
 
     def mistakes_in(
         self,
@@ -89,7 +90,7 @@ class Judge:
         names = chain(
             reference_mistakes(sound.value),
             unit_mistakes(sound.value, self.trees),
-            baseline_mistakes(sound.value, base, self.trees),
+            baseline_mistakes(sound.value, base, self.trees, self.names),
             code_mistakes(sound.value, written, base, providers) if providers else (),
         )
         yield from (each for each in names if not _is_below(each[0], sound.doubtful))

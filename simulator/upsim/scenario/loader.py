@@ -203,7 +203,7 @@ class Library:
 
         With `providers` also what their code does not know.
         """
-        return Judge(self.tree_of, self._kinds).mistakes_in(tree, providers)
+        return Judge(self.tree_of, self._kinds, self.providers).mistakes_in(tree, providers)
 
     def judged(self, name: str, providers: Mapping[str, Provider]) -> list[Mistake]:
         """Everything wrong in a file by name; one without mistakes is loaded as it is."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from upsim.core.nearest import LONGEST_COMPARED, closest
 
 LONGEST_SHOWN = 80
 """Characters of a value of any length that a message quotes."""
+DEEPEST_SHOWN, MOST_SHOWN = 3, 10
+"""Levels of a mapping or list that a message shows, and parts of each."""
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./*-]*")
+"""Texts that a file holds without quotes."""
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str = "there are ") -> str:
@@ -38,6 +44,26 @@ def unknown_value(what: str, value: object, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value of any kind and length as a message quotes it."""
-    text = str(value)
-    return repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…")
+    """Return a value of any kind and length as a message quotes it: a text in quotes, cut."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}…")
+    written = _written(value, 0)
+    return written if len(written) <= LONGEST_SHOWN else f"{written[:LONGEST_SHOWN]}…"
+
+
+def _written(value: object, depth: int) -> str:
+    """Return a value as it may stand in a file; the inside of what is deep or long is left out."""
+    if isinstance(value, str):
+        plain = len(value) <= LONGEST_SHOWN and _PLAIN.fullmatch(value)
+        return value if plain else repr(value[:LONGEST_SHOWN])
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping | list | tuple) and depth == DEEPEST_SHOWN:
+        return "…"
+    if isinstance(value, Mapping):
+        some = islice(value.items(), MOST_SHOWN)
+        parts = [f"{_written(key, depth + 1)}: {_written(item, depth + 1)}" for key, item in some]
+        return f"{{{', '.join(parts)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_written(item, depth + 1) for item in value[:MOST_SHOWN])}]"
+    return str(value)

@@ -17,7 +17,7 @@ READS: unread.Reads = {(): frozenset({"video", "input"}), ("input",): frozenset(
         ({"video": 1, "input": [1]}, ""),
         ([1], ""),
         ({"sizes": 1}, "sizes is not read; did you mean input.size?"),
-        ({"input": {"xyz": 1}}, "input.xyz is not read"),
+        ({"input": {"xyz": 1}}, "input.xyz is not read; here are read: input.size"),
         ({"x y": 1}, '"x y" is not read'),
     ],
 )

@@ -96,7 +96,7 @@ WRITTEN = [
     ("evidence: {source: x}", "lacks grade"),
     ("evidence: {grade: observed, source: x, date: yesterday}", "does not match"),
     # accounts and plans
-    ("accounts: {vicse: {balance: 5}}", "unknown provider"),
+    ("accounts: {vicse: {balance: 5}}", "unknown provider; did you mean vicsee?"),
     ("accounts: {vicsee: {balance: much}}", "does not match"),
     ("accounts: {vicsee: {balance: 1e9}}", "does not match"),
     ("accounts: {vicsee: {credit: 5}}", "unknown key"),
@@ -114,7 +114,7 @@ WRITTEN = [
     # knobs
     ("knobs: {rate_scpe: all}", "did you mean rate_scope?"),
     ("knobs: {rate_scope: al}", "did you mean all?"),
-    ("knobs: {rate_scope: 5}", "'5' is no value; there are all, submit"),
+    ("knobs: {rate_scope: 5}", "5 is no value; there are all, submit"),
     ("knobs: {rate_scope: {guide: al}}", "did you mean all?"),
     ("knobs: [rate_scope]", "a mapping belongs here"),
     # media

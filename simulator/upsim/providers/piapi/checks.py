@@ -186,7 +186,7 @@ def _video(inputs: Mapping[str, object]) -> str | Violation:
 def _text(inputs: Mapping[str, object], name: str, field: str) -> str | Violation:
     found = inputs.get(name)
     if found is None or found == "":
-        cause = causes.of(field, inputs, "a text")
+        cause = causes.needed(field, inputs, "a text")
         return Violation("missing_field", {"field": field}, cause=cause)
     if not isinstance(found, str):
         cause = causes.wrong(field, found, "a text")

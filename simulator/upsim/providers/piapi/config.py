@@ -27,6 +27,12 @@ class Config:
         return Webhook(self.endpoint, self.secret)
 
 
+_TEXTS = (
+    (False, "config.service_mode"),
+    (True, "config.webhook_config.endpoint"),
+    (True, "config.webhook_config.secret"),
+)
+"""The texts of a config, and whether each is below `webhook_config`."""
 _DEFAULT = Config("", "", "")
 
 
@@ -41,10 +47,11 @@ def read_config(inputs: Mapping[str, object]) -> Config | Violation:
     if isinstance(webhook, Violation):
         return webhook
     texts = []
-    for found, name in ((config, "service_mode"), (webhook, "endpoint"), (webhook, "secret")):
-        text = found.get(name)
+    for in_webhook, place in _TEXTS:
+        name = place.rpartition(".")[2]
+        text = (webhook if in_webhook else config).get(name)
         if text is not None and not isinstance(text, str):
-            cause = f"config…{name}: found a value of type {causes.kind_of(text)}, expected a text"
+            cause = causes.wrong(place, text, "a text")
             return Violation("wrong_type", {"field": name, "expected": "string"}, cause=cause)
         texts.append(text or "")
     return Config(*texts)
@@ -63,5 +70,5 @@ def _mapping(
         return {}
     if isinstance(found, dict):
         return found
-    cause = f"{field}: found a value of type {causes.kind_of(found)}, expected an object"
+    cause = causes.wrong(field, found, "an object")
     return Violation("wrong_type", {"field": field, "expected": "object"}, cause=cause)

@@ -21,7 +21,6 @@ from upsim.core.states import State
 from upsim.providers.vicsee import wire
 
 MODEL = "topaz-video-upscale"
-_VIDEO_TYPE = "video/mp4"
 
 
 def has_key(call: Call) -> Violation | None:
@@ -69,11 +68,16 @@ def known_model(call: Call) -> Violation | None:
     return None
 
 
+def _field(call: Call, name: str) -> str:
+    """Return where a body holds an input: below `input` where the body also names the model."""
+    return f"input.{name}" if call.operation == "generate" else name
+
+
 def has_video(call: Call) -> Violation | None:
     """`video_url` is a text that is not empty."""
     url = call.inputs.get("video_url")
     if not isinstance(url, str) or not url:
-        cause = causes.of("video_url", call.inputs, "the text of an http(s) URL")
+        cause = causes.of(_field(call, "video_url"), call.inputs, "the text of an http(s) URL")
         return Violation("missing_video", cause=cause)
     call.source = url
     return None
@@ -87,7 +91,8 @@ def known_factor(call: Call) -> Violation | None:
     if number is not None and call.rules.knobs["factor_type"] == "lenient":
         factor = str(number)
     if not isinstance(factor, str) or factor not in option.allowed:
-        cause = causes.wrong_choice(option.name, call.inputs.get(option.name), option.allowed)
+        field, found = _field(call, option.name), call.inputs.get(option.name)
+        cause = causes.wrong_choice(field, found, option.allowed)
         compared = {"allowed": ", ".join(option.allowed), "found": causes.told(factor)}
         return Violation("bad_factor", compared, cause=cause)
     call.options[option.name] = factor
@@ -108,7 +113,8 @@ def fetchable(call: Call) -> Violation | None:
 
 
 def _unreachable(call: Call, expected: str) -> Violation:
-    cause = f"video_url: found {causes.described(call.source)}, expected {expected}"
+    field = _field(call, "video_url")
+    cause = f"{field}: found {causes.described(call.source)}, expected {expected}"
     return Violation("unreachable", cause=cause)
 
 
@@ -151,7 +157,7 @@ def uploadable(call: Call) -> Violation | None:
     kind, size = call.inputs.get("contentType"), whole_number(call.inputs.get("sizeBytes"))
     known = call.rules.table("upload_types")
     if not isinstance(kind, str) or kind not in known:
-        expected = f"the text of one of {len(known)} types, for a video {_VIDEO_TYPE}"
+        expected = f"the text {' or '.join(map(causes.quoted, known))}"
         cause = causes.of("contentType", call.inputs, expected)
         return Violation("bad_upload_type", cause=cause)
     name = "upload_video_bytes" if kind.startswith("video/") else "upload_other_bytes"

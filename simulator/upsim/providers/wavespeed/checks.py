@@ -207,7 +207,7 @@ def missing(call: Call, name: str, expected: str) -> Violation:
     """The refusal of a property that is not there, or empty."""
     kinds = call.rules.fact("kinds")
     text = kinds.get(expected, expected) if isinstance(kinds, Mapping) else expected
-    cause = causes.of(name, call.inputs, str(text))
+    cause = causes.needed(name, call.inputs, str(text))
     return Violation("missing_property", {"name": name}, cause=cause)
 
 

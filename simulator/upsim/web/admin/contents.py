@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -186,7 +187,7 @@ async def journal(request: Request) -> Response:
 async def find(request: Request) -> Response:
     """`POST …/journal/find`: the exchanges of which all that is given holds."""
     sandbox, asked = await sandbox_and(request, JournalSearch)
-    found = await _matching(sandbox, asked)
+    found = await _matching(request, sandbox, asked)
     page = found[asked.offset : asked.offset + asked.limit]
     shown = [exchange_views.seen(sandbox, exchange) for exchange in page]
     return await listed("exchanges", shown, exchange_views.exchange, total=len(found))
@@ -195,13 +196,35 @@ async def find(request: Request) -> Response:
 async def count(request: Request) -> Response:
     """`POST …/journal/count`: how many exchanges `find` would give."""
     sandbox, asked = await sandbox_and(request, JournalQuery)
-    return answer({"count": len(await _matching(sandbox, asked))})
+    return answer({"count": len(await _matching(request, sandbox, asked))})
 
 
-async def _matching(sandbox: Sandbox, asked: JournalQuery) -> list[Exchange]:
+async def _matching(request: Request, sandbox: Sandbox, asked: JournalQuery) -> list[Exchange]:
     if asked.target is not None and len(asked.target) > LONGEST_PATTERN:
         raise AdminError(400, "invalid", f"target has more than {LONGEST_PATTERN} characters")
-    return await chosen(sandbox.journal.since(asked.since), lambda one: _matches(one, asked))
+    found = await chosen(sandbox.journal.since(asked.since), lambda one: _matches(one, asked))
+    if not found:
+        _check_names(sandbox, asked, [*registry_of(request).providers])
+    return found
+
+
+def _check_names(sandbox: Sandbox, asked: JournalQuery, providers: list[str]) -> None:
+    """Raise AdminError for a name that nothing has, in a search that found nothing."""
+    _check_name("provider", asked.provider, providers)
+    some = [asked.provider] if asked.provider else providers
+    operations = [one.name for name in some for one in sandbox.bound(name).provider.operations]
+    rules = dict.fromkeys(key for name in some for key in sandbox.bound(name).rules.errors)
+    kept = [*sandbox.journal]
+    _check_name("operation", asked.operation, [*operations, *{one.operation for one in kept}])
+    refused = {one.rule.name for one in kept if one.rule}
+    _check_name("refused_by", asked.refused_by, [*rules, *refused])
+
+
+def _check_name(field: str, name: str | None, known: Iterable[str]) -> None:
+    if name is not None and name not in (names := [*filter(None, known)]):
+        raise AdminError(
+            400, "invalid", f"{field} {shown(name)} is unknown; {nearest(name, names)}"
+        )
 
 
 def _matches(exchange: Exchange, asked: JournalQuery) -> bool:

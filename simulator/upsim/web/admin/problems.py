@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from inspect import isclass
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -13,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upsim.core.nearest import closest
+from upsim.web.admin import wording
+from upsim.web.admin.wording import SHOWN, nearest
 from upsim.web.bodies import (
     LONG,
     MOST_BESIDE,
@@ -25,8 +25,7 @@ from upsim.web.bodies import (
 
 MAX_BODY = 8 * 1024 * 1024
 LONGEST_NUMBER = 18
-SHOWN = 300
-"""Characters of a message that may hold what a caller sent."""
+__all__ = ["SHOWN", "nearest"]
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -66,10 +65,30 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     if "Allow" in headers:
         message = f"{request.method[:SHOWN]} is not allowed here; allowed: {headers['Allow']}"
     elif code == "not_found":
-        message = f"there is nothing at {shown(request.url.path)}; GET /__sim lists every call"
+        near = _nearest_path(request)
+        meant = f"did you mean {near}? " if near else ""
+        message = (
+            f"there is nothing at {shown(request.url.path)}; {meant}GET /__sim lists every call"
+        )
     reply = problem(error.status_code, code, message)
     reply.headers.update(headers)
     return reply
+
+
+def _nearest_path(request: Request) -> str:
+    """Return the path of the call that was probably meant, with what it names; else nothing."""
+    path = request.url.path[:SHOWN]
+    ours = path.split("/")
+    filled: dict[str, str] = {}
+    for route in request.app.routes:
+        theirs = str(getattr(route, "path", "")).split("/")
+        parts = [
+            ours[i] if one.startswith("{") and i < len(ours) else one
+            for i, one in enumerate(theirs)
+        ]
+        if len(theirs) > 2 and theirs[1] == ours[1]:  # noqa: PLR2004 - more than the index
+            filled["/".join(parts)] = "/".join(theirs)
+    return filled.get(closest(path, filled), "")
 
 
 class NoBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -102,7 +121,7 @@ def _decoded(body: bytes, shape: type[S]) -> S:
     try:
         found = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
-        message = f"{str(error)[:SHOWN]}{_hint(str(error), shape)}"
+        message = wording.of(str(error), body, shape)
         raise AdminError(400, "invalid", message) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AdminError(400, "not_json", f"the body is not JSON: {error}") from error
@@ -122,31 +141,6 @@ def whole(request: Request, name: str, default: int, most: int) -> int:
     if not number or int(text) > most:
         raise AdminError(400, "invalid", f"{name}={text[:40]!r} is not a number from 0 to {most}")
     return int(text)
-
-
-def _hint(message: str, shape: type[msgspec.Struct]) -> str:
-    if "unknown field" not in message:
-        return ""
-    wrong = message.partition("unknown field `")[2].partition("`")[0]
-    place = message.rpartition(" - at `$.")[2].rstrip("`") if " - at `$." in message else ""
-    known = msgspec.structs.fields(_shape_at(shape, place))
-    return f"; {nearest(wrong, [field.encode_name for field in known])}"
-
-
-def _shape_at(shape: type[msgspec.Struct], place: str) -> type[msgspec.Struct]:
-    """The struct of a field such as `clock`, of whose fields a message speaks."""
-    for name in filter(None, place.split(".")):
-        types = {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
-        kinds = get_args(types[name]) or (types[name],)
-        shape = next(kind for kind in kinds if isclass(kind) and issubclass(kind, msgspec.Struct))
-    return shape
-
-
-def nearest(wrong: str, allowed: Iterable[str]) -> str:
-    """The nearest of what is allowed, or all of it."""
-    names = list(allowed)
-    near = closest(wrong, names)
-    return f"did you mean {near}?" if near else f"allowed: {', '.join(names) or 'nothing'}"
 
 
 def shown(text: object) -> str:

@@ -1,0 +1,93 @@
+"""Sentences about bodies of the wrong shape: the field, the value found, and what is expected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from inspect import isclass
+from typing import Any, get_args
+
+import msgspec
+
+from upsim.core import causes
+from upsim.core.nearest import closest
+
+SHOWN = 300
+"""Characters of a message that may hold what a caller sent."""
+_PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`\Z")
+_TYPE = re.compile(r"Expected `(?P<wanted>[a-z| ]+)`, got `(?P<got>[a-z]+)`\Z")
+_BOUND = re.compile(r"Expected `int` (?P<bound>[<>]=? -?[0-9]+)\Z")
+_CHOICE = re.compile(r"Invalid enum value '(?P<value>.*)'\Z", re.DOTALL)
+_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*)`\Z", re.DOTALL)
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_WORDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+}
+
+
+def of(message: str, body: bytes, shape: type[msgspec.Struct]) -> str:
+    """Return the sentence for a message of msgspec about a body that is JSON."""
+    found = _PLACE.search(message)
+    place = found["place"] if found else ""
+    said = message[: found.start()] if found else message
+    if match := _FIELD.fullmatch(said):
+        known = [one.encode_name for one in msgspec.structs.fields(_shape_at(shape, place))]
+        return f"{message[:SHOWN]}; {nearest(match['name'], known)}"
+    if match := _CHOICE.fullmatch(said):
+        value, choices = match["value"], [*_choices(_type_at(shape, place))]
+        return f"{place}: unknown value {causes.quoted(value)}; {nearest(value, choices)}"
+    if match := _TYPE.fullmatch(said):
+        wanted = [one for one in match["wanted"].split(" | ") if one != "null"]
+        words = [_WORDS.get(one, one) for one in wanted]
+        seen = _seen(body, place) or _WORDS.get(match["got"], match["got"])
+        return f"{place or 'the body'}: found {seen}, expected {' or '.join(words)}"
+    if match := _BOUND.fullmatch(said):
+        return f"{place}: found {_seen(body, place)}, expected {_WORDS['int']} {match['bound']}"
+    return message[:SHOWN]
+
+
+def nearest(wrong: str, allowed: Iterable[str]) -> str:
+    """The nearest of what is allowed, or all of it."""
+    names = list(allowed)
+    near = closest(wrong, names)
+    return f"did you mean {near}?" if near else f"allowed: {', '.join(names) or 'nothing'}"
+
+
+def _seen(body: bytes, place: str) -> str:
+    """Return the value at a place with its type; empty where the place names no single one."""
+    if "[...]" in place:
+        return ""
+    value = msgspec.json.decode(body)
+    for name, number in _STEP.findall(place):
+        value = value[int(number)] if number else value[name]
+    return causes.typed(value)
+
+
+def _type_at(shape: type[msgspec.Struct], place: str) -> Any:  # noqa: ANN401 - any annotation
+    """Return the type of a field such as `clock.mode`."""
+    parent, _, name = place.rpartition(".")
+    fields = msgspec.structs.fields(_shape_at(shape, parent))
+    return next((one.type for one in fields if one.encode_name == name), None)
+
+
+def _choices(kind: Any) -> Iterable[str]:  # noqa: ANN401 - any annotation
+    """Yield the texts that an annotation such as `Literal[...] | None` allows."""
+    for one in get_args(kind):
+        if isinstance(one, str):
+            yield one
+        else:
+            yield from _choices(one)
+
+
+def _shape_at(shape: type[msgspec.Struct], place: str) -> type[msgspec.Struct]:
+    """Return the struct of a field such as `clock`, of whose fields a message speaks."""
+    for name in filter(None, place.split(".")):
+        types = {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
+        kinds = get_args(types[name]) or (types[name],)
+        shape = next(kind for kind in kinds if isclass(kind) and issubclass(kind, msgspec.Struct))
+    return shape

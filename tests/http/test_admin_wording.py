@@ -1,0 +1,47 @@
+"""Sentences of the admin API about paths and bodies that are wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from upsim.web.admin import wording
+from upsim.web.admin.sandboxes import SandboxOrder
+
+
+@pytest.mark.parametrize(
+    ("body", "said", "message"),
+    [
+        (
+            b'{"webhook_timestamp": "real"}',
+            "Invalid enum value 'real' - at `$.webhook_timestamp`",
+            'webhook_timestamp: unknown value "real"; allowed: wall, virtual',
+        ),
+        (
+            b'{"strict_keys": "yes"}',
+            "Expected `bool | null`, got `str` - at `$.strict_keys`",
+            'strict_keys: found the text "yes", expected true or false',
+        ),
+        (b"[]", "Expected `object`, got `array`", "the body: found an empty list, expected an obj"),
+        (
+            b'{"balances": {"vicsee": 1.5}}',
+            "Expected `int | str`, got `float` - at `$.balances[...]`",
+            "balances[...]: found a number, expected a whole number or a text",
+        ),
+        (
+            b'{"clock": {"mod": "auto"}}',
+            "Object contains unknown field `mod` - at `$.clock`",
+            "Object contains unknown field `mod` - at `$.clock`; did you mean mode?",
+        ),
+        (
+            b'{"seed": -1}',
+            "Expected `int` >= 0 - at `$.seed`",
+            "seed: found the number -1, expected a",
+        ),
+        (b"{}", "Expected `str` of length <= 3", "Expected `str` of length <= 3"),
+    ],
+)
+def test_wrong_shape_is_said_with_the_value_and_the_choices(
+    body: bytes, said: str, message: str
+) -> None:
+    """The field, the value with its type, and what is allowed; other messages stay as they are."""
+    assert wording.of(said, body, SandboxOrder).startswith(message)

@@ -45,7 +45,7 @@ def test_did_you_mean(admin: Admin) -> None:
 
     assert message.endswith("did you mean vicsee/insufficient-funds?")
     found = admin.get("scenarios/vicsee/out-of-credits")
-    assert "79" in [v["value"] for v in found["values"] if v["path"] == "accounts.vicsee.balance"]
+    assert "15" in [v["value"] for v in found["values"] if v["path"] == "accounts.vicsee.balance"]
 
 
 def test_the_schema(admin: Admin) -> None:

@@ -7,6 +7,7 @@ its rule gives, and the first submit is answered as the table of scenarios says.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ from tests.http.webhooks.conftest import HOOK, SECRET, Receiver
 from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
+from upsim.core.states import State
 from upsim.engine import clock
 from upsim.engine.clock import Clock
 from upsim.engine.settings import Settings
@@ -166,6 +168,34 @@ def test_a_scenario_keeps_its_promise(begin: Begin, name: str, dialect: str) -> 
     assert [job.id for job in sandbox.state.jobs.values() if not _went_on(job)] == []
     for rule in scenario.jobs:
         assert [phase.state for phase in rule.phases] in plans
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in LIBRARY.names() if "/insufficient-funds" in name]
+)
+def test_funds_do_not_cover_the_call_that_serve_prints(name: str) -> None:
+    """The first call that people try under the scenario is refused, or its job fails, unpaid."""
+    provider = name.partition("/")[0]
+    with Simulator(name, clock="manual") as sim, httpx.Client(transport=sim.transport()) as http:
+        base = sim.base_url(provider).rstrip("/")
+        media = f"{sim.base_url('').rstrip('/')}/media"
+        example = str(LIBRARY.baseline(provider).baseline.facts["example"].value).replace(
+            "\\\n", ""
+        )
+        _, url, *options = shlex.split(example.replace("{base}", base).replace("{media}", media))
+        given = list(zip(options[::2], options[1::2], strict=True))
+        (body,) = (value for option, value in given if option == "-d")
+        headers = dict(value.split(": ", 1) for option, value in given if option == "-H")
+        answer = http.post(url, content=body, headers=headers)
+        sim.advance(20000)
+        box = sim.app.registry.default
+        states = [job.state for job in box.state.jobs.values()]
+
+    funds_end_the_job = LIBRARY.load(name).knobs.get("funds_refusal") == "task"
+    assert states == ([State.FAILED] if funds_end_the_job else [])
+    assert answer.status_code in ((200,) if funds_end_the_job else (400, 402)), answer.text
+    entries = [one for account in box.state.accounts.values() for one in account.entries.values()]
+    assert {0} >= {entry.amount for entry in entries}
 
 
 def _asked(name: str, scenario: Scenario) -> Iterator[Mapping[str, object]]:

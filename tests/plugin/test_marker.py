@@ -132,7 +132,7 @@ def test_absolute(upsim):
 
 @pytest.mark.upsim(scenario="vicsee/insufficient-funds")
 def test_one_that_ships(upsim):
-    assert 79 == upsim.ledger.balance("vicsee")
+    assert 15 == upsim.ledger.balance("vicsee")
 
 
 def test_further_sandbox(upsim_sandboxes):

@@ -371,7 +371,7 @@ def test_urls_that_are_public(start: Start, url: str) -> None:
 
 def test_a_credit_too_few(start: Start) -> None:
     """A balance below the price is refused and stays as it is."""
-    api = start(extends="vicsee/insufficient-funds")
+    api = start(account={"balance": "79"})
 
     answer = api.tool(api.rule("4.5"))
 
@@ -386,7 +386,7 @@ def test_the_text_with_both_amounts(start: Start) -> None:
 
     answer = api.tool(api.rule("4.5"))
 
-    assert message(answer) == "Insufficient credits. Required: 80, Available: 79"
+    assert message(answer) == "Insufficient credits. Required: 80, Available: 15"
 
 
 def test_a_balance_of_exactly_the_price(start: Start) -> None:

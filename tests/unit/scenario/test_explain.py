@@ -43,7 +43,7 @@ def test_what_the_scenario_says_itself() -> None:
     """A value of the scenario has its line in the scenario's own file."""
     shown = values("vicsee/insufficient-funds")["accounts.vicsee.balance"]
 
-    assert ("79", "vicsee/insufficient-funds.yaml:4", None) == (
+    assert ("15", "vicsee/insufficient-funds.yaml:4", None) == (
         shown["value"],
         shown["from"],
         shown["evidence"],

@@ -322,7 +322,9 @@ def _obeys(root: str, token: str, note: Say) -> bool:
         except (httpx.HTTPError, ProtocolError) as error:
             raise UsageError(f"{root}/__sim/sandboxes: {error}") from error
     if not answer.is_success:
-        raise UsageError(f"{answer.message}; give --admin-token, or judge it --as-live")
+        raise UsageError(
+            f"{answer.message}; give --admin-token or set UPSIM_ADMIN_TOKEN, or judge it --as-live"
+        )
     if answer.note:
         note(f"note: {ascii(answer.note[:LONGEST])[1:-1]} (--admin-token, UPSIM_ADMIN_TOKEN)")
     return True

@@ -12,6 +12,7 @@ from tests.http.conftest import refusal_of
 from upsim.app import App
 from upsim.engine.settings import Settings
 from upsim.transport import Transport
+from upsim.web.auth import ADVICE
 from upsim.web.wrong_token import NOTE
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 TOKEN = "the-token"
 OWN = "http://127.0.0.1:4747"
-ADVICE = "; send Authorization: Bearer <the admin token that serve printed>"
+NO_TOKEN = f"; no Authorization header came{ADVICE}"
 Headers = list[tuple[str, str]]
 
 
@@ -43,7 +44,7 @@ def doubt(answer: httpx.Response) -> str:
     """Return why a request was refused that a token would have let in."""
     status, code, message = refusal_of(answer)
     assert (status, code) == (401, "token_required")
-    return message.removesuffix(ADVICE)
+    return message.removesuffix(NO_TOKEN)
 
 
 @pytest.mark.parametrize("port", ["", ":4747"])
@@ -285,6 +286,27 @@ def test_an_open_server_takes_the_token(public: httpx.Client, path: str) -> None
     """With the token everything is open, the landing page included."""
     answer = public.get(path, headers={"authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "flaw"),
+    [
+        (None, "no Authorization header came"),
+        ("Bearer wrong", "the bearer token is not this server's"),
+        ("Bearer ", "no token follows Bearer"),
+        (f"Basic {TOKEN}", "the Authorization header has another scheme than Bearer"),
+        (TOKEN, "the Authorization header has another scheme than Bearer"),
+    ],
+)
+def test_refusal_says_what_is_wrong_with_the_token(
+    public: httpx.Client, value: str | None, flaw: str
+) -> None:
+    """A missing token, a wrong one and a wrong scheme differ; no message repeats what was sent."""
+    headers = {} if value is None else {"authorization": value}
+    message = refusal_of(public.get("/__sim/sandboxes", headers=headers))[2]
+
+    assert message == f"this server is not bound to loopback only; {flaw}{ADVICE}"
+    assert TOKEN not in message
 
 
 def test_an_open_server_answers_probes(public: httpx.Client) -> None:

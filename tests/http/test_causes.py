@@ -174,6 +174,12 @@ MISTAKES = [
         ';base64 is followed by "codecs=avc1"',
     ),
     venice({**TOPAZ, "video_url": "data:image/png;base64,AAAA"}, '"image/png"'),
+    *(
+        venice(
+            {**TOPAZ, "video_url": source}, "or a data URL such as data:video/mp4;base64,<content>"
+        )
+        for source in ("AAAAIGZ0eXBpc29t", "file:///home/me/a.mp4", "/home/me/a.mp4", "ftp://h/a")
+    ),
     piapi_video('data:video/mp4;codecs="avc1,mp4a";base64,AAAA', "a comma inside codecs="),
     piapi_video("data:video/mp4;base64,A*AA", "data URL of 26 characters", '"*"'),
     vicsee({"video_url": "data:video/mp4;base64,AAAA"}, "a data URL", "expected an http(s) URL"),
@@ -643,6 +649,20 @@ def test_request_whose_fields_are_all_read_has_no_cause(
     """Nothing is said about a body in which every field counts."""
     assert 200 == send(seen.sim, Mistake(call, body)).status_code
     assert seen.cause == ""
+
+
+@pytest.mark.parametrize("operation", ["retrieve", "complete"])
+def test_wrong_model_of_an_own_job_is_named(seen: Seen, operation: str) -> None:
+    """The cause names the model that was sent and that of the job, not the right `queue_id`."""
+    made = send(seen.sim, Mistake("POST venice/api/v1/video/queue", {**TOPAZ, "video_url": URL}))
+    job = made.json()["queue_id"]
+    body = {"queue_id": job, "model": "topaz-video-upscal"}
+    answer = send(seen.sim, Mistake(f"POST venice/api/v1/video/{operation}", body))
+    expected = f'expected the text "topaz-video-upscale", the model of job {job}'
+
+    assert answer.status_code == 400
+    assert seen.cause == f'model: found the text "topaz-video-upscal", {expected}'
+    assert seen.cause in seen.line
 
 
 SUBMITTED: dict[str, tuple[str, dict[str, object], str]] = {

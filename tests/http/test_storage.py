@@ -57,6 +57,19 @@ def output(admin: Admin) -> str:
     return found
 
 
+@BOTH
+def test_upload_link_names_put_as_its_method(admin: Admin, provider: str) -> None:
+    """Another method is a 405 whose `Allow` lists PUT, which then works."""
+    url = TICKETS[provider](admin, 5)["uploadUrl"]
+    refused = admin.http.post(url, content=b"hello")
+    again = admin.http.post(output(admin))
+
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, PUT")
+    assert refused.text.endswith("allowed: GET, HEAD, PUT. Upload the file by PUT.")
+    assert (again.status_code, again.headers["allow"]) == (405, "GET, HEAD")
+    assert put_file(admin.http, url, b"hello", **NEEDED[provider]).status_code == 200
+
+
 # -- what every answer carries
 
 

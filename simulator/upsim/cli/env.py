@@ -174,6 +174,8 @@ def _ask(
     """Return one part of what the admin API answers; any refusal ends the command with a line."""
     try:
         answer = ask_admin(http, method, path, body=body)
+        if answer.status == httpx.codes.UNAUTHORIZED:
+            raise _stopped(f"{answer.message}; give it by --admin-token or {ADMIN_TOKEN}")
         if not answer.is_success:
             raise _stopped(answer.message)
         return msgspec.convert(answer.document.get(name), kind)

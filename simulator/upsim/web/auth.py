@@ -18,6 +18,7 @@ SINGLE = frozenset(
     {b"authorization", b"content-length", b"content-type", b"host", b"origin", b"sec-fetch-site"}
 )
 PREFIX = "/__sim"
+ADVICE = "; send Authorization: Bearer <admin token>, which serve prints or takes by --admin-token"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -47,8 +48,7 @@ class AdminRule:
         doubt = self._doubt(scope, headers)
         if doubt is None:
             return _not_json(scope, headers)
-        message = f"{doubt}; send Authorization: Bearer <the admin token that serve printed>"
-        return Refusal(401, "token_required", message)
+        return Refusal(401, "token_required", f"{doubt}; {_token_flaw(headers)}{ADVICE}")
 
     def has_wrong_token(self, scope: Scope) -> bool:
         """Whether a bearer token came with an admin call, and is another one."""
@@ -89,6 +89,17 @@ def _stranger(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
     if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
         return "the request comes from a page of another site"
     return None
+
+
+def _token_flaw(headers: dict[bytes, bytes]) -> str:
+    """Return what is wrong with the token that came; it, and a foreign scheme, are not shown."""
+    given = headers.get(b"authorization")
+    if given is None:
+        return "no Authorization header came"
+    scheme, _, token = given.partition(b" ")
+    if scheme.lower() != b"bearer":
+        return "the Authorization header has another scheme than Bearer"
+    return "the bearer token is not this server's" if token.strip() else "no token follows Bearer"
 
 
 def _read(scope: Scope) -> dict[bytes, bytes] | None:

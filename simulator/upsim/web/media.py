@@ -81,7 +81,7 @@ class MediaApp:
         send = file_reports.reporting(send, scope, self.reporters, served=True)
         safe = safely(send, guards)
         if any_origin and is_preflight(scope, headers_of(scope)):
-            await allow(safe, b"GET, HEAD, PUT" if kind == "uploads" else b"GET, HEAD")
+            await allow(safe, _methods(kind))
             return
         if kind not in ("uploads", "outputs"):  # a clip is the same whoever asks, and when
             await self._answer(scope, receive, safe, kind, name, sandbox)
@@ -132,9 +132,10 @@ class MediaApp:
         elif method == "DELETE" and kind == "outputs":
             await self._delete(send, name, sandbox)
         else:
-            await text_answer(
-                send, 405, "This file cannot be changed so.", ((b"allow", b"GET, HEAD"),)
-            )
+            allowed = _methods(kind)
+            text = f"This method is not allowed; allowed: {allowed.decode()}."
+            text += " Upload the file by PUT." if kind == "uploads" else ""
+            await text_answer(send, 405, text, ((b"allow", allowed),))
 
     async def _with_faults(
         self,
@@ -348,3 +349,8 @@ def begun(sandbox: Sandbox, scope: Scope) -> Command:
     path, query = scope["path"], scope["query_string"]
     log = sandbox.commands
     return Command(log, at, scope["scheme"], scope["method"], path, query, kept)
+
+
+def _methods(kind: str) -> bytes:
+    """Return the methods that files of a kind take, as `Allow` lists them."""
+    return b"GET, HEAD, PUT" if kind == "uploads" else b"GET, HEAD"

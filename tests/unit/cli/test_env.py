@@ -104,3 +104,21 @@ def test_odd_admin_answers_are_one_line(monkeypatch: pytest.MonkeyPatch, name: s
                 assert done.stdout == "", case
                 assert len(done.stderr.splitlines()) == 1 or "Usage: " in done.stderr, case
             assert peak < 4 * MOST_BYTES, case
+
+
+def test_refused_token_names_option_and_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 401 of the admin API ends `env` and `verify` with the server's reason and the remedy."""
+
+    def answer(_transport: object, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/health"):
+            return httpx.Response(200, json=HEALTH)
+        return httpx.Response(401, json={"error": {"message": "the bearer token is wrong"}})
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    for command in ("env", "verify"):
+        done = CliRunner().invoke(main, COMMANDS[command])
+        said = " ".join(done.stderr.split())
+        assert done.exit_code in (1, 2)
+        assert "the bearer token is wrong; give" in said
+        assert "--admin-token or" in said
+        assert "UPSIM_ADMIN_TOKEN" in said

@@ -126,7 +126,11 @@ def own_request(call: Call) -> Violation | None:
         return fields.wrong_type("queue_id", "string", name)
     job = call.world.find_job(name)
     if job is None or not _is_own(call, job):
-        return no_own_job(call, name, "queue_id", "a job of this key and model")
+        return no_own_job(call, name, "queue_id", "a job of this key")
+    named = call.inputs.get("model")
+    if named not in (None, job.accepted.model):
+        expected = f"{causes.typed(job.accepted.model)}, the model of job {job.id}"
+        return Violation("unknown_job", cause=causes.wrong("model", named, expected))
     call.job, call.model = job, call.rules.baseline.models[job.accepted.model]
     return None
 
@@ -217,7 +221,6 @@ def _is_own(call: Call, job: Job) -> bool:
     accepted = job.accepted
     return (
         (accepted.provider, accepted.account) == (call.rules.baseline.provider, call.who.number)
-        and call.inputs.get("model") in (None, accepted.model)
         and call.now - accepted.at < call.rules.limits["request_seconds"] * SECOND
         and job.state is not State.DELETED
     )

@@ -93,10 +93,13 @@ def has_video(call: Call) -> Violation | None:
         call.source = url if written == scheme else f"{scheme}{url[colon:]}"
         return None
     if scheme not in ("http", "https") or not (_PLAIN_HOST.match(url, colon + 1) or host_of(url)):
-        cause = f"video_url: found {causes.described(url)}, expected an http(s) URL with a host"
+        cause = f"video_url: found {causes.described(url)}, expected {_SOURCES}"
         return Violation("field_url", {"field": "video_url"}, cause=cause)
     call.source = url if written == scheme else f"{scheme}{url[colon:]}"
     return None
+
+
+_SOURCES = "an http(s) URL with a host, or a data URL such as data:video/mp4;base64,<content>"
 
 
 def public_video(call: Call) -> Violation | None:

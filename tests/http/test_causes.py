@@ -297,6 +297,11 @@ MISTAKES = [
         {"video": ""},
         ("video: found an empty text, expected a string that is not empty",),
     ),
+    Mistake(
+        "POST wavespeed/api/v3/media/uploads",
+        {"filename": "clip.txt", "size": 3, "content_type": "text/plain"},
+        ('filename: found content type "text/plain" and name "clip.txt"',),
+    ),
     # base URLs that are wrong
     *(
         Mistake(call, None, (f"where nothing is served{hint}",))
@@ -434,6 +439,24 @@ def test_cause_is_named(seen: Seen, mistake: Mistake) -> None:
     assert seen.cause not in response.text
     assert len(seen.cause) <= LONGEST_CAUSE
     assert seen.cause.isprintable()
+
+
+def test_ticket_without_its_file_is_told_as_such(seen: Seen) -> None:
+    """A link that is used before its PUT is no wrong address; a size in it is no secret."""
+    call, ticket = (
+        "POST vicsee/api/v1/tools/upscale-video",
+        {"contentType": "video/mp4", "sizeBytes": 4},
+    )
+    made = send(seen.sim, Mistake("POST vicsee/api/v1/upload", ticket, ())).json()["data"]
+    link = next(url for url in made.values() if "/media/uploads/" in str(url) and "sig=" not in url)
+    send(seen.sim, Mistake(call, {"video_url": link}, ()))
+    assert seen.cause.endswith(
+        "ticket was given for this upload, but nothing was PUT to its URL yet"
+    )
+
+    odd = f"{LOCAL}/media/synthetic/1x1_30fps_1s.mp4?bytes=5"
+    send(seen.sim, Mistake(call, {"video_url": odd}, ()))
+    assert "1s.mp4?bytes=5" in seen.cause
 
 
 def test_pattern_of_any_model_is_no_path_of_its_own(seen: Seen) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from upsim.core.printing import printable
-from upsim.core.secrets import hidden_text, hidden_url
+from upsim.core.secrets import hidden_text
 
 SHOWN = 80
 """Characters of a client's value that a sentence quotes."""
@@ -36,7 +36,8 @@ _WORDS: Mapping[object, str] = {_ABSENT: "nothing", None: "null"}
 
 def quoted(text: str) -> str:
     """The beginning of a text in quotes, escaped, without what a URL in it keeps secret."""
-    safe = hidden_text(hidden_url(text[:_READ]) if "://" in text[:_READ] else text[:_READ])
+    read = text[:_READ]
+    safe = hidden_text(read.partition("#")[0] if "://" in read else read)
     cut = safe if len(safe) <= SHOWN and len(text) <= _READ else f"{safe[:SHOWN]}…"
     escaped = cut.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{printable(escaped)}"'

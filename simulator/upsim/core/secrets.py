@@ -13,7 +13,11 @@ from dataclasses import dataclass
 HIDDEN = "<redacted>"
 _NAMED = frozenset({"secret", "webhook_secret", "api_key", "access_key", "apikey", "authorization"})
 """Fields that hide their value wherever they are, also where nobody declared them."""
-_QUERY = re.compile(r"([?&][^=&?#\s\"'<>\\]{1,200}=)[^&#\s\"'<>\\]*")
+_SIZE = re.compile(r"\?bytes=[0-9]{1,12}", re.ASCII)
+"""A query that is the size of a synthetic file, and no secret."""
+_QUERY = re.compile(
+    r"((?!\?bytes=[0-9]{1,12}(?![^#\s\"'<>\\]))[?&][^=&?#\s\"'<>\\]{1,200}=)[^&#\s\"'<>\\]*"
+)
 _USER = re.compile(r"(://)[^/@\s\"'<>\\]+@")
 _URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]{0,20}://")
 _ENCODED_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}(?::|%3A)(?:/|%2F)", re.IGNORECASE)
@@ -58,7 +62,8 @@ def hidden_text(text: str) -> str:
 
 
 def _without_query(found: re.Match[str]) -> str:
-    return f"{found[1]}?{HIDDEN}" if found[2] else found[0]
+    shown = found[2] is None or _SIZE.fullmatch(found[2])
+    return found[0] if shown else f"{found[1]}?{HIDDEN}"
 
 
 def hidden_target(target: str, secrets: Secrets) -> str:

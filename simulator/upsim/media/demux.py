@@ -129,7 +129,8 @@ def _says_everything(container: InputContainer) -> bool:
 
 def _unreadable(head: bytes, error: Exception) -> Unmeasurable:
     if any(head[at : at + len(magic)] == magic for magic, at in _MAGIC.items()):
-        return Unmeasurable("not_decodable", f"The file is damaged: {error}."[:300])
+        why = getattr(error, "strerror", None) or error  # without FFmpeg's number and name of it
+        return Unmeasurable("not_decodable", f"The file is damaged: {why}."[:300])
     return Unmeasurable("not_a_video", "The file is of no video format known here.")
 
 

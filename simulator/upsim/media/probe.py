@@ -76,7 +76,7 @@ def measure_quickly(source: bytes | Path) -> Measured | None:
     except OSError as error:
         short = error.errno in (errno.EMFILE, errno.ENFILE)
         reason: Reason = "no_room" if short else "unreachable"
-        return Unmeasurable(reason, f"The file cannot be read: {error}.")
+        return Unmeasurable(reason, f"The file cannot be read: {error.strerror or error}.")
     if measured is None and not source:
         return Unmeasurable("not_a_video", "The file is empty.")
     return None if measured is None else bounded(measured)

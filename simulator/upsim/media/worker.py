@@ -82,7 +82,9 @@ def _measure(source: bytes | Path) -> dict[str, Any]:
     try:
         return to_json(measure_by_demuxing(source))
     except OSError as error:
-        return to_json(Unmeasurable("unreachable", f"The file cannot be read: {error}."))
+        return to_json(
+            Unmeasurable("unreachable", f"The file cannot be read: {error.strerror or error}.")
+        )
     finally:
         _limit_memory(None)
 

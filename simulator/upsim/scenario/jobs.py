@@ -14,7 +14,14 @@ from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, State
 from upsim.scenario.durations import DURATION
 from upsim.scenario.inputs import inputs_of, statuses_of, values_of, wrong_source
 from upsim.scenario.model import word
-from upsim.scenario.spelling import nearest, nearest_to, shown, unknown, unknown_value
+from upsim.scenario.spelling import (
+    nearest,
+    nearest_to,
+    shown,
+    suggestion,
+    unknown,
+    unknown_value,
+)
 from upsim.scenario.tree import Found, Value, items, mapping
 
 STATES = tuple(state.value for state in State if state is not State.DELETED)
@@ -186,7 +193,10 @@ def _wrong_how(how: Value) -> str | None:
         good = len(how) == 1 and whole and polls > 0  # type: ignore[operator]  # whole: it is an int
     else:
         good = how is None or how == "command" or DURATION.match(str(how)) is not None
-    return None if good else f"{_STEP}; this is {shown(how)}"
+    if good:
+        return None
+    near = suggestion(str(next(iter(how), "")), ["polls"]) if isinstance(how, dict) else ""
+    return "; ".join(filter(None, (_STEP, f"this is {shown(how)}", near)))
 
 
 def _wrong_end(state: str, how: Value, root: Mapping[str, Value]) -> str | None:

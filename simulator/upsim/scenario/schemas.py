@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
@@ -163,7 +164,9 @@ def _wrong_kind(wanted: str | list[str], found: object, schema: object) -> str:
         return told
     if "object" in kinds and "value" in properties:
         return f"{told}; write {{value: {_seen(found)}}}"
-    if "string" in kinds and isinstance(found, int | Digits):
+    if "string" in kinds and isinstance(found, int | Digits) and isinstance(schema, Mapping):
+        if not re.search(schema.get("pattern", ""), str(found)):
+            return f"{told}: {schema.get('description', schema['pattern'])}"
         return f'{told}; write "{_seen(found)}" if it is meant as a text'
     return told
 

@@ -120,6 +120,10 @@ def items(value: object) -> list[Value]:
     return value if isinstance(value, list) else []
 
 
+_OPENING = ("'", '"', "[", "{")
+"""How a quoted text or a bracket begins, of which the end may be missing."""
+
+
 def dotted(place: Place) -> str:
     """A place as people write it: `errors.too_long.status`, `jobs[0].when`."""
     text = ""
@@ -199,6 +203,12 @@ def _syntax_mistake(error: yaml.YAMLError, text: str, file: str) -> tuple[Mark, 
     if mark is None:
         return Mark(file, 1, 1), f"not YAML: {problem}"
     lines = text.splitlines()
+    opened = getattr(error, "context_mark", None)
+    here = "" if opened is None else text[opened.index : opened.index + 1]
+    if opened is not None and here in _OPENING and mark.index >= len(text.rstrip()):
+        return Mark(
+            file, opened.line + 1, opened.column + 1
+        ), f"not YAML: this {here} is not closed"
     line = lines[mark.line] if mark.line < len(lines) else ""
     hint = _syntax_hint(problem, line, mark.column)
     return Mark(file, mark.line + 1, mark.column + 1), f"not YAML: {hint or problem}"

@@ -41,11 +41,14 @@ Origin = Path | Literal["sent", "clip", "ours", "fetched", "assumed"]
 """Where the video of a job came from: a file that a scenario names, or one of these ways."""
 
 
+NOTHING_YET = "a ticket was given for this upload, but nothing was PUT to its URL yet"
+
+
 @dataclass(frozen=True, slots=True)
 class Gone:
     """A file of ours that is not (or no longer) there; `error` names the catalogue entry.
 
-    `detail` says why there can be no such file, where it is the address that is wrong.
+    `detail` says why there can be no such file, if its address or its ticket tells.
     """
 
     provider: str | None = None
@@ -165,7 +168,9 @@ class MediaDesk:
         upload = sandbox.state.uploads.get(name)
         if upload is None:
             return Gone()
-        path = self._registry.blobs.path(upload.stored.digest) if upload.stored else None
+        if upload.stored is None:
+            return Gone(upload.issued.provider, detail=NOTHING_YET)
+        path = self._registry.blobs.path(upload.stored.digest)
         return path or Gone(upload.issued.provider)
 
     async def output(self, sandbox: Sandbox, name: str) -> Output | Gone:

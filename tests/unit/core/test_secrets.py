@@ -115,3 +115,14 @@ def test_no_text_is_slow_to_hide(piece: str) -> None:
     hidden_target(f"/{text}?{text}", NONE)
     hidden({"a": text}, NONE)
     assert time.thread_time() - began < 0.3 * slowness()
+
+
+def test_size_of_a_synthetic_file_is_no_secret() -> None:
+    """Any other query is hidden, also one that begins like a size."""
+    for url, seen in {
+        "https://a.example/x.mp4?bytes=5": "https://a.example/x.mp4?bytes=5",
+        "https://a.example/x.mp4?bytes=5&sig=a": "https://a.example/x.mp4?bytes=<redacted>",
+        "https://a.example/x.mp4?bytes=5a": "https://a.example/x.mp4?bytes=<redacted>",
+    }.items():
+        assert secrets.hidden_url(url).startswith(seen)
+        assert ("?bytes=5" in secrets.hidden_text(url)) is (seen == url)

@@ -128,7 +128,7 @@ def test_unknown_names(name: str, text: str) -> None:
         ),
         (
             "knobs: {funds_text: 5}\n",
-            "2:9: knobs.funds_text: '5' is no value; there are plain, amounts",
+            "2:9: knobs.funds_text: 5 is no value; there are plain, amounts",
         ),
         ("seed: 1\nseed: 2\n", "3:1: seed: this key stands twice; remove one of them"),
         ("seed: [\n", "3:1: not YAML: "),

@@ -26,7 +26,7 @@ MODEL = "models: {topaz-video-upscale: "
 
 WRITTEN = [
     # what YAML refuses
-    ("summary: 'open", "not YAML"),
+    ("summary: 'open", "not YAML: this ' is not closed"),
     ("summary: a: b", 'must be quoted: summary: "a: b"'),
     ("jobs:\n  - summary: x: y: z", 'must be quoted: summary: "x: y: z"'),
     ("summary: only:", 'must be quoted: summary: "only:"'),
@@ -34,8 +34,10 @@ WRITTEN = [
     ("jobs:\n\t- lifecycle: []", "a tab; indent with spaces"),
     ("summary: x\n y: 1", "is the line indented as those around it?"),
     ("summary: `x`", "a text that begins with ` must be quoted"),
-    ("summary: [1, 2", "not YAML"),
-    ("summary: {a: 1", "not YAML"),
+    ("summary: [1, 2", "not YAML: this [ is not closed"),
+    ("summary: {a: 1", "not YAML: this { is not closed"),
+    ("media: [{size: 854}]", "a text belongs here, not 854: Displayed width and height, such as"),
+    ("jobs: [{lifecycle: [{processing: {pols: 2}}]}]", "this is {pols: 2}; did you mean polls?"),
     ("summary: @x", "a text that begins with @ must be quoted"),
     ("seed: *nowhere", "not YAML"),
     ("summary: %x\n  y: 1", "not YAML"),
@@ -324,6 +326,14 @@ def test_a_file_with_a_mistake(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(f"extends: vicsee/baseline\n{text}\n", "utf-8")
 
     assert [] != [found for found in messages(path) if message in found], messages(path)
+
+
+def test_missing_end_is_placed_where_the_text_or_bracket_begins(tmp_path: Path) -> None:
+    """The end of the file, where YAML notices it, is no help."""
+    path = tmp_path / "broken.yaml"
+    path.write_text('extends: vicsee/baseline\nsummary: "open\nseed: 1\n', "utf-8")
+    (found,) = LIBRARY.mistakes_in(LIBRARY.resolve(path))
+    assert (2, 10) == (found.mark.line, found.mark.column)
 
 
 @pytest.mark.parametrize("name", MUTATED)

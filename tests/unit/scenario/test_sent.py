@@ -91,7 +91,7 @@ def test_files_are_not_named() -> None:
         ("/etc/passwd", "paths mean nothing here"),
         ("mine.yaml", "paths mean nothing here"),
         ("vicsee/../vicsee/baseline", "paths mean nothing here"),
-        (3, "'3' is no name of a scenario"),
+        (3, "3 is no name of a scenario"),
         (None, "'None' is no name of a scenario"),
     ],
 )

@@ -78,7 +78,8 @@ def _type_flaw(call: Call) -> str:
     kinds = call.rules.fact("upload_kinds")
     expected = " or ".join(f"{kind}/…" for kind in kinds) if isinstance(kinds, tuple) else "another"
     found = f"content type {causes.quoted(given)} and name {causes.quoted(name)}"
-    return f"file: found {found}, expected {expected}"
+    field = "file" if call.file is not None else "filename"
+    return f"{field}: found {found}, expected {expected}"
 
 
 def request_upload(call: Call) -> Reply:

@@ -92,7 +92,7 @@ def test_files_are_not_named() -> None:
         ("mine.yaml", "paths mean nothing here"),
         ("vicsee/../vicsee/baseline", "paths mean nothing here"),
         (3, "3 is no name of a scenario"),
-        (None, "'None' is no name of a scenario"),
+        (None, "null is no name of a scenario"),
     ],
 )
 def test_what_can_be_extended(extends: object, message: str) -> None:

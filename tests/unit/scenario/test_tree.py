@@ -108,7 +108,7 @@ def test_structures(text: str, value: object) -> None:
         ("a: &b !!str 5\n", "f.yaml:1:4: a: tags mean nothing here; quote what is to stay text"),
         ("a: !x {}\n", "f.yaml:1:4: a: tags mean nothing here; quote what is to stay text"),
         ("- !x '1'\n", "f.yaml:1:3: [0]: tags mean nothing here; quote what is to stay text"),
-        ("a: [1\n", "f.yaml:2:1: not YAML: did not find expected ',' or ']'"),
+        ("a: [1\n", "f.yaml:1:4: not YAML: this [ is not closed"),
         ("a: @\n", "f.yaml:1:4: not YAML: a text that begins with @ must be quoted"),
         ("--- 1\n--- 2\n", "f.yaml:2:1: not YAML: but found another document"),
         ("\0", "f.yaml:1:1: not YAML: unacceptable character #x0000"),

@@ -674,6 +674,36 @@ def test_request_whose_fields_are_all_read_has_no_cause(
     assert seen.cause == ""
 
 
+def test_refused_key_says_whose_it_is(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of a deleted or another sandbox, or of another provider, is named, but never shown."""
+    admin = httpx.Client(transport=seen.sim.transport(), base_url="http://localhost/__sim")
+    keys = {
+        name: admin.post("/sandboxes", json={"id": name}).json()["keys"]
+        for name in ("gone", "one", "two")
+    }
+    admin.delete("/sandboxes/gone")
+    outside = "/vicsee/api/v1/credits"
+    inside = "/sandbox/one/vicsee/api/v1/credits"
+    cases = [
+        (outside, keys["gone"]["vicsee"], "it is a key of the deleted sandbox 'gone'"),
+        (inside, keys["two"]["vicsee"], "it is a key of sandbox 'two'"),
+        (inside, keys["one"]["piapi"], "it is a key of piapi of sandbox 'one'"),
+        (inside, keys["gone"]["piapi"], "it is a key of piapi of the deleted sandbox 'gone'"),
+        (inside, "sk-other", "the key was not issued, and keys are strict"),
+    ]
+    for path, key, says in cases:
+        url = f"http://localhost{path}"
+        answer = admin.get(url, headers={"Authorization": f"Bearer {key}"})
+        assert answer.status_code == 401
+        assert f"Authorization: {says}; expected a key of a sandbox" in seen.cause
+        assert seen.cause in seen.line
+        assert key not in seen.line
+
+    monkeypatch.setattr("upsim.engine.resolution.MOST_ACCOUNTS", 0)
+    admin.get(f"http://localhost{outside}", headers={"Authorization": "Bearer another"})
+    assert "sandbox 'default' has its most accounts, 0;" in seen.cause
+
+
 @pytest.mark.parametrize("operation", ["retrieve", "complete"])
 def test_wrong_model_of_an_own_job_is_named(seen: Seen, operation: str) -> None:
     """The cause names the model that was sent and that of the job, not the right `queue_id`."""

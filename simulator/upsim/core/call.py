@@ -166,6 +166,7 @@ class Call:
     file: SentFile | None = None
     unfired: Sequence[str] = ()
     hint: str = ""
+    key_flaw: str = ""
     who: Account = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -79,7 +79,7 @@ def key_flaw(call: Call) -> str:
         found = _scheme_flaw(auth.scheme, given or "")
     else:
         strict = "and keys are strict" if call.credential == "unknown" else "nor has the right form"
-        found = f"the key was not issued, {strict}"
+        found = call.key_flaw or f"the key was not issued, {strict}"
         expected = "a key of a sandbox, of POST /__sim/sandboxes"
     return f"{name}: {found}; expected {expected}"
 

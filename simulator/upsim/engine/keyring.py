@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ class Keyring:
         self.fingerprints = Fingerprints(fresh_token())
         self._holders: dict[bytes, KeyHolder] = {}
         self._issued: dict[str, list[bytes]] = {}
-        self._retired: dict[bytes, None] = {}
+        self._retired: dict[bytes, str] = {}
         self._forms: dict[str, dict[KeyForm, set[str]]] = {}
 
     def issue(self, holder: KeyHolder, auth: Auth, brought: str | None = None) -> str:
@@ -84,9 +85,21 @@ class Keyring:
         """Whether a key is refused because its sandbox is gone."""
         return fingerprint in self._retired
 
+    def owner_of(self, provider: str, key: str, providers: Iterable[str]) -> str:
+        """Return whose a refused key is, in words; empty for one that was not issued."""
+        for name in (provider, *providers):
+            fingerprint = self.fingerprints.of(name, key)
+            holder, deleted = self._holders.get(fingerprint), self._retired.get(fingerprint)
+            of = "" if name == provider else f" of {name}"
+            if holder is not None:
+                return f"it is a key{of} of sandbox {holder.sandbox!r}"
+            if deleted is not None:
+                return f"it is a key{of} of the deleted sandbox {deleted!r}".removesuffix(" ''")
+        return ""
+
     def retire(self, provider: str, key: str) -> None:
         """Refuse a key from now on, as that of a sandbox that was deleted."""
-        self._retired[self.fingerprints.of(provider, key)] = None
+        self._retired[self.fingerprints.of(provider, key)] = ""
 
     def forget(self, sandbox: str) -> None:
         """Take the keys of a deleted sandbox back: they are refused from now on."""
@@ -97,6 +110,6 @@ class Keyring:
                     del forms[form]
         for fingerprint in self._issued.pop(sandbox, ()):
             self._holders.pop(fingerprint, None)
-            self._retired[fingerprint] = None
+            self._retired[fingerprint] = sandbox
         while len(self._retired) > KEPT_RETIRED:
             del self._retired[next(iter(self._retired))]

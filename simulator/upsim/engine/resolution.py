@@ -38,6 +38,8 @@ class Resolved(NamedTuple):
     faces: dict[str | None, Face]
     key: str
     """The name of the key in the command log."""
+    key_flaw: str = ""
+    """Why a key in the right header was refused, where strictness alone does not say it."""
 
 
 class Resolver:
@@ -116,10 +118,12 @@ class Resolver:
         if strict or self._keys.is_retired(fingerprint):
             issued_form = well_formed(auth, found.key)
             why: Credential = "unknown" if issued_form else "ill_formed"
-            return self._refused(provider, home, Presented(why, found.key))
+            flaw = self._keys.owner_of(provider, found.key, self._registry.providers)
+            return self._refused(provider, home, Presented(why, found.key), flaw)
         owner = fingerprint.hex()
         if (provider, owner) not in home.state.owners and len(home.state.owners) >= MOST_ACCOUNTS:
-            return self._refused(provider, home, Presented("unknown", found.key))
+            flaw = f"sandbox {home.id!r} has its most accounts, {MOST_ACCOUNTS}"
+            return self._refused(provider, home, Presented("unknown", found.key), flaw)
         return self._known(provider, home, owner, found.key)
 
     def _known(self, provider: str, home: Sandbox, owner: str, key: str) -> Resolved:
@@ -128,10 +132,10 @@ class Resolver:
         name = self._name_of(home, Key(f"{provider}/{shown}", provider, shown, "known", ""), key)
         return Resolved(home, "known", account, self._registry.faces_of(home, provider), name)
 
-    def _refused(self, provider: str, home: Sandbox, found: Presented) -> Resolved:
+    def _refused(self, provider: str, home: Sandbox, found: Presented, flaw: str = "") -> Resolved:
         why = found.credential
         name = self._name_of(home, Key(f"{provider}/{why}", provider, "", why, ""), found.key)
-        return Resolved(home, why, None, self._registry.faces_of(home, provider), name)
+        return Resolved(home, why, None, self._registry.faces_of(home, provider), name, flaw)
 
     def _name_of(self, home: Sandbox, key: Key, sent: str) -> str:
         """The name of a key in the command log of its sandbox, which never holds the key."""

@@ -119,7 +119,7 @@ class Dispatch:
             resolved = registry.resolve(provider, headers, place.sandbox)
         except UnknownSandboxError:
             return self._unknown_sandbox(scope, place)
-        sandbox, credential, account, faces, key = resolved
+        sandbox, credential, account, faces, key, key_flaw = resolved
         face = faces.get(place.dialect) or registry.world(sandbox, provider, place.dialect)
         bound, world = face
         operation, params = (UNROUTED, {}) if isinstance(found, Miss) else found
@@ -139,6 +139,8 @@ class Dispatch:
             credential,
             account,
         )
+        if key_flaw:
+            call.key_flaw = key_flaw
         miss = found if isinstance(found, Miss) else None
         return Begun(sandbox, bound, operation, call, scope, miss, key)
 

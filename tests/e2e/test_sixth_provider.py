@@ -150,7 +150,7 @@ def test_the_client_speaks_to_it(
         command, env={**os.environ, **variables}, capture_output=True, text=True, check=False
     )
     media = measure_boxes(Path(to))
-    assert (done.stdout, done.stderr) == ("toytown/toy-upscale 6 coin 90 coin True\n", "")
+    assert (done.stdout, done.stderr) == ("toytown/toy-upscale 6 coins 90 coins True\n", "")
     assert media is not None
     assert (media.width, media.height) == (90, 60)
 

@@ -88,7 +88,7 @@ def test_marker_shapes_the_sandbox(run_tests: RunTests) -> None:
         ("scenario={'extends': 'vicsee/basline'}", "did you mean vicsee/baseline"),
         ("clock='fast'", "clock 'fast' is unknown; allowed: real, manual, auto"),
         ("dialect='life'", "no provider has a dialect 'life'; did you mean live[?]"),
-        ("balance={'venize': 1}", "there is no provider 'venize'; there are piapi"),
+        ("balance={'venize': 1}", "there is no provider 'venize'; did you mean venice[?]"),
         ("balance='much'", "'much' is not a decimal number"),
     ],
 )

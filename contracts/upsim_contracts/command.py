@@ -250,6 +250,8 @@ def aim(
         if simulator:
             place = place_of(url, providers())
             url, dialect = place.root, _agreed(dialect, place.dialect, url)
+        elif len(order.providers) != 1 and order.target == "live":
+            raise UsageError(f"--target live judges one provider: give --provider, {_one_of()}")
         elif len(order.providers) != 1:
             raise UsageError(f"{url} is no simulator that obeys: say by --provider what it is")
         else:
@@ -341,6 +343,10 @@ def _facts(order: Asked, book: Book, target: Target) -> list[Fact]:
     if not found:
         raise UsageError(_without_facts(order, book))
     return found
+
+
+def _one_of() -> str:
+    return f"one of {', '.join(providers())}"
 
 
 def _without_facts(order: Asked, book: Book) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
 from upsim_contracts.exceptions import ContractFileError
 
@@ -76,10 +78,17 @@ def read_given(file: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 
     Raises ContractFileError.
     """
-    try:
+    with _placed(file):
         text = _bounded(file).decode("utf-8")
         _check_events(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+
+
+@contextmanager
+def _placed(file: Path) -> Iterator[None]:
+    """Raise what is wrong with a file as ContractFileError, with its name and place."""
+    try:
+        yield
     except OSError as error:
         raise ContractFileError(f"{file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -87,8 +96,11 @@ def read_given(file: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ContractFileError(f"{file}{place}: {error.problem or error}") from error
-    except (yaml.YAMLError, ContractFileError, ValueError) as error:
+        raise ContractFileError(f"{file}{place}: not YAML: {error.problem or error}") from error
+    except ReaderError as error:
+        told = f"character {error.position + 1}: {error.reason}"
+        raise ContractFileError(f"{file}: not YAML: {told}") from error
+    except (ContractFileError, ValueError) as error:
         raise ContractFileError(f"{file}: {error}") from error
 
 
@@ -119,7 +131,5 @@ def _check_events(text: str) -> None:
 
 
 def _read(file: Path, loader: type[_Loader]) -> Any:  # noqa: ANN401 - whatever the file holds
-    try:
+    with _placed(file):
         return yaml.load(file.read_text("utf-8"), Loader=loader)  # noqa: S506 - a safe loader
-    except (OSError, yaml.YAMLError, ContractFileError) as error:
-        raise ContractFileError(f"{file}: {error}") from error

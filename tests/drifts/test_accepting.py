@@ -104,7 +104,7 @@ BAD: dict[str, str] = {
     "known: [{seen_by: drift, provider: b, difference: c, reason: '', accepted: 2026-11-30}]": (
         "known.0.reason: expected a text, found nothing"
     ),
-    "known: [": ":2:1: did not find",
+    "known: [": ":2:1: not YAML: did not find",
 }
 
 

@@ -102,7 +102,7 @@ BAD = {
     "vicsee: {POST /api/v1/tool/upscale-video: all}": f"did you mean {SUBMIT}?",
     f"vicsee: {{{SUBMIT}: [data.credits]}}": "no field 'data.credits'; did you mean data.c",
     f"vicsee: {{{SUBMIT}: some}}": "expected a list of fields, or all; found 'some'",
-    "vicsee: {": ":2:1: did not find",
+    "vicsee: {": ":2:1: not YAML: did not find",
 }
 
 

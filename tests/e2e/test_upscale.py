@@ -252,7 +252,10 @@ def _all_of(terminal: int) -> bytes:
         (["clip.mp4", "--model", "venice", "--to", "a.mp4", "--target", "simm"], "is neither sim"),
         (["clip.mp4", "--model", "venice", "--to", "a.mp4", "--cap", "much"], "is not an amount"),
         (["clip.mp4", "--model", "venice", "--to", "a.mp4", "--cap", "-1"], "is not 0 or more"),
-        (["clip.mp4", "--model", "venice", "--to", "a.mp4", "--job", "x"], "give a FILE or URL"),
+        (
+            ["clip.mp4", "--model", "venice", "--to", "a.mp4", "--job", "x"],
+            "give only one of FILE and --job",
+        ),
         (["--job", "x", "--model", "venice", "--to", "a.mp4"], "give --target"),
         (
             ["clip.mp4", "--model", "venice", "--to", "a.mp4", "--scenario", "venice/nope"],

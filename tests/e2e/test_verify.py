@@ -194,7 +194,7 @@ def test_url_of_an_unaltered_server_shows_no_difference(
         (["--target", "ftp://x"], "is not sim, socket, server, live or a URL"),
         (["--provider", "visee"], "did you mean vicsee?"),
         (["--provider", "venice", "--model", "topaz"], "no model 'topaz'"),
-        (["--fact", "nothing-*"], "no fact of piapi fits"),
+        (["--fact", "nothing-*"], "no fact of piapi has a name like 'nothing-*'"),
         (["--cap", "much"], "'much' is not an amount"),
     ],
 )

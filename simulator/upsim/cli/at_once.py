@@ -23,6 +23,9 @@ from upsim.core.hosts import split_authority
 from upsim.web.answers import Answer
 
 INVALID = "Invalid HTTP request received."
+TLS_RECORD = b"\x16\x03"
+"""How a TLS handshake begins."""
+TLS_CAME = "TLS came to a port that speaks plain HTTP: use http://, or serve with --tls-cert."
 UNUSUAL = frozenset({b"host", b"expect", b"x-forwarded-for", b"x-forwarded-proto"})
 """Request headers that change how a request is read. uvicorn deals with all but the first."""
 
@@ -186,7 +189,9 @@ class AtOnceProtocol(BoundedProtocol):
             self._body = None  # what was refused is not carried out
             self._pieces.clear()
             found = error.__context__  # what a callback of ours raised
-            message = found.message if isinstance(found, RefusedError) else INVALID
+            message = TLS_CAME if data.startswith(TLS_RECORD) else INVALID
+            if isinstance(found, RefusedError):
+                message = found.message
             self.logger.warning(message)
             if isinstance(found, RefusedError):
                 self._refuse(found.status, message)

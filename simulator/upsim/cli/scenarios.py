@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import attrgetter
@@ -20,7 +20,7 @@ from upsim.scenario.explain import as_json, as_text, explain
 from upsim.scenario.listing import Listed, listing
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.scenario.publish import published
-from upsim.scenario.searching import former_names, known_synonyms, searched
+from upsim.scenario.searching import former_names, known_synonyms, searched, vocabulary
 from upsim.scenario.spelling import unknown
 from upsim.web.bodies import encode
 
@@ -50,7 +50,8 @@ def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
     """
     library = _library()
     everything = listing(library)
-    search = searched(words, {**known_synonyms(), **former_names(library.aliases)})
+    synonyms = {**known_synonyms(), **former_names(library.aliases)}
+    search = searched(words, synonyms)
     found, has = search.of(everything)
     whole = has == len(search.terms)
     if as_data:
@@ -59,8 +60,10 @@ def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
     if not whole:
         typed = " and ".join(repr(term.typed) for term in search.terms)
         strange = [t.typed for t in search.terms if not any(map(t.is_in, everything))]
+        names = [*dict.fromkeys(item.short for item in everything)]
+        near = _near(strange, names) or _near(strange, vocabulary(everything, synonyms))
         advice = "" if has else "; `upsim scenarios list` without words shows all"
-        click.echo(f"no scenario has {typed}{_near(strange, everything) or advice}")
+        click.echo(f"no scenario has {typed}{near or advice}")
     if has and not whole:
         click.echo(f"these have {has} of the {len(search.terms)}:\n")
     if has or whole:
@@ -68,10 +71,9 @@ def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
     sys.exit(0 if whole else FINDING)
 
 
-def _near(words: Iterable[str], everything: Iterable[Listed]) -> str:
-    """The names that are spelt nearly like the words, as a hint."""
-    names = {item.short: None for item in everything}
-    near = [hit for word in words for hit in near_names(word, names)]
+def _near(words: Iterable[str], known: Sequence[str]) -> str:
+    """The names and other words that are spelt nearly like the words, as a hint."""
+    near = dict.fromkeys(hit for word in words for hit in near_names(word, known))
     return f"; did you mean {', '.join(near)}?" if near else ""
 
 

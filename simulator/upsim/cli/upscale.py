@@ -105,8 +105,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     Exit 0: the file is there; 1: it was refused or failed; 2: nothing was tried.
     """
     known = find_model(model)
-    if (source is None) == (job_id is None):
-        raise click.UsageError("give a FILE or URL, or a job by --job")
+    _check_one_of(source, job_id)
     if target == LIVE and cap is None:
         raise click.UsageError("--target live spends money: say how much at most by --cap")
     if target != SIM and (scenario or render):
@@ -140,6 +139,13 @@ def command(  # noqa: PLR0913 - one argument for each option
         click.echo(outcome.document)
     click.echo(f"upsim: {outcome.text}", err=True)
     sys.exit(outcome.code)
+
+
+def _check_one_of(source: str | None, job_id: str | None) -> None:
+    if source is not None and job_id is not None:
+        raise click.UsageError("give only one of FILE and --job: a job has its video already")
+    if source is None and job_id is None:
+        raise click.UsageError("give a FILE or URL, or a job by --job")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ Synonyms = Mapping[str, tuple[str, ...]]
 _ENDING = r"(s|es|d|ed|ing|er)?"
 _ENDINGS = ("ings", "ures", "ying", "ure", "ies", "ied", "ing", "ed", "es", "s", "e", "y")
 _WORD = re.compile(r"[a-z0-9]+")
+_SMALL = frozenset({"a", "an", "and", "for", "in", "is", "no", "not", "of", "on", "the", "with"})
+"""Words that say nothing alone: they count only within a term such as `no money`."""
 _LEAST_STEM = 4
 """Letters of a word that are left at least when its ending is taken off."""
 
@@ -58,7 +60,9 @@ class Search:
 
 def searched(words: Sequence[str], synonyms: Synonyms) -> Search:
     """What is meant by the words that somebody typed, in any case."""
-    return Search(tuple(_terms(" ".join(words).lower().split(), synonyms)))
+    terms = tuple(_terms(" ".join(words).lower().split(), synonyms))
+    telling = tuple(term for term in terms if term.typed not in _SMALL)
+    return Search(telling or terms)
 
 
 def former_names(aliases: Mapping[str, str]) -> Synonyms:
@@ -75,6 +79,15 @@ def known_synonyms() -> Synonyms:
         for asked in items(mapping(entry).get("asked")):
             found[str(asked)] = (*found.get(str(asked), ()), *meant)
     return found
+
+
+def vocabulary(everything: Iterable[Listed], synonyms: Synonyms) -> tuple[str, ...]:
+    """Names, providers, words of names and what has synonyms: all that may have been meant."""
+    words: dict[str, None] = {}
+    for item in everything:
+        parts = (item.short, item.provider, *_spaced(item.short).split())
+        words |= dict.fromkeys(parts)
+    return (*words, *synonyms)
 
 
 def _terms(words: list[str], synonyms: Synonyms) -> Iterator[Term]:
@@ -118,6 +131,8 @@ def _stems(row: str) -> list[str]:
 
 def _is_in(word: str, text: str) -> bool:
     """Whether a text has a word in any of its forms, or as part of another word."""
+    if word.isascii() and word.isdigit():  # 402 is no part of 1402
+        return re.search(rf"(?<![0-9]){word}(?![0-9])", text) is not None
     return word in text or _stem(word) in map(_stem, _WORD.findall(text))
 
 

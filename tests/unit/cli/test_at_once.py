@@ -242,11 +242,22 @@ async def test_further_headers_follow_the_length() -> None:
     assert [QUICK.replace(b"\r\n\r\n", b"\r\nx-a: 1\r\nx-b: 2\r\n\r\n")] == wire.written
 
 
-async def test_nonsense_is_a_400_and_ends_the_connection() -> None:
-    """Bytes that are no HTTP are refused by uvicorn."""
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"\x00\x01\r\n\r\n", "Invalid HTTP request received."),
+        (b"\x16\x03\x01\x02\x00\x01", "TLS came to a port that speaks plain HTTP: use http://, or"),
+    ],
+)
+async def test_nonsense_is_a_400_and_ends_the_connection(
+    sent: bytes, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bytes that are no HTTP are refused, and the log tells a TLS handshake from the rest."""
     protocol, wire = connected(App())
-    protocol.data_received(b"\x00\x01\r\n\r\n")
+    caplog.set_level("WARNING", "uvicorn.error")  # the configuration has set another
+    protocol.data_received(sent)
     assert (b"HTTP/1.1 400 Bad Request\r\n", True) == (wire.written[0][:26], wire.is_closing())
+    assert [one.startswith(said) for one in caplog.messages] == [True]
 
 
 @pytest.mark.parametrize("at_once", [True, False])

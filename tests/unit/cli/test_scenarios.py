@@ -174,6 +174,19 @@ def test_a_search_that_finds_nothing() -> None:
     )
 
 
+def test_search_takes_numbers_whole_and_knows_near_words() -> None:
+    """402 is not 1402, `no` alone says nothing, and a misspelt provider or word has a near one."""
+    for words in (["402"], ["no", "audio"]):
+        listed = run("scenarios", "list", *words)
+        shown = [line for line in listed.stdout.splitlines() if line.startswith("  ")]
+        assert (0, True) == (listed.exit_code, 0 < len(shown) < 20), words
+        assert "1402" not in listed.stdout
+
+    for word, near in {"venise": "venice", "webhok": "webhook-lost"}.items():
+        said = run("scenarios", "list", word).stdout
+        assert f"no scenario has '{word}'; did you mean {near}" in said
+
+
 def test_the_list_for_programs() -> None:
     """With --json the list is an array of objects."""
     found = json.loads(run("scenarios", "list", "--json").stdout)

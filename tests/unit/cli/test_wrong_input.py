@@ -177,3 +177,16 @@ def test_help_shows_no_bounds_where_there_are_none() -> None:
     """Any whole number is a seed."""
     text = CliRunner().invoke(main, ["serve", "--help"]).stdout
     assert "None" not in text[text.index("--seed") : text.index("--admin-token")]
+
+
+def test_what_is_missing_or_too_much_is_named(tmp_path: Path) -> None:
+    """The options that were typed, and those that are missing, not URLs that nobody typed."""
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"x")
+    for line, said in {
+        f"upscale {video} --model venice --to {tmp_path}/b.mp4 --job x": "one of FILE and --job",
+        "verify --target live --cap 5": "--target live judges one provider: give --provider, one",
+    }.items():
+        done = CliRunner().invoke(main, line.split())
+        assert (2, True) == (done.exit_code, said in done.stderr), done.stderr
+        assert "https://" not in done.stderr

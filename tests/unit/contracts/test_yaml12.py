@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from upsim_contracts.yaml12 import read
+from upsim_contracts.exceptions import ContractFileError
+from upsim_contracts.yaml12 import read, read_exact, read_given
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,30 @@ def test_scalars(tmp_path: Path, text: str, expected: object) -> None:
 
     found = read(file)["a"]
     assert (type(expected), expected) == (type(found), found)
+
+
+@pytest.mark.parametrize("reading", [read, read_exact, read_given])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a: [1", ":2:1: not YAML: did not find expected"),
+        (b"a: \x00", ": not YAML: character 4: "),
+        (b"a: \xff", ": byte 4 is no UTF-8"),
+        (b"a: 1\na: 2", "line 2: 'a' twice"),
+        (None, ": No such file or directory"),
+    ],
+)
+def test_broken_files_are_told_with_their_place(
+    tmp_path: Path, reading: Callable[[Path], object], content: bytes | None, said: str
+) -> None:
+    """The name of the file once, line and column, and no words of the YAML library's own."""
+    file = tmp_path / "a.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ContractFileError) as caught:
+        reading(file)
+
+    message = str(caught.value)
+    assert said in message
+    assert 1 == message.count(str(file))
+    assert not re.search(r"unicode string|Errno|\n", message)

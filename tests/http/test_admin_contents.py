@@ -513,9 +513,9 @@ def test_the_journal_is_searched(
             "refused_by 'unknwn_key' is unknown; did you mean unknown_key?",
         ),
         ({"target": "*" * 1001}, "target has more than 1000 characters"),
-        ([], "the body: found an empty list, expected an object"),
-        ("x", 'the body: found the text "x", expected an object'),
-        (5, "the body: found the number 5, expected an object"),
+        ([], "the body: found a list, expected an object"),
+        ("x", "the body: found a text, expected an object"),
+        (5, "the body: found a whole number, expected an object"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(

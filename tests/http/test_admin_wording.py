@@ -21,7 +21,7 @@ from upsim.web.admin.sandboxes import SandboxOrder
             "Expected `bool | null`, got `str` - at `$.strict_keys`",
             'strict_keys: found the text "yes", expected true or false',
         ),
-        (b"[]", "Expected `object`, got `array`", "the body: found an empty list, expected an obj"),
+        (b"[]", "Expected `object`, got `array`", "the body: found a list, expected an object"),
         (
             b'{"balances": {"vicsee": 1.5}}',
             "Expected `int | str`, got `float` - at `$.balances[...]`",
@@ -36,6 +36,11 @@ from upsim.web.admin.sandboxes import SandboxOrder
             b'{"seed": -1}',
             "Expected `int` >= 0 - at `$.seed`",
             "seed: found the number -1, expected a",
+        ),
+        (
+            b"[" * 5000,
+            "Expected `float | int | null`, got `array` - at `$.pace`",
+            "pace: found a list, expected a number",
         ),
         (b"{}", "Expected `str` of length <= 3", "Expected `str` of length <= 3"),
     ],

@@ -42,12 +42,15 @@ def of(message: str, body: bytes, shape: type[msgspec.Struct]) -> str:
         value, choices = match["value"], [*_choices(_type_at(shape, place))]
         return f"{place}: unknown value {causes.quoted(value)}; {nearest(value, choices)}"
     if match := _TYPE.fullmatch(said):
-        wanted = [one for one in match["wanted"].split(" | ") if one != "null"]
+        kinds = match["wanted"].split(" | ")
+        passed_over = {"null", "int" if "float" in kinds else ""}
+        wanted = [one for one in kinds if one not in passed_over]
         words = [_WORDS.get(one, one) for one in wanted]
         seen = _seen(body, place) or _WORDS.get(match["got"], match["got"])
         return f"{place or 'the body'}: found {seen}, expected {' or '.join(words)}"
     if match := _BOUND.fullmatch(said):
-        return f"{place}: found {_seen(body, place)}, expected {_WORDS['int']} {match['bound']}"
+        seen = _seen(body, place) or "another"
+        return f"{place}: found {seen}, expected {_WORDS['int']} {match['bound']}"
     return message[:SHOWN]
 
 
@@ -59,10 +62,13 @@ def nearest(wrong: str, allowed: Iterable[str]) -> str:
 
 
 def _seen(body: bytes, place: str) -> str:
-    """Return the value at a place with its type; empty where the place names no single one."""
-    if "[...]" in place:
+    """Return the value at a place with its type; empty where no single one can be shown."""
+    if not place or "[...]" in place:
         return ""
-    value = msgspec.json.decode(body)
+    try:
+        value = msgspec.json.decode(body)
+    except RecursionError:  # some other part of the body is nested too deeply
+        return ""
     for name, number in _STEP.findall(place):
         value = value[int(number)] if number else value[name]
     return causes.typed(value)

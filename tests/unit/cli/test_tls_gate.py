@@ -150,6 +150,7 @@ def test_handshakes_are_counted(
 ) -> None:
     """Where as many as may be are open, further ones are closed at once, with one line."""
     monkeypatch.setattr(tls_gate, "most_connections", lambda: 3)
+    caplog.set_level("WARNING", "uvicorn.error")  # the configuration has set another
 
     async def program() -> None:
         async with serving(certificate) as (port, server):

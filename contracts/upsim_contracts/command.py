@@ -257,8 +257,9 @@ def aim(
         else:
             dialect = dialect or _dialect(book, url, is_live=order.target == "live")
     if not simulator and (order.cap is None or not key):
-        needed = f"--cap and --api-key (or {book.provider.upper()}_API_KEY)"
-        raise UsageError(f"{url} is no simulator that obeys: give {needed}")
+        needed = [] if order.cap is not None else ["--cap, the most that may be spent"]
+        needed += [] if key else [f"--api-key (or {book.provider.upper()}_API_KEY)"]
+        raise UsageError(f"{url} is no simulator that obeys: give {' and '.join(needed)}")
     purse = Purse(order.cap if order.as_live or not simulator else None, book.unit)
     guarded = GuardedTransport(transport, purse)
     http = httpx.Client(transport=guarded, timeout=SECONDS, trust_env=False)

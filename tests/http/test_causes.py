@@ -183,6 +183,7 @@ MISTAKES = [
     piapi_video('data:video/mp4;codecs="avc1,mp4a";base64,AAAA', "a comma inside codecs="),
     piapi_video("data:video/mp4;base64,A*AA", "data URL of 26 characters", '"*"'),
     vicsee({"video_url": "data:video/mp4;base64,AAAA"}, "a data URL", "expected an http(s) URL"),
+    vicsee({"video_url": f" {URL}"}, f'the URL "{URL}", with white space before it, expected'),
     Mistake(UPSCALER, {"video": "data:video/mp4;base64,AAAA"}, ("a data URL",)),
     # uploads
     upload(file(BIG), "file_data: found 10485761 bytes when decoded", "at most 10485760"),
@@ -573,6 +574,11 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
         ({"video": URL, "resolution": "4k"}, "resolution is not read; did you mean target_resol"),
         ({"video_url": URL}, "video: found nothing, expected a string; video_url is not read; d"),
         ({"video": URL, "a": 1, "b": 1, "c": 1, "d": 1}, "b is not read; c is not read; …"),
+        ({"video": URL, "webhook": URL}, "webhook in the body is not read; give it in the query"),
+        (
+            {"video": URL, "webhook_url": URL},
+            "webhook_url in the body is not read; give it in the query, as ?webhook=…",
+        ),
     ],
     "POST wavespeed/api/v3/runwayml/upscale-v1": [
         ({"video": URL, "target_resolution": "4k"}, "target_resolution is not read"),

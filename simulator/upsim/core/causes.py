@@ -121,7 +121,8 @@ def described(source: str) -> str:
     if scheme.lower() == "file" and colon:
         return f"{quoted(start)}, a file on your own disk, which a provider cannot read"
     if "://" in start[:_READ]:
-        return f"the URL {quoted(start)}"
+        blank = "" if source[:1] == start[:1] else ", with white space before it"
+        return f"the URL {quoted(start)}{blank}"
     if len(source) <= _LONGEST_PATH and _HOST_AND_PATH.match(start):
         return f"{quoted(start)}, which has no scheme ({quoted(f'https://{start}')}?)"
     if len(source) <= _LONGEST_PATH and _PATH.match(start):

@@ -10,7 +10,7 @@ from functools import lru_cache
 CLOSE = 0.65
 """How alike two names must be (`difflib`) for one to be meant by the other."""
 PART_CLOSE = 0.5
-"""How alike their ends must be behind the parts with which both begin, such as `UPSIM_`."""
+"""More alike than this are their ends, behind the parts with which both begin, such as `UPSIM_`."""
 LONGEST_COMPARED = 200
 """Characters of a value of any length that are compared with names."""
 _LEAST = 3
@@ -53,7 +53,7 @@ def _ends_alike(name: str, known: str) -> bool:
         del ours[0], theirs[0]
     if not (ours and theirs):
         return True
-    return SequenceMatcher(None, "".join(theirs), "".join(ours)).ratio() >= PART_CLOSE
+    return SequenceMatcher(None, "".join(theirs), "".join(ours)).ratio() > PART_CLOSE
 
 
 def _is_last_part(name: str, known: str) -> bool:

@@ -27,16 +27,35 @@ def has_unread(reads: Reads, options: Container[str], document: object) -> bool:
     return False
 
 
-def hint(reads: Reads, options: Iterable[str], document: object, said: str, where: str = "") -> str:
-    """A sentence about each unread name except the one that `said` is about; `where` follows it."""
+def hint(
+    reads: Reads,
+    options: Iterable[str],
+    document: object,
+    said: str,
+    where: str = "",
+    query: Container[str] = (),
+) -> str:
+    """A sentence about each unread name except the one that `said` is about; `where` follows it.
+
+    `query` are the names that the operation reads there instead of in the body.
+    """
     options = [*options]
     known = [".".join((*path, name)) for path, names in reads.items() for name in sorted(names)]
     unread = _unread(reads, options, document)
     fields = (one for one in unread if not said.startswith(f"{causes.quoted(one[1])}:"))
     first = islice(fields, NAMED + 1)
-    sentences = [_sentence(path, name, [*known, *options], where) for path, name in first]
+    names = [*known, *options]
+    sentences = [
+        in_query(name) if name in query else _sentence(path, name, names, where)
+        for path, name in first
+    ]
     more = ["…"] if len(sentences) > NAMED else []
     return "; ".join([*sentences[:NAMED], *more])
+
+
+def in_query(name: str, parameter: str = "") -> str:
+    """Say that a field of a body is taken as a parameter of the query."""
+    return f"{name} in the body is not read; give it in the query, as ?{parameter or name}=…"
 
 
 def _sentence(path: tuple[str, ...], name: str, known: Iterable[str], where: str) -> str:

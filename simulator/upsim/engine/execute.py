@@ -63,7 +63,9 @@ def decide(
     if operation.reads and call.document is not None:
         options = call.model.options if call.model else ()
         if unread.has_unread(operation.reads, options, call.document):
-            found = unread.hint(operation.reads, options, call.document, call.cause)
+            found = unread.hint(
+                operation.reads, options, call.document, call.cause, query=operation.query
+            )
             call.cause = "; ".join(filter(None, (call.cause, found)))
     if call.query_string and not operation.refuses:
         names: unread.Reads = {(): operation.query}

@@ -30,7 +30,8 @@ def code_mistakes(
         return
     provider = providers[name]
     shipped = mapping((base or root).get("checks"))
-    yield from _checks(mapping(raw.get("checks")), shipped, provider)
+    if isinstance(raw.get("checks", {}), dict):  # else the schema says what belongs here
+        yield from _checks(mapping(raw.get("checks")), shipped, provider)
     yield from _counts(raw, base or root, provider)
     yield from _notices(root, provider)
 

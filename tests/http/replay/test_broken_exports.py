@@ -113,3 +113,18 @@ def test_step_of_a_session_beyond_the_last_instant_is_refused(export: dict[str, 
         pytest.raises(ExportError, match="between the years 1970 and 9000"),
     ):
         replayed.request("GET", "/vicsee/api/v1/credits", at="9999-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("balance", ["x", "1e3", "9" * 5_000, "NaN", ""])
+@pytest.mark.parametrize("options", [(), ("--pytest",)])
+def test_balance_that_is_no_amount_is_refused(
+    export: dict[str, Any], tmp_path: Path, balance: str, options: tuple[str, ...]
+) -> None:
+    """As the admin API refuses it, in one sentence."""
+    export["sandbox"]["balances"] = {"vicsee": balance}
+    file = tmp_path / "export.json"
+    file.write_text(json.dumps(export), "utf-8")
+    result = replay(file, *options)
+
+    assert (2, True) == (result.exit_code, isinstance(result.exception, SystemExit))
+    assert "cannot be made again: vicsee" in result.output

@@ -119,6 +119,7 @@ WRITTEN = [
     ("knobs: {rate_scope: 5}", "5 is no value; there are all, submit"),
     ("knobs: {rate_scope: {guide: al}}", "did you mean all?"),
     ("knobs: [rate_scope]", "a mapping belongs here"),
+    ("checks: [has_key, nope]", "checks: a mapping belongs here, not a list"),
     # media
     ("media: {url: x}", "a list belongs here"),
     ("media: [{duration: 5}]", "lacks url"),

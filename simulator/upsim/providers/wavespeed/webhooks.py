@@ -7,6 +7,7 @@ import hmac
 from base64 import b64encode
 from collections.abc import Mapping
 
+from upsim.core import unread
 from upsim.core.call import Call
 from upsim.core.events import Webhook
 from upsim.core.jobs import Job
@@ -24,6 +25,8 @@ def requested(call: Call) -> Webhook | None:
     url: object = call.query_string and call.query().get("webhook")
     if not url and call.rules.knobs["webhook_key"] == "body":
         url = call.inputs.get(WEBHOOK)
+    elif not url and call.inputs.get(WEBHOOK) is not None:
+        call.cause = unread.in_query(WEBHOOK, "webhook")
     return Webhook(str(url), secret(call)) if url else None
 
 

@@ -25,6 +25,7 @@ from upsim.engine.webhooks import Posting
 from upsim.media.sources import is_data_url
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
+from upsim.web.admin.problems import AdminError
 from upsim.web.admin.sandboxes import money
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
@@ -158,6 +159,7 @@ def prepare(app: Application, document: Document) -> Sandbox:
         sandbox = registry.remake(made.id or DEFAULT, order)
         sandbox.clock = PlayedClock(made.clock.mode, start=start, pace=made.clock.pace)
     except (
+        AdminError,
         BaselineError,
         ClockError,
         ScenarioError,

@@ -1,20 +1,24 @@
 """Secrets that a recording met, and where they are in a text.
 
-The number of secrets is bounded, and so is the time for one character of a text: the first
-characters of a secret lead to the few secrets that begin so.
+The number of secrets is bounded, and so is the time for one character of a text, whatever the
+secrets have in common: one search in a sorted list finds the longest secret that begins there.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from threading import Lock
 from urllib.parse import quote
 
 SHORTEST = 6
 """A secret shorter than this is not looked for elsewhere: it could be any word."""
 LONGEST = 16_384
-"""A secret longer than this is redacted under its name, and not looked for elsewhere."""
+"""A secret of more bytes than this is redacted under its name, and not looked for elsewhere."""
 MOST_KNOWN = 500
 """Secrets that are remembered of callers, and as many of responses: the newest ones."""
+_END = b"\xff"
+"""No text in UTF-8 has this byte: a secret with it sorts behind all that begin with the secret."""
 
 
 class KnownSecrets:
@@ -23,7 +27,9 @@ class KnownSecrets:
     def __init__(self) -> None:
         """No secret is known yet."""
         self._orders: dict[bool, dict[str, None]] = {True: {}, False: {}}
-        self._starts: dict[str, tuple[str, ...]] = {}
+        self._forms: Counter[bytes] = Counter()
+        self._starts: Counter[bytes] = Counter()
+        self._prefixes = _Prefixes()
         self._lock = Lock()
 
     def add(self, secret: str, *, own: bool) -> None:
@@ -34,9 +40,7 @@ class KnownSecrets:
         with self._lock:
             if secret not in self._orders[not own] and secret not in order:
                 for form in _forms(secret):
-                    known = self._starts.get(form[:SHORTEST], ())
-                    longest = sorted({*known, form}, key=len, reverse=True)
-                    self._starts[form[:SHORTEST]] = tuple(longest)
+                    self._use(form)
             order.pop(secret, None)
             order[secret] = None
             if len(order) > MOST_KNOWN:
@@ -44,32 +48,86 @@ class KnownSecrets:
 
     def replaced(self, text: str, placeholder: str) -> str:
         """Return the text with a placeholder instead of each known secret."""
-        starts, pieces, kept, at = self._starts, [], 0, 0
-        if not starts:
+        starts = self._starts
+        if not starts or len(text) < SHORTEST:
             return text
-        last = len(text) - SHORTEST
+        searched, pieces, kept, at = text.encode("utf-8", "surrogatepass"), [], 0, 0
+        last = len(searched) - SHORTEST
         while at <= last:
-            known = starts.get(text[at : at + SHORTEST])
-            found = known and next((one for one in known if text.startswith(one, at)), None)
+            found = b""
+            if searched[at : at + SHORTEST] in starts:
+                with self._lock:
+                    found = self._prefixes.longest(searched[at : at + LONGEST])
             if found:
-                pieces += [text[kept:at], placeholder]
+                pieces += [searched[kept:at], placeholder.encode()]
                 at = kept = at + len(found)
             else:
                 at += 1
-        return "".join([*pieces, text[kept:]])
+        return b"".join([*pieces, searched[kept:]]).decode("utf-8", "surrogatepass")
+
+    def _use(self, form: bytes) -> None:
+        self._forms[form] += 1
+        if self._forms[form] == 1:
+            self._starts[form[:SHORTEST]] += 1
+            self._prefixes.add(form)
 
     def _forget(self, secret: str, *, own: bool) -> None:
         del self._orders[own][secret]
         if secret in self._orders[not own]:
             return
         for form in _forms(secret):
-            left = tuple(one for one in self._starts[form[:SHORTEST]] if one != form)
-            if left:
-                self._starts[form[:SHORTEST]] = left
-            else:
-                del self._starts[form[:SHORTEST]]
+            self._forms[form] -= 1
+            if not self._forms[form]:
+                del self._forms[form]
+                self._prefixes.remove(form)
+                self._starts[form[:SHORTEST]] -= 1
+                if not self._starts[form[:SHORTEST]]:
+                    del self._starts[form[:SHORTEST]]
 
 
-def _forms(secret: str) -> set[str]:
-    """The secret as it is, and as a part of a URL."""
-    return {secret, quote(secret, safe="", errors="replace")}
+class _Prefixes:
+    """The longest of many forms with which something begins.
+
+    What begins with a form sorts between the form and its end. `_owners` has for both of them the
+    form that holds from there on: at the end of a form, the one that it begins with itself.
+    """
+
+    def __init__(self) -> None:
+        self._edges: list[bytes] = []
+        self._owners: dict[bytes, bytes] = {}
+
+    def longest(self, text: bytes) -> bytes:
+        """Return the longest form with which the text begins; nothing if there is none."""
+        at = bisect_right(self._edges, text)
+        return self._owners[self._edges[at - 1]] if at else b""
+
+    def add(self, form: bytes) -> None:
+        """Take in a form that is not there yet."""
+        outer = self.longest(form)
+        first = bisect_left(self._edges, form)
+        last = bisect_left(self._edges, form + _END)
+        self._hand_over(first, last, outer, form)
+        self._edges[first:last] = [form, *self._edges[first:last], form + _END]
+        self._owners |= {form: form, form + _END: outer}
+
+    def remove(self, form: bytes) -> None:
+        """Forget a form."""
+        outer = self._owners.pop(form + _END)
+        first = bisect_left(self._edges, form)
+        last = bisect_left(self._edges, form + _END)
+        del self._edges[last], self._edges[first], self._owners[form]
+        self._hand_over(first, last - 1, form, outer)
+
+    def _hand_over(self, first: int, last: int, old: bytes, new: bytes) -> None:
+        """Let a form hold where another one held."""
+        for edge in self._edges[first:last]:
+            if self._owners[edge] == old:
+                self._owners[edge] = new
+
+
+def _forms(secret: str) -> set[bytes]:
+    """The secret as it is, and as a part of a URL, where these are not too long."""
+    encoded = quote(secret, safe="", errors="replace").encode()
+    return {
+        one for one in (secret.encode("utf-8", "surrogatepass"), encoded) if len(one) <= LONGEST
+    }

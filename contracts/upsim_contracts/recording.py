@@ -24,7 +24,7 @@ from upsim_contracts.cassette_format import MAX_PATH_LENGTH
 from upsim_contracts.cassettes import Exchange, Message, Writer
 from upsim_contracts.charging import Charged, Charging
 from upsim_contracts.exceptions import ContractFileError, SpendingError
-from upsim_contracts.measuring import NOTHING, Measuring
+from upsim_contracts.measuring import NOTHING, Measuring, Seen
 from upsim_contracts.passing_findings import Passing, PassingFindings
 from upsim_contracts.passing_on import FileResponse, passable, texts_of
 from upsim_contracts.pieces import beginning, decoded, in_turns, joined, teed, within
@@ -39,7 +39,7 @@ MOST_SENT = 256 * 2**20
 UPLOAD_SECONDS = 1_800
 """Seconds that a caller may take for a file that is sent to a link of an answer."""
 MOST_HEADERS = 200
-"""Headers of a request; the redaction of a head holds up others for as long as it takes."""
+"""Headers of a request."""
 MOST_SAID = 200
 """Characters of a method and a path that a line about them shows."""
 HOP = frozenset(
@@ -175,7 +175,7 @@ class Recording:
         headers = {k: v for k, v in request.headers.items() if k not in HOP} | self._key
         if "json" in kind:
             body = await asyncio.to_thread(self._meant, body, proxy)
-        self._check_length(headers, path)
+        await asyncio.to_thread(self._check_length, headers, path)
         sent = await asyncio.to_thread(kept, body, kind, self._of_caller)
         sighted = await self._measuring.measure(body, kind, self.links.sent)
         path = self.links.meant(path, proxy)
@@ -192,7 +192,7 @@ class Recording:
         kept_too = {"content-length"} if "content-length" in request.headers else set()
         dropped = HOP - kept_too
         headers = {k: v for k, v in request.headers.items() if k not in dropped}
-        self._check_length(headers, path)
+        await asyncio.to_thread(self._check_length, headers, path)
         tee = Tee()
         passing = Passing(
             request.method, path, "file", proxy, headers, b"", {}, NOTHING, self._seconds()
@@ -328,7 +328,8 @@ class Recording:
             )
             if why:
                 name = f"{passing.method} {passing.path.partition('?')[0]}"
-                self._say(self._redactor.text(f"{name}: cut after {tee.size} bytes: {why}"))
+                line = f"{name}: cut after {tee.size} bytes: {why}"
+                self._say(await asyncio.to_thread(self._redactor.text, line))
 
         dropped = HOP - {"content-length"}
         if answer.status_code in BODILESS or "transfer-encoding" in answer.headers:
@@ -358,18 +359,20 @@ class Recording:
         count, lines = await asyncio.to_thread(
             self._findings.of, passing, status, body, headers, toll, charge
         )
+        note = await asyncio.to_thread(self._findings.note, passing, status)
+        path, sent, media = await asyncio.to_thread(self._head, passing)
         exchange = Exchange(
             number=self._writer.count + 1,
             at=Decimal(str(round(passing.began - self._start, 3))),
             took=took,
             method=passing.method,
-            path=self._of_caller.path(passing.path),
-            request=Message(self._of_caller.headers(passing.headers), passing.sent),
+            path=path,
+            request=Message(sent, passing.sent),
             status=status,
             answer=message,
             part=passing.part,
             charge=charge,
-            media={self._of_caller.text(url): seen for url, seen in passing.sighted.media.items()},
+            media=media,
             findings=tuple(lines),
         )
         try:
@@ -378,9 +381,14 @@ class Recording:
             self.lost += 1
             self._say(f"{exchange.call[:MOST_SAID]} is not in the cassette: {_reason(error)}")
         self.findings += count
-        note = self._findings.note(passing, status)
         for line in [*lines, note] if note else lines:
             self._say(line)
+
+    def _head(self, passing: Passing) -> tuple[str, dict[str, str], dict[str, Seen]]:
+        """The path, the headers and the videos of a request without what is secret."""
+        redactor = self._of_caller
+        media = {redactor.text(url): seen for url, seen in passing.sighted.media.items()}
+        return redactor.path(passing.path), redactor.headers(passing.headers), media
 
 
 def _status(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]]]:

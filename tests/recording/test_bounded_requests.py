@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -18,6 +19,7 @@ from upsim_contracts.measuring import MOST_LOOKS
 from upsim_contracts.pieces import TURN
 from upsim_contracts.record_command import recording
 from upsim_contracts.recording import MOST_HEADERS
+from upsim_contracts.redaction import Redactor
 
 QUEUE = "/api/v1/video/queue"
 Caller = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
@@ -58,6 +60,27 @@ def test_request_with_too_many_headers_is_refused(tmp_path: Path) -> None:
 
     record(tmp_path, upstream, caller)
     assert ([200, 431], [f"/api/v1/{MOST_HEADERS}"]) == (statuses, forwarded)
+
+
+def test_heads_are_redacted_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for secrets in headers and paths leaves the loop to other requests."""
+    threads: list[int] = []
+    for name in ("headers", "path", "text"):
+        usual = getattr(Redactor, name)
+
+        def noted(*args: Any, usual: Any = usual) -> Any:  # noqa: ANN401 - any of the three
+            threads.append(threading.get_ident())
+            return usual(*args)
+
+        monkeypatch.setattr(Redactor, name, noted)
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        await http.get("/api/v1/models?token=abcdef")
+        await http.get("/api/v1/nothing")
+
+    record(tmp_path, lambda _: httpx.Response(404, stream=httpx.ByteStream(b"{}")), caller)
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 class Trickle(httpx.AsyncByteStream):

@@ -24,6 +24,7 @@ import httpx
 import pytest
 import uvicorn
 
+from tests.slowness import slowness
 from upsim.cli.connections import CuttableProtocol
 from upsim.cli.record import Recorder
 from upsim.cli.verify import LOCAL
@@ -372,6 +373,23 @@ def test_known_secrets_are_bounded_and_those_of_callers_stay() -> None:
     for number in range(MOST_KNOWN):
         caller.learn(f"other-{number:05}")
     assert "sk-of-caller secret" == caller.text("sk-of-caller secret")
+
+
+def test_secrets_with_a_common_beginning_take_bounded_time() -> None:
+    """Neither many secrets that begin alike, nor ones within others, slow the search down."""
+    redactor = Redactor()
+    began = time.thread_time()
+    for number in range(MOST_KNOWN):
+        redactor.learn(f"{'A' * 1000}{number:04}")
+    assert "A" * 60_000 == redactor.text("A" * 60_000)
+    for length in range(6, MOST_KNOWN + 6):
+        redactor.learn("A" * length)
+    text = f"{'A' * (MOST_KNOWN + 4)}z " * 200
+    assert f"{PLACEHOLDER}z " * 200 == redactor.text(text)
+    for number in range(MOST_KNOWN):  # these displace the ones that lay within others
+        redactor.learn(f"secret-{number:04}")
+    assert text == redactor.text(text)
+    assert time.thread_time() - began < 0.7 * slowness()
 
 
 FULL = Path("/dev/full")

@@ -19,13 +19,13 @@ from upsim.client.guard import is_loopback
 from upsim_contracts.bodies import LONGEST_VIDEO, links, name_of, parsed, sees, videos_in
 from upsim_contracts.clips import Clip
 from upsim_contracts.pieces import in_turns
-from upsim_contracts.upstream import Upstream, remember
+from upsim_contracts.upstream import LONGEST_KEPT, MOST_KEPT, Upstream, remember
 
 SECONDS = 20
 MOST_LOOKS = 4
 """Links of one request that are fetched, within so many seconds and `LONGEST_VIDEO` in all."""
 MOST_LINKS = 100
-"""Links of one answer that can stand for an upload."""
+"""Links of one answer that can stand for an upload, and of one request that can be known."""
 Seen = Mapping[str, Any]
 
 
@@ -75,15 +75,18 @@ class Measuring:
         self._known: dict[str, Seen | None] = {}
         self._tickets: dict[str, tuple[str, ...]] = {}
 
-    async def measure(self, body: bytes, content_type: str, sent: set[str]) -> Sighted:
-        """The videos that a request names or carries, as far as they are known."""
-        found, named = await asyncio.to_thread(_carried, body, content_type)
-        all_known = None not in found.values()
+    async def measure(self, body: bytes, content_type: str, sent: dict[str, None]) -> Sighted:
+        """The videos that a request names or carries, as far as they are known.
+
+        The links are remembered in `sent`. No more than `MOST_LINKS` are known: those beyond,
+        and ones that are too long to be remembered, could be any video.
+        """
+        found, named, beyond = await asyncio.to_thread(_carried, body, content_type, sent)
+        all_known = None not in found.values() and not beyond
         media = {name: seen for name, seen in found.items() if seen is not None}
         each = [*media.values()]
-        left = _Looks(asyncio.get_running_loop().time() + SECONDS)
+        left = _Looks(asyncio.get_running_loop().time() + SECONDS, missed=beyond)
         for link in named:
-            sent.add(link)
             known = await self._of(link, left)
             if known is None:
                 all_known = False
@@ -104,7 +107,7 @@ class Measuring:
     def answered(self, media: Mapping[str, Seen], body: bytes) -> None:
         """Links of an answer to an upload stand for what was uploaded, now or by the next call."""
         document = parsed(body)
-        told = [*islice(links(document[0]), MOST_LINKS)] if document else []
+        told = _short(islice(links(document[0]), MOST_LINKS)) if document else []
         bares = tuple(link.partition("?")[0] for link in told)
         carried = [seen for name, seen in media.items() if name.startswith("data:")]
         for link, bare in zip(told, bares, strict=True):
@@ -161,14 +164,27 @@ class Measuring:
         return bytes(content)
 
 
-def _carried(body: bytes, content_type: str) -> tuple[dict[str, Seen | None], list[str]]:
-    """The videos that a request carries, and the links that it names. It takes long for long ones.
+def _carried(
+    body: bytes, content_type: str, sent: dict[str, None]
+) -> tuple[dict[str, Seen | None], list[str], int]:
+    """The videos that a request carries, some links that it names, and how many others there are.
 
-    None stands for what is no video that can be read.
+    It takes long for long requests. None stands for what is no video that can be read.
     """
-    found = {name_of(content): sees(content) for content in videos_in(body, content_type)}
+    found: dict[str, Seen | None] = {
+        name_of(content): sees(content) for content in videos_in(body, content_type)
+    }
     document = parsed(body)
-    return dict(found), [*links(document[0])] if document else []
+    named = [*links(document[0])] if document else []
+    for link in named[:MOST_KEPT]:
+        remember(sent, link, None)
+    some = _short(named[:MOST_LINKS])
+    return found, some, len(named) - len(some)
+
+
+def _short(found: Iterable[str]) -> list[str]:
+    """The links that are not too long to be remembered."""
+    return [link for link in found if len(link) <= LONGEST_KEPT]
 
 
 def _split(link: str) -> SplitResult | None:

@@ -23,7 +23,9 @@ from upsim_contracts.nearest import hint
 
 LIVE = "live"
 MOST_KEPT = 10_000
-"""Links that are remembered: of answers, of uploads and of videos."""
+"""Links that are remembered: of answers, of requests, of uploads and of videos."""
+LONGEST_KEPT = 8192
+"""Characters of a link that is remembered."""
 T = TypeVar("T")
 _REMEMBERING = Lock()
 
@@ -108,8 +110,8 @@ class Links:
         self._own = re.compile(re.escape(target.origin) + r"(?![0-9])(?:\\?/[^\"'\s<>]*)?")
         self.files: dict[str, None] = {}
         """Paths of the upstream outside the provider's own that its newest answers led to."""
-        self.sent: set[str] = set()
-        """Links that the caller sent, which are told back as they were."""
+        self.sent: dict[str, None] = {}
+        """Links that the caller sent last, which are told back as they were."""
 
     def told(self, text: str, proxy: str) -> str:
         """A text of the upstream in which its own links lead to the recording at `proxy`."""
@@ -145,8 +147,10 @@ class Links:
 def remember(kept: dict[str, T], key: str, value: T) -> None:
     """Keep a value as the newest; the oldest goes where there are more than MOST_KEPT.
 
-    Threads may share what is kept.
+    Nothing is kept for a key of more than LONGEST_KEPT characters. Threads may share what is kept.
     """
+    if len(key) > LONGEST_KEPT:
+        return
     with _REMEMBERING:
         kept.pop(key, None)
         kept[key] = value

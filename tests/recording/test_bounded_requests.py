@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -15,11 +17,14 @@ import pytest
 from upsim_contracts import measuring
 from upsim_contracts.bodies import LONGEST_VIDEO
 from upsim_contracts.cassettes import read_cassette
-from upsim_contracts.measuring import MOST_LOOKS
+from upsim_contracts.clips import clip
+from upsim_contracts.measuring import MOST_LINKS, MOST_LOOKS, Measuring
 from upsim_contracts.pieces import TURN
 from upsim_contracts.record_command import recording
 from upsim_contracts.recording import MOST_HEADERS
 from upsim_contracts.redaction import Redactor
+from upsim_contracts.upstream import LONGEST_KEPT, MOST_KEPT, Links
+from upsim_contracts.upstream import Upstream as Target
 
 QUEUE = "/api/v1/video/queue"
 Caller = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
@@ -125,6 +130,34 @@ def test_few_links_of_a_request_are_looked_at(
 
 
 LONG = bytes(LONGEST_VIDEO + 1)
+
+
+def test_few_links_of_a_request_are_known_and_kept() -> None:
+    """Links beyond the first count as unknown; the newest are remembered, and no long ones."""
+    target = Target("venice", "default", "http://127.0.0.1:9")
+    links = Links(target)
+    said: list[str] = []
+    long = f"https://files.test/{'a' * LONGEST_KEPT}"
+
+    async def measured(named: list[str]) -> tuple[int, bool]:
+        body = json.dumps({"video": named}).encode()
+        seen = await looker.measure(body, "application/json", links.sent)
+        return len(seen.each), seen.all_known
+
+    async def run() -> list[tuple[int, bool]]:
+        few = [f"https://files.test/{number}" for number in range(MOST_LINKS)]
+        many = [f"https://files.test/of-{number}" for number in range(2 * MOST_KEPT)]
+        return [await measured(one) for one in (few, many, [*few[:3], long])]
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
+    told = [("https://files.test/*", clip("1280x720 30fps 5s"))]
+    looker = Measuring(target, http, paths=(), say=said.append, told=told)
+    assert [(MOST_LINKS, True), (MOST_LINKS, False), (3, False)] == asyncio.run(run())
+    missed = [re.findall(r": (\d+),", line) for line in said]
+    assert [[str(2 * MOST_KEPT - MOST_LINKS)], ["1"]] == missed
+    assert MOST_KEPT == len(links.sent)
+    assert long not in links.sent
+    assert "https://files.test/2" in links.sent
 
 
 @pytest.mark.parametrize("kind", ["application/json", "video/mp4"])

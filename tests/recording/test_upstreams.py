@@ -14,7 +14,7 @@ from tests.recording.conftest import Studio, entries
 from tests.uploads import put_request
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.record_command import recording
-from upsim_contracts.upstream import Links, Upstream, upstream
+from upsim_contracts.upstream import Links, Upstream, remember, upstream
 from upsim_contracts.verify import providers
 
 
@@ -111,7 +111,7 @@ def test_a_cassette_is_for_its_owner(studio: Studio) -> None:
 def test_links_lead_back_here_and_there() -> None:
     """Links of the upstream lead to the recording and back; the caller's own and others stay."""
     links = Links(named("http://127.0.0.1:47/vicsee"))
-    links.sent.add("http://127.0.0.1:47/media/mine.mp4")
+    remember(links.sent, "http://127.0.0.1:47/media/mine.mp4", None)
     text = (
         '{"a": "http://127.0.0.1:47/vicsee/api/v1/tasks/1", "b": "http://127.0.0.1:47/media/o.mp4?x",'
         ' "c": "http://127.0.0.1:47/media/mine.mp4", "d": "http://127.0.0.1:4747/vicsee/x",'

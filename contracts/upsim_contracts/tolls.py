@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from upsim_contracts.calling import Pricer, body_of
@@ -15,6 +16,7 @@ from upsim_contracts.spending import FREE_METHODS
 
 _NAMES = ("model", "task_type")
 _FOR_PEOPLE = frozenset({"message", "error", "raw_message"})
+_PRICES = re.compile(r"pric|billed|credits per", re.IGNORECASE)
 _NAME = re.compile(r"\\\$[a-z_]+")
 
 
@@ -27,6 +29,20 @@ class Toll:
     worst: Decimal | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """A call of a fact that tells its price, and the options with which it is made."""
+
+    evidence: str
+    options: Mapping[str, str]
+    in_prices: bool
+
+    def likeness(self, asked: Mapping[str, str]) -> tuple[bool, int]:
+        """Whether its place is a list of prices, and how many options a request has as well."""
+        same = sum(asked.get(name) == value for name, value in self.options.items())
+        return self.in_prices, same
+
+
 class Tolls:
     """The price list of one provider, for requests of which only method and path are known."""
 
@@ -36,6 +52,9 @@ class Tolls:
         self._price = price
         self._calls = [(one, _pattern(one.path)) for one in book.calls.values()]
         self._free = [_free(text) for text in book.free]
+        self._priced: dict[str, list[_Priced]] = {}
+        for call, one in chain.from_iterable(map(self._priced_steps, book.facts)):
+            self._priced.setdefault(call, []).append(one)
         self.texts = frozenset(_texts([one.steps for one in book.facts if not one.only_simulator]))
         """The wordings of errors that a document prints."""
 
@@ -72,15 +91,11 @@ class Tolls:
 
     def evidence(self, call: str, body: object = None) -> str:
         """Where the price of a call is documented: the fact that speaks most of such a request."""
-        best, found = (False, -1), "no source given"
-        for fact in self.book.facts:
-            for step in fact.steps:
-                told = (self._speaks_of_prices(fact), self._likeness(step, body))
-                charged = any(str(one.get("charged", "0")) != "0" for one in fact.steps)
-                if step.get("call") == call and charged and told > best:
-                    source = self.book.sources[fact.source]
-                    best, found = told, f"{source.title}, {fact.place}, {source.read}"
-        return found
+        priced = self._priced.get(call, ())
+        names = {name for one in priced for name in one.options}
+        asked = {name: str(value) for name, value in _options(body) if name in names}
+        best = max(priced, key=lambda one: one.likeness(asked), default=None)
+        return best.evidence if best is not None else "no source given"
 
     def output_evidence(self, name: str) -> str:
         """Where this property of an output is documented: the first fact that looks at it."""
@@ -90,15 +105,18 @@ class Tolls:
                 return f"{source.title}, {fact.place}, {source.read}"
         return "no source given"
 
-    def _speaks_of_prices(self, fact: Fact) -> bool:
-        return re.search(r"pric|billed|credits per", str(fact.place), re.IGNORECASE) is not None
-
-    def _likeness(self, step: Mapping[str, Any], body: object) -> int:
-        """How many options of a request a step has as well."""
-        form = self.book.calls.get(step.get("call", ""))
-        own = dict(_options(body_of(form, step))) if form is not None else {}
-        other = dict(_options(body))
-        return sum(own[name] == other.get(name) for name in own)
+    def _priced_steps(self, fact: Fact) -> Iterator[tuple[str, _Priced]]:
+        """The steps of a fact that tells what something costs, by the names of their calls."""
+        if all(str(one.get("charged", "0")) == "0" for one in fact.steps):
+            return
+        source = self.book.sources[fact.source]
+        evidence = f"{source.title}, {fact.place}, {source.read}"
+        in_prices = _PRICES.search(str(fact.place)) is not None
+        for step in fact.steps:
+            form = self.book.calls.get(step.get("call", ""))
+            if form is not None:
+                own = {name: str(value) for name, value in _options(body_of(form, step))}
+                yield form.name, _Priced(evidence, own, in_prices)
 
     def _dearest(self) -> Decimal | None:
         paid = [self._price(one.name, None, {}) for one in self.book.calls.values() if one.paid]
@@ -120,13 +138,13 @@ def _readings(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [fields, {name: value for name, value in fields.items() if name != "input"}]
 
 
-def _options(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+def _options(value: object, name: str = "") -> Iterator[tuple[str, object]]:
     """The single values of a body by their name."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _options(inner, str(key))
     elif not isinstance(value, list):
-        yield name, str(value)
+        yield name, value
 
 
 def _texts(value: object, name: str = "") -> Iterator[str]:

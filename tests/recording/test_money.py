@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -82,6 +84,26 @@ def test_a_price_cites_its_place(
     found = Tolls(book_of(provider), pricer(provider)).evidence(call, body)
 
     assert place in found
+
+
+def test_evidence_of_a_price_reads_a_request_once() -> None:
+    """Of a request with many options, only those that a fact has are read, and once."""
+    reads: Counter[str] = Counter()
+
+    class Body(dict[str, object]):
+        def items(self) -> Any:  # noqa: ANN401 - a view that typeshed alone names
+            reads["body"] += 1
+            return super().items()
+
+    class Value:
+        def __str__(self) -> str:
+            reads["value"] += 1
+            return "4"
+
+    body = Body({"upscale_factor": Value()} | {f"n{number}": Value() for number in range(9)})
+    tolls = Tolls(book_of("vicsee"), pricer("vicsee"))
+    assert "Pricing, table, 4x" in tolls.evidence("create", body)
+    assert {"body": 1, "value": 1} == reads
 
 
 def test_a_dearer_provider_is_noticed_at_once(studio: Studio) -> None:

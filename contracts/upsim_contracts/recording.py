@@ -9,8 +9,8 @@ cassette is the only thing that is written.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from urllib.parse import quote
 
@@ -36,6 +36,8 @@ MARK = "x-upsim-record"
 """The header of answers that are the recording's own."""
 MOST_SENT = 256 * 2**20
 """Bytes of a request that are held; what is sent to a link of an answer has no such bound."""
+MOST_HELD = 512 * 2**20
+"""Bytes of all requests that are held at once."""
 UPLOAD_SECONDS = 1_800
 """Seconds that a caller may take for a file that is sent to a link of an answer."""
 MOST_HEADERS = 200
@@ -61,6 +63,39 @@ BUFFERED = ("application/json", "text/", "application/problem+json")
 
 class TooLargeError(Exception):
     """A request that is not held in memory, or is too long for a cassette."""
+
+    status, code = 413, "too_large"
+
+
+class BusyError(TooLargeError):
+    """Requests that are under way hold as many bytes as may be."""
+
+    status, code = 503, "busy"
+
+
+class Room:
+    """The bytes that requests hold at once."""
+
+    def __init__(self) -> None:
+        """Nothing is held."""
+        self._held = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """Give a function that takes room, which is given back at the end. It raises BusyError."""
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if self._held + size > MOST_HELD:
+                raise BusyError(f"requests under way hold {self._held} bytes; send it again later")
+            self._held += size
+            taken += size
+
+        try:
+            yield take
+        finally:
+            self._held -= taken
 
 
 class Recording:
@@ -102,6 +137,7 @@ class Recording:
         self._names = names
         self._key = dict(key or {})
         self._held = held
+        self._room = Room()
         self._start = seconds()
         self._roots = {path.split("/")[1] for path in measuring.paths}
 
@@ -139,12 +175,13 @@ class Recording:
         try:
             if is_file:
                 return await self._file(request, whole, proxy)
-            passing = await self._read(request, whole, proxy)
-            return await self._paid_or_free(passing)
+            with self._room.share() as take:
+                passing = await self._read(request, whole, proxy, take)
+                return await self._paid_or_free(passing)
         except ClientDisconnect:
             return _local(400, "gone", "the caller went away")
         except TooLargeError as error:
-            return _local(413, "too_large", str(error))
+            return _local(error.status, error.code, str(error))
 
     def _is_addressed(self, request: Request) -> bool:
         """No web page may spend money here, whatever name it gives this address."""
@@ -164,10 +201,13 @@ class Recording:
                 return prefix, path.removeprefix(prefix)
         return "", path
 
-    async def _read(self, request: Request, path: str, proxy: str) -> Passing:
-        """Take in a request of the provider's own paths. Raises TooLargeError."""
+    async def _read(
+        self, request: Request, path: str, proxy: str, take: Callable[[int], None]
+    ) -> Passing:
+        """Take in a request of the provider's own paths. Raises TooLargeError, BusyError."""
         chunks = bytearray()
         async for chunk in request.stream():
+            take(len(chunk))
             chunks += chunk
             if len(chunks) > MOST_SENT:
                 raise TooLargeError(f"a request of more than {MOST_SENT} bytes is not recorded")

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from upsim_contracts import measuring
+from upsim_contracts import recording as recording_module
 from upsim_contracts.bodies import LONGEST_VIDEO
 from upsim_contracts.cassettes import read_cassette
 from upsim_contracts.clips import clip
@@ -203,3 +204,29 @@ def test_a_long_request_is_read_beside_the_event_loop(tmp_path: Path) -> None:
 
     record(tmp_path, lambda _: httpx.Response(200, stream=httpx.ByteStream(b"{}")), caller)
     assert spent["loop"] < spent["all"] / 4, spent
+
+
+def test_requests_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all requests under way hold has a bound; it is free again when one has been answered."""
+    monkeypatch.setattr(recording_module, "MOST_HELD", 1_000)
+    statuses: list[int] = []
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        both, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield b"x" * 600
+            both.set()
+            await go_on.wait()
+
+        first = asyncio.create_task(http.post("/api/v1/models", content=slow()))
+        await both.wait()
+        for size in (600, 300):
+            answer = await http.post("/api/v1/models", content=b"x" * size)
+            statuses.append(answer.status_code)
+        go_on.set()
+        statuses.append((await first).status_code)
+        statuses.append((await http.post("/api/v1/models", content=b"x" * 900)).status_code)
+
+    record(tmp_path, lambda _: httpx.Response(404, stream=httpx.ByteStream(b"{}")), caller)
+    assert [503, 404, 404, 404] == statuses

@@ -289,7 +289,9 @@ class Recording:
             await self._uploaded(passing, tee)
         except httpx.HTTPError as error:
             await self._settle(paid, 0)
-            reason = self._redactor.text(f"{type(error).__name__}: {error}")
+            reason = await asyncio.to_thread(
+                self._redactor.text, f"{type(error).__name__}: {error}"
+            )
             await self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
             return _local(502, "upstream", f"{self.target.host} gave no answer: {reason}")
         kind = answer.headers.get("content-type", "")
@@ -317,7 +319,9 @@ class Recording:
         except httpx.HTTPError as error:
             await answer.aclose()
             await self._settle(paid, 0)
-            reason = self._redactor.text(f"{type(error).__name__}: {error}")
+            reason = await asyncio.to_thread(
+                self._redactor.text, f"{type(error).__name__}: {error}"
+            )
             await self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
             return _local(502, "upstream", f"the answer of {self.target.host} was cut: {reason}")
         await self._settle(paid, answer.status_code)

@@ -68,8 +68,20 @@ def test_request_with_too_many_headers_is_refused(tmp_path: Path) -> None:
     assert ([200, 431], [f"/api/v1/{MOST_HEADERS}"]) == (statuses, forwarded)
 
 
+ASKED = ("models?token=abcdef", "nothing", "broken", "cut")
+
+
+class Cut(httpx.AsyncByteStream):
+    """A body that ends before its end."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Give a piece, and lose the connection."""
+        yield b"{"
+        raise httpx.ReadError("a piece")
+
+
 def test_heads_are_redacted_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search for secrets in headers and paths leaves the loop to other requests."""
+    """The search for secrets in headers, paths and errors leaves the loop to other requests."""
     threads: list[int] = []
     for name in ("headers", "path", "text"):
         usual = getattr(Redactor, name)
@@ -80,11 +92,17 @@ def test_heads_are_redacted_in_threads(tmp_path: Path, monkeypatch: pytest.Monke
 
         monkeypatch.setattr(Redactor, name, noted)
 
-    async def caller(http: httpx.AsyncClient) -> None:
-        await http.get("/api/v1/models?token=abcdef")
-        await http.get("/api/v1/nothing")
+    def upstream(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/broken"):
+            raise httpx.RemoteProtocolError("a line of a head")
+        cut = Cut() if request.url.path.endswith("/cut") else httpx.ByteStream(b"{}")
+        return httpx.Response(404, stream=cut)
 
-    record(tmp_path, lambda _: httpx.Response(404, stream=httpx.ByteStream(b"{}")), caller)
+    async def caller(http: httpx.AsyncClient) -> None:
+        statuses = [(await http.get(f"/api/v1/{path}")).status_code for path in ASKED]
+        assert [404, 404, 502, 502] == statuses
+
+    record(tmp_path, upstream, caller)
     assert threads
     assert threading.get_ident() not in threads
 

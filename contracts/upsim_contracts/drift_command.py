@@ -19,6 +19,7 @@ from upsim_contracts.command import SECONDS, Local
 from upsim_contracts.drift import DriftReport, drift
 from upsim_contracts.drift_reports import as_html, as_json, as_text
 from upsim_contracts.exceptions import ContractFileError, NoContractError, TargetError, UsageError
+from upsim_contracts.places import check_dialect
 from upsim_contracts.replaying import replay
 from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.retelling import retell
@@ -26,7 +27,7 @@ from upsim_contracts.spending import Purse
 from upsim_contracts.target import Target
 from upsim_contracts.tolls import Tolls
 from upsim_contracts.uses import read_uses
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.verify import book_of, pricer, providers
 
 WELL, FINDING = 0, 1
 
@@ -55,7 +56,7 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
     accepted = Accepted("drift", order.accept, order.accept_new, today=today())
     uses = None if order.uses is None else read_uses(order.uses)
     try:
-        cassettes = [read_cassette(path) for path in order.cassettes]
+        cassettes = [_read(path) for path in order.cassettes]
         tolls = {
             one.header.provider: _tolls(path, one)
             for path, one in zip(order.cassettes, cassettes, strict=True)
@@ -83,6 +84,14 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
             write_file(path, render(reports))
     accepted.end((), say)
     return FINDING if any(report.broken for report in reports) else WELL
+
+
+def _read(path: Path) -> Cassette:
+    """A cassette of a known provider and dialect. Raises ContractFileError, UsageError."""
+    found = read_cassette(path)
+    if found.header.provider in providers():
+        check_dialect(found.header.provider, found.header.dialect, f"{path}:1: dialect")
+    return found
 
 
 def _judged(

@@ -136,3 +136,19 @@ def test_what_is_no_cassette(tmp_path: Path, content: bytes) -> None:
 
     assert (2, False) == (done.returncode, "Traceback" in done.stderr)
     assert "x.jsonl" in done.stderr
+
+
+@pytest.mark.parametrize("cassette", ["vicsee"], indirect=True)
+def test_a_dialect_that_the_provider_lacks_is_told_with_its_place(
+    cassette: Path, tmp_path: Path
+) -> None:
+    """Else every exchange would be a 404 of the simulator, and a difference."""
+    head, *rest = cassette.read_text("utf-8").splitlines()
+    file = tmp_path / "other.jsonl"
+    changed_head = json.dumps({**json.loads(head), "dialect": "liv"})
+    file.write_text("\n".join([changed_head, *rest]) + "\n", "utf-8")
+    for options in ((), ("--scenario", str(tmp_path / "x.yaml"))):
+        done = drift(file, *options)
+        assert 2 == done.exit_code
+        assert f"{file}:1: dialect: " in done.output
+        assert "has no dialect 'liv'" in done.output

@@ -64,7 +64,7 @@ def test_a_far_fetched_variable_is_not_suggested() -> None:
 def test_an_option_that_is_far_is_not_suggested(arguments: list[str], said: str) -> None:
     """What click itself finds near is judged by the same measure as all other names."""
     result = CliRunner().invoke(main, arguments)
-    assert (2, True) == (result.exit_code, said in result.stderr), result.stderr
+    assert (2, True) == (result.exit_code, said in result.output), result.stderr
 
 
 def test_no_other_module_of_the_simulator_compares_names() -> None:

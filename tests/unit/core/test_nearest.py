@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,16 +56,18 @@ def test_a_far_fetched_variable_is_not_suggested() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["demo", "--nope"], "No such option '--nope'.\n"),
-        (["doctor", "--jsn"], "Did you mean '--json'?"),
-        (["serve", "--dialect", "lve"], "no provider has a dialect 'lve'; did you mean live?"),
-        (["serve", "--dialect", "french"], "no provider has a dialect 'french'; there are "),
+        (["demo", "--nope"], r"No such option:? '?--nope'?\.?\n"),
+        (["doctor", "--jsn"], r"Did you mean '?--json'?\?"),
+        (["serve", "--dialect", "lve"], r"no provider has a dialect 'lve'; did you mean live\?"),
+        (["serve", "--dialect", "french"], r"no provider has a dialect 'french'; there are "),
     ],
 )
 def test_an_option_that_is_far_is_not_suggested(arguments: list[str], said: str) -> None:
     """What click itself finds near is judged by the same measure as all other names."""
     result = CliRunner().invoke(main, arguments)
-    assert (2, True) == (result.exit_code, said in result.output), result.stderr
+    assert (2, True) == (result.exit_code, re.search(said, result.output) is not None), (
+        result.output
+    )
 
 
 def test_no_other_module_of_the_simulator_compares_names() -> None:

@@ -288,11 +288,7 @@ class Recording:
                 answer = await self._http.send(request, stream=True)
             await self._uploaded(passing, tee)
         except httpx.HTTPError as error:
-            await self._settle(paid, 0)
-            reason = await asyncio.to_thread(
-                self._redactor.text, f"{type(error).__name__}: {error}"
-            )
-            await self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
+            reason = await self._failed(passing, paid, error)
             return _local(502, "upstream", f"{self.target.host} gave no answer: {reason}")
         kind = answer.headers.get("content-type", "")
         if not is_file and (not kind or kind.startswith(BUFFERED)):
@@ -318,11 +314,7 @@ class Recording:
                 sent, is_whole = await beginning(pieces)
         except httpx.HTTPError as error:
             await answer.aclose()
-            await self._settle(paid, 0)
-            reason = await asyncio.to_thread(
-                self._redactor.text, f"{type(error).__name__}: {error}"
-            )
-            await self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
+            reason = await self._failed(passing, paid, error)
             return _local(502, "upstream", f"the answer of {self.target.host} was cut: {reason}")
         await self._settle(paid, answer.status_code)
         encoding = answer.headers.get("content-encoding", "")
@@ -380,6 +372,14 @@ class Recording:
             dropped = HOP
         status, marks = _status(answer)
         return FileResponse(status, passable(answer, but=dropped) + marks, sent, answer, ended)
+
+    async def _failed(self, passing: Passing, paid: Charged | None, error: httpx.HTTPError) -> str:
+        """Record a call that got no whole answer, and return why."""
+        await self._settle(paid, 0)
+        told = f"{type(error).__name__}: {error}"
+        reason = await asyncio.to_thread(self._redactor.text, told)
+        await self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
+        return reason
 
     async def _settle(self, paid: Charged | None, status: int) -> None:
         if paid is not None:

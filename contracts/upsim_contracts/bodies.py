@@ -26,7 +26,7 @@ LONGEST_NUMBER = 300
 """Digits of a number, and places before or after its point."""
 DEEPEST = 100
 MOST_VALUES = 200_000
-"""Values of a document, counted by its commas; reading more would hold up other requests."""
+"""Values of a document, counted by commas and brackets; more would hold up other requests."""
 MAX_LETTERS = 2**20
 """Characters of a text that spells no file; looking for secrets in it would take long."""
 _DATA = re.compile(r"data:[\w/+.-]*;base64,(?=.)", re.DOTALL)
@@ -101,7 +101,7 @@ def parsed(content: bytes) -> tuple[Any] | None:
     more than 100 levels or 200,000 values, a number that is out of all proportion, a text of more
     than a million characters that spells no file.
     """
-    if content.count(b",") > MOST_VALUES:
+    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
         return None
     try:
         found = json.loads(content, parse_float=_number, parse_int=_number, parse_constant=_refuse)

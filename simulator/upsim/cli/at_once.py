@@ -71,7 +71,6 @@ class AtOnceProtocol(BoundedProtocol):
             "client": self.client,
             "scheme": self.scheme,
             "root_path": self.root_path,
-            "state": self.app_state.copy(),
         }
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -106,6 +105,7 @@ class AtOnceProtocol(BoundedProtocol):
         self.expect_100_continue = self._unusual = False
         self.scope = self.shared.copy()  # type: ignore[assignment]  # what all requests share
         self.scope["headers"] = self.headers
+        self.scope["state"] = self.app_state.copy()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Read a header; what comes after a body is a trailer, and no header."""

@@ -65,7 +65,8 @@ class Uploads:
                     await self._store(send, sandbox, upload, body)
                     return
                 refusal = rules.errors["upload_wrong_size"]
-                found = found or (f"more than {limit}" if body.oversized else body.size)
+                # An export does not hold how long a body was that was not read.
+                found = f"more than {limit}" if body.oversized else found or body.size
         values = {"found": found, "expected": limit}
         await refusal_answer(send, refusal, values)
 

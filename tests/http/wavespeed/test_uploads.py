@@ -146,7 +146,7 @@ def test_a_ticket_takes_one_file_of_the_announced_size_in_time(api: Api) -> None
 
     assert [answer.status_code for answer in answers] == [400, 403, 200, 412, 403]
     assert [answer.text for answer in answers] == [
-        "The body has 4 bytes, 3 were announced",
+        "The body has more than 3 bytes, 3 were announced",
         "Signature does not match",
         "",
         "Precondition Failed",

@@ -111,6 +111,24 @@ async def test_a_whole_request_is_answered_in_the_same_turn() -> None:
     assert ([("POST", "/jobs", b"a=1", b"body")], [QUICK]) == (app.asked, wire.written)
 
 
+async def test_requests_of_a_connection_share_no_state() -> None:
+    """What is noted of one request is not there for the next."""
+    states: list[dict[str, object]] = []
+
+    class Noting(App):
+        def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
+            states.append(dict(scope["state"]))
+            scope["state"]["command"] = "noted"
+            return super().at_once(scope, body)
+
+    protocol, _ = connected(Noting())
+    protocol.data_received(GET)
+    protocol.data_received(GET + GET)
+    await settled(protocol)
+
+    assert [{}, {}, {}] == states
+
+
 async def test_a_path_is_unquoted() -> None:
     """The application sees the path as uvicorn gives it."""
     app = App()

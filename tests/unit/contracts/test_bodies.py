@@ -59,3 +59,11 @@ def test_base64_is_known_by_its_letters(text: str) -> None:
 
     assert found == bool(pattern.fullmatch(text)) or not text.strip(" \n=")
     assert not found or parsed(json.dumps(text).encode()) is not None
+
+
+@pytest.mark.parametrize("text", ["[" * 50 + "]" * 50, '{"k":' * 50 + "1" + "}" * 50])
+def test_a_document_of_very_many_containers_is_a_file(text: str) -> None:
+    """Each is a value to be read, whether or not a comma stands behind it."""
+    count = 4_100
+    assert parsed(b"[" + b",".join([text.encode()] * 10) + b"]") is not None
+    assert parsed(b"[" + b",".join([text.encode()] * count) + b"]") is None

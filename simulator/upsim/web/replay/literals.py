@@ -5,6 +5,8 @@ from __future__ import annotations
 from textwrap import indent, wrap
 
 WIDTH = 96
+LEAST = 20
+"""Columns of a row of numbers, however deep it stands."""
 STEP = " " * 4
 
 
@@ -18,7 +20,7 @@ def literal(value: object, used: int) -> str:
         return _block("{}", [f"{flat(k)}: {literal(v, inside)}" for k, v in value.items()])
     brackets = "[]" if isinstance(value, list) else "()"
     if all(isinstance(item, int) for item in value):
-        filled = wrap(", ".join(map(flat, value)), WIDTH - inside)
+        filled = wrap(", ".join(map(flat, value)), max(LEAST, WIDTH - inside))
         return _block(brackets, ["\n".join(filled)])
     return _block(brackets, [literal(item, inside) for item in value])
 

@@ -1,0 +1,18 @@
+"""Values that `upsim replay --pytest` writes as code."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from upsim.web.replay.literals import literal
+
+
+@pytest.mark.parametrize("levels", [0, 10, 30, 59])
+def test_numbers_however_deep_are_written(levels: int) -> None:
+    """A list of numbers has rows of its own where no column is left."""
+    value: object = [1] * 60
+    for _ in range(levels):
+        value = {"a": value}
+    assert value == ast.literal_eval(literal(value, 8))

@@ -334,6 +334,7 @@ MISTAKES = [
             "GET piapi/task/some-id": "; did you mean /api/v1/task/{id}?",
             "GET piapi/api/v1/account/info": "; did you mean /account/info?",
             "POST venice/api/v1/video": "; did you mean /api/v1/video/retrieve?",
+            "POST venice/api/v1/video/queu": "; did you mean /api/v1/video/queue?",
             "POST venice/api/v1/video/status": "; did you mean /api/v1/video/retrieve?",
             "PUT vicsee/api/v3/runwayml/upscale-v1": "; wavespeed has this path",
             "POST venice/api/v1/task": "; piapi has this path",

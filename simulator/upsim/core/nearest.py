@@ -10,7 +10,10 @@ from functools import lru_cache
 CLOSE = 0.65
 """How alike two names must be (`difflib`) for one to be meant by the other."""
 PART_CLOSE = 0.5
-"""More alike than this are their ends, behind the parts with which both begin, such as `UPSIM_`."""
+"""How alike their ends must be, behind the parts with which both begin, such as `UPSIM_`.
+
+Ends that begin with different letters must be more alike than that.
+"""
 LONGEST_COMPARED = 200
 """Characters of a value of any length that are compared with names."""
 _LEAST = 3
@@ -53,7 +56,9 @@ def _ends_alike(name: str, known: str) -> bool:
         del ours[0], theirs[0]
     if not (ours and theirs):
         return True
-    return SequenceMatcher(None, "".join(theirs), "".join(ours)).ratio() > PART_CLOSE
+    known_end, end = "".join(theirs), "".join(ours)
+    alike = SequenceMatcher(None, known_end, end).ratio()
+    return alike > PART_CLOSE or (alike == PART_CLOSE and known_end[:1] == end[:1])
 
 
 def _is_last_part(name: str, known: str) -> bool:

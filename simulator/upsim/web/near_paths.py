@@ -76,14 +76,21 @@ def _served(provider: Provider, baseline: Baseline) -> Iterator[Served]:
 def _nearest(path: Sequence[str], method: str, served: Sequence[Served]) -> list[str]:
     """Return the most alike of the served paths, of those that take the method if there are any.
 
-    Of paths that are equally alike a poll goes first, and one that costs something last.
+    Of paths that are equally alike the one with the nearest spelling goes first, else a poll; one
+    that costs something goes last.
     """
     rated = [
         (takes == method, round(_alike(path, one), 6), _FREELY.index(kind), one)
         for takes, kind, one in served
     ]
     near = [rating for rating in rated if rating[1] >= ALIKE]
-    return max(near, key=lambda rating: rating[:3], default=(False, 0.0, 0, []))[3]
+    if not near:
+        return []
+    best = max(rating[:2] for rating in near)
+    tied = [rating for rating in near if rating[:2] == best]
+    spelt = {"/".join(one): one for *_, one in tied if len(one) == len(path)}
+    freest = max(tied, key=lambda rating: rating[2])[3]
+    return spelt.get(closest("/".join(path), spelt), freest)
 
 
 def _alike(path: Sequence[str], served: Sequence[str]) -> float:

@@ -21,7 +21,7 @@ from upsim_contracts.prices import CHARGE
 from upsim_contracts.replaying import Replayed
 from upsim_contracts.signs import PRICE, Key, key_of, ratio
 from upsim_contracts.tolls import Tolls
-from upsim_contracts.uses import Place, Uses, Weight, place
+from upsim_contracts.uses import ASIDE, Place, Uses, Weight, place
 
 _DAY = re.compile(r"\b(20\d\d)-?(0[1-9]|1[0-2])-?([0-3]\d)(?!\d)")
 
@@ -79,7 +79,7 @@ class DriftReport:
     @property
     def broken(self) -> bool:
         """Whether anything differs that is not accepted, and concerns us."""
-        return any(one.weight != "does not touch you" for one in self.drifts)
+        return any(one.weight != ASIDE for one in self.drifts)
 
     def weigh(self, uses: Uses | None) -> None:
         """Say of each difference whether it concerns a team that relies on this."""

@@ -34,6 +34,8 @@ HEAD = """\
 _BESIDE = frozenset({"new", "new header"})
 """Kinds of change that no client can have relied on."""
 Weight = Literal["", "breaks you", "does not touch you"]
+ASIDE: Weight = "does not touch you"
+"""The weight of what fails no run."""
 Place = tuple[str, str]
 """An operation and a place in its answer; the operation is empty where nobody knows it."""
 
@@ -48,14 +50,14 @@ class Uses:
         """Return whether a change of these places concerns the team."""
         used = self.fields.get(provider, {})
         if key[0] in _BESIDE:
-            return "does not touch you"
+            return ASIDE
         known = _known(provider)
         touched = any(
             _reads(used[name], where, known[name])
             for operation, where in places
             for name in _named(provider, operation, used)
         )
-        return "breaks you" if touched else "does not touch you"
+        return "breaks you" if touched else ASIDE
 
 
 def _named(

@@ -20,7 +20,7 @@ from upsim_contracts.refusals import Refusals
 from upsim_contracts.running import Sleep, Verdict, judge
 from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target
-from upsim_contracts.uses import Uses
+from upsim_contracts.uses import ASIDE, Uses
 
 Kind = Literal["page", "beside", "assumed"]
 """Where a fact comes from: the model's own page, another page, or a choice of the simulator."""
@@ -55,7 +55,7 @@ class Report:
     @property
     def broken(self) -> bool:
         """Whether anything differs from what is documented, is not accepted, and concerns us."""
-        return any(one.weight != "does not touch you" for one in self.causes)
+        return any(one.weight != ASIDE for one in self.causes)
 
     @property
     def headline(self) -> str:

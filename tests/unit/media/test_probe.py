@@ -252,8 +252,9 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True, text=True
     )
     pid = int(done.stdout)
-    while exists(pid):
+    while exists(pid):  # it ends by itself, or the test by its time-out
         time.sleep(0.01)
+    assert not exists(pid)
 
 
 def test_concurrent_calls_share_few_workers() -> None:

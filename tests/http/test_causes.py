@@ -90,6 +90,17 @@ def file(data: object, name: object = "a.mp4") -> dict[str, object]:
     return {"file_name": name, "file_data": data}
 
 
+SCHEMES = {
+    "ftp://a.example/a.mp4": 'the URL "ftp://a.example/a.mp4"',
+    "rtmp://a.example/live": 'the URL "rtmp://a.example/live"',
+    "urn:isbn:1": 'the URL "urn:isbn:1"',
+    "blob:https://a.example/1": (
+        '"blob:https://a.example/1", an object of a browser\'s page, which only that page can read'
+    ),
+    "s3://bucket/a.mp4": (
+        '"s3://bucket/a.mp4", an object of a bucket, which needs a signed https URL'
+    ),
+}
 ZIPPED = gzip.compress(json.dumps({"video_url": URL}).encode())
 GZIP = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
 PLAIN = {"Content-Type": "text/plain"}
@@ -161,12 +172,25 @@ MISTAKES = [
     # where the video should come from
     *[
         mistake
-        for path in ("/home/me/a.mp4", "file:///home/me/a.mp4", r"C:\clips\a.mp4", "a.mp4")
+        for path in ("/home/me/a.mp4", "FILE:/home/me/a.mp4", r"C:\clips\a.mp4", "a.mp4")
         for mistake in (
             vicsee({"video_url": path}, DISK, "video_url"),
             venice({**TOPAZ, "video_url": path}, DISK, "video_url"),
             piapi_video(path, DISK, "video"),
             Mistake(UPSCALER, {"video": path}, (DISK, "video")),
+        )
+    ],
+    *[
+        mistake
+        for url, found in SCHEMES.items()
+        for mistake in (
+            vicsee({"video_url": url}, f"video_url: found {found}, expected an http(s) URL"),
+            venice({**TOPAZ, "video_url": url}, f"video_url: found {found}, expected an http(s) U"),
+            piapi_video(
+                url, f"video: {found}: its scheme is {url.partition(':')[0]}, expected http, https"
+            ),
+            Mistake(UPSCALER, {"video": url}, (f"video: found {found}, expected an http(s) URL",)),
+            upload(file(url), f"file_data: {found}: its scheme is", "expected base64, bare or in"),
         )
     ],
     venice(
@@ -266,7 +290,7 @@ MISTAKES = [
     Mistake(
         "POST vicsee/api/v1/generate",
         {"model": "topaz-video-upscale", "video_url": URL},
-        ("input.video_url: found nothing", "; video_url is not read; did you mean input.video_url"),
+        ("input: found nothing", "; video_url is not read; did you mean input.video_url"),
     ),
     Mistake(
         "POST vicsee/api/v1/generate",
@@ -578,7 +602,7 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
         ({"video": URL, "webhook": URL}, "webhook in the body is not read; give it in the query"),
         (
             {"video": URL, "webhook_url": URL},
-            "webhook_url in the body is not read; give it in the query, as ?webhook=…",
+            "webhook_url has no effect: give the URL in the query, as ?webhook=…",
         ),
     ],
     "POST wavespeed/api/v3/runwayml/upscale-v1": [

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from upsim.core.numbers import counted
 from upsim.core.printing import printable
 from upsim.core.secrets import hidden_text
 
@@ -26,6 +27,15 @@ _HOST_AND_PATH = re.compile(
     re.ASCII,
 )
 """How a URL begins whose scheme was forgotten."""
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20}):(?![0-9]{1,5}(?:/|\Z))", re.ASCII)
+"""How a URL begins. One letter is a drive of Windows, and a number after a colon is a port."""
+_UNREADABLE = {
+    "file": "a file on your own disk, which a provider cannot read",
+    "blob": "an object of a browser's page, which only that page can read",
+    "s3": "an object of a bucket, which needs a signed https URL",
+    "gs": "an object of a bucket, which needs a signed https URL",
+}
+"""Schemes that clients send by mistake, with what such a URL names."""
 _LONGEST_PATH = 300
 _SEARCHED = 1 << 18
 """Characters of a base64 text that are searched for one which is none: a millisecond."""
@@ -114,20 +124,38 @@ def video(source: str, detail: str) -> str:
 def described(source: str) -> str:
     """What kind of text stands for a video, and how it begins."""
     start = source[:_READ].strip()
-    scheme, colon, rest = start.partition(":")
-    if scheme.lower() == "data" and colon:
-        head = quoted(f"data:{rest.partition(',')[0]}")
+    scheme = scheme_of(start)
+    if scheme == "data":
+        head = quoted(f"data:{start[5:].partition(',')[0]}")
         return f"a data URL of {len(source)} characters, {head}"
-    if scheme.lower() == "file" and colon:
-        return f"{quoted(start)}, a file on your own disk, which a provider cannot read"
-    if "://" in start[:_READ]:
+    if scheme in _UNREADABLE:
+        return f"{quoted(start)}, {_UNREADABLE[scheme]}"
+    if scheme or "://" in start:
         blank = "" if source[:1] == start[:1] else ", with white space before it"
         return f"the URL {quoted(start)}{blank}"
+    return _described_text(source, start)
+
+
+def scheme_of(text: str) -> str:
+    r"""The scheme of a URL in small letters; empty for any other text.
+
+    >>> scheme_of("S3://bucket/a.mp4"), scheme_of("blob:https://a.example/1")
+    ('s3', 'blob')
+    >>> scheme_of(r"C:\clips\a.mp4"), scheme_of("localhost:80/a.mp4"), scheme_of("AAAA")
+    ('', '', '')
+    """
+    found = _SCHEME.match(text)
+    return found[1].lower() if found else ""
+
+
+def _described_text(source: str, start: str) -> str:
+    if not source:
+        return typed(source)
     if len(source) <= _LONGEST_PATH and _HOST_AND_PATH.match(start):
         return f"{quoted(start)}, which has no scheme ({quoted(f'https://{start}')}?)"
     if len(source) <= _LONGEST_PATH and _PATH.match(start):
         return f"{quoted(start)}, a file on your own disk, which a provider cannot read"
-    return f"the text {quoted(source)} of {len(source)} characters"
+    return f"the text {quoted(source)} of {counted(len(source), 'character')}"
 
 
 def data_url_flaw(url: str) -> str:
@@ -147,6 +175,9 @@ def data_url_flaw(url: str) -> str:
 
 def base64_flaw(text: str) -> str:
     """What keeps a text from being base64, bare or in a data URL."""
+    scheme = scheme_of(text)
+    if scheme not in ("", "data"):
+        return f"its scheme is {scheme}, expected base64, bare or in a data URL"
     if text[:5].lower() == "data:" and "base64" not in text[:_READ].partition(",")[0].lower():
         return data_url_flaw(text)
     start = text.find(",") + 1 if text[:5].lower() == "data:" else 0

@@ -11,12 +11,16 @@ from upsim.core.call import Call, Carried, Content, FileReply, Hold, Reply
 from upsim.core.checks import Check, Violation
 from upsim.core.jobs import Job
 from upsim.core.secrets import NONE, Secrets
-from upsim.core.unread import Reads
+from upsim.core.unread import NO_FIELDS, Reads
 from upsim.core.uses import Uses
 from upsim.core.world import Stream
 
 Kind = Literal["submit", "poll", "read", "write", "upload"]
 """`submit` creates jobs and `poll` reads one; both count for rate limits and for `auto` clocks."""
+
+
+def _none_idle(_call: Call) -> Mapping[str, str]:
+    return NO_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class Operation:
     carries; it is stored before the checks run, which find it in `Call.file`. It may take long,
     and is run beside the event loop: it looks at nothing but the call and its body. `reads` are the
     fields of a JSON body besides the options of its model, `query` the parameters of the query; the
-    log names any other.
+    log names any other. `idle` returns the fields that the provider accepts without effect, as
+    `core/unread.py` wants them.
     """
 
     name: str
@@ -41,6 +46,12 @@ class Operation:
     file: Callable[[Call, Content], Carried | None] | None = None
     reads: Reads = field(default_factory=dict)
     query: frozenset[str] = frozenset()
+    idle: Callable[[Call], Mapping[str, str]] = _none_idle
+
+    @property
+    def reads_options(self) -> bool:
+        """Whether the options of a model are fields of the body."""
+        return self.kind in ("submit", "read")
 
 
 @dataclass(frozen=True, slots=True)

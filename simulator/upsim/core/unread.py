@@ -1,4 +1,4 @@
-"""Names in a body or a query that an operation does not read: most are misspelt options."""
+"""Names in a body or a query that an operation does not use: most are misspelt options."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from upsim.core.nearest import nearest_of
 
 Reads = Mapping[tuple[str, ...], frozenset[str]]
 """The names that an operation reads in a JSON body, by the path of the object that holds them."""
+NO_FIELDS: Mapping[str, str] = {}
 NAMED = 3
 """Fields that are named; a body may have very many."""
 LONGEST_PLAIN = 60
@@ -34,28 +35,45 @@ def hint(
     said: str,
     where: str = "",
     query: Container[str] = (),
+    idle: Mapping[str, str] = NO_FIELDS,
 ) -> str:
     """A sentence about each unread name except the one that `said` is about; `where` follows it.
 
-    `query` are the names that the operation reads there instead of in the body.
+    `query` are the names that the operation reads there instead of in the body. `idle` are fields
+    of the body itself that the provider accepts without effect, each with the reason; a field whose
+    reason is empty has an effect in this request. They are not named if they are null or false,
+    which clients send as a default.
     """
-    options = [*options]
+    options = [*options, *(name for name, reason in idle.items() if not reason)]
     known = [".".join((*path, name)) for path, names in reads.items() for name in sorted(names)]
     unread = _unread(reads, options, document)
-    fields = (one for one in unread if not said.startswith(f"{causes.quoted(one[1])}:"))
+    fields = (
+        (path, name)
+        for path, name in unread
+        if not _is_about(said, path, name)
+        if path or name not in idle or not _is_default(document, name)
+    )
     first = islice(fields, NAMED + 1)
     names = [*known, *options]
     sentences = [
-        in_query(name) if name in query else _sentence(path, name, names, where)
+        f"{name} has no effect: {idle[name]}"
+        if name in idle and not path
+        else f"{name} in the body is not read; give it in the query, as ?{name}=…"
+        if name in query
+        else _sentence(path, name, names, where)
         for path, name in first
     ]
     more = ["…"] if len(sentences) > NAMED else []
     return "; ".join([*sentences[:NAMED], *more])
 
 
-def in_query(name: str, parameter: str = "") -> str:
-    """Say that a field of a body is taken as a parameter of the query."""
-    return f"{name} in the body is not read; give it in the query, as ?{parameter or name}=…"
+def _is_about(said: str, path: tuple[str, ...], name: str) -> bool:
+    """Whether a cause names this field already."""
+    return said.startswith((f"{causes.quoted(name)}:", f"{'.'.join((*path, name))}:"))
+
+
+def _is_default(document: object, name: str) -> bool:
+    return isinstance(document, dict) and document.get(name) in (None, False)
 
 
 def _sentence(path: tuple[str, ...], name: str, known: Iterable[str], where: str) -> str:

@@ -61,10 +61,15 @@ def decide(
         if last != lines:
             call.posted = _posted(call.who, lines, last)
     if operation.reads and call.document is not None:
-        options = call.model.options if call.model else ()
+        options = call.model.options if call.model and operation.reads_options else ()
         if unread.has_unread(operation.reads, options, call.document):
             found = unread.hint(
-                operation.reads, options, call.document, call.cause, query=operation.query
+                operation.reads,
+                options,
+                call.document,
+                call.cause,
+                query=operation.query,
+                idle=operation.idle(call),
             )
             call.cause = "; ".join(filter(None, (call.cause, found)))
     if call.query_string and not operation.refuses:

@@ -6,7 +6,7 @@ import base64
 import re
 from dataclasses import dataclass
 
-from upsim.core.causes import base64_flaw
+from upsim.core.causes import base64_flaw, scheme_of
 from upsim.core.escapes import unescaped
 from upsim.core.media import Unmeasurable
 
@@ -50,6 +50,10 @@ def decode_base64(text: str, limit: int) -> bytes | Unmeasurable:
     The size is known before anything is decoded. Only the standard alphabet with full padding is
     taken.
     """
+    scheme = scheme_of(text)
+    if scheme:
+        expected = "expected http, https or data, or base64 without a scheme"
+        return Unmeasurable("not_decodable", f"its scheme is {scheme}, {expected}")
     if not text.isascii():  # taking white space out of such a text takes long
         return Unmeasurable("not_decodable", f"The base64 text is not valid: {base64_flaw(text)}.")
     compact = text.translate(_WHITESPACE)

@@ -2,15 +2,12 @@
 
 from upsim.core.provider import Operation, Provider
 from upsim.core.secrets import Secrets
-from upsim.providers.venice import account, headers, history, operations, wire
+from upsim.providers.venice import account, headers, history, idle, operations, wire
 from upsim.providers.venice.checks import CHECKS
 from upsim.providers.venice.uses import USES
 
 VIDEO = Secrets(urls=("video_url", "url"))
-_IGNORED = {"resolution", "prompt", "negative_prompt", "duration", "anon_user_id"}
-"""Fields of Venice's other video models, which queue takes or refuses by a rule of its own."""
-QUEUE = frozenset({"model", "video_url", *_IGNORED})
-QUOTE = frozenset({*QUEUE, "input_height", "aspect_ratio", "audio"})
+QUEUE = frozenset({"model", "video_url"})
 COMPLETE = frozenset({"model", "queue_id"})
 RETRIEVE = frozenset({*COMPLETE, "delete_media_on_completion"})
 
@@ -25,6 +22,7 @@ PROVIDER = Provider(
             kind="submit",
             secrets=VIDEO,
             reads={(): QUEUE},
+            idle=idle.on_queue,
         ),
         Operation(
             "video/retrieve",
@@ -49,7 +47,8 @@ PROVIDER = Provider(
             "/api/v1/video/quote",
             operations.quote,
             secrets=VIDEO,
-            reads={(): QUOTE},
+            reads={(): QUEUE},
+            idle=idle.on_quote,
         ),
         Operation("billing/balance", "GET", "/api/v1/billing/balance", account.balance),
         Operation(

@@ -121,7 +121,7 @@ def own_request(call: Call) -> Violation | None:
     """
     name = call.inputs.get("queue_id")
     if name is None:
-        return fields.missing("queue_id", "the text of a job's id")
+        return fields.missing("queue_id", call.inputs, "the text of a job's id")
     if not isinstance(name, str):
         return fields.wrong_type("queue_id", "string", name)
     job = call.world.find_job(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from upsim.core import causes
@@ -13,9 +13,9 @@ SHOWN = 100
 """Characters of a caller's value that an answer repeats."""
 
 
-def missing(field: str, expected: str = "a value") -> Violation:
-    """A field that must be there is not."""
-    cause = f"{field}: found nothing, expected {expected}"
+def missing(field: str, inputs: Mapping[str, object], expected: str) -> Violation:
+    """A field that must be there is not, or is null."""
+    cause = causes.of(field, inputs, expected)
     return Violation("field_missing", {"field": field}, cause=cause)
 
 

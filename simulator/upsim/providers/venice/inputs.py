@@ -78,7 +78,7 @@ def has_video(call: Call) -> Violation | None:
     """`video_url` is an http(s) URL, or a data URL of a video in base64."""
     url = call.inputs.get("video_url")
     if url is None:
-        return fields.missing("video_url", "an http(s) URL or a data URL of a video")
+        return fields.missing("video_url", call.inputs, _SOURCES)
     if not isinstance(url, str):
         return fields.wrong_type("video_url", "string", url)
     colon = url.find(":")

@@ -49,9 +49,11 @@ def quotable(call: Call) -> Violation | None:
         return has_video(call)
     duration = call.inputs.get("duration")
     if duration is None:
-        return fields.missing("duration", "seconds, or a video_url")
-    automatic = isinstance(duration, str) and duration.lower() == "auto"
-    return fields.missing("video_url", 'a video, for "duration": "auto"') if automatic else None
+        null = " that is not null" if "video_url" in call.inputs else ""
+        return fields.missing("duration", call.inputs, f"seconds, or a video_url{null}")
+    if not (isinstance(duration, str) and duration.lower() == "auto"):
+        return None
+    return fields.missing("video_url", call.inputs, 'a video, for "duration": "auto"')
 
 
 def quoted_duration(call: Call) -> Violation | None:

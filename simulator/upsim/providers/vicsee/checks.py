@@ -77,10 +77,18 @@ def has_video(call: Call) -> Violation | None:
     """`video_url` is a text that is not empty."""
     url = call.inputs.get("video_url")
     if not isinstance(url, str) or not url:
-        cause = causes.of(_field(call, "video_url"), call.inputs, "the text of an http(s) URL")
-        return Violation("missing_video", cause=cause)
+        return Violation("missing_video", cause=_video_flaw(call))
     call.source = url
     return None
+
+
+def _video_flaw(call: Call) -> str:
+    document = call.document
+    if call.operation == "generate" and isinstance(document, dict):
+        inner = document.get("input")
+        if not isinstance(inner, dict):
+            return causes.of("input", document, "an object with video_url")
+    return causes.of(_field(call, "video_url"), call.inputs, "the text of an http(s) URL")
 
 
 def known_factor(call: Call) -> Violation | None:

@@ -19,7 +19,7 @@ V3 = "/api/v3"
 TASK = webhooks.SECRETS
 SIGNING_KEY = Secrets(fields=("data.secret",))
 UPLOAD = Secrets(urls=("upload.url", "download_url"))
-SUBMIT = frozenset({"video", "enable_sync_mode", "enable_base64_output", "webhook_url"})
+SUBMIT = frozenset({"video", "enable_sync_mode"})
 LISTED = frozenset({"page", "page_size", "model", "status"}) | {
     "created_after",
     "created_before",
@@ -34,7 +34,8 @@ BILLED = PERIOD | {
     "sort",
     "access_key_uuid",
 }
-PRICE = {(): frozenset({"model_id", "inputs"}), ("inputs",): SUBMIT}
+PRICED = SUBMIT | {"enable_base64_output", "webhook_url"}
+PRICE = {(): frozenset({"model_id", "inputs"}), ("inputs",): PRICED}
 
 PROVIDER = Provider(
     name="wavespeed",
@@ -47,6 +48,7 @@ PROVIDER = Provider(
             kind="submit",
             secrets=TASK,
             reads={(): SUBMIT},
+            idle=webhooks.idle,
             query=frozenset({"webhook"}),
         ),
         Operation(

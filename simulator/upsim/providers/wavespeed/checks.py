@@ -117,7 +117,8 @@ def measured_or_failing(call: Call) -> Violation | Pending | None:
     if not call.source:
         return None
     if not call.source.startswith(("http://", "https://")):
-        cause = f"video: found {causes.described(call.source)}, expected an http(s) URL"
+        field = _field(call, VIDEO)
+        cause = f"{field}: found {causes.described(call.source)}, expected an http(s) URL"
         call.failure, call.source, call.cause = "media_access_failed", "", cause
         return None
     found = call.measured or call.world.measured(call, call.source)
@@ -199,7 +200,7 @@ def bad_type(call: Call, name: str, kind: str) -> Violation:
     """The refusal of a value of the wrong type."""
     kinds = call.rules.fact("kinds")
     text = kinds[kind] if isinstance(kinds, Mapping) else kind
-    cause = causes.of(name, call.inputs, str(text))
+    cause = causes.of(_field(call, name), call.inputs, str(text))
     return Violation("bad_type", {"name": name, "kind": text}, cause=cause)
 
 
@@ -207,7 +208,7 @@ def missing(call: Call, name: str, expected: str) -> Violation:
     """The refusal of a property that is not there, or empty."""
     kinds = call.rules.fact("kinds")
     text = kinds.get(expected, expected) if isinstance(kinds, Mapping) else expected
-    cause = causes.needed(name, call.inputs, str(text))
+    cause = causes.needed(_field(call, name), call.inputs, str(text))
     return Violation("missing_property", {"name": name}, cause=cause)
 
 
@@ -243,6 +244,12 @@ def model_of(call: Call) -> Model:
     return call.model
 
 
+def _field(call: Call, name: str) -> str:
+    """Return where a body holds an input of a model: a price has them below `inputs`."""
+    priced = call.model is not None and call.operation in ("model/price", "model/pricing")
+    return f"{INPUTS}.{name}" if priced else name
+
+
 def _refused(call: Call, option: Option, value: object) -> Violation | None:
     switch = is_switch(option)
     if not isinstance(value, bool if switch else str):
@@ -250,7 +257,7 @@ def _refused(call: Call, option: Option, value: object) -> Violation | None:
     if _text(call, value) in option.allowed:
         return None
     compared = {"allowed": ", ".join(option.allowed), "found": str(value)[:SHOWN]}
-    cause = causes.wrong_choice(option.name, value, option.allowed)
+    cause = causes.wrong_choice(_field(call, option.name), value, option.allowed)
     return Violation("bad_choice", {"name": option.name, **compared}, cause=cause)
 
 

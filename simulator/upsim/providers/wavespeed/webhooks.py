@@ -7,7 +7,6 @@ import hmac
 from base64 import b64encode
 from collections.abc import Mapping
 
-from upsim.core import unread
 from upsim.core.call import Call
 from upsim.core.events import Webhook
 from upsim.core.jobs import Job
@@ -25,9 +24,16 @@ def requested(call: Call) -> Webhook | None:
     url: object = call.query_string and call.query().get("webhook")
     if not url and call.rules.knobs["webhook_key"] == "body":
         url = call.inputs.get(WEBHOOK)
-    elif not url and call.inputs.get(WEBHOOK) is not None:
-        call.cause = unread.in_query(WEBHOOK, "webhook")
     return Webhook(str(url), secret(call)) if url else None
+
+
+def idle(call: Call) -> Mapping[str, str]:
+    """Fields of a submit that are accepted without effect, each with the reason."""
+    in_body = call.rules.knobs["webhook_key"] == "body"
+    return {
+        "enable_base64_output": "the output of a video model is always a URL",
+        WEBHOOK: "" if in_body else "give the URL in the query, as ?webhook=…",
+    }
 
 
 def secret(call: Call) -> str:

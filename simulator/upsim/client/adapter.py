@@ -34,10 +34,12 @@ from upsim.client.values import (
     Job,
     Link,
     Money,
+    Order,
     Progress,
     Quote,
     Size,
     State,
+    Webhook,
     WebhookEvent,
     shown_url,
 )
@@ -75,7 +77,6 @@ __all__ = [
 _Result = TypeVar("_Result")
 _HALF = re.compile("[\ud800-\udfff]")
 """Half of a pair, which JSON can write and no address can hold."""
-Option = str | int | bool
 _SECOND_OF_A_TEXT = 200
 _MOST_DIGITS = 30
 """How far from the point a number may reach: beyond that it is no amount, and costs time."""
@@ -225,27 +226,6 @@ class File:
     def read(self) -> bytes:
         """All of it."""
         return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """Where the provider is to tell the end of a job, and the secret it is to send along."""
-
-    url: str
-    secret: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be upscaled: `source` is what `upload` returned, or an address of one's own.
-
-    Options have the names and the spelling of the provider's documentation.
-    """
-
-    model: str
-    source: str = field(repr=False)
-    options: Mapping[str, Option] = field(default_factory=dict)
-    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
-from upsim.client.adapter import Webhook
 from upsim.client.callbacks import SandboxSleep, Sleeper, Watch
 from upsim.client.clocks import dice
 from upsim.client.exceptions import AuthenticationError, OutcomeUnknownError, UnsupportedError
@@ -21,7 +20,17 @@ from upsim.client.policies import Polling, Retries, Timeouts
 from upsim.client.pricing import cap_of
 from upsim.client.sources import Source
 from upsim.client.upscaling import Upscaling, Wanted
-from upsim.client.values import Download, Job, Money, Progress, Quote, Secret, Upscaled, shown_url
+from upsim.client.values import (
+    Download,
+    Job,
+    Money,
+    Progress,
+    Quote,
+    Secret,
+    Upscaled,
+    Webhook,
+    shown_url,
+)
 from upsim.core.media import Media
 
 if TYPE_CHECKING:

@@ -33,8 +33,7 @@ from typing import TYPE_CHECKING, Any
 from upsim.core.printing import LINES, printable
 
 if TYPE_CHECKING:
-    from upsim.client.adapter import Order
-    from upsim.client.values import Job, Money, Progress
+    from upsim.client.values import Job, Money, Order, Progress
 
 
 class ClientError(Exception):

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from upsim.client.adapter import Option, number
+from upsim.client.adapter import number
 from upsim.client.exceptions import UnsupportedError
 from upsim.client.models import Known, height_of
-from upsim.client.values import Billed, Money, Quote, Size
+from upsim.client.values import Billed, Money, Option, Quote, Size
 from upsim.core import pricing
 from upsim.core.media import Media
 from upsim.core.outputs import output_size

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from upsim.client.adapter import Option, Order, Steps, Webhook
+from upsim.client.adapter import Steps
 from upsim.client.charges import check_charge
 from upsim.client.clocks import Dice
 from upsim.client.downloading import check, download, take_spool
@@ -33,7 +33,18 @@ from upsim.client.policies import Polling, Retries
 from upsim.client.pricing import chosen, quote
 from upsim.client.sending import Deadline, Sender, spread
 from upsim.client.sources import Address, Clip, Source, data_url, open_source
-from upsim.client.values import Download, Job, Link, Money, Progress, Quote, Upscaled
+from upsim.client.values import (
+    Download,
+    Job,
+    Link,
+    Money,
+    Option,
+    Order,
+    Progress,
+    Quote,
+    Upscaled,
+    Webhook,
+)
 from upsim.core.media import Media, Unmeasurable
 
 _Result = TypeVar("_Result")

@@ -5,6 +5,7 @@ No text form of any of them shows a key, the query of a signed link, or what was
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from upsim.core.numbers import counted
 
 State = Literal["waiting", "processing", "completed", "failed", "unknown"]
 """What a provider's status word means; `unknown` is a word that no page documents."""
+Option = str | int | bool
 
 
 _LONGEST_SHOWN = 500
@@ -86,6 +88,27 @@ class Size:
     def __str__(self) -> str:
         """`1920x1080`."""
         return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where the provider is to tell the end of a job, and the secret it is to send along."""
+
+    url: str
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be upscaled: `source` is what `upload` returned, or an address of one's own.
+
+    Options have the names and the spelling of the provider's documentation.
+    """
+
+    model: str
+    source: str = field(repr=False)
+    options: Mapping[str, Option] = field(default_factory=dict)
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,113 +1,16 @@
-"""Which sandbox gets the calls: the one whose interception began last and still lasts."""
+"""The block in which calls to the providers' hosts reach a sandbox."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import RLock
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-import httpx
-
-from upsim.app import IN_PROCESS_HOST
-from upsim.core.hosts import bare
-from upsim.engine.keys import presented
-from upsim.interception.hosts import auth_of, provider_hosts
+from upsim.interception.current import Home, Interception, lasting
+from upsim.interception.patches import patch, unpatch
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
-OWN_HOST = IN_PROCESS_HOST.removeprefix("http://")
-
-
-class Carrier(Protocol):
-    """How requests get to a simulator; an httpx transport of both colours is one."""
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of sync code."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of async code."""
-
-
-class Home(Protocol):
-    """What interception needs of a sandbox."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-    @property
-    def strict_keys(self) -> bool:
-        """Whether only keys that were issued are taken."""
-
-    @property
-    def wire(self) -> Carrier:
-        """How requests get to its simulator."""
-
-    def key(self, provider: str) -> str:
-        """Its own key for a provider."""
-
-    def holds(self, key: str) -> bool:
-        """Whether a key was issued for it."""
-
-
 _Home = TypeVar("_Home", bound=Home)
-
-
-class Interception:
-    """One lasting interception: it turns requests to providers into requests to a sandbox."""
-
-    def __init__(self, home: Home) -> None:
-        """Lead to this sandbox."""
-        self._home = home
-
-    def handle(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of sync code."""
-        return self._home.wire.handle_request(self._led(request))
-
-    async def ahandle(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of async code."""
-        return await self._home.wire.handle_async_request(self._led(request))
-
-    def _led(self, request: httpx.Request) -> httpx.Request:
-        """The request with a key or a path that leads to the sandbox; its host stays.
-
-        The key of the code under test stands for the sandbox's own, so that addresses in answers
-        look as the provider's. What brings no key, or one that strictness refuses, is addressed
-        by path, and so refused by this sandbox and no other.
-        """
-        provider = provider_hosts().get(bare(request.url.host))
-        if provider is None:  # the simulator's own name
-            return request
-        auth = auth_of(provider)
-        value = request.headers.get(auth.header)
-        brought = {} if value is None else {auth.header.encode(): value.encode("latin-1")}
-        found = presented(auth, brought)
-        known = found.credential == "known"
-        if known and self._home.holds(found.key):
-            return request
-        if known and not self._home.strict_keys:
-            own = self._home.key(provider)
-            request.headers[auth.header] = f"{auth.scheme} {own}" if auth.scheme else own
-            return request
-        if not request.url.raw_path.startswith(b"/sandbox/"):
-            path = f"/sandbox/{self._home.id}".encode() + request.url.raw_path
-            request.url = request.url.copy_with(raw_path=path)
-        return request
-
-
-_lock = RLock()
-_lasting: list[Interception] = []
-
-
-def interception_of(host: str) -> Interception | None:
-    """The interception that a call to this host belongs to; None for every other host.
-
-    The name of the simulator in this process counts, too: nobody else could resolve it.
-    """
-    if not _lasting or not (bare(host) in provider_hosts() or bare(host) == OWN_HOST):
-        return None
-    with _lock:
-        return _lasting[-1] if _lasting else None
 
 
 @contextmanager
@@ -116,17 +19,5 @@ def intercept(home: _Home) -> Iterator[_Home]:
 
     Blocks nest: the innermost gets the calls. The libraries are as before once the last has ended.
     """
-    from upsim.interception.patches import patch, unpatch
-
-    mine = Interception(home)
-    with _lock:
-        if not _lasting:
-            patch()
-        _lasting.append(mine)
-    try:
+    with lasting(Interception(home), first=patch, last=unpatch):
         yield home
-    finally:
-        with _lock:
-            _lasting.remove(mine)
-            if not _lasting:
-                unpatch()

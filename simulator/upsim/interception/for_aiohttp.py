@@ -14,7 +14,7 @@ import aiohttp
 import httpx
 from aiohttp.client_proto import ResponseHandler
 
-from upsim.interception.active import interception_of
+from upsim.interception.current import interception_of
 from upsim.interception.ends import Ending, FarEnd, ending, head_of
 
 Change = tuple[object, str, object]

@@ -17,7 +17,7 @@ import requests.adapters
 import urllib3
 from urllib3.connection import HTTPConnection
 
-from upsim.interception.active import interception_of
+from upsim.interception.current import interception_of
 from upsim.interception.ends import Ending, FarEnd, Sent, ending, sent
 
 PORTS = {"http": 80, "https": 443}

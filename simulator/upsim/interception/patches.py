@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import httpx
 
-from upsim.interception.active import interception_of
+from upsim.interception.current import interception_of
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Change = tuple[object, str, object]

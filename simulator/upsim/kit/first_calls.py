@@ -8,21 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from hypothesis import find, settings
+from hypothesis import strategies as st
 
 from upsim.core.faults import CUTS
 from upsim.kit.faults import LOST, FaultPlan, plan_for
-
-if TYPE_CHECKING:
-    from upsim.kit.machine import CallerMachine
+from upsim.kit.orders import Order
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 AFTER_EVERY_TIMEOUT = "20m"
 SAME = settings(derandomize=True, database=None)
 NEVER_A_FILE = {"at": "download", "first": 20, "do": {"respond": 500}}
 """A download that fails more often than clients try again."""
+
+
+class Caller(Protocol):
+    """What the first calls need of a machine."""
+
+    def first_plans(self) -> tuple[FaultPlan, ...]:
+        """What goes wrong in the first calls, one plan each."""
+
+    def orders(self) -> st.SearchStrategy[Order]:
+        """Orders that the provider takes."""
+
+    def begin(self, scenario: str | None) -> None:
+        """Make the sandbox."""
+
+    def keeps_its_manners(self) -> None:
+        """Raise AssertionError where the client polled too often or after the end."""
+
+    def teardown(self) -> None:
+        """Remove the sandbox and the files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +59,7 @@ def first_plans(provider: str) -> tuple[FaultPlan, ...]:
     return tuple(plan for plan in plans if plan)
 
 
-def try_first_calls(machine: Callable[[], CallerMachine]) -> None:
+def try_first_calls(machine: Callable[[], Caller]) -> None:
     """Make each first call. Raises AssertionError, with the steps as a note, at a mistake."""
     maker = machine()
     calls = [*_calls(maker.first_plans())]
@@ -58,7 +76,7 @@ def _calls(plans: tuple[FaultPlan, ...]) -> Iterator[FirstCall]:
         yield FirstCall("upscale_under_faults", {"plan": plan})
 
 
-def _try(machine: CallerMachine, rule: str, arguments: Mapping[str, Any]) -> None:
+def _try(machine: Caller, rule: str, arguments: Mapping[str, Any]) -> None:
     try:
         machine.begin(scenario=None)
         getattr(machine, rule)(**arguments)

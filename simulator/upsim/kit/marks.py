@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from upsim.kit.machine import CallerMachine
+from hypothesis.stateful import RuleBasedStateMachine
+
+_Machine = TypeVar("_Machine", bound=RuleBasedStateMachine)
 
 
-def show_at_class(machine: type[CallerMachine], run: Callable[..., None]) -> None:
+def show_at_class(machine: type[_Machine], run: Callable[..., None]) -> None:
     """Let the machine's test call `run`; pytest then shows the class, and no line of the kit."""
     case = machine.TestCase
     test = lambda case: run(machine, settings=case.settings)  # noqa: E731 - one line, one place

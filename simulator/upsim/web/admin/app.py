@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -30,6 +27,7 @@ from upsim.web.admin import (
     webhook_shapes,
     webhooks,
 )
+from upsim.web.admin.calls import AdminCall
 from upsim.web.admin.parameters import (
     JOB,
     LIMIT,
@@ -45,7 +43,6 @@ from upsim.web.admin.parameters import (
     STATUS,
     TYPES,
     WHAT,
-    Parameter,
 )
 from upsim.web.admin.probes import own_version
 from upsim.web.admin.problems import AdminError, NoBody, answer, nearest, problem, read
@@ -55,27 +52,8 @@ from upsim.web.auth import WRITES, AdminRule, page_refusal
 from upsim.web.receivers import INBOX
 from upsim.web.timeline import catch_up
 
-Handler = Callable[[Request], Awaitable[Response]]
 PREFIX = "/__sim"
 OPEN = frozenset(f"{PREFIX}/{name}" for name in ("livez", "readyz", "health", "metrics"))
-
-
-@dataclass(frozen=True, slots=True)
-class AdminCall:
-    """One call: its path below `/__sim`, what it takes, and the shape of what it answers.
-
-    `errors` are statuses that it may answer beside those that every call of its kind may.
-    """
-
-    method: str
-    path: str
-    handle: Handler
-    query: tuple[Parameter, ...] = ()
-    body: type[msgspec.Struct] | None = None
-    answer: Any = dict[str, Any]
-    status: int = 200
-    media: str = "application/json"
-    errors: tuple[int, ...] = ()
 
 
 BOX = "/sandboxes/{id}"

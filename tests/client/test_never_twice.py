@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,7 +15,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.client.worlds import MODELS, clip, hand, in_process
-from upsim.client import ClientError, OutcomeUnknownError, Polling, Retries, UnsupportedError
+from upsim.client import (
+    ClientError,
+    DestinationError,
+    OutcomeUnknownError,
+    Polling,
+    Retries,
+    UnsupportedError,
+)
 from upsim.core.media import Media
 from upsim.media.probe import measure_file
 
@@ -167,3 +175,35 @@ def test_found_job_is_waited_for(tmp_path: Path) -> None:
 
         assert isinstance(found, Media)
         assert (found.height, len(world.entries("charge"))) == (2160, 1)
+
+
+def test_no_download_replaces_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job remembers its file after polls, a copy, a lost answer and a change of folder."""
+    video = tmp_path / "in" / "clip.mp4"
+    video.parent.mkdir()
+    video.write_bytes(SMALL)
+    links = [tmp_path / "soft.mp4", tmp_path / "hard.mp4"]
+    links[0].symlink_to(video)
+    links[1].hardlink_to(video)
+    with ExitStack() as stack:
+        world = in_process(stack, "wavespeed/runwayml/upscale-v1")
+        client = hand(world)
+        monkeypatch.chdir(video.parent)
+        with Path(video.name).open("rb") as opened:
+            jobs = [client.submit(video.name), client.submit(opened)]
+        world.arm(at="after_accept", do="drop_connection", first=1)
+        with pytest.raises(OutcomeUnknownError) as caught:
+            client.submit(video.name)
+        monkeypatch.chdir(tmp_path)
+        jobs += [*client.find(caught.value), pickle.loads(pickle.dumps(jobs[0]))]  # noqa: S301 - made here
+        for what in (*jobs, client.wait(jobs[0])):
+            for to in (video, *links):
+                with pytest.raises(DestinationError, match="is the source itself"):
+                    client.download(what, to)
+        (tmp_path / "device.mp4").symlink_to("/dev/null")
+        with pytest.raises(DestinationError, match="is not a regular file"):
+            client.download(jobs[0], tmp_path / "device.mp4")
+
+        assert len(jobs) == 4
+        assert video.read_bytes() == SMALL
+        assert client.download(jobs[0], tmp_path / "out.mp4").bytes

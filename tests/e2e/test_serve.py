@@ -200,7 +200,7 @@ def test_a_stale_ready_file_is_removed_first(
 ) -> None:
     """Whatever keeps a server from starting, no ready file of an earlier one stays."""
     stale = tmp_path / "ready.json"
-    stale.write_text("{}")
+    stale.write_text('{"pid": 1}')
     ended = upsim("serve", *wrong, "--ready-file", str(stale))
     assert (2, False) == (ended.returncode, stale.exists())
 

@@ -27,14 +27,17 @@ from upsim.client.clients import connect_async
 from upsim.client.discovery import providers
 from upsim.client.sources import is_source
 from upsim.client.values import Progress
+from upsim.core.media import Media
 from upsim.engine.journal import Exchange
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.seeds import fresh_seed, fresh_token
 from upsim.engine.settings import Settings
 from upsim.media.clip import parse_clip_name
+from upsim.media.probe import measure_file
 from upsim.media.synthetic import make_clip
 
 DEFAULT_CLIP = "640x360_30fps_4s.mp4"
+LOG_HEAD = "# log of upsim demo\n"
 FILE_BYTES = 300 * 1024**2
 KEY = "sk-demo"
 FINDING = 1
@@ -117,6 +120,8 @@ def _demonstrate(console: Screen, file: Path | None, out: Path, *, pace: int, re
     runs, log = _runs(app, out), out / "server.log"
     if any(is_source(path, made) for made in (*(run.to for run in runs), log)):
         raise click.UsageError(f"the demo would write its output over {path}: give another --out")
+    if log.exists() and not _is_log(log):
+        raise click.UsageError(f"{log} is no file of a demo: give another --out")
     console.print(
         f"Taking {path} through {len(runs)} models at {pace} times the documented pace.",
         soft_wrap=True,
@@ -157,14 +162,34 @@ def _prepare(file: Path | None, out: Path) -> Path:
     path = file or made
     try:
         out.mkdir(parents=True, exist_ok=True)
+        ours = _is_default_clip(made)
         if file is None:
+            if made.exists() and not ours:
+                raise click.UsageError(f"{made} is no file of a demo: give another --out")
             path.write_bytes(make_clip(parse_clip_name(DEFAULT_CLIP)))
-        elif made.exists() and not made.samefile(file):
+        elif ours and not made.samefile(file):
             made.unlink()
     except OSError as error:
         click.echo(f"upsim: cannot write to {out}: {error.strerror}", err=True)
         sys.exit(FINDING)
     return path
+
+
+def _is_default_clip(file: Path) -> bool:
+    """Return whether a file is the clip of an earlier demo, though another release made it."""
+    clip = parse_clip_name(DEFAULT_CLIP)
+    found = measure_file(file) if file.is_file() else None
+    return (
+        isinstance(found, Media)
+        and (found.width, found.height) == (clip.width, clip.height)
+        and (found.frame_rate, found.frames) == (clip.frame_rate, clip.frames)
+    )
+
+
+def _is_log(file: Path) -> bool:
+    """Return whether a file is the log of an earlier demo, or empty."""
+    with file.open("rb") as opened:
+        return opened.read(len(LOG_HEAD)) in (b"", LOG_HEAD.encode("utf-8"))
 
 
 def _runs(app: App, out: Path) -> list[Run]:
@@ -217,6 +242,7 @@ def _server(app: App, log: Path) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     with log.open("w", encoding="utf-8") as lines:
+        lines.write(LOG_HEAD)
         _write_answers(app, lines)
         thread.start()
         try:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import entry_points
-from pathlib import Path
 
 import click
 
+from upsim.cli.files import FileName
 from upsim.cli.parameters import WholeNumber
 from upsim.cli.verify import GROUP, LOCAL
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_READ, _WRITTEN = FileName(), FileName(written=True)
 
 
 @click.command("drift")
-@click.argument("cassettes", nargs=-1, required=True, metavar="CASSETTE...", type=_FILE)
+@click.argument("cassettes", nargs=-1, required=True, metavar="CASSETTE...", type=_READ)
 @click.option(
     "--stale-after",
     type=WholeNumber(min=0),
@@ -28,11 +28,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     show_default=True,
     help="Compare with a simulator, or with the contract only.",
 )
-@click.option("--json", type=_FILE, help="Write all differences as JSON.")
-@click.option("--html", type=_FILE, help="Write one page that needs nothing else.")
+@click.option("--json", type=_WRITTEN, help="Write all differences as JSON.")
+@click.option("--html", type=_WRITTEN, help="Write one page that needs nothing else.")
 @click.option(
     "--accept",
-    type=_FILE,
+    type=_WRITTEN,
     help="Differences that are known, in YAML: with these alone the command ends well.",
 )
 @click.option(
@@ -42,11 +42,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option(
     "--uses",
-    type=_FILE,
+    type=_READ,
     help="What we rely on, in YAML: a finding that touches nothing of it does not fail.",
 )
 @click.option(
-    "--scenario", type=_FILE, help="Make a scenario of the cassette here, instead of a report."
+    "--scenario",
+    type=_WRITTEN,
+    help="Make a scenario of the cassette here, instead of a report. Replaces an existing file.",
 )
 def command(**asked: object) -> None:
     """Show what cassettes of `upsim record` tell of changes, one line a difference.

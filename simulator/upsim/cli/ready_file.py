@@ -15,6 +15,8 @@ import click
 from upsim.cli.server import Server
 
 USAGE = 2
+_LONGEST = 64 * 1024
+"""Bytes of a ready file at most."""
 
 
 def fresh(_context: click.Context, _option: click.Parameter, ready: Path | None) -> Path | None:
@@ -30,6 +32,9 @@ def fresh(_context: click.Context, _option: click.Parameter, ready: Path | None)
     if ready.exists() and not ready.is_file():
         raise click.BadParameter(f"{ready} is not a regular file", param_hint="--ready-file")
     try:
+        if ready.exists() and not _is_ready_file(ready):
+            problem = f"{ready} holds something that no server wrote: give another file"
+            raise click.BadParameter(problem, param_hint="--ready-file")
         ready.unlink(missing_ok=True)
         private, part = _opened(ready)
         os.close(private)
@@ -76,6 +81,16 @@ class ReadyFile:
             said = json.loads(self.path.read_text(encoding="utf-8"))
             if isinstance(said, dict) and said.get("pid") == os.getpid():
                 self.path.unlink()
+
+
+def _is_ready_file(file: Path) -> bool:
+    """Return whether a file may be removed: it is empty, or a server wrote it."""
+    with file.open("rb") as opened:
+        content = opened.read(_LONGEST)
+    try:
+        return not content or "pid" in json.loads(content)
+    except (ValueError, TypeError, RecursionError):
+        return False
 
 
 def _tell(ready: Path, error: OSError) -> None:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import say
+from upsim.cli.files import FileName
 from upsim.cli.listening import is_local_only, listen
 from upsim.cli.parameters import PROVIDER, Amount, Port
 from upsim.cli.ready_file import ReadyFile, fresh
@@ -44,7 +45,7 @@ class Recorder:
 @click.option("--provider", type=PROVIDER, help="Whose API it is, where the address does not tell.")
 @click.option("--dialect", help="Dialect of the answers; by default that of the address.")
 @click.option(
-    "--to", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The cassette."
+    "--to", required=True, type=FileName(written=True), help="The cassette, a new or empty file."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -56,7 +57,7 @@ class Recorder:
 )
 @click.option(
     "--ready-file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FileName(written=True),
     is_eager=True,
     callback=fresh,
     help="Write JSON with base_url and pid there once it answers.",
@@ -78,7 +79,7 @@ class Recorder:
 )
 @click.option(
     "--uses",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FileName(written=True),
     help="At the end, add what was called and answered to this file, for verify and drift --uses.",
 )
 def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -> None:
@@ -98,7 +99,7 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
     base = f"http://{shown}:{port}"
     names = frozenset(near) if is_local_only(listening) else None
     try:
-        with begin(asked, names, lambda line: say(f"{line}\n")) as session:
+        with listening, begin(asked, names, lambda line: say(f"{line}\n")) as session:
             config = uvicorn.Config(
                 Recorder(session.application),
                 http=CuttableProtocol,

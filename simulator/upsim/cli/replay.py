@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from upsim.app import app_for
-from upsim.client.sources import is_source
+from upsim.cli.files import FileName
 from upsim.web.bodies import encode
 from upsim.web.replay.document import Document, ExportError, read
 from upsim.web.replay.report import Difference, Report, replay
@@ -22,13 +22,13 @@ SHOWN = 5
 
 
 @click.command("replay")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=FileName(exists=True))
 @click.option("--json", "as_data", is_flag=True, help="For programs.")
 @click.option("--pytest", "as_test", is_flag=True, help="Write a test that replays it.")
 @click.option(
     "--to",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File for the test; standard output without it.",
+    type=FileName(written=True),
+    help="File for the test; standard output without it. Replaces an existing file.",
 )
 def command(file: Path, *, as_data: bool, as_test: bool, to: Path | None) -> None:
     """Replay a FILE that `GET /__sim/sandboxes/<id>/export` wrote, in process, in virtual time.
@@ -38,8 +38,6 @@ def command(file: Path, *, as_data: bool, as_test: bool, to: Path | None) -> Non
     """
     if to is not None and not as_test:
         raise click.UsageError("--to needs --pytest")
-    if to is not None and is_source(file, to):
-        raise click.UsageError(f"--to {str(to)[:200]!r} is the export itself: give another file")
     try:
         document = read(file.read_bytes(), name=str(file))
         app = app_for(document)

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from upsim.app import App
 from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import Console, say
+from upsim.cli.files import FileName
 from upsim.cli.greeting import Greeting
 from upsim.cli.listening import addresses, check_certificate, is_local_only, listen
 from upsim.cli.parameters import SCENARIO, Duration, Port, WholeNumber, host_names, token
@@ -48,7 +49,7 @@ FINDING = 1
 )
 @click.option(
     "--ready-file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FileName(written=True),
     is_eager=True,
     callback=fresh,
     help="Written once it serves: JSON. Removed at the end.",

@@ -45,7 +45,7 @@ INTERRUPTED = 130
     "--to",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Output file; replaces an existing file, but never the source.",
+    help="Output file; replaces an existing file, but never the source, nor any with --job.",
 )
 @click.option(
     "--target",
@@ -328,6 +328,11 @@ def _must_be_writable(to: Path, source: str | None) -> None:
         raise click.UsageError(f"--to {str(to)[:200]!r} is the source itself: give another file")
     part = to.with_name(f".{to.name}.part")
     try:
+        if source is None and to.exists():
+            problem = "is there already, and may be the source of the job: give another file"
+            raise click.UsageError(f"--to {str(to)[:200]!r} {problem}")
+        if to.exists() and not to.is_file():
+            raise click.UsageError(f"--to {str(to)[:200]!r} is not a regular file")
         part.touch()
         part.unlink()
     except (OSError, ValueError) as error:

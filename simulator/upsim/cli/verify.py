@@ -17,6 +17,7 @@ from typing import TypeVar
 import click
 import httpx
 
+from upsim.cli.files import FileName
 from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, Duration, target_url
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.providers import discover, folders
@@ -28,8 +29,8 @@ START_SECONDS = 20
 _Decorated = TypeVar("_Decorated", bound=Callable[..., None])
 
 
-def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
-    return click.option(name, type=click.Path(dir_okay=False, path_type=Path), help=text)
+def _file(name: str, text: str, *, written: bool = True) -> Callable[[_Decorated], _Decorated]:
+    return click.option(name, type=FileName(written=written), help=text)
 
 
 @click.command("verify")
@@ -84,8 +85,16 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
     metavar="REASON",
     help="Add every other difference to the file of --accept, with this reason and today's date.",
 )
-@_file("--uses", "What we rely on, in YAML: a finding that touches nothing of it does not fail.")
-@_file("--compare", "What --json wrote of an earlier run: say what has changed since.")
+@_file(
+    "--uses",
+    "What we rely on, in YAML: a finding that touches nothing of it does not fail.",
+    written=False,
+)
+@click.option(
+    "--compare",
+    type=click.Path(dir_okay=False, path_type=Path),  # --json may replace it after it was read
+    help="What --json wrote of an earlier run: say what has changed since.",
+)
 def command(*, patience: Decimal, **asked: object) -> None:
     """Judge a target by every documented fact, and say how many hold.
 

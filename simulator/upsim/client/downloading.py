@@ -154,12 +154,17 @@ def take_spool(spool: Path, to: Path) -> Flow[Download]:
 
 
 def check(to: Path, source: object) -> None:
-    """Raise DestinationError if no such file can be written, or if it would replace the source."""
+    """Raise DestinationError if no such file can be written, or if it would replace the source.
+
+    A device, such as /dev/null, would be replaced by a file, too.
+    """
     if is_source(source, to):
         raise DestinationError(f"{to} is the source itself: give another file for the output")
     with _beside(to):
         if to.is_dir():
             raise DestinationError(f"{to} cannot be written: it is a folder")
+        if to.exists() and not to.is_file():
+            raise DestinationError(f"{to} cannot be written: it is not a regular file")
 
 
 @contextmanager

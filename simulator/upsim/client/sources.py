@@ -74,12 +74,22 @@ def open_source(source: Source) -> Address | Clip:
     return clip_of(Path(name).name if isinstance(name, str) else "clip", content)
 
 
-def is_source(source: object, to: Path) -> bool:
-    """Return whether a file to be written is the source itself, also under another name."""
+def source_file(source: object) -> Path | None:
+    """Return the absolute path of a source that is a file; None for bytes and URLs."""
     named = source if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
     try:
-        return isinstance(named, str | os.PathLike) and to.samefile(named)
-    except (OSError, ValueError):  # one of the two is not there, or is a URL
+        path = Path(named).absolute() if isinstance(named, str | os.PathLike) else None
+        return path if path is not None and path.is_file() else None
+    except (OSError, ValueError, TypeError):  # a name that no file can have
+        return None
+
+
+def is_source(source: object, to: Path) -> bool:
+    """Return whether a file to be written is the source itself, also under another name."""
+    file = source_file(source)
+    try:
+        return file is not None and to.samefile(file)
+    except (OSError, ValueError):  # there is no file to be replaced
         return False
 
 

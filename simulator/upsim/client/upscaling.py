@@ -32,7 +32,7 @@ from upsim.client.models import Known
 from upsim.client.policies import Polling, Retries
 from upsim.client.pricing import chosen, quote
 from upsim.client.sending import Deadline, Sender, spread
-from upsim.client.sources import Address, Clip, Source, data_url, open_source
+from upsim.client.sources import Address, Clip, Source, data_url, open_source, source_file
 from upsim.client.values import (
     Download,
     Job,
@@ -110,8 +110,10 @@ class Upscaling:
         media, options = self._read(opened, wanted)
         address = yield from self._hand_in(opened)
         reservation, told = yield from self._reserve(address, media, options)
-        order = Order(self.known.model.id, address, options, self._webhook)
+        file = source_file(source)
+        order = Order(self.known.model.id, address, options, self._webhook, file)
         job = yield from self._sender.paid(self._adapter, order, reservation)
+        job = replace(job, source=file)
         with _telling(job):
             price = _plausible(job.price) or (yield from self._charged(job, order, told))
         reservation.settle(_plausible(price))
@@ -190,6 +192,8 @@ class Upscaling:
 
     def download(self, what: Job | Progress, to: Path) -> Flow[Download]:
         """Fetch the finished file; of a job that has not ended the end is waited for."""
+        job = what.job if isinstance(what, Progress) else what
+        yield Call(partial(check, to, None if job is None else job.source))
         progress = what if isinstance(what, Progress) else (yield from self.wait(what))
         if progress.spool is not None and progress.spool.exists():
             return (yield from take_spool(progress.spool, to))
@@ -244,7 +248,7 @@ class Upscaling:
         for job in (yield from self.jobs(limit)):
             task = partial(is_order, job, lost.order)
             if job.id not in self._told and (yield from self._sender.free(task)):
-                found.append(job)
+                found.append(replace(job, source=lost.order.file))
         return tuple(found)
 
     def _chosen(self, media: Media | None, wanted: Wanted) -> dict[str, Option]:

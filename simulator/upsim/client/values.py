@@ -102,13 +102,15 @@ class Webhook:
 class Order:
     """What is to be upscaled: `source` is what `upload` returned, or an address of one's own.
 
-    Options have the names and the spelling of the provider's documentation.
+    Options have the names and the spelling of the provider's documentation. `file` is the file of
+    the caller's that was handed in.
     """
 
     model: str
     source: str = field(repr=False)
     options: Mapping[str, Option] = field(default_factory=dict)
     webhook: Webhook | None = None
+    file: Path | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,8 @@ class Job:
     """An accepted job. What the provider does not tell is None.
 
     `price` is what it was charged, `quoted` the most that it should cost as known before the
-    submit, `billed` the quantity, `output` the size that is promised.
+    submit, `billed` the quantity, `output` the size that is promised. `source` is the file that
+    was handed in, which no download of this job replaces.
     """
 
     id: str
@@ -147,6 +150,7 @@ class Job:
     output: Size | None = None
     quoted: Money | None = None
     raw: Any = field(default=None, repr=False, compare=False)
+    source: Path | None = field(default=None, repr=False, compare=False)
 
     @property
     def overcharge(self) -> Money | None:

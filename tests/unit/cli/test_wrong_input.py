@@ -151,7 +151,21 @@ def test_upscale_at_a_dead_port_says_how_to_start_a_simulator(tmp_path: Path) ->
         "upscale soft.mp4 --model vicsee --to clip.mp4",
         "upscale clip.mp4 --model vicsee --to hard.mp4",
         "replay clip.mp4 --pytest --to hard.mp4",
+        "upscale --job x --target http://127.0.0.1:9 --model vicsee --to clip.mp4",
         "demo venice-topaz-video-upscale.mp4 --out .",
+        "demo --out folder",
+        "demo clip.mp4 --out logs",
+        "drift clip.mp4 --scenario hard.mp4",
+        "drift other.jsonl clip.mp4 --json soft.mp4",
+        "drift clip.mp4 --html ./clip.mp4",
+        "drift other.jsonl --uses clip.mp4 --accept clip.mp4 --accept-new x",
+        "verify --uses clip.mp4 --junit hard.mp4",
+        "verify --json both.html --html ./both.html",
+        "record --upstream http://127.0.0.1:9 --to new.jsonl --uses new.jsonl",
+        "record --upstream http://127.0.0.1:9 --provider vicsee --port 0 --to clip.mp4",
+        "record --upstream http://127.0.0.1:9 --to a.jsonl --ready-file hard.mp4",
+        "serve --port x --ready-file clip.mp4",
+        "serve --port x --ready-file clip.json",
     ],
 )
 def test_no_command_writes_over_its_source(
@@ -162,15 +176,22 @@ def test_no_command_writes_over_its_source(
     clip = make_clip(parse_clip_name("320x240_30fps_1s.mp4"))
     Path("clip.mp4").write_bytes(clip)
     Path("soft.mp4").symlink_to("clip.mp4")
-    for name in ("hard.mp4", "venice-topaz-video-upscale.mp4"):
+    for name in ("folder", "logs"):
+        Path(name).mkdir()
+    for name in ("hard.mp4", "venice-topaz-video-upscale.mp4", "folder/input.mp4"):
         Path(name).hardlink_to("clip.mp4")
-    there = sorted(tmp_path.iterdir())
+    Path("logs/server.log").write_text("mine", "utf-8")
+    Path("clip.json").write_text('{"name": "mine"}', "utf-8")
+
+    def there() -> dict[Path, bytes]:
+        return {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+
+    before = there()
     told = CliRunner().invoke(main, line.split())
 
     assert told.exit_code == 2, told.output
-    assert "itself: give another file" in told.stderr or "give another --out" in told.stderr
-    assert [clip] * len(there) == [file.read_bytes() for file in there]
-    assert there == sorted(tmp_path.iterdir())
+    assert "give another" in told.stderr or "move it away first" in told.stderr, told.stderr
+    assert before == there()
 
 
 def test_help_shows_no_bounds_where_there_are_none() -> None:

@@ -1,0 +1,60 @@
+"""Files that options and arguments name: none that a command writes is another that it was given.
+
+A recording may have cost money, and an export exists once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+
+class FileName(click.Path):
+    """The path of a file that a command reads, or, with `written`, makes or replaces."""
+
+    def __init__(self, *, written: bool = False, exists: bool = False) -> None:
+        """With `exists`, the file must be there."""
+        super().__init__(exists=exists, dir_okay=False, path_type=Path)
+        self.written = written
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path; fail if a file would be written that has another part in the command.
+
+        click reads one parameter after the other, so each is compared with those before it.
+        """
+        path = super().convert(value, param, ctx)
+        for other, file in () if ctx is None else _files_so_far(ctx):
+            writes = self.written or (isinstance(other.type, FileName) and other.type.written)
+            if writes and other is not param and _is_same(Path(os.fsdecode(path)), file):
+                name = other.human_readable_name if isinstance(other, click.Argument) else None
+                name = name or max(other.opts, key=len)
+                self.fail(f"{str(value)[:200]!r} is {name} itself: give another file", param, ctx)
+        return path
+
+
+def _files_so_far(ctx: click.Context) -> Iterator[tuple[click.Parameter, Path]]:
+    """The files that were read from the command line up to now, each with its parameter."""
+    for param in ctx.command.params:
+        if isinstance(param.type, FileName):
+            value = ctx.params.get(str(param.name))
+            for file in value if isinstance(value, tuple) else (value,):
+                if isinstance(file, Path):
+                    yield param, file
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Return whether two names are one file, there or not; all may write to the same device."""
+    try:
+        if one.exists() and other.exists():
+            return one.is_file() and one.samefile(other)
+        return one.resolve() == other.resolve()
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or a loop of links
+        return False

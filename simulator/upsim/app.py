@@ -132,7 +132,9 @@ class App(Starlette):
             return
         reported = reporting(send, scope, self._media.reporters)
         if place.sandbox is not None:
-            text = f"below /sandbox/{place.sandbox[:80]}/ there are providers and /media/"
+            above = f"/sandbox/{place.sandbox[:80]}"
+            hint = self.strays.hint(scope["method"], place.path, above)
+            text = f"below {above}/ there are providers and /media/{hint}"
             await problem(404, "not_found", text)(scope, receive, reported)
         elif not (
             await self.strays.answered(scope, receive, send)

@@ -335,6 +335,17 @@ MISTAKES = [
             "POST venice/api/v1/api/v1/video/queue": "; did you mean /api/v1/video/queue?",
             "POST venice/queue": "; did you mean /api/v1/video/queue?",
             "GET venice/live/billing/balance": "; did you mean /api/v1/billing/balance?",
+            "POST venice/": "; did you mean /api/v1/video/queue?",
+            "GET venice/api/v1": "; did you mean /api/v1/billing/balance?",
+            "POST wavespeed/api": "; did you mean /api/v3/wavespeed-ai/video-upscaler?",
+            "GET wavespeed/api/v2": "; did you mean /api/v3/predictions/{id}/result?",
+            "POST piapi/api": "; did you mean /api/v1/task?",
+            "POST venice/live/api": "; did you mean /api/v1/video/queue?",
+            "POST venice/https://api.venice.ai": "; did you mean /api/v1/video/queue?",
+            "POST venice/api.venice.ai/api/v1": "; did you mean /api/v1/video/queue?",
+            "GET venice/https://api.wavespeed.ai/api/v3/balance": (
+                "; did you mean /api/v1/billing/balance?; wavespeed has this path"
+            ),
             "POST vicsee/tools/upscale-video": "; did you mean /api/v1/tools/upscale-video?",
             "GET vicsee/api/v1/credits/": "; did you mean /api/v1/credits?",
             "GET vicsee/api/v1//credits": "; did you mean /api/v1/credits?",
@@ -586,7 +597,7 @@ OPERATIONS = "providers/wavespeed/operations.py"
 
 
 @pytest.mark.parametrize(
-    "call", ["GET venice/video/nothing", "GET vicsee/", "GET piapi/some-id", "GET venice//x"]
+    "call", ["GET venice/video/nothing", "GET piapi/some-id", "GET venice//x", "GET vicsee/a/v1"]
 )
 def test_path_without_a_near_one_gets_no_hint(seen: Seen, call: str) -> None:
     """A segment that resembles a dialect by chance, or a parameter alone, is no hint."""

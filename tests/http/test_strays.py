@@ -6,6 +6,8 @@ import pytest
 
 from tests.http.conftest import Admin
 
+UPSCALER = "wavespeed-ai/video-upscaler"
+
 
 @pytest.mark.parametrize(
     ("method", "path", "meant"),
@@ -16,6 +18,29 @@ from tests.http.conftest import Admin
         ("GET", "/account/info", "/piapi/account/info"),
         ("GET", "/api/v1/models", "/venice/api/v1/models or /vicsee/api/v1/models"),
         ("GET", "/wavspeed/api/v3/balance", "/wavespeed/api/v3/balance"),
+        ("GET", "/venise", "/venice"),
+        ("POST", "/v1/video/queue", "/venice/api/v1/video/queue"),
+        ("POST", "/v1/video/queue/", "/venice/api/v1/video/queue"),
+        ("POST", "/queue", "/venice/api/v1/video/queue"),
+        ("GET", "/task", "/piapi/api/v1/task/{id}"),
+        ("POST", "/wavespeed-ai/video-upscaler", f"/wavespeed/api/v3/{UPSCALER}"),
+        ("GET", "/predictions/x/result", "/wavespeed/api/v3/predictions/{id}/result"),
+        ("POST", "/api/venice/api/v1/video/queue", "/venice/api/v1/video/queue"),
+        # base URLs alone, and pasted behind this server's own
+        (
+            "POST",
+            "/api",
+            (
+                "/piapi/api/v1/task or /venice/api/v1/video/queue or "
+                f"/vicsee/api/v1/tools/upscale-video or /wavespeed/api/v3/{UPSCALER}"
+            ),
+        ),
+        ("GET", "/api/v3", "/wavespeed/api/v3/predictions/{id}/result"),
+        ("POST", "/https://api.venice.ai/api/v1/video/queue", "/venice/api/v1/video/queue"),
+        ("POST", "/https:/api.venice.ai/api/v1", "/venice/api/v1/video/queue"),
+        ("POST", "/api.venice.ai", "/venice/api/v1/video/queue"),
+        ("GET", "/HTTPS://vicsee.com/v1/credits", "/vicsee/api/v1/credits"),
+        ("POST", "/http://other.example/v1/video/queue", "/venice/api/v1/video/queue"),
     ],
 )
 def test_the_prefix_is_suggested(admin: Admin, method: str, path: str, meant: str) -> None:
@@ -27,7 +52,7 @@ def test_the_prefix_is_suggested(admin: Admin, method: str, path: str, meant: st
     assert (404, expected) == (answer.status_code, answer.json())
 
 
-@pytest.mark.parametrize("path", ["/nosuch", "/no/such", "/__sim/nosuch", "/venise"])
+@pytest.mark.parametrize("path", ["/nosuch", "/no/such", "/__sim/nosuch", "/favicon.ico"])
 def test_other_paths_are_just_not_found(admin: Admin, path: str) -> None:
     """What looks like nothing gets no suggestion."""
     answer = admin.http.get(path)
@@ -70,3 +95,10 @@ def test_slash_too_many_is_told_and_gets_a_line(admin: Admin) -> None:
 
     said = "no provider is at '//vicsee/api/v1/credits'; did you mean /vicsee/api/v1/credits?"
     assert [("GET", "//vicsee/api/v1/credits", 404, said)] == found
+
+
+def test_path_below_a_sandbox_gets_a_suggestion_below_it(admin: Admin) -> None:
+    """The suggestion keeps the sandbox that the path names."""
+    answer = admin.http.post("/sandbox/x/v1/video/queue")
+    expected = "/media/; did you mean /sandbox/x/venice/api/v1/video/queue?"
+    assert answer.json()["error"]["message"].endswith(expected)

@@ -1,13 +1,13 @@
 """Hints for paths that no operation serves: most come from a wrong base URL or a misspelling.
 
 Two questions are answered: which path of the same provider is most alike, and which other provider
-has exactly this path.
+has exactly this path. A path may hold a whole base URL of a provider, scheme and host included.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from upsim.core.baseline import Baseline
 from upsim.core.nearest import closest
@@ -22,9 +22,12 @@ ALIKE = 0.5
 """The part of two paths, by weight, that must be the same for one to be meant by the other."""
 _SAYS_NOTHING = re.compile(r"api|v[0-9]+", re.ASCII)
 """Segments that many paths have in common."""
+_PASTED = re.compile(r"/+(https?:/+)?([^/]{1,255})(.*)", re.ASCII | re.IGNORECASE | re.DOTALL)
+"""A path that begins with a scheme and a host, or with a host alone."""
 _FREELY: Sequence[Kind] = ("submit", "upload", "write", "read", "poll")
 """Kinds of operations, the most harmless last."""
 Served = tuple[str, Kind, list[str]]
+_UNLIKE = (False, 0.0)
 _LITTLE, _PARAMETER, _MISSPELT = 0.1, 0.5, 0.55
 
 
@@ -38,13 +41,14 @@ def hint(
     models: Models,
 ) -> str:
     """Return what was probably meant, after a semicolon; empty if nothing is near."""
-    segments = [one for one in path[-READ:].split("/") if one][-COMPARED:]
+    path = pasted(path, baseline.hosts)[1]
+    segments = _segments(path)
     served = [*_served(provider, baseline)]
     first = "" if path[:2] == "//" else path[1:].partition("/")[0]
-    known = {part for _, _, one in served for part in one}
+    known = parts_of(provider, baseline)
     dialect = "" if first in known else closest(first, baseline.dialects)
     rest = segments[1:] if dialect else segments
-    near = _nearest(rest, method, served)
+    near = [] if dialect and not rest else _meant(rest, method, served)[1]
     if dialect and (near or not rest):
         near = [dialect, *near]
     meant = f"; did you mean /{'/'.join(near)}?" if near else ""
@@ -54,11 +58,45 @@ def hint(
     return "".join([meant, *(f"; {name} has this path" for name in by_name)])
 
 
+def pasted(path: str, hosts: Container[str]) -> tuple[str, str]:
+    """Return the host that a path begins with, or an empty text, and the path behind it.
+
+    Without a scheme before it, only one of the given names is a host.
+
+    >>> pasted("/https://api.example/v1", ()), pasted("/api.example/v1", ["api.example"])
+    (('api.example', '/v1'), ('api.example', '/v1'))
+    >>> pasted("/api/v1", ["api.example"])
+    ('', '/api/v1')
+    """
+    found = _PASTED.fullmatch(path)
+    host = found[2].lower() if found else ""
+    if found is None or not (found[1] or host in hosts):
+        return "", path
+    return host, found[3] or "/"
+
+
+def nearest(
+    provider: Provider, baseline: Baseline, method: str, path: str
+) -> tuple[tuple[bool, float], str]:
+    """Return the served path that is most alike, and how alike it is; empty if none is."""
+    rating, near = _meant(_segments(path), method, [*_served(provider, baseline)])
+    return rating, f"/{'/'.join(near)}" if near else ""
+
+
+def parts_of(provider: Provider, baseline: Baseline) -> set[str]:
+    """Return every segment that a served path has."""
+    return {part for *_, one in _served(provider, baseline) for part in one}
+
+
+def is_base(path: str) -> bool:
+    """Whether a path names no resource, only what base URLs end with, such as `/api/v1`."""
+    return all(map(_SAYS_NOTHING.fullmatch, _segments(path)))
+
+
 def same_method(provider: Provider, baseline: Baseline, method: str, path: str) -> str:
     """Return the near path that takes a method which this path does not; empty for none."""
-    segments = [one for one in path[-READ:].split("/") if one][-COMPARED:]
     served = [pair for pair in _served(provider, baseline) if pair[0] == method]
-    near = _nearest(segments, method, served)
+    near = _nearest(_segments(path), method, served)[1]
     return f"; did you mean {method} /{'/'.join(near)}?" if near else ""
 
 
@@ -73,7 +111,25 @@ def _served(provider: Provider, baseline: Baseline) -> Iterator[Served]:
             yield one.method, one.kind, [part for part in f"{head}/{end}".split("/") if part]
 
 
-def _nearest(path: Sequence[str], method: str, served: Sequence[Served]) -> list[str]:
+def _segments(path: str) -> list[str]:
+    return [one for one in path[-READ:].split("/") if one][-COMPARED:]
+
+
+def _meant(
+    path: Sequence[str], method: str, served: Sequence[Served]
+) -> tuple[tuple[bool, float], list[str]]:
+    """Return the nearest path; of a base URL alone, the first path that begins with it."""
+    if not all(map(_SAYS_NOTHING.fullmatch, path)):
+        return _nearest(path, method, served)
+    rated = [((takes == method, len(path)), one) for takes, _, one in served]
+    within = [pair for pair in rated if pair[1][: len(path)] == [*path]]
+    rest = [((takes, 0), one) for (takes, _), one in rated]
+    return max(within or rest, key=lambda pair: pair[0], default=(_UNLIKE, []))
+
+
+def _nearest(
+    path: Sequence[str], method: str, served: Sequence[Served]
+) -> tuple[tuple[bool, float], list[str]]:
     """Return the most alike of the served paths, of those that take the method if there are any.
 
     Of paths that are equally alike the one with the nearest spelling goes first, else a poll; one
@@ -85,12 +141,12 @@ def _nearest(path: Sequence[str], method: str, served: Sequence[Served]) -> list
     ]
     near = [rating for rating in rated if rating[1] >= ALIKE]
     if not near:
-        return []
+        return _UNLIKE, []
     best = max(rating[:2] for rating in near)
     tied = [rating for rating in near if rating[:2] == best]
     spelt = {"/".join(one): one for *_, one in tied if len(one) == len(path)}
     freest = max(tied, key=lambda rating: rating[2])[3]
-    return spelt.get(closest("/".join(path), spelt), freest)
+    return best, spelt.get(closest("/".join(path), spelt), freest)
 
 
 def _alike(path: Sequence[str], served: Sequence[str]) -> float:

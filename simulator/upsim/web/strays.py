@@ -1,4 +1,4 @@
-"""Requests that look like a provider's but lack its prefix: they are told what was meant."""
+"""Requests that look like a provider's but lack its prefix: the 404 names what was meant."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from starlette.types import Receive, Scope, Send
 from upsim.core.hosts import split_authority
 from upsim.core.nearest import closest
 from upsim.engine.registry import Registry
+from upsim.web import near_paths
 from upsim.web.admin.problems import problem, shown
 from upsim.web.hosts import Observer, OwnHosts
 from upsim.web.places import host_of
 from upsim.web.routes import serving
 
 NOT_FOUND = 404
+LONGEST_SHOWN = 200
+"""Characters of a path that a suggestion repeats."""
 
 
 @dataclass(slots=True)
@@ -25,14 +28,18 @@ class Strays:
     own: OwnHosts
     observers: list[Observer] = field(default_factory=list)
 
+    def hint(self, method: str, path: str, above: str = "") -> str:
+        """Return what was probably meant, after a semicolon; empty if nothing is near."""
+        meant = [f"{above}{one}" for one in self.meant(method, path)]
+        return f"; did you mean {' or '.join(meant)}?" if meant else ""
+
     async def answered(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether the request was a stray one, and was answered with 404."""
         method, path = scope["method"], scope["path"]
-        meant = self.meant(method, path)
-        if not meant or not self._is_own_host(host_of(scope)):
+        hint = self.hint(method, path)
+        if not hint or not self._is_own_host(host_of(scope)):
             return False
-        addresses = " or ".join(meant)
-        message = f"no provider is at {shown(path)}; did you mean {addresses}?"
+        message = f"no provider is at {shown(path)}{hint}"
         for observer in self.observers:
             observer(method, path, NOT_FOUND, message)
         await problem(NOT_FOUND, "not_found", message)(scope, receive, send)
@@ -42,17 +49,35 @@ class Strays:
         """The paths below prefixes that may have been meant; empty where there are none."""
         providers = self.registry.providers
         if path.startswith("//"):  # a base URL that ends with a slash
-            single = f"/{path.lstrip('/')}"
-            return [_cut(single)] if single[1:].partition("/")[0] in providers else []
-        first, _, rest = path[1:].partition("/")
-        if not rest or first.startswith("__"):
+            path = f"/{path.lstrip('/')}"
+            if path[1:].partition("/")[0] in providers:
+                return [_cut(path)]
+        first = path[1:].partition("/")[0]
+        if not first or first.startswith("__"):
             return []
-        known = serving(providers, method, path, self.registry.models_of)
+        baselines = {name: self.registry.library.baseline(name).baseline for name in providers}
+        hosts = {host: name for name, one in baselines.items() for host in one.hosts}
+        host, path = near_paths.pasted(path, hosts)
+        named = [hosts[host]] if host in hosts else [*providers]
+        known = serving(
+            {name: providers[name] for name in named}, method, path, self.registry.models_of
+        )
         exact = [name for name, takes in known.items() if takes]
         if known:
             return [f"/{name}{_cut(path)}" for name in exact or known]
-        near = closest(first.lower(), providers)
-        return [f"/{near}/{_cut(rest)}"] if near else []
+        parts = [near_paths.parts_of(providers[name], one) for name, one in baselines.items()]
+        is_part = near_paths.is_base(f"/{first}") or any(first in some for some in parts)
+        misspelt = "" if is_part else closest(first.lower(), providers)
+        if misspelt and not host:
+            return [_cut(f"/{misspelt}{path[1 + len(first) :]}", f"/{misspelt}/")]
+        rated = {
+            name: near_paths.nearest(providers[name], baselines[name], method, path)
+            for name in named
+        }
+        best = max(rating for rating, _ in rated.values())
+        return [
+            f"/{name}{near}" for name, (rating, near) in rated.items() if near and rating == best
+        ]
 
     def _is_own_host(self, host: str) -> bool:
         """Whether the Host header is one of this server's: others are left to the admin rule."""
@@ -60,5 +85,5 @@ class Strays:
         return named is not None and named[0] in self.own
 
 
-def _cut(path: str) -> str:
-    return path if len(path) <= 200 and path.isprintable() else "…"  # noqa: PLR2004 - readable
+def _cut(path: str, start: str = "/") -> str:
+    return path if len(path) <= LONGEST_SHOWN and path.isprintable() else f"{start}…"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -14,7 +16,9 @@ from upsim.providers import discover, folders
 from upsim.scenario.loader import Library, UnknownScenarioError
 from upsim.scenario.tree import Mistake
 
-FINDING = 1
+FINDING, MISSING = 1, 2
+MAX_PRINTED = 100
+"""Mistakes of one file that are printed."""
 
 
 @click.command("validate")
@@ -24,20 +28,35 @@ def command(*, files: tuple[str, ...], as_data: bool) -> None:
     """Print every mistake of the files as file:line:column: path: message.
 
     A FILE is a path, or the name of a scenario such as vicsee/insufficient-funds.
-    Exit 0: all is well; 1: there are mistakes; 2: there is no such file.
+    Of a file with more than 100 mistakes the first 100 are printed; --json has them all.
+    Exit 0: all is well; 1: there are mistakes; 2: a file does not exist (the others are checked).
     """
     library = Library(folders=folders)
     paths = [_path_of(library, name) for name in files]
-    trees = [library.resolve(path) for path in paths]
+    trees = [library.resolve(path) for path in paths if isinstance(path, Path)]
+    missing = [path for path in paths if isinstance(path, str)]
     found = {m for tree in trees for m in library.mistakes_in(tree, discover())}
     if as_data:
         click.echo(json.dumps([_data(mistake) for mistake in sorted(found)], indent=2))
     else:
-        for mistake in sorted(found):
-            click.echo(str(mistake))
-    many = "file" if len(paths) == 1 else "files"
-    click.echo(f"{len(paths)} {many}, {counted(len(found) or 'no', 'mistake')}", err=True)
-    sys.exit(FINDING if found else 0)
+        for line in _lines(sorted(found)):
+            click.echo(line)
+    for message in missing:
+        click.echo(f"Error: {message}", err=True)
+    counts = [counted(len(trees), "file"), counted(len(found) or "no", "mistake")]
+    if missing:
+        counts.append(f"{counted(len(missing), 'file')} not found")
+    click.echo(", ".join(counts), err=True)
+    sys.exit(MISSING if missing else FINDING if found else 0)
+
+
+def _lines(found: list[Mistake]) -> Iterator[str]:
+    """Yield a line for each mistake, and one that counts those of a file that are not shown."""
+    for file, some in groupby(found, key=lambda mistake: mistake.mark.file):
+        of_file = list(some)
+        yield from map(str, of_file[:MAX_PRINTED])
+        if len(of_file) > MAX_PRINTED:
+            yield f"{file}: … and {counted(len(of_file) - MAX_PRINTED, 'more mistake')}"
 
 
 def _data(mistake: Mistake) -> dict[str, object]:
@@ -46,11 +65,12 @@ def _data(mistake: Mistake) -> dict[str, object]:
     return {**where, "path": mistake.place, "message": mistake.message}
 
 
-def _path_of(library: Library, name: str) -> Path:
+def _path_of(library: Library, name: str) -> Path | str:
+    """Return the path of a file, or the message that there is none."""
     path = Path(name)
     if path.is_file():
         return path
     try:
         return library.path_of(name)
     except UnknownScenarioError as error:
-        raise click.UsageError(str(error)) from error
+        return str(error)

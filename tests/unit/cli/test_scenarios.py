@@ -53,6 +53,32 @@ def test_a_mistake_that_two_files_share(tmp_path: Path) -> None:
     assert 1 == len(result.stdout.splitlines())
 
 
+def test_missing_file_hides_no_mistake_of_another(tmp_path: Path) -> None:
+    """The other files are checked; every missing one is named, and the exit code is 2."""
+    first = tmp_path / "a.yaml"
+    first.write_text("extends: vicsee/baseline\nkobs: {}\n", "utf-8")
+    result = run("validate", "nowhere.yaml", str(first), "vicsee/plan-por", "vicsee/plan-pro")
+
+    assert f"{first}:2:1: kobs: unknown key; did you mean knobs?\n" == result.stdout
+    *errors, summary = result.stderr.splitlines()
+    assert "nowhere.yaml': there is no such file" in errors[0]
+    assert "did you mean vicsee/plan-pro" in errors[1]
+    assert (2, "2 files, 1 mistake, 2 files not found") == (result.exit_code, summary)
+
+
+def test_mistakes_of_a_file_beyond_100_are_counted(tmp_path: Path) -> None:
+    """Those of another file follow, and `--json` has them all."""
+    many, other = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    keys = "".join(f"  zz{number}: 1\n" for number in range(103))
+    many.write_text(f"extends: vicsee/baseline\nknobs:\n{keys}", "utf-8")
+    other.write_text("extends: vicsee/baseline\nkobs: {}\n", "utf-8")
+    lines = run("validate", str(many), str(other)).stdout.splitlines()
+
+    assert f"{many}: … and 3 more mistakes" == lines[100]
+    assert 102 == len(lines)
+    assert 104 == len(json.loads(run("validate", "--json", str(many), str(other)).stdout))
+
+
 @pytest.mark.parametrize("arguments", [("validate",), ("validate", "nowhere.yaml")])
 def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     """No file, or one that does not exist, is wrong usage."""

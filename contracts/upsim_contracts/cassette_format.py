@@ -100,10 +100,11 @@ class ChargeLine(Struct, forbid_unknown_fields=True):
     unit: Text
     documented: Decimal | None = None
     actual: Decimal | None = None
+    left: Decimal | None = None
 
     def __post_init__(self) -> None:
         """Check the amounts. Raises ValueError."""
-        for amount in (self.documented, self.actual):
+        for amount in (self.documented, self.actual, self.left):
             bounded(amount or Decimal(0))
 
 
@@ -122,6 +123,7 @@ class Line(Struct, forbid_unknown_fields=True):
     charge: ChargeLine | None = None
     media: dict[Text, Seen] = {}
     findings: list[str] = []
+    account: Annotated[int, Meta(ge=0, le=10**9)] = 0
 
     def __post_init__(self) -> None:
         """Check the times. Raises ValueError."""

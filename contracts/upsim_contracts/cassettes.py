@@ -60,11 +60,15 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a paid call should have cost, None where nobody knows, and what the balance lost."""
+    """What a paid call should have cost, None where nobody knows, and what the balance lost.
+
+    `left` is the balance after it, None where it was not read.
+    """
 
     unit: str
     documented: Decimal | None
     actual: Decimal | None
+    left: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ class Exchange:
     charge: Charge | None = None
     media: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     findings: Sequence[str] = ()
+    account: int = 0
+    """Requests with one key have one number, from 1; those without a key have 0."""
 
     @property
     def call(self) -> str:
@@ -220,9 +226,12 @@ def _exchange(path: Path, number: int, line: str) -> Exchange:
         part=found.part,
         charge=None
         if found.charge is None
-        else Charge(found.charge.unit, found.charge.documented, found.charge.actual),
+        else Charge(
+            found.charge.unit, found.charge.documented, found.charge.actual, found.charge.left
+        ),
         media=one.get("media", {}),
         findings=tuple(found.findings),
+        account=found.account,
     )
 
 

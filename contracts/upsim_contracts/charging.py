@@ -119,6 +119,7 @@ class Charged:
         self._what = what
         self._auth = auth
         self._before: Decimal | None = None
+        self._after: Decimal | None = None
         self._actual: Decimal | None = None
         self._settled = False
 
@@ -126,7 +127,7 @@ class Charged:
     def charge(self) -> Charge:
         """What is known of its cost."""
         unit = self._charging.purse.unit
-        return Charge(unit, self.toll.documented, self._actual)
+        return Charge(unit, self.toll.documented, self._actual, self._after)
 
     async def open(self) -> None:
         """Look at the balance before."""
@@ -137,9 +138,10 @@ class Charged:
 
         A lost answer and a server's error count as the dearest unless the balance says otherwise.
         """
-        after = None if self._before is None else await self._charging.balance(self._auth)
-        if self._before is not None and after is not None:
-            self._actual = self._before - after
+        if self._before is not None:
+            self._after = await self._charging.balance(self._auth)
+        if self._before is not None and self._after is not None:
+            self._actual = self._before - self._after
         worst = self.toll.worst or Decimal(0)
         documented = Decimal(0) if status in _REFUSED else self.toll.documented or worst
         self._book(documented, documented if self._actual is None else self._actual)

@@ -13,6 +13,7 @@ from datetime import date
 
 from upsim_contracts import wrong_paths
 from upsim_contracts.accepting import Known
+from upsim_contracts.balances import balances
 from upsim_contracts.cassettes import Cassette
 from upsim_contracts.counting import counted
 from upsim_contracts.findings import Finding
@@ -121,18 +122,21 @@ def drift(
     header = cassette.header
     answers = {one.exchange.number: one for one in replayed}
     found: dict[tuple[str, str], tuple[Judged, list[int]]] = {}
+    money = balances(cassette, tolls)
     for exchange in cassette.exchanges:
         for one in judge(exchange, header.dialect, tolls, answers.get(exchange.number)):
+            if one.field == CHARGE and exchange.number in money.refunded:
+                continue
             key = (one.finding.operation, one.field)
             found.setdefault(key, (one, []))[1].append(exchange.number)
-    drifts = [*_each_once([*found.values()], header.recorded, today)]
+    drifts = [*_each_once([*found.values(), *money.findings], header.recorded, today)]
     if stale_after is not None:
         drifts += _stale(cassette, today, stale_after)
     outcomes = [one.skipped for one in replayed if one.exchange.part == "api"]
     skipped = {reason: outcomes.count(reason) for reason in outcomes if reason}
     judged = sum(one.part == "api" for one in cassette.exchanges)
     sent = len(outcomes) - sum(skipped.values())
-    notes = [*dict.fromkeys(_notes(cassette, tolls))]
+    notes = [*dict.fromkeys(_notes(cassette, tolls)), *money.notes]
     return DriftReport(cassette, drifts, judged, sent, skipped, notes=notes)
 
 
@@ -150,10 +154,12 @@ def _each_once(
     """Each thing that changed, by its first sign; a charge goes before fields that name a price."""
     groups: dict[Key, list[tuple[Judged, list[int]]]] = {}
     for one in sorted(found, key=lambda pair: not _is_charge(pair[0])):
-        key: Key = key_of(one[0].finding) if ratio(one[0].finding) is None else (PRICE,)
+        is_price = not one[0].key and ratio(one[0].finding) is not None
+        key: Key = one[0].key or ((PRICE,) if is_price else key_of(one[0].finding))
         groups.setdefault(key, []).append(one)
     for key, ((first, numbers), *others) in sorted(groups.items(), key=lambda one: one[1][0][1]):
-        also = tuple(f"{one.field} of {one.finding.operation}" for one, _ in others)
+        named = [f"{one.field} of {one.finding.operation}" for one, _ in ((first, ()), *others)]
+        also = tuple(dict.fromkeys(named))[1:]
         aged = _aged(first.kind, first.finding, recorded, today, numbers)
         every = (first, *(one for one, _ in others))
         places = tuple(place(one.finding.operation, one.finding.where) for one in every)

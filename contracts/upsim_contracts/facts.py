@@ -16,6 +16,7 @@ from typing import Any
 
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.nearest import hint
+from upsim_contracts.promised import Refunds
 from upsim_contracts.target import Given
 from upsim_contracts.telling import Telling
 from upsim_contracts.yaml12 import read_exact
@@ -169,6 +170,7 @@ class Book:
     facts: tuple[Fact, ...]
     free: Sequence[str] = ()
     telling: Telling = field(default_factory=Telling)
+    refunds: Refunds | None = None
     dialects: Mapping[str, Dialect] = field(default_factory=dict)
 
     def under(self, dialect: str) -> Book:
@@ -208,6 +210,7 @@ def read_book(path: Path) -> Book:
         facts=tuple(_facts(data, sources)),
         free=contract.get("free", ()),
         telling=Telling(**contract.get("telling", {})),
+        refunds=Refunds(**contract["refunds"]) if "refunds" in contract else None,
         dialects={name: Dialect(**one) for name, one in contract.get("dialects", {}).items()},
     )
     problems = list(_problems(book))
@@ -284,6 +287,8 @@ def _problems(book: Book) -> Iterator[str]:
             yield f"fact {fact.id!r} has either steps or a reason why it is untestable"
         for step in fact.steps:
             yield from _step_problems(book, fact, step)
+    if book.refunds is not None and book.refunds.fact not in seen:
+        yield f"refunds: {hint(book.refunds.fact, seen)}"
 
 
 def _step_problems(book: Book, fact: Fact, step: Mapping[str, Any]) -> Iterator[str]:

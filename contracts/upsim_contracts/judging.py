@@ -19,6 +19,7 @@ from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import CHARGE, price_finding
 from upsim_contracts.redaction import PLACEHOLDER
 from upsim_contracts.replaying import Replayed
+from upsim_contracts.signs import Key
 from upsim_contracts.tolls import Tolls
 
 Kind = Literal["contract", "price", "simulator", "stale"]
@@ -29,11 +30,15 @@ _MISSING = "none"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One difference. `field` is where it stands, told apart from the status of the answer."""
+    """One difference. `field` is where it stands, told apart from the status of the answer.
+
+    `key` says what it points to, where the finding itself does not.
+    """
 
     kind: Kind
     finding: Finding
     field: str
+    key: Key = ()
 
 
 def judge(

@@ -83,11 +83,13 @@ def recording(
     names: frozenset[str] | None,
     say: Callable[[str], None],
     transport: httpx.AsyncBaseTransport | None = None,
+    *,
+    seconds: Callable[[], float] = stopwatch,
 ) -> Iterator[Session]:
     """A recording as asked for, which ends with the block. Raises UsageError before it begins.
 
     `names` are the hosts by which callers may address it; None lets everybody.
-    `transport` leads to an upstream that has no socket.
+    `transport` leads to an upstream that has no socket; `seconds` is a clock that never goes back.
     """
     order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
     trusted = os.environ.get(TRUSTED, "")
@@ -136,7 +138,7 @@ def recording(
             http,
             redactor=Redactor(),
             say=say,
-            seconds=stopwatch,
+            seconds=seconds,
             names=names,
             key=key,
             held=HELD,

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from hashlib import sha256
 from urllib.parse import quote
 
 import httpx
@@ -42,6 +43,8 @@ UPLOAD_SECONDS = 1_800
 """Seconds that a caller may take for a file that is sent to a link of an answer."""
 MOST_HEADERS = 200
 """Headers of a request."""
+MOST_ACCOUNTS = 1_000
+"""Keys that are told apart in a cassette."""
 MOST_SAID = 200
 """Characters of a method and a path that a line about them shows."""
 HOP = frozenset(
@@ -140,6 +143,7 @@ class Recording:
         self._room = Room()
         self._start = seconds()
         self._roots = {path.split("/")[1] for path in measuring.paths}
+        self._accounts: dict[bytes, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -418,6 +422,7 @@ class Recording:
             charge=charge,
             media=media,
             findings=tuple(lines),
+            account=self._account(passing.headers),
         )
         try:
             self._writer.add(exchange)
@@ -427,6 +432,14 @@ class Recording:
         self.findings += count
         for line in [*lines, note] if note else lines:
             self._say(line)
+
+    def _account(self, headers: Mapping[str, str]) -> int:
+        """Return the number of the key of a request; 0 where it has none."""
+        sent = [headers[name] for name in sorted(self._charging.auth) if name in headers]
+        key = sha256("\n".join(sent).encode("utf-8", "surrogateescape")).digest()
+        if not sent or (len(self._accounts) >= MOST_ACCOUNTS and key not in self._accounts):
+            return 0
+        return self._accounts.setdefault(key, len(self._accounts) + 1)
 
     def _head(self, passing: Passing) -> tuple[str, dict[str, str], dict[str, Seen]]:
         """The path, the headers and the videos of a request without what is secret."""

@@ -101,16 +101,22 @@ class Tolls:
         """Where this property of an output is documented: the first fact that looks at it."""
         for fact in self.book.facts:
             if any(name in step.get("output", {}) for step in fact.steps):
-                source = self.book.sources[fact.source]
-                return f"{source.title}, {fact.place}, {source.read}"
+                return self._cited(fact)
         return "no source given"
+
+    def cited(self, name: str) -> str:
+        """Where a fact is documented, by its id."""
+        return next(self._cited(fact) for fact in self.book.facts if fact.id == name)
+
+    def _cited(self, fact: Fact) -> str:
+        source = self.book.sources[fact.source]
+        return f"{source.title}, {fact.place}, {source.read}"
 
     def _priced_steps(self, fact: Fact) -> Iterator[tuple[str, _Priced]]:
         """The steps of a fact that tells what something costs, by the names of their calls."""
         if all(str(one.get("charged", "0")) == "0" for one in fact.steps):
             return
-        source = self.book.sources[fact.source]
-        evidence = f"{source.title}, {fact.place}, {source.read}"
+        evidence = self._cited(fact)
         in_prices = _PRICES.search(str(fact.place)) is not None
         for step in fact.steps:
             form = self.book.calls.get(step.get("call", ""))

@@ -8,6 +8,7 @@ An alteration is data, as in `drifts.yaml`. Parts that name an operation apply t
   text, a number by a factor, no field, and a text by a pattern and its replacement.
 * `headers` sets or removes (null) headers; `becomes` is another status; `answer` is given instead.
 * `twice` sends the request twice. `output` gives a file with other properties.
+* `takes` takes an amount from the account, in the provider's own unit; with `first` only so often.
 
 `ids` makes the ids of jobs that have a form longer by a suffix, in answers and back in requests.
 """
@@ -83,6 +84,7 @@ class StandIn:
         self._app = app
         self._provider = provider
         self._alterations = alterations
+        self._taken = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; there is no admin API, and no other provider."""
@@ -103,6 +105,9 @@ class StandIn:
             if self._is_meant(one, call, answer):
                 if one.get("twice"):
                     await self._ask(scope, body)
+                if "takes" in one and self._taken < one.get("first", self._taken + 1):
+                    self._taken += 1
+                    await self._take(Decimal(one["takes"]))
                 answer = await self._altered(one, answer, scope)
         await _send(answer, send)
 
@@ -131,6 +136,20 @@ class StandIn:
         await self._app({**scope, "headers": headers + length}, receive, send)
         over.set()
         return answer
+
+    async def _take(self, amount: Decimal) -> None:
+        """Take an amount from the account, as other use of the key would."""
+        headers = {"Authorization": "Bearer in-process"}
+        http = httpx.AsyncClient(transport=httpx.ASGITransport(self._app), headers=headers)
+        url = f"{ROOT}/__sim/sandboxes/default/accounts"
+        async with http:
+            accounts = (await http.get(url)).json()["accounts"]
+            (own,) = (one for one in accounts if one["provider"] == self._provider)
+            left = Decimal(str(own["balance"])) - amount
+            answer = await http.put(
+                f"{url}/{self._provider}", json={"balance": f"{left:f}", "account": own["account"]}
+            )
+            answer.raise_for_status()
 
     def _refuses(self, one: Mapping[str, Any], call: str) -> bool:
         """Whether a request gets an answer whatever the simulator would say: it never sees it."""
@@ -242,6 +261,10 @@ class Made:
             media=ROOT,
             dialect=self.dialect,
         )
+
+    def now(self) -> float:
+        """Return the time of the stand-in, in seconds: a recording of it has the same clock."""
+        return self.simulator.sandbox.settle() / 1_000_000
 
     def spent(self) -> Decimal:
         """Return what the ledger says that all jobs cost, refunds taken off, in the facts' unit."""

@@ -41,6 +41,16 @@ def each(drifts: Sequence[Mapping[str, Any]]) -> list[Any]:
     ]
 
 
+def with_tools(drifts: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Return each drift with each tool that is tried at it, as parameters."""
+    return [
+        pytest.param(*one.values, tool, id=f"{one.id}, {tool}", marks=one.marks)
+        for one in each(drifts)
+        for tool in TOOLS
+        if one.values[0].get("only", tool) == tool
+    ]
+
+
 def lines(tool: str, drift: Mapping[str, Any], folder: Path) -> list[str]:
     """Return what a tool reports of a drift, a line for each thing."""
     with altered(drift) as made:
@@ -70,10 +80,9 @@ def expected(tool: str, drift: Mapping[str, Any]) -> str:
     return str(drift.get("today", {}).get(tool, due))
 
 
-@pytest.mark.parametrize("tool", TOOLS)
-@pytest.mark.parametrize("drift", each(DRIFTS))
+@pytest.mark.parametrize(("drift", "tool"), with_tools(DRIFTS))
 def test_drift_is_one_line(
-    tool: str, drift: Mapping[str, Any], tmp_path: Path, matrix: Matrix
+    drift: Mapping[str, Any], tool: str, tmp_path: Path, matrix: Matrix
 ) -> None:
     """One alteration is one line with its cause, or exactly as far from that as its mark says."""
     found = lines(tool, drift, tmp_path)

@@ -48,7 +48,7 @@ def drifted(made: Made, folder: Path, **more: object) -> list[str]:
     file = folder / "cassette.jsonl"
     upstream = f"{ROOT}/{made.provider}"
     order = {"upstream": upstream, "to": file, "dialect": made.dialect or None, **more}
-    with recording(order, None, lambda _text: None, made.transport) as session:
+    with recording(order, None, lambda _text: None, made.transport, seconds=made.now) as session:
         asyncio.run(_call(session.application, made))
     said: list[str] = []
     run_drift({"cassettes": [file]}, LOCAL["sim"], said.append)
@@ -62,7 +62,10 @@ async def _call(application: Any, made: Made) -> None:  # noqa: ANN401 - ASGI
     async with httpx.AsyncClient(transport=transport, base_url=base) as http:
         caller = _Caller(book, http, made.key)
         for step in CALLERS[made.provider]:
-            await caller.take(step)
+            if "wait" in step:
+                await made.simulator.advance_async(step["wait"])
+            else:
+                await caller.take(step)
 
 
 class _Caller:

@@ -144,17 +144,31 @@ def test_an_unknown_video_is_the_dearest(studio: Studio) -> None:
 
 
 def test_a_told_video_has_its_price(studio: Studio) -> None:
-    """`--clip` says what the videos at some addresses are."""
+    """`--clip` says what the videos at some addresses are; the line holds the balance after it."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         await http.post(UPSCALE, json={"video_url": "https://example.com/a.mp4?v=1"})
 
     clips = ["https://example.com/*=854x480 30fps 8.5s"]
     cassette = studio.record("vicsee", caller, cap=Decimal(144), clips=clips)
+    charge = {"unit": "credit", "documented": "144", "actual": "144", "left": "99999856"}
 
-    assert {"unit": "credit", "documented": "144", "actual": "144"} == entries(cassette)[1][
-        "charge"
-    ]
+    assert charge == entries(cassette)[1]["charge"]
+
+
+def test_keys_are_told_apart_by_number(studio: Studio) -> None:
+    """Each line says by a number which key was sent, and holds no key."""
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        for key in ("sk-of-the-first", "sk-of-the-second", "sk-of-the-first"):
+            await http.get("/api/v1/credits", headers={"Authorization": f"Bearer {key}"})
+        del http.headers["Authorization"]
+        await http.get("/api/v1/credits")
+
+    cassette = studio.record("vicsee", caller)
+
+    assert [1, 2, 1, 0] == [line["account"] for line in entries(cassette)[1:]]
+    assert "sk-of" not in cassette.read_text("utf-8")
 
 
 SHORT, LONG = "https://example.com/short.mp4", "https://example.com/long.mp4?v="

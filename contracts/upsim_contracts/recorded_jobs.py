@@ -1,0 +1,83 @@
+"""The jobs that a cassette shows: what each cost, and the exchanges that made and ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from upsim_contracts.bodies import strings
+from upsim_contracts.cassettes import Cassette, Exchange
+from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.signs import said
+from upsim_contracts.tolls import Tolls
+
+_BROKEN = 500
+_SUCCESS = range(200, 300)
+
+
+@dataclass(slots=True)
+class Job:
+    """A job: the exchange that made it, and the first one that told its end."""
+
+    made: Exchange
+    failed: Exchange | None = None
+    completed: Exchange | None = None
+
+    @property
+    def price(self) -> Decimal | None:
+        """What the balance lost for it; else what is documented; None where nobody knows."""
+        charge = self.made.charge
+        actual = charge.actual if charge is not None else None
+        return self.documented if actual is None else actual
+
+    @property
+    def documented(self) -> Decimal | None:
+        """What it should have cost; None where nobody knows."""
+        return self.made.charge.documented if self.made.charge is not None else None
+
+
+def jobs_of(cassette: Cassette, tolls: Tolls) -> Mapping[str, Job]:
+    """Return the jobs that a cassette shows being made, by their id, in the order of submits."""
+    jobs: dict[str, Job] = {}
+    for one in cassette.exchanges:
+        form = tolls.call(one.method, one.path)
+        if form is None:
+            continue
+        document = one.answer.body.get("json", ABSENT)
+        made = at(document, form.job) if form.job and one.status in _SUCCESS else None
+        if isinstance(made, str):
+            jobs.setdefault(made, Job(one))
+        word = _word(one, tolls, is_poll=form.name == tolls.book.lifecycle.call)
+        for name in _named(one, jobs) if word else ():
+            _tell(jobs[name], one, word, tolls)
+    return jobs
+
+
+def _named(one: Exchange, jobs: Mapping[str, Job]) -> Iterator[str]:
+    """The jobs that a request, or the submit that is answered, is about."""
+    told = {*one.path.partition("?")[0].split("/"), *strings(one.request.body.get("json"))}
+    yield from (name for name, job in jobs.items() if name in told or job.made is one)
+
+
+def _word(one: Exchange, tolls: Tolls, *, is_poll: bool) -> str:
+    """The status of a job that an answer tells; an outage tells none."""
+    document = one.answer.body.get("json", ABSENT)
+    found = at(document, tolls.book.lifecycle.read)
+    if isinstance(found, str):
+        return found
+    if not is_poll:
+        return ""
+    refunds = tolls.book.refunds
+    known = refunds.texts if refunds is not None else ()
+    text = said(document, "").message
+    return "" if one.status >= _BROKEN and text not in known else f"http {one.status}"
+
+
+def _tell(job: Job, one: Exchange, word: str, tolls: Tolls) -> None:
+    """Note the end that an answer tells."""
+    words = tolls.book.lifecycle.words
+    if word in words.get("failed", ()):
+        job.failed = job.failed or one
+    if word in words.get("completed", ()):
+        job.completed = job.completed or one

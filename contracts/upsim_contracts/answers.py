@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any
 
 from upsim_contracts import evidence, undocumented
-from upsim_contracts.bodies import parsed
 from upsim_contracts.documents import GUIDE, Document, document, parts
 from upsim_contracts.findings import Finding
+from upsim_contracts.parsing import parsed
 from upsim_contracts.schemas import Schemas, shown
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import re
-import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -17,24 +13,21 @@ import msgspec
 from upsim_contracts.cassette_format import Seen
 from upsim_contracts.exceptions import UnreadableVideoError
 from upsim_contracts.looking import look_into
+from upsim_contracts.parsing import (
+    KEPT,
+    LONGEST_TEXT,
+    UnusualError,
+    encoded,
+    parsed,
+    read_document,
+    spelled,
+)
 from upsim_contracts.redaction import Redactor, is_hook
 
 LONGEST_VIDEO = 64 * 2**20
 """Bytes of a file that are held to look into it; of a larger one only size and hash are kept."""
-LONGEST_TEXT = 4096
-LONGEST_NUMBER = 300
-"""Digits of a number, and places before or after its point."""
-DEEPEST = 100
-MOST_VALUES = 200_000
-"""Values of a document, counted by commas and brackets; more would hold up other requests."""
-MAX_LETTERS = 2**20
-"""Characters of a text that spells no file; looking for secrets in it would take long."""
-_DATA = re.compile(r"data:[\w/+.-]*;base64,(?=.)", re.DOTALL)
-_LONGEST_HEAD = 300
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 _FILE = re.compile(rb"^content-disposition:.*\bfilename\*?=", re.IGNORECASE | re.MULTILINE)
-_ALPHABET = (string.ascii_letters + string.digits + "+/" + string.whitespace).encode()
-_MOST_PADDING = 2
 
 
 @dataclass(slots=True)
@@ -83,9 +76,11 @@ def kept(content: bytes, content_type: str, redactor: Redactor) -> dict[str, Any
     """A body as the cassette holds it, without secrets."""
     if not content:
         return {}
-    document = parsed(content)
-    if document is not None:
-        return {"json": redactor.document(without_videos(document[0]))}
+    found = parsed(content)
+    if found is not None:
+        clean = redactor.document(without_videos(found[0]))
+        if parsed(encoded(clean), KEPT) is not None:
+            return {"json": clean}
     text = content_type.startswith("text/") or "json" in content_type or "xml" in content_type
     if text and len(content) <= LONGEST_TEXT:
         return {"text": redactor.text(content.decode("utf-8", "replace"))}
@@ -94,77 +89,19 @@ def kept(content: bytes, content_type: str, redactor: Redactor) -> dict[str, Any
     return {"file": tee.kept(content_type.partition(";")[0])}
 
 
-def parsed(content: bytes) -> tuple[Any] | None:
-    """A JSON document in a tuple, since it can be null; numbers with a point are Decimals.
-
-    None for what is no JSON, or none that can be kept and compared: NaN, half of a surrogate pair,
-    more than 100 levels or 200,000 values, a number that is out of all proportion, a text of more
-    than a million characters that spells no file.
-    """
-    if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
+def unkept(content: bytes, body: Mapping[str, Any]) -> str | None:
+    """Why a JSON document is kept as a file alone; None where it is kept, or is no JSON."""
+    if "json" not in body.get("file", {}).get("type", ""):
         return None
+    if not content:
+        return "it is too long, or encoded in a way that is not read"
     try:
-        found = json.loads(content, parse_float=_number, parse_int=_number, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        read_document(content)
+    except UnusualError as error:
+        return str(error)
+    except ValueError:
         return None
-    return (found,) if _is_usual(found) else None
-
-
-def has_repeats(content: bytes) -> bool:
-    """Whether an object of a JSON document, as `parsed` reads it, has a key twice.
-
-    Servers differ in which of the values counts.
-    """
-    found = False
-
-    def note(pairs: list[tuple[str, Any]]) -> None:
-        nonlocal found
-        found = found or len({name for name, _ in pairs}) < len(pairs)
-
-    json.loads(content, object_pairs_hook=note)
-    return found
-
-
-def _number(digits: str) -> int | Decimal:
-    """A number as it is written. Raises ValueError for one that is beyond all others."""
-    found = Decimal(digits) if len(digits) <= LONGEST_NUMBER else Decimal("NaN")
-    if not found.is_finite() or abs(found.adjusted()) > LONGEST_NUMBER:
-        raise ValueError("a number out of all proportion")
-    return int(digits) if digits.lstrip("-").isdecimal() else found
-
-
-def _refuse(word: str) -> object:
-    raise ValueError(f"{word} is no JSON")
-
-
-def _is_usual(document: object) -> bool:
-    """Whether a document is no deeper than any real one, and its texts can be encoded and kept."""
-    level: list[object] = [document]
-    for _ in range(DEEPEST):
-        inner: list[object] = []
-        for one in level:
-            if isinstance(one, dict):
-                inner += [*one.keys(), *one.values()]
-            elif isinstance(one, list):
-                inner += one
-            elif isinstance(one, str) and not _is_usual_text(one):
-                return False
-        if not inner:
-            return True
-        level = inner
-    return False
-
-
-def _is_usual_text(text: str) -> bool:
-    if len(text) > MAX_LETTERS and _decoded(text) is None:
-        return False
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a pair
-        return False
-    return True
+    return "a text of it is too long once its secrets are replaced"
 
 
 def videos_in(content: bytes, content_type: str) -> Iterator[bytes]:
@@ -178,7 +115,7 @@ def videos_in(content: bytes, content_type: str) -> Iterator[bytes]:
         return
     document = parsed(content)
     for text in strings(document[0]) if document else ():
-        found = _decoded(text)
+        found = spelled(text)
         if found is not None:
             yield found
 
@@ -214,7 +151,7 @@ def without_videos(value: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, list):
         return [without_videos(inner) for inner in value]
     if isinstance(value, str):
-        found = _decoded(value)
+        found = spelled(value)
         return value if found is None else name_of(found)
     return value
 
@@ -222,26 +159,3 @@ def without_videos(value: Any) -> Any:  # noqa: ANN401 - JSON
 def name_of(content: bytes) -> str:
     """What stands for the bytes of a file in a cassette."""
     return f"data:,sha256-{hashlib.sha256(content).hexdigest()}"
-
-
-def _decoded(text: str) -> bytes | None:
-    """The bytes that a long text spells; None for a text that is only a text."""
-    head = _DATA.match(text, 0, _LONGEST_HEAD)
-    if head is None and (len(text) <= LONGEST_TEXT or not _is_base64(text)):
-        return None
-    try:
-        return base64.b64decode(text[head.end() :] if head else text, validate=False)
-    except ValueError:  # bytes that base64 cannot spell, and letters that it does not have
-        return None
-
-
-def _is_base64(text: str) -> bool:
-    """Whether a text has no letters but those of base64, and at the most its two signs at the end.
-
-    The steps are those of C code that is done in milliseconds, however long the text is.
-    """
-    bare = text.rstrip()
-    letters = bare.rstrip("=")
-    if not text.isascii() or not letters or len(bare) - len(letters) > _MOST_PADDING:
-        return False
-    return not letters.encode().translate(None, _ALPHABET)

@@ -31,6 +31,7 @@ Status = Annotated[int, Meta(ge=0, le=999)]
 _PLACE = re.compile(r" - at `(?P<key>key in )?\$?(?P<path>.*)`\Z", re.DOTALL)
 _UNKNOWN = re.compile(r"unknown field `(.{1,200}?)`", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_PATH_MARK = "...(cut)"
 _DECODER = JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -146,8 +147,20 @@ def fitting(exchange: Mapping[str, Any]) -> dict[str, Any]:
         if file is not None:
             message["body"] = {"file": {**file, "type": _cut(file.get("type", ""))}}
         found[side] = message
+    if len(found.get("path", "")) > MAX_PATH_LENGTH:  # a placeholder may be longer than a secret
+        found["path"] = f"{found['path'][: MAX_PATH_LENGTH - len(_PATH_MARK)]}{_PATH_MARK}"
     if "media" in found:
         found["media"] = {_cut(url): seen for url, seen in found["media"].items()}
+    return found
+
+
+def without_documents(exchange: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an exchange in which null stands for the JSON of each body."""
+    found = dict(exchange)
+    for side in ("request", "answer"):
+        message = found.get(side, {})
+        if "json" in message.get("body", {}):
+            found[side] = {**message, "body": {"json": None}}
     return found
 
 

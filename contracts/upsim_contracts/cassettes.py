@@ -7,8 +7,10 @@ the order of the answers. Each line is written whole, so that a recording can en
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,15 +20,21 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
-from upsim_contracts.bodies import parsed
-from upsim_contracts.cassette_format import HeaderLine, Line, fitting, hint_of, mistake_in
+from upsim_contracts.cassette_format import (
+    HeaderLine,
+    Line,
+    fitting,
+    hint_of,
+    mistake_in,
+    without_documents,
+)
 from upsim_contracts.clips import Clip
 from upsim_contracts.exceptions import ContractFileError
+from upsim_contracts.parsing import HEAD, LINE, Bounds, UnusualError, encoded, read_document
 
 FORMAT = "upsim-cassette"
 VERSION = 1
 T = TypeVar("T", HeaderLine, Line)
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +131,31 @@ class Writer:
         """Write the first line. Raises OSError."""
         self._file = file
         self._end = 0
+        self._thread = ThreadPoolExecutor(1, "cassette")
         self._write(encoded({"format": FORMAT, "version": VERSION, **_fields(header)}))
         self.count = 0
 
-    def add(self, exchange: Exchange) -> None:
-        """Write one exchange; it is in the file when this returns.
+    async def add_beside(self, exchange: Exchange) -> None:
+        """Do the same as `add` beside the event loop: one line at a time, in the order of calls."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.add, exchange)
 
-        Raises ContractFileError, and writes nothing, where it could not be read again; OSError.
+    def add(self, exchange: Exchange) -> None:
+        """Write one exchange with the next number; it is in the file when this returns.
+
+        The bodies are those that `bodies.kept` returned: the reader reads them.
+        Raises ContractFileError, and writes nothing, if it would not read the line around them;
+        OSError.
         """
-        fields = fitting(_fields(exchange))
-        found = {name: value for name, value in fields.items() if value not in ({}, ())}
-        line = encoded({name: value for name, value in found.items() if value is not None})
-        _exchange(Path(f"exchange {self.count + 1}"), 1, line.decode())
-        self._write(line)
+        fields = fitting(_fields(exchange)) | {"number": self.count + 1}
+        found = {name: value for name, value in fields.items() if value not in (None, {}, ())}
+        bare = encoded(without_documents(found)).decode()
+        _exchange(Path(f"exchange {self.count + 1}"), 1, bare, HEAD)
+        self._write(encoded(found))
         self.count += 1
+
+    def close(self) -> None:
+        """Wait until the lines that were added are in the file."""
+        self._thread.shutdown()
 
     def _write(self, line: bytes) -> None:
         left = memoryview(line + b"\n")
@@ -150,11 +169,6 @@ class Writer:
                 self._file.seek(self._end)
             raise
         self._end += size
-
-
-def encoded(value: object) -> bytes:
-    """JSON in which a Decimal is a number with all its digits."""
-    return _ENCODER.encode(value)
 
 
 def read_cassette(path: Path) -> Cassette:
@@ -211,8 +225,8 @@ def _header(path: Path, number: int, line: str) -> Header:
     return Header(found.provider, found.dialect, found.upstream, found.recorded)
 
 
-def _exchange(path: Path, number: int, line: str) -> Exchange:
-    one = _line(path, number, line)
+def _exchange(path: Path, number: int, line: str, bounds: Bounds = LINE) -> Exchange:
+    one = _line(path, number, line, bounds)
     found = _converted(path, number, line, one, Line)
     return Exchange(
         number=found.number,
@@ -235,19 +249,18 @@ def _exchange(path: Path, number: int, line: str) -> Exchange:
     )
 
 
-def _line(path: Path, number: int, line: str) -> dict[str, Any]:
-    found = parsed(line.encode())
-    if found is not None and isinstance(found[0], dict):
-        return found[0]
-    column, told = 1, f"expected a JSON object, seen {line[:40]!r}"
-    if found is None:
-        told = "nested too deep, or it holds a number or a text that no JSON document should"
-        try:
-            json.loads(line)
-        except json.JSONDecodeError as error:
-            column, told = error.colno, f"no JSON: {error.msg}"
-        except (ValueError, RecursionError):
-            pass  # as said
+def _line(path: Path, number: int, line: str, bounds: Bounds = LINE) -> dict[str, Any]:
+    column = 1
+    try:
+        found = read_document(line.encode(), bounds)
+    except json.JSONDecodeError as error:
+        column, told = error.colno, f"no JSON: {error.msg}"
+    except UnusualError as error:
+        told = str(error)
+    else:
+        if isinstance(found, dict):
+            return found
+        told = f"expected a JSON object, seen {line[:40]!r}"
     raise ContractFileError(f"{path}:{number}:{column}: {told}")
 
 

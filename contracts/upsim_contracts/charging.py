@@ -9,10 +9,11 @@ from decimal import Decimal, InvalidOperation
 
 import httpx
 
-from upsim_contracts.bodies import has_repeats, parsed
+from upsim_contracts.cassette_format import bounded
 from upsim_contracts.cassettes import Charge, clip_of
 from upsim_contracts.matching import at
 from upsim_contracts.measuring import Sighted
+from upsim_contracts.parsing import has_repeats, parsed
 from upsim_contracts.pieces import in_turns
 from upsim_contracts.spending import Purse
 from upsim_contracts.tolls import Toll, Tolls
@@ -109,6 +110,15 @@ def _amount(text: str) -> Decimal | None:
     return found if usual else None
 
 
+def _writable(amount: Decimal | None) -> Decimal | None:
+    """An amount that a cassette takes; None for one that is beyond all others."""
+    try:
+        bounded(amount or Decimal(0))
+    except ValueError:
+        return None
+    return amount
+
+
 class Charged:
     """One paid call. Until it is settled, all that was set aside counts as gone."""
 
@@ -127,7 +137,8 @@ class Charged:
     def charge(self) -> Charge:
         """What is known of its cost."""
         unit = self._charging.purse.unit
-        return Charge(unit, self.toll.documented, self._actual, self._after)
+        amounts = (self.toll.documented, self._actual, self._after)
+        return Charge(unit, *map(_writable, amounts))
 
     async def open(self) -> None:
         """Look at the balance before."""

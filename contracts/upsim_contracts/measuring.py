@@ -16,8 +16,9 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from upsim.client.guard import is_loopback
-from upsim_contracts.bodies import LONGEST_VIDEO, links, name_of, parsed, sees, videos_in
+from upsim_contracts.bodies import LONGEST_VIDEO, links, name_of, sees, videos_in
 from upsim_contracts.clips import Clip
+from upsim_contracts.parsing import parsed
 from upsim_contracts.pieces import in_turns
 from upsim_contracts.upstream import LONGEST_KEPT, MOST_KEPT, Upstream, remember
 

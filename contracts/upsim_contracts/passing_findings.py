@@ -8,6 +8,7 @@ from typing import Any
 
 from upsim_contracts import wrong_paths
 from upsim_contracts.answers import check_answer
+from upsim_contracts.bodies import unkept
 from upsim_contracts.cassettes import Charge
 from upsim_contracts.measuring import Sighted
 from upsim_contracts.prices import price_finding
@@ -62,13 +63,24 @@ class PassingFindings:
             lines.append(f"{self.target.provider}: {name}: {more} of this response")
         return len(judged) + len(priced), [self.redactor.text(line) for line in lines + priced]
 
-    def note(self, passing: Passing, status: int) -> str | None:
-        """Return what to say of a path that the caller got wrong, if that was so."""
+    def notes(
+        self, passing: Passing, status: int, body: bytes, kept: Mapping[str, Any]
+    ) -> list[str]:
+        """What to say of a path that the caller got wrong, and of bodies that are not kept."""
         if passing.part == "file":
-            return None
+            return []
         method, path = passing.method, passing.path
-        said = wrong_paths.note(self.tolls, self.target.dialect, method, path, status)
-        return None if said is None else self.redactor.text(said)
+        found = wrong_paths.note(self.tolls, self.target.dialect, method, path, status)
+        said = [] if found is None else [found]
+        for side, content, one in (
+            ("request", passing.body, passing.sent),
+            ("answer", body, kept),
+        ):
+            why = unkept(content, one)
+            if why is not None:
+                name = f"{method} {path.partition('?')[0]}"
+                said.append(f"note: {name}: of the {side} only size and hash are kept: {why}")
+        return [self.redactor.text(line) for line in said]
 
     def _judged(
         self, passing: Passing, status: int, body: bytes, headers: Mapping[str, str]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -124,11 +124,12 @@ def recording(
     if transport is not None:
         http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=HELD)
     file = _opened(order.to)
-    with file:
+    with file, ExitStack() as ending:
         try:
             writer = Writer(file, header)
         except OSError as error:
             raise UsageError(f"--to {order.to}: {error.strerror}") from error
+        ending.callback(writer.close)
         tolls = Tolls(book, pricer(target.provider))
         app = Recording(
             target,

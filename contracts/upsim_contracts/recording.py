@@ -407,10 +407,10 @@ class Recording:
         count, lines = await asyncio.to_thread(
             self._findings.of, passing, status, body, headers, toll, charge
         )
-        note = await asyncio.to_thread(self._findings.note, passing, status)
+        notes = await asyncio.to_thread(self._findings.notes, passing, status, body, message.body)
         path, sent, media = await asyncio.to_thread(self._head, passing)
         exchange = Exchange(
-            number=self._writer.count + 1,
+            number=0,
             at=Decimal(str(round(passing.began - self._start, 3))),
             took=took,
             method=passing.method,
@@ -425,12 +425,12 @@ class Recording:
             account=self._account(passing.headers),
         )
         try:
-            self._writer.add(exchange)
+            await self._writer.add_beside(exchange)
         except (ContractFileError, OSError) as error:
             self.lost += 1
             self._say(f"{exchange.call[:MOST_SAID]} is not in the cassette: {_reason(error)}")
         self.findings += count
-        for line in [*lines, note] if note else lines:
+        for line in [*lines, *notes]:
             self._say(line)
 
     def _account(self, headers: Mapping[str, str]) -> int:

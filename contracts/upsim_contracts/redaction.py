@@ -106,12 +106,13 @@ class Redactor:
         if not mark:
             return self.text(bare)
         kept = []
-        for name, value in parse_qsl(query, keep_blank_values=True):
-            if is_secret(name):
+        for one, value in parse_qsl(query, keep_blank_values=True):
+            name = quote(one, safe="[]:,")
+            if is_secret(one):
                 self.learn(value)
                 kept.append(f"{name}={PLACEHOLDER}")
             elif _LINK.match(value):
-                kept.append(f"{name}={quote(self.link(value, hook=is_hook(name)))}")
+                kept.append(f"{name}={quote(self.link(value, hook=is_hook(one)))}")
             else:
                 kept.append(f"{name}={quote(self.text(value), safe=':,')}")
         return f"{self.text(bare)}?{'&'.join(kept)}"

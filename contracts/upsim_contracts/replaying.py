@@ -19,13 +19,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from upsim_contracts.bodies import parsed, strings
-from upsim_contracts.cassettes import Cassette, Exchange, encoded
+from upsim_contracts.bodies import strings
+from upsim_contracts.cassettes import Cassette, Exchange
 from upsim_contracts.documents import default_dialect
 from upsim_contracts.exceptions import TargetError, UnreadableVideoError
 from upsim_contracts.facts import Book, filled
 from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.parsing import encoded, parsed
 from upsim_contracts.redaction import PLACEHOLDER
 from upsim_contracts.scenario_text import address, media_rules, scenario_text
 from upsim_contracts.spending import RESERVED

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from upsim_contracts.answers import check_answer, operation_of
-from upsim_contracts.clips import AVI, Clip, clip
+from upsim_contracts.clips import AVI, GONE, GONE_PATH, Clip, clip
 from upsim_contracts.documents import default_dialect
 from upsim_contracts.facts import SHORTER, Book, CallForm, filled
 from upsim_contracts.findings import Finding
@@ -46,6 +46,10 @@ LONGEST = 300
 
 class NotRunError(Exception):
     """A fact that this target cannot show; the message says why."""
+
+
+class UnjudgedError(Exception):
+    """A fact that this run could not wait for; the message says what it saw so far."""
 
 
 class BrokenError(Exception):
@@ -173,9 +177,12 @@ class Caller:
         if "://" in text:
             self.names["video"] = text
             return None
-        measured = clip(text)
         if self.world.media is None:
             raise NotRunError(f"needs a clip at a public address ({text}); see --media")
+        if text == GONE:
+            self.names["video"] = f"{self.world.media}{GONE_PATH}"
+            return None
+        measured = clip(text)
         address = f"{self.world.media}{measured.path}"
         if isinstance(wanted, Mapping):
             content = self.world.http.get(address).raise_for_status().content

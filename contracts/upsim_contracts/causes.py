@@ -18,7 +18,7 @@ from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, Mismatch, at
 from upsim_contracts.prices import CHARGE, amount_text
 from upsim_contracts.running import CONNECTION, Verdict
-from upsim_contracts.sentences import Scene, sentence
+from upsim_contracts.sentences import Scene, options, sentence
 from upsim_contracts.signs import PRICE, Key, Said, key_of, leaf, number, plain_field, renames, said
 from upsim_contracts.uses import Place, Weight, place
 
@@ -118,6 +118,7 @@ class _Reading:
         for verdict in broken:
             if verdict.fact.given.balance is not None and (PRICE,) in self.groups:
                 self._follow(verdict, self.groups[(PRICE,)])
+        self._follow_default()
 
     def cover(self) -> Iterator[Signs]:
         """Yield the changes that explain everything, each fact with one of them."""
@@ -206,6 +207,37 @@ class _Reading:
         seen = Finding(name, "", first.where, first.expected, first.seen, "")
         group.mismatches.setdefault(verdict.fact.id, seen)
 
+    def _follow_default(self) -> None:
+        """Let other charges follow from a default that changed, where all left its option out."""
+        price = self.groups.get((PRICE,))
+        if price is None:
+            return
+        charged = {*price.mismatches, *(one.evidence for one in price.findings)}
+        for key, group in list(self.groups.items()):
+            shown = set(group.mismatches)
+            if key[0] == "value" and shown and self._leave_out(key[1], charged | shown):
+                new = ("default", *key[1:])
+                self.groups[new] = Signs(
+                    new,
+                    group.findings,
+                    {**group.mismatches, **price.mismatches},
+                    [*group.exchanges, *price.exchanges],
+                    group.said,
+                )
+                del self.groups[key], self.groups[(PRICE,)]
+                for keys in self._facts.values():
+                    keys[:] = [new if one in (key, (PRICE,)) else one for one in keys]
+                return
+
+    def _leave_out(self, option: str, facts: set[str]) -> bool:
+        """Whether each of these facts makes a paid call without an option."""
+        calls = {
+            verdict.fact.id: [one.body for one in verdict.exchanges if one.form.paid]
+            for verdict in self.verdicts
+            if verdict.fact.id in facts
+        }
+        return all(any(option not in dict(options(b)) for b in bodies) for bodies in calls.values())
+
     def _behind(self, verdict: Verdict) -> list[Signs]:
         """Changes of answers that keep a fact from reading what it needs."""
         found = []
@@ -272,7 +304,7 @@ class _Reading:
     def _key(self, verdict: Verdict, mismatch: Mismatch) -> Key:
         """What one difference of a fact points to."""
         where, life = plain_field(mismatch.where), self.book.lifecycle
-        if where == CHARGE:
+        if where in (CHARGE, "charged"):
             charged = mismatch.expected.startswith("0 ")
             accepted = any(one.form.paid and one.status in _SUCCESS for one in verdict.exchanges)
             return ("refund" if accepted else "charged refusal",) if charged else (PRICE,)

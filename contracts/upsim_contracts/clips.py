@@ -10,6 +10,9 @@ from fractions import Fraction
 from upsim_contracts.exceptions import ClipError
 
 AVI = "avi"
+GONE = "gone"
+"""What a step names for a link to no file, at the server of the clips."""
+GONE_PATH = "/media/synthetic/gone.mp4"
 _TEXT = re.compile(
     r"(?P<width>\d+)x(?P<height>\d+) (?P<fps>\d+(?:\.\d+|/\d+)?)fps (?P<seconds>\d+(?:\.\d+)?)s"
     r"(?P<silent> silent)?(?: (?P<container>mp4|mov|mkv|webm|avi))?(?: (?P<bytes>\d+)bytes)?"

@@ -39,7 +39,7 @@ from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.running import Verdict
 from upsim_contracts.spending import GuardedTransport, Purse
-from upsim_contracts.target import PATIENCE, Patience, Target, is_simulator
+from upsim_contracts.target import PATIENCE, REFUND_PATIENCE, Patience, Target, is_simulator
 from upsim_contracts.uses import read_uses
 from upsim_contracts.verify import Report, book_of, not_begun, pricer, providers, verify
 
@@ -73,6 +73,7 @@ class Asked:
     media: str | None = None
     scenario: str | None = None
     patience: float = PATIENCE
+    refund_patience: float = REFUND_PATIENCE
     only_plan: bool = False
     junit: Path | None = None
     json: Path | None = None
@@ -178,7 +179,7 @@ def _one(
     facts = _facts(order, book, target)
     planned = plan(book, facts, target, pricer(provider))
     if order.only_plan or order.cap is not None:
-        say(_shown(book, planned, order.cap, each=order.only_plan))
+        say(_shown(book, planned, order.cap, target, each=order.only_plan))
     if order.only_plan:
         return None
     if target.simulator:
@@ -276,7 +277,7 @@ def aim(
         media=order.media,
         dialect=dialect,
         scenario=order.scenario,
-        patience=Patience(order.patience, local=is_near),
+        patience=Patience(order.patience, order.refund_patience, local=is_near),
         hosts=further_hosts(book.provider) if order.target == "live" else {},
     )
     return target.as_stranger() if order.as_live and order.target in local else target
@@ -371,7 +372,7 @@ def _fitting(order: Asked, book: Book) -> list[Fact]:
     ]
 
 
-def _shown(book: Book, planned: Plan, cap: Decimal | None, *, each: bool) -> str:
+def _shown(book: Book, planned: Plan, cap: Decimal | None, target: Target, *, each: bool) -> str:
     """The plan as a table of a few lines, `each` fact on one of its own before them."""
     lines = [f"{book.provider}: what will be done, and what it costs in {book.unit}"]
     lines += [_planned(one) for one in planned.planned if each]
@@ -380,6 +381,8 @@ def _shown(book: Book, planned: Plan, cap: Decimal | None, *, each: bool) -> str
         charge = sum((one.charge for one in of_tier), Decimal(0))
         cost = f"{charge:>12}" if tier == "paid" else ""
         lines.append(f"  {tier:8}{len(of_tier):5} facts{cost}")
+    if not target.simulator:
+        lines.append(f"  refunds of failed jobs: {planned.refunds(book.failures)}")
     limit = "" if cap is None else f"; the cap is {cap}"
     risk = planned.worst - planned.charges
     sure, worst = (counted(one, book.unit) for one in (planned.charges, planned.worst))

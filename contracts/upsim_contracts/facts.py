@@ -136,6 +136,11 @@ class Fact:
         return self.given.knobs is not None or any("fault" in step for step in self.steps)
 
     @property
+    def refunded(self) -> bool:
+        """Whether it makes a job fail and sees what the job cost come back."""
+        return any("within" in step for step in self.steps)
+
+    @property
     def needs_control(self) -> str | None:
         """Why only a simulator can show it; None when any server can."""
         if self.only_simulator is not None:
@@ -155,6 +160,7 @@ class Book:
     """All that the contracts know of one provider.
 
     `free` are writes that cost nothing and that no fact calls, as `POST /path/$id`.
+    `failures` says why no job can be made to fail at a live API; it is empty where one can.
     """
 
     provider: str
@@ -169,6 +175,7 @@ class Book:
     tables: Mapping[str, Any]
     facts: tuple[Fact, ...]
     free: Sequence[str] = ()
+    failures: str = ""
     telling: Telling = field(default_factory=Telling)
     refunds: Refunds | None = None
     dialects: Mapping[str, Dialect] = field(default_factory=dict)
@@ -209,6 +216,7 @@ def read_book(path: Path) -> Book:
         tables=data,
         facts=tuple(_facts(data, sources)),
         free=contract.get("free", ()),
+        failures=contract.get("failures", ""),
         telling=Telling(**contract.get("telling", {})),
         refunds=Refunds(**contract["refunds"]) if "refunds" in contract else None,
         dialects={name: Dialect(**one) for name, one in contract.get("dialects", {}).items()},

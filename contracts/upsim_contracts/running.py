@@ -17,6 +17,7 @@ from upsim_contracts.calling import (
     Exchanged,
     NotRunError,
     Pricer,
+    UnjudgedError,
 )
 from upsim_contracts.exceptions import SpendingError, TargetError, UnreadableVideoError
 from upsim_contracts.facts import HELD, Book, Fact, filled, seconds
@@ -36,6 +37,8 @@ Sleep = Callable[[float], None]
 SUCCESS = {"at_least": 200, "at_most": 299}
 """What the status of a call is to be where its step expects no other."""
 STARTS = 40
+MICROSECONDS = 6
+"""Decimal places of the times that the admin API takes."""
 CONNECTION = "connection"
 """Where a mismatch is said to lie when there was no answer to look at."""
 
@@ -73,6 +76,8 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
             run.run()
     except (NotRunError, SpendingError) as error:
         outcome, reason = "not run", str(error)
+    except UnjudgedError as error:
+        outcome, reason = "not judged", str(error)
     except BrokenError as error:
         outcome, found = "broken", error.found
     except (TargetError, httpx.HTTPError) as error:
@@ -114,6 +119,7 @@ class Run(Caller):
         self.fact = fact
         self.sleep = sleep
         self._opening: Decimal | None = None
+        self._spent = target.purse.spent
         self._file: bytes | None = None
         self._repeats = False
 
@@ -214,11 +220,14 @@ class Run(Caller):
         self.world.controls.advance(seconds=seconds(step["wait"]))
 
     def _charged(self, step: Mapping[str, Any]) -> None:
-        """What the account has lost since the beginning, by the provider's own balance."""
-        if self._opening is None:
-            raise NotRunError("the balance cannot be read here")
-        seen = self._opening - self.balance()
+        """What the account has lost since the beginning, by the provider's own balance.
+
+        A refund may come `within` a span.
+        """
+        seen = self._lost()
         wanted = Decimal(str(filled(step["charged"], self.names)))
+        if "within" in step:
+            seen = self._refunded(wanted, seen, str(step["within"]))
         if seen != wanted:
             told, found = (amount_text(amount, self.book.unit) for amount in (wanted, seen))
             raise BrokenError([Mismatch("charged", told, found)])
@@ -274,6 +283,35 @@ class Run(Caller):
 
     # -- parts of steps
 
+    def _lost(self) -> Decimal:
+        """What the account has lost since the beginning of the fact."""
+        if self._opening is None:
+            raise NotRunError("the balance cannot be read here")
+        return self._opening - self.balance()
+
+    def _refunded(self, wanted: Decimal, seen: Decimal, within: str) -> Decimal:
+        """What is lost once a refund came, or could have come. Raises UnjudgedError before that."""
+        if self.world.controls is not None:
+            self.world.controls.advance(seconds=seconds(within))
+            return self._lost()
+        patience, purse = self.target.patience, self.target.purse
+        for pause in patience.refund_pauses(self.book.lifecycle.every, seconds(within)):
+            if seen == wanted:
+                break
+            self._let_pass(pause)
+            self.call({"call": self.book.lifecycle.call})
+            seen = self._lost()
+        if seen != wanted and patience.refund < seconds(within):
+            lost, waited = amount_text(seen, self.book.unit), f"{patience.refund:g} s"
+            raise UnjudgedError(
+                f"{lost} of job {self.names.get('job')} not refunded after {waited} "
+                f"(documented: within {within}): look at the balance then, or wait longer "
+                f"by --refund-patience {within}"
+            )
+        if seen == wanted:
+            purse.refund(purse.spent - self._spent - wanted)
+        return seen
+
     def _clock(self, step: Mapping[str, Any]) -> AbstractContextManager[None]:
         """While a request is `held`, the clock jumps to what it waits for."""
         if not step.get("held"):
@@ -285,6 +323,8 @@ class Run(Caller):
     def _let_pass(self, seconds: float) -> None:
         if self.world.controls is not None:
             self.world.controls.advance(to="next")
+        elif self.target.clock is not None:
+            self.target.clock.advance(seconds=round(seconds, MICROSECONDS))
         else:
             self.sleep(seconds)
 

@@ -131,20 +131,21 @@ def _number(amount: Decimal) -> str:
 
 def _apart(bad: Sequence[Exchanged], good: Sequence[Exchanged]) -> str:
     """The option by which requests of another price differ from all others."""
-    options = [dict(_options(one.body)) for one in bad if one.form.paid]
-    others = [dict(_options(one.body)) for one in good]
-    for name in dict.fromkeys(name for one in (*options, *others) for name in one):
-        values = {one.get(name) for one in options}
+    sent = [dict(options(one.body)) for one in bad if one.form.paid]
+    others = [dict(options(one.body)) for one in good]
+    for name in dict.fromkeys(name for one in (*sent, *others) for name in one):
+        values = {one.get(name) for one in sent}
         if len(values) == 1 and others and not values & {one.get(name) for one in others}:
             (value,) = values
             return f" without `{name}`" if value is None else f" for `{name}` {value}"
     return ""
 
 
-def _options(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+def options(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the names and values of a request body that are no files."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _options(inner, str(key))
+            yield from options(inner, str(key))
     elif isinstance(value, str | int | Decimal) and _FILE.match(str(value)) is None:
         yield name, str(value)
 
@@ -192,6 +193,14 @@ def _value(scene: Scene) -> str:
         (documented,) = facts
         return f"{field} {documented} is now {seen} in {scene.places}"
     return f"{field} is {seen} in {scene.places} (documented: {scene.first.expected})"
+
+
+def _default(scene: Scene) -> str:
+    _, name, seen = scene.key
+    own = [one for one in scene.findings if leaf(plain_field(one.where)) == name]
+    documented = own[0].expected.removeprefix("one of ")
+    places = listed(dict.fromkeys(re.sub(r" \d{3}$", "", one.operation) for one in own))
+    return f"the default of `{name}` is now {seen} (documented: {documented}) in {places}"
 
 
 def _under_success(scene: Scene) -> str:
@@ -268,7 +277,7 @@ def _leaf(path: str) -> str:
 _SENTENCES: Mapping[str, Callable[[Scene], str]] = {
     "price": _price,
     "refund": lambda s: (
-        f"{s.provider} does not give back what failed jobs cost "
+        f"{s.provider} does not refund what failed jobs cost "
         f"(charged {s.first.seen}, documented {s.first.expected})"
     ),
     "charged refusal": lambda s: (
@@ -285,6 +294,7 @@ _SENTENCES: Mapping[str, Callable[[Scene], str]] = {
     "failed": _failed,
     "output": _output,
     "value": _value,
+    "default": _default,
     "renamed": lambda s: f"{_leaf(s.key[1])} is now `{s.key[2]}` in {s.places}",
     "new": lambda s: f"{_leaf(s.key[1])} is an undocumented field in {s.places} ({s.first.seen})",
     "gone": lambda s: f"{_leaf(s.key[1])} is missing in {s.places}",

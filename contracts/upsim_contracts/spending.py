@@ -77,6 +77,11 @@ class Purse:
         if documented > 0:
             self.dearest = max(self.dearest, actual / documented)
 
+    def refund(self, amount: Decimal) -> None:
+        """Book what the provider gave back of an earlier charge: it may be spent again."""
+        self.spent -= amount
+        self.predicted -= amount
+
 
 class GuardedTransport(httpx.BaseTransport):
     """Sends what cannot cost anything, and what somebody has set money aside for."""

@@ -23,6 +23,9 @@ T = TypeVar("T")
 ADMIN = "/__sim"
 PATIENCE = 900
 """Seconds of real time that a job of a target without controls may take."""
+REFUND_PATIENCE = 60
+"""Seconds of real time to wait for a refund that is documented to come within hours."""
+FOREVER = float("inf")
 SOON, LATE, GROWTH = 0.05, 1.0, 1.5
 """Seconds between polls of a stand-in: the first and the longest, and how they grow."""
 START = "2026-01-15T12:00:00Z"
@@ -151,12 +154,22 @@ class Patience:
 
     `seconds` is the longest that one job may take; `outlasted` names the fact whose job took longer
     and after which no other job is waited for. A provider is polled as often as it advises; a
-    stand-in (`local`) may be faster than the provider, and is polled sooner.
+    stand-in (`local`) may be faster than the provider, and is polled sooner. `refund` is the
+    longest wait for one refund.
     """
 
     seconds: float = PATIENCE
+    refund: float = REFUND_PATIENCE
     local: bool = False
     outlasted: str = ""
+
+    def refund_pauses(self, advised: float, within: float) -> Iterator[float]:
+        """The pauses between looks at a balance, growing, as long as this waits for a refund."""
+        left, pause = min(self.refund, within), next(self.pauses(advised))
+        while left > 0:
+            pause = min(pause, left)
+            yield pause
+            left, pause = left - pause, pause * GROWTH
 
     def pauses(self, advised: float) -> Iterator[float]:
         """The pauses between polls of one job, without end."""
@@ -182,6 +195,8 @@ class Target:
     dialect: str = ""
     scenario: str | None = None
     patience: Patience = field(default_factory=Patience)
+    clock: Controls | None = None
+    """The clock of a simulator that is judged as a stranger: a pause moves it."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     """The servers of paths that are not at `url`, as the provider itself has them."""
 
@@ -215,12 +230,13 @@ class Target:
     def as_stranger(self) -> Target:
         """One account of this simulator as any other server: strict, and with a clock of its own.
 
-        The clock jumps to what polls wait for. Raises TargetError.
+        The clock jumps to what polls wait for, and pauses move it. Raises TargetError.
         """
+        headers = self._headers
         order: dict[str, object] = {"clock": {"mode": "auto"}, "strict_keys": True}
         if self.scenario is not None:
             order["scenario"] = self.scenario
-        made = _answer(self.http, "POST", f"{self.url}{ADMIN}/sandboxes", self._headers, order)
+        made = _answer(self.http, "POST", f"{self.url}{ADMIN}/sandboxes", headers, order)
         sandbox, key = self._made(made)
         parts = (self.url, "sandbox", sandbox, self.provider, self.dialect)
         return replace(
@@ -229,6 +245,8 @@ class Target:
             simulator=False,
             key=key,
             media=self.media or self.url,
+            clock=Controls(self.http, self.url, headers, self.provider, sandbox),
+            patience=replace(self.patience, refund=FOREVER),
         )
 
     def _made(self, answer: AdminAnswer) -> tuple[str, str]:

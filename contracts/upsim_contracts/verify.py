@@ -167,6 +167,8 @@ def verify(
     Raises PlanRefusedError before anything is sent when the plan could cost more than the cap.
     """
     price = pricer(book.provider)
+    # a refund that comes later must not be taken for that of another fact
+    facts = sorted(facts, key=lambda one: not target.simulator and one.refunded)
     planned = plan(book, facts, target, price)
     if target.purse.cap is not None:
         planned.check(target.purse.cap)

@@ -32,7 +32,7 @@ from upsim import Simulator
 from upsim.transport import Transport
 from upsim_contracts.looking import look_into
 from upsim_contracts.spending import GuardedTransport, Purse
-from upsim_contracts.target import Target
+from upsim_contracts.target import Patience, Target
 from upsim_contracts.verify import book_of
 
 ROOT = "http://upsim.test"
@@ -260,6 +260,7 @@ class Made:
             key=self.key,
             media=ROOT,
             dialect=self.dialect,
+            patience=Patience(refund=3 * 3600),  # nobody really sleeps
         )
 
     def now(self) -> float:

@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
+from tests.drifts.stand_in import stand_in
 from upsim.cli.verify import LOCAL
 from upsim_contracts.command import Asked, aim, run
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
@@ -278,3 +279,24 @@ def test_a_stopped_run_writes_all_reports(tmp_path: Path, sent: signal.Signals) 
     assert {STOPPED} == {one["reason"] for one in piapi["facts"]}
     assert len(book_of("piapi").facts) == len(second) == int(second.get("skipped", "0"))
     assert int(first.get("tests", "0")) - int(first.get("skipped", "0")) == vicsee["held"]
+
+
+def test_charges_follow_from_a_default_that_changed() -> None:
+    """A default that changed is one line, with what it makes requests without the option cost."""
+    scenario = {
+        "extends": "vicsee/baseline",
+        "models": {"topaz-video-upscale": {"options": {"upscale_factor": {"default": "4"}}}},
+    }
+    book = book_of("vicsee")
+    names = ("factor-is-optional", "default-costs-what-2-costs", "factor-is-shown-when-left-out")
+    facts = [one for one in book.facts if one.id in (*names, "rate-factor-1")]
+    with stand_in("vicsee", scenario=scenario) as made:
+        target = made.target(CAP)
+        with target.http:
+            report = verify(book, facts, target, sleep=lambda _seconds: None)
+
+    (cause,) = report.causes
+    assert cause.sentence.startswith(
+        'the default of `upscale_factor` is now "4" (documented: "2") in POST'
+    )
+    assert set(cause.broken) == set(names)

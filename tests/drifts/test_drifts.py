@@ -86,7 +86,8 @@ def test_drift_is_one_line(
 ) -> None:
     """One alteration is one line with its cause, or exactly as far from that as its mark says."""
     found = lines(tool, drift, tmp_path)
-    seen = outcome(found, drift.get("words", ()))
+    words = drift.get("words", ())
+    seen = outcome(found, words[tool] if isinstance(words, Mapping) else words)
     matrix.add(drift["provider"], drift["name"], tool, seen)
 
     assert expected(tool, drift) == seen, "\n".join(found)

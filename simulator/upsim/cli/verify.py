@@ -75,6 +75,13 @@ def _file(name: str, text: str, *, written: bool = True) -> Callable[[_Decorated
     show_default=True,
     help="Real time that a job may take at a target that is no simulator.",
 )
+@click.option(
+    "--refund-patience",
+    type=Duration(),
+    default="60s",
+    show_default=True,
+    help="Real time to wait for a refund that is documented to come within hours.",
+)
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done and cost; stop.")
 @_file("--junit", "Write JUnit XML.")
 @_file("--json", "Write all verdicts as JSON.")
@@ -95,7 +102,7 @@ def _file(name: str, text: str, *, written: bool = True) -> Callable[[_Decorated
     type=click.Path(dir_okay=False, path_type=Path),  # --json may replace it after it was read
     help="What --json wrote of an earlier run: say what has changed since.",
 )
-def command(*, patience: Decimal, **asked: object) -> None:
+def command(*, patience: Decimal, refund_patience: Decimal, **asked: object) -> None:
     """Judge a target by every documented fact, and say how many hold.
 
     Exits with 0 when all that ran holds, 1 when something is broken, 2 when nothing was started.
@@ -107,7 +114,8 @@ def command(*, patience: Decimal, **asked: object) -> None:
     if asked["scenario"] is not None and asked["target"] in LOCAL:
         _check_scenario(str(asked["scenario"]))
     try:
-        code = run({**asked, "patience": float(patience)}, LOCAL, click.echo)
+        waits = {"patience": float(patience), "refund_patience": float(refund_patience)}
+        code = run({**asked, **waits}, LOCAL, click.echo)
     except sys.modules[run.__module__].UsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(code)

@@ -20,6 +20,7 @@ from upsim.client.guard import is_loopback, split_authority
 from upsim_contracts.documents import default_dialect, dialects, document, further_hosts, parts
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.nearest import hint
+from upsim_contracts.places import check_dialect
 
 LIVE = "live"
 MOST_KEPT = 10_000
@@ -79,6 +80,7 @@ def upstream(
         raise UsageError(f"say by --provider whose API {url} is: one of {', '.join(names)}{meant}")
     if told not in names:
         raise UsageError(f"--provider {told!r} is not known; {hint(told, names)}")
+    check_dialect(told, dialect or "", "--dialect")
     _guard(url, host, live, cap, trusted)
     spoken = dialect or _dialect(told, steps, is_live=host in live)
     hosts = further_hosts(told) if host in live else {}

@@ -126,7 +126,7 @@ def _root(url: str) -> str:
     """Return the base URL of a server. Raises UsageError for that of a provider, or for none."""
     flaw = base_url_flaw(url)
     if flaw:
-        raise click.UsageError(f"{url[:200]!r} (--url, or {URL}) is not the base URL: {flaw}")
+        raise click.UsageError(f"--url {url[:200]!r} is not the base URL: {flaw}")
     return url.rstrip("/")
 
 

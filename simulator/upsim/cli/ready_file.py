@@ -19,7 +19,7 @@ _LONGEST = 64 * 1024
 """Bytes of a ready file at most."""
 
 
-def fresh(_context: click.Context, _option: click.Parameter, ready: Path | None) -> Path | None:
+def fresh(context: click.Context, option: click.Parameter, ready: Path | None) -> Path | None:
     """Remove a ready file of an earlier server; where none can be written, say why and end.
 
     It is done before any other option is looked at: a server that does not start for another
@@ -28,13 +28,13 @@ def fresh(_context: click.Context, _option: click.Parameter, ready: Path | None)
     if ready is None:
         return None
     if not ready.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {ready.parent}", param_hint="--ready-file")
+        raise click.BadParameter(f"there is no folder {ready.parent}", context, option)
     if ready.exists() and not ready.is_file():
-        raise click.BadParameter(f"{ready} is not a regular file", param_hint="--ready-file")
+        raise click.BadParameter(f"{ready} is not a regular file", context, option)
     try:
         if ready.exists() and not _is_ready_file(ready):
             problem = f"{ready} holds something that no server wrote: give another file"
-            raise click.BadParameter(problem, param_hint="--ready-file")
+            raise click.BadParameter(problem, context, option)
         ready.unlink(missing_ok=True)
         private, part = _opened(ready)
         os.close(private)

@@ -73,7 +73,9 @@ def client_for(target: Target, known: Known, watch: Watch) -> Iterator[Client]:
     except UnsafeTargetError as error:
         text = str(error).replace("give live=True and a cap", "use --target live and --cap")
         raise click.UsageError(text) from error
-    except (UnsupportedError, AuthenticationError) as error:
+    except AuthenticationError as error:
+        raise click.UsageError(f"--api-key: {error}") from error
+    except UnsupportedError as error:
         raise click.UsageError(str(error)) from error
     with client:
         yield client

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
 from upsim.core.nearest import closest, near_names
-from upsim.scenario.spelling import suggestion
 from upsim.testing.running import URL
 
 PREFIX = "UPSIM_"
 ADMIN_TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
 OTHERS = (ADMIN_TOKEN, URL, "UPSIM_TRUSTED_HOSTS")
 """Names that no command alone reads: several do, the client does, or the pytest plug-in."""
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+_LEAST = 3
+"""Letters of a value that counts as a word of a message."""
 OF_THE_TESTS = ("UPSIM_CI_", "UPSIM_CONTRACT_", "UPSIM_REQUIRE_", "UPSIM_STATEFUL_", "UPSIM_TEST_")
 """Beginnings of names that this project's own tests use, and that scenarios may."""
 
@@ -46,10 +50,37 @@ def with_variables(error: click.UsageError) -> click.UsageError:
         variable = _source_of(error.ctx, error.param)
         error.param_hint = error.param_hint or variable or f"'{_long_option(error.param)}'"
         return error
-    found = filter(None, (_source_of(error.ctx, one) for one in _options(error.ctx.command)))
-    names = ", ".join(found)
+    options = _blamed(error.message, error.ctx)
+    names = ", ".join(filter(None, (_source_of(error.ctx, one) for one in options)))
     message = f"{error.message} (the environment sets {names})"
     return click.UsageError(message, error.ctx) if names else error
+
+
+def _blamed(message: str, ctx: click.Context) -> list[click.Option]:
+    """The options that a message quotes, by value or by name; all of them if it quotes none."""
+    options = list(_options(ctx.command))
+    words = set(_OPTION.findall(message))
+    return (
+        [one for one in options if any(_is_in(text, message) for text in _values(one, ctx))]
+        or [one for one in options if words.intersection(one.opts)]
+        or options
+    )
+
+
+def _values(option: click.Option, ctx: click.Context) -> Iterator[str]:
+    """The texts that an option was set to."""
+    if ctx.get_parameter_source(str(option.name)) in (None, ParameterSource.DEFAULT):
+        return
+    value = ctx.params.get(str(option.name))
+    for one in value if isinstance(value, tuple) else (value,):
+        if isinstance(one, str | Path):
+            yield str(one)
+
+
+def _is_in(value: str, message: str) -> bool:
+    """Return whether a message has a value in quotes, or one that is no mere letter as a word."""
+    is_word = re.search(rf"(?<![\w.-]){re.escape(value)}(?![\w-])", message)
+    return repr(value) in message or (len(value) >= _LEAST and is_word is not None)
 
 
 def _no_such_option(error: click.NoSuchOption) -> click.NoSuchOption:
@@ -72,9 +103,28 @@ def unknown_variables(group: click.Group, names: Iterable[str], running: str = "
             known += _variables(group, name, one_command=False)
         if name not in known:
             own = _of_running(group, name, running)
-            hint = f"did you mean {own}?" if own else suggestion(name, known)
+            meant = [own] if own else _near(group, name, known)
+            hint = f"did you mean {' or '.join(meant)}?" if meant else ""
             hint = hint or "`upsim COMMAND --help` lists the options"
             yield f"{name[:100]} is set, but no command reads it; {hint}"
+
+
+def _near(group: click.Group, name: str, known: Sequence[str]) -> Sequence[str]:
+    """The nearest variable; where no command is named, that of every command with the option."""
+    commands = group.list_commands(click.Context(group))
+    word, _, rest = name.removeprefix(PREFIX).partition("_")
+    if not (rest and closest(word.lower(), commands)):
+        options = {one: _option_part(one, commands) for one in known}
+        near = closest(name.removeprefix(PREFIX), options.values())
+        if near:
+            return [one for one in options if options[one] == near]
+    return list(filter(None, [closest(name, known)]))
+
+
+def _option_part(variable: str, commands: Sequence[str]) -> str:
+    """What of a variable names the option."""
+    word, _, rest = variable.removeprefix(PREFIX).partition("_")
+    return rest if word.lower() in commands else variable.removeprefix(PREFIX)
 
 
 def _of_running(group: click.Group, name: str, running: str) -> str:

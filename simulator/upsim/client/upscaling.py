@@ -110,7 +110,7 @@ class Upscaling:
         media, options = self._read(opened, wanted)
         address = yield from self._hand_in(opened)
         reservation, told = yield from self._reserve(address, media, options)
-        file = source_file(source)
+        file: Path | None = yield Call(partial(source_file, source))
         order = Order(self.known.model.id, address, options, self._webhook, file)
         job = yield from self._sender.paid(self._adapter, order, reservation)
         job = replace(job, source=file)

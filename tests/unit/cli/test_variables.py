@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from upsim.cli import COMMANDS, main
+from upsim.cli import COMMANDS, env, main
 from upsim.cli.variables import unknown_variables
 from upsim.testing.running import at_running_server
 
@@ -24,6 +25,7 @@ from upsim.testing.running import at_running_server
         ("UPSIM_VERIFY_ADMIN_TOKEN", "did you mean UPSIM_ADMIN_TOKEN?"),
         ("UPSIM_TRUSTED_HOST", "did you mean UPSIM_TRUSTED_HOSTS?"),
         ("UPSIM_XYZZY_QQQQ", "lists the options"),
+        ("UPSIM_PCAE", "did you mean UPSIM_SERVE_PACE or UPSIM_DEMO_PACE?"),
     ],
 )
 def test_unknown_variable_names_the_nearest(name: str, near: str) -> None:
@@ -112,6 +114,78 @@ def test_wrong_value_names_its_variable(
     result = CliRunner(env={name: value}).invoke(main, command)
 
     assert (2, True) == (result.exit_code, message in result.stderr), result.stderr
+
+
+WRONG = """
+serve --port 0           | --scenario nope            | UPSIM_SERVE_PACE=3
+serve --port 0           | --clock warp               | UPSIM_SERVE_PACE=3
+serve --port 0           | --dialect liv              | UPSIM_SERVE_PACE=3
+serve --port 0           | --tls-key mine             | UPSIM_SERVE_PACE=3
+serve --port 0           | --ready-file mine          | UPSIM_SERVE_PACE=3
+demo                     | --pace x                   | UPSIM_DEMO_RENDER=synthetic
+demo                     | --out folder               | UPSIM_DEMO_RENDER=synthetic
+quote CLIP               | --model nope               | UPSIM_QUOTE_FPS=30
+quote CLIP               | --option a=b               | UPSIM_QUOTE_FPS=30
+quote CLIP --factor 2    | --target-height 720        | UPSIM_QUOTE_FPS=30
+upscale VENICE           | --scenario nope            | UPSIM_UPSCALE_TIMEOUT=3s
+upscale VENICE           | --scenario vicsee/baseline | UPSIM_UPSCALE_TIMEOUT=3s
+upscale VENICE           | --target live              | UPSIM_UPSCALE_TIMEOUT=3s
+upscale VENICE           | --target nope              | UPSIM_UPSCALE_TIMEOUT=3s
+upscale VENICE           | --job x                    | UPSIM_UPSCALE_TIMEOUT=3s
+upscale VENICE           | --option a=b               | UPSIM_UPSCALE_TIMEOUT=3s
+upscale VENICE LIVE      | --api-key a\\b             | UPSIM_UPSCALE_TIMEOUT=3s
+replay mine              | --to new.py                | UPSIM_REPLAY_JSON=1
+replay mine --pytest     | --to mine                  | UPSIM_REPLAY_JSON=0
+verify                   | --provider nope            | UPSIM_VERIFY_PATIENCE=3s
+verify                   | --model nope               | UPSIM_VERIFY_PATIENCE=3s
+verify                   | --target live              | UPSIM_VERIFY_PATIENCE=3s
+verify --provider vicsee | --dialect liv              | UPSIM_VERIFY_PATIENCE=3s
+verify --provider vicsee | --fact nope                | UPSIM_VERIFY_PATIENCE=3s
+verify --provider vicsee | --scenario nope            | UPSIM_VERIFY_PATIENCE=3s
+verify --provider vicsee | --uses nope                | UPSIM_VERIFY_PATIENCE=3s
+verify --provider vicsee | --accept-new x             | UPSIM_VERIFY_PATIENCE=3s
+verify --provider vicsee | --json no/x                | UPSIM_VERIFY_PATIENCE=3s
+record --to a --port 0   | --upstream nope            | UPSIM_RECORD_CAP=3
+record VICSEE --to a     | --provider nope            | UPSIM_RECORD_CAP=3
+record VICSEE --to a     | --dialect liv              | UPSIM_RECORD_CAP=3
+record VICSEE --to a     | --clip x                   | UPSIM_RECORD_CAP=3
+record VICSEE            | --to mine                  | UPSIM_RECORD_CAP=3
+drift mine               | --uses nope                | UPSIM_DRIFT_STALE_AFTER=3
+drift mine               | --json no/x                | UPSIM_DRIFT_STALE_AFTER=3
+env                      | --shell nope               | UPSIM_ENV_SANDBOX=x
+env                      | --url ftp://x              | UPSIM_ENV_SANDBOX=x
+env                      | --clock real               | UPSIM_ENV_SANDBOX=x
+env --new                | --sandbox y                | UPSIM_ENV_SHELL=sh
+env                      | --dialect liv              | UPSIM_ENV_URL=http://127.0.0.1:9
+"""
+SHORT = {
+    "CLIP": "--size 2x2 --duration 5",
+    "VENICE": "https://e.example/a.mp4 --model venice --to new.mp4",
+    "LIVE": "--target live --cap 1",
+    "VICSEE": "--upstream http://127.0.0.1:9/vicsee --port 0",
+}
+
+
+@pytest.mark.parametrize("row", WRONG.strip().splitlines())
+def test_a_wrong_value_blames_no_other_variable(
+    row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value that was typed blames no variable; one from a variable blames that one alone."""
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    for file in ("mine", "folder/input.mp4"):
+        Path(file).write_text("mine", "utf-8")
+    monkeypatch.setattr(env, "_ask", lambda *_: {"vicsee": {}})
+    line, wrong, other = (part.strip() for part in row.split("|"))
+    option, value = wrong.replace("\\", " ").split(" ", 1)
+    words = " ".join(SHORT.get(word, word) for word in line.split()).split()
+    unrelated, harmless = other.split("=", 1)
+    variable = f"UPSIM_{words[0]}_{option[2:].replace('-', '_')}".upper()
+
+    typed = CliRunner(env={unrelated: harmless}).invoke(main, [*words, option, value])
+    assert (2, []) == (typed.exit_code, re.findall(r"UPSIM_\w+", typed.stderr)), typed.stderr
+    read = CliRunner(env={unrelated: harmless, variable: value}).invoke(main, words)
+    assert (2, {variable}) == (read.exit_code, {*re.findall(r"UPSIM_\w+", read.stderr)})
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,11 @@ from upsim.scenario.tree import Found, Place, Value, items, mapping
 Trees = Callable[[str], Mapping[str, Value] | None]
 _CLOSED = ("limits", "facts", "headers", "retention", "statuses", "checks", "hosts")
 """Sections of which the code reads certain entries: another one would never be looked at."""
+_OPTIONAL = {
+    "webhooks": "documents no webhooks, so none is ever sent",
+    "headers": "documents no response headers of its own, so none is ever sent",
+}
+"""Sections that a provider may lack, with what is known of such a provider."""
 _OPEN = {"plans": "plan", "models": "model", "errors": "error", "failures": "failure"}
 _REFUSAL = "refusal"
 """The fact of a plan that names the error of all its calls."""
@@ -28,7 +33,12 @@ def strange_entries(value: Value, base: Mapping[str, Value] | None) -> Found:
     if base is None:
         return
     root = mapping(value)
+    for section, why in _OPTIONAL.items():
+        if section in root and section not in base:
+            yield (section,), f"{root.get('provider')} {why}; remove this section"
     for section in _CLOSED:
+        if section not in base:
+            continue
         known = mapping(base.get(section))
         for name in mapping(root.get(section)).keys() - known.keys():
             yield (section, name), f"unknown name; {nearest(name, known)}"

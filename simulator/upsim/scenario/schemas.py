@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from upsim.scenario.schema import Schema, resolved_schema
+from upsim.scenario.shapes import shape_of
 from upsim.scenario.sound import Broken
 from upsim.scenario.spelling import nearest, shown, unknown
 from upsim.scenario.tree import Place, Value
@@ -145,6 +146,7 @@ _INNER = {
     "concurrency": "a plan: plans.<name>",
 }
 """Keys that people put at the top of a file, and where they belong."""
+_NESTED = frozenset({"object", "array"})
 _KINDS = {
     "string": "a text",
     "integer": "a whole number",
@@ -161,14 +163,20 @@ def _wrong_kind(wanted: str | list[str], found: object, schema: object) -> str:
     told = f"{' or '.join(_KINDS[kind] for kind in kinds)} belongs here, not {_seen(found)}"
     properties = schema.get("properties", {}) if isinstance(schema, Mapping) else {}
     if isinstance(found, dict | list) or found is None:
-        return told
+        return f"{told}{_shape(kinds, schema)}"
     if "object" in kinds and "value" in properties:
         return f"{told}; write {{value: {_seen(found)}}}"
     if "string" in kinds and isinstance(found, int | Digits) and isinstance(schema, Mapping):
         if not re.search(schema.get("pattern", ""), str(found)):
             return f"{told}: {schema.get('description', schema['pattern'])}"
         return f'{told}; write "{_seen(found)}" if it is meant as a text'
-    return told
+    return f"{told}{_shape(kinds, schema)}"
+
+
+def _shape(kinds: Iterable[str], schema: object) -> str:
+    """Return what a mapping or a list looks like here; empty where a single value may stand."""
+    known = isinstance(schema, Mapping) and _NESTED.issuperset(kinds)
+    return f"; write {shape_of(dict(schema))}" if known else ""
 
 
 def _seen(value: object) -> str:

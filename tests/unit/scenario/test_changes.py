@@ -109,7 +109,8 @@ def test_too_many_are_counted_and_not_judged(tmp_path: Path) -> None:
 
 def test_a_list_that_is_none(tmp_path: Path) -> None:
     """What is no mapping is told by its kind."""
-    assert ["3:5: changes[0]: a mapping belongs here, not 'soon'"] == told(tmp_path, "  - soon")
+    said = "a mapping belongs here, not 'soon'; write {set: {NAME: VALUE}, after: 10m}"
+    assert [f"3:5: changes[0]: {said}"] == told(tmp_path, "  - soon")
 
 
 def test_each_is_laid_over_those_before(tmp_path: Path) -> None:

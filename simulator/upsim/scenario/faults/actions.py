@@ -28,6 +28,7 @@ from upsim.scenario.tree import Found, Place
 
 _PERCENT = re.compile(r"(?P<number>[0-9]{1,3})%\Z")
 _FULL = 100
+_SHAPE = ": its name, or {name: what it needs}, such as drop_connection or {delay: 90s}"
 _TIME = "a time such as 90s, 2m30s or 50ms, or {real: 50ms}, which is a minute at the most"
 
 
@@ -40,7 +41,7 @@ def action_mistakes(do: object, stage: Stage | None, known: Known) -> Found:
     else:
         names = [f"{{{name}: …}}" for name in do] if isinstance(do, Mapping) else []
         told = f": {' or '.join(names)}; at each stage only one fault acts" if names else ""
-        yield ("do",), f"one action in each fault{told or ': its name, or {name: what it needs}'}"
+        yield ("do",), f"one action in each fault{told or _SHAPE}"
         return
     place: Place = ("do",) if isinstance(do, str) else ("do", name)
     message = _wrong_name(name, stage, known)
@@ -119,7 +120,7 @@ def _corrupt(value: object) -> Corrupt | None:
 
 def _trickle_mistakes(value: object, *_rest: object) -> Found:
     if not isinstance(value, Mapping) or set(value) != {"chunk", "pause"}:
-        yield (), "a trickle needs chunk (bytes) and pause (a time)"
+        yield (), "a trickle needs chunk (bytes) and pause (a time), as {chunk: 64, pause: 250ms}"
         return
     message = wrong_count(value["chunk"])
     if message is not None:

@@ -19,6 +19,7 @@ from upsim.scenario.faults.vocabulary import Known, Node
 from upsim.scenario.spelling import nearest_to, shown, unknown_value
 from upsim.scenario.tree import Found
 
+_EXAMPLE = "{at: poll, do: drop_connection}"
 _KEYS = (
     "at",
     "do",
@@ -58,7 +59,7 @@ def all_mistakes(faults: object, known: Known) -> Found:
 def fault_mistakes(node: object, known: Known) -> Found:
     """Everything wrong with one fault, nearest matches named."""
     if not isinstance(node, Mapping):
-        yield (), f"a fault is a mapping with at and do, not {shown(node)}"
+        yield (), f"a fault is a mapping such as {_EXAMPLE}, not {shown(node)}"
         return
     for key in node:
         if key not in _KEYS:

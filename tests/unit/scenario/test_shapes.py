@@ -1,0 +1,121 @@
+"""Messages about a wrong shape show the right one, and sections that a provider lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from upsim.providers import discover
+from upsim.scenario.loader import Library
+from upsim.scenario.schema import resolved_schema
+from upsim.scenario.shapes import shape_of
+from upsim.scenario.tree import mapping
+
+LIBRARY = Library()
+NESTED = ({"object"}, {"array"}, {"object", "array"})
+
+
+def nodes(node: Any = None) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - JSON
+    """Yield every schema inside the schema of scenario files."""
+    node = resolved_schema() if node is None else node
+    if isinstance(node, dict):
+        yield node
+    for inner in node.values() if isinstance(node, dict) else node:
+        if isinstance(inner, dict | list):
+            yield from nodes(inner)
+
+
+def messages(folder: Path, provider: str, text: str) -> list[str]:
+    """Return the mistakes of a scenario of a provider, without their positions."""
+    path = folder / "mine.yaml"
+    path.write_text(f"extends: {provider}/baseline\n{text}\n", "utf-8")
+    found = LIBRARY.mistakes_in(LIBRARY.resolve(path), discover())
+    return [f"{mistake.place}: {mistake.message}" for mistake in found]
+
+
+def test_shape_of_every_mapping_and_list_is_yaml_of_the_right_kind() -> None:
+    """The shape can be copied and filled in, and names no evidence."""
+    shown = 0
+    for node in nodes():
+        kinds = node.get("type", ())
+        if {kinds} in NESTED if isinstance(kinds, str) else set(kinds) in NESTED:
+            shape = shape_of(node)
+            kind = list if kinds == "array" else dict
+            assert isinstance(yaml.safe_load(shape), kind), shape
+            assert "evidence" not in shape
+            shown += 1
+    assert shown > 50
+
+
+def test_examples_of_the_schema_are_valid() -> None:
+    """Each example, which editors and messages show, is what its own schema takes."""
+    found = [node for node in nodes() if isinstance(node.get("examples"), list)]
+    for node in found:
+        rule = {**node, "$defs": resolved_schema()["$defs"]}
+        for example in node["examples"]:
+            jsonschema.validate(example, rule)
+    assert len(found) > 10
+
+
+SHAPES = {
+    "checks: [x]": "checks: a mapping belongs here, not a list; write {NAME: [TEXT, …]}",
+    "checks: {credits: x}": "checks.credits: a list belongs here, not 'x'; write [TEXT, …]",
+    "jobs: {when: {}}": (
+        "jobs: a list belongs here, not a mapping; "
+        "write [{lifecycle: [{processing: 90s}, …], when: {NAME: TEXT}}, …]"
+    ),
+    "faults: {at: poll}": (
+        "faults: a list belongs here, not a mapping; write [{at: poll, do: drop_connection}, …]"
+    ),
+    "faults: [x]": "faults[0]: a fault is a mapping such as {at: poll, do: drop_connection}",
+    "faults: [{at: poll, do: [x]}]": (
+        "faults[0].do: one action in each fault: its name, or {name: what it needs}, "
+        "such as drop_connection or {delay: 90s}"
+    ),
+    "faults: [{at: poll, do: {trickle: 5}}]": "as {chunk: 64, pause: 250ms}",
+    "media: [x]": (
+        "media[0]: a mapping belongs here, not 'x'; "
+        'write {url: https://example.com/*.mp4, duration: "12.5"}'
+    ),
+    "accounts: [x]": '; write {NAME: {balance: "5.00", plan: TEXT}}',
+    "account: 5": 'not 5; write {opening: "5.00", unit: TEXT}',
+    "knobs: [x]": "; write {NAME: TEXT}",
+    "changes: soon": "; write [{set: {NAME: VALUE}, after: 10m}, …]",
+    "plans: {free: x}": "; write {access: true, rates: [{limit: NUMBER, per: half_minute}, …]}",
+    "limits: [x]": "; write {NAME: {value: VALUE}}",
+    "errors: {missing_video: 400}": "not 400; write {message: TEXT, status: NUMBER}",
+}
+
+
+@pytest.mark.parametrize("text", SHAPES)
+def test_message_of_a_wrong_shape_shows_the_right_one(tmp_path: Path, text: str) -> None:
+    """Short forms of sections as people guess them."""
+    assert any(SHAPES[text] in message for message in messages(tmp_path, "vicsee", text))
+
+
+SECTIONS = {
+    "webhooks": ["{}", "3", "{attempts: {value: 3}}", "{states: [completed]}"],
+    "headers": ["{}", "3", "{limit: {value: x}}"],
+}
+
+
+@pytest.mark.parametrize("provider", LIBRARY.providers())
+@pytest.mark.parametrize("section", SECTIONS)
+def test_section_that_a_provider_lacks_is_named_as_such(
+    tmp_path: Path, provider: str, section: str
+) -> None:
+    """One message says that nothing is ever sent, instead of what such a section would need."""
+    said = f"{section}: {provider} documents no"
+    lacked = section not in mapping(LIBRARY.tree_of(provider))
+    for value in SECTIONS[section]:
+        found = messages(tmp_path, provider, f"{section}: {value}")
+        assert lacked == any(message.startswith(said) for message in found)
+        assert not lacked or len(found) == 1
+    planned = f"changes: [{{after: 3h, set: {{{section}: {SECTIONS[section][-1]}}}}}]"
+    found = messages(tmp_path, provider, planned)
+    assert lacked == any(message.startswith(f"changes[0].set.{said}") for message in found)

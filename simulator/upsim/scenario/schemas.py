@@ -175,8 +175,8 @@ def _wrong_kind(wanted: str | list[str], found: object, schema: object) -> str:
 
 def _shape(kinds: Iterable[str], schema: object) -> str:
     """Return what a mapping or a list looks like here; empty where a single value may stand."""
-    known = isinstance(schema, Mapping) and _NESTED.issuperset(kinds)
-    return f"; write {shape_of({**schema})}" if known else ""
+    known = isinstance(schema, dict) and _NESTED.issuperset(kinds)
+    return f"; write {shape_of(schema)}" if known else ""
 
 
 def _seen(value: object) -> str:

@@ -173,10 +173,9 @@ def _wrong_kind(wanted: str | list[str], found: object, schema: object) -> str:
     return f"{told}{_shape(kinds, schema)}"
 
 
-def _shape(kinds: Iterable[str], schema: object) -> str:
+def _shape(kinds: Iterable[str], schema: Any) -> str:  # noqa: ANN401 - JSON
     """Return what a mapping or a list looks like here; empty where a single value may stand."""
-    known = isinstance(schema, dict) and _NESTED.issuperset(kinds)
-    return f"; write {shape_of(schema)}" if known else ""
+    return f"; write {shape_of(schema)}" if _NESTED.issuperset(kinds) else ""
 
 
 def _seen(value: object) -> str:

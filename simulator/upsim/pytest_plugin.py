@@ -213,8 +213,11 @@ def _reproduce(item: pytest.Item, sandbox: SandboxHandle) -> str:
     if cache is not None:
         slug = re.sub(r"[^\w.-]+", "-", item.nodeid).strip("-")[-100:]
         file = Path(cache.mkdir("upsim")) / f"{slug}.{sandbox.id}.json"
-        if save_export(sandbox, file):
-            lines.append(f"upsim replay {quote(str(file))}")
+        try:
+            if save_export(sandbox, file):
+                lines.append(f"upsim replay {quote(str(file))}")
+        except OSError as error:
+            lines.append(f"upsim replay is not possible: cannot write {file}: {error.strerror}")
     return "\n".join(lines)
 
 

@@ -35,6 +35,7 @@ from upsim.engine.settings import Settings
 from upsim.media.clip import parse_clip_name
 from upsim.media.probe import measure_file
 from upsim.media.synthetic import make_clip
+from upsim.testing.whole_files import write_whole
 
 DEFAULT_CLIP = "640x360_30fps_4s.mp4"
 LOG_HEAD = "# log of upsim demo\n"
@@ -166,7 +167,7 @@ def _prepare(file: Path | None, out: Path) -> Path:
         if file is None:
             if made.exists() and not ours:
                 raise click.UsageError(f"{made} is no file of a demo: give another --out")
-            path.write_bytes(make_clip(parse_clip_name(DEFAULT_CLIP)))
+            write_whole(path, make_clip(parse_clip_name(DEFAULT_CLIP)))
         elif ours and not made.samefile(file):
             made.unlink()
     except OSError as error:

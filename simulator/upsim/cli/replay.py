@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from upsim.app import app_for
 from upsim.cli.files import FileName
+from upsim.testing.whole_files import write_whole
 from upsim.web.bodies import encode
 from upsim.web.replay.document import Document, ExportError, read
 from upsim.web.replay.report import Difference, Report, replay
@@ -64,11 +66,7 @@ def _write(made: Written, to: Path | None) -> int:
         click.echo(made.text, nl=False)
     else:
         try:
-            to.write_text(made.text, encoding="utf-8")
-            for name, content in made.files.items():
-                path = to.parent / f"{to.stem}_bodies" / name
-                path.parent.mkdir(exist_ok=True)
-                path.write_bytes(content)
+            _write_all(made, to)
         except OSError as error:
             raise click.UsageError(f"cannot write {to}: {error.strerror}") from error
         bodies = f" and {len(made.files)} bodies beside it" if made.files else ""
@@ -78,6 +76,22 @@ def _write(made: Written, to: Path | None) -> int:
     for reason in made.missing:
         click.echo(f"the test is shorter than the session, and fails: {reason}", err=True)
     return FINDING if made.missing else 0
+
+
+def _write_all(made: Written, to: Path) -> None:
+    """Write the bodies and then the test that reads them. Raises OSError, and leaves none then."""
+    folder = to.parent / f"{to.stem}_bodies"
+    with ExitStack() as ended_early:
+        if made.files and not folder.exists():
+            folder.mkdir()
+            ended_early.callback(folder.rmdir)
+        for name, content in made.files.items():
+            path = folder / name
+            if not path.exists():
+                ended_early.callback(path.unlink, missing_ok=True)
+            write_whole(path, content)
+        write_whole(to, made.text.encode())
+        ended_early.pop_all()
 
 
 def _data(report: Report) -> dict[str, object]:

@@ -14,6 +14,7 @@ from upsim.testing.marks import MarkError
 from upsim.testing.orders import order
 from upsim.testing.sandboxes import AdminCallError, SandboxHandle
 from upsim.testing.targets import Target
+from upsim.testing.whole_files import write_whole
 from upsim.testing.world import World
 
 Protocols = Callable[[], type[asyncio.Protocol]]
@@ -81,11 +82,14 @@ class Session:
 
 
 def save_export(sandbox: SandboxHandle, file: Path) -> bool:
-    """Write the file that reproduces a sandbox; False where its server cannot tell."""
+    """Write the file that reproduces a sandbox; False where its server cannot tell.
+
+    Raises OSError.
+    """
     try:
         content = sandbox.export()
     except AdminCallError:
         return False
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
+    write_whole(file, content)
     return True

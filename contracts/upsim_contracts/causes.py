@@ -17,9 +17,10 @@ from upsim_contracts.facts import Book
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, Mismatch, at
 from upsim_contracts.prices import CHARGE, amount_text
+from upsim_contracts.provider_words import Said, said
 from upsim_contracts.running import CONNECTION, Verdict
 from upsim_contracts.sentences import Scene, options, sentence
-from upsim_contracts.signs import PRICE, Key, Said, key_of, leaf, number, plain_field, renames, said
+from upsim_contracts.signs import PRICE, Key, key_of, leaf, number, plain_field, renames
 from upsim_contracts.uses import Place, Weight, place
 
 _SUCCESS = range(200, 300)

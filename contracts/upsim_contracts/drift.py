@@ -19,6 +19,7 @@ from upsim_contracts.counting import counted
 from upsim_contracts.findings import Finding
 from upsim_contracts.judging import Judged, Kind, cited_at, judge, place_of
 from upsim_contracts.prices import CHARGE
+from upsim_contracts.refusing import refusals
 from upsim_contracts.replaying import Replayed
 from upsim_contracts.signs import PRICE, Key, key_of, ratio
 from upsim_contracts.tolls import Tolls
@@ -31,7 +32,8 @@ _DAY = re.compile(r"\b(20\d\d)-?(0[1-9]|1[0-2])-?([0-3]\d)(?!\d)")
 class Drift:
     """One thing that differs. `read` and `recorded` are days, `ages` are days ago, None unknown.
 
-    `also` names fields of other answers that say the same.
+    `also` names fields of other answers that say the same. `said` are the provider's words in a
+    refusal, and `says` is what the line says first.
     """
 
     kind: Kind
@@ -45,6 +47,8 @@ class Drift:
     key: Key = ("",)
     places: tuple[Place, ...] = ()
     weight: Weight = ""
+    said: str = ""
+    says: str = ""
 
     @property
     def difference(self) -> str:
@@ -59,7 +63,11 @@ class Drift:
         more = f" and {count} more" if count > 0 else ""
         also = f"; the same in {', '.join(self.also)}" if self.also else ""
         weight = f"{self.weight}: " if self.weight else ""
-        return f"{weight}{self.finding}, {ages}, exchange {self.exchanges[0]}{more}{also}"
+        says = f"{self.says}; " if self.says else ""
+        words = f" {self.said}" if self.said else ""
+        what = f"{self.finding.provider}: {says}{self.difference}{words}"
+        source = f"[{self.finding.evidence}]"
+        return f"{weight}{what} {source}, {ages}, exchange {self.exchanges[0]}{more}{also}"
 
 
 @dataclass(slots=True)
@@ -123,20 +131,21 @@ def drift(
     answers = {one.exchange.number: one for one in replayed}
     found: dict[tuple[str, str], tuple[Judged, list[int]]] = {}
     money = balances(cassette, tolls)
+    always, passing = refusals(cassette, tolls, answers)
     for exchange in cassette.exchanges:
         for one in judge(exchange, header.dialect, tolls, answers.get(exchange.number)):
             if one.field == CHARGE and exchange.number in money.refunded:
                 continue
             key = (one.finding.operation, one.field)
             found.setdefault(key, (one, []))[1].append(exchange.number)
-    drifts = [*_each_once([*found.values(), *money.findings], header.recorded, today)]
+    drifts = [*_each_once([*found.values(), *money.findings, *always], header.recorded, today)]
     if stale_after is not None:
         drifts += _stale(cassette, today, stale_after)
     outcomes = [one.skipped for one in replayed if one.exchange.part == "api"]
     skipped = {reason: outcomes.count(reason) for reason in outcomes if reason}
     judged = sum(one.part == "api" for one in cassette.exchanges)
     sent = len(outcomes) - sum(skipped.values())
-    notes = [*dict.fromkeys(_notes(cassette, tolls)), *money.notes]
+    notes = [*dict.fromkeys(_notes(cassette, tolls)), *money.notes, *passing]
     return DriftReport(cassette, drifts, judged, sent, skipped, notes=notes)
 
 
@@ -163,7 +172,9 @@ def _each_once(
         aged = _aged(first.kind, first.finding, recorded, today, numbers)
         every = (first, *(one for one, _ in others))
         places = tuple(place(one.finding.operation, one.finding.where) for one in every)
-        yield replace(aged, also=also, key=key, places=places)
+        says = next((one.says for one in every if one.says), "")
+        said = "" if says else first.said
+        yield replace(aged, also=also, key=key, places=places, said=said, says=says)
 
 
 def _is_charge(one: Judged) -> bool:

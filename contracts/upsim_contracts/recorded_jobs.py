@@ -9,7 +9,7 @@ from decimal import Decimal
 from upsim_contracts.bodies import strings
 from upsim_contracts.cassettes import Cassette, Exchange
 from upsim_contracts.matching import ABSENT, at
-from upsim_contracts.signs import said
+from upsim_contracts.provider_words import said
 from upsim_contracts.tolls import Tolls
 
 _BROKEN = 500

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -27,6 +27,7 @@ from upsim_contracts.facts import Book, filled
 from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.parsing import encoded, parsed
+from upsim_contracts.provider_words import said
 from upsim_contracts.redaction import PLACEHOLDER
 from upsim_contracts.scenario_text import address, media_rules, scenario_text
 from upsim_contracts.spending import RESERVED
@@ -36,7 +37,10 @@ from upsim_contracts.tolls import Tolls
 POLLS = 12
 """How often a poll is repeated at most until the job says what it said in the recording."""
 UNKNOWN_KEY = "upsim-replay-nobodys-key"
+_ENDS = ("completed", "failed", "cancelled", "timeout", "deleted")
 _AUTHENTICATION = 401
+_NO_MONEY = 402
+_MONEY = re.compile(r"credit|balance|fund|money|top.?up|payment", re.IGNORECASE)
 _REFUSED = 400
 _TOO_MANY = 429
 _BROKEN = 500
@@ -145,7 +149,7 @@ class _Run:
             controls.account({"balance": "0"})
             poor = self._send(exchange)
             controls.account({"balance": full})
-            if poor.status_code == exchange.status:
+            if _is_same_refusal(poor, exchange):
                 answer = poor
             elif not known:
                 return Replayed(exchange, skipped="the video is not known")
@@ -189,6 +193,25 @@ class _Run:
                 self._outputs[urlsplit(link).path] = own
         return found
 
+    def _catch_up(self, exchange: Exchange) -> None:
+        """Let time pass until the jobs have ended that a recorded answer says to have ended.
+
+        Polls did not show it where they were refused, or where the caller asked for a list.
+        """
+        controls, life = self._world.controls, self._book.lifecycle
+        ends = {word for words in life.words.values() for word in words}
+        recorded = exchange.answer.body.get("json", ABSENT)
+        names = {self._names.get(one, one) for one in _ended(recorded, ends)}
+        if at(recorded, life.read) in ends:
+            names |= {job["id"] for job in self._jobs(exchange)}
+        for _ in range(POLLS if names else 0):
+            at_work = controls is not None and any(
+                job["id"] in names and job["state"] not in _ENDS for job in controls.jobs()
+            )
+            if controls is None or not at_work:
+                return
+            controls.advance(to="next")
+
     def _poll(self, exchange: Exchange) -> tuple[httpx.Response, object]:
         answer = self._send(exchange)
         self._polls += 1
@@ -229,6 +252,7 @@ class _Run:
                 yield entry["path"], entry["value"]
 
     def _once(self, exchange: Exchange) -> Replayed:
+        self._catch_up(exchange)
         return self._seen(exchange, self._send(exchange), None, known=True)
 
     def _seen(
@@ -239,9 +263,9 @@ class _Run:
         recorded = exchange.answer.body.get("json", ABSENT)
         self._learn(recorded, found)
         self._said.append(at(recorded, self._book.lifecycle.read))
-        momentary = exchange.status == _TOO_MANY or exchange.status >= _BROKEN
-        if momentary and answer.is_success:
-            return Replayed(exchange, skipped="a refusal of the moment")
+        is_limited = exchange.status == _TOO_MANY != answer.status_code
+        if is_limited or (is_momentary(exchange.status) and answer.is_success):
+            return Replayed(exchange, answer.status_code, skipped="a refusal of the moment")
         return Replayed(
             exchange,
             answer.status_code,
@@ -324,6 +348,32 @@ class _Run:
         seen = {"headers": dict(answer.headers), "json": document[0] if document else ABSENT}
         found = at(seen, place)
         return Decimal(str(found)) if isinstance(found, str | int | Decimal) else None
+
+
+def _is_same_refusal(poor: httpx.Response, exchange: Exchange) -> bool:
+    """Whether a recorded refusal speaks of too little money, as this one does.
+
+    A status for that alone says so; of another one the text has to speak of money.
+    """
+    about = str(said(exchange.answer.body.get("json"), ""))
+    is_money = exchange.status == _NO_MONEY or _MONEY.search(about) is not None
+    return poor.status_code == exchange.status and is_money
+
+
+def _ended(document: object, ends: Collection[str]) -> Iterator[str]:
+    """The texts that stand beside a word for the end of a job: its id is one of them."""
+    if isinstance(document, Mapping):
+        own = [value for value in document.values() if isinstance(value, str)]
+        if any(value in ends for value in own):
+            yield from own
+    inner: Iterable[object] = document if isinstance(document, list) else ()
+    for one in document.values() if isinstance(document, Mapping) else inner:
+        yield from _ended(one, ends)
+
+
+def is_momentary(status: int) -> bool:
+    """Whether a status speaks of the moment: a rate limit, or an error of the server."""
+    return status == _TOO_MANY or status >= _BROKEN
 
 
 def _sees(content: bytes) -> Mapping[str, object] | None:

@@ -11,7 +11,8 @@ from upsim_contracts.calling import Exchanged
 from upsim_contracts.documents import document
 from upsim_contracts.facts import Book
 from upsim_contracts.findings import Finding
-from upsim_contracts.signs import Key, Said, leaf, number, plain_field, ratio
+from upsim_contracts.provider_words import Said
+from upsim_contracts.signs import Key, leaf, number, plain_field, ratio
 
 MOST_NAMED = 3
 _FILE = re.compile(r"https?://|data:")

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 from upsim_contracts.comparing import INSTEAD, is_price
 from upsim_contracts.findings import Finding
@@ -34,19 +32,6 @@ _OF_A_BODY = re.compile(r" \d{3}$")
 _AMOUNT = re.compile(r'^amount "?|"$')
 _AMOUNTS = re.compile(r"price|credit|cost|rate|quote", re.IGNORECASE)
 _ALIKE = re.compile(r"[^a-z0-9]")
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """The error that a response names: its code and its text, empty where it has none."""
-
-    code: str = ""
-    message: str = ""
-
-    def __str__(self) -> str:
-        """Return the code and the quoted text."""
-        text = f'"{self.message}"' if self.message else ""
-        return f"{self.code}: {text}" if self.code and text else self.code or text
 
 
 def key_of(finding: Finding) -> Key:
@@ -135,18 +120,6 @@ def renames(missing: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str
                 found[old] = fitting[0].rpartition(".")[2]
                 del left[fitting[0]]
     return found
-
-
-def said(document: object, text: str) -> Said:
-    """Return the error that a response body names, in the provider's words."""
-    if not isinstance(document, Mapping):
-        return Said("", re.sub(r"<[^>]*>|\s+", " ", text).strip()[:120])
-    error: Any = document.get("error")
-    inner: Mapping[str, Any] = error if isinstance(error, Mapping) else {}
-    code = inner.get("code") or inner.get("type") or document.get("error_code")
-    code = code or document.get("code")
-    message = inner.get("message") or (error if isinstance(error, str) else "")
-    return Said(str(code or ""), str(message or document.get("message") or ""))
 
 
 def _is_price_list(field: str, expected: str, seen: str) -> bool:

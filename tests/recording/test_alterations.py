@@ -202,7 +202,7 @@ models: {runwayml/upscale-v1: {billing: {rate: {flat: "0.04"}}}}
     Alteration(
         "venice",
         "status changed",
-        "POST /api/v1/video/queue: status: expected 400, seen 422",
+        'POST /api/v1/video/queue: status: expected 400, seen 422 "Invalid request parameters"',
         altered=status(SUBMIT["venice"], 400, 422),
     ),
     Alteration(
@@ -216,7 +216,7 @@ models: {runwayml/upscale-v1: {billing: {rate: {flat: "0.04"}}}}
         "wavespeed",
         "status changed",
         "GET /api/v3/predictions/{id}/result: status: expected one of 200, "
-        "401, 403, 404, 500, 502, 503, 504, seen 410",
+        '401, 403, 404, 500, 502, 503, 504, seen 410 "prediction not found"',
         altered=status(r"GET .*/0{32}/result", 404, 410),
     ),
     Alteration(
@@ -230,7 +230,8 @@ models: {runwayml/upscale-v1: {billing: {rate: {flat: "0.04"}}}}
     Alteration(
         "vicsee",
         "error status changed",
-        "POST /api/v1/tools/upscale-video: status: expected 400, seen 422",
+        "POST /api/v1/tools/upscale-video: status: expected 400, seen 422 "
+        'INVALID_UPSCALE_FACTOR: "Factor not in allowed values (1, 2, 4)"',
         altered=status(SUBMIT["vicsee"], 400, 422),
     ),
     Alteration(

@@ -1,0 +1,33 @@
+"""The error that a response names, in the words of its provider."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The error that a response names: its code and its text, empty where it has none."""
+
+    code: str = ""
+    message: str = ""
+
+    def __str__(self) -> str:
+        """Return the code and the quoted text."""
+        text = f'"{self.message}"' if self.message else ""
+        return f"{self.code}: {text}" if self.code and text else self.code or text
+
+
+def said(document: object, text: str) -> Said:
+    """Return the error that a response body names, in the provider's words."""
+    if not isinstance(document, Mapping):
+        return Said("", re.sub(r"<[^>]*>|\s+", " ", text).strip()[:120])
+    error: Any = document.get("error")
+    inner: Mapping[str, Any] = error if isinstance(error, Mapping) else {}
+    code = inner.get("code") or inner.get("type") or document.get("error_code")
+    code = code or document.get("code")
+    message = inner.get("message") or (error if isinstance(error, str) else "")
+    return Said(str(code or ""), str(message or document.get("message") or ""))

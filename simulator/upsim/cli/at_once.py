@@ -18,14 +18,17 @@ from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from upsim.cli.bounded import BETWEEN, BODY, HEAD, BoundedProtocol
+from upsim.cli.bounded import BETWEEN, BODY, HEAD, MOST_HEAD, TOO_LONG, BoundedProtocol
 from upsim.core.hosts import split_authority
 from upsim.web.answers import Answer
 
 INVALID = "Invalid HTTP request received."
-TLS_RECORD = b"\x16\x03"
-"""How a TLS handshake begins."""
-TLS_CAME = "TLS came to a port that speaks plain HTTP: use http://, or serve with --tls-cert."
+TLS_RECORD = b"\x16"
+"""The first byte of a TLS handshake; no method of HTTP begins with it."""
+TLS_CAME = (
+    "TLS came to a port that speaks plain HTTP: use http:// "
+    "(`upsim serve --tls-cert` serves https://)."
+)
 UNUSUAL = frozenset({b"host", b"expect", b"x-forwarded-for", b"x-forwarded-proto"})
 """Request headers that change how a request is read. uvicorn deals with all but the first."""
 
@@ -123,6 +126,8 @@ class AtOnceProtocol(BoundedProtocol):
             if version != "1.0":
                 raise RefusedError(505, "This server speaks HTTP/1.1.")
             self._unusual = True
+        if len(self.url) >= MOST_HEAD:
+            raise RefusedError(431, TOO_LONG)
         if self._hosts > 1:
             raise RefusedError(400, "A request has one Host header: a host, and perhaps a port.")
         if self.parser.should_upgrade():
@@ -188,7 +193,7 @@ class AtOnceProtocol(BoundedProtocol):
         except HttpParserError as error:
             self._body = None  # what was refused is not carried out
             self._pieces.clear()
-            found = error.__context__  # what a callback of ours raised
+            found = error.__context__  # what a callback raised
             message = TLS_CAME if data.startswith(TLS_RECORD) else INVALID
             if isinstance(found, RefusedError):
                 message = found.message

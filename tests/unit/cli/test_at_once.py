@@ -12,7 +12,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from uvicorn.server import ServerState
 
-from upsim.cli.at_once import AtOnceProtocol
+from upsim.cli.at_once import TLS_CAME, AtOnceProtocol
 from upsim.web.answers import Answer
 
 if TYPE_CHECKING:
@@ -264,7 +264,8 @@ async def test_further_headers_follow_the_length() -> None:
     ("sent", "said"),
     [
         (b"\x00\x01\r\n\r\n", "Invalid HTTP request received."),
-        (b"\x16\x03\x01\x02\x00\x01", "TLS came to a port that speaks plain HTTP: use http://, or"),
+        (b"\x16\x03\x01\x02\x00\x01", TLS_CAME),
+        (b"\x16", TLS_CAME),
     ],
 )
 async def test_nonsense_is_a_400_and_ends_the_connection(

@@ -67,6 +67,15 @@ async def test_a_head_without_an_end_is_refused(
     assert [said] == caplog.messages
 
 
+@pytest.mark.parametrize("host", [b"", b"Host: localhost\r\n"])
+async def test_a_target_that_ends_just_beyond_the_bound_is_refused(host: bytes) -> None:
+    """No parser reads it, and the response says that it is too long, not that it is no HTTP."""
+    app = App()
+    protocol, wire = connected(app)
+    protocol.data_received(b"GET /%b HTTP/1.1\r\n%b\r\n" % (b"x" * MOST_HEAD, host))
+    assert (TOO_LONG, []) == (wire.written[0][: len(TOO_LONG)], app.asked)
+
+
 @pytest.mark.usefixtures("soon")
 async def test_what_follows_a_refused_head_is_dropped() -> None:
     """No second answer is given, and the connection ends."""

@@ -11,6 +11,8 @@ import httpx
 import pytest
 from hypothesis import settings
 
+from tests.workers import Shelf
+
 settings.register_profile("any-machine", settings.default, deadline=None)
 settings.load_profile("any-machine")  # no example fails because the machine is slow
 REQUIRE_ALL = os.environ.get("UPSIM_REQUIRE_ALL") == "1"
@@ -32,6 +34,20 @@ def _certificates_are_read_once() -> Generator[None]:
         once = functools.cache(httpx.create_ssl_context)
         patch.setattr("httpx._transports.default.create_ssl_context", once)
         yield
+
+
+@pytest.fixture(scope="session")
+def shelf_of_workers() -> Generator[Shelf]:
+    """Keep the worker processes that simulators of this process have no more use for."""
+    shelf = Shelf()
+    yield shelf
+    shelf.close()
+
+
+@pytest.fixture(autouse=True)
+def lent_workers(shelf_of_workers: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let simulators take worker processes from the shelf; starting one costs 0.1 s."""
+    monkeypatch.setattr("upsim.media.workers.Worker", shelf_of_workers.lend)
 
 
 @pytest.fixture(scope="session")

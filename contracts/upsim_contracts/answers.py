@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from upsim_contracts import evidence, undocumented
@@ -23,6 +23,10 @@ _ID = re.compile(r'"[A-Za-z0-9_-]{8,}"')
 _BEGINNING = 24
 """Characters of an id by which it is known; a long text is shown without its end."""
 _PARAMETER = re.compile(r"\{[^}]+\}")
+_REMEMBERED = 512
+"""Responses whose findings a contract keeps: a client that polls gets the same one many times."""
+_LONGEST_REMEMBERED = 4096
+"""Bytes of the body of such a response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Contract:
         self.operations = {one.id: one for one in _operations(found)}
         # A path without parameters wins over one with them, as in OpenAPI.
         self._by_path = sorted(self.operations.values(), key=lambda one: one.path.count("{"))
+        self._remembered = lru_cache(_REMEMBERED)(self._compared)
 
     def find(self, method: str, path: str) -> Operation | None:
         """The operation that a request meant, by its method and its path without the query."""
@@ -66,23 +71,31 @@ class Contract:
         self, operation: Operation, status: int, headers: Mapping[str, str], body: bytes
     ) -> list[Finding]:
         """How an answer to the operation differs from the document."""
+        compared = self._remembered if len(body) <= _LONGEST_REMEMBERED else self._compared
+        return list(compared(operation.id, status, tuple(headers.items()), body))
+
+    def _compared(
+        self, name: str, status: int, headers: tuple[tuple[str, str], ...], body: bytes
+    ) -> tuple[Finding, ...]:
+        """Compare a response to the operation of this name with the document."""
+        operation = self.operations[name]
         responses = operation.definition["responses"]
         key = str(status) if str(status) in responses else "default"
         place = ("paths", operation.path, operation.method.lower(), "responses")
         if key not in responses:
             known = f"one of {', '.join(responses)}"
             source = evidence.at(self.document, place)
-            return [Finding(self.provider, operation.name, "status", known, str(status), source)]
+            return (Finding(self.provider, operation.name, "status", known, str(status), source),)
         response = responses[key]
         steps: tuple[str, ...] = (*place, key)
         while "$ref" in response:
             steps = tuple(response["$ref"].removeprefix("#/").split("/"))
             response = evidence.resolve(self.document, response["$ref"])
         name = f"{operation.name} {status}"
-        lower = {header.lower(): value for header, value in headers.items()}
+        lower = {header.lower(): value for header, value in headers}
         found = [*self._headers(name, response, steps, lower)]
         inside = [*self._body(name, response, steps, lower.get("content-type", ""), body)]
-        return [*found, *_without_links(inside)]
+        return (*found, *_without_links(inside))
 
     def _headers(
         self,

@@ -60,12 +60,14 @@ def is_transport(header: str) -> bool:
 def _fields(
     document: Document, schemas: Iterable[object], value: object, path: Path
 ) -> Iterator[tuple[Path, object]]:
+    if not isinstance(value, list | Mapping):
+        return
     parts = [part for schema in schemas for part in _parts(document, schema)]
     if isinstance(value, list):
         items = [part["items"] for part in parts if "items" in part]
         for number, one in enumerate(value):
             yield from _fields(document, items, one, (*path, number))
-    elif isinstance(value, Mapping):
+    else:
         named = {name for part in parts for name in (*_properties(part), *part.get("required", ()))}
         others = [part["additionalProperties"] for part in parts if "additionalProperties" in part]
         for name, inner in value.items():

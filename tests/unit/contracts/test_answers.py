@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from upsim_contracts.answers import check_answer, contract
 from upsim_contracts.findings import Finding
+from upsim_contracts.schemas import Schemas
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 TOOL = ("POST", "/api/v1/tools/upscale-video")
@@ -63,6 +65,22 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     body = deepcopy(SAMPLE)
     change(body["data"])
     return body
+
+
+def test_equal_responses_are_compared_once() -> None:
+    """A repeated response gets the findings of the first one; a response that differs does not."""
+    one = changed(lambda data: data.update(creditsUsed="a text of this test alone"))
+    other = b"no JSON, and no other test has it"
+
+    with patch.object(
+        Schemas, "differences", autospec=True, side_effect=Schemas.differences
+    ) as compared:
+        first, again, different = judged(one), judged(one), judged(other)
+
+    assert [finding.where for finding in first] == ["data.creditsUsed"]
+    assert first == again
+    assert [finding.where for finding in different] == ["body"]
+    assert compared.call_count == 1
 
 
 def test_the_page_s_own_sample_is_well() -> None:

@@ -32,6 +32,11 @@ def _program(name: str) -> str:
     return found
 
 
+@pytest.fixture
+def lent_workers() -> None:
+    """Leave worker processes as they are: these tests look at their start and end."""
+
+
 @pytest.fixture(scope="session")
 def maker() -> ClipMaker:
     """A maker whose pictures all tests share."""

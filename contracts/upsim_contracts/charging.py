@@ -157,6 +157,10 @@ class Charged:
         documented = Decimal(0) if status in _REFUSED else self.toll.documented or worst
         self._book(documented, documented if self._actual is None else self._actual)
 
+    def cancel(self) -> None:
+        """Book a call that was never sent: it cost nothing."""
+        self._book(Decimal(0), Decimal(0))
+
     def close(self) -> None:
         """Book a call that nobody settled as the dearest."""
         worst = self.toll.worst or Decimal(0)

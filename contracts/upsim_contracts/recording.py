@@ -30,6 +30,7 @@ from upsim_contracts.passing_findings import Passing, PassingFindings
 from upsim_contracts.passing_on import FileResponse, passable, texts_of
 from upsim_contracts.pieces import beginning, decoded, in_turns, joined, teed, within
 from upsim_contracts.redaction import Redactor
+from upsim_contracts.shortages import shortage
 from upsim_contracts.spending import FREE_METHODS
 from upsim_contracts.upstream import Links, Upstream, is_named
 
@@ -291,7 +292,12 @@ class Recording:
             async with within(self._held + (UPLOAD_SECONDS if passing.upload else 0)):
                 answer = await self._http.send(request, stream=True)
             await self._uploaded(passing, tee)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:
+            why = shortage(error)
+            if why is not None:
+                return self._unsent(passing, paid, why)
+            if isinstance(error, OSError):
+                raise
             reason = await self._failed(passing, paid, error)
             return _local(502, "upstream", f"{self.target.host} gave no answer: {reason}")
         kind = answer.headers.get("content-type", "")
@@ -299,6 +305,16 @@ class Recording:
             return await self._whole(passing, paid, answer, kind)
         await self._settle(paid, answer.status_code)
         return self._streamed(passing, paid, answer, kind, in_turns(answer.aiter_raw()))
+
+    def _unsent(self, passing: Passing, paid: Charged | None, why: str) -> ASGIApp:
+        """Refuse a request that could not leave this machine; it cost nothing."""
+        if paid is not None:
+            paid.cancel()
+        self.refused += 1
+        name = f"{passing.method} {passing.path.partition('?')[0]}"[:MOST_SAID]
+        text = f"this machine cannot connect to {self.target.host}: {why}"
+        self._say(self._redactor.text(f"not sent: {name}: {text}"))
+        return _local(503, "short", f"{text}; send it again later")
 
     async def _uploaded(self, passing: Passing, tee: Tee | None) -> None:
         """What was sent to a link, as size, hash and properties."""

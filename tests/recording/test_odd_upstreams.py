@@ -524,6 +524,55 @@ def test_compressed_or_long_balance_is_unknown(name: str) -> None:
     assert (None if expected is None else Decimal(expected)) == asyncio.run(run())
 
 
+def out_of_files(*, is_wrapped: bool) -> Exception:
+    """Return the error of a connection for which there is no file, as httpx raises it."""
+    found = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    if not is_wrapped:
+        return found  # from a module that is read when it is first used
+    error = httpx.ConnectError("All connection attempts failed")
+    error.__cause__ = OSError("All connection attempts failed")
+    error.__cause__.__cause__ = ExceptionGroup("two addresses", [found, found])
+    return error
+
+
+def test_a_limit_of_this_machine_is_no_fault_of_the_provider(tmp_path: Path) -> None:
+    """Without a file for a connection nothing is sent, booked or recorded, and a line says so."""
+    said: list[str] = []
+    asked = {"upstream": "http://127.0.0.1:9", "to": tmp_path / "c.jsonl", "provider": "venice"}
+    asked |= {"cap": Decimal(9_999), "balances": False}
+    errors = iter([out_of_files(is_wrapped=w) for w in (True, False)] + [httpx.PoolTimeout("")])
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        error = next(errors, None)
+        if error is not None:
+            raise error
+        return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+
+    async def run() -> list[httpx.Response]:
+        with recording(asked, None, said.append, httpx.MockTransport(answer)) as session:
+            calls = httpx.ASGITransport(session.application)
+            async with httpx.AsyncClient(transport=calls, base_url="http://r.test") as http:
+                found = [await http.post("/api/v1/video/queue", json={}) for _ in range(3)]
+                assert Decimal(0) == session.purse.spent + session.purse.reserved
+                assert session.application.refused == 3
+                return [*found, await http.get("/api/v1/models")]
+
+    answers = asyncio.run(run())
+
+    assert [503, 503, 503, 200] == [one.status_code for one in answers]
+    assert {"upsim_record_short"} == {one.json()["error"]["code"] for one in answers[:3]}
+    assert said[:3] == [
+        f"not sent: POST /api/v1/video/queue: this machine cannot connect to 127.0.0.1:9: {why}"
+        for why in (
+            "Too many open files (see `ulimit -n`)",
+            "Too many open files (see `ulimit -n`)",
+            "all connections to it are in use",
+        )
+    ]
+    kept = read_cassette(tmp_path / "c.jsonl").exchanges
+    assert ["/api/v1/models"] == [one.path for one in kept]
+
+
 class Dripping(httpx.AsyncBaseTransport):
     """A provider that drips the heads of some responses, and the documents of all others."""
 

@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import chain
 
 from upsim_contracts import wrong_paths
 from upsim_contracts.accepting import Known
 from upsim_contracts.balances import balances
 from upsim_contracts.cassettes import Cassette
 from upsim_contracts.counting import counted
+from upsim_contracts.durations import slow_jobs
 from upsim_contracts.findings import Finding
 from upsim_contracts.judging import Judged, Kind, cited_at, judge, place_of
 from upsim_contracts.prices import CHARGE
@@ -132,13 +134,15 @@ def drift(
     found: dict[tuple[str, str], tuple[Judged, list[int]]] = {}
     money = balances(cassette, tolls)
     always, passing = refusals(cassette, tolls, answers)
+    slow = slow_jobs(cassette, tolls)
     for exchange in cassette.exchanges:
         for one in judge(exchange, header.dialect, tolls, answers.get(exchange.number)):
             if one.field == CHARGE and exchange.number in money.refunded:
                 continue
-            key = (one.finding.operation, one.field)
-            found.setdefault(key, (one, []))[1].append(exchange.number)
-    drifts = [*_each_once([*found.values(), *money.findings, *always], header.recorded, today)]
+            found.setdefault(_stands(one), (one, []))[1].append(exchange.number)
+    drifts = [
+        *_each_once([*found.values(), *money.findings, *always, *slow], header.recorded, today)
+    ]
     if stale_after is not None:
         drifts += _stale(cassette, today, stale_after)
     outcomes = [one.skipped for one in replayed if one.exchange.part == "api"]
@@ -169,12 +173,19 @@ def _each_once(
     for key, ((first, numbers), *others) in sorted(groups.items(), key=lambda one: one[1][0][1]):
         named = [f"{one.field} of {one.finding.operation}" for one, _ in ((first, ()), *others)]
         also = tuple(dict.fromkeys(named))[1:]
-        aged = _aged(first.kind, first.finding, recorded, today, numbers)
         every = (first, *(one for one, _ in others))
+        same = (more for one, more in others if _stands(one) == _stands(first))
+        exchanges = sorted({*numbers, *chain.from_iterable(same)})
+        aged = _aged(first.kind, first.finding, recorded, today, exchanges)
         places = tuple(place(one.finding.operation, one.finding.where) for one in every)
         says = next((one.says for one in every if one.says), "")
         said = "" if says else first.said
         yield replace(aged, also=also, key=key, places=places, said=said, says=says)
+
+
+def _stands(one: Judged) -> tuple[str, str]:
+    """Where a difference stands: the operation, and the place in its answer."""
+    return one.finding.operation, one.field
 
 
 def _is_charge(one: Judged) -> bool:

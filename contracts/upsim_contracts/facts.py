@@ -16,7 +16,7 @@ from typing import Any
 
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.nearest import hint
-from upsim_contracts.promised import Refunds
+from upsim_contracts.promised import Refunds, Time
 from upsim_contracts.target import Given
 from upsim_contracts.telling import Telling
 from upsim_contracts.yaml12 import read_exact
@@ -178,6 +178,7 @@ class Book:
     failures: str = ""
     telling: Telling = field(default_factory=Telling)
     refunds: Refunds | None = None
+    times: tuple[Time, ...] = ()
     dialects: Mapping[str, Dialect] = field(default_factory=dict)
 
     def under(self, dialect: str) -> Book:
@@ -219,6 +220,7 @@ def read_book(path: Path) -> Book:
         failures=contract.get("failures", ""),
         telling=Telling(**contract.get("telling", {})),
         refunds=Refunds(**contract["refunds"]) if "refunds" in contract else None,
+        times=tuple(Time(**one) for one in contract.get("times", ())),
         dialects={name: Dialect(**one) for name, one in contract.get("dialects", {}).items()},
     )
     problems = list(_problems(book))
@@ -295,8 +297,10 @@ def _problems(book: Book) -> Iterator[str]:
             yield f"fact {fact.id!r} has either steps or a reason why it is untestable"
         for step in fact.steps:
             yield from _step_problems(book, fact, step)
-    if book.refunds is not None and book.refunds.fact not in seen:
-        yield f"refunds: {hint(book.refunds.fact, seen)}"
+    named = [book.refunds.fact] if book.refunds is not None else []
+    for name in (*named, *(one.fact for one in book.times)):
+        if name not in seen:
+            yield f"there is no fact {name!r}; {hint(name, seen)}"
 
 
 def _step_problems(book: Book, fact: Fact, step: Mapping[str, Any]) -> Iterator[str]:

@@ -19,3 +19,20 @@ class Refunds:
     within: str = ""
     patience: str = "5m"
     texts: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """How long the work on a job takes at most, as the fact named here says.
+
+    It is `at_most`, such as `120s`, or `per_second` times the length of the video. `call` makes the
+    job; polls say `word` while somebody works on it, and not while it waits. `read` is where an
+    answer tells the time itself, in milliseconds.
+    """
+
+    fact: str
+    call: str
+    at_most: str = ""
+    per_second: str = ""
+    word: str = "processing"
+    read: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from upsim_contracts.bodies import strings
@@ -18,11 +18,13 @@ _SUCCESS = range(200, 300)
 
 @dataclass(slots=True)
 class Job:
-    """A job: the exchange that made it, and the first one that told its end."""
+    """A job: the exchange that made it, the first one that told its end, and polls before that."""
 
     made: Exchange
     failed: Exchange | None = None
     completed: Exchange | None = None
+    at_work: list[tuple[str, Exchange]] = field(default_factory=list)
+    """Each status that a poll told on the way, as a word."""
 
     @property
     def price(self) -> Decimal | None:
@@ -47,7 +49,7 @@ def jobs_of(cassette: Cassette, tolls: Tolls) -> Mapping[str, Job]:
         document = one.answer.body.get("json", ABSENT)
         made = at(document, form.job) if form.job and one.status in _SUCCESS else None
         if isinstance(made, str):
-            jobs.setdefault(made, Job(one))
+            _tell(jobs.setdefault(made, Job(one)), one, _word(one, tolls, is_poll=False), tolls)
         word = _word(one, tolls, is_poll=form.name == tolls.book.lifecycle.call)
         for name in _named(one, jobs) if word else ():
             _tell(jobs[name], one, word, tolls)
@@ -55,9 +57,9 @@ def jobs_of(cassette: Cassette, tolls: Tolls) -> Mapping[str, Job]:
 
 
 def _named(one: Exchange, jobs: Mapping[str, Job]) -> Iterator[str]:
-    """The jobs that a request, or the submit that is answered, is about."""
+    """The jobs that a request is about."""
     told = {*one.path.partition("?")[0].split("/"), *strings(one.request.body.get("json"))}
-    yield from (name for name, job in jobs.items() if name in told or job.made is one)
+    yield from (name for name in told if name in jobs)
 
 
 def _word(one: Exchange, tolls: Tolls, *, is_poll: bool) -> str:
@@ -75,9 +77,11 @@ def _word(one: Exchange, tolls: Tolls, *, is_poll: bool) -> str:
 
 
 def _tell(job: Job, one: Exchange, word: str, tolls: Tolls) -> None:
-    """Note the end that an answer tells."""
+    """Note the status that an answer tells."""
     words = tolls.book.lifecycle.words
     if word in words.get("failed", ()):
         job.failed = job.failed or one
-    if word in words.get("completed", ()):
+    elif word in words.get("completed", ()):
         job.completed = job.completed or one
+    elif word:
+        job.at_work.append((word, one))

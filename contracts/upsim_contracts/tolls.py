@@ -90,10 +90,16 @@ class Tolls:
         return Toll(form.name, worst if len(prices) == 1 else None, worst)
 
     def evidence(self, call: str, body: object = None) -> str:
-        """Where the price of a call is documented: the fact that speaks most of such a request."""
-        priced = self._priced.get(call, ())
+        """Where the price of a call is documented: the fact that speaks most of such a request.
+
+        An option that a request leaves out, or sends as null, has the value of the book's own body,
+        which is the documented default.
+        """
+        priced, form = self._priced.get(call, ()), self.book.calls.get(call)
         names = {name for one in priced for name in one.options}
-        asked = {name: str(value) for name, value in _options(body) if name in names}
+        usual = _options(form.body) if form is not None and isinstance(body, Mapping) else ()
+        given = ((name, value) for name, value in _options(body) if value is not None)
+        asked = {name: str(value) for name, value in (*usual, *given) if name in names}
         best = max(priced, key=lambda one: one.likeness(asked), default=None)
         return best.evidence if best is not None else "no source given"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +14,11 @@ import pytest
 
 from tests.recording.callers import CLIP
 from tests.recording.conftest import Studio, entries
+from upsim_contracts.answers import operation_of
+from upsim_contracts.documents import GUIDE
+from upsim_contracts.evidence import resolve
 from upsim_contracts.tolls import Tolls
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.verify import book_of, pricer, providers
 
 UPSCALE = "/api/v1/tools/upscale-video"
 DEAR = "vicsee/price-change"
@@ -71,6 +75,11 @@ def test_calls_at_once_share_the_cap(studio: Studio) -> None:
     ("provider", "call", "body", "place"),
     [
         ("vicsee", "create", {"upscale_factor": "4"}, "Pricing, table, 4x"),
+        ("vicsee", "create", {}, "Pricing, table, 2x"),
+        ("vicsee", "create", {"upscale_factor": None}, "Pricing, table, 2x"),
+        ("vicsee", "generate", {"input": {"video_url": "x"}}, "Unified Endpoint"),
+        ("venice", "queue", {"upscale_factor": None}, "Pricing"),
+        ("wavespeed", "upscaler", {"video": "x"}, "Pricing, 1080p"),
         ("wavespeed", "upscale_v1", {}, "Pricing"),
         ("venice", "queue", {"upscale_factor": 2}, "Pric"),
         ("piapi", "create", {}, "Pricing"),
@@ -84,6 +93,43 @@ def test_a_price_cites_its_place(
     found = Tolls(book_of(provider), pricer(provider)).evidence(call, body)
 
     assert place in found
+
+
+def _documented_defaults(document: Any, node: Any) -> Iterator[tuple[str, object]]:  # noqa: ANN401 - JSON
+    """Return the options of a schema that have a default, through references."""
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield from _documented_defaults(document, resolve(document, node["$ref"]))
+        for name, inner in node.get("properties", {}).items():
+            plain = inner if isinstance(inner, dict) else {}
+            plain = resolve(document, plain["$ref"]) if "$ref" in plain else plain
+            if "default" in plain:
+                yield name, plain["default"]
+        for inner in node.values():
+            yield from _documented_defaults(document, inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _documented_defaults(document, inner)
+
+
+def test_a_price_without_options_cites_that_of_the_defaults() -> None:
+    """Each option that changes a price is cited by its documented default when it is left out."""
+    seen = set()
+    for provider in providers():
+        book = book_of(provider)
+        tolls = Tolls(book, pricer(provider))
+        for name, form in book.calls.items():
+            place = operation_of(provider, GUIDE, form.method, form.path)
+            if not form.paid or place is None or "requestBody" not in place[1].definition:
+                continue
+            document = place[0].document
+            found = dict(_documented_defaults(document, place[1].definition["requestBody"]))
+            asked = tolls.evidence(name, found)
+            assert asked == tolls.evidence(name, {}) == tolls.evidence(name, dict.fromkeys(found))
+            seen |= {(name, option) for option in found}
+
+    assert {("create", "upscale_factor"), ("queue", "upscale_factor")} < seen
+    assert ("upscaler", "target_resolution") in seen
 
 
 def test_evidence_of_a_price_reads_a_request_once() -> None:

@@ -88,9 +88,24 @@ def replay(
             file.write_text(text, encoding="utf-8")
         head = cassette.header
         dialect = "" if head.dialect == default_dialect(head.provider) else head.dialect
-        with target.world(Given(scenario=str(file.resolve()), dialect=dialect)) as world:
-            run = _Run(cassette, book, tolls, world)
-            return [run.answer(one) for one in cassette.exchanges]
+        path = str(file.resolve())
+        try:
+            with target.world(Given(scenario=path, dialect=dialect)) as world:
+                run = _Run(cassette, book, tolls, world)
+                return [run.answer(one) for one in cassette.exchanges]
+        except TargetError as error:
+            raise _without_path(error, path, cassette) from error
+
+
+def _without_path(error: TargetError, scenario: str, cassette: Cassette) -> TargetError:
+    """The same error, which names the cassette in place of the scenario that was made of it."""
+    place = re.compile(re.escape(scenario) + r":[0-9]+:[0-9]+: ")
+    _, found, mistakes = str(error).partition(scenario)
+    if not found:
+        return error
+    return TargetError(
+        f"{cassette.name} makes no valid scenario: {place.sub('', found + mistakes)}"
+    )
 
 
 class _Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from tests.recording.callers import CALLERS
 from tests.recording.conftest import Studio, entries
 from upsim.cli import main
 from upsim_contracts import yaml12
+from upsim_contracts.exceptions import UsageError
 
 
 def validated(file: Path) -> str:
@@ -82,3 +84,22 @@ media: [{url: "https://example.com/a.mp4", duration: 2.5, size: 320x240, fps: 30
     assert [("https://example.com/a.mp4*", "2.5", "320x240")] == [
         (rule["url"], rule["duration"], rule["size"]) for rule in told["media"]
     ]
+
+
+@pytest.mark.parametrize(
+    ("charge", "said"), [("1e-29", "a credit cannot be divided"), ("-1", "A number from 0")]
+)
+def test_a_recording_that_makes_no_scenario_is_named_itself(
+    studio: Studio, charge: str, said: str
+) -> None:
+    """The message names the recording and the mistake, and no file that upsim made for itself."""
+    cassette = studio.record("vicsee", CALLERS["vicsee"])
+    changed, times = re.subn(r'(?<="actual":")[^"]+', charge, cassette.read_text("utf-8"))
+    cassette.write_text(changed, "utf-8")
+    with pytest.raises(UsageError, match=said) as caught:
+        studio.drift(cassette, scenario=studio.folder / "told.yaml")
+
+    assert times
+    assert f"{cassette.name} makes no valid scenario: " in str(caught.value)
+    assert re.findall(r"told\.yaml|https?:", str(caught.value)) == []
+    assert not (studio.folder / "told.yaml").exists()

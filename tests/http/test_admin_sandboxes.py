@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from upsim.providers import discover
+from upsim.scenario.loader import shipped_root
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.http.conftest import Admin, Start
 
 START = "2026-01-01T00:00:00.000000Z"
@@ -243,10 +243,10 @@ def test_the_same_key_may_stand_for_several_providers(admin: Admin) -> None:
         ({"id": "box\n"}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),
         ({"sceanrio": "x"}, 400, "invalid", "did you mean scenario?"),
         ({"scenario": "vicsee/basline"}, 400, "unknown_scenario", "did you mean vicsee/baseline"),
-        ({"scenario": "../README"}, 400, "unknown_scenario", "no scenario file '/"),
+        ({"scenario": "../README"}, 400, "unknown_scenario", "no scenario file '../README'"),
         ({"scenario": "nosuch.yaml"}, 400, "unknown_scenario", "on the machine of the server"),
         ({"scenario": "x" * 5000}, 400, "unknown_scenario", "there is no scenario 'xxx"),
-        ({"scenario": "a\0b.yaml"}, 400, "unknown_scenario", "/a\\x00b.yaml'"),
+        ({"scenario": "a\0b.yaml"}, 400, "unknown_scenario", "'a\\x00b.yaml'"),
         ({"clock": "fast"}, 400, "refused", "allowed: real, manual, auto, scaled:"),
         ({"clock": "scaled:0"}, 400, "refused", "clock 'scaled:0' is unknown"),
         ({"clock": "scaled:" + "9" * 5000}, 400, "refused", "whole number from 1 to 1000000"),
@@ -418,3 +418,22 @@ def test_there_is_room_for_so_many(admin: Admin) -> None:
     registry.sandboxes.update({f"f{n}": registry.default for n in range(limit)})
     found = admin.refusal("POST", "sandboxes", {})
     assert found == (400, "refused", "there are already 10000 sandboxes; delete some")
+
+
+def test_no_refusal_of_a_scenario_holds_a_path_of_the_server(admin: Admin) -> None:
+    """A mistake in a shipped file names the scenario and the line; a path is as it was given."""
+    knobs = {"duplicate_keys": {"values": ["zz"], "guide": "zz"}, "bearer": {"values": ["zz"]}}
+    orders: list[object] = [
+        {"extends": "piapi/plan-free", "knobs": knobs},
+        {"extends": "nowhere.yaml"},
+        "nowhere.yaml",
+        "../x.yaml",
+        "no/such",
+    ]
+    found = [admin.http.post("/__sim/sandboxes", json={"scenario": one}).text for one in orders]
+
+    assert "\\npiapi/baseline:" in found[0]
+    for text in found:
+        assert '"message"' in text
+        assert str(shipped_root()) not in text
+        assert str(Path.cwd().parent) not in text

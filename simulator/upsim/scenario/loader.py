@@ -15,7 +15,7 @@ from upsim.scenario.changes import stages
 from upsim.scenario.judging import Judge
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Change, Scenario
-from upsim.scenario.tree import Mistake, Place, Tree, Value, items, mapping, read_tree
+from upsim.scenario.tree import Mark, Mistake, Place, Tree, Value, items, mapping, read_tree
 
 BASELINE = "baseline"
 ALIASES = "aliases.yaml"
@@ -54,7 +54,15 @@ class UnknownScenarioError(LookupError):
 
 
 class NoScenarioFileError(UnknownScenarioError):
-    """What is asked for by its path is not there; the message has the whole path."""
+    """What is asked for by its path is not there; the message has the whole path.
+
+    `as_given` is the same message with the path as it was given.
+    """
+
+    def __init__(self, message: str, path: str, given: str) -> None:
+        """Keep both messages; `path` stands in the first."""
+        self.as_given = message.replace(repr(path), repr(given))
+        super().__init__(message)
 
 
 def shipped_root() -> Path:
@@ -178,9 +186,11 @@ class Library:
             short = name.removesuffix(".yaml").removesuffix(".yml")
             ships = f"; the one that ships is called {short}" if short in self.names() else ""
             folder = "that is a folder" if _is_folder(path) else "there is no such file"
-            return NoScenarioFileError(f"no scenario file {whole!r}: {folder}{ships}")
+            message = f"no scenario file {whole!r}: {folder}{ships}"
+            return NoScenarioFileError(message, whole, name)
         if "/" in name and not near and name.partition("/")[0] not in self.providers():
-            return NoScenarioFileError(f"there is no scenario {name!r}, and no file {whole!r}")
+            message = f"there is no scenario {name!r}, and no file {whole!r}"
+            return NoScenarioFileError(message, whole, name)
         return UnknownScenarioError(f"there is no scenario {name!r}; {hint}")
 
     def _shipped(self, name: str) -> Path | None:
@@ -211,6 +221,17 @@ class Library:
         if not found:
             self._sound.add(name)
         return found
+
+    def named(self, error: ScenarioError) -> ScenarioError:
+        """Return the same error with names of scenarios in place of the paths of shipped files."""
+        return ScenarioError([replace(m, mark=self._named(m.mark)) for m in error.mistakes])
+
+    def _named(self, mark: Mark) -> Mark:
+        path = Path(mark.file)
+        if path.is_relative_to(self._root):
+            return replace(mark, file=f"{path.parent.name}/{path.stem}")
+        brought = (name for name, folder in self._folders().items() if path.is_relative_to(folder))
+        return next((replace(mark, file=f"{name}/{path.stem}") for name in brought), mark)
 
     def is_as_in(self, other: Library, name: str) -> bool:
         """Whether the files of a scenario are still those that another library has read."""

@@ -209,9 +209,33 @@ def _syntax_mistake(error: yaml.YAMLError, text: str, file: str) -> tuple[Mark, 
         return Mark(
             file, opened.line + 1, opened.column + 1
         ), f"not YAML: this {here} is not closed"
+    quoted = _long_quote(text, mark.line)
+    if quoted is not None:
+        start, end = quoted.start_mark, quoted.end_mark
+        said = f"this {text[start.index]} is closed only in line {end.line + 1}; close it here"
+        return Mark(file, start.line + 1, start.column + 1), f"not YAML: {said}"
     line = lines[mark.line] if mark.line < len(lines) else ""
     hint = _syntax_hint(problem, line, mark.column)
     return Mark(file, mark.line + 1, mark.column + 1), f"not YAML: {hint or problem}"
+
+
+def _long_quote(text: str, line: int) -> yaml.ScalarToken | None:
+    """Return the last quoted text before a syntax error that ends in its line, not where it began.
+
+    Mostly its own quote is missing, and the opening one of a later text closed it.
+    """
+    found = None
+    try:
+        for token in yaml.scan(text, Loader=_LOADER):
+            if token.start_mark.line > line:
+                break
+            if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
+                found = token
+    except yaml.YAMLError:
+        pass  # what was scanned before it counts
+    if found is None or not found.start_mark.line < found.end_mark.line == line:
+        return None
+    return found
 
 
 def _syntax_hint(problem: str, line: str, column: int) -> str | None:

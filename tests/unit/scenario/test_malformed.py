@@ -27,6 +27,12 @@ MODEL = "models: {topaz-video-upscale: "
 WRITTEN = [
     # what YAML refuses
     ("summary: 'open", "not YAML: this ' is not closed"),
+    (
+        'summary: "open\nseed: 1\nknobs: {x: "y"}',
+        'not YAML: this " is closed only in line 4; close',
+    ),
+    ("summary: 'it's\nx: 'y'", "not YAML"),
+    ("media:\n  - url: 'x\n  - url: 'y'\n", "not YAML: this ' is closed only in line 4; close it"),
     ("summary: a: b", 'must be quoted: summary: "a: b"'),
     ("jobs:\n  - summary: x: y: z", 'must be quoted: summary: "x: y: z"'),
     ("summary: only:", 'must be quoted: summary: "only:"'),
@@ -424,3 +430,12 @@ def test_a_file_of_very_many_values_is_not_read(tmp_path: Path, piece: str) -> N
     file.write_bytes(b"x: [" + piece.encode() * 100_001)
     (mistake,) = read_tree(file).mistakes
     assert "more than 100000 lines and commas" == mistake.message
+
+
+def test_quote_that_a_later_quote_closes_is_marked_where_it_opens(tmp_path: Path) -> None:
+    """The line and the column are those of the opening quote."""
+    path = tmp_path / "broken.yaml"
+    path.write_text('extends: vicsee/baseline\nsummary: "open\nseed: 1\ntitle: "x"\n', "utf-8")
+    said = 'not YAML: this " is closed only in line 4; close it here'
+    found = LIBRARY.mistakes_in(LIBRARY.resolve(path), discover())
+    assert [f"{path}:2:10: {said}"] == [str(mistake) for mistake in found]

@@ -171,12 +171,13 @@ async def create(request: Request) -> Response:
         status = 409 if isinstance(error, SandboxTakenError | KeyTakenError) else 400
         raise AdminError(status, "refused", str(error)[:SHOWN]) from error
     except NoScenarioFileError as error:
-        message = f"{error}; a path is one on the machine of the server"
+        message = f"{error.as_given}; a path is one on the machine of the server"
         raise AdminError(400, "unknown_scenario", message) from error
     except UnknownScenarioError as error:
         raise AdminError(400, "unknown_scenario", str(error)) from error
     except ScenarioError as error:
-        raise AdminError(400, "invalid_scenario", str(error)) from error
+        message = str(registry.library.named(error))
+        raise AdminError(400, "invalid_scenario", message) from error
     base = registry.settings.public_url or str(request.base_url).rstrip("/")
     urls = {provider: f"{base}/{provider}" for provider in registry.providers}
     paths = {provider: f"{base}/sandbox/{sandbox.id}/{provider}" for provider in urls}

@@ -12,7 +12,7 @@ from upsim_contracts import evidence, undocumented
 from upsim_contracts.documents import GUIDE, Document, document, parts
 from upsim_contracts.findings import Finding
 from upsim_contracts.parsing import parsed
-from upsim_contracts.schemas import Schemas, shown
+from upsim_contracts.schemas import Difference, Schemas, shown
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 REFUSED = 400
@@ -66,6 +66,14 @@ class Contract:
             if one.method == method.upper() and one.pattern.fullmatch(bare):
                 return one
         return None
+
+    def check_request(self, operation: Operation, document: object) -> Iterator[Difference]:
+        """How a JSON body of a request differs from the document: every rule that it breaks."""
+        steps: tuple[str, ...] = ("requestBody", "content", "application/json", "schema")
+        body = operation.definition.get("requestBody", {})
+        if "schema" in body.get("content", {}).get("application/json", {}):
+            place = ("paths", operation.path, operation.method.lower(), *steps)
+            yield from self._schemas.all_differences(_pointer(place), document)
 
     def check(
         self, operation: Operation, status: int, headers: Mapping[str, str], body: bytes

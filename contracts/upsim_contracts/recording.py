@@ -33,6 +33,7 @@ from upsim_contracts.redaction import Redactor
 from upsim_contracts.shortages import shortage
 from upsim_contracts.spending import FREE_METHODS
 from upsim_contracts.upstream import Links, Upstream, is_named
+from upsim_contracts.wrong_options import wrong_options
 
 MARK = "x-upsim-record"
 """The header of answers that are the recording's own."""
@@ -267,8 +268,17 @@ class Recording:
                     return await self._forward(passing, paid)
             except SpendingError as error:
                 self.refused += 1
-                self._say(f"not sent: {error}")
-                return _local(402, "cap", str(error))
+                text = await asyncio.to_thread(self._refusal, passing, error)
+                self._say(f"not sent: {text}")
+                return _local(402, "cap", text)
+
+    def _refusal(self, passing: Passing, error: SpendingError) -> str:
+        """Why a request is not sent, and what in it may be mistyped."""
+        target, method, path = self.target, passing.method, passing.path
+        found = wrong_options(
+            target.provider, target.dialect, method=method, path=path, body=passing.body
+        )
+        return self._redactor.text("; ".join((str(error), *found)))
 
     # -- there and back
 

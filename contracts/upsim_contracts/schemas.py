@@ -43,18 +43,22 @@ class Schemas:
 
     def differences(self, pointer: str, value: Any) -> Iterator[Difference]:  # noqa: ANN401 - JSON
         """What is wrong with a value by the schema at a JSON pointer: one rule a place."""
+        seen: set[tuple[str | int, ...]] = set()
+        for found in self.all_differences(pointer, value):
+            if found.path not in seen:
+                seen.add(found.path)
+                yield found
+
+    def all_differences(self, pointer: str, value: Any) -> Iterator[Difference]:  # noqa: ANN401 - JSON
+        """Every rule that a value breaks by the schema at a JSON pointer."""
         validator = self._validators.get(pointer)
         if validator is None:
             schema = {"$ref": f"{ADDRESS}#{pointer}"}
             validator = self._validators[pointer] = _Exact(
                 schema, registry=self._registry, format_checker=FORMATS
             )
-        seen: set[tuple[str | int, ...]] = set()
         for error in validator.iter_errors(value):
-            for found in _differences(error):
-                if found.path not in seen:
-                    seen.add(found.path)
-                    yield found
+            yield from _differences(error)
 
 
 def shown(value: object) -> str:

@@ -276,7 +276,9 @@ def test_what_nobody_can_price_is_not_sent(
     studio.record(provider, caller, cap=Decimal(9_999), clips=TOLD)
 
     line = f"nobody knows what POST {path} could cost"
-    assert [f"not sent: {line}, so it was not sent"] == studio.said
+    assert [f"not sent: {line}, so it was not sent"] == [
+        one.partition("; ")[0] for one in studio.said
+    ]
 
 
 def test_links_with_different_queries_are_different_videos(studio: Studio) -> None:
@@ -331,4 +333,6 @@ def test_an_option_without_a_price_is_not_sent(studio: Studio) -> None:
     studio.record("vicsee", caller, cap=Decimal(9999))
 
     line = "nobody knows what POST /api/v1/tools/upscale-video could cost"
-    assert [f"not sent: {line}, so it was not sent"] == studio.said
+    assert [f"not sent: {line}, so it was not sent"] == [
+        one.partition("; ")[0] for one in studio.said
+    ]

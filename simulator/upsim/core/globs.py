@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 
 LONGEST_TEXT = 8_192
 """Characters of a text that a glob is compared with; of a longer text these are the first."""
@@ -24,6 +24,28 @@ def fits(text: str, glob: str) -> bool:
         return fnmatchcase(text[: min(LONGEST_TEXT, MOST_STEPS // len(glob))], glob)
     first, *rest = glob.split("*")
     return _fits_parts(text[:LONGEST_TEXT], first, rest) if rest else text == glob
+
+
+def flaw(glob: str) -> str:
+    """Return why a glob does not mean what it seems to, or fits no text; empty if it is well.
+
+    >>> flaw("*.mp4"), flaw("a[bc].mp4"), flaw("[z-a]*"), flaw("a[b")
+    ('', '', '[z-a] fits no character', 'the [ is not closed; [[] stands for the bracket itself')
+    """
+    if len(glob) > LONGEST_GLOB and any(sign in glob for sign in "*?["):
+        return (
+            f"it is longer than {LONGEST_GLOB} characters, so that its signs stand for themselves"
+        )
+    at = glob.find("[")
+    while at >= 0:
+        start = at + 2 if glob[at + 1 : at + 2] == "!" else at + 1
+        end = glob.find("]", start + 1)
+        if end < 0:
+            return "the [ is not closed; [[] stands for the bracket itself"
+        if "(?!)" in translate(glob[at : end + 1]):
+            return f"{glob[at : end + 1]} fits no character"
+        at = glob.find("[", end + 1)
+    return ""
 
 
 def _fits_parts(text: str, first: str, rest: list[str]) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from upsim.core.faults import is_like
+from upsim.core.globs import flaw
 from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, State
 from upsim.scenario.durations import DURATION
 from upsim.scenario.inputs import inputs_of, statuses_of, values_of, wrong_source
@@ -105,6 +106,8 @@ def _when_mistakes(when: Value, fields: Mapping[str, Sequence[str] | None]) -> F
             yield (name,), f"no model has this; {nearest(name, fields)}"
         elif isinstance(value, dict | list):
             yield (name,), "a field is compared with a single value"
+        elif isinstance(value, str) and (broken := flaw(value)):
+            yield (name,), f"{shown(value)} is no glob: {broken}"
         elif allowed and not any(is_like(one, word(value)) for one in allowed):
             yield (name,), unknown("value", word(value), allowed)
         elif (wrong := wrong_source(name, value)) is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
+from upsim.core.globs import flaw
+from upsim.scenario.spelling import shown
 from upsim.scenario.tree import Found, Place, Value, items, mapping
 
 _FOUND_BY = ("duration", "file", "unreachable", "not_a_video")
@@ -21,6 +23,9 @@ def media_mistakes(rules: Value, broken: Collection[Place]) -> Found:
             found = f"has {' and '.join(given)}" if given else "has none"
             yield place, f"a rule needs one of {', '.join(_FOUND_BY)}; this one {found}"
         url = mapping(rule).get("url")
+        wrong = flaw(url) if isinstance(url, str) else ""
+        if wrong:
+            yield (*place, "url"), f"{shown(url)} is no glob: {wrong}"
         taken = _taken_by(url, above) if isinstance(url, str) else None
         if taken is not None:
             said = "has this pattern" if above[taken] == url else f"takes all of {above[taken]!r}"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.slowness import slowness
-from upsim.core.globs import LONGEST_GLOB, LONGEST_TEXT, fits
+from upsim.core.globs import LONGEST_GLOB, LONGEST_TEXT, fits, flaw
 
 
 @settings(max_examples=100)
@@ -39,3 +39,27 @@ def test_no_text_makes_a_glob_slow(glob: str) -> None:
     began = time.thread_time()
     assert not fits(text, glob)
     assert time.thread_time() - began < 0.1 * slowness()
+
+
+@pytest.mark.parametrize(
+    ("glob", "said"),
+    [
+        ("*.mp4", ""),
+        ("a[bc]?[!d]*[[]", ""),
+        ("[]a]", ""),
+        ("x" * 2_000, ""),
+        ("https://a.example/[b", "the [ is not closed; [[] stands for the bracket itself"),
+        ("[]", "the [ is not closed; [[] stands for the bracket itself"),
+        ("a[bc][!", "the [ is not closed; [[] stands for the bracket itself"),
+        ("[a-c][z-a]*", "[z-a] fits no character"),
+        (
+            "*" * 1_001,
+            "it is longer than 1000 characters, so that its signs stand for themselves",
+        ),
+    ],
+)
+def test_flaw_of_a_glob(glob: str, said: str) -> None:
+    """A bracket without an end, an empty set, and signs that a long glob takes as they are."""
+    assert said == flaw(glob)
+    if "fits no" in said:
+        assert not fits("b", glob)

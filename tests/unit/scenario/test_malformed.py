@@ -143,6 +143,13 @@ WRITTEN = [
     ("media: [{url: x, duration: 5, container: ogg}]", "unknown value 'ogg'"),
     ("media: [{url: x, duration: 5, audio: loud}]", "true or false belongs here"),
     ("media: [{url: x, durration: 5}]", "did you mean duration?"),
+    ("media: [{url: 'https://a.example/[b.mp4', unreachable: true}]", "the [ is not closed; [[]"),
+    ("media: [{url: 'a[z-a]', unreachable: true}]", "'a[z-a]' is no glob: [z-a] fits no charact"),
+    (
+        "jobs: [{when: {video_url: 'a[b'}, lifecycle: [{waiting: 1s}, {completed: }]}]",
+        "no glob: the",
+    ),
+    ("faults: [{at: after_accept, when: {video_url: 'a[b'}, do: lose}]", "is no glob: the [ is"),
     # jobs
     ("jobs: [{when: {}}]", "lacks lifecycle"),
     (f"{JOB}[]}}]", "a list of steps"),

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, is_like, spelt
+from upsim.core.globs import flaw
 from upsim.core.states import State
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import Known, Node
@@ -131,8 +132,11 @@ def _when(when: object, stage: Stage | None, on: object, known: Known) -> Found:
         accepted = stage in _ACCEPTED
         allowed = known.options.get(last or top, ()) if accepted else ()
         wrong = wrong_source(last or top, value) if accepted else None
+        broken = flaw(value) if isinstance(value, str) else ""
         if isinstance(value, Mapping | list | tuple):
             yield ("when", path), "a field is compared with a single value"
+        elif broken:
+            yield ("when", path), f"{shown(value)} is no glob: {broken}"
         elif allowed and not _is_one_of(value, allowed):
             yield ("when", path), f"{unknown_value('value', value, allowed)}; no job has another"
         elif wrong is not None:

@@ -1,6 +1,7 @@
 """What the videos of requests are: from their bytes, from what was said of them, or by a look.
 
-A link is fetched only where the upstream itself or this machine serves it.
+A link is fetched only where the upstream itself or this machine serves it. The video behind a link
+can be replaced: before a later request is priced by it, a HEAD must show the same version of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ MOST_LOOKS = 4
 """Links of one request that are fetched, within so many seconds and `LONGEST_VIDEO` in all."""
 MOST_LINKS = 100
 """Links of one answer that can stand for an upload, and of one request that can be known."""
+VERSION = ("etag", "last-modified", "content-length")
+"""Response headers by which two looks at a link see the same file."""
+PLAIN = {"accept-encoding": "identity"}
 Seen = Mapping[str, Any]
 
 
@@ -74,6 +78,7 @@ class Measuring:
         self._told = told
         self._say = say
         self._known: dict[str, Seen | None] = {}
+        self._versions: dict[str, tuple[str | None, ...]] = {}
         self._tickets: dict[str, tuple[str, ...]] = {}
 
     async def measure(self, body: bytes, content_type: str, sent: dict[str, None]) -> Sighted:
@@ -100,10 +105,9 @@ class Measuring:
         return Sighted(media, each, all_known)
 
     def uploaded(self, path: str, seen: Seen | None) -> None:
-        """A file was sent to a link of the upstream."""
-        if seen is not None:
-            for link in self._tickets.pop(path.partition("?")[0], ()):
-                remember(self._known, link, seen)
+        """A file was sent to a link of the upstream; a later one replaces it."""
+        for link in self._tickets.get(path.partition("?")[0], ()):
+            remember(self._known, link, seen)
 
     def answered(self, media: Mapping[str, Seen], body: bytes) -> None:
         """Links of an answer to an upload stand for what was uploaded, now or by the next call."""
@@ -123,11 +127,23 @@ class Measuring:
         """What a link leads to. A link that was looked at is known with its query alone."""
         bare = link.partition("?")[0]
         known = self._known.get(bare) or self._known.get(link)
+        if known is not None and link in self._versions:
+            known = known if await self._is_unchanged(link, left) else None
         if known is None:
             told = next((clip for glob, clip in self._told if fnmatchcase(bare, glob)), None)
             known = _described(told) if told else await self._look(link, left)
             remember(self._known, link, known)
         return known
+
+    async def _is_unchanged(self, link: str, left: _Looks) -> bool:
+        """Whether a link that was looked at leads to the same file; a length alone is no proof."""
+        try:
+            async with asyncio.timeout_at(left.until):
+                answer = await self._http.head(link, headers=PLAIN)
+        except (httpx.HTTPError, TimeoutError):
+            return False
+        found = _version(answer)
+        return answer.is_success and any(found[:2]) and found == self._versions[link]
 
     async def _look(self, link: str, left: _Looks) -> Seen | None:
         parts = _split(link)
@@ -154,15 +170,20 @@ class Measuring:
     async def _fetched(self, link: str, left: _Looks) -> bytes | None:
         """What a link leads to; nothing of a refusal, None of what is too long."""
         content = bytearray()
-        async with self._http.stream("GET", link) as answer:
+        async with self._http.stream("GET", link, headers=PLAIN) as answer:
             if not answer.is_success:
                 return b""
+            remember(self._versions, link, _version(answer))
             async for chunk in in_turns(answer.aiter_bytes()):
                 content += chunk
                 left.size -= len(chunk)
                 if left.size < 0:
                     return None
         return bytes(content)
+
+
+def _version(answer: httpx.Response) -> tuple[str | None, ...]:
+    return tuple(map(answer.headers.get, VERSION))
 
 
 def _carried(

@@ -138,12 +138,16 @@ def _is_in(word: str, text: str) -> bool:
 
 @cache
 def _stem(word: str) -> str:
-    """The word without an English ending, so that `refunded` finds `refund` and `refunds`."""
+    """The word without an English ending, so that `refunded` finds `refund` and `refunds`.
+
+    A doubled letter at the end counts once, since `stopping` doubles one and `polling` does not.
+    """
+    if not word.isalpha():
+        return word
     ending = next((one for one in _ENDINGS if word.endswith(one)), "")
     stem = word.removesuffix(ending)
-    if not ending or len(stem) < _LEAST_STEM or not word.isalpha():
-        return word
-    return stem[:-1] if stem[-1] == stem[-2] and ending in ("ing", "ed") else stem
+    stem = word if len(stem) < _LEAST_STEM else stem
+    return stem[:-1] if len(stem) >= _LEAST_STEM and stem[-1] == stem[-2] else stem
 
 
 def _spaced(text: str) -> str:

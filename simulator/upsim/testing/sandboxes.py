@@ -11,6 +11,8 @@ from typing import Any, Self
 import httpx
 
 from upsim.client.discovery import adapter
+from upsim.client.exceptions import ProtocolError
+from upsim.client.http.admin import exchange
 from upsim.interception.active import intercept
 from upsim.media.clip import ClipNameError, Rate, Seconds, clip_name
 from upsim.testing.cards import ReportCard
@@ -20,7 +22,13 @@ from upsim.testing.targets import Target, Wire
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 SECONDS = 60.0
 """How long the clients of a sandbox wait for an answer."""
+LONGEST = 300.0
+"""Seconds that an answer of the admin API may take in all."""
+MOST_BYTES = 256 * 2**20
+"""Bytes of an answer of the admin API: an export may be long."""
 NOT_FOUND = 404
+NO_ANSWER = 0
+"""The status of an admin call that was not answered."""
 
 
 class AdminCallError(RuntimeError):
@@ -228,10 +236,33 @@ class SandboxHandle:
     def _answer(
         self, method: str, path: str, body: Mapping[str, object] | None = None
     ) -> httpx.Response:
-        answer = self._own.request(method, path, json=body)
+        answer = ask(self._own, method, path, body)
         if not answer.is_success:
             raise _refused(answer)
         return answer
+
+
+def ask(
+    http: httpx.Client,
+    method: str,
+    path: str,
+    body: Mapping[str, object] | None = None,
+    *,
+    seconds: float = LONGEST,
+) -> httpx.Response:
+    """Return what the admin API answers. Raises AdminCallError where no whole answer comes."""
+    headers = {"accept-encoding": "identity"}
+    request = http.build_request(method, path, json=body, headers=headers)
+    try:
+        answer, content = exchange(http, request, seconds=seconds, most=MOST_BYTES)
+    except httpx.ConnectError:
+        raise
+    except (httpx.TransportError, ProtocolError) as error:
+        text = f"no answer to {method} {request.url} within bounds: {error}"
+        raise AdminCallError(NO_ANSWER, "no_answer", text) from error
+    return httpx.Response(
+        answer.status_code, headers=answer.headers, content=content, request=request
+    )
 
 
 def _refused(answer: httpx.Response) -> AdminCallError:

@@ -12,11 +12,13 @@ import httpx
 from upsim.testing.costs import Costs
 from upsim.testing.marks import MarkError
 from upsim.testing.orders import order
-from upsim.testing.sandboxes import AdminCallError, SandboxHandle
+from upsim.testing.sandboxes import AdminCallError, SandboxHandle, ask
 from upsim.testing.targets import Target
 from upsim.testing.whole_files import write_whole
 from upsim.testing.world import World
 
+FIRST = 10.0
+"""Seconds that a server may take for its first answer."""
 Protocols = Callable[[], type[asyncio.Protocol]]
 
 
@@ -33,6 +35,8 @@ class Session:
         self._world = World() if target in ("sim", "socket") else None
         self.costs = Costs()
         self._target = self._made(target, token)
+        self._lost: str | None = None
+        """Why no server answers; empty once one did, None before anybody looked."""
 
     def sandbox(
         self, name: str, asked: Mapping[str, Any], *, folder: Path | None = None
@@ -42,14 +46,37 @@ class Session:
         Raises MarkError for what there is not.
         """
         shared = self._target.shared
+        if shared:
+            self._look()
         body = order(asked, name=name, seed=self._seed, shared=shared, folder=folder)
         try:
             return SandboxHandle(self._target, body)
         except AdminCallError as error:
             raise MarkError(str(error)) from None
         except httpx.ConnectError as error:
-            address = self._target.base_url
-            raise MarkError(f"no simulator answers at {address}: {error}") from None
+            raise MarkError(self._unanswered(error)) from None
+
+    def _look(self) -> None:
+        """Look once whether a server answers. Raises MarkError, for each test the same.
+
+        A run of a thousand tests must not wait for each of them.
+        """
+        if self._lost is None:
+            self._lost = ""
+            base = f"{self._target.base_url}/__sim"
+            try:
+                with httpx.Client(
+                    transport=self._target.wire, base_url=base, timeout=FIRST
+                ) as http:
+                    ask(http, "GET", "livez", seconds=FIRST)
+            except (httpx.ConnectError, AdminCallError) as error:
+                self._lost = self._unanswered(error)
+        if self._lost:
+            raise MarkError(self._lost)
+
+    def _unanswered(self, error: Exception) -> str:
+        address = self._target.base_url
+        return f"no simulator answers at {address}: {error} (--upsim-target={address})"
 
     def end(self, sandbox: SandboxHandle) -> None:
         """Take what a sandbox cost, and remove it."""

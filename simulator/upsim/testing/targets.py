@@ -14,6 +14,7 @@ import anyio.to_thread
 import httpx
 
 from upsim.app import IN_PROCESS_HOST
+from upsim.client.http.connections import SyncTransport
 from upsim.testing.world import World
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
@@ -54,9 +55,7 @@ class SocketWire(Wire):
     def __init__(self, base_url: str) -> None:
         """Send to the server at this address."""
         self._base = httpx.URL(base_url)
-        self._socket = httpx.HTTPTransport(
-            verify=self._base.scheme == "https", trust_env=False, http1=True
-        )
+        self._socket = SyncTransport()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request of sync code."""

@@ -72,17 +72,24 @@ def ask_admin(
     return AdminAnswer(response.status_code, document, response.headers.get("x-upsim-note", ""))
 
 
-def exchange(http: httpx.Client, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+def exchange(
+    http: httpx.Client,
+    request: httpx.Request,
+    *,
+    seconds: float | None = None,
+    most: int = MOST_BYTES,
+) -> tuple[httpx.Response, bytes]:
     """Send a request and read the whole response. Raises ProtocolError or httpx.HTTPError.
 
-    Over the client's own connections (`connections`) a response that drips ends in time, too.
+    It takes so many `seconds` (SECONDS without) and `most` so many bytes. Over the client's own
+    connections (`connections`) a response that drips ends in time, too.
     """
-    patience = Patience(SECONDS)
+    patience = Patience(SECONDS if seconds is None else seconds)
     patience.with_answer()
     with patience.kept():
         response = http.send(request, stream=True, follow_redirects=False)
         try:
-            content = _Content(response)
+            content = _Content(response, most)
             for piece in response.iter_bytes():
                 content.add(piece)
                 patience.check()
@@ -99,7 +106,7 @@ async def exchange_async(
         async with asyncio.timeout(SECONDS):
             response = await http.send(request, stream=True, follow_redirects=False)
             try:
-                content = _Content(response)
+                content = _Content(response, MOST_BYTES)
                 async for piece in response.aiter_bytes():
                     content.add(piece)
             finally:
@@ -112,16 +119,17 @@ async def exchange_async(
 class _Content:
     """What was read of a body so far."""
 
-    def __init__(self, response: httpx.Response) -> None:
-        """Raises ProtocolError for a body that is compressed."""
+    def __init__(self, response: httpx.Response, most: int) -> None:
+        """Take so many bytes at most. Raises ProtocolError for a body that is compressed."""
         encoding = response.headers.get("content-encoding", "")
         if encoding.lower() not in PLAIN:
             what = f"the response is compressed ({encoding[:40]})"
             raise ProtocolError(f"{what}, which nobody asked for")
         self.read = bytearray()
+        self._most = most
 
     def add(self, piece: bytes) -> None:
         """Take the next piece. Raises ProtocolError when it is too long."""
         self.read += piece
-        if len(self.read) > MOST_BYTES:
-            raise ProtocolError(f"the response has more than {MOST_BYTES} bytes")
+        if len(self.read) > self._most:
+            raise ProtocolError(f"the response has more than {self._most} bytes")

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from starlette.types import ASGIApp
 
@@ -33,7 +35,10 @@ INBOX = re.compile(r"/__sim/sandboxes/[A-Za-z0-9_-]{1,64}/inbox/[A-Za-z0-9._-]{1
 _POSTING: ContextVar[bool] = ContextVar("upsim_posting", default=False)
 PORTS = {"http": 80, "https": 443}
 LONGEST_URL = 8192
+MOST_OPEN = 256
+"""Connections to receivers that are open at once; further attempts wait for one."""
 SHOWN = 200
+_SLOTS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 class Receivers:
@@ -57,13 +62,19 @@ class Receivers:
     async def post(self, posting: Posting, seconds: float) -> Outcome:
         """Make one attempt. Whatever the receiver does, this ends in time and never raises."""
         await late_imports.read("httpx")
-        import httpx
-
         url = _parsed(posting.url)
         reason = self._refusal(url, posting.url)
         if url is None or reason:
             return Outcome(None, reason, refused=True)
         _POSTING.set(True)  # of this task, which makes this one attempt
+        if self._is_own(url):
+            return await self._attempt(posting, url, seconds)
+        async with _slots():
+            return await self._attempt(posting, url, seconds)
+
+    async def _attempt(self, posting: Posting, url: httpx.URL, seconds: float) -> Outcome:
+        import httpx
+
         got, error = _Got(), ""
         try:
             async with asyncio.timeout(seconds):
@@ -130,6 +141,23 @@ class Receivers:
         host, usual = canonical(url.host), PORTS[url.scheme]
         port = url.port or usual
         return (host, port) in self._own or (port == usual and (host, None) in self._own)
+
+
+@cache
+def most_open() -> int:
+    """How many connections to receivers may be open, so that files are left for callers."""
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit  # not on every platform
+    except ImportError:
+        return MOST_OPEN
+    files = getrlimit(RLIMIT_NOFILE)[0]
+    return MOST_OPEN if files == RLIM_INFINITY else max(1, min(MOST_OPEN, files // 4))
+
+
+def _slots() -> asyncio.Semaphore:
+    """What all attempts of this event loop share, whichever sandbox they are of."""
+    loop = asyncio.get_running_loop()
+    return _SLOTS.setdefault(loop, asyncio.Semaphore(most_open()))
 
 
 def is_own_posting() -> bool:

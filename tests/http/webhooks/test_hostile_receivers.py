@@ -14,7 +14,11 @@ import httpx
 import pytest
 
 from tests.http.webhooks.test_handlers import Calls
-from upsim.engine.webhooks import KEPT_ANSWER
+from upsim.core.webhooks import Outcome
+from upsim.engine.settings import Settings
+from upsim.engine.webhooks import KEPT_ANSWER, Posting
+from upsim.web import receivers
+from upsim.web.receivers import Receivers
 
 if TYPE_CHECKING:
     from tests.http.webhooks.conftest import Start
@@ -247,3 +251,33 @@ def test_a_failure_beside_a_success_plans_nothing(start: Start) -> None:
     asyncio.run(program())
     assert [(0, None), (1, None)] == [(a.number, a.next_at) for a in world.only.attempts]
     assert world.only.outcome == "delivered"
+
+
+def test_receivers_that_hang_leave_files_for_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts of all sandboxes share a bound of open connections; the others wait, and end."""
+    monkeypatch.setattr(receivers, "most_open", lambda: 8)
+    open_now, most = 0, 0
+
+    class Hanging(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, _request: httpx.Request) -> httpx.Response:
+            nonlocal open_now, most
+            open_now += 1
+            most = max(most, open_now)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                open_now -= 1
+            raise AssertionError
+
+    async def program() -> list[Outcome]:
+        async def app(*_: object) -> None:
+            """Answer nobody."""
+
+        posts = Receivers(Settings(), app, Hanging())
+        one = Posting("d", "j", 1, "http://127.0.0.1:9/", (), b"{}", 0, 1.0)
+        return await asyncio.gather(*(posts.post(one, 0.02) for _ in range(50)))
+
+    outcomes = asyncio.run(program())
+
+    assert (8, 0) == (most, open_now)
+    assert {"no answer within 0.02 s"} == {one.error for one in outcomes}

@@ -13,7 +13,7 @@ from upsim.engine.clock import monotonic
 from upsim.engine.commands import is_played, resumed
 from upsim.engine.sandbox import Sandbox
 from upsim.web.holds import HeldByManualClockError
-from upsim.web.timeline import move
+from upsim.web.timeline import catch_up, move
 
 LONGEST_REAL = 600.0
 """Seconds of real time that a moving clock delays an answer at the most."""
@@ -56,7 +56,7 @@ async def _until(sandbox: Sandbox, until: Instant, manual_seconds: float) -> Non
     sandbox.listeners.append(listen)
     started = monotonic()
     try:
-        while sandbox.settle() < until and not sandbox.abandoned:
+        while await _settled(sandbox) < until and not sandbox.abandoned:
             passed = monotonic() - started
             seconds = sandbox.clock.real_seconds_until(until)
             left = (manual_seconds if seconds is None else LONGEST_REAL) - passed
@@ -66,6 +66,11 @@ async def _until(sandbox: Sandbox, until: Instant, manual_seconds: float) -> Non
             await _real(changed, left if seconds is None else min(seconds, left))
     finally:
         sandbox.listeners.remove(listen)
+
+
+async def _settled(sandbox: Sandbox) -> Instant:
+    await catch_up(sandbox)
+    return sandbox.settle()
 
 
 async def _real(changed: asyncio.Event, seconds: float) -> None:

@@ -12,7 +12,7 @@ from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.engine.clock import monotonic
 from upsim.engine.commands import is_played, resumed
 from upsim.engine.sandbox import Sandbox
-from upsim.web.timeline import QUIET_SECONDS, Timeline
+from upsim.web.timeline import QUIET_SECONDS, Timeline, catch_up
 
 MANUAL_SECONDS = 30.0
 """Over a socket, a request held by a `manual` clock waits so long in real time at the most."""
@@ -82,7 +82,7 @@ class Holds:
         try:
             await asyncio.wait_for(changed.wait(), seconds)
         except TimeoutError:
-            self._pass_time(sandbox, until)
+            await self._pass_time(sandbox, until)
         return True
 
     def _seconds(self, sandbox: Sandbox, until: Instant) -> float | None:
@@ -92,9 +92,9 @@ class Holds:
         target = until if deadline is None else min(until, deadline.at)
         return sandbox.clock.real_seconds_until(target)
 
-    def _pass_time(self, sandbox: Sandbox, until: Instant) -> None:
+    async def _pass_time(self, sandbox: Sandbox, until: Instant) -> None:
         if sandbox.clock.mode != "auto":
-            sandbox.settle()
+            await catch_up(sandbox)
         else:
             self.timeline.jump(sandbox, latest=until)
 

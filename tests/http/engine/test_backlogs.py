@@ -4,24 +4,81 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
 
 from upsim import Simulator
-from upsim.core.instants import SECOND
+from upsim.core.faults import Wait
+from upsim.core.instants import LATEST, SECOND
 from upsim.engine.deadlines import Deadline
 from upsim.engine.sandbox import MOST_AT_ONCE, Sandbox
+from upsim.web.admin.events import EventStream, Streams
+from upsim.web.delays import pass_time
 
 JOBS = 2 * MOST_AT_ONCE
 UPSCALE = "/vicsee/api/v1/tools/upscale-video"
 CLIP = {"video_url": "http://upsim.test/media/synthetic/320x240_30fps_2s.mp4"}
+KEY = {"Authorization": "Bearer sk-any"}
 READS = [
     "/vicsee/api/v1/tasks/{job}",
     "/vicsee/api/v1/credits",
     "/media/outputs/{job}.mp4",
     "/__sim/sandboxes/default/jobs?state=completed&limit=1",
 ]
+
+
+async def _delay(simulator: Simulator) -> None:
+    wait = Wait(60 * SECOND)
+    await pass_time(simulator.sandbox, wait, in_process=False, manual_seconds=30)
+
+
+async def _hold(simulator: Simulator) -> None:
+    holds = simulator.app.dispatch.holds
+    await holds._pass_time(simulator.sandbox, LATEST)
+
+
+async def _follow(simulator: Simulator) -> None:
+    stream = EventStream(simulator.sandbox, Streams(), None, "")
+    await stream._wait(asyncio.Event(), 1)
+
+
+@pytest.mark.parametrize("wait", [_delay, _hold, _follow])
+async def test_a_backlog_of_what_waits_leaves_others_their_turn(
+    monkeypatch: pytest.MonkeyPatch, wait: Callable[[Simulator], Awaitable[None]]
+) -> None:
+    """A delay, a held request and an event stream run what is due in pieces, too."""
+    counts = [0]
+    real = Sandbox._run
+
+    async def others() -> None:
+        while True:
+            counts.append(0)
+            await asyncio.sleep(0)
+
+    def run(sandbox: Sandbox, deadline: Deadline) -> bool:
+        counts[-1] += 1
+        return real(sandbox, deadline)
+
+    with Simulator(clock="manual") as simulator:
+        sandbox = simulator.sandbox
+        async with httpx.AsyncClient(
+            transport=simulator.transport(), base_url="http://127.0.0.1", headers=KEY
+        ) as http:
+            for _ in range(JOBS):
+                await http.post(UPSCALE, json=CLIP)
+        waiting = asyncio.ensure_future(wait(simulator)) if wait is _delay else None
+        await asyncio.sleep(0)
+        sandbox.clock.reach(sandbox.now + 600 * SECOND)
+        monkeypatch.setattr(Sandbox, "_run", run)
+        ticking = asyncio.create_task(others())
+        sandbox.wake()
+        await (waiting or wait(simulator))
+        ticking.cancel()
+
+    assert sum(counts) > 2 * MOST_AT_ONCE
+    assert max(counts) <= MOST_AT_ONCE
 
 
 @pytest.mark.parametrize("path", READS)
@@ -43,11 +100,10 @@ async def test_a_backlog_leaves_others_their_turn(
         ran.append(turns)
         return real(sandbox, deadline)
 
-    key = {"Authorization": "Bearer sk-any"}
     with Simulator(clock=clock) as simulator:
         sandbox = simulator.sandbox
         async with httpx.AsyncClient(
-            transport=simulator.transport(), base_url="http://127.0.0.1", headers=key
+            transport=simulator.transport(), base_url="http://127.0.0.1", headers=KEY
         ) as http:
             for _ in range(JOBS):
                 made = (await http.post(UPSCALE, json=CLIP)).json()

@@ -20,6 +20,7 @@ from upsim.web.admin.problems import AdminError, nearest, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
 from upsim.web.bodies import encode
 from upsim.web.connections import EXTENSION
+from upsim.web.timeline import catch_up
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -192,7 +193,7 @@ class EventStream(Response):
         try:
             await asyncio.wait_for(changed.wait(), max(0.0, first))
         except TimeoutError:
-            sandbox.settle()
+            await catch_up(sandbox)
             return first < seconds
         return True
 

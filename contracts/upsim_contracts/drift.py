@@ -35,7 +35,7 @@ class Drift:
     """One thing that differs. `read` and `recorded` are days, `ages` are days ago, None unknown.
 
     `also` names fields of other answers that say the same. `said` are the provider's words in a
-    refusal, and `says` is what the line says first.
+    refusal, and `says` is what the line says in place of the difference.
     """
 
     kind: Kind
@@ -65,9 +65,9 @@ class Drift:
         more = f" and {count} more" if count > 0 else ""
         also = f"; the same in {', '.join(self.also)}" if self.also else ""
         weight = f"{self.weight}: " if self.weight else ""
-        says = f"{self.says}; " if self.says else ""
         words = f" {self.said}" if self.said else ""
-        what = f"{self.finding.provider}: {says}{self.difference}{words}"
+        says = f"{self.finding.operation}: {self.says}" if self.says else self.difference + words
+        what = f"{self.finding.provider}: {says}"
         source = f"[{self.finding.evidence}]"
         return f"{weight}{what} {source}, {ages}, exchange {self.exchanges[0]}{more}{also}"
 
@@ -166,7 +166,7 @@ def _each_once(
 ) -> Iterator[Drift]:
     """Each thing that changed, by its first sign; a charge goes before fields that name a price."""
     groups: dict[Key, list[tuple[Judged, list[int]]]] = {}
-    for one in sorted(found, key=lambda pair: not _is_charge(pair[0])):
+    for one in sorted(found, key=lambda pair: (not _is_charge(pair[0]), pair[0].vague)):
         is_price = not one[0].key and ratio(one[0].finding) is not None
         key: Key = one[0].key or ((PRICE,) if is_price else key_of(one[0].finding))
         groups.setdefault(key, []).append(one)

@@ -16,7 +16,7 @@ from typing import Any
 
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.nearest import hint
-from upsim_contracts.promised import Refunds, Time
+from upsim_contracts.promised import Limit, Refunds, Time
 from upsim_contracts.target import Given
 from upsim_contracts.telling import Telling
 from upsim_contracts.yaml12 import read_exact
@@ -179,6 +179,7 @@ class Book:
     telling: Telling = field(default_factory=Telling)
     refunds: Refunds | None = None
     times: tuple[Time, ...] = ()
+    limits: tuple[Limit, ...] = ()
     dialects: Mapping[str, Dialect] = field(default_factory=dict)
 
     def under(self, dialect: str) -> Book:
@@ -221,6 +222,7 @@ def read_book(path: Path) -> Book:
         telling=Telling(**contract.get("telling", {})),
         refunds=Refunds(**contract["refunds"]) if "refunds" in contract else None,
         times=tuple(Time(**one) for one in contract.get("times", ())),
+        limits=tuple(Limit(**one) for one in contract.get("limits", ())),
         dialects={name: Dialect(**one) for name, one in contract.get("dialects", {}).items()},
     )
     problems = list(_problems(book))
@@ -298,7 +300,8 @@ def _problems(book: Book) -> Iterator[str]:
         for step in fact.steps:
             yield from _step_problems(book, fact, step)
     named = [book.refunds.fact] if book.refunds is not None else []
-    for name in (*named, *(one.fact for one in book.times)):
+    named += [one.fact for one in book.times] + [one.fact for one in book.limits]
+    for name in named:
         if name not in seen:
             yield f"there is no fact {name!r}; {hint(name, seen)}"
 

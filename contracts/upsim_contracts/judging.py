@@ -15,9 +15,10 @@ from upsim_contracts.answers import REFUSED, Contract, Operation, check_answer, 
 from upsim_contracts.cassettes import Exchange
 from upsim_contracts.comparing import INSTEAD, STATUS, Unlike, compare, is_price
 from upsim_contracts.findings import Finding
-from upsim_contracts.matching import ABSENT, LONGEST, at
+from upsim_contracts.limits import moved
+from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import CHARGE, price_finding
-from upsim_contracts.provider_words import said
+from upsim_contracts.provider_words import words_of
 from upsim_contracts.redaction import PLACEHOLDER
 from upsim_contracts.replaying import Replayed
 from upsim_contracts.signs import Key
@@ -34,7 +35,8 @@ class Judged:
     """One difference. `field` is where it stands, told apart from the status of the answer.
 
     `key` says what it points to, where the finding itself does not. `said` are the provider's own
-    words in a refusal, and `says` is what to say first.
+    words in a refusal, and `says` is what to say in place of the finding. What is `vague` is told
+    only if nothing else tells the same thing.
     """
 
     kind: Kind
@@ -43,6 +45,7 @@ class Judged:
     key: Key = ()
     said: str = ""
     says: str = ""
+    vague: bool = False
 
 
 def judge(
@@ -80,16 +83,14 @@ def judge(
     for one in unlike:
         if not _is_about(one.where, known):
             found.append(_unlike(one, provider, name, exchange.status, cited, source))
+    limit = moved(exchange, replayed, name, tolls)
+    if limit is not None:
+        key: Key = ("limit", limit.of)
+        where, vague = limit.finding.where, not limit.exact
+        change = Judged("contract", limit.finding, where, key, says=limit.says, vague=vague)
+        return [change, *(found[:1] if priced is not None else ())]
     words = words_of(exchange) if exchange.status >= REFUSED else ""
     return [replace(one, said=words) if one.field == STATUS else one for one in found]
-
-
-def words_of(exchange: Exchange) -> str:
-    """Return the error that an answer names, in the provider's words."""
-    body = exchange.answer.body
-    found = said(body.get("json"), str(body.get("text", "")))
-    code = "" if found.code.isdecimal() else found.code  # most often the status once more
-    return str(replace(found, code=code, message=found.message[:LONGEST]))
 
 
 def _outputs(

@@ -36,3 +36,15 @@ class Time:
     per_second: str = ""
     word: str = "processing"
     read: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The most that a video may have `of` something, as the fact named here says.
+
+    It is one of the kinds of `limits.KINDS`: seconds, frames, bytes, or the pixels of a `width`.
+    """
+
+    fact: str
+    of: str
+    most: str

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from upsim_contracts.cassettes import Exchange
+from upsim_contracts.matching import LONGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +34,11 @@ def said(document: object, text: str) -> Said:
     code = code or document.get("code")
     message = inner.get("message") or (error if isinstance(error, str) else "")
     return Said(str(code or ""), str(message or document.get("message") or ""))
+
+
+def words_of(exchange: Exchange) -> str:
+    """Return the error that an answer names, in the provider's words."""
+    body = exchange.answer.body
+    found = said(body.get("json"), str(body.get("text", "")))
+    code = "" if found.code.isdecimal() else found.code  # most often the status once more
+    return str(replace(found, code=code, message=found.message[:LONGEST]))

@@ -12,7 +12,8 @@ from upsim_contracts.cassettes import Cassette, Exchange
 from upsim_contracts.comparing import STATUS
 from upsim_contracts.counting import counted
 from upsim_contracts.findings import Finding
-from upsim_contracts.judging import Judged, cited_at, place_of, words_of
+from upsim_contracts.judging import Judged, cited_at, place_of
+from upsim_contracts.provider_words import words_of
 from upsim_contracts.replaying import Replayed, is_momentary
 from upsim_contracts.tolls import Tolls
 

@@ -121,21 +121,31 @@ class _Run:
         """The links to outputs: path of the recorded one, the simulator's own."""
         self._guesses: set[str] = set()
         """Recorded ids of jobs whose video nobody knows."""
+        self._refused: set[str] = set()
+        """Recorded ids of jobs that the simulator did not accept."""
 
     def answer(self, exchange: Exchange) -> Replayed:
         """The simulator's answer to one exchange."""
         if exchange.part == "file":
             return self._file(exchange)
-        if "file" in exchange.request.body:
-            return Replayed(exchange, skipped="the bytes of its request were not kept")
-        if exchange.status == 0:
-            return Replayed(exchange, skipped="the connection was lost")
+        reason = self._unsent(exchange)
+        if reason:
+            return Replayed(exchange, skipped=reason)
         form = self._tolls.call(exchange.method, exchange.path)
         if form is not None and form.name == self._book.lifecycle.call:
             return self._polled(exchange)
         if form is not None and form.paid:
             return self._paid(exchange)
         return self._once(exchange)
+
+    def _unsent(self, exchange: Exchange) -> str:
+        """Why a request is not sent; empty for one that is."""
+        if "file" in exchange.request.body:
+            return "the bytes of its request were not kept"
+        if exchange.status == 0:
+            return "the connection was lost"
+        asked = (*exchange.path.partition("?")[0].split("/"), *strings(exchange.request.body))
+        return "" if self._refused.isdisjoint(asked) else "the simulator refused its job"
 
     def _file(self, exchange: Exchange) -> Replayed:
         """A file of a link; of an output, what the simulator made in its place."""
@@ -168,6 +178,10 @@ class _Run:
                 answer = poor
             elif not known:
                 return Replayed(exchange, skipped="the video is not known")
+        form = self._tolls.call(exchange.method, exchange.path)
+        if exchange.status < _REFUSED <= answer.status_code and form is not None and form.job:
+            job = at(exchange.answer.body.get("json", ABSENT), form.job)
+            self._refused.update(strings(job))
         if not known:
             self._guesses.update(strings(exchange.answer.body.get("json")))
         charge = None if before is None or after is None else before - after

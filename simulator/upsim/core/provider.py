@@ -33,7 +33,8 @@ class Operation:
     and is run beside the event loop: it looks at nothing but the call and its body. `reads` are the
     fields of a JSON body besides the options of its model, `query` the parameters of the query; the
     log names any other. `idle` returns the fields that the provider accepts without effect, as
-    `core/unread.py` wants them.
+    `core/unread.py` wants them. `answers` are the dotted paths of the fields that its response may
+    have, 0 for a place in a list and `.*` for any field below; empty if they are not known.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Operation:
     reads: Reads = field(default_factory=dict)
     query: frozenset[str] = frozenset()
     idle: Callable[[Call], Mapping[str, str]] = _none_idle
+    answers: frozenset[str] = frozenset()
 
     @property
     def reads_options(self) -> bool:

@@ -82,6 +82,24 @@ def bodiless_of(value: Value, providers: Mapping[str, Provider] | None) -> Itera
             yield operation.name
 
 
+def answers_of(
+    value: Value, providers: Mapping[str, Provider] | None
+) -> Mapping[str, frozenset[str]]:
+    """Return the fields that the responses of a file's provider may have, where they are known.
+
+    A failure of the file itself may add some.
+    """
+    root = mapping(value)
+    found = (providers or {}).get(str(root["provider"]))
+    failures = mapping(root["failures"]).values()
+    extra = {str(key) for entry in failures for key in mapping(mapping(entry).get("extra"))}
+    return {
+        operation.name: operation.answers | {f"*.{key}" for key in extra}
+        for operation in (found.operations if found else ())
+        if operation.answers
+    }
+
+
 def _notices(root: dict[str, Value], provider: Provider) -> Found:
     if "webhooks" in root and provider.notice is None:
         yield ("webhooks",), f"{provider.name} documents no webhooks, so none is ever sent"

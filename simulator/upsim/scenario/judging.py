@@ -9,7 +9,7 @@ from itertools import chain
 from upsim.core.provider import Provider
 from upsim.scenario.baselines import Trees, baseline_mistakes, strange_entries
 from upsim.scenario.changes import change_mistakes, stages
-from upsim.scenario.code import bodiless_of, code_mistakes
+from upsim.scenario.code import answers_of, bodiless_of, code_mistakes
 from upsim.scenario.faults.rules import all_mistakes
 from upsim.scenario.faults.vocabulary import known_in
 from upsim.scenario.jobs import job_mistakes
@@ -82,7 +82,12 @@ class Judge:
         written, base = mapping(tree.value), self._baseline_tree(tree)
         knobs = mapping((base or sound.value)["knobs"])
         kinds = self._kinds_of(written, providers)
-        known = known_in(sound.value, kinds, bodiless_of(sound.value, providers))
+        known = known_in(
+            sound.value,
+            kinds,
+            bodiless_of(sound.value, providers),
+            answers_of(sound.value, providers),
+        )
         yield from choice_mistakes(written.get("knobs"), knobs)
         yield from job_mistakes(written.get("jobs"), sound.value, written)
         yield from media_mistakes(written.get("media"), broken)

@@ -9,6 +9,12 @@ from upsim.providers.piapi.uses import USES
 TASK = webhooks.SECRETS
 """What a task shows of its caller, also in every later answer: PiAPI echoes its configuration."""
 UPLOAD = Secrets(urls=("data.url",))
+ANSWER = frozenset(
+    {"code", "message", "task_id", "data.logs.*", "data.output.*", "data.input.*"}
+    | {f"data.{name}" for name in ("task_id", "model", "task_type", "status", "detail")}
+    | {"data.error.*", "data.config.*", "data.meta.*"}
+)
+"""Fields of a task, when it is made and when it is polled."""
 
 PROVIDER = Provider(
     name="piapi",
@@ -26,9 +32,16 @@ PROVIDER = Provider(
                 ("config",): frozenset({"service_mode", "webhook_config"}),
                 ("config", "webhook_config"): frozenset({"endpoint", "secret"}),
             },
+            answers=ANSWER,
         ),
         Operation(
-            "task/get", "GET", "/api/v1/task/{id}", operations.get_task, kind="poll", secrets=TASK
+            "task/get",
+            "GET",
+            "/api/v1/task/{id}",
+            operations.get_task,
+            kind="poll",
+            secrets=TASK,
+            answers=ANSWER,
         ),
         Operation(
             "task/cancel",

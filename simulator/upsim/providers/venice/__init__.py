@@ -10,6 +10,12 @@ VIDEO = Secrets(urls=("video_url", "url"))
 QUEUE = frozenset({"model", "video_url"})
 COMPLETE = frozenset({"model", "queue_id"})
 RETRIEVE = frozenset({*COMPLETE, "delete_media_on_completion"})
+QUEUED = frozenset({"model", "queue_id"})
+ANSWER = frozenset(
+    {"status", "url", "video_url", "download_url", "error", "error.*", "error_code"}
+    | {"credits_refunded", "average_execution_time", "execution_duration"}
+)
+"""Fields of a job that is polled."""
 
 PROVIDER = Provider(
     name="venice",
@@ -23,6 +29,7 @@ PROVIDER = Provider(
             secrets=VIDEO,
             reads={(): QUEUE},
             idle=idle.on_queue,
+            answers=QUEUED,
         ),
         Operation(
             "video/retrieve",
@@ -32,6 +39,7 @@ PROVIDER = Provider(
             kind="poll",
             secrets=VIDEO,
             reads={(): RETRIEVE},
+            answers=ANSWER,
         ),
         Operation(
             "video/complete",

@@ -8,6 +8,12 @@ from upsim.providers.vicsee.uses import USES
 
 TASK = Secrets(urls=("video_url", "result.url", "data.url"))
 UPLOAD = Secrets(urls=("uploadUrl", "publicUrl"))
+ANSWER = frozenset(
+    {"success", "data.id", "data.model", "data.status", "data.createdAt", "data.input.*"}
+    | {"data.creditsUsed", "data.creditsRemaining", "data.mediaType", "data.prompt"}
+    | {"data.result.type", "data.result.url", "data.error.*"}
+)
+"""Fields of a task, when it is made and when it is polled."""
 
 PROVIDER = Provider(
     name="vicsee",
@@ -20,6 +26,7 @@ PROVIDER = Provider(
             kind="submit",
             secrets=TASK,
             reads={(): frozenset({"video_url"})},
+            answers=ANSWER,
         ),
         Operation(
             "generate",
@@ -29,9 +36,16 @@ PROVIDER = Provider(
             kind="submit",
             secrets=TASK,
             reads={(): frozenset({"model", "input"}), ("input",): frozenset({"video_url"})},
+            answers=ANSWER,
         ),
         Operation(
-            "tasks/get", "GET", "/api/v1/tasks/{id}", operations.get_task, kind="poll", secrets=TASK
+            "tasks/get",
+            "GET",
+            "/api/v1/tasks/{id}",
+            operations.get_task,
+            kind="poll",
+            secrets=TASK,
+            answers=ANSWER,
         ),
         Operation(
             "tasks/download",

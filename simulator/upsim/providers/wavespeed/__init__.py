@@ -36,6 +36,15 @@ BILLED = PERIOD | {
 }
 PRICED = SUBMIT | {"enable_base64_output", "webhook_url"}
 PRICE = {(): frozenset({"model_id", "inputs"}), ("inputs",): PRICED}
+ANSWER = frozenset(
+    {"code", "message"}
+    | {
+        f"data.{name}"
+        for name in ("id", "model", "status", "code", "error", "created_at", "executionTime")
+    }
+    | {"data.outputs.0", "data.has_nsfw_contents.0", "data.timings.inference", "data.urls.get"}
+)
+"""Fields of a task, when it is made and when it is polled."""
 
 PROVIDER = Provider(
     name="wavespeed",
@@ -50,6 +59,7 @@ PROVIDER = Provider(
             reads={(): SUBMIT},
             idle=webhooks.idle,
             query=frozenset({"webhook"}),
+            answers=ANSWER,
         ),
         Operation(
             "result",
@@ -58,6 +68,7 @@ PROVIDER = Provider(
             operations.result,
             kind="poll",
             secrets=TASK,
+            answers=ANSWER,
         ),
         Operation(
             "prediction",
@@ -66,6 +77,7 @@ PROVIDER = Provider(
             operations.result,
             kind="poll",
             secrets=TASK,
+            answers=ANSWER,
         ),
         Operation(
             "media/uploads",

@@ -13,6 +13,7 @@ from itertools import chain, count
 from upsim.core.faults import STAGES, FaultRule, spelt
 from upsim.core.states import State
 from upsim.scenario.faults.actions import action_mistakes, actions_at, build_action
+from upsim.scenario.faults.patches import patch_mistakes
 from upsim.scenario.faults.selection import count_mistakes, selection_mistakes, unreached
 from upsim.scenario.faults.shadows import shadow_of
 from upsim.scenario.faults.vocabulary import Known, Node
@@ -72,6 +73,7 @@ def fault_mistakes(node: object, known: Known) -> Found:
     yield from selection_mistakes(node, stage, known)
     if "do" in node:
         yield from action_mistakes(node["do"], stage, known)
+        yield from patch_mistakes(node, stage, known)
     else:
         yield (), f"say what goes wrong: do, one of {', '.join(actions_at(stage))}"
 

@@ -25,7 +25,8 @@ class Known:
     the texts of each entry need, `fields` what the bodies of submits hold at the top, `told` the
     states that webhooks tell of, `signing` how those are signed, `bodiless` the operations that
     have no body, `options` the values that a submit may have (of `model`, too), and `statuses` the
-    provider's words for states (None or empty: not known).
+    provider's words for states, and `answers` the fields that the responses of operations may have
+    (None or empty: not known).
     """
 
     provider: str
@@ -37,9 +38,15 @@ class Known:
     bodiless: frozenset[str] = frozenset()
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def known_in(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ()) -> Known:
+def known_in(
+    root: Node,
+    kinds: Mapping[str, str],
+    bodiless: Iterable[str] = (),
+    answers: Mapping[str, frozenset[str]] | None = None,
+) -> Known:
     """What the faults of a resolved file may speak of."""
     hooks = root.get("webhooks")
     also = [State.PROCESSING] if ON_PROCESSING in root["knobs"] else []
@@ -54,6 +61,7 @@ def known_in(root: Node, kinds: Mapping[str, str], bodiless: Iterable[str] = ())
         bodiless=frozenset(bodiless),
         options=values_of(root),
         statuses=statuses_of(root),
+        answers=answers or {},
     )
 
 

@@ -1,0 +1,62 @@
+"""Patches of which no field is in any response that they could change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
+
+from upsim.core.faults import KINDS_AT, UNNAMED_AT, Stage
+from upsim.core.nearest import nearest_of
+from upsim.scenario.faults.vocabulary import Known, Node
+from upsim.scenario.spelling import shown
+from upsim.scenario.tree import Found
+
+_PLACE = re.compile(r"(?<=\.)[0-9]+(?=\.|\Z)")
+
+
+def patch_mistakes(node: Node, stage: Stage | None, known: Known) -> Found:
+    """Yield a mistake for a patch that finds none of its fields, so that it never fires."""
+    do = node.get("do")
+    fields = do.get("patch") if isinstance(do, Mapping) else None
+    if stage is None or not isinstance(fields, Mapping) or not fields:
+        return
+    names = _operations(node.get("on"), stage, known)
+    if not names or not known.answers.keys() >= set(names):
+        return
+    answered = frozenset[str]().union(*(known.answers[name] for name in names))
+    paths = [str(path) for path in fields]
+    if any(_is_in(path, answered) for path in paths):
+        return
+    plain = sorted({_named(field) for field in answered} - {""})
+    near = nearest_of(paths[0], plain) or nearest_of(paths[0].rpartition(".")[2], plain)
+    hint = f"; did you mean {near}?" if near else ""
+    message = f"no response of {', '.join(names)} has {shown(paths[0])}, so this never fires{hint}"
+    yield ("do", "patch", paths[0]), message
+
+
+def _named(field: str) -> str:
+    """Return the part of a path that names something, without places and open ends."""
+    return re.sub(r"(?:\.|\A)[0*](?:\..*)?\Z", "", field)
+
+
+def _operations(on: object, stage: Stage, known: Known) -> list[str]:
+    allowed = UNNAMED_AT[stage] if on is None else KINDS_AT[stage]
+    return [
+        name
+        for name, kind in known.operations.items()
+        if kind in allowed and (on is None or fnmatchcase(name, str(on)))
+    ]
+
+
+def _is_in(path: str, answered: Collection[str]) -> bool:
+    """Whether a path is that of a field, of an object around one, or below an open one."""
+    path = _PLACE.sub("0", path)
+    last = path.rpartition(".")[2]
+    return any(
+        field == path
+        or field.startswith(f"{path}.")
+        or (field.endswith(".*") and path.startswith(field[:-1]))
+        or field == f"*.{last}"
+        for field in answered
+    )

@@ -1,0 +1,85 @@
+"""A patch of fields that no response has is refused; what responses have is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.http.test_causes import POLLS, SUBMITTED, TOPAZ, Mistake, send
+from upsim import Simulator
+from upsim.providers import discover
+from upsim.scenario.faults.patches import _is_in
+from upsim.scenario.loader import Library
+
+LIBRARY = Library()
+REFUSED = {
+    ("vicsee", "{at: poll, do: {patch: {url: x}}}"): (
+        "faults[0].do.patch.url: no response of tasks/get has 'url', so this never fires; "
+        "did you mean data.result.url?"
+    ),
+    ("vicsee", "{at: after_accept, on: generate, do: {patch: {data.ids: x}}}"): "mean data.id?",
+    ("venice", "{at: poll, on: video/retrieve, do: {patch: {data.status: x}}}"): "mean status?",
+    ("piapi", "{at: poll, do: {patch: {status: x}}}"): "did you mean data.status?",
+    ("wavespeed", "{at: poll, on: result, do: {patch: {data.output: x}}}"): "mean data.outputs",
+}
+WELL = [
+    ("vicsee", "{at: poll, do: {patch: {data: null}}}"),
+    ("vicsee", "{at: poll, do: {patch: {data.status: odd, data.new: 1}}}"),
+    ("wavespeed", "{at: poll, do: {patch: {data.outputs.7: x}}}"),
+    ("piapi", "{at: poll, do: {patch: {data.output.video_url: x}}}"),
+    ("vicsee", "{at: poll, on: credits, do: {patch: {anything: x}}}"),
+]
+
+
+def messages(folder: Path, provider: str, fault: str) -> list[str]:
+    """Return the mistakes of a scenario with one fault."""
+    path = folder / "mine.yaml"
+    path.write_text(f"extends: {provider}/baseline\nfaults: [{fault}]\n", "utf-8")
+    found = LIBRARY.mistakes_in(LIBRARY.resolve(path), discover())
+    return [f"{mistake.place}: {mistake.message}" for mistake in found]
+
+
+def test_patch_that_finds_nothing_is_refused_with_the_nearest_field(tmp_path: Path) -> None:
+    """One message each; a patch with a field that is there, or of other operations, is well."""
+    for (provider, fault), said in REFUSED.items():
+        (message,) = messages(tmp_path, provider, fault)
+        assert said in message
+    for provider, fault in WELL:
+        assert [] == messages(tmp_path, provider, fault)
+
+
+def leaves(value: object, path: str = "") -> Iterator[str]:
+    """Yield the dotted path of each single value of a response."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)  # type: ignore[arg-type]
+    for key, item in inner:
+        if isinstance(item, dict | list) and item:
+            yield from leaves(item, f"{path}{key}.")
+        else:
+            yield f"{path}{key}"
+
+
+@pytest.mark.parametrize("provider", SUBMITTED)
+def test_every_field_of_a_response_is_known(provider: str) -> None:
+    """Of submits and polls, for jobs in every state and in every dialect."""
+    operations = {one.kind: one.answers for one in discover()[provider].operations if one.answers}
+    path, body, place = SUBMITTED[provider]
+    for end in ("completed", "failed", "cancelled", "timeout"):
+        steps = [{"waiting": "5s"}, {"processing": "5s"}, {end: None}]
+        scenario = {"extends": f"{provider}/baseline", "jobs": [{"lifecycle": steps}]}
+        with Simulator(scenario=scenario, clock="auto", seed=1) as sim:
+            for dialect in ("", *sim.app.registry.library.baseline(provider).baseline.dialects):
+                prefix = f"{provider}/{dialect}".rstrip("/")
+                made = send(sim, Mistake(f"POST {prefix}{path}", body)).json()
+                assert [] == [one for one in leaves(made) if not _is_in(one, operations["submit"])]
+                name: object = made
+                for part in place.split("."):
+                    name = name[part]  # type: ignore[index]
+                method, _, rest = POLLS[provider].format(name).partition(f" {provider}")
+                document = {**TOPAZ, "queue_id": name} if provider == "venice" else None
+                for _ in range(4):
+                    answer = send(sim, Mistake(f"{method} {prefix}{rest}", document))
+                    if answer.headers["content-type"].startswith("application/json"):
+                        found = leaves(answer.json())
+                        assert [] == [one for one in found if not _is_in(one, operations["poll"])]

@@ -175,7 +175,7 @@ def _each_once(
         also = tuple(dict.fromkeys(named))[1:]
         every = (first, *(one for one, _ in others))
         same = (more for one, more in others if _stands(one) == _stands(first))
-        exchanges = sorted({*numbers, *chain.from_iterable(same)})
+        exchanges = sorted([*numbers, *({*chain.from_iterable(same)} - {*numbers})])
         aged = _aged(first.kind, first.finding, recorded, today, exchanges)
         places = tuple(place(one.finding.operation, one.finding.where) for one in every)
         says = next((one.says for one in every if one.says), "")

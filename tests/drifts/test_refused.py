@@ -21,7 +21,7 @@ CASES: Mapping[str, tuple[str, Mapping[str, Any], Sequence[str]]] = {
     "every poll, with a status that no document has": (
         "vicsee",
         {"on": "poll", "answer": {"status": 503, "json": {"error": {"code": "DOWN"}}}},
-        ["vicsee: every poll answers 503 DOWN: 8 exchanges; GET /api/v1/tasks/{id}: status: "],
+        ["vicsee: GET /api/v1/tasks/{id}: every poll answers 503 DOWN: 8 exchanges ["],
     ),
     "every submit, in other words than those for too little money": (
         "wavespeed",
@@ -35,7 +35,7 @@ CASES: Mapping[str, tuple[str, Mapping[str, Any], Sequence[str]]] = {
             "where": {"status": "PROCESSING"},
             "answer": {"status": 503, "json": {"error": "at capacity"}, "headers": VENICE},
         },
-        ['note: venice: 2 of 8 polls answered 503 "at capacity", which the documents allow'],
+        ['note: venice: 2 of 9 polls answered 503 "at capacity", which the documents allow'],
     ),
 }
 

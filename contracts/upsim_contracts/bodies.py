@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -26,26 +27,55 @@ from upsim_contracts.redaction import Redactor, is_hook
 
 LONGEST_VIDEO = 64 * 2**20
 """Bytes of a file that are held to look into it; of a larger one only size and hash are kept."""
+MOST_VIDEOS = 256 * 2**20
+"""Bytes of all files that are held at once; of the files beyond, size and hash are kept."""
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 _FILE = re.compile(rb"^content-disposition:.*\bfilename\*?=", re.IGNORECASE | re.MULTILINE)
 
 
+class _Share:
+    """Bytes that all files that pass hold at once. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._held, self._lock = 0, Lock()
+
+    def take(self, size: int) -> bool:
+        """Take room, unless there is too little; give it back by a negative size."""
+        with self._lock:
+            is_room = size <= 0 or self._held + size <= MOST_VIDEOS
+            self._held += size if is_room else 0
+        return is_room
+
+
+_SHARE = _Share()
+
+
 @dataclass(slots=True)
 class Tee:
-    """Bytes that pass: counted, hashed, and held as long as they are few."""
+    """Bytes that pass: counted, hashed, and held as long as they are few, of all files together."""
 
     size: int = 0
     _held: bytearray = field(default_factory=bytearray)
     _hash: Any = field(default_factory=hashlib.sha256)
+    _is_whole: bool = True
 
     def feed(self, chunk: bytes) -> None:
         """Take note of a piece."""
         self.size += len(chunk)
         self._hash.update(chunk)
-        if self.size <= LONGEST_VIDEO:
+        if self._is_whole and self.size <= LONGEST_VIDEO and _SHARE.take(len(chunk)):
             self._held += chunk
         else:
-            self._held.clear()
+            self._is_whole = False
+            self._let_go()
+
+    def _let_go(self) -> None:
+        _SHARE.take(-len(self._held))
+        self._held.clear()
+
+    def __del__(self) -> None:
+        """Give back what was held."""
+        self._let_go()
 
     @property
     def content(self) -> bytes:

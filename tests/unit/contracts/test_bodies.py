@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.slowness import slowness
-from upsim_contracts import parsing
-from upsim_contracts.bodies import kept, videos_in
+from upsim_contracts import bodies, parsing
+from upsim_contracts.bodies import Tee, kept, videos_in
 from upsim_contracts.parsing import parsed
 from upsim_contracts.redaction import Redactor
 
@@ -68,3 +68,22 @@ def test_a_document_of_very_many_containers_is_a_file(text: str) -> None:
     count = 4_100
     assert parsed(b"[" + b",".join([text.encode()] * 10) + b"]") is not None
     assert parsed(b"[" + b",".join([text.encode()] * count) + b"]") is None
+
+
+def test_files_that_pass_at_once_share_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file beyond the bound is counted and hashed alone; room is given back at the end."""
+    monkeypatch.setattr(bodies, "MOST_VIDEOS", 1_000)
+
+    def passed() -> Tee:
+        tee = Tee()
+        for _ in range(3):
+            tee.feed(b"x" * 200)
+        return tee
+
+    first, second = passed(), passed()
+    del first
+    third = passed()
+
+    assert [0, 600] == [len(second.content), len(third.content)]
+    assert [600, 600] == [second.size, third.size]
+    assert second.kept("video/mp4")["sha256"] == third.kept("video/mp4")["sha256"]

@@ -73,7 +73,7 @@ class Contract:
         body = operation.definition.get("requestBody", {})
         if "schema" in body.get("content", {}).get("application/json", {}):
             place = ("paths", operation.path, operation.method.lower(), *steps)
-            yield from self._schemas.all_differences(_pointer(place), document)
+            yield from self._schemas.all_differences(evidence.pointer(place), document)
 
     def check(
         self, operation: Operation, status: int, headers: Mapping[str, str], body: bytes
@@ -102,7 +102,7 @@ class Contract:
         name = f"{operation.name} {status}"
         lower = {header.lower(): value for header, value in headers}
         found = [*self._headers(name, response, steps, lower)]
-        inside = [*self._body(name, response, steps, lower.get("content-type", ""), body)]
+        inside = [*self.content(name, response, steps, lower.get("content-type", ""), body)]
         return (*found, *_without_links(inside))
 
     def _headers(
@@ -120,7 +120,7 @@ class Contract:
             value = seen.get(header.lower())
             if value is not None:
                 typed = _typed(value, definition["schema"].get("type"))
-                yield from self._values(name, (*place, "schema"), typed, f"header {header}")
+                yield from self.values(name, (*place, "schema"), typed, f"header {header}")
             elif definition.get("required"):
                 source = evidence.at(self.document, place)
                 yield Finding(
@@ -132,7 +132,7 @@ class Contract:
                 where, told = f"header {header}", shown(value)
                 yield Finding(self.provider, name, where, "no such header", told, source)
 
-    def _body(
+    def content(
         self,
         name: str,
         response: Mapping[str, Any],
@@ -140,6 +140,7 @@ class Contract:
         content_type: str,
         body: bytes,
     ) -> Iterator[Finding]:
+        """How a body differs from the `content` of a response or a request, at these steps."""
         contents = response.get("content")
         if not contents:
             return
@@ -157,20 +158,21 @@ class Contract:
                     return
                 value = document[0]
             place = (*steps, "content", media_type, "schema")
-            yield from self._values(name, place, value, "")
+            yield from self.values(name, place, value, "")
 
-    def _values(
+    def values(
         self, name: str, steps: tuple[str, ...], value: object, where: str
     ) -> Iterator[Finding]:
+        """How a value differs from the schema to which these steps lead."""
         told = set()
-        differences = list(self._schemas.differences(_pointer(steps), value))
+        differences = list(self._schemas.differences(evidence.pointer(steps), value))
         plain = [one for one in differences if not _CONDITIONS.intersection(one.rule)]
         for found in plain or differences:
             source = evidence.at(self.document, (*steps, *found.rule))
             place = where or _dotted(found.path) or "body"
             told.add(place)
             yield Finding(self.provider, name, place, found.expected, found.seen, source)
-        schema = evidence.resolve(self.document, f"#{_pointer(steps)}")
+        schema = evidence.resolve(self.document, f"#{evidence.pointer(steps)}")
         for path, stranger in undocumented.fields(self.document, schema, value):
             place = _dotted(path)
             if place not in told:
@@ -249,10 +251,6 @@ def _typed(value: str, wanted: str | None) -> object:
     """A header's text as the whole number that it spells, where one is wanted."""
     spelt = wanted == "integer" and re.fullmatch(r"-?\d{1,18}", value)
     return int(value) if spelt else value
-
-
-def _pointer(steps: tuple[str, ...]) -> str:
-    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def _dotted(path: tuple[str | int, ...]) -> str:

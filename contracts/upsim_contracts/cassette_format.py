@@ -120,9 +120,11 @@ class Line(Struct, forbid_unknown_fields=True):
     status: Status
     request: MessageLine = msgspec.field(default_factory=MessageLine)
     answer: MessageLine = msgspec.field(default_factory=MessageLine)
-    part: Literal["api", "file"] = "api"
+    part: Literal["api", "file", "webhook"] = "api"
     charge: ChargeLine | None = None
     media: dict[Text, Seen] = {}
+    hook: Annotated[int, Meta(ge=0, le=10**9)] | None = None
+    signature: Literal["valid", "invalid", "missing", "unchecked"] | None = None
     findings: list[str] = []
     account: Annotated[int, Meta(ge=0, le=10**9)] = 0
 

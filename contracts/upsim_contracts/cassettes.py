@@ -2,7 +2,8 @@
 
 A cassette is JSON lines. The first line says what it is: `format`, `version`, `provider`,
 `dialect`, `upstream` (a host) and `recorded` (an instant). Every further line is one exchange, in
-the order of the answers. Each line is written whole, so that a recording can end at any moment.
+the order of the answers; the delivery of a webhook is one, too. Each line is written whole, so that
+a recording can end at any moment.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ from upsim_contracts.cassette_format import (
 from upsim_contracts.clips import Clip
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.parsing import HEAD, LINE, Bounds, UnusualError, encoded, read_document
+from upsim_contracts.telling import Checked
 
 FORMAT = "upsim-cassette"
-VERSION = 1
+VERSION = 2
+READABLE = (1, VERSION)
+"""Version 1 has no webhooks."""
 T = TypeVar("T", HeaderLine, Line)
 
 
@@ -83,8 +87,10 @@ class Charge:
 class Exchange:
     """A request and its answer. `at` and `took` are seconds; `status` 0 is a lost connection.
 
-    `part` is `api` for the provider's own calls and `file` for links of its answers. `media` says
-    what the videos are that the request names, by their address without query.
+    `part` is `api` for the provider's own calls, `file` for links of its answers and `webhook` for
+    a delivery, whose path is that of the request that named the webhook. Both have the same `hook`,
+    and `signature` says what that of a delivery is worth. `media` says what the videos are that the
+    request names, by their address without query.
     """
 
     number: int
@@ -98,6 +104,8 @@ class Exchange:
     part: str = "api"
     charge: Charge | None = None
     media: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    hook: int | None = None
+    signature: Checked | None = None
     findings: Sequence[str] = ()
     account: int = 0
     """Requests with one key have one number, from 1; those without a key have 0."""
@@ -110,12 +118,16 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Cassette:
-    """A recording, read whole. `cut` is the number of a last line that is incomplete, or 0."""
+    """A recording, read whole: what the client began, and `deliveries` of webhooks.
+
+    `cut` is the number of a last line that is incomplete, or 0.
+    """
 
     name: str
     header: Header
     exchanges: tuple[Exchange, ...]
     cut: int = 0
+    deliveries: tuple[Exchange, ...] = ()
 
     @property
     def clips(self) -> Mapping[str, Clip]:
@@ -187,8 +199,11 @@ def read_cassette(path: Path) -> Cassette:
         raise ContractFileError(f"{path} is no cassette: {told}") from error
     found = [(number, line) for number, line in enumerate(lines, 1) if line]
     first = _header(path, *(found[0] if found else (1, "{}")))
-    exchanges = tuple(_exchange(path, number, line) for number, line in found[1:])
-    return Cassette(path.name, first, exchanges, whole.count(b"\n") + 2 if is_cut else 0)
+    every = [_exchange(path, number, line) for number, line in found[1:]]
+    exchanges = tuple(one for one in every if one.part != "webhook")
+    deliveries = tuple(one for one in every if one.part == "webhook")
+    end = whole.count(b"\n") + 2 if is_cut else 0
+    return Cassette(path.name, first, exchanges, end, deliveries)
 
 
 def clip_of(seen: Mapping[str, Any]) -> Clip:
@@ -216,10 +231,11 @@ def _is_json(line: bytes) -> bool:
 
 def _header(path: Path, number: int, line: str) -> Header:
     one = _line(path, number, line)
-    if one.get("format") != FORMAT or one.get("version") != VERSION:
+    if one.get("format") != FORMAT or one.get("version") not in READABLE:
         seen = f"{str(one.get('format'))[:40]!r} version {str(one.get('version'))[:20]}"
+        versions = " or ".join(map(str, READABLE))
         raise ContractFileError(
-            f"{path}:{number}:1: expected {FORMAT!r} version {VERSION}, seen {seen}"
+            f"{path}:{number}:1: expected {FORMAT!r} version {versions}, seen {seen}"
         )
     found = _converted(path, number, line, one, HeaderLine)
     return Header(found.provider, found.dialect, found.upstream, found.recorded)
@@ -244,6 +260,8 @@ def _exchange(path: Path, number: int, line: str, bounds: Bounds = LINE) -> Exch
             found.charge.unit, found.charge.documented, found.charge.actual, found.charge.left
         ),
         media=one.get("media", {}),
+        hook=found.hook,
+        signature=found.signature,
         findings=tuple(found.findings),
         account=found.account,
     )

@@ -112,10 +112,13 @@ class DriftReport:
         found = len(self.drifts)
         head = self.cassette.header
         known = f", and {len(self.accepted)} accepted" if self.accepted else ""
+        taken = len(self.cassette.deliveries)
+        hooks = f" and {counted(taken, 'webhook')}" if taken else ""
         left = "".join(f"; {count} not replayed: {why}" for why, count in self.skipped.items())
         return (
             f"{self.cassette.name} ({head.provider}, {head.dialect}, {head.recorded[:10]}): "
-            f"{counted(found or 'no', 'difference')}{known} in {counted(self.judged, 'exchange')}, "
+            f"{counted(found or 'no', 'difference')}{known} in {counted(self.judged, 'exchange')}"
+            f"{hooks}, "
             f"{self.replayed} of them replayed{left}"
         )
 
@@ -135,7 +138,7 @@ def drift(
     money = balances(cassette, tolls)
     always, passing = refusals(cassette, tolls, answers)
     slow = slow_jobs(cassette, tolls)
-    for exchange in cassette.exchanges:
+    for exchange in (*cassette.exchanges, *cassette.deliveries):
         for one in judge(exchange, header.dialect, tolls, answers.get(exchange.number)):
             if one.field == CHARGE and exchange.number in money.refunded:
                 continue

@@ -35,16 +35,22 @@ def resolve(document: Document, reference: str) -> Any:  # noqa: ANN401 - JSON
     """What a reference within the document points to."""
     node: Any = document
     for step in reference.removeprefix("#/").split("/"):
-        node = node[step.replace("~1", "/").replace("~0", "~")]
+        name = step.replace("~1", "/").replace("~0", "~")
+        node = node[int(name)] if isinstance(node, list) else node[name]
     return node
+
+
+def pointer(steps: Iterable[str]) -> str:
+    """Return the JSON pointer of a place in a document."""
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def _enter(document: Document, passed: list[Any], step: str | int | None) -> bool:
     """Go one step on from the last of `passed`, through references if need be; None: only those."""
     while True:
         node = passed[-1]
-        if isinstance(node, list) and isinstance(step, int) and step < len(node):
-            passed.append(node[step])
+        if isinstance(node, list) and str(step).isdecimal() and int(str(step)) < len(node):
+            passed.append(node[int(str(step))])
             return True
         if isinstance(node, dict) and step is not None and str(step) in node:
             passed.append(node[str(step)])

@@ -14,6 +14,7 @@ from upsim_contracts import evidence
 from upsim_contracts.answers import REFUSED, Contract, Operation, check_answer, operation_of
 from upsim_contracts.cassettes import Exchange
 from upsim_contracts.comparing import INSTEAD, STATUS, Unlike, compare, is_price
+from upsim_contracts.deliveries import callbacks_of, check_delivery
 from upsim_contracts.findings import Finding
 from upsim_contracts.limits import moved
 from upsim_contracts.matching import ABSENT, at
@@ -53,8 +54,8 @@ def judge(
 ) -> list[Judged]:
     """The differences that one exchange shows."""
     provider = tolls.book.provider
-    if exchange.part == "file":
-        return [*_outputs(tolls, dialect, exchange, replayed)]
+    if exchange.part != "api":
+        return [*_beside(exchange, dialect, tolls, replayed)]
     if exchange.status == 0:
         lost = Finding(provider, exchange.call, "connection", "an answer", "none", evidence.UNKNOWN)
         return [Judged("contract", lost, "connection")]
@@ -104,6 +105,28 @@ def _outputs(
         source = tolls.output_evidence(one.where.removeprefix("output."))
         found = Finding(tolls.book.provider, name, one.where, one.expected, one.seen, source)
         yield Judged("simulator", found, one.where)
+
+
+def _beside(
+    exchange: Exchange, dialect: str, tolls: Tolls, replayed: Replayed | None
+) -> Iterator[Judged]:
+    """The differences of a file or of a webhook."""
+    if exchange.part == "file":
+        yield from _outputs(tolls, dialect, exchange, replayed)
+    else:
+        yield from _delivery(exchange, dialect, tolls)
+
+
+def _delivery(exchange: Exchange, dialect: str, tolls: Tolls) -> Iterator[Judged]:
+    """The differences of a webhook from what the document says of it."""
+    message, header = exchange.request, tolls.book.telling.proof
+    provider, path = tolls.book.provider, exchange.path
+    for callback in callbacks_of(provider, dialect, exchange.method, path):
+        checked = exchange.signature or ""
+        for one in check_delivery(callback, message.headers, message.content, header, checked):
+            is_kept = "file" not in message.body or one.where.startswith("header ")
+            if is_kept and PLACEHOLDER not in one.seen + one.expected:
+                yield Judged("contract", one, one.where)
 
 
 def place_of(provider: str, dialect: str, exchange: Exchange) -> Place | None:

@@ -34,6 +34,7 @@ class Passing:
     sighted: Sighted
     began: float
     upload: AsyncIterator[bytes] | None = None
+    hook: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
 import httpx
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from upsim_contracts.bodies import Tee
 
+MARK = "x-upsim-record"
+"""The header of answers that are the recording's own."""
+FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"})
+"""Headers of a request that came by a proxy or a tunnel."""
+HOP = frozenset(
+    {
+        *("accept-encoding", "connection", "content-length", "expect", "host", "keep-alive"),
+        *("proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
+        *("transfer-encoding", "upgrade"),
+        *FORWARDED,
+    }
+)
+STATUSES = range(200, 600)
+"""What an HTTP server can answer with, in the end."""
 CONNECTION = "upsim.connection"
 """Where a scope's extensions offer a hold on the connection: see `upsim.web.connections`."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -84,3 +99,16 @@ class FileResponse:
             await self._ended(tee, why)
         if not why:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def status_of(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]]]:
+    """A status that a server can send, and in a header the one that it stands for."""
+    if answer.status_code in STATUSES:
+        return answer.status_code, []
+    return 502, [(MARK.encode(), b"status_%d" % answer.status_code)]
+
+
+def own_response(status: int, code: str, message: str) -> Response:
+    """An answer of the recording's own, which no provider gave."""
+    body = {"error": {"code": f"upsim_record_{code}", "message": message}}
+    return JSONResponse(body, status, {MARK: code})

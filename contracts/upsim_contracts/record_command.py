@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from io import FileIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
 from upsim.client.clocks import stopwatch, wall
+from upsim.client.guard import is_loopback
 from upsim.client.http.connections import async_connections
 from upsim_contracts.answers import contract
 from upsim_contracts.cassettes import Header, Writer, read_cassette
@@ -25,14 +27,15 @@ from upsim_contracts.clips import Clip, clip
 from upsim_contracts.counting import counted
 from upsim_contracts.documents import parts
 from upsim_contracts.exceptions import ClipError, UsageError
-from upsim_contracts.facts import filled
+from upsim_contracts.facts import Book, filled
+from upsim_contracts.hooks import Hooks
 from upsim_contracts.measuring import Measuring
 from upsim_contracts.recording import Recording
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.report_files import check_folders
 from upsim_contracts.spending import Purse
 from upsim_contracts.tolls import Tolls
-from upsim_contracts.upstream import Upstream, upstream
+from upsim_contracts.upstream import Upstream, live_hosts, upstream
 from upsim_contracts.uses import read_uses, uses_in, write_uses
 from upsim_contracts.verify import book_of, pricer, providers
 
@@ -43,7 +46,10 @@ HELD = 300
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line was told; the cap is in the provider's unit."""
+    """What the command line was told; the cap is in the provider's unit.
+
+    `webhooks` is where the provider reaches the recording, `address` where callers here do.
+    """
 
     upstream: str
     to: Path
@@ -54,6 +60,9 @@ class Asked:
     clips: Sequence[str] = ()
     balances: bool = True
     uses: Path | None = None
+    webhooks: str | None = None
+    webhook_secret: str | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,7 @@ def recording(
     http = async_connections(HELD)
     if transport is not None:
         http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=HELD)
+    hooks = _hooks(order, target, book, names, say)
     file = _opened(order.to)
     with file, ExitStack() as ending:
         try:
@@ -131,22 +141,61 @@ def recording(
             raise UsageError(f"--to {order.to}: {error.strerror}") from error
         ending.callback(writer.close)
         tolls = Tolls(book, pricer(target.provider))
+        redactor = Redactor()
+        if order.webhook_secret:
+            redactor.of_caller().learn(order.webhook_secret)
         app = Recording(
             target,
             writer,
             Charging(tolls, purse, http, target.base, balances=order.balances),
             Measuring(target, http, paths=paths, say=say, told=told),
             http,
-            redactor=Redactor(),
+            redactor=redactor,
             say=say,
             seconds=seconds,
             names=names,
+            hooks=hooks,
             key=key,
             held=HELD,
         )
         yield Session(app, target, purse, writer)
     if order.uses is not None:
         write_uses(order.uses, uses_in(read_cassette(order.to)))
+
+
+def _hooks(
+    order: Asked,
+    target: Upstream,
+    book: Book,
+    names: frozenset[str] | None,
+    say: Callable[[str], None],
+) -> Hooks:
+    """Where webhooks are taken and whom they may be for. Raises UsageError."""
+    host = urlsplit(target.base).hostname or ""
+    base = order.webhooks or (order.address if is_loopback(host) else None)
+    if base is not None:
+        base = _reachable(base)
+    trusted = os.environ.get(TRUSTED, "").split(",")
+    return Hooks(
+        target,
+        book,
+        base,
+        say,
+        receivers=None if host in live_hosts(providers()) else frozenset(filter(None, trusted)),
+        own=names or frozenset(filter(None, [urlsplit(order.address or "").netloc])),
+        secret=order.webhook_secret or "",
+    )
+
+
+def _reachable(url: str) -> str:
+    """A base URL for webhooks, without a slash at its end. Raises UsageError."""
+    try:
+        found = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"--webhooks {url!r}: {error}") from error
+    if found.scheme not in ("http", "https") or not found.host or found.query or found.fragment:
+        raise UsageError(f"--webhooks {url!r} is no address such as https://tunnel.example")
+    return url.rstrip("/")
 
 
 def _opened(path: Path) -> FileIO:

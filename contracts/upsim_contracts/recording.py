@@ -9,15 +9,15 @@ cassette is the only thing that is written.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from hashlib import sha256
 from urllib.parse import quote
 
 import httpx
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim_contracts.bodies import Tee, kept
@@ -25,22 +25,27 @@ from upsim_contracts.cassette_format import MAX_PATH_LENGTH
 from upsim_contracts.cassettes import Exchange, Message, Writer
 from upsim_contracts.charging import Charged, Charging
 from upsim_contracts.exceptions import ContractFileError, SpendingError
+from upsim_contracts.hooks import Hooks, Outgoing, is_delivery
 from upsim_contracts.measuring import NOTHING, Measuring, Seen
 from upsim_contracts.passing_findings import Passing, PassingFindings
-from upsim_contracts.passing_on import FileResponse, passable, texts_of
+from upsim_contracts.passing_on import (
+    FORWARDED,
+    HOP,
+    FileResponse,
+    own_response,
+    passable,
+    status_of,
+    texts_of,
+)
 from upsim_contracts.pieces import beginning, decoded, in_turns, joined, teed, within
 from upsim_contracts.redaction import Redactor
+from upsim_contracts.relaying import Relay
+from upsim_contracts.room import Room, TooLargeError, read_whole
 from upsim_contracts.shortages import shortage
 from upsim_contracts.spending import FREE_METHODS
 from upsim_contracts.upstream import Links, Upstream, is_named
 from upsim_contracts.wrong_options import wrong_options
 
-MARK = "x-upsim-record"
-"""The header of answers that are the recording's own."""
-MOST_SENT = 256 * 2**20
-"""Bytes of a request that are held; what is sent to a link of an answer has no such bound."""
-MOST_HELD = 512 * 2**20
-"""Bytes of all requests that are held at once."""
 UPLOAD_SECONDS = 1_800
 """Seconds that a caller may take for a file that is sent to a link of an answer."""
 MOST_HEADERS = 200
@@ -49,58 +54,10 @@ MOST_ACCOUNTS = 1_000
 """Keys that are told apart in a cassette."""
 MOST_SAID = 200
 """Characters of a method and a path that a line about them shows."""
-HOP = frozenset(
-    {
-        *("accept-encoding", "connection", "content-length", "expect", "forwarded", "host"),
-        "keep-alive",
-        *("proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
-        *("transfer-encoding", "upgrade"),
-        *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
-    }
-)
 PRINTED = "".join(map(chr, range(0x21, 0x7F)))
 """What of a path stays as the caller wrote it; any other byte is sent as %XX."""
-STATUSES = range(200, 600)
-"""What an HTTP server can answer with, in the end."""
 BODILESS = (204, 304)
 BUFFERED = ("application/json", "text/", "application/problem+json")
-
-
-class TooLargeError(Exception):
-    """A request that is not held in memory, or is too long for a cassette."""
-
-    status, code = 413, "too_large"
-
-
-class BusyError(TooLargeError):
-    """Requests that are under way hold as many bytes as may be."""
-
-    status, code = 503, "busy"
-
-
-class Room:
-    """The bytes that requests hold at once."""
-
-    def __init__(self) -> None:
-        """Nothing is held."""
-        self._held = 0
-
-    @contextmanager
-    def share(self) -> Iterator[Callable[[int], None]]:
-        """Give a function that takes room, which is given back at the end. It raises BusyError."""
-        taken = 0
-
-        def take(size: int) -> None:
-            nonlocal taken
-            if self._held + size > MOST_HELD:
-                raise BusyError(f"requests under way hold {self._held} bytes; send it again later")
-            self._held += size
-            taken += size
-
-        try:
-            yield take
-        finally:
-            self._held -= taken
 
 
 class Recording:
@@ -118,6 +75,7 @@ class Recording:
         say: Callable[[str], None],
         seconds: Callable[[], float],
         names: frozenset[str] | None = None,
+        hooks: Hooks,
         key: Mapping[str, str] | None = None,
         held: float,
     ) -> None:
@@ -144,6 +102,8 @@ class Recording:
         self._held = held
         self._room = Room()
         self._start = seconds()
+        self._hooks = hooks
+        self._relay = Relay(hooks, http, self._room, redactor, seconds, self._write, self._start)
         self._roots = {path.split("/")[1] for path in measuring.paths}
         self._accounts: dict[bytes, int] = {}
 
@@ -155,7 +115,9 @@ class Recording:
         answer: ASGIApp
         if len(scope["headers"]) > MOST_HEADERS:
             text = f"a request with more than {MOST_HEADERS} headers is not recorded"
-            answer = _local(431, "too_many_headers", text)
+            answer = own_response(431, "too_many_headers", text)
+        elif is_delivery(scope["path"]):
+            answer = await self._relay.answer(request)
         else:
             answer = await self._answer(request)
         with suppress(ClientDisconnect):
@@ -165,7 +127,9 @@ class Recording:
 
     async def _answer(self, request: Request) -> ASGIApp:
         if not self._is_addressed(request):
-            return _local(403, "foreign", "only callers on this machine may use this recording")
+            return own_response(
+                403, "foreign", "only callers on this machine may use this recording"
+            )
         raw = request.scope.get("raw_path", request.scope["path"].encode())
         prefix, path = self._split(quote(raw.partition(b"?")[0], safe=PRINTED))
         is_file = not prefix and path in self.links.files
@@ -173,7 +137,7 @@ class Recording:
         root = path.partition("/")[2].partition("/")[0]
         if ".." in steps or not (is_file or root in self._roots):
             text = f"{path} is no path of {self.target.provider}: nothing was forwarded"
-            return _local(404, "no_such_path", text)
+            return own_response(404, "no_such_path", text)
         query = quote(request.scope["query_string"], safe=PRINTED)
         whole = f"{path}?{query}" if query else path
         host = request.headers.get("host", self.target.host)
@@ -185,18 +149,22 @@ class Recording:
                 passing = await self._read(request, whole, proxy, take)
                 return await self._paid_or_free(passing)
         except ClientDisconnect:
-            return _local(400, "gone", "the caller went away")
+            return own_response(400, "gone", "the caller went away")
         except TooLargeError as error:
-            return _local(error.status, error.code, str(error))
+            return own_response(error.status, error.code, str(error))
 
     def _is_addressed(self, request: Request) -> bool:
-        """No web page may spend money here, whatever name it gives this address."""
+        """No web page may spend money here, whatever name it gives this address.
+
+        Nor may who comes by the way that is open for webhooks.
+        """
         host = request.headers.get("host", "")
         if "host" in request.headers and not is_named(host, self._names):
             return False
         site, origin = (request.headers.get(name, "") for name in ("sec-fetch-site", "origin"))
         foreign = site not in ("", "none", "same-origin")
         foreign = foreign or bool(origin and origin.partition("://")[2] != host)
+        foreign = foreign or (self._hooks.public and not FORWARDED.isdisjoint(request.headers))
         return self._names is None or not foreign
 
     def _split(self, path: str) -> tuple[str, str]:
@@ -211,13 +179,7 @@ class Recording:
         self, request: Request, path: str, proxy: str, take: Callable[[int], None]
     ) -> Passing:
         """Take in a request of the provider's own paths. Raises TooLargeError, BusyError."""
-        chunks = bytearray()
-        async for chunk in request.stream():
-            take(len(chunk))
-            chunks += chunk
-            if len(chunks) > MOST_SENT:
-                raise TooLargeError(f"a request of more than {MOST_SENT} bytes is not recorded")
-        body, kind = bytes(chunks), request.headers.get("content-type", "")
+        body, kind = await read_whole(request, take), request.headers.get("content-type", "")
         headers = {k: v for k, v in request.headers.items() if k not in HOP} | self._key
         if "json" in kind:
             body = await asyncio.to_thread(self._meant, body, proxy)
@@ -270,7 +232,7 @@ class Recording:
                 self.refused += 1
                 text = await asyncio.to_thread(self._refusal, passing, error)
                 self._say(f"not sent: {text}")
-                return _local(402, "cap", text)
+                return own_response(402, "cap", text)
 
     def _refusal(self, passing: Passing, error: SpendingError) -> str:
         """Why a request is not sent, and what in it may be mistyped."""
@@ -288,15 +250,21 @@ class Recording:
         is_file = passing.part == "file"
         base = self.target.origin if is_file else self.target.base_of(passing.path)
         headers = {**passing.headers, "accept-encoding": "identity"}
+        outgoing = Outgoing(passing.path, passing.body)
+        if not is_file:
+            outgoing = await asyncio.to_thread(
+                self._hooks.outgoing, passing.method, passing.path, passing.body
+            )
+        passing.hook = outgoing.hook
         try:
-            url = httpx.URL(base + passing.path)
+            url = httpx.URL(base + outgoing.path)
         except httpx.InvalidURL as error:
             raise TooLargeError(f"{self.target.host} cannot be asked for this: {error}") from error
         request = self._http.build_request(
             passing.method,
             url,
             headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
-            content=passing.upload or passing.body or None,
+            content=passing.upload or outgoing.body or None,
         )
         try:
             async with within(self._held + (UPLOAD_SECONDS if passing.upload else 0)):
@@ -309,7 +277,7 @@ class Recording:
             if isinstance(error, OSError):
                 raise
             reason = await self._failed(passing, paid, error)
-            return _local(502, "upstream", f"{self.target.host} gave no answer: {reason}")
+            return own_response(502, "upstream", f"{self.target.host} gave no answer: {reason}")
         kind = answer.headers.get("content-type", "")
         if not is_file and (not kind or kind.startswith(BUFFERED)):
             return await self._whole(passing, paid, answer, kind)
@@ -324,7 +292,7 @@ class Recording:
         name = f"{passing.method} {passing.path.partition('?')[0]}"[:MOST_SAID]
         text = f"this machine cannot connect to {self.target.host}: {why}"
         self._say(self._redactor.text(f"not sent: {name}: {text}"))
-        return _local(503, "short", f"{text}; send it again later")
+        return own_response(503, "short", f"{text}; send it again later")
 
     async def _uploaded(self, passing: Passing, tee: Tee | None) -> None:
         """What was sent to a link, as size, hash and properties."""
@@ -345,13 +313,16 @@ class Recording:
         except httpx.HTTPError as error:
             await answer.aclose()
             reason = await self._failed(passing, paid, error)
-            return _local(502, "upstream", f"the answer of {self.target.host} was cut: {reason}")
+            return own_response(
+                502, "upstream", f"the answer of {self.target.host} was cut: {reason}"
+            )
         await self._settle(paid, answer.status_code)
         encoding = answer.headers.get("content-encoding", "")
         body = await asyncio.to_thread(decoded, sent, encoding) if is_whole else None
         if body is None:
             return self._streamed(passing, paid, answer, kind, joined(sent, pieces))
         await answer.aclose()
+        body = await asyncio.to_thread(self._hooks.answered, passing.method, passing.path, body)
         headers = texts_of(answer)
         message = await asyncio.to_thread(self._read_answer, passing, headers, body, kind)
         await self._record(passing, answer.status_code, message, paid, body, headers)
@@ -364,7 +335,7 @@ class Recording:
             (name, self.links.told(value.decode("latin-1"), passing.proxy).encode("latin-1"))
             for name, value in passable(answer, but=HOP | {"content-encoding"})
         ]
-        response.status_code, marks = _status(answer)
+        response.status_code, marks = status_of(answer)
         response.raw_headers = told + length + marks
         return response
 
@@ -400,7 +371,7 @@ class Recording:
         dropped = HOP - {"content-length"}
         if answer.status_code in BODILESS or "transfer-encoding" in answer.headers:
             dropped = HOP
-        status, marks = _status(answer)
+        status, marks = status_of(answer)
         return FileResponse(status, passable(answer, but=dropped) + marks, sent, answer, ended)
 
     async def _failed(self, passing: Passing, paid: Charged | None, error: httpx.HTTPError) -> str:
@@ -447,16 +418,21 @@ class Recording:
             part=passing.part,
             charge=charge,
             media=media,
+            hook=passing.hook,
             findings=tuple(lines),
             account=self._account(passing.headers),
         )
+        await self._write(exchange, count, [*lines, *notes])
+
+    async def _write(self, exchange: Exchange, count: int, lines: list[str]) -> None:
+        """Write a line of the cassette, and say what was found."""
         try:
             await self._writer.add_beside(exchange)
         except (ContractFileError, OSError) as error:
             self.lost += 1
             self._say(f"{exchange.call[:MOST_SAID]} is not in the cassette: {_reason(error)}")
         self.findings += count
-        for line in [*lines, *notes]:
+        for line in lines:
             self._say(line)
 
     def _account(self, headers: Mapping[str, str]) -> int:
@@ -474,18 +450,5 @@ class Recording:
         return redactor.path(passing.path), redactor.headers(passing.headers), media
 
 
-def _status(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]]]:
-    """A status that a server can send, and in a header the one that it stands for."""
-    if answer.status_code in STATUSES:
-        return answer.status_code, []
-    return 502, [(MARK.encode(), b"status_%d" % answer.status_code)]
-
-
 def _reason(error: ContractFileError | OSError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _local(status: int, code: str, message: str) -> Response:
-    """An answer of the recording's own, which no provider gave."""
-    body = {"error": {"code": f"upsim_record_{code}", "message": message}}
-    return JSONResponse(body, status, {MARK: code})

@@ -21,6 +21,7 @@ import httpx
 
 from upsim_contracts.bodies import strings
 from upsim_contracts.cassettes import Cassette, Exchange
+from upsim_contracts.deliveries import callbacks_of
 from upsim_contracts.documents import default_dialect
 from upsim_contracts.exceptions import TargetError, UnreadableVideoError
 from upsim_contracts.facts import Book, filled
@@ -47,6 +48,7 @@ _BROKEN = 500
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,}")
 _ID_NAME = re.compile(r"(?:^|[_-]|u)ids?$|[a-z]Ids?$")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_LINK = re.compile(r"https?://", re.IGNORECASE)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d")
 _KEPT_HEADERS = ("content-type", "accept")
 
@@ -113,6 +115,7 @@ class _Run:
         self._book = book
         self._tolls = tolls
         self._world = world
+        self._header = cassette.header
         self._clips = cassette.clips
         self._names: dict[str, str] = {}
         self._said: list[object] = []
@@ -322,6 +325,7 @@ class _Run:
         if "json" in body:
             content = encoded(self._replaced(body["json"]))
         path = self._text(exchange.path)
+        path, content = self._unhooked(exchange, path, content)
         extensions = {RESERVED: True}  # a simulator's money is play money
         try:
             request = self._world.http.build_request(
@@ -334,6 +338,20 @@ class _Run:
             return self._world.http.send(request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TargetError(f"{exchange.call}: {error}") from error
+
+    def _unhooked(self, exchange: Exchange, path: str, content: bytes) -> tuple[str, bytes]:
+        """The request with the simulator's inbox for each webhook: no receiver is told twice."""
+        controls, header = self._world.controls, self._header
+        for callback in callbacks_of(
+            header.provider, header.dialect, exchange.method, exchange.path
+        ):
+            document = parsed(content)
+            body = document[0] if document else None
+            urls = [url for url in callback.urls(path, body) if _LINK.match(url)]
+            if controls is not None and urls:
+                path, body = callback.renamed(path, body, dict.fromkeys(urls, controls.inbox))
+                content = content if callback.query else encoded(body)
+        return path, content
 
     def _replaced(self, value: Any) -> Any:  # noqa: ANN401 - JSON
         if isinstance(value, Mapping):

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
+
+Checked = Literal["", "valid", "invalid", "missing", "unchecked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Telling:
     Where they are signed, `signature` names the header, `id` the header that is signed before the
     second and the body, `version` what stands before the comma, and `prefix` what the secret loses.
     `secret` is the call that tells the key of the signature, and where it stands in the answer.
+    Where the secret itself is a header, `verbatim` names it, and `chosen` the field of the request
+    in which the client chose it.
     """
 
     stamp: str = ""
@@ -32,6 +36,29 @@ class Telling:
     version: str = ""
     prefix: str = ""
     secret: Mapping[str, str] | None = None
+    verbatim: str = ""
+    chosen: str = ""
+
+    @property
+    def proof(self) -> str:
+        """The header that proves who sent a notification."""
+        return self.signature or self.verbatim
+
+    def checked(self, headers: Mapping[str, str], body: bytes, secrets: Iterable[str]) -> Checked:
+        """What the proof of a notification is worth; nothing where none is due.
+
+        `secrets` are those that may have been used; the names of `headers` are in lower case.
+        """
+        known, seen = [one for one in secrets if one], headers.get(self.proof)
+        if not self.proof or (self.verbatim and not known):
+            return ""
+        if seen is None:
+            return "missing"
+        if not known:
+            return "unchecked"
+        proofs = known if self.verbatim else [signed(headers, body, self, one) for one in known]
+        found = [hmac.compare_digest(_raw(one), _raw(seen)) for one in proofs]
+        return "valid" if any(found) else "invalid"
 
 
 def as_seen(message: Mapping[str, Any], how: Telling, secret: str) -> dict[str, object]:
@@ -47,7 +74,7 @@ def as_seen(message: Mapping[str, Any], how: Telling, secret: str) -> dict[str, 
         document = ABSENT
     seen: dict[str, object] = {"headers": headers, "json": document, "text": body}
     if how.signature:
-        seen["genuine"] = headers.get(how.signature) == _signature(headers, body, how, secret)
+        seen["genuine"] = headers.get(how.signature) == signed(headers, body.encode(), how, secret)
     stamp = at(seen, how.stamp) if how.stamp else ABSENT
     if isinstance(stamp, int | str) and str(stamp).isdecimal():
         arrived = datetime.fromisoformat(str(message["at"])).timestamp()
@@ -78,8 +105,13 @@ def mismatches_of(
     return found + told_differently(messages, same=same, differ=differ)
 
 
-def _signature(headers: Mapping[str, str], body: str, how: Telling, secret: str) -> str:
+def signed(headers: Mapping[str, str], body: bytes, how: Telling, secret: str) -> str:
+    """Return the signature that the document gives to a notification."""
     stamp = headers.get(how.stamp.removeprefix("headers."), "")
-    signed = f"{headers.get(how.id, '')}.{stamp}.{body}".encode()
-    key = secret.removeprefix(how.prefix).encode()
-    return f"{how.version},{hmac.new(key, signed, hashlib.sha256).hexdigest()}"
+    content = f"{headers.get(how.id, '')}.{stamp}.".encode() + body
+    key = _raw(secret.removeprefix(how.prefix))
+    return f"{how.version},{hmac.new(key, content, hashlib.sha256).hexdigest()}"
+
+
+def _raw(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")

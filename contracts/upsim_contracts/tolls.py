@@ -9,11 +9,13 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
+from upsim_contracts.beyond import asks_for_more, leaves, sizes
 from upsim_contracts.calling import Pricer, body_of
 from upsim_contracts.clips import Clip
 from upsim_contracts.facts import Book, CallForm, Fact
 from upsim_contracts.spending import FREE_METHODS
 
+UNPRICED = "an option has no documented price, so the dearest job counts"
 _NAMES = ("model", "task_type")
 _FOR_PEOPLE = frozenset({"message", "error", "raw_message"})
 _PRICES = re.compile(r"pric|billed|credits per", re.IGNORECASE)
@@ -22,11 +24,16 @@ _NAME = re.compile(r"\\\$[a-z_]+")
 
 @dataclass(frozen=True, slots=True)
 class Toll:
-    """A request that costs, or could. `call` is empty for one that the book does not know."""
+    """A request that costs, or could. `call` is empty for one that the book does not know.
+
+    `worst` is None where nobody can say what it could cost at the most; `why` says why it is the
+    price of the dearest job where the request alone does not say it.
+    """
 
     call: str
     documented: Decimal | None
     worst: Decimal | None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,8 @@ class Tolls:
         self._priced: dict[str, list[_Priced]] = {}
         for call, one in chain.from_iterable(map(self._priced_steps, book.facts)):
             self._priced.setdefault(call, []).append(one)
+        paid = [one for call in self._priced if book.calls[call].paid for one in self._priced[call]]
+        self._sizes = sizes(one.options for one in paid)
         self.texts = frozenset(_texts([one.steps for one in book.facts if not one.only_simulator]))
         """The wordings of errors that a document prints."""
 
@@ -71,8 +80,9 @@ class Tolls:
 
         `certain` says that the body reads in one way, and that `clips` are all of its videos.
         Otherwise the longest video is assumed; of several videos the one that costs most. A request
-        that is neither in the book nor known to be free counts as the dearest; nobody knows the
-        price of a model that is not in the book.
+        that is neither in the book nor known to be free counts as the dearest, and so does one that
+        is malformed: it is free once the provider has refused it. Nobody knows the price of a model
+        that is not in the book, and of more than any document names.
         """
         form, bare = self.call(method, path), path.partition("?")[0]
         known_free = any(m == method and form.fullmatch(bare) for m, form in self._free)
@@ -81,12 +91,14 @@ class Tolls:
         if form is None:
             return Toll("", None, self._dearest())
         fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-        if _is_another_model(form, fields):
+        if _is_another_model(form, fields) or asks_for_more(fields, self._sizes):
             return Toll(form.name, None, None)
         if not certain or not clips:
             return Toll(form.name, None, self._price(form.name, None, fields))
         prices = {self._price(form.name, one, own) for one in clips for own in _readings(fields)}
-        worst = None if None in prices else max(price for price in prices if price is not None)
+        if None in prices:
+            return Toll(form.name, None, self._price(form.name, None, {}), UNPRICED)
+        worst = max(price for price in prices if price is not None)
         return Toll(form.name, worst if len(prices) == 1 else None, worst)
 
     def evidence(self, call: str, body: object = None) -> str:
@@ -136,10 +148,18 @@ class Tolls:
 
 
 def _is_another_model(form: CallForm, fields: Mapping[str, Any]) -> bool:
-    """Whether a request names another model or task than those whose prices are known."""
+    """Whether a request names another model or task than those whose prices are known.
+
+    What is no text, such as null, names none.
+    """
     usual = form.body if isinstance(form.body, Mapping) else {}
-    names = (name for name in _NAMES if name in usual and name in fields)
-    return any(fields[name] != usual[name] for name in names)
+    return any(
+        value != usual[name]
+        for name in _NAMES
+        if name in usual and name in fields
+        for _, value in leaves(fields[name])
+        if isinstance(value, str) and value
+    )
 
 
 def _readings(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -146,8 +146,8 @@ class Links:
         return mine.sub(meant, text)
 
 
-def remember(kept: dict[str, T], key: str, value: T) -> None:
-    """Keep a value as the newest; the oldest goes where there are more than MOST_KEPT.
+def remember(kept: dict[str, T], key: str, value: T, most: int = MOST_KEPT) -> None:
+    """Keep a value as the newest; the oldest goes where there are more than `most`.
 
     Nothing is kept for a key of more than LONGEST_KEPT characters. Threads may share what is kept.
     """
@@ -156,7 +156,7 @@ def remember(kept: dict[str, T], key: str, value: T) -> None:
     with _REMEMBERING:
         kept.pop(key, None)
         kept[key] = value
-        if len(kept) > MOST_KEPT:
+        if len(kept) > most:
             del kept[next(iter(kept))]
 
 

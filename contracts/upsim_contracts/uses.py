@@ -19,6 +19,7 @@ from typing import Any, Literal
 from upsim_contracts import undocumented
 from upsim_contracts.answers import Contract, contract, operation_of
 from upsim_contracts.cassettes import Cassette
+from upsim_contracts.deliveries import WEBHOOK_OF
 from upsim_contracts.documents import dialects, parts, providers
 from upsim_contracts.exceptions import ContractFileError, UsageError
 from upsim_contracts.report_files import write_file
@@ -213,5 +214,6 @@ def _set(found: frozenset[str] | None) -> frozenset[str]:
 
 def place(operation: str, where: str) -> Place:
     """Return the place of a finding, without the status of the answer and positions in lists."""
+    operation = operation.removeprefix(WEBHOOK_OF)  # it concerns whoever names a webhook there
     name, _, status = operation.rpartition(" ")
     return (name if status.isdigit() else operation), plain_field(where)

@@ -20,7 +20,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -28,6 +28,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tests.receivers import Hosts
 from upsim import Simulator
 from upsim.transport import Transport
 from upsim_contracts.looking import look_into
@@ -238,13 +239,17 @@ def alter(document: Any, one: Mapping[str, Any]) -> None:  # noqa: ANN401 - JSON
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A stand-in that runs: the way to it, its one account, and what this really was charged."""
+    """A stand-in that runs: the way to it, its one account, and what this really was charged.
+
+    `posts` has the applications that its webhooks reach, by their host.
+    """
 
     provider: str
     dialect: str
     simulator: Simulator
     transport: Transport
     key: str
+    posts: Hosts = field(default_factory=Hosts)
 
     def target(self, cap: Decimal, http: httpx.Client | None = None) -> Target:
         """Return it as `verify` sees a stranger."""
@@ -282,13 +287,25 @@ def stand_in(
     *,
     scenario: Mapping[str, object] | None = None,
     dialect: str = "",
+    webhooks: Mapping[str, str] | None = None,
 ) -> Iterator[Made]:
-    """Yield a stand-in; its clock jumps to what polls wait for."""
-    with Simulator(scenario, strict_keys=True, dialect=dialect or None) as simulator:
+    """Yield a stand-in; its clock jumps to what polls wait for.
+
+    `webhooks` are headers that replace those of what it posts to webhooks.
+    """
+
+    def posted(request: httpx.Request) -> httpx.Request:
+        request.headers.update(webhooks or {})
+        return request
+
+    posts = Hosts(posted=posted)
+    with Simulator(
+        scenario, strict_keys=True, dialect=dialect or None, webhook_transport=posts
+    ) as simulator:
         made = _admin(simulator, "POST", f"accounts/{provider}/keys", {"account": "main"})
         application = StandIn(simulator.app, provider, alterations)
         transport = Transport(application, simulator._run)
-        yield Made(provider, dialect, simulator, transport, made["key"])
+        yield Made(provider, dialect, simulator, transport, made["key"], posts)
 
 
 def _admin(simulator: Simulator, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON

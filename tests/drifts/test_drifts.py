@@ -61,7 +61,9 @@ def lines(tool: str, drift: Mapping[str, Any], folder: Path) -> list[str]:
 
 def altered(drift: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a context manager
     """Return the stand-in with this drift."""
-    return stand_in(drift["provider"], drift.get("alter", ()), scenario=drift.get("scenario"))
+    scenario, webhooks = drift.get("scenario"), drift.get("webhooks")
+    alterations = drift.get("alter", ())
+    return stand_in(drift["provider"], alterations, scenario=scenario, webhooks=webhooks)
 
 
 def outcome(found: Sequence[str], words: Sequence[str]) -> str:

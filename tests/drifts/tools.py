@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from tests.drifts.stand_in import ROOT, Made
+from tests.receivers import Hosts, Receiver
 from upsim.cli.verify import LOCAL
 from upsim_contracts.calling import body_of
 from upsim_contracts.clips import clip
@@ -48,7 +49,10 @@ def drifted(made: Made, folder: Path, **more: object) -> list[str]:
     file = folder / "cassette.jsonl"
     upstream = f"{ROOT}/{made.provider}"
     order = {"upstream": upstream, "to": file, "dialect": made.dialect or None, **more}
-    with recording(order, None, lambda _text: None, made.transport, seconds=made.now) as session:
+    order["webhooks"] = "http://recorder.test"
+    transport = Hosts(made.transport, {"127.0.0.1": Receiver()})
+    with recording(order, None, lambda _text: None, transport, seconds=made.now) as session:
+        made.posts.apps["recorder.test"] = session.application
         asyncio.run(_call(session.application, made))
     said: list[str] = []
     run_drift({"cassettes": [file]}, LOCAL["sim"], said.append)
@@ -66,6 +70,7 @@ async def _call(application: Any, made: Made) -> None:  # noqa: ANN401 - ASGI
                 await made.simulator.advance_async(step["wait"])
             else:
                 await caller.take(step)
+        await made.simulator.app.deliverer.flush_all()
 
 
 class _Caller:
@@ -75,6 +80,7 @@ class _Caller:
         self._book = book
         self._http = http
         self._names: dict[str, Any] = {"key": key, "job": "none", "output": f"{ROOT}/media/none"}
+        self._names["hook"] = "http://127.0.0.1:9/hook"
         self._content = b""
 
     async def take(self, step: Mapping[str, Any]) -> None:
@@ -103,6 +109,7 @@ class _Caller:
             form.method,
             address.removeprefix("/") if "://" not in address else address,
             headers={k: str(filled(v, self._names)) for k, v in headers.items() if v is not None},
+            params=filled(step.get("query"), self._names),
             json=filled(body_of(form, step), self._names),
             content=self._content if step.get("file") else step.get("raw"),
         )

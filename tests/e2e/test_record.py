@@ -11,8 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
+from urllib.parse import quote
 
 import pytest
 
@@ -238,7 +241,7 @@ def test_an_upstream_that_is_gone(tmp_path: Path, unused_port: int) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected 'upsim-cassette' version 1"),
+        ("", "expected 'upsim-cassette' version 1 or 2"),
         ("{", ":1:2: no JSON"),
         ('{"format":"upsim-cassette","version":1}', "Object missing required field `provider`"),
     ],
@@ -265,3 +268,52 @@ def test_a_live_upstream_needs_a_cap(tmp_path: Path) -> None:
 
     assert 2 == found.returncode
     assert "give --cap" in found.stderr
+
+
+class Receiving(BaseHTTPRequestHandler):
+    """A receiver of webhooks that fails first."""
+
+    got: ClassVar[list[tuple[str, str, bytes]]] = []
+
+    def do_POST(self) -> None:
+        """Take one delivery."""
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.got.append((self.path, self.headers["webhook-signature"], body))
+        self.send_response(500 if len(self.got) == 1 else 200)
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+def test_webhooks_pass_the_recording(stranger: Callable[..., Server], tmp_path: Path) -> None:
+    """A receiver gets both attempts, the cassette too; drift checks them and posts to nobody."""
+    server, job, form = stranger(), "", ("-H", "Content-Type: application/json")
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), Receiving) as receiver,
+        recorder(tmp_path, f"{server.base_url}/wavespeed") as recorded,
+    ):
+        Thread(target=receiver.serve_forever, daemon=True).start()
+        base, port = f"{recorded.base_url}/wavespeed/api/v3", receiver.server_port
+        curl(f"{base}/webhook/secret")
+        hook = quote(f"http://127.0.0.1:{port}/hook?token=of-mine", safe="")
+        body = json.dumps({"video": server.clip("320x240", "10", "5")})
+        told = curl(f"{base}/wavespeed-ai/video-upscaler?webhook={hook}", *form, "-d", body)[1]
+        job = json.loads(told)["data"]["id"]
+        curl(f"{base}/predictions/{job}/result")
+        deadline = time.monotonic() + START_SECONDS
+        while len(recorded.lines()) < 6 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        unknown = curl(f"{recorded.base_url}/upsim-webhooks/unknown", "-d", "{}")[0]
+        recorded.stop()
+        found = drift(str(recorded.cassette))
+        receiver.shutdown()
+    attempts = [line for line in recorded.lines() if line.get("part") == "webhook"]
+
+    assert (404, 0) == (unknown, recorded.process.returncode)
+    assert ["/hook?token=of-mine"] * 2 == [path for path, _, _ in Receiving.got]
+    assert [(500, "valid"), (200, "valid")] == [(a["status"], a["signature"]) for a in attempts]
+    assert [job] * 2 == [json.loads(body)["id"] for _, _, body in Receiving.got]
+    assert "of-mine" not in recorded.cassette.read_text("utf-8")
+    assert (0, "") == (found.returncode, found.stderr)
+    assert "no differences in 3 exchanges and 2 webhooks, 3 of them replayed" in found.stdout

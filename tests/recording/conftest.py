@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.receivers import Hosts, Posted, Receiver
 from upsim import Simulator
 from upsim.cli.verify import LOCAL
 from upsim_contracts.drift_command import run as run_drift
@@ -49,6 +50,7 @@ class Studio:
     folder: Path
     said: list[str] = field(default_factory=list)
     session: Session | None = None
+    simulator: Simulator | None = None
 
     def record(
         self,
@@ -58,19 +60,30 @@ class Studio:
         scenario: str | None = None,
         altered: Altered | None = None,
         dialect: str = "",
+        receiver: Receiver | None = None,
+        posted: Posted = lambda request: request,
         **options: object,
     ) -> Path:
-        """Let a caller speak through a recording; return the cassette."""
+        """Let a caller speak through a recording; return the cassette.
+
+        Webhooks for 127.0.0.1 reach the `receiver`, as the provider `posted` them.
+        """
         file = self.folder / "cassette.jsonl"
         named = self.scenario(scenario) if scenario is not None else None
-        with Simulator(scenario=named, clock="auto") as simulator:
+        posts = Hosts(posted=posted)
+        with Simulator(scenario=named, clock="auto", webhook_transport=posts) as simulator:
+            self.simulator = simulator
             transport: Any = simulator.transport()
             if altered is not None:
                 transport = Altering(transport, altered)
             base = "/".join(filter(None, (simulator.base_url("").rstrip("/"), provider, dialect)))
+            if receiver is not None:
+                transport = Hosts(transport, {"127.0.0.1": receiver})
+                options = {"webhooks": "http://recorder.test", **options}
             order = {"upstream": base, "to": file, **options}
             with recording(order, None, self.said.append, transport) as session:
                 self.session = session
+                posts.apps["recorder.test"] = session.application
                 asyncio.run(self._call(session, provider, caller))
         return file
 

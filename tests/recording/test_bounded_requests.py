@@ -14,8 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from upsim_contracts import measuring
-from upsim_contracts import recording as recording_module
+from upsim_contracts import measuring, room
 from upsim_contracts.bodies import LONGEST_VIDEO
 from upsim_contracts.cassettes import read_cassette
 from upsim_contracts.clips import clip
@@ -226,7 +225,7 @@ def test_a_long_request_is_read_beside_the_event_loop(tmp_path: Path) -> None:
 
 def test_requests_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What all requests under way hold has a bound; it is free again when one has been answered."""
-    monkeypatch.setattr(recording_module, "MOST_HELD", 1_000)
+    monkeypatch.setattr(room, "MOST_HELD", 1_000)
     statuses: list[int] = []
 
     async def caller(http: httpx.AsyncClient) -> None:

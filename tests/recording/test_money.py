@@ -255,12 +255,15 @@ def test_what_is_set_aside_is_never_too_little(studio: Studio, name: str) -> Non
 @pytest.mark.parametrize(
     ("provider", "path", "body"),
     [
-        ("vicsee", UPSCALE, {"upscale_factor": ["4"]}),
-        ("vicsee", UPSCALE, {"input": {"upscale_factor": {}}}),
+        ("vicsee", UPSCALE, {"upscale_factor": ["8"]}),
+        ("vicsee", UPSCALE, {"input": {"upscale_factor": {"x": 8}}}),
         ("vicsee", "/api/v1/generate", {"model": "another", "input": {}}),
-        ("wavespeed", "/api/v3/wavespeed-ai/video-upscaler", {"target_resolution": ["4k"]}),
+        ("wavespeed", "/api/v3/wavespeed-ai/video-upscaler", {"target_resolution": "8k"}),
+        ("wavespeed", "/api/v3/wavespeed-ai/video-upscaler", {"target_resolution": "2160P"}),
+        ("wavespeed", "/api/v3/wavespeed-ai/video-upscaler", {"target_resolution": "8k UHD"}),
+        ("wavespeed", "/api/v3/wavespeed-ai/video-upscaler", {"target_resolution": 4320}),
+        ("venice", "/api/v1/video/queue", {"model": ["another"]}),
         ("venice", "/api/v1/video/queue", {"model": "another"}),
-        ("venice", "/api/v1/video/queue", {"model": ["topaz-video-upscale"]}),
         ("piapi", "/api/v1/task", {"model": "another", "task_type": "upscale"}),
         ("piapi", "/api/v1/task", {"model": "Qubico/video-toolkit", "task_type": "another"}),
     ],
@@ -268,7 +271,7 @@ def test_what_is_set_aside_is_never_too_little(studio: Studio, name: str) -> Non
 def test_what_nobody_can_price_is_not_sent(
     studio: Studio, provider: str, path: str, body: dict[str, object]
 ) -> None:
-    """Another model, and an option of another type, have no documented price."""
+    """Another model, and more than any documented value, could cost any amount."""
 
     async def caller(http: httpx.AsyncClient) -> None:
         await http.post(path, json={"video_url": SHORT, **body})
@@ -325,10 +328,10 @@ def test_what_is_not_known_to_be_free_costs(
 
 
 def test_an_option_without_a_price_is_not_sent(studio: Studio) -> None:
-    """A factor that no document prices is refused here where money counts."""
+    """A factor above all that documents price is refused here where money counts."""
 
     async def caller(http: httpx.AsyncClient) -> None:
-        await http.post(UPSCALE, json={"video_url": CLIP, "upscale_factor": "3"})
+        await http.post(UPSCALE, json={"video_url": CLIP, "upscale_factor": "8"})
 
     studio.record("vicsee", caller, cap=Decimal(9999))
 

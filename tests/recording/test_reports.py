@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
@@ -74,10 +75,10 @@ def test_a_lost_connection_is_a_finding() -> None:
 def test_the_same_difference_is_told_once() -> None:
     """Two answers that differ in the same place are one line, which names both."""
     bad = exchange(body={"success": True, "data": {"credits": "1"}})
-    cassette = Cassette("c.jsonl", HEAD, (bad, bad))
+    cassette = Cassette("c.jsonl", HEAD, (bad, replace(bad, number=2)))
     found = drift(cassette, vicsee(), [], today=date(2026, 11, 2))
 
-    assert [(1, 1)] == [one.exchanges for one in found.drifts]
+    assert [(1, 2)] == [one.exchanges for one in found.drifts]
     assert str(found.drifts[0]).endswith("recorded 1 day ago, exchange 1 and 1 more")
 
 

@@ -6,7 +6,9 @@ import os
 import sys
 from contextlib import suppress
 from importlib.metadata import entry_points
+from ipaddress import ip_address
 from pathlib import Path
+from socket import socket
 
 import click
 import uvicorn
@@ -22,6 +24,7 @@ from upsim.cli.server import Hooks, Server
 from upsim.cli.verify import GROUP
 
 FINDING = 1
+IPV4 = 4
 
 
 class Recorder:
@@ -82,6 +85,15 @@ class Recorder:
     type=FileName(written=True),
     help="At the end, add what was called and answered to this file, for verify and drift --uses.",
 )
+@click.option(
+    "--webhooks",
+    metavar="URL",
+    help="Where the provider reaches this recorder, such as a tunnel: takes webhooks there, passes"
+    " them on. At a simulator on this machine they come without it.",
+)
+@click.option(
+    "--webhook-secret", help="Check the signatures of webhooks with this secret of the provider."
+)
 def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -> None:
     """Forward calls to a provider, check each answer, and write all to a cassette.
 
@@ -98,6 +110,7 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
     near = {f"{name}:{port}" for name in (shown, "127.0.0.1", "localhost", "[::1]")}
     base = f"http://{shown}:{port}"
     names = frozenset(near) if is_local_only(listening) else None
+    asked["address"] = _reached(listening)
     try:
         with listening, begin(asked, names, lambda line: say(f"{line}\n")) as session:
             config = uvicorn.Config(
@@ -134,3 +147,12 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
     except sys.modules[begin.__module__].UsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(code)
+
+
+def _reached(listening: socket) -> str:
+    """The base URL by which this machine reaches a socket, also one that listens everywhere."""
+    host, port = listening.getsockname()[:2]
+    address = ip_address(str(host).partition("%")[0])
+    if address.is_unspecified:
+        return f"http://{'127.0.0.1' if address.version == IPV4 else '[::1]'}:{port}"
+    return f"http://[{host}]:{port}" if address.version != IPV4 else f"http://{host}:{port}"

@@ -1,0 +1,71 @@
+"""Options that ask for more than any documented value, whose price has no bound.
+
+A request that its provider should refuse costs nothing if it is refused. If it is taken after all,
+it costs no more than the dearest job, unless it asks for more than any document names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([a-z]*)")
+_LEAST_VALUES = 2
+Sizes = Mapping[str, Decimal]
+"""The largest documented number of each unit: of `720p`, `1080p` and `4k`, 1080 for p, 4 for k."""
+
+
+def sizes(options: Iterable[Mapping[str, str]]) -> dict[str, Sizes]:
+    """Return the sizes of each option of which every documented value, of several, is one."""
+    values: dict[str, set[str]] = {}
+    for one in options:
+        for name, value in one.items():
+            values.setdefault(name, set()).add(value.lower())
+    return {
+        name: _largest(found)
+        for name, found in values.items()
+        if len(found) >= _LEAST_VALUES and all(map(_SIZE.fullmatch, found))
+    }
+
+
+def asks_for_more(fields: object, documented: Mapping[str, Sizes]) -> bool:
+    """Whether an option, of whatever type, holds more than the largest documented value."""
+    return any(
+        _exceeds(str(value).strip().lower(), documented[name])
+        for names, value in leaves(fields)
+        for name in names & documented.keys()
+    )
+
+
+def leaves(value: object, names: frozenset[str] = frozenset()) -> Iterator[tuple[set[str], object]]:
+    """The single values of a body, each with all names above it."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from leaves(inner, names | {str(name)})
+    elif isinstance(value, list):
+        for inner in value:
+            yield from leaves(inner, names)
+    else:
+        yield set(names), value
+
+
+def _largest(values: Iterable[str]) -> Sizes:
+    found: dict[str, Decimal] = {}
+    for value in values:
+        size = _SIZE.fullmatch(value)
+        if size is not None:
+            found[size[2]] = max(found.get(size[2], Decimal(0)), Decimal(size[1]))
+    return found
+
+
+def _exceeds(text: str, known: Sizes) -> bool:
+    """A bare number may be any unit's; a number with an unknown unit is held to the least."""
+    numbers = [Decimal(one) for one in _NUMBER.findall(text)]
+    size = _SIZE.fullmatch(text)
+    if size is not None and size[2] in known:
+        most = known[size[2]]
+    else:
+        most = (max if size is not None and not size[2] else min)(known.values())
+    return any(one > most for one in numbers)

@@ -1,0 +1,176 @@
+"""Takes webhooks for the clients of a recording: recorded, judged, and passed on.
+
+A delivery goes to the URL that a recorded request named, and to no other. The provider is answered
+what the client's receiver answered, so that its further attempts are recorded, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import httpx
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from upsim_contracts.bodies import kept
+from upsim_contracts.cassettes import Exchange, Message
+from upsim_contracts.deliveries import check_delivery
+from upsim_contracts.hooks import Hook, Hooks
+from upsim_contracts.passing_findings import MOST_FINDINGS
+from upsim_contracts.passing_on import HOP, own_response, passable, status_of, texts_of
+from upsim_contracts.pieces import beginning, decoded, in_turns, within
+from upsim_contracts.redaction import Redactor
+from upsim_contracts.room import Room, TooLargeError, read_whole
+from upsim_contracts.shortages import shortage
+from upsim_contracts.telling import Checked
+
+SECONDS = 60
+"""Seconds that a receiver has for its whole response."""
+MOST_AT_ONCE = 50
+MOST_OF_ONE = 100
+"""Deliveries for one webhook: more than the attempts of any provider."""
+_LONG = re.compile(r"[\w+/=-]{16,}")
+_HEX = re.compile(r"[0-9a-f]+")
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One attempt of a provider. `body` is as the client's receiver gets it.
+
+    Of a signature the headers have the form alone.
+    """
+
+    hook: Hook
+    headers: Mapping[str, str]
+    body: bytes
+    checked: Checked
+    began: float
+
+
+@dataclass(slots=True)
+class Relay:
+    """Passes deliveries on. `write` takes an exchange, the number of findings, and their lines."""
+
+    hooks: Hooks
+    http: httpx.AsyncClient
+    room: Room
+    redactor: Redactor
+    seconds: Callable[[], float]
+    write: Callable[[Exchange, int, list[str]], Awaitable[None]]
+    start: float
+    _under_way: int = field(default=0)
+
+    async def answer(self, request: Request) -> Response:
+        """Take one delivery; one that no recorded request asked for is refused and forgotten."""
+        hook = self.hooks.find(request.scope["path"])
+        if hook is None:
+            return own_response(404, "no_such_webhook", "no recorded request named this webhook")
+        refusal = self._refusal(hook, request.method)
+        if refusal is not None:
+            return refusal
+        hook.taken += 1
+        self._under_way += 1
+        try:
+            with self.room.share() as take:
+                return await self._pass_on(hook, request, await read_whole(request, take))
+        except ClientDisconnect:
+            return own_response(400, "gone", "the provider went away")
+        except TooLargeError as error:
+            return own_response(error.status, error.code, str(error))
+        finally:
+            self._under_way -= 1
+
+    def _refusal(self, hook: Hook, method: str) -> Response | None:
+        if method != "POST":
+            return own_response(405, "no_delivery", "a webhook is delivered by POST")
+        if self._under_way >= MOST_AT_ONCE:
+            return own_response(503, "busy", f"{MOST_AT_ONCE} deliveries are under way")
+        if hook.taken >= MOST_OF_ONE:
+            text = f"{MOST_OF_ONE} deliveries for this webhook were taken"
+            return own_response(429, "too_many_deliveries", text)
+        return None
+
+    async def _pass_on(self, hook: Hook, request: Request, sent: bytes) -> Response:
+        began = self.seconds()
+        headers = {name: value for name, value in request.headers.items() if name not in HOP}
+        checked = await asyncio.to_thread(self.hooks.checked, hook, headers, sent)
+        signed = bool(self.hooks.telling.signature)  # by its bytes, which must stay as they are
+        body = sent if signed else await asyncio.to_thread(self.hooks.restored, sent)
+        proof = self.hooks.telling.signature
+        if proof in headers:
+            headers[proof] = form_of(headers[proof])
+        delivery = Delivery(hook, headers, body, checked, began)
+        raw = [(k, v) for k, v in request.headers.raw if k.decode("latin-1") not in HOP]
+        try:
+            passed = self.http.build_request("POST", hook.url, headers=raw, content=body)
+            passed.headers["accept-encoding"] = "identity"
+            async with within(SECONDS):
+                answer = await self.http.send(passed, stream=True, follow_redirects=False)
+                try:
+                    content, is_whole = await beginning(in_turns(answer.aiter_raw()))
+                finally:
+                    await answer.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            if isinstance(error, OSError) and shortage(error) is None:
+                raise
+            reason = self.redactor.text(f"{type(error).__name__}: {error}")
+            await self._record(delivery, 0, Message({}, {"text": reason}))
+            return own_response(502, "receiver", f"the receiver gave no answer: {reason}")
+        encoding = answer.headers.get("content-encoding", "")
+        plain = decoded(content, encoding) if is_whole else None
+        kind = answer.headers.get("content-type", "")
+        message = await asyncio.to_thread(self._message, texts_of(answer), plain or b"", kind)
+        await self._record(delivery, answer.status_code, message)
+        response = Response(content if is_whole else b"")
+        response.status_code, marks = status_of(answer)
+        length = [pair for pair in response.raw_headers if pair[0] == b"content-length"]
+        response.raw_headers = passable(answer, but=HOP) + length + marks
+        return response
+
+    def _message(self, headers: Mapping[str, str], body: bytes, kind: str) -> Message:
+        return Message(self.redactor.headers(headers), kept(body, kind, self.redactor))
+
+    async def _record(self, delivery: Delivery, status: int, answer: Message) -> None:
+        """Write a delivery down with what the documents say against it."""
+        count, lines = await asyncio.to_thread(self._judged, delivery)
+        kind = delivery.headers.get("content-type", "")
+        sent = await asyncio.to_thread(self._message, delivery.headers, delivery.body, kind)
+        proof = self.hooks.telling.signature
+        form = {proof: delivery.headers[proof]} if proof in delivery.headers else {}
+        took = Decimal(str(round(self.seconds() - delivery.began, 3)))
+        exchange = Exchange(
+            number=0,
+            at=Decimal(str(round(delivery.began - self.start, 3))),
+            took=took,
+            method="POST",
+            path=delivery.hook.path,
+            request=Message({**sent.headers, **form}, sent.body),
+            status=status,
+            answer=answer,
+            part="webhook",
+            hook=delivery.hook.number,
+            signature=delivery.checked or None,
+            findings=tuple(lines),
+        )
+        await self.write(exchange, count, lines)
+
+    def _judged(self, delivery: Delivery) -> tuple[int, list[str]]:
+        how, callback = self.hooks.telling, delivery.hook.callback
+        found = check_delivery(
+            callback, delivery.headers, delivery.body, how.proof, delivery.checked
+        )
+        lines = [self.redactor.text(str(one)) for one in found[:MOST_FINDINGS]]
+        if len(found) > MOST_FINDINGS:
+            lines.append(f"{callback.name}: {len(found) - MOST_FINDINGS} more findings")
+        return len(found), lines
+
+
+def form_of(signature: str) -> str:
+    """A signature without what it proves: long hexadecimal parts are zeros, other long ones x."""
+    return _LONG.sub(
+        lambda found: ("0" if _HEX.fullmatch(found[0]) else "x") * len(found[0]), signature
+    )

@@ -622,7 +622,7 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
     "POST wavespeed/api/v3/model/price": [
         (
             {"model_id": "wavespeed-ai/video-upscaler", "inputs": {"video": URL, "target": "4k"}},
-            "inputs.target is not read; did you mean target_resolution?",
+            "inputs.target is not read; did you mean inputs.target_resolution?",
         ),
     ],
     "POST venice/api/v1/video/queue": [
@@ -639,9 +639,13 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
     "POST vicsee/api/v1/generate": [
         (
             {**TOPAZ, "input": {"video_url": URL, "upscaleFactor": "4"}},
-            "input.upscaleFactor is not read; did you mean upscale_factor?",
+            "input.upscaleFactor is not read; did you mean input.upscale_factor?",
         ),
         ({**TOPAZ, "video_url": URL}, "video_url is not read; did you mean input.video_url?"),
+        (
+            {**TOPAZ, "input": {"video_url": URL}, "upscale_factor": "4"},
+            "upscale_factor is not read; did you mean input.upscale_factor?",
+        ),
     ],
     "POST vicsee/api/v1/upload": [
         ({"content_type": "video/mp4", "sizeBytes": 9}, "content_type is not read; did you mean c"),

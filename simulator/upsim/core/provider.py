@@ -35,6 +35,7 @@ class Operation:
     log names any other. `idle` returns the fields that the provider accepts without effect, as
     `core/unread.py` wants them. `answers` are the dotted paths of the fields that its response may
     have, 0 for a place in a list and `.*` for any field below; empty if they are not known.
+    `options_at` is the path of the object that holds the options of the model.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Operation:
     query: frozenset[str] = frozenset()
     idle: Callable[[Call], Mapping[str, str]] = _none_idle
     answers: frozenset[str] = frozenset()
+    options_at: tuple[str, ...] = ()
 
     @property
     def reads_options(self) -> bool:

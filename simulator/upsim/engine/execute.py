@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -61,17 +61,7 @@ def decide(
         if last != lines:
             call.posted = _posted(call.who, lines, last)
     if operation.reads and call.document is not None:
-        options = call.model.options if call.model and operation.reads_options else ()
-        if unread.has_unread(operation.reads, options, call.document):
-            found = unread.hint(
-                operation.reads,
-                options,
-                call.document,
-                call.cause,
-                query=operation.query,
-                idle=operation.idle(call),
-            )
-            call.cause = "; ".join(filter(None, (call.cause, found)))
+        _name_unread(operation, call)
     if call.query_string and not operation.refuses:
         names: unread.Reads = {(): operation.query}
         found = unread.hint(names, (), call.query(), call.cause, " in the query")
@@ -79,6 +69,20 @@ def decide(
     if call.uses:
         _take_places(sandbox, call)
     return decision
+
+
+def _name_unread(operation: Operation, call: Call) -> None:
+    """Add the fields of the body that have no effect to the cause."""
+    reads, at = operation.reads, operation.options_at
+    options: Collection[str] = ()
+    if call.model and operation.reads_options:
+        options = call.model.options
+    if at:
+        reads, options = {**reads, at: reads[at].union(options)}, ()
+    if unread.has_unread(reads, options, call.document):
+        said, idle = call.cause, operation.idle(call)
+        found = unread.hint(reads, options, call.document, said, query=operation.query, idle=idle)
+        call.cause = "; ".join(filter(None, (said, found)))
 
 
 def _posted(account: Account, before: int, last: int) -> tuple[Entry, ...]:

@@ -36,6 +36,7 @@ PROVIDER = Provider(
             kind="submit",
             secrets=TASK,
             reads={(): frozenset({"model", "input"}), ("input",): frozenset({"video_url"})},
+            options_at=("input",),
             answers=ANSWER,
         ),
         Operation(

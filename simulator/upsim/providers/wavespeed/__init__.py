@@ -107,7 +107,13 @@ PROVIDER = Provider(
         ),
         Operation("models", "GET", f"{V3}/models", catalogue.models),
         Operation(
-            "model/price", "POST", f"{V3}/model/price", catalogue.price, secrets=TASK, reads=PRICE
+            "model/price",
+            "POST",
+            f"{V3}/model/price",
+            catalogue.price,
+            secrets=TASK,
+            reads=PRICE,
+            options_at=("inputs",),
         ),
         Operation(
             "model/pricing",
@@ -116,6 +122,7 @@ PROVIDER = Provider(
             catalogue.pricing,
             secrets=TASK,
             reads=PRICE,
+            options_at=("inputs",),
         ),
         Operation(
             "predictions",

@@ -8,12 +8,14 @@ import time
 from asyncio import events
 from math import inf
 from typing import TYPE_CHECKING
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
 
 from tests.http.conftest import LOCAL
 from tests.slowness import TRIES, slowness
+from upsim.web.admin.lists import FEW, SHORT
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin
@@ -86,3 +88,25 @@ async def test_a_long_list_holds_nobody_up(admin: Admin, monkeypatch: pytest.Mon
         document, (name, least) = json.loads(content), READ[path]
         compact = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         assert (compact.encode(), True) == (content, len(document[name]) >= least), path
+
+
+@pytest.mark.parametrize(
+    ("bodies", "threads"),
+    [(["x"] * 3, 0), (["x", "y" * 2 * SHORT, "z"], 1), (["x"] * (FEW + 1), 1)],
+    ids=["short", "one long item", "many items"],
+)
+async def test_only_long_lists_need_a_thread(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch, bodies: list[str], threads: int
+) -> None:
+    """A few short items are written at once, and a thread finishes what grows long."""
+    in_thread = AsyncMock(side_effect=asyncio.to_thread)
+    async with httpx.AsyncClient(transport=admin.sim.transport(), base_url=LOCAL) as http:
+        for body in bodies:
+            await http.post(f"{BOX}/inbox/mine", content=body)
+        monkeypatch.setattr(asyncio, "to_thread", in_thread)
+        for path in ("jobs", "ledger", "webhooks"):
+            assert (await http.get(f"{BOX}/{path}")).json()["total"] == 0
+        seen = (await http.get(f"{BOX}/inbox/mine/messages")).json()["messages"]
+
+    assert [one["body"] for one in seen] == bodies
+    assert in_thread.await_count == threads

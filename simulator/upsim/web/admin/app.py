@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import groupby
 
 import msgspec
@@ -219,11 +220,11 @@ CALLS = (
 """Every call of this version, those of one path side by side."""
 
 
-def routes() -> list[BaseRoute]:
-    """One route for each path, so that a 405 names all its methods."""
+@cache
+def routes() -> tuple[BaseRoute, ...]:
+    """One route for each path, so that a 405 names all its methods. All simulators share them."""
     grouped = groupby(CALLS, key=lambda call: call.path)
-    found: list[BaseRoute] = [_route(path, list(calls)) for path, calls in grouped]
-    return [*found, Route(f"{PREFIX}/", index)]
+    return (*(_route(path, list(calls)) for path, calls in grouped), Route(f"{PREFIX}/", index))
 
 
 async def guarded(rule: AdminRule, scope: Scope, receive: Receive, send: Send) -> bool:

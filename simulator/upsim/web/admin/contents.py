@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from upsim.engine.refusals import KeyTakenError, SandboxRefusedError
 from upsim.engine.registry import DEFAULT
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, views
-from upsim.web.admin.lists import chosen, listed
+from upsim.web.admin.lists import chosen, listed, ordered
 from upsim.web.admin.parameters import LIMIT, LINES, MANY, OFFSET, SINCE, STATE
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
 from upsim.web.admin.sandboxes import balance, registry_of, sandbox_and, sandbox_of
@@ -163,8 +162,7 @@ async def ledger(request: Request) -> Response:
         if provider in (None, account.provider)
         for entry in account.entries.values()
     ]
-    await asyncio.to_thread(entries.sort, key=lambda entry: entry.number)
-    page = entries[offset : offset + limit]
+    page = (await ordered(entries, lambda entry: entry.number))[offset : offset + limit]
     return await listed("entries", page, views.entry, total=len(entries))
 
 

@@ -1,4 +1,4 @@
-"""Long answers of the admin API: chosen and written beside the event loop, an item at a time.
+"""Lists of the admin API: long ones are chosen and written beside the event loop, item by item.
 
 What is given is as it was at one instant: items that nobody changes, in a collection of our own.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import TypeVar
 
 from starlette.responses import Response
@@ -14,19 +15,37 @@ from starlette.responses import Response
 from upsim.web.bodies import encode
 
 T = TypeVar("T")
+FEW = 32
+"""Items that are chosen, sorted or written at once: a thread would cost more than the work."""
+SHORT = 16 * 1024
+"""Bytes that are written at once; a thread writes the items after them."""
 
 
 async def chosen(found: Collection[T], fits: Callable[[T], bool]) -> list[T]:
-    """Those that fit, in their order."""
-    return await asyncio.to_thread(lambda: [item for item in found if fits(item)])
+    """Return the items that fit, in their order."""
+
+    def choose() -> list[T]:
+        return [item for item in found if fits(item)]
+
+    return choose() if len(found) <= FEW else await asyncio.to_thread(choose)
+
+
+async def ordered(found: Collection[T], place: Callable[[T], int]) -> list[T]:
+    """Return the items in the order of their places."""
+    sort = partial(sorted, found, key=place)
+    return sort() if len(found) <= FEW else await asyncio.to_thread(sort)
 
 
 async def listed(
     name: str, page: Iterable[T], view: Callable[[T], object], **beside: object
 ) -> Response:
-    """A JSON object with the views of a page under its name, and what stands beside them."""
-    written = await asyncio.to_thread(_written, name, page, view, beside)
-    return Response(written, media_type="application/json")
+    """Return a JSON object: the views of a page under its name, and what `beside` adds."""
+    items, rest = [], iter(page)
+    for item in rest:
+        items.append(encode(view(item)))
+        if len(items) == FEW or sum(map(len, items)) > SHORT:
+            items += await asyncio.to_thread(_written, rest, view)
+    return Response(_joined(name, items, beside), media_type="application/json")
 
 
 async def made(make: Callable[[], object]) -> Response:
@@ -35,9 +54,15 @@ async def made(make: Callable[[], object]) -> Response:
     return Response(written, media_type="application/json")
 
 
-def _written(
-    name: str, page: Iterable[T], view: Callable[[T], object], beside: dict[str, object]
-) -> bytes:
+def _written(items: Iterable[T], view: Callable[[T], object]) -> list[bytes]:
     """Each item is encoded alone, so that other threads have their turn in between."""
-    items, end = b",".join(encode(view(item)) for item in page), encode(beside)
-    return b'{"%b":[%b]%b' % (name.encode("ascii"), items, b"," + end[1:] if beside else b"}")
+    return [encode(view(item)) for item in items]
+
+
+def _joined(name: str, items: list[bytes], beside: dict[str, object]) -> bytes:
+    end = encode(beside)
+    return b'{"%b":[%b]%b' % (
+        name.encode("ascii"),
+        b",".join(items),
+        b"," + end[1:] if beside else b"}",
+    )

@@ -238,7 +238,7 @@ def _all_of(terminal: int) -> bytes:
         (["clip.mp4", "--model", "venice"], "Missing option '--to'"),
         (["--model", "venice", "--to", "a.mp4"], "give a FILE or URL, or a job by --job"),
         (["no.mp4", "--model", "venice", "--to", "a.mp4"], "there is no file 'no.mp4'"),
-        ([".", "--model", "venice", "--to", "a.mp4"], "there is no file '.'"),
+        ([".", "--model", "venice", "--to", "a.mp4"], "'.' is a folder"),
         (["clip.mp4", "--model", "nope", "--to", "a.mp4"], "there is no model 'nope'"),
         (["clip.mp4", "--model", "topaz-video-upscale", "--to", "a.mp4"], "say which"),
         (["clip.mp4", "--model", "venice", "--to", "."], "is a directory"),

@@ -181,10 +181,15 @@ def _ask(
         return msgspec.convert(answer.document.get(name), kind)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         start = f"start one with `upsim serve`, or say where it runs by --url or {URL}"
-        raise _stopped(f"no simulator answers at {http.base_url}: {error}; {start}") from error
+        raise _stopped(f"no simulator answers at {_base(http)}: {error}; {start}") from error
     except (ProtocolError, msgspec.ValidationError) as error:
-        text = f"what answers at {http.base_url} is no simulator: {name}: {error}"
+        text = f"what answers at {_base(http)} is no simulator: {name}: {error}"
         raise _stopped(text) from error
+
+
+def _base(http: httpx.Client) -> str:
+    """Return the address that was given, without the path of the admin API."""
+    return str(http.base_url).removesuffix("/").removesuffix("/__sim")
 
 
 def _noting() -> Callable[[httpx.Response], None]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import get_args
 
 import click
@@ -24,7 +23,7 @@ from upsim.cli.board import WIDE, price_text, video_text
 from upsim.cli.parameters import MODEL, Duration, FrameRate, FrameSize, Setting, WholeNumber
 from upsim.cli.quoting import Row, UnfetchedError, Video, described, quotes, video_at, video_of_file
 from upsim.cli.screen import Screen
-from upsim.cli.wishes import is_address, settings_of
+from upsim.cli.wishes import check_file, is_address, settings_of
 from upsim.client.clients import Wishes
 from upsim.client.models import model_names
 from upsim.core.media import MICROSECONDS, Container, Media, Unmeasurable
@@ -118,14 +117,7 @@ def _media(
 @contextmanager
 def _video(source: str, *, fetch: bool) -> Iterator[Video]:
     if not is_address(source):
-        path = Path(source)
-        try:
-            there = path.is_file()
-        except (OSError, ValueError):  # a name that no file can have
-            there = False
-        if not there:
-            raise click.UsageError(f"there is no file {source[:200]!r}")
-        yield video_of_file(path)
+        yield video_of_file(check_file(source))
         return
     try:
         with video_at(source, fetch=fetch) as video:

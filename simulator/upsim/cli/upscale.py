@@ -16,7 +16,7 @@ from upsim.cli.board import price_text, video_text
 from upsim.cli.gauge import Gauge, amount_of
 from upsim.cli.parameters import MODEL, SCENARIO, Amount, Duration, Setting, WholeNumber, target_url
 from upsim.cli.targets import LIVE, SIM, Target, client_for
-from upsim.cli.wishes import is_address, is_elsewhere, settings_of
+from upsim.cli.wishes import check_file, is_address, is_elsewhere, settings_of
 from upsim.client.clients import Client, Wishes
 from upsim.client.exceptions import (
     ClientError,
@@ -115,7 +115,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     if target_height is not None and factor is not None:
         raise click.UsageError("give --target-height or --factor, not both")
     if source is not None and not is_address(source):
-        _must_be_file(source)
+        check_file(source)
     _must_be_writable(to, source)
     wishes: Wishes = {
         "target_height": target_height,
@@ -311,15 +311,6 @@ def _problem(
         }
     }
     return json.dumps(found, indent=2)
-
-
-def _must_be_file(source: str) -> None:
-    try:
-        there = Path(source).is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        there = False
-    if not there:
-        raise click.UsageError(f"there is no file {source[:200]!r}")
 
 
 def _must_be_writable(to: Path, source: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
@@ -36,3 +37,17 @@ def settings_of(given: Iterable[tuple[str, str]], models: Sequence[str]) -> dict
             raise click.UsageError(f"--option {name} is given twice")
         chosen[name] = value
     return chosen
+
+
+def check_file(source: str) -> Path:
+    """Return the path of a source. Raises UsageError where no file is."""
+    path = Path(source)
+    try:
+        there, is_folder = path.is_file(), path.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        there = is_folder = False
+    if is_folder:
+        raise click.UsageError(f"{source[:200]!r} is a folder: give a video file, or its URL")
+    if not there:
+        raise click.UsageError(f"there is no file {source[:200]!r}")
+    return path

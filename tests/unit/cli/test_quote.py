@@ -261,7 +261,7 @@ def test_an_address_of_this_machine_is_fetched(free_tcp_port: int) -> None:
         ([], "give a FILE or URL, or both --duration and --size"),
         (["--duration", "5"], "give a FILE or URL, or both --duration and --size"),
         (["nowhere.mp4"], "there is no file 'nowhere.mp4'"),
-        (["."], "there is no file '.'"),
+        (["."], "'.' is a folder"),
         (["a\0b"], "there is no file"),
         (["x" * 5000], "there is no file"),
         (["https://example.com/a.mp4"], "--fetch lets it be fetched"),

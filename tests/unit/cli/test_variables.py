@@ -248,6 +248,7 @@ def test_commands_read_the_url_of_the_running_server(command: list[str], tmp_pat
 
     assert result.exit_code != 0
     assert url in result.stderr
+    assert "/__sim" not in result.stderr
 
 
 def test_known_variables_are_silent() -> None:

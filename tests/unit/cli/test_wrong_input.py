@@ -206,6 +206,8 @@ def test_what_is_missing_or_too_much_is_named(tmp_path: Path) -> None:
     video.write_bytes(b"x")
     for line, said in {
         f"upscale {video} --model venice --to {tmp_path}/b.mp4 --job x": "one of FILE and --job",
+        f"quote {tmp_path}": "is a folder: give a video file, or its URL",
+        f"upscale {tmp_path} --model venice --to o.mp4": "is a folder: give a video file",
         "verify --target live --cap 5": "--target live judges one provider: give --provider, one",
     }.items():
         done = CliRunner().invoke(main, line.split())

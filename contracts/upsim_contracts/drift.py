@@ -19,6 +19,7 @@ from upsim_contracts.cassettes import Cassette
 from upsim_contracts.counting import counted
 from upsim_contracts.durations import slow_jobs
 from upsim_contracts.findings import Finding
+from upsim_contracts.following import without_following
 from upsim_contracts.judging import Judged, Kind, cited_at, judge, place_of
 from upsim_contracts.prices import CHARGE
 from upsim_contracts.refusing import refusals
@@ -143,9 +144,8 @@ def drift(
             if one.field == CHARGE and exchange.number in money.refunded:
                 continue
             found.setdefault(_stands(one), (one, []))[1].append(exchange.number)
-    drifts = [
-        *_each_once([*found.values(), *money.findings, *always, *slow], header.recorded, today)
-    ]
+    single = without_following([*found.values()], cassette, tolls)
+    drifts = [*_each_once([*single, *money.findings, *always, *slow], header.recorded, today)]
     if stale_after is not None:
         drifts += _stale(cassette, today, stale_after)
     outcomes = [one.skipped for one in replayed if one.exchange.part == "api"]

@@ -14,6 +14,7 @@ from upsim_contracts import evidence
 from upsim_contracts.answers import REFUSED, Contract, Operation, check_answer, operation_of
 from upsim_contracts.cassettes import Exchange
 from upsim_contracts.comparing import INSTEAD, STATUS, Unlike, compare, is_price
+from upsim_contracts.defaults import changed_default
 from upsim_contracts.deliveries import callbacks_of, check_delivery
 from upsim_contracts.findings import Finding
 from upsim_contracts.limits import moved
@@ -27,6 +28,7 @@ from upsim_contracts.tolls import Tolls
 
 Kind = Literal["contract", "price", "simulator", "stale"]
 Place = tuple[Contract, Operation]
+DEFAULT = "default"
 _WHOLE = ("(request)", "body", "header Content-Type")
 _MISSING = "none"
 
@@ -78,20 +80,34 @@ def judge(
         told = [one for one in told if not is_price(one.field)]
         unlike = [one for one in unlike if one.where != CHARGE and not is_price(one.where)]
     found = [Judged("price", priced, CHARGE)] if priced is not None else []
-    found += told
+    limit = _limit(exchange, replayed, name, tolls)
+    if limit is not None:
+        return [limit, *found]
+    found += [*_defaults(exchange, name, tolls), *told]
     known = {one.field for one in told}
     cited = cited_at(place, exchange)
     for one in unlike:
         if not _is_about(one.where, known):
             found.append(_unlike(one, provider, name, exchange.status, cited, source))
-    limit = moved(exchange, replayed, name, tolls)
-    if limit is not None:
-        key: Key = ("limit", limit.of)
-        where, vague = limit.finding.where, not limit.exact
-        change = Judged("contract", limit.finding, where, key, says=limit.says, vague=vague)
-        return [change, *(found[:1] if priced is not None else ())]
     words = words_of(exchange) if exchange.status >= REFUSED else ""
     return [replace(one, said=words) if one.field == STATUS else one for one in found]
+
+
+def _limit(exchange: Exchange, replayed: Replayed | None, name: str, tolls: Tolls) -> Judged | None:
+    """The limit that moved, which is all that there is to say of a status and its words."""
+    limit = moved(exchange, replayed, name, tolls)
+    if limit is None:
+        return None
+    key, where = ("limit", limit.of), limit.finding.where
+    return Judged("contract", limit.finding, where, key, says=limit.says, vague=not limit.exact)
+
+
+def _defaults(exchange: Exchange, name: str, tolls: Tolls) -> Iterator[Judged]:
+    """The option whose default changed, if there is one."""
+    default = changed_default(exchange, name, tolls)
+    if default is not None:
+        option, vague = default.finding.where, not default.is_told
+        yield Judged("price", default.finding, option, (DEFAULT, option), vague=vague)
 
 
 def _outputs(

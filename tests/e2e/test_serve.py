@@ -251,7 +251,7 @@ def test_the_files_of_a_killed_server_are_removed_at_the_next_start(
 def test_a_stale_ready_file_is_removed(tmp_path: Path, upsim: Upsim) -> None:
     """A server that cannot start leaves no ready file of an earlier one behind."""
     stale = tmp_path / "ready.json"
-    stale.write_text("{}", encoding="utf-8")
+    stale.write_text('{"pid": 1}', encoding="utf-8")
     upsim("serve", "--port", "0", "--clock", "nosuch", "--ready-file", str(stale))
 
     assert not stale.exists()

@@ -177,7 +177,9 @@ def _prepare(file: Path | None, out: Path) -> Path:
 
 
 def _is_default_clip(file: Path) -> bool:
-    """Return whether a file is the clip of an earlier demo, though another release made it."""
+    """Return whether a file is empty, or the clip of an earlier demo of any release."""
+    if file.is_file() and not file.stat().st_size:
+        return True
     clip = parse_clip_name(DEFAULT_CLIP)
     found = measure_file(file) if file.is_file() else None
     return (

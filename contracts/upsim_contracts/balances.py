@@ -8,10 +8,11 @@ jobs that did not complete; a refund may come at any time.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import combinations
+from itertools import accumulate, combinations
 
 from upsim_contracts.cassettes import Cassette, Exchange
 from upsim_contracts.facts import seconds
@@ -23,7 +24,7 @@ from upsim_contracts.recorded_jobs import Job, jobs_of
 from upsim_contracts.tolls import Tolls
 
 REFUND, BALANCE = "refund", "balance"
-MOST_MATCHED = 12
+MOST_MATCHED = 8
 """Jobs of which every choice is tried to find those that one rise of a balance pays back."""
 MOST_TIMES = 3
 """How many times its price a job can be paid back and still be told from a top-up."""
@@ -75,6 +76,7 @@ class _Account:
         self._exchanges = exchanges
         self._found = found
         self._paid = [one for one in exchanges if one.charge is not None]
+        self._under_way = _UnderWay(self._paid)
         self._open = [job for job in jobs if job.completed is None and job.price]
         self._last: Decimal | None = None
         self._charged: Decimal | None = _NOTHING
@@ -107,7 +109,7 @@ class _Account:
         if book.balance is None or form is None or one.status not in _SUCCESS:
             return None
         name, place = book.balance
-        if form.name != name or any(_overlap(one, paid) for paid in self._paid):
+        if form.name != name or self._under_way.during(one):
             return None
         seen = {"headers": one.answer.headers, "json": one.answer.body.get("json", ABSENT)}
         return _amount(at(seen, place))
@@ -239,9 +241,20 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
     return sum((one for one in amounts if one is not None), _NOTHING)
 
 
-def _overlap(one: Exchange, other: Exchange) -> bool:
-    """Whether two requests were under way at the same time."""
-    return one.at + AT_ONCE < other.at + other.took and other.at + AT_ONCE < one.at + one.took
+class _UnderWay:
+    """When paid calls were under way: by their ends, each with the first begin of all after it."""
+
+    def __init__(self, paid: Sequence[Exchange]) -> None:
+        spans = sorted((one.at + one.took, one.at) for one in paid)
+        begins = [begin for _, begin in spans]
+        self._ends = [end for end, _ in spans]
+        self._begins = [*accumulate(reversed(begins), min)][::-1]
+
+    def during(self, one: Exchange) -> bool:
+        """Whether a paid call was under way at the same time as a request."""
+        after = bisect_right(self._ends, one.at + AT_ONCE)
+        end = one.at + one.took
+        return after < len(self._begins) and self._begins[after] + AT_ONCE < end
 
 
 def _amount(found: object) -> Decimal | None:

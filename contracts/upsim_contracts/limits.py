@@ -15,6 +15,7 @@ from upsim_contracts.cassettes import Exchange, clip_of
 from upsim_contracts.clips import Clip
 from upsim_contracts.counting import counted
 from upsim_contracts.findings import Finding
+from upsim_contracts.matching import at
 from upsim_contracts.prices import plain
 from upsim_contracts.promised import Limit
 from upsim_contracts.provider_words import said, words_of
@@ -99,7 +100,7 @@ def moved(exchange: Exchange, replayed: Replayed | None, name: str, tolls: Tolls
     if replayed is None or replayed.skipped:
         return None
     for limit in tolls.book.limits:
-        found = _now(limit, exchange, replayed)
+        found = _now(limit, exchange, replayed, tolls)
         if found is not None:
             seen, exact = found
             expected = _shown(limit.of, Decimal(limit.most))
@@ -113,11 +114,13 @@ def moved(exchange: Exchange, replayed: Replayed | None, name: str, tolls: Tolls
     return None
 
 
-def _now(limit: Limit, exchange: Exchange, replayed: Replayed) -> tuple[str, bool] | None:
+def _now(
+    limit: Limit, exchange: Exchange, replayed: Replayed, tolls: Tolls
+) -> tuple[str, bool] | None:
     """Where a limit is now, and whether that is exact; None where it did not move."""
     most, value = Decimal(limit.most), _value(limit.of, exchange)
     accepted_here = replayed.status in _SUCCESS
-    if exchange.status in _SUCCESS and _is_refusal(replayed.status):
+    if _is_accepted(exchange, tolls) and _is_refusal(replayed.status):
         is_beyond = value is not None and value > most
         return (f"at least {_shown(limit.of, value)}", False) if value and is_beyond else None
     document = exchange.answer.body.get("json")
@@ -131,6 +134,13 @@ def _now(limit: Limit, exchange: Exchange, replayed: Replayed) -> tuple[str, boo
     if value is None or value > most or not accepted_here:
         return None
     return f"less than {_shown(limit.of, value)}", False
+
+
+def _is_accepted(exchange: Exchange, tolls: Tolls) -> bool:
+    """Whether a request made a job: an error can have the status of a success."""
+    form = tolls.call(exchange.method, exchange.path)
+    job = at(exchange.answer.body.get("json"), form.job) if form and form.job else None
+    return exchange.status in _SUCCESS and isinstance(job, str)
 
 
 def _speaks(of: str, document: object) -> bool:

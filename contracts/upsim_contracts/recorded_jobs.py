@@ -16,7 +16,7 @@ _BROKEN = 500
 _SUCCESS = range(200, 300)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """A job: the exchange that made it, the first one that told its end, and polls before that."""
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import islice
 from typing import Any
 
 from upsim_contracts import evidence, undocumented
@@ -15,6 +16,8 @@ from upsim_contracts.parsing import parsed
 from upsim_contracts.schemas import Difference, Schemas, shown
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+MOST_FINDINGS = 50
+"""Differences that are reported of the headers of one answer, and of its body."""
 REFUSED = 400
 """The least status of a refusal."""
 _CONDITIONS = frozenset({"then", "else"})
@@ -101,8 +104,9 @@ class Contract:
             response = evidence.resolve(self.document, response["$ref"])
         name = f"{operation.name} {status}"
         lower = {header.lower(): value for header, value in headers}
-        found = [*self._headers(name, response, steps, lower)]
-        inside = [*self.content(name, response, steps, lower.get("content-type", ""), body)]
+        found = [*islice(self._headers(name, response, steps, lower), MOST_FINDINGS)]
+        differences = self.content(name, response, steps, lower.get("content-type", ""), body)
+        inside = [*islice(differences, MOST_FINDINGS)]
         return (*found, *_without_links(inside))
 
     def _headers(
@@ -165,7 +169,8 @@ class Contract:
     ) -> Iterator[Finding]:
         """How a value differs from the schema to which these steps lead."""
         told = set()
-        differences = list(self._schemas.differences(evidence.pointer(steps), value))
+        seen = self._schemas.differences(evidence.pointer(steps), value)
+        differences = [*islice(seen, MOST_FINDINGS)]
         plain = [one for one in differences if not _CONDITIONS.intersection(one.rule)]
         for found in plain or differences:
             source = evidence.at(self.document, (*steps, *found.rule))

@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from upsim.client.http.bounded import FILE
 from upsim_contracts.answers import check_answer, operation_of
 from upsim_contracts.clips import AVI, GONE, GONE_PATH, Clip, clip
+from upsim_contracts.counting import amount_of
 from upsim_contracts.documents import default_dialect
 from upsim_contracts.facts import SHORTER, Book, CallForm, filled
 from upsim_contracts.findings import Finding
@@ -42,6 +44,8 @@ IN_PROCESS = "sim"
 """The name of a target in this process, to which no socket leads."""
 LONGEST = 300
 """Characters of an answer that a report quotes."""
+MOST_KEPT = 2**20
+"""Bytes of an answer whose document is kept until the end of a run."""
 
 
 class NotRunError(Exception):
@@ -140,7 +144,7 @@ class Caller:
         answer = self._send(form, body, measured, step)
         if form.job is not None and answer.response.is_success:
             found = at(answer.document, form.job)
-            if found is not ABSENT:
+            if isinstance(found, str | int):
                 self.names["job"] = found
         return answer
 
@@ -151,10 +155,11 @@ class Caller:
         name, place = self.book.balance
         form = self.book.calls[name]
         answer = self._send(form, filled(body_of(form, {}), self.names), None, {})
-        found = at(answer.as_seen, place)
-        if not isinstance(found, str | int | Decimal):
-            raise BrokenError([Mismatch(place, "a balance", shown(found))])
-        return Decimal(str(found))
+        seen = at(answer.as_seen, place)
+        found = amount_of(seen)
+        if found is None:
+            raise BrokenError([Mismatch(place, "a balance", shown(seen))])
+        return found
 
     def messages(self) -> list[dict[str, object]]:
         """What came to the inbox so far, oldest first, as a fact may speak of it."""
@@ -185,7 +190,7 @@ class Caller:
         measured = clip(text)
         address = f"{self.world.media}{measured.path}"
         if isinstance(wanted, Mapping):
-            content = self.world.http.get(address).raise_for_status().content
+            content = self._file_at(address).raise_for_status().content
             self._content = as_avi(content) if measured.container == AVI else content
             kind = CONTENT_TYPES[wanted.get("label", measured.container)]
             encoded = base64.b64encode(self._content).decode()
@@ -203,9 +208,10 @@ class Caller:
         sent = {k: str(filled(v, names)) for k, v in headers.items() if v is not None}
         path = str(filled(form.path, self.names))
         base = self.target.hosts.get(form.path, self.world.base_url)
-        address = path if "://" in path else f"{base}{path}"
+        is_path = path.startswith("/")
+        address = f"{base}{path}" if is_path else path
         extensions = {} if form.paid else {RESERVED: True}
-        request = self.world.http.build_request(
+        request = self._request(
             form.method,
             address,
             params=filled({**form.query, **step.get("query", {})}, self.names) or None,
@@ -216,19 +222,22 @@ class Caller:
         )
         if body is not None:
             request.headers.setdefault("content-type", "application/json")
+        if any(names["key"] in value for value in sent.values()):
+            _check_origin(request, base)
         self.last = f"{form.method} {path}"
         response = self._paid(form, request, body, measured) if form.paid else self._plain(request)
         self.answer = Answer(response)
         text = self.answer.text[:LONGEST]
         self.last = f"{self.last} → {response.status_code} {text}"
-        if "://" not in path or address.startswith(f"{self.world.base_url}/"):
+        if is_path or address.startswith(f"{self.world.base_url}/"):
+            document = ABSENT if len(response.content) > MOST_KEPT else self.answer.document
             self.exchanges.append(
                 Exchanged(
                     form,
                     self._operation(request),
                     body,
                     response.status_code,
-                    self.answer.document,
+                    document,
                     text,
                     self._findings(request, response),
                 )
@@ -281,6 +290,24 @@ class Caller:
             self._keys[owner] = self.world.controls.further_key(owner)
         return self._keys[owner]
 
+    def _request(self, method: str, address: str, **parts: Any) -> httpx.Request:  # noqa: ANN401 - of httpx
+        """Build a request, parts of which earlier answers named.
+
+        Raises BrokenError where no request can hold them.
+        """
+        try:
+            request = self.world.http.build_request(method, address, **parts)
+        except (httpx.InvalidURL, TypeError, ValueError) as error:  # text, numbers, no URL
+            seen = f"{type(error).__name__}: {error}"[:LONGEST]
+            raise BrokenError([Mismatch("request", "values that can be sent", seen)]) from error
+        if request.url.scheme not in ("http", "https") or not request.url.host:
+            raise BrokenError([Mismatch("link", "an http or https URL", shown(address))])
+        return request
+
+    def _file_at(self, address: str) -> httpx.Response:
+        """Fetch a file, without the key."""
+        return self._plain(self._request("GET", address, extensions={FILE: True}))
+
     def _plain(self, request: httpx.Request) -> httpx.Response:
         return self.world.http.send(request)
 
@@ -324,6 +351,13 @@ def body_of(form: CallForm, step: Mapping[str, Any]) -> Any:  # noqa: ANN401 - J
     for path, value in step.get("set", {}).items():
         _set(body, path, value)
     return body
+
+
+def _check_origin(request: httpx.Request, base: str) -> None:
+    """Raise BrokenError instead of sending the key to another server, which a link may name."""
+    own, url = httpx.URL(base), request.url
+    if (url.scheme, url.host, url.port) != (own.scheme, own.host, own.port):
+        raise BrokenError([Mismatch("link", f"an address at {own.host}", shown(str(url)))])
 
 
 def _raw(step: Mapping[str, Any]) -> str | None:

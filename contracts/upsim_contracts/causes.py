@@ -30,6 +30,8 @@ _OF_THE_MOMENT = frozenset({401, 402, 403, 407, 408, 425, 429})
 _BROKEN, _TOO_MANY = 500, 429
 _WHOLE = frozenset({"status", "content type", "body"})
 _CLAIMS = frozenset({"refusal", "accepted", "status of errors", "status", "under success"})
+_STOPS = frozenset({"refusal", "connection"})
+"""What ends a run when it is in the way of fact after fact."""
 _UNDER_SUCCESS: Key = ("under success",)
 _STRUCTURE = frozenset({"gone", "renamed", "type", "form", "value", *_WHOLE})
 """Changes that can keep a client from reading on."""
@@ -81,12 +83,12 @@ class Signs:
 def causes(book: Book, verdicts: Sequence[Verdict], stopped_by: str = "") -> list[Cause]:
     """Return the causes of all that a run saw, those of most facts first.
 
-    Facts that were not run because of `stopped_by`, a refusal, follow from that refusal.
+    Facts that were not run because of `stopped_by`, a refusal or a lost connection, follow from it.
     """
     reading = _Reading(book, verdicts)
     found = [_cause(book, reading, one) for one in reading.cover()]
     left = tuple(one.fact.id for one in verdicts if stopped_by and one.reason == stopped_by)
-    refusal = next((one for one in found if left and one.key[0] == "refusal"), None)
+    refusal = next((one for one in found if left and one.key[0] in _STOPS), None)
     if refusal is not None:
         found.remove(refusal)
         found.append(replace(refusal, unjudged=(*refusal.unjudged, *left)))

@@ -1,6 +1,11 @@
-"""Numbers with their nouns, in the right form."""
+"""Amounts: those that answers name, and how many of a thing, as text."""
 
 from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+MOST_PLACES = 30
+"""Digits before or after the point that an amount of money can have."""
 
 
 def counted(number: object, noun: str) -> str:
@@ -10,3 +15,14 @@ def counted(number: object, noun: str) -> str:
     ('1 fact', '48 credits', '0.5 USD', '0 facts')
     """
     return f"{number} {noun}{'' if str(number).lstrip('-') == '1' or noun.isupper() else 's'}"
+
+
+def amount_of(found: object) -> Decimal | None:
+    """Return an amount that an answer names as a number or a text; None for anything else."""
+    if isinstance(found, bool) or not isinstance(found, str | int | Decimal):
+        return None
+    try:
+        amount = Decimal(str(found))
+    except (InvalidOperation, ValueError):  # a number of thousands of digits is no text
+        return None
+    return amount if amount.is_finite() and abs(amount.adjusted()) <= MOST_PLACES else None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from upsim_contracts.counting import amount_of
 from upsim_contracts.nearest import hint
 
 LONGEST = 200
@@ -158,11 +159,7 @@ WORDS: Mapping[str, Callable[[Any, object], bool]] = {
     "each": lambda wanted, seen: (
         isinstance(seen, list) and not any(list(mismatches(wanted, one)) for one in seen)
     ),
-    "amount": lambda wanted, seen: (
-        isinstance(seen, str | int | Decimal)
-        and not isinstance(seen, bool)
-        and Decimal(str(seen)) == Decimal(str(wanted))
-    ),
+    "amount": lambda wanted, seen: amount_of(seen) == Decimal(str(wanted)),
 }
 """The looser ways to say what is expected; all words of one object must hold."""
 

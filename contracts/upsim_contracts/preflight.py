@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,11 +16,11 @@ import httpx
 from upsim.client.guard import is_loopback
 from upsim_contracts.calling import Answer, Pricer
 from upsim_contracts.clips import Clip, clip
-from upsim_contracts.counting import counted
+from upsim_contracts.counting import amount_of, counted
 from upsim_contracts.exceptions import UnreadableVideoError, UsageError
 from upsim_contracts.facts import Book, CallForm, Fact, filled
 from upsim_contracts.looking import look_into
-from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.matching import at
 from upsim_contracts.planning import Plan, plan
 from upsim_contracts.running import Sleep, judge
 from upsim_contracts.target import Given, Target
@@ -103,13 +103,7 @@ def _ask(book: Book, form: CallForm, target: Target, key: str) -> Answer:
 
 def _amount(answer: Answer, place: str) -> Decimal | None:
     """The balance that an answer tells; None where it tells none."""
-    found = at(answer.as_seen, place)
-    if found is ABSENT or isinstance(found, bool) or not isinstance(found, str | int | Decimal):
-        return None
-    try:
-        return Decimal(str(found))
-    except InvalidOperation:
-        return None
+    return amount_of(at(answer.as_seen, place))
 
 
 def _check_dialect(book: Book, target: Target, price: Pricer, sleep: Sleep) -> None:

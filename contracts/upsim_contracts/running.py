@@ -248,7 +248,7 @@ class Run(Caller):
         address = self.names.get("output")
         if not isinstance(address, str):
             raise BrokenError([Mismatch("output", "a link", shown(address))])
-        response = self.world.http.get(address)
+        response = self._file_at(address)
         if not response.is_success:
             raise BrokenError([Mismatch("output", "a file", f"{response.status_code}")])
         return response.content

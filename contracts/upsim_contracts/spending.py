@@ -44,11 +44,12 @@ class Purse:
         self.predicted = Decimal(0)
         self.differences: list[Difference] = []
         self.dearest = Decimal(1)
+        self._counted = Decimal(0)
 
     @property
     def left(self) -> Decimal | None:
         """What may still be reserved; None without a cap."""
-        return None if self.cap is None else self.cap - self.spent - self.reserved
+        return None if self.cap is None else self.cap - self._counted - self.reserved
 
     @contextmanager
     def reservation(self, amount: Decimal | None, what: str) -> Iterator[None]:
@@ -69,8 +70,12 @@ class Purse:
             self.reserved -= held
 
     def settle(self, what: str, documented: Decimal, actual: Decimal) -> None:
-        """Book what a request really cost, beside what it should have."""
+        """Book what a request really cost, beside what it should have.
+
+        Against the cap it counts as no less than documented: a balance may fall late, or rise.
+        """
         self.spent += actual
+        self._counted += max(documented, actual, Decimal(0))
         self.predicted += documented
         if actual != documented:
             self.differences.append(Difference(what, documented, actual))
@@ -81,6 +86,7 @@ class Purse:
         """Book what the provider gave back of an earlier charge: it may be spent again."""
         self.spent -= amount
         self.predicted -= amount
+        self._counted -= amount
 
 
 class GuardedTransport(httpx.BaseTransport):

@@ -9,10 +9,12 @@ import httpx
 from upsim.client.http.decoding import ACCEPTED, PLAIN, Decoding
 from upsim.client.http.patience import Patience
 
-MOST_BYTES = 512 * 2**20
-"""Bytes of a response, unpacked: that of the longest video."""
-SECONDS = 600.0
-"""Real time that a request and its response may take in all."""
+FILE = "upsim.file"
+"""The request extension of those who fetch a file; a response that is a video counts as one too."""
+MOST_BYTES, SECONDS = 16 * 2**20, 120.0
+"""Bytes of an answer, unpacked, and real time that a request and its answer may take in all."""
+MOST_OF_FILE, SECONDS_OF_FILE = 512 * 2**20, 600.0
+"""The same for the longest video."""
 
 
 class BoundedTransport(httpx.BaseTransport):
@@ -26,13 +28,17 @@ class BoundedTransport(httpx.BaseTransport):
         """Send a request. Reading the response raises ReadTimeout or DecodingError at a bound."""
         if "," in request.headers.get("accept-encoding", ""):  # httpx's own, not a caller's wish
             request.headers["accept-encoding"] = ACCEPTED
-        patience = Patience(SECONDS)
+        is_file = FILE in request.extensions
+        patience = Patience(SECONDS_OF_FILE if is_file else SECONDS)
         patience.with_answer()
         with patience.kept():
             response = self._inner.handle_request(request)
         encoding = response.headers.get("content-encoding", "")
+        if response.headers.get("content-type", "").startswith("video/"):
+            is_file = True
+            patience.with_file(SECONDS_OF_FILE)
         try:
-            decoding = Decoding(encoding, MOST_BYTES)
+            decoding = Decoding(encoding, MOST_OF_FILE if is_file else MOST_BYTES)
         except httpx.DecodingError:
             response.close()
             raise

@@ -78,9 +78,9 @@ class Session:
     def summary(self) -> str:
         """What was recorded, in one line."""
         app, purse = self.application, self.purse
-        found = f"{counted(app.findings, 'finding')}"
+        found = f"{counted(app.logbook.findings, 'finding')}"
         refused = f", {app.refused} not sent" if app.refused else ""
-        refused += f", {app.lost} not in the cassette" if app.lost else ""
+        refused += f", {app.logbook.lost} not in the cassette" if app.logbook.lost else ""
         cap = f"; {purse.spent:f} of the cap of {counted(purse.cap, purse.unit)} spent"
         line = f"{counted(self.writer.count, 'exchange')}, {found}{refused}"
         return line + (cap if purse.cap is not None else "")

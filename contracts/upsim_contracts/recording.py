@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from decimal import Decimal
-from hashlib import sha256
 from urllib.parse import quote
 
 import httpx
@@ -22,11 +20,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim_contracts.bodies import Tee, kept
 from upsim_contracts.cassette_format import MAX_PATH_LENGTH
-from upsim_contracts.cassettes import Exchange, Message, Writer
+from upsim_contracts.cassettes import Message, Writer
 from upsim_contracts.charging import Charged, Charging
-from upsim_contracts.exceptions import ContractFileError, SpendingError
+from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.hooks import Hooks, Outgoing, is_delivery
-from upsim_contracts.measuring import NOTHING, Measuring, Seen
+from upsim_contracts.logbook import MOST_SAID, Logbook
+from upsim_contracts.measuring import NOTHING, Measuring
 from upsim_contracts.passing_findings import Passing, PassingFindings
 from upsim_contracts.passing_on import (
     FORWARDED,
@@ -50,10 +49,6 @@ UPLOAD_SECONDS = 1_800
 """Seconds that a caller may take for a file that is sent to a link of an answer."""
 MOST_HEADERS = 200
 """Headers of a request."""
-MOST_ACCOUNTS = 1_000
-"""Keys that are told apart in a cassette."""
-MOST_SAID = 200
-"""Characters of a method and a path that a line about them shows."""
 PRINTED = "".join(map(chr, range(0x21, 0x7F)))
 """What of a path stays as the caller wrote it; any other byte is sent as %XX."""
 BODILESS = (204, 304)
@@ -85,15 +80,11 @@ class Recording:
         """
         self.target = target
         self.links = Links(target)
-        self.findings = 0
         self.refused = 0
-        self.lost = 0
-        self._writer = writer
         self._charging = charging
         self._measuring = measuring
         self._http = http
         self._redactor = redactor
-        self._findings = PassingFindings(target, charging.tolls, redactor)
         self._of_caller = redactor.of_caller()
         self._say = say
         self._seconds = seconds
@@ -101,11 +92,12 @@ class Recording:
         self._key = dict(key or {})
         self._held = held
         self._room = Room()
-        self._start = seconds()
+        start = seconds()
+        judge = PassingFindings(target, charging.tolls, redactor)
+        self.logbook = Logbook(writer, judge, self._of_caller, charging.auth, say, seconds, start)
         self._hooks = hooks
-        self._relay = Relay(hooks, http, self._room, redactor, seconds, self._write, self._start)
+        self._relay = Relay(hooks, http, self._room, redactor, seconds, self.logbook.write, start)
         self._roots = {path.split("/")[1] for path in measuring.paths}
-        self._accounts: dict[bytes, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -325,7 +317,7 @@ class Recording:
         body = await asyncio.to_thread(self._hooks.answered, passing.method, passing.path, body)
         headers = texts_of(answer)
         message = await asyncio.to_thread(self._read_answer, passing, headers, body, kind)
-        await self._record(passing, answer.status_code, message, paid, body, headers)
+        await self.logbook.record(passing, answer.status_code, message, paid, body, headers)
         text = await asyncio.to_thread(
             self.links.told, body.decode("utf-8", "surrogateescape"), passing.proxy
         )
@@ -360,7 +352,7 @@ class Recording:
             body = {"file": await asyncio.to_thread(tee.kept, kind)} if tee.size else {}
             headers = texts_of(answer)
             message = Message(await asyncio.to_thread(self._redactor.headers, headers), body)
-            await self._record(
+            await self.logbook.record(
                 passing, 0 if why else answer.status_code, message, paid, b"", headers
             )
             if why:
@@ -379,76 +371,9 @@ class Recording:
         await self._settle(paid, 0)
         told = f"{type(error).__name__}: {error}"
         reason = await asyncio.to_thread(self._redactor.text, told)
-        await self._record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
+        await self.logbook.record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
         return reason
 
     async def _settle(self, paid: Charged | None, status: int) -> None:
         if paid is not None:
             await paid.settle(status)
-
-    # -- what is written down
-
-    async def _record(
-        self,
-        passing: Passing,
-        status: int,
-        message: Message,
-        paid: Charged | None,
-        body: bytes,
-        headers: Mapping[str, str],
-    ) -> None:
-        """Write one exchange down, and say what was found. Long texts do not hold up others."""
-        charge = paid.charge if paid is not None else None
-        toll = paid.toll if paid is not None else None
-        took = Decimal(str(round(self._seconds() - passing.began, 3)))
-        count, lines = await asyncio.to_thread(
-            self._findings.of, passing, status, body, headers, toll, charge
-        )
-        notes = await asyncio.to_thread(self._findings.notes, passing, status, body, message.body)
-        path, sent, media = await asyncio.to_thread(self._head, passing)
-        exchange = Exchange(
-            number=0,
-            at=Decimal(str(round(passing.began - self._start, 3))),
-            took=took,
-            method=passing.method,
-            path=path,
-            request=Message(sent, passing.sent),
-            status=status,
-            answer=message,
-            part=passing.part,
-            charge=charge,
-            media=media,
-            hook=passing.hook,
-            findings=tuple(lines),
-            account=self._account(passing.headers),
-        )
-        await self._write(exchange, count, [*lines, *notes])
-
-    async def _write(self, exchange: Exchange, count: int, lines: list[str]) -> None:
-        """Write a line of the cassette, and say what was found."""
-        try:
-            await self._writer.add_beside(exchange)
-        except (ContractFileError, OSError) as error:
-            self.lost += 1
-            self._say(f"{exchange.call[:MOST_SAID]} is not in the cassette: {_reason(error)}")
-        self.findings += count
-        for line in lines:
-            self._say(line)
-
-    def _account(self, headers: Mapping[str, str]) -> int:
-        """Return the number of the key of a request; 0 where it has none."""
-        sent = [headers[name] for name in sorted(self._charging.auth) if name in headers]
-        key = sha256("\n".join(sent).encode("utf-8", "surrogateescape")).digest()
-        if not sent or (len(self._accounts) >= MOST_ACCOUNTS and key not in self._accounts):
-            return 0
-        return self._accounts.setdefault(key, len(self._accounts) + 1)
-
-    def _head(self, passing: Passing) -> tuple[str, dict[str, str], dict[str, Seen]]:
-        """The path, the headers and the videos of a request without what is secret."""
-        redactor = self._of_caller
-        media = {redactor.text(url): seen for url, seen in passing.sighted.media.items()}
-        return redactor.path(passing.path), redactor.headers(passing.headers), media
-
-
-def _reason(error: ContractFileError | OSError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -216,7 +216,7 @@ def test_path_that_the_client_got_wrong_is_a_note(studio: Studio) -> None:
     assert studio.session is not None
     lines = studio.drift(cassette)
 
-    assert studio.session.application.findings == 0
+    assert studio.session.application.logbook.findings == 0
     for said in (studio.said, lines):
         notes = [line for line in said if line.startswith("note: ")]
         assert len(notes) == len(wrong)
@@ -231,7 +231,7 @@ def test_path_that_the_client_got_wrong_is_a_note(studio: Studio) -> None:
 
     cassette.unlink()
     found = studio.drift(studio.record("vicsee", caller, altered=served))
-    assert studio.session.application.findings == 1
+    assert studio.session.application.logbook.findings == 1
     call = "vicsee: GET /api/v1/nothing/at/all"
     assert any(line.startswith(f"{call}: request: expected a documented") for line in studio.said)
     assert found[0].startswith(f"{call}: status: expected 404, seen 200")

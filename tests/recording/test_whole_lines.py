@@ -112,7 +112,7 @@ def test_no_exchange_is_lost_to_a_bound(tmp_path: Path, monkeypatch: pytest.Monk
                     for by in (0, 2)
                 ]
                 found += [await http.get(f"{QUEUE}?{query}") for query in PATHS]
-            assert session.application.lost == 0
+            assert session.application.logbook.lost == 0
         return [one.status_code for one in found]
 
     statuses = asyncio.run(run())

@@ -143,7 +143,7 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
             with suppress(KeyboardInterrupt):  # Ctrl-C is how a recording is ended
                 server.run(sockets=[listening])
             app = session.application
-            code = server.code or (FINDING if app.findings or app.lost else 0)
+            code = server.code or (FINDING if app.logbook.findings or app.logbook.lost else 0)
     except sys.modules[begin.__module__].UsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(code)

@@ -50,6 +50,7 @@ def _report(report: DriftReport) -> dict[str, object]:
         "upstream": head.upstream,
         "recorded": head.recorded,
         "exchanges": report.judged,
+        "webhooks": len(report.cassette.deliveries),
         "replayed": report.replayed,
         "not_replayed": report.skipped,
         "notes": list(report.notes),

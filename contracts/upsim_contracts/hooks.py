@@ -32,6 +32,7 @@ MOST_SECRETS = 20
 """Secrets of webhooks that are tried: those that the provider told last."""
 MOST_NOTED = 100
 """Lines about webhooks that are not recorded."""
+_PORTS = range(1, 2**16)
 
 
 @dataclass(slots=True)
@@ -133,7 +134,7 @@ class Hooks:
 
     def _is_taken(self, url: str) -> bool:
         """Whether deliveries for this URL are recorded; what is no URL is left to the provider."""
-        parts = _parts(url)
+        parts = http_url(url)
         if parts is None:
             return False
         if self._base is None:
@@ -194,12 +195,13 @@ def _document(body: bytes) -> Any:  # noqa: ANN401 - JSON
     return None if found is None or has_repeats(body) else found[0]
 
 
-def _parts(url: str) -> httpx.URL | None:
-    """A URL to which a webhook can be passed on; None for any other text."""
-    if len(url) > LONGEST_KEPT:
+def http_url(text: str) -> httpx.URL | None:
+    """A URL that can be connected to; None for any other text."""
+    if len(text) > LONGEST_KEPT:
         return None
     try:
-        found = httpx.URL(url)
-    except httpx.InvalidURL:
+        found = httpx.URL(text)
+        usual = found.scheme in ("http", "https") and found.host and (found.port or 80) in _PORTS
+    except (httpx.InvalidURL, ValueError):  # also of a host name that none can be
         return None
-    return found if found.scheme in ("http", "https") and found.host else None
+    return found if usual else None

@@ -28,7 +28,7 @@ from upsim_contracts.counting import counted
 from upsim_contracts.documents import parts
 from upsim_contracts.exceptions import ClipError, UsageError
 from upsim_contracts.facts import Book, filled
-from upsim_contracts.hooks import Hooks
+from upsim_contracts.hooks import Hooks, http_url
 from upsim_contracts.measuring import Measuring
 from upsim_contracts.recording import Recording
 from upsim_contracts.redaction import Redactor
@@ -189,11 +189,8 @@ def _hooks(
 
 def _reachable(url: str) -> str:
     """A base URL for webhooks, without a slash at its end. Raises UsageError."""
-    try:
-        found = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise UsageError(f"--webhooks {url!r}: {error}") from error
-    if found.scheme not in ("http", "https") or not found.host or found.query or found.fragment:
+    found = http_url(url)
+    if found is None or found.query or found.fragment:
         raise UsageError(f"--webhooks {url!r} is no address such as https://tunnel.example")
     return url.rstrip("/")
 

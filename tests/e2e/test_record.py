@@ -306,7 +306,7 @@ def test_webhooks_pass_the_recording(stranger: Callable[..., Server], tmp_path: 
             time.sleep(0.02)
         unknown = curl(f"{recorded.base_url}/upsim-webhooks/unknown", "-d", "{}")[0]
         recorded.stop()
-        found = drift(str(recorded.cassette))
+        found = drift(str(recorded.cassette), "--json", str(tmp_path / "drift.json"))
         receiver.shutdown()
     attempts = [line for line in recorded.lines() if line.get("part") == "webhook"]
 
@@ -316,4 +316,5 @@ def test_webhooks_pass_the_recording(stranger: Callable[..., Server], tmp_path: 
     assert [job] * 2 == [json.loads(body)["id"] for _, _, body in Receiving.got]
     assert "of-mine" not in recorded.cassette.read_text("utf-8")
     assert (0, "") == (found.returncode, found.stderr)
+    assert 2 == json.loads((tmp_path / "drift.json").read_text("utf-8"))[0]["webhooks"]
     assert "no differences in 3 exchanges and 2 webhooks, 3 of them replayed" in found.stdout

@@ -294,6 +294,8 @@ def test_bounds_of_a_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 LEFT: dict[str, tuple[dict[str, Any], str, str]] = {
     "no URL": ({}, "string", ""),
+    "no host name": ({}, "http://xn--a/hook", ""),
+    "no port": ({}, "http://127.0.0.1:99999/hook", ""),
     "another scheme": ({}, "ftp://127.0.0.1/hook", ""),
     "the provider itself": ({}, "http://127.0.0.1:1/piapi/api/v1/task", "that is the provider"),
     "not loopback": ({}, "https://example.com/hook", "webhooks for example.com are not recorded"),
@@ -369,7 +371,9 @@ def test_tunnel_is_open_for_webhooks_alone(tmp_path: Path, monkeypatch: pytest.M
     assert [200, 403, 403, 200] == statuses
 
 
-@pytest.mark.parametrize("url", ["tunnel.example", "ftp://t.example", "https://t.example?a=1"])
+@pytest.mark.parametrize(
+    "url", ["tunnel.example", "ftp://t.example", "https://t.example?a=1", "http://xn--a"]
+)
 def test_webhooks_option_names_an_address(tmp_path: Path, url: str) -> None:
     """A wrong `--webhooks` is said before anything begins."""
     with pytest.raises(UsageError, match="--webhooks"):

@@ -49,9 +49,11 @@ class Machine(RuleBasedStateMachine):
 
     explorer: ClassVar[Explorer]
     call: ClassVar[Submit]
+    short_clip: ClassVar[st.SearchStrategy[Clip]]
+    any_options: ClassVar[st.SearchStrategy[Options]]
     jobs: Bundle[str] = Bundle("jobs")
 
-    @initialize(target=jobs, clip=_of_machine(lambda self: clips(short(self.call.clips))))
+    @initialize(target=jobs, clip=_of_machine(lambda self: self.short_clip))
     def begin(self, clip: Clip) -> str:
         """Enter a world, with a second account where there can be one, and make a first job."""
         self._stack = ExitStack()
@@ -90,8 +92,8 @@ class Machine(RuleBasedStateMachine):
     @rule(
         target=jobs,
         owner=st.sampled_from([MINE, MINE, OTHER]),
-        clip=_of_machine(lambda self: clips(short(self.call.clips))),
-        chosen=_of_machine(lambda self: options(self.call)),
+        clip=_of_machine(lambda self: self.short_clip),
+        chosen=_of_machine(lambda self: self.any_options),
         hook=st.booleans(),
     )
     def submit(self, owner: str, clip: Clip, chosen: Options, *, hook: bool) -> str:
@@ -99,7 +101,7 @@ class Machine(RuleBasedStateMachine):
         return self._make(owner if self.obeys else MINE, clip, chosen, hook=hook)
 
     @rule(
-        clip=_of_machine(lambda self: clips(short(self.call.clips))),
+        clip=_of_machine(lambda self: self.short_clip),
         flaw=_of_machine(
             lambda self: st.sampled_from([one for one in self.call.flaws if one.balance is None])
         ),
@@ -116,8 +118,8 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.obeys)
     @rule(
-        clip=_of_machine(lambda self: clips(short(self.call.clips))),
-        chosen=_of_machine(lambda self: options(self.call)),
+        clip=_of_machine(lambda self: self.short_clip),
+        chosen=_of_machine(lambda self: self.any_options),
     )
     def submit_without_funds(self, clip: Clip, chosen: Options) -> None:
         """Money for a bit less than the price buys nothing."""
@@ -319,4 +321,10 @@ class Machine(RuleBasedStateMachine):
 
 def machine_of(explorer: Explorer, submit: Submit) -> type[Machine]:
     """The machine of one call at one target."""
-    return type("ProviderMachine", (Machine,), {"explorer": explorer, "call": submit})
+    parts = {
+        "explorer": explorer,
+        "call": submit,
+        "short_clip": clips(short(submit.clips)),
+        "any_options": options(submit),
+    }
+    return type("ProviderMachine", (Machine,), parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -18,7 +19,8 @@ MOST_FRAMES_A_STEP = 10_000
 
 def clips(table: Clips) -> st.SearchStrategy[Clip]:
     """Any clip that is accepted."""
-    return st.sampled_from(list(table.rates)).flatmap(lambda rate: _at_rate(table, Fraction(rate)))
+    at_rate = {rate: _at_rate(table, Fraction(rate)) for rate in table.rates}
+    return st.sampled_from(list(at_rate)).flatmap(at_rate.__getitem__)
 
 
 def short(table: Clips) -> Clips:
@@ -53,6 +55,7 @@ def bounds(table: Clips, rate: Fraction) -> tuple[int, int]:
     return max(1, -(-shortest.numerator // shortest.denominator)), int(longest)
 
 
+@cache
 def whole_step(rate: Fraction) -> int:
     """The fewest frames whose length can be written down exactly; so can its multiples."""
     return next(n for n in range(1, MOST_FRAMES_A_STEP) if finite(n / rate))

@@ -11,11 +11,9 @@ from typing import NoReturn
 
 import click
 
-from upsim.core.baseline import BaselineError, rules
-from upsim.engine.bound import bind
-from upsim.providers import discover, folders
-from upsim.scenario.loader import Library, ScenarioError
-from upsim.web.admin.probes import latest_date, own_version
+from upsim.providers import folders
+from upsim.scenario.loader import Library
+from upsim.scenario.versions import latest_date, own_version
 
 NEEDED = (
     "starlette",
@@ -90,6 +88,11 @@ def _version(name: str) -> str | None:
 
 
 def _baseline_problems() -> list[str]:
+    from upsim.core.baseline import BaselineError, rules  # not for `--version`
+    from upsim.engine.bound import bind
+    from upsim.providers import discover
+    from upsim.scenario.loader import ScenarioError
+
     library = Library(folders=folders)
     problems = []
     for name, provider in discover().items():

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from upsim.scenario.versions import own_version
 from upsim.web.admin import (
     contents,
     events,
@@ -45,7 +46,6 @@ from upsim.web.admin.parameters import (
     TYPES,
     WHAT,
 )
-from upsim.web.admin.probes import own_version
 from upsim.web.admin.problems import AdminError, NoBody, answer, nearest, problem, read
 from upsim.web.admin.recording import recorded
 from upsim.web.admin.sandboxes import registry_of

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from upsim.engine.exports import export as exported
-from upsim.web.admin.probes import own_version
+from upsim.scenario.versions import own_version
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
 
 PIECE = 256 * 1024

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from upsim.scenario.model import Scenario
+from upsim.scenario.versions import latest_date, own_version
 from upsim.web.admin.problems import answer
 from upsim.web.admin.sandboxes import registry_of
 
@@ -51,19 +49,3 @@ async def metrics(request: Request) -> Response:
     }
     lines = [f"# TYPE {name} {kind}\n{name} {value}" for name, (kind, value) in figures.items()]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
-
-
-def own_version() -> str:
-    """The version of this package; a checkout that was never installed has none."""
-    try:
-        return version("upsim")
-    except PackageNotFoundError:
-        return "0 (not installed)"
-
-
-def latest_date(scenario: Scenario) -> str:
-    """The newest date among the evidence of a baseline's errors and limits."""
-    baseline = scenario.baseline
-    dates = [fact.evidence.date for fact in baseline.limits.values()]
-    dates += [rule.evidence.date for rule in baseline.errors.values()]
-    return max(dates)

@@ -1,0 +1,23 @@
+"""The version of this package, and how new the facts of a baseline are."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from upsim.scenario.model import Scenario
+
+
+def own_version() -> str:
+    """The version of this package; a checkout that was never installed has none."""
+    try:
+        return version("upsim")
+    except PackageNotFoundError:
+        return "0 (not installed)"
+
+
+def latest_date(scenario: Scenario) -> str:
+    """The newest date among the evidence of a baseline's errors and limits."""
+    baseline = scenario.baseline
+    dates = [fact.evidence.date for fact in baseline.limits.values()]
+    dates += [rule.evidence.date for rule in baseline.errors.values()]
+    return max(dates)

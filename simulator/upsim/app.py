@@ -318,7 +318,12 @@ class Simulator:
         with self._one_thread, self.app.deliverer.by_hand():
             if self._runner is None:
                 self._runner = asyncio.Runner(loop_factory=new_loop)
-            return self._runner.run(self._and_deliver(call))
+            loop = self._runner.get_loop()
+            task = loop.create_task(self._and_deliver(call))
+            try:  # not `Runner.run`: setting its signal handler takes most of the time of a call
+                return loop.run_until_complete(task)
+            finally:
+                task.cancel()  # where Ctrl-C came first
 
     async def _and_deliver(self, call: Callable[[], Coroutine[None, None, object]]) -> object:
         """Nothing runs between the calls of a sync client, so each delivers what it set off."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -34,3 +35,34 @@ def test_sync_call_from_async_code() -> None:
 
     with pytest.raises(RuntimeError, match="give its transport to an httpx"):
         asyncio.run(call())
+
+
+def test_sync_calls_leave_signals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call sets a signal handler, which takes longer than all else of its event loop."""
+    with Simulator() as sim, httpx.Client(transport=sim.transport()) as http:
+        monkeypatch.delattr(signal, "signal")
+        answer = http.get(f"{sim.base_url('vicsee')}/api/v1/credits")
+
+    assert answer.status_code == 401
+
+
+def test_interrupted_call_ends_before_the_next() -> None:
+    """Ctrl-C cancels the call that it interrupts, and the simulator answers the next one."""
+    ended: list[str] = []
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    async def endless() -> None:
+        asyncio.get_running_loop().call_soon(interrupt)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+
+    with Simulator() as sim, httpx.Client(transport=sim.transport()) as http:
+        with pytest.raises(KeyboardInterrupt):
+            sim._run(endless)
+        answer = http.get(f"{sim.base_url('vicsee')}/api/v1/credits")
+
+    assert (ended, answer.status_code) == (["cancelled"], 401)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from upsim.web.admin import probes
+from upsim.scenario import versions
 
 
 def test_version_of_an_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """The version is the one that the installation records."""
-    monkeypatch.setattr(probes, "version", lambda name: f"{name} 1.2.3")
+    monkeypatch.setattr(versions, "version", lambda name: f"{name} 1.2.3")
 
-    assert probes.own_version() == "upsim 1.2.3"
+    assert versions.own_version() == "upsim 1.2.3"
 
 
 def test_version_of_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,6 +24,17 @@ def test_version_of_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(probes, "version", missing)
+    monkeypatch.setattr(versions, "version", missing)
 
-    assert probes.own_version() == "0 (not installed)"
+    assert versions.own_version() == "0 (not installed)"
+
+
+def test_version_is_printed_without_the_server() -> None:
+    """`upsim --version` imports neither the engine nor anything of the web."""
+    code = (
+        "import sys; from upsim.cli import main; main(['--version'], standalone_mode=False);"
+        "print(*sorted({'upsim.engine', 'upsim.web', 'starlette'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+
+    assert done.stdout.splitlines()[1:] == [""], done.stdout

@@ -50,3 +50,12 @@ def test_facts_of_one_dialect_hold_whatever_dialect_is_verified(provider: str) -
         report = verify(book, facts, target, sleep=lambda _seconds: None)
 
     assert [str(one) for one in report.causes] == []
+
+
+@pytest.mark.parametrize("provider", LIBRARY.providers())
+def test_stranger_fetches_no_video_from_loopback(provider: str) -> None:
+    """A server that is bound to other addresses too fetches nothing from loopback."""
+    facts = [one for one in book_of(provider).facts if one.needs_control is None]
+    videos = [str(step["video"]) for one in facts for step in one.steps if "video" in step]
+
+    assert [video for video in videos if "127.0.0.1" in video or "localhost:" in video] == []

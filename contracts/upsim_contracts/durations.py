@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from upsim_contracts.cassette_format import LARGEST
 from upsim_contracts.cassettes import Cassette, Exchange
 from upsim_contracts.facts import seconds
 from upsim_contracts.findings import Finding
@@ -73,7 +74,8 @@ def _told(time: Time, job: Job) -> Decimal | None:
         return None
     found = at(job.completed.answer.body.get("json", ABSENT), time.read)
     is_number = isinstance(found, int | Decimal) and not isinstance(found, bool)
-    return Decimal(str(found)) / _MILLISECONDS if is_number else None
+    amount = Decimal(str(found)) if is_number else LARGEST
+    return amount / _MILLISECONDS if amount < LARGEST else None
 
 
 def _proved(time: Time, job: Job) -> Decimal | None:

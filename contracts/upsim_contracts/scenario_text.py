@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
+from upsim.client.guard import is_loopback
 from upsim_contracts.clips import Clip
 from upsim_contracts.prices import plain
 
@@ -28,12 +30,22 @@ def address(url: str) -> str:
 
 
 def media_rules(clips: Mapping[str, Clip]) -> list[dict[str, Any]]:
-    """What is found at the addresses of a recording; a synthetic clip is the same anywhere."""
+    """What is found at the addresses of a recording.
+
+    A synthetic clip is the same anywhere, but at loopback: what was there may be gone.
+    """
     return [
         {"url": _glob(address(url)), **properties(one)}
         for url, one in clips.items()
-        if "/media/synthetic/" not in url
+        if "/media/synthetic/" not in url or _is_loopback(url)
     ]
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:  # it is no URL
+        return False
 
 
 def properties(one: Clip) -> dict[str, Any]:

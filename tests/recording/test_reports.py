@@ -131,6 +131,24 @@ faults:
     assert line.endswith("1 of them replayed; 1 not replayed: a refusal of the moment")
 
 
+def test_synthetic_clip_is_known_after_its_server_ended(studio: Studio) -> None:
+    """A clip of a simulator on loopback shows no difference when nothing listens there any more."""
+    scenario = """
+extends: vicsee/baseline
+summary: A clip of another simulator, which runs.
+media: [{url: "http://127.0.0.1:9/media/*", duration: 4.5, size: 854x480, fps: 30}]
+"""
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        url = "http://127.0.0.1:9/media/synthetic/854x480_30fps_4.5s.mp4"
+        await http.post("/api/v1/tools/upscale-video", json={"video_url": url})
+
+    clips = ["http://127.0.0.1:9/*=854x480 30fps 4.5s"]
+    (line,) = studio.drift(studio.record("vicsee", caller, scenario=scenario, clips=clips))
+
+    assert line.endswith("no differences in 1 exchange, 1 of them replayed")
+
+
 def test_ids_without_a_digit_are_ids(studio: Studio) -> None:
     """A job whose id has letters only is followed in the replay, too."""
 

@@ -17,13 +17,14 @@ from itertools import accumulate, combinations
 from upsim_contracts.cassettes import Cassette, Exchange
 from upsim_contracts.facts import seconds
 from upsim_contracts.findings import Finding
-from upsim_contracts.judging import Judged, place_of
+from upsim_contracts.judging import Judged
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import amount_text
 from upsim_contracts.recorded_jobs import Job, jobs_of
+from upsim_contracts.refund_signs import no_refund
 from upsim_contracts.tolls import Tolls
 
-REFUND, BALANCE = "refund", "balance"
+BALANCE = "balance"
 MOST_MATCHED = 8
 """Jobs of which every choice is tried to find those that one rise of a balance pays back."""
 MOST_TIMES = 3
@@ -202,15 +203,8 @@ class _Account:
 
     def _refund(self, jobs: Sequence[Job], seen: str, price: Decimal) -> None:
         """Tell what came instead of a refund."""
-        refunds, book = self._tolls.book.refunds, self._tolls.book
-        if refunds is None:
-            return
-        source = self._tolls.cited(refunds.fact)
-        expected = amount_text(price, book.unit)
-        expected += f" within {refunds.within}" if refunds.within else ""
-        name = self._name(jobs[0].made)
-        finding = Finding(book.provider, name, REFUND, expected, seen, source)
-        judged = Judged("price", finding, REFUND, (REFUND,))
+        expected = amount_text(price, self._tolls.book.unit)
+        judged = no_refund(self._cassette, self._tolls, jobs[0], expected, seen)
         self._found.findings.append((judged, [job.failed.number for job in jobs if job.failed]))
 
     def _fallen(self) -> None:
@@ -228,10 +222,6 @@ class _Account:
     def _paid_name(self) -> str:
         form = self._tolls.call(self._paid[0].method, self._paid[0].path) if self._paid else None
         return form.name if form is not None else ""
-
-    def _name(self, one: Exchange) -> str:
-        place = place_of(self._tolls.book.provider, self._cassette.header.dialect, one)
-        return place[1].name if place is not None else one.call
 
     def _note(self, text: str) -> None:
         self._found.notes.append(f"note: {self._tolls.book.provider}: {text}")

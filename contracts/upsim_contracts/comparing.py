@@ -107,7 +107,9 @@ def _documents(wanted: Any, seen: Any, where: str, counts: Counts) -> Iterator[U
         yield from _objects(wanted, seen, where, counts)
     elif isinstance(wanted, list):
         if wanted and seen:
-            yield from _documents(wanted[0], seen[0], f"{where}.0".lstrip("."), counts)
+            same = len(wanted) == len(seen)  # else another thing stands first
+            below = counts if same else _without_prices(counts)
+            yield from _documents(wanted[0], seen[0], f"{where}.0".lstrip("."), below)
     elif wanted != seen and counts(where, wanted):
         yield Unlike(where, shown(wanted), shown(seen))
 
@@ -132,6 +134,10 @@ def _objects(
     for name in wanted:
         if name in seen:
             yield from _documents(wanted[name], seen[name], _below(where, name), counts)
+
+
+def _without_prices(counts: Counts) -> Counts:
+    return lambda where, wanted: not is_price(where) and counts(where, wanted)
 
 
 def _counts(where: str, wanted: object, *, exact: bool, texts: Collection[str]) -> bool:

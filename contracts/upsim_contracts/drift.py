@@ -22,6 +22,7 @@ from upsim_contracts.findings import Finding
 from upsim_contracts.following import without_following
 from upsim_contracts.judging import Judged, Kind, cited_at, judge, place_of
 from upsim_contracts.prices import CHARGE
+from upsim_contracts.refund_signs import refund_signs
 from upsim_contracts.refusing import refusals
 from upsim_contracts.replaying import Replayed
 from upsim_contracts.signs import PRICE, Key, key_of, ratio
@@ -138,7 +139,7 @@ def drift(
     found: dict[tuple[str, str], tuple[Judged, list[int]]] = {}
     money = balances(cassette, tolls)
     always, passing = refusals(cassette, tolls, answers)
-    slow = slow_jobs(cassette, tolls)
+    slow = [*refund_signs(cassette, tolls), *slow_jobs(cassette, tolls)]
     for exchange in (*cassette.exchanges, *cassette.deliveries):
         for one in judge(exchange, header.dialect, tolls, answers.get(exchange.number)):
             if one.field == CHARGE and exchange.number in money.refunded:

@@ -16,7 +16,7 @@ from typing import Any
 
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.nearest import hint
-from upsim_contracts.promised import Limit, Refunds, Time
+from upsim_contracts.promised import Limit, Refunds, Rows, Time
 from upsim_contracts.target import Given
 from upsim_contracts.telling import Telling
 from upsim_contracts.yaml12 import read_exact
@@ -220,7 +220,7 @@ def read_book(path: Path) -> Book:
         free=contract.get("free", ()),
         failures=contract.get("failures", ""),
         telling=Telling(**contract.get("telling", {})),
-        refunds=Refunds(**contract["refunds"]) if "refunds" in contract else None,
+        refunds=_refunds(contract["refunds"]) if "refunds" in contract else None,
         times=tuple(Time(**one) for one in contract.get("times", ())),
         limits=tuple(Limit(**one) for one in contract.get("limits", ())),
         dialects={name: Dialect(**one) for name, one in contract.get("dialects", {}).items()},
@@ -261,6 +261,11 @@ def _named(found: re.Match[str], names: Mapping[str, Any]) -> Any:  # noqa: ANN4
             return found[0]
         value = value[part]
     return value
+
+
+def _refunds(given: Mapping[str, Any]) -> Refunds:
+    rows = Rows(**given["rows"]) if "rows" in given else None
+    return Refunds(**{**given, "rows": rows})
 
 
 def _call(name: str, form: Mapping[str, Any]) -> CallForm:

@@ -7,18 +7,37 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """A list of bills: the call, where the rows are, and where a row holds what.
+
+    `charge` and `refund` are the words by which `kind` tells a charge from a refund.
+    """
+
+    call: str
+    at: str
+    job: str
+    kind: str
+    charge: str
+    refund: str
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refunds:
     """That a failed job is paid back, as the fact named here says.
 
     `within` is the documented time, such as `3h`, and `patience` what is given where none is.
     `texts` are what polls of a failed job say, for a provider that answers them with a status of
-    500 and above, which can also be an outage.
+    500 and above, which can also be an outage. `field` is a boolean of such a poll that tells
+    whether the job was paid back, and `rows` a list of bills with a row for each refund.
     """
 
     fact: str
     within: str = ""
     patience: str = "5m"
     texts: Sequence[str] = ()
+    field: str = ""
+    rows: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What all tests share: tools that may be missing, and a mode in which nothing may be."""
 
 import functools
+import gc
 import inspect
 import os
 import shutil
@@ -15,6 +16,7 @@ from tests.workers import Shelf
 
 settings.register_profile("any-machine", settings.default, deadline=None)
 settings.load_profile("any-machine")  # no example fails because the machine is slow
+gc.set_threshold(20_000, 20, 20)  # by default the garbage collector takes a tenth of the CPU time
 REQUIRE_ALL = os.environ.get("UPSIM_REQUIRE_ALL") == "1"
 
 
@@ -25,6 +27,11 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over the collected tests, which stay to the end."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

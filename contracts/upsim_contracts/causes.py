@@ -310,7 +310,9 @@ class _Reading:
         if where in (CHARGE, "charged"):
             charged = mismatch.expected.startswith("0 ")
             accepted = any(one.form.paid and one.status in _SUCCESS for one in verdict.exchanges)
-            return ("refund" if accepted else "charged refusal",) if charged else (PRICE,)
+            if not charged or (accepted and verdict.differences):
+                return (PRICE,)
+            return ("refund" if accepted else "charged refusal",)
         if where == "output":
             return ("gone", leaf(life.output[0]) if life.output else "output")
         if where == life.read:

@@ -24,6 +24,7 @@ MOST_BYTES = 2**20
 SECONDS = 20
 """The longest that reading a balance may take; no paid call is sent meanwhile."""
 _REFUSED = range(400, 500)
+_SUCCESS = range(200, 300)
 
 
 class Charging:
@@ -153,9 +154,18 @@ class Charged:
             self._after = await self._charging.balance(self._auth)
         if self._before is not None and self._after is not None:
             self._actual = self._before - self._after
-        worst = self.toll.worst or Decimal(0)
-        documented = Decimal(0) if status in _REFUSED else self.toll.documented or worst
+        documented = Decimal(0) if status in _REFUSED else self._due(status)
         self._book(documented, documented if self._actual is None else self._actual)
+
+    def _due(self, status: int) -> Decimal:
+        """What a call should have cost: where nobody knows, what the balance lost for a success.
+
+        A balance that lost nothing may be late: then it counts as the dearest.
+        """
+        lost = self._actual or Decimal(0)
+        if self.toll.documented is None and status in _SUCCESS and lost > 0:
+            return lost
+        return self.toll.documented or self.toll.worst or Decimal(0)
 
     def cancel(self) -> None:
         """Book a call that was never sent: it cost nothing."""

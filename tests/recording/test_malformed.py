@@ -114,6 +114,25 @@ class Lenient:
         return httpx.Response(200, headers=kind, stream=httpx.ByteStream(content))
 
 
+def test_late_balance_keeps_the_dearest_aside(tmp_path: Path) -> None:
+    """A taken request without a documented price counts as the dearest if the balance stands."""
+    provider = Lenient([0, 80])
+    asked = {"upstream": "http://127.0.0.1:1/vicsee", "to": tmp_path / "c", "cap": DEAREST + 79}
+    transport = httpx.MockTransport(provider)
+    with recording(
+        {**asked, "clips": ["*=854x480 30fps 5s"]}, None, lambda _: None, transport
+    ) as session:
+
+        async def call() -> list[int]:
+            inner = httpx.ASGITransport(session.application)
+            async with httpx.AsyncClient(transport=inner, base_url="http://127.0.0.1:2") as http:
+                bodies = [{"video_url": "https://example.com/a.mp4", "upscale_factor": 4}]
+                bodies += [{"video_url": "https://example.com/a.mp4"}]
+                return [(await http.post(UPSCALE, json=one)).status_code for one in bodies]
+
+        assert [200, 402] == asyncio.run(call())
+
+
 @pytest.mark.parametrize("together", [False, True])
 def test_cap_is_exact_in_every_order(tmp_path: Path, *, together: bool) -> None:
     """A malformed request that is taken is charged at its price; no order passes the cap."""

@@ -25,6 +25,7 @@ from upsim.client.guard import is_loopback
 from upsim.client.http.admin import ask_admin
 from upsim.client.http.bounded import BoundedTransport
 from upsim.client.http.connections import SyncTransport, sync_connections
+from upsim.network import NoCookies
 from upsim_contracts.accepting import Accepted, today
 from upsim_contracts.counting import counted
 from upsim_contracts.documents import further_hosts
@@ -263,7 +264,7 @@ def aim(
         raise UsageError(f"{url} is no simulator that obeys: give {' and '.join(needed)}")
     purse = Purse(order.cap if order.as_live or not simulator else None, book.unit)
     guarded = GuardedTransport(transport, purse)
-    http = httpx.Client(transport=guarded, timeout=SECONDS, trust_env=False)
+    http = httpx.Client(transport=guarded, timeout=SECONDS, trust_env=False, cookies=NoCookies())
     stack.enter_context(http)
     target = Target(
         order.target,

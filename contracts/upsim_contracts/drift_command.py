@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from upsim.network import NoCookies
 from upsim_contracts.accepting import Accepted, today
 from upsim_contracts.cassettes import Cassette, read_cassette
 from upsim_contracts.command import SECONDS, Local
@@ -129,7 +130,7 @@ def _scenario(
 
 def _lent(stack: ExitStack, local: Local) -> Callable[[str], Target]:
     url, transport, token = stack.enter_context(local())
-    http = httpx.Client(transport=transport, timeout=SECONDS, trust_env=False)
+    http = httpx.Client(transport=transport, timeout=SECONDS, trust_env=False, cookies=NoCookies())
     stack.enter_context(http)
 
     def target(provider: str) -> Target:

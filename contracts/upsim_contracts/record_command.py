@@ -20,6 +20,7 @@ import httpx
 from upsim.client.clocks import stopwatch, wall
 from upsim.client.guard import is_loopback
 from upsim.client.http.connections import async_connections
+from upsim.network import NoCookies
 from upsim_contracts.answers import contract
 from upsim_contracts.cassettes import Header, Writer, read_cassette
 from upsim_contracts.charging import Charging
@@ -131,7 +132,9 @@ def recording(
     purse = Purse(order.cap, book.unit)
     http = async_connections(HELD)
     if transport is not None:
-        http = httpx.AsyncClient(transport=transport, trust_env=False, timeout=HELD)
+        http = httpx.AsyncClient(
+            transport=transport, trust_env=False, timeout=HELD, cookies=NoCookies()
+        )
     hooks = _hooks(order, target, book, names, say)
     file = _opened(order.to)
     with file, ExitStack() as ending:

@@ -11,7 +11,9 @@ import re
 import ssl
 from collections.abc import Iterable
 from functools import cache
+from http.cookiejar import CookieJar
 from typing import Any
+from urllib.request import Request
 
 import httpcore
 import httpx
@@ -27,6 +29,17 @@ LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 """What httpx itself has by default, with five seconds for a connection that is not used."""
 _END = re.compile(rb"\n\r?\n")
 _INFORMATIONAL = re.compile(rb"HTTP/[0-9.]+ 1(?!01)[0-9]{2}\b")
+
+
+class NoCookies(CookieJar):
+    """A jar that takes no cookie of a response; each client that is made here has one.
+
+    Else one server's cookies would go out with the requests of other callers and to other servers,
+    and thousands of them would be parsed on the event loop.
+    """
+
+    def extract_cookies(self, response: object, request: Request) -> None:
+        """Take nothing; the headers are not even parsed."""
 
 
 class Heads:

@@ -247,3 +247,29 @@ def test_requests_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.Monk
 
     record(tmp_path, lambda _: httpx.Response(404, stream=httpx.ByteStream(b"{}")), caller)
     assert [503, 404, 404, 404] == statuses
+
+
+def test_no_cookie_of_an_answer_is_sent_again(tmp_path: Path) -> None:
+    """Neither other callers nor videos get it; a caller's own Cookie header passes as it is."""
+    sent: dict[str, str | None] = {}
+
+    def upstream(request: httpx.Request) -> httpx.Response:
+        sent[request.url.path] = request.headers.get("cookie")
+        cookies = [("set-cookie", f"c{i}=of-another-caller; path=/") for i in range(900)]
+        return httpx.Response(400, headers=cookies, stream=httpx.ByteStream(b"{}"))
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        passed = await http.get("/api/v1/first")
+        assert 900 == len(passed.headers.get_list("set-cookie"))
+        http.cookies.clear()
+        await http.post(QUEUE, json={"video_url": "http://127.0.0.1:9/v.mp4"})
+        http.cookies.clear()
+        await http.get("/api/v1/own", headers={"cookie": "own=1; path"})
+
+    record(tmp_path, upstream, caller)
+    assert {
+        "/api/v1/first": None,
+        "/v.mp4": None,
+        QUEUE: None,
+        "/api/v1/own": "own=1; path",
+    } == sent

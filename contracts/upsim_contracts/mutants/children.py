@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from upsim.network import NoCookies
 from upsim_contracts.facts import Book
 from upsim_contracts.spending import Purse
 from upsim_contracts.target import Target
@@ -26,7 +27,10 @@ _WORK: list[Callable[..., Any]] = []
 def simulator(book: Book, provider: str, scenario: str | None) -> Iterator[Target]:
     """A simulator in this process, as a target that judges a scenario."""
     simulators: Any = importlib.import_module("upsim").Simulator
-    with simulators(clock="manual") as made, httpx.Client(transport=made.transport()) as http:
+    with (
+        simulators(clock="manual") as made,
+        httpx.Client(transport=made.transport(), cookies=NoCookies()) as http,
+    ):
         yield Target(
             "sim",
             provider,

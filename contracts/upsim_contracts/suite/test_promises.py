@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from upsim.network import NoCookies
 from upsim_contracts.calling import body_of
 from upsim_contracts.clips import clip
 from upsim_contracts.exceptions import TargetError
@@ -110,7 +111,9 @@ def test_two_at_once(simulator: Any, provider: str) -> None:  # noqa: ANN401 - t
 
     async def both() -> list[bool]:
         transport = simulator.transport()
-        async with httpx.AsyncClient(transport=transport, base_url=root) as http:
+        async with httpx.AsyncClient(
+            transport=transport, base_url=root, cookies=NoCookies()
+        ) as http:
             token = simulator.app.registry.settings.admin_token
             admin = {"Authorization": f"Bearer {token}"}
             made = (await http.post("/__sim/sandboxes", json=order, headers=admin)).json()

@@ -28,6 +28,7 @@ from upsim.core.states import State
 from upsim.engine.registry import Order
 from upsim.engine.sandbox import Sandbox
 from upsim.media.probe import measure_file
+from upsim.network import NoCookies
 from upsim.scenario.model import MediaRule
 
 LOCAL = "http://127.0.0.1"
@@ -128,7 +129,7 @@ def quotes(
     """A row for each model, in order. `settings` go to the models that have them."""
     with ExitStack() as stack:
         sim = stack.enter_context(Simulator(clock="manual"))
-        http = stack.enter_context(httpx.Client(transport=sim.transport()))
+        http = stack.enter_context(httpx.Client(transport=sim.transport(), cookies=NoCookies()))
         if not isinstance(video.source, Path):
             _let_find(sim, video)
         order = Order(balances=dict.fromkeys(sim.registry.providers, AMPLE))

@@ -25,6 +25,7 @@ from upsim.client.policies import Polling
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.core.baseline import BaselineError
 from upsim.core.hosts import port_flaw
+from upsim.network import NoCookies
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 
 LOCAL = "http://127.0.0.1"
@@ -91,7 +92,10 @@ def _simulated(target: Target, known: Known, polling: Polling, watch: Watch) -> 
         raise click.UsageError(str(error)) from error
     except ScenarioError as error:
         raise click.UsageError(f"{target.scenario} has mistakes:\n{error}") from error
-    with simulator, httpx.Client(transport=simulator.transport()) as http:
+    with (
+        simulator,
+        httpx.Client(transport=simulator.transport(), cookies=NoCookies()) as http,
+    ):
         _must_speak_of(target, known, simulator.registry.library)
         client = connect(
             known.name,

@@ -107,12 +107,12 @@ class Fetcher:
         """The answer of the first address that can be connected to."""
         import httpx  # see `fetch`
 
-        from upsim.network import AsyncTransport, checking, trusting
+        from upsim.network import AsyncTransport, NoCookies, checking, trusting
 
         checked = self._policy.name == "public"
         transport = AsyncTransport(checking() if checked else trusting())
         async with httpx.AsyncClient(
-            transport=transport, trust_env=False, timeout=_NO_LIMIT
+            transport=transport, trust_env=False, timeout=_NO_LIMIT, cookies=NoCookies()
         ) as client:
             problem = ""
             for address in addresses:

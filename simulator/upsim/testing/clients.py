@@ -9,18 +9,19 @@ import httpx
 
 from upsim.client import AsyncClient, Client, connect, connect_async, sandbox_sleeper
 from upsim.client.models import find_model
+from upsim.network import NoCookies
 from upsim.testing.sandboxes import SandboxHandle
 
 
 def client_of(sandbox: SandboxHandle, model: str, settings: dict[str, Any]) -> Client:
     """A client of a model with the key of a sandbox; it waits by moving the sandbox's clock."""
-    http = httpx.Client(transport=sandbox.wire, trust_env=False)
+    http = httpx.Client(transport=sandbox.wire, trust_env=False, cookies=NoCookies())
     return connect(model, http=http, **{**_settings(sandbox, model, http), **settings})
 
 
 def async_client_of(sandbox: SandboxHandle, model: str, settings: dict[str, Any]) -> AsyncClient:
     """The same for async code."""
-    http = httpx.AsyncClient(transport=sandbox.wire, trust_env=False)
+    http = httpx.AsyncClient(transport=sandbox.wire, trust_env=False, cookies=NoCookies())
     return connect_async(model, http=http, **{**_settings(sandbox, model, http), **settings})
 
 

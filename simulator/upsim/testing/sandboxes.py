@@ -15,6 +15,7 @@ from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import exchange
 from upsim.interception.active import intercept
 from upsim.media.clip import ClipNameError, Rate, Seconds, clip_name
+from upsim.network import NoCookies
 from upsim.testing.cards import ReportCard
 from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
 from upsim.testing.targets import Target, Wire
@@ -111,6 +112,7 @@ class SandboxHandle:
             headers=self._headers(provider, keyed=keyed),
             timeout=SECONDS,
             trust_env=False,
+            cookies=NoCookies(),
         )
 
     def clip(self, size: str = "640x360", fps: Rate = "30", seconds: Seconds = "4") -> str:
@@ -225,6 +227,7 @@ class SandboxHandle:
             headers=headers,
             timeout=SECONDS,
             trust_env=False,
+            cookies=NoCookies(),
         )
         self._clients.append(client)
         return client

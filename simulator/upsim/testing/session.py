@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from upsim.network import NoCookies
 from upsim.testing.costs import Costs
 from upsim.testing.marks import MarkError
 from upsim.testing.orders import order
@@ -66,7 +67,10 @@ class Session:
             base = f"{self._target.base_url}/__sim"
             try:
                 with httpx.Client(
-                    transport=self._target.wire, base_url=base, timeout=FIRST
+                    transport=self._target.wire,
+                    base_url=base,
+                    timeout=FIRST,
+                    cookies=NoCookies(),
                 ) as http:
                     ask(http, "GET", "livez", seconds=FIRST)
             except (httpx.ConnectError, AdminCallError) as error:

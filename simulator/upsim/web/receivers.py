@@ -89,6 +89,8 @@ class Receivers:
     async def _exchange(self, posting: Posting, url: httpx.URL, seconds: float, got: _Got) -> None:
         import httpx
 
+        from upsim.network import NoCookies
+
         headers = [(b"host", url.netloc), (b"user-agent", b"upsim")]
         headers += [(name.encode(), _raw(value)) for name, value in posting.headers]
         async with (
@@ -97,6 +99,7 @@ class Receivers:
                 timeout=seconds,
                 follow_redirects=False,
                 trust_env=False,
+                cookies=NoCookies(),
             ) as client,
             client.stream("POST", _reached(url), content=posting.body, headers=headers) as answer,
         ):

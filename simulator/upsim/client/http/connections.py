@@ -10,7 +10,7 @@ import httpcore
 import httpx
 
 from upsim.client.http.patience import kept_now
-from upsim.network import LIMITS, AsyncTransport, Heads, checking
+from upsim.network import LIMITS, AsyncTransport, Heads, NoCookies, checking
 
 SILENCE = 5.0
 """Seconds for which a server may send nothing, as httpx has it."""
@@ -18,13 +18,17 @@ SILENCE = 5.0
 
 def sync_connections(seconds: float = SILENCE) -> httpx.Client:
     """A sync client whose wait for an answer is bounded in all, and by `seconds` each silence."""
-    return httpx.Client(transport=SyncTransport(), trust_env=False, timeout=seconds)
+    return httpx.Client(
+        transport=SyncTransport(), trust_env=False, timeout=seconds, cookies=NoCookies()
+    )
 
 
 def async_connections(seconds: float = SILENCE) -> httpx.AsyncClient:
     """An async client; the event loop bounds its waits, and `seconds` each silence."""
     transport = AsyncTransport(checking())
-    return httpx.AsyncClient(transport=transport, trust_env=False, timeout=seconds)
+    return httpx.AsyncClient(
+        transport=transport, trust_env=False, timeout=seconds, cookies=NoCookies()
+    )
 
 
 class _Stream(httpcore.NetworkStream):

@@ -1,0 +1,42 @@
+"""No client of this repository keeps a cookie of a response."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import httpx
+
+from upsim.client.http.connections import async_connections, sync_connections
+from upsim.network import NoCookies
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = {"httpx.Client", "httpx.AsyncClient"}
+
+
+def test_no_client_is_made_with_a_jar_that_keeps() -> None:
+    """Each call that makes a client names the jar that takes nothing."""
+    found = {
+        f"{file.relative_to(ROOT)}:{call.lineno}": jar_of(call)
+        for folder in ("simulator", "contracts")
+        for file in (ROOT / folder).rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in CLIENTS
+    }
+    assert len(found) > 10
+    assert [] == [place for place, jar in found.items() if jar != "NoCookies()"]
+
+
+def jar_of(call: ast.Call) -> str:
+    """Return the code of the argument for cookies."""
+    return next((ast.unparse(one.value) for one in call.keywords if one.arg == "cookies"), "")
+
+
+def test_own_connections_take_no_cookie() -> None:
+    """Neither the sync nor the async client has a jar that takes what a server sets."""
+    request = httpx.Request("GET", "http://127.0.0.1:9/")
+    answer = httpx.Response(200, headers=[("set-cookie", "a=b; path=/")], request=request)
+    for http in (sync_connections(), async_connections()):
+        http.cookies.extract_cookies(answer)
+        assert isinstance(http.cookies.jar, NoCookies)
+        assert [] == [*http.cookies.jar]

@@ -10,11 +10,13 @@ from collections.abc import Callable, Generator
 
 import httpx
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.workers import Shelf
 
-settings.register_profile("any-machine", settings.default, deadline=None)
+settings.register_profile(
+    "any-machine", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("any-machine")  # no example fails because the machine is slow
 gc.set_threshold(20_000, 20, 20)  # by default the garbage collector takes a tenth of the CPU time
 REQUIRE_ALL = os.environ.get("UPSIM_REQUIRE_ALL") == "1"

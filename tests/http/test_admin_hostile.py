@@ -197,7 +197,7 @@ documents = st.dictionaries(st.sampled_from(FIELDS), words | json_values, max_si
 @settings(
     max_examples=60,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(document=documents)
 @example(document={"seconds": 1e300})

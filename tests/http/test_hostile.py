@@ -396,7 +396,9 @@ def nearly_right(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @EACH_WITH_BODY
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(document=documents | values)
 @example(document={"upscale_factor": 10**300})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 
 def test_examples_have_no_deadline() -> None:
     """No example of Hypothesis fails because the machine is slow."""
     assert settings.default is not None
     assert settings.default.deadline is None
+    assert HealthCheck.too_slow in settings.default.suppress_health_check

@@ -125,7 +125,7 @@ HARMLESS = st.sampled_from([name for name in COMMANDS if name not in ("serve", "
     max_examples=60,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(name=HARMLESS, words=st.lists(WORDS, max_size=5))
 def test_any_words(name: str, words: list[str]) -> None:

@@ -273,7 +273,9 @@ def test_concurrent_calls_share_few_workers() -> None:
 
 
 @settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
 )
 @given(
     original=st.sampled_from([MKV, WEBM, MP4]),

@@ -14,7 +14,7 @@ from upsim_contracts.cassettes import Charge, clip_of
 from upsim_contracts.matching import at
 from upsim_contracts.measuring import Sighted
 from upsim_contracts.parsing import has_repeats, parsed
-from upsim_contracts.pieces import in_turns
+from upsim_contracts.pieces import in_turns, is_plain
 from upsim_contracts.spending import Purse
 from upsim_contracts.tolls import Toll, Tolls
 
@@ -91,10 +91,10 @@ class Charging:
 
 async def _content(answer: httpx.Response) -> bytes:
     """A plain body; nothing of one that is compressed, which was not asked for, or too long."""
-    if answer.headers.get("content-encoding", "").lower() not in ("", "identity"):
+    if not is_plain(answer.headers.get("content-encoding", "")):
         return b""
     content = bytearray()
-    async for chunk in in_turns(answer.aiter_bytes()):
+    async for chunk in in_turns(answer.aiter_raw()):
         content += chunk
         if len(content) > MOST_BYTES:
             return b""

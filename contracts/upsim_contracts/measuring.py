@@ -20,7 +20,7 @@ from upsim.client.guard import is_loopback
 from upsim_contracts.bodies import LONGEST_VIDEO, links, name_of, sees, videos_in
 from upsim_contracts.clips import Clip
 from upsim_contracts.parsing import parsed
-from upsim_contracts.pieces import in_turns
+from upsim_contracts.pieces import in_turns, is_plain
 from upsim_contracts.upstream import LONGEST_KEPT, MOST_KEPT, Upstream, remember
 
 SECONDS = 20
@@ -168,13 +168,17 @@ class Measuring:
         return await asyncio.to_thread(sees, content)
 
     async def _fetched(self, link: str, left: _Looks) -> bytes | None:
-        """What a link leads to; nothing of a refusal, None of what is too long."""
+        """What a link leads to; nothing of a refusal, None of what is too long.
+
+        Nothing of a body that is compressed either: nobody asked for it, and it may unpack to any
+        number of bytes.
+        """
         content = bytearray()
         async with self._http.stream("GET", link, headers=PLAIN) as answer:
-            if not answer.is_success:
+            if not answer.is_success or not is_plain(answer.headers.get("content-encoding", "")):
                 return b""
             remember(self._versions, link, _version(answer))
-            async for chunk in in_turns(answer.aiter_bytes()):
+            async for chunk in in_turns(answer.aiter_raw()):
                 content += chunk
                 left.size -= len(chunk)
                 if left.size < 0:

@@ -62,9 +62,14 @@ async def joined(sent: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[byt
         yield chunk
 
 
+def is_plain(encoding: str) -> bool:
+    """Whether a content encoding leaves a document as it is."""
+    return encoding.lower() in ("", "identity")
+
+
 def decoded(sent: bytes, encoding: str) -> bytes | None:
     """A document without its content encoding; None where it has another, or is broken."""
-    if encoding.lower() in ("", "identity"):
+    if is_plain(encoding):
         return sent
     if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import threading
@@ -14,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from upsim.media.clip import parse_clip_name
+from upsim.media.synthetic import make_clip
 from upsim_contracts import measuring, room
 from upsim_contracts.bodies import LONGEST_VIDEO
 from upsim_contracts.cassettes import read_cassette
@@ -113,6 +116,42 @@ class Trickle(httpx.AsyncByteStream):
         """Hold the reader for good."""
         yield b"\x00"
         await asyncio.Event().wait()
+
+
+ENCODINGS = ("", "identity", "gzip", "gzip, gzip", "br")
+
+
+def test_no_video_that_is_compressed_is_unpacked(tmp_path: Path) -> None:
+    """A look takes a plain video alone, and of any other response not one piece."""
+    content = make_clip(parse_clip_name("64x36_10fps_1s.mp4"))
+    read: list[str] = []
+
+    class Told(httpx.AsyncByteStream):
+        def __init__(self, encoding: str) -> None:
+            self.encoding = encoding
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            read.append(self.encoding)
+            body = content
+            for _ in range(self.encoding.count("gzip")):
+                body = gzip.compress(body)
+            yield body
+
+    def upstream(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+        encoding = ENCODINGS[int(request.url.path[1:])]
+        headers = {"content-encoding": encoding} if encoding else {}
+        return httpx.Response(200, headers=headers, stream=Told(encoding))
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        for number in range(len(ENCODINGS)):
+            await http.post(QUEUE, json={"video_url": f"http://127.0.0.1:9/{number}"})
+
+    record(tmp_path, upstream, caller)
+    assert ["", "identity"] == read
+    media = [one.media for one in read_cassette(tmp_path / "c.jsonl").exchanges]
+    assert [1, 1, 0, 0, 0] == [len(one) for one in media]
 
 
 @pytest.mark.parametrize("kind", ["refused", "slow", "long"])

@@ -1,8 +1,9 @@
-"""No client of this repository keeps a cookie of a response."""
+"""No client of this repository keeps a cookie of a response, or unpacks one without a bound."""
 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,12 @@ from upsim.network import NoCookies
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = {"httpx.Client", "httpx.AsyncClient"}
+UNPACKING = re.compile(r"\.a?iter_(?:bytes|text|lines)\(")
+"""How httpx unpacks whatever encoding a response names, to any size."""
+PLAIN_ONLY = {
+    "simulator/upsim/client/http/admin.py",  # after a check that nothing is compressed
+    "simulator/upsim/client/http/runners.py",  # of what a transport gave as a whole
+}
 
 
 def test_no_client_is_made_with_a_jar_that_keeps() -> None:
@@ -30,6 +37,17 @@ def test_no_client_is_made_with_a_jar_that_keeps() -> None:
 def jar_of(call: ast.Call) -> str:
     """Return the code of the argument for cookies."""
     return next((ast.unparse(one.value) for one in call.keywords if one.arg == "cookies"), "")
+
+
+def test_bodies_are_taken_as_they_came() -> None:
+    """No module lets httpx unpack a response piece by piece, but where nothing is compressed."""
+    found = {
+        f"{file.relative_to(ROOT)}"
+        for folder in ("simulator", "contracts")
+        for file in (ROOT / folder).rglob("*.py")
+        if UNPACKING.search(file.read_text("utf-8"))
+    }
+    assert PLAIN_ONLY == found
 
 
 def test_own_connections_take_no_cookie() -> None:

@@ -57,16 +57,16 @@ class Tee:
     size: int = 0
     _held: bytearray = field(default_factory=bytearray)
     _hash: Any = field(default_factory=hashlib.sha256)
-    _is_whole: bool = True
+    is_whole: bool = True
 
     def feed(self, chunk: bytes) -> None:
         """Take note of a piece."""
         self.size += len(chunk)
         self._hash.update(chunk)
-        if self._is_whole and self.size <= LONGEST_VIDEO and _SHARE.take(len(chunk)):
+        if self.is_whole and self.size <= LONGEST_VIDEO and _SHARE.take(len(chunk)):
             self._held += chunk
         else:
-            self._is_whole = False
+            self.is_whole = False
             self._let_go()
 
     def _let_go(self) -> None:
@@ -114,6 +114,11 @@ def kept(content: bytes, content_type: str, redactor: Redactor) -> dict[str, Any
     text = content_type.startswith("text/") or "json" in content_type or "xml" in content_type
     if text and len(content) <= LONGEST_TEXT:
         return {"text": redactor.text(content.decode("utf-8", "replace"))}
+    return as_file(content, content_type)
+
+
+def as_file(content: bytes, content_type: str) -> dict[str, Any]:
+    """A body of which only size, hash and properties are kept."""
     tee = Tee()
     tee.feed(content)
     return {"file": tee.kept(content_type.partition(";")[0])}
@@ -124,14 +129,14 @@ def unkept(content: bytes, body: Mapping[str, Any]) -> str | None:
     if "json" not in body.get("file", {}).get("type", ""):
         return None
     if not content:
-        return "it is too long, or encoded in a way that is not read"
+        return "it is too long, or encoded in a way that is not read, or there was no room for it"
     try:
         read_document(content)
     except UnusualError as error:
         return str(error)
     except ValueError:
         return None
-    return "a text of it is too long once its secrets are replaced"
+    return "a text of it is too long once its secrets are replaced, or there was no room for it"
 
 
 def videos_in(content: bytes, content_type: str) -> Iterator[bytes]:

@@ -17,10 +17,11 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from upsim.client.guard import is_loopback
-from upsim_contracts.bodies import LONGEST_VIDEO, links, name_of, sees, videos_in
+from upsim_contracts.bodies import LONGEST_VIDEO, Tee, links, name_of, sees, videos_in
 from upsim_contracts.clips import Clip
 from upsim_contracts.parsing import parsed
 from upsim_contracts.pieces import in_turns, is_plain
+from upsim_contracts.turns import Turns
 from upsim_contracts.upstream import LONGEST_KEPT, MOST_KEPT, Upstream, remember
 
 SECONDS = 20
@@ -73,6 +74,8 @@ class Measuring:
     ) -> None:
         """Nothing but what was told is known yet. `paths` are those of the provider."""
         self.paths = tuple(paths)
+        self.turns = Turns()
+        """Of all long work of the recording."""
         self._target = target
         self._http = http
         self._told = told
@@ -87,7 +90,8 @@ class Measuring:
         The links are remembered in `sent`. No more than `MOST_LINKS` are known: those beyond,
         and ones that are too long to be remembered, could be any video.
         """
-        found, named, beyond = await asyncio.to_thread(_carried, body, content_type, sent)
+        async with self.turns.of(len(body)):
+            found, named, beyond = await asyncio.to_thread(_carried, body, content_type, sent)
         all_known = None not in found.values() and not beyond
         media = {name: seen for name, seen in found.items() if seen is not None}
         each = [*media.values()]
@@ -152,38 +156,39 @@ class Measuring:
         own = f"{parts.scheme}://{parts.netloc}" == self._target.origin
         if not own and not is_loopback(parts.hostname or ""):
             return None
-        content = None
+        tee = None
         if left.links:
             left.links -= 1
             try:
                 async with asyncio.timeout_at(left.until):
-                    content = await self._fetched(link, left)
+                    tee = await self._fetched(link, left)
             except (httpx.HTTPError, httpx.InvalidURL):
                 return None
             except TimeoutError:
                 left.links = 0
-        if content is None:
+        if tee is None:
             left.missed += 1
             return None
-        return await asyncio.to_thread(sees, content)
+        async with self.turns.of(tee.size):
+            return (await asyncio.to_thread(tee.kept, "")).get("sees")
 
-    async def _fetched(self, link: str, left: _Looks) -> bytes | None:
-        """What a link leads to; nothing of a refusal, None of what is too long.
+    async def _fetched(self, link: str, left: _Looks) -> Tee | None:
+        """What a link leads to; nothing of a refusal, None of what is too long to be held.
 
         Nothing of a body that is compressed either: nobody asked for it, and it may unpack to any
         number of bytes.
         """
-        content = bytearray()
+        tee = Tee()
         async with self._http.stream("GET", link, headers=PLAIN) as answer:
             if not answer.is_success or not is_plain(answer.headers.get("content-encoding", "")):
-                return b""
+                return tee
             remember(self._versions, link, _version(answer))
             async for chunk in in_turns(answer.aiter_raw()):
-                content += chunk
+                tee.feed(chunk)
                 left.size -= len(chunk)
-                if left.size < 0:
+                if left.size < 0 or not tee.is_whole:
                     return None
-        return bytes(content)
+        return tee
 
 
 def _version(answer: httpx.Response) -> tuple[str | None, ...]:

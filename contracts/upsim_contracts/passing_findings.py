@@ -13,6 +13,7 @@ from upsim_contracts.cassettes import Charge
 from upsim_contracts.measuring import Sighted
 from upsim_contracts.prices import price_finding
 from upsim_contracts.redaction import Redactor
+from upsim_contracts.room import Share
 from upsim_contracts.tolls import Toll, Tolls
 from upsim_contracts.upstream import Upstream
 
@@ -33,6 +34,7 @@ class Passing:
     sent: dict[str, Any]
     sighted: Sighted
     began: float
+    share: Share
     upload: AsyncIterator[bytes] | None = None
     hook: int | None = None
 

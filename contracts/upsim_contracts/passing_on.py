@@ -24,6 +24,8 @@ HOP = frozenset(
         *FORWARDED,
     }
 )
+PIECE = 64 * 2**10
+"""Bytes of a long body that are sent before the caller has taken some of them."""
 STATUSES = range(200, 600)
 """What an HTTP server can answer with, in the end."""
 CONNECTION = "upsim.connection"
@@ -51,6 +53,27 @@ def passable(answer: httpx.Response, *, but: Collection[str]) -> RawHeaders:
         for name, value in answer.headers.raw
         if name.lower().decode("latin-1") not in but
     ]
+
+
+class DocumentResponse(Response):
+    """A document; of a long one no more is sent than the caller takes."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, and return once it has been taken but for its end."""
+        if len(self.body) <= PIECE:
+            await super().__call__(scope, receive, send)
+            return
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        for start in range(0, len(self.body), PIECE):
+            piece = bytes(self.body[start : start + PIECE])
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class FileResponse:

@@ -11,6 +11,8 @@ import httpx
 from starlette.requests import Request
 
 from upsim_contracts.bodies import Tee
+from upsim_contracts.passing_on import PIECE
+from upsim_contracts.room import Share
 
 MOST_TEXT = 16 * 2**20
 """Bytes of a document that are read before it is passed on."""
@@ -45,19 +47,28 @@ async def teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def beginning(pieces: AsyncIterator[bytes]) -> tuple[bytes, bool]:
-    """All of a document, or the beginning of one that is too long, and whether it is all."""
+async def beginning(pieces: AsyncIterator[bytes], share: Share) -> tuple[bytearray, bool]:
+    """All of a document, or the beginning of one that is too long, and whether it is all.
+
+    It is too long, too, where the others under way leave no room for it.
+    """
     found = bytearray()
     async for chunk in pieces:
         found += chunk
-        if len(found) > MOST_TEXT:
-            return bytes(found), False
-    return bytes(found), True
+        if not share.take(len(chunk)) or len(found) > MOST_TEXT:
+            return found, False
+    return found, True
 
 
-async def joined(sent: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The beginning of a document and the rest of it."""
-    yield sent
+async def joined(
+    sent: bytearray, pieces: AsyncIterator[bytes], share: Share
+) -> AsyncIterator[bytes]:
+    """The beginning of a document, which gives its room back as it passes, and the rest of it."""
+    while sent:
+        piece = bytes(sent[:PIECE])
+        del sent[:PIECE]
+        yield piece
+        share.give(len(piece))
     async for chunk in pieces:
         yield chunk
 
@@ -67,10 +78,10 @@ def is_plain(encoding: str) -> bool:
     return encoding.lower() in ("", "identity")
 
 
-def decoded(sent: bytes, encoding: str) -> bytes | None:
+def decoded(sent: bytes | bytearray, encoding: str) -> bytes | None:
     """A document without its content encoding; None where it has another, or is broken."""
     if is_plain(encoding):
-        return sent
+        return bytes(sent)
     if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         return None
     unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of gzip and of zlib

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from upsim_contracts.bodies import Tee, kept
+from upsim_contracts.bodies import Tee, as_file, kept
 from upsim_contracts.cassette_format import MAX_PATH_LENGTH
 from upsim_contracts.cassettes import Message, Writer
 from upsim_contracts.charging import Charged, Charging
@@ -30,16 +30,26 @@ from upsim_contracts.passing_findings import Passing, PassingFindings
 from upsim_contracts.passing_on import (
     FORWARDED,
     HOP,
+    DocumentResponse,
     FileResponse,
     own_response,
     passable,
     status_of,
     texts_of,
 )
-from upsim_contracts.pieces import beginning, decoded, in_turns, joined, teed, within
+from upsim_contracts.pieces import (
+    MOST_TEXT,
+    beginning,
+    decoded,
+    in_turns,
+    is_plain,
+    joined,
+    teed,
+    within,
+)
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.relaying import Relay
-from upsim_contracts.room import Room, TooLargeError, read_whole
+from upsim_contracts.room import Room, Share, TooLargeError, read_whole, weight
 from upsim_contracts.shortages import shortage
 from upsim_contracts.spending import FREE_METHODS
 from upsim_contracts.upstream import Links, Upstream, is_named
@@ -92,11 +102,12 @@ class Recording:
         self._key = dict(key or {})
         self._held = held
         self._room = Room()
+        self._turns = measuring.turns
         start = seconds()
         judge = PassingFindings(target, charging.tolls, redactor)
         self.logbook = Logbook(writer, judge, self._of_caller, charging.auth, say, seconds, start)
         self._hooks = hooks
-        self._relay = Relay(hooks, http, self._room, redactor, seconds, self.logbook.write, start)
+        self._relay = Relay(hooks, http, self._turns, redactor, seconds, self.logbook.write, start)
         self._roots = {path.split("/")[1] for path in measuring.paths}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,20 +115,21 @@ class Recording:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        answer: ASGIApp
-        if len(scope["headers"]) > MOST_HEADERS:
-            text = f"a request with more than {MOST_HEADERS} headers is not recorded"
-            answer = own_response(431, "too_many_headers", text)
-        elif is_delivery(scope["path"]):
-            answer = await self._relay.answer(request)
-        else:
-            answer = await self._answer(request)
-        with suppress(ClientDisconnect):
+        with self._room.share() as share, suppress(ClientDisconnect):
+            answer = await self._answer(request, share)
             await answer(scope, receive, send)
 
     # -- what comes in
 
-    async def _answer(self, request: Request) -> ASGIApp:
+    async def _answer(self, request: Request, share: Share) -> ASGIApp:
+        if len(request.scope["headers"]) > MOST_HEADERS:
+            text = f"a request with more than {MOST_HEADERS} headers is not recorded"
+            return own_response(431, "too_many_headers", text)
+        if is_delivery(request.scope["path"]):
+            return await self._relay.answer(request, share)
+        return await self._call(request, share)
+
+    async def _call(self, request: Request, share: Share) -> ASGIApp:
         if not self._is_addressed(request):
             return own_response(
                 403, "foreign", "only callers on this machine may use this recording"
@@ -136,10 +148,9 @@ class Recording:
         proxy = f"{request.scope['scheme']}://{host}{prefix}"
         try:
             if is_file:
-                return await self._file(request, whole, proxy)
-            with self._room.share() as take:
-                passing = await self._read(request, whole, proxy, take)
-                return await self._paid_or_free(passing)
+                return await self._file(request, whole, proxy, share)
+            passing = await self._read(request, whole, proxy, share)
+            return await self._paid_or_free(passing)
         except ClientDisconnect:
             return own_response(400, "gone", "the caller went away")
         except TooLargeError as error:
@@ -167,27 +178,29 @@ class Recording:
                 return prefix, path.removeprefix(prefix)
         return "", path
 
-    async def _read(
-        self, request: Request, path: str, proxy: str, take: Callable[[int], None]
-    ) -> Passing:
+    async def _read(self, request: Request, path: str, proxy: str, share: Share) -> Passing:
         """Take in a request of the provider's own paths. Raises TooLargeError, BusyError."""
-        body, kind = await read_whole(request, take), request.headers.get("content-type", "")
+        body, kind = await read_whole(request, share), request.headers.get("content-type", "")
         headers = {k: v for k, v in request.headers.items() if k not in HOP} | self._key
-        if "json" in kind:
-            body = await asyncio.to_thread(self._meant, body, proxy)
-        await asyncio.to_thread(self._check_length, headers, path)
-        sent = await asyncio.to_thread(kept, body, kind, self._of_caller)
+        async with self._turns.of(len(body)):
+            if "json" in kind:
+                body = await asyncio.to_thread(self._meant, body, proxy)
+            await asyncio.to_thread(self._check_length, headers, path)
+            sent = await asyncio.to_thread(kept, body, kind, self._of_caller)
+            share.claim(await asyncio.to_thread(weight, sent))
         sighted = await self._measuring.measure(body, kind, self.links.sent)
         path = self.links.meant(path, proxy)
         began = self._seconds()
-        return Passing(request.method, path, "api", proxy, headers, body, sent, sighted, began)
+        return Passing(
+            request.method, path, "api", proxy, headers, body, sent, sighted, began, share
+        )
 
     def _meant(self, body: bytes, proxy: str) -> bytes:
         """A document in which links to this recording are those of the upstream again."""
         text = self.links.meant(body.decode("utf-8", "surrogateescape"), proxy)
         return text.encode("utf-8", "surrogateescape")
 
-    async def _file(self, request: Request, path: str, proxy: str) -> ASGIApp:
+    async def _file(self, request: Request, path: str, proxy: str, share: Share) -> ASGIApp:
         """A link of an answer: what is sent there passes piece by piece."""
         kept_too = {"content-length"} if "content-length" in request.headers else set()
         dropped = HOP - kept_too
@@ -195,7 +208,7 @@ class Recording:
         await asyncio.to_thread(self._check_length, headers, path)
         tee = Tee()
         passing = Passing(
-            request.method, path, "file", proxy, headers, b"", {}, NOTHING, self._seconds()
+            request.method, path, "file", proxy, headers, b"", {}, NOTHING, self._seconds(), share
         )
         if request.method not in FREE_METHODS:
             passing.upload = teed(request, tee)
@@ -210,9 +223,10 @@ class Recording:
     # -- money
 
     async def _paid_or_free(self, passing: Passing) -> ASGIApp:
-        toll = await asyncio.to_thread(
-            self._charging.toll, passing.method, passing.path, passing.sighted, passing.body
-        )
+        async with self._turns.of(len(passing.body)):
+            toll = await asyncio.to_thread(
+                self._charging.toll, passing.method, passing.path, passing.sighted, passing.body
+            )
         if toll is None:
             return await self._forward(passing, None)
         auth = {k: v for k, v in passing.headers.items() if k in self._charging.auth}
@@ -222,7 +236,8 @@ class Recording:
                     return await self._forward(passing, paid)
             except SpendingError as error:
                 self.refused += 1
-                text = await asyncio.to_thread(self._refusal, passing, error)
+                async with self._turns.of(len(passing.body)):
+                    text = await asyncio.to_thread(self._refusal, passing, error)
                 self._say(f"not sent: {text}")
                 return own_response(402, "cap", text)
 
@@ -240,24 +255,12 @@ class Recording:
         self, passing: Passing, paid: Charged | None, tee: Tee | None = None
     ) -> ASGIApp:
         is_file = passing.part == "file"
-        base = self.target.origin if is_file else self.target.base_of(passing.path)
-        headers = {**passing.headers, "accept-encoding": "identity"}
-        outgoing = Outgoing(passing.path, passing.body)
-        if not is_file:
-            outgoing = await asyncio.to_thread(
-                self._hooks.outgoing, passing.method, passing.path, passing.body
-            )
-        passing.hook = outgoing.hook
         try:
-            url = httpx.URL(base + outgoing.path)
-        except httpx.InvalidURL as error:
-            raise TooLargeError(f"{self.target.host} cannot be asked for this: {error}") from error
-        request = self._http.build_request(
-            passing.method,
-            url,
-            headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
-            content=passing.upload or outgoing.body or None,
-        )
+            request = await self._request(passing)
+        except TooLargeError:
+            if paid is not None:
+                paid.cancel()
+            raise
         try:
             async with within(self._held + (UPLOAD_SECONDS if passing.upload else 0)):
                 answer = await self._http.send(request, stream=True)
@@ -276,6 +279,31 @@ class Recording:
         await self._settle(paid, answer.status_code)
         return self._streamed(passing, paid, answer, kind, in_turns(answer.aiter_raw()))
 
+    async def _request(self, passing: Passing) -> httpx.Request:
+        """What is sent to the upstream. Raises TooLargeError, BusyError."""
+        is_file = passing.part == "file"
+        base = self.target.origin if is_file else self.target.base_of(passing.path)
+        headers = {**passing.headers, "accept-encoding": "identity"}
+        outgoing = Outgoing(passing.path, passing.body)
+        if not is_file:
+            async with self._turns.of(len(passing.body)):
+                outgoing = await asyncio.to_thread(
+                    self._hooks.outgoing, passing.method, passing.path, passing.body
+                )
+        if outgoing.body is not passing.body:
+            passing.share.claim(len(outgoing.body))
+        passing.hook = outgoing.hook
+        try:
+            url = httpx.URL(base + outgoing.path)
+        except httpx.InvalidURL as error:
+            raise TooLargeError(f"{self.target.host} cannot be asked for this: {error}") from error
+        return self._http.build_request(
+            passing.method,
+            url,
+            headers=[(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
+            content=passing.upload or outgoing.body or None,
+        )
+
     def _unsent(self, passing: Passing, paid: Charged | None, why: str) -> ASGIApp:
         """Refuse a request that could not leave this machine; it cost nothing."""
         if paid is not None:
@@ -290,7 +318,8 @@ class Recording:
         """What was sent to a link, as size, hash and properties."""
         if tee is not None and tee.size:
             kind = passing.headers.get("content-type", "")
-            seen = await asyncio.to_thread(tee.kept, kind)
+            async with self._turns.of(tee.size):
+                seen = await asyncio.to_thread(tee.kept, kind)
             self._measuring.uploaded(passing.path, seen.get("sees"))
             passing.sent = {"file": seen}
 
@@ -301,7 +330,7 @@ class Recording:
         pieces = in_turns(answer.aiter_raw())
         try:
             async with within(self._held):
-                sent, is_whole = await beginning(pieces)
+                sent, is_whole = await beginning(pieces, passing.share)
         except httpx.HTTPError as error:
             await answer.aclose()
             reason = await self._failed(passing, paid, error)
@@ -309,26 +338,51 @@ class Recording:
                 502, "upstream", f"the answer of {self.target.host} was cut: {reason}"
             )
         await self._settle(paid, answer.status_code)
+        response = None
+        if is_whole:
+            await answer.aclose()
+            is_packed = not is_plain(answer.headers.get("content-encoding", ""))
+            size = MOST_TEXT if is_packed else max(len(passing.body), len(sent))
+            async with self._turns.of(size):
+                response = await self._document(passing, paid, answer, kind, sent)
+        if response is None:
+            return self._streamed(passing, paid, answer, kind, joined(sent, pieces, passing.share))
+        return response
+
+    async def _document(
+        self,
+        passing: Passing,
+        paid: Charged | None,
+        answer: httpx.Response,
+        kind: str,
+        sent: bytearray,
+    ) -> Response | None:
+        """What the caller gets of a document; None where its encoding is not read, or no room."""
         encoding = answer.headers.get("content-encoding", "")
-        body = await asyncio.to_thread(decoded, sent, encoding) if is_whole else None
+        body = await asyncio.to_thread(decoded, sent, encoding)
         if body is None:
-            return self._streamed(passing, paid, answer, kind, joined(sent, pieces))
-        await answer.aclose()
+            return None
+        if not passing.share.take(len(body) - len(sent)):
+            passing.share.give(len(body) - len(sent))
+            return None
         body = await asyncio.to_thread(self._hooks.answered, passing.method, passing.path, body)
         headers = texts_of(answer)
         message = await asyncio.to_thread(self._read_answer, passing, headers, body, kind)
+        size = await asyncio.to_thread(weight, message.body)
+        if not passing.share.take(size):
+            message = Message(message.headers, await asyncio.to_thread(as_file, body, kind))
         await self.logbook.record(passing, answer.status_code, message, paid, body, headers)
-        text = await asyncio.to_thread(
-            self.links.told, body.decode("utf-8", "surrogateescape"), passing.proxy
-        )
-        response = Response(text.encode("utf-8", "surrogateescape"))
+        passing.share.give(size)
+        told = await asyncio.to_thread(self._told, body, passing.proxy)
+        passing.share.take(len(told) - len(body))
+        response = DocumentResponse(told)
         length = [pair for pair in response.raw_headers if pair[0] == b"content-length"]
-        told = [
+        links = [
             (name, self.links.told(value.decode("latin-1"), passing.proxy).encode("latin-1"))
             for name, value in passable(answer, but=HOP | {"content-encoding"})
         ]
         response.status_code, marks = status_of(answer)
-        response.raw_headers = told + length + marks
+        response.raw_headers = links + length + marks
         return response
 
     def _read_answer(
@@ -337,6 +391,11 @@ class Recording:
         """Note the links of a document, and return it as the cassette holds it."""
         self._measuring.answered(passing.sighted.media, body)
         return Message(self._redactor.headers(headers), kept(body, kind, self._redactor))
+
+    def _told(self, body: bytes, proxy: str) -> bytes:
+        """A document in which links to the upstream lead to this recording."""
+        text = self.links.told(body.decode("utf-8", "surrogateescape"), proxy)
+        return text.encode("utf-8", "surrogateescape")
 
     def _streamed(
         self,
@@ -349,12 +408,13 @@ class Recording:
         """A file: passed on piece by piece; of it size, hash and properties are written down."""
 
         async def ended(tee: Tee, why: str) -> None:
-            body = {"file": await asyncio.to_thread(tee.kept, kind)} if tee.size else {}
             headers = texts_of(answer)
-            message = Message(await asyncio.to_thread(self._redactor.headers, headers), body)
-            await self.logbook.record(
-                passing, 0 if why else answer.status_code, message, paid, b"", headers
-            )
+            async with self._turns.of(max(len(passing.body), tee.size)):
+                body = {"file": await asyncio.to_thread(tee.kept, kind)} if tee.size else {}
+                message = Message(await asyncio.to_thread(self._redactor.headers, headers), body)
+                await self.logbook.record(
+                    passing, 0 if why else answer.status_code, message, paid, b"", headers
+                )
             if why:
                 name = f"{passing.method} {passing.path.partition('?')[0]}"
                 line = f"{name}: cut after {tee.size} bytes: {why}"
@@ -371,7 +431,9 @@ class Recording:
         await self._settle(paid, 0)
         told = f"{type(error).__name__}: {error}"
         reason = await asyncio.to_thread(self._redactor.text, told)
-        await self.logbook.record(passing, 0, Message({}, {"text": reason}), paid, b"", {})
+        message = Message({}, {"text": reason})
+        async with self._turns.of(len(passing.body)):
+            await self.logbook.record(passing, 0, message, paid, b"", {})
         return reason
 
     async def _settle(self, paid: Charged | None, status: int) -> None:

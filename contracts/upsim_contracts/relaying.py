@@ -21,12 +21,20 @@ from upsim_contracts.cassettes import Exchange, Message
 from upsim_contracts.deliveries import check_delivery
 from upsim_contracts.hooks import Hook, Hooks
 from upsim_contracts.passing_findings import MOST_FINDINGS
-from upsim_contracts.passing_on import HOP, own_response, passable, status_of, texts_of
-from upsim_contracts.pieces import beginning, decoded, in_turns, within
+from upsim_contracts.passing_on import (
+    HOP,
+    DocumentResponse,
+    own_response,
+    passable,
+    status_of,
+    texts_of,
+)
+from upsim_contracts.pieces import MOST_TEXT, beginning, decoded, in_turns, is_plain, within
 from upsim_contracts.redaction import Redactor
-from upsim_contracts.room import Room, TooLargeError, read_whole
+from upsim_contracts.room import Share, TooLargeError, read_whole
 from upsim_contracts.shortages import shortage
 from upsim_contracts.telling import Checked
+from upsim_contracts.turns import Turns
 
 SECONDS = 60
 """Seconds that a receiver has for its whole response."""
@@ -57,14 +65,14 @@ class Relay:
 
     hooks: Hooks
     http: httpx.AsyncClient
-    room: Room
+    turns: Turns
     redactor: Redactor
     seconds: Callable[[], float]
     write: Callable[[Exchange, int, list[str]], Awaitable[None]]
     start: float
     _under_way: int = field(default=0)
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request, share: Share) -> Response:
         """Take one delivery; one that no recorded request asked for is refused and forgotten."""
         hook = self.hooks.find(request.scope["path"])
         if hook is None:
@@ -75,8 +83,8 @@ class Relay:
         hook.taken += 1
         self._under_way += 1
         try:
-            with self.room.share() as take:
-                return await self._pass_on(hook, request, await read_whole(request, take))
+            sent = await read_whole(request, share)
+            return await self._pass_on(hook, request, sent, share)
         except ClientDisconnect:
             return own_response(400, "gone", "the provider went away")
         except TooLargeError as error:
@@ -94,12 +102,13 @@ class Relay:
             return own_response(429, "too_many_deliveries", text)
         return None
 
-    async def _pass_on(self, hook: Hook, request: Request, sent: bytes) -> Response:
+    async def _pass_on(self, hook: Hook, request: Request, sent: bytes, share: Share) -> Response:
         began = self.seconds()
         headers = {name: value for name, value in request.headers.items() if name not in HOP}
-        checked = await asyncio.to_thread(self.hooks.checked, hook, headers, sent)
         signed = bool(self.hooks.telling.signature)  # by its bytes, which must stay as they are
-        body = sent if signed else await asyncio.to_thread(self.hooks.restored, sent)
+        async with self.turns.of(len(sent)):
+            checked = await asyncio.to_thread(self.hooks.checked, hook, headers, sent)
+            body = sent if signed else await asyncio.to_thread(self.hooks.restored, sent)
         proof = self.hooks.telling.signature
         if proof in headers:
             headers[proof] = form_of(headers[proof])
@@ -111,21 +120,24 @@ class Relay:
             async with within(SECONDS):
                 answer = await self.http.send(passed, stream=True, follow_redirects=False)
                 try:
-                    content, is_whole = await beginning(in_turns(answer.aiter_raw()))
+                    content, is_whole = await beginning(in_turns(answer.aiter_raw()), share)
                 finally:
                     await answer.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             if isinstance(error, OSError) and shortage(error) is None:
                 raise
             reason = self.redactor.text(f"{type(error).__name__}: {error}")
-            await self._record(delivery, 0, Message({}, {"text": reason}))
+            async with self.turns.of(len(sent)):
+                await self._record(delivery, 0, Message({}, {"text": reason}))
             return own_response(502, "receiver", f"the receiver gave no answer: {reason}")
         encoding = answer.headers.get("content-encoding", "")
-        plain = decoded(content, encoding) if is_whole else None
         kind = answer.headers.get("content-type", "")
-        message = await asyncio.to_thread(self._message, texts_of(answer), plain or b"", kind)
-        await self._record(delivery, answer.status_code, message)
-        response = Response(content if is_whole else b"")
+        size = max(len(sent), len(content)) if is_plain(encoding) else MOST_TEXT
+        async with self.turns.of(size):
+            plain = await asyncio.to_thread(decoded, content, encoding) if is_whole else None
+            message = await asyncio.to_thread(self._message, texts_of(answer), plain or b"", kind)
+            await self._record(delivery, answer.status_code, message)
+        response = DocumentResponse(bytes(content) if is_whole else b"")
         response.status_code, marks = status_of(answer)
         length = [pair for pair in response.raw_headers if pair[0] == b"content-length"]
         response.raw_headers = passable(answer, but=HOP) + length + marks

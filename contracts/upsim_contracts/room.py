@@ -1,16 +1,22 @@
-"""What a recording holds of requests in memory, one by one and at once."""
+"""What a recording holds of bodies in memory, one by one and at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from starlette.requests import Request
 
 MOST_SENT = 256 * 2**20
 """Bytes of a request that are held; what is sent to a link of an answer has no such bound."""
 MOST_HELD = 512 * 2**20
-"""Bytes of all requests that are held at once."""
+"""Bytes of all requests and responses that are held at once, with their parsed copies."""
+FIRST = 64 * 2**10
+"""Bytes of these that an exchange has from its beginning, so that a short one is never cut off."""
+SPARE = 64 * 2**20
+"""Bytes of these that only the beginnings of exchanges take."""
 
 
 class TooLargeError(Exception):
@@ -20,42 +26,77 @@ class TooLargeError(Exception):
 
 
 class BusyError(TooLargeError):
-    """Requests that are under way hold as many bytes as may be."""
+    """Exchanges that are under way hold as many bytes as may be."""
 
     status, code = 503, "busy"
 
 
+@dataclass(slots=True)
 class Room:
-    """The bytes that requests hold at once."""
+    """The bytes that all exchanges hold at once."""
 
-    def __init__(self) -> None:
-        """Nothing is held."""
-        self._held = 0
+    held: int = 0
 
     @contextmanager
-    def share(self) -> Iterator[Callable[[int], None]]:
-        """Give a function that takes room, which is given back at the end. It raises BusyError."""
-        taken = 0
-
-        def take(size: int) -> None:
-            nonlocal taken
-            if self._held + size > MOST_HELD:
-                raise BusyError(f"requests under way hold {self._held} bytes; send it again later")
-            self._held += size
-            taken += size
-
+    def share(self) -> Iterator[Share]:
+        """Give an exchange its share, which is free again at the end."""
+        share = Share(self)
         try:
-            yield take
+            yield share
         finally:
-            self._held -= taken
+            share.leave()
 
 
-async def read_whole(request: Request, take: Callable[[int], None]) -> bytes:
+@dataclass(slots=True)
+class Share:
+    """The bytes that one exchange holds."""
+
+    room: Room
+    _used: int = 0
+    _counted: int = 0
+
+    def take(self, size: int) -> bool:
+        """Count more bytes; False where they are too many, and whoever holds them lets them go."""
+        self._used += size
+        wanted = max(FIRST, self._used)
+        more = wanted - self._counted
+        self._counted = wanted
+        self.room.held += more
+        most = MOST_HELD if wanted <= FIRST else MOST_HELD - SPARE
+        return more <= 0 or self.room.held <= most
+
+    def claim(self, size: int = 0) -> None:
+        """Count more bytes. Raises BusyError where they are too many."""
+        if not self.take(size):
+            raise BusyError(f"exchanges under way hold {self.room.held} bytes; send it again later")
+
+    def give(self, size: int) -> None:
+        """Count bytes no longer."""
+        self.take(-size)
+
+    def leave(self) -> None:
+        """Count nothing any longer."""
+        self.room.held -= self._counted
+        self._used = self._counted = 0
+
+
+async def read_whole(request: Request, share: Share) -> bytes:
     """The body of a request. Raises TooLargeError, BusyError, ClientDisconnect."""
+    share.claim()
     chunks = bytearray()
     async for chunk in request.stream():
-        take(len(chunk))
+        share.claim(len(chunk))
         chunks += chunk
         if len(chunks) > MOST_SENT:
             raise TooLargeError(f"a request of more than {MOST_SENT} bytes is not recorded")
     return bytes(chunks)
+
+
+def weight(document: object) -> int:
+    """Bytes of memory that a parsed document takes."""
+    size = sys.getsizeof(document)
+    if isinstance(document, Mapping):
+        return size + sum(sys.getsizeof(key) + weight(one) for key, one in document.items())
+    if isinstance(document, list):
+        return size + sum(map(weight, document))
+    return size

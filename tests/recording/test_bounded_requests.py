@@ -264,25 +264,26 @@ def test_a_long_request_is_read_beside_the_event_loop(tmp_path: Path) -> None:
 
 def test_requests_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What all requests under way hold has a bound; it is free again when one has been answered."""
-    monkeypatch.setattr(room, "MOST_HELD", 1_000)
+    for name, size in (("MOST_HELD", 1_000_000), ("FIRST", 0), ("SPARE", 0)):
+        monkeypatch.setattr(room, name, size)
     statuses: list[int] = []
 
     async def caller(http: httpx.AsyncClient) -> None:
         both, go_on = asyncio.Event(), asyncio.Event()
 
         async def slow() -> AsyncIterator[bytes]:
-            yield b"x" * 600
+            yield b"x" * 600_000
             both.set()
             await go_on.wait()
 
         first = asyncio.create_task(http.post("/api/v1/models", content=slow()))
         await both.wait()
-        for size in (600, 300):
+        for size in (600_000, 300_000):
             answer = await http.post("/api/v1/models", content=b"x" * size)
             statuses.append(answer.status_code)
         go_on.set()
         statuses.append((await first).status_code)
-        statuses.append((await http.post("/api/v1/models", content=b"x" * 900)).status_code)
+        statuses.append((await http.post("/api/v1/models", content=b"x" * 900_000)).status_code)
 
     record(tmp_path, lambda _: httpx.Response(404, stream=httpx.ByteStream(b"{}")), caller)
     assert [503, 404, 404, 404] == statuses
@@ -312,3 +313,70 @@ def test_no_cookie_of_an_answer_is_sent_again(tmp_path: Path) -> None:
         QUEUE: None,
         "/api/v1/own": "own=1; path",
     } == sent
+
+
+def test_responses_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that finds no room passes whole, as size and hash; a short one is always kept."""
+    for name, size in (("MOST_HELD", 1_200_000), ("FIRST", 10_000), ("SPARE", 100_000)):
+        monkeypatch.setattr(room, name, size)
+    shared = room.Room()
+    monkeypatch.setattr("upsim_contracts.recording.Room", lambda: shared)
+    sizes = {"first": 600_000, "second": 600_000, "short": 9, "third": 400_000}
+    held, go_on = asyncio.Event(), asyncio.Event()
+
+    class Held(httpx.AsyncByteStream):
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b'"' + b"x" * (sizes[self._name] - 2)
+            if self._name == "first":
+                held.set()
+                await go_on.wait()
+            yield b'"'
+
+    def upstream(request: httpx.Request) -> httpx.Response:
+        headers = {"content-type": "application/json"}
+        name = request.url.path.rpartition("/")[2]
+        return httpx.Response(404, headers=headers, stream=Held(name))
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        first = asyncio.create_task(http.get("/api/v1/first"))
+        await held.wait()
+        for name in ("second", "short"):
+            assert sizes[name] == len((await http.get(f"/api/v1/{name}")).content)
+        go_on.set()
+        assert sizes["first"] == len((await first).content)
+        assert sizes["third"] == len((await http.get("/api/v1/third")).content)
+
+    said = record(tmp_path, upstream, caller)
+    found = read_cassette(tmp_path / "c.jsonl").exchanges
+    kept = {one.path.rpartition("/")[2]: [*one.answer.body] for one in found}
+    assert {"first": ["file"], "second": ["file"], "short": ["json"], "third": ["json"]} == kept
+    assert 2 == sum("there was no room for it" in line for line in said)
+    assert 0 == shared.held
+
+
+def test_short_exchanges_do_not_wait_for_long_ones(tmp_path: Path) -> None:
+    """Work on long bodies is done for one exchange at a time, however many there are."""
+    long = b"[" + b"{}," * 20_000 + b"{}]"
+    answered: list[str] = []
+
+    def upstream(request: httpx.Request) -> httpx.Response:
+        content = long if "long" in request.url.path else b"{}"
+        return httpx.Response(404, stream=httpx.ByteStream(content))
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        async def ask(name: str) -> None:
+            await http.get(f"/api/v1/{name}")
+            answered.append(name)
+
+        slow = [asyncio.create_task(ask("long")) for _ in range(20)]
+        await asyncio.gather(*(ask("short") for _ in range(10)))
+        await asyncio.gather(*slow)
+
+    record(tmp_path, upstream, caller)
+    last = max(place for place, name in enumerate(answered) if name == "short")
+    assert answered[:last].count("long") < 10, answered
+    lines = [one.path.rpartition("/")[2] for one in read_cassette(tmp_path / "c.jsonl").exchanges]
+    assert (20, 10) == (lines.count("long"), lines.count("short"))

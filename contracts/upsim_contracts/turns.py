@@ -1,0 +1,21 @@
+"""Turns of long work, so that it never fills the threads that short exchanges need."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
+
+SHORT = 16 * 2**10
+"""Bytes of a body that is read, judged and written without waiting for a turn."""
+
+
+class Turns:
+    """Work on long bodies is done for one exchange at a time, in the order in which they ask."""
+
+    def __init__(self) -> None:
+        """Nothing long is under way."""
+        self._turn = asyncio.Lock()
+
+    def of(self, size: int) -> AbstractAsyncContextManager[None]:
+        """The time for work on so many bytes. Nobody waits for the network, or a turn, in it."""
+        return self._turn if size > SHORT else nullcontext()

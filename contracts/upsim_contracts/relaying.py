@@ -16,7 +16,7 @@ import httpx
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from upsim_contracts.bodies import kept
+from upsim_contracts.bodies import as_file, kept
 from upsim_contracts.cassettes import Exchange, Message
 from upsim_contracts.deliveries import check_delivery
 from upsim_contracts.hooks import Hook, Hooks
@@ -133,15 +133,22 @@ class Relay:
         encoding = answer.headers.get("content-encoding", "")
         kind = answer.headers.get("content-type", "")
         size = max(len(sent), len(content)) if is_plain(encoding) else MOST_TEXT
+        told = bytes(content) if is_whole else b""
         async with self.turns.of(size):
-            plain = await asyncio.to_thread(decoded, content, encoding) if is_whole else None
-            message = await asyncio.to_thread(self._message, texts_of(answer), plain or b"", kind)
+            message = await asyncio.to_thread(self._read, texts_of(answer), told, encoding, kind)
             await self._record(delivery, answer.status_code, message)
-        response = DocumentResponse(bytes(content) if is_whole else b"")
+        response = DocumentResponse(told)
         response.status_code, marks = status_of(answer)
         length = [pair for pair in response.raw_headers if pair[0] == b"content-length"]
         response.raw_headers = passable(answer, but=HOP) + length + marks
         return response
+
+    def _read(self, headers: Mapping[str, str], body: bytes, encoding: str, kind: str) -> Message:
+        """A receiver's response as the cassette holds it; what is not unpacked, by its hash."""
+        plain = decoded(body, encoding) if body else b""
+        if plain is None:
+            return Message(self.redactor.headers(headers), as_file(body, kind))
+        return self._message(headers, plain, kind)
 
     def _message(self, headers: Mapping[str, str], body: bytes, kind: str) -> Message:
         return Message(self.redactor.headers(headers), kept(body, kind, self.redactor))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import threading
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,7 +17,7 @@ import pytest
 
 from tests.receivers import Receiver
 from tests.recording.conftest import Studio, entries
-from upsim_contracts import relaying
+from upsim_contracts import pieces, relaying
 from upsim_contracts.cassettes import read_cassette
 from upsim_contracts.exceptions import ContractFileError, UsageError
 from upsim_contracts.record_command import Session, recording
@@ -200,7 +204,7 @@ class Fake:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
-        if request.url.path.startswith("/hook"):
+        if "/hook" in request.url.path:
             return self._receiver(request)
         if request.method == "POST":  # and no look at a video
             self.got.append(request)
@@ -290,6 +294,52 @@ def test_bounds_of_a_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert [0, 200] == [one["status"] for one in lines]
     assert "connection refused" in lines[0]["answer"]["body"]["text"]
     assert 3 == session.writer.count
+
+
+def test_answers_are_unpacked_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the provider and of a receiver, and none that is long, which could take seconds."""
+    loops: set[int] = set()
+    unpacked: list[tuple[int, bool]] = []
+
+    def unpacking(bits: int) -> Any:  # noqa: ANN401 - what zlib gives
+        real = zlib.decompressobj(bits)
+
+        def decompress(sent: bytes, most: int) -> bytes:
+            unpacked.append((len(sent), threading.get_ident() in loops))
+            return real.decompress(sent, most)
+
+        return SimpleNamespace(decompress=decompress, eof=True)
+
+    own = {"MAX_WBITS": zlib.MAX_WBITS, "error": zlib.error, "decompressobj": unpacking}
+    monkeypatch.setattr(pieces, "zlib", SimpleNamespace(**own))
+    short = gzip.compress(b'{"a": 1}')
+    long = gzip.compress(bytes(pieces.MOST_PACKED), 0)
+    assert len(long) > pieces.MOST_PACKED
+
+    def packed(request: httpx.Request) -> httpx.Response:
+        found = answer(long if request.url.path.endswith("long") else short)
+        found.headers["content-encoding"] = "gzip"
+        return found
+
+    fake = Fake(packed)
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        loops.add(threading.get_ident())
+        for name in ("short", "long"):
+            hook = f"http://127.0.0.1:3/hook/{name}"
+            await http.post(SUBMITS["piapi"], **order("piapi", "http://127.0.0.1:3", hook))
+            made = json.loads(fake.got[-1].content)["config"]["webhook_config"]["endpoint"]
+            await http.post(made, json={})
+            await http.get(f"/api/v1/task/hook-{name}")
+
+    at_fake(tmp_path, fake, caller)
+
+    assert [(len(short), False)] * 2 == unpacked
+    found = [one["answer"]["body"] for one in entries(tmp_path / "cassette.jsonl")[1:]]
+    assert {"json": {"a": 1}} == found[1] == found[2]
+    assert len(long) == found[5]["file"]["bytes"]
 
 
 LEFT: dict[str, tuple[dict[str, Any], str, str]] = {

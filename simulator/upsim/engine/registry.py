@@ -18,6 +18,7 @@ from upsim.engine.keyring import KeyHolder, Keyring
 from upsim.engine.log import EventLog, MemoryLog
 from upsim.engine.refusals import SandboxRefusedError, SandboxTakenError, UnknownSandboxError
 from upsim.engine.resolution import Face, Resolver
+from upsim.engine.room import Room
 from upsim.engine.rulebook import Swap
 from upsim.engine.sandbox import Choices, Sandbox
 from upsim.engine.seeds import Seeds, derived_seed
@@ -69,6 +70,7 @@ class Registry:
         self.library = library
         self.providers = providers
         self.blobs = BlobStore(settings.store_bytes)
+        self.room = Room()
         self.sources = Sources(set(settings.hosts), settings.loopback, settings.fetch)
         self.sandboxes: dict[str, Sandbox] = {}
         self.roused: Callable[[Sandbox], None] = lambda _sandbox: None

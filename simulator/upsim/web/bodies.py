@@ -10,6 +10,7 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from upsim.core.call import Call, Headers, Malformed
+from upsim.engine.room import Share
 from upsim.web.unreadable import flaw
 
 MAX_DEPTH = 128
@@ -24,6 +25,8 @@ LONGEST_LENGTH = 18
 """Digits of a Content-Length; one with more is above every limit all the same."""
 LARGEST_EXPONENT = 308
 """Numbers are read as exactly as they are written, but within the range of common parsers."""
+UNCOUNTED = 64 * 1024
+"""Bytes of a body that came in one piece and is not counted among those that are held."""
 encode = msgspec.json.Encoder(decimal_format="number").encode
 """A value as compact JSON; `Decimal` becomes a number with exactly its digits."""
 
@@ -54,8 +57,13 @@ def announced_length(headers: Headers) -> int:
     return int(value[:LONGEST_LENGTH]) if value.isdigit() else 0
 
 
-async def read_body(receive: Receive, headers: Headers, limit: int) -> tuple[bytes, bool]:
-    """The body, and whether it is larger than the limit (it is then not read to its end)."""
+async def read_body(
+    receive: Receive, headers: Headers, limit: int, share: Share
+) -> tuple[bytes, bool]:
+    """The body, and whether it is larger than the limit (it is then not read to its end).
+
+    Raises ClientGoneError, CrowdedError.
+    """
     if announced_length(headers) > limit:
         return b"", True
     parts: list[bytes] = []
@@ -68,7 +76,20 @@ async def read_body(receive: Receive, headers: Headers, limit: int) -> tuple[byt
         size += len(part)
         parts.append(part)
         more = message.get("more_body", False)
+        if more or size > UNCOUNTED:
+            share.hold(min(size, limit))
     return (b"", True) if size > limit else (b"".join(parts), False)
+
+
+async def drain(receive: Receive, headers: Headers, limit: int) -> None:
+    """Read a body of at most `limit` bytes and keep nothing of it. Raises ClientGoneError."""
+    left, more = limit, announced_length(headers) <= limit
+    while more and left >= 0:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        left -= len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 def decode(call: Call) -> object:

@@ -26,6 +26,7 @@ from upsim.engine.hints import Hints, refusal
 from upsim.engine.journal import Exchange
 from upsim.engine.refusals import UnknownSandboxError
 from upsim.engine.registry import Registry
+from upsim.engine.room import CrowdedError, Share
 from upsim.engine.sandbox import Sandbox
 from upsim.web import near_paths
 from upsim.web.answers import Answer
@@ -77,15 +78,21 @@ class Dispatch:
             await self._with_file(begun, scope, receive, send)
             return
         limit, call = begun.body_limit, begun.call
-        if limit is not None:
+        if limit is None:
+            await self._answered(begun)(scope, receive, send)
+            return
+        with self.registry.room.share() as share:
             try:
-                call.body, call.oversized = await read_body(receive, call.headers, limit)
+                call.body, call.oversized = await read_body(receive, call.headers, limit, share)
             except ClientGoneError:
+                return
+            except CrowdedError as error:
+                await self._crowded(begun, error, scope, receive, send)
                 return
             if len(call.body) > LONG:  # what takes long is done beside the event loop
                 digest = await asyncio.to_thread(_read_long, call)
                 begun = msgspec.structs.replace(begun, digest=digest)
-        await self._answered(begun)(scope, receive, send)
+            await self._answered(begun)(scope, receive, send)
 
     def at_once(self, scope: Scope, body: bytes, place: Place) -> ASGIApp:
         """Decide a request that came whole: its answer, or what answers it after some waiting."""
@@ -147,16 +154,33 @@ class Dispatch:
     async def _with_file(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
         """Store the file that a body carries, and answer; a refused upload's is deleted."""
         try:
-            await self._answer_file(begun, scope, receive, send)
+            with self.registry.room.share() as share:
+                await self._answer_file(begun, share, scope, receive, send)
+        except CrowdedError as error:
+            await self._crowded(begun, error, scope, receive, send)
         finally:
             if begun.call.file is not None:
                 self.registry.blobs.end_lease(begun.call.file.digest)
 
-    async def _answer_file(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _crowded(
+        self, begun: Begun, error: CrowdedError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Refuse a body that other bodies leave no memory for.
+
+        The command log does not hold it: nothing came of it, and a replay is not as crowded.
+        """
+        call = begun.call
+        call.now = begun.sandbox.settle()
+        full = Violation("no_room", {"detail": str(error)}, cause=f"memory: {error}")
+        await self._send(scope, receive, send, begun, refuse(begun.bound, call, full))
+
+    async def _answer_file(
+        self, begun: Begun, share: Share, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Answer with the file that the body carries as `call.file`; a stranger's is not stored."""
         call, find = begun.call, begun.operation.file
         limit = begun.body_limit or 0
-        with Spool(self.registry.blobs, limit, whole=limit <= DECODED_WHOLE) as body:
+        with Spool(self.registry.blobs, share, limit, whole=limit <= DECODED_WHOLE) as body:
             try:
                 await body.fill(receive, call.headers)
             except ClientGoneError:

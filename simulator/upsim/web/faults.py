@@ -40,7 +40,7 @@ from upsim.engine.bound import Bound
 from upsim.engine.execute import Decision, refuse
 from upsim.engine.faults import account_names, match
 from upsim.engine.sandbox import Sandbox
-from upsim.web.bodies import ClientGoneError, encode, headers_of, read_body
+from upsim.web.bodies import ClientGoneError, drain, encode, headers_of
 from upsim.web.connections import EXTENSION, connection_of
 from upsim.web.delays import pass_time
 
@@ -152,7 +152,7 @@ class Faulty:
     async def _drain(self, stage: Stage) -> None:
         if stage == "upload":  # a socket with unread bytes would be reset, not closed
             try:
-                await read_body(self.receive, headers_of(self.scope), DRAINED_BYTES)
+                await drain(self.receive, headers_of(self.scope), DRAINED_BYTES)
             except ClientGoneError:
                 self.cut = True
 

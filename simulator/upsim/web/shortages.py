@@ -1,4 +1,4 @@
-"""What happens to a request while the system is short of files or of disk: it is refused.
+"""What happens to a request while files, disk or memory are short: it is refused.
 
 Nothing is wrong with this program then: one line says so, and the caller may come again. A refusal
 below `/media` has its line as any other there.
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Scope, Send
 
+from upsim.engine.room import CrowdedError
 from upsim.web.admin.problems import problem
 from upsim.web.answers import Answer
 from upsim.web.bodies import encode
@@ -26,7 +27,9 @@ SHOWN = 200
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether the system has no file, no room or no disk for us."""
+    """Whether the system has no file or no disk for us, or other requests have all memory."""
+    if isinstance(error, CrowdedError):
+        return True
     return isinstance(error, OSError) and error.errno in SHORT
 
 
@@ -39,6 +42,8 @@ def tell(method: str, path: str, error: BaseException) -> str:
 
 def words(error: BaseException) -> str:
     """What a caller is told."""
+    if isinstance(error, CrowdedError):
+        return f"The server is busy: {error}. Come again later."
     reason = error.strerror if isinstance(error, OSError) else ""
     return f"The system says: {reason}. Come again later."
 

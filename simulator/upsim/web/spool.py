@@ -12,6 +12,7 @@ from starlette.types import Receive
 from upsim.core.call import Carried, Headers, SentFile
 from upsim.core.media import Unmeasurable
 from upsim.engine.commands import KEPT_BODY
+from upsim.engine.room import CrowdedError, Share
 from upsim.media.store import BlobStore, BlobWriter
 from upsim.web.bodies import ClientGoneError, announced_length
 
@@ -25,14 +26,18 @@ class Spool:
     """A body of at most `limit` bytes, taken piece by piece; the next one waits for the disk.
 
     `head` is its beginning, `digest` that of the whole where it is longer. Leaving the `with` block
-    drops what was not stored. A body that is wanted `whole` stays in memory. It can be
-    looked through as the `Content` that providers see.
+    drops what was not stored. A body that is wanted `whole` stays in memory, or is refused where
+    other requests hold all of it; of any other less is kept then. It can be looked through as the
+    `Content` that providers see.
     """
 
-    def __init__(self, blobs: BlobStore, limit: int, *, whole: bool = False) -> None:
+    def __init__(self, blobs: BlobStore, share: Share, limit: int, *, whole: bool = False) -> None:
         """Nothing came yet."""
         self._blobs = blobs
+        self._share = share
         self._limit = limit
+        self._whole = whole
+        self._most_kept = MOST_KEPT
         self._waiting: list[bytes] = []
         self._left = limit if whole else IN_MEMORY
         self._writer: BlobWriter | None = None
@@ -66,9 +71,9 @@ class Spool:
         return None if self._writer is None else self._writer.problem
 
     async def fill(self, receive: Receive, headers: Headers) -> None:
-        """Read the body, if it is not too long. Raises ClientGoneError."""
+        """Read the body, if it is not too long. Raises ClientGoneError, CrowdedError."""
         self.oversized = announced_length(headers) > self._limit
-        more = not self.oversized
+        more, waiting = not self.oversized, 0
         while more and not self.oversized and self.problem is None:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -79,14 +84,21 @@ class Spool:
             self._left -= len(part)
             self._waiting.append(part)
             self.oversized = self.size > self._limit
+            if not self.oversized:
+                waiting += len(part)
+                self._hold(len(self.head) + waiting)
             if self._left < 0 and not self.oversized:
                 await asyncio.to_thread(self._write)
+                waiting = 0
+                self._share.hold(len(self.head))
         if self.oversized:
             self.head, self.size = b"", 0
         elif self._writer is None:
             self.head = b"".join(self._waiting)
+            self._waiting.clear()  # or it is in memory twice
         elif self._waiting:
             await asyncio.to_thread(self._write)
+            self._share.hold(len(self.head))
 
     def stored(self) -> str | Unmeasurable:
         """Store the whole body, leased; its digest, or why it cannot be kept."""
@@ -122,6 +134,15 @@ class Spool:
             return self.head[start:end]
         return self._writer.read(start, end)
 
+    def _hold(self, size: int) -> None:
+        """Hold so much; where there is no memory for it, write it at once and keep less of it."""
+        try:
+            self._share.hold(size)
+        except CrowdedError:
+            if self._whole:
+                raise
+            self._most_kept, self._left = KEPT_BODY, -1
+
     def _write(self) -> None:
         """Move what came from the memory to the file."""
         if self._writer is None:
@@ -129,7 +150,7 @@ class Spool:
         data = b"".join(self._waiting)
         self._waiting.clear()
         self._left = IN_MEMORY
-        if self.size <= MOST_KEPT:
+        if self.size <= self._most_kept:
             self.head += data
         else:
             self.head = (self.head + data)[:KEPT_BODY]

@@ -52,7 +52,10 @@ class Uploads:
             limit = rules.wholes["video_bytes"]
         found: object = announced_length(headers_of(scope))
         if refusal is None:
-            with Spool(self._registry.blobs, limit) as body:
+            with (
+                self._registry.room.share() as share,
+                Spool(self._registry.blobs, share, limit) as body,
+            ):
                 try:
                     await body.fill(receive, headers_of(scope))
                 except ClientGoneError:

@@ -30,6 +30,7 @@ from tests.uploads import put_file
 from upsim import Simulator
 from upsim.cli import main
 from upsim.engine.registry import Order
+from upsim.engine.room import MOST_HELD
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim.web.replay.document import ExportError, read
@@ -368,3 +369,18 @@ def test_an_export_is_a_file(start: Start) -> None:
 
     assert answer.headers["content-disposition"] == 'attachment; filename="upsim-default.json"'
     assert document_of(answer.json()).commands == []
+
+
+def test_a_refusal_for_want_of_memory_is_not_replayed(start: Start) -> None:
+    """It is in no export, since a replay is not as crowded, and changes nothing afterwards."""
+    run = start(clock="manual")
+    queue = "/venice/api/v1/video/queue"
+    sent = {"model": "topaz-video-upscale", "video_url": ASSUMED, "upscale_factor": 2}
+    run.call("POST", queue, "k", json=sent)
+    with run.sim.registry.room.share() as others:
+        others.hold(MOST_HELD)
+        large = {"prompt": "x" * 2**20, **sent}
+        assert run.call("POST", queue, "new", json=large).status_code == 507
+        assert run.call("POST", queue, "new", json=sent).status_code == 200
+    assert run.call("POST", queue, "new", json=large).status_code != 507
+    same(run.replayed(), 3)

@@ -244,6 +244,10 @@ def _route(path: str, calls: list[AdminCall]) -> Route:
         return Route(PREFIX + path, webhooks.Receiver)
 
     async def handle(request: Request) -> Response:
+        with registry_of(request).room.share() as request.state.share:
+            return await carried_out(request)
+
+    async def carried_out(request: Request) -> Response:
         call = by_method["GET" if request.method == "HEAD" else request.method]
         _check_query(request, call)
         if call.body is None and request.method in WRITES:

@@ -98,11 +98,12 @@ class NoBody(msgspec.Struct, forbid_unknown_fields=True):
 async def read(request: Request, shape: type[S]) -> S:
     """The body as a struct; everything that is wrong with it is a 400 or 413 that says so."""
     parts: list[bytes] = []
-    size = 0
+    size, share = 0, request.state.share
     async for part in request.stream():
         size += len(part)
         if size > MAX_BODY:
             raise AdminError(413, "too_large", f"a body may have {MAX_BODY} bytes at the most")
+        share.hold(size)
         parts.append(part)
     request.state.body = b"".join(parts)  # for the command log
     body = request.state.body or b"{}"

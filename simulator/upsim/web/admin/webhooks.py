@@ -93,11 +93,13 @@ async def receive_message(request: Request) -> Response:
         return problem(404, "not_found", "there is no such inbox")
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MOST_BODY:
-            return problem(413, "too_large", f"an inbox takes {MOST_BODY} bytes at the most")
-        parts.append(part)
+    with registry.room.share() as share:
+        async for part in request.stream():
+            size += len(part)
+            if size > MOST_BODY:
+                return problem(413, "too_large", f"an inbox takes {MOST_BODY} bytes at the most")
+            share.hold(size)
+            parts.append(part)
     if sandbox.abandoned:
         return problem(404, "not_found", "there is no such inbox")
     status = _status(request)

@@ -1,0 +1,256 @@
+"""The bodies of all requests share one bound of memory, and every end of a request gives it back.
+
+Requests come in pieces, straight to the application, so that each moment can be looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from upsim.engine import room
+
+if TYPE_CHECKING:
+    from starlette.types import Message
+
+    from tests.http.conftest import Admin
+
+MIB = 2**20
+QUEUE = "/venice/api/v1/video/queue"
+TASK = "/piapi/api/v1/task"
+JSON_UPLOAD = "/piapi/api/ephemeral_resource"
+FORM = "/wavespeed/api/v3/media/upload/binary"
+SUBMIT = "/wavespeed/api/v3/wavespeed-ai/video-upscaler"
+VICSEE = "/vicsee/api/v1/tools/upscale-video"
+BOXES = "/__sim/sandboxes"
+FIND = "/__sim/sandboxes/default/journal/find"
+RESET = "/__sim/sandboxes/default/reset"
+INBOX = "/__sim/sandboxes/default/inbox/a"
+PUT = "PUT"
+"""An upload to the link of a ticket."""
+PATHS = (QUEUE, TASK, JSON_UPLOAD, FORM, SUBMIT, VICSEE, BOXES, FIND, RESET, INBOX, PUT)
+ENDS = ("answered", "too long", "hung up", "cancelled", "failed", "crowded")
+MOST = 8 * MIB
+
+
+class Sent:
+    """A request whose body comes in pieces, and its answer."""
+
+    def __init__(self, admin: Admin, path: str, *, announced: int = 0) -> None:
+        """Nothing of the body came yet; the link of a ticket is asked for where one is needed."""
+        self._admin, self._pieces = admin, asyncio.Queue[bytes | Exception | None]()
+        self._asked = asyncio.Event()
+        self.room = admin.sim.registry.room
+        method = "PUT" if path == PUT else "POST"
+        kind = b"multipart/form-data; boundary=x" if path == FORM else b"application/json"
+        headers = [(b"host", b"127.0.0.1:4747"), (b"content-type", kind)]
+        headers += [(b"authorization", b"Bearer k"), (b"x-api-key", b"k")] * (path != PUT)
+        headers += [(b"content-length", b"%d" % announced)] * bool(announced)
+        self._path, self._method, self._headers = path, method, headers
+        self.status, self.body = 0, b""
+
+    async def begin(self) -> None:
+        """Send the head."""
+        path, query, headers = self._path, "", self._headers
+        if path == PUT:
+            url, own = await ticket(self._admin)
+            path, _, query = url.removeprefix("http://127.0.0.1:4747").partition("?")
+            headers = [pair for pair in headers if pair[0] != b"content-type"] + own
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": self._method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": headers,
+            "server": ("127.0.0.1", 4747),
+            "client": ("127.0.0.1", 1),
+            "state": {},
+        }
+        app = self._admin.sim.app
+        self.task = asyncio.ensure_future(app(scope, self._receive, self._send))
+        await self._taken()
+
+    async def piece(self, piece: bytes | Exception | None) -> None:
+        """Let a piece come, and wait until it was taken or the request ended; None hangs up."""
+        self._asked.clear()
+        await self._pieces.put(piece)
+        await self._taken()
+
+    async def _taken(self) -> None:
+        asked = asyncio.ensure_future(self._asked.wait())
+        await asyncio.wait((self.task, asked), return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+
+    async def end(self) -> int:
+        """Send the last piece and return the status of the answer."""
+        await self._pieces.put(b"")
+        await self.task
+        return self.status
+
+    async def _receive(self) -> Message:
+        self._asked.set()
+        piece = await self._pieces.get()
+        if isinstance(piece, Exception):
+            raise piece
+        if piece is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": piece, "more_body": bool(piece)}
+
+    async def _send(self, message: Message) -> None:
+        self.status = message.get("status", self.status)
+        self.body += message.get("body", b"")
+
+
+async def ticket(admin: Admin) -> tuple[str, list[tuple[bytes, bytes]]]:
+    """Ask for a link for an upload of 9 MiB; return it with the headers that it wants."""
+    asked = {"filename": "a.mp4", "size": 9 * MIB, "content_type": "video/mp4"}
+    got = Sent(admin, "/wavespeed/api/v3/media/uploads")
+    await got.begin()
+    await got.piece(json.dumps(asked).encode())
+    assert await got.end() == 200, got.body
+    upload: dict[str, Any] = json.loads(got.body)["data"]["upload"]
+    return upload["url"], [(k.lower().encode(), v.encode()) for k, v in upload["headers"].items()]
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bound of 8 MiB."""
+    monkeypatch.setattr(room, "MOST_HELD", MOST)
+
+
+async def come_to(end: str, sent: Sent) -> None:
+    """Bring a request that holds something to one of its ends."""
+    if end == "answered":
+        await sent.end()
+    elif end == "too long":
+        while not sent.task.done():
+            await sent.piece(bytes(8 * MIB))
+    elif end == "hung up":
+        await sent.piece(None)
+        await sent.task
+    elif end == "cancelled":
+        sent.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sent.task
+    elif end == "failed":
+        await sent.piece(ValueError("a server that fails"))
+        with pytest.raises(ValueError, match="a server that fails"):
+            await sent.task
+    else:
+        with sent.room.share() as others:
+            others.hold(MOST - sent.room.held)
+            await sent.piece(bytes(MIB))
+            await sent.end()
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_end_of_a_request_gives_its_memory_back(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Whatever takes the body, and however the request ends."""
+    for end in ENDS:
+        sent = Sent(admin, path)
+        with monkeypatch.context() as patched:
+            if end == "too long":  # which is about limits of one body, so there is room for it
+                patched.setattr(room, "MOST_HELD", 2**40)
+            await sent.begin()
+            await sent.piece(b"x" * (MIB // 2))
+            await sent.piece(b"x" * (MIB // 4))
+            assert sent.room.held == MIB * 3 // 4, (path, end, sent.status)
+            await come_to(end, sent)
+        assert (sent.room.held, sent.task.done()) == (0, True), (path, end)
+
+
+REFUSALS = {
+    QUEUE: (507, b"Insufficient storage"),
+    TASK: (507, b"insufficient storage"),
+    JSON_UPLOAD: (507, b"insufficient storage"),
+    BOXES: (503, b'"code":"short"'),
+    FIND: (503, b"Come again later."),
+    RESET: (503, b"Come again later."),
+}
+
+
+CAUSE = "memory: the bodies of other requests hold 8388608 of 8388608 bytes of memory"
+
+
+async def test_a_large_body_is_refused_while_others_hold_all_and_a_small_one_is_taken(
+    admin: Admin,
+) -> None:
+    """Each in its own form; the journal and the caller of the admin API are told why."""
+    holder = admin.sim.registry.room
+    with holder.share() as others:
+        others.hold(MOST)
+        for path, (status, words) in REFUSALS.items():
+            sent = Sent(admin, path)
+            await sent.begin()
+            await sent.piece(b"x" * MIB)
+            assert not sent.task.done(), path
+            await sent.piece(b"x")
+            await sent.task
+            assert (sent.status, words in sent.body) == (status, True), (path, sent.body)
+            assert holder.held == MOST, path
+            if status == 507:
+                assert list(admin.sim.sandbox.journal)[-1].cause == CAUSE
+        small = Sent(admin, SUBMIT)
+        await small.begin()
+        await small.piece(b'{"video": "https://clips.example/8.mp4"}' + b" " * (MIB // 8))
+        assert await small.end() == 200, small.body
+
+
+async def test_bodies_of_many_requests_hold_no_more_than_the_bound(admin: Admin) -> None:
+    """Of six that come piece by piece, those beyond it are refused, and the others go on."""
+    asked = [Sent(admin, TASK) for _ in range(6)]
+    most = 0
+    for each in asked:
+        await each.begin()
+    for _ in range(8):
+        for each in asked:
+            if not each.task.done():
+                await each.piece(b" " * (MIB // 2))
+            most = max(most, asked[0].room.held)
+    refused = [each.status for each in asked if each.task.done()]
+    assert (most <= MOST, set(refused)) == (True, {507})
+    assert 0 < len(refused) < 6
+    rest = [await each.end() for each in asked if not each.task.done()]
+    assert (set(rest), asked[0].room.held) == ({400}, 0)
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+async def test_an_upload_goes_to_the_disk_whatever_others_hold(
+    admin: Admin,
+    crowded: bool,  # noqa: FBT001
+) -> None:
+    """It holds up to 8 MiB that the command log keeps, or 1 MiB where there is no more."""
+    holder = admin.sim.registry.room
+    with holder.share() as others:
+        others.hold(MOST * crowded)
+        sent = Sent(admin, PUT)
+        await sent.begin()
+        held = []
+        for _ in range(6):
+            await sent.piece(bytes(MIB * 3 // 2))
+            held.append((holder.held - MOST * crowded) / MIB)
+        assert held == ([1] * 6 if crowded else [1.5, 3, 4.5, 6, 7.5, 1])
+        assert (await sent.end(), holder.held) == (200, MOST * crowded)
+        (file,) = admin.sim.sandbox.state.uploads.values()
+        assert file.stored is not None
+        assert file.stored.size == 9 * MIB
+
+
+def test_a_small_body_in_one_piece_is_not_counted(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs nothing; the same in two pieces, or a larger one, is counted."""
+    counted: list[int] = []
+    monkeypatch.setattr(room.Share, "hold", lambda _share, size: counted.append(size))
+    for size in (2, 64 * 1024, 64 * 1024 + 1):
+        admin.vicsee().post("/api/v1/tools/upscale-video", content=b" " * size)
+    assert counted == [64 * 1024 + 1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from secrets import token_urlsafe
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from upsim.client.guard import is_loopback
+from upsim.client.guard import canonical, is_loopback
 from upsim_contracts.deliveries import Callback, callbacks_of
 from upsim_contracts.facts import Book
 from upsim_contracts.matching import at
@@ -33,6 +33,7 @@ MOST_SECRETS = 20
 MOST_NOTED = 100
 """Lines about webhooks that are not recorded."""
 _PORTS = range(1, 2**16)
+_USUAL = {"http": 80, "https": 443}
 
 
 @dataclass(slots=True)
@@ -82,8 +83,8 @@ class Hooks:
         self._base = base
         self._say = say
         self._receivers = receivers
-        hosts = (urlsplit(url).netloc for url in target.hosts.values())
-        self._closed = {target.host, *hosts, *own}
+        hosts = (urlsplit(url).netloc for url in (target.base, *target.hosts.values()))
+        self._closed = {door for netloc in (*hosts, *own) for door in _doors(netloc)}
         self._secret = secret
         self._asked = book.calls.get((book.telling.secret or {}).get("call", ""))
         self._kept: dict[str, Hook] = {}
@@ -141,7 +142,7 @@ class Hooks:
             self._note("webhooks are not recorded: the provider needs --webhooks URL to reach this")
             return False
         host, listed = parts.host, self._receivers
-        if parts.netloc.decode("ascii") in self._closed:
+        if (canonical(host), parts.port or _USUAL[parts.scheme]) in self._closed:
             self._note(f"webhooks for {host} are not recorded: that is the provider, or this")
             return False
         if listed is not None and host not in listed and not is_loopback(host):
@@ -187,6 +188,13 @@ class Hooks:
 def is_delivery(path: str) -> bool:
     """Whether a path is one of webhooks, known or not."""
     return path.rpartition("/")[0].endswith(STEP.rstrip("/"))
+
+
+def _doors(netloc: str) -> Iterator[tuple[str, int]]:
+    """Host, in one spelling of all, and port of an address; both usual ports where it has none."""
+    parts = urlsplit(f"//{netloc}")
+    for port in [parts.port] if parts.port else _USUAL.values():
+        yield canonical(parts.hostname or ""), port
 
 
 def _document(body: bytes) -> Any:  # noqa: ANN401 - JSON

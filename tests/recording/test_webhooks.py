@@ -20,6 +20,7 @@ from tests.recording.conftest import Studio, entries
 from upsim_contracts import pieces, relaying
 from upsim_contracts.cassettes import read_cassette
 from upsim_contracts.exceptions import ContractFileError, UsageError
+from upsim_contracts.hooks import STEP
 from upsim_contracts.record_command import Session, recording
 
 SUBMITS = {
@@ -376,6 +377,41 @@ def test_webhook_that_is_left_to_the_provider(
     assert [hook, hook] == found
     assert (1 if line else 0) == len([one for one in said if line and line in one])
     assert all("hook" not in one for one in entries(tmp_path / "cassette.jsonl"))
+
+
+HERE = (
+    *("127.0.0.1", "localhost", "LocalHost", "localhost.", "foo.localhost", "127.1", "127.0.0.2"),
+    *("0.0.0.0", "0", "[::1]", "[0:0:0:0:0:0:0:1]", "[::]", "[::ffff:127.0.0.1]"),  # noqa: S104
+    *("[::1%25lo]", "2130706433", "0x7f000001", "0x7F.1", "0177.1", "user:word@127.1"),
+    "127\u30020\u30020\u30021",
+)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "closed", "open_ports"),
+    [
+        ("http://127.0.0.1:1/piapi", (":1", ":2"), (":3", "", ":443")),
+        ("http://localhost/piapi", (":2", "", ":80"), (":3", ":1")),
+    ],
+    ids=["a port", "the usual port"],
+)
+def test_no_webhook_leads_to_the_recording_or_the_provider(
+    tmp_path: Path, upstream: str, closed: tuple[str, ...], open_ports: tuple[str, ...]
+) -> None:
+    """Whatever spelling of this machine names it; at other ports a receiver may be."""
+    fake = Fake(lambda _: answer())
+    hooks = [f"http://{host}{port}/api/v1/task" for host in HERE for port in (*closed, *open_ports)]
+    hooks += ["http://%31%32%37.0.0.1:2/api/v1/task", "http://localhost.example:2/"]
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        for hook in hooks:
+            await http.post(SUBMITS["piapi"], **order("piapi", "http://127.0.0.1:1", hook))
+
+    at_fake(tmp_path, fake, caller, upstream)
+    found = [json.loads(one.content)["config"]["webhook_config"]["endpoint"] for one in fake.got]
+    taken = {hook for hook, told in zip(hooks, found, strict=True) if STEP in told}
+
+    assert {f"http://{host}{port}/api/v1/task" for host in HERE for port in open_ports} == taken
 
 
 def test_forms_of_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from upsim_contracts.facts import Book, filled
 from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.parsing import encoded, parsed
+from upsim_contracts.progress import Progress
 from upsim_contracts.provider_words import said
 from upsim_contracts.redaction import PLACEHOLDER
 from upsim_contracts.scenario_text import address, media_rules, scenario_text
@@ -118,7 +119,7 @@ class _Run:
         self._header = cassette.header
         self._clips = cassette.clips
         self._names: dict[str, str] = {}
-        self._said: list[object] = []
+        self._progress = Progress(book)
         self._polls = 0
         self._outputs: dict[str, str] = {}
         """The links to outputs: path of the recorded one, the simulator's own."""
@@ -187,26 +188,43 @@ class _Run:
             self._refused.update(strings(job))
         if not known:
             self._guesses.update(strings(exchange.answer.body.get("json")))
+        self._began(exchange, answer)
         charge = None if before is None or after is None else before - after
         return self._seen(
             exchange, answer, charge if answer.is_success else Decimal(0), known=known
         )
 
+    def _began(self, exchange: Exchange, answer: httpx.Response) -> None:
+        """Note the first status word of a job."""
+        form, read = self._tolls.call(exchange.method, exchange.path), self._book.lifecycle.read
+        document = parsed(answer.content)
+        own = document[0] if document else ABSENT
+        job = at(own, form.job) if form is not None and form.job else ABSENT
+        if isinstance(job, str) and exchange.status < _REFUSED:
+            words = (at(one, read) for one in (exchange.answer.body.get("json", ABSENT), own))
+            self._progress.note(job, *words)
+
     def _polled(self, exchange: Exchange) -> Replayed:
         """A poll: time passes while the simulator's job is behind the recorded one."""
         life, controls = self._book.lifecycle, self._world.controls
         recorded = _word(exchange.status, exchange.answer.body.get("json", ABSENT), life.read)
-        ends = [word for words in life.words.values() for word in words]
-        if recorded in life.words.get("failed", ()):
+        is_strange = exchange.status < _REFUSED and not self._progress.is_known(recorded)
+        if recorded in life.words.get("failed", ()) or (
+            is_strange and self._tells_failure(exchange)
+        ):
             self._fail(exchange)
         before = self._polls
         answer, word = self._poll(exchange)
-        for _ in range(POLLS):
-            behind = recorded in ends or (word in self._said and exchange.status < _REFUSED)
-            if word == recorded or word in ends or not behind or controls is None:
+        job, ended = self._progress.job(*self._asked(exchange)), self._has_output(exchange)
+        is_told = exchange.status < _REFUSED or self._progress.is_known(recorded)
+        for _ in range(POLLS if is_told else 0):
+            is_behind = self._progress.is_behind(job, word, recorded, ended=ended)
+            if controls is None or not is_behind:
                 break
             controls.advance(to="next")
             answer, word = self._poll(exchange)
+        if exchange.status < _REFUSED:
+            self._progress.note(job, recorded, word)
         found = self._seen(exchange, answer, None, known=True)
         if self._guesses.isdisjoint((*exchange.path.split("/"), *strings(exchange.request.body))):
             found = self._with_output(exchange, found, answer.content)
@@ -224,6 +242,22 @@ class _Run:
             if isinstance(link, str) and isinstance(own, str):
                 self._outputs[urlsplit(link).path] = own
         return found
+
+    def _asked(self, exchange: Exchange) -> Iterator[str]:
+        """The texts of a request, as the simulator gets it, one of which is the id of a job."""
+        path = self._text(exchange.path.partition("?")[0])
+        yield from filter(None, path.split("/"))
+        yield from (self._text(text) for text in strings(exchange.request.body))
+
+    def _has_output(self, exchange: Exchange) -> bool:
+        """Whether a recorded answer has the link of a finished job."""
+        recorded = exchange.answer.body.get("json", ABSENT)
+        return any(isinstance(at(recorded, one), str) for one in self._book.lifecycle.output)
+
+    def _tells_failure(self, exchange: Exchange) -> bool:
+        """Whether a recorded answer has the words of a failure of the baseline."""
+        told = set(strings(exchange.answer.body.get("json")))
+        return self._failure(told) is not None
 
     def _catch_up(self, exchange: Exchange) -> None:
         """Let time pass until the jobs have ended that a recorded answer says to have ended.
@@ -294,7 +328,6 @@ class _Run:
         found = document[0] if document else ABSENT
         recorded = exchange.answer.body.get("json", ABSENT)
         self._learn(recorded, found)
-        self._said.append(at(recorded, self._book.lifecycle.read))
         is_limited = exchange.status == _TOO_MANY != answer.status_code
         if is_limited or (is_momentary(exchange.status) and answer.is_success):
             return Replayed(exchange, answer.status_code, skipped="a refusal of the moment")
@@ -374,6 +407,9 @@ class _Run:
         if isinstance(recorded, Mapping) and isinstance(own, Mapping):
             for key in recorded.keys() & own.keys():
                 self._learn(recorded[key], own[key], str(key))
+            new, gone = _ids(recorded, own), _ids(own, recorded)
+            if len(new) == len(gone) == 1:  # a field with another name
+                self._learn(*new.values(), *gone.values(), *gone)
         elif isinstance(recorded, list) and isinstance(own, list):
             for one, other in zip(recorded, own, strict=False):
                 self._learn(one, other, name)
@@ -405,6 +441,15 @@ def _is_same_refusal(poor: httpx.Response, exchange: Exchange) -> bool:
     about = str(said(exchange.answer.body.get("json"), ""))
     is_money = exchange.status == _NO_MONEY or _MONEY.search(about) is not None
     return poor.status_code == exchange.status and is_money
+
+
+def _ids(document: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, str]:
+    """The fields that may be ids, and that another document does not have."""
+    return {
+        name: value
+        for name, value in document.items()
+        if name not in other and isinstance(value, str) and _ID.fullmatch(value)
+    }
 
 
 def _ended(document: object, ends: Collection[str]) -> Iterator[str]:

@@ -250,9 +250,11 @@ class _Run:
         yield from (self._text(text) for text in strings(exchange.request.body))
 
     def _has_output(self, exchange: Exchange) -> bool:
-        """Whether a recorded answer has the link of a finished job."""
+        """Whether a recorded answer is the file of a finished job, or has its link."""
         recorded = exchange.answer.body.get("json", ABSENT)
-        return any(isinstance(at(recorded, one), str) for one in self._book.lifecycle.output)
+        return "file" in exchange.answer.body or any(
+            isinstance(at(recorded, one), str) for one in self._book.lifecycle.output
+        )
 
     def _tells_failure(self, exchange: Exchange) -> bool:
         """Whether a recorded answer has the words of a failure of the baseline."""

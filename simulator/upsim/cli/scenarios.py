@@ -72,8 +72,12 @@ def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
 
 
 def _near(words: Iterable[str], known: Sequence[str]) -> str:
-    """The names and other words that are spelt nearly like the words, as a hint."""
-    near = dict.fromkeys(hit for word in words for hit in near_names(word, known))
+    """The names and other words that are spelt nearly like the words, as a hint.
+
+    A number is not a misspelt one: nothing is near it.
+    """
+    spelt = [word for word in words if not word.isdecimal()]
+    near = dict.fromkeys(hit for word in spelt for hit in near_names(word, known))
     return f"; did you mean {', '.join(near)}?" if near else ""
 
 

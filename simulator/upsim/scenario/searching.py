@@ -50,10 +50,22 @@ class Search:
     terms: tuple[Term, ...]
 
     def of(self, everything: Iterable[Listed]) -> tuple[list[Listed], int]:
-        """The scenarios that have the most of the terms, and how many those are."""
+        """The scenarios that have the most of the terms, and how many those are.
+
+        The name of a provider is no match by itself where another term is not found.
+        """
         items = list(everything)
         having = [_having(term, items) for term in self.terms]
-        counted = [(item, sum(item in found for found in having)) for item in items]
+        providers = {item.provider for item in items}
+        others = [
+            found
+            for term, found in zip(self.terms, having, strict=True)
+            if term.typed not in providers
+        ]
+        asked = set().union(*others) if others else set(items)
+        counted = [
+            (item, sum(item in found for found in having)) for item in items if item in asked
+        ]
         most = max((count for _, count in counted), default=0)
         return [item for item, count in counted if count == most], most
 

@@ -214,6 +214,15 @@ def test_search_takes_numbers_whole_and_knows_near_words() -> None:
         assert (0, True) == (listed.exit_code, 0 < len(json.loads(listed.stdout)) < 12), words
         assert "1402" not in listed.stdout
 
+    for words in (["418"], ["venice", "418"]):  # no neighbour of a number, no half of all
+        said, typed = run("scenarios", "list", *words).stdout, " and ".join(map(repr, words))
+        assert said == (
+            f"no scenario has {typed}; `upsim scenarios list` without words shows all\n"
+        )
+    part = run("scenarios", "list", "venice", "webhook", "zebra").stdout
+    assert "webhook-lost" in part
+    assert "moderation-late" not in part
+
     for word, near in {"venise": "venice", "webhok": "webhook-lost"}.items():
         said = run("scenarios", "list", word).stdout
         assert f"no scenario has '{word}'; did you mean {near}" in said

@@ -34,7 +34,12 @@ def read_earlier(file: Path) -> Mapping[str, Earlier]:
         return {one["provider"]: _earlier(one) for one in document["reports"]}
     except OSError as error:
         raise UsageError(f"--compare: cannot read {file}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, RecursionError, InvalidOperation) as error:
+    except KeyError as error:
+        raise UsageError(
+            f"--compare: {file} is not what `upsim verify --json` writes: "
+            f'it has no "{str(error.args[0])[:40]}"'
+        ) from error
+    except (ValueError, TypeError, RecursionError, InvalidOperation) as error:
         found = f"{type(error).__name__}: {error}"[:200]
         raise UsageError(
             f"--compare: {file} is not what `upsim verify --json` writes: {found}"

@@ -133,7 +133,7 @@ def test_a_file_that_is_wrong_is_told_with_its_place(
         ({"accept": "flow.yaml", "accept_new": "why"}, "--accept-new: cannot add to"),
         ({"compare": "none.json"}, "--compare: cannot read"),
         ({"compare": "flow.yaml"}, "is not what `upsim verify --json` writes"),
-        ({"compare": "other.json"}, "is not what `upsim verify --json` writes: KeyError: 'reports"),
+        ({"compare": "other.json"}, 'is not what `upsim verify --json` writes: it has no "reports'),
     ],
 )
 def test_what_cannot_be_done_is_told_first(

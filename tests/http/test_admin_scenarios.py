@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,6 +45,11 @@ def test_did_you_mean(admin: Admin) -> None:
     message = admin.refusal("GET", "scenarios/vicsee/out-of-credit")[2]
 
     assert message.endswith("did you mean vicsee/insufficient-funds?")
+    for short in ("insufficient-funds", "insuficient-funds"):  # all providers have one
+        _, _, message = admin.refusal("POST", "sandboxes", {"scenario": short})
+        assert set(re.findall(r"([a-z]+)/insufficient-funds", message)) == set(
+            admin.sim.registry.providers
+        )
     found = admin.get("scenarios/vicsee/out-of-credits")
     assert "15" in [v["value"] for v in found["values"] if v["path"] == "accounts.vicsee.balance"]
 

@@ -25,7 +25,7 @@ from upsim.web.admin.sandboxes import SandboxOrder
         (
             b'{"balances": {"vicsee": 1.5}}',
             "Expected `int | str`, got `float` - at `$.balances[...]`",
-            "balances[...]: found a number, expected a whole number or a text",
+            "balances.vicsee: found the number 1.5, expected a whole number or a text",
         ),
         (
             b'{"clock": {"mod": "auto"}}',

@@ -171,11 +171,21 @@ class Library:
         raise self._unknown(name[:LONGEST_NAME], path)
 
     def near(self, name: str) -> list[str]:
-        """The names of scenarios that are meant by one that is none; a provider's is its own."""
+        """The names of scenarios that are meant by one that is none; a provider's is its own.
+
+        A name without its provider means the scenarios of all providers that have it.
+        """
         if name in self.providers():
             return [f"{name}/{BASELINE}"]
         near = near_names(name, [*self.names(), *self.aliases])
-        return list(dict.fromkeys(self.aliases.get(one, one) for one in near))
+        found = list(dict.fromkeys(self.aliases.get(one, one) for one in near))
+        if "/" in name:
+            return found
+        short = {one.partition("/")[2] for one in found}
+        return [
+            *found,
+            *(one for one in self.names() if one not in found and one.partition("/")[2] in short),
+        ]
 
     def _unknown(self, name: str, path: Path) -> UnknownScenarioError:
         """What to say of a name, or of a path, behind which there is nothing."""

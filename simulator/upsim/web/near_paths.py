@@ -41,6 +41,8 @@ def hint(
     models: Models,
 ) -> str:
     """Return what was probably meant, after a semicolon; empty if nothing is near."""
+    if not path.strip("/"):
+        return "; this is the base URL: requests go to paths below it"
     path = pasted(path, baseline.hosts)[1]
     segments = _segments(path)
     served = [*_served(provider, baseline)]

@@ -20,6 +20,7 @@ _BOUND = re.compile(r"Expected `int` (?P<bound>[<>]=? -?[0-9]+)\Z")
 _CHOICE = re.compile(r"Invalid enum value '(?P<value>.*)'\Z", re.DOTALL)
 _FIELD = re.compile(r"Object contains unknown field `(?P<name>.*)`\Z", re.DOTALL)
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_TYPES = {"float": float, "bool": bool, "null": type(None), "array": list, "object": dict}
 _WORDS = {
     "str": "a text",
     "int": "a whole number",
@@ -46,6 +47,7 @@ def of(message: str, body: bytes, shape: type[msgspec.Struct]) -> str:
         passed_over = {"null", "int" if "float" in kinds else ""}
         wanted = [one for one in kinds if one not in passed_over]
         words = [_WORDS.get(one, one) for one in wanted]
+        place = _named(body, place, match["got"])
         seen = _seen(body, place) or _WORDS.get(match["got"], match["got"])
         return f"{place or 'the body'}: found {seen}, expected {' or '.join(words)}"
     if match := _BOUND.fullmatch(said):
@@ -61,6 +63,25 @@ def nearest(wrong: str, allowed: Iterable[str]) -> str:
     return f"did you mean {near}?" if near else f"allowed: {', '.join(names) or 'nothing'}"
 
 
+def _named(body: bytes, place: str, got: str) -> str:
+    """Return a place such as `balances[...]` with the name of the first value that is of a type."""
+    parent = place.removesuffix("[...]")
+    if parent == place or not parent or "[...]" in parent:
+        return place
+    try:
+        found = _at(msgspec.json.decode(body), parent)
+    except RecursionError:
+        return place
+    names = (name for name, one in found.items() if type(one) is _TYPES.get(got))
+    return next((f"{parent}.{name}" for name in names if _STEP.fullmatch(name)), place)
+
+
+def _at(value: Any, place: str) -> Any:  # noqa: ANN401 - JSON
+    for name, number in _STEP.findall(place):
+        value = value[int(number)] if number else value[name]
+    return value
+
+
 def _seen(body: bytes, place: str) -> str:
     """Return the value at a place with its type; empty where no single one can be shown."""
     if not place or "[...]" in place:
@@ -69,9 +90,7 @@ def _seen(body: bytes, place: str) -> str:
         value = msgspec.json.decode(body)
     except RecursionError:  # some other part of the body is nested too deeply
         return ""
-    for name, number in _STEP.findall(place):
-        value = value[int(number)] if number else value[name]
-    return causes.typed(value)
+    return causes.typed(_at(value, place))
 
 
 def _type_at(shape: type[msgspec.Struct], place: str) -> Any:  # noqa: ANN401 - any annotation

@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from upsim.core import causes
 from upsim.core.instants import LATEST, Instant, from_iso
 from upsim.core.media import Container, Measured, Media, Reason, Unmeasurable
 from upsim.engine.exports import FORMAT, VERSION
+
+_HINT = "GET /__sim/sandboxes/<id>/export writes one"
 
 Latin = Annotated[str, msgspec.Meta(pattern=r"\A[\x00-\xff]*\Z")]
 """What can stand in the head of a request."""
@@ -224,12 +227,19 @@ def read(text: bytes, *, name: str) -> Document:
     return known(head, name=name)
 
 
+def _instead(head: object) -> str:
+    """Return what a document has where an export names its format."""
+    if not isinstance(head, Mapping):
+        return f"it is {causes.typed(head)}, expected an object"
+    if "format" not in head:
+        return f'it has no "format", expected "{FORMAT}"'
+    return f'format is {causes.typed(head["format"])}, expected "{FORMAT}"'
+
+
 def known(head: object, *, name: str) -> Document:
     """The export that a decoded document holds. Raises ExportError with a sentence."""
     if not isinstance(head, Mapping) or head.get("format") != FORMAT:
-        found = head.get("format") if isinstance(head, Mapping) else None
-        hint = "GET /__sim/sandboxes/<id>/export writes one"
-        raise ExportError(f"{name} is no export: format is {str(found)[:40]!r}; {hint}")
+        raise ExportError(f"{name} is no export: {_instead(head)}; {_HINT}")
     if head.get("version") != VERSION:
         message = f"{name} is an export of version {str(head.get('version'))[:20]}"
         raise ExportError(f"{message}; this upsim reads version {VERSION}")

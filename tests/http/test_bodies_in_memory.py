@@ -34,6 +34,7 @@ PUT = "PUT"
 PATHS = (QUEUE, TASK, JSON_UPLOAD, FORM, SUBMIT, VICSEE, BOXES, FIND, RESET, INBOX, PUT)
 ENDS = ("answered", "too long", "hung up", "cancelled", "failed", "crowded")
 MOST = 8 * MIB
+RESERVED = 2 * MIB
 
 
 class Sent:
@@ -121,7 +122,8 @@ async def ticket(admin: Admin) -> tuple[str, list[tuple[bytes, bytes]]]:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bound of 8 MiB."""
+    """A bound of 8 MiB, and 2 MiB beyond for small bodies."""
+    monkeypatch.setattr(room, "RESERVED", RESERVED)
     monkeypatch.setattr(room, "MOST_HELD", MOST)
 
 
@@ -168,40 +170,42 @@ async def test_every_end_of_a_request_gives_its_memory_back(
         assert (sent.room.held, sent.task.done()) == (0, True), (path, end)
 
 
-REFUSALS = {
-    QUEUE: (507, b"Insufficient storage"),
-    TASK: (507, b"insufficient storage"),
-    JSON_UPLOAD: (507, b"insufficient storage"),
-    BOXES: (503, b'"code":"short"'),
-    FIND: (503, b"Come again later."),
-    RESET: (503, b"Come again later."),
-}
+STORAGE = (507, b"nsufficient ")
+BUSY = (503, b"Come again later.")
+LARGE = {QUEUE: STORAGE, TASK: STORAGE, JSON_UPLOAD: STORAGE, BOXES: BUSY, FIND: BUSY, RESET: BUSY}
+"""How large bodies are refused; other paths take none, or put it on the disk."""
+ALL = {**LARGE, SUBMIT: STORAGE, VICSEE: STORAGE, INBOX: BUSY}
+CAUSE = "memory: the bodies of other requests hold %d of %d bytes of memory"
 
 
-CAUSE = "memory: the bodies of other requests hold 8388608 of 8388608 bytes of memory"
-
-
-async def test_a_large_body_is_refused_while_others_hold_all_and_a_small_one_is_taken(
-    admin: Admin,
+@pytest.mark.parametrize(
+    ("bound", "taken", "refusals"),
+    [(MOST, MIB, LARGE), (MOST + RESERVED, 64 * 1024, ALL)],
+    ids=["large", "small"],
+)
+async def test_a_body_is_refused_while_others_hold_all_and_a_smaller_one_is_taken(
+    admin: Admin, bound: int, taken: int, refusals: dict[str, tuple[int, bytes]]
 ) -> None:
     """Each in its own form; the journal and the caller of the admin API are told why."""
     holder = admin.sim.registry.room
-    with holder.share() as others:
-        others.hold(MOST)
-        for path, (status, words) in REFUSALS.items():
+    with holder.share() as large, holder.share() as one, holder.share() as other:
+        large.hold(MOST)
+        one.hold((bound - MOST) // 2)
+        other.hold((bound - MOST) // 2)
+        for path, (status, words) in refusals.items():
             sent = Sent(admin, path)
             await sent.begin()
-            await sent.piece(b"x" * MIB)
+            await sent.piece(b"x" * taken)
             assert not sent.task.done(), path
             await sent.piece(b"x")
             await sent.task
             assert (sent.status, words in sent.body) == (status, True), (path, sent.body)
-            assert holder.held == MOST, path
+            assert holder.held == bound, path
             if status == 507:
-                assert list(admin.sim.sandbox.journal)[-1].cause == CAUSE
+                assert list(admin.sim.sandbox.journal)[-1].cause == CAUSE % (bound, bound)
         small = Sent(admin, SUBMIT)
         await small.begin()
-        await small.piece(b'{"video": "https://clips.example/8.mp4"}' + b" " * (MIB // 8))
+        await small.piece(b'{"video": "https://clips.example/8.mp4"}' + b" " * (taken // 2))
         assert await small.end() == 200, small.body
 
 
@@ -226,20 +230,22 @@ async def test_bodies_of_many_requests_hold_no_more_than_the_bound(admin: Admin)
 @pytest.mark.parametrize("crowded", [False, True])
 async def test_an_upload_goes_to_the_disk_whatever_others_hold(
     admin: Admin,
+    monkeypatch: pytest.MonkeyPatch,
     crowded: bool,  # noqa: FBT001
 ) -> None:
-    """It holds up to 8 MiB that the command log keeps, or 1 MiB where there is no more."""
-    holder = admin.sim.registry.room
+    """It holds up to 8 MiB that the command log keeps, or 64 KiB where there is no more."""
+    monkeypatch.setattr(room, "MOST_HELD", 2 * MOST)
+    holder, beside = admin.sim.registry.room, 2 * MOST * crowded
     with holder.share() as others:
-        others.hold(MOST * crowded)
+        others.hold(beside)
         sent = Sent(admin, PUT)
         await sent.begin()
         held = []
         for _ in range(6):
             await sent.piece(bytes(MIB * 3 // 2))
-            held.append((holder.held - MOST * crowded) / MIB)
-        assert held == ([1] * 6 if crowded else [1.5, 3, 4.5, 6, 7.5, 1])
-        assert (await sent.end(), holder.held) == (200, MOST * crowded)
+            held.append((holder.held - beside) / MIB)
+        assert held == ([1 / 16] * 6 if crowded else [1.5, 3, 4.5, 6, 7.5, 1])
+        assert (await sent.end(), holder.held) == (200, beside)
         (file,) = admin.sim.sandbox.state.uploads.values()
         assert file.stored is not None
         assert file.stored.size == 9 * MIB

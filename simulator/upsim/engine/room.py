@@ -5,12 +5,14 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from upsim.engine.commands import KEPT_BODY
-
 MOST_HELD = 256 * 2**20
-"""Bytes of bodies that a server holds in memory at once."""
-ALWAYS_TAKEN = KEPT_BODY
-"""Bytes that one body may hold however much others hold: large bodies never refuse small ones."""
+"""Bytes of all bodies at which a large one gets no more."""
+RESERVED = 64 * 2**20
+"""Bytes beyond, which are for small bodies alone: large ones never crowd them out."""
+SMALL = 2**20
+"""Bytes up to which a body is small."""
+ALWAYS_TAKEN = 64 * 1024
+"""Bytes that a body may have whatever others hold; a connection buffers as many anyway."""
 
 
 class CrowdedError(OSError):
@@ -43,9 +45,10 @@ class Share:
         """Hold so many bytes in place of those before. Raises CrowdedError, and holds no more."""
         room = self._room
         others = room.held - self._held
-        if size > max(ALWAYS_TAKEN, self._held) and others + size > MOST_HELD:
+        most = MOST_HELD if size > SMALL else MOST_HELD + RESERVED
+        if size > max(ALWAYS_TAKEN, self._held) and others + size > most:
             raise CrowdedError(
-                f"the bodies of other requests hold {others} of {MOST_HELD} bytes of memory"
+                f"the bodies of other requests hold {others} of {most} bytes of memory"
             )
         room.held = others + size
         self._held = size

@@ -10,7 +10,7 @@ import msgspec
 from starlette.types import Receive, Scope
 
 from upsim.core.call import Call, Headers, Malformed
-from upsim.engine.room import Share
+from upsim.engine.room import ALWAYS_TAKEN, Share
 from upsim.web.unreadable import flaw
 
 MAX_DEPTH = 128
@@ -25,8 +25,6 @@ LONGEST_LENGTH = 18
 """Digits of a Content-Length; one with more is above every limit all the same."""
 LARGEST_EXPONENT = 308
 """Numbers are read as exactly as they are written, but within the range of common parsers."""
-UNCOUNTED = 64 * 1024
-"""Bytes of a body that came in one piece and is not counted among those that are held."""
 encode = msgspec.json.Encoder(decimal_format="number").encode
 """A value as compact JSON; `Decimal` becomes a number with exactly its digits."""
 
@@ -76,7 +74,7 @@ async def read_body(
         size += len(part)
         parts.append(part)
         more = message.get("more_body", False)
-        if more or size > UNCOUNTED:
+        if more or size > ALWAYS_TAKEN:
             share.hold(min(size, limit))
     return (b"", True) if size > limit else (b"".join(parts), False)
 

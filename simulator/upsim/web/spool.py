@@ -12,7 +12,7 @@ from starlette.types import Receive
 from upsim.core.call import Carried, Headers, SentFile
 from upsim.core.media import Unmeasurable
 from upsim.engine.commands import KEPT_BODY
-from upsim.engine.room import CrowdedError, Share
+from upsim.engine.room import ALWAYS_TAKEN, CrowdedError, Share
 from upsim.media.store import BlobStore, BlobWriter
 from upsim.web.bodies import ClientGoneError, announced_length
 
@@ -37,7 +37,7 @@ class Spool:
         self._share = share
         self._limit = limit
         self._whole = whole
-        self._most_kept = MOST_KEPT
+        self._most_kept, self._beginning = MOST_KEPT, KEPT_BODY
         self._waiting: list[bytes] = []
         self._left = limit if whole else IN_MEMORY
         self._writer: BlobWriter | None = None
@@ -141,7 +141,8 @@ class Spool:
         except CrowdedError:
             if self._whole:
                 raise
-            self._most_kept, self._left = KEPT_BODY, -1
+            self._most_kept = self._beginning = ALWAYS_TAKEN
+            self._left = -1
 
     def _write(self) -> None:
         """Move what came from the memory to the file."""
@@ -153,6 +154,6 @@ class Spool:
         if self.size <= self._most_kept:
             self.head += data
         else:
-            self.head = (self.head + data)[:KEPT_BODY]
+            self.head = (self.head + data)[: self._beginning]
         self._hash.update(data)
         self._writer.write(data)

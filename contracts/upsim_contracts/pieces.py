@@ -49,7 +49,9 @@ async def teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def beginning(pieces: AsyncIterator[bytes], share: Share) -> tuple[bytearray, bool]:
+async def beginning(
+    pieces: AsyncIterator[bytes], share: Share, most: int = MOST_TEXT
+) -> tuple[bytearray, bool]:
     """All of a document, or the beginning of one that is too long, and whether it is all.
 
     It is too long, too, where the others under way leave no room for it.
@@ -57,7 +59,7 @@ async def beginning(pieces: AsyncIterator[bytes], share: Share) -> tuple[bytearr
     found = bytearray()
     async for chunk in pieces:
         found += chunk
-        if not share.take(len(chunk)) or len(found) > MOST_TEXT:
+        if not share.take(len(chunk)) or len(found) > most:
             return found, False
     return found, True
 

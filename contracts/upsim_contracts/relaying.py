@@ -38,6 +38,8 @@ from upsim_contracts.turns import Turns
 
 SECONDS = 60
 """Seconds that a receiver has for its whole response."""
+MOST_ANSWERED = 256 * 2**10
+"""Bytes of a receiver's response; one that is longer counts by its status and headers alone."""
 MOST_AT_ONCE = 50
 MOST_OF_ONE = 100
 """Deliveries for one webhook: more than the attempts of any provider."""
@@ -120,7 +122,8 @@ class Relay:
             async with within(SECONDS):
                 answer = await self.http.send(passed, stream=True, follow_redirects=False)
                 try:
-                    content, is_whole = await beginning(in_turns(answer.aiter_raw()), share)
+                    pieces = in_turns(answer.aiter_raw())
+                    content, is_whole = await beginning(pieces, share, MOST_ANSWERED)
                 finally:
                     await answer.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:

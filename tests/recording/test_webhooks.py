@@ -7,7 +7,7 @@ import gzip
 import json
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -267,6 +267,16 @@ def test_nobody_else_can_deliver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert 3 == session.writer.count
 
 
+class Endless(httpx.AsyncByteStream):
+    """A response that does not end, and whoever reads much of it fails."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Give 64 KiB again and again."""
+        for _ in range(5):
+            yield bytes(64 * 2**10)
+        raise AssertionError("more than 256 KiB and a piece are read")
+
+
 def test_bounds_of_a_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A receiver that is gone, long answers, long deliveries, and many at once."""
     statuses: list[int] = []
@@ -274,7 +284,7 @@ def test_bounds_of_a_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def receiver(request: httpx.Request) -> httpx.Response:
         if b"gone" in request.content:
             raise httpx.ConnectError("connection refused")
-        return answer(b"x" * 17 * 2**20)
+        return httpx.Response(200, stream=Endless())
 
     fake = Fake(receiver)
 
@@ -318,29 +328,34 @@ def test_answers_are_unpacked_beside_the_event_loop(
     short = gzip.compress(b'{"a": 1}')
     long = gzip.compress(bytes(pieces.MOST_PACKED), 0)
     assert len(long) > pieces.MOST_PACKED
+    sent = {"short": short, "broken": b"no gzip", "long": long}
 
     def packed(request: httpx.Request) -> httpx.Response:
-        found = answer(long if request.url.path.endswith("long") else short)
+        found = answer(sent[request.url.path.rpartition("-")[2]])
         found.headers["content-encoding"] = "gzip"
         return found
 
     fake = Fake(packed)
+    told: list[int] = []
 
     async def caller(http: httpx.AsyncClient) -> None:
         loops.add(threading.get_ident())
-        for name in ("short", "long"):
-            hook = f"http://127.0.0.1:3/hook/{name}"
+        for name in sent:
+            hook = f"http://127.0.0.1:3/hook-{name}"
             await http.post(SUBMITS["piapi"], **order("piapi", "http://127.0.0.1:3", hook))
             made = json.loads(fake.got[-1].content)["config"]["webhook_config"]["endpoint"]
-            await http.post(made, json={})
-            await http.get(f"/api/v1/task/hook-{name}")
+            for method, url in (("POST", made), ("GET", f"/api/v1/task/hook-{name}")):
+                async with http.stream(method, url) as passed:
+                    told.append(sum([len(piece) async for piece in passed.aiter_raw()]))
 
     at_fake(tmp_path, fake, caller)
 
-    assert [(len(short), False)] * 2 == unpacked
-    found = [one["answer"]["body"] for one in entries(tmp_path / "cassette.jsonl")[1:]]
+    assert [(len(sent[name]), False) for name in ("short", "short", "broken", "broken")] == unpacked
+    found = [one["answer"].get("body", {}) for one in entries(tmp_path / "cassette.jsonl")[1:]]
+    sizes = [one.get("file", {}).get("bytes") for one in found]
     assert {"json": {"a": 1}} == found[1] == found[2]
-    assert len(long) == found[5]["file"]["bytes"]
+    assert [len(short), 8, 7, 7, 0, len(long)] == told
+    assert [7, 7, None, len(long)] == [*sizes[4:6], *sizes[7:9]]
 
 
 LEFT: dict[str, tuple[dict[str, Any], str, str]] = {

@@ -160,7 +160,8 @@ MISTAKES = [
     piapi(BOM + b"{}", "UTF-8 byte-order mark"),
     upload(BOM + b"{}", "UTF-8 byte-order mark"),
     Mistake(UPSCALER, BOM + b"{}", ("UTF-8 byte-order mark",)),
-    vicsee("{}".encode("utf-16"), "UTF-16 byte-order mark"),
+    vicsee("{}".encode("utf-16"), "UTF-16 byte-order mark (ff fe), expected JSON in UTF-8"),
+    piapi("{}".encode("utf-16-le"), "found text in UTF-16, expected JSON in UTF-8"),
     vicsee(b"", "body: found nothing (0 bytes)"),
     vicsee(b"video_url=x", "body: found a form"),
     vicsee(b"--x\r\n", "body: found a multipart form"),
@@ -240,6 +241,25 @@ MISTAKES = [
         b"x",
         ("no part named file",),
         {"Content-Type": "multipart/form-data; boundary=b"},
+    ),
+    Mistake(
+        "POST wavespeed/api/v3/media/upload/binary",
+        b'--b\r\nContent-Disposition: form-data; name="video"\r\n\r\nx\r\n--b--\r\n',
+        ('form: found parts named "video", expected a part named file',),
+        {"Content-Type": "multipart/form-data; boundary=b"},
+    ),
+    # headers that an accepted request has
+    Mistake(
+        "GET piapi/account/info",
+        None,
+        ("X-Api-Key: the word Bearer is taken as part of the key; send the key alone",),
+        {"x-api-key": "Bearer k"},
+    ),
+    vicsee(
+        json.dumps({"video_url": URL}).encode(),
+        'Content-Encoding: found "gzip"',
+        "the body came uncompressed and was read",
+        headers=GZIP,
     ),
     # ids, paths, methods, queries
     Mistake("GET vicsee/api/v1/tasks/none", None, ('found the text "none"',)),
@@ -610,6 +630,7 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
     UPSCALER: [
         ({"video": URL, "resolution": "4k"}, "resolution is not read; did you mean target_resol"),
         ({"video_url": URL}, "video: found nothing, expected a string; video_url is not read; d"),
+        ({"input": {"video": URL}}, "; input.video came, but fields stand at the top: send video"),
         ({"video": URL, "a": 1, "b": 1, "c": 1, "d": 1}, "b is not read; c is not read; …"),
         ({"video": URL, "webhook": URL}, "webhook in the body is not read; give it in the query"),
         (
@@ -628,6 +649,10 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
     ],
     "POST venice/api/v1/video/queue": [
         ({**TOPAZ, "video_url": URL, "factor": 4}, "factor is not read; did you mean upscale_fac"),
+        (
+            {**TOPAZ, "input": {"video_url": URL, "upscale_factor": 2}},
+            "input.video_url, input.upscale_factor came, but fields stand at the top: send video_u",
+        ),
         ({**TOPAZ, "url": URL}, "url is not read; did you mean video_url?"),
         ({**TOPAZ, "video_url": URL, "scale \u001b[1m": 4}, '"scale \\u001b[1m" is not read'),
     ],
@@ -635,6 +660,10 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
         ({**TOPAZ, "video_url": URL, "scale": 4}, "scale is not read; did you mean upscale_facto"),
     ],
     "POST vicsee/api/v1/tools/upscale-video": [
+        (
+            {"input": {"video_url": URL, "upscale_factor": "2"}},
+            "; input.video_url, input.upscale_factor came, but fields stand at the top: send video",
+        ),
         ({"video_url": URL, "factor": "4"}, "factor is not read; did you mean upscale_factor?"),
     ],
     "POST vicsee/api/v1/generate": [
@@ -681,6 +710,7 @@ UNREAD: dict[str, list[tuple[Mapping[str, object], str]]] = {
         ({}, "created_befor in the query is not read; did you mean created_before?"),
     ],
     "POST piapi/api/v1/task": [
+        ({**PIAPI, "input": None, "video": URL}, "; video is not read; did you mean input.video?"),
         ({**PIAPI, "input": {"video_url": URL}}, "input.video_url is not read; did you mean inp"),
         (
             {**PIAPI, "input": {"video": URL}, "webhook_config": {"endpoint": URL}},

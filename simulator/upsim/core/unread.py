@@ -60,7 +60,7 @@ def hint(
         if name in idle and not path
         else f"{name} in the body is not read; give it in the query, as ?{name}=…"
         if name in query
-        else _sentence(path, name, names, where)
+        else _elsewhere(reads, options, document, path, name) or _sentence(path, name, names, where)
         for path, name in first
     ]
     more = ["…"] if len(sentences) > NAMED else []
@@ -74,6 +74,22 @@ def _is_about(said: str, path: tuple[str, ...], name: str) -> bool:
 
 def _is_default(document: object, name: str) -> bool:
     return isinstance(document, dict) and document.get(name) in (None, False)
+
+
+def _elsewhere(
+    reads: Reads, options: Iterable[str], document: object, path: tuple[str, ...], name: str
+) -> str:
+    """Say of an object that holds fields which are read at the top; empty for any other field."""
+    inner = _object_at(document, (*path, name))
+    if path or not inner or name in reads.get((), ()):
+        return ""
+    top = {*reads.get((), ()), *(options if len(reads) == 1 else ())}
+    came = [one for one in inner if one in top]
+    if not came:
+        return ""
+    shown = causes.quoted(name) if not name.isidentifier() else name
+    places = ", ".join(f"{shown}.{one}" for one in came[:NAMED])
+    return f"{places} came, but fields stand at the top: send {', '.join(came[:NAMED])} there"
 
 
 def _sentence(path: tuple[str, ...], name: str, known: Iterable[str], where: str) -> str:

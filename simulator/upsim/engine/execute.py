@@ -16,6 +16,7 @@ from upsim.core.instants import LATEST, Instant
 from upsim.core.ledger import Account, Entry
 from upsim.core.provider import Operation
 from upsim.engine.bound import Bound
+from upsim.engine.notes import notes
 from upsim.engine.sandbox import Sandbox
 
 TOO_MANY_REQUESTS = 429
@@ -66,6 +67,8 @@ def decide(
         names: unread.Reads = {(): operation.query}
         found = unread.hint(names, (), call.query(), call.cause, " in the query")
         call.cause = "; ".join(filter(None, (call.cause, found)))
+    for note in notes(call):
+        call.cause = "; ".join(filter(None, (call.cause, note)))
     if call.uses:
         _take_places(sandbox, call)
     return decision

@@ -23,6 +23,8 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PORTS = {"http": 80, "https": 443}
 _FAILURES = (UnicodeError, OSError)  # the last: no file for a socket, or for certificates
 _LONGEST_SHOWN = 200
+_WRONG_VERSION = "WRONG_VERSION_NUMBER"
+"""What OpenSSL calls an answer in plain text to a TLS handshake."""
 _MOST_DIGITS = 18  # of a length, more than anyone has bytes
 _NO_LIMIT = None  # on each step: the whole fetch has one
 
@@ -119,7 +121,7 @@ class Fetcher:
                 try:
                     return await self._download(client, target, address, limit)
                 except httpx.ConnectError as error:
-                    problem = str(error)
+                    problem = _no_tls(target) if _WRONG_VERSION in str(error) else str(error)
         return _unreachable(f"no connection to {target.host}: {problem}")
 
     async def _download(
@@ -157,6 +159,12 @@ class Fetcher:
     def _stored(self, digest: str) -> Path | Unmeasurable:
         path = self._store.path(digest)
         return _unreachable("the file was crowded out at once") if path is None else path
+
+
+def _no_tls(target: httpx.URL) -> str:
+    """Return what to do where a server answers a TLS handshake with plain text."""
+    port = f"port {target.port}" if target.port is not None else "the port"
+    return f"{port} speaks no TLS; use http:// in place of https://"
 
 
 def _unreachable(detail: str) -> Unmeasurable:

@@ -9,8 +9,9 @@ from upsim.core import causes
 from upsim.core.call import Call
 
 _AT_BYTE = re.compile(r"\(byte ([0-9]{1,18})\)")
+_UTF_8 = "UTF-8"
 _MARKS = (
-    (codecs.BOM_UTF8, "UTF-8"),
+    (codecs.BOM_UTF8, _UTF_8),
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
     (codecs.BOM_UTF16_LE, "UTF-16"),
@@ -39,7 +40,10 @@ def _of_start(body: bytes) -> str:
         return f"found nothing ({len(body)} bytes), expected a JSON object"
     for mark, name in _MARKS:
         if body.startswith(mark):
-            return f"found a {name} byte-order mark ({mark.hex(' ')}), expected JSON without one"
+            wanted = "JSON without one" if name == _UTF_8 else f"JSON in {_UTF_8}"
+            return f"found a {name} byte-order mark ({mark.hex(' ')}), expected {wanted}"
+    if body[:2].count(b"\0") == 1:  # an ASCII character in two bytes
+        return f"found text in UTF-16, expected JSON in {_UTF_8}"
     if body.startswith(b"--"):
         return "found a multipart form, expected JSON"
     return "found a form (name=value), expected JSON" if _FORM.match(body) else ""

@@ -131,6 +131,23 @@ async def test_time_is_bounded(store: BlobStore) -> None:
     assert store.size == 0
 
 
+async def test_https_at_a_plain_server_says_to_use_http(store: BlobStore) -> None:
+    """The sentence names the port and the scheme, not the error of the TLS library."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1_000)  # the beginning of a TLS handshake
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        told = await fetch(store, f"https://127.0.0.1:{port}/clip.mp4")
+
+    assert isinstance(told, Unmeasurable)
+    assert f"port {port} speaks no TLS; use http:// in place of https://" in told.detail
+
+
 async def test_a_refused_connection_is_unreachable(store: BlobStore) -> None:
     """Nobody listening is told, not raised."""
     async with serving(OK) as (port, _):

@@ -24,15 +24,25 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 def file_part(content_type: str, body: Content, name: str) -> Carried | None:
     """The part of this name among the first ones; None when there is none or no form at all."""
-    for start, end in _parts(body, _boundary(content_type)):
-        blank = body.find(_END_OF_HEAD, start, min(end, start + _LONGEST_HEAD))
-        if blank < 0:
-            continue
-        headers = _headers(body.read(start, blank))
+    for headers, start, end in _headed(content_type, body):
         if headers.get_param("name", header="content-disposition") == name:
-            data = _pieces(body, blank + len(_END_OF_HEAD), end)
+            data = _pieces(body, start, end)
             return Carried(headers.get_filename() or "", _type_of(headers), data)
     return None
+
+
+def part_names(content_type: str, body: Content) -> Iterator[str]:
+    """Yield the names of the first parts, in their order; that of one without a name is empty."""
+    for headers, _start, _end in _headed(content_type, body):
+        yield str(headers.get_param("name", "", header="content-disposition"))
+
+
+def _headed(content_type: str, body: Content) -> Iterator[tuple[Message, int, int]]:
+    """Yield the headers of each of the first parts, and where its data starts and ends."""
+    for start, end in _parts(body, _boundary(content_type)):
+        blank = body.find(_END_OF_HEAD, start, min(end, start + _LONGEST_HEAD))
+        if blank >= 0:
+            yield _headers(body.read(start, blank)), blank + len(_END_OF_HEAD), end
 
 
 def _pieces(body: Content, start: int, end: int) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from upsim.core.events import UploadIssued
 from upsim.core.instants import iso
 from upsim.core.uploads import upload_headers
 from upsim.providers.wavespeed import wire
-from upsim.providers.wavespeed.multipart import file_part
+from upsim.providers.wavespeed.multipart import file_part, part_names
 from upsim.providers.wavespeed.parameters import text, whole
 
 _CONTENT_TYPE = re.compile(r"([a-z]+)/[a-z0-9][a-z0-9.+-]*")
@@ -50,7 +50,11 @@ def multipart_file(call: Call) -> Violation | None:
 
 def carried(call: Call, content: Content) -> Carried | None:
     """The part `file` of the form; None where there is none, or no form."""
-    return file_part(call.header(b"content-type") or "", content, "file")
+    content_type = call.header(b"content-type") or ""
+    found = file_part(content_type, content, "file")
+    if found is None:
+        call.options["parts"] = ", ".join(map(causes.quoted, part_names(content_type, content)))
+    return found
 
 
 def upload_supported(call: Call) -> Violation | None:
@@ -70,6 +74,8 @@ def _form_flaw(call: Call) -> str:
         return causes.header("Content-Type", given, "a boundary=…")
     if call.file is not None:
         return "form: the part named file is empty"
+    if call.options.get("parts"):
+        return f"form: found parts named {call.options['parts']}, expected a part named file"
     return "form: there is no part named file between the boundaries that Content-Type names"
 
 

@@ -42,18 +42,33 @@ class Job:
 def jobs_of(cassette: Cassette, tolls: Tolls) -> Mapping[str, Job]:
     """Return the jobs that a cassette shows being made, by their id, in the order of submits."""
     jobs: dict[str, Job] = {}
+    polled = _polled(cassette, tolls)
     for one in cassette.exchanges:
         form = tolls.call(one.method, one.path)
         if form is None:
             continue
         document = one.answer.body.get("json", ABSENT)
         made = at(document, form.job) if form.job and one.status in _SUCCESS else None
+        if made is ABSENT and form.paid:  # the id has another name
+            new = polled.difference(strings(one.request.body.get("json")))
+            made = next((text for text in strings(document) if text in new), None)
         if isinstance(made, str):
             _tell(jobs.setdefault(made, Job(one)), one, _word(one, tolls, is_poll=False), tolls)
         word = _word(one, tolls, is_poll=form.name == tolls.book.lifecycle.call)
         for name in _named(one, jobs) if word else ():
             _tell(jobs[name], one, word, tolls)
     return jobs
+
+
+def _polled(cassette: Cassette, tolls: Tolls) -> set[str]:
+    """The texts of all polls, among them the ids of the jobs that were polled."""
+    found: set[str] = set()
+    for one in cassette.exchanges:
+        form = tolls.call(one.method, one.path)
+        if form is not None and form.name == tolls.book.lifecycle.call:
+            found.update(one.path.partition("?")[0].split("/"))
+            found.update(strings(one.request.body.get("json")))
+    return found
 
 
 def _named(one: Exchange, jobs: Mapping[str, Job]) -> Iterator[str]:

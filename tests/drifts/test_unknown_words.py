@@ -48,7 +48,7 @@ def _altered(lines: list[Line]) -> Iterator[tuple[str, int, Line]]:
     for position, line in enumerate(lines):
         is_made = line.get("method") == "POST"
         for name, old, new in _changes(line):
-            if (name, is_made) not in done:
+            if name in IDS or (name, is_made) not in done:
                 done.add((name, is_made))
                 text = json.dumps(line["answer"]).replace(old, new)
                 yield name, position, {**line, "answer": json.loads(text)}
@@ -67,7 +67,7 @@ def _changes(line: Line) -> Iterator[tuple[str, str, str]]:
         if line.get("method") == "POST" and any(
             isinstance(one, dict) and name in one for one in places
         ):
-            yield f"name {name}", f'"{name}"', '"job_id"'
+            yield name, f'"{name}"', '"job_id"'
 
 
 def _word(line: Line) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice, pairwise
 from threading import Lock
 from typing import Any
 
@@ -24,11 +25,16 @@ from upsim_contracts.parsing import (
     spelled,
 )
 from upsim_contracts.redaction import Redactor, is_hook
+from upsim_contracts.windows import positions
 
 LONGEST_VIDEO = 64 * 2**20
 """Bytes of a file that are held to look into it; of a larger one only size and hash are kept."""
 MOST_VIDEOS = 256 * 2**20
 """Bytes of all files that are held at once; of the files beyond, size and hash are kept."""
+MOST_PARTS = 1_000
+"""Parts of a form that are looked at."""
+LONGEST_HEAD = 64 * 2**10
+"""Bytes of a part's headers."""
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 _FILE = re.compile(rb"^content-disposition:.*\bfilename\*?=", re.IGNORECASE | re.MULTILINE)
 
@@ -119,9 +125,11 @@ def kept(content: bytes, content_type: str, redactor: Redactor) -> dict[str, Any
 
 def as_file(content: bytes, content_type: str) -> dict[str, Any]:
     """A body of which only size, hash and properties are kept."""
-    tee = Tee()
-    tee.feed(content)
-    return {"file": tee.kept(content_type.partition(";")[0])}
+    digest = hashlib.sha256(content).hexdigest()
+    kind = content_type.partition(";")[0]
+    found = {"bytes": len(content), "sha256": digest, "type": kind}
+    seen = sees(content) if len(content) <= LONGEST_VIDEO else None
+    return {"file": {**found, "sees": seen} if seen else found}
 
 
 def unkept(content: bytes, body: Mapping[str, Any]) -> str | None:
@@ -143,10 +151,12 @@ def videos_in(content: bytes, content_type: str) -> Iterator[bytes]:
     """The files that a request carries: of a form, as data URLs, or as bare base64."""
     boundary = _BOUNDARY.search(content_type) if content_type.startswith("multipart/") else None
     if boundary is not None:
-        for part in content.split(f"--{boundary[1] or boundary[2]}".encode("latin-1", "replace")):
-            head, _, payload = part.partition(b"\r\n\r\n")
-            if _FILE.search(head):
-                yield payload.removesuffix(b"\r\n")
+        sign = f"--{boundary[1] or boundary[2]}".encode("latin-1", "replace")
+        for start, end in pairwise([*islice(positions(content, sign), MOST_PARTS), len(content)]):
+            head_end = content.find(b"\r\n\r\n", start, min(start + LONGEST_HEAD, end))
+            if head_end >= 0 and _FILE.search(content, start + len(sign), head_end):
+                line = 2 * content.endswith(b"\r\n", head_end + 4, end)
+                yield content[head_end + 4 : end - line]
         return
     document = parsed(content)
     for text in strings(document[0]) if document else ():

@@ -11,10 +11,12 @@ import httpx
 
 from upsim_contracts.cassette_format import bounded
 from upsim_contracts.cassettes import Charge, clip_of
+from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.matching import at
 from upsim_contracts.measuring import Sighted
 from upsim_contracts.parsing import has_repeats, parsed
 from upsim_contracts.pieces import in_turns, is_plain
+from upsim_contracts.room import MOST_READ
 from upsim_contracts.spending import Purse
 from upsim_contracts.tolls import Toll, Tolls
 
@@ -50,6 +52,21 @@ class Charging:
         fields = document[0] if document else None
         certain = sighted.all_known and isinstance(fields, Mapping) and not has_repeats(body)
         return self.tolls.toll(method, path, clips, fields, certain=certain)
+
+    def unread(self, method: str, path: str) -> str:
+        """Why a request whose body is too long to be read is not sent; empty if it may be.
+
+        Nobody knows its price. Without a cap, it does not matter.
+        """
+        toll = self.tolls.toll(method, path, (), None, certain=False)
+        if toll is None:
+            return ""
+        what = f"{method} {path.partition('?')[0]} with a body of more than {MOST_READ} bytes"
+        try:
+            with self.purse.reservation(None, what):
+                return ""
+        except SpendingError as error:
+            return str(error)
 
     @asynccontextmanager
     async def charged(

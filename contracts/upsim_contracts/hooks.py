@@ -24,6 +24,7 @@ from upsim_contracts.matching import at
 from upsim_contracts.parsing import encoded, has_repeats, parsed
 from upsim_contracts.telling import Checked
 from upsim_contracts.upstream import LONGEST_KEPT, Upstream, remember
+from upsim_contracts.windows import substituted
 
 STEP = "/upsim-webhooks/"
 """What stands before the token in a URL of the recording."""
@@ -92,7 +93,7 @@ class Hooks:
         self._numbers = count(1)
         self._noted: set[str] = set()
         form = re.escape(f"{base}{STEP}").replace("/", r"\\?/")
-        self._form = re.compile(rf"{form}([\w-]{{{TOKEN_LENGTH}}})")
+        self._form = re.compile(rf"{form}([\w-]{{{TOKEN_LENGTH}}})".encode())
 
     def outgoing(self, method: str, path: str, body: bytes) -> Outgoing:
         """A request with URLs of the recording in place of the webhooks that it names."""
@@ -114,8 +115,7 @@ class Hooks:
         """A body of the provider in which the URLs of the recording are those of the client."""
         if not self._kept or STEP.strip("/").encode() not in body:
             return body
-        text = self._form.sub(self._original, body.decode("utf-8", "surrogateescape"))
-        return text.encode("utf-8", "surrogateescape")
+        return substituted(self._form, self._original, body)
 
     def checked(self, hook: Hook, headers: Mapping[str, str], body: bytes) -> Checked:
         """What the signature of a delivery is worth."""
@@ -165,10 +165,10 @@ class Hooks:
         remember(self._kept, token, Hook(number, url, callback, bare, secret))
         return f"{self._base}{STEP}{token}"
 
-    def _original(self, found: re.Match[str]) -> str:
+    def _original(self, found: re.Match[bytes]) -> bytes:
         """The client's URL, as it stands in a JSON text."""
-        hook = self._kept.get(found[1])
-        return found[0] if hook is None else json.dumps(hook.url)[1:-1]
+        hook = self._kept.get(found[1].decode())
+        return found[0] if hook is None else json.dumps(hook.url)[1:-1].encode()
 
     def _learn(self, method: str, path: str, body: bytes) -> None:
         """Remember the secret that a response tells."""

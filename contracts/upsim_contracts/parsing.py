@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import string
@@ -11,6 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+
+from upsim_contracts.windows import WINDOW, is_more, text_of, unspelled
 
 LONGEST_TEXT = 4096
 MAX_LETTERS = 2**20
@@ -32,6 +33,16 @@ class Bounds:
     values: int
     levels: int
     digits: int
+
+    @property
+    def escapes(self) -> int:
+        """Backslashes of a document: each takes as long as twenty letters."""
+        return 5 * self.values
+
+    @property
+    def letters(self) -> int:
+        """Characters of all texts but long ones, each of which spells a file."""
+        return 80 * self.values
 
 
 BODY = Bounds(values=200_000, levels=100, digits=300)
@@ -67,18 +78,27 @@ def read_document(content: bytes, bounds: Bounds = BODY) -> Any:  # noqa: ANN401
     JSON.
     """
     signs = (b",", b"[", b"{", *_ESCAPED) if b"\\" in content else (b",", b"[", b"{")
-    if sum(map(content.count, signs)) > bounds.values:
+    if is_more(content, signs, bounds.values):
         raise UnusualError(f"it holds more than {bounds.values:,} values")
+    if is_more(content, (b"\\",), bounds.escapes):
+        raise UnusualError(f"it holds more than {bounds.escapes:,} backslashes")
 
     def number(digits: str) -> int | Decimal:
         return _number(digits, bounds.digits)
 
     try:
-        found = json.loads(content, parse_float=number, parse_int=number, parse_constant=_refuse)
+        found = json.loads(
+            _text(content), parse_float=number, parse_int=number, parse_constant=_refuse
+        )
     except RecursionError as error:
         raise UnusualError(_too_deep(bounds)) from error
     _check(found, bounds)
     return found
+
+
+def _text(content: bytes) -> str | bytes:
+    """A document as `json.loads` takes it; it reads a short one as it is."""
+    return text_of(content) if len(content) > WINDOW else content
 
 
 def encoded(value: object) -> bytes:
@@ -97,7 +117,7 @@ def has_repeats(content: bytes) -> bool:
         nonlocal found
         found = found or len({name for name, _ in pairs}) < len(pairs)
 
-    json.loads(content, object_pairs_hook=note)
+    json.loads(_text(content), object_pairs_hook=note)
     return found
 
 
@@ -107,7 +127,7 @@ def spelled(text: str) -> bytes | None:
     if head is None and (len(text) <= LONGEST_TEXT or not _is_base64(text)):
         return None
     try:
-        return base64.b64decode(text[head.end() :] if head else text, validate=False)
+        return unspelled(text[head.end() :] if head else text)
     except ValueError:  # bytes that base64 cannot spell, and letters that it does not have
         return None
 
@@ -131,6 +151,7 @@ def _too_deep(bounds: Bounds) -> str:
 def _check(found: object, bounds: Bounds) -> None:
     """Check the depth of a document, and that its texts can be encoded and kept."""
     level: list[object] = [found]
+    letters = 0
     for _ in range(bounds.levels):
         inner: list[object] = []
         for one in level:
@@ -140,6 +161,9 @@ def _check(found: object, bounds: Bounds) -> None:
                 inner += one
             elif isinstance(one, str):
                 _check_text(one)
+                letters += len(one) if len(one) <= MAX_LETTERS else 0
+        if letters > bounds.letters:
+            raise UnusualError(f"its texts have more than {bounds.letters:,} characters")
         if not inner:
             return
         level = inner
@@ -165,4 +189,7 @@ def _is_base64(text: str) -> bool:
     letters = bare.rstrip("=")
     if not text.isascii() or not letters or len(bare) - len(letters) > _MOST_PADDING:
         return False
-    return not letters.encode().translate(None, _ALPHABET)
+    return not any(
+        letters[start : start + WINDOW].encode().translate(None, _ALPHABET)
+        for start in range(0, len(letters), WINDOW)
+    )

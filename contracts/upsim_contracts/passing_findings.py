@@ -8,7 +8,7 @@ from typing import Any
 
 from upsim_contracts import wrong_paths
 from upsim_contracts.answers import check_answer
-from upsim_contracts.bodies import unkept
+from upsim_contracts.bodies import Tee, unkept
 from upsim_contracts.cassettes import Charge
 from upsim_contracts.measuring import Sighted
 from upsim_contracts.prices import price_finding
@@ -36,6 +36,7 @@ class Passing:
     began: float
     share: Share
     upload: AsyncIterator[bytes] | None = None
+    tee: Tee | None = None
     hook: int | None = None
 
 

@@ -77,6 +77,21 @@ async def joined(
         yield chunk
 
 
+async def unread(
+    beginning: list[bytes], pieces: AsyncIterator[bytes], tee: Tee, share: Share
+) -> AsyncIterator[bytes]:
+    """A request of which the beginning was held, which gives its room back as it passes."""
+    beginning.reverse()
+    while beginning:
+        piece = beginning.pop()
+        tee.feed(piece)
+        yield piece
+        share.give(len(piece))
+    async for piece in pieces:
+        tee.feed(piece)
+        yield piece
+
+
 def is_plain(encoding: str) -> bool:
     """Whether a content encoding leaves a document as it is."""
     return encoding.lower() in ("", "identity")

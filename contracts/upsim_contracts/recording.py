@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from upsim_contracts.bodies import Tee, as_file, kept
+from upsim_contracts.bodies import LONGEST_VIDEO, Tee, as_file, kept
 from upsim_contracts.cassette_format import MAX_PATH_LENGTH
 from upsim_contracts.cassettes import Message, Writer
 from upsim_contracts.charging import Charged, Charging
@@ -45,11 +45,12 @@ from upsim_contracts.pieces import (
     is_plain,
     joined,
     teed,
+    unread,
     within,
 )
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.relaying import Relay
-from upsim_contracts.room import Room, Share, TooLargeError, read_whole, weight
+from upsim_contracts.room import MOST_READ, Room, Share, TooLargeError, read_beginning, weight
 from upsim_contracts.shortages import shortage
 from upsim_contracts.spending import FREE_METHODS
 from upsim_contracts.upstream import Links, Upstream, is_named
@@ -180,39 +181,69 @@ class Recording:
 
     async def _read(self, request: Request, path: str, proxy: str, share: Share) -> Passing:
         """Take in a request of the provider's own paths. Raises TooLargeError, BusyError."""
-        body, kind = await read_whole(request, share), request.headers.get("content-type", "")
+        kind = request.headers.get("content-type", "")
+        most = LONGEST_VIDEO if kind.startswith("multipart/") else MOST_READ
+        pieces = request.stream()
+        found, is_whole = await read_beginning(pieces, share, most)
+        if not is_whole:
+            return await self._unread(request, path, proxy, share, found, pieces)
         headers = {k: v for k, v in request.headers.items() if k not in HOP} | self._key
-        async with self._turns.of(len(body)):
+        async with self._turns.of(sum(map(len, found))):
+            body = b"".join(found) if len(found) == 1 else await asyncio.to_thread(b"".join, found)
+            del found
             if "json" in kind:
-                body = await asyncio.to_thread(self._meant, body, proxy)
+                body = await asyncio.to_thread(self.links.meant, body, proxy)
             await asyncio.to_thread(self._check_length, headers, path)
             sent = await asyncio.to_thread(kept, body, kind, self._of_caller)
             share.claim(await asyncio.to_thread(weight, sent))
         sighted = await self._measuring.measure(body, kind, self.links.sent)
-        path = self.links.meant(path, proxy)
+        path = self._meant(path, proxy)
         began = self._seconds()
         return Passing(
             request.method, path, "api", proxy, headers, body, sent, sighted, began, share
         )
 
-    def _meant(self, body: bytes, proxy: str) -> bytes:
-        """A document in which links to this recording are those of the upstream again."""
-        text = self.links.meant(body.decode("utf-8", "surrogateescape"), proxy)
-        return text.encode("utf-8", "surrogateescape")
+    async def _unread(
+        self,
+        request: Request,
+        path: str,
+        proxy: str,
+        share: Share,
+        found: list[bytes],
+        pieces: AsyncIterator[bytes],
+    ) -> Passing:
+        """A request that is longer than any document allows: it passes piece by piece."""
+        headers = self._of_stream(request) | self._key
+        await asyncio.to_thread(self._check_length, headers, path)
+        path, began, tee = self._meant(path, proxy), self._seconds(), Tee(is_whole=False)
+        passing = Passing(
+            request.method, path, "api", proxy, headers, b"", {}, NOTHING, began, share
+        )
+        passing.tee = tee
+        passing.upload = unread(found, pieces, tee, share)
+        return passing
+
+    def _meant(self, path: str, proxy: str) -> str:
+        """A path in which links to this recording are those of the upstream again."""
+        return self.links.meant(path.encode(), proxy).decode()
+
+    def _of_stream(self, request: Request) -> dict[str, str]:
+        """The headers of a request whose body passes piece by piece."""
+        kept_too = {"content-length"} if "content-length" in request.headers else set()
+        dropped = HOP - kept_too
+        return {k: v for k, v in request.headers.items() if k not in dropped}
 
     async def _file(self, request: Request, path: str, proxy: str, share: Share) -> ASGIApp:
         """A link of an answer: what is sent there passes piece by piece."""
-        kept_too = {"content-length"} if "content-length" in request.headers else set()
-        dropped = HOP - kept_too
-        headers = {k: v for k, v in request.headers.items() if k not in dropped}
+        headers = self._of_stream(request)
         await asyncio.to_thread(self._check_length, headers, path)
-        tee = Tee()
         passing = Passing(
             request.method, path, "file", proxy, headers, b"", {}, NOTHING, self._seconds(), share
         )
         if request.method not in FREE_METHODS:
-            passing.upload = teed(request, tee)
-        return await self._forward(passing, None, tee)
+            passing.tee = Tee()
+            passing.upload = teed(request, passing.tee)
+        return await self._forward(passing, None)
 
     def _check_length(self, headers: Mapping[str, str], path: str) -> None:
         """Learn what a head holds of secrets. Raises TooLargeError where no cassette takes it."""
@@ -223,6 +254,13 @@ class Recording:
     # -- money
 
     async def _paid_or_free(self, passing: Passing) -> ASGIApp:
+        if passing.upload is not None:
+            text = self._charging.unread(passing.method, passing.path)
+            if not text:
+                return await self._forward(passing, None)
+            async for _ in passing.upload:  # what is left would else meet a closed connection
+                pass
+            return self._refused(text)
         async with self._turns.of(len(passing.body)):
             toll = await asyncio.to_thread(
                 self._charging.toll, passing.method, passing.path, passing.sighted, passing.body
@@ -235,11 +273,15 @@ class Recording:
                 async with self._charging.charged(toll, passing.method, passing.path, auth) as paid:
                     return await self._forward(passing, paid)
             except SpendingError as error:
-                self.refused += 1
                 async with self._turns.of(len(passing.body)):
                     text = await asyncio.to_thread(self._refusal, passing, error)
-                self._say(f"not sent: {text}")
-                return own_response(402, "cap", text)
+                return self._refused(text)
+
+    def _refused(self, text: str) -> ASGIApp:
+        """Refuse a request whose price is not below the cap."""
+        self.refused += 1
+        self._say(f"not sent: {text}")
+        return own_response(402, "cap", text)
 
     def _refusal(self, passing: Passing, error: SpendingError) -> str:
         """Why a request is not sent, and what in it may be mistyped."""
@@ -251,9 +293,7 @@ class Recording:
 
     # -- there and back
 
-    async def _forward(
-        self, passing: Passing, paid: Charged | None, tee: Tee | None = None
-    ) -> ASGIApp:
+    async def _forward(self, passing: Passing, paid: Charged | None) -> ASGIApp:
         is_file = passing.part == "file"
         try:
             request = await self._request(passing)
@@ -264,7 +304,7 @@ class Recording:
         try:
             async with within(self._held + (UPLOAD_SECONDS if passing.upload else 0)):
                 answer = await self._http.send(request, stream=True)
-            await self._uploaded(passing, tee)
+            await self._uploaded(passing)
         except (httpx.HTTPError, OSError) as error:
             why = shortage(error)
             if why is not None:
@@ -285,7 +325,7 @@ class Recording:
         base = self.target.origin if is_file else self.target.base_of(passing.path)
         headers = {**passing.headers, "accept-encoding": "identity"}
         outgoing = Outgoing(passing.path, passing.body)
-        if not is_file:
+        if not is_file and not passing.upload:
             async with self._turns.of(len(passing.body)):
                 outgoing = await asyncio.to_thread(
                     self._hooks.outgoing, passing.method, passing.path, passing.body
@@ -314,8 +354,9 @@ class Recording:
         self._say(self._redactor.text(f"not sent: {name}: {text}"))
         return own_response(503, "short", f"{text}; send it again later")
 
-    async def _uploaded(self, passing: Passing, tee: Tee | None) -> None:
-        """What was sent to a link, as size, hash and properties."""
+    async def _uploaded(self, passing: Passing) -> None:
+        """What was sent piece by piece, as size, hash and properties."""
+        tee = passing.tee
         if tee is not None and tee.size:
             kind = passing.headers.get("content-type", "")
             async with self._turns.of(tee.size):
@@ -373,12 +414,12 @@ class Recording:
             message = Message(message.headers, await asyncio.to_thread(as_file, body, kind))
         await self.logbook.record(passing, answer.status_code, message, paid, body, headers)
         passing.share.give(size)
-        told = await asyncio.to_thread(self._told, body, passing.proxy)
+        told = await asyncio.to_thread(self.links.told, body, passing.proxy)
         passing.share.take(len(told) - len(body))
         response = DocumentResponse(told)
         length = [pair for pair in response.raw_headers if pair[0] == b"content-length"]
         links = [
-            (name, self.links.told(value.decode("latin-1"), passing.proxy).encode("latin-1"))
+            (name, self.links.told(value, passing.proxy))
             for name, value in passable(answer, but=HOP | {"content-encoding"})
         ]
         response.status_code, marks = status_of(answer)
@@ -391,11 +432,6 @@ class Recording:
         """Note the links of a document, and return it as the cassette holds it."""
         self._measuring.answered(passing.sighted.media, body)
         return Message(self._redactor.headers(headers), kept(body, kind, self._redactor))
-
-    def _told(self, body: bytes, proxy: str) -> bytes:
-        """A document in which links to the upstream lead to this recording."""
-        text = self.links.told(body.decode("utf-8", "surrogateescape"), proxy)
-        return text.encode("utf-8", "surrogateescape")
 
     def _streamed(
         self,

@@ -85,7 +85,7 @@ class Relay:
         hook.taken += 1
         self._under_way += 1
         try:
-            sent = await read_whole(request, share)
+            sent = await read_whole(request, share, MOST_TEXT)
             return await self._pass_on(hook, request, sent, share)
         except ClientDisconnect:
             return own_response(400, "gone", "the provider went away")

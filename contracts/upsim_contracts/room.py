@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
-MOST_SENT = 256 * 2**20
-"""Bytes of a request that are held; what is sent to a link of an answer has no such bound."""
+MOST_READ = 40 * 2**20
+"""Bytes of a request that is read: more than any document allows (35 MB, Venice's data URLs).
+
+The rest of a longer one passes unread, and so does what is sent to a link of an answer.
+"""
 MOST_HELD = 512 * 2**20
 """Bytes of all requests and responses that are held at once, with their parsed copies."""
+BLOCK = 2**20
+"""Bytes of the pieces in which a request is held until all of it is there."""
 FIRST = 64 * 2**10
 """Bytes of these that an exchange has from its beginning, so that a short one is never cut off."""
 SPARE = 64 * 2**20
@@ -80,16 +85,34 @@ class Share:
         self._used = self._counted = 0
 
 
-async def read_whole(request: Request, share: Share) -> bytes:
-    """The body of a request. Raises TooLargeError, BusyError, ClientDisconnect."""
+async def read_beginning(
+    pieces: AsyncIterator[bytes], share: Share, most: int
+) -> tuple[list[bytes], bool]:
+    """The body of a request in pieces, or the beginning of a longer one, and whether it is all.
+
+    Raises BusyError, ClientDisconnect.
+    """
     share.claim()
-    chunks = bytearray()
-    async for chunk in request.stream():
+    found: list[bytes] = []
+    last, size = bytearray(), 0
+    async for chunk in pieces:
         share.claim(len(chunk))
-        chunks += chunk
-        if len(chunks) > MOST_SENT:
-            raise TooLargeError(f"a request of more than {MOST_SENT} bytes is not recorded")
-    return bytes(chunks)
+        last += chunk
+        size += len(chunk)
+        if len(last) >= BLOCK or size > most:
+            found.append(bytes(last))
+            last.clear()
+        if size > most:
+            return found, False
+    return [*found, bytes(last)], True
+
+
+async def read_whole(request: Request, share: Share, most: int) -> bytes:
+    """The body of a request. Raises TooLargeError, BusyError, ClientDisconnect."""
+    found, is_whole = await read_beginning(request.stream(), share, most)
+    if not is_whole:
+        raise TooLargeError(f"a request of more than {most} bytes is not recorded")
+    return b"".join(found)
 
 
 def weight(document: object) -> int:

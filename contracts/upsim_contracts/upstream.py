@@ -21,6 +21,7 @@ from upsim_contracts.documents import default_dialect, dialects, document, furth
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.nearest import hint
 from upsim_contracts.places import check_dialect
+from upsim_contracts.windows import substituted
 
 LIVE = "live"
 MOST_KEPT = 10_000
@@ -109,41 +110,47 @@ class Links:
     def __init__(self, target: Upstream) -> None:
         """Nothing was told yet."""
         self._target = target
-        self._own = re.compile(re.escape(target.origin) + r"(?![0-9])(?:\\?/[^\"'\s<>]*)?")
+        self._own = re.compile(
+            re.escape(target.origin.encode()) + rb"(?![0-9])(?:\\?/[^\"'\s<>]*)?"
+        )
         self.files: dict[str, None] = {}
         """Paths of the upstream outside the provider's own that its newest answers led to."""
         self.sent: dict[str, None] = {}
         """Links that the caller sent last, which are told back as they were."""
 
-    def told(self, text: str, proxy: str) -> str:
+    def told(self, text: bytes, proxy: str) -> bytes:
         """A text of the upstream in which its own links lead to the recording at `proxy`."""
 
-        def told(found: re.Match[str]) -> str:
-            link = found[0].replace("\\/", "/")
-            if link in self.sent:
-                return found[0]
-            base = self._target.base
-            if link == base or link.startswith((f"{base}/", f"{base}?")):
-                return proxy + link.removeprefix(base)
-            rest = link.removeprefix(self._target.origin)
-            remember(self.files, rest.partition("?")[0], None)
-            return _origin(proxy) + rest
+        def told(found: re.Match[bytes]) -> bytes:
+            link = _read(found).replace("\\/", "/")
+            return found[0] if link in self.sent else _written(self._led(link, proxy))
 
-        return self._own.sub(told, text)
+        return substituted(self._own, told, text)
 
-    def meant(self, text: str, proxy: str) -> str:
+    def _led(self, link: str, proxy: str) -> str:
+        """A link of the upstream as the caller is told it."""
+        base = self._target.base
+        if link == base or link.startswith((f"{base}/", f"{base}?")):
+            return proxy + link.removeprefix(base)
+        rest = link.removeprefix(self._target.origin)
+        remember(self.files, rest.partition("?")[0], None)
+        return _origin(proxy) + rest
+
+    def meant(self, text: bytes, proxy: str) -> bytes:
         """A text of the caller in which links to the recording are those of the upstream again."""
-        mine = re.compile(re.escape(_origin(proxy)) + r"[^\"'\s<>\\]*")
+        origin = _origin(proxy)
+        mine = re.compile(re.escape(_written(origin)) + rb"[^\"'\s<>\\]*")
 
-        def meant(found: re.Match[str]) -> str:
-            rest = found[0].removeprefix(_origin(proxy))
+        def meant(found: re.Match[bytes]) -> bytes:
+            link = _read(found)
+            rest = link.removeprefix(origin)
             if rest.partition("?")[0] in self.files:
-                return self._target.origin + rest
-            if found[0].startswith(proxy):
-                return self._target.base + found[0].removeprefix(proxy)
+                return _written(self._target.origin + rest)
+            if link.startswith(proxy):
+                return _written(self._target.base + link.removeprefix(proxy))
             return found[0]
 
-        return mine.sub(meant, text)
+        return substituted(mine, meant, text)
 
 
 def remember(kept: dict[str, T], key: str, value: T, most: int = MOST_KEPT) -> None:
@@ -177,6 +184,15 @@ def _dialect(provider: str, steps: list[str], *, is_live: bool) -> str:
     known = dialects(provider)
     spoken = next((step for step in reversed(steps) if step in known), default_dialect(provider))
     return LIVE if is_live and LIVE in known else spoken
+
+
+def _read(found: re.Match[bytes]) -> str:
+    """A link that was found, whatever bytes it is."""
+    return found[0].decode("utf-8", "surrogateescape")
+
+
+def _written(link: str) -> bytes:
+    return link.encode("utf-8", "surrogateescape")
 
 
 def _origin(url: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
+import hashlib
 import json
 import re
 import threading
@@ -17,11 +19,12 @@ import pytest
 
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
-from upsim_contracts import measuring, room
+from upsim_contracts import measuring, room, windows
 from upsim_contracts.bodies import LONGEST_VIDEO
 from upsim_contracts.cassettes import read_cassette
 from upsim_contracts.clips import clip
 from upsim_contracts.measuring import MOST_LINKS, MOST_LOOKS, Measuring
+from upsim_contracts.parsing import UnusualError, read_document
 from upsim_contracts.pieces import TURN
 from upsim_contracts.record_command import recording
 from upsim_contracts.recording import MOST_HEADERS
@@ -287,6 +290,86 @@ def test_requests_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.Monk
 
     record(tmp_path, lambda _: httpx.Response(404, stream=httpx.ByteStream(b"{}")), caller)
     assert [503, 404, 404, 404] == statuses
+
+
+def test_a_request_that_is_too_long_passes_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is forwarded in pieces, and kept as size and hash; under a cap no paid one is sent."""
+    monkeypatch.setattr("upsim_contracts.recording.MOST_READ", 100_000)
+    shared = room.Room()
+    monkeypatch.setattr("upsim_contracts.recording.Room", lambda: shared)
+    body = b"\xff" * 300_000
+    received: list[tuple[str | None, bytes]] = []
+    held: list[int] = []
+
+    class Taking(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            held.append(shared.held)
+            content = await request.aread()
+            held.append(shared.held)
+            received.append((request.headers.get("content-length"), content))
+            return httpx.Response(400, stream=httpx.ByteStream(b"{}"))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(6):
+            yield body[:50_000]
+
+    async def sent_to(cap: str | None, folder: Path) -> tuple[int, str, list[str]]:
+        said: list[str] = []
+        asked = {"upstream": "http://127.0.0.1:9", "to": folder / "c.jsonl", "provider": "venice"}
+        asked |= {"balances": False, "cap": cap}
+        with recording(asked, None, said.append, Taking()) as session:
+            calls = httpx.ASGITransport(session.application)
+            async with httpx.AsyncClient(transport=calls, base_url="http://r.test") as http:
+                headers = {"content-type": "application/json", "content-length": f"{len(body)}"}
+                answer = await http.post(QUEUE, content=pieces(), headers=headers)
+        return answer.status_code, answer.text, said
+
+    status, _, said = asyncio.run(sent_to(None, tmp_path))
+    assert (400, [(f"{len(body)}", body)]) == (status, received)
+    assert "of the request only size and hash are kept" in "".join(said)
+    assert 200_000 > held[0] > held[1]
+    kept = read_cassette(tmp_path / "c.jsonl").exchanges[0].request.body["file"]
+    assert (len(body), hashlib.sha256(body).hexdigest()) == (kept["bytes"], kept["sha256"])
+    (tmp_path / "cap").mkdir()
+    status, text, said = asyncio.run(sent_to("5", tmp_path / "cap"))
+    assert (402, 1) == (status, len(received))
+    assert "with a body of more than" in text
+    assert "not sent: nobody knows what POST" in said[0]
+
+
+def test_windows_of_a_long_body_read_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found, counted and decoded is the same, wherever a window ends."""
+    links, spelt = re.compile(rb"http://a[^ ]*"), bytes(range(256)) * 3
+    content = "http://a/é http://ab --x--xhttp://a --x\\u002c".encode() * 3
+    text = base64.encodebytes(spelt).decode()
+    for size in range(1, 40):
+        monkeypatch.setattr(windows, "WINDOW", size)
+        found = windows.substituted(links, lambda one: b"<%s>" % one[0], content)
+        assert found == links.sub(rb"<\g<0>>", content)
+        assert content is windows.substituted(re.compile(b"https"), lambda _: b"", content)
+        signs = [one.start() for one in re.finditer(b"--x", content)]
+        assert signs == [*windows.positions(content, b"--x")]
+        for most in (8, 9, 11, 12):
+            assert (most < 12) == windows.is_more(content, (b"--x", b"\\u002c"), most)
+        assert content.decode() == windows.text_of(content)
+        assert "{é}" == windows.text_of("{é}".encode("utf-16"))
+        assert text[-5:].find("=") < 0
+        assert spelt == windows.unspelled(text)
+        assert b"spell" == windows.unspelled("c3~Bl\nbGw=")
+    monkeypatch.setattr(windows, "WINDOW", 4)
+    for broken in ("c3=" + "A" * 9, "c", "é" * 3 + "c"):
+        with pytest.raises(ValueError, match=r"base64|padding|characters"):
+            windows.unspelled(broken)
+    monkeypatch.undo()
+    many = {
+        "backslashes": b'"' + b"\\n" * 1_000_001 + b'"',
+        "characters": b"[" + b",".join([b'"' + b"a " * 2**19 + b'"'] * 16) + b"]",
+    }
+    for name, document in many.items():
+        with pytest.raises(UnusualError, match=name):
+            read_document(document)
 
 
 def test_no_cookie_of_an_answer_is_sent_again(tmp_path: Path) -> None:

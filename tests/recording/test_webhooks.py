@@ -292,7 +292,7 @@ def test_bounds_of_a_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         url = await submit(http, fake)
         answers = [await http.post(url, json={"gone": True}), await http.post(url, json={})]
         assert b"" == answers[1].content
-        monkeypatch.setattr("upsim_contracts.room.MOST_SENT", 10)
+        monkeypatch.setattr(relaying, "MOST_TEXT", 10)
         answers.append(await http.post(url, content=b"x" * 11))
         monkeypatch.setattr(relaying, "MOST_AT_ONCE", 0)
         answers.append(await http.post(url, json={}))

@@ -1,0 +1,87 @@
+"""Long bodies, searched and read a window at a time.
+
+One call of C code holds the interpreter's lock from its beginning to its end: no other thread runs
+meanwhile, and so no other request is answered.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import json
+import re
+from collections.abc import Callable, Iterator
+
+WINDOW = 2**20
+"""Bytes that one call of C code searches, decodes or copies."""
+REACH = 64 * 2**10
+"""Bytes beyond a window that a match may have: more than any path, or a boundary of a form."""
+
+
+def substituted(
+    pattern: re.Pattern[bytes], replacement: Callable[[re.Match[bytes]], bytes], content: bytes
+) -> bytes:
+    """Do what `pattern.sub` does. Of a match that is longer than `REACH` the rest may stay."""
+    pieces: list[bytes] = []
+    at = 0
+    is_changed = False
+    for end in range(WINDOW, len(content) + WINDOW, WINDOW):
+        while at < end:
+            found = pattern.search(content, at, end + REACH)
+            if found is None or found.start() >= end:
+                pieces.append(content[at:end])
+                at = end
+            else:
+                is_changed = True
+                pieces += [content[at : found.start()], replacement(found)]
+                at = found.end()
+    return b"".join(pieces) if is_changed else content
+
+
+def positions(content: bytes, sign: bytes) -> Iterator[int]:
+    """Where a short sign stands; none of these places overlap."""
+    at = 0
+    for end in range(WINDOW, len(content) + WINDOW, WINDOW):
+        while at < end:
+            found = content.find(sign, at, end + len(sign) - 1)
+            if found >= 0:
+                yield found
+            at = end if found < 0 else found + len(sign)
+
+
+def is_more(content: bytes, signs: tuple[bytes, ...], most: int) -> bool:
+    """Whether these signs stand in it more often than that in all."""
+    count = 0
+    for start in range(0, len(content), WINDOW):
+        count += sum(content.count(sign, start, start + WINDOW + len(sign) - 1) for sign in signs)
+        if count > most:
+            return True
+    return False
+
+
+def text_of(content: bytes) -> str:
+    """The text of a JSON document. Raises ValueError for what is not in UTF-8, -16 or -32."""
+    read = codecs.getincrementaldecoder(json.detect_encoding(content))()
+    starts = range(0, len(content), WINDOW)
+    pieces = [read.decode(content[at : at + WINDOW]) for at in starts]
+    return "".join([*pieces, read.decode(b"", final=True)])
+
+
+def unspelled(text: str) -> bytes:
+    """The bytes that base64 spells; other letters are left out. Raises ValueError."""
+    pieces: list[bytes] = []
+    rest = ""
+    padded = text.find("=")
+    plain = len(text) if padded < 0 else padded
+    if len(text) - plain > WINDOW:
+        raise ValueError("base64 that goes on behind its end")
+    for start in range(0, plain, WINDOW):
+        letters = rest + _OTHER.sub("", text[start : min(start + WINDOW, plain)])
+        whole = len(letters) // 4 * 4
+        pieces.append(base64.b64decode(letters[:whole]))
+        rest = letters[whole:]
+    pieces.append(base64.b64decode(rest + text[plain:]))
+    return b"".join(pieces)
+
+
+_OTHER = re.compile(r"[^A-Za-z0-9+/]+")

@@ -68,7 +68,9 @@ def text_of(content: bytes) -> str:
 
 
 def unspelled(text: str) -> bytes:
-    """The bytes that base64 spells; other letters are left out. Raises ValueError."""
+    """The bytes that base64 spells; other letters of ASCII are left out. Raises ValueError."""
+    if not text.isascii():
+        raise ValueError("no base64 has letters beyond ASCII")
     pieces: list[bytes] = []
     rest = ""
     padded = text.find("=")

@@ -359,7 +359,7 @@ def test_windows_of_a_long_body_read_as_the_whole(monkeypatch: pytest.MonkeyPatc
         assert spelt == windows.unspelled(text)
         assert b"spell" == windows.unspelled("c3~Bl\nbGw=")
     monkeypatch.setattr(windows, "WINDOW", 4)
-    for broken in ("c3=" + "A" * 9, "c", "é" * 3 + "c"):
+    for broken in ("c3=" + "A" * 9, "c", "éc3BlbGw="):
         with pytest.raises(ValueError, match=r"base64|padding|characters"):
             windows.unspelled(broken)
     monkeypatch.undo()

@@ -22,10 +22,11 @@ def substituted(
     pattern: re.Pattern[bytes], replacement: Callable[[re.Match[bytes]], bytes], content: bytes
 ) -> bytes:
     """Do what `pattern.sub` does. Of a match that is longer than `REACH` the rest may stay."""
-    pieces: list[bytes] = []
+    whole: list[bytes] = []
     at = 0
     is_changed = False
     for end in range(WINDOW, len(content) + WINDOW, WINDOW):
+        pieces: list[bytes] = []
         while at < end:
             found = pattern.search(content, at, end + REACH)
             if found is None or found.start() >= end:
@@ -35,7 +36,8 @@ def substituted(
                 is_changed = True
                 pieces += [content[at : found.start()], replacement(found)]
                 at = found.end()
-    return b"".join(pieces) if is_changed else content
+        whole.append(b"".join(pieces))
+    return b"".join(whole) if is_changed else content
 
 
 def positions(content: bytes, sign: bytes) -> Iterator[int]:

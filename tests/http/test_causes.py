@@ -25,7 +25,7 @@ from tests.http.conftest import LOCAL
 from upsim import Simulator
 from upsim.cli.console import job_of, line_of
 from upsim.core.baseline import Auth
-from upsim.engine.journal import Exchange
+from upsim.engine.journal import JournalEntry
 from upsim.web.admin.exchange_views import LONGEST_CAUSE, cause_of
 from upsim_contracts.clips import Clip
 from upsim_contracts.generation import Submit
@@ -435,7 +435,7 @@ class Seen:
     """What a simulator tells its developer of the last request."""
 
     sim: Simulator
-    exchanges: list[tuple[Exchange, str]]
+    exchanges: list[tuple[JournalEntry, str]]
 
     @property
     def cause(self) -> str:
@@ -457,7 +457,7 @@ def seen() -> Iterator[Seen]:
 
 def watched(sim: Simulator) -> Seen:
     """Keep each exchange with its log line."""
-    found: list[tuple[Exchange, str]] = []
+    found: list[tuple[JournalEntry, str]] = []
     sim.app.dispatch.observers.append(
         lambda box, one: found.append((one, line_of(box, one, job_of(box, one), day="")))
     )

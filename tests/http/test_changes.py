@@ -18,9 +18,9 @@ from upsim.core.baseline import BaselineError
 from upsim.core.call import Call, Pending
 from upsim.core.events import RulesChanged
 from upsim.core.media import Measured
-from upsim.engine.edits import Edit
-from upsim.engine.registry import Order
+from upsim.engine.registry import SandboxRequest
 from upsim.engine.reload import reload
+from upsim.engine.reload_diff import ScenarioDiff
 from upsim.engine.sandbox import Sandbox
 
 SECOND = 1_000_000
@@ -56,7 +56,7 @@ def charge(client: Patient) -> Decimal:
     return -entry.amount
 
 
-def reread(client: Patient) -> list[Edit]:
+def reread(client: Patient) -> list[ScenarioDiff]:
     """Let the file hold as it is now; what that changes."""
     registry = client.sim.registry
     return reload(registry, registry.library.renewed())
@@ -311,7 +311,9 @@ def test_a_change_of_accounts_leaves_a_balance_that_was_asked_for(begin: Begin) 
     """The sandbox's own balance beats the scenario's at a change, as it does at the opening."""
     client = begin("changes:", change("30s", 'accounts: {vicsee: {balance: "5"}}'))
     made = client.sim.registry.create(
-        Order(scenario=client.sim.sandbox.scenario, clock="manual", balances={"vicsee": Decimal(7)})
+        SandboxRequest(
+            scenario=client.sim.sandbox.scenario, clock="manual", balances={"vicsee": Decimal(7)}
+        )
     )[0]
     account = client.sim.registry.account(made, "vicsee", "main")
     for _ in made.advance(made.settle() + 30 * SECOND):

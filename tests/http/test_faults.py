@@ -14,7 +14,7 @@ from tests.http.faults import LOCAL, SUBMIT, Patient, headers_of, patient
 from tests.uploads import put_file
 from upsim import Simulator
 from upsim.core.instants import SECOND
-from upsim.engine.registry import Order
+from upsim.engine.registry import SandboxRequest
 from upsim.scenario.faults.vocabulary import needed
 from upsim.web.connections import UncuttableError
 from upsim.web.holds import HeldByManualClockError
@@ -532,7 +532,7 @@ def test_a_probability_may_be_a_number(client: Patient) -> None:
 def test_faults_of_one_sandbox_are_not_those_of_another(client: Patient) -> None:
     """What goes wrong in one sandbox goes well in the next."""
     client.arm(at="before_accept", do={"respond": 503})
-    _, keys = client.sim.registry.create(Order(id="other"))
+    _, keys = client.sim.registry.create(SandboxRequest(id="other"))
     headers = {"Authorization": f"Bearer {keys['vicsee']}"}
     body = {"video_url": "https://clips.example/8.mp4"}
     answer = client.http.post("/api/v1/tools/upscale-video", json=body, headers=headers)

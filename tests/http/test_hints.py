@@ -14,7 +14,7 @@ from upsim import Simulator
 from upsim.cli.console import job_of, line_of
 from upsim.engine import hints
 from upsim.engine.hints import PATIENCE
-from upsim.engine.journal import Exchange
+from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import Library
 
@@ -41,7 +41,7 @@ def begin() -> Iterator[Begin]:
             sim = sim or stack.enter_context(Simulator(clock="manual"))
             lines: list[str] = []
 
-            def told(sandbox: Sandbox, exchange: Exchange) -> None:
+            def told(sandbox: Sandbox, exchange: JournalEntry) -> None:
                 job = job_of(sandbox, exchange)
                 lines.append(line_of(sandbox, exchange, job, day=""))
 

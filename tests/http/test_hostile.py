@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.http.conftest import LOCAL, SAMPLES
 from upsim.core.provider import Operation
-from upsim.engine.bound import BODY_METHODS
+from upsim.engine.bound_provider import BODY_METHODS
 from upsim.providers import discover
 
 if TYPE_CHECKING:

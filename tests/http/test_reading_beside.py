@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from upsim import Simulator
-from upsim.engine.registry import Order
+from upsim.engine.registry import SandboxRequest
 from upsim.engine.reload import reload_beside
 from upsim.scenario.judging import Judge
 from upsim.web import late_imports
@@ -73,7 +73,7 @@ def test_a_reload_takes_in_what_came_meanwhile(tmp_path: Path, judged_on: list[b
             reading = asyncio.create_task(reload_beside(registry, registry.library.renewed()))
             await asyncio.sleep(0)
             await registry.prepare(str(second))
-            registry.create(Order(id="late", scenario=str(second)))
+            registry.create(SandboxRequest(id="late", scenario=str(second)))
             second.write_text(TEXT.format(opening=9), "utf-8")
             await reading
 
@@ -86,7 +86,7 @@ def test_a_reload_takes_in_what_came_meanwhile(tmp_path: Path, judged_on: list[b
 
         create = registry.create
 
-        def creating(order: Order) -> None:
+        def creating(order: SandboxRequest) -> None:
             create(order)
             hold.set()
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.http.conftest import SAMPLES, refusal_of
 from upsim import Simulator
-from upsim.engine import conduct, report_card
+from upsim.engine import client_activity, report_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from tests.http.conftest import Admin, Start
     from upsim.core.instants import Instant
-    from upsim.engine.conduct import Tally
-    from upsim.engine.report_card import Finding, ReportCard
+    from upsim.engine.client_activity import JobActivity
+    from upsim.engine.report_card import Finding, ReportCardBuilder
 
 CLIP = "http://127.0.0.1:4747/media/synthetic/320x240_30fps_2s.mp4"
 OWN_CLIP = "http://upsim.test/media/synthetic/320x240_30fps_2s.mp4"
@@ -371,8 +371,8 @@ def test_findings_stay_when_jobs_go(admin: Admin) -> None:
 
 def test_of_many_jobs_the_newest_are_counted(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of older ones what their caller's requests showed is kept, and that they were there."""
-    monkeypatch.setattr(conduct, "MOST_JOBS", 4)
-    monkeypatch.setattr(conduct, "AT_ONCE", 2)
+    monkeypatch.setattr(client_activity, "MOST_JOBS", 4)
+    monkeypatch.setattr(client_activity, "AT_ONCE", 2)
     http = caller(admin)
     for seconds in (1, 1, 2, 3, 4, 5, 6):
         VICSEE.job(http, CLIP.replace("_2s", f"_{seconds}s"))
@@ -384,8 +384,8 @@ def test_of_many_jobs_the_newest_are_counted(admin: Admin, monkeypatch: pytest.M
 
 def test_findings_keep_their_order(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was found of jobs that went first comes first, whatever made them go."""
-    monkeypatch.setattr(conduct, "MOST_JOBS", 1)
-    monkeypatch.setattr(conduct, "AT_ONCE", 1)
+    monkeypatch.setattr(client_activity, "MOST_JOBS", 1)
+    monkeypatch.setattr(client_activity, "AT_ONCE", 1)
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
     admin.put(f"sandboxes/default/jobs/{job}/state", {"state": "failed"})
@@ -399,8 +399,8 @@ def test_what_shows_nothing_pushes_no_finding_out(
     start_admin: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Jobs that were polled too soon once are no findings, and take no place of one."""
-    monkeypatch.setattr(conduct, "MOST_JOBS", 1)
-    monkeypatch.setattr(conduct, "AT_ONCE", 1)
+    monkeypatch.setattr(client_activity, "MOST_JOBS", 1)
+    monkeypatch.setattr(client_activity, "AT_ONCE", 1)
     monkeypatch.setattr(report_card, "MOST_FINDINGS", 2)
     admin = start_admin()
     http = caller(admin)
@@ -505,14 +505,16 @@ async def test_a_long_card_leaves_others_their_turn() -> None:
                 assert made.status_code == 200, made.text
             await http.post("/__sim/sandboxes/default/clock/advance", json={"to": "idle"})
             drawn: list[int] = []
-            real = report_card.ReportCard._judged
+            real = report_card.ReportCardBuilder._judged
 
-            def judged(box: ReportCard, job: str, tally: Tally, now: Instant) -> Iterator[Finding]:
+            def judged(
+                box: ReportCardBuilder, job: str, tally: JobActivity, now: Instant
+            ) -> Iterator[Finding]:
                 drawn.append(len(turns))
                 return real(box, job, tally, now)
 
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(report_card.ReportCard, "_judged", judged)
+                patch.setattr(report_card.ReportCardBuilder, "_judged", judged)
                 ticking = asyncio.create_task(others())
                 answer = await http.get("/__sim/sandboxes/default/report-card")
                 ticking.cancel()

@@ -15,7 +15,7 @@ from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.core.ledger import Account
 from upsim.core.states import State
-from upsim.engine.registry import Order
+from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import FORGET_AT_ONCE, Sandbox
 
 DAY = 86_400
@@ -75,7 +75,7 @@ def begin() -> Iterator[Begin]:
         simulator = Simulator(clock="manual", jobs_max=jobs_max)
         simulators.append(simulator)
         balances = dict.fromkeys(FACES, Decimal(RICH))
-        sandbox, keys = simulator.registry.create(Order(clock="manual", balances=balances))
+        sandbox, keys = simulator.registry.create(SandboxRequest(clock="manual", balances=balances))
         return Life(sandbox, keys, Caller(simulator.app, loop))
 
     yield make

@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.stateful.machine import EngineMachine
 from upsim import Simulator
-from upsim.engine.log import MemoryLog
+from upsim.engine.event_log import MemoryLog
 
 RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "80"))
 STEPS = 50

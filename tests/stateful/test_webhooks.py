@@ -23,7 +23,7 @@ from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
 from upsim.core.states import TERMINAL
 from upsim.core.webhooks import Delivery, FaultKind, WebhookFault
-from upsim.engine.log import MemoryLog
+from upsim.engine.event_log import MemoryLog
 from upsim.engine.sandbox import Sandbox
 
 RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "80"))

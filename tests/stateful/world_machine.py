@@ -36,8 +36,8 @@ from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
 from upsim.core.states import TERMINAL
-from upsim.engine.log import MemoryLog
-from upsim.engine.registry import Order
+from upsim.engine.event_log import MemoryLog
+from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
 
 OK = 200
@@ -411,7 +411,7 @@ class WorldMachine(RuleBasedStateMachine):
         if len(self.boxes) >= MOST_BOXES:
             return
         registry = self.sim.registry
-        sandbox, first = registry.create(Order(clock=clock, strict_keys=True))
+        sandbox, first = registry.create(SandboxRequest(clock=clock, strict_keys=True))
         keys = {n: [first[n], registry.issue_key(sandbox, n, owner="other")] for n in FACES}
         self._enter(sandbox, keys)
 

@@ -10,7 +10,7 @@ from tests.stateful.faces import FACES, Face
 from upsim import Simulator
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account
-from upsim.engine.registry import Order
+from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
 
 OWNERS = ("main", "other")
@@ -91,7 +91,7 @@ class Worlds:
 
     def _box(self, seed: int, clock: str) -> Box:
         registry = self.simulator.registry
-        sandbox, first = registry.create(Order(seed=seed, clock=clock, strict_keys=True))
+        sandbox, first = registry.create(SandboxRequest(seed=seed, clock=clock, strict_keys=True))
         keys = {(name, "main"): first[name] for name in FACES}
         for name in FACES:
             keys[name, "other"] = registry.issue_key(sandbox, name, owner="other")

@@ -17,7 +17,7 @@ from upsim.core.printing import printable as escaped
 from upsim.core.secrets import hidden_text, hidden_url
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import wall_clock
-from upsim.engine.journal import Exchange
+from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
 from upsim.web.admin.exchange_views import cause_of, compared
@@ -34,10 +34,10 @@ class Console:
 
     def __init__(self) -> None:
         """Nothing to print yet. Lines of another day than today bear a date."""
-        self._waiting: list[tuple[Sandbox, Exchange, Job | None] | str] = []
+        self._waiting: list[tuple[Sandbox, JournalEntry, Job | None] | str] = []
         self._day = today()
 
-    def __call__(self, sandbox: Sandbox, exchange: Exchange) -> None:
+    def __call__(self, sandbox: Sandbox, exchange: JournalEntry) -> None:
         """Take in an answer, and its job as it is at this moment."""
         self._wait_for((sandbox, exchange, job_of(sandbox, exchange)))
 
@@ -55,7 +55,7 @@ class Console:
         day = self._day
         say("".join(one if isinstance(one, str) else line_of(*one, day=day) for one in waiting))
 
-    def _wait_for(self, one: tuple[Sandbox, Exchange, Job | None] | str) -> None:
+    def _wait_for(self, one: tuple[Sandbox, JournalEntry, Job | None] | str) -> None:
         if not self._waiting:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
         self._waiting.append(one)
@@ -79,12 +79,12 @@ def today() -> str:
     return iso(wall_clock())[:10]
 
 
-def job_of(sandbox: Sandbox, exchange: Exchange) -> Job | None:
+def job_of(sandbox: Sandbox, exchange: JournalEntry) -> Job | None:
     """The job that an exchange made or read, as it is now."""
     return None if exchange.job is None else sandbox.state.jobs.get(exchange.job)
 
 
-def line_of(sandbox: Sandbox, exchange: Exchange, job: Job | None, *, day: str) -> str:
+def line_of(sandbox: Sandbox, exchange: JournalEntry, job: Job | None, *, day: str) -> str:
     """The line of an answer, with the hint that names the dialect which would serve its client.
 
     The date is left out where it is no news: on the day `day` by a clock that is the wall clock.
@@ -143,13 +143,13 @@ def message_in(reply: bytes) -> str:
     return f"{found} [{issues}]".lstrip() if issues else found
 
 
-def _provider(sandbox: Sandbox, exchange: Exchange) -> str:
+def _provider(sandbox: Sandbox, exchange: JournalEntry) -> str:
     default = sandbox.scenario_for(exchange.provider).baseline.dialects[0]
     plain = exchange.dialect == default
     return exchange.provider if plain else f"{exchange.provider}/{exchange.dialect}"
 
 
-def _refusal(exchange: Exchange, rule: ErrorRule) -> str:
+def _refusal(exchange: JournalEntry, rule: ErrorRule) -> str:
     """The rule that refused, what the provider said, why it is believed, and what was compared."""
     text = printable(hidden_text(message_in(exchange.reply) or rule.message))
     said = f": {text}" if text else ""
@@ -159,13 +159,13 @@ def _refusal(exchange: Exchange, rule: ErrorRule) -> str:
     return f" refused: {rule.name}{said} {grade}{f' [{looked}]' if looked else ''}"
 
 
-def _looked_at(exchange: Exchange) -> str:
+def _looked_at(exchange: JournalEntry) -> str:
     """The values because of which an accepted job will fail, and the fields that are not read."""
     found = _values(exchange)
     return f" [{found}]" if found else ""
 
 
-def _values(exchange: Exchange) -> str:
+def _values(exchange: JournalEntry) -> str:
     """The cause of a refusal, or the values without one."""
     values = ", ".join(f"{name} {value}" for name, value in compared(exchange).items())
     return printable(cause_of(exchange) or values)

@@ -89,7 +89,7 @@ def _version(name: str) -> str | None:
 
 def _baseline_problems() -> list[str]:
     from upsim.core.baseline import BaselineError, rules  # not for `--version`
-    from upsim.engine.bound import bind
+    from upsim.engine.bound_provider import bind
     from upsim.providers import discover
     from upsim.scenario.loader import ScenarioError
 

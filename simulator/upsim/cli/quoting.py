@@ -25,7 +25,7 @@ from upsim.client.values import Billed, Money, Quote, Size
 from upsim.core.hosts import host_of, is_loopback
 from upsim.core.media import Measured, Media
 from upsim.core.states import State
-from upsim.engine.registry import Order
+from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
 from upsim.media.probe import measure_file
 from upsim.network import NoCookies
@@ -132,7 +132,7 @@ def quotes(
         http = stack.enter_context(httpx.Client(transport=sim.transport(), cookies=NoCookies()))
         if not isinstance(video.source, Path):
             _let_find(sim, video)
-        order = Order(balances=dict.fromkeys(sim.registry.providers, AMPLE))
+        order = SandboxRequest(balances=dict.fromkeys(sim.registry.providers, AMPLE))
         box, keys = sim.registry.create(order)
         for name in models:
             known = find_model(name)

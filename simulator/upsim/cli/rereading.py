@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from upsim.engine.edits import OPENING, RESET, RESTART, Edit
+from upsim.engine.reload_diff import OPENING, RESET, RESTART, ScenarioDiff
 
 NAMED = 8
 """So many places are named; of more the rest is counted."""
@@ -15,7 +15,7 @@ WAITING = {
 }
 
 
-def told(edits: Iterable[Edit]) -> str:
+def told(edits: Iterable[ScenarioDiff]) -> str:
     """The lines that say what really changed, provider by provider, and what still waits."""
     found = list(edits)
     if not found:
@@ -23,7 +23,7 @@ def told(edits: Iterable[Edit]) -> str:
     return "".join(f"{line}\n" for edit in found for line in _lines(edit))
 
 
-def _lines(edit: Edit) -> Iterator[str]:
+def _lines(edit: ScenarioDiff) -> Iterator[str]:
     if not edit.changed:
         yield f"scenario {edit.name} read again: nothing in it has changed"
         return

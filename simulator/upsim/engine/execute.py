@@ -15,7 +15,7 @@ from upsim.core.events import JobPolled, QuotaUsed
 from upsim.core.instants import LATEST, Instant
 from upsim.core.ledger import Account, Entry
 from upsim.core.provider import Operation
-from upsim.engine.bound import Bound
+from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.notes import notes
 from upsim.engine.sandbox import Sandbox
 
@@ -37,7 +37,11 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def decide(
-    sandbox: Sandbox, bound: Bound, operation: Operation, call: Call, now: Instant | None = None
+    sandbox: Sandbox,
+    bound: BoundProvider,
+    operation: Operation,
+    call: Call,
+    now: Instant | None = None,
 ) -> Decision | Pending:
     """Settle what is due, then decide the call at this instant, as one step.
 
@@ -99,7 +103,7 @@ def _posted(account: Account, before: int, last: int) -> tuple[Entry, ...]:
     return tuple([entries[n] for n in range(before + 1, last + 1) if n in entries])
 
 
-def _renewed(sandbox: Sandbox, call: Call) -> Bound:
+def _renewed(sandbox: Sandbox, call: Call) -> BoundProvider:
     """The rules that hold now: they changed since the call was taken in."""
     _, _, dialect = call.origin.prefix.lstrip("/").partition("/")
     provider = call.rules.baseline.provider
@@ -108,7 +112,7 @@ def _renewed(sandbox: Sandbox, call: Call) -> Bound:
     return bound
 
 
-def refuse(bound: Bound, call: Call, violation: Violation) -> Decision:
+def refuse(bound: BoundProvider, call: Call, violation: Violation) -> Decision:
     """The provider's answer to a broken rule."""
     if any(isinstance(value, str) and len(value) > SHOWN for value in violation.values.values()):
         violation = replace(violation, values=_shortened(violation.values))

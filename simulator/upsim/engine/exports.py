@@ -15,23 +15,23 @@ import msgspec
 
 from upsim.core.instants import iso
 from upsim.core.media import Measured, Media
-from upsim.engine.commands import (
+from upsim.engine.command_log import (
     KEPT_BODY,
     Command,
-    Commands,
+    CommandLog,
     Entry,
-    Opened,
+    LoggedAccount,
+    LoggedDelivery,
+    LoggedReload,
+    LoggedRequest,
     Pairs,
-    Request,
-    Reread,
     Resumed,
-    Told,
     is_json,
 )
+from upsim.engine.planned_changes import ScenarioLookup
 from upsim.engine.registry import Registry
 from upsim.engine.resolution import owner_shown
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.swaps import ScenarioOf
 
 FORMAT = "upsim-export"
 VERSION = 1
@@ -154,7 +154,7 @@ def _made(registry: Registry, sandbox: Sandbox, version: str) -> Json:
     }
 
 
-def _incomplete(log: Commands) -> Json | None:
+def _incomplete(log: CommandLog) -> Json | None:
     """From where on commands are missing, if any may be."""
     if log.open:
         return None
@@ -170,7 +170,7 @@ def _digests(registry: Registry, sandbox: Sandbox) -> Json:
 def _values(sandbox: Sandbox) -> object:
     """The resolved values that the scenario began with, so that its file is not needed."""
     begun = sandbox.began_with
-    main = begun.main if isinstance(begun, ScenarioOf) else None
+    main = begun.main if isinstance(begun, ScenarioLookup) else None
     return None if main is None else plain(main.values)
 
 
@@ -281,17 +281,17 @@ class _Writer:
             media = None if entry.found is None else _media(entry.found)
             point = {"of": entry.of, "point": entry.name, "index": entry.index}
             return {"at": iso(entry.at, 6), "resumed": point, **({"media": media} if media else {})}
-        if isinstance(entry, Opened):
+        if isinstance(entry, LoggedAccount):
             owner = owner_shown(entry.owner, entry.account)
             account = {"provider": entry.provider, "owner": owner, "account": entry.account}
             return {"at": iso(entry.at, 6), "opened": account}
-        if isinstance(entry, Reread):
+        if isinstance(entry, LoggedReload):
             return {"at": iso(entry.at, 6), "reread": plain(entry.scenarios)}
-        if isinstance(entry, Told):
+        if isinstance(entry, LoggedDelivery):
             return {"at": iso(entry.at, 6), "webhook": _told(entry)}
-        return self._request(Request._make(entry))
+        return self._request(LoggedRequest._make(entry))
 
-    def _request(self, found: Request) -> Json:
+    def _request(self, found: LoggedRequest) -> Json:
         named = ((b"host", found.host), (b"content-type", found.content_type))
         asked = {
             "scheme": found.scheme,
@@ -378,7 +378,7 @@ def _answer(found: Command) -> Json | None:
     }
 
 
-def _told(entry: Told) -> Json:
+def _told(entry: LoggedDelivery) -> Json:
     outcome = entry.outcome
     said = {"answer": readable(outcome.answer)} if outcome.answer else {}
     return {

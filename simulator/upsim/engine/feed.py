@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from upsim.core.events import Event
 from upsim.core.instants import Instant
 from upsim.engine.clock import monotonic
-from upsim.engine.journal import Exchange
+from upsim.engine.journal import JournalEntry
 from upsim.engine.seeds import fresh_token
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class ClockMoved(NamedTuple):
     pace: int
 
 
-Happening = Event | Exchange | ClockMoved
+Happening = Event | JournalEntry | ClockMoved
 
 
 class Feed:
@@ -92,7 +92,7 @@ class Feed:
             self._add(event)
         self._wake()
 
-    def on_exchange(self, exchange: Exchange) -> None:
+    def on_exchange(self, exchange: JournalEntry) -> None:
         """A request was answered."""
         self._add(exchange)
         self._wake()

@@ -18,7 +18,7 @@ KEPT_BODY = 16_384
 """Bytes of a body that are kept; longer ones are cut and marked as cut."""
 
 
-class Exchange(msgspec.Struct, frozen=True, gc=False):
+class JournalEntry(msgspec.Struct, frozen=True, gc=False):
     """One request and its answer. The key itself is never held; `account` says whose it was.
 
     `rule` is the catalogue entry that refused the request, `check` the check that chose it,
@@ -67,10 +67,10 @@ class Journal:
 
     def __init__(self, kept: int) -> None:
         """Keep so many exchanges at the most."""
-        self._ring: deque[Exchange] = deque(maxlen=kept)
+        self._ring: deque[JournalEntry] = deque(maxlen=kept)
         self.count = 0
-        self.told: Callable[[Exchange], None] | None = None
-        self.counted: Callable[[Call, Exchange], None] = lambda _call, _exchange: None
+        self.told: Callable[[JournalEntry], None] | None = None
+        self.counted: Callable[[Call, JournalEntry], None] = lambda _call, _exchange: None
 
     def add(
         self,
@@ -80,11 +80,11 @@ class Journal:
         rule: ErrorRule | None,
         job: str | None,
         fault: str | None = None,
-    ) -> Exchange:
+    ) -> JournalEntry:
         """Take in a call and its answer; the oldest falls out when the ring is full."""
         self.count += 1
         query, body, rules = call.query_string, call.body, call.rules
-        exchange = Exchange(
+        exchange = JournalEntry(
             self.count,
             call.now,
             rules.baseline.provider,
@@ -119,7 +119,7 @@ class Journal:
             self.told(exchange)
         return exchange
 
-    def note(self, exchange: Exchange) -> Exchange:
+    def note(self, exchange: JournalEntry) -> JournalEntry:
         """Take in an exchange that was no call of a provider, under the next number."""
         self.count += 1
         numbered = msgspec.structs.replace(exchange, number=self.count)
@@ -132,7 +132,7 @@ class Journal:
         """Forget the exchanges; the counter goes on."""
         self._ring.clear()
 
-    def since(self, number: int) -> list[Exchange]:
+    def since(self, number: int) -> list[JournalEntry]:
         """Those after this number that are still in the ring, oldest first."""
         fresh = []
         for exchange in reversed(self._ring):
@@ -141,7 +141,7 @@ class Journal:
             fresh.append(exchange)
         return fresh[::-1]
 
-    def __iter__(self) -> Iterator[Exchange]:
+    def __iter__(self) -> Iterator[JournalEntry]:
         """The kept exchanges, oldest first."""
         return iter(self._ring)
 

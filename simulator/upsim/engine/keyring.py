@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from upsim.core.baseline import Auth
+from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
 from upsim.engine.keys import LONGEST_KEY, Fingerprints, can_be_sent, new_key
-from upsim.engine.refusals import KeyTakenError, SandboxRefusedError
 from upsim.engine.seeds import Seeds, fresh_seed, fresh_token
 
 KEPT_RETIRED = 4096

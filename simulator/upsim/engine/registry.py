@@ -12,20 +12,20 @@ from upsim.core.baseline import BaselineError
 from upsim.core.ledger import Account
 from upsim.core.nearest import closest
 from upsim.core.provider import Provider
+from upsim.engine.bound_sandbox import BoundSandbox
 from upsim.engine.clock import Clock, monotonic
+from upsim.engine.event_log import EventLog, MemoryLog
+from upsim.engine.exceptions import SandboxRefusedError, SandboxTakenError, UnknownSandboxError
 from upsim.engine.faults import attempt_fault, early_fault, plan, replan
 from upsim.engine.keyring import KeyHolder, Keyring
-from upsim.engine.log import EventLog, MemoryLog
-from upsim.engine.refusals import SandboxRefusedError, SandboxTakenError, UnknownSandboxError
+from upsim.engine.media_lookup import MediaLookup
+from upsim.engine.planned_changes import ScenarioLookup, swaps_of
 from upsim.engine.resolution import Face, Resolver
 from upsim.engine.room import Room
-from upsim.engine.rulebook import Swap
+from upsim.engine.rule_versions import RuleChange
 from upsim.engine.sandbox import Choices, Sandbox
 from upsim.engine.seeds import Seeds, derived_seed
 from upsim.engine.settings import Settings
-from upsim.engine.sources import Sources
-from upsim.engine.swaps import ScenarioOf, swaps_of
-from upsim.engine.world import SandboxWorld
 from upsim.media.store import BlobStore
 from upsim.scenario.loader import BASELINE, Library
 from upsim.scenario.model import Scenario
@@ -35,7 +35,7 @@ DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SandboxRequest:
     """What `POST /__sim/sandboxes` asks for; what is None is as the server is started."""
 
     id: str | None = None
@@ -71,7 +71,7 @@ class Registry:
         self.providers = providers
         self.blobs = BlobStore(settings.store_bytes)
         self.room = Room()
-        self.sources = Sources(set(settings.hosts), settings.loopback, settings.fetch)
+        self.sources = MediaLookup(set(settings.hosts), settings.loopback, settings.fetch)
         self.sandboxes: dict[str, Sandbox] = {}
         self.roused: Callable[[Sandbox], None] = lambda _sandbox: None
         self.crashes = 0
@@ -80,12 +80,12 @@ class Registry:
         self._resolver = Resolver(self, self._keys)
         self.resolve = self._resolver.resolve
         self._faces: dict[str, dict[str, dict[str | None, Face]]] = {}
-        self._orders: dict[str, Order] = {}
+        self._orders: dict[str, SandboxRequest] = {}
         self._made = 0
         self._check_dialect(settings.dialect)
         chosen = settings.scenario
         self._chosen = self.sent(chosen) if isinstance(chosen, Mapping) else chosen
-        self.default = self._add(DEFAULT, Order())
+        self.default = self._add(DEFAULT, SandboxRequest())
 
     # -- sandboxes
 
@@ -94,7 +94,7 @@ class Registry:
         self.settings = replace(self.settings, hosts=(*self.settings.hosts, *hosts))
         self.sources.hosts = self.sources.hosts.union(hosts)
 
-    def create(self, order: Order) -> tuple[Sandbox, dict[str, str]]:
+    def create(self, order: SandboxRequest) -> tuple[Sandbox, dict[str, str]]:
         """A new sandbox and its keys, one for each provider. Raises SandboxRefusedError."""
         self.remove_idle()
         for provider in (*order.dialects, *order.knobs, *order.balances, *order.keys):
@@ -148,7 +148,7 @@ class Registry:
             self.default = fresh
         return fresh
 
-    def remake(self, name: str, order: Order) -> Sandbox:
+    def remake(self, name: str, order: SandboxRequest) -> Sandbox:
         """A sandbox of this name made by another order, in the place of one that may be there."""
         if name in self.sandboxes:
             self._empty(self.sandboxes[name])
@@ -165,7 +165,7 @@ class Registry:
             if sandbox is not self.default and now - sandbox.last_used > ttl:
                 self.delete(sandbox.id)
 
-    def _add(self, name: str, order: Order) -> Sandbox:
+    def _add(self, name: str, order: SandboxRequest) -> Sandbox:
         settings = self.settings
         main = self._main(order.scenario or self._chosen)
         clock = order.clock or (main.clock if main else None) or settings.clock
@@ -232,7 +232,7 @@ class Registry:
         self.library = library
         self._resolver.forget()
 
-    def _swapped(self, sandbox: Sandbox, swap: Swap) -> None:
+    def _swapped(self, sandbox: Sandbox, swap: RuleChange) -> None:
         """Nothing that was made for the rules before is used again."""
         for faces in self._faces.get(sandbox.id, {}).values():
             faces.clear()
@@ -252,7 +252,7 @@ class Registry:
     def _rouse(self, sandbox: Sandbox) -> None:
         self.roused(sandbox)
 
-    def _choices(self, order: Order, main: Scenario | None) -> Choices:
+    def _choices(self, order: SandboxRequest, main: Scenario | None) -> Choices:
         settings = self.settings
         strict = settings.strict_keys if order.strict_keys is None else order.strict_keys
         return Choices(
@@ -288,8 +288,8 @@ class Registry:
             msg = f"no provider has a dialect {dialect!r}; {hint}"
             raise BaselineError(msg)
 
-    def _scenarios(self, main: Scenario | None) -> ScenarioOf:
-        return ScenarioOf(self.library, main)
+    def _scenarios(self, main: Scenario | None) -> ScenarioLookup:
+        return ScenarioLookup(self.library, main)
 
     def _known_provider(self, provider: str) -> str:
         if provider not in self.providers:
@@ -345,7 +345,7 @@ class Registry:
         found = faces.get(dialect)
         if found is None:
             bound = sandbox.bound(provider, dialect)
-            world = SandboxWorld(sandbox, bound, sources=self.sources, blobs=self.blobs)
+            world = BoundSandbox(sandbox, bound, sources=self.sources, blobs=self.blobs)
             found = faces[dialect] = (bound, world)
         return found
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from upsim.core.provider import Provider
-from upsim.engine.edits import Edit, edit_of
+from upsim.engine.planned_changes import ScenarioLookup, swaps_of
 from upsim.engine.registry import Registry
-from upsim.engine.rulebook import Swap
+from upsim.engine.reload_diff import ScenarioDiff, edit_of
+from upsim.engine.rule_versions import RuleChange
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.swaps import ScenarioOf, swaps_of
 from upsim.scenario.loader import BASELINE, Library, ScenarioError
 from upsim.scenario.model import Scenario
 from upsim.scenario.tree import Mistake
@@ -21,8 +21,8 @@ class Follow(NamedTuple):
     """What holds in a sandbox from now on, and what is planned for later."""
 
     sandbox: Sandbox
-    now: Swap
-    later: list[Swap]
+    now: RuleChange
+    later: list[RuleChange]
 
     def apply(self) -> None:
         """Let it hold."""
@@ -30,7 +30,7 @@ class Follow(NamedTuple):
         self.sandbox.rulebook.plan(self.later)
 
 
-def reload(registry: Registry, fresh: Library) -> list[Edit]:
+def reload(registry: Registry, fresh: Library) -> list[ScenarioDiff]:
     """Let the scenarios in use hold as a fresh library reads them, for what is accepted from now.
 
     Sandboxes whose scenario was sent as a document stay in what they were made with.
@@ -42,7 +42,7 @@ def reload(registry: Registry, fresh: Library) -> list[Edit]:
     return edits
 
 
-async def reload_beside(registry: Registry, fresh: Library) -> list[Edit]:
+async def reload_beside(registry: Registry, fresh: Library) -> list[ScenarioDiff]:
     """As `reload`, but only the swap happens on the event loop: reading and judging take long.
 
     What came into use meanwhile is read, too.
@@ -69,7 +69,7 @@ def _is_baseline(name: str) -> bool:
 
 def _read(
     old: Library, fresh: Library, names: Iterable[str], providers: Mapping[str, Provider]
-) -> list[Edit]:
+) -> list[ScenarioDiff]:
     """What became of scenarios. Raises ScenarioError for whatever is wrong in what was edited."""
     edited = [name for name in names if not fresh.is_as_in(old, name)]
     mistakes: set[Mistake] = set()
@@ -82,7 +82,7 @@ def _read(
     return [edit_of(name, old, fresh) for name in edited]
 
 
-def _swap(registry: Registry, fresh: Library, edits: list[Edit]) -> None:
+def _swap(registry: Registry, fresh: Library, edits: list[ScenarioDiff]) -> None:
     """Let what was read hold. Raises BaselineError, and then everything stays as it is."""
     chosen = [(box, registry.chosen_for(box)) for box in registry.sandboxes.values()]
     boxes = [(box, name) for box, name in chosen if not isinstance(name, Scenario)]
@@ -100,7 +100,7 @@ def _swap(registry: Registry, fresh: Library, edits: list[Edit]) -> None:
 def followed(sandbox: Sandbox, fresh: Library, main: Scenario | None) -> Follow:
     """What a sandbox will be in. Raises BaselineError for rules that it cannot have."""
     sandbox.settle()
-    now = Swap(sandbox.now, ScenarioOf(fresh, main), main.faults if main else ())
+    now = RuleChange(sandbox.now, ScenarioLookup(fresh, main), main.faults if main else ())
     sandbox.rulebook.check(now.scenario_of)
     planned = swaps_of(sandbox, fresh, main)
     due = [swap for swap in planned if swap.at <= sandbox.now]

@@ -20,7 +20,7 @@ from upsim.core.jobs import Job
 from upsim.core.polling import Polling
 from upsim.core.states import TERMINAL, State
 from upsim.core.webhooks import GOOD, Delivery
-from upsim.engine.conduct import MOST_FINDINGS, Ignored, Tallies, Tally
+from upsim.engine.client_activity import MOST_FINDINGS, IgnoredRetryAfter, JobActivity, Tallies
 
 if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
@@ -95,7 +95,7 @@ class Sums:
     late: int = 0
     shortest: Instant | None = None
 
-    def add(self, tally: Tally) -> None:
+    def add(self, tally: JobActivity) -> None:
         """Take in one job."""
         self.jobs += 1
         if not tally.polls:
@@ -122,11 +122,11 @@ class Card:
 
 
 @dataclass(slots=True)
-class ReportCard:
+class ReportCardBuilder:
     """The report card of one sandbox, and what is kept for it of jobs that went."""
 
     sandbox: Sandbox
-    _kept: deque[Finding | tuple[str, Tally]] = field(
+    _kept: deque[Finding | tuple[str, JobActivity]] = field(
         default_factory=lambda: deque(maxlen=MOST_FINDINGS)
     )
     _sums: dict[str, Sums] = field(default_factory=dict)
@@ -206,7 +206,7 @@ class ReportCard:
         for ignored in [*self.sandbox.conduct.ignored]:
             yield [_impatient(ignored)]
 
-    def _judged(self, job: str, tally: Tally, now: Instant) -> Iterator[Finding]:
+    def _judged(self, job: str, tally: JobActivity, now: Instant) -> Iterator[Finding]:
         yield from self._manners(job, tally)
         living = self.sandbox.state.jobs.get(job)
         if living is not None:
@@ -214,7 +214,7 @@ class ReportCard:
             yield from self._unread(living, tally, deliveries, now)
             yield from self._unchecked(living, deliveries)
 
-    def _manners(self, job: str, tally: Tally) -> Iterator[Finding]:
+    def _manners(self, job: str, tally: JobActivity) -> Iterator[Finding]:
         """What a caller's own requests show."""
         provider = tally.accepted.provider
         if tally.hasty + tally.hasty_on_auto >= HASTY:
@@ -228,7 +228,7 @@ class ReportCard:
             shown = (number, tally.submit)
             yield Finding("submitted_twice", provider, job, shown, {"first": first})
 
-    def _hasty(self, job: str, tally: Tally) -> Finding:
+    def _hasty(self, job: str, tally: JobActivity) -> Finding:
         advised = self._advised(tally.accepted.provider)
         numbers: dict[str, int | str] = {
             "polls": tally.polls,
@@ -251,7 +251,7 @@ class ReportCard:
         return [state.deliveries[name] for name in state.deliveries_of.get(job, ())]
 
     def _unread(
-        self, job: Job, tally: Tally, deliveries: list[Delivery], now: Instant
+        self, job: Job, tally: JobActivity, deliveries: list[Delivery], now: Instant
     ) -> Iterator[Finding]:
         """What ended, a while ago where time passes by itself, and was not taken notice of."""
         end = next((move for move in job.moves if move.state in TERMINAL), None)
@@ -305,7 +305,7 @@ class ReportCard:
             yield NO_SIGNATURE
 
 
-def _ill_mannered(tally: Tally) -> bool:
+def _ill_mannered(tally: JobActivity) -> bool:
     """Whether a caller's own requests show something."""
     hasty = tally.hasty + tally.hasty_on_auto >= HASTY
     return hasty or tally.polls_after > LATE or tally.repeats is not None
@@ -316,7 +316,7 @@ def seconds(micros: Instant) -> str:
     return f"{(Decimal(micros) / SECOND).normalize():f}"
 
 
-def _impatient(ignored: Ignored) -> Finding:
+def _impatient(ignored: IgnoredRetryAfter) -> Finding:
     return Finding(
         "retry_after_ignored",
         ignored.provider,

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from upsim.core.baseline import SecondHeader
 from upsim.core.call import Credential, Headers
 from upsim.core.ledger import Account
-from upsim.engine.bound import Bound
+from upsim.engine.bound_provider import BoundProvider
+from upsim.engine.bound_sandbox import BoundSandbox
 from upsim.engine.clock import monotonic
-from upsim.engine.commands import Key
+from upsim.engine.command_log import LoggedKey
 from upsim.engine.keyring import Keyring
 from upsim.engine.keys import Presented, presented, presented_in, well_formed
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.world import SandboxWorld
 
 if TYPE_CHECKING:
     from upsim.engine.registry import Registry
@@ -25,7 +25,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 KEPT_RESOLUTIONS = 4096
 MOST_ACCOUNTS = 100_000
 """Accounts of a sandbox. None is dropped, since it may have money; a new key is then unknown."""
-Face = tuple[Bound, SandboxWorld]
+Face = tuple[BoundProvider, BoundSandbox]
 """The rules of a provider in a sandbox under a dialect, and the sandbox seen through them."""
 
 
@@ -129,15 +129,17 @@ class Resolver:
     def _known(self, provider: str, home: Sandbox, owner: str, key: str) -> Resolved:
         account = self._registry.account(home, provider, owner)
         shown = owner_shown(owner, account.number)
-        name = self._name_of(home, Key(f"{provider}/{shown}", provider, shown, "known", ""), key)
+        name = self._name_of(
+            home, LoggedKey(f"{provider}/{shown}", provider, shown, "known", ""), key
+        )
         return Resolved(home, "known", account, self._registry.faces_of(home, provider), name)
 
     def _refused(self, provider: str, home: Sandbox, found: Presented, flaw: str = "") -> Resolved:
         why = found.credential
-        name = self._name_of(home, Key(f"{provider}/{why}", provider, "", why, ""), found.key)
+        name = self._name_of(home, LoggedKey(f"{provider}/{why}", provider, "", why, ""), found.key)
         return Resolved(home, why, None, self._registry.faces_of(home, provider), name, flaw)
 
-    def _name_of(self, home: Sandbox, key: Key, sent: str) -> str:
+    def _name_of(self, home: Sandbox, key: LoggedKey, sent: str) -> str:
         """The name of a key in the command log of its sandbox, which never holds the key."""
         if key.credential == "missing" or not home.commands.open:
             return ""

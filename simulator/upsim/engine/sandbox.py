@@ -30,17 +30,17 @@ from upsim.core.ledger import Account, Entry, EntryKind
 from upsim.core.provider import Provider
 from upsim.core.states import TERMINAL, Failure
 from upsim.core.states import State as JobState
-from upsim.engine.bound import Bound
+from upsim.engine.bound_provider import BoundProvider
+from upsim.engine.client_activity import ClientActivity
 from upsim.engine.clock import Clock, ClockError
-from upsim.engine.commands import Commands
-from upsim.engine.conduct import Conduct
+from upsim.engine.command_log import CommandLog
 from upsim.engine.deadlines import Deadline, Deadlines
+from upsim.engine.event_log import EventLog, MemoryLog
 from upsim.engine.feed import Feed
 from upsim.engine.inbox import Inbox
 from upsim.engine.journal import Journal
-from upsim.engine.log import EventLog, MemoryLog
-from upsim.engine.report_card import ReportCard
-from upsim.engine.rulebook import Rulebook
+from upsim.engine.report_card import ReportCardBuilder
+from upsim.engine.rule_versions import RuleVersions
 from upsim.engine.seeds import Seeds
 from upsim.engine.state import State
 from upsim.engine.webhooks import Webhooks
@@ -104,15 +104,17 @@ class Sandbox:
         self.state = State()
         self.deadlines = Deadlines(self._is_live)
         self.journal = Journal(choices.journal_max)
-        self.conduct = Conduct(self)
-        self.report_card = ReportCard(self)
+        self.conduct = ClientActivity(self)
+        self.report_card = ReportCardBuilder(self)
         self.journal.counted = self.conduct.take
         self.jumped: Instant = 0
         self.inbox = Inbox()
         self.webhooks = Webhooks(self)
         self.listeners: list[Listener] = []
         self.now: Instant = clock.now()
-        self.commands = Commands(self, most=choices.commands_max, most_bytes=choices.commands_bytes)
+        self.commands = CommandLog(
+            self, most=choices.commands_max, most_bytes=choices.commands_bytes
+        )
         self.last_used: float = 0.0
         self.last_jump: float = 0.0
         self.abandoned = False
@@ -120,7 +122,7 @@ class Sandbox:
         self.released: Callable[[str], None] = lambda _digest: None
         self.began = self.now
         self.began_with = scenario_of
-        self.rulebook = Rulebook(self, scenario_of, providers)
+        self.rulebook = RuleVersions(self, scenario_of, providers)
         self.generation = 0
         self.changes_wait = False
         self._log = log
@@ -134,11 +136,11 @@ class Sandbox:
         """The scenario that holds for a provider here."""
         return self.rulebook.scenario(provider)
 
-    def bound(self, provider: str, dialect: str | None = None) -> Bound:
+    def bound(self, provider: str, dialect: str | None = None) -> BoundProvider:
         """The provider under the dialect of path, sandbox, scenario or server, the first given."""
         return self.rulebook.bound(provider, dialect)
 
-    def bound_of(self, accepted: JobAccepted, dialect: str | None = None) -> Bound:
+    def bound_of(self, accepted: JobAccepted, dialect: str | None = None) -> BoundProvider:
         """The same by the rules that a job was accepted under."""
         return self.rulebook.bound_of(accepted, dialect)
 

@@ -39,7 +39,7 @@ from upsim.core.ledger import Account, Entry
 from upsim.core.states import TERMINAL
 from upsim.core.states import State as JobState
 from upsim.core.webhooks import Delivery
-from upsim.engine.admission import Admission, Handler
+from upsim.engine.event_validation import EventValidator, Handler
 
 DELETED = JobState.DELETED
 
@@ -76,7 +76,7 @@ class State:
         self._charges: dict[str, Entry] = {}
         self._refunds: dict[str, Entry] = {}
         self._quotas: dict[tuple[int, str], tuple[Instant, int]] = {}
-        admission = Admission(self)
+        admission = EventValidator(self)
         self.check_charge = admission.check_charge
         appliers: dict[type, Handler] = {
             AccountOpened: self._account_opened,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from upsim.core.call import World
     from upsim.core.instants import Instant
     from upsim.core.jobs import Job
-    from upsim.engine.bound import Bound
+    from upsim.engine.bound_provider import BoundProvider
     from upsim.engine.deadlines import Deadline
     from upsim.engine.sandbox import Sandbox
 
@@ -43,7 +43,7 @@ class WorldOf(Protocol):
 
     def __call__(
         self, sandbox: Sandbox, provider: str, dialect: str | None, /
-    ) -> tuple[Bound, World]:
+    ) -> tuple[BoundProvider, World]:
         """Rules and world."""
 
 
@@ -57,7 +57,7 @@ def webhook_early(_job: Job, _coming: State) -> WebhookFault | None:
     return None
 
 
-def _nowhere(_sandbox: Sandbox, provider: str, _dialect: str | None) -> tuple[Bound, World]:
+def _nowhere(_sandbox: Sandbox, provider: str, _dialect: str | None) -> tuple[BoundProvider, World]:
     msg = f"nobody said how the world of {provider} is had"
     raise LookupError(msg)
 
@@ -198,7 +198,7 @@ class Webhooks:
             return None
         return rule.under(bound.rules.knobs)
 
-    def _bound(self, job: Job) -> Bound:
+    def _bound(self, job: Job) -> BoundProvider:
         return self.sandbox.bound_of(job.accepted, _dialect(job))
 
     def _told(self, job: Job, state: State) -> bool:

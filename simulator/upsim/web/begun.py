@@ -7,8 +7,8 @@ from starlette.types import Scope
 
 from upsim.core.call import Call
 from upsim.core.provider import Operation
-from upsim.engine.bound import Bound
-from upsim.engine.commands import KEPT_HEADERS, Command
+from upsim.engine.bound_provider import BoundProvider
+from upsim.engine.command_log import KEPT_HEADERS, Command
 from upsim.engine.sandbox import Sandbox
 from upsim.web.answers import Answer
 from upsim.web.routes import Miss
@@ -21,7 +21,7 @@ class Begun(msgspec.Struct, frozen=True):
     """
 
     sandbox: Sandbox
-    bound: Bound
+    bound: BoundProvider
     operation: Operation
     call: Call
     scope: Scope
@@ -63,7 +63,7 @@ def long_line_of(begun: Begun, answer: Answer) -> Command:
 
 
 def line_of(begun: Begun, answer: Answer) -> tuple[object, ...]:
-    """The line of the command log for a call that was answered at once: a `Request`."""
+    """The line of the command log for a call that was answered at once: a `LoggedRequest`."""
     scope, call = begun.scope, begun.call
     headers = call.headers
     return (

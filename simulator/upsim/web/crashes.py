@@ -7,7 +7,7 @@ import logging
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, Reply
 from upsim.core.checks import Violation
-from upsim.engine.bound import Bound
+from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.shortages import is_shortage, tell
@@ -17,7 +17,7 @@ SHOWN = 200
 
 
 def crashed(
-    registry: Registry, sandbox: Sandbox, bound: Bound, call: Call, error: Exception
+    registry: Registry, sandbox: Sandbox, bound: BoundProvider, call: Call, error: Exception
 ) -> tuple[Reply, ErrorRule]:
     """The provider's own answer to a fault of its server; in process the bug itself is raised.
 

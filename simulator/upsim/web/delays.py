@@ -10,7 +10,7 @@ from upsim.core.events import Event
 from upsim.core.faults import Wait
 from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.engine.clock import monotonic
-from upsim.engine.commands import is_played, resumed
+from upsim.engine.command_log import is_played, resumed
 from upsim.engine.sandbox import Sandbox
 from upsim.web.holds import HeldByManualClockError
 from upsim.web.timeline import catch_up, move

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from upsim.core.instants import LATEST
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import monotonic
-from upsim.engine.commands import resumed
+from upsim.engine.command_log import resumed
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting

@@ -19,12 +19,12 @@ from upsim.core.call import Call, Carried, Content, FileReply, Hold, Pending, Re
 from upsim.core.checks import Violation
 from upsim.core.media import Unmeasurable
 from upsim.core.provider import Operation
-from upsim.engine.bound import Bound
-from upsim.engine.commands import KEPT_BODY, Command, happened, resumed
+from upsim.engine.bound_provider import BoundProvider
+from upsim.engine.command_log import KEPT_BODY, Command, happened, resumed
+from upsim.engine.exceptions import UnknownSandboxError
 from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.hints import Hints, refusal
-from upsim.engine.journal import Exchange
-from upsim.engine.refusals import UnknownSandboxError
+from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import Registry
 from upsim.engine.room import CrowdedError, Share
 from upsim.engine.sandbox import Sandbox
@@ -51,7 +51,7 @@ ASKS_TO_WAIT = 429
 NOT_FOUND = 404
 DECODED_WHOLE = 32 * 1024 * 1024
 """Bytes that a body may have which carries a file within a document."""
-Observer = Callable[[Sandbox, Exchange], None]
+Observer = Callable[[Sandbox, JournalEntry], None]
 
 
 @dataclass(slots=True)
@@ -323,7 +323,7 @@ class Dispatch:
             return Decision(*crashed(self.registry, *of, error))
 
     def _missed(
-        self, scope: Scope, sandbox: Sandbox, bound: Bound, call: Call, miss: Miss
+        self, scope: Scope, sandbox: Sandbox, bound: BoundProvider, call: Call, miss: Miss
     ) -> Decision:
         """The OpenAPI document, if that is asked for; else the provider's own 404 or 405."""
         if not is_document(call.method, call.path):
@@ -347,7 +347,7 @@ class Dispatch:
             reporter(scope["method"], scope["path"], NOT_FOUND, message)
         return Answer(NOT_FOUND, encode({"error": {"code": "unknown_sandbox", "message": message}}))
 
-    def _nowhere(self, sandbox: Sandbox, bound: Bound, call: Call, miss: Miss) -> Decision:
+    def _nowhere(self, sandbox: Sandbox, bound: BoundProvider, call: Call, miss: Miss) -> Decision:
         """The provider's own 404 or 405, with the path that was probably meant."""
         call.now = sandbox.settle()
         name = "wrong_method" if miss.allowed else "no_route"
@@ -363,7 +363,7 @@ class Dispatch:
             cause = f"path: found {found}, where nothing is served{self._near(bound, call)}"
         return refuse(bound, call, Violation(name, {"allowed": allowed}, cause=cause))
 
-    def _near(self, bound: Bound, call: Call) -> str:
+    def _near(self, bound: BoundProvider, call: Call) -> str:
         """What was probably meant by the path of a call that found nothing."""
         baseline, others = bound.rules.baseline, self.registry.providers
         return near_paths.hint(

@@ -36,7 +36,7 @@ from upsim.core.faults import (
 )
 from upsim.core.instants import SECOND
 from upsim.core.states import State
-from upsim.engine.bound import Bound
+from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.execute import Decision, refuse
 from upsim.engine.faults import account_names, match
 from upsim.engine.sandbox import Sandbox
@@ -94,7 +94,7 @@ class Faulty:
 
     # -- calls of an operation
 
-    async def before(self, bound: Bound, call: Call) -> Decision | None:
+    async def before(self, bound: BoundProvider, call: Call) -> Decision | None:
         """What happens in place of the decision, if anything; a call that was cut gets nothing."""
         call.faults, call.unfired = self.fired, self.unfired
         for stage in BEFORE.get(call.kind, ()):
@@ -111,7 +111,7 @@ class Faulty:
                 return Decision(Reply(NOTHING_SENT, b""))
         return None
 
-    async def after(self, bound: Bound, call: Call, decision: Decision) -> Decision:
+    async def after(self, bound: BoundProvider, call: Call, decision: Decision) -> Decision:
         """The decision as it goes out. What the provider itself refused meets only `mid_body`."""
         stages = AFTER.get(call.kind, ()) if decision.rule is None else ()
         if isinstance(decision.reply, FileReply):
@@ -135,7 +135,7 @@ class Faulty:
 
     # -- files of ours
 
-    async def file(self, stage: Stage, occasion: Occasion, bound: Bound) -> bool:
+    async def file(self, stage: Stage, occasion: Occasion, bound: BoundProvider) -> bool:
         """Whether a download or upload ends here, answered or cut."""
         rule = self._match(stage, occasion)
         if rule is None:
@@ -156,7 +156,7 @@ class Faulty:
             except ClientGoneError:
                 self.cut = True
 
-    async def _plain(self, bound: Bound, do: Respond) -> None:
+    async def _plain(self, bound: BoundProvider, do: Respond) -> None:
         """Files are refused in plain text, whatever the provider's API says it in."""
         if do.error:
             rule = bound.rules.errors[do.error]
@@ -322,7 +322,7 @@ def media_occasion(sandbox: Sandbox, method: str, folder: str, name: str) -> Occ
     return Occasion(provider, folder, kind, account_names(sandbox, owner), state)
 
 
-def _answered(bound: Bound, call: Call, do: Respond) -> Decision:
+def _answered(bound: BoundProvider, call: Call, do: Respond) -> Decision:
     """An answer of the catalogue in the provider's own form, or the one that is given."""
     if do.error:
         return refuse(bound, call, Violation(do.error, {"url": "", **do.values}))

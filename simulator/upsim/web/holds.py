@@ -10,7 +10,7 @@ from upsim.core.call import Call, Hold, Reply
 from upsim.core.events import Event, JobMoved, JobsForgotten
 from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.engine.clock import monotonic
-from upsim.engine.commands import is_played, resumed
+from upsim.engine.command_log import is_played, resumed
 from upsim.engine.sandbox import Sandbox
 from upsim.web.timeline import QUIET_SECONDS, Timeline, catch_up
 

@@ -17,10 +17,10 @@ from upsim.core.jobs import Job
 from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.core.numbers import COUNT_FORM, plain_count
 from upsim.core.states import State
+from upsim.engine.bound_sandbox import BLOB
+from upsim.engine.media_lookup import KEPT_MEASUREMENTS, HostedMedia, clip_key, host_in
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.sources import KEPT_MEASUREMENTS, OwnMedia, clip_key, host_in
-from upsim.engine.world import BLOB
 from upsim.media.clip import Clip, ClipNameError, parse_clip_name
 from upsim.media.sources import decode_base64, decode_data_url, is_data_url
 from upsim.web import late_imports
@@ -142,7 +142,7 @@ class MediaDesk:
             f"{_BLOB}{content.name}" if isinstance(content, Path) else ""
         )
 
-    async def _own_content(self, own: OwnMedia) -> bytes | Path | Gone:
+    async def _own_content(self, own: HostedMedia) -> bytes | Path | Gone:
         """The content of one of our own media paths."""
         kind, _, name = own.path.partition("/")
         home = self._registry.sandboxes.get(own.sandbox)

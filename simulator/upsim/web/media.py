@@ -15,7 +15,7 @@ from upsim.core.faults import Stage
 from upsim.core.instants import http_date
 from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED, SUBSTITUTE, Job
 from upsim.core.states import State
-from upsim.engine.commands import (
+from upsim.engine.command_log import (
     KEPT_HEADERS,
     Command,
     cut,
@@ -23,7 +23,7 @@ from upsim.engine.commands import (
     resumed,
     substituted,
 )
-from upsim.engine.journal import Exchange
+from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.media.clip import CONTENT_TYPES, Clip, ClipNameError, ClipRoomError
@@ -39,7 +39,7 @@ from upsim.web.storage_answers import TEXT, Headers, text_answer, whole_answer
 from upsim.web.timeline import catch_up
 from upsim.web.uploads import Uploads
 
-Observer = Callable[[Sandbox, Exchange], None]
+Observer = Callable[[Sandbox, JournalEntry], None]
 HIDDEN = b"hidden"
 """What the command log holds of a key that came with a PUT: it was refused for it."""
 
@@ -315,10 +315,10 @@ class MediaApp:
             world.mark(job, mark)
 
 
-def _substitution(sandbox: Sandbox, job: Job, reason: str) -> Exchange:
+def _substitution(sandbox: Sandbox, job: Job, reason: str) -> JournalEntry:
     """The entry of the journal for an output that is not made of the job's own video."""
     rules = sandbox.bound_of(job.accepted).rules
-    return Exchange(
+    return JournalEntry(
         number=0,
         at=sandbox.now,
         provider=job.accepted.provider,

@@ -22,8 +22,8 @@ from upsim.core.hosts import (
     split_authority,
 )
 from upsim.core.webhooks import Outcome
+from upsim.engine.media_lookup import split
 from upsim.engine.settings import Settings
-from upsim.engine.sources import split
 from upsim.engine.webhooks import KEPT_ANSWER, Posting
 from upsim.web import late_imports
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from upsim.core.call import Call, Reply
-from upsim.engine.bound import Bound
+from upsim.engine.bound_provider import BoundProvider
 from upsim.web.answers import Answer, Headers
 from upsim.web.bodies import encode
 
 
-def whole(bound: Bound, call: Call, reply: Reply) -> Answer:
+def whole(bound: BoundProvider, call: Call, reply: Reply) -> Answer:
     """The answer to a call, encoded, with the headers that the provider sends with every one."""
     body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
     of_all = bound.provider.headers
@@ -16,7 +16,7 @@ def whole(bound: Bound, call: Call, reply: Reply) -> Answer:
     return Answer(reply.status, body, headers, reply.content_type)
 
 
-def response_headers(bound: Bound, call: Call, reply: Reply) -> Headers:
+def response_headers(bound: BoundProvider, call: Call, reply: Reply) -> Headers:
     """The headers that the provider sends with every answer."""
     headers = bound.provider.headers
     return headers(call, reply) if headers is not None else ()

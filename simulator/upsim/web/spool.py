@@ -11,7 +11,7 @@ from starlette.types import Receive
 
 from upsim.core.call import Carried, Headers, SentFile
 from upsim.core.media import Unmeasurable
-from upsim.engine.commands import KEPT_BODY
+from upsim.engine.command_log import KEPT_BODY
 from upsim.engine.room import ALWAYS_TAKEN, CrowdedError, Share
 from upsim.media.store import BlobStore, BlobWriter
 from upsim.web.bodies import ClientGoneError, announced_length

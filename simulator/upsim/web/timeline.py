@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint
 
 from upsim.core.instants import Instant
 from upsim.engine.clock import ClockError, monotonic
-from upsim.engine.commands import resumed
+from upsim.engine.command_log import resumed
 from upsim.engine.deadlines import Deadline
 from upsim.engine.sandbox import Sandbox
 

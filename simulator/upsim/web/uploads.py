@@ -14,7 +14,7 @@ from upsim.core.baseline import ErrorRule
 from upsim.core.call import SentFile
 from upsim.core.media import Unmeasurable
 from upsim.core.uploads import upload_headers
-from upsim.engine.commands import resumed, taken
+from upsim.engine.command_log import resumed, taken
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import Upload

@@ -11,7 +11,7 @@ import pytest
 from upsim import Simulator
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account
-from upsim.engine.registry import Order
+from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
 
 VIDEO = "https://example.com/clip.mp4"
@@ -91,7 +91,9 @@ def make_world() -> Iterator[MakeWorld]:
 
         def make(*, simulator: dict[str, Any] | None = None, **order: Any) -> World:  # noqa: ANN401
             sim = stack.enter_context(Simulator(clock="manual", **(simulator or {})))
-            sandbox, keys = sim.registry.create(Order(**{"clock": "manual", "seed": 1, **order}))
+            sandbox, keys = sim.registry.create(
+                SandboxRequest(**{"clock": "manual", "seed": 1, **order})
+            )
             clients = {}
             for provider, key in keys.items():
                 name, value = (

@@ -16,10 +16,10 @@ from tests.stateful.asgi import Answer, Request, exchange
 from tests.stateful.faces import FACES
 from upsim.app import App
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY
+from upsim.engine.bound_sandbox import BoundSandbox
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
-from upsim.engine.world import SandboxWorld
 from upsim.web.media import MediaApp
 
 PROVIDERS = tuple(SUBMITS)
@@ -73,7 +73,7 @@ def test_a_bug_is_answered_in_the_providers_form(
     app: App, provider: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The documented 500; on stderr the call and the traceback; one more crash counted."""
-    monkeypatch.setattr(SandboxWorld, "terms", bug)
+    monkeypatch.setattr(BoundSandbox, "terms", bug)
     answer = submit(app, provider)
     document = answer.json()
     told = {**document, **(document.get("error") if provider == "vicsee" else {})}
@@ -94,7 +94,7 @@ def test_a_bug_is_in_the_journal_and_charges_nothing(
 ) -> None:
     """The call stands there with the entry `internal`; no job, no charge; then all goes on."""
     with monkeypatch.context() as broken:
-        broken.setattr(SandboxWorld, "terms", bug)
+        broken.setattr(BoundSandbox, "terms", bug)
         submit(app, provider)
     box = app.registry.default
     (exchange_,) = box.journal
@@ -125,7 +125,7 @@ def test_a_bug_in_a_poll_leaves_the_job(
     """The next poll is answered as ever."""
     submit(app, provider)
     with monkeypatch.context() as broken:
-        broken.setattr(SandboxWorld, "find_job", bug)
+        broken.setattr(BoundSandbox, "find_job", bug)
         assert poll(app, provider).status == 500
     assert poll(app, provider).status == 200
 
@@ -160,7 +160,7 @@ def test_faults_do_not_hide_a_bug(
         body = Request("POST", "/__sim/sandboxes/default/faults", order)
         headers = {"authorization": "Bearer in-process", "content-type": "application/json"}
         assert asyncio.run(exchange(app, body, headers)).status == 201
-    monkeypatch.setattr(SandboxWorld, "terms", bug)
+    monkeypatch.setattr(BoundSandbox, "terms", bug)
     answer = submit(app, "vicsee")
     assert (answer.status, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
     assert app.registry.default.journal.count == 1
@@ -169,7 +169,7 @@ def test_faults_do_not_hide_a_bug(
 def test_in_process_a_bug_is_raised(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that uses the simulator sees the mistake itself, not an answer."""
     world = make_world()
-    monkeypatch.setattr(SandboxWorld, "terms", bug)
+    monkeypatch.setattr(BoundSandbox, "terms", bug)
     with pytest.raises(BugError, match="boom"):
         world.submit("vicsee")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from upsim.core.baseline import BaselineError
-from upsim.engine.edits import RESET, Edit
-from upsim.engine.registry import Order, Registry
+from upsim.engine.registry import Registry, SandboxRequest
 from upsim.engine.reload import reload
+from upsim.engine.reload_diff import RESET, ScenarioDiff
 from upsim.engine.settings import Settings
 from upsim.providers import discover
 from upsim.scenario.loader import Library, ScenarioError, shipped_root
@@ -71,9 +71,9 @@ def test_a_provider_that_no_request_has_used(start: Start, root: Path) -> None:
     edits = reload(registry, registry.library.renewed())
     rules = registry.default.scenario_for("vicsee").baseline.digest
 
-    assert [Edit("vicsee/plan-pro", {"vicsee": ("accounts.vicsee.plan",)}, {"vicsee": rules})] == (
-        edits
-    )
+    assert [
+        ScenarioDiff("vicsee/plan-pro", {"vicsee": ("accounts.vicsee.plan",)}, {"vicsee": rules})
+    ] == (edits)
 
 
 def test_a_scenario_of_another_provider(start: Start, tmp_path: Path) -> None:
@@ -108,13 +108,13 @@ def test_an_edit_that_changes_nothing(start: Start, root: Path) -> None:
     registry = start("vicsee/plan-pro")
     edit(root / "vicsee/plan-pro.yaml", "extends:", "# A comment.\nextends:")
 
-    assert [Edit("vicsee/plan-pro")] == reload(registry, registry.library.renewed())
+    assert [ScenarioDiff("vicsee/plan-pro")] == reload(registry, registry.library.renewed())
 
 
 def test_all_sandboxes_follow(start: Start, root: Path) -> None:
     """Each by its own scenario, whether it was named by the server or by the order."""
     registry = start("vicsee/plan-pro")
-    other, _ = registry.create(Order(id="other", scenario="vicsee/baseline"))
+    other, _ = registry.create(SandboxRequest(id="other", scenario="vicsee/baseline"))
     for sandbox in (registry.default, other):
         sandbox.bound("vicsee")
     edit(root / "vicsee/plan-pro.yaml", "plan: pro", "plan: free")
@@ -127,7 +127,7 @@ def test_all_sandboxes_follow(start: Start, root: Path) -> None:
 def test_a_scenario_that_was_sent_stays(start: Start, root: Path) -> None:
     """What it extends is edited: it stays as it was sent, also when it is reset."""
     registry = start("vicsee/plan-pro")
-    order = Order(id="sent", scenario=registry.sent({"extends": "vicsee/plan-pro"}))
+    order = SandboxRequest(id="sent", scenario=registry.sent({"extends": "vicsee/plan-pro"}))
     box, _ = registry.create(order)
     edit(root / "vicsee/plan-pro.yaml", "plan: pro", "plan: free")
     edits = reload(registry, registry.library.renewed())
@@ -176,7 +176,7 @@ def test_what_a_sandbox_chose_and_is_gone(start: Start, root: Path) -> None:
     """Rules without the knob value that a sandbox was made with cannot take their place."""
     registry = start()
     knobs = {"vicsee": {"initial_status": "processing"}}
-    registry.create(Order(id="chosen", knobs=knobs))
+    registry.create(SandboxRequest(id="chosen", knobs=knobs))
     baseline = root / "vicsee/baseline.yaml"
     edit(baseline, "values: [pending, processing]", "values: [pending]")
     edit(baseline, "live: processing", "live: pending")

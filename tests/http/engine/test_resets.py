@@ -12,7 +12,7 @@ import pytest
 from tests.stateful.asgi import Request, exchange
 from tests.uploads import put_file
 from upsim.core.states import State
-from upsim.engine.registry import Order
+from upsim.engine.registry import SandboxRequest
 
 if TYPE_CHECKING:
     from tests.http.engine.conftest import MakeWorld, World
@@ -99,8 +99,8 @@ def test_an_uploads_measure_does_not_outlive_its_sandbox(make_world: MakeWorld) 
 def test_a_name_that_is_taken_is_passed_over(manual: World) -> None:
     """Who brings no name gets a free one."""
     registry = manual.sim.registry
-    registry.create(Order(id="sb3"))
-    names = [registry.create(Order())[0].id for _ in range(3)]
+    registry.create(SandboxRequest(id="sb3"))
+    names = [registry.create(SandboxRequest())[0].id for _ in range(3)]
     assert names == ["sb2", "sb4", "sb5"]
 
 

@@ -29,7 +29,7 @@ from tests.http.replay.conftest import (
 from tests.uploads import put_file
 from upsim import Simulator
 from upsim.cli import main
-from upsim.engine.registry import Order
+from upsim.engine.registry import SandboxRequest
 from upsim.engine.room import MOST_HELD
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
@@ -96,7 +96,7 @@ def test_no_key_is_in_memory(start: Start) -> None:
 def test_two_keys_of_one_account_are_told_apart(start: Start) -> None:
     """Each key has a name with its provider and its account; refused keys have names of theirs."""
     run = start()
-    run.sim.registry.create(Order(id="box", keys={"vicsee": "sk-one"}, strict_keys=True))
+    run.sim.registry.create(SandboxRequest(id="box", keys={"vicsee": "sk-one"}, strict_keys=True))
     run.admin("POST", "accounts/vicsee/keys", {"key": "sk-two"}, "box")
     for key in ("sk-one", "sk-two", "sk-one"):
         run.call("GET", "/vicsee/api/v1/credits", key)

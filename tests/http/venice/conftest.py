@@ -13,7 +13,7 @@ from upsim import Simulator
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.states import State
-from upsim.engine.registry import Order
+from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
 
 MODEL = "topaz-video-upscale"
@@ -171,7 +171,7 @@ def make(simulator: Simulator) -> Iterator[Callable[..., Venice]]:
         **knobs: str,
     ) -> Venice:
         funds = balance or ("100" if scenario is None else None)
-        order = Order(
+        order = SandboxRequest(
             scenario=scenario,
             seed=1,
             clock="manual",

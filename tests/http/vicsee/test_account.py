@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.http.vicsee.conftest import Api, Start, refusal
-from upsim.engine.registry import Order
+from upsim.engine.registry import SandboxRequest
 
 MODELS = "/api/v1/models"
 UPSCALE = {
@@ -93,7 +93,7 @@ def test_wrong_methods(api: Api, method: str, path: str, allowed: str) -> None:
 def test_urls_keep_the_sandbox_of_the_path(start: Start) -> None:
     """A request that names its sandbox gets addresses that name it too."""
     api = start()
-    sandbox, keys = api.sim.registry.create(Order())
+    sandbox, keys = api.sim.registry.create(SandboxRequest())
     url = api.sim.base_url("vicsee", sandbox=sandbox.id)
 
     with httpx.Client(transport=api.sim.transport(), base_url=url) as http:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from upsim.cli.rereading import told
-from upsim.engine.edits import Edit
+from upsim.engine.reload_diff import ScenarioDiff
 
 
 def test_what_really_changed() -> None:
     """Each provider with the hash of its rules and the places; then what still waits, by key."""
     places = ("faults", "clock", "seed", "accounts.vicsee.plan")
-    edit = Edit(
+    edit = ScenarioDiff(
         "mine.yaml", {"vicsee": places, "venice": ("refund",)}, {"vicsee": "1", "venice": "2"}
     )
 
@@ -24,7 +24,7 @@ def test_what_really_changed() -> None:
 
 def test_many_places() -> None:
     """More places than a person reads are counted."""
-    edit = Edit("mine.yaml", {"vicsee": tuple("abcdefghij")}, {"vicsee": "1"})
+    edit = ScenarioDiff("mine.yaml", {"vicsee": tuple("abcdefghij")}, {"vicsee": "1"})
 
     assert told([edit]).endswith(": a, b, c, d, e, f, g, h and 2 more\n")
 
@@ -34,4 +34,4 @@ def test_nothing_changed() -> None:
     assert (
         "scenario mine.yaml read again: nothing in it has changed\n",
         "scenario files read again: nothing in use has changed\n",
-    ) == (told([Edit("mine.yaml")]), told([]))
+    ) == (told([ScenarioDiff("mine.yaml")]), told([]))

@@ -13,6 +13,7 @@ from upsim import Simulator
 from upsim.core.baseline import BaselineError
 from upsim.core.events import Event, FaultArmed, FaultDisarmed, FaultMatched
 from upsim.core.faults import Armed, FaultRule, Occasion, Word
+from upsim.engine.event_log import compacted
 from upsim.engine.faults import (
     FaultTakenError,
     arm,
@@ -23,7 +24,6 @@ from upsim.engine.faults import (
     reset,
     webhook_action,
 )
-from upsim.engine.log import compacted
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import State
 

@@ -13,8 +13,8 @@ from upsim.core.globs import fits
 from upsim.core.jobs import IllegalMoveError, Job
 from upsim.core.ledger import Account, EntryKind
 from upsim.core.states import UNSUCCESSFUL, Failure, State
-from upsim.engine.journal import Exchange
-from upsim.engine.refusals import KeyTakenError, SandboxRefusedError
+from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
+from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import DEFAULT
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, views
@@ -197,7 +197,7 @@ async def count(request: Request) -> Response:
     return answer({"count": len(await _matching(request, sandbox, asked))})
 
 
-async def _matching(request: Request, sandbox: Sandbox, asked: JournalQuery) -> list[Exchange]:
+async def _matching(request: Request, sandbox: Sandbox, asked: JournalQuery) -> list[JournalEntry]:
     if asked.target is not None and len(asked.target) > LONGEST_PATTERN:
         raise AdminError(400, "invalid", f"target has more than {LONGEST_PATTERN} characters")
     found = await chosen(sandbox.journal.since(asked.since), lambda one: _matches(one, asked))
@@ -225,7 +225,7 @@ def _check_name(field: str, name: str | None, known: Iterable[str]) -> None:
         )
 
 
-def _matches(exchange: Exchange, asked: JournalQuery) -> bool:
+def _matches(exchange: JournalEntry, asked: JournalQuery) -> bool:
     pairs = (
         (asked.provider, exchange.provider),
         (asked.operation, exchange.operation),

@@ -11,7 +11,7 @@ from upsim.core.faults import FaultRule
 from upsim.core.instants import iso
 from upsim.core.printing import printable
 from upsim.core.secrets import NONE, Secrets, hidden, hidden_fragment, hidden_target, hidden_text
-from upsim.engine.journal import Exchange
+from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_shapes, views
 
@@ -22,12 +22,12 @@ LONGEST_CAUSE = 500
 class Seen(NamedTuple):
     """An exchange, with what its sandbox says of it at an instant."""
 
-    found: Exchange
+    found: JournalEntry
     secrets: Secrets
     acted: list[exchange_shapes.Acted]
 
 
-def seen(box: Sandbox, found: Exchange) -> Seen:
+def seen(box: Sandbox, found: JournalEntry) -> Seen:
     """An exchange as it is to be shown, when and in whatever thread that is done."""
     return Seen(found, secrets_of(box, found), [acted(box, fault) for fault in found.faults])
 
@@ -78,12 +78,12 @@ def why(shown: Seen) -> exchange_shapes.Why:
     }
 
 
-def cause_of(found: Exchange) -> str | None:
+def cause_of(found: JournalEntry) -> str | None:
     """The sentence that names what was wrong with a request; None where nothing was."""
     return printable(hidden_text(found.cause)[:LONGEST_CAUSE]) or None
 
 
-def compared(found: Exchange) -> dict[str, str]:
+def compared(found: JournalEntry) -> dict[str, str]:
     """The values that the check that refused looked at."""
     return {name: value_text(value) for name, value in (found.compared or {}).items()}
 
@@ -118,7 +118,7 @@ def acted(box: Sandbox, fault: FaultRule) -> exchange_shapes.Acted:
     }
 
 
-def secrets_of(box: Sandbox, found: Exchange) -> Secrets:
+def secrets_of(box: Sandbox, found: JournalEntry) -> Secrets:
     """What the operation of an exchange declares to be secret."""
     if not found.provider:
         return NONE

@@ -30,7 +30,7 @@ from upsim.core.instants import iso
 from upsim.core.ledger import Entry
 from upsim.core.secrets import NONE, hidden_url
 from upsim.engine.feed import ClockMoved, Happening
-from upsim.engine.journal import Exchange
+from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, views, webhook_views
 
@@ -56,7 +56,7 @@ NAMES: Mapping[type, str] = {
     DeliveryCreated: "webhook.created",
     AttemptMade: "webhook.attempt",
     DeliveryEnded: "webhook.ended",
-    Exchange: "exchange",
+    JournalEntry: "exchange",
     ClockMoved: "clock.moved",
 }
 """What the event field of a stream says; the part before the dot is the family."""
@@ -164,7 +164,7 @@ def _attempted(box: Sandbox, event: AttemptMade) -> Shown:
     return {"delivery": event.delivery, "job": event.job, **shown}
 
 
-def _exchanged(box: Sandbox, exchange: Exchange) -> Shown:
+def _exchanged(box: Sandbox, exchange: JournalEntry) -> Shown:
     return {**exchange_views.exchange(exchange_views.seen(box, exchange))}
 
 
@@ -183,6 +183,6 @@ _VIEWS: Mapping[type, Callable[[Sandbox, Any], Shown]] = {
     FaultMatched: _matched,
     DeliveryCreated: _created,
     AttemptMade: _attempted,
-    Exchange: _exchanged,
+    JournalEntry: _exchanged,
     ClockMoved: _clock,
 }

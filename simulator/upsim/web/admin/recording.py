@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upsim.engine.clock import wall_clock
-from upsim.engine.commands import CURRENT, KEPT_HEADERS, Command
+from upsim.engine.command_log import CURRENT, KEPT_HEADERS, Command
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin.problems import AdminError, problem

@@ -18,8 +18,8 @@ from upsim.core.numbers import DECIMAL_FORM, plain_decimal
 from upsim.engine import faults
 from upsim.engine.clock import ClockError, parse_mode
 from upsim.engine.deadlines import Deadline
-from upsim.engine.refusals import KeyTakenError, SandboxRefusedError, SandboxTakenError
-from upsim.engine.registry import DEFAULT, Order, Registry
+from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError, SandboxTakenError
+from upsim.engine.registry import DEFAULT, Registry, SandboxRequest
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.durations import parse_seconds
 from upsim.scenario.loader import NoScenarioFileError, ScenarioError, UnknownScenarioError
@@ -375,7 +375,9 @@ def _sent(registry: Registry, body: bytes) -> Scenario:
     return registry.sent(_EXACT.decode(body)["scenario"])
 
 
-def _order(asked: SandboxOrder, registry: Registry, scenario: str | Scenario | None) -> Order:
+def _order(
+    asked: SandboxOrder, registry: Registry, scenario: str | Scenario | None
+) -> SandboxRequest:
     clock = asked.clock if isinstance(asked.clock, ClockOrder) else ClockOrder(mode=asked.clock)
     start = None
     if clock.now is not None:
@@ -386,7 +388,7 @@ def _order(asked: SandboxOrder, registry: Registry, scenario: str | Scenario | N
     ttl = None if asked.ttl is None else float(_seconds(asked.ttl, "ttl"))
     if ttl is not None and ttl < 0:
         raise AdminError(400, "invalid", f"ttl {asked.ttl} is not 0 or more seconds")
-    return Order(
+    return SandboxRequest(
         id=asked.id,
         scenario=scenario,
         seed=asked.seed,

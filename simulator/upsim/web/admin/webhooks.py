@@ -11,7 +11,7 @@ from upsim.core.secrets import Secrets
 from upsim.core.webhooks import Delivery
 from upsim.engine.inbox import Message
 from upsim.engine.journal import KEPT_BODY as KEPT_IN_JOURNAL
-from upsim.engine.journal import Exchange
+from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin.lists import chosen, listed
 from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE
@@ -128,7 +128,7 @@ def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:
     )
     sandbox.inbox.put(message)
     sandbox.journal.note(
-        Exchange(
+        JournalEntry(
             number=0,
             at=at,
             provider="",

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from upsim.core.instants import LATEST
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import PlayedClock
-from upsim.engine.commands import CURRENT
-from upsim.engine.playback import Played, Turn
+from upsim.engine.command_log import CURRENT
+from upsim.engine.replay_command_log import ReplayedCommand, Turn
 from upsim.engine.sandbox import Sandbox
 from upsim.web.replay.document import (
     Asked,
@@ -46,7 +46,7 @@ class Running:
     """A command under way, and why it failed if it did."""
 
     exchange: Exchange
-    played: Played
+    played: ReplayedCommand
     task: asyncio.Task[None]
 
 
@@ -158,7 +158,7 @@ class Player:
             for point, media in points
             if media is not None
         }
-        played = Played(
+        played = ReplayedCommand(
             self.sandbox.commands,
             self.sandbox.now,
             asked.scheme,

@@ -13,14 +13,14 @@ from upsim.core.call import Call, Pending
 from upsim.core.media import Measured, Unmeasurable
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import ClockError, PlayedClock
-from upsim.engine.commands import CURRENT, resumed
-from upsim.engine.playback import Playback, Played
-from upsim.engine.refusals import SandboxRefusedError
-from upsim.engine.registry import DEFAULT, Order, Registry
+from upsim.engine.command_log import CURRENT, resumed
+from upsim.engine.exceptions import SandboxRefusedError
+from upsim.engine.media_lookup import MediaLookup
+from upsim.engine.registry import DEFAULT, Registry, SandboxRequest
 from upsim.engine.reload import followed
+from upsim.engine.replay_command_log import ReplayCommandLog, ReplayedCommand
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
-from upsim.engine.sources import Sources
 from upsim.engine.webhooks import Posting
 from upsim.media.sources import is_data_url
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
@@ -53,13 +53,13 @@ class Application(Protocol):
         """Answer one request."""
 
 
-class PlayedSources(Sources):
+class PlayedSources(MediaLookup):
     """Knows nothing at once of a video that had to be measured when it was recorded."""
 
     def known(self, scenario: Scenario, call: Call, source: str) -> Measured | None:
         """What is known at once, in the replay and when it was recorded."""
         command = CURRENT.get()
-        if isinstance(command, Played) and command.waits("measure"):
+        if isinstance(command, ReplayedCommand) and command.waits("measure"):
             return None
         return super().known(scenario, call, source)
 
@@ -70,7 +70,7 @@ class PlayedDesk(MediaDesk):
     async def measure(self, sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
         """What was found when it was recorded."""
         command = CURRENT.get()
-        recorded = command.upcoming("measure") if isinstance(command, Played) else None
+        recorded = command.upcoming("measure") if isinstance(command, ReplayedCommand) else None
         ours = self._registry.sources.own(wanted.source, call.origin.base) is not None
         if recorded is None and not ours and wanted.source.startswith(("http://", "https://")):
             return Unmeasurable("unreachable", "a replay fetches nothing")
@@ -143,7 +143,7 @@ def prepare(app: Application, document: Document) -> Sandbox:
         if document.values is not None:
             _remember(registry, made.scenario, document.values)
         start = instant_of(made.clock.start)
-        order = Order(
+        order = SandboxRequest(
             id=made.id,
             scenario=None if made.scenario == NO_SCENARIO else made.scenario,
             seed=made.seed,
@@ -170,7 +170,7 @@ def prepare(app: Application, document: Document) -> Sandbox:
     except (AttributeError, KeyError, TypeError) as error:
         text = f"the values of scenario {made.scenario!r} are broken: {error}"
         raise ExportError(text) from error
-    sandbox.commands = Playback(sandbox, document.stamps)
+    sandbox.commands = ReplayCommandLog(sandbox, document.stamps)
     app.dispatch.desk = app.dispatch.media.desk = PlayedDesk(registry)
     app.deliverer = app.state.deliverer = PlayedDeliverer(registry, app)
     return sandbox

@@ -62,7 +62,7 @@ class Whole(Protocol):
         """The ASGI message that begins it, with its `headers`."""
 
 
-class Request(NamedTuple):
+class LoggedRequest(NamedTuple):
     """One request that was answered at once. The hot path appends the bare tuple of it.
 
     `key` names the key that was sent; the key itself is nowhere.
@@ -81,7 +81,7 @@ class Request(NamedTuple):
     answer: Whole
 
 
-class Opened(NamedTuple):
+class LoggedAccount(NamedTuple):
     """An account was opened by the first use of a key, which comes before its request."""
 
     at: Instant
@@ -90,7 +90,7 @@ class Opened(NamedTuple):
     account: int
 
 
-class Told(NamedTuple):
+class LoggedDelivery(NamedTuple):
     """What came of an attempt to deliver a webhook."""
 
     at: Instant
@@ -99,7 +99,7 @@ class Told(NamedTuple):
     outcome: Outcome
 
 
-class Reread(NamedTuple):
+class LoggedReload(NamedTuple):
     """Scenario files were read again: what holds then, by the names of the scenarios."""
 
     at: Instant
@@ -121,7 +121,7 @@ class Resumed:
 class Command:
     """One request that could not be answered at once, or that is not a provider's."""
 
-    log: Commands
+    log: CommandLog
     at: Instant
     scheme: str
     method: str
@@ -263,7 +263,7 @@ def is_played() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class LoggedKey:
     """A key that was sent, by a name. `owner` of one that was refused is empty.
 
     `prefix` is how it begins, as far as the provider's documents say how keys begin.
@@ -276,7 +276,7 @@ class Key:
     prefix: str
 
 
-class Commands:
+class CommandLog:
     """The log of one sandbox: its first entries, as many as it may keep.
 
     `open` until it is full; `count` are the entries that are kept.
@@ -305,7 +305,7 @@ class Commands:
         self.count = 0
         self.open = most > 0
         self.filled = "" if most > 0 else "no command is kept"
-        self.keys: dict[tuple[bytes, str], Key] = {}
+        self.keys: dict[tuple[bytes, str], LoggedKey] = {}
         self.stamps: list[int] = []
         self._named: dict[str, int] = {}
         self._most = most
@@ -315,7 +315,7 @@ class Commands:
     # -- requests
 
     def add(self, request: tuple[object, ...], size: int) -> None:
-        """A request (the fields of `Request`) was answered; `size` bytes of bodies are held."""
+        """A request (the fields of `LoggedRequest`) was answered; `size` bytes of bodies are held."""
         if self.open:
             if size > KEPT_BODY:
                 self.append(self._cut(request), 0)  # what is kept of it was weighed
@@ -348,17 +348,19 @@ class Commands:
     def opened(self, provider: str, owner: str, account: int) -> None:
         """An account was opened."""
         if self.open:
-            self.append(Opened(self.sandbox.now, provider, owner, account), 0)
+            self.append(LoggedAccount(self.sandbox.now, provider, owner, account), 0)
 
     def told(self, delivery: str, number: int, outcome: Outcome) -> None:
         """An attempt to deliver a webhook came to this."""
         if self.open:
-            self.append(Told(self.sandbox.now, delivery, number, outcome), len(outcome.answer))
+            self.append(
+                LoggedDelivery(self.sandbox.now, delivery, number, outcome), len(outcome.answer)
+            )
 
     def reread(self, scenarios: Mapping[str, Mapping[str, object]]) -> None:
         """Scenario files were read again, and these hold from now on."""
         if self.open:
-            self.append(Reread(self.sandbox.now, scenarios), 0)
+            self.append(LoggedReload(self.sandbox.now, scenarios), 0)
 
     def stamp(self, seconds: int) -> int:
         """The second that a webhook carries as its timestamp."""
@@ -366,7 +368,7 @@ class Commands:
             self.stamps.append(seconds)
         return seconds
 
-    def key(self, mark: bytes, key: Key) -> str:
+    def key(self, mark: bytes, key: LoggedKey) -> str:
         """The name of a key with this fingerprint; two keys have two names, also of one owner."""
         if not self.open:
             return ""
@@ -381,7 +383,7 @@ class Commands:
 
     def _cut(self, request: tuple[object, ...]) -> Entry:
         """A request with a long body or answer, which are not kept whole."""
-        known = Request._make(request)
+        known = LoggedRequest._make(request)
         named = ((b"host", known.host), (b"content-type", known.content_type))
         command = Command(
             self,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from upsim.core.media import Measured
 from upsim.core.webhooks import Outcome
-from upsim.engine.commands import CURRENT, Command, Commands, Pairs, Send
+from upsim.engine.command_log import CURRENT, Command, CommandLog, Pairs, Send
 from upsim.engine.sandbox import Sandbox
 
 Turn = tuple[str, int]
@@ -23,7 +23,7 @@ class NotPlayedError(RuntimeError):
 
 
 @dataclass(slots=True)
-class Played(Command):
+class ReplayedCommand(Command):
     """A command of a replay. `turns` are where it waits, `known` what it then finds."""
 
     turns: Collection[Turn] = ()
@@ -66,7 +66,7 @@ class Played(Command):
         return name, self.pauses.get(name, 0)
 
 
-class Playback(Commands):
+class ReplayCommandLog(CommandLog):
     """The log of a sandbox that is being replayed. `stamps` are those that webhooks carried."""
 
     __slots__ = ("_stamps",)

@@ -22,7 +22,7 @@ BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class EndPolicy:
     """What the end of a job sets in motion; times in microseconds, None for never."""
 
     refunded: frozenset[str]
@@ -31,7 +31,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundProvider:
     """What requests of one provider under one dialect are handled by."""
 
     provider: Provider
@@ -40,20 +40,22 @@ class Bound:
     body_limits: Mapping[str, int]
     failures: Mapping[str, Failure]
     scenario: Scenario
-    ending: Ending
+    ending: EndPolicy
     known_terms: dict[object, tuple[Media | None, Terms]]
     """Terms by what they depend on: identical submits need not be priced twice."""
     generation: int = 0
     """How often the rules of the sandbox had changed when these were in force."""
 
 
-def bind(provider: Provider, rules: Rules, scenario: Scenario, generation: int = 0) -> Bound:
+def bind(
+    provider: Provider, rules: Rules, scenario: Scenario, generation: int = 0
+) -> BoundProvider:
     """Look up every check that the baseline names, and the errors that those checks say.
 
     Raises BaselineError for a check or an error that is not there.
     """
     _need_errors(provider, rules)
-    return Bound(
+    return BoundProvider(
         provider=provider,
         rules=rules,
         checks={op.name: _checks(provider, rules, op) for op in provider.operations},
@@ -70,9 +72,9 @@ def bind(provider: Provider, rules: Rules, scenario: Scenario, generation: int =
     )
 
 
-def _ending(baseline: Baseline) -> Ending:
+def _ending(baseline: Baseline) -> EndPolicy:
     lifetime = baseline.retention["jobs"].value
-    return Ending(
+    return EndPolicy(
         refunded=frozenset(baseline.refund.states),
         refund_after=int(baseline.refund.after * SECOND),
         kept_for=None if lifetime is None else int(Decimal(str(lifetime)) * SECOND),

@@ -19,7 +19,7 @@ from upsim.core.faults import Corrupt, FaultRule, Headers, Respond, Truncate, Wo
 from upsim.core.instants import SECOND, Instant
 from upsim.core.numbers import plain_count
 from upsim.core.states import TERMINAL
-from upsim.engine.journal import Exchange
+from upsim.engine.journal import JournalEntry
 
 if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
@@ -41,7 +41,7 @@ SPOILING = (Word, Respond, Truncate, Corrupt)
 RETRY_AFTER = b"retry-after"
 
 
-class Ignored(NamedTuple):
+class IgnoredRetryAfter(NamedTuple):
     """A `Retry-After` that was not waited for: both exchanges, the seconds asked and waited."""
 
     provider: str
@@ -52,7 +52,7 @@ class Ignored(NamedTuple):
     on_auto: bool
 
 
-class Wait(NamedTuple):
+class RequestedWait(NamedTuple):
     """What a caller was told to wait before the same operation."""
 
     number: int
@@ -61,7 +61,7 @@ class Wait(NamedTuple):
     seconds: int
 
 
-class Tally(msgspec.Struct, gc=False):
+class JobActivity(msgspec.Struct, gc=False):
     """What a caller did about one job. `at`, `jumped` and `good` are of its last poll.
 
     Pauses shorter than `every` are hasty; it is looked up at the first poll. `seen` is the answer
@@ -99,11 +99,11 @@ class Tally(msgspec.Struct, gc=False):
         return tuple((self.named or {}).get(what, ()))
 
 
-Tallies = dict[str, Tally]
+Tallies = dict[str, JobActivity]
 """By the names of jobs, in the order in which they were first heard of."""
 
 
-class Conduct:
+class ClientActivity:
     """The tallies of one sandbox.
 
     `parted` is called with jobs that are counted no more, `ended` with those that are forgotten.
@@ -112,16 +112,16 @@ class Conduct:
     def __init__(self, sandbox: Sandbox) -> None:
         """Nobody called yet."""
         self.tallies: Tallies = {}
-        self.ignored: deque[Ignored] = deque(maxlen=MOST_FINDINGS)
+        self.ignored: deque[IgnoredRetryAfter] = deque(maxlen=MOST_FINDINGS)
         self.parted: Callable[[Tallies], None] = lambda _tallies: None
         self.ended: Callable[[Tallies], None] = lambda _tallies: None
         self._sandbox = sandbox
         self._submits: dict[int, str] = {}
-        self._waits: dict[tuple[int, str], Wait] = {}
+        self._waits: dict[tuple[int, str], RequestedWait] = {}
 
     # -- the hot path
 
-    def take(self, call: Call, exchange: Exchange) -> None:
+    def take(self, call: Call, exchange: JournalEntry) -> None:
         """Count one exchange."""
         if self._waits:
             self._look_at_the_clock(call, exchange)
@@ -133,7 +133,7 @@ class Conduct:
         if tally is None:
             if len(tallies) >= MOST_JOBS + AT_ONCE:
                 self._make_room()
-            tally = tallies[accepted.job] = Tally(accepted)
+            tally = tallies[accepted.job] = JobActivity(accepted)
         if call.kind == "poll":
             self._polled(tally, exchange)
         elif call.kind == "submit":
@@ -156,7 +156,7 @@ class Conduct:
             tally.unsure = altered
 
     def told_to_wait(
-        self, call: Call, exchange: Exchange, headers: Iterable[tuple[bytes, bytes]]
+        self, call: Call, exchange: JournalEntry, headers: Iterable[tuple[bytes, bytes]]
     ) -> None:
         """An answer that asks for patience: its `Retry-After`, if it has one, is remembered."""
         said = [value for name, value in headers if name.lower() == RETRY_AFTER]
@@ -169,7 +169,7 @@ class Conduct:
             return
         if len(self._waits) >= MOST_WAITS:
             del self._waits[next(iter(self._waits))]
-        self._waits[call.account.number, call.operation] = Wait(
+        self._waits[call.account.number, call.operation] = RequestedWait(
             exchange.number, exchange.at, self._sandbox.jumped, seconds
         )
 
@@ -205,7 +205,7 @@ class Conduct:
             known = self.tallies
             self._submits = {key: job for key, job in self._submits.items() if job in known}
 
-    def _polled(self, tally: Tally, exchange: Exchange) -> None:
+    def _polled(self, tally: JobActivity, exchange: JournalEntry) -> None:
         at, jumped = exchange.at, self._sandbox.jumped
         if tally.every is None:
             tally.every = self._least_pause(tally.accepted)
@@ -227,7 +227,7 @@ class Conduct:
         advised = self._sandbox.bound_of(accepted).scenario.baseline.polling
         return 0 if advised is None else advised.every * PATIENCE[0] // PATIENCE[1]
 
-    def _hurried(self, tally: Tally, exchange: Exchange) -> None:
+    def _hurried(self, tally: JobActivity, exchange: JournalEntry) -> None:
         if self._sandbox.clock.mode == "auto":
             tally.hasty_on_auto += 1
         else:
@@ -235,7 +235,9 @@ class Conduct:
         if tally.hasty + tally.hasty_on_auto <= NUMBERS:
             tally.name("polled_too_often", exchange.number)
 
-    def _look_for_repetition(self, tally: Tally, exchange: Exchange, earlier: str) -> None:
+    def _look_for_repetition(
+        self, tally: JobActivity, exchange: JournalEntry, earlier: str
+    ) -> None:
         """The same was submitted before: once too often, if that was just now and the job lives."""
         first, living = self.tallies.get(earlier), self._sandbox.state.jobs.get(earlier)
         if first is None or living is None or first is tally or living.ended:
@@ -243,7 +245,7 @@ class Conduct:
         if exchange.at - first.accepted.at <= WINDOW:
             tally.repeats = (earlier, first.submit)
 
-    def _look_at_the_clock(self, call: Call, exchange: Exchange) -> None:
+    def _look_at_the_clock(self, call: Call, exchange: JournalEntry) -> None:
         if call.account is None:
             return
         wait = self._waits.pop((call.account.number, call.operation), None)
@@ -253,7 +255,7 @@ class Conduct:
         if waited < wait.seconds * SECOND:
             on_auto = self._sandbox.clock.mode == "auto"
             self.ignored.append(
-                Ignored(
+                IgnoredRetryAfter(
                     exchange.provider,
                     wait.number,
                     exchange.number,

@@ -27,7 +27,7 @@ from upsim.core.events import (
 from upsim.core.jobs import IllegalMoveError
 from upsim.core.ledger import Entry, LedgerError
 from upsim.core.states import State as JobState
-from upsim.engine.admission import MisfitError
+from upsim.engine.event_validation import InvalidEventError
 from upsim.engine.sandbox import Sandbox
 
 ONE = Decimal(1)
@@ -76,7 +76,7 @@ UNLAWFUL: dict[str, Callable[[Historian], Event]] = {
 def test_what_does_not_fit_is_refused(make: Callable[[Historian], Event]) -> None:
     """An event about what is not there, or is there already, is told apart by its message."""
     history = worked()
-    with pytest.raises(MisfitError, match=r"there is no|is already there|is named twice"):
+    with pytest.raises(InvalidEventError, match=r"there is no|is already there|is named twice"):
         judge(history, make(history))
 
 
@@ -98,14 +98,14 @@ def test_a_job_comes_with_its_own_charge(charge: Entry) -> None:
     history = worked()
     accepted = replace(again(history), job="job2")
     history.state.check_charge(accepted, CHARGE)
-    with pytest.raises(MisfitError, match="goes with the job and not with"):
+    with pytest.raises(InvalidEventError, match="goes with the job and not with"):
         history.state.check_charge(accepted, charge)
 
 
 def test_nothing_but_a_job_is_charged() -> None:
     """No other event comes with a line of the ledger."""
     history = worked()
-    with pytest.raises(MisfitError, match="goes with the job and not with"):
+    with pytest.raises(InvalidEventError, match="goes with the job and not with"):
         history.state.check_charge(JobPolled(0, "job2"), CHARGE)
 
 
@@ -121,7 +121,7 @@ def test_a_key_has_one_account() -> None:
     """An owner's account is opened once for each provider."""
     history = Historian()
     history.write(AccountOpened(0, 3, "toy", "toy-3", ONE, "credit", "free", "somebody"))
-    with pytest.raises(MisfitError, match=r"owner .* is already there"):
+    with pytest.raises(InvalidEventError, match=r"owner .* is already there"):
         judge(history, AccountOpened(0, 4, "toy", "toy-4", ONE, "credit", "free", "somebody"))
 
 

@@ -14,7 +14,7 @@ from upsim.core.events import AccountChanged, Event, JobAccepted, RulesChanged
 from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.core.provider import Provider
-from upsim.engine.bound import Bound, Ending, bind
+from upsim.engine.bound_provider import BoundProvider, EndPolicy, bind
 from upsim.engine.deadlines import Deadline
 from upsim.scenario.model import Scenario
 
@@ -25,7 +25,7 @@ ScenarioOf = Callable[[str], Scenario]
 Key = tuple[str, str | None]
 
 
-class Swap(NamedTuple):
+class RuleChange(NamedTuple):
     """Other rules, and the instant from which they hold."""
 
     at: Instant
@@ -33,23 +33,23 @@ class Swap(NamedTuple):
     faults: tuple[FaultRule, ...] = ()
 
 
-class Rulebook:
+class RuleVersions:
     """What decides the calls of one sandbox; `swapped` is told of rules that have just changed."""
 
     def __init__(
         self, sandbox: Sandbox, scenario_of: ScenarioOf, providers: Mapping[str, Provider]
     ) -> None:
         """Begin with one scenario for each provider, looked up when first needed."""
-        self.swapped: Callable[[Sandbox, Swap], None] = lambda _sandbox, _swap: None
+        self.swapped: Callable[[Sandbox, RuleChange], None] = lambda _sandbox, _swap: None
         self._sandbox = sandbox
         self._scenario_of = scenario_of
         self._providers = providers
         self._scenarios: dict[str, Scenario] = {}
-        self._bound: dict[Key, Bound] = {}
+        self._bound: dict[Key, BoundProvider] = {}
         self._past: dict[tuple[str, str], Scenario] = {}
-        self._past_bound: dict[tuple[str, str, str | None], Bound] = {}
-        self._endings: dict[str, Ending] = {}
-        self._plan: tuple[Swap, ...] = ()
+        self._past_bound: dict[tuple[str, str, str | None], BoundProvider] = {}
+        self._endings: dict[str, EndPolicy] = {}
+        self._plan: tuple[RuleChange, ...] = ()
         self._plans = 0
 
     def scenario(self, provider: str) -> Scenario:
@@ -59,7 +59,7 @@ class Rulebook:
             found = self._scenarios[provider] = self._scenario_of(provider)
         return found
 
-    def bound(self, provider: str, dialect: str | None = None) -> Bound:
+    def bound(self, provider: str, dialect: str | None = None) -> BoundProvider:
         """The provider under the rules in force."""
         found = self._bound.get((provider, dialect))
         if found is None:
@@ -67,7 +67,7 @@ class Rulebook:
             found = self._bound[provider, dialect] = self._bind(provider, scenario, dialect)
         return found
 
-    def bound_of(self, accepted: JobAccepted, dialect: str | None = None) -> Bound:
+    def bound_of(self, accepted: JobAccepted, dialect: str | None = None) -> BoundProvider:
         """The provider under the rules that a job was accepted under."""
         provider = accepted.provider
         past = self._past.get((provider, accepted.rules)) if self._past else None
@@ -79,7 +79,7 @@ class Rulebook:
             found = self._past_bound[key] = self._bind(provider, past, dialect)
         return found
 
-    def ending_of(self, accepted: JobAccepted) -> Ending:
+    def ending_of(self, accepted: JobAccepted) -> EndPolicy:
         """What the end of a job sets in motion, by the rules that it was accepted under."""
         found = self._endings.get(accepted.rules)
         if found is None:
@@ -93,7 +93,7 @@ class Rulebook:
         for provider, dialect in [*self._bound]:
             self._bind(provider, scenario_of(provider), dialect)
 
-    def plan(self, swaps: Iterable[Swap]) -> None:
+    def plan(self, swaps: Iterable[RuleChange]) -> None:
         """Let these rules hold from their instants on, and forget what was planned before."""
         self._plan = tuple(swaps)
         self._plans += 1
@@ -115,7 +115,7 @@ class Rulebook:
             if rule is not None and rule != before[account.provider]:
                 self._sandbox.set_account(account, rule)
 
-    def swap(self, swap: Swap, cause: str) -> None:
+    def swap(self, swap: RuleChange, cause: str) -> None:
         """Let other rules hold from now on."""
         changed = []
         self._scenario_of = swap.scenario_of
@@ -158,7 +158,7 @@ class Rulebook:
         self._past = {key: old for key, old in self._past.items() if key in used - held}
         self._past_bound.clear()
 
-    def _bind(self, provider: str, scenario: Scenario, dialect: str | None) -> Bound:
+    def _bind(self, provider: str, scenario: Scenario, dialect: str | None) -> BoundProvider:
         choices, known = self._sandbox.choices, scenario.baseline.dialects
         chosen = dialect or choices.dialects.get(provider) or scenario.dialect
         default = choices.default_dialect if choices.default_dialect in known else None

@@ -41,11 +41,11 @@ Handler = Callable[[Any], None]
 """What is called with an event of its kind."""
 
 
-class MisfitError(ValueError):
+class InvalidEventError(ValueError):
     """An event that does not fit the state: it speaks of what is not there, or is there already."""
 
 
-class Known(Protocol):
+class ValidationState(Protocol):
     """A state, as far as events are judged by it."""
 
     accounts: dict[int, Account]
@@ -66,13 +66,13 @@ class Known(Protocol):
         """The refund of a job."""
 
 
-class Admission:
+class EventValidator:
     """Judges events by a state, and changes nothing: `checks` are called by kind of event.
 
     They raise MisfitError, IllegalMoveError or LedgerError.
     """
 
-    def __init__(self, state: Known) -> None:
+    def __init__(self, state: ValidationState) -> None:
         """Judge by this state."""
         self._state = state
         self.checks: dict[type, Handler] = {
@@ -109,7 +109,7 @@ class Admission:
             or event.account != charge.account
         ):
             msg = f"{charge.kind} for job {charge.job!r} goes with the job and not with {event}"
-            raise MisfitError(msg[:SHOWN])
+            raise InvalidEventError(msg[:SHOWN])
         check_entry(charge, self._state.charge_of(event.job), None)
 
     def _account_opened(self, event: AccountOpened) -> None:
@@ -180,13 +180,13 @@ class Admission:
 def _known(what: str, name: object, known: Container[object]) -> None:
     if name not in known:
         msg = f"there is no {what} {name!r}"
-        raise MisfitError(msg)
+        raise InvalidEventError(msg)
 
 
 def _new(what: str, name: object, known: Container[object]) -> None:
     if name in known:
         msg = f"{what} {name!r} is already there"
-        raise MisfitError(msg)
+        raise InvalidEventError(msg)
 
 
 def _names(what: str, names: Sequence[str], known: Container[object]) -> None:
@@ -194,7 +194,7 @@ def _names(what: str, names: Sequence[str], known: Container[object]) -> None:
         _known(what, name, known)
     if len(set(names)) < len(names):
         msg = f"a {what} is named twice in {names}"
-        raise MisfitError(msg)
+        raise InvalidEventError(msg)
 
 
 def _lawful(_event: object) -> None:

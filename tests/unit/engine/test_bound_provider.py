@@ -8,7 +8,7 @@ import pytest
 from upsim.core.baseline import BaselineError, Rules, rules
 from upsim.core.checks import ALWAYS_NEEDED
 from upsim.core.provider import Provider
-from upsim.engine.bound import bind
+from upsim.engine.bound_provider import bind
 from upsim.providers import discover
 from upsim.scenario.loader import Library
 

@@ -10,38 +10,38 @@ import pytest
 
 from upsim.core.webhooks import Outcome
 from upsim.engine.clock import Clock
-from upsim.engine.commands import (
+from upsim.engine.command_log import (
     CURRENT,
     KEPT_BODY,
     WEIGHT,
     Command,
-    Commands,
-    Key,
-    Request,
+    CommandLog,
+    LoggedKey,
+    LoggedRequest,
     Resumed,
     happened,
     resumed,
 )
-from upsim.engine.playback import NotPlayedError, Playback, Played
+from upsim.engine.replay_command_log import NotPlayedError, ReplayCommandLog, ReplayedCommand
 from upsim.engine.sandbox import Sandbox
 
 HEAD = ((b"content-type", b"application/json"),)
 
 
-def log_of(most: int = 100, most_bytes: int = 10**6) -> Commands:
+def log_of(most: int = 100, most_bytes: int = 10**6) -> CommandLog:
     """Return the log of a world that stands still."""
     world = SimpleNamespace(clock=Clock("manual", start=5), now=5)
-    return Commands(cast("Sandbox", world), most=most, most_bytes=most_bytes)
+    return CommandLog(cast("Sandbox", world), most=most, most_bytes=most_bytes)
 
 
 def asked(body: bytes = b"", reply: bytes = b"{}") -> tuple[object, ...]:
     """Return a request as the hot path notes it."""
     answer = SimpleNamespace(status=200, head={"headers": HEAD}, body=reply)
     found = (5, "http", "GET", "/x", b"", b"h", None, "", body, not body, answer)
-    return Request._make(found)
+    return LoggedRequest._make(found)
 
 
-def command(log: Commands) -> Command:
+def command(log: CommandLog) -> Command:
     """Return a command that may wait."""
     return Command(log, 5, "http", "POST", "/x", b"", [])
 
@@ -75,7 +75,7 @@ def test_nothing_is_kept_of_what_comes_later() -> None:
     log.told("d", 1, Outcome(200))
     with log.during(command(log)):
         pass
-    named = log.key(b"mark", Key("vicsee/main", "vicsee", "main", "known", ""))
+    named = log.key(b"mark", LoggedKey("vicsee/main", "vicsee", "main", "known", ""))
 
     assert (7, "", 1, []) == (log.stamp(7), named, len(log.entries), log.stamps)
 
@@ -108,7 +108,7 @@ def test_long_bodies_are_cut() -> None:
 def test_keys_have_names() -> None:
     """The same key has the same name, another of the same owner has another."""
     log = log_of()
-    key = Key("vicsee/main", "vicsee", "main", "known", "sk-")
+    key = LoggedKey("vicsee/main", "vicsee", "main", "known", "sk-")
     names = [log.key(mark, key) for mark in (b"1", b"2", b"1", b"3")]
 
     assert ["vicsee/main", "vicsee/main#2", "vicsee/main", "vicsee/main#3"] == names
@@ -144,11 +144,13 @@ def test_outside_of_a_command_nothing_waits() -> None:
 
 def test_a_played_command_waits_for_its_turn() -> None:
     """It waits where it waited, and nowhere else."""
-    log = Playback(log_of().sandbox, [7])
+    log = ReplayCommandLog(log_of().sandbox, [7])
     order: list[str] = []
 
     async def course() -> None:
-        played = Played(log, 5, "http", "GET", "/x", b"", (), turns=[("hold", 1)], played=True)
+        played = ReplayedCommand(
+            log, 5, "http", "GET", "/x", b"", (), turns=[("hold", 1)], played=True
+        )
         CURRENT.set(played)
 
         async def run() -> None:
@@ -170,7 +172,7 @@ def test_a_played_command_waits_for_its_turn() -> None:
 
 def test_a_replay_takes_no_other_request() -> None:
     """A request that is none of the replay's is a mistake, not a command."""
-    log = Playback(log_of().sandbox, [])
+    log = ReplayCommandLog(log_of().sandbox, [])
     with pytest.raises(NotPlayedError) as caught:
         log.begin(command(log))
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from upsim.engine.faults import unfit
-from upsim.engine.rulebook import Swap
+from upsim.engine.rule_versions import RuleChange
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import Library
 from upsim.scenario.model import Scenario
 
 
 @dataclass(frozen=True, slots=True)
-class ScenarioOf:
+class ScenarioLookup:
     """The scenario of each provider in a sandbox: the chosen one, else the provider's baseline."""
 
     library: Library
@@ -29,15 +29,15 @@ class ScenarioOf:
         return replace(baseline, accounts=main.accounts) if main.accounts else baseline
 
 
-def swaps_of(sandbox: Sandbox, library: Library, main: Scenario | None) -> list[Swap]:
+def swaps_of(sandbox: Sandbox, library: Library, main: Scenario | None) -> list[RuleChange]:
     """The changes that a scenario plans. Raises BaselineError for one that cannot take place.
 
     Each holds all those before it, so none comes before the one above it.
     """
-    found: list[Swap] = []
+    found: list[RuleChange] = []
     for change in main.changes if main else ():
         at = max(change.instant(sandbox.began), *(swap.at for swap in found[-1:]), 0)
-        swap = Swap(at, ScenarioOf(library, change.scenario), change.scenario.faults)
+        swap = RuleChange(at, ScenarioLookup(library, change.scenario), change.scenario.faults)
         sandbox.bound(change.scenario.baseline.provider)
         sandbox.rulebook.check(swap.scenario_of)
         unfit(sandbox, swap.faults)

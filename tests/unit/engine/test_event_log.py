@@ -11,7 +11,7 @@ from tests.unit.engine.histories import Historian, Step, histories, written
 from upsim.core.events import EntriesCarried, Event, JobsForgotten, QuotaUsed, UploadsForgotten
 from upsim.core.ledger import Entry
 from upsim.core.states import State as JobState
-from upsim.engine.log import MemoryLog, VersionConflictError, compacted
+from upsim.engine.event_log import MemoryLog, VersionConflictError, compacted
 from upsim.engine.state import State
 
 

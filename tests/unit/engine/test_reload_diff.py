@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from upsim.engine.edits import RESET, RESTART, Edit, differences
+from upsim.engine.reload_diff import RESET, RESTART, ScenarioDiff, differences
 from upsim.scenario.tree import dotted
 
 
@@ -29,6 +29,8 @@ def test_places(before: object, after: object, places: list[str]) -> None:
 
 def test_what_waits() -> None:
     """The sections that are read once are told from those that hold at once."""
-    edit = Edit("mine.yaml", {"vicsee": ("faults[0].at", "seed", "clock", "hosts[0].value")})
+    edit = ScenarioDiff(
+        "mine.yaml", {"vicsee": ("faults[0].at", "seed", "clock", "hosts[0].value")}
+    )
 
     assert (("clock", "seed"), ("hosts",)) == (edit.waiting(RESET), edit.waiting(RESTART))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.hosts import ELSEWHERE, LOOPBACK, ODD_PORTS
-from upsim.engine.sources import OwnMedia, Sources
+from upsim.engine.media_lookup import HostedMedia, MediaLookup
 
 CLIP = "synthetic/64x64_1fps_1s.mp4"
 HOSTS = {"127.0.0.1:4747", "localhost:4747", "upsim.test"}
-SOURCES = Sources(HOSTS, fetch_loopback=True, fetch_public=False)
-NOTHING = OwnMedia("default", "", "")
+SOURCES = MediaLookup(HOSTS, fetch_loopback=True, fetch_public=False)
+NOTHING = HostedMedia("default", "", "")
 
 
 @pytest.mark.parametrize(
@@ -31,14 +31,14 @@ NOTHING = OwnMedia("default", "", "")
 )
 def test_a_url_of_ours_is_known_in_any_form(url: str) -> None:
     """Case, a default port and escapes do not matter, as they do not for a GET."""
-    assert OwnMedia("default", CLIP, "") == SOURCES.own(url, "https://asked.example")
+    assert HostedMedia("default", CLIP, "") == SOURCES.own(url, "https://asked.example")
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_a_url_of_ours_is_known_by_every_name_of_loopback(host: str) -> None:
     """Whoever names loopback and the port of this server means this server."""
     found = SOURCES.own(f"http://{host}:4747/media/{CLIP}", "")
-    assert OwnMedia("default", CLIP, "") == found
+    assert HostedMedia("default", CLIP, "") == found
 
 
 @pytest.mark.parametrize("port", ["", ":9", ":65535"])
@@ -76,18 +76,18 @@ def test_other_urls_are_not_ours(url: str) -> None:
 @pytest.mark.parametrize(
     ("path", "own"),
     [
-        ("/sandbox/b/media/uploads/x/y.mp4?z=1", OwnMedia("b", "uploads/x/y.mp4", "z=1")),
-        ("/sandbox/a%20b/media/outputs/x.mp4", OwnMedia("a b", "outputs/x.mp4", "")),
-        ("/sandbox//media/outputs/x.mp4", OwnMedia("", "outputs/x.mp4", "")),
-        ("/media/outputs/%2541.mp4", OwnMedia("default", "outputs/%41.mp4", "")),
-        ("/media/media/x.mp4", OwnMedia("default", "media/x.mp4", "")),
+        ("/sandbox/b/media/uploads/x/y.mp4?z=1", HostedMedia("b", "uploads/x/y.mp4", "z=1")),
+        ("/sandbox/a%20b/media/outputs/x.mp4", HostedMedia("a b", "outputs/x.mp4", "")),
+        ("/sandbox//media/outputs/x.mp4", HostedMedia("", "outputs/x.mp4", "")),
+        ("/media/outputs/%2541.mp4", HostedMedia("default", "outputs/%41.mp4", "")),
+        ("/media/media/x.mp4", HostedMedia("default", "media/x.mp4", "")),
         ("/venice/media/outputs/x.mp4", NOTHING),
         ("/x/sandbox/b/media/outputs/x.mp4", NOTHING),
         ("/sandbox/a/b/media/outputs/x.mp4", NOTHING),
         ("//media/outputs/x.mp4", NOTHING),
     ],
 )
-def test_a_path_names_what_a_get_would_find(path: str, own: OwnMedia) -> None:
+def test_a_path_names_what_a_get_would_find(path: str, own: HostedMedia) -> None:
     """The sandbox is the one in the path, else the default; escapes are decoded once."""
     assert own == SOURCES.own(f"http://upsim.test{path}", "")
 
@@ -95,10 +95,10 @@ def test_a_path_names_what_a_get_would_find(path: str, own: OwnMedia) -> None:
 @pytest.mark.parametrize(
     ("url", "own"),
     [
-        (f"https://proxy.example/sim/media/{CLIP}", OwnMedia("default", CLIP, "")),
-        (f"https://proxy.example/media/{CLIP}", OwnMedia("default", CLIP, "")),
+        (f"https://proxy.example/sim/media/{CLIP}", HostedMedia("default", CLIP, "")),
+        (f"https://proxy.example/media/{CLIP}", HostedMedia("default", CLIP, "")),
     ],
 )
-def test_a_public_url_may_have_a_path(url: str, own: OwnMedia) -> None:
+def test_a_public_url_may_have_a_path(url: str, own: HostedMedia) -> None:
     """Behind a proxy the path of the public URL is not part of ours."""
     assert own == SOURCES.own(url, "https://proxy.example/sim")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from upsim.engine.swaps import ScenarioOf
+from upsim.engine.planned_changes import ScenarioLookup
 from upsim.scenario.loader import Library
 from upsim.scenario.model import Scenario
 from upsim.scenario.tree import Place, dotted
@@ -23,7 +23,7 @@ _NO_FILE = ["extends"]
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class ScenarioDiff:
     """A scenario whose files were read again.
 
     `changed` gives for each provider the places of the values that are others than before, and
@@ -41,7 +41,7 @@ class Edit:
         return tuple(section for section in sections if section in heads)
 
 
-def edit_of(name: str, old: Library, new: Library) -> Edit:
+def edit_of(name: str, old: Library, new: Library) -> ScenarioDiff:
     """What is other in a scenario as a new library reads it.
 
     A scenario that has another provider than before leaves one to its baseline and takes the
@@ -56,11 +56,11 @@ def edit_of(name: str, old: Library, new: Library) -> Edit:
         places = [dotted(place) for place in differences(was.values, now.values)]
         if places and (places != _NO_FILE or len(providers) == 1):
             changed[provider], rules[provider] = tuple(places), now.baseline.digest
-    return Edit(name, changed, rules)
+    return ScenarioDiff(name, changed, rules)
 
 
 def _held(library: Library, main: Scenario, provider: str) -> Scenario:
-    return ScenarioOf(library, main)(provider)
+    return ScenarioLookup(library, main)(provider)
 
 
 def differences(before: object, after: object, place: Place = ()) -> Iterator[Place]:

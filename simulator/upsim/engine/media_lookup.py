@@ -43,7 +43,7 @@ class Measurements:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnMedia:
+class HostedMedia:
     """A URL that this server answers itself: its sandbox and the decoded path below `/media/`.
 
     The path is empty where the URL only looks like one of a file: nothing is served there.
@@ -55,7 +55,7 @@ class OwnMedia:
 
 
 @dataclass(slots=True)
-class Sources:
+class MediaLookup:
     """How the server treats a video URL. `fetch_loopback` holds while it is bound to loopback."""
 
     hosts: set[str]
@@ -95,7 +95,7 @@ class Sources:
             self._elsewhere.clear()
         self._elsewhere.add(source)
 
-    def own(self, source: str, base: str) -> OwnMedia | None:
+    def own(self, source: str, base: str) -> HostedMedia | None:
         """The part of this server's own media that a URL names, as a GET of it finds it."""
         if "/media/" not in source and "%" not in source:
             return None
@@ -107,8 +107,10 @@ class Sources:
         match = _MEDIA_PATH.fullmatch(whole)
         if match is not None:
             named = match["sandbox"]
-            return OwnMedia(DEFAULT_SANDBOX if named is None else named, match["path"], url.query)
-        return OwnMedia(DEFAULT_SANDBOX, "", "") if "/media/" in whole else None
+            return HostedMedia(
+                DEFAULT_SANDBOX if named is None else named, match["path"], url.query
+            )
+        return HostedMedia(DEFAULT_SANDBOX, "", "") if "/media/" in whole else None
 
     def will_fetch(self, source: str) -> bool:
         """Whether a URL that is not ours would really be fetched."""
@@ -116,7 +118,7 @@ class Sources:
             return True
         return self.fetch_loopback and is_loopback(host_in(source))
 
-    def _known_clip(self, call: Call, own: OwnMedia) -> Measured | None:
+    def _known_clip(self, call: Call, own: HostedMedia) -> Measured | None:
         """A clip that was measured; uploads and outputs may be gone by now and are looked at.
 
         So may another sandbox than the caller's.
@@ -156,7 +158,7 @@ def _host_of(url: SplitResult | None) -> tuple[str, int | None] | None:
     return canonical(url.hostname or ""), url.port or _PORTS.get(url.scheme)
 
 
-def clip_key(own: OwnMedia) -> str:
+def clip_key(own: HostedMedia) -> str:
     """The name under which a synthetic clip is remembered, which says all about it."""
     return f"{own.path}?{own.query}" if own.path.startswith("synthetic/") else ""
 

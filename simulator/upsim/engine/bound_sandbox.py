@@ -16,9 +16,9 @@ from upsim.core.media import Measured
 from upsim.core.states import Failure, State
 from upsim.core.terms import Terms, terms
 from upsim.core.world import Window
-from upsim.engine.bound import Bound
+from upsim.engine.bound_provider import BoundProvider
+from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.sources import Sources
 from upsim.media.store import BlobStore
 
 KEPT_TERMS = 4096
@@ -26,13 +26,13 @@ BLOB = "blob:"
 KEPT_TEXT = 4096
 
 
-class SandboxWorld:
+class BoundSandbox:
     """The commands and questions of one sandbox for one provider under one dialect."""
 
     __slots__ = ("_blobs", "_bound", "_ids", "_sandbox", "_sources")
 
     def __init__(
-        self, sandbox: Sandbox, bound: Bound, *, sources: Sources, blobs: BlobStore
+        self, sandbox: Sandbox, bound: BoundProvider, *, sources: MediaLookup, blobs: BlobStore
     ) -> None:
         """Look at a sandbox through the rules that `bound` holds."""
         self._sandbox = sandbox
@@ -228,7 +228,7 @@ class SandboxWorld:
         return name
 
 
-def _lifetime(bound: Bound, what: str) -> int | None:
+def _lifetime(bound: BoundProvider, what: str) -> int | None:
     value = bound.rules.baseline.retention[what].value
     return None if value is None else int(Decimal(str(value)) * SECOND)
 

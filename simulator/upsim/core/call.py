@@ -17,12 +17,12 @@ from upsim.core.baseline import Model, RateLimit, Rules
 from upsim.core.events import UploadIssued, Webhook
 from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
+from upsim.core.job_spec import JobSpec
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.media import Measured, Media
-from upsim.core.origin import Origin
 from upsim.core.states import Failure, State
-from upsim.core.terms import Terms
+from upsim.core.url_builder import UrlBuilder
 
 Headers = Mapping[bytes, bytes]
 """The headers of a request by lower-case name; of a repeated one the first."""
@@ -130,8 +130,8 @@ class Call:
     operation: str
     kind: str
     rules: Rules
-    world: World
-    origin: Origin
+    world: SandboxApi
+    origin: UrlBuilder
     method: str
     path: str
     params: Mapping[str, str]
@@ -154,7 +154,7 @@ class Call:
     media: Media | None = None
     assumed: bool = False
     failure: str | None = None
-    terms: Terms | None = None
+    terms: JobSpec | None = None
     job: Job | None = None
     uses: list[RateLimit] = field(default_factory=list)
     refused_by: str = ""
@@ -210,7 +210,7 @@ class Window:
     resets_at: Instant
 
 
-class World(Protocol):
+class SandboxApi(Protocol):
     """A sandbox, seen from an operation. Commands are synchronous and take effect at once."""
 
     @property
@@ -224,7 +224,7 @@ class World(Protocol):
     def measured(self, call: Call, source: str) -> Measured | None:
         """What is known of a video without waiting; None when it must be fetched or probed."""
 
-    def terms(self, call: Call) -> Terms:
+    def terms(self, call: Call) -> JobSpec:
         """Price, output and plan for the call's model, media and options."""
 
     def find_job(self, job: str) -> Job | None:

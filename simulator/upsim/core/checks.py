@@ -10,10 +10,10 @@ from typing import Protocol
 from upsim.core import causes
 from upsim.core.call import Call, Malformed, Pending
 from upsim.core.instants import SECOND, iso
+from upsim.core.job_spec import JobSpec
 from upsim.core.media import MICROSECONDS, Media, Unmeasurable
 from upsim.core.numbers import counted
 from upsim.core.pricing import plain
-from upsim.core.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ def affordable(call: Call) -> Violation | None:
     return Violation("insufficient_funds", compared, cause=cause)
 
 
-def terms_of(call: Call) -> Terms:
+def terms_of(call: Call) -> JobSpec:
     """Price, output and plan; worked out once for a call whose media and options are known."""
     if call.terms is None:
         call.terms = call.world.terms(call)

@@ -16,9 +16,9 @@ from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.core.ledger import Entry
 from upsim.core.media import Media
-from upsim.core.origin import Origin
 from upsim.core.pricing import Quote
 from upsim.core.states import Failure, Phase, State
+from upsim.core.url_builder import UrlBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class JobAccepted(msgspec.Struct, frozen=True, gc=False):
     output: OutputPlan | None
     quote: Quote
     phases: tuple[Phase, ...]
-    origin: Origin
+    origin: UrlBuilder
     rules: str
     source: str
     queued: bool = False

@@ -10,10 +10,10 @@ from typing import Literal
 from upsim.core.call import Call, Carried, Content, FileReply, Hold, Reply
 from upsim.core.checks import Check, Violation
 from upsim.core.jobs import Job
+from upsim.core.random_source import RandomSource
 from upsim.core.secrets import NONE, Secrets
 from upsim.core.unread import NO_FIELDS, Reads
 from upsim.core.uses import Uses
-from upsim.core.world import Stream
 
 Kind = Literal["submit", "poll", "read", "write", "upload"]
 """`submit` creates jobs and `poll` reads one; both count for rate limits and for `auto` clocks."""
@@ -94,7 +94,7 @@ class Provider:
     operations: tuple[Operation, ...]
     checks: Mapping[str, Check]
     problem: Callable[[Call, Violation], Reply]
-    draw_id: Callable[[Stream], str]
+    draw_id: Callable[[RandomSource], str]
     headers: Callable[[Call, Reply], tuple[tuple[bytes, bytes], ...]] | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     scenarios: Path | None = None

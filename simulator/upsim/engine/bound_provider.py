@@ -10,11 +10,11 @@ from functools import lru_cache
 from upsim.core.baseline import Baseline, BaselineError, Rules
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY, Check
 from upsim.core.instants import SECOND
+from upsim.core.job_spec import JobSpec, failure_of
 from upsim.core.media import Media
 from upsim.core.nearest import closest
 from upsim.core.provider import Operation, Provider
 from upsim.core.states import Failure
-from upsim.core.terms import Terms, failure_of
 from upsim.core.uses import Uses
 from upsim.scenario.model import Scenario
 
@@ -41,7 +41,7 @@ class BoundProvider:
     failures: Mapping[str, Failure]
     scenario: Scenario
     ending: EndPolicy
-    known_terms: dict[object, tuple[Media | None, Terms]]
+    known_terms: dict[object, tuple[Media | None, JobSpec]]
     """Terms by what they depend on: identical submits need not be priced twice."""
     generation: int = 0
     """How often the rules of the sandbox had changed when these were in force."""

@@ -9,13 +9,13 @@ from operator import attrgetter
 from upsim.core.call import Call, SentFile
 from upsim.core.events import JobAccepted, JobMarked, UploadIssued, UploadStored, Webhook
 from upsim.core.instants import DAY, SECOND, Instant
+from upsim.core.job_spec import JobSpec, terms
 from upsim.core.jobs import REVOKED, Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.lifecycle import PhaseRule
 from upsim.core.media import Measured
+from upsim.core.random_source import Window
 from upsim.core.states import Failure, State
-from upsim.core.terms import Terms, terms
-from upsim.core.world import Window
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.sandbox import Sandbox
@@ -55,7 +55,7 @@ class BoundSandbox:
         """What is known of a video without waiting."""
         return self._sources.known(self._bound.scenario, call, source)
 
-    def terms(self, call: Call) -> Terms:
+    def terms(self, call: Call) -> JobSpec:
         """Price, output and plan for the call's model, media and options."""
         model = call.model
         if model is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict, cast
 
 from upsim.core.baseline import Baseline, Rules
-from upsim.core.call import Call, World
+from upsim.core.call import Call, SandboxApi
 from upsim.core.checks import Violation, first_violation
 from upsim.core.states import State
 from upsim.engine.sandbox import Sandbox
@@ -97,7 +97,7 @@ def refusal(sandbox: Sandbox, call: Call) -> str:
     return "; ".join(said)
 
 
-def _again(call: Call, rules: Rules, world: World) -> Call:
+def _again(call: Call, rules: Rules, world: SandboxApi) -> Call:
     """Return the call as it came, under other rules."""
     return Call(
         call.operation,

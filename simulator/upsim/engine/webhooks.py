@@ -22,7 +22,7 @@ from upsim.core.webhooks import Delivery, Outcome, WebhookFault, WebhookRule, st
 from upsim.engine.clock import wall_clock
 
 if TYPE_CHECKING:
-    from upsim.core.call import World
+    from upsim.core.call import SandboxApi
     from upsim.core.instants import Instant
     from upsim.core.jobs import Job
     from upsim.engine.bound_provider import BoundProvider
@@ -43,7 +43,7 @@ class WorldOf(Protocol):
 
     def __call__(
         self, sandbox: Sandbox, provider: str, dialect: str | None, /
-    ) -> tuple[BoundProvider, World]:
+    ) -> tuple[BoundProvider, SandboxApi]:
         """Rules and world."""
 
 
@@ -57,7 +57,9 @@ def webhook_early(_job: Job, _coming: State) -> WebhookFault | None:
     return None
 
 
-def _nowhere(_sandbox: Sandbox, provider: str, _dialect: str | None) -> tuple[BoundProvider, World]:
+def _nowhere(
+    _sandbox: Sandbox, provider: str, _dialect: str | None
+) -> tuple[BoundProvider, SandboxApi]:
     msg = f"nobody said how the world of {provider} is had"
     raise LookupError(msg)
 

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from upsim.core.call import Reply
-from upsim.core.origin import Origin
+from upsim.core.url_builder import UrlBuilder
 from upsim.web.bodies import encode
 
 ENTRY_POINT_GROUP = "upsim.documents"
@@ -40,7 +40,14 @@ class Documents:
         self._encoded: dict[tuple[str, str, str, str, bool], bytes] = {}
 
     def reply(
-        self, provider: str, path: str, *, dialect: str, origin: Origin, host: str, any_key: bool
+        self,
+        provider: str,
+        path: str,
+        *,
+        dialect: str,
+        origin: UrlBuilder,
+        host: str,
+        any_key: bool,
     ) -> Reply:
         """The document with this server among its `servers`, or 404 with what is missing.
 

@@ -7,7 +7,7 @@ from starlette.types import Scope
 
 from upsim.core.call import Headers
 from upsim.core.hosts import bare
-from upsim.core.origin import Origin
+from upsim.core.url_builder import UrlBuilder
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import headers_of
@@ -40,7 +40,7 @@ class Places:
         self._hosts: dict[str, str] | None = None
         self._known: dict[str, Place] = {}
         self._dialects: dict[str, tuple[str, ...]] = {}
-        self._origins: dict[tuple[str, bytes | None, str | None, str, str], Origin] = {}
+        self._origins: dict[tuple[str, bytes | None, str | None, str, str], UrlBuilder] = {}
 
     def locate(self, scope: Scope) -> Place:
         """Where a request points."""
@@ -78,7 +78,7 @@ class Places:
                 return Place(provider, path, sandbox)
         return Place("", path, sandbox)
 
-    def origin(self, scope: Scope, headers: Headers, place: Place, sandbox: Sandbox) -> Origin:
+    def origin(self, scope: Scope, headers: Headers, place: Place, sandbox: Sandbox) -> UrlBuilder:
         """The form in which a request came; its absolute URLs keep it."""
         host = headers.get(b"host")
         if host is not None and len(host) > LONGEST_HOST:
@@ -92,7 +92,7 @@ class Places:
             named = "" if place.sandbox is None else f"/sandbox/{place.sandbox}"
             elsewhere = sandbox is not self._registry.default or named
             media = f"/sandbox/{sandbox.id}" if elsewhere else ""
-            found = self._origins[key] = Origin(base, named, place.prefix, media)
+            found = self._origins[key] = UrlBuilder(base, named, place.prefix, media)
         return found
 
     def _dialects_of(self, provider: str) -> tuple[str, ...]:

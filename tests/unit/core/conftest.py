@@ -12,15 +12,15 @@ from upsim.core.call import Call, Window
 from upsim.core.events import JobAccepted, OutputPlan
 from upsim.core.evidence import Evidence
 from upsim.core.instants import DAY
+from upsim.core.job_spec import JobSpec
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account
 from upsim.core.lifecycle import Lifecycle
 from upsim.core.media import Measured, Media
-from upsim.core.origin import Origin
 from upsim.core.outputs import OutputRule
 from upsim.core.pricing import Billing, Quantity, Quote, Rate
 from upsim.core.states import Phase, State
-from upsim.core.terms import Terms
+from upsim.core.url_builder import UrlBuilder
 from upsim.scenario.loader import Library
 
 WHY = Evidence("assumed", "this test", "2026-01-01")
@@ -97,7 +97,7 @@ def accepted(phases: tuple[Phase, ...] = PLAN) -> JobAccepted:
         output=OutputPlan(1708, 960, audio=True),
         quote=QUOTE,
         phases=phases,
-        origin=Origin("http://upsim.test"),
+        origin=UrlBuilder("http://upsim.test"),
         rules="digest",
         source="https://example.com/clip.mp4",
     )
@@ -131,7 +131,7 @@ class FakeWorld:
     """A sandbox that knows what a test tells it, as far as checks ask."""
 
     found: Measured | None = VIDEO
-    offer: Terms | None = None
+    offer: JobSpec | None = None
     used: Mapping[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
@@ -140,10 +140,10 @@ class FakeWorld:
         self.asked.append(source)
         return self.found
 
-    def terms(self, _call: Call) -> Terms:
+    def terms(self, _call: Call) -> JobSpec:
         """Return the test's offer, or nine seconds at sixteen credits."""
         output = OutputPlan(1708, 960, audio=True)
-        return self.offer or Terms(QUOTE, -QUOTE.amount, {}, output, PLAN)
+        return self.offer or JobSpec(QUOTE, -QUOTE.amount, {}, output, PLAN)
 
     def window(self, account: Account, limit: str) -> Window | None:
         """Return a window of three places that ends at midnight, if the test has used it."""
@@ -158,7 +158,7 @@ def call(world: FakeWorld | None = None, **fields: object) -> Call:
         "kind": "read",
         "rules": ruled(),
         "world": world or FakeWorld(),
-        "origin": Origin("http://upsim.test"),
+        "origin": UrlBuilder("http://upsim.test"),
         "method": "GET",
         "path": "/api/v1/credits",
         "params": {},

@@ -46,8 +46,8 @@ from upsim.core.checks import (
 )
 from upsim.core.events import OutputPlan
 from upsim.core.instants import DAY, SECOND
+from upsim.core.job_spec import JobSpec
 from upsim.core.media import Reason, Unmeasurable
-from upsim.core.terms import Terms
 
 DAILY = RateLimit("unlimited/0", 3, "day", "all")
 CREATES = RateLimit("unlimited/1", 3, "day", "submit")
@@ -275,7 +275,7 @@ def test_too_long() -> None:
 )
 def test_output_within_own_limit(output: OutputPlan | None, *, fits: bool) -> None:
     """Neither side of an output may be above the limit; without an output there is none."""
-    offer = Terms(QUOTE, -QUOTE.amount, {}, output, PLAN)
+    offer = JobSpec(QUOTE, -QUOTE.amount, {}, output, PLAN)
     found = output_within_own_limit(call(FakeWorld(offer=offer), media=VIDEO))
 
     size = f"{output.width}x{output.height}" if output else ""
@@ -302,7 +302,7 @@ def test_the_terms_are_kept() -> None:
 
 def test_the_terms_are_worked_out_once() -> None:
     """Terms that an earlier check worked out are not asked for again."""
-    dear = Terms(replace(QUOTE, amount=Decimal(9_999)), Decimal(-9_999), {}, None, PLAN)
+    dear = JobSpec(replace(QUOTE, amount=Decimal(9_999)), Decimal(-9_999), {}, None, PLAN)
     asked = call(FakeWorld(offer=dear), media=VIDEO, terms=replace(dear, quote=QUOTE))
 
     assert affordable(asked) is None

@@ -1,9 +1,8 @@
 """What a provider is to the rest of the program."""
 
-from upsim.core.call import Reply
-from upsim.core.call import World as Defined
+from upsim.core.call import Reply, SandboxApi
+from upsim.core.call import SandboxApi as Defined
 from upsim.core.provider import Operation, Provider
-from upsim.core.world import World
 
 
 def test_an_operation_reads_unless_it_says_otherwise() -> None:
@@ -24,4 +23,4 @@ def test_a_provider_needs_little() -> None:
 
 def test_the_world_has_one_definition() -> None:
     """The sandbox that operations see is the one that calls hold."""
-    assert World is Defined
+    assert SandboxApi is Defined

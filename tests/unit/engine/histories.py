@@ -21,13 +21,13 @@ from upsim.core.events import (
     UploadStored,
 )
 from upsim.core.ledger import Entry
-from upsim.core.origin import Origin
 from upsim.core.pricing import Quote
 from upsim.core.states import Phase
 from upsim.core.states import State as JobState
+from upsim.core.url_builder import UrlBuilder
 from upsim.engine.state import State
 
-ORIGIN = Origin("http://upsim.test", "", "", "")
+ORIGIN = UrlBuilder("http://upsim.test", "", "", "")
 PHASES = (Phase(JobState.WAITING, lasts=2), Phase(JobState.PROCESSING, lasts=3))
 UNIT = "credit"
 

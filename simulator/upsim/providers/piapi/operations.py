@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from upsim.core.call import Call, Reply, SentFile
 from upsim.core.checks import media_of
+from upsim.core.job_spec import failure_of
 from upsim.core.jobs import Job
 from upsim.core.states import State
-from upsim.core.terms import failure_of
 from upsim.providers.piapi import wire
 from upsim.providers.piapi.config import config_of
 from upsim.providers.piapi.encoded import is_web_address

@@ -9,8 +9,8 @@ from upsim.core.checks import Violation
 from upsim.core.ids import uuid4_text
 from upsim.core.instants import Instant, from_iso, iso
 from upsim.core.jobs import Job
+from upsim.core.random_source import RandomSource
 from upsim.core.states import State
-from upsim.core.world import Stream
 from upsim.providers.piapi.encoded import is_web_address
 
 
@@ -43,7 +43,7 @@ def problem(call: Call, violation: Violation) -> Reply:
     return Reply(rule.status, {"code": rule.code, "data": None, "message": message}, raw)
 
 
-def draw_id(stream: Stream) -> str:
+def draw_id(stream: RandomSource) -> str:
     """A UUID of version 4."""
     return uuid4_text(stream.getrandbits(128))
 

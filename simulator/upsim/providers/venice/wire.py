@@ -11,10 +11,10 @@ from upsim.core.call import Call, Reply
 from upsim.core.checks import Violation
 from upsim.core.ids import uuid4_text
 from upsim.core.instants import Instant
+from upsim.core.job_spec import failure_of
 from upsim.core.jobs import Job
+from upsim.core.random_source import RandomSource
 from upsim.core.states import Failure, State
-from upsim.core.terms import failure_of
-from upsim.core.world import Stream
 from upsim.providers.venice.budget import count_failure, count_refusal
 
 _WALLET_KEYS = ("x402Version", "error", "resource", "accepts", "extensions")
@@ -58,7 +58,7 @@ def filled(value: object, values: Mapping[str, object] | None = None) -> object:
     return value
 
 
-def draw_id(stream: Stream) -> str:
+def draw_id(stream: RandomSource) -> str:
     """A random UUID."""
     return uuid4_text(stream.getrandbits(128))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from upsim.core.call import Call, Reply
 from upsim.core.checks import Violation
 from upsim.core.instants import iso
+from upsim.core.job_spec import failure_of
 from upsim.core.jobs import Job
 from upsim.core.media import Media
 from upsim.core.pricing import plain
+from upsim.core.random_source import RandomSource
 from upsim.core.states import UNSUCCESSFUL, State
-from upsim.core.terms import failure_of
-from upsim.core.world import Stream
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _PAIRS = tuple(first + second for second in _ALPHABET for first in _ALPHABET)
@@ -36,7 +36,7 @@ def problem(call: Call, violation: Violation) -> Reply:
     return Reply(rule.status, {"success": False, "error": error}, raw)
 
 
-def draw_id(stream: Stream) -> str:
+def draw_id(stream: RandomSource) -> str:
     """`task_` and eight letters and digits."""
     bits, first = divmod(stream.getrandbits(64), len(_PAIRS))
     bits, second = divmod(bits, len(_PAIRS))

@@ -9,8 +9,8 @@ from upsim.core.call import Call, Reply
 from upsim.core.checks import Violation
 from upsim.core.instants import iso
 from upsim.core.jobs import Job
+from upsim.core.random_source import RandomSource
 from upsim.core.states import TERMINAL, Failure, State
-from upsim.core.world import Stream
 
 _CONTENT_TYPE = "Content-Type"
 _FAILURES = {
@@ -39,7 +39,7 @@ def problem(call: Call, violation: Violation) -> Reply:
     return Reply(rule.status, {"code": rule.code, "message": message, **rule.extra}, pairs)
 
 
-def draw_id(stream: Stream) -> str:
+def draw_id(stream: RandomSource) -> str:
     """32 lower-case hexadecimal digits, no dashes."""
     return f"{stream.getrandbits(128):032x}"
 

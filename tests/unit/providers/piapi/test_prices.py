@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from upsim.core.baseline import Baseline, rules
+from upsim.core.job_spec import JobSpec, failure_of, terms
 from upsim.core.media import Media
 from upsim.core.pricing import plain
-from upsim.core.terms import Terms, failure_of, terms
 from upsim.scenario.loader import Library
 
 EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/piapi/examples.yaml"
@@ -34,7 +34,7 @@ def video(*, frames: int = 60, size: str = "640x360") -> Media:
     )
 
 
-def offered(media: Media) -> Terms:
+def offered(media: Media) -> JobSpec:
     """Return the terms on which the baseline's only model takes a video."""
     model = BASELINE.models[PUBLISHED["model"]]
     failures = rules(BASELINE, "guide", {}).failures

@@ -10,8 +10,8 @@ import yaml
 
 from upsim.core.baseline import Baseline, rules
 from upsim.core.instants import SECOND, seconds_to_micros
+from upsim.core.job_spec import JobSpec, failure_of, terms
 from upsim.core.media import Media
-from upsim.core.terms import Terms, failure_of, terms
 from upsim.scenario.loader import Library
 
 EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/venice/examples.yaml"
@@ -21,7 +21,7 @@ BASELINE: Baseline = Library().baseline("venice").baseline
 
 def offered(
     *, size: str = "854x480", fps: str = "30", factor: int = 2, seconds: str = "10"
-) -> Terms:
+) -> JobSpec:
     """Return the terms on which the baseline's only model takes a video."""
     width, height = map(int, size.split("x"))
     rate, duration = Fraction(fps), seconds_to_micros(seconds)

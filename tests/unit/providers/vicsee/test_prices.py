@@ -10,8 +10,8 @@ import yaml
 
 from upsim.core.baseline import Baseline, rules
 from upsim.core.instants import SECOND, seconds_to_micros
+from upsim.core.job_spec import JobSpec, failure_of, terms
 from upsim.core.media import Media
-from upsim.core.terms import Terms, failure_of, terms
 from upsim.providers.vicsee import wire
 from upsim.scenario.loader import Library
 
@@ -37,7 +37,7 @@ def video(seconds: str = "8.5", size: str = "854x480", *, audio: bool = True) ->
     )
 
 
-def offered(media: Media, factor: str = "2") -> Terms:
+def offered(media: Media, factor: str = "2") -> JobSpec:
     """Return the terms on which the baseline's only model takes a video."""
     model = BASELINE.models[PUBLISHED["model"]]
     return terms(

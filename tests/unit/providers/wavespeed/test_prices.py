@@ -10,9 +10,9 @@ import yaml
 
 from upsim.core.baseline import Baseline, rules
 from upsim.core.instants import seconds_to_micros
+from upsim.core.job_spec import JobSpec, failure_of, terms
 from upsim.core.media import Media
 from upsim.core.pricing import plain
-from upsim.core.terms import Terms, failure_of, terms
 from upsim.scenario.loader import Library
 
 EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/wavespeed/examples.yaml"
@@ -41,7 +41,7 @@ def video(*, seconds: str = "12", size: str = "1280x720", audio: bool = True) ->
 
 def offered(
     name: str, media: Media | None, *, resolution: str = "1080p", copy_audio: bool = True
-) -> Terms:
+) -> JobSpec:
     """Return the terms on which a model takes a video."""
     model = BASELINE.models[name]
     asked = {"target_resolution": resolution, "copy_audio": str(copy_audio).lower()}

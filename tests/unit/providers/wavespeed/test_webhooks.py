@@ -12,9 +12,9 @@ from upsim.core.baseline import rules
 from upsim.core.call import Call
 from upsim.core.events import Webhook
 from upsim.core.jobs import Job
-from upsim.core.origin import Origin
 from upsim.core.provider import Attempt
 from upsim.core.states import Phase, State
+from upsim.core.url_builder import UrlBuilder
 from upsim.providers.wavespeed import webhooks
 from upsim.scenario.loader import Library
 
@@ -33,7 +33,7 @@ def call(query: str = "", *, inputs: dict[str, object] | None = None, **knobs: s
         kind="submit",
         rules=rules(Library().baseline("wavespeed").baseline, "guide", knobs),
         world=cast("Any", world),
-        origin=Origin("https://sim.example"),
+        origin=UrlBuilder("https://sim.example"),
         method="POST",
         path="/api/v3/runwayml/upscale-v1",
         params={},

@@ -8,7 +8,7 @@ import pytest
 from upsim.core.baseline import rules
 from upsim.core.call import Call
 from upsim.core.checks import Violation
-from upsim.core.origin import Origin
+from upsim.core.url_builder import UrlBuilder
 from upsim.providers.wavespeed import checks, wire
 from upsim.scenario.loader import Library
 
@@ -22,7 +22,7 @@ def call(**knobs: str) -> Call:
         kind="submit",
         rules=rules(BASELINE, "guide", knobs),
         world=cast("Any", None),
-        origin=Origin("https://sim.example"),
+        origin=UrlBuilder("https://sim.example"),
         method="POST",
         path="/",
         params={},

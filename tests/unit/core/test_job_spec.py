@@ -10,10 +10,10 @@ import pytest
 from tests.unit.core.conftest import BILLING, SCALE, VIDEO, WHY, error, lifecycle
 from upsim.core.baseline import Model
 from upsim.core.events import OutputPlan
+from upsim.core.job_spec import JobSpec, failing, failure_of, measures, terms
 from upsim.core.lifecycle import Duration, PhaseRule
 from upsim.core.media import Media
 from upsim.core.states import Failure, Phase, State
-from upsim.core.terms import Terms, failing, failure_of, measures, terms
 
 MODEL = Model("model", "Model", {}, BILLING, lifecycle(), SCALE, {}, WHY)
 BROKEN = Failure("broken", 500, "It broke.")
@@ -24,7 +24,7 @@ STEPS = (
 )
 
 
-def offered(media: Media | None, failure: str | None = None) -> Terms:
+def offered(media: Media | None, failure: str | None = None) -> JobSpec:
     """Return the terms for a video at factor 2."""
     return terms(
         MODEL,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from upsim.core.call import Window, World
+from upsim.core.call import SandboxApi, Window
 
-__all__ = ["Stream", "Window", "World"]
+__all__ = ["RandomSource", "SandboxApi", "Window"]
 
 
-class Stream(Protocol):
+class RandomSource(Protocol):
     """A named, seeded stream of random bits."""
 
     def getrandbits(self, k: int, /) -> int:

@@ -17,7 +17,7 @@ from upsim.core.states import TERMINAL, Failure, Phase, State
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class JobSpec:
     """What a submit would cost and do. `output` is None when the video cannot be had."""
 
     quote: Quote
@@ -50,12 +50,12 @@ def terms(
     pace: Decimal,
     failures: Mapping[str, Failure],
     failure: str | None = None,
-) -> Terms:
+) -> JobSpec:
     """Price, output and plan. `failure` makes the plan end in that failure instead."""
     output = output_plan(model.output, media, options) if media else None
     chosen = failing(steps, failure) if failure else steps
     price = quote(model.billing, measures(media, options, output))
-    return Terms(
+    return JobSpec(
         quote=price,
         debit=-price.amount,
         options=dict(options),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class UrlBuilder:
     """`base` is scheme and host; `sandbox` is `/sandbox/<id>` or empty; `prefix` is the provider's.
 
     The prefix holds the dialect when the path named one (`/venice/live`) and is empty when

@@ -29,19 +29,19 @@ from upsim.web.admin.app import guarded, routes
 from upsim.web.admin.events import Streams
 from upsim.web.admin.problems import AdminError, on_admin_error, on_http_error, problem, shown
 from upsim.web.auth import AdminRule
+from upsim.web.clock_driver import move, until
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
 from upsim.web.file_reports import reporting
-from upsim.web.holds import Holds
+from upsim.web.held_requests import HeldRequests
 from upsim.web.hosts import Door, Observer, OwnHosts
 from upsim.web.landing import landing
-from upsim.web.measuring import MediaDesk
 from upsim.web.media import MediaApp
-from upsim.web.places import Place, Places
+from upsim.web.media_service import MediaService
+from upsim.web.missing_prefix import MissingPrefix
 from upsim.web.safe_media import ALWAYS, safely
 from upsim.web.shortages import on_shortage, short
-from upsim.web.strays import Strays
-from upsim.web.timeline import move, until
+from upsim.web.url_parsing import ParsedUrl, UrlParser
 from upsim.web.wrong_token import WrongToken
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ class App(Starlette):
         self.registry = Registry(
             settings, library=Library(folders=folders, kinds=kinds), providers=discover()
         )
-        self._places = Places(self.registry)
-        self._desk = MediaDesk(self.registry)
+        self._places = UrlParser(self.registry)
+        self._desk = MediaService(self.registry)
         self._media = MediaApp(self.registry, self._desk)
         self.deliverer = Deliverer(self.registry, self, transport=webhook_transport)
-        holds = Holds(
+        holds = HeldRequests(
             self.deliverer.timeline, settings.hold_seconds, in_process=settings.in_process
         )
         self.dispatch = Dispatch(
@@ -83,7 +83,7 @@ class App(Starlette):
             media=self._media,
         )
         self._own = OwnHosts(settings)
-        self.strays = Strays(self.registry, self._own)
+        self.strays = MissingPrefix(self.registry, self._own)
         self._rule = AdminRule(settings.admin_token, local=settings.loopback)
         self.wrong_token = WrongToken(self._rule)
         super().__init__(
@@ -125,7 +125,7 @@ class App(Starlette):
             self.registry.crashes += 1  # it is told and answered by whoever serves this application
             raise
 
-    async def _beside(self, scope: Scope, receive: Receive, send: Send, place: Place) -> None:
+    async def _beside(self, scope: Scope, receive: Receive, send: Send, place: ParsedUrl) -> None:
         """What is no provider's: files, pages and the admin API."""
         if place.path.startswith("/media/"):
             await self._serve_media(scope, receive, send, place.path[7:], place.sandbox)
@@ -182,7 +182,7 @@ class App(Starlette):
 def app_for(document: Document) -> App:
     """An application in which an export can be replayed. Raises ExportError."""
     from upsim.web.replay.document import ExportError
-    from upsim.web.replay.world import settings_of
+    from upsim.web.replay.recorded_parts import settings_of
 
     try:
         return App(settings_of(document))

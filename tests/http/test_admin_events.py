@@ -17,7 +17,7 @@ from upsim.core.events import CountsCarried, EntriesCarried, Event, JobPolled
 from upsim.core.secrets import HIDDEN
 from upsim.engine import feed as feeds
 from upsim.web.admin import events
-from upsim.web.admin.happenings import NAMES
+from upsim.web.admin.event_views import NAMES
 
 if TYPE_CHECKING:
     from starlette.types import Message, Scope
@@ -462,7 +462,7 @@ def test_every_event_has_a_name() -> None:
 def test_small_events_show_their_fields(admin: Admin) -> None:
     """An event without a view of its own shows the texts and numbers that it holds."""
     sandbox: Sandbox = admin.sim.sandbox
-    from upsim.web.admin.happenings import view
+    from upsim.web.admin.event_views import view
 
     shown = view(sandbox, JobPolled(sandbox.now, "j"))
     assert {"type": "job.polled", "at": "2026-01-01T00:00:00.000000Z", "job": "j"} == shown

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.http.conftest import LOCAL, Admin
-from upsim.web import documents
+from upsim.web import openapi_documents
 
 PROVIDERS = ["piapi", "venice", "vicsee", "wavespeed"]
 
@@ -53,7 +53,7 @@ def test_a_document_says_that_any_key_works(admin: Admin, http: httpx.Client) ->
     text = http.get("/vicsee/openapi.json").json()["info"]["description"]
     strict = http.get("/sandbox/box/vicsee/openapi.json").json()["info"]["description"]
 
-    assert text == f"{strict} {documents.ANY_KEY}"
+    assert text == f"{strict} {openapi_documents.ANY_KEY}"
 
 
 def test_a_retired_operation_is_not_served(http: httpx.Client) -> None:
@@ -93,10 +93,10 @@ def test_a_document_is_the_same_the_second_time(http: httpx.Client) -> None:
 
 def test_kept_documents_are_bounded(http: httpx.Client) -> None:
     """A server that is asked under ever new names forgets old ones."""
-    for number in range(documents.KEPT + 1):
+    for number in range(openapi_documents.KEPT + 1):
         host = f"h{number}.example"
         answer = http.get("/vicsee/openapi.json", headers={"host": host}).json()
-    assert [{"url": f"http://h{documents.KEPT}.example/vicsee"}] == answer["servers"]
+    assert [{"url": f"http://h{openapi_documents.KEPT}.example/vicsee"}] == answer["servers"]
 
 
 def test_an_unknown_document_is_not_found(http: httpx.Client) -> None:
@@ -117,7 +117,7 @@ def test_without_contracts_the_answer_says_so(
 ) -> None:
     """Where no package brings documents, the server tells which one is missing."""
     nothing: Callable[..., tuple[EntryPoint, ...]] = lambda group: ()  # noqa: ARG005, E731
-    monkeypatch.setattr(documents, "entry_points", nothing)
+    monkeypatch.setattr(openapi_documents, "entry_points", nothing)
     answer = http.get("/vicsee/openapi.json")
 
     assert 404 == answer.status_code

@@ -17,7 +17,7 @@ from upsim.core.instants import SECOND
 from upsim.engine.registry import SandboxRequest
 from upsim.scenario.faults.vocabulary import needed
 from upsim.web.connections import UncuttableError
-from upsim.web.holds import HeldByManualClockError
+from upsim.web.held_requests import HeldByManualClockError
 
 Start = Callable[..., Patient]
 

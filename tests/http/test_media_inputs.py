@@ -22,7 +22,7 @@ from upsim.app import App
 from upsim.engine.settings import Settings
 from upsim.media.boxes import measure_boxes
 from upsim.transport import Transport
-from upsim.web import measuring
+from upsim.web import media_service
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin, Start
@@ -235,7 +235,7 @@ def test_a_server_that_hangs_is_not_waited_for(
     admin: Admin, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fetch has an end."""
-    monkeypatch.setattr(measuring, "FETCH_SECONDS", 0.2)
+    monkeypatch.setattr(media_service, "FETCH_SECONDS", 0.2)
     assert submit(admin, "vicsee", f"{files}/hang").status_code == 422
 
 

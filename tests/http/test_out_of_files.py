@@ -17,7 +17,7 @@ from tests.http.conftest import LOCAL
 from upsim import Simulator
 from upsim.providers import discover
 from upsim.web import files
-from upsim.web.answers import Answer
+from upsim.web.answers import HttpResponse
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin
@@ -165,6 +165,6 @@ def test_rules_that_cannot_be_read_now(host: bytes) -> None:
         with no_more_files():
             refused = (door.at_once(scope, b""), http.get("/venice/api/v1/models"))
         again = door.at_once(scope, b"")
-    assert isinstance(refused[0], Answer)
-    assert isinstance(again, Answer)
+    assert isinstance(refused[0], HttpResponse)
+    assert isinstance(again, HttpResponse)
     assert [503, 503, 200] == [refused[0].status, refused[1].status_code, again.status]

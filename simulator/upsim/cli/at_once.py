@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from upsim.cli.bounded import BETWEEN, BODY, HEAD, MOST_HEAD, TOO_LONG, BoundedProtocol
 from upsim.core.hosts import split_authority
-from upsim.web.answers import Answer
+from upsim.web.answers import HttpResponse
 
 INVALID = "Invalid HTTP request received."
 TLS_RECORD = b"\x16"
@@ -174,7 +174,7 @@ class AtOnceProtocol(BoundedProtocol):
             found = self._at_once(self.scope, self._body)
         except Exception as error:  # noqa: BLE001 - raised again where uvicorn tells of it
             found = _Failing(error)
-        if isinstance(found, Answer) and self._sent(found):
+        if isinstance(found, HttpResponse) and self._sent(found):
             self._body = None
         else:
             self._as_usual(found)
@@ -248,7 +248,7 @@ class AtOnceProtocol(BoundedProtocol):
         answering = bool(self.cycle) and not self.cycle.response_complete
         return not answering and not self.flow.write_paused and self.parser.should_keep_alive()
 
-    def _sent(self, answer: Answer) -> bool:
+    def _sent(self, answer: HttpResponse) -> bool:
         """Send an answer; False when uvicorn is to refuse its headers."""
         body = answer.body
         head = _head(answer.status, answer.content_type) % len(body)

@@ -15,8 +15,8 @@ from upsim.cli.files import FileName
 from upsim.testing.whole_files import write_whole
 from upsim.web.bodies import encode
 from upsim.web.replay.document import Document, ExportError, read
+from upsim.web.replay.pytest_writer import Written, written
 from upsim.web.replay.report import Difference, Report, replay
-from upsim.web.replay.written import Written, written
 
 FINDING = 1
 SHOWN = 5

@@ -10,7 +10,7 @@ from upsim.core.call import JSON
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-class Answer(msgspec.Struct, frozen=True):
+class HttpResponse(msgspec.Struct, frozen=True):
     """Status, body and headers of an answer. It is an ASGI application, which sends itself.
 
     Without a `content_type` none is sent.

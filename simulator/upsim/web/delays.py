@@ -12,8 +12,8 @@ from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.engine.clock import monotonic
 from upsim.engine.command_log import is_played, resumed
 from upsim.engine.sandbox import Sandbox
-from upsim.web.holds import HeldByManualClockError
-from upsim.web.timeline import catch_up, move
+from upsim.web.clock_driver import catch_up, move
+from upsim.web.held_requests import HeldByManualClockError
 
 LONGEST_REAL = 600.0
 """Seconds of real time that a moving clock delays an answer at the most."""

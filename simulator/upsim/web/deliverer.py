@@ -17,8 +17,8 @@ from upsim.engine.command_log import resumed
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
+from upsim.web.clock_driver import QUIET_SECONDS, ClockDriver
 from upsim.web.receivers import Receivers
-from upsim.web.timeline import QUIET_SECONDS, Timeline
 
 if TYPE_CHECKING:
     import httpx
@@ -56,7 +56,7 @@ class Deliverer:
         self._seconds = registry.settings.webhook_seconds
         self._work: dict[Sandbox, _Work] = {}
         self._by_hand = False
-        self.timeline = Timeline(self)
+        self.timeline = ClockDriver(self)
         self.observers: list[Observer] = []
         registry.roused = self.rouse
 

@@ -29,21 +29,21 @@ from upsim.engine.registry import Registry
 from upsim.engine.room import CrowdedError, Share
 from upsim.engine.sandbox import Sandbox
 from upsim.web import near_paths
-from upsim.web.answers import Answer
-from upsim.web.begun import Begun, entry_of, line_of, long_line_of
+from upsim.web.answers import HttpResponse
 from upsim.web.bodies import LONG, ClientGoneError, decode, encode, headers_of, read_body
+from upsim.web.clock_driver import catch_up
 from upsim.web.crashes import crashed
-from upsim.web.documents import Documents, is_document
 from upsim.web.faults import Faulty
-from upsim.web.holds import Holds
-from upsim.web.measuring import MediaDesk
+from upsim.web.held_requests import HeldRequests
 from upsim.web.media import MediaApp
-from upsim.web.places import Place, Places, host_of
+from upsim.web.media_service import MediaService
+from upsim.web.openapi_documents import Documents, is_document
 from upsim.web.replies import response_headers, whole
+from upsim.web.request_context import RequestContext, entry_of, line_of, long_line_of
 from upsim.web.routes import Miss, Routes
 from upsim.web.shortages import short
 from upsim.web.spool import Spool
-from upsim.web.timeline import catch_up
+from upsim.web.url_parsing import ParsedUrl, UrlParser, host_of
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
 ASKS_TO_WAIT = 429
@@ -59,19 +59,19 @@ class Dispatch:
     """Answers every request below a provider's prefix, or by a provider's host name."""
 
     registry: Registry
-    places: Places
-    desk: MediaDesk
-    holds: Holds
+    places: UrlParser
+    desk: MediaService
+    holds: HeldRequests
     media: MediaApp
     documents: Documents = field(default_factory=Documents)
     observers: list[Observer] = field(default_factory=list)
     hints: Hints = field(default_factory=Hints)
     _routes: dict[str, Routes] = field(default_factory=dict)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, place: Place) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, place: ParsedUrl) -> None:
         """Answer one request."""
         begun = self._begin(scope, place)
-        if isinstance(begun, Answer):
+        if isinstance(begun, HttpResponse):
             await begun(scope, receive, send)
             return
         if begun.operation.file is not None:
@@ -94,10 +94,10 @@ class Dispatch:
                 begun = msgspec.structs.replace(begun, digest=digest)
             await self._answered(begun)(scope, receive, send)
 
-    def at_once(self, scope: Scope, body: bytes, place: Place) -> ASGIApp:
+    def at_once(self, scope: Scope, body: bytes, place: ParsedUrl) -> ASGIApp:
         """Decide a request that came whole: its answer, or what answers it after some waiting."""
         begun = self._begin(scope, place)
-        if isinstance(begun, Answer):
+        if isinstance(begun, HttpResponse):
             return begun
         if begun.operation.file is not None:
             return partial(self._with_file, begun)
@@ -107,7 +107,7 @@ class Dispatch:
             call.body = b"" if call.oversized else body
         return self._answered(begun)
 
-    def _begin(self, scope: Scope, place: Place) -> Begun | Answer:
+    def _begin(self, scope: Scope, place: ParsedUrl) -> RequestContext | HttpResponse:
         """What is known of a request before its body is read.
 
         A first call imports its provider and reads its rules, for which files may be short.
@@ -117,7 +117,7 @@ class Dispatch:
         except OSError as error:
             return short(scope, error)
 
-    def _known(self, scope: Scope, place: Place) -> Begun | Answer:
+    def _known(self, scope: Scope, place: ParsedUrl) -> RequestContext | HttpResponse:
         provider, method, headers = place.provider, scope["method"], headers_of(scope)
         routes = self._routes.get(provider) or self._routes_of(provider)
         found = routes.find(method, place.path)
@@ -149,9 +149,11 @@ class Dispatch:
         if key_flaw:
             call.key_flaw = key_flaw
         miss = found if isinstance(found, Miss) else None
-        return Begun(sandbox, bound, operation, call, scope, miss, key)
+        return RequestContext(sandbox, bound, operation, call, scope, miss, key)
 
-    async def _with_file(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _with_file(
+        self, begun: RequestContext, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Store the file that a body carries, and answer; a refused upload's is deleted."""
         try:
             with self.registry.room.share() as share:
@@ -163,7 +165,7 @@ class Dispatch:
                 self.registry.blobs.end_lease(begun.call.file.digest)
 
     async def _crowded(
-        self, begun: Begun, error: CrowdedError, scope: Scope, receive: Receive, send: Send
+        self, begun: RequestContext, error: CrowdedError, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Refuse a body that other bodies leave no memory for.
 
@@ -175,7 +177,7 @@ class Dispatch:
         await self._send(scope, receive, send, begun, refuse(begun.bound, call, full))
 
     async def _answer_file(
-        self, begun: Begun, share: Share, scope: Scope, receive: Receive, send: Send
+        self, begun: RequestContext, share: Share, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer with the file that the body carries as `call.file`; a stranger's is not stored."""
         call, find = begun.call, begun.operation.file
@@ -211,7 +213,7 @@ class Dispatch:
         carried = find(call, body)
         return None if carried is None else body.keep(carried)
 
-    def _answered(self, begun: Begun) -> ASGIApp:
+    def _answered(self, begun: RequestContext) -> ASGIApp:
         """The answer to a call, or the application that gives it where that takes some waiting."""
         sandbox, bound, call, miss = begun.sandbox, begun.bound, begun.call, begun.miss
         if miss is None and (sandbox.state.faults or sandbox.changes_wait):
@@ -238,15 +240,17 @@ class Dispatch:
         after_reply(sandbox, call, outcome)
         return answer
 
-    async def _caught_up(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _caught_up(
+        self, begun: RequestContext, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Answer a call before which thousands of deadlines are due."""
         await checkpoint()
         await catch_up(begun.sandbox)
         await self._answered(begun)(scope, receive, send)
 
     def _written(
-        self, begun: Begun, reply: Reply, rule: ErrorRule | None, fault: str | None = None
-    ) -> Answer:
+        self, begun: RequestContext, reply: Reply, rule: ErrorRule | None, fault: str | None = None
+    ) -> HttpResponse:
         """The answer as it goes out, with its line in the journal."""
         sandbox, bound, call = begun.sandbox, begun.bound, begun.call
         if rule is not None and call.cause and is_lost(begun.operation, rule):
@@ -270,7 +274,7 @@ class Dispatch:
 
     async def _later(
         self,
-        begun: Begun,
+        begun: RequestContext,
         slow: Command,
         outcome: Decision | Pending,
         scope: Scope,
@@ -285,7 +289,9 @@ class Dispatch:
             await command.resumed("sent")
             after_reply(sandbox, call, decision)
 
-    async def _with_faults(self, begun: Begun, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _with_faults(
+        self, begun: RequestContext, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """The same, where faults may act before the decision, on it, and on its way out.
 
         They come and go with the changes that a scenario plans, so what is due happens first.
@@ -304,7 +310,7 @@ class Dispatch:
             await command.resumed("sent")
             after_reply(sandbox, call, decision)
 
-    async def _among(self, faulty: Faulty, begun: Begun, command: Command) -> Decision:
+    async def _among(self, faulty: Faulty, begun: RequestContext, command: Command) -> Decision:
         """Decide a call between the faults that come before its decision and those after it."""
         bound, call = begun.bound, begun.call
         early = await faulty.before(bound, call)
@@ -314,7 +320,7 @@ class Dispatch:
         command.happened(call.now)
         return await faulty.after(bound, call, await self._wait(begun, outcome))
 
-    async def _decided(self, begun: Begun, deciding: Awaitable[Decision]) -> Decision:
+    async def _decided(self, begun: RequestContext, deciding: Awaitable[Decision]) -> Decision:
         """What a decision comes to that takes some waiting; a bug in it is an answer too."""
         try:
             return await deciding
@@ -340,12 +346,14 @@ class Dispatch:
             )
         )
 
-    def _unknown_sandbox(self, scope: Scope, place: Place) -> Answer:
+    def _unknown_sandbox(self, scope: Scope, place: ParsedUrl) -> HttpResponse:
         """The answer to a path that names a sandbox which is not there."""
         message = f"there is no sandbox {(place.sandbox or '')[:80]!r}"
         for reporter in self.media.reporters:
             reporter(scope["method"], scope["path"], NOT_FOUND, message)
-        return Answer(NOT_FOUND, encode({"error": {"code": "unknown_sandbox", "message": message}}))
+        return HttpResponse(
+            NOT_FOUND, encode({"error": {"code": "unknown_sandbox", "message": message}})
+        )
 
     def _nowhere(self, sandbox: Sandbox, bound: BoundProvider, call: Call, miss: Miss) -> Decision:
         """The provider's own 404 or 405, with the path that was probably meant."""
@@ -379,7 +387,7 @@ class Dispatch:
         found = self._routes[provider] = Routes(self.registry.providers[provider])
         return found
 
-    async def _wait(self, begun: Begun, outcome: Decision | Pending) -> Decision:
+    async def _wait(self, begun: RequestContext, outcome: Decision | Pending) -> Decision:
         """Measure what the decision needs, or hold the request until its job ends."""
         sandbox, call = begun.sandbox, begun.call
         try:
@@ -392,7 +400,7 @@ class Dispatch:
             return Decision(await self.holds.wait(sandbox, call, outcome.reply))
         return outcome
 
-    async def _measured(self, begun: Begun, wanted: Pending) -> Decision | Pending:
+    async def _measured(self, begun: RequestContext, wanted: Pending) -> Decision | Pending:
         """Decide again, with the measurement that the decision needs."""
         sandbox, call = begun.sandbox, begun.call
         found = await self.desk.measure(sandbox, call, wanted)
@@ -409,7 +417,7 @@ class Dispatch:
         scope: Scope,
         receive: Receive,
         send: Send,
-        begun: Begun,
+        begun: RequestContext,
         decision: Decision,
         fault: str | None = None,
     ) -> None:

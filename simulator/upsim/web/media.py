@@ -29,14 +29,14 @@ from upsim.engine.sandbox import Sandbox
 from upsim.media.clip import CONTENT_TYPES, Clip, ClipNameError, ClipRoomError
 from upsim.web import file_reports
 from upsim.web.bodies import ClientGoneError, headers_of
+from upsim.web.clock_driver import catch_up
 from upsim.web.faults import Faulty, media_occasion
 from upsim.web.files import send_file
-from upsim.web.measuring import Gone, MediaDesk, clip_of
+from upsim.web.media_service import MediaService, MissingFile, clip_of
 from upsim.web.outputs import Output, output_clip
 from upsim.web.safe_media import allow, headers_for, is_preflight, safely
 from upsim.web.shortages import AFTER, or_refused
 from upsim.web.storage_answers import TEXT, Headers, text_answer, whole_answer
-from upsim.web.timeline import catch_up
 from upsim.web.uploads import Uploads
 
 Observer = Callable[[Sandbox, JournalEntry], None]
@@ -63,7 +63,7 @@ class Found:
 class MediaApp:
     """Serves and takes files. `sandbox` is the one that the path names, or `default`."""
 
-    def __init__(self, registry: Registry, desk: MediaDesk) -> None:
+    def __init__(self, registry: Registry, desk: MediaService) -> None:
         """Serve the files of a registry."""
         self._registry = registry
         self.desk = desk
@@ -188,7 +188,7 @@ class MediaApp:
             await self._synthetic(scope, receive, send, sandbox, name)
         elif kind == "uploads":
             content = self.desk.upload(sandbox, name)
-            if isinstance(content, Gone):
+            if isinstance(content, MissingFile):
                 await self._gone(send, sandbox, content)
                 return
             found = Found(content, sandbox.state.uploads[name].issued.content_type)
@@ -238,8 +238,10 @@ class MediaApp:
         except ClipNameError as error:
             await text_answer(send, 507, f"The output cannot be kept here: {error}.")
             return False
-        if job is None or isinstance(output, Gone):
-            await self._gone(send, sandbox, output if isinstance(output, Gone) else Gone())
+        if job is None or isinstance(output, MissingFile):
+            await self._gone(
+                send, sandbox, output if isinstance(output, MissingFile) else MissingFile()
+            )
             return False
         if output.substitutes:
             self._note(sandbox, job, output)
@@ -252,7 +254,7 @@ class MediaApp:
         sandbox.settle()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
         if job is None or job.state is not State.COMPLETED:
-            await self._gone(send, sandbox, Gone(job.accepted.provider if job else None))
+            await self._gone(send, sandbox, MissingFile(job.accepted.provider if job else None))
             return
         facts = sandbox.bound(job.accepted.provider).rules.baseline.facts
         if "output_revocable" not in facts or not facts["output_revocable"].value:
@@ -290,7 +292,7 @@ class MediaApp:
             await text_answer(send, 503, "The file gave way to others just now; ask again.", again)
             return False
 
-    async def _gone(self, send: Send, sandbox: Sandbox, gone: Gone) -> None:
+    async def _gone(self, send: Send, sandbox: Sandbox, gone: MissingFile) -> None:
         if gone.provider is None:
             await text_answer(send, 404, "There is no such file.")
             return

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from upsim.core.call import Call, Reply
 from upsim.engine.bound_provider import BoundProvider
-from upsim.web.answers import Answer, Headers
+from upsim.web.answers import Headers, HttpResponse
 from upsim.web.bodies import encode
 
 
-def whole(bound: BoundProvider, call: Call, reply: Reply) -> Answer:
+def whole(bound: BoundProvider, call: Call, reply: Reply) -> HttpResponse:
     """The answer to a call, encoded, with the headers that the provider sends with every one."""
     body = reply.body if isinstance(reply.body, bytes) else encode(reply.body)
     of_all = bound.provider.headers
     headers = reply.headers if of_all is None else reply.headers + of_all(call, reply)
-    return Answer(reply.status, body, headers, reply.content_type)
+    return HttpResponse(reply.status, body, headers, reply.content_type)
 
 
 def response_headers(bound: BoundProvider, call: Call, reply: Reply) -> Headers:

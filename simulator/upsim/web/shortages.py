@@ -16,7 +16,7 @@ from starlette.types import Message, Scope, Send
 
 from upsim.engine.room import CrowdedError
 from upsim.web.admin.problems import problem
-from upsim.web.answers import Answer
+from upsim.web.answers import HttpResponse
 from upsim.web.bodies import encode
 
 LOGGER = logging.getLogger("upsim")
@@ -48,7 +48,7 @@ def words(error: BaseException) -> str:
     return f"The system says: {reason}. Come again later."
 
 
-def short(scope: Scope, error: OSError) -> Answer:
+def short(scope: Scope, error: OSError) -> HttpResponse:
     """The answer to a request whose provider cannot be read now: nobody speaks its errors yet.
 
     Raises the error again if it is no shortage.
@@ -57,7 +57,7 @@ def short(scope: Scope, error: OSError) -> Answer:
         raise error
     message = tell(scope["method"], scope["path"], error)
     body = encode({"error": {"code": "short", "message": message}})
-    return Answer(503, body, ((b"retry-after", AFTER.encode()),))
+    return HttpResponse(503, body, ((b"retry-after", AFTER.encode()),))
 
 
 async def or_refused(send: Send, answer: Callable[[Send], Awaitable[None]]) -> None:

@@ -13,7 +13,7 @@ from tests.stateful.asgi import ADMIN, Answer, Request, exchange
 from upsim.app import App
 from upsim.engine.clock import EPOCH_OF_TESTS
 from upsim.engine.settings import Settings
-from upsim.web.holds import HeldByManualClockError
+from upsim.web.held_requests import HeldByManualClockError
 
 if TYPE_CHECKING:
     from tests.http.engine.conftest import MakeWorld, World

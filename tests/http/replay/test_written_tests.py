@@ -26,7 +26,7 @@ from tests.http.replay.test_command import invoke, session, written
 from tests.uploads import put_file
 from upsim import Simulator
 from upsim.app import app_for
-from upsim.web.replay import written as writing
+from upsim.web.replay import pytest_writer as writing
 from upsim.web.replay.document import ExportError
 
 CANARY = "upsim_canary_of_an_export"

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from uvicorn.server import ServerState
 
 from upsim.cli.at_once import TLS_CAME, AtOnceProtocol
-from upsim.web.answers import Answer
+from upsim.web.answers import HttpResponse
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -69,7 +69,7 @@ class Wire(asyncio.Transport):
 class App:
     """Answers at once with `answer`, or as any application does."""
 
-    answer: Callable[[], ASGIApp] = lambda: Answer(200, b"{}")
+    answer: Callable[[], ASGIApp] = lambda: HttpResponse(200, b"{}")
     asked: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)
 
     def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
@@ -151,7 +151,7 @@ async def test_an_answer_that_must_wait_holds_up_those_behind_it() -> None:
     app.answer = lambda: app
     protocol, wire = connected(app)
     protocol.data_received(POST)
-    app.answer = lambda: Answer(200, b"{}")
+    app.answer = lambda: HttpResponse(200, b"{}")
     protocol.data_received(GET)
     await settled(protocol)
     assert USUAL + USUAL == b"".join(wire.written)
@@ -247,7 +247,7 @@ async def test_a_mistake_of_ours_is_a_500() -> None:
 
 async def test_a_header_with_a_line_break_is_refused() -> None:
     """No value can smuggle another header into an answer."""
-    protocol, wire = connected(App(lambda: Answer(200, b"{}", ((b"x", b"1\r\ny: 2"),))))
+    protocol, wire = connected(App(lambda: HttpResponse(200, b"{}", ((b"x", b"1\r\ny: 2"),))))
     protocol.data_received(GET)
     await settled(protocol)
     assert ([], True) == (wire.written, wire.is_closing())
@@ -255,7 +255,9 @@ async def test_a_header_with_a_line_break_is_refused() -> None:
 
 async def test_further_headers_follow_the_length() -> None:
     """The provider's own headers stand behind those of the body."""
-    protocol, wire = connected(App(lambda: Answer(200, b"{}", ((b"x-a", b"1"), (b"x-b", b"2")))))
+    protocol, wire = connected(
+        App(lambda: HttpResponse(200, b"{}", ((b"x-a", b"1"), (b"x-b", b"2"))))
+    )
     protocol.data_received(GET)
     assert [QUICK.replace(b"\r\n\r\n", b"\r\nx-a: 1\r\nx-b: 2\r\n\r\n")] == wire.written
 
@@ -283,7 +285,7 @@ async def test_nonsense_is_a_400_and_ends_the_connection(
 async def test_a_connection_on_which_nothing_comes_is_closed(at_once: bool) -> None:  # noqa: FBT001
     """After an answer, a connection that is not used is closed in the end."""
     app = App()
-    app.answer = (lambda: Answer(200, b"{}")) if at_once else (lambda: app)
+    app.answer = (lambda: HttpResponse(200, b"{}")) if at_once else (lambda: app)
     protocol, wire = connected(app, keep_alive=0.001)
     protocol.data_received(POST)
     await settled(protocol)
@@ -295,7 +297,7 @@ async def test_a_connection_on_which_nothing_comes_is_closed(at_once: bool) -> N
 async def test_blank_lines_do_not_keep_a_connection_open(at_once: bool) -> None:  # noqa: FBT001
     """Line breaks between requests are ignored: the idle time-out closes the connection."""
     app = App()
-    app.answer = (lambda: Answer(200, b"{}")) if at_once else (lambda: app)
+    app.answer = (lambda: HttpResponse(200, b"{}")) if at_once else (lambda: app)
     protocol, wire = connected(app, keep_alive=0.001)
     protocol.data_received(POST)
     await settled(protocol)
@@ -309,7 +311,7 @@ async def test_a_request_answered_before_it_was_whole_starts_the_idle_time() -> 
     """The connection closes once the rest of the body came and no other request follows."""
 
     async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
-        await Answer(200, b"{}")(scope, receive, send)
+        await HttpResponse(200, b"{}")(scope, receive, send)
 
     protocol, wire = connected(App(), keep_alive=0.001)
     protocol.app = hasty
@@ -400,7 +402,7 @@ class Mirror(App):
         """Remember where the request points."""
         (host,) = [value for name, value in scope["headers"] if name == b"host"]
         self.seen.append((scope["scheme"], scope["path"], scope["query_string"], host))
-        return Answer(200, body)
+        return HttpResponse(200, body)
 
 
 @pytest.mark.parametrize(
@@ -487,11 +489,11 @@ async def test_trailers_are_no_headers(chunks: bytes, trailer: str) -> None:
     class Headers(App):
         def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
             seen.append((scope["headers"], body))
-            return Answer(200, b"{}")
+            return HttpResponse(200, b"{}")
 
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             body = (await receive())["body"]
-            await Answer(200, b"{}")(scope, receive, send)
+            await HttpResponse(200, b"{}")(scope, receive, send)
             seen.append((scope["headers"], body))
 
     protocol, wire = connected(Headers())

@@ -25,7 +25,7 @@ from upsim.cli import bounded
 from upsim.cli.at_once import AtOnceProtocol
 from upsim.cli.bounded import MOST_HEAD, SLICE, STEPS_A_TURN
 from upsim.cli.untaken import untaken
-from upsim.web.answers import Answer
+from upsim.web.answers import HttpResponse
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -180,7 +180,7 @@ async def test_a_body_in_many_chunks_is_put_together() -> None:
             body += message.get("body", b"")
             more = message["more_body"]
         bodies.append(body)
-        await Answer(200, b"{}")(scope, receive, send)
+        await HttpResponse(200, b"{}")(scope, receive, send)
 
     app = App()
     protocol, _ = connected(app)
@@ -278,7 +278,7 @@ async def test_a_body_that_drips_after_its_response_ends_in_silence() -> None:
     """A request that was answered already gets no second response, and reading ends."""
 
     async def hasty(scope: Scope, receive: Receive, send: Send) -> None:
-        await Answer(200, b"{}")(scope, receive, send)
+        await HttpResponse(200, b"{}")(scope, receive, send)
 
     protocol, wire = connected(App())
     protocol.app = hasty
@@ -296,7 +296,7 @@ async def test_a_request_that_is_whole_may_take_for_ever() -> None:
 
     async def late(scope: Scope, receive: Receive, send: Send) -> None:
         await go_on.wait()
-        await Answer(200, b"{}")(scope, receive, send)
+        await HttpResponse(200, b"{}")(scope, receive, send)
 
     app.answer = lambda: late
     protocol, wire = connected(app)

@@ -50,8 +50,8 @@ from upsim.web.admin.problems import AdminError, NoBody, answer, nearest, proble
 from upsim.web.admin.recording import recorded
 from upsim.web.admin.sandboxes import registry_of
 from upsim.web.auth import WRITES, AdminRule, page_refusal
+from upsim.web.clock_driver import catch_up
 from upsim.web.receivers import INBOX
-from upsim.web.timeline import catch_up
 
 PREFIX = "/__sim"
 OPEN = frozenset(f"{PREFIX}/{name}" for name in ("livez", "readyz", "health", "metrics"))

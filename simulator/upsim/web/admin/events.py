@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upsim.engine.clock import monotonic
-from upsim.web.admin import happenings
+from upsim.web.admin import event_views
 from upsim.web.admin.parameters import TYPES
 from upsim.web.admin.problems import AdminError, nearest, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
 from upsim.web.bodies import encode
+from upsim.web.clock_driver import catch_up
 from upsim.web.connections import EXTENSION
-from upsim.web.timeline import catch_up
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -164,9 +164,9 @@ class EventStream(Response):
         size = 0
         for number, happening in self._feed.after(self._cursor):
             self._cursor = number
-            if not self._is_wanted(happenings.name_of(happening)):
+            if not self._is_wanted(event_views.name_of(happening)):
                 continue
-            shown = happenings.view(self._sandbox, happening)
+            shown = event_views.view(self._sandbox, happening)
             parts.append(_event(str(shown["type"]), shown, f"{self._feed.epoch}-{number}"))
             size += len(parts[-1])
             if size > CHUNK:
@@ -214,7 +214,7 @@ def _wanted(request: Request) -> frozenset[str] | None:
     text = TYPES.text(request)
     if not text:
         return None
-    known = (*happenings.FAMILIES, *happenings.NAMES.values())
+    known = (*event_views.FAMILIES, *event_views.NAMES.values())
     asked = [name.strip() for name in text.split(",")]
     for name in asked:
         if name not in known:

@@ -28,8 +28,8 @@ from upsim.web.admin import sandbox_shapes, views
 from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
 from upsim.web.admin.recording import begin
+from upsim.web.clock_driver import Target, until, until_idle
 from upsim.web.deliverer import Deliverer
-from upsim.web.timeline import Target, until, until_idle
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 NAMED = 20

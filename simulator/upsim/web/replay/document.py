@@ -89,7 +89,7 @@ class Bytes(msgspec.Struct, omit_defaults=True):
         return (self.text or "").encode()
 
 
-class Asked(msgspec.Struct, omit_defaults=True):
+class ExportedRequest(msgspec.Struct, omit_defaults=True):
     """A request."""
 
     method: str
@@ -180,7 +180,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
 
     n: int
     at: str
-    request: Asked | None = None
+    request: ExportedRequest | None = None
     answer: Answered | None = None
     resumed: Point | None = None
     media: MediaPart | None = None

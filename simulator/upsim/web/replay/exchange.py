@@ -10,17 +10,17 @@ from urllib.parse import quote
 from starlette.types import Message, Scope
 
 from upsim.web.connections import EXTENSION
-from upsim.web.replay.document import Asked
+from upsim.web.replay.document import ExportedRequest
 
 BEYOND = b"9" * 18
 """A length that is above every limit: the body is then not read, as it was not when recorded."""
 
 
 @dataclass(slots=True)
-class Exchange:
+class ReplayedExchange:
     """A request with the headers that are sent, and the answer so far."""
 
-    asked: Asked
+    asked: ExportedRequest
     headers: list[tuple[bytes, bytes]]
     body: bytes
     status: int | None = None

@@ -14,16 +14,23 @@ from upsim.engine.command_log import CURRENT
 from upsim.engine.replay_command_log import ReplayedCommand, Turn
 from upsim.engine.sandbox import Sandbox
 from upsim.web.replay.document import (
-    Asked,
     Document,
     Entry,
+    ExportedRequest,
     OpenedPart,
     Point,
     ToldPart,
     instant_of,
 )
-from upsim.web.replay.exchange import BEYOND, Exchange
-from upsim.web.replay.world import TOKEN, Application, PlayedDeliverer, issue, prepare, reread
+from upsim.web.replay.exchange import BEYOND, ReplayedExchange
+from upsim.web.replay.recorded_parts import (
+    TOKEN,
+    Application,
+    PlayedDeliverer,
+    issue,
+    prepare,
+    reread,
+)
 
 PATIENCE = 60.0
 """Real seconds that one entry may take."""
@@ -45,7 +52,7 @@ class UnplayableError(RuntimeError):
 class Running:
     """A command under way, and why it failed if it did."""
 
-    exchange: Exchange
+    exchange: ReplayedExchange
     played: ReplayedCommand
     task: asyncio.Task[None]
 
@@ -70,7 +77,9 @@ class Player:
         self.sandbox = prepare(self.app, self.document)
         self._keys = issue(self.app.registry, self.sandbox, self.document)
 
-    async def play(self, entry: Entry, waits: Iterable[Entry] = ()) -> tuple[int, Exchange] | None:
+    async def play(
+        self, entry: Entry, waits: Iterable[Entry] = ()
+    ) -> tuple[int, ReplayedExchange] | None:
         """Play one entry; `waits` are those in which its command goes on later.
 
         Returns the number and the exchange of the command that was answered by it, if one was.
@@ -136,8 +145,8 @@ class Player:
             await deliverer.tell(self.sandbox, found, outcome)
 
     async def _send(
-        self, entry: Entry, asked: Asked, waits: Iterable[Entry]
-    ) -> tuple[int, Exchange] | None:
+        self, entry: Entry, asked: ExportedRequest, waits: Iterable[Entry]
+    ) -> tuple[int, ReplayedExchange] | None:
         try:
             return await self._ask(entry.n, asked, waits)
         except UnplayableError as error:
@@ -148,9 +157,9 @@ class Player:
             return None
 
     async def _ask(
-        self, number: int, asked: Asked, waits: Iterable[Entry]
-    ) -> tuple[int, Exchange] | None:
-        exchange = Exchange(asked, self._headers(asked), _body(number, asked))
+        self, number: int, asked: ExportedRequest, waits: Iterable[Entry]
+    ) -> tuple[int, ReplayedExchange] | None:
+        exchange = ReplayedExchange(asked, self._headers(asked), _body(number, asked))
         points = [(wait.resumed, wait.media) for wait in waits if wait.resumed is not None]
         turns: list[Turn] = [(point.point, point.index) for point, _ in points]
         known = {
@@ -176,7 +185,7 @@ class Player:
         task = asyncio.get_running_loop().create_task(exchange.run(self.app), context=context)
         return await self._go_on(number, Running(exchange, played, task))
 
-    async def _resume(self, point: Point) -> tuple[int, Exchange] | None:
+    async def _resume(self, point: Point) -> tuple[int, ReplayedExchange] | None:
         running = self._running.pop(point.of, None)
         turn = (point.point, point.index)
         if running is None or running.played.at_turn != turn:
@@ -186,7 +195,7 @@ class Player:
         running.played.go.set()
         return await self._go_on(point.of, running)
 
-    async def _go_on(self, number: int, running: Running) -> tuple[int, Exchange] | None:
+    async def _go_on(self, number: int, running: Running) -> tuple[int, ReplayedExchange] | None:
         """Let a command run until it waits again or is answered."""
         waiting = asyncio.ensure_future(running.played.waiting.wait())
         await asyncio.wait(
@@ -205,7 +214,7 @@ class Player:
             raise DivergedError(f"no answer within {PATIENCE:g} s")
         return None
 
-    def _headers(self, asked: Asked) -> list[tuple[bytes, bytes]]:
+    def _headers(self, asked: ExportedRequest) -> list[tuple[bytes, bytes]]:
         headers = [(name.encode("latin-1"), text.encode("latin-1")) for name, text in asked.headers]
         if asked.oversized:
             headers = [pair for pair in headers if pair[0] != b"content-length"]
@@ -217,7 +226,7 @@ class Player:
         return headers
 
 
-def _body(number: int, asked: Asked) -> bytes:
+def _body(number: int, asked: ExportedRequest) -> bytes:
     """The body of a request. What is missing of an upload is filled up; JSON must be whole."""
     body = asked.body
     if body is None or asked.oversized:

@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from upsim.engine.exports import answer_of
-from upsim.web.replay.document import Answered, Asked, Document, Entry
-from upsim.web.replay.exchange import Exchange
+from upsim.web.replay.document import Answered, Document, Entry, ExportedRequest
+from upsim.web.replay.exchange import ReplayedExchange
 from upsim.web.replay.player import DivergedError, Player, UnplayableError
-from upsim.web.replay.world import Application, changed_rules
+from upsim.web.replay.recorded_parts import Application, changed_rules
 from upsim.web.safe_media import NAMES
 
 SHOWN = 400
@@ -97,7 +97,7 @@ def kind_of(entry: Entry) -> str:
     return "admin calls" if entry.request.path.startswith("/__sim/") else "requests"
 
 
-def _compare(report: Report, entry: Entry, exchange: Exchange) -> None:
+def _compare(report: Report, entry: Entry, exchange: ReplayedExchange) -> None:
     if entry.request is None or entry.answer is None:
         return
     report.compared += 1
@@ -109,7 +109,9 @@ def _compare(report: Report, entry: Entry, exchange: Exchange) -> None:
         report.differences.append(Difference(entry.n, entry.at, request, found))
 
 
-def differences(asked: Asked, recorded: Answered, exchange: Exchange) -> list[tuple[str, str, str]]:
+def differences(
+    asked: ExportedRequest, recorded: Answered, exchange: ReplayedExchange
+) -> list[tuple[str, str, str]]:
     """Each part of an answer that is not the recorded one: its name, recorded and now.
 
     A replay fetches nothing, so it cannot make an output of a video that was fetched: such a file

@@ -16,25 +16,25 @@ import msgspec
 
 from upsim.pipe_loop import new_loop
 from upsim.web.replay.document import (
-    Asked,
     Bytes,
     Document,
     Entry,
+    ExportedRequest,
     MediaPart,
     OpenedPart,
     Pair,
     Point,
     ToldPart,
 )
-from upsim.web.replay.exchange import Exchange
+from upsim.web.replay.exchange import ReplayedExchange
 from upsim.web.replay.player import DivergedError, Player
-from upsim.web.replay.world import Application
+from upsim.web.replay.recorded_parts import Application
 
 NOTHING = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReplayResponse:
     """What a request was answered with; `cut` says that the connection was cut."""
 
     status_code: int | None
@@ -81,7 +81,7 @@ class Session:
         oversized: bool = False,
         waits: Sequence[tuple[str, int]] = (),
         found: Mapping[tuple[str, int], Mapping[str, object]] | None = None,
-    ) -> Answer:
+    ) -> ReplayResponse:
         """Send a request with the key of this name.
 
         One that waits is answered by `goes_on`; `waits` are the points at which it does, and
@@ -95,7 +95,7 @@ class Session:
             base64 = encoding.b64encode(file.read_bytes()).decode()
         data = text.encode() if text is not None else encoding.b64decode(base64 or "")
         body = Bytes(text=text, base64=base64, size=size or len(data), cut=size is not None)
-        asked = Asked(
+        asked = ExportedRequest(
             method=method,
             path=path,
             query=query,
@@ -120,7 +120,7 @@ class Session:
         ]
         return self._play(Entry(n=number, at=at, request=asked, wall=wall), points)
 
-    def goes_on(self, number: int, point: str, index: int = 0, *, at: str) -> Answer:
+    def goes_on(self, number: int, point: str, index: int = 0, *, at: str) -> ReplayResponse:
         """Let a request go on that waits at this point."""
         return self._play(Entry(n=0, at=at, resumed=Point(number, point, index)))
 
@@ -157,17 +157,19 @@ class Session:
         if close is not None:
             close()
 
-    def _play(self, entry: Entry, waits: Sequence[Entry] = ()) -> Answer:
+    def _play(self, entry: Entry, waits: Sequence[Entry] = ()) -> ReplayResponse:
         self._steps += 1
         runner = self._runner = self._runner or asyncio.Runner(loop_factory=new_loop)
         done = runner.run(self._step(entry, waits))
         if done is None:
-            return Answer(None, {}, b"", cut=False)
+            return ReplayResponse(None, {}, b"", cut=False)
         exchange = done[1]
         named = {k.decode("latin-1"): v.decode("latin-1") for k, v in exchange.answer_headers}
-        return Answer(exchange.status, named, exchange.content, exchange.cut)
+        return ReplayResponse(exchange.status, named, exchange.content, exchange.cut)
 
-    async def _step(self, entry: Entry, waits: Sequence[Entry]) -> tuple[int, Exchange] | None:
+    async def _step(
+        self, entry: Entry, waits: Sequence[Entry]
+    ) -> tuple[int, ReplayedExchange] | None:
         if self._player is None:
             self._player = Player(self.app, self.document)
         return await self._player.play(entry, waits)
@@ -186,4 +188,4 @@ class Session:
         self.close()
 
 
-__all__ = ["Answer", "DivergedError", "Session"]
+__all__ = ["DivergedError", "ReplayResponse", "Session"]

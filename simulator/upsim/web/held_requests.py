@@ -12,7 +12,7 @@ from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.engine.clock import monotonic
 from upsim.engine.command_log import is_played, resumed
 from upsim.engine.sandbox import Sandbox
-from upsim.web.timeline import QUIET_SECONDS, Timeline, catch_up
+from upsim.web.clock_driver import QUIET_SECONDS, ClockDriver, catch_up
 
 MANUAL_SECONDS = 30.0
 """Over a socket, a request held by a `manual` clock waits so long in real time at the most."""
@@ -23,14 +23,14 @@ class HeldByManualClockError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Holds:
+class HeldRequests:
     """Waits for jobs on the clock of their sandbox.
 
     `manual_seconds` of real time is the most that a `manual` clock holds a request; in process it
     holds none.
     """
 
-    timeline: Timeline
+    timeline: ClockDriver
     manual_seconds: float = MANUAL_SECONDS
     in_process: bool = False
 

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from upsim.engine.exports import KEYS_CALL
-from upsim.web.replay.document import Asked, Document, Entry, ExportError
-from upsim.web.replay.exchange import Exchange
+from upsim.web.replay.document import Document, Entry, ExportedRequest, ExportError
+from upsim.web.replay.exchange import ReplayedExchange
 from upsim.web.replay.literals import flat, literal
 from upsim.web.replay.own_values import depth, shortened
 from upsim.web.replay.player import DivergedError, Player, UnplayableError
+from upsim.web.replay.recorded_parts import Application
 from upsim.web.replay.report import differences, waits_of
-from upsim.web.replay.world import Application
 
 LINE = 100
 LONGEST_INLINE = 4096
@@ -140,7 +140,7 @@ class _Writer:
         elif entry.request is not None:
             yield _call("session.request", list(self._parts(entry, entry.request, waits)))
 
-    def _parts(self, entry: Entry, asked: Asked, waits: list[Entry]) -> Iterator[str]:
+    def _parts(self, entry: Entry, asked: ExportedRequest, waits: list[Entry]) -> Iterator[str]:
         yield flat(asked.method)
         yield flat(asked.target)
         yield f"at={flat(entry.at)}"
@@ -167,7 +167,7 @@ class _Writer:
             yield f"headers={literal(sent, 20)}"
         yield from self._body(entry.n, asked)
 
-    def _body(self, number: int, asked: Asked) -> Iterator[str]:
+    def _body(self, number: int, asked: ExportedRequest) -> Iterator[str]:
         body = asked.body
         if body is None:
             return
@@ -243,7 +243,7 @@ def _refuse(word: str) -> object:
     raise ValueError(f"{word} is no JSON")
 
 
-def _assertions(entry: Entry, exchange: Exchange) -> Iterator[str]:
+def _assertions(entry: Entry, exchange: ReplayedExchange) -> Iterator[str]:
     asked = entry.request
     if asked is None:
         return
@@ -270,7 +270,7 @@ def _assertions(entry: Entry, exchange: Exchange) -> Iterator[str]:
     yield "\n"
 
 
-def _content(exchange: Exchange) -> Iterator[str]:
+def _content(exchange: ReplayedExchange) -> Iterator[str]:
     kinds: Mapping[bytes, bytes] = dict(exchange.answer_headers)
     value = None
     if kinds.get(b"content-type", b"").startswith(b"application/json"):

@@ -12,8 +12,8 @@ from upsim.engine.registry import Registry
 from upsim.web import near_paths
 from upsim.web.admin.problems import problem, shown
 from upsim.web.hosts import Observer, OwnHosts
-from upsim.web.places import host_of
 from upsim.web.routes import serving
+from upsim.web.url_parsing import host_of
 
 NOT_FOUND = 404
 LONGEST_SHOWN = 200
@@ -21,7 +21,7 @@ LONGEST_SHOWN = 200
 
 
 @dataclass(slots=True)
-class Strays:
+class MissingPrefix:
     """Answers what is neither a page nor below a prefix, as far as a provider knows the path."""
 
     registry: Registry

@@ -27,12 +27,12 @@ from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
 from upsim.web.admin.problems import AdminError
 from upsim.web.admin.sandboxes import money
+from upsim.web.clock_driver import ClockDriver
 from upsim.web.deliverer import Deliverer
 from upsim.web.dispatch import Dispatch
-from upsim.web.measuring import MediaDesk
+from upsim.web.media_service import MediaService
 from upsim.web.replay.document import Document, ExportError, instant_of
 from upsim.web.replay.own_values import held
-from upsim.web.timeline import Timeline
 
 TOKEN = "replay"  # noqa: S105 - nobody else can reach this server
 INBOX_SECONDS = 10.0
@@ -64,7 +64,7 @@ class PlayedSources(MediaLookup):
         return super().known(scenario, call, source)
 
 
-class PlayedDesk(MediaDesk):
+class PlayedDesk(MediaService):
     """Measures what came with a request or is ours; of the rest it knows what was recorded."""
 
     async def measure(self, sandbox: Sandbox, call: Call, wanted: Pending) -> Measured:
@@ -84,7 +84,7 @@ class PlayedDesk(MediaDesk):
         return Unmeasurable("unreachable", "a replay fetches nothing")
 
 
-class PlayedTimeline(Timeline):
+class PlayedTimeline(ClockDriver):
     """Advances begin where they began, also one that a receiver asked for during another."""
 
     async def _has_turn(self, sandbox: Sandbox) -> bool:

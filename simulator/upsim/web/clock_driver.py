@@ -31,7 +31,7 @@ Aim = Callable[[Sandbox], Target]
 Ran = Callable[[Deadline], object]
 
 
-class Courier(Protocol):
+class WebhookFlusher(Protocol):
     """Who delivers webhooks."""
 
     def is_busy(self, sandbox: Sandbox) -> bool:
@@ -51,14 +51,14 @@ class Courier(Protocol):
 
 
 @dataclass(slots=True)
-class Timeline:
+class ClockDriver:
     """Moves the clocks of all sandboxes, each by one advance at a time.
 
     `patience` is how many seconds of real time an advance waits for a receiver that was called
     before it came: that receiver may be the very one that asks.
     """
 
-    courier: Courier
+    courier: WebhookFlusher
     patience: float = 0.25
     _turns: dict[Sandbox, asyncio.Event] = field(default_factory=dict)
 

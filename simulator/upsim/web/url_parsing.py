@@ -18,7 +18,7 @@ LONGEST_PATH = 512
 """Characters of a path whose reading is kept."""
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class ParsedUrl(msgspec.Struct, frozen=True, gc=False):
     """A provider's own path, and what the address said before it.
 
     `provider` is empty for everything that is not a provider's: `/media/`, pages, admin.
@@ -31,18 +31,18 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     prefix: str = ""
 
 
-class Places:
+class UrlParser:
     """Reads addresses. Prefix and host forms are those of `design.md` 3."""
 
     def __init__(self, registry: Registry) -> None:
         """Read addresses for the providers of a registry."""
         self._registry = registry
         self._hosts: dict[str, str] | None = None
-        self._known: dict[str, Place] = {}
+        self._known: dict[str, ParsedUrl] = {}
         self._dialects: dict[str, tuple[str, ...]] = {}
         self._origins: dict[tuple[str, bytes | None, str | None, str, str], UrlBuilder] = {}
 
-    def locate(self, scope: Scope) -> Place:
+    def locate(self, scope: Scope) -> ParsedUrl:
         """Where a request points."""
         path: str = scope["path"]
         known = self._known.get(path)
@@ -60,7 +60,7 @@ class Places:
             self._known[path] = place
         return place
 
-    def _read(self, path: str, scope: Scope) -> Place:
+    def _read(self, path: str, scope: Scope) -> ParsedUrl:
         sandbox = None
         if path.startswith("/sandbox/"):
             sandbox, _, rest = path[9:].partition("/")
@@ -70,15 +70,17 @@ class Places:
         if dialects:
             dialect, _, own = rest.partition("/")
             if dialect in dialects:
-                return Place(first, f"/{own}", sandbox, dialect, f"/{first}/{dialect}")
-            return Place(first, f"/{rest}", sandbox, None, f"/{first}")
+                return ParsedUrl(first, f"/{own}", sandbox, dialect, f"/{first}/{dialect}")
+            return ParsedUrl(first, f"/{rest}", sandbox, None, f"/{first}")
         if not path.startswith(("/media/", "/__sim")):
             provider = self.provider_at(host_of(scope).partition(":")[0])
             if provider is not None:
-                return Place(provider, path, sandbox)
-        return Place("", path, sandbox)
+                return ParsedUrl(provider, path, sandbox)
+        return ParsedUrl("", path, sandbox)
 
-    def origin(self, scope: Scope, headers: Headers, place: Place, sandbox: Sandbox) -> UrlBuilder:
+    def origin(
+        self, scope: Scope, headers: Headers, place: ParsedUrl, sandbox: Sandbox
+    ) -> UrlBuilder:
         """The form in which a request came; its absolute URLs keep it."""
         host = headers.get(b"host")
         if host is not None and len(host) > LONGEST_HOST:

@@ -10,11 +10,11 @@ from upsim.core.provider import Operation
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.command_log import KEPT_HEADERS, Command
 from upsim.engine.sandbox import Sandbox
-from upsim.web.answers import Answer
+from upsim.web.answers import HttpResponse
 from upsim.web.routes import Miss
 
 
-class Begun(msgspec.Struct, frozen=True):
+class RequestContext(msgspec.Struct, frozen=True):
     """A call whose sandbox, account and rules are known; its body is still to come.
 
     `key` is the name under which the command log knows the key that was sent.
@@ -36,7 +36,7 @@ class Begun(msgspec.Struct, frozen=True):
         return self.bound.body_limits.get(self.call.operation)
 
 
-def entry_of(begun: Begun) -> Command:
+def entry_of(begun: RequestContext) -> Command:
     """The line of the command log for a call that may have to wait."""
     scope, call = begun.scope, begun.call
     headers = call.headers
@@ -55,14 +55,14 @@ def entry_of(begun: Begun) -> Command:
     return command
 
 
-def long_line_of(begun: Begun, answer: Answer) -> Command:
+def long_line_of(begun: RequestContext, answer: HttpResponse) -> Command:
     """The same for a call that was answered, but whose body is not kept whole."""
     command = entry_of(begun)
     command.answered(answer.status, answer.head["headers"], answer.body)
     return command
 
 
-def line_of(begun: Begun, answer: Answer) -> tuple[object, ...]:
+def line_of(begun: RequestContext, answer: HttpResponse) -> tuple[object, ...]:
     """The line of the command log for a call that was answered at once: a `LoggedRequest`."""
     scope, call = begun.scope, begun.call
     headers = call.headers

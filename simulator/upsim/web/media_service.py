@@ -45,7 +45,7 @@ NOTHING_YET = "a ticket was given for this upload, but nothing was PUT to its UR
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class MissingFile:
     """A file of ours that is not (or no longer) there; `error` names the catalogue entry.
 
     `detail` says why there can be no such file, if its address or its ticket tells.
@@ -56,7 +56,7 @@ class Gone:
     detail: str = ""
 
 
-class MediaDesk:
+class MediaService:
     """Everything a server does with video bytes; it owns the workers, caches and fetchers."""
 
     def __init__(self, registry: Registry) -> None:
@@ -132,7 +132,7 @@ class MediaDesk:
             fetched = await self._fetch(source, limit)
             return (fetched, f"{_BLOB}{fetched.name}") if isinstance(fetched, Path) else fetched
         content = await self._own_content(own)
-        if isinstance(content, Gone):
+        if isinstance(content, MissingFile):
             detail = content.detail or f"there is no file at {source}"
             return Unmeasurable("unreachable", detail)
         fitting = _within(content, limit)
@@ -142,46 +142,46 @@ class MediaDesk:
             f"{_BLOB}{content.name}" if isinstance(content, Path) else ""
         )
 
-    async def _own_content(self, own: HostedMedia) -> bytes | Path | Gone:
+    async def _own_content(self, own: HostedMedia) -> bytes | Path | MissingFile:
         """The content of one of our own media paths."""
         kind, _, name = own.path.partition("/")
         home = self._registry.sandboxes.get(own.sandbox)
         if home is None:
-            return Gone()
+            return MissingFile()
         if kind == "uploads":
             return self.upload(home, name)
         try:
             if kind == "synthetic":
                 return await self.make(clip_of(name, own.query))
-            made = await self.output(home, name) if kind == "outputs" else Gone()
+            made = await self.output(home, name) if kind == "outputs" else MissingFile()
         except ClipNameError as error:
-            return Gone(detail=str(error))
+            return MissingFile(detail=str(error))
         return made.content if isinstance(made, Output) else made
 
     async def make(self, clip: Clip) -> bytes | Path:
         """The file of a clip. Raises ClipNameError where it cannot be made."""
         return await self._renderer.synthetic(clip)
 
-    def upload(self, sandbox: Sandbox, name: str) -> Path | Gone:
+    def upload(self, sandbox: Sandbox, name: str) -> Path | MissingFile:
         """What a client uploaded."""
         sandbox.settle()
         upload = sandbox.state.uploads.get(name)
         if upload is None:
-            return Gone()
+            return MissingFile()
         if upload.stored is None:
-            return Gone(upload.issued.provider, detail=NOTHING_YET)
+            return MissingFile(upload.issued.provider, detail=NOTHING_YET)
         path = self._registry.blobs.path(upload.stored.digest)
-        return path or Gone(upload.issued.provider)
+        return path or MissingFile(upload.issued.provider)
 
-    async def output(self, sandbox: Sandbox, name: str) -> Output | Gone:
+    async def output(self, sandbox: Sandbox, name: str) -> Output | MissingFile:
         """What a job produced, made at its first download. Raises ClipNameError without room."""
         sandbox.settle()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
         if job is None or job.state is not State.COMPLETED or job.accepted.output is None:
-            return Gone(job.accepted.provider if job else None)
+            return MissingFile(job.accepted.provider if job else None)
         _, world = self._registry.world(sandbox, job.accepted.provider, None)
         if world.output_gone(job):
-            return Gone(job.accepted.provider)
+            return MissingFile(job.accepted.provider)
         return await self._make_output(sandbox, job)
 
     def close(self) -> None:
@@ -248,11 +248,11 @@ class MediaDesk:
         if origin == "fetched":
             return await self._fetched(job)
         own = self._registry.sources.own(source, job.accepted.origin.base)
-        content = Gone() if own is None else await self._own_content(own)
+        content = MissingFile() if own is None else await self._own_content(own)
         if isinstance(content, bytes):
             digest = await asyncio.to_thread(blobs.put, content)
             return digest if isinstance(digest, Unmeasurable) else blobs.path(digest) or _NOT_KEPT
-        return _NOT_KEPT if isinstance(content, Gone) else content
+        return _NOT_KEPT if isinstance(content, MissingFile) else content
 
     async def _fetched(self, job: Job) -> Path | Unmeasurable:
         """The file that was measured at the job's URL; once it is gone, the same fetched again."""

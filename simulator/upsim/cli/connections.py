@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 
-from upsim.cli.at_once import AtOnceProtocol
+from upsim.cli.fast_protocol import FastPathProtocol
 from upsim.web.connections import EXTENSION
 
 _LINGER_NONE = struct.pack("ii", 1, 0)
@@ -38,7 +38,7 @@ class Wire:
         """A caller over a socket looks at a clock of its own."""
 
 
-class CuttableProtocol(AtOnceProtocol):
+class CuttableProtocol(FastPathProtocol):
     """uvicorn's protocol; every scope of a connection offers the same hold on it."""
 
     def connection_made(  # type: ignore[override]  # as in uvicorn itself

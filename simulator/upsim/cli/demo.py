@@ -17,12 +17,12 @@ import click
 import uvicorn
 
 from upsim.app import App
-from upsim.cli.board import Board, print_results
 from upsim.cli.console import job_of, line_of, today
+from upsim.cli.demo_output import DemoOutput, print_results
+from upsim.cli.demo_run import POLLING, Clip, DemoRun, read_clip, saw, upscale
 from upsim.cli.parameters import WholeNumber
 from upsim.cli.screen import Screen
 from upsim.cli.terminal import OutputError
-from upsim.cli.upscaling import POLLING, Clip, Run, read_clip, saw, upscale
 from upsim.client.clients import connect_async
 from upsim.client.discovery import providers
 from upsim.client.sources import is_source
@@ -127,7 +127,7 @@ def _demonstrate(console: Screen, file: Path | None, out: Path, *, pace: int, re
         f"Taking {path} through {len(runs)} models at {pace} times the documented pace.",
         soft_wrap=True,
     )
-    with _server(app, log) as base, Board(console, runs) as board:
+    with _server(app, log) as base, DemoOutput(console, runs) as board:
         asyncio.run(_all(runs, clip, base, board))
     for run in runs:
         run.refunded = app.registry.default.state.refund_of(run.job) is not None
@@ -136,7 +136,7 @@ def _demonstrate(console: Screen, file: Path | None, out: Path, *, pace: int, re
     return exit_code(runs, own_file=file is not None)
 
 
-def summary(runs: Sequence[Run]) -> str:
+def summary(runs: Sequence[DemoRun]) -> str:
     """How many models gave what they promise, and what became of the others."""
     counted = Counter(run.outcome for run in runs if run.verdict != "done")
     done = len(runs) - counted.total()
@@ -144,7 +144,7 @@ def summary(runs: Sequence[Run]) -> str:
     return f"{done} of {len(runs)} models gave an output of the promised size{others}."
 
 
-def exit_code(runs: Sequence[Run], *, own_file: bool) -> int:
+def exit_code(runs: Sequence[DemoRun], *, own_file: bool) -> int:
     """0 when all is well; a refusal is well when it is the caller's own file that breaks a rule.
 
     So is a job that its provider ended with an error: some judge a video only then.
@@ -195,22 +195,22 @@ def _is_log(file: Path) -> bool:
         return opened.read(len(LOG_HEAD)) in (b"", LOG_HEAD.encode("utf-8"))
 
 
-def _runs(app: App, out: Path) -> list[Run]:
+def _runs(app: App, out: Path) -> list[DemoRun]:
     library = app.registry.library
     return [
-        Run(provider, model, out / f"{provider}-{model.id.rpartition('/')[2]}.mp4")
+        DemoRun(provider, model, out / f"{provider}-{model.id.rpartition('/')[2]}.mp4")
         for provider in providers()
         for model in library.baseline(provider).baseline.models.values()
     ]
 
 
-async def _all(runs: Sequence[Run], clip: Clip, base: str, board: Board) -> None:
+async def _all(runs: Sequence[DemoRun], clip: Clip, base: str, board: DemoOutput) -> None:
     async with asyncio.TaskGroup() as group:
         for run in runs:
             group.create_task(_one(run, clip, base, board))
 
 
-async def _one(run: Run, clip: Clip, base: str, board: Board) -> None:
+async def _one(run: DemoRun, clip: Clip, base: str, board: DemoOutput) -> None:
     def told(progress: Progress) -> None:
         saw(run, progress.status, board.changed)
 

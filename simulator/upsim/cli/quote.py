@@ -19,9 +19,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from upsim.cli.board import WIDE, price_text, video_text
+from upsim.cli.demo_output import WIDE, price_text, video_text
 from upsim.cli.parameters import MODEL, Duration, FrameRate, FrameSize, Setting, WholeNumber
-from upsim.cli.quoting import Row, UnfetchedError, Video, described, quotes, video_at, video_of_file
+from upsim.cli.quote_rows import (
+    Row,
+    UnfetchedError,
+    Video,
+    described,
+    quotes,
+    video_at,
+    video_of_file,
+)
 from upsim.cli.screen import Screen
 from upsim.cli.wishes import check_file, is_address, settings_of
 from upsim.client.clients import Wishes

@@ -16,10 +16,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from upsim.app import App
+from upsim.cli.banner import Banner
 from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import Console, say
 from upsim.cli.files import FileName
-from upsim.cli.greeting import Greeting
 from upsim.cli.listening import addresses, check_certificate, is_local_only, listen
 from upsim.cli.parameters import SCENARIO, Duration, Port, WholeNumber, host_names, token
 from upsim.cli.parameters import public_url as public_url_option
@@ -211,7 +211,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
             console.flush()
             say("upsim stopped\n")
 
-    greeting = Greeting(app, base=base, far=reached.far)
+    greeting = Banner(app, base=base, far=reached.far)
     greet = greeting.first if quiet else greeting.whole
     server = Server(config, Hooks(started, greet, app.streams.close, stopped))
     _run(server, listening)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from upsim.cli.board import price_text, video_text
-from upsim.cli.gauge import Gauge, amount_of
+from upsim.cli.demo_output import price_text, video_text
 from upsim.cli.parameters import MODEL, SCENARIO, Amount, Duration, Setting, WholeNumber, target_url
+from upsim.cli.progress_bar import ProgressBar, amount_of
 from upsim.cli.targets import LIVE, SIM, Target, client_for
 from upsim.cli.wishes import check_file, is_address, is_elsewhere, settings_of
 from upsim.client.clients import Client, Wishes
@@ -124,7 +124,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     }
     where = Target(target, api_key, cap, float(timeout), scenario, render or "synthetic")
     order = _Order(known, source, job_id, to, wishes, where)
-    with Gauge(to, shown=not (quiet or as_data)) as gauge:
+    with ProgressBar(to, shown=not (quiet or as_data)) as gauge:
         outcome = _carried_out(order, gauge)
     if target == SIM and source is not None and is_elsewhere(source):
         provider = known.baseline.title
@@ -177,7 +177,7 @@ class _Failed:
     code: int = FINDING
 
 
-def _carried_out(order: _Order, gauge: Gauge) -> _Done | _Failed:
+def _carried_out(order: _Order, gauge: ProgressBar) -> _Done | _Failed:
     job: Job | None = None
     with client_for(order.target, order.known, gauge.saw) as client:
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from upsim.cli.console import say
-from upsim.cli.rereading import told
+from upsim.cli.watch_output import told
 from upsim.core.baseline import BaselineError
 from upsim.engine.registry import Registry
 from upsim.engine.reload import reload_beside

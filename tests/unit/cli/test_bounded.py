@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from tests.unit.cli.test_at_once import (
+from tests.unit.cli.test_fast_protocol import (
     GET,
     POST,
     QUICK,
@@ -22,8 +22,8 @@ from tests.unit.cli.test_at_once import (
     settled,
 )
 from upsim.cli import bounded
-from upsim.cli.at_once import AtOnceProtocol
 from upsim.cli.bounded import MOST_HEAD, SLICE, STEPS_A_TURN
+from upsim.cli.fast_protocol import FastPathProtocol
 from upsim.cli.untaken import untaken
 from upsim.web.answers import HttpResponse
 
@@ -150,13 +150,13 @@ async def test_offers_of_another_protocol_are_read_a_slice_at_a_time() -> None:
 async def test_one_turn_reads_few_slices_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of a byte end a turn after a slice, other bodies after some slices."""
     read: list[int] = []
-    usual = AtOnceProtocol.read
+    usual = FastPathProtocol.read
 
-    def reading(self: AtOnceProtocol, data: bytes) -> None:
+    def reading(self: FastPathProtocol, data: bytes) -> None:
         read.append(len(data))
         usual(self, data)
 
-    monkeypatch.setattr(AtOnceProtocol, "read", reading)
+    monkeypatch.setattr(FastPathProtocol, "read", reading)
     found = []
     for content in (b"1\r\na\r\n" * 90_000, b"ffffff\r\n" + b"a" * 500_000):
         protocol, _ = connected(App())
@@ -409,14 +409,14 @@ async def test_too_many_connections_are_told_once(
     config = uvicorn.Config(App(), log_config=None)
     opened = []
     for _ in range(4):
-        protocol = AtOnceProtocol(config, state, shared, asyncio.get_running_loop())
+        protocol = FastPathProtocol(config, state, shared, asyncio.get_running_loop())
         opened.append((protocol, Wire()))
         protocol.connection_made(opened[-1][1])
     assert [False, False, True, True] == [wire.is_closing() for _, wire in opened]
     assert 1 == len(caplog.records)
     for protocol, _ in opened[1:]:
         protocol.connection_lost(None)
-    protocol, wire = AtOnceProtocol(config, state, shared, asyncio.get_running_loop()), Wire()
+    protocol, wire = FastPathProtocol(config, state, shared, asyncio.get_running_loop()), Wire()
     protocol.connection_made(wire)
     protocol.data_received(GET)
     assert [QUICK] == wire.written

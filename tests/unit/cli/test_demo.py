@@ -14,9 +14,9 @@ import httpx
 import pytest
 from rich.console import Console
 
-from upsim.cli.board import Board, price_text, print_results, video_text
 from upsim.cli.demo import exit_code, summary
-from upsim.cli.upscaling import Clip, Run, Verdict, saw, upscale
+from upsim.cli.demo_output import DemoOutput, price_text, print_results, video_text
+from upsim.cli.demo_run import Clip, DemoRun, Verdict, saw, upscale
 from upsim.client import Polling, Retries, connect_async
 from upsim.client.values import Money, Progress
 from upsim.core.media import Media, Unmeasurable
@@ -37,9 +37,9 @@ ANSWERS: dict[str, object] = {
 UPLOAD, SUBMIT, POLL = *ANSWERS, "/api/v1/tasks/job"
 
 
-def run_of(verdict: Verdict, folder: Path = Path()) -> Run:
+def run_of(verdict: Verdict, folder: Path = Path()) -> DemoRun:
     """Return a run of one model that came to this."""
-    return Run("vicsee", MODEL, folder / "out.mp4", verdict=verdict)
+    return DemoRun("vicsee", MODEL, folder / "out.mp4", verdict=verdict)
 
 
 class Take(Protocol):
@@ -52,7 +52,7 @@ class Take(Protocol):
         task: Mapping[str, object] = DONE,
         fail: str = "",
         status: int | None = 500,
-    ) -> Run:
+    ) -> DemoRun:
         """At the path `fail` the server answers with `status`; None: it cannot be reached."""
 
 
@@ -66,7 +66,7 @@ def take(tmp_path: Path) -> Take:
         task: Mapping[str, object] = DONE,
         fail: str = "",
         status: int | None = 500,
-    ) -> Run:
+    ) -> DemoRun:
         def handle(request: httpx.Request) -> httpx.Response:
             path = request.url.path
             if path == fail and status is None:
@@ -333,7 +333,7 @@ def test_board_in_a_pipe_prints_what_it_is_told() -> None:
     """Texts of a provider are printed as they are, brackets too."""
     run, shown = run_of("running"), io.StringIO()
     run.activity = "[bold] state"
-    with Board(Console(file=shown), [run]) as board:
+    with DemoOutput(Console(file=shown), [run]) as board:
         board.changed(run)
 
     assert shown.getvalue().endswith("s  vicsee topaz-video-upscale: [bold] state\n")

@@ -39,7 +39,7 @@ class Clip:
 
 
 @dataclass(slots=True)
-class Run:
+class DemoRun:
     """How far one model is, and what came of it.
 
     `states` are the provider's own words in the order in which they were seen. `refused` is a
@@ -80,7 +80,7 @@ class Run:
         return {option.name: option.default for option in self.model.options.values()}
 
 
-Watch = Callable[[Run], None]
+Watch = Callable[[DemoRun], None]
 """Called whenever a run has got somewhere."""
 
 
@@ -89,7 +89,7 @@ def read_clip(path: Path) -> Clip:
     return Clip(path, measure_file(path))
 
 
-async def upscale(run: Run, clip: Clip, client: AsyncClient, watch: Watch) -> None:
+async def upscale(run: DemoRun, clip: Clip, client: AsyncClient, watch: Watch) -> None:
     """Take the clip through one model; what happens is noted on the run.
 
     The client's progress is to be told to `saw`.
@@ -111,7 +111,7 @@ async def upscale(run: Run, clip: Clip, client: AsyncClient, watch: Watch) -> No
     watch(run)
 
 
-async def _through(run: Run, clip: Clip, client: AsyncClient, watch: Watch) -> None:
+async def _through(run: DemoRun, clip: Clip, client: AsyncClient, watch: Watch) -> None:
     _note(run, "submitting", watch)
     job = await client.submit(clip.source)
     run.job, run.price = job.id, job.price
@@ -124,19 +124,19 @@ async def _through(run: Run, clip: Clip, client: AsyncClient, watch: Watch) -> N
     _judge(run, clip, await asyncio.to_thread(measure_file, run.to))
 
 
-def _note(run: Run, activity: str, watch: Watch) -> None:
+def _note(run: DemoRun, activity: str, watch: Watch) -> None:
     run.activity = activity
     watch(run)
 
 
-def saw(run: Run, status: str, watch: Watch) -> None:
+def saw(run: DemoRun, status: str, watch: Watch) -> None:
     """A status of the run's job, in the provider's word."""
     if not run.states or run.states[-1] != status:
         run.states.append(status)
         _note(run, status, watch)
 
 
-def _judge(run: Run, clip: Clip, found: Measured) -> None:
+def _judge(run: DemoRun, clip: Clip, found: Measured) -> None:
     """Done is an output that has the promised size."""
     if not isinstance(found, Media):
         run.verdict, run.problem = "failed", f"the output cannot be measured: {found.detail}"

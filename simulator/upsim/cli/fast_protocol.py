@@ -44,7 +44,7 @@ class RefusedError(Exception):
         super().__init__(message)
 
 
-class AtOnceProtocol(BoundedProtocol):
+class FastPathProtocol(BoundedProtocol):
     """Serves an application that has `at_once` (see `upsim.app.App`)."""
 
     _body: bytes | None = None

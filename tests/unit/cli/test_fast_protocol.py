@@ -12,7 +12,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from uvicorn.server import ServerState
 
-from upsim.cli.at_once import TLS_CAME, AtOnceProtocol
+from upsim.cli.fast_protocol import TLS_CAME, FastPathProtocol
 from upsim.web.answers import HttpResponse
 
 if TYPE_CHECKING:
@@ -84,19 +84,19 @@ class App:
         await PlainTextResponse("usual")(scope, receive, send)
 
 
-def connected(app: App, *, keep_alive: float = 5) -> tuple[AtOnceProtocol, Wire]:
+def connected(app: App, *, keep_alive: float = 5) -> tuple[FastPathProtocol, Wire]:
     """Return a connection to the application, and its transport."""
     config = uvicorn.Config(
         app, date_header=False, server_header=False, log_level="critical", log_config=None
     )
     config.timeout_keep_alive = keep_alive  # type: ignore[assignment]  # whole seconds take long
-    protocol = AtOnceProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+    protocol = FastPathProtocol(config, ServerState(), {}, asyncio.get_running_loop())
     wire = Wire()
     protocol.connection_made(wire)
     return protocol, wire
 
 
-async def settled(protocol: AtOnceProtocol) -> None:
+async def settled(protocol: FastPathProtocol) -> None:
     """Let the tasks of a connection end."""
     while protocol.tasks:
         await asyncio.wait(protocol.tasks)

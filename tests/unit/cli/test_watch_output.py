@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from upsim.cli.rereading import told
+from upsim.cli.watch_output import told
 from upsim.engine.reload_diff import ScenarioDiff
 
 

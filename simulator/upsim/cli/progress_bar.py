@@ -31,7 +31,7 @@ class _Arrived(TextColumn):
             return Text("")
 
 
-class Gauge:
+class ProgressBar:
     """Shows how far it is, for as long as it is entered."""
 
     def __init__(self, to: Path, *, shown: bool) -> None:

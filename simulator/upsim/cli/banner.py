@@ -10,7 +10,7 @@ from upsim.web.landing import example
 
 
 @dataclass(frozen=True, slots=True)
-class Greeting:
+class Banner:
     """What is printed once the server answers at `base`, and for other machines at `far`."""
 
     app: App

@@ -18,7 +18,7 @@ from upsim.client import ClientError, JobFailedError
 from upsim.client.discovery import library
 from upsim.core.media import Media
 from upsim.media.probe import measure_file
-from upsim.scenario.tree import read_tree
+from upsim.scenario.yaml_tree import read_tree
 
 TABLE = Path(__file__).parent / "matrix.yaml"
 TIMES = 3

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from tests.mutations import GONE, VALUES, places
 from upsim import Simulator
 from upsim.cli import main
+from upsim.scenario.inline import as_json
 from upsim.scenario.loader import Library
-from upsim.scenario.sent import as_json
 
 LOCAL = "http://127.0.0.1:4747"
 CLIP = f"{LOCAL}/media/synthetic/160x120_10fps_2s.mp4"

@@ -13,7 +13,7 @@ import pytest
 from upsim import Simulator
 from upsim.engine.registry import SandboxRequest
 from upsim.engine.reload import reload_beside
-from upsim.scenario.judging import Judge
+from upsim.scenario.validation import ScenarioValidator
 from upsim.web import late_imports
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.http.conftest import Admin
     from upsim.core.provider import Provider
-    from upsim.scenario.tree import Mistake, Tree
+    from upsim.scenario.yaml_tree import Mistake, Tree
 
 TEXT = "extends: vicsee/baseline\naccount: {{opening: '{opening}'}}\n"
 
@@ -30,10 +30,10 @@ TEXT = "extends: vicsee/baseline\naccount: {{opening: '{opening}'}}\n"
 def judged_on(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Note for each tree that is judged whether an event loop waited for it."""
     found: list[bool] = []
-    judge = Judge.mistakes_in
+    judge = ScenarioValidator.mistakes_in
 
     def noting(
-        self: Judge, tree: Tree, providers: Mapping[str, Provider] | None = None
+        self: ScenarioValidator, tree: Tree, providers: Mapping[str, Provider] | None = None
     ) -> list[Mistake]:
         try:
             asyncio.get_running_loop()
@@ -43,7 +43,7 @@ def judged_on(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
             found.append(True)
         return judge(self, tree, providers)
 
-    monkeypatch.setattr(Judge, "mistakes_in", noting)
+    monkeypatch.setattr(ScenarioValidator, "mistakes_in", noting)
     return found
 
 
@@ -77,9 +77,9 @@ def test_a_reload_takes_in_what_came_meanwhile(tmp_path: Path, judged_on: list[b
             second.write_text(TEXT.format(opening=9), "utf-8")
             await reading
 
-        hold, judge = threading.Event(), Judge.mistakes_in
+        hold, judge = threading.Event(), ScenarioValidator.mistakes_in
 
-        def waiting(self: Judge, tree: Tree, providers: object = None) -> list[Mistake]:
+        def waiting(self: ScenarioValidator, tree: Tree, providers: object = None) -> list[Mistake]:
             if first in tree.files:
                 assert hold.wait(30)
             return judge(self, tree, providers)  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ def test_a_reload_takes_in_what_came_meanwhile(tmp_path: Path, judged_on: list[b
             hold.set()
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Judge, "mistakes_in", waiting)
+            patch.setattr(ScenarioValidator, "mistakes_in", waiting)
             patch.setattr(registry, "create", creating)
             asyncio.run(both())
         boxes = registry.sandboxes.values()

@@ -20,7 +20,7 @@ from upsim import Simulator
 from upsim.scenario.listing import listing
 from upsim.scenario.loader import Library
 from upsim.scenario.searching import Term
-from upsim.scenario.tree import parse_tree
+from upsim.scenario.yaml_tree import parse_tree
 
 TABLE = Path(__file__).with_name("scenarios.yaml")
 LIBRARY = Library()

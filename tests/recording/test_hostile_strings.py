@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests.recording.test_reports import HEAD, exchange, vicsee
 from upsim.cli import main
 from upsim.scenario.loader import Library
-from upsim.scenario.tree import parse_tree
+from upsim.scenario.yaml_tree import parse_tree
 from upsim_contracts import drift_reports, reports
 from upsim_contracts.cassettes import Cassette, Charge, Exchange, Message, Writer
 from upsim_contracts.drift import drift

@@ -21,7 +21,7 @@ from upsim.scenario.listing import Listed, listing
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.scenario.publish import published
 from upsim.scenario.searching import former_names, known_synonyms, searched, vocabulary
-from upsim.scenario.spelling import unknown
+from upsim.scenario.suggestions import unknown
 from upsim.web.bodies import encode
 
 FINDING = 1

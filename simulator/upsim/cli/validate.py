@@ -14,7 +14,7 @@ from upsim.cli.parameters import SCENARIO
 from upsim.core.numbers import counted
 from upsim.providers import discover, folders
 from upsim.scenario.loader import Library, UnknownScenarioError
-from upsim.scenario.tree import Mistake
+from upsim.scenario.yaml_tree import Mistake
 
 FINDING, MISSING = 1, 2
 MAX_PRINTED = 100

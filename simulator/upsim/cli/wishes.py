@@ -10,7 +10,7 @@ import click
 
 from upsim.client.models import find_model
 from upsim.core.hosts import is_loopback
-from upsim.scenario.spelling import unknown
+from upsim.scenario.suggestions import unknown
 
 
 def is_address(source: str) -> bool:

@@ -27,9 +27,9 @@ from upsim.engine.sandbox import Choices, Sandbox
 from upsim.engine.seeds import Seeds, derived_seed
 from upsim.engine.settings import Settings
 from upsim.media.store import BlobStore
+from upsim.scenario.inline import sent_scenario
 from upsim.scenario.loader import BASELINE, Library
 from upsim.scenario.model import Scenario
-from upsim.scenario.sent import sent_scenario
 
 DEFAULT = "default"
 

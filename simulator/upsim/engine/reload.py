@@ -14,7 +14,7 @@ from upsim.engine.rule_versions import RuleChange
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import BASELINE, Library, ScenarioError
 from upsim.scenario.model import Scenario
-from upsim.scenario.tree import Mistake
+from upsim.scenario.yaml_tree import Mistake
 
 
 class Follow(NamedTuple):

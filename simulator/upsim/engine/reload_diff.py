@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from upsim.engine.planned_changes import ScenarioLookup
 from upsim.scenario.loader import Library
 from upsim.scenario.model import Scenario
-from upsim.scenario.tree import Place, dotted
+from upsim.scenario.yaml_tree import Place, dotted
 
 RESET = ("clock", "seed", "webhook_timestamp")
 """Sections that a sandbox reads once, when it is made or reset."""

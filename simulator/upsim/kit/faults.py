@@ -12,7 +12,7 @@ from upsim.core.faults import ACTIONS_AT, STAGES, Stage
 from upsim.interception.hosts import library
 from upsim.providers import discover
 from upsim.scenario.faults.rules import fault_mistakes
-from upsim.scenario.faults.vocabulary import Known, known_in
+from upsim.scenario.faults.vocabulary import FaultVocabulary, known_in
 
 Fault = dict[str, Any]
 ACTIONS: Mapping[str, tuple[object, ...]] = {
@@ -93,7 +93,7 @@ def plan_for(provider: str, *faults: Fault) -> FaultPlan | None:
 
 
 @cache
-def _known(provider: str) -> Known:
+def _known(provider: str) -> FaultVocabulary:
     operations = discover()[provider].operations
     kinds = {operation.name: operation.kind for operation in operations}
     return known_in(library().tree_of(provider) or {}, kinds)

@@ -9,8 +9,8 @@ from decimal import Decimal
 from upsim.scenario.build import OK
 from upsim.scenario.durations import DURATION, seconds_of
 from upsim.scenario.schema import source
-from upsim.scenario.spelling import nearest, unknown, unknown_value
-from upsim.scenario.tree import Found, Place, Value, items, mapping
+from upsim.scenario.suggestions import nearest, unknown, unknown_value
+from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 Trees = Callable[[str], Mapping[str, Value] | None]
 _CLOSED = ("limits", "facts", "headers", "retention", "statuses", "checks", "hosts")

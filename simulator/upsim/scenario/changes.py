@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from upsim.core.instants import Instant, from_iso
 from upsim.scenario.durations import micros_of
 from upsim.scenario.merging import merged
-from upsim.scenario.tree import Found, Mistake, Place, Tree, dotted, items, mapping
+from upsim.scenario.yaml_tree import Found, Mistake, Place, Tree, dotted, items, mapping
 
 CHANGES = "changes"
 MOST_CHANGES = 100

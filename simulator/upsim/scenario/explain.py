@@ -13,7 +13,7 @@ from upsim.scenario.build import evidence
 from upsim.scenario.changes import CHANGES
 from upsim.scenario.loader import Library
 from upsim.scenario.merging import CHANGED
-from upsim.scenario.tree import Mark, Place, Tree, Value, dotted, mapping, parse_tree
+from upsim.scenario.yaml_tree import Mark, Place, Tree, Value, dotted, mapping, parse_tree
 
 _PLAIN = re.compile(r"[A-Za-z_][\w ./()-]*[\w)]|[A-Za-z_]")
 _COLUMN = 72

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from upsim.scenario.spelling import shown
-from upsim.scenario.tree import items, mapping
+from upsim.scenario.suggestions import shown
+from upsim.scenario.yaml_tree import items, mapping
 
 MODEL = "model"
 TASK_TYPE = "task_type"

@@ -15,7 +15,7 @@ from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, State
 from upsim.scenario.durations import DURATION
 from upsim.scenario.inputs import inputs_of, statuses_of, values_of, wrong_source
 from upsim.scenario.model import word
-from upsim.scenario.spelling import (
+from upsim.scenario.suggestions import (
     nearest,
     nearest_to,
     shown,
@@ -23,7 +23,7 @@ from upsim.scenario.spelling import (
     unknown,
     unknown_value,
 )
-from upsim.scenario.tree import Found, Value, items, mapping
+from upsim.scenario.yaml_tree import Found, Value, items, mapping
 
 STATES = tuple(state.value for state in State if state is not State.DELETED)
 """What a step may be called."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from upsim.scenario.loader import Library
-from upsim.scenario.tree import mapping, read_tree
+from upsim.scenario.yaml_tree import mapping, read_tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from upsim.core.nearest import closest, near_names
 from upsim.core.provider import Provider
 from upsim.scenario.build import build_scenario
 from upsim.scenario.changes import stages
-from upsim.scenario.judging import Judge
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Change, Scenario
-from upsim.scenario.tree import Mark, Mistake, Place, Tree, Value, items, mapping, read_tree
+from upsim.scenario.validation import ScenarioValidator
+from upsim.scenario.yaml_tree import Mark, Mistake, Place, Tree, Value, items, mapping, read_tree
 
 BASELINE = "baseline"
 ALIASES = "aliases.yaml"
@@ -223,7 +223,9 @@ class Library:
 
         With `providers` also what their code does not know.
         """
-        return Judge(self.tree_of, self._kinds, self.providers).mistakes_in(tree, providers)
+        return ScenarioValidator(self.tree_of, self._kinds, self.providers).mistakes_in(
+            tree, providers
+        )
 
     def judged(self, name: str, providers: Mapping[str, Provider]) -> list[Mistake]:
         """Everything wrong in a file by name; one without mistakes is loaded as it is."""

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from upsim.core.globs import flaw
-from upsim.scenario.spelling import shown
-from upsim.scenario.tree import Found, Place, Value, items, mapping
+from upsim.scenario.suggestions import shown
+from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 _FOUND_BY = ("duration", "file", "unreachable", "not_a_video")
 

@@ -6,7 +6,7 @@ around a changed value becomes `assumed`, unless the scenario brings evidence of
 
 from __future__ import annotations
 
-from upsim.scenario.tree import Mistake, Place, Tree, Value
+from upsim.scenario.yaml_tree import Mistake, Place, Tree, Value
 
 EVIDENCE = "evidence"
 CHANGED = "changed by a scenario"

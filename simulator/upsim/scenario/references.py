@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from string import Formatter
 
 from upsim.scenario.jobs import wrong_order
-from upsim.scenario.spelling import shown, unknown
-from upsim.scenario.tree import Found, Place, Value, items, mapping
+from upsim.scenario.suggestions import shown, unknown
+from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 _MEASURES = ("output_height",)
 

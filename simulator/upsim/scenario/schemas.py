@@ -8,11 +8,11 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from upsim.scenario.error_recovery import Broken
 from upsim.scenario.schema import Schema, resolved_schema
 from upsim.scenario.shapes import shape_of
-from upsim.scenario.sound import Broken
-from upsim.scenario.spelling import nearest, shown, unknown
-from upsim.scenario.tree import Place, Value
+from upsim.scenario.suggestions import nearest, shown, unknown
+from upsim.scenario.yaml_tree import Place, Value
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError

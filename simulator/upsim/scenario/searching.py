@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from upsim.scenario.listing import Listed
-from upsim.scenario.tree import items, mapping, read_tree
+from upsim.scenario.yaml_tree import items, mapping, read_tree
 
 SYNONYMS = Path(__file__).with_name("synonyms.yaml")
 Synonyms = Mapping[str, tuple[str, ...]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from upsim.scenario.baselines import Trees
-from upsim.scenario.tree import Found, Place, Value, items, mapping
+from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 
 def unit_mistakes(value: Value, trees: Trees) -> Found:

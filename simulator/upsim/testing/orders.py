@@ -10,10 +10,10 @@ from typing import Any
 from upsim.engine.seeds import derived_seed
 from upsim.interception.hosts import library
 from upsim.providers import discover
+from upsim.scenario.inline import as_json, sent_scenario
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
-from upsim.scenario.sent import as_json, sent_scenario
-from upsim.scenario.spelling import nearest_to
+from upsim.scenario.suggestions import nearest_to
 from upsim.testing.marks import MarkError, check
 
 DEFAULT_CLOCK = "auto"

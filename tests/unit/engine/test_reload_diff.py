@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from upsim.engine.reload_diff import RESET, RESTART, ScenarioDiff, differences
-from upsim.scenario.tree import dotted
+from upsim.scenario.yaml_tree import dotted
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from upsim.providers import discover
 from upsim.scenario.jobs import STATES
 from upsim.scenario.loader import Library
-from upsim.scenario.tree import Place, Tree, Value
+from upsim.scenario.yaml_tree import Place, Tree, Value
 
 LIBRARY = Library()
 STRANGE: tuple[Value, ...] = (None, 5, "${", True, [], [5], {}, {"x": {"y": [1]}}, "-1")

@@ -10,10 +10,10 @@ from upsim.core.instants import SECOND
 from upsim.providers import discover
 from upsim.scenario import schemas
 from upsim.scenario.changes import MOST_CHANGES, stages
+from upsim.scenario.error_recovery import Broken
 from upsim.scenario.explain import as_text, explain
 from upsim.scenario.loader import Library
-from upsim.scenario.sound import Broken
-from upsim.scenario.tree import Value
+from upsim.scenario.yaml_tree import Value
 
 NEITHER = "3:5: changes[0]: a change needs either after, such as 10m, or at, such as 2026-"
 DEAR = 'models: {topaz-video-upscale: {billing: {rate: {table: {"2": "%s"}}}}}'

@@ -10,7 +10,7 @@ import pytest
 from upsim.scenario.explain import as_json, as_text, explain, scalar
 from upsim.scenario.listing import listing
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
-from upsim.scenario.tree import parse_tree
+from upsim.scenario.yaml_tree import parse_tree
 
 LIBRARY = Library()
 NAMES = (

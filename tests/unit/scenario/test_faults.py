@@ -24,12 +24,12 @@ from upsim.core.faults import (
 )
 from upsim.providers import kinds
 from upsim.scenario.faults.rules import build_fault, fault_mistakes
-from upsim.scenario.faults.vocabulary import Known
+from upsim.scenario.faults.vocabulary import FaultVocabulary
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.scenario.model import Scenario
 
 Load = Callable[[str], Scenario]
-KNOWN = Known(
+KNOWN = FaultVocabulary(
     provider="toy",
     operations={"create": "submit", "get": "poll", "credits": "read", "upload": "upload"},
     errors={"overloaded": frozenset(), "too_long": frozenset({"max"})},

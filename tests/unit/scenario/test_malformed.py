@@ -10,7 +10,7 @@ import pytest
 
 from upsim.providers import discover
 from upsim.scenario.loader import Library, ScenarioError
-from upsim.scenario.tree import read_tree
+from upsim.scenario.yaml_tree import read_tree
 
 LIBRARY = Library()
 Change = Callable[[str], str]

@@ -13,7 +13,7 @@ from upsim.core.lifecycle import Duration, PhaseRule
 from upsim.core.states import State
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.scenario.model import Scenario
-from upsim.scenario.spelling import unknown
+from upsim.scenario.suggestions import unknown
 
 Load = Callable[[str], Scenario]
 STEPS = (

@@ -13,7 +13,7 @@ from upsim.scenario.loader import Library, shipped_root
 from upsim.scenario.publish import published, schema_of
 from upsim.scenario.schema import resolved_schema, source
 from upsim.scenario.schemas import jsonable, schema_mistakes
-from upsim.scenario.tree import parse_tree, read_tree
+from upsim.scenario.yaml_tree import parse_tree, read_tree
 
 LIBRARY = Library()
 PUBLISHED = schema_of(LIBRARY)

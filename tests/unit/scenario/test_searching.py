@@ -7,7 +7,7 @@ import pytest
 from upsim.scenario.listing import Listed, listing
 from upsim.scenario.loader import Library
 from upsim.scenario.searching import SYNONYMS, Term, former_names, known_synonyms, searched
-from upsim.scenario.tree import read_tree
+from upsim.scenario.yaml_tree import read_tree
 
 EVERYTHING = listing(Library())
 TABLE = {"rate limit": ("429",), "rate": ("fps",), "cut": ("in pieces",)}

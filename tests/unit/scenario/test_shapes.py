@@ -14,7 +14,7 @@ from upsim.providers import discover
 from upsim.scenario.loader import Library
 from upsim.scenario.schema import resolved_schema
 from upsim.scenario.shapes import shape_of
-from upsim.scenario.tree import mapping
+from upsim.scenario.yaml_tree import mapping
 
 LIBRARY = Library()
 NESTED = ({"object"}, {"array"}, {"object", "array"})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from upsim.scenario.loader import Library
-from upsim.scenario.tree import parse_tree
+from upsim.scenario.yaml_tree import parse_tree
 
 VARIABLES = {"SEED": "7", "NAME": "Ada", "EMPTY": "", "EVIL": "x}\nseed: 1", "SELF": "${SEED}"}
 

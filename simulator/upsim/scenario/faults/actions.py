@@ -22,9 +22,9 @@ from upsim.core.faults import (
 )
 from upsim.scenario.faults.answers import answer_mistakes, answer_of, header_mistakes, headers_of
 from upsim.scenario.faults.quantities import MOST, is_whole, wait_of, wrong_count
-from upsim.scenario.faults.vocabulary import Known, Node
-from upsim.scenario.spelling import shown, unknown_value
-from upsim.scenario.tree import Found, Place
+from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
+from upsim.scenario.suggestions import shown, unknown_value
+from upsim.scenario.yaml_tree import Found, Place
 
 _PERCENT = re.compile(r"(?P<number>[0-9]{1,3})%\Z")
 _FULL = 100
@@ -32,7 +32,7 @@ _SHAPE = ": its name, or {name: what it needs}, such as drop_connection or {dela
 _TIME = "a time such as 90s, 2m30s or 50ms, or {real: 50ms}, which is a minute at the most"
 
 
-def action_mistakes(do: object, stage: Stage | None, known: Known) -> Found:
+def action_mistakes(do: object, stage: Stage | None, known: FaultVocabulary) -> Found:
     """What is wrong with what a fault does (at a stage of None: at any)."""
     if isinstance(do, str):
         name, value = do, None
@@ -67,7 +67,7 @@ def actions_at(stage: Stage | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for names in ACTIONS_AT.values() for name in names))
 
 
-def _wrong_name(name: object, stage: Stage | None, known: Known) -> str | None:
+def _wrong_name(name: object, stage: Stage | None, known: FaultVocabulary) -> str | None:
     every, fitting = actions_at(None), actions_at(stage)
     if name not in every:
         return unknown_value("action", name, fitting)
@@ -81,7 +81,7 @@ def _wrong_name(name: object, stage: Stage | None, known: Known) -> str | None:
 class _Form(NamedTuple):
     """What an action needs: what is wrong with it, and the action that it gives."""
 
-    mistakes: Callable[[object, Stage | None, Known], Found]
+    mistakes: Callable[[object, Stage | None, FaultVocabulary], Found]
     build: Callable[[Any], Action]
 
 

@@ -8,9 +8,9 @@ from typing import cast
 
 from upsim.core.faults import Respond, Stage
 from upsim.scenario.faults.quantities import is_whole
-from upsim.scenario.faults.vocabulary import Known, Node
-from upsim.scenario.spelling import nearest_to, shown, unknown_value
-from upsim.scenario.tree import Found, Place
+from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
+from upsim.scenario.suggestions import nearest_to, shown, unknown_value
+from upsim.scenario.yaml_tree import Found, Place
 
 LONGEST_TEXT = 1_000_000
 _LEAST_STATUS, _MOST_STATUS = 200, 599
@@ -21,7 +21,7 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
 _OF_THE_SERVER = ("content-length", "transfer-encoding", "connection")
 
 
-def answer_mistakes(value: object, stage: Stage | None, known: Known) -> Found:
+def answer_mistakes(value: object, stage: Stage | None, known: FaultVocabulary) -> Found:
     """What is wrong with an answer: an entry of the catalogue, a status, or all of it as given."""
     if isinstance(value, int) and not isinstance(value, bool):
         yield from _status((), value)
@@ -86,7 +86,7 @@ def _is_header_text(text: str) -> bool:
     return text.isprintable() and all(ord(letter) < 256 for letter in text)  # noqa: PLR2004
 
 
-def _catalogue(value: Node, known: Known) -> Found:
+def _catalogue(value: Node, known: FaultVocabulary) -> Found:
     for key in value:
         if key not in _NAMED:
             yield (key,), "beside error there is only values"
@@ -97,7 +97,7 @@ def _catalogue(value: Node, known: Known) -> Found:
     yield from _entry(("error",), value["error"], values, known)
 
 
-def _entry(place: Place, name: object, values: Node, known: Known) -> Found:
+def _entry(place: Place, name: object, values: Node, known: FaultVocabulary) -> Found:
     if not isinstance(name, str) or name not in known.errors:
         yield place, unknown_value("error", name, known.errors)
         return

@@ -8,14 +8,14 @@ from fnmatch import fnmatchcase
 
 from upsim.core.faults import KINDS_AT, UNNAMED_AT, Stage
 from upsim.core.nearest import nearest_of
-from upsim.scenario.faults.vocabulary import Known, Node
-from upsim.scenario.spelling import shown
-from upsim.scenario.tree import Found
+from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
+from upsim.scenario.suggestions import shown
+from upsim.scenario.yaml_tree import Found
 
 _PLACE = re.compile(r"(?<=\.)[0-9]+(?=\.|\Z)")
 
 
-def patch_mistakes(node: Node, stage: Stage | None, known: Known) -> Found:
+def patch_mistakes(node: Node, stage: Stage | None, known: FaultVocabulary) -> Found:
     """Yield a mistake for a patch that finds none of its fields, so that it never fires."""
     do = node.get("do")
     fields = do.get("patch") if isinstance(do, Mapping) else None
@@ -40,7 +40,7 @@ def _named(field: str) -> str:
     return re.sub(r"(?:\.|\A)[0*](?:\..*)?\Z", "", field)
 
 
-def _operations(on: object, stage: Stage, known: Known) -> list[str]:
+def _operations(on: object, stage: Stage, known: FaultVocabulary) -> list[str]:
     allowed = UNNAMED_AT[stage] if on is None else KINDS_AT[stage]
     return [
         name

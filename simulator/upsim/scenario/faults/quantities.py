@@ -9,7 +9,7 @@ from typing import TypeGuard
 from upsim.core.faults import Wait
 from upsim.core.numbers import plain_decimal
 from upsim.scenario.durations import micros_of
-from upsim.scenario.spelling import shown
+from upsim.scenario.suggestions import shown
 
 MOST = 10**9
 LONGEST_REAL = 60 * 10**6

@@ -16,9 +16,9 @@ from upsim.scenario.faults.actions import action_mistakes, actions_at, build_act
 from upsim.scenario.faults.patches import patch_mistakes
 from upsim.scenario.faults.selection import count_mistakes, selection_mistakes, unreached
 from upsim.scenario.faults.shadows import shadow_of
-from upsim.scenario.faults.vocabulary import Known, Node
-from upsim.scenario.spelling import nearest_to, shown, unknown_value
-from upsim.scenario.tree import Found
+from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
+from upsim.scenario.suggestions import nearest_to, shown, unknown_value
+from upsim.scenario.yaml_tree import Found
 
 _EXAMPLE = "{at: poll, do: drop_connection}"
 _KEYS = (
@@ -36,7 +36,7 @@ _KEYS = (
 )
 
 
-def all_mistakes(faults: object, known: Known) -> Found:
+def all_mistakes(faults: object, known: FaultVocabulary) -> Found:
     """Everything wrong with the faults of a file, at places within the file."""
     seen: set[str] = set()
     sound: dict[int, Node] = {}
@@ -57,7 +57,7 @@ def all_mistakes(faults: object, known: Known) -> Found:
             seen.add(name)
 
 
-def fault_mistakes(node: object, known: Known) -> Found:
+def fault_mistakes(node: object, known: FaultVocabulary) -> Found:
     """Everything wrong with one fault, nearest matches named."""
     if not isinstance(node, Mapping):
         yield (), f"a fault is a mapping such as {_EXAMPLE}, not {shown(node)}"
@@ -78,7 +78,7 @@ def fault_mistakes(node: object, known: Known) -> Found:
         yield (), f"say what goes wrong: do, one of {', '.join(actions_at(stage))}"
 
 
-def _wrong_stage(node: Node, known: Known) -> str | None:
+def _wrong_stage(node: Node, known: FaultVocabulary) -> str | None:
     if "at" not in node:
         return f"say when: at, one of {', '.join(STAGES)}"
     stage = node["at"]

@@ -12,11 +12,11 @@ from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, is_like, sp
 from upsim.core.globs import flaw
 from upsim.core.states import State
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
-from upsim.scenario.faults.vocabulary import Known, Node
+from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.inputs import wrong_source
 from upsim.scenario.jobs import unknown_state
-from upsim.scenario.spelling import LONGEST_SHOWN, nearest_to, shown, unknown_value
-from upsim.scenario.tree import Found
+from upsim.scenario.suggestions import LONGEST_SHOWN, nearest_to, shown, unknown_value
+from upsim.scenario.yaml_tree import Found
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _ACCOUNT = re.compile(r"(?:[a-z0-9_-]+-)?[1-9][0-9]{0,8}\Z")
@@ -38,7 +38,7 @@ def count_mistakes(node: Node) -> Found:
         yield ("probability",), f"{shown(node['probability'])} is not above 0 and up to 1"
 
 
-def selection_mistakes(node: Node, stage: Stage | None, known: Known) -> Found:
+def selection_mistakes(node: Node, stage: Stage | None, known: FaultVocabulary) -> Found:
     """What is wrong with the name of a fault, and with what says which calls it is for."""
     for key, wrong in _WRONG.items():
         message = wrong(node[key], stage, known) if key in node else None
@@ -53,7 +53,7 @@ def _wrong_id(name: object, *_rest: object) -> str | None:
     return None if good else "letters, digits, -, _ and dots, 64 at the most"
 
 
-def _wrong_on(on: object, stage: Stage | None, known: Known) -> str | None:
+def _wrong_on(on: object, stage: Stage | None, known: FaultVocabulary) -> str | None:
     short = isinstance(on, str) and len(on) <= _LONGEST_GLOB
     return misfit(stage, str(on), known.operations) if short else "not a text of one operation"
 
@@ -88,7 +88,7 @@ def named_at(stage: Stage | None, operations: Mapping[str, str]) -> list[str]:
     return [*fitting, *FILES_AT.get(stage, ())]
 
 
-def _wrong_account(account: object, _stage: Stage | None, known: Known) -> str | None:
+def _wrong_account(account: object, _stage: Stage | None, known: FaultVocabulary) -> str | None:
     text = str(account)
     named = isinstance(account, str | int) and _ACCOUNT.match(text)
     if named and ("-" not in text or text.rpartition("-")[0] == known.provider):
@@ -96,7 +96,7 @@ def _wrong_account(account: object, _stage: Stage | None, known: Known) -> str |
     return f"{shown(account)} is not such as 1 or {known.provider}-1"
 
 
-def _wrong_state(state: object, stage: Stage | None, known: Known) -> str | None:
+def _wrong_state(state: object, stage: Stage | None, known: FaultVocabulary) -> str | None:
     """Why no job in this state ever comes to a stage, if so."""
     if not isinstance(state, str) or state not in list(State):
         return unknown_state(state, known.statuses, known.provider)
@@ -109,7 +109,7 @@ def _wrong_state(state: object, stage: Stage | None, known: Known) -> str | None
     return None
 
 
-_WRONG: Mapping[str, Callable[[Any, Stage | None, Known], str | None]] = {
+_WRONG: Mapping[str, Callable[[Any, Stage | None, FaultVocabulary], str | None]] = {
     "id": _wrong_id,
     "on": _wrong_on,
     "account": _wrong_account,
@@ -118,7 +118,7 @@ _WRONG: Mapping[str, Callable[[Any, Stage | None, Known], str | None]] = {
 """What is wrong with a key of a fault, if anything; in the order in which it is told."""
 
 
-def _when(when: object, stage: Stage | None, on: object, known: Known) -> Found:
+def _when(when: object, stage: Stage | None, on: object, known: FaultVocabulary) -> Found:
     if not isinstance(when, Mapping) or not when:
         yield ("when",), "fields of the request's body, as {dotted.path: value}"
         return
@@ -153,7 +153,7 @@ def _is_one_of(value: object, allowed: Sequence[str]) -> bool:
     return same or found in map(str.lower, allowed)
 
 
-def _is_bodiless(stage: Stage | None, on: object, known: Known) -> bool:
+def _is_bodiless(stage: Stage | None, on: object, known: FaultVocabulary) -> bool:
     """Whether all the requests that a rule speaks of have no body."""
     if stage is None:
         return False

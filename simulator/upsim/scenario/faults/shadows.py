@@ -12,15 +12,15 @@ from fnmatch import fnmatchcase
 from upsim.core.faults import FILES_AT, UNNAMED_AT, Stage, Word, spelt
 from upsim.scenario.faults.quantities import decimal_of
 from upsim.scenario.faults.selection import named_at
-from upsim.scenario.faults.vocabulary import Known, Node
+from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 
 
-def shadow_of(node: Node, above: Mapping[int, Node], known: Known) -> int | None:
+def shadow_of(node: Node, above: Mapping[int, Node], known: FaultVocabulary) -> int | None:
     """The fault above that leaves this one nothing, if any; all of them are without mistakes."""
     return next((i for i, other in above.items() if _leaves_nothing(other, node, known)), None)
 
 
-def _leaves_nothing(other: Node, node: Node, known: Known) -> bool:
+def _leaves_nothing(other: Node, node: Node, known: FaultVocabulary) -> bool:
     return (
         other["at"] == node["at"]
         and "id" not in other
@@ -45,7 +45,7 @@ def _conditions(node: Node) -> frozenset[tuple[str, str]]:
     return frozenset((str(path), spelt(value)) for path, value in node.get("when", {}).items())
 
 
-def _speaks_of_all(other: Node, node: Node, known: Known) -> bool:
+def _speaks_of_all(other: Node, node: Node, known: FaultVocabulary) -> bool:
     """Whether one fault speaks of all operations, and folders, of which another does."""
     if other.get("on") == node.get("on"):
         return True
@@ -55,7 +55,7 @@ def _speaks_of_all(other: Node, node: Node, known: Known) -> bool:
     return _spoken_of(stage, node, known) <= _spoken_of(stage, other, known)
 
 
-def _spoken_of(stage: Stage, node: Node, known: Known) -> set[str]:
+def _spoken_of(stage: Stage, node: Node, known: FaultVocabulary) -> set[str]:
     if "on" in node:
         return {name for name in named_at(stage, known.operations) if fnmatchcase(name, node["on"])}
     files: Sequence[str] = FILES_AT.get(stage, ())

@@ -18,7 +18,7 @@ Node = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class FaultVocabulary:
     """What a fault may speak of: a provider's operations with their kinds, and its catalogue.
 
     A kind is empty where only the names of operations are known. `errors` hold the names that
@@ -46,12 +46,12 @@ def known_in(
     kinds: Mapping[str, str],
     bodiless: Iterable[str] = (),
     answers: Mapping[str, frozenset[str]] | None = None,
-) -> Known:
+) -> FaultVocabulary:
     """What the faults of a resolved file may speak of."""
     hooks = root.get("webhooks")
     also = [State.PROCESSING] if ON_PROCESSING in root["knobs"] else []
     names = (name for name in root["checks"] if name != "evidence")
-    return Known(
+    return FaultVocabulary(
         provider=str(root["provider"]),
         operations=kinds or dict.fromkeys(names, ""),
         errors={name: _needed_by(entry) for name, entry in root["errors"].items()},

@@ -13,10 +13,10 @@ from upsim.core.faults import Armed, spoken_of
 from upsim.engine.faults import FaultTakenError, arm, disarm, disarm_all, free_id
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.scenario.code import BODILESS
+from upsim.scenario.code_references import BODILESS
 from upsim.scenario.faults.rules import build_fault, fault_mistakes
-from upsim.scenario.faults.vocabulary import Known, needed, options_in
-from upsim.scenario.tree import dotted
+from upsim.scenario.faults.vocabulary import FaultVocabulary, needed, options_in
+from upsim.scenario.yaml_tree import dotted
 from upsim.web.admin import sandbox_shapes
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
@@ -143,10 +143,10 @@ def _provider(request: Request, sandbox: Sandbox, name: object) -> str:
     return name
 
 
-def _known(sandbox: Sandbox, provider: str) -> Known:
+def _known(sandbox: Sandbox, provider: str) -> FaultVocabulary:
     bound = sandbox.bound(provider)
     hooks = bound.rules.baseline.webhooks
-    return Known(
+    return FaultVocabulary(
         provider=provider,
         operations={operation.name: operation.kind for operation in bound.provider.operations},
         errors={

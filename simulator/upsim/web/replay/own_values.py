@@ -10,7 +10,7 @@ from upsim.core.provider import Provider
 from upsim.engine.exports import plain, unplain
 from upsim.scenario.loader import Library, ScenarioError, built
 from upsim.scenario.model import Scenario
-from upsim.scenario.tree import DEEPEST, Place, Tree, Value, dotted, mapping
+from upsim.scenario.yaml_tree import DEEPEST, Place, Tree, Value, dotted, mapping
 from upsim.web.replay.document import ExportError
 
 OVER, WITH = "$over", "$with"

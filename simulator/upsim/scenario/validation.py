@@ -9,23 +9,23 @@ from itertools import chain
 from upsim.core.provider import Provider
 from upsim.scenario.baselines import Trees, baseline_mistakes, strange_entries
 from upsim.scenario.changes import change_mistakes, stages
-from upsim.scenario.code import answers_of, bodiless_of, code_mistakes
+from upsim.scenario.code_references import answers_of, bodiless_of, code_mistakes
+from upsim.scenario.error_recovery import Recovered, sound_part
 from upsim.scenario.faults.rules import all_mistakes
 from upsim.scenario.faults.vocabulary import known_in
 from upsim.scenario.jobs import job_mistakes
 from upsim.scenario.media_rules import media_mistakes
 from upsim.scenario.references import choice_mistakes, reference_mistakes
 from upsim.scenario.schemas import Sections
-from upsim.scenario.sound import Sound, sound_part
-from upsim.scenario.tree import Found, Mistake, Place, Tree, Value, mapping
 from upsim.scenario.whole_units import unit_mistakes
+from upsim.scenario.yaml_tree import Found, Mistake, Place, Tree, Value, mapping
 
 _ONE_BY_ONE = (("jobs",), ("faults",))
 """Sections whose items are judged without the schema."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class ScenarioValidator:
     """Judges files by the baselines of `trees`, those of `names`, and the `kinds` of operations."""
 
     trees: Trees
@@ -74,7 +74,7 @@ class Judge:
     def _judged_closely(
         self,
         tree: Tree,
-        sound: Sound,
+        sound: Recovered,
         broken: Collection[Place],
         providers: Mapping[str, Provider] | None,
     ) -> Found:

@@ -11,9 +11,9 @@ import pytest
 
 from upsim.core import nearest
 from upsim.providers import discover
+from upsim.scenario.inline import SENT, as_json, sent_scenario, sent_tree
 from upsim.scenario.loader import MOST_TOLD, Library, ScenarioError
 from upsim.scenario.model import Scenario
-from upsim.scenario.sent import SENT, as_json, sent_scenario, sent_tree
 
 BASE = {"extends": "vicsee/baseline"}
 NO_FILE = "no file of the server's disk can be named here"

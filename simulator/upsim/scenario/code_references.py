@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from upsim.core.provider import Kind, Provider
-from upsim.scenario.spelling import nearest, unknown
-from upsim.scenario.tree import Found, Place, Value, items, mapping
+from upsim.scenario.suggestions import nearest, unknown
+from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 _ALL = "all"
 BODILESS = frozenset({"GET", "HEAD"})

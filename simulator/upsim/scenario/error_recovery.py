@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from upsim.scenario.tree import Place, Value, mapping
+from upsim.scenario.yaml_tree import Place, Value, mapping
 
 APART = ("jobs", "faults", "media", "changes")
 """Sections whose items are judged one by one, whatever their form."""
@@ -29,7 +29,7 @@ class Broken(NamedTuple):
     rule: str
 
 
-class Sound(NamedTuple):
+class Recovered(NamedTuple):
     """The part that can be judged, and the entries in which something had no stand-in."""
 
     value: dict[str, Value]
@@ -42,7 +42,7 @@ _LOST = object()
 
 def sound_part(
     value: Value, broken: Collection[Broken], base: Mapping[str, Value] | None, judge: Judge
-) -> Sound | None:
+) -> Recovered | None:
     """The part of a file that can be judged; None for a broken one without a baseline."""
     doubtful: set[Place] = set()
     rest: Value = {k: v for k, v in mapping(value).items() if k not in APART}
@@ -51,12 +51,12 @@ def sound_part(
         return None
     for _ in range(_ROUNDS):
         if not wrong:
-            return Sound(mapping(rest), frozenset(doubtful))
+            return Recovered(mapping(rest), frozenset(doubtful))
         rest = _mended(rest, base, wrong, (), doubtful)  # type: ignore[assignment]  # a file never goes
         wrong = list(judge(rest))
     lost = {found.place[0] for found in wrong if found.place}
     kept = {key: item for key, item in mapping(rest).items() if key not in lost}
-    return Sound({**mapping(dict(base or {})), **kept}, frozenset(doubtful))
+    return Recovered({**mapping(dict(base or {})), **kept}, frozenset(doubtful))
 
 
 def _mended(

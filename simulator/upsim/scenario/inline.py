@@ -16,8 +16,8 @@ from upsim.scenario.changes import MOST_CHANGES
 from upsim.scenario.loader import Library, ScenarioError, built
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Scenario
-from upsim.scenario.spelling import shown
-from upsim.scenario.tree import (
+from upsim.scenario.suggestions import shown
+from upsim.scenario.yaml_tree import (
     DEEPEST,
     Mark,
     Mistake,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsim.scenario.tree import Mark, Mistake, Place, Tree, dotted, parse_tree, read_tree
+from upsim.scenario.yaml_tree import Mark, Mistake, Place, Tree, dotted, parse_tree, read_tree
 
 
 def found(text: str) -> list[str]:

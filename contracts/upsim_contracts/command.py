@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from upsim.client.exceptions import ProtocolError
-from upsim.client.guard import is_loopback
 from upsim.client.http.admin import ask_admin
 from upsim.client.http.bounded import BoundedTransport
 from upsim.client.http.connections import SyncTransport, sync_connections
+from upsim.client.request_guard import is_loopback
 from upsim.network import NoCookies
 from upsim_contracts.accepting import Accepted, today
 from upsim_contracts.counting import counted

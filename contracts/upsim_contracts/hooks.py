@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from upsim.client.guard import canonical, is_loopback
+from upsim.client.request_guard import canonical, is_loopback
 from upsim_contracts.deliveries import Callback, callbacks_of
 from upsim_contracts.facts import Book
 from upsim_contracts.matching import at

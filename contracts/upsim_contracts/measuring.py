@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from upsim.client.guard import is_loopback
+from upsim.client.request_guard import is_loopback
 from upsim_contracts.bodies import LONGEST_VIDEO, Tee, links, name_of, sees, videos_in
 from upsim_contracts.clips import Clip
 from upsim_contracts.parsing import parsed

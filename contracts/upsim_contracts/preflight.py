@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from upsim.client.guard import is_loopback
+from upsim.client.request_guard import is_loopback
 from upsim_contracts.calling import Answer, Pricer
 from upsim_contracts.clips import Clip, clip
 from upsim_contracts.counting import amount_of, counted

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from upsim.client.clocks import stopwatch, wall
-from upsim.client.guard import is_loopback
 from upsim.client.http.connections import async_connections
+from upsim.client.request_guard import is_loopback
 from upsim.network import NoCookies
 from upsim_contracts.answers import contract
 from upsim_contracts.cassettes import Header, Writer, read_cassette

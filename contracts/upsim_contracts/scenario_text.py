@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from upsim.client.guard import is_loopback
+from upsim.client.request_guard import is_loopback
 from upsim_contracts.clips import Clip
 from upsim_contracts.prices import plain
 

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from upsim.client.guard import is_loopback, split_authority
+from upsim.client.request_guard import is_loopback, split_authority
 from upsim_contracts.documents import default_dialect, dialects, document, further_hosts, parts
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.nearest import hint

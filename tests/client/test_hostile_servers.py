@@ -33,12 +33,12 @@ from upsim.client import (
     connect,
     connect_async,
 )
-from upsim.client.adapter import Answer, number
-from upsim.client.guard import Budget, Guard
+from upsim.client.adapter import ProviderResponse, number
 from upsim.client.http import admin, bounded
 from upsim.client.http.admin import MOST_BYTES as MOST_ADMIN_BYTES
 from upsim.client.http.connections import async_connections
 from upsim.client.http.exchanges import MOST_BYTES
+from upsim.client.request_guard import Budget, RequestGuard
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.client.values import Money
 from upsim_contracts.command import Asked, aim, run
@@ -241,7 +241,7 @@ def test_redirect_to_what_is_no_address(tmp_path: Path) -> None:
 )
 def test_provider_outside_names_no_address_inside(link: str) -> None:
     """A real provider cannot make the client ask this machine, or this network, for something."""
-    guard = Guard(
+    guard = RequestGuard(
         "https://api.venice.ai",
         budget=Budget(Money(Decimal(1), "USD")),
         live=True,
@@ -367,7 +367,9 @@ def test_answers_are_answers() -> None:
     """A Retry-After that is nonsense says nothing."""
     told = ["-5", "1e9", "soon", "1.5", "Wed, 21 Oct 99999 07:28:00 GMT"]
 
-    assert [Answer(429, b"", {"retry-after": text}).retry_after for text in told] == [None] * 5
+    assert [ProviderResponse(429, b"", {"retry-after": text}).retry_after for text in told] == [
+        None
+    ] * 5
 
 
 def test_stopped_while_the_price_is_asked(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ from upsim.cli.screen import Screen
 from upsim.cli.terminal import OutputError
 from upsim.client.clients import connect_async
 from upsim.client.discovery import providers
-from upsim.client.sources import is_source
 from upsim.client.values import Progress
+from upsim.client.video_input import is_source
 from upsim.core.media import Media
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox

@@ -32,7 +32,7 @@ from upsim.cli.quote_rows import (
 )
 from upsim.cli.screen import Screen
 from upsim.cli.wishes import check_file, is_address, settings_of
-from upsim.client.clients import Wishes
+from upsim.client.clients import UpscaleOptions
 from upsim.client.models import model_names
 from upsim.core.media import MICROSECONDS, Container, Media, Unmeasurable
 from upsim.core.pricing import plain
@@ -89,7 +89,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     if target_height is not None and factor is not None:
         raise click.UsageError("give --target-height or --factor, not both")
     names = models or model_names()
-    wishes: Wishes = {"target_height": target_height, "factor": factor}
+    wishes: UpscaleOptions = {"target_height": target_height, "factor": factor}
     chosen = settings_of(settings, names)
     if source is None:
         if duration is None or size is None:

@@ -17,9 +17,9 @@ from typing import Literal
 import httpx
 
 from upsim.app import Simulator
-from upsim.client.clients import Client, Wishes, connect
+from upsim.client.clients import Client, UpscaleOptions, connect
 from upsim.client.exceptions import ClientError, JobFailedError, RefusedError, UnsupportedError
-from upsim.client.models import Known, find_model
+from upsim.client.models import ModelInfo, find_model
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.client.values import Billed, Money, Quote, Size
 from upsim.core.hosts import host_of, is_loopback
@@ -124,7 +124,7 @@ def video_at(url: str, *, fetch: bool) -> Iterator[Video]:
 
 
 def quotes(
-    video: Video, models: Iterable[str], wishes: Wishes, settings: Mapping[str, str]
+    video: Video, models: Iterable[str], wishes: UpscaleOptions, settings: Mapping[str, str]
 ) -> Iterator[Row]:
     """A row for each model, in order. `settings` go to the models that have them."""
     with ExitStack() as stack:
@@ -138,7 +138,7 @@ def quotes(
             known = find_model(name)
             provider = known.adapter.provider
             own = {key: value for key, value in settings.items() if key in known.model.options}
-            wanted: Wishes = {**wishes, "options": dict(own)}
+            wanted: UpscaleOptions = {**wishes, "options": dict(own)}
             with connect(
                 known.name,
                 api_key=keys[provider],
@@ -158,13 +158,13 @@ def _let_find(sim: Simulator, video: Video) -> None:
 
 
 def _row(
-    known: Known,
+    known: ModelInfo,
     client: Client,
     box: Sandbox,
     http: httpx.Client,
     *,
     video: Video,
-    wishes: Wishes,
+    wishes: UpscaleOptions,
 ) -> Row:
     blank = Row(known.name, "refused", per_dollar=known.model.billing.unit_per)
     source = video.source

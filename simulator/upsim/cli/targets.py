@@ -20,7 +20,7 @@ from upsim.client.exceptions import (
     UnsafeTargetError,
     UnsupportedError,
 )
-from upsim.client.models import Known
+from upsim.client.models import ModelInfo
 from upsim.client.policies import Polling
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.core.baseline import BaselineError
@@ -54,7 +54,7 @@ class Target:
 
 
 @contextmanager
-def client_for(target: Target, known: Known, watch: Watch) -> Iterator[Client]:
+def client_for(target: Target, known: ModelInfo, watch: Watch) -> Iterator[Client]:
     """A client of the model at the target. Raises UsageError for a target that may not be."""
     polling = Polling(timeout=target.timeout)
     try:
@@ -83,7 +83,9 @@ def client_for(target: Target, known: Known, watch: Watch) -> Iterator[Client]:
 
 
 @contextmanager
-def _simulated(target: Target, known: Known, polling: Polling, watch: Watch) -> Iterator[Client]:
+def _simulated(
+    target: Target, known: ModelInfo, polling: Polling, watch: Watch
+) -> Iterator[Client]:
     from upsim.app import Simulator
 
     try:
@@ -111,7 +113,7 @@ def _simulated(target: Target, known: Known, polling: Polling, watch: Watch) -> 
             yield client
 
 
-def _must_speak_of(target: Target, known: Known, library: Library) -> None:
+def _must_speak_of(target: Target, known: ModelInfo, library: Library) -> None:
     """A scenario of another provider would change nothing. Raises UsageError."""
     if target.scenario is None:
         return
@@ -122,7 +124,7 @@ def _must_speak_of(target: Target, known: Known, library: Library) -> None:
         )
 
 
-def _base_url(target: Target, known: Known) -> str:
+def _base_url(target: Target, known: ModelInfo) -> str:
     """Where the provider's own paths begin: below the simulator's address, or at its own host.
 
     `live` never means the address in a variable, which `upsim env` may have set.
@@ -156,7 +158,7 @@ def _of_provider(url: str, provider: str) -> str:
     return url if named else f"{url}/{provider}"
 
 
-def _key(target: Target, known: Known) -> str:
+def _key(target: Target, known: ModelInfo) -> str:
     """The key that was given or that a variable holds; a simulator takes any."""
     variable = f"{known.adapter.provider.upper().replace('-', '_')}_API_KEY"
     found = target.key or os.environ.get(variable)

@@ -17,7 +17,7 @@ from upsim.cli.parameters import MODEL, SCENARIO, Amount, Duration, Setting, Who
 from upsim.cli.progress_bar import ProgressBar, amount_of
 from upsim.cli.targets import LIVE, SIM, Target, client_for
 from upsim.cli.wishes import check_file, is_address, is_elsewhere, settings_of
-from upsim.client.clients import Client, Wishes
+from upsim.client.clients import Client, UpscaleOptions
 from upsim.client.exceptions import (
     ClientError,
     JobFailedError,
@@ -26,9 +26,9 @@ from upsim.client.exceptions import (
     OverchargedWarning,
     RefusedError,
 )
-from upsim.client.models import Known, find_model
-from upsim.client.sources import is_source
+from upsim.client.models import ModelInfo, find_model
 from upsim.client.values import Download, Job, Money
+from upsim.client.video_input import is_source
 from upsim.core.media import Media
 from upsim.core.pricing import plain
 from upsim.media.probe import measure_file
@@ -117,7 +117,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     if source is not None and not is_address(source):
         check_file(source)
     _must_be_writable(to, source)
-    wishes: Wishes = {
+    wishes: UpscaleOptions = {
         "target_height": target_height,
         "factor": factor,
         "options": dict(settings_of(settings, [known.name])),
@@ -152,11 +152,11 @@ def _check_one_of(source: str | None, job_id: str | None) -> None:
 class _Order:
     """What is asked for."""
 
-    known: Known
+    known: ModelInfo
     source: str | None
     job_id: str | None
     to: Path
-    wishes: Wishes
+    wishes: UpscaleOptions
     target: Target
 
 
@@ -273,7 +273,7 @@ def _known_of(order: _Order, client: Client, job: Job | None) -> str:
     )
 
 
-def _price(price: Money, known: Known) -> str:
+def _price(price: Money, known: ModelInfo) -> str:
     return price_text(price, known.model.billing.unit_per)
 
 

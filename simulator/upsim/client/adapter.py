@@ -30,11 +30,11 @@ from upsim.client.exceptions import (
     WebhookError,
 )
 from upsim.client.values import (
+    AdapterRequest,
     Billed,
     Job,
     Link,
     Money,
-    Order,
     Progress,
     Quote,
     Size,
@@ -46,7 +46,7 @@ from upsim.client.values import (
 
 __all__ = [
     "Adapter",
-    "Answer",
+    "AdapterRequest",
     "Billed",
     "Cadence",
     "File",
@@ -55,9 +55,9 @@ __all__ = [
     "Link",
     "Meaning",
     "Money",
-    "Order",
     "Progress",
     "ProtocolError",
+    "ProviderResponse",
     "Quote",
     "Reading",
     "Received",
@@ -110,7 +110,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderResponse:
     """One HTTP answer. A video is not in `content` but in the file `spool`."""
 
     status: int
@@ -205,7 +205,7 @@ def _lowest(value: Decimal) -> int:
     return min(exponent, value.adjusted()) if isinstance(exponent, int) else 0
 
 
-Steps = Generator[Request, Answer, _Result]
+Steps = Generator[Request, ProviderResponse, _Result]
 """The requests of one task of a client, in order; each is sent its answer."""
 
 
@@ -293,13 +293,13 @@ class Reading:
     success: str = ""
     meanings: Sequence[Meaning] = ()
 
-    def accepted(self, answer: Answer) -> Answer:
+    def accepted(self, answer: ProviderResponse) -> ProviderResponse:
         """The answer itself when it is a success. Raises its error otherwise."""
         if answer.ok and self._status(answer) == answer.status and not self._denied(answer):
             return answer
         raise self.error(answer)
 
-    def error(self, answer: Answer) -> ClientError:
+    def error(self, answer: ProviderResponse) -> ClientError:
         """The error that an answer tells.
 
         Its text is the one at the first place that has one, or the plain body. An answer that
@@ -317,11 +317,11 @@ class Reading:
         kind = self._kind(status, f"{code} {message}")
         return kind(status, message, code=code, raw=answer.raw, retry_after=after)
 
-    def _status(self, answer: Answer) -> int:
+    def _status(self, answer: ProviderResponse) -> int:
         told = answer.number_at(*self.status) if self.status else None
         return answer.status if told is None or not answer.ok else int(told)
 
-    def _denied(self, answer: Answer) -> bool:
+    def _denied(self, answer: ProviderResponse) -> bool:
         raw = answer.raw if self.success else None
         return isinstance(raw, dict) and raw.get(self.success) is False
 
@@ -348,9 +348,9 @@ class Received:
     now: float
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> ProviderResponse:
         """The body, to be read like an answer."""
-        return Answer(HTTPStatus.OK, self.body)
+        return ProviderResponse(HTTPStatus.OK, self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +365,7 @@ class Adapter:
     provider: str
     authorise: Callable[[str], Mapping[str, str]]
     hand_in: HandIn
-    submit: Callable[[Order], Steps[Job]]
+    submit: Callable[[AdapterRequest], Steps[Job]]
     poll: Callable[[Job], Steps[Progress]]
     balance: Callable[[], Steps[Money]]
     cadence: Cadence
@@ -373,10 +373,10 @@ class Adapter:
     refusals: frozenset[int] = frozenset({HTTPStatus.TOO_MANY_REQUESTS})
     charged: Callable[[Job], Steps[Money | None]] | None = None
     refunded: Callable[[Job], Steps[bool | None]] | None = None
-    quote: Callable[[Order], Steps[Quote]] | None = None
+    quote: Callable[[AdapterRequest], Steps[Quote]] | None = None
     cancel: Callable[[Job], Steps[None]] | None = None
     jobs: Callable[[int], Steps[tuple[Job, ...]]] | None = None
-    is_order: Callable[[Job, Order], Steps[bool]] | None = None
+    is_order: Callable[[Job, AdapterRequest], Steps[bool]] | None = None
     upload: Callable[[File], Steps[str]] | None = None
     webhooks: Literal["none", "url", "secret"] = "none"
     webhook: Callable[[Received], WebhookEvent] | None = None

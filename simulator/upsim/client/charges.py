@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from upsim.client.exceptions import OverchargedError, OverchargedWarning
-from upsim.client.guard import Budget
+from upsim.client.request_guard import Budget
 from upsim.client.values import Job
 
 

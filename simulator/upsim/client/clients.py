@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 from upsim.client.callbacks import SandboxSleep, Sleeper, Watch
 from upsim.client.clocks import dice
 from upsim.client.exceptions import AuthenticationError, OutcomeUnknownError, UnsupportedError
-from upsim.client.guard import Budget, Guard
 from upsim.client.http.runners import AsyncRunner, SyncRunner
 from upsim.client.http.wire import Wire
-from upsim.client.models import Known, find_model, public_hosts
+from upsim.client.models import ModelInfo, find_model, public_hosts
 from upsim.client.policies import Polling, Retries, Timeouts
 from upsim.client.pricing import cap_of
-from upsim.client.sources import Source
+from upsim.client.request_guard import Budget, RequestGuard
 from upsim.client.upscaling import Upscaling, Wanted
 from upsim.client.values import (
     Download,
@@ -31,6 +30,7 @@ from upsim.client.values import (
     Webhook,
     shown_url,
 )
+from upsim.client.video_input import Source
 from upsim.core.media import Media
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 MOST_LISTED = 100
 
 
-class Wishes(TypedDict, total=False):
+class UpscaleOptions(TypedDict, total=False):
     """What is to become of a video.
 
     `target_height` counts the lines of the shorter side (720, 1080, 1440, 2160), `factor`
@@ -124,11 +124,11 @@ class Client(_Face):
         self._runner = runner
         self._base_url = base_url
 
-    def quote(self, source: Source | Media, **wishes: Unpack[Wishes]) -> Quote:
+    def quote(self, source: Source | Media, **wishes: Unpack[UpscaleOptions]) -> Quote:
         """What an upscale would cost, for a video or for what was measured of one."""
         return self._runner.run(self._logic.quote(source, Wanted(**wishes)))
 
-    def submit(self, source: Source, **wishes: Unpack[Wishes]) -> Job:
+    def submit(self, source: Source, **wishes: Unpack[UpscaleOptions]) -> Job:
         """Hand in a video and start a job, which is paid for from here on.
 
         Raises OutcomeUnknownError when nobody can say whether it was accepted.
@@ -148,7 +148,7 @@ class Client(_Face):
         return self._runner.run(self._logic.download(what, Path(to)))
 
     def upscale(
-        self, source: Source, to: str | os.PathLike[str], **wishes: Unpack[Wishes]
+        self, source: Source, to: str | os.PathLike[str], **wishes: Unpack[UpscaleOptions]
     ) -> Upscaled:
         """All of it: hand in, submit, wait, download."""
         return self._runner.run(self._logic.upscale(source, Path(to), Wanted(**wishes)))
@@ -194,11 +194,11 @@ class AsyncClient(_Face):
         self._runner = runner
         self._base_url = base_url
 
-    async def quote(self, source: Source | Media, **wishes: Unpack[Wishes]) -> Quote:
+    async def quote(self, source: Source | Media, **wishes: Unpack[UpscaleOptions]) -> Quote:
         """What an upscale would cost, for a video or for what was measured of one."""
         return await self._runner.run(self._logic.quote(source, Wanted(**wishes)))
 
-    async def submit(self, source: Source, **wishes: Unpack[Wishes]) -> Job:
+    async def submit(self, source: Source, **wishes: Unpack[UpscaleOptions]) -> Job:
         """Hand in a video and start a job, which is paid for from here on.
 
         Raises OutcomeUnknownError when nobody can say whether it was accepted.
@@ -218,7 +218,7 @@ class AsyncClient(_Face):
         return await self._runner.run(self._logic.download(what, Path(to)))
 
     async def upscale(
-        self, source: Source, to: str | os.PathLike[str], **wishes: Unpack[Wishes]
+        self, source: Source, to: str | os.PathLike[str], **wishes: Unpack[UpscaleOptions]
     ) -> Upscaled:
         """All of it: hand in, submit, wait, download."""
         return await self._runner.run(self._logic.upscale(source, Path(to), Wanted(**wishes)))
@@ -305,7 +305,7 @@ def _parts(model: str, chosen: _Chosen) -> tuple[Upscaling, Wire, str]:
     known = find_model(model)
     name = known.adapter.provider.upper().replace("-", "_")
     base_url = chosen.base_url or os.environ.get(f"{name}_BASE_URL") or f"https://{known.host}"
-    guard = Guard(
+    guard = RequestGuard(
         base_url,
         budget=Budget(cap_of(known, chosen.cap)),
         live=chosen.live,
@@ -344,7 +344,7 @@ def _is_key(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text
 
 
-def _webhook(known: Known, chosen: _Chosen) -> Webhook | None:
+def _webhook(known: ModelInfo, chosen: _Chosen) -> Webhook | None:
     url, secret = chosen.webhook_url, chosen.webhook_secret
     provider, way = known.adapter.provider, known.adapter.webhooks
     if url is None and secret is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urljoin
 
-from upsim.client.adapter import Answer, Reading
+from upsim.client.adapter import ProviderResponse, Reading
 from upsim.client.effects import Call, Fetch, Flow, Lost, Sent
 from upsim.client.exceptions import (
     ClientError,
@@ -25,8 +25,8 @@ from upsim.client.exceptions import (
 )
 from upsim.client.outputs import check_video
 from upsim.client.sending import Deadline, Sender
-from upsim.client.sources import is_source
 from upsim.client.values import Download, shown_url
+from upsim.client.video_input import is_source
 from upsim.core.numbers import plain_count
 
 MOST_REDIRECTS = 5
@@ -226,7 +226,7 @@ def _all_of(
         yield from deadline.pause(seconds)
 
 
-def _trouble(url: str, answer: Answer) -> ClientError:
+def _trouble(url: str, answer: ProviderResponse) -> ClientError:
     if answer.status in _GONE:
         text = f"{shown_url(url)}: the link is dead, or has expired"
         return NotFoundError(answer.status, text, raw=answer.raw)
@@ -235,7 +235,7 @@ def _trouble(url: str, answer: Answer) -> ClientError:
     return _PLAIN.error(answer)
 
 
-def _redirected(url: str, answer: Answer, redirects: int) -> str:
+def _redirected(url: str, answer: ProviderResponse, redirects: int) -> str:
     place = answer.headers.get("location", "")
     if not place or redirects > MOST_REDIRECTS:
         raise ProtocolError(f"{shown_url(url)}: {redirects} redirects, and no file")

@@ -10,8 +10,8 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from upsim.client.adapter import Answer, Request
-from upsim.client.guard import Reservation
+from upsim.client.adapter import ProviderResponse, Request
+from upsim.client.request_guard import Reservation
 from upsim.client.values import Progress
 
 _Result = TypeVar("_Result")
@@ -38,7 +38,7 @@ class Send:
 class Sent:
     """A request's answer, and the seconds that it took."""
 
-    answer: Answer
+    answer: ProviderResponse
     took: float = 0.0
 
 

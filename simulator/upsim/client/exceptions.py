@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from upsim.core.printing import LINES, printable
 
 if TYPE_CHECKING:
-    from upsim.client.values import Job, Money, Order, Progress
+    from upsim.client.values import AdapterRequest, Job, Money, Progress
 
 
 class ClientError(Exception):
@@ -127,7 +127,9 @@ class OutcomeUnknownError(ClientError):
     `Client.find(error)` asks the provider where it lists jobs.
     """
 
-    def __init__(self, reason: str, *, how: str, order: Order, reserved: Money | None) -> None:
+    def __init__(
+        self, reason: str, *, how: str, order: AdapterRequest, reserved: Money | None
+    ) -> None:
         """Keep what was ordered and the worst that it may have cost."""
         self.reason = reason
         self.how = how

@@ -15,7 +15,7 @@ from upsim.core.nearest import closest
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ModelInfo:
     """A model, its provider's facts, and how the provider is spoken to."""
 
     adapter: Adapter
@@ -44,7 +44,7 @@ def model_names() -> tuple[str, ...]:
     return tuple(f"{p}/{m}" for p in providers() for m in _models(p))
 
 
-def find_model(name: str) -> Known:
+def find_model(name: str) -> ModelInfo:
     """The model of this name: in full, without its provider, or by its last parts.
 
     Raises UnknownModelError, which names the nearest, or those among which it cannot choose.
@@ -54,7 +54,7 @@ def find_model(name: str) -> Known:
     if len(found) == 1:
         provider, _, model = found[0].partition("/")
         baseline = library().baseline(provider).baseline
-        return Known(adapter(provider), baseline, baseline.models[model])
+        return ModelInfo(adapter(provider), baseline, baseline.models[model])
     if found:
         raise UnknownModelError(f"{name!r} may be {' or '.join(found)}; say which")
     short = {part: full for full in names for part in (*full.split("/"), full)}

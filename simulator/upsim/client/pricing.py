@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from upsim.client.adapter import number
 from upsim.client.exceptions import UnsupportedError
-from upsim.client.models import Known, height_of
+from upsim.client.models import ModelInfo, height_of
 from upsim.client.values import Billed, Money, Option, Quote, Size
 from upsim.core import pricing
 from upsim.core.media import Media
@@ -20,7 +20,7 @@ _DEAREST_HEIGHT = 1 << 20
 
 
 def chosen(
-    known: Known,
+    known: ModelInfo,
     media: Media | None,
     *,
     target_height: int | None,
@@ -48,7 +48,7 @@ def chosen(
     return found | {rule.by: names[0]}
 
 
-def quote(known: Known, media: Media | None, options: Mapping[str, Option]) -> Quote | None:
+def quote(known: ModelInfo, media: Media | None, options: Mapping[str, Option]) -> Quote | None:
     """What the published rule charges for this video, or at most for any; None if it cannot say."""
     values = _values(known, options)
     try:
@@ -73,7 +73,7 @@ def quote(known: Known, media: Media | None, options: Mapping[str, Option]) -> Q
     )
 
 
-def cap_of(known: Known, cap: Money | Decimal | int | str | None) -> Money | None:
+def cap_of(known: ModelInfo, cap: Money | Decimal | int | str | None) -> Money | None:
     """A cap in the unit in which the model is charged.
 
     A bare number is in the unit of the published price: US dollars, or the provider's credits.
@@ -102,7 +102,9 @@ def _amount(cap: Decimal | int | str) -> Decimal:
     return found
 
 
-def _wanted(known: Known, media: Media | None, height: int | None, factor: int | None) -> Fraction:
+def _wanted(
+    known: ModelInfo, media: Media | None, height: int | None, factor: int | None
+) -> Fraction:
     """The value to be looked for in the model's table: a factor, or a short side."""
     scales = known.model.output.kind == "scale"
     asked = Fraction(height if height is not None else factor or 0)
@@ -116,7 +118,7 @@ def _wanted(known: Known, media: Media | None, height: int | None, factor: int |
     return asked / height_of(media) if scales else asked * height_of(media)
 
 
-def _refusal(known: Known, media: Media | None, height: int | None, factor: int | None) -> str:
+def _refusal(known: ModelInfo, media: Media | None, height: int | None, factor: int | None) -> str:
     table = sorted(set(known.model.output.table.values()))
     if known.model.output.kind == "scale":
         told = [f"factor {value}" for value in table]
@@ -129,7 +131,7 @@ def _refusal(known: Known, media: Media | None, height: int | None, factor: int 
     return f"{known.name} cannot make {asked}{source}; it makes {', '.join(told)}"
 
 
-def _values(known: Known, options: Mapping[str, Option]) -> dict[str, str]:
+def _values(known: ModelInfo, options: Mapping[str, Option]) -> dict[str, str]:
     """All options as texts, those not given by their defaults."""
     given = {name: _text(value) for name, value in options.items()}
     return {name: option.default for name, option in known.model.options.items()} | given
@@ -149,7 +151,7 @@ def _measures(media: Media, size: Size | None) -> dict[str, Decimal | Fraction |
     }
 
 
-def _dearest(known: Known) -> dict[str, Decimal | Fraction | int | str] | None:
+def _dearest(known: ModelInfo) -> dict[str, Decimal | Fraction | int | str] | None:
     """The measures of the dearest video that the model takes; None where it has no limit."""
     of = known.model.billing.quantity.of
     most = known.whole(f"max_{of}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from upsim.client import clocks
-from upsim.client.adapter import Answer
+from upsim.client.adapter import ProviderResponse
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.caller import Caller
 
@@ -68,11 +68,11 @@ def sandbox_sleeper(
     return SandboxSleeper(Caller(admin_base_url, token, http), sandbox)
 
 
-def _mode(answer: Answer) -> str:
+def _mode(answer: ProviderResponse) -> str:
     return _done(answer).word_at("mode")
 
 
-def _done(answer: Answer) -> Answer:
+def _done(answer: ProviderResponse) -> ProviderResponse:
     if not answer.ok:
         message = answer.text_at("error", "message") or answer.raw
         raise ProtocolError(f"the simulator's clock: {answer.status} {message}")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from upsim.client.adapter import Adapter, Order, Request, Steps
+from upsim.client.adapter import Adapter, AdapterRequest, Request, Steps
 from upsim.client.clocks import Dice
 from upsim.client.effects import Flow, Lost, Send, Sent, Sleep
 from upsim.client.exceptions import (
@@ -20,8 +20,8 @@ from upsim.client.exceptions import (
     RefusedError,
     TransientError,
 )
-from upsim.client.guard import Reservation
 from upsim.client.policies import Retries
+from upsim.client.request_guard import Reservation
 from upsim.client.values import Job, shown_url
 
 _Result = TypeVar("_Result")
@@ -62,7 +62,7 @@ class Sender:
             yield from self._pause_or_raise(trouble, attempt, deadline)
         raise AssertionError  # pragma: no cover - the last attempt raises or returns
 
-    def paid(self, adapter: Adapter, order: Order, reservation: Reservation) -> Flow[Job]:
+    def paid(self, adapter: Adapter, order: AdapterRequest, reservation: Reservation) -> Flow[Job]:
         """A submit. Raises OutcomeUnknownError when it may have been accepted."""
         for attempt in range(1, self._retries.attempts + 1):
             outcome = yield from _submit(adapter, order, reservation)
@@ -124,7 +124,7 @@ def _once(steps: Steps[_Result], deadline: Deadline | None) -> Flow[_Result]:
 
 
 def _submit(
-    adapter: Adapter, order: Order, reservation: Reservation
+    adapter: Adapter, order: AdapterRequest, reservation: Reservation
 ) -> Flow[Job | TransientError | RateLimitError]:
     """One submit: the job, or the trouble of one that was surely not accepted."""
     steps = adapter.submit(order)
@@ -175,6 +175,6 @@ def _told(request: Request, lost: Lost) -> str:
 
 
 def _unknown(
-    adapter: Adapter, order: Order, reservation: Reservation, reason: str
+    adapter: Adapter, order: AdapterRequest, reservation: Reservation, reason: str
 ) -> OutcomeUnknownError:
     return OutcomeUnknownError(reason, how=adapter.lookup, order=order, reserved=reservation.worst)

@@ -27,24 +27,24 @@ from upsim.client.exceptions import (
     UnsupportedError,
     WaitTimeoutError,
 )
-from upsim.client.guard import Guard, Reservation
-from upsim.client.models import Known
+from upsim.client.models import ModelInfo
 from upsim.client.policies import Polling, Retries
 from upsim.client.pricing import chosen, quote
+from upsim.client.request_guard import RequestGuard, Reservation
 from upsim.client.sending import Deadline, Sender, spread
-from upsim.client.sources import Address, Clip, Source, data_url, open_source, source_file
 from upsim.client.values import (
+    AdapterRequest,
     Download,
     Job,
     Link,
     Money,
     Option,
-    Order,
     Progress,
     Quote,
     Upscaled,
     Webhook,
 )
+from upsim.client.video_input import Address, Clip, Source, data_url, open_source, source_file
 from upsim.core.media import Media, Unmeasurable
 
 _Result = TypeVar("_Result")
@@ -66,9 +66,9 @@ class Upscaling:
 
     def __init__(
         self,
-        known: Known,
+        known: ModelInfo,
         *,
-        guard: Guard,
+        guard: RequestGuard,
         polling: Polling,
         retries: Retries,
         dice: Dice,
@@ -111,7 +111,7 @@ class Upscaling:
         address = yield from self._hand_in(opened)
         reservation, told = yield from self._reserve(address, media, options)
         file: Path | None = yield Call(partial(source_file, source))
-        order = Order(self.known.model.id, address, options, self._webhook, file)
+        order = AdapterRequest(self.known.model.id, address, options, self._webhook, file)
         job = yield from self._sender.paid(self._adapter, order, reservation)
         job = replace(job, source=file)
         with _telling(job):
@@ -298,7 +298,7 @@ class Upscaling:
         ask = self._adapter.quote
         if ask is None:
             return self._local(media, options)
-        order = Order(self.known.model.id, address, options)
+        order = AdapterRequest(self.known.model.id, address, options)
         told = yield from self._sender.free(partial(ask, order))
         local = quote(self.known, media, options) if media is not None else None
         if _plausible(told.price) is None:
@@ -323,7 +323,7 @@ class Upscaling:
             return budget.reserve(None), None
         return budget.reserve(found.price), found.price if found.by == "provider" else None
 
-    def _charged(self, job: Job, order: Order, told: Money | None) -> Flow[Money | None]:
+    def _charged(self, job: Job, order: AdapterRequest, told: Money | None) -> Flow[Money | None]:
         """What a job was charged: asked for separately, else what the provider quotes for it."""
         if self._adapter.charged is not None:
             return (yield from self._quietly(partial(self._adapter.charged, job)))

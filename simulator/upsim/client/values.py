@@ -99,7 +99,7 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class AdapterRequest:
     """What is to be upscaled: `source` is what `upload` returned, or an address of one's own.
 
     Options have the names and the spelling of the provider's documentation. `file` is the file of

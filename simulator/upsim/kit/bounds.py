@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
-from upsim.client.models import Known, find_model
+from upsim.client.models import ModelInfo, find_model
 from upsim.core.baseline import Option, Plain
 from upsim.media.clip import CONTAINERS
 from upsim.providers import discover
@@ -58,12 +58,12 @@ def bounds_of(model: str) -> Bounds:
     )
 
 
-def _value(known: Known, name: str) -> Plain:
+def _value(known: ModelInfo, name: str) -> Plain:
     fact = known.baseline.limits.get(name)
     return None if fact is None else fact.value
 
 
-def _number(known: Known, name: str) -> Decimal | None:
+def _number(known: ModelInfo, name: str) -> Decimal | None:
     value = _value(known, name)
     return Decimal(value) if isinstance(value, str | int | Decimal) else None
 
@@ -72,14 +72,14 @@ def _whole(value: Decimal | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _containers(known: Known) -> tuple[str, ...]:
+def _containers(known: ModelInfo) -> tuple[str, ...]:
     """Those that can be made here, of which the model takes each."""
     value = _value(known, "formats")
     taken = {str(name) for name in value} if isinstance(value, tuple) else set(CONTAINERS)
     return tuple(name for name in CONTAINERS if name in taken)
 
 
-def _heights(known: Known) -> tuple[int, ...]:
+def _heights(known: ModelInfo) -> tuple[int, ...]:
     """Heights of inputs whose output comes to the edge of a price tier, and just above it."""
     rule = known.model.output
     if rule.kind != "scale":
@@ -91,7 +91,7 @@ def _heights(known: Known) -> tuple[int, ...]:
     return tuple(sorted(height for height in found if height % 2 == 0))
 
 
-def _checks(known: Known) -> set[str]:
+def _checks(known: ModelInfo) -> set[str]:
     """What the operations that take jobs look at."""
     operations = discover()[known.adapter.provider].operations
     submits = [operation.name for operation in operations if operation.kind == SUBMIT]

@@ -58,7 +58,7 @@ class Order:
     def request(self, base_url: str) -> words.Request:
         """How the provider's own submit looks on the wire."""
         known = find_model(self.model)
-        order = words.Order(known.model.id, self.source(base_url), dict(self.options))
+        order = words.AdapterRequest(known.model.id, self.source(base_url), dict(self.options))
         return next(adapter(known.adapter.provider).submit(order))
 
     def __repr__(self) -> str:

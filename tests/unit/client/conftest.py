@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from upsim.client.adapter import Answer, Request, Steps
+from upsim.client.adapter import ProviderResponse, Request, Steps
 
 
-def answer(status: int, body: object) -> Answer:
+def answer(status: int, body: object) -> ProviderResponse:
     """Return an answer with this JSON, or with this text."""
     text = body if isinstance(body, str) else json.dumps(body)
-    return Answer(status, text.encode())
+    return ProviderResponse(status, text.encode())
 
 
 @dataclass(slots=True)
@@ -33,14 +33,14 @@ Play = Callable[..., Played]
 def play() -> Play:
     """Return a function that runs steps with these answers: (status, body), or ready ones."""
 
-    def run(steps: Steps[Any], *answers: tuple[int, object] | Answer) -> Played:
+    def run(steps: Steps[Any], *answers: tuple[int, object] | ProviderResponse) -> Played:
         played = Played()
-        left: Iterator[tuple[int, object] | Answer] = iter(answers)
+        left: Iterator[tuple[int, object] | ProviderResponse] = iter(answers)
         try:
             played.requests.append(next(steps))
             while True:
                 given = next(left)
-                ready = given if isinstance(given, Answer) else answer(*given)
+                ready = given if isinstance(given, ProviderResponse) else answer(*given)
                 played.requests.append(steps.send(ready))
         except StopIteration as stop:
             played.result = stop.value

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from upsim.client.adapter import Answer, File, Meaning, Reading, link, number
+from upsim.client.adapter import File, Meaning, ProviderResponse, Reading, link, number
 from upsim.client.exceptions import (
     AuthenticationError,
     BalanceError,
@@ -30,18 +30,18 @@ PLAIN = Reading(texts=(("message",),), code=("code",))
 )
 def test_success_is_its_class_of_status(status: int, ok: bool) -> None:  # noqa: FBT001 - a table
     """Every status of the two hundreds is a success, no other is."""
-    assert ok == Answer(status, b"").ok
+    assert ok == ProviderResponse(status, b"").ok
 
 
 def test_numbers_stay_exact() -> None:
     """A number with a point is read as a Decimal with exactly its digits."""
-    assert Decimal("0.10") == Answer(200, b'{"price": 0.10}').at("price")
+    assert Decimal("0.10") == ProviderResponse(200, b'{"price": 0.10}').at("price")
 
 
 def test_missing_place_names_the_place() -> None:
     """An answer without what is documented says where it was looked for."""
     with pytest.raises(ProtocolError, match=r"answer 200 has no data\.id"):
-        Answer(200, b'{"data": []}').at("data", "id")
+        ProviderResponse(200, b'{"data": []}').at("data", "id")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_missing_place_names_the_place() -> None:
 def test_no_json_shows_its_start(content: bytes) -> None:
     """An answer that is not JSON is shown by its beginning."""
     with pytest.raises(ProtocolError, match="answer 502 is not JSON: "):
-        Answer(502, content).json()
+        ProviderResponse(502, content).json()
 
 
 @pytest.mark.parametrize(
@@ -67,21 +67,21 @@ def test_no_json_shows_its_start(content: bytes) -> None:
 )
 def test_text_at_a_place(content: bytes, found: str | None) -> None:
     """The text at a place is found where there is one, and is None in any other document."""
-    assert found == Answer(400, content).text_at("error", "message")
+    assert found == ProviderResponse(400, content).text_at("error", "message")
 
 
 @pytest.mark.parametrize("content", [b'{"id": 7}', b'{"id": ""}', b'{"id": null}'])
 def test_word_that_is_none(content: bytes) -> None:
     """Where a text is documented, anything else breaks the contract."""
     with pytest.raises(ProtocolError, match="id of the answer 200 is no text"):
-        Answer(200, content).word_at("id")
+        ProviderResponse(200, content).word_at("id")
 
 
 @pytest.mark.parametrize("content", [b'{"rows": {}}', b'{"rows": [1]}'])
 def test_rows_that_are_none(content: bytes) -> None:
     """Where a list of objects is documented, anything else breaks the contract."""
     with pytest.raises(ProtocolError, match="rows of the answer 200 is no list of objects"):
-        Answer(200, content).rows_at("rows")
+        ProviderResponse(200, content).rows_at("rows")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_link_shows_no_signature() -> None:
 def test_status_has_its_kind(status: int, kind: type[ClientError]) -> None:
     """Each status is an error of its kind, unless the provider's words say otherwise."""
     with pytest.raises(kind, match=f"{status} no"):
-        PLAIN.accepted(Answer(status, b'{"message": "no"}'))
+        PLAIN.accepted(ProviderResponse(status, b'{"message": "no"}'))
 
 
 def test_words_win_over_the_status() -> None:
@@ -143,13 +143,13 @@ def test_words_win_over_the_status() -> None:
     reading = Reading(texts=(("message",),), meanings=(Meaning("balance", "top up"),))
 
     with pytest.raises(BalanceError):
-        reading.accepted(Answer(400, b'{"message": "Please top up."}'))
+        reading.accepted(ProviderResponse(400, b'{"message": "Please top up."}'))
 
 
 def test_first_place_with_a_text() -> None:
     """Where a provider has two forms of errors, the first place that holds a text counts."""
     reading = Reading(texts=(("error", "message"), ("error",)))
-    error = reading.error(Answer(402, b'{"error": "Insufficient balance"}'))
+    error = reading.error(ProviderResponse(402, b'{"error": "Insufficient balance"}'))
 
     assert isinstance(error, RefusedError)
     assert error.message == "Insufficient balance"
@@ -157,19 +157,21 @@ def test_first_place_with_a_text() -> None:
 
 def test_error_in_plain_text() -> None:
     """An error that is not JSON is its own message."""
-    assert str(PLAIN.error(Answer(404, b"404 page not found\n"))) == "404 404 page not found"
+    assert (
+        str(PLAIN.error(ProviderResponse(404, b"404 page not found\n"))) == "404 404 page not found"
+    )
 
 
 def test_error_reads_like_the_answer() -> None:
     """The text of an error is status, code and message, as the provider sent them."""
-    answer = Answer(422, b'{"code": "VIDEO_TOO_LONG", "message": "Too long"}')
+    answer = ProviderResponse(422, b'{"code": "VIDEO_TOO_LONG", "message": "Too long"}')
 
     assert str(PLAIN.error(answer)) == "422 VIDEO_TOO_LONG Too long"
 
 
 def test_error_keeps_the_answer() -> None:
     """The provider's own document can be reached from the error."""
-    error = PLAIN.error(Answer(400, b'{"message": "no", "hint": 1}'))
+    error = PLAIN.error(ProviderResponse(400, b'{"message": "no", "hint": 1}'))
 
     assert isinstance(error, RefusedError)
     assert error.raw == {"message": "no", "hint": 1}
@@ -203,7 +205,7 @@ def test_error_keeps_the_answer() -> None:
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     """Seconds or a date, which is compared with the server's own clock where it tells it."""
-    error = PLAIN.error(Answer(429, b"", headers))
+    error = PLAIN.error(ProviderResponse(429, b"", headers))
 
     assert isinstance(error, RateLimitError)
     assert error.retry_after == seconds
@@ -211,7 +213,7 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
 
 def test_a_success_passes() -> None:
     """A success is given back as it came."""
-    answer = Answer(200, b"{}")
+    answer = ProviderResponse(200, b"{}")
 
     assert answer is PLAIN.accepted(answer)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from upsim.client.adapter import Order, Received, Webhook
+from upsim.client.adapter import AdapterRequest, Received, Webhook
 from upsim.client.exceptions import (
     BalanceError,
     ClientError,
@@ -31,7 +31,7 @@ PRICE = Money(Decimal(180000), "point")
 
 def test_submit_asks_for_an_upscale(play: Play) -> None:
     """The task names model, type and video."""
-    played = play(ADAPTER.submit(Order(MODEL, "src")), (200, {"data": TASK}))
+    played = play(ADAPTER.submit(AdapterRequest(MODEL, "src")), (200, {"data": TASK}))
 
     expected = {"model": MODEL, "task_type": "upscale", "input": {"video": "src"}}
     assert expected == played.requests[0].body
@@ -39,7 +39,7 @@ def test_submit_asks_for_an_upscale(play: Play) -> None:
 
 def test_submit_names_the_webhook(play: Play) -> None:
     """Address and secret of a webhook stand in the task's configuration."""
-    order = Order(MODEL, "src", webhook=Webhook("http://h", "s3"))
+    order = AdapterRequest(MODEL, "src", webhook=Webhook("http://h", "s3"))
     played = play(ADAPTER.submit(order), (200, {"data": TASK}))
 
     expected = {"webhook_config": {"endpoint": "http://h", "secret": "s3"}}
@@ -48,14 +48,14 @@ def test_submit_names_the_webhook(play: Play) -> None:
 
 def test_submit_of_the_wrapped_form(play: Play) -> None:
     """Id, status and price are read from the envelope."""
-    played = play(ADAPTER.submit(Order(MODEL, "src")), (200, {"data": TASK}))
+    played = play(ADAPTER.submit(AdapterRequest(MODEL, "src")), (200, {"data": TASK}))
 
     assert Job("t1", MODEL, status="pending", price=PRICE) == played.result
 
 
 def test_submit_of_the_bare_form(play: Play) -> None:
     """The page's own answer holds the id and nothing else."""
-    played = play(ADAPTER.submit(Order(MODEL, "src")), (200, {"task_id": "t1"}))
+    played = play(ADAPTER.submit(AdapterRequest(MODEL, "src")), (200, {"task_id": "t1"}))
 
     assert Job("t1", MODEL) == played.result
 
@@ -82,7 +82,7 @@ def test_refusal(play: Play, status: int, code: int, message: str, kind: type[Cl
     """The message of the envelope is the error, also under status 200."""
     body = {"code": code, "data": None, "message": message}
     with pytest.raises(kind, match=f"{code} {message}"):
-        play(ADAPTER.submit(Order(MODEL, "src")), (status, body))
+        play(ADAPTER.submit(AdapterRequest(MODEL, "src")), (status, body))
 
 
 USED, FREE = {"usage": {"consume": 5}}, {"usage": {"consume": 0}}
@@ -175,7 +175,7 @@ def test_order_is_known_by_its_video(
     assert is_order is not None
     answer = (200, {"data": {"input": {"video": echo}}})
 
-    assert play(is_order(JOB, Order(MODEL, source)), answer).result is same
+    assert play(is_order(JOB, AdapterRequest(MODEL, source)), answer).result is same
 
 
 BODY = json.dumps({"timestamp": 1767225600, "data": TASK | {"status": "completed"}}).encode()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from upsim.client.adapter import Answer, Order
+from upsim.client.adapter import AdapterRequest, ProviderResponse
 from upsim.client.exceptions import (
     BalanceError,
     MediaRefusedError,
@@ -26,14 +26,14 @@ MODEL = "topaz-video-upscale"
 JOB = Job("q1", MODEL)
 QUEUED = (200, {"model": MODEL, "queue_id": "q1"})
 BODY = {"model": MODEL, "video_url": "data:x", "upscale_factor": 4}
-ORDER = Order(MODEL, "data:x", {"upscale_factor": "4"})
+ORDER = AdapterRequest(MODEL, "data:x", {"upscale_factor": "4"})
 quote: Callable[..., Any] = ADAPTER.quote  # type: ignore[assignment]  # it is there
 
 
 @pytest.mark.parametrize("factor", ["4", 4], ids=["text", "number"])
 def test_submit_writes_the_factor_as_a_number(play: Play, factor: str | int) -> None:
     """The guide's factor is a JSON number."""
-    order = Order(MODEL, "data:x", {"upscale_factor": factor})
+    order = AdapterRequest(MODEL, "data:x", {"upscale_factor": factor})
 
     assert play(ADAPTER.submit(order), QUEUED).requests[0].body == BODY
 
@@ -134,7 +134,7 @@ def test_poll_names_the_model(play: Play) -> None:
 def test_poll_may_be_the_file(play: Play, tmp_path: Path) -> None:
     """Where the answer is the video itself, the job is completed."""
     file = tmp_path / "1.mp4"
-    progress = play(ADAPTER.poll(JOB), Answer(200, b"", spool=file)).result
+    progress = play(ADAPTER.poll(JOB), ProviderResponse(200, b"", spool=file)).result
 
     assert (progress.state, progress.spool, progress.has_output) == ("completed", file, True)
 

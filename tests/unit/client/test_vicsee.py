@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from upsim.client.adapter import File, Order, Request
+from upsim.client.adapter import AdapterRequest, File, Request
 from upsim.client.exceptions import (
     BalanceError,
     ClientError,
@@ -43,7 +43,7 @@ def test_upload_announces_type_and_size(play: Play) -> None:
 def test_submit_names_the_video_and_the_factor(play: Play) -> None:
     """The factor is a string, as the page asks, also when a number is given."""
     played = play(
-        ADAPTER.submit(Order("m", "s", {"upscale_factor": 4})), (200, {"data": SUBMITTED})
+        ADAPTER.submit(AdapterRequest("m", "s", {"upscale_factor": 4})), (200, {"data": SUBMITTED})
     )
 
     assert played.requests[0].body == {"video_url": "s", "upscale_factor": "4"}
@@ -52,7 +52,7 @@ def test_submit_names_the_video_and_the_factor(play: Play) -> None:
 def test_submit_tells_price_and_seconds(play: Play) -> None:
     """Credits and billed seconds are read from the answer."""
     data = SUBMITTED | {"input": {"billed_seconds": 5}}
-    played = play(ADAPTER.submit(Order("m", "s")), (200, {"data": data}))
+    played = play(ADAPTER.submit(AdapterRequest("m", "s")), (200, {"data": data}))
 
     price, billed = Money(Decimal(80), "credit"), Billed(Decimal(5), "seconds")
     assert Job("task_1", "m", status="pending", price=price, billed=billed) == played.result
@@ -60,7 +60,7 @@ def test_submit_tells_price_and_seconds(play: Play) -> None:
 
 def test_submit_without_the_sums(play: Play) -> None:
     """An answer without credits and seconds leaves both open."""
-    played = play(ADAPTER.submit(Order("m", "s")), (200, {"data": {"id": "task_1"}}))
+    played = play(ADAPTER.submit(AdapterRequest("m", "s")), (200, {"data": {"id": "task_1"}}))
 
     assert Job("task_1", "m") == played.result
 
@@ -82,7 +82,7 @@ def test_refusal_has_code_and_message(
     body = {"success": False, "error": {"code": code, "message": "told so"}}
 
     with pytest.raises(kind, match="told so"):
-        play(ADAPTER.submit(Order("m", "s")), (status, body))
+        play(ADAPTER.submit(AdapterRequest("m", "s")), (status, body))
 
 
 @pytest.mark.parametrize(

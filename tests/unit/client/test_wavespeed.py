@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from upsim.client.adapter import Adapter, File, Order, Received, Request, Webhook
+from upsim.client.adapter import Adapter, AdapterRequest, File, Received, Request, Webhook
 from upsim.client.exceptions import (
     BalanceError,
     MediaRefusedError,
@@ -76,7 +76,7 @@ def test_upload_without_headers(play: Play) -> None:
 def test_submit_writes_switches_as_booleans(play: Play) -> None:
     """`true` and `false` become JSON booleans, other options stay texts."""
     options = {"target_resolution": "4k", "copy_audio": "false"}
-    played = play(ADAPTER.submit(Order(MODEL, "src", options)), CREATED)
+    played = play(ADAPTER.submit(AdapterRequest(MODEL, "src", options)), CREATED)
 
     expected = {"video": "src", "target_resolution": "4k", "copy_audio": False}
     assert expected == played.requests[0].body
@@ -84,7 +84,7 @@ def test_submit_writes_switches_as_booleans(play: Play) -> None:
 
 def test_submit_goes_to_the_path_of_the_model(play: Play) -> None:
     """The model's id is the path, its slash unescaped."""
-    played = play(ADAPTER.submit(Order(MODEL, "src")), CREATED)
+    played = play(ADAPTER.submit(AdapterRequest(MODEL, "src")), CREATED)
 
     assert (played.requests[0].target, played.result) == (
         f"/api/v3/{MODEL}",
@@ -94,7 +94,7 @@ def test_submit_goes_to_the_path_of_the_model(play: Play) -> None:
 
 def test_submit_names_the_webhook_in_the_query(play: Play) -> None:
     """The webhook's address is escaped, so that its own query stays whole."""
-    order = Order(MODEL, "src", webhook=Webhook("http://h/p?a=1&b=2"))
+    order = AdapterRequest(MODEL, "src", webhook=Webhook("http://h/p?a=1&b=2"))
     played = play(ADAPTER.submit(order), CREATED)
 
     expected = f"/api/v3/{MODEL}?webhook=http%3A%2F%2Fh%2Fp%3Fa%3D1%26b%3D2"
@@ -125,7 +125,7 @@ def test_refund_is_a_billing_record(play: Play, items: object, refunded: object)
 )
 def test_quote_takes_the_discount(play: Play, data: object, amount: str) -> None:
     """The price endpoint is asked with the inputs, and tells what would be paid."""
-    played = play(WHOLE.quote(Order(MODEL, "src")), (200, {"data": data}))
+    played = play(WHOLE.quote(AdapterRequest(MODEL, "src")), (200, {"data": data}))
 
     assert played.requests[0].body == {"model_id": MODEL, "inputs": {"video": "src"}}
     assert Quote(MODEL, Money(Decimal(amount), "USD"), by="provider") == played.result
@@ -134,7 +134,7 @@ def test_quote_takes_the_discount(play: Play, data: object, amount: str) -> None
 def test_quote_that_is_no_number(play: Play) -> None:
     """A quote without an amount breaks the contract."""
     with pytest.raises(ProtocolError, match=r"data\.price is no number"):
-        play(WHOLE.quote(Order(MODEL, "src")), (200, {"data": {}}))
+        play(WHOLE.quote(AdapterRequest(MODEL, "src")), (200, {"data": {}}))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_quote_that_is_no_number(play: Play) -> None:
 def test_refusal(play: Play, status: int, body: dict[str, Any], kind: type[Exception]) -> None:
     """The message of the envelope is the error, also under status 200."""
     with pytest.raises(kind, match=body["message"]):
-        play(ADAPTER.submit(Order(MODEL, "src")), (status, body))
+        play(ADAPTER.submit(AdapterRequest(MODEL, "src")), (status, body))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_jobs_are_the_predictions(play: Play) -> None:
 )
 def test_order_is_known_by_its_video(play: Play, job: Job, same: bool) -> None:  # noqa: FBT001 - a table
     """A prediction of the same model with the same video is the order; nothing is asked for it."""
-    played = play(WHOLE.is_order(job, Order(MODEL, "src")))
+    played = play(WHOLE.is_order(job, AdapterRequest(MODEL, "src")))
 
     assert (played.requests, played.result) == ([], same)
 

@@ -15,7 +15,7 @@ import httpx
 
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.decoding import PLAIN
-from upsim.client.http.patience import Patience
+from upsim.client.http.total_timeout import TotalTimeout
 
 MOST_BYTES = 16 * 2**20
 """The longest response that is read."""
@@ -84,7 +84,7 @@ def exchange(
     It takes so many `seconds` (SECONDS without) and `most` so many bytes. Over the client's own
     connections (`connections`) a response that drips ends in time, too.
     """
-    patience = Patience(SECONDS if seconds is None else seconds)
+    patience = TotalTimeout(SECONDS if seconds is None else seconds)
     patience.with_answer()
     with patience.kept():
         response = http.send(request, stream=True, follow_redirects=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 
 from upsim.client.http.decoding import ACCEPTED, PLAIN, Decoding
-from upsim.client.http.patience import Patience
+from upsim.client.http.total_timeout import TotalTimeout
 
 FILE = "upsim.file"
 """The request extension of those who fetch a file; a response that is a video counts as one too."""
@@ -29,7 +29,7 @@ class BoundedTransport(httpx.BaseTransport):
         if "," in request.headers.get("accept-encoding", ""):  # httpx's own, not a caller's wish
             request.headers["accept-encoding"] = ACCEPTED
         is_file = FILE in request.extensions
-        patience = Patience(SECONDS_OF_FILE if is_file else SECONDS)
+        patience = TotalTimeout(SECONDS_OF_FILE if is_file else SECONDS)
         patience.with_answer()
         with patience.kept():
             response = self._inner.handle_request(request)
@@ -61,7 +61,9 @@ class BoundedTransport(httpx.BaseTransport):
 class _Stream(httpx.SyncByteStream):
     """A body that ends in time, and before it is too long."""
 
-    def __init__(self, response: httpx.Response, decoding: Decoding, patience: Patience) -> None:
+    def __init__(
+        self, response: httpx.Response, decoding: Decoding, patience: TotalTimeout
+    ) -> None:
         self._response = response
         self._decoding = decoding
         self._patience = patience

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from upsim.client.adapter import Answer
+from upsim.client.adapter import ProviderResponse
 from upsim.client.exceptions import TransientError
 from upsim.client.http.admin import exchange, exchange_async
 from upsim.client.http.connections import sync_connections
@@ -29,7 +29,9 @@ class Caller:
         self._http = http if isinstance(http, httpx.Client) else None
         self._own: httpx.Client | None = None
 
-    def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
+    def call(
+        self, method: str, path: str, body: Mapping[str, object] | None = None
+    ) -> ProviderResponse:
         """Call and wait. Raises TransientError for no answer, ProtocolError for a strange one."""
         if self._http is None:
             self._http = self._own = sync_connections()
@@ -44,7 +46,7 @@ class Caller:
 
     async def call_async(
         self, method: str, path: str, body: Mapping[str, object] | None = None
-    ) -> Answer:
+    ) -> ProviderResponse:
         """As `call`, letting others work."""
         if self._async_http is None:
             return await asyncio.to_thread(self.call, method, path, body)
@@ -64,8 +66,8 @@ class Caller:
             self._http = self._own = None
 
 
-def _plain(response: httpx.Response, content: bytes) -> Answer:
-    return Answer(response.status_code, content, headers_of(response))
+def _plain(response: httpx.Response, content: bytes) -> ProviderResponse:
+    return ProviderResponse(response.status_code, content, headers_of(response))
 
 
 def _trouble(method: str, path: str, error: httpx.HTTPError) -> TransientError:

@@ -9,7 +9,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from upsim.client.http.patience import kept_now
+from upsim.client.http.total_timeout import kept_now
 from upsim.network import LIMITS, AsyncTransport, Heads, NoCookies, checking
 
 SILENCE = 5.0

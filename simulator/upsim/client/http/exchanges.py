@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 
 from upsim.client import clocks
-from upsim.client.adapter import Answer
+from upsim.client.adapter import ProviderResponse
 from upsim.client.effects import Fetch, Lost, Send, Sent
 from upsim.client.http.decoding import PLAIN, Decoding
-from upsim.client.http.patience import Patience
+from upsim.client.http.total_timeout import TotalTimeout
 from upsim.client.http.wire import Key, Wire
 from upsim.core.numbers import plain_count
 
@@ -35,7 +35,7 @@ class Body:
 
     raw: bool
     write: Callable[[bytes], object]
-    patience: Patience
+    patience: TotalTimeout
 
     def take(self, chunk: bytes) -> None:
         """The next part of it. Raises ReadTimeout when it takes too long."""
@@ -43,7 +43,7 @@ class Body:
         self.patience.check()
 
 
-class Exchange(ABC):
+class HttpExchange(ABC):
     """One request and its answer. `arguments` are those of `build_request`, without a body."""
 
     failures: tuple[type[Exception], ...] = _FAILED_ON_THE_WIRE
@@ -55,7 +55,7 @@ class Exchange(ABC):
     def __init__(self, arguments: dict[str, Any], *, answer: float) -> None:
         """An answer's head and small body have so many seconds together."""
         self.arguments = arguments
-        self.patience = Patience(answer)
+        self.patience = TotalTimeout(answer)
         self._started = clocks.stopwatch()
         self._memory = bytearray()
 
@@ -86,7 +86,7 @@ class Exchange(ABC):
 
     def _sent(self, response: httpx.Response, spool: Path | None = None) -> Sent:
         status, headers = response.status_code, headers_of(response)
-        return Sent(Answer(status, bytes(self._memory), headers, spool), self._took())
+        return Sent(ProviderResponse(status, bytes(self._memory), headers, spool), self._took())
 
     def _endless(self) -> Lost:
         reason = "neither a length nor chunks tell whether the file is whole"
@@ -96,7 +96,7 @@ class Exchange(ABC):
         return clocks.stopwatch() - self._started
 
 
-class Sending(Exchange):
+class Sending(HttpExchange):
     """A request of the adapter. Its answer is kept in memory, unless it is a video itself.
 
     A compressed video is none.
@@ -135,7 +135,7 @@ class Sending(Exchange):
         return self._sent(response, self._spool)
 
 
-class Fetching(Exchange):
+class Fetching(HttpExchange):
     """A file, without the key. Its body goes to the sink as it comes, if the sink wants it."""
 
     def __init__(self, wire: Wire, effect: Fetch) -> None:

@@ -15,7 +15,7 @@ from upsim.client import callbacks
 from upsim.client.callbacks import SandboxSleep, Sleeper
 from upsim.client.effects import Call, Effect, Fetch, Flow, Lost, Send, Sent, Sleep
 from upsim.client.http.connections import async_connections, sync_connections
-from upsim.client.http.exchanges import Exchange, Fetching, Sending
+from upsim.client.http.exchanges import Fetching, HttpExchange, Sending
 from upsim.client.http.wire import Wire
 
 _Result = TypeVar("_Result")
@@ -73,7 +73,7 @@ class SyncRunner:
             self._wire.watch(effect.progress)
         return None
 
-    def _exchange(self, exchange: Exchange) -> Sent | Lost:
+    def _exchange(self, exchange: HttpExchange) -> Sent | Lost:
         patience = exchange.patience
         try:
             with patience.kept(), _content(exchange.content) as content:
@@ -144,7 +144,7 @@ class AsyncRunner:
                 await told
         return None
 
-    async def _exchange(self, exchange: Exchange) -> Sent | Lost:
+    async def _exchange(self, exchange: HttpExchange) -> Sent | Lost:
         patience = exchange.patience
         try:
             async with patience.kept_async(), _content_async(exchange.content) as content:

@@ -17,9 +17,9 @@ import httpx
 from upsim.client.adapter import Adapter, Request
 from upsim.client.callbacks import Watch
 from upsim.client.effects import Fetch, Send
-from upsim.client.guard import Guard
 from upsim.client.http.decoding import ACCEPTED
 from upsim.client.policies import Timeouts
+from upsim.client.request_guard import RequestGuard
 
 
 class Key(httpx.Auth):
@@ -45,7 +45,7 @@ class Wire:
         *,
         base_url: str,
         key: str,
-        guard: Guard,
+        guard: RequestGuard,
         timeouts: Timeouts,
         watch: Watch | None,
     ) -> None:

@@ -8,15 +8,15 @@ from urllib.parse import quote
 
 from upsim.client.adapter import (
     Adapter,
-    Answer,
+    AdapterRequest,
     Cadence,
     HandIn,
     Job,
     Meaning,
     Money,
-    Order,
     Progress,
     ProtocolError,
+    ProviderResponse,
     Reading,
     Received,
     Request,
@@ -56,7 +56,7 @@ def authorise(key: str) -> Mapping[str, str]:
     return {"x-api-key": key}
 
 
-def submit(order: Order) -> Steps[Job]:
+def submit(order: AdapterRequest) -> Steps[Job]:
     """`POST /api/v1/task`; `meta.usage.consume` of the answer is the price.
 
     The video is an address or a data URL: the upload host would take files too, but refuses other
@@ -144,7 +144,7 @@ def jobs(limit: int) -> Steps[tuple[Job, ...]]:
     )
 
 
-def is_order(job: Job, order: Order) -> Steps[bool]:
+def is_order(job: Job, order: AdapterRequest) -> Steps[bool]:
     """Whether a task was made with this video, by the input that it echoes.
 
     Of a video that was sent as base64 the echo is an address of PiAPI's own, which tells nothing:
@@ -160,7 +160,7 @@ def _path(job: Job) -> str:
     return f"{TASK}/{quote(job.id, safe='')}"
 
 
-def _progress(answer: Answer) -> Progress:
+def _progress(answer: ProviderResponse) -> Progress:
     status = answer.word_at("data", "status")
     state = STATES.get(status.lower(), "unknown")
     consumed = _price(answer)
@@ -175,7 +175,7 @@ def _progress(answer: Answer) -> Progress:
     )
 
 
-def _price(answer: Answer) -> Money | None:
+def _price(answer: ProviderResponse) -> Money | None:
     consumed = answer.number_at("data", "meta", "usage", "consume")
     return None if consumed is None else Money(consumed, UNIT)
 

@@ -7,15 +7,15 @@ from http import HTTPStatus
 
 from upsim.client.adapter import (
     Adapter,
-    Answer,
+    AdapterRequest,
     Cadence,
     HandIn,
     Job,
     Meaning,
     Money,
-    Order,
     Progress,
     ProtocolError,
+    ProviderResponse,
     Quote,
     Reading,
     Request,
@@ -51,13 +51,13 @@ def authorise(key: str) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def submit(order: Order) -> Steps[Job]:
+def submit(order: AdapterRequest) -> Steps[Job]:
     """`POST /video/queue`; the answer is an id and no more."""
     answer = READING.accepted((yield Request("POST", f"{VIDEO}/queue", _body(order), cost="paid")))
     return Job(id=answer.word_at("queue_id"), model=order.model, raw=answer.raw)
 
 
-def quote(order: Order) -> Steps[Quote]:
+def quote(order: AdapterRequest) -> Steps[Quote]:
     """`POST /video/quote` of the same body: "exact pricing", as the guide says."""
     answer = READING.accepted((yield Request("POST", f"{VIDEO}/quote", _body(order), cost="free")))
     amount = answer.number_at("quote")
@@ -100,7 +100,7 @@ def balance() -> Steps[Money]:
     return Money(usd, UNIT)
 
 
-def _body(order: Order) -> dict[str, object]:
+def _body(order: AdapterRequest) -> dict[str, object]:
     """The factor is a number here."""
     factors = {
         name: int(value) if isinstance(value, str) and value.isdecimal() else value
@@ -109,7 +109,7 @@ def _body(order: Order) -> dict[str, object]:
     return {"model": order.model, "video_url": order.source, **factors}
 
 
-def _failed(answer: Answer) -> Progress:
+def _failed(answer: ProviderResponse) -> Progress:
     raw = answer.raw
     inner = raw["error"] if isinstance(raw["error"], dict) else raw
     refunded = inner.get("credits_refunded")

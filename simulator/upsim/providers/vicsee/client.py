@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from upsim.client.adapter import (
     Adapter,
+    AdapterRequest,
     Billed,
     Cadence,
     File,
@@ -14,7 +15,6 @@ from upsim.client.adapter import (
     Job,
     Meaning,
     Money,
-    Order,
     Progress,
     ProtocolError,
     Reading,
@@ -58,7 +58,7 @@ def upload(file: File) -> Steps[str]:
     return ticket.word_at("data", "publicUrl")
 
 
-def submit(order: Order) -> Steps[Job]:
+def submit(order: AdapterRequest) -> Steps[Job]:
     """`POST /tools/upscale-video`, whose answer shows how the cost was found."""
     body = {"video_url": order.source, **{k: str(v) for k, v in order.options.items()}}
     answer = READING.accepted(

@@ -10,16 +10,16 @@ from urllib.parse import quote as escaped
 
 from upsim.client.adapter import (
     Adapter,
-    Answer,
+    AdapterRequest,
     Cadence,
     File,
     HandIn,
     Job,
     Meaning,
     Money,
-    Order,
     Progress,
     ProtocolError,
+    ProviderResponse,
     Quote,
     Reading,
     Received,
@@ -76,7 +76,7 @@ def upload(file: File) -> Steps[str]:
     return ticket.word_at("data", "download_url")
 
 
-def submit(order: Order) -> Steps[Job]:
+def submit(order: AdapterRequest) -> Steps[Job]:
     """`POST /api/v3/{model}`; the webhook's address is a parameter of the query."""
     hook = order.webhook
     query = f"?webhook={escaped(hook.url, safe='')}" if hook is not None else ""
@@ -104,7 +104,7 @@ def refunded(job: Job) -> Steps[bool | None]:
     return True if rows else None
 
 
-def quote(order: Order) -> Steps[Quote]:
+def quote(order: AdapterRequest) -> Steps[Quote]:
     """`POST /model/price`, which measures the video."""
     body = {"model_id": order.model, "inputs": _inputs(order)}
     answer = READING.accepted((yield Request("POST", f"{V3}/model/price", body, cost="free")))
@@ -177,7 +177,7 @@ def jobs(limit: int) -> Steps[tuple[Job, ...]]:
     )
 
 
-def is_order(job: Job, order: Order) -> Steps[bool]:
+def is_order(job: Job, order: AdapterRequest) -> Steps[bool]:
     """Whether a prediction was made with this video, by the inputs in its record."""
     yield from ()
     inputs = job.raw.get("inputs") if isinstance(job.raw, dict) else None
@@ -185,7 +185,7 @@ def is_order(job: Job, order: Order) -> Steps[bool]:
     return same and job.model == order.model
 
 
-def _inputs(order: Order) -> dict[str, object]:
+def _inputs(order: AdapterRequest) -> dict[str, object]:
     options = {name: SWITCHES.get(value, value) for name, value in order.options.items()}
     return {"video": order.source, **options}
 
@@ -200,7 +200,7 @@ def _price(row: Mapping[str, object]) -> Decimal | None:
     return number(row.get("price"))
 
 
-def _progress(answer: Answer, *place: str) -> Progress:
+def _progress(answer: ProviderResponse, *place: str) -> Progress:
     """A prediction record, which stands at this place of the document."""
     status = answer.word_at(*place, "status")
     state = STATES.get(status.lower(), "unknown")

@@ -17,7 +17,7 @@ from upsim.client.exceptions import (
     UnsafeTargetError,
     UnsupportedError,
 )
-from upsim.client.guard import Budget, Guard, is_local
+from upsim.client.request_guard import Budget, RequestGuard, is_local
 from upsim.client.values import Job, Money
 
 CAP = Money(Decimal("0.50"), "USD")
@@ -30,10 +30,10 @@ def money(amount: str) -> Money:
     return Money(Decimal(amount), "USD")
 
 
-def guard(base_url: str = HOME, *, cap: Money | None = None, live: bool = False) -> Guard:
+def guard(base_url: str = HOME, *, cap: Money | None = None, live: bool = False) -> RequestGuard:
     """Return a guard that knows one provider's host."""
     budget = Budget(cap)
-    return Guard(base_url, budget=budget, live=live, public_hosts=lambda: {"api.venice.ai"})
+    return RequestGuard(base_url, budget=budget, live=live, public_hosts=lambda: {"api.venice.ai"})
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ class Budget:
                 self.spent -= job.price.amount
 
 
-class Guard:
+class RequestGuard:
     """Decides on each request, by where it goes and what it may cost."""
 
     def __init__(

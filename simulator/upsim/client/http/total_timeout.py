@@ -22,7 +22,7 @@ _BEGINS = ".receive_response_headers.started"
 """The end of httpcore's word, for HTTP/1.1 and HTTP/2, when a request is out."""
 
 
-class Patience:
+class TotalTimeout:
     """What one exchange may still take; without end until the request is out."""
 
     def __init__(self, answer: float) -> None:
@@ -95,9 +95,9 @@ class Patience:
         return httpx.ReadTimeout(f"the {self._what} has not ended within {self._most:.3g} s")
 
 
-_KEPT: ContextVar[Patience | None] = ContextVar("kept", default=None)
+_KEPT: ContextVar[TotalTimeout | None] = ContextVar("kept", default=None)
 
 
-def kept_now() -> Patience | None:
+def kept_now() -> TotalTimeout | None:
     """The patience of the exchange that this thread is in."""
     return _KEPT.get()

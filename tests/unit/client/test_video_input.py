@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from upsim.client.exceptions import SourceError
-from upsim.client.sources import Address, Clip, Source, open_source
+from upsim.client.video_input import Address, Clip, Source, open_source
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
 

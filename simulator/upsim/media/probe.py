@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from upsim.core.media import Measured, Reason, Unmeasurable
-from upsim.media.answers import from_json
 from upsim.media.bounds import bounded
 from upsim.media.boxes import measure_boxes
+from upsim.media.measurement_json import from_json
 from upsim.media.workers import Failure, WorkerPool
 
 TIMEOUT = 10.0

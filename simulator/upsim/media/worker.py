@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from upsim.core.media import Unmeasurable
-from upsim.media.answers import to_json
+from upsim.media.measurement_json import to_json
 from upsim.media.plan import Plan
 
 GRACE = 5

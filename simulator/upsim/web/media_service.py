@@ -22,7 +22,7 @@ from upsim.engine.media_lookup import KEPT_MEASUREMENTS, HostedMedia, clip_key, 
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.media.clip import Clip, ClipNameError, parse_clip_name
-from upsim.media.sources import decode_base64, decode_data_url, is_data_url
+from upsim.media.data_urls import decode_base64, decode_data_url, is_data_url
 from upsim.web import late_imports
 from upsim.web.outputs import Output, output_clip, output_plan
 

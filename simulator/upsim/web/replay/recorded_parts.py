@@ -22,7 +22,7 @@ from upsim.engine.replay_command_log import ReplayCommandLog, ReplayedCommand
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import Settings
 from upsim.engine.webhooks import Posting
-from upsim.media.sources import is_data_url
+from upsim.media.data_urls import is_data_url
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
 from upsim.web.admin.problems import AdminError

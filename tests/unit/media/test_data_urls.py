@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upsim.core.media import Unmeasurable
-from upsim.media.sources import DataUrl, decode_base64, decode_data_url, is_data_url
+from upsim.media.data_urls import DataUrl, decode_base64, decode_data_url, is_data_url
 
 
 @pytest.mark.parametrize(

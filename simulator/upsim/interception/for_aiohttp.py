@@ -15,7 +15,7 @@ import httpx
 from aiohttp.client_proto import ResponseHandler
 
 from upsim.interception.current import interception_of
-from upsim.interception.ends import Ending, FarEnd, ending, head_of
+from upsim.interception.memory_connection import ConnectionEnd, ServerSide, ending, head_of
 
 Change = tuple[object, str, object]
 CHUNK = 65_536
@@ -55,7 +55,7 @@ class _Transport(asyncio.Transport):
     ) -> None:
         super().__init__()
         self._protocol = protocol
-        self._far_end = FarEnd(scheme)
+        self._far_end = ServerSide(scheme)
         self._host = host
         self._read = read
         self._task: asyncio.Task[None] | None = None
@@ -94,17 +94,17 @@ class _Transport(asyncio.Transport):
             end = ending(error)
         except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
             self._protocol.set_exception(error)
-            end = Ending.CLOSED
-        if end is Ending.SILENT:
+            end = ConnectionEnd.CLOSED
+        if end is ConnectionEnd.SILENT:
             text = "Timeout on reading data from socket"
             self._protocol.set_exception(aiohttp.SocketTimeoutError(text))
         reset = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
-        self._end(reset if end is Ending.RESET else None)
+        self._end(reset if end is ConnectionEnd.RESET else None)
 
-    async def _send(self, request: httpx.Request) -> Ending:
+    async def _send(self, request: httpx.Request) -> ConnectionEnd:
         found = interception_of(self._host)
         if found is None:  # the block ended in between
-            return Ending.CLOSED
+            return ConnectionEnd.CLOSED
         request.extensions["timeout"] = {"read": self._read}
         response = await found.ahandle(request)
         self._protocol.data_received(head_of(response))
@@ -114,9 +114,9 @@ class _Transport(asyncio.Transport):
             for at in range(0, len(part), CHUNK):
                 await self._flowing.wait()
                 if self._over:
-                    return Ending.CLOSED
+                    return ConnectionEnd.CLOSED
                 self._protocol.data_received(part[at : at + CHUNK])
-        return Ending.CLOSED
+        return ConnectionEnd.CLOSED
 
     def _end(self, error: Exception | None) -> None:
         if self._over:

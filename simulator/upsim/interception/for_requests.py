@@ -18,7 +18,13 @@ import urllib3
 from urllib3.connection import HTTPConnection
 
 from upsim.interception.current import interception_of
-from upsim.interception.ends import Ending, FarEnd, Sent, ending, sent
+from upsim.interception.memory_connection import (
+    ConnectionEnd,
+    ServerBytes,
+    ServerSide,
+    ending,
+    sent,
+)
 
 PORTS = {"http": 80, "https": 443}
 POOLS = ("get_connection_with_tls_context", "get_connection")
@@ -70,7 +76,7 @@ class _Socket:
     """What http.client needs of a socket. The answer is fetched when it is first read."""
 
     def __init__(self, scheme: str, host: str) -> None:
-        self._far_end = FarEnd(scheme)
+        self._far_end = ServerSide(scheme)
         self._host = host
         self._request: httpx.Request | None = None
         self._timeout: float | None = None
@@ -91,23 +97,23 @@ class _Socket:
     def close(self) -> None:
         """There is nothing to close."""
 
-    def _answer(self) -> Sent:
+    def _answer(self) -> ServerBytes:
         request, found = self._request, interception_of(self._host)
         if request is None or found is None:  # the block ended in between
-            return Sent(b"", Ending.CLOSED)
+            return ServerBytes(b"", ConnectionEnd.CLOSED)
         request.extensions["timeout"] = {"read": self._timeout}
         try:
             return sent(found.handle(request))
         except httpx.TransportError as error:
-            return Sent(b"", ending(error))
+            return ServerBytes(b"", ending(error))
 
 
 class _Incoming(io.RawIOBase):
     """The bytes of an answer, and then the end of its connection."""
 
-    def __init__(self, fetch: Callable[[], Sent]) -> None:
+    def __init__(self, fetch: Callable[[], ServerBytes]) -> None:
         self._fetch = fetch
-        self._sent: Sent | None = None
+        self._sent: ServerBytes | None = None
         self._offset = 0
 
     def readable(self) -> bool:
@@ -117,9 +123,9 @@ class _Incoming(io.RawIOBase):
         if self._sent is None:
             self._sent = self._fetch()
         part = self._sent.data[self._offset : self._offset + len(buffer)]
-        if not part and self._sent.ending is Ending.RESET:
+        if not part and self._sent.ending is ConnectionEnd.RESET:
             raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
-        if not part and self._sent.ending is Ending.SILENT:
+        if not part and self._sent.ending is ConnectionEnd.SILENT:
             raise TimeoutError("timed out")
         buffer[: len(part)] = part
         self._offset += len(part)

@@ -18,7 +18,7 @@ UNSENT = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 """Headers of an answer that are about its connection; ours is closed after each answer."""
 
 
-class Ending(Enum):
+class ConnectionEnd(Enum):
     """How a connection ends after what was sent on it."""
 
     CLOSED = auto()
@@ -27,14 +27,14 @@ class Ending(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class ServerBytes:
     """What the far end sends, and what happens then."""
 
     data: bytes
-    ending: Ending
+    ending: ConnectionEnd
 
 
-class FarEnd:
+class ServerSide:
     """Reads one request from bytes, as a server does."""
 
     def __init__(self, scheme: str) -> None:
@@ -85,21 +85,25 @@ def head_of(response: httpx.Response) -> bytes:
 _KNOWN = frozenset(map(int, HTTPStatus))
 
 
-def sent(response: httpx.Response) -> Sent:
+def sent(response: httpx.Response) -> ServerBytes:
     """A whole answer, or what there is of it."""
     parts = [head_of(response)]
     try:
         parts.extend(_stream_of(response))
     except httpx.TransportError as error:
-        return Sent(b"".join(parts), ending(error))
-    return Sent(b"".join(parts), Ending.CLOSED)
+        return ServerBytes(b"".join(parts), ending(error))
+    return ServerBytes(b"".join(parts), ConnectionEnd.CLOSED)
 
 
-def ending(error: httpx.TransportError) -> Ending:
+def ending(error: httpx.TransportError) -> ConnectionEnd:
     """How the connection of an error ends."""
     if isinstance(error, httpx.TimeoutException):
-        return Ending.SILENT
-    return Ending.CLOSED if isinstance(error, httpx.RemoteProtocolError) else Ending.RESET
+        return ConnectionEnd.SILENT
+    return (
+        ConnectionEnd.CLOSED
+        if isinstance(error, httpx.RemoteProtocolError)
+        else ConnectionEnd.RESET
+    )
 
 
 def _stream_of(response: httpx.Response) -> Iterable[bytes]:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from upsim.app import Simulator
-    from upsim.testing.alone import intercept
+    from upsim.testing.standalone import intercept
 
 __all__ = ["Simulator", "intercept"]
 
-_MODULES = {"Simulator": "upsim.app", "intercept": "upsim.testing.alone"}
+_MODULES = {"Simulator": "upsim.app", "intercept": "upsim.testing.standalone"}
 
 
 def __getattr__(name: str) -> object:

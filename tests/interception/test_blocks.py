@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 
 import upsim
 from upsim.testing.marks import MarkError
-from upsim.testing.world import WorldGoneError
+from upsim.testing.server_thread import WorldGoneError
 
 if TYPE_CHECKING:
     from upsim.testing.sandboxes import SandboxHandle

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.testing.guard import Guard
+from upsim.testing.host_blocker import HostBlocker
 from upsim.testing.running import at_running_server
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Run:
         except ValueError as error:
             raise pytest.UsageError(f"--upsim-target=server: {error}") from error
         self.seed: int = config.getoption("upsim_seed")
-        self.guard = Guard()
+        self.guard = HostBlocker()
         self.cap: str | None = config.getoption("upsim_cap")
         self.gathered: list[dict[str, Any]] = []
         self.cards_wanted: bool = config.getoption("upsim_report_card")

@@ -16,8 +16,8 @@ from upsim.client.http.admin import exchange
 from upsim.interception.active import intercept
 from upsim.media.clip import ClipNameError, Rate, Seconds, clip_name
 from upsim.network import NoCookies
-from upsim.testing.cards import ReportCard
 from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
+from upsim.testing.report_card import ReportCard
 from upsim.testing.targets import Target, Wire
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours

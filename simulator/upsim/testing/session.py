@@ -12,11 +12,11 @@ import httpx
 from upsim.network import NoCookies
 from upsim.testing.costs import Costs
 from upsim.testing.marks import MarkError
-from upsim.testing.orders import order
+from upsim.testing.sandbox_requests import order
 from upsim.testing.sandboxes import AdminCallError, SandboxHandle, ask
+from upsim.testing.server_thread import ServerThread
 from upsim.testing.targets import Target
 from upsim.testing.whole_files import write_whole
-from upsim.testing.world import World
 
 FIRST = 10.0
 """Seconds that a server may take for its first answer."""
@@ -33,7 +33,7 @@ class Session:
         """
         self._seed = seed
         self._protocol = protocol
-        self._world = World() if target in ("sim", "socket") else None
+        self._world = ServerThread() if target in ("sim", "socket") else None
         self.costs = Costs()
         self._target = self._made(target, token)
         self._lost: str | None = None
@@ -108,7 +108,7 @@ class Session:
             return Target.at(self._listening(self._world), self._world.token)
         return Target.in_process(self._world)
 
-    def _listening(self, world: World) -> str:
+    def _listening(self, world: ServerThread) -> str:
         return world.listen(self._protocol())
 
 

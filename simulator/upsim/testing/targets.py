@@ -15,7 +15,7 @@ import httpx
 
 from upsim.app import IN_PROCESS_HOST
 from upsim.client.http.connections import SyncTransport
-from upsim.testing.world import World
+from upsim.testing.server_thread import ServerThread
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 PROXIED = "x-forwarded-proto"
@@ -32,7 +32,7 @@ class Wire(httpx.BaseTransport, httpx.AsyncBaseTransport):
 class WorldWire(Wire):
     """Calls the world of this process."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ServerThread) -> None:
         """Call this world."""
         self._world = world
 
@@ -137,7 +137,7 @@ class Target:
     """Whether others may make sandboxes there, so that ids must be left to it."""
 
     @classmethod
-    def in_process(cls, world: World) -> Target:
+    def in_process(cls, world: ServerThread) -> Target:
         """The world of this process, without a socket."""
         return cls(IN_PROCESS_HOST, world.token, WorldWire(world))
 

@@ -29,7 +29,7 @@ class WorldGoneError(RuntimeError):
     """A call to a simulator that does not run in this process."""
 
 
-class World:
+class ServerThread:
     """The application, the thread that runs it, and the port that it can open."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 
 
-class Interception(AbstractContextManager[SandboxHandle]):
+class StandaloneInterception(AbstractContextManager[SandboxHandle]):
     """A block, or a decorator; each time it begins it has a sandbox of its own."""
 
     def __init__(self, asked: Mapping[str, Any]) -> None:
@@ -62,14 +62,14 @@ class Interception(AbstractContextManager[SandboxHandle]):
 
             @wraps(function)
             async def waited(*args: _Given.args, **kwargs: _Given.kwargs) -> Any:  # noqa: ANN401 - what the function gives
-                with Interception(self._asked):
+                with StandaloneInterception(self._asked):
                     return await function(*args, **kwargs)
 
             return cast("Callable[_Given, _Result]", waited)
 
         @wraps(function)
         def called(*args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
-            with Interception(self._asked):
+            with StandaloneInterception(self._asked):
                 return function(*args, **kwargs)
 
         return called
@@ -83,7 +83,7 @@ def intercept(
     seed: int | None = None,
     dialect: str | Mapping[str, str] | None = None,
     strict_keys: bool | None = None,
-) -> Interception:
+) -> StandaloneInterception:
     """While the block lasts, calls to the providers' own hosts reach a sandbox in this process.
 
     Those of httpx, requests and aiohttp, sync and async, from any thread; with any key. As a
@@ -97,4 +97,4 @@ def intercept(
         "dialect": dialect,
         "strict_keys": strict_keys,
     }
-    return Interception(asked)
+    return StandaloneInterception(asked)

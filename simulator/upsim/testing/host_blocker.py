@@ -23,7 +23,7 @@ class BlockedHostError(socket.gaierror):
     """A host of a provider was looked up in a test."""
 
 
-class Guard:
+class HostBlocker:
     """Changes name resolution while it is up, and counts what it blocked."""
 
     def __init__(self) -> None:

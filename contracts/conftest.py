@@ -13,7 +13,7 @@ import pytest
 
 from upsim import Simulator
 from upsim.cli.verify import LOCAL
-from upsim_contracts.command import Asked, aim
+from upsim_contracts.command import VerifyOptions, aim
 from upsim_contracts.generation import Generation, Submit
 from upsim_contracts.planning import plan
 from upsim_contracts.suite.exploring import EFFORTS, Explore, Explorer, table_of
@@ -98,7 +98,7 @@ def aimed_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]
     """Return a function that gives the target of a provider, behind the guard of the purse."""
     option = request.config.getoption
     only = option("--contract-provider")
-    order = Asked(
+    order = VerifyOptions(
         providers=(only,) if only else (),
         target=option("--target"),
         cap=option("--cap"),

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import accumulate, combinations
 
-from upsim_contracts.cassettes import Cassette, Exchange
+from upsim_contracts.cassettes import Cassette, RecordedExchange
+from upsim_contracts.exchange_checks import CheckedExchange
 from upsim_contracts.facts import seconds
 from upsim_contracts.findings import Finding
-from upsim_contracts.judging import Judged
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import amount_text
 from upsim_contracts.recorded_jobs import Job, jobs_of
 from upsim_contracts.refund_signs import no_refund
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 
 BALANCE = "balance"
 MOST_MATCHED = 8
@@ -45,12 +45,12 @@ class Balances:
     came at the same time.
     """
 
-    findings: list[tuple[Judged, list[int]]] = field(default_factory=list)
+    findings: list[tuple[CheckedExchange, list[int]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refunded: set[int] = field(default_factory=set)
 
 
-def balances(cassette: Cassette, tolls: Tolls) -> Balances:
+def balances(cassette: Cassette, tolls: CostTable) -> Balances:
     """Judge the balances of each account of a cassette."""
     found = Balances()
     jobs = jobs_of(cassette, tolls).values()
@@ -67,8 +67,8 @@ class _Account:
     def __init__(
         self,
         cassette: Cassette,
-        tolls: Tolls,
-        exchanges: Sequence[Exchange],
+        tolls: CostTable,
+        exchanges: Sequence[RecordedExchange],
         jobs: Sequence[Job],
         found: Balances,
     ) -> None:
@@ -103,7 +103,7 @@ class _Account:
         if self._fell:
             self._fallen()
 
-    def _read(self, one: Exchange) -> Decimal | None:
+    def _read(self, one: RecordedExchange) -> Decimal | None:
         """The balance that an answer tells; None if a paid call was under way."""
         book = self._tolls.book
         form = self._tolls.call(one.method, one.path)
@@ -115,7 +115,7 @@ class _Account:
         seen = {"headers": one.answer.headers, "json": one.answer.body.get("json", ABSENT)}
         return _amount(at(seen, place))
 
-    def _pay(self, one: Exchange) -> None:
+    def _pay(self, one: RecordedExchange) -> None:
         """Count what a call cost, and look at the balances around it."""
         charge = one.charge
         if charge is None:
@@ -134,7 +134,7 @@ class _Account:
             elif less > 0:
                 self._late += less
 
-    def _compare(self, amount: Decimal, one: Exchange) -> None:
+    def _compare(self, amount: Decimal, one: RecordedExchange) -> None:
         """Compare a reading with the last one and what was charged since."""
         before, charged = self._last, self._charged
         self._last, self._charged = amount, _NOTHING
@@ -152,7 +152,7 @@ class _Account:
             what = "which no request of the recording explains, such as a top-up"
             self._note(f"the balance rose by {text} before exchange {one.number}, {what}")
 
-    def _pays_back(self, amount: Decimal, one: Exchange) -> bool:
+    def _pays_back(self, amount: Decimal, one: RecordedExchange) -> bool:
         """Whether an amount is the price of jobs that did not complete, which are then settled."""
         candidates = [job for job in self._open if job.made.number < one.number]
         some = sorted(candidates, key=lambda job: job.failed is None)[:MOST_MATCHED]
@@ -164,7 +164,7 @@ class _Account:
                     return True
         return False
 
-    def _is_other(self, amount: Decimal, one: Exchange) -> bool:
+    def _is_other(self, amount: Decimal, one: RecordedExchange) -> bool:
         """Whether a rise is another amount than that of the failed jobs, which are then settled."""
         failed = [job for job in self._due() if job.failed and job.failed.number <= one.number]
         price = _sum(job.price for job in failed)
@@ -181,7 +181,7 @@ class _Account:
             return []
         return [job for job in self._open if job.failed is not None]
 
-    def _missing(self, last: Exchange) -> None:
+    def _missing(self, last: RecordedExchange) -> None:
         """Tell the refunds that had not come when they were due, and those that may still come."""
         refunds = self._tolls.book.refunds
         gone = []
@@ -217,7 +217,9 @@ class _Account:
         source = self._tolls.evidence(self._paid_name())
         wanted = "a fall by what requests cost"
         finding = Finding(book.provider, operation, BALANCE, wanted, seen, source)
-        self._found.findings.append((Judged("price", finding, BALANCE, (BALANCE,)), self._fell))
+        self._found.findings.append(
+            (CheckedExchange("price", finding, BALANCE, (BALANCE,)), self._fell)
+        )
 
     def _paid_name(self) -> str:
         form = self._tolls.call(self._paid[0].method, self._paid[0].path) if self._paid else None
@@ -234,13 +236,13 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
 class _UnderWay:
     """When paid calls were under way: by their ends, each with the first begin of all after it."""
 
-    def __init__(self, paid: Sequence[Exchange]) -> None:
+    def __init__(self, paid: Sequence[RecordedExchange]) -> None:
         spans = sorted((one.at + one.took, one.at) for one in paid)
         begins = [begin for _, begin in spans]
         self._ends = [end for end, _ in spans]
         self._begins = [*accumulate(reversed(begins), min)][::-1]
 
-    def during(self, one: Exchange) -> bool:
+    def during(self, one: RecordedExchange) -> bool:
         """Whether a paid call was under way at the same time as a request."""
         after = bisect_right(self._ends, one.at + AT_ONCE)
         end = one.at + one.took

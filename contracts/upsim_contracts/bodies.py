@@ -14,7 +14,6 @@ import msgspec
 
 from upsim_contracts.cassette_format import Seen
 from upsim_contracts.exceptions import UnreadableVideoError
-from upsim_contracts.looking import look_into
 from upsim_contracts.parsing import (
     KEPT,
     LONGEST_TEXT,
@@ -25,6 +24,7 @@ from upsim_contracts.parsing import (
     spelled,
 )
 from upsim_contracts.redaction import Redactor, is_hook
+from upsim_contracts.video_probe import look_into
 from upsim_contracts.windows import positions
 
 LONGEST_VIDEO = 64 * 2**20

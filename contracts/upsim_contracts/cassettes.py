@@ -32,7 +32,7 @@ from upsim_contracts.cassette_format import (
 from upsim_contracts.clips import Clip
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.parsing import HEAD, LINE, Bounds, UnusualError, encoded, read_document
-from upsim_contracts.telling import Checked
+from upsim_contracts.webhook_messages import Checked
 
 FORMAT = "upsim-cassette"
 VERSION = 2
@@ -84,7 +84,7 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class RecordedExchange:
     """A request and its answer. `at` and `took` are seconds; `status` 0 is a lost connection.
 
     `part` is `api` for the provider's own calls, `file` for links of its answers and `webhook` for
@@ -125,9 +125,9 @@ class Cassette:
 
     name: str
     header: Header
-    exchanges: tuple[Exchange, ...]
+    exchanges: tuple[RecordedExchange, ...]
     cut: int = 0
-    deliveries: tuple[Exchange, ...] = ()
+    deliveries: tuple[RecordedExchange, ...] = ()
 
     @property
     def clips(self) -> Mapping[str, Clip]:
@@ -147,11 +147,11 @@ class Writer:
         self._write(encoded({"format": FORMAT, "version": VERSION, **_fields(header)}))
         self.count = 0
 
-    async def add_beside(self, exchange: Exchange) -> None:
+    async def add_beside(self, exchange: RecordedExchange) -> None:
         """Do the same as `add` beside the event loop: one line at a time, in the order of calls."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self.add, exchange)
 
-    def add(self, exchange: Exchange) -> None:
+    def add(self, exchange: RecordedExchange) -> None:
         """Write one exchange with the next number; it is in the file when this returns.
 
         The bodies are those that `bodies.kept` returned: the reader reads them.
@@ -241,10 +241,10 @@ def _header(path: Path, number: int, line: str) -> Header:
     return Header(found.provider, found.dialect, found.upstream, found.recorded)
 
 
-def _exchange(path: Path, number: int, line: str, bounds: Bounds = LINE) -> Exchange:
+def _exchange(path: Path, number: int, line: str, bounds: Bounds = LINE) -> RecordedExchange:
     one = _line(path, number, line, bounds)
     found = _converted(path, number, line, one, Line)
-    return Exchange(
+    return RecordedExchange(
         number=found.number,
         at=found.at,
         took=found.took,

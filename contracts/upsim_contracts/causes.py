@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from upsim_contracts.calling import Exchanged
+from upsim_contracts.account_client import Exchanged
 from upsim_contracts.counting import counted
+from upsim_contracts.fact_runner import CONNECTION, Verdict
 from upsim_contracts.facts import Book
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, Mismatch, at
 from upsim_contracts.prices import CHARGE, amount_text
 from upsim_contracts.provider_words import Said, said
-from upsim_contracts.running import CONNECTION, Verdict
 from upsim_contracts.sentences import Scene, options, sentence
 from upsim_contracts.signs import PRICE, Key, key_of, leaf, number, plain_field, renames
 from upsim_contracts.uses import Place, Weight, place

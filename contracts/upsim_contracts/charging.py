@@ -16,9 +16,9 @@ from upsim_contracts.matching import at
 from upsim_contracts.measuring import Sighted
 from upsim_contracts.parsing import has_repeats, parsed
 from upsim_contracts.pieces import in_turns, is_plain
+from upsim_contracts.request_costs import CostTable, RequestCost
 from upsim_contracts.room import MOST_READ
-from upsim_contracts.spending import Purse
-from upsim_contracts.tolls import Toll, Tolls
+from upsim_contracts.spending import SpendingBudget
 
 MOST_PLACES = 30
 MOST_BYTES = 2**20
@@ -33,7 +33,13 @@ class Charging:
     """What the calls of a recording may cost, and what they did."""
 
     def __init__(
-        self, tolls: Tolls, purse: Purse, http: httpx.AsyncClient, base: str, *, balances: bool
+        self,
+        tolls: CostTable,
+        purse: SpendingBudget,
+        http: httpx.AsyncClient,
+        base: str,
+        *,
+        balances: bool,
     ) -> None:
         """Read balances at `base` with the caller's own key, unless told not to."""
         self.tolls = tolls
@@ -45,7 +51,7 @@ class Charging:
         self._base = base
         self._balances = balances and tolls.book.balance is not None
 
-    def toll(self, method: str, path: str, sighted: Sighted, body: bytes) -> Toll | None:
+    def toll(self, method: str, path: str, sighted: Sighted, body: bytes) -> RequestCost | None:
         """What a request could cost; None for one that is free. Long bodies take long."""
         document = parsed(body)
         clips = [clip_of(seen) for seen in sighted.each]
@@ -70,7 +76,7 @@ class Charging:
 
     @asynccontextmanager
     async def charged(
-        self, toll: Toll, method: str, path: str, auth: Mapping[str, str]
+        self, toll: RequestCost, method: str, path: str, auth: Mapping[str, str]
     ) -> AsyncIterator[Charged]:
         """Set the price aside while a call is under way. Raises SpendingError, sending nothing."""
         what = f"{method} {path.partition('?')[0]}"
@@ -140,7 +146,9 @@ def _writable(amount: Decimal | None) -> Decimal | None:
 class Charged:
     """One paid call. Until it is settled, all that was set aside counts as gone."""
 
-    def __init__(self, charging: Charging, toll: Toll, what: str, auth: Mapping[str, str]) -> None:
+    def __init__(
+        self, charging: Charging, toll: RequestCost, what: str, auth: Mapping[str, str]
+    ) -> None:
         """Nothing was sent yet."""
         self.toll = toll
         self._charging = charging

@@ -31,6 +31,7 @@ from upsim_contracts.counting import counted
 from upsim_contracts.documents import further_hosts
 from upsim_contracts.earlier import changes_since, read_earlier
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
+from upsim_contracts.fact_runner import Verdict
 from upsim_contracts.facts import Book, Fact
 from upsim_contracts.nearest import hint
 from upsim_contracts.places import check_dialect, dialect_in, dialects_of, place_of, provider_in
@@ -38,8 +39,7 @@ from upsim_contracts.planning import Plan, Planned, plan
 from upsim_contracts.preflight import check as preflight
 from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
-from upsim_contracts.running import Verdict
-from upsim_contracts.spending import GuardedTransport, Purse
+from upsim_contracts.spending import GuardedTransport, SpendingBudget
 from upsim_contracts.target import PATIENCE, REFUND_PATIENCE, Patience, Target, is_simulator
 from upsim_contracts.uses import read_uses
 from upsim_contracts.verify import Report, book_of, not_begun, pricer, providers, verify
@@ -58,7 +58,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class VerifyOptions:
     """What the command line was told. Amounts are in the provider's unit."""
 
     providers: Sequence[str] = ()
@@ -92,7 +92,7 @@ class Asked:
 
 def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> int:
     """Do what was asked for; the exit code. Raises UsageError before anything is sent."""
-    order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
+    order = VerifyOptions(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
     if order.cap is None and (order.target == "live" or order.as_live):
         raise UsageError("a live target costs money: give --cap, the most that may be spent")
     check_folders((order.junit, order.json, order.html, order.accept if order.accept_new else None))
@@ -136,7 +136,7 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
     return FINDING if any(report.broken or report.stopped for report in reports) else WELL
 
 
-def _chosen(order: Asked) -> Sequence[str]:
+def _chosen(order: VerifyOptions) -> Sequence[str]:
     """Return the providers to be judged, by --provider, by the URL, or by the model.
 
     Raises UsageError where one of them is unknown, is not that of the URL, or does not have the
@@ -168,7 +168,7 @@ def _chosen(order: Asked) -> Sequence[str]:
 
 def _one(
     stack: ExitStack,
-    order: Asked,
+    order: VerifyOptions,
     provider: str,
     local: Mapping[str, Local],
     say: Say,
@@ -201,7 +201,7 @@ def _known(provider: str) -> Book:
 class Progress:
     """Prints how far a run has come: after each job that was waited for, and every tenth fact."""
 
-    def __init__(self, facts: int, purse: Purse, say: Say) -> None:
+    def __init__(self, facts: int, purse: SpendingBudget, say: Say) -> None:
         """Expect so many facts; what they spent is in the purse."""
         self._facts = facts
         self._purse = purse
@@ -231,7 +231,11 @@ def _once(say: Say) -> Say:
 
 
 def aim(
-    stack: ExitStack, order: Asked, book: Book, local: Mapping[str, Local], note: Say = print
+    stack: ExitStack,
+    order: VerifyOptions,
+    book: Book,
+    local: Mapping[str, Local],
+    note: Say = print,
 ) -> Target:
     """What is to be judged, behind the guard of the purse. `note` gets what the server notes."""
     token, dialect = order.admin_token, order.dialect
@@ -262,7 +266,7 @@ def aim(
         needed = [] if order.cap is not None else ["--cap, the most that may be spent"]
         needed += [] if key else [f"--api-key (or {book.provider.upper()}_API_KEY)"]
         raise UsageError(f"{url} is no simulator that obeys: give {' and '.join(needed)}")
-    purse = Purse(order.cap if order.as_live or not simulator else None, book.unit)
+    purse = SpendingBudget(order.cap if order.as_live or not simulator else None, book.unit)
     guarded = GuardedTransport(transport, purse)
     http = httpx.Client(transport=guarded, timeout=SECONDS, trust_env=False, cookies=NoCookies())
     stack.enter_context(http)
@@ -335,7 +339,7 @@ def _obeys(root: str, token: str, note: Say) -> bool:
     return True
 
 
-def _facts(order: Asked, book: Book, target: Target) -> list[Fact]:
+def _facts(order: VerifyOptions, book: Book, target: Target) -> list[Fact]:
     if order.model is not None and order.model not in book.models:
         meant = hint(order.model, book.models)
         raise UsageError(f"{book.provider} has no model {order.model!r}; {meant}")
@@ -352,7 +356,7 @@ def _one_of() -> str:
     return f"one of {', '.join(providers())}"
 
 
-def _without_facts(order: Asked, book: Book) -> str:
+def _without_facts(order: VerifyOptions, book: Book) -> str:
     """Say which choice left no fact: the pattern of names, or the tier."""
     which = f"no fact of {book.provider}"
     if order.pattern is not None and not _fitting(order, book):
@@ -363,7 +367,7 @@ def _without_facts(order: Asked, book: Book) -> str:
     return f"{which} fits --tier {order.tier} and the other options; --plan lists all facts"
 
 
-def _fitting(order: Asked, book: Book) -> list[Fact]:
+def _fitting(order: VerifyOptions, book: Book) -> list[Fact]:
     """The facts of the models and names that were asked for."""
     return [
         fact
@@ -416,7 +420,7 @@ def _stopped_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _write(order: Asked, reports: Sequence[Report]) -> None:
+def _write(order: VerifyOptions, reports: Sequence[Report]) -> None:
     wanted = ((order.junit, as_junit), (order.json, as_json), (order.html, as_html))
     for path, render in wanted:
         if path is not None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from upsim_contracts.cassettes import Exchange, clip_of
+from upsim_contracts.cassettes import RecordedExchange, clip_of
 from upsim_contracts.facts import CallForm
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, at, shown
+from upsim_contracts.request_costs import CostTable
 from upsim_contracts.signs import leaf
-from upsim_contracts.tolls import Tolls
 
 _SUCCESS = range(200, 300)
 
@@ -24,7 +24,7 @@ class Default:
     is_told: bool
 
 
-def changed_default(exchange: Exchange, name: str, tolls: Tolls) -> Default | None:
+def changed_default(exchange: RecordedExchange, name: str, tolls: CostTable) -> Default | None:
     """Return the option that a request left out, and that had another value than documented.
 
     The answer names the value, or the charge is the price of exactly one other value.
@@ -46,7 +46,7 @@ def changed_default(exchange: Exchange, name: str, tolls: Tolls) -> Default | No
 
 
 def _left_out(
-    form: CallForm, fields: Mapping[str, Any], tolls: Tolls
+    form: CallForm, fields: Mapping[str, Any], tolls: CostTable
 ) -> Iterator[tuple[str, object, Sequence[object]]]:
     """The options that a request leaves out, each with its default and its other values."""
     contract = tolls.book.tables.get("contract", {})
@@ -68,7 +68,9 @@ def _told(document: object, name: str, others: Sequence[object]) -> object:
     return ABSENT
 
 
-def _charged(exchange: Exchange, tolls: Tolls, option: str, others: Sequence[object]) -> object:
+def _charged(
+    exchange: RecordedExchange, tolls: CostTable, option: str, others: Sequence[object]
+) -> object:
     """The value of an option whose price was charged in place of the documented one."""
     charge = exchange.charge
     if charge is None or charge.actual in (None, charge.documented) or charge.documented is None:

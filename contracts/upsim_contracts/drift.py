@@ -15,18 +15,18 @@ from itertools import chain
 from upsim_contracts import wrong_paths
 from upsim_contracts.accepting import Known
 from upsim_contracts.balances import balances
+from upsim_contracts.cassette_replay import Replayed
 from upsim_contracts.cassettes import Cassette
 from upsim_contracts.counting import counted
 from upsim_contracts.durations import slow_jobs
+from upsim_contracts.exchange_checks import CheckedExchange, Kind, cited_at, judge, place_of
 from upsim_contracts.findings import Finding
 from upsim_contracts.following import without_following
-from upsim_contracts.judging import Judged, Kind, cited_at, judge, place_of
 from upsim_contracts.prices import CHARGE
 from upsim_contracts.refund_signs import refund_signs
 from upsim_contracts.refusing import refusals
-from upsim_contracts.replaying import Replayed
+from upsim_contracts.request_costs import CostTable
 from upsim_contracts.signs import PRICE, Key, key_of, ratio
-from upsim_contracts.tolls import Tolls
 from upsim_contracts.uses import ASIDE, Place, Uses, Weight, place
 
 _DAY = re.compile(r"\b(20\d\d)-?(0[1-9]|1[0-2])-?([0-3]\d)(?!\d)")
@@ -127,7 +127,7 @@ class DriftReport:
 
 def drift(
     cassette: Cassette,
-    tolls: Tolls,
+    tolls: CostTable,
     replayed: Sequence[Replayed],
     *,
     today: date,
@@ -136,7 +136,7 @@ def drift(
     """Judge a cassette by contract, prices, and what a simulator said to the same requests."""
     header = cassette.header
     answers = {one.exchange.number: one for one in replayed}
-    found: dict[tuple[str, str], tuple[Judged, list[int]]] = {}
+    found: dict[tuple[str, str], tuple[CheckedExchange, list[int]]] = {}
     money = balances(cassette, tolls)
     always, passing = refusals(cassette, tolls, answers)
     slow = [*refund_signs(cassette, tolls), *slow_jobs(cassette, tolls)]
@@ -157,7 +157,7 @@ def drift(
     return DriftReport(cassette, drifts, judged, sent, skipped, notes=notes)
 
 
-def _notes(cassette: Cassette, tolls: Tolls) -> Iterator[str]:
+def _notes(cassette: Cassette, tolls: CostTable) -> Iterator[str]:
     dialect = cassette.header.dialect
     for one in cassette.exchanges:
         said = wrong_paths.note(tolls, dialect, one.method, one.path, one.status)
@@ -166,10 +166,10 @@ def _notes(cassette: Cassette, tolls: Tolls) -> Iterator[str]:
 
 
 def _each_once(
-    found: Sequence[tuple[Judged, list[int]]], recorded: str, today: date
+    found: Sequence[tuple[CheckedExchange, list[int]]], recorded: str, today: date
 ) -> Iterator[Drift]:
     """Each thing that changed, by its first sign; a charge goes before fields that name a price."""
-    groups: dict[Key, list[tuple[Judged, list[int]]]] = {}
+    groups: dict[Key, list[tuple[CheckedExchange, list[int]]]] = {}
     for one in sorted(found, key=lambda pair: (not _is_charge(pair[0]), pair[0].vague)):
         is_price = not one[0].key and ratio(one[0].finding) is not None
         key: Key = one[0].key or ((PRICE,) if is_price else key_of(one[0].finding))
@@ -187,12 +187,12 @@ def _each_once(
         yield replace(aged, also=also, key=key, places=places, said=said, says=says)
 
 
-def _stands(one: Judged) -> tuple[str, str]:
+def _stands(one: CheckedExchange) -> tuple[str, str]:
     """Where a difference stands: the operation, and the place in its answer."""
     return one.finding.operation, one.field
 
 
-def _is_charge(one: Judged) -> bool:
+def _is_charge(one: CheckedExchange) -> bool:
     return one.field == CHARGE
 
 

@@ -15,18 +15,18 @@ import httpx
 
 from upsim.network import NoCookies
 from upsim_contracts.accepting import Accepted, today
+from upsim_contracts.cassette_replay import replay
+from upsim_contracts.cassette_to_scenario import retell
 from upsim_contracts.cassettes import Cassette, read_cassette
 from upsim_contracts.command import SECONDS, Local
 from upsim_contracts.drift import DriftReport, drift
 from upsim_contracts.drift_reports import as_html, as_json, as_text
 from upsim_contracts.exceptions import ContractFileError, NoContractError, TargetError, UsageError
 from upsim_contracts.places import check_dialect
-from upsim_contracts.replaying import replay
 from upsim_contracts.report_files import check_folders, write_file
-from upsim_contracts.retelling import retell
-from upsim_contracts.spending import Purse
+from upsim_contracts.request_costs import CostTable
+from upsim_contracts.spending import SpendingBudget
 from upsim_contracts.target import Target
-from upsim_contracts.tolls import Tolls
 from upsim_contracts.uses import read_uses
 from upsim_contracts.verify import book_of, pricer, providers
 
@@ -34,7 +34,7 @@ WELL, FINDING = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DriftOptions:
     """What the command line was told."""
 
     cassettes: Sequence[Path]
@@ -50,7 +50,7 @@ class Asked:
 
 def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -> int:
     """Do what was asked for; the exit code. Raises UsageError."""
-    order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
+    order = DriftOptions(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
     check_folders(
         (order.json, order.html, order.scenario, order.accept if order.accept_new else None)
     )
@@ -96,9 +96,9 @@ def _read(path: Path) -> Cassette:
 
 
 def _judged(
-    order: Asked,
+    order: DriftOptions,
     cassette: Cassette,
-    tolls: Mapping[str, Tolls],
+    tolls: Mapping[str, CostTable],
     stack: ExitStack,
     local: Local,
     today: date,
@@ -114,7 +114,7 @@ def _judged(
 def _scenario(
     file: Path,
     cassette: Cassette,
-    tolls: Mapping[str, Tolls],
+    tolls: Mapping[str, CostTable],
     target: Callable[[str], Target],
     say: Callable[[str], None],
 ) -> int:
@@ -134,15 +134,17 @@ def _lent(stack: ExitStack, local: Local) -> Callable[[str], Target]:
     stack.enter_context(http)
 
     def target(provider: str) -> Target:
-        return Target("sim", provider, url, http, Purse(None), simulator=True, admin_token=token)
+        return Target(
+            "sim", provider, url, http, SpendingBudget(None), simulator=True, admin_token=token
+        )
 
     return target
 
 
-def _tolls(path: Path, cassette: Cassette) -> Tolls:
+def _tolls(path: Path, cassette: Cassette) -> CostTable:
     """The price list of a cassette's provider. Raises ContractFileError where there is none."""
     provider = cassette.header.provider
     try:
-        return Tolls(book_of(provider), pricer(provider))
+        return CostTable(book_of(provider), pricer(provider))
     except NoContractError as error:
         raise ContractFileError(f"{path}:1: provider: {error}") from error

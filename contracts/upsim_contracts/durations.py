@@ -10,23 +10,23 @@ from __future__ import annotations
 from decimal import Decimal
 
 from upsim_contracts.cassette_format import LARGEST
-from upsim_contracts.cassettes import Cassette, Exchange
+from upsim_contracts.cassettes import Cassette, RecordedExchange
+from upsim_contracts.exchange_checks import CheckedExchange, place_of
 from upsim_contracts.facts import seconds
 from upsim_contracts.findings import Finding
-from upsim_contracts.judging import Judged, place_of
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import plain
 from upsim_contracts.promised import Time
 from upsim_contracts.recorded_jobs import Job, jobs_of
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 
 SLOW = "slow"
 _MILLISECONDS = 1000
 
 
-def slow_jobs(cassette: Cassette, tolls: Tolls) -> list[tuple[Judged, list[int]]]:
+def slow_jobs(cassette: Cassette, tolls: CostTable) -> list[tuple[CheckedExchange, list[int]]]:
     """Return a finding for the jobs that took longer than a document states, if there are any."""
-    found: list[tuple[Judged, list[int]]] = []
+    found: list[tuple[CheckedExchange, list[int]]] = []
     for job in jobs_of(cassette, tolls).values():
         form = tolls.call(job.made.method, job.made.path)
         for time in tolls.book.times:
@@ -35,7 +35,9 @@ def slow_jobs(cassette: Cassette, tolls: Tolls) -> list[tuple[Judged, list[int]]
     return found
 
 
-def _slow(cassette: Cassette, tolls: Tolls, time: Time, job: Job) -> list[tuple[Judged, list[int]]]:
+def _slow(
+    cassette: Cassette, tolls: CostTable, time: Time, job: Job
+) -> list[tuple[CheckedExchange, list[int]]]:
     most = _most(time, job)
     told = _told(time, job)
     end = job.completed or job.failed
@@ -52,7 +54,7 @@ def _slow(cassette: Cassette, tolls: Tolls, time: Time, job: Job) -> list[tuple[
         expected += f" for {plain(_length(job) or Decimal(0))} s of video"
     source = tolls.cited(time.fact)
     finding = Finding(tolls.book.provider, name, where, expected, seen, source)
-    return [(Judged("contract", finding, where, (SLOW,)), [last.number])]
+    return [(CheckedExchange("contract", finding, where, (SLOW,)), [last.number])]
 
 
 def _most(time: Time, job: Job) -> Decimal | None:
@@ -80,7 +82,7 @@ def _told(time: Time, job: Job) -> Decimal | None:
 
 def _proved(time: Time, job: Job) -> Decimal | None:
     """The seconds for which polls found a job at work; None if fewer than two did."""
-    polls: list[Exchange] = [one for word, one in job.at_work if word.lower() == time.word]
+    polls: list[RecordedExchange] = [one for word, one in job.at_work if word.lower() == time.word]
     return polls[-1].at - polls[0].at - polls[0].took if len(polls) > 1 else None
 
 

@@ -18,7 +18,7 @@ from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.nearest import hint
 from upsim_contracts.promised import Limit, Refunds, Rows, Time
 from upsim_contracts.target import Given
-from upsim_contracts.telling import Telling
+from upsim_contracts.webhook_messages import WebhookFormat
 from upsim_contracts.yaml12 import read_exact
 
 FILE = "examples.yaml"
@@ -176,7 +176,7 @@ class Book:
     facts: tuple[Fact, ...]
     free: Sequence[str] = ()
     failures: str = ""
-    telling: Telling = field(default_factory=Telling)
+    telling: WebhookFormat = field(default_factory=WebhookFormat)
     refunds: Refunds | None = None
     times: tuple[Time, ...] = ()
     limits: tuple[Limit, ...] = ()
@@ -219,7 +219,7 @@ def read_book(path: Path) -> Book:
         facts=tuple(_facts(data, sources)),
         free=contract.get("free", ()),
         failures=contract.get("failures", ""),
-        telling=Telling(**contract.get("telling", {})),
+        telling=WebhookFormat(**contract.get("telling", {})),
         refunds=_refunds(contract["refunds"]) if "refunds" in contract else None,
         times=tuple(Time(**one) for one in contract.get("times", ())),
         limits=tuple(Limit(**one) for one in contract.get("limits", ())),

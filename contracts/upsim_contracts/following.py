@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from upsim_contracts.bodies import strings
 from upsim_contracts.cassettes import Cassette
-from upsim_contracts.judging import DEFAULT, Judged
+from upsim_contracts.exchange_checks import DEFAULT, CheckedExchange
 from upsim_contracts.prices import CHARGE
 from upsim_contracts.recorded_jobs import jobs_of
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 
-Found = tuple[Judged, list[int]]
+Found = tuple[CheckedExchange, list[int]]
 
 
-def without_following(found: Sequence[Found], cassette: Cassette, tolls: Tolls) -> list[Found]:
+def without_following(found: Sequence[Found], cassette: Cassette, tolls: CostTable) -> list[Found]:
     """Leave out what follows from defaults that changed.
 
     Where requests that name the option are charged otherwise, too, the price changed and not the
@@ -35,15 +35,15 @@ def without_following(found: Sequence[Found], cassette: Cassette, tolls: Tolls) 
     ]
 
 
-def _is_default(one: Judged) -> bool:
+def _is_default(one: CheckedExchange) -> bool:
     return one.key[:1] == (DEFAULT,)
 
 
-def _follows(one: Judged) -> bool:
+def _follows(one: CheckedExchange) -> bool:
     return one.field == CHARGE or one.field.startswith("output.")
 
 
-def _outputs(made: set[int], cassette: Cassette, tolls: Tolls) -> set[int]:
+def _outputs(made: set[int], cassette: Cassette, tolls: CostTable) -> set[int]:
     """The exchanges that fetched the outputs of some jobs."""
     links = {
         link.partition("?")[0]

@@ -22,8 +22,8 @@ from upsim_contracts.deliveries import Callback, callbacks_of
 from upsim_contracts.facts import Book
 from upsim_contracts.matching import at
 from upsim_contracts.parsing import encoded, has_repeats, parsed
-from upsim_contracts.telling import Checked
 from upsim_contracts.upstream import LONGEST_KEPT, Upstream, remember
+from upsim_contracts.webhook_messages import Checked
 from upsim_contracts.windows import substituted
 
 STEP = "/upsim-webhooks/"

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from upsim_contracts.cassettes import Exchange, clip_of
+from upsim_contracts.cassette_replay import Replayed
+from upsim_contracts.cassettes import RecordedExchange, clip_of
 from upsim_contracts.clips import Clip
 from upsim_contracts.counting import counted
 from upsim_contracts.findings import Finding
@@ -19,8 +20,7 @@ from upsim_contracts.matching import LONGEST, at
 from upsim_contracts.prices import plain
 from upsim_contracts.promised import Limit
 from upsim_contracts.provider_words import said, words_of
-from upsim_contracts.replaying import Replayed
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 
 _REFUSED = range(400, 500)
 _OF_THE_CALLER = frozenset({401, 402, 403, 404, 405, 408, 429})
@@ -95,7 +95,9 @@ class Moved:
     exact: bool
 
 
-def moved(exchange: Exchange, replayed: Replayed | None, name: str, tolls: Tolls) -> Moved | None:
+def moved(
+    exchange: RecordedExchange, replayed: Replayed | None, name: str, tolls: CostTable
+) -> Moved | None:
     """Return the limit that an exchange shows to have moved, against the simulator's answer."""
     if replayed is None or replayed.skipped:
         return None
@@ -115,7 +117,7 @@ def moved(exchange: Exchange, replayed: Replayed | None, name: str, tolls: Tolls
 
 
 def _now(
-    limit: Limit, exchange: Exchange, replayed: Replayed, tolls: Tolls
+    limit: Limit, exchange: RecordedExchange, replayed: Replayed, tolls: CostTable
 ) -> tuple[str, bool] | None:
     """Where a limit is now, and whether that is exact; None where it did not move."""
     most, value = Decimal(limit.most), _value(limit.of, exchange)
@@ -136,7 +138,7 @@ def _now(
     return f"less than {_shown(limit.of, value)}", False
 
 
-def _is_accepted(exchange: Exchange, tolls: Tolls) -> bool:
+def _is_accepted(exchange: RecordedExchange, tolls: CostTable) -> bool:
     """Whether a request made a job: an error can have the status of a success."""
     form = tolls.call(exchange.method, exchange.path)
     job = at(exchange.answer.body.get("json"), form.job) if form and form.job else None
@@ -156,7 +158,7 @@ def _number(of: str, document: object) -> Decimal | None:
     return kind.worth(found[-1]) if found else None
 
 
-def _value(of: str, exchange: Exchange) -> Decimal | None:
+def _value(of: str, exchange: RecordedExchange) -> Decimal | None:
     """What the only video of a request has of it; None where that is unknown."""
     clips = [clip_of(seen) for seen in exchange.media.values()]
     return KINDS[of].of(clips[0]) if len(clips) == 1 else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
 
-from upsim_contracts.cassettes import Exchange, Message, Writer
+from upsim_contracts.cassettes import Message, RecordedExchange, Writer
 from upsim_contracts.charging import Charged
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.measuring import Seen
@@ -57,7 +57,7 @@ class Logbook:
         )
         notes = await asyncio.to_thread(self.judge.notes, passing, status, body, message.body)
         path, sent, media = await asyncio.to_thread(self._head, passing)
-        exchange = Exchange(
+        exchange = RecordedExchange(
             number=0,
             at=Decimal(str(round(passing.began - self.start, 3))),
             took=took,
@@ -75,7 +75,7 @@ class Logbook:
         )
         await self.write(exchange, count, [*lines, *notes])
 
-    async def write(self, exchange: Exchange, count: int, lines: list[str]) -> None:
+    async def write(self, exchange: RecordedExchange, count: int, lines: list[str]) -> None:
         """Write a line of the cassette, and say what was found."""
         try:
             await self.writer.add_beside(exchange)

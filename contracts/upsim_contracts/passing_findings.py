@@ -13,8 +13,8 @@ from upsim_contracts.cassettes import Charge
 from upsim_contracts.measuring import Sighted
 from upsim_contracts.prices import price_finding
 from upsim_contracts.redaction import Redactor
+from upsim_contracts.request_costs import CostTable, RequestCost
 from upsim_contracts.room import Share
-from upsim_contracts.tolls import Toll, Tolls
 from upsim_contracts.upstream import Upstream
 
 MOST_FINDINGS = 20
@@ -45,7 +45,7 @@ class PassingFindings:
     """Judges responses by the document of the provider, and charges by its prices."""
 
     target: Upstream
-    tolls: Tolls
+    tolls: CostTable
     redactor: Redactor
 
     def of(
@@ -54,7 +54,7 @@ class PassingFindings:
         status: int,
         body: bytes,
         headers: Mapping[str, str],
-        toll: Toll | None,
+        toll: RequestCost | None,
         charge: Charge | None,
     ) -> tuple[int, list[str]]:
         """The number of findings, and a line for each of the first ones and for all the others."""
@@ -105,7 +105,7 @@ class PassingFindings:
         ]
 
     def _priced(
-        self, passing: Passing, toll: Toll | None, charge: Charge | None, status: int
+        self, passing: Passing, toll: RequestCost | None, charge: Charge | None, status: int
     ) -> list[str]:
         if toll is None or charge is None:
             return []

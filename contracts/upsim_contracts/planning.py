@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from upsim_contracts.calling import Pricer, body_of
+from upsim_contracts.account_client import Pricer, body_of
 from upsim_contracts.clips import GONE, clip
 from upsim_contracts.counting import counted
 from upsim_contracts.exceptions import PlanRefusedError

@@ -14,16 +14,16 @@ from urllib.parse import urlsplit
 import httpx
 
 from upsim.client.request_guard import is_loopback
-from upsim_contracts.calling import Answer, Pricer
+from upsim_contracts.account_client import FactResponse, Pricer
 from upsim_contracts.clips import Clip, clip
 from upsim_contracts.counting import amount_of, counted
 from upsim_contracts.exceptions import UnreadableVideoError, UsageError
+from upsim_contracts.fact_runner import Sleep, judge
 from upsim_contracts.facts import Book, CallForm, Fact, filled
-from upsim_contracts.looking import look_into
 from upsim_contracts.matching import at
 from upsim_contracts.planning import Plan, plan
-from upsim_contracts.running import Sleep, judge
 from upsim_contracts.target import Given, Target
+from upsim_contracts.video_probe import look_into
 
 SAMPLE = "320x240 10fps 1s"
 REFUSED = (401, 403)
@@ -94,14 +94,14 @@ def _check_keys(book: Book, form: CallForm, place: str, target: Target) -> None:
         )
 
 
-def _ask(book: Book, form: CallForm, target: Target, key: str) -> Answer:
+def _ask(book: Book, form: CallForm, target: Target, key: str) -> FactResponse:
     """The answer to a request for the balance with a key."""
     headers = {**book.auth, **form.headers}
     sent = {name: str(filled(value, {"key": key})) for name, value in headers.items()}
-    return Answer(target.http.request(form.method, f"{target.url}{form.path}", headers=sent))
+    return FactResponse(target.http.request(form.method, f"{target.url}{form.path}", headers=sent))
 
 
-def _amount(answer: Answer, place: str) -> Decimal | None:
+def _amount(answer: FactResponse, place: str) -> Decimal | None:
     """The balance that an answer tells; None where it tells none."""
     return amount_of(at(answer.as_seen, place))
 

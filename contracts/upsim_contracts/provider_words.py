@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from upsim_contracts.cassettes import Exchange
+from upsim_contracts.cassettes import RecordedExchange
 from upsim_contracts.matching import LONGEST
 
 
@@ -36,7 +36,7 @@ def said(document: object, text: str) -> Said:
     return Said(str(code or ""), str(message or document.get("message") or ""))
 
 
-def words_of(exchange: Exchange) -> str:
+def words_of(exchange: RecordedExchange) -> str:
     """Return the error that an answer names, in the provider's words."""
     body = exchange.answer.body
     found = said(body.get("json"), str(body.get("text", "")))

@@ -34,8 +34,8 @@ from upsim_contracts.measuring import Measuring
 from upsim_contracts.recording import Recording
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.report_files import check_folders
-from upsim_contracts.spending import Purse
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
+from upsim_contracts.spending import SpendingBudget
 from upsim_contracts.upstream import Upstream, live_hosts, upstream
 from upsim_contracts.uses import read_uses, uses_in, write_uses
 from upsim_contracts.verify import book_of, pricer, providers
@@ -46,7 +46,7 @@ HELD = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecordOptions:
     """What the command line was told; the cap is in the provider's unit.
 
     `webhooks` is where the provider reaches the recording, `address` where callers here do.
@@ -72,7 +72,7 @@ class Session:
 
     application: Recording
     upstream: Upstream
-    purse: Purse
+    purse: SpendingBudget
     writer: Writer
 
     @property
@@ -101,7 +101,7 @@ def recording(
     `names` are the hosts by which callers may address it; None lets everybody.
     `transport` leads to an upstream that has no socket; `seconds` is a clock that never goes back.
     """
-    order = Asked(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
+    order = RecordOptions(**asked)  # type: ignore[arg-type]  # the command line's own options, one for one
     trusted = os.environ.get(TRUSTED, "")
     target = upstream(
         order.upstream,
@@ -129,7 +129,7 @@ def recording(
     header = Header(
         target.provider, target.dialect, target.host, now.isoformat().replace("+00:00", "Z")
     )
-    purse = Purse(order.cap, book.unit)
+    purse = SpendingBudget(order.cap, book.unit)
     http = async_connections(HELD)
     if transport is not None:
         http = httpx.AsyncClient(
@@ -143,7 +143,7 @@ def recording(
         except OSError as error:
             raise UsageError(f"--to {order.to}: {error.strerror}") from error
         ending.callback(writer.close)
-        tolls = Tolls(book, pricer(target.provider))
+        tolls = CostTable(book, pricer(target.provider))
         redactor = Redactor()
         if order.webhook_secret:
             redactor.of_caller().learn(order.webhook_secret)
@@ -167,7 +167,7 @@ def recording(
 
 
 def _hooks(
-    order: Asked,
+    order: RecordOptions,
     target: Upstream,
     book: Book,
     names: frozenset[str] | None,

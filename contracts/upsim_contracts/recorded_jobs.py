@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from upsim_contracts.bodies import strings
-from upsim_contracts.cassettes import Cassette, Exchange
+from upsim_contracts.cassettes import Cassette, RecordedExchange
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.provider_words import said
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 
 _BROKEN = 500
 _SUCCESS = range(200, 300)
@@ -20,10 +20,10 @@ _SUCCESS = range(200, 300)
 class Job:
     """A job: the exchange that made it, the first one that told its end, and polls before that."""
 
-    made: Exchange
-    failed: Exchange | None = None
-    completed: Exchange | None = None
-    at_work: list[tuple[str, Exchange]] = field(default_factory=list)
+    made: RecordedExchange
+    failed: RecordedExchange | None = None
+    completed: RecordedExchange | None = None
+    at_work: list[tuple[str, RecordedExchange]] = field(default_factory=list)
     """Each status that a poll told on the way, as a word."""
 
     @property
@@ -39,7 +39,7 @@ class Job:
         return self.made.charge.documented if self.made.charge is not None else None
 
 
-def jobs_of(cassette: Cassette, tolls: Tolls) -> Mapping[str, Job]:
+def jobs_of(cassette: Cassette, tolls: CostTable) -> Mapping[str, Job]:
     """Return the jobs that a cassette shows being made, by their id, in the order of submits."""
     jobs: dict[str, Job] = {}
     polled = _polled(cassette, tolls)
@@ -60,7 +60,7 @@ def jobs_of(cassette: Cassette, tolls: Tolls) -> Mapping[str, Job]:
     return jobs
 
 
-def _polled(cassette: Cassette, tolls: Tolls) -> set[str]:
+def _polled(cassette: Cassette, tolls: CostTable) -> set[str]:
     """The texts of all polls, among them the ids of the jobs that were polled."""
     found: set[str] = set()
     for one in cassette.exchanges:
@@ -71,13 +71,13 @@ def _polled(cassette: Cassette, tolls: Tolls) -> set[str]:
     return found
 
 
-def _named(one: Exchange, jobs: Mapping[str, Job]) -> Iterator[str]:
+def _named(one: RecordedExchange, jobs: Mapping[str, Job]) -> Iterator[str]:
     """The jobs that a request is about."""
     told = {*one.path.partition("?")[0].split("/"), *strings(one.request.body.get("json"))}
     yield from (name for name in told if name in jobs)
 
 
-def _word(one: Exchange, tolls: Tolls, *, is_poll: bool) -> str:
+def _word(one: RecordedExchange, tolls: CostTable, *, is_poll: bool) -> str:
     """The status of a job that an answer tells; an outage tells none."""
     document = one.answer.body.get("json", ABSENT)
     found = at(document, tolls.book.lifecycle.read)
@@ -91,7 +91,7 @@ def _word(one: Exchange, tolls: Tolls, *, is_poll: bool) -> str:
     return "" if one.status >= _BROKEN and text not in known else f"http {one.status}"
 
 
-def _tell(job: Job, one: Exchange, word: str, tolls: Tolls) -> None:
+def _tell(job: Job, one: RecordedExchange, word: str, tolls: CostTable) -> None:
     """Note the status that an answer tells."""
     words = tolls.book.lifecycle.words
     if word in words.get("failed", ()):

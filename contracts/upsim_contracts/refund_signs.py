@@ -6,22 +6,22 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from upsim_contracts.cassettes import Cassette, Exchange
+from upsim_contracts.cassettes import Cassette, RecordedExchange
+from upsim_contracts.exchange_checks import CheckedExchange, place_of
 from upsim_contracts.facts import seconds
 from upsim_contracts.findings import Finding
-from upsim_contracts.judging import Judged, place_of
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import amount_text
 from upsim_contracts.promised import Refunds, Rows
 from upsim_contracts.recorded_jobs import Job, jobs_of
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 
 REFUND = "refund"
 _PAGING = frozenset({"page", "page_size"})
-Found = tuple[Judged, list[int]]
+Found = tuple[CheckedExchange, list[int]]
 
 
-def refund_signs(cassette: Cassette, tolls: Tolls) -> list[Found]:
+def refund_signs(cassette: Cassette, tolls: CostTable) -> list[Found]:
     """Return a finding for each refund that an answer shows to be missing or another amount."""
     refunds = tolls.book.refunds
     if refunds is None:
@@ -38,7 +38,9 @@ def refund_signs(cassette: Cassette, tolls: Tolls) -> list[Found]:
     return found
 
 
-def no_refund(cassette: Cassette, tolls: Tolls, job: Job, expected: str, seen: str) -> Judged:
+def no_refund(
+    cassette: Cassette, tolls: CostTable, job: Job, expected: str, seen: str
+) -> CheckedExchange:
     """Return what came instead of a refund; without an amount the price of the job is expected."""
     refunds, book = tolls.book.refunds, tolls.book
     wanted = expected or amount_text(job.price or Decimal(0), book.unit)
@@ -49,11 +51,11 @@ def no_refund(cassette: Cassette, tolls: Tolls, job: Job, expected: str, seen: s
     place = place_of(book.provider, cassette.header.dialect, job.made)
     name = place[1].name if place is not None else job.made.call
     finding = Finding(book.provider, name, REFUND, wanted, seen, source)
-    return Judged("price", finding, REFUND, (REFUND,))
+    return CheckedExchange("price", finding, REFUND, (REFUND,))
 
 
 def _in_rows(
-    cassette: Cassette, tolls: Tolls, refunds: Refunds, name: str, job: Job
+    cassette: Cassette, tolls: CostTable, refunds: Refunds, name: str, job: Job
 ) -> Iterator[tuple[int, str]]:
     """The first list of bills that shows no refund of a job when it was due, or another amount."""
     rows = refunds.rows
@@ -75,14 +77,14 @@ def _in_rows(
                 return
 
 
-def _is_whole(one: Exchange) -> bool:
+def _is_whole(one: RecordedExchange) -> bool:
     """Whether a request asks for the first page of all bills, and not for some of them."""
     asked = one.request.body.get("json")
     fields = asked if isinstance(asked, Mapping) else {}
     return not fields.keys() - _PAGING and fields.get("page", 1) == 1
 
 
-def _rows(one: Exchange, rows: Rows, name: str) -> Iterator[Mapping[str, Any]]:
+def _rows(one: RecordedExchange, rows: Rows, name: str) -> Iterator[Mapping[str, Any]]:
     """The rows of a job, the newest last: it is the one that counts."""
     listed = at(one.answer.body.get("json", ABSENT), rows.at)
     for row in reversed(listed) if isinstance(listed, list) else ():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from upsim_contracts.running import CONNECTION, Verdict
+from upsim_contracts.fact_runner import CONNECTION, Verdict
 
 ALIKE = 5
 """How many facts in a row may break on the same refusal, or for want of an answer."""

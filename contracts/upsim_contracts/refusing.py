@@ -8,26 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from upsim_contracts.cassettes import Cassette, Exchange
-from upsim_contracts.comparing import STATUS
+from upsim_contracts.cassette_replay import Replayed, is_momentary
+from upsim_contracts.cassettes import Cassette, RecordedExchange
 from upsim_contracts.counting import counted
+from upsim_contracts.exchange_checks import CheckedExchange, cited_at, place_of
 from upsim_contracts.findings import Finding
-from upsim_contracts.judging import Judged, cited_at, place_of
 from upsim_contracts.provider_words import words_of
-from upsim_contracts.replaying import Replayed, is_momentary
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
+from upsim_contracts.response_diff import STATUS
 
 ENOUGH = 3
 """Refusals that are no chance: with fewer polls or submits nothing is said of all of them."""
 _REFUSED = 400
-Found = tuple[Judged, list[int]]
+Found = tuple[CheckedExchange, list[int]]
 
 
 def refusals(
-    cassette: Cassette, tolls: Tolls, replayed: Mapping[int, Replayed]
+    cassette: Cassette, tolls: CostTable, replayed: Mapping[int, Replayed]
 ) -> tuple[list[Found], list[str]]:
     """Return a finding for each kind of request that is always refused, and a note for others."""
-    found: dict[tuple[str, ...], list[tuple[str, Sequence[Exchange]]]] = {}
+    found: dict[tuple[str, ...], list[tuple[str, Sequence[RecordedExchange]]]] = {}
     notes = []
     for kind, exchanges in _kinds(cassette, tolls, replayed).items():
         refused = [one for one in exchanges if is_momentary(one.status)]
@@ -40,10 +40,10 @@ def refusals(
 
 
 def _kinds(
-    cassette: Cassette, tolls: Tolls, replayed: Mapping[int, Replayed]
-) -> dict[str, list[Exchange]]:
+    cassette: Cassette, tolls: CostTable, replayed: Mapping[int, Replayed]
+) -> dict[str, list[RecordedExchange]]:
     """The submits and the polls, but for those that a simulator refuses, too."""
-    kinds: dict[str, list[Exchange]] = {}
+    kinds: dict[str, list[RecordedExchange]] = {}
     for one in cassette.exchanges:
         form = tolls.call(one.method, one.path)
         again = replayed.get(one.number)
@@ -57,7 +57,7 @@ def _kinds(
     return kinds
 
 
-def _is_documented(one: Exchange, cassette: Cassette, tolls: Tolls) -> bool:
+def _is_documented(one: RecordedExchange, cassette: Cassette, tolls: CostTable) -> bool:
     """Whether the document of a request names the status of its answer."""
     place = place_of(tolls.book.provider, cassette.header.dialect, one)
     return place is not None and str(one.status) in place[1].definition["responses"]
@@ -65,9 +65,9 @@ def _is_documented(one: Exchange, cassette: Cassette, tolls: Tolls) -> bool:
 
 def _always(
     cassette: Cassette,
-    tolls: Tolls,
+    tolls: CostTable,
     replayed: Mapping[int, Replayed],
-    kinds: Sequence[tuple[str, Sequence[Exchange]]],
+    kinds: Sequence[tuple[str, Sequence[RecordedExchange]]],
 ) -> Found:
     """What is always refused, as one finding."""
     api = [one for one in cassette.exchanges if one.part == "api"]
@@ -84,10 +84,10 @@ def _always(
     subject = "every request" if is_all else " and ".join(f"every {kind}" for kind, _ in kinds)
     says = f"{subject} answers {first.status} {words_of(first)}".rstrip()
     says = f"{says}: {counted(len(numbers), 'exchange')}"
-    return Judged("simulator", finding, STATUS, says=says), numbers
+    return CheckedExchange("simulator", finding, STATUS, says=says), numbers
 
 
-def _note(provider: str, kind: str, refused: Sequence[Exchange], count: int) -> str:
+def _note(provider: str, kind: str, refused: Sequence[RecordedExchange], count: int) -> str:
     first = refused[0]
     what = f"{len(refused)} of {counted(count, kind)} answered {first.status} {words_of(first)}"
     return f"note: {provider}: {what.rstrip()}, which the documents allow"

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from upsim_contracts.bodies import as_file, kept
-from upsim_contracts.cassettes import Exchange, Message
+from upsim_contracts.cassettes import Message, RecordedExchange
 from upsim_contracts.deliveries import check_delivery
 from upsim_contracts.hooks import Hook, Hooks
 from upsim_contracts.passing_findings import MOST_FINDINGS
@@ -33,8 +33,8 @@ from upsim_contracts.pieces import MOST_TEXT, beginning, decoded, in_turns, is_p
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.room import Share, TooLargeError, read_whole
 from upsim_contracts.shortages import shortage
-from upsim_contracts.telling import Checked
 from upsim_contracts.turns import Turns
+from upsim_contracts.webhook_messages import Checked
 
 SECONDS = 60
 """Seconds that a receiver has for its whole response."""
@@ -70,7 +70,7 @@ class Relay:
     turns: Turns
     redactor: Redactor
     seconds: Callable[[], float]
-    write: Callable[[Exchange, int, list[str]], Awaitable[None]]
+    write: Callable[[RecordedExchange, int, list[str]], Awaitable[None]]
     start: float
     _under_way: int = field(default=0)
 
@@ -164,7 +164,7 @@ class Relay:
         proof = self.hooks.telling.signature
         form = {proof: delivery.headers[proof]} if proof in delivery.headers else {}
         took = Decimal(str(round(self.seconds() - delivery.began, 3)))
-        exchange = Exchange(
+        exchange = RecordedExchange(
             number=0,
             at=Decimal(str(round(delivery.began - self.start, 3))),
             took=took,

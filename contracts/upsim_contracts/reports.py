@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from upsim_contracts.accepting import Known
 from upsim_contracts.causes import Cause
 from upsim_contracts.counting import counted
-from upsim_contracts.running import Verdict
+from upsim_contracts.fact_runner import Verdict
 from upsim_contracts.uses import ASIDE
 from upsim_contracts.verify import Report
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from upsim_contracts.calling import Exchanged
+from upsim_contracts.account_client import Exchanged
 from upsim_contracts.documents import document
 from upsim_contracts.facts import Book
 from upsim_contracts.findings import Finding

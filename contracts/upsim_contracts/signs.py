@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
-from upsim_contracts.comparing import INSTEAD, is_price
 from upsim_contracts.findings import Finding
 from upsim_contracts.prices import CHARGE
+from upsim_contracts.response_diff import INSTEAD, is_price
 
 Key = tuple[str, ...]
 PRICE = "price"

@@ -29,7 +29,7 @@ class Difference:
     actual: Decimal
 
 
-class Purse:
+class SpendingBudget:
     """What may be spent, in the provider's unit. `cap` None is play money: all is allowed.
 
     `spent` is what is known to be gone, `reserved` what requests under way could cost at the most.
@@ -92,7 +92,7 @@ class Purse:
 class GuardedTransport(httpx.BaseTransport):
     """Sends what cannot cost anything, and what somebody has set money aside for."""
 
-    def __init__(self, inner: httpx.BaseTransport, purse: Purse) -> None:
+    def __init__(self, inner: httpx.BaseTransport, purse: SpendingBudget) -> None:
         """Guard another transport."""
         self._inner = inner
         self._purse = purse

@@ -17,7 +17,7 @@ import msgspec
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import AdminAnswer, ask_admin
 from upsim_contracts.exceptions import TargetError
-from upsim_contracts.spending import RESERVED, Purse
+from upsim_contracts.spending import RESERVED, SpendingBudget
 
 T = TypeVar("T")
 ADMIN = "/__sim"
@@ -128,7 +128,7 @@ class Controls:
         return _answer(self.http, method, url, self.headers, body)
 
 
-class World:
+class TargetAccount:
     """One account of one provider, and on a simulator the clock and the jobs behind it."""
 
     def __init__(
@@ -187,7 +187,7 @@ class Target:
     provider: str
     url: str
     http: httpx.Client
-    purse: Purse
+    purse: SpendingBudget
     simulator: bool
     key: str = ""
     admin_token: str = ""
@@ -201,10 +201,10 @@ class Target:
     """The servers of paths that are not at `url`, as the provider itself has them."""
 
     @contextmanager
-    def world(self, given: Given) -> Iterator[World]:
+    def world(self, given: Given) -> Iterator[TargetAccount]:
         """The world that a fact needs, gone afterwards. Raises TargetError."""
         if not self.simulator:
-            yield World(self.http, base_url=self.url, key=self.key, media=self.media)
+            yield TargetAccount(self.http, base_url=self.url, key=self.key, media=self.media)
             return
         headers = self._headers
         made = _answer(
@@ -217,7 +217,7 @@ class Target:
         try:
             if given.plan is not None:
                 controls.account({"plan": given.plan})
-            yield World(
+            yield TargetAccount(
                 self.http,
                 base_url=base,
                 key=key,

@@ -10,14 +10,14 @@ from importlib.util import module_from_spec, spec_from_file_location
 from typing import Literal
 
 from upsim_contracts.accepting import Known
-from upsim_contracts.calling import Pricer
+from upsim_contracts.account_client import Pricer
 from upsim_contracts.causes import Cause, causes, judged
 from upsim_contracts.documents import folders
 from upsim_contracts.exceptions import NoContractError
+from upsim_contracts.fact_runner import Sleep, Verdict, judge
 from upsim_contracts.facts import FILE, Book, Fact, read_book
 from upsim_contracts.planning import Plan, Planned, plan
 from upsim_contracts.refusals import Refusals
-from upsim_contracts.running import Sleep, Verdict, judge
 from upsim_contracts.spending import Difference
 from upsim_contracts.target import Target
 from upsim_contracts.uses import ASIDE, Uses

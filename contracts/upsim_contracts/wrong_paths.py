@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 
 from upsim_contracts.answers import REFUSED, Operation, contract, operation_of
 from upsim_contracts.documents import parts
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 
 LONGEST = 200
 """Characters of a path that a note shows and compares."""
@@ -23,7 +23,7 @@ ALIKE = 0.6
 _PARAMETER = re.compile(r"\{[^}]+\}")
 
 
-def note(tolls: Tolls, dialect: str, method: str, path: str, status: int) -> str | None:
+def note(tolls: CostTable, dialect: str, method: str, path: str, status: int) -> str | None:
     """Return the sentence about a refused request to an unknown path; None for any other."""
     provider = tolls.book.provider
     if status < REFUSED or operation_of(provider, dialect, method, path) is not None:
@@ -35,7 +35,7 @@ def note(tolls: Tolls, dialect: str, method: str, path: str, status: int) -> str
     return f"note: {method} {shown} is not in {provider}'s documents (answered {status}){meant}"
 
 
-def _nearest(tolls: Tolls, dialect: str, method: str, path: str) -> str:
+def _nearest(tolls: CostTable, dialect: str, method: str, path: str) -> str:
     """Return the operation most alike: of the same method, and a free one, if there are several."""
     rated = [
         (round(_alike(path, one.path), 3), one.method == method, not _is_paid(tolls, one), one.name)
@@ -50,7 +50,7 @@ def _operations(provider: str, dialect: str) -> Iterator[Operation]:
         yield from contract(provider, dialect, part).operations.values()
 
 
-def _is_paid(tolls: Tolls, operation: Operation) -> bool:
+def _is_paid(tolls: CostTable, operation: Operation) -> bool:
     form = tolls.call(operation.method, operation.path)
     return form is not None and form.paid
 

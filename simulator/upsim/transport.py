@@ -25,18 +25,18 @@ class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request of a sync client."""
-        exchange = Exchange(request, request.read())
+        exchange = AsgiExchange(request, request.read())
         self._run(lambda: exchange.run(self._app))
         return exchange.response()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request of an async client."""
-        exchange = Exchange(request, await request.aread())
+        exchange = AsgiExchange(request, await request.aread())
         await exchange.run(self._app)
         return exchange.response()
 
 
-class Exchange:
+class AsgiExchange:
     """One request and the messages that answer it.
 
     `run` may be called in the event loop of another thread; `response` is for the caller's own.

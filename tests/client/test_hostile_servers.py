@@ -41,7 +41,7 @@ from upsim.client.http.exchanges import MOST_BYTES
 from upsim.client.request_guard import Budget, RequestGuard
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.client.values import Money
-from upsim_contracts.command import Asked, aim, run
+from upsim_contracts.command import VerifyOptions, aim, run
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.verify import book_of
 
@@ -137,7 +137,9 @@ def test_targets_of_verify(monkeypatch: pytest.MonkeyPatch, answer: Reply, says:
     monkeypatch.setattr(bounded, "MOST_BYTES", 2_000_000)
     monkeypatch.setattr(bounded, "SECONDS", 0.3 if "0.3 s" in says else 300)
     with serving(answer) as (url, _), ExitStack() as stack:
-        order = Asked(target=url, as_live=True, cap=Decimal(1), api_key="k", providers=("vicsee",))
+        order = VerifyOptions(
+            target=url, as_live=True, cap=Decimal(1), api_key="k", providers=("vicsee",)
+        )
         target = aim(stack, order, book_of("vicsee"), {})
         with pytest.raises(httpx.HTTPError, match=says):
             target.http.get(url)

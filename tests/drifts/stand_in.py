@@ -31,10 +31,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.receivers import Hosts
 from upsim import Simulator
 from upsim.transport import Transport
-from upsim_contracts.looking import look_into
-from upsim_contracts.spending import GuardedTransport, Purse
+from upsim_contracts.spending import GuardedTransport, SpendingBudget
 from upsim_contracts.target import Patience, Target
 from upsim_contracts.verify import book_of
+from upsim_contracts.video_probe import look_into
 
 ROOT = "http://upsim.test"
 OPERATIONS: Mapping[str, Mapping[str, str]] = {
@@ -253,7 +253,7 @@ class Made:
 
     def target(self, cap: Decimal, http: httpx.Client | None = None) -> Target:
         """Return it as `verify` sees a stranger."""
-        purse = Purse(cap, book_of(self.provider).unit)
+        purse = SpendingBudget(cap, book_of(self.provider).unit)
         guarded = GuardedTransport(self.transport, purse)
         return Target(
             "stand-in",

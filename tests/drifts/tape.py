@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from upsim_contracts.cassettes import Cassette, Charge, Exchange, Header, Message
+from upsim_contracts.cassettes import Cassette, Charge, Header, Message, RecordedExchange
 
 
 @dataclass
 class Tape:
     """A cassette of VicSee as it is written, an exchange every second."""
 
-    exchanges: list[Exchange] = field(default_factory=list)
+    exchanges: list[RecordedExchange] = field(default_factory=list)
     now: int = 0
     account: int = 1
     took: Decimal = Decimal(0)
@@ -50,7 +50,7 @@ class Tape:
         self.now += 1
         number, answer = len(self.exchanges) + 1, Message({}, {"json": json})
         self.exchanges.append(
-            Exchange(
+            RecordedExchange(
                 number=number,
                 at=Decimal(self.now),
                 took=self.took,

@@ -9,13 +9,13 @@ import pytest
 
 from tests.drifts.tape import taped
 from upsim_contracts.balances import Balances, balances
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 from upsim_contracts.verify import book_of, pricer
 
 
 def judged(steps: Sequence[tuple[Any, ...]]) -> Balances:
     """Judge a recording that is made of these steps."""
-    return balances(taped(steps), Tolls(book_of("vicsee"), pricer("vicsee")))
+    return balances(taped(steps), CostTable(book_of("vicsee"), pricer("vicsee")))
 
 
 def told(found: Balances) -> Iterator[str]:

@@ -18,7 +18,7 @@ import pytest
 
 from tests.drifts.stand_in import stand_in
 from upsim.cli.verify import LOCAL
-from upsim_contracts.command import Asked, aim, run
+from upsim_contracts.command import VerifyOptions, aim, run
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.verify import STOPPED, Report, book_of, not_begun, providers, verify
 
@@ -136,7 +136,7 @@ def judged(
         with LOCAL["sim"]() as (url, transport, token):
             yield url, Altered(transport, alter), token
 
-    order = Asked(
+    order = VerifyOptions(
         providers=(provider,),
         as_live=as_live,
         cap=CAP if as_live else None,

@@ -9,7 +9,7 @@ import pytest
 
 from tests.drifts.tape import taped
 from upsim_contracts.durations import slow_jobs
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 from upsim_contracts.verify import book_of, pricer
 
 MADE = ("submit", "a", 32)
@@ -35,6 +35,6 @@ CASES: dict[str, tuple[Sequence[tuple[Any, ...]], Sequence[str]]] = {
 def test_slow_jobs_are_those_that_polls_prove(name: str) -> None:
     """Only the time between two polls that found a job at work counts, not its queue."""
     steps, expected = CASES[name]
-    found = slow_jobs(taped(steps), Tolls(book_of("vicsee"), pricer("vicsee")))
+    found = slow_jobs(taped(steps), CostTable(book_of("vicsee"), pricer("vicsee")))
 
     assert expected == [f"{one.finding.expected}, seen {one.finding.seen}" for one, _ in found]

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from upsim_contracts.cassettes import Exchange, Message
+from upsim_contracts.cassette_replay import Replayed
+from upsim_contracts.cassettes import Message, RecordedExchange
 from upsim_contracts.limits import moved
-from upsim_contracts.replaying import Replayed
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 from upsim_contracts.verify import book_of, pricer
 
 LONG = "Video exceeds 60-second limit"
@@ -54,7 +54,7 @@ def test_limit_moved_from_documents_to_what_is_seen(name: str) -> None:
     for parent in reversed(parents):
         made = {parent: made}
     seen = {"width": 320, "height": 240, "fps": "10", "seconds": Decimal(seconds)}
-    exchange = Exchange(
+    exchange = RecordedExchange(
         number=1,
         at=Decimal(0),
         took=Decimal(0),
@@ -67,7 +67,7 @@ def test_limit_moved_from_documents_to_what_is_seen(name: str) -> None:
     )
     document = {"error": {"message": simulated}}
     replayed = Replayed(exchange, 422 if simulated else 200, document=document)
-    found = moved(exchange, replayed, "POST /", Tolls(book, pricer(provider)))
+    found = moved(exchange, replayed, "POST /", CostTable(book, pricer(provider)))
     told = found.says.partition(" moved from ")[2].partition(": ")[0] if found else None
 
     assert expected == told

@@ -9,7 +9,7 @@ import pytest
 
 from upsim.cli.verify import LOCAL
 from upsim.scenario.loader import Library
-from upsim_contracts.command import Asked, aim
+from upsim_contracts.command import VerifyOptions, aim
 from upsim_contracts.verify import book_of, verify
 
 LIBRARY = Library()
@@ -26,7 +26,7 @@ FACTS = {"piapi": 85, "venice": 90, "vicsee": 80, "wavespeed": 140}
 @pytest.mark.parametrize(("provider", "dialect"), CASES)
 def test_stranger_shows_no_difference(provider: str, dialect: str) -> None:
     """Every fact passes that a stranger can show, also on an account with jobs and charges."""
-    order = Asked(providers=(provider,), dialect=dialect, as_live=True, cap=CAP)
+    order = VerifyOptions(providers=(provider,), dialect=dialect, as_live=True, cap=CAP)
     with ExitStack() as stack:
         target = aim(stack, order, book_of(provider), LOCAL)
         book = book_of(provider).under(target.dialect)
@@ -42,7 +42,7 @@ def test_stranger_shows_no_difference(provider: str, dialect: str) -> None:
 @pytest.mark.parametrize("provider", LIBRARY.providers())
 def test_facts_of_one_dialect_hold_whatever_dialect_is_verified(provider: str) -> None:
     """A fact that names its dialect passes, or departs, when another dialect is verified."""
-    order = Asked(providers=(provider,), dialect="live")
+    order = VerifyOptions(providers=(provider,), dialect="live")
     with ExitStack() as stack:
         target = aim(stack, order, book_of(provider), LOCAL)
         book = book_of(provider).under("live")

@@ -14,7 +14,7 @@ import httpx
 from tests.drifts.stand_in import ROOT, Made
 from tests.receivers import Hosts, Receiver
 from upsim.cli.verify import LOCAL
-from upsim_contracts.calling import body_of
+from upsim_contracts.account_client import body_of
 from upsim_contracts.clips import clip
 from upsim_contracts.drift_command import run as run_drift
 from upsim_contracts.facts import Book, filled

@@ -11,8 +11,8 @@ import pytest
 
 from tests.e2e.conftest import Server
 from upsim_contracts.documents import dialects, folders, parts, providers
-from upsim_contracts.suite.places import key_header
 from upsim_contracts.suite.rules import EXCEPTIONS
+from upsim_contracts.suite.sandbox_pool import key_header
 
 DOCUMENTS = [
     pytest.param(provider, dialect, part, id="-".join(filter(None, (provider, dialect, part))))

@@ -29,7 +29,7 @@ from upsim.engine.journal import JournalEntry
 from upsim.web.admin.exchange_views import LONGEST_CAUSE, cause_of
 from upsim_contracts.clips import Clip
 from upsim_contracts.generation import Submit
-from upsim_contracts.spending import Purse
+from upsim_contracts.spending import SpendingBudget
 from upsim_contracts.suite.account import Account
 from upsim_contracts.suite.exploring import AMPLE, SUBMITS, table_of
 from upsim_contracts.suite.strategies.clips import clips, short
@@ -536,7 +536,7 @@ def test_every_mistake_of_the_contracts_has_a_cause(seen: Seen, submit: Submit) 
     """Each flaw of the tables that is refused says why, whatever the clip."""
     with httpx.Client(transport=seen.sim.transport()) as http:
         root = LOCAL
-        target = Target("sim", submit.provider, root, http, Purse(None), simulator=True)
+        target = Target("sim", submit.provider, root, http, SpendingBudget(None), simulator=True)
 
         @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
         @given(clips(short(submit.clips)))

@@ -10,10 +10,10 @@ import pytest
 
 from upsim.cli.verify import LOCAL
 from upsim.scenario.loader import Library
-from upsim_contracts.command import Asked, aim
+from upsim_contracts.command import VerifyOptions, aim
 from upsim_contracts.documents import default_dialect
+from upsim_contracts.fact_runner import Verdict, judge
 from upsim_contracts.facts import Book
-from upsim_contracts.running import Verdict, judge
 from upsim_contracts.verify import book_of, pricer
 
 LIBRARY = Library()
@@ -27,7 +27,7 @@ CASES = [
 def judged(book: Book, dialect: str) -> Iterator[Verdict]:
     """Return what becomes of each fact of a book under a dialect."""
     with ExitStack() as stack:
-        order = Asked(providers=(book.provider,), dialect=dialect)
+        order = VerifyOptions(providers=(book.provider,), dialect=dialect)
         target = aim(stack, order, book, LOCAL)
         for fact in book.facts:
             yield judge(book, fact, target, pricer(book.provider), lambda _seconds: None)

@@ -22,11 +22,11 @@ from upsim.cli import main
 from upsim.scenario.loader import Library
 from upsim.scenario.yaml_tree import parse_tree
 from upsim_contracts import drift_reports, reports
-from upsim_contracts.cassettes import Cassette, Charge, Exchange, Message, Writer
+from upsim_contracts.cassettes import Cassette, Charge, Message, RecordedExchange, Writer
 from upsim_contracts.drift import drift
+from upsim_contracts.fact_runner import Outcome, Verdict
 from upsim_contracts.matching import Mismatch
 from upsim_contracts.planning import Plan
-from upsim_contracts.running import Outcome, Verdict
 from upsim_contracts.scenario_text import scenario_text
 from upsim_contracts.spending import Difference
 from upsim_contracts.verify import Report, book_of
@@ -84,7 +84,7 @@ def test_recorded_refusals_become_faults(tmp_path: Path) -> None:
     words: dict[str, Any] = {text: text for text in ODD} | {"n": Decimal("1.50"), "deep": [[{}]]}
     json_type = {"content-type": "application/json"}
     sent = Message(json_type, {"json": {"video_url": "https://a.example/\u2028.mp4"}})
-    refused = Exchange(
+    refused = RecordedExchange(
         *(1, Decimal(0), Decimal(0), "POST", "/api/v1/tools/upscale-video", sent, 418),
         Message(json_type | {"retry-after": "\x7f"}, {"json": words}),
         charge=Charge("credit", None, Decimal(0)),

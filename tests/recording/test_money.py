@@ -17,7 +17,7 @@ from tests.recording.conftest import Studio, entries
 from upsim_contracts.answers import operation_of
 from upsim_contracts.documents import GUIDE
 from upsim_contracts.evidence import resolve
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 from upsim_contracts.verify import book_of, pricer, providers
 
 UPSCALE = "/api/v1/tools/upscale-video"
@@ -90,7 +90,7 @@ def test_a_price_cites_its_place(
     provider: str, call: str, body: dict[str, object], place: str
 ) -> None:
     """The evidence of a price is the place that speaks of such a request."""
-    found = Tolls(book_of(provider), pricer(provider)).evidence(call, body)
+    found = CostTable(book_of(provider), pricer(provider)).evidence(call, body)
 
     assert place in found
 
@@ -117,7 +117,7 @@ def test_a_price_without_options_cites_that_of_the_defaults() -> None:
     seen = set()
     for provider in providers():
         book = book_of(provider)
-        tolls = Tolls(book, pricer(provider))
+        tolls = CostTable(book, pricer(provider))
         for name, form in book.calls.items():
             place = operation_of(provider, GUIDE, form.method, form.path)
             if not form.paid or place is None or "requestBody" not in place[1].definition:
@@ -147,7 +147,7 @@ def test_evidence_of_a_price_reads_a_request_once() -> None:
             return "4"
 
     body = Body({"upscale_factor": Value()} | {f"n{number}": Value() for number in range(9)})
-    tolls = Tolls(book_of("vicsee"), pricer("vicsee"))
+    tolls = CostTable(book_of("vicsee"), pricer("vicsee"))
     assert "Pricing, table, 4x" in tolls.evidence("create", body)
     assert {"body": 1, "value": 1} == reads
 

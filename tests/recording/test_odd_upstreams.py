@@ -32,18 +32,18 @@ from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim_contracts import charging, record_command
 from upsim_contracts.cassette_format import MAX_PATH_LENGTH, MAX_TEXT_LENGTH
-from upsim_contracts.cassettes import Exchange, read_cassette
+from upsim_contracts.cassettes import RecordedExchange, read_cassette
 from upsim_contracts.charging import MOST_BYTES, Charging
 from upsim_contracts.drift_command import run as run_drift
 from upsim_contracts.exceptions import ContractFileError, UnreadableVideoError, UsageError
 from upsim_contracts.known_secrets import MOST_KNOWN
-from upsim_contracts.looking import look_into
 from upsim_contracts.passing_findings import MOST_FINDINGS
 from upsim_contracts.record_command import recording
 from upsim_contracts.redaction import PLACEHOLDER, Redactor
-from upsim_contracts.spending import Purse
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
+from upsim_contracts.spending import SpendingBudget
 from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.video_probe import look_into
 
 OK = b"HTTP/1.1 200 OK\r\n"
 JSON = b"content-type: application/json\r\n"
@@ -271,7 +271,7 @@ class Forwarded:
         self.statuses: dict[str, int] = {}
         asyncio.run(self._ask(answers, sent))
         found = {one.path.rpartition("/")[2]: one for one in read_cassette(self.cassette).exchanges}
-        self.exchanges: Mapping[str, Exchange] = found
+        self.exchanges: Mapping[str, RecordedExchange] = found
 
     async def _ask(self, answers: Mapping[str, httpx.Response], sent: Mapping[str, str]) -> None:
         asked = {"upstream": "http://127.0.0.1:9", "to": self.cassette, "provider": "venice"}
@@ -511,14 +511,16 @@ def test_compressed_or_long_balance_is_unknown(name: str) -> None:
     headers, body, expected = BALANCES[name]
     book = replace(book_of("piapi"), balance=("balance", "json.balance"))
     form = next(iter(book.calls.values()))
-    tolls = Tolls(replace(book, calls={"balance": form}), pricer("piapi"))
+    tolls = CostTable(replace(book, calls={"balance": form}), pricer("piapi"))
 
     def answer(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
 
     async def run() -> Decimal | None:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-            charging = Charging(tolls, Purse(None), http, "http://127.0.0.1:9", balances=True)
+            charging = Charging(
+                tolls, SpendingBudget(None), http, "http://127.0.0.1:9", balances=True
+            )
             return await charging.balance({})
 
     assert (None if expected is None else Decimal(expected)) == asyncio.run(run())

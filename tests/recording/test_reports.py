@@ -20,32 +20,32 @@ from tests.recording.conftest import Studio
 from upsim_contracts.cassettes import (
     Cassette,
     Charge,
-    Exchange,
     Header,
     Message,
+    RecordedExchange,
     Writer,
     read_cassette,
 )
 from upsim_contracts.drift import drift
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 from upsim_contracts.verify import book_of, pricer
 from upsim_contracts.wrong_paths import note
 
 HEAD = Header("vicsee", "guide", "127.0.0.1", "2026-11-01T10:00:00Z")
 
 
-def vicsee() -> Tolls:
+def vicsee() -> CostTable:
     """Return the price list of a provider."""
-    return Tolls(book_of("vicsee"), pricer("vicsee"))
+    return CostTable(book_of("vicsee"), pricer("vicsee"))
 
 
-def exchange(status: int = 200, body: object = None, **more: object) -> Exchange:
+def exchange(status: int = 200, body: object = None, **more: object) -> RecordedExchange:
     """Return a look at the credits."""
     answer = Message({"content-type": "application/json"}, {"json": body})
     zero = Decimal(0)
     path = "/api/v1/credits"
-    return Exchange(1, zero, zero, "GET", path, Message(), status, answer, **more)  # type: ignore[arg-type]
+    return RecordedExchange(1, zero, zero, "GET", path, Message(), status, answer, **more)  # type: ignore[arg-type]
 
 
 def test_old_evidence_is_a_finding() -> None:
@@ -207,7 +207,7 @@ def test_a_cassette_is_read_as_it_was_written(
     """Any document, amount and text survives, digit by digit."""
     message = Message({"x": text}, {"json": body})
     charge = Charge("USD", documented, at)
-    written = Exchange(1, at, at, "POST", "/x", message, 200, message, "api", charge)
+    written = RecordedExchange(1, at, at, "POST", "/x", message, 200, message, "api", charge)
     file = BytesIO()
     Writer(file, HEAD).add(written)
     path: Path = tmp_path_factory.getbasetemp() / "round-trip.jsonl"
@@ -257,7 +257,7 @@ def test_path_that_the_client_got_wrong_is_a_note(studio: Studio) -> None:
 
 def test_nearest_path_is_never_a_paid_one_where_a_free_one_is_as_near() -> None:
     """Venice's wrong path for a status names a free operation, not the paid `queue`."""
-    tolls = Tolls(book_of("venice"), pricer("venice"))
+    tolls = CostTable(book_of("venice"), pricer("venice"))
     said = note(tolls, "guide", "POST", "/api/v1/video/status", 404)
 
     assert said is not None

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from tests.slowness import TRIES, slowness
 from upsim_contracts import charging as charging_module
 from upsim_contracts.bodies import kept
-from upsim_contracts.cassettes import Exchange, Header, Message, Writer, read_cassette
+from upsim_contracts.cassettes import Header, Message, RecordedExchange, Writer, read_cassette
 from upsim_contracts.parsing import BODY, MAX_LETTERS, parsed
 from upsim_contracts.record_command import recording
 from upsim_contracts.redaction import Redactor
@@ -74,7 +74,7 @@ def test_a_pair_of_bodies_is_read_as_it_was_kept(
 ) -> None:
     """Two bodies that are kept are in one line, and nothing of them is lost."""
     request, answer = (Message({"a": "b"}, kept_one(*one)) for one in (sent, answered))
-    written = Exchange(1, Decimal(0), Decimal(0), "POST", "/x", request, 200, answer)
+    written = RecordedExchange(1, Decimal(0), Decimal(0), "POST", "/x", request, 200, answer)
     file = BytesIO()
     Writer(file, Header("venice", "guide", "x", "2026-01-01")).add(written)
     path: Path = tmp_path_factory.getbasetemp() / "pair.jsonl"

@@ -15,7 +15,7 @@ import httpx
 
 from upsim.network import NoCookies
 from upsim_contracts.facts import Book
-from upsim_contracts.spending import Purse
+from upsim_contracts.spending import SpendingBudget
 from upsim_contracts.target import Target
 
 SECONDS = 60
@@ -36,7 +36,7 @@ def simulator(book: Book, provider: str, scenario: str | None) -> Iterator[Targe
             provider,
             made.base_url("").rstrip("/"),
             http,
-            Purse(None, book.unit),
+            SpendingBudget(None, book.unit),
             simulator=True,
             admin_token=made.app.registry.settings.admin_token,
             scenario=scenario,

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from upsim_contracts.calling import Pricer
+from upsim_contracts.account_client import Pricer
 from upsim_contracts.exceptions import TargetError
+from upsim_contracts.fact_runner import CONNECTION, Verdict, judge
 from upsim_contracts.facts import Book, Fact
 from upsim_contracts.mutants.children import cpu_limit, forked, simulator
 from upsim_contracts.mutants.lies import Lie, Lies
-from upsim_contracts.running import CONNECTION, Verdict, judge
 from upsim_contracts.target import Given, Target
 from upsim_contracts.verify import pricer
 

@@ -11,22 +11,28 @@ from typing import Any
 
 import httpx
 
-from upsim_contracts.calling import Answer, Caller, Pricer, body_of
+from upsim_contracts.account_client import AccountClient, FactResponse, Pricer, body_of
 from upsim_contracts.clips import Clip
 from upsim_contracts.facts import Book, Lifecycle, filled
 from upsim_contracts.findings import Finding
 from upsim_contracts.generation import Flaw, Generation, Submit
 from upsim_contracts.matching import ABSENT, at, mismatches
-from upsim_contracts.target import Controls, Target, World
+from upsim_contracts.target import Controls, Target, TargetAccount
 
 MOST_POLLS = 400
 
 
-class Account(Caller):
+class Account(AccountClient):
     """An account of a provider at a target."""
 
     def __init__(
-        self, table: Generation, target: Target, *, world: World, price: Pricer, dialect: str = ""
+        self,
+        table: Generation,
+        target: Target,
+        *,
+        world: TargetAccount,
+        price: Pricer,
+        dialect: str = "",
     ) -> None:
         """Nothing was sent yet."""
         super().__init__(table.book, target, world=world, price=price, dialect=dialect)
@@ -45,7 +51,7 @@ class Account(Caller):
 
     def other(self) -> Account:
         """An account of somebody else in the same sandbox."""
-        world = World(
+        world = TargetAccount(
             self.world.http,
             base_url=self.world.base_url,
             key=self.controls.further_key("somebody-else"),
@@ -58,7 +64,7 @@ class Account(Caller):
 
     def submit(
         self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: Mapping[str, Any]
-    ) -> Answer:
+    ) -> FactResponse:
         """Send a request with exactly these options; `more` sets what else there is."""
         step = request(submit, self.book, clip, options)
         return self.call(step | more | {"set": {**step["set"], **more.get("set", {})}})
@@ -89,7 +95,7 @@ class Account(Caller):
         self.accepted(submit, clip, options, **more)
         return before - self.balance()
 
-    def wrong(self, submit: Submit, clip: Clip, *flaws: Flaw) -> Answer:
+    def wrong(self, submit: Submit, clip: Clip, *flaws: Flaw) -> FactResponse:
         """Send a request that is right but for these mistakes."""
         step: dict[str, Any] = request(submit, self.book, clip, submit.defaults)
         for flaw in flaws:
@@ -105,12 +111,12 @@ class Account(Caller):
         step["set"] = {k: v for k, v in step["set"].items() if k not in step["drop"]}
         return self.call(step)
 
-    def poll(self, job: str) -> Answer:
+    def poll(self, job: str) -> FactResponse:
         """Ask how a job is."""
         self.names["job"] = job
         return self.call({"call": self.life.call})
 
-    def word(self, answer: Answer) -> object:
+    def word(self, answer: FactResponse) -> object:
         """The status that an answer to a poll tells."""
         found = at(answer.document, self.life.read)
         return f"http {answer.response.status_code}" if found is ABSENT else found
@@ -119,7 +125,7 @@ class Account(Caller):
         """Which end a status is; None when the job is still under way."""
         return next((end for end, words in self.life.words.items() if word in words), None)
 
-    def finish(self, job: str) -> Answer:
+    def finish(self, job: str) -> FactResponse:
         """Let time pass until a job has ended."""
         for _ in range(MOST_POLLS):
             answer = self.poll(job)
@@ -128,7 +134,7 @@ class Account(Caller):
             self.controls.advance(to="next")
         raise AssertionError(f"{job} never ends: {self.last}")
 
-    def link(self, answer: Answer) -> str:
+    def link(self, answer: FactResponse) -> str:
         """The link in the answer to a poll of a finished job."""
         found = (at(answer.document, place) for place in self.life.output)
         link = next((one for one in found if isinstance(one, str)), None)
@@ -160,6 +166,6 @@ def request(submit: Submit, book: Book, clip: Clip, options: Mapping[str, Any]) 
     }
 
 
-def expect(answer: Answer, wanted: Mapping[str, Any], why: str) -> None:
+def expect(answer: FactResponse, wanted: Mapping[str, Any], why: str) -> None:
     """Check an answer against what is written of it."""
     assert [str(found) for found in mismatches(wanted, answer.as_seen)] == [], why

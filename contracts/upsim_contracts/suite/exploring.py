@@ -17,7 +17,7 @@ from hypothesis import settings as Settings  # noqa: N812 - a class, whatever it
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from upsim_contracts.calling import NotRunError
+from upsim_contracts.account_client import NotRunError
 from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.generation import Generation, Submit, generation
 from upsim_contracts.suite.account import Account

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from upsim_contracts.answers import contract
 from upsim_contracts.documents import living
 from upsim_contracts.suite.inputs import HOST, formats
-from upsim_contracts.suite.places import Place, Places
 from upsim_contracts.suite.rules import described, exceptions, operation_of, rules
+from upsim_contracts.suite.sandbox_pool import PooledSandbox, SandboxPool
 
 if TYPE_CHECKING:
     from schemathesis import Response
@@ -90,7 +90,7 @@ class Fuzzing:
         """Fuzz `app`, which answers a provider's calls below `/<provider>/<dialect>`."""
         self._contract = contract(provider, dialect, part)
         self._rules = rules(provider)
-        self._places = Places(app, provider, self._rules.key)
+        self._places = SandboxPool(app, provider, self._rules.key)
         self._profile = profile or Profile()
         self._exceptions = exceptions(provider)
         self._app = app
@@ -171,10 +171,10 @@ class Fuzzing:
         places = self._places
 
         class Key:
-            def get(self, _case: Case, _context: object) -> Place:
+            def get(self, _case: Case, _context: object) -> PooledSandbox:
                 return places.enter() if per_case else places.here
 
-            def set(self, case: Case, data: Place, _context: object) -> None:
+            def set(self, case: Case, data: PooledSandbox, _context: object) -> None:
                 case.headers[data.header] = data.value
 
         schema.auth(refresh_interval=None)(Key)

@@ -24,16 +24,16 @@ from hypothesis.stateful import (
 from upsim_contracts.clips import Clip
 from upsim_contracts.exceptions import UnpricedError
 from upsim_contracts.generation import Action, Flaw, Generation, Submit, Webhook
-from upsim_contracts.looking import look_into
 from upsim_contracts.matching import at, mismatches
 from upsim_contracts.suite.account import expect
 from upsim_contracts.suite.expected import size_of_output
 from upsim_contracts.suite.exploring import AMPLE, Explorer
-from upsim_contracts.suite.model import Job, Model
+from upsim_contracts.suite.model import Model, ModelJob
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.suite.strategies.ids import beside
 from upsim_contracts.target import START
+from upsim_contracts.video_probe import look_into
 
 MINE, OTHER = "mine", "other"
 MOST_PIXELS = 1_300_000
@@ -263,7 +263,7 @@ class Machine(RuleBasedStateMachine):
                     self._read(hook, job, message)
                     yield job.id
 
-    def _read(self, hook: Webhook, job: Job, message: Mapping[str, object]) -> None:
+    def _read(self, hook: Webhook, job: ModelJob, message: Mapping[str, object]) -> None:
         """A new post is proven to be the provider's, and tells what a poll then shows."""
         if job.id in self.read:
             return
@@ -283,7 +283,7 @@ class Machine(RuleBasedStateMachine):
         assert at(answer.document, hook.poll) == shown
         event("told")
 
-    def _ended_by_itself(self, job: Job) -> bool:
+    def _ended_by_itself(self, job: ModelJob) -> bool:
         return job.possible <= self.table.ended("completed") | self.table.ended("failed")
 
     def _under_way(self) -> bool:

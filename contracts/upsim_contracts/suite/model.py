@@ -18,7 +18,7 @@ YES, NO = frozenset({True}), frozenset({False})
 
 
 @dataclass(slots=True)
-class Job:
+class ModelJob:
     """What is known of one job.
 
     `possible` are the status words that it may show, `refunded` whether its price may be back.
@@ -47,7 +47,7 @@ class Model:
         """Nothing has happened yet."""
         self._table = table
         self._exact = exact
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[str, ModelJob] = {}
         self.funds: dict[str, Decimal] = {}
         self.now = now
         self._failed = table.ended("failed")
@@ -61,11 +61,11 @@ class Model:
         moved = sum((self._moved(job) for job in self._of(owner)), Decimal(0))
         self.funds[owner] = balance - moved
 
-    def accepts(self, job: str, owner: str, price: Decimal, *, wants_post: bool) -> Job:
+    def accepts(self, job: str, owner: str, price: Decimal, *, wants_post: bool) -> ModelJob:
         """A job was made: its id is new."""
         assert job not in self.jobs, f"the id {job} was given twice"
         first = frozenset({self._table.unfinished[0]})
-        made = Job(job, owner, price, first, self.now, self.now, wants_post=wants_post)
+        made = ModelJob(job, owner, price, first, self.now, self.now, wants_post=wants_post)
         self.jobs[job] = made
         if not self._exact:
             self._drift(made)
@@ -79,11 +79,11 @@ class Model:
             if idle:
                 self._narrow(job, job.possible - set(self._table.unfinished))
 
-    def fails(self, job: Job) -> None:
+    def fails(self, job: ModelJob) -> None:
         """An operator has let a job fail."""
         self._becomes(job, self._failed)
 
-    def observe(self, job: Job, word: object, content: bytes | None = None) -> None:
+    def observe(self, job: ModelJob, word: object, content: bytes | None = None) -> None:
         """A job shows a status, and with a poll the whole answer. Raises AssertionError."""
         if not self._exact:
             self._drift(job)
@@ -99,7 +99,7 @@ class Model:
             assert job.seen in (None, content), f"{job.id} answers otherwise though no time passed"
             job.seen = content
 
-    def acts(self, job: Job, action: Action, *, done: bool) -> None:
+    def acts(self, job: ModelJob, action: Action, *, done: bool) -> None:
         """A call on a job was done, or refused because of its state. Raises AssertionError."""
         if not self._exact:
             self._drift(job)
@@ -125,31 +125,31 @@ class Model:
         """The jobs that a list of the account must hold."""
         return {job.id for job in self._of(owner) if not self.is_gone(job)}
 
-    def has_output(self, job: Job) -> bool:
+    def has_output(self, job: ModelJob) -> bool:
         """Whether its link must lead to a file: it is done, and has not been so for long."""
         fresh = (self.now - job.alive_at).total_seconds() < self._table.keeps
         return fresh and job.possible <= self._table.ended("completed")
 
-    def is_gone(self, job: Job) -> bool:
+    def is_gone(self, job: ModelJob) -> bool:
         """Whether it was deleted by a call."""
         named = {action.to for action in self._table.actions.values() if action.to}
         return job.possible <= named - self._failed
 
-    def _of(self, owner: str) -> Iterable[Job]:
+    def _of(self, owner: str) -> Iterable[ModelJob]:
         return [job for job in self.jobs.values() if job.owner == owner]
 
-    def _moved(self, job: Job) -> Decimal:
+    def _moved(self, job: ModelJob) -> Decimal:
         (back,) = job.refunded
         return job.price * back - job.price
 
-    def _drift(self, job: Job) -> None:
+    def _drift(self, job: ModelJob) -> None:
         """Time has passed: whatever may follow by itself is possible."""
         if job.final is None:
             after = (self._table.reachable(word, never=self._never) for word in job.possible)
             job.seen = None
             self._narrow(job, self._in_time(job, frozenset().union(*after)))
 
-    def _in_time(self, job: Job, words: frozenset[str]) -> frozenset[str]:
+    def _in_time(self, job: ModelJob, words: frozenset[str]) -> frozenset[str]:
         """Those of the words that the documented times allow, where time is known."""
         least, most = self._table.time
         unfinished = set(self._table.unfinished)
@@ -162,11 +162,11 @@ class Model:
             return words - unfinished
         return words
 
-    def _becomes(self, job: Job, words: frozenset[str]) -> None:
+    def _becomes(self, job: ModelJob, words: frozenset[str]) -> None:
         job.seen = job.final = None
         self._narrow(job, words)
 
-    def _narrow(self, job: Job, words: frozenset[str]) -> None:
+    def _narrow(self, job: ModelJob, words: frozenset[str]) -> None:
         assert words, f"{job.id} was {sorted(job.possible)}, and nothing is possible any more"
         job.possible = words
         job.posts |= words - set(self._table.unfinished)

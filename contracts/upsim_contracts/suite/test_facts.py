@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from upsim_contracts.fact_runner import judge
 from upsim_contracts.facts import Fact
-from upsim_contracts.running import judge
 from upsim_contracts.target import Target
 from upsim_contracts.verify import book_of, pricer, providers
 

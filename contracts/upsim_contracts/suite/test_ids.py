@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import strategies as st
 
-from upsim_contracts.calling import Answer
+from upsim_contracts.account_client import FactResponse
 from upsim_contracts.clips import Clip
 from upsim_contracts.generation import Submit
 from upsim_contracts.suite.account import Account, expect
@@ -111,11 +111,11 @@ def test_others_cannot_act_on_a_job(explore: Explore, submit: Submit) -> None:
     )
 
 
-def told(answer: Answer, job: str) -> tuple[int, str]:
+def told(answer: FactResponse, job: str) -> tuple[int, str]:
     """What an answer says of an id, whatever the id is."""
     return answer.response.status_code, answer.response.text.replace(job, "$job")
 
 
-def _act(account: Account, call: str, job: str) -> Answer:
+def _act(account: Account, call: str, job: str) -> FactResponse:
     account.names["job"] = job
     return account.call({"call": call})

@@ -9,11 +9,11 @@ import pytest
 
 from upsim_contracts.clips import Clip
 from upsim_contracts.generation import Submit
-from upsim_contracts.looking import look_into
 from upsim_contracts.suite.expected import size_of_output
 from upsim_contracts.suite.exploring import SUBMITS, Explore
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips, short
+from upsim_contracts.video_probe import look_into
 
 MOST_PIXELS = 4_000_000
 SECONDS_OFF = Decimal("0.05")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from upsim_contracts.documents import parts, providers
-from upsim_contracts.suite.places import Places
 from upsim_contracts.suite.rules import exceptions, rules
+from upsim_contracts.suite.sandbox_pool import SandboxPool
 
 DOCUMENTS = [(provider, part) for provider in providers() for part in parts(provider)]
 EXAMPLES = 5
@@ -29,7 +29,7 @@ def test_a_plain_run_finds_nothing(
     import schemathesis
     from schemathesis.engine import events, from_schema
 
-    places = Places(application, provider, rules(provider).key)
+    places = SandboxPool(application, provider, rules(provider).key)
     place = places.enter()
     config = schemathesis.Config.from_dict(
         {

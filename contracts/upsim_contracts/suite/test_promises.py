@@ -11,12 +11,12 @@ import httpx
 import pytest
 
 from upsim.network import NoCookies
-from upsim_contracts.calling import body_of
+from upsim_contracts.account_client import body_of
 from upsim_contracts.clips import clip
 from upsim_contracts.exceptions import TargetError
 from upsim_contracts.facts import Book, CallForm, filled
 from upsim_contracts.matching import at
-from upsim_contracts.target import Given, Target, World
+from upsim_contracts.target import Given, Target, TargetAccount
 from upsim_contracts.verify import book_of, pricer, providers
 
 SHORT = "320x240 10fps 1s"
@@ -138,7 +138,7 @@ def ids(target: Target, provider: str, *, seed: int, number: int = 3) -> list[ob
     return [at(answer.json(), str(paid(book).job)) for answer in answers]
 
 
-def submit(world: World, book: Book, text: str) -> httpx.Response:
+def submit(world: TargetAccount, book: Book, text: str) -> httpx.Response:
     """Submit a clip by the first call of the book that makes jobs."""
     form = paid(book)
     names = {"key": world.key, "video": f"{world.media}{clip(text).path}"}

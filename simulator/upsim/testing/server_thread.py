@@ -19,7 +19,7 @@ from upsim.app import IN_PROCESS_HOST, App
 from upsim.engine.seeds import fresh_token
 from upsim.engine.settings import Settings
 from upsim.pipe_loop import new_loop
-from upsim.transport import Exchange
+from upsim.transport import AsgiExchange
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 CLOSE_SECONDS = 5.0
@@ -56,7 +56,7 @@ class ServerThread:
 
     def exchange(self, request: httpx.Request, body: bytes) -> httpx.Response:
         """One request and its answer. Raises httpx.ReadTimeout when the caller's patience ends."""
-        exchange = Exchange(request, body)
+        exchange = AsgiExchange(request, body)
         future = self._begin(exchange)
         try:
             future.result(_patience(request))
@@ -73,7 +73,7 @@ class ServerThread:
             asyncio.get_running_loop()
         except RuntimeError:
             return await anyio.to_thread.run_sync(self.exchange, request, body)
-        exchange = Exchange(request, body)
+        exchange = AsgiExchange(request, body)
         future = self._begin(exchange)
         try:
             await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), _patience(request))
@@ -87,7 +87,7 @@ class ServerThread:
             raise
         return exchange.response()
 
-    def _begin(self, exchange: Exchange) -> Future[None]:
+    def _begin(self, exchange: AsgiExchange) -> Future[None]:
         if not self._thread.is_alive():
             raise WorldGoneError(
                 "the simulator is not in this process: it was closed, or this is a fork of the"

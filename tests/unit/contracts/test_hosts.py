@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from upsim_contracts.documents import further_hosts, providers
-from upsim_contracts.running import judge
-from upsim_contracts.spending import Purse
+from upsim_contracts.fact_runner import judge
+from upsim_contracts.spending import SpendingBudget
 from upsim_contracts.target import Target
 from upsim_contracts.verify import book_of, pricer
 
@@ -26,7 +26,7 @@ def test_each_path_goes_to_its_own_host(provider: str) -> None:
 
     hosts = further_hosts(provider)
     with httpx.Client(transport=httpx.MockTransport(answer)) as http:
-        purse = Purse(Decimal(0), book.unit)
+        purse = SpendingBudget(Decimal(0), book.unit)
         target = Target("live", provider, book.live, http, purse, simulator=False, hosts=hosts)
         for fact in book.facts:
             calls = [book.calls[one["call"]] for one in fact.steps if "call" in one]

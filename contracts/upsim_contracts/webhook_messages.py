@@ -20,7 +20,7 @@ Checked = Literal["", "valid", "invalid", "missing", "unchecked"]
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class WebhookFormat:
     """How a provider's notifications are read: where the Unix second of their making stands.
 
     Where they are signed, `signature` names the header, `id` the header that is signed before the
@@ -61,7 +61,7 @@ class Telling:
         return "valid" if any(found) else "invalid"
 
 
-def as_seen(message: Mapping[str, Any], how: Telling, secret: str) -> dict[str, object]:
+def as_seen(message: Mapping[str, Any], how: WebhookFormat, secret: str) -> dict[str, object]:
     """The parts of a post that a fact may speak of.
 
     `genuine` is whether it is signed as documented, `age` how many seconds it was under way.
@@ -105,7 +105,7 @@ def mismatches_of(
     return found + told_differently(messages, same=same, differ=differ)
 
 
-def signed(headers: Mapping[str, str], body: bytes, how: Telling, secret: str) -> str:
+def signed(headers: Mapping[str, str], body: bytes, how: WebhookFormat, secret: str) -> str:
     """Return the signature that the document gives to a notification."""
     stamp = headers.get(how.stamp.removeprefix("headers."), "")
     content = f"{headers.get(how.id, '')}.{stamp}.".encode() + body

@@ -9,8 +9,8 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
+from upsim_contracts.account_client import Pricer, body_of
 from upsim_contracts.beyond import asks_for_more, leaves, sizes
-from upsim_contracts.calling import Pricer, body_of
 from upsim_contracts.clips import Clip
 from upsim_contracts.facts import Book, CallForm, Fact
 from upsim_contracts.spending import FREE_METHODS
@@ -23,7 +23,7 @@ _NAME = re.compile(r"\\\$[a-z_]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Toll:
+class RequestCost:
     """A request that costs, or could. `call` is empty for one that the book does not know.
 
     `worst` is None where nobody can say what it could cost at the most; `why` says why it is the
@@ -50,7 +50,7 @@ class _Priced:
         return self.in_prices, same
 
 
-class Tolls:
+class CostTable:
     """The price list of one provider, for requests of which only method and path are known."""
 
     def __init__(self, book: Book, price: Pricer) -> None:
@@ -75,7 +75,7 @@ class Tolls:
 
     def toll(
         self, method: str, path: str, clips: Collection[Clip], body: object, *, certain: bool
-    ) -> Toll | None:
+    ) -> RequestCost | None:
         """What a request could cost; None for one that never costs anything.
 
         `certain` says that the body reads in one way, and that `clips` are all of its videos.
@@ -89,17 +89,17 @@ class Tolls:
         if method in FREE_METHODS or known_free or (form is not None and not form.paid):
             return None
         if form is None:
-            return Toll("", None, self._dearest())
+            return RequestCost("", None, self._dearest())
         fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
         if _is_another_model(form, fields) or asks_for_more(fields, self._sizes):
-            return Toll(form.name, None, None)
+            return RequestCost(form.name, None, None)
         if not certain or not clips:
-            return Toll(form.name, None, self._price(form.name, None, fields))
+            return RequestCost(form.name, None, self._price(form.name, None, fields))
         prices = {self._price(form.name, one, own) for one in clips for own in _readings(fields)}
         if None in prices:
-            return Toll(form.name, None, self._price(form.name, None, {}), UNPRICED)
+            return RequestCost(form.name, None, self._price(form.name, None, {}), UNPRICED)
         worst = max(price for price in prices if price is not None)
-        return Toll(form.name, worst if len(prices) == 1 else None, worst)
+        return RequestCost(form.name, worst if len(prices) == 1 else None, worst)
 
     def evidence(self, call: str, body: object = None) -> str:
         """Where the price of a call is documented: the fact that speaks most of such a request.

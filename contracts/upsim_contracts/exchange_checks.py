@@ -12,8 +12,8 @@ from typing import Literal
 
 from upsim_contracts import evidence
 from upsim_contracts.answers import REFUSED, Contract, Operation, check_answer, operation_of
-from upsim_contracts.cassettes import Exchange
-from upsim_contracts.comparing import INSTEAD, STATUS, Unlike, compare, is_price
+from upsim_contracts.cassette_replay import Replayed
+from upsim_contracts.cassettes import RecordedExchange
 from upsim_contracts.defaults import changed_default
 from upsim_contracts.deliveries import callbacks_of, check_delivery
 from upsim_contracts.findings import Finding
@@ -22,9 +22,9 @@ from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import CHARGE, price_finding
 from upsim_contracts.provider_words import words_of
 from upsim_contracts.redaction import PLACEHOLDER
-from upsim_contracts.replaying import Replayed
+from upsim_contracts.request_costs import CostTable
+from upsim_contracts.response_diff import INSTEAD, STATUS, ResponseDiff, compare, is_price
 from upsim_contracts.signs import Key
-from upsim_contracts.tolls import Tolls
 
 Kind = Literal["contract", "price", "simulator", "stale"]
 Place = tuple[Contract, Operation]
@@ -34,7 +34,7 @@ _MISSING = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CheckedExchange:
     """One difference. `field` is where it stands, told apart from the status of the answer.
 
     `key` says what it points to, where the finding itself does not. `said` are the provider's own
@@ -52,15 +52,15 @@ class Judged:
 
 
 def judge(
-    exchange: Exchange, dialect: str, tolls: Tolls, replayed: Replayed | None
-) -> list[Judged]:
+    exchange: RecordedExchange, dialect: str, tolls: CostTable, replayed: Replayed | None
+) -> list[CheckedExchange]:
     """The differences that one exchange shows."""
     provider = tolls.book.provider
     if exchange.part != "api":
         return [*_beside(exchange, dialect, tolls, replayed)]
     if exchange.status == 0:
         lost = Finding(provider, exchange.call, "connection", "an answer", "none", evidence.UNKNOWN)
-        return [Judged("contract", lost, "connection")]
+        return [CheckedExchange("contract", lost, "connection")]
     place = place_of(provider, dialect, exchange)
     if place is None and exchange.status >= REFUSED:
         return []  # a path that the caller got wrong
@@ -79,7 +79,7 @@ def judge(
     if priced is not None:
         told = [one for one in told if not is_price(one.field)]
         unlike = [one for one in unlike if one.where != CHARGE and not is_price(one.where)]
-    found = [Judged("price", priced, CHARGE)] if priced is not None else []
+    found = [CheckedExchange("price", priced, CHARGE)] if priced is not None else []
     limit = _limit(exchange, replayed, name, tolls)
     if limit is not None:
         return [limit, *found]
@@ -93,26 +93,30 @@ def judge(
     return [replace(one, said=words) if one.field == STATUS else one for one in found]
 
 
-def _limit(exchange: Exchange, replayed: Replayed | None, name: str, tolls: Tolls) -> Judged | None:
+def _limit(
+    exchange: RecordedExchange, replayed: Replayed | None, name: str, tolls: CostTable
+) -> CheckedExchange | None:
     """The limit that moved, which is all that there is to say of a status and its words."""
     limit = moved(exchange, replayed, name, tolls)
     if limit is None:
         return None
     key, where = ("limit", limit.of), limit.finding.where
-    return Judged("contract", limit.finding, where, key, says=limit.says, vague=not limit.exact)
+    return CheckedExchange(
+        "contract", limit.finding, where, key, says=limit.says, vague=not limit.exact
+    )
 
 
-def _defaults(exchange: Exchange, name: str, tolls: Tolls) -> Iterator[Judged]:
+def _defaults(exchange: RecordedExchange, name: str, tolls: CostTable) -> Iterator[CheckedExchange]:
     """The option whose default changed, if there is one."""
     default = changed_default(exchange, name, tolls)
     if default is not None:
         option, vague = default.finding.where, not default.is_told
-        yield Judged("price", default.finding, option, (DEFAULT, option), vague=vague)
+        yield CheckedExchange("price", default.finding, option, (DEFAULT, option), vague=vague)
 
 
 def _outputs(
-    tolls: Tolls, dialect: str, exchange: Exchange, replayed: Replayed | None
-) -> Iterator[Judged]:
+    tolls: CostTable, dialect: str, exchange: RecordedExchange, replayed: Replayed | None
+) -> Iterator[CheckedExchange]:
     """The differences of an output from the simulator's, told of the call that leads to it."""
     life = tolls.book.calls[tolls.book.lifecycle.call]
     for one in compare(replayed) if replayed is not None and not replayed.skipped else ():
@@ -120,12 +124,12 @@ def _outputs(
         name = place[1].name if place else exchange.call
         source = tolls.output_evidence(one.where.removeprefix("output."))
         found = Finding(tolls.book.provider, name, one.where, one.expected, one.seen, source)
-        yield Judged("simulator", found, one.where)
+        yield CheckedExchange("simulator", found, one.where)
 
 
 def _beside(
-    exchange: Exchange, dialect: str, tolls: Tolls, replayed: Replayed | None
-) -> Iterator[Judged]:
+    exchange: RecordedExchange, dialect: str, tolls: CostTable, replayed: Replayed | None
+) -> Iterator[CheckedExchange]:
     """The differences of a file or of a webhook."""
     if exchange.part == "file":
         yield from _outputs(tolls, dialect, exchange, replayed)
@@ -133,7 +137,9 @@ def _beside(
         yield from _delivery(exchange, dialect, tolls)
 
 
-def _delivery(exchange: Exchange, dialect: str, tolls: Tolls) -> Iterator[Judged]:
+def _delivery(
+    exchange: RecordedExchange, dialect: str, tolls: CostTable
+) -> Iterator[CheckedExchange]:
     """The differences of a webhook from what the document says of it."""
     message, header = exchange.request, tolls.book.telling.proof
     provider, path = tolls.book.provider, exchange.path
@@ -142,15 +148,15 @@ def _delivery(exchange: Exchange, dialect: str, tolls: Tolls) -> Iterator[Judged
         for one in check_delivery(callback, message.headers, message.content, header, checked):
             is_kept = "file" not in message.body or one.where.startswith("header ")
             if is_kept and PLACEHOLDER not in one.seen + one.expected:
-                yield Judged("contract", one, one.where)
+                yield CheckedExchange("contract", one, one.where)
 
 
-def place_of(provider: str, dialect: str, exchange: Exchange) -> Place | None:
+def place_of(provider: str, dialect: str, exchange: RecordedExchange) -> Place | None:
     """The document and the operation of a request."""
     return operation_of(provider, dialect, exchange.method, exchange.path)
 
 
-def cited_at(place: Place | None, exchange: Exchange) -> str:
+def cited_at(place: Place | None, exchange: RecordedExchange) -> str:
     """Where a document speaks of this answer."""
     if place is None:
         return evidence.UNKNOWN
@@ -159,7 +165,7 @@ def cited_at(place: Place | None, exchange: Exchange) -> str:
     return evidence.at(one.document, steps)
 
 
-def _contract(provider: str, dialect: str, exchange: Exchange) -> Iterator[Judged]:
+def _contract(provider: str, dialect: str, exchange: RecordedExchange) -> Iterator[CheckedExchange]:
     found = check_answer(
         provider,
         dialect,
@@ -174,7 +180,7 @@ def _contract(provider: str, dialect: str, exchange: Exchange) -> Iterator[Judge
         redacted = PLACEHOLDER in one.seen or PLACEHOLDER in one.expected
         is_kept = "file" not in exchange.answer.body or field.startswith(("(", "header "))
         if is_kept and not redacted:
-            yield Judged("contract", one, field)
+            yield CheckedExchange("contract", one, field)
 
 
 def _field(finding: Finding, status: int) -> str:
@@ -184,8 +190,8 @@ def _field(finding: Finding, status: int) -> str:
 
 
 def _without_consequences(
-    told: Sequence[Judged], unlike: Sequence[Unlike], replayed: Replayed | None
-) -> list[Judged]:
+    told: Sequence[CheckedExchange], unlike: Sequence[ResponseDiff], replayed: Replayed | None
+) -> list[CheckedExchange]:
     """Another status or another name for a field is told once, not by all that follows from it."""
     by_field = {one.where: one for one in unlike}
     if STATUS in by_field:
@@ -212,13 +218,17 @@ def _lacks(document: object, field: str) -> bool:
     return not field.startswith("header ") and at(document, field) is ABSENT
 
 
-def _unlike(one: Unlike, provider: str, name: str, status: int, cited: str, priced: str) -> Judged:
+def _unlike(
+    one: ResponseDiff, provider: str, name: str, status: int, cited: str, priced: str
+) -> CheckedExchange:
     """A difference from the simulator."""
     label = name if one.where in (STATUS, CHARGE) else f"{name} {status}"
     kind: Kind = "price" if one.where == CHARGE else "simulator"
     source = priced if kind == "price" else cited
     where = one.where.strip("()")
-    return Judged(kind, Finding(provider, label, where, one.expected, one.seen, source), one.where)
+    return CheckedExchange(
+        kind, Finding(provider, label, where, one.expected, one.seen, source), one.where
+    )
 
 
 def _is_about(where: str, known: Iterable[str]) -> bool:
@@ -232,6 +242,6 @@ def _is_about(where: str, known: Iterable[str]) -> bool:
     )
 
 
-def _call_name(tolls: Tolls, exchange: Exchange) -> str:
+def _call_name(tolls: CostTable, exchange: RecordedExchange) -> str:
     form = tolls.call(exchange.method, exchange.path)
     return form.name if form is not None else ""

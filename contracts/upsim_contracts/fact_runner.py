@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import httpx
 
-from upsim_contracts.calling import (
-    Answer,
+from upsim_contracts.account_client import (
+    AccountClient,
     BrokenError,
-    Caller,
     Exchanged,
+    FactResponse,
     NotRunError,
     Pricer,
     UnjudgedError,
@@ -22,12 +22,12 @@ from upsim_contracts.calling import (
 from upsim_contracts.exceptions import SpendingError, TargetError, UnreadableVideoError
 from upsim_contracts.facts import HELD, Book, Fact, filled, seconds
 from upsim_contracts.findings import Finding
-from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
 from upsim_contracts.prices import amount_text
 from upsim_contracts.spending import Difference
-from upsim_contracts.target import Target, World
-from upsim_contracts.telling import mismatches_of
+from upsim_contracts.target import Target, TargetAccount
+from upsim_contracts.video_probe import look_into
+from upsim_contracts.webhook_messages import mismatches_of
 
 Outcome = Literal["held", "broken", "accepted", "not run", "not judged", "untestable", "departs"]
 """`not judged`: another cause, such as a rate limit, kept the fact from being shown.
@@ -108,11 +108,18 @@ def _start(content: bytes) -> str:
     return f"{len(content)} bytes that begin with {content[:STARTS]!r}"
 
 
-class Run(Caller):
+class Run(AccountClient):
     """One fact under way. `names` also holds what steps have kept for later ones."""
 
     def __init__(
-        self, book: Book, fact: Fact, target: Target, *, world: World, price: Pricer, sleep: Sleep
+        self,
+        book: Book,
+        fact: Fact,
+        target: Target,
+        *,
+        world: TargetAccount,
+        price: Pricer,
+        sleep: Sleep,
     ) -> None:
         """Nothing was sent yet."""
         super().__init__(book, target, world=world, price=price, dialect=fact.given.dialect)
@@ -328,7 +335,7 @@ class Run(Caller):
         else:
             self.sleep(seconds)
 
-    def _expect(self, expected: Mapping[str, Any], answer: Answer) -> None:
+    def _expect(self, expected: Mapping[str, Any], answer: FactResponse) -> None:
         wanted = filled(dict(expected), self.names)
         if "headers" in wanted:
             wanted["headers"] = {k.lower(): value for k, value in wanted["headers"].items()}

@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from upsim_contracts.cassette_replay import Replayed
 from upsim_contracts.matching import at
 from upsim_contracts.prices import plain
-from upsim_contracts.replaying import Replayed
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.request_costs import CostTable
 
 _ROW = re.compile(r"tiers\[(\d+)\]\.(\w+)")
 Values = Mapping[str, Any]
 
 
-def priced_models(replayed: Sequence[Replayed], tolls: Tolls, baseline: Values) -> dict[str, Any]:
+def priced_models(
+    replayed: Sequence[Replayed], tolls: CostTable, baseline: Values
+) -> dict[str, Any]:
     """The rates of each model whose charges differ, in the form of its baseline.
 
     A row of a table is scaled by what was charged for it; rows that nobody paid for are scaled
@@ -48,7 +50,7 @@ def _differing(replayed: Sequence[Replayed]) -> Iterator[tuple[Replayed, Decimal
             yield one, charge.actual / one.charge
 
 
-def _model(one: Replayed, tolls: Tolls, baseline: Values) -> str:
+def _model(one: Replayed, tolls: CostTable, baseline: Values) -> str:
     """The model that a call speaks to, by the name that the baseline has for it."""
     names = {p.split(".billing.")[0].removeprefix("models.") for p in baseline if ".billing." in p}
     form = tolls.call(one.exchange.method, one.exchange.path)

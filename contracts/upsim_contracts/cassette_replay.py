@@ -20,21 +20,21 @@ from urllib.parse import urlsplit
 import httpx
 
 from upsim_contracts.bodies import strings
-from upsim_contracts.cassettes import Cassette, Exchange
+from upsim_contracts.cassettes import Cassette, RecordedExchange
 from upsim_contracts.deliveries import callbacks_of
 from upsim_contracts.documents import default_dialect
 from upsim_contracts.exceptions import TargetError, UnreadableVideoError
 from upsim_contracts.facts import Book, filled
-from upsim_contracts.looking import look_into
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.parsing import encoded, parsed
 from upsim_contracts.progress import Progress
 from upsim_contracts.provider_words import said
 from upsim_contracts.redaction import PLACEHOLDER
+from upsim_contracts.request_costs import CostTable
 from upsim_contracts.scenario_text import address, media_rules, scenario_text
 from upsim_contracts.spending import RESERVED
-from upsim_contracts.target import Given, Target, World
-from upsim_contracts.tolls import Tolls
+from upsim_contracts.target import Given, Target, TargetAccount
+from upsim_contracts.video_probe import look_into
 
 POLLS = 12
 """How often a poll is repeated at most until the job says what it said in the recording."""
@@ -62,7 +62,7 @@ class Replayed:
     `polls_before` how many polls were sent before this one.
     """
 
-    exchange: Exchange
+    exchange: RecordedExchange
     status: int = 0
     headers: Mapping[str, str] | None = None
     document: Any = ABSENT
@@ -76,7 +76,7 @@ class Replayed:
 
 
 def replay(
-    cassette: Cassette, book: Book, tolls: Tolls, target: Target, scenario: Path | None = None
+    cassette: Cassette, book: Book, tolls: CostTable, target: Target, scenario: Path | None = None
 ) -> list[Replayed]:
     """Replay on a fresh sandbox, under a scenario of one's own or only with the videos known.
 
@@ -112,7 +112,9 @@ def _without_path(error: TargetError, scenario: str, cassette: Cassette) -> Targ
 
 
 class _Run:
-    def __init__(self, cassette: Cassette, book: Book, tolls: Tolls, world: World) -> None:
+    def __init__(
+        self, cassette: Cassette, book: Book, tolls: CostTable, world: TargetAccount
+    ) -> None:
         self._book = book
         self._tolls = tolls
         self._world = world
@@ -128,7 +130,7 @@ class _Run:
         self._refused: set[str] = set()
         """Recorded ids of jobs that the simulator did not accept."""
 
-    def answer(self, exchange: Exchange) -> Replayed:
+    def answer(self, exchange: RecordedExchange) -> Replayed:
         """The simulator's answer to one exchange."""
         if exchange.part == "file":
             return self._file(exchange)
@@ -142,7 +144,7 @@ class _Run:
             return self._paid(exchange)
         return self._once(exchange)
 
-    def _unsent(self, exchange: Exchange) -> str:
+    def _unsent(self, exchange: RecordedExchange) -> str:
         """Why a request is not sent; empty for one that is."""
         if "file" in exchange.request.body:
             return "the bytes of its request were not kept"
@@ -151,7 +153,7 @@ class _Run:
         asked = (*exchange.path.partition("?")[0].split("/"), *strings(exchange.request.body))
         return "" if self._refused.isdisjoint(asked) else "the simulator refused its job"
 
-    def _file(self, exchange: Exchange) -> Replayed:
+    def _file(self, exchange: RecordedExchange) -> Replayed:
         """A file of a link; of an output, what the simulator made in its place."""
         link = self._outputs.get(exchange.path.partition("?")[0])
         if link is None or exchange.answer.body.get("file", {}).get("sees") is None:
@@ -162,7 +164,7 @@ class _Run:
             raise TargetError(f"{link}: {error}") from error
         return Replayed(exchange, answer.status_code, sees=_sees(answer.content))
 
-    def _paid(self, exchange: Exchange) -> Replayed:
+    def _paid(self, exchange: RecordedExchange) -> Replayed:
         """A call that costs; where only the simulator accepts, try it with an empty purse."""
         known = bool(exchange.media)
         controls, life = self._world.controls, self._book.lifecycle
@@ -194,7 +196,7 @@ class _Run:
             exchange, answer, charge if answer.is_success else Decimal(0), known=known
         )
 
-    def _began(self, exchange: Exchange, answer: httpx.Response) -> None:
+    def _began(self, exchange: RecordedExchange, answer: httpx.Response) -> None:
         """Note the first status word of a job."""
         form, read = self._tolls.call(exchange.method, exchange.path), self._book.lifecycle.read
         document = parsed(answer.content)
@@ -204,7 +206,7 @@ class _Run:
             words = (at(one, read) for one in (exchange.answer.body.get("json", ABSENT), own))
             self._progress.note(job, *words)
 
-    def _polled(self, exchange: Exchange) -> Replayed:
+    def _polled(self, exchange: RecordedExchange) -> Replayed:
         """A poll: time passes while the simulator's job is behind the recorded one."""
         life, controls = self._book.lifecycle, self._world.controls
         recorded = _word(exchange.status, exchange.answer.body.get("json", ABSENT), life.read)
@@ -231,7 +233,7 @@ class _Run:
         state = next((job["state"] for job in self._jobs(exchange)), "") if word == recorded else ""
         return replace(found, state=state, polls_before=before)
 
-    def _with_output(self, exchange: Exchange, found: Replayed, content: bytes) -> Replayed:
+    def _with_output(self, exchange: RecordedExchange, found: Replayed, content: bytes) -> Replayed:
         """Note where the outputs of both sides are, or look into the one that is the answer."""
         if self._book.lifecycle.inline:
             is_file = "file" in exchange.answer.body and found.document is ABSENT
@@ -243,25 +245,25 @@ class _Run:
                 self._outputs[urlsplit(link).path] = own
         return found
 
-    def _asked(self, exchange: Exchange) -> Iterator[str]:
+    def _asked(self, exchange: RecordedExchange) -> Iterator[str]:
         """The texts of a request, as the simulator gets it, one of which is the id of a job."""
         path = self._text(exchange.path.partition("?")[0])
         yield from filter(None, path.split("/"))
         yield from (self._text(text) for text in strings(exchange.request.body))
 
-    def _has_output(self, exchange: Exchange) -> bool:
+    def _has_output(self, exchange: RecordedExchange) -> bool:
         """Whether a recorded answer is the file of a finished job, or has its link."""
         recorded = exchange.answer.body.get("json", ABSENT)
         return "file" in exchange.answer.body or any(
             isinstance(at(recorded, one), str) for one in self._book.lifecycle.output
         )
 
-    def _tells_failure(self, exchange: Exchange) -> bool:
+    def _tells_failure(self, exchange: RecordedExchange) -> bool:
         """Whether a recorded answer has the words of a failure of the baseline."""
         told = set(strings(exchange.answer.body.get("json")))
         return self._failure(told) is not None
 
-    def _catch_up(self, exchange: Exchange) -> None:
+    def _catch_up(self, exchange: RecordedExchange) -> None:
         """Let time pass until the jobs have ended that a recorded answer says to have ended.
 
         Polls did not show it where they were refused, or where the caller asked for a list.
@@ -280,14 +282,14 @@ class _Run:
                 return
             controls.advance(to="next")
 
-    def _poll(self, exchange: Exchange) -> tuple[httpx.Response, object]:
+    def _poll(self, exchange: RecordedExchange) -> tuple[httpx.Response, object]:
         answer = self._send(exchange)
         self._polls += 1
         document = parsed(answer.content)
         found = document[0] if document else ABSENT
         return answer, _word(answer.status_code, found, self._book.lifecycle.read)
 
-    def _jobs(self, exchange: Exchange) -> Iterator[Mapping[str, Any]]:
+    def _jobs(self, exchange: RecordedExchange) -> Iterator[Mapping[str, Any]]:
         """The simulator's job that a poll asks for."""
         controls = self._world.controls
         texts = [self._text(text) for text in strings(exchange.request.body)]
@@ -296,7 +298,7 @@ class _Run:
             if job["id"] in path or job["id"] in texts:
                 yield job
 
-    def _fail(self, exchange: Exchange) -> None:
+    def _fail(self, exchange: RecordedExchange) -> None:
         """Make the simulator's job fail as the recorded one did."""
         controls = self._world.controls
         told = set(strings(exchange.answer.body.get("json")))
@@ -319,12 +321,17 @@ class _Run:
             for entry in controls.baseline()["values"]:
                 yield entry["path"], entry["value"]
 
-    def _once(self, exchange: Exchange) -> Replayed:
+    def _once(self, exchange: RecordedExchange) -> Replayed:
         self._catch_up(exchange)
         return self._seen(exchange, self._send(exchange), None, known=True)
 
     def _seen(
-        self, exchange: Exchange, answer: httpx.Response, charge: Decimal | None, *, known: bool
+        self,
+        exchange: RecordedExchange,
+        answer: httpx.Response,
+        charge: Decimal | None,
+        *,
+        known: bool,
     ) -> Replayed:
         document = parsed(answer.content)
         found = document[0] if document else ABSENT
@@ -344,7 +351,7 @@ class _Run:
 
     # -- requests
 
-    def _send(self, exchange: Exchange) -> httpx.Response:
+    def _send(self, exchange: RecordedExchange) -> httpx.Response:
         headers = {
             name: _CONTROL.sub(" ", value)
             for name, value in exchange.request.headers.items()
@@ -374,7 +381,7 @@ class _Run:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TargetError(f"{exchange.call}: {error}") from error
 
-    def _unhooked(self, exchange: Exchange, path: str, content: bytes) -> tuple[str, bytes]:
+    def _unhooked(self, exchange: RecordedExchange, path: str, content: bytes) -> tuple[str, bytes]:
         """The request with the simulator's inbox for each webhook: no receiver is told twice."""
         controls, header = self._world.controls, self._header
         for callback in callbacks_of(
@@ -435,7 +442,7 @@ class _Run:
         return Decimal(str(found)) if isinstance(found, str | int | Decimal) else None
 
 
-def _is_same_refusal(poor: httpx.Response, exchange: Exchange) -> bool:
+def _is_same_refusal(poor: httpx.Response, exchange: RecordedExchange) -> bool:
     """Whether a recorded refusal speaks of too little money, as this one does.
 
     A status for that alone says so; of another one the text has to speak of money.

@@ -20,11 +20,11 @@ from upsim_contracts.counting import amount_of
 from upsim_contracts.documents import default_dialect
 from upsim_contracts.facts import SHORTER, Book, CallForm, filled
 from upsim_contracts.findings import Finding
-from upsim_contracts.looking import as_avi
 from upsim_contracts.matching import ABSENT, Mismatch, at, shown
 from upsim_contracts.spending import RESERVED
-from upsim_contracts.target import Target, World
-from upsim_contracts.telling import as_seen
+from upsim_contracts.target import Target, TargetAccount
+from upsim_contracts.video_probe import as_avi
+from upsim_contracts.webhook_messages import as_seen
 
 Pricer = Callable[[str, Clip | None, Mapping[str, Any]], Decimal | None]
 """What a call with a clip and a body costs by the published figures; None where nobody knows.
@@ -66,7 +66,7 @@ class BrokenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FactResponse:
     """What came back: the document, `ABSENT` when the body is no JSON."""
 
     response: httpx.Response
@@ -112,14 +112,14 @@ class Exchanged:
     findings: tuple[Finding, ...]
 
 
-class Caller:
+class AccountClient:
     """One account of a provider. `names` is what stands for `$job`, `$video` and the like.
 
     `exchanges` are the API calls so far. Files and uploads to other hosts are no API calls.
     """
 
     def __init__(
-        self, book: Book, target: Target, *, world: World, price: Pricer, dialect: str = ""
+        self, book: Book, target: Target, *, world: TargetAccount, price: Pricer, dialect: str = ""
     ) -> None:
         """Nothing was sent yet."""
         self.book = book
@@ -134,9 +134,9 @@ class Caller:
         self.last = ""
         self._keys: dict[str, str] = {}
         self._content = b""
-        self.answer: Answer | None = None
+        self.answer: FactResponse | None = None
 
-    def call(self, step: Mapping[str, Any]) -> Answer:
+    def call(self, step: Mapping[str, Any]) -> FactResponse:
         """Make the call that a step describes, and keep the new job's id."""
         form = self.book.calls[step["call"]]
         measured = self._take_video(step.get("video"))
@@ -201,7 +201,7 @@ class Caller:
 
     def _send(
         self, form: CallForm, body: object, measured: Clip | None, step: Mapping[str, Any]
-    ) -> Answer:
+    ) -> FactResponse:
         given = {**self.book.auth, **form.headers, **step.get("headers", {})}
         headers = given | self._length(step)
         names = {**self.names, "key": self._key(step.get("as"))}
@@ -226,7 +226,7 @@ class Caller:
             _check_origin(request, base)
         self.last = f"{form.method} {path}"
         response = self._paid(form, request, body, measured) if form.paid else self._plain(request)
-        self.answer = Answer(response)
+        self.answer = FactResponse(response)
         text = self.answer.text[:LONGEST]
         self.last = f"{self.last} → {response.status_code} {text}"
         if is_path or address.startswith(f"{self.world.base_url}/"):

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from upsim_contracts.bodies import strings
-from upsim_contracts.cassettes import Cassette, Exchange
+from upsim_contracts.cassette_replay import Replayed, replay
+from upsim_contracts.cassettes import Cassette, RecordedExchange
 from upsim_contracts.documents import default_dialect
+from upsim_contracts.inferred_prices import priced_models
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import plain
 from upsim_contracts.redaction import PLACEHOLDER
-from upsim_contracts.replaying import Replayed, replay
-from upsim_contracts.repricing import priced_models
+from upsim_contracts.request_costs import CostTable
 from upsim_contracts.scenario_text import address, media_rules, scenario_text
 from upsim_contracts.target import Given, Target
-from upsim_contracts.tolls import Tolls
 
 _REFUSED = 400
 _LAST_STATUS = 599
@@ -33,7 +33,7 @@ _KEPT = ("retry-after",)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class GeneratedScenario:
     """A scenario, and what it does not repeat."""
 
     text: str
@@ -41,7 +41,7 @@ class Told:
     replayed: int
 
 
-def retell(cassette: Cassette, tolls: Tolls, target: Target) -> Told:
+def retell(cassette: Cassette, tolls: CostTable, target: Target) -> GeneratedScenario:
     """A scenario in which the cassette's requests have the same statuses and amounts."""
     plain_replay = replay(cassette, tolls.book, tolls, target)
     baseline = _baseline(target)
@@ -67,7 +67,7 @@ def retell(cassette: Cassette, tolls: Tolls, target: Target) -> Told:
         file.write_text(text, encoding="utf-8")
         again = replay(cassette, tolls.book, tolls, target, file)
     replayed = sum(not one.skipped for one in again)
-    return Told(text, (*teller.notes, *_unlike(again)), replayed)
+    return GeneratedScenario(text, (*teller.notes, *_unlike(again)), replayed)
 
 
 class _Teller:
@@ -76,7 +76,7 @@ class _Teller:
     def __init__(
         self,
         cassette: Cassette,
-        tolls: Tolls,
+        tolls: CostTable,
         replayed: Sequence[Replayed],
         baseline: Mapping[str, Any],
     ) -> None:
@@ -139,7 +139,7 @@ class _Teller:
                 fault["after"] = before
             yield {**fault, "first": 1, "do": {"respond": _answer(exchange)}}
 
-    def _steps(self, submit: Exchange, job: str) -> list[dict[str, Any]]:
+    def _steps(self, submit: RecordedExchange, job: str) -> list[dict[str, Any]]:
         """The lifecycle of one job; empty where its end was not seen."""
         seen = [
             one
@@ -159,11 +159,11 @@ class _Teller:
                 return [*steps, {last: self._failure(one.exchange) if last == "failed" else None}]
         return []
 
-    def _failure(self, exchange: Exchange) -> str | None:
+    def _failure(self, exchange: RecordedExchange) -> str | None:
         told = (self._failures[text] for text in _texts(exchange) if text in self._failures)
         return next(told, next(iter(self._failures.values()), None))
 
-    def _when(self, exchange: Exchange, *, dotted: bool) -> dict[str, object]:
+    def _when(self, exchange: RecordedExchange, *, dotted: bool) -> dict[str, object]:
         """The fields by which a rule knows a request."""
         document = exchange.request.body.get("json")
         found: dict[str, object] = {}
@@ -176,12 +176,12 @@ class _Teller:
         return found
 
 
-def _texts(exchange: Exchange) -> list[str]:
+def _texts(exchange: RecordedExchange) -> list[str]:
     bodies = (exchange.request.body, exchange.answer.body)
     return [text for body in bodies for text in strings(body.get("json"))]
 
 
-def _answer(exchange: Exchange) -> dict[str, Any]:
+def _answer(exchange: RecordedExchange) -> dict[str, Any]:
     """An answer as a fault gives it."""
     body = exchange.answer.body
     found: dict[str, Any] = {"status": exchange.status}

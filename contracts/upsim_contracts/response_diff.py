@@ -12,11 +12,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from upsim_contracts.cassette_replay import Replayed
 from upsim_contracts.matching import ABSENT
 from upsim_contracts.matching import shown as json_of
 from upsim_contracts.prices import CHARGE, amount_text, plain
 from upsim_contracts.redaction import PLACEHOLDER
-from upsim_contracts.replaying import Replayed
 
 Counts = Callable[[str, object], bool]
 """Whether a value that stands there is fixed, so that another one is a difference."""
@@ -40,7 +40,7 @@ _STANDARD = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Unlike:
+class ResponseDiff:
     """One difference: `expected` is what the simulator says, `seen` what was recorded."""
 
     where: str
@@ -53,22 +53,22 @@ def is_price(where: str) -> bool:
     return _PRICES.search(where.rpartition(".")[2]) is not None
 
 
-def compare(found: Replayed, texts: Collection[str] = ()) -> Iterator[Unlike]:
+def compare(found: Replayed, texts: Collection[str] = ()) -> Iterator[ResponseDiff]:
     """How the recorded answer differs from the simulator's, and from these documented texts."""
     exchange = found.exchange
     yield from _outputs(found)
     if exchange.part == "file":
         return
     if exchange.status != found.status:
-        yield Unlike(STATUS, str(found.status), str(exchange.status))
+        yield ResponseDiff(STATUS, str(found.status), str(exchange.status))
         return
     yield from _charges(found)
     for name in sorted(found.headers or ()):
         if name not in _STANDARD and name not in exchange.answer.headers:
-            yield Unlike(f"header {name}", "this header", "none")
+            yield ResponseDiff(f"header {name}", "this header", "none")
     recorded = exchange.answer.body.get("json", ABSENT)
     if (recorded is ABSENT) != (found.document is ABSENT):
-        yield Unlike("body", _kind(found.document), _kind(recorded))
+        yield ResponseDiff("body", _kind(found.document), _kind(recorded))
     else:
         exact = found.clip_known
         fixed = () if exchange.status == _WRONG_KEY else texts  # whose fault a key is, is guessed
@@ -77,7 +77,7 @@ def compare(found: Replayed, texts: Collection[str] = ()) -> Iterator[Unlike]:
         )
 
 
-def _outputs(found: Replayed) -> Iterator[Unlike]:
+def _outputs(found: Replayed) -> Iterator[ResponseDiff]:
     """How the recorded output differs from the simulator's, in what documents speak of."""
     seen = found.exchange.answer.body.get("file", {}).get("sees")
     if found.sees is None or seen is None:
@@ -86,23 +86,23 @@ def _outputs(found: Replayed) -> Iterator[Unlike]:
     for name in OUTPUT:
         wanted, own = found.sees[name], seen[name]
         if rates.get(wanted, wanted) != rates.get(own, own):
-            yield Unlike(f"output.{name}", shown(wanted), shown(own))
+            yield ResponseDiff(f"output.{name}", shown(wanted), shown(own))
 
 
-def _charges(found: Replayed) -> Iterator[Unlike]:
+def _charges(found: Replayed) -> Iterator[ResponseDiff]:
     charge, own = found.exchange.charge, found.charge
     if charge is None or charge.actual is None or own is None or not found.clip_known:
         return
     if charge.actual != own:
         wanted, seen = (amount_text(amount, charge.unit) for amount in (own, charge.actual))
-        yield Unlike(CHARGE, wanted, seen)
+        yield ResponseDiff(CHARGE, wanted, seen)
 
 
-def _documents(wanted: Any, seen: Any, where: str, counts: Counts) -> Iterator[Unlike]:  # noqa: ANN401 - JSON
+def _documents(wanted: Any, seen: Any, where: str, counts: Counts) -> Iterator[ResponseDiff]:  # noqa: ANN401 - JSON
     if wanted is None or seen in (None, PLACEHOLDER) or wanted is ABSENT:
         return
     if _kind(wanted) != _kind(seen):
-        yield Unlike(where or "body", _kind(wanted), shown(seen))
+        yield ResponseDiff(where or "body", _kind(wanted), shown(seen))
     elif isinstance(wanted, Mapping):
         yield from _objects(wanted, seen, where, counts)
     elif isinstance(wanted, list):
@@ -111,7 +111,7 @@ def _documents(wanted: Any, seen: Any, where: str, counts: Counts) -> Iterator[U
             below = counts if same else _without_prices(counts)
             yield from _documents(wanted[0], seen[0], f"{where}.0".lstrip("."), below)
     elif wanted != seen and counts(where, wanted):
-        yield Unlike(where, shown(wanted), shown(seen))
+        yield ResponseDiff(where, shown(wanted), shown(seen))
 
 
 def _objects(
@@ -119,18 +119,18 @@ def _objects(
     seen: Mapping[str, Any],
     where: str,
     counts: Counts,
-) -> Iterator[Unlike]:
+) -> Iterator[ResponseDiff]:
     gone = [name for name in wanted if name not in seen and wanted[name] is not None]
     new = [name for name in seen if name not in wanted and seen[name] is not None]
     for name in gone:
         other = next((n for n in new if _kind(seen[n]) == _kind(wanted[name])), None)
         if other is None:
-            yield Unlike(_below(where, name), "this field", "none")
+            yield ResponseDiff(_below(where, name), "this field", "none")
         else:
             new.remove(other)
-            yield Unlike(_below(where, name), "this field", f"{other}{INSTEAD}")
+            yield ResponseDiff(_below(where, name), "this field", f"{other}{INSTEAD}")
     for name in new:
-        yield Unlike(_below(where, name), "no such field", shown(seen[name]))
+        yield ResponseDiff(_below(where, name), "no such field", shown(seen[name]))
     for name in wanted:
         if name in seen:
             yield from _documents(wanted[name], seen[name], _below(where, name), counts)

@@ -17,7 +17,7 @@ KEPT = 500
 """Cases are made some time before they are sent."""
 
 
-class Place(NamedTuple):
+class PooledSandbox(NamedTuple):
     """A sandbox, and the header that leads to it."""
 
     sandbox: str
@@ -25,7 +25,7 @@ class Place(NamedTuple):
     value: str
 
 
-class Places:
+class SandboxPool:
     """Makes sandboxes of the application under test, which has the admin API."""
 
     def __init__(self, app: Any, provider: str, key: str = "") -> None:  # noqa: ANN401 - ASGI
@@ -39,9 +39,9 @@ class Places:
         self._key = key
         self._number = 0
         self._made: deque[str] = deque()
-        self.here = Place("", self._header, "")
+        self.here = PooledSandbox("", self._header, "")
 
-    def enter(self) -> Place:
+    def enter(self) -> PooledSandbox:
         """Return a new sandbox."""
         self._number += 1
         keys = {self._provider: self._key.format(number=self._number)} if self._key else {}
@@ -51,7 +51,7 @@ class Places:
             raise ContractError(f"no sandbox could be made: {answer.status_code} {answer.text}")
         made = answer.json()
         key = made["keys"][self._provider]
-        self.here = Place(made["id"], self._header, f"{self._scheme} {key}".strip())
+        self.here = PooledSandbox(made["id"], self._header, f"{self._scheme} {key}".strip())
         self._made.append(self.here.sandbox)
         if len(self._made) > KEPT:
             self._http.delete(f"{ADMIN}/sandboxes/{self._made.popleft()}")

@@ -15,7 +15,7 @@ import httpx
 
 from upsim.client.http.bounded import FILE
 from upsim_contracts.answers import check_answer, operation_of
-from upsim_contracts.clips import AVI, GONE, GONE_PATH, Clip, clip
+from upsim_contracts.clips import AVI, GONE, GONE_PATH, ClipProperties, clip
 from upsim_contracts.counting import amount_of
 from upsim_contracts.documents import default_dialect
 from upsim_contracts.facts import SHORTER, Book, CallForm, filled
@@ -26,7 +26,7 @@ from upsim_contracts.target import Target, TargetAccount
 from upsim_contracts.video_probe import as_avi
 from upsim_contracts.webhook_messages import as_seen
 
-Pricer = Callable[[str, Clip | None, Mapping[str, Any]], Decimal | None]
+Pricer = Callable[[str, ClipProperties | None, Mapping[str, Any]], Decimal | None]
 """What a call with a clip and a body costs by the published figures; None where nobody knows.
 
 Without a clip, the most that any call costs.
@@ -171,7 +171,7 @@ class AccountClient:
             secret = str(at(asked.as_seen, how.secret["read"]))
         return [as_seen(one, how, secret) for one in self.world.controls.messages()]
 
-    def _take_video(self, wanted: object) -> Clip | None:
+    def _take_video(self, wanted: object) -> ClipProperties | None:
         """Make `$video` stand for a clip, as a link or as a data URL.
 
         Of a data URL, `$base64` is what stands behind the comma, and `$bytes` how long the file is.
@@ -200,7 +200,7 @@ class AccountClient:
         return measured
 
     def _send(
-        self, form: CallForm, body: object, measured: Clip | None, step: Mapping[str, Any]
+        self, form: CallForm, body: object, measured: ClipProperties | None, step: Mapping[str, Any]
     ) -> FactResponse:
         given = {**self.book.auth, **form.headers, **step.get("headers", {})}
         headers = given | self._length(step)
@@ -312,7 +312,7 @@ class AccountClient:
         return self.world.http.send(request)
 
     def _paid(
-        self, form: CallForm, request: httpx.Request, body: object, measured: Clip | None
+        self, form: CallForm, request: httpx.Request, body: object, measured: ClipProperties | None
     ) -> httpx.Response:
         """Send what may cost, with its price set aside, and book what it really cost.
 

@@ -13,7 +13,7 @@ from upsim_contracts import evidence, undocumented
 from upsim_contracts.documents import GUIDE, Document, document, parts
 from upsim_contracts.findings import Finding
 from upsim_contracts.parsing import parsed
-from upsim_contracts.schemas import Difference, Schemas, shown
+from upsim_contracts.schemas import Schemas, SchemaViolation, shown
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 MOST_FINDINGS = 50
@@ -33,7 +33,7 @@ _LONGEST_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class DocumentedOperation:
     """A method and a path of a document; `name` is how a person calls it."""
 
     id: str
@@ -62,7 +62,7 @@ class Contract:
         self._by_path = sorted(self.operations.values(), key=lambda one: one.path.count("{"))
         self._remembered = lru_cache(_REMEMBERED)(self._compared)
 
-    def find(self, method: str, path: str) -> Operation | None:
+    def find(self, method: str, path: str) -> DocumentedOperation | None:
         """The operation that a request meant, by its method and its path without the query."""
         bare = path.partition("?")[0]
         for one in self._by_path:
@@ -70,7 +70,9 @@ class Contract:
                 return one
         return None
 
-    def check_request(self, operation: Operation, document: object) -> Iterator[Difference]:
+    def check_request(
+        self, operation: DocumentedOperation, document: object
+    ) -> Iterator[SchemaViolation]:
         """How a JSON body of a request differs from the document: every rule that it breaks."""
         steps: tuple[str, ...] = ("requestBody", "content", "application/json", "schema")
         body = operation.definition.get("requestBody", {})
@@ -79,7 +81,7 @@ class Contract:
             yield from self._schemas.all_differences(evidence.pointer(place), document)
 
     def check(
-        self, operation: Operation, status: int, headers: Mapping[str, str], body: bytes
+        self, operation: DocumentedOperation, status: int, headers: Mapping[str, str], body: bytes
     ) -> list[Finding]:
         """How an answer to the operation differs from the document."""
         compared = self._remembered if len(body) <= _LONGEST_REMEMBERED else self._compared
@@ -193,7 +195,7 @@ def contract(provider: str, dialect: str = GUIDE, part: str = "") -> Contract:
 
 def operation_of(
     provider: str, dialect: str, method: str, path: str
-) -> tuple[Contract, Operation] | None:
+) -> tuple[Contract, DocumentedOperation] | None:
     """Return the document and the operation that a request meant; None for an unknown one."""
     for part in parts(provider):
         one = contract(provider, dialect, part)
@@ -242,14 +244,14 @@ def _without_links(found: Sequence[Finding]) -> Iterator[Finding]:
             yield one
 
 
-def _operations(found: Document) -> Iterator[Operation]:
+def _operations(found: Document) -> Iterator[DocumentedOperation]:
     for path, item in found["paths"].items():
         pieces = [re.escape(piece) for piece in _PARAMETER.split(path)]
         pattern = re.compile("[^/]+".join(pieces))
         for method, definition in item.items():
             if method in METHODS:
                 name = definition["operationId"]
-                yield Operation(name, method.upper(), path, pattern, definition)
+                yield DocumentedOperation(name, method.upper(), path, pattern, definition)
 
 
 def _typed(value: str, wanted: str | None) -> object:

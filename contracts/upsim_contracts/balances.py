@@ -20,7 +20,7 @@ from upsim_contracts.facts import seconds
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import amount_text
-from upsim_contracts.recorded_jobs import Job, jobs_of
+from upsim_contracts.recorded_jobs import RecordedJob, jobs_of
 from upsim_contracts.refund_signs import no_refund
 from upsim_contracts.request_costs import CostTable
 
@@ -69,7 +69,7 @@ class _Account:
         cassette: Cassette,
         tolls: CostTable,
         exchanges: Sequence[RecordedExchange],
-        jobs: Sequence[Job],
+        jobs: Sequence[RecordedJob],
         found: Balances,
     ) -> None:
         self._cassette = cassette
@@ -175,7 +175,7 @@ class _Account:
         self._refund(failed, amount_text(amount, self._tolls.book.unit), price)
         return True
 
-    def _due(self) -> list[Job]:
+    def _due(self) -> list[RecordedJob]:
         """The failed jobs that were not paid back, where a document promises that they are."""
         if self._tolls.book.refunds is None:
             return []
@@ -201,7 +201,7 @@ class _Account:
         if gone:
             self._refund(gone, "none", gone[0].price or _NOTHING)
 
-    def _refund(self, jobs: Sequence[Job], seen: str, price: Decimal) -> None:
+    def _refund(self, jobs: Sequence[RecordedJob], seen: str, price: Decimal) -> None:
         """Tell what came instead of a refund."""
         expected = amount_text(price, self._tolls.book.unit)
         judged = no_refund(self._cassette, self._tolls, jobs[0], expected, seen)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from upsim_contracts.cassette_format import Seen
+from upsim_contracts.cassette_format import VideoShape
 from upsim_contracts.exceptions import UnreadableVideoError
 from upsim_contracts.parsing import (
     KEPT,
@@ -102,7 +102,7 @@ def sees(content: bytes) -> dict[str, Any] | None:
     try:
         found = look_into(content)
         seen = {**found, "seconds": str(found["seconds"])}
-        msgspec.convert(seen, Seen)
+        msgspec.convert(seen, VideoShape)
     except (UnreadableVideoError, msgspec.ValidationError):
         return None
     return seen

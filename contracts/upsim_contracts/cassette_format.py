@@ -54,7 +54,7 @@ class HeaderLine(Struct):
             raise ValueError(f"recorded: {error}") from error
 
 
-class Seen(Struct):
+class VideoShape(Struct):
     """What a video is."""
 
     width: Annotated[int, Meta(ge=0, le=MOST_PIXELS)]
@@ -77,10 +77,10 @@ class FileBody(Struct):
     size: Size = msgspec.field(name="bytes")
     sha256: Sha256
     type: Text = ""
-    sees: Seen | None = None
+    sees: VideoShape | None = None
 
 
-class Body(Struct, forbid_unknown_fields=True):
+class BodyShape(Struct, forbid_unknown_fields=True):
     """The body of a message: one of three, or none."""
 
     json: Any = msgspec.UNSET
@@ -92,7 +92,7 @@ class MessageLine(Struct, forbid_unknown_fields=True):
     """One direction of an exchange."""
 
     headers: dict[Text, Text] = {}
-    body: Body = msgspec.field(default_factory=Body)
+    body: BodyShape = msgspec.field(default_factory=BodyShape)
 
 
 class ChargeLine(Struct, forbid_unknown_fields=True):
@@ -109,7 +109,7 @@ class ChargeLine(Struct, forbid_unknown_fields=True):
             bounded(amount or Decimal(0))
 
 
-class Line(Struct, forbid_unknown_fields=True):
+class CassetteLine(Struct, forbid_unknown_fields=True):
     """One exchange."""
 
     number: Annotated[int, Meta(ge=0, le=10**9)]
@@ -122,7 +122,7 @@ class Line(Struct, forbid_unknown_fields=True):
     answer: MessageLine = msgspec.field(default_factory=MessageLine)
     part: Literal["api", "file", "webhook"] = "api"
     charge: ChargeLine | None = None
-    media: dict[Text, Seen] = {}
+    media: dict[Text, VideoShape] = {}
     hook: Annotated[int, Meta(ge=0, le=10**9)] | None = None
     signature: Literal["valid", "invalid", "missing", "unchecked"] | None = None
     findings: list[str] = []
@@ -134,7 +134,7 @@ class Line(Struct, forbid_unknown_fields=True):
         bounded(self.took)
 
 
-_CLOSED = (Line, MessageLine, Body, ChargeLine)
+_CLOSED = (CassetteLine, MessageLine, BodyShape, ChargeLine)
 """The parts that have no other fields than these."""
 
 

@@ -22,14 +22,14 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from upsim_contracts.cassette_format import (
+    CassetteLine,
     HeaderLine,
-    Line,
     fitting,
     hint_of,
     mistake_in,
     without_documents,
 )
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.parsing import HEAD, LINE, Bounds, UnusualError, encoded, read_document
 from upsim_contracts.webhook_messages import Checked
@@ -38,7 +38,7 @@ FORMAT = "upsim-cassette"
 VERSION = 2
 READABLE = (1, VERSION)
 """Version 1 has no webhooks."""
-T = TypeVar("T", HeaderLine, Line)
+T = TypeVar("T", HeaderLine, CassetteLine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class RecordedMessage:
     """One direction of an exchange.
 
     `body` has one entry: `json` (the document), `text`, or `file` (`bytes`, `sha256`, `type`, and
@@ -98,9 +98,9 @@ class RecordedExchange:
     took: Decimal
     method: str
     path: str
-    request: Message
+    request: RecordedMessage
     status: int
-    answer: Message
+    answer: RecordedMessage
     part: str = "api"
     charge: Charge | None = None
     media: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class Cassette:
     deliveries: tuple[RecordedExchange, ...] = ()
 
     @property
-    def clips(self) -> Mapping[str, Clip]:
+    def clips(self) -> Mapping[str, ClipProperties]:
         """The videos whose properties are known, by their address without query."""
         found = {url: seen for one in self.exchanges for url, seen in one.media.items()}
         return {url: clip_of(seen) for url, seen in found.items()}
@@ -206,9 +206,9 @@ def read_cassette(path: Path) -> Cassette:
     return Cassette(path.name, first, exchanges, end, deliveries)
 
 
-def clip_of(seen: Mapping[str, Any]) -> Clip:
+def clip_of(seen: Mapping[str, Any]) -> ClipProperties:
     """A video as PyAV saw it."""
-    return Clip(
+    return ClipProperties(
         width=int(seen["width"]),
         height=int(seen["height"]),
         fps=Fraction(str(seen["fps"])),
@@ -243,16 +243,16 @@ def _header(path: Path, number: int, line: str) -> Header:
 
 def _exchange(path: Path, number: int, line: str, bounds: Bounds = LINE) -> RecordedExchange:
     one = _line(path, number, line, bounds)
-    found = _converted(path, number, line, one, Line)
+    found = _converted(path, number, line, one, CassetteLine)
     return RecordedExchange(
         number=found.number,
         at=found.at,
         took=found.took,
         method=found.method,
         path=found.path,
-        request=Message(found.request.headers, one.get("request", {}).get("body", {})),
+        request=RecordedMessage(found.request.headers, one.get("request", {}).get("body", {})),
         status=found.status,
-        answer=Message(found.answer.headers, one.get("answer", {}).get("body", {})),
+        answer=RecordedMessage(found.answer.headers, one.get("answer", {}).get("body", {})),
         part=found.part,
         charge=None
         if found.charge is None
@@ -297,7 +297,7 @@ def _fields(value: object) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in value.__dataclass_fields__:  # type: ignore[attr-defined]  # records of this module
         inner = getattr(value, name)
-        if isinstance(inner, Message):
+        if isinstance(inner, RecordedMessage):
             inner = {k: v for k, v in _fields(inner).items() if v}
         elif isinstance(inner, Charge):
             inner = _fields(inner)

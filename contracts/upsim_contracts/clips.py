@@ -20,7 +20,7 @@ _TEXT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class ClipProperties:
     """What a video is: sizes in pixels, `fps` and `seconds` exactly, `size` in bytes if it counts.
 
     `seconds` is a whole number of frames.
@@ -58,7 +58,7 @@ class Clip:
         return f"/media/synthetic/{name}{padding}"
 
 
-def clip(text: str) -> Clip:
+def clip(text: str) -> ClipProperties:
     """The clip that a text describes: size, rate and length, then `silent`, container, bytes.
 
     Raises ClipError.
@@ -68,7 +68,7 @@ def clip(text: str) -> Clip:
         form = "854x480 30fps 4.5s [silent] [mp4|mov|mkv|webm|avi] [<n>bytes]"
         raise ClipError(f"{text!r} describes no clip; its form is {form}")
     size = found["bytes"]
-    return Clip(
+    return ClipProperties(
         width=int(found["width"]),
         height=int(found["height"]),
         fps=Fraction(found["fps"]),

@@ -35,14 +35,14 @@ from upsim_contracts.fact_runner import Verdict
 from upsim_contracts.facts import Book, Fact
 from upsim_contracts.nearest import hint
 from upsim_contracts.places import check_dialect, dialect_in, dialects_of, place_of, provider_in
-from upsim_contracts.planning import Plan, Planned, plan
+from upsim_contracts.planning import Planned, VerifyPlan, plan
 from upsim_contracts.preflight import check as preflight
 from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.spending import GuardedTransport, SpendingBudget
 from upsim_contracts.target import PATIENCE, REFUND_PATIENCE, Patience, Target, is_simulator
 from upsim_contracts.uses import read_uses
-from upsim_contracts.verify import Report, book_of, not_begun, pricer, providers, verify
+from upsim_contracts.verify import VerifyReport, book_of, not_begun, pricer, providers, verify
 
 WELL, FINDING = 0, 1
 SECONDS = 60
@@ -99,7 +99,7 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
     accepted = Accepted("verify", order.accept, order.accept_new, today=today())
     uses = None if order.uses is None else read_uses(order.uses)
     earlier = None if order.compare is None else read_earlier(order.compare)
-    reports: list[Report] = []
+    reports: list[VerifyReport] = []
     chosen = _chosen(order)
     order = replace(order, providers=order.providers or (chosen if len(chosen) == 1 else ()))
     note = _once(say)
@@ -173,7 +173,7 @@ def _one(
     local: Mapping[str, Local],
     say: Say,
     note: Say,
-) -> Report | None:
+) -> VerifyReport | None:
     book = _known(provider)
     target = aim(stack, order, book, local, note)
     book = book.under(target.dialect)
@@ -187,7 +187,9 @@ def _one(
         return verify(book, facts, target, sleep=_sleep)
     planned.check(order.cap or Decimal(0))
     preflight(book_of(provider), planned, target, pricer(provider), _sleep)
-    return verify(book, facts, target, sleep=_sleep, seen=Progress(len(facts), target.purse, say))
+    return verify(
+        book, facts, target, sleep=_sleep, seen=ProgressPrinter(len(facts), target.purse, say)
+    )
 
 
 def _known(provider: str) -> Book:
@@ -198,7 +200,7 @@ def _known(provider: str) -> Book:
         raise UsageError(str(error)) from error
 
 
-class Progress:
+class ProgressPrinter:
     """Prints how far a run has come: after each job that was waited for, and every tenth fact."""
 
     def __init__(self, facts: int, purse: SpendingBudget, say: Say) -> None:
@@ -377,7 +379,9 @@ def _fitting(order: VerifyOptions, book: Book) -> list[Fact]:
     ]
 
 
-def _shown(book: Book, planned: Plan, cap: Decimal | None, target: Target, *, each: bool) -> str:
+def _shown(
+    book: Book, planned: VerifyPlan, cap: Decimal | None, target: Target, *, each: bool
+) -> str:
     """The plan as a table of a few lines, `each` fact on one of its own before them."""
     lines = [f"{book.provider}: what will be done, and what it costs in {book.unit}"]
     lines += [_planned(one) for one in planned.planned if each]
@@ -420,7 +424,7 @@ def _stopped_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _write(order: VerifyOptions, reports: Sequence[Report]) -> None:
+def _write(order: VerifyOptions, reports: Sequence[VerifyReport]) -> None:
     wanted = ((order.junit, as_junit), (order.json, as_json), (order.html, as_html))
     for path, render in wanted:
         if path is not None:

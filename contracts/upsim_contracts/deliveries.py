@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote_plus
 
 from upsim_contracts import evidence
-from upsim_contracts.answers import Contract, Operation, operation_of
+from upsim_contracts.answers import Contract, DocumentedOperation, operation_of
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import at
 from upsim_contracts.undocumented import resolved
@@ -31,7 +31,7 @@ class Callback:
     """What a provider posts to a URL that a request names in its query or its JSON body."""
 
     contract: Contract
-    operation: Operation
+    operation: DocumentedOperation
     steps: tuple[str, ...]
     query: str
     body: tuple[str, ...]
@@ -123,7 +123,7 @@ def _callbacks(contract: Contract, name: str) -> tuple[Callback, ...]:
     return tuple(_read(contract, contract.operations[name]))
 
 
-def _read(contract: Contract, operation: Operation) -> Iterator[Callback]:
+def _read(contract: Contract, operation: DocumentedOperation) -> Iterator[Callback]:
     document = contract.document
     start = ("paths", operation.path, operation.method.lower(), "callbacks")
     for name, given in operation.definition.get("callbacks", {}).items():

@@ -27,7 +27,7 @@ from upsim_contracts.refund_signs import refund_signs
 from upsim_contracts.refusing import refusals
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.signs import PRICE, Key, key_of, ratio
-from upsim_contracts.uses import ASIDE, Place, Uses, Weight, place
+from upsim_contracts.uses import ASIDE, Place, UsedFields, Weight, place
 
 _DAY = re.compile(r"\b(20\d\d)-?(0[1-9]|1[0-2])-?([0-3]\d)(?!\d)")
 
@@ -94,7 +94,7 @@ class DriftReport:
         """Whether anything differs that is not accepted, and concerns us."""
         return any(one.weight != ASIDE for one in self.drifts)
 
-    def weigh(self, uses: Uses | None) -> None:
+    def weigh(self, uses: UsedFields | None) -> None:
         """Say of each difference whether it concerns a team that relies on this."""
         if uses is not None:
             self.drifts = [

@@ -17,7 +17,7 @@ from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import plain
 from upsim_contracts.promised import Time
-from upsim_contracts.recorded_jobs import Job, jobs_of
+from upsim_contracts.recorded_jobs import RecordedJob, jobs_of
 from upsim_contracts.request_costs import CostTable
 
 SLOW = "slow"
@@ -36,7 +36,7 @@ def slow_jobs(cassette: Cassette, tolls: CostTable) -> list[tuple[CheckedExchang
 
 
 def _slow(
-    cassette: Cassette, tolls: CostTable, time: Time, job: Job
+    cassette: Cassette, tolls: CostTable, time: Time, job: RecordedJob
 ) -> list[tuple[CheckedExchange, list[int]]]:
     most = _most(time, job)
     told = _told(time, job)
@@ -57,7 +57,7 @@ def _slow(
     return [(CheckedExchange("contract", finding, where, (SLOW,)), [last.number])]
 
 
-def _most(time: Time, job: Job) -> Decimal | None:
+def _most(time: Time, job: RecordedJob) -> Decimal | None:
     """The longest that a document states for a job; None where its video is unknown."""
     if time.at_most:
         return Decimal(str(seconds(time.at_most)))
@@ -65,12 +65,12 @@ def _most(time: Time, job: Job) -> Decimal | None:
     return None if length is None else Decimal(time.per_second) * length
 
 
-def _length(job: Job) -> Decimal | None:
+def _length(job: RecordedJob) -> Decimal | None:
     lengths = [Decimal(str(one["seconds"])) for one in job.made.media.values()]
     return max(lengths, default=None)
 
 
-def _told(time: Time, job: Job) -> Decimal | None:
+def _told(time: Time, job: RecordedJob) -> Decimal | None:
     """The seconds that the answer about a completed job tells."""
     if job.completed is None or not time.read:
         return None
@@ -80,7 +80,7 @@ def _told(time: Time, job: Job) -> Decimal | None:
     return amount / _MILLISECONDS if amount < LARGEST else None
 
 
-def _proved(time: Time, job: Job) -> Decimal | None:
+def _proved(time: Time, job: RecordedJob) -> Decimal | None:
     """The seconds for which polls found a job at work; None if fewer than two did."""
     polls: list[RecordedExchange] = [one for word, one in job.at_work if word.lower() == time.word]
     return polls[-1].at - polls[0].at - polls[0].took if len(polls) > 1 else None

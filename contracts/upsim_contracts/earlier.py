@@ -12,7 +12,7 @@ from typing import Any
 from upsim_contracts.counting import counted
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.prices import amount_text
-from upsim_contracts.verify import Report
+from upsim_contracts.verify import VerifyReport
 
 MOST_NAMED = 5
 MOST_PLACES = 30
@@ -55,7 +55,7 @@ def _earlier(report: Mapping[str, Any]) -> Earlier:
     return Earlier(causes, outcomes, spent)
 
 
-def changes_since(earlier: Mapping[str, Earlier], reports: Sequence[Report]) -> Iterator[str]:
+def changes_since(earlier: Mapping[str, Earlier], reports: Sequence[VerifyReport]) -> Iterator[str]:
     """Yield a line for each change: of causes, of the outcomes of facts, of the money spent."""
     for report in reports:
         name, before = report.book.provider, earlier.get(report.book.provider)
@@ -66,14 +66,14 @@ def changes_since(earlier: Mapping[str, Earlier], reports: Sequence[Report]) -> 
         yield from (f"since then: {name}: {line}" for line in lines or ["nothing changed"])
 
 
-def _causes(before: Earlier, report: Report) -> Iterator[str]:
+def _causes(before: Earlier, report: VerifyReport) -> Iterator[str]:
     now = [*report.causes, *(cause for cause, _ in report.accepted)]
     yield from (f"new: {one}" for one in now if one.sentence not in before.causes)
     sentences = {one.sentence for one in now}
     yield from (f"gone: {one}" for one in before.causes if one not in sentences)
 
 
-def _outcomes(before: Earlier, report: Report) -> Iterator[str]:
+def _outcomes(before: Earlier, report: VerifyReport) -> Iterator[str]:
     """Facts by what they were and are, those that only one of the runs has included."""
     now = {one.fact.id: str(one.outcome) for one in report.verdicts}
     moved: dict[tuple[str, str], list[str]] = {}
@@ -87,7 +87,7 @@ def _outcomes(before: Earlier, report: Report) -> Iterator[str]:
         yield f"{count} {old} before, {new} now: {', '.join(facts[:MOST_NAMED])}{more}"
 
 
-def _spent(before: Earlier, report: Report) -> Iterator[str]:
+def _spent(before: Earlier, report: VerifyReport) -> Iterator[str]:
     if before.spent != report.spent:
         unit = report.book.unit
         old, new = amount_text(before.spent, unit), amount_text(report.spent, unit)

@@ -65,9 +65,9 @@ class SpendingError(ContractError):
     """A request that was not sent, because of what it could cost."""
 
 
-class CapReachedError(SpendingError):
+class BudgetReachedError(SpendingError):
     """What a request could cost is more than is left below the cap."""
 
 
-class UnpricedError(SpendingError):
+class UnpricedRequestError(SpendingError):
     """A request of which nobody said what it could cost."""

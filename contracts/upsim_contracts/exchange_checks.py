@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from upsim_contracts import evidence
-from upsim_contracts.answers import REFUSED, Contract, Operation, check_answer, operation_of
+from upsim_contracts.answers import (
+    REFUSED,
+    Contract,
+    DocumentedOperation,
+    check_answer,
+    operation_of,
+)
 from upsim_contracts.cassette_replay import Replayed
 from upsim_contracts.cassettes import RecordedExchange
 from upsim_contracts.defaults import changed_default
@@ -27,7 +33,7 @@ from upsim_contracts.response_diff import INSTEAD, STATUS, ResponseDiff, compare
 from upsim_contracts.signs import Key
 
 Kind = Literal["contract", "price", "simulator", "stale"]
-Place = tuple[Contract, Operation]
+Place = tuple[Contract, DocumentedOperation]
 DEFAULT = "default"
 _WHOLE = ("(request)", "body", "header Content-Type")
 _MISSING = "none"

@@ -24,7 +24,7 @@ from upsim_contracts.facts import HELD, Book, Fact, filled, seconds
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
 from upsim_contracts.prices import amount_text
-from upsim_contracts.spending import Difference
+from upsim_contracts.spending import PriceDifference
 from upsim_contracts.target import Target, TargetAccount
 from upsim_contracts.video_probe import look_into
 from upsim_contracts.webhook_messages import mismatches_of
@@ -54,7 +54,7 @@ class Verdict:
     exchange: str = ""
     spent: Decimal = Decimal(0)
     exchanges: tuple[Exchanged, ...] = ()
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[PriceDifference, ...] = ()
 
 
 def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -> Verdict:
@@ -66,13 +66,13 @@ def judge(book: Book, fact: Fact, target: Target, price: Pricer, sleep: Sleep) -
     if not target.simulator and fact.needs_control is not None:
         return Verdict(fact, "not run", reason=fact.needs_control)
     before, charges = target.purse.spent, len(target.purse.differences)
-    run: Run | None = None
+    run: FactRun | None = None
     outcome: Outcome = "held"
     found: tuple[Mismatch, ...] = ()
     reason = ""
     try:
         with target.world(fact.given) as world:
-            run = Run(book, fact, target, world=world, price=price, sleep=sleep)
+            run = FactRun(book, fact, target, world=world, price=price, sleep=sleep)
             run.run()
     except (NotRunError, SpendingError) as error:
         outcome, reason = "not run", str(error)
@@ -108,7 +108,7 @@ def _start(content: bytes) -> str:
     return f"{len(content)} bytes that begin with {content[:STARTS]!r}"
 
 
-class Run(AccountClient):
+class FactRun(AccountClient):
     """One fact under way. `names` also holds what steps have kept for later ones."""
 
     def __init__(

@@ -73,7 +73,7 @@ class CallForm:
 
 
 @dataclass(frozen=True, slots=True)
-class Lifecycle:
+class LifecycleCalls:
     """How a job is followed: the call, where its status stands, which words mean what.
 
     An answer without a status counts as the word `http <status>`.
@@ -168,7 +168,7 @@ class Book:
     live: str
     auth: Mapping[str, str]
     calls: Mapping[str, CallForm]
-    lifecycle: Lifecycle
+    lifecycle: LifecycleCalls
     balance: tuple[str, str] | None
     models: Mapping[str, str]
     sources: Mapping[str, Source]
@@ -209,9 +209,9 @@ def read_book(path: Path) -> Book:
         live=contract.get("live", ""),
         auth=contract.get("auth", {}),
         calls=calls,
-        lifecycle=Lifecycle(**contract["lifecycle"])
+        lifecycle=LifecycleCalls(**contract["lifecycle"])
         if "lifecycle" in contract
-        else Lifecycle("", "", {}),
+        else LifecycleCalls("", "", {}),
         balance=(balance["call"], balance["read"]) if balance else None,
         models=contract.get("models", {}),
         sources=sources,

@@ -36,7 +36,7 @@ class Clips:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PriceRule:
     """What the price follows, and how that is rounded to whole ones; `least` is always billed."""
 
     of: Literal["seconds", "frames"]
@@ -45,7 +45,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
+class TierEdge:
     """An edge of the price: the last value at the lower rate, and one just above it."""
 
     of: Dimension
@@ -55,7 +55,7 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class QuoteCall:
     """The call that tells a price, where it stands, and what is sent; `$body` is the submit's."""
 
     call: str
@@ -64,7 +64,7 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputRule:
     """How the size and the sound of an output follow from the input and the options."""
 
     times: int | None = None
@@ -108,12 +108,12 @@ class Submit:
     provider: str
     call: str
     clips: Clips
-    price: Rule
-    output: Output
+    price: PriceRule
+    output: OutputRule
     options: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    tiers: Sequence[Tier] = ()
-    quote: Quote | None = None
+    tiers: Sequence[TierEdge] = ()
+    quote: QuoteCall | None = None
     flaws: Sequence[Flaw] = ()
 
     @property
@@ -123,7 +123,7 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs:
+class JobListing:
     """The call that lists jobs: where the list stands, and in an item its id and status."""
 
     call: str
@@ -149,7 +149,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Webhook:
+class WebhookForm:
     """How a receiver is named in a submit (`$inbox`), and what it is then told.
 
     `post` and `poll` are the places of the job in a message and in the answer to a poll: both hold
@@ -183,9 +183,9 @@ class Generation:
     foreign: Mapping[str, Any] | None
     time: tuple[int, int | None]
     lists: Sequence[str]
-    jobs: Jobs | None
+    jobs: JobListing | None
     actions: Mapping[str, Action]
-    webhook: Webhook | None
+    webhook: WebhookForm | None
     purse: Mapping[str, Any]
 
     @property
@@ -253,9 +253,9 @@ def _read(book: Book, table: Mapping[str, Any]) -> Generation:
             int(seconds(time["at_most"])) if "at_most" in time else None,
         ),
         lists=table.get("lists", ()),
-        jobs=Jobs(**table["jobs"]) if "jobs" in table else None,
+        jobs=JobListing(**table["jobs"]) if "jobs" in table else None,
         actions={name: _action(name, one) for name, one in table.get("actions", {}).items()},
-        webhook=Webhook(**table["webhook"]) if "webhook" in table else None,
+        webhook=WebhookForm(**table["webhook"]) if "webhook" in table else None,
         purse=table["purse"],
     )
 
@@ -267,10 +267,10 @@ def _submit(provider: str, call: str, table: Mapping[str, Any]) -> Submit:
         provider=provider,
         call=call,
         clips=Clips(**parts.pop("clips")),
-        price=Rule(**{**price, "least": Decimal(str(price.get("least", 0)))}),
-        output=Output(**parts.pop("output")),
-        tiers=[Tier(**one) for one in parts.pop("tiers", ())],
-        quote=Quote(**parts.pop("quote")) if "quote" in parts else None,
+        price=PriceRule(**{**price, "least": Decimal(str(price.get("least", 0)))}),
+        output=OutputRule(**parts.pop("output")),
+        tiers=[TierEdge(**one) for one in parts.pop("tiers", ())],
+        quote=QuoteCall(**parts.pop("quote")) if "quote" in parts else None,
         flaws=[Flaw(**one) for one in parts.pop("flaws", ())],
         **parts,
     )

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from upsim_contracts.cassette_replay import Replayed
 from upsim_contracts.cassettes import RecordedExchange, clip_of
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 from upsim_contracts.counting import counted
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import LONGEST, at
@@ -39,7 +39,7 @@ class _Kind:
     number: re.Pattern[str]
     name: str
     unit: str
-    of: Callable[[Clip], Decimal | None]
+    of: Callable[[ClipProperties], Decimal | None]
     worth: Callable[[re.Match[str]], Decimal] = lambda found: Decimal(found[1])
 
 

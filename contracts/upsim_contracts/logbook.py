@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
 
-from upsim_contracts.cassettes import Message, RecordedExchange, Writer
+from upsim_contracts.cassettes import RecordedExchange, RecordedMessage, Writer
 from upsim_contracts.charging import Charged
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.measuring import Seen
@@ -43,7 +43,7 @@ class Logbook:
         self,
         passing: Passing,
         status: int,
-        message: Message,
+        message: RecordedMessage,
         paid: Charged | None,
         body: bytes,
         headers: Mapping[str, str],
@@ -63,7 +63,7 @@ class Logbook:
             took=took,
             method=passing.method,
             path=path,
-            request=Message(sent, passing.sent),
+            request=RecordedMessage(sent, passing.sent),
             status=status,
             answer=message,
             part=passing.part,

@@ -18,7 +18,7 @@ import httpx
 
 from upsim.client.request_guard import is_loopback
 from upsim_contracts.bodies import LONGEST_VIDEO, Tee, links, name_of, sees, videos_in
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 from upsim_contracts.parsing import parsed
 from upsim_contracts.pieces import in_turns, is_plain
 from upsim_contracts.turns import Turns
@@ -70,7 +70,7 @@ class Measuring:
         *,
         paths: Iterable[str],
         say: Callable[[str], None],
-        told: Sequence[tuple[str, Clip]] = (),
+        told: Sequence[tuple[str, ClipProperties]] = (),
     ) -> None:
         """Nothing but what was told is known yet. `paths` are those of the provider."""
         self.paths = tuple(paths)
@@ -228,7 +228,7 @@ def _split(link: str) -> SplitResult | None:
     return parts if is_link else None
 
 
-def _described(clip: Clip) -> Seen:
+def _described(clip: ClipProperties) -> Seen:
     return {
         "width": clip.width,
         "height": clip.height,

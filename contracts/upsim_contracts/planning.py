@@ -37,7 +37,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class VerifyPlan:
     """The facts in order. Amounts are in the unit of the provider."""
 
     unit: str
@@ -70,9 +70,9 @@ class Plan:
             )
 
 
-def plan(book: Book, facts: Iterable[Fact], target: Target, price: Pricer) -> Plan:
+def plan(book: Book, facts: Iterable[Fact], target: Target, price: Pricer) -> VerifyPlan:
     """The plan of a run of these facts against a target."""
-    return Plan(book.unit, [_planned(book, fact, target, price) for fact in facts])
+    return VerifyPlan(book.unit, [_planned(book, fact, target, price) for fact in facts])
 
 
 def _planned(book: Book, fact: Fact, target: Target, price: Pricer) -> Planned:

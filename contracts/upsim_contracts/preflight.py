@@ -15,13 +15,13 @@ import httpx
 
 from upsim.client.request_guard import is_loopback
 from upsim_contracts.account_client import FactResponse, Pricer
-from upsim_contracts.clips import Clip, clip
+from upsim_contracts.clips import ClipProperties, clip
 from upsim_contracts.counting import amount_of, counted
 from upsim_contracts.exceptions import UnreadableVideoError, UsageError
 from upsim_contracts.fact_runner import Sleep, judge
 from upsim_contracts.facts import Book, CallForm, Fact, filled
 from upsim_contracts.matching import at
-from upsim_contracts.planning import Plan, plan
+from upsim_contracts.planning import VerifyPlan, plan
 from upsim_contracts.target import Given, Target
 from upsim_contracts.video_probe import look_into
 
@@ -35,7 +35,7 @@ CHANGED = 8
 """How many characters at the end of a key make it another one."""
 
 
-def check(book: Book, planned: Plan, target: Target, price: Pricer, sleep: Sleep) -> None:
+def check(book: Book, planned: VerifyPlan, target: Target, price: Pricer, sleep: Sleep) -> None:
     """Raises UsageError, with the first mistake, before anything is spent.
 
     `book` holds the facts as the documents state them, under no dialect.
@@ -134,7 +134,7 @@ def _probes(book: Book, dialect: str, target: Target, price: Pricer) -> Iterator
             yield one.fact
 
 
-def _check_media(planned: Plan, target: Target) -> None:
+def _check_media(planned: VerifyPlan, target: Target) -> None:
     """Clips are needed where a job is paid for; the server has to be able to fetch them."""
     needed = [one.fact.id for one in planned.planned if one.tier == "paid" and _needs(one.fact)]
     if not needed:
@@ -164,7 +164,7 @@ def _needs(fact: Fact) -> bool:
     return any("://" not in (one if isinstance(one, str) else one["data"]) for one in videos)
 
 
-def _is(wanted: Clip, content: bytes) -> bool:
+def _is(wanted: ClipProperties, content: bytes) -> bool:
     try:
         seen = look_into(content)
     except UnreadableVideoError:

@@ -24,7 +24,7 @@ from upsim.network import NoCookies
 from upsim_contracts.answers import contract
 from upsim_contracts.cassettes import Header, Writer, read_cassette
 from upsim_contracts.charging import Charging
-from upsim_contracts.clips import Clip, clip
+from upsim_contracts.clips import ClipProperties, clip
 from upsim_contracts.counting import counted
 from upsim_contracts.documents import parts
 from upsim_contracts.exceptions import ClipError, UsageError
@@ -67,7 +67,7 @@ class RecordOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class RecordingSession:
     """A recording under way: the application, whose it is, what to say at the end."""
 
     application: Recording
@@ -95,7 +95,7 @@ def recording(
     transport: httpx.AsyncBaseTransport | None = None,
     *,
     seconds: Callable[[], float] = stopwatch,
-) -> Iterator[Session]:
+) -> Iterator[RecordingSession]:
     """A recording as asked for, which ends with the block. Raises UsageError before it begins.
 
     `names` are the hosts by which callers may address it; None lets everybody.
@@ -161,7 +161,7 @@ def recording(
             key=key,
             held=HELD,
         )
-        yield Session(app, target, purse, writer)
+        yield RecordingSession(app, target, purse, writer)
     if order.uses is not None:
         write_uses(order.uses, uses_in(read_cassette(order.to)))
 
@@ -212,7 +212,7 @@ def _opened(path: Path) -> FileIO:
     return FileIO(handle, "wb")
 
 
-def _told(text: str) -> tuple[str, Clip]:
+def _told(text: str) -> tuple[str, ClipProperties]:
     """`GLOB=854x480 30fps 4.5s`: the videos at some addresses. Raises UsageError."""
     glob, equals, described = text.rpartition("=")
     if not equals or not glob:

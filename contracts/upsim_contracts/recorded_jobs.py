@@ -17,7 +17,7 @@ _SUCCESS = range(200, 300)
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class RecordedJob:
     """A job: the exchange that made it, the first one that told its end, and polls before that."""
 
     made: RecordedExchange
@@ -39,9 +39,9 @@ class Job:
         return self.made.charge.documented if self.made.charge is not None else None
 
 
-def jobs_of(cassette: Cassette, tolls: CostTable) -> Mapping[str, Job]:
+def jobs_of(cassette: Cassette, tolls: CostTable) -> Mapping[str, RecordedJob]:
     """Return the jobs that a cassette shows being made, by their id, in the order of submits."""
-    jobs: dict[str, Job] = {}
+    jobs: dict[str, RecordedJob] = {}
     polled = _polled(cassette, tolls)
     for one in cassette.exchanges:
         form = tolls.call(one.method, one.path)
@@ -53,7 +53,12 @@ def jobs_of(cassette: Cassette, tolls: CostTable) -> Mapping[str, Job]:
             new = polled.difference(strings(one.request.body.get("json")))
             made = next((text for text in strings(document) if text in new), None)
         if isinstance(made, str):
-            _tell(jobs.setdefault(made, Job(one)), one, _word(one, tolls, is_poll=False), tolls)
+            _tell(
+                jobs.setdefault(made, RecordedJob(one)),
+                one,
+                _word(one, tolls, is_poll=False),
+                tolls,
+            )
         word = _word(one, tolls, is_poll=form.name == tolls.book.lifecycle.call)
         for name in _named(one, jobs) if word else ():
             _tell(jobs[name], one, word, tolls)
@@ -71,7 +76,7 @@ def _polled(cassette: Cassette, tolls: CostTable) -> set[str]:
     return found
 
 
-def _named(one: RecordedExchange, jobs: Mapping[str, Job]) -> Iterator[str]:
+def _named(one: RecordedExchange, jobs: Mapping[str, RecordedJob]) -> Iterator[str]:
     """The jobs that a request is about."""
     told = {*one.path.partition("?")[0].split("/"), *strings(one.request.body.get("json"))}
     yield from (name for name in told if name in jobs)
@@ -91,7 +96,7 @@ def _word(one: RecordedExchange, tolls: CostTable, *, is_poll: bool) -> str:
     return "" if one.status >= _BROKEN and text not in known else f"http {one.status}"
 
 
-def _tell(job: Job, one: RecordedExchange, word: str, tolls: CostTable) -> None:
+def _tell(job: RecordedJob, one: RecordedExchange, word: str, tolls: CostTable) -> None:
     """Note the status that an answer tells."""
     words = tolls.book.lifecycle.words
     if word in words.get("failed", ()):

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim_contracts.bodies import LONGEST_VIDEO, Tee, as_file, kept
 from upsim_contracts.cassette_format import MAX_PATH_LENGTH
-from upsim_contracts.cassettes import Message, Writer
+from upsim_contracts.cassettes import RecordedMessage, Writer
 from upsim_contracts.charging import Charged, Charging
 from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.hooks import Hooks, Outgoing, is_delivery
@@ -411,7 +411,7 @@ class Recording:
         message = await asyncio.to_thread(self._read_answer, passing, headers, body, kind)
         size = await asyncio.to_thread(weight, message.body)
         if not passing.share.take(size):
-            message = Message(message.headers, await asyncio.to_thread(as_file, body, kind))
+            message = RecordedMessage(message.headers, await asyncio.to_thread(as_file, body, kind))
         await self.logbook.record(passing, answer.status_code, message, paid, body, headers)
         passing.share.give(size)
         told = await asyncio.to_thread(self.links.told, body, passing.proxy)
@@ -428,10 +428,10 @@ class Recording:
 
     def _read_answer(
         self, passing: Passing, headers: Mapping[str, str], body: bytes, kind: str
-    ) -> Message:
+    ) -> RecordedMessage:
         """Note the links of a document, and return it as the cassette holds it."""
         self._measuring.answered(passing.sighted.media, body)
-        return Message(self._redactor.headers(headers), kept(body, kind, self._redactor))
+        return RecordedMessage(self._redactor.headers(headers), kept(body, kind, self._redactor))
 
     def _streamed(
         self,
@@ -447,7 +447,9 @@ class Recording:
             headers = texts_of(answer)
             async with self._turns.of(max(len(passing.body), tee.size)):
                 body = {"file": await asyncio.to_thread(tee.kept, kind)} if tee.size else {}
-                message = Message(await asyncio.to_thread(self._redactor.headers, headers), body)
+                message = RecordedMessage(
+                    await asyncio.to_thread(self._redactor.headers, headers), body
+                )
                 await self.logbook.record(
                     passing, 0 if why else answer.status_code, message, paid, b"", headers
                 )
@@ -467,7 +469,7 @@ class Recording:
         await self._settle(paid, 0)
         told = f"{type(error).__name__}: {error}"
         reason = await asyncio.to_thread(self._redactor.text, told)
-        message = Message({}, {"text": reason})
+        message = RecordedMessage({}, {"text": reason})
         async with self._turns.of(len(passing.body)):
             await self.logbook.record(passing, 0, message, paid, b"", {})
         return reason

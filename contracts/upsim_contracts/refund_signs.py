@@ -13,7 +13,7 @@ from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.prices import amount_text
 from upsim_contracts.promised import Refunds, Rows
-from upsim_contracts.recorded_jobs import Job, jobs_of
+from upsim_contracts.recorded_jobs import RecordedJob, jobs_of
 from upsim_contracts.request_costs import CostTable
 
 REFUND = "refund"
@@ -39,7 +39,7 @@ def refund_signs(cassette: Cassette, tolls: CostTable) -> list[Found]:
 
 
 def no_refund(
-    cassette: Cassette, tolls: CostTable, job: Job, expected: str, seen: str
+    cassette: Cassette, tolls: CostTable, job: RecordedJob, expected: str, seen: str
 ) -> CheckedExchange:
     """Return what came instead of a refund; without an amount the price of the job is expected."""
     refunds, book = tolls.book.refunds, tolls.book
@@ -55,7 +55,7 @@ def no_refund(
 
 
 def _in_rows(
-    cassette: Cassette, tolls: CostTable, refunds: Refunds, name: str, job: Job
+    cassette: Cassette, tolls: CostTable, refunds: Refunds, name: str, job: RecordedJob
 ) -> Iterator[tuple[int, str]]:
     """The first list of bills that shows no refund of a job when it was due, or another amount."""
     rows = refunds.rows

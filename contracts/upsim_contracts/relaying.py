@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from upsim_contracts.bodies import as_file, kept
-from upsim_contracts.cassettes import Message, RecordedExchange
+from upsim_contracts.cassettes import RecordedExchange, RecordedMessage
 from upsim_contracts.deliveries import check_delivery
 from upsim_contracts.hooks import Hook, Hooks
 from upsim_contracts.passing_findings import MOST_FINDINGS
@@ -131,7 +131,7 @@ class Relay:
                 raise
             reason = self.redactor.text(f"{type(error).__name__}: {error}")
             async with self.turns.of(len(sent)):
-                await self._record(delivery, 0, Message({}, {"text": reason}))
+                await self._record(delivery, 0, RecordedMessage({}, {"text": reason}))
             return own_response(502, "receiver", f"the receiver gave no answer: {reason}")
         encoding = answer.headers.get("content-encoding", "")
         kind = answer.headers.get("content-type", "")
@@ -146,17 +146,19 @@ class Relay:
         response.raw_headers = passable(answer, but=HOP) + length + marks
         return response
 
-    def _read(self, headers: Mapping[str, str], body: bytes, encoding: str, kind: str) -> Message:
+    def _read(
+        self, headers: Mapping[str, str], body: bytes, encoding: str, kind: str
+    ) -> RecordedMessage:
         """A receiver's response as the cassette holds it; what is not unpacked, by its hash."""
         plain = decoded(body, encoding) if body else b""
         if plain is None:
-            return Message(self.redactor.headers(headers), as_file(body, kind))
+            return RecordedMessage(self.redactor.headers(headers), as_file(body, kind))
         return self._message(headers, plain, kind)
 
-    def _message(self, headers: Mapping[str, str], body: bytes, kind: str) -> Message:
-        return Message(self.redactor.headers(headers), kept(body, kind, self.redactor))
+    def _message(self, headers: Mapping[str, str], body: bytes, kind: str) -> RecordedMessage:
+        return RecordedMessage(self.redactor.headers(headers), kept(body, kind, self.redactor))
 
-    async def _record(self, delivery: Delivery, status: int, answer: Message) -> None:
+    async def _record(self, delivery: Delivery, status: int, answer: RecordedMessage) -> None:
         """Write a delivery down with what the documents say against it."""
         count, lines = await asyncio.to_thread(self._judged, delivery)
         kind = delivery.headers.get("content-type", "")
@@ -170,7 +172,7 @@ class Relay:
             took=took,
             method="POST",
             path=delivery.hook.path,
-            request=Message({**sent.headers, **form}, sent.body),
+            request=RecordedMessage({**sent.headers, **form}, sent.body),
             status=status,
             answer=answer,
             part="webhook",

@@ -13,7 +13,7 @@ from upsim_contracts.causes import Cause
 from upsim_contracts.counting import counted
 from upsim_contracts.fact_runner import Verdict
 from upsim_contracts.uses import ASIDE
-from upsim_contracts.verify import Report
+from upsim_contracts.verify import VerifyReport
 
 LONGEST_LINE = 400
 MOST_NAMED = 5
@@ -29,7 +29,7 @@ border-bottom:1px solid #ccc;vertical-align:top}.held{color:#176b2c}.broken{colo
 """
 
 
-def as_text(report: Report) -> str:
+def as_text(report: VerifyReport) -> str:
     """What is broken, each in a line or two, and the headline last."""
     lines = [line for cause in report.causes for line in _text_of(cause)]
     for cause, known in report.accepted:
@@ -51,12 +51,12 @@ def _text_of(cause: Cause) -> Iterator[str]:
     yield f"        {cause.details[0][:LONGEST_LINE]}"
 
 
-def as_json(reports: Sequence[Report]) -> str:
+def as_json(reports: Sequence[VerifyReport]) -> str:
     """All verdicts, for programs; amounts are texts."""
     return json.dumps({"reports": [_document(report) for report in reports]}, indent=2)
 
 
-def _document(report: Report) -> dict[str, object]:
+def _document(report: VerifyReport) -> dict[str, object]:
     aside = report.count("untestable") + report.count("departs")
     testable = len(report.plan.planned) - aside
     return {
@@ -99,7 +99,7 @@ def _cause(cause: Cause, known: Known | None = None) -> dict[str, object]:
     }
 
 
-def _fact(report: Report, verdict: Verdict) -> dict[str, object]:
+def _fact(report: VerifyReport, verdict: Verdict) -> dict[str, object]:
     return {
         "id": verdict.fact.id,
         "says": verdict.fact.says,
@@ -116,7 +116,7 @@ def _fact(report: Report, verdict: Verdict) -> dict[str, object]:
     }
 
 
-def as_junit(reports: Sequence[Report]) -> str:
+def as_junit(reports: Sequence[VerifyReport]) -> str:
     """What continuous integration reads: a suite for each provider.
 
     Each cause is a case that fails. Each fact is a case too; a broken one names its cause and
@@ -180,7 +180,7 @@ def _printable(text: str) -> str:
     return "".join(c for c in text if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff"))
 
 
-def as_html(reports: Sequence[Report]) -> str:
+def as_html(reports: Sequence[VerifyReport]) -> str:
     """One page that needs nothing else: the facts by provider, with what was expected and seen."""
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
@@ -192,7 +192,7 @@ def as_html(reports: Sequence[Report]) -> str:
     return "".join(parts)
 
 
-def _section(report: Report) -> Iterator[str]:
+def _section(report: VerifyReport) -> Iterator[str]:
     yield f"<h2>{escape(report.headline)}</h2><p>Target: <code>{escape(report.target)}</code>"
     if report.spent or report.predicted:
         yield f". Predicted {counted(report.predicted, report.book.unit)}, spent {report.spent}"
@@ -217,7 +217,7 @@ def _section(report: Report) -> Iterator[str]:
     yield "</table>"
 
 
-def _row(report: Report, verdict: Verdict) -> Iterator[str]:
+def _row(report: VerifyReport, verdict: Verdict) -> Iterator[str]:
     source = report.book.sources[verdict.fact.source]
     kind = verdict.outcome.replace(" ", "-")
     yield f'<tr id="{escape(verdict.fact.id, quote=True)}"><td>{escape(verdict.fact.says)}</td>'

@@ -11,7 +11,7 @@ from typing import Any
 
 from upsim_contracts.account_client import Pricer, body_of
 from upsim_contracts.beyond import asks_for_more, leaves, sizes
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 from upsim_contracts.facts import Book, CallForm, Fact
 from upsim_contracts.spending import FREE_METHODS
 
@@ -74,7 +74,13 @@ class CostTable:
         return next(found, None)
 
     def toll(
-        self, method: str, path: str, clips: Collection[Clip], body: object, *, certain: bool
+        self,
+        method: str,
+        path: str,
+        clips: Collection[ClipProperties],
+        body: object,
+        *,
+        certain: bool,
     ) -> RequestCost | None:
         """What a request could cost; None for one that never costs anything.
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from upsim.client.request_guard import is_loopback
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 from upsim_contracts.prices import plain
 
 REPLAYED = "https://recorded.example"
@@ -29,7 +29,7 @@ def address(url: str) -> str:
     return url
 
 
-def media_rules(clips: Mapping[str, Clip]) -> list[dict[str, Any]]:
+def media_rules(clips: Mapping[str, ClipProperties]) -> list[dict[str, Any]]:
     """What is found at the addresses of a recording.
 
     A synthetic clip is the same anywhere, but at loopback: what was there may be gone.
@@ -48,7 +48,7 @@ def _is_loopback(url: str) -> bool:
         return False
 
 
-def properties(one: Clip) -> dict[str, Any]:
+def properties(one: ClipProperties) -> dict[str, Any]:
     """A video in the words of a scenario."""
     return {
         "duration": plain(round(one.seconds, _MICRO)),

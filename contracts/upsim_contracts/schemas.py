@@ -23,7 +23,7 @@ ADDRESS = "urn:upsim:document"
 SHOWN = 80
 
 
-class Difference(NamedTuple):
+class SchemaViolation(NamedTuple):
     """A value that breaks a rule: its path, the rule, the value, the way to the rule."""
 
     path: tuple[str | int, ...]
@@ -41,7 +41,7 @@ class Schemas:
         self._registry: Registry[Any] = Registry().with_resource(ADDRESS, resource)
         self._validators: dict[str, Validator] = {}
 
-    def differences(self, pointer: str, value: Any) -> Iterator[Difference]:  # noqa: ANN401 - JSON
+    def differences(self, pointer: str, value: Any) -> Iterator[SchemaViolation]:  # noqa: ANN401 - JSON
         """What is wrong with a value by the schema at a JSON pointer: one rule a place."""
         seen: set[tuple[str | int, ...]] = set()
         for found in self.all_differences(pointer, value):
@@ -49,7 +49,7 @@ class Schemas:
                 seen.add(found.path)
                 yield found
 
-    def all_differences(self, pointer: str, value: Any) -> Iterator[Difference]:  # noqa: ANN401 - JSON
+    def all_differences(self, pointer: str, value: Any) -> Iterator[SchemaViolation]:  # noqa: ANN401 - JSON
         """Every rule that a value breaks by the schema at a JSON pointer."""
         validator = self._validators.get(pointer)
         if validator is None:
@@ -95,20 +95,20 @@ def _is_uuid(value: object) -> bool:
     return not isinstance(value, str) or str(UUID(value)) == value.lower()
 
 
-def _differences(error: ValidationError) -> Iterator[Difference]:
+def _differences(error: ValidationError) -> Iterator[SchemaViolation]:
     path, rule = tuple(error.absolute_path), tuple(error.absolute_schema_path)
     if error.validator == "required":
         # One error a missing field, and only the message says which.
         name = re.match(r"'(.*)' is a required property", error.message)
         where = (*path, name[1]) if name else path
-        yield Difference(where, "this field", "none", rule)
+        yield SchemaViolation(where, "this field", "none", rule)
     elif error.validator == "additionalProperties" and error.validator_value is False:
         for stranger, value in _strangers(error):
-            yield Difference((*path, stranger), "no such field", shown(value), rule)
+            yield SchemaViolation((*path, stranger), "no such field", shown(value), rule)
     elif error.validator in ("anyOf", "oneOf") and error.context:
         yield from _alternatives(error, path, rule)
     else:
-        yield Difference(path, _expected(error), shown(error.instance), rule)
+        yield SchemaViolation(path, _expected(error), shown(error.instance), rule)
 
 
 def _strangers(error: ValidationError) -> Iterator[tuple[str, object]]:
@@ -124,12 +124,12 @@ def _strangers(error: ValidationError) -> Iterator[tuple[str, object]]:
 
 def _alternatives(
     error: ValidationError, path: tuple[str | int, ...], rule: tuple[str | int, ...]
-) -> Iterator[Difference]:
+) -> Iterator[SchemaViolation]:
     """Alternatives of a single value read as one rule; of objects the nearest is told."""
     context = error.context or []
     if all(not child.relative_path and child.validator != "required" for child in context):
         texts = dict.fromkeys(_expected(child) for child in context)
-        yield Difference(path, " or ".join(texts), shown(error.instance), rule)
+        yield SchemaViolation(path, " or ".join(texts), shown(error.instance), rule)
         return
     branches: dict[object, list[ValidationError]] = {}
     for child in context:

@@ -13,7 +13,7 @@ from decimal import Decimal
 import httpx
 
 from upsim_contracts.counting import counted
-from upsim_contracts.exceptions import CapReachedError, UnpricedError
+from upsim_contracts.exceptions import BudgetReachedError, UnpricedRequestError
 
 RESERVED = "upsim.reserved"
 """The request extension by which a sender shows what it has set aside."""
@@ -21,7 +21,7 @@ FREE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PriceDifference:
     """A request that cost something else than documented."""
 
     what: str
@@ -42,7 +42,7 @@ class SpendingBudget:
         self.spent = Decimal(0)
         self.reserved = Decimal(0)
         self.predicted = Decimal(0)
-        self.differences: list[Difference] = []
+        self.differences: list[PriceDifference] = []
         self.dearest = Decimal(1)
         self._counted = Decimal(0)
 
@@ -58,11 +58,11 @@ class SpendingBudget:
         Where the target once charged more than documented, as much more is set aside from then on.
         """
         if self.cap is not None and amount is None:
-            raise UnpricedError(f"nobody knows what {what} could cost, so it was not sent")
+            raise UnpricedRequestError(f"nobody knows what {what} could cost, so it was not sent")
         held = (amount or Decimal(0)) * self.dearest
         if self.left is not None and held > self.left:
             left = f"of the cap of {self.cap} {self.left} are left"
-            raise CapReachedError(f"{what} could cost {counted(held, self.unit)}; {left}")
+            raise BudgetReachedError(f"{what} could cost {counted(held, self.unit)}; {left}")
         self.reserved += held
         try:
             yield
@@ -78,7 +78,7 @@ class SpendingBudget:
         self._counted += max(documented, actual, Decimal(0))
         self.predicted += documented
         if actual != documented:
-            self.differences.append(Difference(what, documented, actual))
+            self.differences.append(PriceDifference(what, documented, actual))
         if documented > 0:
             self.dearest = max(self.dearest, actual / documented)
 
@@ -101,7 +101,7 @@ class GuardedTransport(httpx.BaseTransport):
         """Send, or raise UnpricedError."""
         guarded = self._purse.cap is not None and request.method not in FREE_METHODS
         if guarded and RESERVED not in request.extensions:
-            raise UnpricedError(
+            raise UnpricedRequestError(
                 f"{request.method} {request.url.path}: nothing was set aside for it"
             )
         return self._inner.handle_request(request)

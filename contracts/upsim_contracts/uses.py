@@ -42,7 +42,7 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Uses:
+class UsedFields:
     """The fields that are read, by provider and operation; None means all of them."""
 
     fields: Mapping[str, Mapping[str, frozenset[str] | None]]
@@ -94,7 +94,7 @@ def _overlap(one: str, other: str) -> bool:
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
-def read_uses(file: Path) -> Uses:
+def read_uses(file: Path) -> UsedFields:
     """Return what a file of uses holds. Raises UsageError with the place."""
     try:
         document = read_given(file)
@@ -102,7 +102,7 @@ def read_uses(file: Path) -> Uses:
         raise UsageError(f"--uses: {error}") from error
     if not isinstance(document, dict) or not document:
         raise UsageError(f"--uses: {file}: expected providers, each with its operations")
-    return Uses({name: _provider(file, name, used) for name, used in document.items()})
+    return UsedFields({name: _provider(file, name, used) for name, used in document.items()})
 
 
 def _provider(file: Path, name: str, used: Any) -> dict[str, frozenset[str] | None]:  # noqa: ANN401 - any YAML
@@ -164,7 +164,7 @@ def _answered(one: Contract, responses: Mapping[str, Any]) -> Iterator[str]:
             yield from undocumented.paths(one.document, content.get("schema"))
 
 
-def uses_in(cassette: Cassette) -> Uses:
+def uses_in(cassette: Cassette) -> UsedFields:
     """Return what a recorded client called, with the documented fields of all answers it got."""
     header = cassette.header
     known, used = _known(header.provider), dict[str, frozenset[str] | None]()
@@ -177,7 +177,7 @@ def uses_in(cassette: Cassette) -> Uses:
             path for path in _paths(exchange.answer.body.get("json"), "") if path in known[name]
         }
         used[name] = (used.get(name) or frozenset()) | seen
-    return Uses({header.provider: used} if used else {})
+    return UsedFields({header.provider: used} if used else {})
 
 
 def _paths(value: object, path: str) -> Iterator[str]:
@@ -192,7 +192,7 @@ def _paths(value: object, path: str) -> Iterator[str]:
         yield path
 
 
-def write_uses(file: Path, found: Uses) -> None:
+def write_uses(file: Path, found: UsedFields) -> None:
     """Write a file of uses; what it holds already stays in it. Raises UsageError."""
     before = read_uses(file).fields if file.exists() and file.stat().st_size else {}
     lines = [HEAD.format(name=file.name).rstrip("\n")]

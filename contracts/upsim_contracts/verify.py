@@ -16,11 +16,11 @@ from upsim_contracts.documents import folders
 from upsim_contracts.exceptions import NoContractError
 from upsim_contracts.fact_runner import Sleep, Verdict, judge
 from upsim_contracts.facts import FILE, Book, Fact, read_book
-from upsim_contracts.planning import Plan, Planned, plan
+from upsim_contracts.planning import Planned, VerifyPlan, plan
 from upsim_contracts.refusals import Refusals
-from upsim_contracts.spending import Difference
+from upsim_contracts.spending import PriceDifference
 from upsim_contracts.target import Target
-from upsim_contracts.uses import ASIDE, Uses
+from upsim_contracts.uses import ASIDE, UsedFields
 
 Kind = Literal["page", "beside", "assumed"]
 """Where a fact comes from: the model's own page, another page, or a choice of the simulator."""
@@ -30,7 +30,7 @@ STOPPED = "the run was stopped before it"
 
 
 @dataclass(slots=True)
-class Report:
+class VerifyReport:
     """What a run found. `stopped` means that somebody ended it before its end.
 
     `refused` is the refusal that ended it, after many facts in a row.
@@ -38,13 +38,13 @@ class Report:
 
     book: Book
     target: str
-    plan: Plan
+    plan: VerifyPlan
     verdicts: list[Verdict] = field(default_factory=list)
     stopped: bool = False
     refused: str = ""
     spent: Decimal = Decimal(0)
     predicted: Decimal = Decimal(0)
-    differences: Sequence[Difference] = ()
+    differences: Sequence[PriceDifference] = ()
     causes: Sequence[Cause] = ()
     accepted: Sequence[tuple[Cause, Known]] = ()
 
@@ -108,7 +108,7 @@ class Report:
             for one in self.verdicts
         ]
 
-    def weigh(self, uses: Uses | None) -> None:
+    def weigh(self, uses: UsedFields | None) -> None:
         """Say of each cause whether it concerns a team that relies on this."""
         if uses is not None:
             name = self.book.provider
@@ -147,11 +147,11 @@ def pricer(provider: str) -> Pricer:
     return found
 
 
-def not_begun(book: Book, facts: Sequence[Fact], target: str) -> Report:
+def not_begun(book: Book, facts: Sequence[Fact], target: str) -> VerifyReport:
     """The report of a provider that a stopped run did not come to."""
     planned = [Planned(fact, "not run", reason=STOPPED) for fact in facts]
     found = [Verdict(fact, "not run", reason=STOPPED) for fact in facts]
-    return Report(book, target, Plan(book.unit, planned), found, stopped=True)
+    return VerifyReport(book, target, VerifyPlan(book.unit, planned), found, stopped=True)
 
 
 def verify(
@@ -161,7 +161,7 @@ def verify(
     *,
     sleep: Sleep,
     seen: Callable[[Verdict], None] = lambda _verdict: None,
-) -> Report:
+) -> VerifyReport:
     """Judge a target by these facts. Ctrl-C ends it with what was found so far.
 
     Raises PlanRefusedError before anything is sent when the plan could cost more than the cap.
@@ -172,7 +172,7 @@ def verify(
     planned = plan(book, facts, target, price)
     if target.purse.cap is not None:
         planned.check(target.purse.cap)
-    report = Report(book, target.name, planned)
+    report = VerifyReport(book, target.name, planned)
     try:
         refusals = Refusals()
         for fact in facts:

@@ -10,7 +10,7 @@ from typing import Any
 from upsim_contracts.answers import operation_of
 from upsim_contracts.nearest import CLOSE
 from upsim_contracts.parsing import parsed
-from upsim_contracts.schemas import Difference
+from upsim_contracts.schemas import SchemaViolation
 
 MOST_FIELDS = 50
 """Fields of a body, and of each object in it, that are looked at."""
@@ -47,7 +47,7 @@ def _short(fields: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _meant(one: Difference) -> str:
+def _meant(one: SchemaViolation) -> str:
     known = {text.strip('"'): text for text in one.expected.removeprefix(_LIST).split(", ")}
     near = get_close_matches(one.seen.strip('"'), known, n=1, cutoff=CLOSE)
     return f"; did you mean {known[near[0]]}?" if near else ""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from upsim_contracts.answers import REFUSED, Operation, contract, operation_of
+from upsim_contracts.answers import REFUSED, DocumentedOperation, contract, operation_of
 from upsim_contracts.documents import parts
 from upsim_contracts.request_costs import CostTable
 
@@ -45,12 +45,12 @@ def _nearest(tolls: CostTable, dialect: str, method: str, path: str) -> str:
     return best[3] if best[0] >= ALIKE else ""
 
 
-def _operations(provider: str, dialect: str) -> Iterator[Operation]:
+def _operations(provider: str, dialect: str) -> Iterator[DocumentedOperation]:
     for part in parts(provider):
         yield from contract(provider, dialect, part).operations.values()
 
 
-def _is_paid(tolls: CostTable, operation: Operation) -> bool:
+def _is_paid(tolls: CostTable, operation: DocumentedOperation) -> bool:
     form = tolls.call(operation.method, operation.path)
     return form is not None and form.paid
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from upsim_contracts.cassettes import Cassette, Charge, Header, Message, RecordedExchange
+from upsim_contracts.cassettes import Cassette, Charge, Header, RecordedExchange, RecordedMessage
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Tape:
 
     def _add(self, method: str, path: str, json: Any, charge: Charge | None = None) -> None:  # noqa: ANN401 - JSON
         self.now += 1
-        number, answer = len(self.exchanges) + 1, Message({}, {"json": json})
+        number, answer = len(self.exchanges) + 1, RecordedMessage({}, {"json": json})
         self.exchanges.append(
             RecordedExchange(
                 number=number,
@@ -56,7 +56,7 @@ class Tape:
                 took=self.took,
                 method=method,
                 path=path,
-                request=Message(),
+                request=RecordedMessage(),
                 status=200,
                 answer=answer,
                 charge=charge,

@@ -20,7 +20,7 @@ from tests.drifts.stand_in import stand_in
 from upsim.cli.verify import LOCAL
 from upsim_contracts.command import VerifyOptions, aim, run
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
-from upsim_contracts.verify import STOPPED, Report, book_of, not_begun, providers, verify
+from upsim_contracts.verify import STOPPED, VerifyReport, book_of, not_begun, providers, verify
 
 Alter = Callable[[httpx.Request, httpx.Response], httpx.Response | None]
 CAP = Decimal(100_000)
@@ -128,7 +128,7 @@ def header(name: str, value: str | None) -> Alter:
 
 def judged(
     provider: str, alter: Alter = unaltered, scenario: Path | None = None, *, as_live: bool = True
-) -> Report:
+) -> VerifyReport:
     """Return what a run at an altered simulator finds."""
 
     @contextmanager

@@ -20,7 +20,7 @@ from upsim_contracts.planning import plan
 from upsim_contracts.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.spending import GuardedTransport
 from upsim_contracts.target import Patience
-from upsim_contracts.verify import Report, book_of, pricer, verify
+from upsim_contracts.verify import VerifyReport, book_of, pricer, verify
 
 Change = Callable[[Any], Any]
 EVIL = "evil.test"
@@ -86,7 +86,7 @@ class Hostile(httpx.BaseTransport):
 
 def judged(
     made: Made, change: Callable[[httpx.Response], httpx.Response], clock: Clock
-) -> tuple[Report, Hostile]:
+) -> tuple[VerifyReport, Hostile]:
     """Judge some facts, and write all reports, which have to be whole."""
     book = book_of(made.provider)
     facts = [fact for fact in book.facts if fact.steps and fact.needs_control is None][:12]

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from upsim_contracts.cassette_replay import Replayed
-from upsim_contracts.cassettes import Message, RecordedExchange
+from upsim_contracts.cassettes import RecordedExchange, RecordedMessage
 from upsim_contracts.limits import moved
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.verify import book_of, pricer
@@ -60,9 +60,11 @@ def test_limit_moved_from_documents_to_what_is_seen(name: str) -> None:
         took=Decimal(0),
         method=form.method,
         path=form.path,
-        request=Message(),
+        request=RecordedMessage(),
         status=422 if recorded else 200,
-        answer=Message({}, {"json": {"error": {"message": recorded}} if recorded else made}),
+        answer=RecordedMessage(
+            {}, {"json": {"error": {"message": recorded}} if recorded else made}
+        ),
         media={"https://example.com/a.mp4": seen},
     )
     document = {"error": {"message": simulated}}

@@ -13,7 +13,7 @@ from tests.drifts.tools import CAP, findings
 from upsim.cli.verify import LOCAL
 from upsim_contracts.command import run
 from upsim_contracts.target import Patience
-from upsim_contracts.verify import Report, book_of, verify
+from upsim_contracts.verify import VerifyReport, book_of, verify
 
 FACT = "failed-download-is-refunded"
 LATE = {"extends": "wavespeed/baseline", "refund": {"after": "10000"}}
@@ -21,7 +21,9 @@ NEVER = {"extends": "wavespeed/baseline", "refund": {"states": []}}
 WHOLE = Patience(refund=3 * 3600)
 
 
-def judged(scenario: Mapping[str, object] | None, patience: Patience) -> tuple[Report, Decimal]:
+def judged(
+    scenario: Mapping[str, object] | None, patience: Patience
+) -> tuple[VerifyReport, Decimal]:
     """Judge the one fact as a stranger; also return what the ledger says that was spent."""
     book = book_of("wavespeed")
     facts = [one for one in book.facts if one.id == FACT]

@@ -21,7 +21,7 @@ from upsim_contracts.facts import Book, filled
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.record_command import recording
 from upsim_contracts.reports import as_text
-from upsim_contracts.verify import Report, book_of, verify
+from upsim_contracts.verify import VerifyReport, book_of, verify
 from upsim_contracts.yaml12 import read_exact
 
 CALLERS: Mapping[str, Sequence[Mapping[str, Any]]] = read_exact(
@@ -30,7 +30,7 @@ CALLERS: Mapping[str, Sequence[Mapping[str, Any]]] = read_exact(
 CAP = Decimal(100_000)
 
 
-def verified(made: Made, *, cap: Decimal = CAP) -> Report:
+def verified(made: Made, *, cap: Decimal = CAP) -> VerifyReport:
     """Judge a stand-in as a stranger by all facts."""
     book = book_of(made.provider).under(made.dialect)
     target = made.target(cap)
@@ -38,7 +38,7 @@ def verified(made: Made, *, cap: Decimal = CAP) -> Report:
         return verify(book, book.facts, target, sleep=lambda _seconds: None)
 
 
-def findings(report: Report) -> list[str]:
+def findings(report: VerifyReport) -> list[str]:
     """The lines that each report one thing; what stands below a line is indented."""
     *lines, _headline = as_text(report).splitlines()
     return [line for line in lines if not line.startswith(" ")]

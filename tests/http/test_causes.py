@@ -27,10 +27,10 @@ from upsim.cli.console import job_of, line_of
 from upsim.core.baseline import Auth
 from upsim.engine.journal import JournalEntry
 from upsim.web.admin.exchange_views import LONGEST_CAUSE, cause_of
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 from upsim_contracts.generation import Submit
 from upsim_contracts.spending import SpendingBudget
-from upsim_contracts.suite.account import Account
+from upsim_contracts.suite.account import TestedAccount
 from upsim_contracts.suite.exploring import AMPLE, SUBMITS, table_of
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.target import Given, Target
@@ -540,11 +540,13 @@ def test_every_mistake_of_the_contracts_has_a_cause(seen: Seen, submit: Submit) 
 
         @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
         @given(clips(short(submit.clips)))
-        def prove(clip: Clip) -> None:
+        def prove(clip: ClipProperties) -> None:
             for flaw in submit.flaws:
                 with target.world(Given(balance=AMPLE)) as world:
                     price = pricer(submit.provider)
-                    account = Account(table_of(submit.provider), target, world=world, price=price)
+                    account = TestedAccount(
+                        table_of(submit.provider), target, world=world, price=price
+                    )
                     account.wrong(submit, clip, flaw)
                     exchange = seen.exchanges[-1][0]
                     if exchange.status >= 400:

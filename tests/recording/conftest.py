@@ -16,7 +16,7 @@ from tests.receivers import Hosts, Posted, Receiver
 from upsim import Simulator
 from upsim.cli.verify import LOCAL
 from upsim_contracts.drift_command import run as run_drift
-from upsim_contracts.record_command import Session, recording
+from upsim_contracts.record_command import RecordingSession, recording
 
 KEY = "sk-canary-of-the-caller-0123456789"
 CLIP = "/media/synthetic/854x480_30fps_4.5s.mp4"
@@ -49,7 +49,7 @@ class Studio:
 
     folder: Path
     said: list[str] = field(default_factory=list)
-    session: Session | None = None
+    session: RecordingSession | None = None
     simulator: Simulator | None = None
 
     def record(
@@ -101,7 +101,7 @@ class Studio:
         run_drift({"cassettes": [cassette], **options}, LOCAL["sim"], lines.append)
         return [line for text in lines for line in text.splitlines()]
 
-    async def _call(self, session: Session, provider: str, caller: Caller) -> None:
+    async def _call(self, session: RecordingSession, provider: str, caller: Caller) -> None:
         transport = httpx.ASGITransport(session.application)
         base = f"http://recorder.test/{provider}"
         headers = {"Authorization": f"Bearer {KEY}", "x-api-key": KEY}

@@ -18,7 +18,13 @@ from upsim import Simulator
 from upsim.cli import main
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
-from upsim_contracts.cassettes import Header, Message, RecordedExchange, Writer, read_cassette
+from upsim_contracts.cassettes import (
+    Header,
+    RecordedExchange,
+    RecordedMessage,
+    Writer,
+    read_cassette,
+)
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.record_command import recording
 from upsim_contracts.uses import uses_in, write_uses
@@ -45,9 +51,9 @@ def full_disk() -> Iterator[None]:
 def cassette(folder: Path) -> Path:
     """Return a recording of a response that is unlike its document."""
     file = folder / "c.jsonl"
-    body = Message({"content-type": "application/json"}, {"json": {"new": "x" * ROOM}})
+    body = RecordedMessage({"content-type": "application/json"}, {"json": {"new": "x" * ROOM}})
     one = RecordedExchange(
-        1, Decimal(0), Decimal(0), "GET", "/api/v1/credits", Message(), 200, body
+        1, Decimal(0), Decimal(0), "GET", "/api/v1/credits", RecordedMessage(), 200, body
     )
     with file.open("wb", buffering=0) as opened:
         Writer(opened, Header("vicsee", "guide", "x", "2026-01-01")).add(one)

@@ -22,14 +22,14 @@ from upsim.cli import main
 from upsim.scenario.loader import Library
 from upsim.scenario.yaml_tree import parse_tree
 from upsim_contracts import drift_reports, reports
-from upsim_contracts.cassettes import Cassette, Charge, Message, RecordedExchange, Writer
+from upsim_contracts.cassettes import Cassette, Charge, RecordedExchange, RecordedMessage, Writer
 from upsim_contracts.drift import drift
 from upsim_contracts.fact_runner import Outcome, Verdict
 from upsim_contracts.matching import Mismatch
-from upsim_contracts.planning import Plan
+from upsim_contracts.planning import VerifyPlan
 from upsim_contracts.scenario_text import scenario_text
-from upsim_contracts.spending import Difference
-from upsim_contracts.verify import Report, book_of
+from upsim_contracts.spending import PriceDifference
+from upsim_contracts.verify import VerifyReport, book_of
 
 ODD = (
     *("\x7f", "\x80\x9f", "\x85", "\u2028\u2029", "\ufeff", "\0\x1b]0;x\x07", "\ud7ff\ue000\ufffd"),
@@ -83,13 +83,13 @@ def test_recorded_refusals_become_faults(tmp_path: Path) -> None:
     """`drift --scenario` writes hostile words of a refusal so that the same words are answered."""
     words: dict[str, Any] = {text: text for text in ODD} | {"n": Decimal("1.50"), "deep": [[{}]]}
     json_type = {"content-type": "application/json"}
-    sent = Message(json_type, {"json": {"video_url": "https://a.example/\u2028.mp4"}})
+    sent = RecordedMessage(json_type, {"json": {"video_url": "https://a.example/\u2028.mp4"}})
     refused = RecordedExchange(
         *(1, Decimal(0), Decimal(0), "POST", "/api/v1/tools/upscale-video", sent, 418),
-        Message(json_type | {"retry-after": "\x7f"}, {"json": words}),
+        RecordedMessage(json_type | {"retry-after": "\x7f"}, {"json": words}),
         charge=Charge("credit", None, Decimal(0)),
     )
-    text = Message({"content-type": "text/\x1b\xff"}, {"text": "".join(ODD)})
+    text = RecordedMessage({"content-type": "text/\x1b\xff"}, {"text": "".join(ODD)})
     others = [replace(refused, number=2, status=799), replace(refused, number=3, answer=text)]
     cassette, made = tmp_path / "c\x1b\u2028.jsonl", tmp_path / "made.yaml"
     with cassette.open("wb", buffering=0) as file:
@@ -164,9 +164,9 @@ def test_verify_reports_hold_hostile_words_as_text(outcome: Outcome) -> None:
     book = book_of("vicsee")
     told = (Mismatch(HOSTILE, HOSTILE, HOSTILE),)
     verdicts = [Verdict(fact, outcome, told, HOSTILE, HOSTILE) for fact in book.facts[:2]]
-    difference = Difference(HOSTILE, Decimal(1), Decimal(2))
-    plan = Plan("credit", ())
-    report = Report(book, HOSTILE, plan, verdicts, differences=[difference])
+    difference = PriceDifference(HOSTILE, Decimal(1), Decimal(2))
+    plan = VerifyPlan("credit", ())
+    report = VerifyReport(book, HOSTILE, plan, verdicts, differences=[difference])
     junit = reports.as_junit([report]).encode("utf-8", "backslashreplace")
 
     cases = ET.fromstring(junit).findall("testsuite/testcase")  # noqa: S314 - our own

@@ -21,8 +21,8 @@ from upsim_contracts.cassettes import (
     Cassette,
     Charge,
     Header,
-    Message,
     RecordedExchange,
+    RecordedMessage,
     Writer,
     read_cassette,
 )
@@ -42,10 +42,10 @@ def vicsee() -> CostTable:
 
 def exchange(status: int = 200, body: object = None, **more: object) -> RecordedExchange:
     """Return a look at the credits."""
-    answer = Message({"content-type": "application/json"}, {"json": body})
+    answer = RecordedMessage({"content-type": "application/json"}, {"json": body})
     zero = Decimal(0)
     path = "/api/v1/credits"
-    return RecordedExchange(1, zero, zero, "GET", path, Message(), status, answer, **more)  # type: ignore[arg-type]
+    return RecordedExchange(1, zero, zero, "GET", path, RecordedMessage(), status, answer, **more)  # type: ignore[arg-type]
 
 
 def test_old_evidence_is_a_finding() -> None:
@@ -205,7 +205,7 @@ def test_a_cassette_is_read_as_it_was_written(
     text: str,
 ) -> None:
     """Any document, amount and text survives, digit by digit."""
-    message = Message({"x": text}, {"json": body})
+    message = RecordedMessage({"x": text}, {"json": body})
     charge = Charge("USD", documented, at)
     written = RecordedExchange(1, at, at, "POST", "/x", message, 200, message, "api", charge)
     file = BytesIO()

@@ -21,7 +21,7 @@ from upsim_contracts import pieces, relaying
 from upsim_contracts.cassettes import read_cassette
 from upsim_contracts.exceptions import ContractFileError, UsageError
 from upsim_contracts.hooks import STEP
-from upsim_contracts.record_command import Session, recording
+from upsim_contracts.record_command import RecordingSession, recording
 
 SUBMITS = {
     "wavespeed": "/api/v3/wavespeed-ai/video-upscaler",
@@ -218,7 +218,7 @@ def at_fake(
     caller: Callable[[httpx.AsyncClient], Any],
     upstream: str = "http://127.0.0.1:1/piapi",
     **options: object,
-) -> tuple[Session, list[str]]:
+) -> tuple[RecordingSession, list[str]]:
     """Record what a caller does at a fake provider."""
     said: list[str] = []
     asked = {"upstream": upstream, "to": tmp_path / "cassette.jsonl", "balances": False, **options}

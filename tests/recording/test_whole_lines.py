@@ -22,7 +22,13 @@ from hypothesis import strategies as st
 from tests.slowness import TRIES, slowness
 from upsim_contracts import charging as charging_module
 from upsim_contracts.bodies import kept
-from upsim_contracts.cassettes import Header, Message, RecordedExchange, Writer, read_cassette
+from upsim_contracts.cassettes import (
+    Header,
+    RecordedExchange,
+    RecordedMessage,
+    Writer,
+    read_cassette,
+)
 from upsim_contracts.parsing import BODY, MAX_LETTERS, parsed
 from upsim_contracts.record_command import recording
 from upsim_contracts.redaction import Redactor
@@ -73,7 +79,7 @@ def test_a_pair_of_bodies_is_read_as_it_was_kept(
     tmp_path_factory: pytest.TempPathFactory, sent: tuple[str, int], answered: tuple[str, int]
 ) -> None:
     """Two bodies that are kept are in one line, and nothing of them is lost."""
-    request, answer = (Message({"a": "b"}, kept_one(*one)) for one in (sent, answered))
+    request, answer = (RecordedMessage({"a": "b"}, kept_one(*one)) for one in (sent, answered))
     written = RecordedExchange(1, Decimal(0), Decimal(0), "POST", "/x", request, 200, answer)
     file = BytesIO()
     Writer(file, Header("venice", "guide", "x", "2026-01-01")).add(written)

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent / "catalogue"
 
 
 @dataclass(frozen=True, slots=True)
-class Patch:
+class SourcePatch:
     """A change of source: `old` stands once in the module."""
 
     module: str
@@ -38,7 +38,7 @@ class Mutant:
     fact: str | None = None
     test: str | None = None
     overlay: Mapping[str, Any] | None = None
-    patches: tuple[Patch, ...] = ()
+    patches: tuple[SourcePatch, ...] = ()
 
     @property
     def change(self) -> str:
@@ -74,7 +74,9 @@ def _mutant(path: Path, entry: Mapping[str, Any]) -> Mutant:
     name = fields.get("id", "one without an id")
     given = fields.pop("patch", [])
     try:
-        patches = tuple(Patch(**one) for one in (given if isinstance(given, list) else [given]))
+        patches = tuple(
+            SourcePatch(**one) for one in (given if isinstance(given, list) else [given])
+        )
         found = Mutant(**fields, patches=patches)
     except TypeError as error:
         raise ContractFileError(f"{path}: {name!r}: {error}") from error

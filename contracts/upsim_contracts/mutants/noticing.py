@@ -56,7 +56,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class NoticedCount:
     """How a provider's lies fared: `kinds` holds the fates of each kind, as far as it was told.
 
     A lie that no fact notices counts as it is listed: `equivalent` or
@@ -269,7 +269,7 @@ def _apart(lies: Sequence[Lie], numbers: Iterable[int]) -> Iterator[list[int]]:
         left = later
 
 
-def count(judged: Sequence[Judged], lies: Lies) -> Count:
+def count(judged: Sequence[Judged], lies: Lies) -> NoticedCount:
     """How many were noticed; those that were not have to be listed with a reason, and only they."""
     told = [one for one in judged if one.fate != "invalid"]
     problems = [problem for one in told for problem in _problem(one, lies)]
@@ -282,7 +282,7 @@ def count(judged: Sequence[Judged], lies: Lies) -> Count:
     for one in told:
         listed = lies.listed(one.lie) if one.fate == "missed" else None
         kinds.setdefault(one.lie.kind, Counter())[listed or one.fate] += 1
-    return Count(kinds, len(judged) - len(told), tuple(problems))
+    return NoticedCount(kinds, len(judged) - len(told), tuple(problems))
 
 
 def _problem(one: Judged, lies: Lies) -> Iterator[str]:

@@ -11,13 +11,13 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from upsim_contracts.exceptions import StaleMutantError
-from upsim_contracts.mutants.catalogue import Mutant, Patch
+from upsim_contracts.mutants.catalogue import Mutant, SourcePatch
 
 
 class _WrongLoader(SourceFileLoader):
     """Compiles the patched source, and leaves the bytecode cache alone."""
 
-    def __init__(self, fullname: str, path: str, patches: Sequence[Patch]) -> None:
+    def __init__(self, fullname: str, path: str, patches: Sequence[SourcePatch]) -> None:
         super().__init__(fullname, path)
         self._patches = patches
 
@@ -29,7 +29,7 @@ class _WrongLoader(SourceFileLoader):
 class Planter:
     """Finds some modules in their wrong form, before anybody else finds them."""
 
-    def __init__(self, patches: Sequence[Patch]) -> None:
+    def __init__(self, patches: Sequence[SourcePatch]) -> None:
         """Look for the modules of these patches."""
         self._patches = patches
         self._found: set[str] = set()
@@ -57,7 +57,7 @@ class Planter:
         )
 
 
-def patched(source: str, patches: Sequence[Patch]) -> str:
+def patched(source: str, patches: Sequence[SourcePatch]) -> str:
     """The wrong source. Raises StaleMutantError where a text does not stand there once."""
     for patch in patches:
         times = source.count(patch.old)
@@ -67,7 +67,7 @@ def patched(source: str, patches: Sequence[Patch]) -> str:
     return source
 
 
-def plant(patches: Sequence[Patch]) -> Planter:
+def plant(patches: Sequence[SourcePatch]) -> Planter:
     """Make the next import of these modules give their wrong form, in this process.
 
     Raises StaleMutantError when one was imported before.

@@ -48,7 +48,7 @@ SUITE = Path(__file__).parents[1] / "suite"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class MutantResult:
     """What became of a mutant, how long its killer took, and what the killer saw."""
 
     mutant: Mutant
@@ -75,7 +75,7 @@ class Runner:
         for name in PRELOADED:
             importlib.import_module(name)
 
-    def run_all(self, mutants: Iterable[Mutant], *, workers: int = 2) -> Iterator[Result]:
+    def run_all(self, mutants: Iterable[Mutant], *, workers: int = 2) -> Iterator[MutantResult]:
         """The fate of each mutant, in order."""
         chosen = list(mutants)
         if any(mutant.test is not None for mutant in chosen):
@@ -84,11 +84,11 @@ class Runner:
         with ThreadPoolExecutor(workers) as pool:
             yield from pool.map(self.run, chosen)
 
-    def run(self, mutant: Mutant) -> Result:
+    def run(self, mutant: Mutant) -> MutantResult:
         """Judge one mutant by its killer."""
         started = time.perf_counter()
         fate, saw = in_child(lambda: self._fate(mutant))
-        return Result(mutant, fate, time.perf_counter() - started, saw)
+        return MutantResult(mutant, fate, time.perf_counter() - started, saw)
 
     def unjust(self, mutants: Iterable[Mutant]) -> Iterator[Unjust]:
         """The killers of these mutants that find fault with the right simulator."""

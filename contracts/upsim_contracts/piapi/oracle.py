@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 
 USD_A_FRAME = Decimal("0.0003")
 MOST_FRAMES = 240
 
 
-def price(_call: str, clip: Clip | None, _body: Mapping[str, Any]) -> Decimal | None:
+def price(_call: str, clip: ClipProperties | None, _body: Mapping[str, Any]) -> Decimal | None:
     """USD: the frames of the input × 0.0003, whatever their size and rate.
 
     Without a clip it is what the longest one costs.

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from upsim_contracts.account_client import AccountClient, FactResponse, Pricer, body_of
-from upsim_contracts.clips import Clip
-from upsim_contracts.facts import Book, Lifecycle, filled
+from upsim_contracts.clips import ClipProperties
+from upsim_contracts.facts import Book, LifecycleCalls, filled
 from upsim_contracts.findings import Finding
 from upsim_contracts.generation import Flaw, Generation, Submit
 from upsim_contracts.matching import ABSENT, at, mismatches
@@ -22,7 +22,7 @@ from upsim_contracts.target import Controls, Target, TargetAccount
 MOST_POLLS = 400
 
 
-class Account(AccountClient):
+class TestedAccount(AccountClient):
     """An account of a provider at a target."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Account(AccountClient):
         self.table = table
 
     @property
-    def life(self) -> Lifecycle:
+    def life(self) -> LifecycleCalls:
         """How jobs are followed."""
         return self.book.lifecycle
 
@@ -49,7 +49,7 @@ class Account(AccountClient):
         assert self.world.controls is not None
         return self.world.controls
 
-    def other(self) -> Account:
+    def other(self) -> TestedAccount:
         """An account of somebody else in the same sandbox."""
         world = TargetAccount(
             self.world.http,
@@ -58,25 +58,35 @@ class Account(AccountClient):
             media=self.world.media,
             controls=self.world.controls,
         )
-        return Account(self.table, self.target, world=world, price=self.price, dialect=self.dialect)
+        return TestedAccount(
+            self.table, self.target, world=world, price=self.price, dialect=self.dialect
+        )
 
     # -- what it does
 
     def submit(
-        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: Mapping[str, Any]
+        self,
+        submit: Submit,
+        clip: ClipProperties,
+        options: Mapping[str, Any],
+        **more: Mapping[str, Any],
     ) -> FactResponse:
         """Send a request with exactly these options; `more` sets what else there is."""
         step = request(submit, self.book, clip, options)
         return self.call(step | more | {"set": {**step["set"], **more.get("set", {})}})
 
-    def body(self, submit: Submit, clip: Clip, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    def body(self, submit: Submit, clip: ClipProperties, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         """The body that such a request has."""
         self._take_video(str(clip))
         step = request(submit, self.book, clip, options)
         return filled(body_of(self.book.calls[submit.call], step), self.names)
 
     def accepted(
-        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: Mapping[str, Any]
+        self,
+        submit: Submit,
+        clip: ClipProperties,
+        options: Mapping[str, Any],
+        **more: Mapping[str, Any],
     ) -> str:
         """As `submit`, and the job that it made."""
         self.names.pop("job", None)
@@ -88,14 +98,18 @@ class Account(AccountClient):
         return job
 
     def price_of(
-        self, submit: Submit, clip: Clip, options: Mapping[str, Any], **more: Mapping[str, Any]
+        self,
+        submit: Submit,
+        clip: ClipProperties,
+        options: Mapping[str, Any],
+        **more: Mapping[str, Any],
     ) -> Decimal:
         """What one job costs, by the account's own balance."""
         before = self.balance()
         self.accepted(submit, clip, options, **more)
         return before - self.balance()
 
-    def wrong(self, submit: Submit, clip: Clip, *flaws: Flaw) -> FactResponse:
+    def wrong(self, submit: Submit, clip: ClipProperties, *flaws: Flaw) -> FactResponse:
         """Send a request that is right but for these mistakes."""
         step: dict[str, Any] = request(submit, self.book, clip, submit.defaults)
         for flaw in flaws:
@@ -153,7 +167,9 @@ class Account(AccountClient):
         return found
 
 
-def request(submit: Submit, book: Book, clip: Clip, options: Mapping[str, Any]) -> dict[str, Any]:
+def request(
+    submit: Submit, book: Book, clip: ClipProperties, options: Mapping[str, Any]
+) -> dict[str, Any]:
     """The step of a submit with exactly these options."""
     body = book.calls[submit.call].body
     named = [*submit.options, *submit.defaults]

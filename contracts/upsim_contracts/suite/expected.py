@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 from upsim_contracts.generation import Submit
 from upsim_contracts.suite.strategies.bodies import Options
 
 
-def size_of_output(submit: Submit, clip: Clip, options: Options) -> tuple[int, int]:
+def size_of_output(submit: Submit, clip: ClipProperties, options: Options) -> tuple[int, int]:
     """Width and height that the provider promises for a clip."""
     rule = submit.output
     times = rule.times

@@ -56,7 +56,7 @@ PROFILES = {
 
 
 @dataclass(slots=True)
-class Result:
+class FuzzingResult:
     """What a run saw: failures, and answers by operation and status."""
 
     seed: int
@@ -96,9 +96,9 @@ class Fuzzing:
         self._app = app
         self._prefix = f"/{provider}/{dialect}"
         seed = self._profile.seed
-        self.result = Result(seed=randbelow(MOST_SEED) if seed is None else seed)
+        self.result = FuzzingResult(seed=randbelow(MOST_SEED) if seed is None else seed)
 
-    def calls(self) -> Result:
+    def calls(self) -> FuzzingResult:
         """Examples, coverage and fuzzing of single calls."""
         from schemathesis.engine import events, from_schema
 
@@ -113,7 +113,7 @@ class Fuzzing:
                     raise event.exception
         return self.result
 
-    def sequences(self) -> Result:
+    def sequences(self) -> FuzzingResult:
         """Calls that follow each other by the links of the document, if it has any."""
         import hypothesis
         from schemathesis.core.errors import NoLinksFound
@@ -214,7 +214,7 @@ class Fuzzing:
                     self.result.failures[text + check.failure_info.code_sample] = None
 
 
-def unmet(result: Result, provider: str, part: str = "") -> Iterator[str]:
+def unmet(result: FuzzingResult, provider: str, part: str = "") -> Iterator[str]:
     """The operations of a document that were accepted less often than the provider's floor."""
     for operation, floor in rules(provider).accepted.items():
         if operation not in contract(provider, part=part).operations:

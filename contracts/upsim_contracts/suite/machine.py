@@ -21,14 +21,14 @@ from hypothesis.stateful import (
     rule,
 )
 
-from upsim_contracts.clips import Clip
-from upsim_contracts.exceptions import UnpricedError
-from upsim_contracts.generation import Action, Flaw, Generation, Submit, Webhook
+from upsim_contracts.clips import ClipProperties
+from upsim_contracts.exceptions import UnpricedRequestError
+from upsim_contracts.generation import Action, Flaw, Generation, Submit, WebhookForm
 from upsim_contracts.matching import at, mismatches
 from upsim_contracts.suite.account import expect
 from upsim_contracts.suite.expected import size_of_output
 from upsim_contracts.suite.exploring import AMPLE, Explorer
-from upsim_contracts.suite.model import Model, ModelJob
+from upsim_contracts.suite.model import AccountModel, ModelJob
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.suite.strategies.ids import beside
@@ -49,12 +49,12 @@ class Machine(RuleBasedStateMachine):
 
     explorer: ClassVar[Explorer]
     call: ClassVar[Submit]
-    short_clip: ClassVar[st.SearchStrategy[Clip]]
+    short_clip: ClassVar[st.SearchStrategy[ClipProperties]]
     any_options: ClassVar[st.SearchStrategy[Options]]
     jobs: Bundle[str] = Bundle("jobs")
 
     @initialize(target=jobs, clip=_of_machine(lambda self: self.short_clip))
-    def begin(self, clip: Clip) -> str:
+    def begin(self, clip: ClipProperties) -> str:
         """Enter a world, with a second account where there can be one, and make a first job."""
         self._stack = ExitStack()
         mine = self._stack.enter_context(self.explorer.account())
@@ -62,10 +62,10 @@ class Machine(RuleBasedStateMachine):
         self.accounts = {MINE: mine}
         if self.exact:
             self.accounts[OTHER] = mine.other()
-        self.model = Model(self.table, datetime.fromisoformat(START), exact=self.exact)
+        self.model = AccountModel(self.table, datetime.fromisoformat(START), exact=self.exact)
         for owner, account in self.accounts.items():
             self.model.opens(owner, account.balance())
-        self.clips: dict[str, tuple[Clip, Options]] = {}
+        self.clips: dict[str, tuple[ClipProperties, Options]] = {}
         self.settled = True
         self.read: set[str] = set()
         self.posts = 0
@@ -96,7 +96,7 @@ class Machine(RuleBasedStateMachine):
         chosen=_of_machine(lambda self: self.any_options),
         hook=st.booleans(),
     )
-    def submit(self, owner: str, clip: Clip, chosen: Options, *, hook: bool) -> str:
+    def submit(self, owner: str, clip: ClipProperties, chosen: Options, *, hook: bool) -> str:
         """A right request makes a job and takes its price."""
         return self._make(owner if self.obeys else MINE, clip, chosen, hook=hook)
 
@@ -106,11 +106,11 @@ class Machine(RuleBasedStateMachine):
             lambda self: st.sampled_from([one for one in self.call.flaws if one.balance is None])
         ),
     )
-    def submit_wrong(self, clip: Clip, flaw: Flaw) -> None:
+    def submit_wrong(self, clip: ClipProperties, flaw: Flaw) -> None:
         """A wrong request, or one over a limit, is refused as documented."""
         try:
             answer = self.accounts[MINE].wrong(self.call, clip, flaw)
-        except UnpricedError:
+        except UnpricedRequestError:
             event("not sent where it may cost")
             return
         expect(answer, flaw.expect, flaw.name)
@@ -121,7 +121,7 @@ class Machine(RuleBasedStateMachine):
         clip=_of_machine(lambda self: self.short_clip),
         chosen=_of_machine(lambda self: self.any_options),
     )
-    def submit_without_funds(self, clip: Clip, chosen: Options) -> None:
+    def submit_without_funds(self, clip: ClipProperties, chosen: Options) -> None:
         """Money for a bit less than the price buys nothing."""
         account = self.accounts[MINE]
         price = self.explorer.oracle(self.call, clip, account.body(self.call, clip, chosen))
@@ -254,7 +254,7 @@ class Machine(RuleBasedStateMachine):
             owed = {job for job in wanted if self._ended_by_itself(self.model.jobs[job])}
             assert owed <= set(self.told), "not told"
 
-    def _told(self, hook: Webhook) -> Iterator[str]:
+    def _told(self, hook: WebhookForm) -> Iterator[str]:
         """Read the posts of both accounts, and yield the job of each."""
         for owner, account in self.accounts.items():
             for message in account.messages():  # each account has a secret of its own
@@ -263,7 +263,7 @@ class Machine(RuleBasedStateMachine):
                     self._read(hook, job, message)
                     yield job.id
 
-    def _read(self, hook: Webhook, job: ModelJob, message: Mapping[str, object]) -> None:
+    def _read(self, hook: WebhookForm, job: ModelJob, message: Mapping[str, object]) -> None:
         """A new post is proven to be the provider's, and tells what a poll then shows."""
         if job.id in self.read:
             return
@@ -294,7 +294,7 @@ class Machine(RuleBasedStateMachine):
         unfinished = set(self.table.unfinished)
         return any(job.possible <= unfinished for job in self.model.jobs.values())
 
-    def _make(self, owner: str, clip: Clip, chosen: Options, *, hook: bool) -> str:
+    def _make(self, owner: str, clip: ClipProperties, chosen: Options, *, hook: bool) -> str:
         account = self.accounts[owner]
         more = self._receiver() if hook and self.obeys else {}
         price = self.explorer.oracle(self.call, clip, account.body(self.call, clip, chosen))

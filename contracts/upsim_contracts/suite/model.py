@@ -40,7 +40,7 @@ class ModelJob:
     posts: set[str] = field(default_factory=set)
 
 
-class Model:
+class AccountModel:
     """All jobs and accounts of one run. `exact` is whether time stands still between commands."""
 
     def __init__(self, table: Generation, now: datetime, *, exact: bool) -> None:

@@ -23,7 +23,7 @@ EXCEPTIONS = "schemathesis.toml"
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class FuzzingRules:
     """A provider's `fuzzing.yaml`."""
 
     accepted: Mapping[str, int]
@@ -31,10 +31,10 @@ class Rules:
     data_urls: bool
 
 
-def rules(provider: str) -> Rules:
+def rules(provider: str) -> FuzzingRules:
     """Read a provider's `fuzzing.yaml`."""
     found = read(folders()[provider] / "fuzzing.yaml")
-    return Rules(found["accepted"], found.get("key", ""), found.get("data_urls", False))
+    return FuzzingRules(found["accepted"], found.get("key", ""), found.get("data_urls", False))
 
 
 def exceptions(provider: str) -> dict[str, Any]:

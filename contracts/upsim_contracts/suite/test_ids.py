@@ -6,9 +6,9 @@ import pytest
 from hypothesis import strategies as st
 
 from upsim_contracts.account_client import FactResponse
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 from upsim_contracts.generation import Submit
-from upsim_contracts.suite.account import Account, expect
+from upsim_contracts.suite.account import TestedAccount, expect
 from upsim_contracts.suite.exploring import SUBMITS, Explore, submits_where
 from upsim_contracts.suite.strategies.clips import clips
 from upsim_contracts.suite.strategies.ids import beside
@@ -22,7 +22,7 @@ def test_ids_are_unique(explore: Explore, submit: Submit) -> None:
     explorer = explore(submit)
     explorer.need_controls("a second account is needed")
 
-    def prove(clip: Clip, count: int) -> None:
+    def prove(clip: ClipProperties, count: int) -> None:
         with explorer.account() as account:
             other = account.other()
             ids = [account.accepted(submit, clip, submit.defaults) for _ in range(count)]
@@ -37,7 +37,7 @@ def test_ids_are_opaque(explore: Explore, submit: Submit) -> None:
     """An id that is like another one in all but a character leads nowhere."""
     explorer = explore(submit)
 
-    def prove(clip: Clip, place: int, by: int) -> None:
+    def prove(clip: ClipProperties, place: int, by: int) -> None:
         with explorer.account() as account:
             job = account.accepted(submit, clip, submit.defaults)
             first, second = beside(job, place, by), beside(job, place + 1, by)
@@ -54,7 +54,7 @@ def test_ids_of_another_account(explore: Explore, submit: Submit) -> None:
     explorer = explore(submit)
     explorer.need_controls("a second account is needed")
 
-    def prove(clip: Clip) -> None:
+    def prove(clip: ClipProperties) -> None:
         with explorer.account() as account:
             other = account.other()
             job = account.accepted(submit, clip, submit.defaults)
@@ -79,7 +79,7 @@ def test_ids_of_another_sandbox(explore: Explore, submit: Submit) -> None:
     explorer = explore(submit)
     explorer.need_controls("a second sandbox is needed")
 
-    def prove(clip: Clip, seed: int) -> None:
+    def prove(clip: ClipProperties, seed: int) -> None:
         with explorer.account() as here, explorer.account(seed=seed) as there:
             job = here.accepted(submit, clip, submit.defaults)
             nowhere = beside(job, 0, 1)
@@ -95,7 +95,7 @@ def test_others_cannot_act_on_a_job(explore: Explore, submit: Submit) -> None:
     explorer.need_controls("a second account is needed")
     calls = [action.call for action in explorer.table.actions.values()]
 
-    def prove(clip: Clip, call: str, *, ended: bool) -> None:
+    def prove(clip: ClipProperties, call: str, *, ended: bool) -> None:
         with explorer.account() as account:
             other = account.other()
             job = account.accepted(submit, clip, submit.defaults)
@@ -116,6 +116,6 @@ def told(answer: FactResponse, job: str) -> tuple[int, str]:
     return answer.response.status_code, answer.response.text.replace(job, "$job")
 
 
-def _act(account: Account, call: str, job: str) -> FactResponse:
+def _act(account: TestedAccount, call: str, job: str) -> FactResponse:
     account.names["job"] = job
     return account.call({"call": call})

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 from upsim_contracts.generation import Submit
 from upsim_contracts.suite.expected import size_of_output
 from upsim_contracts.suite.exploring import SUBMITS, Explore
@@ -28,7 +28,7 @@ def test_output_follows_the_input(explore: Explore, submit: Submit) -> None:
     explorer = explore(submit)
     explorer.need_controls("the job has to end at once")
 
-    def prove(clip: Clip, chosen: Options) -> None:
+    def prove(clip: ClipProperties, chosen: Options) -> None:
         with explorer.account() as account:
             job = account.accepted(submit, clip, chosen)
             content = account.world.http.get(account.link(account.finish(job))).content
@@ -56,6 +56,6 @@ def test_output_follows_the_input(explore: Explore, submit: Submit) -> None:
 
 def _small_enough(submit: Submit, chosen: Options) -> bool:
     """Whether the output takes no long time to make."""
-    clip = Clip(320, 240, Fraction(10), Decimal(1))
+    clip = ClipProperties(320, 240, Fraction(10), Decimal(1))
     width, height = size_of_output(submit, clip, {**submit.defaults, **chosen})
     return width * height <= MOST_PIXELS or not submit.options

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from upsim_contracts.clips import Clip
-from upsim_contracts.generation import Submit, Tier
+from upsim_contracts.clips import ClipProperties
+from upsim_contracts.generation import Submit, TierEdge
 from upsim_contracts.matching import at
 from upsim_contracts.suite.exploring import SUBMITS, Explore, submits_where
 from upsim_contracts.suite.strategies.bodies import Options, options
@@ -28,7 +28,7 @@ def test_charge_is_the_documented_price(explore: Explore, submit: Submit) -> Non
     """What the balance loses is what the published figures give, for any clip and options."""
     explorer = explore(submit)
 
-    def prove(clip: Clip, chosen: Options) -> None:
+    def prove(clip: ClipProperties, chosen: Options) -> None:
         with explorer.account() as account:
             documented = explorer.oracle(submit, clip, account.body(submit, clip, chosen))
             charged = account.price_of(submit, clip, chosen)
@@ -42,7 +42,7 @@ def test_price_never_falls_with_length(explore: Explore, submit: Submit) -> None
     """Of two clips that differ in length only, the longer one does not cost less."""
     explorer = explore(submit)
 
-    def prove(clip: Clip, chosen: Options, data: st.DataObject) -> None:
+    def prove(clip: ClipProperties, chosen: Options, data: st.DataObject) -> None:
         longer = with_frames(clip, data.draw(frame_counts(submit.clips, clip.fps)))
         shorter, longer = sorted((clip, longer), key=lambda one: one.frames)
         with explorer.account() as account:
@@ -58,7 +58,7 @@ def test_rounding_stays_within_its_bound(explore: Explore, submit: Submit) -> No
     """A clip costs what its length rounded as documented costs, and never more or less."""
     explorer = explore(submit)
 
-    def prove(clip: Clip, chosen: Options) -> None:
+    def prove(clip: ClipProperties, chosen: Options) -> None:
         with explorer.account() as account:
             charged = account.price_of(submit, clip, chosen)
             if submit.price.round == "none":
@@ -82,11 +82,11 @@ TIERS = [
 
 
 @pytest.mark.parametrize(("submit", "tier"), TIERS)
-def test_tier_changes_exactly_at_its_edge(explore: Explore, submit: Submit, tier: Tier) -> None:
+def test_tier_changes_exactly_at_its_edge(explore: Explore, submit: Submit, tier: TierEdge) -> None:
     """The last value of a tier costs what the tier costs, the next one more."""
     explorer = explore(submit)
 
-    def prove(clip: Clip, chosen: Options) -> None:
+    def prove(clip: ClipProperties, chosen: Options) -> None:
         chosen = {**chosen, **tier.set}
         under, over = _at(clip, tier.of, tier.at), _at(clip, tier.of, tier.above)
         with explorer.account() as account:
@@ -105,7 +105,7 @@ def test_quote_is_the_charge(explore: Explore, submit: Submit) -> None:
     assert quote is not None
     explorer = explore(submit)
 
-    def prove(clip: Clip, chosen: Options) -> None:
+    def prove(clip: ClipProperties, chosen: Options) -> None:
         with explorer.account() as account:
             opening = account.balance()
             account.names["body"] = account.body(submit, clip, chosen)
@@ -123,7 +123,7 @@ def test_defaults_cost_what_they_say(explore: Explore, submit: Submit) -> None:
     """Leaving an option out costs what its documented default costs."""
     explorer = explore(submit)
 
-    def prove(clip: Clip, chosen: Options) -> None:
+    def prove(clip: ClipProperties, chosen: Options) -> None:
         with explorer.account() as account:
             implicit = account.price_of(submit, clip, chosen)
             explicit = account.price_of(submit, clip, {**submit.defaults, **chosen})
@@ -138,7 +138,7 @@ def test_charged_once_however_often_polled(explore: Explore, submit: Submit) -> 
     explorer = explore(submit)
     explorer.need_controls("time has to pass")
 
-    def prove(clip: Clip, polls: list[int]) -> None:
+    def prove(clip: ClipProperties, polls: list[int]) -> None:
         with explorer.account() as account:
             before = account.balance()
             job = account.accepted(submit, clip, submit.defaults)
@@ -161,7 +161,7 @@ def test_refund_is_the_charge(explore: Explore, submit: Submit) -> None:
     explorer = explore(submit)
     explorer.need_controls("a job has to fail on command")
 
-    def prove(clip: Clip, chosen: Options, *, started: bool) -> None:
+    def prove(clip: ClipProperties, chosen: Options, *, started: bool) -> None:
         with explorer.account() as account:
             opening = account.balance()
             job = account.accepted(submit, clip, chosen)
@@ -185,7 +185,7 @@ def test_refund_is_the_charge(explore: Explore, submit: Submit) -> None:
     )
 
 
-def _rounded(submit: Submit, clip: Clip) -> Clip | None:
+def _rounded(submit: Submit, clip: ClipProperties) -> ClipProperties | None:
     """The clip whose length is already what is billed; None where none can be made."""
     up = submit.price.round == "up"
     whole = clip.seconds.to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)
@@ -196,7 +196,7 @@ def _rounded(submit: Submit, clip: Clip) -> Clip | None:
     return with_frames(clip, int(frames))
 
 
-def _at(clip: Clip, dimension: str, value: Any) -> Clip:  # noqa: ANN401 - of the table
+def _at(clip: ClipProperties, dimension: str, value: Any) -> ClipProperties:  # noqa: ANN401 - of the table
     """The clip with another value; its length stays."""
     if dimension == "fps":
         return replace(clip, fps=Fraction(str(value)), seconds=Decimal(2))

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from upsim_contracts.clips import Clip
-from upsim_contracts.exceptions import UnpricedError
+from upsim_contracts.clips import ClipProperties
+from upsim_contracts.exceptions import UnpricedRequestError
 from upsim_contracts.generation import Flaw, Submit
 from upsim_contracts.matching import at
-from upsim_contracts.suite.account import Account, expect
+from upsim_contracts.suite.account import TestedAccount, expect
 from upsim_contracts.suite.exploring import SUBMITS, Explore
 from upsim_contracts.suite.strategies.bodies import Options, options, unknown_fields
 from upsim_contracts.suite.strategies.clips import clips
@@ -27,11 +27,11 @@ def test_each_mistake_is_answered_as_documented(explore: Explore, submit: Submit
     """A request that is wrong in one way gets the answer of that mistake."""
     explorer = explore(submit)
 
-    def prove(clip: Clip, flaw: Flaw) -> None:
+    def prove(clip: ClipProperties, flaw: Flaw) -> None:
         with explorer.account() as account:
             try:
                 answer = account.wrong(submit, clip, flaw)
-            except UnpricedError:
+            except UnpricedRequestError:
                 reject()  # nothing is sent where nobody knows what it may cost
             expect(answer, flaw.expect, f"{flaw.name}: {account.last}")
 
@@ -45,7 +45,7 @@ def test_refused_request_leaves_nothing(explore: Explore, submit: Submit) -> Non
     explorer = explore(submit)
     explorer.need_controls("lists of a shared account may change by themselves")
 
-    def prove(clip: Clip, row: list[Flaw]) -> None:
+    def prove(clip: ClipProperties, row: list[Flaw]) -> None:
         with explorer.account() as account:
             job = account.accepted(submit, clip, submit.defaults)
             before = _standing(account, job)
@@ -67,7 +67,7 @@ def test_refusal_for_want_of_funds_leaves_nothing(explore: Explore, submit: Subm
     explorer.need_controls("the purse has to be nearly empty")
     flaw = next(one for one in submit.flaws if one.balance is not None)
 
-    def prove(clip: Clip, chosen: Options, *, enough: bool) -> None:
+    def prove(clip: ClipProperties, chosen: Options, *, enough: bool) -> None:
         with explorer.account() as account:
             start = account.balance()
             job = account.accepted(submit, clip, chosen)
@@ -93,7 +93,7 @@ def test_the_earlier_mistake_wins(explore: Explore, submit: Submit) -> None:
     explorer.need_controls("which check comes first is assumed")
     found = pairs(submit, explorer.table.book.calls[submit.call])
 
-    def prove(clip: Clip, pair: tuple[Flaw, Flaw]) -> None:
+    def prove(clip: ClipProperties, pair: tuple[Flaw, Flaw]) -> None:
         first, second = pair
         with explorer.account() as account:
             both = account.wrong(submit, clip, first, second)
@@ -113,7 +113,9 @@ def test_unknown_fields_change_nothing(explore: Explore, submit: Submit) -> None
     explorer = explore(submit)
     place, _, _ = place_of_video(explorer.table.book.calls[submit.call].body).rpartition(".")
 
-    def prove(clip: Clip, chosen: Options, more: Mapping[str, Any], *, inside: bool) -> None:
+    def prove(
+        clip: ClipProperties, chosen: Options, more: Mapping[str, Any], *, inside: bool
+    ) -> None:
         path = f"{place}." if inside and place else ""
         unknown = {f"{path}{name}": value for name, value in more.items()}
         with explorer.account() as account:
@@ -129,7 +131,7 @@ def test_unknown_fields_change_nothing(explore: Explore, submit: Submit) -> None
     )
 
 
-def _standing(account: Account, job: str) -> dict[str, object]:
+def _standing(account: TestedAccount, job: str) -> dict[str, object]:
     """All that a refused request may not change."""
     seen = account.poll(job)
     return {

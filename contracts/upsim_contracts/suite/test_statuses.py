@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 from upsim_contracts.generation import Submit
-from upsim_contracts.suite.account import Account
+from upsim_contracts.suite.account import TestedAccount
 from upsim_contracts.suite.exploring import SUBMITS, Explore, submits_where
 from upsim_contracts.suite.strategies.clips import clips
 
@@ -24,7 +24,7 @@ def test_statuses_move_along_declared_edges(explore: Explore, submit: Submit) ->
     explorer.need_controls("time has to pass event by event")
     table = explorer.table
 
-    def prove(clip: Clip, fails_after: int | None) -> None:
+    def prove(clip: ClipProperties, fails_after: int | None) -> None:
         with explorer.account() as account:
             job = account.accepted(submit, clip, submit.defaults)
             words = [account.word(account.poll(job))]
@@ -49,7 +49,7 @@ def test_statuses_never_go_back(explore: Explore, submit: Submit) -> None:
     explorer.need_controls("time has to pass")
     table = explorer.table
 
-    def prove(clip: Clip, pauses: list[int]) -> None:
+    def prove(clip: ClipProperties, pauses: list[int]) -> None:
         with explorer.account() as account:
             job = account.accepted(submit, clip, submit.defaults)
             words = [account.word(account.poll(job))]
@@ -69,7 +69,7 @@ def test_ended_jobs_answer_the_same_for_ever(explore: Explore, submit: Submit) -
     explorer = explore(submit)
     explorer.need_controls("time has to pass")
 
-    def prove(clip: Clip, pauses: list[int], *, fails: bool) -> None:
+    def prove(clip: ClipProperties, pauses: list[int], *, fails: bool) -> None:
         with explorer.account() as account:
             job = account.accepted(submit, clip, submit.defaults)
             if fails:
@@ -97,7 +97,7 @@ def test_jobs_take_the_documented_time(explore: Explore, submit: Submit) -> None
     least, most = explorer.table.time
     assert most is not None
 
-    def prove(clip: Clip, at: int) -> None:
+    def prove(clip: ClipProperties, at: int) -> None:
         with explorer.account() as account:
             job = account.accepted(submit, clip, submit.defaults)
             account.controls.advance(seconds=at)
@@ -117,7 +117,9 @@ def test_nobody_else_changes_what_i_see(explore: Explore, submit: Submit) -> Non
     explorer = explore(submit)
     explorer.need_controls("a second account is needed")
 
-    def prove(clip: Clip, pauses: list[int], other_clip: Clip, others: list[str]) -> None:
+    def prove(
+        clip: ClipProperties, pauses: list[int], other_clip: ClipProperties, others: list[str]
+    ) -> None:
         seen = []
         for acts in ([], others):
             with explorer.account(seed=7) as account:
@@ -137,12 +139,12 @@ def test_nobody_else_changes_what_i_see(explore: Explore, submit: Submit) -> Non
 
 
 def _life(
-    account: Account,
-    other: Account,
+    account: TestedAccount,
+    other: TestedAccount,
     submit: Submit,
-    clip: Clip,
+    clip: ClipProperties,
     pauses: list[int],
-    others: tuple[Clip, list[str]],
+    others: tuple[ClipProperties, list[str]],
 ) -> list[object]:
     """All that an account sees of a job's life while another one is busy; ids are left out."""
     job = account.accepted(submit, clip, submit.defaults)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 
 TIERS = ((720, Decimal("0.013")), (1080, Decimal("0.025")))
 ABOVE = Decimal("0.10")
@@ -18,7 +18,7 @@ SMALLEST = Decimal("0.000001")
 LONGEST = Decimal(300)
 
 
-def price(_call: str, clip: Clip | None, body: Mapping[str, Any]) -> Decimal | None:
+def price(_call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> Decimal | None:
     """USD: seconds × the rate of the output's lines, twice that above 48 pictures a second.
 
     Without a clip it is what the dearest one costs.

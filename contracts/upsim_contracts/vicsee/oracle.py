@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 
 CREDITS_A_SECOND = {"1": 16, "2": 16, "4": 28}
 DEFAULT_FACTOR = "2"
 LONGEST = Decimal(60)
 
 
-def price(_call: str, clip: Clip | None, body: Mapping[str, Any]) -> Decimal | None:
+def price(_call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> Decimal | None:
     """Credits: the factor's rate × the seconds rounded up; None for a factor without a price.
 
     Without a clip it is what the longest one costs at the highest rate.

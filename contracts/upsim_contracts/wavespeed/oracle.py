@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 
 LEAST_SECONDS = Decimal(5)
 USD_PER_FIVE_SECONDS = {
@@ -20,7 +20,7 @@ USD_A_SECOND_OF_UPSCALE_V1 = Decimal("0.02")
 LONGEST = Decimal(600)
 
 
-def price(call: str, clip: Clip | None, body: Mapping[str, Any]) -> Decimal | None:
+def price(call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> Decimal | None:
     """USD: `upscaler` rounds the seconds up, `upscale_v1` down; both bill at least 5.
 
     Without a clip it is what the longest one costs at the highest rate.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upsim_contracts.clips import Clip, clip
+from upsim_contracts.clips import ClipProperties, clip
 from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.facts import Book
 from upsim_contracts.generation import generation
@@ -69,7 +69,7 @@ def _submit_with(**price: str) -> dict[str, object]:
 def test_clips_are_within_their_bounds_and_exact(data: st.DataObject) -> None:
     """Every clip has a whole number of frames between the least and the most, and a name."""
     submit = data.draw(st.sampled_from(CALLS))
-    made: Clip = data.draw(clips(submit.clips))
+    made: ClipProperties = data.draw(clips(submit.clips))
     fewest, most = bounds(submit.clips, made.fps)
     assert Fraction(made.seconds) * made.fps == made.frames
     assert fewest <= made.frames <= most

@@ -8,15 +8,15 @@ from decimal import Decimal
 import pytest
 
 from upsim_contracts.suite.exploring import table_of
-from upsim_contracts.suite.model import Model, ModelJob
+from upsim_contracts.suite.model import AccountModel, ModelJob
 
 START = datetime(2026, 1, 15, 12, tzinfo=UTC)
 PRICE = Decimal("0.10")
 
 
-def model(provider: str, *, exact: bool) -> tuple[Model, ModelJob]:
+def model(provider: str, *, exact: bool) -> tuple[AccountModel, ModelJob]:
     """A model with an account of 10 and one job of 0.10."""
-    made = Model(table_of(provider), START, exact=exact)
+    made = AccountModel(table_of(provider), START, exact=exact)
     made.opens("me", Decimal(10))
     return made, made.accepts("job", "me", PRICE, wants_post=False)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from upsim_contracts.exceptions import ContractFileError, StaleMutantError
-from upsim_contracts.mutants.catalogue import Mutant, Patch, mutants
+from upsim_contracts.mutants.catalogue import Mutant, SourcePatch, mutants
 from upsim_contracts.mutants.planting import Planter, patched, plant, scenario_file
 from upsim_contracts.yaml12 import read_exact
 
@@ -65,7 +65,7 @@ def test_twins_are_refused(tmp_path: Path) -> None:
 
 def test_patched_source() -> None:
     """Patches are made one after the other, each at the one place where its text stands."""
-    patches = [Patch("m", "a = 1", "a = 2"), Patch("m", "b = 1", "b = a")]
+    patches = [SourcePatch("m", "a = 1", "a = 2"), SourcePatch("m", "b = 1", "b = a")]
 
     assert patched("a = 1\nb = 1\n", patches) == "a = 2\nb = a\n"
 
@@ -76,7 +76,7 @@ def test_stale_patches(source: str) -> None:
     times = source.count("a = 1")
 
     with pytest.raises(StaleMutantError, match=f"m: 'a = 1' stands there {times} times"):
-        patched(source, [Patch("m", "a = 1", "a = 2")])
+        patched(source, [SourcePatch("m", "a = 1", "a = 2")])
 
 
 @pytest.mark.parametrize("mutant", [pytest.param(one, id=one.id) for one in mutants()])
@@ -96,12 +96,12 @@ def test_catalogue_patches_fit_the_source(mutant: Mutant) -> None:
 def test_too_late() -> None:
     """A module that was imported before cannot be made wrong."""
     with pytest.raises(StaleMutantError, match="pathlib was imported before"):
-        plant([Patch("pathlib", "a", "b")])
+        plant([SourcePatch("pathlib", "a", "b")])
 
 
 def test_untouched_modules() -> None:
     """A planter finds the modules of its patches only, and knows which were never asked for."""
-    planter = Planter([Patch("no_such_module", "a", "b")])
+    planter = Planter([SourcePatch("no_such_module", "a", "b")])
 
     assert planter.find_spec("colorsys", None) is None
     assert planter.find_spec("no_such_module", None) is None
@@ -111,7 +111,7 @@ def test_untouched_modules() -> None:
 def test_a_wrong_module(tmp_path: Path) -> None:
     """A module that a planter finds runs the wrong text."""
     (tmp_path / "right_module.py").write_text("ANSWER = 42\n", encoding="utf-8")
-    planter = Planter([Patch("right_module", "42", "41")])
+    planter = Planter([SourcePatch("right_module", "42", "41")])
 
     spec = planter.find_spec("right_module", [str(tmp_path)])
     assert spec is not None

@@ -6,7 +6,7 @@ import pytest
 
 from upsim_contracts.answers import contract
 from upsim_contracts.documents import folders, parts, providers
-from upsim_contracts.suite.fuzzing import Result, unmet
+from upsim_contracts.suite.fuzzing import FuzzingResult, unmet
 from upsim_contracts.suite.rules import EXCEPTIONS, exceptions, rules
 
 each_provider = pytest.mark.parametrize("provider", providers())
@@ -44,13 +44,15 @@ def test_every_exception_has_a_reason(provider: str) -> None:
 @each_provider
 def test_every_submit_has_a_floor(provider: str) -> None:
     """A run in which nothing was accepted fails."""
-    missing = [text for part in parts(provider) for text in unmet(Result(seed=1), provider, part)]
+    missing = [
+        text for part in parts(provider) for text in unmet(FuzzingResult(seed=1), provider, part)
+    ]
     assert len(rules(provider).accepted) == len(missing) > 0
 
 
 def test_a_floor_is_met_by_successes_alone() -> None:
     """Refusals do not count."""
-    result = Result(seed=1)
+    result = FuzzingResult(seed=1)
     result.answers["upscaleVideo", 400] = 1000
     result.answers["upscaleVideo", 200] = 9
     assert "upscaleVideo: accepted 9 times, at least 10 are needed" in list(unmet(result, "vicsee"))
@@ -58,7 +60,7 @@ def test_a_floor_is_met_by_successes_alone() -> None:
 
 def test_a_report_tells_the_seed() -> None:
     """Whoever reads a failure can have it again."""
-    result = Result(seed=7)
+    result = FuzzingResult(seed=7)
     silent = result.report()
     result.failures["oops"] = None
     assert ("", "seed 7\n\noops") == (silent, result.report())

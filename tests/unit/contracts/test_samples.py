@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from upsim_contracts import evidence
-from upsim_contracts.answers import Contract, Operation, contract
+from upsim_contracts.answers import Contract, DocumentedOperation, contract
 from upsim_contracts.documents import dialects, parts, providers
 from upsim_contracts.schemas import Schemas
 
@@ -25,7 +25,7 @@ CONTRACTS = [
 ]
 
 
-def samples(one: Contract) -> Iterator[tuple[Operation, int, str, Any]]:
+def samples(one: Contract) -> Iterator[tuple[DocumentedOperation, int, str, Any]]:
     """Yield the answers that a document prints: operation, status, name, body."""
     for operation in one.operations.values():
         for status, given in operation.definition["responses"].items():
@@ -64,7 +64,7 @@ def test_requests(one: Contract) -> None:
     assert [] == found
 
 
-def requests(operation: Operation) -> Iterator[tuple[str, str, Any]]:
+def requests(operation: DocumentedOperation) -> Iterator[tuple[str, str, Any]]:
     """Yield the requests that a document prints: name, place of the schema, body."""
     contents = operation.definition.get("requestBody", {}).get("content", {})
     steps = ("paths", operation.path, operation.method.lower(), "requestBody", "content")

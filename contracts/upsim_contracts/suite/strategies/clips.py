@@ -9,7 +9,7 @@ from functools import cache
 
 from hypothesis import strategies as st
 
-from upsim_contracts.clips import Clip
+from upsim_contracts.clips import ClipProperties
 from upsim_contracts.generation import Clips, finite
 
 FAR = Fraction(60)
@@ -17,7 +17,7 @@ FAR = Fraction(60)
 MOST_FRAMES_A_STEP = 10_000
 
 
-def clips(table: Clips) -> st.SearchStrategy[Clip]:
+def clips(table: Clips) -> st.SearchStrategy[ClipProperties]:
     """Any clip that is accepted."""
     at_rate = {rate: _at_rate(table, Fraction(rate)) for rate in table.rates}
     return st.sampled_from(list(at_rate)).flatmap(at_rate.__getitem__)
@@ -61,18 +61,18 @@ def whole_step(rate: Fraction) -> int:
     return next(n for n in range(1, MOST_FRAMES_A_STEP) if finite(n / rate))
 
 
-def with_frames(clip: Clip, frames: int) -> Clip:
+def with_frames(clip: ClipProperties, frames: int) -> ClipProperties:
     """The same clip with so many pictures."""
     return replace(clip, seconds=_decimal(frames / clip.fps))
 
 
-def _at_rate(table: Clips, rate: Fraction) -> st.SearchStrategy[Clip]:
+def _at_rate(table: Clips, rate: Fraction) -> st.SearchStrategy[ClipProperties]:
     sizes = st.sampled_from([tuple(map(int, size.split("x"))) for size in table.sizes])
     heights = table.near.get("heights", ())
     if heights:
         sizes |= st.sampled_from([(64, height) for height in heights])
     return st.builds(
-        lambda size, frames, container, audio: Clip(
+        lambda size, frames, container, audio: ClipProperties(
             width=size[0],
             height=size[1],
             fps=rate,

@@ -20,7 +20,7 @@ from upsim.core.instants import SECOND
 from upsim.engine.clock import ClockError
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.pipe_loop import new_loop
 from upsim.providers import discover, folders, kinds
 from upsim.scenario.durations import parse_seconds
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from upsim.transport import Transport
     from upsim.web.replay.document import Document
-    from upsim.web.replay.session import Session
+    from upsim.web.replay.session import ReplaySession
 
 IN_PROCESS_HOST = "http://upsim.test"
 ASYNC_CALL = (
@@ -62,7 +62,7 @@ class App(Starlette):
     """The whole simulator. Provider and media paths never pass Starlette's own routing."""
 
     def __init__(
-        self, settings: Settings, *, webhook_transport: httpx.AsyncBaseTransport | None = None
+        self, settings: ServerSettings, *, webhook_transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         """Put the layers together; files are read and workers started when first needed."""
         self.registry = Registry(
@@ -218,7 +218,7 @@ class Simulator:
         `webhook_transport` takes every webhook that is not for an inbox, instead of a socket.
         """
         self.app = App(
-            Settings(
+            ServerSettings(
                 hosts=(IN_PROCESS_HOST.removeprefix("http://"),),
                 scenario=scenario,
                 clock=clock,
@@ -261,16 +261,16 @@ class Simulator:
         return Transport(self.app, self._run)
 
     @staticmethod
-    def replaying(session: object) -> Session:
+    def replaying(session: object) -> ReplaySession:
         """A replay of an export, step by step: what `upsim replay --pytest` writes uses it.
 
         Raises ExportError where `session` is no export.
         """
         from upsim.web.replay.document import known
-        from upsim.web.replay.session import Session
+        from upsim.web.replay.session import ReplaySession
 
         document = known(session, name="the session")
-        return Session(app_for(document), document)
+        return ReplaySession(app_for(document), document)
 
     def advance(self, seconds: float | str) -> None:
         """Advance the clock of the default sandbox, running everything that falls due.

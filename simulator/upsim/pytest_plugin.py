@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from upsim.testing.marks import MARKER, MarkError, asked
-from upsim.testing.run import TOKEN, Run
+from upsim.testing.run import TOKEN, PytestRun
 from upsim.testing.running import URL
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ SERVER_NEEDS_A_SOCKET = (
 NO_CAP = "The live target needs --upsim-cap: the most that each client may spend."
 
 
-RUN = pytest.StashKey[Run]()
+RUN = pytest.StashKey[PytestRun]()
 SANDBOXES = pytest.StashKey["list[SandboxHandle]"]()
 
 
@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # The product is imported within a test, when `socket.socket` may be a class that refuses.
         # The class of encrypted sockets, made by `import ssl`, must not inherit from that one.
         importlib.import_module("ssl")
-    run = config.stash[RUN] = Run(config, _protocol)
+    run = config.stash[RUN] = PytestRun(config, _protocol)
     if not run.live:
         run.guard.up()
 
@@ -265,7 +265,7 @@ def upsim_sandboxes(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
     made.clear()
 
 
-def _keep_card(run: Run, test: str, sandbox: SandboxHandle) -> None:
+def _keep_card(run: PytestRun, test: str, sandbox: SandboxHandle) -> None:
     card = sandbox.report_card
     if not card.clean:
         run.cards.append((test, card.text.splitlines()))

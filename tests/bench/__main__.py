@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from upsim.media.clip import Clip
+from upsim.media.clip import SyntheticClip
 from upsim.media.probe import Prober
 from upsim.media.synthetic import ClipMaker
 
@@ -154,7 +154,7 @@ class Bench:
 
     def media(self) -> None:
         """Making and probing files."""
-        clip = Clip(2560, 1440, Fraction(30), 300, 10_000_000)
+        clip = SyntheticClip(2560, 1440, Fraction(30), 300, 10_000_000)
         maker = ClipMaker()
         started = time.perf_counter()
         plain = maker.make(clip)
@@ -165,7 +165,7 @@ class Bench:
         after = (time.perf_counter() - started) / PROBES * 1000
         self.say(f"10 s 1440p output, first:    {self.verdict(first, FIRST_BAR, 'ms')}")
         self.say(f"10 s 1440p output, after:    {self.verdict(after, AFTER_BAR, 'ms')}")
-        mkv = maker.make(Clip(1280, 720, Fraction(30), 300, 10_000_000, container="mkv"))
+        mkv = maker.make(SyntheticClip(1280, 720, Fraction(30), 300, 10_000_000, container="mkv"))
         for name, content in (("plain MP4", plain), ("Matroska", mkv)):
             each = asyncio.run(probe_time(content)) * 1000
             self.say(f"probe of a {name:16}  {self.verdict(each, PROBE_BAR, 'ms')}")

@@ -16,7 +16,7 @@ from upsim.app import App
 from upsim.core.faults import FaultRule, Word
 from upsim.engine.faults import arm, disarm
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 
 from .models import CASES, Case
 from .servers import Running
@@ -107,7 +107,7 @@ def _asking(sandbox: Sandbox) -> float:
 @contextmanager
 def _ready(case: Case) -> Iterator[tuple[App, str]]:
     """An application whose account is open and rich, and the submit."""
-    settings = Settings(hosts=("127.0.0.1:4747",), admin_token="bench", jobs_max=10**6)
+    settings = ServerSettings(hosts=("127.0.0.1:4747",), admin_token="bench", jobs_max=10**6)
     app = App(settings)
     submit = case.submit_request(HERE)
     funded(app, submit)

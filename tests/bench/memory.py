@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 
 from upsim.app import App
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 
 from .inprocess import call, funded
 from .models import CASES, Case
@@ -41,7 +41,7 @@ def kept(case: Case, jobs: int) -> Kept:
 
 def measure(case: Case, jobs: int) -> Kept:
     """Measure here."""
-    settings = Settings(clock="manual", admin_token="bench", jobs_max=10 * jobs)
+    settings = ServerSettings(clock="manual", admin_token="bench", jobs_max=10 * jobs)
     app = App(settings)
     submit = case.submit_request(Running("http://127.0.0.1:4747", 0, 0.0))
     funded(app, submit)

@@ -12,7 +12,7 @@ import pytest
 from tests.http.conftest import LOCAL, SAMPLES, refusal_of
 from upsim.app import App
 from upsim.core.baseline import BaselineError
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.transport import Transport
 
 if TYPE_CHECKING:
@@ -387,7 +387,9 @@ def test_own_urls_keep_the_whole_form(admin: Admin, base: str) -> None:
 @pytest.fixture
 def behind_proxy() -> Iterator[App]:
     """A server that is reached under another address than its own."""
-    app = App(Settings(public_url="https://sim.example/base", clock="manual", admin_token="t"))
+    app = App(
+        ServerSettings(public_url="https://sim.example/base", clock="manual", admin_token="t")
+    )
     yield app
     app.close()
 

@@ -10,7 +10,7 @@ import pytest
 from tests.hosts import ELSEWHERE, LOOPBACK
 from tests.http.conftest import refusal_of
 from upsim.app import App
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.transport import Transport
 from upsim.web.auth import ADVICE
 from upsim.web.wrong_token import NOTE
@@ -263,7 +263,7 @@ def test_the_token_does_not_make_a_form_json(admin: Admin) -> None:
 @pytest.fixture
 def public() -> Iterator[httpx.Client]:
     """Return a client of a server that listens on every address."""
-    app = App(Settings(loopback=False, admin_token=TOKEN, clock="manual"))
+    app = App(ServerSettings(loopback=False, admin_token=TOKEN, clock="manual"))
     with httpx.Client(transport=Transport(app, _run), base_url=OWN) as http:
         yield http
     app.close()
@@ -326,7 +326,7 @@ def test_an_open_server_serves_providers_and_media(public: httpx.Client) -> None
 @pytest.mark.parametrize("value", ["Bearer", "Bearer ", "", "Bearer None"])
 def test_an_empty_token_opens_nothing(value: str) -> None:
     """A server without a token cannot be opened with an empty one."""
-    app = App(Settings(loopback=False, admin_token="", clock="manual"))
+    app = App(ServerSettings(loopback=False, admin_token="", clock="manual"))
     with httpx.Client(transport=Transport(app, _run), base_url=OWN) as http:
         status = http.get("/__sim/sandboxes", headers={"authorization": value}).status_code
     app.close()

@@ -14,7 +14,7 @@ from tests.http.engine.conftest import SUBMITS
 from tests.stateful.asgi import ADMIN, Answer, Request, exchange
 from tests.stateful.faces import FACES
 from upsim.app import App
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.scenario.loader import Library
 
 VIDEO = "https://example.com/clip.mp4"
@@ -109,7 +109,7 @@ PLACES = [(name, operation) for name in GOOD for operation in GOOD[name]]
 @pytest.fixture(scope="module")
 def app() -> Iterator[App]:
     """Return a server, at which a bug is answered with 500."""
-    made = App(Settings(hosts=("upsim.test",), clock="manual", admin_token="in-process"))
+    made = App(ServerSettings(hosts=("upsim.test",), clock="manual", admin_token="in-process"))
     yield made
     made.close()
 

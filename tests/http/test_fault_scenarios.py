@@ -10,7 +10,7 @@ import pytest
 
 from tests.http.faults import SUBMIT, Patient, patient
 from upsim import Simulator
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.scenario.loader import Library
 
 PROVIDERS = sorted(SUBMIT)
@@ -36,7 +36,7 @@ def completed(client: Patient) -> str:
     sandbox = client.sim.sandbox
     while not sandbox.idle:
         sandbox.jump_to_next()
-    assert State.COMPLETED is sandbox.state.jobs[job].state
+    assert JobState.COMPLETED is sandbox.state.jobs[job].state
     return job
 
 
@@ -122,10 +122,10 @@ def output_truncated(client: Patient) -> None:
 def unknown_status_word(client: Patient) -> None:
     """The poll shows a word that no page documents, and the job goes on."""
     job = client.job()
-    while client.sim.sandbox.state.jobs[job].state is State.WAITING:
+    while client.sim.sandbox.state.jobs[job].state is JobState.WAITING:
         client.sim.sandbox.jump_to_next()
     assert "reviewing" == client.status(job)
-    assert State.COMPLETED is client.sim.sandbox.state.jobs[job].state
+    assert JobState.COMPLETED is client.sim.sandbox.state.jobs[job].state
 
 
 def completed_without_url(client: Patient) -> None:

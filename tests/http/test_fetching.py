@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from upsim.app import App
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.transport import Transport
 
 
@@ -61,7 +61,7 @@ def test_loopback_is_fetched_for_local_callers_only(
     site: Site, settings: dict[str, Any], asked: int
 ) -> None:
     """A server that others can reach never asks this machine's own services on their behalf."""
-    app = App(Settings(clock="manual", admin_token="t", **settings))
+    app = App(ServerSettings(clock="manual", admin_token="t", **settings))
     transport = Transport(app, lambda call: asyncio.run(call()))
     body = {"video_url": f"http://127.0.0.1:{site.server_address[1]}/a.mp4"}
     with httpx.Client(transport=transport, base_url="http://upsim.test/vicsee") as http:

@@ -11,7 +11,7 @@ import pytest
 from tests.hosts import ELSEWHERE, LOOPBACK
 from tests.http.conftest import refusal_of
 from upsim.app import App
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.transport import Transport
 from upsim.web import hosts
 from upsim.web.hosts import Door
@@ -44,7 +44,7 @@ def open_door() -> Iterator[Callable[..., Door]]:
     made: list[App] = []
 
     def start(**settings: Any) -> Door:  # noqa: ANN401 - settings of the server
-        made.append(App(Settings(hosts=("127.0.0.1:4747",), clock="manual", **settings)))
+        made.append(App(ServerSettings(hosts=("127.0.0.1:4747",), clock="manual", **settings)))
         return made[-1].door(BASE)
 
     yield start

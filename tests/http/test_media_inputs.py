@@ -19,7 +19,7 @@ import pytest
 from tests.hosts import IPV6, LOOPBACK
 from tests.http.conftest import LOCAL, SAMPLES
 from upsim.app import App
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.media.boxes import measure_boxes
 from upsim.transport import Transport
 from upsim.web import media_service
@@ -533,7 +533,7 @@ def test_a_rules_file_is_not_taken_for_the_clip(start_admin: Start, tmp_path: Pa
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
 def test_a_server_on_a_network_fetches_no_loopback(files: str, host: str) -> None:
     """With `--fetch`, others cannot make the server ask itself."""
-    app = App(Settings(hosts=("upsim.test",), loopback=False, fetch=True, clock="manual"))
+    app = App(ServerSettings(hosts=("upsim.test",), loopback=False, fetch=True, clock="manual"))
     transport = Transport(app, lambda call: asyncio.run(call()))
     body = {"video_url": files.replace("127.0.0.1", host) + "/clip.mp4"}
     with httpx.Client(transport=transport, base_url="http://upsim.test") as http:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.http.conftest import Admin, Start
     from upsim.core.instants import Instant
     from upsim.engine.client_activity import JobActivity
-    from upsim.engine.report_card import Finding, ReportCardBuilder
+    from upsim.engine.report_card import ClientFinding, ReportCardBuilder
 
 CLIP = "http://127.0.0.1:4747/media/synthetic/320x240_30fps_2s.mp4"
 OWN_CLIP = "http://upsim.test/media/synthetic/320x240_30fps_2s.mp4"
@@ -509,7 +509,7 @@ async def test_a_long_card_leaves_others_their_turn() -> None:
 
             def judged(
                 box: ReportCardBuilder, job: str, tally: JobActivity, now: Instant
-            ) -> Iterator[Finding]:
+            ) -> Iterator[ClientFinding]:
                 drawn.append(len(turns))
                 return real(box, job, tally, now)
 

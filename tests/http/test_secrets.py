@@ -9,7 +9,7 @@ import pytest
 
 from tests.http.conftest import SAMPLES
 from upsim.cli.console import job_of, line_of, webhook_line
-from upsim.core.webhooks import Outcome
+from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.webhooks import Posting
 from upsim.providers import discover
 
@@ -108,7 +108,7 @@ def test_an_output_of_a_ticket_shows_no_signature(admin: Admin) -> None:
 def test_attempts_are_told_without_secrets(admin: Admin) -> None:
     """The log line of a webhook shows neither the user nor the query of its address."""
     posting = Posting("d", "j", 1, HOOK, (), b"", 0, 1.0)
-    outcome = Outcome(None, f"not an http or https URL: {HOOK!r}")
+    outcome = AttemptOutcome(None, f"not an http or https URL: {HOOK!r}")
     line = webhook_line(admin.sim.sandbox, posting, outcome, day="2026-11-20")
     assert CANARY not in line
     assert "127.0.0.1:1/hook" in line

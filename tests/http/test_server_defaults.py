@@ -26,14 +26,14 @@ from tests.http.webhooks.conftest import HOOK, SECRET, Receiver
 from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.engine import clock
 from upsim.engine.clock import Clock
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.scenario.model import Scenario
 
 VIDEO = "https://example.com/clip.mp4"
-PACE = Settings().pace
+PACE = ServerSettings().pace
 MOST_POLLS = 200
 POLLS_AFTER = 5
 """Polls of a job that has ended."""
@@ -192,7 +192,7 @@ def test_funds_do_not_cover_the_call_that_serve_prints(name: str) -> None:
         states = [job.state for job in box.state.jobs.values()]
 
     funds_end_the_job = LIBRARY.load(name).knobs.get("funds_refusal") == "task"
-    assert states == ([State.FAILED] if funds_end_the_job else [])
+    assert states == ([JobState.FAILED] if funds_end_the_job else [])
     assert answer.status_code in ((200,) if funds_end_the_job else (400, 402)), answer.text
     entries = [one for account in box.state.accounts.values() for one in account.entries.values()]
     assert {0} >= {entry.amount for entry in entries}

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from upsim.core.jobs import Job
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.state import State
+from upsim.engine.state import SandboxState
 
 MAY_FOLLOW = {
     "waiting": {"processing", "completed", "failed", "cancelled", "timeout", "deleted"},
@@ -99,9 +99,9 @@ def nothing_is_overdue(sandbox: Sandbox) -> None:
         assert due.at > last, due
 
 
-def replayed(sandbox: Sandbox) -> State:
+def replayed(sandbox: Sandbox) -> SandboxState:
     """Return the state that the event log adds up to."""
-    state = State()
+    state = SandboxState()
     state.apply(sandbox.events())
     return state
 
@@ -111,7 +111,7 @@ def log_is_the_state(sandbox: Sandbox) -> None:
     assert parts_of(replayed(sandbox)) == parts_of(sandbox.state)
 
 
-def parts_of(state: State) -> dict[str, object]:
+def parts_of(state: SandboxState) -> dict[str, object]:
     """Return all that a state holds, for comparing."""
     return {
         "accounts": state.accounts,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.http.faults import patient
 from upsim import Simulator
 from upsim.core.instants import SECOND
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.engine.reload import reload
 
 BILLED_SECONDS = 9
@@ -82,7 +82,7 @@ def money(sim: Simulator, name: str) -> tuple[Decimal, int | None]:
     """Return what a job was charged, and how long after its acceptance that came back."""
     state = sim.sandbox.state
     job, charge, refund = state.jobs[name], state.charge_of(name), state.refund_of(name)
-    assert State.FAILED is job.state
+    assert JobState.FAILED is job.state
     assert charge is not None
     assert refund is None or refund.amount == -charge.amount
     back = None if refund is None else (refund.at - job.accepted.at) // SECOND

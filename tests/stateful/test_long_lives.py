@@ -14,7 +14,7 @@ from tests.stateful.strategies import videos
 from upsim import Simulator
 from upsim.core.instants import SECOND
 from upsim.core.ledger import Account
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import FORGET_AT_ONCE, Sandbox
 
@@ -179,7 +179,7 @@ def test_money_is_exact_after_thousands_of_forgotten_jobs(begin: Begin) -> None:
     for _ in range(40):
         jobs = life.submit(PIAPI, 100)
         for job in jobs[::4]:
-            life.sandbox.move(life.sandbox.state.jobs[job], State.FAILED)
+            life.sandbox.move(life.sandbox.state.jobs[job], JobState.FAILED)
         life.pass_by(600)
     assert life.account("piapi").balance == Decimal(RICH - 3_000 * 60_000)
 

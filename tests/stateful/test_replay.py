@@ -20,7 +20,7 @@ from upsim.app import app_for
 from upsim.engine.exports import export
 from upsim.engine.sandbox import Sandbox
 from upsim.web.replay.document import Document, read
-from upsim.web.replay.report import Report, replay
+from upsim.web.replay.report import ReplayReport, replay
 
 RUNS = int(os.environ.get("UPSIM_STATEFUL_RUNS", "25"))
 
@@ -76,7 +76,7 @@ def same(document: Document) -> int:
     return report.compared
 
 
-async def replayed(document: Document) -> Report:
+async def replayed(document: Document) -> ReplayReport:
     """Return what came of replaying a document."""
     app = app_for(document)
     try:

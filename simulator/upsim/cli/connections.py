@@ -13,7 +13,7 @@ from upsim.web.connections import EXTENSION
 _LINGER_NONE = struct.pack("ii", 1, 0)
 
 
-class Wire:
+class SocketConnection:
     """A connection over a socket."""
 
     __slots__ = ("_transport",)
@@ -46,4 +46,4 @@ class CuttableProtocol(FastPathProtocol):
     ) -> None:
         """Take a hold on the connection."""
         super().connection_made(transport)
-        self.shared["extensions"] = {EXTENSION: Wire(self.transport)}
+        self.shared["extensions"] = {EXTENSION: SocketConnection(self.transport)}

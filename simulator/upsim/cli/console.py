@@ -15,7 +15,7 @@ from upsim.core.jobs import Job
 from upsim.core.media import Media
 from upsim.core.printing import printable as escaped
 from upsim.core.secrets import hidden_text, hidden_url
-from upsim.core.webhooks import Outcome
+from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.clock import wall_clock
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
@@ -45,7 +45,7 @@ class Console:
         """Take in a request that reached no provider: a refused one, or one for a file."""
         self._wait_for(stray_line(method, path, status, message))
 
-    def webhook(self, sandbox: Sandbox, posting: Posting, outcome: Outcome) -> None:
+    def webhook(self, sandbox: Sandbox, posting: Posting, outcome: AttemptOutcome) -> None:
         """Take in an attempt to deliver a webhook."""
         self._wait_for(webhook_line(sandbox, posting, outcome, day=self._day))
 
@@ -108,7 +108,7 @@ def line_of(sandbox: Sandbox, exchange: JournalEntry, job: Job | None, *, day: s
     return f"{line}{f' hint: {exchange.hint}' if exchange.hint else ''}\n"
 
 
-def webhook_line(sandbox: Sandbox, posting: Posting, outcome: Outcome, *, day: str) -> str:
+def webhook_line(sandbox: Sandbox, posting: Posting, outcome: AttemptOutcome, *, day: str) -> str:
     """The line of an attempt to deliver a webhook."""
     at = iso(sandbox.now, 3)
     usual = sandbox.clock.mode == "real" and at[:10] == day

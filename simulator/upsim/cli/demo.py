@@ -19,7 +19,7 @@ import uvicorn
 from upsim.app import App
 from upsim.cli.console import job_of, line_of, today
 from upsim.cli.demo_output import DemoOutput, print_results
-from upsim.cli.demo_run import POLLING, Clip, DemoRun, read_clip, saw, upscale
+from upsim.cli.demo_run import POLLING, DemoClip, DemoRun, read_clip, saw, upscale
 from upsim.cli.parameters import WholeNumber
 from upsim.cli.screen import Screen
 from upsim.cli.terminal import OutputError
@@ -31,7 +31,7 @@ from upsim.core.media import Media
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.seeds import fresh_seed, fresh_token
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.media.clip import parse_clip_name
 from upsim.media.probe import measure_file
 from upsim.media.synthetic import make_clip
@@ -204,13 +204,13 @@ def _runs(app: App, out: Path) -> list[DemoRun]:
     ]
 
 
-async def _all(runs: Sequence[DemoRun], clip: Clip, base: str, board: DemoOutput) -> None:
+async def _all(runs: Sequence[DemoRun], clip: DemoClip, base: str, board: DemoOutput) -> None:
     async with asyncio.TaskGroup() as group:
         for run in runs:
             group.create_task(_one(run, clip, base, board))
 
 
-async def _one(run: DemoRun, clip: Clip, base: str, board: DemoOutput) -> None:
+async def _one(run: DemoRun, clip: DemoClip, base: str, board: DemoOutput) -> None:
     def told(progress: Progress) -> None:
         saw(run, progress.status, board.changed)
 
@@ -225,7 +225,9 @@ async def _one(run: DemoRun, clip: Clip, base: str, board: DemoOutput) -> None:
 
 
 def _app(*, pace: int, render: str) -> App:
-    return App(Settings(pace=pace, render=render, seed=fresh_seed(), admin_token=fresh_token()))
+    return App(
+        ServerSettings(pace=pace, render=render, seed=fresh_seed(), admin_token=fresh_token())
+    )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from upsim.cli.demo_run import Clip, DemoRun, Verdict
+from upsim.cli.demo_run import DemoClip, DemoRun, Verdict
 from upsim.client.values import Money
 from upsim.core.media import Media
 from upsim.core.numbers import counted
@@ -79,7 +79,7 @@ class DemoOutput:
         return table
 
 
-def print_results(console: Console, clip: Clip, runs: Sequence[DemoRun]) -> None:
+def print_results(console: Console, clip: DemoClip, runs: Sequence[DemoRun]) -> None:
     """One table of all runs, or a block for each where the terminal is too narrow for it."""
     table = _results(clip, runs)
     if not console.is_terminal and not os.environ.get("COLUMNS"):
@@ -91,7 +91,7 @@ def print_results(console: Console, clip: Clip, runs: Sequence[DemoRun]) -> None
         console.print(_blocks(clip, runs))
 
 
-def _results(clip: Clip, runs: Sequence[DemoRun]) -> Table:
+def _results(clip: DemoClip, runs: Sequence[DemoRun]) -> Table:
     table = Table(box=SIMPLE, pad_edge=False)
     for heading in HEADINGS:
         table.add_column(heading, no_wrap=True)
@@ -100,7 +100,7 @@ def _results(clip: Clip, runs: Sequence[DemoRun]) -> Table:
     return table
 
 
-def _blocks(clip: Clip, runs: Sequence[DemoRun]) -> Group:
+def _blocks(clip: DemoClip, runs: Sequence[DemoRun]) -> Group:
     parts: list[Text | Padding] = []
     for run in runs:
         cells = _cells(clip, run)
@@ -111,7 +111,7 @@ def _blocks(clip: Clip, runs: Sequence[DemoRun]) -> Group:
     return Group(*parts)
 
 
-def _cells(clip: Clip, run: DemoRun) -> tuple[Text, ...]:
+def _cells(clip: DemoClip, run: DemoRun) -> tuple[Text, ...]:
     last = " → ".join(run.states)
     if run.problem:
         last = f"{last}{': ' if last else ''}{run.outcome}: {run.problem}"

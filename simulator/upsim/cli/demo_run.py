@@ -26,7 +26,7 @@ Verdict = Literal["running", "done", "refused", "unsuccessful", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class DemoClip:
     """The input: the file, and what it was measured to be."""
 
     source: Path | bytes
@@ -84,12 +84,12 @@ Watch = Callable[[DemoRun], None]
 """Called whenever a run has got somewhere."""
 
 
-def read_clip(path: Path) -> Clip:
+def read_clip(path: Path) -> DemoClip:
     """Measure a file."""
-    return Clip(path, measure_file(path))
+    return DemoClip(path, measure_file(path))
 
 
-async def upscale(run: DemoRun, clip: Clip, client: AsyncClient, watch: Watch) -> None:
+async def upscale(run: DemoRun, clip: DemoClip, client: AsyncClient, watch: Watch) -> None:
     """Take the clip through one model; what happens is noted on the run.
 
     The client's progress is to be told to `saw`.
@@ -111,7 +111,7 @@ async def upscale(run: DemoRun, clip: Clip, client: AsyncClient, watch: Watch) -
     watch(run)
 
 
-async def _through(run: DemoRun, clip: Clip, client: AsyncClient, watch: Watch) -> None:
+async def _through(run: DemoRun, clip: DemoClip, client: AsyncClient, watch: Watch) -> None:
     _note(run, "submitting", watch)
     job = await client.submit(clip.source)
     run.job, run.price = job.id, job.price
@@ -136,7 +136,7 @@ def saw(run: DemoRun, status: str, watch: Watch) -> None:
         _note(run, status, watch)
 
 
-def _judge(run: DemoRun, clip: Clip, found: Measured) -> None:
+def _judge(run: DemoRun, clip: DemoClip, found: Measured) -> None:
     """Done is an output that has the promised size."""
     if not isinstance(found, Media):
         run.verdict, run.problem = "failed", f"the output cannot be measured: {found.detail}"

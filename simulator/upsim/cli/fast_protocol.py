@@ -35,7 +35,7 @@ UNUSUAL = frozenset({b"host", b"expect", b"x-forwarded-for", b"x-forwarded-proto
 ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 
 
-class RefusedError(Exception):
+class BadRequestLineError(Exception):
     """A request whose first line this server does not take."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -124,12 +124,14 @@ class FastPathProtocol(BoundedProtocol):
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if version != "1.1":
             if version != "1.0":
-                raise RefusedError(505, "This server speaks HTTP/1.1.")
+                raise BadRequestLineError(505, "This server speaks HTTP/1.1.")
             self._unusual = True
         if len(self.url) >= MOST_HEAD:
-            raise RefusedError(431, TOO_LONG)
+            raise BadRequestLineError(431, TOO_LONG)
         if self._hosts > 1:
-            raise RefusedError(400, "A request has one Host header: a host, and perhaps a port.")
+            raise BadRequestLineError(
+                400, "A request has one Host header: a host, and perhaps a port."
+            )
         if self.parser.should_upgrade():
             self._stage = BODY
             return  # the parser takes what follows for another protocol: see `_fed`
@@ -195,10 +197,10 @@ class FastPathProtocol(BoundedProtocol):
             self._pieces.clear()
             found = error.__context__  # what a callback raised
             message = TLS_CAME if data.startswith(TLS_RECORD) else INVALID
-            if isinstance(found, RefusedError):
+            if isinstance(found, BadRequestLineError):
                 message = found.message
             self.logger.warning(message)
-            if isinstance(found, RefusedError):
+            if isinstance(found, BadRequestLineError):
                 self._refuse(found.status, message)
             else:
                 self.send_400_response(message)
@@ -237,7 +239,9 @@ class FastPathProtocol(BoundedProtocol):
         """Read a whole URL as the target of a request: its host wins (RFC 9112, 3.2.2)."""
         match = ABSOLUTE.fullmatch(self.url)
         if match is None or split_authority(match[2].decode("latin-1")) is None:
-            raise RefusedError(400, "The target of the request is neither a path nor an http URL.")
+            raise BadRequestLineError(
+                400, "The target of the request is neither a path nor an http URL."
+            )
         self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
         self.headers.insert(0, (b"host", match[2]))
         self.scope["scheme"] = match[1].decode("ascii").lower()

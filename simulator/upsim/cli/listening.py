@@ -17,7 +17,7 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - to be told ap
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ServerAddress:
     """The base URLs of a server, as this machine and as others reach it, and its names."""
 
     base: str
@@ -25,13 +25,13 @@ class Address:
     names: tuple[str, ...]
 
 
-def addresses(host: str, port: int, *, scheme: str) -> Address:
+def addresses(host: str, port: int, *, scheme: str) -> ServerAddress:
     """By what addresses a server is reached that listens on `host` and `port`."""
     shown = f"[{host}]" if ":" in host else host
     near = ANYWHERE.get(host, shown)
     far = own_address() if host in ANYWHERE else shown
     names = dict.fromkeys((shown, near, far, "127.0.0.1", "localhost", "[::1]"))
-    return Address(
+    return ServerAddress(
         base=f"{scheme}://{near}:{port}",
         far=f"{scheme}://{far}:{port}",
         names=tuple(f"{name}:{port}" for name in names),

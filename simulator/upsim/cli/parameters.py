@@ -147,7 +147,7 @@ class Amount(ParamType[Decimal]):
         return found
 
 
-class Duration(ParamType[Decimal]):
+class DurationType(ParamType[Decimal]):
     """A time, `90s`, `10m`, `2m30s`, or a plain number of seconds; a command gets seconds."""
 
     name = "time"

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from upsim.cli.demo_output import WIDE, price_text, video_text
-from upsim.cli.parameters import MODEL, Duration, FrameRate, FrameSize, Setting, WholeNumber
+from upsim.cli.parameters import MODEL, DurationType, FrameRate, FrameSize, Setting, WholeNumber
 from upsim.cli.quote_rows import (
     Row,
     UnfetchedError,
@@ -40,7 +40,7 @@ from upsim.media.bounds import bounded
 
 FINDING = 1
 STYLES = {"priced": "", "refused": "yellow", "impossible": "dim"}
-CLIP_LENGTH = Duration(minimum="0.000001")
+CLIP_LENGTH = DurationType(minimum="0.000001")
 
 
 @click.command("quote")

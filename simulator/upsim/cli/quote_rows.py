@@ -24,7 +24,7 @@ from upsim.client.sandbox import sandbox_sleeper
 from upsim.client.values import Billed, Money, Quote, Size
 from upsim.core.hosts import host_of, is_loopback
 from upsim.core.media import Measured, Media
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
 from upsim.media.probe import measure_file
@@ -209,4 +209,4 @@ def _settle(http: httpx.Client, box: Sandbox) -> None:
 
 def _ended_badly(box: Sandbox, name: str) -> bool:
     job = box.state.jobs.get(name)
-    return job is not None and job.state is not State.COMPLETED
+    return job is not None and job.state is not JobState.COMPLETED

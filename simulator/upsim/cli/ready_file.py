@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from upsim.cli.server import Server
+from upsim.cli.server import UvicornServer
 
 USAGE = 2
 _LONGEST = 64 * 1024
@@ -63,7 +63,7 @@ class ReadyFile:
 
     path: Path | None
 
-    def write(self, server: Server, said: Mapping[str, object]) -> None:
+    def write(self, server: UvicornServer, said: Mapping[str, object]) -> None:
         """Say that the server answers; where that cannot be written, say why and stop it."""
         if self.path is None:
             return

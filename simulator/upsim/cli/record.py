@@ -20,7 +20,7 @@ from upsim.cli.files import FileName
 from upsim.cli.listening import is_local_only, listen
 from upsim.cli.parameters import PROVIDER, Amount, Port
 from upsim.cli.ready_file import ReadyFile, fresh
-from upsim.cli.server import Hooks, Server
+from upsim.cli.server import Hooks, UvicornServer
 from upsim.cli.verify import GROUP
 
 FINDING = 1
@@ -139,7 +139,7 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
                 lambda: None,
                 stopped,
             )
-            server = Server(config, hooks)
+            server = UvicornServer(config, hooks)
             with suppress(KeyboardInterrupt):  # Ctrl-C is how a recording is ended
                 server.run(sockets=[listening])
             app = session.application

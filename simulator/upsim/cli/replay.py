@@ -16,7 +16,7 @@ from upsim.testing.whole_files import write_whole
 from upsim.web.bodies import encode
 from upsim.web.replay.document import Document, ExportError, read
 from upsim.web.replay.pytest_writer import Written, written
-from upsim.web.replay.report import Difference, Report, replay
+from upsim.web.replay.report import ReplayDifference, ReplayReport, replay
 
 FINDING = 1
 SHOWN = 5
@@ -94,7 +94,7 @@ def _write_all(made: Written, to: Path) -> None:
         ended_early.pop_all()
 
 
-def _data(report: Report) -> dict[str, object]:
+def _data(report: ReplayReport) -> dict[str, object]:
     return {
         "same": report.same,
         "entries": report.entries,
@@ -108,7 +108,7 @@ def _data(report: Report) -> dict[str, object]:
     }
 
 
-def _lines(file: Path, document: Document, report: Report) -> list[str]:
+def _lines(file: Path, document: Document, report: ReplayReport) -> list[str]:
     made = document.sandbox
     clock = f"clock {made.clock.mode}" + (
         f", pace {made.clock.pace}" if made.clock.pace > 1 else ""
@@ -132,7 +132,7 @@ def _lines(file: Path, document: Document, report: Report) -> list[str]:
     return lines
 
 
-def _shown(found: Difference) -> list[str]:
+def _shown(found: ReplayDifference) -> list[str]:
     lines = [f"#{found.number} at {found.at}: {found.request[:120]}"]
     for part, recorded, now in found.differs:
         lines += [

@@ -21,16 +21,16 @@ from upsim.cli.connections import CuttableProtocol
 from upsim.cli.console import Console, say
 from upsim.cli.files import FileName
 from upsim.cli.listening import addresses, check_certificate, is_local_only, listen
-from upsim.cli.parameters import SCENARIO, Duration, Port, WholeNumber, host_names, token
+from upsim.cli.parameters import SCENARIO, DurationType, Port, WholeNumber, host_names, token
 from upsim.cli.parameters import public_url as public_url_option
 from upsim.cli.ready_file import ReadyFile, fresh
-from upsim.cli.server import Hooks, Server
+from upsim.cli.server import Hooks, UvicornServer
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.cli.watch import Watch
 from upsim.core.baseline import BaselineError
 from upsim.engine.clock import ClockError
 from upsim.engine.seeds import fresh_seed, fresh_token
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.media.folders import remove_abandoned
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 
@@ -141,7 +141,7 @@ FINDING = 1
 )
 @click.option(
     "--webhook-timeout",
-    type=Duration(minimum="0.01"),
+    type=DurationType(minimum="0.01"),
     help="How long a receiver may take to answer. By default as long as the provider waits.",
 )
 @click.option(
@@ -179,7 +179,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
     check_certificate(tls_cert, tls_key)
     listening = listen(host, port)
     reached = addresses(host, listening.getsockname()[1], scheme="https" if tls_cert else "http")
-    settings = Settings(
+    settings = ServerSettings(
         hosts=reached.names,
         loopback=is_local_only(listening),
         seed=fresh_seed() if seed is None else seed,
@@ -213,7 +213,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
 
     greeting = Banner(app, base=base, far=reached.far)
     greet = greeting.first if quiet else greeting.whole
-    server = Server(config, Hooks(started, greet, app.streams.close, stopped))
+    server = UvicornServer(config, Hooks(started, greet, app.streams.close, stopped))
     _run(server, listening)
 
 
@@ -247,7 +247,7 @@ def _console(app: App) -> Console:
     return console
 
 
-def _run(server: Server, listening: socket) -> NoReturn:
+def _run(server: UvicornServer, listening: socket) -> NoReturn:
     """Serve until the end, and leave with the server's exit code."""
     try:
         server.run(sockets=[listening])
@@ -259,7 +259,7 @@ def _run(server: Server, listening: socket) -> NoReturn:
     sys.exit(server.code)
 
 
-def _app(settings: Settings) -> App:
+def _app(settings: ServerSettings) -> App:
     try:
         return App(settings)
     except ScenarioError as error:

@@ -31,7 +31,7 @@ class Hooks:
     stopped: Callable[[], None]
 
 
-class Server(uvicorn.Server):
+class UvicornServer(uvicorn.Server):
     """A uvicorn server that says when it answers, and when it has ended."""
 
     def __init__(self, config: uvicorn.Config, hooks: Hooks) -> None:

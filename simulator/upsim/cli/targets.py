@@ -34,7 +34,7 @@ SIM, LIVE = "sim", "live"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CommandTarget:
     """Where to, with what key and cap, and how long a job may take.
 
     `scenario` and `render` are for a simulator of this process.
@@ -54,7 +54,7 @@ class Target:
 
 
 @contextmanager
-def client_for(target: Target, known: ModelInfo, watch: Watch) -> Iterator[Client]:
+def client_for(target: CommandTarget, known: ModelInfo, watch: Watch) -> Iterator[Client]:
     """A client of the model at the target. Raises UsageError for a target that may not be."""
     polling = Polling(timeout=target.timeout)
     try:
@@ -84,7 +84,7 @@ def client_for(target: Target, known: ModelInfo, watch: Watch) -> Iterator[Clien
 
 @contextmanager
 def _simulated(
-    target: Target, known: ModelInfo, polling: Polling, watch: Watch
+    target: CommandTarget, known: ModelInfo, polling: Polling, watch: Watch
 ) -> Iterator[Client]:
     from upsim.app import Simulator
 
@@ -113,7 +113,7 @@ def _simulated(
             yield client
 
 
-def _must_speak_of(target: Target, known: ModelInfo, library: Library) -> None:
+def _must_speak_of(target: CommandTarget, known: ModelInfo, library: Library) -> None:
     """A scenario of another provider would change nothing. Raises UsageError."""
     if target.scenario is None:
         return
@@ -124,7 +124,7 @@ def _must_speak_of(target: Target, known: ModelInfo, library: Library) -> None:
         )
 
 
-def _base_url(target: Target, known: ModelInfo) -> str:
+def _base_url(target: CommandTarget, known: ModelInfo) -> str:
     """Where the provider's own paths begin: below the simulator's address, or at its own host.
 
     `live` never means the address in a variable, which `upsim env` may have set.
@@ -158,7 +158,7 @@ def _of_provider(url: str, provider: str) -> str:
     return url if named else f"{url}/{provider}"
 
 
-def _key(target: Target, known: ModelInfo) -> str:
+def _key(target: CommandTarget, known: ModelInfo) -> str:
     """The key that was given or that a variable holds; a simulator takes any."""
     variable = f"{known.adapter.provider.upper().replace('-', '_')}_API_KEY"
     found = target.key or os.environ.get(variable)

@@ -25,7 +25,7 @@ class OutputError(click.ClickException):
     """Standard output takes nothing more, as on a full disk; a command ends with this line."""
 
 
-class Output:
+class TextOutput:
     """A text stream whose failure is reported once; what follows is written nowhere."""
 
     def __init__(self, stream: TextIO, name: str) -> None:
@@ -125,7 +125,7 @@ def _safe(stream: Any, name: str) -> Any:  # noqa: ANN401 - a stream, or None wh
         return stream
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")  # what its encoding cannot hold
-    output: Any = Output(stream, name)
+    output: Any = TextOutput(stream, name)
     return SafeStream(output)
 
 

@@ -13,9 +13,17 @@ from pathlib import Path
 import click
 
 from upsim.cli.demo_output import price_text, video_text
-from upsim.cli.parameters import MODEL, SCENARIO, Amount, Duration, Setting, WholeNumber, target_url
+from upsim.cli.parameters import (
+    MODEL,
+    SCENARIO,
+    Amount,
+    DurationType,
+    Setting,
+    WholeNumber,
+    target_url,
+)
 from upsim.cli.progress_bar import ProgressBar, amount_of
-from upsim.cli.targets import LIVE, SIM, Target, client_for
+from upsim.cli.targets import LIVE, SIM, CommandTarget, client_for
 from upsim.cli.wishes import check_file, is_address, is_elsewhere, settings_of
 from upsim.client.clients import Client, UpscaleOptions
 from upsim.client.exceptions import (
@@ -67,7 +75,7 @@ INTERRUPTED = 130
 @click.option("--job", "job_id", help="Take up this job, instead of a FILE, and do not submit.")
 @click.option(
     "--timeout",
-    type=Duration(minimum="1", maximum="1000000"),
+    type=DurationType(minimum="1", maximum="1000000"),
     default="1h",
     show_default=True,
     help="Time that the job may take.",
@@ -122,7 +130,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         "factor": factor,
         "options": dict(settings_of(settings, [known.name])),
     }
-    where = Target(target, api_key, cap, float(timeout), scenario, render or "synthetic")
+    where = CommandTarget(target, api_key, cap, float(timeout), scenario, render or "synthetic")
     order = _Order(known, source, job_id, to, wishes, where)
     with ProgressBar(to, shown=not (quiet or as_data)) as gauge:
         outcome = _carried_out(order, gauge)
@@ -157,7 +165,7 @@ class _Order:
     job_id: str | None
     to: Path
     wishes: UpscaleOptions
-    target: Target
+    target: CommandTarget
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import click
 import httpx
 
 from upsim.cli.files import FileName
-from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, Duration, target_url
+from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, DurationType, target_url
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.providers import discover, folders
 from upsim.scenario.loader import Library, UnknownScenarioError
@@ -70,14 +70,14 @@ def _file(name: str, text: str, *, written: bool = True) -> Callable[[_Decorated
 @click.option("--scenario", type=SCENARIO, help="Scenario of every sandbox whose fact names none.")
 @click.option(
     "--patience",
-    type=Duration(),
+    type=DurationType(),
     default="900s",
     show_default=True,
     help="Real time that a job may take at a target that is no simulator.",
 )
 @click.option(
     "--refund-patience",
-    type=Duration(),
+    type=DurationType(),
     default="60s",
     show_default=True,
     help="Real time to wait for a refund that is documented to come within hours.",

@@ -60,7 +60,7 @@ __all__ = [
     "ProviderResponse",
     "Quote",
     "Reading",
-    "Received",
+    "ReceivedWebhook",
     "Request",
     "Size",
     "State",
@@ -338,7 +338,7 @@ def link(value: object) -> Link | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedWebhook:
     """A webhook as it came, its header names in lower case, and by what it is judged."""
 
     headers: Mapping[str, str] = field(repr=False)
@@ -379,4 +379,4 @@ class Adapter:
     is_order: Callable[[Job, AdapterRequest], Steps[bool]] | None = None
     upload: Callable[[File], Steps[str]] | None = None
     webhooks: Literal["none", "url", "secret"] = "none"
-    webhook: Callable[[Received], WebhookEvent] | None = None
+    webhook: Callable[[ReceivedWebhook], WebhookEvent] | None = None

@@ -51,7 +51,7 @@ class UpscaleOptions(TypedDict, total=False):
     options: dict[str, str | int | bool] | None
 
 
-class Settings(TypedDict, total=False):
+class ClientSettings(TypedDict, total=False):
     """How a client behaves, as `connect` takes it."""
 
     api_key: str | None
@@ -256,7 +256,7 @@ class AsyncClient(_Face):
 
 
 def connect(
-    model: str, *, http: httpx.Client | None = None, **settings: Unpack[Settings]
+    model: str, *, http: httpx.Client | None = None, **settings: Unpack[ClientSettings]
 ) -> Client:
     """A client of a model: `connect("wavespeed/upscale-v1", api_key=…, base_url=…)`.
 
@@ -280,7 +280,7 @@ def connect(
 
 
 def connect_async(
-    model: str, *, http: httpx.AsyncClient | None = None, **settings: Unpack[Settings]
+    model: str, *, http: httpx.AsyncClient | None = None, **settings: Unpack[ClientSettings]
 ) -> AsyncClient:
     """As `connect`, for programs that run an event loop; use it in an `async with` block."""
     chosen = _chosen(settings)
@@ -288,13 +288,13 @@ def connect_async(
     return AsyncClient(logic, AsyncRunner(wire, http, chosen.sleeper), base_url)
 
 
-def _chosen(settings: Settings) -> _Chosen:
+def _chosen(settings: ClientSettings) -> _Chosen:
     """The settings, taken out of the dictionary so that no traceback shows a key in it."""
     try:
         return _Chosen(**settings)
     except TypeError:
-        allowed = ", ".join(Settings.__annotations__)
-        wrong = ", ".join(sorted(settings.keys() - Settings.__annotations__.keys()))
+        allowed = ", ".join(ClientSettings.__annotations__)
+        wrong = ", ".join(sorted(settings.keys() - ClientSettings.__annotations__.keys()))
     finally:
         settings.pop("api_key", None)
         settings.pop("webhook_secret", None)

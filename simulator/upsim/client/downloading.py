@@ -15,7 +15,7 @@ from typing import IO
 from urllib.parse import urljoin
 
 from upsim.client.adapter import ProviderResponse, Reading
-from upsim.client.effects import Call, Fetch, Flow, Lost, Sent
+from upsim.client.effects import BlockingCall, Fetch, Flow, Lost, Sent
 from upsim.client.exceptions import (
     ClientError,
     DestinationError,
@@ -24,7 +24,7 @@ from upsim.client.exceptions import (
     TransientError,
 )
 from upsim.client.outputs import check_video
-from upsim.client.sending import Deadline, Sender
+from upsim.client.sending import Sender, TimeLeft
 from upsim.client.values import Download, shown_url
 from upsim.client.video_input import is_source
 from upsim.core.numbers import plain_count
@@ -130,7 +130,7 @@ def download(
     """
     with _beside(to) as partial, partial.open("wb") as file:
         part = Part(partial, file)
-        deadline = Deadline(seconds)
+        deadline = TimeLeft(seconds)
         yield from _all_of(url, part, deadline, sender=sender, attempts=attempts, admit=admit)
         file.close()
         check_video(partial, shown_url(url))
@@ -149,7 +149,7 @@ def take_spool(spool: Path, to: Path) -> Flow[Download]:
             partial.replace(to)
             return size
 
-    size: int = yield Call(take)
+    size: int = yield BlockingCall(take)
     return Download(to, size)
 
 
@@ -186,7 +186,7 @@ def _beside(to: Path) -> Iterator[Path]:
 def _all_of(
     url: str,
     part: Part,
-    deadline: Deadline,
+    deadline: TimeLeft,
     *,
     sender: Sender,
     attempts: int,

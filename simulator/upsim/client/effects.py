@@ -50,7 +50,7 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class BlockingCall:
     """Call something that blocks (reads a file, measures a video); what comes is its result."""
 
     function: Callable[[], Any] = field(repr=False)
@@ -86,6 +86,6 @@ class Fetch:
     seconds: float
 
 
-Effect = Send | Sleep | Call | Tell | Fetch
+Effect = Send | Sleep | BlockingCall | Tell | Fetch
 Flow = Generator[Effect, Any, _Result]
 """Logic that yields effects and returns a result."""

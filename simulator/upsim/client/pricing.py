@@ -61,7 +61,7 @@ def quote(known: ModelInfo, media: Media | None, options: Mapping[str, Option]) 
     billing = known.model.billing
     try:
         price = pricing.quote(billing, values | measures)
-    except (pricing.UnpricedError, KeyError):
+    except (pricing.UnknownPriceError, KeyError):
         return None
     return Quote(
         model=known.name,

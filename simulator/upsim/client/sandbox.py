@@ -8,7 +8,7 @@ from urllib.parse import quote
 from upsim.client import clocks
 from upsim.client.adapter import ProviderResponse
 from upsim.client.exceptions import ProtocolError
-from upsim.client.http.caller import Caller
+from upsim.client.http.caller import SimulatorClient
 
 if TYPE_CHECKING:
     import httpx
@@ -22,7 +22,7 @@ class SandboxSleeper:
     A `real` clock is waited for, a `scaled` one for as much less as it is faster.
     """
 
-    def __init__(self, caller: Caller, sandbox: str) -> None:
+    def __init__(self, caller: SimulatorClient, sandbox: str) -> None:
         """Made by `sandbox_sleeper`."""
         self._caller = caller
         self._clock = f"/__sim/sandboxes/{quote(sandbox, safe='')}/clock"
@@ -65,7 +65,7 @@ def sandbox_sleeper(
     In process give `http=httpx.Client(transport=sim.transport())` and `http://127.0.0.1`, for an
     async client an `httpx.AsyncClient`.
     """
-    return SandboxSleeper(Caller(admin_base_url, token, http), sandbox)
+    return SandboxSleeper(SimulatorClient(admin_base_url, token, http), sandbox)
 
 
 def _mode(answer: ProviderResponse) -> str:

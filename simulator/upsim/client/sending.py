@@ -30,7 +30,7 @@ _LATER = (TransientError, RateLimitError, ProtocolError)
 
 
 @dataclass(slots=True)
-class Deadline:
+class TimeLeft:
     """How many seconds are left; waiting and sending take from it."""
 
     left: float
@@ -51,7 +51,7 @@ class Sender:
         self._dice = dice
 
     def free(
-        self, task: Callable[[], Steps[_Result]], deadline: Deadline | None = None
+        self, task: Callable[[], Steps[_Result]], deadline: TimeLeft | None = None
     ) -> Flow[_Result]:
         """A task that costs nothing: all of it again after trouble that may pass."""
         for attempt in range(1, self._retries.attempts + 1):
@@ -89,7 +89,7 @@ class Sender:
         return self.pause(attempt) if asked is None else asked
 
     def _pause_or_raise(
-        self, trouble: _Trouble, attempt: int, deadline: Deadline | None
+        self, trouble: _Trouble, attempt: int, deadline: TimeLeft | None
     ) -> Flow[None]:
         seconds = self.patience(trouble, attempt)
         if seconds is None or (deadline is not None and seconds >= deadline.left):
@@ -105,7 +105,7 @@ def spread(seconds: float, jitter: float, dice: Dice) -> float:
     return seconds * (1 + jitter * (2 * dice.random() - 1))
 
 
-def _once(steps: Steps[_Result], deadline: Deadline | None) -> Flow[_Result]:
+def _once(steps: Steps[_Result], deadline: TimeLeft | None) -> Flow[_Result]:
     """A task from its first request to its result."""
     try:
         request = next(steps)

@@ -13,7 +13,7 @@ from upsim.client.adapter import Steps
 from upsim.client.charges import check_charge
 from upsim.client.clocks import Dice
 from upsim.client.downloading import check, download, take_spool
-from upsim.client.effects import Call, Flow, Tell
+from upsim.client.effects import BlockingCall, Flow, Tell
 from upsim.client.exceptions import (
     ClientError,
     JobFailedError,
@@ -31,7 +31,7 @@ from upsim.client.models import ModelInfo
 from upsim.client.policies import Polling, Retries
 from upsim.client.pricing import chosen, quote
 from upsim.client.request_guard import RequestGuard, Reservation
-from upsim.client.sending import Deadline, Sender, spread
+from upsim.client.sending import Sender, TimeLeft, spread
 from upsim.client.values import (
     AdapterRequest,
     Download,
@@ -44,7 +44,14 @@ from upsim.client.values import (
     Upscaled,
     Webhook,
 )
-from upsim.client.video_input import Address, Clip, Source, data_url, open_source, source_file
+from upsim.client.video_input import (
+    LocalVideo,
+    RemoteVideo,
+    Source,
+    data_url,
+    open_source,
+    source_file,
+)
 from upsim.core.media import Media, Unmeasurable
 
 _Result = TypeVar("_Result")
@@ -91,13 +98,13 @@ class Upscaling:
         """What it would cost: the provider's word where it gives one for this source."""
         if isinstance(source, Media):
             return self._local(source, self._chosen(source, wanted))
-        opened = yield Call(partial(open_source, source))
+        opened = yield BlockingCall(partial(open_source, source))
         media, options = self._read(opened, wanted)
         by_data_url = self._adapter.hand_in.by == "data_url"
-        if self._adapter.quote is not None and (isinstance(opened, Address) or by_data_url):
+        if self._adapter.quote is not None and (isinstance(opened, RemoteVideo) or by_data_url):
             address = yield from self._hand_in(opened)
             return (yield from self._asked(address, media, options))
-        if isinstance(opened, Clip) and isinstance(opened.measured, Unmeasurable):
+        if isinstance(opened, LocalVideo) and isinstance(opened.measured, Unmeasurable):
             raise MediaRefusedError(None, f"{opened.file.name}: {opened.measured.detail}")
         return self._local(media, options)
 
@@ -106,11 +113,11 @@ class Upscaling:
 
         Raises OverchargedError for a charge that exceeds the cap in spite of the quote.
         """
-        opened = yield Call(partial(open_source, source))
+        opened = yield BlockingCall(partial(open_source, source))
         media, options = self._read(opened, wanted)
         address = yield from self._hand_in(opened)
         reservation, told = yield from self._reserve(address, media, options)
-        file: Path | None = yield Call(partial(source_file, source))
+        file: Path | None = yield BlockingCall(partial(source_file, source))
         order = AdapterRequest(self.known.model.id, address, options, self._webhook, file)
         job = yield from self._sender.paid(self._adapter, order, reservation)
         job = replace(job, source=file)
@@ -132,7 +139,7 @@ class Upscaling:
             check_charge(accepted, self.guard.budget)
         return accepted
 
-    def poll(self, job: Job, deadline: Deadline | None = None) -> Flow[Progress]:
+    def poll(self, job: Job, deadline: TimeLeft | None = None) -> Flow[Progress]:
         """Where a job stands."""
         progress = yield from self._sender.free(partial(self._adapter.poll, job), deadline)
         ask = self._adapter.refunded
@@ -150,7 +157,7 @@ class Upscaling:
         a file. A `fresh` job is given a pause before the first poll.
         """
         policy, advice = self._polling, self._adapter.cadence
-        deadline = Deadline(policy.timeout if timeout is None else timeout)
+        deadline = TimeLeft(policy.timeout if timeout is None else timeout)
         given = deadline.left
         pause = advice.first if policy.first is None else policy.first
         factor = advice.factor if policy.factor is None else policy.factor
@@ -177,7 +184,7 @@ class Upscaling:
             yield from deadline.pause(spread(pause, policy.jitter, self._dice))
             pause = min(most, pause * factor)
 
-    def _poll_through(self, job: Job, deadline: Deadline, pause: float) -> Flow[Progress]:
+    def _poll_through(self, job: Job, deadline: TimeLeft, pause: float) -> Flow[Progress]:
         """A poll, also through an outage: a job that was paid for is not given up for a minute."""
         since = deadline.left
         while True:
@@ -193,7 +200,7 @@ class Upscaling:
     def download(self, what: Job | Progress, to: Path) -> Flow[Download]:
         """Fetch the finished file; of a job that has not ended the end is waited for."""
         job = what.job if isinstance(what, Progress) else what
-        yield Call(partial(check, to, None if job is None else job.source))
+        yield BlockingCall(partial(check, to, None if job is None else job.source))
         progress = what if isinstance(what, Progress) else (yield from self.wait(what))
         if progress.spool is not None and progress.spool.exists():
             return (yield from take_spool(progress.spool, to))
@@ -212,7 +219,7 @@ class Upscaling:
 
     def upscale(self, source: Source, to: Path, wanted: Wanted) -> Flow[Upscaled]:
         """All of it. An error after the submit carries the job, a stop or a bug a note of it."""
-        yield Call(partial(check, to, source))
+        yield BlockingCall(partial(check, to, source))
         job = yield from self.submit(source, wanted)
         with _telling(job):
             progress = yield from self.wait(job, fresh=True)
@@ -261,14 +268,14 @@ class Upscaling:
         )
 
     def _read(
-        self, opened: Address | Clip, wanted: Wanted
+        self, opened: RemoteVideo | LocalVideo, wanted: Wanted
     ) -> tuple[Media | None, dict[str, Option]]:
-        media = opened.media if isinstance(opened, Clip) else None
+        media = opened.media if isinstance(opened, LocalVideo) else None
         return media, self._chosen(media, wanted)
 
-    def _hand_in(self, opened: Address | Clip) -> Flow[str]:
+    def _hand_in(self, opened: RemoteVideo | LocalVideo) -> Flow[str]:
         """What the provider takes as source: an address, an upload's address, or a data URL."""
-        if isinstance(opened, Address):
+        if isinstance(opened, RemoteVideo):
             return Link(opened.url)
         file, way = opened.file, self._adapter.hand_in
         most = self.known.whole(way.limit)
@@ -281,7 +288,7 @@ class Upscaling:
                 f"up to {most} bytes",
             )
         if way.by == "data_url" or self._adapter.upload is None:
-            found: str = yield Call(partial(data_url, file))
+            found: str = yield BlockingCall(partial(data_url, file))
             return Link(found)
         return Link((yield from self._sender.free(partial(self._adapter.upload, file))))
 

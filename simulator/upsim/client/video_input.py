@@ -31,14 +31,14 @@ _UNKNOWN = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class RemoteVideo:
     """A video that the provider fetches itself."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class LocalVideo:
     """A video of one's own: the file, and what it was measured to be."""
 
     file: File
@@ -50,7 +50,7 @@ class Clip:
         return None if isinstance(self.measured, Unmeasurable) else self.measured
 
 
-def open_source(source: Source) -> Address | Clip:
+def open_source(source: Source) -> RemoteVideo | LocalVideo:
     """Read and measure what is to be handed in; an address is left to the provider.
 
     Raises SourceError. This blocks: a file is read, and a worker process may measure it.
@@ -58,7 +58,7 @@ def open_source(source: Source) -> Address | Clip:
     if isinstance(source, str):
         start = source[:8].lower()
         if start.startswith(("http://", "https://")):
-            return Address(source)
+            return RemoteVideo(source)
         if start.startswith("data:"):
             return clip_of("clip", _decoded(source))
     if isinstance(source, str | os.PathLike):
@@ -93,13 +93,13 @@ def is_source(source: object, to: Path) -> bool:
         return False
 
 
-def clip_of(name: str, content: bytes | Path) -> Clip:
+def clip_of(name: str, content: bytes | Path) -> LocalVideo:
     """Measure a video; its name gets the ending of what it is when it has none."""
     measured = measure_file(content)
     container = measured.container if isinstance(measured, Media) else ""
     suffix = f".{container}" if container in _TYPES and not Path(name).suffix else ""
     kind = _TYPES.get(container) or mimetypes.guess_type(name)[0] or _UNKNOWN
-    return Clip(File(name + suffix, kind, content), measured)
+    return LocalVideo(File(name + suffix, kind, content), measured)
 
 
 def data_url(file: File) -> str:
@@ -107,7 +107,7 @@ def data_url(file: File) -> str:
     return f"data:{file.content_type};base64,{base64.b64encode(file.read()).decode('ascii')}"
 
 
-def _of_path(path: Path) -> Clip:
+def _of_path(path: Path) -> LocalVideo:
     try:
         with path.open("rb"):
             return clip_of(path.name, path)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from upsim.client import clocks
-from upsim.client.adapter import Received
+from upsim.client.adapter import ReceivedWebhook
 from upsim.client.discovery import adapter
 from upsim.client.exceptions import ClientError, UnsupportedError, WebhookError
 from upsim.client.values import WebhookEvent
@@ -54,7 +54,9 @@ def verify_webhook(
         raise WebhookError(f"the body has more than {MOST_BYTES} bytes")
     names = {name.lower(): value for name, value in headers.items()}
     try:
-        received = Received(names, body, secret, tolerance, clocks.wall() if now is None else now)
+        received = ReceivedWebhook(
+            names, body, secret, tolerance, clocks.wall() if now is None else now
+        )
         return check(received)
     except WebhookError:
         raise

@@ -14,7 +14,7 @@ from upsim.core.lifecycle import Lifecycle
 from upsim.core.media import Media
 from upsim.core.nearest import nearest_of
 from upsim.core.outputs import OutputRule
-from upsim.core.polling import Polling
+from upsim.core.polling import PollingAdvice
 from upsim.core.pricing import Billing
 from upsim.core.webhooks import WebhookRule
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class BaselineFact:
     """One value and why it is believed."""
 
     value: Plain
@@ -79,7 +79,7 @@ class Model:
     billing: Billing
     lifecycle: Lifecycle
     output: OutputRule
-    facts: Mapping[str, Fact]
+    facts: Mapping[str, BaselineFact]
     evidence: Evidence
 
 
@@ -103,7 +103,7 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AccountPlan:
     """What an account may do: access at all, calls per window, concurrent jobs."""
 
     name: str
@@ -111,7 +111,7 @@ class Plan:
     rates: tuple[RateLimit, ...]
     concurrency: int | None
     evidence: Evidence
-    facts: Mapping[str, Fact]
+    facts: Mapping[str, BaselineFact]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +155,19 @@ class Baseline:
 
     provider: str
     title: str
-    hosts: Mapping[str, Fact]
+    hosts: Mapping[str, BaselineFact]
     auth: Auth
     opening: Decimal
     unit: str
     divisible: bool
     plan: str
-    plans: Mapping[str, Plan]
+    plans: Mapping[str, AccountPlan]
     models: Mapping[str, Model]
-    limits: Mapping[str, Fact]
-    facts: Mapping[str, Fact]
-    headers: Mapping[str, Fact]
-    retention: Mapping[str, Fact]
-    statuses: Mapping[str, Fact]
+    limits: Mapping[str, BaselineFact]
+    facts: Mapping[str, BaselineFact]
+    headers: Mapping[str, BaselineFact]
+    retention: Mapping[str, BaselineFact]
+    statuses: Mapping[str, BaselineFact]
     errors: Mapping[str, ErrorRule]
     failures: Mapping[str, ErrorRule]
     checks: Mapping[str, tuple[str, ...]]
@@ -178,7 +178,7 @@ class Baseline:
     dialects: tuple[str, ...]
     digest: str
     webhooks: WebhookRule | None = None
-    polling: Polling | None = None
+    polling: PollingAdvice | None = None
 
 
 class BaselineError(ValueError):

@@ -14,14 +14,14 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from upsim.core.baseline import Model, RateLimit, Rules
-from upsim.core.events import UploadIssued, Webhook
+from upsim.core.events import UploadIssued, WebhookTarget
 from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.core.job_spec import JobSpec
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.media import Measured, Media
-from upsim.core.states import Failure, State
+from upsim.core.states import Failure, JobState
 from upsim.core.url_builder import UrlBuilder
 
 Headers = Mapping[bytes, bytes]
@@ -240,11 +240,11 @@ class SandboxApi(Protocol):
         """The state of one of the account's rate limits (None: its plan has no such limit)."""
 
     def accept(
-        self, call: Call, *, inputs: Mapping[str, object], webhook: Webhook | None = None
+        self, call: Call, *, inputs: Mapping[str, object], webhook: WebhookTarget | None = None
     ) -> Job:
         """Charge and create the job of `call` in one step."""
 
-    def move(self, job: Job, state: State, failure: Failure | None = None) -> Job:
+    def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
         """Move a job by command; refunds follow as the baseline says."""
 
     def mark(self, job: Job, mark: str) -> Job:

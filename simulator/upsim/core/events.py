@@ -16,8 +16,8 @@ from upsim.core.faults import FaultRule
 from upsim.core.instants import Instant
 from upsim.core.ledger import Entry
 from upsim.core.media import Media
-from upsim.core.pricing import Quote
-from upsim.core.states import Failure, Phase, State
+from upsim.core.pricing import PriceQuote
+from upsim.core.states import Failure, JobState, Phase
 from upsim.core.url_builder import UrlBuilder
 
 
@@ -60,13 +60,13 @@ class JobAccepted(msgspec.Struct, frozen=True, gc=False):
     options: Mapping[str, str]
     media: Media | None
     output: OutputPlan | None
-    quote: Quote
+    quote: PriceQuote
     phases: tuple[Phase, ...]
     origin: UrlBuilder
     rules: str
     source: str
     queued: bool = False
-    webhook: Webhook | None = None
+    webhook: WebhookTarget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class OutputPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Webhook:
+class WebhookTarget:
     """Where the caller asked to be told of the end of a job. The secret stays in memory.
 
     An empty `url` means that nothing is sent: PiAPI echoes a secret that came without an endpoint.
@@ -102,7 +102,7 @@ class JobMoved(msgspec.Struct, frozen=True, gc=False):
 
     at: Instant
     job: str
-    state: State
+    state: JobState
     failure: Failure | None = None
     planned: bool = True
 
@@ -239,7 +239,7 @@ class DeliveryCreated:
     at: Instant
     delivery: str
     job: str
-    state: State
+    state: JobState
     url: str
     stamp: int
     body: bytes

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 
 from upsim.core.globs import fits
 from upsim.core.nearest import nearest_of
-from upsim.core.states import State
+from upsim.core.states import JobState
 
 Stage = Literal[
     "before_accept", "after_accept", "poll", "mid_body", "download", "upload", "webhook"
@@ -174,7 +174,7 @@ class FaultRule:
     on: str | None = None
     account: str | None = None
     when: tuple[tuple[str, str], ...] = ()
-    state: State | None = None
+    state: JobState | None = None
     first: int | None = None
     every: int = 1
     after: int = 0
@@ -203,7 +203,7 @@ class Occasion:
     operation: str
     kind: str
     account: tuple[str, ...] = ()
-    state: State | None = None
+    state: JobState | None = None
     document: object = None
 
 

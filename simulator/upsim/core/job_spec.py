@@ -12,15 +12,15 @@ from upsim.core.events import OutputPlan
 from upsim.core.lifecycle import PhaseRule, plan
 from upsim.core.media import Media
 from upsim.core.outputs import output_plan
-from upsim.core.pricing import Quote, quote
-from upsim.core.states import TERMINAL, Failure, Phase, State
+from upsim.core.pricing import PriceQuote, quote
+from upsim.core.states import TERMINAL, Failure, JobState, Phase
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
     """What a submit would cost and do. `output` is None when the video cannot be had."""
 
-    quote: Quote
+    quote: PriceQuote
     debit: Decimal
     options: Mapping[str, str]
     output: OutputPlan | None
@@ -67,7 +67,7 @@ def terms(
 def failing(steps: tuple[PhaseRule, ...], failure: str) -> tuple[PhaseRule, ...]:
     """The same steps, ending in this failure."""
     before = tuple(step for step in steps if step.state not in TERMINAL)
-    return (*before, PhaseRule(state=State.FAILED, duration=None, failure=failure))
+    return (*before, PhaseRule(state=JobState.FAILED, duration=None, failure=failure))
 
 
 def failure_of(rule: ErrorRule, **values: object) -> Failure:

@@ -6,7 +6,7 @@ import msgspec
 
 from upsim.core.events import JobAccepted, JobMoved
 from upsim.core.instants import Instant
-from upsim.core.states import EDGES, TERMINAL, Failure, Phase, State
+from upsim.core.states import EDGES, TERMINAL, Failure, JobState, Phase
 
 REVOKED = "revoked"
 """The mark of a job whose finished file was taken away."""
@@ -36,7 +36,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
         return self.accepted.job
 
     @property
-    def state(self) -> State:
+    def state(self) -> JobState:
         """The present state."""
         return self.moves[-1].state if self.moves else self.accepted.phases[0].state
 
@@ -65,7 +65,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
         following = self.step + 1
         return self.accepted.phases[following] if following < len(self.accepted.phases) else None
 
-    def entered(self, *states: State) -> Instant | None:
+    def entered(self, *states: JobState) -> Instant | None:
         """When the job first entered one of these states (None: not yet)."""
         for move in self.moves:
             if move.state in states:
@@ -85,7 +85,7 @@ class IllegalMoveError(ValueError):
     """A move that is not one of `EDGES`: a bug or a forbidden admin request."""
 
 
-def check_move(job: Job, state: State) -> None:
+def check_move(job: Job, state: JobState) -> None:
     """Raise IllegalMoveError unless the job may go to this state."""
     if (job.state, state) not in EDGES:
         msg = f"job {job.id} is {job.state}; it cannot become {state}"

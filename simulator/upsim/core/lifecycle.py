@@ -9,11 +9,11 @@ from decimal import Decimal
 from upsim.core.evidence import Evidence
 from upsim.core.instants import SECOND
 from upsim.core.media import Media
-from upsim.core.states import Failure, Phase, State
+from upsim.core.states import Failure, JobState, Phase
 
 
 @dataclass(frozen=True, slots=True)
-class Duration:
+class JobDuration:
     """`base` seconds, plus `per_second` of video and `per_frame`, within bounds.
 
     `by` names the option whose value picks a factor from `table` (1 where it has none).
@@ -32,8 +32,8 @@ class Duration:
 class PhaseRule:
     """One step: the state and how it ends (a duration, a number of polls, or a command)."""
 
-    state: State
-    duration: Duration | None
+    state: JobState
+    duration: JobDuration | None
     polls: int | None = None
     failure: str | None = None
 
@@ -46,7 +46,7 @@ class Lifecycle:
     evidence: Evidence
 
 
-def seconds_of(rule: Duration, media: Media | None, options: Mapping[str, str]) -> Decimal:
+def seconds_of(rule: JobDuration, media: Media | None, options: Mapping[str, str]) -> Decimal:
     """The duration in seconds for this video and these options."""
     length = media.seconds if media else Decimal(0)
     frames = media.frames if media else 0

@@ -9,7 +9,7 @@ from upsim.core.instants import Instant
 
 
 @dataclass(frozen=True, slots=True)
-class Polling:
+class PollingAdvice:
     """The shortest pause between two polls; where the provider says so, how pauses grow.
 
     `factor` is a decimal as the provider writes it, `most` the longest pause.

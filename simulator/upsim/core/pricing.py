@@ -72,7 +72,7 @@ class Billing:
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class PriceQuote:
     """A price: `amount` in `unit` for `quantity` at `rate` each, and the sum written out."""
 
     amount: Decimal
@@ -84,7 +84,7 @@ class Quote:
     inputs: tuple[tuple[str, str], ...] = ()
 
 
-class UnpricedError(LookupError):
+class UnknownPriceError(LookupError):
     """The rule has no line for what was asked: a mistake in a baseline, never in a request."""
 
 
@@ -114,7 +114,7 @@ def rate_line(rule: Rate, measures: Measures) -> tuple[str, Decimal]:
         if tier.up_to is None or _decimal(value) <= tier.up_to:
             return (tier.name, tier.rate / rule.per)
     msg = f"no rate for {rule.by} = {value!r}"
-    raise UnpricedError(msg)
+    raise UnknownPriceError(msg)
 
 
 def surcharge_factor(rule: Surcharge | None, measures: Measures) -> Decimal:
@@ -126,7 +126,7 @@ def surcharge_factor(rule: Surcharge | None, measures: Measures) -> Decimal:
     return rule.times if above else Decimal(1)
 
 
-def quote(billing: Billing, measures: Measures) -> Quote:
+def quote(billing: Billing, measures: Measures) -> PriceQuote:
     """What the rule charges for these measures."""
     quantity = billed_quantity(billing.quantity, measures)
     tier, base = rate_line(billing.rate, measures)
@@ -137,7 +137,7 @@ def quote(billing: Billing, measures: Measures) -> Quote:
         amount = amount.quantize(Decimal(1).scaleb(-billing.places), rounding=ROUND_HALF_UP)
     amount = plain(amount)
     formula = _formula(billing, quantity, base, factor, amount)
-    return Quote(
+    return PriceQuote(
         amount=amount,
         unit=billing.unit,
         quantity=plain(quantity),
@@ -172,5 +172,5 @@ def _decimal(value: Decimal | Fraction | int | str) -> Decimal:
 def _present(rate: Decimal | None, rule: Rate) -> Decimal:
     if rate is None:
         msg = f"a rate without `by` needs `flat`: {rule!r}"
-        raise UnpricedError(msg)
+        raise UnknownPriceError(msg)
     return rate

@@ -13,7 +13,7 @@ from upsim.core.jobs import Job
 from upsim.core.random_source import RandomSource
 from upsim.core.secrets import NONE, Secrets
 from upsim.core.unread import NO_FIELDS, Reads
-from upsim.core.uses import Uses
+from upsim.core.uses import CheckUses
 
 Kind = Literal["submit", "poll", "read", "write", "upload"]
 """`submit` creates jobs and `poll` reads one; both count for rate limits and for `auto` clocks."""
@@ -100,4 +100,4 @@ class Provider:
     scenarios: Path | None = None
     notice: Notice | None = None
     failure: str = ""
-    uses: Uses = field(default_factory=Uses)
+    uses: CheckUses = field(default_factory=CheckUses)

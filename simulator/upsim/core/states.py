@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class State(StrEnum):
+class JobState(StrEnum):
     """Where a job is. The provider's word for it is its status, spelt in `wire.py`."""
 
     WAITING = "waiting"
@@ -18,13 +18,15 @@ class State(StrEnum):
     DELETED = "deleted"
 
 
-TERMINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.TIMEOUT, State.DELETED})
-UNSUCCESSFUL = frozenset({State.FAILED, State.CANCELLED, State.TIMEOUT})
+TERMINAL = frozenset(
+    {JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT, JobState.DELETED}
+)
+UNSUCCESSFUL = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT})
 
-EDGES: frozenset[tuple[State, State]] = frozenset(
-    [(State.WAITING, State.PROCESSING)]
-    + [(a, b) for a in (State.WAITING, State.PROCESSING) for b in TERMINAL]
-    + [(a, State.DELETED) for a in TERMINAL - {State.DELETED}]
+EDGES: frozenset[tuple[JobState, JobState]] = frozenset(
+    [(JobState.WAITING, JobState.PROCESSING)]
+    + [(a, b) for a in (JobState.WAITING, JobState.PROCESSING) for b in TERMINAL]
+    + [(a, JobState.DELETED) for a in TERMINAL - {JobState.DELETED}]
 )
 """The moves that exist: forward only; a terminal state changes to `deleted` alone."""
 
@@ -48,7 +50,7 @@ class Phase:
     The last phase of a plan ends nothing; `failure` says why it is not a success.
     """
 
-    state: State
+    state: JobState
     lasts: int | None = None
     polls: int | None = None
     failure: Failure | None = None

@@ -31,7 +31,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Uses:
+class CheckUses:
     """The uses of a provider's checks by name, and the parts that each operation needs at the end.
 
     A check without an entry builds on nothing. Without any entries nothing is judged.

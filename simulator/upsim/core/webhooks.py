@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from upsim.core.events import AttemptMade, DeliveryCreated, DeliveryEnded
 from upsim.core.evidence import Evidence
 from upsim.core.instants import SECOND, Instant
-from upsim.core.states import State
+from upsim.core.states import JobState
 
 GOOD = range(200, 300)
 """The statuses that every provider takes for "received"."""
@@ -29,7 +29,7 @@ class WebhookRule:
     take; `signing` names the scheme, whose header names are in `headers`.
     """
 
-    states: tuple[State, ...]
+    states: tuple[JobState, ...]
     attempts: int
     pauses: tuple[Instant, ...]
     timeout: Instant
@@ -42,7 +42,7 @@ class WebhookRule:
         attempts = self.attempts + (knobs.get(FIRST_ATTEMPT) == "extra")
         states = self.states
         if knobs.get(ON_PROCESSING) == "yes":
-            states = (State.PROCESSING, *states)
+            states = (JobState.PROCESSING, *states)
         return replace(self, attempts=attempts, states=states)
 
     def pause_after(self, number: int) -> Instant | None:
@@ -66,7 +66,7 @@ class WebhookFault:
     status: int = 500
 
 
-class Outcome(NamedTuple):
+class AttemptOutcome(NamedTuple):
     """What came of one attempt: a status, or an error in words; the answer may be cut."""
 
     status: int | None

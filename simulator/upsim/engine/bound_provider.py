@@ -15,7 +15,7 @@ from upsim.core.media import Media
 from upsim.core.nearest import closest
 from upsim.core.provider import Operation, Provider
 from upsim.core.states import Failure
-from upsim.core.uses import Uses
+from upsim.core.uses import CheckUses
 from upsim.scenario.model import Scenario
 
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -101,7 +101,7 @@ def _checks(provider: Provider, rules: Rules, operation: Operation) -> tuple[Che
 
 
 @lru_cache(maxsize=1_000)
-def _flaw(uses: Uses, operation: str, names: tuple[str, ...]) -> str | None:
+def _flaw(uses: CheckUses, operation: str, names: tuple[str, ...]) -> str | None:
     """What is wrong with the order of an operation's checks; sandboxes share most lists."""
     return next((flaw for _, flaw in uses.flaws(operation, names)), None)
 

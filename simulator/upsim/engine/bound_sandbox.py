@@ -7,7 +7,7 @@ from decimal import Decimal
 from operator import attrgetter
 
 from upsim.core.call import Call, SentFile
-from upsim.core.events import JobAccepted, JobMarked, UploadIssued, UploadStored, Webhook
+from upsim.core.events import JobAccepted, JobMarked, UploadIssued, UploadStored, WebhookTarget
 from upsim.core.instants import DAY, SECOND, Instant
 from upsim.core.job_spec import JobSpec, terms
 from upsim.core.jobs import REVOKED, Job
@@ -15,7 +15,7 @@ from upsim.core.ledger import Account, Entry
 from upsim.core.lifecycle import PhaseRule
 from upsim.core.media import Measured
 from upsim.core.random_source import Window
-from upsim.core.states import Failure, State
+from upsim.core.states import Failure, JobState
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.sandbox import Sandbox
@@ -107,7 +107,7 @@ class BoundSandbox:
         return Window(limit=rate.limit, used=used, resets_at=start + length)
 
     def accept(
-        self, call: Call, *, inputs: Mapping[str, object], webhook: Webhook | None = None
+        self, call: Call, *, inputs: Mapping[str, object], webhook: WebhookTarget | None = None
     ) -> Job:
         """Charge and create the job of `call` in one step."""
         sandbox, account = self._sandbox, call.who
@@ -149,7 +149,7 @@ class BoundSandbox:
         sandbox.schedule(call.job)
         return call.job
 
-    def move(self, job: Job, state: State, failure: Failure | None = None) -> Job:
+    def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
         """Move a job by command; refunds follow as the baseline says."""
         return self._sandbox.move(job, state, failure)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from upsim.core.instants import Instant
 from upsim.core.media import Measured
-from upsim.core.webhooks import Outcome
+from upsim.core.webhooks import AttemptOutcome
 
 if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
@@ -96,7 +96,7 @@ class LoggedDelivery(NamedTuple):
     at: Instant
     delivery: str
     number: int
-    outcome: Outcome
+    outcome: AttemptOutcome
 
 
 class LoggedReload(NamedTuple):
@@ -350,7 +350,7 @@ class CommandLog:
         if self.open:
             self.append(LoggedAccount(self.sandbox.now, provider, owner, account), 0)
 
-    def told(self, delivery: str, number: int, outcome: Outcome) -> None:
+    def told(self, delivery: str, number: int, outcome: AttemptOutcome) -> None:
         """An attempt to deliver a webhook came to this."""
         if self.open:
             self.append(

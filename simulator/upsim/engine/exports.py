@@ -66,7 +66,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
+class SandboxExport:
     """A sandbox at an instant: how it was made, and everything that came in since."""
 
     made: Json
@@ -97,11 +97,11 @@ class Export:
         yield bytes(begun) + b"]," + _encode({"incomplete": self.incomplete})[1:]
 
 
-def export(registry: Registry, sandbox: Sandbox, *, version: str) -> Export:
+def export(registry: Registry, sandbox: Sandbox, *, version: str) -> SandboxExport:
     """What is to be written of a sandbox as it is now."""
     log = sandbox.commands
     entries = [copy(entry) if _is_open(entry) else entry for entry in log.entries]
-    return Export(_made(registry, sandbox, version), entries, _incomplete(log))
+    return SandboxExport(_made(registry, sandbox, version), entries, _incomplete(log))
 
 
 def _is_open(entry: Entry) -> bool:

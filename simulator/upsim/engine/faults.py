@@ -19,7 +19,7 @@ from upsim.core.faults import (
     fires,
 )
 from upsim.core.jobs import Job
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.core.webhooks import Delivery, FaultKind, WebhookFault
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.faults.selection import misfit
@@ -140,7 +140,9 @@ def match(
     return None
 
 
-def webhook_action(sandbox: Sandbox, job: Job, *, coming: State | None = None) -> FaultRule | None:
+def webhook_action(
+    sandbox: Sandbox, job: Job, *, coming: JobState | None = None
+) -> FaultRule | None:
     """The fault that fires for one attempt to tell of a job, if any; its `do` says what.
 
     With `coming`, the state that a plan will bring, the one that tells of it too early.
@@ -171,7 +173,7 @@ def attempt_fault(sandbox: Sandbox, delivery: Delivery, _number: int) -> Webhook
     return WebhookFault(_KINDS[rule.do]) if isinstance(rule.do, Word) else None
 
 
-def early_fault(sandbox: Sandbox, job: Job, coming: State) -> WebhookFault | None:
+def early_fault(sandbox: Sandbox, job: Job, coming: JobState) -> WebhookFault | None:
     """Whether an armed fault tells of a job's end before it comes."""
     rule = webhook_action(sandbox, job, coming=coming)
     return None if rule is None else WebhookFault("early")

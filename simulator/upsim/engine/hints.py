@@ -10,7 +10,7 @@ from typing import NotRequired, TypedDict, cast
 from upsim.core.baseline import Baseline, Rules
 from upsim.core.call import Call, SandboxApi
 from upsim.core.checks import Violation, first_violation
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.engine.sandbox import Sandbox
 
 _Forms = Mapping[str, Mapping[str, str]]
@@ -52,7 +52,7 @@ class Hints:
         `form` is how the poll was answered: `document` or `file`.
         """
         job = call.job
-        if job is None or job.state is not State.COMPLETED:
+        if job is None or job.state is not JobState.COMPLETED:
             return ""
         key = (sandbox.id, job.id)
         polls = self._polls.pop(key, None) or _Polls()

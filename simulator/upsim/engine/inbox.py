@@ -12,7 +12,7 @@ MOST_BYTES = 8 * 1024 * 1024
 KEPT_BODY = 65_536
 
 
-class Message(NamedTuple):
+class InboxMessage(NamedTuple):
     """One request to an inbox, as it came; a long body is cut, `size` is that of the whole."""
 
     number: int
@@ -37,11 +37,11 @@ class Inbox:
 
     def __init__(self) -> None:
         """Nothing came yet."""
-        self._kept: deque[Message] = deque()
+        self._kept: deque[InboxMessage] = deque()
         self._count = 0
         self._weight = 0
 
-    def put(self, message: Message) -> Message:
+    def put(self, message: InboxMessage) -> InboxMessage:
         """Keep a message, numbered over all inboxes."""
         self._count += 1
         kept = message._replace(number=self._count, body=message.body[:KEPT_BODY])
@@ -51,6 +51,6 @@ class Inbox:
             self._weight -= self._kept.popleft().weight
         return kept
 
-    def messages(self, name: str) -> tuple[Message, ...]:
+    def messages(self, name: str) -> tuple[InboxMessage, ...]:
         """What an inbox holds, oldest first."""
         return tuple(message for message in self._kept if message.inbox == name)

@@ -25,7 +25,7 @@ from upsim.engine.room import Room
 from upsim.engine.rule_versions import RuleChange
 from upsim.engine.sandbox import Choices, Sandbox
 from upsim.engine.seeds import Seeds, derived_seed
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.media.store import BlobStore
 from upsim.scenario.inline import sent_scenario
 from upsim.scenario.loader import BASELINE, Library
@@ -59,7 +59,7 @@ class Registry:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ServerSettings,
         *,
         library: Library,
         providers: Mapping[str, Provider],

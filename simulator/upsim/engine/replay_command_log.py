@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from upsim.core.media import Measured
-from upsim.core.webhooks import Outcome
+from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.command_log import CURRENT, Command, CommandLog, Pairs, Send
 from upsim.engine.sandbox import Sandbox
 
@@ -94,5 +94,5 @@ class ReplayCommandLog(CommandLog):
         """The second that was recorded; after the last of them, the present one."""
         return next(self._stamps, seconds)
 
-    def told(self, delivery: str, number: int, outcome: Outcome) -> None:
+    def told(self, delivery: str, number: int, outcome: AttemptOutcome) -> None:
         """Keep nothing."""

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal
 
 from upsim.core.instants import SECOND, Instant
 from upsim.core.jobs import Job
-from upsim.core.polling import Polling
-from upsim.core.states import TERMINAL, State
+from upsim.core.polling import PollingAdvice
+from upsim.core.states import TERMINAL, JobState
 from upsim.core.webhooks import GOOD, Delivery
 from upsim.engine.client_activity import MOST_FINDINGS, IgnoredRetryAfter, JobActivity, Tallies
 
@@ -64,7 +64,7 @@ INBOXES = "signatures at the built-in inbox, which takes everything"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ClientFinding:
     """One thing that a careful client does otherwise; `numbers` say how much of it there was."""
 
     name: str
@@ -115,9 +115,9 @@ class Sums:
 class Card:
     """A report card at one instant."""
 
-    findings: Sequence[Finding]
+    findings: Sequence[ClientFinding]
     sums: Mapping[str, Sums]
-    advised: Mapping[str, Polling | None]
+    advised: Mapping[str, PollingAdvice | None]
     not_judged: tuple[str, ...]
 
 
@@ -126,7 +126,7 @@ class ReportCardBuilder:
     """The report card of one sandbox, and what is kept for it of jobs that went."""
 
     sandbox: Sandbox
-    _kept: deque[Finding | tuple[str, JobActivity]] = field(
+    _kept: deque[ClientFinding | tuple[str, JobActivity]] = field(
         default_factory=lambda: deque(maxlen=MOST_FINDINGS)
     )
     _sums: dict[str, Sums] = field(default_factory=dict)
@@ -148,7 +148,7 @@ class ReportCardBuilder:
         """
         sandbox = self.sandbox
         now = sandbox.settle()
-        findings: list[Finding] = []
+        findings: list[ClientFinding] = []
         hidden = False
         sums = {name: found.copy() for name, found in self._sums.items()}
         for number, each in enumerate(self._judgements(now, sums)):
@@ -193,20 +193,20 @@ class ReportCardBuilder:
                 sums[provider] = Sums()
             sums[provider].add(tally)
 
-    def _advised(self, provider: str) -> Polling | None:
+    def _advised(self, provider: str) -> PollingAdvice | None:
         return self.sandbox.scenario_for(provider).baseline.polling
 
-    def _judgements(self, now: Instant, sums: dict[str, Sums]) -> Iterator[Iterable[Finding]]:
+    def _judgements(self, now: Instant, sums: dict[str, Sums]) -> Iterator[Iterable[ClientFinding]]:
         """What each job shows, or what was kept of it; jobs that are there are added to `sums`."""
         for kept in [*self._kept]:
-            yield [kept] if isinstance(kept, Finding) else self._manners(*kept)
+            yield [kept] if isinstance(kept, ClientFinding) else self._manners(*kept)
         for job, tally in [*self.sandbox.conduct.tallies.items()]:
             sums.setdefault(tally.accepted.provider, Sums()).add(tally)
             yield self._judged(job, tally, now)
         for ignored in [*self.sandbox.conduct.ignored]:
             yield [_impatient(ignored)]
 
-    def _judged(self, job: str, tally: JobActivity, now: Instant) -> Iterator[Finding]:
+    def _judged(self, job: str, tally: JobActivity, now: Instant) -> Iterator[ClientFinding]:
         yield from self._manners(job, tally)
         living = self.sandbox.state.jobs.get(job)
         if living is not None:
@@ -214,7 +214,7 @@ class ReportCardBuilder:
             yield from self._unread(living, tally, deliveries, now)
             yield from self._unchecked(living, deliveries)
 
-    def _manners(self, job: str, tally: JobActivity) -> Iterator[Finding]:
+    def _manners(self, job: str, tally: JobActivity) -> Iterator[ClientFinding]:
         """What a caller's own requests show."""
         provider = tally.accepted.provider
         if tally.hasty + tally.hasty_on_auto >= HASTY:
@@ -222,13 +222,13 @@ class ReportCardBuilder:
         if tally.polls_after > LATE:
             numbers: dict[str, int | str] = {"polls": tally.polls, "after": tally.polls_after}
             shown = tally.shown("polled_after_the_end")
-            yield Finding("polled_after_the_end", provider, job, shown, numbers)
+            yield ClientFinding("polled_after_the_end", provider, job, shown, numbers)
         if tally.repeats is not None:
             first, number = tally.repeats
             shown = (number, tally.submit)
-            yield Finding("submitted_twice", provider, job, shown, {"first": first})
+            yield ClientFinding("submitted_twice", provider, job, shown, {"first": first})
 
-    def _hasty(self, job: str, tally: JobActivity) -> Finding:
+    def _hasty(self, job: str, tally: JobActivity) -> ClientFinding:
         advised = self._advised(tally.accepted.provider)
         numbers: dict[str, int | str] = {
             "polls": tally.polls,
@@ -237,7 +237,7 @@ class ReportCardBuilder:
             "advised": seconds(advised.every) if advised else "0",
         }
         shown = tally.shown("polled_too_often")
-        return Finding(
+        return ClientFinding(
             "polled_too_often",
             tally.accepted.provider,
             job,
@@ -252,22 +252,22 @@ class ReportCardBuilder:
 
     def _unread(
         self, job: Job, tally: JobActivity, deliveries: list[Delivery], now: Instant
-    ) -> Iterator[Finding]:
+    ) -> Iterator[ClientFinding]:
         """What ended, a while ago where time passes by itself, and was not taken notice of."""
         end = next((move for move in job.moves if move.state in TERMINAL), None)
         if end is None or end.at + self._grace(job) > now:
             return
-        by_caller = end.state is State.CANCELLED and not end.planned
+        by_caller = end.state is JobState.CANCELLED and not end.planned
         shown = tuple(number for number in (tally.submit, tally.seen) if number)
         numbers: dict[str, int | str] = {"polls": tally.polls, "state": end.state.value}
         provider = job.accepted.provider
-        if end.state is State.COMPLETED:
+        if end.state is JobState.COMPLETED:
             if not tally.fetched and job.accepted.output is not None:
-                yield Finding("output_never_fetched", provider, job.id, shown, numbers)
-        elif tally.seen is None and not by_caller and end.state is not State.DELETED:
+                yield ClientFinding("output_never_fetched", provider, job.id, shown, numbers)
+        elif tally.seen is None and not by_caller and end.state is not JobState.DELETED:
             if any(d.created.state in TERMINAL and d.arrived for d in deliveries):
                 return
-            yield Finding("failure_never_read", provider, job.id, shown, numbers)
+            yield ClientFinding("failure_never_read", provider, job.id, shown, numbers)
 
     def _grace(self, job: Job) -> Instant:
         """How long a caller may take to look again, where nobody moves the clock by hand."""
@@ -276,7 +276,7 @@ class ReportCardBuilder:
             return 0
         return advised.most or advised.every
 
-    def _unchecked(self, job: Job, deliveries: list[Delivery]) -> Iterator[Finding]:
+    def _unchecked(self, job: Job, deliveries: list[Delivery]) -> Iterator[ClientFinding]:
         for delivery in deliveries:
             taken = [a for a in delivery.attempts if a.fault in BADLY_SIGNED and not a.unsent]
             if not taken:
@@ -293,7 +293,7 @@ class ReportCardBuilder:
                         "answered": attempt.status or 0,
                     }
                     provider = job.accepted.provider
-                    yield Finding("signature_unchecked", provider, job.id, (), numbers)
+                    yield ClientFinding("signature_unchecked", provider, job.id, (), numbers)
                     break
 
     def _not_judged(self, *, hidden: bool) -> Iterator[str]:
@@ -316,8 +316,8 @@ def seconds(micros: Instant) -> str:
     return f"{(Decimal(micros) / SECOND).normalize():f}"
 
 
-def _impatient(ignored: IgnoredRetryAfter) -> Finding:
-    return Finding(
+def _impatient(ignored: IgnoredRetryAfter) -> ClientFinding:
+    return ClientFinding(
         "retry_after_ignored",
         ignored.provider,
         None,

@@ -29,7 +29,7 @@ from upsim.core.jobs import RESTORED, Job, check_move
 from upsim.core.ledger import Account, Entry, EntryKind
 from upsim.core.provider import Provider
 from upsim.core.states import TERMINAL, Failure
-from upsim.core.states import State as JobState
+from upsim.core.states import JobState
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.client_activity import ClientActivity
 from upsim.engine.clock import Clock, ClockError
@@ -42,7 +42,7 @@ from upsim.engine.journal import Journal
 from upsim.engine.report_card import ReportCardBuilder
 from upsim.engine.rule_versions import RuleVersions
 from upsim.engine.seeds import Seeds
-from upsim.engine.state import State
+from upsim.engine.state import SandboxState
 from upsim.engine.webhooks import Webhooks
 from upsim.scenario.model import AccountRule, Scenario
 
@@ -101,7 +101,7 @@ class Sandbox:
         self.clock = clock
         self.seeds = seeds
         self.choices = choices
-        self.state = State()
+        self.state = SandboxState()
         self.deadlines = Deadlines(self._is_live)
         self.journal = Journal(choices.journal_max)
         self.conduct = ClientActivity(self)

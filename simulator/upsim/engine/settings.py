@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ServerSettings:
     """The options of `upsim serve` and of the in-process simulator.
 
     `hosts` are the `host:port` forms under which the server is reached; `loopback` says that it

@@ -37,7 +37,7 @@ from upsim.core.instants import Instant
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.states import TERMINAL
-from upsim.core.states import State as JobState
+from upsim.core.states import JobState
 from upsim.core.webhooks import Delivery
 from upsim.engine.event_validation import EventValidator, Handler
 
@@ -57,7 +57,7 @@ class Upload:
         return self.issued.expires_at if self.stored is None else self.stored.expires_at
 
 
-class State:
+class SandboxState:
     """Accounts, jobs, uploads and used quotas of one sandbox."""
 
     def __init__(self) -> None:

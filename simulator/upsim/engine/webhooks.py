@@ -17,8 +17,8 @@ from upsim.core.call import Call
 from upsim.core.events import AttemptMade, DeliveryCreated, DeliveryEnded, JobMoved
 from upsim.core.instants import SECOND, iso
 from upsim.core.provider import Attempt
-from upsim.core.states import TERMINAL, State
-from upsim.core.webhooks import Delivery, Outcome, WebhookFault, WebhookRule, stamp
+from upsim.core.states import TERMINAL, JobState
+from upsim.core.webhooks import AttemptOutcome, Delivery, WebhookFault, WebhookRule, stamp
 from upsim.engine.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def webhook_fault(_delivery: Delivery, _number: int) -> WebhookFault | None:
     return None
 
 
-def webhook_early(_job: Job, _coming: State) -> WebhookFault | None:
+def webhook_early(_job: Job, _coming: JobState) -> WebhookFault | None:
     """The fault `early` of a job that is being planned, which no attempt can be asked for."""
     return None
 
@@ -92,9 +92,11 @@ class Webhooks:
     world_of: WorldOf = _nowhere
     roused: Callable[[Sandbox], None] = lambda _sandbox: None
     fault: Callable[[Delivery, int], WebhookFault | None] = webhook_fault
-    early: Callable[[Job, State], WebhookFault | None] = webhook_early
+    early: Callable[[Job, JobState], WebhookFault | None] = webhook_early
     outbox: deque[Posting] = field(default_factory=deque)
-    withheld: deque[tuple[Posting, Outcome]] = field(default_factory=lambda: deque(maxlen=WITHHELD))
+    withheld: deque[tuple[Posting, AttemptOutcome]] = field(
+        default_factory=lambda: deque(maxlen=WITHHELD)
+    )
     _watched: dict[str, None] = field(default_factory=dict)
     _in_flight: set[tuple[str, int]] = field(default_factory=set)
     _excused: dict[tuple[str, int], Instant] = field(default_factory=dict)
@@ -169,7 +171,7 @@ class Webhooks:
         self._in_flight.discard((posting.delivery, posting.number))
         return False
 
-    def record(self, posting: Posting, outcome: Outcome) -> None:
+    def record(self, posting: Posting, outcome: AttemptOutcome) -> None:
         """Note what came of an attempt, and plan the next one if one is due."""
         self._in_flight.discard((posting.delivery, posting.number))
         if self.sandbox.abandoned:
@@ -203,7 +205,7 @@ class Webhooks:
     def _bound(self, job: Job) -> BoundProvider:
         return self.sandbox.bound_of(job.accepted, _dialect(job))
 
-    def _told(self, job: Job, state: State) -> bool:
+    def _told(self, job: Job, state: JobState) -> bool:
         known = self.sandbox.state
         names = known.deliveries_of.get(job.id, ())
         return any(known.deliveries[name].created.state == state for name in names)
@@ -296,9 +298,9 @@ class Webhooks:
         posting = self._posting(delivery, number, fault)
         if fault is not None and fault.kind in ("lose", "respond"):
             status = fault.status if fault.kind == "respond" else None
-            self._note(delivery, posting, Outcome(status), unsent=True)
+            self._note(delivery, posting, AttemptOutcome(status), unsent=True)
             ending = f"as if the answer were {status}" if status else "and nobody tries again"
-            self.withheld.append((posting, Outcome(None, f"not sent, {ending}")))
+            self.withheld.append((posting, AttemptOutcome(None, f"not sent, {ending}")))
             return
         self._send(posting)
         if fault is not None and fault.kind == "duplicate":
@@ -316,7 +318,7 @@ class Webhooks:
         self.sandbox.deadlines.add(until, "deliver", delivery.id, number)
         posting = self._posting(delivery, number, fault)
         after = " or another webhook" if fault.kind == "reorder" else ""
-        self.withheld.append((posting, Outcome(None, f"held until {iso(until)}{after}")))
+        self.withheld.append((posting, AttemptOutcome(None, f"held until {iso(until)}{after}")))
         if fault.kind == "reorder":
             self._set_aside.append(posting)
 
@@ -333,7 +335,7 @@ class Webhooks:
             self._send(replace(self._posting(found, posting.number), fault="reorder"))
 
     def _note(
-        self, delivery: Delivery, posting: Posting, outcome: Outcome, *, unsent: bool = False
+        self, delivery: Delivery, posting: Posting, outcome: AttemptOutcome, *, unsent: bool = False
     ) -> None:
         sandbox = self.sandbox
         ending = self._ending(delivery, posting, outcome)
@@ -361,7 +363,7 @@ class Webhooks:
         if next_at is not None:
             sandbox.deadlines.add(next_at, "deliver", posting.delivery, posting.number + 1)
 
-    def _ending(self, delivery: Delivery, posting: Posting, outcome: Outcome) -> str:
+    def _ending(self, delivery: Delivery, posting: Posting, outcome: AttemptOutcome) -> str:
         """How the delivery ends with this attempt; empty when it goes on."""
         if outcome.good:
             return "delivered"

@@ -34,7 +34,7 @@ from upsim.kit.faults import FaultPlan, fault_plans
 from upsim.kit.first_calls import first_plans, try_first_calls
 from upsim.kit.marks import show_at_class
 from upsim.kit.orders import Order, invalid_orders, valid_orders
-from upsim.kit.verdicts import Outcome, complaint
+from upsim.kit.verdicts import CallOutcome, complaint
 from upsim.kit.waiting import CountingWire, RunawayError, slept_by
 from upsim.kit.worlds import own_sandbox
 from upsim.testing.report import journal_text
@@ -228,7 +228,7 @@ class CallerMachine(RuleBasedStateMachine):
         result, error = self._run(order, known)
         sandbox.admin("DELETE", "faults")
         jobs = [job for job in sandbox.jobs if job["id"] not in known]
-        outcome = Outcome(
+        outcome = CallOutcome(
             order=order,
             result=result,
             error=error,

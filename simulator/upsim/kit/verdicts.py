@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from upsim.core.numbers import counted
-from upsim.core.states import UNSUCCESSFUL, State
+from upsim.core.states import UNSUCCESSFUL, JobState
 from upsim.kit.clips import Clip
 from upsim.kit.orders import Order
 from upsim.kit.waiting import RunawayError
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CallOutcome:
     """What came of one call: what the client gave or raised, and what the simulator saw.
 
     `disturbed` says that something went wrong on purpose, so that the client may fail.
@@ -33,7 +33,7 @@ class Outcome:
     exchanges: list[Json]
     disturbed: bool
 
-    def in_state(self, *states: State) -> list[Json]:
+    def in_state(self, *states: JobState) -> list[Json]:
         """The jobs of this call that are in one of these states."""
         return [job for job in self.jobs if job["state"] in states]
 
@@ -43,18 +43,18 @@ class Outcome:
         return [found["refused_by"] for found in self.exchanges if found["refused_by"]]
 
 
-def complaint(sandbox: SandboxHandle, outcome: Outcome) -> str:
+def complaint(sandbox: SandboxHandle, outcome: CallOutcome) -> str:
     """The first thing that is wrong; empty where all is well."""
     return next((text for check in CHECKS for text in check(sandbox, outcome)), "")
 
 
-def _ends(_sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str]:
+def _ends(_sandbox: SandboxHandle, outcome: CallOutcome) -> Iterator[str]:
     if isinstance(outcome.error, RunawayError):
         states = ", ".join(f"{job['id']} {job['state']}" for job in outcome.jobs) or "no job"
         yield f"the client never ends: {outcome.error} ({states})"
 
 
-def _pays_once(_sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str]:
+def _pays_once(_sandbox: SandboxHandle, outcome: CallOutcome) -> Iterator[str]:
     if len(outcome.charges) > 1:
         amounts = " and ".join(
             f"{counted(e['amount'], e['unit'])} for {e['job']}" for e in outcome.charges
@@ -62,7 +62,7 @@ def _pays_once(_sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str]:
         yield f"one order was charged {len(outcome.charges)} times: {amounts}"
 
 
-def _tells_refusals(_sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str]:
+def _tells_refusals(_sandbox: SandboxHandle, outcome: CallOutcome) -> Iterator[str]:
     if outcome.error is not None:
         return
     order = outcome.order
@@ -73,20 +73,20 @@ def _tells_refusals(_sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str]:
         yield f"no job was accepted ({why}), and the client raised nothing"
 
 
-def _tells_failures(_sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str]:
+def _tells_failures(_sandbox: SandboxHandle, outcome: CallOutcome) -> Iterator[str]:
     failed = outcome.in_state(*UNSUCCESSFUL)
-    if failed and outcome.error is None and not outcome.in_state(State.COMPLETED):
+    if failed and outcome.error is None and not outcome.in_state(JobState.COMPLETED):
         yield f"job {failed[0]['id']} {failed[0]['state']}, and the client raised nothing"
 
 
-def _gives_whole_files(sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str]:
+def _gives_whole_files(sandbox: SandboxHandle, outcome: CallOutcome) -> Iterator[str]:
     if outcome.error is not None:
         return
     found = _size(outcome.result)
     if found is None:
         yield f"upscale must return bytes, a path or what has a path, not {outcome.result!r}"
         return
-    completed = outcome.in_state(State.COMPLETED)
+    completed = outcome.in_state(JobState.COMPLETED)
     if not completed:
         yield "a file was given for a job that has not completed"
     elif outcome.order.clip is not None:
@@ -95,7 +95,7 @@ def _gives_whole_files(sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str
             yield f"the file has {found} bytes, the job's output {expected[0]}"
 
 
-def _has_no_excuse(_sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str]:
+def _has_no_excuse(_sandbox: SandboxHandle, outcome: CallOutcome) -> Iterator[str]:
     """Whoever raises without a reason."""
     if outcome.error is None or outcome.disturbed or outcome.order.flaw or outcome.refusals:
         return
@@ -103,7 +103,7 @@ def _has_no_excuse(_sandbox: SandboxHandle, outcome: Outcome) -> Iterator[str]:
     yield f"nothing went wrong, and the client raised {type(error).__name__}: {error}"
 
 
-CHECKS: tuple[Callable[[SandboxHandle, Outcome], Iterator[str]], ...] = (
+CHECKS: tuple[Callable[[SandboxHandle, CallOutcome], Iterator[str]], ...] = (
     _ends,
     _pays_once,
     _tells_refusals,

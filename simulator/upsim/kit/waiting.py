@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from upsim.testing.targets import Wire
+from upsim.testing.targets import SimulatorTransport
 
 Sleep = Callable[[float], None]
 
@@ -20,10 +20,10 @@ class RunawayError(BaseException):
     """Client code that polls or waits without end. No `except Exception` stops it."""
 
 
-class CountingWire(Wire):
+class CountingWire(SimulatorTransport):
     """Carries requests as another wire does, up to a number of them; `seen` hears of each."""
 
-    def __init__(self, inner: Wire, most: int, seen: Callable[[], None]) -> None:
+    def __init__(self, inner: SimulatorTransport, most: int, seen: Callable[[], None]) -> None:
         """Nothing came yet."""
         self._inner = inner
         self._most = most

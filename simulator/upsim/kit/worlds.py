@@ -7,7 +7,7 @@ import atexit
 from functools import cache
 
 from upsim.testing.sandboxes import SandboxHandle
-from upsim.testing.session import Session
+from upsim.testing.session import PytestSession
 
 NAME = "kit"
 
@@ -18,7 +18,7 @@ def own_sandbox(**options: object) -> SandboxHandle:
 
 
 @cache
-def _session() -> Session:
-    session = Session("sim", seed=0, token="", protocol=lambda: asyncio.Protocol)
+def _session() -> PytestSession:
+    session = PytestSession("sim", seed=0, token="", protocol=lambda: asyncio.Protocol)
     atexit.register(session.close)
     return session

@@ -55,7 +55,7 @@ class ClipRoomError(ClipNameError):
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class SyntheticClip:
     """Any video to be made; equal clips are made of equal bytes.
 
     `duration` is what the container states, in microseconds: usually that of the frames, but it
@@ -105,7 +105,7 @@ def duration_of(frames: int, frame_rate: Fraction) -> int:
     return (2 * exact.numerator + exact.denominator) // (2 * exact.denominator)
 
 
-def parse_clip_name(name: str, padded_to: int | None = None) -> Clip:
+def parse_clip_name(name: str, padded_to: int | None = None) -> SyntheticClip:
     """The clip that a file name of the synthetic library describes.
 
     Raises `ClipNameError` for a name that is not of the grammar or out of bounds. Seconds must be
@@ -116,7 +116,7 @@ def parse_clip_name(name: str, padded_to: int | None = None) -> Clip:
         raise ClipNameError(f"clip name {name[:200]!r} is not {FORM}, for example {EXAMPLE}")
     rate = _parse_rate(match["rate"])
     frames, duration = _parse_seconds(match["seconds"], rate)
-    return Clip(
+    return SyntheticClip(
         width=_parse_side("width", match["width"]),
         height=_parse_side("height", match["height"]),
         frame_rate=rate,

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from upsim.core.media import MICROSECONDS
-from upsim.media.clip import Clip
+from upsim.media.clip import SyntheticClip
 from upsim.media.gop import Gop
 from upsim.media.padding import zeros
 from upsim.media.tone import SAMPLE_RATE, Tone
@@ -40,7 +40,7 @@ class _Cluster:
 _Block = tuple[int, int, int, bytes]  # milliseconds, track, flags, data
 
 
-def write_mkv(clip: Clip, gop: Gop, tone: Tone | None) -> list[bytes]:
+def write_mkv(clip: SyntheticClip, gop: Gop, tone: Tone | None) -> list[bytes]:
     """The parts of the file before the padding; `pad_mkv` makes the rest."""
     doctype = b"webm" if clip.container == "webm" else b"matroska"
     head = _element(
@@ -86,7 +86,7 @@ def _cue(start: int, place: int) -> bytes:
     return _element(0xBB, _element(0xB3, start.to_bytes(8, "big")), _element(0xB7, track))
 
 
-def _info(clip: Clip) -> bytes:
+def _info(clip: SyntheticClip) -> bytes:
     """The duration a hair above the exact one: readers cut off what is below a microsecond."""
     duration = math.nextafter(clip.duration / 1_000, math.inf)
     name = b"upsim"
@@ -97,7 +97,7 @@ def _info(clip: Clip) -> bytes:
     )
 
 
-def _tracks(clip: Clip, gop: Gop, tone: Tone | None) -> bytes:
+def _tracks(clip: SyntheticClip, gop: Gop, tone: Tone | None) -> bytes:
     video = _element(0xE0, _number(0xB0, clip.width) + _number(0xBA, clip.height))
     picture = round(MICROSECONDS * 1_000 / clip.frame_rate)
     entries = [_track(_VIDEO, gop.codec, gop.config, _number(0x23E383, picture) + video)]
@@ -116,13 +116,13 @@ def _track(number: int, codec: str, config: bytes, specific: bytes) -> bytes:
     return _element(0xAE, numbers + kind + private + specific)
 
 
-def _blocks(clip: Clip, gop: Gop, tone: Tone | None) -> Iterator[_Block]:
+def _blocks(clip: SyntheticClip, gop: Gop, tone: Tone | None) -> Iterator[_Block]:
     """The blocks of both tracks in the order of their time."""
     pictures = _pictures(clip, gop)
     return heapq.merge(pictures, _tones(clip, tone)) if tone is not None else pictures
 
 
-def _pictures(clip: Clip, gop: Gop) -> Iterator[_Block]:
+def _pictures(clip: SyntheticClip, gop: Gop) -> Iterator[_Block]:
     """Each picture at its time, rounded half up."""
     step, unit = 2_000 * clip.frame_rate.denominator, 2 * clip.frame_rate.numerator
     starts = (0, *gop.ends)
@@ -133,7 +133,7 @@ def _pictures(clip: Clip, gop: Gop) -> Iterator[_Block]:
         yield milliseconds, _VIDEO, 0 if turn else _KEY, pictures[turn]
 
 
-def _tones(clip: Clip, tone: Tone) -> Iterator[_Block]:
+def _tones(clip: SyntheticClip, tone: Tone) -> Iterator[_Block]:
     """As many whole frames of tone as fit the duration, at least one."""
     fitting = clip.duration * SAMPLE_RATE // (MICROSECONDS * tone.samples)
     for at in range(max(1, fitting)):

@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import chain, repeat
 
 from upsim.core.media import MICROSECONDS
-from upsim.media.clip import Clip
+from upsim.media.clip import SyntheticClip
 from upsim.media.gop import Gop
 from upsim.media.padding import zeros
 from upsim.media.tone import SAMPLE_RATE, Tone
@@ -46,7 +46,7 @@ class _Track:
     chunks: list[tuple[bytes, int]]
 
 
-def write_mp4(clip: Clip, gop: Gop, tone: Tone | None) -> list[bytes]:
+def write_mp4(clip: SyntheticClip, gop: Gop, tone: Tone | None) -> list[bytes]:
     """The parts of the file, all but the padding; join them, then add `pad_mp4`."""
     count = max(1, -(-clip.frames // len(gop.ends)))
     tracks = [_video_track(clip, gop)]
@@ -65,7 +65,7 @@ def pad_mp4(length: int) -> list[bytes]:
     return [struct.pack(">I4s", length, b"free"), *zeros(length - 8)]
 
 
-def _video_track(clip: Clip, gop: Gop) -> _Track:
+def _video_track(clip: SyntheticClip, gop: Gop) -> _Track:
     timescale, delta = _ticks(clip)
     whole, rest = divmod(clip.frames, len(gop.ends))
     sizes = gop.sizes
@@ -87,7 +87,7 @@ def _video_track(clip: Clip, gop: Gop) -> _Track:
     )
 
 
-def _audio_track(clip: Clip, tone: Tone, chunks: int) -> _Track:
+def _audio_track(clip: SyntheticClip, tone: Tone, chunks: int) -> _Track:
     """As much tone as fits the duration; the last frame is cut to end with it."""
     total = max(1, clip.duration * SAMPLE_RATE // MICROSECONDS)
     frames = -(-total // tone.samples)
@@ -112,7 +112,7 @@ def _shares(total: int, parts: int) -> list[int]:
     return [total * (at + 1) // parts - total * at // parts for at in range(parts)]
 
 
-def _ticks(clip: Clip) -> tuple[int, int]:
+def _ticks(clip: SyntheticClip) -> tuple[int, int]:
     """The timescale of the pictures and how many ticks one lasts: exact up to 31 bits."""
     rate = clip.frame_rate
     if rate.numerator > _MOST_TIMESCALE or rate.denominator > _MOST_TIMESCALE:
@@ -121,7 +121,7 @@ def _ticks(clip: Clip) -> tuple[int, int]:
     return rate.numerator * factor, rate.denominator * factor
 
 
-def _moov(clip: Clip, tracks: list[_Track], media_start: int) -> bytes:
+def _moov(clip: SyntheticClip, tracks: list[_Track], media_start: int) -> bytes:
     version, times = _times(MICROSECONDS, clip.duration)
     steady = struct.pack(">iH10x", 1 << 16, 1 << 8)
     following = struct.pack(">I", len(tracks) + 1)
@@ -148,7 +148,7 @@ def _offsets(tracks: list[_Track], wanted: int, start: int) -> list[int]:
     return offsets
 
 
-def _trak(clip: Clip, track: _Track, offsets: list[int]) -> bytes:
+def _trak(clip: SyntheticClip, track: _Track, offsets: list[int]) -> bytes:
     natural = -(-track.duration * MICROSECONDS // track.timescale)
     shown = min(clip.duration, natural)
     version = int(shown >= _STORED_IN_V0)
@@ -170,7 +170,7 @@ def _edits(track: _Track, shown: int) -> bytes:
     return _box(b"edts", _full(b"elst", struct.pack(">I", 1), edit, version=version))
 
 
-def _mdia(clip: Clip, track: _Track, offsets: list[int]) -> bytes:
+def _mdia(clip: SyntheticClip, track: _Track, offsets: list[int]) -> bytes:
     version, ticks = _times(track.timescale, track.duration)
     times = _full(b"mdhd", ticks, struct.pack(">2H", _UNDETERMINED, 0), version=version)
     component = b"mhlr" if clip.container == "mov" else bytes(4)
@@ -207,7 +207,7 @@ def _sample_to_chunk(track: _Track) -> bytes:
     return struct.pack(">I", len(runs)) + _u32s(chain.from_iterable(runs))
 
 
-def _video_entry(clip: Clip, gop: Gop) -> bytes:
+def _video_entry(clip: SyntheticClip, gop: Gop) -> bytes:
     config = _box(b"avcC", gop.config) if gop.codec == "h264" else _vp9_config(clip)
     sample = struct.pack(">6xH16x2H2I4xH", 1, clip.width, clip.height, 72 << 16, 72 << 16, 1)
     square = _box(b"pasp", struct.pack(">2I", 1, 1))
@@ -215,7 +215,7 @@ def _video_entry(clip: Clip, gop: Gop) -> bytes:
     return _box(kind, sample, bytes(32), struct.pack(">Hh", 24, -1), config, square)
 
 
-def _vp9_config(clip: Clip) -> bytes:
+def _vp9_config(clip: SyntheticClip) -> bytes:
     """The VP codec configuration: profile 0, 8 bits of 4:2:0, the level by picture size."""
     areas = ((10, 36_864), (21, 245_760), (31, 983_040), (40, 2_228_224), (50, 8_912_896))
     pixels = clip.width * clip.height
@@ -223,7 +223,7 @@ def _vp9_config(clip: Clip) -> bytes:
     return _full(b"vpcC", bytes((0, level, 8 << 4 | 1 << 1, 2, 2, 2, 0, 0)), version=1)
 
 
-def _audio_entry(clip: Clip, tone: Tone) -> bytes:
+def _audio_entry(clip: SyntheticClip, tone: Tone) -> bytes:
     """AAC in `mp4a`; in QuickTime the same box in its second version, with `wave` around."""
     stream = _descriptors(tone)
     if clip.container == "mp4":

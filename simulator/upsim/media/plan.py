@@ -7,7 +7,7 @@ from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ResamplePlan:
     """Size, sound and duration (in microseconds) of a resampled output.
 
     `pace` is the rate at which pictures are shown that would outlast the duration at their own

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from upsim.core.media import Unmeasurable
-from upsim.media.clip import Clip, ClipRoomError
-from upsim.media.plan import Plan
+from upsim.media.clip import ClipRoomError, SyntheticClip
+from upsim.media.plan import ResamplePlan
 from upsim.media.store import BlobStore
 from upsim.media.synthetic import ClipMaker, is_large
 from upsim.media.workers import WorkerPool
@@ -28,16 +28,16 @@ _T = TypeVar("_T")
 @dataclass(frozen=True, slots=True)
 class _Resampling:
     source: str
-    plan: Plan
+    plan: ResamplePlan
 
 
 @dataclass(frozen=True, slots=True)
 class _Sounding:
     source: str
-    clip: Clip
+    clip: SyntheticClip
 
 
-_Key = _Resampling | _Sounding | Clip
+_Key = _Resampling | _Sounding | SyntheticClip
 
 
 class Renderer:
@@ -71,7 +71,7 @@ class Renderer:
         self._jobs: dict[object, asyncio.Task[Any]] = {}
         self._digests: dict[_Key, str] = {}
 
-    async def synthetic(self, clip: Clip) -> bytes | Path:
+    async def synthetic(self, clip: SyntheticClip) -> bytes | Path:
         """The file of `clip`. Raises `ClipNameError` where there can be none.
 
         A large one lies in the store, and may give way to later files.
@@ -79,7 +79,7 @@ class Renderer:
         kept = self._kept.get(clip) or self._store.path(self._digests.get(clip, ""))
         return await self._shared(clip, lambda: self._make(clip)) if kept is None else kept
 
-    async def resample(self, source: Path, plan: Plan) -> Path | Unmeasurable:
+    async def resample(self, source: Path, plan: ResamplePlan) -> Path | Unmeasurable:
         """The pictures of `source` in another size, in a file that may give way to later ones."""
         digest = await _kept(asyncio.to_thread(_digest, source))
         if isinstance(digest, Unmeasurable):
@@ -90,7 +90,7 @@ class Renderer:
             return path
         return await self._shared(key, lambda: _kept(self._resample(source, key)))
 
-    async def with_sound(self, source: Path, clip: Clip) -> Path | Unmeasurable:
+    async def with_sound(self, source: Path, clip: SyntheticClip) -> Path | Unmeasurable:
         """The file of `clip` with the sound of `source`; it may give way to later ones.
 
         Raises `ClipNameError` where there can be no such clip.
@@ -120,7 +120,7 @@ class Renderer:
         result: _T = await asyncio.shield(job)
         return result
 
-    async def _make(self, clip: Clip) -> bytes | Path:
+    async def _make(self, clip: SyntheticClip) -> bytes | Path:
         threads = self._large if is_large(clip) else None
         made = await asyncio.get_running_loop().run_in_executor(threads, self._draw, clip)
         if isinstance(made, bytes):
@@ -132,7 +132,7 @@ class Renderer:
             raise ClipRoomError(f"there is no room for a file of {clip.width}x{clip.height}{why}")
         return path
 
-    def _draw(self, clip: Clip) -> bytes | str | Unmeasurable:
+    def _draw(self, clip: SyntheticClip) -> bytes | str | Unmeasurable:
         """The bytes of a clip, or the digest of a large one, which is written part by part."""
         parts = self._maker.parts(clip)
         size = sum(map(len, parts))
@@ -187,15 +187,15 @@ class _ByteCache:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._kept: OrderedDict[Clip, bytes] = OrderedDict()
+        self._kept: OrderedDict[SyntheticClip, bytes] = OrderedDict()
         self._bytes = 0
 
-    def get(self, clip: Clip) -> bytes | None:
+    def get(self, clip: SyntheticClip) -> bytes | None:
         if clip in self._kept:
             self._kept.move_to_end(clip)
         return self._kept.get(clip)
 
-    def put(self, clip: Clip, data: bytes) -> None:
+    def put(self, clip: SyntheticClip, data: bytes) -> None:
         if len(data) > self._max_bytes or clip in self._kept:
             return
         self._kept[clip] = data
@@ -216,7 +216,7 @@ async def _kept(made: Coroutine[Any, Any, _T]) -> _T | Unmeasurable:
         return _failed(f"its file cannot be kept here: {error.strerror}")
 
 
-def _request(source: Path, target: Path, plan: Plan) -> dict[str, Any]:
+def _request(source: Path, target: Path, plan: ResamplePlan) -> dict[str, Any]:
     return {
         "do": "resample",
         "path": str(source.absolute()),

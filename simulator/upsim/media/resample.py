@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 from upsim.core.media import MICROSECONDS
 from upsim.media.demux import find_video, is_known, open_video
 from upsim.media.movie_header import state_duration
-from upsim.media.plan import Plan
+from upsim.media.plan import ResamplePlan
 
 THREADS = 4  # fixed, so that the result does not depend on the machine
 _COPIED = frozenset(("aac", "mp3", "ac3", "eac3", "alac"))
@@ -41,7 +41,7 @@ _COARSE = Fraction(1, 1_000)  # of Matroska and FLV, too coarse for most frame r
 _FINE = 90_000
 
 
-def resample(source: Path, target: Path, plan: Plan) -> str | None:
+def resample(source: Path, target: Path, plan: ResamplePlan) -> str | None:
     """Write the pictures of `source`, and its sound if wanted; return what went wrong, or None."""
 
     def convert(given: InputContainer, made: OutputContainer) -> None:
@@ -185,7 +185,7 @@ class _Pictures:
         given: InputContainer,
         made: OutputContainer,
         video: VideoStream,
-        plan: Plan,
+        plan: ResamplePlan,
     ) -> None:
         size = (plan.width, plan.height)
         odd = size[0] % 2 or size[1] % 2

@@ -8,7 +8,7 @@ thread.
 
 from __future__ import annotations
 
-from upsim.media.clip import MAX_BYTES, MAX_VP9_PIXELS, Clip, ClipNameError
+from upsim.media.clip import MAX_BYTES, MAX_VP9_PIXELS, ClipNameError, SyntheticClip
 from upsim.media.gop import Codec, Gop, GopCache, make_still
 from upsim.media.mkv import SMALLEST_PADDING as SMALLEST_VOID
 from upsim.media.mkv import finish_mkv, write_mkv
@@ -29,11 +29,11 @@ class ClipMaker:
         """Share `gops` to share what was drawn."""
         self._gops = GopCache() if gops is None else gops
 
-    def make(self, clip: Clip) -> bytes:
+    def make(self, clip: SyntheticClip) -> bytes:
         """The file. Raises `ClipNameError` where it cannot have `padded_to` bytes."""
         return b"".join(self.parts(clip))
 
-    def parts(self, clip: Clip) -> list[bytes]:
+    def parts(self, clip: SyntheticClip) -> list[bytes]:
         """As `make`, in parts to be joined; many are the same object, so they take less memory."""
         gop = self._gop(clip)
         tone = _tone_of(clip)
@@ -43,7 +43,7 @@ class ClipMaker:
         parts = write_mkv(clip, gop, tone)
         return finish_mkv(parts, _padding(clip, parts, SMALLEST_VOID, 12))
 
-    def _gop(self, clip: Clip) -> Gop:
+    def _gop(self, clip: SyntheticClip) -> Gop:
         """Pictures that move, or, where that would make a very large file, that stand still."""
         gop = self._gops.get(codec_of(clip), clip.width, clip.height)
         if _bytes_of(clip, gop) > MOST_MOVING:
@@ -52,12 +52,12 @@ class ClipMaker:
         return gop
 
 
-def make_clip(clip: Clip) -> bytes:
+def make_clip(clip: SyntheticClip) -> bytes:
     """The file of one clip, with nothing kept; see `ClipMaker.make`."""
     return ClipMaker().make(clip)
 
 
-def codec_of(clip: Clip) -> Codec:
+def codec_of(clip: SyntheticClip) -> Codec:
     """The codec that holds the pictures of `clip`."""
     if clip.container == "webm":
         return "vp9"
@@ -65,13 +65,13 @@ def codec_of(clip: Clip) -> Codec:
     return "vp9" if odd and clip.width * clip.height <= MAX_VP9_PIXELS else "h264"
 
 
-def _tone_of(clip: Clip) -> Tone | None:
+def _tone_of(clip: SyntheticClip) -> Tone | None:
     if not clip.audio:
         return None
     return OPUS if clip.container == "webm" else AAC
 
 
-def is_large(clip: Clip) -> bool:
+def is_large(clip: SyntheticClip) -> bool:
     """Whether making it may take long, or much memory."""
     pixels = clip.width * clip.height
     return (
@@ -81,12 +81,12 @@ def is_large(clip: Clip) -> bool:
     )
 
 
-def _bytes_of(clip: Clip, gop: Gop) -> int:
+def _bytes_of(clip: SyntheticClip, gop: Gop) -> int:
     """Nearly the bytes of all pictures."""
     return len(gop.data) * clip.frames // len(gop.ends)
 
 
-def _refuse_above_limit(clip: Clip, gop: Gop) -> None:
+def _refuse_above_limit(clip: SyntheticClip, gop: Gop) -> None:
     size = _bytes_of(clip, gop)
     if size > MAX_BYTES:
         raise ClipNameError(
@@ -95,7 +95,7 @@ def _refuse_above_limit(clip: Clip, gop: Gop) -> None:
         )
 
 
-def _padding(clip: Clip, parts: list[bytes], smallest: int, around: int) -> int:
+def _padding(clip: SyntheticClip, parts: list[bytes], smallest: int, around: int) -> int:
     """The length of the padding that brings the file to the size asked for."""
     natural = sum(map(len, parts)) + around + smallest
     if clip.padded_to is None:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from upsim.core.media import Unmeasurable
 from upsim.media.measurement_json import to_json
-from upsim.media.plan import Plan
+from upsim.media.plan import ResamplePlan
 
 GRACE = 5
 MEASURING_MEMORY = 8 << 30
@@ -102,7 +102,7 @@ def _limit_memory(size: int | None) -> None:
 def _resample(request: dict[str, Any]) -> dict[str, Any]:
     from upsim.media.resample import resample  # PyAV, when needed
 
-    plan = Plan(
+    plan = ResamplePlan(
         width=request["width"],
         height=request["height"],
         keep_audio=request["keep_audio"],

@@ -11,27 +11,27 @@ from types import MappingProxyType
 from typing import Any
 
 from upsim.core.baseline import (
+    AccountPlan,
     Auth,
     Baseline,
+    BaselineFact,
     ErrorRule,
-    Fact,
     Knob,
     Model,
     Option,
     Plain,
-    Plan,
     RateLimit,
     Refund,
     SecondHeader,
 )
 from upsim.core.evidence import Evidence
 from upsim.core.instants import seconds_to_micros
-from upsim.core.lifecycle import Duration, Lifecycle, PhaseRule
+from upsim.core.lifecycle import JobDuration, Lifecycle, PhaseRule
 from upsim.core.media import Media, Unmeasurable
 from upsim.core.outputs import OutputRule
-from upsim.core.polling import Polling
+from upsim.core.polling import PollingAdvice
 from upsim.core.pricing import Billing, Quantity, Rate, Surcharge, Tier
-from upsim.core.states import TERMINAL, State
+from upsim.core.states import TERMINAL, JobState
 from upsim.core.webhooks import WebhookRule
 from upsim.scenario.durations import DURATION, seconds_of
 from upsim.scenario.faults.rules import build_faults
@@ -71,7 +71,7 @@ def build_baseline(tree: Node) -> Baseline:
     return Baseline(
         provider=tree["provider"],
         title=tree["title"],
-        hosts={k: Fact(v["role"], evidence(v, sources)) for k, v in tree["hosts"].items()},
+        hosts={k: BaselineFact(v["role"], evidence(v, sources)) for k, v in tree["hosts"].items()},
         auth=Auth(
             header=auth["header"].lower(),
             scheme=auth.get("scheme", ""),
@@ -151,16 +151,16 @@ def media(node: Node) -> Media:
     )
 
 
-def _facts(nodes: Node, sources: Node) -> dict[str, Fact]:
-    return {k: Fact(frozen(v.get("value")), evidence(v, sources)) for k, v in nodes.items()}
+def _facts(nodes: Node, sources: Node) -> dict[str, BaselineFact]:
+    return {k: BaselineFact(frozen(v.get("value")), evidence(v, sources)) for k, v in nodes.items()}
 
 
-def _lifetime(node: Node, sources: Node) -> Fact:
+def _lifetime(node: Node, sources: Node) -> BaselineFact:
     """How long something lives, in seconds, however it is written (None: for ever)."""
     value = node.get("value")
     timed = DURATION.match(str(value)) is not None
     seconds = f"{seconds_of(str(value)):f}" if timed else frozen(value)
-    return Fact(seconds, evidence(node, sources))
+    return BaselineFact(seconds, evidence(node, sources))
 
 
 def _webhooks(node: Node | None, sources: Node) -> WebhookRule | None:
@@ -168,7 +168,7 @@ def _webhooks(node: Node | None, sources: Node) -> WebhookRule | None:
         return None
     facts = _facts(node, sources)
     return WebhookRule(
-        states=tuple(State(name) for name in node["states"]["value"]),
+        states=tuple(JobState(name) for name in node["states"]["value"]),
         attempts=node["attempts"]["value"],
         pauses=tuple(_micros(pause) for pause in node["pauses"]["value"]),
         timeout=_micros(node["timeout"]["value"]),
@@ -178,10 +178,10 @@ def _webhooks(node: Node | None, sources: Node) -> WebhookRule | None:
     )
 
 
-def _polling(node: Node | None, sources: Node) -> Polling | None:
+def _polling(node: Node | None, sources: Node) -> PollingAdvice | None:
     if not node:
         return None
-    return Polling(
+    return PollingAdvice(
         every=_micros(node["every"]),
         evidence=evidence(node, sources),
         factor=str(node.get("factor", 1)),
@@ -189,12 +189,12 @@ def _polling(node: Node | None, sources: Node) -> Polling | None:
     )
 
 
-def _plan(name: str, node: Node, sources: Node) -> Plan:
+def _plan(name: str, node: Node, sources: Node) -> AccountPlan:
     rates = tuple(
         RateLimit(name=f"{name}/{i}", limit=r["limit"], per=r["per"], counts=r["counts"])
         for i, r in enumerate(node.get("rates", ()))
     )
-    return Plan(
+    return AccountPlan(
         name=name,
         access=node.get("access", True),
         rates=rates,
@@ -262,7 +262,7 @@ def _phase(node: Node) -> PhaseRule:
     timed = {k: _time(node.get(k)) for k in ("base", "per_second", "per_frame")}
     duration = None
     if any(value is not None for value in timed.values()):
-        duration = Duration(
+        duration = JobDuration(
             **{key: value for key, value in timed.items() if value is not None},
             by=node.get("by"),
             table=_table(node.get("table", {})),
@@ -270,7 +270,7 @@ def _phase(node: Node) -> PhaseRule:
             at_most=_time(node.get("at_most")),
         )
     return PhaseRule(
-        state=State(node["state"]),
+        state=JobState(node["state"]),
         duration=duration,
         polls=node.get("polls"),
         failure=node.get("failure"),
@@ -341,14 +341,14 @@ def _job_rule(node: Node) -> JobRule:
 
 def _step(node: Node) -> PhaseRule:
     ((name, how),) = node.items()
-    state = State(name)
+    state = JobState(name)
     if how is None or (how == "command" and state not in TERMINAL):
         return PhaseRule(state=state, duration=None)
     if isinstance(how, dict):
         return PhaseRule(state=state, duration=None, polls=how["polls"])
     if state in TERMINAL or DURATION.match(str(how)) is None:
         return PhaseRule(state=state, duration=None, failure=str(how))
-    return PhaseRule(state=state, duration=Duration(base=seconds_of(how)))
+    return PhaseRule(state=state, duration=JobDuration(base=seconds_of(how)))
 
 
 def _account_rule(node: Node) -> AccountRule:

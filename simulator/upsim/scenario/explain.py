@@ -21,7 +21,7 @@ _WIDEST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ExplainedValue:
     """One value of a resolved file: its place, where it stands, and why it is believed."""
 
     place: Place
@@ -37,7 +37,7 @@ class Explained:
     name: str
     tree: Tree
     files: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[ExplainedValue, ...]
 
 
 def explain(library: Library, name: str) -> Explained:
@@ -87,7 +87,9 @@ def short(file: str) -> str:
     return f"{path.parent.name}/{path.name}" if shipped else file
 
 
-def _lines(tree: Tree, value: Value, place: Place, above: Evidence | None) -> Iterator[Line]:
+def _lines(
+    tree: Tree, value: Value, place: Place, above: Evidence | None
+) -> Iterator[ExplainedValue]:
     if place[:1] == (CHANGES,) and place[2:] == ("set",):
         above = Evidence("assumed", CHANGED, "")
     if isinstance(value, dict) and value:
@@ -99,7 +101,7 @@ def _lines(tree: Tree, value: Value, place: Place, above: Evidence | None) -> It
         for i, item in enumerate(value):
             yield from _lines(tree, item, (*place, i), above)
     else:
-        yield Line(place, value, tree.mark(place), above)
+        yield ExplainedValue(place, value, tree.mark(place), above)
 
 
 def _evidence_of(tree: Tree, node: dict[str, Value]) -> Evidence | None:
@@ -117,7 +119,7 @@ def _shown_evidence(found: Evidence | None) -> dict[str, str] | None:
 class _Writer:
     """Writes a resolved tree as YAML that reads back as the same tree."""
 
-    def __init__(self, tree: Tree, lines: dict[Place, Line]) -> None:
+    def __init__(self, tree: Tree, lines: dict[Place, ExplainedValue]) -> None:
         self._tree = tree
         self._lines = lines
 

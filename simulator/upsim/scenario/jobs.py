@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from upsim.core.faults import is_like
 from upsim.core.globs import flaw
-from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, State
+from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, JobState
 from upsim.scenario.durations import DURATION
 from upsim.scenario.inputs import inputs_of, statuses_of, values_of, wrong_source
 from upsim.scenario.model import word
@@ -25,7 +25,7 @@ from upsim.scenario.suggestions import (
 )
 from upsim.scenario.yaml_tree import Found, Value, items, mapping
 
-STATES = tuple(state.value for state in State if state is not State.DELETED)
+STATES = tuple(state.value for state in JobState if state is not JobState.DELETED)
 """What a step may be called."""
 _KEYS = ("when", "lifecycle")
 _RULE = "a rule is {lifecycle: [steps]}, with when: {name: value} if it is for some jobs only"

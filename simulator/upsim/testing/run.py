@@ -14,13 +14,13 @@ from upsim.testing.running import at_running_server
 
 if TYPE_CHECKING:
     from upsim.testing.costs import Costs
-    from upsim.testing.session import Session
+    from upsim.testing.session import PytestSession
 
 TARGETS = ("sim", "socket", "live")
 TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
 
 
-class Run:
+class PytestRun:
     """What one process of a run has: options, a guard, and a session once a test needs it."""
 
     def __init__(self, config: pytest.Config, protocol: Callable[[], Any]) -> None:
@@ -38,7 +38,7 @@ class Run:
         self.cards_wanted: bool = config.getoption("upsim_report_card")
         self.cards: list[tuple[str, list[str]]] = []
         self.live_costs: Costs | None = None
-        self._session: Session | None = None
+        self._session: PytestSession | None = None
         if self.target not in TARGETS and not re.match(r"https?://", self.target):
             allowed = "sim, socket, server, live or the address of a server (http://…)"
             raise pytest.UsageError(f"--upsim-target={self.target}: it must be {allowed}")
@@ -47,13 +47,13 @@ class Run:
             raise pytest.UsageError(f"--upsim-cap={self.cap}: it must be {allowed}")
 
     @property
-    def session(self) -> Session:
+    def session(self) -> PytestSession:
         """The session, begun when it is first asked for."""
         if self._session is None:
-            from upsim.testing.session import Session
+            from upsim.testing.session import PytestSession
 
             token = os.environ.get(TOKEN, "")
-            self._session = Session(
+            self._session = PytestSession(
                 self.target, seed=self.seed, token=token, protocol=self._protocol
             )
         return self._session

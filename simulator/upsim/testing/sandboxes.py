@@ -18,7 +18,7 @@ from upsim.media.clip import ClipNameError, Rate, Seconds, clip_name
 from upsim.network import NoCookies
 from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
 from upsim.testing.report_card import ReportCard
-from upsim.testing.targets import Target, Wire
+from upsim.testing.targets import SimulatorTarget, SimulatorTransport
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 SECONDS = 60.0
@@ -44,7 +44,7 @@ class AdminCallError(RuntimeError):
 class SandboxHandle:
     """One isolated world: its own keys, clock, accounts, jobs, faults and journal."""
 
-    def __init__(self, target: Target, order: Mapping[str, object] | None = None) -> None:
+    def __init__(self, target: SimulatorTarget, order: Mapping[str, object] | None = None) -> None:
         """Make a sandbox at a target. Raises AdminCallError."""
         self.target = target
         self._closed = False
@@ -74,7 +74,7 @@ class SandboxHandle:
         return tuple(self._keys)
 
     @property
-    def wire(self) -> Wire:
+    def wire(self) -> SimulatorTransport:
         """How requests get to the simulator."""
         return self.target.wire
 

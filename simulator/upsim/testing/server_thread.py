@@ -17,7 +17,7 @@ import uvicorn
 
 from upsim.app import IN_PROCESS_HOST, App
 from upsim.engine.seeds import fresh_token
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.pipe_loop import new_loop
 from upsim.transport import AsgiExchange
 
@@ -36,7 +36,7 @@ class ServerThread:
         """Start the thread. No socket is opened before `listen`."""
         self.token = fresh_token()
         self.app = App(
-            Settings(
+            ServerSettings(
                 hosts=(IN_PROCESS_HOST.removeprefix("http://"),),
                 clock="auto",
                 pace=1,

@@ -15,7 +15,7 @@ from upsim.testing.marks import MarkError
 from upsim.testing.sandbox_requests import order
 from upsim.testing.sandboxes import AdminCallError, SandboxHandle, ask
 from upsim.testing.server_thread import ServerThread
-from upsim.testing.targets import Target
+from upsim.testing.targets import SimulatorTarget
 from upsim.testing.whole_files import write_whole
 
 FIRST = 10.0
@@ -23,7 +23,7 @@ FIRST = 10.0
 Protocols = Callable[[], type[asyncio.Protocol]]
 
 
-class Session:
+class PytestSession:
     """A target, the sandboxes of tests at it, and what they cost."""
 
     def __init__(self, target: str, *, seed: int, token: str, protocol: Protocols) -> None:
@@ -101,12 +101,12 @@ class Session:
         if self._world is not None:
             self._world.close()
 
-    def _made(self, target: str, token: str) -> Target:
+    def _made(self, target: str, token: str) -> SimulatorTarget:
         if self._world is None:
-            return Target.at(target, token, shared=True)
+            return SimulatorTarget.at(target, token, shared=True)
         if target == "socket":
-            return Target.at(self._listening(self._world), self._world.token)
-        return Target.in_process(self._world)
+            return SimulatorTarget.at(self._listening(self._world), self._world.token)
+        return SimulatorTarget.in_process(self._world)
 
     def _listening(self, world: ServerThread) -> str:
         return world.listen(self._protocol())

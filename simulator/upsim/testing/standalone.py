@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from upsim.testing.sandboxes import SandboxHandle
-from upsim.testing.session import Session
+from upsim.testing.session import PytestSession
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Amount = Decimal | str | int
@@ -32,7 +32,7 @@ class StandaloneInterception(AbstractContextManager[SandboxHandle]):
     def __enter__(self) -> SandboxHandle:
         """Make the sandbox, and lead calls to it."""
         with ExitStack() as stack:
-            session = Session("sim", seed=0, token="", protocol=lambda: asyncio.Protocol)
+            session = PytestSession("sim", seed=0, token="", protocol=lambda: asyncio.Protocol)
             stack.callback(session.close)
             sandbox = stack.enter_context(session.sandbox(NAME, self._asked))
             stack.enter_context(sandbox.intercept())

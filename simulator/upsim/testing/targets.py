@@ -22,14 +22,14 @@ PROXIED = "x-forwarded-proto"
 Trace = Callable[[str, object], Coroutine[Any, Any, None]]
 
 
-class Wire(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class SimulatorTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Carries requests, whatever their host, to one simulator. Closing a client leaves it open."""
 
     def end(self) -> None:
         """Close what is open; the target is needed no more."""
 
 
-class WorldWire(Wire):
+class WorldWire(SimulatorTransport):
     """Calls the world of this process."""
 
     def __init__(self, world: ServerThread) -> None:
@@ -45,7 +45,7 @@ class WorldWire(Wire):
         return await self._world.aexchange(request, await request.aread())
 
 
-class SocketWire(Wire):
+class SocketWire(SimulatorTransport):
     """Sends requests to a server, with the Host that they have.
 
     Async code is served by threads: so connections can be kept from test to test, each of which
@@ -127,22 +127,22 @@ class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class SimulatorTarget:
     """A simulator: its address, the token of its admin API, and how requests get there."""
 
     base_url: str
     token: str
-    wire: Wire
+    wire: SimulatorTransport
     shared: bool = False
     """Whether others may make sandboxes there, so that ids must be left to it."""
 
     @classmethod
-    def in_process(cls, world: ServerThread) -> Target:
+    def in_process(cls, world: ServerThread) -> SimulatorTarget:
         """The world of this process, without a socket."""
         return cls(IN_PROCESS_HOST, world.token, WorldWire(world))
 
     @classmethod
-    def at(cls, base_url: str, token: str = "", *, shared: bool = False) -> Target:
+    def at(cls, base_url: str, token: str = "", *, shared: bool = False) -> SimulatorTarget:
         """A server, in this process or anywhere."""
         base = base_url.rstrip("/")
         return cls(base, token, SocketWire(base), shared)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp
 
 from upsim.core.instants import LATEST
-from upsim.core.webhooks import Outcome
+from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.clock import monotonic
 from upsim.engine.command_log import resumed
 from upsim.engine.registry import Registry
@@ -23,7 +23,7 @@ from upsim.web.receivers import Receivers
 if TYPE_CHECKING:
     import httpx
 
-Observer = Callable[[Sandbox, Posting, Outcome], None]
+Observer = Callable[[Sandbox, Posting, AttemptOutcome], None]
 LONGEST_SLEEP = 3600.0
 MOST_AT_ONCE = 64
 CLOSE_SECONDS = 1.0
@@ -205,7 +205,9 @@ class Deliverer:
             return
         error = task.exception()
         if error is not None:  # a transport that was handed in may raise what it likes
-            sandbox.webhooks.record(posting, Outcome(None, f"{type(error).__name__}: {error}"))
+            sandbox.webhooks.record(
+                posting, AttemptOutcome(None, f"{type(error).__name__}: {error}")
+            )
         self.rouse(sandbox)
 
     async def _deliver(self, sandbox: Sandbox, posting: Posting) -> None:

@@ -35,7 +35,7 @@ from upsim.core.faults import (
     patched,
 )
 from upsim.core.instants import SECOND
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.execute import Decision, refuse
 from upsim.engine.faults import account_names, match
@@ -315,7 +315,7 @@ def media_occasion(sandbox: Sandbox, method: str, folder: str, name: str) -> Occ
         owner, provider, state = job.accepted.account, job.accepted.provider, job.state
     elif folder == "uploads" and name in sandbox.state.uploads:
         issued = sandbox.state.uploads[name].issued
-        owner, provider, state = issued.account, issued.provider, State.COMPLETED
+        owner, provider, state = issued.account, issued.provider, JobState.COMPLETED
     else:
         return None
     kind = "upload" if method == "PUT" else "file"

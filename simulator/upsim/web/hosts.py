@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim.core.hosts import canonical, is_loopback, split_authority
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.web.admin.problems import problem, shown
 from upsim.web.shortages import short
 
@@ -30,7 +30,7 @@ Observer = Callable[[str, str, int, str], None]
 class OwnHosts:
     """The names of one server: every spelling of loopback, its own, and those of its settings."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
         """Read the names once."""
         public = urlsplit(settings.public_url or "").netloc
         parts = map(split_authority, (*settings.hosts, public, *settings.allow_hosts))

@@ -14,7 +14,7 @@ from upsim.core.call import FileReply
 from upsim.core.faults import Stage
 from upsim.core.instants import http_date
 from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED, SUBSTITUTE, Job
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.engine.command_log import (
     KEPT_HEADERS,
     Command,
@@ -26,14 +26,14 @@ from upsim.engine.command_log import (
 from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.media.clip import CONTENT_TYPES, Clip, ClipNameError, ClipRoomError
+from upsim.media.clip import CONTENT_TYPES, ClipNameError, ClipRoomError, SyntheticClip
 from upsim.web import file_reports
 from upsim.web.bodies import ClientGoneError, headers_of
 from upsim.web.clock_driver import catch_up
 from upsim.web.faults import Faulty, media_occasion
 from upsim.web.files import send_file
 from upsim.web.media_service import MediaService, MissingFile, clip_of
-from upsim.web.outputs import Output, output_clip
+from upsim.web.outputs import OutputFile, output_clip
 from upsim.web.safe_media import allow, headers_for, is_preflight, safely
 from upsim.web.shortages import AFTER, or_refused
 from upsim.web.storage_answers import TEXT, Headers, text_answer, whole_answer
@@ -45,12 +45,12 @@ HIDDEN = b"hidden"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MediaFile:
     """A file to be sent: in the store, or in memory and then made of `clip`."""
 
     content: bytes | Path
     content_type: str
-    clip: Clip | None = None
+    clip: SyntheticClip | None = None
 
     @property
     def etag(self) -> str:
@@ -191,7 +191,7 @@ class MediaApp:
             if isinstance(content, MissingFile):
                 await self._gone(send, sandbox, content)
                 return
-            found = Found(content, sandbox.state.uploads[name].issued.content_type)
+            found = MediaFile(content, sandbox.state.uploads[name].issued.content_type)
             await self._file(scope, receive, send, found, sandbox)
         elif kind == "outputs":
             await self._output(scope, receive, send, sandbox, name)
@@ -208,7 +208,7 @@ class MediaApp:
         except ClipNameError as error:
             await text_answer(send, 507 if isinstance(error, ClipRoomError) else 404, str(error))
             return
-        found = Found(content, clip.content_type, clip)
+        found = MediaFile(content, clip.content_type, clip)
         await self._file(scope, receive, send, found, sandbox)
 
     async def _output(
@@ -247,13 +247,13 @@ class MediaApp:
             self._note(sandbox, job, output)
         if scope["method"] == "GET":
             sandbox.conduct.fetched(name)
-        found = Found(output.content, CONTENT_TYPES["mp4"], output_clip(job))
+        found = MediaFile(output.content, CONTENT_TYPES["mp4"], output_clip(job))
         return await self._file(scope, receive, send, found, sandbox, headers)
 
     async def _delete(self, send: Send, name: str, sandbox: Sandbox) -> None:
         sandbox.settle()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
-        if job is None or job.state is not State.COMPLETED:
+        if job is None or job.state is not JobState.COMPLETED:
             await self._gone(send, sandbox, MissingFile(job.accepted.provider if job else None))
             return
         facts = sandbox.bound(job.accepted.provider).rules.baseline.facts
@@ -270,7 +270,7 @@ class MediaApp:
         scope: Scope,
         receive: Receive,
         send: Send,
-        found: Found,
+        found: MediaFile,
         sandbox: Sandbox,
         headers: Headers = (),
     ) -> bool:
@@ -299,7 +299,7 @@ class MediaApp:
         rule = sandbox.bound(gone.provider).rules.errors[gone.error]
         await text_answer(send, rule.status, rule.message)
 
-    def _note(self, sandbox: Sandbox, job: Job, output: Output) -> None:
+    def _note(self, sandbox: Sandbox, job: Job, output: OutputFile) -> None:
         """Say on the job, in the journal and in the log what was drawn; once for each reason."""
         substituted()
         for reason in output.substitutes:

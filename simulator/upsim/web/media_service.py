@@ -16,15 +16,15 @@ from upsim.core.hosts import is_loopback
 from upsim.core.jobs import Job
 from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.core.numbers import COUNT_FORM, plain_count
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.engine.bound_sandbox import BLOB
 from upsim.engine.media_lookup import KEPT_MEASUREMENTS, HostedMedia, clip_key, host_in
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.media.clip import Clip, ClipNameError, parse_clip_name
+from upsim.media.clip import ClipNameError, SyntheticClip, parse_clip_name
 from upsim.media.data_urls import decode_base64, decode_data_url, is_data_url
 from upsim.web import late_imports
-from upsim.web.outputs import Output, output_clip, output_plan
+from upsim.web.outputs import OutputFile, output_clip, output_plan
 
 if TYPE_CHECKING:  # these are imported when the first video needs them
     from upsim.media.fetch import Fetcher
@@ -156,9 +156,9 @@ class MediaService:
             made = await self.output(home, name) if kind == "outputs" else MissingFile()
         except ClipNameError as error:
             return MissingFile(detail=str(error))
-        return made.content if isinstance(made, Output) else made
+        return made.content if isinstance(made, OutputFile) else made
 
-    async def make(self, clip: Clip) -> bytes | Path:
+    async def make(self, clip: SyntheticClip) -> bytes | Path:
         """The file of a clip. Raises ClipNameError where it cannot be made."""
         return await self._renderer.synthetic(clip)
 
@@ -173,11 +173,11 @@ class MediaService:
         path = self._registry.blobs.path(upload.stored.digest)
         return path or MissingFile(upload.issued.provider)
 
-    async def output(self, sandbox: Sandbox, name: str) -> Output | MissingFile:
+    async def output(self, sandbox: Sandbox, name: str) -> OutputFile | MissingFile:
         """What a job produced, made at its first download. Raises ClipNameError without room."""
         sandbox.settle()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
-        if job is None or job.state is not State.COMPLETED or job.accepted.output is None:
+        if job is None or job.state is not JobState.COMPLETED or job.accepted.output is None:
             return MissingFile(job.accepted.provider if job else None)
         _, world = self._registry.world(sandbox, job.accepted.provider, None)
         if world.output_gone(job):
@@ -191,7 +191,7 @@ class MediaService:
             if name in started:
                 started[name].close()
 
-    async def _make_output(self, sandbox: Sandbox, job: Job) -> Output:
+    async def _make_output(self, sandbox: Sandbox, job: Job) -> OutputFile:
         """Make a file of the job's own pictures or sound, and draw what cannot be had."""
         clip, origin = output_clip(job), self._origin(sandbox, job)
         resampling = sandbox.choices.render == "resample"
@@ -201,14 +201,14 @@ class MediaService:
         if resampling:
             made = await self._from(source, lambda path: self._resample(path, job, clip))
             if isinstance(made, Path):
-                return Output(made)
+                return OutputFile(made)
             substitutes.append(f"the pictures are drawn: {made.detail}")
         if own_sound:
             made = await self._from(source, lambda path: self._renderer.with_sound(path, clip))
             if isinstance(made, Path):
-                return Output(made, tuple(substitutes))
+                return OutputFile(made, tuple(substitutes))
             substitutes.append(f"the sound is a tone: {made.detail}")
-        return Output(await self._renderer.synthetic(clip), tuple(substitutes))
+        return OutputFile(await self._renderer.synthetic(clip), tuple(substitutes))
 
     async def _from(
         self,
@@ -217,7 +217,7 @@ class MediaService:
     ) -> Path | Unmeasurable:
         return await make(source) if isinstance(source, Path) else source or _NEVER_READ
 
-    async def _resample(self, source: Path, job: Job, clip: Clip) -> Path | Unmeasurable:
+    async def _resample(self, source: Path, job: Job, clip: SyntheticClip) -> Path | Unmeasurable:
         return await self._renderer.resample(source, output_plan(job, clip))
 
     def _origin(self, sandbox: Sandbox, job: Job) -> Origin:
@@ -302,7 +302,7 @@ def _hashed(source: str) -> bytes:
     return hashlib.sha256(source.encode("utf-8", "surrogatepass")).digest()
 
 
-def clip_of(name: str, query: str) -> Clip:
+def clip_of(name: str, query: str) -> SyntheticClip:
     """The clip that a synthetic URL names. Raises ClipNameError."""
     asked = parse_qs(query).get("bytes")
     if asked is None:

@@ -8,19 +8,19 @@ from pathlib import Path
 
 from upsim.core.jobs import Job
 from upsim.core.media import MICROSECONDS, Media
-from upsim.media.clip import Clip
-from upsim.media.plan import Plan
+from upsim.media.clip import SyntheticClip
+from upsim.media.plan import ResamplePlan
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputFile:
     """The file of a job. `substitutes` says what was drawn instead of taken from the video, why."""
 
     content: bytes | Path
     substitutes: tuple[str, ...] = ()
 
 
-def output_clip(job: Job) -> Clip:
+def output_clip(job: Job) -> SyntheticClip:
     """The file that a job produces: the input's length, rate and frames in the output's size.
 
     Pictures that would outlast the file at the input's rate are spread over its length.
@@ -29,7 +29,7 @@ def output_clip(job: Job) -> Clip:
     if media is None or output is None:
         msg = f"job {job.id} completed without a measured input"
         raise LookupError(msg)
-    return Clip(
+    return SyntheticClip(
         width=output.width,
         height=output.height,
         frame_rate=fitting_rate(media),
@@ -40,11 +40,11 @@ def output_clip(job: Job) -> Clip:
     )
 
 
-def output_plan(job: Job, clip: Clip) -> Plan:
+def output_plan(job: Job, clip: SyntheticClip) -> ResamplePlan:
     """The same for a file of the input's own pictures."""
     media = job.accepted.media
     stated = media.frame_rate if media else clip.frame_rate
-    return Plan(
+    return ResamplePlan(
         width=clip.width,
         height=clip.height,
         keep_audio=clip.audio,

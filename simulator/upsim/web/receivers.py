@@ -21,9 +21,9 @@ from upsim.core.hosts import (
     resolvable,
     split_authority,
 )
-from upsim.core.webhooks import Outcome
+from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.media_lookup import split
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.engine.webhooks import KEPT_ANSWER, Posting
 from upsim.web import late_imports
 
@@ -45,7 +45,7 @@ class Receivers:
     """Posts to loopback and to allowed hosts; never follows a redirect, never trusts a proxy."""
 
     def __init__(
-        self, settings: Settings, app: ASGIApp, transport: httpx.AsyncBaseTransport | None
+        self, settings: ServerSettings, app: ASGIApp, transport: httpx.AsyncBaseTransport | None
     ) -> None:
         """What is addressed to this server itself goes to `app`, without a socket."""
         public = split(settings.public_url or "")
@@ -59,20 +59,20 @@ class Receivers:
         """Treat these `host:port` forms as this server, too."""
         self._own |= _parts(hosts)
 
-    async def post(self, posting: Posting, seconds: float) -> Outcome:
+    async def post(self, posting: Posting, seconds: float) -> AttemptOutcome:
         """Make one attempt. Whatever the receiver does, this ends in time and never raises."""
         await late_imports.read("httpx")
         url = _parsed(posting.url)
         reason = self._refusal(url, posting.url)
         if url is None or reason:
-            return Outcome(None, reason, refused=True)
+            return AttemptOutcome(None, reason, refused=True)
         _POSTING.set(True)  # of this task, which makes this one attempt
         if self._is_own(url):
             return await self._attempt(posting, url, seconds)
         async with _slots():
             return await self._attempt(posting, url, seconds)
 
-    async def _attempt(self, posting: Posting, url: httpx.URL, seconds: float) -> Outcome:
+    async def _attempt(self, posting: Posting, url: httpx.URL, seconds: float) -> AttemptOutcome:
         import httpx
 
         got, error = _Got(), ""
@@ -84,7 +84,7 @@ class Receivers:
             error = f"{what} within {seconds:g} s"
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ExceptionGroup) as found:
             error = f"{type(found).__name__}: {found}"[:SHOWN]
-        return Outcome(got.status, error, bytes(got.body))
+        return AttemptOutcome(got.status, error, bytes(got.body))
 
     async def _exchange(self, posting: Posting, url: httpx.URL, seconds: float, got: _Got) -> None:
         import httpx

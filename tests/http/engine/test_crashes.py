@@ -19,7 +19,7 @@ from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY
 from upsim.engine.bound_sandbox import BoundSandbox
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.web.media import MediaApp
 
 PROVIDERS = tuple(SUBMITS)
@@ -43,7 +43,7 @@ def bug(*_args: object, **_named: object) -> None:
 @pytest.fixture
 def app() -> Iterator[App]:
     """Return an application as a server has it."""
-    made = App(Settings(hosts=("upsim.test",), clock="manual", admin_token="in-process"))
+    made = App(ServerSettings(hosts=("upsim.test",), clock="manual", admin_token="in-process"))
     yield made
     made.close()
 

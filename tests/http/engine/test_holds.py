@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 from tests.stateful.asgi import ADMIN, Answer, Request, exchange
 from upsim.app import App
 from upsim.engine.clock import EPOCH_OF_TESTS
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.web.held_requests import HeldByManualClockError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def make_app() -> Iterator[MakeApp]:
     made: list[App] = []
 
     def make(**options: Any) -> App:  # noqa: ANN401 - settings
-        made.append(App(Settings(hosts=("upsim.test",), admin_token="in-process", **options)))
+        made.append(App(ServerSettings(hosts=("upsim.test",), admin_token="in-process", **options)))
         return made[-1]
 
     yield make
@@ -104,7 +104,7 @@ def test_a_manual_clock_of_a_server_is_waited_for_in_real_time(make_app: MakeApp
 
 def test_the_bound_of_a_manual_clock_is_half_a_minute() -> None:
     """Unless a test makes it shorter."""
-    assert Settings().hold_seconds == 30
+    assert ServerSettings().hold_seconds == 30
 
 
 def test_a_held_submit_ends_when_somebody_advances_the_clock(make_app: MakeApp) -> None:

@@ -13,7 +13,7 @@ from upsim.core.baseline import BaselineError
 from upsim.engine.registry import Registry, SandboxRequest
 from upsim.engine.reload import reload
 from upsim.engine.reload_diff import RESET, ScenarioDiff
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.providers import discover
 from upsim.scenario.loader import Library, ScenarioError, shipped_root
 
@@ -37,7 +37,7 @@ def start(root: Path) -> Iterator[Start]:
 
         def make(scenario: str | None = None) -> Registry:
             library = Library(root)
-            settings = Settings(scenario=scenario, clock="manual")
+            settings = ServerSettings(scenario=scenario, clock="manual")
             registry = Registry(settings, library=library, providers=discover())
             stack.callback(registry.close)
             return registry

@@ -11,7 +11,7 @@ import pytest
 
 from tests.stateful.asgi import Request, exchange
 from tests.uploads import put_file
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.engine.registry import SandboxRequest
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def test_forgotten_jobs_are_paid_back_first(make_world: MakeWorld, tmp_path: Any
     file.write_text("extends: vicsee/baseline\nrefund: {after: '10800'}\n", "utf-8")
     world = make_world(scenario=str(file))
     job = world.accepted("vicsee")
-    world.sandbox.move(world.job(job), State.FAILED)
+    world.sandbox.move(world.job(job), JobState.FAILED)
     before = world.account("vicsee").balance
     world.sandbox.forget_all()
     assert [before, world.account("vicsee").balance] == [Decimal(99_999_856), Decimal(100_000_000)]
@@ -148,7 +148,7 @@ def test_a_late_refund_comes_at_its_hour(make_world: MakeWorld, tmp_path: Any) -
     file.write_text("extends: vicsee/baseline\nrefund: {after: '10800'}\n", "utf-8")
     world = make_world(scenario=str(file))
     job = world.accepted("vicsee")
-    world.sandbox.move(world.job(job), State.FAILED)
+    world.sandbox.move(world.job(job), JobState.FAILED)
     assert world.advance(10_799) == []
     assert world.advance(86_400) == [("refund", job)]
     assert world.account("vicsee").balance == 100_000_000

@@ -15,7 +15,7 @@ import pytest
 from upsim import Simulator
 from upsim.app import app_for
 from upsim.web.replay.document import Document, read
-from upsim.web.replay.report import Report, replay
+from upsim.web.replay.report import ReplayReport, replay
 
 LOCAL = "http://127.0.0.1:4747"
 CLIP = f"{LOCAL}/media/synthetic/160x120_10fps_2s.mp4"
@@ -48,7 +48,7 @@ class Recorded:
         found: dict[str, Any] = self.admin("GET", "export", box=box)
         return found
 
-    def replayed(self, box: str = "default") -> Report:
+    def replayed(self, box: str = "default") -> ReplayReport:
         """Replay the export of a sandbox and return what came of it."""
         return replayed(self.export(box))
 
@@ -58,12 +58,12 @@ def document_of(export: dict[str, Any]) -> Document:
     return read(json.dumps(export).encode(), name="export")
 
 
-def replayed(export: dict[str, Any]) -> Report:
+def replayed(export: dict[str, Any]) -> ReplayReport:
     """Replay an export in a fresh simulator."""
     return asyncio.run(_replayed(document_of(export)))
 
 
-async def _replayed(document: Document) -> Report:
+async def _replayed(document: Document) -> ReplayReport:
     app = app_for(document)
     try:
         return await replay(app, document)
@@ -71,7 +71,7 @@ async def _replayed(document: Document) -> Report:
         app.close()
 
 
-def same(report: Report, least: int) -> None:
+def same(report: ReplayReport, least: int) -> None:
     """Check that a replay gave the recorded answers, and at least so many."""
     assert ([], "", 0) == (report.differences, report.stopped, report.unanswered)
     assert report.compared >= least

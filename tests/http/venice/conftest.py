@@ -12,7 +12,7 @@ import pytest
 from upsim import Simulator
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.engine.registry import SandboxRequest
 from upsim.engine.sandbox import Sandbox
 
@@ -139,7 +139,9 @@ class Venice:
         assert lasts is not None
         self.advance(lasts / 1_000_000)
 
-    def fail(self, queue_id: str, name: str | None = None, state: State = State.FAILED) -> None:
+    def fail(
+        self, queue_id: str, name: str | None = None, state: JobState = JobState.FAILED
+    ) -> None:
         """End a job by command, with a failure of the catalogue or none."""
         failures = self.sandbox.bound("venice").failures
         self.sandbox.move(self.job(queue_id), state, failures[name] if name else None)

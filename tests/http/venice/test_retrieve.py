@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.core.states import State
+from upsim.core.states import JobState
 
 if TYPE_CHECKING:
     from tests.http.venice.conftest import Venice
@@ -245,7 +245,7 @@ def test_an_id_of_another_sandbox_is_unknown(venice: "Venice", live: "Venice") -
 def test_a_job_deleted_by_command_is_unknown(venice: "Venice") -> None:
     """What was deleted is not there any more."""
     queue_id = venice.finished()
-    venice.sandbox.move(venice.job(queue_id), State.DELETED)
+    venice.sandbox.move(venice.job(queue_id), JobState.DELETED)
 
     assert venice.retrieve(queue_id).json() == UNKNOWN
 
@@ -329,8 +329,8 @@ def test_a_failed_job_replays_its_error_and_refunds(
     assert venice.complete(queue_id).json() == {"success": True}
 
 
-@pytest.mark.parametrize("state", [State.CANCELLED, State.TIMEOUT])
-def test_other_ends_without_success_are_failures(state: State, venice: "Venice") -> None:
+@pytest.mark.parametrize("state", [JobState.CANCELLED, JobState.TIMEOUT])
+def test_other_ends_without_success_are_failures(state: JobState, venice: "Venice") -> None:
     """A job that was cancelled or timed out by command shows the plain failure."""
     queue_id = venice.queued()
     venice.fail(queue_id, state=state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.http.vicsee.conftest import Api, Start, message, refusal
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.media.boxes import measure_boxes
 
 DOWNLOAD = "/api/v1/tasks/{}/download"
@@ -150,8 +150,8 @@ def test_credits_come_back_once(start: Start) -> None:
     assert (kinds, api.task(task)["status"]) == (["charge", "refund"], "failed")
 
 
-@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED, State.TIMEOUT])
-def test_a_task_forced_to_end_has_an_error(api: Api, state: State) -> None:
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT])
+def test_a_task_forced_to_end_has_an_error(api: Api, state: JobState) -> None:
     """A task that is made to fail without a reason still has an error object, and its credits."""
     task = api.task_of()
     api.sim.sandbox.move(api.sim.sandbox.state.jobs[task], state)
@@ -165,7 +165,7 @@ def test_a_task_forced_to_end_has_an_error(api: Api, state: State) -> None:
 def test_a_deleted_task_is_unknown(api: Api) -> None:
     """A task that was taken away by hand is not found."""
     task = api.task_of()
-    api.sim.sandbox.move(api.sim.sandbox.state.jobs[task], State.DELETED)
+    api.sim.sandbox.move(api.sim.sandbox.state.jobs[task], JobState.DELETED)
 
     assert refusal(api.http.get(f"/api/v1/tasks/{task}")) == (404, "TASK_NOT_FOUND")
 

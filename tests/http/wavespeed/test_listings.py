@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.core.states import State
+from upsim.core.states import JobState
 
 if TYPE_CHECKING:
     import httpx
@@ -47,7 +47,7 @@ def busy(api: Api) -> tuple[Api, list[str]]:
     tasks.append(api.submit(UPSCALE_V1)["id"])
     sandbox = api.sim.sandbox
     failure = sandbox.bound("wavespeed").failures["internal_error"]
-    sandbox.move(sandbox.state.jobs[tasks[1]], State.FAILED, failure)
+    sandbox.move(sandbox.state.jobs[tasks[1]], JobState.FAILED, failure)
     api.sim.advance(60)
     tasks.append(api.submit(target_resolution="4k")["id"])
     api.of("second").post(f"/api/v3/{UPSCALER}", json={"video": VIDEO})

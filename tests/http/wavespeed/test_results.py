@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.core.states import State
+from upsim.core.states import JobState
 
 if TYPE_CHECKING:
     import httpx
@@ -30,7 +30,7 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, body["message"]
 
 
-def force(api: Api, task: str, state: State, failure: str | None = None) -> None:
+def force(api: Api, task: str, state: JobState, failure: str | None = None) -> None:
     """Move a task as the admin API does."""
     sandbox = api.sim.sandbox
     found = sandbox.bound("wavespeed").failures[failure] if failure else None
@@ -148,13 +148,13 @@ def test_a_video_that_cannot_be_had_fails_later(
 @pytest.mark.parametrize(
     ("state", "status", "code", "error", "balance"),
     [
-        (State.FAILED, "failed", 1405, "Task failed", "100"),
-        (State.CANCELLED, "cancelled", 1405, "Task was cancelled", "100"),
-        (State.TIMEOUT, "timeout", 5004, "Task timed out", "100"),
+        (JobState.FAILED, "failed", 1405, "Task failed", "100"),
+        (JobState.CANCELLED, "cancelled", 1405, "Task was cancelled", "100"),
+        (JobState.TIMEOUT, "timeout", 5004, "Task timed out", "100"),
     ],
 )
 def test_states_by_hand_have_words_codes_and_refunds(
-    api: Api, state: State, status: str, code: int, error: str, balance: str
+    api: Api, state: JobState, status: str, code: int, error: str, balance: str
 ) -> None:
     """Statuses beyond the public four come by command, with a code, a text and the money back."""
     task = api.submit()["id"]
@@ -185,7 +185,7 @@ def test_states_by_hand_have_words_codes_and_refunds(
 def test_every_task_code_of_the_table_can_be_had(api: Api, failure: str, code: int) -> None:
     """A failed task is 200 with the code of the table and a text."""
     task = api.submit()["id"]
-    force(api, task, State.FAILED, failure)
+    force(api, task, JobState.FAILED, failure)
     answer = api.get(f"predictions/{task}/result")
 
     assert answer.status_code == 200
@@ -197,7 +197,7 @@ def test_every_task_code_of_the_table_can_be_had(api: Api, failure: str, code: i
 def test_a_refund_may_be_late(start: Start) -> None:
     """A scenario may use the documented three hours."""
     api = start(more={"refund": {"after": "10800"}})
-    force(api, api.submit()["id"], State.FAILED)
+    force(api, api.submit()["id"], JobState.FAILED)
     api.sim.advance(10_799)
     before = api.balance
     api.sim.advance(1)

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from tests.http.webhooks.test_handlers import Calls
-from upsim.core.webhooks import Outcome
-from upsim.engine.settings import Settings
+from upsim.core.webhooks import AttemptOutcome
+from upsim.engine.settings import ServerSettings
 from upsim.engine.webhooks import KEPT_ANSWER, Posting
 from upsim.web import receivers
 from upsim.web.receivers import Receivers
@@ -269,11 +269,11 @@ def test_receivers_that_hang_leave_files_for_callers(monkeypatch: pytest.MonkeyP
                 open_now -= 1
             raise AssertionError
 
-    async def program() -> list[Outcome]:
+    async def program() -> list[AttemptOutcome]:
         async def app(*_: object) -> None:
             """Answer nobody."""
 
-        posts = Receivers(Settings(), app, Hanging())
+        posts = Receivers(ServerSettings(), app, Hanging())
         one = Posting("d", "j", 1, "http://127.0.0.1:9/", (), b"{}", 0, 1.0)
         return await asyncio.gather(*(posts.post(one, 0.02) for _ in range(50)))
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from upsim.cli.connections import Wire
+from upsim.cli.connections import SocketConnection
 
 
 class Held(asyncio.Transport):
@@ -30,7 +30,7 @@ def test_a_reset_is_seen_by_the_caller() -> None:
         held, _ = server.accept()
     with caller:
         transport = Held(held)
-        Wire(transport).reset()
+        SocketConnection(transport).reset()
         held.close()
         with pytest.raises(ConnectionResetError):
             caller.recv(1)
@@ -42,5 +42,5 @@ def test_a_caller_who_has_gone_is_not_reset() -> None:
     held = socket.socket()
     held.close()
     transport = Held(held)
-    Wire(transport).reset()
+    SocketConnection(transport).reset()
     assert transport.aborted

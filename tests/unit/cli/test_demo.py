@@ -16,7 +16,7 @@ from rich.console import Console
 
 from upsim.cli.demo import exit_code, summary
 from upsim.cli.demo_output import DemoOutput, price_text, print_results, video_text
-from upsim.cli.demo_run import Clip, DemoRun, Verdict, saw, upscale
+from upsim.cli.demo_run import DemoClip, DemoRun, Verdict, saw, upscale
 from upsim.client import Polling, Retries, connect_async
 from upsim.client.values import Money, Progress
 from upsim.core.media import Media, Unmeasurable
@@ -28,7 +28,7 @@ MODEL = Library().baseline("vicsee").baseline.models["topaz-video-upscale"]
 MEDIA = Media(2_000_000, Fraction(30), 64, 36, 60, "mp4", audio=True, size=1)
 PROMISED = make_clip(parse_clip_name("128x72_30fps_2s.mp4"))
 SMALLER = make_clip(parse_clip_name("64x36_30fps_2s.mp4"))
-CLIP = Clip(SMALLER, MEDIA)
+CLIP = DemoClip(SMALLER, MEDIA)
 DONE = {"status": "completed", "result": {"url": "http://x.test/file"}}
 ANSWERS: dict[str, object] = {
     "/api/v1/upload": {"uploadUrl": "http://x.test/put", "publicUrl": "http://x.test/clip"},
@@ -301,7 +301,7 @@ def test_video_text(rate: Fraction, text: str) -> None:
 
 def test_unmeasured_input_is_left_out() -> None:
     """A file that is no video has no properties to be shown."""
-    clip = Clip(CLIP.source, Unmeasurable("not_a_video", "no"))
+    clip = DemoClip(CLIP.source, Unmeasurable("not_a_video", "no"))
 
     assert video_text(clip.media) == ""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from upsim.client.adapter import AdapterRequest, Received, Webhook
+from upsim.client.adapter import AdapterRequest, ReceivedWebhook, Webhook
 from upsim.client.exceptions import (
     BalanceError,
     ClientError,
@@ -179,7 +179,7 @@ def test_order_is_known_by_its_video(
 
 
 BODY = json.dumps({"timestamp": 1767225600, "data": TASK | {"status": "completed"}}).encode()
-EVENT = Received({"x-webhook-secret": "s3"}, BODY, "s3", 300, 1767225600)
+EVENT = ReceivedWebhook({"x-webhook-secret": "s3"}, BODY, "s3", 300, 1767225600)
 
 
 def test_webhook() -> None:

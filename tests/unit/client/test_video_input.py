@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from upsim.client.exceptions import SourceError
-from upsim.client.video_input import Address, Clip, Source, open_source
+from upsim.client.video_input import LocalVideo, RemoteVideo, Source, open_source
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
 
 
-def opened(source: Source) -> Clip:
+def opened(source: Source) -> LocalVideo:
     """Return a source that is no address."""
     found = open_source(source)
-    assert isinstance(found, Clip)
+    assert isinstance(found, LocalVideo)
     return found
 
 
@@ -40,7 +40,7 @@ def test_content_type(tmp_path: Path, name: str, written: str | None, expected: 
 @pytest.mark.parametrize("url", ["https://v.test/a.mp4", "HTTP://v.test/a.mp4"])
 def test_address(url: str) -> None:
     """A text that begins like an address is left to the provider."""
-    assert open_source(url) == Address(url)
+    assert open_source(url) == RemoteVideo(url)
 
 
 def test_bytes_get_a_name_of_their_kind() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from upsim.client.adapter import Adapter, AdapterRequest, File, Received, Request, Webhook
+from upsim.client.adapter import Adapter, AdapterRequest, File, ReceivedWebhook, Request, Webhook
 from upsim.client.exceptions import (
     BalanceError,
     MediaRefusedError,
@@ -231,14 +231,14 @@ VECTORS = {
 """Signatures computed elsewhere from the published rule."""
 
 
-def received(signature: str, body: str, /, **changes: object) -> Received:
+def received(signature: str, body: str, /, **changes: object) -> ReceivedWebhook:
     """Return a webhook with these bytes and this signature."""
     headers = {
         "webhook-id": ID,
         "webhook-timestamp": str(SECOND),
         "webhook-signature": f"v3,{signature}",
     }
-    made = Received(headers, body.encode(), SECRET, tolerance=300, now=SECOND)
+    made = ReceivedWebhook(headers, body.encode(), SECRET, tolerance=300, now=SECOND)
     return replace(made, **changes)  # type: ignore[arg-type]  # of a table
 
 

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
-from upsim.core.baseline import Baseline, ErrorRule, Fact, Knob, Plan, RateLimit, Rules, rules
+from upsim.core.baseline import (
+    AccountPlan,
+    Baseline,
+    BaselineFact,
+    ErrorRule,
+    Knob,
+    RateLimit,
+    Rules,
+    rules,
+)
 from upsim.core.call import Call, Window
 from upsim.core.events import JobAccepted, OutputPlan
 from upsim.core.evidence import Evidence
@@ -18,8 +27,8 @@ from upsim.core.ledger import Account
 from upsim.core.lifecycle import Lifecycle
 from upsim.core.media import Measured, Media
 from upsim.core.outputs import OutputRule
-from upsim.core.pricing import Billing, Quantity, Quote, Rate
-from upsim.core.states import Phase, State
+from upsim.core.pricing import Billing, PriceQuote, Quantity, Rate
+from upsim.core.states import JobState, Phase
 from upsim.core.url_builder import UrlBuilder
 from upsim.scenario.loader import Library
 
@@ -40,11 +49,11 @@ BILLING = Billing(
     rate=Rate(flat=Decimal(16)),
     evidence=WHY,
 )
-QUOTE = Quote(
+QUOTE = PriceQuote(
     Decimal(144), "credit", Decimal(9), Decimal(16), "flat", "9 seconds × 16 = 144 credits"
 )
 SCALE = OutputRule("scale", "factor", {"1": 1, "2": 2, "4": 4}, "keep", WHY)
-PLAN = (Phase(State.WAITING, 2), Phase(State.PROCESSING, 60), Phase(State.COMPLETED))
+PLAN = (Phase(JobState.WAITING, 2), Phase(JobState.PROCESSING, 60), Phase(JobState.COMPLETED))
 BASELINE: Baseline = Library().baseline("vicsee").baseline
 
 
@@ -66,14 +75,14 @@ def knob(name: str, *values: str, **by_dialect: str) -> Knob:
     return Knob(name, values, chosen, "What a test turns.", WHY)
 
 
-def limited(*rates: RateLimit, access: bool = True) -> Mapping[str, Plan]:
+def limited(*rates: RateLimit, access: bool = True) -> Mapping[str, AccountPlan]:
     """Return the plans of a baseline with one plan, `unlimited`, that is limited after all."""
-    return {"unlimited": Plan("unlimited", access, rates, None, WHY, {})}
+    return {"unlimited": AccountPlan("unlimited", access, rates, None, WHY, {})}
 
 
-def fact(value: object) -> Fact:
+def fact(value: object) -> BaselineFact:
     """Return a fact of this value."""
-    return Fact(value, WHY)  # type: ignore[arg-type]  # a test may hold anything
+    return BaselineFact(value, WHY)  # type: ignore[arg-type]  # a test may hold anything
 
 
 def ruled(**changes: object) -> Rules:

@@ -32,10 +32,12 @@ from upsim.core.faults import (
     spoken_of,
     value_at,
 )
-from upsim.core.states import State
+from upsim.core.states import JobState
 
 RULE = FaultRule(id="f1", provider="toy", at="poll", do=Word.DROP)
-POLL = Occasion("toy", "tasks/get", "poll", ("1", "toy-1"), State.WAITING, {"a": {"b": [True, 2]}})
+POLL = Occasion(
+    "toy", "tasks/get", "poll", ("1", "toy-1"), JobState.WAITING, {"a": {"b": [True, 2]}}
+)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +52,8 @@ POLL = Occasion("toy", "tasks/get", "poll", ("1", "toy-1"), State.WAITING, {"a":
         ({"account": "1"}, True),
         ({"account": "toy-1"}, True),
         ({"account": "toy-2"}, False),
-        ({"state": State.WAITING}, True),
-        ({"state": State.COMPLETED}, False),
+        ({"state": JobState.WAITING}, True),
+        ({"state": JobState.COMPLETED}, False),
         ({"when": (("a.b.0", "true"),)}, True),
         ({"when": (("a.b.1", "2"), ("a.b.0", "false"))}, False),
         ({"when": (("a.c", "none"),)}, False),

@@ -11,16 +11,16 @@ from tests.unit.core.conftest import BILLING, SCALE, VIDEO, WHY, error, lifecycl
 from upsim.core.baseline import Model
 from upsim.core.events import OutputPlan
 from upsim.core.job_spec import JobSpec, failing, failure_of, measures, terms
-from upsim.core.lifecycle import Duration, PhaseRule
+from upsim.core.lifecycle import JobDuration, PhaseRule
 from upsim.core.media import Media
-from upsim.core.states import Failure, Phase, State
+from upsim.core.states import Failure, JobState, Phase
 
 MODEL = Model("model", "Model", {}, BILLING, lifecycle(), SCALE, {}, WHY)
 BROKEN = Failure("broken", 500, "It broke.")
 STEPS = (
-    PhaseRule(State.WAITING, Duration(base=Decimal(2))),
-    PhaseRule(State.PROCESSING, Duration(base=Decimal(58))),
-    PhaseRule(State.COMPLETED, None),
+    PhaseRule(JobState.WAITING, JobDuration(base=Decimal(2))),
+    PhaseRule(JobState.PROCESSING, JobDuration(base=Decimal(58))),
+    PhaseRule(JobState.COMPLETED, None),
 )
 
 
@@ -71,7 +71,7 @@ def test_a_plan_that_ends_in_a_failure() -> None:
     """A failure replaces the end of the plan and leaves the price as it is."""
     found = offered(VIDEO, "broken")
 
-    assert Phase(State.FAILED, failure=BROKEN) == found.phases[-1]
+    assert Phase(JobState.FAILED, failure=BROKEN) == found.phases[-1]
     assert (3, Decimal(144)) == (len(found.phases), found.quote.amount)
 
 

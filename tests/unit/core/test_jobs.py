@@ -7,32 +7,32 @@ import pytest
 from tests.unit.core.conftest import PLAN, job
 from upsim.core.events import JobMoved
 from upsim.core.jobs import IllegalMoveError, Job, check_move
-from upsim.core.states import EDGES, Failure, State
+from upsim.core.states import EDGES, Failure, JobState
 
 BROKEN = Failure("broken", 500, "It broke.")
-WORKING = JobMoved(2_000, "task_1", State.PROCESSING)
-FAILED = JobMoved(3_000, "task_1", State.FAILED, BROKEN)
-DELETED = JobMoved(4_000, "task_1", State.DELETED, planned=False)
+WORKING = JobMoved(2_000, "task_1", JobState.PROCESSING)
+FAILED = JobMoved(3_000, "task_1", JobState.FAILED, BROKEN)
+DELETED = JobMoved(4_000, "task_1", JobState.DELETED, planned=False)
 
 
 def test_a_new_job() -> None:
     """A job that was just accepted is in the first state of its plan and has not ended."""
     new = job()
 
-    assert (new.id, new.state, new.ended) == ("task_1", State.WAITING, False)
+    assert (new.id, new.state, new.ended) == ("task_1", JobState.WAITING, False)
     assert (new.failure, new.ended_at) == (None, None)
 
 
 @pytest.mark.parametrize(
     ("moves", "state", "ended"),
     [
-        ((WORKING,), State.PROCESSING, False),
-        ((WORKING, FAILED), State.FAILED, True),
-        ((WORKING, FAILED, DELETED), State.DELETED, True),
+        ((WORKING,), JobState.PROCESSING, False),
+        ((WORKING, FAILED), JobState.FAILED, True),
+        ((WORKING, FAILED, DELETED), JobState.DELETED, True),
     ],
 )
 def test_the_state_is_that_of_the_last_move(
-    moves: tuple[JobMoved, ...], state: State, *, ended: bool
+    moves: tuple[JobMoved, ...], state: JobState, *, ended: bool
 ) -> None:
     """The last move says where a job is."""
     moved = job(moves=moves)
@@ -50,12 +50,12 @@ def test_a_deleted_job_remembers_its_end() -> None:
 @pytest.mark.parametrize(
     ("states", "at"),
     [
-        ((State.PROCESSING,), 2_000),
-        ((State.FAILED, State.COMPLETED), 3_000),
-        ((State.COMPLETED,), None),
+        ((JobState.PROCESSING,), 2_000),
+        ((JobState.FAILED, JobState.COMPLETED), 3_000),
+        ((JobState.COMPLETED,), None),
     ],
 )
-def test_when_a_state_was_entered(states: tuple[State, ...], at: int | None) -> None:
+def test_when_a_state_was_entered(states: tuple[JobState, ...], at: int | None) -> None:
     """The first move into any of the states counts."""
     assert at == job(moves=(WORKING, FAILED)).entered(*states)
 
@@ -66,7 +66,7 @@ def test_the_next_phase(step: int, phase: object) -> None:
     assert phase == job(step=step).next_phase
 
 
-def can_move(there: Job, state: State) -> bool:
+def can_move(there: Job, state: JobState) -> bool:
     """Return whether a job may go to a state."""
     try:
         check_move(there, state)
@@ -75,13 +75,13 @@ def can_move(there: Job, state: State) -> bool:
     return True
 
 
-@pytest.mark.parametrize("state", sorted(State))
-def test_moves_follow_the_edges(state: State) -> None:
+@pytest.mark.parametrize("state", sorted(JobState))
+def test_moves_follow_the_edges(state: JobState) -> None:
     """A job at work may go exactly where an edge leads."""
-    assert ((State.PROCESSING, state) in EDGES) is can_move(job(moves=(WORKING,)), state)
+    assert ((JobState.PROCESSING, state) in EDGES) is can_move(job(moves=(WORKING,)), state)
 
 
 def test_an_illegal_move() -> None:
     """The message says where the job is and where it cannot go."""
     with pytest.raises(IllegalMoveError, match="job task_1 is failed; it cannot become processing"):
-        check_move(job(moves=(WORKING, FAILED)), State.PROCESSING)
+        check_move(job(moves=(WORKING, FAILED)), JobState.PROCESSING)

@@ -9,25 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.core.conftest import VIDEO, video
-from upsim.core.lifecycle import Duration, PhaseRule, plan, seconds_of
-from upsim.core.states import Failure, Phase, State
+from upsim.core.lifecycle import JobDuration, PhaseRule, plan, seconds_of
+from upsim.core.states import Failure, JobState, Phase
 
-RULE = Duration(base=Decimal(10), per_second=Decimal(2), per_frame=Decimal("0.1"))
+RULE = JobDuration(base=Decimal(10), per_second=Decimal(2), per_frame=Decimal("0.1"))
 
 
 @pytest.mark.parametrize(
     ("rule", "seconds"),
     [
-        (Duration(), "0"),
-        (Duration(base=Decimal(58)), "58"),
-        (Duration(per_second=Decimal(2)), "17"),
-        (Duration(per_frame=Decimal("0.1")), "25.5"),
+        (JobDuration(), "0"),
+        (JobDuration(base=Decimal(58)), "58"),
+        (JobDuration(per_second=Decimal(2)), "17"),
+        (JobDuration(per_frame=Decimal("0.1")), "25.5"),
         (RULE, "52.5"),
-        (Duration(base=Decimal(1), at_least=Decimal(5)), "5"),
-        (Duration(base=Decimal(900), at_most=Decimal(118)), "118"),
+        (JobDuration(base=Decimal(1), at_least=Decimal(5)), "5"),
+        (JobDuration(base=Decimal(900), at_most=Decimal(118)), "118"),
     ],
 )
-def test_seconds(rule: Duration, seconds: str) -> None:
+def test_seconds(rule: JobDuration, seconds: str) -> None:
     """Base, seconds of video and frames add up, within bounds."""
     assert Decimal(seconds) == seconds_of(rule, VIDEO, {})
 
@@ -40,7 +40,7 @@ def test_without_a_video() -> None:
 @pytest.mark.parametrize(("target", "seconds"), [("4k", 51), ("1080p", 17), (None, 17)])
 def test_a_factor_by_an_option(target: str | None, seconds: int) -> None:
     """An option's value picks the factor of the seconds of video; without a line it is one."""
-    rule = Duration(per_second=Decimal(2), by="target", table=(("4k", Decimal(3)),))
+    rule = JobDuration(per_second=Decimal(2), by="target", table=(("4k", Decimal(3)),))
     options = {} if target is None else {"target": target}
 
     assert seconds == seconds_of(rule, VIDEO, options)
@@ -58,15 +58,15 @@ def test_a_plan() -> None:
     """A plan has the microseconds of each step, divided by the pace, and its failure."""
     broken = Failure("broken", 500, "It broke.")
     steps = (
-        PhaseRule(State.WAITING, Duration(base=Decimal(3))),
-        PhaseRule(State.PROCESSING, None, polls=2),
-        PhaseRule(State.FAILED, None, failure="broken"),
+        PhaseRule(JobState.WAITING, JobDuration(base=Decimal(3))),
+        PhaseRule(JobState.PROCESSING, None, polls=2),
+        PhaseRule(JobState.FAILED, None, failure="broken"),
     )
 
     found = plan(steps, media=VIDEO, options={}, pace=Decimal(30), failures={"broken": broken})
 
     assert found == (
-        Phase(State.WAITING, lasts=100_000),
-        Phase(State.PROCESSING, polls=2),
-        Phase(State.FAILED, failure=broken),
+        Phase(JobState.WAITING, lasts=100_000),
+        Phase(JobState.PROCESSING, polls=2),
+        Phase(JobState.FAILED, failure=broken),
     )

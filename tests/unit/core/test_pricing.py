@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from tests.unit.core.conftest import BILLING, WHY
 from upsim.core.pricing import (
     Billing,
+    PriceQuote,
     Quantity,
-    Quote,
     Rate,
     Surcharge,
     Tier,
-    UnpricedError,
+    UnknownPriceError,
     billed_quantity,
     plain,
     quote,
@@ -159,13 +159,13 @@ def test_tiers_hold_up_to_their_bound(height: int | Fraction, line: str) -> None
 )
 def test_a_value_without_a_line(rate: Rate) -> None:
     """A value that no line speaks of is a mistake of the baseline, named in the message."""
-    with pytest.raises(UnpricedError, match=r"no rate for factor = '8'"):
+    with pytest.raises(UnknownPriceError, match=r"no rate for factor = '8'"):
         rate_line(rate, {"factor": "8"})
 
 
 def test_a_rate_without_anything() -> None:
     """A rate that is neither flat nor by something is a mistake of the baseline."""
-    with pytest.raises(UnpricedError, match="needs `flat`"):
+    with pytest.raises(UnknownPriceError, match="needs `flat`"):
         rate_line(Rate(), {})
 
 
@@ -207,7 +207,7 @@ def test_a_quote_shows_its_sum() -> None:
         "output_height": 720,
     }
 
-    assert quote(rule, measured) == Quote(
+    assert quote(rule, measured) == PriceQuote(
         amount=Decimal(2500),
         unit="point",
         quantity=Decimal("2.5"),

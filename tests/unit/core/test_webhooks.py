@@ -6,11 +6,11 @@ import pytest
 
 from upsim.core.events import AttemptMade, DeliveryCreated, DeliveryEnded
 from upsim.core.instants import SECOND
-from upsim.core.states import State
-from upsim.core.webhooks import Delivery, Outcome, WebhookRule, stamp
+from upsim.core.states import JobState
+from upsim.core.webhooks import AttemptOutcome, Delivery, WebhookRule, stamp
 
 RULE = WebhookRule(
-    states=(State.COMPLETED,),
+    states=(JobState.COMPLETED,),
     attempts=4,
     pauses=(SECOND, 2 * SECOND),
     timeout=SECOND,
@@ -18,7 +18,7 @@ RULE = WebhookRule(
     headers={},
     evidence={},
 )
-CREATED = DeliveryCreated(0, "d", "j", State.COMPLETED, "http://h", 0, b"{}")
+CREATED = DeliveryCreated(0, "d", "j", JobState.COMPLETED, "http://h", 0, b"{}")
 
 
 def attempt(number: int, status: int | None, *, unsent: bool = False) -> AttemptMade:
@@ -44,15 +44,15 @@ def test_without_pauses_there_is_one_attempt() -> None:
 @pytest.mark.parametrize(
     ("knobs", "attempts", "states"),
     [
-        ({}, 4, (State.COMPLETED,)),
-        ({"webhook_first_attempt": "counts"}, 4, (State.COMPLETED,)),
-        ({"webhook_first_attempt": "extra"}, 5, (State.COMPLETED,)),
-        ({"webhook_on_processing": "no"}, 4, (State.COMPLETED,)),
-        ({"webhook_on_processing": "yes"}, 4, (State.PROCESSING, State.COMPLETED)),
+        ({}, 4, (JobState.COMPLETED,)),
+        ({"webhook_first_attempt": "counts"}, 4, (JobState.COMPLETED,)),
+        ({"webhook_first_attempt": "extra"}, 5, (JobState.COMPLETED,)),
+        ({"webhook_on_processing": "no"}, 4, (JobState.COMPLETED,)),
+        ({"webhook_on_processing": "yes"}, 4, (JobState.PROCESSING, JobState.COMPLETED)),
     ],
 )
 def test_knobs_change_the_rule(
-    knobs: dict[str, str], attempts: int, states: tuple[State, ...]
+    knobs: dict[str, str], attempts: int, states: tuple[JobState, ...]
 ) -> None:
     """The number of attempts and the states may be knobs of a provider."""
     found = RULE.under(knobs)
@@ -65,7 +65,7 @@ def test_knobs_change_the_rule(
 )
 def test_2xx_is_good(status: int | None, good: bool) -> None:  # noqa: FBT001 - a table
     """A receiver took it when it answered 2xx."""
-    assert Outcome(status).good == good
+    assert AttemptOutcome(status).good == good
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ from upsim.core.events import (
     UploadStored,
 )
 from upsim.core.ledger import Entry
-from upsim.core.pricing import Quote
+from upsim.core.pricing import PriceQuote
+from upsim.core.states import JobState
 from upsim.core.states import Phase
-from upsim.core.states import State as JobState
 from upsim.core.url_builder import UrlBuilder
-from upsim.engine.state import State
+from upsim.engine.state import SandboxState
 
 ORIGIN = UrlBuilder("http://upsim.test", "", "", "")
 PHASES = (Phase(JobState.WAITING, lasts=2), Phase(JobState.PROCESSING, lasts=3))
@@ -38,7 +38,7 @@ class Historian:
     def __init__(self) -> None:
         """Begin with two accounts."""
         self.events: list[Event] = []
-        self.state = State()
+        self.state = SandboxState()
         self.at = 0
         self._number = 0
         for account in (1, 2):
@@ -66,7 +66,7 @@ class Historian:
             options={},
             media=None,
             output=None,
-            quote=Quote(amount, UNIT, amount, Decimal(1), "flat", ""),
+            quote=PriceQuote(amount, UNIT, amount, Decimal(1), "flat", ""),
             phases=PHASES,
             origin=ORIGIN,
             rules="",

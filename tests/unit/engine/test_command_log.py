@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from upsim.core.webhooks import Outcome
+from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.clock import Clock
 from upsim.engine.command_log import (
     CURRENT,
@@ -72,7 +72,7 @@ def test_nothing_is_kept_of_what_comes_later() -> None:
     log = log_of(most=1)
     log.add(asked(), 0)
     log.opened("vicsee", "main", 1)
-    log.told("d", 1, Outcome(200))
+    log.told("d", 1, AttemptOutcome(200))
     with log.during(command(log)):
         pass
     named = log.key(b"mark", LoggedKey("vicsee/main", "vicsee", "main", "known", ""))

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from tests.unit.engine.histories import Historian, Step, histories, written
 from upsim.core.events import EntriesCarried, Event, JobsForgotten, QuotaUsed, UploadsForgotten
 from upsim.core.ledger import Entry
-from upsim.core.states import State as JobState
+from upsim.core.states import JobState
 from upsim.engine.event_log import MemoryLog, VersionConflictError, compacted
-from upsim.engine.state import State
+from upsim.engine.state import SandboxState
 
 
 def parts_after(*logs: Sequence[Event]) -> list[object]:
     """Return all that the events add up to."""
-    state = State()
+    state = SandboxState()
     for events in logs:
         state.apply(events)
     counts = (state.entry_count, state.accepted_count)

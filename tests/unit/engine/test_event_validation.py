@@ -26,7 +26,7 @@ from upsim.core.events import (
 )
 from upsim.core.jobs import IllegalMoveError
 from upsim.core.ledger import Entry, LedgerError
-from upsim.core.states import State as JobState
+from upsim.core.states import JobState
 from upsim.engine.event_validation import InvalidEventError
 from upsim.engine.sandbox import Sandbox
 

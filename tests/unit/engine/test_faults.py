@@ -25,7 +25,7 @@ from upsim.engine.faults import (
     webhook_action,
 )
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.state import State
+from upsim.engine.state import SandboxState
 
 POLL = Occasion("vicsee", "tasks/get", "poll")
 
@@ -131,7 +131,7 @@ def test_the_log_gives_the_same_faults(sandbox: Sandbox) -> None:
     arm(sandbox, rule("b"))
     outcomes(sandbox, 5)
     disarm(sandbox, "b")
-    state = State()
+    state = SandboxState()
     state.apply(sandbox.events())
     assert state.faults == sandbox.state.faults
 
@@ -144,7 +144,7 @@ def test_a_compacted_log_gives_the_same_faults(sandbox: Sandbox) -> None:
     disarm(sandbox, "a")
     arm(sandbox, rule("a", first=4))
     outcomes(sandbox, 3)
-    state = State()
+    state = SandboxState()
     state.apply(compacted(sandbox.events()))
     assert state.faults == sandbox.state.faults
 

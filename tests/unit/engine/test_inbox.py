@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from upsim.engine.inbox import KEPT_BODY, MOST_BYTES, MOST_MESSAGES, Inbox, Message
+from upsim.engine.inbox import KEPT_BODY, MOST_BYTES, MOST_MESSAGES, Inbox, InboxMessage
 
 
-def message(inbox: str = "a", body: bytes = b"{}") -> Message:
+def message(inbox: str = "a", body: bytes = b"{}") -> InboxMessage:
     """Return a request to an inbox."""
-    return Message(0, 0, inbox, "POST", "/a", (("x", "y"),), body, len(body))
+    return InboxMessage(0, 0, inbox, "POST", "/a", (("x", "y"),), body, len(body))
 
 
 def test_each_inbox_has_its_own() -> None:

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upsim.media.clip import (
-    Clip,
     ClipNameError,
     Rate,
     Seconds,
+    SyntheticClip,
     clip_name,
     duration_of,
     parse_clip_name,
 )
 
-EXACT = Clip(
+EXACT = SyntheticClip(
     width=1280, height=720, frame_rate=Fraction(30), frames=300, duration=10_000_000, audio=True
 )
 

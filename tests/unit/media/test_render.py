@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from upsim.core.media import Media, Unmeasurable
-from upsim.media.clip import Clip, ClipNameError, parse_clip_name
-from upsim.media.plan import Plan
+from upsim.media.clip import ClipNameError, SyntheticClip, parse_clip_name
+from upsim.media.plan import ResamplePlan
 from upsim.media.probe import Prober
 from upsim.media.render import Renderer
 from upsim.media.resample import add_sound, resample
@@ -31,9 +31,9 @@ class CountingMaker(ClipMaker):
 
     def __init__(self) -> None:
         super().__init__()
-        self.made: list[Clip] = []
+        self.made: list[SyntheticClip] = []
 
-    def parts(self, clip: Clip) -> list[bytes]:
+    def parts(self, clip: SyntheticClip) -> list[bytes]:
         """Make it, and note it."""
         self.made.append(clip)
         return super().parts(clip)
@@ -125,7 +125,7 @@ class Counter(ClipMaker):
         self.together = threading.Barrier(3)
         self.full = 0
 
-    def parts(self, clip: Clip) -> list[bytes]:
+    def parts(self, clip: SyntheticClip) -> list[bytes]:
         """Wait until three are at it, for a short while."""
         try:
             self.together.wait(0.3)
@@ -156,8 +156,10 @@ def files_in(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 
 
-def _plan(width: int, height: int, *, keep_audio: bool = True, duration: int = 1_000_000) -> Plan:
-    return Plan(width, height, keep_audio=keep_audio, duration=duration)
+def _plan(
+    width: int, height: int, *, keep_audio: bool = True, duration: int = 1_000_000
+) -> ResamplePlan:
+    return ResamplePlan(width, height, keep_audio=keep_audio, duration=duration)
 
 
 async def test_what_is_being_resampled_lies_in_the_store(

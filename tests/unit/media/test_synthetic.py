@@ -21,9 +21,9 @@ from upsim.media.boxes import measure_boxes
 from upsim.media.clip import (
     MAX_BYTES,
     MAX_FRAMES,
-    Clip,
     ClipContainer,
     ClipNameError,
+    SyntheticClip,
     parse_clip_name,
 )
 from upsim.media.gop import Codec, Gop, GopCache, make_gop
@@ -184,18 +184,18 @@ def test_too_small_a_size_names_the_smallest(container: str, maker: ClipMaker) -
 
 
 BOUNDS = [
-    Clip(16_384, 16_384, FASTEST, MAX_FRAMES, MAX_SECONDS * 1_000_000),
-    Clip(16_383, 16_383, FASTEST, MAX_FRAMES, MAX_SECONDS * 1_000_000),
-    Clip(4_095, 4_095, FASTEST, MAX_FRAMES, MAX_SECONDS * 1_000_000),
-    Clip(64, 64, FASTEST, 1, MAX_SECONDS * 1_000_000),
-    Clip(64, 64, SLOWEST, MAX_FRAMES, 1),
-    Clip(64, 64, Fraction((1 << 32) - 1, 3_601), 1, 1),
-    Clip(64, 64, Fraction((1 << 40) + 1, 1 << 51), 2, 1),
+    SyntheticClip(16_384, 16_384, FASTEST, MAX_FRAMES, MAX_SECONDS * 1_000_000),
+    SyntheticClip(16_383, 16_383, FASTEST, MAX_FRAMES, MAX_SECONDS * 1_000_000),
+    SyntheticClip(4_095, 4_095, FASTEST, MAX_FRAMES, MAX_SECONDS * 1_000_000),
+    SyntheticClip(64, 64, FASTEST, 1, MAX_SECONDS * 1_000_000),
+    SyntheticClip(64, 64, SLOWEST, MAX_FRAMES, 1),
+    SyntheticClip(64, 64, Fraction((1 << 32) - 1, 3_601), 1, 1),
+    SyntheticClip(64, 64, Fraction((1 << 40) + 1, 1 << 51), 2, 1),
 ]
 
 
 @pytest.mark.parametrize("clip", BOUNDS, ids=str)
-def test_whatever_is_measured_can_be_made(clip: Clip, maker: ClipMaker) -> None:
+def test_whatever_is_measured_can_be_made(clip: SyntheticClip, maker: ClipMaker) -> None:
     """A file at all bounds of measuring at once is made, in parts that fit the memory."""
     parts = maker.parts(clip)
     assert sum(map(len, parts)) < MAX_BYTES
@@ -254,7 +254,7 @@ async def test_the_container_may_last_longer_than_its_pictures(
     container: ClipContainer, *, audio: bool, maker: ClipMaker, prober: Prober
 ) -> None:
     """A duration of its own is stated, and frames and rate stay as they are."""
-    clip = Clip(64, 64, Fraction(30), 30, 1_023_456, audio=audio, container=container)
+    clip = SyntheticClip(64, 64, Fraction(30), 30, 1_023_456, audio=audio, container=container)
     media = await prober.measure(maker.make(clip))
     assert isinstance(media, Media)
     assert (1_023_456, 30, Fraction(30)) == (media.duration, media.frames, media.frame_rate)
@@ -264,7 +264,7 @@ async def test_more_than_an_hour_and_odd_rates_fit(maker: ClipMaker, prober: Pro
     """An input of hours at a measured rate can have an output, though no name says so."""
     rate = Fraction(100_000 * 90_000, 300_300_001)
     frames = 400_000
-    clip = Clip(64, 64, rate, frames, 13_346_666_711, audio=False)
+    clip = SyntheticClip(64, 64, rate, frames, 13_346_666_711, audio=False)
     media = await prober.measure(maker.make(clip))
     assert isinstance(media, Media)
     assert (13_346_666_711, frames) == (media.duration, media.frames)
@@ -340,7 +340,7 @@ def test_no_track_outlasts_its_file(
 ) -> None:
     """The last picture and the last tone end with the file, and all pictures are shown."""
     frames = microseconds * 30 // 1_000_000 + 1
-    clip = Clip(16, 16, Fraction(30), frames, microseconds)
+    clip = SyntheticClip(16, 16, Fraction(30), frames, microseconds)
     made = maker.make(clip)
     told, media = ffprobe(made), measure_boxes(made)
     assert media is not None

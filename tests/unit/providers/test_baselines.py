@@ -9,7 +9,7 @@ from tests.unit.providers.source_code import (
     texts_in,
 )
 from upsim.core.baseline import Baseline
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.providers import discover
 from upsim.scenario.loader import Library
 
@@ -91,7 +91,7 @@ def test_no_text_of_the_catalogue_stands_in_the_code(provider: str) -> None:
 @each_provider
 def test_every_state_has_a_status_word(provider: str) -> None:
     """There is a word for each state of a job."""
-    assert set(State) - set(baseline_of(provider).statuses) == set()
+    assert set(JobState) - set(baseline_of(provider).statuses) == set()
 
 
 @each_provider

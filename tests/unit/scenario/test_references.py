@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from upsim.core.lifecycle import Duration, PhaseRule
-from upsim.core.states import State
+from upsim.core.lifecycle import JobDuration, PhaseRule
+from upsim.core.states import JobState
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.scenario.model import Scenario
 from upsim.scenario.suggestions import unknown
@@ -129,14 +129,14 @@ def test_names_that_do_not_exist(load: Load, text: str, mistake: str) -> None:
 @pytest.mark.parametrize(
     ("step", "rule"),
     [
-        ("waiting: 90s", PhaseRule(State.WAITING, Duration(base=Decimal(90)))),
-        ("waiting: 250ms", PhaseRule(State.WAITING, Duration(base=Decimal("0.25")))),
-        ("waiting: 1.5m", PhaseRule(State.WAITING, Duration(base=Decimal(90)))),
-        ("waiting: 2h", PhaseRule(State.WAITING, Duration(base=Decimal(7200)))),
-        ("waiting: 1d", PhaseRule(State.WAITING, Duration(base=Decimal(86_400)))),
-        ("waiting: {polls: 2}", PhaseRule(State.WAITING, None, polls=2)),
-        ("waiting: command", PhaseRule(State.WAITING, None)),
-        ("waiting: ~", PhaseRule(State.WAITING, None)),
+        ("waiting: 90s", PhaseRule(JobState.WAITING, JobDuration(base=Decimal(90)))),
+        ("waiting: 250ms", PhaseRule(JobState.WAITING, JobDuration(base=Decimal("0.25")))),
+        ("waiting: 1.5m", PhaseRule(JobState.WAITING, JobDuration(base=Decimal(90)))),
+        ("waiting: 2h", PhaseRule(JobState.WAITING, JobDuration(base=Decimal(7200)))),
+        ("waiting: 1d", PhaseRule(JobState.WAITING, JobDuration(base=Decimal(86_400)))),
+        ("waiting: {polls: 2}", PhaseRule(JobState.WAITING, None, polls=2)),
+        ("waiting: command", PhaseRule(JobState.WAITING, None)),
+        ("waiting: ~", PhaseRule(JobState.WAITING, None)),
     ],
 )
 def test_steps(load: Load, step: str, rule: PhaseRule) -> None:
@@ -149,9 +149,12 @@ def test_steps(load: Load, step: str, rule: PhaseRule) -> None:
 @pytest.mark.parametrize(
     ("end", "rule"),
     [
-        ("completed: ~", PhaseRule(State.COMPLETED, None)),
-        ("failed: ~", PhaseRule(State.FAILED, None)),
-        ("failed: generation_failed", PhaseRule(State.FAILED, None, failure="generation_failed")),
+        ("completed: ~", PhaseRule(JobState.COMPLETED, None)),
+        ("failed: ~", PhaseRule(JobState.FAILED, None)),
+        (
+            "failed: generation_failed",
+            PhaseRule(JobState.FAILED, None, failure="generation_failed"),
+        ),
     ],
 )
 def test_ends(load: Load, end: str, rule: PhaseRule) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from upsim.testing import session
 from upsim.testing.marks import MarkError
-from upsim.testing.session import Session
+from upsim.testing.session import PytestSession
 
 
 class Server:
@@ -68,7 +68,7 @@ def test_a_target_that_never_answers_is_asked_once(
 ) -> None:
     """The first test waits a bounded time, the next one not at all; both name what they asked."""
     monkeypatch.setattr(session, "FIRST", 0.3)
-    run = Session(server.url, seed=1, token="", protocol=lambda: Protocol)
+    run = PytestSession(server.url, seed=1, token="", protocol=lambda: Protocol)
     said = set()
     for _ in range(2):
         with pytest.raises(MarkError) as caught:

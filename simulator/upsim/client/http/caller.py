@@ -14,7 +14,7 @@ from upsim.client.http.connections import sync_connections
 from upsim.client.http.exchanges import headers_of
 
 
-class Caller:
+class SimulatorClient:
     """Calls a simulator, sync or async, over the connections it was given or over its own."""
 
     def __init__(

@@ -30,7 +30,7 @@ _FAILED_ON_THE_WIRE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class BodyMode:
     """How the body of an answer is taken: `raw` as it came, else decoded."""
 
     raw: bool
@@ -60,7 +60,7 @@ class HttpExchange(ABC):
         self._memory = bytearray()
 
     @abstractmethod
-    def body(self, response: httpx.Response) -> AbstractContextManager[Body]:
+    def body(self, response: httpx.Response) -> AbstractContextManager[BodyMode]:
         """How the body of this answer is taken."""
 
     @abstractmethod
@@ -72,7 +72,7 @@ class HttpExchange(ABC):
         reason = f"no answer ({type(error).__name__}: {str(error)[:200]})"
         return Lost(reason, sent=not isinstance(error, _NOT_SENT), took=self._took())
 
-    def _in_memory(self, response: httpx.Response) -> Body:
+    def _in_memory(self, response: httpx.Response) -> BodyMode:
         """The body as it was before it was compressed."""
         self.patience.with_answer()
         raw = _is_raw(response)
@@ -82,7 +82,7 @@ class HttpExchange(ABC):
         def grow(chunk: bytes) -> None:
             self._memory.extend(decoding.feed(chunk))
 
-        return Body(raw=raw, write=grow, patience=self.patience)
+        return BodyMode(raw=raw, write=grow, patience=self.patience)
 
     def _sent(self, response: httpx.Response, spool: Path | None = None) -> Sent:
         status, headers = response.status_code, headers_of(response)
@@ -113,7 +113,7 @@ class Sending(HttpExchange):
         self._spool: Path | None = None
 
     @contextmanager
-    def body(self, response: httpx.Response) -> Iterator[Body]:
+    def body(self, response: httpx.Response) -> Iterator[BodyMode]:
         """A video is written to a file."""
         if not _is_video(response):
             yield self._in_memory(response)
@@ -121,7 +121,7 @@ class Sending(HttpExchange):
         self.patience.with_file(self._wire.timeouts.file)
         self._spool = self._wire.spool()
         with self._spool.open("wb") as file:
-            yield Body(raw=_is_raw(response), write=file.write, patience=self.patience)
+            yield BodyMode(raw=_is_raw(response), write=file.write, patience=self.patience)
 
     def result(self, response: httpx.Response) -> Sent | Lost:
         """The answer, unless its video is shorter than announced, or could be."""
@@ -146,14 +146,14 @@ class Fetching(HttpExchange):
         self._wanted = False
 
     @contextmanager
-    def body(self, response: httpx.Response) -> Iterator[Body]:
+    def body(self, response: httpx.Response) -> Iterator[BodyMode]:
         """The sink says whether it is wanted; else it is the text of a refusal."""
         self._wanted = self._sink.begin(response.status_code, headers_of(response))
         if not self._wanted:
             yield self._in_memory(response)
             return
         self.patience.with_file(self._seconds)
-        yield Body(raw=_is_raw(response), write=self._sink.write, patience=self.patience)
+        yield BodyMode(raw=_is_raw(response), write=self._sink.write, patience=self.patience)
 
     def result(self, response: httpx.Response) -> Sent | Lost:
         """The answer, unless the end of a file cannot be told; its length is for the sink."""

@@ -13,7 +13,7 @@ import httpx
 
 from upsim.client import callbacks
 from upsim.client.callbacks import SandboxSleep, Sleeper
-from upsim.client.effects import Call, Effect, Fetch, Flow, Lost, Send, Sent, Sleep
+from upsim.client.effects import BlockingCall, Effect, Fetch, Flow, Lost, Send, Sent, Sleep
 from upsim.client.http.connections import async_connections, sync_connections
 from upsim.client.http.exchanges import Fetching, HttpExchange, Sending
 from upsim.client.http.wire import Wire
@@ -65,7 +65,7 @@ class SyncRunner:
                 return self._exchange(Sending(self._wire, effect))
             case Sleep():
                 return self._sleep(effect.seconds)
-            case Call():
+            case BlockingCall():
                 return effect.function()
             case Fetch():
                 return self._exchange(Fetching(self._wire, effect))
@@ -134,7 +134,7 @@ class AsyncRunner:
                 return await self._exchange(Sending(self._wire, effect))
             case Sleep():
                 return await self._sleep(effect.seconds)
-            case Call():
+            case BlockingCall():
                 return await asyncio.to_thread(effect.function)
             case Fetch():
                 return await self._exchange(Fetching(self._wire, effect))

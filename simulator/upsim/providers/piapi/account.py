@@ -9,7 +9,7 @@ from typing import cast
 from upsim.core.call import Call, Reply
 from upsim.core.instants import DAY, iso
 from upsim.core.pricing import plain
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.providers.piapi import wire
 
 _OF_TASKS = ("charge", "refund", "carried")
@@ -62,8 +62,8 @@ def _toolkit(call: Call) -> dict[str, object]:
 def _counts(states: Counter[str], rows: list[dict[str, str]]) -> dict[str, object]:
     return {
         "staged_count": states["staged"],
-        "pending_count": states[State.WAITING],
-        "processing_count": states[State.PROCESSING],
+        "pending_count": states[JobState.WAITING],
+        "processing_count": states[JobState.PROCESSING],
         "active_tasks": rows,
     }
 

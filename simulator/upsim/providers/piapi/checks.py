@@ -15,7 +15,7 @@ from upsim.core.checks import (
     named,
     no_own_job,
 )
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.providers.piapi.config import read_config
 from upsim.providers.piapi.encoded import encoded, is_web_address
 from upsim.providers.piapi.history import history_selection
@@ -158,7 +158,7 @@ def own_task(call: Call) -> Violation | None:
 def still_pending(call: Call) -> Violation | None:
     """Only a pending task can be cancelled."""
     state = call.target.state
-    if state is State.WAITING:
+    if state is JobState.WAITING:
         return None
     cause = f"task_id: the task is {state.value}, expected one that is still pending"
     return Violation("not_pending", {"found": state.value}, cause=cause)

@@ -18,7 +18,7 @@ from upsim.client.adapter import (
     ProtocolError,
     ProviderResponse,
     Reading,
-    Received,
+    ReceivedWebhook,
     Request,
     State,
     Steps,
@@ -92,7 +92,7 @@ def poll(job: Job) -> Steps[Progress]:
     return _progress(answer)
 
 
-def webhook(received: Received) -> WebhookEvent:
+def webhook(received: ReceivedWebhook) -> WebhookEvent:
     """The secret itself is a header; the body is the task under a timestamp, which is not signed.
 
     So the secret proves who sent it, and nothing proves when.

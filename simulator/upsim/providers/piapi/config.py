@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from upsim.core import causes
 from upsim.core.call import Call
 from upsim.core.checks import Violation
-from upsim.core.events import Webhook
+from upsim.core.events import WebhookTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class Config:
     secret: str
 
     @property
-    def webhook(self) -> Webhook | None:
+    def webhook(self) -> WebhookTarget | None:
         """Where to tell the end; a secret alone is kept because answers echo it."""
         if not self.endpoint and not self.secret:
             return None
-        return Webhook(self.endpoint, self.secret)
+        return WebhookTarget(self.endpoint, self.secret)
 
 
 _TEXTS = (

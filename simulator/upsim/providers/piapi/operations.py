@@ -6,7 +6,7 @@ from upsim.core.call import Call, Reply, SentFile
 from upsim.core.checks import media_of
 from upsim.core.job_spec import failure_of
 from upsim.core.jobs import Job
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.providers.piapi import wire
 from upsim.providers.piapi.config import config_of
 from upsim.providers.piapi.encoded import is_web_address
@@ -38,13 +38,13 @@ def cancel_many(call: Call) -> Reply:
     selection = bulk_of(call)
     if selection.family == call.rules.texts["cancel_all"]:
         for job in list(call.world.jobs_of(call.who)):
-            if job.state is State.WAITING and job.accepted.at < selection.before:
+            if job.state is JobState.WAITING and job.accepted.at < selection.before:
                 _cancel(call, job)
     return wire.success(call, None)
 
 
 def _cancel(call: Call, job: Job) -> None:
-    call.world.move(job, State.CANCELLED, failure_of(call.rules.failures["cancelled"]))
+    call.world.move(job, JobState.CANCELLED, failure_of(call.rules.failures["cancelled"]))
 
 
 def _echo(call: Call) -> str:

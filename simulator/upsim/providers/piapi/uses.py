@@ -9,13 +9,13 @@ from upsim.core.uses import (
     MODEL,
     OPTIONS,
     SOURCE,
+    CheckUses,
     Use,
-    Uses,
 )
 
 TYPE, CONFIG, QUERY, PENDING, UPLOAD, FILE = "type", "config", "query", "pending", "upload", "file"
 
-USES = Uses(
+USES = CheckUses(
     checks={
         **COMMON_USES,
         "known_model": Use(needs=(INPUTS,), gives=(MODEL, OPTIONS)),

@@ -10,7 +10,7 @@ from upsim.core.ids import uuid4_text
 from upsim.core.instants import Instant, from_iso, iso
 from upsim.core.jobs import Job
 from upsim.core.random_source import RandomSource
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.providers.piapi.encoded import is_web_address
 
 
@@ -51,15 +51,15 @@ def draw_id(stream: RandomSource) -> str:
 def status(call: Call, job: Job) -> str:
     """The word for the job's state."""
     rules, state = call.rules, job.state
-    key = "staged" if state is State.WAITING and is_staged(call, job) else state
-    turned = rules.turned("cancelled_status") if state is State.CANCELLED else None
+    key = "staged" if state is JobState.WAITING and is_staged(call, job) else state
+    turned = rules.turned("cancelled_status") if state is JobState.CANCELLED else None
     word = turned or str(rules.baseline.statuses[key].value)
     return word.capitalize() if rules.knobs["status_case"] == "capitalised" else word
 
 
 def is_staged(call: Call, job: Job) -> bool:
     """Whether the task waits above the plan's concurrency."""
-    waiting = not job.started and job.state is State.WAITING
+    waiting = not job.started and job.state is JobState.WAITING
     return waiting and call.rules.knobs["over_cap"] == "stage"
 
 
@@ -129,7 +129,7 @@ def _config(job: Job) -> dict[str, object]:
 
 
 def _output(call: Call, job: Job) -> dict[str, object] | None:
-    if job.state is not State.COMPLETED:
+    if job.state is not JobState.COMPLETED:
         return None
     return {"video_url": call.origin.media(f"outputs/{job.id}.mp4")}
 
@@ -139,7 +139,7 @@ def _meta(call: Call, job: Job) -> dict[str, object]:
     not_yet = call.rules.texts["not_yet"]
     return {
         "created_at": moment(call, job.accepted.at),
-        "started_at": moment(call, job.entered(State.PROCESSING)) if job.moves else not_yet,
+        "started_at": moment(call, job.entered(JobState.PROCESSING)) if job.moves else not_yet,
         "ended_at": moment(call, job.ended_at) if job.moves else not_yet,
         "usage": usage,
         "is_using_private_pool": False,

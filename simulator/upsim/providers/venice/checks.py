@@ -18,7 +18,7 @@ from upsim.core.checks import (
 )
 from upsim.core.instants import SECOND
 from upsim.core.jobs import Job
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.providers.venice import fields, inputs, quoting
 from upsim.providers.venice.budget import within_failure_budget
 from upsim.providers.venice.history import well_formed_page
@@ -138,7 +138,7 @@ def own_request(call: Call) -> Violation | None:
 def media_there(call: Call) -> Violation | None:
     """The file of a finished job was not deleted and has not expired."""
     job = call.target
-    if job.state is not State.COMPLETED or not call.world.output_gone(job):
+    if job.state is not JobState.COMPLETED or not call.world.output_gone(job):
         return None
     cause = f"queue_id: the file of job {job.id} was deleted or has expired"
     return Violation("media_gone", {"job": job.id}, cause=cause)
@@ -222,5 +222,5 @@ def _is_own(call: Call, job: Job) -> bool:
     return (
         (accepted.provider, accepted.account) == (call.rules.baseline.provider, call.who.number)
         and call.now - accepted.at < call.rules.limits["request_seconds"] * SECOND
-        and job.state is not State.DELETED
+        and job.state is not JobState.DELETED
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upsim.core.call import Call, FileReply, Reply
 from upsim.core.jobs import DELETE_AFTER_DOWNLOAD, REVOKED
-from upsim.core.states import UNSUCCESSFUL, State
+from upsim.core.states import UNSUCCESSFUL, JobState
 from upsim.providers.venice import headers, quoting, wire
 
 
@@ -36,7 +36,7 @@ def complete(call: Call) -> Reply:
     job = call.target
     if not job.ended:
         return Reply(200, {"success": False})
-    if job.state is State.COMPLETED:
+    if job.state is JobState.COMPLETED:
         job = call.world.mark(job, "finalised")
         if call.rules.knobs["complete_effect"] == "delete":
             job = call.world.mark(job, REVOKED)

@@ -14,7 +14,7 @@ from upsim.core.checks import (
     measurable,
     output_within_own_limit,
 )
-from upsim.core.pricing import Quote
+from upsim.core.pricing import PriceQuote
 from upsim.core.pricing import quote as price
 from upsim.providers.venice import fields
 from upsim.providers.venice.inputs import (
@@ -108,7 +108,7 @@ def seconds_of(duration: object) -> Decimal | None:
     return fields.number(duration)
 
 
-def estimate(call: Call) -> Quote:
+def estimate(call: Call) -> PriceQuote:
     """The price by `duration` and `input_height`; the surcharge needs a file."""
     (model,) = call.rules.baseline.models.values()
     return price(

@@ -11,14 +11,14 @@ from upsim.core.uses import (
     PRICED,
     REFUSAL,
     SOURCE,
+    CheckUses,
     Use,
-    Uses,
 )
 
 BASIS, DURATION, PAGE = "basis", "duration", "page"
 _FIELDS = Use(needs=(INPUTS,))
 
-USES = Uses(
+USES = CheckUses(
     checks={
         **COMMON_USES,
         "authenticated_for_quote": Use(gives=(ACCOUNT,)),

@@ -14,7 +14,7 @@ from upsim.core.instants import Instant
 from upsim.core.job_spec import failure_of
 from upsim.core.jobs import Job
 from upsim.core.random_source import RandomSource
-from upsim.core.states import Failure, State
+from upsim.core.states import Failure, JobState
 from upsim.providers.venice.budget import count_failure, count_refusal
 
 _WALLET_KEYS = ("x402Version", "error", "resource", "accepts", "extensions")
@@ -89,7 +89,7 @@ def completed(call: Call, job: Job) -> dict[str, object]:
 def finalised(call: Call, job: Job) -> dict[str, object]:
     """The answer to complete for a job that has ended."""
     body: dict[str, object] = {"success": True}
-    there = job.state is State.COMPLETED and not call.world.output_gone(job)
+    there = job.state is JobState.COMPLETED and not call.world.output_gone(job)
     if there and call.rules.knobs["complete_answer"] == "url":
         body |= {"status": _word(call, job), "url": output_url(call, job)}
     return body
@@ -125,7 +125,7 @@ def _details(field: str, code: str, message: str) -> dict[str, object]:
 
 def _word(call: Call, job: Job) -> str:
     rules, state = call.rules, job.state
-    chosen = rules.turned("completed_status") if state is State.COMPLETED else None
+    chosen = rules.turned("completed_status") if state is JobState.COMPLETED else None
     return chosen or str(rules.baseline.statuses[state].value)
 
 

@@ -17,7 +17,7 @@ from upsim.core.checks import (
     whole_number,
 )
 from upsim.core.hosts import host_of, is_public
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.providers.vicsee import wire
 
 MODEL = "topaz-video-upscale"
@@ -142,7 +142,7 @@ def own_task(call: Call) -> Violation | None:
     name = call.params["id"]
     job = call.world.find_job(name)
     provider = call.rules.baseline.provider
-    if job is None or job.accepted.provider != provider or job.state is State.DELETED:
+    if job is None or job.accepted.provider != provider or job.state is JobState.DELETED:
         return no_own_job(call, name, "task id", "a task of this key")
     if job.accepted.account != call.who.number:
         cause = f"task id: {causes.quoted(name)} belongs to another account than this key"

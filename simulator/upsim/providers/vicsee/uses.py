@@ -10,13 +10,13 @@ from upsim.core.uses import (
     OPTIONS,
     PRICED,
     SOURCE,
+    CheckUses,
     Use,
-    Uses,
 )
 
 KEY, TOKEN, FORM, ADDRESS, UPLOAD, RESULT = "key", "token", "form", "address", "upload", "result"
 
-USES = Uses(
+USES = CheckUses(
     checks={
         **COMMON_USES,
         "has_key": Use(gives=(KEY,)),

@@ -10,11 +10,11 @@ from upsim.core.jobs import Job
 from upsim.core.media import Media
 from upsim.core.pricing import plain
 from upsim.core.random_source import RandomSource
-from upsim.core.states import UNSUCCESSFUL, State
+from upsim.core.states import UNSUCCESSFUL, JobState
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _PAIRS = tuple(first + second for second in _ALPHABET for first in _ALPHABET)
-_KNOBS = {State.WAITING: "initial_status", State.COMPLETED: "completed_status"}
+_KNOBS = {JobState.WAITING: "initial_status", JobState.COMPLETED: "completed_status"}
 """The knobs that choose the words of some states."""
 
 
@@ -86,7 +86,7 @@ def task(call: Call, job: Job) -> dict[str, object]:
 
 def has_file(call: Call, job: Job) -> bool:
     """Whether the task is completed and its file still there."""
-    return job.state is State.COMPLETED and not call.world.output_gone(job)
+    return job.state is JobState.COMPLETED and not call.world.output_gone(job)
 
 
 def output_url(call: Call, job: Job) -> str:

@@ -22,7 +22,7 @@ from upsim.client.adapter import (
     ProviderResponse,
     Quote,
     Reading,
-    Received,
+    ReceivedWebhook,
     Request,
     State,
     Steps,
@@ -122,7 +122,7 @@ def poll(job: Job) -> Steps[Progress]:
     return _progress(answer, "data")
 
 
-def webhook(received: Received) -> WebhookEvent:
+def webhook(received: ReceivedWebhook) -> WebhookEvent:
     """`v3,<hex>` is HMAC-SHA256 of `id.timestamp.body`; the body is the bare record.
 
     The key is the secret without `whsec_`, as text: it is not decoded from base64.

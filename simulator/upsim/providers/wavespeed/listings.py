@@ -12,7 +12,7 @@ from upsim.core.instants import Instant, iso
 from upsim.core.jobs import Job
 from upsim.core.ledger import Entry
 from upsim.core.pricing import plain
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.providers.wavespeed import wire
 from upsim.providers.wavespeed.catalogue import base_price
 from upsim.providers.wavespeed.checks import own_job
@@ -50,7 +50,7 @@ def usage(call: Call) -> Reply:
     summary = {
         "total_cost": _cost(call, jobs),
         "total_requests": len(jobs),
-        "success_requests": sum(job.entered(State.COMPLETED) is not None for job in jobs),
+        "success_requests": sum(job.entered(JobState.COMPLETED) is not None for job in jobs),
     }
     shown = {
         "per_model_usage": [_model_usage(call, *group) for group in models.items()],
@@ -87,7 +87,7 @@ def _is_listed(call: Call, job: Job) -> bool:
     model, status = text(call, "model"), text(call, "status")
     before = moment(call, "created_before")
     return (
-        job.state is not State.DELETED
+        job.state is not JobState.DELETED
         and model in (None, job.accepted.model)
         and status in (None, wire.status(call, job))
         and _within(job.accepted.at, moment(call, "created_after"), None)

@@ -9,7 +9,7 @@ from upsim.core.checks import Violation
 from upsim.core.instants import SECOND, Instant
 from upsim.core.jobs import Job
 from upsim.core.pricing import plain
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.providers.wavespeed import webhooks, wire
 from upsim.providers.wavespeed.checks import SYNC, own_job
 from upsim.providers.wavespeed.parameters import texts
@@ -34,7 +34,7 @@ def held(call: Call, timed_out: bool) -> Reply:  # noqa: FBT001 - the form that 
         return wire.problem(call, Violation(rule.name, values))
     waited = values["seconds"] * SECOND // call.world.pace
     shown = wire.record(call, _as_of(job, job.accepted.at + waited))
-    status = call.rules.baseline.statuses[State.PROCESSING].value
+    status = call.rules.baseline.statuses[JobState.PROCESSING].value
     late = {"status": status, "code": rule.code, "error": rule.message.format_map(values)}
     return wire.success(call, shown | late)
 
@@ -52,9 +52,9 @@ def result(call: Call) -> Reply:
 def delete(call: Call) -> Reply:
     """`POST /predictions/delete`: only the account's own tasks count, each once."""
     found = [own_job(call, name) for name in dict.fromkeys(texts(call, "ids"))]
-    present = [job for job in found if job is not None and job.state is not State.DELETED]
+    present = [job for job in found if job is not None and job.state is not JobState.DELETED]
     for job in present:
-        call.world.move(job, State.DELETED)
+        call.world.move(job, JobState.DELETED)
     return wire.success(call, {"deleted_count": len(present)})
 
 

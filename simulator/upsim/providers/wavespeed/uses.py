@@ -11,13 +11,13 @@ from upsim.core.uses import (
     PRICED,
     REFUSAL,
     SOURCE,
+    CheckUses,
     Use,
-    Uses,
 )
 
 FIELDS, FILE, PERIOD = "fields", "file", "period"
 
-USES = Uses(
+USES = CheckUses(
     checks={
         **COMMON_USES,
         "account_active": Use(needs=(ACCOUNT,)),

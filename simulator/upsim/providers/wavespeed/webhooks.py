@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 
 from upsim.core.call import Call
-from upsim.core.events import Webhook
+from upsim.core.events import WebhookTarget
 from upsim.core.jobs import Job
 from upsim.core.provider import Attempt, Notice
 from upsim.core.secrets import Secrets
@@ -16,7 +16,7 @@ from upsim.providers.wavespeed import wire
 from upsim.providers.wavespeed.checks import WEBHOOK
 
 
-def requested(call: Call) -> Webhook | None:
+def requested(call: Call) -> WebhookTarget | None:
     """The URL of the query parameter `webhook`; a knob also honours the body key.
 
     One published client does not encode the URL, so that everything up to the next `&` is taken.
@@ -24,7 +24,7 @@ def requested(call: Call) -> Webhook | None:
     url: object = call.query_string and call.query().get("webhook")
     if not url and call.rules.knobs["webhook_key"] == "body":
         url = call.inputs.get(WEBHOOK)
-    return Webhook(str(url), secret(call)) if url else None
+    return WebhookTarget(str(url), secret(call)) if url else None
 
 
 def idle(call: Call) -> Mapping[str, str]:

@@ -10,13 +10,13 @@ from upsim.core.checks import Violation
 from upsim.core.instants import iso
 from upsim.core.jobs import Job
 from upsim.core.random_source import RandomSource
-from upsim.core.states import TERMINAL, Failure, State
+from upsim.core.states import TERMINAL, Failure, JobState
 
 _CONTENT_TYPE = "Content-Type"
 _FAILURES = {
-    State.FAILED: "task_failed",
-    State.CANCELLED: "cancelled",
-    State.TIMEOUT: "timeout",
+    JobState.FAILED: "task_failed",
+    JobState.CANCELLED: "cancelled",
+    JobState.TIMEOUT: "timeout",
 }
 """What a task says that was moved into such a state by hand, without a reason."""
 _MICROSECONDS_PER_MILLISECOND = 1000
@@ -49,9 +49,13 @@ def status(call: Call, job: Job) -> str:
     return _word(call, job, job.state)
 
 
-def _word(call: Call, job: Job, state: State) -> str:
-    if state is State.WAITING and job.started and call.rules.knobs["first_status"] == "processing":
-        state = State.PROCESSING
+def _word(call: Call, job: Job, state: JobState) -> str:
+    if (
+        state is JobState.WAITING
+        and job.started
+        and call.rules.knobs["first_status"] == "processing"
+    ):
+        state = JobState.PROCESSING
     return str(call.rules.baseline.statuses[state].value)
 
 
@@ -66,7 +70,7 @@ def record(call: Call, job: Job) -> dict[str, object]:
         "model": accepted.model,
         "outputs": _outputs(call, job, state) or (None if null else []),
         "urls": {"get": get_url(call, job)},
-        "has_nsfw_contents": [False] if state is State.COMPLETED else [],
+        "has_nsfw_contents": [False] if state is JobState.COMPLETED else [],
         "status": _word(call, job, state),
         "created_at": iso(accepted.at, int(knobs["created_at_digits"])),
         "error": failure.message if failure else None if null else "",
@@ -94,8 +98,8 @@ def outputs(call: Call, job: Job) -> list[str]:
     return _outputs(call, job, job.state)
 
 
-def _outputs(call: Call, job: Job, state: State) -> list[str]:
-    done = state is State.COMPLETED
+def _outputs(call: Call, job: Job, state: JobState) -> list[str]:
+    done = state is JobState.COMPLETED
     return [call.origin.media(f"outputs/{job.id}.mp4")] if done else []
 
 
@@ -108,7 +112,7 @@ def get_url(call: Call, job: Job) -> str:
 def inference(job: Job) -> int:
     """Milliseconds at work; 0 until the job is finished, and when it never began."""
     ended = job.ended_at
-    started = None if ended is None else job.entered(State.PROCESSING)
+    started = None if ended is None else job.entered(JobState.PROCESSING)
     if ended is None or started is None:
         return 0
     return (ended - started) // _MICROSECONDS_PER_MILLISECOND
@@ -120,7 +124,7 @@ def words(call: Call, name: str) -> Mapping[str, str]:
     return {k: str(v) for k, v in table.items()} if isinstance(table, Mapping) else {}
 
 
-def _failure(call: Call, job: Job, state: State) -> Failure | ErrorRule | None:
+def _failure(call: Call, job: Job, state: JobState) -> Failure | ErrorRule | None:
     if state not in TERMINAL:
         return None
     name = _FAILURES.get(state)

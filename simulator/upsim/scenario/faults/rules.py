@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import chain, count
 
 from upsim.core.faults import STAGES, FaultRule, spelt
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.scenario.faults.actions import action_mistakes, actions_at, build_action
 from upsim.scenario.faults.patches import patch_mistakes
 from upsim.scenario.faults.selection import count_mistakes, selection_mistakes, unreached
@@ -119,7 +119,7 @@ def build_fault(node: Node, *, provider: str, name: str) -> FaultRule:
         on=node.get("on"),
         account=str(node["account"]) if "account" in node else None,
         when=tuple((str(path), spelt(value)) for path, value in node.get("when", {}).items()),
-        state=State(node["state"]) if "state" in node else None,
+        state=JobState(node["state"]) if "state" in node else None,
         first=node.get("first"),
         every=node.get("every", 1),
         after=node.get("after", 0),

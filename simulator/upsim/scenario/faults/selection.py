@@ -10,7 +10,7 @@ from typing import Any
 
 from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, is_like, spelt
 from upsim.core.globs import flaw
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.inputs import wrong_source
@@ -98,11 +98,11 @@ def _wrong_account(account: object, _stage: Stage | None, known: FaultVocabulary
 
 def _wrong_state(state: object, stage: Stage | None, known: FaultVocabulary) -> str | None:
     """Why no job in this state ever comes to a stage, if so."""
-    if not isinstance(state, str) or state not in list(State):
+    if not isinstance(state, str) or state not in list(JobState):
         return unknown_state(state, known.statuses, known.provider)
     if stage in ("before_accept", "upload"):
         return f"there is no job at {stage}"
-    if stage == "download" and state != State.COMPLETED:
+    if stage == "download" and state != JobState.COMPLETED:
         return "only completed jobs have a file"
     if stage == "webhook" and known.told is not None and state not in known.told:
         return f"webhooks tell of {', '.join(known.told)}, never of {state}"

@@ -9,7 +9,7 @@ from string import Formatter
 from typing import Any
 
 from upsim.core.baseline import Baseline
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.core.webhooks import ON_PROCESSING
 from upsim.scenario.inputs import MODEL, body_fields_of, statuses_of, values_of
 
@@ -49,7 +49,7 @@ def known_in(
 ) -> FaultVocabulary:
     """What the faults of a resolved file may speak of."""
     hooks = root.get("webhooks")
-    also = [State.PROCESSING] if ON_PROCESSING in root["knobs"] else []
+    also = [JobState.PROCESSING] if ON_PROCESSING in root["knobs"] else []
     names = (name for name in root["checks"] if name != "evidence")
     return FaultVocabulary(
         provider=str(root["provider"]),

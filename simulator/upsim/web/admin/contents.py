@@ -12,7 +12,7 @@ from starlette.responses import Response
 from upsim.core.globs import fits
 from upsim.core.jobs import IllegalMoveError, Job
 from upsim.core.ledger import Account, EntryKind
-from upsim.core.states import UNSUCCESSFUL, Failure, State
+from upsim.core.states import UNSUCCESSFUL, Failure, JobState
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
 from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import DEFAULT
@@ -92,13 +92,13 @@ async def set_state(request: Request) -> Response:
     """`PUT …/jobs/<job>/state`: force a transition along a legal edge."""
     sandbox, asked = await sandbox_and(request, StateChange)
     found = _job(sandbox, request)
-    if asked.state not in list(State):
-        message = f"state {shown(asked.state)} is unknown; {nearest(asked.state, State)}"
+    if asked.state not in list(JobState):
+        message = f"state {shown(asked.state)} is unknown; {nearest(asked.state, JobState)}"
         raise AdminError(400, "invalid", message)
-    state = State(asked.state)
+    state = JobState(asked.state)
     if asked.error is not None and state not in UNSUCCESSFUL:
         raise AdminError(400, "invalid", f"a job that is {state} has no error")
-    if asked.state == State.COMPLETED and found.accepted.output is None:
+    if asked.state == JobState.COMPLETED and found.accepted.output is None:
         message = f"job {found.id} has no output: its video was never measured"
         raise AdminError(409, "no_output", message)
     failure = _failure(sandbox, found.accepted.provider, asked, state)
@@ -248,12 +248,14 @@ def _job(sandbox: Sandbox, request: Request) -> Job:
     return found
 
 
-def _failure(sandbox: Sandbox, provider: str, asked: StateChange, state: State) -> Failure | None:
+def _failure(
+    sandbox: Sandbox, provider: str, asked: StateChange, state: JobState
+) -> Failure | None:
     """The failure that is named, or else the provider's usual one for this state."""
     bound = sandbox.bound(provider)
     known = bound.failures
     if asked.error is None:
-        usual = bound.provider.failure if state is State.FAILED else state.value
+        usual = bound.provider.failure if state is JobState.FAILED else state.value
         first = next(iter(known.values()), None)
         return known.get(usual, first) if state in UNSUCCESSFUL else None
     if asked.error not in known:

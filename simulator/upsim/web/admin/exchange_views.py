@@ -19,7 +19,7 @@ LONGEST_VALUE = 300
 LONGEST_CAUSE = 500
 
 
-class Seen(NamedTuple):
+class ShownExchange(NamedTuple):
     """An exchange, with what its sandbox says of it at an instant."""
 
     found: JournalEntry
@@ -27,12 +27,14 @@ class Seen(NamedTuple):
     acted: list[exchange_shapes.Acted]
 
 
-def seen(box: Sandbox, found: JournalEntry) -> Seen:
+def seen(box: Sandbox, found: JournalEntry) -> ShownExchange:
     """An exchange as it is to be shown, when and in whatever thread that is done."""
-    return Seen(found, secrets_of(box, found), [acted(box, fault) for fault in found.faults])
+    return ShownExchange(
+        found, secrets_of(box, found), [acted(box, fault) for fault in found.faults]
+    )
 
 
-def exchange(shown: Seen) -> exchange_shapes.Exchange:
+def exchange(shown: ShownExchange) -> exchange_shapes.Exchange:
     """A request and its answer, secrets hidden, with why it is so. It takes long for long ones."""
     found, secrets, _ = shown
     rule = found.rule
@@ -58,7 +60,7 @@ def exchange(shown: Seen) -> exchange_shapes.Exchange:
     }
 
 
-def why(shown: Seen) -> exchange_shapes.Why:
+def why(shown: ShownExchange) -> exchange_shapes.Why:
     """Why an answer is as it is."""
     found = shown.found
     rule, model = found.rule, found.model

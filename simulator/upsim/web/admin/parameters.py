@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.web.admin.problems import AdminError, nearest, shown, whole
 
 
@@ -43,7 +43,7 @@ SINCE = Parameter(
 PAGE = (OFFSET, LIMIT)
 PROVIDER = Parameter("provider", "Only what belongs to this provider.")
 STATE = Parameter(
-    "state", "Only jobs in this state.", choices=tuple(state.value for state in State)
+    "state", "Only jobs in this state.", choices=tuple(state.value for state in JobState)
 )
 JOB = Parameter("job", "Only deliveries of this job.")
 OUTCOME = Parameter(

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upsim.core.instants import iso
-from upsim.core.polling import Polling
+from upsim.core.polling import PollingAdvice
 from upsim.core.secrets import hidden_target
-from upsim.engine.report_card import Card, Finding, Sums, seconds
+from upsim.engine.report_card import Card, ClientFinding, Sums, seconds
 from upsim.web.admin import exchange_shapes, exchange_views, views
 from upsim.web.admin.contents import one_provider
-from upsim.web.admin.exchange_views import Seen
+from upsim.web.admin.exchange_views import ShownExchange
 from upsim.web.admin.lists import listed
 from upsim.web.admin.parameters import PAUSES
 from upsim.web.admin.sandboxes import sandbox_of
@@ -60,7 +60,7 @@ def _numbers(card: Card) -> set[int]:
     return {number for finding in card.findings for number in finding.exchanges}
 
 
-def _finding(found: Finding, kept: Mapping[int, Seen]) -> exchange_shapes.Finding:
+def _finding(found: ClientFinding, kept: Mapping[int, ShownExchange]) -> exchange_shapes.Finding:
     return {
         "name": found.name,
         "severity": found.severity,
@@ -72,7 +72,7 @@ def _finding(found: Finding, kept: Mapping[int, Seen]) -> exchange_shapes.Findin
     }
 
 
-def _shown(number: int, seen: Seen | None) -> exchange_shapes.Shown:
+def _shown(number: int, seen: ShownExchange | None) -> exchange_shapes.Shown:
     if seen is None:
         return {"number": number, "at": None, "method": None, "target": None, "status": None}
     found = seen.found
@@ -85,7 +85,7 @@ def _shown(number: int, seen: Seen | None) -> exchange_shapes.Shown:
     }
 
 
-def _caller(provider: str, sums: Sums, advised: Polling | None) -> exchange_shapes.Caller:
+def _caller(provider: str, sums: Sums, advised: PollingAdvice | None) -> exchange_shapes.Caller:
     return {
         "provider": provider,
         "jobs": sums.jobs,
@@ -97,7 +97,7 @@ def _caller(provider: str, sums: Sums, advised: Polling | None) -> exchange_shap
     }
 
 
-def _advised(found: Polling) -> exchange_shapes.Advised:
+def _advised(found: PollingAdvice) -> exchange_shapes.Advised:
     return {
         "every": seconds(found.every),
         "factor": found.factor,

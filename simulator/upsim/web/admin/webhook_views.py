@@ -6,7 +6,7 @@ from upsim.core.events import AttemptMade
 from upsim.core.instants import Instant, iso
 from upsim.core.secrets import HIDDEN, NONE, Secrets, hidden_text, hidden_url
 from upsim.core.webhooks import Delivery
-from upsim.engine.inbox import Message
+from upsim.engine.inbox import InboxMessage
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, webhook_shapes
 
@@ -60,7 +60,7 @@ def secrets_of_webhook(box: Sandbox, found: Delivery) -> Secrets:
     return notice.secrets if notice else NONE
 
 
-def message(found: Message) -> webhook_shapes.Message:
+def message(found: InboxMessage) -> webhook_shapes.Message:
     """A request to an inbox, as it came: whoever reads it must be able to check a signature."""
     return {
         "number": found.number,

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from upsim.core.instants import Instant
 from upsim.core.secrets import Secrets
 from upsim.core.webhooks import Delivery
-from upsim.engine.inbox import Message
+from upsim.engine.inbox import InboxMessage
 from upsim.engine.journal import KEPT_BODY as KEPT_IN_JOURNAL
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
@@ -116,7 +116,7 @@ def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:
     target = f"{path}?{query}" if query else path
     headers = tuple(request.headers.items())[:MOST_HEADERS]
     at = sandbox.settle()
-    message = Message(
+    message = InboxMessage(
         number=0,
         at=at,
         inbox=request.path_params["name"],

@@ -175,7 +175,7 @@ class ToldPart(msgspec.Struct, omit_defaults=True):
     answer: Bytes | None = None
 
 
-class Entry(msgspec.Struct, omit_defaults=True):
+class ExportEntry(msgspec.Struct, omit_defaults=True):
     """One entry of the log: a request, or one of the other kinds."""
 
     n: int
@@ -214,7 +214,7 @@ class Document(msgspec.Struct):
     values: Any
     keys: list[KeyPart]
     stamps: list[int]
-    commands: list[Entry]
+    commands: list[ExportEntry]
     incomplete: Incomplete | None = None
 
 

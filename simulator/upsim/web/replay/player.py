@@ -8,15 +8,15 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from upsim.core.instants import LATEST
-from upsim.core.webhooks import Outcome
+from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.clock import PlayedClock
 from upsim.engine.command_log import CURRENT
 from upsim.engine.replay_command_log import ReplayedCommand, Turn
 from upsim.engine.sandbox import Sandbox
 from upsim.web.replay.document import (
     Document,
-    Entry,
     ExportedRequest,
+    ExportEntry,
     OpenedPart,
     Point,
     ToldPart,
@@ -78,7 +78,7 @@ class Player:
         self._keys = issue(self.app.registry, self.sandbox, self.document)
 
     async def play(
-        self, entry: Entry, waits: Iterable[Entry] = ()
+        self, entry: ExportEntry, waits: Iterable[ExportEntry] = ()
     ) -> tuple[int, ReplayedExchange] | None:
         """Play one entry; `waits` are those in which its command goes on later.
 
@@ -139,13 +139,13 @@ class Player:
             raise DivergedError(f"no webhook was due: {attempt}")
         outbox.remove(found)
         answer = told.answer.data if told.answer else b""
-        outcome = Outcome(told.status, told.error, answer, told.refused)
+        outcome = AttemptOutcome(told.status, told.error, answer, told.refused)
         deliverer = self.app.deliverer
         if isinstance(deliverer, PlayedDeliverer):
             await deliverer.tell(self.sandbox, found, outcome)
 
     async def _send(
-        self, entry: Entry, asked: ExportedRequest, waits: Iterable[Entry]
+        self, entry: ExportEntry, asked: ExportedRequest, waits: Iterable[ExportEntry]
     ) -> tuple[int, ReplayedExchange] | None:
         try:
             return await self._ask(entry.n, asked, waits)
@@ -157,7 +157,7 @@ class Player:
             return None
 
     async def _ask(
-        self, number: int, asked: ExportedRequest, waits: Iterable[Entry]
+        self, number: int, asked: ExportedRequest, waits: Iterable[ExportEntry]
     ) -> tuple[int, ReplayedExchange] | None:
         exchange = ReplayedExchange(asked, self._headers(asked), _body(number, asked))
         points = [(wait.resumed, wait.media) for wait in waits if wait.resumed is not None]

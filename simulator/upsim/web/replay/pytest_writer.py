@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from upsim.engine.exports import KEYS_CALL
-from upsim.web.replay.document import Document, Entry, ExportedRequest, ExportError
+from upsim.web.replay.document import Document, ExportedRequest, ExportEntry, ExportError
 from upsim.web.replay.exchange import ReplayedExchange
 from upsim.web.replay.literals import flat, literal
 from upsim.web.replay.own_values import depth, shortened
@@ -117,7 +117,7 @@ class _Writer:
             last, why = document.incomplete.after, document.incomplete.why
             self._missing.append(f"the export ends after entry {last} ({why}): the rest is missing")
 
-    def _step(self, entry: Entry, waits: list[Entry]) -> Iterator[str]:
+    def _step(self, entry: ExportEntry, waits: list[ExportEntry]) -> Iterator[str]:
         at = f"at={flat(entry.at)}"
         if entry.opened is not None:
             opened = entry.opened
@@ -140,7 +140,9 @@ class _Writer:
         elif entry.request is not None:
             yield _call("session.request", list(self._parts(entry, entry.request, waits)))
 
-    def _parts(self, entry: Entry, asked: ExportedRequest, waits: list[Entry]) -> Iterator[str]:
+    def _parts(
+        self, entry: ExportEntry, asked: ExportedRequest, waits: list[ExportEntry]
+    ) -> Iterator[str]:
         yield flat(asked.method)
         yield flat(asked.target)
         yield f"at={flat(entry.at)}"
@@ -243,7 +245,7 @@ def _refuse(word: str) -> object:
     raise ValueError(f"{word} is no JSON")
 
 
-def _assertions(entry: Entry, exchange: ReplayedExchange) -> Iterator[str]:
+def _assertions(entry: ExportEntry, exchange: ReplayedExchange) -> Iterator[str]:
     asked = entry.request
     if asked is None:
         return

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from upsim.core.baseline import BaselineError
 from upsim.core.call import Call, Pending
 from upsim.core.media import Measured, Unmeasurable
-from upsim.core.webhooks import Outcome
+from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.clock import ClockError, PlayedClock
 from upsim.engine.command_log import CURRENT, resumed
 from upsim.engine.exceptions import SandboxRefusedError
@@ -20,7 +20,7 @@ from upsim.engine.registry import DEFAULT, Registry, SandboxRequest
 from upsim.engine.reload import followed
 from upsim.engine.replay_command_log import ReplayCommandLog, ReplayedCommand
 from upsim.engine.sandbox import Sandbox
-from upsim.engine.settings import Settings
+from upsim.engine.settings import ServerSettings
 from upsim.engine.webhooks import Posting
 from upsim.media.data_urls import is_data_url
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
@@ -110,17 +110,17 @@ class PlayedDeliverer(Deliverer):
         sandbox.webhooks.outbox.append(posting)
         await resumed("resent")
 
-    async def tell(self, sandbox: Sandbox, posting: Posting, outcome: Outcome) -> None:
+    async def tell(self, sandbox: Sandbox, posting: Posting, outcome: AttemptOutcome) -> None:
         """An attempt came to this; what went to an inbox goes there again."""
         if self._receivers.is_own(posting.url):
             await self._receivers.post(posting, INBOX_SECONDS)
         sandbox.webhooks.record(posting, outcome)
 
 
-def settings_of(document: Document) -> Settings:
+def settings_of(document: Document) -> ServerSettings:
     """The settings of a server on which the document can be replayed."""
     made, server = document.sandbox, document.server
-    return Settings(
+    return ServerSettings(
         hosts=tuple(server.hosts),
         loopback=server.loopback,
         fetch=server.fetch,

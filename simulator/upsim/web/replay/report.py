@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from upsim.engine.exports import answer_of
-from upsim.web.replay.document import Answered, Document, Entry, ExportedRequest
+from upsim.web.replay.document import Answered, Document, ExportedRequest, ExportEntry
 from upsim.web.replay.exchange import ReplayedExchange
 from upsim.web.replay.player import DivergedError, Player, UnplayableError
 from upsim.web.replay.recorded_parts import Application, changed_rules
@@ -16,7 +16,7 @@ SHOWN = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ReplayDifference:
     """One answer that is not the recorded one: what differs, recorded and now."""
 
     number: int
@@ -26,7 +26,7 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Report:
+class ReplayReport:
     """What came of a replay. `stopped` says why it did not reach the end of the log.
 
     `skipped` has a sentence for each refused request that could not be sent again.
@@ -36,7 +36,7 @@ class Report:
     kinds: Counter[str] = field(default_factory=Counter)
     compared: int = 0
     unanswered: int = 0
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[ReplayDifference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     stopped: str = ""
     skipped: list[str] = field(default_factory=list)
@@ -47,10 +47,10 @@ class Report:
         return not (self.differences or self.stopped or self.skipped)
 
 
-async def replay(app: Application, document: Document) -> Report:
+async def replay(app: Application, document: Document) -> ReplayReport:
     """Play a whole document. Raises ExportError where its sandbox cannot be made."""
     player = Player(app, document)
-    report = Report(len(document.commands))
+    report = ReplayReport(len(document.commands))
     report.notes += [
         f"the rules of {name} are not those of the recording (upsim {document.upsim})"
         for name in changed_rules(player.sandbox, document)
@@ -78,16 +78,16 @@ async def replay(app: Application, document: Document) -> Report:
     return report
 
 
-def waits_of(document: Document) -> defaultdict[int, list[Entry]]:
+def waits_of(document: Document) -> defaultdict[int, list[ExportEntry]]:
     """By the number of a command, the entries in which it goes on."""
-    found: defaultdict[int, list[Entry]] = defaultdict(list)
+    found: defaultdict[int, list[ExportEntry]] = defaultdict(list)
     for entry in document.commands:
         if entry.resumed is not None:
             found[entry.resumed.of].append(entry)
     return found
 
 
-def kind_of(entry: Entry) -> str:
+def kind_of(entry: ExportEntry) -> str:
     """What an entry is, for the summary."""
     if entry.request is None:
         if entry.reread is not None:
@@ -97,7 +97,7 @@ def kind_of(entry: Entry) -> str:
     return "admin calls" if entry.request.path.startswith("/__sim/") else "requests"
 
 
-def _compare(report: Report, entry: Entry, exchange: ReplayedExchange) -> None:
+def _compare(report: ReplayReport, entry: ExportEntry, exchange: ReplayedExchange) -> None:
     if entry.request is None or entry.answer is None:
         return
     report.compared += 1
@@ -106,7 +106,7 @@ def _compare(report: Report, entry: Entry, exchange: ReplayedExchange) -> None:
     found = tuple(differences(entry.request, entry.answer, exchange))
     if found:
         request = f"{entry.request.method} {entry.request.target}"
-        report.differences.append(Difference(entry.n, entry.at, request, found))
+        report.differences.append(ReplayDifference(entry.n, entry.at, request, found))
 
 
 def differences(

@@ -18,8 +18,8 @@ from upsim.pipe_loop import new_loop
 from upsim.web.replay.document import (
     Bytes,
     Document,
-    Entry,
     ExportedRequest,
+    ExportEntry,
     MediaPart,
     OpenedPart,
     Pair,
@@ -53,7 +53,7 @@ class ReplayResponse:
 
 
 @dataclass(slots=True)
-class Session:
+class ReplaySession:
     """One replay, in a `with` block. Each step goes to its instant first."""
 
     app: Application
@@ -108,7 +108,7 @@ class Session:
         number = number or -1 - self._steps
         known = found or {}
         points = [
-            Entry(
+            ExportEntry(
                 n=0,
                 at=at,
                 resumed=Point(number, point, index),
@@ -118,15 +118,15 @@ class Session:
             )
             for point, index in waits
         ]
-        return self._play(Entry(n=number, at=at, request=asked, wall=wall), points)
+        return self._play(ExportEntry(n=number, at=at, request=asked, wall=wall), points)
 
     def goes_on(self, number: int, point: str, index: int = 0, *, at: str) -> ReplayResponse:
         """Let a request go on that waits at this point."""
-        return self._play(Entry(n=0, at=at, resumed=Point(number, point, index)))
+        return self._play(ExportEntry(n=0, at=at, resumed=Point(number, point, index)))
 
     def opened(self, provider: str, owner: str, account: int, *, at: str) -> None:
         """Open the account of an owner."""
-        self._play(Entry(n=0, at=at, opened=OpenedPart(provider, owner, account)))
+        self._play(ExportEntry(n=0, at=at, opened=OpenedPart(provider, owner, account)))
 
     def webhook(
         self,
@@ -141,11 +141,11 @@ class Session:
     ) -> None:
         """Let the receiver of a webhook answer so."""
         told = ToldPart(delivery, attempt, status, error, refused, Bytes(text=answer))
-        self._play(Entry(n=0, at=at, webhook=told))
+        self._play(ExportEntry(n=0, at=at, webhook=told))
 
     def reread(self, scenarios: Mapping[str, object], *, at: str) -> None:
         """Read scenario files again: these values hold from then on."""
-        self._play(Entry(n=0, at=at, reread=dict(scenarios)))
+        self._play(ExportEntry(n=0, at=at, reread=dict(scenarios)))
 
     def close(self) -> None:
         """Give up what waits and remove files."""
@@ -157,7 +157,7 @@ class Session:
         if close is not None:
             close()
 
-    def _play(self, entry: Entry, waits: Sequence[Entry] = ()) -> ReplayResponse:
+    def _play(self, entry: ExportEntry, waits: Sequence[ExportEntry] = ()) -> ReplayResponse:
         self._steps += 1
         runner = self._runner = self._runner or asyncio.Runner(loop_factory=new_loop)
         done = runner.run(self._step(entry, waits))
@@ -168,7 +168,7 @@ class Session:
         return ReplayResponse(exchange.status, named, exchange.content, exchange.cut)
 
     async def _step(
-        self, entry: Entry, waits: Sequence[Entry]
+        self, entry: ExportEntry, waits: Sequence[ExportEntry]
     ) -> tuple[int, ReplayedExchange] | None:
         if self._player is None:
             self._player = Player(self.app, self.document)
@@ -188,4 +188,4 @@ class Session:
         self.close()
 
 
-__all__ = ["DivergedError", "ReplayResponse", "Session"]
+__all__ = ["DivergedError", "ReplayResponse", "ReplaySession"]

@@ -3,7 +3,7 @@
 import pytest
 
 from upsim.core.baseline import rules
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.scenario.loader import Library
 
 LIBRARY = Library()
@@ -12,7 +12,7 @@ BASELINE = LIBRARY.baseline("piapi").baseline
 
 def test_every_state_has_a_status_word() -> None:
     """Each state of a job has a word, and staged tasks have one of their own."""
-    assert {*State, "staged"} == set(BASELINE.statuses)
+    assert {*JobState, "staged"} == set(BASELINE.statuses)
 
 
 @pytest.mark.parametrize("name", ["failed", "cancelled", "timeout"])

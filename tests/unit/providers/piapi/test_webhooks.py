@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from upsim.core.provider import Attempt
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.providers.piapi import webhooks
 from upsim.scenario.loader import Library
 
@@ -30,7 +30,12 @@ def test_the_rule_is_the_documented_one() -> None:
     assert rule is not None
 
     assert (rule.attempts, rule.pauses) == (3, (5_000_000,))
-    assert set(rule.states) == {State.COMPLETED, State.FAILED, State.CANCELLED, State.TIMEOUT}
+    assert set(rule.states) == {
+        JobState.COMPLETED,
+        JobState.FAILED,
+        JobState.CANCELLED,
+        JobState.TIMEOUT,
+    }
 
 
 def test_every_part_has_its_evidence() -> None:

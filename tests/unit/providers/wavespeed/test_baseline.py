@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from upsim.core.baseline import rules
-from upsim.core.states import State
+from upsim.core.states import JobState
 from upsim.providers.wavespeed import PROVIDER
 from upsim.providers.wavespeed.checks import is_switch
 from upsim.scenario.loader import Library
@@ -45,7 +45,7 @@ def test_every_state_has_a_status_word() -> None:
     """Each state of a job has a word, and the words are those that the list filter takes."""
     filters = next(rows for name, rows in parameter_tables() if name == "predictions")
 
-    assert set(State) == set(BASELINE.statuses)
+    assert set(JobState) == set(BASELINE.statuses)
     assert {fact.value for fact in BASELINE.statuses.values()} == set(filters["status"]["allowed"])  # type: ignore[call-overload]  # a tuple
 
 

@@ -10,10 +10,10 @@ import yaml
 
 from upsim.core.baseline import rules
 from upsim.core.call import Call
-from upsim.core.events import Webhook
+from upsim.core.events import WebhookTarget
 from upsim.core.jobs import Job
 from upsim.core.provider import Attempt
-from upsim.core.states import Phase, State
+from upsim.core.states import JobState, Phase
 from upsim.core.url_builder import UrlBuilder
 from upsim.providers.wavespeed import webhooks
 from upsim.scenario.loader import Library
@@ -47,14 +47,14 @@ def call(query: str = "", *, inputs: dict[str, object] | None = None, **knobs: s
     )
 
 
-def job(webhook: Webhook | None = None) -> Job:
+def job(webhook: WebhookTarget | None = None) -> Job:
     """Return a task that was just accepted."""
     accepted = SimpleNamespace(
         job=SAMPLE["id"],
         at=1_767_225_600_123_000,
         model="runwayml/upscale-v1",
         inputs=INPUT,
-        phases=(Phase(State.WAITING),),
+        phases=(Phase(JobState.WAITING),),
         webhook=webhook,
     )
     return Job(cast("Any", accepted))
@@ -65,7 +65,7 @@ def test_the_signature_follows_the_published_rule(vector: dict[str, Any]) -> Non
     """Id, second and raw body, joined by dots, under the secret's text without its prefix."""
     body = vector["body"].encode()
     attempt = Attempt("d", SECRET, SAMPLE["timestamp"], body)
-    found = webhooks.headers(call(), job(Webhook("https://h", SECRET)), attempt)
+    found = webhooks.headers(call(), job(WebhookTarget("https://h", SECRET)), attempt)
 
     assert vector["bytes"] == len(body)
     assert found == {

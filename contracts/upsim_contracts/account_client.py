@@ -42,9 +42,9 @@ CONTENT_TYPES = {
 
 IN_PROCESS = "sim"
 """The name of a target in this process, to which no socket leads."""
-LONGEST = 300
+MAX_LENGTH = 300
 """Characters of an answer that a report quotes."""
-MOST_KEPT = 2**20
+MAX_KEPT = 2**20
 """Bytes of an answer whose document is kept until the end of a run."""
 
 
@@ -227,10 +227,10 @@ class AccountClient:
         self.last = f"{form.method} {path}"
         response = self._paid(form, request, body, measured) if form.paid else self._plain(request)
         self.answer = FactResponse(response)
-        text = self.answer.text[:LONGEST]
+        text = self.answer.text[:MAX_LENGTH]
         self.last = f"{self.last} → {response.status_code} {text}"
         if is_path or address.startswith(f"{self.world.base_url}/"):
-            document = ABSENT if len(response.content) > MOST_KEPT else self.answer.document
+            document = ABSENT if len(response.content) > MAX_KEPT else self.answer.document
             self.exchanges.append(
                 Exchanged(
                     form,
@@ -298,7 +298,7 @@ class AccountClient:
         try:
             request = self.world.http.build_request(method, address, **parts)
         except (httpx.InvalidURL, TypeError, ValueError) as error:  # text, numbers, no URL
-            seen = f"{type(error).__name__}: {error}"[:LONGEST]
+            seen = f"{type(error).__name__}: {error}"[:MAX_LENGTH]
             raise BrokenError([Mismatch("request", "values that can be sent", seen)]) from error
         if request.url.scheme not in ("http", "https") or not request.url.host:
             raise BrokenError([Mismatch("link", "an http or https URL", shown(address))])

@@ -16,7 +16,7 @@ from upsim_contracts.parsing import parsed
 from upsim_contracts.schemas import Schemas, SchemaViolation, shown
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-MOST_FINDINGS = 50
+MAX_FINDINGS = 50
 """Differences that are reported of the headers of one answer, and of its body."""
 REFUSED = 400
 """The least status of a refusal."""
@@ -28,7 +28,7 @@ _BEGINNING = 24
 _PARAMETER = re.compile(r"\{[^}]+\}")
 _REMEMBERED = 512
 """Responses whose findings a contract keeps: a client that polls gets the same one many times."""
-_LONGEST_REMEMBERED = 4096
+_MAX_REMEMBERED_LENGTH = 4096
 """Bytes of the body of such a response."""
 
 
@@ -84,7 +84,7 @@ class Contract:
         self, operation: DocumentedOperation, status: int, headers: Mapping[str, str], body: bytes
     ) -> list[Finding]:
         """How an answer to the operation differs from the document."""
-        compared = self._remembered if len(body) <= _LONGEST_REMEMBERED else self._compared
+        compared = self._remembered if len(body) <= _MAX_REMEMBERED_LENGTH else self._compared
         return list(compared(operation.id, status, tuple(headers.items()), body))
 
     def _compared(
@@ -106,9 +106,9 @@ class Contract:
             response = evidence.resolve(self.document, response["$ref"])
         name = f"{operation.name} {status}"
         lower = {header.lower(): value for header, value in headers}
-        found = [*islice(self._headers(name, response, steps, lower), MOST_FINDINGS)]
+        found = [*islice(self._headers(name, response, steps, lower), MAX_FINDINGS)]
         differences = self.content(name, response, steps, lower.get("content-type", ""), body)
-        inside = [*islice(differences, MOST_FINDINGS)]
+        inside = [*islice(differences, MAX_FINDINGS)]
         return (*found, *_without_links(inside))
 
     def _headers(
@@ -172,7 +172,7 @@ class Contract:
         """How a value differs from the schema to which these steps lead."""
         told = set()
         seen = self._schemas.differences(evidence.pointer(steps), value)
-        differences = [*islice(seen, MOST_FINDINGS)]
+        differences = [*islice(seen, MAX_FINDINGS)]
         plain = [one for one in differences if not _CONDITIONS.intersection(one.rule)]
         for found in plain or differences:
             source = evidence.at(self.document, (*steps, *found.rule))

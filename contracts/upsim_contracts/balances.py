@@ -25,9 +25,9 @@ from upsim_contracts.refund_signs import no_refund
 from upsim_contracts.request_costs import CostTable
 
 BALANCE = "balance"
-MOST_MATCHED = 8
+MAX_MATCHED = 8
 """Jobs of which every choice is tried to find those that one rise of a balance pays back."""
-MOST_TIMES = 3
+MAX_TIMES = 3
 """How many times its price a job can be paid back and still be told from a top-up."""
 AT_ONCE = Decimal("0.002")
 """Seconds by which requests one after the other can seem to overlap, since times are rounded."""
@@ -155,7 +155,7 @@ class _Account:
     def _pays_back(self, amount: Decimal, one: RecordedExchange) -> bool:
         """Whether an amount is the price of jobs that did not complete, which are then settled."""
         candidates = [job for job in self._open if job.made.number < one.number]
-        some = sorted(candidates, key=lambda job: job.failed is None)[:MOST_MATCHED]
+        some = sorted(candidates, key=lambda job: job.failed is None)[:MAX_MATCHED]
         for count in range(1, len(some) + 1):
             for chosen in combinations(some, count):
                 sums = (_sum(job.price for job in chosen), _sum(job.documented for job in chosen))
@@ -169,7 +169,7 @@ class _Account:
         failed = [job for job in self._due() if job.failed and job.failed.number <= one.number]
         price = _sum(job.price for job in failed)
         times = amount / price if price else _NOTHING
-        if not failed or (times > 1 and (times > MOST_TIMES or times % 1)):
+        if not failed or (times > 1 and (times > MAX_TIMES or times % 1)):
             return False
         self._open = [job for job in self._open if job not in failed]
         self._refund(failed, amount_text(amount, self._tolls.book.unit), price)

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([a-z]*)")
-_LEAST_VALUES = 2
+_MIN_VALUES = 2
 Sizes = Mapping[str, Decimal]
 """The largest documented number of each unit: of `720p`, `1080p` and `4k`, 1080 for p, 4 for k."""
 
@@ -26,7 +26,7 @@ def sizes(options: Iterable[Mapping[str, str]]) -> dict[str, Sizes]:
     return {
         name: _largest(found)
         for name, found in values.items()
-        if len(found) >= _LEAST_VALUES and all(map(_SIZE.fullmatch, found))
+        if len(found) >= _MIN_VALUES and all(map(_SIZE.fullmatch, found))
     }
 
 

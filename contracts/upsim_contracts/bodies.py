@@ -16,7 +16,7 @@ from upsim_contracts.cassette_format import VideoShape
 from upsim_contracts.exceptions import UnreadableVideoError
 from upsim_contracts.parsing import (
     KEPT,
-    LONGEST_TEXT,
+    MAX_TEXT_LENGTH,
     UnusualError,
     encoded,
     parsed,
@@ -27,9 +27,9 @@ from upsim_contracts.redaction import Redactor, is_hook
 from upsim_contracts.video_probe import look_into
 from upsim_contracts.windows import positions
 
-LONGEST_VIDEO = 64 * 2**20
+MAX_VIDEO_LENGTH = 64 * 2**20
 """Bytes of a file that are held to look into it; of a larger one only size and hash are kept."""
-MOST_VIDEOS = 256 * 2**20
+MAX_VIDEOS = 256 * 2**20
 """Bytes of all files that are held at once; of the files beyond, size and hash are kept."""
 MOST_PARTS = 1_000
 """Parts of a form that are looked at."""
@@ -48,7 +48,7 @@ class _Share:
     def take(self, size: int) -> bool:
         """Take room, unless there is too little; give it back by a negative size."""
         with self._lock:
-            is_room = size <= 0 or self._held + size <= MOST_VIDEOS
+            is_room = size <= 0 or self._held + size <= MAX_VIDEOS
             self._held += size if is_room else 0
         return is_room
 
@@ -69,7 +69,7 @@ class Tee:
         """Take note of a piece."""
         self.size += len(chunk)
         self._hash.update(chunk)
-        if self.is_whole and self.size <= LONGEST_VIDEO and _SHARE.take(len(chunk)):
+        if self.is_whole and self.size <= MAX_VIDEO_LENGTH and _SHARE.take(len(chunk)):
             self._held += chunk
         else:
             self.is_whole = False
@@ -118,7 +118,7 @@ def kept(content: bytes, content_type: str, redactor: Redactor) -> dict[str, Any
         if parsed(encoded(clean), KEPT) is not None:
             return {"json": clean}
     text = content_type.startswith("text/") or "json" in content_type or "xml" in content_type
-    if text and len(content) <= LONGEST_TEXT:
+    if text and len(content) <= MAX_TEXT_LENGTH:
         return {"text": redactor.text(content.decode("utf-8", "replace"))}
     return as_file(content, content_type)
 
@@ -128,7 +128,7 @@ def as_file(content: bytes, content_type: str) -> dict[str, Any]:
     digest = hashlib.sha256(content).hexdigest()
     kind = content_type.partition(";")[0]
     found = {"bytes": len(content), "sha256": digest, "type": kind}
-    seen = sees(content) if len(content) <= LONGEST_VIDEO else None
+    seen = sees(content) if len(content) <= MAX_VIDEO_LENGTH else None
     return {"file": {**found, "sees": seen} if seen else found}
 
 

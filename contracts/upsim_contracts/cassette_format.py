@@ -17,7 +17,7 @@ from upsim_contracts.nearest import hint
 
 LARGEST = Decimal(10) ** 12
 """No amount, no size and no time of a recording comes near it."""
-MOST_PIXELS = 100_000
+MAX_PIXELS = 100_000
 MAX_PATH_LENGTH = 60_000
 """Characters of a path with its query: more is neither recorded nor read."""
 MAX_TEXT_LENGTH = 100_000
@@ -57,8 +57,8 @@ class HeaderLine(Struct):
 class VideoShape(Struct):
     """What a video is."""
 
-    width: Annotated[int, Meta(ge=0, le=MOST_PIXELS)]
-    height: Annotated[int, Meta(ge=0, le=MOST_PIXELS)]
+    width: Annotated[int, Meta(ge=0, le=MAX_PIXELS)]
+    height: Annotated[int, Meta(ge=0, le=MAX_PIXELS)]
     fps: Annotated[str, Meta(pattern=r"\A[0-9]{1,12}(?:/[1-9][0-9]{0,11}|\.[0-9]{1,12})?\Z")]
     seconds: Decimal
     frames: Annotated[int, Meta(ge=0, le=10**12)] = 0

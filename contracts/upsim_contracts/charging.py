@@ -20,8 +20,8 @@ from upsim_contracts.request_costs import CostTable, RequestCost
 from upsim_contracts.room import MOST_READ
 from upsim_contracts.spending import SpendingBudget
 
-MOST_PLACES = 30
-MOST_BYTES = 2**20
+MAX_PLACES = 30
+MAX_BYTES = 2**20
 """The longest balance that is read."""
 SECONDS = 20
 """The longest that reading a balance may take; no paid call is sent meanwhile."""
@@ -119,7 +119,7 @@ async def _content(answer: httpx.Response) -> bytes:
     content = bytearray()
     async for chunk in in_turns(answer.aiter_raw()):
         content += chunk
-        if len(content) > MOST_BYTES:
+        if len(content) > MAX_BYTES:
             return b""
     return bytes(content)
 
@@ -130,7 +130,7 @@ def _amount(text: str) -> Decimal | None:
         found = Decimal(text)
     except InvalidOperation:
         return None
-    usual = found.is_finite() and abs(found.adjusted()) <= MOST_PLACES
+    usual = found.is_finite() and abs(found.adjusted()) <= MAX_PLACES
     return found if usual else None
 
 

@@ -46,7 +46,7 @@ from upsim_contracts.verify import VerifyReport, book_of, not_begun, pricer, pro
 
 WELL, FINDING = 0, 1
 SECONDS = 60
-LONGEST = 300
+MAX_LENGTH = 300
 """Characters of a server's note that are printed."""
 EVERY = 10
 TRUSTED = "UPSIM_TRUSTED_HOSTS"
@@ -337,7 +337,7 @@ def _obeys(root: str, token: str, note: Say) -> bool:
             f"{answer.message}; give --admin-token or set UPSIM_ADMIN_TOKEN, or judge it --as-live"
         )
     if answer.note:
-        note(f"note: {ascii(answer.note[:LONGEST])[1:-1]} (--admin-token, UPSIM_ADMIN_TOKEN)")
+        note(f"note: {ascii(answer.note[:MAX_LENGTH])[1:-1]} (--admin-token, UPSIM_ADMIN_TOKEN)")
     return True
 
 

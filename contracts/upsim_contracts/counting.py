@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-MOST_PLACES = 30
+MAX_PLACES = 30
 """Digits before or after the point that an amount of money can have."""
 
 
@@ -25,4 +25,4 @@ def amount_of(found: object) -> Decimal | None:
         amount = Decimal(str(found))
     except (InvalidOperation, ValueError):  # a number of thousands of digits is no text
         return None
-    return amount if amount.is_finite() and abs(amount.adjusted()) <= MOST_PLACES else None
+    return amount if amount.is_finite() and abs(amount.adjusted()) <= MAX_PLACES else None

@@ -14,8 +14,8 @@ from upsim_contracts.exceptions import UsageError
 from upsim_contracts.prices import amount_text
 from upsim_contracts.verify import VerifyReport
 
-MOST_NAMED = 5
-MOST_PLACES = 30
+MAX_NAMED = 5
+MAX_PLACES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def _earlier(report: Mapping[str, Any]) -> Earlier:
     causes = [str(one["sentence"]) for one in report["causes"]]
     outcomes = {str(one["id"]): str(one["outcome"]) for one in report["facts"]}
     spent = Decimal(report["spent"])
-    if not spent.is_finite() or abs(spent.adjusted()) > MOST_PLACES:
+    if not spent.is_finite() or abs(spent.adjusted()) > MAX_PLACES:
         raise ValueError(f"spent: {spent} is no amount")
     return Earlier(causes, outcomes, spent)
 
@@ -82,9 +82,9 @@ def _outcomes(before: Earlier, report: VerifyReport) -> Iterator[str]:
         if change[0] != change[1]:
             moved.setdefault(change, []).append(fact)
     for (old, new), facts in moved.items():
-        more = f" and {len(facts) - MOST_NAMED} more" if len(facts) > MOST_NAMED else ""
+        more = f" and {len(facts) - MAX_NAMED} more" if len(facts) > MAX_NAMED else ""
         count = counted(len(facts), "fact")
-        yield f"{count} {old} before, {new} now: {', '.join(facts[:MOST_NAMED])}{more}"
+        yield f"{count} {old} before, {new} now: {', '.join(facts[:MAX_NAMED])}{more}"
 
 
 def _spent(before: Earlier, report: VerifyReport) -> Iterator[str]:

@@ -22,16 +22,16 @@ from upsim_contracts.deliveries import Callback, callbacks_of
 from upsim_contracts.facts import Book
 from upsim_contracts.matching import at
 from upsim_contracts.parsing import encoded, has_repeats, parsed
-from upsim_contracts.upstream import LONGEST_KEPT, Upstream, remember
+from upsim_contracts.upstream import MAX_KEPT_LENGTH, Upstream, remember
 from upsim_contracts.webhook_messages import Checked
 from upsim_contracts.windows import substituted
 
 STEP = "/upsim-webhooks/"
 """What stands before the token in a URL of the recording."""
 TOKEN_BYTES, TOKEN_LENGTH = 32, 43
-MOST_SECRETS = 20
+MAX_SECRETS = 20
 """Secrets of webhooks that are tried: those that the provider told last."""
-MOST_NOTED = 100
+MAX_NOTED = 100
 """Lines about webhooks that are not recorded."""
 _PORTS = range(1, 2**16)
 _USUAL = {"http": 80, "https": 443}
@@ -152,7 +152,7 @@ class Hooks:
 
     def _note(self, line: str) -> None:
         """Say a line once."""
-        if line not in self._noted and len(self._noted) < MOST_NOTED:
+        if line not in self._noted and len(self._noted) < MAX_NOTED:
             self._noted.add(line)
             self._say(line)
 
@@ -181,8 +181,8 @@ class Hooks:
             return
         document = parsed(body)
         found = at({"json": document[0] if document else None}, told["read"])
-        if isinstance(found, str) and len(found) <= LONGEST_KEPT:
-            remember(self._told, found, None, most=MOST_SECRETS)
+        if isinstance(found, str) and len(found) <= MAX_KEPT_LENGTH:
+            remember(self._told, found, None, most=MAX_SECRETS)
 
 
 def is_delivery(path: str) -> bool:
@@ -205,7 +205,7 @@ def _document(body: bytes) -> Any:  # noqa: ANN401 - JSON
 
 def http_url(text: str) -> httpx.URL | None:
     """A URL that can be connected to; None for any other text."""
-    if len(text) > LONGEST_KEPT:
+    if len(text) > MAX_KEPT_LENGTH:
         return None
     try:
         found = httpx.URL(text)

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 SHORTEST = 6
 """A secret shorter than this is not looked for elsewhere: it could be any word."""
-LONGEST = 16_384
+MAX_LENGTH = 16_384
 """A secret of more bytes than this is redacted under its name, and not looked for elsewhere."""
-MOST_KNOWN = 500
+MAX_KNOWN = 500
 """Secrets that are remembered of callers, and as many of responses: the newest ones."""
 _END = b"\xff"
 """No text in UTF-8 has this byte: a secret with it sorts behind all that begin with the secret."""
@@ -34,7 +34,7 @@ class KnownSecrets:
 
     def add(self, secret: str, *, own: bool) -> None:
         """Remember a secret; `own` ones, of the caller, are not displaced by those of responses."""
-        if not SHORTEST <= len(secret) <= LONGEST:
+        if not SHORTEST <= len(secret) <= MAX_LENGTH:
             return
         order = self._orders[own]
         with self._lock:
@@ -43,7 +43,7 @@ class KnownSecrets:
                     self._use(form)
             order.pop(secret, None)
             order[secret] = None
-            if len(order) > MOST_KNOWN:
+            if len(order) > MAX_KNOWN:
                 self._forget(next(iter(order)), own=own)
 
     def replaced(self, text: str, placeholder: str) -> str:
@@ -57,7 +57,7 @@ class KnownSecrets:
             found = b""
             if searched[at : at + SHORTEST] in starts:
                 with self._lock:
-                    found = self._prefixes.longest(searched[at : at + LONGEST])
+                    found = self._prefixes.longest(searched[at : at + MAX_LENGTH])
             if found:
                 pieces += [searched[kept:at], placeholder.encode()]
                 at = kept = at + len(found)
@@ -129,5 +129,5 @@ def _forms(secret: str) -> set[bytes]:
     """The secret as it is, and as a part of a URL, where these are not too long."""
     encoded = quote(secret, safe="", errors="replace").encode()
     return {
-        one for one in (secret.encode("utf-8", "surrogatepass"), encoded) if len(one) <= LONGEST
+        one for one in (secret.encode("utf-8", "surrogatepass"), encoded) if len(one) <= MAX_LENGTH
     }

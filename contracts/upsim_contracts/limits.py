@@ -16,7 +16,7 @@ from upsim_contracts.cassettes import RecordedExchange, clip_of
 from upsim_contracts.clips import ClipProperties
 from upsim_contracts.counting import counted
 from upsim_contracts.findings import Finding
-from upsim_contracts.matching import LONGEST, at
+from upsim_contracts.matching import MAX_LENGTH, at
 from upsim_contracts.prices import plain
 from upsim_contracts.promised import Limit
 from upsim_contracts.provider_words import said, words_of
@@ -147,14 +147,14 @@ def _is_accepted(exchange: RecordedExchange, tolls: CostTable) -> bool:
 
 def _speaks(of: str, document: object) -> bool:
     """Whether the error of an answer speaks of a kind of limit."""
-    text = said(document, "").message[:LONGEST]
+    text = said(document, "").message[:MAX_LENGTH]
     return KINDS[of].about.search(text) is not None and _LIMITING.search(text) is not None
 
 
 def _number(of: str, document: object) -> Decimal | None:
     """The last number of a kind in the error of an answer."""
     kind = KINDS[of]
-    found = [*kind.number.finditer(said(document, "").message[:LONGEST])]
+    found = [*kind.number.finditer(said(document, "").message[:MAX_LENGTH])]
     return kind.worth(found[-1]) if found else None
 
 

@@ -15,9 +15,9 @@ from upsim_contracts.measuring import Seen
 from upsim_contracts.passing_findings import Passing, PassingFindings
 from upsim_contracts.redaction import Redactor
 
-MOST_ACCOUNTS = 1_000
+MAX_ACCOUNTS = 1_000
 """Keys that are told apart in a cassette."""
-MOST_SAID = 200
+MAX_LINES = 200
 """Characters of a method and a path that a line about them shows."""
 
 
@@ -81,7 +81,7 @@ class Logbook:
             await self.writer.add_beside(exchange)
         except (ContractFileError, OSError) as error:
             self.lost += 1
-            self.say(f"{exchange.call[:MOST_SAID]} is not in the cassette: {_reason(error)}")
+            self.say(f"{exchange.call[:MAX_LINES]} is not in the cassette: {_reason(error)}")
         self.findings += count
         for line in lines:
             self.say(line)
@@ -90,7 +90,7 @@ class Logbook:
         """Return the number of the key of a request; 0 where it has none."""
         sent = [headers[name] for name in sorted(self.auth) if name in headers]
         key = sha256("\n".join(sent).encode("utf-8", "surrogateescape")).digest()
-        if not sent or (len(self._accounts) >= MOST_ACCOUNTS and key not in self._accounts):
+        if not sent or (len(self._accounts) >= MAX_ACCOUNTS and key not in self._accounts):
             return 0
         return self._accounts.setdefault(key, len(self._accounts) + 1)
 

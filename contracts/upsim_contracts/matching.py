@@ -16,7 +16,7 @@ from typing import Any
 from upsim_contracts.counting import amount_of
 from upsim_contracts.nearest import hint
 
-LONGEST = 200
+MAX_LENGTH = 200
 ABSENT = object()
 """Stands for a field that an answer does not have."""
 
@@ -83,7 +83,7 @@ def shown(value: object) -> str:
     if value is ABSENT:
         return "nothing"
     text = json.dumps(value, ensure_ascii=False, default=_written)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}…"
 
 
 def _written(value: object) -> float | str:

@@ -17,17 +17,17 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from upsim.client.request_guard import is_loopback
-from upsim_contracts.bodies import LONGEST_VIDEO, Tee, links, name_of, sees, videos_in
+from upsim_contracts.bodies import MAX_VIDEO_LENGTH, Tee, links, name_of, sees, videos_in
 from upsim_contracts.clips import ClipProperties
 from upsim_contracts.parsing import parsed
 from upsim_contracts.pieces import in_turns, is_plain
 from upsim_contracts.turns import Turns
-from upsim_contracts.upstream import LONGEST_KEPT, MOST_KEPT, Upstream, remember
+from upsim_contracts.upstream import MAX_KEPT, MAX_KEPT_LENGTH, Upstream, remember
 
 SECONDS = 20
-MOST_LOOKS = 4
-"""Links of one request that are fetched, within so many seconds and `LONGEST_VIDEO` in all."""
-MOST_LINKS = 100
+MAX_LOOKS = 4
+"""Links of one request that are fetched, within so many seconds and `MAX_VIDEO_LENGTH` in all."""
+MAX_LINKS = 100
 """Links of one answer that can stand for an upload, and of one request that can be known."""
 VERSION = ("etag", "last-modified", "content-length")
 """Response headers by which two looks at a link see the same file."""
@@ -55,8 +55,8 @@ class _Looks:
     """What is left for the links of one request, and how many were not looked at for it."""
 
     until: float
-    links: int = MOST_LOOKS
-    size: int = LONGEST_VIDEO
+    links: int = MAX_LOOKS
+    size: int = MAX_VIDEO_LENGTH
     missed: int = 0
 
 
@@ -87,7 +87,7 @@ class Measuring:
     async def measure(self, body: bytes, content_type: str, sent: dict[str, None]) -> Sighted:
         """The videos that a request names or carries, as far as they are known.
 
-        The links are remembered in `sent`. No more than `MOST_LINKS` are known: those beyond,
+        The links are remembered in `sent`. No more than `MAX_LINKS` are known: those beyond,
         and ones that are too long to be remembered, could be any video.
         """
         async with self.turns.of(len(body)):
@@ -104,7 +104,7 @@ class Measuring:
                 media[link.partition("?")[0]] = known
                 each.append(known)
         if left.missed:
-            bounds = f"{MOST_LOOKS} links, {SECONDS} seconds and {LONGEST_VIDEO} bytes"
+            bounds = f"{MAX_LOOKS} links, {SECONDS} seconds and {MAX_VIDEO_LENGTH} bytes"
             self._say(f"videos of a request not looked at: {left.missed}, beyond {bounds}")
         return Sighted(media, each, all_known)
 
@@ -116,7 +116,7 @@ class Measuring:
     def answered(self, media: Mapping[str, Seen], body: bytes) -> None:
         """Links of an answer to an upload stand for what was uploaded, now or by the next call."""
         document = parsed(body)
-        told = _short(islice(links(document[0]), MOST_LINKS)) if document else []
+        told = _short(islice(links(document[0]), MAX_LINKS)) if document else []
         bares = tuple(link.partition("?")[0] for link in told)
         carried = [seen for name, seen in media.items() if name.startswith("data:")]
         for link, bare in zip(told, bares, strict=True):
@@ -207,15 +207,15 @@ def _carried(
     }
     document = parsed(body)
     named = [*links(document[0])] if document else []
-    for link in named[:MOST_KEPT]:
+    for link in named[:MAX_KEPT]:
         remember(sent, link, None)
-    some = _short(named[:MOST_LINKS])
+    some = _short(named[:MAX_LINKS])
     return found, some, len(named) - len(some)
 
 
 def _short(found: Iterable[str]) -> list[str]:
     """The links that are not too long to be remembered."""
-    return [link for link in found if len(link) <= LONGEST_KEPT]
+    return [link for link in found if len(link) <= MAX_KEPT_LENGTH]
 
 
 def _split(link: str) -> SplitResult | None:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 CLOSE = 0.65
 """How alike two names must be (`difflib`) for one to be meant by the other."""
-LONGEST_COMPARED = 200
+MAX_COMPARED_LENGTH = 200
 """Characters of a value of any length that are compared with names."""
 
 
@@ -20,5 +20,5 @@ def hint(name: object, known: Iterable[str]) -> str:
     'there are venice, vicsee'
     """
     names = list(known)
-    near = get_close_matches(str(name)[:LONGEST_COMPARED], names, n=1, cutoff=CLOSE)
+    near = get_close_matches(str(name)[:MAX_COMPARED_LENGTH], names, n=1, cutoff=CLOSE)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none'}"

@@ -13,15 +13,15 @@ import msgspec
 
 from upsim_contracts.windows import WINDOW, is_more, text_of, unspelled
 
-LONGEST_TEXT = 4096
+MAX_TEXT_LENGTH = 4096
 MAX_LETTERS = 2**20
 """Characters of a text that spells no file; looking for secrets in it would take long."""
 _DATA = re.compile(r"data:[\w/+.-]*;base64,(?=.)", re.DOTALL)
-_LONGEST_HEAD = 300
+_MAX_HEAD_LENGTH = 300
 _ALPHABET = (string.ascii_letters + string.digits + "+/" + string.whitespace).encode()
-_MOST_PADDING = 2
+_MAX_PADDING = 2
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_MOST_PLACES = 300
+_MAX_PLACES = 300
 _ESCAPED = tuple(rb"\u00%s" % code for code in (b"2c", b"2C", b"5b", b"5B", b"7b", b"7B"))
 """A comma and brackets as escapes; they stand as they are when the text is written again."""
 
@@ -123,8 +123,8 @@ def has_repeats(content: bytes) -> bool:
 
 def spelled(text: str) -> bytes | None:
     """The bytes that a long text spells; None for a text that is only a text."""
-    head = _DATA.match(text, 0, _LONGEST_HEAD)
-    if head is None and (len(text) <= LONGEST_TEXT or not _is_base64(text)):
+    head = _DATA.match(text, 0, _MAX_HEAD_LENGTH)
+    if head is None and (len(text) <= MAX_TEXT_LENGTH or not _is_base64(text)):
         return None
     try:
         return unspelled(text[head.end() :] if head else text)
@@ -135,8 +135,8 @@ def spelled(text: str) -> bytes | None:
 def _number(digits: str, longest: int) -> int | Decimal:
     """A number as it is written. Raises UnusualError for one that is beyond all others."""
     found = Decimal(digits) if len(digits) <= longest else Decimal("NaN")
-    if not found.is_finite() or abs(found.adjusted()) > _MOST_PLACES:
-        raise UnusualError(f"it holds a number of more than {_MOST_PLACES} digits or places")
+    if not found.is_finite() or abs(found.adjusted()) > _MAX_PLACES:
+        raise UnusualError(f"it holds a number of more than {_MAX_PLACES} digits or places")
     return int(digits) if digits.lstrip("-").isdecimal() else found
 
 
@@ -187,7 +187,7 @@ def _is_base64(text: str) -> bool:
     """
     bare = text.rstrip()
     letters = bare.rstrip("=")
-    if not text.isascii() or not letters or len(bare) - len(letters) > _MOST_PADDING:
+    if not text.isascii() or not letters or len(bare) - len(letters) > _MAX_PADDING:
         return False
     return not any(
         letters[start : start + WINDOW].encode().translate(None, _ALPHABET)

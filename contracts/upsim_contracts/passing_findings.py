@@ -17,7 +17,7 @@ from upsim_contracts.request_costs import CostTable, RequestCost
 from upsim_contracts.room import Share
 from upsim_contracts.upstream import Upstream
 
-MOST_FINDINGS = 20
+MAX_FINDINGS = 20
 """Findings of one response that are printed and recorded; the others are counted."""
 
 
@@ -60,10 +60,10 @@ class PassingFindings:
         """The number of findings, and a line for each of the first ones and for all the others."""
         judged = [] if passing.part == "file" else self._judged(passing, status, body, headers)
         priced = self._priced(passing, toll, charge, status)
-        lines = [str(one) for one in judged[:MOST_FINDINGS]]
-        if len(judged) > MOST_FINDINGS:
+        lines = [str(one) for one in judged[:MAX_FINDINGS]]
+        if len(judged) > MAX_FINDINGS:
             name = f"{passing.method} {passing.path.partition('?')[0]}"
-            more = f"{len(judged) - MOST_FINDINGS} more findings"
+            more = f"{len(judged) - MAX_FINDINGS} more findings"
             lines.append(f"{self.target.provider}: {name}: {more} of this response")
         return len(judged) + len(priced), [self.redactor.text(line) for line in lines + priced]
 

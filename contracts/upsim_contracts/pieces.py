@@ -14,7 +14,7 @@ from upsim_contracts.bodies import Tee
 from upsim_contracts.passing_on import PIECE
 from upsim_contracts.room import Share
 
-MOST_TEXT = 16 * 2**20
+MAX_TEXT = 16 * 2**20
 """Bytes of a document that are read before it is passed on."""
 MOST_PACKED = 2**20
 """Bytes of a compressed document that is unpacked: empty blocks take a second for 10 MiB."""
@@ -50,7 +50,7 @@ async def teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:
 
 
 async def beginning(
-    pieces: AsyncIterator[bytes], share: Share, most: int = MOST_TEXT
+    pieces: AsyncIterator[bytes], share: Share, most: int = MAX_TEXT
 ) -> tuple[bytearray, bool]:
     """All of a document, or the beginning of one that is too long, and whether it is all.
 
@@ -108,7 +108,7 @@ def decoded(sent: bytes | bytearray, encoding: str) -> bytes | None:
         return None
     unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of gzip and of zlib
     try:
-        found = unpacking.decompress(sent, MOST_TEXT)
+        found = unpacking.decompress(sent, MAX_TEXT)
     except zlib.error:
         return None
     return found if unpacking.eof else None

@@ -29,7 +29,7 @@ SAMPLE = "320x240 10fps 1s"
 REFUSED = (401, 403)
 LIMITED = 429
 BROKEN = 500
-LONGEST = 200
+MAX_LENGTH = 200
 ROTATED = str.maketrans("0123456789abcdefABCDEF", "1032547698badcfeBADCFE")
 CHANGED = 8
 """How many characters at the end of a key make it another one."""
@@ -66,7 +66,7 @@ def _balance(book: Book, form: CallForm, place: str, target: Target) -> Decimal:
     if found is not None:
         return found
     status = answer.response.status_code
-    said = ascii(answer.text[:LONGEST])[1:-1]
+    said = ascii(answer.text[:MAX_LENGTH])[1:-1]
     if status in REFUSED:
         mistake = f"the key is refused ({status} {said}): give a valid one by --api-key"
     elif status == LIMITED:

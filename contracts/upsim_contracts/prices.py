@@ -10,7 +10,7 @@ from upsim_contracts.findings import Finding
 
 _SUCCESS = range(200, 300)
 CHARGE = "charge"
-MOST_PLACES = 30
+MAX_PLACES = 30
 
 
 def price_finding(
@@ -36,6 +36,6 @@ def amount_text(amount: Decimal, unit: str) -> str:
 
 def plain(amount: Decimal) -> str:
     """An amount without zeros at its end; one out of all proportion as it is."""
-    if not amount.is_finite() or abs(amount.adjusted()) > MOST_PLACES:
+    if not amount.is_finite() or abs(amount.adjusted()) > MAX_PLACES:
         return str(amount)
     return f"{amount.normalize():f}"

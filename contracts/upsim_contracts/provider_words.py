@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from upsim_contracts.cassettes import RecordedExchange
-from upsim_contracts.matching import LONGEST
+from upsim_contracts.matching import MAX_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +41,4 @@ def words_of(exchange: RecordedExchange) -> str:
     body = exchange.answer.body
     found = said(body.get("json"), str(body.get("text", "")))
     code = "" if found.code.isdecimal() else found.code  # most often the status once more
-    return str(replace(found, code=code, message=found.message[:LONGEST]))
+    return str(replace(found, code=code, message=found.message[:MAX_LENGTH]))

@@ -18,13 +18,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from upsim_contracts.bodies import LONGEST_VIDEO, Tee, as_file, kept
+from upsim_contracts.bodies import MAX_VIDEO_LENGTH, Tee, as_file, kept
 from upsim_contracts.cassette_format import MAX_PATH_LENGTH
 from upsim_contracts.cassettes import RecordedMessage, Writer
 from upsim_contracts.charging import Charged, Charging
 from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.hooks import Hooks, Outgoing, is_delivery
-from upsim_contracts.logbook import MOST_SAID, Logbook
+from upsim_contracts.logbook import MAX_LINES, Logbook
 from upsim_contracts.measuring import NOTHING, Measuring
 from upsim_contracts.passing_findings import Passing, PassingFindings
 from upsim_contracts.passing_on import (
@@ -38,7 +38,7 @@ from upsim_contracts.passing_on import (
     texts_of,
 )
 from upsim_contracts.pieces import (
-    MOST_TEXT,
+    MAX_TEXT,
     beginning,
     decoded,
     in_turns,
@@ -58,7 +58,7 @@ from upsim_contracts.wrong_options import wrong_options
 
 UPLOAD_SECONDS = 1_800
 """Seconds that a caller may take for a file that is sent to a link of an answer."""
-MOST_HEADERS = 200
+MAX_HEADERS = 200
 """Headers of a request."""
 PRINTED = "".join(map(chr, range(0x21, 0x7F)))
 """What of a path stays as the caller wrote it; any other byte is sent as %XX."""
@@ -123,8 +123,8 @@ class Recording:
     # -- what comes in
 
     async def _answer(self, request: Request, share: Share) -> ASGIApp:
-        if len(request.scope["headers"]) > MOST_HEADERS:
-            text = f"a request with more than {MOST_HEADERS} headers is not recorded"
+        if len(request.scope["headers"]) > MAX_HEADERS:
+            text = f"a request with more than {MAX_HEADERS} headers is not recorded"
             return own_response(431, "too_many_headers", text)
         if is_delivery(request.scope["path"]):
             return await self._relay.answer(request, share)
@@ -182,7 +182,7 @@ class Recording:
     async def _read(self, request: Request, path: str, proxy: str, share: Share) -> Passing:
         """Take in a request of the provider's own paths. Raises TooLargeError, BusyError."""
         kind = request.headers.get("content-type", "")
-        most = LONGEST_VIDEO if kind.startswith("multipart/") else MOST_READ
+        most = MAX_VIDEO_LENGTH if kind.startswith("multipart/") else MOST_READ
         pieces = request.stream()
         found, is_whole = await read_beginning(pieces, share, most)
         if not is_whole:
@@ -349,7 +349,7 @@ class Recording:
         if paid is not None:
             paid.cancel()
         self.refused += 1
-        name = f"{passing.method} {passing.path.partition('?')[0]}"[:MOST_SAID]
+        name = f"{passing.method} {passing.path.partition('?')[0]}"[:MAX_LINES]
         text = f"this machine cannot connect to {self.target.host}: {why}"
         self._say(self._redactor.text(f"not sent: {name}: {text}"))
         return own_response(503, "short", f"{text}; send it again later")
@@ -383,7 +383,7 @@ class Recording:
         if is_whole:
             await answer.aclose()
             is_packed = not is_plain(answer.headers.get("content-encoding", ""))
-            size = MOST_TEXT if is_packed else max(len(passing.body), len(sent))
+            size = MAX_TEXT if is_packed else max(len(passing.body), len(sent))
             async with self._turns.of(size):
                 response = await self._document(passing, paid, answer, kind, sent)
         if response is None:

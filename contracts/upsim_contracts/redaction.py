@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from upsim_contracts.known_secrets import KnownSecrets
 
 PLACEHOLDER = "(redacted)"
-SHORTEST_KEY = 16
+MIN_KEY_LENGTH = 16
 _NAME = re.compile(
     r"secret|passw|api[-_]?key|authoriz|credential|signature|cookie|bearer"
     r"|(?:^|[-_])(?:token|key|sig|auth)$|(?:access|refresh|session|security|id)[-_]?token",
@@ -149,7 +149,7 @@ def _hides(name: str, value: object) -> bool:
     """Whether a value of a document is secret; a short `key` is the name of something."""
     if isinstance(value, bool) or value == "" or not isinstance(value, str | int | Decimal):
         return False
-    return is_secret(name) and (name.lower() != "key" or len(str(value)) >= SHORTEST_KEY)
+    return is_secret(name) and (name.lower() != "key" or len(str(value)) >= MIN_KEY_LENGTH)
 
 
 def _query(query: str) -> str:

@@ -20,7 +20,7 @@ from upsim_contracts.bodies import as_file, kept
 from upsim_contracts.cassettes import RecordedExchange, RecordedMessage
 from upsim_contracts.deliveries import check_delivery
 from upsim_contracts.hooks import Hook, Hooks
-from upsim_contracts.passing_findings import MOST_FINDINGS
+from upsim_contracts.passing_findings import MAX_FINDINGS
 from upsim_contracts.passing_on import (
     HOP,
     DocumentResponse,
@@ -29,7 +29,7 @@ from upsim_contracts.passing_on import (
     status_of,
     texts_of,
 )
-from upsim_contracts.pieces import MOST_TEXT, beginning, decoded, in_turns, is_plain, within
+from upsim_contracts.pieces import MAX_TEXT, beginning, decoded, in_turns, is_plain, within
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.room import Share, TooLargeError, read_whole
 from upsim_contracts.shortages import shortage
@@ -40,8 +40,8 @@ SECONDS = 60
 """Seconds that a receiver has for its whole response."""
 MOST_ANSWERED = 256 * 2**10
 """Bytes of a receiver's response; one that is longer counts by its status and headers alone."""
-MOST_AT_ONCE = 50
-MOST_OF_ONE = 100
+MAX_AT_ONCE = 50
+MAX_PER_WEBHOOK = 100
 """Deliveries for one webhook: more than the attempts of any provider."""
 _LONG = re.compile(r"[\w+/=-]{16,}")
 _HEX = re.compile(r"[0-9a-f]+")
@@ -85,7 +85,7 @@ class Relay:
         hook.taken += 1
         self._under_way += 1
         try:
-            sent = await read_whole(request, share, MOST_TEXT)
+            sent = await read_whole(request, share, MAX_TEXT)
             return await self._pass_on(hook, request, sent, share)
         except ClientDisconnect:
             return own_response(400, "gone", "the provider went away")
@@ -97,10 +97,10 @@ class Relay:
     def _refusal(self, hook: Hook, method: str) -> Response | None:
         if method != "POST":
             return own_response(405, "no_delivery", "a webhook is delivered by POST")
-        if self._under_way >= MOST_AT_ONCE:
-            return own_response(503, "busy", f"{MOST_AT_ONCE} deliveries are under way")
-        if hook.taken >= MOST_OF_ONE:
-            text = f"{MOST_OF_ONE} deliveries for this webhook were taken"
+        if self._under_way >= MAX_AT_ONCE:
+            return own_response(503, "busy", f"{MAX_AT_ONCE} deliveries are under way")
+        if hook.taken >= MAX_PER_WEBHOOK:
+            text = f"{MAX_PER_WEBHOOK} deliveries for this webhook were taken"
             return own_response(429, "too_many_deliveries", text)
         return None
 
@@ -135,7 +135,7 @@ class Relay:
             return own_response(502, "receiver", f"the receiver gave no answer: {reason}")
         encoding = answer.headers.get("content-encoding", "")
         kind = answer.headers.get("content-type", "")
-        size = max(len(sent), len(content)) if is_plain(encoding) else MOST_TEXT
+        size = max(len(sent), len(content)) if is_plain(encoding) else MAX_TEXT
         told = bytes(content) if is_whole else b""
         async with self.turns.of(size):
             message = await asyncio.to_thread(self._read, texts_of(answer), told, encoding, kind)
@@ -187,9 +187,9 @@ class Relay:
         found = check_delivery(
             callback, delivery.headers, delivery.body, how.proof, delivery.checked
         )
-        lines = [self.redactor.text(str(one)) for one in found[:MOST_FINDINGS]]
-        if len(found) > MOST_FINDINGS:
-            lines.append(f"{callback.name}: {len(found) - MOST_FINDINGS} more findings")
+        lines = [self.redactor.text(str(one)) for one in found[:MAX_FINDINGS]]
+        if len(found) > MAX_FINDINGS:
+            lines.append(f"{callback.name}: {len(found) - MAX_FINDINGS} more findings")
         return len(found), lines
 
 

@@ -15,8 +15,8 @@ from upsim_contracts.fact_runner import Verdict
 from upsim_contracts.uses import ASIDE
 from upsim_contracts.verify import VerifyReport
 
-LONGEST_LINE = 400
-MOST_NAMED = 5
+MAX_LINE_LENGTH = 400
+MAX_NAMED = 5
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
@@ -35,7 +35,7 @@ def as_text(report: VerifyReport) -> str:
     for cause, known in report.accepted:
         lines += [f"KNOWN {cause}", f"        {known}"]
     if report.refused:
-        lines.append(f"        {report.refused[:LONGEST_LINE]}")
+        lines.append(f"        {report.refused[:MAX_LINE_LENGTH]}")
     lines.append(report.headline)
     return "\n".join(lines)
 
@@ -45,10 +45,10 @@ def _text_of(cause: Cause) -> Iterator[str]:
     weight = f", {cause.weight}:" if cause.weight else ""
     yield f"CHANGED{weight} {cause}"
     facts = [*cause.broken, *cause.unjudged]
-    more = f" and {len(facts) - MOST_NAMED} more" if len(facts) > MOST_NAMED else ""
+    more = f" and {len(facts) - MAX_NAMED} more" if len(facts) > MAX_NAMED else ""
     if facts:
-        yield f"        {', '.join(facts[:MOST_NAMED])}{more}"
-    yield f"        {cause.details[0][:LONGEST_LINE]}"
+        yield f"        {', '.join(facts[:MAX_NAMED])}{more}"
+    yield f"        {cause.details[0][:MAX_LINE_LENGTH]}"
 
 
 def as_json(reports: Sequence[VerifyReport]) -> str:

@@ -14,7 +14,7 @@ MOST_READ = 40 * 2**20
 
 The rest of a longer one passes unread, and so does what is sent to a link of an answer.
 """
-MOST_HELD = 512 * 2**20
+MAX_HELD = 512 * 2**20
 """Bytes of all requests and responses that are held at once, with their parsed copies."""
 BLOCK = 2**20
 """Bytes of the pieces in which a request is held until all of it is there."""
@@ -67,7 +67,7 @@ class Share:
         more = wanted - self._counted
         self._counted = wanted
         self.room.held += more
-        most = MOST_HELD if wanted <= FIRST else MOST_HELD - SPARE
+        most = MAX_HELD if wanted <= FIRST else MAX_HELD - SPARE
         return more <= 0 or self.room.held <= most
 
     def claim(self, size: int = 0) -> None:

@@ -16,7 +16,7 @@ from upsim_contracts.prices import plain
 REPLAYED = "https://recorded.example"
 """Where videos are said to be whose own address a simulator would look up, or that have none."""
 _MICRO = 6
-_LONGEST_KEY = 1000
+_MAX_KEY_LENGTH = 1000
 _ESCAPED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
@@ -86,7 +86,7 @@ def _flow(value: object) -> str:
 def _key(name: str) -> str:
     """A key; YAML looks for the colon of a long one only if it is announced."""
     text = quoted(name)
-    return text if len(text) <= _LONGEST_KEY else f"? {text} "
+    return text if len(text) <= _MAX_KEY_LENGTH else f"? {text} "
 
 
 def quoted(value: object) -> str:

@@ -14,7 +14,7 @@ from upsim_contracts.findings import Finding
 from upsim_contracts.provider_words import Said
 from upsim_contracts.signs import Key, leaf, number, plain_field, ratio
 
-MOST_NAMED = 3
+MAX_NAMED = 3
 _FILE = re.compile(r"https?://|data:")
 _SAME = Decimal("0.005")
 """How far ratios of amounts may lie apart and still be called one."""
@@ -68,8 +68,8 @@ def sentence(scene: Scene) -> str:
 def listed(names: Iterable[str]) -> str:
     """Return a few names, and how many more there are."""
     known = list(names)
-    more = len(known) - MOST_NAMED
-    text = ", ".join(known[:MOST_NAMED])
+    more = len(known) - MAX_NAMED
+    text = ", ".join(known[:MAX_NAMED])
     return f"{text} and {more} more" if more > 0 else text
 
 

@@ -24,9 +24,9 @@ from upsim_contracts.places import check_dialect
 from upsim_contracts.windows import substituted
 
 LIVE = "live"
-MOST_KEPT = 10_000
+MAX_KEPT = 10_000
 """Links that are remembered: of answers, of requests, of uploads and of videos."""
-LONGEST_KEPT = 8192
+MAX_KEPT_LENGTH = 8192
 """Characters of a link that is remembered."""
 T = TypeVar("T")
 _REMEMBERING = Lock()
@@ -153,12 +153,12 @@ class Links:
         return substituted(mine, meant, text)
 
 
-def remember(kept: dict[str, T], key: str, value: T, most: int = MOST_KEPT) -> None:
+def remember(kept: dict[str, T], key: str, value: T, most: int = MAX_KEPT) -> None:
     """Keep a value as the newest; the oldest goes where there are more than `most`.
 
     Nothing is kept for a key of more than LONGEST_KEPT characters. Threads may share what is kept.
     """
-    if len(key) > LONGEST_KEPT:
+    if len(key) > MAX_KEPT_LENGTH:
         return
     with _REMEMBERING:
         kept.pop(key, None)

@@ -12,10 +12,10 @@ from upsim_contracts.nearest import CLOSE
 from upsim_contracts.parsing import parsed
 from upsim_contracts.schemas import SchemaViolation
 
-MOST_FIELDS = 50
+MAX_FIELDS = 50
 """Fields of a body, and of each object in it, that are looked at."""
-MOST_TOLD = 3
-LONGEST = 200
+MAX_REPORTED = 3
+MAX_LENGTH = 200
 _LIST = "one of "
 
 
@@ -32,18 +32,18 @@ def wrong_options(
         name = ".".join(map(str, one.path))
         if name and one.seen != "none" and (name not in told or one.expected.startswith(_LIST)):
             told[name] = f"{name}: found {one.seen}, expected {one.expected}{_meant(one)}"
-    yield from islice(told.values(), MOST_TOLD)
+    yield from islice(told.values(), MAX_REPORTED)
 
 
 def _short(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The first fields of a body, without its lists and the ends of its texts."""
     found: dict[str, Any] = {}
-    for name, value in islice(fields.items(), MOST_FIELDS):
+    for name, value in islice(fields.items(), MAX_FIELDS):
         if isinstance(value, Mapping):
-            found[name[:LONGEST]] = _short(value)
+            found[name[:MAX_LENGTH]] = _short(value)
         else:
-            short = value[:LONGEST] if isinstance(value, str) else value
-            found[name[:LONGEST]] = value[:1] if isinstance(value, list) else short
+            short = value[:MAX_LENGTH] if isinstance(value, str) else value
+            found[name[:MAX_LENGTH]] = value[:1] if isinstance(value, list) else short
     return found
 
 

@@ -14,7 +14,7 @@ from upsim_contracts.answers import REFUSED, DocumentedOperation, contract, oper
 from upsim_contracts.documents import parts
 from upsim_contracts.request_costs import CostTable
 
-LONGEST = 200
+MAX_LENGTH = 200
 """Characters of a path that a note shows and compares."""
 SEGMENTS = 16
 """Segments of a path that are compared."""
@@ -29,8 +29,8 @@ def note(tolls: CostTable, dialect: str, method: str, path: str, status: int) ->
     if status < REFUSED or operation_of(provider, dialect, method, path) is not None:
         return None
     bare = path.partition("?")[0]
-    shown = bare if len(bare) <= LONGEST else f"{bare[:LONGEST]}…"
-    near = _nearest(tolls, dialect, method, bare[:LONGEST])
+    shown = bare if len(bare) <= MAX_LENGTH else f"{bare[:MAX_LENGTH]}…"
+    near = _nearest(tolls, dialect, method, bare[:MAX_LENGTH])
     meant = f"; did you mean {near}?" if near else ""
     return f"note: {method} {shown} is not in {provider}'s documents (answered {status}){meant}"
 

@@ -14,7 +14,7 @@ from yaml.reader import ReaderError
 
 from upsim_contracts.exceptions import ContractFileError
 
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
 """Of files that anybody may have written."""
 _SCALARS = {
@@ -107,9 +107,9 @@ def _placed(file: Path) -> Iterator[None]:
 def _bounded(file: Path) -> bytes:
     """The bytes of a file. Raises ContractFileError for one that is too long, OSError."""
     with file.open("rb") as opened:
-        content = opened.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ContractFileError(f"it has more than {MOST_BYTES} bytes")
+        content = opened.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ContractFileError(f"it has more than {MAX_BYTES} bytes")
     return content
 
 

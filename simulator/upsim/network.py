@@ -18,11 +18,11 @@ from urllib.request import Request
 import httpcore
 import httpx
 
-MOST_INFORMATIONAL = 20
+MAX_INFORMATIONAL = 20
 """Responses of status 1xx before the final one."""
-MOST_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024
 """Bytes of all heads of one response together."""
-MOST_HEAD_LINES = 1_000
+MAX_HEAD_LINES = 1_000
 PIECE = 4_096
 """Bytes that are read at once while a head is awaited."""
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
@@ -68,8 +68,8 @@ class Heads:
                 self._pending.clear()
                 return
             self._count += 1
-            if self._count > MOST_INFORMATIONAL:
-                what = f"more than {MOST_INFORMATIONAL} informational responses"
+            if self._count > MAX_INFORMATIONAL:
+                what = f"more than {MAX_INFORMATIONAL} informational responses"
                 raise httpcore.RemoteProtocolError(f"{what} before the final one")
             del self._pending[: end.end()]
             searched = 0
@@ -81,10 +81,10 @@ class Heads:
         self._check(0, 0)
 
     def _check(self, more_bytes: int, more_lines: int) -> None:
-        if self._bytes + more_bytes > MOST_HEAD_BYTES:
-            raise httpcore.RemoteProtocolError(f"a head of more than {MOST_HEAD_BYTES} bytes")
-        if self._lines + more_lines > MOST_HEAD_LINES:
-            raise httpcore.RemoteProtocolError(f"a head of more than {MOST_HEAD_LINES} lines")
+        if self._bytes + more_bytes > MAX_HEAD_BYTES:
+            raise httpcore.RemoteProtocolError(f"a head of more than {MAX_HEAD_BYTES} bytes")
+        if self._lines + more_lines > MAX_HEAD_LINES:
+            raise httpcore.RemoteProtocolError(f"a head of more than {MAX_HEAD_LINES} lines")
 
 
 class _Stream(httpcore.AsyncNetworkStream):

@@ -35,9 +35,9 @@ from upsim.client import (
 )
 from upsim.client.adapter import ProviderResponse, number
 from upsim.client.http import admin, bounded
-from upsim.client.http.admin import MOST_BYTES as MOST_ADMIN_BYTES
+from upsim.client.http.admin import MAX_BYTES as MOST_ADMIN_BYTES
 from upsim.client.http.connections import async_connections
-from upsim.client.http.exchanges import MOST_BYTES
+from upsim.client.http.exchanges import MAX_BYTES
 from upsim.client.request_guard import Budget, RequestGuard
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.client.values import Money
@@ -81,7 +81,7 @@ SQUEEZED = {
     "deflate": (zlib.compress(CREDITS), ""),
     "deflate ": (zlib.compress(CREDITS, wbits=-15), ""),
     "identity": (CREDITS, ""),
-    "x-gzip": (gzip.compress(bytes(MOST_BYTES + 1)), "more than 67108864 bytes"),
+    "x-gzip": (gzip.compress(bytes(MAX_BYTES + 1)), "more than 67108864 bytes"),
     "gzip, gzip": (gzip.compress(gzip.compress(CREDITS)), "nobody asked for"),
     "zstd": (CREDITS, "nobody asked for"),
     "GZIP": (CREDITS, "no such file"),

@@ -26,7 +26,7 @@ from upsim import Simulator
 from upsim.cli.console import job_of, line_of
 from upsim.core.baseline import Auth
 from upsim.engine.journal import JournalEntry
-from upsim.web.admin.exchange_views import LONGEST_CAUSE, cause_of
+from upsim.web.admin.exchange_views import MAX_CAUSE_LENGTH, cause_of
 from upsim_contracts.clips import ClipProperties
 from upsim_contracts.generation import Submit
 from upsim_contracts.spending import SpendingBudget
@@ -495,7 +495,7 @@ def test_cause_is_named(seen: Seen, mistake: Mistake) -> None:
     assert seen.cause[:200] in shown
     assert SECRET not in seen.cause + shown
     assert seen.cause not in response.text
-    assert len(seen.cause) <= LONGEST_CAUSE
+    assert len(seen.cause) <= MAX_CAUSE_LENGTH
     assert seen.cause.isprintable()
 
 
@@ -778,7 +778,7 @@ def test_refused_key_says_whose_it_is(seen: Seen, monkeypatch: pytest.MonkeyPatc
         assert seen.cause in seen.line
         assert key not in seen.line
 
-    monkeypatch.setattr("upsim.engine.resolution.MOST_ACCOUNTS", 0)
+    monkeypatch.setattr("upsim.engine.resolution.MAX_ACCOUNTS", 0)
     admin.get(f"http://localhost{outside}", headers={"Authorization": "Bearer another"})
     assert "sandbox 'default' has its most accounts, 0;" in seen.cause
 

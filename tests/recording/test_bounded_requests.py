@@ -20,16 +20,16 @@ import pytest
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim_contracts import measuring, room, windows
-from upsim_contracts.bodies import LONGEST_VIDEO
+from upsim_contracts.bodies import MAX_VIDEO_LENGTH
 from upsim_contracts.cassettes import read_cassette
 from upsim_contracts.clips import clip
-from upsim_contracts.measuring import MOST_LINKS, MOST_LOOKS, Measuring
+from upsim_contracts.measuring import MAX_LINKS, MAX_LOOKS, Measuring
 from upsim_contracts.parsing import UnusualError, read_document
 from upsim_contracts.pieces import TURN
 from upsim_contracts.record_command import recording
-from upsim_contracts.recording import MOST_HEADERS
+from upsim_contracts.recording import MAX_HEADERS
 from upsim_contracts.redaction import Redactor
-from upsim_contracts.upstream import LONGEST_KEPT, MOST_KEPT, Links
+from upsim_contracts.upstream import MAX_KEPT, MAX_KEPT_LENGTH, Links
 from upsim_contracts.upstream import Upstream as Target
 
 QUEUE = "/api/v1/video/queue"
@@ -64,13 +64,13 @@ def test_request_with_too_many_headers_is_refused(tmp_path: Path) -> None:
 
     async def caller(http: httpx.AsyncClient) -> None:
         usual = len(http.headers) + 1  # and the host
-        for number in (MOST_HEADERS, MOST_HEADERS + 1):
+        for number in (MAX_HEADERS, MAX_HEADERS + 1):
             more = [("x-i", "tkitki")] * (number - usual)
             answer = await http.get(f"/api/v1/{number}", headers=more)
             statuses.append(answer.status_code)
 
     record(tmp_path, upstream, caller)
-    assert ([200, 431], [f"/api/v1/{MOST_HEADERS}"]) == (statuses, forwarded)
+    assert ([200, 431], [f"/api/v1/{MAX_HEADERS}"]) == (statuses, forwarded)
 
 
 ASKED = ("models?token=abcdef", "nothing", "broken", "cut")
@@ -182,14 +182,14 @@ def test_few_links_of_a_request_are_looked_at(
 
     said = record(tmp_path, upstream, caller)
 
-    looks = {"refused": MOST_LOOKS, "slow": 1, "long": MOST_LOOKS}[kind]
-    missed = {"refused": 3000 - MOST_LOOKS, "slow": 3000, "long": 3000}[kind]
+    looks = {"refused": MAX_LOOKS, "slow": 1, "long": MAX_LOOKS}[kind]
+    missed = {"refused": 3000 - MAX_LOOKS, "slow": 3000, "long": 3000}[kind]
     assert [*(f"/{number}.mp4" for number in range(looks)), QUEUE] == asked
     assert f"videos of a request not looked at: {missed}, beyond " in said[0]
     assert {} == read_cassette(tmp_path / "c.jsonl").exchanges[0].media
 
 
-LONG = bytes(LONGEST_VIDEO + 1)
+LONG = bytes(MAX_VIDEO_LENGTH + 1)
 
 
 def test_few_links_of_a_request_are_known_and_kept() -> None:
@@ -197,7 +197,7 @@ def test_few_links_of_a_request_are_known_and_kept() -> None:
     target = Target("venice", "default", "http://127.0.0.1:9")
     links = Links(target)
     said: list[str] = []
-    long = f"https://files.test/{'a' * LONGEST_KEPT}"
+    long = f"https://files.test/{'a' * MAX_KEPT_LENGTH}"
 
     async def measured(named: list[str]) -> tuple[int, bool]:
         body = json.dumps({"video": named}).encode()
@@ -205,17 +205,17 @@ def test_few_links_of_a_request_are_known_and_kept() -> None:
         return len(seen.each), seen.all_known
 
     async def run() -> list[tuple[int, bool]]:
-        few = [f"https://files.test/{number}" for number in range(MOST_LINKS)]
-        many = [f"https://files.test/of-{number}" for number in range(2 * MOST_KEPT)]
+        few = [f"https://files.test/{number}" for number in range(MAX_LINKS)]
+        many = [f"https://files.test/of-{number}" for number in range(2 * MAX_KEPT)]
         return [await measured(one) for one in (few, many, [*few[:3], long])]
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
     told = [("https://files.test/*", clip("1280x720 30fps 5s"))]
     looker = Measuring(target, http, paths=(), say=said.append, told=told)
-    assert [(MOST_LINKS, True), (MOST_LINKS, False), (3, False)] == asyncio.run(run())
+    assert [(MAX_LINKS, True), (MAX_LINKS, False), (3, False)] == asyncio.run(run())
     missed = [re.findall(r": (\d+),", line) for line in said]
-    assert [[str(2 * MOST_KEPT - MOST_LINKS)], ["1"]] == missed
-    assert MOST_KEPT == len(links.sent)
+    assert [[str(2 * MAX_KEPT - MAX_LINKS)], ["1"]] == missed
+    assert MAX_KEPT == len(links.sent)
     assert long not in links.sent
     assert "https://files.test/2" in links.sent
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.recording.conftest import Studio
-from upsim_contracts.wrong_options import MOST_TOLD, wrong_options
+from upsim_contracts.wrong_options import MAX_REPORTED, wrong_options
 
 CLIP = "http://upsim.test/media/synthetic/854x480_30fps_4.5s.mp4"
 VENICE = ("venice", "/api/v1/video/queue", {"model": "topaz-video-upscale", "video_url": CLIP})
@@ -98,6 +98,6 @@ def test_hostile_bodies_are_looked_at_in_part() -> None:
         told = wrong_options("venice", "guide", method="POST", path=VENICE[1], body=body)
         found.append([*told])
 
-    assert all(len(one) <= MOST_TOLD for one in found)
+    assert all(len(one) <= MAX_REPORTED for one in found)
     assert max(len(text) for one in found for text in one) < 400
     assert [[], []] == found[2:]

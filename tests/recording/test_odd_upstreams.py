@@ -33,11 +33,11 @@ from upsim.media.synthetic import make_clip
 from upsim_contracts import charging, record_command
 from upsim_contracts.cassette_format import MAX_PATH_LENGTH, MAX_TEXT_LENGTH
 from upsim_contracts.cassettes import RecordedExchange, read_cassette
-from upsim_contracts.charging import MOST_BYTES, Charging
+from upsim_contracts.charging import MAX_BYTES, Charging
 from upsim_contracts.drift_command import run as run_drift
 from upsim_contracts.exceptions import ContractFileError, UnreadableVideoError, UsageError
-from upsim_contracts.known_secrets import MOST_KNOWN
-from upsim_contracts.passing_findings import MOST_FINDINGS
+from upsim_contracts.known_secrets import MAX_KNOWN
+from upsim_contracts.passing_findings import MAX_FINDINGS
 from upsim_contracts.record_command import recording
 from upsim_contracts.redaction import PLACEHOLDER, Redactor
 from upsim_contracts.request_costs import CostTable
@@ -355,7 +355,7 @@ def test_findings_beyond_the_first_are_counted(tmp_path: Path) -> None:
     found = Forwarded(tmp_path, {"models": httpx.Response(200, json=LONG["keys"])})
 
     lines = found.exchanges["models"].findings
-    assert (MOST_FINDINGS + 1, lines) == (len(lines), tuple(found.said))
+    assert (MAX_FINDINGS + 1, lines) == (len(lines), tuple(found.said))
 
 
 def test_known_secrets_are_bounded_and_those_of_callers_stay() -> None:
@@ -364,13 +364,13 @@ def test_known_secrets_are_bounded_and_those_of_callers_stay() -> None:
     caller = answers.of_caller()
     caller.learn("sk-of-caller")
     answers.learn("sk-of-caller")
-    for number in range(2 * MOST_KNOWN):
+    for number in range(2 * MAX_KNOWN):
         answers.learn(f"secret-{number:05}/")
-    last = f"secret-{2 * MOST_KNOWN - 1:05}"
+    last = f"secret-{2 * MAX_KNOWN - 1:05}"
 
     text = f"sk-of-caller {last}/ {last}%2F secret-00000/ secret"
     assert f"{PLACEHOLDER} {PLACEHOLDER} {PLACEHOLDER} secret-00000/ secret" == answers.text(text)
-    for number in range(MOST_KNOWN):
+    for number in range(MAX_KNOWN):
         caller.learn(f"other-{number:05}")
     assert "sk-of-caller secret" == caller.text("sk-of-caller secret")
 
@@ -379,14 +379,14 @@ def test_secrets_with_a_common_beginning_take_bounded_time() -> None:
     """Neither many secrets that begin alike, nor ones within others, slow the search down."""
     redactor = Redactor()
     began = time.thread_time()
-    for number in range(MOST_KNOWN):
+    for number in range(MAX_KNOWN):
         redactor.learn(f"{'A' * 1000}{number:04}")
     assert "A" * 60_000 == redactor.text("A" * 60_000)
-    for length in range(6, MOST_KNOWN + 6):
+    for length in range(6, MAX_KNOWN + 6):
         redactor.learn("A" * length)
-    text = f"{'A' * (MOST_KNOWN + 4)}z " * 200
+    text = f"{'A' * (MAX_KNOWN + 4)}z " * 200
     assert f"{PLACEHOLDER}z " * 200 == redactor.text(text)
-    for number in range(MOST_KNOWN):  # these displace the ones that lay within others
+    for number in range(MAX_KNOWN):  # these displace the ones that lay within others
         redactor.learn(f"secret-{number:04}")
     assert text == redactor.text(text)
     assert time.thread_time() - began < 0.7 * slowness()
@@ -500,7 +500,7 @@ def test_long_headers_are_cut_and_lose_no_exchange(tmp_path: Path) -> None:
 BALANCE = b'{"balance": "1.50"}'
 BALANCES: dict[str, tuple[dict[str, str], bytes, str | None]] = {
     "plain": ({}, BALANCE, "1.50"),
-    "too long": ({}, BALANCE + b" " * MOST_BYTES, None),
+    "too long": ({}, BALANCE + b" " * MAX_BYTES, None),
     "bomb": ({"content-encoding": "gzip"}, gzip.compress(BALANCE + b" " * 50_000_000, 1), None),
 }
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import httpcore
 import pytest
 
-from upsim.network import MOST_HEAD_BYTES, MOST_INFORMATIONAL, PIECE, Heads
+from upsim.network import MAX_HEAD_BYTES, MAX_INFORMATIONAL, PIECE, Heads
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 HINT = b"HTTP/1.1 103 Early Hints\r\nlink: /\r\n\r\n"
 WHOLE = {
     "one": OK,
-    "after hints": HINT * MOST_INFORMATIONAL + OK,
+    "after hints": HINT * MAX_INFORMATIONAL + OK,
     "bare line feeds": b"HTTP/1.1 100 x\n\nHTTP/1.1 200 x\n\n",
     "an upgrade": b"HTTP/1.1 101 x\r\n\r\n",
     "no HTTP": b"\r\n\r\n",
     "a long one": b"HTTP/1.1 200 OK\r\na: " + b"x" * 60_000 + b"\r\n\r\n",
 }
 BEYOND = {
-    "too many": (HINT * (MOST_INFORMATIONAL + 1), "20 informational responses"),
-    "too long": (b"HTTP/1.1 200 OK\r\na: " + b"x" * MOST_HEAD_BYTES, "65536 bytes"),
+    "too many": (HINT * (MAX_INFORMATIONAL + 1), "20 informational responses"),
+    "too long": (b"HTTP/1.1 200 OK\r\na: " + b"x" * MAX_HEAD_BYTES, "65536 bytes"),
     "too long together": ((HINT[:-2] + b"a: " + b"x" * 9_000 + b"\r\n\r\n") * 8, "65536 bytes"),
     "too many lines": (b"HTTP/1.1 200 OK\r\n" + b"a:\r\n" * 1_000, "1000 lines"),
     "too many lines together": ((HINT[:-2] + b"a:\r\n" * 99 + b"\r\n") * 10, "1000 lines"),

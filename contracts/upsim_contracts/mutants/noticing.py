@@ -25,7 +25,7 @@ from upsim_contracts.target import Given, Target
 from upsim_contracts.verify import pricer
 
 Fate = Literal["noticed", "missed", "invalid", "error"]
-LONGEST = 120
+MAX_LENGTH = 120
 """Seconds of CPU time after which a simulator that was told a lie counts as hung."""
 AT_A_TIME = 25
 """Lies that one simulator is told by themselves."""
@@ -208,7 +208,7 @@ class Teller:
         file.write_text(self.court.lies.scenario(told), encoding="utf-8")
         target = replace(self.target, scenario=str(file))
         try:
-            with cpu_limit(LONGEST):
+            with cpu_limit(MAX_LENGTH):
                 refused = _refused(target, Given())
                 if refused is None:
                     return self._heard(told[0], facts, target)

@@ -9,7 +9,7 @@ from typing import Any
 from upsim_contracts.clips import ClipProperties
 
 USD_A_FRAME = Decimal("0.0003")
-MOST_FRAMES = 240
+MAX_FRAMES = 240
 
 
 def price(_call: str, clip: ClipProperties | None, _body: Mapping[str, Any]) -> Decimal | None:
@@ -17,4 +17,4 @@ def price(_call: str, clip: ClipProperties | None, _body: Mapping[str, Any]) -> 
 
     Without a clip it is what the longest one costs.
     """
-    return (MOST_FRAMES if clip is None else clip.frames) * USD_A_FRAME
+    return (MAX_FRAMES if clip is None else clip.frames) * USD_A_FRAME

@@ -19,7 +19,7 @@ from upsim_contracts.generation import Flaw, Generation, Submit
 from upsim_contracts.matching import ABSENT, at, mismatches
 from upsim_contracts.target import Controls, Target, TargetAccount
 
-MOST_POLLS = 400
+MAX_POLLS = 400
 
 
 class TestedAccount(AccountClient):
@@ -141,7 +141,7 @@ class TestedAccount(AccountClient):
 
     def finish(self, job: str) -> FactResponse:
         """Let time pass until a job has ended."""
-        for _ in range(MOST_POLLS):
+        for _ in range(MAX_POLLS):
             answer = self.poll(job)
             if self.end_of(self.word(answer)) is not None:
                 return answer

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from upsim_contracts.suite.rules import Case
 
-MOST_SEED = 2**32
+MAX_SEED = 2**32
 # Nothing is taken over from other answers: they belong to other sandboxes.
 SOURCES: Mapping[str, Mapping[str, object]] = {
     name: {"extra-data-sources": {"responses": False}}
@@ -96,7 +96,7 @@ class Fuzzing:
         self._app = app
         self._prefix = f"/{provider}/{dialect}"
         seed = self._profile.seed
-        self.result = FuzzingResult(seed=randbelow(MOST_SEED) if seed is None else seed)
+        self.result = FuzzingResult(seed=randbelow(MAX_SEED) if seed is None else seed)
 
     def calls(self) -> FuzzingResult:
         """Examples, coverage and fuzzing of single calls."""

@@ -36,7 +36,7 @@ from upsim_contracts.target import START
 from upsim_contracts.video_probe import look_into
 
 MINE, OTHER = "mine", "other"
-MOST_PIXELS = 1_300_000
+MAX_PIXELS = 1_300_000
 
 
 def _of_machine(make: Callable[[Machine], st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
@@ -197,7 +197,7 @@ class Machine(RuleBasedStateMachine):
         known = self.model.jobs[job]
         clip, chosen = self.clips[job]
         width, height = size_of_output(self.call, clip, chosen)
-        if not self.model.has_output(known) or width * height > MOST_PIXELS:
+        if not self.model.has_output(known) or width * height > MAX_PIXELS:
             return
         account = self.accounts[known.owner]
         link = account.link(account.poll(job))

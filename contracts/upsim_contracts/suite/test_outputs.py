@@ -15,7 +15,7 @@ from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.video_probe import look_into
 
-MOST_PIXELS = 4_000_000
+MAX_PIXELS = 4_000_000
 SECONDS_OFF = Decimal("0.05")
 """Sound may last a little longer than pictures."""
 LOOSE = ("mkv", "webm")
@@ -58,4 +58,4 @@ def _small_enough(submit: Submit, chosen: Options) -> bool:
     """Whether the output takes no long time to make."""
     clip = ClipProperties(320, 240, Fraction(10), Decimal(1))
     width, height = size_of_output(submit, clip, {**submit.defaults, **chosen})
-    return width * height <= MOST_PIXELS or not submit.options
+    return width * height <= MAX_PIXELS or not submit.options

@@ -15,7 +15,7 @@ FACTORS = (1, 2, 4)
 DEFAULT_FACTOR = 2
 SMALLEST = Decimal("0.000001")
 """Nothing is documented of rounding; six decimals, half up, is what is assumed."""
-LONGEST = Decimal(300)
+MAX_LENGTH = Decimal(300)
 
 
 def price(_call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> Decimal | None:
@@ -24,7 +24,7 @@ def price(_call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> D
     Without a clip it is what the dearest one costs.
     """
     if clip is None:
-        return ABOVE * 2 * LONGEST
+        return ABOVE * 2 * MAX_LENGTH
     factor = body.get("upscale_factor", DEFAULT_FACTOR)
     if factor not in FACTORS:
         return None

@@ -10,7 +10,7 @@ from upsim_contracts.clips import ClipProperties
 
 CREDITS_A_SECOND = {"1": 16, "2": 16, "4": 28}
 DEFAULT_FACTOR = "2"
-LONGEST = Decimal(60)
+MAX_LENGTH = Decimal(60)
 
 
 def price(_call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> Decimal | None:
@@ -19,7 +19,7 @@ def price(_call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> D
     Without a clip it is what the longest one costs at the highest rate.
     """
     if clip is None:
-        return max(CREDITS_A_SECOND.values()) * LONGEST
+        return max(CREDITS_A_SECOND.values()) * MAX_LENGTH
     inner = body.get("input")
     factor = (inner if isinstance(inner, Mapping) else body).get("upscale_factor", DEFAULT_FACTOR)
     rate = CREDITS_A_SECOND.get(factor) if isinstance(factor, str) else None

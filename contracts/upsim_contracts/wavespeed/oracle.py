@@ -8,7 +8,7 @@ from typing import Any
 
 from upsim_contracts.clips import ClipProperties
 
-LEAST_SECONDS = Decimal(5)
+MIN_SECONDS = Decimal(5)
 USD_PER_FIVE_SECONDS = {
     "720p": Decimal("0.025"),
     "1080p": Decimal("0.025"),
@@ -17,7 +17,7 @@ USD_PER_FIVE_SECONDS = {
 }
 DEFAULT_TARGET = "1080p"
 USD_A_SECOND_OF_UPSCALE_V1 = Decimal("0.02")
-LONGEST = Decimal(600)
+MAX_LENGTH = Decimal(600)
 
 
 def price(call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> Decimal | None:
@@ -25,13 +25,13 @@ def price(call: str, clip: ClipProperties | None, body: Mapping[str, Any]) -> De
 
     Without a clip it is what the longest one costs at the highest rate.
     """
-    length = LONGEST if clip is None else clip.seconds
+    length = MAX_LENGTH if clip is None else clip.seconds
     if call == "upscale_v1":
-        seconds = max(LEAST_SECONDS, length.to_integral_value(ROUND_FLOOR))
+        seconds = max(MIN_SECONDS, length.to_integral_value(ROUND_FLOOR))
         return seconds * USD_A_SECOND_OF_UPSCALE_V1
     target = body.get("target_resolution", DEFAULT_TARGET)
     five = USD_PER_FIVE_SECONDS.get(target) if isinstance(target, str) else None
-    seconds = max(LEAST_SECONDS, length.to_integral_value(ROUND_CEILING))
+    seconds = max(MIN_SECONDS, length.to_integral_value(ROUND_CEILING))
     if clip is None:
         five = max(USD_PER_FIVE_SECONDS.values())
     return None if five is None else seconds * five / 5

@@ -24,7 +24,7 @@ from uvicorn.server import ServerState
 
 from upsim.cli.untaken import untaken
 
-MOST_HEAD = 64 * 1024
+MAX_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""
 SLICE = 8 * 1024
 """Bytes that the parser reads before the bounds are looked at."""
@@ -36,9 +36,9 @@ LOOK_SECONDS = 10.0
 """A head, and the beginning of a first request, must be there at the second of two looks."""
 SLOWEST_BODY = 1024
 """Bytes of a body that must come from one look to the next."""
-MOST_LOOKS = 180
+MAX_LOOKS = 180
 """Looks that find the same body still coming: a request must be whole after half an hour."""
-MOST_STILL = 6
+MAX_STILL = 6
 """Looks in a row at which nothing more was taken; a reader's own system tells late of it."""
 LINGER_SECONDS = 1.0
 """What comes after a refusal is read and dropped, or the caller would see a reset instead."""
@@ -50,7 +50,7 @@ TELL_SECONDS = 60.0
 LOGGER = logging.getLogger("uvicorn.error")
 BETWEEN, HEAD, BODY = range(3)
 """What is being read: nothing, a head, or a body."""
-TOO_LONG = f"The head of a request may have {MOST_HEAD} bytes."
+TOO_LONG = f"The head of a request may have {MAX_HEAD} bytes."
 TOO_MANY = "%d connections are open, as many as may be (see `ulimit -n`); further ones are closed"
 REFUSED = "a request was refused with %d: %s"
 TOO_SLOW = "The rest of the request did not come in time."
@@ -202,7 +202,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Note that so much came of a head or a body that is not whole."""
         self._came += size
         self._beside += size
-        if self._beside > MOST_HEAD + SLICE or (self._stage == HEAD and self._came > MOST_HEAD):
+        if self._beside > MAX_HEAD + SLICE or (self._stage == HEAD and self._came > MAX_HEAD):
             self._refuse(431, TOO_LONG)
 
     def _refuse(self, status: int, message: str) -> None:
@@ -248,7 +248,7 @@ class BoundedProtocol(HttpToolsProtocol):
         before = self._untaken
         self._untaken = left, _ = (untaken(self.transport), self.flow.resumed)
         self._still = self._still + 1 if left and self._untaken == before else 0
-        return self._still >= MOST_STILL
+        return self._still >= MAX_STILL
 
     def _look_at_request(self) -> None:
         """Give up the connection where the rest of a request, or a first one, does not come."""
@@ -270,7 +270,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _is_slow(self) -> bool:
         """Count a look at a body; return whether too little came since the last one, or ever."""
         self._looks += 1
-        return self._came < SLOWEST_BODY or self._looks > MOST_LOOKS
+        return self._came < SLOWEST_BODY or self._looks > MAX_LOOKS
 
     def _is_awaited(self) -> bool:
         """Whether it is the caller's turn: nothing keeps the body from being read."""

@@ -23,7 +23,7 @@ from upsim.engine.webhooks import Posting
 from upsim.web.admin.exchange_views import cause_of, compared
 
 FLUSH_SECONDS = 0.05
-LONGEST_TEXT = 300
+MAX_TEXT_LENGTH = 300
 """Characters of a provider's message, and of a path, that a line shows."""
 PLACES = (("message",), ("error", "message"), ("error",), ("detail",))
 """Where a document may hold its message; the first that is a text counts."""
@@ -129,7 +129,7 @@ def stray_line(method: str, path: str, status: int, message: str) -> str:
 
 def printable(text: str) -> str:
     """One line of foreign text, cut if it is long: a line feed is escaped, too."""
-    return escaped(text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…")
+    return escaped(text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…")
 
 
 def message_in(reply: bytes) -> str:

@@ -18,7 +18,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from upsim.cli.bounded import BETWEEN, BODY, HEAD, MOST_HEAD, TOO_LONG, BoundedProtocol
+from upsim.cli.bounded import BETWEEN, BODY, HEAD, MAX_HEAD, TOO_LONG, BoundedProtocol
 from upsim.core.hosts import split_authority
 from upsim.web.answers import HttpResponse
 
@@ -126,7 +126,7 @@ class FastPathProtocol(BoundedProtocol):
             if version != "1.0":
                 raise BadRequestLineError(505, "This server speaks HTTP/1.1.")
             self._unusual = True
-        if len(self.url) >= MOST_HEAD:
+        if len(self.url) >= MAX_HEAD:
             raise BadRequestLineError(431, TOO_LONG)
         if self._hosts > 1:
             raise BadRequestLineError(

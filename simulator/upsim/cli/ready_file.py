@@ -15,7 +15,7 @@ import click
 from upsim.cli.server import UvicornServer
 
 USAGE = 2
-_LONGEST = 64 * 1024
+_MAX_LENGTH = 64 * 1024
 """Bytes of a ready file at most."""
 
 
@@ -86,7 +86,7 @@ class ReadyFile:
 def _is_ready_file(file: Path) -> bool:
     """Return whether a file may be removed: it is empty, or a server wrote it."""
     with file.open("rb") as opened:
-        content = opened.read(_LONGEST)
+        content = opened.read(_MAX_LENGTH)
     try:
         return not content or "pid" in json.loads(content)
     except (ValueError, TypeError, RecursionError):

@@ -78,7 +78,7 @@ _Result = TypeVar("_Result")
 _HALF = re.compile("[\ud800-\udfff]")
 """Half of a pair, which JSON can write and no address can hold."""
 _SECOND_OF_A_TEXT = 200
-_MOST_DIGITS = 30
+_MAX_DIGITS = 30
 """How far from the point a number may reach: beyond that it is no amount, and costs time."""
 
 
@@ -196,7 +196,7 @@ def number(value: object) -> Decimal | None:
         found = Decimal(value)
     except ArithmeticError:
         return None
-    sane = found.is_finite() and -_MOST_DIGITS <= _lowest(found) <= found.adjusted() <= _MOST_DIGITS
+    sane = found.is_finite() and -_MAX_DIGITS <= _lowest(found) <= found.adjusted() <= _MAX_DIGITS
     return found if sane else None
 
 

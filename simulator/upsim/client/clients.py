@@ -36,7 +36,7 @@ from upsim.core.media import Media
 if TYPE_CHECKING:
     import httpx
 
-MOST_LISTED = 100
+MAX_LISTED = 100
 
 
 class UpscaleOptions(TypedDict, total=False):
@@ -161,11 +161,11 @@ class Client(_Face):
         """Stop a job. Raises UnsupportedError where the provider cannot."""
         self._runner.run(self._logic.cancel(job))
 
-    def jobs(self, *, limit: int = MOST_LISTED) -> tuple[Job, ...]:
+    def jobs(self, *, limit: int = MAX_LISTED) -> tuple[Job, ...]:
         """The latest jobs, newest first. Raises UnsupportedError where they are not listed."""
         return self._runner.run(self._logic.jobs(limit))
 
-    def find(self, lost: OutcomeUnknownError, *, limit: int = MOST_LISTED) -> tuple[Job, ...]:
+    def find(self, lost: OutcomeUnknownError, *, limit: int = MAX_LISTED) -> tuple[Job, ...]:
         """The jobs that may be the one whose answer was lost; none: it was not accepted."""
         return self._runner.run(self._logic.find(lost, limit))
 
@@ -231,11 +231,11 @@ class AsyncClient(_Face):
         """Stop a job. Raises UnsupportedError where the provider cannot."""
         await self._runner.run(self._logic.cancel(job))
 
-    async def jobs(self, *, limit: int = MOST_LISTED) -> tuple[Job, ...]:
+    async def jobs(self, *, limit: int = MAX_LISTED) -> tuple[Job, ...]:
         """The latest jobs, newest first. Raises UnsupportedError where they are not listed."""
         return await self._runner.run(self._logic.jobs(limit))
 
-    async def find(self, lost: OutcomeUnknownError, *, limit: int = MOST_LISTED) -> tuple[Job, ...]:
+    async def find(self, lost: OutcomeUnknownError, *, limit: int = MAX_LISTED) -> tuple[Job, ...]:
         """The jobs that may be the one whose answer was lost; none: it was not accepted."""
         return await self._runner.run(self._logic.find(lost, limit))
 

@@ -29,7 +29,7 @@ from upsim.client.values import Download, shown_url
 from upsim.client.video_input import is_source
 from upsim.core.numbers import plain_count
 
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
@@ -237,7 +237,7 @@ def _trouble(url: str, answer: ProviderResponse) -> ClientError:
 
 def _redirected(url: str, answer: ProviderResponse, redirects: int) -> str:
     place = answer.headers.get("location", "")
-    if not place or redirects > MOST_REDIRECTS:
+    if not place or redirects > MAX_REDIRECTS:
         raise ProtocolError(f"{shown_url(url)}: {redirects} redirects, and no file")
     try:
         return urljoin(url, place)

@@ -18,7 +18,7 @@ State = Literal["waiting", "processing", "completed", "failed", "unknown"]
 Option = str | int | bool
 
 
-_LONGEST_SHOWN = 500
+_MAX_SHOWN_LENGTH = 500
 
 
 class Link(str):
@@ -49,8 +49,8 @@ def shown_url(url: str) -> str:
     start, slashes, rest = plain.partition("://")
     host, slash, path = rest.partition("/")
     shown = f"{start}{slashes}{host.rpartition('@')[2]}{slash}{path}"
-    if len(shown) > _LONGEST_SHOWN:
-        return f"{shown[:_LONGEST_SHOWN]}…"
+    if len(shown) > _MAX_SHOWN_LENGTH:
+        return f"{shown[:_MAX_SHOWN_LENGTH]}…"
     return f"{shown}?…" if sign else shown
 
 

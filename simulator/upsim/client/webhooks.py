@@ -22,7 +22,7 @@ from upsim.client.values import WebhookEvent
 
 TOLERANCE = 300.0
 """Seconds by which a signed timestamp may be off."""
-MOST_BYTES = 4 * 1024**2
+MAX_BYTES = 4 * 1024**2
 
 
 def verify_webhook(
@@ -50,8 +50,8 @@ def verify_webhook(
         raise UnsupportedError(f"{provider} sends no webhooks")
     if not secret:
         raise WebhookError("there is no secret to check the webhook against")
-    if len(body) > MOST_BYTES:
-        raise WebhookError(f"the body has more than {MOST_BYTES} bytes")
+    if len(body) > MAX_BYTES:
+        raise WebhookError(f"the body has more than {MAX_BYTES} bytes")
     names = {name.lower(): value for name, value in headers.items()}
     try:
         received = ReceivedWebhook(

@@ -18,7 +18,7 @@ SHOWN = 80
 """Characters of a client's value that a sentence quotes."""
 _READ = 1_000
 """Characters of a client's value that are looked at."""
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 """Allowed values that a sentence lists."""
 _PATH = re.compile(r"[A-Za-z]:[\\/]|[~.]{0,2}[\\/]|[^:,;]*\.[A-Za-z0-9]{2,4}\Z")
 """How paths of files begin, and how names of files end."""
@@ -36,7 +36,7 @@ _UNREADABLE = {
     "gs": "an object of a bucket, which needs a signed https URL",
 }
 """Schemes that clients send by mistake, with what such a URL names."""
-_LONGEST_PATH = 300
+_MAX_PATH_LENGTH = 300
 _SEARCHED = 1 << 18
 """Characters of a base64 text that are searched for one which is none: a millisecond."""
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=\s]")
@@ -105,8 +105,8 @@ def wrong_choice(field: str, value: object, allowed: Iterable[str], kind: str = 
     spelt = _digits(value) if plain else ""
     same = [spelt] if spelt in choices else []
     shown = [quoted(choice) if kind == "text" else choice for choice in same or choices]
-    more = ["…"] if len(shown) > _MOST_NAMED else []
-    return wrong(field, value, f"the {kind} {_either([*shown[:_MOST_NAMED], *more])}")
+    more = ["…"] if len(shown) > _MAX_NAMED else []
+    return wrong(field, value, f"the {kind} {_either([*shown[:_MAX_NAMED], *more])}")
 
 
 def header(name: str, value: bytes | str | None, expected: str) -> str:
@@ -151,9 +151,9 @@ def scheme_of(text: str) -> str:
 def _described_text(source: str, start: str) -> str:
     if not source:
         return typed(source)
-    if len(source) <= _LONGEST_PATH and _HOST_AND_PATH.match(start):
+    if len(source) <= _MAX_PATH_LENGTH and _HOST_AND_PATH.match(start):
         return f"{quoted(start)}, which has no scheme ({quoted(f'https://{start}')}?)"
-    if len(source) <= _LONGEST_PATH and _PATH.match(start):
+    if len(source) <= _MAX_PATH_LENGTH and _PATH.match(start):
         return f"{quoted(start)}, a file on your own disk, which a provider cannot read"
     return f"the text {quoted(source)} of {counted(len(source), 'character')}"
 

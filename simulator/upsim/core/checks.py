@@ -30,7 +30,7 @@ class Violation:
     cause: str = field(default="", compare=False, kw_only=True)
 
 
-_LONGEST_SCHEME = 20
+_MAX_SCHEME_LENGTH = 20
 """Letters of an authentication scheme that are shown; a longer word may be a key."""
 
 
@@ -93,7 +93,7 @@ def _scheme_flaw(expected: str, given: str) -> str:
     scheme, _, token = given.strip().partition(" ")
     if scheme.lower() == expected.lower():
         return f"no key follows {expected}"
-    known = token and scheme.isalpha() and len(scheme) <= _LONGEST_SCHEME
+    known = token and scheme.isalpha() and len(scheme) <= _MAX_SCHEME_LENGTH
     return f"the scheme is {scheme}" if known else f"there is no scheme {expected} before the key"
 
 

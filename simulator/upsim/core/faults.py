@@ -255,7 +255,7 @@ def is_like(value: object, wanted: str) -> bool:
     return value is not None and value is not ABSENT and fits(found, wanted)
 
 
-_LONGEST_PLACE = 9
+_MAX_PLACE_LENGTH = 9
 ABSENT = object()
 """What is at a path that leads nowhere."""
 
@@ -317,7 +317,7 @@ def _with(document: object, path: Sequence[str], value: object) -> object:
 
 def _is_place(document: Sequence[object], part: str) -> bool:
     listed = not isinstance(document, str | bytes)
-    number = part.isascii() and part.isdecimal() and len(part) <= _LONGEST_PLACE
+    number = part.isascii() and part.isdecimal() and len(part) <= _MAX_PLACE_LENGTH
     return listed and number and int(part) < len(document)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase, translate
 
-LONGEST_TEXT = 8_192
+MAX_TEXT_LENGTH = 8_192
 """Characters of a text that a glob is compared with; of a longer text these are the first."""
-LONGEST_GLOB = 1_000
+MAX_GLOB_LENGTH = 1_000
 """Characters of a glob; a longer one fits the same text alone."""
-MOST_STEPS = 200_000
+MAX_STEPS = 200_000
 """Characters of a text times those of a glob with `?` or `[`, which may be tried one by one."""
 
 
@@ -18,12 +18,12 @@ def fits(text: str, glob: str) -> bool:
     >>> fits("https://a.example/v.mp4", "https://*.mp4"), fits("abc", "a?c"), fits("abc", "b*")
     (True, True, False)
     """
-    if len(glob) > LONGEST_GLOB:
+    if len(glob) > MAX_GLOB_LENGTH:
         return text == glob
     if "?" in glob or "[" in glob:
-        return fnmatchcase(text[: min(LONGEST_TEXT, MOST_STEPS // len(glob))], glob)
+        return fnmatchcase(text[: min(MAX_TEXT_LENGTH, MAX_STEPS // len(glob))], glob)
     first, *rest = glob.split("*")
-    return _fits_parts(text[:LONGEST_TEXT], first, rest) if rest else text == glob
+    return _fits_parts(text[:MAX_TEXT_LENGTH], first, rest) if rest else text == glob
 
 
 def flaw(glob: str) -> str:
@@ -32,10 +32,8 @@ def flaw(glob: str) -> str:
     >>> flaw("*.mp4"), flaw("a[bc].mp4"), flaw("[z-a]*"), flaw("a[b")
     ('', '', '[z-a] fits no character', 'the [ is not closed; [[] stands for the bracket itself')
     """
-    if len(glob) > LONGEST_GLOB and any(sign in glob for sign in "*?["):
-        return (
-            f"it is longer than {LONGEST_GLOB} characters, so that its signs stand for themselves"
-        )
+    if len(glob) > MAX_GLOB_LENGTH and any(sign in glob for sign in "*?["):
+        return f"it is longer than {MAX_GLOB_LENGTH} characters, so that its signs stand for themselves"
     at = glob.find("[")
     while at >= 0:
         start = at + 2 if glob[at + 1 : at + 2] == "!" else at + 1

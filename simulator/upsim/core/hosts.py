@@ -12,7 +12,7 @@ Address = IPv4Address | IPv6Address
 LOCALHOST = "localhost"
 MAX_PORT = 65_535
 SHOWN_PORT = 20
-LONGEST_URL = 8_192
+MAX_URL_LENGTH = 8_192
 """Characters of a URL that is taken apart; jobs and caches keep the whole of it."""
 _LOCAL_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*localhost", re.ASCII)
 _NUMBER = re.compile(r"0x[0-9a-f]{1,16}|[0-9]{1,16}", re.ASCII)
@@ -110,7 +110,7 @@ def host_of(url: str) -> str:
     >>> host_of("https://a.example:8443/x"), host_of("https://[::1"), host_of("x")
     ('a.example', '', '')
     """
-    if len(url) > LONGEST_URL:
+    if len(url) > MAX_URL_LENGTH:
         return ""
     try:
         return urlsplit(url).hostname or ""

@@ -14,7 +14,7 @@ PART_CLOSE = 0.5
 
 Ends that begin with different letters must be more alike than that.
 """
-LONGEST_COMPARED = 200
+MAX_COMPARED_LENGTH = 200
 """Characters of a value of any length that are compared with names."""
 _LEAST = 3
 """Letters that a name has at least which counts as a part of another."""
@@ -31,12 +31,12 @@ def closest(name: str, known: Iterable[str]) -> str:
     >>> closest("UPSIM_FOO", ["UPSIM_ADMIN_TOKEN", "UPSIM_URL"])
     ''
     """
-    return next(iter(_near(name[:LONGEST_COMPARED], tuple(known))), "")
+    return next(iter(_near(name[:MAX_COMPARED_LENGTH], tuple(known))), "")
 
 
 def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     """Return the known names that are near, the nearest first."""
-    return list(_near(name[:LONGEST_COMPARED], tuple(known))[:most])
+    return list(_near(name[:MAX_COMPARED_LENGTH], tuple(known))[:most])
 
 
 @lru_cache(maxsize=4096)
@@ -73,7 +73,7 @@ def _is_last_part(name: str, known: str) -> bool:
 def nearest_of(name: str, known: Iterable[str]) -> str:
     """The dotted name that ends with this one, is spelt nearly so, or holds it; else nothing."""
     lasts = {one.rpartition(".")[2]: one for one in reversed([*known])}
-    cut = name[:LONGEST_COMPARED]
+    cut = name[:MAX_COMPARED_LENGTH]
     near = closest(cut, lasts)
     holding = [one for one in sorted(lasts) if len(cut) >= _LEAST and cut.lower() in one.lower()]
     return next((lasts[one] for one in (near, *holding) if one), "")

@@ -13,7 +13,7 @@ Reads = Mapping[tuple[str, ...], frozenset[str]]
 NO_FIELDS: Mapping[str, str] = {}
 NAMED = 3
 """Fields that are named; a body may have very many."""
-LONGEST_PLAIN = 60
+MAX_PLAIN_LENGTH = 60
 """Characters of a name that is shown without quotes."""
 
 
@@ -93,7 +93,7 @@ def _elsewhere(
 
 
 def _sentence(path: tuple[str, ...], name: str, known: Iterable[str], where: str) -> str:
-    plain = name.isascii() and name.isidentifier() and len(name) <= LONGEST_PLAIN
+    plain = name.isascii() and name.isidentifier() and len(name) <= MAX_PLAIN_LENGTH
     shown = ".".join((*path, name if plain else causes.quoted(name)))
     names = [*known]
     near = nearest_of(name, names)

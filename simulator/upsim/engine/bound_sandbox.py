@@ -21,9 +21,9 @@ from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.sandbox import Sandbox
 from upsim.media.store import BlobStore
 
-KEPT_TERMS = 4096
+MAX_TERMS_KEPT = 4096
 BLOB = "blob:"
-KEPT_TEXT = 4096
+MAX_TEXT_KEPT = 4096
 
 
 class BoundSandbox:
@@ -77,7 +77,7 @@ class BoundSandbox:
                 failures=self._bound.failures,
                 failure=call.failure,
             )
-            if len(known) >= KEPT_TERMS:
+            if len(known) >= MAX_TERMS_KEPT:
                 known.clear()
             known[key] = (call.media, found)  # the media is kept, so its id stays its own
         return found
@@ -120,7 +120,7 @@ class BoundSandbox:
             self._bound.provider.name,
             call.model.id if call.model else "",
             call.operation,
-            inputs if len(call.body) <= KEPT_TEXT else without_bulk(inputs),
+            inputs if len(call.body) <= MAX_TEXT_KEPT else without_bulk(inputs),
             agreed.options,
             call.media,
             agreed.output,
@@ -236,7 +236,7 @@ def _lifetime(bound: BoundProvider, what: str) -> int | None:
 def without_bulk(inputs: Mapping[str, object]) -> Mapping[str, object]:
     """The inputs with very long texts (files sent as base64) cut and marked as cut."""
     for value in inputs.values():
-        if isinstance(value, dict) or (isinstance(value, str) and len(value) > KEPT_TEXT):
+        if isinstance(value, dict) or (isinstance(value, str) and len(value) > MAX_TEXT_KEPT):
             return {name: _cut(value) for name, value in inputs.items()}
     return inputs
 
@@ -244,7 +244,7 @@ def without_bulk(inputs: Mapping[str, object]) -> Mapping[str, object]:
 def _cut(value: object) -> object:
     if isinstance(value, dict):
         return without_bulk(value)
-    if not isinstance(value, str) or len(value) <= KEPT_TEXT:
+    if not isinstance(value, str) or len(value) <= MAX_TEXT_KEPT:
         return value
     return f"{value[:64]}… ({len(value)} characters)"
 

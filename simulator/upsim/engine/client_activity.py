@@ -24,12 +24,12 @@ from upsim.engine.journal import JournalEntry
 if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
 
-MOST_JOBS = 4_096
+MAX_JOBS = 4_096
 """So many jobs are counted at once; of older ones only what was found of their calls is kept."""
 AT_ONCE = 512
 """So many of the oldest go at once."""
-MOST_FINDINGS = 1_000
-MOST_WAITS = 1_000
+MAX_FINDINGS = 1_000
+MAX_WAITS = 1_000
 NUMBERS = 5
 """So many exchanges are named in a finding."""
 WINDOW = 600 * SECOND
@@ -112,7 +112,7 @@ class ClientActivity:
     def __init__(self, sandbox: Sandbox) -> None:
         """Nobody called yet."""
         self.tallies: Tallies = {}
-        self.ignored: deque[IgnoredRetryAfter] = deque(maxlen=MOST_FINDINGS)
+        self.ignored: deque[IgnoredRetryAfter] = deque(maxlen=MAX_FINDINGS)
         self.parted: Callable[[Tallies], None] = lambda _tallies: None
         self.ended: Callable[[Tallies], None] = lambda _tallies: None
         self._sandbox = sandbox
@@ -131,7 +131,7 @@ class ClientActivity:
         accepted, tallies = job.accepted, self.tallies
         tally = tallies.get(accepted.job)
         if tally is None:
-            if len(tallies) >= MOST_JOBS + AT_ONCE:
+            if len(tallies) >= MAX_JOBS + AT_ONCE:
                 self._make_room()
             tally = tallies[accepted.job] = JobActivity(accepted)
         if call.kind == "poll":
@@ -167,7 +167,7 @@ class ClientActivity:
         seconds = plain_count(said[-1].decode("latin-1")) if said else None
         if seconds is None or call.account is None:
             return
-        if len(self._waits) >= MOST_WAITS:
+        if len(self._waits) >= MAX_WAITS:
             del self._waits[next(iter(self._waits))]
         self._waits[call.account.number, call.operation] = RequestedWait(
             exchange.number, exchange.at, self._sandbox.jumped, seconds

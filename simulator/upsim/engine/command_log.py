@@ -22,7 +22,7 @@ from upsim.core.webhooks import AttemptOutcome
 if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
 
-KEPT_BODY = 1024 * 1024
+MAX_BODY_KEPT = 1024 * 1024
 """Bytes of one body that are kept in any case; of a longer one see `Commands.keeps`."""
 HASHED = 64 * 1024 * 1024
 """Bytes of a sent file that count into its digest; a file beyond is compared by its length."""
@@ -178,7 +178,7 @@ class Command:
         if self.body_size == len(body):
             kept = self.log.keeps(len(body))
             self.body_digest = "" if kept else digest or hashlib.sha256(body).hexdigest()
-            self.body = body if kept else body[:KEPT_BODY]
+            self.body = body if kept else body[:MAX_BODY_KEPT]
         self.log.weigh(len(self.body))
 
     def answered(self, status: int, head: Pairs, body: bytes) -> None:
@@ -204,7 +204,7 @@ class Command:
         if self.size <= HASHED:
             self._hash.update(body)
             self.digest = self._hash.hexdigest()
-        if self.size <= KEPT_BODY and is_json(self.head):
+        if self.size <= MAX_BODY_KEPT and is_json(self.head):
             self.parts.append(body)
             self.log.weigh(len(body))
 
@@ -317,7 +317,7 @@ class CommandLog:
     def add(self, request: tuple[object, ...], size: int) -> None:
         """A request (the fields of `LoggedRequest`) was answered; `size` bytes of bodies are held."""
         if self.open:
-            if size > KEPT_BODY:
+            if size > MAX_BODY_KEPT:
                 self.append(self._cut(request), 0)  # what is kept of it was weighed
             else:
                 self.append(request, size)
@@ -417,7 +417,7 @@ class CommandLog:
 
         Long bodies may use up one half of the bytes that are kept, so that some never end the log.
         """
-        return size <= KEPT_BODY or self._left - size >= self._half
+        return size <= MAX_BODY_KEPT or self._left - size >= self._half
 
     def weigh(self, size: int) -> None:
         """So many more bytes are held."""

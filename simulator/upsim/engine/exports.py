@@ -16,7 +16,7 @@ import msgspec
 from upsim.core.instants import iso
 from upsim.core.media import Measured, Media
 from upsim.engine.command_log import (
-    KEPT_BODY,
+    MAX_BODY_KEPT,
     Command,
     CommandLog,
     Entry,
@@ -54,10 +54,10 @@ OURS = "/media/"
 LONG = 64 * 1024
 """Bytes of a body or a document that are handled a piece at a time."""
 _NAMES = (b"sig", b"signature", b"secret", b"key", b"token", b"credential", b"password")
-_LONGEST_NAME = 10
+_MAX_NAME_LENGTH = 10
 _SIGN = re.compile(rb"=|%3D|://|%3A%2F%2F", re.IGNORECASE)
 """What every match of `_IN_URL` has in it, behind a name or in the beginning."""
-_LONGEST_SIGN = 9
+_MAX_SIGN_LENGTH = 9
 
 Json = dict[str, Any]
 _Replace = Callable[[re.Match[bytes]], bytes]
@@ -244,14 +244,14 @@ def _names_and_users(body: bytes) -> Iterator[int]:
     """Where a match of `_IN_URL` can begin, in order."""
     for piece in range(0, len(body), LONG):
         end = piece + LONG
-        for sign in _SIGN.finditer(body, piece, end + _LONGEST_SIGN - 1):
+        for sign in _SIGN.finditer(body, piece, end + _MAX_SIGN_LENGTH - 1):
             at = sign.start()
             if at >= end:
                 break  # of the next piece
             if sign[0][-1:] not in b"=Dd":
                 yield at
                 continue
-            before = body[max(0, at - _LONGEST_NAME) : at].lower()
+            before = body[max(0, at - _MAX_NAME_LENGTH) : at].lower()
             for name in _NAMES:
                 if before.endswith(name):
                     yield at - len(name)
@@ -367,7 +367,7 @@ def _answer(found: Command) -> Json | None:
     if found.status is None:
         return {"status": None, "headers": [], "bytes": 0, "sha256": "", **cut} if cut else None
     body = b"".join(found.parts)
-    if len(body) == found.size <= KEPT_BODY:
+    if len(body) == found.size <= MAX_BODY_KEPT:
         return {**answer_of(found.status, found.head, body, found.path), **cut}
     return {
         "status": found.status,

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from upsim.core.instants import Instant
 
-MOST_MESSAGES = 1000
-MOST_BYTES = 8 * 1024 * 1024
-KEPT_BODY = 65_536
+MAX_MESSAGES = 1000
+MAX_BYTES = 8 * 1024 * 1024
+MAX_BODY_KEPT = 65_536
 
 
 class InboxMessage(NamedTuple):
@@ -44,10 +44,10 @@ class Inbox:
     def put(self, message: InboxMessage) -> InboxMessage:
         """Keep a message, numbered over all inboxes."""
         self._count += 1
-        kept = message._replace(number=self._count, body=message.body[:KEPT_BODY])
+        kept = message._replace(number=self._count, body=message.body[:MAX_BODY_KEPT])
         self._kept.append(kept)
         self._weight += kept.weight
-        while len(self._kept) > MOST_MESSAGES or self._weight > MOST_BYTES:
+        while len(self._kept) > MAX_MESSAGES or self._weight > MAX_BYTES:
             self._weight -= self._kept.popleft().weight
         return kept
 

@@ -14,7 +14,7 @@ from upsim.core.instants import Instant
 from upsim.core.ledger import Entry
 from upsim.core.media import Media
 
-KEPT_BODY = 16_384
+MAX_BODY_KEPT = 16_384
 """Bytes of a body that are kept; longer ones are cut and marked as cut."""
 
 
@@ -91,13 +91,13 @@ class Journal:
             call.operation,
             call.method,
             f"{call.path}?{query.decode('latin-1')}" if query else call.path,
-            body[:KEPT_BODY],
+            body[:MAX_BODY_KEPT],
             call.size or len(body),
             call.account.number if call.account else None,
             rules.dialect,
             rules.baseline.digest,
             status,
-            reply[:KEPT_BODY],
+            reply[:MAX_BODY_KEPT],
             len(reply),
             rule,
             job,

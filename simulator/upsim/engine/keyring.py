@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from upsim.core.baseline import Auth
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
-from upsim.engine.keys import LONGEST_KEY, Fingerprints, can_be_sent, new_key
+from upsim.engine.keys import MAX_KEY_LENGTH, Fingerprints, can_be_sent, new_key
 from upsim.engine.seeds import Seeds, fresh_seed, fresh_token
 
-KEPT_RETIRED = 4096
+MAX_RETIRED_KEPT = 4096
 """So many keys of deleted sandboxes are refused; older ones are strangers' again."""
 
 
@@ -49,7 +49,9 @@ class Keyring:
         """
         provider = holder.provider
         if brought is not None and not can_be_sent(brought):
-            msg = f"a {provider} key is 1 to {LONGEST_KEY} visible ASCII characters without spaces"
+            msg = (
+                f"a {provider} key is 1 to {MAX_KEY_LENGTH} visible ASCII characters without spaces"
+            )
             raise SandboxRefusedError(msg)
         issued = brought or new_key(auth, Seeds(fresh_seed()), provider)
         fingerprint = self.fingerprints.of(provider, issued)
@@ -111,5 +113,5 @@ class Keyring:
         for fingerprint in self._issued.pop(sandbox, ()):
             self._holders.pop(fingerprint, None)
             self._retired[fingerprint] = sandbox
-        while len(self._retired) > KEPT_RETIRED:
+        while len(self._retired) > MAX_RETIRED_KEPT:
             del self._retired[next(iter(self._retired))]

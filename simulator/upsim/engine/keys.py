@@ -9,7 +9,7 @@ from upsim.core.baseline import Auth
 from upsim.core.call import Credential, Headers
 from upsim.engine.seeds import Seeds
 
-LONGEST_KEY = 512
+MAX_KEY_LENGTH = 512
 
 
 class Presented(NamedTuple):
@@ -50,7 +50,7 @@ def well_formed(auth: Auth, key: str) -> bool:
 def can_be_sent(key: str) -> bool:
     """Whether a key that somebody brings can stand in a header."""
     visible = all("!" <= character <= "~" for character in key)
-    return 0 < len(key) <= LONGEST_KEY and visible
+    return 0 < len(key) <= MAX_KEY_LENGTH and visible
 
 
 def new_key(auth: Auth, seeds: Seeds, provider: str) -> str:

@@ -9,13 +9,13 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from upsim.core.call import Call
-from upsim.core.hosts import LONGEST_URL, canonical, is_loopback, port_flaw
+from upsim.core.hosts import MAX_URL_LENGTH, canonical, is_loopback, port_flaw
 from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.media.bounds import bounded
 from upsim.scenario.model import Scenario
 
-KEPT_MEASUREMENTS = 4096
-LONGEST_KEPT = 512
+MAX_MEASUREMENTS_KEPT = 4096
+MAX_KEPT_LENGTH = 512
 """Characters of a URL that is remembered."""
 DEFAULT_SANDBOX = "default"
 _MEDIA_PATH = re.compile(r"(?:/sandbox/(?P<sandbox>[^/]*))?/media/(?P<path>.*)", re.DOTALL)
@@ -35,10 +35,10 @@ class Measurements:
 
     def put(self, key: str, measured: Measured) -> None:
         """Keep a measurement under a short name; the oldest is dropped beyond a number."""
-        if len(key) > LONGEST_KEPT:
+        if len(key) > MAX_KEPT_LENGTH:
             return
         self._found[key] = measured
-        if len(self._found) > KEPT_MEASUREMENTS:
+        if len(self._found) > MAX_MEASUREMENTS_KEPT:
             self._found.popitem(last=False)
 
 
@@ -66,14 +66,14 @@ class MediaLookup:
 
     def known(self, scenario: Scenario, call: Call, source: str) -> Measured | None:
         """What is known at once; None when the video must be made, fetched or probed first."""
-        if len(source) > LONGEST_URL and source.startswith(("http://", "https://")):
-            detail = f"a URL may have {LONGEST_URL} characters, this one has {len(source)}"
+        if len(source) > MAX_URL_LENGTH and source.startswith(("http://", "https://")):
+            detail = f"a URL may have {MAX_URL_LENGTH} characters, this one has {len(source)}"
             return Unmeasurable("unreachable", detail)
         for rule in scenario.media:
             if rule.matches(source):
                 found = rule.found
                 return None if isinstance(found, Path) else _within_limit(call, bounded(found))
-        if len(source) > LONGEST_KEPT or source not in self._elsewhere:
+        if len(source) > MAX_KEPT_LENGTH or source not in self._elsewhere:
             on_web = source.startswith(("http://", "https://"))
             own = self.own(source, call.origin.base) if on_web else None
             if own is not None:
@@ -89,9 +89,9 @@ class MediaLookup:
 
     def _keep(self, source: str) -> None:
         """Remember that a URL leads elsewhere and is not fetched, whatever our own address is."""
-        if "/media/" in source or "%" in source or len(source) > LONGEST_KEPT:
+        if "/media/" in source or "%" in source or len(source) > MAX_KEPT_LENGTH:
             return
-        if len(self._elsewhere) >= KEPT_MEASUREMENTS:
+        if len(self._elsewhere) >= MAX_MEASUREMENTS_KEPT:
             self._elsewhere.clear()
         self._elsewhere.add(source)
 
@@ -177,7 +177,7 @@ def host_in(source: str) -> str:
 
 def split(source: str) -> SplitResult | None:
     """The parts of a URL, or None when it is not one, or a very long one."""
-    if len(source) > LONGEST_URL:
+    if len(source) > MAX_URL_LENGTH:
         return None
     try:
         return urlsplit(source)

@@ -20,7 +20,7 @@ from upsim.core.jobs import Job
 from upsim.core.polling import PollingAdvice
 from upsim.core.states import TERMINAL, JobState
 from upsim.core.webhooks import GOOD, Delivery
-from upsim.engine.client_activity import MOST_FINDINGS, IgnoredRetryAfter, JobActivity, Tallies
+from upsim.engine.client_activity import MAX_FINDINGS, IgnoredRetryAfter, JobActivity, Tallies
 
 if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
@@ -127,7 +127,7 @@ class ReportCardBuilder:
 
     sandbox: Sandbox
     _kept: deque[ClientFinding | tuple[str, JobActivity]] = field(
-        default_factory=lambda: deque(maxlen=MOST_FINDINGS)
+        default_factory=lambda: deque(maxlen=MAX_FINDINGS)
     )
     _sums: dict[str, Sums] = field(default_factory=dict)
     _inbox: bool = False

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Mark = tuple[str | bytes | None, ...]
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
-KEPT_RESOLUTIONS = 4096
-MOST_ACCOUNTS = 100_000
+MAX_RESOLUTIONS_KEPT = 4096
+MAX_ACCOUNTS = 100_000
 """Accounts of a sandbox. None is dropped, since it may have money; a new key is then unknown."""
 Face = tuple[BoundProvider, BoundSandbox]
 """The rules of a provider in a sandbox under a dialect, and the sandbox seen through them."""
@@ -66,7 +66,7 @@ class Resolver:
             return seen
         resolved = self._resolve(provider, headers, named)
         if resolved.account is not None:
-            if len(self._seen) >= KEPT_RESOLUTIONS:
+            if len(self._seen) >= MAX_RESOLUTIONS_KEPT:
                 self._seen.clear()
             self._seen[mark] = resolved
         return resolved
@@ -121,8 +121,8 @@ class Resolver:
             flaw = self._keys.owner_of(provider, found.key, self._registry.providers)
             return self._refused(provider, home, Presented(why, found.key), flaw)
         owner = fingerprint.hex()
-        if (provider, owner) not in home.state.owners and len(home.state.owners) >= MOST_ACCOUNTS:
-            flaw = f"sandbox {home.id!r} has its most accounts, {MOST_ACCOUNTS}"
+        if (provider, owner) not in home.state.owners and len(home.state.owners) >= MAX_ACCOUNTS:
+            flaw = f"sandbox {home.id!r} has its most accounts, {MAX_ACCOUNTS}"
             return self._refused(provider, home, Presented("unknown", found.key), flaw)
         return self._known(provider, home, owner, found.key)
 

@@ -28,8 +28,7 @@ from upsim.core.instants import LATEST, Instant
 from upsim.core.jobs import RESTORED, Job, check_move
 from upsim.core.ledger import Account, Entry, EntryKind
 from upsim.core.provider import Provider
-from upsim.core.states import TERMINAL, Failure
-from upsim.core.states import JobState
+from upsim.core.states import TERMINAL, Failure, JobState
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.client_activity import ClientActivity
 from upsim.engine.clock import Clock, ClockError
@@ -49,7 +48,7 @@ from upsim.scenario.model import AccountRule, Scenario
 Listener = Callable[[Sequence[Event]], None]
 FORGET_AT_ONCE = 1024
 """So many finished jobs above the cap are forgotten in one event."""
-MOST_UPLOADS = 10_000
+MAX_UPLOADS = 10_000
 """Uploads and tickets for them that are kept."""
 DEADLINES_PER_JOB = 3
 """A queue with more than so many deadlines for each job and upload holds mostly dead ones."""
@@ -73,7 +72,7 @@ class Choices:
     commands_bytes: int = 32 * 1024 * 1024
 
 
-MOST_AT_ONCE = 300
+MAX_AT_ONCE = 300
 """Deadlines that are run in one turn of the event loop: some 30 ms."""
 
 
@@ -201,7 +200,7 @@ class Sandbox:
         self.now = max(self.now, present)
         return self.now
 
-    def settle_some(self, most: int = MOST_AT_ONCE) -> bool:
+    def settle_some(self, most: int = MAX_AT_ONCE) -> bool:
         """Run at most so many deadlines that are due; return whether none is left.
 
         Thousands of jobs that ended while nobody looked would hold up all other sandboxes.
@@ -485,12 +484,12 @@ class Sandbox:
 
     def make_room_for_upload(self) -> None:
         """Forget the oldest tickets that nobody used. Raises NoRoomError where all were used."""
-        if len(self.state.uploads) < MOST_UPLOADS:
+        if len(self.state.uploads) < MAX_UPLOADS:
             return
         unused = (name for name, upload in self.state.uploads.items() if upload.stored is None)
-        oldest = tuple(islice(unused, MOST_UPLOADS // 10))
+        oldest = tuple(islice(unused, MAX_UPLOADS // 10))
         if not oldest:
-            raise NoRoomError(f"{MOST_UPLOADS} files are kept in a sandbox")
+            raise NoRoomError(f"{MAX_UPLOADS} files are kept in a sandbox")
         self.commit(UploadsForgotten(self.now, oldest))
 
     def _forget_upload(self, name: str) -> None:

@@ -36,8 +36,7 @@ from upsim.core.faults import Armed
 from upsim.core.instants import Instant
 from upsim.core.jobs import Job
 from upsim.core.ledger import Account, Entry
-from upsim.core.states import TERMINAL
-from upsim.core.states import JobState
+from upsim.core.states import TERMINAL, JobState
 from upsim.core.webhooks import Delivery
 from upsim.engine.event_validation import EventValidator, Handler
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from upsim.engine.deadlines import Deadline
     from upsim.engine.sandbox import Sandbox
 
-KEPT_ANSWER = 4096
+MAX_ANSWER_KEPT = 4096
 """Bytes of a receiver's answer that are kept."""
 STALE = 600 * SECOND
 LATE = 60 * SECOND
@@ -352,7 +352,7 @@ class Webhooks:
                 headers=posting.headers,
                 status=outcome.status,
                 error=outcome.error,
-                answer=outcome.answer[:KEPT_ANSWER],
+                answer=outcome.answer[:MAX_ANSWER_KEPT],
                 next_at=next_at,
                 fault=posting.fault,
                 unsent=unsent or outcome.refused,

@@ -13,7 +13,7 @@ from http import HTTPStatus
 import h11
 import httpx
 
-LONGEST_HEAD = 1 << 20
+MAX_HEAD_LENGTH = 1 << 20
 UNSENT = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 """Headers of an answer that are about its connection; ours is closed after each answer."""
 
@@ -40,7 +40,7 @@ class ServerSide:
     def __init__(self, scheme: str) -> None:
         """`scheme` is what the caller believes to speak: there is no TLS here."""
         self._scheme = scheme
-        self._server = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
+        self._server = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_LENGTH)
         self._head: h11.Request | None = None
         self._body: list[bytes] = []
 

@@ -12,7 +12,7 @@ from upsim.core.media import Unmeasurable
 
 _DATA_URL = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*),", re.IGNORECASE)
 _WHITESPACE = str.maketrans("", "", " \t\r\n\f\v")
-_LONGEST_HEAD = 1_024
+_MAX_HEAD_LENGTH = 1_024
 _DEFAULT_TYPE = "text/plain"
 
 
@@ -31,7 +31,7 @@ def is_data_url(text: str) -> bool:
 
 def decode_data_url(text: str, limit: int) -> DataUrl | Unmeasurable:
     """The content of a data URL (RFC 2397) of at most `limit` bytes."""
-    head = _DATA_URL.match(text, 0, _LONGEST_HEAD)
+    head = _DATA_URL.match(text, 0, _MAX_HEAD_LENGTH)
     if head is None:
         return Unmeasurable("not_a_video", "The data URL is not data:<type>[;base64],<data>.")
     body = text[head.end() :]

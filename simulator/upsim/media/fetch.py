@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from upsim.core.hosts import LONGEST_URL, Address, port_flaw
+from upsim.core.hosts import MAX_URL_LENGTH, Address, port_flaw
 from upsim.core.media import Unmeasurable
 from upsim.core.secrets import hidden_url
 from upsim.media.addresses import FetchPolicy, resolve
@@ -22,10 +22,10 @@ Resolver = Callable[[str, int], Awaitable[list[Address]]]
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PORTS = {"http": 80, "https": 443}
 _FAILURES = (UnicodeError, OSError)  # the last: no file for a socket, or for certificates
-_LONGEST_SHOWN = 200
+_MAX_SHOWN_LENGTH = 200
 _WRONG_VERSION = "WRONG_VERSION_NUMBER"
 """What OpenSSL calls an answer in plain text to a TLS handshake."""
-_MOST_DIGITS = 18  # of a length, more than anyone has bytes
+_MAX_DIGITS = 18  # of a length, more than anyone has bytes
 _NO_LIMIT = None  # on each step: the whole fetch has one
 
 
@@ -73,8 +73,8 @@ class Fetcher:
             try:
                 url = urljoin(url, found)
             except ValueError:
-                return _unreachable(f"redirected to what is no URL: {found[:_LONGEST_SHOWN]!a}")
-        where = f"redirected to {hidden_url(url)[:_LONGEST_SHOWN]}"
+                return _unreachable(f"redirected to what is no URL: {found[:_MAX_SHOWN_LENGTH]!a}")
+        where = f"redirected to {hidden_url(url)[:_MAX_SHOWN_LENGTH]}"
         if self._policy.redirects:
             return _unreachable(f"more than {self._policy.redirects} redirects; at last {where}")
         return _unreachable(f"{where}; redirects are not followed")
@@ -83,8 +83,8 @@ class Fetcher:
         """The file, or why there is none, or where else it is said to be."""
         import httpx  # see `fetch`
 
-        if len(url) > LONGEST_URL:
-            long = f"a URL may have {LONGEST_URL} characters, this one has {len(url)}"
+        if len(url) > MAX_URL_LENGTH:
+            long = f"a URL may have {MAX_URL_LENGTH} characters, this one has {len(url)}"
             return _unreachable(long)
         target = httpx.URL(url)
         port = _PORTS.get(target.scheme) if target.port is None else target.port
@@ -147,7 +147,7 @@ class Fetcher:
         if not response.is_success:
             return _unreachable(f"the response was {response.status_code}")
         length = response.headers.get("content-length", "")
-        if length.isascii() and length.isdecimal() and int(length[:_MOST_DIGITS]) > limit:
+        if length.isascii() and length.isdecimal() and int(length[:_MAX_DIGITS]) > limit:
             return _too_large(limit)
         with self._store.writer(limit) as writer:
             async for chunk in response.aiter_raw():

@@ -22,7 +22,7 @@ from upsim.media.tone import SAMPLE_RATE, Tone
 SMALLEST_PADDING = 9  # the empty Void element that every file has
 _MILLISECOND = 1_000_000  # the timestamp scale, in nanoseconds
 _CLUSTER_MS = 1_000  # a cluster ends at the first key picture after this
-_MOST_CLUSTER_MS = 30_000  # or after this, as blocks count from it in 16 bits
+_MAX_CLUSTER_MS = 30_000  # or after this, as blocks count from it in 16 bits
 _VIDEO, _AUDIO = 1, 2
 _KEY = 0x80
 _CODECS = {"h264": b"V_MPEG4/ISO/AVC", "vp9": b"V_VP9", "aac": b"A_AAC", "opus": b"A_OPUS"}
@@ -146,7 +146,7 @@ def _clusters(blocks: Iterator[_Block]) -> Iterator[_Cluster]:
     cluster = _Cluster(0, keyed=True)
     for time, track, flags, data in blocks:
         age, keyed = time - cluster.start, track == _VIDEO and flags == _KEY
-        if age >= _MOST_CLUSTER_MS or (age >= _CLUSTER_MS and keyed):
+        if age >= _MAX_CLUSTER_MS or (age >= _CLUSTER_MS and keyed):
             yield cluster
             cluster = _Cluster(time, keyed=keyed)
         header = struct.pack(">BhB", 0x80 | track, time - cluster.start, flags)

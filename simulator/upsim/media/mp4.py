@@ -21,8 +21,8 @@ from upsim.media.padding import zeros
 from upsim.media.tone import SAMPLE_RATE, Tone
 
 SMALLEST_PADDING = 8  # the empty `free` box that every file has
-_LEAST_TIMESCALE = 10_000
-_MOST_TIMESCALE = (1 << 31) - 1
+_MIN_TIMESCALE = 10_000
+_MAX_TIMESCALE = (1 << 31) - 1
 _MATRIX = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _BRANDS = {"mp4": b"isom\0\0\2\0isomiso2avc1mp41", "mov": b"qt  \0\0\2\0qt  "}
 _STORED_IN_V0 = 1 << 32  # durations and offsets below this take 32 bits
@@ -115,9 +115,9 @@ def _shares(total: int, parts: int) -> list[int]:
 def _ticks(clip: SyntheticClip) -> tuple[int, int]:
     """The timescale of the pictures and how many ticks one lasts: exact up to 31 bits."""
     rate = clip.frame_rate
-    if rate.numerator > _MOST_TIMESCALE or rate.denominator > _MOST_TIMESCALE:
-        rate = rate.limit_denominator(int(_MOST_TIMESCALE / max(rate, Fraction(1))))
-    factor = max(1, -(-_LEAST_TIMESCALE // rate.numerator))
+    if rate.numerator > _MAX_TIMESCALE or rate.denominator > _MAX_TIMESCALE:
+        rate = rate.limit_denominator(int(_MAX_TIMESCALE / max(rate, Fraction(1))))
+    factor = max(1, -(-_MIN_TIMESCALE // rate.numerator))
     return rate.numerator * factor, rate.denominator * factor
 
 

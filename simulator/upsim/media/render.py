@@ -19,7 +19,7 @@ from upsim.media.synthetic import ClipMaker, is_large
 from upsim.media.workers import WorkerPool
 
 TIMEOUT = 120.0
-_MOST_DIGESTS = 1_024
+_MAX_DIGESTS = 1_024
 _LARGE_AT_ONCE = 2
 
 _T = TypeVar("_T")
@@ -145,7 +145,7 @@ class Renderer:
 
     def _remember(self, key: _Key, digest: str) -> Path | None:
         self._digests[key] = digest
-        if len(self._digests) > _MOST_DIGESTS:
+        if len(self._digests) > _MAX_DIGESTS:
             del self._digests[next(iter(self._digests))]
         return self._store.path(digest)
 

@@ -16,7 +16,7 @@ from upsim.media.mp4 import SMALLEST_PADDING as SMALLEST_FREE
 from upsim.media.mp4 import pad_mp4, write_mp4
 from upsim.media.tone import AAC, OPUS, Tone
 
-MOST_MOVING = 128 << 20
+MAX_MOVING = 128 << 20
 _AT_ONCE = 16 << 20
 _MANY_FRAMES = 20_000
 _MANY_PIXELS = {"h264": 16 << 20, "vp9": 2 << 20}
@@ -46,7 +46,7 @@ class ClipMaker:
     def _gop(self, clip: SyntheticClip) -> Gop:
         """Pictures that move, or, where that would make a very large file, that stand still."""
         gop = self._gops.get(codec_of(clip), clip.width, clip.height)
-        if _bytes_of(clip, gop) > MOST_MOVING:
+        if _bytes_of(clip, gop) > MAX_MOVING:
             gop = make_still(gop, clip.width, clip.height)
             _refuse_above_limit(clip, gop)
         return gop

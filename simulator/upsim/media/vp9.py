@@ -9,8 +9,8 @@ from av.video.frame import VideoFrame
 
 from upsim.media.clip import MAX_VP9_PIXELS, ClipNameError
 
-MOST_PICTURES = 30
-LEAST_PICTURES = 2
+MAX_PICTURES = 30
+MIN_PICTURES = 2
 PIXELS = 32_000_000
 THREADS = 4  # fixed, because the number of tiles and so the bytes may depend on it
 _STEPS = 7
@@ -33,7 +33,7 @@ def encode_vp9(width: int, height: int) -> tuple[bytes, ...]:
             f"size {width}x{height} has more than {MAX_VP9_PIXELS} pixels, the most that VP9 is"
             " made in here; mp4 may be larger"
         )
-    pictures = max(LEAST_PICTURES, min(MOST_PICTURES, PIXELS // (width * height)))
+    pictures = max(MIN_PICTURES, min(MAX_PICTURES, PIXELS // (width * height)))
     encoder = av.CodecContext.create("libvpx-vp9", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, 30), Fraction(30)

@@ -11,7 +11,7 @@ from upsim.scenario.merging import merged
 from upsim.scenario.yaml_tree import Found, Mistake, Place, Tree, dotted, items, mapping
 
 CHANGES = "changes"
-MOST_CHANGES = 100
+MAX_CHANGES = 100
 """Changes that a scenario may plan: each is judged with the whole file that it is laid over."""
 FIXED = (
     "extends",
@@ -55,7 +55,7 @@ def stages(tree: Tree) -> Iterator[Stage]:
     There is none where a file plans more than it may: all of them would take long.
     """
     nodes = items(mapping(tree.value).get(CHANGES))
-    if len(nodes) > MOST_CHANGES:
+    if len(nodes) > MAX_CHANGES:
         return
     before = without_changes(tree)
     for number, node in enumerate(nodes):
@@ -80,8 +80,8 @@ def change_mistakes(tree: Tree) -> Found:
         for place, message in _node_mistakes(node) if isinstance(node, dict) else ():
             yield (CHANGES, number, *place), message
     yield from _order(nodes)
-    if len(nodes) > MOST_CHANGES:
-        yield (CHANGES,), f"there are {len(nodes)} changes; {MOST_CHANGES} are allowed"
+    if len(nodes) > MAX_CHANGES:
+        yield (CHANGES,), f"there are {len(nodes)} changes; {MAX_CHANGES} are allowed"
 
 
 def _node_mistakes(node: object) -> Found:

@@ -12,13 +12,13 @@ from decimal import Decimal
 from pathlib import Path
 
 from upsim.core.provider import Provider
-from upsim.scenario.changes import MOST_CHANGES
+from upsim.scenario.changes import MAX_CHANGES
 from upsim.scenario.loader import Library, ScenarioError, built
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Scenario
 from upsim.scenario.suggestions import shown
 from upsim.scenario.yaml_tree import (
-    DEEPEST,
+    MAX_DEPTH,
     Mark,
     Mistake,
     Place,
@@ -30,11 +30,11 @@ from upsim.scenario.yaml_tree import (
 
 SENT = "request body"
 """The name of such a scenario. No other has it: names hold a slash, and files end in .yaml."""
-MOST_SENT = 4_000
+MAX_SENT = 4_000
 """Values that a document may hold; the largest baseline has half of that."""
-MOST_JUDGED = 40_000
+MAX_JUDGED = 40_000
 """Values that are judged: all of a document, and again with each of its changes."""
-LONGEST_NUMBER = 30
+MAX_NUMBER_LENGTH = 30
 """Digits of a number; what is longer stays text, as in files."""
 _VARIABLE = re.compile(r"(?<!\$)\$\{")
 _NO_VARIABLES = "no variable of the server's environment can be used here; $${ stands for ${ itself"
@@ -110,9 +110,9 @@ def _unknown(library: Library, parent: Value) -> str:
 def _refuse_labour(tree: Tree) -> None:
     """Raise _TooMuchError for what would take long to judge: a server has other callers."""
     changes, values = len(items(mapping(tree.value).get("changes"))), len(tree.marks)
-    if changes > MOST_CHANGES:
-        raise _TooMuchError(f"the document has {changes} changes; {MOST_CHANGES} are allowed")
-    if values * (changes + 1) > MOST_JUDGED:
+    if changes > MAX_CHANGES:
+        raise _TooMuchError(f"the document has {changes} changes; {MAX_CHANGES} are allowed")
+    if values * (changes + 1) > MAX_JUDGED:
         raise _TooMuchError(
             f"a document of {values} values with {changes} changes is too much to judge"
         )
@@ -120,10 +120,10 @@ def _refuse_labour(tree: Tree) -> None:
 
 def _read(tree: Tree, value: object, place: Place) -> Value:
     number = len(tree.marks)
-    if len(place) > DEEPEST:
-        raise _TooMuchError(f"the document is nested more than {DEEPEST} levels deep")
-    if number > MOST_SENT:
-        raise _TooMuchError(f"the document holds more than {MOST_SENT} values")
+    if len(place) > MAX_DEPTH:
+        raise _TooMuchError(f"the document is nested more than {MAX_DEPTH} levels deep")
+    if number > MAX_SENT:
+        raise _TooMuchError(f"the document holds more than {MAX_SENT} values")
     tree.marks[place] = Mark("", number, 0)
     if isinstance(value, Mapping):
         return dict(_pairs(tree, value, place))
@@ -144,7 +144,7 @@ def _scalar(tree: Tree, value: object, place: Place) -> Value:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if abs(value) < 10**LONGEST_NUMBER else _meaningless(tree, place)
+        return value if abs(value) < 10**MAX_NUMBER_LENGTH else _meaningless(tree, place)
     if isinstance(value, float | Decimal):
         return _number(tree, Decimal(str(value)), place)
     if not isinstance(value, str):
@@ -158,13 +158,13 @@ def _scalar(tree: Tree, value: object, place: Place) -> Value:
 
 
 def _number(tree: Tree, value: Decimal, place: Place) -> Value:
-    if not value.is_finite() or not -LONGEST_NUMBER < value.adjusted() < LONGEST_NUMBER:
+    if not value.is_finite() or not -MAX_NUMBER_LENGTH < value.adjusted() < MAX_NUMBER_LENGTH:
         return _meaningless(tree, place)
     return Decimal(f"{value:f}")
 
 
 def _meaningless(tree: Tree, place: Place) -> Value:
-    message = f"a number has {LONGEST_NUMBER} digits at the most before or after its point"
+    message = f"a number has {MAX_NUMBER_LENGTH} digits at the most before or after its point"
     tree.mistakes.append(tree.mistake(place, message))
     return None
 

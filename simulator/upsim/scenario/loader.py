@@ -19,10 +19,10 @@ from upsim.scenario.yaml_tree import Mark, Mistake, Place, Tree, Value, items, m
 
 BASELINE = "baseline"
 ALIASES = "aliases.yaml"
-LONGEST_NAME = 250
-LONGEST_PATH = 4096
+MAX_NAME_LENGTH = 250
+MAX_PATH_LENGTH = 4096
 SUFFIXES = (".yaml", ".yml")
-MOST_LEVELS = 20
+MAX_LEVELS = 20
 _NEEDS_BASE = "say what this file changes"
 _BASELINES = f"/{BASELINE}"
 Stamp = tuple[int, int, int]
@@ -30,10 +30,10 @@ _SHARED: dict[tuple[str, Path], tuple[Scenario, Mapping[Path, Stamp | None]]] = 
 _READ: dict[Path, tuple[Tree, Stamp]] = {}
 
 
-MOST_SHARED = 400
+MAX_SHARED = 400
 """Scenarios that all libraries of a program keep; the one that was not used longest goes."""
 
-MOST_TOLD = 500
+MAX_REPORTED = 500
 """Mistakes that one message tells."""
 
 
@@ -43,9 +43,9 @@ class ScenarioError(ValueError):
     def __init__(self, mistakes: list[Mistake]) -> None:
         """Keep the mistakes; the message is one line for each."""
         self.mistakes = sorted(mistakes)
-        lines = [str(mistake) for mistake in self.mistakes[:MOST_TOLD]]
-        if len(self.mistakes) > MOST_TOLD:
-            lines.append(f"… and {len(self.mistakes) - MOST_TOLD} more mistakes")
+        lines = [str(mistake) for mistake in self.mistakes[:MAX_REPORTED]]
+        if len(self.mistakes) > MAX_REPORTED:
+            lines.append(f"… and {len(self.mistakes) - MAX_REPORTED} more mistakes")
         super().__init__("\n".join(lines))
 
 
@@ -158,17 +158,17 @@ class Library:
 
     def path_of(self, name: str, folder: Path | None = None) -> Path:
         """The file of a scenario named `<provider>/<name>`, or by path (relative to `folder`)."""
-        found = self._shipped(name) if len(name) <= LONGEST_NAME else None
+        found = self._shipped(name) if len(name) <= MAX_NAME_LENGTH else None
         if found is not None:
             return found
         path = Path(name) if folder is None else folder / name
-        there = len(name) <= LONGEST_NAME and _is_file(path)
+        there = len(name) <= MAX_NAME_LENGTH and _is_file(path)
         if there and name.endswith(SUFFIXES):
             return path
         if there:
             msg = f"{name!r} is no scenario file: it must be YAML and end in .yaml or .yml"
             raise UnknownScenarioError(msg)
-        raise self._unknown(name[:LONGEST_NAME], path)
+        raise self._unknown(name[:MAX_NAME_LENGTH], path)
 
     def near(self, name: str) -> list[str]:
         """The names of scenarios that are meant by one that is none; a provider's is its own.
@@ -191,7 +191,7 @@ class Library:
         """What to say of a name, or of a path, behind which there is nothing."""
         near = self.near(name)
         hint = f"did you mean {', '.join(near)}?" if near else "`upsim scenarios list` shows them"
-        whole = os.path.abspath(str(path)[:LONGEST_PATH])  # noqa: PTH100 - without its `..`
+        whole = os.path.abspath(str(path)[:MAX_PATH_LENGTH])  # noqa: PTH100 - without its `..`
         if name.endswith(SUFFIXES) or name.startswith(("/", "./", "../")):
             short = name.removesuffix(".yaml").removesuffix(".yml")
             ships = f"; the one that ships is called {short}" if short in self.names() else ""
@@ -270,7 +270,7 @@ class Library:
         if known is None or any(stamp_of(path) != stamp for path, stamp in known[1].items()):
             known = self._read(name)
         _SHARED[place] = known
-        if len(_SHARED) > MOST_SHARED:
+        if len(_SHARED) > MAX_SHARED:
             _SHARED.pop(next(iter(_SHARED)), None)
         self._stamps.update(known[1])
         return known[0]
@@ -328,7 +328,7 @@ class Library:
             return str(error)
         if base.resolve() in here:
             return f"{parent} extends this file in turn"
-        return f"more than {MOST_LEVELS} levels of files" if len(here) > MOST_LEVELS else base
+        return f"more than {MAX_LEVELS} levels of files" if len(here) > MAX_LEVELS else base
 
 
 def _is_file(path: Path) -> bool:

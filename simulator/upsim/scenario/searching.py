@@ -18,7 +18,7 @@ _ENDINGS = ("ings", "ures", "ying", "ure", "ies", "ied", "ing", "ed", "es", "s",
 _WORD = re.compile(r"[a-z0-9]+")
 _SMALL = frozenset({"a", "an", "and", "for", "in", "is", "no", "not", "of", "on", "the", "with"})
 """Words that say nothing alone: they count only within a term such as `no money`."""
-_LEAST_STEM = 4
+_MIN_STEM = 4
 """Letters of a word that are left at least when its ending is taken off."""
 
 
@@ -158,8 +158,8 @@ def _stem(word: str) -> str:
         return word
     ending = next((one for one in _ENDINGS if word.endswith(one)), "")
     stem = word.removesuffix(ending)
-    stem = word if len(stem) < _LEAST_STEM else stem
-    return stem[:-1] if len(stem) >= _LEAST_STEM and stem[-1] == stem[-2] else stem
+    stem = word if len(stem) < _MIN_STEM else stem
+    return stem[:-1] if len(stem) >= _MIN_STEM and stem[-1] == stem[-2] else stem
 
 
 def _spaced(text: str) -> str:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from upsim.core.nearest import LONGEST_COMPARED, closest
+from upsim.core.nearest import MAX_COMPARED_LENGTH, closest
 
-LONGEST_SHOWN = 80
+MAX_SHOWN_LENGTH = 80
 """Characters of a value of any length that a message quotes."""
 DEEPEST_SHOWN, MOST_SHOWN = 3, 10
 """Levels of a mapping or list that a message shows, and parts of each."""
@@ -35,7 +35,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 def nearest_to(value: object, known: Iterable[str]) -> str:
     """As `nearest`, of a value of any kind and length."""
-    return nearest(str(value)[:LONGEST_COMPARED], known)
+    return nearest(str(value)[:MAX_COMPARED_LENGTH], known)
 
 
 def unknown_value(what: str, value: object, known: Iterable[str]) -> str:
@@ -46,16 +46,16 @@ def unknown_value(what: str, value: object, known: Iterable[str]) -> str:
 def shown(value: object) -> str:
     """Return a value of any kind and length as a message quotes it: a text in quotes, cut."""
     if isinstance(value, str):
-        return repr(value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}…")
+        return repr(value if len(value) <= MAX_SHOWN_LENGTH else f"{value[:MAX_SHOWN_LENGTH]}…")
     written = _written(value, 0)
-    return written if len(written) <= LONGEST_SHOWN else f"{written[:LONGEST_SHOWN]}…"
+    return written if len(written) <= MAX_SHOWN_LENGTH else f"{written[:MAX_SHOWN_LENGTH]}…"
 
 
 def _written(value: object, depth: int) -> str:
     """Return a value as it may stand in a file; the inside of what is deep or long is left out."""
     if isinstance(value, str):
-        plain = len(value) <= LONGEST_SHOWN and _PLAIN.fullmatch(value)
-        return value if plain else repr(value[:LONGEST_SHOWN])
+        plain = len(value) <= MAX_SHOWN_LENGTH and _PLAIN.fullmatch(value)
+        return value if plain else repr(value[:MAX_SHOWN_LENGTH])
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, Mapping | list | tuple) and depth == DEEPEST_SHOWN:

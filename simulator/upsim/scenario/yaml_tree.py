@@ -47,10 +47,10 @@ _VARIABLE = re.compile(
     r"(?P<escaped>\$\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{"
 )
 _SPELLING = "a variable is written ${NAME} or ${NAME:-default}; $${ stands for ${ itself"
-MOST_BYTES = 4 * 1024 * 1024
-MOST_VALUES = 100_000
+MAX_BYTES = 4 * 1024 * 1024
+MAX_VALUES = 100_000
 """Values that a file may stand for once its aliases are followed."""
-DEEPEST = 64
+MAX_DEPTH = 64
 TOLD = 400
 """Characters of a message that are told from either end; a person reads it in a line."""
 _SAFELY_DEEP = 5_000
@@ -137,7 +137,7 @@ def read_tree(path: Path) -> Tree:
     file = str(path)
     try:
         with path.open("rb") as opened:
-            data = opened.read(MOST_BYTES + 1)
+            data = opened.read(MAX_BYTES + 1)
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return _unreadable(Mark(file, 1, 1), f"not UTF-8: {error}")
@@ -145,10 +145,10 @@ def read_tree(path: Path) -> Tree:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise  # nothing is wrong with the file
         return _unreadable(Mark(file, 1, 1), f"cannot be read: {error.strerror}")
-    if sum(map(data.count, (b",", b"\n", b"\r"))) > MOST_VALUES:
-        return _unreadable(Mark(file, 1, 1), f"more than {MOST_VALUES} lines and commas")
-    if len(data) > MOST_BYTES:
-        return _unreadable(Mark(file, 1, 1), f"larger than {MOST_BYTES} bytes")
+    if sum(map(data.count, (b",", b"\n", b"\r"))) > MAX_VALUES:
+        return _unreadable(Mark(file, 1, 1), f"more than {MAX_VALUES} lines and commas")
+    if len(data) > MAX_BYTES:
+        return _unreadable(Mark(file, 1, 1), f"larger than {MAX_BYTES} bytes")
     return parse_tree(text, file)
 
 
@@ -161,7 +161,7 @@ def parse_tree(text: str, file: str, variables: Mapping[str, str] = os.environ) 
     except yaml.YAMLError as error:
         return _unreadable(*_syntax_mistake(error, text, file))
     except RecursionError:
-        return _unreadable(tree.mark(()), f"nested more than {DEEPEST} levels deep")
+        return _unreadable(tree.mark(()), f"nested more than {MAX_DEPTH} levels deep")
     if node is not None:
         try:
             tree.value = _Reader(tree, text, file, variables).read(node, ())
@@ -264,12 +264,10 @@ class _Reader:
     def read(self, node: yaml.Node, place: Place) -> Value:
         start = node.start_mark
         mark = self._tree.marks[place] = Mark(self._file, start.line + 1, start.column + 1)
-        if len(place) > DEEPEST:
-            raise _TooMuchError(mark, f"nested more than {DEEPEST} levels deep")
-        if len(self._tree.marks) > MOST_VALUES:
-            raise _TooMuchError(
-                mark, f"stands for more than {MOST_VALUES} values; mind its aliases"
-            )
+        if len(place) > MAX_DEPTH:
+            raise _TooMuchError(mark, f"nested more than {MAX_DEPTH} levels deep")
+        if len(self._tree.marks) > MAX_VALUES:
+            raise _TooMuchError(mark, f"stands for more than {MAX_VALUES} values; mind its aliases")
         if _TAG.match(self._text, start.index):
             self._mistake(place, "tags mean nothing here; quote what is to stay text")
         if isinstance(node, yaml.ScalarNode):

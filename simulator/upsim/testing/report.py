@@ -10,7 +10,7 @@ from upsim.testing.sandboxes import SandboxHandle
 
 SHOWN = 20
 """Exchanges that are shown, the newest."""
-LONGEST = 300
+MAX_LENGTH = 300
 """Characters of a body that are shown."""
 
 
@@ -58,4 +58,4 @@ def _money(sandbox: SandboxHandle) -> Iterator[str]:
 
 def _cut(text: str) -> str:
     one_line = " ".join(text.split())
-    return one_line if len(one_line) <= LONGEST else f"{one_line[:LONGEST]}…"
+    return one_line if len(one_line) <= MAX_LENGTH else f"{one_line[:MAX_LENGTH]}…"

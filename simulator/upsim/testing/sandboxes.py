@@ -23,9 +23,9 @@ from upsim.testing.targets import SimulatorTarget, SimulatorTransport
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 SECONDS = 60.0
 """How long the clients of a sandbox wait for an answer."""
-LONGEST = 300.0
+MAX_LENGTH = 300.0
 """Seconds that an answer of the admin API may take in all."""
-MOST_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 """Bytes of an answer of the admin API: an export may be long."""
 NOT_FOUND = 404
 NO_ANSWER = 0
@@ -251,13 +251,13 @@ def ask(
     path: str,
     body: Mapping[str, object] | None = None,
     *,
-    seconds: float = LONGEST,
+    seconds: float = MAX_LENGTH,
 ) -> httpx.Response:
     """Return what the admin API answers. Raises AdminCallError where no whole answer comes."""
     headers = {"accept-encoding": "identity"}
     request = http.build_request(method, path, json=body, headers=headers)
     try:
-        answer, content = exchange(http, request, seconds=seconds, most=MOST_BYTES)
+        answer, content = exchange(http, request, seconds=seconds, most=MAX_BYTES)
     except httpx.ConnectError:
         raise
     except (httpx.TransportError, ProtocolError) as error:

@@ -14,16 +14,16 @@ from upsim.engine.room import ALWAYS_TAKEN, Share
 from upsim.web.unreadable import flaw
 
 MAX_DEPTH = 128
-MOST_VALUES = 100_000
+MAX_VALUES = 100_000
 """Values that a long document may hold, counted by its commas; long ones are those with a video."""
 LONG = 256 * 1024
-MOST_BESIDE = 1024 * 1024
+MAX_BESIDE = 1024 * 1024
 """Bytes of a long document that are no part of a text: numbers, white space and punctuation."""
-MOST_ESCAPES = 1_000_000
+MAX_ESCAPES = 1_000_000
 """Backslashes of a long document. Base64 in 30 MB of JSON has half as many if each / has one."""
-LONGEST_LENGTH = 18
+MAX_LENGTH_DIGITS = 18
 """Digits of a Content-Length; one with more is above every limit all the same."""
-LARGEST_EXPONENT = 308
+MAX_EXPONENT = 308
 """Numbers are read as exactly as they are written, but within the range of common parsers."""
 encode = msgspec.json.Encoder(decimal_format="number").encode
 """A value as compact JSON; `Decimal` becomes a number with exactly its digits."""
@@ -32,9 +32,9 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 def exact(text: str) -> Decimal:
     """A JSON number with a point or an exponent. Raises ValueError for one out of range."""
     found = Decimal(text)
-    if found and found.adjusted() > LARGEST_EXPONENT:
+    if found and found.adjusted() > MAX_EXPONENT:
         raise ValueError("a number is out of range")
-    return found if not found or found.adjusted() >= -LARGEST_EXPONENT else Decimal(0)
+    return found if not found or found.adjusted() >= -MAX_EXPONENT else Decimal(0)
 
 
 _DECODER = msgspec.json.Decoder(float_hook=exact)
@@ -52,7 +52,7 @@ def headers_of(scope: Scope) -> Headers:
 def announced_length(headers: Headers) -> int:
     """What Content-Length says; 0 when it says nothing sensible."""
     value = headers.get(b"content-length", b"")
-    return int(value[:LONGEST_LENGTH]) if value.isdigit() else 0
+    return int(value[:MAX_LENGTH_DIGITS]) if value.isdigit() else 0
 
 
 async def read_body(
@@ -111,27 +111,27 @@ def decode(call: Call) -> object:
 def _excess(body: bytes) -> str:
     """Say what a long document has too much of; empty where there is nothing."""
     if has_too_many_values(body):
-        return f"the document holds more than {MOST_VALUES} values"
-    if body.count(b"\\") > MOST_ESCAPES:
-        return f"the document holds more than {MOST_ESCAPES} backslashes"
+        return f"the document holds more than {MAX_VALUES} values"
+    if body.count(b"\\") > MAX_ESCAPES:
+        return f"the document holds more than {MAX_ESCAPES} backslashes"
     if has_too_much_beside_texts(body):
-        return f"more than {MOST_BESIDE} bytes are no part of a text"
+        return f"more than {MAX_BESIDE} bytes are no part of a text"
     return ""
 
 
 def has_too_many_values(body: bytes) -> bool:
     """Whether a JSON document is long because it holds many values, by the count of its commas."""
-    return len(body) > LONG and body.count(b",") > MOST_VALUES
+    return len(body) > LONG and body.count(b",") > MAX_VALUES
 
 
-def has_too_much_beside_texts(body: bytes, most: int = MOST_BESIDE) -> bool:
+def has_too_much_beside_texts(body: bytes, most: int = MAX_BESIDE) -> bool:
     """Whether a JSON document is long because of its numbers or white space.
 
     A number of many digits takes far longer to read than a text.
     """
     if len(body) <= most:
         return False
-    if body.count(b'"') > MOST_VALUES * 4:
+    if body.count(b'"') > MAX_VALUES * 4:
         return True
     beside = at = 0
     while (start := body.find(b'"', at)) >= 0:

@@ -15,7 +15,7 @@ from upsim.engine.sandbox import Sandbox
 from upsim.web.clock_driver import catch_up, move
 from upsim.web.held_requests import HeldByManualClockError
 
-LONGEST_REAL = 600.0
+MAX_REAL_SECONDS = 600.0
 """Seconds of real time that a moving clock delays an answer at the most."""
 
 
@@ -59,7 +59,7 @@ async def _until(sandbox: Sandbox, until: Instant, manual_seconds: float) -> Non
         while await _settled(sandbox) < until and not sandbox.abandoned:
             passed = monotonic() - started
             seconds = sandbox.clock.real_seconds_until(until)
-            left = (manual_seconds if seconds is None else LONGEST_REAL) - passed
+            left = (manual_seconds if seconds is None else MAX_REAL_SECONDS) - passed
             if left <= 0:
                 return
             changed.clear()

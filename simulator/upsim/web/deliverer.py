@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import httpx
 
 Observer = Callable[[Sandbox, Posting, AttemptOutcome], None]
-LONGEST_SLEEP = 3600.0
-MOST_AT_ONCE = 64
+MAX_SLEEP = 3600.0
+MAX_AT_ONCE = 64
 CLOSE_SECONDS = 1.0
 
 
@@ -151,7 +151,7 @@ class Deliverer:
         self._pass_time(sandbox, work)
         self._report_withheld(sandbox)
         outbox = sandbox.webhooks.outbox
-        most = 1 if sandbox.clock.moves_by_hand else MOST_AT_ONCE
+        most = 1 if sandbox.clock.moves_by_hand else MAX_AT_ONCE
         while outbox and len(work.tasks) < most:
             self._begin(sandbox, outbox.popleft())
         self._set_timer(sandbox, work)
@@ -187,7 +187,7 @@ class Deliverer:
         else:
             seconds = sandbox.clock.real_seconds_until(deadline.at)
         if seconds is not None:
-            later = loop.call_later(min(seconds, LONGEST_SLEEP), self._look_after, sandbox)
+            later = loop.call_later(min(seconds, MAX_SLEEP), self._look_after, sandbox)
             _set(work, later)
 
     def _begin(self, sandbox: Sandbox, posting: Posting) -> asyncio.Task[None]:

@@ -20,7 +20,7 @@ from upsim.core.checks import Violation
 from upsim.core.media import Unmeasurable
 from upsim.core.provider import Operation
 from upsim.engine.bound_provider import BoundProvider
-from upsim.engine.command_log import KEPT_BODY, Command, happened, resumed
+from upsim.engine.command_log import MAX_BODY_KEPT, Command, happened, resumed
 from upsim.engine.exceptions import UnknownSandboxError
 from upsim.engine.execute import Decision, after_reply, decide, refuse
 from upsim.engine.hints import Hints, refusal
@@ -440,7 +440,7 @@ class Dispatch:
 def _read_long(call: Call) -> str:
     """Decode the body of a call; return its digest if the command log may need one."""
     call.json()
-    return hashlib.sha256(call.body).hexdigest() if len(call.body) > KEPT_BODY else ""
+    return hashlib.sha256(call.body).hexdigest() if len(call.body) > MAX_BODY_KEPT else ""
 
 
 def is_lost(operation: Operation, rule: ErrorRule) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from starlette.types import Receive, Scope, Send
 
 CHUNK = 256 << 10
-_MOST_MESSAGES = 1_024  # of a request body that nobody reads
+_MAX_MESSAGES = 1_024  # of a request body that nobody reads
 
 Header = tuple[bytes, bytes]
 
@@ -210,7 +210,7 @@ class _Client:
         await asyncio.wait([self._watch])
 
     async def _listen(self, receive: Receive) -> None:
-        for _ in range(_MOST_MESSAGES):
+        for _ in range(_MAX_MESSAGES):
             if (await receive())["type"] == "http.disconnect":
                 self.gone = True
                 return

@@ -17,8 +17,8 @@ from upsim.engine.settings import ServerSettings
 from upsim.web.admin.problems import problem, shown
 from upsim.web.shortages import short
 
-KEPT_HOSTS = 1_024
-LONGEST_HOST = 300
+MAX_HOSTS_KEPT = 1_024
+MAX_HOST_LENGTH = 300
 """Bytes of a Host header that are looked at: a name has 253 at the most, and a port follows."""
 FOREIGN = 421
 """Misdirected Request (RFC 9110, 15.5.20): no provider answers with it."""
@@ -77,14 +77,14 @@ class Door:
         return None  # browsers always send one
 
     def _judged(self, scope: Scope, value: bytes) -> ASGIApp | None:
-        host = value[:LONGEST_HOST].decode("latin-1")
-        named = split_authority(host) if len(value) <= LONGEST_HOST else None
+        host = value[:MAX_HOST_LENGTH].decode("latin-1")
+        named = split_authority(host) if len(value) <= MAX_HOST_LENGTH else None
         try:
             known = not value or (named and (named[0] in self.own or self.provider_at(named[0])))
         except OSError as error:
             return short(scope, error)
         if known:
-            if len(self._accepted) >= KEPT_HOSTS:
+            if len(self._accepted) >= MAX_HOSTS_KEPT:
                 self._accepted.clear()
             self._accepted.add(value)
             return None

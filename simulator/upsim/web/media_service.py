@@ -18,7 +18,7 @@ from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.core.numbers import COUNT_FORM, plain_count
 from upsim.core.states import JobState
 from upsim.engine.bound_sandbox import BLOB
-from upsim.engine.media_lookup import KEPT_MEASUREMENTS, HostedMedia, clip_key, host_in
+from upsim.engine.media_lookup import MAX_MEASUREMENTS_KEPT, HostedMedia, clip_key, host_in
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.media.clip import ClipNameError, SyntheticClip, parse_clip_name
@@ -103,7 +103,7 @@ class MediaService:
     def _keep(self, source: str, measured: Media, digest: str) -> None:
         """Remember which file was measured at a URL, for the output that is made later."""
         self._measured[_hashed(source), measured] = digest
-        if len(self._measured) > KEPT_MEASUREMENTS:
+        if len(self._measured) > MAX_MEASUREMENTS_KEPT:
             del self._measured[next(iter(self._measured))]
 
     def repeats(self, sandbox: Sandbox, call: Call, wanted: Pending) -> bool:

@@ -16,7 +16,7 @@ from upsim.web.routes import serving
 from upsim.web.url_parsing import host_of
 
 NOT_FOUND = 404
-LONGEST_SHOWN = 200
+MAX_SHOWN_LENGTH = 200
 """Characters of a path that a suggestion repeats."""
 
 
@@ -86,4 +86,4 @@ class MissingPrefix:
 
 
 def _cut(path: str, start: str = "/") -> str:
-    return path if len(path) <= LONGEST_SHOWN and path.isprintable() else f"{start}…"
+    return path if len(path) <= MAX_SHOWN_LENGTH and path.isprintable() else f"{start}…"

@@ -24,7 +24,7 @@ from upsim.core.hosts import (
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.media_lookup import split
 from upsim.engine.settings import ServerSettings
-from upsim.engine.webhooks import KEPT_ANSWER, Posting
+from upsim.engine.webhooks import MAX_ANSWER_KEPT, Posting
 from upsim.web import late_imports
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ INBOX = re.compile(r"/__sim/sandboxes/[A-Za-z0-9_-]{1,64}/inbox/[A-Za-z0-9._-]{1
 """The paths of the built-in receiver: open to all, and all of this server that webhooks reach."""
 _POSTING: ContextVar[bool] = ContextVar("upsim_posting", default=False)
 PORTS = {"http": 80, "https": 443}
-LONGEST_URL = 8192
-MOST_OPEN = 256
+MAX_URL_LENGTH = 8192
+MAX_OPEN = 256
 """Connections to receivers that are open at once; further attempts wait for one."""
 SHOWN = 200
 _SLOTS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
@@ -152,9 +152,9 @@ def most_open() -> int:
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit  # not on every platform
     except ImportError:
-        return MOST_OPEN
+        return MAX_OPEN
     files = getrlimit(RLIMIT_NOFILE)[0]
-    return MOST_OPEN if files == RLIM_INFINITY else max(1, min(MOST_OPEN, files // 4))
+    return MAX_OPEN if files == RLIM_INFINITY else max(1, min(MAX_OPEN, files // 4))
 
 
 def _slots() -> asyncio.Semaphore:
@@ -179,11 +179,11 @@ class _Got:
 async def _read_beginning(answer: httpx.Response, body: bytearray) -> None:
     """Take the first bytes of an answer; the rest is not waited for."""
     if answer.is_stream_consumed:  # made in this process, all at once
-        body += answer.content[:KEPT_ANSWER]
+        body += answer.content[:MAX_ANSWER_KEPT]
         return
     async for part in answer.aiter_raw():
-        body += part[: KEPT_ANSWER - len(body)]
-        if len(body) >= KEPT_ANSWER:
+        body += part[: MAX_ANSWER_KEPT - len(body)]
+        if len(body) >= MAX_ANSWER_KEPT:
             return
 
 
@@ -191,7 +191,7 @@ def _parsed(text: str) -> httpx.URL | None:
     """The address as the client reads it, so that what is judged is what is called."""
     import httpx
 
-    if len(text) > LONGEST_URL:
+    if len(text) > MAX_URL_LENGTH:
         return None
     try:
         return httpx.URL(text)

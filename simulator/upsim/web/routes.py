@@ -26,7 +26,7 @@ class _Node:
 
 
 Found = tuple[Operation, Mapping[str, str]]
-KEPT_SUBMITS = 1024
+MAX_SUBMITS_KEPT = 1024
 
 
 class Routes:
@@ -65,7 +65,7 @@ class Routes:
 
     def _keep(self, key: tuple[str, str], found: Found) -> None:
         """Remember where a submit goes: unlike a poll, it comes again and again by one path."""
-        if len(self._submits) >= KEPT_SUBMITS:
+        if len(self._submits) >= MAX_SUBMITS_KEPT:
             self._submits.clear()
         self._submits[key] = found
 

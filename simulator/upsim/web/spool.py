@@ -11,12 +11,12 @@ from starlette.types import Receive
 
 from upsim.core.call import Carried, Headers, SentFile
 from upsim.core.media import Unmeasurable
-from upsim.engine.command_log import KEPT_BODY
+from upsim.engine.command_log import MAX_BODY_KEPT
 from upsim.engine.room import ALWAYS_TAKEN, CrowdedError, Share
 from upsim.media.store import BlobStore, BlobWriter
 from upsim.web.bodies import ClientGoneError, announced_length
 
-MOST_KEPT = 8 << 20
+MAX_KEPT = 8 << 20
 """Bytes of a body that the command log may keep; of a longer one it keeps the beginning."""
 IN_MEMORY = 1 << 20
 """Bytes that are collected before they are written, beside the event loop."""
@@ -37,7 +37,7 @@ class Spool:
         self._share = share
         self._limit = limit
         self._whole = whole
-        self._most_kept, self._beginning = MOST_KEPT, KEPT_BODY
+        self._most_kept, self._beginning = MAX_KEPT, MAX_BODY_KEPT
         self._waiting: list[bytes] = []
         self._left = limit if whole else IN_MEMORY
         self._writer: BlobWriter | None = None

@@ -11,10 +11,10 @@ from upsim.core.url_builder import UrlBuilder
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.bodies import headers_of
-from upsim.web.hosts import LONGEST_HOST
+from upsim.web.hosts import MAX_HOST_LENGTH
 
-KEPT_ORIGINS = 4096
-LONGEST_PATH = 512
+MAX_ORIGINS_KEPT = 4096
+MAX_PATH_LENGTH = 512
 """Characters of a path whose reading is kept."""
 
 
@@ -53,9 +53,9 @@ class UrlParser:
             scope["method"] == "POST"
             and place.provider
             and place.prefix
-            and len(path) <= LONGEST_PATH
+            and len(path) <= MAX_PATH_LENGTH
         ):
-            if len(self._known) >= KEPT_ORIGINS:
+            if len(self._known) >= MAX_ORIGINS_KEPT:
                 self._known.clear()
             self._known[path] = place
         return place
@@ -83,12 +83,12 @@ class UrlParser:
     ) -> UrlBuilder:
         """The form in which a request came; its absolute URLs keep it."""
         host = headers.get(b"host")
-        if host is not None and len(host) > LONGEST_HOST:
+        if host is not None and len(host) > MAX_HOST_LENGTH:
             host = None
         key = (scope["scheme"], host, place.sandbox, place.prefix, sandbox.id)
         found = self._origins.get(key)
         if found is None:
-            if len(self._origins) >= KEPT_ORIGINS:
+            if len(self._origins) >= MAX_ORIGINS_KEPT:
                 self._origins.clear()
             base = self._registry.settings.public_url or f"{scope['scheme']}://{host_of(scope)}"
             named = "" if place.sandbox is None else f"/sandbox/{place.sandbox}"
@@ -119,7 +119,7 @@ class UrlParser:
 def host_of(scope: Scope) -> str:
     """The Host header, or the address of the server where there is none that can be a host."""
     host = headers_of(scope).get(b"host")
-    if host is not None and len(host) <= LONGEST_HOST:
+    if host is not None and len(host) <= MAX_HOST_LENGTH:
         return host.decode("latin-1")
     server = scope.get("server") or ("127.0.0.1", 80)
     return f"{server[0]}:{server[1]}"

@@ -13,11 +13,11 @@ from upsim import Simulator
 from upsim.core.faults import Wait
 from upsim.core.instants import LATEST, SECOND
 from upsim.engine.deadlines import Deadline
-from upsim.engine.sandbox import MOST_AT_ONCE, Sandbox
+from upsim.engine.sandbox import MAX_AT_ONCE, Sandbox
 from upsim.web.admin.events import EventStream, Streams
 from upsim.web.delays import pass_time
 
-JOBS = 2 * MOST_AT_ONCE
+JOBS = 2 * MAX_AT_ONCE
 UPSCALE = "/vicsee/api/v1/tools/upscale-video"
 CLIP = {"video_url": "http://upsim.test/media/synthetic/320x240_30fps_2s.mp4"}
 KEY = {"Authorization": "Bearer sk-any"}
@@ -77,8 +77,8 @@ async def test_a_backlog_of_what_waits_leaves_others_their_turn(
         await (waiting or wait(simulator))
         ticking.cancel()
 
-    assert sum(counts) > 2 * MOST_AT_ONCE
-    assert max(counts) <= MOST_AT_ONCE
+    assert sum(counts) > 2 * MAX_AT_ONCE
+    assert max(counts) <= MAX_AT_ONCE
 
 
 @pytest.mark.parametrize("path", READS)
@@ -114,7 +114,7 @@ async def test_a_backlog_leaves_others_their_turn(
             ticking.cancel()
     assert answer.status_code == 200, answer.text
     assert not sandbox.deadlines.next(expiries=False)
-    assert len(ran) > 2 * MOST_AT_ONCE
-    assert max(Counter(ran).values()) <= MOST_AT_ONCE
+    assert len(ran) > 2 * MAX_AT_ONCE
+    assert max(Counter(ran).values()) <= MAX_AT_ONCE
     if "jobs" in path:
         assert JOBS == answer.json()["total"]

@@ -16,7 +16,7 @@ import pytest
 from tests.http.webhooks.test_handlers import Calls
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.settings import ServerSettings
-from upsim.engine.webhooks import KEPT_ANSWER, Posting
+from upsim.engine.webhooks import MAX_ANSWER_KEPT, Posting
 from upsim.web import receivers
 from upsim.web.receivers import Receivers
 
@@ -163,7 +163,7 @@ def test_every_attempt_ends_and_is_told(
 
     assert {status} == {attempt.status for attempt in attempts}
     assert all(attempt.error.startswith(error) for attempt in attempts), attempts
-    assert all(len(attempt.answer) <= KEPT_ANSWER for attempt in attempts)
+    assert all(len(attempt.answer) <= MAX_ANSWER_KEPT for attempt in attempts)
     assert (len(attempts), world.only.outcome) == (
         (1, "delivered") if status == 200 else (4, "given_up")
     )

@@ -22,7 +22,7 @@ from tests.unit.cli.test_fast_protocol import (
     settled,
 )
 from upsim.cli import bounded
-from upsim.cli.bounded import MOST_HEAD, SLICE, STEPS_A_TURN
+from upsim.cli.bounded import MAX_HEAD, SLICE, STEPS_A_TURN
 from upsim.cli.fast_protocol import FastPathProtocol
 from upsim.cli.untaken import untaken
 from upsim.web.answers import HttpResponse
@@ -58,11 +58,11 @@ async def test_a_head_without_an_end_is_refused(
     caplog.set_level("WARNING", "uvicorn.error")
     protocol.data_received(begins)
     sent = 0
-    while not wire.written and sent < 64 * MOST_HEAD:
+    while not wire.written and sent < 64 * MAX_HEAD:
         protocol.data_received(b"x" * piece)
         sent += piece
     assert TOO_LONG == wire.written[0][: len(TOO_LONG)]
-    assert (True, []) == (sent <= MOST_HEAD + piece, app.asked)
+    assert (True, []) == (sent <= MAX_HEAD + piece, app.asked)
     said = "a request was refused with 431: The head of a request may have 65536 bytes."
     assert [said] == caplog.messages
 
@@ -72,7 +72,7 @@ async def test_a_target_that_ends_just_beyond_the_bound_is_refused(host: bytes) 
     """No parser reads it, and the response says that it is too long, not that it is no HTTP."""
     app = App()
     protocol, wire = connected(app)
-    protocol.data_received(b"GET /%b HTTP/1.1\r\n%b\r\n" % (b"x" * MOST_HEAD, host))
+    protocol.data_received(b"GET /%b HTTP/1.1\r\n%b\r\n" % (b"x" * MAX_HEAD, host))
     assert (TOO_LONG, []) == (wire.written[0][: len(TOO_LONG)], app.asked)
 
 
@@ -80,7 +80,7 @@ async def test_a_target_that_ends_just_beyond_the_bound_is_refused(host: bytes) 
 async def test_what_follows_a_refused_head_is_dropped() -> None:
     """No second answer is given, and the connection ends."""
     protocol, wire = connected(App())
-    protocol.data_received(b"GET /" + b"x" * 2 * MOST_HEAD)
+    protocol.data_received(b"GET /" + b"x" * 2 * MAX_HEAD)
     protocol.data_received(b" HTTP/1.1\r\n\r\n" + GET)
     await asyncio.wait_for(wire.closed.wait(), 300)
     assert 1 == len(wire.written)
@@ -104,7 +104,7 @@ async def test_what_stands_beside_a_chunked_body_is_bounded(rest: bytes) -> None
     endless = b"1;" + rest if not begin else rest if not last else begin + b"\r\n" + last
     protocol.data_received(chunked + endless)
     more = b"X: 1\r\n" if not last else b"a" * 100
-    for _ in range(3 * MOST_HEAD // len(more)):
+    for _ in range(3 * MAX_HEAD // len(more)):
         if wire.written:
             break
         protocol.data_received(more)
@@ -264,8 +264,8 @@ async def test_a_request_must_be_whole_in_the_end(dripped: bytes) -> None:
     protocol, wire = connected(App())
     protocol.data_received(CHUNKED)
     piece = dripped % (bounded.SLOWEST_BODY, b"x" * bounded.SLOWEST_BODY)
-    for look in range(bounded.MOST_LOOKS + 3):
-        assert wire.written == [] or look > bounded.MOST_LOOKS
+    for look in range(bounded.MAX_LOOKS + 3):
+        assert wire.written == [] or look > bounded.MAX_LOOKS
         protocol._look_at_it()
         protocol.data_received(piece)
         await asyncio.sleep(0)
@@ -345,7 +345,7 @@ async def test_no_refusal_stands_in_another_answer() -> None:
     protocol, wire = connected(app)
     protocol.data_received(GET)
     await asyncio.sleep(0)
-    protocol.data_received(b"GET /" + b"x" * 2 * MOST_HEAD)
+    protocol.data_received(b"GET /" + b"x" * 2 * MAX_HEAD)
     assert (True, 1) == (wire.is_closing(), len(wire.written))
     protocol.connection_lost(None)
     await settled(protocol)

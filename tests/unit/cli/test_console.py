@@ -11,7 +11,7 @@ import pytest
 from upsim import Simulator
 from upsim.app import IN_PROCESS_HOST
 from upsim.cli.console import (
-    LONGEST_TEXT,
+    MAX_TEXT_LENGTH,
     job_of,
     line_of,
     message_in,
@@ -181,7 +181,7 @@ def test_message_of_an_answer(reply: bytes, message: str) -> None:
         ("\x1b[31m", r"\u001b[31m"),
         ("\u202e\u2028", r"\u202e\u2028"),
         ("\ud800", r"\ud800"),
-        ("x" * (LONGEST_TEXT + 1), "x" * LONGEST_TEXT + "…"),
+        ("x" * (MAX_TEXT_LENGTH + 1), "x" * MAX_TEXT_LENGTH + "…"),
     ],
 )
 def test_printable(text: str, shown: str) -> None:

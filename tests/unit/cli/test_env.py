@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from upsim.cli import main
 from upsim.cli.env import SHELLS
-from upsim.client.http.admin import MOST_BYTES
+from upsim.client.http.admin import MAX_BYTES
 
 HOSTILE = [
     "$(touch x)",
@@ -62,7 +62,7 @@ ODD: dict[str, tuple[int, dict[str, str], bytes]] = {
     "refusal of other types": (403, {}, b'{"error": {"message": [1]}}'),
     "refusal without JSON": (500, {}, b"oops"),
     "redirect": (302, {"location": "http://["}, b""),
-    "too long": (200, {}, b" " * (MOST_BYTES + 1)),
+    "too long": (200, {}, b" " * (MAX_BYTES + 1)),
     "bomb": (200, GZIP, gzip.compress(b" " * 100_000_000, 1)),
     "deflated": (200, {"content-encoding": "deflate"}, b"x"),
 }
@@ -103,7 +103,7 @@ def test_odd_admin_answers_are_one_line(monkeypatch: pytest.MonkeyPatch, name: s
             if command != "verify" or not begins_well:
                 assert done.stdout == "", case
                 assert len(done.stderr.splitlines()) == 1 or "Usage: " in done.stderr, case
-            assert peak < 4 * MOST_BYTES, case
+            assert peak < 4 * MAX_BYTES, case
 
 
 def test_refused_token_names_option_and_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.slowness import slowness
-from upsim.core.globs import LONGEST_GLOB, LONGEST_TEXT, fits, flaw
+from upsim.core.globs import MAX_GLOB_LENGTH, MAX_TEXT_LENGTH, fits, flaw
 
 
 @settings(max_examples=100)
@@ -23,10 +23,10 @@ def test_globs_mean_the_same_as_in_the_standard_library(text: str, parts: list[s
 
 def test_long_texts_and_globs() -> None:
     """A text is compared by its beginning; a long glob fits the same text alone."""
-    glob = "a*" * LONGEST_GLOB
-    assert (True, False) == (fits(glob, glob), fits("a" * LONGEST_GLOB, glob))
-    assert fits("a" * LONGEST_TEXT + "b", "*a")
-    assert not fits("a" * LONGEST_TEXT + "b", "*b")
+    glob = "a*" * MAX_GLOB_LENGTH
+    assert (True, False) == (fits(glob, glob), fits("a" * MAX_GLOB_LENGTH, glob))
+    assert fits("a" * MAX_TEXT_LENGTH + "b", "*a")
+    assert not fits("a" * MAX_TEXT_LENGTH + "b", "*b")
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,7 @@ from upsim.core.events import (
 )
 from upsim.core.ledger import Entry
 from upsim.core.pricing import PriceQuote
-from upsim.core.states import JobState
-from upsim.core.states import Phase
+from upsim.core.states import JobState, Phase
 from upsim.core.url_builder import UrlBuilder
 from upsim.engine.state import SandboxState
 

@@ -12,7 +12,7 @@ from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.clock import Clock
 from upsim.engine.command_log import (
     CURRENT,
-    KEPT_BODY,
+    MAX_BODY_KEPT,
     WEIGHT,
     Command,
     CommandLog,
@@ -91,13 +91,13 @@ def test_a_log_may_be_off() -> None:
 
 def test_long_bodies_are_cut() -> None:
     """A long body without room is cut and hashed whole; its size is known."""
-    log = log_of(most_bytes=2 * KEPT_BODY)
-    body = b"x" * (KEPT_BODY + 1)
+    log = log_of(most_bytes=2 * MAX_BODY_KEPT)
+    body = b"x" * (MAX_BODY_KEPT + 1)
     log.add(asked(body), len(body))
     (kept,) = log.entries
 
     assert isinstance(kept, Command)
-    assert (KEPT_BODY, KEPT_BODY + 1, 64) == (
+    assert (MAX_BODY_KEPT, MAX_BODY_KEPT + 1, 64) == (
         len(kept.body),
         kept.body_size,
         len(kept.body_digest),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from upsim.engine.inbox import KEPT_BODY, MOST_BYTES, MOST_MESSAGES, Inbox, InboxMessage
+from upsim.engine.inbox import MAX_BODY_KEPT, MAX_BYTES, MAX_MESSAGES, Inbox, InboxMessage
 
 
 def message(inbox: str = "a", body: bytes = b"{}") -> InboxMessage:
@@ -28,19 +28,19 @@ def test_an_unknown_inbox_is_empty() -> None:
 
 def test_a_long_body_is_cut() -> None:
     """So much of it is kept, and how long it was is known."""
-    kept = Inbox().put(message(body=bytes(KEPT_BODY + 1)))
+    kept = Inbox().put(message(body=bytes(MAX_BODY_KEPT + 1)))
 
-    assert (KEPT_BODY, KEPT_BODY + 1) == (len(kept.body), kept.size)
+    assert (MAX_BODY_KEPT, MAX_BODY_KEPT + 1) == (len(kept.body), kept.size)
 
 
-@pytest.mark.parametrize("body", [b"", bytes(KEPT_BODY)], ids=["many", "big"])
+@pytest.mark.parametrize("body", [b"", bytes(MAX_BODY_KEPT)], ids=["many", "big"])
 def test_the_oldest_fall_out(body: bytes) -> None:
     """Neither the number nor the weight of what is kept grows without end."""
     inbox = Inbox()
-    for _ in range(MOST_MESSAGES + 10):
+    for _ in range(MAX_MESSAGES + 10):
         last = inbox.put(message(body=body))
     kept = inbox.messages("a")
 
-    assert len(kept) <= MOST_MESSAGES
-    assert sum(one.weight for one in kept) <= MOST_BYTES
+    assert len(kept) <= MAX_MESSAGES
+    assert sum(one.weight for one in kept) <= MAX_BYTES
     assert kept[-1] == last

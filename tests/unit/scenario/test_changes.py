@@ -9,7 +9,7 @@ import pytest
 from upsim.core.instants import SECOND
 from upsim.providers import discover
 from upsim.scenario import schemas
-from upsim.scenario.changes import MOST_CHANGES, stages
+from upsim.scenario.changes import MAX_CHANGES, stages
 from upsim.scenario.error_recovery import Broken
 from upsim.scenario.explain import as_text, explain
 from upsim.scenario.loader import Library
@@ -100,7 +100,7 @@ def test_a_mistake_is_told_once(tmp_path: Path) -> None:
 def test_too_many_are_counted_and_not_judged(tmp_path: Path) -> None:
     """A file of more changes than are allowed is refused for their number, at once and in short."""
     line = "  - {after: 1s, set: {refnd: {states: []}}}"
-    found = told(tmp_path, *[line] * (MOST_CHANGES + 1))
+    found = told(tmp_path, *[line] * (MAX_CHANGES + 1))
     library = Library()
 
     assert ["2:1: changes: there are 101 changes; 100 are allowed"] == found
@@ -172,9 +172,9 @@ def test_a_change_costs_what_it_changes(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(schemas.Sections, "_validated", staticmethod(counted))
     change = "  - {after: 1s, set: {refund: {states: [%s]}}}"
 
-    found = told(tmp_path, *[change % "failed"] * (MOST_CHANGES - 1), change % 5)
+    found = told(tmp_path, *[change % "failed"] * (MAX_CHANGES - 1), change % 5)
 
     assert ["102:41: changes[99].set.refund.states[0]: 5 "] == [one[:44] for one in found]
     names = [name for name, _ in judged]
-    assert MOST_CHANGES + 2 == names.count("refund")  # the broken one also without its mistake
+    assert MAX_CHANGES + 2 == names.count("refund")  # the broken one also without its mistake
     assert {1} == {names.count(name) for name in names if name != "refund"}

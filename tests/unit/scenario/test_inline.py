@@ -12,7 +12,7 @@ import pytest
 from upsim.core import nearest
 from upsim.providers import discover
 from upsim.scenario.inline import SENT, as_json, sent_scenario, sent_tree
-from upsim.scenario.loader import MOST_TOLD, Library, ScenarioError
+from upsim.scenario.loader import MAX_REPORTED, Library, ScenarioError
 from upsim.scenario.model import Scenario
 
 BASE = {"extends": "vicsee/baseline"}
@@ -190,6 +190,6 @@ def test_many_mistakes_take_no_longer_each(of: Callable[[int], dict[str, object]
 def test_a_message_of_many_mistakes_ends() -> None:
     """The first ones are told, and how many there are."""
     with pytest.raises(ScenarioError) as caught:
-        sent(**unknown_keys(MOST_TOLD + 10))
+        sent(**unknown_keys(MAX_REPORTED + 10))
     lines = str(caught.value).splitlines()
-    assert (MOST_TOLD + 1, "… and 10 more mistakes") == (len(lines), lines[-1])
+    assert (MAX_REPORTED + 1, "… and 10 more mistakes") == (len(lines), lines[-1])

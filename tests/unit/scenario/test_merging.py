@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from upsim.core.evidence import Evidence
-from upsim.scenario.loader import MOST_LEVELS, Library, ScenarioError
+from upsim.scenario.loader import MAX_LEVELS, Library, ScenarioError
 from upsim.scenario.model import Scenario
 
 ASSUMED = Evidence("assumed", "changed by a scenario", "")
@@ -97,9 +97,9 @@ def test_any_value_can_be_overridden(load: Load, text: str, read: Callable[[obje
 
 def test_many_levels(load: Load) -> None:
     """A file may extend one that extends one, and so on, up to a limit."""
-    chain = {f"f{n}": f"extends: f{n + 1}.yaml\n" for n in range(MOST_LEVELS - 1)}
-    last = {f"f{MOST_LEVELS - 1}": "extends: vicsee/baseline\nseed: 5\n"}
+    chain = {f"f{n}": f"extends: f{n + 1}.yaml\n" for n in range(MAX_LEVELS - 1)}
+    last = {f"f{MAX_LEVELS - 1}": "extends: vicsee/baseline\nseed: 5\n"}
 
     assert 5 == load(**chain, **last).seed
-    with pytest.raises(ScenarioError, match=f"more than {MOST_LEVELS} levels of files"):
+    with pytest.raises(ScenarioError, match=f"more than {MAX_LEVELS} levels of files"):
         load(z="extends: f0.yaml\n")

@@ -14,7 +14,7 @@ from upsim_contracts.generation import Clips, finite
 
 FAR = Fraction(60)
 """Longer clips are made near edges only: they are the same, and take longer."""
-MOST_FRAMES_A_STEP = 10_000
+MAX_FRAMES_A_STEP = 10_000
 
 
 def clips(table: Clips) -> st.SearchStrategy[ClipProperties]:
@@ -58,7 +58,7 @@ def bounds(table: Clips, rate: Fraction) -> tuple[int, int]:
 @cache
 def whole_step(rate: Fraction) -> int:
     """The fewest frames whose length can be written down exactly; so can its multiples."""
-    return next(n for n in range(1, MOST_FRAMES_A_STEP) if finite(n / rate))
+    return next(n for n in range(1, MAX_FRAMES_A_STEP) if finite(n / rate))
 
 
 def with_frames(clip: ClipProperties, frames: int) -> ClipProperties:

@@ -17,7 +17,7 @@ from upsim.client.exceptions import ProtocolError
 from upsim.client.http.decoding import PLAIN
 from upsim.client.http.total_timeout import TotalTimeout
 
-MOST_BYTES = 16 * 2**20
+MAX_BYTES = 16 * 2**20
 """The longest response that is read."""
 SECONDS = 300.0
 """Real time that a request and its response may take in all."""
@@ -77,7 +77,7 @@ def exchange(
     request: httpx.Request,
     *,
     seconds: float | None = None,
-    most: int = MOST_BYTES,
+    most: int = MAX_BYTES,
 ) -> tuple[httpx.Response, bytes]:
     """Send a request and read the whole response. Raises ProtocolError or httpx.HTTPError.
 
@@ -106,7 +106,7 @@ async def exchange_async(
         async with asyncio.timeout(SECONDS):
             response = await http.send(request, stream=True, follow_redirects=False)
             try:
-                content = _Content(response, MOST_BYTES)
+                content = _Content(response, MAX_BYTES)
                 async for piece in response.aiter_bytes():
                     content.add(piece)
             finally:

@@ -23,7 +23,7 @@ from upsim.client.http.total_timeout import TotalTimeout
 from upsim.client.http.wire import Key, Wire
 from upsim.core.numbers import plain_count
 
-MOST_BYTES = 64 * 1024**2
+MAX_BYTES = 64 * 1024**2
 """The longest answer that is read; a video is not read but written to a file."""
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _FAILED_ON_THE_WIRE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
@@ -77,7 +77,7 @@ class HttpExchange(ABC):
         self.patience.with_answer()
         raw = _is_raw(response)
         encoding = response.headers.get("content-encoding", "") if raw else ""
-        decoding = Decoding(encoding, MOST_BYTES)
+        decoding = Decoding(encoding, MAX_BYTES)
 
         def grow(chunk: bytes) -> None:
             self._memory.extend(decoding.feed(chunk))

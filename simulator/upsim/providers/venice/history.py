@@ -20,7 +20,7 @@ from upsim.providers.venice import fields, wire
 _FILTERS = ("startTimestamp", "endTimestamp", "currency", "pageSize")
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{1,512}")
 _SIZE = re.compile(r"[0-9]{1,9}")
-_LONGEST_TIMESTAMP = 40
+_MAX_TIMESTAMP_LENGTH = 40
 _MAC_SIZE = 16
 _BEFORE_ALL = -1
 
@@ -104,7 +104,7 @@ def _first(call: Call) -> Page:
 
 def _instant(text: str) -> Instant | None:
     """The instant of an ISO 8601 text in UTC with `Z`; None for any other."""
-    if not text.endswith("Z") or len(text) > _LONGEST_TIMESTAMP:
+    if not text.endswith("Z") or len(text) > _MAX_TIMESTAMP_LENGTH:
         return None
     try:
         return from_iso(text)

@@ -34,7 +34,7 @@ from upsim.client.adapter import (
 
 V3 = "/api/v3"
 UNIT = "USD"
-LONGEST_TIMESTAMP = 18
+MAX_TIMESTAMP_LENGTH = 18
 SWITCHES: Mapping[object, object] = {"true": True, "false": False}
 READING = Reading(
     texts=(("message",),),
@@ -134,7 +134,7 @@ def webhook(received: ReceivedWebhook) -> WebhookEvent:
         and signature
         and second.isascii()
         and second.isdigit()
-        and len(second) <= LONGEST_TIMESTAMP
+        and len(second) <= MAX_TIMESTAMP_LENGTH
     ):
         raise WebhookError(f"a webhook of WaveSpeed has the headers {', '.join(names)}")
     key = received.secret.removeprefix("whsec_").encode()

@@ -12,11 +12,11 @@ from email.message import Message
 
 from upsim.core.call import Carried, Content
 
-_MOST_PARTS = 16
-_LONGEST_HEAD = 8 * 1024
-_LONGEST_TYPE = 1024
-_LONGEST_BOUNDARY = 256
-_MOST_PARAMETERS = 32
+_MAX_PARTS = 16
+_MAX_HEAD_LENGTH = 8 * 1024
+_MAX_TYPE_LENGTH = 1024
+_MAX_BOUNDARY_LENGTH = 256
+_MAX_PARAMETERS = 32
 _PIECE = 1 << 20
 _END_OF_LINE = b"\r\n"
 _END_OF_HEAD = b"\r\n\r\n"
@@ -40,7 +40,7 @@ def part_names(content_type: str, body: Content) -> Iterator[str]:
 def _headed(content_type: str, body: Content) -> Iterator[tuple[Message, int, int]]:
     """Yield the headers of each of the first parts, and where its data starts and ends."""
     for start, end in _parts(body, _boundary(content_type)):
-        blank = body.find(_END_OF_HEAD, start, min(end, start + _LONGEST_HEAD))
+        blank = body.find(_END_OF_HEAD, start, min(end, start + _MAX_HEAD_LENGTH))
         if blank >= 0:
             yield _headers(body.read(start, blank)), blank + len(_END_OF_HEAD), end
 
@@ -59,7 +59,7 @@ def _parts(body: Content, boundary: bytes) -> Iterator[tuple[int, int]]:
     at = 0
     if body.read(0, len(marker)) != marker:
         at = body.find(separator, 0, body.size) + len(_END_OF_LINE)
-    for _ in range(_MOST_PARTS if at != 1 else 0):
+    for _ in range(_MAX_PARTS if at != 1 else 0):
         start = at + len(marker)
         end = body.find(separator, start, body.size)
         if end < 0:
@@ -69,19 +69,19 @@ def _parts(body: Content, boundary: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _boundary(content_type: str) -> bytes:
-    if len(content_type) > _LONGEST_TYPE:
+    if len(content_type) > _MAX_TYPE_LENGTH:
         return b""
     headers = Message()
     headers["content-type"] = content_type
     if headers.get_content_type() != "multipart/form-data":
         return b""
-    return (headers.get_boundary() or "").encode("latin-1", "replace")[:_LONGEST_BOUNDARY]
+    return (headers.get_boundary() or "").encode("latin-1", "replace")[:_MAX_BOUNDARY_LENGTH]
 
 
 def _headers(head: bytes) -> Message:
     """The headers of a part, of one that names too many things none."""
     headers = Message()
-    if head.count(b";") > _MOST_PARAMETERS:
+    if head.count(b";") > _MAX_PARAMETERS:
         return headers
     for line in head.split(_END_OF_LINE):
         name, colon, value = line.decode("utf-8", "replace").partition(":")

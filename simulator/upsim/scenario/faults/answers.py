@@ -12,7 +12,7 @@ from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.suggestions import nearest_to, shown, unknown_value
 from upsim.scenario.yaml_tree import Found, Place
 
-LONGEST_TEXT = 1_000_000
+MAX_TEXT_LENGTH = 1_000_000
 _LEAST_STATUS, _MOST_STATUS = 200, 599
 _WITHOUT_BODY = (204, 205, 304)
 _NAMED = ("error", "values")
@@ -129,8 +129,8 @@ def _status(place: Place, status: object) -> Found:
 
 def _wrong_body(body: object, status: object) -> list[str]:
     found = []
-    if isinstance(body, str) and len(body) > LONGEST_TEXT:
-        found.append(f"more than {LONGEST_TEXT} characters")
+    if isinstance(body, str) and len(body) > MAX_TEXT_LENGTH:
+        found.append(f"more than {MAX_TEXT_LENGTH} characters")
     if isinstance(body, str) and any("\ud800" <= letter <= "\udfff" for letter in body):
         found.append("a text that cannot be sent as UTF-8")
     if body != "" and status in _WITHOUT_BODY:

@@ -12,9 +12,9 @@ from upsim.scenario.durations import micros_of
 from upsim.scenario.suggestions import shown
 
 MOST = 10**9
-LONGEST_REAL = 60 * 10**6
-LONGEST_WAIT = 366 * 86_400 * 10**6
-_LONGEST_NUMBER = 40
+MAX_REAL_SECONDS = 60 * 10**6
+MAX_WAIT = 366 * 86_400 * 10**6
+_MAX_NUMBER_LENGTH = 40
 
 
 def is_whole(value: object, least: int = 0, most: int = MOST) -> TypeGuard[int]:
@@ -36,7 +36,7 @@ def decimal_of(value: object) -> Decimal | None:
     if isinstance(value, str):
         return plain_decimal(value)
     found = Decimal(value)
-    return found if found.is_finite() and len(str(value)) <= _LONGEST_NUMBER else None
+    return found if found.is_finite() and len(str(value)) <= _MAX_NUMBER_LENGTH else None
 
 
 def wait_of(value: object) -> Wait | None:
@@ -47,4 +47,4 @@ def wait_of(value: object) -> Wait | None:
     micros = micros_of(value) if isinstance(value, str) else None
     if micros is None:
         return None
-    return Wait(micros, real) if 0 < micros <= (LONGEST_REAL if real else LONGEST_WAIT) else None
+    return Wait(micros, real) if 0 < micros <= (MAX_REAL_SECONDS if real else MAX_WAIT) else None

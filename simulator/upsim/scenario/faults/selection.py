@@ -15,12 +15,12 @@ from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.inputs import wrong_source
 from upsim.scenario.jobs import unknown_state
-from upsim.scenario.suggestions import LONGEST_SHOWN, nearest_to, shown, unknown_value
+from upsim.scenario.suggestions import MAX_SHOWN_LENGTH, nearest_to, shown, unknown_value
 from upsim.scenario.yaml_tree import Found
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _ACCOUNT = re.compile(r"(?:[a-z0-9_-]+-)?[1-9][0-9]{0,8}\Z")
-_LONGEST_GLOB = 200
+_MAX_GLOB_LENGTH = 200
 _LEAST = {"first": 1, "every": 1, "after": 0}
 _SUBMITTED: tuple[Stage, ...] = ("before_accept", "after_accept")
 """Stages whose rules without `on` speak of submits, and so look into their bodies."""
@@ -54,7 +54,7 @@ def _wrong_id(name: object, *_rest: object) -> str | None:
 
 
 def _wrong_on(on: object, stage: Stage | None, known: FaultVocabulary) -> str | None:
-    short = isinstance(on, str) and len(on) <= _LONGEST_GLOB
+    short = isinstance(on, str) and len(on) <= _MAX_GLOB_LENGTH
     return misfit(stage, str(on), known.operations) if short else "not a text of one operation"
 
 
@@ -69,7 +69,7 @@ def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -
     if unfit:
         kind = operations[unfit[0]] or "an operation"
         return f"{unfit[0]} ({kind}) never comes to {stage}; there are {', '.join(fitting)}"
-    return f"unknown operation {on[:LONGEST_SHOWN]!r}; {nearest_to(on, fitting)}"
+    return f"unknown operation {on[:MAX_SHOWN_LENGTH]!r}; {nearest_to(on, fitting)}"
 
 
 def unreached(stage: Stage, operations: Mapping[str, str]) -> bool:

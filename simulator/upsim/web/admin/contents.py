@@ -24,7 +24,7 @@ from upsim.web.admin.problems import AdminError, answer, nearest, shown
 from upsim.web.admin.sandboxes import balance, registry_of, sandbox_and, sandbox_of
 
 MAIN = "main"
-LONGEST_PATTERN = 1000
+MAX_PATTERN_LENGTH = 1000
 
 
 class StateChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -198,8 +198,8 @@ async def count(request: Request) -> Response:
 
 
 async def _matching(request: Request, sandbox: Sandbox, asked: JournalQuery) -> list[JournalEntry]:
-    if asked.target is not None and len(asked.target) > LONGEST_PATTERN:
-        raise AdminError(400, "invalid", f"target has more than {LONGEST_PATTERN} characters")
+    if asked.target is not None and len(asked.target) > MAX_PATTERN_LENGTH:
+        raise AdminError(400, "invalid", f"target has more than {MAX_PATTERN_LENGTH} characters")
     found = await chosen(sandbox.journal.since(asked.since), lambda one: _matches(one, asked))
     if not found:
         _check_names(sandbox, asked, [*registry_of(request).providers])

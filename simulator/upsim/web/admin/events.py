@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT = 15.0
 """Seconds of real time after which a silent stream says that it is alive."""
-MOST_READERS = 64
+MAX_READERS = 64
 RETRY = 1000
 CHUNK = 65_536
 MEDIA = "text/event-stream"
@@ -60,8 +60,8 @@ async def follow(request: Request) -> Response:
     wanted = _wanted(request)
     if request.method == "HEAD":
         return Response(media_type=MEDIA)
-    if sandbox.feed.readers >= MOST_READERS:
-        message = f"sandbox {sandbox.id!r} has {MOST_READERS} readers already"
+    if sandbox.feed.readers >= MAX_READERS:
+        message = f"sandbox {sandbox.id!r} has {MAX_READERS} readers already"
         raise AdminError(409, "too_many", message)
     last = request.headers.get("last-event-id", "")
     connected = EXTENSION in (request.scope.get("extensions") or {})

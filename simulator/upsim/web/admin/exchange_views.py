@@ -15,8 +15,8 @@ from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_shapes, views
 
-LONGEST_VALUE = 300
-LONGEST_CAUSE = 500
+MAX_VALUE_LENGTH = 300
+MAX_CAUSE_LENGTH = 500
 
 
 class ShownExchange(NamedTuple):
@@ -82,7 +82,7 @@ def why(shown: ShownExchange) -> exchange_shapes.Why:
 
 def cause_of(found: JournalEntry) -> str | None:
     """The sentence that names what was wrong with a request; None where nothing was."""
-    return printable(hidden_text(found.cause)[:LONGEST_CAUSE]) or None
+    return printable(hidden_text(found.cause)[:MAX_CAUSE_LENGTH]) or None
 
 
 def compared(found: JournalEntry) -> dict[str, str]:
@@ -93,7 +93,7 @@ def compared(found: JournalEntry) -> dict[str, str]:
 def value_text(value: object) -> str:
     """A value of a check as people read it."""
     text = views.amount(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
-    return hidden_text(text[:LONGEST_VALUE])
+    return hidden_text(text[:MAX_VALUE_LENGTH])
 
 
 def rule_of(rule: ErrorRule) -> exchange_shapes.Rule:

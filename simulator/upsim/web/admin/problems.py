@@ -15,8 +15,8 @@ from upsim.web.admin import wording
 from upsim.web.admin.wording import SHOWN, nearest
 from upsim.web.bodies import (
     LONG,
-    MOST_BESIDE,
-    MOST_VALUES,
+    MAX_BESIDE,
+    MAX_VALUES,
     encode,
     has_too_many_values,
     has_too_much_beside_texts,
@@ -24,7 +24,7 @@ from upsim.web.bodies import (
 )
 
 MAX_BODY = 8 * 1024 * 1024
-LONGEST_NUMBER = 18
+MAX_NUMBER_LENGTH = 18
 __all__ = ["SHOWN", "nearest"]
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -115,9 +115,9 @@ async def read(request: Request, shape: type[S]) -> S:
 def _decoded(body: bytes, shape: type[S]) -> S:
     """The document as a struct. Raises AdminError."""
     if has_too_many_values(body):
-        raise AdminError(413, "too_large", f"a body may hold {MOST_VALUES} values at the most")
-    if has_too_much_beside_texts(body, 2 * MOST_BESIDE):
-        message = f"a body may hold {2 * MOST_BESIDE} bytes that are no part of a text"
+        raise AdminError(413, "too_large", f"a body may hold {MAX_VALUES} values at the most")
+    if has_too_much_beside_texts(body, 2 * MAX_BESIDE):
+        message = f"a body may hold {2 * MAX_BESIDE} bytes that are no part of a text"
         raise AdminError(413, "too_large", message)
     try:
         found = msgspec.json.decode(body, type=shape)
@@ -138,7 +138,7 @@ def whole(request: Request, name: str, default: int, most: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    number = text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
+    number = text.isascii() and text.isdecimal() and len(text) <= MAX_NUMBER_LENGTH
     if not number or int(text) > most:
         raise AdminError(400, "invalid", f"{name}={text[:40]!r} is not a number from 0 to {most}")
     return int(text)

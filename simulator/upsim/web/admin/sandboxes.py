@@ -36,7 +36,7 @@ NAMED = 20
 """Sandboxes that a message may name."""
 PLACES = 12
 MOST = Decimal(10**15)
-LONGEST_AMOUNT = 40
+MAX_AMOUNT_LENGTH = 40
 PACE_NOTE = "pace applies to a real clock alone; it is kept until the mode is real"
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -136,10 +136,10 @@ async def sandbox_and(request: Request, shape: type[S]) -> tuple[Sandbox, S]:
 
 def money(text: str | int, what: str) -> Decimal:
     """An amount from a body. Raises AdminError 400."""
-    found = plain_decimal(str(text)[:LONGEST_AMOUNT])
+    found = plain_decimal(str(text)[:MAX_AMOUNT_LENGTH])
     if found is None:
         raise AdminError(400, "invalid", f"{what} {shown(text)} is not {DECIMAL_FORM}")
-    bounded = len(str(text)) <= LONGEST_AMOUNT and -MOST <= found <= MOST
+    bounded = len(str(text)) <= MAX_AMOUNT_LENGTH and -MOST <= found <= MOST
     if not bounded or found != round(found, PLACES):
         message = f"{what} {shown(text)}: up to {MOST:f}, with up to {PLACES} decimal places"
         raise AdminError(400, "invalid", message)

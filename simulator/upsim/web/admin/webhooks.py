@@ -10,7 +10,7 @@ from upsim.core.instants import Instant
 from upsim.core.secrets import Secrets
 from upsim.core.webhooks import Delivery
 from upsim.engine.inbox import InboxMessage
-from upsim.engine.journal import KEPT_BODY as KEPT_IN_JOURNAL
+from upsim.engine.journal import MAX_BODY_KEPT as KEPT_IN_JOURNAL
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin.lists import chosen, listed
@@ -21,8 +21,8 @@ from upsim.web.admin.sandboxes import deliverer_of, registry_of, sandbox_of
 from upsim.web.admin.webhook_views import delivery, message, secrets_of_webhook
 from upsim.web.receivers import INBOX, is_own_posting
 
-MOST_BODY = 1_048_576
-MOST_HEADERS = 64
+MAX_BODY = 1_048_576
+MAX_HEADERS = 64
 ANSWERS = range(200, 600)
 ANSWER = b'{"received":true}'
 
@@ -96,8 +96,8 @@ async def receive_message(request: Request) -> Response:
     with registry.room.share() as share:
         async for part in request.stream():
             size += len(part)
-            if size > MOST_BODY:
-                return problem(413, "too_large", f"an inbox takes {MOST_BODY} bytes at the most")
+            if size > MAX_BODY:
+                return problem(413, "too_large", f"an inbox takes {MAX_BODY} bytes at the most")
             share.hold(size)
             parts.append(part)
     if sandbox.abandoned:
@@ -114,7 +114,7 @@ async def receive_message(request: Request) -> Response:
 def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:
     path, query = request.url.path, request.url.query
     target = f"{path}?{query}" if query else path
-    headers = tuple(request.headers.items())[:MOST_HEADERS]
+    headers = tuple(request.headers.items())[:MAX_HEADERS]
     at = sandbox.settle()
     message = InboxMessage(
         number=0,

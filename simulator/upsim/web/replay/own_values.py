@@ -10,7 +10,7 @@ from upsim.core.provider import Provider
 from upsim.engine.exports import plain, unplain
 from upsim.scenario.loader import Library, ScenarioError, built
 from upsim.scenario.model import Scenario
-from upsim.scenario.yaml_tree import DEEPEST, Place, Tree, Value, dotted, mapping
+from upsim.scenario.yaml_tree import MAX_DEPTH, Place, Tree, Value, dotted, mapping
 from upsim.web.replay.document import ExportError
 
 OVER, WITH = "$over", "$with"
@@ -35,8 +35,10 @@ def held(
 
     Keys that this version does not know (any more) are left out. Raises ExportError.
     """
-    if depth(values) > DEEPEST:
-        raise ExportError(f"the values of scenario {name!r} are nested more than {DEEPEST} levels")
+    if depth(values) > MAX_DEPTH:
+        raise ExportError(
+            f"the values of scenario {name!r} are nested more than {MAX_DEPTH} levels"
+        )
     try:
         found = mapping(unplain(_whole(library, values)))
     except (ArithmeticError, TypeError) as error:

@@ -20,9 +20,9 @@ from upsim.web.replay.recorded_parts import Application
 from upsim.web.replay.report import differences, waits_of
 
 LINE = 100
-LONGEST_INLINE = 4096
+MAX_INLINE_LENGTH = 4096
 """Bytes of a request's body that are written into the test; a longer body is a file beside it."""
-DEEPEST = 60
+MAX_DEPTH = 60
 """Levels of a value that is written as code: Python reads no more than 200 open brackets."""
 PLAIN = frozenset({"content-type", "content-length"})
 """Headers of an answer that are not asserted beside its body."""
@@ -173,7 +173,7 @@ class _Writer:
         body = asked.body
         if body is None:
             return
-        if self._beside and len(body.data) > LONGEST_INLINE:
+        if self._beside and len(body.data) > MAX_INLINE_LENGTH:
             name = f"{number}.bin"
             self._files[name] = body.data
             yield f"file=BODIES / {flat(name)}"
@@ -203,7 +203,7 @@ def _session(document: Document, player: Player) -> dict[str, Any]:
         made["values"] = None  # the file that ships holds them
     elif document.values is not None:
         made["values"] = _own_values(player, {name: document.values})[name]
-    if depth(made) > DEEPEST:
+    if depth(made) > MAX_DEPTH:
         raise ExportError(f"the values of scenario {name!r} are nested too deep for a test")
     return made
 
@@ -238,7 +238,7 @@ def _parsed(text: str | bytes) -> object | None:
         value: object = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
-    return None if depth(value) > DEEPEST else value
+    return None if depth(value) > MAX_DEPTH else value
 
 
 def _refuse(word: str) -> object:

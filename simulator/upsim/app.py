@@ -282,7 +282,7 @@ class Simulator:
         """
         sandbox = self.sandbox
         if _loop_is_running():
-            move(sandbox, sandbox.settle() + _micros(seconds))
+            move(sandbox, sandbox.run_due() + _micros(seconds))
         else:
             self._run(lambda: self.advance_async(seconds))
 
@@ -290,7 +290,7 @@ class Simulator:
         """As `advance`, for programs that run an event loop themselves."""
         micros = _micros(seconds)
         timeline = self.app.deliverer.timeline
-        await timeline.advance(self.sandbox, lambda box: until(box, box.settle() + micros))
+        await timeline.advance(self.sandbox, lambda box: until(box, box.run_due() + micros))
 
     def close(self) -> None:
         """End workers, remove files."""

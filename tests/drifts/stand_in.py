@@ -270,7 +270,7 @@ class Made:
 
     def now(self) -> float:
         """Return the time of the stand-in, in seconds: a recording of it has the same clock."""
-        return self.simulator.sandbox.settle() / 1_000_000
+        return self.simulator.sandbox.run_due() / 1_000_000
 
     def spent(self) -> Decimal:
         """Return what the ledger says that all jobs cost, refunds taken off, in the facts' unit."""

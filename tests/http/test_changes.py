@@ -316,7 +316,7 @@ def test_a_change_of_accounts_leaves_a_balance_that_was_asked_for(begin: Begin) 
         )
     )[0]
     account = client.sim.registry.account(made, "vicsee", "main")
-    for _ in made.advance(made.settle() + 30 * SECOND):
+    for _ in made.advance(made.run_due() + 30 * SECOND):
         pass
 
     assert (Decimal(7), account.plan) == (account.balance, "unlimited")

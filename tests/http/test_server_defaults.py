@@ -95,7 +95,7 @@ class Caller:
     def wait(self, seconds: float) -> None:
         """Let time pass, and what is due happen."""
         self.wall.at += round(seconds * SECOND)
-        self.sim.sandbox.settle()
+        self.sim.sandbox.run_due()
 
 
 Begin = Callable[[str, str], Caller]

@@ -382,7 +382,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def _state(self, ticket: Ticket) -> str | None:
         box = self.worlds.boxes[ticket.place]
-        box.sandbox.settle()
+        box.sandbox.run_due()
         job = box.job(ticket.job)
         return None if job is None else invariants.path_of(job)[-1]
 

@@ -48,7 +48,7 @@ class Life:
     def pass_by(self, seconds: int) -> None:
         """Let time pass, then see how much is kept."""
         sandbox = self.sandbox
-        for _ in sandbox.advance(sandbox.settle() + seconds * SECOND):
+        for _ in sandbox.advance(sandbox.run_due() + seconds * SECOND):
             pass
         self.sizes.append((len(sandbox.state.jobs), len(sandbox.events()), len(sandbox.deadlines)))
 

@@ -130,8 +130,8 @@ class Call:
     operation: str
     kind: str
     rules: Rules
-    world: SandboxApi
-    origin: UrlBuilder
+    sandbox: SandboxApi
+    urls: UrlBuilder
     method: str
     path: str
     params: Mapping[str, str]
@@ -154,7 +154,7 @@ class Call:
     media: Media | None = None
     assumed: bool = False
     failure: str | None = None
-    terms: JobSpec | None = None
+    spec: JobSpec | None = None
     job: Job | None = None
     uses: list[RateLimit] = field(default_factory=list)
     refused_by: str = ""

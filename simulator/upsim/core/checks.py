@@ -104,7 +104,7 @@ def json_type_flaw(call: Call) -> str:
 
 def no_own_job(call: Call, name: str, field: str, expected: str) -> Violation:
     """The refusal of an id that names no job, or one that this account may not see."""
-    job, provider = call.world.find_job(name), call.rules.baseline.provider
+    job, provider = call.sandbox.find_job(name), call.rules.baseline.provider
     whose = ""
     if job is not None and job.accepted.provider != provider:
         whose = f"; it is a job of {job.accepted.provider}, not of {provider}"
@@ -142,7 +142,7 @@ def within_rates(call: Call) -> Violation | None:
     for rate in call.rules.baseline.plans[call.who.plan].rates:
         if not _counts(rate.counts, call):
             continue
-        window = call.world.window(call.who, rate.name)
+        window = call.sandbox.window(call.who, rate.name)
         if window is not None and window.used >= window.limit:
             seconds = -(-(window.resets_at - call.now) // SECOND)
             call.uses.clear()
@@ -177,7 +177,7 @@ def json_object(call: Call) -> Violation | None:
 
 def measurable(call: Call) -> Violation | Pending | None:
     """The video can be had and measured; what was found becomes the call's media."""
-    found = call.measured or call.world.measured(call, call.source)
+    found = call.measured or call.sandbox.measured(call, call.source)
     if found is None:
         return Pending(call.source, call.rules.wholes["video_bytes"])
     if isinstance(found, Unmeasurable):
@@ -227,9 +227,9 @@ def affordable(call: Call) -> Violation | None:
 
 def terms_of(call: Call) -> JobSpec:
     """Price, output and plan; worked out once for a call whose media and options are known."""
-    if call.terms is None:
-        call.terms = call.world.terms(call)
-    return call.terms
+    if call.spec is None:
+        call.spec = call.sandbox.terms(call)
+    return call.spec
 
 
 def media_of(call: Call) -> Media:

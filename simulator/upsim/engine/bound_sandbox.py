@@ -111,7 +111,7 @@ class BoundSandbox:
     ) -> Job:
         """Charge and create the job of `call` in one step."""
         sandbox, account = self._sandbox, call.who
-        agreed = call.terms or self.terms(call)
+        agreed = call.spec or self.terms(call)
         slots = self._bound.rules.baseline.plans[account.plan].concurrency
         accepted = JobAccepted(  # by position, which takes half the time
             sandbox.now,
@@ -126,7 +126,7 @@ class BoundSandbox:
             agreed.output,
             agreed.quote,
             agreed.phases,
-            call.origin,
+            call.urls,
             self._bound.rules.baseline.digest,
             f"{BLOB}{call.blob}" if call.blob else call.source,
             slots is not None and account.running >= slots,

@@ -47,7 +47,7 @@ def decide(
 
     With `now` all was settled by that instant, which is the present one.
     """
-    call.now = sandbox.settle() if now is None else now
+    call.now = sandbox.run_due() if now is None else now
     if bound.generation != sandbox.generation:
         bound = _renewed(sandbox, call)
     lines = sandbox.state.entry_count
@@ -105,9 +105,9 @@ def _posted(account: Account, before: int, last: int) -> tuple[Entry, ...]:
 
 def _renewed(sandbox: Sandbox, call: Call) -> BoundProvider:
     """The rules that hold now: they changed since the call was taken in."""
-    _, _, dialect = call.origin.prefix.lstrip("/").partition("/")
+    _, _, dialect = call.urls.prefix.lstrip("/").partition("/")
     provider = call.rules.baseline.provider
-    bound, call.world = sandbox.webhooks.world_of(sandbox, provider, dialect or None)
+    bound, call.sandbox = sandbox.webhooks.world_of(sandbox, provider, dialect or None)
     call.rules = bound.rules
     return bound
 
@@ -162,7 +162,7 @@ def _let_window_pass(sandbox: Sandbox, call: Call) -> None:
     ends = [
         window.resets_at
         for rate in plan.rates
-        if (window := call.world.window(call.account, rate.name)) and window.used >= window.limit
+        if (window := call.sandbox.window(call.account, rate.name)) and window.used >= window.limit
     ]
     if not ends:
         sandbox.jump_to_next()  # a cap on jobs, which has no window: one must end first

@@ -104,7 +104,7 @@ def _again(call: Call, rules: Rules, world: SandboxApi) -> Call:
         call.kind,
         rules,
         world,
-        call.origin,
+        call.urls,
         call.method,
         call.path,
         call.params,

@@ -75,7 +75,7 @@ class MediaLookup:
                 return None if isinstance(found, Path) else _within_limit(call, bounded(found))
         if len(source) > MAX_KEPT_LENGTH or source not in self._elsewhere:
             on_web = source.startswith(("http://", "https://"))
-            own = self.own(source, call.origin.base) if on_web else None
+            own = self.own(source, call.urls.base) if on_web else None
             if own is not None:
                 return self._known_clip(call, own)
             if not on_web or self.will_fetch(source):
@@ -123,10 +123,7 @@ class MediaLookup:
 
         So may another sandbox than the caller's.
         """
-        if (
-            own.sandbox != DEFAULT_SANDBOX
-            and call.origin.media_sandbox != f"/sandbox/{own.sandbox}"
-        ):
+        if own.sandbox != DEFAULT_SANDBOX and call.urls.media_sandbox != f"/sandbox/{own.sandbox}":
             return None
         return _within_limit(call, self.measurements.get(clip_key(own)))
 

@@ -336,7 +336,7 @@ class Registry:
         number = sandbox.state.owners.get((provider, owner))
         if number is not None:
             return sandbox.state.accounts[number]
-        sandbox.settle()
+        sandbox.run_due()
         return sandbox.open_account(provider, owner)
 
     def world(self, sandbox: Sandbox, provider: str, dialect: str | None) -> Face:

@@ -99,7 +99,7 @@ def _swap(registry: Registry, fresh: Library, edits: list[ScenarioDiff]) -> None
 
 def followed(sandbox: Sandbox, fresh: Library, main: Scenario | None) -> Follow:
     """What a sandbox will be in. Raises BaselineError for rules that it cannot have."""
-    sandbox.settle()
+    sandbox.run_due()
     now = RuleChange(sandbox.now, ScenarioLookup(fresh, main), main.faults if main else ())
     sandbox.rulebook.check(now.scenario_of)
     planned = swaps_of(sandbox, fresh, main)

@@ -147,7 +147,7 @@ class ReportCardBuilder:
         answered. Jobs that are forgotten meanwhile are judged by their requests alone.
         """
         sandbox = self.sandbox
-        now = sandbox.settle()
+        now = sandbox.run_due()
         findings: list[ClientFinding] = []
         hidden = False
         sums = {name: found.copy() for name, found in self._sums.items()}

@@ -191,7 +191,7 @@ class Sandbox:
 
     # -- time
 
-    def settle(self) -> Instant:
+    def run_due(self) -> Instant:
         """Run everything that is due by now; afterwards `now` is the present instant."""
         present = self.clock.now()
         while (deadline := self.deadlines.pop_due(present)) is not None:
@@ -200,7 +200,7 @@ class Sandbox:
         self.now = max(self.now, present)
         return self.now
 
-    def settle_some(self, most: int = MAX_AT_ONCE) -> bool:
+    def run_some_due(self, most: int = MAX_AT_ONCE) -> bool:
         """Run at most so many deadlines that are due; return whether none is left.
 
         Thousands of jobs that ended while nobody looked would hold up all other sandboxes.
@@ -231,7 +231,7 @@ class Sandbox:
                 if self._run(due):
                     yield due
         self.clock.reach(to)
-        self.settle()
+        self.run_due()
 
     def jump_to_next(self) -> None:
         """Let an `auto` clock go to the next deadline that is not an expiry, and run it.
@@ -243,7 +243,7 @@ class Sandbox:
         if deadline is not None:
             before = self.clock.now()
             self.clock.reach(min(deadline.at, LATEST))
-            self.settle_some()
+            self.run_some_due()
             self.jumped += self.now - before
 
     def wake(self) -> None:

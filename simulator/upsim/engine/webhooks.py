@@ -176,7 +176,7 @@ class Webhooks:
         self._in_flight.discard((posting.delivery, posting.number))
         if self.sandbox.abandoned:
             return
-        self.sandbox.settle()
+        self.sandbox.run_due()
         found = self.sandbox.state.deliveries.get(posting.delivery)
         self.sandbox.commands.told(posting.delivery, posting.number, outcome)
         if found is None:
@@ -238,8 +238,8 @@ class Webhooks:
             operation="webhook",
             kind="webhook",
             rules=self._bound(job).rules,
-            world=world,
-            origin=accepted.origin,
+            sandbox=world,
+            urls=accepted.origin,
             method="POST",
             path="",
             params={},

@@ -52,7 +52,7 @@ class ClockHandle:
         fired: list[Json] = self._admin("POST", "clock/advance", body)["fired"]
         return fired
 
-    def settle(self) -> None:
+    def run_due(self) -> None:
         """Let everything happen that is due by now, deliveries included."""
         if self.mode in MOVED_BY_HAND:
             self.advance(0)
@@ -121,7 +121,7 @@ class InboxHandle:
 
     def messages(self) -> list[Json]:
         """What came so far, oldest first: method, target, headers and body, as they came."""
-        self._clock.settle()
+        self._clock.run_due()
         return self._read()
 
     def wait(self, count: int = 1, *, seconds: float = WAIT_SECONDS) -> list[Json]:

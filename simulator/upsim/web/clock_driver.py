@@ -141,13 +141,13 @@ class ClockDriver:
 
 async def catch_up(sandbox: Sandbox) -> None:
     """Run what is due, letting requests to other sandboxes in between where that is much."""
-    while not (sandbox.abandoned or sandbox.settle_some()):
+    while not (sandbox.abandoned or sandbox.run_some_due()):
         await checkpoint()
 
 
 def move(sandbox: Sandbox, to: Instant) -> None:
     """Go to an instant now, running what falls due; an earlier one was reached already."""
-    for _ in sandbox.advance(max(to, sandbox.settle())):
+    for _ in sandbox.advance(max(to, sandbox.run_due())):
         pass
     sandbox.wake()
 

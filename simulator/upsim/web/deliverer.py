@@ -126,7 +126,7 @@ class Deliverer:
         """Deliver what is due anywhere."""
         for sandbox in list(self._work):
             if not sandbox.abandoned:
-                sandbox.settle()
+                sandbox.run_due()
             await self.flush(sandbox)
             if not sandbox.webhooks.pending:
                 self._work.pop(sandbox, None)
@@ -145,7 +145,7 @@ class Deliverer:
         if work is None or self.timeline.is_advancing(sandbox):
             return  # who advances the clock delivers, and rouses us at the end
         work.timer = None
-        if not sandbox.settle_some():
+        if not sandbox.run_some_due():
             self.rouse(sandbox)  # the rest in the next turn of the event loop
             return
         self._pass_time(sandbox, work)
@@ -165,7 +165,7 @@ class Deliverer:
                 observer(sandbox, posting, outcome)
 
     def _pass_time(self, sandbox: Sandbox, work: _Work) -> None:
-        sandbox.settle()
+        sandbox.run_due()
         if sandbox.clock.mode != "auto" or work.tasks or sandbox.webhooks.outbox:
             return
         if sandbox.webhooks.pending:

@@ -172,7 +172,7 @@ class Dispatch:
         The command log does not hold it: nothing came of it, and a replay is not as crowded.
         """
         call = begun.call
-        call.now = begun.sandbox.settle()
+        call.now = begun.sandbox.run_due()
         full = Violation("no_room", {"detail": str(error)}, cause=f"memory: {error}")
         await self._send(scope, receive, send, begun, refuse(begun.bound, call, full))
 
@@ -197,7 +197,7 @@ class Dispatch:
         if problem is None:
             await self._answered(begun)(scope, receive, send)
             return
-        call.now = begun.sandbox.settle()
+        call.now = begun.sandbox.run_due()
         refused = refuse(
             begun.bound,
             call,
@@ -219,7 +219,7 @@ class Dispatch:
         if miss is None and (sandbox.state.faults or sandbox.changes_wait):
             return partial(self._with_faults, begun)
         try:
-            if not sandbox.settle_some():
+            if not sandbox.run_some_due():
                 return partial(self._caught_up, begun)
             outcome = (
                 decide(sandbox, bound, begun.operation, call, sandbox.now)
@@ -299,7 +299,7 @@ class Dispatch:
         sandbox, call = begun.sandbox, begun.call
         await catch_up(sandbox)
         settings = self.registry.settings
-        call.now = sandbox.settle()
+        call.now = sandbox.run_due()
         with sandbox.commands.during(entry_of(begun)) as command:
             limits = (settings.hold_seconds, settings.in_process)
             faulty = Faulty(scope, receive, command.tape(send), sandbox, *limits)
@@ -334,15 +334,15 @@ class Dispatch:
         """The OpenAPI document, if that is asked for; else the provider's own 404 or 405."""
         if not is_document(call.method, call.path):
             return self._nowhere(sandbox, bound, call, miss)
-        call.now = sandbox.settle()
+        call.now = sandbox.run_due()
         return Decision(
             self.documents.reply(
                 bound.provider.name,
                 call.path,
                 dialect=bound.rules.dialect,
-                origin=call.origin,
+                origin=call.urls,
                 host=host_of(scope),
-                any_key=not (sandbox.choices.strict_keys or call.origin.sandbox),
+                any_key=not (sandbox.choices.strict_keys or call.urls.sandbox),
             )
         )
 
@@ -357,7 +357,7 @@ class Dispatch:
 
     def _nowhere(self, sandbox: Sandbox, bound: BoundProvider, call: Call, miss: Miss) -> Decision:
         """The provider's own 404 or 405, with the path that was probably meant."""
-        call.now = sandbox.settle()
+        call.now = sandbox.run_due()
         name = "wrong_method" if miss.allowed else "no_route"
         allowed = ", ".join(miss.allowed)
         found = causes.quoted(call.path)
@@ -407,7 +407,7 @@ class Dispatch:
         told = None if self.desk.repeats(sandbox, call, wanted) else found
         call.measured = await resumed("measure", told) or found
         call.uses.clear()
-        call.terms = None
+        call.spec = None
         outcome = decide(sandbox, begun.bound, begun.operation, call)
         happened(call.now)
         return outcome

@@ -102,12 +102,12 @@ class Faulty:
             if rule is None:
                 continue
             if isinstance(rule.do, Respond):
-                self.sandbox.settle()
+                self.sandbox.run_due()
                 call.now = self.sandbox.now
                 return _answered(bound, call, rule.do)
             await self._act(rule.do)
             if self.cut:
-                call.now = self.sandbox.settle()
+                call.now = self.sandbox.run_due()
                 return Decision(Reply(NOTHING_SENT, b""))
         return None
 

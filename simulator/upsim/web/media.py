@@ -148,7 +148,7 @@ class MediaApp:
     ) -> None:
         """The same where faults are armed; a file that was cut does not count as sent."""
         settings = self._registry.settings
-        sandbox.settle()
+        sandbox.run_due()
         faulty = Faulty(scope, receive, send, sandbox, settings.hold_seconds, settings.in_process)
         occasion = media_occasion(sandbox, scope["method"], kind, name)
         stage: Stage = "upload" if scope["method"] == "PUT" else "download"
@@ -251,7 +251,7 @@ class MediaApp:
         return await self._file(scope, receive, send, found, sandbox, headers)
 
     async def _delete(self, send: Send, name: str, sandbox: Sandbox) -> None:
-        sandbox.settle()
+        sandbox.run_due()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
         if job is None or job.state is not JobState.COMPLETED:
             await self._gone(send, sandbox, MissingFile(job.accepted.provider if job else None))
@@ -274,7 +274,7 @@ class MediaApp:
         sandbox: Sandbox,
         headers: Headers = (),
     ) -> bool:
-        date = http_date(sandbox.settle())
+        date = http_date(sandbox.run_due())
         happened(sandbox.now)
         try:
             return await send_file(
@@ -347,7 +347,7 @@ def begun(sandbox: Sandbox, scope: Scope) -> Command:
     """The entry of a request for a file."""
     kept = [pair for pair in scope["headers"] if pair[0] in KEPT_HEADERS]
     kept += [(name, HIDDEN) for name, key in scope["headers"] if key and name == b"authorization"]
-    at = sandbox.settle()
+    at = sandbox.run_due()
     path, query = scope["path"], scope["query_string"]
     log = sandbox.commands
     return Command(log, at, scope["scheme"], scope["method"], path, query, kept)

@@ -113,7 +113,7 @@ class MediaService:
             return False
         if not wanted.source.startswith(("http://", "https://")):
             return True
-        own = self._registry.sources.own(wanted.source, call.origin.base)
+        own = self._registry.sources.own(wanted.source, call.urls.base)
         return own is not None and clip_key(own) != ""
 
     async def _obtain(
@@ -127,7 +127,7 @@ class MediaService:
                 return _unkept(_local(rule.found, limit))
         if not source.startswith(("http://", "https://")):
             return _unkept(await asyncio.to_thread(self._sent, call, source, limit))
-        own = self._registry.sources.own(source, call.origin.base)
+        own = self._registry.sources.own(source, call.urls.base)
         if own is None:
             fetched = await self._fetch(source, limit)
             return (fetched, f"{_BLOB}{fetched.name}") if isinstance(fetched, Path) else fetched
@@ -164,7 +164,7 @@ class MediaService:
 
     def upload(self, sandbox: Sandbox, name: str) -> Path | MissingFile:
         """What a client uploaded."""
-        sandbox.settle()
+        sandbox.run_due()
         upload = sandbox.state.uploads.get(name)
         if upload is None:
             return MissingFile()
@@ -175,7 +175,7 @@ class MediaService:
 
     async def output(self, sandbox: Sandbox, name: str) -> OutputFile | MissingFile:
         """What a job produced, made at its first download. Raises ClipNameError without room."""
-        sandbox.settle()
+        sandbox.run_due()
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
         if job is None or job.state is not JobState.COMPLETED or job.accepted.output is None:
             return MissingFile(job.accepted.provider if job else None)

@@ -36,7 +36,7 @@ class Uploads:
         self, scope: Scope, receive: Receive, send: Send, name: str, sandbox: Sandbox
     ) -> None:
         """Answer a PUT to a link: store its body, or refuse it."""
-        sandbox.settle()
+        sandbox.run_due()
         upload = sandbox.state.uploads.get(name)
         if upload is None:
             await text_answer(send, 404, "There is no such upload.")

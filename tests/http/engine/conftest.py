@@ -59,7 +59,7 @@ class World:
 
     def advance(self, seconds: float) -> list[tuple[str, str]]:
         """Move the clock on and return kind and key of what fell due."""
-        to = self.sandbox.settle() + round(seconds * 1_000_000)
+        to = self.sandbox.run_due() + round(seconds * 1_000_000)
         return [(deadline.kind, deadline.key) for deadline in self.sandbox.advance(to)]
 
     def states(self, *names: str) -> list[str]:

@@ -122,7 +122,7 @@ def test_a_refused_move_leaves_the_clock(manual: World) -> None:
     manual.advance(10)
     with pytest.raises(ClockError):
         manual.advance(-1)
-    assert manual.sandbox.settle() == EPOCH_OF_TESTS + 10 * SECOND
+    assert manual.sandbox.run_due() == EPOCH_OF_TESTS + 10 * SECOND
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -68,7 +68,7 @@ class Api:
     @property
     def second(self) -> int:
         """Return the present virtual second of the Unix era."""
-        return self.sim.sandbox.settle() // 1_000_000
+        return self.sim.sandbox.run_due() // 1_000_000
 
     def advance(self, seconds: float) -> None:
         """Let virtual time pass."""

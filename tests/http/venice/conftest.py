@@ -130,7 +130,7 @@ class Venice:
     def advance(self, seconds: float) -> None:
         """Move the clock on."""
         sandbox = self.sandbox
-        for _ in sandbox.advance(sandbox.settle() + round(seconds * 1_000_000)):
+        for _ in sandbox.advance(sandbox.run_due() + round(seconds * 1_000_000)):
             pass
 
     def until_done(self, queue_id: str) -> None:

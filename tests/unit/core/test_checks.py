@@ -296,8 +296,8 @@ def test_the_terms_are_kept() -> None:
     asked = call(media=VIDEO)
     affordable(asked)
 
-    assert asked.terms is not None
-    assert asked.terms.quote == QUOTE
+    assert asked.spec is not None
+    assert asked.spec.quote == QUOTE
 
 
 def test_the_terms_are_worked_out_once() -> None:

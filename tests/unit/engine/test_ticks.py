@@ -50,7 +50,7 @@ def submit(machine: list[int]) -> Iterator[Submit]:
 
 def settled(sim: Simulator, name: str) -> Job:
     """Return a job as it is by now."""
-    sim.sandbox.settle()
+    sim.sandbox.run_due()
     return sim.sandbox.state.jobs[name]
 
 

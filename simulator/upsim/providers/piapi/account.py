@@ -20,7 +20,7 @@ def info(call: Call) -> Reply:
     who, rules = call.who, call.rules
     plan = rules.baseline.plans[who.plan]
     shown = plan.facts["shown"].value if "shown" in plan.facts else plan.name
-    entries = list(call.world.entries_of(who))
+    entries = list(call.sandbox.entries_of(who))
     used = -sum((entry.amount for entry in entries if entry.kind in _OF_TASKS), Decimal(0))
     changed = max((entry.at for entry in entries), default=who.opened_at)
     data: dict[str, object] = {
@@ -50,7 +50,7 @@ def active_tasks(call: Call) -> Reply:
 
 def _toolkit(call: Call) -> dict[str, object]:
     found: dict[str, object] = {}
-    at_work = [job for job in call.world.jobs_of(call.who) if not job.ended]
+    at_work = [job for job in call.sandbox.jobs_of(call.who) if not job.ended]
     for model in call.rules.baseline.models.values():
         jobs = [job for job in at_work if job.accepted.model == model.id]
         states = Counter("staged" if wire.is_staged(call, job) else job.state for job in jobs)

@@ -148,7 +148,7 @@ def within_frames(call: Call) -> Violation | None:
 def own_task(call: Call) -> Violation | None:
     """The task exists; one of another account is as unknown as any other id."""
     name = call.params["id"]
-    job = call.world.find_job(name)
+    job = call.sandbox.find_job(name)
     if job is None or job.accepted.account != call.who.number:
         return no_own_job(call, name, "task_id", "a task of this key")
     call.job = job

@@ -55,7 +55,7 @@ def history_selection(call: Call) -> Violation | None:
 def histories(call: Call) -> Reply:
     """The rows lie below `data.data`."""
     selection = cast("Selection", read_selection(call))  # the check `history_selection` read it
-    jobs = [job for job in call.world.jobs_of(call.who) if _selected(call, job, selection)]
+    jobs = [job for job in call.sandbox.jobs_of(call.who) if _selected(call, job, selection)]
     first = (selection.page - 1) * selection.size
     shown = jobs[::-1][first : first + selection.size]
     numbers = _numbers(call)
@@ -84,7 +84,7 @@ def _family(call: Call, job: Job) -> str:
 
 def _numbers(call: Call) -> dict[str | None, int]:
     """A row is numbered by the charge of its task."""
-    entries = call.world.entries_of(call.who)
+    entries = call.sandbox.entries_of(call.who)
     return {entry.job: entry.number for entry in entries if entry.kind == "charge"}
 
 

@@ -18,7 +18,7 @@ def create(call: Call) -> Reply:
     """`POST /api/v1/task`: charged at once; the answer already carries the charge."""
     config = config_of(call)
     inputs = {"video": _echo(call), "service_mode": config.service_mode}
-    job = call.world.accept(call, inputs=inputs, webhook=config.webhook)
+    job = call.sandbox.accept(call, inputs=inputs, webhook=config.webhook)
     return wire.created(call, job)
 
 
@@ -37,14 +37,14 @@ def cancel_many(call: Call) -> Reply:
     """`DELETE /api/v1/tasks`: the pending tasks of the selection; others stay as they are."""
     selection = bulk_of(call)
     if selection.family == call.rules.texts["cancel_all"]:
-        for job in list(call.world.jobs_of(call.who)):
+        for job in list(call.sandbox.jobs_of(call.who)):
             if job.state is JobState.WAITING and job.accepted.at < selection.before:
                 _cancel(call, job)
     return wire.success(call, None)
 
 
 def _cancel(call: Call, job: Job) -> None:
-    call.world.move(job, JobState.CANCELLED, failure_of(call.rules.failures["cancelled"]))
+    call.sandbox.move(job, JobState.CANCELLED, failure_of(call.rules.failures["cancelled"]))
 
 
 def _echo(call: Call) -> str:

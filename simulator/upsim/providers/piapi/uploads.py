@@ -100,8 +100,8 @@ def upload(call: Call) -> Reply:
 
 def stored_file(call: Call, file: SentFile, extension: str, content_type: str) -> str | None:
     """The link under which a file is served for a day; None when it gave way to others."""
-    ticket = call.world.issue_upload(
+    ticket = call.sandbox.issue_upload(
         call, file_name=f"file.{extension}", content_type=content_type, size=file.size
     )
-    kept = call.world.store_upload(ticket, file)
-    return call.origin.media(f"uploads/{ticket.upload}") if kept else None
+    kept = call.sandbox.store_upload(ticket, file)
+    return call.urls.media(f"uploads/{ticket.upload}") if kept else None

@@ -95,7 +95,7 @@ def consumed(call: Call, job: Job) -> int:
     """Points that the task costs; nothing after a refund."""
     amount = job.accepted.quote.amount
     if job.ended:
-        amount -= call.world.refunded(job)
+        amount -= call.sandbox.refunded(job)
     return int(amount)
 
 
@@ -131,7 +131,7 @@ def _config(job: Job) -> dict[str, object]:
 def _output(call: Call, job: Job) -> dict[str, object] | None:
     if job.state is not JobState.COMPLETED:
         return None
-    return {"video_url": call.origin.media(f"outputs/{job.id}.mp4")}
+    return {"video_url": call.urls.media(f"outputs/{job.id}.mp4")}
 
 
 def _meta(call: Call, job: Job) -> dict[str, object]:

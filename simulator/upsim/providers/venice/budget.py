@@ -29,7 +29,7 @@ def budget_of(call: Call) -> RateLimit | None:
 def within_failure_budget(call: Call) -> Violation | None:
     """Not more failures than the budget allows fell into the present window."""
     rate = budget_of(call)
-    window = call.world.window(call.who, rate.name) if rate else None
+    window = call.sandbox.window(call.who, rate.name) if rate else None
     if window is None or window.used <= window.limit:
         return None
     cause = f"failed calls: found {window.used}, expected at most {window.limit} per window"

@@ -82,9 +82,9 @@ def within_key_cap(call: Call) -> Violation | None:
     cap = call.rules.baseline.plans[call.who.plan].facts.get("usd_cap")
     if cap is None:
         return None
-    entries = call.world.entries_of(call.who)
+    entries = call.sandbox.entries_of(call.who)
     spent = -sum(entry.amount for entry in entries if entry.kind in _SPENDING)
-    price, most = call.world.terms(call).quote.amount, Decimal(str(cap.value))
+    price, most = call.sandbox.terms(call).quote.amount, Decimal(str(cap.value))
     if spent + price <= most:
         return None
     cause = f"key: found {spent} USD spent and a price of {price} USD, expected at most {most} USD"
@@ -124,7 +124,7 @@ def own_request(call: Call) -> Violation | None:
         return fields.missing("queue_id", call.inputs, "the text of a job's id")
     if not isinstance(name, str):
         return fields.wrong_type("queue_id", "string", name)
-    job = call.world.find_job(name)
+    job = call.sandbox.find_job(name)
     if job is None or not _is_own(call, job):
         return no_own_job(call, name, "queue_id", "a job of this key")
     named = call.inputs.get("model")
@@ -138,7 +138,7 @@ def own_request(call: Call) -> Violation | None:
 def media_there(call: Call) -> Violation | None:
     """The file of a finished job was not deleted and has not expired."""
     job = call.target
-    if job.state is not JobState.COMPLETED or not call.world.output_gone(job):
+    if job.state is not JobState.COMPLETED or not call.sandbox.output_gone(job):
         return None
     cause = f"queue_id: the file of job {job.id} was deleted or has expired"
     return Violation("media_gone", {"job": job.id}, cause=cause)

@@ -70,7 +70,7 @@ def _add_account(values: dict[str, str], call: Call, account: Account, reply: Re
 
 
 def _of_limit(call: Call, account: Account, rate: RateLimit) -> dict[str, str]:
-    window = call.world.window(account, rate.name)
+    window = call.sandbox.window(account, rate.name)
     if window is None or rate.counts not in (COUNTED, "all", call.kind, call.operation):
         return {}
     remaining = f"{max(0, window.limit - window.used)}"

@@ -64,7 +64,7 @@ def well_formed_page(call: Call) -> Violation | None:
 def usage_history(call: Call) -> Reply:
     """One page of the ledger, and the cursor of the next one."""
     page = _continued(call) or _first(call)
-    entries = [entry for entry in call.world.entries_of(call.who) if page.holds(entry)]
+    entries = [entry for entry in call.sandbox.entries_of(call.who) if page.holds(entry)]
     entries.sort(key=lambda entry: entry.number)
     shown = entries[: page.size]
     following = None
@@ -129,12 +129,12 @@ def _continued(call: Call) -> Page | None:
 
 
 def _mac(call: Call, text: bytes) -> bytes:
-    key = call.world.secret(call.who, "usage-history", 32)
+    key = call.sandbox.secret(call.who, "usage-history", 32)
     return blake2b(text, key=key, digest_size=_MAC_SIZE).digest()
 
 
 def _row(call: Call, entry: Entry) -> dict[str, object]:
-    job = call.world.find_job(entry.job) if entry.job is not None else None
+    job = call.sandbox.find_job(entry.job) if entry.job is not None else None
     notes = wire.filled(call.rules.fact("notes"))
     return {
         "timestamp": iso(entry.at),

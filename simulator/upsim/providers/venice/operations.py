@@ -11,7 +11,7 @@ from upsim.providers.venice import headers, quoting, wire
 def queue(call: Call) -> Reply:
     """`POST /video/queue`: charged and queued; exactly these two keys."""
     before = headers.balance_before(call)
-    job = call.world.accept(call, inputs=call.inputs)
+    job = call.sandbox.accept(call, inputs=call.inputs)
     return Reply(200, {"model": job.accepted.model, "queue_id": job.id}, headers=before)
 
 
@@ -27,7 +27,7 @@ def retrieve(call: Call) -> Reply | FileReply:
         return FileReply(job.id, mark=REVOKED if delete else None)
     if delete:
         # The answer carries a URL, which must still work once.
-        call.world.mark(job, DELETE_AFTER_DOWNLOAD)
+        call.sandbox.mark(job, DELETE_AFTER_DOWNLOAD)
     return Reply(200, wire.completed(call, job))
 
 
@@ -37,16 +37,16 @@ def complete(call: Call) -> Reply:
     if not job.ended:
         return Reply(200, {"success": False})
     if job.state is JobState.COMPLETED:
-        job = call.world.mark(job, "finalised")
+        job = call.sandbox.mark(job, "finalised")
         if call.rules.knobs["complete_effect"] == "delete":
-            job = call.world.mark(job, REVOKED)
+            job = call.sandbox.mark(job, REVOKED)
     return Reply(200, wire.finalised(call, job))
 
 
 def quote(call: Call) -> Reply:
     """`POST /video/quote`: the price of the file, or of the clip that is described."""
     if call.source:
-        return Reply(200, {"quote": call.world.terms(call).quote.amount})
+        return Reply(200, {"quote": call.sandbox.terms(call).quote.amount})
     return Reply(200, {"quote": quoting.estimate(call).amount})
 
 

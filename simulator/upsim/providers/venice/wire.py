@@ -24,7 +24,7 @@ def problem(call: Call, violation: Violation) -> Reply:
     """The error body of a catalogue entry: a text, and `details` where one field is to blame."""
     rule = call.rules.errors[violation.name]
     count_refusal(call, violation, rule.status)
-    values = {"url": call.origin.api(call.path), **violation.values}
+    values = {"url": call.urls.api(call.path), **violation.values}
     body = error_body(call, rule, values)
     headers = tuple(
         (name.lower().encode(), text.format_map(values).encode())
@@ -65,7 +65,7 @@ def draw_id(stream: RandomSource) -> str:
 
 def output_url(call: Call, job: Job) -> str:
     """Where the finished file is served, without a key."""
-    return call.origin.media(f"outputs/{job.id}.mp4")
+    return call.urls.media(f"outputs/{job.id}.mp4")
 
 
 def milliseconds(since: Instant, until: Instant) -> int:
@@ -89,7 +89,7 @@ def completed(call: Call, job: Job) -> dict[str, object]:
 def finalised(call: Call, job: Job) -> dict[str, object]:
     """The answer to complete for a job that has ended."""
     body: dict[str, object] = {"success": True}
-    there = job.state is JobState.COMPLETED and not call.world.output_gone(job)
+    there = job.state is JobState.COMPLETED and not call.sandbox.output_gone(job)
     if there and call.rules.knobs["complete_answer"] == "url":
         body |= {"status": _word(call, job), "url": output_url(call, job)}
     return body
@@ -108,7 +108,7 @@ def failed(call: Call, job: Job) -> Reply:
 def _failure_body(call: Call, job: Job, failure: Failure) -> dict[str, object]:
     extra = dict(failure.extra)
     if "credits_refunded" in extra:
-        extra["credits_refunded"] = call.world.refunded(job) > 0
+        extra["credits_refunded"] = call.sandbox.refunded(job) > 0
     if "type" in extra:
         return {"error": {"message": failure.message, **extra}}
     return {"error": failure.message, **extra}
@@ -134,7 +134,7 @@ def _times(call: Call, job: Job) -> dict[str, object]:
     model = call.rules.baseline.models[accepted.model]
     average = int(str(model.facts["average_execution_time"].value))
     return {
-        "average_execution_time": average // call.world.pace,
+        "average_execution_time": average // call.sandbox.pace,
         "execution_duration": milliseconds(accepted.at, call.now if ended is None else ended),
     }
 

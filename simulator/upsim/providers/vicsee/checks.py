@@ -140,7 +140,7 @@ def supported_format(call: Call) -> Violation | None:
 def own_task(call: Call) -> Violation | None:
     """The task exists and belongs to the account."""
     name = call.params["id"]
-    job = call.world.find_job(name)
+    job = call.sandbox.find_job(name)
     provider = call.rules.baseline.provider
     if job is None or job.accepted.provider != provider or job.state is JobState.DELETED:
         return no_own_job(call, name, "task id", "a task of this key")

@@ -11,7 +11,7 @@ from upsim.providers.vicsee import wire
 
 def upscale(call: Call) -> Reply:
     """`POST /tools/upscale-video`: the answer shows how the cost was found."""
-    job = call.world.accept(call, inputs=call.inputs)
+    job = call.sandbox.accept(call, inputs=call.inputs)
     quote = job.accepted.quote
     shown = {
         "video_url": call.inputs["video_url"],
@@ -27,7 +27,7 @@ def upscale(call: Call) -> Reply:
 
 def generate(call: Call) -> Reply:
     """`POST /generate`: the same job, the answer without `input`."""
-    return wire.success(wire.submitted(call, call.world.accept(call, inputs=call.inputs)))
+    return wire.success(wire.submitted(call, call.sandbox.accept(call, inputs=call.inputs)))
 
 
 def get_task(call: Call) -> Reply:
@@ -61,8 +61,8 @@ def upload(call: Call) -> Reply:
     """`POST /upload`: a ticket; the bytes are then PUT to `uploadUrl` without a key."""
     kind, size = str(call.inputs["contentType"]), whole_number(call.inputs["sizeBytes"])
     name = f"upload.{call.rules.table('upload_types')[kind]}"
-    ticket = call.world.issue_upload(call, file_name=name, content_type=kind, size=size)
-    public = call.origin.media(f"uploads/{ticket.upload}")
+    ticket = call.sandbox.issue_upload(call, file_name=name, content_type=kind, size=size)
+    public = call.urls.media(f"uploads/{ticket.upload}")
     answer = {
         "uploadUrl": f"{public}?sig={ticket.signature}",
         "publicUrl": public,

@@ -86,12 +86,12 @@ def task(call: Call, job: Job) -> dict[str, object]:
 
 def has_file(call: Call, job: Job) -> bool:
     """Whether the task is completed and its file still there."""
-    return job.state is JobState.COMPLETED and not call.world.output_gone(job)
+    return job.state is JobState.COMPLETED and not call.sandbox.output_gone(job)
 
 
 def output_url(call: Call, job: Job) -> str:
     """Where the finished file is served."""
-    return call.origin.media(f"outputs/{job.id}.mp4")
+    return call.urls.media(f"outputs/{job.id}.mp4")
 
 
 def rate_limit_headers(call: Call, _reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
@@ -99,7 +99,7 @@ def rate_limit_headers(call: Call, _reply: Reply) -> tuple[tuple[bytes, bytes], 
     if call.account is None:
         return ()
     rates = call.rules.baseline.plans[call.account.plan].rates
-    window = call.world.window(call.account, rates[0].name) if rates else None
+    window = call.sandbox.window(call.account, rates[0].name) if rates else None
     if window is None:
         return ()
     values = {

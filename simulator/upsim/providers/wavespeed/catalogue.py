@@ -50,7 +50,7 @@ def _quoted(call: Call) -> Decimal:
     """What a submit would be charged; without a video the base price."""
     if VIDEO not in call.inputs or not call.inputs[VIDEO]:
         return base_price(call, model_of(call))
-    return call.world.terms(call).quote.amount
+    return call.sandbox.terms(call).quote.amount
 
 
 def _entry(call: Call, model: Model) -> dict[str, object]:
@@ -58,7 +58,7 @@ def _entry(call: Call, model: Model) -> dict[str, object]:
     schema = {
         "type": "model_run",
         "method": "POST",
-        "server": call.origin.api(""),
+        "server": call.urls.api(""),
         "api_path": f"/api/v3/{model.id}",
         "request_schema": _request_schema(model),
     }

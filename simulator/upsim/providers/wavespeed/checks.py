@@ -121,7 +121,7 @@ def measured_or_failing(call: Call) -> Violation | Pending | None:
         cause = f"{field}: found {causes.described(call.source)}, expected an http(s) URL"
         call.failure, call.source, call.cause = "media_access_failed", "", cause
         return None
-    found = call.measured or call.world.measured(call, call.source)
+    found = call.measured or call.sandbox.measured(call, call.source)
     if found is None:
         return Pending(call.source, call.rules.wholes["video_bytes"])
     if isinstance(found, Unmeasurable) and found.reason in ("beyond_own_limits", "no_room"):
@@ -158,9 +158,9 @@ def affordable_or_failing(call: Call) -> Violation | None:
     if violation is None or call.rules.knobs["funds_refusal"] != "task":
         return violation
     call.failure = "insufficient_credits"
-    agreed = call.world.terms(call)
+    agreed = call.sandbox.terms(call)
     unpaid = replace(agreed.quote, amount=Decimal(0), formula="unpaid")
-    call.terms = replace(agreed, quote=unpaid, debit=Decimal(0))
+    call.spec = replace(agreed, quote=unpaid, debit=Decimal(0))
     return None
 
 
@@ -173,7 +173,7 @@ def own_prediction(call: Call) -> Violation | None:
 
 def own_job(call: Call, name: str) -> Job | None:
     """The account's job of this id."""
-    job = call.world.find_job(name)
+    job = call.sandbox.find_job(name)
     if job is None or job.accepted.account != call.who.number:
         return None
     return job

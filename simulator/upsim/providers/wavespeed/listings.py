@@ -27,7 +27,7 @@ Item = TypeVar("Item")
 
 def predictions(call: Call) -> Reply:
     """`POST /predictions`: newest first, without deleted ones."""
-    jobs = [job for job in call.world.jobs_of(call.who) if _is_listed(call, job)]
+    jobs = [job for job in call.sandbox.jobs_of(call.who) if _is_listed(call, job)]
     jobs.reverse()
     with_inputs = call.inputs.get("include_inputs") is True
     items = [_prediction(call, job, with_inputs=with_inputs) for job in _page_of(call, jobs)]
@@ -44,7 +44,7 @@ def billings(call: Call) -> Reply:
 
 def usage(call: Call) -> Reply:
     """`POST /user/usage_stats`: what was paid, net of refunds, by model and by day."""
-    jobs = [job for job in call.world.jobs_of(call.who) if _is_used(call, job)]
+    jobs = [job for job in call.sandbox.jobs_of(call.who) if _is_used(call, job)]
     models = _grouped(jobs, lambda job: job.accepted.model)
     days = _grouped(jobs, lambda job: _date(job.accepted.at))
     summary = {
@@ -105,7 +105,7 @@ def _prediction(call: Call, job: Job, *, with_inputs: bool) -> dict[str, object]
 
 def _rows(call: Call) -> list[Row]:
     """The ledger's charges and refunds with their jobs; nothing was billed by a line of 0."""
-    found = [(e, own_job(call, e.job)) for e in call.world.entries_of(call.who) if e.job]
+    found = [(e, own_job(call, e.job)) for e in call.sandbox.entries_of(call.who) if e.job]
     return [(entry, job) for entry, job in found if job is not None and entry.amount]
 
 
@@ -194,7 +194,7 @@ def _daily_usage(call: Call, day: str, jobs: list[Job]) -> dict[str, object]:
 
 
 def _cost(call: Call, jobs: Sequence[Job]) -> Decimal:
-    paid = (job.accepted.quote.amount - call.world.refunded(job) for job in jobs)
+    paid = (job.accepted.quote.amount - call.sandbox.refunded(job) for job in jobs)
     return plain(sum(paid, Decimal(0)))
 
 

@@ -17,7 +17,7 @@ from upsim.providers.wavespeed.parameters import texts
 
 def submit(call: Call) -> Reply | Hold:
     """`POST /{model}`: a task; in sync mode the answer waits for its end."""
-    call.job = call.world.accept(call, inputs=call.inputs, webhook=webhooks.requested(call))
+    call.job = call.sandbox.accept(call, inputs=call.inputs, webhook=webhooks.requested(call))
     if call.inputs.get(SYNC) is True:
         return Hold(call.job.id, float(call.rules.limits["sync_seconds"]), held)
     return wire.success(call, wire.record(call, call.job))
@@ -32,7 +32,7 @@ def held(call: Call, timed_out: bool) -> Reply:  # noqa: FBT001 - the form that 
     values = {"seconds": call.rules.wholes["sync_seconds"]}
     if rule.headers:
         return wire.problem(call, Violation(rule.name, values))
-    waited = values["seconds"] * SECOND // call.world.pace
+    waited = values["seconds"] * SECOND // call.sandbox.pace
     shown = wire.record(call, _as_of(job, job.accepted.at + waited))
     status = call.rules.baseline.statuses[JobState.PROCESSING].value
     late = {"status": status, "code": rule.code, "error": rule.message.format_map(values)}
@@ -54,7 +54,7 @@ def delete(call: Call) -> Reply:
     found = [own_job(call, name) for name in dict.fromkeys(texts(call, "ids"))]
     present = [job for job in found if job is not None and job.state is not JobState.DELETED]
     for job in present:
-        call.world.move(job, JobState.DELETED)
+        call.sandbox.move(job, JobState.DELETED)
     return wire.success(call, {"deleted_count": len(present)})
 
 

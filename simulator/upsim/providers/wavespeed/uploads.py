@@ -105,13 +105,13 @@ def upload_binary(call: Call) -> Reply:
     """`POST /media/upload/binary`: the file comes with the call."""
     file = cast("SentFile", call.file)  # the check `multipart_file` saw that there is one
     ticket = _issue(call, file.size)
-    if not call.world.store_upload(ticket, file):
+    if not call.sandbox.store_upload(ticket, file):
         return wire.problem(call, Violation("unavailable"))
     return wire.success(call, _shown(call, ticket, file.size))
 
 
 def _issue(call: Call, size: int) -> UploadIssued:
-    return call.world.issue_upload(
+    return call.sandbox.issue_upload(
         call,
         file_name=_base_name(call),
         content_type=call.options["content_type"],
@@ -129,7 +129,7 @@ def _shown(call: Call, ticket: UploadIssued, size: int) -> dict[str, object]:
 
 
 def _url(call: Call, ticket: UploadIssued) -> str:
-    return call.origin.media(f"uploads/{ticket.upload}")
+    return call.urls.media(f"uploads/{ticket.upload}")
 
 
 def _base_name(call: Call) -> str:

@@ -39,7 +39,7 @@ def idle(call: Call) -> Mapping[str, str]:
 def secret(call: Call) -> str:
     """The signing secret of the account, the same at every call."""
     form = wire.words(call, "webhook_secret")
-    key = call.world.secret(call.who, "webhook", int(form["bytes"]))
+    key = call.sandbox.secret(call.who, "webhook", int(form["bytes"]))
     return form["prefix"] + b64encode(key).decode()
 
 

@@ -100,13 +100,13 @@ def outputs(call: Call, job: Job) -> list[str]:
 
 def _outputs(call: Call, job: Job, state: JobState) -> list[str]:
     done = state is JobState.COMPLETED
-    return [call.origin.media(f"outputs/{job.id}.mp4")] if done else []
+    return [call.urls.media(f"outputs/{job.id}.mp4")] if done else []
 
 
 def get_url(call: Call, job: Job) -> str:
     """Where the result is, always in the form of version 3."""
     ending = "/result" if call.rules.knobs["get_url"] == "result" else ""
-    return call.origin.api(f"/api/v3/predictions/{job.id}{ending}")
+    return call.urls.api(f"/api/v3/predictions/{job.id}{ending}")
 
 
 def inference(job: Job) -> int:

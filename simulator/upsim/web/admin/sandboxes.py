@@ -120,7 +120,7 @@ def sandbox_of(request: Request) -> Sandbox:
         message = f"there is no sandbox {shown(name)}; {hint}"
         raise AdminError(404, "unknown_sandbox", message)
     found = registry.get(name)
-    found.settle()
+    found.run_due()
     return found
 
 
@@ -249,7 +249,7 @@ async def change_clock(request: Request) -> Response:
             await _advance(request, sandbox, later)
     except ClockError as error:
         raise AdminError(409, "clock", str(error)[:SHOWN]) from error
-    sandbox.settle()
+    sandbox.run_due()
     sandbox.wake()
     deliverer_of(request).rouse(sandbox)
     changed = answer(views.clock(sandbox))

@@ -115,7 +115,7 @@ def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:
     path, query = request.url.path, request.url.query
     target = f"{path}?{query}" if query else path
     headers = tuple(request.headers.items())[:MAX_HEADERS]
-    at = sandbox.settle()
+    at = sandbox.run_due()
     message = InboxMessage(
         number=0,
         at=at,

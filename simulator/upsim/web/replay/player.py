@@ -91,7 +91,7 @@ class Player:
             clock.put(entry.instant)
         later = entry.resumed is not None and entry.instant > self.sandbox.now
         if later or (entry.webhook is not None and not self._advancing):
-            self.sandbox.settle()  # all other entries do it themselves
+            self.sandbox.run_due()  # all other entries do it themselves
         if entry.opened is not None:
             self._open(entry.opened)
         elif entry.webhook is not None:

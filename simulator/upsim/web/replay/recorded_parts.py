@@ -71,7 +71,7 @@ class PlayedDesk(MediaService):
         """What was found when it was recorded."""
         command = CURRENT.get()
         recorded = command.upcoming("measure") if isinstance(command, ReplayedCommand) else None
-        ours = self._registry.sources.own(wanted.source, call.origin.base) is not None
+        ours = self._registry.sources.own(wanted.source, call.urls.base) is not None
         if recorded is None and not ours and wanted.source.startswith(("http://", "https://")):
             return Unmeasurable("unreachable", "a replay fetches nothing")
         if recorded is None or is_data_url(wanted.source):

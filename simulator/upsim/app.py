@@ -143,7 +143,7 @@ class App(Starlette):
             await super().__call__(scope, receive, self.wrong_token.noting(scope, reported))
 
     def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
-        """What answers a request that came whole: an `ProviderResponse` where that needs no waiting."""
+        """Return what answers a whole request: an `HttpResponse` where that needs no waiting."""
         try:
             place = self._places.locate(scope)
         except OSError as error:

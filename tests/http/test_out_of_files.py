@@ -29,6 +29,11 @@ SUBMIT = "/wavespeed/api/v3/wavespeed-ai/video-upscaler"
 FORM = "/wavespeed/api/v3/media/upload/binary"
 
 
+@pytest.fixture
+def lent_workers() -> None:
+    """Leave worker processes as they are: one that runs already would need no file to start."""
+
+
 @contextmanager
 def no_more_files() -> Iterator[None]:
     """Let nothing be opened that is not open yet."""

@@ -220,7 +220,7 @@ def test_odd_responses_reach_callers_and_cassette(
     assert dict.fromkeys(CUT, 200) == {name: found[name][0] for name in CUT}
     assert not any(found[name][1].endswith(b"0\r\n\r\n") for name in CUT)
     paths = [f"/api/v1/{number}" for number in range(len(CASES))]
-    assert paths == [one.path for one in exchanges]
+    assert sorted(paths) == sorted(one.path for one in exchanges)  # a file's line comes at its end
     assert len(CUT) == sum("cut after 2 bytes" in line for line in said)
 
 

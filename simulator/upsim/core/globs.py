@@ -33,7 +33,8 @@ def flaw(glob: str) -> str:
     ('', '', '[z-a] fits no character', 'the [ is not closed; [[] stands for the bracket itself')
     """
     if len(glob) > MAX_GLOB_LENGTH and any(sign in glob for sign in "*?["):
-        return f"it is longer than {MAX_GLOB_LENGTH} characters, so that its signs stand for themselves"
+        most = MAX_GLOB_LENGTH
+        return f"it is longer than {most} characters, so that its signs stand for themselves"
     at = glob.find("[")
     while at >= 0:
         start = at + 2 if glob[at + 1 : at + 2] == "!" else at + 1

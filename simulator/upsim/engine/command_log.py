@@ -315,7 +315,7 @@ class CommandLog:
     # -- requests
 
     def add(self, request: tuple[object, ...], size: int) -> None:
-        """A request (the fields of `LoggedRequest`) was answered; `size` bytes of bodies are held."""
+        """Take in an answered request, the fields of `LoggedRequest`, and its bytes of bodies."""
         if self.open:
             if size > MAX_BODY_KEPT:
                 self.append(self._cut(request), 0)  # what is kept of it was weighed

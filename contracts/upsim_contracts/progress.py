@@ -17,12 +17,12 @@ class Progress:
         table = book.tables.get("contract", {}).get("generate", {})
         self._edges = table.get("edges", {})
         self._ends = {word for words in book.lifecycle.words.values() for word in words}
-        self._said: dict[str, set[object]] = {}
-        self._meant: dict[object, object] = {}
+        self._said: dict[str, set[str]] = {}
+        self._meant: dict[str, str] = {}
 
     def is_known(self, word: object) -> bool:
         """Whether a document has a status word."""
-        return word in self._ends or word in self._edges
+        return isinstance(word, str) and (word in self._ends or word in self._edges)
 
     def job(self, *texts: str) -> str:
         """Return the job that a request names in one of these texts; empty for none."""
@@ -34,21 +34,27 @@ class Progress:
         A word that no document has lets a job end only if the recorded answer is that of an `ended`
         job: a simulator cannot go back, and the recorded job may still be at work.
         """
-        wanted = self._meant.get(recorded, recorded)
-        if own == wanted or own in self._ends:
+        word, now = _word(recorded), _word(own)
+        wanted = self._meant.get(word, word)
+        if now == wanted or now in self._ends:
             return False
         if wanted in self._ends or (ended and not self.is_known(recorded)):
             return True
-        if own not in self._said.get(job, ()):
+        if now not in self._said.get(job, ()):
             return False
-        return self.is_known(recorded) or any(one in self._edges for one in self._after(own))
+        return self.is_known(recorded) or any(one in self._edges for one in self._after(now))
 
     def note(self, job: str, recorded: object, own: object) -> None:
         """Remember what both sides said at the same place."""
-        self._said.setdefault(job, set()).update((recorded, own))
+        self._said.setdefault(job, set()).update((_word(recorded), _word(own)))
         if not self.is_known(recorded):
-            self._meant.setdefault(recorded, own)
+            self._meant.setdefault(_word(recorded), _word(own))
 
-    def _after(self, word: object) -> list[str]:
+    def _after(self, word: str) -> list[str]:
         """Return the words that may follow, but for ends."""
         return [one for one in self._edges.get(word, ()) if one not in self._ends]
+
+
+def _word(status: object) -> str:
+    """Return a status as a word; a recording may hold any other JSON value in its place."""
+    return status if isinstance(status, str) else repr(status)

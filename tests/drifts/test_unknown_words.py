@@ -59,6 +59,7 @@ def _changes(line: Line) -> Iterator[tuple[str, str, str]]:
     word = _word(line)
     if word:
         yield word, f'"status": "{word}"', '"status": "brewing"'
+        yield f"{word} as an object", f'"status": "{word}"', '"status": {"state": "x"}'
     if word in FIRST:
         yield f"{word} skipped", f'"status": "{word}"', '"status": "processing"'
     document = at(line, "answer.body.json")

@@ -62,7 +62,7 @@ def venice(url: str) -> bytes:
 def piapi(video: str) -> bytes:
     """Return a submit of a video."""
     sent = {"model": "Qubico/video-toolkit", "task_type": "upscale", "input": {"video": video}}
-    return submit("piapi", json.dumps(sent).encode())
+    return submit("piapi", json.dumps(sent, ensure_ascii=False).encode())
 
 
 def scenario(**written: object) -> bytes:
@@ -170,6 +170,16 @@ CASES: dict[str, Callable[[], bytes]] = {
     ),
     "long numbers behind an escape": lambda: submit(
         "venice", b'{"a":"\\"' + b'","b":[' + (b"9" * 4_000 + b",") * 2_000 + b"1]}"
+    ),
+    "a head of a data URL without end": lambda: piapi("data:" + ";" * 15 * MEGABYTE + ",x"),
+    "a long text whose lower case is longer": lambda: piapi("data:" + "\u0130" * 7 * MEGABYTE),
+    "a scheme whose lower case is longer": lambda: venice("\u0130" * 7 * MEGABYTE),
+    "a type whose lower case is longer": lambda: venice("data:" + "\u0130" * 7 * MEGABYTE),
+    "a duration whose lower case is longer": lambda: post(
+        "venice",
+        b'{"model":"topaz-video-upscale","duration":"' + "\u0130".encode() * 7 * MEGABYTE + b'"}',
+        JSON,
+        path="/venice/api/v1/video/quote",
     ),
     "a URL of 29 MB": lambda: venice("https://x.example/" + "x" * 29 * MEGABYTE),
     "many long numbers": lambda: submit("venice", b"[" + (b"9" * 4_000 + b",") * 2_000 + b"1]"),

@@ -16,3 +16,10 @@ def test_numbers_however_deep_are_written(levels: int) -> None:
     for _ in range(levels):
         value = {"a": value}
     assert value == ast.literal_eval(literal(value, 8))
+
+
+def test_long_numbers_stay_in_one_piece() -> None:
+    """A number that is longer than a row, or negative, is never cut."""
+    value = [10**300, -(10**300), *range(-40, 0)]
+
+    assert value == ast.literal_eval(literal(value, 8))

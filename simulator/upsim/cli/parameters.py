@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import click
 from click.shell_completion import CompletionItem
 
-from upsim.core.hosts import MAX_PORT, port_flaw, port_of, split_authority
+from upsim.core.hosts import MAX_PORT, port_of, public_url_flaw, split_authority
 from upsim.core.numbers import DECIMAL_FORM, plain_decimal
 from upsim.testing.running import at_running_server
 
@@ -256,13 +256,9 @@ def public_url(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     """A URL that others can be put behind: http or https, a host, nothing after the path."""
     if value is None:
         return None
-    try:
-        url = urlsplit(value)
-        usable = url.scheme in ("http", "https") and url.hostname and not port_flaw(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a URL") from None
-    if not usable or url.query or url.fragment or "@" in url.netloc or not TOKEN.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is not http(s)://host[:port][/path]")
+    flaw = public_url_flaw(value)
+    if flaw:
+        raise click.BadParameter(f"{value!r} {flaw}")
     return value.rstrip("/")
 
 

@@ -16,8 +16,8 @@ from upsim.core.secrets import hidden_text
 
 SHOWN = 80
 """Characters of a client's value that a sentence quotes."""
-_READ = 1_000
-"""Characters of a client's value that are looked at."""
+MAX_READ = 1_000
+"""Characters of a client's value that are looked at; a data URL whose head is longer is refused."""
 _MAX_NAMED = 10
 """Allowed values that a sentence lists."""
 _PATH = re.compile(r"[A-Za-z]:[\\/]|[~.]{0,2}[\\/]|[^:,;]*\.[A-Za-z0-9]{2,4}\Z")
@@ -46,9 +46,9 @@ _WORDS: Mapping[object, str] = {_ABSENT: "nothing", None: "null"}
 
 def quoted(text: str) -> str:
     """The beginning of a text in quotes, escaped, without what a URL in it keeps secret."""
-    read = text[:_READ]
+    read = text[:MAX_READ]
     safe = hidden_text(read.partition("#")[0] if "://" in read else read)
-    cut = safe if len(safe) <= SHOWN and len(text) <= _READ else f"{safe[:SHOWN]}…"
+    cut = safe if len(safe) <= SHOWN and len(text) <= MAX_READ else f"{safe[:SHOWN]}…"
     escaped = cut.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{printable(escaped)}"'
 
@@ -123,7 +123,7 @@ def video(source: str, detail: str) -> str:
 
 def described(source: str) -> str:
     """What kind of text stands for a video, and how it begins."""
-    start = source[:_READ].strip()
+    start = source[:MAX_READ].strip()
     scheme = scheme_of(start)
     if scheme == "data":
         head = quoted(f"data:{start[5:].partition(',')[0]}")
@@ -160,9 +160,10 @@ def _described_text(source: str, start: str) -> str:
 
 def data_url_flaw(url: str) -> str:
     """What keeps a data URL from being a video in base64."""
-    head, comma, _ = url[5:_READ].partition(",")
+    head, comma, _ = url[5:MAX_READ].partition(",")
     if not comma:
-        return "there is no comma before its data"
+        where = "before its data" if len(url) <= MAX_READ else f"in its first {MAX_READ} characters"
+        return f"there is no comma {where}"
     media_type, *parameters = head.split(";")
     names = [parameter.strip().lower() for parameter in parameters]
     if "base64" not in names:
@@ -178,7 +179,7 @@ def base64_flaw(text: str) -> str:
     scheme = scheme_of(text)
     if scheme not in ("", "data"):
         return f"its scheme is {scheme}, expected base64, bare or in a data URL"
-    if text[:5].lower() == "data:" and "base64" not in text[:_READ].partition(",")[0].lower():
+    if text[:5].lower() == "data:" and "base64" not in text[:MAX_READ].partition(",")[0].lower():
         return data_url_flaw(text)
     start = text.find(",") + 1 if text[:5].lower() == "data:" else 0
     stray = _NOT_BASE64.search(text, start, _SEARCHED)

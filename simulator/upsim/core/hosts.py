@@ -19,6 +19,7 @@ _NUMBER = re.compile(r"0x[0-9a-f]{1,16}|[0-9]{1,16}", re.ASCII)
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::([0-9]{0,5}))?", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _URL_AUTHORITY = re.compile(r"[^:/?#]*:?//([^/?#]*)")
+_VISIBLE = re.compile(r"[!-~]+")
 _IPV4_BYTES = 4
 
 
@@ -126,6 +127,21 @@ def port_of(text: str) -> int | None:
     """
     port = int(text) if _PORT.fullmatch(text) else 0
     return port if 0 < port <= MAX_PORT else None
+
+
+def public_url_flaw(url: str) -> str:
+    """Return why no server is reached under a URL, to stand behind it; empty for http or https.
+
+    >>> public_url_flaw("https://sim.example/base"), public_url_flaw("http://[::1")
+    ('', 'is not a URL')
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and not port_flaw(url)
+    except ValueError:
+        return "is not a URL"
+    beside = parts.query or parts.fragment or "@" in parts.netloc or not _VISIBLE.fullmatch(url)
+    return "is not http(s)://host[:port][/path]" if beside or not usable else ""
 
 
 def port_flaw(url: str) -> str:

@@ -55,7 +55,7 @@ def mutations(export: dict[str, Any], step: int) -> Iterator[tuple[tuple[Any, ..
     for place in list(places(export))[1:]:
         for value in (GONE, *EXPORT_VALUES):
             number += 1
-            if place[-1] in ("at", "start", "wall") or number % step == 0:
+            if place[-1] in ("at", "start", "wall", "public_url") or number % step == 0:
                 yield place, value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
+from upsim.core.causes import MAX_READ
 from upsim.core.escapes import unescaped
 
 _WHITESPACE = str.maketrans("", "", " \t\r\n\f\v")
@@ -28,13 +29,17 @@ def is_web_address(text: str) -> bool:
 
 
 def encoded(text: str) -> Encoded | None:
-    """The base64 of a text; None for a data URI that holds something else."""
+    """Return the base64 of a text; None for a data URI that holds something else.
+
+    Of a data URI only the beginning is searched for its head: a long text costs time in one call.
+    """
     if text[:5].lower() != "data:":
         return Encoded("", text)
-    head, comma, payload = text[5:].partition(",")
-    media_type, *parameters = head.lower().split(";")
-    if not comma or "base64" not in parameters:
+    comma = text.find(",", 5, MAX_READ)
+    media_type, *parameters = text[5 : max(comma, 5)].lower().split(";")
+    if "base64" not in parameters:
         return None
+    payload = text[comma + 1 :]
     return Encoded(media_type.strip(), payload, escaped="%" in payload)
 
 

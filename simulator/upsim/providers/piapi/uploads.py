@@ -52,11 +52,11 @@ def upload_object(call: Call) -> Violation | None:
 def uploadable(call: Call) -> Violation | None:
     """The name is short and ends as allowed; the file fits it and the limit, by decoded bytes."""
     name = str(call.inputs["file_name"])
-    extension = name.rpartition(".")[2].lower() if "." in name else ""
-    types = cast("_Types", call.rules.fact("upload_types")).get(extension)
     most = call.rules.wholes["upload_name_length"]
     if len(name) > most:
         return _bad(f"file_name: found {len(name)} characters, expected at most {most}")
+    extension = name.rpartition(".")[2].lower() if "." in name else ""
+    types = cast("_Types", call.rules.fact("upload_types")).get(extension)
     if types is None:
         known = ", ".join(cast("_Types", call.rules.fact("upload_types")))
         return _bad(causes.wrong("file_name", name, f"an ending out of {known}"))

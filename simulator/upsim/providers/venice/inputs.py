@@ -81,13 +81,13 @@ def has_video(call: Call) -> Violation | None:
         return fields.missing("video_url", call.inputs, _SOURCES)
     if not isinstance(url, str):
         return fields.wrong_type("video_url", "string", url)
-    colon = url.find(":")
-    written = url if colon < 0 else url[:colon]
+    colon = url.find(":", 0, _END_OF_SCHEME)
+    written = url[: max(colon, 0)]
     scheme = written.lower()
     if scheme == "data":  # it may be long, and is not copied
-        comma = url.find(",")
-        kind = url[colon + 1 : comma].lower()
-        if not (comma >= 0 and kind.startswith("video/") and kind.endswith(";base64")):
+        comma = url.find(",", 0, causes.MAX_READ)
+        kind = url[colon + 1 : max(comma, 0)].lower()
+        if not (kind.startswith("video/") and kind.endswith(";base64")):
             cause = f"video_url: {causes.described(url)}: {causes.data_url_flaw(url)}"
             return Violation("not_a_video", cause=cause)
         call.source = url if written == scheme else f"{scheme}{url[colon:]}"
@@ -99,6 +99,7 @@ def has_video(call: Call) -> Violation | None:
     return None
 
 
+_END_OF_SCHEME = len("https:")
 _SOURCES = "an http(s) URL with a host, or a data URL such as data:video/mp4;base64,<content>"
 
 

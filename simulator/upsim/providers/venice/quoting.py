@@ -51,7 +51,7 @@ def quotable(call: Call) -> Violation | None:
     if duration is None:
         null = " that is not null" if "video_url" in call.inputs else ""
         return fields.missing("duration", call.inputs, f"seconds, or a video_url{null}")
-    if not (isinstance(duration, str) and duration.lower() == "auto"):
+    if not (isinstance(duration, str) and duration[:5].lower() == "auto"):
         return None
     return fields.missing("video_url", call.inputs, 'a video, for "duration": "auto"')
 

@@ -109,11 +109,11 @@ def known_factor(call: Call) -> Violation | None:
 
 def fetchable(call: Call) -> Violation | None:
     """`video_url` is an http or https address, not a data URI; with the knob, of a public host."""
-    scheme, colon, rest = call.source.partition("://")
-    scheme = scheme.lower()
-    if not colon or scheme not in ("http", "https"):
+    end = call.source.find("://", 0, len("https://"))
+    scheme = call.source[: max(end, 0)].lower()
+    if scheme not in ("http", "https"):
         return _unreachable(call, "an http(s) URL")
-    call.source = f"{scheme}://{rest}"
+    call.source = f"{scheme}{call.source[end:]}"
     strict = call.rules.knobs["public_urls"] == "strict"
     if strict and not is_public(host_of(call.source), call.rules.words["private_names"]):
         return _unreachable(call, "a URL of a public host")

@@ -262,8 +262,9 @@ def _refused(call: Call, option: Option, value: object) -> Violation | None:
 
 
 def _text(call: Call, value: object) -> str:
+    text = str(value)
     lower = isinstance(value, bool) or call.rules.knobs["resolution_case"] == "any"
-    return str(value).lower() if lower else str(value)
+    return text.lower() if lower and len(text) <= causes.MAX_READ else text
 
 
 CHECKS: Mapping[str, Check] = COMMON | named(

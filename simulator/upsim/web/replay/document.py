@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from upsim.core import causes
+from upsim.core.hosts import public_url_flaw
 from upsim.core.instants import LATEST, Instant, from_iso
 from upsim.core.media import Container, Measured, Media, Reason, Unmeasurable
 from upsim.engine.exports import FORMAT, VERSION
@@ -247,6 +248,11 @@ def known(head: object, *, name: str) -> Document:
         found = msgspec.convert(head, Document)
     except (msgspec.ValidationError, ValueError) as error:
         raise ExportError(f"{name} is a broken export: {error}") from error
+    public_url = found.server.public_url
+    flaw = "" if public_url is None else public_url_flaw(public_url)
+    if flaw:
+        place = "$.server.public_url"
+        raise ExportError(f"{name} is a broken export: {public_url!r} {flaw} - at `{place}`")
     for place, text in _instants(found):
         try:
             instant_of(text)

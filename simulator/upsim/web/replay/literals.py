@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textwrap import indent, wrap
+from textwrap import TextWrapper, indent
 
 WIDTH = 96
 LEAST = 20
@@ -20,8 +20,10 @@ def literal(value: object, used: int) -> str:
         return _block("{}", [f"{flat(k)}: {literal(v, inside)}" for k, v in value.items()])
     brackets = "[]" if isinstance(value, list) else "()"
     if all(isinstance(item, int) for item in value):
-        filled = wrap(", ".join(map(flat, value)), max(LEAST, WIDTH - inside))
-        return _block(brackets, ["\n".join(filled)])
+        rows = TextWrapper(
+            max(LEAST, WIDTH - inside), break_long_words=False, break_on_hyphens=False
+        )
+        return _block(brackets, [rows.fill(", ".join(map(flat, value)))])
     return _block(brackets, [literal(item, inside) for item in value])
 
 

@@ -13,6 +13,7 @@ from upsim.core.hosts import (
     host_of,
     is_loopback,
     port_flaw,
+    public_url_flaw,
     resolvable,
     split_authority,
 )
@@ -108,3 +109,21 @@ def test_the_host_of_a_url(url: str, host: str) -> None:
 def test_colons_alone_make_no_address(host: str) -> None:
     """What has colons but is no IPv6 address spells no address."""
     assert address_of(host) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "flaw"),
+    [
+        ("https://sim.example/base", ""),
+        ("http://[::1]:4747", ""),
+        ("http://[::1", "is not a URL"),
+        *((url, "is not http(s)://host[:port][/path]") for url in ("x", "ftp://a", "http://")),
+        *(
+            (f"http://{rest}", "is not http(s)://host[:port][/path]")
+            for rest in ("a:99999999", "a/?x", "a/#x", "b@a", "a b", "\ud800")
+        ),
+    ],
+)
+def test_public_url_is_http_with_a_host(url: str, flaw: str) -> None:
+    """A server may stand behind a URL of http or https that ends with its path."""
+    assert flaw == public_url_flaw(url)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.hosts import ELSEWHERE, IPV6, LOOPBACK, ODD_PORTS
+from tests.http.conftest import refusal_of
 from tests.http.webhooks.conftest import HOOK, hang
 
 if TYPE_CHECKING:
@@ -177,6 +178,37 @@ def test_an_inbox_may_refuse(world: World) -> None:
     world.sim.advance(LONG)
 
     assert [503] * 4 == [attempt.status for attempt in world.only.attempts]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("status=abc", "status='abc' is no status from 200 to 599"),
+        ("status=99", "status='99' is no status from 200 to 599"),
+        ("status=", "status='' is no status from 200 to 599"),
+        ("status=500&status=200", "query parameter 'status' came twice"),
+        ("stats=500", "unknown query parameter 'stats'; did you mean status?"),
+        ("Status=500", "unknown query parameter 'Status'; did you mean status?"),
+    ],
+)
+def test_an_inbox_refuses_a_wrong_status(world: World, query: str, message: str) -> None:
+    """A wrong status, or a misspelt name, fails both a caller and a delivery; nothing is kept."""
+    answer = world.admin.post(f"/__sim/sandboxes/default/inbox/mine?{query}", content=b"x")
+    world.wavespeed(f"{INBOX}?{query}")
+    world.sim.advance(LONG)
+
+    assert refusal_of(answer) == (400, "invalid", message)
+    assert {400} == {attempt.status for attempt in world.only.attempts}
+    assert world.call("GET", MESSAGES)["total"] == 0
+
+
+def test_an_inbox_takes_parameters_of_its_receiver(world: World) -> None:
+    """What a client or a provider adds to the URL is kept, beside the status."""
+    path = "/__sim/sandboxes/default/inbox/mine?status=503&order=17&t=1"
+    answer = world.admin.post(path, content=b"x")
+
+    assert answer.status_code == 503
+    assert [path] == [m["target"] for m in world.call("GET", MESSAGES)["messages"]]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS"])

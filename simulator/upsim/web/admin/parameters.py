@@ -56,7 +56,7 @@ WHAT = Parameter(
     "Which part is made as it was when new; by default all of it.",
     choices=("all", "jobs", "ledger", "faults", "journal"),
 )
-STATUS = Parameter("status", "The status that the inbox answers, 200 by default.")
+STATUS = Parameter("status", "The status that the inbox answers, from 200 to 599; 200 by default.")
 TYPES = Parameter(
     "types", "Only these happenings: names or families, with commas (`job,ledger.entry`)."
 )

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from upsim.core.instants import Instant
+from upsim.core.nearest import closest
 from upsim.core.secrets import Secrets
 from upsim.core.webhooks import Delivery
 from upsim.engine.inbox import InboxMessage
@@ -14,7 +15,7 @@ from upsim.engine.journal import MAX_BODY_KEPT as KEPT_IN_JOURNAL
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin.lists import chosen, listed
-from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE
+from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE, STATUS
 from upsim.web.admin.problems import AdminError, answer, problem, shown
 from upsim.web.admin.recording import begin, note
 from upsim.web.admin.sandboxes import deliverer_of, registry_of, sandbox_of
@@ -91,6 +92,7 @@ async def receive_message(request: Request) -> Response:
     sandbox = registry.sandboxes.get(request.path_params["id"])
     if sandbox is None or not INBOX.match(request.url.path):
         return problem(404, "not_found", "there is no such inbox")
+    status = _status(request)
     parts: list[bytes] = []
     size = 0
     with registry.room.share() as share:
@@ -102,7 +104,6 @@ async def receive_message(request: Request) -> Response:
             parts.append(part)
     if sandbox.abandoned:
         return problem(404, "not_found", "there is no such inbox")
-    status = _status(request)
     body = b"".join(parts)
     _keep(sandbox, request, body, status)
     reply = Response(ANSWER, status, media_type="application/json")
@@ -151,9 +152,23 @@ def _keep(sandbox: Sandbox, request: Request, body: bytes, status: int) -> None:
 
 
 def _status(request: Request) -> int:
-    text = request.query_params.get("status", "200")
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) == len("200") else 200
-    return number if number in ANSWERS else 200
+    """The status that the URL asks for. Raises AdminError for none, two, or a misspelt name.
+
+    Other parameters are the receiver's own, such as a number that a client puts into its URL.
+    """
+    for name in request.query_params:
+        if name != STATUS.name and closest(name.lower(), (STATUS.name,)):
+            message = f"unknown query parameter {shown(name)}; did you mean {STATUS.name}?"
+            raise AdminError(400, "invalid", message)
+    asked = request.query_params.getlist(STATUS.name) or ["200"]
+    if len(asked) > 1:
+        raise AdminError(400, "invalid", f"query parameter {STATUS.name!r} came twice")
+    (text,) = asked
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) == len("200") else 0
+    if number not in ANSWERS:
+        message = f"{STATUS.name}={shown(text)} is no status from {ANSWERS[0]} to {ANSWERS[-1]}"
+        raise AdminError(400, "invalid", message)
+    return number
 
 
 def _shown(sandbox: Sandbox, found: Delivery) -> Response:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import click
 from click.shell_completion import CompletionItem
 
-from upsim.core.hosts import MAX_PORT, port_of, public_url_flaw, split_authority
+from upsim.core.hosts import MAX_PORT, port_of, public_url_flaw, scheme_flaw, split_authority
 from upsim.core.numbers import DECIMAL_FORM, plain_decimal
 from upsim.testing.running import at_running_server
 
@@ -21,8 +21,6 @@ SIZE = re.compile(r"([0-9]{1,6})[xX×]([0-9]{1,6})")
 RATE = re.compile(r"([0-9]{1,9})(?:[/-]([0-9]{1,9})|(\.[0-9]{1,6}))?")
 WHOLE = re.compile(r"(?!-0+\Z)-?[0-9]{1,40}")
 TOKEN = re.compile(r"[!-~]{1,512}")
-HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:[0-9]+(/|\Z)")
-"""How the base URL of a server begins that lacks its scheme."""
 FASTEST = 100_000
 """Frames per second; no clip has more."""
 _MICROSECONDS = Decimal("0.000001")
@@ -244,8 +242,9 @@ class Port(ParamType[int]):
 
 def target_url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     """The target; `server` is the base URL of the running server."""
-    if HOST_AND_PORT.match(value):
-        raise click.BadParameter(f"{value[:200]!r} lacks http://: give http://{value[:200]}")
+    flaw = scheme_flaw(value)
+    if flaw:
+        raise click.BadParameter(f"{value[:200]!r} {flaw}")
     try:
         return at_running_server(value)
     except ValueError as error:

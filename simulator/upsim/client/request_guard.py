@@ -9,6 +9,7 @@ cost; what nobody can price is not sent while there is a cap.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ from urllib.parse import urlsplit
 from upsim.client.adapter import Request
 from upsim.client.exceptions import CapReachedError, UnpricedError, UnsafeTargetError
 from upsim.client.values import Job, Money, shown_url
-from upsim.core.hosts import address_of, bare, port_flaw
+from upsim.core.hosts import address_of, bare, port_flaw, scheme_flaw
 from upsim.core.hosts import canonical as canonical  # noqa: PLC0414 - for the contracts
 from upsim.core.hosts import is_loopback as is_loopback  # noqa: PLC0414 - for the contracts
 from upsim.core.hosts import split_authority as split_authority  # noqa: PLC0414 - likewise
 
 TRUSTED_HOSTS = "UPSIM_TRUSTED_HOSTS"
 _TEST_NAMES = ".test"
+_WITH_HOST = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 
 
 def is_local(host: str) -> bool:
@@ -117,6 +119,7 @@ class RequestGuard:
         self.budget = budget
         self._live = live
         self._public_hosts = public_hosts
+        _check_scheme(base_url)
         host, scheme = _parts(base_url)
         if live and budget.cap is None:
             raise UnsafeTargetError("live=True needs a cap: connect(…, live=True, cap=…)")
@@ -164,6 +167,14 @@ def _is_inside(host: str) -> bool:
     """Whether a host is an address of no public network."""
     address = address_of(host)
     return address is not None and not address.is_global
+
+
+def _check_scheme(url: str) -> None:
+    """Raise UnsafeTargetError for what is no http or https URL with a host."""
+    if not _WITH_HOST.match(url):
+        shown = shown_url(url).rpartition("@")[2]
+        flaw = scheme_flaw(shown) or "is not http(s)://host[:port][/path]"
+        raise UnsafeTargetError(f"{shown!r} {flaw}")
 
 
 def _parts(url: str) -> tuple[str, str]:

@@ -20,6 +20,10 @@ _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::([0-9]{0,5}))?
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _URL_AUTHORITY = re.compile(r"[^:/?#]*:?//([^/?#]*)")
 _VISIBLE = re.compile(r"[!-~]+")
+_NO_SCHEME = re.compile(
+    r"(?:(https?):/?)?((\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]+)?(?:/.*)?)", re.ASCII | re.IGNORECASE
+)
+_SHOWN_URL = 200
 _IPV4_BYTES = 4
 
 
@@ -142,6 +146,24 @@ def public_url_flaw(url: str) -> str:
         return "is not a URL"
     beside = parts.query or parts.fragment or "@" in parts.netloc or not _VISIBLE.fullmatch(url)
     return "is not http(s)://host[:port][/path]" if beside or not usable else ""
+
+
+def scheme_flaw(url: str) -> str:
+    """Return what to add to an address that was meant as a URL, to stand behind it; else nothing.
+
+    >>> scheme_flaw("127.0.0.1:80/x"), scheme_flaw("http:/[::1]/x")
+    ('lacks http://: give http://127.0.0.1:80/x', 'lacks http://: give http://[::1]/x')
+    >>> scheme_flaw("http://127.0.0.1:80/x"), scheme_flaw("server")
+    ('', '')
+    """
+    found = _NO_SCHEME.fullmatch(url)
+    if found is None:
+        return ""
+    scheme, rest, host, port = found.groups()
+    if not (scheme or port or is_loopback(host)):
+        return ""
+    start = f"{(scheme or 'http').lower()}://"
+    return f"lacks {start}: give {start}{rest[:_SHOWN_URL]}"
 
 
 def port_flaw(url: str) -> str:

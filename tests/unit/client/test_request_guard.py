@@ -66,6 +66,33 @@ def test_real_host_needs_live() -> None:
         guard(REAL)
 
 
+@pytest.mark.parametrize("setting", ["argument", "variable"])
+def test_address_without_its_scheme_is_told_how_to_be_written(
+    setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base URL that names no host is refused by `connect`, without a word of live and a cap."""
+    local = "127.0.0.1:4871/vicsee"
+    form = "is not http(s)://host[:port][/path]"
+    told = {
+        local: f"'{local}' lacks http://: give http://{local}",
+        "localhost:4871/vicsee": "'localhost:4871/vicsee' lacks http://: give http://localhost:",
+        "localhost": "'localhost' lacks http://: give http://localhost",
+        "[::1]:4871": "'[::1]:4871' lacks http://: give http://[::1]:4871",
+        f"http:/{local}": f"'http:/{local}' lacks http://: give http://{local}",
+        f"HTTPS:{local}": f"'HTTPS:{local}' lacks https://: give https://{local}",
+        "/vicsee": f"'/vicsee' {form}",
+        "http:///vicsee": f"'http:///vicsee' {form}",
+        "ftp://127.0.0.1/vicsee": f"'ftp://127.0.0.1/vicsee' {form}",
+        f"me:secret@{local}": f"'{local}' lacks http://: give http://{local}",
+    }
+    for url, message in told.items():
+        monkeypatch.setenv("VICSEE_BASE_URL", url)
+        given = url if setting == "argument" else None
+        with pytest.raises(UnsafeTargetError) as found:
+            connect("vicsee", api_key="k", base_url=given)
+        assert str(found.value).startswith(message)
+
+
 def test_live_needs_a_cap() -> None:
     """To be live without a cap is refused."""
     with pytest.raises(UnsafeTargetError, match="live=True needs a cap"):

@@ -15,6 +15,7 @@ from upsim.core.hosts import (
     port_flaw,
     public_url_flaw,
     resolvable,
+    scheme_flaw,
     split_authority,
 )
 
@@ -127,3 +128,21 @@ def test_colons_alone_make_no_address(host: str) -> None:
 def test_public_url_is_http_with_a_host(url: str, flaw: str) -> None:
     """A server may stand behind a URL of http or https that ends with its path."""
     assert flaw == public_url_flaw(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "flaw"),
+    [
+        ("127.0.0.1:4747/venice", "lacks http://: give http://127.0.0.1:4747/venice"),
+        ("LocalHost", "lacks http://: give http://LocalHost"),
+        ("sim.example:80", "lacks http://: give http://sim.example:80"),
+        ("https:/sim.example", "lacks https://: give https://sim.example"),
+        ("sim.example", ""),
+        ("server", ""),
+        ("/venice", ""),
+        ("http://127.0.0.1:4747", ""),
+    ],
+)
+def test_what_lacks_its_scheme(url: str, flaw: str) -> None:
+    """Host and port, a name of this machine, or a scheme with too few slashes; no other word."""
+    assert scheme_flaw(url) == flaw

@@ -63,7 +63,7 @@ def test_failure_shows_its_journal(run_tests: RunTests) -> None:
             r"    request: ",
             r"    answer: .*INSUFFICIENT_CREDITS",
             r"    refused by insufficient_funds \(documented: Video Upscale.*\)",
-            r"    looked at: required 64, available 6",
+            r"    why: affordable: balance: found 6 credits, expected at least 64 credits",
             r"charge -64 credits  job task_\w+  \(.*\)",
         ]
     )

@@ -20,7 +20,7 @@ from upsim.engine.clock import wall_clock
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
 from upsim.engine.webhooks import Posting
-from upsim.web.admin.exchange_views import cause_of, compared
+from upsim.web.admin.exchange_views import cause_of, compared, reason
 
 FLUSH_SECONDS = 0.05
 MAX_TEXT_LENGTH = 300
@@ -99,7 +99,7 @@ def line_of(sandbox: Sandbox, exchange: JournalEntry, job: Job | None, *, day: s
         line += _refusal(exchange, exchange.rule)
     else:
         made = "" if exchange.job is None else f" job {exchange.job}{_state(job)}"
-        line += f"{made}{_looked_at(exchange)}"
+        line += f"{made}{_reason(exchange)}"
     if exchange.assumed is not None:
         line += _assumption(exchange.assumed)
     if exchange.fault is not None:
@@ -153,22 +153,14 @@ def _refusal(exchange: JournalEntry, rule: ErrorRule) -> str:
     """The rule that refused, what the provider said, why it is believed, and what was compared."""
     text = printable(hidden_text(message_in(exchange.reply) or rule.message))
     said = f": {text}" if text else ""
-    found = _values(exchange)
-    looked = ": ".join(part for part in (exchange.check, found) if part)
     grade = f"({rule.evidence.grade}: {rule.evidence.source})"
-    return f" refused: {rule.name}{said} {grade}{f' [{looked}]' if looked else ''}"
+    return f" refused: {rule.name}{said} {grade}{_reason(exchange)}"
 
 
-def _looked_at(exchange: JournalEntry) -> str:
-    """The values because of which an accepted job will fail, and the fields that are not read."""
-    found = _values(exchange)
-    return f" [{found}]" if found else ""
-
-
-def _values(exchange: JournalEntry) -> str:
-    """The cause of a refusal, or the values without one."""
-    values = ", ".join(f"{name} {value}" for name, value in compared(exchange).items())
-    return printable(cause_of(exchange) or values)
+def _reason(exchange: JournalEntry) -> str:
+    """What a check saw, also where an accepted job will fail for it, and what is not read."""
+    found = reason(exchange.check, cause_of(exchange), compared(exchange))
+    return f" [{printable(found)}]" if found else ""
 
 
 def _state(job: Job | None) -> str:

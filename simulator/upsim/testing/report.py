@@ -7,6 +7,7 @@ from typing import Any
 
 from upsim.core.numbers import counted
 from upsim.testing.sandboxes import SandboxHandle
+from upsim.web.admin.exchange_views import reason
 
 SHOWN = 20
 """Exchanges that are shown, the newest."""
@@ -41,11 +42,20 @@ def _exchange(found: dict[str, Any]) -> Iterator[str]:
         evidence = found["evidence"]
         source = f"{evidence['grade']}: {evidence['source']}, {evidence['date']}"
         yield f"    refused by {found['refused_by']} ({source})"
-    if found["why"]["compared"]:
-        values = ", ".join(f"{name} {value}" for name, value in found["why"]["compared"].items())
-        yield f"    looked at: {values}"
+    yield from _why(found)
+
+
+def _why(found: dict[str, Any]) -> Iterator[str]:
+    """What the log of a server says of the same exchange, in the same order."""
+    why = found["why"]
+    seen = reason(why["check"], why["cause"], why["compared"])
+    if seen:
+        yield f"    why: {_cut(seen)}"
     if found["fault"]:
         yield f"    fault: {found['fault']}"
+    yield from (f"    {_cut(said)}" for said in why["unfired"])
+    if why["hint"]:
+        yield f"    hint: {why['hint']}"
 
 
 def _money(sandbox: SandboxHandle) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -83,6 +84,15 @@ def why(shown: ShownExchange) -> exchange_shapes.Why:
 def cause_of(found: JournalEntry) -> str | None:
     """The sentence that names what was wrong with a request; None where nothing was."""
     return printable(hidden_text(found.cause)[:MAX_CAUSE_LENGTH]) or None
+
+
+def reason(check: str | None, cause: str | None, values: Mapping[str, str]) -> str:
+    """What log and tests say of a request: the check that refused it, and what this check saw.
+
+    `values` are shown where no cause names the part of the request.
+    """
+    found = cause or ", ".join(f"{name} {value}" for name, value in values.items())
+    return ": ".join(part for part in (check, found) if part)
 
 
 def compared(found: JournalEntry) -> dict[str, str]:

@@ -80,7 +80,7 @@ class Charging:
     ) -> AsyncIterator[Charged]:
         """Set the price aside while a call is under way. Raises SpendingError, sending nothing."""
         what = f"{method} {path.partition('?')[0]}"
-        with self.purse.reservation(toll.worst, f"{what} ({toll.why})" if toll.why else what):
+        with self.purse.reservation(toll.worst, what, toll.why):
             paid = Charged(self, toll, what, auth)
             await paid.open()
             try:

@@ -50,11 +50,13 @@ from upsim_contracts.pieces import (
 )
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.relaying import Relay
+from upsim_contracts.request_costs import UNDOCUMENTED_PATH, RequestCost
 from upsim_contracts.room import MOST_READ, Room, Share, TooLargeError, read_beginning, weight
 from upsim_contracts.shortages import shortage
 from upsim_contracts.spending import FREE_METHODS
 from upsim_contracts.upstream import Links, Upstream, is_named
 from upsim_contracts.wrong_options import wrong_options
+from upsim_contracts.wrong_paths import near_path
 
 UPLOAD_SECONDS = 1_800
 """Seconds that a caller may take for a file that is sent to a link of an answer."""
@@ -274,7 +276,7 @@ class Recording:
                     return await self._forward(passing, paid)
             except SpendingError as error:
                 async with self._turns.of(len(passing.body)):
-                    text = await asyncio.to_thread(self._refusal, passing, error)
+                    text = await asyncio.to_thread(self._refusal, passing, toll, error)
                 return self._refused(text)
 
     def _refused(self, text: str) -> ASGIApp:
@@ -283,9 +285,14 @@ class Recording:
         self._say(f"not sent: {text}")
         return own_response(402, "cap", text)
 
-    def _refusal(self, passing: Passing, error: SpendingError) -> str:
+    def _refusal(self, passing: Passing, toll: RequestCost, error: SpendingError) -> str:
         """Why a request is not sent, and what in it may be mistyped."""
         target, method, path = self.target, passing.method, passing.path
+        if toll.why == UNDOCUMENTED_PATH:
+            near = near_path(self._charging.tolls, target.dialect, method, path)
+            return self._redactor.text(f"{error}{near}")
+        if toll.worst is None and toll.why:  # names the model; its options are its own
+            return self._redactor.text(str(error))
         found = wrong_options(
             target.provider, target.dialect, method=method, path=path, body=passing.body
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
@@ -13,8 +13,10 @@ from upsim_contracts.account_client import Pricer, body_of
 from upsim_contracts.beyond import asks_for_more, leaves, sizes
 from upsim_contracts.clips import ClipProperties
 from upsim_contracts.facts import Book, CallForm, Fact
+from upsim_contracts.nearest import MAX_COMPARED_LENGTH, hint
 from upsim_contracts.spending import FREE_METHODS
 
+UNDOCUMENTED_PATH = "the path is not documented"
 UNPRICED = "an option has no documented price, so the dearest job counts"
 _NAMES = ("model", "task_type")
 _FOR_PEOPLE = frozenset({"message", "error", "raw_message"})
@@ -26,8 +28,8 @@ _NAME = re.compile(r"\\\$[a-z_]+")
 class RequestCost:
     """A request that costs, or could. `call` is empty for one that the book does not know.
 
-    `worst` is None where nobody can say what it could cost at the most; `why` says why it is the
-    price of the dearest job where the request alone does not say it.
+    `worst` is None where nobody can say what it could cost at the most; `why` says what is not
+    documented then, or why it is the price of the dearest job where the request does not say it.
     """
 
     call: str
@@ -63,6 +65,7 @@ class CostTable:
         for call, one in chain.from_iterable(map(self._priced_steps, book.facts)):
             self._priced.setdefault(call, []).append(one)
         paid = [one for call in self._priced if book.calls[call].paid for one in self._priced[call]]
+        self._bases = _bases(book)
         self._sizes = sizes(one.options for one in paid)
         self.texts = frozenset(_texts([one.steps for one in book.facts if not one.only_simulator]))
         """The wordings of errors that a document prints."""
@@ -86,19 +89,20 @@ class CostTable:
 
         `certain` says that the body reads in one way, and that `clips` are all of its videos.
         Otherwise the longest video is assumed; of several videos the one that costs most. A request
-        that is neither in the book nor known to be free counts as the dearest, and so does one that
-        is malformed: it is free once the provider has refused it. Nobody knows the price of a model
-        that is not in the book, and of more than any document names.
+        that is malformed counts as the dearest: it is free once the provider has refused it. Nobody
+        knows the price of a path or a model that is not in the book, and of more than any document
+        names.
         """
         form, bare = self.call(method, path), path.partition("?")[0]
         known_free = any(m == method and form.fullmatch(bare) for m, form in self._free)
         if method in FREE_METHODS or known_free or (form is not None and not form.paid):
             return None
         if form is None:
-            return RequestCost("", None, self._dearest())
+            return RequestCost("", None, None, self._undocumented(bare))
         fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-        if _is_another_model(form, fields) or asks_for_more(fields, self._sizes):
-            return RequestCost(form.name, None, None)
+        other = self._other_model(form, fields)
+        if other or asks_for_more(fields, self._sizes):
+            return RequestCost(form.name, None, None, other)
         if not certain or not clips:
             return RequestCost(form.name, None, self._price(form.name, None, fields))
         prices = {self._price(form.name, one, own) for one in clips for own in _readings(fields)}
@@ -148,24 +152,55 @@ class CostTable:
                 own = {name: str(value) for name, value in _options(body_of(form, step))}
                 yield form.name, _Priced(evidence, own, in_prices)
 
-    def _dearest(self) -> Decimal | None:
-        paid = [self._price(one.name, None, {}) for one in self.book.calls.values() if one.paid]
-        return max((one for one in paid if one is not None), default=None)
+    def _undocumented(self, path: str) -> str:
+        """Say that the book does not know a path, by its model where models are called by path."""
+        for base, others in self._bases.items():
+            model = path.removeprefix(base).strip("/")
+            vendor, slash, _ = model.partition("/")
+            if path.startswith(base) and slash and vendor not in others:
+                return _not_documented("model", model, self.book.models)
+        return UNDOCUMENTED_PATH
+
+    def _other_model(self, form: CallForm, fields: Mapping[str, Any]) -> str:
+        """Name the first model or task of a request whose price is not known; empty for none.
+
+        What is no text, such as null, names none.
+        """
+        usual = form.body if isinstance(form.body, Mapping) else {}
+        for name in _NAMES:
+            if name not in usual or name not in fields:
+                continue
+            known = self.book.models if name == "model" else [str(usual[name])]
+            for _, value in leaves(fields[name]):
+                if isinstance(value, str) and value and value != usual[name]:
+                    return _not_documented(name, value, known)
+        return ""
 
 
-def _is_another_model(form: CallForm, fields: Mapping[str, Any]) -> bool:
-    """Whether a request names another model or task than those whose prices are known.
+def _bases(book: Book) -> dict[str, set[str]]:
+    """What stands before a model in the paths of its jobs, and the steps there that are no vendor.
 
-    What is no text, such as null, names none.
+    >>> from upsim_contracts.verify import book_of
+    >>> sorted(_bases(book_of("wavespeed"))["/api/v3/"])[-2:]
+    ['user', 'webhook']
     """
-    usual = form.body if isinstance(form.body, Mapping) else {}
-    return any(
-        value != usual[name]
-        for name in _NAMES
-        if name in usual and name in fields
-        for _, value in leaves(fields[name])
-        if isinstance(value, str) and value
-    )
+    own = {
+        book.calls[call].path: name
+        for name, call in book.models.items()
+        if call in book.calls and book.calls[call].path.endswith(f"/{name}")
+    }
+    free = (text.partition(" ")[2] for text in book.free)
+    others = {*free, *(one.path for one in book.calls.values())} - own.keys()
+    return {
+        base: {one.removeprefix(base).split("/")[0] for one in others if one.startswith(base)}
+        for base in {path.removesuffix(name) for path, name in own.items()}
+    }
+
+
+def _not_documented(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that no document has a name, with the nearest one, or all."""
+    short = name if len(name) <= MAX_COMPARED_LENGTH else f"{name[:MAX_COMPARED_LENGTH]}…"
+    return f"the {kind} {short!r} is not documented; {hint(name, known)}"
 
 
 def _readings(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:

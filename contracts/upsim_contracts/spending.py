@@ -52,17 +52,20 @@ class SpendingBudget:
         return None if self.cap is None else self.cap - self._counted - self.reserved
 
     @contextmanager
-    def reservation(self, amount: Decimal | None, what: str) -> Iterator[None]:
+    def reservation(self, amount: Decimal | None, what: str, why: str = "") -> Iterator[None]:
         """Set an amount aside while a request may cost it. Raises SpendingError, sending nothing.
 
+        `why` says why this is the amount, or why nobody knows one.
         Where the target once charged more than documented, as much more is set aside from then on.
         """
         if self.cap is not None and amount is None:
-            raise UnpricedRequestError(f"nobody knows what {what} could cost, so it was not sent")
+            end = f": {why}" if why else ", so it was not sent"
+            raise UnpricedRequestError(f"nobody knows what {what} could cost{end}")
         held = (amount or Decimal(0)) * self.dearest
         if self.left is not None and held > self.left:
             left = f"of the cap of {self.cap} {self.left} are left"
-            raise BudgetReachedError(f"{what} could cost {counted(held, self.unit)}; {left}")
+            shown = f"{what} ({why})" if why else what
+            raise BudgetReachedError(f"{shown} could cost {counted(held, self.unit)}; {left}")
         self.reserved += held
         try:
             yield

@@ -30,19 +30,23 @@ def note(tolls: CostTable, dialect: str, method: str, path: str, status: int) ->
         return None
     bare = path.partition("?")[0]
     shown = bare if len(bare) <= MAX_LENGTH else f"{bare[:MAX_LENGTH]}…"
-    near = _nearest(tolls, dialect, method, bare[:MAX_LENGTH])
-    meant = f"; did you mean {near}?" if near else ""
+    meant = near_path(tolls, dialect, method, path)
     return f"note: {method} {shown} is not in {provider}'s documents (answered {status}){meant}"
 
 
-def _nearest(tolls: CostTable, dialect: str, method: str, path: str) -> str:
-    """Return the operation most alike: of the same method, and a free one, if there are several."""
+def near_path(tolls: CostTable, dialect: str, method: str, path: str) -> str:
+    """Return the operation of the same method most alike, a free one if there are several.
+
+    It is a question behind a semicolon; empty where none is near.
+    """
+    bare = path.partition("?")[0][:MAX_LENGTH]
     rated = [
-        (round(_alike(path, one.path), 3), one.method == method, not _is_paid(tolls, one), one.name)
+        (round(_alike(bare, one.path), 3), not _is_paid(tolls, one), one.name)
         for one in _operations(tolls.book.provider, dialect)
+        if one.method == method
     ]
-    best = max(rated, default=(0.0, False, False, ""))
-    return best[3] if best[0] >= ALIKE else ""
+    best = max(rated, default=(0.0, False, ""))
+    return f"; did you mean {best[2]}?" if best[0] >= ALIKE else ""
 
 
 def _operations(provider: str, dialect: str) -> Iterator[DocumentedOperation]:

@@ -278,10 +278,74 @@ def test_what_nobody_can_price_is_not_sent(
 
     studio.record(provider, caller, cap=Decimal(9_999), clips=TOLD)
 
-    line = f"nobody knows what POST {path} could cost"
-    assert [f"not sent: {line}, so it was not sent"] == [
-        one.partition("; ")[0] for one in studio.said
-    ]
+    line = f"not sent: nobody knows what POST {path} could cost"
+    assert [line] == [one[: len(line)] for one in studio.said]
+
+
+SORA = (
+    "the model 'openai/sora' is not documented; "
+    "there are wavespeed-ai/video-upscaler, runwayml/upscale-v1"
+)
+MISTYPED = (
+    "the model 'wavespeed-ai/video-upscalr' is not documented; "
+    "did you mean wavespeed-ai/video-upscaler?"
+)
+UNDOCUMENTED: dict[str, tuple[str, dict[str, object], str]] = {
+    "POST /api/v3/openai/sora": ("wavespeed", {}, SORA),
+    "POST /api/v3/wavespeed-ai/video-upscalr": ("wavespeed", {}, MISTYPED),
+    "POST /api/v3/predictions/delte": (
+        "wavespeed",
+        {},
+        "the path is not documented; did you mean POST /api/v3/predictions/delete?",
+    ),
+    "POST /api/v1/video/queue": (
+        "venice",
+        {"model": "sora"},
+        "the model 'sora' is not documented; there are topaz-video-upscale",
+    ),
+    "POST /api/v1/task": (
+        "piapi",
+        {"model": "Qubico/video-toolkit", "task_type": "upscal"},
+        "the task_type 'upscal' is not documented; did you mean upscale?",
+    ),
+    "POST /api/v1/generate": (
+        "vicsee",
+        {"model": "topaz-video-upscal", "input": {"upscale_factor": 3}},
+        "the model 'topaz-video-upscal' is not documented; did you mean topaz-video-upscale?",
+    ),
+    "PUT /api/v1/upload": ("vicsee", {}, "the path is not documented"),
+}
+
+
+@pytest.mark.parametrize("call", UNDOCUMENTED)
+def test_undocumented_jobs_are_not_sent(studio: Studio, call: str) -> None:
+    """A path or a model that no document has is not sent under any cap, and gets no price."""
+    provider, body, why = UNDOCUMENTED[call]
+    method, path = call.split()
+    answers: list[httpx.Response] = []
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        sent = {"video": SHORT, "video_url": SHORT, **body}
+        answers.append(await http.request(method, path, json=sent))
+
+    cassette = studio.record(provider, caller, cap=Decimal(9_999), clips=TOLD)
+
+    text = f"nobody knows what {call} could cost: {why}"
+    assert [f"not sent: {text}"] == studio.said
+    assert (402, text) == (answers[0].status_code, answers[0].json()["error"]["message"])
+    assert 1 == len(entries(cassette))
+
+
+def test_near_paths_have_the_same_method(studio: Studio) -> None:
+    """Without a cap an unknown model is forwarded; no path of another method is suggested."""
+
+    async def caller(http: httpx.AsyncClient) -> None:
+        await http.post("/api/v3/openai/sora", json={"video": SHORT})
+
+    studio.record("wavespeed", caller)
+
+    note = "note: POST /api/v3/openai/sora is not in wavespeed's documents (answered 404)"
+    assert [note] == studio.said
 
 
 def test_links_with_different_queries_are_different_videos(studio: Studio) -> None:

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.e2e.conftest import Server
+from upsim.cli import main
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
 
@@ -106,6 +108,31 @@ def test_a_refusal_or_failure_is_told(
     assert (1, kind) == (told.returncode, error_of(told)["kind"])
     assert words in told.stderr
     assert ["clip.mp4"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_the_simulator_of_the_command_tells_the_cause(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody sees its log: a second line, and the document, have the cause that is in its journal.
+
+    The provider's own list of mistakes stands in the first line.
+    """
+    monkeypatch.chdir(clip.parent)
+    wrong = "upscale_factor: Expected number, received string"
+    nowhere = "http://127.0.0.1:9/nothing.mp4"
+    for arguments, first, second in (
+        (["clip.mp4", "--model", "venice", "--option", "upscale_factor=two"], wrong, '"two"'),
+        ([nowhere, "--model", "piapi"], "400 failed to get valid video", nowhere),
+    ):
+        line = ["upscale", *arguments, "--to", "a.mp4"]
+        told = CliRunner().invoke(main, [*line, "--json"])
+        lines = told.stderr.splitlines()
+        cause = json.loads(told.stdout)["error"]["cause"]
+
+        assert (1, 2) == (told.exit_code, len(lines))
+        assert lines[0].endswith(first)
+        assert f"upsim: cause: {cause}" == lines[1]
+        assert second in cause
 
 
 def test_a_running_simulator(server: Server, clip: Path, tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def _words(row: Row) -> str:
         return row.formula
     told = " ".join(filter(None, (str(row.status or ""), row.code, row.reason)))
     if not row.failing:
-        return told
+        return f"{told}\n{row.cause}" if row.cause else told
     after = "is refunded" if row.refunded else "is not refunded"
     return f"{told} (the job is accepted and fails; its charge {after})"
 
@@ -221,6 +221,7 @@ def _data(row: Row) -> dict[str, object]:
         "output": output and {"width": output.width, "height": output.height},
         "formula": row.formula or None,
         "reason": row.reason or None,
+        "cause": row.cause,
         "status": row.status,
         "code": row.code,
         "accepted_then_fails": row.failing,

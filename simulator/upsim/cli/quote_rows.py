@@ -17,6 +17,7 @@ from typing import Literal
 import httpx
 
 from upsim.app import Simulator
+from upsim.cli.targets import cause_of_refusal
 from upsim.client.clients import Client, UpscaleOptions, connect
 from upsim.client.exceptions import ClientError, JobFailedError, RefusedError, UnsupportedError
 from upsim.client.models import ModelInfo, find_model
@@ -70,8 +71,9 @@ class Row:
     """The answer of one model.
 
     `impossible` is what the model does not offer at all; `refused` is the provider's own answer,
-    `status` None where the client knows it without asking. `failing` says that the provider takes
-    the job, and lets it fail with this reason; `refunded` what then becomes of the charge.
+    `status` None where the client knows it without asking, `cause` the simulator's sentence on it.
+    `failing` says that the provider takes the job, and lets it fail with this reason; `refunded`
+    what then becomes of the charge.
     """
 
     model: str
@@ -82,6 +84,7 @@ class Row:
     output: Size | None = None
     formula: str = ""
     reason: str = ""
+    cause: str | None = None
     status: int | None = None
     code: str | None = None
     failing: bool = False
@@ -188,7 +191,10 @@ def _row(
             blank, reason=reason, code=error.progress.code, failing=True, refunded=refunded
         )
     except RefusedError as error:
-        return replace(blank, reason=error.message, status=error.status, code=error.code)
+        cause = None if error.status is None else cause_of_refusal(box)
+        return replace(
+            blank, reason=error.message, status=error.status, code=error.code, cause=cause
+        )
     except ClientError as error:
         return replace(blank, reason=str(error))
     told = found or Quote(job.model, job.price or Money(Decimal(0), ""), job.billed, job.output)

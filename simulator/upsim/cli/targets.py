@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -27,6 +28,9 @@ from upsim.core.baseline import BaselineError
 from upsim.core.hosts import port_flaw
 from upsim.network import NoCookies
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
+
+if TYPE_CHECKING:
+    from upsim.engine.sandbox import Sandbox
 
 LOCAL = "http://127.0.0.1"
 ANY_KEY = "sk-upsim"
@@ -53,14 +57,22 @@ class CommandTarget:
         return self.name != SIM
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A client of a target; the sandbox that it speaks to where that is in this process."""
+
+    client: Client
+    sandbox: Sandbox | None = None
+
+
 @contextmanager
-def client_for(target: CommandTarget, known: ModelInfo, watch: Watch) -> Iterator[Client]:
+def client_for(target: CommandTarget, known: ModelInfo, watch: Watch) -> Iterator[Reached]:
     """A client of the model at the target. Raises UsageError for a target that may not be."""
     polling = Polling(timeout=target.timeout)
     try:
         if target.name == SIM:
-            with _simulated(target, known, polling, watch) as client:
-                yield client
+            with _simulated(target, known, polling, watch) as reached:
+                yield reached
             return
         client = connect(
             known.name,
@@ -79,13 +91,21 @@ def client_for(target: CommandTarget, known: ModelInfo, watch: Watch) -> Iterato
     except UnsupportedError as error:
         raise click.UsageError(str(error)) from error
     with client:
-        yield client
+        yield Reached(client)
+
+
+def cause_of_refusal(sandbox: Sandbox) -> str | None:
+    """The sentence of the journal about the latest refusal; None where it has none."""
+    from upsim.web.admin.exchange_views import cause_of
+
+    refused = [exchange for exchange in sandbox.journal if exchange.rule]
+    return cause_of(refused[-1]) if refused else None
 
 
 @contextmanager
 def _simulated(
     target: CommandTarget, known: ModelInfo, polling: Polling, watch: Watch
-) -> Iterator[Client]:
+) -> Iterator[Reached]:
     from upsim.app import Simulator
 
     try:
@@ -110,7 +130,7 @@ def _simulated(
             sleeper=sandbox_sleeper(LOCAL, http=http),
         )
         with client:
-            yield client
+            yield Reached(client, simulator.sandbox)
 
 
 def _must_speak_of(target: CommandTarget, known: ModelInfo, library: Library) -> None:

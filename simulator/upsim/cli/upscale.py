@@ -23,7 +23,7 @@ from upsim.cli.parameters import (
     target_url,
 )
 from upsim.cli.progress_bar import ProgressBar, amount_of
-from upsim.cli.targets import LIVE, SIM, CommandTarget, client_for
+from upsim.cli.targets import LIVE, SIM, CommandTarget, Reached, cause_of_refusal, client_for
 from upsim.cli.wishes import check_file, is_address, is_elsewhere, settings_of
 from upsim.client.clients import Client, UpscaleOptions
 from upsim.client.exceptions import (
@@ -187,7 +187,8 @@ class _Failed:
 
 def _carried_out(order: _Order, gauge: ProgressBar) -> _Done | _Failed:
     job: Job | None = None
-    with client_for(order.target, order.known, gauge.saw) as client:
+    with client_for(order.target, order.known, gauge.saw) as reached:
+        client = reached.client
         try:
             if order.source is None:
                 job = _job_of(order)
@@ -201,7 +202,7 @@ def _carried_out(order: _Order, gauge: ProgressBar) -> _Done | _Failed:
             return _told(order, client, job, file)
         except (ClientError, OSError) as error:
             accepted = error.job if isinstance(error, OverchargedError) else job
-            return _failure(order, client, accepted, error)
+            return _failure(order, reached, accepted, error)
         except KeyboardInterrupt:
             text = f"interrupted. {_known_of(order, client, job)}"
             return _Failed(text, _problem(order, client, job, "Interrupted", text), INTERRUPTED)
@@ -247,8 +248,9 @@ def _told(order: _Order, client: Client, job: Job, file: Download) -> _Done:
 
 
 def _failure(
-    order: _Order, client: Client, job: Job | None, error: ClientError | OSError
+    order: _Order, reached: Reached, job: Job | None, error: ClientError | OSError
 ) -> _Failed:
+    client = reached.client
     reason = str(error)
     if isinstance(error, OSError) and not isinstance(error, ClientError):
         reason = f"{order.to} cannot be written: {error.strerror or error}"
@@ -257,7 +259,17 @@ def _failure(
     told = isinstance(error, JobFailedError | OutcomeUnknownError) or order.source is None
     after = "" if job is None or told else f". {_known_of(order, client, job)}"
     name = type(error).__name__
-    return _Failed(f"{reason}{after}", _problem(order, client, job, name, reason, error))
+    cause = _cause(reached, error)
+    more = f"\nupsim: cause: {cause}" if cause else ""
+    document = _problem(order, client, job, name, reason, error, cause)
+    return _Failed(f"{reason}{after}{more}", document)
+
+
+def _cause(reached: Reached, error: Exception) -> str | None:
+    """Why the simulator of this process refused; nobody else sees its log."""
+    if reached.sandbox is None or not isinstance(error, RefusedError) or error.status is None:
+        return None
+    return cause_of_refusal(reached.sandbox)
 
 
 def _known_of(order: _Order, client: Client, job: Job | None) -> str:
@@ -307,12 +319,14 @@ def _problem(
     name: str,
     text: str,
     error: Exception | None = None,
+    cause: str | None = None,
 ) -> str:
     refused = error if isinstance(error, RefusedError) else None
     found = _document(order, client, job) | {
         "error": {
             "kind": name,
             "message": text,
+            "cause": cause,
             "status": refused and refused.status,
             "code": refused and refused.code,
             "refunded": error.refunded if isinstance(error, JobFailedError) else None,

@@ -268,6 +268,7 @@ _BY_STATUS: Mapping[int, str] = {
     HTTPStatus.UNPROCESSABLE_ENTITY: "media",
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limit",
 }
+_MOST_ISSUES = 10
 _NOT_NOW = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 
@@ -284,7 +285,8 @@ class Reading:
     """How a provider's errors are read: where text and code stand, and what they mean.
 
     `status` is the place of a status in the body, which counts when it is not one of success.
-    `success` is the place of a switch that is false for an error.
+    `success` is the place of a switch that is false for an error. `issues` is the place of a list
+    of single mistakes, each with a `path` and a `message`.
     """
 
     texts: Sequence[Sequence[str]]
@@ -292,6 +294,7 @@ class Reading:
     status: Sequence[str] = ()
     success: str = ""
     meanings: Sequence[Meaning] = ()
+    issues: str = ""
 
     def accepted(self, answer: ProviderResponse) -> ProviderResponse:
         """The answer itself when it is a success. Raises its error otherwise."""
@@ -315,7 +318,8 @@ class Reading:
             )
         code = answer.text_at(*self.code) if self.code else None
         kind = self._kind(status, f"{code} {message}")
-        return kind(status, message, code=code, raw=answer.raw, retry_after=after)
+        told = _issues(answer.raw, self.issues) if self.issues else ()
+        return kind(status, message, code=code, raw=answer.raw, retry_after=after, issues=told)
 
     def _status(self, answer: ProviderResponse) -> int:
         told = answer.number_at(*self.status) if self.status else None
@@ -330,6 +334,19 @@ class Reading:
             if meaning.words in text:
                 return _KINDS[meaning.kind]
         return _KINDS[_BY_STATUS.get(status, "invalid")]
+
+
+def _issues(raw: object, place: str) -> tuple[str, ...]:
+    """Each mistake that the list at a place tells with a text, behind the path of its parameter."""
+    found = raw.get(place) if isinstance(raw, dict) else None
+    told = []
+    for issue in (found if isinstance(found, list) else [])[:_MOST_ISSUES]:
+        if isinstance(issue, dict) and isinstance(issue.get("message"), str):
+            path = issue.get("path")
+            steps = ".".join(map(str, path)) if isinstance(path, list) else ""
+            whole = f"{steps}: {issue['message']}" if steps else issue["message"]
+            told.append(whole[:_SECOND_OF_A_TEXT])
+    return tuple(told)
 
 
 def link(value: object) -> Link | None:

@@ -56,6 +56,7 @@ class ClientError(Exception):
 class RefusedError(ClientError):
     """A provider's refusal: its HTTP status, its code where it has one, its message verbatim.
 
+    `issues` are what it says of single parameters, each as `<parameter>: <message>`.
     `status` is None when the client itself knew that the provider would refuse.
     """
 
@@ -67,15 +68,18 @@ class RefusedError(ClientError):
         code: str | None = None,
         raw: Any = None,  # noqa: ANN401 - any JSON
         retry_after: float | None = None,
+        issues: tuple[str, ...] = (),
     ) -> None:
-        """Keep the parts; the text is `<status> [<code>] <message>`."""
+        """Keep the parts; the text is `<status> [<code>] <message>[: <issue>; <issue>]`."""
         self.status = status
         self.code = code
         self.message = message
         self.raw = raw
         self.retry_after = retry_after
         shown = None if status is None else str(status)
-        super().__init__(" ".join(filter(None, (shown, code, message))))
+        self.issues = issues
+        text = " ".join(filter(None, (shown, code, message)))
+        super().__init__(f"{text}: {'; '.join(issues)}" if issues else text)
 
 
 class AuthenticationError(RefusedError):

@@ -243,7 +243,8 @@ def test_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         "vicsee/topaz-video-upscale",
         "  refused",
         "  422 VIDEO_TOO_LONG Video exceeds 60-second limit",
-    ] == [line.rstrip() for line in result.stdout.splitlines()][8:11]
+        "  video: found a duration of 61 s, expected at most 60 s",
+    ] == [line.rstrip() for line in result.stdout.splitlines()][9:13]
     assert "…" not in result.stdout
     assert "\x1b" not in result.stdout
 
@@ -253,6 +254,18 @@ def test_an_address_of_this_machine_is_fetched(free_tcp_port: int) -> None:
     rows = rows_of(f"http://127.0.0.1:{free_tcp_port}/clip.mp4")
 
     assert "Could not read video duration from URL" == rows["vicsee/topaz-video-upscale"]["reason"]
+
+
+def test_a_refusal_has_its_cause() -> None:
+    """Below the provider's words stands what was wrong, in the table and for programs."""
+    clip = ("--duration", "5", "--size", "640x360", "--option", "upscale_factor=3")
+    cause = "upscale_factor: found the number 3, expected the number 1, 2 or 4"
+    rows = rows_of(*clip)
+    lines = [line.strip() for line in run("quote", *clip).stdout.splitlines()]
+
+    assert cause == rows["venice/topaz-video-upscale"]["cause"]
+    assert rows["piapi/Qubico/video-toolkit"]["cause"] is None
+    assert lines[lines.index(cause) - 1].endswith("400 Invalid request parameters")
 
 
 @pytest.mark.parametrize(

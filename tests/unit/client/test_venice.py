@@ -38,6 +38,26 @@ def test_submit_writes_the_factor_as_a_number(play: Play, factor: str | int) -> 
     assert play(ADAPTER.submit(order), QUEUED).requests[0].body == BODY
 
 
+@pytest.mark.parametrize(
+    ("issues", "told"),
+    [
+        (
+            [{"path": ["a", 0], "message": "no"}, {"path": [], "message": "nor this"}],
+            "400 wrong: a.0: no; nor this",
+        ),
+        ([{"path": "a", "message": "no"}, {"path": ["a"]}, 5], "400 wrong: no"),
+        ("none", "400 wrong"),
+        ([], "400 wrong"),
+    ],
+)
+def test_issues_stand_in_the_error(play: Play, issues: object, told: str) -> None:
+    """What the answer says of single parameters follows its message, which itself is verbatim."""
+    with pytest.raises(RefusedError) as found:
+        play(ADAPTER.submit(ORDER), (400, {"error": "wrong", "issues": issues}))
+
+    assert (told, "wrong") == (str(found.value), found.value.message)
+
+
 def test_submit_is_paid_and_quote_is_free(play: Play) -> None:
     """Only the queue costs money."""
     submitted = play(ADAPTER.submit(ORDER), QUEUED).requests[0]

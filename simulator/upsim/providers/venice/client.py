@@ -29,6 +29,7 @@ UNIT = "USD"
 READING = Reading(
     texts=(("error", "message"), ("error",)),
     code=("code",),
+    issues="issues",
     meanings=(
         Meaning("media", "Invalid video format"),
         Meaning("media", "Could not read the video"),

@@ -32,7 +32,7 @@ TOKEN_BYTES, TOKEN_LENGTH = 32, 43
 MAX_SECRETS = 20
 """Secrets of webhooks that are tried: those that the provider told last."""
 MAX_NOTED = 100
-"""Lines about webhooks that are not recorded."""
+"""Lines about webhooks that are not recorded, or not delivered."""
 _PORTS = range(1, 2**16)
 _USUAL = {"http": 80, "https": 443}
 
@@ -122,6 +122,12 @@ class Hooks:
         known = [hook.secret] if self.telling.chosen else [self._secret] if self._secret else None
         return self.telling.checked(headers, body, [*self._told] if known is None else known)
 
+    def note(self, line: str) -> None:
+        """Say a line once."""
+        if line not in self._noted and len(self._noted) < MAX_NOTED:
+            self._noted.add(line)
+            self._say(line)
+
     def _replaced(self, callback: Callback, given: Outgoing) -> Outgoing:
         document = None if callback.query else _document(given.body)
         urls = dict.fromkeys(callback.urls(given.path, document))
@@ -139,22 +145,16 @@ class Hooks:
         if parts is None:
             return False
         if self._base is None:
-            self._note("webhooks are not recorded: the provider needs --webhooks URL to reach this")
+            self.note("webhooks are not recorded: the provider needs --webhooks URL to reach this")
             return False
         host, listed = parts.host, self._receivers
         if (canonical(host), parts.port or _USUAL[parts.scheme]) in self._closed:
-            self._note(f"webhooks for {host} are not recorded: that is the provider, or this")
+            self.note(f"webhooks for {host} are not recorded: that is the provider, or this")
             return False
         if listed is not None and host not in listed and not is_loopback(host):
-            self._note(f"webhooks for {host} are not recorded: only loopback is passed on to")
+            self.note(f"webhooks for {host} are not recorded: only loopback is passed on to")
             return False
         return True
-
-    def _note(self, line: str) -> None:
-        """Say a line once."""
-        if line not in self._noted and len(self._noted) < MAX_NOTED:
-            self._noted.add(line)
-            self._say(line)
 
     def _add(self, number: int, url: str, callback: Callback, path: str, document: object) -> str:
         """Give a URL of the recording to one that a client named."""

@@ -110,7 +110,7 @@ class Recording:
         judge = PassingFindings(target, charging.tolls, redactor)
         self.logbook = Logbook(writer, judge, self._of_caller, charging.auth, say, seconds, start)
         self._hooks = hooks
-        self._relay = Relay(hooks, http, self._turns, redactor, seconds, self.logbook.write, start)
+        self.relay = Relay(hooks, http, self._turns, redactor, seconds, self.logbook.write, start)
         self._roots = {path.split("/")[1] for path in measuring.paths}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,7 +129,7 @@ class Recording:
             text = f"a request with more than {MAX_HEADERS} headers is not recorded"
             return own_response(431, "too_many_headers", text)
         if is_delivery(request.scope["path"]):
-            return await self._relay.answer(request, share)
+            return await self.relay.answer(request, share)
         return await self._call(request, share)
 
     async def _call(self, request: Request, share: Share) -> ASGIApp:

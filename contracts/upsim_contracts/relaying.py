@@ -32,7 +32,7 @@ from upsim_contracts.passing_on import (
 from upsim_contracts.pieces import MAX_TEXT, beginning, decoded, in_turns, is_plain, within
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.room import Share, TooLargeError, read_whole
-from upsim_contracts.shortages import shortage
+from upsim_contracts.shortages import shortage, trouble
 from upsim_contracts.turns import Turns
 from upsim_contracts.webhook_messages import Checked
 
@@ -72,6 +72,8 @@ class Relay:
     seconds: Callable[[], float]
     write: Callable[[RecordedExchange, int, list[str]], Awaitable[None]]
     start: float
+    undelivered: int = 0
+    """Deliveries that got no response of the client's receiver."""
     _under_way: int = field(default=0)
 
     async def answer(self, request: Request, share: Share) -> Response:
@@ -79,29 +81,38 @@ class Relay:
         hook = self.hooks.find(request.scope["path"])
         if hook is None:
             return own_response(404, "no_such_webhook", "no recorded request named this webhook")
-        refusal = self._refusal(hook, request.method)
+        if request.method != "POST":
+            return own_response(405, "no_delivery", "a webhook is delivered by POST")
+        refusal = self._refusal(hook)
         if refusal is not None:
-            return refusal
+            return self._not_delivered(hook, *refusal)
         hook.taken += 1
         self._under_way += 1
         try:
             sent = await read_whole(request, share, MAX_TEXT)
             return await self._pass_on(hook, request, sent, share)
         except ClientDisconnect:
-            return own_response(400, "gone", "the provider went away")
+            return self._not_delivered(hook, 400, "gone", "the provider went away")
         except TooLargeError as error:
-            return own_response(error.status, error.code, str(error))
+            return self._not_delivered(hook, error.status, error.code, str(error))
         finally:
             self._under_way -= 1
 
-    def _refusal(self, hook: Hook, method: str) -> Response | None:
-        if method != "POST":
-            return own_response(405, "no_delivery", "a webhook is delivered by POST")
+    def _not_delivered(
+        self, hook: Hook, status: int, code: str, reason: str, text: str = ""
+    ) -> Response:
+        """Say once that a delivery did not reach its receiver; `text` is for the provider."""
+        self.undelivered += 1
+        url, why = self.redactor.text(hook.url), self.redactor.text(reason)
+        self.hooks.note(f"webhook not delivered to {url}: {why}")
+        return own_response(status, code, text or reason)
+
+    def _refusal(self, hook: Hook) -> tuple[int, str, str] | None:
         if self._under_way >= MAX_AT_ONCE:
-            return own_response(503, "busy", f"{MAX_AT_ONCE} deliveries are under way")
+            return 503, "busy", f"{MAX_AT_ONCE} deliveries are under way"
         if hook.taken >= MAX_PER_WEBHOOK:
             text = f"{MAX_PER_WEBHOOK} deliveries for this webhook were taken"
-            return own_response(429, "too_many_deliveries", text)
+            return 429, "too_many_deliveries", text
         return None
 
     async def _pass_on(self, hook: Hook, request: Request, sent: bytes, share: Share) -> Response:
@@ -132,7 +143,8 @@ class Relay:
             reason = self.redactor.text(f"{type(error).__name__}: {error}")
             async with self.turns.of(len(sent)):
                 await self._record(delivery, 0, RecordedMessage({}, {"text": reason}))
-            return own_response(502, "receiver", f"the receiver gave no answer: {reason}")
+            text = f"the receiver gave no answer: {reason}"
+            return self._not_delivered(delivery.hook, 502, "receiver", trouble(error), text)
         encoding = answer.headers.get("content-encoding", "")
         kind = answer.headers.get("content-type", "")
         size = max(len(sent), len(content)) if is_plain(encoding) else MAX_TEXT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import json
 import threading
@@ -246,7 +247,7 @@ async def submit(http: httpx.AsyncClient, fake: Fake) -> str:
 
 def test_nobody_else_can_deliver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unknown tokens, other methods and more than a provider's attempts are refused, unrecorded."""
-    monkeypatch.setattr(relaying, "MOST_OF_ONE", 2)
+    monkeypatch.setattr(relaying, "MAX_PER_WEBHOOK", 2)
     statuses: list[int] = []
     fake = Fake(lambda _: answer(status=204))
 
@@ -283,7 +284,8 @@ def test_bounds_of_a_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     def receiver(request: httpx.Request) -> httpx.Response:
         if b"gone" in request.content:
-            raise httpx.ConnectError("connection refused")
+            system = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed")
+            raise httpx.ConnectError("All connection attempts failed") from system
         return httpx.Response(200, stream=Endless())
 
     fake = Fake(receiver)
@@ -291,20 +293,29 @@ def test_bounds_of_a_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     async def caller(http: httpx.AsyncClient) -> None:
         url = await submit(http, fake)
         answers = [await http.post(url, json={"gone": True}), await http.post(url, json={})]
+        await http.post(url, json={"gone": True})
         assert b"" == answers[1].content
-        monkeypatch.setattr(relaying, "MOST_TEXT", 10)
+        monkeypatch.setattr(relaying, "MAX_TEXT", 10)
         answers.append(await http.post(url, content=b"x" * 11))
-        monkeypatch.setattr(relaying, "MOST_AT_ONCE", 0)
+        monkeypatch.setattr(relaying, "MAX_AT_ONCE", 0)
         answers.append(await http.post(url, json={}))
         statuses.extend(one.status_code for one in answers)
 
-    session, _ = at_fake(tmp_path, fake, caller)
+    session, said = at_fake(tmp_path, fake, caller)
 
     assert [502, 200, 413, 503] == statuses
     lines = entries(tmp_path / "cassette.jsonl")[2:]
-    assert [0, 200] == [one["status"] for one in lines]
-    assert "connection refused" in lines[0]["answer"]["body"]["text"]
-    assert 3 == session.writer.count
+    assert [0, 200, 0] == [one["status"] for one in lines]
+    assert "connection attempts failed" in lines[0]["answer"]["body"]["text"]
+    assert 4 == session.writer.count
+    shown = "webhook not delivered to http://127.0.0.1:9/hook/of-the-client?a=(redacted)"
+    lost = [one for one in said if one.startswith("webhook not")]
+    assert all(one.startswith(f"{shown}&token=(redacted): ") for one in lost)
+    reasons = [one.partition("&token=(redacted): ")[2] for one in lost]
+    assert ["connection refused", "0 deliveries are under way"] == [reasons[0], reasons[2]]
+    assert "more than 10 bytes" in reasons[1]
+    assert 3 == len(reasons)
+    assert ", 4 webhooks not delivered" in session.summary
 
 
 def test_answers_are_unpacked_beside_the_event_loop(

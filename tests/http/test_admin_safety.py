@@ -358,6 +358,20 @@ def test_no_cors_header_beside_storage(admin: Admin, method: str, path: str, ori
     assert [name for name in answer.headers if name.startswith("access-control-")] == []
 
 
+@pytest.mark.parametrize("more", [[], [("authorization", f"Bearer {TOKEN}")]])
+def test_preflight_is_told_that_no_page_may_call(admin: Admin, more: Headers) -> None:
+    """A preflight cannot have a token, so it is not asked for one; one of the own origin is 405."""
+    asked = [("host", "127.0.0.1:4747"), ("access-control-request-method", "POST"), *more]
+    foreign = [*asked, ("origin", "http://localhost:3000")]
+
+    assert refusal_of(ask(admin, foreign, method="OPTIONS")) == (
+        403,
+        "foreign_page",
+        "the admin API takes no cross-origin calls from web pages, with a token or without",
+    )
+    assert ask(admin, [*asked, ("origin", OWN)], method="OPTIONS").status_code == 405
+
+
 def test_the_landing_page_is_guarded_too(admin: Admin) -> None:
     """A page of another site cannot even read the landing page."""
     headers = [("host", "127.0.0.1:4747"), ("sec-fetch-site", "cross-site")]

@@ -19,6 +19,7 @@ SINGLE = frozenset(
 )
 PREFIX = "/__sim"
 ADVICE = "; send Authorization: Bearer <admin token>, which serve prints or takes by --admin-token"
+NO_PREFLIGHT = "the admin API takes no cross-origin calls from web pages, with a token or without"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -43,6 +44,8 @@ class AdminRule:
         headers = _read(scope)
         if headers is None:
             return Refusal(400, "ambiguous", "a header came twice that may come once")
+        if _is_preflight(scope, headers):
+            return Refusal(403, "foreign_page", NO_PREFLIGHT)
         if self._has_token(headers):
             return _not_json(scope, headers)
         doubt = self._doubt(scope, headers)
@@ -89,6 +92,12 @@ def _stranger(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
     if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
         return "the request comes from a page of another site"
     return None
+
+
+def _is_preflight(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether a browser asks for a page of another origin; such a request cannot have a token."""
+    asks = scope["method"] == "OPTIONS" and b"origin" in headers
+    return asks and _stranger(scope, headers) is not None
 
 
 def _token_flaw(headers: dict[bytes, bytes]) -> str:

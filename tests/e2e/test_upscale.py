@@ -209,6 +209,18 @@ def test_a_job_that_takes_too_long(server: Server, clip: Path, tmp_path: Path) -
     assert re.search(r"--job \S+ --model venice\S+ --to 'a b.mp4' --target", told.stderr)
 
 
+def test_a_simulated_job_that_takes_too_long_is_not_said_to_go_on(
+    clip: Path, tmp_path: Path
+) -> None:
+    """The simulator of the command ends with it, and so does the job: nobody can poll it later."""
+    line = ["upscale", str(clip), "--model", "piapi/video-toolkit", "--timeout", "2m"]
+    line += ["--scenario", "piapi/stuck-in-queue", "--to", str(tmp_path / "new.mp4")]
+    done = CliRunner().invoke(main, line)
+
+    assert done.exit_code == 1
+    assert re.search(r"is still at 'pending' after 120 s\. The job .* ended with this", done.stderr)
+
+
 def test_an_address_elsewhere_is_not_fetched(tmp_path: Path) -> None:
     """In a simulation a public address stands for the provider's default clip, and that is said."""
     told = run(tmp_path, "https://example.com/a.mp4", "--model", "vicsee", "--to", "a.mp4")

@@ -33,6 +33,7 @@ from upsim.client.exceptions import (
     OverchargedError,
     OverchargedWarning,
     RefusedError,
+    WaitTimeoutError,
 )
 from upsim.client.models import ModelInfo, find_model
 from upsim.client.values import Download, Job, Money
@@ -252,6 +253,8 @@ def _failure(
 ) -> _Failed:
     client = reached.client
     reason = str(error)
+    if isinstance(error, WaitTimeoutError) and not order.target.stays:
+        reason = error.reached
     if isinstance(error, OSError) and not isinstance(error, ClientError):
         reason = f"{order.to} cannot be written: {error.strerror or error}"
     if job is None and "(ConnectError:" in reason and order.target.name != "live":

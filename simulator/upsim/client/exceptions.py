@@ -183,9 +183,8 @@ class WaitTimeoutError(ClientError, TimeoutError):
         self.job = job
         self.progress = progress
         word = f"the unknown status {progress.status!r}" if strange else repr(progress.status)
-        super().__init__(
-            f"job {job.id} is still at {word} after {seconds:g} s; it goes on: poll it later"
-        )
+        self.reached = f"job {job.id} is still at {word} after {seconds:g} s"
+        super().__init__(f"{self.reached}; it goes on: poll it later")
 
 
 class MoneyGuardError(ClientError):

@@ -86,7 +86,9 @@ def change_mistakes(tree: Tree) -> Found:
 
 def _node_mistakes(node: object) -> Found:
     when = [key for key in ("after", "at") if key in mapping(node)]
-    if len(when) != 1:
+    if len(when) > 1:
+        yield (), "a change has both after and at; only one of them may say when it comes"
+    elif not when:
         yield (), "a change needs either after, such as 10m, or at, such as 2026-01-01T00:10:00Z"
     elif _instant(node) is None:
         form = "a time such as 90s, 10m or 2m30s" if when == ["after"] else "an ISO 8601 instant"

@@ -37,7 +37,7 @@ def told(folder: Path, *lines: str) -> list[str]:
         ),
         (
             "  - {after: 1m, at: 2026-01-01, set: {refund: {states: []}}}",
-            NEITHER,
+            "3:5: changes[0]: a change has both after and at; only one of them may say when",
         ),
         (
             "  - {after: soon, set: {refund: {states: []}}}",

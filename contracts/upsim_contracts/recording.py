@@ -60,6 +60,8 @@ from upsim_contracts.wrong_paths import near_path
 
 UPLOAD_SECONDS = 1_800
 """Seconds that a caller may take for a file that is sent to a link of an answer."""
+MAX_NAME_SHOWN = 80
+"""Characters of a Host or an Origin that a refusal shows."""
 MAX_HEADERS = 200
 """Headers of a request."""
 PRINTED = "".join(map(chr, range(0x21, 0x7F)))
@@ -133,10 +135,10 @@ class Recording:
         return await self._call(request, share)
 
     async def _call(self, request: Request, share: Share) -> ASGIApp:
-        if not self._is_addressed(request):
-            return own_response(
-                403, "foreign", "only callers on this machine may use this recording"
-            )
+        stranger = self._stranger(request)
+        if stranger:
+            text = f"only callers on this machine may use this recording: {stranger}"
+            return own_response(403, "foreign", text)
         raw = request.scope.get("raw_path", request.scope["path"].encode())
         prefix, path = self._split(quote(raw.partition(b"?")[0], safe=PRINTED))
         is_file = not prefix and path in self.links.files
@@ -159,19 +161,25 @@ class Recording:
         except TooLargeError as error:
             return own_response(error.status, error.code, str(error))
 
-    def _is_addressed(self, request: Request) -> bool:
-        """No web page may spend money here, whatever name it gives this address.
+    def _stranger(self, request: Request) -> str:
+        """Who asks that may not; empty for a caller on this machine.
 
-        Nor may who comes by the way that is open for webhooks.
+        No web page may spend money here, whatever name it gives this address. Nor may who comes
+        by the way that is open for webhooks.
         """
         host = request.headers.get("host", "")
         if "host" in request.headers and not is_named(host, self._names):
-            return False
+            return f"the Host {host[:MAX_NAME_SHOWN]!r} is no name of this recorder"
+        if self._names is None:
+            return ""
         site, origin = (request.headers.get(name, "") for name in ("sec-fetch-site", "origin"))
-        foreign = site not in ("", "none", "same-origin")
-        foreign = foreign or bool(origin and origin.partition("://")[2] != host)
-        foreign = foreign or (self._hooks.public and not FORWARDED.isdisjoint(request.headers))
-        return self._names is None or not foreign
+        if origin and origin.partition("://")[2] != host:
+            return f"the request comes from a web page of {origin[:MAX_NAME_SHOWN]!r}"
+        if site not in ("", "none", "same-origin"):
+            return "the request comes from a web page of another site"
+        if self._hooks.public and not FORWARDED.isdisjoint(request.headers):
+            return "the request was forwarded, as webhooks are"
+        return ""
 
     def _split(self, path: str) -> tuple[str, str]:
         """The prefix that a caller may write as for the simulator, and the provider's own path."""

@@ -224,6 +224,12 @@ def test_odd_responses_reach_callers_and_cassette(
     assert len(CUT) == sum("cut after 2 bytes" in line for line in said)
 
 
+PAGE = "http://localhost:3000"
+STRANGERS = [
+    f"the request comes from a web page of '{PAGE}'",
+    "the request comes from a web page of another site",
+    "the Host 'evil.com' is no name of this recorder",
+]
 HOSTS = {
     "evil.com@127.0.0.1": 400,
     "127.0.0.1@evil.com": 400,
@@ -241,12 +247,16 @@ HOSTS = {
 def test_odd_requests_are_answered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Only Host headers of loopback are taken; what no cassette can hold is not forwarded."""
     longest = "/api/v1/" + "x" * (MAX_PATH_LENGTH - len("/api/v1/"))
+    told: list[bytes] = []
 
     async def run() -> tuple[dict[str, int], list[int]]:
         async with recorded(tmp_path) as one:
             hosts = {host: (await one.ask("/venice/api/v1/x", host))[0] for host in HOSTS}
             others = [await one.ask(path) for path in (longest, f"{longest}x")]
             others += [await one.ask("/api/v1/x", "127.0.0.1", "x-a: " + "\xff" * 80 * 1024)]
+            told.append((await one.ask("/api/v1/x", "127.0.0.1", f"origin: {PAGE}"))[1])
+            told.append((await one.ask("/api/v1/x", "127.0.0.1", "sec-fetch-site: cross-site"))[1])
+            told.append((await one.ask("/api/v1/x", "evil.com"))[1])
             types = ("\xff\xfe", "application/json; \xff=\xe9", "text/\x80")
             for kind in types:
                 await one.ask("/api/v1/x", "127.0.0.1", f"content-type: {kind}")
@@ -258,6 +268,8 @@ def test_odd_requests_are_answered(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
     assert compared(tmp_path / "c.jsonl").endswith("7 exchanges, 7 of them replayed")
     assert ([], HOSTS) == (caplog.records, hosts)
+    messages = [json.loads(body)["error"]["message"] for body in told]
+    assert STRANGERS == [message.partition("this recording: ")[2] for message in messages]
     assert [200, 413, 431] == statuses
     assert [longest] == [one.path for one in exchanges if len(one.path) > 99]
 

@@ -13,6 +13,7 @@ from upsim.client.values import Billed, Money, Option, Quote, Size
 from upsim.core import pricing
 from upsim.core.media import Media
 from upsim.core.outputs import output_size
+from upsim.scenario.suggestions import unknown_value
 
 _DEAREST_RATE = Fraction(1000)
 _DEAREST_HEIGHT = 1 << 20
@@ -32,6 +33,10 @@ def chosen(
     A target height counts the lines of the shorter side, as in "1080p".
     """
     found: dict[str, Option] = dict(options or {})
+    for name in found:
+        if name not in known.model.options:
+            told = unknown_value("option", name, known.model.options)
+            raise UnsupportedError(f"{known.name}: {told}")
     if target_height is not None and factor is not None:
         raise UnsupportedError("give target_height or factor, not both")
     if target_height is None and factor is None:

@@ -61,9 +61,9 @@ LOGIC = (
     "upscaling",
     "sending",
     "downloading",
-    "guard",
+    "request_guard",
     "pricing",
-    "sources",
+    "video_input",
     "webhooks",
 )
 

@@ -322,8 +322,7 @@ class Server:
 
     def base_url(self, provider: str, dialect: str = "") -> str:
         """Where a provider's own paths begin."""
-        self.sandbox.key(provider)
-        return "/".join(part for part in (self.url, provider, dialect) if part)
+        return self.sandbox.base_url_at(self.url, provider, dialect)
 
     def key(self, provider: str) -> str:
         """The key that leads to the sandbox of this test."""

@@ -154,7 +154,7 @@ def test_server_really_resets(upsim, upsim_server):
 
 def test_keys_are_not_shown(upsim):
     assert upsim.key("venice") not in repr(upsim)
-    with pytest.raises(LookupError, match="there are piapi, venice"):
+    with pytest.raises(LookupError, match="did you mean venice"):
         upsim.key("venize")
 """
 )

@@ -7,6 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from upsim.engine.report_card import SEVERITIES
+from upsim.scenario.suggestions import unknown
+
+__tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Json = dict[str, Any]
 
 
@@ -34,7 +38,10 @@ class ReportCard:
         return "\n".join(lines(self.findings)) or "nothing was found"
 
     def named(self, name: str) -> tuple[Json, ...]:
-        """The findings of one name."""
+        """The findings of one name. Raises LookupError for a name that no finding has."""
+        known = {*SEVERITIES, *(found["name"] for found in self.findings)}
+        if name not in known:
+            raise LookupError(unknown("finding", name, sorted(known)))
         return tuple(found for found in self.findings if found["name"] == name)
 
     def __repr__(self) -> str:

@@ -32,7 +32,7 @@ def order(
     """
     check(asked, "a sandbox")
     wanted = _named(asked.get("scenario"), folder)
-    scenario = _scenario(wanted)
+    scenario = scenario_of(wanted)
     body: dict[str, object] = {}
     if not shared:
         body["id"] = "t-" + hashlib.sha256(name.encode()).hexdigest()[:ID_LENGTH]
@@ -67,7 +67,8 @@ def _named(
     return str(beside.resolve()) if beside.is_file() else name
 
 
-def _scenario(chosen: str | Mapping[str, object] | None) -> Scenario | None:
+def scenario_of(chosen: str | Mapping[str, object] | None) -> Scenario | None:
+    """The scenario of a name, a path or a mapping. Raises MarkError for what is none."""
     if chosen is None:
         return None
     try:
@@ -95,6 +96,16 @@ def _dialects(dialect: Any, scenario: Scenario | None) -> dict[str, str]:  # noq
         names = sorted({name for names in known.values() for name in names})
         raise MarkError(f"no provider has a dialect {dialect!r}; {nearest_to(dialect, names)}")
     return found
+
+
+def dialects_of(provider: str, chosen: str | Mapping[str, object] | None) -> tuple[str, ...]:
+    """The dialects that a provider has under a scenario; none of one that only a server has."""
+    if provider not in discover():
+        return ()
+    scenario = scenario_of(chosen)
+    if scenario is None or scenario.baseline.provider != provider:
+        scenario = library().baseline(provider)
+    return scenario.baseline.dialects
 
 
 def _meant(scenario: Scenario | None) -> tuple[str, ...]:

@@ -16,8 +16,10 @@ from upsim.client.http.admin import exchange
 from upsim.interception.active import intercept
 from upsim.media.clip import ClipNameError, Rate, Seconds, clip_name
 from upsim.network import NoCookies
+from upsim.scenario.suggestions import unknown
 from upsim.testing.handles import ClockHandle, InboxHandle, Json, LedgerHandle
 from upsim.testing.report_card import ReportCard
+from upsim.testing.sandbox_requests import dialects_of
 from upsim.testing.targets import SimulatorTarget, SimulatorTransport
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
@@ -48,6 +50,7 @@ class SandboxHandle:
         """Make a sandbox at a target. Raises AdminCallError."""
         self.target = target
         self._closed = False
+        self._ordered: Any = (order or {}).get("scenario")
         self._clients: list[httpx.Client] = []
         self._own = self._client(f"{target.base_url}/__sim", _bearer(target.token))
         made = self._call("POST", "sandboxes", order or {})
@@ -79,15 +82,21 @@ class SandboxHandle:
         return self.target.wire
 
     def base_url(self, provider: str, dialect: str = "") -> str:
-        """Where a provider's own paths begin."""
+        """Where a provider's own paths begin. Raises LookupError for an unknown dialect."""
+        return self.base_url_at(self.target.base_url, provider, dialect)
+
+    def base_url_at(self, server: str, provider: str, dialect: str = "") -> str:
+        """The same at another address of the server."""
         self.key(provider)
-        return "/".join(part for part in (self.target.base_url, provider, dialect) if part)
+        known = self._dialects(provider) if dialect else ()
+        if known and dialect not in known:
+            raise LookupError(f"{provider}: {unknown('dialect', dialect, known)}")
+        return "/".join(part for part in (server, provider, dialect) if part)
 
     def key(self, provider: str) -> str:
         """The key that leads to this sandbox. Raises LookupError for an unknown provider."""
         if provider not in self._keys:
-            known = ", ".join(self._keys)
-            raise LookupError(f"there is no provider {provider!r}; there are {known}")
+            raise LookupError(unknown("provider", provider, self._keys))
         return self._keys[provider]
 
     def holds(self, key: str) -> bool:
@@ -216,6 +225,10 @@ class SandboxHandle:
     ) -> None:
         """Remove it."""
         self.close()
+
+    def _dialects(self, provider: str) -> tuple[str, ...]:
+        """The known dialects of a provider; a server that others share may have more than these."""
+        return () if self.target.shared else dialects_of(provider, self._ordered)
 
     def _headers(self, provider: str, *, keyed: bool) -> Mapping[str, str]:
         return adapter(provider).authorise(self.key(provider)) if keyed else {}

@@ -1,0 +1,52 @@
+"""What a test asks of its sandbox by a misspelt name raises, with the name that was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import upsim
+from upsim.pytest_plugin import Server
+from upsim.testing.sandboxes import SandboxHandle
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (
+            lambda box: box.report_card.named("polled-too-oftn"),
+            r"unknown finding 'polled-too-oftn'; did you mean polled_too_often\?",
+        ),
+        (lambda box: box.base_url("venice", "liv"), r"venice: unknown dialect 'liv'; did you mean"),
+        (lambda box: box.http("venice", "liv"), "dialect 'liv'; did you mean live"),
+        (lambda box: box.ahttp("venice", "liv"), r"did you mean live\?"),
+        (lambda box: Server("http://127.0.0.1:1", box).base_url("venice", "liv"), "mean live"),
+        (lambda box: box.base_url("venize"), r"unknown provider 'venize'; did you mean venice\?"),
+        (lambda box: box.key("nobody"), "unknown provider 'nobody'; there are piapi, venice"),
+    ],
+)
+def test_a_misspelt_name_raises(ask: Callable[[SandboxHandle], object], said: str) -> None:
+    """A finding that is never found and an address that leads nowhere must not look right."""
+    with upsim.intercept() as box, pytest.raises(LookupError, match=said):
+        ask(box)
+
+
+def test_right_names_are_taken() -> None:
+    """Every dialect has an address, and a finding that is not there is no mistake."""
+    with upsim.intercept() as box:
+        assert () == box.report_card.named("polled_too_often")
+        assert "http://upsim.test/venice/live" == box.base_url("venice", "live")
+        server = Server("http://127.0.0.1:1", box)
+        assert "http://127.0.0.1:1/venice/live" == server.base_url("venice", "live")
+
+
+def test_a_scenario_may_have_a_dialect_of_its_own() -> None:
+    """Its address is known, and a wrong name is compared with the list of the scenario."""
+    own = {"extends": "venice/baseline", "dialects": ["guide", "auto", "live", "mine"]}
+    with upsim.intercept(own) as box:
+        assert "http://upsim.test/venice/mine" == box.base_url("venice", "mine")
+        with pytest.raises(LookupError, match="did you mean mine"):
+            box.base_url("venice", "min")
+        with pytest.raises(LookupError, match="vicsee: unknown dialect 'mine'"):
+            box.base_url("vicsee", "mine")

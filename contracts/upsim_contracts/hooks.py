@@ -85,7 +85,8 @@ class Hooks:
         self._say = say
         self._receivers = receivers
         hosts = (urlsplit(url).netloc for url in (target.base, *target.hosts.values()))
-        self._closed = {door for netloc in (*hosts, *own) for door in _doors(netloc)}
+        self._upstream = {door for netloc in hosts for door in _doors(netloc)}
+        self._own = {door for netloc in own for door in _doors(netloc)}
         self._secret = secret
         self._asked = book.calls.get((book.telling.secret or {}).get("call", ""))
         self._kept: dict[str, Hook] = {}
@@ -148,13 +149,32 @@ class Hooks:
             self.note("webhooks are not recorded: the provider needs --webhooks URL to reach this")
             return False
         host, listed = parts.host, self._receivers
-        if (canonical(host), parts.port or _USUAL[parts.scheme]) in self._closed:
-            self.note(f"webhooks for {host} are not recorded: that is the provider, or this")
-            return False
-        if listed is not None and host not in listed and not is_loopback(host):
-            self.note(f"webhooks for {host} are not recorded: only loopback is passed on to")
-            return False
-        return True
+        port = parts.port or _USUAL[parts.scheme]
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        why = self._no_receiver((canonical(host), port))
+        if not why and listed is not None and host not in listed and not is_loopback(host):
+            shown = host
+            why = (
+                "they are passed on to loopback and to hosts of UPSIM_TRUSTED_HOSTS alone; "
+                f"add {host} there"
+            )
+        if why:
+            self.note(f"webhooks for {shown} are not recorded: {why}")
+        return not why
+
+    def _no_receiver(self, door: tuple[str, int]) -> str:
+        """Say why an address is no receiver, and what to do; empty for one that may be."""
+        if door in self._own:
+            return "that is the recorder itself; name a receiver at another port"
+        if door not in self._upstream:
+            return ""
+        if self._receivers is None:
+            return "that is the provider itself; name a receiver of your own"
+        return (
+            "that is the upstream itself, and a simulator's own inbox is not a receiver for "
+            "record; name a receiver at another port, such as an inbox of a second "
+            "`upsim serve --port PORT`"
+        )
 
     def _add(self, number: int, url: str, callback: Callback, path: str, document: object) -> str:
         """Give a URL of the recording to one that a client named."""

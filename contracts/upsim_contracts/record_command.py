@@ -83,7 +83,7 @@ class RecordingSession:
         refused = f", {app.refused} not sent" if app.refused else ""
         refused += f", {app.logbook.lost} not in the cassette" if app.logbook.lost else ""
         lost = app.relay.undelivered
-        refused += f", {counted(lost, 'webhook')} not delivered" if lost else ""
+        refused += f", {counted(lost, 'webhook attempt')} not delivered" if lost else ""
         cap = f"; {purse.spent:f} of the cap of {counted(purse.cap, purse.unit)} spent"
         line = f"{counted(self.writer.count, 'exchange')}, {found}{refused}"
         return line + (cap if purse.cap is not None else "")

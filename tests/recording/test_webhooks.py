@@ -9,6 +9,7 @@ import json
 import threading
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -315,7 +316,7 @@ def test_bounds_of_a_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert ["connection refused", "0 deliveries are under way"] == [reasons[0], reasons[2]]
     assert "more than 10 bytes" in reasons[1]
     assert 3 == len(reasons)
-    assert ", 4 webhooks not delivered" in session.summary
+    assert ", 4 webhook attempts not delivered" in session.summary
 
 
 def test_answers_are_unpacked_beside_the_event_loop(
@@ -374,12 +375,49 @@ LEFT: dict[str, tuple[dict[str, Any], str, str]] = {
     "no host name": ({}, "http://xn--a/hook", ""),
     "no port": ({}, "http://127.0.0.1:99999/hook", ""),
     "another scheme": ({}, "ftp://127.0.0.1/hook", ""),
-    "the provider itself": ({}, "http://127.0.0.1:1/piapi/api/v1/task", "that is the provider"),
-    "not loopback": ({}, "https://example.com/hook", "webhooks for example.com are not recorded"),
+    "the simulator's own inbox": (
+        {},
+        "http://127.0.0.1:1/__sim/sandboxes/default/inbox/mine",
+        (
+            "webhooks for 127.0.0.1:1 are not recorded: that is the upstream itself, and a "
+            "simulator's own inbox is not a receiver for record; "
+            "name a receiver at another port, such as an inbox of a second "
+            "`upsim serve --port PORT`"
+        ),
+    ),
+    "the recorder itself": (
+        {},
+        "http://[::1]:2/hook",
+        (
+            "webhooks for [::1]:2 are not recorded: that is the recorder itself; "
+            "name a receiver at another port"
+        ),
+    ),
+    "a live provider itself": (
+        {
+            "upstream": "https://api.piapi.ai",
+            "cap": Decimal(9),
+            "clips": ["*=320x240 10fps 1s"],
+            "webhooks": "https://t.example",
+        },
+        "https://api.piapi.ai/hook",
+        (
+            "webhooks for api.piapi.ai:443 are not recorded: that is the provider itself; "
+            "name a receiver of your own"
+        ),
+    ),
+    "not loopback": (
+        {},
+        "https://example.com/hook",
+        (
+            "webhooks for example.com are not recorded: they are passed on to loopback and "
+            "to hosts of UPSIM_TRUSTED_HOSTS alone; add example.com there"
+        ),
+    ),
     "a provider that reaches nothing here": (
         {"upstream": "http://upsim.test/piapi"},
         HOOK,
-        "the provider needs --webhooks URL to reach this",
+        "webhooks are not recorded: the provider needs --webhooks URL to reach this",
     ),
 }
 
@@ -401,7 +439,7 @@ def test_webhook_that_is_left_to_the_provider(
     found = [json.loads(one.content)["config"]["webhook_config"]["endpoint"] for one in fake.got]
 
     assert [hook, hook] == found
-    assert (1 if line else 0) == len([one for one in said if line and line in one])
+    assert ([line] if line else []) == [one for one in said if one.startswith("webhooks ")]
     assert all("hook" not in one for one in entries(tmp_path / "cassette.jsonl"))
 
 

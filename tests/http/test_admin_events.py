@@ -343,7 +343,7 @@ def test_nothing_is_spent_while_nobody_listens(admin: Admin) -> None:
 
 def test_readers_are_bounded(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sandbox has so many readers at the most; one that leaves makes room."""
-    monkeypatch.setattr(events, "MOST_READERS", 1)
+    monkeypatch.setattr(events, "MAX_READERS", 1)
 
     async def scene(app: App, _http: httpx.AsyncClient) -> None:
         first = await Reader(app).begin()

@@ -32,8 +32,8 @@ def put(admin: Admin, answer: httpx.Response) -> int:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the bounds be low."""
-    monkeypatch.setattr(sandbox, "MOST_UPLOADS", MOST)
-    monkeypatch.setattr(resolution, "MOST_ACCOUNTS", MOST)
+    monkeypatch.setattr(sandbox, "MAX_UPLOADS", MOST)
+    monkeypatch.setattr(resolution, "MAX_ACCOUNTS", MOST)
 
 
 @pytest.mark.usefixtures("few")

@@ -155,7 +155,7 @@ def test_accepted_hosts_are_remembered_within_bounds(
         return True
 
     monkeypatch.setattr(hosts, "is_loopback", judge)
-    monkeypatch.setattr(hosts, "KEPT_HOSTS", 8)
+    monkeypatch.setattr(hosts, "MAX_HOSTS_KEPT", 8)
     for port in (*range(1, 21), 20, 20):
         call(door, "/vicsee/api/v1/credits", f"localhost:{port}")
     assert (20, True) == (len(judged), len(door._accepted) <= 8)

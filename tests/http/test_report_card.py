@@ -371,7 +371,7 @@ def test_findings_stay_when_jobs_go(admin: Admin) -> None:
 
 def test_of_many_jobs_the_newest_are_counted(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of older ones what their caller's requests showed is kept, and that they were there."""
-    monkeypatch.setattr(client_activity, "MOST_JOBS", 4)
+    monkeypatch.setattr(client_activity, "MAX_JOBS", 4)
     monkeypatch.setattr(client_activity, "AT_ONCE", 2)
     http = caller(admin)
     for seconds in (1, 1, 2, 3, 4, 5, 6):
@@ -384,7 +384,7 @@ def test_of_many_jobs_the_newest_are_counted(admin: Admin, monkeypatch: pytest.M
 
 def test_findings_keep_their_order(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was found of jobs that went first comes first, whatever made them go."""
-    monkeypatch.setattr(client_activity, "MOST_JOBS", 1)
+    monkeypatch.setattr(client_activity, "MAX_JOBS", 1)
     monkeypatch.setattr(client_activity, "AT_ONCE", 1)
     http = caller(admin)
     job = VICSEE.job(http, CLIP)
@@ -399,9 +399,9 @@ def test_what_shows_nothing_pushes_no_finding_out(
     start_admin: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Jobs that were polled too soon once are no findings, and take no place of one."""
-    monkeypatch.setattr(client_activity, "MOST_JOBS", 1)
+    monkeypatch.setattr(client_activity, "MAX_JOBS", 1)
     monkeypatch.setattr(client_activity, "AT_ONCE", 1)
-    monkeypatch.setattr(report_card, "MOST_FINDINGS", 2)
+    monkeypatch.setattr(report_card, "MAX_FINDINGS", 2)
     admin = start_admin()
     http = caller(admin)
     for seconds in (1, 1, 2, 3, 4, 5, 6):

@@ -72,7 +72,7 @@ def test_a_document_of_very_many_containers_is_a_file(text: str) -> None:
 
 def test_files_that_pass_at_once_share_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file beyond the bound is counted and hashed alone; room is given back at the end."""
-    monkeypatch.setattr(bodies, "MOST_VIDEOS", 1_000)
+    monkeypatch.setattr(bodies, "MAX_VIDEOS", 1_000)
 
     def passed() -> Tee:
         tee = Tee()

@@ -214,7 +214,7 @@ def test_a_very_large_file_stands_still(
     """Where moving pictures would take too many bytes there are as many that repeat the first."""
     clip = parse_clip_name(f"{size}_30fps_20s_silent.{container}")
     moving = maker.make(clip)
-    monkeypatch.setattr(synthetic, "MOST_MOVING", 1)
+    monkeypatch.setattr(synthetic, "MAX_MOVING", 1)
     still = maker.make(clip)
     assert int(ffprobe(still)["video"]["nb_read_packets"]) == clip.frames
     assert len(still) < len(moving)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from upsim.client.models import find_model
+from upsim.client.video_input import file_url_flaw
 from upsim.core.hosts import is_loopback
 from upsim.scenario.suggestions import unknown
 
@@ -41,6 +42,9 @@ def settings_of(given: Iterable[tuple[str, str]], models: Sequence[str]) -> dict
 
 def check_file(source: str) -> Path:
     """Return the path of a source. Raises UsageError where no file is."""
+    flaw = file_url_flaw(source)
+    if flaw:
+        raise click.UsageError(f"{source[:200]!r} {flaw}")
     path = Path(source)
     try:
         there, is_folder = path.is_file(), path.is_dir()

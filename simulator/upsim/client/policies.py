@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Real
+
+from upsim.scenario.suggestions import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,9 @@ class Polling:
     settling: int = 3
     outage: float = 300.0
 
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Retries:
@@ -39,6 +45,9 @@ class Retries:
     jitter: float = 0.1
     longest: float = 120.0
 
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -53,3 +62,19 @@ class Timeouts:
     read: float = 60.0
     answer: float = 120.0
     file: float = 3600.0
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+
+
+def check_number(name: str, value: object) -> None:
+    """Raise TypeError, before anything is paid, for what cannot be reckoned with."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} is a plain number such as 5, not {shown(value)}")
+
+
+def _check_numbers(policy: Polling | Retries | Timeouts) -> None:
+    for one in fields(policy):
+        value = getattr(policy, one.name)
+        if value is not None or one.default is not None:
+            check_number(f"{type(policy).__name__}.{one.name}", value)

@@ -28,7 +28,7 @@ from upsim.client.exceptions import (
     WaitTimeoutError,
 )
 from upsim.client.models import ModelInfo
-from upsim.client.policies import Polling, Retries
+from upsim.client.policies import Polling, Retries, check_number
 from upsim.client.pricing import chosen, quote
 from upsim.client.request_guard import RequestGuard, Reservation
 from upsim.client.sending import Sender, TimeLeft, spread
@@ -53,6 +53,7 @@ from upsim.client.video_input import (
     source_file,
 )
 from upsim.core.media import Media, Unmeasurable
+from upsim.scenario.suggestions import shown
 
 _Result = TypeVar("_Result")
 _ROOM_FOR_THE_REST = 8192
@@ -141,6 +142,7 @@ class Upscaling:
 
     def poll(self, job: Job, deadline: TimeLeft | None = None) -> Flow[Progress]:
         """Where a job stands."""
+        _check_job(job)
         progress = yield from self._sender.free(partial(self._adapter.poll, job), deadline)
         ask = self._adapter.refunded
         if progress.state == "failed" and progress.refunded is None and ask is not None:
@@ -156,6 +158,9 @@ class Upscaling:
         Raises JobFailedError, WaitTimeoutError, and ProtocolError for one that completed without
         a file. A `fresh` job is given a pause before the first poll.
         """
+        _check_job(job)
+        if timeout is not None:
+            check_number("timeout", timeout)
         policy, advice = self._polling, self._adapter.cadence
         deadline = TimeLeft(policy.timeout if timeout is None else timeout)
         given = deadline.left
@@ -199,7 +204,7 @@ class Upscaling:
 
     def download(self, what: Job | Progress, to: Path) -> Flow[Download]:
         """Fetch the finished file; of a job that has not ended the end is waited for."""
-        job = what.job if isinstance(what, Progress) else what
+        job = what.job if isinstance(what, Progress) else _check_job(what)
         yield BlockingCall(partial(check, to, None if job is None else job.source))
         progress = what if isinstance(what, Progress) else (yield from self.wait(what))
         if progress.spool is not None and progress.spool.exists():
@@ -232,6 +237,7 @@ class Upscaling:
 
     def cancel(self, job: Job) -> Flow[None]:
         """Stop a job, where the provider can."""
+        _check_job(job)
         if self._adapter.cancel is None:
             raise UnsupportedError(f"{self._adapter.provider} cannot cancel a job")
         yield from self._sender.free(partial(self._adapter.cancel, job))
@@ -357,6 +363,14 @@ class Upscaling:
         if progress.state == "failed":
             return self._failed(job, progress)
         return ProtocolError(f"job {job.id} is {progress.status!r}, and there is no file")
+
+
+def _check_job(job: object) -> Job:
+    """Return the job. Raises TypeError for an id alone, which lacks its model."""
+    if not isinstance(job, Job):
+        told = f"a job is what submit() returns, or Job(id, model), not {shown(job)}"
+        raise TypeError(told)
+    return job
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from upsim.client.adapter import File
 from upsim.client.exceptions import SourceError
@@ -27,6 +27,7 @@ _TYPES: Mapping[str, str] = {
     "webm": "video/webm",
     "avi": "video/x-msvideo",
 }
+_SHOWN_PATH = 200
 _UNKNOWN = "application/octet-stream"
 
 
@@ -61,6 +62,9 @@ def open_source(source: Source) -> RemoteVideo | LocalVideo:
             return RemoteVideo(source)
         if start.startswith("data:"):
             return clip_of("clip", _decoded(source))
+        flaw = file_url_flaw(source)
+        if flaw:
+            raise SourceError(f"{source[:_SHOWN_PATH]!r} {flaw}")
     if isinstance(source, str | os.PathLike):
         return _of_path(Path(source))
     if isinstance(source, bytes | bytearray | memoryview):
@@ -105,6 +109,19 @@ def clip_of(name: str, content: bytes | Path) -> LocalVideo:
 def data_url(file: File) -> str:
     """A file as a data URL."""
     return f"data:{file.content_type};base64,{base64.b64encode(file.read()).decode('ascii')}"
+
+
+def file_url_flaw(source: str) -> str:
+    """Return what to give in place of a `file:` URL, to stand behind it; empty for other texts.
+
+    >>> file_url_flaw("file:///tmp/a%20b.mp4"), file_url_flaw("file.mp4")
+    ('is a file URL: give the path, /tmp/a b.mp4', '')
+    """
+    if source[:6].lower() != "file:/":
+        return ""
+    rest = source[5:]
+    path = rest.removeprefix("//").removeprefix("localhost") if rest[:2] == "//" else rest
+    return f"is a file URL: give the path, {unquote(path)[:_SHOWN_PATH]}"
 
 
 def _of_path(path: Path) -> LocalVideo:

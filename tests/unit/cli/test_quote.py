@@ -275,6 +275,7 @@ def test_a_refusal_has_its_cause() -> None:
         (["--duration", "5"], "give a FILE or URL, or both --duration and --size"),
         (["nowhere.mp4"], "there is no file 'nowhere.mp4'"),
         (["."], "'.' is a folder"),
+        (["file:///tmp/a.mp4"], "is a file URL: give the path, /tmp/a.mp4"),
         (["a\0b"], "there is no file"),
         (["x" * 5000], "there is no file"),
         (["https://example.com/a.mp4"], "--fetch lets it be fetched"),

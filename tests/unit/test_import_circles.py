@@ -11,7 +11,15 @@ import upsim
 import upsim_contracts
 
 ENGINE = {
-    *("commands", "conduct", "feed", "report_card", "rulebook", "sandbox", "webhooks"),
+    *(
+        "command_log",
+        "client_activity",
+        "feed",
+        "report_card",
+        "rule_versions",
+        "sandbox",
+        "webhooks",
+    ),
     *("registry", "resolution"),
 }
 """Files of `upsim.engine` that still know each other: one log with readers parts them."""

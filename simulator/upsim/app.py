@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim.core.baseline import BaselineError
+from upsim.core.hosts import IN_PROCESS_NAME
 from upsim.core.instants import SECOND
 from upsim.engine.clock import ClockError
 from upsim.engine.registry import Registry
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from upsim.web.replay.document import Document
     from upsim.web.replay.session import ReplaySession
 
-IN_PROCESS_HOST = "http://upsim.test"
+IN_PROCESS_HOST = f"http://{IN_PROCESS_NAME}"
 ASYNC_CALL = (
     "a sync client cannot call a simulator in process from code that an event loop runs; "
     "give its transport to an httpx.AsyncClient, or use `upsim serve` or the pytest plug-in"

@@ -95,6 +95,20 @@ def test_library_of_its_own_within_interception(upsim_intercept):
         urllib.request.urlopen("https://vicsee.com/", timeout=1)
 
 
+IN_PROCESS = r"upsim.test is the simulator in this process.* upsim_intercept, or .*upsim_server"
+
+
+def test_address_of_the_simulator_in_process(upsim):
+    url = upsim.base_url("vicsee") + "/api/v1/credits"
+    with pytest.raises(httpx.ConnectError, match=IN_PROCESS):
+        httpx.get(url, trust_env=False)
+    with pytest.raises(requests.ConnectionError, match=IN_PROCESS):
+        requests.get(url, timeout=1)
+    with pytest.raises(socket.gaierror, match=IN_PROCESS):
+        socket.create_connection(("UPSIM.test.", 80), timeout=1)
+    assert upsim.http("vicsee").get("/api/v1/credits").is_success
+
+
 def test_others_are_resolved():
     assert socket.getaddrinfo("localhost", 80)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -104,7 +118,7 @@ def test_others_are_resolved():
 
 def test_hosts_are_blocked(run_tests: RunTests) -> None:
     """Every host of a provider is blocked for every library, and nothing else is."""
-    run_tests("import uvloop\n" + BLOCKED).assert_outcomes(passed=18)
+    run_tests("import uvloop\n" + BLOCKED).assert_outcomes(passed=19)
 
 
 def test_report_names_the_host(run_tests: RunTests) -> None:

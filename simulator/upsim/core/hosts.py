@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 Address = IPv4Address | IPv6Address
 
 LOCALHOST = "localhost"
+IN_PROCESS_NAME = "upsim.test"
+"""The host of a simulator in this process; no name service has it."""
 MAX_PORT = 65_535
 SHOWN_PORT = 20
 MAX_URL_LENGTH = 8_192

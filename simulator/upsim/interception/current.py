@@ -9,13 +9,11 @@ from typing import Protocol
 
 import httpx
 
-from upsim.app import IN_PROCESS_HOST
-from upsim.core.hosts import bare
+from upsim.core.hosts import IN_PROCESS_NAME, bare
 from upsim.engine.keys import presented
 from upsim.interception.hosts import auth_of, provider_hosts
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
-OWN_HOST = IN_PROCESS_HOST.removeprefix("http://")
 
 
 class Carrier(Protocol):
@@ -101,7 +99,7 @@ def interception_of(host: str) -> Interception | None:
 
     The name of the simulator in this process counts, too: nobody else could resolve it.
     """
-    if not _lasting or not (bare(host) in provider_hosts() or bare(host) == OWN_HOST):
+    if not _lasting or not (bare(host) in provider_hosts() or bare(host) == IN_PROCESS_NAME):
         return None
     with _lock:
         return _lasting[-1] if _lasting else None

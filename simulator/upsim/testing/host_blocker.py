@@ -1,5 +1,7 @@
 """No test calls a real provider by accident: its hosts are not resolved.
 
+Nor is the host of the simulator in this process, which has no socket.
+
 Nothing of the product but `core.hosts` is imported before a name with a dot is looked up.
 """
 
@@ -15,12 +17,17 @@ HINT = (
     "give your code the address of the fixture upsim_server, or run with "
     "--upsim-target=live --upsim-cap=AMOUNT to call the real API and pay for it"
 )
+IN_PROCESS_HINT = (
+    "{host} is the simulator in this process, which no socket reaches: the clients of upsim.http "
+    "and upsim.ahttp do. Let your code call the provider's own host with the fixture "
+    "upsim_intercept, or give it upsim_server.base_url(…), the address of a real socket"
+)
 SYNC = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
 CONNECTS = ("connect", "connect_ex")
 
 
 class BlockedHostError(socket.gaierror):
-    """A host of a provider was looked up in a test."""
+    """A host of a provider, or of the simulator in this process, was looked up in a test."""
 
 
 class HostBlocker:
@@ -104,19 +111,24 @@ class HostBlocker:
     def _check(self, host: object) -> None:
         if isinstance(host, bytes | bytearray):
             host = host.decode("latin-1")
-        name = _provider_host(host) if isinstance(host, str) and "." in host else None
-        if name is not None:
+        name, hint = _blocked(host) if isinstance(host, str) and "." in host else ("", "")
+        if hint:
             self.blocked[name] = self.blocked.get(name, 0) + 1
-            raise BlockedHostError(socket.EAI_NONAME, HINT.format(host=name))
+            raise BlockedHostError(socket.EAI_NONAME, hint.format(host=name))
 
 
-def _provider_host(host: str) -> str | None:
-    """The name of a provider's host in any spelling; the rest of the product waits for a name."""
-    from upsim.core.hosts import address_of, bare
+def _blocked(host: str) -> tuple[str, str]:
+    """The plain name of a host in any spelling, and what helps whom it is not resolved for.
 
-    if address_of(host) is not None:
-        return None
-    from upsim.interception.hosts import provider_hosts
+    The rest of the product waits for a name.
+    """
+    from upsim.core.hosts import IN_PROCESS_NAME, address_of, bare
 
     name = bare(host)
-    return name if name in provider_hosts() else None
+    if name == IN_PROCESS_NAME:
+        return name, IN_PROCESS_HINT
+    if address_of(host) is not None:
+        return name, ""
+    from upsim.interception.hosts import provider_hosts
+
+    return name, HINT if name in provider_hosts() else ""

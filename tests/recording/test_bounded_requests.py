@@ -267,7 +267,7 @@ def test_a_long_request_is_read_beside_the_event_loop(tmp_path: Path) -> None:
 
 def test_requests_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What all requests under way hold has a bound; it is free again when one has been answered."""
-    for name, size in (("MOST_HELD", 1_000_000), ("FIRST", 0), ("SPARE", 0)):
+    for name, size in (("MAX_HELD", 1_000_000), ("FIRST", 0), ("SPARE", 0)):
         monkeypatch.setattr(room, name, size)
     statuses: list[int] = []
 
@@ -400,7 +400,7 @@ def test_no_cookie_of_an_answer_is_sent_again(tmp_path: Path) -> None:
 
 def test_responses_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A response that finds no room passes whole, as size and hash; a short one is always kept."""
-    for name, size in (("MOST_HELD", 1_200_000), ("FIRST", 10_000), ("SPARE", 100_000)):
+    for name, size in (("MAX_HELD", 1_200_000), ("FIRST", 10_000), ("SPARE", 100_000)):
         monkeypatch.setattr(room, name, size)
     shared = room.Room()
     monkeypatch.setattr("upsim_contracts.recording.Room", lambda: shared)

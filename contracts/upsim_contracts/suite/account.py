@@ -25,6 +25,8 @@ MAX_POLLS = 400
 class TestedAccount(AccountClient):
     """An account of a provider at a target."""
 
+    __test__ = False  # for pytest: despite its name no class of tests
+
     def __init__(
         self,
         table: Generation,

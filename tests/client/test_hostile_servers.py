@@ -134,7 +134,7 @@ async def _sleep_async(url: str) -> None:
 )
 def test_targets_of_verify(monkeypatch: pytest.MonkeyPatch, answer: Reply, says: str) -> None:
     """What `upsim verify` reads of a stranger is bounded in size and time."""
-    monkeypatch.setattr(bounded, "MOST_BYTES", 2_000_000)
+    monkeypatch.setattr(bounded, "MAX_BYTES", 2_000_000)
     monkeypatch.setattr(bounded, "SECONDS", 0.3 if "0.3 s" in says else 300)
     with serving(answer) as (url, _), ExitStack() as stack:
         order = VerifyOptions(

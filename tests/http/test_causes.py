@@ -30,7 +30,7 @@ from upsim.web.admin.exchange_views import MAX_CAUSE_LENGTH, cause_of
 from upsim_contracts.clips import ClipProperties
 from upsim_contracts.generation import Submit
 from upsim_contracts.spending import SpendingBudget
-from upsim_contracts.suite.account import TestedAccount
+from upsim_contracts.suite.account import CheckedAccount
 from upsim_contracts.suite.exploring import AMPLE, SUBMITS, table_of
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.target import Given, Target
@@ -544,7 +544,7 @@ def test_every_mistake_of_the_contracts_has_a_cause(seen: Seen, submit: Submit) 
             for flaw in submit.flaws:
                 with target.world(Given(balance=AMPLE)) as world:
                     price = pricer(submit.provider)
-                    account = TestedAccount(
+                    account = CheckedAccount(
                         table_of(submit.provider), target, world=world, price=price
                     )
                     account.wrong(submit, clip, flaw)

@@ -22,7 +22,7 @@ from upsim_contracts.target import Controls, Target, TargetAccount
 MAX_POLLS = 400
 
 
-class TestedAccount(AccountClient):
+class CheckedAccount(AccountClient):
     """An account of a provider at a target."""
 
     __test__ = False  # for pytest: despite its name no class of tests
@@ -51,7 +51,7 @@ class TestedAccount(AccountClient):
         assert self.world.controls is not None
         return self.world.controls
 
-    def other(self) -> TestedAccount:
+    def other(self) -> CheckedAccount:
         """An account of somebody else in the same sandbox."""
         world = TargetAccount(
             self.world.http,
@@ -60,7 +60,7 @@ class TestedAccount(AccountClient):
             media=self.world.media,
             controls=self.world.controls,
         )
-        return TestedAccount(
+        return CheckedAccount(
             self.table, self.target, world=world, price=self.price, dialect=self.dialect
         )
 

@@ -20,7 +20,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 from upsim_contracts.account_client import NotRunError
 from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.generation import Generation, Submit, generation
-from upsim_contracts.suite.account import TestedAccount
+from upsim_contracts.suite.account import CheckedAccount
 from upsim_contracts.target import Given, Target
 from upsim_contracts.verify import book_of, pricer, providers
 
@@ -141,10 +141,10 @@ class Explorer:
         few(given(**strategies)(prove))()
 
     @contextmanager
-    def account(self, *, balance: str = AMPLE, seed: int = 0) -> Iterator[TestedAccount]:
+    def account(self, *, balance: str = AMPLE, seed: int = 0) -> Iterator[CheckedAccount]:
         """An account of its own in a new world; at a target without worlds, the only one."""
         with self.target.world(Given(balance=balance, seed=seed)) as world:
-            yield TestedAccount(self.table, self.target, world=world, price=self._price)
+            yield CheckedAccount(self.table, self.target, world=world, price=self._price)
 
     def oracle(self, submit: Submit, clip: Any, body: Any) -> Any:  # noqa: ANN401 - as the oracle
         """The contracts' own price."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from upsim_contracts.account_client import FactResponse
 from upsim_contracts.clips import ClipProperties
 from upsim_contracts.generation import Submit
-from upsim_contracts.suite.account import TestedAccount, expect
+from upsim_contracts.suite.account import CheckedAccount, expect
 from upsim_contracts.suite.exploring import SUBMITS, Explore, submits_where
 from upsim_contracts.suite.strategies.clips import clips
 from upsim_contracts.suite.strategies.ids import beside
@@ -116,6 +116,6 @@ def told(answer: FactResponse, job: str) -> tuple[int, str]:
     return answer.response.status_code, answer.response.text.replace(job, "$job")
 
 
-def _act(account: TestedAccount, call: str, job: str) -> FactResponse:
+def _act(account: CheckedAccount, call: str, job: str) -> FactResponse:
     account.names["job"] = job
     return account.call({"call": call})

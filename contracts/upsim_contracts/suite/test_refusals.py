@@ -13,7 +13,7 @@ from upsim_contracts.clips import ClipProperties
 from upsim_contracts.exceptions import UnpricedRequestError
 from upsim_contracts.generation import Flaw, Submit
 from upsim_contracts.matching import at
-from upsim_contracts.suite.account import TestedAccount, expect
+from upsim_contracts.suite.account import CheckedAccount, expect
 from upsim_contracts.suite.exploring import SUBMITS, Explore
 from upsim_contracts.suite.strategies.bodies import Options, options, unknown_fields
 from upsim_contracts.suite.strategies.clips import clips
@@ -131,7 +131,7 @@ def test_unknown_fields_change_nothing(explore: Explore, submit: Submit) -> None
     )
 
 
-def _standing(account: TestedAccount, job: str) -> dict[str, object]:
+def _standing(account: CheckedAccount, job: str) -> dict[str, object]:
     """All that a refused request may not change."""
     seen = account.poll(job)
     return {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from upsim_contracts.clips import ClipProperties
 from upsim_contracts.generation import Submit
-from upsim_contracts.suite.account import TestedAccount
+from upsim_contracts.suite.account import CheckedAccount
 from upsim_contracts.suite.exploring import SUBMITS, Explore, submits_where
 from upsim_contracts.suite.strategies.clips import clips
 
@@ -139,8 +139,8 @@ def test_nobody_else_changes_what_i_see(explore: Explore, submit: Submit) -> Non
 
 
 def _life(
-    account: TestedAccount,
-    other: TestedAccount,
+    account: CheckedAccount,
+    other: CheckedAccount,
     submit: Submit,
     clip: ClipProperties,
     pauses: list[int],

@@ -303,7 +303,7 @@ def test_the_terms_are_kept() -> None:
 def test_the_terms_are_worked_out_once() -> None:
     """Terms that an earlier check worked out are not asked for again."""
     dear = JobSpec(replace(QUOTE, amount=Decimal(9_999)), Decimal(-9_999), {}, None, PLAN)
-    asked = call(FakeWorld(offer=dear), media=VIDEO, terms=replace(dear, quote=QUOTE))
+    asked = call(FakeWorld(offer=dear), media=VIDEO, spec=replace(dear, quote=QUOTE))
 
     assert affordable(asked) is None
 

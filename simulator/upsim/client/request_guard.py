@@ -119,7 +119,7 @@ class RequestGuard:
         self.budget = budget
         self._live = live
         self._public_hosts = public_hosts
-        _check_scheme(base_url)
+        check_scheme(base_url)
         host, scheme = _parts(base_url)
         if live and budget.cap is None:
             raise UnsafeTargetError("live=True needs a cap: connect(…, live=True, cap=…)")
@@ -169,7 +169,7 @@ def _is_inside(host: str) -> bool:
     return address is not None and not address.is_global
 
 
-def _check_scheme(url: str) -> None:
+def check_scheme(url: str) -> None:
     """Raise UnsafeTargetError for what is no http or https URL with a host."""
     if not _WITH_HOST.match(url):
         shown = shown_url(url).rpartition("@")[2]

@@ -9,6 +9,7 @@ from upsim.client import clocks
 from upsim.client.adapter import ProviderResponse
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.caller import SimulatorClient
+from upsim.client.request_guard import check_scheme
 
 if TYPE_CHECKING:
     import httpx
@@ -63,8 +64,9 @@ def sandbox_sleeper(
     """A sleeper for `connect(…, sleeper=…)`, over the admin API of the simulator at this URL.
 
     In process give `http=httpx.Client(transport=sim.transport())` and `http://127.0.0.1`, for an
-    async client an `httpx.AsyncClient`.
+    async client an `httpx.AsyncClient`. Raises UnsafeTargetError for a URL without its scheme.
     """
+    check_scheme(admin_base_url)
     return SandboxSleeper(SimulatorClient(admin_base_url, token, http), sandbox)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from tests.hosts import ELSEWHERE, LOOPBACK, ODD_PORTS
-from upsim.client import connect
+from upsim.client import connect, sandbox_sleeper
 from upsim.client.adapter import Request
 from upsim.client.exceptions import (
     AuthenticationError,
@@ -90,6 +90,9 @@ def test_address_without_its_scheme_is_told_how_to_be_written(
         given = url if setting == "argument" else None
         with pytest.raises(UnsafeTargetError) as found:
             connect("vicsee", api_key="k", base_url=given)
+        assert str(found.value).startswith(message)
+        with pytest.raises(UnsafeTargetError) as found:
+            sandbox_sleeper(url)
         assert str(found.value).startswith(message)
 
 

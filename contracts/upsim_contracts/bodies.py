@@ -31,9 +31,9 @@ MAX_VIDEO_LENGTH = 64 * 2**20
 """Bytes of a file that are held to look into it; of a larger one only size and hash are kept."""
 MAX_VIDEOS = 256 * 2**20
 """Bytes of all files that are held at once; of the files beyond, size and hash are kept."""
-MOST_PARTS = 1_000
+MAX_PARTS = 1_000
 """Parts of a form that are looked at."""
-LONGEST_HEAD = 64 * 2**10
+MAX_HEAD_LENGTH = 64 * 2**10
 """Bytes of a part's headers."""
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 _FILE = re.compile(rb"^content-disposition:.*\bfilename\*?=", re.IGNORECASE | re.MULTILINE)
@@ -152,8 +152,8 @@ def videos_in(content: bytes, content_type: str) -> Iterator[bytes]:
     boundary = _BOUNDARY.search(content_type) if content_type.startswith("multipart/") else None
     if boundary is not None:
         sign = f"--{boundary[1] or boundary[2]}".encode("latin-1", "replace")
-        for start, end in pairwise([*islice(positions(content, sign), MOST_PARTS), len(content)]):
-            head_end = content.find(b"\r\n\r\n", start, min(start + LONGEST_HEAD, end))
+        for start, end in pairwise([*islice(positions(content, sign), MAX_PARTS), len(content)]):
+            head_end = content.find(b"\r\n\r\n", start, min(start + MAX_HEAD_LENGTH, end))
             if head_end >= 0 and _FILE.search(content, start + len(sign), head_end):
                 line = 2 * content.endswith(b"\r\n", head_end + 4, end)
                 yield content[head_end + 4 : end - line]

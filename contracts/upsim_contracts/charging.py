@@ -17,7 +17,7 @@ from upsim_contracts.measuring import Sighted
 from upsim_contracts.parsing import has_repeats, parsed
 from upsim_contracts.pieces import in_turns, is_plain
 from upsim_contracts.request_costs import CostTable, RequestCost
-from upsim_contracts.room import MOST_READ
+from upsim_contracts.room import MAX_READ
 from upsim_contracts.spending import SpendingBudget
 
 MAX_PLACES = 30
@@ -67,7 +67,7 @@ class Charging:
         toll = self.tolls.toll(method, path, (), None, certain=False)
         if toll is None:
             return ""
-        what = f"{method} {path.partition('?')[0]} with a body of more than {MOST_READ} bytes"
+        what = f"{method} {path.partition('?')[0]} with a body of more than {MAX_READ} bytes"
         try:
             with self.purse.reservation(None, what):
                 return ""

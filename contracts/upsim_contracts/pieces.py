@@ -16,7 +16,7 @@ from upsim_contracts.room import Share
 
 MAX_TEXT = 16 * 2**20
 """Bytes of a document that are read before it is passed on."""
-MOST_PACKED = 2**20
+MAX_PACKED = 2**20
 """Bytes of a compressed document that is unpacked: empty blocks take a second for 10 MiB."""
 TURN = 64
 """Pieces after which other requests have their turn."""
@@ -104,7 +104,7 @@ def decoded(sent: bytes | bytearray, encoding: str) -> bytes | None:
     """
     if is_plain(encoding):
         return bytes(sent)
-    if encoding.lower() not in ("gzip", "x-gzip", "deflate") or len(sent) > MOST_PACKED:
+    if encoding.lower() not in ("gzip", "x-gzip", "deflate") or len(sent) > MAX_PACKED:
         return None
     unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of gzip and of zlib
     try:

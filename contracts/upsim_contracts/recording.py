@@ -51,7 +51,7 @@ from upsim_contracts.pieces import (
 from upsim_contracts.redaction import Redactor
 from upsim_contracts.relaying import Relay
 from upsim_contracts.request_costs import UNDOCUMENTED_PATH, RequestCost
-from upsim_contracts.room import MOST_READ, Room, Share, TooLargeError, read_beginning, weight
+from upsim_contracts.room import MAX_READ, Room, Share, TooLargeError, read_beginning, weight
 from upsim_contracts.shortages import shortage
 from upsim_contracts.spending import FREE_METHODS
 from upsim_contracts.upstream import Links, Upstream, is_named
@@ -192,7 +192,7 @@ class Recording:
     async def _read(self, request: Request, path: str, proxy: str, share: Share) -> Passing:
         """Take in a request of the provider's own paths. Raises TooLargeError, BusyError."""
         kind = request.headers.get("content-type", "")
-        most = MAX_VIDEO_LENGTH if kind.startswith("multipart/") else MOST_READ
+        most = MAX_VIDEO_LENGTH if kind.startswith("multipart/") else MAX_READ
         pieces = request.stream()
         found, is_whole = await read_beginning(pieces, share, most)
         if not is_whole:

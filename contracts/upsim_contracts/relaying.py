@@ -38,7 +38,7 @@ from upsim_contracts.webhook_messages import Checked
 
 SECONDS = 60
 """Seconds that a receiver has for its whole response."""
-MOST_ANSWERED = 256 * 2**10
+MAX_ANSWERED = 256 * 2**10
 """Bytes of a receiver's response; one that is longer counts by its status and headers alone."""
 MAX_AT_ONCE = 50
 MAX_PER_WEBHOOK = 100
@@ -134,7 +134,7 @@ class Relay:
                 answer = await self.http.send(passed, stream=True, follow_redirects=False)
                 try:
                     pieces = in_turns(answer.aiter_raw())
-                    content, is_whole = await beginning(pieces, share, MOST_ANSWERED)
+                    content, is_whole = await beginning(pieces, share, MAX_ANSWERED)
                 finally:
                     await answer.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:

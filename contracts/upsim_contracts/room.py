@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-MOST_READ = 40 * 2**20
+MAX_READ = 40 * 2**20
 """Bytes of a request that is read: more than any document allows (35 MB, Venice's data URLs).
 
 The rest of a longer one passes unread, and so does what is sent to a link of an answer.

@@ -296,7 +296,7 @@ def test_a_request_that_is_too_long_passes_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is forwarded in pieces, and kept as size and hash; under a cap no paid one is sent."""
-    monkeypatch.setattr("upsim_contracts.recording.MOST_READ", 100_000)
+    monkeypatch.setattr("upsim_contracts.recording.MAX_READ", 100_000)
     shared = room.Room()
     monkeypatch.setattr("upsim_contracts.recording.Room", lambda: shared)
     body = b"\xff" * 300_000

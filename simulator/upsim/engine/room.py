@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-MOST_HELD = 256 * 2**20
+MAX_HELD = 256 * 2**20
 """Bytes of all bodies at which a large one gets no more."""
 RESERVED = 64 * 2**20
 """Bytes beyond, which are for small bodies alone: large ones never crowd them out."""
@@ -45,7 +45,7 @@ class Share:
         """Hold so many bytes in place of those before. Raises CrowdedError, and holds no more."""
         room = self._room
         others = room.held - self._held
-        most = MOST_HELD if size > SMALL else MOST_HELD + RESERVED
+        most = MAX_HELD if size > SMALL else MAX_HELD + RESERVED
         if size > max(ALWAYS_TAKEN, self._held) and others + size > most:
             raise CrowdedError(
                 f"the bodies of other requests hold {others} of {most} bytes of memory"

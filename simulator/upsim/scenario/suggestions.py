@@ -10,7 +10,7 @@ from upsim.core.nearest import MAX_COMPARED_LENGTH, closest
 
 MAX_SHOWN_LENGTH = 80
 """Characters of a value of any length that a message quotes."""
-DEEPEST_SHOWN, MOST_SHOWN = 3, 10
+DEEPEST_SHOWN, MAX_SHOWN = 3, 10
 """Levels of a mapping or list that a message shows, and parts of each."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./*-]*")
 """Texts that a file holds without quotes."""
@@ -61,9 +61,9 @@ def _written(value: object, depth: int) -> str:
     if isinstance(value, Mapping | list | tuple) and depth == DEEPEST_SHOWN:
         return "…"
     if isinstance(value, Mapping):
-        some = islice(value.items(), MOST_SHOWN)
+        some = islice(value.items(), MAX_SHOWN)
         parts = [f"{_written(key, depth + 1)}: {_written(item, depth + 1)}" for key, item in some]
         return f"{{{', '.join(parts)}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_written(item, depth + 1) for item in value[:MOST_SHOWN])}]"
+        return f"[{', '.join(_written(item, depth + 1) for item in value[:MAX_SHOWN])}]"
     return str(value)

@@ -30,7 +30,7 @@ from tests.uploads import put_file
 from upsim import Simulator
 from upsim.cli import main
 from upsim.engine.registry import SandboxRequest
-from upsim.engine.room import MOST_HELD
+from upsim.engine.room import MAX_HELD
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
 from upsim.web.replay.document import ExportError, read
@@ -382,7 +382,7 @@ def test_a_refusal_for_want_of_memory_is_not_replayed(start: Start) -> None:
     sent = {"model": "topaz-video-upscale", "video_url": ASSUMED, "upscale_factor": 2}
     run.call("POST", queue, "k", json=sent)
     with run.sim.registry.room.share() as others:
-        others.hold(MOST_HELD)
+        others.hold(MAX_HELD)
         large = {"prompt": "x" * 2**20, **sent}
         assert run.call("POST", queue, "new", json=large).status_code == 507
         assert run.call("POST", queue, "new", json=sent).status_code == 200

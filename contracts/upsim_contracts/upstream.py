@@ -156,7 +156,8 @@ class Links:
 def remember(kept: dict[str, T], key: str, value: T, most: int = MAX_KEPT) -> None:
     """Keep a value as the newest; the oldest goes where there are more than `most`.
 
-    Nothing is kept for a key of more than LONGEST_KEPT characters. Threads may share what is kept.
+    Nothing is kept for a key of more than MAX_KEPT_LENGTH characters. Threads may share what is
+    kept.
     """
     if len(key) > MAX_KEPT_LENGTH:
         return

@@ -35,7 +35,7 @@ from upsim.client import (
 )
 from upsim.client.adapter import ProviderResponse, number
 from upsim.client.http import admin, bounded
-from upsim.client.http.admin import MAX_BYTES as MOST_ADMIN_BYTES
+from upsim.client.http.admin import MAX_BYTES as MAX_ADMIN_BYTES
 from upsim.client.http.connections import async_connections
 from upsim.client.http.exchanges import MAX_BYTES
 from upsim.client.request_guard import Budget, RequestGuard
@@ -104,7 +104,7 @@ def test_compressed_responses(encoding: str) -> None:
 def test_clocks_of_strangers(monkeypatch: pytest.MonkeyPatch, *, is_async: bool) -> None:
     """A sleeper reads neither a long, a compressed nor an endless response of its simulator."""
     cases = {
-        "more than 16777216 bytes": reply(b" " * (MOST_ADMIN_BYTES + 1)),
+        "more than 16777216 bytes": reply(b" " * (MAX_ADMIN_BYTES + 1)),
         "compressed": reply(gzip.compress(b"{}"), content_encoding="gzip"),
         "has not ended within 0.3 s": drops("application/json"),
     }

@@ -10,7 +10,7 @@ from upsim.core.nearest import MAX_COMPARED_LENGTH, closest
 
 MAX_SHOWN_LENGTH = 80
 """Characters of a value of any length that a message quotes."""
-DEEPEST_SHOWN, MAX_SHOWN = 3, 10
+MAX_SHOWN_DEPTH, MAX_SHOWN = 3, 10
 """Levels of a mapping or list that a message shows, and parts of each."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./*-]*")
 """Texts that a file holds without quotes."""
@@ -58,7 +58,7 @@ def _written(value: object, depth: int) -> str:
         return value if plain else repr(value[:MAX_SHOWN_LENGTH])
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, Mapping | list | tuple) and depth == DEEPEST_SHOWN:
+    if isinstance(value, Mapping | list | tuple) and depth == MAX_SHOWN_DEPTH:
         return "…"
     if isinstance(value, Mapping):
         some = islice(value.items(), MAX_SHOWN)

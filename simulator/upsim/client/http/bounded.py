@@ -11,9 +11,9 @@ from upsim.client.http.total_timeout import TotalTimeout
 
 FILE = "upsim.file"
 """The request extension of those who fetch a file; a response that is a video counts as one too."""
-MOST_BYTES, SECONDS = 16 * 2**20, 120.0
+MAX_BYTES, SECONDS = 16 * 2**20, 120.0
 """Bytes of an answer, unpacked, and real time that a request and its answer may take in all."""
-MOST_OF_FILE, SECONDS_OF_FILE = 512 * 2**20, 600.0
+MAX_FILE_BYTES, SECONDS_OF_FILE = 512 * 2**20, 600.0
 """The same for the longest video."""
 
 
@@ -38,7 +38,7 @@ class BoundedTransport(httpx.BaseTransport):
             is_file = True
             patience.with_file(SECONDS_OF_FILE)
         try:
-            decoding = Decoding(encoding, MOST_OF_FILE if is_file else MOST_BYTES)
+            decoding = Decoding(encoding, MAX_FILE_BYTES if is_file else MAX_BYTES)
         except httpx.DecodingError:
             response.close()
             raise

@@ -13,7 +13,7 @@ from upsim.scenario.suggestions import nearest_to, shown, unknown_value
 from upsim.scenario.yaml_tree import Found, Place
 
 MAX_TEXT_LENGTH = 1_000_000
-_LEAST_STATUS, _MOST_STATUS = 200, 599
+_MIN_STATUS, _MAX_STATUS = 200, 599
 _WITHOUT_BODY = (204, 205, 304)
 _NAMED = ("error", "values")
 _RAW = ("status", "body", "headers", "content_type")
@@ -123,8 +123,8 @@ def _raw(value: Node) -> Found:
 
 
 def _status(place: Place, status: object) -> Found:
-    if not is_whole(status, _LEAST_STATUS, _MOST_STATUS):
-        yield place, f"{shown(status)} is not a status from {_LEAST_STATUS} to {_MOST_STATUS}"
+    if not is_whole(status, _MIN_STATUS, _MAX_STATUS):
+        yield place, f"{shown(status)} is not a status from {_MIN_STATUS} to {_MAX_STATUS}"
 
 
 def _wrong_body(body: object, status: object) -> list[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from upsim.testing.whole_files import write_whole
 from upsim_contracts.exceptions import UsageError
 
 
@@ -26,23 +25,7 @@ def write_file(file: Path, text: str) -> None:
 
     Raises UsageError.
     """
-    content = text.encode("utf-8", "backslashreplace")
     try:
-        if file.exists() and not file.is_file():
-            file.write_bytes(content)
-            return
-        _replace(file.resolve(), content)
+        write_whole(file, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}") from error
-
-
-def _replace(file: Path, content: bytes) -> None:
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        if file.exists():
-            shutil.copymode(file, beside)
-        beside.replace(file)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import importlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from tests.full_disk import full_disk
 from upsim import Simulator
 from upsim.cli import main
 from upsim.media.clip import parse_clip_name
@@ -29,23 +31,12 @@ from upsim_contracts.exceptions import UsageError
 from upsim_contracts.record_command import recording
 from upsim_contracts.uses import uses_in, write_uses
 
-resource = pytest.importorskip("resource")  # as on Windows
+pytest.importorskip("resource")  # as on Windows
 FULL = os.strerror(errno.EFBIG)
 KEY = {"authorization": "Bearer a-key"}
 ROOM = 200
 """Bytes of a file for which there is room."""
 OLD = "# what was there\n"
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """Let no file of this process become longer than some bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def cassette(folder: Path) -> Path:
@@ -109,7 +100,7 @@ def test_a_command_on_a_full_disk(
     (tmp_path / "out").write_text(OLD, "utf-8")
     before = {file.name for file in tmp_path.iterdir()}
     monkeypatch.setenv("UPSIM_ADMIN_TOKEN", "t" * ROOM)  # makes a ready file long
-    with full_disk():
+    with full_disk(ROOM):
         done = CliRunner().invoke(main, line)
 
     assert isinstance(done.exception, SystemExit), done.exception
@@ -123,7 +114,7 @@ def test_uses_on_a_full_disk(tmp_path: Path) -> None:
     """What is written at the end of a recording is whole or not there."""
     found = uses_in(read_cassette(cassette(tmp_path)))
     before = [*tmp_path.iterdir()]
-    with full_disk(), pytest.raises(UsageError, match=FULL):
+    with full_disk(ROOM), pytest.raises(UsageError, match=FULL):
         write_uses(tmp_path / "out", found)
 
     assert before == [*tmp_path.iterdir()]
@@ -141,7 +132,7 @@ def test_a_recording_on_a_full_disk(tmp_path: Path) -> None:
         with recording(asked, None, said.append, upstream) as session:
             calls = httpx.ASGITransport(session.application)
             async with httpx.AsyncClient(transport=calls, base_url="http://r.test") as http:
-                with full_disk():
+                with full_disk(ROOM):
                     statuses.extend(
                         [(await http.get(f"/api/v1/{name}")).status_code for name in "ab"]
                     )
@@ -156,3 +147,17 @@ def test_a_recording_on_a_full_disk(tmp_path: Path) -> None:
     assert [f"GET /api/v1/{name} is not in the cassette: {FULL}" for name in "ab"] == lost
     assert (["/api/v1/c"], 0) == ([one.path for one in kept.exchanges], kept.cut)
     assert summary.endswith("2 not in the cassette")
+
+
+def test_a_full_disk_spoils_no_compiled_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that is first imported meanwhile can be imported afterwards too."""
+    module = tmp_path / "first_imported_on_a_full_disk.py"
+    module.write_text(f"VALUE = {'x' * ROOM!r}\n", "utf-8")
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with full_disk(ROOM):
+        importlib.import_module(module.stem)
+    del sys.modules[module.stem]
+    assert "x" * ROOM == importlib.import_module(module.stem).VALUE

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.full_disk import full_disk
 from upsim.core.media import Media, Unmeasurable
 from upsim.media.clip import ClipNameError, SyntheticClip, parse_clip_name
 from upsim.media.plan import ResamplePlan
@@ -334,15 +335,9 @@ async def test_resampling_has_a_time(
 @pytest.mark.parametrize("room", [0, 48, 1_000, 3_000])
 def test_a_disk_that_fills_up_is_a_reason(maker: ClipMaker, tmp_path: Path, room: int) -> None:
     """Wherever the disk is full, also when the file is closed, the reason is that of the system."""
-    import resource
-
     source, target = tmp_path / "source.mp4", tmp_path / "target.mp4"
     source.write_bytes(maker.make(parse_clip_name("128x72_30fps_1s.mp4")))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
-    try:
+    with full_disk(room):
         found = resample(source, target, _plan(64, 36))
         sound = add_sound(source, source, target, 1_000_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [os.strerror(errno.EFBIG)] * 2 == [found, sound]

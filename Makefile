@@ -47,6 +47,7 @@ check: style types imports  ## all that needs no test to run
 style: $(VENV)/.development
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/python -m tests.prose
 
 types: $(VENV)/.development
 	$(BIN)/python -m mypy $(TYPED)

@@ -13,13 +13,13 @@ import pytest
 
 from upsim import Simulator
 from upsim.cli.verify import LOCAL
-from upsim_contracts.command import VerifyOptions, aim
-from upsim_contracts.generation import Generation, Submit
-from upsim_contracts.planning import plan
 from upsim_contracts.suite.exploring import EFFORTS, Explore, Explorer, table_of
 from upsim_contracts.suite.fuzzing import PROFILES, Profile
+from upsim_contracts.suite.generation import Generation, Submit
 from upsim_contracts.target import Target
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.verify.command import VerifyOptions, aim
+from upsim_contracts.verify.planning import plan
+from upsim_contracts.verify.run import book_of, pricer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from upsim_contracts.counting import amount_of
+from upsim_contracts.amounts import amount_of
 from upsim_contracts.nearest import hint
 
 MAX_LENGTH = 200

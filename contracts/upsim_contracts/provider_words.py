@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from upsim_contracts.cassettes import RecordedExchange
+from upsim_contracts.cassettes.cassette import RecordedExchange
 from upsim_contracts.matching import MAX_LENGTH
 
 

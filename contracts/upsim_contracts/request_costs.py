@@ -9,12 +9,12 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
-from upsim_contracts.account_client import Pricer, body_of
-from upsim_contracts.beyond import asks_for_more, leaves, sizes
 from upsim_contracts.clips import ClipProperties
-from upsim_contracts.facts import Book, CallForm, Fact
+from upsim_contracts.facts.account_client import Pricer, body_of
+from upsim_contracts.facts.fact import Book, CallForm, Fact
 from upsim_contracts.nearest import MAX_COMPARED_LENGTH, hint
-from upsim_contracts.spending import FREE_METHODS
+from upsim_contracts.spending_guard import FREE_METHODS
+from upsim_contracts.unbounded_options import asks_for_more, leaves, sizes
 
 UNDOCUMENTED_PATH = "the path is not documented"
 UNPRICED = "an option has no documented price, so the dearest job counts"
@@ -180,7 +180,7 @@ class CostTable:
 def _bases(book: Book) -> dict[str, set[str]]:
     """What stands before a model in the paths of its jobs, and the steps there that are no vendor.
 
-    >>> from upsim_contracts.verify import book_of
+    >>> from upsim_contracts.verify.run import book_of
     >>> sorted(_bases(book_of("wavespeed"))["/api/v3/"])[-2:]
     ['user', 'webhook']
     """

@@ -17,7 +17,7 @@ import msgspec
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import AdminAnswer, ask_admin
 from upsim_contracts.exceptions import TargetError
-from upsim_contracts.spending import RESERVED, SpendingBudget
+from upsim_contracts.spending_guard import RESERVED, SpendingBudget
 
 T = TypeVar("T")
 ADMIN = "/__sim"

@@ -16,14 +16,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from upsim_contracts import undocumented
-from upsim_contracts.answers import Contract, contract, operation_of
-from upsim_contracts.cassettes import Cassette
-from upsim_contracts.deliveries import WEBHOOK_OF
-from upsim_contracts.documents import dialects, parts, providers
+from upsim_contracts.cassettes.cassette import Cassette
+from upsim_contracts.causes.signs import Key, plain_field
+from upsim_contracts.documents import undocumented
+from upsim_contracts.documents.openapi import dialects, parts, providers
+from upsim_contracts.documents.response_checks import Contract, contract, operation_of
+from upsim_contracts.documents.webhook_checks import WEBHOOK_OF
 from upsim_contracts.exceptions import ContractFileError, UsageError
 from upsim_contracts.report_files import write_file
-from upsim_contracts.signs import Key, plain_field
 from upsim_contracts.yaml12 import read_given
 
 ALL = "all"

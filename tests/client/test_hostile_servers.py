@@ -41,9 +41,9 @@ from upsim.client.http.exchanges import MAX_BYTES
 from upsim.client.request_guard import Budget, RequestGuard
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.client.values import Money
-from upsim_contracts.command import VerifyOptions, aim, run
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.verify import book_of
+from upsim_contracts.verify.command import VerifyOptions, aim, run
+from upsim_contracts.verify.run import book_of
 
 VIDEO = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 40
 SOURCE = "https://example.com/clip.mp4"

@@ -31,9 +31,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.receivers import Hosts
 from upsim import Simulator
 from upsim.transport import Transport
-from upsim_contracts.spending import GuardedTransport, SpendingBudget
+from upsim_contracts.spending_guard import GuardedTransport, SpendingBudget
 from upsim_contracts.target import Patience, Target
-from upsim_contracts.verify import book_of
+from upsim_contracts.verify.run import book_of
 from upsim_contracts.video_probe import look_into
 
 ROOT = "http://upsim.test"

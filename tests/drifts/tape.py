@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from upsim_contracts.cassettes import Cassette, Charge, Header, RecordedExchange, RecordedMessage
+from upsim_contracts.cassettes.cassette import (
+    Cassette,
+    Charge,
+    Header,
+    RecordedExchange,
+    RecordedMessage,
+)
 
 
 @dataclass

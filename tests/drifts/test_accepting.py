@@ -16,11 +16,11 @@ from tests.drifts.stand_in import stand_in
 from tests.drifts.test_causes import Alter, Altered, header, renamed, unaltered
 from tests.drifts.tools import drifted as drifted_at
 from upsim.cli.verify import LOCAL
-from upsim_contracts import accepting
-from upsim_contracts.accepting import read_known
-from upsim_contracts.command import run
-from upsim_contracts.drift_command import run as run_drift
+from upsim_contracts import accepted_differences
+from upsim_contracts.accepted_differences import read_known
+from upsim_contracts.drift.command import run as run_drift
 from upsim_contracts.exceptions import UsageError
+from upsim_contracts.verify.command import run
 
 RENAMED = renamed("creditsUsed", "credits_used")
 REASON = "The new name is in our client since 2.1, ticket \U0001f600 #7: 'fine'"
@@ -30,8 +30,8 @@ Run = Callable[..., tuple[int, list[str]]]
 @pytest.fixture
 def verified(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs `upsim verify` at an altered VicSee: exit code and lines."""
-    monkeypatch.setattr(accepting, "today", lambda: date(2026, 11, 30))
-    monkeypatch.setattr("upsim_contracts.command.today", lambda: date(2026, 11, 30))
+    monkeypatch.setattr(accepted_differences, "today", lambda: date(2026, 11, 30))
+    monkeypatch.setattr("upsim_contracts.verify.command.today", lambda: date(2026, 11, 30))
 
     def verify(alter: Alter, **asked: object) -> tuple[int, list[str]]:
         @contextmanager

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.drifts.tape import taped
-from upsim_contracts.balances import Balances, balances
+from upsim_contracts.drift.balances import Balances, balances
 from upsim_contracts.request_costs import CostTable
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.verify.run import book_of, pricer
 
 
 def judged(steps: Sequence[tuple[Any, ...]]) -> Balances:

@@ -18,9 +18,9 @@ import pytest
 
 from tests.drifts.stand_in import stand_in
 from upsim.cli.verify import LOCAL
-from upsim_contracts.command import VerifyOptions, aim, run
-from upsim_contracts.reports import as_html, as_json, as_junit, as_text
-from upsim_contracts.verify import STOPPED, VerifyReport, book_of, not_begun, providers, verify
+from upsim_contracts.verify.command import VerifyOptions, aim, run
+from upsim_contracts.verify.reports import as_html, as_json, as_junit, as_text
+from upsim_contracts.verify.run import STOPPED, VerifyReport, book_of, not_begun, providers, verify
 
 Alter = Callable[[httpx.Request, httpx.Response], httpx.Response | None]
 CAP = Decimal(100_000)

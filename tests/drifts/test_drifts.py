@@ -13,8 +13,8 @@ from tests.drifts.conftest import Matrix
 from tests.drifts.stand_in import stand_in
 from tests.drifts.tools import CAP, drifted, findings, verified
 from upsim.scenario.loader import Library
-from upsim_contracts.planning import plan
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.verify.planning import plan
+from upsim_contracts.verify.run import book_of, pricer
 from upsim_contracts.yaml12 import read_exact
 
 TABLE: Mapping[str, Any] = read_exact(Path(__file__).parent / "drifts.yaml")

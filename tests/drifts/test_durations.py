@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.drifts.tape import taped
-from upsim_contracts.durations import slow_jobs
+from upsim_contracts.drift.durations import slow_jobs
 from upsim_contracts.request_costs import CostTable
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.verify.run import book_of, pricer
 
 MADE = ("submit", "a", 32)
 QUEUED, AT_WORK = ("poll", "a", "pending"), ("poll", "a", "processing")

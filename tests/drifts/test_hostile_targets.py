@@ -16,11 +16,11 @@ from tests.drifts.stand_in import Made, stand_in
 from tests.drifts.tools import CAP
 from upsim.client import clocks
 from upsim.client.http.bounded import SECONDS, BoundedTransport
-from upsim_contracts.planning import plan
-from upsim_contracts.reports import as_html, as_json, as_junit, as_text
-from upsim_contracts.spending import GuardedTransport
+from upsim_contracts.spending_guard import GuardedTransport
 from upsim_contracts.target import Patience
-from upsim_contracts.verify import VerifyReport, book_of, pricer, verify
+from upsim_contracts.verify.planning import plan
+from upsim_contracts.verify.reports import as_html, as_json, as_junit, as_text
+from upsim_contracts.verify.run import VerifyReport, book_of, pricer, verify
 
 Change = Callable[[Any], Any]
 EVIL = "evil.test"

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from upsim_contracts.cassette_replay import Replayed
-from upsim_contracts.cassettes import RecordedExchange, RecordedMessage
-from upsim_contracts.limits import moved
+from upsim_contracts.cassettes.cassette import RecordedExchange, RecordedMessage
+from upsim_contracts.drift.replay import Replayed
+from upsim_contracts.drift.video_limits import moved
 from upsim_contracts.request_costs import CostTable
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.verify.run import book_of, pricer
 
 LONG = "Video exceeds 60-second limit"
 NO_NUMBER = "Video duration exceeds the maximum allowed."

@@ -14,10 +14,10 @@ from tests.drifts.stand_in import ROOT, Made, stand_in
 from tests.drifts.tools import CAP, verified
 from upsim import Simulator
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.planning import plan
-from upsim_contracts.preflight import check
 from upsim_contracts.target import Target
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.verify.planning import plan
+from upsim_contracts.verify.preflight import check
+from upsim_contracts.verify.run import book_of, pricer
 
 LIMITED = {"success": False, "error": {"code": "RATE_LIMITED", "message": "Too many requests"}}
 

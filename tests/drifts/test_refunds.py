@@ -11,9 +11,9 @@ import pytest
 from tests.drifts.stand_in import stand_in
 from tests.drifts.tools import CAP, findings
 from upsim.cli.verify import LOCAL
-from upsim_contracts.command import run
 from upsim_contracts.target import Patience
-from upsim_contracts.verify import VerifyReport, book_of, verify
+from upsim_contracts.verify.command import run
+from upsim_contracts.verify.run import VerifyReport, book_of, verify
 
 FACT = "failed-download-is-refunded"
 LATE = {"extends": "wavespeed/baseline", "refund": {"after": "10000"}}

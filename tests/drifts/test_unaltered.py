@@ -9,8 +9,8 @@ import pytest
 
 from upsim.cli.verify import LOCAL
 from upsim.scenario.loader import Library
-from upsim_contracts.command import VerifyOptions, aim
-from upsim_contracts.verify import book_of, verify
+from upsim_contracts.verify.command import VerifyOptions, aim
+from upsim_contracts.verify.run import book_of, verify
 
 LIBRARY = Library()
 CASES = [

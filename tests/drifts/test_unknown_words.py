@@ -12,7 +12,7 @@ import pytest
 from tests.drifts.stand_in import stand_in
 from tests.drifts.tools import drifted
 from upsim.cli.verify import LOCAL
-from upsim_contracts.drift_command import run as run_drift
+from upsim_contracts.drift.command import run as run_drift
 from upsim_contracts.matching import at
 
 FIRST = ("created", "pending")

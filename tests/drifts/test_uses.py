@@ -14,8 +14,8 @@ from tests.drifts.test_accepting import RENAMED, verified
 from tests.drifts.test_causes import DEAR, RATES, header, of_status, unaltered
 from tests.drifts.tools import drifted
 from upsim.cli.verify import LOCAL
-from upsim_contracts.cassettes import read_cassette
-from upsim_contracts.drift_command import run as run_drift
+from upsim_contracts.cassettes.cassette import read_cassette
+from upsim_contracts.drift.command import run as run_drift
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.uses import read_uses, uses_in, write_uses
 

@@ -14,14 +14,14 @@ import httpx
 from tests.drifts.stand_in import ROOT, Made
 from tests.receivers import Hosts, Receiver
 from upsim.cli.verify import LOCAL
-from upsim_contracts.account_client import body_of
 from upsim_contracts.clips import clip
-from upsim_contracts.drift_command import run as run_drift
-from upsim_contracts.facts import Book, filled
+from upsim_contracts.drift.command import run as run_drift
+from upsim_contracts.facts.account_client import body_of
+from upsim_contracts.facts.fact import Book, filled
 from upsim_contracts.matching import ABSENT, at
-from upsim_contracts.record_command import recording
-from upsim_contracts.reports import as_text
-from upsim_contracts.verify import VerifyReport, book_of, verify
+from upsim_contracts.record.command import recording
+from upsim_contracts.verify.reports import as_text
+from upsim_contracts.verify.run import VerifyReport, book_of, verify
 from upsim_contracts.yaml12 import read_exact
 
 CALLERS: Mapping[str, Sequence[Mapping[str, Any]]] = read_exact(

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from tests.e2e.conftest import Server
 from upsim.cli import main
-from upsim_contracts.command import run as verify
+from upsim_contracts.verify.command import run as verify
 
 UPSIM = [sys.executable, "-m", "upsim"]
 

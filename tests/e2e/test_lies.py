@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from upsim_contracts.mutants import __main__ as command
 from upsim_contracts.mutants.lies import Equivalent, Lie, Lies, lies_about
-from upsim_contracts.verify import book_of
+from upsim_contracts.verify.run import book_of
 
 if TYPE_CHECKING:
     import pytest

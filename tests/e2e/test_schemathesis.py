@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Server
-from upsim_contracts.documents import dialects, folders, parts, providers
+from upsim_contracts.documents.openapi import dialects, folders, parts, providers
 from upsim_contracts.suite.rules import EXCEPTIONS
 from upsim_contracts.suite.sandbox_pool import key_header
 

@@ -28,13 +28,13 @@ from upsim.core.baseline import Auth
 from upsim.engine.journal import JournalEntry
 from upsim.web.admin.exchange_views import MAX_CAUSE_LENGTH, cause_of
 from upsim_contracts.clips import ClipProperties
-from upsim_contracts.generation import Submit
-from upsim_contracts.spending import SpendingBudget
+from upsim_contracts.spending_guard import SpendingBudget
 from upsim_contracts.suite.account import CheckedAccount
 from upsim_contracts.suite.exploring import AMPLE, SUBMITS, table_of
+from upsim_contracts.suite.generation import Submit
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.target import Given, Target
-from upsim_contracts.verify import pricer
+from upsim_contracts.verify.run import pricer
 
 SECRET = "not-to-be-shown"
 PIAPI = {"model": "Qubico/video-toolkit", "task_type": "upscale"}

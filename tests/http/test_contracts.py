@@ -11,7 +11,7 @@ import pytest
 
 from tests.http.conftest import SAMPLES, Sample, _at
 from upsim import Simulator
-from upsim_contracts.answers import check_answer
+from upsim_contracts.documents.response_checks import check_answer
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SHIPPED = sorted(

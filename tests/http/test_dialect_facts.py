@@ -10,11 +10,11 @@ import pytest
 
 from upsim.cli.verify import LOCAL
 from upsim.scenario.loader import Library
-from upsim_contracts.command import VerifyOptions, aim
-from upsim_contracts.documents import default_dialect
-from upsim_contracts.fact_runner import Verdict, judge
-from upsim_contracts.facts import Book
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.documents.openapi import default_dialect
+from upsim_contracts.facts.fact import Book
+from upsim_contracts.facts.runner import Verdict, judge
+from upsim_contracts.verify.command import VerifyOptions, aim
+from upsim_contracts.verify.run import book_of, pricer
 
 LIBRARY = Library()
 CASES = [

@@ -15,8 +15,8 @@ import pytest
 from tests.receivers import Hosts, Posted, Receiver
 from upsim import Simulator
 from upsim.cli.verify import LOCAL
-from upsim_contracts.drift_command import run as run_drift
-from upsim_contracts.record_command import RecordingSession, recording
+from upsim_contracts.drift.command import run as run_drift
+from upsim_contracts.record.command import RecordingSession, recording
 
 KEY = "sk-canary-of-the-caller-0123456789"
 CLIP = "/media/synthetic/854x480_30fps_4.5s.mp4"

@@ -19,18 +19,19 @@ import pytest
 
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
-from upsim_contracts import measuring, room, windows
-from upsim_contracts.bodies import MAX_VIDEO_LENGTH
-from upsim_contracts.cassettes import read_cassette
+from upsim_contracts.cassettes import text_windows
+from upsim_contracts.cassettes.bodies import MAX_VIDEO_LENGTH
+from upsim_contracts.cassettes.bounded_json import UnusualError, read_document
+from upsim_contracts.cassettes.cassette import read_cassette
+from upsim_contracts.cassettes.redaction import Redactor
 from upsim_contracts.clips import clip
-from upsim_contracts.measuring import MAX_LINKS, MAX_LOOKS, Measuring
-from upsim_contracts.parsing import UnusualError, read_document
-from upsim_contracts.pieces import TURN
-from upsim_contracts.record_command import recording
-from upsim_contracts.recording import MAX_HEADERS
-from upsim_contracts.redaction import Redactor
-from upsim_contracts.upstream import MAX_KEPT, MAX_KEPT_LENGTH, Links
-from upsim_contracts.upstream import Upstream as Target
+from upsim_contracts.record import body_memory, video_measuring
+from upsim_contracts.record.command import recording
+from upsim_contracts.record.proxy import MAX_HEADERS
+from upsim_contracts.record.request_bodies import TURN
+from upsim_contracts.record.upstream import MAX_KEPT, MAX_KEPT_LENGTH, Links
+from upsim_contracts.record.upstream import Upstream as Target
+from upsim_contracts.record.video_measuring import MAX_LINKS, MAX_LOOKS, Measuring
 
 QUEUE = "/api/v1/video/queue"
 Caller = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
@@ -163,7 +164,7 @@ def test_few_links_of_a_request_are_looked_at(
 ) -> None:
     """The number of links, their time and their size have a bound; the request is forwarded."""
     if kind == "slow":
-        monkeypatch.setattr(measuring, "SECONDS", 0.01)
+        monkeypatch.setattr(video_measuring, "SECONDS", 0.01)
     asked: list[str] = []
 
     def upstream(request: httpx.Request) -> httpx.Response:
@@ -268,7 +269,7 @@ def test_a_long_request_is_read_beside_the_event_loop(tmp_path: Path) -> None:
 def test_requests_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What all requests under way hold has a bound; it is free again when one has been answered."""
     for name, size in (("MAX_HELD", 1_000_000), ("FIRST", 0), ("SPARE", 0)):
-        monkeypatch.setattr(room, name, size)
+        monkeypatch.setattr(body_memory, name, size)
     statuses: list[int] = []
 
     async def caller(http: httpx.AsyncClient) -> None:
@@ -296,9 +297,9 @@ def test_a_request_that_is_too_long_passes_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is forwarded in pieces, and kept as size and hash; under a cap no paid one is sent."""
-    monkeypatch.setattr("upsim_contracts.recording.MAX_READ", 100_000)
-    shared = room.Room()
-    monkeypatch.setattr("upsim_contracts.recording.Room", lambda: shared)
+    monkeypatch.setattr("upsim_contracts.record.proxy.MAX_READ", 100_000)
+    shared = body_memory.Room()
+    monkeypatch.setattr("upsim_contracts.record.proxy.Room", lambda: shared)
     body = b"\xff" * 300_000
     received: list[tuple[str | None, bytes]] = []
     held: list[int] = []
@@ -345,23 +346,23 @@ def test_windows_of_a_long_body_read_as_the_whole(monkeypatch: pytest.MonkeyPatc
     content = "http://a/é http://ab --x--xhttp://a --x\\u002c".encode() * 3
     text = base64.encodebytes(spelt).decode()
     for size in range(1, 40):
-        monkeypatch.setattr(windows, "WINDOW", size)
-        found = windows.substituted(links, lambda one: b"<%s>" % one[0], content)
+        monkeypatch.setattr(text_windows, "WINDOW", size)
+        found = text_windows.substituted(links, lambda one: b"<%s>" % one[0], content)
         assert found == links.sub(rb"<\g<0>>", content)
-        assert content is windows.substituted(re.compile(b"https"), lambda _: b"", content)
+        assert content is text_windows.substituted(re.compile(b"https"), lambda _: b"", content)
         signs = [one.start() for one in re.finditer(b"--x", content)]
-        assert signs == [*windows.positions(content, b"--x")]
+        assert signs == [*text_windows.positions(content, b"--x")]
         for most in (8, 9, 11, 12):
-            assert (most < 12) == windows.is_more(content, (b"--x", b"\\u002c"), most)
-        assert content.decode() == windows.text_of(content)
-        assert "{é}" == windows.text_of("{é}".encode("utf-16"))
+            assert (most < 12) == text_windows.is_more(content, (b"--x", b"\\u002c"), most)
+        assert content.decode() == text_windows.text_of(content)
+        assert "{é}" == text_windows.text_of("{é}".encode("utf-16"))
         assert text[-5:].find("=") < 0
-        assert spelt == windows.unspelled(text)
-        assert b"spell" == windows.unspelled("c3~Bl\nbGw=")
-    monkeypatch.setattr(windows, "WINDOW", 4)
+        assert spelt == text_windows.unspelled(text)
+        assert b"spell" == text_windows.unspelled("c3~Bl\nbGw=")
+    monkeypatch.setattr(text_windows, "WINDOW", 4)
     for broken in ("c3=" + "A" * 9, "c", "éc3BlbGw="):
         with pytest.raises(ValueError, match=r"base64|padding|characters"):
-            windows.unspelled(broken)
+            text_windows.unspelled(broken)
     monkeypatch.undo()
     many = {
         "backslashes": b'"' + b"\\n" * 1_000_001 + b'"',
@@ -401,9 +402,9 @@ def test_no_cookie_of_an_answer_is_sent_again(tmp_path: Path) -> None:
 def test_responses_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A response that finds no room passes whole, as size and hash; a short one is always kept."""
     for name, size in (("MAX_HELD", 1_200_000), ("FIRST", 10_000), ("SPARE", 100_000)):
-        monkeypatch.setattr(room, name, size)
-    shared = room.Room()
-    monkeypatch.setattr("upsim_contracts.recording.Room", lambda: shared)
+        monkeypatch.setattr(body_memory, name, size)
+    shared = body_memory.Room()
+    monkeypatch.setattr("upsim_contracts.record.proxy.Room", lambda: shared)
     sizes = {"first": 600_000, "second": 600_000, "short": 9, "third": 400_000}
     held, go_on = asyncio.Event(), asyncio.Event()
 

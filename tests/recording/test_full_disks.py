@@ -20,7 +20,7 @@ from upsim import Simulator
 from upsim.cli import main
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
-from upsim_contracts.cassettes import (
+from upsim_contracts.cassettes.cassette import (
     Header,
     RecordedExchange,
     RecordedMessage,
@@ -28,7 +28,7 @@ from upsim_contracts.cassettes import (
     read_cassette,
 )
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.record_command import recording
+from upsim_contracts.record.command import recording
 from upsim_contracts.uses import uses_in, write_uses
 
 pytest.importorskip("resource")  # as on Windows

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from tests.recording.conftest import entries
-from upsim_contracts.cassettes import read_cassette
-from upsim_contracts.record_command import recording
+from upsim_contracts.cassettes.cassette import read_cassette
+from upsim_contracts.record.command import recording
 
 JSON = {"content-type": "application/json"}
 DEEP = b"[" * 1_000_000 + b"]" * 1_000_000

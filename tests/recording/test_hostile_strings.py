@@ -21,15 +21,22 @@ from tests.recording.test_reports import HEAD, exchange, vicsee
 from upsim.cli import main
 from upsim.scenario.loader import Library
 from upsim.scenario.yaml_tree import parse_tree
-from upsim_contracts import drift_reports, reports
-from upsim_contracts.cassettes import Cassette, Charge, RecordedExchange, RecordedMessage, Writer
-from upsim_contracts.drift import drift
-from upsim_contracts.fact_runner import Outcome, Verdict
+from upsim_contracts.cassettes.cassette import (
+    Cassette,
+    Charge,
+    RecordedExchange,
+    RecordedMessage,
+    Writer,
+)
+from upsim_contracts.drift import reports as drift_reports
+from upsim_contracts.drift.run import drift
+from upsim_contracts.facts.runner import Outcome, Verdict
 from upsim_contracts.matching import Mismatch
-from upsim_contracts.planning import VerifyPlan
-from upsim_contracts.scenario_text import scenario_text
-from upsim_contracts.spending import PriceDifference
-from upsim_contracts.verify import VerifyReport, book_of
+from upsim_contracts.spending_guard import PriceDifference
+from upsim_contracts.verify import reports
+from upsim_contracts.verify.planning import VerifyPlan
+from upsim_contracts.verify.run import VerifyReport, book_of
+from upsim_contracts.yaml_writer import scenario_text
 
 ODD = (
     *("\x7f", "\x80\x9f", "\x85", "\u2028\u2029", "\ufeff", "\0\x1b]0;x\x07", "\ud7ff\ue000\ufffd"),

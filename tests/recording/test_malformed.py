@@ -14,7 +14,7 @@ import pytest
 
 from tests.recording.callers import CLIP
 from tests.recording.conftest import Studio, entries
-from upsim_contracts.record_command import recording
+from upsim_contracts.record.command import recording
 
 UPSCALE = "/api/v1/tools/upscale-video"
 WAVESPEED = "/api/v3/wavespeed-ai/video-upscaler"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.recording.conftest import Studio
-from upsim_contracts.wrong_options import MAX_REPORTED, wrong_options
+from upsim_contracts.documents.wrong_options import MAX_REPORTED, wrong_options
 
 CLIP = "http://upsim.test/media/synthetic/854x480_30fps_4.5s.mp4"
 VENICE = ("venice", "/api/v1/video/queue", {"model": "topaz-video-upscale", "video_url": CLIP})

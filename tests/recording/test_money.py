@@ -14,11 +14,11 @@ import pytest
 
 from tests.recording.callers import CLIP
 from tests.recording.conftest import Studio, entries
-from upsim_contracts.answers import operation_of
-from upsim_contracts.documents import GUIDE
-from upsim_contracts.evidence import resolve
+from upsim_contracts.documents.evidence import resolve
+from upsim_contracts.documents.openapi import GUIDE
+from upsim_contracts.documents.response_checks import operation_of
 from upsim_contracts.request_costs import CostTable
-from upsim_contracts.verify import book_of, pricer, providers
+from upsim_contracts.verify.run import book_of, pricer, providers
 
 UPSCALE = "/api/v1/tools/upscale-video"
 DEAR = "vicsee/price-change"

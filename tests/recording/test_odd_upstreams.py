@@ -30,19 +30,19 @@ from upsim.cli.record import Recorder
 from upsim.cli.verify import LOCAL
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
-from upsim_contracts import charging, record_command
-from upsim_contracts.cassette_format import MAX_PATH_LENGTH, MAX_TEXT_LENGTH
-from upsim_contracts.cassettes import RecordedExchange, read_cassette
-from upsim_contracts.charging import MAX_BYTES, Charging
-from upsim_contracts.drift_command import run as run_drift
+from upsim_contracts.cassettes.cassette import RecordedExchange, read_cassette
+from upsim_contracts.cassettes.format import MAX_PATH_LENGTH, MAX_TEXT_LENGTH
+from upsim_contracts.cassettes.known_secrets import MAX_KNOWN
+from upsim_contracts.cassettes.redaction import PLACEHOLDER, Redactor
+from upsim_contracts.drift.command import run as run_drift
 from upsim_contracts.exceptions import ContractFileError, UnreadableVideoError, UsageError
-from upsim_contracts.known_secrets import MAX_KNOWN
-from upsim_contracts.passing_findings import MAX_FINDINGS
-from upsim_contracts.record_command import recording
-from upsim_contracts.redaction import PLACEHOLDER, Redactor
+from upsim_contracts.record import command, reservations
+from upsim_contracts.record.command import recording
+from upsim_contracts.record.reservations import MAX_BYTES, Charging
+from upsim_contracts.record.response_findings import MAX_FINDINGS
 from upsim_contracts.request_costs import CostTable
-from upsim_contracts.spending import SpendingBudget
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.spending_guard import SpendingBudget
+from upsim_contracts.verify.run import book_of, pricer
 from upsim_contracts.video_probe import look_into
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -610,8 +610,8 @@ class Drops(httpx.AsyncByteStream):
 
 def test_dripping_responses_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Head, document and balance have a time in all, after which the caller gets a 502."""
-    monkeypatch.setattr(record_command, "HELD", 0.1)
-    monkeypatch.setattr(charging, "SECONDS", 0.1)
+    monkeypatch.setattr(command, "HELD", 0.1)
+    monkeypatch.setattr(reservations, "SECONDS", 0.1)
     said: list[str] = []
     asked = {"upstream": "http://127.0.0.1:9", "to": tmp_path / "c.jsonl", "provider": "venice"}
     asked |= {"cap": Decimal(9_999)}

@@ -10,9 +10,9 @@ import httpx
 
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
-from upsim_contracts.bodies import sees
-from upsim_contracts.measuring import Measuring
-from upsim_contracts.upstream import Upstream
+from upsim_contracts.cassettes.bodies import sees
+from upsim_contracts.record.upstream import Upstream
+from upsim_contracts.record.video_measuring import Measuring
 
 
 def test_a_video_that_was_replaced_is_measured_again() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.recording.callers import CALLERS, CLIP
 from tests.recording.conftest import Studio
-from upsim_contracts.cassettes import (
+from upsim_contracts.cassettes.cassette import (
     Cassette,
     Charge,
     Header,
@@ -26,11 +26,11 @@ from upsim_contracts.cassettes import (
     Writer,
     read_cassette,
 )
-from upsim_contracts.drift import drift
+from upsim_contracts.documents.wrong_paths import note
+from upsim_contracts.drift.run import drift
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.request_costs import CostTable
-from upsim_contracts.verify import book_of, pricer
-from upsim_contracts.wrong_paths import note
+from upsim_contracts.verify.run import book_of, pricer
 
 HEAD = Header("vicsee", "guide", "127.0.0.1", "2026-11-01T10:00:00Z")
 

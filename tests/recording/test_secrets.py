@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.recording.conftest import KEY, Studio, entries
-from upsim_contracts.redaction import PLACEHOLDER, Redactor
+from upsim_contracts.cassettes.redaction import PLACEHOLDER, Redactor
 
 HOOK = "https://hooks.example/services/canary-path-token?secret=canary-hook-query"
 SIGNED = (

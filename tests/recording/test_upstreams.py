@@ -13,9 +13,9 @@ from tests.recording.callers import CLIP
 from tests.recording.conftest import Studio, entries
 from tests.uploads import put_request
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.record_command import recording
-from upsim_contracts.upstream import Links, Upstream, remember, upstream
-from upsim_contracts.verify import providers
+from upsim_contracts.record.command import recording
+from upsim_contracts.record.upstream import Links, Upstream, remember, upstream
+from upsim_contracts.verify.run import providers
 
 
 def named(url: str, cap: str | None = None, **more: str | None) -> Upstream:

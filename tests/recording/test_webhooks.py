@@ -19,11 +19,11 @@ import pytest
 
 from tests.receivers import Receiver
 from tests.recording.conftest import Studio, entries
-from upsim_contracts import pieces, relaying
-from upsim_contracts.cassettes import read_cassette
+from upsim_contracts.cassettes.cassette import read_cassette
 from upsim_contracts.exceptions import ContractFileError, UsageError
-from upsim_contracts.hooks import STEP
-from upsim_contracts.record_command import RecordingSession, recording
+from upsim_contracts.record import request_bodies, webhook_relay
+from upsim_contracts.record.command import RecordingSession, recording
+from upsim_contracts.record.webhook_urls import STEP
 
 SUBMITS = {
     "wavespeed": "/api/v3/wavespeed-ai/video-upscaler",
@@ -248,7 +248,7 @@ async def submit(http: httpx.AsyncClient, fake: Fake) -> str:
 
 def test_nobody_else_can_deliver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unknown tokens, other methods and more than a provider's attempts are refused, unrecorded."""
-    monkeypatch.setattr(relaying, "MAX_PER_WEBHOOK", 2)
+    monkeypatch.setattr(webhook_relay, "MAX_PER_WEBHOOK", 2)
     statuses: list[int] = []
     fake = Fake(lambda _: answer(status=204))
 
@@ -296,9 +296,9 @@ def test_bounds_of_a_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         answers = [await http.post(url, json={"gone": True}), await http.post(url, json={})]
         await http.post(url, json={"gone": True})
         assert b"" == answers[1].content
-        monkeypatch.setattr(relaying, "MAX_TEXT", 10)
+        monkeypatch.setattr(webhook_relay, "MAX_TEXT", 10)
         answers.append(await http.post(url, content=b"x" * 11))
-        monkeypatch.setattr(relaying, "MAX_AT_ONCE", 0)
+        monkeypatch.setattr(webhook_relay, "MAX_AT_ONCE", 0)
         answers.append(await http.post(url, json={}))
         statuses.extend(one.status_code for one in answers)
 
@@ -336,10 +336,10 @@ def test_answers_are_unpacked_beside_the_event_loop(
         return SimpleNamespace(decompress=decompress, eof=True)
 
     own = {"MAX_WBITS": zlib.MAX_WBITS, "error": zlib.error, "decompressobj": unpacking}
-    monkeypatch.setattr(pieces, "zlib", SimpleNamespace(**own))
+    monkeypatch.setattr(request_bodies, "zlib", SimpleNamespace(**own))
     short = gzip.compress(b'{"a": 1}')
-    long = gzip.compress(bytes(pieces.MAX_PACKED), 0)
-    assert len(long) > pieces.MAX_PACKED
+    long = gzip.compress(bytes(request_bodies.MAX_PACKED), 0)
+    assert len(long) > request_bodies.MAX_PACKED
     sent = {"short": short, "broken": b"no gzip", "long": long}
 
     def packed(request: httpx.Request) -> httpx.Response:

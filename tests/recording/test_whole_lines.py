@@ -20,18 +20,18 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.slowness import TRIES, slowness
-from upsim_contracts import charging as charging_module
-from upsim_contracts.bodies import kept
-from upsim_contracts.cassettes import (
+from upsim_contracts.cassettes.bodies import kept
+from upsim_contracts.cassettes.bounded_json import BODY, MAX_LETTERS, parsed
+from upsim_contracts.cassettes.cassette import (
     Header,
     RecordedExchange,
     RecordedMessage,
     Writer,
     read_cassette,
 )
-from upsim_contracts.parsing import BODY, MAX_LETTERS, parsed
-from upsim_contracts.record_command import recording
-from upsim_contracts.redaction import Redactor
+from upsim_contracts.cassettes.redaction import Redactor
+from upsim_contracts.record import reservations as charging_module
+from upsim_contracts.record.command import recording
 
 JSON = "application/json"
 QUEUE = "/api/v1/video/queue"

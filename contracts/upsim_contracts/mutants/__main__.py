@@ -15,7 +15,7 @@ from upsim_contracts.mutants.catalogue import FOLDER, Mutant, mutants
 from upsim_contracts.mutants.lies import lies_about
 from upsim_contracts.mutants.noticing import Court, count
 from upsim_contracts.mutants.running import Runner
-from upsim_contracts.verify import book_of, providers
+from upsim_contracts.verify.run import book_of, providers
 
 WELL, FINDING, USAGE = 0, 1, 2
 

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 
 from upsim.network import NoCookies
-from upsim_contracts.facts import Book
-from upsim_contracts.spending import SpendingBudget
+from upsim_contracts.facts.fact import Book
+from upsim_contracts.spending_guard import SpendingBudget
 from upsim_contracts.target import Target
 
 SECONDS = 60

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from upsim_contracts.documents import folders
+from upsim_contracts.documents.openapi import folders
 from upsim_contracts.exceptions import ContractFileError, NoContractError
 from upsim_contracts.matching import shown
 from upsim_contracts.mutants.altering import Alteration, Kind, alterations

@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from upsim_contracts.account_client import Pricer
 from upsim_contracts.exceptions import TargetError
-from upsim_contracts.fact_runner import CONNECTION, Verdict, judge
-from upsim_contracts.facts import Book, Fact
+from upsim_contracts.facts.account_client import Pricer
+from upsim_contracts.facts.fact import Book, Fact
+from upsim_contracts.facts.runner import CONNECTION, Verdict, judge
 from upsim_contracts.mutants.children import cpu_limit, forked, simulator
 from upsim_contracts.mutants.lies import Lie, Lies
 from upsim_contracts.target import Given, Target
-from upsim_contracts.verify import pricer
+from upsim_contracts.verify.run import pricer
 
 Fate = Literal["noticed", "missed", "invalid", "error"]
 MAX_LENGTH = 120

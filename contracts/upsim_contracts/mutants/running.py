@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from upsim_contracts.exceptions import StaleMutantError
-from upsim_contracts.fact_runner import CONNECTION, Verdict, judge
-from upsim_contracts.facts import Book, Fact
+from upsim_contracts.facts.fact import Book, Fact
+from upsim_contracts.facts.runner import CONNECTION, Verdict, judge
 from upsim_contracts.mutants.catalogue import Mutant
 from upsim_contracts.mutants.children import SECONDS, in_child, simulator
 from upsim_contracts.mutants.planting import plant, scenario_file
 from upsim_contracts.target import Target
-from upsim_contracts.verify import book_of, pricer, providers
+from upsim_contracts.verify.run import book_of, pricer, providers
 
 Fate = Literal["killed", "survived", "stale", "error"]
 PRELOADED = (

@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from upsim_contracts.clips import ClipProperties
-from upsim_contracts.generation import Submit
+from upsim_contracts.suite.generation import Submit
 from upsim_contracts.suite.strategies.bodies import Options
 
 

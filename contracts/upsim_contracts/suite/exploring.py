@@ -17,12 +17,12 @@ from hypothesis import settings as Settings  # noqa: N812 - a class, whatever it
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from upsim_contracts.account_client import NotRunError
 from upsim_contracts.exceptions import SpendingError
-from upsim_contracts.generation import Generation, Submit, generation
+from upsim_contracts.facts.account_client import NotRunError
 from upsim_contracts.suite.account import CheckedAccount
+from upsim_contracts.suite.generation import Generation, Submit, generation
 from upsim_contracts.target import Given, Target
-from upsim_contracts.verify import book_of, pricer, providers
+from upsim_contracts.verify.run import book_of, pricer, providers
 
 DATABASE = ".hypothesis/contracts"
 AMPLE = "10000000000"

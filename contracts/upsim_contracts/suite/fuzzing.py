@@ -16,8 +16,8 @@ from decimal import Decimal
 from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
-from upsim_contracts.answers import contract
-from upsim_contracts.documents import living
+from upsim_contracts.documents.openapi import living
+from upsim_contracts.documents.response_checks import contract
 from upsim_contracts.suite.inputs import HOST, formats
 from upsim_contracts.suite.rules import described, exceptions, operation_of, rules
 from upsim_contracts.suite.sandbox_pool import PooledSandbox, SandboxPool

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from upsim_contracts.documents import folders
+from upsim_contracts.documents.openapi import folders
 from upsim_contracts.yaml12 import read
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
-from upsim_contracts.documents import document
+from upsim_contracts.documents.openapi import document
 from upsim_contracts.exceptions import ContractError
 from upsim_contracts.suite.inputs import CLIPS, HOST
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from upsim_contracts.fact_runner import judge
-from upsim_contracts.facts import Fact
+from upsim_contracts.facts.fact import Fact
+from upsim_contracts.facts.runner import judge
 from upsim_contracts.target import Target
-from upsim_contracts.verify import book_of, pricer, providers
+from upsim_contracts.verify.run import book_of, pricer, providers
 
 FACTS = [
     pytest.param(provider, fact, id=f"{provider}-{fact.id}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upsim_contracts.documents import dialects, parts, providers
+from upsim_contracts.documents.openapi import dialects, parts, providers
 from upsim_contracts.suite.fuzzing import Fuzzing, Profile, unmet
 
 DOCUMENTS = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
-from upsim_contracts.account_client import NotRunError
 from upsim_contracts.exceptions import SpendingError
-from upsim_contracts.generation import Submit
+from upsim_contracts.facts.account_client import NotRunError
 from upsim_contracts.suite.exploring import SUBMITS, Explore
+from upsim_contracts.suite.generation import Submit
 from upsim_contracts.suite.machine import machine_of
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from upsim_contracts.documents import parts, providers
+from upsim_contracts.documents.openapi import parts, providers
 from upsim_contracts.suite.rules import exceptions, rules
 from upsim_contracts.suite.sandbox_pool import SandboxPool
 

@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from upsim.network import NoCookies
-from upsim_contracts.account_client import body_of
 from upsim_contracts.clips import clip
 from upsim_contracts.exceptions import TargetError
-from upsim_contracts.facts import Book, CallForm, filled
+from upsim_contracts.facts.account_client import body_of
+from upsim_contracts.facts.fact import Book, CallForm, filled
 from upsim_contracts.matching import at
 from upsim_contracts.target import Given, Target, TargetAccount
-from upsim_contracts.verify import book_of, pricer, providers
+from upsim_contracts.verify.run import book_of, pricer, providers
 
 SHORT = "320x240 10fps 1s"
 TOO_LONG = {"piapi": "320x240 10fps 30s"}

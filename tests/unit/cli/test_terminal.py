@@ -16,7 +16,7 @@ from tests.recording.test_reports import HEAD
 from upsim.cli import main
 from upsim.cli.console import say
 from upsim.cli.terminal import escaped_output, is_output_lost
-from upsim_contracts.cassettes import Writer
+from upsim_contracts.cassettes.cassette import Writer
 
 FULL = os.strerror(errno.ENOSPC)
 COMMANDS = {

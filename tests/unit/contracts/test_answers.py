@@ -10,9 +10,9 @@ from unittest.mock import patch
 
 import pytest
 
-from upsim_contracts.answers import check_answer, contract
+from upsim_contracts.documents.response_checks import check_answer, contract
+from upsim_contracts.documents.schemas import Schemas
 from upsim_contracts.findings import Finding
-from upsim_contracts.schemas import Schemas
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 TOOL = ("POST", "/api/v1/tools/upscale-video")

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.slowness import slowness
-from upsim_contracts import bodies, parsing
-from upsim_contracts.bodies import Tee, kept, videos_in
-from upsim_contracts.parsing import parsed
-from upsim_contracts.redaction import Redactor
+from upsim_contracts.cassettes import bodies, bounded_json
+from upsim_contracts.cassettes.bodies import Tee, kept, videos_in
+from upsim_contracts.cassettes.bounded_json import parsed
+from upsim_contracts.cassettes.redaction import Redactor
 
 JSON = "application/json"
 LONG = 15 << 20
@@ -56,7 +56,7 @@ def test_a_long_file_in_a_document_is_a_hash(text: str) -> None:
 def test_base64_is_known_by_its_letters(text: str) -> None:
     """As by a pattern, which would take long for a long text."""
     pattern = re.compile(r"[A-Za-z0-9+/\s]*[A-Za-z0-9+/][A-Za-z0-9+/\s]*={0,2}\s*", re.ASCII)
-    found = parsing._is_base64(text)
+    found = bounded_json._is_base64(text)
 
     assert found == bool(pattern.fullmatch(text)) or not text.strip(" \n=")
     assert not found or parsed(json.dumps(text).encode()) is not None

@@ -8,7 +8,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from upsim.providers import discover
-from upsim_contracts.documents import (
+from upsim_contracts.documents.openapi import (
     dialects,
     document,
     merged,

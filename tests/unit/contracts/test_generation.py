@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from upsim_contracts.clips import ClipProperties, clip
 from upsim_contracts.exceptions import ContractFileError
-from upsim_contracts.facts import Book
-from upsim_contracts.generation import generation
+from upsim_contracts.facts.fact import Book
 from upsim_contracts.suite.exploring import TABLES, tables
+from upsim_contracts.suite.generation import generation
 from upsim_contracts.suite.strategies.clips import bounds, clips
 from upsim_contracts.suite.strategies.flaws import pairs
 from upsim_contracts.suite.strategies.ids import beside
-from upsim_contracts.verify import book_of, providers
+from upsim_contracts.verify.run import book_of, providers
 
 CALLS = [submit for table in tables() for submit in table.submits.values()]
 

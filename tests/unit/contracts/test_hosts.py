@@ -7,11 +7,11 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from upsim_contracts.documents import further_hosts, providers
-from upsim_contracts.fact_runner import judge
-from upsim_contracts.spending import SpendingBudget
+from upsim_contracts.documents.openapi import further_hosts, providers
+from upsim_contracts.facts.runner import judge
+from upsim_contracts.spending_guard import SpendingBudget
 from upsim_contracts.target import Target
-from upsim_contracts.verify import book_of, pricer
+from upsim_contracts.verify.run import book_of, pricer
 
 
 @pytest.mark.parametrize("provider", providers())

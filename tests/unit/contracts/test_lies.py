@@ -11,7 +11,7 @@ import pytest
 from upsim_contracts.exceptions import ContractFileError, NoContractError
 from upsim_contracts.mutants.lies import Equivalent, Lie, Lies, lies_about
 from upsim_contracts.mutants.noticing import Court, Judged, count
-from upsim_contracts.verify import book_of
+from upsim_contracts.verify.run import book_of
 
 BASELINE = """\
 provider: vicsee

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from upsim_contracts.answers import contract
-from upsim_contracts.documents import folders, parts, providers
+from upsim_contracts.documents.openapi import folders, parts, providers
+from upsim_contracts.documents.response_checks import contract
 from upsim_contracts.suite.fuzzing import FuzzingResult, unmet
 from upsim_contracts.suite.rules import EXCEPTIONS, exceptions, rules
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from upsim_contracts import evidence
-from upsim_contracts.answers import Contract, DocumentedOperation, contract
-from upsim_contracts.documents import dialects, parts, providers
-from upsim_contracts.schemas import Schemas
+from upsim_contracts.documents import evidence
+from upsim_contracts.documents.openapi import dialects, parts, providers
+from upsim_contracts.documents.response_checks import Contract, DocumentedOperation, contract
+from upsim_contracts.documents.schemas import Schemas
 
 CONTRACTS = [
     pytest.param(

@@ -10,7 +10,7 @@ from functools import cache
 from hypothesis import strategies as st
 
 from upsim_contracts.clips import ClipProperties
-from upsim_contracts.generation import Clips, finite
+from upsim_contracts.suite.generation import Clips, finite
 
 FAR = Fraction(60)
 """Longer clips are made near edges only: they are the same, and take longer."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from upsim_contracts.facts import CallForm
-from upsim_contracts.generation import Flaw, Submit
+from upsim_contracts.facts.fact import CallForm
+from upsim_contracts.suite.generation import Flaw, Submit
 
 
 def pairs(submit: Submit, form: CallForm) -> list[tuple[Flaw, Flaw]]:

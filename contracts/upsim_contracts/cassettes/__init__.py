@@ -1,0 +1,1 @@
+"""Cassettes: recorded requests and responses, without secrets and without videos."""

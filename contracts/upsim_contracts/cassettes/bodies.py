@@ -1,0 +1,206 @@
+"""Bodies as a cassette keeps them: documents whole, videos as size, hash and what PyAV sees."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice, pairwise
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from upsim_contracts.cassettes.bounded_json import (
+    KEPT,
+    MAX_TEXT_LENGTH,
+    UnusualError,
+    encoded,
+    parsed,
+    read_document,
+    spelled,
+)
+from upsim_contracts.cassettes.format import VideoShape
+from upsim_contracts.cassettes.redaction import Redactor, is_hook
+from upsim_contracts.cassettes.text_windows import positions
+from upsim_contracts.exceptions import UnreadableVideoError
+from upsim_contracts.video_probe import look_into
+
+MAX_VIDEO_LENGTH = 64 * 2**20
+"""Bytes of a file that are held to look into it; of a larger one only size and hash are kept."""
+MAX_VIDEOS = 256 * 2**20
+"""Bytes of all files that are held at once; of the files beyond, size and hash are kept."""
+MAX_PARTS = 1_000
+"""Parts of a form that are looked at."""
+MAX_HEAD_LENGTH = 64 * 2**10
+"""Bytes of a part's headers."""
+_BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
+_FILE = re.compile(rb"^content-disposition:.*\bfilename\*?=", re.IGNORECASE | re.MULTILINE)
+
+
+class _Share:
+    """Bytes that all files that pass hold at once. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._held, self._lock = 0, Lock()
+
+    def take(self, size: int) -> bool:
+        """Take room, unless there is too little; give it back by a negative size."""
+        with self._lock:
+            is_room = size <= 0 or self._held + size <= MAX_VIDEOS
+            self._held += size if is_room else 0
+        return is_room
+
+
+_SHARE = _Share()
+
+
+@dataclass(slots=True)
+class Tee:
+    """Bytes that pass: counted, hashed, and held as long as they are few, of all files together."""
+
+    size: int = 0
+    _held: bytearray = field(default_factory=bytearray)
+    _hash: Any = field(default_factory=hashlib.sha256)
+    is_whole: bool = True
+
+    def feed(self, chunk: bytes) -> None:
+        """Take note of a piece."""
+        self.size += len(chunk)
+        self._hash.update(chunk)
+        if self.is_whole and self.size <= MAX_VIDEO_LENGTH and _SHARE.take(len(chunk)):
+            self._held += chunk
+        else:
+            self.is_whole = False
+            self._let_go()
+
+    def _let_go(self) -> None:
+        _SHARE.take(-len(self._held))
+        self._held.clear()
+
+    def __del__(self) -> None:
+        """Give back what was held."""
+        self._let_go()
+
+    @property
+    def content(self) -> bytes:
+        """All bytes, or none when they were too many."""
+        return bytes(self._held)
+
+    def kept(self, content_type: str) -> dict[str, Any]:
+        """What a cassette says of it."""
+        found = {"bytes": self.size, "sha256": self._hash.hexdigest(), "type": content_type}
+        seen = sees(self.content)
+        return {**found, "sees": seen} if seen else found
+
+
+def sees(content: bytes) -> dict[str, Any] | None:
+    """What PyAV says of a video; None for what is none, was not held, or no cassette takes."""
+    if not content:
+        return None
+    try:
+        found = look_into(content)
+        seen = {**found, "seconds": str(found["seconds"])}
+        msgspec.convert(seen, VideoShape)
+    except (UnreadableVideoError, msgspec.ValidationError):
+        return None
+    return seen
+
+
+def kept(content: bytes, content_type: str, redactor: Redactor) -> dict[str, Any]:
+    """A body as the cassette holds it, without secrets."""
+    if not content:
+        return {}
+    found = parsed(content)
+    if found is not None:
+        clean = redactor.document(without_videos(found[0]))
+        if parsed(encoded(clean), KEPT) is not None:
+            return {"json": clean}
+    text = content_type.startswith("text/") or "json" in content_type or "xml" in content_type
+    if text and len(content) <= MAX_TEXT_LENGTH:
+        return {"text": redactor.text(content.decode("utf-8", "replace"))}
+    return as_file(content, content_type)
+
+
+def as_file(content: bytes, content_type: str) -> dict[str, Any]:
+    """A body of which only size, hash and properties are kept."""
+    digest = hashlib.sha256(content).hexdigest()
+    kind = content_type.partition(";")[0]
+    found = {"bytes": len(content), "sha256": digest, "type": kind}
+    seen = sees(content) if len(content) <= MAX_VIDEO_LENGTH else None
+    return {"file": {**found, "sees": seen} if seen else found}
+
+
+def unkept(content: bytes, body: Mapping[str, Any]) -> str | None:
+    """Why a JSON document is kept as a file alone; None where it is kept, or is no JSON."""
+    if "json" not in body.get("file", {}).get("type", ""):
+        return None
+    if not content:
+        return "it is too long, or encoded in a way that is not read, or there was no room for it"
+    try:
+        read_document(content)
+    except UnusualError as error:
+        return str(error)
+    except ValueError:
+        return None
+    return "a text of it is too long once its secrets are replaced, or there was no room for it"
+
+
+def videos_in(content: bytes, content_type: str) -> Iterator[bytes]:
+    """The files that a request carries: of a form, as data URLs, or as bare base64."""
+    boundary = _BOUNDARY.search(content_type) if content_type.startswith("multipart/") else None
+    if boundary is not None:
+        sign = f"--{boundary[1] or boundary[2]}".encode("latin-1", "replace")
+        for start, end in pairwise([*islice(positions(content, sign), MAX_PARTS), len(content)]):
+            head_end = content.find(b"\r\n\r\n", start, min(start + MAX_HEAD_LENGTH, end))
+            if head_end >= 0 and _FILE.search(content, start + len(sign), head_end):
+                line = 2 * content.endswith(b"\r\n", head_end + 4, end)
+                yield content[head_end + 4 : end - line]
+        return
+    document = parsed(content)
+    for text in strings(document[0]) if document else ():
+        found = spelled(text)
+        if found is not None:
+            yield found
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every text in a document, in order."""
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def links(value: object, name: str = "") -> Iterator[str]:
+    """Every link in a document, but for those where the caller wants to be told something."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from links(inner, str(key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from links(inner, name)
+    elif isinstance(value, str) and value.startswith(("http://", "https://")) and not is_hook(name):
+        yield value
+
+
+def without_videos(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """A document in which the bytes of files are replaced by their hash."""
+    if isinstance(value, Mapping):
+        return {key: without_videos(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [without_videos(inner) for inner in value]
+    if isinstance(value, str):
+        found = spelled(value)
+        return value if found is None else name_of(found)
+    return value
+
+
+def name_of(content: bytes) -> str:
+    """What stands for the bytes of a file in a cassette."""
+    return f"data:,sha256-{hashlib.sha256(content).hexdigest()}"

@@ -1,0 +1,158 @@
+"""The OpenAPI documents: one a provider and host, hand-kept, with a patch for each other dialect.
+
+A contract folder holds `openapi.yaml`, further documents as `openapi.<part>.yaml` (another host),
+and for a dialect that differs `openapi.<dialect>.yaml` or `openapi.<part>.<dialect>.yaml`: JSON
+merge patches, which hold no `openapi` key of their own. `x-default-dialect` of `openapi.yaml` names
+the dialect of a request that names none; without it that is `guide`. The folders are those of this
+package and those that other packages name in the entry-point group `upsim.contract_folders`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from upsim_contracts.exceptions import NoContractError
+from upsim_contracts.yaml12 import read_exact
+
+ENTRY_POINT_GROUP = "upsim.contract_folders"
+GUIDE = "guide"
+Document = dict[str, Any]
+
+
+@cache
+def folders() -> Mapping[str, Path]:
+    """The contract folder of each provider: those beside this module, then those of others."""
+    own = {file.parent.name: file.parent for file in _here().glob("*/openapi.yaml")}
+    return dict(sorted(own.items())) | dict(_brought())
+
+
+def providers() -> tuple[str, ...]:
+    """The providers that have a contract."""
+    return tuple(folders())
+
+
+@cache
+def parts(provider: str) -> tuple[str, ...]:
+    """The documents of a provider: the empty name is its API, the others are further hosts."""
+    files = _files(provider, "openapi")
+    names = sorted(file.name.removeprefix("openapi").removesuffix(".yaml") for file in files)
+    return tuple(name.removeprefix(".") for name in names if "openapi" in _read(provider, name))
+
+
+def dialects(provider: str, part: str = "") -> tuple[str, ...]:
+    """The guide, and the dialects for which there is a patch of this document."""
+    start = f"openapi.{part}." if part else "openapi."
+    names = [f.name.removeprefix(start).removesuffix(".yaml") for f in _files(provider, start)]
+    known = parts(provider)
+    patches = [name for name in sorted(names) if "." not in name and name not in known]
+    return GUIDE, *(name for name in patches if name and name != "yaml")
+
+
+def default_dialect(provider: str) -> str:
+    """The dialect in which a simulator answers a request that names none."""
+    return str(document(provider).get("x-default-dialect", GUIDE))
+
+
+def document(provider: str, dialect: str = GUIDE, part: str = "") -> Document:
+    """The document as it holds under a dialect; references inside it stay references.
+
+    Numbers with a point are decimals. The caller must not change it. Raises NoContractError.
+    """
+    if provider not in folders():
+        raise NoContractError("provider", provider, providers())
+    if part not in parts(provider):
+        raise NoContractError(f"document of {provider}", part, parts(provider))
+    return _resolved(provider, dialect, part)
+
+
+def part_of(provider: str, host: str) -> str:
+    """The document whose `servers` name this host; the API's own where none does."""
+    for part in parts(provider):
+        servers = document(provider, part=part).get("servers", ())
+        if any(urlsplit(server["url"]).hostname == host for server in servers):
+            return part
+    return ""
+
+
+def further_hosts(provider: str) -> dict[str, str]:
+    """The paths that the provider serves at another host than its API, each with that server."""
+    found: dict[str, str] = {}
+    for part in filter(None, parts(provider)):
+        told = document(provider, part=part)
+        found |= dict.fromkeys(told["paths"], str(told["servers"][0]["url"]))
+    return found
+
+
+def served(provider: str, dialect: str, part: str | None, host: str) -> Document | None:
+    """What a server shows at `/openapi.json` (by its host) or `/openapi.<part>.json`.
+
+    None where there is no such document. This is the entry point `upsim.documents`.
+    """
+    if provider not in folders():
+        return None
+    wanted = part_of(provider, host) if part is None else part
+    return living(document(provider, dialect, wanted)) if wanted in parts(provider) else None
+
+
+def living(found: Document) -> Document:
+    """The document without operations marked `x-retired`, which no request can use."""
+    paths = {
+        path: {name: part for name, part in item.items() if not _is_retired(part)}
+        for path, item in found["paths"].items()
+    }
+    return {**found, "paths": {path: item for path, item in paths.items() if item}}
+
+
+def merged(base: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON
+    """A JSON merge patch (RFC 7396) applied: null removes, objects merge, all else replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    found = dict(base) if isinstance(base, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = merged(found.get(name), value)
+    return found
+
+
+@cache
+def _resolved(provider: str, dialect: str, part: str) -> Document:
+    dotted = f".{part}" if part else ""
+    base = _read(provider, dotted)
+    patch = f"{dotted}.{dialect}"
+    found: Document = base
+    if (folders()[provider] / f"openapi{patch}.yaml").exists():
+        found = merged(base, _read(provider, patch))
+    return found
+
+
+@cache
+def _read(provider: str, name: str) -> Document:
+    found: Document = read_exact(folders()[provider] / f"openapi{name}.yaml")
+    return found
+
+
+def _files(provider: str, start: str) -> Iterator[Path]:
+    return folders()[provider].glob(f"{start}*yaml")
+
+
+def _is_retired(part: Any) -> bool:  # noqa: ANN401 - JSON
+    return isinstance(part, dict) and part.get("x-retired") is True
+
+
+def _brought() -> Iterator[tuple[str, Path]]:
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        spec = find_spec(point.value)
+        for place in (spec.submodule_search_locations or ()) if spec else ():
+            yield point.name, Path(place)
+
+
+def _here() -> Path:
+    return Path(__file__).parents[1]

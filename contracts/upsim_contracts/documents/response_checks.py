@@ -1,0 +1,264 @@
+"""Judges single answers: whether each is what the provider's document says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import islice
+from typing import Any
+
+from upsim_contracts.cassettes.bounded_json import parsed
+from upsim_contracts.documents import evidence, undocumented
+from upsim_contracts.documents.openapi import GUIDE, Document, document, parts
+from upsim_contracts.documents.schemas import Schemas, SchemaViolation, shown
+from upsim_contracts.findings import Finding
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+MAX_FINDINGS = 50
+"""Differences that are reported of the headers of one answer, and of its body."""
+REFUSED = 400
+"""The least status of a refusal."""
+_CONDITIONS = frozenset({"then", "else"})
+"""Rules that depend on another field: they are looked at when all others hold."""
+_ID = re.compile(r'"[A-Za-z0-9_-]{8,}"')
+_BEGINNING = 24
+"""Characters of an id by which it is known; a long text is shown without its end."""
+_PARAMETER = re.compile(r"\{[^}]+\}")
+_REMEMBERED = 512
+"""Responses whose findings a contract keeps: a client that polls gets the same one many times."""
+_MAX_REMEMBERED_LENGTH = 4096
+"""Bytes of the body of such a response."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentedOperation:
+    """A method and a path of a document; `name` is how a person calls it."""
+
+    id: str
+    method: str
+    path: str
+    pattern: re.Pattern[str]
+    definition: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Method and path as the document writes them."""
+        return f"{self.method} {self.path}"
+
+
+class Contract:
+    """One document of a provider, ready to judge answers."""
+
+    def __init__(self, provider: str, found: Document) -> None:
+        """Read the operations; validators are compiled when first needed."""
+        self.provider = provider
+        self.document = found
+        self._schemas = Schemas(found)
+        self._headers_named = undocumented.headers(found)
+        self.operations = {one.id: one for one in _operations(found)}
+        # A path without parameters wins over one with them, as in OpenAPI.
+        self._by_path = sorted(self.operations.values(), key=lambda one: one.path.count("{"))
+        self._remembered = lru_cache(_REMEMBERED)(self._compared)
+
+    def find(self, method: str, path: str) -> DocumentedOperation | None:
+        """The operation that a request meant, by its method and its path without the query."""
+        bare = path.partition("?")[0]
+        for one in self._by_path:
+            if one.method == method.upper() and one.pattern.fullmatch(bare):
+                return one
+        return None
+
+    def check_request(
+        self, operation: DocumentedOperation, document: object
+    ) -> Iterator[SchemaViolation]:
+        """How a JSON body of a request differs from the document: every rule that it breaks."""
+        steps: tuple[str, ...] = ("requestBody", "content", "application/json", "schema")
+        body = operation.definition.get("requestBody", {})
+        if "schema" in body.get("content", {}).get("application/json", {}):
+            place = ("paths", operation.path, operation.method.lower(), *steps)
+            yield from self._schemas.all_differences(evidence.pointer(place), document)
+
+    def check(
+        self, operation: DocumentedOperation, status: int, headers: Mapping[str, str], body: bytes
+    ) -> list[Finding]:
+        """How an answer to the operation differs from the document."""
+        compared = self._remembered if len(body) <= _MAX_REMEMBERED_LENGTH else self._compared
+        return list(compared(operation.id, status, tuple(headers.items()), body))
+
+    def _compared(
+        self, name: str, status: int, headers: tuple[tuple[str, str], ...], body: bytes
+    ) -> tuple[Finding, ...]:
+        """Compare a response to the operation of this name with the document."""
+        operation = self.operations[name]
+        responses = operation.definition["responses"]
+        key = str(status) if str(status) in responses else "default"
+        place = ("paths", operation.path, operation.method.lower(), "responses")
+        if key not in responses:
+            known = f"one of {', '.join(responses)}"
+            source = evidence.at(self.document, place)
+            return (Finding(self.provider, operation.name, "status", known, str(status), source),)
+        response = responses[key]
+        steps: tuple[str, ...] = (*place, key)
+        while "$ref" in response:
+            steps = tuple(response["$ref"].removeprefix("#/").split("/"))
+            response = evidence.resolve(self.document, response["$ref"])
+        name = f"{operation.name} {status}"
+        lower = {header.lower(): value for header, value in headers}
+        found = [*islice(self._headers(name, response, steps, lower), MAX_FINDINGS)]
+        differences = self.content(name, response, steps, lower.get("content-type", ""), body)
+        inside = [*islice(differences, MAX_FINDINGS)]
+        return (*found, *_without_links(inside))
+
+    def _headers(
+        self,
+        name: str,
+        response: Mapping[str, Any],
+        steps: tuple[str, ...],
+        seen: Mapping[str, str],
+    ) -> Iterator[Finding]:
+        for header, given in response.get("headers", {}).items():
+            definition, place = given, (*steps, "headers", header)
+            while "$ref" in definition:
+                place = tuple(definition["$ref"].removeprefix("#/").split("/"))
+                definition = evidence.resolve(self.document, definition["$ref"])
+            value = seen.get(header.lower())
+            if value is not None:
+                typed = _typed(value, definition["schema"].get("type"))
+                yield from self.values(name, (*place, "schema"), typed, f"header {header}")
+            elif definition.get("required"):
+                source = evidence.at(self.document, place)
+                yield Finding(
+                    self.provider, name, f"header {header}", "this header", "none", source
+                )
+        source = evidence.at(self.document, steps)
+        for header, value in seen.items():
+            if header not in self._headers_named and not undocumented.is_transport(header):
+                where, told = f"header {header}", shown(value)
+                yield Finding(self.provider, name, where, "no such header", told, source)
+
+    def content(
+        self,
+        name: str,
+        response: Mapping[str, Any],
+        steps: tuple[str, ...],
+        content_type: str,
+        body: bytes,
+    ) -> Iterator[Finding]:
+        """How a body differs from the `content` of a response or a request, at these steps."""
+        contents = response.get("content")
+        if not contents:
+            return
+        media_type = content_type.partition(";")[0].strip().lower()
+        source = evidence.at(self.document, (*steps, "content"))
+        if media_type not in contents:
+            known, where = " or ".join(contents), "header Content-Type"
+            yield Finding(self.provider, name, where, known, shown(content_type), source)
+        elif "schema" in contents[media_type]:
+            value: object = body.decode("utf-8", "replace")
+            if media_type == "application/json":
+                document = parsed(body)
+                if document is None:
+                    yield Finding(self.provider, name, "body", "JSON", shown(value), source)
+                    return
+                value = document[0]
+            place = (*steps, "content", media_type, "schema")
+            yield from self.values(name, place, value, "")
+
+    def values(
+        self, name: str, steps: tuple[str, ...], value: object, where: str
+    ) -> Iterator[Finding]:
+        """How a value differs from the schema to which these steps lead."""
+        told = set()
+        seen = self._schemas.differences(evidence.pointer(steps), value)
+        differences = [*islice(seen, MAX_FINDINGS)]
+        plain = [one for one in differences if not _CONDITIONS.intersection(one.rule)]
+        for found in plain or differences:
+            source = evidence.at(self.document, (*steps, *found.rule))
+            place = where or _dotted(found.path) or "body"
+            told.add(place)
+            yield Finding(self.provider, name, place, found.expected, found.seen, source)
+        schema = evidence.resolve(self.document, f"#{evidence.pointer(steps)}")
+        for path, stranger in undocumented.fields(self.document, schema, value):
+            place = _dotted(path)
+            if place not in told:
+                source = evidence.at(self.document, steps)
+                yield Finding(self.provider, name, place, "no such field", shown(stranger), source)
+
+
+@cache
+def contract(provider: str, dialect: str = GUIDE, part: str = "") -> Contract:
+    """The contract of a provider under a dialect, made once. Raises NoContractError."""
+    return Contract(provider, document(provider, dialect, part))
+
+
+def operation_of(
+    provider: str, dialect: str, method: str, path: str
+) -> tuple[Contract, DocumentedOperation] | None:
+    """Return the document and the operation that a request meant; None for an unknown one."""
+    for part in parts(provider):
+        one = contract(provider, dialect, part)
+        operation = one.find(method, path)
+        if operation is not None:
+            return one, operation
+    return None
+
+
+def check_answer(
+    provider: str,
+    dialect: str,
+    *,
+    method: str,
+    path: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+) -> list[Finding]:
+    """How an answer differs from what the provider documents; an empty list when it does not.
+
+    `path` is the provider's own, without prefix or sandbox. A path or a method that no document
+    of the provider has is a finding only where the provider serves it: a refused one is a mistake
+    of the caller.
+    """
+    place = operation_of(provider, dialect, method, path)
+    if place is not None:
+        one, operation = place
+        return one.check(operation, status, headers, body)
+    if status >= REFUSED:
+        return []
+    seen = f"{method.upper()} {path.partition('?')[0]}"
+    known = "a documented operation"
+    return [Finding(provider, seen, "request", known, "none", evidence.UNKNOWN)]
+
+
+def _without_links(found: Sequence[Finding]) -> Iterator[Finding]:
+    """Leave out what differs only because it holds an id that differs by itself."""
+    ids = [
+        one.seen.strip('"')[:_BEGINNING]
+        for one in found
+        if one.expected.startswith("a text like ") and _ID.fullmatch(one.seen)
+    ]
+    for one in found:
+        if _ID.fullmatch(one.seen) or not any(begun in one.seen for begun in ids):
+            yield one
+
+
+def _operations(found: Document) -> Iterator[DocumentedOperation]:
+    for path, item in found["paths"].items():
+        pieces = [re.escape(piece) for piece in _PARAMETER.split(path)]
+        pattern = re.compile("[^/]+".join(pieces))
+        for method, definition in item.items():
+            if method in METHODS:
+                name = definition["operationId"]
+                yield DocumentedOperation(name, method.upper(), path, pattern, definition)
+
+
+def _typed(value: str, wanted: str | None) -> object:
+    """A header's text as the whole number that it spells, where one is wanted."""
+    spelt = wanted == "integer" and re.fullmatch(r"-?\d{1,18}", value)
+    return int(value) if spelt else value
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, path))

@@ -1,0 +1,148 @@
+"""Webhooks by a provider's document: where a request names the URL, and what is posted there.
+
+OpenAPI tells both in `callbacks`: the key is an expression for a place in the request, and the
+operation under it has the headers and the body of a delivery.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import quote, unquote_plus
+
+from upsim_contracts.documents import evidence
+from upsim_contracts.documents.response_checks import Contract, DocumentedOperation, operation_of
+from upsim_contracts.documents.undocumented import resolved
+from upsim_contracts.findings import Finding
+from upsim_contracts.matching import at
+
+WEBHOOK_OF = "webhook of "
+"""What a finding about a delivery says before the operation whose request asked for it."""
+Signature = str
+"""`valid`, `invalid`, `missing`, or `unchecked` where nobody gave the secret."""
+_EXPRESSION = re.compile(r"\{\$request\.(?:query\.(?P<query>[\w-]+)|body#/(?P<body>[\w/-]+))\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What a provider posts to a URL that a request names in its query or its JSON body."""
+
+    contract: Contract
+    operation: DocumentedOperation
+    steps: tuple[str, ...]
+    query: str
+    body: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """How findings call it."""
+        return f"{WEBHOOK_OF}{self.operation.name}"
+
+    def urls(self, path: str, document: object) -> list[str]:
+        """The URLs that a request names: all values of the parameter, or the field of the body."""
+        if self.query:
+            pairs = [pair.partition("=") for pair in path.partition("?")[2].split("&")]
+            return [unquote_plus(v) for k, _, v in pairs if unquote_plus(k) == self.query]
+        found = at(document, ".".join(self.body))
+        return [found] if isinstance(found, str) else []
+
+    def renamed(self, path: str, document: Any, new: Mapping[str, str]) -> tuple[str, Any]:  # noqa: ANN401 - JSON
+        """The request with other URLs in these places; nothing else of it changes."""
+        if self.query:
+            bare, mark, query = path.partition("?")
+            pairs = [self._pair(pair, new) for pair in query.split("&")]
+            return f"{bare}{mark}{'&'.join(pairs)}", document
+        return path, _set(document, self.body, new)
+
+    def check(self, headers: Mapping[str, str], body: bytes) -> Iterator[Finding]:
+        """How a delivery differs from the document. Headers that it does not name are free."""
+        definition = evidence.resolve(self.contract.document, f"#{evidence.pointer(self.steps)}")
+        seen = {name.lower(): value for name, value in headers.items()}
+        for number, one in enumerate(definition.get("parameters", ())):
+            yield from self._header(one, (*self.steps, "parameters", str(number)), seen)
+        steps = (*self.steps, "requestBody")
+        kind = seen.get("content-type", "")
+        yield from self.contract.content(self.name, definition["requestBody"], steps, kind, body)
+
+    def wrong_signature(self, header: str, signature: Signature) -> Iterator[Finding]:
+        """The finding about a signature that was checked against the secret."""
+        expected = {"invalid": "made with the secret", "missing": "this header"}.get(signature)
+        if expected is not None:
+            source = evidence.at(self.contract.document, (*self.steps, "parameters"))
+            seen = "none" if signature == "missing" else "another one"
+            where = f"header {header}"
+            yield Finding(self.contract.provider, self.name, where, expected, seen, source)
+
+    def _pair(self, pair: str, new: Mapping[str, str]) -> str:
+        name, _, value = pair.partition("=")
+        url = new.get(unquote_plus(value)) if unquote_plus(name) == self.query else None
+        return pair if url is None else f"{name}={quote(url, safe='')}"
+
+    def _header(
+        self, one: Mapping[str, Any], steps: tuple[str, ...], seen: Mapping[str, str]
+    ) -> Iterator[Finding]:
+        value, where = seen.get(one["name"].lower()), f"header {one['name']}"
+        if value is not None:
+            yield from self.contract.values(self.name, (*steps, "schema"), value, where)
+        elif one.get("required"):
+            source = evidence.at(self.contract.document, steps)
+            others = [name for name in seen if "signature" in name and "signature" in where]
+            told = f"{others[0]} instead" if others else "none"
+            expected = "this header"
+            yield Finding(self.contract.provider, self.name, where, expected, told, source)
+
+
+def callbacks_of(provider: str, dialect: str, method: str, path: str) -> tuple[Callback, ...]:
+    """The callbacks that the document gives to a request; most requests have none."""
+    place = operation_of(provider, dialect, method, path)
+    return () if place is None else _callbacks(place[0], place[1].id)
+
+
+def check_delivery(
+    callback: Callback,
+    headers: Mapping[str, str],
+    body: bytes,
+    signed_by: str,
+    signature: Signature,
+) -> list[Finding]:
+    """All that is wrong with a delivery.
+
+    A signature that does not fit is a finding of its own where the headers are as documented.
+    """
+    found = [*callback.check(headers, body)]
+    if not any(one.where.startswith("header ") for one in found):
+        found += callback.wrong_signature(signed_by, signature)
+    return found
+
+
+@cache
+def _callbacks(contract: Contract, name: str) -> tuple[Callback, ...]:
+    return tuple(_read(contract, contract.operations[name]))
+
+
+def _read(contract: Contract, operation: DocumentedOperation) -> Iterator[Callback]:
+    document = contract.document
+    start = ("paths", operation.path, operation.method.lower(), "callbacks")
+    for name, given in operation.definition.get("callbacks", {}).items():
+        reference = given.get("$ref", "")
+        steps = (*start, name)
+        if reference:
+            steps = tuple(reference.removeprefix("#/").split("/"))
+        for expression, item in resolved(document, given).items():
+            place = _EXPRESSION.fullmatch(expression)
+            if place is not None and "post" in item:
+                body = tuple((place["body"] or "").split("/")) if place["body"] else ()
+                whole = (*steps, expression, "post")
+                yield Callback(contract, operation, whole, place["query"] or "", body)
+
+
+def _set(document: Any, path: tuple[str, ...], new: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
+    """A document with another text at a path, where one of these texts stands there."""
+    if not path:
+        return new.get(document, document) if isinstance(document, str) else document
+    if not isinstance(document, Mapping) or path[0] not in document:
+        return document
+    return {**document, path[0]: _set(document[path[0]], path[1:], new)}

@@ -1,0 +1,84 @@
+"""Requests to paths that no document of a provider has, and which the provider refused.
+
+Such a request is a mistake of the caller and says nothing about the provider. Only a success at
+such a path is a finding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+
+from upsim_contracts.documents.openapi import parts
+from upsim_contracts.documents.response_checks import (
+    REFUSED,
+    DocumentedOperation,
+    contract,
+    operation_of,
+)
+from upsim_contracts.request_costs import CostTable
+
+MAX_LENGTH = 200
+"""Characters of a path that a note shows and compares."""
+SEGMENTS = 16
+"""Segments of a path that are compared."""
+ALIKE = 0.6
+"""The part of two paths that must be the same for one to be meant by the other."""
+_PARAMETER = re.compile(r"\{[^}]+\}")
+
+
+def note(tolls: CostTable, dialect: str, method: str, path: str, status: int) -> str | None:
+    """Return the sentence about a refused request to an unknown path; None for any other."""
+    provider = tolls.book.provider
+    if status < REFUSED or operation_of(provider, dialect, method, path) is not None:
+        return None
+    bare = path.partition("?")[0]
+    shown = bare if len(bare) <= MAX_LENGTH else f"{bare[:MAX_LENGTH]}…"
+    meant = near_path(tolls, dialect, method, path)
+    return f"note: {method} {shown} is not in {provider}'s documents (answered {status}){meant}"
+
+
+def near_path(tolls: CostTable, dialect: str, method: str, path: str) -> str:
+    """Return the operation of the same method most alike, a free one if there are several.
+
+    It is a question behind a semicolon; empty where none is near.
+    """
+    bare = path.partition("?")[0][:MAX_LENGTH]
+    rated = [
+        (round(_alike(bare, one.path), 3), not _is_paid(tolls, one), one.name)
+        for one in _operations(tolls.book.provider, dialect)
+        if one.method == method
+    ]
+    best = max(rated, default=(0.0, False, ""))
+    return f"; did you mean {best[2]}?" if best[0] >= ALIKE else ""
+
+
+def _operations(provider: str, dialect: str) -> Iterator[DocumentedOperation]:
+    for part in parts(provider):
+        yield from contract(provider, dialect, part).operations.values()
+
+
+def _is_paid(tolls: CostTable, operation: DocumentedOperation) -> bool:
+    form = tolls.call(operation.method, operation.path)
+    return form is not None and form.paid
+
+
+def _alike(path: str, documented: str) -> float:
+    """Return how much of two paths is the same; a segment that is only similar counts less."""
+    ours = [one for one in path.split("/") if one][-SEGMENTS:]
+    theirs = [one for one in documented.split("/") if one]
+    best = [0.0] * (len(theirs) + 1)
+    for mine in ours:
+        before, best = best, [0.0]
+        for at, other in enumerate(theirs, 1):
+            best.append(max(before[at - 1] + _same(mine, other), before[at], best[at - 1]))
+    return 2 * best[-1] / (len(ours) + len(theirs) or 1)
+
+
+def _same(ours: str, theirs: str) -> float:
+    if ours == theirs:
+        return 1
+    if _PARAMETER.fullmatch(theirs):
+        return 0.5
+    return 0.6 if SequenceMatcher(None, theirs, ours).ratio() >= ALIKE else 0

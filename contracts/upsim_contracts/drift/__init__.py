@@ -1,0 +1,1 @@
+"""`upsim drift`: compare cassettes with the documents and with the simulator."""

@@ -1,0 +1,93 @@
+"""Options whose default changed: what a request leaves out, and what it was charged or told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from upsim_contracts.cassettes.cassette import RecordedExchange, clip_of
+from upsim_contracts.causes.signs import leaf
+from upsim_contracts.facts.fact import CallForm
+from upsim_contracts.findings import Finding
+from upsim_contracts.matching import ABSENT, at, shown
+from upsim_contracts.request_costs import CostTable
+
+_SUCCESS = range(200, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """An option whose default is another one. `is_told` says that the answer names it."""
+
+    finding: Finding
+    is_told: bool
+
+
+def changed_default(exchange: RecordedExchange, name: str, tolls: CostTable) -> Default | None:
+    """Return the option that a request left out, and that had another value than documented.
+
+    The answer names the value, or the charge is the price of exactly one other value.
+    """
+    form, fields = tolls.call(exchange.method, exchange.path), exchange.request.body.get("json")
+    if form is None or not isinstance(fields, Mapping) or exchange.status not in _SUCCESS:
+        return None
+    for option, default, others in _left_out(form, fields, tolls):
+        seen = _told(exchange.answer.body.get("json"), leaf(option), others)
+        is_told = seen is not ABSENT
+        if not is_told:
+            seen = _charged(exchange, tolls, option, others)
+        if seen is not ABSENT:
+            source = tolls.evidence(form.name, fields)
+            where, expected = leaf(option), f"{shown(default)} by default"
+            found = Finding(tolls.book.provider, name, where, expected, shown(seen), source)
+            return Default(found, is_told)
+    return None
+
+
+def _left_out(
+    form: CallForm, fields: Mapping[str, Any], tolls: CostTable
+) -> Iterator[tuple[str, object, Sequence[object]]]:
+    """The options that a request leaves out, each with its default and its other values."""
+    contract = tolls.book.tables.get("contract", {})
+    varied = contract.get("generate", {}).get("submits", {}).get(form.name, {})
+    for option, values in varied.get("options", {}).items():
+        default = varied.get("defaults", {}).get(option, at(form.body, option))
+        if at(fields, option) in (ABSENT, None) and default is not ABSENT:
+            yield option, default, [one for one in values if one != default]
+
+
+def _told(document: object, name: str, others: Sequence[object]) -> object:
+    """The value of an option in an answer, if it is one of the others."""
+    if isinstance(document, Mapping):
+        own = document.get(name, ABSENT)
+        if isinstance(own, str | int) and own in others:
+            return own
+        inner = [_told(one, name, others) for one in document.values()]
+        return next((one for one in inner if one is not ABSENT), ABSENT)
+    return ABSENT
+
+
+def _charged(
+    exchange: RecordedExchange, tolls: CostTable, option: str, others: Sequence[object]
+) -> object:
+    """The value of an option whose price was charged in place of the documented one."""
+    charge = exchange.charge
+    if charge is None or charge.actual in (None, charge.documented) or charge.documented is None:
+        return ABSENT
+    clips = [clip_of(seen) for seen in exchange.media.values()]
+    fitting = []
+    for value in others:
+        fields = _with(exchange.request.body["json"], option.split("."), value)
+        toll = tolls.toll(exchange.method, exchange.path, clips, fields, certain=True)
+        if toll is not None and toll.documented == charge.actual:
+            fitting.append(value)
+    return fitting[0] if len(fitting) == 1 else ABSENT
+
+
+def _with(fields: Mapping[str, Any], steps: Sequence[str], value: object) -> dict[str, Any]:
+    """A body with a value at a path."""
+    first, *rest = steps
+    inner = fields.get(first, {})
+    nested = inner if isinstance(inner, Mapping) else {}
+    return {**fields, first: _with(nested, rest, value) if rest else value}

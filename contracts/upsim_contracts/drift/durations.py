@@ -1,0 +1,90 @@
+"""How long jobs of a recording were worked on, against the longest that a document states.
+
+The time is that which an answer tells, or what polls prove: from the first one that found the job
+at work to the last one. What a job waits before that depends on the queue, and no document limits
+it. Faster jobs are no difference: a stand-in may be faster.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from upsim_contracts.cassettes.cassette import Cassette, RecordedExchange
+from upsim_contracts.cassettes.format import LARGEST
+from upsim_contracts.charge_check import plain
+from upsim_contracts.drift.exchange_checks import CheckedExchange, place_of
+from upsim_contracts.drift.recorded_jobs import RecordedJob, jobs_of
+from upsim_contracts.facts.fact import seconds
+from upsim_contracts.facts.promises import Time
+from upsim_contracts.findings import Finding
+from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.request_costs import CostTable
+
+SLOW = "slow"
+_MILLISECONDS = 1000
+
+
+def slow_jobs(cassette: Cassette, tolls: CostTable) -> list[tuple[CheckedExchange, list[int]]]:
+    """Return a finding for the jobs that took longer than a document states, if there are any."""
+    found: list[tuple[CheckedExchange, list[int]]] = []
+    for job in jobs_of(cassette, tolls).values():
+        form = tolls.call(job.made.method, job.made.path)
+        for time in tolls.book.times:
+            if form is not None and form.name == time.call:
+                found += _slow(cassette, tolls, time, job)
+    return found
+
+
+def _slow(
+    cassette: Cassette, tolls: CostTable, time: Time, job: RecordedJob
+) -> list[tuple[CheckedExchange, list[int]]]:
+    most = _most(time, job)
+    told = _told(time, job)
+    end = job.completed or job.failed
+    shown = told if told is not None else _proved(time, job)
+    if most is None or shown is None or shown <= most:
+        return []
+    last = end if told is not None and end is not None else job.at_work[-1][1]
+    place = place_of(tolls.book.provider, cassette.header.dialect, last)
+    name = place[1].name if place is not None else last.call
+    where = time.read if told is not None else "processing time"
+    seen = f"{'' if told is not None else 'more than '}{_rounded(shown)} s"
+    expected = f"at most {_rounded(most)} s"
+    if time.per_second:
+        expected += f" for {plain(_length(job) or Decimal(0))} s of video"
+    source = tolls.cited(time.fact)
+    finding = Finding(tolls.book.provider, name, where, expected, seen, source)
+    return [(CheckedExchange("contract", finding, where, (SLOW,)), [last.number])]
+
+
+def _most(time: Time, job: RecordedJob) -> Decimal | None:
+    """The longest that a document states for a job; None where its video is unknown."""
+    if time.at_most:
+        return Decimal(str(seconds(time.at_most)))
+    length = _length(job)
+    return None if length is None else Decimal(time.per_second) * length
+
+
+def _length(job: RecordedJob) -> Decimal | None:
+    lengths = [Decimal(str(one["seconds"])) for one in job.made.media.values()]
+    return max(lengths, default=None)
+
+
+def _told(time: Time, job: RecordedJob) -> Decimal | None:
+    """The seconds that the answer about a completed job tells."""
+    if job.completed is None or not time.read:
+        return None
+    found = at(job.completed.answer.body.get("json", ABSENT), time.read)
+    is_number = isinstance(found, int | Decimal) and not isinstance(found, bool)
+    amount = Decimal(str(found)) if is_number else LARGEST
+    return amount / _MILLISECONDS if amount < LARGEST else None
+
+
+def _proved(time: Time, job: RecordedJob) -> Decimal | None:
+    """The seconds for which polls found a job at work; None if fewer than two did."""
+    polls: list[RecordedExchange] = [one for word, one in job.at_work if word.lower() == time.word]
+    return polls[-1].at - polls[0].at - polls[0].took if len(polls) > 1 else None
+
+
+def _rounded(amount: Decimal) -> str:
+    return plain(round(amount, 1))

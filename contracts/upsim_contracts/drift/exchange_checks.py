@@ -1,0 +1,253 @@
+"""What one exchange shows: against the contract, the price list, and a simulator's answer.
+
+Each thing that differs is told once. The contract's word goes first, since it cites a document; a
+price that changed is told as the charge, not by each field that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from upsim_contracts.cassettes.cassette import RecordedExchange
+from upsim_contracts.cassettes.redaction import PLACEHOLDER
+from upsim_contracts.causes.signs import Key
+from upsim_contracts.charge_check import CHARGE, price_finding
+from upsim_contracts.documents import evidence
+from upsim_contracts.documents.response_checks import (
+    REFUSED,
+    Contract,
+    DocumentedOperation,
+    check_answer,
+    operation_of,
+)
+from upsim_contracts.documents.webhook_checks import callbacks_of, check_delivery
+from upsim_contracts.drift.changed_defaults import changed_default
+from upsim_contracts.drift.replay import Replayed
+from upsim_contracts.drift.response_diff import INSTEAD, STATUS, ResponseDiff, compare, is_price
+from upsim_contracts.drift.video_limits import moved
+from upsim_contracts.findings import Finding
+from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.provider_words import words_of
+from upsim_contracts.request_costs import CostTable
+
+Kind = Literal["contract", "price", "simulator", "stale"]
+Place = tuple[Contract, DocumentedOperation]
+DEFAULT = "default"
+_WHOLE = ("(request)", "body", "header Content-Type")
+_MISSING = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedExchange:
+    """One difference. `field` is where it stands, told apart from the status of the answer.
+
+    `key` says what it points to, where the finding itself does not. `said` are the provider's own
+    words in a refusal, and `says` is what to say in place of the finding. What is `vague` is told
+    only if nothing else tells the same thing.
+    """
+
+    kind: Kind
+    finding: Finding
+    field: str
+    key: Key = ()
+    said: str = ""
+    says: str = ""
+    vague: bool = False
+
+
+def judge(
+    exchange: RecordedExchange, dialect: str, tolls: CostTable, replayed: Replayed | None
+) -> list[CheckedExchange]:
+    """The differences that one exchange shows."""
+    provider = tolls.book.provider
+    if exchange.part != "api":
+        return [*_beside(exchange, dialect, tolls, replayed)]
+    if exchange.status == 0:
+        lost = Finding(provider, exchange.call, "connection", "an answer", "none", evidence.UNKNOWN)
+        return [CheckedExchange("contract", lost, "connection")]
+    place = place_of(provider, dialect, exchange)
+    if place is None and exchange.status >= REFUSED:
+        return []  # a path that the caller got wrong
+    name = place[1].name if place else exchange.call
+    unlike = (
+        [*compare(replayed, tolls.texts)] if replayed is not None and not replayed.skipped else []
+    )
+    told = [*_contract(provider, dialect, exchange)]
+    told = _without_consequences(told, unlike, replayed)
+    source = tolls.evidence(_call_name(tolls, exchange), exchange.request.body.get("json"))
+    charge, priced = exchange.charge, None
+    if charge is not None:
+        priced = price_finding(provider, name, exchange.status, charge, source)
+    if charge is not None and charge.actual == 0 and any(one.where == STATUS for one in unlike):
+        priced = None  # what was refused in other words than documented costs nothing
+    if priced is not None:
+        told = [one for one in told if not is_price(one.field)]
+        unlike = [one for one in unlike if one.where != CHARGE and not is_price(one.where)]
+    found = [CheckedExchange("price", priced, CHARGE)] if priced is not None else []
+    limit = _limit(exchange, replayed, name, tolls)
+    if limit is not None:
+        return [limit, *found]
+    found += [*_defaults(exchange, name, tolls), *told]
+    known = {one.field for one in told}
+    cited = cited_at(place, exchange)
+    for one in unlike:
+        if not _is_about(one.where, known):
+            found.append(_unlike(one, provider, name, exchange.status, cited, source))
+    words = words_of(exchange) if exchange.status >= REFUSED else ""
+    return [replace(one, said=words) if one.field == STATUS else one for one in found]
+
+
+def _limit(
+    exchange: RecordedExchange, replayed: Replayed | None, name: str, tolls: CostTable
+) -> CheckedExchange | None:
+    """The limit that moved, which is all that there is to say of a status and its words."""
+    limit = moved(exchange, replayed, name, tolls)
+    if limit is None:
+        return None
+    key, where = ("limit", limit.of), limit.finding.where
+    return CheckedExchange(
+        "contract", limit.finding, where, key, says=limit.says, vague=not limit.exact
+    )
+
+
+def _defaults(exchange: RecordedExchange, name: str, tolls: CostTable) -> Iterator[CheckedExchange]:
+    """The option whose default changed, if there is one."""
+    default = changed_default(exchange, name, tolls)
+    if default is not None:
+        option, vague = default.finding.where, not default.is_told
+        yield CheckedExchange("price", default.finding, option, (DEFAULT, option), vague=vague)
+
+
+def _outputs(
+    tolls: CostTable, dialect: str, exchange: RecordedExchange, replayed: Replayed | None
+) -> Iterator[CheckedExchange]:
+    """The differences of an output from the simulator's, told of the call that leads to it."""
+    life = tolls.book.calls[tolls.book.lifecycle.call]
+    for one in compare(replayed) if replayed is not None and not replayed.skipped else ():
+        place = operation_of(tolls.book.provider, dialect, life.method, life.path)
+        name = place[1].name if place else exchange.call
+        source = tolls.output_evidence(one.where.removeprefix("output."))
+        found = Finding(tolls.book.provider, name, one.where, one.expected, one.seen, source)
+        yield CheckedExchange("simulator", found, one.where)
+
+
+def _beside(
+    exchange: RecordedExchange, dialect: str, tolls: CostTable, replayed: Replayed | None
+) -> Iterator[CheckedExchange]:
+    """The differences of a file or of a webhook."""
+    if exchange.part == "file":
+        yield from _outputs(tolls, dialect, exchange, replayed)
+    else:
+        yield from _delivery(exchange, dialect, tolls)
+
+
+def _delivery(
+    exchange: RecordedExchange, dialect: str, tolls: CostTable
+) -> Iterator[CheckedExchange]:
+    """The differences of a webhook from what the document says of it."""
+    message, header = exchange.request, tolls.book.telling.proof
+    provider, path = tolls.book.provider, exchange.path
+    for callback in callbacks_of(provider, dialect, exchange.method, path):
+        checked = exchange.signature or ""
+        for one in check_delivery(callback, message.headers, message.content, header, checked):
+            is_kept = "file" not in message.body or one.where.startswith("header ")
+            if is_kept and PLACEHOLDER not in one.seen + one.expected:
+                yield CheckedExchange("contract", one, one.where)
+
+
+def place_of(provider: str, dialect: str, exchange: RecordedExchange) -> Place | None:
+    """The document and the operation of a request."""
+    return operation_of(provider, dialect, exchange.method, exchange.path)
+
+
+def cited_at(place: Place | None, exchange: RecordedExchange) -> str:
+    """Where a document speaks of this answer."""
+    if place is None:
+        return evidence.UNKNOWN
+    one, operation = place
+    steps = ("paths", operation.path, operation.method.lower(), "responses", str(exchange.status))
+    return evidence.at(one.document, steps)
+
+
+def _contract(provider: str, dialect: str, exchange: RecordedExchange) -> Iterator[CheckedExchange]:
+    found = check_answer(
+        provider,
+        dialect,
+        method=exchange.method,
+        path=exchange.path,
+        status=exchange.status,
+        headers=exchange.answer.headers,
+        body=exchange.answer.content,
+    )
+    for one in found:
+        field = _field(one, exchange.status)
+        redacted = PLACEHOLDER in one.seen or PLACEHOLDER in one.expected
+        is_kept = "file" not in exchange.answer.body or field.startswith(("(", "header "))
+        if is_kept and not redacted:
+            yield CheckedExchange("contract", one, field)
+
+
+def _field(finding: Finding, status: int) -> str:
+    """Where a finding stands; what is said of the whole answer is in brackets."""
+    whole = not finding.operation.endswith(f" {status}")
+    return f"({finding.where})" if whole else finding.where
+
+
+def _without_consequences(
+    told: Sequence[CheckedExchange], unlike: Sequence[ResponseDiff], replayed: Replayed | None
+) -> list[CheckedExchange]:
+    """Another status or another name for a field is told once, not by all that follows from it."""
+    by_field = {one.where: one for one in unlike}
+    if STATUS in by_field:
+        return [one for one in told if one.field == STATUS]
+    names = {one.seen.removesuffix(INSTEAD) for one in unlike if one.seen.endswith(INSTEAD)}
+    document = replayed.document if replayed is not None and not replayed.skipped else None
+    kept = []
+    for one in told:
+        missing = one.finding.seen == _MISSING
+        other = by_field.get(one.field)
+        new = one.finding.expected == "no such field"
+        if missing and other is not None and other.seen.endswith(INSTEAD):
+            kept.append(replace(one, finding=replace(one.finding, seen=other.seen)))
+        elif new and one.field.rpartition(".")[2] in names:
+            continue
+        elif missing and document is not None and len(told) > 1 and _lacks(document, one.field):
+            continue  # the simulator keeps to the contract without it: another finding says why
+        else:
+            kept.append(one)
+    return kept
+
+
+def _lacks(document: object, field: str) -> bool:
+    return not field.startswith("header ") and at(document, field) is ABSENT
+
+
+def _unlike(
+    one: ResponseDiff, provider: str, name: str, status: int, cited: str, priced: str
+) -> CheckedExchange:
+    """A difference from the simulator."""
+    label = name if one.where in (STATUS, CHARGE) else f"{name} {status}"
+    kind: Kind = "price" if one.where == CHARGE else "simulator"
+    source = priced if kind == "price" else cited
+    where = one.where.strip("()")
+    return CheckedExchange(
+        kind, Finding(provider, label, where, one.expected, one.seen, source), one.where
+    )
+
+
+def _is_about(where: str, known: Iterable[str]) -> bool:
+    """Whether a place is, or lies in or around, one of which something was said."""
+    return any(
+        one in (*_WHOLE, STATUS)
+        or one == where
+        or where.startswith(f"{one}.")
+        or one.startswith(f"{where}.")
+        for one in known
+    )
+
+
+def _call_name(tolls: CostTable, exchange: RecordedExchange) -> str:
+    form = tolls.call(exchange.method, exchange.path)
+    return form.name if form is not None else ""

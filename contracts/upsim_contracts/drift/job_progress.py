@@ -1,0 +1,60 @@
+"""How far the jobs of a replay are: whether the simulator's job has to go on.
+
+A job is known by the simulator's id. A recorded word that no document has stands for the word that
+the simulator said at the same place, so later exchanges are compared as if it had been that one.
+"""
+
+from __future__ import annotations
+
+from upsim_contracts.facts.fact import Book
+
+
+class Progress:
+    """The status words that both sides said of each job, in the exchanges so far."""
+
+    def __init__(self, book: Book) -> None:
+        """Know the words of a provider, and which may follow which."""
+        table = book.tables.get("contract", {}).get("generate", {})
+        self._edges = table.get("edges", {})
+        self._ends = {word for words in book.lifecycle.words.values() for word in words}
+        self._said: dict[str, set[str]] = {}
+        self._meant: dict[str, str] = {}
+
+    def is_known(self, word: object) -> bool:
+        """Whether a document has a status word."""
+        return isinstance(word, str) and (word in self._ends or word in self._edges)
+
+    def job(self, *texts: str) -> str:
+        """Return the job that a request names in one of these texts; empty for none."""
+        return next((one for one in texts if one in self._said), "")
+
+    def is_behind(self, job: str, own: object, recorded: object, *, ended: bool) -> bool:
+        """Return whether the simulator's job must go on to say what was recorded.
+
+        A word that no document has lets a job end only if the recorded answer is that of an `ended`
+        job: a simulator cannot go back, and the recorded job may still be at work.
+        """
+        word, now = _word(recorded), _word(own)
+        wanted = self._meant.get(word, word)
+        if now == wanted or now in self._ends:
+            return False
+        if wanted in self._ends or (ended and not self.is_known(recorded)):
+            return True
+        if now not in self._said.get(job, ()):
+            return False
+        return self.is_known(recorded) or any(one in self._edges for one in self._after(now))
+
+    def note(self, job: str, recorded: object, own: object) -> None:
+        """Remember what both sides said at the same place."""
+        self._said.setdefault(job, set()).update((_word(recorded), _word(own)))
+        if not self.is_known(recorded):
+            self._meant.setdefault(_word(recorded), _word(own))
+
+    def _after(self, word: str) -> list[str]:
+        """Return the words that may follow, but for ends."""
+        return [one for one in self._edges.get(word, ()) if one not in self._ends]
+
+
+def _word(status: object) -> str:
+    """Return a status as a word; a recording may hold any other JSON value in its place."""
+    return status if isinstance(status, str) else repr(status)

@@ -1,0 +1,107 @@
+"""The jobs that a cassette shows: what each cost, and the exchanges that made and ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from upsim_contracts.cassettes.bodies import strings
+from upsim_contracts.cassettes.cassette import Cassette, RecordedExchange
+from upsim_contracts.matching import ABSENT, at
+from upsim_contracts.provider_words import said
+from upsim_contracts.request_costs import CostTable
+
+_BROKEN = 500
+_SUCCESS = range(200, 300)
+
+
+@dataclass(slots=True, eq=False)
+class RecordedJob:
+    """A job: the exchange that made it, the first one that told its end, and polls before that."""
+
+    made: RecordedExchange
+    failed: RecordedExchange | None = None
+    completed: RecordedExchange | None = None
+    at_work: list[tuple[str, RecordedExchange]] = field(default_factory=list)
+    """Each status that a poll told on the way, as a word."""
+
+    @property
+    def price(self) -> Decimal | None:
+        """What the balance lost for it; else what is documented; None where nobody knows."""
+        charge = self.made.charge
+        actual = charge.actual if charge is not None else None
+        return self.documented if actual is None else actual
+
+    @property
+    def documented(self) -> Decimal | None:
+        """What it should have cost; None where nobody knows."""
+        return self.made.charge.documented if self.made.charge is not None else None
+
+
+def jobs_of(cassette: Cassette, tolls: CostTable) -> Mapping[str, RecordedJob]:
+    """Return the jobs that a cassette shows being made, by their id, in the order of submits."""
+    jobs: dict[str, RecordedJob] = {}
+    polled = _polled(cassette, tolls)
+    for one in cassette.exchanges:
+        form = tolls.call(one.method, one.path)
+        if form is None:
+            continue
+        document = one.answer.body.get("json", ABSENT)
+        made = at(document, form.job) if form.job and one.status in _SUCCESS else None
+        if made is ABSENT and form.paid:  # the id has another name
+            new = polled.difference(strings(one.request.body.get("json")))
+            made = next((text for text in strings(document) if text in new), None)
+        if isinstance(made, str):
+            _tell(
+                jobs.setdefault(made, RecordedJob(one)),
+                one,
+                _word(one, tolls, is_poll=False),
+                tolls,
+            )
+        word = _word(one, tolls, is_poll=form.name == tolls.book.lifecycle.call)
+        for name in _named(one, jobs) if word else ():
+            _tell(jobs[name], one, word, tolls)
+    return jobs
+
+
+def _polled(cassette: Cassette, tolls: CostTable) -> set[str]:
+    """The texts of all polls, among them the ids of the jobs that were polled."""
+    found: set[str] = set()
+    for one in cassette.exchanges:
+        form = tolls.call(one.method, one.path)
+        if form is not None and form.name == tolls.book.lifecycle.call:
+            found.update(one.path.partition("?")[0].split("/"))
+            found.update(strings(one.request.body.get("json")))
+    return found
+
+
+def _named(one: RecordedExchange, jobs: Mapping[str, RecordedJob]) -> Iterator[str]:
+    """The jobs that a request is about."""
+    told = {*one.path.partition("?")[0].split("/"), *strings(one.request.body.get("json"))}
+    yield from (name for name in told if name in jobs)
+
+
+def _word(one: RecordedExchange, tolls: CostTable, *, is_poll: bool) -> str:
+    """The status of a job that an answer tells; an outage tells none."""
+    document = one.answer.body.get("json", ABSENT)
+    found = at(document, tolls.book.lifecycle.read)
+    if isinstance(found, str):
+        return found
+    if not is_poll:
+        return ""
+    refunds = tolls.book.refunds
+    known = refunds.texts if refunds is not None else ()
+    text = said(document, "").message
+    return "" if one.status >= _BROKEN and text not in known else f"http {one.status}"
+
+
+def _tell(job: RecordedJob, one: RecordedExchange, word: str, tolls: CostTable) -> None:
+    """Note the status that an answer tells."""
+    words = tolls.book.lifecycle.words
+    if word in words.get("failed", ()):
+        job.failed = job.failed or one
+    elif word in words.get("completed", ()):
+        job.completed = job.completed or one
+    elif word:
+        job.at_work.append((word, one))

@@ -1,0 +1,255 @@
+"""What a cassette shows to have changed, and how old the evidence for it is.
+
+One thing that differs is one line, however many answers show it. Each says the day on which the
+document was read, and the day of the recording.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import chain
+
+from upsim_contracts.accepted_differences import Known
+from upsim_contracts.amounts import counted
+from upsim_contracts.cassettes.cassette import Cassette
+from upsim_contracts.causes.signs import PRICE, Key, key_of, ratio
+from upsim_contracts.charge_check import CHARGE
+from upsim_contracts.documents import wrong_paths
+from upsim_contracts.drift.balances import balances
+from upsim_contracts.drift.consequences import without_following
+from upsim_contracts.drift.durations import slow_jobs
+from upsim_contracts.drift.exchange_checks import CheckedExchange, Kind, cited_at, judge, place_of
+from upsim_contracts.drift.new_refusals import refusals
+from upsim_contracts.drift.refunds import refund_signs
+from upsim_contracts.drift.replay import Replayed
+from upsim_contracts.findings import Finding
+from upsim_contracts.request_costs import CostTable
+from upsim_contracts.uses import ASIDE, Place, UsedFields, Weight, place
+
+_DAY = re.compile(r"\b(20\d\d)-?(0[1-9]|1[0-2])-?([0-3]\d)(?!\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One thing that differs. `read` and `recorded` are days, `ages` are days ago, None unknown.
+
+    `also` names fields of other answers that say the same. `said` are the provider's words in a
+    refusal, and `says` is what the line says in place of the difference.
+    """
+
+    kind: Kind
+    finding: Finding
+    read: str
+    recorded: str
+    read_age: int | None
+    recorded_age: int | None
+    exchanges: tuple[int, ...]
+    also: tuple[str, ...] = ()
+    key: Key = ("",)
+    places: tuple[Place, ...] = ()
+    weight: Weight = ""
+    said: str = ""
+    says: str = ""
+
+    @property
+    def difference(self) -> str:
+        """What differs, without days and places that change from one recording to the next."""
+        found = self.finding
+        return f"{found.operation}: {found.where}: expected {found.expected}, seen {found.seen}"
+
+    def __str__(self) -> str:
+        """One line that a person understands."""
+        ages = f"read {_ago(self.read_age)}, recorded {_ago(self.recorded_age)}"
+        count = len(self.exchanges) - 1
+        more = f" and {count} more" if count > 0 else ""
+        also = f"; the same in {', '.join(self.also)}" if self.also else ""
+        weight = f"{self.weight}: " if self.weight else ""
+        words = f" {self.said}" if self.said else ""
+        says = f"{self.finding.operation}: {self.says}" if self.says else self.difference + words
+        what = f"{self.finding.provider}: {says}"
+        source = f"[{self.finding.evidence}]"
+        return f"{weight}{what} {source}, {ages}, exchange {self.exchanges[0]}{more}{also}"
+
+
+@dataclass(slots=True)
+class DriftReport:
+    """What one cassette shows. `skipped` are exchanges that no simulator was asked about.
+
+    `notes` tell of paths that the caller got wrong.
+    """
+
+    cassette: Cassette
+    drifts: Sequence[Drift]
+    judged: int
+    replayed: int
+    skipped: dict[str, int] = field(default_factory=dict)
+    accepted: Sequence[tuple[Drift, Known]] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def broken(self) -> bool:
+        """Whether anything differs that is not accepted, and concerns us."""
+        return any(one.weight != ASIDE for one in self.drifts)
+
+    def weigh(self, uses: UsedFields | None) -> None:
+        """Say of each difference whether it concerns a team that relies on this."""
+        if uses is not None:
+            self.drifts = [
+                replace(one, weight=uses.weigh(one.finding.provider, one.key, one.places))
+                for one in self.drifts
+            ]
+
+    def accept(self, find: Callable[[str, str], Known | None]) -> None:
+        """Take out the differences that are accepted."""
+        found = [(one, find(one.finding.provider, one.difference)) for one in self.drifts]
+        self.drifts = [one for one, known in found if known is None]
+        self.accepted = [(one, known) for one, known in found if known is not None]
+
+    @property
+    def headline(self) -> str:
+        """The whole in one line."""
+        found = len(self.drifts)
+        head = self.cassette.header
+        known = f", and {len(self.accepted)} accepted" if self.accepted else ""
+        taken = len(self.cassette.deliveries)
+        hooks = f" and {counted(taken, 'webhook')}" if taken else ""
+        left = "".join(f"; {count} not replayed: {why}" for why, count in self.skipped.items())
+        return (
+            f"{self.cassette.name} ({head.provider}, {head.dialect}, {head.recorded[:10]}): "
+            f"{counted(found or 'no', 'difference')}{known} in {counted(self.judged, 'exchange')}"
+            f"{hooks}, "
+            f"{self.replayed} of them replayed{left}"
+        )
+
+
+def drift(
+    cassette: Cassette,
+    tolls: CostTable,
+    replayed: Sequence[Replayed],
+    *,
+    today: date,
+    stale_after: int | None = None,
+) -> DriftReport:
+    """Judge a cassette by contract, prices, and what a simulator said to the same requests."""
+    header = cassette.header
+    answers = {one.exchange.number: one for one in replayed}
+    found: dict[tuple[str, str], tuple[CheckedExchange, list[int]]] = {}
+    money = balances(cassette, tolls)
+    always, passing = refusals(cassette, tolls, answers)
+    slow = [*refund_signs(cassette, tolls), *slow_jobs(cassette, tolls)]
+    for exchange in (*cassette.exchanges, *cassette.deliveries):
+        for one in judge(exchange, header.dialect, tolls, answers.get(exchange.number)):
+            if one.field == CHARGE and exchange.number in money.refunded:
+                continue
+            found.setdefault(_stands(one), (one, []))[1].append(exchange.number)
+    single = without_following([*found.values()], cassette, tolls)
+    drifts = [*_each_once([*single, *money.findings, *always, *slow], header.recorded, today)]
+    if stale_after is not None:
+        drifts += _stale(cassette, today, stale_after)
+    outcomes = [one.skipped for one in replayed if one.exchange.part == "api"]
+    skipped = {reason: outcomes.count(reason) for reason in outcomes if reason}
+    judged = sum(one.part == "api" for one in cassette.exchanges)
+    sent = len(outcomes) - sum(skipped.values())
+    notes = [*dict.fromkeys(_notes(cassette, tolls)), *money.notes, *passing]
+    return DriftReport(cassette, drifts, judged, sent, skipped, notes=notes)
+
+
+def _notes(cassette: Cassette, tolls: CostTable) -> Iterator[str]:
+    dialect = cassette.header.dialect
+    for one in cassette.exchanges:
+        said = wrong_paths.note(tolls, dialect, one.method, one.path, one.status)
+        if one.part == "api" and said is not None:
+            yield said
+
+
+def _each_once(
+    found: Sequence[tuple[CheckedExchange, list[int]]], recorded: str, today: date
+) -> Iterator[Drift]:
+    """Each thing that changed, by its first sign; a charge goes before fields that name a price."""
+    groups: dict[Key, list[tuple[CheckedExchange, list[int]]]] = {}
+    for one in sorted(found, key=lambda pair: (not _is_charge(pair[0]), pair[0].vague)):
+        is_price = not one[0].key and ratio(one[0].finding) is not None
+        key: Key = one[0].key or ((PRICE,) if is_price else key_of(one[0].finding))
+        groups.setdefault(key, []).append(one)
+    for key, ((first, numbers), *others) in sorted(groups.items(), key=lambda one: one[1][0][1]):
+        named = [f"{one.field} of {one.finding.operation}" for one, _ in ((first, ()), *others)]
+        also = tuple(dict.fromkeys(named))[1:]
+        every = (first, *(one for one, _ in others))
+        same = (more for one, more in others if _stands(one) == _stands(first))
+        exchanges = sorted([*numbers, *({*chain.from_iterable(same)} - {*numbers})])
+        aged = _aged(first.kind, first.finding, recorded, today, exchanges)
+        places = tuple(place(one.finding.operation, one.finding.where) for one in every)
+        says = next((one.says for one in every if one.says), "")
+        said = "" if says else first.said
+        yield replace(aged, also=also, key=key, places=places, said=said, says=says)
+
+
+def _stands(one: CheckedExchange) -> tuple[str, str]:
+    """Where a difference stands: the operation, and the place in its answer."""
+    return one.finding.operation, one.field
+
+
+def _is_charge(one: CheckedExchange) -> bool:
+    return one.field == CHARGE
+
+
+def _stale(cassette: Cassette, today: date, limit: int) -> Iterator[Drift]:
+    """Evidence that is older than it may be: documents in use, and the recording itself."""
+    header = cassette.header
+    sources: dict[str, int] = {}
+    for exchange in cassette.exchanges:
+        place = place_of(header.provider, header.dialect, exchange)
+        if exchange.part == "api" and place is not None:
+            sources.setdefault(cited_at(place, exchange), exchange.number)
+    for source, number in sources.items():
+        age = _age(source, today)
+        if age is None or age > limit:
+            seen = "no date" if age is None else f"{age} days"
+            yield _old(header.provider, "evidence", source, limit, seen, number, cassette, today)
+    age = _age(header.recorded, today)
+    if age is None or age > limit:
+        seen = "no date" if age is None else f"{age} days"
+        name = cassette.name
+        yield _old(header.provider, "recording", name, limit, seen, 0, cassette, today)
+
+
+def _old(
+    provider: str,
+    what: str,
+    source: str,
+    limit: int,
+    seen: str,
+    number: int,
+    cassette: Cassette,
+    today: date,
+) -> Drift:
+    finding = Finding(provider, what, "age", f"at most {limit} days", seen, source)
+    return _aged("stale", finding, cassette.header.recorded, today, [number])
+
+
+def _aged(
+    kind: Kind, finding: Finding, recorded: str, today: date, numbers: Sequence[int]
+) -> Drift:
+    days = _DAY.findall(finding.evidence)
+    read = "-".join(days[-1]) if days else ""
+    return Drift(
+        kind, finding, read, recorded, _age(read, today), _age(recorded, today), tuple(numbers)
+    )
+
+
+def _age(text: str, today: date) -> int | None:
+    """How many days ago the last day of a text was; None where it names none."""
+    days = _DAY.findall(text)
+    try:
+        return (today - date(*map(int, days[-1]))).days if days else None
+    except ValueError:
+        return None
+
+
+def _ago(age: int | None) -> str:
+    if age is None:
+        return "at an unknown date"
+    return "today" if age == 0 else f"{counted(age, 'day')} ago"

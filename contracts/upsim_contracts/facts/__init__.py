@@ -1,0 +1,1 @@
+"""Each provider's documented facts as data, and how one is checked against a target."""

@@ -1,0 +1,1 @@
+"""`upsim record`: a reverse proxy that writes what passes into a cassette."""

@@ -1,0 +1,114 @@
+"""Bodies that arrive in pieces, read without holding up other requests."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from starlette.requests import Request
+
+from upsim_contracts.cassettes.bodies import Tee
+from upsim_contracts.record.body_memory import Share
+from upsim_contracts.record.responses import PIECE
+
+MAX_TEXT = 16 * 2**20
+"""Bytes of a document that are read before it is passed on."""
+MAX_PACKED = 2**20
+"""Bytes of a compressed document that is unpacked: empty blocks take a second for 10 MiB."""
+TURN = 64
+"""Pieces after which other requests have their turn."""
+
+
+async def in_turns(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same pieces; thousands of one byte may lie ready, for which the loop would not wait."""
+    count = 0
+    async for piece in pieces:
+        yield piece
+        count += 1
+        if count % TURN == 0:
+            await asyncio.sleep(0)  # noqa: TID251 - waits for nothing
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Raise ReadTimeout when a part of a response takes longer in all, however it drips."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise httpx.ReadTimeout(f"not complete within {seconds:g} seconds") from error
+
+
+async def teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:
+    """The pieces of a request, of which note is taken."""
+    async for chunk in request.stream():
+        tee.feed(chunk)
+        yield chunk
+
+
+async def beginning(
+    pieces: AsyncIterator[bytes], share: Share, most: int = MAX_TEXT
+) -> tuple[bytearray, bool]:
+    """All of a document, or the beginning of one that is too long, and whether it is all.
+
+    It is too long, too, where the others under way leave no room for it.
+    """
+    found = bytearray()
+    async for chunk in pieces:
+        found += chunk
+        if not share.take(len(chunk)) or len(found) > most:
+            return found, False
+    return found, True
+
+
+async def joined(
+    sent: bytearray, pieces: AsyncIterator[bytes], share: Share
+) -> AsyncIterator[bytes]:
+    """The beginning of a document, which gives its room back as it passes, and the rest of it."""
+    while sent:
+        piece = bytes(sent[:PIECE])
+        del sent[:PIECE]
+        yield piece
+        share.give(len(piece))
+    async for chunk in pieces:
+        yield chunk
+
+
+async def unread(
+    beginning: list[bytes], pieces: AsyncIterator[bytes], tee: Tee, share: Share
+) -> AsyncIterator[bytes]:
+    """A request of which the beginning was held, which gives its room back as it passes."""
+    beginning.reverse()
+    while beginning:
+        piece = beginning.pop()
+        tee.feed(piece)
+        yield piece
+        share.give(len(piece))
+    async for piece in pieces:
+        tee.feed(piece)
+        yield piece
+
+
+def is_plain(encoding: str) -> bool:
+    """Whether a content encoding leaves a document as it is."""
+    return encoding.lower() in ("", "identity")
+
+
+def decoded(sent: bytes | bytearray, encoding: str) -> bytes | None:
+    """A document without its content encoding; None where it has another, or is broken.
+
+    None, too, of a long one that is compressed. It can take a tenth of a second.
+    """
+    if is_plain(encoding):
+        return bytes(sent)
+    if encoding.lower() not in ("gzip", "x-gzip", "deflate") or len(sent) > MAX_PACKED:
+        return None
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of gzip and of zlib
+    try:
+        found = unpacking.decompress(sent, MAX_TEXT)
+    except zlib.error:
+        return None
+    return found if unpacking.eof else None

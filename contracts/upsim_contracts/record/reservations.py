@@ -1,0 +1,207 @@
+"""The guard of the purse in a recording: set aside before a call, settled by the balance."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal, InvalidOperation
+
+import httpx
+
+from upsim_contracts.cassettes.bounded_json import has_repeats, parsed
+from upsim_contracts.cassettes.cassette import Charge, clip_of
+from upsim_contracts.cassettes.format import bounded
+from upsim_contracts.exceptions import SpendingError
+from upsim_contracts.matching import at
+from upsim_contracts.record.body_memory import MAX_READ
+from upsim_contracts.record.request_bodies import in_turns, is_plain
+from upsim_contracts.record.video_measuring import Sighted
+from upsim_contracts.request_costs import CostTable, RequestCost
+from upsim_contracts.spending_guard import SpendingBudget
+
+MAX_PLACES = 30
+MAX_BYTES = 2**20
+"""The longest balance that is read."""
+SECONDS = 20
+"""The longest that reading a balance may take; no paid call is sent meanwhile."""
+_REFUSED = range(400, 500)
+_SUCCESS = range(200, 300)
+
+
+class Charging:
+    """What the calls of a recording may cost, and what they did."""
+
+    def __init__(
+        self,
+        tolls: CostTable,
+        purse: SpendingBudget,
+        http: httpx.AsyncClient,
+        base: str,
+        *,
+        balances: bool,
+    ) -> None:
+        """Read balances at `base` with the caller's own key, unless told not to."""
+        self.tolls = tolls
+        self.purse = purse
+        self.turn = asyncio.Lock()
+        """One paid call at a time: else nobody could say which of them took what."""
+        self.auth = frozenset(name.lower() for name in tolls.book.auth)
+        self._http = http
+        self._base = base
+        self._balances = balances and tolls.book.balance is not None
+
+    def toll(self, method: str, path: str, sighted: Sighted, body: bytes) -> RequestCost | None:
+        """What a request could cost; None for one that is free. Long bodies take long."""
+        document = parsed(body)
+        clips = [clip_of(seen) for seen in sighted.each]
+        fields = document[0] if document else None
+        certain = sighted.all_known and isinstance(fields, Mapping) and not has_repeats(body)
+        return self.tolls.toll(method, path, clips, fields, certain=certain)
+
+    def unread(self, method: str, path: str) -> str:
+        """Why a request whose body is too long to be read is not sent; empty if it may be.
+
+        Nobody knows its price. Without a cap, it does not matter.
+        """
+        toll = self.tolls.toll(method, path, (), None, certain=False)
+        if toll is None:
+            return ""
+        what = f"{method} {path.partition('?')[0]} with a body of more than {MAX_READ} bytes"
+        try:
+            with self.purse.reservation(None, what):
+                return ""
+        except SpendingError as error:
+            return str(error)
+
+    @asynccontextmanager
+    async def charged(
+        self, toll: RequestCost, method: str, path: str, auth: Mapping[str, str]
+    ) -> AsyncIterator[Charged]:
+        """Set the price aside while a call is under way. Raises SpendingError, sending nothing."""
+        what = f"{method} {path.partition('?')[0]}"
+        with self.purse.reservation(toll.worst, what, toll.why):
+            paid = Charged(self, toll, what, auth)
+            await paid.open()
+            try:
+                yield paid
+            finally:
+                paid.close()
+
+    async def balance(self, auth: Mapping[str, str]) -> Decimal | None:
+        """The balance of the caller's account; None where it cannot be read."""
+        if not self._balances or self.tolls.book.balance is None:
+            return None
+        name, place = self.tolls.book.balance
+        form = self.tolls.book.calls[name]
+        headers = {**auth, "accept-encoding": "identity"}
+        try:
+            url = self._base + form.path
+            async with (
+                asyncio.timeout(SECONDS),
+                self._http.stream(form.method, url, headers=headers) as answer,
+            ):
+                content = await _content(answer)
+        except (httpx.HTTPError, TimeoutError):
+            return None
+        document = parsed(content)
+        seen = {"headers": dict(answer.headers), "json": document[0] if document else None}
+        found = at(seen, place)
+        if not answer.is_success or not isinstance(found, str | int | Decimal):
+            return None
+        return _amount(str(found))
+
+
+async def _content(answer: httpx.Response) -> bytes:
+    """A plain body; nothing of one that is compressed, which was not asked for, or too long."""
+    if not is_plain(answer.headers.get("content-encoding", "")):
+        return b""
+    content = bytearray()
+    async for chunk in in_turns(answer.aiter_raw()):
+        content += chunk
+        if len(content) > MAX_BYTES:
+            return b""
+    return bytes(content)
+
+
+def _amount(text: str) -> Decimal | None:
+    """A balance as an amount; None for a text that is none."""
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        return None
+    usual = found.is_finite() and abs(found.adjusted()) <= MAX_PLACES
+    return found if usual else None
+
+
+def _writable(amount: Decimal | None) -> Decimal | None:
+    """An amount that a cassette takes; None for one that is beyond all others."""
+    try:
+        bounded(amount or Decimal(0))
+    except ValueError:
+        return None
+    return amount
+
+
+class Charged:
+    """One paid call. Until it is settled, all that was set aside counts as gone."""
+
+    def __init__(
+        self, charging: Charging, toll: RequestCost, what: str, auth: Mapping[str, str]
+    ) -> None:
+        """Nothing was sent yet."""
+        self.toll = toll
+        self._charging = charging
+        self._what = what
+        self._auth = auth
+        self._before: Decimal | None = None
+        self._after: Decimal | None = None
+        self._actual: Decimal | None = None
+        self._settled = False
+
+    @property
+    def charge(self) -> Charge:
+        """What is known of its cost."""
+        unit = self._charging.purse.unit
+        amounts = (self.toll.documented, self._actual, self._after)
+        return Charge(unit, *map(_writable, amounts))
+
+    async def open(self) -> None:
+        """Look at the balance before."""
+        self._before = await self._charging.balance(self._auth)
+
+    async def settle(self, status: int) -> None:
+        """Book what the call cost: by the balance, else by its price; a refusal costs nothing.
+
+        A lost answer and a server's error count as the dearest unless the balance says otherwise.
+        """
+        if self._before is not None:
+            self._after = await self._charging.balance(self._auth)
+        if self._before is not None and self._after is not None:
+            self._actual = self._before - self._after
+        documented = Decimal(0) if status in _REFUSED else self._due(status)
+        self._book(documented, documented if self._actual is None else self._actual)
+
+    def _due(self, status: int) -> Decimal:
+        """What a call should have cost: where nobody knows, what the balance lost for a success.
+
+        A balance that lost nothing may be late: then it counts as the dearest.
+        """
+        lost = self._actual or Decimal(0)
+        if self.toll.documented is None and status in _SUCCESS and lost > 0:
+            return lost
+        return self.toll.documented or self.toll.worst or Decimal(0)
+
+    def cancel(self) -> None:
+        """Book a call that was never sent: it cost nothing."""
+        self._book(Decimal(0), Decimal(0))
+
+    def close(self) -> None:
+        """Book a call that nobody settled as the dearest."""
+        worst = self.toll.worst or Decimal(0)
+        self._book(worst, worst)
+
+    def _book(self, documented: Decimal, actual: Decimal) -> None:
+        if not self._settled:
+            self._settled = True
+            self._charging.purse.settle(self._what, documented, actual)

@@ -1,0 +1,240 @@
+"""What the videos of requests are: from their bytes, from what was said of them, or by a look.
+
+A link is fetched only where the upstream itself or this machine serves it. The video behind a link
+can be replaced: before a later request is priced by it, a HEAD must show the same version of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import islice
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import httpx
+
+from upsim.client.request_guard import is_loopback
+from upsim_contracts.cassettes.bodies import MAX_VIDEO_LENGTH, Tee, links, name_of, sees, videos_in
+from upsim_contracts.cassettes.bounded_json import parsed
+from upsim_contracts.clips import ClipProperties
+from upsim_contracts.record.long_work import Turns
+from upsim_contracts.record.request_bodies import in_turns, is_plain
+from upsim_contracts.record.upstream import MAX_KEPT, MAX_KEPT_LENGTH, Upstream, remember
+
+SECONDS = 20
+MAX_LOOKS = 4
+"""Links of one request that are fetched, within so many seconds and `MAX_VIDEO_LENGTH` in all."""
+MAX_LINKS = 100
+"""Links of one answer that can stand for an upload, and of one request that can be known."""
+VERSION = ("etag", "last-modified", "content-length")
+"""Response headers by which two looks at a link see the same file."""
+PLAIN = {"accept-encoding": "identity"}
+Seen = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighted:
+    """The videos of a request that are known, and whether these are all.
+
+    `media` has one for each name, which is a link without its query; `each` has all of them.
+    """
+
+    media: Mapping[str, Seen]
+    each: Sequence[Seen]
+    all_known: bool
+
+
+NOTHING = Sighted({}, (), all_known=True)
+
+
+@dataclass(slots=True)
+class _Looks:
+    """What is left for the links of one request, and how many were not looked at for it."""
+
+    until: float
+    links: int = MAX_LOOKS
+    size: int = MAX_VIDEO_LENGTH
+    missed: int = 0
+
+
+class Measuring:
+    """Remembers what is known of each link. `told` are globs and clips from the command line."""
+
+    def __init__(
+        self,
+        target: Upstream,
+        http: httpx.AsyncClient,
+        *,
+        paths: Iterable[str],
+        say: Callable[[str], None],
+        told: Sequence[tuple[str, ClipProperties]] = (),
+    ) -> None:
+        """Nothing but what was told is known yet. `paths` are those of the provider."""
+        self.paths = tuple(paths)
+        self.turns = Turns()
+        """Of all long work of the recording."""
+        self._target = target
+        self._http = http
+        self._told = told
+        self._say = say
+        self._known: dict[str, Seen | None] = {}
+        self._versions: dict[str, tuple[str | None, ...]] = {}
+        self._tickets: dict[str, tuple[str, ...]] = {}
+
+    async def measure(self, body: bytes, content_type: str, sent: dict[str, None]) -> Sighted:
+        """The videos that a request names or carries, as far as they are known.
+
+        The links are remembered in `sent`. No more than `MAX_LINKS` are known: those beyond,
+        and ones that are too long to be remembered, could be any video.
+        """
+        async with self.turns.of(len(body)):
+            found, named, beyond = await asyncio.to_thread(_carried, body, content_type, sent)
+        all_known = None not in found.values() and not beyond
+        media = {name: seen for name, seen in found.items() if seen is not None}
+        each = [*media.values()]
+        left = _Looks(asyncio.get_running_loop().time() + SECONDS, missed=beyond)
+        for link in named:
+            known = await self._of(link, left)
+            if known is None:
+                all_known = False
+            else:
+                media[link.partition("?")[0]] = known
+                each.append(known)
+        if left.missed:
+            bounds = f"{MAX_LOOKS} links, {SECONDS} seconds and {MAX_VIDEO_LENGTH} bytes"
+            self._say(f"videos of a request not looked at: {left.missed}, beyond {bounds}")
+        return Sighted(media, each, all_known)
+
+    def uploaded(self, path: str, seen: Seen | None) -> None:
+        """A file was sent to a link of the upstream; a later one replaces it."""
+        for link in self._tickets.get(path.partition("?")[0], ()):
+            remember(self._known, link, seen)
+
+    def answered(self, media: Mapping[str, Seen], body: bytes) -> None:
+        """Links of an answer to an upload stand for what was uploaded, now or by the next call."""
+        document = parsed(body)
+        told = _short(islice(links(document[0]), MAX_LINKS)) if document else []
+        bares = tuple(link.partition("?")[0] for link in told)
+        carried = [seen for name, seen in media.items() if name.startswith("data:")]
+        for link, bare in zip(told, bares, strict=True):
+            if carried and bare not in self._known:
+                remember(self._known, bare, carried[0])
+            if link.startswith(self._target.origin):
+                parts = _split(link)
+                if parts is not None:
+                    remember(self._tickets, parts.path, bares)
+
+    async def _of(self, link: str, left: _Looks) -> Seen | None:
+        """What a link leads to. A link that was looked at is known with its query alone."""
+        bare = link.partition("?")[0]
+        known = self._known.get(bare) or self._known.get(link)
+        if known is not None and link in self._versions:
+            known = known if await self._is_unchanged(link, left) else None
+        if known is None:
+            told = next((clip for glob, clip in self._told if fnmatchcase(bare, glob)), None)
+            known = _described(told) if told else await self._look(link, left)
+            remember(self._known, link, known)
+        return known
+
+    async def _is_unchanged(self, link: str, left: _Looks) -> bool:
+        """Whether a link that was looked at leads to the same file; a length alone is no proof."""
+        try:
+            async with asyncio.timeout_at(left.until):
+                answer = await self._http.head(link, headers=PLAIN)
+        except (httpx.HTTPError, TimeoutError):
+            return False
+        found = _version(answer)
+        return answer.is_success and any(found[:2]) and found == self._versions[link]
+
+    async def _look(self, link: str, left: _Looks) -> Seen | None:
+        parts = _split(link)
+        if parts is None:
+            return None
+        own = f"{parts.scheme}://{parts.netloc}" == self._target.origin
+        if not own and not is_loopback(parts.hostname or ""):
+            return None
+        tee = None
+        if left.links:
+            left.links -= 1
+            try:
+                async with asyncio.timeout_at(left.until):
+                    tee = await self._fetched(link, left)
+            except (httpx.HTTPError, httpx.InvalidURL):
+                return None
+            except TimeoutError:
+                left.links = 0
+        if tee is None:
+            left.missed += 1
+            return None
+        async with self.turns.of(tee.size):
+            return (await asyncio.to_thread(tee.kept, "")).get("sees")
+
+    async def _fetched(self, link: str, left: _Looks) -> Tee | None:
+        """What a link leads to; nothing of a refusal, None of what is too long to be held.
+
+        Nothing of a body that is compressed either: nobody asked for it, and it may unpack to any
+        number of bytes.
+        """
+        tee = Tee()
+        async with self._http.stream("GET", link, headers=PLAIN) as answer:
+            if not answer.is_success or not is_plain(answer.headers.get("content-encoding", "")):
+                return tee
+            remember(self._versions, link, _version(answer))
+            async for chunk in in_turns(answer.aiter_raw()):
+                tee.feed(chunk)
+                left.size -= len(chunk)
+                if left.size < 0 or not tee.is_whole:
+                    return None
+        return tee
+
+
+def _version(answer: httpx.Response) -> tuple[str | None, ...]:
+    return tuple(map(answer.headers.get, VERSION))
+
+
+def _carried(
+    body: bytes, content_type: str, sent: dict[str, None]
+) -> tuple[dict[str, Seen | None], list[str], int]:
+    """The videos that a request carries, some links that it names, and how many others there are.
+
+    It takes long for long requests. None stands for what is no video that can be read.
+    """
+    found: dict[str, Seen | None] = {
+        name_of(content): sees(content) for content in videos_in(body, content_type)
+    }
+    document = parsed(body)
+    named = [*links(document[0])] if document else []
+    for link in named[:MAX_KEPT]:
+        remember(sent, link, None)
+    some = _short(named[:MAX_LINKS])
+    return found, some, len(named) - len(some)
+
+
+def _short(found: Iterable[str]) -> list[str]:
+    """The links that are not too long to be remembered."""
+    return [link for link in found if len(link) <= MAX_KEPT_LENGTH]
+
+
+def _split(link: str) -> SplitResult | None:
+    """The parts of a link; None where it is none."""
+    try:
+        parts = urlsplit(link)
+        is_link = parts.port != 0  # which also raises for a port that is none
+    except ValueError:
+        return None
+    return parts if is_link else None
+
+
+def _described(clip: ClipProperties) -> Seen:
+    return {
+        "width": clip.width,
+        "height": clip.height,
+        "fps": f"{clip.fps}",
+        "seconds": f"{clip.seconds:f}",
+        "frames": clip.frames,
+        "container": clip.container,
+        "audio": clip.audio,
+    }

@@ -1,0 +1,235 @@
+"""Webhook URLs of requests: replaced by URLs of the recording, so that deliveries pass it too.
+
+Each URL that a client names gets one with a token that only the provider is told. What is posted
+there is passed on to the URL that the client named, and to no other.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from secrets import token_urlsafe
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from upsim.client.request_guard import canonical, is_loopback
+from upsim_contracts.cassettes.bounded_json import encoded, has_repeats, parsed
+from upsim_contracts.cassettes.text_windows import substituted
+from upsim_contracts.documents.webhook_checks import Callback, callbacks_of
+from upsim_contracts.facts.fact import Book
+from upsim_contracts.facts.webhook_messages import Checked
+from upsim_contracts.matching import at
+from upsim_contracts.record.upstream import MAX_KEPT_LENGTH, Upstream, remember
+
+STEP = "/upsim-webhooks/"
+"""What stands before the token in a URL of the recording."""
+TOKEN_BYTES, TOKEN_LENGTH = 32, 43
+MAX_SECRETS = 20
+"""Secrets of webhooks that are tried: those that the provider told last."""
+MAX_NOTED = 100
+"""Lines about webhooks that are not recorded, or not delivered."""
+_PORTS = range(1, 2**16)
+_USUAL = {"http": 80, "https": 443}
+
+
+@dataclass(slots=True)
+class Hook:
+    """A URL that a client named. `number` is the same in the lines of a request and deliveries."""
+
+    number: int
+    url: str
+    callback: Callback
+    path: str
+    secret: str
+    taken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request as the provider gets it; `hook` is the number of its webhooks, if it has any."""
+
+    path: str
+    body: bytes
+    hook: int | None = None
+
+
+class Hooks:
+    """The webhooks of a recording, by the tokens in their URLs. Threads may share it."""
+
+    def __init__(
+        self,
+        target: Upstream,
+        book: Book,
+        base: str | None,
+        say: Callable[[str], None],
+        *,
+        receivers: frozenset[str] | None = None,
+        own: frozenset[str] = frozenset(),
+        secret: str = "",
+    ) -> None:
+        """Take webhooks at `base`, where the provider reaches the recording; None takes none.
+
+        `receivers` are the hosts besides loopback that deliveries may be for; None allows all.
+        `own` are the recording's own `host:port` forms: a URL at them is no receiver.
+        """
+        self.telling = book.telling
+        self.public = base is not None and urlsplit(base).netloc not in own
+        """Whether others than callers on this machine come by the address for webhooks."""
+        self._target = target
+        self._base = base
+        self._say = say
+        self._receivers = receivers
+        hosts = (urlsplit(url).netloc for url in (target.base, *target.hosts.values()))
+        self._upstream = {door for netloc in hosts for door in _doors(netloc)}
+        self._own = {door for netloc in own for door in _doors(netloc)}
+        self._secret = secret
+        self._asked = book.calls.get((book.telling.secret or {}).get("call", ""))
+        self._kept: dict[str, Hook] = {}
+        self._told: dict[str, None] = {}
+        self._numbers = count(1)
+        self._noted: set[str] = set()
+        form = re.escape(f"{base}{STEP}").replace("/", r"\\?/")
+        self._form = re.compile(rf"{form}([\w-]{{{TOKEN_LENGTH}}})".encode())
+
+    def outgoing(self, method: str, path: str, body: bytes) -> Outgoing:
+        """A request with URLs of the recording in place of the webhooks that it names."""
+        found = Outgoing(path, body)
+        for callback in callbacks_of(self._target.provider, self._target.dialect, method, path):
+            found = self._replaced(callback, found)
+        return found
+
+    def find(self, path: str) -> Hook | None:
+        """The webhook of a path that a delivery came to; None for a token that nobody was given."""
+        return self._kept.get(path.rpartition(STEP)[2])
+
+    def answered(self, method: str, path: str, body: bytes) -> bytes:
+        """A response in which the client reads its own webhooks; a secret in it is remembered."""
+        self._learn(method, path, body)
+        return self.restored(body)
+
+    def restored(self, body: bytes) -> bytes:
+        """A body of the provider in which the URLs of the recording are those of the client."""
+        if not self._kept or STEP.strip("/").encode() not in body:
+            return body
+        return substituted(self._form, self._original, body)
+
+    def checked(self, hook: Hook, headers: Mapping[str, str], body: bytes) -> Checked:
+        """What the signature of a delivery is worth."""
+        known = [hook.secret] if self.telling.chosen else [self._secret] if self._secret else None
+        return self.telling.checked(headers, body, [*self._told] if known is None else known)
+
+    def note(self, line: str) -> None:
+        """Say a line once."""
+        if line not in self._noted and len(self._noted) < MAX_NOTED:
+            self._noted.add(line)
+            self._say(line)
+
+    def _replaced(self, callback: Callback, given: Outgoing) -> Outgoing:
+        document = None if callback.query else _document(given.body)
+        urls = dict.fromkeys(callback.urls(given.path, document))
+        named = [url for url in urls if self._is_taken(url)]
+        if self._base is None or not named:
+            return given
+        number = next(self._numbers)
+        new = {url: self._add(number, url, callback, given.path, document) for url in named}
+        path, changed = callback.renamed(given.path, document, new)
+        return Outgoing(path, given.body if callback.query else encoded(changed), number)
+
+    def _is_taken(self, url: str) -> bool:
+        """Whether deliveries for this URL are recorded; what is no URL is left to the provider."""
+        parts = http_url(url)
+        if parts is None:
+            return False
+        if self._base is None:
+            self.note("webhooks are not recorded: the provider needs --webhooks URL to reach this")
+            return False
+        host, listed = parts.host, self._receivers
+        port = parts.port or _USUAL[parts.scheme]
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        why = self._no_receiver((canonical(host), port))
+        if not why and listed is not None and host not in listed and not is_loopback(host):
+            shown = host
+            why = (
+                "they are passed on to loopback and to hosts of UPSIM_TRUSTED_HOSTS alone; "
+                f"add {host} there"
+            )
+        if why:
+            self.note(f"webhooks for {shown} are not recorded: {why}")
+        return not why
+
+    def _no_receiver(self, door: tuple[str, int]) -> str:
+        """Say why an address is no receiver, and what to do; empty for one that may be."""
+        if door in self._own:
+            return "that is the recorder itself; name a receiver at another port"
+        if door not in self._upstream:
+            return ""
+        if self._receivers is None:
+            return "that is the provider itself; name a receiver of your own"
+        return (
+            "that is the upstream itself, and a simulator's own inbox is not a receiver for "
+            "record; name a receiver at another port, such as an inbox of a second "
+            "`upsim serve --port PORT`"
+        )
+
+    def _add(self, number: int, url: str, callback: Callback, path: str, document: object) -> str:
+        """Give a URL of the recording to one that a client named."""
+        chosen = at(document, self.telling.chosen) if self.telling.chosen else ""
+        secret = chosen if isinstance(chosen, str) else ""
+        token = token_urlsafe(TOKEN_BYTES)
+        bare = path.partition("?")[0]
+        remember(self._kept, token, Hook(number, url, callback, bare, secret))
+        return f"{self._base}{STEP}{token}"
+
+    def _original(self, found: re.Match[bytes]) -> bytes:
+        """The client's URL, as it stands in a JSON text."""
+        hook = self._kept.get(found[1].decode())
+        return found[0] if hook is None else json.dumps(hook.url)[1:-1].encode()
+
+    def _learn(self, method: str, path: str, body: bytes) -> None:
+        """Remember the secret that a response tells."""
+        form, told = self._asked, self.telling.secret
+        if (
+            form is None
+            or told is None
+            or (method, path.partition("?")[0]) != (form.method, form.path)
+        ):
+            return
+        document = parsed(body)
+        found = at({"json": document[0] if document else None}, told["read"])
+        if isinstance(found, str) and len(found) <= MAX_KEPT_LENGTH:
+            remember(self._told, found, None, most=MAX_SECRETS)
+
+
+def is_delivery(path: str) -> bool:
+    """Whether a path is one of webhooks, known or not."""
+    return path.rpartition("/")[0].endswith(STEP.rstrip("/"))
+
+
+def _doors(netloc: str) -> Iterator[tuple[str, int]]:
+    """Host, in one spelling of all, and port of an address; both usual ports where it has none."""
+    parts = urlsplit(f"//{netloc}")
+    for port in [parts.port] if parts.port else _USUAL.values():
+        yield canonical(parts.hostname or ""), port
+
+
+def _document(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    """A JSON body that reads in one way; None for any other."""
+    found = parsed(body)
+    return None if found is None or has_repeats(body) else found[0]
+
+
+def http_url(text: str) -> httpx.URL | None:
+    """A URL that can be connected to; None for any other text."""
+    if len(text) > MAX_KEPT_LENGTH:
+        return None
+    try:
+        found = httpx.URL(text)
+        usual = found.scheme in ("http", "https") and found.host and (found.port or 80) in _PORTS
+    except (httpx.InvalidURL, ValueError):  # also of a host name that none can be
+        return None
+    return found if usual else None

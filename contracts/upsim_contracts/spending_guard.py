@@ -1,0 +1,114 @@
+"""The guard of the purse: nothing that could cost is sent unless its price was set aside before.
+
+It stands in the HTTP transport, below everything that a test, a retry or a redirect may do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+
+import httpx
+
+from upsim_contracts.amounts import counted
+from upsim_contracts.exceptions import BudgetReachedError, UnpricedRequestError
+
+RESERVED = "upsim.reserved"
+"""The request extension by which a sender shows what it has set aside."""
+FREE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class PriceDifference:
+    """A request that cost something else than documented."""
+
+    what: str
+    documented: Decimal
+    actual: Decimal
+
+
+class SpendingBudget:
+    """What may be spent, in the provider's unit. `cap` None is play money: all is allowed.
+
+    `spent` is what is known to be gone, `reserved` what requests under way could cost at the most.
+    """
+
+    def __init__(self, cap: Decimal | None, unit: str = "") -> None:
+        """Nothing is spent yet."""
+        self.cap = cap
+        self.unit = unit
+        self.spent = Decimal(0)
+        self.reserved = Decimal(0)
+        self.predicted = Decimal(0)
+        self.differences: list[PriceDifference] = []
+        self.dearest = Decimal(1)
+        self._counted = Decimal(0)
+
+    @property
+    def left(self) -> Decimal | None:
+        """What may still be reserved; None without a cap."""
+        return None if self.cap is None else self.cap - self._counted - self.reserved
+
+    @contextmanager
+    def reservation(self, amount: Decimal | None, what: str, why: str = "") -> Iterator[None]:
+        """Set an amount aside while a request may cost it. Raises SpendingError, sending nothing.
+
+        `why` says why this is the amount, or why nobody knows one.
+        Where the target once charged more than documented, as much more is set aside from then on.
+        """
+        if self.cap is not None and amount is None:
+            end = f": {why}" if why else ", so it was not sent"
+            raise UnpricedRequestError(f"nobody knows what {what} could cost{end}")
+        held = (amount or Decimal(0)) * self.dearest
+        if self.left is not None and held > self.left:
+            left = f"of the cap of {self.cap} {self.left} are left"
+            shown = f"{what} ({why})" if why else what
+            raise BudgetReachedError(f"{shown} could cost {counted(held, self.unit)}; {left}")
+        self.reserved += held
+        try:
+            yield
+        finally:
+            self.reserved -= held
+
+    def settle(self, what: str, documented: Decimal, actual: Decimal) -> None:
+        """Book what a request really cost, beside what it should have.
+
+        Against the cap it counts as no less than documented: a balance may fall late, or rise.
+        """
+        self.spent += actual
+        self._counted += max(documented, actual, Decimal(0))
+        self.predicted += documented
+        if actual != documented:
+            self.differences.append(PriceDifference(what, documented, actual))
+        if documented > 0:
+            self.dearest = max(self.dearest, actual / documented)
+
+    def refund(self, amount: Decimal) -> None:
+        """Book what the provider gave back of an earlier charge: it may be spent again."""
+        self.spent -= amount
+        self.predicted -= amount
+        self._counted -= amount
+
+
+class GuardedTransport(httpx.BaseTransport):
+    """Sends what cannot cost anything, and what somebody has set money aside for."""
+
+    def __init__(self, inner: httpx.BaseTransport, purse: SpendingBudget) -> None:
+        """Guard another transport."""
+        self._inner = inner
+        self._purse = purse
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, or raise UnpricedError."""
+        guarded = self._purse.cap is not None and request.method not in FREE_METHODS
+        if guarded and RESERVED not in request.extensions:
+            raise UnpricedRequestError(
+                f"{request.method} {request.url.path}: nothing was set aside for it"
+            )
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        """Close the inner transport."""
+        self._inner.close()

@@ -1,0 +1,286 @@
+"""What properties and machines vary, as data: the `generate` table of a provider's contract.
+
+`submits` says of each call that makes a job which options, clips and mistakes there are, and by
+which rule its price and its output follow; the rest says how jobs of this provider live. A new
+provider is a table, no code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal
+
+from upsim_contracts.exceptions import ContractFileError
+from upsim_contracts.facts.fact import Book, seconds
+from upsim_contracts.nearest import hint
+
+Dimension = Literal["seconds", "frames", "height", "fps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Clips:
+    """Which clips a call takes: from the least to the most, more often near its edges.
+
+    The length is bounded by `seconds` or by `frames`.
+    """
+
+    sizes: Sequence[str]
+    rates: Sequence[str]
+    seconds: Sequence[str] = ()
+    frames: Sequence[int] = ()
+    near: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    containers: Sequence[str] = ("mp4",)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRule:
+    """What the price follows, and how that is rounded to whole ones; `least` is always billed."""
+
+    of: Literal["seconds", "frames"]
+    round: Literal["up", "down", "none"]
+    least: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class TierEdge:
+    """An edge of the price: the last value at the lower rate, and one just above it."""
+
+    of: Dimension
+    at: Any
+    above: Any
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteCall:
+    """The call that tells a price, where it stands, and what is sent; `$body` is the submit's."""
+
+    call: str
+    read: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRule:
+    """How the size and the sound of an output follow from the input and the options."""
+
+    times: int | None = None
+    times_by: str | None = None
+    short_side: int | None = None
+    short_side_by: str | None = None
+    table: Mapping[str, int] = field(default_factory=dict)
+    audio_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """A mistake in a request, as changes of a step, and how it is answered.
+
+    `balance` is a mistake of the account; `limit` marks one of the clip's length or size.
+    """
+
+    name: str
+    expect: Mapping[str, Any]
+    set: Mapping[str, Any] = field(default_factory=dict)
+    drop: Sequence[str] = ()
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    raw: str | None = None
+    video: str | None = None
+    balance: str | None = None
+    limit: bool = False
+
+    @property
+    def touches(self) -> frozenset[str]:
+        """The parts of a request that it changes; two mistakes go together when they share none."""
+        paths = {f"body.{path}" for path in (*self.set, *self.drop)}
+        named = {f"header.{name.lower()}" for name in self.headers if self.raw is None}
+        whole = {"raw"} if self.raw is not None else set()
+        return frozenset(paths | named | whole | ({"video"} if self.video else set()))
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """One call that makes a job. `flaws` stand in the order in which they are noticed."""
+
+    provider: str
+    call: str
+    clips: Clips
+    price: PriceRule
+    output: OutputRule
+    options: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    tiers: Sequence[TierEdge] = ()
+    quote: QuoteCall | None = None
+    flaws: Sequence[Flaw] = ()
+
+    @property
+    def id(self) -> str:
+        """Its name in test ids."""
+        return f"{self.provider}-{self.call}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobListing:
+    """The call that lists jobs: where the list stands, and in an item its id and status."""
+
+    call: str
+    read: str
+    id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A call on a job beside the poll, such as a cancel.
+
+    It is done when the status is in `from_`, and then the job reads `to`, or what it read before.
+    `done` and `otherwise` are the answers.
+    """
+
+    name: str
+    call: str
+    from_: Sequence[str]
+    done: Mapping[str, Any]
+    otherwise: Mapping[str, Any]
+    to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookForm:
+    """How a receiver is named in a submit (`$inbox`), and what it is then told.
+
+    `post` and `poll` are the places of the job in a message and in the answer to a poll: both hold
+    the same, but for the fields in `more`. `shows` is what a message holds that proves its sender.
+    """
+
+    job: str
+    status: str
+    poll: str
+    post: str
+    set: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    more: Sequence[str] = ()
+    shows: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The table of one provider.
+
+    `edges` are the moves between status words, `keeps` how long an ended job can be read for sure,
+    `time` bounds how long a job takes, `purse` tells the smallest amount of a ledger and how many
+    of its units make one of the balance, and `foreign` says how an account is answered that asks
+    for a job of another; None is as for an unknown id.
+    """
+
+    book: Book
+    submits: Mapping[str, Submit]
+    edges: Mapping[str, Sequence[str]]
+    keeps: int
+    foreign: Mapping[str, Any] | None
+    time: tuple[int, int | None]
+    lists: Sequence[str]
+    jobs: JobListing | None
+    actions: Mapping[str, Action]
+    webhook: WebhookForm | None
+    purse: Mapping[str, Any]
+
+    @property
+    def provider(self) -> str:
+        """Whose table it is."""
+        return self.book.provider
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The status words of a job under way, the first one first."""
+        ends = {word for words in self.book.lifecycle.words.values() for word in words}
+        return tuple(word for word in self.edges if word not in ends)
+
+    def funds(self, price: Decimal, *, enough: bool) -> str:
+        """Exactly a price, or the smallest bit less, as the admin API counts it."""
+        exact = price * Decimal(str(self.purse.get("in_one", 1)))
+        return f"{exact if enough else exact - Decimal(str(self.purse['smallest'])):f}"
+
+    def ended(self, end: str) -> frozenset[str]:
+        """The words for an end, `completed` or `failed`."""
+        return frozenset(self.book.lifecycle.words[end])
+
+    def reachable(self, word: str, *, never: Collection[str] = ()) -> frozenset[str]:
+        """All words that may follow, over any number of moves, and the word itself.
+
+        Those in `never` are left out, unless it is one of them.
+        """
+        found, open_ = {word}, [word]
+        while open_:
+            for after in self.edges.get(open_.pop(), ()):
+                if after not in found and after not in never:
+                    found.add(after)
+                    open_.append(after)
+        return frozenset(found)
+
+
+def generation(book: Book) -> Generation | None:
+    """The table of a provider, None where it has none. Raises ContractFileError."""
+    table = book.tables.get("contract", {}).get("generate")
+    if table is None:
+        return None
+    try:
+        found = _read(book, table)
+    except (TypeError, KeyError) as error:
+        raise ContractFileError(f"{book.provider}: generate: {error}") from error
+    named = [*found.submits, *found.lists, *(one.call for one in found.actions.values())]
+    for name in named:
+        if name not in book.calls:
+            near = hint(name, book.calls)
+            raise ContractFileError(f"{book.provider}: generate: no call {name!r}; {near}")
+    return found
+
+
+def _read(book: Book, table: Mapping[str, Any]) -> Generation:
+    foreign = table["foreign"]["account"]
+    time = table.get("time", {})
+    return Generation(
+        book=book,
+        submits={call: _submit(book.provider, call, one) for call, one in table["submits"].items()},
+        edges=table["edges"],
+        keeps=int(seconds(table["keeps"])),
+        foreign=None if foreign == "unknown" else foreign,
+        time=(
+            int(seconds(time.get("at_least", "0s"))),
+            int(seconds(time["at_most"])) if "at_most" in time else None,
+        ),
+        lists=table.get("lists", ()),
+        jobs=JobListing(**table["jobs"]) if "jobs" in table else None,
+        actions={name: _action(name, one) for name, one in table.get("actions", {}).items()},
+        webhook=WebhookForm(**table["webhook"]) if "webhook" in table else None,
+        purse=table["purse"],
+    )
+
+
+def _submit(provider: str, call: str, table: Mapping[str, Any]) -> Submit:
+    parts = dict(table)
+    price = dict(parts.pop("price"))
+    return Submit(
+        provider=provider,
+        call=call,
+        clips=Clips(**parts.pop("clips")),
+        price=PriceRule(**{**price, "least": Decimal(str(price.get("least", 0)))}),
+        output=OutputRule(**parts.pop("output")),
+        tiers=[TierEdge(**one) for one in parts.pop("tiers", ())],
+        quote=QuoteCall(**parts.pop("quote")) if "quote" in parts else None,
+        flaws=[Flaw(**one) for one in parts.pop("flaws", ())],
+        **parts,
+    )
+
+
+def _action(name: str, table: Mapping[str, Any]) -> Action:
+    parts = {("from_" if key == "from" else key): value for key, value in table.items()}
+    return Action(name, **parts)
+
+
+def finite(number: Fraction) -> bool:
+    """Whether a number can be written with a point and at most six places."""
+    return (number * 1_000_000).denominator == 1

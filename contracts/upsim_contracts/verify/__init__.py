@@ -1,0 +1,1 @@
+"""`upsim verify`: check a target against every documented fact of a provider."""

@@ -1,0 +1,37 @@
+"""When a run at a stranger is not worth going on: fact after fact is refused, or not answered."""
+
+from __future__ import annotations
+
+import re
+
+from upsim_contracts.facts.runner import CONNECTION, Verdict
+
+ALIKE = 5
+"""How many facts in a row may break on the same refusal, or for want of an answer."""
+_LOST = "no answer"
+_REFUSED = re.compile(r" → (401|402|403|429|5\d\d) (.*)", re.DOTALL)
+_ID = re.compile(r"[0-9a-f-]{8,}")
+
+
+class Refusals:
+    """Counts facts in a row that broke on the same refusal, or for want of an answer."""
+
+    def __init__(self) -> None:
+        """None was seen yet."""
+        self._last = ""
+        self._count = 0
+
+    def add(self, verdict: Verdict) -> str:
+        """Why no further fact should be judged; empty while there is no reason."""
+        found = _REFUSED.search(verdict.exchange) if verdict.outcome == "broken" else None
+        said = _ID.sub("…", f"{found[1]} {found[2]}") if found is not None else ""
+        lost = [one.seen for one in verdict.mismatches if one.where == CONNECTION]
+        said = _LOST if lost else said
+        if verdict.outcome in ("held", "broken"):
+            self._count = self._count + 1 if said and said == self._last else int(bool(said))
+            self._last = said
+        if self._count < ALIKE:
+            return ""
+        if lost:
+            return f"{self._count} facts in a row got no answer, so the run stopped: {lost[0]}"
+        return f"{self._count} facts in a row were refused alike, so the run stopped: {said}"

@@ -1,0 +1,115 @@
+"""What a run will do before it does it: which facts, what each can cost, and all together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from upsim_contracts.amounts import counted
+from upsim_contracts.clips import GONE, clip
+from upsim_contracts.exceptions import PlanRefusedError
+from upsim_contracts.facts.account_client import Pricer, body_of
+from upsim_contracts.facts.fact import Book, Fact, filled
+from upsim_contracts.target import Target
+
+Tier = Literal["free", "refused", "paid", "not run"]
+REFUSED = 400
+"""Statuses from here on are refusals."""
+SHORTEST = "320x240 10fps 1s"
+"""A clip for which every provider charges its minimum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One fact of a plan.
+
+    `charge` is what it costs as documented; `risk` what a request would cost that the provider
+    should refuse, if it does not; `reason` says why the fact will not run.
+    """
+
+    fact: Fact
+    tier: Tier
+    charge: Decimal = Decimal(0)
+    risk: Decimal = Decimal(0)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyPlan:
+    """The facts in order. Amounts are in the unit of the provider."""
+
+    unit: str
+    planned: Sequence[Planned]
+
+    @property
+    def charges(self) -> Decimal:
+        """What the run costs when the provider keeps to its document."""
+        return sum((one.charge for one in self.planned), Decimal(0))
+
+    @property
+    def worst(self) -> Decimal:
+        """The most that can be set aside at once: all charges, and the dearest refusal."""
+        return self.charges + max((one.risk for one in self.planned), default=Decimal(0))
+
+    def refunds(self, failures: str) -> str:
+        """Say which facts judge the refund of a failed job, or say by `failures` why none does."""
+        judging = [one.fact for one in self.planned if one.tier == "paid" and one.fact.refunded]
+        if judging:
+            return f"judged by {', '.join(fact.id for fact in judging)}"
+        return f"not judged: {failures or 'no chosen fact makes a job fail'}"
+
+    def check(self, cap: Decimal) -> None:
+        """Raises PlanRefusedError when the plan could cost more than the cap."""
+        if self.worst > cap:
+            worst, most = (counted(one, self.unit) for one in (self.worst, cap))
+            raise PlanRefusedError(
+                f"the plan could cost {worst}, the cap is {most}: "
+                "raise --cap, or choose fewer facts by --model, --fact or --tier"
+            )
+
+
+def plan(book: Book, facts: Iterable[Fact], target: Target, price: Pricer) -> VerifyPlan:
+    """The plan of a run of these facts against a target."""
+    return VerifyPlan(book.unit, [_planned(book, fact, target, price) for fact in facts])
+
+
+def _planned(book: Book, fact: Fact, target: Target, price: Pricer) -> Planned:
+    if fact.untestable is not None:
+        return Planned(fact, "not run", reason=fact.untestable)
+    if fact.departs is not None:
+        return Planned(fact, "not run", reason=fact.departs)
+    if not target.simulator and fact.needs_control is not None:
+        return Planned(fact, "not run", reason=fact.needs_control)
+    charge = risk = Decimal(0)
+    for step in fact.steps:
+        cost = _cost(book, step, price)
+        if _is_refused(step):
+            risk = max(risk, cost)
+        elif step.get("video") == GONE:  # documented to be given back; nobody knows its length
+            least = _cost(book, {**step, "video": SHORTEST}, price)
+            charge, risk = charge + least, max(risk, cost - least)
+        else:
+            charge += cost
+    tier: Tier = "paid" if charge else "refused" if risk else "free"
+    return Planned(fact, tier, charge, risk)
+
+
+def _cost(book: Book, step: Mapping[str, Any], price: Pricer) -> Decimal:
+    """What a step costs by the published figures; the most that its call can cost without any."""
+    form = book.calls.get(step.get("call", ""))
+    if form is None or not form.paid:
+        return Decimal(0)
+    video = step.get("video")
+    text = video["data"] if isinstance(video, Mapping) else video
+    measured = None if text is None or text == GONE or "://" in text else clip(text)
+    filled_in = filled(body_of(form, step), {})
+    body = filled_in if isinstance(filled_in, Mapping) else {}
+    found = price(form.name, measured, body)
+    return (price(form.name, None, body) if found is None else found) or Decimal(0)
+
+
+def _is_refused(step: Mapping[str, Any]) -> bool:
+    status = step.get("expect", {}).get("status", 200)
+    return isinstance(status, int) and status >= REFUSED

@@ -11,7 +11,7 @@ import pytest
 
 from tests.http.conftest import SAMPLES, Sample, _at
 from upsim import Simulator
-from upsim_contracts.documents.response_checks import check_answer
+from upsim_contracts.documents.response_checks import check_response
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SHIPPED = sorted(
@@ -75,7 +75,7 @@ class Judge:
             answer = call()
         except httpx.TransportError:
             return None
-        found = check_answer(
+        found = check_response(
             self._provider,
             self._dialect,
             method=answer.request.method,

@@ -205,7 +205,7 @@ def operation_of(
     return None
 
 
-def check_answer(
+def check_response(
     provider: str,
     dialect: str,
     *,

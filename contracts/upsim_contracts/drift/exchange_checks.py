@@ -19,7 +19,7 @@ from upsim_contracts.documents.response_checks import (
     REFUSED,
     Contract,
     DocumentedOperation,
-    check_answer,
+    check_response,
     operation_of,
 )
 from upsim_contracts.documents.webhook_checks import callbacks_of, check_delivery
@@ -172,7 +172,7 @@ def cited_at(place: Place | None, exchange: RecordedExchange) -> str:
 
 
 def _contract(provider: str, dialect: str, exchange: RecordedExchange) -> Iterator[CheckedExchange]:
-    found = check_answer(
+    found = check_response(
         provider,
         dialect,
         method=exchange.method,

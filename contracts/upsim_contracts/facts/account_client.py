@@ -17,7 +17,7 @@ from upsim.client.http.bounded import FILE
 from upsim_contracts.amounts import amount_of
 from upsim_contracts.clips import AVI, GONE, GONE_PATH, ClipProperties, clip
 from upsim_contracts.documents.openapi import default_dialect
-from upsim_contracts.documents.response_checks import check_answer, operation_of
+from upsim_contracts.documents.response_checks import check_response, operation_of
 from upsim_contracts.facts.fact import SHORTER, Book, CallForm, filled
 from upsim_contracts.facts.webhook_messages import as_seen
 from upsim_contracts.findings import Finding
@@ -250,7 +250,7 @@ class AccountClient:
         A request that the document does not know, which some facts make on purpose, is no fault of
         the response.
         """
-        found = check_answer(
+        found = check_response(
             self.book.provider,
             self.dialect,
             method=request.method,

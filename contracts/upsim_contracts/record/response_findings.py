@@ -11,7 +11,7 @@ from upsim_contracts.cassettes.cassette import Charge
 from upsim_contracts.cassettes.redaction import Redactor
 from upsim_contracts.charge_check import price_finding
 from upsim_contracts.documents import wrong_paths
-from upsim_contracts.documents.response_checks import check_answer
+from upsim_contracts.documents.response_checks import check_response
 from upsim_contracts.record.body_memory import Share
 from upsim_contracts.record.upstream import Upstream
 from upsim_contracts.record.video_measuring import Sighted
@@ -93,7 +93,7 @@ class PassingFindings:
             name = f"{passing.method} {passing.path.partition('?')[0]}"
             return [f"{self.target.provider}: {name}: connection: expected an answer, seen none"]
         return [
-            *check_answer(
+            *check_response(
                 self.target.provider,
                 self.target.dialect,
                 method=passing.method,

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from upsim_contracts.documents.response_checks import check_answer, contract
+from upsim_contracts.documents.response_checks import check_response, contract
 from upsim_contracts.documents.schemas import Schemas
 from upsim_contracts.findings import Finding
 
@@ -49,7 +49,7 @@ def judged(
     """Return what is found in an answer."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     method, path = to
-    return check_answer(
+    return check_response(
         provider,
         dialect,
         method=method,
@@ -322,7 +322,7 @@ def test_what_the_document_does_not_name_is_a_finding(
     """A field or a header that the document does not name is reported, with its value."""
     body = {"success": True, "data": change.get("body", {"credits": 1})}
     headers = {"Content-Type": "application/json", "CF-Ray": "1", **change.get("headers", {})}
-    found = check_answer(
+    found = check_response(
         "vicsee",
         "guide",
         method="GET",

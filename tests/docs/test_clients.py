@@ -13,7 +13,7 @@ from upsim.cli.env import client_variables
 from upsim.scenario.loader import Library
 from upsim.web.landing import clients_of
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "dialects.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "dialects.md"
 LIBRARY = Library()
 
 

@@ -27,7 +27,7 @@ def test_every_former_name_is_documented() -> None:
 
 def test_opening_balances_are_documented() -> None:
     """The table of opening balances has those of the baselines."""
-    text = (PAGES / "admin-api.md").read_text("utf-8")
+    text = (PAGES / "control-a-sandbox.md").read_text("utf-8")
     section = text.partition("| provider | opening balance |")[2].partition("\n\n")[0]
     found = re.findall(r"\| (\w+) \| ([0-9,]+) (USD|credit|point)s? \|", section)
     baselines = [LIBRARY.baseline(name).baseline for name in LIBRARY.providers()]

@@ -28,8 +28,7 @@ def scenarios_of(page: Path) -> Mapping[str, str]:
     return dict(SCENARIO.findall(page.read_text("utf-8")))
 
 
-ALL_PAGES = [*ROOT.glob("docs/how-to/*.md"), *ROOT.glob("docs/tutorial/*.md")]
-PAGES = [page for page in sorted(ALL_PAGES) if files_of(page)]
+PAGES = [page for page in sorted(ROOT.glob("docs/**/*.md")) if files_of(page)]
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=page.stem) for page in PAGES])

@@ -31,7 +31,7 @@ def as_avi(content: bytes) -> bytes:
     return out.getvalue()
 
 
-def look_into(content: bytes) -> dict[str, object]:
+def probe_video(content: bytes) -> dict[str, object]:
     """Width, height, rate, length in seconds, pictures, container and sound of a file.
 
     Raises UnreadableVideoError for a file that is no video, or one that PyAV cannot read.

@@ -34,7 +34,7 @@ from upsim.transport import Transport
 from upsim_contracts.spending_guard import GuardedTransport, SpendingBudget
 from upsim_contracts.target import Patience, Target
 from upsim_contracts.verify.run import book_of
-from upsim_contracts.video_probe import look_into
+from upsim_contracts.video_probe import probe_video
 
 ROOT = "http://upsim.test"
 OPERATIONS: Mapping[str, Mapping[str, str]] = {
@@ -193,7 +193,7 @@ class StandIn:
 
     async def _other_file(self, other: Mapping[str, Any], answer: Answer, scope: Scope) -> Answer:
         """A clip as the output is, but for what is altered: pixels more, another rate, no sound."""
-        seen = look_into(answer.body)
+        seen = probe_video(answer.body)
         width, height = int(str(seen["width"])), int(str(seen["height"]))
         fps = str(other.get("fps", seen["fps"])).replace("/", "-")
         rate = Fraction(fps.replace("-", "/"))

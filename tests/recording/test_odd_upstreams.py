@@ -43,7 +43,7 @@ from upsim_contracts.record.response_findings import MAX_FINDINGS
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.spending_guard import SpendingBudget
 from upsim_contracts.verify.run import book_of, pricer
-from upsim_contracts.video_probe import look_into
+from upsim_contracts.video_probe import probe_video
 
 OK = b"HTTP/1.1 200 OK\r\n"
 JSON = b"content-type: application/json\r\n"
@@ -329,7 +329,7 @@ def test_videos_that_cannot_be_read_are_kept_as_files(tmp_path: Path) -> None:
     assert any("sees" in file for file in files.values())
     for name in ("codec", "sound"):
         with pytest.raises(UnreadableVideoError):
-            look_into(broken[name])
+            probe_video(broken[name])
 
 
 LONG: dict[str, object] = {

@@ -25,7 +25,7 @@ from upsim_contracts.cassettes.format import VideoShape
 from upsim_contracts.cassettes.redaction import Redactor, is_hook
 from upsim_contracts.cassettes.text_windows import positions
 from upsim_contracts.exceptions import UnreadableVideoError
-from upsim_contracts.video_probe import look_into
+from upsim_contracts.video_probe import probe_video
 
 MAX_VIDEO_LENGTH = 64 * 2**20
 """Bytes of a file that are held to look into it; of a larger one only size and hash are kept."""
@@ -100,7 +100,7 @@ def sees(content: bytes) -> dict[str, Any] | None:
     if not content:
         return None
     try:
-        found = look_into(content)
+        found = probe_video(content)
         seen = {**found, "seconds": str(found["seconds"])}
         msgspec.convert(seen, VideoShape)
     except (UnreadableVideoError, msgspec.ValidationError):

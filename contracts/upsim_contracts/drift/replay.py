@@ -33,7 +33,7 @@ from upsim_contracts.provider_words import said
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.spending_guard import RESERVED
 from upsim_contracts.target import Given, Target, TargetAccount
-from upsim_contracts.video_probe import look_into
+from upsim_contracts.video_probe import probe_video
 from upsim_contracts.yaml_writer import address, media_rules, scenario_text
 
 POLLS = 12
@@ -479,7 +479,7 @@ def is_momentary(status: int) -> bool:
 
 def _sees(content: bytes) -> Mapping[str, object] | None:
     try:
-        return look_into(content)
+        return probe_video(content)
     except UnreadableVideoError:
         return None
 

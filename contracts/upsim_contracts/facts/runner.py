@@ -27,7 +27,7 @@ from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, Mismatch, at, mismatches, shown
 from upsim_contracts.spending_guard import PriceDifference
 from upsim_contracts.target import Target, TargetAccount
-from upsim_contracts.video_probe import look_into
+from upsim_contracts.video_probe import probe_video
 
 Outcome = Literal["held", "broken", "accepted", "not run", "not judged", "untestable", "departs"]
 """`not judged`: another cause, such as a rate limit, kept the fact from being shown.
@@ -243,7 +243,7 @@ class FactRun(AccountClient):
         """Download what the job made and look into it."""
         content = self._output_file()
         try:
-            seen = look_into(content)
+            seen = probe_video(content)
         except UnreadableVideoError as error:
             raise BrokenError([Mismatch("output", "a video", _start(content))]) from error
         self._compare(filled(step["output"], self.names), seen, "output")

@@ -33,7 +33,7 @@ from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips, short
 from upsim_contracts.suite.strategies.ids import beside
 from upsim_contracts.target import START
-from upsim_contracts.video_probe import look_into
+from upsim_contracts.video_probe import probe_video
 
 MINE, OTHER = "mine", "other"
 MAX_PIXELS = 1_300_000
@@ -201,7 +201,7 @@ class Machine(RuleBasedStateMachine):
             return
         account = self.accounts[known.owner]
         link = account.link(account.poll(job))
-        found = look_into(account.world.http.get(link).content)
+        found = probe_video(account.world.http.get(link).content)
         assert (found["width"], found["height"], found["frames"]) == (width, height, clip.frames)
         event("downloaded")
 

@@ -13,7 +13,7 @@ from upsim_contracts.suite.exploring import SUBMITS, Explore
 from upsim_contracts.suite.generation import Submit
 from upsim_contracts.suite.strategies.bodies import Options, options
 from upsim_contracts.suite.strategies.clips import clips, short
-from upsim_contracts.video_probe import look_into
+from upsim_contracts.video_probe import probe_video
 
 MAX_PIXELS = 4_000_000
 SECONDS_OFF = Decimal("0.05")
@@ -32,7 +32,7 @@ def test_output_follows_the_input(explore: Explore, submit: Submit) -> None:
         with explorer.account() as account:
             job = account.accepted(submit, clip, chosen)
             content = account.world.http.get(account.link(account.finish(job))).content
-        found = look_into(content)
+        found = probe_video(content)
         wanted = {**submit.defaults, **chosen}
         width, height = size_of_output(submit, clip, wanted)
         audio = submit.output.audio_by

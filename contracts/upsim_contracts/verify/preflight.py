@@ -23,7 +23,7 @@ from upsim_contracts.facts.runner import Sleep, judge
 from upsim_contracts.matching import at
 from upsim_contracts.target import Given, Target
 from upsim_contracts.verify.planning import VerifyPlan, plan
-from upsim_contracts.video_probe import look_into
+from upsim_contracts.video_probe import probe_video
 
 SAMPLE = "320x240 10fps 1s"
 REFUSED = (401, 403)
@@ -166,7 +166,7 @@ def _needs(fact: Fact) -> bool:
 
 def _is(wanted: ClipProperties, content: bytes) -> bool:
     try:
-        seen = look_into(content)
+        seen = probe_video(content)
     except UnreadableVideoError:
         return False
     size: Sequence[object] = (seen["width"], seen["height"], seen["frames"])

@@ -29,7 +29,7 @@ class ScenarioLookup:
         return replace(baseline, accounts=main.accounts) if main.accounts else baseline
 
 
-def swaps_of(sandbox: Sandbox, library: Library, main: Scenario | None) -> list[RuleChange]:
+def planned_changes(sandbox: Sandbox, library: Library, main: Scenario | None) -> list[RuleChange]:
     """The changes that a scenario plans. Raises BaselineError for one that cannot take place.
 
     Each holds all those before it, so none comes before the one above it.

@@ -19,7 +19,7 @@ from upsim.engine.exceptions import SandboxRefusedError, SandboxTakenError, Unkn
 from upsim.engine.faults import attempt_fault, early_fault, plan, replan
 from upsim.engine.keyring import KeyHolder, Keyring
 from upsim.engine.media_lookup import MediaLookup
-from upsim.engine.planned_changes import ScenarioLookup, swaps_of
+from upsim.engine.planned_changes import ScenarioLookup, planned_changes
 from upsim.engine.resolution import Face, Resolver
 from upsim.engine.room import Room
 from upsim.engine.rule_versions import RuleChange
@@ -27,7 +27,7 @@ from upsim.engine.sandbox import Choices, Sandbox
 from upsim.engine.seeds import Seeds, derived_seed
 from upsim.engine.settings import ServerSettings
 from upsim.media.store import BlobStore
-from upsim.scenario.inline import sent_scenario
+from upsim.scenario.inline import load_inline
 from upsim.scenario.loader import BASELINE, Library
 from upsim.scenario.model import Scenario
 
@@ -191,7 +191,7 @@ class Registry:
         if main is not None and main.faults:
             plan(sandbox, main.faults)
         sandbox.rulebook.swapped = self._swapped
-        sandbox.rulebook.plan(swaps_of(sandbox, self.library, main))
+        sandbox.rulebook.plan(planned_changes(sandbox, self.library, main))
         sandbox.released = self.blobs.release
         sandbox.webhooks.world_of = self.world
         sandbox.webhooks.roused = self._rouse
@@ -206,7 +206,7 @@ class Registry:
 
     def sent(self, document: Mapping[str, object]) -> Scenario:
         """The scenario that a document is. Raises ScenarioError with all of its mistakes."""
-        return sent_scenario(self.library.renewed(), document, self.providers)
+        return load_inline(self.library.renewed(), document, self.providers)
 
     async def prepare(self, name: str) -> None:
         """Read and judge a scenario beside the event loop; a sandbox in it is then made at once.

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from upsim.core.provider import Provider
-from upsim.engine.planned_changes import ScenarioLookup, swaps_of
+from upsim.engine.planned_changes import ScenarioLookup, planned_changes
 from upsim.engine.registry import Registry
-from upsim.engine.reload_diff import ScenarioDiff, edit_of
+from upsim.engine.reload_diff import ScenarioDiff, diff_scenario
 from upsim.engine.rule_versions import RuleChange
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import BASELINE, Library, ScenarioError
@@ -79,7 +79,7 @@ def _read(
         raise ScenarioError(sorted(mistakes))
     for name in names:
         fresh.load(name)
-    return [edit_of(name, old, fresh) for name in edited]
+    return [diff_scenario(name, old, fresh) for name in edited]
 
 
 def _swap(registry: Registry, fresh: Library, edits: list[ScenarioDiff]) -> None:
@@ -102,6 +102,6 @@ def followed(sandbox: Sandbox, fresh: Library, main: Scenario | None) -> Follow:
     sandbox.run_due()
     now = RuleChange(sandbox.now, ScenarioLookup(fresh, main), main.faults if main else ())
     sandbox.rulebook.check(now.scenario_of)
-    planned = swaps_of(sandbox, fresh, main)
+    planned = planned_changes(sandbox, fresh, main)
     due = [swap for swap in planned if swap.at <= sandbox.now]
     return Follow(sandbox, due[-1] if due else now, planned[len(due) :])

@@ -41,7 +41,7 @@ class ScenarioDiff:
         return tuple(section for section in sections if section in heads)
 
 
-def edit_of(name: str, old: Library, new: Library) -> ScenarioDiff:
+def diff_scenario(name: str, old: Library, new: Library) -> ScenarioDiff:
     """What is other in a scenario as a new library reads it.
 
     A scenario that has another provider than before leaves one to its baseline and takes the

@@ -9,7 +9,7 @@ from decimal import Decimal
 from upsim.scenario.build import OK
 from upsim.scenario.durations import DURATION, seconds_of
 from upsim.scenario.schema import source
-from upsim.scenario.suggestions import nearest, unknown, unknown_value
+from upsim.scenario.suggestions import suggest, unknown, unknown_value
 from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 Trees = Callable[[str], Mapping[str, Value] | None]
@@ -41,14 +41,14 @@ def strange_entries(value: Value, base: Mapping[str, Value] | None) -> Found:
             continue
         known = mapping(base.get(section))
         for name in mapping(root.get(section)).keys() - known.keys():
-            yield (section, name), f"unknown name; {nearest(name, known)}"
+            yield (section, name), f"unknown name; {suggest(name, known)}"
     for section, what in _OPEN.items():
         known = mapping(base[section])
         needed = source()["$defs"][what]["required"]
         for name, entry in mapping(root.get(section)).items():
             lacking = [key for key in needed if key not in mapping(entry)]
             if name not in known and lacking:
-                hint = f"{nearest(name, known)} (a new one needs {', '.join(needed)})"
+                hint = f"{suggest(name, known)} (a new one needs {', '.join(needed)})"
                 yield (section, name), f"unknown {what}; {hint}"
 
 
@@ -194,7 +194,7 @@ def _accounts(root: dict[str, Value], trees: Trees, names: Callable[[], Collecti
         tree = trees(provider)
         place: Place = ("accounts", provider)
         if tree is None:
-            yield place, f"unknown provider; {nearest(str(provider), names())}"
+            yield place, f"unknown provider; {suggest(str(provider), names())}"
             continue
         plan, plans = mapping(account).get("plan"), mapping(tree["plans"])
         if plan is not None and plan not in plans and provider != root["provider"]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from upsim.core.provider import Kind, Provider
-from upsim.scenario.suggestions import nearest, unknown
+from upsim.scenario.suggestions import suggest, unknown
 from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
 _ALL = "all"
@@ -43,7 +43,7 @@ def _checks(checks: dict[str, Value], shipped: dict[str, Value], provider: Provi
             continue
         place: Place = ("checks", operation)
         if operation not in operations:
-            yield place, f"unknown operation; {nearest(operation, operations)}"
+            yield place, f"unknown operation; {suggest(operation, operations)}"
         for i, check in enumerate(items(names)):
             if isinstance(check, str) and check not in provider.checks:
                 yield (*place, i), unknown("check", check, provider.checks)
@@ -63,7 +63,7 @@ def _counts(root: dict[str, Value], base: Mapping[str, Value], provider: Provide
     known = dict.fromkeys([_ALL, *get_args(Kind), *operations, *own])
     for place, counted in _counted(mapping(root.get("plans"))):
         if counted not in known:
-            yield place, f"nothing is counted as {counted!r}; {nearest(counted, known)}"
+            yield place, f"nothing is counted as {counted!r}; {suggest(counted, known)}"
 
 
 def _counted(plans: dict[str, Value]) -> Iterator[tuple[Place, str]]:

@@ -40,7 +40,7 @@ Judge = Callable[[Value], Collection[Broken]]
 _LOST = object()
 
 
-def sound_part(
+def recover(
     value: Value, broken: Collection[Broken], base: Mapping[str, Value] | None, judge: Judge
 ) -> Recovered | None:
     """The part of a file that can be judged; None for a broken one without a baseline."""
@@ -52,14 +52,14 @@ def sound_part(
     for _ in range(_ROUNDS):
         if not wrong:
             return Recovered(mapping(rest), frozenset(doubtful))
-        rest = _mended(rest, base, wrong, (), doubtful)  # type: ignore[assignment]  # a file never goes
+        rest = _repaired(rest, base, wrong, (), doubtful)  # type: ignore[assignment]  # a file never goes
         wrong = list(judge(rest))
     lost = {found.place[0] for found in wrong if found.place}
     kept = {key: item for key, item in mapping(rest).items() if key not in lost}
     return Recovered({**mapping(dict(base or {})), **kept}, frozenset(doubtful))
 
 
-def _mended(
+def _repaired(
     node: Value, stand_in: object, wrong: Sequence[Broken], place: Place, doubtful: set[Place]
 ) -> object:
     """The node without what is wrong in it, or `_LOST` if nothing of it can stay."""
@@ -93,7 +93,7 @@ def _mended_mapping(
             continue
         unknown = any(e.place == there and e.rule == "additionalProperties" for e in inner)
         known = _LOST if unknown else below.get(key, _sibling(below, place))
-        mended = _mended(item, known, inner, there, doubtful)
+        mended = _repaired(item, known, inner, there, doubtful)
         if mended is _LOST:
             found.pop(key, None)
         else:

@@ -49,7 +49,7 @@ class _TooMuchError(Exception):
     """A document that holds more than can be meant; nothing more is read of it."""
 
 
-def sent_scenario(
+def load_inline(
     library: Library, document: Mapping[str, object], providers: Mapping[str, Provider]
 ) -> Scenario:
     """The scenario that a document is. Raises ScenarioError with all of its mistakes."""

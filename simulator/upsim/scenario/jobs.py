@@ -16,9 +16,9 @@ from upsim.scenario.durations import DURATION
 from upsim.scenario.inputs import inputs_of, statuses_of, values_of, wrong_source
 from upsim.scenario.model import word
 from upsim.scenario.suggestions import (
-    nearest,
     nearest_to,
     shown,
+    suggest,
     suggestion,
     unknown,
     unknown_value,
@@ -103,7 +103,7 @@ def _when_mistakes(when: Value, fields: Mapping[str, Sequence[str] | None]) -> F
     for name, value in when.items():
         allowed = fields.get(name)
         if fields and name not in fields:
-            yield (name,), f"no model has this; {nearest(name, fields)}"
+            yield (name,), f"no model has this; {suggest(name, fields)}"
         elif isinstance(value, dict | list):
             yield (name,), "a field is compared with a single value"
         elif isinstance(value, str) and (broken := flaw(value)):

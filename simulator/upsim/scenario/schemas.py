@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from upsim.scenario.error_recovery import Broken
 from upsim.scenario.schema import Schema, resolved_schema
 from upsim.scenario.shapes import shape_of
-from upsim.scenario.suggestions import nearest, shown, unknown
+from upsim.scenario.suggestions import shown, suggest, unknown
 from upsim.scenario.yaml_tree import Place, Value
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _told(error: ValidationError) -> Iterator[tuple[Place, str]]:
         given: Any = instance
         for key in sorted(set(given) - set(allowed)):
             inner = None if place else _INNER.get(key)
-            hint = nearest(key, allowed, "allowed: ") if inner is None else f"it stands in {inner}"
+            hint = suggest(key, allowed, "allowed: ") if inner is None else f"it stands in {inner}"
             yield (*place, key), f"unknown key; {hint}"
     elif rule == "required":
         yield place, f"lacks {error.message.split(chr(39))[1]}"

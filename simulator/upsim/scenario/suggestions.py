@@ -16,7 +16,7 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./*-]*")
 """Texts that a file holds without quotes."""
 
 
-def nearest(name: str, known: Iterable[str], otherwise: str = "there are ") -> str:
+def suggest(name: str, known: Iterable[str], otherwise: str = "there are ") -> str:
     """The nearest of the known names as a question, or all of them."""
     names = tuple(known)
     return suggestion(name, names) or f"{otherwise}{', '.join(names) or 'none'}"
@@ -30,12 +30,12 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """A sentence about a name that does not exist: the nearest one, or all there are."""
-    return f"unknown {what} {name!r}; {nearest(name, known)}"
+    return f"unknown {what} {name!r}; {suggest(name, known)}"
 
 
 def nearest_to(value: object, known: Iterable[str]) -> str:
-    """As `nearest`, of a value of any kind and length."""
-    return nearest(str(value)[:MAX_COMPARED_LENGTH], known)
+    """As `suggest`, of a value of any kind and length."""
+    return suggest(str(value)[:MAX_COMPARED_LENGTH], known)
 
 
 def unknown_value(what: str, value: object, known: Iterable[str]) -> str:

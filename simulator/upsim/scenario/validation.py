@@ -10,7 +10,7 @@ from upsim.core.provider import Provider
 from upsim.scenario.baselines import Trees, baseline_mistakes, strange_entries
 from upsim.scenario.changes import change_mistakes, stages
 from upsim.scenario.code_references import answers_of, bodiless_of, code_mistakes
-from upsim.scenario.error_recovery import Recovered, sound_part
+from upsim.scenario.error_recovery import Recovered, recover
 from upsim.scenario.faults.rules import all_mistakes
 from upsim.scenario.faults.vocabulary import known_in
 from upsim.scenario.jobs import job_mistakes
@@ -58,7 +58,7 @@ class ScenarioValidator:
         base = self._baseline_tree(tree)
         broken = sections.mistakes(tree.value)
         strange = dict(strange_entries(tree.value, base))
-        sound = sound_part(tree.value, broken, base, sections.mistakes)
+        sound = recover(tree.value, broken, base, sections.mistakes)
         close = list(change_mistakes(tree))
         if sound is not None:
             close += self._judged_closely(tree, sound, [b.place for b in broken], providers)

@@ -10,7 +10,7 @@ from typing import Any
 from upsim.engine.seeds import derived_seed
 from upsim.interception.hosts import library
 from upsim.providers import discover
-from upsim.scenario.inline import as_json, sent_scenario
+from upsim.scenario.inline import as_json, load_inline
 from upsim.scenario.loader import ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
 from upsim.scenario.suggestions import nearest_to
@@ -20,7 +20,7 @@ DEFAULT_CLOCK = "auto"
 ID_LENGTH = 12
 
 
-def order(
+def sandbox_request(
     asked: Mapping[str, Any], *, name: str, seed: int, shared: bool, folder: Path | None = None
 ) -> dict[str, object]:
     """The body of `POST sandboxes` for the test of this name. Raises MarkError.
@@ -73,7 +73,7 @@ def scenario_of(chosen: str | Mapping[str, object] | None) -> Scenario | None:
         return None
     try:
         if isinstance(chosen, Mapping):
-            return sent_scenario(library().renewed(), chosen, discover())
+            return load_inline(library().renewed(), chosen, discover())
         return library().load(chosen)
     except (ScenarioError, UnknownScenarioError) as error:
         raise MarkError(str(error)) from None

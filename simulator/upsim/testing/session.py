@@ -12,7 +12,7 @@ import httpx
 from upsim.network import NoCookies
 from upsim.testing.costs import Costs
 from upsim.testing.marks import MarkError
-from upsim.testing.sandbox_requests import order
+from upsim.testing.sandbox_requests import sandbox_request
 from upsim.testing.sandboxes import AdminCallError, SandboxHandle, ask
 from upsim.testing.server_thread import ServerThread
 from upsim.testing.targets import SimulatorTarget
@@ -49,7 +49,7 @@ class PytestSession:
         shared = self._target.shared
         if shared:
             self._look()
-        body = order(asked, name=name, seed=self._seed, shared=shared, folder=folder)
+        body = sandbox_request(asked, name=name, seed=self._seed, shared=shared, folder=folder)
         try:
             return SandboxHandle(self._target, body)
         except AdminCallError as error:

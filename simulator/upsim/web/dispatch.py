@@ -39,7 +39,7 @@ from upsim.web.media import MediaApp
 from upsim.web.media_service import MediaService
 from upsim.web.openapi_documents import Documents, is_document
 from upsim.web.replies import response_headers, whole
-from upsim.web.request_context import RequestContext, entry_of, line_of, long_line_of
+from upsim.web.request_context import RequestContext, command_of, log_row, long_command_of
 from upsim.web.routes import Miss, Routes
 from upsim.web.shortages import short
 from upsim.web.spool import Spool
@@ -203,7 +203,7 @@ class Dispatch:
             call,
             Violation("no_room", {"detail": problem.detail}, cause=f"disk: {problem.detail}"),
         )
-        with begun.sandbox.commands.during(entry_of(begun)) as command:
+        with begun.sandbox.commands.during(command_of(begun)) as command:
             await self._send(scope, receive, command.tape(send), begun, refused)
 
     @staticmethod
@@ -229,14 +229,14 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001 - logged, counted, and raised in process
             outcome = Decision(*crashed(self.registry, sandbox, bound, call, error))
         if isinstance(outcome, Pending) or not isinstance(outcome.reply, Reply):
-            slow = sandbox.commands.enter(entry_of(begun))
+            slow = sandbox.commands.enter(command_of(begun))
             return partial(self._later, begun, slow, outcome)
         answer = self._written(begun, outcome.reply, outcome.rule)
         if sandbox.commands.open:
             if begun.digest:
-                sandbox.commands.append(long_line_of(begun, answer), 0)
+                sandbox.commands.append(long_command_of(begun, answer), 0)
             else:
-                sandbox.commands.add(line_of(begun, answer), len(call.body) + len(answer.body))
+                sandbox.commands.add(log_row(begun, answer), len(call.body) + len(answer.body))
         after_reply(sandbox, call, outcome)
         return answer
 
@@ -300,7 +300,7 @@ class Dispatch:
         await catch_up(sandbox)
         settings = self.registry.settings
         call.now = sandbox.run_due()
-        with sandbox.commands.during(entry_of(begun)) as command:
+        with sandbox.commands.during(command_of(begun)) as command:
             limits = (settings.hold_seconds, settings.in_process)
             faulty = Faulty(scope, receive, command.tape(send), sandbox, *limits)
             decision = await self._decided(begun, self._among(faulty, begun, command))

@@ -36,7 +36,7 @@ class RequestContext(msgspec.Struct, frozen=True):
         return self.bound.body_limits.get(self.call.operation)
 
 
-def entry_of(begun: RequestContext) -> Command:
+def command_of(begun: RequestContext) -> Command:
     """The line of the command log for a call that may have to wait."""
     scope, call = begun.scope, begun.call
     headers = call.headers
@@ -55,14 +55,14 @@ def entry_of(begun: RequestContext) -> Command:
     return command
 
 
-def long_line_of(begun: RequestContext, answer: HttpResponse) -> Command:
+def long_command_of(begun: RequestContext, answer: HttpResponse) -> Command:
     """The same for a call that was answered, but whose body is not kept whole."""
-    command = entry_of(begun)
+    command = command_of(begun)
     command.answered(answer.status, answer.head["headers"], answer.body)
     return command
 
 
-def line_of(begun: RequestContext, answer: HttpResponse) -> tuple[object, ...]:
+def log_row(begun: RequestContext, answer: HttpResponse) -> tuple[object, ...]:
     """The line of the command log for a call that was answered at once: a `LoggedRequest`."""
     scope, call = begun.scope, begun.call
     headers = call.headers

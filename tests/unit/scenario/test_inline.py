@@ -11,7 +11,7 @@ import pytest
 
 from upsim.core import nearest
 from upsim.providers import discover
-from upsim.scenario.inline import SENT, as_json, sent_scenario, sent_tree
+from upsim.scenario.inline import SENT, as_json, load_inline, sent_tree
 from upsim.scenario.loader import MAX_REPORTED, Library, ScenarioError
 from upsim.scenario.model import Scenario
 
@@ -21,13 +21,13 @@ NO_FILE = "no file of the server's disk can be named here"
 
 def sent(**document: Any) -> Scenario:  # noqa: ANN401 - a document
     """Return the scenario of a document that extends VicSee's baseline unless it says otherwise."""
-    return sent_scenario(Library(), {**BASE, **document}, discover())
+    return load_inline(Library(), {**BASE, **document}, discover())
 
 
 def mistakes(document: object) -> list[str]:
     """Return what is wrong with a document."""
     with pytest.raises(ScenarioError) as caught:
-        sent_scenario(Library(), document, discover())  # type: ignore[arg-type]  # also wrong ones
+        load_inline(Library(), document, discover())  # type: ignore[arg-type]  # also wrong ones
     return str(caught.value).splitlines()
 
 

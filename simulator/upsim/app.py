@@ -111,7 +111,7 @@ class App(Starlette):
             await super().__call__(scope, receive, send)
             return
         try:
-            place = self._places.locate(scope)
+            place = self._places.parse(scope)
         except OSError as error:
             await short(scope, error)(scope, receive, send)
             return
@@ -138,22 +138,22 @@ class App(Starlette):
             text = f"below {above}/ there are providers and /media/{hint}"
             await problem(404, "not_found", text)(scope, receive, reported)
         elif not (
-            await self.strays.answered(scope, receive, send)
+            await self.strays.respond(scope, receive, send)
             or await guarded(self._rule, scope, receive, reported)
         ):
             await super().__call__(scope, receive, self.wrong_token.noting(scope, reported))
 
-    def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
+    def fast_path(self, scope: Scope, body: bytes) -> ASGIApp:
         """Return what answers a whole request: an `HttpResponse` where that needs no waiting."""
         try:
-            place = self._places.locate(scope)
+            place = self._places.parse(scope)
         except OSError as error:
             return short(scope, error)
-        return self.dispatch.at_once(scope, body, place) if place.provider else self
+        return self.dispatch.fast_path(scope, body, place) if place.provider else self
 
     def door(self, base: str, *observers: Observer) -> Door:
         """This application as a socket on loopback offers it, which is called as `base`."""
-        return Door(self, self._own, self._places.provider_at, base, self.at_once, observers)
+        return Door(self, self._own, self._places.provider_at, base, self.fast_path, observers)
 
     def close(self) -> None:
         """End workers and remove files."""

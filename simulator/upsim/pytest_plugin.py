@@ -84,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
         importlib.import_module("ssl")
     run = config.stash[RUN] = PytestRun(config, _protocol)
     if not run.live:
-        run.guard.up()
+        run.guard.start()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

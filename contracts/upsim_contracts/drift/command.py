@@ -19,7 +19,7 @@ from upsim_contracts.cassettes.cassette import Cassette, read_cassette
 from upsim_contracts.drift.replay import replay
 from upsim_contracts.drift.reports import as_html, as_json, as_text
 from upsim_contracts.drift.run import DriftReport, drift
-from upsim_contracts.drift.to_scenario import retell
+from upsim_contracts.drift.to_scenario import to_scenario
 from upsim_contracts.exceptions import ContractFileError, NoContractError, TargetError, UsageError
 from upsim_contracts.provider_urls import check_dialect
 from upsim_contracts.report_files import check_folders, write_file
@@ -120,7 +120,7 @@ def _scenario(
 ) -> int:
     """Write a scenario in which the cassette's requests have the same answers."""
     provider = cassette.header.provider
-    told = retell(cassette, tolls[provider], target(provider))
+    told = to_scenario(cassette, tolls[provider], target(provider))
     write_file(file, told.text)
     for line in told.differences:
         say(line)

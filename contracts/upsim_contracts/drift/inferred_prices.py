@@ -16,7 +16,7 @@ _ROW = re.compile(r"tiers\[(\d+)\]\.(\w+)")
 Values = Mapping[str, Any]
 
 
-def priced_models(
+def infer_prices(
     replayed: Sequence[Replayed], tolls: CostTable, baseline: Values
 ) -> dict[str, Any]:
     """The rates of each model whose charges differ, in the form of its baseline.

@@ -17,7 +17,7 @@ from upsim_contracts.cassettes.cassette import Cassette, RecordedExchange
 from upsim_contracts.cassettes.redaction import PLACEHOLDER
 from upsim_contracts.charge_check import plain
 from upsim_contracts.documents.openapi import default_dialect
-from upsim_contracts.drift.inferred_prices import priced_models
+from upsim_contracts.drift.inferred_prices import infer_prices
 from upsim_contracts.drift.replay import Replayed, replay
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.request_costs import CostTable
@@ -41,7 +41,7 @@ class GeneratedScenario:
     replayed: int
 
 
-def retell(cassette: Cassette, tolls: CostTable, target: Target) -> GeneratedScenario:
+def to_scenario(cassette: Cassette, tolls: CostTable, target: Target) -> GeneratedScenario:
     """A scenario in which the cassette's requests have the same statuses and amounts."""
     plain_replay = replay(cassette, tolls.book, tolls, target)
     baseline = _baseline(target)
@@ -56,7 +56,7 @@ def retell(cassette: Cassette, tolls: CostTable, target: Target) -> GeneratedSce
         parts["dialect"] = head.dialect
     found = {
         "media": media_rules(cassette.clips),
-        "models": priced_models(plain_replay, tolls, baseline),
+        "models": infer_prices(plain_replay, tolls, baseline),
         "jobs": [*teller.jobs()],
         "faults": [*teller.faults()],
     }

@@ -17,11 +17,11 @@ class Banner:
     base: str
     far: str
 
-    def first(self) -> None:
+    def print_line(self) -> None:
         """Print the one line that is printed in any case."""
         say(f"{self._first_line()}\n")
 
-    def whole(self) -> None:
+    def print_all(self) -> None:
         """Print the address, the admin token, and an example call of each provider."""
         settings, registry = self.app.registry.settings, self.app.registry
         any_key = "Only issued keys work, such as those below" if settings.strict_keys else ""

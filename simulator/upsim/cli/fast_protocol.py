@@ -45,7 +45,7 @@ class BadRequestLineError(Exception):
 
 
 class FastPathProtocol(BoundedProtocol):
-    """Serves an application that has `at_once` (see `upsim.app.App`)."""
+    """Serves an application that has `fast_path` (see `upsim.app.App`)."""
 
     _body: bytes | None = None
     """What came of the body while the short way is open; None on uvicorn's way."""
@@ -65,7 +65,7 @@ class FastPathProtocol(BoundedProtocol):
         """Take up a connection."""
         super().connection_made(transport)
         self._pieces: list[bytes] = []
-        self._at_once = self.config.app.at_once  # type: ignore[union-attr]  # of our own App
+        self._fast_path = self.config.app.fast_path  # type: ignore[union-attr]  # of our own App
         self.shared: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": self.config.asgi_version, "spec_version": "2.3"},
@@ -173,7 +173,7 @@ class FastPathProtocol(BoundedProtocol):
             super().on_message_complete()
             return
         try:
-            found = self._at_once(self.scope, self._body)
+            found = self._fast_path(self.scope, self._body)
         except Exception as error:  # noqa: BLE001 - raised again where uvicorn tells of it
             found = _Failing(error)
         if isinstance(found, HttpResponse) and self._sent(found):

@@ -63,14 +63,14 @@ class ProgressBar:
         """Take the bar away."""
         self._bar.stop()
 
-    def says(self, text: str, done: str = "") -> None:
+    def show(self, text: str, done: str = "") -> None:
         """What is being done, and the last step that is done."""
         steps = STEPS.index(done) + 1 if done in STEPS else None
         self._bar.update(self._task, description=text, completed=steps)
 
-    def saw(self, progress: values.Progress) -> None:
+    def show_poll(self, progress: values.Progress) -> None:
         """A poll's answer, in the provider's word."""
-        self.says(progress.status, progress.state)
+        self.show(progress.status, progress.state)
 
 
 def amount_of(length: int) -> str:

@@ -38,7 +38,7 @@ class Recorder:
         """Answer one request."""
         await self._application(scope, receive, send)
 
-    def at_once(self, _scope: Scope, _body: bytes) -> ASGIApp:
+    def fast_path(self, _scope: Scope, _body: bytes) -> ASGIApp:
         """What answers a request that came whole."""
         return self._application
 

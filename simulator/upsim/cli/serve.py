@@ -212,7 +212,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
             say("upsim stopped\n")
 
     greeting = Banner(app, base=base, far=reached.far)
-    greet = greeting.first if quiet else greeting.whole
+    greet = greeting.print_line if quiet else greeting.print_all
     server = UvicornServer(config, Hooks(started, greet, app.streams.close, stopped))
     _run(server, listening)
 

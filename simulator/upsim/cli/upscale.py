@@ -188,17 +188,17 @@ class _Failed:
 
 def _carried_out(order: _Order, gauge: ProgressBar) -> _Done | _Failed:
     job: Job | None = None
-    with client_for(order.target, order.known, gauge.saw) as reached:
+    with client_for(order.target, order.known, gauge.show_poll) as reached:
         client = reached.client
         try:
             if order.source is None:
                 job = _job_of(order)
             else:
-                gauge.says("handing in")
+                gauge.show("handing in")
                 job = _submit(order, client)
-            gauge.says(job.status or "waiting")
+            gauge.show(job.status or "waiting")
             progress = client.wait(job)
-            gauge.says("downloading", "completed")
+            gauge.show("downloading", "completed")
             file = client.download(progress, order.to)
             return _told(order, client, job, file)
         except (ClientError, OSError) as error:

@@ -121,7 +121,7 @@ class ClientActivity:
 
     # -- the hot path
 
-    def take(self, call: Call, exchange: JournalEntry) -> None:
+    def record(self, call: Call, exchange: JournalEntry) -> None:
         """Count one exchange."""
         if self._waits:
             self._look_at_the_clock(call, exchange)
@@ -155,7 +155,7 @@ class ClientActivity:
             tally.seen = exchange.number
             tally.unsure = altered
 
-    def told_to_wait(
+    def record_retry_after(
         self, call: Call, exchange: JournalEntry, headers: Iterable[tuple[bytes, bytes]]
     ) -> None:
         """An answer that asks for patience: its `Retry-After`, if it has one, is remembered."""
@@ -175,7 +175,7 @@ class ClientActivity:
 
     # -- what others tell
 
-    def fetched(self, job: str) -> None:
+    def record_download(self, job: str) -> None:
         """The finished file of a job was asked for and is on its way."""
         tally = self.tallies.get(job)
         if tally is not None:

@@ -84,7 +84,7 @@ class Registry:
         self._made = 0
         self._check_dialect(settings.dialect)
         chosen = settings.scenario
-        self._chosen = self.sent(chosen) if isinstance(chosen, Mapping) else chosen
+        self._chosen = self.load_inline(chosen) if isinstance(chosen, Mapping) else chosen
         self.default = self._add(DEFAULT, SandboxRequest())
 
     # -- sandboxes
@@ -204,7 +204,7 @@ class Registry:
 
     # -- other rules
 
-    def sent(self, document: Mapping[str, object]) -> Scenario:
+    def load_inline(self, document: Mapping[str, object]) -> Scenario:
         """The scenario that a document is. Raises ScenarioError with all of its mistakes."""
         return load_inline(self.library.renewed(), document, self.providers)
 
@@ -227,7 +227,7 @@ class Registry:
     def _main(self, chosen: str | Scenario | None) -> Scenario | None:
         return self.library.load(chosen) if isinstance(chosen, str) else chosen
 
-    def take(self, library: Library) -> None:
+    def use_library(self, library: Library) -> None:
         """Use another library from now on; what sandboxes are in is not changed by this."""
         self.library = library
         self._resolver.forget()

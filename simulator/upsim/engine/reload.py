@@ -89,7 +89,7 @@ def _swap(registry: Registry, fresh: Library, edits: list[ScenarioDiff]) -> None
     mains = [fresh.load(name) if name else None for _, name in boxes]
     follows = [followed(box, fresh, main) for (box, _), main in zip(boxes, mains, strict=True)]
     edited = [edit.name for edit in edits if _is_baseline(edit.name)]
-    registry.take(fresh)
+    registry.use_library(fresh)
     for follow, main in zip(follows, mains, strict=True):
         box = follow.sandbox
         read = sorted({*edited, *([main.name] if main else [])})

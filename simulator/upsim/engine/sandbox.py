@@ -105,7 +105,7 @@ class Sandbox:
         self.journal = Journal(choices.journal_max)
         self.conduct = ClientActivity(self)
         self.report_card = ReportCardBuilder(self)
-        self.journal.counted = self.conduct.take
+        self.journal.counted = self.conduct.record
         self.jumped: Instant = 0
         self.inbox = Inbox()
         self.webhooks = Webhooks(self)
@@ -161,7 +161,7 @@ class Sandbox:
         self._version = self._log.append(self.id, self._version, events)
         take(event)
         if charge is not None:
-            state.take_entry(charge)
+            state.apply_entry(charge)
         for listener in self.listeners:
             listener(events)
 

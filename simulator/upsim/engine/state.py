@@ -86,7 +86,7 @@ class SandboxState:
             JobPolled: self._job_polled,
             JobMarked: self._job_marked,
             JobsForgotten: self._jobs_forgotten,
-            Entry: self.take_entry,
+            Entry: self.apply_entry,
             EntriesCarried: self._entries_carried,
             CountsCarried: self._counts_carried,
             QuotaUsed: self._quota_used,
@@ -203,7 +203,7 @@ class SandboxState:
                     del account.entries[entry.number]
                     self._carry(account, event.at, entry.amount)
 
-    def take_entry(self, event: Entry) -> None:
+    def apply_entry(self, event: Entry) -> None:
         """Take a line of the ledger into account that was judged."""
         job, number = event.job, event.number
         if job is not None:

@@ -40,7 +40,7 @@ class HostBlocker:
         self._ours: list[tuple[Any, str, object, object]] = []
         self._late: set[str] = set()
 
-    def up(self) -> None:
+    def start(self) -> None:
         """Begin to block."""
         for name in SYNC:
             self._put(socket, name, self._first_argument(getattr(socket, name)))
@@ -68,7 +68,7 @@ class HostBlocker:
             own = aiohttp.TCPConnector._resolve_host  # noqa: SLF001 - there is no public place
             self._put(aiohttp.TCPConnector, "_resolve_host", self._awaited(own, "host", 0))
 
-    def down(self) -> None:
+    def stop(self) -> None:
         """Put everything back."""
         self._late.clear()
         self._ours.clear()

@@ -78,7 +78,7 @@ class PytestRun:
 
     def close(self) -> None:
         """End what was begun."""
-        self.guard.down()
+        self.guard.stop()
         if self._session is not None:
             self._session.close()
 

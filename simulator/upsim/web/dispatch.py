@@ -94,7 +94,7 @@ class Dispatch:
                 begun = msgspec.structs.replace(begun, digest=digest)
             await self._answered(begun)(scope, receive, send)
 
-    def at_once(self, scope: Scope, body: bytes, place: ParsedUrl) -> ASGIApp:
+    def fast_path(self, scope: Scope, body: bytes, place: ParsedUrl) -> ASGIApp:
         """Decide a request that came whole: its answer, or what answers it after some waiting."""
         begun = self._begin(scope, place)
         if isinstance(begun, HttpResponse):
@@ -267,7 +267,7 @@ class Dispatch:
         job = call.job.accepted.job if call.job else None
         exchange = sandbox.journal.add(call, answer.body, answer.status, rule, job, fault)
         if reply.status >= ASKS_TO_WAIT:
-            sandbox.conduct.told_to_wait(call, exchange, answer.headers)
+            sandbox.conduct.record_retry_after(call, exchange, answer.headers)
         for observer in self.observers:
             observer(sandbox, exchange)
         return answer

@@ -246,7 +246,7 @@ class MediaApp:
         if output.substitutes:
             self._note(sandbox, job, output)
         if scope["method"] == "GET":
-            sandbox.conduct.fetched(name)
+            sandbox.conduct.record_download(name)
         found = MediaFile(output.content, CONTENT_TYPES["mp4"], output_clip(job))
         return await self._file(scope, receive, send, found, sandbox, headers)
 

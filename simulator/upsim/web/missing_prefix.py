@@ -30,10 +30,10 @@ class MissingPrefix:
 
     def hint(self, method: str, path: str, above: str = "") -> str:
         """Return what was probably meant, after a semicolon; empty if nothing is near."""
-        meant = [f"{above}{one}" for one in self.meant(method, path)]
+        meant = [f"{above}{one}" for one in self.suggestions(method, path)]
         return f"; did you mean {' or '.join(meant)}?" if meant else ""
 
-    async def answered(self, scope: Scope, receive: Receive, send: Send) -> bool:
+    async def respond(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether the request was a stray one, and was answered with 404."""
         method, path = scope["method"], scope["path"]
         hint = self.hint(method, path)
@@ -45,7 +45,7 @@ class MissingPrefix:
         await problem(NOT_FOUND, "not_found", message)(scope, receive, send)
         return True
 
-    def meant(self, method: str, path: str) -> list[str]:
+    def suggestions(self, method: str, path: str) -> list[str]:
         """The paths below prefixes that may have been meant; empty where there are none."""
         providers = self.registry.providers
         if path.startswith("//"):  # a base URL that ends with a slash

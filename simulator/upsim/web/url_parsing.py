@@ -42,7 +42,7 @@ class UrlParser:
         self._dialects: dict[str, tuple[str, ...]] = {}
         self._origins: dict[tuple[str, bytes | None, str | None, str, str], UrlBuilder] = {}
 
-    def locate(self, scope: Scope) -> ParsedUrl:
+    def parse(self, scope: Scope) -> ParsedUrl:
         """Where a request points."""
         path: str = scope["path"]
         known = self._known.get(path)

@@ -127,7 +127,7 @@ def test_all_sandboxes_follow(start: Start, root: Path) -> None:
 def test_a_scenario_that_was_sent_stays(start: Start, root: Path) -> None:
     """What it extends is edited: it stays as it was sent, also when it is reset."""
     registry = start("vicsee/plan-pro")
-    order = SandboxRequest(id="sent", scenario=registry.sent({"extends": "vicsee/plan-pro"}))
+    order = SandboxRequest(id="sent", scenario=registry.load_inline({"extends": "vicsee/plan-pro"}))
     box, _ = registry.create(order)
     edit(root / "vicsee/plan-pro.yaml", "plan: pro", "plan: free")
     edits = reload(registry, registry.library.renewed())

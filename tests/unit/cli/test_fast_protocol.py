@@ -72,7 +72,7 @@ class App:
     answer: Callable[[], ASGIApp] = lambda: HttpResponse(200, b"{}")
     asked: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)
 
-    def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
+    def fast_path(self, scope: Scope, body: bytes) -> ASGIApp:
         """Remember the request and answer it."""
         self.asked.append((scope["method"], scope["path"], scope["query_string"], body))
         return self.answer()
@@ -116,10 +116,10 @@ async def test_requests_of_a_connection_share_no_state() -> None:
     states: list[dict[str, object]] = []
 
     class Noting(App):
-        def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
+        def fast_path(self, scope: Scope, body: bytes) -> ASGIApp:
             states.append(dict(scope["state"]))
             scope["state"]["command"] = "noted"
-            return super().at_once(scope, body)
+            return super().fast_path(scope, body)
 
     protocol, _ = connected(Noting())
     protocol.data_received(GET)
@@ -398,7 +398,7 @@ class Mirror(App):
 
     seen: list[tuple[str, str, bytes, bytes]] = field(default_factory=list)
 
-    def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
+    def fast_path(self, scope: Scope, body: bytes) -> ASGIApp:
         """Remember where the request points."""
         (host,) = [value for name, value in scope["headers"] if name == b"host"]
         self.seen.append((scope["scheme"], scope["path"], scope["query_string"], host))
@@ -487,7 +487,7 @@ async def test_trailers_are_no_headers(chunks: bytes, trailer: str) -> None:
     seen: list[object] = []
 
     class Headers(App):
-        def at_once(self, scope: Scope, body: bytes) -> ASGIApp:
+        def fast_path(self, scope: Scope, body: bytes) -> ASGIApp:
             seen.append((scope["headers"], body))
             return HttpResponse(200, b"{}")
 

@@ -86,7 +86,7 @@ def exchange(
     """
     patience = TotalTimeout(SECONDS if seconds is None else seconds)
     patience.with_answer()
-    with patience.kept():
+    with patience.active():
         response = http.send(request, stream=True, follow_redirects=False)
         try:
             content = _Content(response, most)

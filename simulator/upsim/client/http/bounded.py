@@ -31,7 +31,7 @@ class BoundedTransport(httpx.BaseTransport):
         is_file = FILE in request.extensions
         patience = TotalTimeout(SECONDS_OF_FILE if is_file else SECONDS)
         patience.with_answer()
-        with patience.kept():
+        with patience.active():
             response = self._inner.handle_request(request)
         encoding = response.headers.get("content-encoding", "")
         if response.headers.get("content-type", "").startswith("video/"):
@@ -71,7 +71,7 @@ class _Stream(httpx.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         pieces = self._response.iter_raw()
         while True:
-            with self._patience.kept():
+            with self._patience.active():
                 piece = next(pieces, None)
             if piece is None:
                 return

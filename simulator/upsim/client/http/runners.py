@@ -76,7 +76,7 @@ class SyncRunner:
     def _exchange(self, exchange: HttpExchange) -> Sent | Lost:
         patience = exchange.patience
         try:
-            with patience.kept(), _content(exchange.content) as content:
+            with patience.active(), _content(exchange.content) as content:
                 request = self._http.build_request(
                     **exchange.arguments, content=content, extensions={"trace": patience.trace}
                 )
@@ -147,7 +147,7 @@ class AsyncRunner:
     async def _exchange(self, exchange: HttpExchange) -> Sent | Lost:
         patience = exchange.patience
         try:
-            async with patience.kept_async(), _content_async(exchange.content) as content:
+            async with patience.active_async(), _content_async(exchange.content) as content:
                 request = self._http.build_request(
                     **exchange.arguments,
                     content=content,

@@ -65,7 +65,7 @@ class TotalTimeout:
         self.trace(event, told)
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def active(self) -> Iterator[None]:
         """Let the client's own sync connections keep to this."""
         token = _KEPT.set(self)
         try:
@@ -74,7 +74,7 @@ class TotalTimeout:
             _KEPT.reset(token)
 
     @asynccontextmanager
-    async def kept_async(self) -> AsyncIterator[None]:
+    async def active_async(self) -> AsyncIterator[None]:
         """Wake an async client when it is over. Raises ReadTimeout."""
         try:
             async with asyncio.timeout(None) as self._alarm:

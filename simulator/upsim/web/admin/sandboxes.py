@@ -372,7 +372,7 @@ async def _scenario(request: Request, asked: SandboxOrder) -> str | Scenario | N
 
 def _sent(registry: Registry, body: bytes) -> Scenario:
     """The scenario that a body holds, read anew, with its decimal numbers as written."""
-    return registry.sent(_EXACT.decode(body)["scenario"])
+    return registry.load_inline(_EXACT.decode(body)["scenario"])
 
 
 def _order(

@@ -183,7 +183,7 @@ def reread(registry: Registry, sandbox: Sandbox, scenarios: Mapping[str, Any]) -
         for name, values in scenarios.items():
             _remember(registry, name, values)
         follow = followed(sandbox, library, registry.main_of(sandbox))
-        registry.take(library)
+        registry.use_library(library)
     except (BaselineError, ScenarioError, UnknownScenarioError) as error:
         raise ExportError(f"what was read again cannot hold here: {error}") from error
     except (AttributeError, KeyError, TypeError) as error:

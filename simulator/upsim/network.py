@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from http.cookiejar import CookieJar
-from typing import Any
+from typing import Any, Final, TypedDict, cast
 from urllib.request import Request
 
 import httpcore
 import httpx
+
+
+class _PoolLimits(TypedDict):
+    max_connections: int
+    max_keepalive_connections: int
+    keepalive_expiry: float
+
 
 MAX_INFORMATIONAL = 20
 """Responses of status 1xx before the final one."""
@@ -25,8 +33,19 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_HEAD_LINES = 1_000
 PIECE = 4_096
 """Bytes that are read at once while a head is awaited."""
-LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-"""What httpx itself has by default, with five seconds for a connection that is not used."""
+POOL_LIMITS: Final[_PoolLimits] = {
+    "max_connections": 100,
+    "max_keepalive_connections": 20,
+    "keepalive_expiry": 5.0,
+}
+"""What httpx itself has by default: connections, unused ones, and the seconds that those stay."""
+_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
 _END = re.compile(rb"\n\r?\n")
 _INFORMATIONAL = re.compile(rb"HTTP/[0-9.]+ 1(?!01)[0-9]{2}\b")
 
@@ -149,16 +168,65 @@ def trusting() -> ssl.SSLContext:
     return found
 
 
-class AsyncTransport(httpx.AsyncHTTPTransport):
-    """As httpx's own, with another backend, which httpx gives no parameter for."""
+@contextmanager
+def httpx_errors() -> Iterator[None]:
+    """Raise each error of httpcore as the httpx error of the same name."""
+    try:
+        yield
+    except _ERRORS as error:
+        raised: Exception = getattr(httpx, type(error).__name__)(str(error))
+        raise raised from error
+
+
+def core_request(request: httpx.Request) -> httpcore.Request:
+    """Return an httpx request as httpcore takes it."""
+    url = request.url
+    return httpcore.Request(
+        request.method,
+        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        headers=request.headers.raw,
+        content=request.stream,
+        extensions=request.extensions,
+    )
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """Sends requests over pooled connections with bounded heads; ignores proxy variables."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        """Trust what `context` trusts; ignore proxy variables."""
-        super().__init__(verify=context, trust_env=False)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=LIMITS.max_connections,
-            max_keepalive_connections=LIMITS.max_keepalive_connections,
-            keepalive_expiry=LIMITS.keepalive_expiry,
-            network_backend=_Backend(),
+        """Trust what `context` trusts."""
+        self._connections = httpcore.AsyncConnectionPool(
+            ssl_context=context, network_backend=_Backend(), **POOL_LIMITS
         )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its response, whose body is still to be read."""
+        with httpx_errors():
+            response = await self._connections.handle_async_request(core_request(request))
+        return httpx.Response(
+            response.status,
+            headers=response.headers,
+            stream=_Body(response),
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        with httpx_errors():
+            await self._connections.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of a response of httpcore."""
+
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = cast("AsyncIterable[bytes]", self._response.stream)
+        with httpx_errors():
+            async for piece in pieces:
+                yield piece
+
+    async def aclose(self) -> None:
+        await self._response.aclose()

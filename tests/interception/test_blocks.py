@@ -17,6 +17,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 import upsim
+from upsim.client.http.connections import SyncTransport
+from upsim.network import AsyncTransport
 from upsim.testing.marks import MarkError
 from upsim.testing.server_thread import WorldGoneError
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 PLACES = (
     (httpx.HTTPTransport, "handle_request"),
     (httpx.AsyncHTTPTransport, "handle_async_request"),
+    (SyncTransport, "handle_request"),
+    (AsyncTransport, "handle_async_request"),
     (HTTPAdapter, "get_connection_with_tls_context"),
     (aiohttp.TCPConnector, "_create_connection"),
 )

@@ -20,6 +20,7 @@ import httpx
 from upsim.cli.files import FileName
 from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, DurationType, target_url
 from upsim.cli.variables import ADMIN_TOKEN
+from upsim.client.http.connections import SyncTransport
 from upsim.providers import discover, folders
 from upsim.scenario.loader import Library, UnknownScenarioError
 
@@ -151,7 +152,7 @@ def _own_server() -> Iterator[tuple[str, httpx.BaseTransport, str]]:
         with subprocess.Popen(arguments, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - ourselves
             try:
                 said = _said(ready, process)
-                with httpx.HTTPTransport(trust_env=False) as transport:
+                with SyncTransport() as transport:
                     yield said["base_url"].rstrip("/"), transport, said["admin_token"]
             finally:
                 process.terminate()

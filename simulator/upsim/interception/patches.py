@@ -8,7 +8,9 @@ from importlib.util import find_spec
 
 import httpx
 
+from upsim.client.http.connections import SyncTransport
 from upsim.interception.current import interception_of
+from upsim.network import AsyncTransport
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 Change = tuple[object, str, object]
@@ -35,18 +37,17 @@ def unpatch() -> None:
 
 
 def _changes() -> Iterator[Change]:
-    yield httpx.HTTPTransport, "handle_request", _sync(httpx.HTTPTransport.handle_request)
-    own = httpx.AsyncHTTPTransport.handle_async_request
-    yield httpx.AsyncHTTPTransport, "handle_async_request", _async(own)
+    for sync in (httpx.HTTPTransport, SyncTransport):
+        yield sync, "handle_request", _sync(sync.handle_request)
+    for own in (httpx.AsyncHTTPTransport, AsyncTransport):
+        yield own, "handle_async_request", _async(own.handle_async_request)
     for library, module in OTHERS.items():
         if find_spec(library) is not None:
             yield from import_module(module).changes()
 
 
-def _sync(
-    original: Callable[[httpx.HTTPTransport, httpx.Request], httpx.Response],
-) -> Callable[[httpx.HTTPTransport, httpx.Request], httpx.Response]:
-    def handle_request(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+def _sync(original: Callable[..., httpx.Response]) -> Callable[..., httpx.Response]:
+    def handle_request(self: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
         found = interception_of(request.url.host)
         return original(self, request) if found is None else found.handle(_copy(request))
 
@@ -55,7 +56,7 @@ def _sync(
 
 def _async(original: Callable[..., object]) -> Callable[..., object]:
     async def handle_async_request(
-        self: httpx.AsyncHTTPTransport, request: httpx.Request
+        self: httpx.AsyncBaseTransport, request: httpx.Request
     ) -> httpx.Response:
         found = interception_of(request.url.host)
         if found is None:

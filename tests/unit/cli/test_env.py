@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from upsim.cli import main
 from upsim.cli.env import SHELLS
 from upsim.client.http.admin import MAX_BYTES
+from upsim.client.http.connections import SyncTransport
 
 HOSTILE = [
     "$(touch x)",
@@ -39,7 +40,7 @@ def test_no_line_runs_anything(
         is_health = request.method == "GET"
         return httpx.Response(200, json={"providers": {name: {}}} if is_health else {"key": key})
 
-    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    monkeypatch.setattr(SyncTransport, "handle_request", answer)
     done = CliRunner().invoke(main, ["env", "--shell", shell])
 
     assert (1, "") == (done.exit_code, done.stdout)
@@ -89,7 +90,7 @@ def test_odd_admin_answers_are_one_line(monkeypatch: pytest.MonkeyPatch, name: s
                     return httpx.Response(200, json=HEALTH)
                 return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
 
-            monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+            monkeypatch.setattr(SyncTransport, "handle_request", answer)
             is_long = name in ("too long", "bomb")
             if is_long:
                 tracemalloc.start()
@@ -114,7 +115,7 @@ def test_refused_token_names_option_and_variable(monkeypatch: pytest.MonkeyPatch
             return httpx.Response(200, json=HEALTH)
         return httpx.Response(401, json={"error": {"message": "the bearer token is wrong"}})
 
-    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    monkeypatch.setattr(SyncTransport, "handle_request", answer)
     for command in ("env", "verify"):
         done = CliRunner().invoke(main, COMMANDS[command])
         said = " ".join(done.stderr.split())

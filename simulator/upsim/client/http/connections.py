@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import httpcore
 import httpx
 
 from upsim.client.http.total_timeout import kept_now
-from upsim.network import LIMITS, AsyncTransport, Heads, NoCookies, checking
+from upsim.network import (
+    POOL_LIMITS,
+    AsyncTransport,
+    Heads,
+    NoCookies,
+    checking,
+    core_request,
+    httpx_errors,
+)
 
 SILENCE = 5.0
 """Seconds for which a server may send nothing, as httpx has it."""
@@ -88,15 +96,41 @@ class _Backend(httpcore.SyncBackend):
         return _Stream(stream)
 
 
-class SyncTransport(httpx.HTTPTransport):
-    """As httpx's own, with another backend, which httpx gives no parameter for."""
+class SyncTransport(httpx.BaseTransport):
+    """Sends requests over pooled connections whose waits are bounded; ignores proxy variables."""
 
     def __init__(self) -> None:
-        super().__init__(verify=checking(), trust_env=False)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=checking(),
-            max_connections=LIMITS.max_connections,
-            max_keepalive_connections=LIMITS.max_keepalive_connections,
-            keepalive_expiry=LIMITS.keepalive_expiry,
-            network_backend=_Backend(),
+        """Trust the usual certificate authorities."""
+        self._connections = httpcore.ConnectionPool(
+            ssl_context=checking(), network_backend=_Backend(), **POOL_LIMITS
         )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its response, whose body is still to be read."""
+        with httpx_errors():
+            response = self._connections.handle_request(core_request(request))
+        return httpx.Response(
+            response.status,
+            headers=response.headers,
+            stream=_Body(response),
+            extensions=response.extensions,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        with httpx_errors():
+            self._connections.close()
+
+
+class _Body(httpx.SyncByteStream):
+    """The body of a response of httpcore."""
+
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        with httpx_errors():
+            yield from cast("Iterable[bytes]", self._response.stream)
+
+    def close(self) -> None:
+        self._response.close()

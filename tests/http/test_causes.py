@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 import upsim
 from tests.http.conftest import LOCAL
 from upsim import Simulator
-from upsim.cli.console import job_of, line_of
+from upsim.cli.request_log import job_of, line_of
 from upsim.core.baseline import Auth
 from upsim.engine.journal import JournalEntry
 from upsim.web.admin.exchange_views import MAX_CAUSE_LENGTH, cause_of

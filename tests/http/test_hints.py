@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from upsim import Simulator
-from upsim.cli.console import job_of, line_of
+from upsim.cli.request_log import job_of, line_of
 from upsim.engine import hints
 from upsim.engine.hints import PATIENCE
 from upsim.engine.journal import JournalEntry

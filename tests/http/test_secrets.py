@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.http.conftest import SAMPLES
-from upsim.cli.console import job_of, line_of, webhook_line
+from upsim.cli.request_log import job_of, line_of, webhook_line
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.webhooks import Posting
 from upsim.providers import discover

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from upsim.app import App
-from upsim.cli.console import say
+from upsim.cli.request_log import say
 from upsim.web.landing import example
 
 

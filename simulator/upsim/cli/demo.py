@@ -17,11 +17,11 @@ import click
 import uvicorn
 
 from upsim.app import App
-from upsim.cli.console import job_of, line_of, today
 from upsim.cli.demo_output import DemoOutput, print_results
 from upsim.cli.demo_run import POLLING, DemoClip, DemoRun, read_clip, saw, upscale
+from upsim.cli.escaped_console import Screen
 from upsim.cli.parameters import WholeNumber
-from upsim.cli.screen import Screen
+from upsim.cli.request_log import job_of, line_of, today
 from upsim.cli.terminal import OutputError
 from upsim.client.clients import connect_async
 from upsim.client.discovery import providers

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 import click
 
-from upsim.cli.files import FileName
+from upsim.cli.file_arguments import FileName
 from upsim.cli.parameters import WholeNumber
 from upsim.cli.verify import GROUP, LOCAL
 

@@ -18,7 +18,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from upsim.cli.bounded import BETWEEN, BODY, HEAD, MAX_HEAD, TOO_LONG, BoundedProtocol
+from upsim.cli.connection_limits import BETWEEN, BODY, HEAD, MAX_HEAD, TOO_LONG, BoundedProtocol
 from upsim.core.hosts import split_authority
 from upsim.web.answers import HttpResponse
 

@@ -9,7 +9,7 @@ from typing import Self
 from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from upsim.cli.screen import Screen
+from upsim.cli.escaped_console import Screen
 from upsim.client import values
 
 STEPS = ("waiting", "processing", "completed", "downloaded")

@@ -20,6 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 from upsim.cli.demo_output import WIDE, price_text, video_text
+from upsim.cli.escaped_console import Screen
+from upsim.cli.model_arguments import check_file, is_address, settings_of
 from upsim.cli.parameters import MODEL, DurationType, FrameRate, FrameSize, Setting, WholeNumber
 from upsim.cli.quote_rows import (
     Row,
@@ -30,8 +32,6 @@ from upsim.cli.quote_rows import (
     video_at,
     video_of_file,
 )
-from upsim.cli.screen import Screen
-from upsim.cli.wishes import check_file, is_address, settings_of
 from upsim.client.clients import UpscaleOptions
 from upsim.client.models import model_names
 from upsim.core.media import MICROSECONDS, Container, Media, Unmeasurable

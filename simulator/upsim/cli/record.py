@@ -15,11 +15,11 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upsim.cli.connections import CuttableProtocol
-from upsim.cli.console import say
-from upsim.cli.files import FileName
-from upsim.cli.listening import is_local_only, listen
+from upsim.cli.file_arguments import FileName
+from upsim.cli.listen_address import is_local_only, listen
 from upsim.cli.parameters import PROVIDER, Amount, Port
 from upsim.cli.ready_file import ReadyFile, fresh
+from upsim.cli.request_log import say
 from upsim.cli.server import Hooks, UvicornServer
 from upsim.cli.verify import GROUP
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from upsim.app import app_for
-from upsim.cli.files import FileName
+from upsim.cli.file_arguments import FileName
 from upsim.testing.whole_files import write_whole
 from upsim.web.bodies import encode
 from upsim.web.replay.document import Document, ExportError, read

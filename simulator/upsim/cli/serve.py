@@ -18,12 +18,12 @@ from starlette.types import ASGIApp
 from upsim.app import App
 from upsim.cli.banner import Banner
 from upsim.cli.connections import CuttableProtocol
-from upsim.cli.console import Console, say
-from upsim.cli.files import FileName
-from upsim.cli.listening import addresses, check_certificate, is_local_only, listen
+from upsim.cli.file_arguments import FileName
+from upsim.cli.listen_address import addresses, check_certificate, is_local_only, listen
 from upsim.cli.parameters import SCENARIO, DurationType, Port, WholeNumber, host_names, token
 from upsim.cli.parameters import public_url as public_url_option
 from upsim.cli.ready_file import ReadyFile, fresh
+from upsim.cli.request_log import Console, say
 from upsim.cli.server import Hooks, UvicornServer
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.cli.watch import Watch

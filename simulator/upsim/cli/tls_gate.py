@@ -14,7 +14,7 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.server import ServerState
 
-from upsim.cli.bounded import LOOK_SECONDS, most_connections, report_too_many
+from upsim.cli.connection_limits import LOOK_SECONDS, most_connections, report_too_many
 
 
 class TlsGate(asyncio.Protocol):

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from upsim.cli.demo_output import price_text, video_text
+from upsim.cli.model_arguments import check_file, is_address, is_elsewhere, settings_of
 from upsim.cli.parameters import (
     MODEL,
     SCENARIO,
@@ -24,7 +25,6 @@ from upsim.cli.parameters import (
 )
 from upsim.cli.progress_bar import ProgressBar, amount_of
 from upsim.cli.targets import LIVE, SIM, CommandTarget, Reached, cause_of_refusal, client_for
-from upsim.cli.wishes import check_file, is_address, is_elsewhere, settings_of
 from upsim.client.clients import Client, UpscaleOptions
 from upsim.client.exceptions import (
     ClientError,

@@ -17,7 +17,7 @@ from typing import TypeVar
 import click
 import httpx
 
-from upsim.cli.files import FileName
+from upsim.cli.file_arguments import FileName
 from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, DurationType, target_url
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.client.http.connections import SyncTransport

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from upsim.cli.console import say
+from upsim.cli.request_log import say
 from upsim.cli.watch_output import told
 from upsim.core.baseline import BaselineError
 from upsim.engine.registry import Registry

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.http.webhooks.conftest import is_signed
-from upsim.cli.console import webhook_line
+from upsim.cli.request_log import webhook_line
 from upsim.core.instants import SECOND, iso
 from upsim.core.webhooks import Delivery, WebhookFault
 

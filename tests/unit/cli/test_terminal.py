@@ -14,7 +14,7 @@ import pytest
 
 from tests.recording.test_reports import HEAD
 from upsim.cli import main
-from upsim.cli.console import say
+from upsim.cli.request_log import say
 from upsim.cli.terminal import escaped_output, is_output_lost
 from upsim_contracts.cassettes.cassette import Writer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from upsim import Simulator
-from upsim.cli.console import job_of, line_of
+from upsim.cli.request_log import job_of, line_of
 from upsim.testing.report import journal_text
 from upsim.testing.sandboxes import SandboxHandle
 from upsim.testing.targets import SimulatorTarget

@@ -10,7 +10,7 @@ import pytest
 
 from upsim import Simulator
 from upsim.app import IN_PROCESS_HOST
-from upsim.cli.console import (
+from upsim.cli.request_log import (
     MAX_TEXT_LENGTH,
     job_of,
     line_of,

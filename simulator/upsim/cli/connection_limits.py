@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from upsim.cli.untaken import untaken
+from upsim.cli.write_buffer import untaken
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""

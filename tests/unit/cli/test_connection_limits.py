@@ -21,10 +21,10 @@ from tests.unit.cli.test_fast_protocol import (
     connected,
     settled,
 )
-from upsim.cli import bounded
-from upsim.cli.bounded import MAX_HEAD, SLICE, STEPS_A_TURN
+from upsim.cli import connection_limits
+from upsim.cli.connection_limits import MAX_HEAD, SLICE, STEPS_A_TURN
 from upsim.cli.fast_protocol import FastPathProtocol
-from upsim.cli.untaken import untaken
+from upsim.cli.write_buffer import untaken
 from upsim.web.answers import HttpResponse
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n"
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let connections be looked at again and again at once."""
-    monkeypatch.setattr(bounded, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(bounded, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(connection_limits, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(connection_limits, "LINGER_SECONDS", 0.0)
 
 
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no connection be looked at but by the test itself."""
-    monkeypatch.setattr(bounded, "LOOK_SECONDS", 3_600.0)
+    monkeypatch.setattr(connection_limits, "LOOK_SECONDS", 3_600.0)
 
 
 @pytest.mark.parametrize("piece", [SLICE // 2, SLICE, 32 * SLICE])
@@ -166,7 +166,7 @@ async def test_one_turn_reads_few_slices_and_chunks(monkeypatch: pytest.MonkeyPa
         found.append(len(read))
         protocol.connection_lost(None)
         await settled(protocol)
-    assert [1, bounded.SLICES_A_TURN] == found
+    assert [1, connection_limits.SLICES_A_TURN] == found
 
 
 async def test_a_body_in_many_chunks_is_put_together() -> None:
@@ -219,7 +219,7 @@ async def test_a_body_that_goes_on_has_its_time() -> None:
     """Between two looks a body must bring some bytes, and may then take long."""
     app = App()
     protocol, wire = connected(app)
-    piece = b"x" * bounded.SLOWEST_BODY
+    piece = b"x" * connection_limits.SLOWEST_BODY
     protocol.data_received(POST.replace(b": 4", b": %d" % (40 * len(piece)))[:-4])
     for _ in range(40):
         protocol._look_at_it()
@@ -263,9 +263,9 @@ async def test_a_request_must_be_whole_in_the_end(dripped: bytes) -> None:
     """A body that is never too slow, in content or beside it, is given up after some looks."""
     protocol, wire = connected(App())
     protocol.data_received(CHUNKED)
-    piece = dripped % (bounded.SLOWEST_BODY, b"x" * bounded.SLOWEST_BODY)
-    for look in range(bounded.MAX_LOOKS + 3):
-        assert wire.written == [] or look > bounded.MAX_LOOKS
+    piece = dripped % (connection_limits.SLOWEST_BODY, b"x" * connection_limits.SLOWEST_BODY)
+    for look in range(connection_limits.MAX_LOOKS + 3):
+        assert wire.written == [] or look > connection_limits.MAX_LOOKS
         protocol._look_at_it()
         protocol.data_received(piece)
         await asyncio.sleep(0)
@@ -403,7 +403,7 @@ async def test_too_many_connections_are_told_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Those that are there go on, and there is room again once one of them is gone."""
-    monkeypatch.setattr(bounded, "most_connections", lambda: 2)
+    monkeypatch.setattr(connection_limits, "most_connections", lambda: 2)
     caplog.set_level("WARNING", "uvicorn.error")
     state, shared = ServerState(), dict[str, object]()
     config = uvicorn.Config(App(), log_config=None)

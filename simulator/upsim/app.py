@@ -40,8 +40,8 @@ from upsim.web.landing import landing
 from upsim.web.media import MediaApp
 from upsim.web.media_service import MediaService
 from upsim.web.missing_prefix import MissingPrefix
+from upsim.web.resource_shortages import on_shortage, short
 from upsim.web.safe_media import ALWAYS, safely
-from upsim.web.shortages import on_shortage, short
 from upsim.web.url_parsing import ParsedUrl, UrlParser
 from upsim.web.wrong_token import WrongToken
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.http.conftest import LOCAL
 from tests.slowness import TRIES, slowness
-from upsim.web.admin.lists import FEW, SHORT
+from upsim.web.admin.long_lists import FEW, SHORT
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from upsim.web.admin import wording
+from upsim.web.admin import body_mistakes
 from upsim.web.admin.sandboxes import SandboxOrder
 
 
@@ -49,4 +49,4 @@ def test_wrong_shape_is_said_with_the_value_and_the_choices(
     body: bytes, said: str, message: str
 ) -> None:
     """The field, the value with its type, and what is allowed; other messages stay as they are."""
-    assert wording.of(said, body, SandboxOrder).startswith(message)
+    assert body_mistakes.of(said, body, SandboxOrder).startswith(message)

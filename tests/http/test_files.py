@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from upsim.web.files import CHUNK, send_file
+from upsim.web.file_responses import CHUNK, send_file
 
 DATA = bytes(range(256)) * 4
 DATE = "Sat, 31 Jan 2026 12:00:00 GMT"

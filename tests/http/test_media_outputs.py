@@ -16,7 +16,7 @@ import pytest
 
 from tests.http.conftest import LOCAL, SAMPLES
 from upsim.media.boxes import measure_boxes
-from upsim.web import files
+from upsim.web import file_responses
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin
@@ -370,7 +370,7 @@ def test_only_a_whole_download_deletes(
 
 def test_a_large_download_deletes_too(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is sent in parts is deleted like any other."""
-    monkeypatch.setattr(files, "CHUNK", 1_000)
+    monkeypatch.setattr(file_responses, "CHUNK", 1_000)
     url = deleting(admin)
     statuses = [admin.http.get(url).status_code < 400 for _ in range(2)]
     assert statuses == [True, False]
@@ -384,7 +384,7 @@ def test_a_download_broken_off_deletes_nothing(
     admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who went away in the middle can come back for the file."""
-    monkeypatch.setattr(files, "CHUNK", 1_000)
+    monkeypatch.setattr(file_responses, "CHUNK", 1_000)
     url = deleting(admin)
     messages = [{"type": "http.request", "body": b"", "more_body": False}]
 

@@ -16,8 +16,8 @@ import pytest
 from tests.http.conftest import LOCAL
 from upsim import Simulator
 from upsim.providers import discover
-from upsim.web import files
-from upsim.web.answers import HttpResponse
+from upsim.web import file_responses
+from upsim.web.whole_responses import HttpResponse
 
 if TYPE_CHECKING:
     from tests.http.conftest import Admin
@@ -103,7 +103,7 @@ def test_a_disk_that_fails_is_no_bug(
     def failing(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(files._File, "__init__", failing)
+    monkeypatch.setattr(file_responses._File, "__init__", failing)
     refused = admin.http.get(CLIP)
     assert (503, "5", 0) == (
         refused.status_code,

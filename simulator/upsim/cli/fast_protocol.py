@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from upsim.cli.connection_limits import BETWEEN, BODY, HEAD, MAX_HEAD, TOO_LONG, BoundedProtocol
 from upsim.core.hosts import split_authority
-from upsim.web.answers import HttpResponse
+from upsim.web.whole_responses import HttpResponse
 
 INVALID = "Invalid HTTP request received."
 TLS_RECORD = b"\x16"

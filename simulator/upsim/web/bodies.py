@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope
 
 from upsim.core.call import Call, Headers, Malformed
 from upsim.engine.room import ALWAYS_TAKEN, Share
-from upsim.web.unreadable import flaw
+from upsim.web.unreadable_bodies import flaw
 
 MAX_DEPTH = 128
 MAX_VALUES = 100_000

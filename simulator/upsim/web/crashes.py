@@ -10,7 +10,7 @@ from upsim.core.checks import Violation
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
-from upsim.web.shortages import is_shortage, tell
+from upsim.web.resource_shortages import is_shortage, tell
 
 LOGGER = logging.getLogger("upsim")
 SHOWN = 200

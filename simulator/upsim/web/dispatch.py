@@ -29,7 +29,6 @@ from upsim.engine.registry import Registry
 from upsim.engine.room import CrowdedError, Share
 from upsim.engine.sandbox import Sandbox
 from upsim.web import near_paths
-from upsim.web.answers import HttpResponse
 from upsim.web.bodies import LONG, ClientGoneError, decode, encode, headers_of, read_body
 from upsim.web.clock_driver import catch_up
 from upsim.web.crashes import crashed
@@ -38,12 +37,13 @@ from upsim.web.held_requests import HeldRequests
 from upsim.web.media import MediaApp
 from upsim.web.media_service import MediaService
 from upsim.web.openapi_documents import Documents, is_document
-from upsim.web.replies import response_headers, whole
+from upsim.web.provider_responses import response_headers, whole
 from upsim.web.request_context import RequestContext, command_of, log_row, long_command_of
+from upsim.web.resource_shortages import short
 from upsim.web.routes import Miss, Routes
-from upsim.web.shortages import short
 from upsim.web.spool import Spool
 from upsim.web.url_parsing import ParsedUrl, UrlParser, host_of
+from upsim.web.whole_responses import HttpResponse
 
 UNROUTED = Operation("unknown", "", "", handle=lambda _call: Reply(500, None))
 ASKS_TO_WAIT = 429

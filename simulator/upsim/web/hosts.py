@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from upsim.core.hosts import canonical, is_loopback, split_authority
 from upsim.engine.settings import ServerSettings
 from upsim.web.admin.problems import problem, shown
-from upsim.web.shortages import short
+from upsim.web.resource_shortages import short
 
 MAX_HOSTS_KEPT = 1_024
 MAX_HOST_LENGTH = 300

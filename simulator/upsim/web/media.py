@@ -31,12 +31,12 @@ from upsim.web import file_reports
 from upsim.web.bodies import ClientGoneError, headers_of
 from upsim.web.clock_driver import catch_up
 from upsim.web.faults import Faulty, media_occasion
-from upsim.web.files import send_file
+from upsim.web.file_responses import send_file
+from upsim.web.job_outputs import OutputFile, output_clip
 from upsim.web.media_service import MediaService, MissingFile, clip_of
-from upsim.web.outputs import OutputFile, output_clip
+from upsim.web.resource_shortages import AFTER, or_refused
 from upsim.web.safe_media import allow, headers_for, is_preflight, safely
-from upsim.web.shortages import AFTER, or_refused
-from upsim.web.storage_answers import TEXT, Headers, text_answer, whole_answer
+from upsim.web.storage_responses import TEXT, Headers, text_answer, whole_answer
 from upsim.web.uploads import Uploads
 
 Observer = Callable[[Sandbox, JournalEntry], None]

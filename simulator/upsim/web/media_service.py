@@ -24,7 +24,7 @@ from upsim.engine.sandbox import Sandbox
 from upsim.media.clip import ClipNameError, SyntheticClip, parse_clip_name
 from upsim.media.data_urls import decode_base64, decode_data_url, is_data_url
 from upsim.web import late_imports
-from upsim.web.outputs import OutputFile, output_clip, output_plan
+from upsim.web.job_outputs import OutputFile, output_clip, output_plan
 
 if TYPE_CHECKING:  # these are imported when the first video needs them
     from upsim.media.fetch import Fetcher

@@ -10,8 +10,8 @@ from upsim.core.provider import Operation
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.command_log import KEPT_HEADERS, Command
 from upsim.engine.sandbox import Sandbox
-from upsim.web.answers import HttpResponse
 from upsim.web.routes import Miss
+from upsim.web.whole_responses import HttpResponse
 
 
 class RequestContext(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ from upsim.engine.sandbox import Sandbox
 from upsim.engine.state import Upload
 from upsim.web.bodies import ClientGoneError, announced_length, headers_of
 from upsim.web.spool import Spool
-from upsim.web.storage_answers import TEXT, refusal_answer, text_answer, whole_answer
+from upsim.web.storage_responses import TEXT, refusal_answer, text_answer, whole_answer
 
 SHOWN = 100
 """Characters of a caller's header that a refusal repeats."""

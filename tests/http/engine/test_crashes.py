@@ -145,7 +145,7 @@ def test_an_answer_that_cannot_be_written_is_a_bug_too(
             raise BugError(repr(value))
         return json.dumps(value, default=str).encode()
 
-    monkeypatch.setattr("upsim.web.replies.encode", once)
+    monkeypatch.setattr("upsim.web.provider_responses.encode", once)
     answer = poll(app, provider)
     assert answer.status == bound.rules.errors["internal"].status
 

@@ -25,7 +25,7 @@ from upsim.cli import connection_limits
 from upsim.cli.connection_limits import MAX_HEAD, SLICE, STEPS_A_TURN
 from upsim.cli.fast_protocol import FastPathProtocol
 from upsim.cli.write_buffer import untaken
-from upsim.web.answers import HttpResponse
+from upsim.web.whole_responses import HttpResponse
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from uvicorn.server import ServerState
 
 from upsim.cli.fast_protocol import TLS_CAME, FastPathProtocol
-from upsim.web.answers import HttpResponse
+from upsim.web.whole_responses import HttpResponse
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

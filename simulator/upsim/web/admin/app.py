@@ -13,7 +13,6 @@ from starlette.types import Receive, Scope, Send
 
 from upsim.scenario.versions import own_version
 from upsim.web.admin import (
-    contents,
     events,
     exchange_shapes,
     export,
@@ -22,6 +21,7 @@ from upsim.web.admin import (
     openapi,
     probes,
     report_card,
+    sandbox_contents,
     sandbox_shapes,
     sandboxes,
     scenarios,
@@ -47,11 +47,11 @@ from upsim.web.admin.parameters import (
     WHAT,
 )
 from upsim.web.admin.problems import AdminError, NoBody, answer, nearest, problem, read
-from upsim.web.admin.recording import recorded
+from upsim.web.admin.recorded_calls import recorded
 from upsim.web.admin.sandboxes import registry_of
 from upsim.web.auth import WRITES, AdminRule, page_refusal
 from upsim.web.clock_driver import catch_up
-from upsim.web.receivers import INBOX
+from upsim.web.webhook_requests import INBOX
 
 PREFIX = "/__sim"
 OPEN = frozenset(f"{PREFIX}/{name}" for name in ("livez", "readyz", "health", "metrics"))
@@ -113,36 +113,48 @@ CALLS = (
         answer=sandbox_shapes.Advanced,
     ),
     AdminCall(
-        "GET", f"{BOX}/jobs", contents.jobs, (*PAGE, PROVIDER, STATE), answer=job_shapes.Jobs
+        "GET",
+        f"{BOX}/jobs",
+        sandbox_contents.jobs,
+        (*PAGE, PROVIDER, STATE),
+        answer=job_shapes.Jobs,
     ),
-    AdminCall("GET", f"{BOX}/jobs/{{job}}", contents.job, answer=job_shapes.Job),
+    AdminCall("GET", f"{BOX}/jobs/{{job}}", sandbox_contents.job, answer=job_shapes.Job),
     AdminCall(
         "PUT",
         f"{BOX}/jobs/{{job}}/state",
-        contents.set_state,
-        body=contents.StateChange,
+        sandbox_contents.set_state,
+        body=sandbox_contents.StateChange,
         answer=job_shapes.Job,
     ),
     AdminCall(
-        "GET", f"{BOX}/accounts", contents.accounts, (OFFSET, MANY), answer=job_shapes.Accounts
+        "GET",
+        f"{BOX}/accounts",
+        sandbox_contents.accounts,
+        (OFFSET, MANY),
+        answer=job_shapes.Accounts,
     ),
     AdminCall(
         "PUT",
         f"{BOX}/accounts/{{provider}}",
-        contents.change_account,
-        body=contents.AccountChange,
+        sandbox_contents.change_account,
+        body=sandbox_contents.AccountChange,
         answer=job_shapes.Account,
     ),
     AdminCall(
         "POST",
         f"{BOX}/accounts/{{provider}}/keys",
-        contents.issue_key,
-        body=contents.KeyOrder,
+        sandbox_contents.issue_key,
+        body=sandbox_contents.KeyOrder,
         answer=job_shapes.NewKey,
         status=201,
     ),
     AdminCall(
-        "GET", f"{BOX}/ledger", contents.ledger, (OFFSET, LINES, PROVIDER), answer=job_shapes.Ledger
+        "GET",
+        f"{BOX}/ledger",
+        sandbox_contents.ledger,
+        (OFFSET, LINES, PROVIDER),
+        answer=job_shapes.Ledger,
     ),
     AdminCall("GET", f"{BOX}/faults", faults.listing, (OFFSET, MANY), answer=sandbox_shapes.Faults),
     AdminCall(
@@ -161,22 +173,22 @@ CALLS = (
     AdminCall(
         "GET",
         f"{BOX}/journal",
-        contents.journal,
+        sandbox_contents.journal,
         (SINCE, LIMIT, PROVIDER),
         answer=exchange_shapes.Journal,
     ),
     AdminCall(
         "POST",
         f"{BOX}/journal/find",
-        contents.find,
-        body=contents.JournalSearch,
+        sandbox_contents.find,
+        body=sandbox_contents.JournalSearch,
         answer=exchange_shapes.Found,
     ),
     AdminCall(
         "POST",
         f"{BOX}/journal/count",
-        contents.count,
-        body=contents.JournalQuery,
+        sandbox_contents.count,
+        body=sandbox_contents.JournalQuery,
         answer=exchange_shapes.Count,
     ),
     AdminCall(

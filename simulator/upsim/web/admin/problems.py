@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upsim.core.nearest import closest
-from upsim.web.admin import wording
-from upsim.web.admin.wording import SHOWN, nearest
+from upsim.web.admin import body_mistakes
+from upsim.web.admin.body_mistakes import SHOWN, nearest
 from upsim.web.bodies import (
     LONG,
     MAX_BESIDE,
@@ -122,7 +122,7 @@ def _decoded(body: bytes, shape: type[S]) -> S:
     try:
         found = msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
-        message = wording.of(str(error), body, shape)
+        message = body_mistakes.of(str(error), body, shape)
         raise AdminError(400, "invalid", message) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AdminError(400, "not_json", f"the body is not JSON: {error}") from error

@@ -14,10 +14,10 @@ from upsim.core.polling import PollingAdvice
 from upsim.core.secrets import hidden_target
 from upsim.engine.report_card import Card, ClientFinding, Sums, seconds
 from upsim.web.admin import exchange_shapes, exchange_views, views
-from upsim.web.admin.contents import one_provider
 from upsim.web.admin.exchange_views import ShownExchange
-from upsim.web.admin.lists import listed
+from upsim.web.admin.long_lists import listed
 from upsim.web.admin.parameters import PAUSES
+from upsim.web.admin.sandbox_contents import one_provider
 from upsim.web.admin.sandboxes import sandbox_of
 
 

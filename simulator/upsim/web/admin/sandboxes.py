@@ -27,7 +27,7 @@ from upsim.scenario.model import Scenario
 from upsim.web.admin import sandbox_shapes, views
 from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
-from upsim.web.admin.recording import begin
+from upsim.web.admin.recorded_calls import begin
 from upsim.web.clock_driver import Target, until, until_idle
 from upsim.web.deliverer import Deliverer
 

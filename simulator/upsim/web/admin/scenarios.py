@@ -12,7 +12,7 @@ from upsim.scenario.explain import as_json, explain
 from upsim.scenario.listing import listing
 from upsim.scenario.loader import UnknownScenarioError
 from upsim.scenario.publish import schema_of
-from upsim.web.admin.lists import made
+from upsim.web.admin.long_lists import made
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
 from upsim.web.admin.sandboxes import registry_of

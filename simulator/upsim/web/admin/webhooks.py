@@ -14,13 +14,13 @@ from upsim.engine.inbox import InboxMessage
 from upsim.engine.journal import MAX_BODY_KEPT as KEPT_IN_JOURNAL
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
-from upsim.web.admin.lists import chosen, listed
+from upsim.web.admin.long_lists import chosen, listed
 from upsim.web.admin.parameters import JOB, LIMIT, OFFSET, OUTCOME, SINCE, STATUS
 from upsim.web.admin.problems import AdminError, answer, problem, shown
-from upsim.web.admin.recording import begin, note
+from upsim.web.admin.recorded_calls import begin, note
 from upsim.web.admin.sandboxes import deliverer_of, registry_of, sandbox_of
 from upsim.web.admin.webhook_views import delivery, message, secrets_of_webhook
-from upsim.web.receivers import INBOX, is_own_posting
+from upsim.web.webhook_requests import INBOX, is_own_posting
 
 MAX_BODY = 1_048_576
 MAX_HEADERS = 64

@@ -16,8 +16,8 @@ from starlette.types import Message, Scope, Send
 
 from upsim.engine.room import CrowdedError
 from upsim.web.admin.problems import problem
-from upsim.web.answers import HttpResponse
 from upsim.web.bodies import encode
+from upsim.web.whole_responses import HttpResponse
 
 LOGGER = logging.getLogger("upsim")
 SHORT = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from upsim.core.call import Call, Reply
 from upsim.engine.bound_provider import BoundProvider
-from upsim.web.answers import Headers, HttpResponse
 from upsim.web.bodies import encode
+from upsim.web.whole_responses import Headers, HttpResponse
 
 
 def whole(bound: BoundProvider, call: Call, reply: Reply) -> HttpResponse:

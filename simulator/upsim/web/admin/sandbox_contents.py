@@ -18,7 +18,7 @@ from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import DEFAULT
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, views
-from upsim.web.admin.lists import chosen, listed, ordered
+from upsim.web.admin.long_lists import chosen, listed, ordered
 from upsim.web.admin.parameters import LIMIT, LINES, MANY, OFFSET, SINCE, STATE
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
 from upsim.web.admin.sandboxes import balance, registry_of, sandbox_and, sandbox_of

@@ -33,7 +33,7 @@ import httpx
 from hypothesis import HealthCheck, given, settings
 from upsim.client import connect
 from upsim.kit import CallerMachine, invalid_orders, run_caller
-from upsim.kit.worlds import own_sandbox
+from upsim.kit.sandboxes import own_sandbox
 
 FEW = settings(max_examples=20, stateful_step_count=5, database=None, derandomize=True,
                deadline=None, suppress_health_check=list(HealthCheck))

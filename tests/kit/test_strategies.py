@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from upsim.client import model_names
 from upsim.core.faults import STAGES
 from upsim.kit import Clip, FaultPlan, Order, clips, fault_plans, invalid_orders, valid_orders
-from upsim.kit.worlds import own_sandbox
+from upsim.kit.sandboxes import own_sandbox
 from upsim.providers import discover
 from upsim.testing.sandboxes import SandboxHandle
 

@@ -13,11 +13,11 @@
 Needs the extra `upsim[kit]`.
 """
 
+from upsim.kit.client_sleep import RunawayError
 from upsim.kit.clips import Clip, clips
 from upsim.kit.faults import FaultPlan, fault_plans
 from upsim.kit.machine import CallerMachine, run_caller
 from upsim.kit.orders import Order, invalid_orders, valid_orders
-from upsim.kit.waiting import RunawayError
 
 __all__ = [
     "CallerMachine",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from upsim.kit.bounds import LARGEST, Bounds, bounds_of
+from upsim.kit.model_limits import LARGEST, Bounds, bounds_of
 
 RATES = (10, 25, 50)
 """Frames a second whose lengths are exact decimals; one is above the usual bound of 48."""

@@ -30,13 +30,13 @@ from hypothesis.stateful import (
 from upsim.client.models import find_model
 from upsim.core.states import TERMINAL
 from upsim.interception.hosts import library
+from upsim.kit.client_sleep import CountingWire, RunawayError, slept_by
 from upsim.kit.faults import FaultPlan, fault_plans
 from upsim.kit.first_calls import first_plans, try_first_calls
-from upsim.kit.marks import show_at_class
 from upsim.kit.orders import Order, invalid_orders, valid_orders
+from upsim.kit.sandboxes import own_sandbox
+from upsim.kit.test_case import show_at_class
 from upsim.kit.verdicts import CallOutcome, complaint
-from upsim.kit.waiting import CountingWire, RunawayError, slept_by
-from upsim.kit.worlds import own_sandbox
 from upsim.testing.report import journal_text
 from upsim.testing.sandboxes import SandboxHandle
 

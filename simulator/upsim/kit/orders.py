@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from upsim.client import adapter as words
 from upsim.client.discovery import adapter
 from upsim.client.models import find_model
-from upsim.kit.bounds import Bounds, bounds_of
 from upsim.kit.clips import RATES, SIZES, Clip, clips
+from upsim.kit.model_limits import Bounds, bounds_of
 from upsim.media.clip import CONTAINERS
 
 UNKNOWN = "no-such-value"

@@ -10,9 +10,9 @@ from typing import Any
 
 from upsim.core.numbers import counted
 from upsim.core.states import UNSUCCESSFUL, JobState
+from upsim.kit.client_sleep import RunawayError
 from upsim.kit.clips import Clip
 from upsim.kit.orders import Order
-from upsim.kit.waiting import RunawayError
 from upsim.testing.sandboxes import SandboxHandle
 
 Json = dict[str, Any]

@@ -107,8 +107,8 @@ def video_at(url: str, *, fetch: bool) -> Iterator[Video]:
 
     Addresses of this machine are always fetched, private ones never.
     """
-    from upsim.media.addresses import LOOPBACK, PUBLIC
     from upsim.media.fetch import Fetcher
+    from upsim.media.fetch_addresses import LOOPBACK, PUBLIC
     from upsim.media.store import BlobStore
 
     loopback = is_loopback(host_of(url))

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from upsim.core.call import Call
 from upsim.core.hosts import MAX_URL_LENGTH, canonical, is_loopback, port_flaw
 from upsim.core.media import Measured, Media, Unmeasurable
-from upsim.media.bounds import bounded
+from upsim.media.limits import bounded
 from upsim.scenario.model import Scenario
 
 MAX_MEASUREMENTS_KEPT = 4096

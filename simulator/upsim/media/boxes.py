@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from upsim.core.media import MICROSECONDS, Container, Media
-from upsim.media.edits import count_shown
+from upsim.media.edit_lists import count_shown
 
 MAX_MOOV = 64 << 20
 MAX_BOXES = 4_096

@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 from upsim.core.hosts import MAX_URL_LENGTH, Address, port_flaw
 from upsim.core.media import Unmeasurable
 from upsim.core.secrets import hidden_url
-from upsim.media.addresses import FetchPolicy, resolve
+from upsim.media.fetch_addresses import FetchPolicy, resolve
 from upsim.media.store import BlobStore, BlobWriter
 
 if TYPE_CHECKING:

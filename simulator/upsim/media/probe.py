@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from upsim.core.media import Measured, Reason, Unmeasurable
-from upsim.media.bounds import bounded
 from upsim.media.boxes import measure_boxes
+from upsim.media.limits import bounded
 from upsim.media.measurement_json import from_json
 from upsim.media.workers import Failure, WorkerPool
 

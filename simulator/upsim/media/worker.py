@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from upsim.core.media import Unmeasurable
 from upsim.media.measurement_json import to_json
-from upsim.media.plan import ResamplePlan
+from upsim.media.resample_plan import ResamplePlan
 
 GRACE = 5
 MEASURING_MEMORY = 8 << 30

@@ -9,7 +9,7 @@ from pathlib import Path
 from upsim.core.jobs import Job
 from upsim.core.media import MICROSECONDS, Media
 from upsim.media.clip import SyntheticClip
-from upsim.media.plan import ResamplePlan
+from upsim.media.resample_plan import ResamplePlan
 
 
 @dataclass(frozen=True, slots=True)

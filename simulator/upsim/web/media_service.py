@@ -291,8 +291,8 @@ class MediaService:
         return await fetcher.fetch(source, limit=limit, timeout=FETCH_SECONDS)
 
     def _new_fetcher(self, *, loopback: bool) -> Fetcher:
-        from upsim.media.addresses import LOOPBACK, PUBLIC
         from upsim.media.fetch import Fetcher
+        from upsim.media.fetch_addresses import LOOPBACK, PUBLIC
 
         return Fetcher(self._registry.blobs, LOOPBACK if loopback else PUBLIC)
 

@@ -16,14 +16,14 @@ import pytest
 from tests.hosts import ODD_PORTS
 from upsim.core.hosts import Address
 from upsim.core.media import Unmeasurable
-from upsim.media.addresses import (
+from upsim.media.fetch import Fetcher
+from upsim.media.fetch_addresses import (
     LOOPBACK,
     PUBLIC,
     PUBLIC_AND_LOOPBACK,
     FetchPolicy,
     resolve,
 )
-from upsim.media.fetch import Fetcher
 from upsim.media.store import BlobStore
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"

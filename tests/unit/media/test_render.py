@@ -18,10 +18,10 @@ import pytest
 from tests.full_disk import full_disk
 from upsim.core.media import Media, Unmeasurable
 from upsim.media.clip import ClipNameError, SyntheticClip, parse_clip_name
-from upsim.media.plan import ResamplePlan
 from upsim.media.probe import Prober
 from upsim.media.render import Renderer
 from upsim.media.resample import add_sound, resample
+from upsim.media.resample_plan import ResamplePlan
 from upsim.media.store import BlobStore
 from upsim.media.synthetic import ClipMaker
 from upsim.media.workers import WorkerPool

@@ -16,7 +16,6 @@ import pytest
 
 from upsim.core.media import Media
 from upsim.media import synthetic
-from upsim.media.bounds import FASTEST, MAX_SECONDS, SLOWEST
 from upsim.media.boxes import measure_boxes
 from upsim.media.clip import (
     MAX_BYTES,
@@ -27,6 +26,7 @@ from upsim.media.clip import (
     parse_clip_name,
 )
 from upsim.media.gop import Codec, Gop, GopCache, make_gop
+from upsim.media.limits import FASTEST, MAX_SECONDS, SLOWEST
 from upsim.media.probe import Prober
 from upsim.media.synthetic import ClipMaker, make_clip
 

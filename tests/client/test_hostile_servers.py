@@ -34,7 +34,7 @@ from upsim.client import (
     connect_async,
 )
 from upsim.client.adapter import ProviderResponse, number
-from upsim.client.http import admin, bounded
+from upsim.client.http import admin, bounded_responses
 from upsim.client.http.admin import MAX_BYTES as MAX_ADMIN_BYTES
 from upsim.client.http.connections import async_connections
 from upsim.client.http.exchanges import MAX_BYTES
@@ -134,8 +134,8 @@ async def _sleep_async(url: str) -> None:
 )
 def test_targets_of_verify(monkeypatch: pytest.MonkeyPatch, answer: Reply, says: str) -> None:
     """What `upsim verify` reads of a stranger is bounded in size and time."""
-    monkeypatch.setattr(bounded, "MAX_BYTES", 2_000_000)
-    monkeypatch.setattr(bounded, "SECONDS", 0.3 if "0.3 s" in says else 300)
+    monkeypatch.setattr(bounded_responses, "MAX_BYTES", 2_000_000)
+    monkeypatch.setattr(bounded_responses, "SECONDS", 0.3 if "0.3 s" in says else 300)
     with serving(answer) as (url, _), ExitStack() as stack:
         order = VerifyOptions(
             target=url, as_live=True, cap=Decimal(1), api_key="k", providers=("vicsee",)

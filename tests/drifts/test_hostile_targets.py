@@ -15,7 +15,7 @@ import pytest
 from tests.drifts.stand_in import Made, stand_in
 from tests.drifts.tools import CAP
 from upsim.client import clocks
-from upsim.client.http.bounded import SECONDS, BoundedTransport
+from upsim.client.http.bounded_responses import SECONDS, BoundedTransport
 from upsim_contracts.spending_guard import GuardedTransport
 from upsim_contracts.target import Patience
 from upsim_contracts.verify.planning import plan

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from upsim.client.http.bounded import FILE
+from upsim.client.http.bounded_responses import FILE
 from upsim_contracts.amounts import amount_of
 from upsim_contracts.clips import AVI, GONE, GONE_PATH, ClipProperties, clip
 from upsim_contracts.documents.openapi import default_dialect

@@ -22,7 +22,7 @@ import httpx
 
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import ask_admin
-from upsim.client.http.bounded import BoundedTransport
+from upsim.client.http.bounded_responses import BoundedTransport
 from upsim.client.http.connections import SyncTransport, sync_connections
 from upsim.client.request_guard import is_loopback
 from upsim.network import NoCookies

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from upsim.client import clocks
 from upsim.client.adapter import ProviderResponse
 from upsim.client.exceptions import ProtocolError
-from upsim.client.http.caller import SimulatorClient
+from upsim.client.http.json_calls import SimulatorClient
 from upsim.client.request_guard import check_scheme
 
 if TYPE_CHECKING:

@@ -139,7 +139,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def _print_cards(terminalreporter: Any, cards: list[tuple[str, list[str]]]) -> None:  # noqa: ANN401 - not public
     if not cards:
         return
-    from upsim.core.printing import printable
+    from upsim.core.printable_text import printable
 
     terminalreporter.section("upsim report card")
     for test, lines in sorted(cards):
@@ -187,7 +187,7 @@ def pytest_runtest_makereport(
 
 def _add(report: pytest.TestReport, name: str, text: str) -> None:
     """Add a section to a report, in which text of servers and callers is escaped."""
-    from upsim.core.printing import LINES, printable
+    from upsim.core.printable_text import LINES, printable
 
     report.sections.append((name, printable(text, keep=LINES)))
 

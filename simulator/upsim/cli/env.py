@@ -19,7 +19,7 @@ from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import ask_admin
 from upsim.client.http.connections import sync_connections
 from upsim.core.baseline import BaselineError, check_dialect
-from upsim.core.printing import printable
+from upsim.core.printable_text import printable
 from upsim.engine.registry import DEFAULT
 from upsim.providers import folders
 from upsim.scenario.loader import Library

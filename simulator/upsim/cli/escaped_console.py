@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from upsim.cli.terminal import raw
-from upsim.core.printing import printable
+from upsim.core.printable_text import printable
 
 
 class Screen(Console):

@@ -13,7 +13,7 @@ from upsim.core.baseline import ErrorRule
 from upsim.core.instants import iso
 from upsim.core.jobs import Job
 from upsim.core.media import Media
-from upsim.core.printing import printable as escaped
+from upsim.core.printable_text import printable as escaped
 from upsim.core.secrets import hidden_text, hidden_url
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.clock import wall_clock

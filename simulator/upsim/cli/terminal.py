@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import click
 
-from upsim.core.printing import LINES, printable
+from upsim.core.printable_text import LINES, printable
 
 
 class OutputError(click.ClickException):

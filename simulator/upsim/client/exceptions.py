@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from upsim.core.printing import LINES, printable
+from upsim.core.printable_text import LINES, printable
 
 if TYPE_CHECKING:
     from upsim.client.values import AdapterRequest, Job, Money, Progress

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from upsim.core.numbers import counted
-from upsim.core.printing import printable
+from upsim.core.printable_text import printable
 from upsim.core.secrets import hidden_text
 
 SHOWN = 80

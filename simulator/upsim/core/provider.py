@@ -12,7 +12,7 @@ from upsim.core.checks import Check, Violation
 from upsim.core.jobs import Job
 from upsim.core.random_source import RandomSource
 from upsim.core.secrets import NONE, Secrets
-from upsim.core.unread import NO_FIELDS, Reads
+from upsim.core.unread_fields import NO_FIELDS, Reads
 from upsim.core.uses import CheckUses
 
 Kind = Literal["submit", "poll", "read", "write", "upload"]
@@ -33,7 +33,7 @@ class Operation:
     and is run beside the event loop: it looks at nothing but the call and its body. `reads` are the
     fields of a JSON body besides the options of its model, `query` the parameters of the query; the
     log names any other. `idle` returns the fields that the provider accepts without effect, as
-    `core/unread.py` wants them. `answers` are the dotted paths of the fields that its response may
+    `core/unread_fields.py` wants them. `answers` are the dotted paths of the fields that its response may
     have, 0 for a place in a list and `.*` for any field below; empty if they are not known.
     `options_at` is the path of the object that holds the options of the model.
     """

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from upsim.core import unread
+from upsim.core import unread_fields
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, FileReply, Hold, NoRoomError, Pending, Reply
 from upsim.core.checks import Violation, first_violation
@@ -68,8 +68,8 @@ def decide(
     if operation.reads and call.document is not None:
         _name_unread(operation, call)
     if call.query_string and not operation.refuses:
-        names: unread.Reads = {(): operation.query}
-        found = unread.hint(names, (), call.query(), call.cause, " in the query")
+        names: unread_fields.Reads = {(): operation.query}
+        found = unread_fields.hint(names, (), call.query(), call.cause, " in the query")
         call.cause = "; ".join(filter(None, (call.cause, found)))
     for note in notes(call):
         call.cause = "; ".join(filter(None, (call.cause, note)))
@@ -86,9 +86,11 @@ def _name_unread(operation: Operation, call: Call) -> None:
         options = call.model.options
     if at:
         reads, options = {**reads, at: reads[at].union(options)}, ()
-    if unread.has_unread(reads, options, call.document):
+    if unread_fields.has_unread(reads, options, call.document):
         said, idle = call.cause, operation.idle(call)
-        found = unread.hint(reads, options, call.document, said, query=operation.query, idle=idle)
+        found = unread_fields.hint(
+            reads, options, call.document, said, query=operation.query, idle=idle
+        )
         call.cause = "; ".join(filter(None, (said, found)))
 
 

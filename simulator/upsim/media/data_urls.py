@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 
 from upsim.core.causes import base64_flaw, scheme_of
-from upsim.core.escapes import unescaped
 from upsim.core.media import Unmeasurable
+from upsim.core.percent_encoding import unescaped
 
 _DATA_URL = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*),", re.IGNORECASE)
 _WHITESPACE = str.maketrans("", "", " \t\r\n\f\v")

@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 
 from upsim.core.causes import MAX_READ
-from upsim.core.escapes import unescaped
+from upsim.core.percent_encoding import unescaped
 
 _WHITESPACE = str.maketrans("", "", " \t\r\n\f\v")
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from upsim.core.baseline import ErrorRule
 from upsim.core.faults import FaultRule
 from upsim.core.instants import iso
-from upsim.core.printing import printable
+from upsim.core.printable_text import printable
 from upsim.core.secrets import NONE, Secrets, hidden, hidden_fragment, hidden_target, hidden_text
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from upsim.core import unread
+from upsim.core import unread_fields
 from upsim.core.nearest import nearest_of
 
-READS: unread.Reads = {(): frozenset({"video", "input"}), ("input",): frozenset({"size"})}
+READS: unread_fields.Reads = {(): frozenset({"video", "input"}), ("input",): frozenset({"size"})}
 
 
 @pytest.mark.parametrize(
@@ -23,19 +23,19 @@ READS: unread.Reads = {(): frozenset({"video", "input"}), ("input",): frozenset(
 )
 def test_hint_names_each_unread_field(document: object, said: str) -> None:
     """Read fields and options of the model are left out, and so is what is no object."""
-    assert bool(said) == unread.has_unread(READS, {"factor": 1}, document)
-    assert said == unread.hint(READS, {"factor": 1}, document, "")
+    assert bool(said) == unread_fields.has_unread(READS, {"factor": 1}, document)
+    assert said == unread_fields.hint(READS, {"factor": 1}, document, "")
 
 
 def test_hint_of_very_many_fields_compares_only_the_first() -> None:
     """A body of 200,000 unread fields costs four comparisons."""
-    found = unread.hint(READS, (), {f"x{number}": 1 for number in range(200_000)}, "")
+    found = unread_fields.hint(READS, (), {f"x{number}": 1 for number in range(200_000)}, "")
     assert found == "x0 is not read; x1 is not read; x2 is not read; …"
 
 
 def test_field_that_the_cause_is_about_is_not_named_again() -> None:
     """A provider that refuses an unknown field has said so."""
-    assert unread.hint(READS, (), {"abc": 1}, '"abc": found a field that is not known') == ""
+    assert unread_fields.hint(READS, (), {"abc": 1}, '"abc": found a field that is not known') == ""
 
 
 @pytest.mark.parametrize(
@@ -49,5 +49,7 @@ def test_nearest_name(name: str, near: str) -> None:
 
 def test_name_in_a_query_says_where_it_stands() -> None:
     """The nearest name is one of the query's."""
-    found = unread.hint({(): frozenset({"webhook"})}, (), {"webhok": ""}, "", " in the query")
+    found = unread_fields.hint(
+        {(): frozenset({"webhook"})}, (), {"webhok": ""}, "", " in the query"
+    )
     assert found == "webhok in the query is not read; did you mean webhook?"

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsim.core.printing import LINES, printable
+from upsim.core.printable_text import LINES, printable
 
 
 @given(st.text(st.characters(exclude_categories=[])))

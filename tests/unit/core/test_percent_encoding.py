@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upsim.core.escapes import unescaped
+from upsim.core.percent_encoding import unescaped
 
 
 @given(st.text(alphabet="%4aF1\u00e9x") | st.text())

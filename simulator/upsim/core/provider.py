@@ -32,9 +32,9 @@ class Operation:
     carries; it is stored before the checks run, which find it in `Call.file`. It may take long,
     and is run beside the event loop: it looks at nothing but the call and its body. `reads` are the
     fields of a JSON body besides the options of its model, `query` the parameters of the query; the
-    log names any other. `idle` returns the fields that the provider accepts without effect, as
-    `core/unread_fields.py` wants them. `answers` are the dotted paths of the fields that its response may
-    have, 0 for a place in a list and `.*` for any field below; empty if they are not known.
+    log names any other. `idle` returns the fields that the provider accepts without effect, in the
+    form of `core/unread_fields.py`. `answers` are the dotted paths of the fields that its response
+    may have, 0 for a place in a list and `.*` for any field below; empty if they are not known.
     `options_at` is the path of the object that holds the options of the model.
     """
 

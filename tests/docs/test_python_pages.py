@@ -48,3 +48,32 @@ def test_tests_of_the_page_pass(page: Path, pytester: pytest.Pytester) -> None:
 def test_both_pages_are_there() -> None:
     """The tutorial and the pages on the plug-in and on interception print files."""
     assert {"first-upscale", "pytest", "intercept"} <= {page.stem for page in PAGES}
+
+
+RETRYING_APP = """
+import httpx
+
+
+def upscale(video):
+    transport = httpx.HTTPTransport()
+    with httpx.Client(transport=transport, headers={"Authorization": "Bearer any"}) as http:
+        for _ in range(2):
+            try:
+                body = {"video_url": video}
+                return http.post("https://vicsee.com/api/v1/tools/upscale-video", json=body)
+            except httpx.TransportError:
+                pass
+"""
+
+
+def test_the_readme_shows_what_a_retrying_app_gets(pytester: pytest.Pytester) -> None:
+    """The README's test fails for a retrying app and prints the lines that the README shows."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    pytester.makepyfile(my_app=RETRYING_APP, **files_of(ROOT / "README.md"))
+    result = pytester.runpytest_subprocess(*PLUGIN, *PLAIN)
+    shown = re.findall(r"^(?:charge|error:|    Never) .*$", text, re.MULTILINE)
+    job = re.compile(r"task_\w+")
+
+    result.assert_outcomes(failed=1)
+    assert len(shown) == 4
+    assert {job.sub("", line) for line in shown} <= {job.sub("", line) for line in result.outlines}

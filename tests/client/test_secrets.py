@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.client.worlds import MODELS, Hand, World, clip, hand, in_process
-from upsim.client import ClientError, connect
+from upsim.client import ArgumentError, ClientError, connect
 
 KEY = "sk-this-is-the-secret-key"
 HOOK_SECRET = "the-secret-of-the-hook"
@@ -141,7 +141,7 @@ def test_misspelt_setting_shows_no_key() -> None:
     """A setting that there is not is named, with those there are, and the key is not shown."""
     settings: dict[str, Any] = {"api_key": KEY, "webhook_secret": HOOK_SECRET, "capp": 1}
     with pytest.raises(
-        TypeError, match="no such setting of a client: capp; there are api_key"
+        ArgumentError, match=r"no such setting of a client: capp; did you mean cap\?"
     ) as e:
         connect("vicsee", **settings)
     error = e.value

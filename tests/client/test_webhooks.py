@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 
 from tests.client.worlds import World, clip, hand, in_process
 from upsim.client import (
+    ArgumentError,
     UnsupportedError,
     WebhookError,
     receive_webhook,
@@ -141,9 +142,9 @@ def test_what_a_handler_gives_wrongly() -> None:
     text: Any = "{}"
     pairs: Any = [(b"webhook-id", b"m")]
 
-    with pytest.raises(TypeError, match="raw bytes of a body, not dict and str"):
+    with pytest.raises(ArgumentError, match=r"body is the raw bytes of a request, not '\{\}'"):
         receive_webhook("wavespeed", {}, text, "s")
-    with pytest.raises(TypeError, match="not list and bytes"):
+    with pytest.raises(ArgumentError, match="headers is a mapping of texts, not this list"):
         receive_webhook("wavespeed", pairs, b"{}", "s")
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from upsim.client.models import find_model
-from upsim.client.video_input import file_url_flaw
+from upsim.client.video_input import source_flaw
 from upsim.core.hosts import is_loopback
 from upsim.scenario.suggestions import unknown
 
@@ -40,11 +40,16 @@ def settings_of(given: Iterable[tuple[str, str]], models: Sequence[str]) -> dict
     return chosen
 
 
-def check_file(source: str) -> Path:
-    """Return the path of a source. Raises UsageError where no file is."""
-    flaw = file_url_flaw(source)
+def check_source(source: str) -> Path | None:
+    """Return the path of a source; None for a URL. Raises UsageError for what is neither."""
+    flaw = source_flaw(source)
     if flaw:
         raise click.UsageError(f"{source[:200]!r} {flaw}")
+    return None if is_address(source) else _check_file(source)
+
+
+def _check_file(source: str) -> Path:
+    """Return the path of a file. Raises UsageError where no file is."""
     path = Path(source)
     try:
         there, is_folder = path.is_file(), path.is_dir()

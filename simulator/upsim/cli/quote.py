@@ -21,7 +21,7 @@ from rich.text import Text
 
 from upsim.cli.demo_output import WIDE, price_text, video_text
 from upsim.cli.escaped_console import Screen
-from upsim.cli.model_arguments import check_file, is_address, settings_of
+from upsim.cli.model_arguments import check_source, settings_of
 from upsim.cli.parameters import MODEL, DurationType, FrameRate, FrameSize, Setting, WholeNumber
 from upsim.cli.quote_rows import (
     Row,
@@ -124,8 +124,9 @@ def _media(
 
 @contextmanager
 def _video(source: str, *, fetch: bool) -> Iterator[Video]:
-    if not is_address(source):
-        yield video_of_file(check_file(source))
+    path = check_source(source)
+    if path is not None:
+        yield video_of_file(path)
         return
     try:
         with video_at(source, fetch=fetch) as video:

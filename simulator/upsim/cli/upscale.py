@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from upsim.cli.demo_output import price_text, video_text
-from upsim.cli.model_arguments import check_file, is_address, is_elsewhere, settings_of
+from upsim.cli.model_arguments import check_source, is_elsewhere, settings_of
 from upsim.cli.parameters import (
     MODEL,
     SCENARIO,
@@ -123,8 +123,8 @@ def command(  # noqa: PLR0913 - one argument for each option
         raise click.UsageError("--job is for a target that outlives this command: give --target")
     if target_height is not None and factor is not None:
         raise click.UsageError("give --target-height or --factor, not both")
-    if source is not None and not is_address(source):
-        check_file(source)
+    if source is not None:
+        check_source(source)
     _must_be_writable(to, source)
     wishes: UpscaleOptions = {
         "target_height": target_height,

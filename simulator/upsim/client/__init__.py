@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from upsim.client.clients import AsyncClient, Client, connect, connect_async
     from upsim.client.exceptions import (
+        ArgumentError,
         AuthenticationError,
         BalanceError,
         CapReachedError,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from upsim.client.webhooks import receive_webhook, verify_webhook
 
 __all__ = [
+    "ArgumentError",
     "AsyncClient",
     "AuthenticationError",
     "BalanceError",

@@ -7,17 +7,33 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+from typing import Self, TypedDict, Unpack
 
+import httpx
+
+from upsim.client.arguments import (
+    Numbers,
+    check_kind,
+    check_names,
+    check_number,
+    check_secret,
+    check_text,
+    check_true,
+)
 from upsim.client.callbacks import SandboxSleep, Sleeper, Watch
 from upsim.client.clocks import dice
-from upsim.client.exceptions import AuthenticationError, OutcomeUnknownError, UnsupportedError
+from upsim.client.exceptions import (
+    ArgumentError,
+    AuthenticationError,
+    OutcomeUnknownError,
+    UnsupportedError,
+)
 from upsim.client.http.runners import AsyncRunner, SyncRunner
 from upsim.client.http.wire import Wire
 from upsim.client.models import ModelInfo, find_model, public_hosts
 from upsim.client.policies import Polling, Retries, Timeouts
 from upsim.client.pricing import cap_of
-from upsim.client.request_guard import Budget, RequestGuard
+from upsim.client.request_guard import Budget, RequestGuard, has_host
 from upsim.client.upscaling import Upscaling, Wanted
 from upsim.client.values import (
     Download,
@@ -31,12 +47,13 @@ from upsim.client.values import (
     shown_url,
 )
 from upsim.client.video_input import Source
+from upsim.core.hosts import scheme_flaw
 from upsim.core.media import Media
-
-if TYPE_CHECKING:
-    import httpx
+from upsim.scenario.suggestions import shown
 
 MAX_LISTED = 100
+_SEEDS = Numbers("7", minimum=-(2**63), maximum=2**64, whole=True)
+_SLEEPERS = "a function of seconds, or what sandbox_sleeper() returns"
 
 
 class UpscaleOptions(TypedDict, total=False):
@@ -85,6 +102,23 @@ class _Chosen:
     progress: Watch | None = None
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        check_secret("api_key", type(self.api_key))
+        check_secret("webhook_secret", type(self.webhook_secret))
+        if self.base_url is not None:
+            check_text("base_url", self.base_url, "'http://127.0.0.1:4747/venice'")
+        check_kind("live", self.live, bool, "True or False")
+        check_kind("polling", self.polling, Polling, "a Polling such as Polling(timeout=600)")
+        check_kind("retries", self.retries, Retries, "a Retries such as Retries(attempts=3)")
+        check_kind("timeouts", self.timeouts, Timeouts, "a Timeouts such as Timeouts(read=30)")
+        check_true("sleeper", self.sleeper, _SLEEPERS, valid=_can_sleep(self.sleeper))
+        can_watch = self.progress is None or callable(self.progress)
+        check_true("progress", self.progress, "a function of a Progress", valid=can_watch)
+        if self.seed is not None:
+            check_number("seed", self.seed, _SEEDS)
+        if self.webhook_url is not None:
+            _check_webhook_url(self.webhook_url)
+
 
 class _Face:
     """What both clients show of themselves."""
@@ -126,14 +160,14 @@ class Client(_Face):
 
     def quote(self, source: Source | Media, **wishes: Unpack[UpscaleOptions]) -> Quote:
         """What an upscale would cost, for a video or for what was measured of one."""
-        return self._runner.run(self._logic.quote(source, Wanted(**wishes)))
+        return self._runner.run(self._logic.quote(source, _wanted(wishes)))
 
     def submit(self, source: Source, **wishes: Unpack[UpscaleOptions]) -> Job:
         """Hand in a video and start a job, which is paid for from here on.
 
         Raises OutcomeUnknownError when nobody can say whether it was accepted.
         """
-        return self._runner.run(self._logic.submit(source, Wanted(**wishes)))
+        return self._runner.run(self._logic.submit(source, _wanted(wishes)))
 
     def poll(self, job: Job) -> Progress:
         """Where a job stands. A failed one is no error here."""
@@ -145,13 +179,13 @@ class Client(_Face):
 
     def download(self, what: Job | Progress, to: str | os.PathLike[str]) -> Download:
         """Fetch the finished file; of a job that has not ended the end is waited for."""
-        return self._runner.run(self._logic.download(what, Path(to)))
+        return self._runner.run(self._logic.download(what, _path(to)))
 
     def upscale(
         self, source: Source, to: str | os.PathLike[str], **wishes: Unpack[UpscaleOptions]
     ) -> Upscaled:
         """All of it: hand in, submit, wait, download."""
-        return self._runner.run(self._logic.upscale(source, Path(to), Wanted(**wishes)))
+        return self._runner.run(self._logic.upscale(source, _path(to), _wanted(wishes)))
 
     def balance(self) -> Money:
         """What the account has."""
@@ -196,14 +230,14 @@ class AsyncClient(_Face):
 
     async def quote(self, source: Source | Media, **wishes: Unpack[UpscaleOptions]) -> Quote:
         """What an upscale would cost, for a video or for what was measured of one."""
-        return await self._runner.run(self._logic.quote(source, Wanted(**wishes)))
+        return await self._runner.run(self._logic.quote(source, _wanted(wishes)))
 
     async def submit(self, source: Source, **wishes: Unpack[UpscaleOptions]) -> Job:
         """Hand in a video and start a job, which is paid for from here on.
 
         Raises OutcomeUnknownError when nobody can say whether it was accepted.
         """
-        return await self._runner.run(self._logic.submit(source, Wanted(**wishes)))
+        return await self._runner.run(self._logic.submit(source, _wanted(wishes)))
 
     async def poll(self, job: Job) -> Progress:
         """Where a job stands. A failed one is no error here."""
@@ -215,13 +249,13 @@ class AsyncClient(_Face):
 
     async def download(self, what: Job | Progress, to: str | os.PathLike[str]) -> Download:
         """Fetch the finished file; of a job that has not ended the end is waited for."""
-        return await self._runner.run(self._logic.download(what, Path(to)))
+        return await self._runner.run(self._logic.download(what, _path(to)))
 
     async def upscale(
         self, source: Source, to: str | os.PathLike[str], **wishes: Unpack[UpscaleOptions]
     ) -> Upscaled:
         """All of it: hand in, submit, wait, download."""
-        return await self._runner.run(self._logic.upscale(source, Path(to), Wanted(**wishes)))
+        return await self._runner.run(self._logic.upscale(source, _path(to), _wanted(wishes)))
 
     async def balance(self) -> Money:
         """What the account has."""
@@ -272,9 +306,12 @@ def connect(
     * `http`: an httpx client to be used (it is not closed); else one that ignores proxy variables.
       A sync one that is given bounds a head that comes drop by drop between two bytes only.
 
-    Raises UnknownModelError, UnsafeTargetError, UnsupportedError, AuthenticationError.
+    Raises ArgumentError, UnknownModelError, UnsafeTargetError, UnsupportedError,
+    AuthenticationError.
     """
     chosen = _chosen(settings)
+    if http is not None:
+        check_kind("http", http, httpx.Client, "an httpx.Client")
     logic, wire, base_url = _parts(model, chosen)
     return Client(logic, SyncRunner(wire, http, chosen.sleeper), base_url)
 
@@ -284,6 +321,8 @@ def connect_async(
 ) -> AsyncClient:
     """As `connect`, for programs that run an event loop; use it in an `async with` block."""
     chosen = _chosen(settings)
+    if http is not None:
+        check_kind("http", http, httpx.AsyncClient, "an httpx.AsyncClient")
     logic, wire, base_url = _parts(model, chosen)
     return AsyncClient(logic, AsyncRunner(wire, http, chosen.sleeper), base_url)
 
@@ -291,14 +330,37 @@ def connect_async(
 def _chosen(settings: ClientSettings) -> _Chosen:
     """The settings, taken out of the dictionary so that no traceback shows a key in it."""
     try:
+        check_names("setting of a client", settings, ClientSettings.__annotations__)
         return _Chosen(**settings)
-    except TypeError:
-        allowed = ", ".join(ClientSettings.__annotations__)
-        wrong = ", ".join(sorted(settings.keys() - ClientSettings.__annotations__.keys()))
     finally:
         settings.pop("api_key", None)
         settings.pop("webhook_secret", None)
-    raise TypeError(f"no such setting of a client: {wrong}; there are {allowed}")
+
+
+def _wanted(wishes: UpscaleOptions) -> Wanted:
+    """What is to become of a video. Raises ArgumentError."""
+    check_names("argument of an upscale", wishes, UpscaleOptions.__annotations__)
+    return Wanted(**wishes)
+
+
+def _path(to: str | os.PathLike[str]) -> Path:
+    """Where a file is to be written. Raises ArgumentError for what is no path."""
+    form = "the path of the file to write, such as 'large.mp4'"
+    check_kind("to", to, (str, os.PathLike), form)
+    check_true("to", to, form, valid=str(to) not in ("", "."))
+    return Path(to)
+
+
+def _can_sleep(given: object) -> bool:
+    return given is None or callable(given) or hasattr(given, "sleep_async")
+
+
+def _check_webhook_url(url: object) -> None:
+    """Raise ArgumentError for what is no URL to which a provider can post."""
+    text = check_text("webhook_url", url, "'https://hooks.example/upscaled'")
+    if not has_host(text):
+        flaw = scheme_flaw(text) or "is not http(s)://host[:port][/path]"
+        raise ArgumentError(f"webhook_url {shown(text)} {flaw}")
 
 
 def _parts(model: str, chosen: _Chosen) -> tuple[Upscaling, Wire, str]:

@@ -15,8 +15,10 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 from upsim.client.adapter import Adapter
+from upsim.client.arguments import check_text
 from upsim.client.exceptions import UnknownAdapterError
 from upsim.scenario.loader import Library
+from upsim.scenario.suggestions import nearest_to, shown
 
 PROVIDERS = "upsim.providers"
 """The package that is walked, and the entry-point group of providers from elsewhere."""
@@ -24,10 +26,10 @@ PROVIDERS = "upsim.providers"
 
 def adapter(provider: str) -> Adapter:
     """The adapter of a provider, imported when it is asked for. Raises UnknownAdapterError."""
-    found = _files().get(provider)
+    found = _files().get(check_text("provider", provider, repr(next(iter(_files())))))
     if found is None:
-        known = ", ".join(_files())
-        raise UnknownAdapterError(f"no client adapter for {provider!r}; there are {known}")
+        hint = nearest_to(provider, _files())
+        raise UnknownAdapterError(f"no client adapter for {shown(provider)}; {hint}")
     loaded: Adapter = _module(*found).ADAPTER
     return loaded
 

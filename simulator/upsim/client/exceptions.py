@@ -19,6 +19,7 @@ ClientError
 │   └── UnpricedError           nobody can say what it would cost
 ├── UnsupportedError        the provider or the model cannot do this
 │   └── UnknownModelError       no model of this name
+├── ArgumentError           an argument that this function does not take
 ├── UnsafeTargetError       not sent: the address is neither local nor trusted nor meant
 ├── SourceError             the video to be handed in cannot be read
 ├── DestinationError        the finished file cannot be written where it is to be
@@ -205,6 +206,13 @@ class UnsupportedError(ClientError):
 
 class UnknownModelError(UnsupportedError, LookupError):
     """No model of this name; the message names the nearest ones."""
+
+
+class ArgumentError(ClientError, TypeError, ValueError):
+    """An argument that a function does not take; nothing was sent.
+
+    The message names the argument, what it takes and what was given.
+    """
 
 
 class UnsafeTargetError(ClientError):

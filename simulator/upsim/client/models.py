@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from upsim.client.adapter import Adapter
+from upsim.client.arguments import check_text
 from upsim.client.discovery import adapter, library, providers
 from upsim.client.exceptions import UnknownModelError
 from upsim.core.baseline import Baseline, Model
@@ -50,6 +51,7 @@ def find_model(name: str) -> ModelInfo:
     Raises UnknownModelError, which names the nearest, or those among which it cannot choose.
     """
     names = model_names()
+    check_text("model", name, repr(names[0]))
     found = [full for full in names if _is_named(full, name)]
     if len(found) == 1:
         provider, _, model = found[0].partition("/")

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from numbers import Real
 
-from upsim.scenario.suggestions import shown
+from upsim.client.arguments import REAL_SECONDS, SECONDS, Numbers, check_number
+
+_GROWTH = Numbers("1.5", minimum=1, maximum=1000)
+_JITTER = Numbers("0.1", maximum=1)
+_POLLING = dict.fromkeys(("first", "most", "timeout", "outage"), SECONDS) | {
+    "factor": _GROWTH,
+    "jitter": _JITTER,
+    "settling": Numbers("3", maximum=10**6, whole=True),
+}
+_RETRIES = dict.fromkeys(("first", "most", "longest"), SECONDS) | {
+    "attempts": Numbers("5", minimum=1, maximum=10**6, whole=True),
+    "factor": _GROWTH,
+    "jitter": _JITTER,
+}
+_TIMEOUTS = dict.fromkeys(("connect", "read", "answer", "file"), REAL_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +41,7 @@ class Polling:
     outage: float = 300.0
 
     def __post_init__(self) -> None:
-        _check_numbers(self)
+        _check_numbers(self, _POLLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,7 @@ class Retries:
     longest: float = 120.0
 
     def __post_init__(self) -> None:
-        _check_numbers(self)
+        _check_numbers(self, _RETRIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +78,11 @@ class Timeouts:
     file: float = 3600.0
 
     def __post_init__(self) -> None:
-        _check_numbers(self)
+        _check_numbers(self, _TIMEOUTS)
 
 
-def check_number(name: str, value: object) -> None:
-    """Raise TypeError, before anything is paid, for what cannot be reckoned with."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} is a plain number such as 5, not {shown(value)}")
-
-
-def _check_numbers(policy: Polling | Retries | Timeouts) -> None:
+def _check_numbers(policy: Polling | Retries | Timeouts, of: Mapping[str, Numbers]) -> None:
     for one in fields(policy):
         value = getattr(policy, one.name)
         if value is not None or one.default is not None:
-            check_number(f"{type(policy).__name__}.{one.name}", value)
+            check_number(f"{type(policy).__name__}.{one.name}", value, of[one.name])

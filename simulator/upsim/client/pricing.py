@@ -7,13 +7,14 @@ from decimal import Decimal
 from fractions import Fraction
 
 from upsim.client.adapter import number
-from upsim.client.exceptions import UnsupportedError
+from upsim.client.arguments import check_kind
+from upsim.client.exceptions import ArgumentError, UnsupportedError
 from upsim.client.models import ModelInfo, height_of
 from upsim.client.values import Billed, Money, Option, Quote, Size
 from upsim.core import pricing
 from upsim.core.media import Media
 from upsim.core.outputs import output_size
-from upsim.scenario.suggestions import unknown_value
+from upsim.scenario.suggestions import shown, unknown_value
 
 _DEAREST_RATE = Fraction(1000)
 _DEAREST_HEIGHT = 1 << 20
@@ -53,6 +54,15 @@ def chosen(
     return found | {rule.by: names[0]}
 
 
+def option_flaws(known: ModelInfo, options: Mapping[str, Option]) -> str:
+    """Return which options have a value that the model lacks, to stand behind a sentence."""
+    return "".join(
+        f"; {name} is one of {', '.join(allowed)}, not {shown(value)}"
+        for name, value in options.items()
+        if (allowed := known.model.options[name].allowed) and _text(value) not in allowed
+    )
+
+
 def quote(known: ModelInfo, media: Media | None, options: Mapping[str, Option]) -> Quote | None:
     """What the published rule charges for this video, or at most for any; None if it cannot say."""
     values = _values(known, options)
@@ -88,8 +98,9 @@ def cap_of(known: ModelInfo, cap: Money | Decimal | int | str | None) -> Money |
     billing = known.model.billing
     published = billing.unit if billing.unit_per == 1 else "USD"
     given = cap if isinstance(cap, Money) else Money(_amount(cap), published)
+    check_kind("cap.amount", given.amount, Decimal, "a Decimal")
     if number(given.amount) is None or given.amount < 0:
-        raise UnsupportedError(f"a cap is an amount from 0 up, not {given.amount}")
+        raise ArgumentError(f"cap is an amount from 0 up, not {given.amount}")
     if given.unit == published != billing.unit:
         given = Money(pricing.plain(given.amount * billing.unit_per), billing.unit)
     if given.unit != billing.unit:
@@ -100,10 +111,10 @@ def cap_of(known: ModelInfo, cap: Money | Decimal | int | str | None) -> Money |
 
 
 def _amount(cap: Decimal | int | str) -> Decimal:
-    """An exact amount. Raises UnsupportedError: a float would be another amount than was meant."""
+    """An exact amount. Raises ArgumentError: a float would be another amount than was meant."""
     found = None if isinstance(cap, float) else number(cap)
     if found is None:
-        raise UnsupportedError(f'a cap is an exact amount such as "0.50", not {cap!r}')
+        raise ArgumentError(f'cap is an exact amount such as "0.50", not {shown(cap)}')
     return found
 
 

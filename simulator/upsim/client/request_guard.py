@@ -169,9 +169,14 @@ def _is_inside(host: str) -> bool:
     return address is not None and not address.is_global
 
 
+def has_host(url: str) -> bool:
+    """Whether a text begins as an http or https URL with a host."""
+    return _WITH_HOST.match(url) is not None
+
+
 def check_scheme(url: str) -> None:
     """Raise UnsafeTargetError for what is no http or https URL with a host."""
-    if not _WITH_HOST.match(url):
+    if not has_host(url):
         shown = shown_url(url).rpartition("@")[2]
         flaw = scheme_flaw(shown) or "is not http(s)://host[:port][/path]"
         raise UnsafeTargetError(f"{shown!r} {flaw}")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+import httpx
 
 from upsim.client import clocks
 from upsim.client.adapter import ProviderResponse
+from upsim.client.arguments import check_kind, check_secret, check_text
 from upsim.client.exceptions import ProtocolError
 from upsim.client.http.json_calls import SimulatorClient
 from upsim.client.request_guard import check_scheme
-
-if TYPE_CHECKING:
-    import httpx
 
 _BY_HAND = ("manual", "auto")
 
@@ -66,7 +65,13 @@ def sandbox_sleeper(
     In process give `http=httpx.Client(transport=sim.transport())` and `http://127.0.0.1`, for an
     async client an `httpx.AsyncClient`. Raises UnsafeTargetError for a URL without its scheme.
     """
+    check_text("admin_base_url", admin_base_url, "'http://127.0.0.1:4747'")
     check_scheme(admin_base_url)
+    check_text("sandbox", sandbox, "'default'")
+    check_secret("token", type(token))
+    if http is not None:
+        both = (httpx.Client, httpx.AsyncClient)
+        check_kind("http", http, both, "an httpx.Client or an httpx.AsyncClient")
     return SandboxSleeper(SimulatorClient(admin_base_url, token, http), sandbox)
 
 

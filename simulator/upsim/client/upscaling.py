@@ -10,11 +10,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from upsim.client.adapter import Steps
+from upsim.client.arguments import (
+    FACTOR,
+    LIMIT,
+    LINES,
+    SECONDS,
+    check_kind,
+    check_number,
+    check_options,
+    check_text,
+)
 from upsim.client.charges import check_charge
 from upsim.client.clocks import Dice
 from upsim.client.downloading import check, download, take_spool
 from upsim.client.effects import BlockingCall, Flow, Tell
 from upsim.client.exceptions import (
+    ArgumentError,
     ClientError,
     JobFailedError,
     MediaRefusedError,
@@ -28,8 +39,8 @@ from upsim.client.exceptions import (
     WaitTimeoutError,
 )
 from upsim.client.models import ModelInfo
-from upsim.client.policies import Polling, Retries, check_number
-from upsim.client.pricing import chosen, quote
+from upsim.client.policies import Polling, Retries
+from upsim.client.pricing import chosen, option_flaws, quote
 from upsim.client.request_guard import RequestGuard, Reservation
 from upsim.client.sending import Sender, TimeLeft, spread
 from upsim.client.values import (
@@ -67,6 +78,14 @@ class Wanted:
     target_height: int | None = None
     factor: int | None = None
     options: Mapping[str, Option] | None = None
+
+    def __post_init__(self) -> None:
+        if self.target_height is not None:
+            check_number("target_height", self.target_height, LINES)
+        if self.factor is not None:
+            check_number("factor", self.factor, FACTOR)
+        if self.options is not None:
+            check_options(self.options)
 
 
 class Upscaling:
@@ -160,7 +179,7 @@ class Upscaling:
         """
         _check_job(job)
         if timeout is not None:
-            check_number("timeout", timeout)
+            check_number("timeout", timeout, SECONDS)
         policy, advice = self._polling, self._adapter.cadence
         deadline = TimeLeft(policy.timeout if timeout is None else timeout)
         given = deadline.left
@@ -244,6 +263,7 @@ class Upscaling:
 
     def jobs(self, limit: int) -> Flow[tuple[Job, ...]]:
         """The account's latest jobs, newest first, where the provider lists them."""
+        check_number("limit", limit, LIMIT)
         if self._adapter.jobs is None:
             raise UnsupportedError(f"{self._adapter.provider} does not list jobs")
         return (yield from self._sender.free(partial(self._adapter.jobs, limit)))
@@ -253,6 +273,8 @@ class Upscaling:
 
         None means that it was not accepted, as far as the provider's list is up to date.
         """
+        check_number("limit", limit, LIMIT)
+        check_kind("lost", lost, OutcomeUnknownError, "the OutcomeUnknownError of a submit")
         is_order = self._adapter.is_order
         if is_order is None:
             name = self._adapter.provider
@@ -301,7 +323,10 @@ class Upscaling:
     def _local(self, media: Media | None, options: Mapping[str, Option]) -> Quote:
         found = quote(self.known, media, options)
         if found is None:
-            raise UnpricedError(f"{self.known.name} has no published price for {dict(options)}")
+            raise UnpricedError(
+                f"{self.known.name} has no published price for {dict(options)}"
+                f"{option_flaws(self.known, options)}"
+            )
         return found
 
     def _asked(
@@ -366,10 +391,10 @@ class Upscaling:
 
 
 def _check_job(job: object) -> Job:
-    """Return the job. Raises TypeError for an id alone, which lacks its model."""
+    """Return the job. Raises ArgumentError for an id alone, which lacks its model."""
     if not isinstance(job, Job):
-        told = f"a job is what submit() returns, or Job(id, model), not {shown(job)}"
-        raise TypeError(told)
+        raise ArgumentError(f"job is what submit() returns, or Job(id, model), not {shown(job)}")
+    check_text("Job.id", job.id, "'task_x'")
     return job
 
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import mimetypes
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from upsim.client.adapter import File
 from upsim.client.exceptions import SourceError
+from upsim.core.hosts import MAX_URL_LENGTH, host_of, scheme_flaw
 from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.media.probe import measure_file
 
@@ -28,6 +30,9 @@ _TYPES: Mapping[str, str] = {
     "avi": "video/x-msvideo",
 }
 _SHOWN_PATH = 200
+_WITH_SLASHES = re.compile("https?://", re.IGNORECASE)
+_SCHEMES = "http:// or https://"
+_SCHEME = re.compile(r"(https?(?=:)|data(?=:)|[a-z][a-z0-9+.-]+(?=://))", re.IGNORECASE)
 _UNKNOWN = "application/octet-stream"
 
 
@@ -57,14 +62,13 @@ def open_source(source: Source) -> RemoteVideo | LocalVideo:
     Raises SourceError. This blocks: a file is read, and a worker process may measure it.
     """
     if isinstance(source, str):
-        start = source[:8].lower()
-        if start.startswith(("http://", "https://")):
-            return RemoteVideo(source)
-        if start.startswith("data:"):
+        if source[:5].lower() == "data:":
             return clip_of("clip", _decoded(source))
-        flaw = file_url_flaw(source)
+        flaw = source_flaw(source)
         if flaw:
             raise SourceError(f"{source[:_SHOWN_PATH]!r} {flaw}")
+        if _WITH_SLASHES.match(source):
+            return RemoteVideo(source)
     if isinstance(source, str | os.PathLike):
         return _of_path(Path(source))
     if isinstance(source, bytes | bytearray | memoryview):
@@ -111,14 +115,27 @@ def data_url(file: File) -> str:
     return f"data:{file.content_type};base64,{base64.b64encode(file.read()).decode('ascii')}"
 
 
-def file_url_flaw(source: str) -> str:
-    """Return what to give in place of a `file:` URL, to stand behind it; empty for other texts.
+def source_flaw(source: str) -> str:
+    """Return what to give in place of a URL that cannot be read, to stand behind it; else nothing.
 
-    >>> file_url_flaw("file:///tmp/a%20b.mp4"), file_url_flaw("file.mp4")
+    >>> source_flaw("file:///tmp/a%20b.mp4"), source_flaw("file.mp4")
     ('is a file URL: give the path, /tmp/a b.mp4', '')
+    >>> source_flaw("s3://bucket/a.mp4")
+    'has the scheme s3: give a path, or a URL that begins with http:// or https://'
+    >>> source_flaw("http:/a.example/b.mp4")
+    'lacks http://: give http://a.example/b.mp4'
+    >>> source_flaw("https:///b.mp4")
+    'names no host: give http(s)://host/path'
     """
     if source[:6].lower() != "file:/":
-        return ""
+        found = _SCHEME.match(source)
+        if found is None:
+            return ""
+        if _WITH_SLASHES.match(source):
+            named = len(source) > MAX_URL_LENGTH or host_of(source)
+            return "" if named else "names no host: give http(s)://host/path"
+        other = f"has the scheme {found[1]}: give a path, or a URL that begins with {_SCHEMES}"
+        return scheme_flaw(source) or other
     rest = source[5:]
     path = rest.removeprefix("//").removeprefix("localhost") if rest[:2] == "//" else rest
     return f"is a file URL: give the path, {unquote(path)[:_SHOWN_PATH]}"

@@ -16,13 +16,21 @@ from collections.abc import Mapping
 
 from upsim.client import clocks
 from upsim.client.adapter import ReceivedWebhook
+from upsim.client.arguments import (
+    SECONDS,
+    Numbers,
+    check_kind,
+    check_number,
+    check_secret,
+)
 from upsim.client.discovery import adapter
-from upsim.client.exceptions import ClientError, UnsupportedError, WebhookError
+from upsim.client.exceptions import ArgumentError, ClientError, UnsupportedError, WebhookError
 from upsim.client.values import WebhookEvent
 
 TOLERANCE = 300.0
 """Seconds by which a signed timestamp may be off."""
 MAX_BYTES = 4 * 1024**2
+_UNIX_SECONDS = Numbers("1764500000", maximum=10**11)
 
 
 def verify_webhook(
@@ -39,11 +47,16 @@ def verify_webhook(
     `now` are Unix seconds, by default those of this machine; `tolerance` counts where the provider
     signs a timestamp.
     """
-    if not (hasattr(headers, "items") and isinstance(body, bytes | bytearray | memoryview)):
-        given = f"{type(headers).__name__} and {type(body).__name__}"
-        raise TypeError(
-            f"a webhook is a mapping of headers and the raw bytes of a body, not {given}"
-        )
+    valid = hasattr(headers, "items") and all(
+        isinstance(part, str) for item in headers.items() for part in item
+    )
+    if not valid:
+        raise ArgumentError(f"headers is a mapping of texts, not this {type(headers).__name__}")
+    check_kind("body", body, (bytes, bytearray, memoryview), "the raw bytes of a request")
+    check_secret("secret", type(secret))
+    check_number("tolerance", tolerance, SECONDS)
+    if now is not None:
+        check_number("now", now, _UNIX_SECONDS)
     body = bytes(body)
     check = adapter(provider).webhook
     if check is None:

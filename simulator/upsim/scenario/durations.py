@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 
 from upsim.core.numbers import plain_decimal
@@ -17,6 +18,20 @@ MICROS = {"ms": 1_000, "s": 10**6, "m": 60 * 10**6, "h": 3_600 * 10**6, "d": 86_
 
 
 MAX_LENGTH = 40
+_CLOCK = re.compile(r"(?:([0-9]{1,4}):)?([0-9]{1,4}):([0-9]{2})")
+_WORDED = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)")
+_UNITS: Mapping[str, str] = {
+    word: unit
+    for unit, words in {
+        "ms": "ms msec msecs milli millis millisecond milliseconds",
+        "s": "s sec secs second seconds",
+        "m": "m min mins minute minutes",
+        "h": "h hr hrs hour hours",
+        "d": "d day days",
+    }.items()
+    for word in words.split()
+}
+"""How people write units, and how files do."""
 EXAMPLES = "90, 2.5, 250ms, 90s, 10m, 3h, 2d or 2m30s"
 
 
@@ -26,8 +41,38 @@ def parse_seconds(value: object) -> Decimal:
     found = None if isinstance(value, bool) or len(text) > MAX_LENGTH else _seconds_in(value)
     if found is None:
         shown = repr(text[:MAX_LENGTH])
-        raise ValueError(f"{shown} is not a time such as {EXAMPLES}")
+        raise ValueError(f"{shown} is not a time such as {EXAMPLES}{meant_time(value)}")
     return found
+
+
+def meant_time(value: object) -> str:
+    """Return the time that a text was meant as, as a question behind a message; else nothing.
+
+    >>> meant_time("3 hours"), meant_time("1:30"), meant_time("soon")
+    ('; did you mean 3h?', '; did you mean 90s?', '')
+    """
+    near = near_form(value) if isinstance(value, str) else ""
+    return f"; did you mean {near}?" if near and near != value else ""
+
+
+def near_form(text: str) -> str:
+    """Return a time as files write it for one that is written in another way; empty for none.
+
+    >>> near_form("90 sec"), near_form("1 h 30 min"), near_form("PT1H"), near_form("01:00:00")
+    ('90s', '1h30m', '1h', '3600s')
+    """
+    if len(text) > MAX_LENGTH:
+        return ""
+    plain = text.strip().lower()
+    clock = _CLOCK.fullmatch(plain)
+    if clock is not None:
+        hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+        return f"{3600 * hours + 60 * minutes + seconds}s"
+    parts = _WORDED.findall(plain.removeprefix("pt"))
+    written = "".join(f"{number}{_UNITS.get(word, '?')}" for number, word in parts)
+    whole = "".join(f"{number}{word}" for number, word in parts)
+    told = re.sub(r"\s|\band\b", "", plain.removeprefix("pt"))
+    return written if whole == told and DURATION.match(written) else ""
 
 
 def _seconds_in(value: object) -> Decimal | None:

@@ -13,6 +13,7 @@ import pytest
 
 from upsim.client import Client, Job, Polling, Retries, Timeouts, connect
 from upsim.client.exceptions import (
+    ArgumentError,
     AuthenticationError,
     ClientError,
     InvalidInputError,
@@ -98,7 +99,7 @@ def scene() -> Iterator[Set]:
 
 
 def test_what_is_no_job_or_number_is_told(scene: Set, tmp_path: Path) -> None:
-    """An id or a time as a text is a TypeError that says what to give; nothing is sent."""
+    """An id or a time as a text is an ArgumentError that says what to give; nothing is sent."""
     set_up = scene(DONE)
     client: Any = set_up.client
     for ask in (
@@ -107,14 +108,16 @@ def test_what_is_no_job_or_number_is_told(scene: Set, tmp_path: Path) -> None:
         client.cancel,
         lambda job: client.download(job, tmp_path / "a.mp4"),
     ):
-        with pytest.raises(TypeError, match=r"or Job\(id, model\), not 'task_x'"):
+        with pytest.raises(ArgumentError, match=r"or Job\(id, model\), not 'task_x'"):
             ask("task_x")
     for wrong in ("5s", True, Decimal(5)):
-        with pytest.raises(TypeError, match="timeout is a plain number such as 5, not "):
+        with pytest.raises(
+            ArgumentError, match=r"timeout is a number from 0 to .*, such as 5, not "
+        ):
             client.wait(JOB, timeout=wrong)
     for policy, name in ((Polling, "outage"), (Retries, "attempts"), (Timeouts, "file")):
         make: Any = policy
-        with pytest.raises(TypeError, match=f"{policy.__name__}.{name} is a plain number"):
+        with pytest.raises(ArgumentError, match=f"{policy.__name__}.{name} is a .*number"):
             make(**{name: "5s"})
 
     assert set_up.provider.requests == []

@@ -1,0 +1,124 @@
+"""Checks of the arguments of public functions: a wrong one is an ArgumentError, nothing is sent.
+
+Each message names the argument, the forms that it takes, the value that was given, and where it
+can be told the value that was meant.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+
+from upsim.client.exceptions import ArgumentError
+from upsim.scenario.durations import micros_of, near_form
+from upsim.scenario.suggestions import nearest, shown
+
+MAX_SECONDS = 10**9
+"""Seconds that an argument takes: more than thirty years, and no timer overflows."""
+_LEADING_NUMBER = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers that an argument takes, with an example."""
+
+    example: str
+    minimum: float = 0
+    maximum: float | None = None
+    whole: bool = False
+
+    def __str__(self) -> str:
+        """`a whole number from 1 up, such as 1080`."""
+        most = "up" if self.maximum is None else f"to {self.maximum:,}"
+        kind = "whole number" if self.whole else "number"
+        return f"a {kind} from {self.minimum:g} {most}, such as {self.example}"
+
+    def holds(self, value: object) -> bool:
+        """Whether a value is one of these numbers."""
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return False
+        try:
+            number = float(value)
+        except OverflowError:
+            return False
+        most = math.inf if self.maximum is None else self.maximum
+        return self.minimum <= number <= most and (not self.whole or number.is_integer())
+
+
+SECONDS = Numbers("5", maximum=MAX_SECONDS)
+REAL_SECONDS = Numbers("5", minimum=0.001, maximum=MAX_SECONDS)
+"""Seconds after which the network is given up."""
+LIMIT = Numbers("100", minimum=1, whole=True)
+LINES = Numbers("1080", minimum=1, maximum=10**6, whole=True)
+FACTOR = Numbers("2", minimum=1, maximum=10**6, whole=True)
+
+
+def check_number(name: str, value: object, numbers: Numbers) -> None:
+    """Raise ArgumentError for a value that is none of these numbers."""
+    if not numbers.holds(value):
+        meant = _number_in(value, is_time=numbers.maximum == MAX_SECONDS)
+        hint = f"; did you mean {meant}?" if meant else ""
+        raise ArgumentError(f"{name} is {numbers}, not {shown(value)}{hint}")
+
+
+def check_text(name: str, value: object, example: str) -> str:
+    """Return a text. Raise ArgumentError for an empty one, and for what is no text."""
+    if not (isinstance(value, str) and value):
+        raise ArgumentError(f"{name} is a text such as {example}, not {shown(value)}")
+    return value
+
+
+def check_secret(name: str, kind: type) -> None:
+    """Raise ArgumentError for a secret that is neither a text nor None; its value is not shown."""
+    if not issubclass(kind, str | None):
+        raise ArgumentError(f"{name} is a text, not {kind.__name__}")
+
+
+def check_kind(name: str, value: object, kinds: type | tuple[type, ...], form: str) -> None:
+    """Raise ArgumentError for a value of another kind; `form` says what is taken."""
+    if not isinstance(value, kinds):
+        raise ArgumentError(f"{name} is {form}, not {_of_any_kind(value)}")
+
+
+def check_true(name: str, value: object, form: str, *, valid: bool) -> None:
+    """Raise ArgumentError for a value that is not valid; `form` says what is taken."""
+    if not valid:
+        raise ArgumentError(f"{name} is {form}, not {_of_any_kind(value)}")
+
+
+def check_options(options: object) -> None:
+    """Raise ArgumentError for options that are no mapping of names to values of a provider."""
+    form = 'a mapping such as {"upscale_factor": "2"}'
+    check_kind("options", options, Mapping, form)
+    for name, value in options.items() if isinstance(options, Mapping) else ():
+        check_kind("a name in options", name, str, "a text such as 'upscale_factor'")
+        check_kind(f"options[{name!r}]", value, (str, int), "a text, a whole number or a bool")
+
+
+def check_names(where: str, given: Mapping[str, object], known: Mapping[str, object]) -> None:
+    """Raise ArgumentError for a keyword that a function does not have; values are not shown."""
+    unknown = sorted(given.keys() - known.keys())
+    if unknown:
+        hint = nearest(unknown[0], known) if len(unknown) == 1 else f"there are {', '.join(known)}"
+        raise ArgumentError(f"no such {where}: {', '.join(unknown)}; {hint}")
+
+
+def _of_any_kind(value: object) -> str:
+    """Return a plain value as messages quote it, and the kind of any other object."""
+    plain = isinstance(value, str | int | float | Mapping | list | tuple | None)
+    return shown(value) if plain else type(value).__name__
+
+
+def _number_in(value: object, *, is_time: bool) -> str:
+    """Return the number that a text was meant as: `1080p`, `2x`, `3h`; empty for none."""
+    if not isinstance(value, str):
+        return ""
+    if is_time:
+        time = micros_of(near_form(value))
+        if time is not None:
+            return f"{time / 10**6:g}"
+    found = _LEADING_NUMBER.match(value)
+    return found[1] if found else ""

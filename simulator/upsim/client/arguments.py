@@ -14,7 +14,7 @@ from numbers import Real
 
 from upsim.client.exceptions import ArgumentError
 from upsim.scenario.durations import micros_of, near_form
-from upsim.scenario.suggestions import nearest, shown
+from upsim.scenario.suggestions import nearest_to, shown
 
 MAX_SECONDS = 10**9
 """Seconds that an argument takes: more than thirty years, and no timer overflows."""
@@ -102,7 +102,9 @@ def check_names(where: str, given: Mapping[str, object], known: Mapping[str, obj
     """Raise ArgumentError for a keyword that a function does not have; values are not shown."""
     unknown = sorted(given.keys() - known.keys())
     if unknown:
-        hint = nearest(unknown[0], known) if len(unknown) == 1 else f"there are {', '.join(known)}"
+        hint = (
+            nearest_to(unknown[0], known) if len(unknown) == 1 else f"there are {', '.join(known)}"
+        )
         raise ArgumentError(f"no such {where}: {', '.join(unknown)}; {hint}")
 
 

@@ -42,7 +42,27 @@ from upsim.web.admin.sandboxes import SandboxOrder
             "Expected `float | int | null`, got `array` - at `$.pace`",
             "pace: found a list, expected a number",
         ),
-        (b"{}", "Expected `str` of length <= 3", "Expected `str` of length <= 3"),
+        (
+            b'{"id": "abcdef"}',
+            "Expected `str` of length <= 3 - at `$.id`",
+            "id: found 6 characters, at most 3 are allowed",
+        ),
+        (
+            b'{"keys": {"venice": "abcdef"}}',
+            "Expected `str` of length <= 3 - at `$.keys[...]`",
+            "keys[...]: found more than 3 characters, at most 3 are allowed",
+        ),
+        (
+            b"{}",
+            "Expected `str` of length <= 3 - at `key` in `$.keys`",
+            "a name in keys: found more than 3 characters, at most 3 are allowed",
+        ),
+        (
+            b'{"keys": {"a": "1", "b": "2"}}',
+            "Expected `object` of length <= 1 - at `$.keys`",
+            "keys: found 2 entries, at most 1 are allowed",
+        ),
+        (b"{}", "Expected `str` of length >= 3", "Expected `str` of length >= 3"),
     ],
 )
 def test_wrong_shape_is_said_with_the_value_and_the_choices(

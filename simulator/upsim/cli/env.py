@@ -28,9 +28,11 @@ from upsim.web.landing import clients_of
 
 FINDING = 1
 SECONDS = 10
+MANY, SHOWN = 5, 80
+"""Unknown providers that a message names, and characters of each name."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VALUE = re.compile(r"[A-Za-z0-9_./:@%+=,\[\]-]*")
+"""What any shell takes as a value and nothing else; names of variables are those known here."""
 T = TypeVar("T")
 Line = Callable[[str, str], str]
 
@@ -96,7 +98,7 @@ def command(  # noqa: PLR0913 - one argument for each option
         http.base_url = httpx.URL(f"{base}/__sim")
         http.headers.update(headers)
         http.event_hooks = {"response": [_noting()]}
-        providers = _ask(http, "GET", "/health", "providers", dict[str, object])
+        providers = _known(_ask(http, "GET", "/health", "providers", dict[str, object]), base)
         _check_dialect(providers, dialect)
         if new:
             order = {"scenario": scenario, "clock": clock}
@@ -115,7 +117,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     if as_data:
         click.echo(json.dumps(variables, indent=2))
         return
-    strange = [name for name, value in variables.items() if not _is_plain(name, value)]
+    strange = [name for name, value in variables.items() if not _VALUE.fullmatch(value)]
     if strange:
         raise _stopped(f"{base} gave no setting for a shell ({strange[0][:80]!r}); --json shows it")
     for name, value in variables.items():
@@ -128,6 +130,21 @@ def _root(url: str) -> str:
     if flaw:
         raise click.UsageError(f"--url {url[:200]!r} is not the base URL: {flaw}")
     return url.rstrip("/")
+
+
+def _known(providers: Iterable[str], base: str) -> list[str]:
+    """Return the providers that this upsim knows: a server may name any number of others."""
+    library = Library(folders=folders)
+    named, ours = [*providers], {*library.providers()}
+    known = [name for name in named if name in ours]
+    if not known:
+        raise _stopped(f"what answers at {base} is no simulator: it names no provider known here")
+    unknown = [printable(name[:SHOWN]) for name in named if name not in ours]
+    if unknown:
+        others = f" and {len(unknown) - MANY} more" if len(unknown) > MANY else ""
+        names = ", ".join(unknown[:MANY])
+        click.echo(f"upsim: skipped providers that this upsim lacks: {names}{others}", err=True)
+    return known
 
 
 def _check_dialect(providers: Iterable[str], dialect: str) -> None:
@@ -150,11 +167,6 @@ def client_variables(providers: Iterable[str], dialect: str) -> Iterator[tuple[s
             own = rest.pop(0) if rest and rest[0] in baseline.dialects else ""
             if "variable" in row:
                 yield row["variable"], "/".join(("", *filter(None, (first, dialect or own)), *rest))
-
-
-def _is_plain(name: str, value: str) -> bool:
-    """Return whether any shell that runs the line sets a variable and does nothing else."""
-    return _NAME.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None
 
 
 def _key(http: httpx.Client, sandbox: str | None, provider: str) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from fnmatch import fnmatchcase
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from upsim.core.globs import fits
 from upsim.core.nearest import nearest_of
@@ -214,7 +213,7 @@ def concerns(rule: FaultRule, stage: Stage, occasion: Occasion) -> bool:
     if rule.on is None:
         if occasion.kind not in UNNAMED_AT[stage]:
             return False
-    elif not fnmatchcase(occasion.operation, rule.on):
+    elif not fits(occasion.operation, rule.on):
         return False
     if rule.account is not None and rule.account not in occasion.account:
         return False
@@ -227,7 +226,7 @@ def spoken_of(rule: FaultRule, kinds: Mapping[str, str]) -> tuple[str, ...]:
     """The operations of a provider, given with their kinds, and the folders of files it is for."""
     allowed = UNNAMED_AT[rule.at] if rule.on is None else KINDS_AT[rule.at]
     names = (*(n for n, kind in kinds.items() if kind in allowed), *FILES_AT.get(rule.at, ()))
-    return tuple(name for name in names if rule.on is None or fnmatchcase(name, rule.on))
+    return tuple(name for name in names if rule.on is None or fits(name, rule.on))
 
 
 def fires(armed: Armed, draw: int) -> bool:
@@ -263,13 +262,19 @@ ABSENT = object()
 def value_at(document: object, path: str) -> object:
     """What is at a dotted path of a document; numbers are places in lists."""
     for part in path.split("."):
-        if isinstance(document, Mapping) and part in document:
-            document = document[part]
-        elif isinstance(document, Sequence) and _is_place(document, part):
-            document = document[int(part)]
-        else:
-            return ABSENT
+        document = _inside(document, part)
+        if document is ABSENT:
+            break
     return document
+
+
+def _inside(document: object, part: str) -> object:
+    """What a mapping or list holds under a name or number; `ABSENT` where it holds none."""
+    if isinstance(document, Mapping):
+        return document.get(part, ABSENT)
+    if isinstance(document, Sequence) and _is_place(document, part):
+        return document[int(part)]
+    return ABSENT
 
 
 def is_patched(document: object, fields: Sequence[tuple[str, object]]) -> bool:
@@ -296,23 +301,40 @@ def _names(value: object) -> Mapping[object, object]:
 
 
 def patched(document: object, fields: Sequence[tuple[str, object]]) -> object:
-    """The document with other values at these paths; the document itself stays as it is."""
+    """Return the document with other values at these paths; the document itself is not changed.
+
+    Each mapping and list is copied at most once, however many fields it has.
+    """
+    copies: set[int] = set()
+    root = [document]
     for path, value in fields:
-        document = _with(document, path.split("."), value)
-    return document
+        _put(root, ["0", *path.split(".")], value, copies)
+    return root[0]
 
 
-def _with(document: object, path: Sequence[str], value: object) -> object:
-    if not path:
-        return value
-    part, rest = path[0], path[1:]
-    if isinstance(document, Mapping) and (part in document or not rest):
-        return {**document, part: _with(document.get(part), rest, value)}
-    if isinstance(document, Sequence) and _is_place(document, part):
-        items = list(document)
-        items[int(part)] = _with(items[int(part)], rest, value)
-        return items
-    return document
+def _put(root: list[object], path: Sequence[str], value: object, copies: set[int]) -> None:
+    """Set a value at a path below `root`, in copies of what is there; `copies` holds their ids."""
+    inner: Any = root
+    *parents, last = path
+    if not _leads(root, parents, last):
+        return
+    for part in parents:
+        key = part if isinstance(inner, Mapping) else int(part)
+        below = inner[key]
+        if id(below) not in copies:
+            below = {**below} if isinstance(below, Mapping) else [*below]
+            copies.add(id(below))
+            inner[key] = below
+        inner = below
+    inner[last if isinstance(inner, Mapping) else int(last)] = value
+
+
+def _leads(document: object, parents: Sequence[str], last: str) -> bool:
+    """Return whether a value can be set at a path: a mapping takes new names, a list does not."""
+    for part in parents:
+        document = _inside(document, part)
+    listed = isinstance(document, Sequence) and _is_place(document, last)
+    return isinstance(document, Mapping) or listed
 
 
 def _is_place(document: Sequence[object], part: str) -> bool:

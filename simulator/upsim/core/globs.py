@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase, translate
+import re
+from collections.abc import Iterable
+from fnmatch import translate
+from functools import lru_cache
 
 MAX_TEXT_LENGTH = 8_192
 """Characters of a text that a glob is compared with; of a longer text these are the first."""
@@ -10,6 +13,13 @@ MAX_GLOB_LENGTH = 1_000
 """Characters of a glob; a longer one fits the same text alone."""
 MAX_STEPS = 200_000
 """Characters of a text times those of a glob with `?` or `[`, which may be tried one by one."""
+
+MAX_PATTERNS = 200
+"""Globs with `?` or `[` of a scenario, or of the faults of a sandbox: each is a pattern to try."""
+MAX_PATTERN_CHARACTERS = 8_000
+"""Characters of these together: what is compiled when no pattern is kept any more."""
+MAX_CHARACTERS = 100_000
+"""Characters of all globs of a scenario, or of the faults of a sandbox, together."""
 
 
 def fits(text: str, glob: str) -> bool:
@@ -21,7 +31,8 @@ def fits(text: str, glob: str) -> bool:
     if len(glob) > MAX_GLOB_LENGTH:
         return text == glob
     if "?" in glob or "[" in glob:
-        return fnmatchcase(text[: min(MAX_TEXT_LENGTH, MAX_STEPS // len(glob))], glob)
+        beginning = text[: min(MAX_TEXT_LENGTH, MAX_STEPS // len(glob))]
+        return _pattern(glob).match(beginning) is not None
     first, *rest = glob.split("*")
     return _fits_parts(text[:MAX_TEXT_LENGTH], first, rest) if rest else text == glob
 
@@ -45,6 +56,31 @@ def flaw(glob: str) -> str:
             return f"{glob[at : end + 1]} fits no character"
         at = glob.find("[", end + 1)
     return ""
+
+
+def excess(globs: Iterable[str]) -> str:
+    """Return why these globs are too much for one scenario or sandbox; empty if they are not.
+
+    Patterns are compiled here, so that the first request that meets them does not wait for it.
+    """
+    found = [glob for glob in globs if len(glob) <= MAX_GLOB_LENGTH and set(glob) & {*"*?["}]
+    patterns = [glob for glob in found if "?" in glob or "[" in glob]
+    for number, most, what in (
+        (len(patterns), MAX_PATTERNS, "globs with ? or ["),
+        (sum(map(len, patterns)), MAX_PATTERN_CHARACTERS, "characters in globs with ? or ["),
+        (sum(map(len, found)), MAX_CHARACTERS, "characters in globs"),
+    ):
+        if number > most:
+            return f"there are {number} {what} in all; at most {most} are allowed"
+    for glob in patterns:
+        _pattern(glob)
+    return ""
+
+
+@lru_cache(maxsize=4096)
+def _pattern(glob: str) -> re.Pattern[str]:
+    """Return a glob as a compiled pattern: `fnmatch` keeps 256 of them before Python 3.12."""
+    return re.compile(translate(glob))
 
 
 def _fits_parts(text: str, first: str, rest: list[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -37,16 +37,21 @@ MAX_REPORTED = 500
 """Mistakes that one message tells."""
 
 
+def told(mistakes: Sequence[object]) -> str:
+    """Return a message with one line for each mistake, up to `MAX_REPORTED` of them."""
+    lines = [str(mistake) for mistake in mistakes[:MAX_REPORTED]]
+    if len(mistakes) > MAX_REPORTED:
+        lines.append(f"… and {len(mistakes) - MAX_REPORTED} more mistakes")
+    return "\n".join(lines)
+
+
 class ScenarioError(ValueError):
     """A scenario that cannot be used; `mistakes` are all that was found, in order of place."""
 
     def __init__(self, mistakes: list[Mistake]) -> None:
         """Keep the mistakes; the message is one line for each."""
         self.mistakes = sorted(mistakes)
-        lines = [str(mistake) for mistake in self.mistakes[:MAX_REPORTED]]
-        if len(self.mistakes) > MAX_REPORTED:
-            lines.append(f"… and {len(self.mistakes) - MAX_REPORTED} more mistakes")
-        super().__init__("\n".join(lines))
+        super().__init__(told(self.mistakes))
 
 
 class UnknownScenarioError(LookupError):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from fnmatch import fnmatchcase
 
-from upsim.core.globs import flaw
+from upsim.core.globs import fits, flaw
 from upsim.scenario.suggestions import shown
 from upsim.scenario.yaml_tree import Found, Place, Value, items, mapping
 
@@ -41,4 +40,4 @@ def _taken_by(url: str, above: Sequence[str]) -> int | None:
 def _covers(glob: str, url: str) -> bool:
     """Whether a glob takes all that another takes; with sets and `?` only if they are the same."""
     plain = not {"?", "["} & {*glob} and "[" not in url
-    return glob == url or (plain and bool(glob) and fnmatchcase(url, glob))
+    return glob == url or (plain and bool(glob) and fits(url, glob))

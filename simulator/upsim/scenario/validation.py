@@ -13,6 +13,7 @@ from upsim.scenario.code_references import answers_of, bodiless_of, code_mistake
 from upsim.scenario.error_recovery import Recovered, recover
 from upsim.scenario.faults.rules import all_mistakes
 from upsim.scenario.faults.vocabulary import known_in
+from upsim.scenario.glob_sums import glob_mistakes
 from upsim.scenario.jobs import job_mistakes
 from upsim.scenario.media_rules import media_mistakes
 from upsim.scenario.references import choice_mistakes, reference_mistakes
@@ -89,6 +90,7 @@ class ScenarioValidator:
             answers_of(sound.value, providers),
         )
         yield from choice_mistakes(written.get("knobs"), knobs)
+        yield from glob_mistakes(written)
         yield from job_mistakes(written.get("jobs"), sound.value, written)
         yield from media_mistakes(written.get("media"), broken)
         yield from all_mistakes(written.get("faults"), known)

@@ -128,7 +128,8 @@ def dotted(place: Place) -> str:
     """A place as people write it: `errors.too_long.status`, `jobs[0].when`."""
     text = ""
     for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        name = part if isinstance(part, int) or len(part) <= TOLD else f"{part[:TOLD]}…"
+        text += f"[{part}]" if isinstance(part, int) else f".{name}" if text else str(name)
     return text
 
 

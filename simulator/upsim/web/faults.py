@@ -49,6 +49,8 @@ NOTHING_SENT = 0
 CLOSING_SECONDS = 10.0
 """How long a connection that was cut may take to be gone."""
 DRAINED_BYTES = 64 << 20
+MAX_UNFIRED, MAX_PATHS = 10, 5
+"""Faults of a request that the journal lists as unfired, and paths that it names of each."""
 BEFORE: Mapping[str, tuple[Stage, ...]] = {
     "submit": ("before_accept",),
     "write": ("before_accept",),
@@ -175,14 +177,18 @@ class Faulty:
     def _match(
         self, stage: Stage, occasion: Occasion, decision: Decision | None = None
     ) -> FaultRule | None:
+        documents: list[object] = []
+
         def can(rule: FaultRule) -> bool:
             """Whether there is anything in the answer that a patch changes."""
             if decision is None or not isinstance(rule.do, Patch):
                 return True
-            document = _document(decision)
-            if is_patched(document, rule.do.fields):
+            if not documents:
+                documents.append(_document(decision))
+            if is_patched(documents[0], rule.do.fields):
                 return True
-            self.unfired.append(_unfired(rule.id, rule.do, document))
+            if len(self.unfired) < MAX_UNFIRED:
+                self.unfired.append(_unfired(rule.id, rule.do, documents[0]))
             return False
 
         rule = match(self.sandbox, stage, occasion, can=can)
@@ -340,8 +346,10 @@ def _document(decision: Decision) -> object:
 
 
 def _unfired(name: str, do: Patch, document: object) -> str:
-    paths = [path for path, _ in do.fields]
-    said = f"fault {name} did not fire: this answer has no {', '.join(paths)}"
+    paths = [path for path, _ in do.fields[:MAX_PATHS]]
+    beyond = len(do.fields) - len(paths)
+    others = f" and {beyond} more" if beyond > 0 else ""
+    said = f"fault {name} did not fire: this answer has no {', '.join(paths)}{others}"
     near = ", ".join(filter(None, (near_path(document, path) for path in paths)))
     return f"{said}; did you mean {near}?" if near else said
 

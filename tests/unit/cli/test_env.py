@@ -29,22 +29,37 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("is_key", [True, False])
-def test_no_line_runs_anything(
-    monkeypatch: pytest.MonkeyPatch, text: str, shell: str, *, is_key: bool
-) -> None:
-    """A key or a provider's name that is more than a word is refused, in every shell's language."""
-    name, key = ("vicsee", text) if is_key else (f"x{text}", "sk-1")
+def test_no_line_runs_anything(monkeypatch: pytest.MonkeyPatch, text: str, shell: str) -> None:
+    """A key that is more than a word is refused in every shell's language; no strange name is used.
+
+    Providers that this upsim lacks are skipped, and no key is asked for them.
+    """
+    paths: list[str] = []
 
     def answer(_transport: object, request: httpx.Request) -> httpx.Response:
-        is_health = request.method == "GET"
-        return httpx.Response(200, json={"providers": {name: {}}} if is_health else {"key": key})
+        paths.append(request.url.path)
+        names = ["vicsee", f"x{text}", *(f"p{number}" for number in range(20_000))]
+        found = {"providers": dict.fromkeys(names, 1)}
+        return httpx.Response(200, json=found if request.method == "GET" else {"key": text})
 
     monkeypatch.setattr(SyncTransport, "handle_request", answer)
     done = CliRunner().invoke(main, ["env", "--shell", shell])
 
     assert (1, "") == (done.exit_code, done.stdout)
     assert "gave no setting for a shell" in done.stderr
+    assert "/__sim/sandboxes/default/accounts/vicsee/keys" == paths[-1]
+    assert 2 == len(paths)
+    skipped, _ = done.stderr.splitlines()
+    assert skipped.endswith("p0, p1, p2, p3 and 19996 more")
+
+
+def test_a_server_without_a_known_provider_is_no_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command says so and asks for nothing more."""
+    answer = httpx.Response(200, json={"providers": {"nobody": {}}})
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: answer)
+    done = CliRunner().invoke(main, ["env"])
+    assert (1, "") == (done.exit_code, done.stdout)
+    assert "it names no provider known here" in done.stderr
 
 
 HEALTH = {"status": "ok", "providers": {"venice": {}}, "scenarios": 1}

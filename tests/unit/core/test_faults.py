@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -197,6 +198,34 @@ def test_a_patch_leaves_the_document_alone() -> None:
     document = {"a": {"b": 1}}
     patched(document, [("a.b", 2)])
     assert {"a": {"b": 1}} == document
+
+
+def test_a_patch_copies_each_mapping_once() -> None:
+    """However many fields a patch has, below however many parents, nothing is copied twice."""
+    copied: list[str] = []
+
+    class Counted(Mapping[str, object]):
+        def __init__(self, name: str, held: dict[str, object]) -> None:
+            self.name, self.held = name, held
+
+        def __getitem__(self, key: str) -> object:
+            return self.held[key]
+
+        def __len__(self) -> int:
+            return len(self.held)
+
+        def __iter__(self) -> Iterator[str]:
+            copied.append(self.name)
+            return iter(self.held)
+
+    inner = Counted("inner", {"b": [1, 2], "c": 1})
+    document = Counted("outer", {"a": inner, "z": 0})
+    fields = [(f"a.k{number}", number) for number in range(300)]
+    found = patched(document, [*fields, ("a.b.1", 3), ("a.c", {"d": 1}), ("a.c.d", 2)])
+    assert ["inner", "outer"] == sorted(copied)
+    expected = {"b": [1, 3], "c": {"d": 2}, **{f"k{number}": number for number in range(300)}}
+    assert {"a": expected, "z": 0} == found
+    assert {"b": [1, 2], "c": 1} == inner.held
 
 
 @given(st.binary(min_size=1, max_size=200), st.integers(1, 300), st.data())

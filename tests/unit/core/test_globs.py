@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.slowness import slowness
-from upsim.core.globs import MAX_GLOB_LENGTH, MAX_TEXT_LENGTH, fits, flaw
+from upsim.core.globs import MAX_GLOB_LENGTH, MAX_TEXT_LENGTH, excess, fits, flaw
 
 
 @settings(max_examples=100)
@@ -63,3 +63,18 @@ def test_flaw_of_a_glob(glob: str, said: str) -> None:
     assert said == flaw(glob)
     if "fits no" in said:
         assert not fits("b", glob)
+
+
+@pytest.mark.parametrize(
+    ("globs", "said"),
+    [
+        (["plain " * 1_000, "*" * 1_001, "a*b", "a?b"], ""),
+        (["?"] * 201, "there are 201 globs with ? or [ in all; at most 200 are allowed"),
+        (["[ab]" * 100] * 21, "8400 characters in globs with ? or ["),
+        (["a*" * 100] * 501, "100200 characters in globs in all"),
+    ],
+)
+def test_globs_are_bounded_together(globs: list[str], said: str) -> None:
+    """Patterns are bounded by number and length; plain texts count nothing."""
+    assert said in excess(globs)
+    assert bool(said) is bool(excess(globs))

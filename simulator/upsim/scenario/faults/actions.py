@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple, cast
 
 from upsim.core.faults import (
@@ -23,7 +24,7 @@ from upsim.core.faults import (
 from upsim.scenario.faults.answers import answer_mistakes, answer_of, header_mistakes, headers_of
 from upsim.scenario.faults.quantities import MOST, is_whole, wait_of, wrong_count
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
-from upsim.scenario.suggestions import shown, unknown_value
+from upsim.scenario.suggestions import MAX_SHOWN, MAX_SHOWN_LENGTH, shown, unknown_value
 from upsim.scenario.yaml_tree import Found, Place
 
 _PERCENT = re.compile(r"(?P<number>[0-9]{1,3})%\Z")
@@ -39,7 +40,8 @@ def action_mistakes(do: object, stage: Stage | None, known: FaultVocabulary) -> 
     elif isinstance(do, Mapping) and len(do) == 1:
         ((name, value),) = do.items()
     else:
-        names = [f"{{{name}: …}}" for name in do] if isinstance(do, Mapping) else []
+        given = do if isinstance(do, Mapping) else {}
+        names = [f"{{{str(name)[:MAX_SHOWN_LENGTH]}: …}}" for name in islice(given, MAX_SHOWN)]
         told = f": {' or '.join(names)}; at each stage only one fault acts" if names else ""
         yield ("do",), f"one action in each fault{told or _SHAPE}"
         return

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from fnmatch import fnmatchcase
 
 from upsim.core.faults import KINDS_AT, UNNAMED_AT, Stage
+from upsim.core.globs import fits
 from upsim.core.nearest import nearest_of
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.suggestions import shown
@@ -45,7 +45,7 @@ def _operations(on: object, stage: Stage, known: FaultVocabulary) -> list[str]:
     return [
         name
         for name, kind in known.operations.items()
-        if kind in allowed and (on is None or fnmatchcase(name, str(on)))
+        if kind in allowed and (on is None or fits(name, str(on)))
     ]
 
 

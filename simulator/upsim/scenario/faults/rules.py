@@ -16,6 +16,7 @@ from upsim.scenario.faults.actions import action_mistakes, actions_at, build_act
 from upsim.scenario.faults.patches import patch_mistakes
 from upsim.scenario.faults.selection import count_mistakes, selection_mistakes, unreached
 from upsim.scenario.faults.shadows import shadow_of
+from upsim.scenario.faults.sizes import size_mistakes, together
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
 from upsim.scenario.suggestions import nearest_to, shown, unknown_value
 from upsim.scenario.yaml_tree import Found
@@ -40,7 +41,12 @@ def all_mistakes(faults: object, known: FaultVocabulary) -> Found:
     """Everything wrong with the faults of a file, at places within the file."""
     seen: set[str] = set()
     sound: dict[int, Node] = {}
-    for i, node in enumerate(faults if isinstance(faults, list | tuple) else ()):
+    nodes = faults if isinstance(faults, list | tuple) else ()
+    excess = together(node for node in nodes if isinstance(node, Mapping))
+    if excess:
+        yield ("faults",), excess
+        return
+    for i, node in enumerate(nodes):
         wrong = list(fault_mistakes(node, known))
         for place, message in wrong:
             yield ("faults", i, *place), message
@@ -61,6 +67,10 @@ def fault_mistakes(node: object, known: FaultVocabulary) -> Found:
     """Everything wrong with one fault, nearest matches named."""
     if not isinstance(node, Mapping):
         yield (), f"a fault is a mapping such as {_EXAMPLE}, not {shown(node)}"
+        return
+    large = list(size_mistakes(node))
+    if large:
+        yield from large
         return
     for key in node:
         if key not in _KEYS:

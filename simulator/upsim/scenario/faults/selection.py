@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any
 
 from upsim.core.faults import FILES_AT, KINDS_AT, UNNAMED_AT, Stage, is_like, spelt
-from upsim.core.globs import flaw
+from upsim.core.globs import fits, flaw
 from upsim.core.states import JobState
 from upsim.scenario.faults.quantities import decimal_of, wrong_count
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
@@ -63,9 +62,9 @@ def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -
     if on is None:
         return None
     fitting = named_at(stage, operations)
-    if any(fnmatchcase(name, on) for name in fitting):
+    if any(fits(name, on) for name in fitting):
         return None
-    unfit = [name for name in operations if fnmatchcase(name, on)]
+    unfit = [name for name in operations if fits(name, on)]
     if unfit:
         kind = operations[unfit[0]] or "an operation"
         return f"{unfit[0]} ({kind}) never comes to {stage}; there are {', '.join(fitting)}"
@@ -161,6 +160,6 @@ def _is_bodiless(stage: Stage | None, on: object, known: FaultVocabulary) -> boo
     names = [
         name
         for name, kind in known.operations.items()
-        if kind in allowed and (on is None or fnmatchcase(name, str(on)))
+        if kind in allowed and (on is None or fits(name, str(on)))
     ]
     return bool(names) and known.bodiless.issuperset(names)

@@ -7,9 +7,9 @@ one that is disarmed by hand some time, after which those below it act.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from upsim.core.faults import FILES_AT, UNNAMED_AT, Stage, Word, spelt
+from upsim.core.globs import fits
 from upsim.scenario.faults.quantities import decimal_of
 from upsim.scenario.faults.selection import named_at
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
@@ -57,6 +57,6 @@ def _speaks_of_all(other: Node, node: Node, known: FaultVocabulary) -> bool:
 
 def _spoken_of(stage: Stage, node: Node, known: FaultVocabulary) -> set[str]:
     if "on" in node:
-        return {name for name in named_at(stage, known.operations) if fnmatchcase(name, node["on"])}
+        return {name for name in named_at(stage, known.operations) if fits(name, node["on"])}
     files: Sequence[str] = FILES_AT.get(stage, ())
     return {*files, *(n for n, kind in known.operations.items() if kind in UNNAMED_AT[stage])}

@@ -17,6 +17,11 @@ SHOWN = 300
 _PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`\Z")
 _TYPE = re.compile(r"Expected `(?P<wanted>[a-z| ]+)`, got `(?P<got>[a-z]+)`\Z")
 _BOUND = re.compile(r"Expected `int` (?P<bound>[<>]=? -?[0-9]+)\Z")
+_LENGTH = re.compile(
+    r"Expected `(?P<kind>str|object)` of length <= (?P<most>[0-9]+)"
+    r" - at (?P<key>`key` in )?`\$\.?(?P<place>[^`]*)`\Z"
+)
+_PARTS = {"str": "characters", "object": "entries"}
 _CHOICE = re.compile(r"Invalid enum value '(?P<value>.*)'\Z", re.DOTALL)
 _FIELD = re.compile(r"Object contains unknown field `(?P<name>.*)`\Z", re.DOTALL)
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
@@ -36,6 +41,8 @@ def of(message: str, body: bytes, shape: type[msgspec.Struct]) -> str:
     found = _PLACE.search(message)
     place = found["place"] if found else ""
     said = message[: found.start()] if found else message
+    if match := _LENGTH.fullmatch(message):
+        return _too_long(body, match)
     if match := _FIELD.fullmatch(said):
         known = [one.encode_name for one in msgspec.structs.fields(_shape_at(shape, place))]
         return f"{message[:SHOWN]}; {nearest(match['name'], known)}"
@@ -61,6 +68,15 @@ def nearest(wrong: str, allowed: Iterable[str]) -> str:
     names = list(allowed)
     near = closest(wrong, names)
     return f"did you mean {near}?" if near else f"allowed: {', '.join(names) or 'nothing'}"
+
+
+def _too_long(body: bytes, match: re.Match[str]) -> str:
+    """Return a sentence about a text with too many characters, or an object with too many names."""
+    place, most = match["place"], match["most"]
+    one = not match["key"] and "[...]" not in place
+    found = str(len(_at(msgspec.json.decode(body), place))) if one else f"more than {most}"
+    subject = f"a name in {place}" if match["key"] else place
+    return f"{subject}: found {found} {_PARTS[match['kind']]}, at most {most} are allowed"
 
 
 def _named(body: bytes, place: str, got: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
@@ -12,6 +12,12 @@ from starlette.responses import Response
 
 from upsim.web.admin.parameters import Parameter
 
+Text = Annotated[str, msgspec.Meta(max_length=8192)]
+"""A text of a body that is compared or read, and not kept."""
+Name = Annotated[str, msgspec.Meta(max_length=200)]
+"""A text of a body that is kept."""
+ENTRIES = msgspec.Meta(max_length=100)
+"""Entries of an object in a body, such as one for each provider or for each knob."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +16,12 @@ from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.code_references import BODILESS
 from upsim.scenario.faults.rules import build_fault, fault_mistakes
+from upsim.scenario.faults.sizes import too_much
 from upsim.scenario.faults.vocabulary import FaultVocabulary, needed, options_in
+from upsim.scenario.loader import told
 from upsim.scenario.yaml_tree import dotted
 from upsim.web.admin import sandbox_shapes
+from upsim.web.admin.calls import Text
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
 from upsim.web.admin.sandboxes import registry_of, sandbox_of
@@ -32,7 +36,7 @@ class FaultOrder(msgspec.Struct, forbid_unknown_fields=True):
 
     at: Any
     do: Any
-    provider: str | None = None
+    provider: Text | None = None
     id: Any = msgspec.UNSET
     on: Any = msgspec.UNSET
     account: Any = msgspec.UNSET
@@ -57,22 +61,34 @@ async def arm_one(request: Request) -> Response:
     """`POST …/faults`: 201 with the armed fault; all mistakes at once otherwise."""
     sandbox = sandbox_of(request)
     asked = await read(request, FaultOrder)
-    if depth_over(msgspec.structs.asdict(asked), MAX_DEPTH):
-        raise AdminError(400, "not_json", f"the body is nested more than {MAX_DEPTH} deep")
-    fields = {name: _exact(value) for name, value in msgspec.structs.asdict(asked).items()}
-    node = {name: value for name, value in fields.items() if value is not msgspec.UNSET}
-    provider = _provider(request, sandbox, node.pop("provider"))
-    mistakes = [_sentence(*found) for found in fault_mistakes(node, _known(sandbox, provider))]
-    if mistakes:
-        raise AdminError(400, "invalid", "\n".join(mistakes))
+    provider = _provider(request, sandbox, asked.provider)
+    node = await asyncio.to_thread(_validated, asked, _known(sandbox, provider))
+    sandbox = sandbox_of(request)
     if len(sandbox.state.faults) >= MOST:
-        raise AdminError(409, "too_many", f"a sandbox has {MOST} faults at the most; disarm some")
+        raise AdminError(409, "too_many", f"a sandbox has at most {MOST} faults; disarm some")
     name = str(node.get("id") or free_id(sandbox.state.faults))
+    rule = build_fault(node, provider=provider, name=name)
+    excess = too_much([armed.rule for armed in sandbox.state.faults.values()], rule)
+    if excess:
+        raise AdminError(409, "too_many", f"{excess}; disarm some")
     try:
-        armed = arm(sandbox, build_fault(node, provider=provider, name=name))
+        armed = arm(sandbox, rule)
     except FaultTakenError as error:
         raise AdminError(409, "taken", str(error)) from error
     return answer(view(registry_of(request), armed), 201)
+
+
+def _validated(asked: FaultOrder, known: FaultVocabulary) -> dict[str, Any]:
+    """Return the fault as scenarios write it. Raises AdminError with all mistakes."""
+    given = msgspec.structs.asdict(asked)
+    del given["provider"]
+    if depth_over(given, MAX_DEPTH):
+        raise AdminError(400, "not_json", f"the body is nested more than {MAX_DEPTH} deep")
+    node = {name: _exact(value) for name, value in given.items() if value is not msgspec.UNSET}
+    mistakes = [_sentence(*found) for found in fault_mistakes(node, known)]
+    if mistakes:
+        raise AdminError(400, "invalid", told(mistakes))
+    return node
 
 
 async def clear(request: Request) -> Response:

@@ -25,6 +25,8 @@ from upsim.web.bodies import (
 
 MAX_BODY = 8 * 1024 * 1024
 MAX_NUMBER_LENGTH = 18
+MAX_MESSAGE_LENGTH = 100_000
+"""Characters of a message, whatever a caller sent."""
 __all__ = ["SHOWN", "nearest"]
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -34,6 +36,9 @@ class AdminError(Exception):
 
     def __init__(self, status: int, code: str, message: str) -> None:
         """Answer with this status and `{"error": {"code", "message"}}`."""
+        beyond = len(message) - MAX_MESSAGE_LENGTH
+        if beyond > 0:
+            message = f"{message[:MAX_MESSAGE_LENGTH]} … ({beyond} more characters)"
         self.status, self.code, self.message = status, code, message
         super().__init__(message)
 

@@ -18,6 +18,7 @@ from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import DEFAULT
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, views
+from upsim.web.admin.calls import Name, Text
 from upsim.web.admin.long_lists import chosen, listed, ordered
 from upsim.web.admin.parameters import LIMIT, LINES, MANY, OFFSET, SINCE, STATE
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
@@ -30,35 +31,35 @@ MAX_PATTERN_LENGTH = 1000
 class StateChange(msgspec.Struct, forbid_unknown_fields=True):
     """Body of `PUT …/jobs/<job>/state`; `error` names an entry of the failure catalogue."""
 
-    state: str
-    error: str | None = None
+    state: Text
+    error: Text | None = None
 
 
 class AccountChange(msgspec.Struct, forbid_unknown_fields=True):
     """Body of `PUT …/accounts/<provider>`."""
 
-    balance: str | int | None = None
-    plan: str | None = None
+    balance: Text | int | None = None
+    plan: Text | None = None
     account: int | None = None
 
 
 class KeyOrder(msgspec.Struct, forbid_unknown_fields=True):
     """Body of `POST …/accounts/<provider>/keys`; `account` names its owner, new ones are made."""
 
-    account: str = MAIN
-    key: str | None = None
+    account: Name = MAIN
+    key: Text | None = None
 
 
 class JournalQuery(msgspec.Struct, forbid_unknown_fields=True):
     """Body of `POST …/journal/count`; all that is given must hold."""
 
-    provider: str | None = None
-    operation: str | None = None
-    method: str | None = None
+    provider: Text | None = None
+    operation: Text | None = None
+    method: Text | None = None
     status: int | None = None
-    refused_by: str | None = None
-    job: str | None = None
-    target: str | None = None
+    refused_by: Text | None = None
+    job: Text | None = None
+    target: Text | None = None
     since: int = 0
 
 

@@ -25,6 +25,7 @@ from upsim.scenario.durations import parse_seconds
 from upsim.scenario.loader import NoScenarioFileError, ScenarioError, UnknownScenarioError
 from upsim.scenario.model import Scenario
 from upsim.web.admin import sandbox_shapes, views
+from upsim.web.admin.calls import ENTRIES, Text
 from upsim.web.admin.parameters import LIMIT, OFFSET, WHAT
 from upsim.web.admin.problems import SHOWN, AdminError, S, answer, nearest, read, shown
 from upsim.web.admin.recorded_calls import begin
@@ -47,17 +48,17 @@ Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 class ClockOrder(msgspec.Struct, forbid_unknown_fields=True):
     """`clock` of a new sandbox when it is more than a mode: what the server shows as `clock`."""
 
-    mode: str | None = None
-    now: str | None = None
+    mode: Text | None = None
+    now: Text | None = None
     pace: Whole | None = None
 
 
 class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
     """Body of `POST sandboxes`."""
 
-    id: str | None = None
+    id: Text | None = None
     scenario: Annotated[
-        str | dict[str, Any] | None,
+        Text | dict[str, Any] | None,
         msgspec.Meta(
             description="A scenario by name, a path on the server's disk, or a document: "
             "what a scenario file holds, as `GET /__sim/schema` describes it. "
@@ -65,15 +66,15 @@ class SandboxOrder(msgspec.Struct, forbid_unknown_fields=True):
         ),
     ] = None
     seed: Whole | None = None
-    clock: str | ClockOrder | None = None
+    clock: Text | ClockOrder | None = None
     pace: Whole | None = None
-    dialects: dict[str, str] = {}
-    knobs: dict[str, dict[str, str]] = {}
-    balances: dict[str, str | int] = {}
-    keys: dict[str, str] = {}
+    dialects: Annotated[dict[Text, Text], ENTRIES] = {}
+    knobs: Annotated[dict[Text, Annotated[dict[Text, Text], ENTRIES]], ENTRIES] = {}
+    balances: Annotated[dict[Text, Text | int], ENTRIES] = {}
+    keys: Annotated[dict[Text, Text], ENTRIES] = {}
     strict_keys: bool | None = None
     render: Literal["synthetic", "resample"] | None = None
-    ttl: float | str | None = None
+    ttl: float | Text | None = None
     webhook_timestamp: Literal["wall", "virtual"] | None = None
 
 
@@ -84,8 +85,8 @@ class ClockChange(msgspec.Struct, forbid_unknown_fields=True):
     instant that has passed changes nothing there.
     """
 
-    mode: str | None = None
-    now: str | None = None
+    mode: Text | None = None
+    now: Text | None = None
     pace: Whole | None = None
 
 
@@ -95,8 +96,8 @@ class Advance(msgspec.Struct, forbid_unknown_fields=True):
     `seconds` is a number, or a time with its unit such as `3h`.
     """
 
-    seconds: int | float | str | None = None
-    to: str | None = None
+    seconds: int | float | Text | None = None
+    to: Text | None = None
 
 
 def registry_of(request: Request) -> Registry:

@@ -13,13 +13,14 @@ import pytest
 
 from upsim import Simulator
 from upsim.cli.verify import LOCAL
+from upsim_contracts.exceptions import NoContractError, UsageError
 from upsim_contracts.suite.exploring import EFFORTS, Explore, Explorer, table_of
 from upsim_contracts.suite.fuzzing import PROFILES, Profile
 from upsim_contracts.suite.generation import Generation, Submit
 from upsim_contracts.target import Target
 from upsim_contracts.verify.command import VerifyOptions, aim
 from upsim_contracts.verify.planning import plan
-from upsim_contracts.verify.run import book_of, pricer
+from upsim_contracts.verify.run import book_of, pricer, providers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,6 +46,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=list(EFFORTS),
         default=os.environ.get("UPSIM_CONTRACT_PROFILE", "ci"),
         help="how long to look: ci (the same each time), nightly (others), mutants (no shrinking)",
+    )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Reach for a target that is not made here, once. Raises pytest.UsageError, before any test."""
+    config = session.config
+    target = config.getoption("--target")
+    if hasattr(config, "workerinput") or config.getoption("--collect-only"):
+        return
+    order = _order(config)
+    costs_unbounded = order.cap is None and (target == "live" or order.as_live)
+    try:
+        book = book_of(config.getoption("--contract-provider") or providers()[0])
+        if target not in LOCAL and not costs_unbounded:  # else each test is skipped
+            with ExitStack() as stack:
+                aim(stack, order, book, LOCAL)
+    except (UsageError, NoContractError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _order(config: pytest.Config) -> VerifyOptions:
+    """Return what the command line asks for."""
+    option = config.getoption
+    only = option("--contract-provider")
+    return VerifyOptions(
+        providers=(only,) if only else (),
+        target=option("--target"),
+        cap=option("--cap"),
+        api_key=option("--api-key"),
+        admin_token=option("--admin-token"),
+        as_live=option("--as-live"),
+        media=option("--media"),
     )
 
 
@@ -96,17 +129,8 @@ def simulator() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def aimed_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]]:
     """Return a function that gives the target of a provider, behind the guard of the purse."""
-    option = request.config.getoption
-    only = option("--contract-provider")
-    order = VerifyOptions(
-        providers=(only,) if only else (),
-        target=option("--target"),
-        cap=option("--cap"),
-        api_key=option("--api-key"),
-        admin_token=option("--admin-token"),
-        as_live=option("--as-live"),
-        media=option("--media"),
-    )
+    only = request.config.getoption("--contract-provider")
+    order = _order(request.config)
     if order.cap is not None and hasattr(request.config, "workerinput"):
         raise pytest.UsageError("billed calls run in one process: add -n 0")
     if order.cap is None and (order.target == "live" or order.as_live):

@@ -20,5 +20,11 @@ def hint(name: object, known: Iterable[str]) -> str:
     'there are venice, vicsee'
     """
     names = list(known)
-    near = get_close_matches(str(name)[:MAX_COMPARED_LENGTH], names, n=1, cutoff=CLOSE)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none'}"
+    found = near(name, names)
+    return f"did you mean {found}?" if found else f"there are {', '.join(names) or 'none'}"
+
+
+def near(name: object, known: Iterable[str]) -> str:
+    """Return the nearest of the known names; empty if none is near."""
+    cut = str(name)[:MAX_COMPARED_LENGTH]
+    return next(iter(get_close_matches(cut, list(known), n=1, cutoff=CLOSE)), "")

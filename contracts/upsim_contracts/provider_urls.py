@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from upsim_contracts.documents.openapi import default_dialect, dialects
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.nearest import hint
+from upsim_contracts.nearest import hint, near
 from upsim_contracts.verify.run import book_of
 
 
@@ -60,10 +60,17 @@ def place_of(url: str, providers: Iterable[str]) -> Place:
         return Place(root)
     provider, *rest = steps
     if provider not in providers or len(rest) > 1:
-        raise UsageError(
-            f"--target {url}: facts make their own sandboxes; give {root}, or the URL of a "
-            f"provider such as {root}/vicsee or {root}/vicsee/live"
+        meant = near(provider, providers)
+        name = f"{root}/{meant}" if meant else f"{root}/vicsee or {root}/vicsee/live"
+        told = (
+            f"did you mean {name}?"
+            if meant not in ("", provider)
+            else (
+                "facts make their own sandboxes; "
+                f"give {root}, or the URL of a provider such as {name}"
+            )
         )
+        raise UsageError(f"--target {url}: {told}")
     dialect = rest[0] if rest else ""
     check_dialect(provider, dialect, f"--target {url}")
     return Place(root, provider, dialect)

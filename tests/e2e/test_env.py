@@ -109,25 +109,42 @@ def test_places_that_are_not_there_are_refused(
     bare = url.removeprefix("http://")
     out = str(tmp_path / "out.mp4")
     upscale = f"upscale https://e.example/a.mp4 --model vicsee --to {out} --target"
+    record = f"record --to {tmp_path / 'c.jsonl'} --port 0 --upstream"
     refused = [
         ("", "verify --provider vicsee --dialect liv", "vicsee has no dialect 'liv'; did you mean"),
         ("", "verify --provider vicsee --dialect auto", "vicsee has no dialect 'auto'; there are"),
         ("", "verify --dialect auto", "piapi has no dialect 'auto'; there are guide, live"),
         ("", f"verify --target {url}/vicsee/liv", f"--target {url}/vicsee/liv: vicsee has no"),
-        ("", f"verify --target {url}/vicse", f"give {url}, or the URL of a provider"),
+        ("", f"verify --target {url}/vicse", f"did you mean {url}/vicsee?"),
+        ("", f"verify --target {url}/x", f"give {url}, or the URL of a provider"),
+        ("", f"verify --target {url} --media {bare}/m", f"lacks http://: give {url}/m"),
         ("", f"verify --provider venice --target {url}/vicsee", "URL of vicsee, not of venice"),
         ("", f"verify --target {url}/vicsee/live --dialect guide", "names the dialect live"),
         ("", "verify --model topaz", "no provider has a model 'topaz'"),
         ("", f"verify --target {bare}", f"lacks http://: give {url}"),
-        (bare, "verify --target server", f"UPSIM_URL is '{bare}': http:// is missing: {url}"),
+        (bare, "verify --target server", f"UPSIM_URL is '{bare}': it lacks http://: give {url}"),
         (f"{url}/vicsee", "verify --target server", f"that of the server is {url}"),
         ("", f"env --url {url} --dialect liv", "has no dialect 'liv'; did you mean live?"),
         ("", f"env --url {url} --dialect auto", "piapi has no dialect 'auto'; it has guide, live"),
         (f"{url}/vicsee", "env", f"this is the URL of vicsee; that of the server is {url}"),
-        (bare, "env", f"http:// is missing: {url}"),
+        (bare, "env", f"it lacks http://: give {url}"),
+        ("", "env --url sim.example", "it lacks https://: give https://sim.example"),
+        ("", "env --url ftp://x", "it is not http(s)://host[:port][/path], such as http://127"),
+        ("", f"env --url {url}/__sim", f"the admin API; the URL of the server is {url}"),
+        ("", f"env --url {url}/vicse", f"the URL of vicsee; that of the server is {url}"),
         ("", f"{upscale} {url}/venice", "is the URL of venice, not of vicsee"),
         ("", f"{upscale} {url}/venice/live", "is the URL of venice, not of vicsee"),
         ("", f"{upscale} {bare}", f"lacks http://: give {url}"),
+        ("", f"{upscale} {url}/vicsee/liv", "vicsee has no dialect 'liv'; did you mean live?"),
+        ("", f"{upscale} {url}/sandbox/a/vicsee/liv", "no dialect 'liv'; did you mean live?"),
+        ("", f"{upscale} {url}/vicse", f"names no provider; did you mean {url}/vicsee?"),
+        ("", f"{upscale} {url}/vicsee/api/v1", f"behind vicsee and a dialect: give {url}/vicsee"),
+        ("", f"{upscale} {url}/__sim", f"is the admin API: give {url}/vicsee"),
+        ("", f"{record} {bare}/vicsee", f"lacks http://: give {url}/vicsee"),
+        ("", f"{record} {url}/vicse", "names no provider; did you mean /vicsee in its path?"),
+        ("", f"{record} {url}/vicsee/liv", "vicsee has no dialect 'liv'; did you mean live?"),
+        ("", f"{record} {url}/vicsee --webhooks {bare}", f"lacks http://: give {url}"),
+        ("", "serve --public-url sim.example/a", "lacks https://: give https://sim.example/a"),
     ]
     wrong = []
     for variable, line, reason in refused:

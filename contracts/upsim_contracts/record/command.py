@@ -19,7 +19,7 @@ import httpx
 
 from upsim.client.clocks import stopwatch, wall
 from upsim.client.http.connections import async_connections
-from upsim.client.request_guard import is_loopback
+from upsim.client.request_guard import is_loopback, scheme_flaw
 from upsim.network import NoCookies
 from upsim_contracts.amounts import counted
 from upsim_contracts.cassettes.cassette import Header, Writer, read_cassette
@@ -196,7 +196,8 @@ def _reachable(url: str) -> str:
     """A base URL for webhooks, without a slash at its end. Raises UsageError."""
     found = http_url(url)
     if found is None or found.query or found.fragment:
-        raise UsageError(f"--webhooks {url!r} is no address such as https://tunnel.example")
+        flaw = scheme_flaw(url) or "is no URL such as https://tunnel.example"
+        raise UsageError(f"--webhooks {url!r} {flaw}")
     return url.rstrip("/")
 
 

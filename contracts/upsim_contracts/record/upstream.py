@@ -11,12 +11,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from difflib import get_close_matches
 from threading import Lock
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from upsim.client.request_guard import is_loopback, split_authority
+from upsim.client.request_guard import is_loopback, scheme_flaw, split_authority
 from upsim_contracts.cassettes.text_windows import substituted
 from upsim_contracts.documents.openapi import (
     default_dialect,
@@ -26,8 +25,8 @@ from upsim_contracts.documents.openapi import (
     parts,
 )
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.nearest import hint
-from upsim_contracts.provider_urls import check_dialect
+from upsim_contracts.nearest import hint, near
+from upsim_contracts.provider_urls import check_dialect, dialects_of
 
 LIVE = "live"
 MAX_KEPT = 10_000
@@ -77,17 +76,24 @@ def upstream(
     found = urlsplit(url)
     host = found.hostname
     if found.scheme not in ("http", "https") or not host or found.username or found.query:
-        raise UsageError(f"--upstream {url!r} is no address such as http://127.0.0.1:4747/venice")
+        flaw = scheme_flaw(url) or "is no URL such as http://127.0.0.1:4747/venice"
+        raise UsageError(f"--upstream {url!r} {flaw}")
     names, live = list(known), live_hosts(known)
     steps = [step for step in found.path.split("/") if step]
     told = provider or live.get(host) or next((step for step in steps if step in names), None)
+    misspelt = next((one for step in steps if (one := near(step, names)) not in ("", step)), "")
+    if misspelt and not any(step in names for step in steps):
+        raise UsageError(
+            f"--upstream {url} names no provider; did you mean /{misspelt} in its path?"
+        )
     if told is None:
-        near = next((one for step in steps for one in get_close_matches(step, names, 1)), "")
-        meant = f"; did you mean /{near} in its path?" if near else ""
-        raise UsageError(f"say by --provider whose API {url} is: one of {', '.join(names)}{meant}")
+        raise UsageError(f"say by --provider whose API {url} is: one of {', '.join(names)}")
     if told not in names:
         raise UsageError(f"--provider {told!r} is not known; {hint(told, names)}")
     check_dialect(told, dialect or "", "--dialect")
+    for step in steps[steps.index(told) + 1 :] if told in steps else ():
+        if near(step, dialects_of(told)):
+            check_dialect(told, step, f"--upstream {url}")
     _guard(url, host, live, cap, trusted)
     spoken = dialect or _dialect(told, steps, is_live=host in live)
     hosts = further_hosts(told) if host in live else {}

@@ -24,7 +24,7 @@ from upsim.client.exceptions import ProtocolError
 from upsim.client.http.admin import ask_admin
 from upsim.client.http.bounded_responses import BoundedTransport
 from upsim.client.http.connections import SyncTransport, sync_connections
-from upsim.client.request_guard import is_loopback
+from upsim.client.request_guard import is_loopback, scheme_flaw
 from upsim.network import NoCookies
 from upsim_contracts.accepted_differences import Accepted, today
 from upsim_contracts.amounts import counted
@@ -315,7 +315,8 @@ def _check(url: str, asked: str) -> None:
     parts = urlsplit(url)
     host = parts.hostname
     if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(f"--target {asked!r} is not sim, socket, server, live or a URL")
+        flaw = scheme_flaw(asked) or "is not sim, socket, server, live or a URL"
+        raise UsageError(f"--target {asked[:200]!r} {flaw}")
     trusted = is_loopback(host) or host in os.environ.get(TRUSTED, "").split(",")
     if asked != "live" and not trusted:
         raise UsageError(

@@ -251,13 +251,13 @@ def target_url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
         raise click.BadParameter(str(error)) from error
 
 
-def public_url(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """A URL that others can be put behind: http or https, a host, nothing after the path."""
+def base_url(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """A URL before others are put: http or https, a host, nothing after the path."""
     if value is None:
         return None
     flaw = public_url_flaw(value)
     if flaw:
-        raise click.BadParameter(f"{value!r} {flaw}")
+        raise click.BadParameter(f"{value[:200]!r} {flaw}")
     return value.rstrip("/")
 
 

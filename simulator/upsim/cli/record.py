@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from upsim.cli.connections import CuttableProtocol
 from upsim.cli.file_arguments import FileName
 from upsim.cli.listen_address import is_local_only, listen
-from upsim.cli.parameters import PROVIDER, Amount, Port
+from upsim.cli.parameters import PROVIDER, Amount, Port, base_url
 from upsim.cli.ready_file import ReadyFile, fresh
 from upsim.cli.request_log import say
 from upsim.cli.server import Hooks, UvicornServer
@@ -44,7 +44,12 @@ class Recorder:
 
 
 @click.command("record")
-@click.option("--upstream", required=True, help="Where the provider is: the only host spoken to.")
+@click.option(
+    "--upstream",
+    required=True,
+    callback=base_url,
+    help="Where the provider is: the only host spoken to.",
+)
 @click.option("--provider", type=PROVIDER, help="Whose API it is, where the address does not tell.")
 @click.option("--dialect", help="Dialect of the answers; by default that of the address.")
 @click.option(
@@ -88,6 +93,7 @@ class Recorder:
 @click.option(
     "--webhooks",
     metavar="URL",
+    callback=base_url,
     help="Where the provider reaches this recorder, such as a tunnel: takes webhooks there, passes"
     " them on. At a simulator on this machine they come without it.",
 )

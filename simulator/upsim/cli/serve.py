@@ -21,7 +21,7 @@ from upsim.cli.connections import CuttableProtocol
 from upsim.cli.file_arguments import FileName
 from upsim.cli.listen_address import addresses, check_certificate, is_local_only, listen
 from upsim.cli.parameters import SCENARIO, DurationType, Port, WholeNumber, host_names, token
-from upsim.cli.parameters import public_url as public_url_option
+from upsim.cli.parameters import base_url as base_url_option
 from upsim.cli.ready_file import ReadyFile, fresh
 from upsim.cli.request_log import Console, say
 from upsim.cli.server import Hooks, UvicornServer
@@ -76,7 +76,7 @@ FINDING = 1
 )
 @click.option(
     "--public-url",
-    callback=public_url_option,
+    callback=base_url_option,
     help="Scheme and host in absolute URLs, when behind a proxy.",
 )
 @click.option(

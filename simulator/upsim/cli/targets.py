@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +15,7 @@ import httpx
 
 from upsim.client.callbacks import Watch
 from upsim.client.clients import Client, connect
+from upsim.client.discovery import library as client_library
 from upsim.client.discovery import providers
 from upsim.client.exceptions import (
     AuthenticationError,
@@ -24,10 +25,12 @@ from upsim.client.exceptions import (
 from upsim.client.models import ModelInfo
 from upsim.client.policies import Polling
 from upsim.client.sandbox import sandbox_sleeper
-from upsim.core.baseline import BaselineError
+from upsim.core.baseline import BaselineError, check_dialect
 from upsim.core.hosts import port_flaw
+from upsim.core.nearest import closest
 from upsim.network import NoCookies
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
+from upsim.testing.running import ADMIN
 
 if TYPE_CHECKING:
     from upsim.engine.sandbox import Sandbox
@@ -171,11 +174,44 @@ def _of_provider(url: str, provider: str) -> str:
 
     Raises UsageError for the base URL of another provider.
     """
-    *_, before, last = f"//{urlsplit(url).path}".split("/")
-    named = next((step for step in (before, last) if step in providers()), "")
-    if named not in ("", provider):
-        raise click.UsageError(f"--target {url[:200]!r} is the URL of {named}, not of {provider}")
-    return url if named else f"{url}/{provider}"
+    steps = [step for step in urlsplit(url).path.split("/") if step]
+    at = next((n for n, step in enumerate(steps) if step in providers()), None)
+    if at is None:
+        _must_not_be_meant(url, steps, provider)
+        return f"{url}/{provider}"
+    if steps[at] != provider:
+        raise click.UsageError(
+            f"--target {url[:200]!r} is the URL of {steps[at]}, not of {provider}"
+        )
+    root, rest = url.removesuffix("/".join(steps[at:])) + provider, steps[at + 1 :]
+    if len(rest) > 1:
+        raise click.UsageError(
+            f"--target {url[:200]!r} goes on behind {provider} and a dialect: give {root}"
+        )
+    for dialect in rest:
+        _check_dialect(url, provider, dialect)
+    return url
+
+
+def _must_not_be_meant(url: str, steps: Sequence[str], provider: str) -> None:
+    """Raise UsageError for a path that names a provider wrongly, or that is the admin API's."""
+    root = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
+    if ADMIN in steps:
+        raise click.UsageError(f"--target {url[:200]!r} is the admin API: give {root}/{provider}")
+    named = steps[2:] if steps[:1] == ["sandbox"] else steps
+    meant = next((near for step in named if (near := closest(step, providers()))), "")
+    if meant:
+        raise click.UsageError(
+            f"--target {url[:200]!r} names no provider; did you mean {root}/{meant}?"
+        )
+
+
+def _check_dialect(url: str, provider: str, dialect: str) -> None:
+    """Raise UsageError for a dialect that the provider lacks, which would be answered with 404."""
+    try:
+        check_dialect(client_library().baseline(provider).baseline, dialect)
+    except BaselineError as error:
+        raise click.UsageError(f"--target {url[:200]!r}: {error}") from error
 
 
 def _key(target: CommandTarget, known: ModelInfo) -> str:

@@ -18,7 +18,7 @@ import click
 import httpx
 
 from upsim.cli.file_arguments import FileName
-from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, DurationType, target_url
+from upsim.cli.parameters import PROVIDER, SCENARIO, Amount, DurationType, base_url, target_url
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.client.http.connections import SyncTransport
 from upsim.providers import discover, folders
@@ -66,7 +66,9 @@ def _file(name: str, text: str, *, written: bool = True) -> Callable[[_Decorated
 @click.option("--cap", type=Amount(), help="The most that may be spent, in the provider's unit.")
 @click.option("--as-live", is_flag=True, help="Treat a simulator as a stranger: no admin API.")
 @click.option(
-    "--media", help="Where synthetic clips are served, for targets that are no simulator."
+    "--media",
+    callback=base_url,
+    help="Where synthetic clips are served, for targets that are no simulator.",
 )
 @click.option("--scenario", type=SCENARIO, help="Scenario of every sandbox whose fact names none.")
 @click.option(

@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 from upsim.client.adapter import Request
 from upsim.client.exceptions import CapReachedError, UnpricedError, UnsafeTargetError
 from upsim.client.values import Job, Money, shown_url
-from upsim.core.hosts import address_of, bare, port_flaw, scheme_flaw
+from upsim.core.hosts import address_of, bare, port_flaw
 from upsim.core.hosts import canonical as canonical  # noqa: PLC0414 - for the contracts
 from upsim.core.hosts import is_loopback as is_loopback  # noqa: PLC0414 - for the contracts
+from upsim.core.hosts import scheme_flaw as scheme_flaw  # noqa: PLC0414 - likewise
 from upsim.core.hosts import split_authority as split_authority  # noqa: PLC0414 - likewise
 
 TRUSTED_HOSTS = "UPSIM_TRUSTED_HOSTS"

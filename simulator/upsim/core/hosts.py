@@ -25,6 +25,7 @@ _VISIBLE = re.compile(r"[!-~]+")
 _NO_SCHEME = re.compile(
     r"(?:(https?):/?)?((\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]+)?(?:/.*)?)", re.ASCII | re.IGNORECASE
 )
+_DOTTED_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.ASCII | re.IGNORECASE)
 _SHOWN_URL = 200
 _IPV4_BYTES = 4
 
@@ -140,7 +141,12 @@ def public_url_flaw(url: str) -> str:
 
     >>> public_url_flaw("https://sim.example/base"), public_url_flaw("http://[::1")
     ('', 'is not a URL')
+    >>> public_url_flaw("sim.example/base")
+    'lacks https://: give https://sim.example/base'
     """
+    without = scheme_flaw(url)
+    if without:
+        return without
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and not port_flaw(url)
@@ -157,14 +163,17 @@ def scheme_flaw(url: str) -> str:
     ('lacks http://: give http://127.0.0.1:80/x', 'lacks http://: give http://[::1]/x')
     >>> scheme_flaw("http://127.0.0.1:80/x"), scheme_flaw("server")
     ('', '')
+    >>> scheme_flaw("api.venice.ai/api")
+    'lacks https://: give https://api.venice.ai/api'
     """
     found = _NO_SCHEME.fullmatch(url)
     if found is None:
         return ""
     scheme, rest, host, port = found.groups()
-    if not (scheme or port or is_loopback(host)):
+    is_public = _DOTTED_NAME.fullmatch(host) and not is_loopback(host)
+    if not (scheme or port or is_public or is_loopback(host)):
         return ""
-    start = f"{(scheme or 'http').lower()}://"
+    start = f"{(scheme or ('https' if is_public and not port else 'http')).lower()}://"
     return f"lacks {start}: give {start}{rest[:_SHOWN_URL]}"
 
 

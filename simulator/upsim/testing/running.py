@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 
+from upsim.core.hosts import public_url_flaw
+from upsim.core.nearest import closest
+
 URL = "UPSIM_URL"
 """The variable that holds its base URL."""
 DEFAULT_URL = "http://127.0.0.1:4747"
+ADMIN = "__sim"
 SERVER = "server"
 """The target that stands for it."""
 
@@ -27,21 +31,19 @@ def at_running_server(target: str) -> str:
 
 def base_url_flaw(url: str) -> str:
     """Return what a text lacks to be the base URL of a server, with the remedy; else nothing."""
-    scheme, mark, rest = url.partition("://")
-    if not mark:
-        return f"http:// is missing: http://{url[:200]}"
-    if scheme.lower() not in ("http", "https") or not rest:
-        return f"a base URL is such as {DEFAULT_URL}"
+    flaw = public_url_flaw(url)
+    if flaw:
+        return f"it {flaw}" if " give " in flaw else f"it {flaw}, such as {DEFAULT_URL}"
+    scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
-    provider = path.partition("/")[0]
-    return (
-        f"this is the URL of {provider}; that of the server is {scheme}://{host}"
-        if provider and _is_provider(provider)
-        else ""
-    )
+    root, first = f"{scheme}://{host}", path.partition("/")[0]
+    if first == ADMIN:
+        return f"this is the admin API; the URL of the server is {root}"
+    provider = _provider_meant(first)
+    return f"this is the URL of {provider}; that of the server is {root}" if provider else ""
 
 
-def _is_provider(name: str) -> bool:
+def _provider_meant(step: str) -> str:
     from upsim.client.discovery import providers  # not at every start of a command or a test run
 
-    return name in providers()
+    return closest(step, providers()) if step else ""

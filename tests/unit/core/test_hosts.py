@@ -137,12 +137,12 @@ def test_public_url_is_http_with_a_host(url: str, flaw: str) -> None:
         ("LocalHost", "lacks http://: give http://LocalHost"),
         ("sim.example:80", "lacks http://: give http://sim.example:80"),
         ("https:/sim.example", "lacks https://: give https://sim.example"),
-        ("sim.example", ""),
+        ("sim.example", "lacks https://: give https://sim.example"),
         ("server", ""),
         ("/venice", ""),
         ("http://127.0.0.1:4747", ""),
     ],
 )
 def test_what_lacks_its_scheme(url: str, flaw: str) -> None:
-    """Host and port, a name of this machine, or a scheme with too few slashes; no other word."""
+    """Host and port, a dotted name, this machine, or a scheme with too few slashes; no word."""
     assert scheme_flaw(url) == flaw

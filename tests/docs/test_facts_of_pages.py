@@ -12,7 +12,7 @@ import httpx
 from upsim import Simulator
 from upsim.scenario.loader import Library
 
-PAGES = Path(__file__).parents[2] / "docs/how-to"
+PAGES = Path(__file__).parents[2] / "docs/reference"
 LIBRARY = Library()
 ROOT = "http://127.0.0.1:4747"
 
@@ -27,7 +27,7 @@ def test_every_former_name_is_documented() -> None:
 
 def test_opening_balances_are_documented() -> None:
     """The table of opening balances has those of the baselines."""
-    text = (PAGES / "control-a-sandbox.md").read_text("utf-8")
+    text = (PAGES / "admin-api.md").read_text("utf-8")
     section = text.partition("| provider | opening balance |")[2].partition("\n\n")[0]
     found = re.findall(r"\| (\w+) \| ([0-9,]+) (USD|credit|point)s? \|", section)
     baselines = [LIBRARY.baseline(name).baseline for name in LIBRARY.providers()]
@@ -35,6 +35,17 @@ def test_opening_balances_are_documented() -> None:
     assert sorted((f"{one.opening:,f}", one.unit) for one in baselines) == sorted(
         (amount, unit) for _, amount, unit in found
     )
+
+
+def test_every_admin_request_is_documented() -> None:
+    """The page on the admin API names the method and the path of each request that there is."""
+    text = (PAGES / "admin-api.md").read_text("utf-8")
+    with Simulator() as sim, httpx.Client(transport=sim.transport()) as http:
+        calls = http.get(f"{ROOT}/__sim").json()["calls"]
+    requests = [f"`{one['method']} {one['path']}`" for one in calls]
+
+    missing = [one for one in requests if one.replace("/__sim/sandboxes/{id}/", "/") not in text]
+    assert missing == []
 
 
 def test_landing_page_polls_venice_for_the_url_that_it_downloads() -> None:

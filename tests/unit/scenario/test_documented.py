@@ -48,6 +48,6 @@ def test_the_table_of_states() -> None:
             for state in STATES
         ),
     ]
-    page = (DOCS / "how-to/scenarios.md").read_text("utf-8")
+    page = (DOCS / "reference/scenarios.md").read_text("utf-8")
 
     assert "\n".join(f"| {' | '.join(row)} |" for row in rows) in page

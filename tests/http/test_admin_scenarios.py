@@ -16,7 +16,7 @@ def test_the_list(admin: Admin) -> None:
     found = admin.get("scenarios")["scenarios"]
 
     assert list(admin.sim.registry.library.names()) == [item["name"] for item in found]
-    assert {"name", "provider", "summary"} == set(found[0])
+    assert {"name", "provider", "summary", "template"} == set(found[0])
 
 
 def test_one(admin: Admin) -> None:

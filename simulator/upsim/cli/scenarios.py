@@ -16,7 +16,7 @@ import click
 from upsim.cli.parameters import PROVIDER, SCENARIO
 from upsim.core.nearest import near_names
 from upsim.providers import folders
-from upsim.scenario.explain import as_json, as_text, explain
+from upsim.scenario.explain import as_json, as_text, explain, short
 from upsim.scenario.listing import Listed, listing
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
 from upsim.scenario.publish import published
@@ -89,18 +89,25 @@ def _print_list(found: list[Listed]) -> None:
         click.echo(f"{provider}  ({len(group)})")
         for item in group:
             first, *more = textwrap.wrap(item.summary, room) or [""]
-            click.echo(f"  {item.short.ljust(width)}  {first}".rstrip())
+            mark = "*" if item.template else " "
+            click.echo(f"{mark} {item.short.ljust(width)}  {first}".rstrip())
             for line in more:
                 click.echo(f"  {' ' * width}  {line}")
         click.echo()
+    if any(item.template for item in found):
+        click.echo("* from the template of this name in _common, which every provider shares")
 
 
 @command.command("show")
 @click.argument("name", type=SCENARIO)
 def show_command(name: str) -> None:
-    """Print the file of a scenario."""
+    """Print the file of a scenario, or its template with the names of the provider filled in."""
+    library = _library()
     with _findings():
-        click.echo(_library().path_of(name).read_text(encoding="utf-8"), nl=False)
+        template = library.template_of(name)
+        if template is not None:
+            click.echo(f"# From the template {short(template)}, which every provider shares.")
+        click.echo(library.text_of(name), nl=False)
 
 
 @command.command("explain")

@@ -14,7 +14,7 @@ from upsim.cli.parameters import SCENARIO
 from upsim.core.numbers import counted
 from upsim.providers import discover, folders
 from upsim.scenario.loader import Library, UnknownScenarioError
-from upsim.scenario.yaml_tree import Mistake
+from upsim.scenario.yaml_tree import Mistake, Tree
 
 FINDING, MISSING = 1, 2
 MAX_PRINTED = 100
@@ -28,13 +28,14 @@ def command(*, files: tuple[str, ...], as_data: bool) -> None:
     """Print every mistake of the files as file:line:column: path: message.
 
     A FILE is a path, or the name of a scenario such as vicsee/insufficient-funds.
+    A template in _common is checked for each provider that uses it.
     Of a file with more than 100 mistakes the first 100 are printed; --json has them all.
     Exit 0: all is well; 1: there are mistakes; 2: a file does not exist (the others are checked).
     """
     library = Library(folders=folders)
-    paths = [_path_of(library, name) for name in files]
-    trees = [library.resolve(path) for path in paths if isinstance(path, Path)]
-    missing = [path for path in paths if isinstance(path, str)]
+    read = [_trees(library, name) for name in files]
+    trees = [tree for one in read if not isinstance(one, str) for tree in one]
+    missing = [one for one in read if isinstance(one, str)]
     found = {m for tree in trees for m in library.mistakes_in(tree, discover())}
     if as_data:
         click.echo(json.dumps([_data(mistake) for mistake in sorted(found)], indent=2))
@@ -43,7 +44,7 @@ def command(*, files: tuple[str, ...], as_data: bool) -> None:
             click.echo(line)
     for message in missing:
         click.echo(f"Error: {message}", err=True)
-    counts = [counted(len(trees), "file"), counted(len(found) or "no", "mistake")]
+    counts = [counted(len(files) - len(missing), "file"), counted(len(found) or "no", "mistake")]
     if missing:
         counts.append(f"{counted(len(missing), 'file')} not found")
     click.echo(", ".join(counts), err=True)
@@ -65,12 +66,12 @@ def _data(mistake: Mistake) -> dict[str, object]:
     return {**where, "path": mistake.place, "message": mistake.message}
 
 
-def _path_of(library: Library, name: str) -> Path | str:
-    """Return the path of a file, or the message that there is none."""
+def _trees(library: Library, name: str) -> list[Tree] | str:
+    """Return the tree of a file, those of a template, or the message that there is no file."""
     path = Path(name)
     if path.is_file():
-        return path
+        return library.resolve_all(path)
     try:
-        return library.path_of(name)
+        return [library.resolve_name(name)]
     except UnknownScenarioError as error:
         return str(error)

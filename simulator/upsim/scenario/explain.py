@@ -43,7 +43,7 @@ class Explained:
 def explain(library: Library, name: str) -> Explained:
     """Where everything in a scenario comes from. Raises UnknownScenarioError or ScenarioError."""
     library.load(name)
-    tree = library.resolve(library.path_of(name))
+    tree = library.resolve_name(name)
     lines = tuple(_lines(tree, tree.value, (), None))
     files = dict.fromkeys(line.mark.file for line in lines)
     own = str(library.path_of(name))
@@ -80,11 +80,11 @@ def as_text(explained: Explained) -> str:
     return "\n".join([*head, *body]) + "\n"
 
 
-def short(file: str) -> str:
+def short(file: str | Path) -> str:
     """A shipped file by its name in the library, another as it was given."""
     path = Path(file)
     shipped = path.parent.parent.name in ("scenarios", "_scenarios")
-    return f"{path.parent.name}/{path.name}" if shipped else file
+    return f"{path.parent.name}/{path.name}" if shipped else str(file)
 
 
 def _lines(

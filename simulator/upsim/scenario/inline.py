@@ -91,8 +91,7 @@ def _resolved(library: Library, tree: Tree) -> tuple[Tree, Path]:
     parent = root["extends"]
     if not isinstance(parent, str) or parent not in library.names():
         return _failed(tree, ("extends",), _unknown(library, parent)), Path()
-    path = library.path_of(parent)
-    return merged(library.resolve(path), tree), path.parent
+    return merged(library.resolve_name(parent), tree), library.path_of(parent).parent
 
 
 def _failed(tree: Tree, place: Place, message: str) -> Tree:

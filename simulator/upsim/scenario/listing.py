@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from upsim.scenario.explain import short
 from upsim.scenario.loader import Library
-from upsim.scenario.yaml_tree import mapping, read_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,8 @@ class Listed:
     name: str
     provider: str
     summary: str
+    template: str | None = None
+    """The file in `scenarios` that this scenario of every provider comes from (None: its own)."""
 
     @property
     def short(self) -> str:
@@ -28,5 +30,10 @@ def listing(library: Library) -> list[Listed]:
 
 
 def _listed(library: Library, name: str) -> Listed:
-    value = mapping(read_tree(library.path_of(name)).value)
-    return Listed(name, name.partition("/")[0], str(value.get("summary", "")))
+    template = library.template_of(name)
+    return Listed(
+        name=name,
+        provider=name.partition("/")[0],
+        summary=library.summary_of(name),
+        template=None if template is None else short(template),
+    )

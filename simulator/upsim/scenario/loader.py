@@ -14,6 +14,7 @@ from upsim.scenario.build import build_scenario
 from upsim.scenario.changes import stages
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Change, Scenario
+from upsim.scenario.templates import COMMON, Template
 from upsim.scenario.validation import ScenarioValidator
 from upsim.scenario.yaml_tree import Mark, Mistake, Place, Tree, Value, items, mapping, read_tree
 
@@ -132,13 +133,16 @@ class Library:
 
     def names(self) -> tuple[str, ...]:
         """All scenarios by name, `<provider>/<name>`."""
-        shipped = [f"{path.parent.name}/{path.stem}" for path in self._root.glob("*/*.yaml")]
+        shipped = [(path.parent.name, path.stem) for path in self._root.glob("*/*.yaml")]
         brought = [
-            f"{provider}/{path.stem}"
+            (provider, path.stem)
             for provider, folder in self._folders().items()
             for path in folder.glob("*.yaml")
         ]
-        return tuple(sorted({*shipped, *brought}))
+        files = {(folder, stem) for folder, stem in (*shipped, *brought) if folder != COMMON}
+        templates = [stem for folder, stem in shipped if folder == COMMON]
+        common = {(name, stem) for name, base in files if base == BASELINE for stem in templates}
+        return tuple(sorted(f"{provider}/{stem}" for provider, stem in files | common))
 
     def baseline(self, provider: str) -> Scenario:
         """The baseline of a provider, as the scenario in which nothing is changed."""
@@ -162,10 +166,50 @@ class Library:
         self._loaded[scenario.name] = scenario
 
     def path_of(self, name: str, folder: Path | None = None) -> Path:
-        """The file of a scenario named `<provider>/<name>`, or by path (relative to `folder`)."""
-        found = self._shipped(name) if len(name) <= MAX_NAME_LENGTH else None
-        if found is not None:
-            return found
+        """The file of a scenario named `<provider>/<name>`, or by path (relative to `folder`).
+
+        The file of a scenario that comes from a template is the template.
+        """
+        return self._found(name, folder)[0]
+
+    def template_of(self, name: str) -> Path | None:
+        """The template of a scenario named `<provider>/<name>` (None: it has a file of its own)."""
+        path, provider = self._found(name)
+        return path if provider else None
+
+    def text_of(self, name: str) -> str:
+        """The text of a scenario's file, or of its template with the provider's words."""
+        path, provider = self._found(name)
+        text = path.read_text(encoding="utf-8")
+        return self._template(path, provider).fill(text) if provider else text
+
+    def summary_of(self, name: str) -> str:
+        """The summary of a scenario, of which nothing else is judged."""
+        path, provider = self._found(name)
+        summary = str(mapping(read_tree(path).value).get("summary", ""))
+        return self._template(path, provider).fill(summary) if provider else summary
+
+    def _template(self, path: Path, provider: str) -> Template:
+        return Template(path, provider, lambda: self.tree_of(provider))
+
+    def _is_template(self, path: Path) -> bool:
+        named = path.absolute().parent.name == COMMON
+        return named and path.resolve().parent == (self._root / COMMON).resolve()
+
+    def _found(self, name: str, folder: Path | None = None) -> tuple[Path, str]:
+        """The file of a scenario, and the provider for which it is a template (empty: none)."""
+        if len(name) <= MAX_NAME_LENGTH:
+            known = self.aliases.get(name, name)
+            found = self._shipped(known)
+            if found is not None:
+                return found, ""
+            provider, _, rest = known.partition("/")
+            template = _inside(self._root / COMMON, rest)
+            if template is not None and self._shipped(f"{provider}/{BASELINE}") is not None:
+                return template, provider
+        return self._by_path(name, folder), ""
+
+    def _by_path(self, name: str, folder: Path | None) -> Path:
         path = Path(name) if folder is None else folder / name
         there = len(name) <= MAX_NAME_LENGTH and _is_file(path)
         if there and name.endswith(SUFFIXES):
@@ -210,7 +254,7 @@ class Library:
 
     def _shipped(self, name: str) -> Path | None:
         """The file of a name below the root, or in the folder that its provider brings."""
-        found = _inside(self._root, self.aliases.get(name, name))
+        found = _inside(self._root, name)
         if found is not None:
             return found
         provider, _, rest = name.partition("/")
@@ -219,7 +263,16 @@ class Library:
 
     def resolve(self, path: Path) -> Tree:
         """The tree of a file with everything that it extends merged in."""
-        return self._resolve(path, ())
+        return self._resolve(path, "", ())
+
+    def resolve_all(self, path: Path) -> list[Tree]:
+        """The tree of a file as `resolve` gives it; of a template, its tree for each provider."""
+        providers = self.providers() if self._is_template(path) else [""]
+        return [self._resolve(path, provider, ()) for provider in providers]
+
+    def resolve_name(self, name: str) -> Tree:
+        """The tree of a scenario, by name or path, with everything that it extends merged in."""
+        return self._resolve(*self._found(name), ())
 
     def mistakes_in(
         self, tree: Tree, providers: Mapping[str, Provider] | None = None
@@ -234,7 +287,7 @@ class Library:
 
     def judged(self, name: str, providers: Mapping[str, Provider]) -> list[Mistake]:
         """Everything wrong in a file by name; one without mistakes is loaded as it is."""
-        found = self.mistakes_in(self.resolve(self.path_of(name)), providers)
+        found = self.mistakes_in(self.resolve_name(name), providers)
         if not found:
             self._sound.add(name)
         return found
@@ -252,14 +305,14 @@ class Library:
 
     def is_as_in(self, other: Library, name: str) -> bool:
         """Whether the files of a scenario are still those that another library has read."""
-        files = self.resolve(self.path_of(name)).files
+        files = self.resolve_name(name).files
         return all(self._stamps[file] == other.stamps.get(file) for file in files)
 
     def tree_of(self, provider: str) -> Mapping[str, Value] | None:
         """The resolved tree of a provider's baseline (None: there is no such provider)."""
         if provider not in self._trees:
             name = f"{provider}/{BASELINE}"
-            found = self.resolve(self.path_of(name)) if name in self.names() else None
+            found = self.resolve_name(name) if self._shipped(name) is not None else None
             self._trees[provider] = None if found is None else mapping(found.value)
         return self._trees[provider]
 
@@ -282,7 +335,7 @@ class Library:
 
     def _read(self, name: str) -> tuple[Scenario, Mapping[Path, Stamp | None]]:
         path = self.path_of(name)
-        tree = self.resolve(path)
+        tree = self.resolve_name(name)
         stamps = {file: self._stamps[file] for file in tree.files}
         shipped = path.is_relative_to(self._root)
         known = shipped or name in self._sound
@@ -291,8 +344,8 @@ class Library:
             raise ScenarioError(mistakes)
         return built(name, tree, path.parent), stamps
 
-    def _resolve(self, path: Path, above: tuple[Path, ...]) -> Tree:
-        tree = self._tree_at(path)
+    def _resolve(self, path: Path, provider: str, above: tuple[Path, ...]) -> Tree:
+        tree = self._tree_at(path, provider)
         if not tree.whole:
             return tree
         if above:
@@ -308,11 +361,23 @@ class Library:
         base = self._base_of(tree, here)
         if isinstance(base, str):
             return _failed(tree, ("extends",), base)
-        return merged(self._resolve(base, here), tree)
+        return merged(self._resolve(*base, here), tree)
 
-    def _tree_at(self, path: Path) -> Tree:
+    def _unusable(self, path: Path) -> Tree:
+        """The tree of a template that is used as if it were a scenario."""
+        tree = read_tree(path)
+        names = " or ".join(f"{provider}/{path.stem}" for provider in self.providers())
+        return _failed(tree, (), f"this is a template of every provider; use {names}")
+
+    def _tree_at(self, path: Path, provider: str) -> Tree:
         """The tree of one file; nothing that is laid over a shipped one changes it."""
         stamp = self._stamps[path] = stamp_of(path)
+        if provider:  # its words can change with the baseline
+            tree = self._template(path, provider).tree()
+            tree.files = (path,)
+            return tree
+        if self._is_template(path):
+            return self._unusable(path)
         known = _READ.get(path)
         if known is not None and known[1] == stamp:
             return known[0]
@@ -322,16 +387,16 @@ class Library:
             _READ[path] = (tree, stamp)
         return tree
 
-    def _base_of(self, tree: Tree, here: tuple[Path, ...]) -> Path | str:
-        """The file that a tree extends, or what is wrong with that."""
+    def _base_of(self, tree: Tree, here: tuple[Path, ...]) -> tuple[Path, str] | str:
+        """The file that a tree extends, as in `_found`, or what is wrong with that."""
         parent = mapping(tree.value)["extends"]
         if not isinstance(parent, str):
             return f"{_NEEDS_BASE}: <provider>/baseline"
         try:
-            base = self.path_of(parent, here[-1].parent)
+            base = self._found(parent, here[-1].parent)
         except UnknownScenarioError as error:
             return str(error)
-        if base.resolve() in here:
+        if base[0].resolve() in here:
             return f"{parent} extends this file in turn"
         return f"more than {MAX_LEVELS} levels of files" if len(here) > MAX_LEVELS else base
 

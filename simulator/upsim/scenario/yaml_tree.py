@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -133,8 +133,11 @@ def dotted(place: Place) -> str:
     return text
 
 
-def read_tree(path: Path) -> Tree:
-    """The tree of a file; syntax errors and repeated keys are among its mistakes."""
+def read_tree(path: Path, fill: Callable[[str], str] = str) -> Tree:
+    """The tree of a file; syntax errors and repeated keys are among its mistakes.
+
+    `fill` changes the text before it is parsed.
+    """
     file = str(path)
     try:
         with path.open("rb") as opened:
@@ -150,7 +153,7 @@ def read_tree(path: Path) -> Tree:
         return _unreadable(Mark(file, 1, 1), f"more than {MAX_VALUES} lines and commas")
     if len(data) > MAX_BYTES:
         return _unreadable(Mark(file, 1, 1), f"larger than {MAX_BYTES} bytes")
-    return parse_tree(text, file)
+    return parse_tree(fill(text), file)
 
 
 def parse_tree(text: str, file: str, variables: Mapping[str, str] = os.environ) -> Tree:

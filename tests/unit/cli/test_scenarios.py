@@ -97,11 +97,13 @@ def test_an_unknown_name(command: str) -> None:
 def test_the_list() -> None:
     """Below each provider stand its scenarios, each with a summary that is whole."""
     text = run("scenarios", "list").stdout
-    heads = [line for line in text.splitlines() if line and not line.startswith(" ")]
-    shown = [line.split()[0] for line in text.splitlines() if re.match("  [a-z0-9]", line)]
+    heads = [line for line in text.splitlines() if line and line[0] not in " *"]
+    items = [re.match("(. )([a-z0-9][^ ]*)  ", line) for line in text.splitlines()]
+    shown = [(item[2], item[1] == "* ") for item in items if item]
+    named = [(name.partition("/")[2], LIBRARY.template_of(name)) for name in LIBRARY.names()]
 
     assert list(LIBRARY.providers()) == [head.split()[0] for head in heads]
-    assert [name.partition("/")[2] for name in LIBRARY.names()] == shown
+    assert [(short, template is not None) for short, template in named] == shown
     assert LIBRARY.load("vicsee/plan-pro").summary in " ".join(text.split())
 
 
@@ -232,7 +234,7 @@ def test_the_list_for_programs() -> None:
     """With --json the list is an array of objects."""
     found = json.loads(run("scenarios", "list", "--json").stdout)
 
-    assert {"name", "provider", "summary"} == set(found[0])
+    assert {"name", "provider", "summary", "template"} == set(found[0])
 
 
 def test_the_file() -> None:

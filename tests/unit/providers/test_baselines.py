@@ -32,7 +32,7 @@ def test_every_provider_has_a_baseline() -> None:
 @each_scenario
 def test_a_shipped_file_has_no_mistake(name: str) -> None:
     """It fits the schema, and every knob, plan, failure and dialect that it names is defined."""
-    tree = LIBRARY.resolve(LIBRARY.path_of(name))
+    tree = LIBRARY.resolve_name(name)
 
     mistakes = [*tree.mistakes, *LIBRARY.mistakes_in(tree)]
 

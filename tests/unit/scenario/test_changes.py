@@ -156,8 +156,8 @@ def test_a_change_is_explained() -> None:
     (when,) = [line for line in text.splitlines() if 'after: "30s"' in line]
     (what,) = [line for line in text.splitlines() if "states: []" in line]
 
-    assert when.endswith("# vicsee/refunds-end-in-mid-run.yaml:5")
-    assert what.endswith("# vicsee/refunds-end-in-mid-run.yaml:6 assumed")
+    assert when.endswith("# _common/refunds-end-in-mid-run.yaml:5")
+    assert what.endswith("# _common/refunds-end-in-mid-run.yaml:6 assumed")
 
 
 def test_a_change_costs_what_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

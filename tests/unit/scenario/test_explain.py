@@ -64,7 +64,7 @@ def test_the_head() -> None:
 
     assert ("wavespeed/refund-after-three-hours", "wavespeed") == (shown["name"], shown["provider"])
     assert "wavespeed/refund-after-three-hours.yaml" == own
-    assert {"wavespeed/fails-and-refunds.yaml", "wavespeed/baseline.yaml"} == set(others)
+    assert {"_common/fails-and-refunds.yaml", "wavespeed/baseline.yaml"} == set(others)
     assert "https://wavespeed.ai/docs/troubleshooting-guide" == shown["evidence"]["source"]
 
 

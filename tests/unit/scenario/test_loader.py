@@ -38,7 +38,7 @@ def mistakes(load: Load, text: str) -> list[str]:
 @pytest.mark.parametrize("name", LIBRARY.names())
 def test_everything_that_is_shipped_is_valid(name: str) -> None:
     """No file that comes with the package has a mistake."""
-    assert list(LIBRARY.mistakes_in(LIBRARY.resolve(LIBRARY.path_of(name)))) == []
+    assert list(LIBRARY.mistakes_in(LIBRARY.resolve_name(name))) == []
 
 
 @pytest.mark.parametrize("name", LIBRARY.names())

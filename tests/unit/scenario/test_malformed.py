@@ -355,7 +355,7 @@ def test_a_shipped_file_that_was_broken(tmp_path: Path, name: str, mutation: str
     """A valid file that somebody broke tells what broke it."""
     change, message = MUTATIONS[mutation]
     path = tmp_path / "broken.yaml"
-    path.write_text(change(LIBRARY.path_of(name).read_text("utf-8")), "utf-8")
+    path.write_text(change(LIBRARY.text_of(name)), "utf-8")
 
     assert [] != [found for found in messages(path) if message in found], messages(path)
 
@@ -365,7 +365,7 @@ def test_a_shipped_file_that_was_broken(tmp_path: Path, name: str, mutation: str
 def test_a_shipped_file_with_another_unit(tmp_path: Path, name: str, unit: str) -> None:
     """A time that is written otherwise is told how times are written."""
     path = tmp_path / "broken.yaml"
-    text = LIBRARY.path_of(name).read_text("utf-8")
+    text = LIBRARY.text_of(name)
     path.write_text(re.sub(r": ([0-9]+)(ms|s|m)\}", rf": \1{unit}}}", text, count=1), "utf-8")
 
     (message,) = messages(path)
@@ -378,7 +378,7 @@ def test_a_baseline_that_was_broken(tmp_path: Path, provider: str, mutation: str
     """A baseline of one's own is judged whole."""
     change, message = FACTS[mutation]
     path = tmp_path / "broken.yaml"
-    path.write_text(change(LIBRARY.path_of(f"{provider}/baseline").read_text("utf-8")), "utf-8")
+    path.write_text(change(LIBRARY.text_of(f"{provider}/baseline")), "utf-8")
 
     assert [] != [found for found in messages(path) if message in found], messages(path)
 

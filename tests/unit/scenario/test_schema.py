@@ -13,7 +13,7 @@ from upsim.scenario.loader import Library, shipped_root
 from upsim.scenario.publish import published, schema_of
 from upsim.scenario.schema import resolved_schema, source
 from upsim.scenario.schemas import jsonable, schema_mistakes
-from upsim.scenario.yaml_tree import parse_tree, read_tree
+from upsim.scenario.yaml_tree import parse_tree
 
 LIBRARY = Library()
 PUBLISHED = schema_of(LIBRARY)
@@ -74,7 +74,7 @@ def test_every_key_has_a_description() -> None:
 @pytest.mark.parametrize("name", LIBRARY.names())
 def test_a_shipped_file_is_valid_in_an_editor(name: str) -> None:
     """No editor flags anything in a file as it ships, by the schema in its folder or by any."""
-    value = jsonable(read_tree(LIBRARY.path_of(name)).value)
+    value = jsonable(parse_tree(LIBRARY.text_of(name), name).value)
     found = [
         error
         for judge in (EDITOR, ANY, OWN[name.partition("/")[0]])
@@ -87,7 +87,7 @@ def test_a_shipped_file_is_valid_in_an_editor(name: str) -> None:
 @pytest.mark.parametrize("name", LIBRARY.names())
 def test_a_shipped_file_is_valid_when_resolved(name: str) -> None:
     """The strict form takes every file with all that it extends."""
-    tree = LIBRARY.resolve(LIBRARY.path_of(name))
+    tree = LIBRARY.resolve_name(name)
 
     assert [] == list(schema_mistakes(tree.value))
 
@@ -95,9 +95,10 @@ def test_a_shipped_file_is_valid_when_resolved(name: str) -> None:
 @pytest.mark.parametrize("name", LIBRARY.names())
 def test_a_shipped_file_names_its_schema(name: str) -> None:
     """The first line of each file tells an editor where the schema is."""
-    first = LIBRARY.path_of(name).read_text("utf-8").partition("\n")[0]
+    first = LIBRARY.text_of(name).partition("\n")[0]
+    schema = "../schema.json" if LIBRARY.template_of(name) else "schema.json"
 
-    assert "# yaml-language-server: $schema=schema.json" == first
+    assert f"# yaml-language-server: $schema={schema}" == first
 
 
 @pytest.mark.parametrize(

@@ -59,11 +59,12 @@ class Evidence(TypedDict):
 
 
 class ScenarioLine(TypedDict):
-    """A scenario at a glance."""
+    """A scenario at a glance; `template` is the file that it has in common with other providers."""
 
     name: str
     provider: str
     summary: str
+    template: str | None
 
 
 class Scenarios(TypedDict):

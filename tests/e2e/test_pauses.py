@@ -228,6 +228,39 @@ CASES: dict[str, Callable[[], bytes]] = {
 }
 
 
+FAULTS = "/__sim/sandboxes/default/faults"
+
+
+def fault(**written: object) -> bytes:
+    """Return an order to arm a fault of every poll."""
+    node = {"provider": "vicsee", "at": "poll", "do": "drop_connection", **written}
+    return post("vicsee", json.dumps(node).encode(), JSON, path=FAULTS)
+
+
+def dictionary(count: int, value: object) -> dict[str, object]:
+    """Return an object with so many names."""
+    return {f"data.k{number}": value for number in range(count)}
+
+
+CASES |= {
+    "a patch of many fields": lambda: fault(do={"patch": dictionary(45_000, 1)}),
+    "a fault of many paths": lambda: fault(at="before_accept", when=dictionary(45_000, "*")),
+    "a fault of many actions": lambda: fault(do=dictionary(45_000, 1)),
+    "a fault of many numbers": lambda: fault(do={"respond": {"body": [1.5] * 99_000}}),
+    "many unknown balances": lambda: post(
+        "vicsee",
+        json.dumps({"balances": dictionary(60_000, "100000000000000.000000000001")}).encode(),
+        JSON,
+        path="/__sim/sandboxes",
+    ),
+    "a scenario of many globs": lambda: scenario(
+        media=[{"url": f"{'?' * 198}{number}*", "duration": "5s"} for number in range(1_200)]
+    ),
+    "a scenario with a long summary": lambda: scenario(summary="x" * 7 * MEGABYTE),
+}
+"""What the admin API refuses for its size."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """A server whose event loop is watched."""
@@ -310,6 +343,28 @@ def test_nothing_that_is_sent_holds_the_event_loop(watched: Watched, case: str) 
     print(f"{case}: {status}, longest callback {longest}")  # noqa: T201 - shown with -s
     assert 200 <= status < 500
     assert is_short(longest)
+
+
+def test_no_faults_hold_the_event_loop(watched: Watched) -> None:
+    """The most fields and globs that faults may have cost a request little, also at first."""
+    globs = [
+        fault(at="before_accept", when={"video_url": f"*{'?' * 34}{number:03}b"})
+        for number in range(200)
+    ]
+    patches = [fault(on="*", do={"patch": dictionary(200, 1)}) for _ in range(9)]
+    patches.append(fault(on="*", do={"patch": {**dictionary(199, 1), "data.credits": 1}}))
+    video = b'{"video_url":"https://x.example/%s.mp4"}' % (b"a" * 8_000)
+    for armed, request in (
+        (globs, submit("vicsee", video)),
+        (patches, get("/vicsee/api/v1/credits")),
+    ):
+        for order in armed:
+            assert 201 == answered(watched.server, order)
+        status, longest = longest_pause(watched, request)
+        print(f"{len(armed)} faults: {status}, longest callback {longest}")  # noqa: T201 - as above
+        assert is_short(longest), longest
+        cleared = head("vicsee", KEY, path=FAULTS, method="DELETE")
+        assert 200 == answered(watched.server, cleared)
 
 
 def test_no_scenario_file_holds_the_event_loop(watched: Watched, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.engine import resolution, sandbox
+from upsim.engine import keyring, registry, resolution, sandbox
+from upsim.engine.bound_sandbox import MAX_INPUTS_KEPT
 
 if TYPE_CHECKING:
     import httpx
@@ -71,3 +72,82 @@ def test_new_keys_are_unknown_once_there_are_too_many_accounts(admin: Admin) -> 
     statuses = [credits_of(key) for key in range(MOST + 5)]
     assert [200] * MOST + [401] * 5 == statuses
     assert (200, MOST) == (credits_of(0), len(admin.sim.sandbox.state.accounts))
+
+
+LONG = "y" * 300_000
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"x": [LONG, ["y" * 4_000] * 100]},
+        {LONG: 1, "y": {"z": LONG}},
+        {f"k{number}": "y" * 4_000 for number in range(100)},
+    ],
+)
+def test_a_job_keeps_a_bounded_part_of_a_long_body(admin: Admin, extra: dict[str, Any]) -> None:
+    """Documented fields are kept whatever comes before them, and others as far as there is room."""
+    body = {**extra, "model": "topaz-video-upscale", "video_url": "https://x.example/a.mp4"}
+    answer = admin.caller("venice", "k").post("/api/v1/video/queue", json=body)
+    assert answer.status_code == 200
+    (job,) = admin.sim.sandbox.state.jobs.values()
+    assert len(repr(job.accepted.inputs)) < 2 * MAX_INPUTS_KEPT
+    assert body["video_url"] == job.accepted.inputs["video_url"]
+    assert "video_url" == [*job.accepted.inputs][-1]
+
+
+def test_a_job_keeps_a_bounded_webhook(admin: Admin) -> None:
+    """A longer URL gets no delivery, and the reason is shown."""
+    hook = {"endpoint": f"http://127.0.0.1:9/{LONG}", "secret": LONG}
+    body = {
+        "model": "Qubico/video-toolkit",
+        "task_type": "upscale",
+        "input": {"video": "https://x.example/a.mp4"},
+        "config": {"webhook_config": hook},
+    }
+    assert admin.caller("piapi", "k").post("/api/v1/task", json=body).status_code == 200
+    (job,) = admin.sim.sandbox.state.jobs.values()
+    webhook = job.accepted.webhook
+    assert webhook
+    assert (8_193, 8_192) == (len(webhook.url), len(webhook.secret))
+    admin.post("sandboxes/default/clock/advance", {"to": "idle"})
+    (delivery,) = admin.get("sandboxes/default/webhooks")["deliveries"]
+    assert "refused" == delivery["outcome"]
+
+
+def test_an_upload_keeps_a_bounded_name(admin: Admin) -> None:
+    """The name of a file is cut at a thousand characters."""
+    for name in (f"{LONG}.mp4", "a.mp4"):
+        asked = {"filename": name, "size": 3, "content_type": "video/mp4"}
+        admin.http.post(TICKET, headers={"Authorization": "Bearer k"}, json=asked)
+    uploads = admin.sim.sandbox.state.uploads.values()
+    assert [1_000, 5] == [len(one.issued.file_name) for one in uploads]
+
+
+def test_keys_and_scenarios_of_a_server_are_bounded(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Further keys of one owner count, and scenarios of all sandboxes; deleting makes room."""
+    monkeypatch.setattr(keyring, "MAX_KEYS", MOST)
+    monkeypatch.setattr(registry, "MAX_SENT", 1_000)
+    keys = "sandboxes/default/accounts/vicsee/keys"
+    for _ in range(MOST):
+        admin.post(keys, {"key": "mine"})
+    for _ in range(MOST - 1):
+        admin.post(keys)
+    said = "sandbox 'default' has 20 keys, the most that one may have; make another sandbox"
+    assert (400, "refused", said) == admin.refusal("POST", keys)
+    order = {"scenario": {"extends": "vicsee/baseline", "summary": "x" * 600}}
+    admin.post("sandboxes", {"id": "one", **order})
+    status, code, message = admin.refusal("POST", "sandboxes", order)
+    assert (400, "refused") == (status, code)
+    assert message.endswith("at most 1000 in all: delete some sandboxes")
+    admin.call("DELETE", "sandboxes/one")
+    admin.post("sandboxes", order)
+    status, _, message = admin.refusal(
+        "POST",
+        "sandboxes",
+        {"scenario": {"extends": "vicsee/baseline", "summary": "x" * 5_000_000}},
+    )
+    assert 400 == status
+    assert "characters in all; at most 4500000 are allowed" in message

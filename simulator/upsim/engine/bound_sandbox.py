@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from operator import attrgetter
+from typing import TypeGuard
 
 from upsim.core.call import Call, SentFile
 from upsim.core.events import JobAccepted, JobMarked, UploadIssued, UploadStored, WebhookTarget
+from upsim.core.hosts import MAX_URL_LENGTH
 from upsim.core.instants import DAY, SECOND, Instant
 from upsim.core.job_spec import JobSpec, terms
 from upsim.core.jobs import REVOKED, Job
@@ -24,6 +26,10 @@ from upsim.media.store import BlobStore
 MAX_TERMS_KEPT = 4096
 BLOB = "blob:"
 MAX_TEXT_KEPT = 4096
+"""Characters of a text of a job's inputs that are kept; of a body up to this size everything is."""
+MAX_INPUTS_KEPT = 65_536
+"""Characters of a job's inputs that are kept, with 8 for each value."""
+MAX_FILE_NAME_KEPT = 1_000
 
 
 class BoundSandbox:
@@ -113,6 +119,7 @@ class BoundSandbox:
         sandbox, account = self._sandbox, call.who
         agreed = call.spec or self.terms(call)
         slots = self._bound.rules.baseline.plans[account.plan].concurrency
+        short = len(call.body) <= MAX_TEXT_KEPT
         accepted = JobAccepted(  # by position, which takes half the time
             sandbox.now,
             self._new_id(),
@@ -120,7 +127,7 @@ class BoundSandbox:
             self._bound.provider.name,
             call.model.id if call.model else "",
             call.operation,
-            inputs if len(call.body) <= MAX_TEXT_KEPT else without_bulk(inputs),
+            inputs if short else without_bulk(inputs, self._fields()),
             agreed.options,
             call.media,
             agreed.output,
@@ -130,7 +137,7 @@ class BoundSandbox:
             self._bound.rules.baseline.digest,
             f"{BLOB}{call.blob}" if call.blob else call.source,
             slots is not None and account.running >= slots,
-            webhook,
+            webhook and _bounded(webhook),
         )
         quote = agreed.quote
         charge = Entry(
@@ -148,6 +155,10 @@ class BoundSandbox:
         call.job = sandbox.state.jobs[accepted.job]
         sandbox.schedule(call.job)
         return call.job
+
+    def _fields(self) -> Collection[str]:
+        """The fields that the provider documents for the body of a submit."""
+        return self._sandbox.scenario_for(self._bound.provider.name).body_fields
 
     def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
         """Move a job by command; refunds follow as the baseline says."""
@@ -188,8 +199,8 @@ class BoundSandbox:
             upload=upload,
             provider=self._bound.provider.name,
             account=call.who.number,
-            file_name=file_name,
-            content_type=content_type,
+            file_name=file_name[:MAX_FILE_NAME_KEPT],
+            content_type=content_type[:MAX_FILE_NAME_KEPT],
             size=size,
             signature=self._sandbox.seeds.secret(signed, 16).hex(),
             expires_at=self.now + (_lifetime(self._bound, "upload_tickets") or DAY),
@@ -233,20 +244,46 @@ def _lifetime(bound: BoundProvider, what: str) -> int | None:
     return None if value is None else int(Decimal(str(value)) * SECOND)
 
 
-def without_bulk(inputs: Mapping[str, object]) -> Mapping[str, object]:
-    """The inputs with very long texts (files sent as base64) cut and marked as cut."""
-    for value in inputs.values():
-        if isinstance(value, dict) or (isinstance(value, str) and len(value) > MAX_TEXT_KEPT):
-            return {name: _cut(value) for name, value in inputs.items()}
-    return inputs
+def without_bulk(inputs: Mapping[str, object], known: Collection[str]) -> Mapping[str, object]:
+    """Return the inputs of a long body as they are kept: cut texts, and a bounded size in all.
+
+    Fields that are `known` come first; what does not fit is left out.
+    """
+    left = [MAX_INPUTS_KEPT]
+    first = {name: inputs[name] for name in known if name in inputs}
+    kept = _kept_names({**first, **inputs}, left)
+    return {name: kept[name] for name in inputs if name in kept}
 
 
-def _cut(value: object) -> object:
+def _kept_names(inputs: Mapping[str, object], left: list[int]) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    for name, value in inputs.items():
+        left[0] -= len(name) + 8
+        if left[0] < 0:
+            break
+        kept[name] = _cut(value, left)
+    return kept
+
+
+def _cut(value: object, left: list[int]) -> object:
+    """Return a value with its texts cut, and with as many of its parts as there are left."""
     if isinstance(value, dict):
-        return without_bulk(value)
-    if not isinstance(value, str) or len(value) <= MAX_TEXT_KEPT:
-        return value
-    return f"{value[:64]}… ({len(value)} characters)"
+        return _kept_names(value, left)
+    if isinstance(value, list):
+        numbered = _kept_names({str(i): item for i, item in enumerate(value)}, left)
+        return [*numbered.values()]
+    text = f"{value[:64]}… ({len(value)} characters)" if _is_long(value) else value
+    left[0] -= len(text) if isinstance(text, str) else 0
+    return text
+
+
+def _is_long(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) > MAX_TEXT_KEPT
+
+
+def _bounded(webhook: WebhookTarget) -> WebhookTarget:
+    """Return a webhook with its texts cut; a URL is then still longer than one may be."""
+    return WebhookTarget(webhook.url[: MAX_URL_LENGTH + 1], webhook.secret[:MAX_URL_LENGTH])
 
 
 def safe_name(name: str) -> str:

@@ -13,6 +13,8 @@ from upsim.engine.seeds import Seeds, fresh_seed, fresh_token
 
 MAX_RETIRED_KEPT = 4096
 """So many keys of deleted sandboxes are refused; older ones are strangers' again."""
+MAX_KEYS = 100_000
+"""Keys of a sandbox, those of all its accounts together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,15 @@ class Keyring:
             msg = f"this {provider} key already belongs to sandbox {known.sandbox!r}"
             msg += "" if known.sandbox != holder.sandbox else f", account {known.owner[:80]!r}"
             raise KeyTakenError(msg)
+        keys = self._issued.setdefault(holder.sandbox, [])
+        if known is None and len(keys) >= MAX_KEYS:
+            msg = f"sandbox {holder.sandbox!r} has {MAX_KEYS} keys, the most that one may have"
+            raise SandboxRefusedError(f"{msg}; make another sandbox")
         self._retired.pop(fingerprint, None)
         self.know(provider, auth, holder.sandbox)
         self._holders[fingerprint] = holder
-        self._issued.setdefault(holder.sandbox, []).append(fingerprint)
+        if known is None:
+            keys.append(fingerprint)
         return issued
 
     def know(self, provider: str, auth: Auth, sandbox: str) -> None:

@@ -32,6 +32,8 @@ from upsim.scenario.loader import BASELINE, Library
 from upsim.scenario.model import Scenario
 
 DEFAULT = "default"
+MAX_SENT = 64 * 2**20
+"""Bytes of the scenarios that were sent for all sandboxes together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class SandboxRequest:
     render: str | None = None
     ttl: float | None = None
     webhook_timestamp: str | None = None
+    sent: int = 0
+    """Bytes of the scenario, where it came as a document."""
 
 
 class Registry:
@@ -106,6 +110,7 @@ class Registry:
         if len(self.sandboxes) > self.settings.sandboxes_max:
             msg = f"there are already {self.settings.sandboxes_max} sandboxes; delete some"
             raise SandboxRefusedError(msg)
+        self._check_room(order.sent)
         sandbox = self._add(name, order)
         try:
             keys = {p: self._first_key(sandbox, p, order.keys.get(p)) for p in self.providers}
@@ -113,6 +118,13 @@ class Registry:
             self.delete(name)
             raise
         return sandbox, keys
+
+    def _check_room(self, size: int) -> None:
+        """Raise SandboxRefusedError where the scenarios of other sandboxes leave no room."""
+        held = sum(order.sent for order in self._orders.values()) if size else 0
+        if held + size > MAX_SENT:
+            msg = f"a scenario of {size} bytes, where those of other sandboxes have {held}"
+            raise SandboxRefusedError(f"{msg}; at most {MAX_SENT} in all: delete some sandboxes")
 
     def _free_name(self) -> str:
         while True:

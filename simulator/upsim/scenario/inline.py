@@ -13,6 +13,7 @@ from pathlib import Path
 
 from upsim.core.provider import Provider
 from upsim.scenario.changes import MAX_CHANGES
+from upsim.scenario.faults.sizes import size_of
 from upsim.scenario.loader import Library, ScenarioError, built
 from upsim.scenario.merging import merged
 from upsim.scenario.model import Scenario
@@ -32,6 +33,8 @@ SENT = "request body"
 """The name of such a scenario. No other has it: names hold a slash, and files end in .yaml."""
 MAX_SENT = 4_000
 """Values that a document may hold; the largest baseline has half of that."""
+MAX_CHARACTERS = 4_500_000
+"""Characters of all texts and keys of a document; its faults may hold 4,000,000 of them."""
 MAX_JUDGED = 40_000
 """Values that are judged: all of a document, and again with each of its changes."""
 MAX_NUMBER_LENGTH = 30
@@ -64,6 +67,7 @@ def sent_tree(document: object) -> Tree:
     """The tree of a document: its marks name no file, and count its values in their order."""
     tree = Tree(None, {(): Mark("", 0, 0)})
     try:
+        _refuse_long_texts(document)
         tree.value = _read(tree, document, ())
         _refuse_labour(tree)
     except _TooMuchError as error:
@@ -114,6 +118,16 @@ def _refuse_labour(tree: Tree) -> None:
     if values * (changes + 1) > MAX_JUDGED:
         raise _TooMuchError(
             f"a document of {values} values with {changes} changes is too much to judge"
+        )
+
+
+def _refuse_long_texts(document: object) -> None:
+    """Raise _TooMuchError for a document whose texts are too long together."""
+    characters = size_of({"": document}).characters
+    if characters > MAX_CHARACTERS:
+        raise _TooMuchError(
+            f"the texts of the document have {characters} characters in all;"
+            f" at most {MAX_CHARACTERS} are allowed"
         )
 
 

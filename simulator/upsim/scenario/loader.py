@@ -38,7 +38,7 @@ MAX_REPORTED = 500
 """Mistakes that one message tells."""
 
 
-def told(mistakes: Sequence[object]) -> str:
+def join_mistakes(mistakes: Sequence[object]) -> str:
     """Return a message with one line for each mistake, up to `MAX_REPORTED` of them."""
     lines = [str(mistake) for mistake in mistakes[:MAX_REPORTED]]
     if len(mistakes) > MAX_REPORTED:
@@ -52,7 +52,7 @@ class ScenarioError(ValueError):
     def __init__(self, mistakes: list[Mistake]) -> None:
         """Keep the mistakes; the message is one line for each."""
         self.mistakes = sorted(mistakes)
-        super().__init__(told(self.mistakes))
+        super().__init__(join_mistakes(self.mistakes))
 
 
 class UnknownScenarioError(LookupError):

@@ -18,7 +18,7 @@ from upsim.scenario.code_references import BODILESS
 from upsim.scenario.faults.rules import build_fault, fault_mistakes
 from upsim.scenario.faults.sizes import too_much
 from upsim.scenario.faults.vocabulary import FaultVocabulary, needed, options_in
-from upsim.scenario.loader import told
+from upsim.scenario.loader import join_mistakes
 from upsim.scenario.yaml_tree import dotted
 from upsim.web.admin import sandbox_shapes
 from upsim.web.admin.calls import Text
@@ -87,7 +87,7 @@ def _validated(asked: FaultOrder, known: FaultVocabulary) -> dict[str, Any]:
     node = {name: _exact(value) for name, value in given.items() if value is not msgspec.UNSET}
     mistakes = [_sentence(*found) for found in fault_mistakes(node, known)]
     if mistakes:
-        raise AdminError(400, "invalid", told(mistakes))
+        raise AdminError(400, "invalid", join_mistakes(mistakes))
     return node
 
 

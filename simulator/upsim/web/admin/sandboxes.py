@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from typing import Annotated, Any, Literal
@@ -167,7 +168,9 @@ async def create(request: Request) -> Response:
     registry = registry_of(request)
     try:
         scenario = await _scenario(request, asked)
-        sandbox, keys = registry.create(_order(asked, registry, scenario))
+        sent = len(request.state.body) if isinstance(asked.scenario, dict) else 0
+        order = replace(_order(asked, registry, scenario), sent=sent)
+        sandbox, keys = registry.create(order)
     except (SandboxRefusedError, ClockError, BaselineError) as error:
         status = 409 if isinstance(error, SandboxTakenError | KeyTakenError) else 400
         raise AdminError(status, "refused", str(error)[:SHOWN]) from error

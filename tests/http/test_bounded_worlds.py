@@ -147,7 +147,7 @@ def test_keys_and_scenarios_of_a_server_are_bounded(
     status, _, message = admin.refusal(
         "POST",
         "sandboxes",
-        {"scenario": {"extends": "vicsee/baseline", "summary": "x" * 5_000_000}},
+        {"scenario": {"extends": "vicsee/baseline", "summary": "x" * 5_000_001}},
     )
     assert 400 == status
-    assert "characters in all; at most 4500000 are allowed" in message
+    assert "characters in all; at most 5000000 are allowed" in message

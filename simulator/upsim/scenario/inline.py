@@ -33,7 +33,7 @@ SENT = "request body"
 """The name of such a scenario. No other has it: names hold a slash, and files end in .yaml."""
 MAX_SENT = 4_000
 """Values that a document may hold; the largest baseline has half of that."""
-MAX_CHARACTERS = 4_500_000
+MAX_CHARACTERS = 5_000_000
 """Characters of all texts and keys of a document; its faults may hold 4,000,000 of them."""
 MAX_JUDGED = 40_000
 """Values that are judged: all of a document, and again with each of its changes."""

@@ -22,7 +22,7 @@ FACTS = [
 
 @pytest.mark.parametrize(("provider", "fact"), FACTS)
 def test_fact(target_of: Callable[[str], Target], provider: str, fact: Fact) -> None:
-    """What the provider documents is what the target does."""
+    """The target does what the provider documents; each simulator response is in its document."""
     target = target_of(provider)
 
     verdict = judge(book_of(provider), fact, target, pricer(provider), _sleep)
@@ -30,6 +30,9 @@ def test_fact(target_of: Callable[[str], Target], provider: str, fact: Fact) -> 
         pytest.skip(verdict.reason)
 
     assert [str(found) for found in verdict.mismatches] == [], verdict.exchange
+    if target.simulator:
+        findings = [str(found) for call in verdict.exchanges for found in call.findings]
+        assert findings == [], verdict.exchange
 
 
 def _sleep(seconds: float) -> None:

@@ -43,8 +43,8 @@ class Profile:
     Without a seed one is drawn, and told with the failures.
     """
 
-    examples: int = 25
-    scenarios: int = 15
+    examples: int = 10
+    scenarios: int = 8
     steps: int = 6
     seed: int | None = 1
 

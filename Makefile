@@ -12,7 +12,7 @@ APART := $(PROCESSES) $(PAGES)
 export PYTHON
 unexport PYTHONDONTWRITEBYTECODE  # else each process that a test starts compiles the project anew
 
-.PHONY: help demo serve test processes pages browser contracts covered check style types imports bench mutants nightly lock clean
+.PHONY: help demo serve test processes pages browser contracts covered check style types imports schemas bench mutants nightly lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -42,7 +42,7 @@ covered: $(VENV)/.development  ## the tests of .ci/covering run every branch of 
 	$(TESTS) --cov=upsim.core --cov=upsim.providers --cov-report= $$(cat .ci/covering)
 	$(BIN)/python -m coverage report --fail-under=100 --include='*/upsim/core/*,*/upsim/providers/*'
 
-check: style types imports  ## all that needs no test to run
+check: style types imports schemas  ## all that needs no test to run
 
 style: $(VENV)/.development
 	$(BIN)/ruff check
@@ -54,6 +54,9 @@ types: $(VENV)/.development
 
 imports: $(VENV)/.development
 	$(BIN)/lint-imports
+
+schemas: $(VENV)/.runtime  ## the JSON Schemas by which editors check and complete scenarios
+	$(BIN)/upsim scenarios schema --write scenarios
 
 bench: $(VENV)/.development  ## speed against a bare application, measured in the same run
 	$(BIN)/python -m tests.bench $(BENCH)

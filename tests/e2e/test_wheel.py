@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from upsim.scenario.loader import Library
+from upsim.scenario.publish import schema_files
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {
     name: value
@@ -142,11 +145,24 @@ def test_packages_are_typed(wheel: Path, package: str) -> None:
 
 
 def test_every_scenario_is_inside(wheel: Path) -> None:
-    """The scenarios and their schema are in the wheel, below the package."""
+    """The scenarios are in the wheel, below the package."""
     here = ROOT / "scenarios"
-    files = {path.relative_to(here).as_posix() for path in here.rglob("*") if path.is_file()}
+    files = {path.relative_to(here).as_posix() for path in here.rglob("*.yaml")}
 
     assert not {f"upsim/_scenarios/{name}" for name in files} - names_in(wheel)
+
+
+def test_schemas_are_built_into_the_wheel(wheel: Path, sdist: Path) -> None:
+    """The build writes the schemas of the scenarios; the source archive holds none of them."""
+    library = Library()
+    written = schema_files(library, library.providers())
+    with zipfile.ZipFile(wheel) as archive:
+        built = {name: archive.read(f"upsim/_scenarios/{name}").decode() for name in written}
+    with tarfile.open(sdist) as source:
+        packed = [name for name in source.getnames() if name.endswith("schema.json")]
+
+    assert written == built
+    assert ["simulator/upsim/scenario/schema.json"] == [n.partition("/")[2] for n in packed]
 
 
 def test_nothing_else_is_inside(wheel: Path) -> None:
@@ -176,10 +192,12 @@ def test_source_archive_gives_the_same_wheel(wheel: Path, sdist: Path, tmp_path:
 def test_source_archive_holds_what_is_needed(sdist: Path) -> None:
     """The source archive holds sources, scenarios and documents, and nothing of a desk."""
     with tarfile.open(sdist) as archive:
-        tops = {name.split("/")[1] for name in archive.getnames()}
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    tops = {name.partition("/")[0] for name in names}
 
     documents = {"README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "PKG-INFO"}
-    assert tops - {".gitignore"} == {"simulator", "contracts", "scenarios", *documents}
+    assert tops - {".gitignore"} == {"simulator", "contracts", "scenarios", "scripts", *documents}
+    assert ["scripts/build_schemas.py"] == [n for n in names if n.startswith("scripts/")]
 
 
 # -- installed

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 
 import click
 
@@ -19,9 +20,10 @@ from upsim.providers import folders
 from upsim.scenario.explain import as_json, as_text, explain, short
 from upsim.scenario.listing import Listed, listing
 from upsim.scenario.loader import Library, ScenarioError, UnknownScenarioError
-from upsim.scenario.publish import published
+from upsim.scenario.publish import published, schema_files
 from upsim.scenario.searching import former_names, known_synonyms, searched, vocabulary
 from upsim.scenario.suggestions import unknown
+from upsim.testing.whole_files import write_whole
 from upsim.web.bodies import encode
 
 FINDING = 1
@@ -126,8 +128,15 @@ def explain_command(name: str, *, as_data: bool) -> None:
 @command.command("schema")
 @click.argument("provider", required=False, type=PROVIDER)
 @click.option("--no-names", is_flag=True, help="Explain the keys only, for files of any provider.")
-def schema_command(*, provider: str | None, no_names: bool) -> None:
-    """Print the JSON Schema by which editors judge and complete scenario files.
+@click.option(
+    "--write",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write DIR/PROVIDER/schema.json for the providers, and DIR/schema.json without names.",
+)
+def schema_command(*, provider: str | None, no_names: bool, folder: Path | None) -> None:
+    """Print the JSON Schema by which editors check and complete scenario files.
 
     It offers the names that exist at a PROVIDER, or by default at all of them.
     """
@@ -136,7 +145,21 @@ def schema_command(*, provider: str | None, no_names: bool) -> None:
     if provider is not None and provider not in known:
         raise click.UsageError(unknown("provider", provider, known))
     chosen = () if no_names else known if provider is None else (provider,)
-    click.echo(published(library, chosen), nl=False)
+    if folder is None:
+        click.echo(published(library, chosen), nl=False)
+        return
+    for name, text in schema_files(library, chosen).items():
+        _write(folder / name, text)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file, with the folders that it lies in."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, text.encode())
+    except OSError as error:
+        raise click.UsageError(f"cannot write {file}: {error.strerror}") from error
+    click.echo(f"wrote {file}", err=True)
 
 
 def _library() -> Library:

@@ -1,8 +1,4 @@
-"""The published JSON Schemas of a library, as texts that can be compared with the files.
-
-Each provider's folder holds one of its own, so that a new provider brings its own and no file
-that is there already changes. The one beside the folders knows no provider.
-"""
+"""The published JSON Schemas of a library: as values, as texts and as files for editors."""
 
 from __future__ import annotations
 
@@ -13,10 +9,22 @@ from upsim.scenario.loader import Library
 from upsim.scenario.schema import Schema, published_schema
 from upsim.scenario.schemas import jsonable
 
+SCHEMA_FILE = "schema.json"
+"""The name by which the first line of each scenario file refers to its schema."""
+
 
 def published(library: Library, providers: Iterable[str] | None = None) -> str:
     """The schema for editors, with the names of some providers, or of all of the library."""
     return json.dumps(schema_of(library, providers), indent=1, ensure_ascii=False) + "\n"
+
+
+def schema_files(library: Library, providers: Iterable[str]) -> dict[str, str]:
+    """Return the texts of schema files by path: one without names, and one for each provider.
+
+    The scenarios of a provider lie in a folder of its name, beside which editors look first.
+    """
+    named = {f"{one}/{SCHEMA_FILE}": published(library, [one]) for one in providers}
+    return {SCHEMA_FILE: published(library, ()), **named}
 
 
 def schema_of(library: Library, providers: Iterable[str] | None = None) -> Schema:

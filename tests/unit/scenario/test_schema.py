@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from upsim.scenario.loader import Library, shipped_root
+from upsim.cli import main
+from upsim.scenario.loader import Library
 from upsim.scenario.publish import published, schema_of
 from upsim.scenario.schema import resolved_schema, source
 from upsim.scenario.schemas import jsonable, schema_mistakes
@@ -20,7 +22,6 @@ PUBLISHED = schema_of(LIBRARY)
 EDITOR = Draft202012Validator(PUBLISHED)
 ANY = Draft202012Validator(schema_of(LIBRARY, ()))
 OWN = {name: Draft202012Validator(schema_of(LIBRARY, [name])) for name in LIBRARY.providers()}
-WRITTEN_BY = "python -m upsim scenarios schema"
 
 
 def properties(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON
@@ -38,22 +39,36 @@ def objections(text: str) -> list[str]:
     return [error.message for error in EDITOR.iter_errors(jsonable(parse_tree(text, "f").value))]
 
 
-def test_the_published_file_is_current() -> None:
-    """The file for any provider is what the package makes of its schema, and names none."""
-    shipped = (shipped_root() / "schema.json").read_text("utf-8")
-    named = [provider for provider in LIBRARY.providers() if provider in shipped]
+def test_schema_files_are_written_for_an_editor(tmp_path: Path) -> None:
+    """`--write` gives each provider's folder its own names, and the folder above it none."""
+    folder = tmp_path / "new"
+    done = CliRunner().invoke(main, ["scenarios", "schema", "--write", str(folder)])
+    texts = {
+        file.relative_to(folder).as_posix(): file.read_text("utf-8") for file in folder.rglob("*.*")
+    }
+    own = {f"{name}/schema.json": published(LIBRARY, [name]) for name in LIBRARY.providers()}
 
-    assert published(LIBRARY, ()) == shipped, f"{WRITTEN_BY} --no-names > scenarios/schema.json"
-    assert [] == named
+    assert (0, "") == (done.exit_code, done.stdout)
+    assert {"schema.json": published(LIBRARY, ()), **own} == texts
+    assert [] == [name for name in LIBRARY.providers() if name in texts["schema.json"]]
 
 
-@pytest.mark.parametrize("provider", LIBRARY.providers())
-def test_the_published_file_of_a_provider_is_current(provider: str) -> None:
-    """Its folder holds the file that editors use, which names nobody else's scenarios."""
-    shipped = (shipped_root() / provider / "schema.json").read_text("utf-8")
-    file = f"scenarios/{provider}/schema.json"
-
-    assert published(LIBRARY, [provider]) == shipped, f"{WRITTEN_BY} {provider} > {file}"
+def test_schema_files_of_one_provider_or_none(tmp_path: Path) -> None:
+    """`--write` takes a PROVIDER and `--no-names`, and reports a folder that it cannot write."""
+    for index, (options, names) in enumerate(
+        [(["vicsee"], ["schema.json", "vicsee/schema.json"]), (["--no-names"], ["schema.json"])]
+    ):
+        folder = tmp_path / str(index)
+        CliRunner().invoke(main, ["scenarios", "schema", *options, "--write", str(folder)])
+        found = {one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()}
+        assert set(names) == found
+    (tmp_path / "file").write_text("", "utf-8")
+    refused = CliRunner().invoke(
+        main, ["scenarios", "schema", "--write", str(tmp_path / "file" / "below")]
+    )
+    assert refused.exit_code == 2
+    assert "cannot write" in refused.stderr
+    assert "Not a directory" in refused.stderr
 
 
 @pytest.mark.parametrize("schema", [source(), resolved_schema(), PUBLISHED], ids=["s", "r", "p"])

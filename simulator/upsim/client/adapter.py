@@ -48,18 +48,17 @@ __all__ = [
     "Adapter",
     "AdapterRequest",
     "Billed",
-    "Cadence",
+    "ErrorFormat",
+    "ErrorMeaning",
     "File",
-    "HandIn",
     "Job",
     "Link",
-    "Meaning",
     "Money",
+    "PollingCadence",
     "Progress",
     "ProtocolError",
     "ProviderResponse",
     "Quote",
-    "Reading",
     "ReceivedWebhook",
     "Request",
     "Size",
@@ -67,6 +66,7 @@ __all__ = [
     "Steps",
     "TransientError",
     "UnsupportedError",
+    "UploadMethod",
     "Webhook",
     "WebhookError",
     "WebhookEvent",
@@ -229,7 +229,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Cadence:
+class PollingCadence:
     """How a provider advises to poll: the first pause, how it grows, the longest."""
 
     first: float
@@ -238,7 +238,7 @@ class Cadence:
 
 
 @dataclass(frozen=True, slots=True)
-class HandIn:
+class UploadMethod:
     """How a file of one's own gets to the provider.
 
     `limit` names the baseline's limit of its bytes; `encoded` says that the limit holds for a body
@@ -273,7 +273,7 @@ _NOT_NOW = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class ErrorMeaning:
     """A refusal that its status alone does not tell: by its code, or by words of its message."""
 
     kind: Literal["authentication", "balance", "rate_limit", "invalid", "media", "not_found"]
@@ -281,7 +281,7 @@ class Meaning:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ErrorFormat:
     """How a provider's errors are read: where text and code stand, and what they mean.
 
     `status` is the place of a status in the body, which counts when it is not one of success.
@@ -293,7 +293,7 @@ class Reading:
     code: Sequence[str] = ()
     status: Sequence[str] = ()
     success: str = ""
-    meanings: Sequence[Meaning] = ()
+    meanings: Sequence[ErrorMeaning] = ()
     issues: str = ""
 
     def accepted(self, answer: ProviderResponse) -> ProviderResponse:
@@ -381,11 +381,11 @@ class Adapter:
 
     provider: str
     authorise: Callable[[str], Mapping[str, str]]
-    hand_in: HandIn
+    hand_in: UploadMethod
     submit: Callable[[AdapterRequest], Steps[Job]]
     poll: Callable[[Job], Steps[Progress]]
     balance: Callable[[], Steps[Money]]
-    cadence: Cadence
+    cadence: PollingCadence
     lookup: str
     refusals: frozenset[int] = frozenset({HTTPStatus.TOO_MANY_REQUESTS})
     charged: Callable[[Job], Steps[Money | None]] | None = None

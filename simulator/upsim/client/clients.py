@@ -34,7 +34,7 @@ from upsim.client.models import ModelInfo, find_model, public_hosts
 from upsim.client.policies import Polling, Retries, Timeouts
 from upsim.client.pricing import cap_of
 from upsim.client.request_guard import Budget, RequestGuard, has_host
-from upsim.client.upscaling import Upscaling, Wanted
+from upsim.client.upscaling import RequestedOutput, Upscaling
 from upsim.client.values import (
     Download,
     Job,
@@ -337,10 +337,10 @@ def _chosen(settings: ClientSettings) -> _Chosen:
         settings.pop("webhook_secret", None)
 
 
-def _wanted(wishes: UpscaleOptions) -> Wanted:
+def _wanted(wishes: UpscaleOptions) -> RequestedOutput:
     """What is to become of a video. Raises ArgumentError."""
     check_names("argument of an upscale", wishes, UpscaleOptions.__annotations__)
-    return Wanted(**wishes)
+    return RequestedOutput(**wishes)
 
 
 def _path(to: str | os.PathLike[str]) -> Path:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urljoin
 
-from upsim.client.adapter import ProviderResponse, Reading
-from upsim.client.effects import BlockingCall, Fetch, Flow, Lost, Sent
+from upsim.client.adapter import ErrorFormat, ProviderResponse
+from upsim.client.effects import BlockingCall, Fetch, Flow, LostResponse, SentResponse
 from upsim.client.exceptions import (
     ClientError,
     DestinationError,
@@ -34,11 +34,11 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 _NO_VIDEO = ("text/", "application/json", "application/xml")
-_PLAIN = Reading(texts=())
+_PLAIN = ErrorFormat(texts=())
 
 
 @dataclass(slots=True)
-class Part:
+class PartialFile:
     """The part of a file that has come so far, and what is known of the whole."""
 
     path: Path
@@ -129,7 +129,7 @@ def download(
     there are `seconds` left; an attempt that brought new bytes does not count.
     """
     with _beside(to) as partial, partial.open("wb") as file:
-        part = Part(partial, file)
+        part = PartialFile(partial, file)
         deadline = TimeLeft(seconds)
         yield from _all_of(url, part, deadline, sender=sender, attempts=attempts, admit=admit)
         file.close()
@@ -138,7 +138,7 @@ def download(
         return Download(to, part.have, resumable=part.ranges, resumed=part.resumed)
 
 
-def take_spool(spool: Path, to: Path) -> Flow[Download]:
+def keep_spooled(spool: Path, to: Path) -> Flow[Download]:
     """Give a file that came with an answer its name."""
 
     def take() -> int:
@@ -185,7 +185,7 @@ def _beside(to: Path) -> Iterator[Path]:
 
 def _all_of(
     url: str,
-    part: Part,
+    part: PartialFile,
     deadline: TimeLeft,
     *,
     sender: Sender,
@@ -195,17 +195,17 @@ def _all_of(
     tried = redirects = best = 0
     while True:
         admit(url)
-        outcome: Sent | Lost = yield Fetch(url, part.headers(), part, deadline.left)
+        outcome: SentResponse | LostResponse = yield Fetch(url, part.headers(), part, deadline.left)
         deadline.left -= outcome.took
-        lost = isinstance(outcome, Lost)
+        lost = isinstance(outcome, LostResponse)
         if part.problem:
             raise ProtocolError(f"{shown_url(url)}: {part.problem}")
-        if not isinstance(outcome, Lost) and outcome.answer.status in _REDIRECTS:
+        if not isinstance(outcome, LostResponse) and outcome.answer.status in _REDIRECTS:
             redirects += 1
             url = _redirected(url, outcome.answer, redirects)
             continue
         trouble: ClientError
-        if isinstance(outcome, Lost):
+        if isinstance(outcome, LostResponse):
             trouble = TransientError(f"GET {shown_url(url)}: {outcome.reason}")
         elif outcome.answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             trouble = _trouble(url, outcome.answer)

@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostResponse:
     """There is no answer, or not all of one. Unless `sent`, the other side has seen nothing."""
 
     reason: str
@@ -35,7 +35,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentResponse:
     """A request's answer, and the seconds that it took."""
 
     answer: ProviderResponse
@@ -57,7 +57,7 @@ class BlockingCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class ReportProgress:
     """Tell the caller's own function how far it is."""
 
     progress: Progress
@@ -86,6 +86,6 @@ class Fetch:
     seconds: float
 
 
-Effect = Send | Sleep | BlockingCall | Tell | Fetch
+Effect = Send | Sleep | BlockingCall | ReportProgress | Fetch
 Flow = Generator[Effect, Any, _Result]
 """Logic that yields effects and returns a result."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from upsim.client.adapter import Adapter, AdapterRequest, Request, Steps
 from upsim.client.clocks import Dice
-from upsim.client.effects import Flow, Lost, Send, Sent, Sleep
+from upsim.client.effects import Flow, LostResponse, Send, SentResponse, Sleep
 from upsim.client.exceptions import (
     OutcomeUnknownError,
     ProtocolError,
@@ -79,7 +79,7 @@ class Sender:
         """The seconds before the next attempt."""
         policy = self._retries
         span = min(policy.most, policy.first * policy.factor ** (attempt - 1))
-        return spread(span, policy.jitter, self._dice)
+        return with_jitter(span, policy.jitter, self._dice)
 
     def patience(self, trouble: _Trouble, attempt: int) -> float | None:
         """The seconds to wait before trying again; None when that is over."""
@@ -100,7 +100,7 @@ class Sender:
             yield from deadline.pause(seconds)
 
 
-def spread(seconds: float, jitter: float, dice: Dice) -> float:
+def with_jitter(seconds: float, jitter: float, dice: Dice) -> float:
     """A pause, longer or shorter by up to a fraction of it."""
     return seconds * (1 + jitter * (2 * dice.random() - 1))
 
@@ -110,10 +110,10 @@ def _once(steps: Steps[_Result], deadline: TimeLeft | None) -> Flow[_Result]:
     try:
         request = next(steps)
         while True:
-            outcome: Sent | Lost = yield Send(request)
+            outcome: SentResponse | LostResponse = yield Send(request)
             if deadline is not None:
                 deadline.left -= outcome.took
-            if isinstance(outcome, Lost):
+            if isinstance(outcome, LostResponse):
                 raise TransientError(_told(request, outcome))
             request = steps.send(outcome.answer)
     except StopIteration as stop:
@@ -130,7 +130,7 @@ def _submit(
     steps = adapter.submit(order)
     request = next(steps)
     outcome = yield from _under_way(Send(request, reservation), adapter.lookup)
-    if isinstance(outcome, Lost):
+    if isinstance(outcome, LostResponse):
         steps.close()
         reason = _told(request, outcome)
         if outcome.sent:
@@ -159,10 +159,10 @@ def _submit(
     raise _unknown(adapter, order, reservation, problem or "more than one request was needed")
 
 
-def _under_way(send: Send, how: str) -> Flow[Sent | Lost]:
+def _under_way(send: Send, how: str) -> Flow[SentResponse | LostResponse]:
     """Send what is paid; whoever stops it in the middle is told what that may mean."""
     try:
-        outcome: Sent | Lost = yield send
+        outcome: SentResponse | LostResponse = yield send
     except BaseException as error:
         if not isinstance(error, Exception):
             error.add_note(f"stopped while a paid request was under way; it may be accepted. {how}")
@@ -170,7 +170,7 @@ def _under_way(send: Send, how: str) -> Flow[Sent | Lost]:
     return outcome
 
 
-def _told(request: Request, lost: Lost) -> str:
+def _told(request: Request, lost: LostResponse) -> str:
     return f"{request.method} {shown_url(request.target)}: {lost.reason}"
 
 

@@ -22,8 +22,8 @@ from upsim.client.arguments import (
 )
 from upsim.client.charges import check_charge
 from upsim.client.clocks import Dice
-from upsim.client.downloading import check, download, take_spool
-from upsim.client.effects import BlockingCall, Flow, Tell
+from upsim.client.downloading import check, download, keep_spooled
+from upsim.client.effects import BlockingCall, Flow, ReportProgress
 from upsim.client.exceptions import (
     ArgumentError,
     ClientError,
@@ -42,7 +42,7 @@ from upsim.client.models import ModelInfo
 from upsim.client.policies import Polling, Retries
 from upsim.client.pricing import chosen, option_flaws, quote
 from upsim.client.request_guard import RequestGuard, Reservation
-from upsim.client.sending import Sender, TimeLeft, spread
+from upsim.client.sending import Sender, TimeLeft, with_jitter
 from upsim.client.values import (
     AdapterRequest,
     Download,
@@ -72,7 +72,7 @@ _ROOM_FOR_THE_REST = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedOutput:
     """What is to become of a video, in common terms and in the provider's own."""
 
     target_height: int | None = None
@@ -114,7 +114,7 @@ class Upscaling:
         self._webhook = webhook
         self._told: set[str] = set()
 
-    def quote(self, source: Source | Media, wanted: Wanted) -> Flow[Quote]:
+    def quote(self, source: Source | Media, wanted: RequestedOutput) -> Flow[Quote]:
         """What it would cost: the provider's word where it gives one for this source."""
         if isinstance(source, Media):
             return self._local(source, self._chosen(source, wanted))
@@ -128,7 +128,7 @@ class Upscaling:
             raise MediaRefusedError(None, f"{opened.file.name}: {opened.measured.detail}")
         return self._local(media, options)
 
-    def submit(self, source: Source, wanted: Wanted) -> Flow[Job]:
+    def submit(self, source: Source, wanted: RequestedOutput) -> Flow[Job]:
         """Hand in a video and start a job. It is paid for from here on.
 
         Raises OverchargedError for a charge that exceeds the cap in spite of the quote.
@@ -188,10 +188,10 @@ class Upscaling:
         most = advice.most if policy.most is None else policy.most
         doubts = 0
         if fresh:
-            yield from deadline.pause(spread(pause, policy.jitter, self._dice))
+            yield from deadline.pause(with_jitter(pause, policy.jitter, self._dice))
         while True:
             progress = yield from self._poll_through(job, deadline, pause)
-            yield Tell(progress)
+            yield ReportProgress(progress)
             if progress.state == "completed" and progress.has_output:
                 return progress
             if progress.ended:
@@ -205,7 +205,7 @@ class Upscaling:
             if deadline.left <= 0:
                 strange = progress.state == "unknown"
                 raise WaitTimeoutError(job, progress, seconds=given, strange=strange)
-            yield from deadline.pause(spread(pause, policy.jitter, self._dice))
+            yield from deadline.pause(with_jitter(pause, policy.jitter, self._dice))
             pause = min(most, pause * factor)
 
     def _poll_through(self, job: Job, deadline: TimeLeft, pause: float) -> Flow[Progress]:
@@ -219,7 +219,7 @@ class Upscaling:
             over = since - deadline.left >= self._polling.outage or deadline.left <= 0
             if over or (trouble.retry_after or 0) > self._retries.longest:
                 raise trouble
-            yield from deadline.pause(spread(pause, self._polling.jitter, self._dice))
+            yield from deadline.pause(with_jitter(pause, self._polling.jitter, self._dice))
 
     def download(self, what: Job | Progress, to: Path) -> Flow[Download]:
         """Fetch the finished file; of a job that has not ended the end is waited for."""
@@ -227,7 +227,7 @@ class Upscaling:
         yield BlockingCall(partial(check, to, None if job is None else job.source))
         progress = what if isinstance(what, Progress) else (yield from self.wait(what))
         if progress.spool is not None and progress.spool.exists():
-            return (yield from take_spool(progress.spool, to))
+            return (yield from keep_spooled(progress.spool, to))
         if progress.output is None:
             raise UnsupportedError(f"there is no file at {progress.status!r} to be downloaded")
         return (
@@ -241,7 +241,7 @@ class Upscaling:
             )
         )
 
-    def upscale(self, source: Source, to: Path, wanted: Wanted) -> Flow[Upscaled]:
+    def upscale(self, source: Source, to: Path, wanted: RequestedOutput) -> Flow[Upscaled]:
         """All of it. An error after the submit carries the job, a stop or a bug a note of it."""
         yield BlockingCall(partial(check, to, source))
         job = yield from self.submit(source, wanted)
@@ -286,7 +286,7 @@ class Upscaling:
                 found.append(replace(job, source=lost.order.file))
         return tuple(found)
 
-    def _chosen(self, media: Media | None, wanted: Wanted) -> dict[str, Option]:
+    def _chosen(self, media: Media | None, wanted: RequestedOutput) -> dict[str, Option]:
         return chosen(
             self.known,
             media,
@@ -296,7 +296,7 @@ class Upscaling:
         )
 
     def _read(
-        self, opened: RemoteVideo | LocalVideo, wanted: Wanted
+        self, opened: RemoteVideo | LocalVideo, wanted: RequestedOutput
     ) -> tuple[Media | None, dict[str, Option]]:
         media = opened.media if isinstance(opened, LocalVideo) else None
         return media, self._chosen(media, wanted)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from upsim.client.adapter import File, Meaning, ProviderResponse, Reading, link, number
+from upsim.client.adapter import ErrorFormat, ErrorMeaning, File, ProviderResponse, link, number
 from upsim.client.exceptions import (
     AuthenticationError,
     BalanceError,
@@ -22,7 +22,7 @@ from upsim.client.exceptions import (
 )
 from upsim.client.values import Progress, State
 
-PLAIN = Reading(texts=(("message",),), code=("code",))
+PLAIN = ErrorFormat(texts=(("message",),), code=("code",))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_status_has_its_kind(status: int, kind: type[ClientError]) -> None:
 
 def test_words_win_over_the_status() -> None:
     """What a provider is known to mean by a text counts more than its status."""
-    reading = Reading(texts=(("message",),), meanings=(Meaning("balance", "top up"),))
+    reading = ErrorFormat(texts=(("message",),), meanings=(ErrorMeaning("balance", "top up"),))
 
     with pytest.raises(BalanceError):
         reading.accepted(ProviderResponse(400, b'{"message": "Please top up."}'))
@@ -148,7 +148,7 @@ def test_words_win_over_the_status() -> None:
 
 def test_first_place_with_a_text() -> None:
     """Where a provider has two forms of errors, the first place that holds a text counts."""
-    reading = Reading(texts=(("error", "message"), ("error",)))
+    reading = ErrorFormat(texts=(("error", "message"), ("error",)))
     error = reading.error(ProviderResponse(402, b'{"error": "Insufficient balance"}'))
 
     assert isinstance(error, RefusedError)

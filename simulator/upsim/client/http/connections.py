@@ -9,7 +9,7 @@ from typing import Any, cast
 import httpcore
 import httpx
 
-from upsim.client.http.total_timeout import kept_now
+from upsim.client.http.total_timeout import active_timeout
 from upsim.network import (
     POOL_LIMITS,
     AsyncTransport,
@@ -52,7 +52,7 @@ class _Stream(httpcore.NetworkStream):
         return data
 
     def _read(self, max_bytes: int, timeout: float | None) -> bytes:
-        patience = kept_now()
+        patience = active_timeout()
         if patience is None:
             return self._inner.read(max_bytes, timeout)
         try:

@@ -17,7 +17,7 @@ import httpx
 
 from upsim.client import clocks
 from upsim.client.adapter import ProviderResponse
-from upsim.client.effects import Fetch, Lost, Send, Sent
+from upsim.client.effects import Fetch, LostResponse, Send, SentResponse
 from upsim.client.http.decoding import PLAIN, Decoding
 from upsim.client.http.total_timeout import TotalTimeout
 from upsim.client.http.wire import Key, Wire
@@ -64,13 +64,13 @@ class HttpExchange(ABC):
         """How the body of this answer is taken."""
 
     @abstractmethod
-    def result(self, response: httpx.Response) -> Sent | Lost:
+    def result(self, response: httpx.Response) -> SentResponse | LostResponse:
         """What came, after the body was taken to its end."""
 
-    def lost(self, error: Exception) -> Lost:
+    def lost(self, error: Exception) -> LostResponse:
         """What went wrong, without the request that an httpx error carries."""
         reason = f"no answer ({type(error).__name__}: {str(error)[:200]})"
-        return Lost(reason, sent=not isinstance(error, _NOT_SENT), took=self._took())
+        return LostResponse(reason, sent=not isinstance(error, _NOT_SENT), took=self._took())
 
     def _in_memory(self, response: httpx.Response) -> BodyMode:
         """The body as it was before it was compressed."""
@@ -84,13 +84,15 @@ class HttpExchange(ABC):
 
         return BodyMode(raw=raw, write=grow, patience=self.patience)
 
-    def _sent(self, response: httpx.Response, spool: Path | None = None) -> Sent:
+    def _sent(self, response: httpx.Response, spool: Path | None = None) -> SentResponse:
         status, headers = response.status_code, headers_of(response)
-        return Sent(ProviderResponse(status, bytes(self._memory), headers, spool), self._took())
+        return SentResponse(
+            ProviderResponse(status, bytes(self._memory), headers, spool), self._took()
+        )
 
-    def _endless(self) -> Lost:
+    def _endless(self) -> LostResponse:
         reason = "neither a length nor chunks tell whether the file is whole"
-        return Lost(reason, took=self._took())
+        return LostResponse(reason, took=self._took())
 
     def _took(self) -> float:
         return clocks.stopwatch() - self._started
@@ -123,13 +125,15 @@ class Sending(HttpExchange):
         with self._spool.open("wb") as file:
             yield BodyMode(raw=_is_raw(response), write=file.write, patience=self.patience)
 
-    def result(self, response: httpx.Response) -> Sent | Lost:
+    def result(self, response: httpx.Response) -> SentResponse | LostResponse:
         """The answer, unless its video is shorter than announced, or could be."""
         if self._spool is not None:
             length = response.headers.get("content-length", "")
             have = self._spool.stat().st_size
             if plain_count(length) not in (None, have):
-                return Lost(f"the body ended after {have} of {length} bytes", took=self._took())
+                return LostResponse(
+                    f"the body ended after {have} of {length} bytes", took=self._took()
+                )
             if _ends_by_closing(response):
                 return self._endless()
         return self._sent(response, self._spool)
@@ -155,7 +159,7 @@ class Fetching(HttpExchange):
         self.patience.with_file(self._seconds)
         yield BodyMode(raw=_is_raw(response), write=self._sink.write, patience=self.patience)
 
-    def result(self, response: httpx.Response) -> Sent | Lost:
+    def result(self, response: httpx.Response) -> SentResponse | LostResponse:
         """The answer, unless the end of a file cannot be told; its length is for the sink."""
         if self._wanted and _ends_by_closing(response):
             return self._endless()

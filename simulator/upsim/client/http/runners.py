@@ -13,7 +13,16 @@ import httpx
 
 from upsim.client import callbacks
 from upsim.client.callbacks import SandboxSleep, Sleeper
-from upsim.client.effects import BlockingCall, Effect, Fetch, Flow, Lost, Send, Sent, Sleep
+from upsim.client.effects import (
+    BlockingCall,
+    Effect,
+    Fetch,
+    Flow,
+    LostResponse,
+    Send,
+    SentResponse,
+    Sleep,
+)
 from upsim.client.http.connections import async_connections, sync_connections
 from upsim.client.http.exchanges import Fetching, HttpExchange, Sending
 from upsim.client.http.wire import Wire
@@ -73,7 +82,7 @@ class SyncRunner:
             self._wire.watch(effect.progress)
         return None
 
-    def _exchange(self, exchange: HttpExchange) -> Sent | Lost:
+    def _exchange(self, exchange: HttpExchange) -> SentResponse | LostResponse:
         patience = exchange.patience
         try:
             with patience.active(), _content(exchange.content) as content:
@@ -144,7 +153,7 @@ class AsyncRunner:
                 await told
         return None
 
-    async def _exchange(self, exchange: HttpExchange) -> Sent | Lost:
+    async def _exchange(self, exchange: HttpExchange) -> SentResponse | LostResponse:
         patience = exchange.patience
         try:
             async with patience.active_async(), _content_async(exchange.content) as content:

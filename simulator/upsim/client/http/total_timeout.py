@@ -98,6 +98,6 @@ class TotalTimeout:
 _KEPT: ContextVar[TotalTimeout | None] = ContextVar("kept", default=None)
 
 
-def kept_now() -> TotalTimeout | None:
+def active_timeout() -> TotalTimeout | None:
     """The patience of the exchange that this thread is in."""
     return _KEPT.get()

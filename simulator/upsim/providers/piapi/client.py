@@ -9,19 +9,19 @@ from urllib.parse import quote
 from upsim.client.adapter import (
     Adapter,
     AdapterRequest,
-    Cadence,
-    HandIn,
+    ErrorFormat,
+    ErrorMeaning,
     Job,
-    Meaning,
     Money,
+    PollingCadence,
     Progress,
     ProtocolError,
     ProviderResponse,
-    Reading,
     ReceivedWebhook,
     Request,
     State,
     Steps,
+    UploadMethod,
     WebhookError,
     WebhookEvent,
     link,
@@ -32,13 +32,13 @@ TASK = "/api/v1/task"
 TASK_TYPE = "upscale"
 FAMILY = "video_toolkit"
 UNIT = "point"
-READING = Reading(
+READING = ErrorFormat(
     texts=(("message",),),
     status=("code",),
     meanings=(
-        Meaning("media", "failed to get valid video"),
-        Meaning("media", "invalid video"),
-        Meaning("balance", "insufficient credits"),
+        ErrorMeaning("media", "failed to get valid video"),
+        ErrorMeaning("media", "invalid video"),
+        ErrorMeaning("balance", "insufficient credits"),
     ),
 )
 STATES: Mapping[str, State] = {
@@ -183,7 +183,7 @@ def _price(answer: ProviderResponse) -> Money | None:
 ADAPTER = Adapter(
     provider="piapi",
     authorise=authorise,
-    hand_in=HandIn(by="data_url", limit="video_bytes"),
+    hand_in=UploadMethod(by="data_url", limit="video_bytes"),
     submit=submit,
     charged=charged,
     poll=poll,
@@ -191,7 +191,7 @@ ADAPTER = Adapter(
     cancel=cancel,
     jobs=jobs,
     is_order=is_order,
-    cadence=Cadence(first=1.0, factor=1.5, most=30.0),  # the official command line
+    cadence=PollingCadence(first=1.0, factor=1.5, most=30.0),  # the official command line
     webhooks="secret",
     webhook=webhook,
     lookup="find(error) looks for it in the account's history.",

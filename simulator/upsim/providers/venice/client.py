@@ -8,34 +8,34 @@ from http import HTTPStatus
 from upsim.client.adapter import (
     Adapter,
     AdapterRequest,
-    Cadence,
-    HandIn,
+    ErrorFormat,
+    ErrorMeaning,
     Job,
-    Meaning,
     Money,
+    PollingCadence,
     Progress,
     ProtocolError,
     ProviderResponse,
     Quote,
-    Reading,
     Request,
     State,
     Steps,
+    UploadMethod,
     link,
 )
 
 VIDEO = "/api/v1/video"
 UNIT = "USD"
-READING = Reading(
+READING = ErrorFormat(
     texts=(("error", "message"), ("error",)),
     code=("code",),
     issues="issues",
     meanings=(
-        Meaning("media", "Invalid video format"),
-        Meaning("media", "Could not read the video"),
-        Meaning("media", "Video duration"),
-        Meaning("media", "The output would be larger"),
-        Meaning("not_found", "Request ID is invalid"),
+        ErrorMeaning("media", "Invalid video format"),
+        ErrorMeaning("media", "Could not read the video"),
+        ErrorMeaning("media", "Video duration"),
+        ErrorMeaning("media", "The output would be larger"),
+        ErrorMeaning("not_found", "Request ID is invalid"),
     ),
 )
 STATES: Mapping[str, State] = {
@@ -128,12 +128,12 @@ def _failed(answer: ProviderResponse) -> Progress:
 ADAPTER = Adapter(
     provider="venice",
     authorise=authorise,
-    hand_in=HandIn(by="data_url", limit="body_bytes", encoded=True),
+    hand_in=UploadMethod(by="data_url", limit="body_bytes", encoded=True),
     submit=submit,
     poll=poll,
     balance=balance,
     quote=quote,
-    cadence=Cadence(first=5.0),  # both loops of the guide
+    cadence=PollingCadence(first=5.0),  # both loops of the guide
     refusals=frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}),
     lookup=(
         "Venice lists no jobs: compare balance() with what it was, or look for the charge in "

@@ -9,27 +9,27 @@ from upsim.client.adapter import (
     Adapter,
     AdapterRequest,
     Billed,
-    Cadence,
+    ErrorFormat,
+    ErrorMeaning,
     File,
-    HandIn,
     Job,
-    Meaning,
     Money,
+    PollingCadence,
     Progress,
     ProtocolError,
-    Reading,
     Request,
     State,
     Steps,
+    UploadMethod,
     link,
 )
 
 UNIT = "credit"
-READING = Reading(
+READING = ErrorFormat(
     texts=(("error", "message"),),
     code=("error", "code"),
     success="success",
-    meanings=(Meaning("media", "PROBE_FAILED"), Meaning("media", "VIDEO_TOO_LONG")),
+    meanings=(ErrorMeaning("media", "PROBE_FAILED"), ErrorMeaning("media", "VIDEO_TOO_LONG")),
 )
 STATES: Mapping[str, State] = {
     "pending": "waiting",
@@ -103,11 +103,11 @@ def balance() -> Steps[Money]:
 ADAPTER = Adapter(
     provider="vicsee",
     authorise=authorise,
-    hand_in=HandIn(by="upload", limit="upload_video_bytes"),
+    hand_in=UploadMethod(by="upload", limit="upload_video_bytes"),
     upload=upload,
     submit=submit,
     poll=poll,
     balance=balance,
-    cadence=Cadence(first=1.0, factor=1.5, most=10.0),  # the Tasks page
+    cadence=PollingCadence(first=1.0, factor=1.5, most=10.0),  # the Tasks page
     lookup="VicSee lists no tasks: compare balance() with what it was.",
 )

@@ -11,21 +11,21 @@ from urllib.parse import quote as escaped
 from upsim.client.adapter import (
     Adapter,
     AdapterRequest,
-    Cadence,
+    ErrorFormat,
+    ErrorMeaning,
     File,
-    HandIn,
     Job,
-    Meaning,
     Money,
+    PollingCadence,
     Progress,
     ProtocolError,
     ProviderResponse,
     Quote,
-    Reading,
     ReceivedWebhook,
     Request,
     State,
     Steps,
+    UploadMethod,
     WebhookError,
     WebhookEvent,
     link,
@@ -36,15 +36,15 @@ V3 = "/api/v3"
 UNIT = "USD"
 MAX_TIMESTAMP_LENGTH = 18
 SWITCHES: Mapping[object, object] = {"true": True, "false": False}
-READING = Reading(
+READING = ErrorFormat(
     texts=(("message",),),
     code=("error_code",),
     status=("code",),
     meanings=(
-        Meaning("balance", "Insufficient credits"),
-        Meaning("media", "video duration exceeds"),
-        Meaning("media", "the video could not be read"),
-        Meaning("media", "the output would be larger"),
+        ErrorMeaning("balance", "Insufficient credits"),
+        ErrorMeaning("media", "video duration exceeds"),
+        ErrorMeaning("media", "the video could not be read"),
+        ErrorMeaning("media", "the output would be larger"),
     ),
 )
 STATES: Mapping[str, State] = {
@@ -224,7 +224,7 @@ def _first(outputs: object) -> object:
 ADAPTER = Adapter(
     provider="wavespeed",
     authorise=authorise,
-    hand_in=HandIn(by="upload", limit="upload_bytes"),
+    hand_in=UploadMethod(by="upload", limit="upload_bytes"),
     upload=upload,
     submit=submit,
     charged=charged,
@@ -234,7 +234,7 @@ ADAPTER = Adapter(
     quote=quote,
     jobs=jobs,
     is_order=is_order,
-    cadence=Cadence(first=2.0, factor=1.5, most=10.0),
+    cadence=PollingCadence(first=2.0, factor=1.5, most=10.0),
     webhooks="url",
     webhook=webhook,
     lookup="find(error) looks for it among the predictions of the last seven days.",

@@ -13,7 +13,7 @@ from hypothesis import Phase, settings
 
 from tests.kit.careless import CARELESS, Careful, ResubmitsOnTransportError, call
 from upsim.client import connect, connect_async, model_names
-from upsim.kit import CallerMachine, FaultPlan, RunawayError, run_caller
+from upsim.kit import ClientMachine, FaultPlan, RunawayError, run_client
 from upsim.kit.machine import SETTINGS
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ FRESH = settings(SETTINGS, database=None, derandomize=True)
 FEW = settings(FRESH, max_examples=10, stateful_step_count=6)
 
 
-def machine_of(client: type[Careful]) -> type[CallerMachine]:
+def machine_of(client: type[Careful]) -> type[ClientMachine]:
     """Return a machine around a sample client."""
 
-    class Sample(CallerMachine):
+    class Sample(ClientMachine):
         """Uses the sample client."""
 
         model = "vicsee"
@@ -43,7 +43,7 @@ def machine_of(client: type[Careful]) -> type[CallerMachine]:
 def failure_of(client: type[Careful], explored: settings = FRESH) -> tuple[str, list[str]]:
     """Return what is found of a sample client, and the steps that show it."""
     with pytest.raises(AssertionError) as found:
-        run_caller(machine_of(client), settings=explored)
+        run_client(machine_of(client), settings=explored)
     notes = [line for note in found.value.__notes__ for line in note.splitlines()]
     steps = [line for line in notes if line.startswith("state.upscale")]
     return str(found.value), steps
@@ -97,7 +97,7 @@ def test_exploration_finds_mistakes_too() -> None:
             return ()
 
     with pytest.raises(AssertionError, match="one order was charged "):
-        run_caller(Explored, settings=settings(FRESH, phases=[Phase.generate]))
+        run_client(Explored, settings=settings(FRESH, phases=[Phase.generate]))
 
 
 def test_a_failure_shows_no_path_of_the_kit() -> None:
@@ -112,13 +112,13 @@ def test_a_failure_shows_no_path_of_the_kit() -> None:
 
 def test_a_careful_client_passes() -> None:
     """Also under faults, with failing jobs, without money."""
-    run_caller(machine_of(Careful), settings=settings(FRESH, max_examples=20))
+    run_client(machine_of(Careful), settings=settings(FRESH, max_examples=20))
 
 
-def reference_machine(name: str) -> type[CallerMachine]:
+def reference_machine(name: str) -> type[ClientMachine]:
     """Return a machine around the reference client, with a model."""
 
-    class Reference(CallerMachine):
+    class Reference(ClientMachine):
         """Uses the reference client."""
 
         model = name
@@ -145,7 +145,7 @@ def reference_machine(name: str) -> type[CallerMachine]:
 @pytest.mark.parametrize("name", model_names())
 def test_the_reference_client_passes(name: str) -> None:
     """Of each model."""
-    run_caller(reference_machine(name), settings=FEW)
+    run_client(reference_machine(name), settings=FEW)
 
 
 @pytest.mark.nightly
@@ -154,13 +154,13 @@ def test_the_reference_client_passes(name: str) -> None:
 def test_no_careful_client_is_blamed_in_a_thousand_examples(name: str) -> None:
     """Each run draws other examples."""
     machine = machine_of(Careful) if name == "Careful" else reference_machine(name)
-    run_caller(machine, settings=settings(SETTINGS, max_examples=1000, database=None))
+    run_client(machine, settings=settings(SETTINGS, max_examples=1000, database=None))
 
 
 def test_async_clients_pass_too() -> None:
     """A coroutine is run to its end, and its sleeping moves the sandbox's clock."""
 
-    class Async(CallerMachine):
+    class Async(ClientMachine):
         """Uses the reference client for async code."""
 
         model = "piapi"
@@ -184,10 +184,10 @@ def test_async_clients_pass_too() -> None:
                 )
             return done.path
 
-    run_caller(Async, settings=settings(FEW, max_examples=4))
+    run_client(Async, settings=settings(FEW, max_examples=4))
 
 
-class InTwoSteps(CallerMachine):
+class InTwoSteps(ClientMachine):
     """A client with hooks of its own for submit and poll, which calls the provider's own host."""
 
     model = "vicsee"
@@ -214,14 +214,14 @@ class InTwoSteps(CallerMachine):
 
 def test_submit_and_poll_may_be_given_apart() -> None:
     """The machine then waits as advised; calls to the provider's own host are intercepted."""
-    run_caller(InTwoSteps, settings=FEW)
+    run_client(InTwoSteps, settings=FEW)
 
 
 def test_the_fixture_s_sandboxes_can_be_used(
     upsim_sandboxes: Callable[..., SandboxHandle],
 ) -> None:
     """Within a test, sandboxes are those of the test."""
-    run_caller(
+    run_client(
         machine_of(Careful), sandboxes=upsim_sandboxes, settings=settings(FEW, max_examples=3)
     )
 
@@ -292,10 +292,10 @@ def test_no_handler_stops_the_end_of_a_runaway() -> None:
 def test_a_machine_without_a_client_says_so() -> None:
     """The message names what is missing."""
 
-    class Empty(CallerMachine):
+    class Empty(ClientMachine):
         """Lacks everything."""
 
         model = "vicsee"
 
     with pytest.raises(NotImplementedError, match="Empty has neither upscale nor submit"):
-        run_caller(Empty, settings=FEW)
+        run_client(Empty, settings=FEW)

@@ -16,11 +16,11 @@ Needs the extra `upsim[kit]`.
 from upsim.kit.client_sleep import RunawayError
 from upsim.kit.clips import Clip, clips
 from upsim.kit.faults import FaultPlan, fault_plans
-from upsim.kit.machine import CallerMachine, run_caller
+from upsim.kit.machine import ClientMachine, run_client
 from upsim.kit.orders import Order, invalid_orders, valid_orders
 
 __all__ = [
-    "CallerMachine",
+    "ClientMachine",
     "Clip",
     "FaultPlan",
     "Order",
@@ -28,6 +28,6 @@ __all__ = [
     "clips",
     "fault_plans",
     "invalid_orders",
-    "run_caller",
+    "run_client",
     "valid_orders",
 ]

@@ -60,7 +60,7 @@ def _of_admin(request: httpx.Request) -> bool:
 
 
 @contextmanager
-def slept_by(sleep: Sleep) -> Iterator[None]:
+def replace_sleep(sleep: Sleep) -> Iterator[None]:
     """`time.sleep` and `asyncio.sleep` of this thread call `sleep` instead of waiting."""
     mine = threading.get_ident()
     real, real_async = time.sleep, asyncio.sleep

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from upsim.kit.model_limits import LARGEST, Bounds, bounds_of
+from upsim.kit.model_limits import LARGEST, ModelLimits, limits_of
 
 RATES = (10, 25, 50)
 """Frames a second whose lengths are exact decimals; one is above the usual bound of 48."""
@@ -46,7 +46,7 @@ class Clip(NamedTuple):
 
 def clips(model: str, *, longest: float | Decimal | None = None) -> st.SearchStrategy[Clip]:
     """Clips that the model takes, `longest` seconds at the most: usual ones and the edges."""
-    bounds = bounds_of(model)
+    bounds = limits_of(model)
     most = None if longest is None else Decimal(str(longest))
     found = [
         Clip(width, height, fps, frames, container)
@@ -61,7 +61,7 @@ def clips(model: str, *, longest: float | Decimal | None = None) -> st.SearchStr
     return st.sampled_from(sorted(found, key=_plainness))
 
 
-def sizes(bounds: Bounds) -> Iterator[tuple[int, int]]:
+def sizes(bounds: ModelLimits) -> Iterator[tuple[int, int]]:
     """Sizes that the model takes: small ones, the largest, and those at the edge of a tier."""
     yield from SIZES
     if bounds.long_side and bounds.short_side:
@@ -71,7 +71,7 @@ def sizes(bounds: Bounds) -> Iterator[tuple[int, int]]:
             yield height, height
 
 
-def lengths(bounds: Bounds, fps: int) -> list[int]:
+def lengths(bounds: ModelLimits, fps: int) -> list[int]:
     """Numbers of frames that the model takes: around the edges, and between them."""
     edges = {2 * fps, bounds.min_frames}
     if bounds.max_frames is not None:
@@ -80,10 +80,10 @@ def lengths(bounds: Bounds, fps: int) -> list[int]:
         if seconds is not None:
             edges.add(int(seconds * fps))
     near = {edge + more for edge in edges for more in (-1, 0, 1)}
-    return sorted(frames for frames in near if takes(bounds, fps, frames))
+    return sorted(frames for frames in near if accepts_length(bounds, fps, frames))
 
 
-def takes(bounds: Bounds, fps: int, frames: int) -> bool:
+def accepts_length(bounds: ModelLimits, fps: int, frames: int) -> bool:
     """Whether a length is within the limits."""
     long = bounds.max_seconds is not None and Decimal(frames) / fps > bounds.max_seconds
     many = bounds.max_frames is not None and frames > bounds.max_frames

@@ -24,7 +24,7 @@ NEVER_A_FILE = {"at": "download", "first": 20, "do": {"respond": 500}}
 """A download that fails more often than clients try again."""
 
 
-class Caller(Protocol):
+class ClientSteps(Protocol):
     """What the first calls need of a machine."""
 
     def first_plans(self) -> tuple[FaultPlan, ...]:
@@ -59,7 +59,7 @@ def first_plans(provider: str) -> tuple[FaultPlan, ...]:
     return tuple(plan for plan in plans if plan)
 
 
-def try_first_calls(machine: Callable[[], Caller]) -> None:
+def try_first_calls(machine: Callable[[], ClientSteps]) -> None:
     """Make each first call. Raises AssertionError, with the steps as a note, at a mistake."""
     maker = machine()
     calls = [*_calls(maker.first_plans())]
@@ -76,7 +76,7 @@ def _calls(plans: tuple[FaultPlan, ...]) -> Iterator[FirstCall]:
         yield FirstCall("upscale_under_faults", {"plan": plan})
 
 
-def _try(machine: Caller, rule: str, arguments: Mapping[str, Any]) -> None:
+def _try(machine: ClientSteps, rule: str, arguments: Mapping[str, Any]) -> None:
     try:
         machine.begin(scenario=None)
         getattr(machine, rule)(**arguments)

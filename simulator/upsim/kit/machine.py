@@ -30,13 +30,13 @@ from hypothesis.stateful import (
 from upsim.client.models import find_model
 from upsim.core.states import TERMINAL
 from upsim.interception.hosts import library
-from upsim.kit.client_sleep import CountingWire, RunawayError, slept_by
+from upsim.kit.client_sleep import CountingWire, RunawayError, replace_sleep
 from upsim.kit.faults import FaultPlan, fault_plans
 from upsim.kit.first_calls import first_plans, try_first_calls
 from upsim.kit.orders import Order, invalid_orders, valid_orders
 from upsim.kit.sandboxes import own_sandbox
 from upsim.kit.test_case import show_at_class
-from upsim.kit.verdicts import CallOutcome, complaint
+from upsim.kit.verdicts import CallOutcome, find_mistake
 from upsim.testing.report import journal_text
 from upsim.testing.sandboxes import SandboxHandle
 
@@ -56,7 +56,7 @@ RUDE = ("polled_too_often", "polled_after_the_end", "retry_after_ignored")
 """Findings of the report card that break the invariant of good manners."""
 
 
-class CallerMachine(RuleBasedStateMachine):
+class ClientMachine(RuleBasedStateMachine):
     """Subclass it, name a `model`, and give `upscale`, or `submit` and `poll`.
 
     `webhook_url` is where your client may ask to be told (None: it should poll), `folder` is a
@@ -78,7 +78,7 @@ class CallerMachine(RuleBasedStateMachine):
         """Give each machine moderate settings, which its `TestCase` may override."""
         super().__init_subclass__(**more)
         cls.TestCase.settings = SETTINGS
-        show_at_class(cls, run_caller)
+        show_at_class(cls, run_client)
 
     def __init__(self) -> None:
         """Nothing is made before the first rule."""
@@ -237,7 +237,7 @@ class CallerMachine(RuleBasedStateMachine):
             exchanges=sandbox.admin("GET", f"journal?since={last}&limit=1000")["exchanges"],
             disturbed=bool(plan) or doomed,
         )
-        text = complaint(sandbox, outcome)
+        text = find_mistake(sandbox, outcome)
         if text:
             raise AssertionError(f"{text}\n{journal_text(sandbox)}") from error
 
@@ -250,7 +250,7 @@ class CallerMachine(RuleBasedStateMachine):
             with ExitStack() as stack:
                 if self.intercepts:
                     stack.enter_context(sandbox.intercept())
-                stack.enter_context(slept_by(self.sleep))
+                stack.enter_context(replace_sleep(self.sleep))
                 found = self.upscale(sandbox, source, dict(order.options))
                 return (asyncio.run(found) if inspect.iscoroutine(found) else found), None
         except NotImplementedError:
@@ -272,8 +272,8 @@ class CallerMachine(RuleBasedStateMachine):
                 self.sandbox.set_state(job["id"], "failed")
 
 
-def run_caller(
-    machine: type[CallerMachine],
+def run_client(
+    machine: type[ClientMachine],
     *,
     sandboxes: Sandboxes | None = None,
     settings: settings | None = None,

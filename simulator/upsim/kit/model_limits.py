@@ -17,7 +17,7 @@ SUBMIT = "submit"
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ModelLimits:
     """The limits of one model; None where there is none. Sides are of the longer and shorter."""
 
     model: str
@@ -36,12 +36,12 @@ class Bounds:
 
 
 @cache
-def bounds_of(model: str) -> Bounds:
+def limits_of(model: str) -> ModelLimits:
     """The bounds of a model of this name. Raises UnknownModelError."""
     known = find_model(model)
     baseline, rules = known.baseline, known.model
     quantity = rules.billing.quantity
-    return Bounds(
+    return ModelLimits(
         model=known.name,
         provider=known.adapter.provider,
         max_seconds=_number(known, "max_seconds"),

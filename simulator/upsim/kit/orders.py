@@ -13,7 +13,7 @@ from upsim.client import adapter as words
 from upsim.client.discovery import adapter
 from upsim.client.models import find_model
 from upsim.kit.clips import RATES, SIZES, Clip, clips
-from upsim.kit.model_limits import Bounds, bounds_of
+from upsim.kit.model_limits import ModelLimits, limits_of
 from upsim.media.clip import CONTAINERS
 
 UNKNOWN = "no-such-value"
@@ -75,7 +75,7 @@ class Order:
 
 def valid_orders(model: str, *, longest: float | Decimal | None = None) -> st.SearchStrategy[Order]:
     """Orders that the provider takes; clips last `longest` seconds at the most."""
-    bounds = bounds_of(model)
+    bounds = limits_of(model)
     chosen = {option.name: _allowed(option.default, option.allowed) for option in bounds.options}
     options = st.fixed_dictionaries({}, optional=chosen)
     return st.builds(Order, st.just(bounds.model), clips(model, longest=longest), options)
@@ -83,7 +83,7 @@ def valid_orders(model: str, *, longest: float | Decimal | None = None) -> st.Se
 
 def invalid_orders(model: str) -> st.SearchStrategy[Order]:
     """Orders with one flaw, and the name of the catalogue's error that each must get."""
-    bounds = bounds_of(model)
+    bounds = limits_of(model)
     right = Order(bounds.model, Clip(*SIZES[0], RATES[0], max(2 * RATES[0], bounds.min_frames)))
     flawed = [
         replace(order, flaw=flaw, refused_by=refusal)
@@ -97,7 +97,7 @@ def _allowed(default: str, allowed: tuple[str, ...]) -> st.SearchStrategy[str]:
     return st.sampled_from([default, *(value for value in allowed if value != default)])
 
 
-def _flawed(bounds: Bounds, right: Order) -> Iterator[tuple[str, Order]]:
+def _flawed(bounds: ModelLimits, right: Order) -> Iterator[tuple[str, Order]]:
     clip = right.clip or Clip(*SIZES[0], RATES[0], RATES[0])
     yield "no video", replace(right, clip=None)
     if MEASURED in bounds.checks:
@@ -109,7 +109,7 @@ def _flawed(bounds: Bounds, right: Order) -> Iterator[tuple[str, Order]]:
             yield "unknown option", replace(right, options={option.name: UNKNOWN})
 
 
-def _wrong_lengths(bounds: Bounds, clip: Clip) -> Iterator[tuple[str, Clip]]:
+def _wrong_lengths(bounds: ModelLimits, clip: Clip) -> Iterator[tuple[str, Clip]]:
     if bounds.max_seconds is not None:
         for fps in RATES:
             yield "too long", clip._replace(fps=fps, frames=int(bounds.max_seconds * fps) + 1)
@@ -119,7 +119,7 @@ def _wrong_lengths(bounds: Bounds, clip: Clip) -> Iterator[tuple[str, Clip]]:
         yield "too many frames", clip._replace(frames=bounds.max_frames + 1)
 
 
-def _wrong_pictures(bounds: Bounds, clip: Clip) -> Iterator[tuple[str, Clip]]:
+def _wrong_pictures(bounds: ModelLimits, clip: Clip) -> Iterator[tuple[str, Clip]]:
     long, short = bounds.long_side, bounds.short_side
     if long is not None and short is not None:
         for width, height in ((long + 2, short), (long, short + 2)):

@@ -43,7 +43,7 @@ class CallOutcome:
         return [found["refused_by"] for found in self.exchanges if found["refused_by"]]
 
 
-def complaint(sandbox: SandboxHandle, outcome: CallOutcome) -> str:
+def find_mistake(sandbox: SandboxHandle, outcome: CallOutcome) -> str:
     """The first thing that is wrong; empty where all is well."""
     return next((text for check in CHECKS for text in check(sandbox, outcome)), "")
 

@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from upsim.cli.write_buffer import untaken
+from upsim.cli.write_buffer import unsent_bytes
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""
@@ -246,7 +246,7 @@ class BoundedProtocol(HttpToolsProtocol):
         Nothing is written while writing is paused, so that less is left as soon as some is taken.
         """
         before = self._untaken
-        self._untaken = left, _ = (untaken(self.transport), self.flow.resumed)
+        self._untaken = left, _ = (unsent_bytes(self.transport), self.flow.resumed)
         self._still = self._still + 1 if left and self._untaken == before else 0
         return self._still >= MAX_STILL
 

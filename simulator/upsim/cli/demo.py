@@ -18,8 +18,8 @@ import uvicorn
 
 from upsim.app import App
 from upsim.cli.demo_output import DemoOutput, print_results
-from upsim.cli.demo_run import POLLING, DemoClip, DemoRun, read_clip, saw, upscale
-from upsim.cli.escaped_console import Screen
+from upsim.cli.demo_run import POLLING, DemoClip, DemoRun, note_status, read_clip, upscale
+from upsim.cli.escaped_console import EscapedConsole
 from upsim.cli.parameters import WholeNumber
 from upsim.cli.request_log import job_of, line_of, today
 from upsim.cli.terminal import OutputError
@@ -86,16 +86,16 @@ def command(*, file: Path | None, out: Path, pace: int, render: str) -> None:
     except* UnreadError:
         code = UNREAD
     except* OutputError as errors:
-        click.echo(f"upsim: {'; '.join(told_by(errors))}", err=True)
+        click.echo(f"upsim: {'; '.join(messages_of(errors))}", err=True)
         code = FINDING
     sys.exit(code)
 
 
-def told_by(errors: BaseExceptionGroup[OutputError]) -> Iterator[str]:
+def messages_of(errors: BaseExceptionGroup[OutputError]) -> Iterator[str]:
     """What each error of a group says."""
     for error in errors.exceptions:
         if isinstance(error, BaseExceptionGroup):
-            yield from told_by(error)
+            yield from messages_of(error)
         else:
             yield error.message
 
@@ -104,7 +104,7 @@ class UnreadError(Exception):
     """Nobody reads what is printed, as after `upsim demo | head`."""
 
 
-class DemoScreen(Screen):
+class DemoScreen(EscapedConsole):
     """A console that ends the demo when nobody reads it any more."""
 
     def on_broken_pipe(self) -> None:
@@ -113,7 +113,9 @@ class DemoScreen(Screen):
         raise UnreadError
 
 
-def _demonstrate(console: Screen, file: Path | None, out: Path, *, pace: int, render: str) -> int:
+def _demonstrate(
+    console: EscapedConsole, file: Path | None, out: Path, *, pace: int, render: str
+) -> int:
     """The whole demo; its exit code."""
     path = _prepare(file, out)
     clip = read_clip(path)
@@ -212,7 +214,7 @@ async def _all(runs: Sequence[DemoRun], clip: DemoClip, base: str, board: DemoOu
 
 async def _one(run: DemoRun, clip: DemoClip, base: str, board: DemoOutput) -> None:
     def told(progress: Progress) -> None:
-        saw(run, progress.status, board.changed)
+        note_status(run, progress.status, board.changed)
 
     async with connect_async(
         f"{run.provider}/{run.model.id}",

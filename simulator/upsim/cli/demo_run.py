@@ -117,7 +117,7 @@ async def _through(run: DemoRun, clip: DemoClip, client: AsyncClient, watch: Wat
     run.job, run.price = job.id, job.price
     run.billed = "" if job.billed is None else str(job.billed)
     if job.status is not None:
-        saw(run, job.status, watch)
+        note_status(run, job.status, watch)
     progress = await client.wait(job)
     _note(run, "downloading", watch)
     await client.download(progress, run.to)
@@ -129,7 +129,7 @@ def _note(run: DemoRun, activity: str, watch: Watch) -> None:
     watch(run)
 
 
-def saw(run: DemoRun, status: str, watch: Watch) -> None:
+def note_status(run: DemoRun, status: str, watch: Watch) -> None:
     """A status of the run's job, in the provider's word."""
     if not run.states or run.states[-1] != status:
         run.states.append(status)

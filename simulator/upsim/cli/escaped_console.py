@@ -12,7 +12,7 @@ from upsim.cli.terminal import raw
 from upsim.core.printable_text import printable
 
 
-class Screen(Console):
+class EscapedConsole(Console):
     """Prints texts as they are: neither markup, nor emoji, nor links, nor control characters."""
 
     def __init__(self, *, stderr: bool = False) -> None:

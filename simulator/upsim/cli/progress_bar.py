@@ -9,7 +9,7 @@ from typing import Self
 from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from upsim.cli.escaped_console import Screen
+from upsim.cli.escaped_console import EscapedConsole
 from upsim.client import values
 
 STEPS = ("waiting", "processing", "completed", "downloaded")
@@ -36,7 +36,7 @@ class ProgressBar:
 
     def __init__(self, to: Path, *, shown: bool) -> None:
         """A bar on standard error, unless that is no terminal or nobody wants it."""
-        console = Screen(stderr=True)
+        console = EscapedConsole(stderr=True)
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),

@@ -20,14 +20,14 @@ from rich.table import Table
 from rich.text import Text
 
 from upsim.cli.demo_output import WIDE, price_text, video_text
-from upsim.cli.escaped_console import Screen
+from upsim.cli.escaped_console import EscapedConsole
 from upsim.cli.model_arguments import check_source, settings_of
 from upsim.cli.parameters import MODEL, DurationType, FrameRate, FrameSize, Setting, WholeNumber
 from upsim.cli.quote_rows import (
-    Row,
+    QuotedVideo,
+    QuoteRow,
     UnfetchedError,
-    Video,
-    described,
+    described_video,
     quotes,
     video_at,
     video_of_file,
@@ -98,8 +98,8 @@ def command(  # noqa: PLR0913 - one argument for each option
         within = bounded(media)
         if isinstance(within, Unmeasurable):
             raise click.UsageError(f"no such clip is measured here: {within.detail}")
-        rows = list(quotes(described(media), names, wishes, chosen))
-        _show(described(media), rows, as_data=as_data)
+        rows = list(quotes(described_video(media), names, wishes, chosen))
+        _show(described_video(media), rows, as_data=as_data)
     else:
         with _video(source, fetch=fetch) as video:
             rows = list(quotes(video, names, wishes, chosen))
@@ -123,7 +123,7 @@ def _media(
 
 
 @contextmanager
-def _video(source: str, *, fetch: bool) -> Iterator[Video]:
+def _video(source: str, *, fetch: bool) -> Iterator[QuotedVideo]:
     path = check_source(source)
     if path is not None:
         yield video_of_file(path)
@@ -135,12 +135,12 @@ def _video(source: str, *, fetch: bool) -> Iterator[Video]:
         raise click.UsageError(str(error)) from error
 
 
-def _show(video: Video, rows: Sequence[Row], *, as_data: bool) -> None:
+def _show(video: QuotedVideo, rows: Sequence[QuoteRow], *, as_data: bool) -> None:
     if as_data:
         found = {"video": _video_data(video), "models": [_data(row) for row in rows]}
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    console = Screen()
+    console = EscapedConsole()
     if not console.is_terminal and not os.environ.get("COLUMNS"):
         console.width = WIDE
     console.print(_title(video), soft_wrap=True, markup=False)
@@ -150,13 +150,13 @@ def _show(video: Video, rows: Sequence[Row], *, as_data: bool) -> None:
     console.print(table if wide <= console.width else _blocks(rows))
 
 
-def _title(video: Video) -> str:
+def _title(video: QuotedVideo) -> str:
     found = video.found
     text = found.detail if isinstance(found, Unmeasurable) else video_text(found)
     return f"{video.name or 'a clip'}: {text}"
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def _table(rows: Sequence[QuoteRow]) -> Table:
     table = Table(box=SIMPLE, pad_edge=False)
     for heading in ("model", "price", "billed", "output"):
         table.add_column(heading, no_wrap=True)
@@ -166,7 +166,7 @@ def _table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _blocks(rows: Sequence[Row]) -> Group:
+def _blocks(rows: Sequence[QuoteRow]) -> Group:
     """A block for each model, for terminals that are too narrow for the table."""
     parts: list[Text | Padding] = []
     for row in rows:
@@ -177,7 +177,7 @@ def _blocks(rows: Sequence[Row]) -> Group:
     return Group(*parts)
 
 
-def _cells(row: Row) -> tuple[Text, ...]:
+def _cells(row: QuoteRow) -> tuple[Text, ...]:
     """Price, quantity, size, and the words for it."""
     billed = f"{plain(row.billed.quantity):,f} {row.billed.of}" if row.billed else ""
     price = price_text(row.price, row.per_dollar) or row.verdict
@@ -185,7 +185,7 @@ def _cells(row: Row) -> tuple[Text, ...]:
     return tuple(Text(cell, STYLES[row.verdict]) for cell in (price, billed, size, _words(row)))
 
 
-def _words(row: Row) -> str:
+def _words(row: QuoteRow) -> str:
     """The formula of a price, or the reason of a refusal with its status and code."""
     if row.verdict == "priced":
         return row.formula
@@ -196,7 +196,7 @@ def _words(row: Row) -> str:
     return f"{told} (the job is accepted and fails; its charge {after})"
 
 
-def _video_data(video: Video) -> dict[str, object]:
+def _video_data(video: QuotedVideo) -> dict[str, object]:
     media = video.found
     if isinstance(media, Unmeasurable):
         return {"source": video.name, "problem": media.detail}
@@ -212,7 +212,7 @@ def _video_data(video: Video) -> dict[str, object]:
     }
 
 
-def _data(row: Row) -> dict[str, object]:
+def _data(row: QuoteRow) -> dict[str, object]:
     price, billed, output = row.price, row.billed, row.output
     return {
         "model": row.model,

@@ -48,7 +48,7 @@ class UnfetchedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Video:
+class QuotedVideo:
     """What is to be quoted: a file or an address, and what is known of it."""
 
     source: str | Path
@@ -67,7 +67,7 @@ class Video:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class QuoteRow:
     """The answer of one model.
 
     `impossible` is what the model does not offer at all; `refused` is the provider's own answer,
@@ -91,18 +91,18 @@ class Row:
     refunded: bool | None = None
 
 
-def video_of_file(path: Path) -> Video:
+def video_of_file(path: Path) -> QuotedVideo:
     """A file of this machine."""
-    return Video(path, measure_file(path))
+    return QuotedVideo(path, measure_file(path))
 
 
-def described(media: Media) -> Video:
+def described_video(media: Media) -> QuotedVideo:
     """A clip that need not exist."""
-    return Video(ANYWHERE, media)
+    return QuotedVideo(ANYWHERE, media)
 
 
 @contextmanager
-def video_at(url: str, *, fetch: bool) -> Iterator[Video]:
+def video_at(url: str, *, fetch: bool) -> Iterator[QuotedVideo]:
     """A video at an address, fetched once; raises UnfetchedError for a public one without `fetch`.
 
     Addresses of this machine are always fetched, private ones never.
@@ -119,16 +119,16 @@ def video_at(url: str, *, fetch: bool) -> Iterator[Video]:
         fetcher = Fetcher(store, LOOPBACK if loopback else PUBLIC)
         found = asyncio.run(fetcher.fetch(url, limit=FETCH_BYTES, timeout=FETCH_SECONDS))
         if isinstance(found, Path):
-            yield Video(url, measure_file(found), found)
+            yield QuotedVideo(url, measure_file(found), found)
         else:
-            yield Video(url, found)
+            yield QuotedVideo(url, found)
     finally:
         store.close()
 
 
 def quotes(
-    video: Video, models: Iterable[str], wishes: UpscaleOptions, settings: Mapping[str, str]
-) -> Iterator[Row]:
+    video: QuotedVideo, models: Iterable[str], wishes: UpscaleOptions, settings: Mapping[str, str]
+) -> Iterator[QuoteRow]:
     """A row for each model, in order. `settings` go to the models that have them."""
     with ExitStack() as stack:
         sim = stack.enter_context(Simulator(clock="manual"))
@@ -152,7 +152,7 @@ def quotes(
                 yield _row(known, client, box, http, video=video, wishes=wanted)
 
 
-def _let_find(sim: Simulator, video: Video) -> None:
+def _let_find(sim: Simulator, video: QuotedVideo) -> None:
     """Let every address lead to this video, for all providers."""
     library = sim.registry.library
     rule = MediaRule("*", video.local or video.found)
@@ -166,10 +166,10 @@ def _row(
     box: Sandbox,
     http: httpx.Client,
     *,
-    video: Video,
+    video: QuotedVideo,
     wishes: UpscaleOptions,
-) -> Row:
-    blank = Row(known.name, "refused", per_dollar=known.model.billing.unit_per)
+) -> QuoteRow:
+    blank = QuoteRow(known.name, "refused", per_dollar=known.model.billing.unit_per)
     source = video.source
     try:
         found = client.quote(video.media, **wishes) if video.media else None

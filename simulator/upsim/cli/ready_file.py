@@ -19,7 +19,9 @@ _MAX_LENGTH = 64 * 1024
 """Bytes of a ready file at most."""
 
 
-def fresh(context: click.Context, option: click.Parameter, ready: Path | None) -> Path | None:
+def remove_stale(
+    context: click.Context, option: click.Parameter, ready: Path | None
+) -> Path | None:
     """Remove a ready file of an earlier server; where none can be written, say why and end.
 
     It is done before any other option is looked at: a server that does not start for another

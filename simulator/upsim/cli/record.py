@@ -18,9 +18,9 @@ from upsim.cli.connections import CuttableProtocol
 from upsim.cli.file_arguments import FileName
 from upsim.cli.listen_address import is_local_only, listen
 from upsim.cli.parameters import PROVIDER, Amount, Port, base_url
-from upsim.cli.ready_file import ReadyFile, fresh
+from upsim.cli.ready_file import ReadyFile, remove_stale
 from upsim.cli.request_log import say
-from upsim.cli.server import Hooks, UvicornServer
+from upsim.cli.server import ServerHooks, UvicornServer
 from upsim.cli.verify import GROUP
 
 FINDING = 1
@@ -67,7 +67,7 @@ class Recorder:
     "--ready-file",
     type=FileName(written=True),
     is_eager=True,
-    callback=fresh,
+    callback=remove_stale,
     help="Write JSON with base_url and pid there once it answers.",
 )
 @click.option("--cap", type=Amount(), help="The most that may be spent, in the provider's unit.")
@@ -139,7 +139,7 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
                 ready.remove()
                 say(f"{session.summary}\n")
 
-            hooks = Hooks(
+            hooks = ServerHooks(
                 lambda: ready.write(server, said),
                 lambda: say(f"recording {session.upstream.base} at {base}/{provider}\n"),
                 lambda: None,

@@ -29,7 +29,7 @@ PLACES = (("message",), ("error", "message"), ("error",), ("detail",))
 """Where a document may hold its message; the first that is a text counts."""
 
 
-class Console:
+class RequestLog:
     """Collects answers and prints them in one write shortly after."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Console:
 
     def stray(self, method: str, path: str, status: int, message: str) -> None:
         """Take in a request that reached no provider: a refused one, or one for a file."""
-        self._wait_for(stray_line(method, path, status, message))
+        self._wait_for(unmatched_line(method, path, status, message))
 
     def webhook(self, sandbox: Sandbox, posting: Posting, outcome: AttemptOutcome) -> None:
         """Take in an attempt to deliver a webhook."""
@@ -120,7 +120,7 @@ def webhook_line(sandbox: Sandbox, posting: Posting, outcome: AttemptOutcome, *,
     return f"{head} job {posting.job} {came}{fault}\n"
 
 
-def stray_line(method: str, path: str, status: int, message: str) -> str:
+def unmatched_line(method: str, path: str, status: int, message: str) -> str:
     """The line of a request that reached no provider."""
     at = iso(wall_clock(), 3)[11:-1]
     head = f"{at} {printable(method)} {printable(path)} {status}"

@@ -22,9 +22,9 @@ from upsim.cli.file_arguments import FileName
 from upsim.cli.listen_address import addresses, check_certificate, is_local_only, listen
 from upsim.cli.parameters import SCENARIO, DurationType, Port, WholeNumber, host_names, token
 from upsim.cli.parameters import base_url as base_url_option
-from upsim.cli.ready_file import ReadyFile, fresh
-from upsim.cli.request_log import Console, say
-from upsim.cli.server import Hooks, UvicornServer
+from upsim.cli.ready_file import ReadyFile, remove_stale
+from upsim.cli.request_log import RequestLog, say
+from upsim.cli.server import ServerHooks, UvicornServer
 from upsim.cli.variables import ADMIN_TOKEN
 from upsim.cli.watch import Watch
 from upsim.core.baseline import BaselineError
@@ -51,7 +51,7 @@ FINDING = 1
     "--ready-file",
     type=FileName(written=True),
     is_eager=True,
-    callback=fresh,
+    callback=remove_stale,
     help="Written once it serves: JSON. Removed at the end.",
 )
 @click.option(
@@ -213,7 +213,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
 
     greeting = Banner(app, base=base, far=reached.far)
     greet = greeting.print_line if quiet else greeting.print_all
-    server = UvicornServer(config, Hooks(started, greet, app.streams.close, stopped))
+    server = UvicornServer(config, ServerHooks(started, greet, app.streams.close, stopped))
     _run(server, listening)
 
 
@@ -235,9 +235,9 @@ def _config(served: ASGIApp, tls_cert: str | None, tls_key: str | None) -> uvico
     )
 
 
-def _console(app: App) -> Console:
+def _console(app: App) -> RequestLog:
     """Print a line for whatever the application answers and delivers."""
-    console = Console()
+    console = RequestLog()
     app.dispatch.observers.append(console)
     app.dispatch.media.observers.append(console)
     app.dispatch.media.reporters.append(console.stray)

@@ -22,7 +22,7 @@ GREET_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Hooks:
+class ServerHooks:
     """What is done once the server answers, when it is to stop, and after its last answer."""
 
     started: Callable[[], None]
@@ -34,7 +34,7 @@ class Hooks:
 class UvicornServer(uvicorn.Server):
     """A uvicorn server that says when it answers, and when it has ended."""
 
-    def __init__(self, config: uvicorn.Config, hooks: Hooks) -> None:
+    def __init__(self, config: uvicorn.Config, hooks: ServerHooks) -> None:
         """Once the server answers, `started` is called, and a moment later `greet`."""
         super().__init__(config)
         self._hooks = hooks

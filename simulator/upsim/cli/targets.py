@@ -61,7 +61,7 @@ class CommandTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ConnectedTarget:
     """A client of a target; the sandbox that it speaks to where that is in this process."""
 
     client: Client
@@ -69,7 +69,7 @@ class Reached:
 
 
 @contextmanager
-def client_for(target: CommandTarget, known: ModelInfo, watch: Watch) -> Iterator[Reached]:
+def client_for(target: CommandTarget, known: ModelInfo, watch: Watch) -> Iterator[ConnectedTarget]:
     """A client of the model at the target. Raises UsageError for a target that may not be."""
     polling = Polling(timeout=target.timeout)
     try:
@@ -94,7 +94,7 @@ def client_for(target: CommandTarget, known: ModelInfo, watch: Watch) -> Iterato
     except UnsupportedError as error:
         raise click.UsageError(str(error)) from error
     with client:
-        yield Reached(client)
+        yield ConnectedTarget(client)
 
 
 def cause_of_refusal(sandbox: Sandbox) -> str | None:
@@ -108,7 +108,7 @@ def cause_of_refusal(sandbox: Sandbox) -> str | None:
 @contextmanager
 def _simulated(
     target: CommandTarget, known: ModelInfo, polling: Polling, watch: Watch
-) -> Iterator[Reached]:
+) -> Iterator[ConnectedTarget]:
     from upsim.app import Simulator
 
     try:
@@ -133,7 +133,7 @@ def _simulated(
             sleeper=sandbox_sleeper(LOCAL, http=http),
         )
         with client:
-            yield Reached(client, simulator.sandbox)
+            yield ConnectedTarget(client, simulator.sandbox)
 
 
 def _must_speak_of(target: CommandTarget, known: ModelInfo, library: Library) -> None:

@@ -1,6 +1,6 @@
 """The one way from a command to its terminal: foreign text becomes harmless on it.
 
-Whatever a command prints passes here, its errors, its logs and its tracebacks included. `Screen`
+Whatever a command prints passes here, its errors, its logs and its tracebacks included. `EscapedConsole`
 of `cli.screen` is for tables and bars, whose own styles reach the terminal.
 """
 

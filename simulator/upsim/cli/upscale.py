@@ -24,7 +24,14 @@ from upsim.cli.parameters import (
     target_url,
 )
 from upsim.cli.progress_bar import ProgressBar, amount_of
-from upsim.cli.targets import LIVE, SIM, CommandTarget, Reached, cause_of_refusal, client_for
+from upsim.cli.targets import (
+    LIVE,
+    SIM,
+    CommandTarget,
+    ConnectedTarget,
+    cause_of_refusal,
+    client_for,
+)
 from upsim.client.clients import Client, UpscaleOptions
 from upsim.client.exceptions import (
     ClientError,
@@ -249,7 +256,7 @@ def _told(order: _Order, client: Client, job: Job, file: Download) -> _Done:
 
 
 def _failure(
-    order: _Order, reached: Reached, job: Job | None, error: ClientError | OSError
+    order: _Order, reached: ConnectedTarget, job: Job | None, error: ClientError | OSError
 ) -> _Failed:
     client = reached.client
     reason = str(error)
@@ -268,7 +275,7 @@ def _failure(
     return _Failed(f"{reason}{after}{more}", document)
 
 
-def _cause(reached: Reached, error: Exception) -> str | None:
+def _cause(reached: ConnectedTarget, error: Exception) -> str | None:
     """Why the simulator of this process refused; nobody else sees its log."""
     if reached.sandbox is None or not isinstance(error, RefusedError) or error.status is None:
         return None

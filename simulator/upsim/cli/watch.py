@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from upsim.cli.request_log import say
-from upsim.cli.watch_output import told
+from upsim.cli.watch_output import reload_lines
 from upsim.core.baseline import BaselineError
 from upsim.engine.registry import Registry
 from upsim.engine.reload import reload_beside
@@ -71,7 +71,7 @@ class Watch:
             self._tell(f"upsim: {error}")
         else:
             if not self._quiet:
-                say(told(edits))
+                say(reload_lines(edits))
         self._judged = {**self._judged, **fresh.stamps}
 
     def _tell(self, mistakes: str) -> None:

@@ -15,7 +15,7 @@ WAITING = {
 }
 
 
-def told(edits: Iterable[ScenarioDiff]) -> str:
+def reload_lines(edits: Iterable[ScenarioDiff]) -> str:
     """The lines that say what really changed, provider by provider, and what still waits."""
     found = list(edits)
     if not found:

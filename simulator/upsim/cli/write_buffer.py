@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 
 
-def untaken(transport: asyncio.Transport) -> int:
+def unsent_bytes(transport: asyncio.Transport) -> int:
     """Bytes that wait in this process, and in the system where it can tell (on Linux).
 
     A system holds megabytes for a caller, and lets this process write on after a third was taken.

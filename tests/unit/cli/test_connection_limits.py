@@ -24,7 +24,7 @@ from tests.unit.cli.test_fast_protocol import (
 from upsim.cli import connection_limits
 from upsim.cli.connection_limits import MAX_HEAD, SLICE, STEPS_A_TURN
 from upsim.cli.fast_protocol import FastPathProtocol
-from upsim.cli.write_buffer import untaken
+from upsim.cli.write_buffer import unsent_bytes
 from upsim.web.whole_responses import HttpResponse
 
 if TYPE_CHECKING:
@@ -390,9 +390,9 @@ async def test_a_slow_reader_is_told_from_one_who_reads_nothing() -> None:
     transport, _ = await connecting
     with theirs:
         transport.write(bytes(10_000_000))
-        first = untaken(transport), transport.get_write_buffer_size()
+        first = unsent_bytes(transport), transport.get_write_buffer_size()
         theirs.recv(200_000)
-        second = untaken(transport), transport.get_write_buffer_size()
+        second = unsent_bytes(transport), transport.get_write_buffer_size()
         transport.abort()
         await asyncio.sleep(0)
     assert first[1] == second[1] > 0

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from upsim.cli.demo import exit_code, summary
 from upsim.cli.demo_output import DemoOutput, price_text, print_results, video_text
-from upsim.cli.demo_run import DemoClip, DemoRun, Verdict, saw, upscale
+from upsim.cli.demo_run import DemoClip, DemoRun, Verdict, note_status, upscale
 from upsim.client import Polling, Retries, connect_async
 from upsim.client.values import Money, Progress
 from upsim.core.media import Media, Unmeasurable
@@ -78,7 +78,7 @@ def take(tmp_path: Path) -> Take:
             return httpx.Response(200, json={"data": {**ANSWERS, POLL: task}[path]})
 
         def told(progress: Progress) -> None:
-            saw(run, progress.status, lambda _run: None)
+            note_status(run, progress.status, lambda _run: None)
 
         run = run_of("running", tmp_path)
         run.to.write_bytes(b"of an earlier run")

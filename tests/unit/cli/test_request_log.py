@@ -16,8 +16,8 @@ from upsim.cli.request_log import (
     line_of,
     message_in,
     printable,
-    stray_line,
     today,
+    unmatched_line,
 )
 
 KEY = {"Authorization": "Bearer sk-any"}
@@ -191,4 +191,4 @@ def test_printable(text: str, shown: str) -> None:
 
 def test_stray_line_is_one_line() -> None:
     """A path without a provider cannot break its line either."""
-    assert 1 == stray_line("GET", "/a\nb", 404, "no\nsuch").count("\n")
+    assert 1 == unmatched_line("GET", "/a\nb", 404, "no\nsuch").count("\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from upsim.cli.watch_output import told
+from upsim.cli.watch_output import reload_lines
 from upsim.engine.reload_diff import ScenarioDiff
 
 
@@ -19,14 +19,14 @@ def test_what_really_changed() -> None:
         "  venice has other rules (2): refund\n"
         "  clock and seed wait for a reset of the sandbox, or a restart\n"
         "  accounts waits for accounts that are opened from now on\n"
-    ) == told([edit])
+    ) == reload_lines([edit])
 
 
 def test_many_places() -> None:
     """More places than a person reads are counted."""
     edit = ScenarioDiff("mine.yaml", {"vicsee": tuple("abcdefghij")}, {"vicsee": "1"})
 
-    assert told([edit]).endswith(": a, b, c, d, e, f, g, h and 2 more\n")
+    assert reload_lines([edit]).endswith(": a, b, c, d, e, f, g, h and 2 more\n")
 
 
 def test_nothing_changed() -> None:
@@ -34,4 +34,4 @@ def test_nothing_changed() -> None:
     assert (
         "scenario mine.yaml read again: nothing in it has changed\n",
         "scenario files read again: nothing in use has changed\n",
-    ) == (told([ScenarioDiff("mine.yaml")]), told([]))
+    ) == (reload_lines([ScenarioDiff("mine.yaml")]), reload_lines([]))

@@ -28,7 +28,7 @@ _BLOCK = re.compile(r"(    \w+: \S.*|\s*(#.*)?)\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownDifference:
     """A difference as `verify` or `drift` says it, why it is accepted, and since when."""
 
     seen_by: str
@@ -47,7 +47,7 @@ def today() -> date:
     return datetime.fromtimestamp(wall(), UTC).date()
 
 
-class Accepted:
+class AcceptedDifferences:
     """What a run of one tool accepts."""
 
     def __init__(
@@ -68,21 +68,21 @@ class Accepted:
         self._known = {
             (one.provider, one.difference): one for one in self._all if one.seen_by == tool
         }
-        self._seen: set[Known] = set()
-        self._new: list[Known] = []
+        self._seen: set[KnownDifference] = set()
+        self._new: list[KnownDifference] = []
 
-    def find(self, provider: str, difference: str) -> Known | None:
+    def find(self, provider: str, difference: str) -> KnownDifference | None:
         """Return why a difference is accepted; None for one that is not."""
         found = self._known.get((provider, difference))
         if found is None and self._reason is not None:
-            found = Known(self._tool, provider, difference, self._reason, self._today)
+            found = KnownDifference(self._tool, provider, difference, self._reason, self._today)
             self._known[provider, difference] = found
             self._new.append(found)
         if found is not None:
             self._seen.add(found)
         return found
 
-    def gone(self, providers: Iterable[str]) -> list[Known]:
+    def gone(self, providers: Iterable[str]) -> list[KnownDifference]:
         """Return what is accepted for these providers, and was not seen."""
         whole = set(providers)
         return [
@@ -106,7 +106,7 @@ class Accepted:
         say(f"{len(self._new)} accepted from now on, in {self._file}")
 
 
-def read_known(file: Path, *, is_made: bool = False) -> list[Known]:
+def read_known(file: Path, *, is_made: bool = False) -> list[KnownDifference]:
     """Return what a file of accepted differences holds; nothing if it is still to be made.
 
     Raises UsageError with the place.
@@ -137,8 +137,8 @@ def _check_block(file: Path) -> None:
         )
 
 
-def _known(place: str, entry: Any) -> Known:  # noqa: ANN401 - any YAML
-    names = [one.name for one in fields(Known)]
+def _known(place: str, entry: Any) -> KnownDifference:  # noqa: ANN401 - any YAML
+    names = [one.name for one in fields(KnownDifference)]
     if not isinstance(entry, dict) or entry.keys() != set(names):
         found = ", ".join(map(str, entry)) if isinstance(entry, dict) else _kind(entry)
         raise UsageError(f"--accept: {place}: expected the keys {', '.join(names)}; found {found}")
@@ -155,14 +155,14 @@ def _known(place: str, entry: Any) -> Known:  # noqa: ANN401 - any YAML
     except ValueError as error:
         text = f"expected a day such as 2026-11-30, found {entry['accepted']!r}"
         raise UsageError(f"--accept: {place}.accepted: {text}") from error
-    return Known(**{**entry, "accepted": day})
+    return KnownDifference(**{**entry, "accepted": day})
 
 
 def _kind(value: object) -> str:
     return "nothing" if value is None or value == "" else f"{value!r:.80}"
 
 
-def _written(one: Known) -> str:
+def _written(one: KnownDifference) -> str:
     values: Sequence[tuple[str, str]] = [
         ("seen_by", one.seen_by),
         ("provider", one.provider),

@@ -16,7 +16,7 @@ from upsim_contracts.verify.run import book_of
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProviderUrl:
     """The root of a simulator, with the provider and the dialect that its URL names, or none."""
 
     root: str
@@ -51,13 +51,13 @@ def provider_in(url: str, providers: Iterable[str]) -> str:
     return first if first in providers else ""
 
 
-def place_of(url: str, providers: Iterable[str]) -> Place:
+def provider_url(url: str, providers: Iterable[str]) -> ProviderUrl:
     """Return what the URL of a simulator names. Raises UsageError for any other path."""
     parts = urlsplit(url)
     root = f"{parts.scheme}://{parts.netloc}"
     steps: Sequence[str] = [step for step in parts.path.split("/") if step]
     if not steps:
-        return Place(root)
+        return ProviderUrl(root)
     provider, *rest = steps
     if provider not in providers or len(rest) > 1:
         meant = near(provider, providers)
@@ -73,4 +73,4 @@ def place_of(url: str, providers: Iterable[str]) -> Place:
         raise UsageError(f"--target {url}: {told}")
     dialect = rest[0] if rest else ""
     check_dialect(provider, dialect, f"--target {url}")
-    return Place(root, provider, dialect)
+    return ProviderUrl(root, provider, dialect)

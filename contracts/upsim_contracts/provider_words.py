@@ -12,7 +12,7 @@ from upsim_contracts.matching import MAX_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ProviderWords:
     """The error that a response names: its code and its text, empty where it has none."""
 
     code: str = ""
@@ -24,16 +24,16 @@ class Said:
         return f"{self.code}: {text}" if self.code and text else self.code or text
 
 
-def said(document: object, text: str) -> Said:
+def said(document: object, text: str) -> ProviderWords:
     """Return the error that a response body names, in the provider's words."""
     if not isinstance(document, Mapping):
-        return Said("", re.sub(r"<[^>]*>|\s+", " ", text).strip()[:120])
+        return ProviderWords("", re.sub(r"<[^>]*>|\s+", " ", text).strip()[:120])
     error: Any = document.get("error")
     inner: Mapping[str, Any] = error if isinstance(error, Mapping) else {}
     code = inner.get("code") or inner.get("type") or document.get("error_code")
     code = code or document.get("code")
     message = inner.get("message") or (error if isinstance(error, str) else "")
-    return Said(str(code or ""), str(message or document.get("message") or ""))
+    return ProviderWords(str(code or ""), str(message or document.get("message") or ""))
 
 
 def words_of(exchange: RecordedExchange) -> str:

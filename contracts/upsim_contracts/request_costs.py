@@ -14,7 +14,7 @@ from upsim_contracts.facts.account_client import Pricer, body_of
 from upsim_contracts.facts.fact import Book, CallForm, Fact
 from upsim_contracts.nearest import MAX_COMPARED_LENGTH, hint
 from upsim_contracts.spending_guard import FREE_METHODS
-from upsim_contracts.unbounded_options import asks_for_more, leaves, sizes
+from upsim_contracts.unbounded_options import asks_for_more, option_leaves, size_options
 
 UNDOCUMENTED_PATH = "the path is not documented"
 UNPRICED = "an option has no documented price, so the dearest job counts"
@@ -66,7 +66,7 @@ class CostTable:
             self._priced.setdefault(call, []).append(one)
         paid = [one for call in self._priced if book.calls[call].paid for one in self._priced[call]]
         self._bases = _bases(book)
-        self._sizes = sizes(one.options for one in paid)
+        self._sizes = size_options(one.options for one in paid)
         self.texts = frozenset(_texts([one.steps for one in book.facts if not one.only_simulator]))
         """The wordings of errors that a document prints."""
 
@@ -171,7 +171,7 @@ class CostTable:
             if name not in usual or name not in fields:
                 continue
             known = self.book.models if name == "model" else [str(usual[name])]
-            for _, value in leaves(fields[name]):
+            for _, value in option_leaves(fields[name]):
                 if isinstance(value, str) and value and value != usual[name]:
                     return _not_documented(name, value, known)
         return ""

@@ -32,7 +32,7 @@ START = "2026-01-15T12:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class TargetSettings:
     """The world that a fact needs; anything but the defaults needs a simulator.
 
     `key` is the key of its account, in place of one that the simulator draws.
@@ -201,7 +201,7 @@ class Target:
     """The servers of paths that are not at `url`, as the provider itself has them."""
 
     @contextmanager
-    def world(self, given: Given) -> Iterator[TargetAccount]:
+    def world(self, given: TargetSettings) -> Iterator[TargetAccount]:
         """The world that a fact needs, gone afterwards. Raises TargetError."""
         if not self.simulator:
             yield TargetAccount(self.http, base_url=self.url, key=self.key, media=self.media)
@@ -260,7 +260,7 @@ class Target:
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.admin_token}"} if self.admin_token else {}
 
-    def _order(self, given: Given) -> dict[str, object]:
+    def _order(self, given: TargetSettings) -> dict[str, object]:
         order: dict[str, object] = {
             "clock": {"mode": "manual", "now": START},
             "seed": given.seed,

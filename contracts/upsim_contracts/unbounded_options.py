@@ -17,7 +17,7 @@ Sizes = Mapping[str, Decimal]
 """The largest documented number of each unit: of `720p`, `1080p` and `4k`, 1080 for p, 4 for k."""
 
 
-def sizes(options: Iterable[Mapping[str, str]]) -> dict[str, Sizes]:
+def size_options(options: Iterable[Mapping[str, str]]) -> dict[str, Sizes]:
     """Return the sizes of each option of which every documented value, of several, is one."""
     values: dict[str, set[str]] = {}
     for one in options:
@@ -34,19 +34,21 @@ def asks_for_more(fields: object, documented: Mapping[str, Sizes]) -> bool:
     """Whether an option, of whatever type, holds more than the largest documented value."""
     return any(
         _exceeds(str(value).strip().lower(), documented[name])
-        for names, value in leaves(fields)
+        for names, value in option_leaves(fields)
         for name in names & documented.keys()
     )
 
 
-def leaves(value: object, names: frozenset[str] = frozenset()) -> Iterator[tuple[set[str], object]]:
+def option_leaves(
+    value: object, names: frozenset[str] = frozenset()
+) -> Iterator[tuple[set[str], object]]:
     """The single values of a body, each with all names above it."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from leaves(inner, names | {str(name)})
+            yield from option_leaves(inner, names | {str(name)})
     elif isinstance(value, list):
         for inner in value:
-            yield from leaves(inner, names)
+            yield from option_leaves(inner, names)
     else:
         yield set(names), value
 

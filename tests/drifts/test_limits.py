@@ -8,7 +8,7 @@ import pytest
 
 from upsim_contracts.cassettes.cassette import RecordedExchange, RecordedMessage
 from upsim_contracts.drift.replay import Replayed
-from upsim_contracts.drift.video_limits import moved
+from upsim_contracts.drift.video_limits import moved_limit
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.verify.run import book_of, pricer
 
@@ -69,7 +69,7 @@ def test_limit_moved_from_documents_to_what_is_seen(name: str) -> None:
     )
     document = {"error": {"message": simulated}}
     replayed = Replayed(exchange, 422 if simulated else 200, document=document)
-    found = moved(exchange, replayed, "POST /", CostTable(book, pricer(provider)))
+    found = moved_limit(exchange, replayed, "POST /", CostTable(book, pricer(provider)))
     told = found.says.partition(" moved from ")[2].partition(": ")[0] if found else None
 
     assert expected == told

@@ -33,7 +33,7 @@ from upsim_contracts.suite.account import CheckedAccount
 from upsim_contracts.suite.exploring import AMPLE, SUBMITS, table_of
 from upsim_contracts.suite.generation import Submit
 from upsim_contracts.suite.strategies.clips import clips, short
-from upsim_contracts.target import Given, Target
+from upsim_contracts.target import Target, TargetSettings
 from upsim_contracts.verify.run import pricer
 
 SECRET = "not-to-be-shown"
@@ -542,7 +542,7 @@ def test_every_mistake_of_the_contracts_has_a_cause(seen: Seen, submit: Submit) 
         @given(clips(short(submit.clips)))
         def prove(clip: ClipProperties) -> None:
             for flaw in submit.flaws:
-                with target.world(Given(balance=AMPLE)) as world:
+                with target.world(TargetSettings(balance=AMPLE)) as world:
                     price = pricer(submit.provider)
                     account = CheckedAccount(
                         table_of(submit.provider), target, world=world, price=price

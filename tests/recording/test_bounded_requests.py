@@ -31,7 +31,7 @@ from upsim_contracts.record.proxy import MAX_HEADERS
 from upsim_contracts.record.request_bodies import TURN
 from upsim_contracts.record.upstream import MAX_KEPT, MAX_KEPT_LENGTH, Links
 from upsim_contracts.record.upstream import Upstream as Target
-from upsim_contracts.record.video_measuring import MAX_LINKS, MAX_LOOKS, Measuring
+from upsim_contracts.record.video_measuring import MAX_LINKS, MAX_LOOKS, VideoMeasuring
 
 QUEUE = "/api/v1/video/queue"
 Caller = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
@@ -212,7 +212,7 @@ def test_few_links_of_a_request_are_known_and_kept() -> None:
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
     told = [("https://files.test/*", clip("1280x720 30fps 5s"))]
-    looker = Measuring(target, http, paths=(), say=said.append, told=told)
+    looker = VideoMeasuring(target, http, paths=(), say=said.append, told=told)
     assert [(MAX_LINKS, True), (MAX_LINKS, False), (3, False)] == asyncio.run(run())
     missed = [re.findall(r": (\d+),", line) for line in said]
     assert [[str(2 * MAX_KEPT - MAX_LINKS)], ["1"]] == missed
@@ -298,7 +298,7 @@ def test_a_request_that_is_too_long_passes_unread(
 ) -> None:
     """It is forwarded in pieces, and kept as size and hash; under a cap no paid one is sent."""
     monkeypatch.setattr("upsim_contracts.record.proxy.MAX_READ", 100_000)
-    shared = body_memory.Room()
+    shared = body_memory.BodyMemory()
     monkeypatch.setattr("upsim_contracts.record.proxy.Room", lambda: shared)
     body = b"\xff" * 300_000
     received: list[tuple[str | None, bytes]] = []
@@ -357,12 +357,12 @@ def test_windows_of_a_long_body_read_as_the_whole(monkeypatch: pytest.MonkeyPatc
         assert content.decode() == text_windows.text_of(content)
         assert "{é}" == text_windows.text_of("{é}".encode("utf-16"))
         assert text[-5:].find("=") < 0
-        assert spelt == text_windows.unspelled(text)
-        assert b"spell" == text_windows.unspelled("c3~Bl\nbGw=")
+        assert spelt == text_windows.decoded_base64(text)
+        assert b"spell" == text_windows.decoded_base64("c3~Bl\nbGw=")
     monkeypatch.setattr(text_windows, "WINDOW", 4)
     for broken in ("c3=" + "A" * 9, "c", "éc3BlbGw="):
         with pytest.raises(ValueError, match=r"base64|padding|characters"):
-            text_windows.unspelled(broken)
+            text_windows.decoded_base64(broken)
     monkeypatch.undo()
     many = {
         "backslashes": b'"' + b"\\n" * 1_000_001 + b'"',
@@ -403,7 +403,7 @@ def test_responses_at_once_share_a_bound(tmp_path: Path, monkeypatch: pytest.Mon
     """A response that finds no room passes whole, as size and hash; a short one is always kept."""
     for name, size in (("MAX_HELD", 1_200_000), ("FIRST", 10_000), ("SPARE", 100_000)):
         monkeypatch.setattr(body_memory, name, size)
-    shared = body_memory.Room()
+    shared = body_memory.BodyMemory()
     monkeypatch.setattr("upsim_contracts.record.proxy.Room", lambda: shared)
     sizes = {"first": 600_000, "second": 600_000, "short": 9, "third": 400_000}
     held, go_on = asyncio.Event(), asyncio.Event()

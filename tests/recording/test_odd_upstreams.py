@@ -38,7 +38,7 @@ from upsim_contracts.drift.command import run as run_drift
 from upsim_contracts.exceptions import ContractFileError, UnreadableVideoError, UsageError
 from upsim_contracts.record import command, reservations
 from upsim_contracts.record.command import recording
-from upsim_contracts.record.reservations import MAX_BYTES, Charging
+from upsim_contracts.record.reservations import MAX_BYTES, Reservations
 from upsim_contracts.record.response_findings import MAX_FINDINGS
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.spending_guard import SpendingBudget
@@ -530,7 +530,7 @@ def test_compressed_or_long_balance_is_unknown(name: str) -> None:
 
     async def run() -> Decimal | None:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-            charging = Charging(
+            charging = Reservations(
                 tolls, SpendingBudget(None), http, "http://127.0.0.1:9", balances=True
             )
             return await charging.balance({})

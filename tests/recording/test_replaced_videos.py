@@ -10,9 +10,9 @@ import httpx
 
 from upsim.media.clip import parse_clip_name
 from upsim.media.synthetic import make_clip
-from upsim_contracts.cassettes.bodies import sees
+from upsim_contracts.cassettes.bodies import probe_shape
 from upsim_contracts.record.upstream import Upstream
-from upsim_contracts.record.video_measuring import Measuring
+from upsim_contracts.record.video_measuring import VideoMeasuring
 
 
 def test_a_video_that_was_replaced_is_measured_again() -> None:
@@ -32,7 +32,7 @@ def test_a_video_that_was_replaced_is_measured_again() -> None:
     async def run() -> list[str]:
         transport = httpx.MockTransport(upstream)
         async with httpx.AsyncClient(transport=transport) as http:
-            looker = Measuring(target, http, paths=(), say=lambda _: None)
+            looker = VideoMeasuring(target, http, paths=(), say=lambda _: None)
 
             async def seconds(**now: object) -> str:
                 serves.update(now)
@@ -56,7 +56,7 @@ def test_a_video_that_was_replaced_is_measured_again() -> None:
             ]
             looker.answered({}, json.dumps({"url": f"{target.base}/up", "to": link}).encode())
             for name in (two, one):
-                looker.uploaded("/up", sees(make_clip(parse_clip_name(name))))
+                looker.uploaded("/up", probe_shape(make_clip(parse_clip_name(name))))
             looker._versions.clear()  # no look: what was uploaded is known
             return [*found, await seconds(clip=two)]
 

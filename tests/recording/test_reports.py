@@ -26,7 +26,7 @@ from upsim_contracts.cassettes.cassette import (
     Writer,
     read_cassette,
 )
-from upsim_contracts.documents.wrong_paths import note
+from upsim_contracts.documents.wrong_paths import unknown_path_note
 from upsim_contracts.drift.run import drift
 from upsim_contracts.exceptions import UsageError
 from upsim_contracts.request_costs import CostTable
@@ -258,7 +258,7 @@ def test_path_that_the_client_got_wrong_is_a_note(studio: Studio) -> None:
 def test_nearest_path_is_never_a_paid_one_where_a_free_one_is_as_near() -> None:
     """Venice's wrong path for a status names a free operation, not the paid `queue`."""
     tolls = CostTable(book_of("venice"), pricer("venice"))
-    said = note(tolls, "guide", "POST", "/api/v1/video/status", 404)
+    said = unknown_path_note(tolls, "guide", "POST", "/api/v1/video/status", 404)
 
     assert said is not None
     assert "did you mean POST /api/v1/video/" in said

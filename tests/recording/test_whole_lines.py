@@ -20,7 +20,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.slowness import TRIES, slowness
-from upsim_contracts.cassettes.bodies import kept
+from upsim_contracts.cassettes.bodies import recorded_body
 from upsim_contracts.cassettes.bounded_json import BODY, MAX_LETTERS, parsed
 from upsim_contracts.cassettes.cassette import (
     Header,
@@ -68,7 +68,7 @@ def kept_one(kind: str, by: int) -> Mapping[str, Any]:
     redactor = Redactor()
     redactor.learn(SECRET)
     body = KINDS[kind](by)
-    found = kept(body, JSON, redactor)
+    found = recorded_body(body, JSON, redactor)
     assert "json" not in found or parsed(body) is not None
     return found
 
@@ -101,7 +101,7 @@ def test_no_exchange_is_lost_to_a_bound(tmp_path: Path, monkeypatch: pytest.Monk
     async def balance(*_: object) -> Decimal | None:
         return next(balances, None)
 
-    monkeypatch.setattr(charging_module.Charging, "balance", balance)
+    monkeypatch.setattr(charging_module.Reservations, "balance", balance)
 
     def answer(request: httpx.Request) -> httpx.Response:
         headers = {"content-type": JSON}

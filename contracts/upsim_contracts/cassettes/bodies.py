@@ -19,10 +19,10 @@ from upsim_contracts.cassettes.bounded_json import (
     encoded,
     parsed,
     read_document,
-    spelled,
+    spelled_bytes,
 )
 from upsim_contracts.cassettes.format import VideoShape
-from upsim_contracts.cassettes.redaction import Redactor, is_hook
+from upsim_contracts.cassettes.redaction import Redactor, is_webhook_url
 from upsim_contracts.cassettes.text_windows import positions
 from upsim_contracts.exceptions import UnreadableVideoError
 from upsim_contracts.video_probe import probe_video
@@ -91,11 +91,11 @@ class Tee:
     def kept(self, content_type: str) -> dict[str, Any]:
         """What a cassette says of it."""
         found = {"bytes": self.size, "sha256": self._hash.hexdigest(), "type": content_type}
-        seen = sees(self.content)
+        seen = probe_shape(self.content)
         return {**found, "sees": seen} if seen else found
 
 
-def sees(content: bytes) -> dict[str, Any] | None:
+def probe_shape(content: bytes) -> dict[str, Any] | None:
     """What PyAV says of a video; None for what is none, was not held, or no cassette takes."""
     if not content:
         return None
@@ -108,7 +108,7 @@ def sees(content: bytes) -> dict[str, Any] | None:
     return seen
 
 
-def kept(content: bytes, content_type: str, redactor: Redactor) -> dict[str, Any]:
+def recorded_body(content: bytes, content_type: str, redactor: Redactor) -> dict[str, Any]:
     """A body as the cassette holds it, without secrets."""
     if not content:
         return {}
@@ -128,11 +128,11 @@ def as_file(content: bytes, content_type: str) -> dict[str, Any]:
     digest = hashlib.sha256(content).hexdigest()
     kind = content_type.partition(";")[0]
     found = {"bytes": len(content), "sha256": digest, "type": kind}
-    seen = sees(content) if len(content) <= MAX_VIDEO_LENGTH else None
+    seen = probe_shape(content) if len(content) <= MAX_VIDEO_LENGTH else None
     return {"file": {**found, "sees": seen} if seen else found}
 
 
-def unkept(content: bytes, body: Mapping[str, Any]) -> str | None:
+def reason_not_kept(content: bytes, body: Mapping[str, Any]) -> str | None:
     """Why a JSON document is kept as a file alone; None where it is kept, or is no JSON."""
     if "json" not in body.get("file", {}).get("type", ""):
         return None
@@ -160,7 +160,7 @@ def videos_in(content: bytes, content_type: str) -> Iterator[bytes]:
         return
     document = parsed(content)
     for text in strings(document[0]) if document else ():
-        found = spelled(text)
+        found = spelled_bytes(text)
         if found is not None:
             yield found
 
@@ -185,7 +185,11 @@ def links(value: object, name: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from links(inner, name)
-    elif isinstance(value, str) and value.startswith(("http://", "https://")) and not is_hook(name):
+    elif (
+        isinstance(value, str)
+        and value.startswith(("http://", "https://"))
+        and not is_webhook_url(name)
+    ):
         yield value
 
 
@@ -196,7 +200,7 @@ def without_videos(value: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, list):
         return [without_videos(inner) for inner in value]
     if isinstance(value, str):
-        found = spelled(value)
+        found = spelled_bytes(value)
         return value if found is None else name_of(found)
     return value
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from upsim_contracts.cassettes.text_windows import WINDOW, is_more, text_of, unspelled
+from upsim_contracts.cassettes.text_windows import WINDOW, decoded_base64, is_more, text_of
 
 MAX_TEXT_LENGTH = 4096
 MAX_LETTERS = 2**20
@@ -121,13 +121,13 @@ def has_repeats(content: bytes) -> bool:
     return found
 
 
-def spelled(text: str) -> bytes | None:
+def spelled_bytes(text: str) -> bytes | None:
     """The bytes that a long text spells; None for a text that is only a text."""
     head = _DATA.match(text, 0, _MAX_HEAD_LENGTH)
     if head is None and (len(text) <= MAX_TEXT_LENGTH or not _is_base64(text)):
         return None
     try:
-        return unspelled(text[head.end() :] if head else text)
+        return decoded_base64(text[head.end() :] if head else text)
     except ValueError:  # bytes that base64 cannot spell, and letters that it does not have
         return None
 
@@ -171,7 +171,7 @@ def _check(found: object, bounds: Bounds) -> None:
 
 
 def _check_text(text: str) -> None:
-    if len(text) > MAX_LETTERS and spelled(text) is None:
+    if len(text) > MAX_LETTERS and spelled_bytes(text) is None:
         raise UnusualError(f"it holds a text of more than {MAX_LETTERS:,} characters")
     if not text.isascii():
         try:

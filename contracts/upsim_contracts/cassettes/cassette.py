@@ -32,9 +32,9 @@ from upsim_contracts.cassettes.bounded_json import (
 from upsim_contracts.cassettes.format import (
     CassetteLine,
     HeaderLine,
-    fitting,
     hint_of,
     mistake_in,
+    shortened,
     without_documents,
 )
 from upsim_contracts.clips import ClipProperties
@@ -165,7 +165,7 @@ class Writer:
         Raises ContractFileError, and writes nothing, if it would not read the line around them;
         OSError.
         """
-        fields = fitting(_fields(exchange)) | {"number": self.count + 1}
+        fields = shortened(_fields(exchange)) | {"number": self.count + 1}
         found = {name: value for name, value in fields.items() if value not in (None, {}, ())}
         bare = encoded(without_documents(found)).decode()
         _exchange(Path(f"exchange {self.count + 1}"), 1, bare, HEAD)

@@ -138,7 +138,7 @@ _CLOSED = (CassetteLine, MessageLine, BodyShape, ChargeLine)
 """The parts that have no other fields than these."""
 
 
-def fitting(exchange: Mapping[str, Any]) -> dict[str, Any]:
+def shortened(exchange: Mapping[str, Any]) -> dict[str, Any]:
     """Return an exchange as it can be read again: its long texts are cut, each with a mark."""
     found = dict(exchange)
     for side in ("request", "answer"):

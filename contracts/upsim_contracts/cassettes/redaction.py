@@ -38,7 +38,7 @@ def is_secret(name: str) -> bool:
     return _NAME.search(name) is not None
 
 
-def is_hook(name: str) -> bool:
+def is_webhook_url(name: str) -> bool:
     """Whether a link of this name is where the caller wants to be told something."""
     return _HOOK.search(name) is not None
 
@@ -112,7 +112,7 @@ class Redactor:
                 self.learn(value)
                 kept.append(f"{name}={PLACEHOLDER}")
             elif _LINK.match(value):
-                kept.append(f"{name}={quote(self.link(value, hook=is_hook(one)))}")
+                kept.append(f"{name}={quote(self.link(value, hook=is_webhook_url(one)))}")
             else:
                 kept.append(f"{name}={quote(self.text(value), safe=':,')}")
         return f"{self.text(bare)}?{'&'.join(kept)}"
@@ -139,7 +139,7 @@ class Redactor:
         if _hides(name, value):
             return PLACEHOLDER
         if isinstance(value, str):
-            if _LINK.fullmatch(value) and is_hook(name):
+            if _LINK.fullmatch(value) and is_webhook_url(name):
                 return self.link(value, hook=True)
             return self.text(value)
         return value

@@ -69,7 +69,7 @@ def text_of(content: bytes) -> str:
     return "".join([*pieces, read.decode(b"", final=True)])
 
 
-def unspelled(text: str) -> bytes:
+def decoded_base64(text: str) -> bytes:
     """The bytes that base64 spells; other letters of ASCII are left out. Raises ValueError."""
     if not text.isascii():
         raise ValueError("no base64 has letters beyond ASCII")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from upsim_contracts.amounts import counted
-from upsim_contracts.causes.sentences import Scene, options, sentence
+from upsim_contracts.causes.sentences import SentenceContext, options, sentence
 from upsim_contracts.causes.signs import PRICE, Key, key_of, leaf, number, plain_field, renames
 from upsim_contracts.charge_check import CHARGE, amount_text
 from upsim_contracts.facts.account_client import Exchanged
@@ -20,7 +20,7 @@ from upsim_contracts.facts.fact import Book
 from upsim_contracts.facts.runner import CONNECTION, Verdict
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, Mismatch, at
-from upsim_contracts.provider_words import Said, said
+from upsim_contracts.provider_words import ProviderWords, said
 from upsim_contracts.uses import Place, Weight, place
 
 _SUCCESS = range(200, 300)
@@ -72,7 +72,7 @@ class Signs:
     mismatches: dict[str, Finding] = field(default_factory=dict)
     """The difference of each broken fact."""
     exchanges: list[Exchanged] = field(default_factory=list)
-    said: Said = field(default_factory=Said)
+    said: ProviderWords = field(default_factory=ProviderWords)
 
     @property
     def all(self) -> list[Finding]:
@@ -363,7 +363,9 @@ def _cause(book: Book, reading: _Reading, signs: Signs) -> Cause:
         everywhere = everywhere or reading.is_of_all(status, paid=False)
         unjudged = everywhere or status in _OF_THE_MOMENT or status >= _BROKEN
     good = list(reading.good())
-    text = sentence(Scene(book, signs.key, signs.all, calls, good, signs.said, everywhere))
+    text = sentence(
+        SentenceContext(book, signs.key, signs.all, calls, good, signs.said, everywhere)
+    )
     details = tuple(dict.fromkeys(_detail(one) for one in signs.all))
     broken, left = ((), facts) if unjudged else (facts, ())
     places = tuple(dict.fromkeys(place(one.operation, one.where) for one in signs.all))

@@ -12,7 +12,7 @@ from upsim_contracts.documents.openapi import document
 from upsim_contracts.facts.account_client import Exchanged
 from upsim_contracts.facts.fact import Book
 from upsim_contracts.findings import Finding
-from upsim_contracts.provider_words import Said
+from upsim_contracts.provider_words import ProviderWords
 
 MAX_NAMED = 3
 _FILE = re.compile(r"https?://|data:")
@@ -26,7 +26,7 @@ _SIDES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class SentenceContext:
     """What a sentence may speak of. `good` are the paid calls that cost what is documented."""
 
     book: Book
@@ -34,7 +34,7 @@ class Scene:
     findings: Sequence[Finding]
     calls: Sequence[Exchanged]
     good: Sequence[Exchanged]
-    said: Said
+    said: ProviderWords
     everywhere: bool
 
     @property
@@ -60,7 +60,7 @@ class Scene:
         return listed(dict.fromkeys(name for name in names if name))
 
 
-def sentence(scene: Scene) -> str:
+def sentence(scene: SentenceContext) -> str:
     """Return what changed, as a person would say it."""
     return _SENTENCES.get(scene.key[0], _differs)(scene)
 
@@ -73,7 +73,7 @@ def listed(names: Iterable[str]) -> str:
     return f"{text} and {more} more" if more > 0 else text
 
 
-def _price(scene: Scene) -> str:
+def _price(scene: SentenceContext) -> str:
     """How much more or less is charged, and for which requests."""
     ratios = [found for found in map(ratio, scene.findings) if found is not None]
     priced = [one for one in scene.findings if ratio(one) is not None]
@@ -151,7 +151,7 @@ def options(value: object, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-def _refusal(scene: Scene) -> str:
+def _refusal(scene: SentenceContext) -> str:
     _, status, _code, _ = scene.key
     subject = scene.places
     if scene.everywhere:
@@ -162,13 +162,13 @@ def _refusal(scene: Scene) -> str:
     return f"{what} and is charged" if charged else what
 
 
-def _status_of_errors(scene: Scene) -> str:
+def _status_of_errors(scene: SentenceContext) -> str:
     _, expected, seen = scene.key
     names = f" ({scene.said})" if str(scene.said) else ""
     return f"the status of refusals documented as {expected} is now {seen}{names}"
 
 
-def _accepted(scene: Scene) -> str:
+def _accepted(scene: SentenceContext) -> str:
     documented = listed(dict.fromkeys(one.expected for one in scene.findings))
     seen = listed(dict.fromkeys(one.seen for one in scene.findings))
     verb = "accept" if ", " in scene.places else "accepts"
@@ -176,14 +176,14 @@ def _accepted(scene: Scene) -> str:
     return f"{scene.places} {verb} {refusal} (now {seen})"
 
 
-def _status(scene: Scene) -> str:
+def _status(scene: SentenceContext) -> str:
     documented = scene.first.expected.removeprefix("one of ")
     said = f": {scene.said}" if str(scene.said) else ""
     what = f"{scene.places} {scene.verb} {scene.key[1]}, an undocumented status"
     return f"{what} (documented: {documented}){said}"
 
 
-def _value(scene: Scene) -> str:
+def _value(scene: SentenceContext) -> str:
     field, seen = _field(plain_field(scene.first.where)), scene.key[2]
     documented = scene.first.expected.removeprefix("one of ").replace('"', "")
     if scene.key[1] == leaf(scene.book.lifecycle.read) and seen.count('"') == 2:  # noqa: PLR2004 - one word
@@ -196,7 +196,7 @@ def _value(scene: Scene) -> str:
     return f"{field} is {seen} in {scene.places} (documented: {scene.first.expected})"
 
 
-def _default(scene: Scene) -> str:
+def _default(scene: SentenceContext) -> str:
     _, name, seen = scene.key
     own = [one for one in scene.findings if leaf(plain_field(one.where)) == name]
     documented = own[0].expected.removeprefix("one of ")
@@ -204,14 +204,14 @@ def _default(scene: Scene) -> str:
     return f"the default of `{name}` is now {seen} (documented: {documented}) in {places}"
 
 
-def _under_success(scene: Scene) -> str:
+def _under_success(scene: SentenceContext) -> str:
     facts = (one.expected for one in scene.findings if one.expected[0].isdecimal())
     documented = listed(dict.fromkeys(facts))
     about = f" (documented: {documented})" if documented else ""
     return f"errors are answered with {scene.first.seen}{about}: {scene.said}"
 
 
-def _output(scene: Scene) -> str:
+def _output(scene: SentenceContext) -> str:
     name = scene.key[1]
     changes: dict[str, set[Decimal | None]] = {}
     for one in scene.findings:
@@ -244,23 +244,23 @@ def _plain(amount: Decimal) -> str:
     return f"{amount.normalize():f}"
 
 
-def _connection(scene: Scene) -> str:
+def _connection(scene: SentenceContext) -> str:
     return f"the target does not answer ({scene.first.seen})"
 
 
-def _slow(scene: Scene) -> str:
+def _slow(scene: SentenceContext) -> str:
     return (
         "jobs take longer than documented "
         f"(expected {scene.first.expected}, saw {scene.first.seen})"
     )
 
 
-def _failed(scene: Scene) -> str:
+def _failed(scene: SentenceContext) -> str:
     said = f": {scene.said}" if str(scene.said) else ""
     return f"jobs fail that are documented to complete{said}"
 
 
-def _differs(scene: Scene) -> str:
+def _differs(scene: SentenceContext) -> str:
     one = scene.first
     where = _field(plain_field(one.where))
     place = f" in {scene.places}" if scene.places else ""
@@ -275,7 +275,7 @@ def _leaf(path: str) -> str:
     return f"`{leaf(path)}`"
 
 
-_SENTENCES: Mapping[str, Callable[[Scene], str]] = {
+_SENTENCES: Mapping[str, Callable[[SentenceContext], str]] = {
     "price": _price,
     "refund": lambda s: (
         f"{s.provider} does not refund what failed jobs cost "

@@ -11,7 +11,7 @@ SOURCE = "x-source"
 UNKNOWN = "no source given"
 
 
-def at(document: Document, steps: Iterable[str | int]) -> str:
+def source_at(document: Document, steps: Iterable[str | int]) -> str:
     """The source of the part that these steps lead to; references on the way are followed."""
     passed: list[Any] = [document]
     for step in steps:
@@ -19,10 +19,10 @@ def at(document: Document, steps: Iterable[str | int]) -> str:
             break
     _enter(document, passed, None)
     sources = [node[SOURCE] for node in passed if isinstance(node, dict) and SOURCE in node]
-    return named(document, str(sources[-1]) if sources else "")
+    return source_title(document, str(sources[-1]) if sources else "")
 
 
-def named(document: Document, source: str) -> str:
+def source_title(document: Document, source: str) -> str:
     """The title of a source, and what stands behind its key: `errors: row 3`."""
     key, colon, more = source.partition(":")
     title = document.get("x-sources", {}).get(key.strip())

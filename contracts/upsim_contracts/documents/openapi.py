@@ -71,7 +71,7 @@ def document(provider: str, dialect: str = GUIDE, part: str = "") -> Document:
     return _resolved(provider, dialect, part)
 
 
-def part_of(provider: str, host: str) -> str:
+def document_of_host(provider: str, host: str) -> str:
     """The document whose `servers` name this host; the API's own where none does."""
     for part in parts(provider):
         servers = document(provider, part=part).get("servers", ())
@@ -96,11 +96,13 @@ def served(provider: str, dialect: str, part: str | None, host: str) -> Document
     """
     if provider not in folders():
         return None
-    wanted = part_of(provider, host) if part is None else part
-    return living(document(provider, dialect, wanted)) if wanted in parts(provider) else None
+    wanted = document_of_host(provider, host) if part is None else part
+    return (
+        without_retired(document(provider, dialect, wanted)) if wanted in parts(provider) else None
+    )
 
 
-def living(found: Document) -> Document:
+def without_retired(found: Document) -> Document:
     """The document without operations marked `x-retired`, which no request can use."""
     paths = {
         path: {name: part for name, part in item.items() if not _is_retired(part)}

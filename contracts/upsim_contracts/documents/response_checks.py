@@ -97,7 +97,7 @@ class Contract:
         place = ("paths", operation.path, operation.method.lower(), "responses")
         if key not in responses:
             known = f"one of {', '.join(responses)}"
-            source = evidence.at(self.document, place)
+            source = evidence.source_at(self.document, place)
             return (Finding(self.provider, operation.name, "status", known, str(status), source),)
         response = responses[key]
         steps: tuple[str, ...] = (*place, key)
@@ -128,11 +128,11 @@ class Contract:
                 typed = _typed(value, definition["schema"].get("type"))
                 yield from self.values(name, (*place, "schema"), typed, f"header {header}")
             elif definition.get("required"):
-                source = evidence.at(self.document, place)
+                source = evidence.source_at(self.document, place)
                 yield Finding(
                     self.provider, name, f"header {header}", "this header", "none", source
                 )
-        source = evidence.at(self.document, steps)
+        source = evidence.source_at(self.document, steps)
         for header, value in seen.items():
             if header not in self._headers_named and not undocumented.is_transport(header):
                 where, told = f"header {header}", shown(value)
@@ -151,7 +151,7 @@ class Contract:
         if not contents:
             return
         media_type = content_type.partition(";")[0].strip().lower()
-        source = evidence.at(self.document, (*steps, "content"))
+        source = evidence.source_at(self.document, (*steps, "content"))
         if media_type not in contents:
             known, where = " or ".join(contents), "header Content-Type"
             yield Finding(self.provider, name, where, known, shown(content_type), source)
@@ -175,7 +175,7 @@ class Contract:
         differences = [*islice(seen, MAX_FINDINGS)]
         plain = [one for one in differences if not _CONDITIONS.intersection(one.rule)]
         for found in plain or differences:
-            source = evidence.at(self.document, (*steps, *found.rule))
+            source = evidence.source_at(self.document, (*steps, *found.rule))
             place = where or _dotted(found.path) or "body"
             told.add(place)
             yield Finding(self.provider, name, place, found.expected, found.seen, source)
@@ -183,7 +183,7 @@ class Contract:
         for path, stranger in undocumented.fields(self.document, schema, value):
             place = _dotted(path)
             if place not in told:
-                source = evidence.at(self.document, steps)
+                source = evidence.source_at(self.document, steps)
                 yield Finding(self.provider, name, place, "no such field", shown(stranger), source)
 
 

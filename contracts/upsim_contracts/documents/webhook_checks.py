@@ -71,7 +71,7 @@ class Callback:
         """The finding about a signature that was checked against the secret."""
         expected = {"invalid": "made with the secret", "missing": "this header"}.get(signature)
         if expected is not None:
-            source = evidence.at(self.contract.document, (*self.steps, "parameters"))
+            source = evidence.source_at(self.contract.document, (*self.steps, "parameters"))
             seen = "none" if signature == "missing" else "another one"
             where = f"header {header}"
             yield Finding(self.contract.provider, self.name, where, expected, seen, source)
@@ -88,7 +88,7 @@ class Callback:
         if value is not None:
             yield from self.contract.values(self.name, (*steps, "schema"), value, where)
         elif one.get("required"):
-            source = evidence.at(self.contract.document, steps)
+            source = evidence.source_at(self.contract.document, steps)
             others = [name for name in seen if "signature" in name and "signature" in where]
             told = f"{others[0]} instead" if others else "none"
             expected = "this header"

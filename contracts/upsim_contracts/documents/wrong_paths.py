@@ -28,7 +28,9 @@ ALIKE = 0.6
 _PARAMETER = re.compile(r"\{[^}]+\}")
 
 
-def note(tolls: CostTable, dialect: str, method: str, path: str, status: int) -> str | None:
+def unknown_path_note(
+    tolls: CostTable, dialect: str, method: str, path: str, status: int
+) -> str | None:
     """Return the sentence about a refused request to an unknown path; None for any other."""
     provider = tolls.book.provider
     if status < REFUSED or operation_of(provider, dialect, method, path) is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from upsim.network import NoCookies
-from upsim_contracts.accepted_differences import Accepted, today
+from upsim_contracts.accepted_differences import AcceptedDifferences, today
 from upsim_contracts.cassettes.cassette import Cassette, read_cassette
 from upsim_contracts.drift.replay import replay
 from upsim_contracts.drift.reports import as_html, as_json, as_text
@@ -54,7 +54,7 @@ def run(asked: Mapping[str, object], local: Local, say: Callable[[str], None]) -
     check_folders(
         (order.json, order.html, order.scenario, order.accept if order.accept_new else None)
     )
-    accepted = Accepted("drift", order.accept, order.accept_new, today=today())
+    accepted = AcceptedDifferences("drift", order.accept, order.accept_new, today=today())
     uses = None if order.uses is None else read_uses(order.uses)
     try:
         cassettes = [_read(path) for path in order.cassettes]

@@ -26,7 +26,7 @@ from upsim_contracts.documents.webhook_checks import callbacks_of, check_deliver
 from upsim_contracts.drift.changed_defaults import changed_default
 from upsim_contracts.drift.replay import Replayed
 from upsim_contracts.drift.response_diff import INSTEAD, STATUS, ResponseDiff, compare, is_price
-from upsim_contracts.drift.video_limits import moved
+from upsim_contracts.drift.video_limits import moved_limit
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.provider_words import words_of
@@ -103,7 +103,7 @@ def _limit(
     exchange: RecordedExchange, replayed: Replayed | None, name: str, tolls: CostTable
 ) -> CheckedExchange | None:
     """The limit that moved, which is all that there is to say of a status and its words."""
-    limit = moved(exchange, replayed, name, tolls)
+    limit = moved_limit(exchange, replayed, name, tolls)
     if limit is None:
         return None
     key, where = ("limit", limit.of), limit.finding.where
@@ -168,7 +168,7 @@ def cited_at(place: Place | None, exchange: RecordedExchange) -> str:
         return evidence.UNKNOWN
     one, operation = place
     steps = ("paths", operation.path, operation.method.lower(), "responses", str(exchange.status))
-    return evidence.at(one.document, steps)
+    return evidence.source_at(one.document, steps)
 
 
 def _contract(provider: str, dialect: str, exchange: RecordedExchange) -> Iterator[CheckedExchange]:

@@ -32,7 +32,7 @@ from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.provider_words import said
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.spending_guard import RESERVED
-from upsim_contracts.target import Given, Target, TargetAccount
+from upsim_contracts.target import Target, TargetAccount, TargetSettings
 from upsim_contracts.video_probe import probe_video
 from upsim_contracts.yaml_writer import address, media_rules, scenario_text
 
@@ -93,7 +93,7 @@ def replay(
         dialect = "" if head.dialect == default_dialect(head.provider) else head.dialect
         path = str(file.resolve())
         try:
-            with target.world(Given(scenario=path, dialect=dialect)) as world:
+            with target.world(TargetSettings(scenario=path, dialect=dialect)) as world:
                 run = _Run(cassette, book, tolls, world)
                 return [run.answer(one) for one in cassette.exchanges]
         except TargetError as error:

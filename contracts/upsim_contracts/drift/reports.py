@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from upsim_contracts.accepted_differences import Known
+from upsim_contracts.accepted_differences import KnownDifference
 from upsim_contracts.drift.run import Drift, DriftReport
 
 _STYLE = """
@@ -61,7 +61,7 @@ def _report(report: DriftReport) -> dict[str, object]:
     }
 
 
-def _drift(one: Drift, known: Known | None = None) -> dict[str, object]:
+def _drift(one: Drift, known: KnownDifference | None = None) -> dict[str, object]:
     return {
         "kind": one.kind,
         "operation": one.finding.operation,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import chain
 
-from upsim_contracts.accepted_differences import Known
+from upsim_contracts.accepted_differences import KnownDifference
 from upsim_contracts.amounts import counted
 from upsim_contracts.cassettes.cassette import Cassette
 from upsim_contracts.causes.signs import PRICE, Key, key_of, ratio
@@ -86,7 +86,7 @@ class DriftReport:
     judged: int
     replayed: int
     skipped: dict[str, int] = field(default_factory=dict)
-    accepted: Sequence[tuple[Drift, Known]] = ()
+    accepted: Sequence[tuple[Drift, KnownDifference]] = ()
     notes: Sequence[str] = ()
 
     @property
@@ -102,7 +102,7 @@ class DriftReport:
                 for one in self.drifts
             ]
 
-    def accept(self, find: Callable[[str, str], Known | None]) -> None:
+    def accept(self, find: Callable[[str, str], KnownDifference | None]) -> None:
         """Take out the differences that are accepted."""
         found = [(one, find(one.finding.provider, one.difference)) for one in self.drifts]
         self.drifts = [one for one, known in found if known is None]
@@ -160,7 +160,7 @@ def drift(
 def _notes(cassette: Cassette, tolls: CostTable) -> Iterator[str]:
     dialect = cassette.header.dialect
     for one in cassette.exchanges:
-        said = wrong_paths.note(tolls, dialect, one.method, one.path, one.status)
+        said = wrong_paths.unknown_path_note(tolls, dialect, one.method, one.path, one.status)
         if one.part == "api" and said is not None:
             yield said
 

@@ -21,7 +21,7 @@ from upsim_contracts.drift.inferred_prices import infer_prices
 from upsim_contracts.drift.replay import Replayed, replay
 from upsim_contracts.matching import ABSENT, at
 from upsim_contracts.request_costs import CostTable
-from upsim_contracts.target import Given, Target
+from upsim_contracts.target import Target, TargetSettings
 from upsim_contracts.yaml_writer import address, media_rules, scenario_text
 
 _REFUSED = 400
@@ -217,7 +217,7 @@ def _unlike(again: Sequence[Replayed]) -> Iterator[str]:
 
 def _baseline(target: Target) -> dict[str, Any]:
     """The values of a baseline by their path."""
-    with target.world(Given()) as world:
+    with target.world(TargetSettings()) as world:
         controls = world.controls
         found = controls.baseline()["values"] if controls is not None else ()
         return {entry["path"]: entry["value"] for entry in found}

@@ -86,7 +86,7 @@ KINDS: Mapping[str, _Kind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MovedLimit:
     """A limit that moved. `exact` says that the provider told the new one."""
 
     of: str
@@ -95,9 +95,9 @@ class Moved:
     exact: bool
 
 
-def moved(
+def moved_limit(
     exchange: RecordedExchange, replayed: Replayed | None, name: str, tolls: CostTable
-) -> Moved | None:
+) -> MovedLimit | None:
     """Return the limit that an exchange shows to have moved, against the simulator's answer."""
     if replayed is None or replayed.skipped:
         return None
@@ -112,7 +112,7 @@ def moved(
             says += f": {exchange.status} {words}".rstrip() if words else ""
             source = tolls.cited(limit.fact)
             finding = Finding(tolls.book.provider, name, title, expected, seen, source)
-            return Moved(limit.of, finding, says, exact)
+            return MovedLimit(limit.of, finding, says, exact)
     return None
 
 

@@ -19,7 +19,7 @@ from upsim_contracts.clips import AVI, GONE, GONE_PATH, ClipProperties, clip
 from upsim_contracts.documents.openapi import default_dialect
 from upsim_contracts.documents.response_checks import check_response, operation_of
 from upsim_contracts.facts.fact import SHORTER, Book, CallForm, filled
-from upsim_contracts.facts.webhook_messages import as_seen
+from upsim_contracts.facts.webhook_messages import message_parts
 from upsim_contracts.findings import Finding
 from upsim_contracts.matching import ABSENT, Mismatch, at, shown
 from upsim_contracts.spending_guard import RESERVED
@@ -169,7 +169,7 @@ class AccountClient:
         if how.secret is not None:
             asked = self._send(self.book.calls[how.secret["call"]], None, None, {})
             secret = str(at(asked.as_seen, how.secret["read"]))
-        return [as_seen(one, how, secret) for one in self.world.controls.messages()]
+        return [message_parts(one, how, secret) for one in self.world.controls.messages()]
 
     def _take_video(self, wanted: object) -> ClipProperties | None:
         """Make `$video` stand for a clip, as a link or as a data URL.

@@ -18,7 +18,7 @@ from upsim_contracts.exceptions import ContractFileError
 from upsim_contracts.facts.promises import Limit, Refunds, Rows, Time
 from upsim_contracts.facts.webhook_messages import WebhookFormat
 from upsim_contracts.nearest import hint
-from upsim_contracts.target import Given
+from upsim_contracts.target import TargetSettings
 from upsim_contracts.yaml12 import read_exact
 
 FILE = "examples.yaml"
@@ -124,7 +124,7 @@ class Fact:
     source: str
     place: str
     steps: Sequence[Mapping[str, Any]] = ()
-    given: Given = field(default_factory=Given)
+    given: TargetSettings = field(default_factory=TargetSettings)
     model: str = ""
     untestable: str | None = None
     only_simulator: str | None = None
@@ -288,7 +288,7 @@ def _fact(entry: Mapping[str, Any], row: Mapping[str, Any] | None) -> Fact:
     fields = filled(dict(entry), {"row": row} if row is not None else {})
     fields |= {name: str(fields[name]) for name in ("says", "place")}  # a row may hold a number
     if "given" in fields:
-        fields["given"] = Given(**fields["given"])
+        fields["given"] = TargetSettings(**fields["given"])
     return Fact(**fields)
 
 

@@ -26,7 +26,7 @@ class Rows:
 class Refunds:
     """That a failed job is paid back, as the fact named here says.
 
-    `within` is the documented time, such as `3h`, and `patience` what is given where none is.
+    `read_within` is the documented time, such as `3h`, and `patience` what is given where none is.
     `texts` are what polls of a failed job say, for a provider that answers them with a status of
     500 and above, which can also be an outage. `field` is a boolean of such a poll that tells
     whether the job was paid back, and `rows` a list of bills with a row for each refund.

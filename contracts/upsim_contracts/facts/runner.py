@@ -229,7 +229,7 @@ class FactRun(AccountClient):
     def _charged(self, step: Mapping[str, Any]) -> None:
         """What the account has lost since the beginning, by the provider's own balance.
 
-        A refund may come `within` a span.
+        A refund may come `read_within` a span.
         """
         seen = self._lost()
         wanted = Decimal(str(filled(step["charged"], self.names)))

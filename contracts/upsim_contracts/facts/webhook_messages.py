@@ -61,7 +61,7 @@ class WebhookFormat:
         return "valid" if any(found) else "invalid"
 
 
-def as_seen(message: Mapping[str, Any], how: WebhookFormat, secret: str) -> dict[str, object]:
+def message_parts(message: Mapping[str, Any], how: WebhookFormat, secret: str) -> dict[str, object]:
     """The parts of a post that a fact may speak of.
 
     `genuine` is whether it is signed as documented, `age` how many seconds it was under way.
@@ -82,7 +82,7 @@ def as_seen(message: Mapping[str, Any], how: WebhookFormat, secret: str) -> dict
     return seen
 
 
-def told_differently(
+def disagreements(
     messages: Sequence[object], *, same: Iterable[str] = (), differ: Iterable[str] = ()
 ) -> list[Mismatch]:
     """The places at which posts should agree and do not, or should not and do."""
@@ -102,7 +102,7 @@ def mismatches_of(
     """How what was told differs from a step `told`, whose names are filled in as `wanted`."""
     found = list(mismatches(wanted, messages, "told"))
     same, differ = step.get("same", ()), step.get("differ", ())
-    return found + told_differently(messages, same=same, differ=differ)
+    return found + disagreements(messages, same=same, differ=differ)
 
 
 def signed(headers: Mapping[str, str], body: bytes, how: WebhookFormat, secret: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from upsim_contracts.exceptions import ContractError
 from upsim_contracts.mutants.catalogue import FOLDER, Mutant, mutants
 from upsim_contracts.mutants.lies import lies_about
-from upsim_contracts.mutants.noticing import Court, count
+from upsim_contracts.mutants.noticing import LieJudge, count
 from upsim_contracts.mutants.running import Runner
 from upsim_contracts.verify.run import book_of, providers
 
@@ -70,7 +70,7 @@ def _lies(chosen: list[str], workers: int) -> int:
     ended = WELL
     for provider in chosen:
         lies = lies_about(provider)
-        court = Court(book_of(provider), lies)
+        court = LieJudge(book_of(provider), lies)
         broken = court.of_the_truth()
         if broken:
             names = ", ".join(one.fact.id for one in broken)

@@ -21,7 +21,7 @@ from upsim_contracts.facts.fact import Book, Fact
 from upsim_contracts.facts.runner import CONNECTION, Verdict, judge
 from upsim_contracts.mutants.children import cpu_limit, forked, simulator
 from upsim_contracts.mutants.lies import Lie, Lies
-from upsim_contracts.target import Given, Target
+from upsim_contracts.target import Target, TargetSettings
 from upsim_contracts.verify.run import pricer
 
 Fate = Literal["noticed", "missed", "invalid", "error"]
@@ -37,7 +37,7 @@ _WORD = re.compile(r"[a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class LieResult:
     """What became of a lie: by which fact it was noticed, and what that fact saw.
 
     A lie is `invalid` when no simulator can be told it, and an `error` when the simulator that was
@@ -82,7 +82,7 @@ def _counted(fates: Counter[str]) -> str:
     return f"{text}, {unnoticed} unnoticed so far" if unnoticed else text
 
 
-class Court:
+class LieJudge:
     """The facts of one provider as judges of lies about it."""
 
     def __init__(self, book: Book, lies: Lies) -> None:
@@ -101,7 +101,7 @@ class Court:
             verdicts = [self.verdict(one, target) for one in self.facts]
         return [one for one in verdicts if one.outcome == "broken"]
 
-    def judge_all(self, *, workers: int = 2) -> list[Judged]:
+    def judge_all(self, *, workers: int = 2) -> list[LieResult]:
         """What becomes of each lie, in order.
 
         The nearest facts notice nearly all. What is left is told together, as what nobody notices
@@ -131,44 +131,44 @@ class Court:
 
     # -- in a child
 
-    def _at_a_simulator(self, name: str, numbers: Sequence[int]) -> dict[int, Judged]:
+    def _at_a_simulator(self, name: str, numbers: Sequence[int]) -> dict[int, LieResult]:
         """What becomes of some lies, at one simulator for them all."""
         with (
             tempfile.TemporaryDirectory() as folder,
             simulator(self.book, self.book.provider, None) as target,
         ):
-            teller = Teller(self, target, Path(folder))
+            teller = LiePlanter(self, target, Path(folder))
             work = {"_apiece": teller.apiece, "_together": teller.together}
             return work[name](numbers)
 
 
-class Teller:
+class LiePlanter:
     """One simulator that is told lies, each in sandboxes of its own."""
 
-    def __init__(self, court: Court, target: Target, folder: Path) -> None:
+    def __init__(self, court: LieJudge, target: Target, folder: Path) -> None:
         """Scenarios are written to a folder, for as long as they are told."""
         self.court = court
         self.target = target
         self.folder = folder
         self._told = 0
 
-    def apiece(self, numbers: Sequence[int]) -> dict[int, Judged]:
+    def apiece(self, numbers: Sequence[int]) -> dict[int, LieResult]:
         """What becomes of each, by itself, by the facts that are nearest to it.
 
         No fact is asked about one that is listed: what remains is whether it can be told.
         """
         return {number: self._near(self.court.lies.planted[number]) for number in numbers}
 
-    def _near(self, lie: Lie) -> Judged:
+    def _near(self, lie: Lie) -> LieResult:
         nearest = 0 if self.court.lies.listed(lie) else NEAREST
         return self.tell([lie], self.court.order([lie])[:nearest])
 
-    def together(self, numbers: Sequence[int]) -> dict[int, Judged]:
+    def together(self, numbers: Sequence[int]) -> dict[int, LieResult]:
         """What becomes of each of many, which are told together.
 
         Whenever a fact breaks, the lie that it notices is found by halves and told no more.
         """
-        planted, fates = self.court.lies.planted, dict[int, Judged]()
+        planted, fates = self.court.lies.planted, dict[int, LieResult]()
         left, facts = list(numbers), self.court.order([planted[number] for number in numbers])
         while left:
             found = self.tell([planted[number] for number in left], facts)
@@ -181,7 +181,7 @@ class Teller:
             fates[one] = replace(found, lie=planted[one])
             left.remove(one)
             facts = facts[facts.index(fact) :]
-        return fates | {n: Judged(planted[n], "missed") for n in left}
+        return fates | {n: LieResult(planted[n], "missed") for n in left}
 
     def _culprit(self, numbers: Sequence[int], fact: Fact) -> int | None:
         """One of these lies at which a fact ends by itself; None when it takes several."""
@@ -194,14 +194,14 @@ class Teller:
         told = [self.court.lies.planted[number] for number in numbers]
         return self.tell(told, [fact]).fact == fact.id
 
-    def _by_halves(self, numbers: Sequence[int], found: Judged) -> dict[int, Judged]:
+    def _by_halves(self, numbers: Sequence[int], found: LieResult) -> dict[int, LieResult]:
         """The same where lies are refused, or fail, when they are told together."""
         if len(numbers) == 1:
             return {numbers[0]: replace(found, lie=self.court.lies.planted[numbers[0]])}
         half = len(numbers) // 2
         return self.together(numbers[:half]) | self.together(numbers[half:])
 
-    def tell(self, told: Sequence[Lie], facts: Sequence[Fact]) -> Judged:
+    def tell(self, told: Sequence[Lie], facts: Sequence[Fact]) -> LieResult:
         """What becomes of lies that are told together, by these facts."""
         self._told += 1
         file = self.folder / f"lie-{self._told}.yaml"
@@ -209,32 +209,32 @@ class Teller:
         target = replace(self.target, scenario=str(file))
         try:
             with cpu_limit(MAX_LENGTH):
-                refused = _refused(target, Given())
+                refused = _refused(target, TargetSettings())
                 if refused is None:
                     return self._heard(told[0], facts, target)
         except TimeoutError as error:
-            return Judged(told[0], "error", saw=str(error))
-        return Judged(told[0], "invalid", saw=refused)
+            return LieResult(told[0], "error", saw=str(error))
+        return LieResult(told[0], "invalid", saw=refused)
 
-    def _heard(self, lie: Lie, facts: Sequence[Fact], target: Target) -> Judged:
+    def _heard(self, lie: Lie, facts: Sequence[Fact], target: Target) -> LieResult:
         failed = ""
         for fact in facts:
             refused = _refused(target, fact.given) if fact.given.special else None
             if refused is not None:
-                return Judged(lie, "invalid", fact.id, refused)
+                return LieResult(lie, "invalid", fact.id, refused)
             try:
                 verdict = self.court.verdict(fact, target)
             except CRASHES as error:
-                return Judged(lie, "noticed", fact.id, f"a server answers 500: {error!r}")
+                return LieResult(lie, "noticed", fact.id, f"a server answers 500: {error!r}")
             saw = "; ".join(map(str, verdict.mismatches))
             if any(found.where == CONNECTION for found in verdict.mismatches):
                 failed = failed or saw
             elif verdict.outcome == "broken":
-                return Judged(lie, "noticed", fact.id, saw)
-        return Judged(lie, "error" if failed else "missed", saw=failed)
+                return LieResult(lie, "noticed", fact.id, saw)
+        return LieResult(lie, "error" if failed else "missed", saw=failed)
 
 
-def _refused(target: Target, given: Given) -> str | None:
+def _refused(target: Target, given: TargetSettings) -> str | None:
     """Why a simulator cannot be told; None when it was."""
     try:
         with target.world(given):
@@ -269,7 +269,7 @@ def _apart(lies: Sequence[Lie], numbers: Iterable[int]) -> Iterator[list[int]]:
         left = later
 
 
-def count(judged: Sequence[Judged], lies: Lies) -> NoticedCount:
+def count(judged: Sequence[LieResult], lies: Lies) -> NoticedCount:
     """How many were noticed; those that were not have to be listed with a reason, and only they."""
     told = [one for one in judged if one.fate != "invalid"]
     problems = [problem for one in told for problem in _problem(one, lies)]
@@ -285,7 +285,7 @@ def count(judged: Sequence[Judged], lies: Lies) -> NoticedCount:
     return NoticedCount(kinds, len(judged) - len(told), tuple(problems))
 
 
-def _problem(one: Judged, lies: Lies) -> Iterator[str]:
+def _problem(one: LieResult, lies: Lies) -> Iterator[str]:
     listed = lies.listed(one.lie)
     if one.fate == "noticed" and listed:
         yield f"listed as {listed}, but noticed by {one.fact}: {one.lie}: {one.saw}"

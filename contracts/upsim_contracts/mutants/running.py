@@ -58,7 +58,7 @@ class MutantResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Unjust:
+class FalseKiller:
     """A killer that finds fault with the right simulator."""
 
     killer: str
@@ -90,7 +90,7 @@ class Runner:
         fate, saw = in_child(lambda: self._fate(mutant))
         return MutantResult(mutant, fate, time.perf_counter() - started, saw)
 
-    def unjust(self, mutants: Iterable[Mutant]) -> Iterator[Unjust]:
+    def unjust(self, mutants: Iterable[Mutant]) -> Iterator[FalseKiller]:
         """The killers of these mutants that find fault with the right simulator."""
         facts: dict[str, dict[str, Fact]] = {}
         tests: dict[str, None] = {}
@@ -105,9 +105,11 @@ class Runner:
         if tests:
             fate, saw = in_child(lambda: self._by_tests(list(tests)))
             if fate != "survived":
-                yield Unjust(f"one of the tests {', '.join(tests)}", saw)
+                yield FalseKiller(f"one of the tests {', '.join(tests)}", saw)
 
-    def broken(self, provider: str, facts: Sequence[Fact], *, seed: int = 0) -> Iterator[Unjust]:
+    def broken(
+        self, provider: str, facts: Sequence[Fact], *, seed: int = 0
+    ) -> Iterator[FalseKiller]:
         """The facts that the right simulator breaks under a seed."""
 
         def judged() -> list[tuple[str, str]]:
@@ -117,10 +119,10 @@ class Runner:
 
         found = in_child(judged, seconds=SECONDS * 10)
         if isinstance(found, tuple):
-            yield Unjust(f"facts of {provider}", found[1])
+            yield FalseKiller(f"facts of {provider}", found[1])
             return
         for name, saw in found:
-            yield Unjust(f"fact {name} of {provider}, seed {seed}", saw)
+            yield FalseKiller(f"fact {name} of {provider}, seed {seed}", saw)
 
     # -- in the child
 

@@ -37,15 +37,15 @@ class BusyError(TooLargeError):
 
 
 @dataclass(slots=True)
-class Room:
+class BodyMemory:
     """The bytes that all exchanges hold at once."""
 
     held: int = 0
 
     @contextmanager
-    def share(self) -> Iterator[Share]:
+    def share(self) -> Iterator[BodyShare]:
         """Give an exchange its share, which is free again at the end."""
-        share = Share(self)
+        share = BodyShare(self)
         try:
             yield share
         finally:
@@ -53,10 +53,10 @@ class Room:
 
 
 @dataclass(slots=True)
-class Share:
+class BodyShare:
     """The bytes that one exchange holds."""
 
-    room: Room
+    room: BodyMemory
     _used: int = 0
     _counted: int = 0
 
@@ -86,7 +86,7 @@ class Share:
 
 
 async def read_beginning(
-    pieces: AsyncIterator[bytes], share: Share, most: int
+    pieces: AsyncIterator[bytes], share: BodyShare, most: int
 ) -> tuple[list[bytes], bool]:
     """The body of a request in pieces, or the beginning of a longer one, and whether it is all.
 
@@ -107,7 +107,7 @@ async def read_beginning(
     return [*found, bytes(last)], True
 
 
-async def read_whole(request: Request, share: Share, most: int) -> bytes:
+async def read_whole(request: Request, share: BodyShare, most: int) -> bytes:
     """The body of a request. Raises TooLargeError, BusyError, ClientDisconnect."""
     found, is_whole = await read_beginning(request.stream(), share, most)
     if not is_whole:

@@ -11,8 +11,8 @@ from hashlib import sha256
 from upsim_contracts.cassettes.cassette import RecordedExchange, RecordedMessage, Writer
 from upsim_contracts.cassettes.redaction import Redactor
 from upsim_contracts.exceptions import ContractFileError
-from upsim_contracts.record.reservations import Charged
-from upsim_contracts.record.response_findings import Passing, PassingFindings
+from upsim_contracts.record.reservations import PaidCall
+from upsim_contracts.record.response_findings import PassingRequest, ResponseFindings
 from upsim_contracts.record.video_measuring import Seen
 
 MAX_ACCOUNTS = 1_000
@@ -22,14 +22,14 @@ MAX_LINES = 200
 
 
 @dataclass(slots=True)
-class Logbook:
+class CassetteLog:
     """Judges exchanges, writes them down and says what was found.
 
     `redactor` is that of requests, `auth` are the headers in which keys come.
     """
 
     writer: Writer
-    judge: PassingFindings
+    judge: ResponseFindings
     redactor: Redactor
     auth: Collection[str]
     say: Callable[[str], None]
@@ -41,10 +41,10 @@ class Logbook:
 
     async def record(
         self,
-        passing: Passing,
+        passing: PassingRequest,
         status: int,
         message: RecordedMessage,
-        paid: Charged | None,
+        paid: PaidCall | None,
         body: bytes,
         headers: Mapping[str, str],
     ) -> None:
@@ -94,7 +94,7 @@ class Logbook:
             return 0
         return self._accounts.setdefault(key, len(self._accounts) + 1)
 
-    def _head(self, passing: Passing) -> tuple[str, dict[str, str], dict[str, Seen]]:
+    def _head(self, passing: PassingRequest) -> tuple[str, dict[str, str], dict[str, Seen]]:
         """The path, the headers and the videos of a request without what is secret."""
         redactor = self.redactor
         media = {redactor.text(url): seen for url, seen in passing.sighted.media.items()}

@@ -30,10 +30,10 @@ from upsim_contracts.documents.response_checks import contract
 from upsim_contracts.exceptions import ClipError, UsageError
 from upsim_contracts.facts.fact import Book, filled
 from upsim_contracts.record.proxy import Recording
-from upsim_contracts.record.reservations import Charging
+from upsim_contracts.record.reservations import Reservations
 from upsim_contracts.record.upstream import Upstream, live_hosts, upstream
-from upsim_contracts.record.video_measuring import Measuring
-from upsim_contracts.record.webhook_urls import Hooks, http_url
+from upsim_contracts.record.video_measuring import VideoMeasuring
+from upsim_contracts.record.webhook_urls import WebhookUrls, http_url
 from upsim_contracts.report_files import check_folders
 from upsim_contracts.request_costs import CostTable
 from upsim_contracts.spending_guard import SpendingBudget
@@ -152,8 +152,8 @@ def recording(
         app = Recording(
             target,
             writer,
-            Charging(tolls, purse, http, target.base, balances=order.balances),
-            Measuring(target, http, paths=paths, say=say, told=told),
+            Reservations(tolls, purse, http, target.base, balances=order.balances),
+            VideoMeasuring(target, http, paths=paths, say=say, told=told),
             http,
             redactor=redactor,
             say=say,
@@ -174,14 +174,14 @@ def _hooks(
     book: Book,
     names: frozenset[str] | None,
     say: Callable[[str], None],
-) -> Hooks:
+) -> WebhookUrls:
     """Where webhooks are taken and whom they may be for. Raises UsageError."""
     host = urlsplit(target.base).hostname or ""
     base = order.webhooks or (order.address if is_loopback(host) else None)
     if base is not None:
         base = _reachable(base)
     trusted = os.environ.get(TRUSTED, "").split(",")
-    return Hooks(
+    return WebhookUrls(
         target,
         book,
         base,

@@ -9,7 +9,7 @@ SHORT = 16 * 2**10
 """Bytes of a body that is read, judged and written without waiting for a turn."""
 
 
-class Turns:
+class OneAtATime:
     """Work on long bodies is done for one exchange at a time, in the order in which they ask."""
 
     def __init__(self) -> None:

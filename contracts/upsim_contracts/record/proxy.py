@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from upsim_contracts.cassettes.bodies import MAX_VIDEO_LENGTH, Tee, as_file, kept
+from upsim_contracts.cassettes.bodies import MAX_VIDEO_LENGTH, Tee, as_file, recorded_body
 from upsim_contracts.cassettes.cassette import RecordedMessage, Writer
 from upsim_contracts.cassettes.format import MAX_PATH_LENGTH
 from upsim_contracts.cassettes.redaction import Redactor
@@ -27,13 +27,13 @@ from upsim_contracts.documents.wrong_paths import near_path
 from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.record.body_memory import (
     MAX_READ,
-    Room,
-    Share,
+    BodyMemory,
+    BodyShare,
     TooLargeError,
     read_beginning,
     weight,
 )
-from upsim_contracts.record.cassette_log import MAX_LINES, Logbook
+from upsim_contracts.record.cassette_log import MAX_LINES, CassetteLog
 from upsim_contracts.record.request_bodies import (
     MAX_TEXT,
     beginning,
@@ -41,12 +41,12 @@ from upsim_contracts.record.request_bodies import (
     in_turns,
     is_plain,
     joined,
-    teed,
+    read_within,
     unread,
-    within,
+    with_copy,
 )
-from upsim_contracts.record.reservations import Charged, Charging
-from upsim_contracts.record.response_findings import Passing, PassingFindings
+from upsim_contracts.record.reservations import PaidCall, Reservations
+from upsim_contracts.record.response_findings import PassingRequest, ResponseFindings
 from upsim_contracts.record.responses import (
     FORWARDED,
     HOP,
@@ -59,9 +59,9 @@ from upsim_contracts.record.responses import (
 )
 from upsim_contracts.record.shortages import shortage
 from upsim_contracts.record.upstream import Links, Upstream, is_named
-from upsim_contracts.record.video_measuring import NOTHING, Measuring
-from upsim_contracts.record.webhook_relay import Relay
-from upsim_contracts.record.webhook_urls import Hooks, Outgoing, is_delivery
+from upsim_contracts.record.video_measuring import NOTHING, VideoMeasuring
+from upsim_contracts.record.webhook_relay import WebhookRelay
+from upsim_contracts.record.webhook_urls import OutgoingRequest, WebhookUrls, is_delivery
 from upsim_contracts.request_costs import UNDOCUMENTED_PATH, RequestCost
 from upsim_contracts.spending_guard import FREE_METHODS
 
@@ -84,15 +84,15 @@ class Recording:
         self,
         target: Upstream,
         writer: Writer,
-        charging: Charging,
-        measuring: Measuring,
+        charging: Reservations,
+        measuring: VideoMeasuring,
         http: httpx.AsyncClient,
         *,
         redactor: Redactor,
         say: Callable[[str], None],
         seconds: Callable[[], float],
         names: frozenset[str] | None = None,
-        hooks: Hooks,
+        hooks: WebhookUrls,
         key: Mapping[str, str] | None = None,
         held: float,
     ) -> None:
@@ -113,13 +113,17 @@ class Recording:
         self._names = names
         self._key = dict(key or {})
         self._held = held
-        self._room = Room()
+        self._room = BodyMemory()
         self._turns = measuring.turns
         start = seconds()
-        judge = PassingFindings(target, charging.tolls, redactor)
-        self.logbook = Logbook(writer, judge, self._of_caller, charging.auth, say, seconds, start)
+        judge = ResponseFindings(target, charging.tolls, redactor)
+        self.logbook = CassetteLog(
+            writer, judge, self._of_caller, charging.auth, say, seconds, start
+        )
         self._hooks = hooks
-        self.relay = Relay(hooks, http, self._turns, redactor, seconds, self.logbook.write, start)
+        self.relay = WebhookRelay(
+            hooks, http, self._turns, redactor, seconds, self.logbook.write, start
+        )
         self._roots = {path.split("/")[1] for path in measuring.paths}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,7 +137,7 @@ class Recording:
 
     # -- what comes in
 
-    async def _answer(self, request: Request, share: Share) -> ASGIApp:
+    async def _answer(self, request: Request, share: BodyShare) -> ASGIApp:
         if len(request.scope["headers"]) > MAX_HEADERS:
             text = f"a request with more than {MAX_HEADERS} headers is not recorded"
             return own_response(431, "too_many_headers", text)
@@ -141,7 +145,7 @@ class Recording:
             return await self.relay.answer(request, share)
         return await self._call(request, share)
 
-    async def _call(self, request: Request, share: Share) -> ASGIApp:
+    async def _call(self, request: Request, share: BodyShare) -> ASGIApp:
         stranger = self._stranger(request)
         if stranger:
             text = f"only callers on this machine may use this recording: {stranger}"
@@ -196,7 +200,9 @@ class Recording:
                 return prefix, path.removeprefix(prefix)
         return "", path
 
-    async def _read(self, request: Request, path: str, proxy: str, share: Share) -> Passing:
+    async def _read(
+        self, request: Request, path: str, proxy: str, share: BodyShare
+    ) -> PassingRequest:
         """Take in a request of the provider's own paths. Raises TooLargeError, BusyError."""
         kind = request.headers.get("content-type", "")
         most = MAX_VIDEO_LENGTH if kind.startswith("multipart/") else MAX_READ
@@ -211,12 +217,12 @@ class Recording:
             if "json" in kind:
                 body = await asyncio.to_thread(self.links.meant, body, proxy)
             await asyncio.to_thread(self._check_length, headers, path)
-            sent = await asyncio.to_thread(kept, body, kind, self._of_caller)
+            sent = await asyncio.to_thread(recorded_body, body, kind, self._of_caller)
             share.claim(await asyncio.to_thread(weight, sent))
         sighted = await self._measuring.measure(body, kind, self.links.sent)
         path = self._meant(path, proxy)
         began = self._seconds()
-        return Passing(
+        return PassingRequest(
             request.method, path, "api", proxy, headers, body, sent, sighted, began, share
         )
 
@@ -225,15 +231,15 @@ class Recording:
         request: Request,
         path: str,
         proxy: str,
-        share: Share,
+        share: BodyShare,
         found: list[bytes],
         pieces: AsyncIterator[bytes],
-    ) -> Passing:
+    ) -> PassingRequest:
         """A request that is longer than any document allows: it passes piece by piece."""
         headers = self._of_stream(request) | self._key
         await asyncio.to_thread(self._check_length, headers, path)
         path, began, tee = self._meant(path, proxy), self._seconds(), Tee(is_whole=False)
-        passing = Passing(
+        passing = PassingRequest(
             request.method, path, "api", proxy, headers, b"", {}, NOTHING, began, share
         )
         passing.tee = tee
@@ -250,16 +256,16 @@ class Recording:
         dropped = HOP - kept_too
         return {k: v for k, v in request.headers.items() if k not in dropped}
 
-    async def _file(self, request: Request, path: str, proxy: str, share: Share) -> ASGIApp:
+    async def _file(self, request: Request, path: str, proxy: str, share: BodyShare) -> ASGIApp:
         """A link of an answer: what is sent there passes piece by piece."""
         headers = self._of_stream(request)
         await asyncio.to_thread(self._check_length, headers, path)
-        passing = Passing(
+        passing = PassingRequest(
             request.method, path, "file", proxy, headers, b"", {}, NOTHING, self._seconds(), share
         )
         if request.method not in FREE_METHODS:
             passing.tee = Tee()
-            passing.upload = teed(request, passing.tee)
+            passing.upload = with_copy(request, passing.tee)
         return await self._forward(passing, None)
 
     def _check_length(self, headers: Mapping[str, str], path: str) -> None:
@@ -270,7 +276,7 @@ class Recording:
 
     # -- money
 
-    async def _paid_or_free(self, passing: Passing) -> ASGIApp:
+    async def _paid_or_free(self, passing: PassingRequest) -> ASGIApp:
         if passing.upload is not None:
             text = self._charging.unread(passing.method, passing.path)
             if not text:
@@ -300,7 +306,7 @@ class Recording:
         self._say(f"not sent: {text}")
         return own_response(402, "cap", text)
 
-    def _refusal(self, passing: Passing, toll: RequestCost, error: SpendingError) -> str:
+    def _refusal(self, passing: PassingRequest, toll: RequestCost, error: SpendingError) -> str:
         """Why a request is not sent, and what in it may be mistyped."""
         target, method, path = self.target, passing.method, passing.path
         if toll.why == UNDOCUMENTED_PATH:
@@ -315,7 +321,7 @@ class Recording:
 
     # -- there and back
 
-    async def _forward(self, passing: Passing, paid: Charged | None) -> ASGIApp:
+    async def _forward(self, passing: PassingRequest, paid: PaidCall | None) -> ASGIApp:
         is_file = passing.part == "file"
         try:
             request = await self._request(passing)
@@ -324,7 +330,7 @@ class Recording:
                 paid.cancel()
             raise
         try:
-            async with within(self._held + (UPLOAD_SECONDS if passing.upload else 0)):
+            async with read_within(self._held + (UPLOAD_SECONDS if passing.upload else 0)):
                 answer = await self._http.send(request, stream=True)
             await self._uploaded(passing)
         except (httpx.HTTPError, OSError) as error:
@@ -341,12 +347,12 @@ class Recording:
         await self._settle(paid, answer.status_code)
         return self._streamed(passing, paid, answer, kind, in_turns(answer.aiter_raw()))
 
-    async def _request(self, passing: Passing) -> httpx.Request:
+    async def _request(self, passing: PassingRequest) -> httpx.Request:
         """What is sent to the upstream. Raises TooLargeError, BusyError."""
         is_file = passing.part == "file"
         base = self.target.origin if is_file else self.target.base_of(passing.path)
         headers = {**passing.headers, "accept-encoding": "identity"}
-        outgoing = Outgoing(passing.path, passing.body)
+        outgoing = OutgoingRequest(passing.path, passing.body)
         if not is_file and not passing.upload:
             async with self._turns.of(len(passing.body)):
                 outgoing = await asyncio.to_thread(
@@ -366,7 +372,7 @@ class Recording:
             content=passing.upload or outgoing.body or None,
         )
 
-    def _unsent(self, passing: Passing, paid: Charged | None, why: str) -> ASGIApp:
+    def _unsent(self, passing: PassingRequest, paid: PaidCall | None, why: str) -> ASGIApp:
         """Refuse a request that could not leave this machine; it cost nothing."""
         if paid is not None:
             paid.cancel()
@@ -376,7 +382,7 @@ class Recording:
         self._say(self._redactor.text(f"not sent: {name}: {text}"))
         return own_response(503, "short", f"{text}; send it again later")
 
-    async def _uploaded(self, passing: Passing) -> None:
+    async def _uploaded(self, passing: PassingRequest) -> None:
         """What was sent piece by piece, as size, hash and properties."""
         tee = passing.tee
         if tee is not None and tee.size:
@@ -387,12 +393,12 @@ class Recording:
             passing.sent = {"file": seen}
 
     async def _whole(
-        self, passing: Passing, paid: Charged | None, answer: httpx.Response, kind: str
+        self, passing: PassingRequest, paid: PaidCall | None, answer: httpx.Response, kind: str
     ) -> ASGIApp:
         """A document: read, judged, written down, and told with its links led back here."""
         pieces = in_turns(answer.aiter_raw())
         try:
-            async with within(self._held):
+            async with read_within(self._held):
                 sent, is_whole = await beginning(pieces, passing.share)
         except httpx.HTTPError as error:
             await answer.aclose()
@@ -414,8 +420,8 @@ class Recording:
 
     async def _document(
         self,
-        passing: Passing,
-        paid: Charged | None,
+        passing: PassingRequest,
+        paid: PaidCall | None,
         answer: httpx.Response,
         kind: str,
         sent: bytearray,
@@ -449,16 +455,18 @@ class Recording:
         return response
 
     def _read_answer(
-        self, passing: Passing, headers: Mapping[str, str], body: bytes, kind: str
+        self, passing: PassingRequest, headers: Mapping[str, str], body: bytes, kind: str
     ) -> RecordedMessage:
         """Note the links of a document, and return it as the cassette holds it."""
         self._measuring.answered(passing.sighted.media, body)
-        return RecordedMessage(self._redactor.headers(headers), kept(body, kind, self._redactor))
+        return RecordedMessage(
+            self._redactor.headers(headers), recorded_body(body, kind, self._redactor)
+        )
 
     def _streamed(
         self,
-        passing: Passing,
-        paid: Charged | None,
+        passing: PassingRequest,
+        paid: PaidCall | None,
         answer: httpx.Response,
         kind: str,
         sent: AsyncIterator[bytes],
@@ -486,7 +494,9 @@ class Recording:
         status, marks = status_of(answer)
         return FileResponse(status, passable(answer, but=dropped) + marks, sent, answer, ended)
 
-    async def _failed(self, passing: Passing, paid: Charged | None, error: httpx.HTTPError) -> str:
+    async def _failed(
+        self, passing: PassingRequest, paid: PaidCall | None, error: httpx.HTTPError
+    ) -> str:
         """Record a call that got no whole answer, and return why."""
         await self._settle(paid, 0)
         told = f"{type(error).__name__}: {error}"
@@ -496,6 +506,6 @@ class Recording:
             await self.logbook.record(passing, 0, message, paid, b"", {})
         return reason
 
-    async def _settle(self, paid: Charged | None, status: int) -> None:
+    async def _settle(self, paid: PaidCall | None, status: int) -> None:
         if paid is not None:
             await paid.settle(status)

@@ -11,7 +11,7 @@ import httpx
 from starlette.requests import Request
 
 from upsim_contracts.cassettes.bodies import Tee
-from upsim_contracts.record.body_memory import Share
+from upsim_contracts.record.body_memory import BodyShare
 from upsim_contracts.record.responses import PIECE
 
 MAX_TEXT = 16 * 2**20
@@ -33,7 +33,7 @@ async def in_turns(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def within(seconds: float) -> AsyncIterator[None]:
+async def read_within(seconds: float) -> AsyncIterator[None]:
     """Raise ReadTimeout when a part of a response takes longer in all, however it drips."""
     try:
         async with asyncio.timeout(seconds):
@@ -42,7 +42,7 @@ async def within(seconds: float) -> AsyncIterator[None]:
         raise httpx.ReadTimeout(f"not complete within {seconds:g} seconds") from error
 
 
-async def teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:
+async def with_copy(request: Request, tee: Tee) -> AsyncIterator[bytes]:
     """The pieces of a request, of which note is taken."""
     async for chunk in request.stream():
         tee.feed(chunk)
@@ -50,7 +50,7 @@ async def teed(request: Request, tee: Tee) -> AsyncIterator[bytes]:
 
 
 async def beginning(
-    pieces: AsyncIterator[bytes], share: Share, most: int = MAX_TEXT
+    pieces: AsyncIterator[bytes], share: BodyShare, most: int = MAX_TEXT
 ) -> tuple[bytearray, bool]:
     """All of a document, or the beginning of one that is too long, and whether it is all.
 
@@ -65,7 +65,7 @@ async def beginning(
 
 
 async def joined(
-    sent: bytearray, pieces: AsyncIterator[bytes], share: Share
+    sent: bytearray, pieces: AsyncIterator[bytes], share: BodyShare
 ) -> AsyncIterator[bytes]:
     """The beginning of a document, which gives its room back as it passes, and the rest of it."""
     while sent:
@@ -78,7 +78,7 @@ async def joined(
 
 
 async def unread(
-    beginning: list[bytes], pieces: AsyncIterator[bytes], tee: Tee, share: Share
+    beginning: list[bytes], pieces: AsyncIterator[bytes], tee: Tee, share: BodyShare
 ) -> AsyncIterator[bytes]:
     """A request of which the beginning was held, which gives its room back as it passes."""
     beginning.reverse()

@@ -16,7 +16,7 @@ from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.matching import at
 from upsim_contracts.record.body_memory import MAX_READ
 from upsim_contracts.record.request_bodies import in_turns, is_plain
-from upsim_contracts.record.video_measuring import Sighted
+from upsim_contracts.record.video_measuring import KnownVideos
 from upsim_contracts.request_costs import CostTable, RequestCost
 from upsim_contracts.spending_guard import SpendingBudget
 
@@ -29,7 +29,7 @@ _REFUSED = range(400, 500)
 _SUCCESS = range(200, 300)
 
 
-class Charging:
+class Reservations:
     """What the calls of a recording may cost, and what they did."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Charging:
         self._base = base
         self._balances = balances and tolls.book.balance is not None
 
-    def toll(self, method: str, path: str, sighted: Sighted, body: bytes) -> RequestCost | None:
+    def toll(self, method: str, path: str, sighted: KnownVideos, body: bytes) -> RequestCost | None:
         """What a request could cost; None for one that is free. Long bodies take long."""
         document = parsed(body)
         clips = [clip_of(seen) for seen in sighted.each]
@@ -77,11 +77,11 @@ class Charging:
     @asynccontextmanager
     async def charged(
         self, toll: RequestCost, method: str, path: str, auth: Mapping[str, str]
-    ) -> AsyncIterator[Charged]:
+    ) -> AsyncIterator[PaidCall]:
         """Set the price aside while a call is under way. Raises SpendingError, sending nothing."""
         what = f"{method} {path.partition('?')[0]}"
         with self.purse.reservation(toll.worst, what, toll.why):
-            paid = Charged(self, toll, what, auth)
+            paid = PaidCall(self, toll, what, auth)
             await paid.open()
             try:
                 yield paid
@@ -143,11 +143,11 @@ def _writable(amount: Decimal | None) -> Decimal | None:
     return amount
 
 
-class Charged:
+class PaidCall:
     """One paid call. Until it is settled, all that was set aside counts as gone."""
 
     def __init__(
-        self, charging: Charging, toll: RequestCost, what: str, auth: Mapping[str, str]
+        self, charging: Reservations, toll: RequestCost, what: str, auth: Mapping[str, str]
     ) -> None:
         """Nothing was sent yet."""
         self.toll = toll

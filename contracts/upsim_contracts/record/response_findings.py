@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from upsim_contracts.cassettes.bodies import Tee, unkept
+from upsim_contracts.cassettes.bodies import Tee, reason_not_kept
 from upsim_contracts.cassettes.cassette import Charge
 from upsim_contracts.cassettes.redaction import Redactor
 from upsim_contracts.charge_check import price_finding
 from upsim_contracts.documents import wrong_paths
 from upsim_contracts.documents.response_checks import check_response
-from upsim_contracts.record.body_memory import Share
+from upsim_contracts.record.body_memory import BodyShare
 from upsim_contracts.record.upstream import Upstream
-from upsim_contracts.record.video_measuring import Sighted
+from upsim_contracts.record.video_measuring import KnownVideos
 from upsim_contracts.request_costs import CostTable, RequestCost
 
 MAX_FINDINGS = 20
@@ -22,7 +22,7 @@ MAX_FINDINGS = 20
 
 
 @dataclass(slots=True)
-class Passing:
+class PassingRequest:
     """A request under way."""
 
     method: str
@@ -32,16 +32,16 @@ class Passing:
     headers: dict[str, str]
     body: bytes
     sent: dict[str, Any]
-    sighted: Sighted
+    sighted: KnownVideos
     began: float
-    share: Share
+    share: BodyShare
     upload: AsyncIterator[bytes] | None = None
     tee: Tee | None = None
     hook: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class PassingFindings:
+class ResponseFindings:
     """Judges responses by the document of the provider, and charges by its prices."""
 
     target: Upstream
@@ -50,7 +50,7 @@ class PassingFindings:
 
     def of(
         self,
-        passing: Passing,
+        passing: PassingRequest,
         status: int,
         body: bytes,
         headers: Mapping[str, str],
@@ -68,26 +68,26 @@ class PassingFindings:
         return len(judged) + len(priced), [self.redactor.text(line) for line in lines + priced]
 
     def notes(
-        self, passing: Passing, status: int, body: bytes, kept: Mapping[str, Any]
+        self, passing: PassingRequest, status: int, body: bytes, kept: Mapping[str, Any]
     ) -> list[str]:
         """What to say of a path that the caller got wrong, and of bodies that are not kept."""
         if passing.part == "file":
             return []
         method, path = passing.method, passing.path
-        found = wrong_paths.note(self.tolls, self.target.dialect, method, path, status)
+        found = wrong_paths.unknown_path_note(self.tolls, self.target.dialect, method, path, status)
         said = [] if found is None else [found]
         for side, content, one in (
             ("request", passing.body, passing.sent),
             ("answer", body, kept),
         ):
-            why = unkept(content, one)
+            why = reason_not_kept(content, one)
             if why is not None:
                 name = f"{method} {path.partition('?')[0]}"
                 said.append(f"note: {name}: of the {side} only size and hash are kept: {why}")
         return [self.redactor.text(line) for line in said]
 
     def _judged(
-        self, passing: Passing, status: int, body: bytes, headers: Mapping[str, str]
+        self, passing: PassingRequest, status: int, body: bytes, headers: Mapping[str, str]
     ) -> list[object]:
         if status == 0:
             name = f"{passing.method} {passing.path.partition('?')[0]}"
@@ -105,7 +105,7 @@ class PassingFindings:
         ]
 
     def _priced(
-        self, passing: Passing, toll: RequestCost | None, charge: Charge | None, status: int
+        self, passing: PassingRequest, toll: RequestCost | None, charge: Charge | None, status: int
     ) -> list[str]:
         if toll is None or charge is None:
             return []

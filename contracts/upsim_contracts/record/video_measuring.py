@@ -17,10 +17,17 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from upsim.client.request_guard import is_loopback
-from upsim_contracts.cassettes.bodies import MAX_VIDEO_LENGTH, Tee, links, name_of, sees, videos_in
+from upsim_contracts.cassettes.bodies import (
+    MAX_VIDEO_LENGTH,
+    Tee,
+    links,
+    name_of,
+    probe_shape,
+    videos_in,
+)
 from upsim_contracts.cassettes.bounded_json import parsed
 from upsim_contracts.clips import ClipProperties
-from upsim_contracts.record.long_work import Turns
+from upsim_contracts.record.long_work import OneAtATime
 from upsim_contracts.record.request_bodies import in_turns, is_plain
 from upsim_contracts.record.upstream import MAX_KEPT, MAX_KEPT_LENGTH, Upstream, remember
 
@@ -36,7 +43,7 @@ Seen = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Sighted:
+class KnownVideos:
     """The videos of a request that are known, and whether these are all.
 
     `media` has one for each name, which is a link without its query; `each` has all of them.
@@ -47,7 +54,7 @@ class Sighted:
     all_known: bool
 
 
-NOTHING = Sighted({}, (), all_known=True)
+NOTHING = KnownVideos({}, (), all_known=True)
 
 
 @dataclass(slots=True)
@@ -60,7 +67,7 @@ class _Looks:
     missed: int = 0
 
 
-class Measuring:
+class VideoMeasuring:
     """Remembers what is known of each link. `told` are globs and clips from the command line."""
 
     def __init__(
@@ -74,7 +81,7 @@ class Measuring:
     ) -> None:
         """Nothing but what was told is known yet. `paths` are those of the provider."""
         self.paths = tuple(paths)
-        self.turns = Turns()
+        self.turns = OneAtATime()
         """Of all long work of the recording."""
         self._target = target
         self._http = http
@@ -84,7 +91,7 @@ class Measuring:
         self._versions: dict[str, tuple[str | None, ...]] = {}
         self._tickets: dict[str, tuple[str, ...]] = {}
 
-    async def measure(self, body: bytes, content_type: str, sent: dict[str, None]) -> Sighted:
+    async def measure(self, body: bytes, content_type: str, sent: dict[str, None]) -> KnownVideos:
         """The videos that a request names or carries, as far as they are known.
 
         The links are remembered in `sent`. No more than `MAX_LINKS` are known: those beyond,
@@ -106,7 +113,7 @@ class Measuring:
         if left.missed:
             bounds = f"{MAX_LOOKS} links, {SECONDS} seconds and {MAX_VIDEO_LENGTH} bytes"
             self._say(f"videos of a request not looked at: {left.missed}, beyond {bounds}")
-        return Sighted(media, each, all_known)
+        return KnownVideos(media, each, all_known)
 
     def uploaded(self, path: str, seen: Seen | None) -> None:
         """A file was sent to a link of the upstream; a later one replaces it."""
@@ -203,7 +210,7 @@ def _carried(
     It takes long for long requests. None stands for what is no video that can be read.
     """
     found: dict[str, Seen | None] = {
-        name_of(content): sees(content) for content in videos_in(body, content_type)
+        name_of(content): probe_shape(content) for content in videos_in(body, content_type)
     }
     document = parsed(body)
     named = [*links(document[0])] if document else []

@@ -16,20 +16,20 @@ import httpx
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from upsim_contracts.cassettes.bodies import as_file, kept
+from upsim_contracts.cassettes.bodies import as_file, recorded_body
 from upsim_contracts.cassettes.cassette import RecordedExchange, RecordedMessage
 from upsim_contracts.cassettes.redaction import Redactor
 from upsim_contracts.documents.webhook_checks import check_delivery
 from upsim_contracts.facts.webhook_messages import Checked
-from upsim_contracts.record.body_memory import Share, TooLargeError, read_whole
-from upsim_contracts.record.long_work import Turns
+from upsim_contracts.record.body_memory import BodyShare, TooLargeError, read_whole
+from upsim_contracts.record.long_work import OneAtATime
 from upsim_contracts.record.request_bodies import (
     MAX_TEXT,
     beginning,
     decoded,
     in_turns,
     is_plain,
-    within,
+    read_within,
 )
 from upsim_contracts.record.response_findings import MAX_FINDINGS
 from upsim_contracts.record.responses import (
@@ -41,7 +41,7 @@ from upsim_contracts.record.responses import (
     texts_of,
 )
 from upsim_contracts.record.shortages import shortage, trouble
-from upsim_contracts.record.webhook_urls import Hook, Hooks
+from upsim_contracts.record.webhook_urls import WebhookUrl, WebhookUrls
 
 SECONDS = 60
 """Seconds that a receiver has for its whole response."""
@@ -55,13 +55,13 @@ _HEX = re.compile(r"[0-9a-f]+")
 
 
 @dataclass(slots=True)
-class Delivery:
+class RelayedDelivery:
     """One attempt of a provider. `body` is as the client's receiver gets it.
 
     Of a signature the headers have the form alone.
     """
 
-    hook: Hook
+    hook: WebhookUrl
     headers: Mapping[str, str]
     body: bytes
     checked: Checked
@@ -69,12 +69,12 @@ class Delivery:
 
 
 @dataclass(slots=True)
-class Relay:
+class WebhookRelay:
     """Passes deliveries on. `write` takes an exchange, the number of findings, and their lines."""
 
-    hooks: Hooks
+    hooks: WebhookUrls
     http: httpx.AsyncClient
-    turns: Turns
+    turns: OneAtATime
     redactor: Redactor
     seconds: Callable[[], float]
     write: Callable[[RecordedExchange, int, list[str]], Awaitable[None]]
@@ -83,7 +83,7 @@ class Relay:
     """Deliveries that got no response of the client's receiver."""
     _under_way: int = field(default=0)
 
-    async def answer(self, request: Request, share: Share) -> Response:
+    async def answer(self, request: Request, share: BodyShare) -> Response:
         """Take one delivery; one that no recorded request asked for is refused and forgotten."""
         hook = self.hooks.find(request.scope["path"])
         if hook is None:
@@ -106,7 +106,7 @@ class Relay:
             self._under_way -= 1
 
     def _not_delivered(
-        self, hook: Hook, status: int, code: str, reason: str, text: str = ""
+        self, hook: WebhookUrl, status: int, code: str, reason: str, text: str = ""
     ) -> Response:
         """Say once that a delivery did not reach its receiver; `text` is for the provider."""
         self.undelivered += 1
@@ -114,7 +114,7 @@ class Relay:
         self.hooks.note(f"webhook not delivered to {url}: {why}")
         return own_response(status, code, text or reason)
 
-    def _refusal(self, hook: Hook) -> tuple[int, str, str] | None:
+    def _refusal(self, hook: WebhookUrl) -> tuple[int, str, str] | None:
         if self._under_way >= MAX_AT_ONCE:
             return 503, "busy", f"{MAX_AT_ONCE} deliveries are under way"
         if hook.taken >= MAX_PER_WEBHOOK:
@@ -122,7 +122,9 @@ class Relay:
             return 429, "too_many_deliveries", text
         return None
 
-    async def _pass_on(self, hook: Hook, request: Request, sent: bytes, share: Share) -> Response:
+    async def _pass_on(
+        self, hook: WebhookUrl, request: Request, sent: bytes, share: BodyShare
+    ) -> Response:
         began = self.seconds()
         headers = {name: value for name, value in request.headers.items() if name not in HOP}
         signed = bool(self.hooks.telling.signature)  # by its bytes, which must stay as they are
@@ -131,13 +133,13 @@ class Relay:
             body = sent if signed else await asyncio.to_thread(self.hooks.restored, sent)
         proof = self.hooks.telling.signature
         if proof in headers:
-            headers[proof] = form_of(headers[proof])
-        delivery = Delivery(hook, headers, body, checked, began)
+            headers[proof] = signature_shape(headers[proof])
+        delivery = RelayedDelivery(hook, headers, body, checked, began)
         raw = [(k, v) for k, v in request.headers.raw if k.decode("latin-1") not in HOP]
         try:
             passed = self.http.build_request("POST", hook.url, headers=raw, content=body)
             passed.headers["accept-encoding"] = "identity"
-            async with within(SECONDS):
+            async with read_within(SECONDS):
                 answer = await self.http.send(passed, stream=True, follow_redirects=False)
                 try:
                     pieces = in_turns(answer.aiter_raw())
@@ -175,9 +177,13 @@ class Relay:
         return self._message(headers, plain, kind)
 
     def _message(self, headers: Mapping[str, str], body: bytes, kind: str) -> RecordedMessage:
-        return RecordedMessage(self.redactor.headers(headers), kept(body, kind, self.redactor))
+        return RecordedMessage(
+            self.redactor.headers(headers), recorded_body(body, kind, self.redactor)
+        )
 
-    async def _record(self, delivery: Delivery, status: int, answer: RecordedMessage) -> None:
+    async def _record(
+        self, delivery: RelayedDelivery, status: int, answer: RecordedMessage
+    ) -> None:
         """Write a delivery down with what the documents say against it."""
         count, lines = await asyncio.to_thread(self._judged, delivery)
         kind = delivery.headers.get("content-type", "")
@@ -201,7 +207,7 @@ class Relay:
         )
         await self.write(exchange, count, lines)
 
-    def _judged(self, delivery: Delivery) -> tuple[int, list[str]]:
+    def _judged(self, delivery: RelayedDelivery) -> tuple[int, list[str]]:
         how, callback = self.hooks.telling, delivery.hook.callback
         found = check_delivery(
             callback, delivery.headers, delivery.body, how.proof, delivery.checked
@@ -212,7 +218,7 @@ class Relay:
         return len(found), lines
 
 
-def form_of(signature: str) -> str:
+def signature_shape(signature: str) -> str:
     """A signature without what it proves: long hexadecimal parts are zeros, other long ones x."""
     return _LONG.sub(
         lambda found: ("0" if _HEX.fullmatch(found[0]) else "x") * len(found[0]), signature

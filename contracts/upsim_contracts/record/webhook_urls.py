@@ -38,7 +38,7 @@ _USUAL = {"http": 80, "https": 443}
 
 
 @dataclass(slots=True)
-class Hook:
+class WebhookUrl:
     """A URL that a client named. `number` is the same in the lines of a request and deliveries."""
 
     number: int
@@ -50,7 +50,7 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingRequest:
     """A request as the provider gets it; `hook` is the number of its webhooks, if it has any."""
 
     path: str
@@ -58,7 +58,7 @@ class Outgoing:
     hook: int | None = None
 
 
-class Hooks:
+class WebhookUrls:
     """The webhooks of a recording, by the tokens in their URLs. Threads may share it."""
 
     def __init__(
@@ -89,21 +89,21 @@ class Hooks:
         self._own = {door for netloc in own for door in _doors(netloc)}
         self._secret = secret
         self._asked = book.calls.get((book.telling.secret or {}).get("call", ""))
-        self._kept: dict[str, Hook] = {}
+        self._kept: dict[str, WebhookUrl] = {}
         self._told: dict[str, None] = {}
         self._numbers = count(1)
         self._noted: set[str] = set()
         form = re.escape(f"{base}{STEP}").replace("/", r"\\?/")
         self._form = re.compile(rf"{form}([\w-]{{{TOKEN_LENGTH}}})".encode())
 
-    def outgoing(self, method: str, path: str, body: bytes) -> Outgoing:
+    def outgoing(self, method: str, path: str, body: bytes) -> OutgoingRequest:
         """A request with URLs of the recording in place of the webhooks that it names."""
-        found = Outgoing(path, body)
+        found = OutgoingRequest(path, body)
         for callback in callbacks_of(self._target.provider, self._target.dialect, method, path):
             found = self._replaced(callback, found)
         return found
 
-    def find(self, path: str) -> Hook | None:
+    def find(self, path: str) -> WebhookUrl | None:
         """The webhook of a path that a delivery came to; None for a token that nobody was given."""
         return self._kept.get(path.rpartition(STEP)[2])
 
@@ -118,7 +118,7 @@ class Hooks:
             return body
         return substituted(self._form, self._original, body)
 
-    def checked(self, hook: Hook, headers: Mapping[str, str], body: bytes) -> Checked:
+    def checked(self, hook: WebhookUrl, headers: Mapping[str, str], body: bytes) -> Checked:
         """What the signature of a delivery is worth."""
         known = [hook.secret] if self.telling.chosen else [self._secret] if self._secret else None
         return self.telling.checked(headers, body, [*self._told] if known is None else known)
@@ -129,7 +129,7 @@ class Hooks:
             self._noted.add(line)
             self._say(line)
 
-    def _replaced(self, callback: Callback, given: Outgoing) -> Outgoing:
+    def _replaced(self, callback: Callback, given: OutgoingRequest) -> OutgoingRequest:
         document = None if callback.query else _document(given.body)
         urls = dict.fromkeys(callback.urls(given.path, document))
         named = [url for url in urls if self._is_taken(url)]
@@ -138,7 +138,7 @@ class Hooks:
         number = next(self._numbers)
         new = {url: self._add(number, url, callback, given.path, document) for url in named}
         path, changed = callback.renamed(given.path, document, new)
-        return Outgoing(path, given.body if callback.query else encoded(changed), number)
+        return OutgoingRequest(path, given.body if callback.query else encoded(changed), number)
 
     def _is_taken(self, url: str) -> bool:
         """Whether deliveries for this URL are recorded; what is no URL is left to the provider."""
@@ -182,7 +182,7 @@ class Hooks:
         secret = chosen if isinstance(chosen, str) else ""
         token = token_urlsafe(TOKEN_BYTES)
         bare = path.partition("?")[0]
-        remember(self._kept, token, Hook(number, url, callback, bare, secret))
+        remember(self._kept, token, WebhookUrl(number, url, callback, bare, secret))
         return f"{self._base}{STEP}{token}"
 
     def _original(self, found: re.Match[bytes]) -> bytes:

@@ -21,7 +21,7 @@ from upsim_contracts.exceptions import SpendingError
 from upsim_contracts.facts.account_client import NotRunError
 from upsim_contracts.suite.account import CheckedAccount
 from upsim_contracts.suite.generation import Generation, Submit, generation
-from upsim_contracts.target import Given, Target
+from upsim_contracts.target import Target, TargetSettings
 from upsim_contracts.verify.run import book_of, pricer, providers
 
 DATABASE = ".hypothesis/contracts"
@@ -143,7 +143,7 @@ class Explorer:
     @contextmanager
     def account(self, *, balance: str = AMPLE, seed: int = 0) -> Iterator[CheckedAccount]:
         """An account of its own in a new world; at a target without worlds, the only one."""
-        with self.target.world(Given(balance=balance, seed=seed)) as world:
+        with self.target.world(TargetSettings(balance=balance, seed=seed)) as world:
             yield CheckedAccount(self.table, self.target, world=world, price=self._price)
 
     def oracle(self, submit: Submit, clip: Any, body: Any) -> Any:  # noqa: ANN401 - as the oracle

@@ -16,7 +16,7 @@ from decimal import Decimal
 from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
-from upsim_contracts.documents.openapi import living
+from upsim_contracts.documents.openapi import without_retired
 from upsim_contracts.documents.response_checks import contract
 from upsim_contracts.suite.inputs import HOST, formats
 from upsim_contracts.suite.rules import described, exceptions, operation_of, rules
@@ -163,7 +163,9 @@ class Fuzzing:
     def _schema(self, phases: tuple[str, ...]) -> BaseSchema:
         import schemathesis
 
-        raw = as_floats(living(self._contract.document))  # a copy, which schemathesis changes
+        raw = as_floats(
+            without_retired(self._contract.document)
+        )  # a copy, which schemathesis changes
         raw["servers"] = [{"url": f"{HOST}{self._prefix}"}]
         schema = schemathesis.openapi.from_dict(raw, config=self._config(phases))
         schema.app = self._app

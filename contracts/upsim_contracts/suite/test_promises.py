@@ -16,7 +16,7 @@ from upsim_contracts.exceptions import TargetError
 from upsim_contracts.facts.account_client import body_of
 from upsim_contracts.facts.fact import Book, CallForm, filled
 from upsim_contracts.matching import at
-from upsim_contracts.target import Given, Target, TargetAccount
+from upsim_contracts.target import Target, TargetAccount, TargetSettings
 from upsim_contracts.verify.run import book_of, pricer, providers
 
 SHORT = "320x240 10fps 1s"
@@ -66,7 +66,7 @@ def test_ids_do_not_repeat(simulated: TargetOf, provider: str) -> None:
 def test_the_key_comes_first(simulated: TargetOf, provider: str) -> None:
     """A caller without a key is told nothing of what the request lacks."""
     book = book_of(provider)
-    with simulated(provider).world(Given()) as world:
+    with simulated(provider).world(TargetSettings()) as world:
         answer = world.http.post(f"{world.base_url}{paid(book).path}", json={})
 
     assert answer.status_code == UNAUTHORIZED
@@ -76,9 +76,9 @@ def test_the_key_comes_first(simulated: TargetOf, provider: str) -> None:
 def test_money_comes_last(simulated: TargetOf, provider: str) -> None:
     """What is wrong with a video is told to those without money too."""
     text = TOO_LONG.get(provider, "320x240 10fps 601s")
-    with simulated(provider).world(Given()) as world:
+    with simulated(provider).world(TargetSettings()) as world:
         rich = submit(world, book_of(provider), text)
-    with simulated(provider).world(Given(balance="0")) as world:
+    with simulated(provider).world(TargetSettings(balance="0")) as world:
         poor = submit(world, book_of(provider), text)
 
     assert (rich.is_success, poor.text) == (False, rich.text)
@@ -87,7 +87,7 @@ def test_money_comes_last(simulated: TargetOf, provider: str) -> None:
 @PROVIDERS
 def test_the_end_is_final(simulated: TargetOf, provider: str) -> None:
     """A finished job cannot be made to fail, and keeps its charge."""
-    with simulated(provider).world(Given()) as world:
+    with simulated(provider).world(TargetSettings()) as world:
         submit(world, book_of(provider), SHORT)
         assert world.controls is not None
         (job,) = world.controls.jobs()
@@ -132,7 +132,7 @@ def test_two_at_once(simulator: Any, provider: str) -> None:  # noqa: ANN401 - t
 def ids(target: Target, provider: str, *, seed: int, number: int = 3) -> list[object]:
     """The ids of some jobs of a new world."""
     book = book_of(provider)
-    with target.world(Given(seed=seed, balance=AMPLE)) as world:
+    with target.world(TargetSettings(seed=seed, balance=AMPLE)) as world:
         answers = [submit(world, book, SHORT) for _ in range(number)]
     assert all(answer.is_success for answer in answers)
     return [at(answer.json(), str(paid(book).job)) for answer in answers]

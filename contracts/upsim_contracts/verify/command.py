@@ -26,7 +26,7 @@ from upsim.client.http.bounded_responses import BoundedTransport
 from upsim.client.http.connections import SyncTransport, sync_connections
 from upsim.client.request_guard import is_loopback, scheme_flaw
 from upsim.network import NoCookies
-from upsim_contracts.accepted_differences import Accepted, today
+from upsim_contracts.accepted_differences import AcceptedDifferences, today
 from upsim_contracts.amounts import counted
 from upsim_contracts.documents.openapi import further_hosts
 from upsim_contracts.exceptions import NoContractError, TargetError, UsageError
@@ -37,8 +37,8 @@ from upsim_contracts.provider_urls import (
     check_dialect,
     dialect_in,
     dialects_of,
-    place_of,
     provider_in,
+    provider_url,
 )
 from upsim_contracts.report_files import check_folders, write_file
 from upsim_contracts.spending_guard import GuardedTransport, SpendingBudget
@@ -102,7 +102,7 @@ def run(asked: Mapping[str, object], local: Mapping[str, Local], say: Say) -> in
     if order.cap is None and (order.target == "live" or order.as_live):
         raise UsageError("a live target costs money: give --cap, the most that may be spent")
     check_folders((order.junit, order.json, order.html, order.accept if order.accept_new else None))
-    accepted = Accepted("verify", order.accept, order.accept_new, today=today())
+    accepted = AcceptedDifferences("verify", order.accept, order.accept_new, today=today())
     uses = None if order.uses is None else read_uses(order.uses)
     earlier = None if order.compare is None else read_earlier(order.compare)
     reports: list[VerifyReport] = []
@@ -181,7 +181,7 @@ def _one(
     note: Say,
 ) -> VerifyReport | None:
     book = _known(provider)
-    target = aim(stack, order, book, local, note)
+    target = target_of(stack, order, book, local, note)
     book = book.under(target.dialect)
     facts = _facts(order, book, target)
     planned = plan(book, facts, target, pricer(provider))
@@ -238,7 +238,7 @@ def _once(say: Say) -> Say:
     return once
 
 
-def aim(
+def target_of(
     stack: ExitStack,
     order: VerifyOptions,
     book: Book,
@@ -262,7 +262,7 @@ def aim(
         root = f"{parts.scheme}://{parts.netloc}"
         simulator = order.target != "live" and not order.as_live and _obeys(root, token, note)
         if simulator:
-            place = place_of(url, providers())
+            place = provider_url(url, providers())
             url, dialect = place.root, _agreed(dialect, place.dialect, url)
         elif len(order.providers) != 1 and order.target == "live":
             raise UsageError(f"--target live judges one provider: give --provider, {_one_of()}")

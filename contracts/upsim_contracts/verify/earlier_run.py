@@ -19,7 +19,7 @@ MAX_PLACES = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class EarlierRun:
     """One provider of an earlier run: its causes, the outcome of each fact, and what it spent."""
 
     causes: Sequence[str]
@@ -27,7 +27,7 @@ class Earlier:
     spent: Decimal
 
 
-def read_earlier(file: Path) -> Mapping[str, Earlier]:
+def read_earlier(file: Path) -> Mapping[str, EarlierRun]:
     """Return an earlier run by provider. Raises UsageError for what `--json` did not write."""
     try:
         document = json.loads(file.read_text("utf-8"))
@@ -46,16 +46,18 @@ def read_earlier(file: Path) -> Mapping[str, Earlier]:
         ) from error
 
 
-def _earlier(report: Mapping[str, Any]) -> Earlier:
+def _earlier(report: Mapping[str, Any]) -> EarlierRun:
     causes = [str(one["sentence"]) for one in report["causes"]]
     outcomes = {str(one["id"]): str(one["outcome"]) for one in report["facts"]}
     spent = Decimal(report["spent"])
     if not spent.is_finite() or abs(spent.adjusted()) > MAX_PLACES:
         raise ValueError(f"spent: {spent} is no amount")
-    return Earlier(causes, outcomes, spent)
+    return EarlierRun(causes, outcomes, spent)
 
 
-def changes_since(earlier: Mapping[str, Earlier], reports: Sequence[VerifyReport]) -> Iterator[str]:
+def changes_since(
+    earlier: Mapping[str, EarlierRun], reports: Sequence[VerifyReport]
+) -> Iterator[str]:
     """Yield a line for each change: of causes, of the outcomes of facts, of the money spent."""
     for report in reports:
         name, before = report.book.provider, earlier.get(report.book.provider)
@@ -66,14 +68,14 @@ def changes_since(earlier: Mapping[str, Earlier], reports: Sequence[VerifyReport
         yield from (f"since then: {name}: {line}" for line in lines or ["nothing changed"])
 
 
-def _causes(before: Earlier, report: VerifyReport) -> Iterator[str]:
+def _causes(before: EarlierRun, report: VerifyReport) -> Iterator[str]:
     now = [*report.causes, *(cause for cause, _ in report.accepted)]
     yield from (f"new: {one}" for one in now if one.sentence not in before.causes)
     sentences = {one.sentence for one in now}
     yield from (f"gone: {one}" for one in before.causes if one not in sentences)
 
 
-def _outcomes(before: Earlier, report: VerifyReport) -> Iterator[str]:
+def _outcomes(before: EarlierRun, report: VerifyReport) -> Iterator[str]:
     """Facts by what they were and are, those that only one of the runs has included."""
     now = {one.fact.id: str(one.outcome) for one in report.verdicts}
     moved: dict[tuple[str, str], list[str]] = {}
@@ -87,7 +89,7 @@ def _outcomes(before: Earlier, report: VerifyReport) -> Iterator[str]:
         yield f"{count} {old} before, {new} now: {', '.join(facts[:MAX_NAMED])}{more}"
 
 
-def _spent(before: Earlier, report: VerifyReport) -> Iterator[str]:
+def _spent(before: EarlierRun, report: VerifyReport) -> Iterator[str]:
     if before.spent != report.spent:
         unit = report.book.unit
         old, new = amount_text(before.spent, unit), amount_text(report.spent, unit)

@@ -13,7 +13,7 @@ _REFUSED = re.compile(r" → (401|402|403|429|5\d\d) (.*)", re.DOTALL)
 _ID = re.compile(r"[0-9a-f-]{8,}")
 
 
-class Refusals:
+class EarlyStop:
     """Counts facts in a row that broke on the same refusal, or for want of an answer."""
 
     def __init__(self) -> None:

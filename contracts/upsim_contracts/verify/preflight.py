@@ -21,7 +21,7 @@ from upsim_contracts.facts.account_client import FactResponse, Pricer
 from upsim_contracts.facts.fact import Book, CallForm, Fact, filled
 from upsim_contracts.facts.runner import Sleep, judge
 from upsim_contracts.matching import at
-from upsim_contracts.target import Given, Target
+from upsim_contracts.target import Target, TargetSettings
 from upsim_contracts.verify.planning import VerifyPlan, plan
 from upsim_contracts.video_probe import probe_video
 
@@ -127,7 +127,7 @@ def _probes(book: Book, dialect: str, target: Target, price: Pricer) -> Iterator
     departing = [
         replace(fact, departs=None)
         for fact in book.facts
-        if book.dialects[dialect].reason(fact.id) is not None and fact.given == Given()
+        if book.dialects[dialect].reason(fact.id) is not None and fact.given == TargetSettings()
     ]
     for one in plan(book, departing, target, price).planned:
         if one.tier == "free" and not any("video" in step for step in one.fact.steps):

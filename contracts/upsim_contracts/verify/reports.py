@@ -8,7 +8,7 @@ from dataclasses import asdict
 from html import escape
 from xml.etree import ElementTree as ET
 
-from upsim_contracts.accepted_differences import Known
+from upsim_contracts.accepted_differences import KnownDifference
 from upsim_contracts.amounts import counted
 from upsim_contracts.causes.grouping import Cause
 from upsim_contracts.facts.runner import Verdict
@@ -86,7 +86,7 @@ def _document(report: VerifyReport) -> dict[str, object]:
     }
 
 
-def _cause(cause: Cause, known: Known | None = None) -> dict[str, object]:
+def _cause(cause: Cause, known: KnownDifference | None = None) -> dict[str, object]:
     accepted = known and {"reason": known.reason, "on": known.accepted.isoformat()}
     return {
         "kind": cause.key[0],

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from typing import Literal
 
-from upsim_contracts.accepted_differences import Known
+from upsim_contracts.accepted_differences import KnownDifference
 from upsim_contracts.causes.grouping import Cause, causes, judged
 from upsim_contracts.documents.openapi import folders
 from upsim_contracts.exceptions import NoContractError
@@ -19,7 +19,7 @@ from upsim_contracts.facts.runner import Sleep, Verdict, judge
 from upsim_contracts.spending_guard import PriceDifference
 from upsim_contracts.target import Target
 from upsim_contracts.uses import ASIDE, UsedFields
-from upsim_contracts.verify.early_stop import Refusals
+from upsim_contracts.verify.early_stop import EarlyStop
 from upsim_contracts.verify.planning import Planned, VerifyPlan, plan
 
 Kind = Literal["page", "beside", "assumed"]
@@ -46,7 +46,7 @@ class VerifyReport:
     predicted: Decimal = Decimal(0)
     differences: Sequence[PriceDifference] = ()
     causes: Sequence[Cause] = ()
-    accepted: Sequence[tuple[Cause, Known]] = ()
+    accepted: Sequence[tuple[Cause, KnownDifference]] = ()
 
     def count(self, outcome: str) -> int:
         """How many facts came out so."""
@@ -90,7 +90,7 @@ class VerifyReport:
         kinds = [[fact for fact in facts if self._kind(fact) == kind] for facts in (held, counted)]
         return len(kinds[0]), len(kinds[1])
 
-    def accept(self, find: Callable[[str, str], Known | None]) -> None:
+    def accept(self, find: Callable[[str, str], KnownDifference | None]) -> None:
         """Take out the causes that are accepted; their facts are then broken no longer."""
         name = self.book.provider
         found = [(cause, find(name, cause.sentence)) for cause in self.causes]
@@ -174,7 +174,7 @@ def verify(
         planned.check(target.purse.cap)
     report = VerifyReport(book, target.name, planned)
     try:
-        refusals = Refusals()
+        refusals = EarlyStop()
         for fact in facts:
             if report.refused:
                 verdict = Verdict(fact, "not run", reason=report.refused)

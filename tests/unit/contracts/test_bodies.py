@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.slowness import slowness
 from upsim_contracts.cassettes import bodies, bounded_json
-from upsim_contracts.cassettes.bodies import Tee, kept, videos_in
+from upsim_contracts.cassettes.bodies import Tee, recorded_body, videos_in
 from upsim_contracts.cassettes.bounded_json import parsed
 from upsim_contracts.cassettes.redaction import Redactor
 
@@ -34,7 +34,7 @@ def test_a_long_text_makes_a_document_a_file(text: str) -> None:
     """It is neither searched for secrets nor stored, and that takes little time."""
     body = json.dumps({"x": text}, ensure_ascii=False).encode()
     began = time.thread_time()
-    found = kept(body, JSON, Redactor())
+    found = recorded_body(body, JSON, Redactor())
     files = list(videos_in(body, JSON))
     took = time.thread_time() - began
 
@@ -47,7 +47,7 @@ def test_a_long_file_in_a_document_is_a_hash(text: str) -> None:
     """As bare base64 or as a data URL."""
     body = json.dumps({"x": text}).encode()
 
-    assert "data:,sha256-" in kept(body, JSON, Redactor())["json"]["x"]
+    assert "data:,sha256-" in recorded_body(body, JSON, Redactor())["json"]["x"]
     assert [bytes(LONG // 4 * 3)] == list(videos_in(body, JSON))
 
 

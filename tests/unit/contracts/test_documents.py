@@ -11,8 +11,8 @@ from upsim.providers import discover
 from upsim_contracts.documents.openapi import (
     dialects,
     document,
+    document_of_host,
     merged,
-    part_of,
     parts,
     providers,
     served,
@@ -120,7 +120,7 @@ def test_parts_and_dialects_are_told_apart() -> None:
 )
 def test_a_host_has_its_document(host: str, part: str) -> None:
     """PiAPI's upload host is another one; any unknown host means the API."""
-    assert part == part_of("piapi", host)
+    assert part == document_of_host("piapi", host)
 
 
 @pytest.mark.parametrize("arguments", [("nobody", "guide", None), ("piapi", "guide", "nothing")])

@@ -10,7 +10,7 @@ import pytest
 
 from upsim_contracts.exceptions import ContractFileError, NoContractError
 from upsim_contracts.mutants.lies import Equivalent, Lie, Lies, lies_about
-from upsim_contracts.mutants.noticing import Court, Judged, count
+from upsim_contracts.mutants.noticing import LieJudge, LieResult, count
 from upsim_contracts.verify.run import book_of
 
 BASELINE = """\
@@ -165,12 +165,12 @@ def test_counting() -> None:
         Equivalent("gone", "A reason."),
     )
     judged = [
-        Judged(lie("a.x", 1), "missed"),
-        Judged(lie("b", "1"), "noticed", "a-fact", "a difference"),
-        Judged(lie("b", "2"), "missed"),
-        Judged(lie("c", 1), "noticed", "a-fact", "a difference"),
-        Judged(lie("d", 1), "error", saw="it fell over"),
-        Judged(lie("gone", 1), "invalid", saw="refused"),
+        LieResult(lie("a.x", 1), "missed"),
+        LieResult(lie("b", "1"), "noticed", "a-fact", "a difference"),
+        LieResult(lie("b", "2"), "missed"),
+        LieResult(lie("c", 1), "noticed", "a-fact", "a difference"),
+        LieResult(lie("d", 1), "error", saw="it fell over"),
+        LieResult(lie("gone", 1), "invalid", saw="refused"),
     ]
 
     counted = count(judged, Lies(tuple(one.lie for one in judged), listed, {}))
@@ -189,7 +189,7 @@ def test_counting() -> None:
 
 def test_facts_about_the_lie_come_first() -> None:
     """Facts that share rare words with a lie are asked before the others."""
-    court = Court(book_of("vicsee"), Lies((), (), {}))
+    court = LieJudge(book_of("vicsee"), Lies((), (), {}))
     about = lie("errors.too_long.message", "Video exceeds 60-second limitx")
 
     first = [fact.id for fact in court.order([about])[:3]]

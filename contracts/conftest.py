@@ -18,7 +18,7 @@ from upsim_contracts.suite.exploring import EFFORTS, Explore, Explorer, table_of
 from upsim_contracts.suite.fuzzing import PROFILES, Profile
 from upsim_contracts.suite.generation import Generation, Submit
 from upsim_contracts.target import Target
-from upsim_contracts.verify.command import VerifyOptions, target_of
+from upsim_contracts.verify.command import VerifyOptions, open_target
 from upsim_contracts.verify.planning import plan
 from upsim_contracts.verify.run import book_of, pricer, providers
 
@@ -141,7 +141,7 @@ def aimed_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Target]
         def target(provider: str) -> Target:
             if only not in (None, provider):
                 pytest.skip(f"the target is {only}")
-            return target_of(stack, order, book_of(provider), LOCAL)
+            return open_target(stack, order, book_of(provider), LOCAL)
 
         yield target
 

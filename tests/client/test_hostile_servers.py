@@ -42,7 +42,7 @@ from upsim.client.request_guard import Budget, RequestGuard
 from upsim.client.sandbox import sandbox_sleeper
 from upsim.client.values import Money
 from upsim_contracts.exceptions import UsageError
-from upsim_contracts.verify.command import VerifyOptions, run, target_of
+from upsim_contracts.verify.command import VerifyOptions, open_target, run
 from upsim_contracts.verify.run import book_of
 
 VIDEO = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 40
@@ -140,7 +140,7 @@ def test_targets_of_verify(monkeypatch: pytest.MonkeyPatch, answer: Reply, says:
         order = VerifyOptions(
             target=url, as_live=True, cap=Decimal(1), api_key="k", providers=("vicsee",)
         )
-        target = target_of(stack, order, book_of("vicsee"), {})
+        target = open_target(stack, order, book_of("vicsee"), {})
         with pytest.raises(httpx.HTTPError, match=says):
             target.http.get(url)
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.drifts.stand_in import stand_in
 from upsim.cli.verify import LOCAL
-from upsim_contracts.verify.command import VerifyOptions, run, target_of
+from upsim_contracts.verify.command import VerifyOptions, open_target, run
 from upsim_contracts.verify.reports import as_html, as_json, as_junit, as_text
 from upsim_contracts.verify.run import STOPPED, VerifyReport, book_of, not_begun, providers, verify
 
@@ -143,7 +143,7 @@ def judged(
         scenario=str(scenario) if scenario else None,
     )
     with ExitStack() as stack:
-        target = target_of(stack, order, book_of(provider), {"sim": local})
+        target = open_target(stack, order, book_of(provider), {"sim": local})
         book = book_of(provider).under(target.dialect)
         return verify(book, book.facts, target, sleep=lambda _seconds: None)
 

@@ -9,7 +9,7 @@ import pytest
 
 from upsim.cli.verify import LOCAL
 from upsim.scenario.loader import Library
-from upsim_contracts.verify.command import VerifyOptions, target_of
+from upsim_contracts.verify.command import VerifyOptions, open_target
 from upsim_contracts.verify.run import book_of, verify
 
 LIBRARY = Library()
@@ -28,7 +28,7 @@ def test_stranger_shows_no_difference(provider: str, dialect: str) -> None:
     """Every fact passes that a stranger can show, also on an account with jobs and charges."""
     order = VerifyOptions(providers=(provider,), dialect=dialect, as_live=True, cap=CAP)
     with ExitStack() as stack:
-        target = target_of(stack, order, book_of(provider), LOCAL)
+        target = open_target(stack, order, book_of(provider), LOCAL)
         book = book_of(provider).under(target.dialect)
         accounts = ("new",) if dialect == "live" else ("new", "used")
         reports = [verify(book, book.facts, target, sleep=lambda _seconds: None) for _ in accounts]
@@ -44,7 +44,7 @@ def test_facts_of_one_dialect_hold_whatever_dialect_is_verified(provider: str) -
     """A fact that names its dialect passes, or departs, when another dialect is verified."""
     order = VerifyOptions(providers=(provider,), dialect="live")
     with ExitStack() as stack:
-        target = target_of(stack, order, book_of(provider), LOCAL)
+        target = open_target(stack, order, book_of(provider), LOCAL)
         book = book_of(provider).under("live")
         facts = [fact for fact in book.facts if fact.given.dialect]
         report = verify(book, facts, target, sleep=lambda _seconds: None)

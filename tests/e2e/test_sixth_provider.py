@@ -32,7 +32,7 @@ TRIED = """
 import httpx
 from hypothesis import HealthCheck, given, settings
 from upsim.client import connect
-from upsim.kit import CallerMachine, invalid_orders, run_caller
+from upsim.kit import ClientMachine, invalid_orders, run_client
 from upsim.kit.sandboxes import own_sandbox
 
 FEW = settings(max_examples=20, stateful_step_count=5, database=None, derandomize=True,
@@ -47,7 +47,7 @@ def tried(order):
     box.http("toytown").request(request.method, request.target, json=request.body)
     assert order.refused_by == box.journal[-1]["refused_by"], order
 
-class Reference(CallerMachine):
+class Reference(ClientMachine):
     model = "toytown"
 
     def upscale(self, sandbox, source, options):
@@ -59,7 +59,7 @@ class Reference(CallerMachine):
 with own_sandbox() as box:
     tried()
     card = box.report_card
-run_caller(Reference, settings=FEW)
+run_client(Reference, settings=FEW)
 print(sorted(flaws), "clean" if card.clean else card.text)
 """
 

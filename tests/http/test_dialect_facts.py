@@ -17,7 +17,7 @@ from upsim.scenario.loader import Library
 from upsim_contracts.documents.openapi import default_dialect
 from upsim_contracts.facts.fact import Book
 from upsim_contracts.facts.runner import Verdict, judge
-from upsim_contracts.verify.command import VerifyOptions, target_of
+from upsim_contracts.verify.command import VerifyOptions, open_target
 from upsim_contracts.verify.run import book_of, pricer
 
 LIBRARY = Library()
@@ -35,7 +35,7 @@ def judged(book: Book, dialect: str) -> Iterator[Verdict]:
     """Return what becomes of each fact of a book under a dialect."""
     with ExitStack() as stack:
         order = VerifyOptions(providers=(book.provider,), dialect=dialect)
-        target = target_of(stack, order, book, LOCAL)
+        target = open_target(stack, order, book, LOCAL)
         for fact in book.facts:
             yield judge(book, fact, target, pricer(book.provider), lambda _seconds: None)
 

@@ -107,7 +107,7 @@ def test_a_failure_shows_no_path_of_the_kit() -> None:
         case.runTest()
     shown = found.traceback.filter(found)
     assert {Path(__file__)} == {Path(entry.path) for entry in shown}
-    assert "class Sample(CallerMachine):" == str(shown[-1].statement).strip()
+    assert "class Sample(ClientMachine):" == str(shown[-1].statement).strip()
 
 
 def test_a_careful_client_passes() -> None:

@@ -181,7 +181,7 @@ def _one(
     note: Say,
 ) -> VerifyReport | None:
     book = _known(provider)
-    target = target_of(stack, order, book, local, note)
+    target = open_target(stack, order, book, local, note)
     book = book.under(target.dialect)
     facts = _facts(order, book, target)
     planned = plan(book, facts, target, pricer(provider))
@@ -238,7 +238,7 @@ def _once(say: Say) -> Say:
     return once
 
 
-def target_of(
+def open_target(
     stack: ExitStack,
     order: VerifyOptions,
     book: Book,

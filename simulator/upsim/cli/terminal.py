@@ -1,7 +1,7 @@
 """The one way from a command to its terminal: foreign text becomes harmless on it.
 
-Whatever a command prints passes here, its errors, its logs and its tracebacks included. `EscapedConsole`
-of `cli.screen` is for tables and bars, whose own styles reach the terminal.
+Everything that a command prints passes here: errors, logs and tracebacks too. Tables and bars use
+`cli.escaped_console`, whose own styles reach the terminal.
 """
 
 from __future__ import annotations

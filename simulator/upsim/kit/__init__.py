@@ -1,8 +1,8 @@
 """Property tests of your own client code: strategies, fault plans and a machine, over Hypothesis.
 
-    from upsim.kit import CallerMachine
+    from upsim.kit import ClientMachine
 
-    class MyClient(CallerMachine):
+    class MyClient(ClientMachine):
         model = "vicsee"
 
         def upscale(self, sandbox, source, options):

@@ -281,7 +281,7 @@ def run_client(
     """Run a machine, in sandboxes of the fixture `upsim_sandboxes` if they are given."""
     if sandboxes is not None:
         made = {"make_sandbox": staticmethod(sandboxes), "__module__": machine.__module__}
-        machine = cast("type[CallerMachine]", type(machine.__name__, (machine,), made))
+        machine = cast("type[ClientMachine]", type(machine.__name__, (machine,), made))
     try:
         try_first_calls(machine)
         run_state_machine_as_test(machine, settings=settings or SETTINGS)

@@ -61,7 +61,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         book = book_of(config.getoption("--contract-provider") or providers()[0])
         if target not in LOCAL and not costs_unbounded:  # else each test is skipped
             with ExitStack() as stack:
-                aim(stack, order, book, LOCAL)
+                open_target(stack, order, book, LOCAL)
     except (UsageError, NoContractError) as error:
         raise pytest.UsageError(str(error)) from None
 

@@ -56,7 +56,7 @@ def test_no_line_runs_anything(monkeypatch: pytest.MonkeyPatch, text: str, shell
 def test_a_server_without_a_known_provider_is_no_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command says so and asks for nothing more."""
     answer = httpx.Response(200, json={"providers": {"nobody": {}}})
-    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: answer)
+    monkeypatch.setattr(SyncTransport, "handle_request", lambda *_: answer)
     done = CliRunner().invoke(main, ["env"])
     assert (1, "") == (done.exit_code, done.stdout)
     assert "it names no provider known here" in done.stderr

@@ -237,6 +237,7 @@ def test_the_same_key_may_stand_for_several_providers(admin: Admin) -> None:
         ({"id": "default"}, 409, "refused", "there is already a sandbox 'default'"),
         ({"id": ""}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),
         ({"id": "../x"}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),
+        ({"id": "x y"}, 400, "invalid", "64 at the most, such as ci-1, not 'x y'"),
         ({"id": "a/b"}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),
         ({"id": "x" * 65}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),
         ({"id": "ключ"}, 400, "invalid", "id: letters, digits, - and _, 64 at the most"),

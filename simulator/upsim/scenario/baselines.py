@@ -74,6 +74,7 @@ def baseline_mistakes(
     if base is None:
         return
     yield from lacking_entries(value, base)
+    yield from _dialects(root, base)
     for section in ("limits", "headers", "statuses"):
         before, after = mapping(base.get(section)), mapping(root.get(section))
         for name in before.keys() & after.keys():
@@ -84,6 +85,14 @@ def baseline_mistakes(
     for section in ("plans", "models"):
         yield from _facts_of_entries(section, root, mapping(base[section]))
     yield from _refusals(root, mapping(base["plans"]))
+
+
+def _dialects(root: dict[str, Value], base: Mapping[str, Value]) -> Found:
+    """Dialects that no baseline of the provider has: no knob would have a value for them."""
+    known = [str(name) for name in items(base["dialects"])]
+    for i, name in enumerate(items(root["dialects"])):
+        if name not in known:
+            yield ("dialects", i), unknown_value("dialect", name, known)
 
 
 def _statuses_of_failures(root: dict[str, Value], base: dict[str, Value]) -> Found:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from upsim.core.instants import Instant, from_iso
-from upsim.scenario.durations import micros_of
+from upsim.scenario.durations import meant_time, micros_of
 from upsim.scenario.merging import merged
+from upsim.scenario.suggestions import shown
 from upsim.scenario.yaml_tree import Found, Mistake, Place, Tree, dotted, items, mapping
 
 CHANGES = "changes"
@@ -92,10 +93,13 @@ def _node_mistakes(node: object) -> Found:
         yield (), "a change needs either after, such as 10m, or at, such as 2026-01-01T00:10:00Z"
     elif _instant(node) is None:
         form = "a time such as 90s, 10m or 2m30s" if when == ["after"] else "an ISO 8601 instant"
-        yield (when[0],), f"{str(mapping(node)[when[0]])!r} is not {form}"
+        value = mapping(node)[when[0]]
+        hint = meant_time(value) if when == ["after"] else ""
+        yield (when[0],), f"{str(value)!r} is not {form}{hint}"
     changed = mapping(node).get("set")
     if "set" in mapping(node) and not mapping(changed):
-        yield ("set",), "say what changes: set: {refund: …}"
+        found = "" if changed == {} else f", not {shown(changed)}"
+        yield ("set",), f"say what changes: set: {{refund: …}}{found}"
     for key in FIXED:
         if key in mapping(changed):
             yield ("set", key), "this is read once, in the beginning, and cannot change later"

@@ -12,7 +12,7 @@ from itertools import pairwise
 from upsim.core.faults import is_like
 from upsim.core.globs import flaw
 from upsim.core.states import EDGES, TERMINAL, UNSUCCESSFUL, JobState
-from upsim.scenario.durations import DURATION
+from upsim.scenario.durations import DURATION, meant_time
 from upsim.scenario.inputs import inputs_of, statuses_of, values_of, wrong_source
 from upsim.scenario.model import word
 from upsim.scenario.suggestions import (
@@ -198,8 +198,11 @@ def _wrong_how(how: Value) -> str | None:
         good = how is None or how == "command" or DURATION.match(str(how)) is not None
     if good:
         return None
+    if isinstance(how, dict) and list(how) == ["polls"]:
+        return f"{_STEP}; polls is a whole number from 1, such as 2, not {shown(how['polls'])}"
     near = suggestion(str(next(iter(how), "")), ["polls"]) if isinstance(how, dict) else ""
-    return "; ".join(filter(None, (_STEP, f"this is {shown(how)}", near)))
+    hint = f"; {near}" if near else meant_time(how)
+    return f"{_STEP}; this is {shown(how)}{hint}"
 
 
 def _wrong_end(state: str, how: Value, root: Mapping[str, Value]) -> str | None:

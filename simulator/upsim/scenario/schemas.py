@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from upsim.scenario.durations import near_form
 from upsim.scenario.error_recovery import Broken
 from upsim.scenario.schema import Schema, resolved_schema
 from upsim.scenario.shapes import shape_of
@@ -129,7 +130,10 @@ def _told(error: ValidationError) -> Iterator[tuple[Place, str]]:
     elif rule == "const":
         yield place, f"only {_seen(wanted)} can stand here, not {_seen(instance)}"
     elif rule == "pattern" and isinstance(error.schema, Mapping):
-        yield place, f"{instance!r} does not match: {error.schema.get('description', wanted)}"
+        near = near_form(str(instance))
+        hint = f" Did you mean {near}?" if near and re.search(wanted, near) else ""
+        form = f"{error.schema.get('description', wanted)}{hint}"
+        yield place, f"{shown(instance)} does not match: {form}"
     else:
         yield place, error.message
 

@@ -23,9 +23,9 @@ def suggest(name: str, known: Iterable[str], otherwise: str = "there are ") -> s
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The nearest of the known names as a question; empty where none is near."""
+    """The nearest of the known names as a question; empty where none is near, or it is the same."""
     near = closest(name, known)
-    return f"did you mean {near}?" if near else ""
+    return f"did you mean {near}?" if near not in ("", name) else ""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -34,8 +34,11 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def nearest_to(value: object, known: Iterable[str]) -> str:
-    """As `suggest`, of a value of any kind and length."""
-    return suggest(str(value)[:MAX_COMPARED_LENGTH], known)
+    """As `suggest`, of a value of any kind and length; a number may be meant as its text."""
+    names = tuple(known)
+    if not isinstance(value, str) and str(value) in names:
+        return f'did you mean the text "{value}"?'
+    return suggest(str(value)[:MAX_COMPARED_LENGTH], names)
 
 
 def unknown_value(what: str, value: object, known: Iterable[str]) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from upsim.core.faults import (
+    ACTIONS_AT,
+    STAGES,
     Action,
     Corrupt,
     Delay,
@@ -17,6 +19,7 @@ from upsim.core.faults import (
     Late,
     Patch,
     Respond,
+    Stage,
     Trickle,
     Truncate,
     Wait,
@@ -27,6 +30,7 @@ from upsim.scenario.faults.rules import build_fault, fault_mistakes
 from upsim.scenario.faults.vocabulary import FaultVocabulary
 from upsim.scenario.loader import Library, ScenarioError
 from upsim.scenario.model import Scenario
+from upsim.scenario.suggestions import shown, suggestion, unknown_value
 
 Load = Callable[[str], Scenario]
 KNOWN = FaultVocabulary(
@@ -156,7 +160,7 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         ({"at": "poll"}, (), "say what goes wrong"),
         ({"at": "poll", "do": "corrupt", "evry": 2}, ("evry",), "did you mean every?"),
         ({"at": "poll", "do": "corrupt", "id": "a b"}, ("id",), "letters, digits"),
-        ({"at": "poll", "do": "corrupt", "on": 5}, ("on",), "not a text"),
+        ({"at": "poll", "do": "corrupt", "on": 5}, ("on",), "the name of one operation"),
         ({"at": "poll", "do": "corrupt", "on": "create"}, ("on",), "never comes to poll"),
         ({"at": "download", "do": "corrupt", "on": "get"}, ("on",), "never comes to download"),
         ({"at": "upload", "do": "drop_connection", "on": "uplod"}, ("on",), "did you mean upload?"),
@@ -220,7 +224,7 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         ),
         ({"at": "poll", "do": {"headers": {"a": "b\nc"}}}, ("do", "headers", "a"), "one line"),
         ({"at": "poll", "do": {"respond": 99}}, ("do", "respond"), "from 200 to 599"),
-        ({"at": "poll", "do": {"respond": None}}, ("do", "respond"), "an entry of errors"),
+        ({"at": "poll", "do": {"respond": None}}, ("do", "respond"), "respond needs a value"),
         ({"at": "poll", "do": {"respond": "over"}}, ("do", "respond"), "unknown error 'over'"),
         ({"at": "poll", "do": {"respond": "too_long"}}, ("do", "respond"), "its text needs max"),
         (
@@ -246,7 +250,7 @@ def test_operations_are_known_without_their_kinds(tmp_path: Path) -> None:
         (
             {"at": "poll", "do": {"respond": {"headers": {"": ""}}}},
             ("do", "respond", "headers", ""),
-            "not the name of a header",
+            "is not the name of a header",
         ),
         (
             {"at": "poll", "do": {"respond": {"content_type": 5}}},
@@ -518,3 +522,45 @@ def test_faults_and_job_rules_refuse_values_that_no_accepted_job_has(tmp_path: P
                     assert found == [], text
                 else:
                     assert [wrong in one for one in found] == [True], (text, found)
+
+
+WRONG_KINDS = (5, "strange", [1], {"strange": 1}, True, None)
+"""Values of every kind; each is wrong for most actions and keys."""
+KEYS = ("id", "on", "account", "when", "state", "first", "every", "after", "probability", "at")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_action_names_a_wrong_value_and_a_form(stage: Stage) -> None:
+    """Each action, bare or with a wrong value, says what was given and how it is written."""
+    tried = 0
+    for name in ACTIONS_AT[stage]:
+        for value in WRONG_KINDS:
+            for place, message in mistakes({"at": stage, "do": {name: value}}):
+                if place != ("do", name) or "signs no time" in message:
+                    continue  # of a part of the value, or of the stage
+                seen = "needs a value" in message or shown(value) in message
+                form = any(
+                    word in message for word in ("write", "did you mean", "there are", "such as")
+                )
+                assert (seen, form) == (True, True), (name, value, message)
+                tried += 1
+        bare = [m for place, m in mistakes({"at": stage, "do": name}) if place == ("do",)]
+        assert all("write {" in m or "signs no time" in m for m in bare), bare
+    assert tried > 5
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_each_key_names_a_wrong_value_and_a_form(key: str) -> None:
+    """Each key of a fault says which value is wrong, and what a right one looks like."""
+    for value in WRONG_KINDS:
+        node = {"at": "poll", "do": "drop_connection", key: value}
+        for place, message in mistakes(node):
+            if place == (key,) and "have no body" not in message:
+                assert shown(value) in message, message
+                assert f"did you mean {value}?" not in message
+
+
+def test_what_was_given_is_never_what_is_suggested() -> None:
+    """A right word is not suggested for itself; a number may be meant as its text."""
+    assert suggestion("polls", ["polls"]) == ""
+    assert unknown_value("value", 2, ["1", "2"]) == 'unknown value 2; did you mean the text "2"?'

@@ -21,6 +21,7 @@ from upsim.core.faults import (
     Wait,
     Word,
 )
+from upsim.scenario.durations import meant_time
 from upsim.scenario.faults.answers import answer_mistakes, answer_of, header_mistakes, headers_of
 from upsim.scenario.faults.quantities import MOST, is_whole, wait_of, wrong_count
 from upsim.scenario.faults.vocabulary import FaultVocabulary, Node
@@ -30,6 +31,19 @@ from upsim.scenario.yaml_tree import Found, Place
 _PERCENT = re.compile(r"(?P<number>[0-9]{1,3})%\Z")
 _FULL = 100
 _SHAPE = ": its name, or {name: what it needs}, such as drop_connection or {delay: 90s}"
+_EXAMPLES: Mapping[str, str] = {
+    "respond": "{respond: 500}",
+    "patch": "{patch: {status: failed}}",
+    "headers": "{headers: {retry-after: 5}}",
+    "delay": "{delay: 90s}",
+    "late": "{late: 90s}",
+    "truncate": "{truncate: 50%}",
+    "corrupt": "{corrupt: 4}",
+    "trickle": "{trickle: {chunk: 64, pause: 250ms}}",
+}
+"""How each action that needs a value is written."""
+_ALONE = ("corrupt",)
+"""Actions whose value may be left out."""
 _TIME = "a time such as 90s, 2m30s or 50ms, or {real: 50ms}, which is a minute at the most"
 
 
@@ -39,8 +53,11 @@ def action_mistakes(do: object, stage: Stage | None, known: FaultVocabulary) -> 
         name, value = do, None
     elif isinstance(do, Mapping) and len(do) == 1:
         ((name, value),) = do.items()
+    elif not isinstance(do, Mapping):
+        yield ("do",), f"one action in each fault{_SHAPE}, not {shown(do)}"
+        return
     else:
-        given = do if isinstance(do, Mapping) else {}
+        given = do
         names = [f"{{{str(name)[:MAX_SHOWN_LENGTH]}: …}}" for name in islice(given, MAX_SHOWN)]
         told = f": {' or '.join(names)}; at each stage only one fault acts" if names else ""
         yield ("do",), f"one action in each fault{told or _SHAPE}"
@@ -49,11 +66,15 @@ def action_mistakes(do: object, stage: Stage | None, known: FaultVocabulary) -> 
     message = _wrong_name(name, stage, known)
     if message is not None:
         yield place, message
+    elif name in _FORMS and value is None and name not in _ALONE:
+        yield place, f"{name} needs a value: write {_EXAMPLES[name]}"
     elif name in _FORMS:
         for inner, wrong in _FORMS[name].mistakes(value, stage, known):
-            yield (*place, *inner), wrong
+            is_name = name == "respond" and isinstance(value, str)
+            is_told = inner or is_name or "did you mean" in wrong
+            yield (*place, *inner), wrong if is_told else f"{wrong}; write {_EXAMPLES[name]}"
     elif value is not None:
-        yield place, f"{name} needs nothing more"
+        yield place, f"{name} needs nothing more, so not {shown(value)}; write do: {name}"
 
 
 def build_action(do: str | Node) -> Action:
@@ -92,7 +113,7 @@ def _read(read: Callable[[object], Action | None], form: str) -> _Form:
 
     def mistakes(value: object, *_rest: object) -> Found:
         if read(value) is None:
-            yield (), f"{shown(value)} is not {form}"
+            yield (), f"{shown(value)} is not {form}{meant_time(value)}"
 
     return _Form(mistakes, lambda value: cast("Action", read(value)))
 
@@ -122,13 +143,13 @@ def _corrupt(value: object) -> Corrupt | None:
 
 def _trickle_mistakes(value: object, *_rest: object) -> Found:
     if not isinstance(value, Mapping) or set(value) != {"chunk", "pause"}:
-        yield (), "a trickle needs chunk (bytes) and pause (a time), as {chunk: 64, pause: 250ms}"
+        yield (), f"a trickle needs chunk (bytes) and pause (a time), not {shown(value)}"
         return
     message = wrong_count(value["chunk"])
     if message is not None:
         yield ("chunk",), message
     if wait_of(value["pause"]) is None:
-        yield ("pause",), f"{shown(value['pause'])} is not {_TIME}"
+        yield ("pause",), f"{shown(value['pause'])} is not {_TIME}{meant_time(value['pause'])}"
 
 
 def _trickle(value: Node) -> Trickle:
@@ -137,7 +158,7 @@ def _trickle(value: Node) -> Trickle:
 
 def _patch_mistakes(value: object, *_rest: object) -> Found:
     if not isinstance(value, Mapping) or not value:
-        yield (), "the fields that change, as {dotted.path: value}"
+        yield (), f"the fields that change, as {{dotted.path: value}}, not {shown(value)}"
 
 
 def _patch(value: Node) -> Patch:

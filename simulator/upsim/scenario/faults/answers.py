@@ -18,6 +18,7 @@ _WITHOUT_BODY = (204, 205, 304)
 _NAMED = ("error", "values")
 _RAW = ("status", "body", "headers", "content_type")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
+_STATUS = re.compile(r"[2-5][0-9]{2}\Z")
 _OF_THE_SERVER = ("content-length", "transfer-encoding", "connection")
 
 
@@ -26,11 +27,12 @@ def answer_mistakes(value: object, stage: Stage | None, known: FaultVocabulary) 
     if isinstance(value, int) and not isinstance(value, bool):
         yield from _status((), value)
     elif stage == "webhook":
-        yield (), "the receiver's answer is a status, such as 500"
+        yield (), f"the receiver's answer is a status, such as 500, not {shown(value)}"
     elif isinstance(value, str):
         yield from _entry((), value, {}, known)
     elif not isinstance(value, Mapping) or not value:
-        yield (), "an entry of errors, a status, or {status, body, headers, content_type}"
+        form = "an entry of errors, a status, or {status, body, headers, content_type}"
+        yield (), f"{form}, not {shown(value)}"
     elif "error" in value:
         yield from _catalogue(value, known)
     else:
@@ -66,15 +68,15 @@ def _kind_of(body: object) -> str | None:
 def header_mistakes(value: object, *_rest: object) -> Found:
     """What is wrong with the headers of an answer."""
     if not isinstance(value, Mapping) or not value:
-        yield (), "headers, as {name: text}"
+        yield (), f"headers, as {{name: text}}, not {shown(value)}"
         return
     for name, text in value.items():
         if not isinstance(name, str) or not _HEADER.match(name):
-            yield (name,), "not the name of a header"
+            yield (name,), f"{shown(name)} is not the name of a header, such as retry-after"
         elif name.lower() in _OF_THE_SERVER:
             yield (name,), "the server sets this header itself"
         elif not isinstance(text, str | int) or not _is_header_text(str(text)):
-            yield (name,), "a header is a text of one line"
+            yield (name,), f"a header is a text of one line, not {shown(text)}"
 
 
 def headers_of(headers: Node) -> tuple[tuple[str, str], ...]:
@@ -92,7 +94,7 @@ def _catalogue(value: Node, known: FaultVocabulary) -> Found:
             yield (key,), "beside error there is only values"
     values = value.get("values", {})
     if not isinstance(values, Mapping):
-        yield ("values",), "the names in the message, as {name: value}"
+        yield ("values",), f"the names in the message, as {{name: value}}, not {shown(values)}"
         return
     yield from _entry(("error",), value["error"], values, known)
 
@@ -117,14 +119,15 @@ def _raw(value: Node) -> Found:
             yield ("headers", *place), message
     kind = value.get("content_type", "text/plain")
     if not isinstance(kind, str) or not _is_header_text(kind):
-        yield ("content_type",), "a text of one line"
+        yield ("content_type",), f"a text of one line such as text/html, not {shown(kind)}"
     for message in _wrong_body(value.get("body", ""), value.get("status")):
         yield ("body",), message
 
 
 def _status(place: Place, status: object) -> Found:
     if not is_whole(status, _MIN_STATUS, _MAX_STATUS):
-        yield place, f"{shown(status)} is not a status from {_MIN_STATUS} to {_MAX_STATUS}"
+        hint = f"; write {status} without quotes" if _STATUS.match(str(status)) else ""
+        yield place, f"{shown(status)} is not a status from {_MIN_STATUS} to {_MAX_STATUS}{hint}"
 
 
 def _wrong_body(body: object, status: object) -> list[str]:

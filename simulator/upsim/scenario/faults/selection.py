@@ -34,7 +34,8 @@ def count_mistakes(node: Node) -> Found:
         if message is not None:
             yield (key,), message
     if "probability" in node and not 0 < (decimal_of(node["probability"]) or 0) <= 1:
-        yield ("probability",), f"{shown(node['probability'])} is not above 0 and up to 1"
+        form = "a number above 0 and up to 1, such as 0.5"
+        yield ("probability",), f"{shown(node['probability'])} is not {form}"
 
 
 def selection_mistakes(node: Node, stage: Stage | None, known: FaultVocabulary) -> Found:
@@ -49,12 +50,20 @@ def selection_mistakes(node: Node, stage: Stage | None, known: FaultVocabulary) 
 
 def _wrong_id(name: object, *_rest: object) -> str | None:
     good = isinstance(name, str) and _ID.match(name)
-    return None if good else "letters, digits, -, _ and dots, 64 at the most"
+    form = "letters, digits, -, _ and dots, 64 at the most"
+    return None if good else f"{form}, such as lost-answer, not {shown(name)}"
 
 
 def _wrong_on(on: object, stage: Stage | None, known: FaultVocabulary) -> str | None:
     short = isinstance(on, str) and len(on) <= _MAX_GLOB_LENGTH
-    return misfit(stage, str(on), known.operations) if short else "not a text of one operation"
+    return (
+        misfit(stage, str(on), known.operations)
+        if short
+        else (
+            f"the name of one operation or a glob, such as {next(iter(known.operations), '*')}, "
+            f"not {shown(on)}"
+        )
+    )
 
 
 def misfit(stage: Stage | None, on: str | None, operations: Mapping[str, str]) -> str | None:
@@ -119,7 +128,8 @@ _WRONG: Mapping[str, Callable[[Any, Stage | None, FaultVocabulary], str | None]]
 
 def _when(when: object, stage: Stage | None, on: object, known: FaultVocabulary) -> Found:
     if not isinstance(when, Mapping) or not when:
-        yield ("when",), "fields of the request's body, as {dotted.path: value}"
+        form = "fields of the request's body, as {dotted.path: value}"
+        yield ("when",), f"{form}, not {shown(when)}"
         return
     if stage == "download":
         yield ("when",), "a download has no body to look into"
@@ -133,7 +143,7 @@ def _when(when: object, stage: Stage | None, on: object, known: FaultVocabulary)
         wrong = wrong_source(last or top, value) if accepted else None
         broken = flaw(value) if isinstance(value, str) else ""
         if isinstance(value, Mapping | list | tuple):
-            yield ("when", path), "a field is compared with a single value"
+            yield ("when", path), f"a field is compared with a single value, not {shown(value)}"
         elif broken:
             yield ("when", path), f"{shown(value)} is no glob: {broken}"
         elif allowed and not _is_one_of(value, allowed):

@@ -164,7 +164,8 @@ async def create(request: Request) -> Response:
     """`POST sandboxes`: a new world with a key for each provider; a request's key leads to it."""
     asked = await read(request, SandboxOrder)
     if asked.id is not None and not _ID.match(asked.id):
-        raise AdminError(400, "invalid", "id: letters, digits, - and _, 64 at the most")
+        form = "id: letters, digits, - and _, 64 at the most"
+        raise AdminError(400, "invalid", f"{form}, such as ci-1, not {shown(asked.id)}")
     registry = registry_of(request)
     try:
         scenario = await _scenario(request, asked)

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -848,3 +849,32 @@ def test_url_without_a_scheme_is_not_taken_for_a_file(seen: Seen, source: str, s
     """A name with a dot, or an address, before the first slash is a host."""
     send(seen.sim, vicsee({"video_url": source}, said))
     assert said in seen.cause
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("localhost:9/hook", "it lacks http://: give http://localhost:9/hook"),
+        (f"hooks.example/a?key={SECRET}", "it lacks https://: give https://hooks.example/a"),
+        ("ftp://hooks.example/a", "it is not http(s)://host[:port][/path]"),
+        ("http://127.0.0.1:99999/a", "the port '99999' is not a plain number from 1 to 65535"),
+        ("http://127.0.0.1:9/hook", ""),
+    ],
+)
+@pytest.mark.parametrize("provider", ["wavespeed", "piapi"])
+def test_webhook_url_is_judged_at_the_submit(
+    seen: Seen, provider: str, url: str, says: str
+) -> None:
+    """The job is accepted as by the provider; journal and log say why nothing will be posted."""
+    hook = {"config": {"webhook_config": {"endpoint": url, "secret": "s"}}}
+    submit = {
+        "wavespeed": Mistake(
+            f"{UPSCALER}?webhook={quote(url, safe='')}", {"video": URL, "target_resolution": "4k"}
+        ),
+        "piapi": piapi({**PIAPI, "input": {"video": URL}, **hook}),
+    }[provider]
+    assert send(seen.sim, submit).status_code == 200
+    assert ("nothing can be posted" in seen.cause) is bool(says)
+    assert says in seen.cause
+    assert seen.cause in seen.line
+    assert SECRET not in seen.cause + seen.line

@@ -1,4 +1,4 @@
-"""Notes on headers that a provider takes as they are, and that their caller may mean otherwise."""
+"""Notes on headers and webhook URLs that a provider takes, and that may be meant otherwise."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from upsim.core import causes
 from upsim.core.call import Call
+from upsim.core.hosts import host_of, port_flaw, scheme_flaw
 
 _SCHEME = b"bearer "
+_SCHEMES = ("http://", "https://")
 
 
 def notes(call: Call) -> Iterator[str]:
-    """Yield a sentence for each such header of a call."""
+    """Yield a sentence for each such header or webhook URL of a call."""
     auth = call.rules.baseline.auth
     if not auth.scheme and call.credential == "known":
         key = call.headers.get(auth.header.encode(), b"")
@@ -22,3 +24,15 @@ def notes(call: Call) -> Iterator[str]:
     if encoding and call.document is not None and encoding.strip().lower() != b"identity":
         found = causes.header("Content-Encoding", encoding, "no such header")
         yield f"{found}: the body came uncompressed and was read"
+    job = call.job
+    if job is not None and call.kind == "submit" and job.accepted.webhook is not None:
+        yield from _unreachable(job.accepted.webhook.url)
+
+
+def _unreachable(url: str) -> Iterator[str]:
+    """Yield why nothing can be posted to a webhook URL; an empty one asks for nothing."""
+    if not url or (url.lower().startswith(_SCHEMES) and host_of(url) and not port_flaw(url)):
+        return
+    plain = url.partition("?")[0]
+    flaw = scheme_flaw(plain) or port_flaw(plain) or "is not http(s)://host[:port][/path]"
+    yield f"webhook: found {causes.quoted(plain)}, to which nothing can be posted: it {flaw}"

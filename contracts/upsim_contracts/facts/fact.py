@@ -1,6 +1,6 @@
 """The documented facts of a provider as data: what it says, where, and how to see whether it holds.
 
-`<provider>/examples.yaml` holds tables of published figures, how the API is called (`contract`) and
+`<provider>/facts.yaml` holds tables of published figures, how the API is called (`contract`) and
 the facts. A fact is a list of steps; one that stands for every row of a table says `each`. A fact
 that no test can decide says why (`untestable`).
 """
@@ -21,7 +21,7 @@ from upsim_contracts.nearest import hint
 from upsim_contracts.target import TargetSettings
 from upsim_contracts.yaml12 import read_exact
 
-FILE = "examples.yaml"
+FILE = "facts.yaml"
 STEPS = ("call", "until", "wait", "charged", "output", "force", "fault", "account", "see", "told")
 _PLACEHOLDER = re.compile(r"\$\{([a-z_][a-z0-9_.]*)\}|\$([a-z_][a-z0-9_]*)")
 _ONE_DAY = 86_400

@@ -387,7 +387,7 @@ def load_examples() -> dict[str, Any]:
     """Return the published examples."""
     from upsim.scenario.loader import shipped_root
 
-    file = shipped_root().parent / "contracts/upsim_contracts/venice/examples.yaml"
+    file = shipped_root().parent / "contracts/upsim_contracts/venice/facts.yaml"
     found: dict[str, Any] = yaml.load(file.read_text("utf-8"), Loader=yaml.CSafeLoader)
     return found
 

@@ -13,7 +13,7 @@ from upsim.scenario.loader import shipped_root
 if TYPE_CHECKING:
     from tests.http.venice.conftest import Venice
 
-EXAMPLES = Path(shipped_root().parent) / "contracts/upsim_contracts/venice/examples.yaml"
+EXAMPLES = Path(shipped_root().parent) / "contracts/upsim_contracts/venice/facts.yaml"
 PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.CSafeLoader)
 TOO_LONG = "Video duration exceeds the maximum allowed."
 CLIP = "854x480_30fps_2s.mp4"

@@ -14,7 +14,7 @@ import yaml
 
 from tests.http.vicsee.conftest import GENERATE, MODEL, TOOL, Api, Start, message, refusal
 
-EXAMPLES = Path(__file__).parents[3] / "contracts/upsim_contracts/vicsee/examples.yaml"
+EXAMPLES = Path(__file__).parents[3] / "contracts/upsim_contracts/vicsee/facts.yaml"
 PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.CSafeLoader)
 SAMPLE = "https://example.com/clip.mp4"
 

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
     from tests.http.wavespeed.conftest import Api, Start
 
-EXAMPLES = (
-    Path(__file__).parents[3] / "contracts" / "upsim_contracts" / "wavespeed" / "examples.yaml"
-)
+EXAMPLES = Path(__file__).parents[3] / "contracts" / "upsim_contracts" / "wavespeed" / "facts.yaml"
 PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.CSafeLoader)
 UPSCALER = "wavespeed-ai/video-upscaler"
 UPSCALE_V1 = "runwayml/upscale-v1"

@@ -14,7 +14,7 @@ from upsim.core.media import Media
 from upsim.core.pricing import plain
 from upsim.scenario.loader import Library
 
-EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/piapi/examples.yaml"
+EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/piapi/facts.yaml"
 PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.CSafeLoader)
 BASELINE: Baseline = Library().baseline("piapi").baseline
 

@@ -17,7 +17,7 @@ from upsim.scenario.loader import Library
 
 LIBRARY = Library()
 BASELINE = LIBRARY.baseline("vicsee").baseline
-EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/vicsee/examples.yaml"
+EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/vicsee/facts.yaml"
 PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.CSafeLoader)
 
 

@@ -15,7 +15,7 @@ from upsim.core.media import Media
 from upsim.providers.vicsee import wire
 from upsim.scenario.loader import Library
 
-EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/vicsee/examples.yaml"
+EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/vicsee/facts.yaml"
 PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.CSafeLoader)
 BASELINE: Baseline = Library().baseline("vicsee").baseline
 RULES = rules(BASELINE, "guide", {})

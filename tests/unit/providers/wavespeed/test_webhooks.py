@@ -18,7 +18,7 @@ from upsim.core.url_builder import UrlBuilder
 from upsim.providers.wavespeed import webhooks
 from upsim.scenario.loader import Library
 
-EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/wavespeed/examples.yaml"
+EXAMPLES = Path(__file__).parents[4] / "contracts/upsim_contracts/wavespeed/facts.yaml"
 PUBLISHED: dict[str, Any] = yaml.load(EXAMPLES.read_text("utf-8"), Loader=yaml.CSafeLoader)
 SAMPLE = PUBLISHED["webhook"]
 SECRET = SAMPLE["secret"]

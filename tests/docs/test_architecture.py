@@ -1,0 +1,32 @@
+"""The table of ARCHITECTURE.md names files that exist and hold what they are named for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BASES = {"upsim": ROOT / "simulator", "upsim_contracts": ROOT / "contracts", "scenarios": ROOT}
+ROW = re.compile(r"^\| ([^|]+) \| `([^`]+)` \| `([^`]+)` \|$", re.MULTILINE)
+ROWS = ROW.findall((ROOT / "ARCHITECTURE.md").read_text("utf-8"))
+
+
+def has_symbol(text: str, symbol: str) -> bool:
+    """Return whether a module defines a name, or a YAML file has a top-level key."""
+    defined = rf"^(?:(?:async )?def |class |){symbol}(?:\(|\[|:| =|\b: )"
+    return re.search(defined, text, re.MULTILINE) is not None
+
+
+def test_the_table_answers_sixty_questions() -> None:
+    """The table has at least sixty rows, and asks nothing twice."""
+    assert len({question for question, *_ in ROWS}) == len(ROWS) >= 60
+
+
+@pytest.mark.parametrize(("question", "path", "symbol"), ROWS, ids=[row[0] for row in ROWS])
+def test_the_named_file_has_the_named_symbol(question: str, path: str, symbol: str) -> None:
+    """Each row names an existing file, and a symbol that this file defines."""
+    file = BASES[path.split("/", maxsplit=1)[0]] / path
+    assert file.is_file(), f"{question}: {path} does not exist"
+    assert has_symbol(file.read_text("utf-8"), symbol), f"{question}: {path} has no {symbol}"

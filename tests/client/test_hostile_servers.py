@@ -34,7 +34,7 @@ from upsim.client import (
     connect_async,
 )
 from upsim.client.adapter import ProviderResponse, number
-from upsim.client.http import admin, bounded_responses
+from upsim.client.http import admin, bounded_responses, exchanges
 from upsim.client.http.admin import MAX_BYTES as MAX_ADMIN_BYTES
 from upsim.client.http.connections import async_connections
 from upsim.client.http.exchanges import MAX_BYTES
@@ -182,11 +182,29 @@ def test_quote_below_zero() -> None:
         assert client.spent.amount == client.reserved.amount == 0
 
 
-def test_id_that_no_address_can_hold() -> None:
-    """An id with half of a character is no id, so nobody knows whether there is a job."""
-    body = b'{"success": true, "data": {"id": "\\ud800"}}'
-    with client_of(reply(body)) as client, pytest.raises(OutcomeUnknownError, match="is no text"):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("\\ud800", "is no text"),
+        ("../\\u001b]0;x\\u0007", "is no text"),
+        ("a\\r\\nupsim: all is well", "is no text"),
+        ("x" * 8_193, "data.id of the answer 200 has 8193 characters, at most 8192 are taken"),
+    ],
+)
+def test_id_that_no_address_can_hold(name: str, said: str) -> None:
+    """An id that no URL or line can hold is no id, so nobody knows whether there is a job."""
+    body = f'{{"success": true, "data": {{"id": "{name}"}}}}'.encode()
+    with client_of(reply(body)) as client, pytest.raises(OutcomeUnknownError, match=said):
         client.submit(SOURCE)
+
+
+def test_file_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is longer than any video is not saved, and nothing of it stays."""
+    monkeypatch.setattr(exchanges, "MAX_FILE_BYTES", len(VIDEO) - 1)
+    endless = reply(VIDEO, content_type="video/mp4")
+    with client_of(endless) as client, pytest.raises(ProtocolError, match="has more than"):
+        client.download(finished(f"{client._base_url}/out.mp4"), tmp_path / "out.mp4")
+    assert [] == [*tmp_path.iterdir()]
 
 
 def test_usage_that_is_no_number() -> None:

@@ -75,7 +75,10 @@ __all__ = [
 ]
 
 _Result = TypeVar("_Result")
-_HALF = re.compile("[\ud800-\udfff]")
+MAX_WORD_LENGTH = 8_192
+"""Characters of a job's id, of a status, or of a URL in a response."""
+_UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Halves of characters and control characters: neither can be sent or shown on a line."""
 """Half of a pair, which JSON can write and no address can hold."""
 _SECOND_OF_A_TEXT = 200
 _MAX_DIGITS = 30
@@ -168,10 +171,13 @@ class ProviderResponse:
         return found
 
     def word_at(self, *path: str) -> str:
-        """The text at a place of the document. Raises ProtocolError where there is none."""
+        """Return a short text of one line at a place of the document. Raises ProtocolError."""
         found = self.at(*path)
-        if not isinstance(found, str) or not found or _HALF.search(found):
-            where = ".".join(path)
+        where = ".".join(path)
+        if isinstance(found, str) and len(found) > MAX_WORD_LENGTH:
+            size = f"{len(found)} characters, at most {MAX_WORD_LENGTH} are taken"
+            raise ProtocolError(f"{where} of the answer {self.status} has {size}")
+        if not isinstance(found, str) or not found or _UNUSABLE.search(found):
             raise ProtocolError(f"{where} of the answer {self.status} is no text: {self._start}")
         return found
 

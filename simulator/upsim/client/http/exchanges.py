@@ -18,6 +18,7 @@ import httpx
 from upsim.client import clocks
 from upsim.client.adapter import ProviderResponse
 from upsim.client.effects import Fetch, LostResponse, Send, SentResponse
+from upsim.client.exceptions import ProtocolError
 from upsim.client.http.decoding import PLAIN, Decoding
 from upsim.client.http.total_timeout import TotalTimeout
 from upsim.client.http.wire import Key, Wire
@@ -25,20 +26,29 @@ from upsim.core.numbers import plain_count
 
 MAX_BYTES = 64 * 1024**2
 """The longest answer that is read; a video is not read but written to a file."""
+MAX_FILE_BYTES = 8 * 1024**3
+"""The longest file that is saved: ten minutes in 4K have less."""
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _FAILED_ON_THE_WIRE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BodyMode:
     """How the body of an answer is taken: `raw` as it came, else decoded."""
 
     raw: bool
     write: Callable[[bytes], object]
     patience: TotalTimeout
+    size: int = 0
 
     def take(self, chunk: bytes) -> None:
-        """The next part of it. Raises ReadTimeout when it takes too long."""
+        """Take the next part. Raises ReadTimeout when it takes too long, ProtocolError if too big.
+
+        What is held in memory has a smaller bound of its own.
+        """
+        self.size += len(chunk)
+        if self.size > MAX_FILE_BYTES:
+            raise ProtocolError(f"not saved: the file has more than {MAX_FILE_BYTES} bytes")
         self.write(chunk)
         self.patience.check()
 

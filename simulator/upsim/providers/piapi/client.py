@@ -71,8 +71,9 @@ def submit(order: AdapterRequest) -> Steps[Job]:
         hook = {"endpoint": order.webhook.url, "secret": order.webhook.secret or ""}
         body["config"] = {"webhook_config": hook}
     answer = READING.accepted((yield Request("POST", TASK, body, cost="paid")))
+    place = ("task_id",) if answer.text_at("task_id") else ("data", "task_id")
     return Job(
-        id=answer.text_at("task_id") or answer.word_at("data", "task_id"),
+        id=answer.word_at(*place),
         model=order.model,
         status=answer.text_at("data", "status"),
         price=_price(answer),

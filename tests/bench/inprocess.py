@@ -121,7 +121,7 @@ def funded(app: App, submit: str) -> None:
     """Open the account by a submit and give it more money than a measurement can spend."""
     call(app, submit)
     for account in app.registry.default.state.accounts.values():
-        app.registry.default.post(account, "top_up", Decimal(10**12))
+        app.registry.default.money.post(account, "top_up", Decimal(10**12))
 
 
 def _median(app: App, text: str) -> float:

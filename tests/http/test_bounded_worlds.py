@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from upsim.engine import keyring, registry, resolution, sandbox
-from upsim.engine.bound_sandbox import MAX_INPUTS_KEPT
+from upsim.engine import keyring, registry, resolution, retention
+from upsim.engine.kept_inputs import MAX_INPUTS_KEPT
 
 if TYPE_CHECKING:
     import httpx
@@ -33,7 +33,7 @@ def put(admin: Admin, answer: httpx.Response) -> int:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the bounds be low."""
-    monkeypatch.setattr(sandbox, "MAX_UPLOADS", MOST)
+    monkeypatch.setattr(retention, "MAX_UPLOADS", MOST)
     monkeypatch.setattr(resolution, "MAX_ACCOUNTS", MOST)
 
 

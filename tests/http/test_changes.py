@@ -241,7 +241,7 @@ def test_a_fault_at_the_instant_itself(begin: Begin) -> None:
     client.submit()
     client.sim.sandbox.clock.jump(client.sim.sandbox.now + SECOND)
 
-    assert (503, False) == (client.submit().status_code, client.sim.sandbox.changes_wait)
+    assert (503, False) == (client.submit().status_code, client.sim.sandbox.rule_changes.waiting)
 
 
 def test_an_instant_that_passes_while_a_video_is_measured(begin: Begin, tmp_path: Path) -> None:
@@ -315,12 +315,12 @@ def test_a_change_of_accounts_leaves_a_balance_that_was_asked_for(begin: Begin) 
             scenario=client.sim.sandbox.scenario, clock="manual", balances={"vicsee": Decimal(7)}
         )
     )[0]
-    account = client.sim.registry.account(made, "vicsee", "main")
+    account = made.accounts.of("vicsee", "main")
     for _ in made.advance(made.run_due() + 30 * SECOND):
         pass
 
     assert (Decimal(7), account.plan) == (account.balance, "unlimited")
-    assert not made.changes_wait
+    assert not made.rule_changes.waiting
 
 
 def test_a_change_without_accounts_leaves_them_as_they_are(begin: Begin) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.http.faults import SUBMIT, Patient, patient
 from upsim import Simulator
 from upsim.core.states import JobState
+from upsim.engine.auto_clock import jump_to_next
 from upsim.scenario.loader import Library
 
 PROVIDERS = sorted(SUBMIT)
@@ -35,7 +36,7 @@ def completed(client: Patient) -> str:
     job = client.job()
     sandbox = client.sim.sandbox
     while not sandbox.idle:
-        sandbox.jump_to_next()
+        jump_to_next(sandbox)
     assert JobState.COMPLETED is sandbox.state.jobs[job].state
     return job
 
@@ -123,7 +124,7 @@ def unknown_status_word(client: Patient) -> None:
     """The poll shows a word that no page documents, and the job goes on."""
     job = client.job()
     while client.sim.sandbox.state.jobs[job].state is JobState.WAITING:
-        client.sim.sandbox.jump_to_next()
+        jump_to_next(client.sim.sandbox)
     assert "reviewing" == client.status(job)
     assert JobState.COMPLETED is client.sim.sandbox.state.jobs[job].state
 

@@ -305,9 +305,7 @@ def test_a_revoked_output_is_no_input(admin: Admin) -> None:
     admin.sim.advance(5000)
     url = sample.output(http, job)
     statuses = [SAMPLES["vicsee"].submit(admin.vicsee(), url).status_code]
-    admin.sim.registry.world(admin.sim.sandbox, "venice", None)[1].mark(
-        admin.sim.sandbox.state.jobs[job], "revoked"
-    )
+    admin.sim.sandbox.view("venice", None)[1].mark(admin.sim.sandbox.state.jobs[job], "revoked")
     statuses.append(SAMPLES["vicsee"].submit(admin.vicsee(), url).status_code)
     assert statuses == [200, 422]
 

@@ -378,7 +378,7 @@ def test_of_many_jobs_the_newest_are_counted(admin: Admin, monkeypatch: pytest.M
         VICSEE.job(http, CLIP.replace("_2s", f"_{seconds}s"))
 
     found = card(admin)
-    assert 5 == len(admin.sim.sandbox.conduct.tallies)
+    assert 5 == len(admin.sim.sandbox.activity.tallies)
     assert (["submitted_twice"], 7) == (names(found), found["callers"][0]["jobs"])
 
 

@@ -15,6 +15,7 @@ from tests.stateful import invariants
 from upsim import Simulator
 from upsim.core.events import AccountOpened, Event
 from upsim.core.faults import ACTIONS_AT, STAGES
+from upsim.engine.auto_clock import jump_to_next
 from upsim.engine.sandbox import Sandbox
 
 ARGUMENTS: Mapping[str, st.SearchStrategy[Any]] = {
@@ -103,7 +104,7 @@ def test_no_job_is_lost(plan: list[dict[str, object]], steps: list[str]) -> None
     """Every job that was accepted and charged comes to its end, whatever the caller saw."""
     _, sandbox = run(plan, steps, 3)
     while not sandbox.idle:
-        sandbox.jump_to_next()
+        jump_to_next(sandbox)
     ended = [job.ended for job in sandbox.state.jobs.values()]
     assert (sandbox.state.accepted_count, True) == (len(ended), all(ended))
 

@@ -16,7 +16,8 @@ from upsim.core.instants import SECOND
 from upsim.core.ledger import Account
 from upsim.core.states import JobState
 from upsim.engine.registry import SandboxRequest
-from upsim.engine.sandbox import FORGET_AT_ONCE, Sandbox
+from upsim.engine.retention import FORGET_AT_ONCE
+from upsim.engine.sandbox import Sandbox
 
 DAY = 86_400
 RICH = 1_000_000_000
@@ -157,7 +158,7 @@ def test_the_event_says_that_the_cap_was_why(begin: Begin) -> None:
     """Who misses a job finds the reason."""
     life = begin(jobs_max=100)
     reasons: list[object] = []
-    life.sandbox.listeners.append(
+    life.sandbox.subscribe(
         lambda events: reasons.extend(getattr(event, "reason", None) for event in events)
     )
     life.submit(VICSEE, 100 + FORGET_AT_ONCE)
@@ -179,7 +180,7 @@ def test_money_is_exact_after_thousands_of_forgotten_jobs(begin: Begin) -> None:
     for _ in range(40):
         jobs = life.submit(PIAPI, 100)
         for job in jobs[::4]:
-            life.sandbox.move(life.sandbox.state.jobs[job], JobState.FAILED)
+            life.sandbox.jobs.move(life.sandbox.state.jobs[job], JobState.FAILED)
         life.pass_by(600)
     assert life.account("piapi").balance == Decimal(RICH - 3_000 * 60_000)
 

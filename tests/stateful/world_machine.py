@@ -503,7 +503,7 @@ class WorldMachine(RuleBasedStateMachine):
         self.worlds += 1
         for name in FACES:
             for owner in ("main", "other"):
-                self.sim.registry.account(sandbox, name, owner)
+                sandbox.accounts.of(name, owner)
         self.boxes.append(Box(self.worlds, sandbox, keys))
 
     def _ask(self, box: Box, face: Face, who: int, request: Request) -> int:

@@ -44,7 +44,7 @@ class Box:
 
     def account(self, provider: str, owner: str) -> Account:
         """Return an account as the engine sees it."""
-        return self.simulator.registry.account(self.sandbox, provider, owner)
+        return self.sandbox.accounts.of(provider, owner)
 
     def job(self, name: str) -> Job | None:
         """Return a job as the engine sees it, unless it is forgotten."""

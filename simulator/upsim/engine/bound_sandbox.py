@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from operator import attrgetter
-from typing import TypeGuard
 
-from upsim.core.call import Call, SentFile
-from upsim.core.events import JobAccepted, JobMarked, UploadIssued, UploadStored, WebhookTarget
-from upsim.core.hosts import MAX_URL_LENGTH
+from upsim.core.call import Call, SentFile, Window
+from upsim.core.events import UploadIssued, UploadStored, WebhookTarget
 from upsim.core.instants import DAY, SECOND, Instant
 from upsim.core.job_spec import JobSpec, terms
 from upsim.core.jobs import REVOKED, Job
 from upsim.core.ledger import Account, Entry
 from upsim.core.lifecycle import PhaseRule
 from upsim.core.media import Measured
-from upsim.core.random_source import Window
 from upsim.core.states import Failure, JobState
+from upsim.engine import rate_limits
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.sandbox import Sandbox
 from upsim.media.store import BlobStore
 
 MAX_TERMS_KEPT = 4096
-BLOB = "blob:"
-MAX_TEXT_KEPT = 4096
-"""Characters of a text of a job's inputs that are kept; of a body up to this size everything is."""
-MAX_INPUTS_KEPT = 65_536
-"""Characters of a job's inputs that are kept, with 8 for each value."""
 MAX_FILE_NAME_KEPT = 1_000
 
 
@@ -104,71 +97,29 @@ class BoundSandbox:
     def window(self, account: Account, limit: str) -> Window | None:
         """The state of one of the account's rate limits."""
         plan = self._bound.rules.baseline.plans[account.plan]
-        rate = next((rate for rate in plan.rates if rate.name == limit), None)
-        if rate is None:
-            return None
-        length = rate.length
-        start = self.now - self.now % length
-        used = self._sandbox.state.quota(account.number, limit, start)
-        return Window(limit=rate.limit, used=used, resets_at=start + length)
+        return rate_limits.window(self._sandbox, account, plan.rates, limit)
 
     def accept(
         self, call: Call, *, inputs: Mapping[str, object], webhook: WebhookTarget | None = None
     ) -> Job:
         """Charge and create the job of `call` in one step."""
-        sandbox, account = self._sandbox, call.who
-        agreed = call.spec or self.terms(call)
-        slots = self._bound.rules.baseline.plans[account.plan].concurrency
-        short = len(call.body) <= MAX_TEXT_KEPT
-        accepted = JobAccepted(  # by position, which takes half the time
-            sandbox.now,
-            self._new_id(),
-            account.number,
-            self._bound.provider.name,
-            call.model.id if call.model else "",
-            call.operation,
-            inputs if short else without_bulk(inputs, self._fields()),
-            agreed.options,
-            call.media,
-            agreed.output,
-            agreed.quote,
-            agreed.phases,
-            call.urls,
-            self._bound.rules.baseline.digest,
-            f"{BLOB}{call.blob}" if call.blob else call.source,
-            slots is not None and account.running >= slots,
-            webhook and _bounded(webhook),
+        job = call.job = self._sandbox.jobs.accept(
+            call,
+            self._bound,
+            spec=call.spec or self.terms(call),
+            name=self._new_id(),
+            inputs=inputs,
+            webhook=webhook,
         )
-        quote = agreed.quote
-        charge = Entry(
-            accepted.at,
-            sandbox.state.entry_count + 1,
-            accepted.account,
-            "charge",
-            agreed.debit,
-            quote.unit,
-            accepted.job,
-            quote.formula,
-            quote.inputs,
-        )
-        sandbox.commit(accepted, charge)
-        call.job = sandbox.state.jobs[accepted.job]
-        sandbox.schedule(call.job)
-        return call.job
-
-    def _fields(self) -> Collection[str]:
-        """The fields that the provider documents for the body of a submit."""
-        return self._sandbox.scenario_for(self._bound.provider.name).body_fields
+        return job
 
     def move(self, job: Job, state: JobState, failure: Failure | None = None) -> Job:
         """Move a job by command; refunds follow as the baseline says."""
-        return self._sandbox.move(job, state, failure)
+        return self._sandbox.jobs.move(job, state, failure)
 
     def mark(self, job: Job, mark: str) -> Job:
         """Put a provider's own note on a job."""
-        if mark not in job.marks:
-            self._sandbox.commit(JobMarked(self.now, job.id, mark))
-        return self._sandbox.state.jobs[job.id]
+        return self._sandbox.jobs.mark(job, mark)
 
     def output_gone(self, job: Job) -> bool:
         """Whether the finished file was revoked or its link has expired."""
@@ -190,7 +141,7 @@ class BoundSandbox:
         self, call: Call, *, file_name: str, content_type: str, size: int | None
     ) -> UploadIssued:
         """A ticket for one upload; it expires as `retention.upload_tickets` says."""
-        self._sandbox.make_room_for_upload()
+        self._sandbox.retention.make_room_for_upload()
         stream = self._sandbox.seeds.stream(f"uploads/{self._bound.provider.name}")
         upload = f"{stream.getrandbits(64):016x}/{safe_name(file_name)}"
         signed = f"{self._sandbox.id}/{upload}/{stream.getrandbits(128):032x}"
@@ -207,7 +158,7 @@ class BoundSandbox:
         )
         self._sandbox.commit(ticket)
         # Kept for another day, so that a late PUT is told that it is late.
-        self._sandbox.deadlines.add(ticket.expires_at + DAY, "forget_upload", ticket.upload)
+        self._sandbox.retention.keep_upload(ticket.upload, ticket.expires_at + DAY)
         return ticket
 
     def store_upload(self, upload: UploadIssued, file: SentFile) -> bool:
@@ -218,7 +169,7 @@ class BoundSandbox:
         expiry = None if lifetime is None else self.now + lifetime
         self._sandbox.commit(UploadStored(self.now, upload.upload, file.digest, file.size, expiry))
         if expiry is not None:
-            self._sandbox.deadlines.add(expiry, "forget_upload", upload.upload)
+            self._sandbox.retention.keep_upload(upload.upload, expiry)
         return True
 
     def secret(self, account: Account, name: str, size: int) -> bytes:
@@ -242,48 +193,6 @@ class BoundSandbox:
 def _lifetime(bound: BoundProvider, what: str) -> int | None:
     value = bound.rules.baseline.retention[what].value
     return None if value is None else int(Decimal(str(value)) * SECOND)
-
-
-def without_bulk(inputs: Mapping[str, object], known: Collection[str]) -> Mapping[str, object]:
-    """Return the inputs of a long body as they are kept: cut texts, and a bounded size in all.
-
-    Fields that are `known` come first; what does not fit is left out.
-    """
-    left = [MAX_INPUTS_KEPT]
-    first = {name: inputs[name] for name in known if name in inputs}
-    kept = _kept_names({**first, **inputs}, left)
-    return {name: kept[name] for name in inputs if name in kept}
-
-
-def _kept_names(inputs: Mapping[str, object], left: list[int]) -> dict[str, object]:
-    kept: dict[str, object] = {}
-    for name, value in inputs.items():
-        left[0] -= len(name) + 8
-        if left[0] < 0:
-            break
-        kept[name] = _cut(value, left)
-    return kept
-
-
-def _cut(value: object, left: list[int]) -> object:
-    """Return a value with its texts cut, and with as many of its parts as there are left."""
-    if isinstance(value, dict):
-        return _kept_names(value, left)
-    if isinstance(value, list):
-        numbered = _kept_names({str(i): item for i, item in enumerate(value)}, left)
-        return [*numbered.values()]
-    text = f"{value[:64]}… ({len(value)} characters)" if _is_long(value) else value
-    left[0] -= len(text) if isinstance(text, str) else 0
-    return text
-
-
-def _is_long(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and len(value) > MAX_TEXT_KEPT
-
-
-def _bounded(webhook: WebhookTarget) -> WebhookTarget:
-    """Return a webhook with its texts cut; a URL is then still longer than one may be."""
-    return WebhookTarget(webhook.url[: MAX_URL_LENGTH + 1], webhook.secret[:MAX_URL_LENGTH])
 
 
 def safe_name(name: str) -> str:

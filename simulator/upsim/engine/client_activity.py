@@ -1,15 +1,15 @@
 """What the callers of a sandbox do: counters for each job, kept while requests are answered.
 
-`take` is on the hot path and only counts; `report_card` draws the conclusions. Jobs are kept up to
-a number; of those that go, and of those that the sandbox forgets, the findings stay.
+`record` is on the hot path and only counts; `report_card` draws the conclusions. At most a number
+of jobs is kept; the findings about older jobs, and about those that the sandbox forgets, stay.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -20,9 +20,8 @@ from upsim.core.instants import SECOND, Instant
 from upsim.core.numbers import plain_count
 from upsim.core.states import TERMINAL
 from upsim.engine.journal import JournalEntry
-
-if TYPE_CHECKING:
-    from upsim.engine.sandbox import Sandbox
+from upsim.engine.rule_versions import RuleVersions
+from upsim.engine.timeline import Timeline
 
 MAX_JOBS = 4_096
 """So many jobs are counted at once; of older ones only what was found of their calls is kept."""
@@ -103,21 +102,32 @@ Tallies = dict[str, JobActivity]
 """By the names of jobs, in the order in which they were first heard of."""
 
 
+class ActivityReader(Protocol):
+    """Draws conclusions from the tallies of jobs before they go."""
+
+    def on_dropped(self, tallies: Tallies) -> None:
+        """Take the oldest jobs, which make room for newer ones."""
+
+    def on_forgotten(self, tallies: Tallies) -> None:
+        """Take jobs that the sandbox is about to forget."""
+
+
 class ClientActivity:
-    """The tallies of one sandbox.
+    """The tallies of one sandbox."""
 
-    `parted` is called with jobs that are counted no more, `ended` with those that are forgotten.
-    """
-
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, timeline: Timeline, rules: RuleVersions) -> None:
         """Nobody called yet."""
         self.tallies: Tallies = {}
         self.ignored: deque[IgnoredRetryAfter] = deque(maxlen=MAX_FINDINGS)
-        self.parted: Callable[[Tallies], None] = lambda _tallies: None
-        self.ended: Callable[[Tallies], None] = lambda _tallies: None
-        self._sandbox = sandbox
+        self._readers: tuple[ActivityReader, ...] = ()
+        self._timeline = timeline
+        self._rules = rules
         self._submits: dict[int, str] = {}
         self._waits: dict[tuple[int, str], RequestedWait] = {}
+
+    def subscribe(self, reader: ActivityReader) -> None:
+        """Pass `reader` the tallies of jobs that are counted no more."""
+        self._readers = (*self._readers, reader)
 
     # -- the hot path
 
@@ -170,7 +180,7 @@ class ClientActivity:
         if len(self._waits) >= MAX_WAITS:
             del self._waits[next(iter(self._waits))]
         self._waits[call.account.number, call.operation] = RequestedWait(
-            exchange.number, exchange.at, self._sandbox.jumped, seconds
+            exchange.number, exchange.at, self._timeline.jumped, seconds
         )
 
     # -- what others tell
@@ -181,9 +191,11 @@ class ClientActivity:
         if tally is not None:
             tally.fetched = True
 
-    def part(self, jobs: Sequence[str]) -> None:
-        """The sandbox is about to forget these jobs."""
-        self.ended({job: self.tallies.pop(job) for job in jobs if job in self.tallies})
+    def forget_jobs(self, jobs: Sequence[str]) -> None:
+        """Count these jobs no more: the sandbox is about to forget them."""
+        tallies = {job: self.tallies.pop(job) for job in jobs if job in self.tallies}
+        for reader in self._readers:
+            reader.on_forgotten(tallies)
         self._forget_submits()
 
     def clear(self) -> None:
@@ -196,7 +208,9 @@ class ClientActivity:
     # -- inside
 
     def _make_room(self) -> None:
-        self.parted({job: self.tallies.pop(job) for job in list(islice(self.tallies, AT_ONCE))})
+        tallies = {job: self.tallies.pop(job) for job in list(islice(self.tallies, AT_ONCE))}
+        for reader in self._readers:
+            reader.on_dropped(tallies)
         self._forget_submits()
 
     def _forget_submits(self) -> None:
@@ -206,7 +220,7 @@ class ClientActivity:
             self._submits = {key: job for key, job in self._submits.items() if job in known}
 
     def _polled(self, tally: JobActivity, exchange: JournalEntry) -> None:
-        at, jumped = exchange.at, self._sandbox.jumped
+        at, jumped = exchange.at, self._timeline.jumped
         if tally.every is None:
             tally.every = self._least_pause(tally.accepted)
         tally.polls += 1
@@ -224,11 +238,11 @@ class ClientActivity:
 
     def _least_pause(self, accepted: JobAccepted) -> Instant:
         """Pauses shorter than this are hasty, by the rules that the job was accepted under."""
-        advised = self._sandbox.bound_of(accepted).scenario.baseline.polling
+        advised = self._rules.bound_of(accepted).scenario.baseline.polling
         return 0 if advised is None else advised.every * PATIENCE[0] // PATIENCE[1]
 
     def _hurried(self, tally: JobActivity, exchange: JournalEntry) -> None:
-        if self._sandbox.clock.mode == "auto":
+        if self._timeline.clock.mode == "auto":
             tally.hasty_on_auto += 1
         else:
             tally.hasty += 1
@@ -239,7 +253,7 @@ class ClientActivity:
         self, tally: JobActivity, exchange: JournalEntry, earlier: str
     ) -> None:
         """The same was submitted before: once too often, if that was just now and the job lives."""
-        first, living = self.tallies.get(earlier), self._sandbox.state.jobs.get(earlier)
+        first, living = self.tallies.get(earlier), self._timeline.state.jobs.get(earlier)
         if first is None or living is None or first is tally or living.ended:
             return
         if exchange.at - first.accepted.at <= WINDOW:
@@ -251,9 +265,9 @@ class ClientActivity:
         wait = self._waits.pop((call.account.number, call.operation), None)
         if wait is None:
             return
-        waited = exchange.at - wait.at - (self._sandbox.jumped - wait.jumped)
+        waited = exchange.at - wait.at - (self._timeline.jumped - wait.jumped)
         if waited < wait.seconds * SECOND:
-            on_auto = self._sandbox.clock.mode == "auto"
+            on_auto = self._timeline.clock.mode == "auto"
             self.ignored.append(
                 IgnoredRetryAfter(
                     exchange.provider,

@@ -10,6 +10,7 @@ from upsim.core.instants import LATEST, SECOND, Instant
 from upsim.core.nearest import nearest_of
 
 Mode = Literal["real", "scaled", "manual", "auto"]
+Listener = Callable[[Instant, Instant], None]
 EPOCH_OF_TESTS: Instant = 1_767_225_600 * SECOND
 """2026-01-01T00:00:00Z: where `manual` and `auto` clocks start unless told otherwise."""
 FASTEST = 1_000_000
@@ -54,19 +55,19 @@ def parse_mode(text: str) -> tuple[Mode, int]:
 class Clock:
     """Virtual time: a rate of real time (`real`, `scaled`), or moved by hand (`manual`, `auto`).
 
-    It never goes back. `told` hears of every jump and change: from where, and to where. The steps
-    of jobs fall due on whole ticks of it, unless they last for less. Durations of work are divided
-    by `work_pace`: a clock that is not `real` has a rate instead.
+    It never goes back. Listeners are called with where each jump or change leads from and to. The
+    steps of jobs fall due on whole ticks of it, unless they last for less. Durations of work are
+    divided by `work_pace`: a clock that is not `real` has a rate instead.
     """
 
     __slots__ = (
         "_base_real",
         "_base_virtual",
+        "_listeners",
         "_rate",
         "mode",
         "pace",
         "tick",
-        "told",
         "work_pace",
     )
 
@@ -79,7 +80,7 @@ class Clock:
             raise ClockError(msg)
         self.pace = pace
         self._set(mode)
-        self.told: Callable[[Instant, Instant], None] | None = None
+        self._listeners: tuple[Listener, ...] = ()
         self._base_real = wall_clock()
         moving = self.mode in ("real", "scaled")
         default = self._base_real if moving else EPOCH_OF_TESTS
@@ -92,6 +93,18 @@ class Clock:
 
     def _set_work_pace(self) -> None:
         self.work_pace = self.pace if self.mode == "real" else 1
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` after each jump or change, with where it leads from and to."""
+        self._listeners = (*self._listeners, listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Call a listener no more."""
+        self._listeners = tuple(one for one in self._listeners if one != listener)
+
+    def _tell(self, before: Instant, to: Instant) -> None:
+        for listener in self._listeners:
+            listener(before, to)
 
     def now(self) -> Instant:
         """The present virtual instant."""
@@ -136,8 +149,7 @@ class Clock:
         if to > now:
             self._base_virtual = to
             self._base_real = wall_clock()
-            if self.told is not None:
-                self.told(now, to)
+            self._tell(now, to)
 
     def change(self, mode: str) -> None:
         """Go on in another mode from the present instant. `real` needs the wall clock's time."""
@@ -148,15 +160,13 @@ class Clock:
         self._set(mode)
         self._base_real = wall_clock()
         self._base_virtual = max(now, self._base_real) if new == "real" else now
-        if self.told is not None:
-            self.told(now, self._base_virtual)
+        self._tell(now, self._base_virtual)
 
     def change_pace(self, pace: int) -> None:
         """Let jobs that begin from now on run so many times as fast."""
         self.pace = pace
         self._set_work_pace()
-        if self.told is not None:
-            self.told(self.now(), self.now())
+        self._tell(self.now(), self.now())
 
     def real_seconds_until(self, instant: Instant) -> float | None:
         """Real seconds until a virtual instant; None when only a command can bring it."""

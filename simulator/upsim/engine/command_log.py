@@ -13,14 +13,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMappi
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from upsim.core.instants import Instant
 from upsim.core.media import Measured
 from upsim.core.webhooks import AttemptOutcome
-
-if TYPE_CHECKING:
-    from upsim.engine.sandbox import Sandbox
+from upsim.engine.timeline import Timeline
 
 MAX_BODY_KEPT = 1024 * 1024
 """Bytes of one body that are kept in any case; of a longer one see `Commands.keeps`."""
@@ -160,7 +158,7 @@ class Command:
         index = self.pauses.get(name, 0)
         self.pauses[name] = index + 1
         log = self.log
-        now, clock = log.sandbox.now, log.sandbox.clock
+        now, clock = log.timeline.now, log.timeline.clock
         unmoved = log.count == self.seen and self.step is not None
         if name not in BY_HAND or not clock.moves_by_hand:
             unmoved = unmoved and self.step is not None and self.step.at == now
@@ -292,15 +290,15 @@ class CommandLog:
         "filled",
         "keys",
         "open",
-        "sandbox",
         "stamps",
         "start",
+        "timeline",
     )
 
-    def __init__(self, sandbox: Sandbox, *, most: int, most_bytes: int) -> None:
+    def __init__(self, timeline: Timeline, *, most: int, most_bytes: int) -> None:
         """Nothing came yet; the sandbox stands where it was made."""
-        self.sandbox = sandbox
-        self.start = (sandbox.clock.label, sandbox.now, sandbox.clock.pace)
+        self.timeline = timeline
+        self.start = (timeline.clock.label, timeline.now, timeline.clock.pace)
         self.entries: list[Entry] = []
         self.count = 0
         self.open = most > 0
@@ -348,19 +346,19 @@ class CommandLog:
     def opened(self, provider: str, owner: str, account: int) -> None:
         """An account was opened."""
         if self.open:
-            self.append(LoggedAccount(self.sandbox.now, provider, owner, account), 0)
+            self.append(LoggedAccount(self.timeline.now, provider, owner, account), 0)
 
     def told(self, delivery: str, number: int, outcome: AttemptOutcome) -> None:
         """An attempt to deliver a webhook came to this."""
         if self.open:
             self.append(
-                LoggedDelivery(self.sandbox.now, delivery, number, outcome), len(outcome.answer)
+                LoggedDelivery(self.timeline.now, delivery, number, outcome), len(outcome.answer)
             )
 
     def reread(self, scenarios: Mapping[str, Mapping[str, object]]) -> None:
         """Scenario files were read again, and these hold from now on."""
         if self.open:
-            self.append(LoggedReload(self.sandbox.now, scenarios), 0)
+            self.append(LoggedReload(self.timeline.now, scenarios), 0)
 
     def stamp(self, seconds: int) -> int:
         """The second that a webhook carries as its timestamp."""

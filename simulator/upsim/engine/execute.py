@@ -11,10 +11,11 @@ from upsim.core import unread_fields
 from upsim.core.baseline import ErrorRule
 from upsim.core.call import Call, FileReply, Hold, NoRoomError, Pending, Reply
 from upsim.core.checks import Violation, first_violation
-from upsim.core.events import JobPolled, QuotaUsed
-from upsim.core.instants import LATEST, Instant
+from upsim.core.instants import Instant
 from upsim.core.ledger import Account, Entry
 from upsim.core.provider import Operation
+from upsim.engine import rate_limits
+from upsim.engine.auto_clock import jump_past_full_windows, jump_to_next
 from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.notes import notes
 from upsim.engine.sandbox import Sandbox
@@ -48,7 +49,7 @@ def decide(
     With `now` all was settled by that instant, which is the present one.
     """
     call.now = sandbox.run_due() if now is None else now
-    if bound.generation != sandbox.generation:
+    if bound.generation != sandbox.rules.generation:
         bound = _renewed(sandbox, call)
     lines = sandbox.state.entry_count
     outcome = first_violation(call, bound.checks[operation.name])
@@ -74,7 +75,7 @@ def decide(
     for note in notes(call):
         call.cause = "; ".join(filter(None, (call.cause, note)))
     if call.uses:
-        _take_places(sandbox, call)
+        rate_limits.use(sandbox, call.who, call.uses)
     return decision
 
 
@@ -109,7 +110,7 @@ def _renewed(sandbox: Sandbox, call: Call) -> BoundProvider:
     """The rules that hold now: they changed since the call was taken in."""
     _, _, dialect = call.urls.prefix.lstrip("/").partition("/")
     provider = call.rules.baseline.provider
-    bound, call.sandbox = sandbox.webhooks.world_of(sandbox, provider, dialect or None)
+    bound, call.sandbox = sandbox.view(provider, dialect or None)
     call.rules = bound.rules
     return bound
 
@@ -136,47 +137,10 @@ def after_reply(sandbox: Sandbox, call: Call, decision: Decision) -> None:
     """What an answer sets in motion: progress by polls, and the jumps of an `auto` clock."""
     polled = call.job if call.kind == "poll" else None
     if polled is not None:
-        _count_poll(sandbox, polled.id)
+        sandbox.jobs.count_poll(polled.id)
     if sandbox.clock.mode != "auto":
         return
     if decision.status == TOO_MANY_REQUESTS:
-        _let_window_pass(sandbox, call)
+        jump_past_full_windows(sandbox, call)
     elif polled is not None:
-        sandbox.jump_to_next()
-
-
-def _count_poll(sandbox: Sandbox, name: str) -> None:
-    job = sandbox.state.jobs.get(name)
-    if job is None or job.next_phase is None or not job.started:
-        return
-    needed = job.accepted.phases[job.step].polls
-    if needed is None:
-        return
-    sandbox.commit(JobPolled(sandbox.now, name))
-    if job.polls + 1 >= needed:
-        sandbox.next_step(sandbox.state.jobs[name])
-
-
-def _let_window_pass(sandbox: Sandbox, call: Call) -> None:
-    if call.account is None:
-        return
-    plan = call.rules.baseline.plans[call.account.plan]
-    ends = [
-        window.resets_at
-        for rate in plan.rates
-        if (window := call.sandbox.window(call.account, rate.name)) and window.used >= window.limit
-    ]
-    if not ends:
-        sandbox.jump_to_next()  # a cap on jobs, which has no window: one must end first
-        return
-    before = sandbox.now
-    for _ in sandbox.advance(min(max(ends), LATEST)):
-        pass
-    sandbox.jumped += sandbox.now - before
-
-
-def _take_places(sandbox: Sandbox, call: Call) -> None:
-    account = call.who
-    for rate in call.uses:
-        start = sandbox.now - sandbox.now % rate.length
-        sandbox.commit(QuotaUsed(sandbox.now, account.number, rate.name, start))
+        jump_to_next(sandbox)

@@ -163,13 +163,13 @@ def _incomplete(log: CommandLog) -> Json | None:
 
 def _digests(registry: Registry, sandbox: Sandbox) -> Json:
     """The digest of the rules of each provider, as they were in the beginning."""
-    begun = sandbox.began_with
+    begun = sandbox.rules.began_with
     return {name: begun(name).baseline.digest for name in registry.providers}
 
 
 def _values(sandbox: Sandbox) -> object:
     """The resolved values that the scenario began with, so that its file is not needed."""
-    begun = sandbox.began_with
+    begun = sandbox.rules.began_with
     main = begun.main if isinstance(begun, ScenarioLookup) else None
     return None if main is None else plain(main.values)
 

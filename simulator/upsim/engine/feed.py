@@ -9,16 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from upsim.core.events import Event
 from upsim.core.instants import Instant
 from upsim.engine.clock import monotonic
-from upsim.engine.journal import JournalEntry
+from upsim.engine.journal import Journal, JournalEntry
 from upsim.engine.seeds import fresh_token
-
-if TYPE_CHECKING:
-    from upsim.engine.sandbox import Sandbox
+from upsim.engine.timeline import Timeline
 
 KEPT = 1024
 """So many happenings can be read again."""
@@ -41,12 +39,13 @@ Happening = Event | JournalEntry | ClockMoved
 class Feed:
     """The happenings of one sandbox, numbered as if somebody had always watched."""
 
-    def __init__(self, sandbox: Sandbox, kept: int = KEPT) -> None:
+    def __init__(self, timeline: Timeline, journal: Journal, kept: int = KEPT) -> None:
         """Nothing is kept until somebody reads."""
         self.epoch = fresh_token()[:8]
         self.number = 0
         self.readers = 0
-        self._sandbox = sandbox
+        self._timeline = timeline
+        self._journal = journal
         self._ring: deque[tuple[int, Happening]] = deque(maxlen=kept)
         self._changed: set[asyncio.Event] = set()
         self._left = 0.0
@@ -101,7 +100,7 @@ class Feed:
 
     def on_clock(self, before: Instant, at: Instant) -> None:
         """The clock jumped, or was set."""
-        clock = self._sandbox.clock
+        clock = self._timeline.clock
         self._add(ClockMoved(at, before, clock.label, clock.pace))
         self._wake()
 
@@ -117,7 +116,7 @@ class Feed:
 
     def _counters(self) -> int:
         """How much there was to see so far, whether anybody saw it or not."""
-        return self._sandbox.version + self._sandbox.journal.count
+        return self._timeline.version + self._journal.count
 
     def _start(self) -> None:
         missed = self._counters() - self._seen
@@ -125,13 +124,13 @@ class Feed:
             self._ring.clear()
             self.number += missed
         self._running = True
-        self._sandbox.listeners.append(self.on_events)
-        self._sandbox.journal.told = self.on_exchange
-        self._sandbox.clock.told = self.on_clock
+        self._timeline.subscribe(self.on_events)
+        self._journal.subscribe(self.on_exchange)
+        self._timeline.clock.subscribe(self.on_clock)
 
     def _stop(self) -> None:
         self._running = False
         self._seen = self._counters()
-        self._sandbox.listeners.remove(self.on_events)
-        self._sandbox.journal.told = None
-        self._sandbox.clock.told = None
+        self._timeline.unsubscribe(self.on_events)
+        self._journal.unsubscribe(self.on_exchange)
+        self._timeline.clock.unsubscribe(self.on_clock)

@@ -81,7 +81,7 @@ def refusal(sandbox: Sandbox, call: Call) -> str:
         return ""
     served: dict[str, list[str]] = {}
     for dialect in baseline.dialects:
-        bound, world = sandbox.webhooks.world_of(sandbox, baseline.provider, dialect)
+        bound, world = sandbox.view(baseline.provider, dialect)
         value = bound.rules.knobs[knob]
         if value == call.rules.knobs[knob]:
             continue
@@ -150,7 +150,7 @@ def _serving(sandbox: Sandbox, call: Call, knobs: Mapping[str, str]) -> Iterator
     """Yield the paths of dialects that have these knobs and accept the call."""
     baseline = call.rules.baseline
     for dialect in baseline.dialects:
-        bound, world = sandbox.webhooks.world_of(sandbox, baseline.provider, dialect)
+        bound, world = sandbox.view(baseline.provider, dialect)
         if knobs.items() <= bound.rules.knobs.items():
             again = _again(call, bound.rules, world)
             if first_violation(again, bound.checks[call.operation]) is None:

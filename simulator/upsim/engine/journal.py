@@ -59,18 +59,20 @@ class JournalEntry(msgspec.Struct, frozen=True, gc=False):
     hint: str = ""
 
 
+Listener = Callable[[JournalEntry], None]
+
+
 class Journal:
-    """The last exchanges of a sandbox; `told` is who wants to hear of each new one, if anybody.
+    """The last exchanges of a sandbox."""
 
-    `counted` is who counts what callers do.
-    """
-
-    def __init__(self, kept: int) -> None:
-        """Keep so many exchanges at the most."""
+    def __init__(
+        self, kept: int, *, on_request: Callable[[Call, JournalEntry], None] | None = None
+    ) -> None:
+        """Keep at most `kept` exchanges; `on_request` is called with each provider request."""
         self._ring: deque[JournalEntry] = deque(maxlen=kept)
         self.count = 0
-        self.told: Callable[[JournalEntry], None] | None = None
-        self.counted: Callable[[Call, JournalEntry], None] = lambda _call, _exchange: None
+        self._on_request = on_request
+        self._listeners: tuple[Listener, ...] = ()
 
     def add(
         self,
@@ -114,9 +116,10 @@ class Journal:
             call.hint,
         )
         self._ring.append(exchange)
-        self.counted(call, exchange)
-        if self.told is not None:
-            self.told(exchange)
+        if self._on_request is not None:
+            self._on_request(call, exchange)
+        for listener in self._listeners:
+            listener(exchange)
         return exchange
 
     def note(self, exchange: JournalEntry) -> JournalEntry:
@@ -124,9 +127,17 @@ class Journal:
         self.count += 1
         numbered = msgspec.structs.replace(exchange, number=self.count)
         self._ring.append(numbered)
-        if self.told is not None:
-            self.told(numbered)
+        for listener in self._listeners:
+            listener(numbered)
         return numbered
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` with each new exchange."""
+        self._listeners = (*self._listeners, listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Call a listener no more."""
+        self._listeners = tuple(one for one in self._listeners if one != listener)
 
     def clear(self) -> None:
         """Forget the exchanges; the counter goes on."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from upsim.engine.faults import unfit
-from upsim.engine.rule_versions import RuleChange
+from upsim.engine.rule_changes import RuleChange
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import Library
 from upsim.scenario.model import Scenario
@@ -39,7 +38,7 @@ def planned_changes(sandbox: Sandbox, library: Library, main: Scenario | None) -
         at = max(change.instant(sandbox.began), *(swap.at for swap in found[-1:]), 0)
         swap = RuleChange(at, ScenarioLookup(library, change.scenario), change.scenario.faults)
         sandbox.bound(change.scenario.baseline.provider)
-        sandbox.rulebook.check(swap.scenario_of)
-        unfit(sandbox, swap.faults)
+        sandbox.rules.check(swap.scenario_of)
+        sandbox.planned_faults.check(swap.faults)
         found.append(swap)
     return found

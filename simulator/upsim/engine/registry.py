@@ -9,23 +9,24 @@ from decimal import Decimal
 from functools import partial
 
 from upsim.core.baseline import BaselineError
-from upsim.core.ledger import Account
 from upsim.core.nearest import closest
 from upsim.core.provider import Provider
+from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.bound_sandbox import BoundSandbox
 from upsim.engine.clock import Clock, monotonic
+from upsim.engine.command_log import CommandLog
 from upsim.engine.event_log import EventLog, MemoryLog
 from upsim.engine.exceptions import SandboxRefusedError, SandboxTakenError, UnknownSandboxError
-from upsim.engine.faults import attempt_fault, early_fault, plan, replan
 from upsim.engine.keyring import KeyHolder, Keyring
 from upsim.engine.media_lookup import MediaLookup
 from upsim.engine.planned_changes import ScenarioLookup, planned_changes
-from upsim.engine.resolution import Face, Resolver
+from upsim.engine.resolution import Resolver
 from upsim.engine.room import Room
-from upsim.engine.rule_versions import RuleChange
-from upsim.engine.sandbox import Choices, Sandbox
+from upsim.engine.rule_versions import RuleVersions
+from upsim.engine.sandbox import Ports, Sandbox
 from upsim.engine.seeds import Seeds, derived_seed
-from upsim.engine.settings import ServerSettings
+from upsim.engine.settings import SandboxSettings, ServerSettings
+from upsim.engine.timeline import Timeline
 from upsim.media.store import BlobStore
 from upsim.scenario.inline import load_inline
 from upsim.scenario.loader import BASELINE, Library
@@ -58,6 +59,14 @@ class SandboxRequest:
     """Bytes of the scenario, where it came as a document."""
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The parts of a sandbox that a replay brings along."""
+
+    clock: Clock
+    commands: Callable[[Timeline], CommandLog]
+
+
 class Registry:
     """The sandboxes. The one object through which everything of a server is reached."""
 
@@ -77,13 +86,12 @@ class Registry:
         self.room = Room()
         self.sources = MediaLookup(set(settings.hosts), settings.loopback, settings.fetch)
         self.sandboxes: dict[str, Sandbox] = {}
-        self.roused: Callable[[Sandbox], None] = lambda _sandbox: None
         self.crashes = 0
         self._log = log or MemoryLog()
         self._keys = Keyring()
         self._resolver = Resolver(self, self._keys)
         self.resolve = self._resolver.resolve
-        self._faces: dict[str, dict[str, dict[str | None, Face]]] = {}
+        self._webhook_listeners: tuple[Callable[[Sandbox], None], ...] = ()
         self._orders: dict[str, SandboxRequest] = {}
         self._made = 0
         self._check_dialect(settings.dialect)
@@ -160,11 +168,11 @@ class Registry:
             self.default = fresh
         return fresh
 
-    def remake(self, name: str, order: SandboxRequest) -> Sandbox:
-        """A sandbox of this name made by another order, in the place of one that may be there."""
+    def replay(self, name: str, order: SandboxRequest, recorded: Recorded) -> Sandbox:
+        """Make a sandbox that repeats a recording, in the place of one that may be there."""
         if name in self.sandboxes:
             self._empty(self.sandboxes[name])
-        fresh = self._add(name, order)
+        fresh = self._add(name, order, recorded)
         if name == DEFAULT:
             self.default = fresh
         return fresh
@@ -177,38 +185,33 @@ class Registry:
             if sandbox is not self.default and now - sandbox.last_used > ttl:
                 self.delete(sandbox.id)
 
-    def _add(self, name: str, order: SandboxRequest) -> Sandbox:
-        settings = self.settings
+    def _add(self, name: str, order: SandboxRequest, recorded: Recorded | None = None) -> Sandbox:
         main = self._main(order.scenario or self._chosen)
-        clock = order.clock or (main.clock if main else None) or settings.clock
+        choices = self._choices(order, main)
         seeds = (order.seed, main.seed if main else None, self._seed_of(name))
         seed = next(seed for seed in seeds if seed is not None)
         sandbox = Sandbox(
             name,
             scenario=main.name if main else BASELINE,
-            scenario_of=self._scenarios(main),
-            providers=self.providers,
-            clock=Clock(
-                clock,
-                start=settings.start if order.start is None else order.start,
-                pace=settings.pace if order.pace is None else order.pace,
-            ),
+            rules=RuleVersions(self._scenarios(main), self.providers, choices),
+            clock=recorded.clock if recorded else self._clock(order, main),
             seeds=Seeds(seed),
             log=self._log,
-            choices=self._choices(order, main),
+            choices=choices,
+            ports=Ports(
+                view=self._view,
+                commands=recorded.commands if recorded else partial(_command_log, choices),
+                on_webhook_due=self._on_webhook_due,
+                on_rules_changed=self._on_rules_changed,
+                on_blob_released=self.blobs.release,
+            ),
         )
         own = () if main is None else (main.baseline.provider,)
         for provider in (*order.dialects, *order.knobs, *own):
             sandbox.bound(provider)  # rules that code cannot follow are refused now, not at a call
         if main is not None and main.faults:
-            plan(sandbox, main.faults)
-        sandbox.rulebook.swapped = self._swapped
-        sandbox.rulebook.plan(planned_changes(sandbox, self.library, main))
-        sandbox.released = self.blobs.release
-        sandbox.webhooks.world_of = self.world
-        sandbox.webhooks.roused = self._rouse
-        sandbox.webhooks.fault = partial(attempt_fault, sandbox)
-        sandbox.webhooks.early = partial(early_fault, sandbox)
+            sandbox.planned_faults.start(main.faults)
+        sandbox.rule_changes.plan(planned_changes(sandbox, self.library, main))
         sandbox.last_used = monotonic()
         self.sandboxes[name] = sandbox
         self._orders[name] = order
@@ -244,14 +247,30 @@ class Registry:
         self.library = library
         self._resolver.forget()
 
-    def _swapped(self, sandbox: Sandbox, swap: RuleChange) -> None:
-        """Nothing that was made for the rules before is used again."""
-        for faces in self._faces.get(sandbox.id, {}).values():
-            faces.clear()
+    # -- what sandboxes need of a server
+
+    def subscribe(self, on_webhook_due: Callable[[Sandbox], None]) -> None:
+        """Call a listener with each sandbox that may have something to deliver, now or later."""
+        self._webhook_listeners = (*self._webhook_listeners, on_webhook_due)
+
+    def unsubscribe(self, on_webhook_due: Callable[[Sandbox], None]) -> None:
+        """Call a listener no more."""
+        self._webhook_listeners = tuple(
+            one for one in self._webhook_listeners if one != on_webhook_due
+        )
+
+    def _on_webhook_due(self, sandbox: Sandbox) -> None:
+        for listener in self._webhook_listeners:
+            listener(sandbox)
+
+    def _on_rules_changed(self, sandbox: Sandbox) -> None:
+        """Find requests' sandboxes anew: their keys may be sent in other headers now."""
         for provider in self.providers:
             self._keys.know(provider, sandbox.scenario_for(provider).baseline.auth, sandbox.id)
         self._resolver.forget()
-        replan(sandbox, swap.faults)
+
+    def _view(self, sandbox: Sandbox, bound: BoundProvider) -> BoundSandbox:
+        return BoundSandbox(sandbox, bound, sources=self.sources, blobs=self.blobs)
 
     def _seed_of(self, name: str) -> int:
         """The seed of a sandbox that names none: the server's for `default`, else one of its own.
@@ -261,13 +280,18 @@ class Registry:
         server = self.settings.seed
         return server if name == DEFAULT else derived_seed(server, f"sandbox/{name}")
 
-    def _rouse(self, sandbox: Sandbox) -> None:
-        self.roused(sandbox)
+    def _clock(self, order: SandboxRequest, main: Scenario | None) -> Clock:
+        settings = self.settings
+        return Clock(
+            order.clock or (main.clock if main else None) or settings.clock,
+            start=settings.start if order.start is None else order.start,
+            pace=settings.pace if order.pace is None else order.pace,
+        )
 
-    def _choices(self, order: SandboxRequest, main: Scenario | None) -> Choices:
+    def _choices(self, order: SandboxRequest, main: Scenario | None) -> SandboxSettings:
         settings = self.settings
         strict = settings.strict_keys if order.strict_keys is None else order.strict_keys
-        return Choices(
+        return SandboxSettings(
             dialects=order.dialects,
             knobs=order.knobs,
             balances=order.balances,
@@ -319,7 +343,6 @@ class Registry:
                 self.blobs.release(upload.stored.digest)
         self._log.drop(sandbox.id)
         sandbox.abandon()
-        self._faces.pop(sandbox.id, None)
 
     # -- keys and accounts
 
@@ -343,33 +366,13 @@ class Registry:
         self._keys.retire(provider, key)
         self._resolver.forget()
 
-    def account(self, sandbox: Sandbox, provider: str, owner: str) -> Account:
-        """The account of an owner, made on first use."""
-        number = sandbox.state.owners.get((provider, owner))
-        if number is not None:
-            return sandbox.state.accounts[number]
-        sandbox.run_due()
-        return sandbox.open_account(provider, owner)
-
-    def world(self, sandbox: Sandbox, provider: str, dialect: str | None) -> Face:
-        """The rules and the face of a sandbox for a provider under a dialect."""
-        faces = self.faces_of(sandbox, provider)
-        found = faces.get(dialect)
-        if found is None:
-            bound = sandbox.bound(provider, dialect)
-            world = BoundSandbox(sandbox, bound, sources=self.sources, blobs=self.blobs)
-            found = faces[dialect] = (bound, world)
-        return found
-
-    def faces_of(self, sandbox: Sandbox, provider: str) -> dict[str | None, Face]:
-        """The faces of a sandbox for a provider; those of one that was reset are not kept."""
-        current = self.sandboxes.get(sandbox.id) is sandbox
-        faces = self._faces.setdefault(sandbox.id, {}) if current else {}
-        return faces.setdefault(provider, {})
-
     def close(self) -> None:
         """Remove the files of all sandboxes."""
         self.blobs.close()
 
     def _first_key(self, sandbox: Sandbox, provider: str, brought: str | None) -> str:
         return self.issue_key(sandbox, provider, owner="main", key=brought)
+
+
+def _command_log(choices: SandboxSettings, timeline: Timeline) -> CommandLog:
+    return CommandLog(timeline, most=choices.commands_max, most_bytes=choices.commands_bytes)

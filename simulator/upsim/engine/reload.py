@@ -10,7 +10,7 @@ from upsim.core.provider import Provider
 from upsim.engine.planned_changes import ScenarioLookup, planned_changes
 from upsim.engine.registry import Registry
 from upsim.engine.reload_diff import ScenarioDiff, diff_scenario
-from upsim.engine.rule_versions import RuleChange
+from upsim.engine.rule_changes import RuleChange
 from upsim.engine.sandbox import Sandbox
 from upsim.scenario.loader import BASELINE, Library, ScenarioError
 from upsim.scenario.model import Scenario
@@ -26,8 +26,8 @@ class Follow(NamedTuple):
 
     def apply(self) -> None:
         """Let it hold."""
-        self.sandbox.rulebook.swap(self.now, "reload")
-        self.sandbox.rulebook.plan(self.later)
+        self.sandbox.rule_changes.apply(self.now, "reload")
+        self.sandbox.rule_changes.plan(self.later)
 
 
 def reload(registry: Registry, fresh: Library) -> list[ScenarioDiff]:
@@ -101,7 +101,7 @@ def followed(sandbox: Sandbox, fresh: Library, main: Scenario | None) -> Follow:
     """What a sandbox will be in. Raises BaselineError for rules that it cannot have."""
     sandbox.run_due()
     now = RuleChange(sandbox.now, ScenarioLookup(fresh, main), main.faults if main else ())
-    sandbox.rulebook.check(now.scenario_of)
+    sandbox.rules.check(now.scenario_of)
     planned = planned_changes(sandbox, fresh, main)
     due = [swap for swap in planned if swap.at <= sandbox.now]
     return Follow(sandbox, due[-1] if due else now, planned[len(due) :])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from upsim.core.media import Measured
 from upsim.core.webhooks import AttemptOutcome
 from upsim.engine.command_log import CURRENT, Command, CommandLog, Pairs, Send
-from upsim.engine.sandbox import Sandbox
+from upsim.engine.timeline import Timeline
 
 Turn = tuple[str, int]
 """A place where a command waited: its name, and how often it had come there before."""
@@ -71,9 +71,9 @@ class ReplayCommandLog(CommandLog):
 
     __slots__ = ("_stamps",)
 
-    def __init__(self, sandbox: Sandbox, stamps: Iterable[int]) -> None:
+    def __init__(self, timeline: Timeline, stamps: Iterable[int]) -> None:
         """Keep nothing."""
-        super().__init__(sandbox, most=0, most_bytes=0)
+        super().__init__(timeline, most=0, most_bytes=0)
         self._stamps = iter(stamps)
 
     def add(self, request: tuple[object, ...], size: int) -> None:

@@ -1,9 +1,9 @@
 """The report card of a sandbox's callers: what a careful client would have done otherwise.
 
-Drawn from the tallies of `conduct`, the jobs and the webhook log when somebody asks; of jobs that
-are counted no more the findings are kept. A pause is the caller's own: what an `auto` clock passed
-by itself is taken away, and there nobody can tell a client that does not wait from one whose
-waiting a test left out, so that such findings are only given to those who ask for them.
+Drawn from the tallies of `client_activity`, the jobs and the webhook log when somebody asks; of
+jobs that are counted no more the findings are kept. A pause is the caller's own: what an `auto`
+clock passed by itself is taken away, and there nobody can tell a client that does not wait from one
+whose waiting a test left out, so that such findings are only given to those who ask for them.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from upsim.core.instants import SECOND, Instant
 from upsim.core.jobs import Job
 from upsim.core.polling import PollingAdvice
 from upsim.core.states import TERMINAL, JobState
 from upsim.core.webhooks import GOOD, Delivery
-from upsim.engine.client_activity import MAX_FINDINGS, IgnoredRetryAfter, JobActivity, Tallies
-
-if TYPE_CHECKING:
-    from upsim.engine.sandbox import Sandbox
+from upsim.engine.client_activity import (
+    MAX_FINDINGS,
+    ClientActivity,
+    IgnoredRetryAfter,
+    JobActivity,
+    Tallies,
+)
+from upsim.engine.rule_versions import RuleVersions
+from upsim.engine.timeline import Timeline
 
 Severity = Literal["error", "warning"]
 TURN = 100
@@ -125,7 +130,9 @@ class Card:
 class ReportCardBuilder:
     """The report card of one sandbox, and what is kept for it of jobs that went."""
 
-    sandbox: Sandbox
+    timeline: Timeline
+    rules: RuleVersions
+    activity: ClientActivity
     _kept: deque[ClientFinding | tuple[str, JobActivity]] = field(
         default_factory=lambda: deque(maxlen=MAX_FINDINGS)
     )
@@ -134,9 +141,8 @@ class ReportCardBuilder:
     _signed: bool = False
 
     def __post_init__(self) -> None:
-        """Hear of jobs that are counted no more."""
-        self.sandbox.conduct.parted = self._part
-        self.sandbox.conduct.ended = self._end
+        """Read the tallies of jobs that are counted no more."""
+        self.activity.subscribe(self)
 
     def draw(
         self, *, all_pauses: bool = False, provider: str | None = None
@@ -146,8 +152,7 @@ class ReportCardBuilder:
         Judging a hundred thousand jobs takes seconds: it yields where other requests may be
         answered. Jobs that are forgotten meanwhile are judged by their requests alone.
         """
-        sandbox = self.sandbox
-        now = sandbox.run_due()
+        now = self.timeline.run_due()
         findings: list[ClientFinding] = []
         hidden = False
         sums = {name: found.copy() for name, found in self._sums.items()}
@@ -167,23 +172,25 @@ class ReportCardBuilder:
 
     def clear(self) -> None:
         """Begin anew."""
-        self.sandbox.conduct.clear()
+        self.activity.clear()
         self._kept.clear()
         self._sums.clear()
         self._inbox = self._signed = False
 
-    # -- inside
+    # -- what the activity passes
 
-    def _part(self, tallies: Tallies) -> None:
-        """Keep those that show something, until somebody asks."""
+    def on_dropped(self, tallies: Tallies) -> None:
+        """Keep the tallies that show something, until a report card is drawn."""
         self._kept.extend((job, tally) for job, tally in tallies.items() if _ill_mannered(tally))
         self._add(tallies)
 
-    def _end(self, tallies: Tallies) -> None:
-        """Judge while the jobs are there, and keep what was found."""
+    def on_forgotten(self, tallies: Tallies) -> None:
+        """Keep the findings about jobs while these are still there."""
         for job, tally in tallies.items():
-            self._kept.extend(self._judged(job, tally, self.sandbox.now))
+            self._kept.extend(self._judged(job, tally, self.timeline.now))
         self._add(tallies)
+
+    # -- inside
 
     def _add(self, tallies: Tallies) -> None:
         sums = self._sums
@@ -194,21 +201,21 @@ class ReportCardBuilder:
             sums[provider].add(tally)
 
     def _advised(self, provider: str) -> PollingAdvice | None:
-        return self.sandbox.scenario_for(provider).baseline.polling
+        return self.rules.scenario(provider).baseline.polling
 
     def _judgements(self, now: Instant, sums: dict[str, Sums]) -> Iterator[Iterable[ClientFinding]]:
         """What each job shows, or what was kept of it; jobs that are there are added to `sums`."""
         for kept in [*self._kept]:
             yield [kept] if isinstance(kept, ClientFinding) else self._manners(*kept)
-        for job, tally in [*self.sandbox.conduct.tallies.items()]:
+        for job, tally in [*self.activity.tallies.items()]:
             sums.setdefault(tally.accepted.provider, Sums()).add(tally)
             yield self._judged(job, tally, now)
-        for ignored in [*self.sandbox.conduct.ignored]:
+        for ignored in [*self.activity.ignored]:
             yield [_impatient(ignored)]
 
     def _judged(self, job: str, tally: JobActivity, now: Instant) -> Iterator[ClientFinding]:
         yield from self._manners(job, tally)
-        living = self.sandbox.state.jobs.get(job)
+        living = self.timeline.state.jobs.get(job)
         if living is not None:
             deliveries = self._deliveries(job)
             yield from self._unread(living, tally, deliveries, now)
@@ -247,7 +254,7 @@ class ReportCardBuilder:
         )
 
     def _deliveries(self, job: str) -> list[Delivery]:
-        state = self.sandbox.state
+        state = self.timeline.state
         return [state.deliveries[name] for name in state.deliveries_of.get(job, ())]
 
     def _unread(
@@ -272,7 +279,7 @@ class ReportCardBuilder:
     def _grace(self, job: Job) -> Instant:
         """How long a caller may take to look again, where nobody moves the clock by hand."""
         advised = self._advised(job.accepted.provider)
-        if advised is None or self.sandbox.clock.moves_by_hand:
+        if advised is None or self.timeline.clock.moves_by_hand:
             return 0
         return advised.most or advised.every
 

@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from upsim.core.baseline import SecondHeader
 from upsim.core.call import Credential, Headers
 from upsim.core.ledger import Account
-from upsim.engine.bound_provider import BoundProvider
-from upsim.engine.bound_sandbox import BoundSandbox
 from upsim.engine.clock import monotonic
 from upsim.engine.command_log import LoggedKey
 from upsim.engine.keyring import Keyring
 from upsim.engine.keys import Presented, presented, presented_in, well_formed
-from upsim.engine.sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from upsim.engine.registry import Registry
+from upsim.engine.sandbox import Sandbox, View
 
 Mark = tuple[str | bytes | None, ...]
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 MAX_RESOLUTIONS_KEPT = 4096
 MAX_ACCOUNTS = 100_000
 """Accounts of a sandbox. None is dropped, since it may have money; a new key is then unknown."""
-Face = tuple[BoundProvider, BoundSandbox]
-"""The rules of a provider in a sandbox under a dialect, and the sandbox seen through them."""
+
+
+class Sandboxes(Protocol):
+    """The sandboxes of a server, as far as requests are led to them."""
+
+    default: Sandbox
+    sandboxes: dict[str, Sandbox]
+
+    @property
+    def providers(self) -> Collection[str]:
+        """The names of the providers."""
+
+    def get(self, name: str) -> Sandbox:
+        """Return a sandbox by its id. Raises UnknownSandboxError."""
 
 
 class Resolved(NamedTuple):
-    """Where a request belongs. `faces` are the provider's there by dialect, as far as asked for."""
+    """Where a request belongs. `views` are the provider's there by dialect, as far as asked for."""
 
     sandbox: Sandbox
     credential: Credential
     account: Account | None
-    faces: dict[str | None, Face]
+    views: dict[str | None, View]
     key: str
     """The name of the key in the command log."""
     key_flaw: str = ""
@@ -45,7 +53,7 @@ class Resolved(NamedTuple):
 class Resolver:
     """Finds out where requests belong, and remembers it by fingerprints of what they bring."""
 
-    def __init__(self, registry: Registry, keys: Keyring) -> None:
+    def __init__(self, registry: Sandboxes, keys: Keyring) -> None:
         """Look into the sandboxes of a registry."""
         self._registry = registry
         self._keys = keys
@@ -127,17 +135,17 @@ class Resolver:
         return self._known(provider, home, owner, found.key)
 
     def _known(self, provider: str, home: Sandbox, owner: str, key: str) -> Resolved:
-        account = self._registry.account(home, provider, owner)
+        account = home.accounts.of(provider, owner)
         shown = owner_shown(owner, account.number)
         name = self._name_of(
             home, LoggedKey(f"{provider}/{shown}", provider, shown, "known", ""), key
         )
-        return Resolved(home, "known", account, self._registry.faces_of(home, provider), name)
+        return Resolved(home, "known", account, home.views(provider), name)
 
     def _refused(self, provider: str, home: Sandbox, found: Presented, flaw: str = "") -> Resolved:
         why = found.credential
         name = self._name_of(home, LoggedKey(f"{provider}/{why}", provider, "", why, ""), found.key)
-        return Resolved(home, why, None, self._registry.faces_of(home, provider), name, flaw)
+        return Resolved(home, why, None, home.views(provider), name, flaw)
 
     def _name_of(self, home: Sandbox, key: LoggedKey, sent: str) -> str:
         """The name of a key in the command log of its sandbox, which never holds the key."""

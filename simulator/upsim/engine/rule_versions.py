@@ -1,66 +1,76 @@
-"""The rules of a sandbox: those in force, those of older jobs, and those that are yet to come.
+"""The rules of a sandbox: those in effect, and those that older jobs were accepted under.
 
-A change of the rules is an event like any other. Calls are decided by the rules in force; a job
-keeps the price, the refund, the webhooks and the lifetimes that it was accepted under.
+Calls are decided by the rules in effect; a job keeps the price, the refund, the webhooks and the
+lifetimes that it was accepted under.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection, Mapping
 
 from upsim.core.baseline import rules
-from upsim.core.events import AccountChanged, Event, JobAccepted, RulesChanged
-from upsim.core.faults import FaultRule
-from upsim.core.instants import Instant
+from upsim.core.events import JobAccepted
 from upsim.core.provider import Provider
 from upsim.engine.bound_provider import BoundProvider, EndPolicy, bind
-from upsim.engine.deadlines import Deadline
-from upsim.scenario.model import Scenario
+from upsim.engine.settings import SandboxSettings
+from upsim.scenario.model import AccountRule, Scenario
 
-if TYPE_CHECKING:
-    from upsim.engine.sandbox import Sandbox
-
-ScenarioOf = Callable[[str], Scenario]
+ScenarioFor = Callable[[str], Scenario]
 Key = tuple[str, str | None]
-
-
-class RuleChange(NamedTuple):
-    """Other rules, and the instant from which they hold."""
-
-    at: Instant
-    scenario_of: ScenarioOf
-    faults: tuple[FaultRule, ...] = ()
+Version = tuple[str, str]
+"""A provider, and the digest of its rules."""
 
 
 class RuleVersions:
-    """What decides the calls of one sandbox; `swapped` is told of rules that have just changed."""
+    """Looks up what decides the calls of one sandbox; `generation` counts the changes.
+
+    `began_with` is where scenarios were looked up at the start.
+    """
+
+    __slots__ = (
+        "_bound",
+        "_choices",
+        "_endings",
+        "_past",
+        "_past_bound",
+        "_providers",
+        "_scenario_of",
+        "_scenarios",
+        "began_with",
+        "generation",
+    )
 
     def __init__(
-        self, sandbox: Sandbox, scenario_of: ScenarioOf, providers: Mapping[str, Provider]
+        self,
+        scenario_of: ScenarioFor,
+        providers: Mapping[str, Provider],
+        choices: SandboxSettings,
     ) -> None:
         """Begin with one scenario for each provider, looked up when first needed."""
-        self.swapped: Callable[[Sandbox, RuleChange], None] = lambda _sandbox, _swap: None
-        self._sandbox = sandbox
+        self.generation = 0
+        self.began_with = scenario_of
         self._scenario_of = scenario_of
         self._providers = providers
+        self._choices = choices
         self._scenarios: dict[str, Scenario] = {}
         self._bound: dict[Key, BoundProvider] = {}
-        self._past: dict[tuple[str, str], Scenario] = {}
+        self._past: dict[Version, Scenario] = {}
         self._past_bound: dict[tuple[str, str, str | None], BoundProvider] = {}
         self._endings: dict[str, EndPolicy] = {}
-        self._plan: tuple[RuleChange, ...] = ()
-        self._plans = 0
 
     def scenario(self, provider: str) -> Scenario:
-        """The scenario that holds for a provider."""
+        """Return the scenario that applies to a provider."""
         found = self._scenarios.get(provider)
         if found is None:
             found = self._scenarios[provider] = self._scenario_of(provider)
         return found
 
+    def account_rules(self) -> dict[str, AccountRule | None]:
+        """Return what accounts opened now get, by each provider that was looked up so far."""
+        return {name: found.accounts.get(name) for name, found in self._scenarios.items()}
+
     def bound(self, provider: str, dialect: str | None = None) -> BoundProvider:
-        """The provider under the rules in force."""
+        """Return the provider under the rules in effect."""
         found = self._bound.get((provider, dialect))
         if found is None:
             scenario = self.scenario(provider)
@@ -68,7 +78,7 @@ class RuleVersions:
         return found
 
     def bound_of(self, accepted: JobAccepted, dialect: str | None = None) -> BoundProvider:
-        """The provider under the rules that a job was accepted under."""
+        """Return the provider under the rules that a job was accepted under."""
         provider = accepted.provider
         past = self._past.get((provider, accepted.rules)) if self._past else None
         if past is None:
@@ -80,7 +90,7 @@ class RuleVersions:
         return found
 
     def ending_of(self, accepted: JobAccepted) -> EndPolicy:
-        """What the end of a job sets in motion, by the rules that it was accepted under."""
+        """Return what the end of a job sets in motion, by the rules it was accepted under."""
         found = self._endings.get(accepted.rules)
         if found is None:
             found = self._endings[accepted.rules] = self.bound_of(accepted).ending
@@ -88,80 +98,37 @@ class RuleVersions:
 
     # -- other rules
 
-    def check(self, scenario_of: ScenarioOf) -> None:
-        """Raise BaselineError for rules that could not take the place of those in force."""
+    def check(self, scenario_of: ScenarioFor) -> None:
+        """Raise BaselineError for rules that could not replace those in effect."""
         for provider, dialect in [*self._bound]:
             self._bind(provider, scenario_of(provider), dialect)
 
-    def plan(self, swaps: Iterable[RuleChange]) -> None:
-        """Let these rules hold from their instants on, and forget what was planned before."""
-        self._plan = tuple(swaps)
-        self._plans += 1
-        for number, swap in enumerate(self._plan):
-            self._sandbox.deadlines.add(swap.at, "change", str(number), self._plans)
-        self._sandbox.changes_wait = bool(self._plan)
+    def replace(self, scenario_of: ScenarioFor, used: Collection[Version]) -> list[str]:
+        """Look rules up elsewhere from now on, and return the providers that have other rules.
 
-    def is_planned(self, deadline: Deadline) -> bool:
-        """Whether a change is still to come: a newer plan takes the place of all of the older."""
-        return deadline.step == self._plans
-
-    def change(self, number: int) -> None:
-        """What was planned takes place."""
-        self._sandbox.changes_wait = number + 1 < len(self._plan)
-        before = {name: found.accounts.get(name) for name, found in self._scenarios.items()}
-        self.swap(self._plan[number], "change")
-        for account in list(self._sandbox.state.accounts.values()):
-            rule = self.scenario(account.provider).accounts.get(account.provider)
-            if rule is not None and rule != before[account.provider]:
-                self._sandbox.set_account(account, rule)
-
-    def swap(self, swap: RuleChange, cause: str) -> None:
-        """Let other rules hold from now on."""
+        Older rules are kept while `used` has them: a job was accepted under those.
+        """
         changed = []
-        self._scenario_of = swap.scenario_of
+        self._scenario_of = scenario_of
         for provider, old in list(self._scenarios.items()):
-            new = self._scenarios[provider] = swap.scenario_of(provider)
+            new = self._scenarios[provider] = scenario_of(provider)
             if new.baseline.digest != old.baseline.digest:
                 self._past[provider, old.baseline.digest] = old
                 changed.append(provider)
         self._bound.clear()
         self._endings.clear()
-        self._sandbox.generation += 1
-        self._forget_unused()
-        for event in self._events(changed, cause):
-            self._sandbox.commit(event)
-        self.swapped(self._sandbox, swap)
-        for account in list(self._sandbox.state.accounts.values()):
-            if account.provider in changed and account.queue:
-                self._sandbox.start_queued(account)
-
-    def _events(self, changed: list[str], cause: str) -> list[Event]:
-        """The change itself, and the accounts whose plan is not in the new rules."""
-        now, state = self._sandbox.now, self._sandbox.state
-        events: list[Event] = []
-        for provider in changed:
-            baseline = self._scenarios[provider].baseline
-            events.append(RulesChanged(now, provider, baseline.digest, cause))
-            events += [
-                AccountChanged(now, account.number, baseline.plan)
-                for account in state.accounts.values()
-                if account.provider == provider and account.plan not in baseline.plans
-            ]
-        return events
-
-    def _forget_unused(self) -> None:
-        """Keep those older rules that a job was accepted under and that are not in force again."""
-        used = {
-            (job.accepted.provider, job.accepted.rules) for job in self._sandbox.state.jobs.values()
+        self.generation += 1
+        current = {(name, found.baseline.digest) for name, found in self._scenarios.items()}
+        self._past = {
+            key: old for key, old in self._past.items() if key in used and key not in current
         }
-        held = {(name, found.baseline.digest) for name, found in self._scenarios.items()}
-        self._past = {key: old for key, old in self._past.items() if key in used - held}
         self._past_bound.clear()
+        return changed
 
     def _bind(self, provider: str, scenario: Scenario, dialect: str | None) -> BoundProvider:
-        choices, known = self._sandbox.choices, scenario.baseline.dialects
+        choices, known = self._choices, scenario.baseline.dialects
         chosen = dialect or choices.dialects.get(provider) or scenario.dialect
         default = choices.default_dialect if choices.default_dialect in known else None
         knobs = {**scenario.knobs, **choices.knobs.get(provider, {})}
         found = rules(scenario.baseline, chosen or default or known[0], knobs)
-        return bind(self._providers[provider], found, scenario, self._sandbox.generation)
+        return bind(self._providers[provider], found, scenario, self.generation)

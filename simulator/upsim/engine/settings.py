@@ -1,9 +1,10 @@
-"""What a server is started with."""
+"""What a server is started with, and what a sandbox is made with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,21 @@ class ServerSettings:
     webhook_allow: tuple[str, ...] = ()
     webhook_timestamp: str = "wall"
     webhook_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """What a sandbox was made with, beside its scenario."""
+
+    dialects: Mapping[str, str]
+    knobs: Mapping[str, Mapping[str, str]]
+    balances: Mapping[str, Decimal]
+    strict_keys: bool = False
+    default_dialect: str | None = None
+    render: str | None = None
+    jobs_max: int = 100_000
+    journal_max: int = 1_000
+    ttl: float | None = None
+    webhook_timestamp: str = "wall"
+    commands_max: int = 10_000
+    commands_bytes: int = 32 * 1024 * 1024

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from upsim.core.call import Call
+from upsim.core.call import Call, SandboxApi
 from upsim.core.events import AttemptMade, DeliveryCreated, DeliveryEnded, JobMoved
-from upsim.core.instants import SECOND, iso
+from upsim.core.instants import SECOND, Instant, iso
+from upsim.core.jobs import Job
 from upsim.core.provider import Attempt
 from upsim.core.states import TERMINAL, JobState
 from upsim.core.webhooks import AttemptOutcome, Delivery, WebhookFault, WebhookRule, stamp
+from upsim.engine.bound_provider import BoundProvider
 from upsim.engine.clock import wall_clock
-
-if TYPE_CHECKING:
-    from upsim.core.call import SandboxApi
-    from upsim.core.instants import Instant
-    from upsim.core.jobs import Job
-    from upsim.engine.bound_provider import BoundProvider
-    from upsim.engine.deadlines import Deadline
-    from upsim.engine.sandbox import Sandbox
+from upsim.engine.command_log import CommandLog
+from upsim.engine.deadlines import Deadline
+from upsim.engine.rule_versions import RuleVersions
+from upsim.engine.timeline import Timeline
 
 MAX_ANSWER_KEPT = 4096
 """Bytes of a receiver's answer that are kept."""
@@ -36,32 +33,6 @@ LATE = 60 * SECOND
 WITHHELD = 1000
 """Attempts that were not sent and that are kept until somebody reports them."""
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-
-
-class WorldOf(Protocol):
-    """How the rules and the face of a sandbox are had for a provider under a dialect."""
-
-    def __call__(
-        self, sandbox: Sandbox, provider: str, dialect: str | None, /
-    ) -> tuple[BoundProvider, SandboxApi]:
-        """Rules and world."""
-
-
-def webhook_fault(_delivery: Delivery, _number: int) -> WebhookFault | None:
-    """What goes wrong with this attempt: nothing, until somebody puts a rule in its place."""
-    return None
-
-
-def webhook_early(_job: Job, _coming: JobState) -> WebhookFault | None:
-    """The fault `early` of a job that is being planned, which no attempt can be asked for."""
-    return None
-
-
-def _nowhere(
-    _sandbox: Sandbox, provider: str, _dialect: str | None
-) -> tuple[BoundProvider, SandboxApi]:
-    msg = f"nobody said how the world of {provider} is had"
-    raise LookupError(msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,33 +50,47 @@ class Posting:
     fault: str = ""
 
 
-@dataclass(slots=True)
 class Webhooks:
     """The notifications of one sandbox.
 
-    `fault` and `early` are where faults come in; `roused` is told when there may be something to
-    deliver, now or at a later instant. `withheld` are the attempts that a fault held or never sent,
-    for whoever reports them.
+    `withheld` are the attempts that a fault held or never sent, for whoever reports them.
     """
 
-    sandbox: Sandbox
-    world_of: WorldOf = _nowhere
-    roused: Callable[[Sandbox], None] = lambda _sandbox: None
-    fault: Callable[[Delivery, int], WebhookFault | None] = webhook_fault
-    early: Callable[[Job, JobState], WebhookFault | None] = webhook_early
-    outbox: deque[Posting] = field(default_factory=deque)
-    withheld: deque[tuple[Posting, AttemptOutcome]] = field(
-        default_factory=lambda: deque(maxlen=WITHHELD)
-    )
-    _watched: dict[str, None] = field(default_factory=dict)
-    _in_flight: set[tuple[str, int]] = field(default_factory=set)
-    _excused: dict[tuple[str, int], Instant] = field(default_factory=dict)
-    _set_aside: list[Posting] = field(default_factory=list)
+    def __init__(
+        self,
+        timeline: Timeline,
+        rules: RuleVersions,
+        *,
+        commands: CommandLog,
+        view: Callable[[str, str | None], tuple[BoundProvider, SandboxApi]],
+        fault: Callable[[Delivery, int], WebhookFault | None],
+        early: Callable[[Job, JobState], WebhookFault | None],
+        on_due: Callable[[], None],
+    ) -> None:
+        """Begin without deliveries.
+
+        `view` returns the rules and the sandbox for a provider under a dialect, `fault` what goes
+        wrong with an attempt, and `early` the fault that announces a job's end before it comes.
+        `on_due` is called when there may be something to deliver, now or at a later instant.
+        """
+        self.fault = fault
+        self.early = early
+        self.outbox: deque[Posting] = deque()
+        self.withheld: deque[tuple[Posting, AttemptOutcome]] = deque(maxlen=WITHHELD)
+        self._timeline = timeline
+        self._rules = rules
+        self._commands = commands
+        self._view = view
+        self._on_due = on_due
+        self._watched: dict[str, None] = {}
+        self._in_flight: set[tuple[str, int]] = set()
+        self._excused: dict[tuple[str, int], Instant] = {}
+        self._set_aside: list[Posting] = []
 
     @property
     def pending(self) -> bool:
         """Whether something is to be told, or may be once a job has ended."""
-        state = self.sandbox.state
+        state = self._timeline.state
         if state.open_deliveries or self.outbox:
             return True
         for name in list(self._watched):
@@ -123,14 +108,14 @@ class Webhooks:
             return
         self._watched[job.id] = None
         self._plan_early(job, rule)
-        self.roused(self.sandbox)
+        self._on_due()
 
-    def moved(self, job: Job) -> None:
-        """A job entered a state: if its caller wants to know, a delivery begins."""
+    def on_move(self, job: Job) -> None:
+        """Begin a delivery if a job entered a state that its caller asked to be notified of."""
         rule = self._rule(job)
         if rule is not None and job.state in rule.states and not self._told(job, job.state):
             self._create(job)
-        self.roused(self.sandbox)
+        self._on_due()
 
     def close(self) -> None:
         """The sandbox is gone: nothing more leaves it."""
@@ -138,7 +123,7 @@ class Webhooks:
         self.withheld.clear()
         self._watched.clear()
         self._set_aside.clear()
-        self.roused(self.sandbox)
+        self._on_due()
 
     def held_until(self, delivery: Delivery) -> Instant | None:
         """When the next attempt is made that a fault holds back; None where none does."""
@@ -149,24 +134,24 @@ class Webhooks:
     def is_live(self, deadline: Deadline) -> bool:
         """Whether a deadline of a webhook still has something to do."""
         if deadline.kind == "announce":
-            job = self.sandbox.state.jobs.get(deadline.key)
+            job = self._timeline.state.jobs.get(deadline.key)
             return job is not None and job.step == deadline.step and not job.ended
-        found = self.sandbox.state.deliveries.get(deadline.key)
+        found = self._timeline.state.deliveries.get(deadline.key)
         waiting = found is not None and found.ended is None and found.tries + 1 == deadline.step
         return waiting and (deadline.key, deadline.step) not in self._in_flight
 
     def run(self, deadline: Deadline) -> None:
         """A deadline is due."""
         if deadline.kind == "announce":
-            self._announce(self.sandbox.state.jobs[deadline.key])
+            self._announce(self._timeline.state.jobs[deadline.key])
         else:
-            self._try(self.sandbox.state.deliveries[deadline.key], deadline.step)
+            self._try(self._timeline.state.deliveries[deadline.key], deadline.step)
 
     # -- commands
 
     def is_wanted(self, posting: Posting) -> bool:
         """Whether a request is still to be made: its job may have been forgotten meanwhile."""
-        if not self.sandbox.abandoned and posting.delivery in self.sandbox.state.deliveries:
+        if not self._timeline.abandoned and posting.delivery in self._timeline.state.deliveries:
             return True
         self._in_flight.discard((posting.delivery, posting.number))
         return False
@@ -174,16 +159,16 @@ class Webhooks:
     def record(self, posting: Posting, outcome: AttemptOutcome) -> None:
         """Note what came of an attempt, and plan the next one if one is due."""
         self._in_flight.discard((posting.delivery, posting.number))
-        if self.sandbox.abandoned:
+        if self._timeline.abandoned:
             return
-        self.sandbox.run_due()
-        found = self.sandbox.state.deliveries.get(posting.delivery)
-        self.sandbox.commands.told(posting.delivery, posting.number, outcome)
+        self._timeline.run_due()
+        found = self._timeline.state.deliveries.get(posting.delivery)
+        self._commands.told(posting.delivery, posting.number, outcome)
         if found is None:
             return  # its job was forgotten meanwhile, and all that concerns it
         self._note(found, posting, outcome)
         self._release(posting.delivery)
-        self.roused(self.sandbox)
+        self._on_due()
 
     def again(self, delivery: Delivery) -> Posting:
         """A notification once more, beside the provider's own schedule."""
@@ -203,15 +188,15 @@ class Webhooks:
         return rule.under(bound.rules.knobs)
 
     def _bound(self, job: Job) -> BoundProvider:
-        return self.sandbox.bound_of(job.accepted, _dialect(job))
+        return self._rules.bound_of(job.accepted, _dialect(job))
 
     def _told(self, job: Job, state: JobState) -> bool:
-        known = self.sandbox.state
+        known = self._timeline.state
         names = known.deliveries_of.get(job.id, ())
         return any(known.deliveries[name].created.state == state for name in names)
 
     def _create(self, job: Job, *, body_of: Job | None = None) -> None:
-        sandbox = self.sandbox
+        timeline = self._timeline
         notice = self._bound(job).provider.notice
         webhook = job.accepted.webhook
         if notice is None or webhook is None:
@@ -219,26 +204,26 @@ class Webhooks:
         shown = body_of or job
         seconds = self._stamp()
         created = DeliveryCreated(
-            at=sandbox.now,
-            delivery=f"{sandbox.seeds.stream('deliveries').getrandbits(96):024x}",
+            at=timeline.now,
+            delivery=f"{timeline.seeds.stream('deliveries').getrandbits(96):024x}",
             job=job.id,
             state=shown.state,
             url=webhook.url,
             stamp=seconds,
             body=_ENCODER.encode(notice.body(self._call(shown), shown, seconds)),
         )
-        sandbox.commit(created)
-        sandbox.deadlines.add(sandbox.now, "deliver", created.delivery, 1)
+        timeline.commit(created)
+        timeline.deadlines.add(timeline.now, "deliver", created.delivery, 1)
 
     def _call(self, job: Job) -> Call:
         """A call that nobody made: the rules, the world and the origin of a job."""
         accepted = job.accepted
-        _, world = self.world_of(self.sandbox, accepted.provider, _dialect(job))
+        _, sandbox = self._view(accepted.provider, _dialect(job))
         return Call(
             operation="webhook",
             kind="webhook",
             rules=self._bound(job).rules,
-            sandbox=world,
+            sandbox=sandbox,
             urls=accepted.origin,
             method="POST",
             path="",
@@ -248,20 +233,20 @@ class Webhooks:
             body=b"",
             decode=lambda _call: None,
             credential="known",
-            account=self.sandbox.state.accounts[accepted.account],
-            now=self.sandbox.now,
+            account=self._timeline.state.accounts[accepted.account],
+            now=self._timeline.now,
             job=job,
         )
 
     def _stamp(self) -> int:
-        if self.sandbox.choices.webhook_timestamp == "virtual":
-            return stamp(self.sandbox.now)
-        return self.sandbox.commands.stamp(stamp(wall_clock()))
+        if self._timeline.choices.webhook_timestamp == "virtual":
+            return stamp(self._timeline.now)
+        return self._commands.stamp(stamp(wall_clock()))
 
     def _posting(
         self, delivery: Delivery, number: int, fault: WebhookFault | None = None
     ) -> Posting:
-        job = self.sandbox.state.jobs[delivery.created.job]
+        job = self._timeline.state.jobs[delivery.created.job]
         bound = self._bound(job)
         kind = fault.kind if fault else ""
         secret = job.accepted.webhook.secret if job.accepted.webhook else ""
@@ -309,13 +294,13 @@ class Webhooks:
     def _send(self, posting: Posting) -> None:
         self._in_flight.add((posting.delivery, posting.number))
         self.outbox.append(posting)
-        self.roused(self.sandbox)
+        self._on_due()
 
     def _postpone(self, delivery: Delivery, number: int, fault: WebhookFault) -> None:
         """Try later, without asking for faults again; `reorder` comes after another delivery."""
-        until = self.sandbox.now + (fault.after or LATE)
+        until = self._timeline.now + (fault.after or LATE)
         self._excused[delivery.id, number] = until
-        self.sandbox.deadlines.add(until, "deliver", delivery.id, number)
+        self._timeline.deadlines.add(until, "deliver", delivery.id, number)
         posting = self._posting(delivery, number, fault)
         after = " or another webhook" if fault.kind == "reorder" else ""
         self.withheld.append((posting, AttemptOutcome(None, f"held until {iso(until)}{after}")))
@@ -327,7 +312,7 @@ class Webhooks:
         waiting = [posting for posting in self._set_aside if posting.delivery != after]
         self._set_aside = [posting for posting in self._set_aside if posting.delivery == after]
         for posting in waiting:
-            found = self.sandbox.state.deliveries.get(posting.delivery)
+            found = self._timeline.state.deliveries.get(posting.delivery)
             key = (posting.delivery, posting.number)
             if found is None or found.ended or key in self._in_flight or key not in self._excused:
                 continue
@@ -337,14 +322,14 @@ class Webhooks:
     def _note(
         self, delivery: Delivery, posting: Posting, outcome: AttemptOutcome, *, unsent: bool = False
     ) -> None:
-        sandbox = self.sandbox
+        timeline = self._timeline
         ending = self._ending(delivery, posting, outcome)
         next_at = None
         if not ending and posting.number and delivery.ended is None:
-            next_at = sandbox.now + (self._pause(posting) or 0)
-        sandbox.commit(
+            next_at = timeline.now + (self._pause(posting) or 0)
+        timeline.commit(
             AttemptMade(
-                at=sandbox.now,
+                at=timeline.now,
                 job=posting.job,
                 delivery=posting.delivery,
                 number=posting.number,
@@ -359,9 +344,9 @@ class Webhooks:
             )
         )
         if ending and delivery.ended is None:
-            sandbox.commit(DeliveryEnded(sandbox.now, posting.job, posting.delivery, ending))
+            timeline.commit(DeliveryEnded(timeline.now, posting.job, posting.delivery, ending))
         if next_at is not None:
-            sandbox.deadlines.add(next_at, "deliver", posting.delivery, posting.number + 1)
+            timeline.deadlines.add(next_at, "deliver", posting.delivery, posting.number + 1)
 
     def _ending(self, delivery: Delivery, posting: Posting, outcome: AttemptOutcome) -> str:
         """How the delivery ends with this attempt; empty when it goes on."""
@@ -376,7 +361,7 @@ class Webhooks:
         return ""
 
     def _pause(self, posting: Posting) -> int | None:
-        rule = self._rule(self.sandbox.state.jobs[posting.job])
+        rule = self._rule(self._timeline.state.jobs[posting.job])
         return rule.pause_after(posting.number) if rule else None
 
     def _plan_early(self, job: Job, rule: WebhookRule) -> None:
@@ -391,8 +376,8 @@ class Webhooks:
             return
         fault = self.early(job, following.state)
         if fault is not None:
-            at = self.sandbox.now + max(0, lasts - (fault.after or SECOND))
-            self.sandbox.deadlines.add(at, "announce", job.id, job.step)
+            at = self._timeline.now + max(0, lasts - (fault.after or SECOND))
+            self._timeline.deadlines.add(at, "announce", job.id, job.step)
 
     def _announce(self, job: Job) -> None:
         """A notification of what the plan will bring, as if it had come."""
@@ -401,7 +386,7 @@ class Webhooks:
             return
         if self._told(job, following.state):
             return
-        coming = JobMoved(self.sandbox.now, job.id, following.state, following.failure)
+        coming = JobMoved(self._timeline.now, job.id, following.state, following.failure)
         self._create(job, body_of=msgspec.structs.replace(job, moves=(*job.moves, coming)))
 
 

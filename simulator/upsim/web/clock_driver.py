@@ -3,8 +3,8 @@
 There are three ways. An *advance* is a command: it goes one deadline at a time, delivers what each
 set off before it goes on, and lets other requests in between. An answer that has to wait for
 virtual time *moves* the clock and waits for no receiver. A quiet moment lets an `auto` clock
-*jump*. (What an `auto` clock does after a poll was answered stands in `engine/execute.py`: it is
-one jump of the engine, on the hot path.)
+*jump*. (What an `auto` clock does after a poll was answered is in `engine/auto_clock.py`: one jump
+of the engine, on the hot path.)
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Protocol
 from anyio.lowlevel import checkpoint
 
 from upsim.core.instants import Instant
+from upsim.engine.auto_clock import jump_to_next
 from upsim.engine.clock import ClockError, monotonic
 from upsim.engine.command_log import resumed
 from upsim.engine.deadlines import Deadline
@@ -135,7 +136,7 @@ class ClockDriver:
         if latest is not None and (deadline is None or deadline.at > latest):
             move(sandbox, latest)
             return
-        sandbox.jump_to_next()
+        jump_to_next(sandbox)
         sandbox.wake()
 
 

@@ -53,7 +53,7 @@ async def _until(sandbox: Sandbox, until: Instant, manual_seconds: float) -> Non
     def listen(_events: Sequence[Event]) -> None:
         changed.set()
 
-    sandbox.listeners.append(listen)
+    sandbox.subscribe(listen)
     started = monotonic()
     try:
         while await _settled(sandbox) < until and not sandbox.abandoned:
@@ -65,7 +65,7 @@ async def _until(sandbox: Sandbox, until: Instant, manual_seconds: float) -> Non
             changed.clear()
             await _real(changed, left if seconds is None else min(seconds, left))
     finally:
-        sandbox.listeners.remove(listen)
+        sandbox.unsubscribe(listen)
 
 
 async def _settled(sandbox: Sandbox) -> Instant:

@@ -58,7 +58,7 @@ class Deliverer:
         self._by_hand = False
         self.timeline = ClockDriver(self)
         self.observers: list[Observer] = []
-        registry.roused = self.rouse
+        registry.subscribe(self.rouse)
 
     def add_hosts(self, hosts: Iterable[str]) -> None:
         """Deliver what is addressed to these `host:port` forms without a socket."""

@@ -126,15 +126,14 @@ class Dispatch:
             resolved = registry.resolve(provider, headers, place.sandbox)
         except UnknownSandboxError:
             return self._unknown_sandbox(scope, place)
-        sandbox, credential, account, faces, key, key_flaw = resolved
-        face = faces.get(place.dialect) or registry.world(sandbox, provider, place.dialect)
-        bound, world = face
+        sandbox, credential, account, views, key, key_flaw = resolved
+        bound, seen = views.get(place.dialect) or sandbox.view(provider, place.dialect)
         operation, params = (UNROUTED, {}) if isinstance(found, Miss) else found
         call = Call(  # by position, which takes half the time
             operation.name,
             operation.kind,
             bound.rules,
-            world,
+            seen,
             self.places.origin(scope, headers, place, sandbox),
             method,
             place.path,
@@ -216,7 +215,7 @@ class Dispatch:
     def _answered(self, begun: RequestContext) -> ASGIApp:
         """The answer to a call, or the application that gives it where that takes some waiting."""
         sandbox, bound, call, miss = begun.sandbox, begun.bound, begun.call, begun.miss
-        if miss is None and (sandbox.state.faults or sandbox.changes_wait):
+        if miss is None and (sandbox.state.faults or sandbox.rule_changes.waiting):
             return partial(self._with_faults, begun)
         try:
             if not sandbox.run_some_due():
@@ -267,7 +266,7 @@ class Dispatch:
         job = call.job.accepted.job if call.job else None
         exchange = sandbox.journal.add(call, answer.body, answer.status, rule, job, fault)
         if reply.status >= ASKS_TO_WAIT:
-            sandbox.conduct.record_retry_after(call, exchange, answer.headers)
+            sandbox.activity.record_retry_after(call, exchange, answer.headers)
         for observer in self.observers:
             observer(sandbox, exchange)
         return answer

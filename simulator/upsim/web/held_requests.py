@@ -59,7 +59,7 @@ class HeldRequests:
                 call.job = sandbox.state.jobs.get(hold.job, call.job)  # it may soon be forgotten
                 changed.set()
 
-        sandbox.listeners.append(listen)
+        sandbox.subscribe(listen)
         started = monotonic()
         try:
             while not is_played() and not _ended(sandbox, hold) and sandbox.now < until:
@@ -68,7 +68,7 @@ class HeldRequests:
                     break
             await resumed("hold")
         finally:
-            sandbox.listeners.remove(listen)
+            sandbox.unsubscribe(listen)
 
     async def _one_wait(
         self, sandbox: Sandbox, until: Instant, started: float, changed: asyncio.Event

@@ -246,7 +246,7 @@ class MediaApp:
         if output.substitutes:
             self._note(sandbox, job, output)
         if scope["method"] == "GET":
-            sandbox.conduct.record_download(name)
+            sandbox.activity.record_download(name)
         found = MediaFile(output.content, CONTENT_TYPES["mp4"], output_clip(job))
         return await self._file(scope, receive, send, found, sandbox, headers)
 
@@ -313,7 +313,7 @@ class MediaApp:
     def _mark(self, sandbox: Sandbox, name: str, mark: str) -> None:
         job = sandbox.state.jobs.get(name)
         if job is not None:
-            _, world = self._registry.world(sandbox, job.accepted.provider, None)
+            _, world = sandbox.view(job.accepted.provider, None)
             world.mark(job, mark)
 
 

@@ -17,7 +17,7 @@ from upsim.core.jobs import Job
 from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.core.numbers import COUNT_FORM, plain_count
 from upsim.core.states import JobState
-from upsim.engine.bound_sandbox import BLOB
+from upsim.engine.jobs import BLOB
 from upsim.engine.media_lookup import MAX_MEASUREMENTS_KEPT, HostedMedia, clip_key, host_in
 from upsim.engine.registry import Registry
 from upsim.engine.sandbox import Sandbox
@@ -179,7 +179,7 @@ class MediaService:
         job = sandbox.state.jobs.get(name.removesuffix(".mp4"))
         if job is None or job.state is not JobState.COMPLETED or job.accepted.output is None:
             return MissingFile(job.accepted.provider if job else None)
-        _, world = self._registry.world(sandbox, job.accepted.provider, None)
+        _, world = sandbox.view(job.accepted.provider, None)
         if world.output_gone(job):
             return MissingFile(job.accepted.provider)
         return await self._make_output(sandbox, job)

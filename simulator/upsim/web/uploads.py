@@ -95,7 +95,7 @@ class Uploads:
             rule = sandbox.bound(upload.issued.provider).rules.errors["upload_taken"]
             await text_answer(send, rule.status, rule.message)
             return
-        _, world = self._registry.world(sandbox, upload.issued.provider, None)
+        _, world = sandbox.view(upload.issued.provider, None)
         if not world.store_upload(upload.issued, file):
             await text_answer(send, 507, "The file gave way to others at once.")
             return

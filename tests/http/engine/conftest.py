@@ -51,11 +51,11 @@ class World:
 
     def account(self, provider: str) -> Account:
         """Return the account of the provider's first key."""
-        return self.sim.registry.account(self.sandbox, provider, "main")
+        return self.sandbox.accounts.of(provider, "main")
 
     def on_plan(self, provider: str, plan: str) -> None:
         """Put the account on another plan."""
-        self.sandbox.set_plan(self.account(provider), plan)
+        self.sandbox.accounts.set_plan(self.account(provider), plan)
 
     def advance(self, seconds: float) -> list[tuple[str, str]]:
         """Move the clock on and return kind and key of what fell due."""

@@ -13,7 +13,8 @@ from upsim import Simulator
 from upsim.core.faults import Wait
 from upsim.core.instants import LATEST, SECOND
 from upsim.engine.deadlines import Deadline
-from upsim.engine.sandbox import MAX_AT_ONCE, Sandbox
+from upsim.engine.sandbox import Sandbox
+from upsim.engine.timeline import MAX_AT_ONCE
 from upsim.web.admin.events import EventStream, Streams
 from upsim.web.delays import pass_time
 
@@ -50,7 +51,7 @@ async def test_a_backlog_of_what_waits_leaves_others_their_turn(
 ) -> None:
     """A delay, a held request and an event stream run what is due in pieces, too."""
     counts = [0]
-    real = Sandbox._run
+    real = Sandbox.carry_out
 
     async def others() -> None:
         while True:
@@ -71,7 +72,7 @@ async def test_a_backlog_of_what_waits_leaves_others_their_turn(
         waiting = asyncio.ensure_future(wait(simulator)) if wait is _delay else None
         await asyncio.sleep(0)
         sandbox.clock.reach(sandbox.now + 600 * SECOND)
-        monkeypatch.setattr(Sandbox, "_run", run)
+        monkeypatch.setattr(Sandbox, "carry_out", run)
         ticking = asyncio.create_task(others())
         sandbox.wake()
         await (waiting or wait(simulator))
@@ -88,7 +89,7 @@ async def test_a_backlog_leaves_others_their_turn(
 ) -> None:
     """While it runs other tasks do; the answer then shows the present, as if it ran at once."""
     turns, ran = 0, list[int]()
-    real = Sandbox._run
+    real = Sandbox.carry_out
 
     async def others() -> None:
         nonlocal turns
@@ -108,7 +109,7 @@ async def test_a_backlog_leaves_others_their_turn(
             for _ in range(JOBS):
                 made = (await http.post(UPSCALE, json=CLIP)).json()
             sandbox.clock.reach(sandbox.now + 600 * SECOND)
-            monkeypatch.setattr(Sandbox, "_run", run)
+            monkeypatch.setattr(Sandbox, "carry_out", run)
             ticking = asyncio.create_task(others())
             answer = await http.get(path.format(job=made["data"]["id"]))
             ticking.cancel()

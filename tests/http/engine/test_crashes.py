@@ -17,8 +17,8 @@ from tests.stateful.faces import FACES
 from upsim.app import App
 from upsim.core.checks import ALWAYS_NEEDED, COMMON, SAID_BY
 from upsim.engine.bound_sandbox import BoundSandbox
+from upsim.engine.jobs import Jobs
 from upsim.engine.registry import Registry
-from upsim.engine.sandbox import Sandbox
 from upsim.engine.settings import ServerSettings
 from upsim.web.media import MediaApp
 
@@ -110,7 +110,7 @@ def test_a_bug_after_the_charge_leaves_job_and_charge(
 ) -> None:
     """Both are of one commit: whatever fails afterwards, the ledger is exact."""
     with monkeypatch.context() as broken:
-        broken.setattr(Sandbox, "schedule", bug)
+        broken.setattr(Jobs, "_schedule", bug)
         assert submit(app, provider).status == 500
     box = app.registry.default
     assert len(box.state.jobs) == 1

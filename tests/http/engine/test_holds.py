@@ -162,4 +162,4 @@ def test_nobody_listens_after_a_held_submit(make_app: MakeApp) -> None:
     """What waited is gone."""
     app = make_app(clock="auto")
     together(*(exchange(app, SUBMIT, KEY) for _ in range(5)))
-    assert app.registry.default.listeners == []
+    assert app.registry.default.listeners == ()

@@ -74,7 +74,7 @@ def test_the_face_of_a_gone_sandbox_is_not_kept(manual: World) -> None:
     """Who still holds the old world does not bring it back for others."""
     old = manual.sandbox
     fresh = manual.sim.registry.reset(old.id)
-    manual.sim.registry.world(old, "vicsee", None)
+    old.view("vicsee", None)
     manual.submit("vicsee")
     assert (len(old.state.jobs), len(fresh.state.jobs)) == (0, 1)
 
@@ -136,9 +136,9 @@ def test_forgotten_jobs_are_paid_back_first(make_world: MakeWorld, tmp_path: Any
     file.write_text("extends: vicsee/baseline\nrefund: {after: '10800'}\n", "utf-8")
     world = make_world(scenario=str(file))
     job = world.accepted("vicsee")
-    world.sandbox.move(world.job(job), JobState.FAILED)
+    world.sandbox.jobs.move(world.job(job), JobState.FAILED)
     before = world.account("vicsee").balance
-    world.sandbox.forget_all()
+    world.sandbox.retention.forget_all_jobs()
     assert [before, world.account("vicsee").balance] == [Decimal(99_999_856), Decimal(100_000_000)]
 
 
@@ -148,7 +148,7 @@ def test_a_late_refund_comes_at_its_hour(make_world: MakeWorld, tmp_path: Any) -
     file.write_text("extends: vicsee/baseline\nrefund: {after: '10800'}\n", "utf-8")
     world = make_world(scenario=str(file))
     job = world.accepted("vicsee")
-    world.sandbox.move(world.job(job), JobState.FAILED)
+    world.sandbox.jobs.move(world.job(job), JobState.FAILED)
     assert world.advance(10_799) == []
     assert world.advance(86_400) == [("refund", job)]
     assert world.account("vicsee").balance == 100_000_000

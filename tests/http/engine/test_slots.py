@@ -47,7 +47,7 @@ def test_a_started_job_lasts_as_long_as_any(manual: World) -> None:
 def test_jobs_start_in_the_order_they_were_accepted(manual: World) -> None:
     """One free slot goes to who waited longest."""
     jobs = five_jobs(manual)
-    manual.sandbox.move(manual.job(jobs[1]), manual.job(jobs[1]).state.FAILED)
+    manual.sandbox.jobs.move(manual.job(jobs[1]), manual.job(jobs[1]).state.FAILED)
     assert [manual.job(name).started for name in jobs] == [True, True, True, True, False]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from upsim.engine import sandbox
+from upsim.engine import retention
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def test_a_cancel_that_lets_jobs_go_is_answered(
     start_admin: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs_max: int
 ) -> None:
     """Refunds that others were owed are posted with it, and their lines are carried at once."""
-    monkeypatch.setattr(sandbox, "FORGET_AT_ONCE", 2)
+    monkeypatch.setattr(retention, "FORGET_AT_ONCE", 2)
     path = tmp_path / "late.yaml"
     path.write_text(LATE, "utf-8")
     admin = start_admin(scenario=str(path), jobs_max=jobs_max)

@@ -33,7 +33,7 @@ class Venice:
     @property
     def account(self) -> Account:
         """Return the account of the sandbox's first key."""
-        return self.sim.registry.account(self.sandbox, "venice", "main")
+        return self.sandbox.accounts.of("venice", "main")
 
     @property
     def balance(self) -> Decimal:
@@ -144,11 +144,11 @@ class Venice:
     ) -> None:
         """End a job by command, with a failure of the catalogue or none."""
         failures = self.sandbox.bound("venice").failures
-        self.sandbox.move(self.job(queue_id), state, failures[name] if name else None)
+        self.sandbox.jobs.move(self.job(queue_id), state, failures[name] if name else None)
 
     def on_plan(self, plan: str) -> "Venice":
         """Put the account on another plan."""
-        self.sandbox.set_plan(self.account, plan)
+        self.sandbox.accounts.set_plan(self.account, plan)
         return self
 
 

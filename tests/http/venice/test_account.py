@@ -170,7 +170,7 @@ def test_history_has_a_line_for_each_entry(venice: "Venice") -> None:
 
 def test_history_shows_other_entries(venice: "Venice") -> None:
     """A top-up has no inference behind it."""
-    venice.sandbox.post(venice.account, "top_up", Decimal("5.5"))
+    venice.sandbox.money.post(venice.account, "top_up", Decimal("5.5"))
     (line,) = venice.get(HISTORY).json()["data"]
 
     assert (line["sku"], line["units"], line["pricePerUnitUsd"]) == ("top_up", 1, 5.5)

@@ -245,7 +245,7 @@ def test_an_id_of_another_sandbox_is_unknown(venice: "Venice", live: "Venice") -
 def test_a_job_deleted_by_command_is_unknown(venice: "Venice") -> None:
     """What was deleted is not there any more."""
     queue_id = venice.finished()
-    venice.sandbox.move(venice.job(queue_id), JobState.DELETED)
+    venice.sandbox.jobs.move(venice.job(queue_id), JobState.DELETED)
 
     assert venice.retrieve(queue_id).json() == UNKNOWN
 

@@ -154,7 +154,7 @@ def test_credits_come_back_once(start: Start) -> None:
 def test_a_task_forced_to_end_has_an_error(api: Api, state: JobState) -> None:
     """A task that is made to fail without a reason still has an error object, and its credits."""
     task = api.task_of()
-    api.sim.sandbox.move(api.sim.sandbox.state.jobs[task], state)
+    api.sim.sandbox.jobs.move(api.sim.sandbox.state.jobs[task], state)
 
     found = api.task(task)
 
@@ -165,7 +165,7 @@ def test_a_task_forced_to_end_has_an_error(api: Api, state: JobState) -> None:
 def test_a_deleted_task_is_unknown(api: Api) -> None:
     """A task that was taken away by hand is not found."""
     task = api.task_of()
-    api.sim.sandbox.move(api.sim.sandbox.state.jobs[task], JobState.DELETED)
+    api.sim.sandbox.jobs.move(api.sim.sandbox.state.jobs[task], JobState.DELETED)
 
     assert refusal(api.http.get(f"/api/v1/tasks/{task}")) == (404, "TASK_NOT_FOUND")
 

@@ -47,7 +47,7 @@ def busy(api: Api) -> tuple[Api, list[str]]:
     tasks.append(api.submit(UPSCALE_V1)["id"])
     sandbox = api.sim.sandbox
     failure = sandbox.bound("wavespeed").failures["internal_error"]
-    sandbox.move(sandbox.state.jobs[tasks[1]], JobState.FAILED, failure)
+    sandbox.jobs.move(sandbox.state.jobs[tasks[1]], JobState.FAILED, failure)
     api.sim.advance(60)
     tasks.append(api.submit(target_resolution="4k")["id"])
     api.of("second").post(f"/api/v3/{UPSCALER}", json={"video": VIDEO})
@@ -289,7 +289,7 @@ def test_rows_of_deleted_tasks_stay(busy: tuple[Api, list[str]]) -> None:
 def test_other_lines_of_the_ledger_are_no_rows(api: Api) -> None:
     """Top-ups have no task; charges of tasks that were forgotten are not listed any more."""
     api.submit()
-    api.sim.sandbox.post(api.account, "top_up", Decimal(5))
+    api.sim.sandbox.money.post(api.account, "top_up", Decimal(5))
     listed = len(rows(api))
     api.sim.advance(7 * DAY)
 

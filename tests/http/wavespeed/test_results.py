@@ -34,7 +34,7 @@ def force(api: Api, task: str, state: JobState, failure: str | None = None) -> N
     """Move a task as the admin API does."""
     sandbox = api.sim.sandbox
     found = sandbox.bound("wavespeed").failures[failure] if failure else None
-    sandbox.move(sandbox.state.jobs[task], state, found)
+    sandbox.jobs.move(sandbox.state.jobs[task], state, found)
 
 
 @pytest.mark.parametrize("path", ["predictions/{}/result", "predictions/{}"])

@@ -219,12 +219,12 @@ class Attempt:
     def send(self, api: Api) -> httpx.Response:
         """Bring the account into its state, and submit."""
         sandbox = api.sim.sandbox
-        sandbox.set_plan(api.account, self.plan)
+        sandbox.accounts.set_plan(api.account, self.plan)
         if self.plan == "bronze":
             for _ in range(5):
                 api.submit()
         if self.poor:
-            sandbox.post(api.account, "adjustment", Decimal("0.01") - api.balance)
+            sandbox.money.post(api.account, "adjustment", Decimal("0.01") - api.balance)
         path = f"/api/v3/{self.model}"
         if self.raw is not None:
             return api.http.post(path, content=self.raw, headers=self.headers)

@@ -23,7 +23,7 @@ from upsim.engine.command_log import (
     resumed,
 )
 from upsim.engine.replay_command_log import NotPlayedError, ReplayCommandLog, ReplayedCommand
-from upsim.engine.sandbox import Sandbox
+from upsim.engine.timeline import Timeline
 
 HEAD = ((b"content-type", b"application/json"),)
 
@@ -31,7 +31,7 @@ HEAD = ((b"content-type", b"application/json"),)
 def log_of(most: int = 100, most_bytes: int = 10**6) -> CommandLog:
     """Return the log of a world that stands still."""
     world = SimpleNamespace(clock=Clock("manual", start=5), now=5)
-    return CommandLog(cast("Sandbox", world), most=most, most_bytes=most_bytes)
+    return CommandLog(cast("Timeline", world), most=most, most_bytes=most_bytes)
 
 
 def asked(body: bytes = b"", reply: bytes = b"{}") -> tuple[object, ...]:
@@ -144,7 +144,7 @@ def test_outside_of_a_command_nothing_waits() -> None:
 
 def test_a_played_command_waits_for_its_turn() -> None:
     """It waits where it waited, and nowhere else."""
-    log = ReplayCommandLog(log_of().sandbox, [7])
+    log = ReplayCommandLog(log_of().timeline, [7])
     order: list[str] = []
 
     async def course() -> None:
@@ -172,7 +172,7 @@ def test_a_played_command_waits_for_its_turn() -> None:
 
 def test_a_replay_takes_no_other_request() -> None:
     """A request that is none of the replay's is a mistake, not a command."""
-    log = ReplayCommandLog(log_of().sandbox, [])
+    log = ReplayCommandLog(log_of().timeline, [])
     with pytest.raises(NotPlayedError) as caught:
         log.begin(command(log))
 

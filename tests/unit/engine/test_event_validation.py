@@ -129,19 +129,19 @@ def test_a_key_has_one_account() -> None:
 def sandbox() -> Sandbox:
     """Return a sandbox with one account."""
     box = Simulator(clock="manual").sandbox
-    box.open_account("vicsee", "somebody")
+    box.accounts.open("vicsee", "somebody")
     return box
 
 
 def test_a_second_charge_leaves_the_log_as_it_was(sandbox: Sandbox) -> None:
     """Neither log nor state nor version holds what was refused; the next event goes in."""
     account = sandbox.state.accounts[1]
-    sandbox.post(account, "charge", -ONE, job="job1")
+    sandbox.money.post(account, "charge", -ONE, job="job1")
     before = sandbox.events()
     with pytest.raises(LedgerError):
-        sandbox.post(account, "charge", -ONE, job="job1")
+        sandbox.money.post(account, "charge", -ONE, job="job1")
     assert sandbox.events() == before
-    sandbox.post(account, "refund", ONE, job="job1")
+    sandbox.money.post(account, "refund", ONE, job="job1")
     assert len(sandbox.events()) == len(before) + 1
 
 

@@ -20,8 +20,6 @@ from upsim.engine.faults import (
     disarm,
     free_id,
     match,
-    plan,
-    reset,
     webhook_action,
 )
 from upsim.engine.sandbox import Sandbox
@@ -87,7 +85,7 @@ def test_names_are_found(sandbox: Sandbox) -> None:
 def test_a_planned_fault_must_fit_its_provider(sandbox: Sandbox) -> None:
     """A fault that can never match is refused when it is armed."""
     with pytest.raises(BaselineError, match=r"fault f1: generate \(submit\) never comes to poll"):
-        plan(sandbox, [rule(on="generate")])
+        sandbox.planned_faults.start([rule(on="generate")])
 
 
 def test_chance_is_repeated_by_the_seed() -> None:
@@ -118,10 +116,10 @@ def test_another_fault_shifts_no_chance(sandbox: Sandbox) -> None:
 
 def test_a_reset_begins_anew(sandbox: Sandbox) -> None:
     """After a reset the scenario's faults do again what they did, and no other is left."""
-    plan(sandbox, [rule(probability=Decimal("0.5"), first=3)])
+    sandbox.planned_faults.start([rule(probability=Decimal("0.5"), first=3)])
     before = outcomes(sandbox, 20)
     arm(sandbox, rule("other"))
-    reset(sandbox)
+    sandbox.planned_faults.reset()
     assert before == outcomes(sandbox, 20)
 
 

@@ -104,7 +104,7 @@ async def set_state(request: Request) -> Response:
         raise AdminError(409, "no_output", message)
     failure = _failure(sandbox, found.accepted.provider, asked, state)
     try:
-        moved = sandbox.move(found, state, failure)
+        moved = sandbox.jobs.move(found, state, failure)
     except IllegalMoveError as error:
         raise AdminError(409, "illegal_move", str(error)) from error
     return answer(views.job(views.paid(sandbox, moved)))
@@ -132,9 +132,9 @@ async def change_account(request: Request) -> Response:
         change = balance(asked.balance, "balance", baseline) - account.balance
         if change:
             kind: EntryKind = "top_up" if change > 0 else "adjustment"
-            sandbox.post(account, kind, change, formula="set by the admin API")
+            sandbox.money.post(account, kind, change, formula="set by the admin API")
     if asked.plan is not None:
-        sandbox.set_plan(account, asked.plan)
+        sandbox.accounts.set_plan(account, asked.plan)
     return answer(views.account(account))
 
 
@@ -148,7 +148,7 @@ async def issue_key(request: Request) -> Response:
     except SandboxRefusedError as error:
         status = 409 if isinstance(error, KeyTakenError) else 400
         raise AdminError(status, "refused", str(error)) from error
-    account = registry.account(sandbox, provider, asked.account)
+    account = sandbox.accounts.of(provider, asked.account)
     return answer({"key": key, **views.account(account)}, 201)
 
 
@@ -291,7 +291,7 @@ def _account(request: Request, sandbox: Sandbox, number: int | None) -> Account:
     """
     provider = _provider(request)
     if number is None and sandbox.id != DEFAULT:
-        return registry_of(request).account(sandbox, provider, MAIN)
+        return sandbox.accounts.of(provider, MAIN)
     if number is None:
         own = [a for a in sandbox.state.accounts.values() if a.provider == provider]
         if not own:

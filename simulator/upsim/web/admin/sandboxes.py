@@ -16,7 +16,6 @@ from starlette.responses import Response
 from upsim.core.baseline import Baseline, BaselineError
 from upsim.core.instants import LATEST, SECOND, Instant, from_iso, iso
 from upsim.core.numbers import DECIMAL_FORM, plain_decimal
-from upsim.engine import faults
 from upsim.engine.clock import ClockError, parse_mode
 from upsim.engine.deadlines import Deadline
 from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError, SandboxTakenError
@@ -219,11 +218,11 @@ async def reset(request: Request) -> Response:
     if what == "all":
         sandbox = registry_of(request).reset(sandbox.id)
     elif what == "jobs":
-        sandbox.forget_all()
+        sandbox.retention.forget_all_jobs()
     elif what == "ledger":
-        sandbox.restore_balances()
+        sandbox.money.restore_balances()
     elif what == "faults":
-        faults.reset(sandbox)
+        sandbox.planned_faults.reset()
     else:
         sandbox.journal.clear()
         sandbox.report_card.clear()

@@ -124,7 +124,7 @@ class Player:
     def _open(self, opened: OpenedPart) -> None:
         if opened.provider not in self.app.registry.providers:
             raise DivergedError(f"there is no provider {opened.provider[:80]!r} here")
-        account = self.app.registry.account(self.sandbox, opened.provider, opened.owner)
+        account = self.sandbox.accounts.of(opened.provider, opened.owner)
         if account.number != opened.account:
             found = f"account {account.number}, recorded was {opened.account}"
             raise DivergedError(f"{opened.provider}/{opened.owner} has {found}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from upsim.engine.clock import ClockError, PlayedClock
 from upsim.engine.command_log import CURRENT, resumed
 from upsim.engine.exceptions import SandboxRefusedError
 from upsim.engine.media_lookup import MediaLookup
-from upsim.engine.registry import DEFAULT, Registry, SandboxRequest
+from upsim.engine.registry import DEFAULT, Recorded, Registry, SandboxRequest
 from upsim.engine.reload import followed
 from upsim.engine.replay_command_log import ReplayCommandLog, ReplayedCommand
 from upsim.engine.sandbox import Sandbox
@@ -147,8 +148,6 @@ def prepare(app: Application, document: Document) -> Sandbox:
             id=made.id,
             scenario=None if made.scenario == NO_SCENARIO else made.scenario,
             seed=made.seed,
-            clock="manual",
-            start=start,
             dialects=made.dialects,
             knobs=made.knobs,
             balances={name: money(text, name) for name, text in made.balances.items()},
@@ -156,8 +155,11 @@ def prepare(app: Application, document: Document) -> Sandbox:
             render=made.render,
             webhook_timestamp=made.webhook_timestamp,
         )
-        sandbox = registry.remake(made.id or DEFAULT, order)
-        sandbox.clock = PlayedClock(made.clock.mode, start=start, pace=made.clock.pace)
+        recorded = Recorded(
+            clock=PlayedClock(made.clock.mode, start=start, pace=made.clock.pace),
+            commands=partial(ReplayCommandLog, stamps=document.stamps),
+        )
+        sandbox = registry.replay(made.id or DEFAULT, order, recorded)
     except (
         AdminError,
         BaselineError,
@@ -170,8 +172,8 @@ def prepare(app: Application, document: Document) -> Sandbox:
     except (AttributeError, KeyError, TypeError) as error:
         text = f"the values of scenario {made.scenario!r} are broken: {error}"
         raise ExportError(text) from error
-    sandbox.commands = ReplayCommandLog(sandbox, document.stamps)
     app.dispatch.desk = app.dispatch.media.desk = PlayedDesk(registry)
+    registry.unsubscribe(app.deliverer.rouse)
     app.deliverer = app.state.deliverer = PlayedDeliverer(registry, app)
     return sandbox
 

@@ -1,0 +1,37 @@
+"""The jumps of an `auto` clock: what the engine does on its own when a client waits."""
+
+from __future__ import annotations
+
+from upsim.core.call import Call
+from upsim.core.instants import LATEST
+from upsim.engine.rate_limits import full_until
+from upsim.engine.timeline import Timeline
+
+
+def jump_to_next(timeline: Timeline) -> None:
+    """Let an `auto` clock go to the next deadline that is not an expiry, and run it.
+
+    At the end of time the clock stands, and what is due later never comes. Of thousands that
+    are due at the same instant, those that are left run before the next request is answered.
+    """
+    deadline = timeline.deadlines.next(expiries=False)
+    if deadline is not None:
+        before = timeline.clock.now()
+        timeline.clock.reach(min(deadline.at, LATEST))
+        timeline.run_some_due()
+        timeline.jumped += timeline.now - before
+
+
+def jump_past_full_windows(timeline: Timeline, call: Call) -> None:
+    """Let an `auto` clock go to where the rate limits that refused a call have a new window."""
+    if call.account is None:
+        return
+    rates = call.rules.baseline.plans[call.account.plan].rates
+    ends = list(full_until(timeline, call.account, rates))
+    if not ends:
+        jump_to_next(timeline)  # a cap on jobs, which has no window: one must end first
+        return
+    before = timeline.now
+    for _ in timeline.advance(min(max(ends), LATEST)):
+        pass
+    timeline.jumped += timeline.now - before

@@ -1,0 +1,65 @@
+"""The faults that a scenario arms: at the start, after a reset and after a change of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from upsim.core.baseline import BaselineError
+from upsim.core.faults import FaultRule
+from upsim.engine.faults import arm, disarm, disarm_all
+from upsim.engine.rule_versions import RuleVersions
+from upsim.engine.timeline import Timeline
+from upsim.scenario.faults.selection import misfit
+
+
+class PlannedFaults:
+    """The faults of one sandbox's scenario, as opposed to those that were armed by hand."""
+
+    __slots__ = ("_planned", "_rules", "_timeline")
+
+    def __init__(self, timeline: Timeline, rules: RuleVersions) -> None:
+        """Begin without faults."""
+        self._timeline = timeline
+        self._rules = rules
+        self._planned: tuple[FaultRule, ...] = ()
+
+    def __contains__(self, rule: FaultRule) -> bool:
+        """Return whether the scenario arms this fault."""
+        return rule in self._planned
+
+    def start(self, faults: Iterable[FaultRule]) -> None:
+        """Arm the faults of a scenario. Raises BaselineError for one that can never match."""
+        self._planned = tuple(faults)
+        self.check(self._planned)
+        for rule in self._planned:
+            arm(self._timeline, rule)
+
+    def check(self, faults: Iterable[FaultRule]) -> None:
+        """Raise BaselineError for a fault that can never match."""
+        for rule in faults:
+            operations = self._rules.bound(rule.provider).provider.operations
+            message = misfit(rule.at, rule.on, {op.name: op.kind for op in operations})
+            if message is not None:
+                raise BaselineError(f"fault {rule.id}: {message}")
+
+    def replace(self, faults: Iterable[FaultRule]) -> None:
+        """Arm other faults; those that are unchanged keep their counts.
+
+        A fault that was disarmed by hand stays so, and one that was armed by hand stays armed.
+        """
+        armed = self._timeline.state.faults
+        before = {rule.id: rule for rule in self._planned}
+        self._planned = tuple(faults)
+        after = {rule.id: rule for rule in self._planned}
+        for name, rule in before.items():
+            if name in armed and armed[name].rule == rule != after.get(name):
+                disarm(self._timeline, name)
+        for name, rule in after.items():
+            if rule != before.get(name) and name not in armed:
+                arm(self._timeline, rule)
+
+    def reset(self) -> None:
+        """Leave only the scenario's faults armed, with nothing counted."""
+        disarm_all(self._timeline)
+        for rule in self._planned:
+            arm(self._timeline, rule)

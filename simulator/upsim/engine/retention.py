@@ -1,0 +1,112 @@
+"""How long a sandbox keeps jobs and uploads, and how it forgets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from upsim.core.call import NoRoomError
+from upsim.core.events import JobsForgotten, UploadsForgotten
+from upsim.core.instants import Instant
+from upsim.core.jobs import Job
+from upsim.engine.client_activity import ClientActivity
+from upsim.engine.deadlines import Deadline
+from upsim.engine.money import Money
+from upsim.engine.timeline import Timeline
+
+FORGET_AT_ONCE = 1024
+"""So many finished jobs above the cap are forgotten in one event."""
+MAX_UPLOADS = 10_000
+"""Uploads and tickets for them that are kept."""
+DEADLINES_PER_JOB = 3
+"""A queue with more than so many deadlines for each job and upload holds mostly obsolete ones."""
+
+
+class Retention:
+    """Forgets the jobs and uploads of one sandbox: after a time, above a cap, or by a reset."""
+
+    __slots__ = ("_activity", "_ended", "_money", "_on_blob_released", "_timeline")
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        *,
+        money: Money,
+        activity: ClientActivity,
+        on_blob_released: Callable[[str], None],
+    ) -> None:
+        """Call `on_blob_released` with the digest of each file that is kept no more."""
+        self._timeline = timeline
+        self._money = money
+        self._activity = activity
+        self._on_blob_released = on_blob_released
+        self._ended: dict[str, None] = {}
+
+    # -- jobs
+
+    def keep_job(self, job: Job, kept_for: int | None) -> None:
+        """Keep a finished job for a time from its acceptance on; None is for ever."""
+        if kept_for is not None:
+            timeline = self._timeline
+            expiry = max(job.accepted.at + kept_for, timeline.now)
+            timeline.deadlines.add(expiry, "forget_job", job.id, lane=expiry - timeline.now)
+        self._ended[job.id] = None
+
+    def forget_oldest(self) -> None:
+        """Forget the jobs that ended first, once there are too many finished jobs."""
+        if len(self._ended) >= self._timeline.choices.jobs_max + FORGET_AT_ONCE:
+            self.forget_jobs(list(islice(self._ended, FORGET_AT_ONCE)), "cap")
+
+    def forget_all_jobs(self) -> None:
+        """Forget every job, whatever its state; ledger lines are carried as sums."""
+        self.forget_jobs(list(self._timeline.state.jobs), "reset")
+
+    def forget_jobs(self, names: Sequence[str], reason: str) -> None:
+        """Forget some jobs, after the refunds that they still owe."""
+        if not names:
+            return
+        timeline = self._timeline
+        self._activity.forget_jobs(names)
+        for name in names:
+            self._money.refund_owed(timeline.state.jobs[name])
+        timeline.commit(JobsForgotten(timeline.now, tuple(names), reason))
+        for name in names:
+            self._ended.pop(name, None)
+        known = len(timeline.state.jobs) + len(timeline.state.uploads)
+        if len(timeline.deadlines) > DEADLINES_PER_JOB * known + FORGET_AT_ONCE:
+            timeline.deadlines.prune()
+
+    # -- uploads
+
+    def keep_upload(self, name: str, until: Instant) -> None:
+        """Forget an upload at an instant."""
+        self._timeline.deadlines.add(until, "forget_upload", name)
+
+    def is_expired(self, deadline: Deadline) -> bool:
+        """Return whether a deadline still forgets its upload: a file may have replaced a ticket."""
+        upload = self._timeline.state.uploads.get(deadline.key)
+        expires_at = None if upload is None else upload.expires_at
+        return expires_at is not None and expires_at <= deadline.at
+
+    def forget_upload(self, name: str) -> None:
+        """Forget an upload whose time is over, and release its file."""
+        timeline = self._timeline
+        upload = timeline.state.uploads[name]
+        timeline.commit(UploadsForgotten(timeline.now, (name,)))
+        if upload.stored is not None and not timeline.abandoned:
+            self._on_blob_released(upload.stored.digest)
+
+    def make_room_for_upload(self) -> None:
+        """Forget the oldest unused tickets where too many uploads are kept.
+
+        Raises NoRoomError if all of them hold files.
+        """
+        timeline = self._timeline
+        uploads = timeline.state.uploads
+        if len(uploads) < MAX_UPLOADS:
+            return
+        unused = (name for name, upload in uploads.items() if upload.stored is None)
+        oldest = tuple(islice(unused, MAX_UPLOADS // 10))
+        if not oldest:
+            raise NoRoomError(f"{MAX_UPLOADS} files are kept in a sandbox")
+        timeline.commit(UploadsForgotten(timeline.now, oldest))

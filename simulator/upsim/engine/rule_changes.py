@@ -1,0 +1,115 @@
+"""How the rules of a sandbox change: by a reload, or as its scenario plans.
+
+A change is an event like any other. What follows from it happens here, in order: accounts whose
+plan is gone get another one, faults are armed anew, and queued jobs start where slots got free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from upsim.core.events import AccountChanged, Event, RulesChanged
+from upsim.core.faults import FaultRule
+from upsim.core.instants import Instant
+from upsim.engine.accounts import Accounts
+from upsim.engine.deadlines import Deadline
+from upsim.engine.jobs import Jobs
+from upsim.engine.planned_faults import PlannedFaults
+from upsim.engine.rule_versions import RuleVersions, ScenarioFor
+from upsim.engine.timeline import Timeline
+
+
+class RuleChange(NamedTuple):
+    """Other rules, and the instant from which they apply."""
+
+    at: Instant
+    scenario_of: ScenarioFor
+    faults: tuple[FaultRule, ...] = ()
+
+
+class RuleChanges:
+    """Changes the rules of one sandbox, now or at the instants of a plan."""
+
+    __slots__ = (
+        "_accounts",
+        "_faults",
+        "_jobs",
+        "_on_changed",
+        "_plan",
+        "_plans",
+        "_rules",
+        "_timeline",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        rules: RuleVersions,
+        *,
+        accounts: Accounts,
+        faults: PlannedFaults,
+        jobs: Jobs,
+        on_changed: Callable[[], None],
+    ) -> None:
+        """Plan nothing yet. `on_changed` is called as soon as other rules apply."""
+        self._timeline = timeline
+        self._rules = rules
+        self._accounts = accounts
+        self._faults = faults
+        self._jobs = jobs
+        self._on_changed = on_changed
+        self._plan: tuple[RuleChange, ...] = ()
+        self._plans = 0
+        self.waiting = False
+        """Whether a planned change is still to come."""
+
+    def plan(self, changes: Iterable[RuleChange]) -> None:
+        """Apply these rules from their instants on; an earlier plan is dropped."""
+        self._plan = tuple(changes)
+        self._plans += 1
+        for number, change in enumerate(self._plan):
+            self._timeline.deadlines.add(change.at, "change", str(number), self._plans)
+        self.waiting = bool(self._plan)
+
+    def is_planned(self, deadline: Deadline) -> bool:
+        """Return whether a deadline belongs to the latest plan."""
+        return deadline.step == self._plans
+
+    def apply_planned(self, number: int) -> None:
+        """Apply a change of the plan, also to the accounts that it gives a balance or plan."""
+        self.waiting = number + 1 < len(self._plan)
+        before = self._rules.account_rules()
+        self.apply(self._plan[number], "change")
+        for account in list(self._timeline.state.accounts.values()):
+            rule = self._rules.scenario(account.provider).accounts.get(account.provider)
+            if rule is not None and rule != before[account.provider]:
+                self._accounts.apply_rule(account, rule)
+
+    def apply(self, change: RuleChange, cause: str) -> None:
+        """Let other rules apply from now on."""
+        timeline = self._timeline
+        used = {(job.accepted.provider, job.accepted.rules) for job in timeline.state.jobs.values()}
+        changed = self._rules.replace(change.scenario_of, used)
+        for event in self._events(changed, cause):
+            timeline.commit(event)
+        self._on_changed()
+        self._faults.replace(change.faults)
+        for account in list(timeline.state.accounts.values()):
+            if account.provider in changed and account.queue:
+                self._jobs.start_queued(account)
+
+    def _events(self, changed: list[str], cause: str) -> list[Event]:
+        """The change itself, and the accounts whose plan is not in the new rules."""
+        now, state = self._timeline.now, self._timeline.state
+        events: list[Event] = []
+        for provider in changed:
+            baseline = self._rules.scenario(provider).baseline
+            events.append(RulesChanged(now, provider, baseline.digest, cause))
+            events += [
+                AccountChanged(now, account.number, baseline.plan)
+                for account in state.accounts.values()
+                if account.provider == provider and account.plan not in baseline.plans
+            ]
+        return events

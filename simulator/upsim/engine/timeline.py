@@ -1,0 +1,156 @@
+"""What happened in a sandbox, the state that it adds up to, and what is due.
+
+A `Timeline` commits events and runs deadlines, and does nothing else. The parts of a sandbox
+(`jobs`, `money`, `webhooks` and so on) share it; `sandbox.py` says which part a deadline is for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+
+from upsim.core.events import Event
+from upsim.core.instants import Instant
+from upsim.core.ledger import Entry
+from upsim.engine.clock import Clock, ClockError
+from upsim.engine.deadlines import Deadline, Deadlines
+from upsim.engine.event_log import EventLog, MemoryLog
+from upsim.engine.seeds import Seeds
+from upsim.engine.settings import SandboxSettings
+from upsim.engine.state import SandboxState
+
+Listener = Callable[[Sequence[Event]], None]
+MAX_AT_ONCE = 300
+"""Deadlines that are run in one turn of the event loop: some 30 ms."""
+
+
+class Timeline(ABC):
+    """The events, state, clock and deadlines of one sandbox.
+
+    `now` is the instant of the command or deadline that is being run, `began` the first instant.
+    `jumped` is how much time an `auto` clock has let pass by itself.
+    """
+
+    def __init__(
+        self, name: str, *, clock: Clock, seeds: Seeds, log: EventLog, choices: SandboxSettings
+    ) -> None:
+        """Start without events."""
+        self.id = name
+        self.clock = clock
+        self.seeds = seeds
+        self.choices = choices
+        self.state = SandboxState()
+        self.deadlines = Deadlines(self.is_live)
+        self.now: Instant = clock.now()
+        self.began = self.now
+        self.jumped: Instant = 0
+        self.abandoned = False
+        self.listeners: tuple[Listener, ...] = ()
+        self._log = log
+        self._version = 0
+
+    # -- events
+
+    def commit(self, event: Event, charge: Entry | None = None) -> None:
+        """Append an event to the log and apply it to the state, or raise and change nothing.
+
+        A job is committed together with its charge.
+        """
+        state = self.state
+        check, apply = state.handlers[type(event)]
+        check(event)
+        if charge is None:
+            events: tuple[Event, ...] = (event,)
+        else:
+            state.check_charge(event, charge)
+            events = (event, charge)
+        self._version = self._log.append(self.id, self._version, events)
+        apply(event)
+        if charge is not None:
+            state.apply_entry(charge)
+        for listener in self.listeners:
+            listener(events)
+
+    @property
+    def version(self) -> int:
+        """How many events were committed so far."""
+        return self._version
+
+    def events(self) -> Sequence[Event]:
+        """Return the event log as it is kept."""
+        return self._log.read(self.id)
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` with all events once they are committed, and with none by `wake`."""
+        self.listeners = (*self.listeners, listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Call a listener no more."""
+        self.listeners = tuple(one for one in self.listeners if one != listener)
+
+    def wake(self) -> None:
+        """Call the listeners without events: time may have passed."""
+        for listener in self.listeners:
+            listener(())
+
+    def cut_off(self) -> None:
+        """Write to a log of its own from now on: another sandbox has taken its place."""
+        self.abandoned = True
+        self._log, self._version = MemoryLog(), 0
+
+    # -- deadlines
+
+    @abstractmethod
+    def is_live(self, deadline: Deadline) -> bool:
+        """Return whether a deadline still has something to do."""
+
+    @abstractmethod
+    def carry_out(self, deadline: Deadline) -> bool:
+        """Do what is due, unless the deadline is obsolete; return whether it was done."""
+
+    def run_due(self) -> Instant:
+        """Run everything that is due by now, and return the present instant, which is `now`."""
+        present = self.clock.now()
+        while (deadline := self.deadlines.pop_due(present)) is not None:
+            self.now = max(self.now, deadline.at)
+            self.carry_out(deadline)
+        self.now = max(self.now, present)
+        return self.now
+
+    def run_some_due(self, most: int = MAX_AT_ONCE) -> bool:
+        """Run at most so many deadlines that are due; return whether none is left.
+
+        Thousands of jobs that ended while nobody looked would hold up all other sandboxes.
+        """
+        present = self.clock.now()
+        for _ in range(most):
+            deadline = self.deadlines.pop_due(present)
+            if deadline is None:
+                self.now = max(self.now, present)
+                return True
+            self.now = max(self.now, deadline.at)
+            self.carry_out(deadline)
+        return False
+
+    def advance(self, to: Instant) -> Iterator[Deadline]:
+        """Go to a later instant, one deadline at a time, yielding each once it has run.
+
+        Raises ClockError for an earlier instant.
+        """
+        if to < self.now:
+            msg = f"the clock stands at {self.now} and never goes back (asked for {to})"
+            raise ClockError(msg)
+        while (deadline := self.deadlines.next()) is not None and deadline.at <= to:
+            self.clock.reach(deadline.at)
+            due = self.deadlines.pop_due(deadline.at)
+            if due is not None:
+                self.now = max(self.now, due.at)
+                if self.carry_out(due):
+                    yield due
+        self.clock.reach(to)
+        self.run_due()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no job is unfinished and no work is due later."""
+        return self.deadlines.next(expiries=False) is None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 
 FAULTS = "sandboxes/default/faults"
 FAULT = {"provider": "vicsee", "at": "poll", "on": "*", "do": "drop_connection"}
+REFERENCE = re.compile(r"#/components/schemas/(\w+)")
 MANY = {f"data.k{number}": 1 for number in range(45_000)}
 
 
@@ -97,3 +101,56 @@ def test_the_journal_names_a_few_of_the_paths_that_a_patch_did_not_find(admin: A
     assert unfired[0].startswith("fault f1 did not fire: this answer has no nowhere.k0, ")
     assert "nowhere.k4 and 4 more" in unfired[0]
     assert "nowhere.k5" not in unfired[0]
+
+
+BOUNDED_BY_CODE = {
+    "FaultOrder.at": "one of the stages",
+    "FaultOrder.do": "the size of a fault",
+    "FaultOrder.id": "a name of at most 64 characters",
+    "FaultOrder.on": "the operations of a provider, and the globs of a sandbox",
+    "FaultOrder.account": "the number of an account",
+    "FaultOrder.when": "the size of a fault",
+    "FaultOrder.state": "one of the states",
+    "FaultOrder.first": "a whole number",
+    "FaultOrder.every": "a whole number",
+    "FaultOrder.after": "a whole number",
+    "FaultOrder.probability": "a number up to 1",
+    "SandboxOrder.scenario": "4,000 values and 5,000,000 characters, 64 MiB for all sandboxes",
+}
+"""What the schema of a body leaves open, each with what bounds it instead."""
+
+
+def unbounded(schema: dict[str, Any], field: str = "") -> Iterator[str]:
+    """Yield the fields of a schema that may hold a text, list or object of any size."""
+    for name, inner in schema.get("properties", {}).items():
+        yield from unbounded(inner, name)
+    for inner in schema.get("anyOf", ()):
+        yield from unbounded(inner, field)
+    kind, closed = schema.get("type"), schema.get("additionalProperties") is False
+    fixed = {"$ref", "anyOf", "enum", "maxLength", "maxItems", "maxProperties"} & {*schema}
+    if kind in (None, "string", "array", "object") and not (fixed or closed):
+        yield field
+    if isinstance(entries := schema.get("additionalProperties"), dict):
+        yield from unbounded(entries, field)
+        assert "maxLength" in schema["propertyNames"], field
+
+
+def test_every_text_of_a_body_has_a_bound(admin: Admin) -> None:
+    """The document of the admin API bounds each text and object; the rest is bounded by code."""
+    document = admin.http.get("/__sim/openapi.json").json()
+    shapes = document["components"]["schemas"]
+    bodies = {
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rsplit("/")[-1]
+        for path in document["paths"].values()
+        for operation in path.values()
+        if "requestBody" in operation
+    }
+    assert len(bodies) > 5
+    seen, left = set(), [*bodies]
+    while left:
+        name = left.pop()
+        seen.add(name)
+        text = json.dumps(shapes[name])
+        left += {one for one in REFERENCE.findall(text) if one not in seen}
+    found = {f"{name}.{field}" for name in seen for field in unbounded(shapes[name])}
+    assert {*BOUNDED_BY_CODE} == found

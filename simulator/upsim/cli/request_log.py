@@ -171,7 +171,7 @@ def _state(job: Job | None) -> str:
 
 
 def _assumption(media: Media) -> str:
-    size = f"{media.width}x{media.height}, {media.frame_rate} fps, {media.seconds} s"
+    size = f"{media.dimensions}, {media.frame_rate} fps, {media.seconds} s"
     return f" media assumed: {size} (not fetched; see --fetch)"
 
 

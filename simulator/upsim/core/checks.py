@@ -208,7 +208,7 @@ def output_within_own_limit(call: Call) -> Violation | None:
     limit = call.rules.wholes["own_output_side"]
     if output is None or max(output.width, output.height) <= limit:
         return None
-    found = f"{output.width}x{output.height}"
+    found = output.dimensions
     cause = f"video: its output would be {found}, expected at most {limit} pixels a side"
     return Violation("output_too_large", {"max": limit, "found": found}, cause=cause)
 

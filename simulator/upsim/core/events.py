@@ -77,6 +77,11 @@ class OutputPlan:
     height: int
     audio: bool
 
+    @property
+    def dimensions(self) -> str:
+        """The displayed size in pixels, such as `2560x1440`."""
+        return f"{self.width}x{self.height}"
+
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:

@@ -31,6 +31,11 @@ class Media:
     size: int
 
     @property
+    def dimensions(self) -> str:
+        """The displayed size in pixels, such as `1280x720`."""
+        return f"{self.width}x{self.height}"
+
+    @property
     def seconds(self) -> Decimal:
         """The exact duration in seconds."""
         return Decimal(self.duration) / MICROSECONDS

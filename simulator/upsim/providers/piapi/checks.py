@@ -129,7 +129,7 @@ def within_resolution(call: Call) -> Violation | None:
     upright = media.height <= long and media.width <= short
     if upright and rules.knobs["resolution"] == "sides":
         return None
-    found = f"{media.width}x{media.height}"
+    found = media.dimensions
     cause = f"video: found {found} pixels, expected at most {long}x{short}"
     compared = {"long": long, "short": short, "found": found}
     return Violation("wrong_resolution", compared, cause=cause)

@@ -32,7 +32,8 @@ from upsim.core.secrets import NONE, hidden_url
 from upsim.engine.feed import ClockMoved, Happening
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
-from upsim.web.admin import exchange_views, views, webhook_views
+from upsim.web.admin import exchange_views, job_shapes, webhook_views
+from upsim.web.admin.shape_fields import exact, show
 
 Shown = Mapping[str, object]
 NAMES: Mapping[type, str] = {
@@ -93,7 +94,7 @@ def _opened(_box: Sandbox, event: AccountOpened) -> Shown:
         "account": event.account,
         "provider": event.provider,
         "name": event.name,
-        "opening": views.amount(event.opening),
+        "opening": exact(event.opening),
         "unit": event.unit,
         "plan": event.plan,
     }
@@ -109,8 +110,8 @@ def _accepted(_box: Sandbox, event: JobAccepted) -> Shown:
         "state": event.phases[0].state.value,
         "queued": event.queued,
         "options": dict(event.options),
-        "media": views.media(event.media) if event.media else None,
-        "charged": views.amount(event.quote.amount),
+        "media": show(job_shapes.Media, event.media) if event.media else None,
+        "charged": exact(event.quote.amount),
         "unit": event.quote.unit,
         "formula": event.quote.formula,
     }
@@ -120,13 +121,13 @@ def _moved(_box: Sandbox, event: JobMoved) -> Shown:
     return {
         "job": event.job,
         "state": event.state.value,
-        "failure": views.failure(event.failure),
+        "failure": show(job_shapes.Failure, event.failure) if event.failure else None,
         "planned": event.planned,
     }
 
 
 def _entry(_box: Sandbox, event: Entry) -> Shown:
-    return {**views.entry(event)}
+    return {**show(job_shapes.Entry, event)}
 
 
 def _issued(_box: Sandbox, event: UploadIssued) -> Shown:

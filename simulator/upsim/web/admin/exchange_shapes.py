@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
+from upsim.engine.report_card import seconds
 from upsim.web.admin.job_shapes import Entry, Media
 from upsim.web.admin.server_shapes import Evidence
+from upsim.web.admin.shape_fields import As, At, From, NonEmpty
+
+Seconds = Annotated[str, As(seconds)]
 
 
 class Body(TypedDict):
@@ -32,7 +36,7 @@ class Acted(TypedDict):
     id: str
     at: str
     on: str | None
-    do: Any
+    do: Annotated[Any, From("written")]
     evidence: Evidence | None
 
 
@@ -47,14 +51,14 @@ class Why(TypedDict):
     client.
     """
 
-    check: str | None
+    check: NonEmpty
     rule: Rule | None
     cause: str | None
-    hint: str | None
+    hint: NonEmpty
     compared: dict[str, str]
     model: str | None
     price: Evidence | None
-    measured: Media | None
+    measured: Annotated[Media | None, From("media")]
     assumed: bool
     entries: list[Entry]
     faults: list[Acted]
@@ -65,7 +69,7 @@ class Exchange(TypedDict):
     """A request and its answer; `status` 0 says that nothing was sent."""
 
     number: int
-    at: str
+    at: At
     provider: str
     operation: str
     method: str
@@ -79,7 +83,7 @@ class Exchange(TypedDict):
     evidence: Evidence | None
     job: str | None
     fault: str | None
-    assumed_media: Media | None
+    assumed_media: Annotated[Media | None, From("assumed")]
     rules: str
     why: Why
 
@@ -109,7 +113,7 @@ class Shown(TypedDict):
     """An exchange that a finding names; of one that the journal lost only the number is left."""
 
     number: int
-    at: str | None
+    at: At | None
     method: str | None
     target: str | None
     status: int | None
@@ -130,9 +134,9 @@ class Finding(TypedDict):
 class Advised(TypedDict):
     """How often a provider advises to poll, in seconds."""
 
-    every: str
+    every: Seconds
     factor: str
-    most: str | None
+    most: Seconds | None
     evidence: Evidence
 
 
@@ -142,9 +146,9 @@ class Caller(TypedDict):
     provider: str
     jobs: int
     polls: int
-    hasty_polls: int
-    late_polls: int
-    shortest_pause: str | None
+    hasty_polls: Annotated[int, From("hasty")]
+    late_polls: Annotated[int, From("late")]
+    shortest_pause: Annotated[Seconds | None, From("shortest")]
     advised: Advised | None
 
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from upsim.core.baseline import ErrorRule
 from upsim.core.faults import FaultRule
-from upsim.core.instants import iso
 from upsim.core.printable_text import printable
 from upsim.core.secrets import NONE, Secrets, hidden, hidden_fragment, hidden_target, hidden_text
 from upsim.engine.journal import JournalEntry
 from upsim.engine.sandbox import Sandbox
-from upsim.web.admin import exchange_shapes, views
+from upsim.web.admin import exchange_shapes
+from upsim.web.admin.server_shapes import Evidence
+from upsim.web.admin.shape_fields import exact, show
 
 MAX_VALUE_LENGTH = 300
 MAX_CAUSE_LENGTH = 500
@@ -39,46 +39,32 @@ def exchange(shown: ShownExchange) -> exchange_shapes.Exchange:
     """A request and its answer, secrets hidden, with why it is so. It takes long for long ones."""
     found, secrets, _ = shown
     rule = found.rule
-    return {
-        "number": found.number,
-        "at": iso(found.at, 6),
-        "provider": found.provider,
-        "operation": found.operation,
-        "method": found.method,
-        "target": hidden_target(found.target, secrets),
-        "account": found.account,
-        "dialect": found.dialect,
-        "request": body(found.body, found.body_size, secrets),
-        "status": found.status,
-        "answer": body(found.reply, found.reply_size, secrets),
-        "refused_by": rule.name if rule else None,
-        "evidence": views.evidence(rule.evidence) if rule else None,
-        "job": found.job,
-        "fault": found.fault,
-        "assumed_media": views.media(found.assumed) if found.assumed else None,
-        "rules": found.rules,
-        "why": why(shown),
-    }
+    return show(
+        exchange_shapes.Exchange,
+        found,
+        target=hidden_target(found.target, secrets),
+        request=body(found.body, found.body_size, secrets),
+        answer=body(found.reply, found.reply_size, secrets),
+        refused_by=rule.name if rule else None,
+        evidence=show(Evidence, rule.evidence) if rule else None,
+        why=why(shown),
+    )
 
 
 def why(shown: ShownExchange) -> exchange_shapes.Why:
     """Why an answer is as it is."""
     found = shown.found
-    rule, model = found.rule, found.model
-    return {
-        "check": found.check or None,
-        "rule": rule_of(rule) if rule else None,
-        "cause": cause_of(found),
-        "hint": found.hint or None,
-        "compared": compared(found),
-        "model": model.id if model else None,
-        "price": views.evidence(model.billing.evidence) if model else None,
-        "measured": views.media(found.media) if found.media else None,
-        "assumed": found.assumed is not None,
-        "entries": [views.entry(posted) for posted in found.entries],
-        "faults": shown.acted,
-        "unfired": [*found.unfired],
-    }
+    model = found.model
+    return show(
+        exchange_shapes.Why,
+        found,
+        cause=cause_of(found),
+        compared=compared(found),
+        model=model.id if model else None,
+        price=show(Evidence, model.billing.evidence) if model else None,
+        assumed=found.assumed is not None,
+        faults=shown.acted,
+    )
 
 
 def cause_of(found: JournalEntry) -> str | None:
@@ -102,32 +88,16 @@ def compared(found: JournalEntry) -> dict[str, str]:
 
 def value_text(value: object) -> str:
     """A value of a check as people read it."""
-    text = views.amount(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
+    text = exact(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
     return hidden_text(text[:MAX_VALUE_LENGTH])
-
-
-def rule_of(rule: ErrorRule) -> exchange_shapes.Rule:
-    """An entry of the error catalogue."""
-    return {
-        "name": rule.name,
-        "status": rule.status,
-        "code": rule.code,
-        "message": rule.message,
-        "evidence": views.evidence(rule.evidence),
-    }
 
 
 def acted(box: Sandbox, fault: FaultRule) -> exchange_shapes.Acted:
     """A fault that acted; those of the scenario have its evidence."""
     planned = fault in box.planned_faults
     source = box.scenario_for(fault.provider).evidence if planned else None
-    return {
-        "id": fault.id,
-        "at": fault.at,
-        "on": fault.on,
-        "do": fault.written,
-        "evidence": views.evidence(source) if source else None,
-    }
+    evidence = show(Evidence, source) if source else None
+    return show(exchange_shapes.Acted, fault, evidence=evidence)
 
 
 def secrets_of(box: Sandbox, found: JournalEntry) -> Secrets:

@@ -20,7 +20,7 @@ from upsim.scenario.faults.sizes import too_much
 from upsim.scenario.faults.vocabulary import FaultVocabulary, needed, options_in
 from upsim.scenario.loader import join_mistakes
 from upsim.scenario.yaml_tree import dotted
-from upsim.web.admin import sandbox_shapes
+from upsim.web.admin import sandbox_shapes, shape_fields
 from upsim.web.admin.calls import Text
 from upsim.web.admin.parameters import MANY, OFFSET
 from upsim.web.admin.problems import AdminError, answer, nearest, read, shown
@@ -114,24 +114,7 @@ def view(registry: Registry, armed: Armed) -> sandbox_shapes.Fault:
     """An armed fault as the admin API shows it."""
     rule = armed.rule
     kinds = {op.name: op.kind for op in registry.providers[rule.provider].operations}
-    return {
-        "id": rule.id,
-        "provider": rule.provider,
-        "at": rule.at,
-        "on": rule.on,
-        "operations": list(spoken_of(rule, kinds)),
-        "account": rule.account,
-        "when": dict(rule.when),
-        "state": rule.state,
-        "first": rule.first,
-        "every": rule.every,
-        "after": rule.after,
-        "probability": None if rule.probability is None else str(rule.probability),
-        "do": rule.written,
-        "matched": armed.matched,
-        "fired": armed.fired,
-        "remaining": armed.remaining,
-    }
+    return shape_fields.show(sandbox_shapes.Fault, armed, operations=list(spoken_of(rule, kinds)))
 
 
 def _armed(sandbox: Sandbox, request: Request) -> Armed:

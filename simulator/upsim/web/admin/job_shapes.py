@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Annotated, TypedDict
+
+from upsim.web.admin.shape_fields import AsText, At, Exact, From, Hidden, Length
 
 
 class Media(TypedDict):
     """What was measured of a video; `duration` in seconds, `fps` as a fraction."""
 
-    duration: str
-    size: str
-    fps: str
+    duration: Annotated[Exact, From("seconds")]
+    size: Annotated[str, From("dimensions")]
+    fps: Annotated[AsText, From("frame_rate")]
     frames: int
     container: str
     audio: bool
-    bytes: int
+    bytes: Annotated[int, From("size")]
 
 
 class Failure(TypedDict):
@@ -22,14 +24,14 @@ class Failure(TypedDict):
 
     name: str
     code: str | int | None
-    message: str
+    message: Hidden
 
 
 class Moment(TypedDict):
     """A state, and when a job entered it."""
 
-    at: str
-    state: str
+    at: At
+    state: Annotated[str, From("state.value")]
 
 
 class Output(TypedDict):
@@ -39,7 +41,7 @@ class Output(TypedDict):
     job's video, and why.
     """
 
-    size: str
+    size: Annotated[str, From("dimensions")]
     audio: bool
     substitutes: list[str]
 
@@ -48,21 +50,21 @@ class Job(TypedDict):
     """A job with its timeline, media, output and money; `rules` is the hash of its rules."""
 
     id: str
-    provider: str
-    model: str
-    account: int
-    state: str
+    provider: Annotated[str, From("accepted.provider")]
+    model: Annotated[str, From("accepted.model")]
+    account: Annotated[int, From("accepted.account")]
+    state: Annotated[str, From("state.value")]
     failure: Failure | None
     timeline: list[Moment]
-    options: dict[str, str]
-    media: Media | None
+    options: Annotated[dict[str, str], From("accepted.options")]
+    media: Annotated[Media | None, From("accepted.media")]
     output: Output | None
     charged: str | None
     refunded: str | None
-    unit: str
-    formula: str
+    unit: Annotated[str, From("accepted.quote.unit")]
+    formula: Annotated[str, From("accepted.quote.formula")]
     marks: list[str]
-    rules: str
+    rules: Annotated[str, From("accepted.rules")]
 
 
 class Jobs(TypedDict):
@@ -75,16 +77,16 @@ class Jobs(TypedDict):
 class Account(TypedDict):
     """An account; its balance is the opening plus the sum of its entries."""
 
-    account: int
+    account: Annotated[int, From("number")]
     name: str
     provider: str
     plan: str
     unit: str
-    opening: str
-    balance: str
-    entries: int
+    opening: Exact
+    balance: Exact
+    entries: Length
     running: int
-    queued: int
+    queued: Annotated[Length, From("queue")]
 
 
 class NewKey(Account):
@@ -104,10 +106,10 @@ class Entry(TypedDict):
     """A line of the ledger; a charge is negative, `formula` and `inputs` say how it was found."""
 
     number: int
-    at: str
+    at: At
     account: int
     kind: str
-    amount: str
+    amount: Exact
     unit: str
     job: str | None
     formula: str

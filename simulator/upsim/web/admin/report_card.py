@@ -9,16 +9,16 @@ from anyio.lowlevel import checkpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upsim.core.instants import iso
 from upsim.core.polling import PollingAdvice
 from upsim.core.secrets import hidden_target
-from upsim.engine.report_card import Card, ClientFinding, Sums, seconds
-from upsim.web.admin import exchange_shapes, exchange_views, views
+from upsim.engine.report_card import Card, ClientFinding, Sums
+from upsim.web.admin import exchange_shapes, exchange_views
 from upsim.web.admin.exchange_views import ShownExchange
 from upsim.web.admin.long_lists import listed
 from upsim.web.admin.parameters import PAUSES
 from upsim.web.admin.sandbox_contents import one_provider
 from upsim.web.admin.sandboxes import sandbox_of
+from upsim.web.admin.shape_fields import show
 
 
 async def report_card(request: Request) -> Response:
@@ -61,46 +61,17 @@ def _numbers(card: Card) -> set[int]:
 
 
 def _finding(found: ClientFinding, kept: Mapping[int, ShownExchange]) -> exchange_shapes.Finding:
-    return {
-        "name": found.name,
-        "severity": found.severity,
-        "provider": found.provider,
-        "job": found.job,
-        "exchanges": [_shown(number, kept.get(number)) for number in found.exchanges],
-        "numbers": dict(found.numbers),
-        "advice": found.advice,
-    }
+    exchanges = [_shown(number, kept.get(number)) for number in found.exchanges]
+    return show(exchange_shapes.Finding, found, exchanges=exchanges)
 
 
 def _shown(number: int, seen: ShownExchange | None) -> exchange_shapes.Shown:
     if seen is None:
         return {"number": number, "at": None, "method": None, "target": None, "status": None}
-    found = seen.found
-    return {
-        "number": number,
-        "at": iso(found.at, 6),
-        "method": found.method,
-        "target": hidden_target(found.target, seen.secrets),
-        "status": found.status,
-    }
+    target = hidden_target(seen.found.target, seen.secrets)
+    return show(exchange_shapes.Shown, seen.found, target=target)
 
 
 def _caller(provider: str, sums: Sums, advised: PollingAdvice | None) -> exchange_shapes.Caller:
-    return {
-        "provider": provider,
-        "jobs": sums.jobs,
-        "polls": sums.polls,
-        "hasty_polls": sums.hasty,
-        "late_polls": sums.late,
-        "shortest_pause": None if sums.shortest is None else seconds(sums.shortest),
-        "advised": _advised(advised) if advised else None,
-    }
-
-
-def _advised(found: PollingAdvice) -> exchange_shapes.Advised:
-    return {
-        "every": seconds(found.every),
-        "factor": found.factor,
-        "most": None if found.most is None else seconds(found.most),
-        "evidence": views.evidence(found.evidence),
-    }
+    advice = show(exchange_shapes.Advised, advised) if advised else None
+    return show(exchange_shapes.Caller, sums, provider=provider, advised=advice)

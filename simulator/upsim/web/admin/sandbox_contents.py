@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -17,12 +18,13 @@ from upsim.engine.exceptions import KeyTakenError, SandboxRefusedError
 from upsim.engine.journal import JournalEntry
 from upsim.engine.registry import DEFAULT
 from upsim.engine.sandbox import Sandbox
-from upsim.web.admin import exchange_views, views
+from upsim.web.admin import exchange_views, job_shapes, views
 from upsim.web.admin.calls import Name, Text
 from upsim.web.admin.long_lists import chosen, listed, ordered
 from upsim.web.admin.parameters import LIMIT, LINES, MANY, OFFSET, SINCE, STATE
 from upsim.web.admin.problems import AdminError, answer, nearest, shown
 from upsim.web.admin.sandboxes import balance, registry_of, sandbox_and, sandbox_of
+from upsim.web.admin.shape_fields import show
 
 MAIN = "main"
 MAX_PATTERN_LENGTH = 1000
@@ -115,7 +117,7 @@ async def accounts(request: Request) -> Response:
     sandbox = sandbox_of(request)
     offset, limit = OFFSET.whole(request), MANY.whole(request)
     found = list(sandbox.state.accounts.values())
-    page = [views.account(account) for account in found[offset : offset + limit]]
+    page = [show(job_shapes.Account, account) for account in found[offset : offset + limit]]
     return answer({"accounts": page, "total": len(found)})
 
 
@@ -135,7 +137,7 @@ async def change_account(request: Request) -> Response:
             sandbox.money.post(account, kind, change, formula="set by the admin API")
     if asked.plan is not None:
         sandbox.accounts.set_plan(account, asked.plan)
-    return answer(views.account(account))
+    return answer(show(job_shapes.Account, account))
 
 
 async def issue_key(request: Request) -> Response:
@@ -149,7 +151,7 @@ async def issue_key(request: Request) -> Response:
         status = 409 if isinstance(error, KeyTakenError) else 400
         raise AdminError(status, "refused", str(error)) from error
     account = sandbox.accounts.of(provider, asked.account)
-    return answer({"key": key, **views.account(account)}, 201)
+    return answer({"key": key, **show(job_shapes.Account, account)}, 201)
 
 
 async def ledger(request: Request) -> Response:
@@ -164,7 +166,7 @@ async def ledger(request: Request) -> Response:
         for entry in account.entries.values()
     ]
     page = (await ordered(entries, lambda entry: entry.number))[offset : offset + limit]
-    return await listed("entries", page, views.entry, total=len(entries))
+    return await listed("entries", page, partial(show, job_shapes.Entry), total=len(entries))
 
 
 async def journal(request: Request) -> Response:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
+
+from upsim.web.admin.shape_fields import AsText, At, From, Length
 
 
 class Clock(TypedDict):
     """Mode, present instant, and how many times as fast jobs run: on a `real` clock alone."""
 
-    mode: str
-    now: str
+    mode: Annotated[str, From("clock.label")]
+    now: At
     pace: int | None
 
 
@@ -21,15 +23,15 @@ class Sandbox(TypedDict):
 
     id: str
     scenario: str
-    seed: int
+    seed: Annotated[int, From("seeds.seed")]
     clock: Clock
-    strict_keys: bool
-    dialects: dict[str, str]
-    knobs: dict[str, dict[str, str]]
-    accounts: int
-    jobs: int
-    requests: int
-    deadlines: int
+    strict_keys: Annotated[bool, From("choices.strict_keys")]
+    dialects: Annotated[dict[str, str], From("choices.dialects")]
+    knobs: Annotated[dict[str, dict[str, str]], From("choices.knobs")]
+    accounts: Annotated[Length, From("state.accounts")]
+    jobs: Annotated[Length, From("state.jobs")]
+    requests: Annotated[int, From("journal.count")]
+    deadlines: Annotated[int, From("deadlines.live")]
 
 
 class NewSandbox(Sandbox):
@@ -80,19 +82,19 @@ class Fault(TypedDict):
     folders below `/media/`.
     """
 
-    id: str
-    provider: str
-    at: str
-    on: str | None
+    id: Annotated[str, From("rule.id")]
+    provider: Annotated[str, From("rule.provider")]
+    at: Annotated[str, From("rule.at")]
+    on: Annotated[str | None, From("rule.on")]
     operations: list[str]
-    account: str | None
-    when: dict[str, str]
-    state: str | None
-    first: int | None
-    every: int
-    after: int
-    probability: str | None
-    do: Any
+    account: Annotated[str | None, From("rule.account")]
+    when: Annotated[dict[str, str], From("rule.when")]
+    state: Annotated[str | None, From("rule.state")]
+    first: Annotated[int | None, From("rule.first")]
+    every: Annotated[int, From("rule.every")]
+    after: Annotated[int, From("rule.after")]
+    probability: Annotated[AsText | None, From("rule.probability")]
+    do: Annotated[Any, From("rule.written")]
     matched: int
     fired: int
     remaining: int | None

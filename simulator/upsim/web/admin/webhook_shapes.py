@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
+from upsim.core.secrets import hidden_url
 from upsim.web.admin.exchange_shapes import Body
+from upsim.web.admin.shape_fields import As, At, From, HiddenOrNone, NonEmpty
 
 
 class Attempt(TypedDict):
     """One attempt to deliver: what was sent beside the body, and what came back."""
 
-    at: str
-    number: int | None
+    at: At
+    number: Annotated[int | None, As(lambda number: number or None)]
     stamp: int
     headers: dict[str, str]
     sent: bool
     status: int | None
-    error: str | None
+    error: HiddenOrNone
     answer: Body
-    next_at: str | None
-    fault: str | None
+    next_at: At | None
+    fault: NonEmpty
 
 
 class Delivery(TypedDict):
     """A notification with its attempts."""
 
     id: str
-    job: str
-    job_state: str
-    url: str
-    created_at: str
-    stamp: int
+    job: Annotated[str, From("created.job")]
+    job_state: Annotated[str, From("created.state.value")]
+    url: Annotated[str, From("created.url"), As(hidden_url)]
+    created_at: Annotated[At, From("created.at")]
+    stamp: Annotated[int, From("created.stamp")]
     outcome: str
     ended_at: str | None
     next_at: str | None
@@ -49,11 +51,11 @@ class Message(TypedDict):
     """A request to an inbox, as it came."""
 
     number: int
-    at: str
+    at: At
     method: str
     target: str
     headers: dict[str, str]
-    body: str
+    body: Annotated[str, As(lambda body: body.decode("utf-8", "replace"))]
     size: int
     truncated: bool
 

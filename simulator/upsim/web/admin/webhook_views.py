@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from upsim.core.events import AttemptMade
-from upsim.core.instants import Instant, iso
-from upsim.core.secrets import HIDDEN, NONE, Secrets, hidden_text, hidden_url
+from upsim.core.instants import Instant
+from upsim.core.secrets import HIDDEN, NONE, Secrets
 from upsim.core.webhooks import Delivery
 from upsim.engine.inbox import InboxMessage
 from upsim.engine.sandbox import Sandbox
 from upsim.web.admin import exchange_views, webhook_shapes
+from upsim.web.admin.shape_fields import moment, show
 
 
 def delivery(found: Delivery, secrets: Secrets, held: Instant | None) -> webhook_shapes.Delivery:
@@ -19,38 +20,26 @@ def delivery(found: Delivery, secrets: Secrets, held: Instant | None) -> webhook
     created, ended = found.created, found.ended
     next_at = next((a.next_at for a in reversed(found.attempts) if a.number), created.at)
     next_at = next_at if held is None else held
-    return {
-        "id": found.id,
-        "job": created.job,
-        "job_state": created.state.value,
-        "url": hidden_url(created.url),
-        "created_at": iso(created.at, 6),
-        "stamp": created.stamp,
-        "outcome": found.outcome,
-        "ended_at": iso(ended.at, 6) if ended else None,
-        "next_at": iso(next_at, 6) if next_at is not None and ended is None else None,
-        "body": exchange_views.body(created.body, len(created.body), secrets),
-        "attempts": [attempt(made, secrets) for made in found.attempts],
-    }
+    return show(
+        webhook_shapes.Delivery,
+        found,
+        ended_at=moment(ended.at) if ended else None,
+        next_at=moment(next_at) if next_at is not None and ended is None else None,
+        body=exchange_views.body(created.body, len(created.body), secrets),
+        attempts=[attempt(made, secrets) for made in found.attempts],
+    )
 
 
 def attempt(made: AttemptMade, secrets: Secrets) -> webhook_shapes.Attempt:
     """One attempt to deliver; headers that carry a secret are hidden."""
     hide = {name.lower() for name in secrets.headers}
-    return {
-        "at": iso(made.at, 6),
-        "number": made.number or None,
-        "stamp": made.stamp,
-        "headers": {
-            n: HIDDEN if n.lower() in hide or "secret" in n else v for n, v in made.headers
-        },
-        "sent": not made.unsent,
-        "status": made.status,
-        "error": hidden_text(made.error) or None,
-        "answer": exchange_views.body(made.answer, len(made.answer), secrets),
-        "next_at": iso(made.next_at, 6) if made.next_at is not None else None,
-        "fault": made.fault or None,
-    }
+    return show(
+        webhook_shapes.Attempt,
+        made,
+        headers={n: HIDDEN if n.lower() in hide or "secret" in n else v for n, v in made.headers},
+        sent=not made.unsent,
+        answer=exchange_views.body(made.answer, len(made.answer), secrets),
+    )
 
 
 def secrets_of_webhook(box: Sandbox, found: Delivery) -> Secrets:
@@ -62,13 +51,4 @@ def secrets_of_webhook(box: Sandbox, found: Delivery) -> Secrets:
 
 def message(found: InboxMessage) -> webhook_shapes.Message:
     """A request to an inbox, as it came: whoever reads it must be able to check a signature."""
-    return {
-        "number": found.number,
-        "at": iso(found.at, 6),
-        "method": found.method,
-        "target": found.target,
-        "headers": dict(found.headers),
-        "body": found.body.decode("utf-8", "replace"),
-        "size": found.size,
-        "truncated": found.size > len(found.body),
-    }
+    return show(webhook_shapes.Message, found, truncated=found.size > len(found.body))

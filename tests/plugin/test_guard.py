@@ -182,7 +182,11 @@ def test_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "expected"),
-    [("smi", "it must be sim, socket, server, live or the address"), ("ftp://x", "it must be sim")],
+    [
+        ("smi", "it must be sim, socket, server, live or the address"),
+        ("ftp://x", "it must be sim"),
+        ("127.0.0.1:4747", "lacks http://: give http://127.0.0.1:4747"),
+    ],
 )
 def test_wrong_target_is_refused(run_tests: RunTests, option: str, expected: str) -> None:
     """A target that does not exist ends the run with a sentence."""

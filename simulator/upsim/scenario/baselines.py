@@ -88,11 +88,18 @@ def baseline_mistakes(
 
 
 def _dialects(root: dict[str, Value], base: Mapping[str, Value]) -> Found:
-    """Dialects that no baseline of the provider has: no knob would have a value for them."""
+    """Dialects that the baseline lacks, in a list that lacks one of the baseline's.
+
+    A dialect of a scenario's own stands beside all that the baseline has.
+    """
     known = [str(name) for name in items(base["dialects"])]
-    for i, name in enumerate(items(root["dialects"])):
+    given = items(root["dialects"])
+    if all(name in given for name in known):
+        return
+    for i, name in enumerate(given):
         if name not in known:
-            yield ("dialects", i), unknown_value("dialect", name, known)
+            own = f"a dialect of your own stands beside {', '.join(known)}"
+            yield ("dialects", i), f"{unknown_value('dialect', name, known)}; {own}"
 
 
 def _statuses_of_failures(root: dict[str, Value], base: dict[str, Value]) -> Found:

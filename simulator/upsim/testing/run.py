@@ -41,9 +41,9 @@ class PytestRun:
         self.live_costs: Costs | None = None
         self._session: PytestSession | None = None
         if self.target not in TARGETS and not re.match(r"https?://", self.target):
-            allowed = "sim, socket, server, live or the URL of a server (http://…)"
-            flaw = scheme_flaw(self.target) or f"is none of {allowed}"
-            raise pytest.UsageError(f"--upsim-target={self.target}: {self.target!r} {flaw}")
+            allowed = "sim, socket, server, live or the address of a server (http://…)"
+            flaw = scheme_flaw(self.target) or f"it must be {allowed}"
+            raise pytest.UsageError(f"--upsim-target={self.target}: {flaw}")
         if self.cap is not None and not re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,30})?", self.cap):
             allowed = "an amount such as 0.50"
             raise pytest.UsageError(f"--upsim-cap={self.cap}: it must be {allowed}")

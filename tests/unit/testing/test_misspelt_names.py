@@ -8,6 +8,7 @@ import pytest
 
 import upsim
 from upsim.pytest_plugin import Server
+from upsim.testing.marks import MarkError
 from upsim.testing.sandboxes import SandboxHandle
 
 
@@ -50,3 +51,7 @@ def test_a_scenario_may_have_a_dialect_of_its_own() -> None:
             box.base_url("venice", "min")
         with pytest.raises(LookupError, match="vicsee: unknown dialect 'mine'"):
             box.base_url("vicsee", "mine")
+    alone = {"extends": "venice/baseline", "dialects": ["mine"]}
+    told = "unknown dialect 'mine'.*a dialect of your own stands beside auto, guide, live"
+    with pytest.raises(MarkError, match=told), upsim.intercept(alone):
+        pass

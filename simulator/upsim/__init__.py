@@ -14,7 +14,7 @@ _MODULES = {"Simulator": "upsim.app", "intercept": "upsim.testing.standalone"}
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name when it is first used: importing the package costs nothing."""
+    """Load a public name on first use, so that importing the package is cheap."""
     if name in _MODULES:
         from importlib import import_module
 

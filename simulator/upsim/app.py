@@ -54,18 +54,18 @@ if TYPE_CHECKING:
 
 IN_PROCESS_HOST = f"http://{IN_PROCESS_NAME}"
 ASYNC_CALL = (
-    "a sync client cannot call a simulator in process from code that an event loop runs; "
+    "a sync client cannot call an in-process simulator while an event loop runs in this thread; "
     "give its transport to an httpx.AsyncClient, or use `upsim serve` or the pytest plug-in"
 )
 
 
 class App(Starlette):
-    """The whole simulator. Provider and media paths never pass Starlette's own routing."""
+    """The whole simulator. Requests for providers and media bypass Starlette's own routing."""
 
     def __init__(
         self, settings: ServerSettings, *, webhook_transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        """Put the layers together; files are read and workers started when first needed."""
+        """Connect the layers; files are read and workers started on first use."""
         self.registry = Registry(
             settings, library=Library(folders=folders, kinds=kinds), providers=discover()
         )
@@ -101,12 +101,12 @@ class App(Starlette):
         self.streams = self.state.streams = Streams()
 
     def add_hosts(self, *hosts: str) -> None:
-        """Serve these `host:port` forms, too: a socket was opened after the start."""
+        """Accept these `host:port` forms too, because a socket was opened after the start."""
         self.registry.add_hosts(hosts)
         self.deliverer.add_hosts(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
@@ -121,13 +121,13 @@ class App(Starlette):
         try:
             await self._beside(scope, receive, send, place)
         except ClientDisconnect:
-            return  # it hung up before its body was whole, and nobody is left to be answered
+            return  # the client closed the connection before its body was complete
         except Exception:
-            self.registry.crashes += 1  # it is told and answered by whoever serves this application
+            self.registry.crashes += 1  # the server around this application logs it and responds
             raise
 
     async def _beside(self, scope: Scope, receive: Receive, send: Send, place: ParsedUrl) -> None:
-        """What is no provider's: files, pages and the admin API."""
+        """Serve requests that belong to no provider: files, pages and the admin API."""
         if place.path.startswith("/media/"):
             await self._serve_media(scope, receive, send, place.path[7:], place.sandbox)
             return
@@ -135,7 +135,7 @@ class App(Starlette):
         if place.sandbox is not None:
             above = f"/sandbox/{place.sandbox[:80]}"
             hint = self.strays.hint(scope["method"], place.path, above)
-            text = f"below {above}/ there are providers and /media/{hint}"
+            text = f"{above}/ serves only providers and /media/{hint}"
             await problem(404, "not_found", text)(scope, receive, reported)
         elif not (
             await self.strays.respond(scope, receive, send)
@@ -144,7 +144,7 @@ class App(Starlette):
             await super().__call__(scope, receive, self.wrong_token.noting(scope, reported))
 
     def fast_path(self, scope: Scope, body: bytes) -> ASGIApp:
-        """Return what answers a whole request: an `HttpResponse` where that needs no waiting."""
+        """Return the application for a complete request: an `HttpResponse` if nothing must wait."""
         try:
             place = self._places.parse(scope)
         except OSError as error:
@@ -152,12 +152,12 @@ class App(Starlette):
         return self.dispatch.fast_path(scope, body, place) if place.provider else self
 
     def door(self, base: str, *observers: Observer) -> Door:
-        """This application as a socket on loopback offers it, which is called as `base`."""
+        """Return this application with the URL of a loopback socket, `base`."""
         return Door(self, self._own, self._places.provider_at, base, self.fast_path, observers)
 
     def close(self) -> None:
         """End workers and remove files."""
-        for desk in {self._desk, self.dispatch.desk}:  # a replay has one of its own
+        for desk in {self._desk, self.dispatch.desk}:  # a replay has its own
             desk.close()
         self.registry.close()
 
@@ -181,20 +181,20 @@ class App(Starlette):
 
 
 def app_for(document: Document) -> App:
-    """An application in which an export can be replayed. Raises ExportError."""
+    """Return an application in which an export can be replayed. Raises ExportError."""
     from upsim.web.replay.document import ExportError
     from upsim.web.replay.recorded_parts import settings_of
 
     try:
         return App(settings_of(document))
     except BaselineError as error:
-        raise ExportError(f"the server cannot be made again: {error}") from error
+        raise ExportError(f"the server of this export cannot be recreated: {error}") from error
 
 
 class Simulator:
     """The simulator in this process: no socket, no thread.
 
-    Use it in a `with` block and give `transport()` to an httpx client, sync or async.
+    Use it in a `with` block and pass `transport()` to an httpx client, sync or async.
     """
 
     def __init__(  # noqa: PLR0913 - one argument for each option
@@ -212,11 +212,11 @@ class Simulator:
         webhook_seconds: float | None = None,
         webhook_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """A server with one sandbox, `default`; others are made by the admin API.
+        """Start a server with one sandbox, `default`; the admin API can create more.
 
-        `scenario` is a name, a path, or a mapping that holds what a scenario file would.
-        `webhook_seconds` of real time is how long a receiver may take, if not as the provider says;
-        `webhook_transport` takes every webhook that is not for an inbox, instead of a socket.
+        `scenario` is a name, a path, or a mapping with the content of a scenario file.
+        `webhook_seconds` is the real time to wait for a receiver, by default the provider's limit.
+        `webhook_transport` sends every webhook that is not for an inbox, instead of a socket.
         """
         self.app = App(
             ServerSettings(
@@ -230,7 +230,7 @@ class Simulator:
                 dialect=dialect,
                 render=render,
                 jobs_max=jobs_max,
-                admin_token="in-process",  # noqa: S106 - nobody else can reach this server
+                admin_token="in-process",  # noqa: S106 - no other process can reach this server
                 in_process=True,
                 webhook_timestamp=webhook_timestamp,
                 webhook_seconds=webhook_seconds,
@@ -242,7 +242,7 @@ class Simulator:
 
     @property
     def registry(self) -> Registry:
-        """All sandboxes."""
+        """The registry of all sandboxes."""
         return self.app.registry
 
     @property
@@ -251,21 +251,21 @@ class Simulator:
         return self.app.registry.default
 
     def base_url(self, provider: str, dialect: str = "", *, sandbox: str = "") -> str:
-        """Where a provider's own paths begin."""
+        """Return the URL prefix of a provider's own paths."""
         named = f"/sandbox/{sandbox}" if sandbox else ""
         return f"{IN_PROCESS_HOST}{named}/{provider}" + (f"/{dialect}" if dialect else "")
 
     def transport(self) -> Transport:
-        """A transport for `httpx.Client` and `httpx.AsyncClient`."""
+        """Return a transport for `httpx.Client` and `httpx.AsyncClient`."""
         from upsim.transport import Transport
 
         return Transport(self.app, self._run)
 
     @staticmethod
     def replaying(session: object) -> ReplaySession:
-        """A replay of an export, step by step: what `upsim replay --pytest` writes uses it.
+        """Return a step-by-step replay of an export, as `upsim replay --pytest` writes it.
 
-        Raises ExportError where `session` is no export.
+        Raises ExportError if `session` is not an export.
         """
         from upsim.web.replay.document import known
         from upsim.web.replay.session import ReplaySession
@@ -274,12 +274,11 @@ class Simulator:
         return ReplaySession(app_for(document), document)
 
     def advance(self, seconds: float | str) -> None:
-        """Advance the clock of the default sandbox, running everything that falls due.
+        """Advance the clock of the sandbox `default`, and run everything that becomes due.
 
-        `seconds` is a number, or a time with its unit such as `3h`.
-
-        Webhooks that fell due were delivered when this returns; where an event loop is running
-        (`advance_async` is meant for that), they are delivered by it soon after.
+        `seconds` is a number, or a duration with a unit such as `3h`. Webhooks that became due are
+        delivered before this returns. If an event loop is running (use `advance_async` then), the
+        loop delivers them soon after.
         """
         sandbox = self.sandbox
         if _loop_is_running():
@@ -288,20 +287,20 @@ class Simulator:
             self._run(lambda: self.advance_async(seconds))
 
     async def advance_async(self, seconds: float | str) -> None:
-        """As `advance`, for programs that run an event loop themselves."""
+        """Advance the clock like `advance`, for programs with an event loop."""
         micros = _micros(seconds)
         timeline = self.app.deliverer.timeline
         await timeline.advance(self.sandbox, lambda box: until(box, box.run_due() + micros))
 
     def close(self) -> None:
-        """End workers, remove files."""
+        """End workers and remove files."""
         if self._runner is not None:
             self._runner.close()
             self._runner = None
         self.app.close()
 
     def __enter__(self) -> Self:
-        """The simulator itself."""
+        """Return the simulator itself."""
         return self
 
     def __exit__(
@@ -310,7 +309,7 @@ class Simulator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close it."""
+        """Close the simulator."""
         self.close()
 
     def _run(self, call: Callable[[], Coroutine[None, None, object]]) -> object:
@@ -324,17 +323,17 @@ class Simulator:
             try:  # not `Runner.run`: setting its signal handler takes most of the time of a call
                 return loop.run_until_complete(task)
             finally:
-                task.cancel()  # where Ctrl-C came first
+                task.cancel()  # Ctrl-C came first
 
     async def _and_deliver(self, call: Callable[[], Coroutine[None, None, object]]) -> object:
-        """Nothing runs between the calls of a sync client, so each delivers what it set off."""
+        """Run a request, then deliver its webhooks: nothing else runs between sync requests."""
         found = await call()
         await self.app.deliverer.flush_all()
         return found
 
 
 def _micros(seconds: float | str) -> int:
-    """Seconds of an advance in microseconds. Raises ClockError: no clock goes back."""
+    """Return the seconds of an advance in microseconds. Raises ClockError if they are negative."""
     micros = round((parse_seconds(seconds) if isinstance(seconds, str) else seconds) * SECOND)
     if micros < 0:
         msg = f"a clock never goes back (asked for {seconds} s)"

@@ -1,8 +1,8 @@
-"""Connections to servers that nobody vouches for: how much may come before a response begins.
+"""Connections to untrusted servers: limits on the data that may precede a response.
 
-A server may send any number of informational responses (1xx) before the final one, and a client
-that waits reads them all. Here the heads before a body are bounded, and read in small pieces, so
-that other work of the event loop goes on in between.
+A server may send any number of informational responses (1xx) before the final one, and a waiting
+client reads them all. This module limits the headers before a body, and reads them in small pieces,
+so that other work of the event loop continues.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ class _PoolLimits(TypedDict):
 
 
 MAX_INFORMATIONAL = 20
-"""Responses of status 1xx before the final one."""
+"""Maximum responses of status 1xx before the final one."""
 MAX_HEAD_BYTES = 64 * 1024
-"""Bytes of all heads of one response together."""
+"""Maximum bytes of all heads of one response together."""
 MAX_HEAD_LINES = 1_000
 PIECE = 4_096
-"""Bytes that are read at once while a head is awaited."""
+"""Bytes that are read at once while a head is expected."""
 POOL_LIMITS: Final[_PoolLimits] = {
     "max_connections": 100,
     "max_keepalive_connections": 20,
     "keepalive_expiry": 5.0,
 }
-"""What httpx itself has by default: connections, unused ones, and the seconds that those stay."""
+"""httpx's own defaults, with five seconds for an idle connection."""
 _ERRORS = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
@@ -51,18 +51,18 @@ _INFORMATIONAL = re.compile(rb"HTTP/[0-9.]+ 1(?!01)[0-9]{2}\b")
 
 
 class NoCookies(CookieJar):
-    """A jar that takes no cookie of a response; each client that is made here has one.
+    """A cookie jar that stores nothing; each client made here uses one.
 
-    Else one server's cookies would go out with the requests of other callers and to other servers,
-    and thousands of them would be parsed on the event loop.
+    Otherwise one server's cookies would be sent with requests of other users and to other servers,
+    and thousands of cookies would be parsed on the event loop.
     """
 
     def extract_cookies(self, response: object, request: Request) -> None:
-        """Take nothing; the headers are not even parsed."""
+        """Ignore the cookies; the headers are not even parsed."""
 
 
 class Heads:
-    """The heads of one response, up to the final one. `expected` until that is complete."""
+    """The heads of one response, up to the final one. `expected` is true until that is complete."""
 
     def __init__(self) -> None:
         """Wait for the first head."""
@@ -71,11 +71,11 @@ class Heads:
         self._count = self._bytes = self._lines = 0
 
     def piece(self, most: int) -> int:
-        """The number of bytes to read next."""
+        """Return the number of bytes to read next."""
         return min(most, PIECE) if self.expected else most
 
     def feed(self, data: bytes) -> None:
-        """Count what was read. Raises RemoteProtocolError beyond a bound."""
+        """Count what was read. Raises RemoteProtocolError beyond a limit."""
         if not self.expected:
             return
         searched = max(0, len(self._pending) - 2)
@@ -107,7 +107,7 @@ class Heads:
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """A connection on which each request is followed by bounded heads."""
+    """A connection that limits the heads of the response to each request."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
@@ -139,7 +139,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 
 class _Backend(httpcore.AnyIOBackend):
-    """Makes such connections."""
+    """A network backend that makes such connections."""
 
     async def connect_tcp(
         self,
@@ -156,13 +156,13 @@ class _Backend(httpcore.AnyIOBackend):
 
 @cache
 def checking() -> ssl.SSLContext:
-    """Return what checks certificates. Made once: that takes as long as a hundred requests."""
+    """Return an SSL context that checks certificates. Created once, because it is slow."""
     return httpx.create_ssl_context(trust_env=False)
 
 
 @cache
 def trusting() -> ssl.SSLContext:
-    """Return what takes any certificate."""
+    """Return an SSL context that accepts any certificate."""
     found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     found.check_hostname, found.verify_mode = False, ssl.CERT_NONE
     return found
@@ -191,7 +191,7 @@ def core_request(request: httpx.Request) -> httpcore.Request:
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
-    """Sends requests over pooled connections with bounded heads; ignores proxy variables."""
+    """Sends requests over pooled connections with limited heads; ignores proxy variables."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         """Trust what `context` trusts."""

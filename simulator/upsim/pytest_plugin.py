@@ -1,4 +1,4 @@
-"""The pytest plug-in: fixtures, the marker `upsim`, options, a guard and a report.
+"""The pytest plug-in: fixtures, the marker `upsim`, options, a host blocker and a report.
 
 It imports pytest and the standard library only. The product is imported when a test first asks for
 it, so that a run that does not use it pays nothing, and the product's own coverage is not hidden.
@@ -36,7 +36,7 @@ SERVER_NEEDS_A_SOCKET = (
     "The fixture upsim_server opens a port, and this run forbids sockets; allow them for this test "
     "with @pytest.mark.enable_socket, or use upsim.http(), upsim_client or upsim_intercept"
 )
-NO_CAP = "The live target needs --upsim-cap: the most that each client may spend."
+NO_CAP = "The live target needs --upsim-cap, the maximum that each client may spend."
 
 
 RUN = pytest.StashKey[PytestRun]()
@@ -53,30 +53,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--upsim-target",
         default="sim",
         metavar="sim|socket|server|URL|live",
-        help="where sandboxes live: in this process (default), behind a socket of it, on a server"
+        help="target of the tests: this process (default), a socket of it, a server"
         f" (the one at {URL}, or a URL; its token in {TOKEN}), or the real APIs, which cost money",
     )
     group.addoption(
         "--upsim-cap",
         metavar="AMOUNT",
-        help="the most that --upsim-target=live may spend, in the provider's unit, for each client",
+        help="maximum to spend with --upsim-target=live, per client, in the provider's unit",
     )
     group.addoption(
         "--upsim-seed",
         type=int,
         default=0,
         metavar="N",
-        help="the ids of a test follow from this number and from its name (default: 0)",
+        help="seed for the ids of each test, together with the test's name (default: 0)",
     )
     group.addoption(
         "--upsim-report-card",
         action="store_true",
-        help="at the end of the run tell what callers did that careful clients do not",
+        help="print a report card of client mistakes at the end of the run",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and block the providers' hosts unless they are asked for."""
+    """Register the marker, and block the providers' hosts unless the tests are live."""
     config.addinivalue_line("markers", MARKER)
     if "pytest_socket" in sys.modules:
         # The product is imported within a test, when `socket.socket` may be a class that refuses.
@@ -88,14 +88,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the simulator, if it was used, and let names be resolved again."""
+    """End the simulator if it was used, and restore name resolution."""
     run = config.stash.get(RUN, None)
     if run is not None:
         run.close()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Send what a worker's tests would have cost to the process that prints it."""
+    """Send the costs of a worker's tests to the main process."""
     output = getattr(session.config, "workeroutput", None)
     packed = session.config.stash[RUN].packed()
     if output is not None and packed is not None:
@@ -106,7 +106,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - a type of pytest-xdist
-    """Take what a worker sent."""
+    """Receive the costs of a worker."""
     output, run = getattr(node, "workeroutput", {}), node.config.stash[RUN]
     packed = output.get(COSTS)
     if packed is not None:
@@ -115,7 +115,7 @@ def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - a type of pytest-x
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:  # noqa: ANN401 - not public
-    """Print what the run would have cost."""
+    """Print the costs of the run."""
     found = config.stash[RUN].costs()
     if found is None:
         return
@@ -153,7 +153,7 @@ def _print_cards(terminalreporter: Any, cards: list[tuple[str, list[str]]]) -> N
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Refuse a marker that says what there is not; block what was imported meanwhile."""
+    """Fail a test with an invalid marker; block libraries that were imported in the meantime."""
     run = item.config.stash[RUN]
     if not run.live:
         run.guard.look_around()
@@ -167,7 +167,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what a failed test did, and how to see it again."""
+    """Show the requests of a failed test, and how to reproduce it."""
     blocked = item.config.stash[RUN].guard.blocked
     report = yield
     if report.failed:
@@ -186,7 +186,7 @@ def pytest_runtest_makereport(
 
 
 def _add(report: pytest.TestReport, name: str, text: str) -> None:
-    """Add a section to a report, in which text of servers and callers is escaped."""
+    """Add a section to a report, with the text of servers and clients escaped."""
     from upsim.core.printable_text import LINES, printable
 
     report.sections.append((name, printable(text, keep=LINES)))
@@ -199,13 +199,13 @@ def _journal(sandbox: SandboxHandle) -> str:
 
 
 def _report_card(sandbox: SandboxHandle) -> list[tuple[str, str]]:
-    """What the callers did that careful clients do not; nothing where they are."""
+    """Return the client mistakes of a sandbox as a report section, if there are any."""
     card = sandbox.report_card
     return [] if card.clean else [("upsim report card", card.text)]
 
 
 def _reproduce(item: pytest.Item, sandbox: SandboxHandle) -> str:
-    """The commands that show the failure again; a file for `upsim replay` where it can be had."""
+    """Return the commands that reproduce the failure, with an export file if possible."""
     from upsim.testing.session import save_export
 
     lines = [f"pytest {quote(item.nodeid)} --upsim-seed={item.config.stash[RUN].seed}"]
@@ -235,7 +235,7 @@ Sandboxes = Callable[..., "SandboxHandle"]
 
 @pytest.fixture
 def upsim_sandboxes(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
-    """Return a function that makes sandboxes; it takes what the marker takes.
+    """Return a function that creates sandboxes; its arguments are those of the marker.
 
     All are removed after the test.
     """
@@ -257,7 +257,7 @@ def upsim_sandboxes(request: pytest.FixtureRequest) -> Iterator[Sandboxes]:
         pytest.fail(f"no sandbox for {name}: {refusal}", pytrace=False)
 
     yield make
-    with ExitStack() as stack:  # each is removed, whatever becomes of the others
+    with ExitStack() as stack:  # each is removed, even if another fails
         for sandbox in made:
             stack.callback(run.session.end, sandbox)
             if run.cards_wanted and not sandbox.closed:
@@ -273,16 +273,16 @@ def _keep_card(run: PytestRun, test: str, sandbox: SandboxHandle) -> None:
 
 @pytest.fixture
 def upsim(request: pytest.FixtureRequest, upsim_sandboxes: Sandboxes) -> SandboxHandle:
-    """Return a fresh sandbox: keys, addresses, clients, clock, ledger, inbox, journal, jobs."""
+    """Return a new sandbox: keys, URLs, clients, clock, ledger, inbox, journal, jobs."""
     return upsim_sandboxes(**asked(request.node.iter_markers("upsim")))
 
 
 def _real(given: SandboxHandle) -> SandboxHandle:
-    """The sandbox, unless somebody's own fixture `upsim` hides it and gives something else."""
+    """Return the sandbox; fail if a fixture `upsim` of the user hides the plug-in's."""
     if not hasattr(given, "intercept"):
         pytest.fail(
-            f"A fixture `upsim` that is not the plug-in's gives a {type(given).__name__}; this "
-            "fixture needs the sandbox. Give yours another name, or let it return the sandbox.",
+            f"Your fixture `upsim` hides the plug-in's and returns a {type(given).__name__}; this "
+            "fixture needs the sandbox. Rename yours, or let it return the sandbox.",
             pytrace=False,
         )
     return given
@@ -308,24 +308,24 @@ def upsim_inbox(upsim: SandboxHandle) -> InboxHandle:
 
 @pytest.fixture
 def upsim_intercept(upsim: SandboxHandle) -> Iterator[SandboxHandle]:
-    """Let calls to the providers' own hosts reach the sandbox, which is returned."""
+    """Redirect requests for the providers' own hosts to the sandbox, which is returned."""
     with _real(upsim).intercept():
         yield upsim
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A real socket, for code that needs an address; the key says which sandbox is meant."""
+    """A real socket, for code that needs a URL; the key selects the sandbox."""
 
     url: str
     sandbox: SandboxHandle
 
     def base_url(self, provider: str, dialect: str = "") -> str:
-        """Where a provider's own paths begin."""
+        """Return the URL prefix of a provider's own paths."""
         return self.sandbox.base_url_at(self.url, provider, dialect)
 
     def key(self, provider: str) -> str:
-        """The key that leads to the sandbox of this test."""
+        """Return the key of this test's sandbox."""
         return self.sandbox.key(provider)
 
 
@@ -334,17 +334,17 @@ def upsim_server(pytestconfig: pytest.Config, upsim: SandboxHandle) -> Server:
     """Return a server on a free port of this machine that leads to the sandbox."""
     try:
         url = pytestconfig.stash[RUN].session.serve()
-    except RuntimeError as error:  # the plug-in pytest-socket refuses
+    except RuntimeError as error:  # the plug-in pytest-socket forbids sockets
         pytest.fail(f"{SERVER_NEEDS_A_SOCKET} ({error})", pytrace=False)
     return Server(url, _real(upsim))
 
 
 @pytest.fixture
 def upsim_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., Client]]:
-    """Return a function that makes a reference client of a model; it takes what `connect` takes.
+    """Return a function that makes a reference client of a model, with the options of `connect`.
 
-    The client has the key of the sandbox and waits by its clock. With the live target it is the
-    real API's, with the key of the environment, and stops at the cap.
+    The client uses the sandbox's key and clock. With the live target it uses the real API and the
+    environment's key, and stops at the cap.
     """
     run = request.config.stash[RUN]
     sandbox = None if run.live else _real(request.getfixturevalue("upsim"))

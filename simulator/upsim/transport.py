@@ -16,34 +16,34 @@ Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
 
 class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """For `httpx.Client(transport=…)` and `httpx.AsyncClient(transport=…)` alike."""
+    """A transport for `httpx.Client(transport=…)` and `httpx.AsyncClient(transport=…)`."""
 
     def __init__(self, app: ASGIApp, run: Run) -> None:
-        """Call `app`; `run` runs a coroutine to its end for the sync client."""
+        """Keep `app`; `run` runs a coroutine to its end for the sync client."""
         self._app = app
         self._run = run
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of a sync client."""
+        """Handle one request of a sync client."""
         exchange = AsgiExchange(request, request.read())
         self._run(lambda: exchange.run(self._app))
         return exchange.response()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of an async client."""
+        """Handle one request of an async client."""
         exchange = AsgiExchange(request, await request.aread())
         await exchange.run(self._app)
         return exchange.response()
 
 
 class AsgiExchange:
-    """One request and the messages that answer it.
+    """One request and the messages of its response.
 
-    `run` may be called in the event loop of another thread; `response` is for the caller's own.
+    `run` may be called in the event loop of another thread, `response` in the client's thread.
     """
 
     def __init__(self, request: httpx.Request, body: bytes) -> None:
-        """A request whose body has been read."""
+        """Keep a request whose body has been read."""
         self._request = request
         self._body = body
         self._sent = False
@@ -55,15 +55,15 @@ class AsgiExchange:
         self._error: httpx.TransportError | None = None
 
     async def run(self, app: Callable[..., Awaitable[None]]) -> None:
-        """Let the application answer."""
+        """Run the application."""
         await app(self._scope(), self._receive, self._send)
 
     def leave(self) -> None:
-        """The caller waits no longer: tell the application so, in the loop that runs it."""
+        """Notify the application, in the loop that runs it, that the client no longer waits."""
         self._over.set()
 
     def response(self) -> httpx.Response:
-        """What was answered. Raises the error of a connection that was cut before that."""
+        """Return the response. Raises the error of a connection that was cut before its head."""
         if self._error is not None and not self._started:
             raise self._error
         body = b"".join(self._parts)
@@ -75,7 +75,7 @@ class AsgiExchange:
     # -- the connection, as faults see it
 
     def drop(self) -> None:
-        """Close the connection: the rest of the answer is missing."""
+        """Close the connection: the rest of the response is missing."""
         text = "peer closed connection without sending complete message body"
         if not self._started:
             text = "Server disconnected without sending a response."
@@ -87,7 +87,7 @@ class AsgiExchange:
         self._end(httpx.ReadError(text, request=self._request))
 
     def waited(self, seconds: float) -> None:
-        """Give up when the client's own time-out for reading is shorter."""
+        """Raise a time-out if the client's own read time-out is shorter than this."""
         patience = self._request.extensions.get("timeout", {}).get("read")
         if patience is not None and seconds > patience:
             self._end(httpx.ReadTimeout("timed out", request=self._request))
@@ -117,7 +117,7 @@ class AsgiExchange:
 
     async def _receive(self) -> Message:
         if self._sent:
-            await self._over.wait()  # the caller stays until it has its answer
+            await self._over.wait()  # the client stays connected until it has its response
             return {"type": "http.disconnect"}
         self._sent = True
         return {"type": "http.request", "body": self._body, "more_body": False}
@@ -130,14 +130,14 @@ class AsgiExchange:
             self._status = message["status"]
             self._headers = list(message.get("headers", ()))
             return
-        if self._request.method != "HEAD":  # servers send no body then, whatever is given
+        if self._request.method != "HEAD":  # servers send no body then, even if there is one
             self._parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             self._over.set()
 
 
 class _CutStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The part of a body that came before its connection was cut."""
+    """The part of a body that arrived before its connection was cut."""
 
     def __init__(self, body: bytes, error: httpx.TransportError) -> None:
         self._body = body

@@ -33,7 +33,7 @@ from upsim.client.http import connections
 
 SOURCE = "https://example.com/clip.mp4"
 CREDITS = b'{"success": true, "data": {"credits": 5}}'
-OVER = r"the answer has not ended within 0\.1 s"
+OVER = r"the response has not ended within 0\.1 s"
 Connect = Callable[..., Hand]
 
 
@@ -160,7 +160,7 @@ def test_connection_that_was_kept(client_at: Connect) -> None:
     with serving(whole, DRIPS["header"], whole) as (url, lines):
         client = client_at(url, timeouts=Timeouts(connect=60, read=60, answer=2))
         first = client.balance()
-        with pytest.raises(TransientError, match=r"the answer has not ended within 2"):
+        with pytest.raises(TransientError, match=r"the response has not ended within 2"):
             client.balance()
 
         assert first == client.balance()

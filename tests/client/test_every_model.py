@@ -437,7 +437,7 @@ def test_missing_key(world: World, way: Way) -> None:
     from upsim.client import connect
 
     assert way
-    with pytest.raises(AuthenticationError, match=r"no key: give api_key, or set .*_API_KEY"):
+    with pytest.raises(AuthenticationError, match=r"no key: pass api_key, or set .*_API_KEY"):
         connect(world.model, base_url=LOCAL)
 
 

@@ -75,7 +75,7 @@ def test_a_charge_above_the_quote(name: str) -> None:
     assert job.overcharge == (Money(excess, job.quoted.unit) if excess else None)
     assert text == (
         f"{told}, and the cap of {limit} is exceeded: {charge} spent. "
-        "The job goes on; ask the provider about the charge"
+        "The job continues; ask the provider about the charge"
         if over_cap
         else ""
     )
@@ -94,7 +94,7 @@ def completed(headers: dict[str, str]) -> Iterator[bytes]:
     ("charge", "code", "told"),
     [
         ("99999", 1, "the quote was 960 credits, and the cap of 1000 credits is exceeded"),
-        ("99999", 1, "To take it up again: upsim upscale --job j"),
+        ("99999", 1, "To resume it: upsim upscale --job j"),
         ("961", 0, "vicsee/topaz-video-upscale charged 961 credits; that is 1 credit more than"),
     ],
 )

@@ -80,7 +80,7 @@ def test_no_simulator_is_a_message(unused_port: int) -> None:
     told = run("env", "--url", f"http://127.0.0.1:{unused_port}")
 
     assert (1, "") == (told.returncode, told.stdout)
-    assert f"no simulator answers at http://127.0.0.1:{unused_port}" in told.stderr
+    assert f"no simulator responds at http://127.0.0.1:{unused_port}" in told.stderr
     assert "Traceback" not in told.stderr
 
 

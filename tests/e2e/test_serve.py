@@ -275,7 +275,7 @@ def test_busy_port_is_a_message(upsim: Upsim) -> None:
         ("--clock", "nosuch", "clock 'nosuch' is unknown; allowed: real, manual, auto, scaled:"),
         ("--dialect", "nosuch", "no provider has a dialect 'nosuch'; there are guide, live"),
         ("--pace", "0", "'0' is not a whole number of 1 or more"),
-        ("--port", "65536", "'65536' is not 0 or a plain number from 1 to 65535"),
+        ("--port", "65536", "'65536' is not a port: use 0 or a number from 1 to 65535"),
         ("--ready-file", "/nosuch/ready", "there is no folder /nosuch"),
         ("--tls-cert", "/nosuch.pem", "'/nosuch.pem' does not exist"),
         ("--tls-key", __file__, "--tls-key needs --tls-cert"),
@@ -393,11 +393,11 @@ def test_the_line_of_a_submit_names_its_job(shared: Process) -> None:
 def test_quiet_prints_one_line(serve: Serve) -> None:
     """With `--quiet` the first line of the greeting is all that is ever printed."""
     server = serve("--quiet")
-    server.output("upsim answers at ")
+    server.output("upsim listens at ")
     server.get("/vicsee/api/v1/models")
     server.interrupt()
 
-    line = rf"upsim answers at {server.base_url}  \(clock real, .*\)\n"
+    line = rf"upsim listens at {server.base_url}  \(clock real, .*\)\n"
     assert re.fullmatch(line, server.output())
 
 
@@ -412,7 +412,7 @@ def test_the_last_answers_are_printed(serve: Serve) -> None:
 
 def test_strict_keys_are_told(serve: Serve) -> None:
     """A server that knows only issued keys does not say that any works."""
-    assert "Only issued keys work, such as those below;" in serve("--strict-keys").output(GREETED)
+    assert "Only issued keys work, such as these;" in serve("--strict-keys").output(GREETED)
 
 
 @pytest.mark.parametrize("provider", providers())
@@ -645,7 +645,7 @@ def test_doctor(upsim: Upsim) -> None:
     """Where all that is needed is installed, doctor says so and exits with 0."""
     done = upsim("doctor")
 
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "All is well.")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Everything is installed.")
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_an_address_elsewhere_is_not_fetched(tmp_path: Path) -> None:
 
     assert 0 == told.returncode
     assert "a.mp4: 1708x960 30 fps 8.5 s" in told.stdout
-    assert "https://example.com/a.mp4 was not fetched" in told.stderr
+    assert "https://example.com/a.mp4 was not downloaded" in told.stderr
 
 
 def test_the_cap_holds(clip: Path, tmp_path: Path) -> None:
@@ -275,15 +275,18 @@ def _all_of(terminal: int) -> bytes:
     [
         (["clip.mp4"], "Missing option '--model'"),
         (["clip.mp4", "--model", "venice"], "Missing option '--to'"),
-        (["--model", "venice", "--to", "a.mp4"], "give a FILE or URL, or a job by --job"),
-        (["no.mp4", "--model", "venice", "--to", "a.mp4"], "there is no file 'no.mp4'"),
+        (["--model", "venice", "--to", "a.mp4"], "name a FILE or URL, or resume a job with --job"),
+        (["no.mp4", "--model", "venice", "--to", "a.mp4"], "the file 'no.mp4' does not exist"),
         ([".", "--model", "venice", "--to", "a.mp4"], "'.' is a folder"),
         (["clip.mp4", "--model", "nope", "--to", "a.mp4"], "there is no model 'nope'"),
         (["clip.mp4", "--model", "topaz-video-upscale", "--to", "a.mp4"], "say which"),
         (["clip.mp4", "--model", "venice", "--to", "."], "is a directory"),
         (["clip.mp4", "--model", "venice", "--to", "no/a.mp4"], "cannot be written"),
         (["clip.mp4", "--model", "venice", "--to", "x" * 300], "cannot be written"),
-        (["clip.mp4", "--model", "venice", "--to", "a.mp4", "--target", "live"], "by --cap"),
+        (
+            ["clip.mp4", "--model", "venice", "--to", "a.mp4", "--target", "live"],
+            "set the maximum with --cap",
+        ),
         (
             ["clip.mp4", "--model", "venice", "--to", "a.mp4", "--target", "live", "--cap", "1"],
             "a live API needs a key",
@@ -297,16 +300,16 @@ def _all_of(terminal: int) -> bytes:
         (["clip.mp4", "--model", "venice", "--to", "a.mp4", "--cap", "-1"], "is not 0 or more"),
         (
             ["clip.mp4", "--model", "venice", "--to", "a.mp4", "--job", "x"],
-            "give only one of FILE and --job",
+            "use either FILE or --job",
         ),
-        (["--job", "x", "--model", "venice", "--to", "a.mp4"], "give --target"),
+        (["--job", "x", "--model", "venice", "--to", "a.mp4"], "--job needs --target"),
         (
             ["clip.mp4", "--model", "venice", "--to", "a.mp4", "--scenario", "venice/nope"],
             "there is no scenario 'venice/nope'",
         ),
         (
             ["clip.mp4", "--model", "venice", "--to", "a.mp4", "--scenario", "vicsee/plan-pro"],
-            "is of vicsee",
+            "belongs to vicsee",
         ),
     ],
 )

@@ -132,7 +132,7 @@ def test_a_file_that_stays_away(watched: Watched) -> None:
     """A file that is gone for seconds is told of, and the rules stay."""
     watched.file.unlink()
 
-    assert watched.printed("the rules read before stay in force")
+    assert watched.printed("the previous rules stay in effect")
     assert "90" == watched.submit()["charged"]
 
 
@@ -164,7 +164,7 @@ def test_an_edit_before_the_first_request(watched: Watched) -> None:
     told = watched.printed("clock waits for a reset of the sandbox, or a restart")
     text = watched.log.read_text("utf-8")
 
-    assert (True, True) == (told, f"scenario {watched.file} read again\n  vicsee has" in text)
+    assert (True, True) == (told, f"scenario {watched.file} reloaded\n  vicsee has" in text)
     assert ", faults" in text
     assert 500 == watched.answer("vicsee/api/v1/tools/upscale-video").status_code
 
@@ -174,11 +174,11 @@ def test_another_provider_after_a_breakage(watched: Watched) -> None:
     watched.file.write_text("extends: vicsee/basline\n", "utf-8")
     broken = watched.printed("did you mean vicsee/baseline")
     watched.file.write_text(FAILING.format(provider="wavespeed"), "utf-8")
-    told = watched.printed("wavespeed has other rules (")
+    told = watched.printed("wavespeed has new rules (")
     path = "wavespeed/api/v3/wavespeed-ai/video-upscaler"
 
     assert (True, True) == (broken, told)
-    assert "vicsee has other rules (" in watched.log.read_text("utf-8")
+    assert "vicsee has new rules (" in watched.log.read_text("utf-8")
     assert 500 == watched.answer(path).status_code
 
 
@@ -187,4 +187,4 @@ def test_a_comment(watched: Watched) -> None:
     with watched.file.open("a", encoding="utf-8") as file:
         file.write("# Nothing.\n")
 
-    assert watched.printed("read again: nothing in it has changed")
+    assert watched.printed("reloaded: nothing in it has changed")

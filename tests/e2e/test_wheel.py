@@ -207,7 +207,7 @@ def test_doctor_finds_all_well(upsim: Upsim) -> None:
     """In an environment with the pinned dependencies and the wheel, nothing is missing."""
     done = upsim("doctor")
 
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "All is well.")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Everything is installed.")
 
 
 def test_version_is_that_of_the_wheel(upsim: Upsim, wheel: Path) -> None:

@@ -171,7 +171,7 @@ def test_nothing_else_is_below_a_sandbox(admin: Admin, path: str) -> None:
     """Below `/sandbox/<id>/` there are providers and files, and nothing else."""
     admin.sandbox(id="box")
     found = refusal_of(admin.http.get(f"/sandbox/box/{path}"))
-    assert found == (404, "not_found", "below /sandbox/box/ there are providers and /media/")
+    assert found == (404, "not_found", "/sandbox/box/ serves only providers and /media/")
 
 
 @pytest.mark.parametrize("path", ["/sandbox", "/media", "/nonsense", "/Vicsee/api/v1/credits"])

@@ -123,7 +123,7 @@ def test_what_runs_later_cannot_be_decorated() -> None:
         """Its methods are called later."""
 
     for one in (numbers, later, partial(numbers), Shop):
-        with pytest.raises(TypeError, match="is no plain function, and would do its work when"):
+        with pytest.raises(TypeError, match="is not a plain function: it would run after"):
             upsim.intercept()(one)
 
 

@@ -58,7 +58,10 @@ FOUND = {
     ),
     "NeverPauses": ("warning: polled_too_often: vicsee job ", "state.upscale_valid("),
     "IgnoresFailure": ("the client never ends: it has sent 200 ", "state.upscale_what_fails("),
-    "SucceedsWithoutFile": ("the file has 0 bytes, the job's output ", "download: respond 500>"),
+    "SucceedsWithoutFile": (
+        "the file has 0 bytes, but the job's output has ",
+        "download: respond 500>",
+    ),
 }
 """The message and the step by which each careless client is found."""
 EACH_CARELESS = pytest.mark.parametrize("client", CARELESS, ids=lambda client: client.__name__)
@@ -269,10 +272,10 @@ class Sleepy(Careful):
 @pytest.mark.parametrize(
     ("client", "expected"),
     [
-        (Hollow, " bytes, the job's output "),
-        (Silent, ", and the client raised nothing"),
-        (Excited, "nothing went wrong, and the client raised ValueError: I do not like"),
-        (Sleepy, "the client never ends: it has waited 14400 s in all and goes on"),
+        (Hollow, " bytes, but the job's output has "),
+        (Silent, ", but the client raised nothing"),
+        (Excited, "no error occurred, but the client raised ValueError: I do not like"),
+        (Sleepy, "the client never ends: it has waited 14400 s in total and continues"),
     ],
 )
 def test_other_mistakes_are_named(client: type[Careful], expected: str) -> None:

@@ -238,4 +238,4 @@ def test_fixture_of_the_same_name(run_tests: RunTests) -> None:
         """
     )
     result.assert_outcomes(passed=1, failed=4)
-    result.stdout.fnmatch_lines(["*A fixture `upsim` that is not the plug-in's gives a str*"])
+    result.stdout.fnmatch_lines(["*Your fixture `upsim` hides the plug-in's and returns a str*"])

@@ -28,7 +28,7 @@ import pytest
 import requests
 
 HOSTS = ["api.wavespeed.ai", "api.venice.ai", "api.piapi.ai", "upload.theapi.app", "vicsee.com"]
-MESSAGE = "upsim blocks .* in tests. Let the call reach a sandbox with the fixture upsim_intercept"
+MESSAGE = "upsim blocks .* in tests. Lead the request to a sandbox with the fixture upsim_intercept"
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -183,7 +183,7 @@ def test_it(tmp_path):
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
-        ("smi", "it must be sim, socket, server, live or the address"),
+        ("smi", "it must be sim, socket, server, live or the URL"),
         ("ftp://x", "it must be sim"),
         ("127.0.0.1:4747", "lacks http://: give http://127.0.0.1:4747"),
     ],
@@ -218,4 +218,4 @@ def test_missing_server_is_named(run_tests: RunTests) -> None:
     result = run_tests("def test_it(upsim):\n    pass\n", "--upsim-target=http://127.0.0.1:9")
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*no simulator answers at http://127.0.0.1:9*"])
+    result.stdout.fnmatch_lines(["*no simulator responds at http://127.0.0.1:9*"])

@@ -82,7 +82,7 @@ def test_marker_shapes_the_sandbox(run_tests: RunTests) -> None:
     [
         ("scenari='x'", "has no argument 'scenari'; did you mean scenario[?]"),
         ("zzz=1", "allowed: scenario, balance, clock, seed, dialect, strict_keys"),
-        ("'vicsee/no-funds'", "takes no positional argument such as 'vicsee/no-funds'"),
+        ("'vicsee/no-funds'", "accepts no positional argument such as 'vicsee/no-funds'"),
         ("scenario='vicsee/out-of-credit'", "did you mean vicsee/insufficient-funds"),
         ("scenario='nowhere.yaml'", "no scenario file '.*nowhere.yaml': there is no such file"),
         ("scenario={'extends': 'vicsee/basline'}", "did you mean vicsee/baseline"),

@@ -37,7 +37,7 @@ def test_careful(upsim):
     upsim.http("vicsee").post(SUBMIT, json={"video_url": upsim.clip()})
     assert upsim.report_card.clean
     assert "<clean report card>" == repr(upsim.report_card)
-    assert "nothing was found" == upsim.report_card.text
+    assert "no client mistakes found" == upsim.report_card.text
 
 
 def test_pauses(upsim):

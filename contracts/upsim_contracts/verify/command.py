@@ -153,7 +153,7 @@ def _chosen(order: VerifyOptions) -> Sequence[str]:
     for provider in chosen:
         _known(provider)
         if named not in ("", provider):
-            raise UsageError(f"{order.target} is the URL of {named}, not of {provider}")
+            raise UsageError(f"{order.target} is a URL of {named}, not of {provider}")
     chosen = (
         chosen
         or ((named,) if named else ())
@@ -267,13 +267,15 @@ def open_target(
         elif len(order.providers) != 1 and order.target == "live":
             raise UsageError(f"--target live judges one provider: give --provider, {_one_of()}")
         elif len(order.providers) != 1:
-            raise UsageError(f"{url} is no simulator that obeys: say by --provider what it is")
+            raise UsageError(
+                f"{url} is not a simulator with an admin API: name its provider with --provider"
+            )
         else:
             dialect = dialect or _dialect(book, url, is_live=order.target == "live")
     if not simulator and (order.cap is None or not key):
         needed = [] if order.cap is not None else ["--cap, the most that may be spent"]
         needed += [] if key else [f"--api-key (or {book.provider.upper()}_API_KEY)"]
-        raise UsageError(f"{url} is no simulator that obeys: give {' and '.join(needed)}")
+        raise UsageError(f"{url} is not a simulator with an admin API: use {' and '.join(needed)}")
     purse = SpendingBudget(order.cap if order.as_live or not simulator else None, book.unit)
     guarded = GuardedTransport(transport, purse)
     http = httpx.Client(transport=guarded, timeout=SECONDS, trust_env=False, cookies=NoCookies())
@@ -341,7 +343,7 @@ def _obeys(root: str, token: str, note: Say) -> bool:
             raise UsageError(f"{root}/__sim/sandboxes: {error}") from error
     if not answer.is_success:
         raise UsageError(
-            f"{answer.message}; give --admin-token or set UPSIM_ADMIN_TOKEN, or judge it --as-live"
+            f"{answer.message}; pass --admin-token or set UPSIM_ADMIN_TOKEN, or use --as-live"
         )
     if answer.note:
         note(f"note: {ascii(answer.note[:MAX_LENGTH])[1:-1]} (--admin-token, UPSIM_ADMIN_TOKEN)")

@@ -14,15 +14,15 @@ from upsim.scenario.suggestions import suggestion
 
 COMMANDS = {
     "serve": "Run the simulator as a server.",
-    "demo": "Take a real clip through every model and show what came out.",
+    "demo": "Upscale a real clip with every model and show the results.",
     "quote": "Show what each model would charge for a video, or why it refuses.",
     "upscale": "Upscale a video with one model, simulated or live.",
-    "validate": "Print every mistake of scenario files, each at its place.",
+    "validate": "Print every mistake in scenario files, with file, line and column.",
     "scenarios": "List, show and explain scenarios.",
-    "replay": "Run an exported session again and compare its answers.",
-    "verify": "Judge a simulator or a live API by every documented fact.",
-    "record": "Write down what passes between a client and a provider.",
-    "drift": "Show where recorded answers differ from contract and simulator.",
+    "replay": "Replay an exported session and compare its responses.",
+    "verify": "Check a simulator or a live API against every documented fact.",
+    "record": "Record requests and responses between a client and a provider.",
+    "drift": "Compare recorded responses with the documents and the simulator.",
     "env": "Print base URLs and keys of a running simulator for a shell.",
     "completion": "Print the script that completes upsim in a shell.",
     "doctor": "Show what is installed and what is missing.",
@@ -30,10 +30,10 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """Finds a subcommand in the module of its name; what commands print is escaped."""
+    """Find a subcommand in the module of its name; escape everything that commands print."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's signature
-        """Run a command from its arguments, with its errors."""
+        """Run a command from its arguments and report its errors."""
         with escaped_output():
             return super().main(*args, **kwargs)
 
@@ -42,7 +42,7 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
-        """The subcommand of this name."""
+        """Return the subcommand of this name."""
         if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"upsim.cli.{name}").command
@@ -50,7 +50,7 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as in click
-        """Run the subcommand; its usage errors name the variables that are to blame."""
+        """Run the subcommand; a usage error names the environment variable that caused it."""
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
@@ -59,7 +59,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The subcommand that is asked for; the nearest one is named when there is none."""
+        """Return the requested subcommand, or fail with the nearest name if it does not exist."""
         near = suggestion(args[0], COMMANDS)
         if args[0] not in COMMANDS and near and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}; {near}")
@@ -93,7 +93,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 )
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Simulate the APIs of companies that upscale videos: same paths, answers and prices.
+    """Simulate the APIs of companies that upscale videos: same paths, responses and prices.
 
     Every option can also be set by the variable that the command's --help shows, such as
     UPSIM_SERVE_PORT. For all commands, UPSIM_URL is the running server, and UPSIM_ADMIN_TOKEN its

@@ -1,4 +1,4 @@
-"""What a server prints once it answers."""
+"""The lines that a server prints once it is ready."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from upsim.web.landing import example
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """What is printed once the server answers at `base`, and for other machines at `far`."""
+    """The start-up text: `base` is the server's URL on this machine, `far` its URL elsewhere."""
 
     app: App
     base: str
     far: str
 
     def print_line(self) -> None:
-        """Print the one line that is printed in any case."""
+        """Print the line that is printed even with `--quiet`."""
         say(f"{self._first_line()}\n")
 
     def print_all(self) -> None:
-        """Print the address, the admin token, and an example call of each provider."""
+        """Print the URL, the admin token, and an example request for each provider."""
         settings, registry = self.app.registry.settings, self.app.registry
-        any_key = "Only issued keys work, such as those below" if settings.strict_keys else ""
+        any_key = "Only issued keys work, such as these" if settings.strict_keys else ""
         keys = any_key or "Any key works"
         lines = [
             self._first_line(),
@@ -44,15 +44,15 @@ class Banner:
     def _first_line(self) -> str:
         settings, clock = self.app.registry.settings, self.app.registry.default.clock
         parts = [f"clock {clock.label}"]
-        parts[0] += f", jobs {clock.pace} times as fast" if clock.mode == "real" else ""
+        parts[0] += f", jobs {clock.pace} times faster" if clock.mode == "real" else ""
         parts += [f"scenario {settings.scenario}"] if settings.scenario else []
         parts += [f"dialect {settings.dialect}"] if settings.dialect else []
         parts += [f"seed {settings.seed}"]
-        return f"upsim answers at {self.base}  ({'; '.join(parts)})"
+        return f"upsim listens at {self.base}  ({'; '.join(parts)})"
 
     def _notes(self) -> list[str]:
         if self.app.registry.settings.loopback:
             return []
-        where = "" if self.far == self.base else f" Other machines reach it at {self.far}."
+        where = "" if self.far == self.base else f" Other machines use {self.far}."
         need = "Not bound to loopback only: the admin API and the page at / need the token."
         return [need + where]

@@ -1,4 +1,4 @@
-"""`upsim completion`: the script by which a shell completes commands, options and scenarios."""
+"""`upsim completion`: print a script that completes commands, options and scenarios in a shell."""
 
 from __future__ import annotations
 

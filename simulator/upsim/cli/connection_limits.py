@@ -1,9 +1,9 @@
-"""uvicorn's protocol with bounds on what one connection may send, and how slowly.
+"""uvicorn's protocol with limits on the size and duration of what a connection sends.
 
-A long piece is read in slices, and the event loop has its turn after some slices, requests of a
-pipeline or chunks of a body. A head that is too long is refused before it was kept. A connection is
-closed when a first request, or the rest of one, does not come or comes too slowly, and when its
-caller takes nothing of an answer for a minute. All bounds are our own: no provider names any.
+Long input is read in slices, and the event loop can do other work after some slices, pipelined
+requests or chunks. A head that is too long is refused before it is stored. A connection is closed
+if a first request, or the rest of one, does not arrive or arrives too slowly, and if its client
+reads nothing of a response for a minute. All limits are our own: no provider documents any.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ from upsim.cli.write_buffer import unsent_bytes
 MAX_HEAD = 64 * 1024
 """Bytes of a request line and its headers."""
 SLICE = 8 * 1024
-"""Bytes that the parser reads before the bounds are looked at."""
+"""Bytes that the parser reads before the limits are checked."""
 SLICES_A_TURN = 16
 """Slices that are read in one turn of the event loop."""
 STEPS_A_TURN = 64
 """Requests and chunks that are read in one turn of the event loop, give or take a slice."""
 LOOK_SECONDS = 10.0
-"""A head, and the beginning of a first request, must be there at the second of two looks."""
+"""Seconds between two checks; a request head must be complete at the second check."""
 SLOWEST_BODY = 1024
-"""Bytes of a body that must come from one look to the next."""
+"""Bytes of a body that must arrive between two checks."""
 MAX_LOOKS = 180
-"""Looks that find the same body still coming: a request must be whole after half an hour."""
+"""Checks that may find the same body still arriving: a request has half an hour."""
 MAX_STILL = 6
-"""Looks in a row at which nothing more was taken; a reader's own system tells late of it."""
+"""Checks in a row without progress; the client's system reports received bytes late."""
 LINGER_SECONDS = 1.0
-"""What comes after a refusal is read and dropped, or the caller would see a reset instead."""
+"""Seconds after a refusal during which input is discarded, so that the client sees no reset."""
 
 SPARED_FILES = 32
-"""Files that are left for uploads, outputs and scenarios when connections have all others."""
+"""File descriptors reserved for uploads, outputs and scenarios."""
 TELL_SECONDS = 60.0
 
 LOGGER = logging.getLogger("uvicorn.error")
 BETWEEN, HEAD, BODY = range(3)
 """What is being read: nothing, a head, or a body."""
-TOO_LONG = f"The head of a request may have {MAX_HEAD} bytes."
-TOO_MANY = "%d connections are open, as many as may be (see `ulimit -n`); further ones are closed"
+TOO_LONG = f"The request line and headers may have at most {MAX_HEAD} bytes."
+TOO_MANY = "%d connections are open, the maximum (see `ulimit -n`); new connections are closed"
 REFUSED = "a request was refused with %d: %s"
-TOO_SLOW = "The rest of the request did not come in time."
+TOO_SLOW = "The rest of the request did not arrive in time."
 
 _TOLD_AT: WeakKeyDictionary[ServerState, float] = WeakKeyDictionary()
-"""When each server last said that it has too many connections."""
+"""Time at which each server last reported that it has too many connections."""
 
 
 @cache
 def most_connections() -> int:
-    """How many connections there may be, so that files can still be opened."""
+    """Return the highest number of connections that leaves enough file descriptors for files."""
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit  # not on every platform
     except ImportError:
@@ -71,7 +71,7 @@ def most_connections() -> int:
 
 
 def report_too_many(loop: asyncio.AbstractEventLoop, state: ServerState) -> None:
-    """Say that connections are closed because there are too many, but not for each of them."""
+    """Log that connections are closed because there are too many; not for every connection."""
     now, told = loop.time(), _TOLD_AT.get(state)
     if told is None or now - told > TELL_SECONDS:
         _TOLD_AT[state] = now
@@ -79,19 +79,19 @@ def report_too_many(loop: asyncio.AbstractEventLoop, state: ServerState) -> None
 
 
 class _Flow(FlowControl):
-    """Flow control that does not read on while a long piece is being worked off."""
+    """Flow control that stops reading while a long input is processed."""
 
     held = False
     resumed = 0
-    """How often the caller had taken so much that more could be written."""
+    """Number of times that the client had taken enough for writing to continue."""
 
     def resume_writing(self) -> None:
-        """The caller took what was written."""
+        """Note that the client took what was written."""
         self.resumed += 1
         super().resume_writing()
 
     def hold(self) -> None:
-        """Take nothing more from the transport."""
+        """Stop reading from the transport."""
         self.held = True
         self._transport.pause_reading()
 
@@ -102,7 +102,7 @@ class _Flow(FlowControl):
             self._transport.resume_reading()
 
     def resume_reading(self) -> None:
-        """The application wants more of the body."""
+        """Read on, because the application wants more of the body."""
         if self.held:
             self.read_paused = False
         else:
@@ -110,7 +110,7 @@ class _Flow(FlowControl):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Reads requests within the bounds; `read` is given what fits one of the steps.
+    """Reads requests within the limits; `read` gets the input of one step.
 
     The parser's callbacks, below, say what is being read: `_stage`, `_came` and `_steps`.
     """
@@ -135,7 +135,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
         self, transport: asyncio.Transport
     ) -> None:
-        """Take up a connection, and begin to look at it from time to time."""
+        """Start to check a new connection at intervals."""
         super().connection_made(transport)
         self.flow: _Flow = _Flow(transport)
         self._unread = bytearray()
@@ -146,14 +146,14 @@ class BoundedProtocol(HttpToolsProtocol):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone, with what was not read of it."""
+        """Discard unread input when the connection is lost."""
         if self._look is not None:
             self._look.cancel()
         self._unread.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read a piece: at once, or in slices where it is long."""
+        """Read a piece directly, or in slices if it is long."""
         if len(data) <= SLICE and not self._unread and not self._refused:
             self.read(data)
             if self._stage:
@@ -169,13 +169,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._read_on()
 
     def read(self, data: bytes) -> None:
-        """Read so much as fits one step."""
+        """Read the input of one step."""
         raise NotImplementedError
 
     # -- inside
 
     def _read_on(self) -> None:
-        """Read slices until the work of one turn is done, or nothing is left."""
+        """Read slices until the work of one turn is done or no slice is left."""
         self._steps = 0
         unread = self._unread
         for _ in range(SLICES_A_TURN):
@@ -195,18 +195,18 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.let_go()
 
     def _is_over(self) -> bool:
-        """Whether nothing that still comes is answered."""
+        """Whether further input of this connection is ignored."""
         return self._refused or self.transport.is_closing()
 
     def _count(self, size: int) -> None:
-        """Note that so much came of a head or a body that is not whole."""
+        """Count the bytes of an incomplete head or body."""
         self._came += size
         self._beside += size
         if self._beside > MAX_HEAD + SLICE or (self._stage == HEAD and self._came > MAX_HEAD):
             self._refuse(431, TOO_LONG)
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer with a refusal, and close once the caller had time to read it."""
+        """Send a refusal, and close the connection once the client had time to read it."""
         if self._is_answering():
             self.transport.close()
             return
@@ -222,7 +222,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _is_answering(self) -> bool:
-        """Whether a refusal would stand in another answer, in its place, or after its own."""
+        """Whether a refusal sent now would land inside, instead of, or after another response."""
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None:
             return False
@@ -231,7 +231,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._stage == HEAD or bool(self.pipeline) or cycle.response_started
 
     def _look_at_it(self) -> None:
-        """Close the connection where nothing comes that should, or nothing is taken."""
+        """Close the connection if expected input is missing or the client reads no output."""
         if self._is_stuck():
             self.transport.abort()  # a close waits until everything is taken
             return
@@ -241,7 +241,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._look = self.loop.call_later(LOOK_SECONDS, self._look_at_it)
 
     def _is_stuck(self) -> bool:
-        """Whether the caller has taken nothing for some looks, though there is something to take.
+        """Whether the client has read nothing for several checks although output is waiting.
 
         Nothing is written while writing is paused, so that less is left as soon as some is taken.
         """
@@ -251,7 +251,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._still >= MAX_STILL
 
     def _look_at_request(self) -> None:
-        """Give up the connection where the rest of a request, or a first one, does not come."""
+        """Close the connection if the rest of a request, or a first request, does not arrive."""
         scope: object = self.scope
         seen, self._seen = self._seen, (scope, self._stage)
         same = seen is not None and seen[0] is scope and seen[1] == self._stage
@@ -268,23 +268,23 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._looks = 0
 
     def _is_slow(self) -> bool:
-        """Count a look at a body; return whether too little came since the last one, or ever."""
+        """Count a check of a body; return whether the body arrives too slowly."""
         self._looks += 1
         return self._came < SLOWEST_BODY or self._looks > MAX_LOOKS
 
     def _is_awaited(self) -> bool:
-        """Whether it is the caller's turn: nothing keeps the body from being read."""
+        """Whether the server waits for the client: nothing else keeps the body from being read."""
         cycle = self._present()
         waits = cycle is not None and cycle.waiting_for_100_continue
         return not waits and not self.flow.read_paused
 
     def _present(self) -> RequestResponseCycle | None:
-        """The last request that is not answered at once, unless its answer is complete."""
+        """Return the last request that a task handles, unless its response is complete."""
         cycle: RequestResponseCycle | None = self.cycle
         return None if cycle is None or cycle.response_complete else cycle
 
     def _give_up(self) -> None:
-        """Refuse a request whose body does not come; the application hears that it ended."""
+        """Refuse a request whose body does not arrive; the application sees a disconnect."""
         self._refuse(408, TOO_SLOW)
         cycle = self._present()
         if cycle is not None:

@@ -1,4 +1,4 @@
-"""A server protocol whose connections faults can cut: closed, reset, or in the middle."""
+"""A server protocol whose connections faults can close, reset or cut in the middle."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class SocketConnection:
     __slots__ = ("_transport",)
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        """Hold the connection of a transport."""
+        """Keep the transport of a connection."""
         self._transport = transport
 
     def drop(self) -> None:
-        """Send what was written and close."""
+        """Send pending output and close."""
         self._transport.close()
 
     def reset(self) -> None:
-        """Close so that the caller sees a reset: with nothing left to linger for (RFC 9293)."""
+        """Close so that the client sees a reset: with a linger time of zero (RFC 9293)."""
         held = self._transport.get_extra_info("socket")
         if held is not None and held.fileno() >= 0:  # the caller may have gone before
             with socket.socket(fileno=os.dup(held.fileno())) as own:
@@ -35,15 +35,15 @@ class SocketConnection:
         self._transport.abort()
 
     def waited(self, seconds: float) -> None:
-        """A caller over a socket looks at a clock of its own."""
+        """Do nothing: a client over a socket measures time by its own clock."""
 
 
 class CuttableProtocol(FastPathProtocol):
-    """uvicorn's protocol; every scope of a connection offers the same hold on it."""
+    """uvicorn's protocol; the scope of each request gives access to its connection."""
 
     def connection_made(  # type: ignore[override]  # as in uvicorn itself
         self, transport: asyncio.Transport
     ) -> None:
-        """Take a hold on the connection."""
+        """Make the connection accessible to faults."""
         super().connection_made(transport)
         self.shared["extensions"] = {EXTENSION: SocketConnection(self.transport)}

@@ -43,7 +43,7 @@ FILE_BYTES = 300 * 1024**2
 KEY = "sk-demo"
 FINDING = 1
 INTERRUPTED, UNREAD = 130, 141
-"""Exit codes after Ctrl-C, and when nobody reads what is printed: 128 and the signal's number."""
+"""Exit codes after Ctrl-C, and after the reader of the output left: 128 plus the signal number."""
 
 
 @click.command("demo")
@@ -55,29 +55,29 @@ INTERRUPTED, UNREAD = 130, 141
     default="demo-outputs",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the outputs.",
+    help="Folder for the output files.",
 )
 @click.option(
     "--pace",
     default=30,
     show_default=True,
     type=WholeNumber(min=1),
-    help="Jobs run so many times as fast as documented.",
+    help="Speed up jobs by this factor; 1 = documented times.",
 )
 @click.option(
     "--render",
     type=click.Choice(["synthetic", "resample"]),
     default="synthetic",
     show_default=True,
-    help="Outputs: drawn in milliseconds, or the clip's own frames.",
+    help="Output frames: generated (fast), or resampled from the clip.",
 )
 def command(*, file: Path | None, out: Path, pace: int, render: str) -> None:
-    """Take a real clip through all models and show what came out.
+    """Upscale a real clip with all models and show the results.
 
-    FILE is a video of yours; without it a clip of four seconds is made. A provider's refusal of
-    FILE, at once or as a failed job, stands in its row and is no failure as long as another model
-    takes it. Exits with 1 when anything else failed, when an output has not the promised size, or
-    when no model took the clip.
+    FILE is your own video; without it, the demo makes a clip of four seconds. If a provider refuses
+    FILE, or its job fails, the table shows the reason; this is no failure as long as another model
+    accepts FILE. Exit code 1 if anything else failed, if an output does not have the promised
+    size, or if no model accepted the clip.
     """
     try:
         code = _demonstrate(DemoScreen(), file, out, pace=pace, render=render)
@@ -92,7 +92,7 @@ def command(*, file: Path | None, out: Path, pace: int, render: str) -> None:
 
 
 def messages_of(errors: BaseExceptionGroup[OutputError]) -> Iterator[str]:
-    """What each error of a group says."""
+    """Yield the message of each error in a group."""
     for error in errors.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from messages_of(error)
@@ -101,14 +101,14 @@ def messages_of(errors: BaseExceptionGroup[OutputError]) -> Iterator[str]:
 
 
 class UnreadError(Exception):
-    """Nobody reads what is printed, as after `upsim demo | head`."""
+    """The reader of the output is gone, as after `upsim demo | head`."""
 
 
 class DemoScreen(EscapedConsole):
-    """A console that ends the demo when nobody reads it any more."""
+    """A console that ends the demo when the reader of its output is gone."""
 
     def on_broken_pipe(self) -> None:
-        """Throw away what is still to be printed, and stop."""
+        """Discard the remaining output and stop."""
         self.quiet = True
         raise UnreadError
 
@@ -116,17 +116,17 @@ class DemoScreen(EscapedConsole):
 def _demonstrate(
     console: EscapedConsole, file: Path | None, out: Path, *, pace: int, render: str
 ) -> int:
-    """The whole demo; its exit code."""
+    """Run the whole demo; return its exit code."""
     path = _prepare(file, out)
     clip = read_clip(path)
     app = _app(pace=pace, render=render)
     runs, log = _runs(app, out), out / "server.log"
     if any(is_source(path, made) for made in (*(run.to for run in runs), log)):
-        raise click.UsageError(f"the demo would write its output over {path}: give another --out")
+        raise click.UsageError(f"the demo would overwrite {path}: choose another --out")
     if log.exists() and not _is_log(log):
-        raise click.UsageError(f"{log} is no file of a demo: give another --out")
+        raise click.UsageError(f"{log} was not written by a demo: choose another --out")
     console.print(
-        f"Taking {path} through {len(runs)} models at {pace} times the documented pace.",
+        f"Upscaling {path} with {len(runs)} models, {pace} times faster than documented.",
         soft_wrap=True,
     )
     with _server(app, log) as base, DemoOutput(console, runs) as board:
@@ -139,7 +139,7 @@ def _demonstrate(
 
 
 def summary(runs: Sequence[DemoRun]) -> str:
-    """How many models gave what they promise, and what became of the others."""
+    """Return how many models delivered the promised size, and the results of the others."""
     counted = Counter(run.outcome for run in runs if run.verdict != "done")
     done = len(runs) - counted.total()
     others = "".join(f", {number} {outcome}" for outcome, number in sorted(counted.items()))
@@ -147,9 +147,9 @@ def summary(runs: Sequence[DemoRun]) -> str:
 
 
 def exit_code(runs: Sequence[DemoRun], *, own_file: bool) -> int:
-    """0 when all is well; a refusal is well when it is the caller's own file that breaks a rule.
+    """Return 0 if all runs succeeded; a refusal of the user's own FILE does not count as a failure.
 
-    So is a job that its provider ended with an error: some judge a video only then.
+    Nor does a job that its provider ends with an error, because some check a video only then.
     """
     verdicts = {run.verdict for run in runs}
     allowed = {"done", "refused", "unsuccessful"} if own_file else {"done"}
@@ -157,7 +157,7 @@ def exit_code(runs: Sequence[DemoRun], *, own_file: bool) -> int:
 
 
 def _prepare(file: Path | None, out: Path) -> Path:
-    """The clip's path, once the output folder is there, without the clip of an earlier demo."""
+    """Create the output folder, remove the clip of an earlier demo, and return the clip's path."""
     if file is not None and file.stat().st_size > FILE_BYTES:
         limit = FILE_BYTES // 1024**2
         raise click.BadParameter(f"{file} is larger than {limit} MiB, more than any provider takes")
@@ -168,7 +168,7 @@ def _prepare(file: Path | None, out: Path) -> Path:
         ours = _is_default_clip(made)
         if file is None:
             if made.exists() and not ours:
-                raise click.UsageError(f"{made} is no file of a demo: give another --out")
+                raise click.UsageError(f"{made} was not written by a demo: choose another --out")
             write_whole(path, make_clip(parse_clip_name(DEFAULT_CLIP)))
         elif ours and not made.samefile(file):
             made.unlink()
@@ -234,7 +234,7 @@ def _app(*, pace: int, render: str) -> App:
 
 @contextmanager
 def _server(app: App, log: Path) -> Iterator[str]:
-    """A real server on a free loopback port, in a thread; it ends with the block."""
+    """Run a real server on a free loopback port, in a thread, until the block ends."""
     listening = socket.create_server(("127.0.0.1", 0))
     base = f"http://127.0.0.1:{listening.getsockname()[1]}"
     config = uvicorn.Config(
@@ -260,7 +260,7 @@ def _server(app: App, log: Path) -> Iterator[str]:
 
 
 def _write_answers(app: App, log: TextIO) -> None:
-    """Let the log have a line for each answer, and what the server itself complains about."""
+    """Write a line for each response, and the server's own complaints, to the log."""
     logger = logging.getLogger("uvicorn")
     logger.handlers, logger.propagate = [logging.StreamHandler(log)], False
     day = today()

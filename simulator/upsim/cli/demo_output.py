@@ -1,4 +1,4 @@
-"""What the demo shows: a live board on a terminal, plain lines in a pipe, and the last table."""
+"""The demo's output: a live table on a terminal, plain lines in a pipe, and the final table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from upsim.engine.clock import monotonic
 
 HEADINGS = ("model", "input", "output", "billed", "price", "time", "states")
 WIDE = 10_000
-"""A pipe has no width, unless COLUMNS tells one: nothing is wrapped there."""
+"""Width of a pipe unless COLUMNS sets one: output to a pipe is not wrapped."""
 STYLES: dict[Verdict, str] = {
     "running": "",
     "done": "green",
@@ -37,17 +37,17 @@ MARKS = {"USD": "$"}
 
 
 class DemoOutput:
-    """Shows how far each run is, for as long as it is entered."""
+    """Shows the progress of each run until the block ends."""
 
     def __init__(self, console: Console, runs: Sequence[DemoRun]) -> None:
-        """Live on a terminal, else one line for every change."""
+        """Show a live table on a terminal, or one line for every change elsewhere."""
         self._console = console
         self._runs = runs
         self._started = monotonic()
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start to show progress."""
         if self._console.is_terminal:
             self._live = Live(get_renderable=self._table, console=self._console, transient=True)
             self._live.start()
@@ -59,12 +59,12 @@ class DemoOutput:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the live board; the table that follows takes its place."""
+        """Remove the live table; the final table replaces it."""
         if self._live is not None:
             self._live.stop()
 
     def changed(self, run: DemoRun) -> None:
-        """A run has got somewhere."""
+        """Show a new activity of a run."""
         if self._live is None:
             passed = monotonic() - self._started
             line = f"{passed:6.2f} s  {run.label}: {run.activity}"
@@ -80,7 +80,7 @@ class DemoOutput:
 
 
 def print_results(console: Console, clip: DemoClip, runs: Sequence[DemoRun]) -> None:
-    """One table of all runs, or a block for each where the terminal is too narrow for it."""
+    """Print one table of all runs, or a block for each run on a narrow terminal."""
     table = _results(clip, runs)
     if not console.is_terminal and not os.environ.get("COLUMNS"):
         console.width = WIDE
@@ -127,7 +127,7 @@ def _cells(clip: DemoClip, run: DemoRun) -> tuple[Text, ...]:
 
 
 def video_text(media: Media | None) -> str:
-    """Size, frame rate and length of a video."""
+    """Return size, frame rate and duration of a video as text."""
     if media is None:
         return ""
     rate = plain(round(Decimal(media.frame_rate.numerator) / media.frame_rate.denominator, 3))
@@ -135,7 +135,7 @@ def video_text(media: Media | None) -> str:
 
 
 def price_text(price: Money | None, per_dollar: Decimal = Decimal(1)) -> str:
-    """An amount with its unit; so many parts of a dollar come after the dollars that they are."""
+    """Return an amount with its unit, after its value in dollars if the unit is worth a part."""
     if price is None:
         return ""
     amount = f"{plain(price.amount):,f}"

@@ -1,4 +1,4 @@
-"""One model of the demo: hand in the clip, submit, poll, download, measure what came."""
+"""One model of the demo: send the clip, submit, poll, download and measure the output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from upsim.engine.clock import monotonic
 from upsim.media.probe import measure_file
 
 POLLING = Polling(first=0.1, factor=1, most=0.1, jitter=0)
-"""People watch a demo: it asks more often than a provider advises."""
+"""Seconds between polls; shorter than providers advise, because people watch a demo."""
 CLIENT_ERRORS = range(400, 500)
 
 Verdict = Literal["running", "done", "refused", "unsuccessful", "failed"]
@@ -27,24 +27,24 @@ Verdict = Literal["running", "done", "refused", "unsuccessful", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class DemoClip:
-    """The input: the file, and what it was measured to be."""
+    """The input file and its measured properties."""
 
     source: Path | bytes
     measured: Measured
 
     @property
     def media(self) -> Media | None:
-        """The properties, when it is a video."""
+        """The properties of the file if it is a video."""
         return self.measured if isinstance(self.measured, Media) else None
 
 
 @dataclass(slots=True)
 class DemoRun:
-    """How far one model is, and what came of it.
+    """The progress and the result of one model.
 
-    `states` are the provider's own words in the order in which they were seen. `refused` is a
-    rule of the provider that the clip breaks, told at once; `unsuccessful` is a job that was
-    accepted and that the provider then ended with an error of its own. Everything else that is
+    `states` are the provider's own status words in the order seen. `refused`: the clip breaks a
+    rule of the provider, which refuses the submit. `unsuccessful`: the provider accepted the job
+    and then ended it with an error. Everything else that is
     not `done` is a failure.
     """
 
@@ -69,19 +69,19 @@ class DemoRun:
 
     @property
     def outcome(self) -> str:
-        """What came of it, in a word or two."""
+        """The result in one or two words."""
         if self.verdict != "unsuccessful":
             return self.verdict
         return "failed (refunded)" if self.refunded else "failed (not refunded)"
 
     @property
     def options(self) -> dict[str, str]:
-        """The defaults of the provider's own page."""
+        """The default options from the provider's own page."""
         return {option.name: option.default for option in self.model.options.values()}
 
 
 Watch = Callable[[DemoRun], None]
-"""Called whenever a run has got somewhere."""
+"""Called whenever the activity of a run changes."""
 
 
 def read_clip(path: Path) -> DemoClip:
@@ -90,9 +90,9 @@ def read_clip(path: Path) -> DemoClip:
 
 
 async def upscale(run: DemoRun, clip: DemoClip, client: AsyncClient, watch: Watch) -> None:
-    """Take the clip through one model; what happens is noted on the run.
+    """Upscale the clip with one model; the results are stored on the run.
 
-    The client's progress is to be told to `saw`.
+    The client must report its progress to `saw`.
     """
     started = monotonic()
     run.to.unlink(missing_ok=True)
@@ -130,14 +130,14 @@ def _note(run: DemoRun, activity: str, watch: Watch) -> None:
 
 
 def note_status(run: DemoRun, status: str, watch: Watch) -> None:
-    """A status of the run's job, in the provider's word."""
+    """Record a status of the run's job, in the provider's word."""
     if not run.states or run.states[-1] != status:
         run.states.append(status)
         _note(run, status, watch)
 
 
 def _judge(run: DemoRun, clip: DemoClip, found: Measured) -> None:
-    """Done is an output that has the promised size."""
+    """Mark the run as done if the output has the promised size."""
     if not isinstance(found, Media):
         run.verdict, run.problem = "failed", f"the output cannot be measured: {found.detail}"
         return

@@ -1,4 +1,4 @@
-"""`upsim doctor`: what is installed, and what is missing."""
+"""`upsim doctor`: list what is installed and what is missing."""
 
 from __future__ import annotations
 
@@ -28,13 +28,16 @@ NEEDED = (
     "click",
     "rich",
 )
-TOOLS = {"ffprobe": "looks into outputs in the tests", "curl": "runs the documents' samples"}
+TOOLS = {
+    "ffprobe": "checks output files in the tests",
+    "curl": "runs the sample requests of the documents",
+}
 
 
 @click.command("doctor")
 @click.option("--json", "as_data", is_flag=True, help="For programs.")
 def command(*, as_data: bool) -> None:
-    """Show what is installed and what is missing; exit 1 when something needed is."""
+    """List what is installed and what is missing; exit with 1 if something required is missing."""
     if as_data:
         _print_json()
     click.echo(version_text())
@@ -48,7 +51,9 @@ def command(*, as_data: bool) -> None:
     problems = _baseline_problems()
     for problem in problems:
         click.echo(f"  {problem}")
-    click.echo("All is well." if not missing and not problems else "Something is missing.")
+    click.echo(
+        "Everything is installed." if not missing and not problems else "Something is missing."
+    )
     sys.exit(1 if missing or problems else 0)
 
 
@@ -70,7 +75,7 @@ def _print_json() -> NoReturn:
 
 
 def version_text() -> str:
-    """The version, and the date of the newest evidence of each baseline."""
+    """Return the version, and the date of the newest evidence of each baseline."""
     library = Library(folders=folders)
     dates = [f"{name} {latest_date(library.baseline(name))}" for name in library.providers()]
     return f"upsim {own_version()} (baselines: {', '.join(dates)})"

@@ -1,4 +1,4 @@
-"""`upsim drift`: where recorded answers differ from the contract and from the simulator."""
+"""`upsim drift`: compare recorded responses with the documents and the simulator."""
 
 from __future__ import annotations
 
@@ -20,40 +20,41 @@ _READ, _WRITTEN = FileName(), FileName(written=True)
     "--stale-after",
     type=WholeNumber(min=0),
     metavar="DAYS",
-    help="Evidence older than this is a finding, too.",
+    help="Also report evidence older than DAYS.",
 )
 @click.option(
     "--simulator/--no-simulator",
     default=True,
     show_default=True,
-    help="Compare with a simulator, or with the contract only.",
+    help="Compare with a simulator too, or only with the documents.",
 )
 @click.option("--json", type=_WRITTEN, help="Write all differences as JSON.")
-@click.option("--html", type=_WRITTEN, help="Write one page that needs nothing else.")
+@click.option("--html", type=_WRITTEN, help="Write a self-contained HTML report.")
 @click.option(
     "--accept",
     type=_WRITTEN,
-    help="Differences that are known, in YAML: with these alone the command ends well.",
+    help="YAML file of known differences, which do not fail the command.",
 )
 @click.option(
     "--accept-new",
     metavar="REASON",
-    help="Add every other difference to the file of --accept, with this reason and today's date.",
+    help="Add all new differences to the --accept file, with this reason and today's date.",
 )
 @click.option(
     "--uses",
     type=_READ,
-    help="What we rely on, in YAML: a finding that touches nothing of it does not fail.",
+    help="YAML file of what you use; findings about anything else do not fail the command.",
 )
 @click.option(
     "--scenario",
     type=_WRITTEN,
-    help="Make a scenario of the cassette here, instead of a report. Replaces an existing file.",
+    help="Write a scenario made from the cassette instead of a report. Replaces an existing file.",
 )
 def command(**asked: object) -> None:
-    """Show what cassettes of `upsim record` tell of changes, one line a difference.
+    """Compare recordings made by `upsim record` with the documents and the simulator.
 
-    Exits with 0 when nothing differs, 1 when something does, 2 when a cassette cannot be read.
+    Prints one line per difference. Exit codes: 0 no difference, 1 a difference, 2 a cassette cannot
+    be read.
     """
     found = next(iter(entry_points(group=GROUP, name="drift")), None)
     if found is None:

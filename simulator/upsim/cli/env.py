@@ -1,4 +1,4 @@
-"""`upsim env`: what a shell needs so that programs speak to a simulator instead of a provider."""
+"""`upsim env`: shell settings that point programs to a simulator instead of a provider."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ SHELLS: Mapping[str, Line] = {
 @click.option(
     "--admin-token",
     envvar=ADMIN_TOKEN,
-    help="The token that serve prints; needed where it is not on loopback.",
+    help="Admin token printed by `upsim serve`; needed unless the server listens on loopback.",
 )
-@click.option("--sandbox", metavar="ID", help="Issue keys for a sandbox that is there.")
-@click.option("--new", is_flag=True, help="Make a sandbox and use its keys.")
-@click.option("--scenario", type=SCENARIO, help="Scenario of the sandbox that is made.")
-@click.option("--clock", help="Clock of the sandbox that is made: real, scaled:<n>, manual, auto.")
-@click.option("--dialect", default="", help="Dialect in the base URLs, such as live.")
+@click.option("--sandbox", metavar="ID", help="Issue keys for this existing sandbox.")
+@click.option("--new", is_flag=True, help="Create a sandbox and use its keys.")
+@click.option("--scenario", type=SCENARIO, help="Scenario of the new sandbox.")
+@click.option("--clock", help="Clock of the new sandbox: real, scaled:<n>, manual or auto.")
+@click.option("--dialect", default="", help="Dialect in the base URLs, for example live.")
 @click.option("--shell", type=click.Choice(list(SHELLS)), default="sh", show_default=True)
 @click.option("--json", "as_data", is_flag=True, help="For programs.")
 def command(  # noqa: PLR0913 - one argument for each option
@@ -86,12 +86,16 @@ def command(  # noqa: PLR0913 - one argument for each option
 
     `eval "$(upsim env)"` sets WAVESPEED_BASE_URL, WAVESPEED_API_KEY and so on for each provider,
     and the variables that known clients read, such as VENICE_API_BASE_URL.
-    The keys are new ones of the sandbox `default`, if no other is asked for.
+    The keys are new. They belong to the sandbox `default` unless an option chooses another.
     """
     if (scenario or clock) and not new:
-        raise click.UsageError("--scenario and --clock are for a sandbox that is made: add --new")
+        raise click.UsageError(
+            "--scenario and --clock need --new: an existing sandbox keeps its own"
+        )
     if new and sandbox:
-        raise click.UsageError("--new makes a sandbox, --sandbox takes one that is there: give one")
+        raise click.UsageError(
+            "use either --new (creates a sandbox) or --sandbox (names an existing one)"
+        )
     base = _root(url)
     headers = {"Authorization": f"Bearer {admin_token}"} if admin_token else {}
     with sync_connections(SECONDS) as http:
@@ -107,7 +111,9 @@ def command(  # noqa: PLR0913 - one argument for each option
         else:
             keys = {name: _key(http, sandbox, name) for name in providers}
     if not set(providers) <= keys.keys():
-        raise _stopped(f"what answers at {base} is no simulator: it gave no key for each provider")
+        raise _stopped(
+            f"the server at {base} is not a simulator: it did not return a key for each provider"
+        )
     variables = {URL: base}
     for name in providers:
         variables[f"{name.upper()}_BASE_URL"] = "/".join(filter(None, (base, name, dialect)))
@@ -125,7 +131,7 @@ def command(  # noqa: PLR0913 - one argument for each option
 
 
 def _root(url: str) -> str:
-    """Return the base URL of a server. Raises UsageError for that of a provider, or for none."""
+    """Return the base URL of a server. Raises UsageError for a provider's URL or an invalid URL."""
     flaw = base_url_flaw(url)
     if flaw:
         raise click.UsageError(f"--url {url[:200]!r} is not the base URL: {flaw}")
@@ -133,7 +139,7 @@ def _root(url: str) -> str:
 
 
 def _known(providers: Iterable[str], base: str) -> list[str]:
-    """Return the providers that this upsim knows: a server may name any number of others."""
+    """Return the providers that this upsim knows; a server may have more."""
     library = Library(folders=folders)
     named, ours = [*providers], {*library.providers()}
     known = [name for name in named if name in ours]
@@ -148,7 +154,7 @@ def _known(providers: Iterable[str], base: str) -> list[str]:
 
 
 def _check_dialect(providers: Iterable[str], dialect: str) -> None:
-    """Raise UsageError where the base URLs of a dialect would be answered with 404."""
+    """Raise UsageError if the simulator would respond to this dialect's base URLs with 404."""
     library = Library(folders=folders)
     try:
         for provider in sorted({*providers} & {*library.providers()}) if dialect else ():
@@ -158,7 +164,7 @@ def _check_dialect(providers: Iterable[str], dialect: str) -> None:
 
 
 def client_variables(providers: Iterable[str], dialect: str) -> Iterator[tuple[str, str]]:
-    """The variables that known clients read, each with the path that the client needs."""
+    """Yield the variables that known clients read, each with the base URL for that client."""
     library = Library(folders=folders)
     for provider in sorted({*providers} & {*library.providers()}):
         baseline = library.baseline(provider).baseline
@@ -183,29 +189,29 @@ def _ask(
     kind: type[T],
     body: Mapping[str, object] | None = None,
 ) -> T:
-    """Return one part of what the admin API answers; any refusal ends the command with a line."""
+    """Return one part of an admin API response; print a line and exit if the request fails."""
     try:
         answer = ask_admin(http, method, path, body=body)
         if answer.status == httpx.codes.UNAUTHORIZED:
-            raise _stopped(f"{answer.message}; give it by --admin-token or {ADMIN_TOKEN}")
+            raise _stopped(f"{answer.message}; pass it with --admin-token or {ADMIN_TOKEN}")
         if not answer.is_success:
             raise _stopped(answer.message)
         return msgspec.convert(answer.document.get(name), kind)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        start = f"start one with `upsim serve`, or say where it runs by --url or {URL}"
-        raise _stopped(f"no simulator answers at {_base(http)}: {error}; {start}") from error
+        start = f"start one with `upsim serve`, or name its URL with --url or {URL}"
+        raise _stopped(f"no simulator responds at {_base(http)}: {error}; {start}") from error
     except (ProtocolError, msgspec.ValidationError) as error:
-        text = f"what answers at {_base(http)} is no simulator: {name}: {error}"
+        text = f"the server at {_base(http)} is not a simulator: {name}: {error}"
         raise _stopped(text) from error
 
 
 def _base(http: httpx.Client) -> str:
-    """Return the address that was given, without the path of the admin API."""
+    """Return the base URL that was given, without the path of the admin API."""
     return str(http.base_url).removesuffix("/").removesuffix("/__sim")
 
 
 def _noting() -> Callable[[httpx.Response], None]:
-    """Return a hook that prints each note of a server once."""
+    """Return a hook that prints each note from a server once."""
     printed: set[str] = set()
 
     def note(response: httpx.Response) -> None:
@@ -218,6 +224,6 @@ def _noting() -> Callable[[httpx.Response], None]:
 
 
 def _stopped(message: str) -> SystemExit:
-    """Print why the command cannot go on, and return its end."""
+    """Print why the command cannot continue, and return the exit."""
     click.echo(f"upsim: {message}", err=True)
     return SystemExit(FINDING)

@@ -1,4 +1,4 @@
-"""A rich console for foreign text: its own styles reach the terminal, texts are escaped."""
+"""A rich console for foreign text: only its own styles reach the terminal unescaped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from upsim.core.printable_text import printable
 
 
 class EscapedConsole(Console):
-    """Prints texts as they are: neither markup, nor emoji, nor links, nor control characters."""
+    """Prints texts literally: no markup, emoji, links or control characters."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         """Print on standard output or on standard error."""
@@ -23,11 +23,11 @@ class EscapedConsole(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Render with escaped texts; what moves the cursor is rich's own."""
+        """Render with escaped texts; only rich itself may move the cursor."""
         for one in super().render(renderable, options):
             yield one if one.control else Segment(printable(one.text, keep="\n"), one.style)
 
     def on_broken_pipe(self) -> None:
-        """End a command whose output nobody reads any more, as click does."""
+        """End the command, as click does, if the reader of its output is gone."""
         self.quiet = True
         sys.exit(1)

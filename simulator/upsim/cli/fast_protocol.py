@@ -1,4 +1,4 @@
-"""uvicorn's protocol with a short way for what needs no waiting, which is nearly every call.
+"""uvicorn's protocol with a fast path for requests that need no waiting, which is nearly all.
 
 A request that came whole is decided in the callback that read it, and its answer leaves in one
 write: no task, no ASGI messages. Everything else (a body that is still coming, a video to be
@@ -24,45 +24,44 @@ from upsim.web.whole_responses import HttpResponse
 
 INVALID = "Invalid HTTP request received."
 TLS_RECORD = b"\x16"
-"""The first byte of a TLS handshake; no method of HTTP begins with it."""
+"""First byte of a TLS handshake; no HTTP method begins with it."""
 TLS_CAME = (
-    "TLS came to a port that speaks plain HTTP: use http:// "
-    "(`upsim serve --tls-cert` serves https://)."
+    "This port speaks plain HTTP, not TLS: use http:// (`upsim serve --tls-cert` serves https://)."
 )
 UNUSUAL = frozenset({b"host", b"expect", b"x-forwarded-for", b"x-forwarded-proto"})
-"""Request headers that change how a request is read. uvicorn deals with all but the first."""
+"""Request headers that change how a request is read. uvicorn handles all but the first."""
 
 ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 
 
 class BadRequestLineError(Exception):
-    """A request whose first line this server does not take."""
+    """A request whose first line this server does not accept."""
 
     def __init__(self, status: int, message: str) -> None:
-        """Answer with this status and text."""
+        """Keep status and text of the response."""
         self.status, self.message = status, message
         super().__init__(message)
 
 
 class FastPathProtocol(BoundedProtocol):
-    """Serves an application that has `fast_path` (see `upsim.app.App`)."""
+    """Serves an application that has a method `at_once` (see `upsim.app.App`)."""
 
     _body: bytes | None = None
-    """What came of the body while the short way is open; None on uvicorn's way."""
+    """Body parts received on the fast path; None on uvicorn's own path."""
     _unusual = False
     _answering: RequestResponseCycle | None = None
-    """What a task answers or answered last."""
+    """The request that a task handles or handled last."""
     _idle_since: float | None = None
-    """When the last answer left; None from the beginning of the next request to its answer."""
+    """Time of the last response; None from the start of the next request to its response."""
     _hosts = 0
     """Host headers of the request that is being read."""
     _host = b""
-    """The last Host that was seen on this connection, and is one."""
+    """The last valid Host header of this connection."""
 
     def connection_made(  # type: ignore[override]  # as uvicorn itself narrows it
         self, transport: asyncio.Transport
     ) -> None:
-        """Take up a connection."""
+        """Prepare a new connection."""
         super().connection_made(transport)
         self._pieces: list[bytes] = []
         self._fast_path = self.config.app.fast_path  # type: ignore[union-attr]  # of our own App
@@ -77,7 +76,7 @@ class FastPathProtocol(BoundedProtocol):
         }
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone, which uvicorn tells only the last request of a pipeline."""
+        """Report a lost connection to the running task; uvicorn reports it only to the last one."""
         cycle = self._answering
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
@@ -86,7 +85,7 @@ class FastPathProtocol(BoundedProtocol):
         super()._unset_keepalive_if_required()
 
     def read(self, data: bytes) -> None:
-        """Read, and answer what came whole."""
+        """Read input, and respond to complete requests."""
         unread: bytes | None = data
         while unread is not None:
             unread = self._fed(unread)
@@ -98,7 +97,7 @@ class FastPathProtocol(BoundedProtocol):
     # -- the parser's callbacks
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start a request."""
         self._stage = HEAD
         self._came = self._beside = self._hosts = 0
         self._steps += 1
@@ -111,7 +110,7 @@ class FastPathProtocol(BoundedProtocol):
         self.scope["state"] = self.app_state.copy()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Read a header; what comes after a body is a trailer, and no header."""
+        """Read a header; a header after the body is a trailer and is ignored."""
         if self._stage == BODY:
             return
         name = name.lower()
@@ -120,7 +119,7 @@ class FastPathProtocol(BoundedProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Choose the way."""
+        """Choose the fast path or uvicorn's own path."""
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if version != "1.1":
             if version != "1.0":
@@ -162,7 +161,7 @@ class FastPathProtocol(BoundedProtocol):
         self._pieces.append(body)
 
     def on_message_complete(self) -> None:
-        """Answer a request that came whole."""
+        """Respond to a complete request."""
         self._stage = BETWEEN
         if self.parser.should_upgrade():
             return
@@ -174,7 +173,7 @@ class FastPathProtocol(BoundedProtocol):
             return
         try:
             found = self._fast_path(self.scope, self._body)
-        except Exception as error:  # noqa: BLE001 - raised again where uvicorn tells of it
+        except Exception as error:  # noqa: BLE001 - raised again where uvicorn logs it
             found = _Failing(error)
         if isinstance(found, HttpResponse) and self._sent(found):
             self._body = None
@@ -185,7 +184,7 @@ class FastPathProtocol(BoundedProtocol):
     # -- inside
 
     def _fed(self, data: bytes) -> bytes | None:
-        """Let the parser read. What it must read once more is returned.
+        """Feed the parser. Return input that must be parsed again.
 
         There is no other protocol here, so a caller that offers one is answered as if it had not:
         its request is read again without the offer, which some clients make with every first one.
@@ -216,7 +215,7 @@ class FastPathProtocol(BoundedProtocol):
         return None
 
     def _put_together(self) -> None:
-        """Pass on the chunks of a slice in one piece: one by one they would take far longer."""
+        """Join the chunks of a slice: passing them on one by one takes far longer."""
         body = b"".join(self._pieces)
         self._pieces.clear()
         super().on_body(body)
@@ -236,7 +235,7 @@ class FastPathProtocol(BoundedProtocol):
             self.expect_100_continue = True
 
     def _read_absolute(self) -> None:
-        """Read a whole URL as the target of a request: its host wins (RFC 9112, 3.2.2)."""
+        """Read a whole URL as request target: its host wins (RFC 9112, 3.2.2)."""
         match = ABSOLUTE.fullmatch(self.url)
         if match is None or split_authority(match[2].decode("latin-1")) is None:
             raise BadRequestLineError(
@@ -248,12 +247,12 @@ class FastPathProtocol(BoundedProtocol):
         self.url = match[3] if match[3].startswith(b"/") else b"/" + match[3]
 
     def _is_free(self) -> bool:
-        """Whether nothing is being answered, and this answer will not end the connection."""
+        """Whether no response is pending and the next response will not end the connection."""
         answering = bool(self.cycle) and not self.cycle.response_complete
         return not answering and not self.flow.write_paused and self.parser.should_keep_alive()
 
     def _sent(self, answer: HttpResponse) -> bool:
-        """Send an answer; False when uvicorn is to refuse its headers."""
+        """Send a response; return False if uvicorn has to refuse its headers."""
         body = answer.body
         head = _head(answer.status, answer.content_type) % len(body)
         if answer.headers:
@@ -275,7 +274,7 @@ class FastPathProtocol(BoundedProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _as_usual(self, app: ASGIApp) -> None:
-        """Go uvicorn's way with what was read so far, with `app` for an application."""
+        """Continue on uvicorn's own path with the input so far and `app` as the application."""
         body, self._body = self._body, None
         usual, self.app = self.app, app
         super().on_headers_complete()
@@ -289,16 +288,16 @@ class FastPathProtocol(BoundedProtocol):
         self._idle_since = None
 
     def on_response_complete(self) -> None:
-        """Go on after an answer of uvicorn's, which sets a timer."""
+        """Continue after a response of uvicorn's own path, which sets a timer."""
         super()._unset_keepalive_if_required()
         super().on_response_complete()
         self._idle_since = self.loop.time()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close the connection, or look again later where it was used meanwhile."""
+        """Close an idle connection, or check again later if it was used in between."""
         self.timeout_keep_alive_task = None
         if self._idle_since is None:
-            return  # its answer sets the next timer
+            return  # the response sets the next timer
         if self._stage != BETWEEN:
             self._look_again(self.timeout_keep_alive)
             return
@@ -315,7 +314,7 @@ class FastPathProtocol(BoundedProtocol):
 
 
 class _Failing:
-    """An application that raises what was raised outside of any task."""
+    """An application that raises an exception from outside of any task."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -326,6 +325,6 @@ class _Failing:
 
 @cache
 def _head(status: int, content_type: bytes) -> bytes:
-    """The head of an answer up to its length; content types are few, and never a caller's."""
+    """Return the head of a response up to its length; content types are few and fixed."""
     kind = b"content-type: " + content_type.replace(b"%", b"%%") + b"\r\n" if content_type else b""
     return STATUS_LINE[status] + kind + b"content-length: %d\r\n"

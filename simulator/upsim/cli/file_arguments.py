@@ -1,4 +1,4 @@
-"""Files that options and arguments name: none that a command writes is another that it was given.
+"""File options: a command never writes to a file that it also reads.
 
 A recording may have cost money, and an export exists once.
 """
@@ -13,10 +13,10 @@ import click
 
 
 class FileName(click.Path):
-    """The path of a file that a command reads, or, with `written`, makes or replaces."""
+    """The path of a file that a command reads, or with `written` creates or replaces."""
 
     def __init__(self, *, written: bool = False, exists: bool = False) -> None:
-        """With `exists`, the file must be there."""
+        """Require that the file exists, if `exists` is set."""
         super().__init__(exists=exists, dir_okay=False, path_type=Path)
         self.written = written
 
@@ -26,7 +26,7 @@ class FileName(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> str | bytes | os.PathLike[str]:
-        """Return the path; fail if a file would be written that has another part in the command.
+        """Return the path; fail if the command would write to a file that it also uses elsewhere.
 
         click reads one parameter after the other, so each is compared with those before it.
         """
@@ -36,12 +36,16 @@ class FileName(click.Path):
             if writes and other is not param and _is_same(Path(os.fsdecode(path)), file):
                 name = other.human_readable_name if isinstance(other, click.Argument) else None
                 name = name or max(other.opts, key=len)
-                self.fail(f"{str(value)[:200]!r} is {name} itself: give another file", param, ctx)
+                self.fail(
+                    f"{str(value)[:200]!r} is the same file as {name}: choose another file",
+                    param,
+                    ctx,
+                )
         return path
 
 
 def _files_so_far(ctx: click.Context) -> Iterator[tuple[click.Parameter, Path]]:
-    """The files that were read from the command line up to now, each with its parameter."""
+    """Yield the files read from the command line so far, each with its parameter."""
     for param in ctx.command.params:
         if isinstance(param.type, FileName):
             value = ctx.params.get(str(param.name))
@@ -51,7 +55,7 @@ def _files_so_far(ctx: click.Context) -> Iterator[tuple[click.Parameter, Path]]:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Return whether two names are one file, there or not; all may write to the same device."""
+    """Whether two names mean the same file, existing or not; devices may be shared."""
     try:
         if one.exists() and other.exists():
             return one.is_file() and one.samefile(other)

@@ -1,4 +1,4 @@
-"""Where a server listens, by what addresses it is reached, and with which certificate."""
+"""The address that a server listens on, its URLs, and its certificate."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ipaddress import ip_address
 import click
 
 FINDING = 1
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - to be told apart, not bound to
-"""Addresses that stand for all of a machine's, and where that machine itself reaches them."""
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - only compared, never bound to
+"""Addresses that mean all interfaces, each with the address that this machine itself uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """The base URLs of a server, as this machine and as others reach it, and its names."""
+    """The base URLs of a server, for this machine and for others, and its host names."""
 
     base: str
     far: str
@@ -26,7 +26,7 @@ class ServerAddress:
 
 
 def addresses(host: str, port: int, *, scheme: str) -> ServerAddress:
-    """By what addresses a server is reached that listens on `host` and `port`."""
+    """Return the URLs of a server that listens on `host` and `port`."""
     shown = f"[{host}]" if ":" in host else host
     near = ANYWHERE.get(host, shown)
     far = own_address() if host in ANYWHERE else shown
@@ -39,7 +39,7 @@ def addresses(host: str, port: int, *, scheme: str) -> ServerAddress:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; where it cannot, say why and end."""
+    """Return a listening socket; if that fails, print the reason and exit."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.socket(family, socket.SOCK_STREAM)
@@ -61,7 +61,7 @@ def is_local_only(listening: socket.socket) -> bool:
 
 
 def own_address() -> str:
-    """The address of this machine that others reach it by, or its name where it has none.
+    """Return the address by which other machines reach this one, or its name if it has no address.
 
     A datagram socket finds its own address without sending anything.
     """
@@ -74,7 +74,7 @@ def own_address() -> str:
 
 
 def check_certificate(cert: str | None, key: str | None) -> None:
-    """End with a message that names the files when they cannot be served with."""
+    """Exit with a message that names the files if they cannot be used as a certificate."""
     if cert is None:
         if key is not None:
             raise click.UsageError("--tls-key needs --tls-cert")
@@ -83,6 +83,6 @@ def check_certificate(cert: str | None, key: str | None) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         files = cert if key is None else f"{cert} with the key {key}"
-        hint = "" if key else " (without --tls-key the file must hold the key, too)"
+        hint = "" if key else " (without --tls-key the file must also contain the key)"
         click.echo(f"upsim: cannot use the certificate {files}: {error}{hint}", err=True)
         sys.exit(FINDING)

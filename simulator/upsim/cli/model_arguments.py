@@ -1,4 +1,4 @@
-"""What `quote` and `upscale` understand alike: addresses, and parameters of a model."""
+"""Arguments that `quote` and `upscale` share: URLs, and parameters of a model."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from upsim.scenario.suggestions import unknown
 
 
 def is_address(source: str) -> bool:
-    """Whether a source is an address; else it is a path."""
+    """Whether a source is a URL; otherwise it is a path."""
     return source[:8].lower().startswith(("http://", "https://"))
 
 
 def is_elsewhere(source: str) -> bool:
-    """Whether a source is an address that is not on this machine."""
+    """Whether a source is a URL on another machine."""
     try:
         return is_address(source) and not is_loopback(urlsplit(source).hostname or "")
     except ValueError:
@@ -28,7 +28,7 @@ def is_elsewhere(source: str) -> bool:
 
 
 def settings_of(given: Iterable[tuple[str, str]], models: Sequence[str]) -> dict[str, str]:
-    """The parameters, each of which at least one of the models has. Raises UsageError."""
+    """Return the parameters, each of which at least one model has. Raises UsageError."""
     known = {name: None for model in models for name in find_model(model).model.options}
     chosen: dict[str, str] = {}
     for name, value in given:
@@ -41,7 +41,7 @@ def settings_of(given: Iterable[tuple[str, str]], models: Sequence[str]) -> dict
 
 
 def check_source(source: str) -> Path | None:
-    """Return the path of a source; None for a URL. Raises UsageError for what is neither."""
+    """Return the path of a source; None for a URL. Raises UsageError for anything else."""
     flaw = source_flaw(source)
     if flaw:
         raise click.UsageError(f"{source[:200]!r} {flaw}")
@@ -49,14 +49,14 @@ def check_source(source: str) -> Path | None:
 
 
 def _check_file(source: str) -> Path:
-    """Return the path of a file. Raises UsageError where no file is."""
+    """Return the path of a file. Raises UsageError if the file does not exist."""
     path = Path(source)
     try:
         there, is_folder = path.is_file(), path.is_dir()
     except (OSError, ValueError):  # a name that no file can have
         there = is_folder = False
     if is_folder:
-        raise click.UsageError(f"{source[:200]!r} is a folder: give a video file, or its URL")
+        raise click.UsageError(f"{source[:200]!r} is a folder: name a video file or a URL")
     if not there:
-        raise click.UsageError(f"there is no file {source[:200]!r}")
+        raise click.UsageError(f"the file {source[:200]!r} does not exist")
     return path

@@ -1,4 +1,4 @@
-"""What options take: names that a shell completes, amounts, sizes, rates, addresses, settings."""
+"""Types of options: names with shell completion, amounts, sizes, rates, URLs and settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RATE = re.compile(r"([0-9]{1,9})(?:[/-]([0-9]{1,9})|(\.[0-9]{1,6}))?")
 WHOLE = re.compile(r"(?!-0+\Z)-?[0-9]{1,40}")
 TOKEN = re.compile(r"[!-~]{1,512}")
 FASTEST = 100_000
-"""Frames per second; no clip has more."""
+"""Maximum frames per second of a clip."""
 _MICROSECONDS = Decimal("0.000001")
 _Names = Callable[[], Iterable[str]]
 
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
 else:
 
     class ParamType(click.ParamType):
-        """Let older versions of click, whose class is not generic, take a type in brackets, too."""
+        """Makes older versions of click, whose class is not generic, accept a type in brackets."""
 
         def __class_getitem__(cls, _: object) -> type[ParamType]:
             return cls
 
 
 class Name(ParamType[str]):
-    """A name out of a list that is read when a shell asks for it; any text is taken."""
+    """A name from a list that is read only for shell completion; any text is accepted."""
 
     def __init__(self, name: str, names: _Names) -> None:
-        """`name` stands in help texts."""
+        """Show `name` in help texts, and offer the result of `names` for completion."""
         self.name = name
         self._names = names
 
     def shell_complete(
         self, _ctx: click.Context, _param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """The names that begin like this, and files, where the names may also be paths."""
+        """Return the names with this beginning, and files if a name may also be a path."""
         found = [CompletionItem(n) for n in self._names() if n.startswith(incomplete)]
         return found or [CompletionItem(incomplete, type="file")]
 
@@ -68,7 +68,7 @@ def _providers() -> Iterable[str]:
 
 
 def model_words() -> Iterable[str]:
-    """Every way to name a model that is not ambiguous: in full, and by its provider."""
+    """Return every unambiguous name of a model: its full name, and its provider's name."""
     from upsim.client.exceptions import UnknownModelError
     from upsim.client.models import find_model, model_names
 
@@ -87,10 +87,10 @@ PROVIDER = Name("name", _providers)
 
 
 class ModelName(Name):
-    """A model, in full or by a part of its name that no other has; its full name is given on."""
+    """A model, by its full name or an unambiguous part of it; the value is the full name."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The full name of the model."""
+        """Return the full name of the model."""
         from upsim.client.exceptions import UnknownModelError
         from upsim.client.models import find_model
 
@@ -104,10 +104,10 @@ MODEL = ModelName("model", model_words)
 
 
 class WholeNumber(click.IntRange):
-    """A whole number within bounds, which a message about another value names."""
+    """A whole number within a range; the error message names the range."""
 
     def _describe_range(self) -> str:
-        """What `--help` shows of the bounds; any whole number has none."""
+        """Return the range for `--help`, or an empty string if the number is unlimited."""
         return "" if self.min is None and self.max is None else super()._describe_range()
 
     def convert(
@@ -116,7 +116,7 @@ class WholeNumber(click.IntRange):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> int:
-        """The number that a text spells."""
+        """Return the number."""
         found: int | None = None
         with suppress(click.BadParameter):
             if WHOLE.fullmatch(str(value)):
@@ -136,7 +136,7 @@ class Amount(ParamType[Decimal]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Decimal:
-        """The amount that a text spells."""
+        """Return the exact amount."""
         found = plain_decimal(str(value))
         if found is None:
             self.fail(f"{value!r} is not an amount, {DECIMAL_FORM}", param, ctx)
@@ -146,18 +146,18 @@ class Amount(ParamType[Decimal]):
 
 
 class DurationType(ParamType[Decimal]):
-    """A time, `90s`, `10m`, `2m30s`, or a plain number of seconds; a command gets seconds."""
+    """A duration such as `90s`, `10m`, `2m30s`, or a plain number; the value is seconds."""
 
     name = "time"
 
     def __init__(self, *, minimum: str = "0", maximum: str = "1000000000") -> None:
-        """Take no shorter and no longer times, in seconds, and none finer than a microsecond."""
+        """Accept durations from `minimum` to `maximum` seconds with at most six decimal places."""
         self._minimum, self._maximum = Decimal(minimum), Decimal(maximum)
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Decimal:
-        """The seconds of a time."""
+        """Return the seconds."""
         from upsim.scenario.durations import parse_seconds
 
         try:
@@ -166,9 +166,9 @@ class DurationType(ParamType[Decimal]):
             self.fail(str(error), param, ctx)
         if not self._minimum <= found <= self._maximum:
             bounds = f"{self._minimum:f} to {self._maximum:,f} seconds"
-            self.fail(f"{str(value)!r} is not a time of {bounds}", param, ctx)
+            self.fail(f"{str(value)!r} is not a duration of {bounds}", param, ctx)
         if found != found.quantize(_MICROSECONDS):
-            self.fail(f"{value!r} has more than six places of a second", param, ctx)
+            self.fail(f"{value!r} has more than six decimal places", param, ctx)
         return found
 
 
@@ -180,7 +180,7 @@ class FrameSize(ParamType[tuple[int, int]]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
-        """The two numbers of a text such as 1920x1080."""
+        """Return width and height from a text such as 1920x1080."""
         if isinstance(value, tuple):
             return value
         found = SIZE.fullmatch(str(value))
@@ -197,26 +197,26 @@ class FrameRate(ParamType[Fraction]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Fraction:
-        """The exact rate of a text."""
+        """Return the exact rate."""
         text = str(value)
         found = RATE.fullmatch(text)
         if found is None or (found[2] is not None and not int(found[2])):
             self.fail(f"{text!r} is not a frame rate such as 30, 29.97 or 30000/1001", param, ctx)
         rate = Fraction(text.replace("-", "/"))
         if not 0 < rate <= FASTEST:
-            self.fail(f"{text!r} is not above 0 and at most {FASTEST} fps", param, ctx)
+            self.fail(f"{text!r} must be above 0 and at most {FASTEST} fps", param, ctx)
         return rate
 
 
 class Setting(ParamType[tuple[str, str]]):
-    """A parameter of the provider's own, `name=value`."""
+    """A provider-specific parameter, `name=value`."""
 
     name = "name=value"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        """The name and the value."""
+        """Return the name and the value."""
         if isinstance(value, tuple):
             return value
         name, sign, chosen = str(value).partition("=")
@@ -226,22 +226,24 @@ class Setting(ParamType[tuple[str, str]]):
 
 
 class Port(ParamType[int]):
-    """A port to listen on, in plain digits; 0 takes a free one."""
+    """A port to listen on, in plain digits; 0 picks a free port."""
 
     name = "integer"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        """The number."""
+        """Return the port number."""
         port = 0 if str(value) == "0" else port_of(str(value))
         if port is None:
-            self.fail(f"{value!r} is not 0 or a plain number from 1 to {MAX_PORT}", param, ctx)
+            self.fail(
+                f"{value!r} is not a port: use 0 or a number from 1 to {MAX_PORT}", param, ctx
+            )
         return port
 
 
 def target_url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    """The target; `server` is the base URL of the running server."""
+    """Return the target URL; `server` means the base URL of the running server."""
     flaw = scheme_flaw(value)
     if flaw:
         raise click.BadParameter(f"{value[:200]!r} {flaw}")
@@ -252,7 +254,7 @@ def target_url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
 
 
 def base_url(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """A URL before others are put: http or https, a host, nothing after the path."""
+    """Check a public URL: http or https, a host, and no path."""
     if value is None:
         return None
     flaw = public_url_flaw(value)
@@ -264,7 +266,7 @@ def base_url(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 def host_names(
     _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Names or addresses of hosts, without scheme and port."""
+    """Check names or addresses of hosts, without scheme and port."""
     for name in value:
         if split_authority(name) != (name, None):
             told = f"{name!r} is not the name of a host, such as sim.example"
@@ -274,21 +276,21 @@ def host_names(
 
 def _host_hint(name: str) -> str:
     if "*" in name:
-        return "wildcards are not read: give each host by its full name"
+        return "wildcards are not supported: name each host in full"
     try:
         host = urlsplit(name if "//" in name else f"//{name}").hostname
     except ValueError:
         host = None
     alone = host and split_authority(host) == (host, None)
     return (
-        f"give the host alone, without scheme, port and path: {host}"
+        f"use the host only, without scheme, port and path: {host}"
         if alone
-        else ("give the host alone, without scheme, port and path")
+        else ("use the host only, without scheme, port and path")
     )
 
 
 def token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """A token that can be sent in a header."""
+    """Check that a token can be sent in a header."""
     if value is None or TOKEN.fullmatch(value):
         return value
     raise click.BadParameter("a token is 1 to 512 visible ASCII characters without spaces")

@@ -1,4 +1,4 @@
-"""How far an upscale is: a bar on a terminal, nothing in a pipe."""
+"""The progress of an upscale: a bar on a terminal, no output in a pipe."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from upsim.cli.escaped_console import EscapedConsole
 from upsim.client import values
 
 STEPS = ("waiting", "processing", "completed", "downloaded")
-"""What a job goes through, each a part of the bar."""
+"""The steps of a job, each of which is a part of the bar."""
 
 
 class _Arrived(TextColumn):
-    """How much of the file has come."""
+    """The number of downloaded bytes."""
 
     def __init__(self, part: Path) -> None:
         super().__init__("")
         self._part = part
 
     def render(self, task: Task) -> Text:  # noqa: ARG002 - rich's signature
-        """The size of the part of the file that is there."""
+        """Return the size of the downloaded part of the file."""
         try:
             return Text(amount_of(self._part.stat().st_size), "dim")
         except OSError:
@@ -32,10 +32,10 @@ class _Arrived(TextColumn):
 
 
 class ProgressBar:
-    """Shows how far it is, for as long as it is entered."""
+    """Shows the progress until the block ends."""
 
     def __init__(self, to: Path, *, shown: bool) -> None:
-        """A bar on standard error, unless that is no terminal or nobody wants it."""
+        """Show a bar on standard error if it is a terminal and `shown` is true."""
         console = EscapedConsole(stderr=True)
         self._bar = Progress(
             SpinnerColumn(),
@@ -50,7 +50,7 @@ class ProgressBar:
         self._task = self._bar.add_task("", total=len(STEPS))
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start to show the bar."""
         self._bar.start()
         return self
 
@@ -60,21 +60,21 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.stop()
 
     def show(self, text: str, done: str = "") -> None:
-        """What is being done, and the last step that is done."""
+        """Show the present activity, and the last completed step."""
         steps = STEPS.index(done) + 1 if done in STEPS else None
         self._bar.update(self._task, description=text, completed=steps)
 
     def show_poll(self, progress: values.Progress) -> None:
-        """A poll's answer, in the provider's word."""
+        """Show the status from a poll, in the provider's word."""
         self.show(progress.status, progress.state)
 
 
 def amount_of(length: int) -> str:
-    """Bytes as people write them."""
+    """Return a number of bytes in a readable unit."""
     if length < 1000:  # noqa: PLR2004 - where the next unit begins
         return f"{length} bytes"
     if length < 1_000_000:  # noqa: PLR2004 - where the next unit begins

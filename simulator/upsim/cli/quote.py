@@ -1,4 +1,4 @@
-"""`upsim quote`: what each model would charge for a video, side by side, or why it refuses."""
+"""`upsim quote`: the price of a video for each model, side by side, or the reason for a refusal."""
 
 from __future__ import annotations
 
@@ -45,22 +45,45 @@ CLIP_LENGTH = DurationType(minimum="0.000001")
 
 @click.command("quote")
 @click.argument("source", required=False, metavar="[FILE|URL]")
-@click.option("--duration", type=CLIP_LENGTH, help="Length of a clip that need not exist.")
-@click.option("--size", type=FrameSize(), help="Its width and height.")
-@click.option("--fps", type=FrameRate(), help="Its frame rate.  [default: 30]")
+@click.option("--duration", type=CLIP_LENGTH, help="Duration of a clip to quote without a file.")
 @click.option(
-    "--container", type=click.Choice(get_args(Container)), help="Its format.  [default: mp4]"
+    "--size", type=FrameSize(), help="Width and height of a clip to quote without a file."
 )
-@click.option("--bytes", "length", type=WholeNumber(0, 2**62), help="The size of its file.")
-@click.option("--model", "models", type=MODEL, multiple=True, help="Only this; can be repeated.")
 @click.option(
-    "--target-height", type=WholeNumber(1, 100_000), help="Lines of the shorter side, as 2160."
+    "--fps", type=FrameRate(), help="Frame rate of a clip to quote without a file.  [default: 30]"
 )
-@click.option("--factor", type=WholeNumber(1, 100), help="How many times each side.")
 @click.option(
-    "--option", "settings", type=Setting(), multiple=True, help="A parameter of the provider's own."
+    "--container",
+    type=click.Choice(get_args(Container)),
+    help="File format of a clip to quote without a file.  [default: mp4]",
 )
-@click.option("--fetch", is_flag=True, help="Fetch a public URL to measure it.")
+@click.option(
+    "--bytes",
+    "length",
+    type=WholeNumber(0, 2**62),
+    help="File size of a clip to quote without a file.",
+)
+@click.option(
+    "--model",
+    "models",
+    type=MODEL,
+    multiple=True,
+    help="Model, for example venice or upscale-v1; can be repeated.",
+)
+@click.option(
+    "--target-height",
+    type=WholeNumber(1, 100_000),
+    help="Output height of the shorter side, for example 2160.",
+)
+@click.option("--factor", type=WholeNumber(1, 100), help="Scale factor for width and height.")
+@click.option(
+    "--option",
+    "settings",
+    type=Setting(),
+    multiple=True,
+    help="Provider-specific parameter; can be repeated.",
+)
+@click.option("--fetch", is_flag=True, help="Download a public URL to measure it.")
 @click.option("--json", "as_data", is_flag=True, help="For programs.")
 def command(  # noqa: PLR0913 - one argument for each option
     *,
@@ -77,27 +100,29 @@ def command(  # noqa: PLR0913 - one argument for each option
     fetch: bool,
     as_data: bool,
 ) -> None:
-    """Show what each model would charge for a video, or in its own words why it refuses.
+    """Show the price of a video for each model, or the provider's reason for refusing it.
 
-    FILE is measured; without one, --duration and --size describe a clip that need not exist.
-    Nothing is sent to any provider: a simulator in this process judges, by the published rules.
-    Exits with 1 when no model would take the video.
+    FILE is measured; to quote without a file, describe a clip with --duration and --size.
+    Nothing is sent to a provider: a simulator in this process applies the published rules.
+    Exit code 1 if no model accepts the video.
     """
     given = {"duration": duration, "size": size, "fps": fps, "container": container}
     if source is not None and any(value is not None for value in (*given.values(), length)):
-        raise click.UsageError("give a FILE or URL, or describe a clip by --duration: not both")
+        raise click.UsageError("use either FILE/URL or --duration, not both")
     if target_height is not None and factor is not None:
-        raise click.UsageError("give --target-height or --factor, not both")
+        raise click.UsageError("use either --target-height or --factor, not both")
     names = models or model_names()
     wishes: UpscaleOptions = {"target_height": target_height, "factor": factor}
     chosen = settings_of(settings, names)
     if source is None:
         if duration is None or size is None:
-            raise click.UsageError("give a FILE or URL, or both --duration and --size")
+            raise click.UsageError("name a FILE or URL, or use both --duration and --size")
         media = _media(duration, size, fps or Fraction(30), container or "mp4", length or 0)
         within = bounded(media)
         if isinstance(within, Unmeasurable):
-            raise click.UsageError(f"no such clip is measured here: {within.detail}")
+            raise click.UsageError(
+                f"a clip with these properties is not supported: {within.detail}"
+            )
         rows = list(quotes(described_video(media), names, wishes, chosen))
         _show(described_video(media), rows, as_data=as_data)
     else:
@@ -167,7 +192,7 @@ def _table(rows: Sequence[QuoteRow]) -> Table:
 
 
 def _blocks(rows: Sequence[QuoteRow]) -> Group:
-    """A block for each model, for terminals that are too narrow for the table."""
+    """Return a block for each model, for terminals that are too narrow for the table."""
     parts: list[Text | Padding] = []
     for row in rows:
         *cells, words = _cells(row)
@@ -178,7 +203,7 @@ def _blocks(rows: Sequence[QuoteRow]) -> Group:
 
 
 def _cells(row: QuoteRow) -> tuple[Text, ...]:
-    """Price, quantity, size, and the words for it."""
+    """Return the cells of a row: price, quantity, size, and formula or reason."""
     billed = f"{plain(row.billed.quantity):,f} {row.billed.of}" if row.billed else ""
     price = price_text(row.price, row.per_dollar) or row.verdict
     size = "" if row.output is None else str(row.output)
@@ -186,7 +211,7 @@ def _cells(row: QuoteRow) -> tuple[Text, ...]:
 
 
 def _words(row: QuoteRow) -> str:
-    """The formula of a price, or the reason of a refusal with its status and code."""
+    """Return the formula of a price, or the reason of a refusal with its status and code."""
     if row.verdict == "priced":
         return row.formula
     told = " ".join(filter(None, (str(row.status or ""), row.code, row.reason)))

@@ -1,4 +1,4 @@
-"""What each model would charge for a video: a price by its published rule, or its own refusal.
+"""The price of a video for each model by its published rule, or the model's own refusal.
 
 Each model is tried once in a simulator of this process, which says what is refused and in which
 words; the price of what is not refused is the reference client's own.
@@ -34,9 +34,9 @@ from upsim.scenario.model import MediaRule
 
 LOCAL = "http://127.0.0.1"
 AMPLE = Decimal(1_000_000_000)
-"""A balance that no single job uses up: here prices are asked, not purses."""
+"""A balance that no single job uses up, because quotes must not depend on the balance."""
 ANYWHERE = "https://clip.example/described.mp4"
-"""The address of a clip that is only described."""
+"""URL of a clip that is only described."""
 FETCH_BYTES = 2 * 1024**3
 FETCH_SECONDS = 300.0
 
@@ -44,12 +44,12 @@ Verdict = Literal["priced", "refused", "impossible"]
 
 
 class UnfetchedError(Exception):
-    """An address that is not fetched unless that is asked for."""
+    """A public URL that is not downloaded unless `--fetch` allows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotedVideo:
-    """What is to be quoted: a file or an address, and what is known of it."""
+    """The video to quote: a file, a URL or a description, with its known properties."""
 
     source: str | Path
     found: Measured
@@ -57,23 +57,23 @@ class QuotedVideo:
 
     @property
     def name(self) -> str | None:
-        """Its path or address; None for a clip that is only described."""
+        """The path or URL; None for a clip that is only described."""
         return None if self.source == ANYWHERE else str(self.source)
 
     @property
     def media(self) -> Media | None:
-        """The properties, when it is a video."""
+        """The properties of the file if it is a video."""
         return self.found if isinstance(self.found, Media) else None
 
 
 @dataclass(frozen=True, slots=True)
 class QuoteRow:
-    """The answer of one model.
+    """The quote of one model.
 
-    `impossible` is what the model does not offer at all; `refused` is the provider's own answer,
-    `status` None where the client knows it without asking, `cause` the simulator's sentence on it.
-    `failing` says that the provider takes the job, and lets it fail with this reason; `refunded`
-    what then becomes of the charge.
+    `impossible`: the reason if the model does not offer this at all. `refused`: the provider's own
+    refusal, with its `status` (None if the client knows it without a request) and the simulator's
+    `cause`. `failing`: the reason with which an accepted job fails; `refunded`: whether its charge
+    is refunded.
     """
 
     model: str
@@ -92,12 +92,12 @@ class QuoteRow:
 
 
 def video_of_file(path: Path) -> QuotedVideo:
-    """A file of this machine."""
+    """Return a video from a local file."""
     return QuotedVideo(path, measure_file(path))
 
 
 def described_video(media: Media) -> QuotedVideo:
-    """A clip that need not exist."""
+    """Return a video that exists only as a description."""
     return QuotedVideo(ANYWHERE, media)
 
 
@@ -105,7 +105,7 @@ def described_video(media: Media) -> QuotedVideo:
 def video_at(url: str, *, fetch: bool) -> Iterator[QuotedVideo]:
     """A video at an address, fetched once; raises UnfetchedError for a public one without `fetch`.
 
-    Addresses of this machine are always fetched, private ones never.
+    URLs on this machine are always downloaded, URLs of private networks never.
     """
     from upsim.media.fetch import Fetcher
     from upsim.media.fetch_addresses import LOOPBACK, PUBLIC
@@ -113,7 +113,7 @@ def video_at(url: str, *, fetch: bool) -> Iterator[QuotedVideo]:
 
     loopback = is_loopback(host_of(url))
     if not (loopback or fetch):
-        raise UnfetchedError(f"{url[:200]} is not on this machine; --fetch lets it be fetched")
+        raise UnfetchedError(f"{url[:200]} is not on this machine; --fetch allows its download")
     store = BlobStore(FETCH_BYTES)
     try:
         fetcher = Fetcher(store, LOOPBACK if loopback else PUBLIC)
@@ -129,7 +129,7 @@ def video_at(url: str, *, fetch: bool) -> Iterator[QuotedVideo]:
 def quotes(
     video: QuotedVideo, models: Iterable[str], wishes: UpscaleOptions, settings: Mapping[str, str]
 ) -> Iterator[QuoteRow]:
-    """A row for each model, in order. `settings` go to the models that have them."""
+    """Yield a row for each model, in order. `settings` are passed to the models that have them."""
     with ExitStack() as stack:
         sim = stack.enter_context(Simulator(clock="manual"))
         http = stack.enter_context(httpx.Client(transport=sim.transport(), cookies=NoCookies()))
@@ -153,7 +153,7 @@ def quotes(
 
 
 def _let_find(sim: Simulator, video: QuotedVideo) -> None:
-    """Let every address lead to this video, for all providers."""
+    """Make every URL lead to this video, for all providers."""
     library = sim.registry.library
     rule = MediaRule("*", video.local or video.found)
     for provider in sim.registry.providers:
@@ -176,7 +176,7 @@ def _row(
     except UnsupportedError as error:
         return replace(blank, verdict="impossible", reason=str(error))
     except ClientError:
-        found = None  # the provider's own answer will say why
+        found = None  # the provider's own response will give the reason
     try:
         job = client.submit(source, **wishes)
         _settle(http, box)
@@ -185,7 +185,7 @@ def _row(
     except UnsupportedError as error:
         return replace(blank, verdict="impossible", reason=str(error))
     except JobFailedError as error:
-        reason = error.progress.error or "the job fails, and no reason is given"
+        reason = error.progress.error or "the job fails without a reason"
         refunded = box.state.refund_of(error.job.id) is not None
         return replace(
             blank, reason=reason, code=error.progress.code, failing=True, refunded=refunded
@@ -209,7 +209,7 @@ def _row(
 
 
 def _settle(http: httpx.Client, box: Sandbox) -> None:
-    """Let the job come to its end."""
+    """Advance the clock until the job ends."""
     http.post(f"{LOCAL}/__sim/sandboxes/{box.id}/clock/advance", json={"to": "idle"})
 
 

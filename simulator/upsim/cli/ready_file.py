@@ -1,4 +1,4 @@
-"""The file that says that a server answers, and where: whole or not there, and private."""
+"""The file that announces a ready server and its URL: written completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from upsim.cli.server import UvicornServer
 
 USAGE = 2
 _MAX_LENGTH = 64 * 1024
-"""Bytes of a ready file at most."""
+"""Maximum size of a ready file in bytes."""
 
 
 def remove_stale(
     context: click.Context, option: click.Parameter, ready: Path | None
 ) -> Path | None:
-    """Remove a ready file of an earlier server; where none can be written, say why and end.
+    """Remove an earlier server's ready file; exit with the reason if none can be written.
 
-    It is done before any other option is looked at: a server that does not start for another
-    reason must not be taken for one that runs.
+    This happens before other options are checked: if the server does not start, an old ready file
+    must not suggest that it runs.
     """
     if ready is None:
         return None
@@ -35,7 +35,7 @@ def remove_stale(
         raise click.BadParameter(f"{ready} is not a regular file", context, option)
     try:
         if ready.exists() and not _is_ready_file(ready):
-            problem = f"{ready} holds something that no server wrote: give another file"
+            problem = f"{ready} was not written by a server: choose another file"
             raise click.BadParameter(problem, context, option)
         ready.unlink(missing_ok=True)
         private, part = _opened(ready)
@@ -48,7 +48,7 @@ def remove_stale(
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file of which nobody ever reads a part, and that only its owner may read."""
+    """Write a file that only its owner may read; other processes never see a part of it."""
     private, part = _opened(file)
     try:
         with os.fdopen(private, "w", encoding="utf-8") as opened:
@@ -61,12 +61,12 @@ def write_whole(file: Path, text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ReadyFile:
-    """The ready file of a server, if it is to have one."""
+    """The ready file of a server, if `--ready-file` names one."""
 
     path: Path | None
 
     def write(self, server: UvicornServer, said: Mapping[str, object]) -> None:
-        """Say that the server answers; where that cannot be written, say why and stop it."""
+        """Announce the ready server; if the file cannot be written, print the reason and stop."""
         if self.path is None:
             return
         try:
@@ -76,7 +76,7 @@ class ReadyFile:
             server.code, server.should_exit = USAGE, True
 
     def remove(self) -> None:
-        """Remove it, unless it is another server's by now."""
+        """Remove the file, unless another server has replaced it."""
         if self.path is None:
             return
         with suppress(OSError, ValueError):
@@ -86,7 +86,7 @@ class ReadyFile:
 
 
 def _is_ready_file(file: Path) -> bool:
-    """Return whether a file may be removed: it is empty, or a server wrote it."""
+    """Whether a file may be removed, because it is empty or a server wrote it."""
     with file.open("rb") as opened:
         content = opened.read(_MAX_LENGTH)
     try:
@@ -100,7 +100,7 @@ def _tell(ready: Path, error: OSError) -> None:
 
 
 def _opened(file: Path) -> tuple[int, Path]:
-    """A new private file beside it, and where that is."""
+    """Open a new private file beside the ready file; return its descriptor and path."""
     part = file.with_name(file.name + ".part")
     part.unlink(missing_ok=True)
     return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), part

@@ -1,4 +1,4 @@
-"""`upsim record`: a proxy that writes down what passes between a client and a provider."""
+"""`upsim record`: a proxy that records requests and responses between a client and a provider."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ IPV4 = 4
 
 
 class Recorder:
-    """A recording as our own protocol serves it, with its bounds; none is answered at once."""
+    """A recording as an application of our server protocol, without a fast path."""
 
     def __init__(self, application: ASGIApp) -> None:
         """Serve this application."""
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         await self._application(scope, receive, send)
 
     def fast_path(self, _scope: Scope, _body: bytes) -> ASGIApp:
-        """What answers a request that came whole."""
+        """Return the application, so that every request takes the normal path."""
         return self._application
 
 
@@ -48,12 +48,12 @@ class Recorder:
     "--upstream",
     required=True,
     callback=base_url,
-    help="Where the provider is: the only host spoken to.",
+    help="Base URL of the provider; no other host is contacted.",
 )
-@click.option("--provider", type=PROVIDER, help="Whose API it is, where the address does not tell.")
-@click.option("--dialect", help="Dialect of the answers; by default that of the address.")
+@click.option("--provider", type=PROVIDER, help="Provider, if --upstream does not show it.")
+@click.option("--dialect", help="Dialect of the responses. Default: taken from --upstream.")
 @click.option(
-    "--to", required=True, type=FileName(written=True), help="The cassette, a new or empty file."
+    "--to", required=True, type=FileName(written=True), help="Cassette file to write; new or empty."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -61,34 +61,34 @@ class Recorder:
     default=4748,
     show_default=True,
     type=Port(),
-    help="Port; 0 takes a free one.",
+    help="Port; 0 picks a free port.",
 )
 @click.option(
     "--ready-file",
     type=FileName(written=True),
     is_eager=True,
     callback=remove_stale,
-    help="Write JSON with base_url and pid there once it answers.",
+    help="Write a JSON file with base_url and pid once the recorder is ready.",
 )
-@click.option("--cap", type=Amount(), help="The most that may be spent, in the provider's unit.")
-@click.option("--api-key", help="Send this key upstream, whatever callers send.")
+@click.option("--cap", type=Amount(), help="Maximum to spend, in the provider's unit.")
+@click.option("--api-key", help="Key to send to the provider instead of the client's key.")
 @click.option(
     "--clip",
     "clips",
     multiple=True,
     metavar="GLOB=CLIP",
-    help="What the videos at some addresses are: '*/a.mp4=854x480 30fps 4.5s'.",
+    help="Properties of videos by URL pattern: '*/a.mp4=854x480 30fps 4.5s'.",
 )
 @click.option(
     "--balances/--no-balances",
     default=True,
     show_default=True,
-    help="Read the balance before and after each paid call.",
+    help="Read the balance before and after each paid request.",
 )
 @click.option(
     "--uses",
     type=FileName(written=True),
-    help="At the end, add what was called and answered to this file, for verify and drift --uses.",
+    help="Add the used requests and response parts to this file at the end, for `--uses`.",
 )
 @click.option(
     "--webhooks",
@@ -97,14 +97,12 @@ class Recorder:
     help="Where the provider reaches this recorder, such as a tunnel: takes webhooks there, passes"
     " them on. At a simulator on this machine they come without it.",
 )
-@click.option(
-    "--webhook-secret", help="Check the signatures of webhooks with this secret of the provider."
-)
+@click.option("--webhook-secret", help="Secret to check webhook signatures with.")
 def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -> None:
-    """Forward calls to a provider, check each answer, and write all to a cassette.
+    """Forward requests to a provider, check each response, and write both to a cassette.
 
-    Clients are given the address of the recording in place of the provider's. Ctrl-C ends it.
-    Exits with 0 when every answer kept to the contract, 1 when one did not, 2 when nothing began.
+    Clients use the URL of the recorder in place of the provider's. Ctrl-C ends the recording.
+    Exit codes: 0 every response matches the documents, 1 a response does not, 2 usage error.
     """
     found = next(iter(entry_points(group=GROUP, name="record")), None)
     if found is None:
@@ -156,7 +154,7 @@ def command(*, host: str, port: int, ready_file: Path | None, **asked: object) -
 
 
 def _reached(listening: socket) -> str:
-    """The base URL by which this machine reaches a socket, also one that listens everywhere."""
+    """Return the base URL for this machine, also if the socket listens on all interfaces."""
     host, port = listening.getsockname()[:2]
     address = ip_address(str(host).partition("%")[0])
     if address.is_unspecified:

@@ -1,4 +1,4 @@
-"""`upsim replay`: an exported session once more, compared answer by answer."""
+"""`upsim replay`: replay an exported session and compare each response."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ from upsim.web.replay.report import ReplayDifference, ReplayReport, replay
 
 FINDING = 1
 SHOWN = 5
-"""Differences that are printed one by one."""
+"""Number of differences that are printed."""
 
 
 @click.command("replay")
 @click.argument("file", type=FileName(exists=True))
 @click.option("--json", "as_data", is_flag=True, help="For programs.")
-@click.option("--pytest", "as_test", is_flag=True, help="Write a test that replays it.")
+@click.option(
+    "--pytest", "as_test", is_flag=True, help="Write a pytest file that replays the session."
+)
 @click.option(
     "--to",
     type=FileName(written=True),
-    help="File for the test; standard output without it. Replaces an existing file.",
+    help="File for the test, replaced if it exists. Default: standard output.",
 )
 def command(file: Path, *, as_data: bool, as_test: bool, to: Path | None) -> None:
-    """Replay a FILE that `GET /__sim/sandboxes/<id>/export` wrote, in process, in virtual time.
+    """Replay FILE, an export from `GET /__sim/sandboxes/<id>/export`, in process, in virtual time.
 
-    Exit 0: every answer is the recorded one, byte by byte; 1: some are not,
-    or could not be asked for again; 2: FILE is no export.
+    Exit codes: 0 every response equals the recorded one, byte by byte; 1 a response differs,
+    or a request could not be repeated; 2 FILE is not an export.
     """
     if to is not None and not as_test:
         raise click.UsageError("--to needs --pytest")
@@ -61,7 +63,7 @@ def command(file: Path, *, as_data: bool, as_test: bool, to: Path | None) -> Non
 
 
 def _write(made: Written, to: Path | None) -> int:
-    """Write a test and the files beside it; the exit code."""
+    """Write a test and its body files; return the exit code."""
     if to is None:
         click.echo(made.text, nl=False)
     else:
@@ -74,12 +76,15 @@ def _write(made: Written, to: Path | None) -> int:
     for note in made.notes:
         click.echo(f"note: {note}", err=True)
     for reason in made.missing:
-        click.echo(f"the test is shorter than the session, and fails: {reason}", err=True)
+        click.echo(f"the test is shorter than the session and fails: {reason}", err=True)
     return FINDING if made.missing else 0
 
 
 def _write_all(made: Written, to: Path) -> None:
-    """Write the bodies and then the test that reads them. Raises OSError, and leaves none then."""
+    """Write the body files, then the test.
+
+    Raises OSError and leaves no file if one cannot be written.
+    """
     folder = to.parent / f"{to.stem}_bodies"
     with ExitStack() as ended_early:
         if made.files and not folder.exists():
@@ -117,10 +122,10 @@ def _lines(file: Path, document: Document, report: ReplayReport) -> list[str]:
     lines = [
         f"{file}: sandbox {made.id}, scenario {made.scenario}, {clock}, seed {made.seed}",
         f"played    {sum(report.kinds.values())} of {report.entries} entries: {kinds or 'none'}",
-        f"compared  {report.compared} answers, {len(report.differences) or 'none'} differ",
+        f"compared  {report.compared} responses, {len(report.differences) or 'none'} differ",
     ]
     if report.unanswered:
-        lines.append(f"          {report.unanswered} were not answered")
+        lines.append(f"          {report.unanswered} had no response")
     lines += [f"note      {note}" for note in report.notes]
     lines += [f"skipped   {reason}" for reason in report.skipped]
     for found in report.differences[:SHOWN]:

@@ -1,4 +1,4 @@
-"""One line for every answer, with the state of its job or the reason of its refusal."""
+"""One line for every response, with the state of its job or the reason for its refusal."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ FLUSH_SECONDS = 0.05
 MAX_TEXT_LENGTH = 300
 """Characters of a provider's message, and of a path, that a line shows."""
 PLACES = (("message",), ("error", "message"), ("error",), ("detail",))
-"""Where a document may hold its message; the first that is a text counts."""
+"""Keys under which a document may hold its message; the first that holds a string wins."""
 
 
 class RequestLog:
-    """Collects answers and prints them in one write shortly after."""
+    """Collects responses and prints their lines in one write shortly afterwards."""
 
     def __init__(self) -> None:
-        """Nothing to print yet. Lines of another day than today bear a date."""
+        """Start with nothing to print. Lines of a day other than today carry a date."""
         self._waiting: list[tuple[Sandbox, JournalEntry, Job | None] | str] = []
         self._day = today()
 
     def __call__(self, sandbox: Sandbox, exchange: JournalEntry) -> None:
-        """Take in an answer, and its job as it is at this moment."""
+        """Add a response, with its job as it is now."""
         self._wait_for((sandbox, exchange, job_of(sandbox, exchange)))
 
     def stray(self, method: str, path: str, status: int, message: str) -> None:
-        """Take in a request that reached no provider: a refused one, or one for a file."""
+        """Add a request that reached no provider: a refused request or a request for a file."""
         self._wait_for(unmatched_line(method, path, status, message))
 
     def webhook(self, sandbox: Sandbox, posting: Posting, outcome: AttemptOutcome) -> None:
-        """Take in an attempt to deliver a webhook."""
+        """Add an attempt to deliver a webhook."""
         self._wait_for(webhook_line(sandbox, posting, outcome, day=self._day))
 
     def flush(self) -> None:
-        """Print what waits."""
+        """Print the collected lines."""
         waiting, self._waiting = self._waiting, []
         day = self._day
         say("".join(one if isinstance(one, str) else line_of(*one, day=day) for one in waiting))
@@ -62,30 +62,30 @@ class RequestLog:
 
 
 def say(text: str) -> None:
-    """Print a text at once. A stream that fails is reported once; nothing follows on it.
+    """Print a text immediately. Report a stream that fails once, and write nothing more to it.
 
     A server goes on: nothing is raised.
     """
     try:
         click.echo(text, nl=False)
     except BrokenPipeError:
-        pass  # nobody reads any more
+        pass  # the reader of the output is gone
     except OutputError as error:
         click.echo(f"upsim: {error.message}", err=True)
 
 
 def today() -> str:
-    """The date in UTC, by the wall clock."""
+    """Return the date in UTC by the wall clock."""
     return iso(wall_clock())[:10]
 
 
 def job_of(sandbox: Sandbox, exchange: JournalEntry) -> Job | None:
-    """The job that an exchange made or read, as it is now."""
+    """Return the job that a request created or read, in its present state."""
     return None if exchange.job is None else sandbox.state.jobs.get(exchange.job)
 
 
 def line_of(sandbox: Sandbox, exchange: JournalEntry, job: Job | None, *, day: str) -> str:
-    """The line of an answer, with the hint that names the dialect which would serve its client.
+    """Return the line of a response, with the hint that names the dialect its client needs.
 
     The date is left out where it is no news: on the day `day` by a clock that is the wall clock.
     """
@@ -109,7 +109,7 @@ def line_of(sandbox: Sandbox, exchange: JournalEntry, job: Job | None, *, day: s
 
 
 def webhook_line(sandbox: Sandbox, posting: Posting, outcome: AttemptOutcome, *, day: str) -> str:
-    """The line of an attempt to deliver a webhook."""
+    """Return the line of an attempt to deliver a webhook."""
     at = iso(sandbox.now, 3)
     usual = sandbox.clock.mode == "real" and at[:10] == day
     where = "" if sandbox.id == "default" else f"[{sandbox.id}] "
@@ -121,19 +121,19 @@ def webhook_line(sandbox: Sandbox, posting: Posting, outcome: AttemptOutcome, *,
 
 
 def unmatched_line(method: str, path: str, status: int, message: str) -> str:
-    """The line of a request that reached no provider."""
+    """Return the line of a request that reached no provider."""
     at = iso(wall_clock(), 3)[11:-1]
     head = f"{at} {printable(method)} {printable(path)} {status}"
     return f"{head}{f' {printable(message)}' if message else ''}\n"
 
 
 def printable(text: str) -> str:
-    """One line of foreign text, cut if it is long: a line feed is escaped, too."""
+    """Return foreign text as one line, cut if it is long, with line feeds escaped."""
     return escaped(text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…")
 
 
 def message_in(reply: bytes) -> str:
-    """The message of a JSON answer; empty where there is none."""
+    """Return the message of a JSON response, or an empty string."""
     try:
         document = json.loads(reply)
     except (ValueError, RecursionError):
@@ -150,7 +150,7 @@ def _provider(sandbox: Sandbox, exchange: JournalEntry) -> str:
 
 
 def _refusal(exchange: JournalEntry, rule: ErrorRule) -> str:
-    """The rule that refused, what the provider said, why it is believed, and what was compared."""
+    """Return the rule that refused, the provider's message, its evidence and compared values."""
     text = printable(hidden_text(message_in(exchange.reply) or rule.message))
     said = f": {text}" if text else ""
     grade = f"({rule.evidence.grade}: {rule.evidence.source})"
@@ -158,7 +158,7 @@ def _refusal(exchange: JournalEntry, rule: ErrorRule) -> str:
 
 
 def _reason(exchange: JournalEntry) -> str:
-    """What a check saw, also where an accepted job will fail for it, and what is not read."""
+    """Return what a check measured, also if an accepted job fails later, and unread parameters."""
     found = reason(exchange.check, cause_of(exchange), compared(exchange))
     return f" [{printable(found)}]" if found else ""
 
@@ -182,7 +182,7 @@ def _text_at(document: object, place: tuple[str, ...]) -> str:
 
 
 def _issues(document: object) -> Iterator[str]:
-    """Yield what validators list beside a general message: each place with its own text.
+    """Yield the issues that validators list beside a general message, each with its place.
 
     An issue of the whole body has no place; one that repeats the general message has no news.
     """

@@ -1,4 +1,4 @@
-"""`upsim scenarios`: what there is, what stands in a file, and where each value comes from."""
+"""`upsim scenarios`: list scenarios, print a file, and explain where each value comes from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from upsim.web.bodies import encode
 
 FINDING = 1
 ROOM = 120
-"""Columns of a list that no terminal bounds."""
+"""Columns of a list that is not printed on a terminal."""
 _Decorated = Callable[[Callable[..., None]], Callable[..., None]]
 
 
@@ -38,17 +38,17 @@ def _json_option() -> _Decorated:
 
 @click.group("scenarios")
 def command() -> None:
-    """Show the scenarios that come with the package, or one of your own by its path."""
+    """List, show and explain the built-in scenarios, or a scenario file of yours."""
 
 
 @command.command("list")
 @click.argument("words", nargs=-1)
 @_json_option()
 def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
-    """List the scenarios of each provider, or those about all the WORDS.
+    """List the scenarios of each provider, or those that match all WORDS.
 
-    Words count in any order, in names and summaries, and so do common other words for the same:
-    "rate limit" finds a 429. When no scenario has all of them, those with the most are shown.
+    The order of WORDS does not matter; names, summaries and synonyms are searched:
+    "rate limit" finds a 429. If no scenario matches all WORDS, the best matches are listed.
     """
     library = _library()
     everything = listing(library)
@@ -65,18 +65,18 @@ def list_command(*, words: tuple[str, ...], as_data: bool) -> None:
         names = [*dict.fromkeys(item.short for item in everything)]
         near = _near(strange, names) or _near(strange, vocabulary(everything, synonyms))
         advice = "" if has else "; `upsim scenarios list` without words shows all"
-        click.echo(f"no scenario has {typed}{near or advice}")
+        click.echo(f"no scenario matches {typed}{near or advice}")
     if has and not whole:
-        click.echo(f"these have {has} of the {len(search.terms)}:\n")
+        click.echo(f"these match {has} of the {len(search.terms)}:\n")
     if has or whole:
         _print_list(found)
     sys.exit(0 if whole else FINDING)
 
 
 def _near(words: Iterable[str], known: Sequence[str]) -> str:
-    """The names and other words that are spelt nearly like the words, as a hint.
+    """Return a hint with the names and synonyms that are spelled nearly like the words.
 
-    A number is not a misspelt one: nothing is near it.
+    Numbers get no hint.
     """
     spelt = [word for word in words if not word.isdecimal()]
     near = dict.fromkeys(hit for word in spelt for hit in near_names(word, known))
@@ -116,7 +116,7 @@ def show_command(name: str) -> None:
 @click.argument("name", type=SCENARIO)
 @_json_option()
 def explain_command(name: str, *, as_data: bool) -> None:
-    """Print a scenario with all that it extends: file, line and evidence of every value."""
+    """Print a scenario with everything that it extends: file, line and evidence of every value."""
     with _findings():
         found = explain(_library(), name)
     if as_data:
@@ -127,7 +127,7 @@ def explain_command(name: str, *, as_data: bool) -> None:
 
 @command.command("schema")
 @click.argument("provider", required=False, type=PROVIDER)
-@click.option("--no-names", is_flag=True, help="Explain the keys only, for files of any provider.")
+@click.option("--no-names", is_flag=True, help="Describe only keys, for files of any provider.")
 @click.option(
     "--write",
     "folder",
@@ -136,9 +136,9 @@ def explain_command(name: str, *, as_data: bool) -> None:
     help="Write DIR/PROVIDER/schema.json for the providers, and DIR/schema.json without names.",
 )
 def schema_command(*, provider: str | None, no_names: bool, folder: Path | None) -> None:
-    """Print the JSON Schema by which editors check and complete scenario files.
+    """Print the JSON Schema with which editors validate and complete scenario files.
 
-    It offers the names that exist at a PROVIDER, or by default at all of them.
+    It lists the names that exist for PROVIDER, or by default for all providers.
     """
     library = _library()
     known = library.providers()

@@ -45,39 +45,46 @@ FINDING = 1
     default=DEFAULT_PORT,
     show_default=True,
     type=Port(),
-    help="Port; 0 takes a free one.",
+    help="Port; 0 picks a free port.",
 )
 @click.option(
     "--ready-file",
     type=FileName(written=True),
     is_eager=True,
     callback=remove_stale,
-    help="Written once it serves: JSON. Removed at the end.",
+    help="Write a JSON file with base_url, pid and token once the server is ready.",
 )
 @click.option(
-    "--scenario", type=SCENARIO, help="Scenario of the sandbox `default`, by name or path."
+    "--scenario", type=SCENARIO, help="Scenario of the sandbox `default`: a name or a path."
 )
-@click.option("--clock", default="real", show_default=True, help="real, scaled:<n>, manual, auto.")
+@click.option(
+    "--clock",
+    default="real",
+    show_default=True,
+    help="Clock of the sandbox `default`: real, scaled:<n>, manual or auto.",
+)
 @click.option(
     "--pace",
     default=30,
     show_default=True,
     type=WholeNumber(min=1),
-    help="Jobs run so many times as fast (clock real).",
+    help="Speed up jobs by this factor; 1 = documented times. Real clock only.",
 )
 @click.option(
-    "--seed", type=WholeNumber(), help="Same seed, same ids. By default drawn and printed."
+    "--seed",
+    type=WholeNumber(),
+    help="Random seed; the same seed gives the same ids. Default: random, printed at start.",
 )
 @click.option(
     "--admin-token",
     envvar=ADMIN_TOKEN,
     callback=token,
-    help="Token of the admin API. By default drawn and printed.",
+    help="Token of the admin API. Default: random, printed at start.",
 )
 @click.option(
     "--public-url",
     callback=base_url_option,
-    help="Scheme and host in absolute URLs, when behind a proxy.",
+    help="URL prefix for links in responses, when behind a proxy.",
 )
 @click.option(
     "--allow-host",
@@ -89,77 +96,77 @@ FINDING = 1
     help="Host by which it is also called, as through a tunnel; can be repeated. While it listens "
     "on loopback, requests for other hosts are refused.",
 )
-@click.option("--fetch", is_flag=True, help="Really fetch public video URLs.")
+@click.option("--fetch", is_flag=True, help="Download public video URLs to measure them.")
 @click.option(
     "--watch",
     is_flag=True,
-    help="Read scenario files again when they change, for jobs accepted from then on.",
+    help="Reload scenario files when they change; accepted jobs keep the old rules.",
 )
-@click.option("--strict-keys", is_flag=True, help="Refuse keys that were not issued.")
-@click.option("--dialect", help="Dialect of every provider that has it.")
+@click.option("--strict-keys", is_flag=True, help="Accept only issued keys (default: any key).")
+@click.option("--dialect", help="Dialect of all providers that have it, for example live.")
 @click.option(
     "--render",
     type=click.Choice(["synthetic", "resample"]),
     default="synthetic",
     show_default=True,
-    help="Outputs: drawn in milliseconds, or the input's own frames.",
+    help="Output frames: generated (fast), or resampled from the input.",
 )
 @click.option(
     "--journal-max",
     default=1000,
     show_default=True,
     type=WholeNumber(min=0),
-    help="Exchanges kept per sandbox.",
+    help="Requests kept per sandbox.",
 )
 @click.option(
     "--jobs-max",
     default=100_000,
     show_default=True,
     type=WholeNumber(min=1),
-    help="Finished jobs kept.",
+    help="Finished jobs kept per sandbox.",
 )
 @click.option(
     "--commands-max",
     default=10_000,
     show_default=True,
     type=WholeNumber(min=0),
-    help="Entries of the command log kept per sandbox, for export.",
+    help="Command log entries kept per sandbox, for exports.",
 )
 @click.option(
     "--commands-bytes",
     default=32 * 1024 * 1024,
     show_default=True,
     type=WholeNumber(min=0),
-    help="Bytes that such a log may hold.",
+    help="Maximum size of a sandbox's command log in bytes.",
 )
 @click.option(
     "--webhook-allow",
     multiple=True,
     metavar="HOST",
     callback=host_names,
-    help="Host that webhooks may be sent to, beside this machine; can be repeated.",
+    help="Host that may receive webhooks, besides this machine; can be repeated.",
 )
 @click.option(
     "--webhook-timeout",
     type=DurationType(minimum="0.01"),
-    help="How long a receiver may take to answer. By default as long as the provider waits.",
+    help="Seconds to wait for a webhook receiver. Default: the provider's own limit.",
 )
 @click.option(
     "--webhook-timestamp",
     type=click.Choice(["wall", "virtual"]),
     default="wall",
     show_default=True,
-    help="Clock of the timestamps that webhooks carry.",
+    help="Clock for webhook timestamps.",
 )
 @click.option(
     "--tls-cert",
     type=click.Path(exists=True, dir_okay=False),
-    help="Certificate file, to serve https.",
+    help="Certificate file; makes the server use https.",
 )
 @click.option(
     "--tls-key", type=click.Path(exists=True, dir_okay=False), help="Key file of the certificate."
 )
-@click.option("--quiet", is_flag=True, help="Print one line at the start and no more.")
+@click.option("--quiet", is_flag=True, help="Print only the first line.")
 def command(  # noqa: PLR0913 - one argument for each option that is no setting
     *,
     host: str,
@@ -218,7 +225,7 @@ def command(  # noqa: PLR0913 - one argument for each option that is no setting
 
 
 def _config(served: ASGIApp, tls_cert: str | None, tls_key: str | None) -> uvicorn.Config:
-    """How uvicorn serves: without lines or headers of its own."""
+    """Return uvicorn's settings: no log lines or headers of its own."""
     return uvicorn.Config(
         served,
         http=CuttableProtocol,
@@ -236,7 +243,7 @@ def _config(served: ASGIApp, tls_cert: str | None, tls_key: str | None) -> uvico
 
 
 def _console(app: App) -> RequestLog:
-    """Print a line for whatever the application answers and delivers."""
+    """Print a line for each response and each webhook delivery."""
     console = RequestLog()
     app.dispatch.observers.append(console)
     app.dispatch.media.observers.append(console)
@@ -248,11 +255,11 @@ def _console(app: App) -> RequestLog:
 
 
 def _run(server: UvicornServer, listening: socket) -> NoReturn:
-    """Serve until the end, and leave with the server's exit code."""
+    """Serve until the end, and exit with the server's exit code."""
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:
-        pass  # Ctrl-C is how a server is ended: nothing went wrong
+        pass  # Ctrl-C is the normal way to stop a server
     except OSError as error:
         click.echo(f"upsim: {error}", err=True)
         sys.exit(FINDING)

@@ -1,4 +1,4 @@
-"""uvicorn as commands need it: it tells when it answers, when it stops, and when it has ended."""
+"""A uvicorn server with hooks: ready, about to stop, and ended."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from upsim.cli.tls_gate import gated
 
 FINDING = 1
 GREET_SECONDS = 0.02
-"""The greeting reads every baseline; an answer that is asked for at once comes first."""
+"""Seconds from ready to the banner, which reads every baseline; first requests go first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerHooks:
-    """What is done once the server answers, when it is to stop, and after its last answer."""
+    """Functions to call once the server is ready, when it stops, and after its last response."""
 
     started: Callable[[], None]
     greet: Callable[[], None]
@@ -32,19 +32,19 @@ class ServerHooks:
 
 
 class UvicornServer(uvicorn.Server):
-    """A uvicorn server that says when it answers, and when it has ended."""
+    """A uvicorn server that calls its hooks when it is ready and when it has ended."""
 
     def __init__(self, config: uvicorn.Config, hooks: ServerHooks) -> None:
-        """Once the server answers, `started` is called, and a moment later `greet`."""
+        """Call `started` once the server is ready, and `greet` a moment later."""
         super().__init__(config)
         self._hooks = hooks
         self.code = 0
-        """With what the process is to end."""
+        """Exit code of the process."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Let a terminal that is closed end the server as SIGTERM does, but for `nohup`."""
-        hangup = getattr(signal, "SIGHUP", None)  # there is none on Windows
+        """Let SIGHUP (a closed terminal) stop the server as SIGTERM does, except under `nohup`."""
+        hangup = getattr(signal, "SIGHUP", None)  # Windows has no SIGHUP
         if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
             with super().capture_signals():
                 yield
@@ -54,10 +54,10 @@ class UvicornServer(uvicorn.Server):
             try:
                 yield
             finally:
-                signal.signal(hangup, before)  # what was captured is raised again after this
+                signal.signal(hangup, before)  # captured signals are raised again after this
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then tell so."""
+        """Start listening, then call `started`."""
         gated(self.config)
         await super().startup(sockets)
         _spare_the_collector()
@@ -65,7 +65,7 @@ class UvicornServer(uvicorn.Server):
         asyncio.get_running_loop().call_later(GREET_SECONDS, self._greet)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop: what is still held or open is cut after a moment, without complaints about it."""
+        """Stop the server: cut held and open requests after a moment, without error messages."""
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._hooks.stopping()
         await super().shutdown(sockets)
@@ -74,14 +74,14 @@ class UvicornServer(uvicorn.Server):
             self.code = self.code or FINDING
 
     def _greet(self) -> None:
-        """Greet; a server whose address and token nobody could read ends."""
+        """Print the banner; stop the server if its URL and token could not be printed."""
         self._hooks.greet()
         if is_output_lost():
             self.should_exit = True
 
 
 def _spare_the_collector() -> None:
-    """Look for garbage among what is new, seldom a second time, and never among the first objects.
+    """Make the garbage collector scan new objects only, and never the objects of the start.
 
     Kept jobs are many small objects without cycles; walking them all again and again took a sixth
     of the time of a submit. The new ones are walked while they are few and still in the cache.

@@ -1,4 +1,4 @@
-"""Where `upscale` goes: a simulator of this process, one that runs somewhere, or the provider."""
+"""The target of `upscale`: a simulator in this process, a running simulator, or the provider."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ SIM, LIVE = "sim", "live"
 
 @dataclass(frozen=True, slots=True)
 class CommandTarget:
-    """Where to, with what key and cap, and how long a job may take.
+    """A target with its key, its cap and the time that a job may take.
 
-    `scenario` and `render` are for a simulator of this process.
+    `scenario` and `render` apply only to a simulator in this process.
     """
 
     name: str
@@ -56,13 +56,13 @@ class CommandTarget:
 
     @property
     def stays(self) -> bool:
-        """Whether its jobs are still there when this command has ended."""
+        """Whether jobs of the target still exist after this command."""
         return self.name != SIM
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectedTarget:
-    """A client of a target; the sandbox that it speaks to where that is in this process."""
+    """A client of a target, with its sandbox if the target is in this process."""
 
     client: Client
     sandbox: Sandbox | None = None
@@ -70,7 +70,7 @@ class ConnectedTarget:
 
 @contextmanager
 def client_for(target: CommandTarget, known: ModelInfo, watch: Watch) -> Iterator[ConnectedTarget]:
-    """A client of the model at the target. Raises UsageError for a target that may not be."""
+    """Yield a client of the model at the target. Raises UsageError for an invalid target."""
     polling = Polling(timeout=target.timeout)
     try:
         if target.name == SIM:
@@ -98,7 +98,7 @@ def client_for(target: CommandTarget, known: ModelInfo, watch: Watch) -> Iterato
 
 
 def cause_of_refusal(sandbox: Sandbox) -> str | None:
-    """The sentence of the journal about the latest refusal; None where it has none."""
+    """Return the journal's reason for the latest refusal; None if there is no reason."""
     from upsim.web.admin.exchange_views import cause_of
 
     refused = [exchange for exchange in sandbox.journal if exchange.rule]
@@ -137,20 +137,20 @@ def _simulated(
 
 
 def _must_speak_of(target: CommandTarget, known: ModelInfo, library: Library) -> None:
-    """A scenario of another provider would change nothing. Raises UsageError."""
+    """Raise UsageError for a scenario of another provider, because it would have no effect."""
     if target.scenario is None:
         return
     provider = library.load(target.scenario).baseline.provider
     if provider != known.adapter.provider:
         raise click.UsageError(
-            f"--scenario {target.scenario} is of {provider}, not of {known.name}"
+            f"--scenario {target.scenario} belongs to {provider}, not to {known.name}"
         )
 
 
 def _base_url(target: CommandTarget, known: ModelInfo) -> str:
-    """Where the provider's own paths begin: below the simulator's address, or at its own host.
+    """Return the URL prefix of the provider's own paths: at the simulator, or the provider's host.
 
-    `live` never means the address in a variable, which `upsim env` may have set.
+    `live` ignores base URLs in environment variables, which `upsim env` may have set.
     """
     if target.name == LIVE:
         return f"https://{known.host}"
@@ -170,7 +170,7 @@ def _base_url(target: CommandTarget, known: ModelInfo) -> str:
 
 
 def _of_provider(url: str, provider: str) -> str:
-    """The base URL of a provider, at that of a server or as it was given, also with a dialect.
+    """Return the provider's base URL at a server, or its own URL as given, also with a dialect.
 
     Raises UsageError for the base URL of another provider.
     """
@@ -194,7 +194,7 @@ def _of_provider(url: str, provider: str) -> str:
 
 
 def _must_not_be_meant(url: str, steps: Sequence[str], provider: str) -> None:
-    """Raise UsageError for a path that names a provider wrongly, or that is the admin API's."""
+    """Raise UsageError for a path with a misspelt provider, or of the admin API."""
     root = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
     if ADMIN in steps:
         raise click.UsageError(f"--target {url[:200]!r} is the admin API: give {root}/{provider}")
@@ -207,7 +207,7 @@ def _must_not_be_meant(url: str, steps: Sequence[str], provider: str) -> None:
 
 
 def _check_dialect(url: str, provider: str, dialect: str) -> None:
-    """Raise UsageError for a dialect that the provider lacks, which would be answered with 404."""
+    """Raise UsageError for a dialect that the provider lacks: requests would get a 404."""
     try:
         check_dialect(client_library().baseline(provider).baseline, dialect)
     except BaselineError as error:
@@ -215,9 +215,9 @@ def _check_dialect(url: str, provider: str, dialect: str) -> None:
 
 
 def _key(target: CommandTarget, known: ModelInfo) -> str:
-    """The key that was given or that a variable holds; a simulator takes any."""
+    """Return the key from the option or a variable; a simulator accepts any key."""
     variable = f"{known.adapter.provider.upper().replace('-', '_')}_API_KEY"
     found = target.key or os.environ.get(variable)
     if found is None and target.name == LIVE:
-        raise click.UsageError(f"a live API needs a key: give --api-key, or set {variable}")
+        raise click.UsageError(f"a live API needs a key: use --api-key, or set {variable}")
     return found or ANY_KEY

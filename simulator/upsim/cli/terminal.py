@@ -1,4 +1,4 @@
-"""The one way from a command to its terminal: foreign text becomes harmless on it.
+"""The only output of commands: it escapes foreign text, so that a terminal prints it safely.
 
 Everything that a command prints passes here: errors, logs and tracebacks too. Tables and bars use
 `cli.escaped_console`, whose own styles reach the terminal.
@@ -22,21 +22,21 @@ from upsim.core.printable_text import LINES, printable
 
 
 class OutputError(click.ClickException):
-    """Standard output takes nothing more, as on a full disk; a command ends with this line."""
+    """Standard output cannot be written, as on a full disk; the command ends with this message."""
 
 
 class TextOutput:
-    """A text stream whose failure is reported once; what follows is written nowhere."""
+    """A text stream that reports its first failure; later text is discarded."""
 
     def __init__(self, stream: TextIO, name: str) -> None:
-        """Write to another stream, which an error calls `name`; without it none is raised."""
+        """Write to `stream`. Errors call it `name`; without a name no error is raised."""
         self._stream = stream
         self._name = name
         self.lost = False
-        """Whether something was not written, other than because nobody reads it."""
+        """Whether some text was not written for a reason other than a closed reader."""
 
     def write(self, text: str) -> int:
-        """Write a text. Raises OutputError, or BrokenPipeError where the reader is gone."""
+        """Write a text. Raises OutputError, or BrokenPipeError if the reader is gone."""
         try:
             return self._stream.write(text)
         except OSError as error:
@@ -44,18 +44,18 @@ class TextOutput:
             return len(text)
 
     def flush(self) -> None:
-        """Hand over what was written. Raises as `write` does."""
+        """Flush the stream. Raises as `write` does."""
         try:
             self._stream.flush()
         except OSError as error:
             self._give_up(error)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of any stream
-        """Whatever else a stream can do."""
+        """Return any other attribute of the wrapped stream."""
         return getattr(self._stream, name)
 
     def _give_up(self, error: OSError) -> None:
-        """Lead the stream nowhere, so that what it still holds fails no second time."""
+        """Discard what the stream still holds, so that it cannot fail a second time."""
         with suppress(UnsupportedOperation), Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), self._stream.fileno())
         if isinstance(error, BrokenPipeError):
@@ -66,10 +66,10 @@ class TextOutput:
 
 
 class SafeStream:
-    """A text stream on which every character is printed or escaped, and none is refused."""
+    """A text stream that prints or escapes every character and rejects none."""
 
     buffer = None
-    """Nobody writes bytes beside the escaped text; click looks for them here."""
+    """The missing binary stream: click looks for it here, and no bytes may bypass the escaping."""
 
     def __init__(self, stream: TextIO) -> None:
         """Write to another stream."""
@@ -88,13 +88,13 @@ class SafeStream:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of any stream
-        """Whatever else a stream can do."""
+        """Return any other attribute of the wrapped stream."""
         return getattr(self.unescaped, name)
 
 
 @contextmanager
 def escaped_output() -> Iterator[None]:
-    """Let standard output and standard error be safe streams as long as the block lasts.
+    """Escape standard output and standard error until the block ends.
 
     The traceback of what the block does not handle is escaped, too.
     """
@@ -110,13 +110,13 @@ def escaped_output() -> Iterator[None]:
 
 
 def raw(stream: TextIO) -> TextIO:
-    """The stream behind a safe one, for what escapes its texts itself."""
+    """Return the stream behind a safe stream, for code that escapes its own texts."""
     found: TextIO = getattr(stream, "unescaped", stream)
     return found
 
 
 def is_output_lost() -> bool:
-    """Whether something that a command printed was not written."""
+    """Whether some printed text was not written."""
     return bool(getattr(sys.stdout, "lost", False))
 
 
@@ -124,7 +124,7 @@ def _safe(stream: Any, name: str) -> Any:  # noqa: ANN401 - a stream, or None wh
     if stream is None or isinstance(stream, SafeStream):
         return stream
     if isinstance(stream, TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")  # what its encoding cannot hold
+        stream.reconfigure(errors="backslashreplace")  # replaces what the encoding cannot represent
     output: Any = TextOutput(stream, name)
     return SafeStream(output)
 
@@ -132,6 +132,6 @@ def _safe(stream: Any, name: str) -> Any:  # noqa: ANN401 - a stream, or None wh
 def _escaped_traceback(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print what Python prints of an error that nobody handles."""
+    """Print the traceback of an unhandled error, escaped."""
     text = "".join(traceback.format_exception(kind, error, trace))
     click.echo(printable(text, keep=LINES), nl=False, err=True)

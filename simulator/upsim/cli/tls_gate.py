@@ -1,4 +1,4 @@
-"""Connections that are still to be encrypted: counted with all others, and given up in time.
+"""Connections before the end of their TLS handshake: counted with all others, and timed out.
 
 uvicorn learns of an encrypted connection after its handshake. A caller that never ends one would
 take a file, and nothing would count it.
@@ -18,12 +18,12 @@ from upsim.cli.connection_limits import LOOK_SECONDS, most_connections, report_t
 
 
 class TlsGate(asyncio.Protocol):
-    """A connection until its handshake is over; then the protocol that it was made for has it."""
+    """A connection until its handshake is over; then its own protocol takes over."""
 
     def __init__(
         self, state: ServerState, context: ssl.SSLContext, inner: Callable[[], asyncio.Protocol]
     ) -> None:
-        """`inner` makes the protocol."""
+        """Keep `inner`, which makes the protocol for encrypted connections."""
         self._connections = cast("set[object]", state.connections)
         self._state = state
         self._context = context
@@ -34,7 +34,7 @@ class TlsGate(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake, unless there are too many connections."""
+        """Start the handshake, unless there are too many connections."""
         self._transport = cast("asyncio.Transport", transport)
         loop = asyncio.get_running_loop()
         if len(self._connections) >= most_connections():
@@ -45,16 +45,16 @@ class TlsGate(asyncio.Protocol):
         self._task = loop.create_task(self._secure(loop, self._transport))
 
     def data_received(self, data: bytes) -> None:
-        """Keep what comes just before the handshake, or just after it."""
+        """Keep input that arrives just before or just after the handshake."""
         self._came += data
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - as in asyncio
-        """The caller left."""
+        """End the connection, because the client closed it."""
         self._is_lost = True
         self._connections.discard(self)
 
     def shutdown(self) -> None:
-        """End with the server."""
+        """End the connection with the server."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -77,7 +77,7 @@ class TlsGate(asyncio.Protocol):
     async def _handshake(
         self, loop: asyncio.AbstractEventLoop, raw: asyncio.Transport
     ) -> asyncio.Transport | None:
-        """Return the encrypted connection; None for no TLS, another version, or none in time."""
+        """Return the encrypted connection; None after a timeout or without a usable TLS version."""
         seconds = LOOK_SECONDS
         try:
             return await loop.start_tls(
@@ -87,7 +87,7 @@ class TlsGate(asyncio.Protocol):
             return None
 
     def _pass_on(self, raw: asyncio.Transport) -> None:
-        """Give the handshake what came before it began; uvloop reads at once."""
+        """Give the handshake the input that came before it started; uvloop reads immediately."""
         came, self._came = self._came, bytearray()
         handshake = raw.get_protocol()
         if handshake is self or raw.is_closing():
@@ -102,7 +102,7 @@ class TlsGate(asyncio.Protocol):
 
 
 def gated(config: uvicorn.Config) -> None:
-    """Let a server that was configured for TLS count handshakes, too."""
+    """Make a server with TLS count its handshakes."""
     context, inner = config.ssl, config.http_protocol_class
     if context is None:
         return

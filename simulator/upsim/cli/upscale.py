@@ -1,4 +1,4 @@
-"""`upsim upscale`: one video through one model, simulated or live, with the reference client."""
+"""`upsim upscale`: upscale one video with one model, simulated or live."""
 
 from __future__ import annotations
 
@@ -51,12 +51,14 @@ from upsim.media.probe import measure_file
 
 FINDING = 1
 INTERRUPTED = 130
-"""The exit code after Ctrl-C: 128 and the signal's number."""
+"""Exit code after Ctrl-C: 128 plus the signal number."""
 
 
 @click.command("upscale")
 @click.argument("source", required=False, metavar="[FILE|URL]")
-@click.option("--model", type=MODEL, required=True, help="Such as venice, or video-upscaler.")
+@click.option(
+    "--model", type=MODEL, required=True, help="Model, for example venice or video-upscaler."
+)
 @click.option(
     "--to",
     required=True,
@@ -71,30 +73,42 @@ INTERRUPTED = 130
     help="sim (in this process), server (the one at UPSIM_URL, else on port 4747), the URL of a "
     "simulator, or live.",
 )
-@click.option("--cap", type=Amount(), help="The most that may be spent; live needs it.")
-@click.option("--api-key", help="Else the variable <PROVIDER>_API_KEY; a simulator takes any.")
 @click.option(
-    "--target-height", type=WholeNumber(1, 100_000), help="Lines of the shorter side, as 2160."
+    "--cap",
+    type=Amount(),
+    help="Maximum to spend, in the provider's unit. Required with --target live.",
 )
-@click.option("--factor", type=WholeNumber(1, 100), help="How many times each side.")
 @click.option(
-    "--option", "settings", type=Setting(), multiple=True, help="A parameter of the provider's own."
+    "--api-key", help="API key. Default: <PROVIDER>_API_KEY; a simulator accepts any key."
 )
-@click.option("--job", "job_id", help="Take up this job, instead of a FILE, and do not submit.")
+@click.option(
+    "--target-height",
+    type=WholeNumber(1, 100_000),
+    help="Output height of the shorter side, for example 2160.",
+)
+@click.option("--factor", type=WholeNumber(1, 100), help="Scale factor for width and height.")
+@click.option(
+    "--option",
+    "settings",
+    type=Setting(),
+    multiple=True,
+    help="Provider-specific parameter; can be repeated.",
+)
+@click.option("--job", "job_id", help="Resume this job instead of submitting FILE.")
 @click.option(
     "--timeout",
     type=DurationType(minimum="1", maximum="1000000"),
     default="1h",
     show_default=True,
-    help="Time that the job may take.",
+    help="Maximum duration of the job.",
 )
-@click.option("--scenario", type=SCENARIO, help="Scenario of the target sim, by name or path.")
+@click.option("--scenario", type=SCENARIO, help="Scenario of the target sim: a name or a path.")
 @click.option(
     "--render",
     type=click.Choice(["synthetic", "resample"]),
-    help="Output of the target sim: drawn, or the video's own frames.  [default: synthetic]",
+    help="Frames of the target sim: generated, or resampled from the video.  [default: synthetic]",
 )
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--quiet", is_flag=True, help="Show no progress bar.")
 @click.option("--json", "as_data", is_flag=True, help="For programs.")
 def command(  # noqa: PLR0913 - one argument for each option
     *,
@@ -114,22 +128,26 @@ def command(  # noqa: PLR0913 - one argument for each option
     quiet: bool,
     as_data: bool,
 ) -> None:
-    """Upscale a video with one model, and say what came and what it was charged.
+    """Upscale a video with one model, then print the output's properties and the charge.
 
-    The target sim costs nothing and takes no time; its outputs have the promised size, and drawn
-    pictures. With live the provider itself is paid: its price is asked first and held to --cap.
-    Exit 0: the file is there; 1: it was refused or failed; 2: nothing was tried.
+    The target sim costs nothing and takes no time; its outputs have the promised size and
+    generated frames. The target live charges your account: upsim asks for the price first and
+    submits only within --cap.
+    Exit codes: 0 file written, 1 refused or failed, 2 usage error (nothing was sent).
     """
     known = find_model(model)
     _check_one_of(source, job_id)
     if target == LIVE and cap is None:
-        raise click.UsageError("--target live spends money: say how much at most by --cap")
+        raise click.UsageError("--target live spends money: set the maximum with --cap")
     if target != SIM and (scenario or render):
-        raise click.UsageError("--scenario and --render are for --target sim")
+        raise click.UsageError("--scenario and --render work only with --target sim")
     if target == SIM and job_id is not None:
-        raise click.UsageError("--job is for a target that outlives this command: give --target")
+        raise click.UsageError(
+            "--job needs --target: the default simulator ends with this command, "
+            "so no earlier job exists"
+        )
     if target_height is not None and factor is not None:
-        raise click.UsageError("give --target-height or --factor, not both")
+        raise click.UsageError("use either --target-height or --factor, not both")
     if source is not None:
         check_source(source)
     _must_be_writable(to, source)
@@ -145,7 +163,7 @@ def command(  # noqa: PLR0913 - one argument for each option
     if target == SIM and source is not None and is_elsewhere(source):
         provider = known.baseline.title
         click.echo(
-            f"upsim: {source[:200]} was not fetched; {provider}'s default clip stood for it",
+            f"upsim: {source[:200]} was not downloaded; {provider}'s default clip was used instead",
             err=True,
         )
     if isinstance(outcome, _Done):
@@ -159,14 +177,14 @@ def command(  # noqa: PLR0913 - one argument for each option
 
 def _check_one_of(source: str | None, job_id: str | None) -> None:
     if source is not None and job_id is not None:
-        raise click.UsageError("give only one of FILE and --job: a job has its video already")
+        raise click.UsageError("use either FILE or --job: a job already has its video")
     if source is None and job_id is None:
-        raise click.UsageError("give a FILE or URL, or a job by --job")
+        raise click.UsageError("name a FILE or URL, or resume a job with --job")
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What is asked for."""
+    """The parsed arguments of the command."""
 
     known: ModelInfo
     source: str | None
@@ -178,7 +196,7 @@ class _Order:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """A file is there."""
+    """A successful result: the output file exists."""
 
     text: str
     document: str
@@ -186,7 +204,7 @@ class _Done:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """There is no file, and why."""
+    """A failed result: no output file, and the reason."""
 
     text: str
     document: str
@@ -217,14 +235,14 @@ def _carried_out(order: _Order, gauge: ProgressBar) -> _Done | _Failed:
 
 
 def _submit(order: _Order, client: Client) -> Job:
-    """Start the job; the command itself reports a charge above the quote."""
+    """Submit the job. A charge above the quote is reported by the command itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OverchargedWarning)
         return client.submit(order.source or "", **order.wishes)
 
 
 def _job_of(order: _Order) -> Job:
-    """A job that was submitted before."""
+    """Return a job that was submitted before."""
     provider = order.known.adapter.provider
     return Job(id=order.job_id or "", model=order.known.model.id, provider=provider)
 
@@ -265,7 +283,7 @@ def _failure(
     if isinstance(error, OSError) and not isinstance(error, ClientError):
         reason = f"{order.to} cannot be written: {error.strerror or error}"
     if job is None and "(ConnectError:" in reason and order.target.name != "live":
-        reason += "; start a simulator with `upsim serve`, or say where it runs by --target URL"
+        reason += "; start a simulator with `upsim serve`, or name its URL with --target"
     told = isinstance(error, JobFailedError | OutcomeUnknownError) or order.source is None
     after = "" if job is None or told else f". {_known_of(order, client, job)}"
     name = type(error).__name__
@@ -276,14 +294,14 @@ def _failure(
 
 
 def _cause(reached: ConnectedTarget, error: Exception) -> str | None:
-    """Why the simulator of this process refused; nobody else sees its log."""
+    """Return why the simulator in this process refused; its journal is not visible elsewhere."""
     if reached.sandbox is None or not isinstance(error, RefusedError) or error.status is None:
         return None
     return cause_of_refusal(reached.sandbox)
 
 
 def _known_of(order: _Order, client: Client, job: Job | None) -> str:
-    """What is known of a job that was left alone, and how it is found again."""
+    """Return what is known of an interrupted job, and how to resume it."""
     if job is None:
         held = client.reserved
         most = f", at most {_price(held, order.known)}" if held.amount else ""
@@ -293,13 +311,13 @@ def _known_of(order: _Order, client: Client, job: Job | None) -> str:
         )
     price = f"charged {_price(job.price, order.known)}" if job.price else "charge not known"
     if not order.target.stays:
-        return f"The job {job.id} ({price}) was simulated, and ended with this command."
+        return f"The job {job.id} ({price}) was simulated and ended with this command."
     again = ["upsim", "upscale", "--job", job.id, "--model", order.known.name]
     again += ["--to", str(order.to), "--target", order.target.name]
     again += [] if order.target.cap is None else ["--cap", f"{order.target.cap:f}"]
     return (
-        f"The job {job.id} was accepted ({price}) and may go on. "
-        f"To take it up again: {shlex.join(again)}"
+        f"The job {job.id} was accepted ({price}) and may still run. "
+        f"To resume it: {shlex.join(again)}"
     )
 
 
@@ -346,13 +364,13 @@ def _problem(
 
 
 def _must_be_writable(to: Path, source: str | None) -> None:
-    """Raise UsageError, before anything is paid for, where no output can or may be written."""
+    """Raise UsageError, before anything is charged, if the output file cannot be written."""
     if is_source(source, to):
-        raise click.UsageError(f"--to {str(to)[:200]!r} is the source itself: give another file")
+        raise click.UsageError(f"--to {str(to)[:200]!r} is the source itself: choose another file")
     part = to.with_name(f".{to.name}.part")
     try:
         if source is None and to.exists():
-            problem = "is there already, and may be the source of the job: give another file"
+            problem = "already exists and may be the source of the job: choose another file"
             raise click.UsageError(f"--to {str(to)[:200]!r} {problem}")
         if to.exists() and not to.is_file():
             raise click.UsageError(f"--to {str(to)[:200]!r} is not a regular file")

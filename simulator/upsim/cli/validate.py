@@ -1,4 +1,4 @@
-"""`upsim validate`: every mistake of scenario files, each at its place."""
+"""`upsim validate`: print every mistake in scenario files, with file, line and column."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from upsim.scenario.yaml_tree import Mistake, Tree
 
 FINDING, MISSING = 1, 2
 MAX_PRINTED = 100
-"""Mistakes of one file that are printed."""
+"""Number of mistakes per file that are printed."""
 
 
 @click.command("validate")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=SCENARIO)
 @click.option("--json", "as_data", is_flag=True, help="For programs.")
 def command(*, files: tuple[str, ...], as_data: bool) -> None:
-    """Print every mistake of the files as file:line:column: path: message.
+    """Print every mistake in the files as file:line:column: path: message.
 
     A FILE is a path, or the name of a scenario such as vicsee/insufficient-funds.
     A template in _common is checked for each provider that uses it.
     Of a file with more than 100 mistakes the first 100 are printed; --json has them all.
-    Exit 0: all is well; 1: there are mistakes; 2: a file does not exist (the others are checked).
+    Exit codes: 0 no mistakes, 1 mistakes, 2 a file does not exist (other files are checked).
     """
     library = Library(folders=folders)
     read = [_trees(library, name) for name in files]
@@ -52,7 +52,7 @@ def command(*, files: tuple[str, ...], as_data: bool) -> None:
 
 
 def _lines(found: list[Mistake]) -> Iterator[str]:
-    """Yield a line for each mistake, and one that counts those of a file that are not shown."""
+    """Yield a line for each mistake, and a line that counts the mistakes not shown."""
     for file, some in groupby(found, key=lambda mistake: mistake.mark.file):
         of_file = list(some)
         yield from map(str, of_file[:MAX_PRINTED])
@@ -67,7 +67,7 @@ def _data(mistake: Mistake) -> dict[str, object]:
 
 
 def _trees(library: Library, name: str) -> list[Tree] | str:
-    """Return the tree of a file, those of a template, or the message that there is no file."""
+    """Return the path of a scenario, or the message that it does not exist."""
     path = Path(name)
     if path.is_file():
         return library.resolve_all(path)

@@ -1,4 +1,4 @@
-"""The variables `UPSIM_…` that commands read, and those that none of them knows."""
+"""The environment variables `UPSIM_…` that commands read, and those that no command reads."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from upsim.testing.running import URL
 PREFIX = "UPSIM_"
 ADMIN_TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
 OTHERS = (ADMIN_TOKEN, URL, "UPSIM_TRUSTED_HOSTS")
-"""Names that no command alone reads: several do, the client does, or the pytest plug-in."""
+"""Names that are shared by several commands, the client or the pytest plug-in."""
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 _LEAST = 3
-"""Letters of a value that counts as a word of a message."""
+"""Minimum length of a value that is looked for as a word in a message."""
 OF_THE_TESTS = ("UPSIM_CI_", "UPSIM_CONTRACT_", "UPSIM_REQUIRE_", "UPSIM_STATEFUL_", "UPSIM_TEST_")
-"""Beginnings of names that this project's own tests use, and that scenarios may."""
+"""Prefixes that this project's own tests use, and that scenarios may use."""
 
 
 def show_variables(command: click.Command, prefix: str) -> None:
-    """Give each option of a command and of its subcommands a variable, shown by `--help`.
+    """Give each option of a command and its subcommands a variable, shown by `--help`.
 
-    `--journal-max` of `serve` has `UPSIM_SERVE_JOURNAL_MAX`. An option that names variables
-    itself has those alone.
+    `--journal-max` of `serve` has `UPSIM_SERVE_JOURNAL_MAX`. An option that declares its
+    own variables gets no other.
     """
     for option in _options(command):
         if option.envvar is None:
@@ -41,7 +41,7 @@ def show_variables(command: click.Command, prefix: str) -> None:
 
 
 def with_variables(error: click.UsageError) -> click.UsageError:
-    """A usage error with the variable of its wrong value, or with all that set an option."""
+    """Return a usage error with the variable that set the wrong value, or all variables in use."""
     if isinstance(error, click.NoSuchOption):
         return _no_such_option(error)
     if error.ctx is None:
@@ -57,7 +57,7 @@ def with_variables(error: click.UsageError) -> click.UsageError:
 
 
 def _blamed(message: str, ctx: click.Context) -> list[click.Option]:
-    """The options that a message quotes, by value or by name; all of them if it quotes none."""
+    """Return the options that a message quotes by value or name; all options if it quotes none."""
     options = list(_options(ctx.command))
     words = set(_OPTION.findall(message))
     return (
@@ -68,7 +68,7 @@ def _blamed(message: str, ctx: click.Context) -> list[click.Option]:
 
 
 def _values(option: click.Option, ctx: click.Context) -> Iterator[str]:
-    """The texts that an option was set to."""
+    """Yield the texts that an option was set to."""
     if ctx.get_parameter_source(str(option.name)) in (None, ParameterSource.DEFAULT):
         return
     value = ctx.params.get(str(option.name))
@@ -78,22 +78,22 @@ def _values(option: click.Option, ctx: click.Context) -> Iterator[str]:
 
 
 def _is_in(value: str, message: str) -> bool:
-    """Return whether a message has a value in quotes, or one that is no mere letter as a word."""
+    """Whether a message contains a value in quotes, or a long enough value as a word."""
     is_word = re.search(rf"(?<![\w.-]){re.escape(value)}(?![\w-])", message)
     return repr(value) in message or (len(value) >= _LEAST and is_word is not None)
 
 
 def _no_such_option(error: click.NoSuchOption) -> click.NoSuchOption:
-    """The same error with those names that are near, of what click itself finds near."""
+    """Return the error with only the close matches among click's suggestions."""
     named = {one.lstrip("-"): one for one in error.possibilities or ()}
     near = [named[one] for one in near_names(error.option_name.lstrip("-"), named)]
     return click.NoSuchOption(error.option_name, possibilities=near, ctx=error.ctx)
 
 
 def unknown_variables(group: click.Group, names: Iterable[str], running: str = "") -> Iterator[str]:
-    """A sentence for each name `UPSIM_…` that no command reads, with the nearest one that is.
+    """Yield a sentence for each variable `UPSIM_…` that no command reads, with the nearest match.
 
-    A variable of the command that is `running` comes before those of others.
+    Variables of the command that is `running` are preferred.
     """
     for name in sorted(names):
         if not name.startswith(PREFIX) or name.startswith(OF_THE_TESTS):
@@ -110,7 +110,7 @@ def unknown_variables(group: click.Group, names: Iterable[str], running: str = "
 
 
 def _near(group: click.Group, name: str, known: Sequence[str]) -> Sequence[str]:
-    """The nearest variable; where no command is named, that of every command with the option."""
+    """Return the nearest variables; without a command name, those of every command."""
     commands = group.list_commands(click.Context(group))
     word, _, rest = name.removeprefix(PREFIX).partition("_")
     if not (rest and closest(word.lower(), commands)):
@@ -122,13 +122,13 @@ def _near(group: click.Group, name: str, known: Sequence[str]) -> Sequence[str]:
 
 
 def _option_part(variable: str, commands: Sequence[str]) -> str:
-    """What of a variable names the option."""
+    """Return the part of a variable's name that names the option."""
     word, _, rest = variable.removeprefix(PREFIX).partition("_")
     return rest if word.lower() in commands else variable.removeprefix(PREFIX)
 
 
 def _of_running(group: click.Group, name: str, running: str) -> str:
-    """The variable of the running command for the option that a name spells, if it names none."""
+    """Return the running command's variable for an option, if the name contains no command."""
     context = click.Context(group)
     rest = name.removeprefix(PREFIX)
     command = group.get_command(context, running) if running else None
@@ -140,7 +140,7 @@ def _of_running(group: click.Group, name: str, running: str) -> str:
 
 
 def _variables(group: click.Group, name: str, *, one_command: bool) -> Iterator[str]:
-    """The variables of the command that a name belongs to, the only one imported, or of all."""
+    """Yield the variables of the one command in the name, or of all commands."""
     context = click.Context(group)
     word = name.removeprefix(PREFIX).partition("_")[0].lower()
     commands = group.list_commands(context)
@@ -159,14 +159,14 @@ def _read_by(command: click.Command, prefix: str) -> Iterator[str]:
 
 
 def _names(option: click.Option, prefix: str) -> tuple[str, ...]:
-    """Every variable that sets an option; click itself adds the last one."""
+    """Return every variable that sets an option; click itself adds the last one."""
     given = option.envvar or ()
     own = (given,) if isinstance(given, str) else tuple(given)
     return (*own, f"{prefix}_{str(option.name).upper()}") if option.allow_from_autoenv else own
 
 
 def _source_of(ctx: click.Context, option: click.Option) -> str | None:
-    """The variable that an option was read from, if it was read from one."""
+    """Return the variable that an option was read from, if any."""
     if ctx.get_parameter_source(str(option.name)) is not ParameterSource.ENVIRONMENT:
         return None
     names = _names(option, str(ctx.auto_envvar_prefix))
@@ -174,7 +174,7 @@ def _source_of(ctx: click.Context, option: click.Option) -> str | None:
 
 
 def _options(command: click.Command) -> Iterator[click.Option]:
-    """The options that a variable can set."""
+    """Yield the options that a variable can set."""
     return (
         one
         for one in command.params

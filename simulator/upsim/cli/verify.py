@@ -1,4 +1,4 @@
-"""`upsim verify`: whether a simulator, or a live API, does what its provider documents."""
+"""`upsim verify`: check a simulator or a live API against its provider's documents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from upsim.providers import discover, folders
 from upsim.scenario.loader import Library, UnknownScenarioError
 
 GROUP = "upsim.commands"
-"""The entry-point group by which the suite is found; the simulator never imports it by name."""
+"""Entry-point group of the contract suite; the simulator never imports the suite by name."""
 START_SECONDS = 20
 _Decorated = TypeVar("_Decorated", bound=Callable[..., None])
 
@@ -40,12 +40,14 @@ def _file(name: str, text: str, *, written: bool = True) -> Callable[[_Decorated
     "providers",
     multiple=True,
     type=PROVIDER,
-    help="Judge this provider; all without it.",
+    help="Provider to verify. Default: all.",
 )
-@click.option("--model", help="Only facts of this model, and those of all models.")
-@click.option("--fact", "pattern", help="Only facts whose name matches, such as 'rate-*'.")
+@click.option("--model", help="Check only facts of this model and facts without a model.")
 @click.option(
-    "--tier", type=click.Choice(["free", "refused", "paid"]), help="Only facts of a tier."
+    "--fact", "pattern", help="Check only facts whose name matches, for example 'rate-*'."
+)
+@click.option(
+    "--tier", type=click.Choice(["free", "refused", "paid"]), help="Check only facts of this tier."
 )
 @click.option(
     "--target",
@@ -55,60 +57,69 @@ def _file(name: str, text: str, *, written: bool = True) -> Callable[[_Decorated
     help="sim (in process), socket (a server of its own), server (the one at UPSIM_URL, else on "
     "port 4747), a URL, or live.",
 )
-@click.option("--dialect", default="", help="Dialect of the simulator, such as live.")
-@click.option("--api-key", help="Key for a URL or live; else the variable <PROVIDER>_API_KEY.")
+@click.option("--dialect", default="", help="Dialect of the simulator, for example live.")
+@click.option("--api-key", help="API key for a URL or live. Default: <PROVIDER>_API_KEY.")
 @click.option(
     "--admin-token",
     default="",
     envvar=ADMIN_TOKEN,
-    help="Token of a simulator that is not on loopback.",
+    help="Admin token of a simulator that does not listen on loopback.",
 )
-@click.option("--cap", type=Amount(), help="The most that may be spent, in the provider's unit.")
-@click.option("--as-live", is_flag=True, help="Treat a simulator as a stranger: no admin API.")
+@click.option("--cap", type=Amount(), help="Maximum to spend, in the provider's unit.")
+@click.option(
+    "--as-live", is_flag=True, help="Do not use the simulator's admin API; test it like a live API."
+)
 @click.option(
     "--media",
     callback=base_url,
-    help="Where synthetic clips are served, for targets that are no simulator.",
+    help="Base URL of synthetic clips, for targets that are not a simulator.",
 )
-@click.option("--scenario", type=SCENARIO, help="Scenario of every sandbox whose fact names none.")
+@click.option(
+    "--scenario", type=SCENARIO, help="Scenario of sandboxes whose fact does not name one."
+)
 @click.option(
     "--patience",
     type=DurationType(),
     default="900s",
     show_default=True,
-    help="Real time that a job may take at a target that is no simulator.",
+    help="Real seconds to wait for a job on a target that is not a simulator.",
 )
 @click.option(
     "--refund-patience",
     type=DurationType(),
     default="60s",
     show_default=True,
-    help="Real time to wait for a refund that is documented to come within hours.",
+    help="Real seconds to wait for a refund that is documented to take hours.",
 )
-@click.option("--plan", "only_plan", is_flag=True, help="Show what would be done and cost; stop.")
+@click.option(
+    "--plan",
+    "only_plan",
+    is_flag=True,
+    help="Print the requests and their cost without sending them.",
+)
 @_file("--junit", "Write JUnit XML.")
 @_file("--json", "Write all verdicts as JSON.")
-@_file("--html", "Write one page that needs nothing else.")
-@_file("--accept", "Differences that are known, in YAML: with these alone the run ends well.")
+@_file("--html", "Write a self-contained HTML report.")
+@_file("--accept", "YAML file of known differences, which do not fail the command.")
 @click.option(
     "--accept-new",
     metavar="REASON",
-    help="Add every other difference to the file of --accept, with this reason and today's date.",
+    help="Add all new differences to the --accept file, with this reason and today's date.",
 )
 @_file(
     "--uses",
-    "What we rely on, in YAML: a finding that touches nothing of it does not fail.",
+    "YAML file of what you use; findings about anything else do not fail the command.",
     written=False,
 )
 @click.option(
     "--compare",
     type=click.Path(dir_okay=False, path_type=Path),  # --json may replace it after it was read
-    help="What --json wrote of an earlier run: say what has changed since.",
+    help="Report of an earlier run (--json); print what has changed since.",
 )
 def command(*, patience: Decimal, refund_patience: Decimal, **asked: object) -> None:
-    """Judge a target by every documented fact, and say how many hold.
+    """Check a target against every documented fact and print how many facts pass.
 
-    Exits with 0 when all that ran holds, 1 when something is broken, 2 when nothing was started.
+    Exit codes: 0 all facts that ran pass, 1 a fact fails, 2 usage error (no fact was run).
     """
     found = next(iter(entry_points(group=GROUP, name="verify")), None)
     if found is None:
@@ -125,7 +136,7 @@ def command(*, patience: Decimal, refund_patience: Decimal, **asked: object) -> 
 
 
 def _check_scenario(name: str) -> None:
-    """Raise UsageError with all mistakes of a scenario, in which no fact could be judged."""
+    """Raise UsageError with all mistakes in a scenario, because no fact can be checked in it."""
     library = Library(folders=folders)
     try:
         mistakes = library.judged(name, discover())
@@ -146,7 +157,7 @@ def _in_process() -> Iterator[tuple[str, httpx.BaseTransport, str]]:
 
 @contextmanager
 def _own_server() -> Iterator[tuple[str, httpx.BaseTransport, str]]:
-    """A server in a process of its own, on a free port; it ends with the block."""
+    """Run a server in a process of its own, on a free port, until the block ends."""
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "ready.json"
         serve = [sys.executable, "-m", "upsim", "serve", "--port", "0", "--clock", "manual"]
@@ -161,7 +172,7 @@ def _own_server() -> Iterator[tuple[str, httpx.BaseTransport, str]]:
 
 
 def _said(ready: Path, process: subprocess.Popen[bytes]) -> Mapping[str, str]:
-    """What the ready file says, once it is there."""
+    """Return the contents of the ready file once it exists."""
     waiting = threading.Event()
     for _ in range(START_SECONDS * 50):
         if process.poll() is not None:
@@ -174,4 +185,4 @@ def _said(ready: Path, process: subprocess.Popen[bytes]) -> Mapping[str, str]:
 
 
 LOCAL = {"sim": _in_process, "socket": _own_server}
-"""The targets that are made here: each gives its address, a transport and the admin token."""
+"""Targets that are started here: each yields its base URL, a transport and the admin token."""

@@ -1,4 +1,4 @@
-"""`upsim serve --watch`: scenario files that change are read again.
+"""`upsim serve --watch`: reload scenario files that change.
 
 Files are looked at a few times a second: that works on every file system, and with editors that
 write in place, rename a new file over the old one, or take the file away for a moment.
@@ -21,16 +21,16 @@ from upsim.scenario.loader import ScenarioError, Stamp, UnknownScenarioError, st
 
 LOOK_SECONDS = 0.2
 PATIENCE = 15
-"""So many looks a file may be missing before that is told: editors take it away for less."""
-KEPT = "the rules read before stay in force"
+"""Checks for which a file may be missing before that is reported: editors replace files."""
+KEPT = "the previous rules stay in effect"
 Stamps = Mapping[Path, Stamp | None]
 
 
 class Watch:
-    """Looks at the files of a registry's scenarios for as long as the event loop runs."""
+    """Watches the scenario files of a registry while the event loop runs."""
 
     def __init__(self, registry: Registry, *, quiet: bool = False) -> None:
-        """Take the files as they are in the library for what is in force."""
+        """Start from the files that the library has already read."""
         self._registry = registry
         self._quiet = quiet
         self._judged: Stamps = dict(registry.library.stamps)
@@ -39,7 +39,7 @@ class Watch:
         self._turn: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Look, and look again a while after that has ended: what is read later wins."""
+        """Check the files, again and again; the version read last wins."""
         self._turn = asyncio.get_running_loop().create_task(self._look_again())
 
     async def _look_again(self) -> None:
@@ -49,7 +49,7 @@ class Watch:
             asyncio.get_running_loop().call_later(LOOK_SECONDS, self.begin)
 
     async def look(self) -> None:
-        """Read again what has changed, once it was the same at two looks in a row."""
+        """Reload files that have changed, once they are unchanged between two checks."""
         known = {**self._judged, **self._registry.library.stamps}
         now = {path: stamp_of(path) for path in known}
         still, self._seen = now == self._seen, now

@@ -1,4 +1,4 @@
-"""What `serve --watch` prints of scenario files that it has read again."""
+"""The output of `serve --watch` about reloaded scenario files."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from upsim.engine.reload_diff import OPENING, RESET, RESTART, ScenarioDiff
 
 NAMED = 8
-"""So many places are named; of more the rest is counted."""
+"""Number of places that are named; the other places are counted."""
 WAITING = {
     RESET: "a reset of the sandbox, or a restart",
     RESTART: "a restart",
-    OPENING: "accounts that are opened from now on",
+    OPENING: "accounts opened from now on",
 }
 
 
 def reload_lines(edits: Iterable[ScenarioDiff]) -> str:
-    """The lines that say what really changed, provider by provider, and what still waits."""
+    """Yield lines about the values that really changed, by provider, and those that still wait."""
     found = list(edits)
     if not found:
-        return "scenario files read again: nothing in use has changed\n"
+        return "scenario files reloaded: nothing in use has changed\n"
     return "".join(f"{line}\n" for edit in found for line in _lines(edit))
 
 
 def _lines(edit: ScenarioDiff) -> Iterator[str]:
     if not edit.changed:
-        yield f"scenario {edit.name} read again: nothing in it has changed"
+        yield f"scenario {edit.name} reloaded: nothing in it has changed"
         return
-    yield f"scenario {edit.name} read again"
+    yield f"scenario {edit.name} reloaded"
     for provider, places in edit.changed.items():
-        yield f"  {provider} has other rules ({edit.rules[provider]}): {_some(places)}"
+        yield f"  {provider} has new rules ({edit.rules[provider]}): {_some(places)}"
     for sections, what in WAITING.items():
         waiting = edit.waiting(sections)
         if waiting:

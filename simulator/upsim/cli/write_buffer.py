@@ -1,4 +1,4 @@
-"""How much of what was written to a connection its other end has not taken yet."""
+"""Count the written bytes that the other end of a connection has not received yet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 
 
 def unsent_bytes(transport: asyncio.Transport) -> int:
-    """Bytes that wait in this process, and in the system where it can tell (on Linux).
+    """Return the unacknowledged bytes in this process and, on Linux, in the operating system.
 
     A system holds megabytes for a caller, and lets this process write on after a third was taken.
     """
@@ -18,7 +18,7 @@ def unsent_bytes(transport: asyncio.Transport) -> int:
 
 @cache
 def _queued() -> Callable[[int], int]:
-    """What asks the system how many bytes were not acknowledged."""
+    """Return a function that asks the operating system for a socket's unacknowledged bytes."""
     try:
         from fcntl import ioctl
         from termios import TIOCOUTQ  # of a socket SIOCOUTQ, the same number

@@ -1,4 +1,4 @@
-"""The reference client: each provider's way of upscaling a video, behind one set of words.
+"""The reference client: one interface for every provider's way to upscale a video.
 
     from upsim.client import connect
 
@@ -127,11 +127,11 @@ _HOME = {
     ),
     "webhooks": ("receive_webhook", "verify_webhook"),
 }
-"""Where each name lives; all others are exceptions."""
+"""Maps each name to its module; all other names are exceptions."""
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name when it is first used: importing the package costs nothing."""
+    """Load a public name on first use, so that importing the package is cheap."""
     if name in __all__:
         home = next((module for module, names in _HOME.items() if name in names), "exceptions")
         return getattr(import_module(f"upsim.client.{home}"), name)

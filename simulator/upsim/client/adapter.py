@@ -1,4 +1,4 @@
-"""What an adapter is: generators that yield requests, are sent the answers, and return values.
+"""The interface of adapters: generators that yield requests, receive responses, return values.
 
 Nothing here does I/O, so the same adapter runs in a sync or an async client.
 """
@@ -76,13 +76,12 @@ __all__ = [
 
 _Result = TypeVar("_Result")
 MAX_WORD_LENGTH = 8_192
-"""Characters of a job's id, of a status, or of a URL in a response."""
+"""Maximum characters of a job id, a status or a URL in a response."""
 _UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Halves of characters and control characters: neither can be sent or shown on a line."""
-"""Half of a pair, which JSON can write and no address can hold."""
+"""Unpaired surrogates and control characters, which cannot be sent or shown on a line."""
 _SECOND_OF_A_TEXT = 200
 _MAX_DIGITS = 30
-"""How far from the point a number may reach: beyond that it is no amount, and costs time."""
+"""Highest exponent of a number; a larger one is no amount and would cost computing time."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -91,8 +90,8 @@ class Request:
 
     A target that begins with `/` is the provider's own path and carries the key. Any other is an
     absolute URL that the provider named (a storage link), and the key is never sent there.
-    `cost` is what sending it may do to the purse: a GET never costs anything, and whatever else
-    does not say `free` needs a reservation when there is a cap.
+    `cost` says whether sending it may cost money. A GET is always free. Any other request that is
+    not marked `free` needs a reservation if there is a cap.
     """
 
     method: str
@@ -103,18 +102,18 @@ class Request:
     cost: Literal["free", "paid", "unknown"] = "unknown"
 
     def __repr__(self) -> str:
-        """Method and target; neither videos and secrets in it nor the query of a signed link."""
+        """Show method and target, but no video or secret in it and no query of a signed link."""
         return f"<Request {self.method} {shown_url(self.target)}>"
 
     @property
     def free(self) -> bool:
-        """Whether sending it, even twice, costs nothing."""
+        """Whether the request costs nothing, even if it is sent twice."""
         return self.cost == "free" or self.method in ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderResponse:
-    """One HTTP answer. A video is not in `content` but in the file `spool`."""
+    """One HTTP response. A video is in the file `spool` and not in `content`."""
 
     status: int
     content: bytes = field(repr=False)
@@ -123,32 +122,32 @@ class ProviderResponse:
 
     @property
     def ok(self) -> bool:
-        """Whether the status is one of success."""
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the class of success
 
     @property
     def retry_after(self) -> float | None:
-        """The seconds that `Retry-After` asks for, told as a number or as a date."""
+        """Return the seconds that `Retry-After` asks for, given as a number or a date."""
         return seconds_until(self.headers.get("retry-after", ""), self.headers.get("date", ""))
 
     def json(self) -> Any:  # noqa: ANN401 - any JSON; numbers with a point are `Decimal`
-        """The document. Raises ProtocolError where there is none."""
+        """Return the parsed JSON document. Raises ProtocolError if the body is not JSON."""
         try:
             return json.loads(self.content, parse_float=Decimal)
         except (ValueError, RecursionError):
-            problem = f"the answer {self.status} is not JSON: {self._start}"
+            problem = f"the response ({self.status}) is not JSON: {self._start}"
         raise ProtocolError(problem)
 
     @property
     def raw(self) -> Any:  # noqa: ANN401 - any JSON
-        """The document, or the text where it is none."""
+        """Return the parsed JSON document, or the body as text if it is not JSON."""
         try:
             return self.json()
         except ProtocolError:
             return self.content.decode("utf-8", "replace")
 
     def text_at(self, *path: str) -> str | None:
-        """The text or number at a place of the document, as text; None where there is none."""
+        """Return the text or number at a path of the document, as text; None if it is missing."""
         found = self.raw
         for name in path:
             found = found.get(name) if isinstance(found, dict) else None
@@ -157,21 +156,21 @@ class ProviderResponse:
         return str(found) if isinstance(found, str | int | Decimal) else None
 
     def number_at(self, *path: str) -> Decimal | None:
-        """The number at a place of the document, also when it is written as text."""
+        """Return the number at a path of the document, also if it is written as text."""
         return number(self.text_at(*path))
 
     def at(self, *path: str) -> Any:  # noqa: ANN401 - any JSON
-        """The value at a place of the document. Raises ProtocolError where there is none."""
+        """Return the value at a path of the document. Raises ProtocolError if it is missing."""
         found = self.json()
         for name in path:
             if not isinstance(found, dict) or name not in found:
                 where = ".".join(path)
-                raise ProtocolError(f"the answer {self.status} has no {where}: {self._start}")
+                raise ProtocolError(f"the response ({self.status}) has no {where}: {self._start}")
             found = found[name]
         return found
 
     def word_at(self, *path: str) -> str:
-        """Return a short text of one line at a place of the document. Raises ProtocolError."""
+        """Return the text at a path of the document. Raises ProtocolError if it is missing."""
         found = self.at(*path)
         where = ".".join(path)
         if isinstance(found, str) and len(found) > MAX_WORD_LENGTH:
@@ -182,11 +181,14 @@ class ProviderResponse:
         return found
 
     def rows_at(self, *path: str) -> list[dict[str, Any]]:
-        """The list of objects at a place of the document. Raises ProtocolError."""
+        """Return the list of objects at a path of the document.
+
+        Raises ProtocolError if it is missing.
+        """
         found = self.at(*path)
         if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
             where = ".".join(path)
-            raise ProtocolError(f"{where} of the answer {self.status} is no list of objects")
+            raise ProtocolError(f"{where} of the response ({self.status}) is not a list of objects")
         return found
 
     @property
@@ -195,7 +197,7 @@ class ProviderResponse:
 
 
 def number(value: object) -> Decimal | None:
-    """A finite number of a sane size from JSON or from text; None for anything else."""
+    """Return a finite number of a usable size from JSON or text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
     try:
@@ -212,12 +214,12 @@ def _lowest(value: Decimal) -> int:
 
 
 Steps = Generator[Request, ProviderResponse, _Result]
-"""The requests of one task of a client, in order; each is sent its answer."""
+"""The requests of one client task, in order; each `yield` returns the response."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A video to be handed in: its bytes, or where they are."""
+    """A video to upload: its bytes, or the path of its file."""
 
     name: str
     content_type: str
@@ -225,18 +227,18 @@ class File:
 
     @property
     def size(self) -> int:
-        """How many bytes it has."""
+        """The number of bytes."""
         content = self.content
         return len(content) if isinstance(content, bytes) else content.stat().st_size
 
     def read(self) -> bytes:
-        """All of it."""
+        """Return all bytes."""
         return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
 class PollingCadence:
-    """How a provider advises to poll: the first pause, how it grows, the longest."""
+    """The polling interval that a provider advises: first pause, growth factor, longest pause."""
 
     first: float
     factor: float = 1.0
@@ -245,10 +247,10 @@ class PollingCadence:
 
 @dataclass(frozen=True, slots=True)
 class UploadMethod:
-    """How a file of one's own gets to the provider.
+    """The way in which a provider takes a local file.
 
-    `limit` names the baseline's limit of its bytes; `encoded` says that the limit holds for a body
-    in which the video is base64.
+    `limit` names the baseline's limit of the file's bytes. With `encoded`, the limit applies to a
+    body that contains the video in base64.
     """
 
     by: Literal["upload", "data_url"]
@@ -280,7 +282,7 @@ _NOT_NOW = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
 @dataclass(frozen=True, slots=True)
 class ErrorMeaning:
-    """A refusal that its status alone does not tell: by its code, or by words of its message."""
+    """The meaning of a refusal whose status alone is ambiguous, by its code or message words."""
 
     kind: Literal["authentication", "balance", "rate_limit", "invalid", "media", "not_found"]
     words: str
@@ -288,11 +290,11 @@ class ErrorMeaning:
 
 @dataclass(frozen=True, slots=True)
 class ErrorFormat:
-    """How a provider's errors are read: where text and code stand, and what they mean.
+    """The rules for reading a provider's errors: the places of text and code, and their meaning.
 
-    `status` is the place of a status in the body, which counts when it is not one of success.
-    `success` is the place of a switch that is false for an error. `issues` is the place of a list
-    of single mistakes, each with a `path` and a `message`.
+    `status` is the place of a status in the body, which counts if it is not a 2xx. `success` is
+    the place of a boolean that is false for an error. `issues` is the place of a list of
+    mistakes, each with a `path` and a `message`.
     """
 
     texts: Sequence[Sequence[str]]
@@ -303,16 +305,16 @@ class ErrorFormat:
     issues: str = ""
 
     def accepted(self, answer: ProviderResponse) -> ProviderResponse:
-        """The answer itself when it is a success. Raises its error otherwise."""
+        """Return the response if it is a success. Raises its error otherwise."""
         if answer.ok and self._status(answer) == answer.status and not self._denied(answer):
             return answer
         raise self.error(answer)
 
     def error(self, answer: ProviderResponse) -> ClientError:
-        """The error that an answer tells.
+        """Return the error that a response describes.
 
-        Its text is the one at the first place that has one, or the plain body. An answer that
-        claims success and failure at once says nothing of the request: it is a server's trouble.
+        The message is the first text found at `texts`, or the plain body. A response that claims
+        both success and failure says nothing about the request and counts as a server error.
         """
         text = next(filter(None, (answer.text_at(*place) for place in self.texts)), None)
         message = text or answer.content[:_SECOND_OF_A_TEXT].decode("utf-8", "replace").strip()
@@ -343,7 +345,7 @@ class ErrorFormat:
 
 
 def _issues(raw: object, place: str) -> tuple[str, ...]:
-    """Each mistake that the list at a place tells with a text, behind the path of its parameter."""
+    """Return the messages of the issue list at a place, each after the path of its parameter."""
     found = raw.get(place) if isinstance(raw, dict) else None
     told = []
     for issue in (found if isinstance(found, list) else [])[:_MOST_ISSUES]:
@@ -356,13 +358,13 @@ def _issues(raw: object, place: str) -> tuple[str, ...]:
 
 
 def link(value: object) -> Link | None:
-    """The address of an output; None for anything that is not a text with something in it."""
+    """Return the URL of an output; None for anything but a non-empty text."""
     return Link(value) if isinstance(value, str) and value else None
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedWebhook:
-    """A webhook as it came, its header names in lower case, and by what it is judged."""
+    """A received webhook: its headers (names in lower case), body, secret, time and tolerance."""
 
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
@@ -372,17 +374,17 @@ class ReceivedWebhook:
 
     @property
     def answer(self) -> ProviderResponse:
-        """The body, to be read like an answer."""
+        """Return the webhook as a response, so that its body can be read like one."""
         return ProviderResponse(HTTPStatus.OK, self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """How one provider is spoken to. `authorise` gives the headers that carry a key.
+    """The protocol of one provider. `authorise` returns the headers that carry a key.
 
-    `refusals` are statuses of a submit that mean, as documented, that it was not accepted and may
-    be sent again. `lookup` says how to find out whether a submit was accepted whose answer was
-    lost. What a provider does not have is None.
+    `refusals` are statuses of a submit which, according to the provider's documents, mean that it
+    was not accepted and may be sent again. `lookup` explains how to find out whether a submit
+    without a response was accepted. Functions that a provider does not offer are None.
     """
 
     provider: str

@@ -1,7 +1,7 @@
-"""Checks of the arguments of public functions: a wrong one is an ArgumentError, nothing is sent.
+"""Check the arguments of public functions; an invalid one raises ArgumentError, nothing is sent.
 
-Each message names the argument, the forms that it takes, the value that was given, and where it
-can be told the value that was meant.
+Each message names the argument, the accepted forms, the given value and, if it can be guessed, the
+intended value.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from upsim.scenario.durations import micros_of, near_form
 from upsim.scenario.suggestions import nearest_to, shown
 
 MAX_SECONDS = 10**9
-"""Seconds that an argument takes: more than thirty years, and no timer overflows."""
+"""Maximum seconds of an argument: more than thirty years, and no timer overflows."""
 _LEADING_NUMBER = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The numbers that an argument takes, with an example."""
+    """The numbers that an argument accepts, with an example."""
 
     example: str
     minimum: float = 0
@@ -31,7 +31,7 @@ class Numbers:
     whole: bool = False
 
     def __str__(self) -> str:
-        """`a whole number from 1 up, such as 1080`."""
+        """Return, for example, `a whole number from 1 up, such as 1080`."""
         most = "up" if self.maximum is None else f"to {self.maximum:,}"
         kind = "whole number" if self.whole else "number"
         return f"a {kind} from {self.minimum:g} {most}, such as {self.example}"
@@ -50,14 +50,14 @@ class Numbers:
 
 SECONDS = Numbers("5", maximum=MAX_SECONDS)
 REAL_SECONDS = Numbers("5", minimum=0.001, maximum=MAX_SECONDS)
-"""Seconds after which the network is given up."""
+"""Limits of a network time-out in seconds."""
 LIMIT = Numbers("100", minimum=1, whole=True)
 LINES = Numbers("1080", minimum=1, maximum=10**6, whole=True)
 FACTOR = Numbers("2", minimum=1, maximum=10**6, whole=True)
 
 
 def check_number(name: str, value: object, numbers: Numbers) -> None:
-    """Raise ArgumentError for a value that is none of these numbers."""
+    """Raise ArgumentError for a value outside of these numbers."""
     if not numbers.holds(value):
         meant = _number_in(value, is_time=numbers.maximum == MAX_SECONDS)
         hint = f"; did you mean {meant}?" if meant else ""
@@ -65,7 +65,7 @@ def check_number(name: str, value: object, numbers: Numbers) -> None:
 
 
 def check_text(name: str, value: object, example: str) -> str:
-    """Return a text. Raise ArgumentError for an empty one, and for what is no text."""
+    """Return a text. Raise ArgumentError if it is empty or not a text."""
     if not (isinstance(value, str) and value):
         raise ArgumentError(f"{name} is a text such as {example}, not {shown(value)}")
     return value
@@ -78,19 +78,19 @@ def check_secret(name: str, kind: type) -> None:
 
 
 def check_kind(name: str, value: object, kinds: type | tuple[type, ...], form: str) -> None:
-    """Raise ArgumentError for a value of another kind; `form` says what is taken."""
+    """Raise ArgumentError for a value of another kind; `form` describes a valid one."""
     if not isinstance(value, kinds):
         raise ArgumentError(f"{name} is {form}, not {_of_any_kind(value)}")
 
 
 def check_true(name: str, value: object, form: str, *, valid: bool) -> None:
-    """Raise ArgumentError for a value that is not valid; `form` says what is taken."""
+    """Raise ArgumentError for an invalid value; `form` describes a valid one."""
     if not valid:
         raise ArgumentError(f"{name} is {form}, not {_of_any_kind(value)}")
 
 
 def check_options(options: object) -> None:
-    """Raise ArgumentError for options that are no mapping of names to values of a provider."""
+    """Raise ArgumentError unless options are a mapping of names to values."""
     form = 'a mapping such as {"upscale_factor": "2"}'
     check_kind("options", options, Mapping, form)
     for name, value in options.items() if isinstance(options, Mapping) else ():
@@ -115,7 +115,7 @@ def _of_any_kind(value: object) -> str:
 
 
 def _number_in(value: object, *, is_time: bool) -> str:
-    """Return the number that a text was meant as: `1080p`, `2x`, `3h`; empty for none."""
+    """Return the number that a text probably means: `1080p`, `2x`, `3h`; else an empty text."""
     if not isinstance(value, str):
         return ""
     if is_time:

@@ -1,4 +1,4 @@
-"""The functions that a caller may give a client: how it waits, and whom it tells."""
+"""The functions that users may pass to a client: how to wait, and how to report progress."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from upsim.client import clocks
 from upsim.client.values import Progress
 
 Sleeper = Callable[[float], object]
-"""Waits so many seconds, in whatever time; what it returns is awaited if it can be."""
+"""Waits for the given seconds, real or virtual. The result is awaited if it is awaitable."""
 Watch = Callable[[Progress], object]
-"""Is told how far a job is; what it returns is awaited if it can be."""
+"""Receives the progress of a job. The result is awaited if it is awaitable."""
 
 
 class SandboxSleep(Protocol):
-    """A sleeper that moves a sandbox's clock instead, sync and async."""
+    """A sleeper that advances a sandbox's clock instead of waiting, sync and async."""
 
     def sleep(self, seconds: float) -> None:
-        """Move it on."""
+        """Advance the clock."""
 
     async def sleep_async(self, seconds: float) -> None:
-        """Move it on, letting others work."""
+        """Advance the clock without blocking the event loop."""
 
     def close(self) -> None:
         """Close the connections."""
 
 
 def wait_by(given: Sleeper | SandboxSleep | None) -> Callable[[float], object]:
-    """How a sync client waits: by default in real time."""
+    """Return the wait function of a sync client; it waits in real time by default."""
     if given is None:
         return clocks.sleep
     return given if callable(given) else given.sleep
 
 
 def wait_by_async(given: Sleeper | SandboxSleep | None) -> Callable[[float], Awaitable[object]]:
-    """How an async client waits."""
+    """Return the wait function of an async client; it waits in real time by default."""
     if given is None:
         return clocks.sleep_async
     if not callable(given):
@@ -52,6 +52,6 @@ def wait_by_async(given: Sleeper | SandboxSleep | None) -> Callable[[float], Awa
 
 
 def close(given: Sleeper | SandboxSleep | None) -> None:
-    """Close what a sleeper has opened."""
+    """Close the connections that a sleeper has opened."""
     if given is not None and not callable(given):
         given.close()

@@ -1,4 +1,4 @@
-"""Compare what a job was charged with its quote and with the cap."""
+"""Compare the charge of a job with its quote and with the cap."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from upsim.client.values import Job
 
 
 def check_charge(job: Job, budget: Budget) -> None:
-    """Warn of a charge above the quote. Raises OverchargedError for one that breaks the cap."""
+    """Warn about a charge above the quote. Raises OverchargedError if it exceeds the cap."""
     if job.overcharge is None:
         return
     text = f"job {job.id} was charged {job.price}; the quote was {job.quoted}"
     if budget.cap is not None and budget.spent > budget.cap.amount:
         raise OverchargedError(
             f"{text}, and the cap of {budget.cap} is exceeded: {budget.spent:f} spent. "
-            "The job goes on; ask the provider about the charge"
+            "The job continues; ask the provider about the charge"
         )
     warnings.warn(text, OverchargedWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""Clients of one model: sync and async, with the same words."""
+"""Clients of one model, sync and async, with the same methods."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ _SLEEPERS = "a function of seconds, or what sandbox_sleeper() returns"
 
 
 class UpscaleOptions(TypedDict, total=False):
-    """What is to become of a video.
+    """The size and the options of an upscale.
 
-    `target_height` counts the lines of the shorter side (720, 1080, 1440, 2160), `factor`
-    multiplies both sides; `options` are the provider's own, in its spelling.
+    `target_height` is the output's shorter side in pixels (720, 1080, 1440, 2160); `factor`
+    multiplies both sides. `options` are provider-specific parameters in the provider's spelling.
     """
 
     target_height: int | None
@@ -69,7 +69,7 @@ class UpscaleOptions(TypedDict, total=False):
 
 
 class ClientSettings(TypedDict, total=False):
-    """How a client behaves, as `connect` takes it."""
+    """The settings that `connect` and `connect_async` accept."""
 
     api_key: str | None
     base_url: str | None
@@ -87,7 +87,7 @@ class ClientSettings(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """The settings, those not given by their defaults."""
+    """The settings of a client, with defaults for those that were not given."""
 
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
@@ -121,24 +121,24 @@ class _Chosen:
 
 
 class _Face:
-    """What both clients show of themselves."""
+    """The properties that both clients share."""
 
     _logic: Upscaling
     _base_url: str
 
     @property
     def model(self) -> str:
-        """`<provider>/<model>`."""
+        """The full name of the model, `<provider>/<model>`."""
         return self._logic.known.name
 
     @property
     def spent(self) -> Money:
-        """What this client's jobs were charged, less what it saw refunded."""
+        """The sum charged to this client's jobs, minus the refunds that it saw."""
         return Money(self._logic.guard.budget.spent, self._unit)
 
     @property
     def reserved(self) -> Money:
-        """What is held for jobs whose price, or very existence, is not known."""
+        """The sum reserved for jobs whose price or existence is unknown."""
         return Money(self._logic.guard.budget.reserved, self._unit)
 
     @property
@@ -150,27 +150,27 @@ class _Face:
 
 
 class Client(_Face):
-    """One model of one provider. Use it in a `with` block, or close it."""
+    """A client of one model of one provider. Use it in a `with` block, or close it."""
 
     def __init__(self, logic: Upscaling, runner: SyncRunner, base_url: str) -> None:
-        """Made by `connect`."""
+        """Keep the logic and the runner; call `connect` to make a client."""
         self._logic = logic
         self._runner = runner
         self._base_url = base_url
 
     def quote(self, source: Source | Media, **wishes: Unpack[UpscaleOptions]) -> Quote:
-        """What an upscale would cost, for a video or for what was measured of one."""
+        """Return the price of an upscale, for a video or for measured properties of a video."""
         return self._runner.run(self._logic.quote(source, _wanted(wishes)))
 
     def submit(self, source: Source, **wishes: Unpack[UpscaleOptions]) -> Job:
-        """Hand in a video and start a job, which is paid for from here on.
+        """Send a video and start a job, which is charged from here on.
 
-        Raises OutcomeUnknownError when nobody can say whether it was accepted.
+        Raises OutcomeUnknownError if the response is lost and the job may have been accepted.
         """
         return self._runner.run(self._logic.submit(source, _wanted(wishes)))
 
     def poll(self, job: Job) -> Progress:
-        """Where a job stands. A failed one is no error here."""
+        """Return the present state of a job. A failed job raises no error here."""
         return self._runner.run(self._logic.poll(job))
 
     def wait(self, job: Job, *, timeout: float | None = None) -> Progress:
@@ -178,29 +178,29 @@ class Client(_Face):
         return self._runner.run(self._logic.wait(job, timeout))
 
     def download(self, what: Job | Progress, to: str | os.PathLike[str]) -> Download:
-        """Fetch the finished file; of a job that has not ended the end is waited for."""
+        """Download the finished file; wait for the job's end first if it is not finished."""
         return self._runner.run(self._logic.download(what, _path(to)))
 
     def upscale(
         self, source: Source, to: str | os.PathLike[str], **wishes: Unpack[UpscaleOptions]
     ) -> Upscaled:
-        """All of it: hand in, submit, wait, download."""
+        """Upscale a video completely: send it, submit, wait, and download the output."""
         return self._runner.run(self._logic.upscale(source, _path(to), _wanted(wishes)))
 
     def balance(self) -> Money:
-        """What the account has."""
+        """Return the balance of the account."""
         return self._runner.run(self._logic.balance())
 
     def cancel(self, job: Job) -> None:
-        """Stop a job. Raises UnsupportedError where the provider cannot."""
+        """Cancel a job. Raises UnsupportedError if the provider cannot cancel jobs."""
         self._runner.run(self._logic.cancel(job))
 
     def jobs(self, *, limit: int = MAX_LISTED) -> tuple[Job, ...]:
-        """The latest jobs, newest first. Raises UnsupportedError where they are not listed."""
+        """Return the latest jobs, newest first. Raises UnsupportedError if it cannot list jobs."""
         return self._runner.run(self._logic.jobs(limit))
 
     def find(self, lost: OutcomeUnknownError, *, limit: int = MAX_LISTED) -> tuple[Job, ...]:
-        """The jobs that may be the one whose answer was lost; none: it was not accepted."""
+        """Return the jobs that may be the one without response; empty if none was accepted."""
         return self._runner.run(self._logic.find(lost, limit))
 
     def close(self) -> None:
@@ -220,27 +220,27 @@ class Client(_Face):
 
 
 class AsyncClient(_Face):
-    """As `Client`, for programs that run an event loop."""
+    """The client for programs with an event loop; the methods are those of `Client`."""
 
     def __init__(self, logic: Upscaling, runner: AsyncRunner, base_url: str) -> None:
-        """Made by `connect_async`."""
+        """Keep the logic and the runner; call `connect_async` to make a client."""
         self._logic = logic
         self._runner = runner
         self._base_url = base_url
 
     async def quote(self, source: Source | Media, **wishes: Unpack[UpscaleOptions]) -> Quote:
-        """What an upscale would cost, for a video or for what was measured of one."""
+        """Return the price of an upscale, for a video or for measured properties of a video."""
         return await self._runner.run(self._logic.quote(source, _wanted(wishes)))
 
     async def submit(self, source: Source, **wishes: Unpack[UpscaleOptions]) -> Job:
-        """Hand in a video and start a job, which is paid for from here on.
+        """Send a video and start a job, which is charged from here on.
 
-        Raises OutcomeUnknownError when nobody can say whether it was accepted.
+        Raises OutcomeUnknownError if the response is lost and the job may have been accepted.
         """
         return await self._runner.run(self._logic.submit(source, _wanted(wishes)))
 
     async def poll(self, job: Job) -> Progress:
-        """Where a job stands. A failed one is no error here."""
+        """Return the present state of a job. A failed job raises no error here."""
         return await self._runner.run(self._logic.poll(job))
 
     async def wait(self, job: Job, *, timeout: float | None = None) -> Progress:  # noqa: ASYNC109 - counts the sleeper's time
@@ -248,29 +248,29 @@ class AsyncClient(_Face):
         return await self._runner.run(self._logic.wait(job, timeout))
 
     async def download(self, what: Job | Progress, to: str | os.PathLike[str]) -> Download:
-        """Fetch the finished file; of a job that has not ended the end is waited for."""
+        """Download the finished file; wait for the job's end first if it is not finished."""
         return await self._runner.run(self._logic.download(what, _path(to)))
 
     async def upscale(
         self, source: Source, to: str | os.PathLike[str], **wishes: Unpack[UpscaleOptions]
     ) -> Upscaled:
-        """All of it: hand in, submit, wait, download."""
+        """Upscale a video completely: send it, submit, wait, and download the output."""
         return await self._runner.run(self._logic.upscale(source, _path(to), _wanted(wishes)))
 
     async def balance(self) -> Money:
-        """What the account has."""
+        """Return the balance of the account."""
         return await self._runner.run(self._logic.balance())
 
     async def cancel(self, job: Job) -> None:
-        """Stop a job. Raises UnsupportedError where the provider cannot."""
+        """Cancel a job. Raises UnsupportedError if the provider cannot cancel jobs."""
         await self._runner.run(self._logic.cancel(job))
 
     async def jobs(self, *, limit: int = MAX_LISTED) -> tuple[Job, ...]:
-        """The latest jobs, newest first. Raises UnsupportedError where they are not listed."""
+        """Return the latest jobs, newest first. Raises UnsupportedError if it cannot list jobs."""
         return await self._runner.run(self._logic.jobs(limit))
 
     async def find(self, lost: OutcomeUnknownError, *, limit: int = MAX_LISTED) -> tuple[Job, ...]:
-        """The jobs that may be the one whose answer was lost; none: it was not accepted."""
+        """Return the jobs that may be the one without response; empty if none was accepted."""
         return await self._runner.run(self._logic.find(lost, limit))
 
     async def close(self) -> None:
@@ -292,19 +292,20 @@ class AsyncClient(_Face):
 def connect(
     model: str, *, http: httpx.Client | None = None, **settings: Unpack[ClientSettings]
 ) -> Client:
-    """A client of a model: `connect("wavespeed/upscale-v1", api_key=…, base_url=…)`.
+    """Return a client of a model: `connect("wavespeed/upscale-v1", api_key=…, base_url=…)`.
 
-    * `api_key`: else the variable `<PROVIDER>_API_KEY`; `base_url`: else `<PROVIDER>_BASE_URL`,
-      else the provider itself.
-    * `live` and `cap`: nothing but this machine and `UPSIM_TRUSTED_HOSTS` is spoken to unless
-      `live` is True and there is a cap. The cap is the most that this client may spend; a bare
-      number is in the unit of the published price (US dollars, or credits).
-    * `polling`, `retries`, `timeouts`: how patient it is. `sleeper`: how it waits, by default in
-      real time; `sandbox_sleeper` moves a simulator's clock. `seed` makes the pauses repeatable.
-    * `webhook_url`, `webhook_secret`: where the provider is to tell the end of each job.
+    * `api_key`: default is the variable `<PROVIDER>_API_KEY`; `base_url`: default is
+      `<PROVIDER>_BASE_URL`, then the provider itself.
+    * `live` and `cap`: the client contacts only this machine and `UPSIM_TRUSTED_HOSTS`, unless
+      `live` is True and there is a cap. The cap is the maximum that this client may spend; a
+      plain number is in the unit of the published price (US dollars, or credits).
+    * `polling`, `retries`, `timeouts`: intervals and limits. `sleeper`: the wait function, by
+      default in real time; `sandbox_sleeper` advances a simulator's clock. `seed` makes the
+      random part of the pauses repeatable.
+    * `webhook_url`, `webhook_secret`: where the provider reports the end of each job.
     * `progress`: called with each poll's Progress.
-    * `http`: an httpx client to be used (it is not closed); else one that ignores proxy variables.
-      A sync one that is given bounds a head that comes drop by drop between two bytes only.
+    * `http`: an httpx client to use (it is not closed); by default one without proxy variables.
+      With your own sync client, `timeouts` cannot limit the total time of a response's headers.
 
     Raises ArgumentError, UnknownModelError, UnsafeTargetError, UnsupportedError,
     AuthenticationError.
@@ -319,7 +320,7 @@ def connect(
 def connect_async(
     model: str, *, http: httpx.AsyncClient | None = None, **settings: Unpack[ClientSettings]
 ) -> AsyncClient:
-    """As `connect`, for programs that run an event loop; use it in an `async with` block."""
+    """Return an async client like `connect`; use it in an `async with` block."""
     chosen = _chosen(settings)
     if http is not None:
         check_kind("http", http, httpx.AsyncClient, "an httpx.AsyncClient")
@@ -328,7 +329,7 @@ def connect_async(
 
 
 def _chosen(settings: ClientSettings) -> _Chosen:
-    """The settings, taken out of the dictionary so that no traceback shows a key in it."""
+    """Copy the settings out of the dictionary, so that no traceback shows a key in it."""
     try:
         check_names("setting of a client", settings, ClientSettings.__annotations__)
         return _Chosen(**settings)
@@ -338,13 +339,13 @@ def _chosen(settings: ClientSettings) -> _Chosen:
 
 
 def _wanted(wishes: UpscaleOptions) -> RequestedOutput:
-    """What is to become of a video. Raises ArgumentError."""
+    """Return the checked wishes. Raises ArgumentError."""
     check_names("argument of an upscale", wishes, UpscaleOptions.__annotations__)
     return RequestedOutput(**wishes)
 
 
 def _path(to: str | os.PathLike[str]) -> Path:
-    """Where a file is to be written. Raises ArgumentError for what is no path."""
+    """Return the path of the output file. Raises ArgumentError if it is not a path."""
     form = "the path of the file to write, such as 'large.mp4'"
     check_kind("to", to, (str, os.PathLike), form)
     check_true("to", to, form, valid=str(to) not in ("", "."))
@@ -356,7 +357,7 @@ def _can_sleep(given: object) -> bool:
 
 
 def _check_webhook_url(url: object) -> None:
-    """Raise ArgumentError for what is no URL to which a provider can post."""
+    """Raise ArgumentError unless a provider can post to this URL."""
     text = check_text("webhook_url", url, "'https://hooks.example/upscaled'")
     if not has_host(text):
         flaw = scheme_flaw(text) or "is not http(s)://host[:port][/path]"
@@ -394,11 +395,11 @@ def _parts(model: str, chosen: _Chosen) -> tuple[Upscaling, Wire, str]:
 
 
 def _key(chosen: _Chosen, variable: str) -> str:
-    """The key. Raises AuthenticationError; no variable holds the key while it does."""
+    """Return the key. Raises AuthenticationError; no local variable holds the key while it does."""
     if not (chosen.api_key or os.environ.get(variable)):
-        raise AuthenticationError(None, f"no key: give api_key, or set {variable}")
+        raise AuthenticationError(None, f"no key: pass api_key, or set {variable}")
     if not _is_key(chosen.api_key or os.environ[variable]):
-        raise AuthenticationError(None, "the key holds a space or another character no key has")
+        raise AuthenticationError(None, "the key contains a space or another invalid character")
     return chosen.api_key or os.environ[variable]
 
 

@@ -1,7 +1,7 @@
-"""The client's own clock and dice: the one place of it that reads time, waits or draws.
+"""The client's clock and randomness: the only module of the client that uses real time.
 
-A production client lives in real time; whatever is to be repeatable takes a sleeper, a seed, or
-`now` as an argument.
+A client in production uses real time. Code that must be repeatable takes a sleeper, a seed or `now`
+as an argument.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from typing import Protocol
 
 
 class Dice(Protocol):
-    """A stream of numbers from 0 up to 1."""
+    """A source of random numbers from 0 up to 1."""
 
     def random(self) -> float:
-        """The next one."""
+        """Return the next number."""
 
 
 def dice(seed: int | None) -> Dice:
-    """A stream that a seed repeats; without one it is different each time."""
+    """Return a source that a seed makes repeatable; without a seed it differs each time."""
     return random.Random(seed)  # noqa: S311 - it spreads pauses, it keeps no secret
 
 
 def wall() -> float:
-    """Seconds since 1970."""
+    """Return the seconds since 1970."""
     return time.time()
 
 
 def stopwatch() -> float:
-    """Seconds of a clock that never goes back."""
+    """Return seconds of a monotonic clock."""
     return time.monotonic()
 
 
@@ -41,19 +41,19 @@ def sleep(seconds: float) -> None:
 
 
 async def sleep_async(seconds: float) -> None:
-    """Wait in real time, letting others work."""
+    """Wait in real time without blocking the event loop."""
     await asyncio.sleep(seconds)
 
 
 def ring(alarm: asyncio.Timeout, seconds: float) -> None:
-    """Let a time-out of the running event loop end so many seconds from now."""
+    """Set a time-out of the running event loop to end after some seconds."""
     alarm.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 def seconds_until(told: str, date: str) -> float | None:
-    """The seconds that a `Retry-After` asks for; None when it says nothing that can be read.
+    """Return the seconds that a `Retry-After` asks for; None if it cannot be read.
 
-    A date is compared with the server's own `Date`, so that its clock need not be ours.
+    A date is compared with the server's own `Date`, because its clock may differ from ours.
     """
     text = told.strip()
     if text.isascii() and text.isdigit():

@@ -1,6 +1,6 @@
-"""Finding the adapters: the file `client.py` in every provider's folder, by walking them.
+"""Find the adapters: the file `client.py` in the folder of each provider.
 
-A provider of this package is not imported for it: its folder's other modules are the server's.
+Only that file of this package's providers is imported; the other modules are for the server.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from upsim.scenario.loader import Library
 from upsim.scenario.suggestions import nearest_to, shown
 
 PROVIDERS = "upsim.providers"
-"""The package that is walked, and the entry-point group of providers from elsewhere."""
+"""The package that is searched, and the entry-point group of outside providers."""
 
 
 def adapter(provider: str) -> Adapter:
-    """The adapter of a provider, imported when it is asked for. Raises UnknownAdapterError."""
+    """Import and return the adapter of a provider. Raises UnknownAdapterError."""
     found = _files().get(check_text("provider", provider, repr(next(iter(_files())))))
     if found is None:
         hint = nearest_to(provider, _files())
@@ -35,19 +35,19 @@ def adapter(provider: str) -> Adapter:
 
 
 def providers() -> tuple[str, ...]:
-    """The providers that have an adapter, by name."""
+    """Return the names of the providers that have an adapter."""
     return tuple(_files())
 
 
 @cache
 def library() -> Library:
-    """The facts of all providers."""
+    """Return the facts of all providers."""
     return Library(folders=_scenarios)
 
 
 @cache
 def _files() -> Mapping[str, tuple[str, Path]]:
-    """The name and the file of the adapter's module, by provider."""
+    """Return the module name and the file of each provider's adapter."""
     own = Path(__file__).parent.parent / PROVIDERS.rpartition(".")[2]
     folders = {path.parent.name: path.parent for path in own.glob("*/__init__.py")}
     found = {name: (f"{PROVIDERS}.{name}.client", path) for name, path in folders.items()}
@@ -60,7 +60,7 @@ def _files() -> Mapping[str, tuple[str, Path]]:
 
 
 def _module(name: str, path: Path) -> ModuleType:
-    """The module of this name; its package is imported only when it is another's."""
+    """Return the module of this name; import its package only if it is not part of upsim."""
     if name in sys.modules:
         return sys.modules[name]
     if not name.startswith(f"{PROVIDERS}."):
@@ -79,6 +79,6 @@ def _outside() -> Mapping[str, EntryPoint]:
 
 
 def _scenarios() -> Mapping[str, Path]:
-    """The folders of facts that providers of other packages bring."""
+    """Return the fact folders of outside providers."""
     brought = {name: getattr(point.load(), "scenarios", None) for name, point in _outside().items()}
     return {name: folder for name, folder in brought.items() if isinstance(folder, Path)}

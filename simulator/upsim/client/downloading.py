@@ -1,4 +1,4 @@
-"""Downloads that resume where they broke, check their length, and only then get their name."""
+"""Downloads that resume, check their length, and get their final name only when complete."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PLAIN = ErrorFormat(texts=())
 
 @dataclass(slots=True)
 class PartialFile:
-    """The part of a file that has come so far, and what is known of the whole."""
+    """The downloaded part of a file, and the known properties of the whole file."""
 
     path: Path
     file: IO[bytes]
@@ -51,14 +51,14 @@ class PartialFile:
     problem: str = field(default="")
 
     def headers(self) -> Mapping[str, str]:
-        """Ask for the rest, on condition that the file is still the same."""
+        """Return headers that ask for the rest of the file, if the file is still the same."""
         plain = {"accept-encoding": "identity"}
         if not self.have or not self.validator:
             return plain
         return plain | {"range": f"bytes={self.have}-", "if-range": self.validator}
 
     def begin(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Whether the body is wanted: the rest, or all of it, in which case we start anew."""
+        """Whether the body is wanted: the rest of the file, or the whole file from the start."""
         self.problem = ""
         if status == HTTPStatus.PARTIAL_CONTENT and self._continues(headers):
             self.resumed += 1
@@ -68,7 +68,7 @@ class PartialFile:
         kind = headers.get("content-type", "").lower()
         encoding = headers.get("content-encoding", "")
         if kind.startswith(_NO_VIDEO) or encoding:
-            self.problem = f"it is no video but {kind} {encoding}".rstrip()
+            self.problem = f"it is not a video but {kind} {encoding}".rstrip()
             return False
         self._restart()
         length = headers.get("content-length", "")
@@ -78,15 +78,15 @@ class PartialFile:
         return True
 
     def write(self, chunk: bytes) -> None:
-        """The next part."""
+        """Append the next chunk."""
         self.have += self.file.write(chunk)
 
     def is_whole(self, *, ended: bool) -> bool:
-        """Whether nothing is missing: by the announced length, or by the body's own end."""
+        """Whether the file is complete, by its announced length or by the end of the body."""
         return self.have == self.total if self.total is not None else ended and self.have > 0
 
     def restart_when_useless(self) -> None:
-        """Forget what cannot be continued."""
+        """Discard a part that cannot be resumed."""
         if not self.validator or (self.total is not None and self.have > self.total):
             self._restart()
 
@@ -99,9 +99,9 @@ class PartialFile:
         return True
 
     def _is_the_rest(self, start: int, total: str, headers: Mapping[str, str]) -> bool:
-        """Whether a part is what was asked for, of the file that was begun, and how long it is.
+        """Whether a partial response continues the file, and record the total length.
 
-        A part of a file of unknown length could end anywhere.
+        Without a known total length, a part could end anywhere.
         """
         asked = bool(self.have and self.validator) and start == self.have
         same = headers.get("etag", self.validator) == self.validator
@@ -123,10 +123,10 @@ def download(
     seconds: float,
     admit: Callable[[str], None],
 ) -> Flow[Download]:
-    """Fetch a finished file, without the key. Raises ClientError, and leaves nothing then.
+    """Download a finished file without the key. Raises ClientError and leaves no file then.
 
-    `admit` refuses links that may not be followed. Trouble that passes is waited out, as long as
-    there are `seconds` left; an attempt that brought new bytes does not count.
+    `admit` raises for links that may not be followed. Transient errors are retried while `seconds`
+    are left; an attempt that brought new bytes does not count against `attempts`.
     """
     with _beside(to) as partial, partial.open("wb") as file:
         part = PartialFile(partial, file)
@@ -139,7 +139,7 @@ def download(
 
 
 def keep_spooled(spool: Path, to: Path) -> Flow[Download]:
-    """Give a file that came with an answer its name."""
+    """Move a file that came in a response to its final name."""
 
     def take() -> int:
         with _beside(to) as partial:
@@ -154,12 +154,12 @@ def keep_spooled(spool: Path, to: Path) -> Flow[Download]:
 
 
 def check(to: Path, source: object) -> None:
-    """Raise DestinationError if no such file can be written, or if it would replace the source.
+    """Raise DestinationError if the file cannot be written or is the source of the upscale.
 
-    A device, such as /dev/null, would be replaced by a file, too.
+    A device such as /dev/null is rejected, because the download would replace it.
     """
     if is_source(source, to):
-        raise DestinationError(f"{to} is the source itself: give another file for the output")
+        raise DestinationError(f"{to} is the source itself: choose another file for the output")
     with _beside(to):
         if to.is_dir():
             raise DestinationError(f"{to} cannot be written: it is a folder")
@@ -169,9 +169,9 @@ def check(to: Path, source: object) -> None:
 
 @contextmanager
 def _beside(to: Path) -> Iterator[Path]:
-    """A place for what has come so far, that no other download shares, and that goes in the end.
+    """Yield a private place for a partial download, and remove it in the end.
 
-    Raises DestinationError for whatever the disk has against it.
+    Raises DestinationError for any error of the disk.
     """
     try:
         with tempfile.TemporaryDirectory(dir=to.parent, prefix=".upsim-part-") as folder:
@@ -228,7 +228,7 @@ def _all_of(
 
 def _trouble(url: str, answer: ProviderResponse) -> ClientError:
     if answer.status in _GONE:
-        text = f"{shown_url(url)}: the link is dead, or has expired"
+        text = f"{shown_url(url)}: the link has expired or does not exist"
         return NotFoundError(answer.status, text, raw=answer.raw)
     if answer.status in (HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, HTTPStatus.TOO_MANY_REQUESTS):
         return TransientError(f"GET {shown_url(url)}: {answer.status}")
@@ -238,15 +238,15 @@ def _trouble(url: str, answer: ProviderResponse) -> ClientError:
 def _redirected(url: str, answer: ProviderResponse, redirects: int) -> str:
     place = answer.headers.get("location", "")
     if not place or redirects > MAX_REDIRECTS:
-        raise ProtocolError(f"{shown_url(url)}: {redirects} redirects, and no file")
+        raise ProtocolError(f"{shown_url(url)}: {redirects} redirects without reaching a file")
     try:
         return urljoin(url, place)
     except ValueError:
-        problem = f"{shown_url(url)}: redirected to what is no address"
+        problem = f"{shown_url(url)}: redirected to an invalid URL"
     raise ProtocolError(problem)
 
 
 def _strong(headers: Mapping[str, str]) -> str:
-    """What tells a file from a later one in its place: a strong ETag; else nothing is resumed."""
+    """Return the strong ETag of this version of a file; without it nothing is resumed."""
     tag = headers.get("etag", "")
     return "" if tag.startswith("W/") else tag

@@ -1,7 +1,7 @@
-"""What the client's logic asks of whoever carries it out: send, wait, call, tell, fetch.
+"""The effects that the client's logic yields: send, wait, call, report and fetch.
 
-The logic is generators that yield these and are sent what came of them. It knows neither sockets
-nor event loops, so that it is written once and runs sync and async.
+The logic consists of generators that yield effects and receive their results. It uses neither
+sockets nor event loops, so the same code runs sync and async.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class LostResponse:
-    """There is no answer, or not all of one. Unless `sent`, the other side has seen nothing."""
+    """A missing or incomplete response. Unless `sent`, the other side has received nothing."""
 
     reason: str
     sent: bool = True
@@ -28,7 +28,7 @@ class LostResponse:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request; what comes is `Sent` or `Lost`."""
+    """Send a request; the result is `Sent` or `Lost`."""
 
     request: Request
     reservation: Reservation | None = None
@@ -36,7 +36,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class SentResponse:
-    """A request's answer, and the seconds that it took."""
+    """The response to a request, and the seconds that it took."""
 
     answer: ProviderResponse
     took: float = 0.0
@@ -44,40 +44,40 @@ class SentResponse:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait so many seconds."""
+    """Wait for some seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class BlockingCall:
-    """Call something that blocks (reads a file, measures a video); what comes is its result."""
+    """Call a blocking function (read a file, measure a video); the result is its return value."""
 
     function: Callable[[], Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportProgress:
-    """Tell the caller's own function how far it is."""
+    """Report the progress to the user's own function."""
 
     progress: Progress
 
 
 class Sink(Protocol):
-    """What takes the body of a download."""
+    """A destination for the body of a download."""
 
     def begin(self, status: int, headers: Mapping[str, str]) -> bool:
         """Whether the body is wanted."""
 
     def write(self, chunk: bytes) -> None:
-        """The next part of it."""
+        """Write the next chunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """GET a URL without the key into a sink, in so many seconds; what comes is `Sent` or `Lost`.
+    """GET a URL without the key into a sink, within some seconds; the result is `Sent` or `Lost`.
 
-    The answer holds the body only when the sink does not want it.
+    The response contains the body only if the sink does not want it.
     """
 
     url: str = field(repr=False)

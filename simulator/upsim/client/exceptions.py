@@ -1,29 +1,29 @@
-"""What can go wrong for a client.
+"""The exceptions of the client.
 
 ClientError
-├── RefusedError            the provider answered with an error of its own
+├── RefusedError            the provider responded with an error
 │   ├── AuthenticationError     the key is missing, wrong or without access
 │   ├── BalanceError            the account cannot pay
-│   ├── RateLimitError          too many calls or jobs; `retry_after`
-│   ├── InvalidInputError       a parameter that the provider does not take
-│   ├── MediaRefusedError       a video that the provider does not take
-│   └── NotFoundError           no such job, model or file (any more)
-├── TransientError          no answer, or a server's trouble: the same may work later
-├── OutcomeUnknownError     a paid request whose answer was lost: it may have been accepted
-├── ProtocolError           an answer that breaks what the provider documents
-├── JobFailedError          an accepted job ended badly; `refunded`
+│   ├── RateLimitError          too many requests or jobs; `retry_after`
+│   ├── InvalidInputError       a parameter that the provider does not accept
+│   ├── MediaRefusedError       a video that the provider does not accept
+│   └── NotFoundError           the job, model or file does not exist, or no longer
+├── TransientError          no response, or a server error: a retry may succeed
+├── OutcomeUnknownError     a paid request without response: it may have been accepted
+├── ProtocolError           a response that contradicts the provider's documents
+├── JobFailedError          an accepted job failed; `refunded`
 ├── OverchargedError        an accepted job whose charge exceeded the cap
-├── WaitTimeoutError        a job did not end in time (it may still do so)
-├── MoneyGuardError         not sent, for the sake of the purse
+├── WaitTimeoutError        a job did not end in time (it may still end)
+├── MoneyGuardError         not sent, to protect the budget
 │   ├── CapReachedError         the cap would be exceeded
-│   └── UnpricedError           nobody can say what it would cost
+│   └── UnpricedError           the price is unknown
 ├── UnsupportedError        the provider or the model cannot do this
 │   └── UnknownModelError       no model of this name
-├── ArgumentError           an argument that this function does not take
-├── UnsafeTargetError       not sent: the address is neither local nor trusted nor meant
-├── SourceError             the video to be handed in cannot be read
-├── DestinationError        the finished file cannot be written where it is to be
-├── WebhookError            a webhook that cannot be believed
+├── ArgumentError           an argument that this function does not accept
+├── UnsafeTargetError       not sent: the host is neither local nor trusted nor asked for
+├── SourceError             the video to upload cannot be read
+├── DestinationError        the output file cannot be written
+├── WebhookError            a webhook that failed verification
 └── UnknownAdapterError     no adapter of this name
 """
 
@@ -38,27 +38,27 @@ if TYPE_CHECKING:
 
 
 class ClientError(Exception):
-    """Anything that keeps a client from its result.
+    """Any error that keeps a client from its result.
 
-    `job` is the job that was accepted before it went wrong, if there was one: it may be polled.
+    `job` is the job that was accepted before the error, if any; it can still be polled.
     """
 
     job: Job | None = None
 
     def __str__(self) -> str:
-        """The text with escapes for control characters: a server may have chosen its words."""
+        """Return the text with control characters escaped, because a server may have chosen it."""
         return printable(super().__str__(), keep=LINES)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Copies and pickles keep the parts, as processes of a pool need."""
+        """Keep all parts in copies and pickles, as process pools need."""
         return _again, (type(self), self.args, self.__dict__)
 
 
 class RefusedError(ClientError):
-    """A provider's refusal: its HTTP status, its code where it has one, its message verbatim.
+    """A provider's refusal: its HTTP status, its code if any, and its message verbatim.
 
-    `issues` are what it says of single parameters, each as `<parameter>: <message>`.
-    `status` is None when the client itself knew that the provider would refuse.
+    `issues` are messages about single parameters, each as `<parameter>: <message>`.
+    `status` is None if the client knew without a request that the provider would refuse.
     """
 
     def __init__(
@@ -88,27 +88,27 @@ class AuthenticationError(RefusedError):
 
 
 class BalanceError(RefusedError):
-    """The account cannot pay for this."""
+    """The account cannot pay for the request."""
 
 
 class RateLimitError(RefusedError):
-    """Too many calls or jobs; `retry_after` are seconds where the provider tells them."""
+    """The client sent too many requests or jobs; `retry_after` is in seconds, or None."""
 
 
 class InvalidInputError(RefusedError):
-    """A parameter that the provider does not take."""
+    """A parameter that the provider does not accept."""
 
 
 class MediaRefusedError(RefusedError):
-    """A video that the provider does not take: too long, too large, unreadable, wrong format."""
+    """A video that the provider does not accept: too long, too large, unreadable, wrong format."""
 
 
 class NotFoundError(RefusedError):
-    """There is no such job, model or file, or not any more."""
+    """The job, model or file does not exist, or no longer exists."""
 
 
 class TransientError(ClientError):
-    """No answer, or a server's trouble. The same may work later; what was tried costs nothing."""
+    """No response, or a server error. A retry may succeed; the failed attempt costs nothing."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class TransientError(ClientError):
         raw: Any = None,  # noqa: ANN401 - any JSON
         retry_after: float | None = None,
     ) -> None:
-        """`status` is None when there was no answer at all."""
+        """Keep the parts; `status` is None if there was no response."""
         self.status = status
         self.raw = raw
         self.retry_after = retry_after
@@ -126,16 +126,16 @@ class TransientError(ClientError):
 
 
 class OutcomeUnknownError(ClientError):
-    """A paid request was sent and its answer lost: a job may exist and be paid for.
+    """A paid request was sent and its response lost: a job may exist and be charged.
 
-    Sending it again may pay twice, so that is never done here. `how` says how to find out;
-    `Client.find(error)` asks the provider where it lists jobs.
+    The client never sends such a request again, because that could pay twice. `how` says how to
+    find out; `Client.find(error)` asks providers that list jobs.
     """
 
     def __init__(
         self, reason: str, *, how: str, order: AdapterRequest, reserved: Money | None
     ) -> None:
-        """Keep what was ordered and the worst that it may have cost."""
+        """Keep the order and the maximum that it may have cost."""
         self.reason = reason
         self.how = how
         self.order = order
@@ -144,19 +144,19 @@ class OutcomeUnknownError(ClientError):
 
 
 class ProtocolError(ClientError):
-    """An answer without what the provider's documentation promises."""
+    """A response without something that the provider's documentation promises."""
 
 
 class JobFailedError(ClientError):
-    """A job that was accepted and then failed, or was cancelled, timed out or deleted.
+    """An accepted job that failed, was cancelled, timed out or was deleted.
 
-    `refunded` is True or False where the provider tells, else None.
+    `refunded` is None if the provider does not say.
     """
 
     job: Job
 
     def __init__(self, job: Job, progress: Progress) -> None:
-        """Keep the job and its last answer."""
+        """Keep the job and its last status."""
         self.job = job
         self.progress = progress
         self.refunded = progress.refunded
@@ -166,79 +166,79 @@ class JobFailedError(ClientError):
 
 
 class OverchargedError(ClientError):
-    """A job that was accepted and charged more than the quote, which exceeded the cap.
+    """An accepted job whose charge was above the quote and exceeded the cap.
 
-    The job goes on: `client.wait(error.job)` and `client.download` still fetch its file.
+    The job continues: `client.wait(error.job)` and `client.download` still return its file.
     """
 
 
 class OverchargedWarning(UserWarning):
-    """A job that was charged more than the quote, and no more than the cap."""
+    """A job that was charged more than the quote but not more than the cap."""
 
 
 class WaitTimeoutError(ClientError, TimeoutError):
-    """A job did not end within the time that was given; it goes on and may still be paid for."""
+    """A job that did not end in the given time; it continues and may still be charged."""
 
     def __init__(self, job: Job, progress: Progress, *, seconds: float, strange: bool) -> None:
-        """`strange` says that the last status is none that is known."""
+        """Keep the job; `strange` means that its last status is not documented."""
         self.job = job
         self.progress = progress
         word = f"the unknown status {progress.status!r}" if strange else repr(progress.status)
         self.reached = f"job {job.id} is still at {word} after {seconds:g} s"
-        super().__init__(f"{self.reached}; it goes on: poll it later")
+        super().__init__(f"{self.reached}; it continues: poll it later")
 
 
 class MoneyGuardError(ClientError):
-    """A request that was not sent, for the sake of the purse."""
+    """A request that was not sent, to protect the budget."""
 
 
 class CapReachedError(MoneyGuardError):
-    """The worst price of a request would exceed the cap."""
+    """The highest possible price of a request would exceed the cap."""
 
 
 class UnpricedError(MoneyGuardError):
-    """Nobody can say what a request would cost at worst, and there is a cap to keep."""
+    """The highest possible price of a request is unknown, so the cap cannot be guaranteed."""
 
 
 class UnsupportedError(ClientError):
-    """The provider or the model cannot do what is asked; the message says what it can."""
+    """The provider or the model cannot do this; the message says what it can do."""
 
 
 class UnknownModelError(UnsupportedError, LookupError):
-    """No model of this name; the message names the nearest ones."""
+    """An unknown model name; the message names the nearest models."""
 
 
 class ArgumentError(ClientError, TypeError, ValueError):
-    """An argument that a function does not take; nothing was sent.
+    """An argument that a function does not accept; nothing was sent.
 
-    The message names the argument, what it takes and what was given.
+    The message names the argument, the allowed values and the given value.
     """
 
 
 class UnsafeTargetError(ClientError):
-    """A request that was not sent because of where it would go."""
+    """A request that was not sent because its host is not allowed."""
 
 
 class SourceError(ClientError):
-    """The video to be handed in cannot be read."""
+    """The video to upload cannot be read."""
 
 
 class DestinationError(ClientError):
-    """The finished file cannot be written where it is to be."""
+    """The output file cannot be written."""
 
 
 class WebhookError(ClientError):
-    """A webhook that cannot be believed: unsigned, wrongly signed, too old, or unreadable."""
+    """A webhook that failed verification: unsigned, wrongly signed, too old, or unreadable."""
 
 
 class UnknownAdapterError(ClientError, LookupError):
-    """No adapter of this name; the message lists those there are."""
+    """An unknown adapter name; the message lists the available adapters."""
 
 
 def _again(
     kind: type[ClientError], args: tuple[object, ...], parts: dict[str, object]
 ) -> ClientError:
-    """An error as it was, without making it anew from parts that its text no longer shows."""
+    """Rebuild an error with all its attributes, without calling its constructor."""
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(parts)

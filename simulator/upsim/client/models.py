@@ -1,4 +1,4 @@
-"""Finding a model by name, and its provider's facts."""
+"""Find a model by name, with its provider's facts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from upsim.core.nearest import closest
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model, its provider's facts, and how the provider is spoken to."""
+    """A model with its provider's facts and adapter."""
 
     adapter: Adapter
     baseline: Baseline
@@ -25,30 +25,30 @@ class ModelInfo:
 
     @property
     def name(self) -> str:
-        """`<provider>/<model>`."""
+        """The full name, `<provider>/<model>`."""
         return f"{self.adapter.provider}/{self.model.id}"
 
     @property
     def host(self) -> str:
-        """The provider's own API."""
+        """The host of the provider's own API."""
         return next(name for name, fact in self.baseline.hosts.items() if fact.value == "api")
 
     def whole(self, limit: str) -> int | None:
-        """A limit of the provider that is a number; None where it has none of that name."""
+        """Return a numeric limit of the provider; None if it has no limit of that name."""
         fact = self.baseline.limits.get(limit)
         value = None if fact is None else fact.value
         return int(Decimal(value)) if isinstance(value, str | int | Decimal) else None
 
 
 def model_names() -> tuple[str, ...]:
-    """Every model that has an adapter, `<provider>/<model>`."""
+    """Return every model that has an adapter, as `<provider>/<model>`."""
     return tuple(f"{p}/{m}" for p in providers() for m in _models(p))
 
 
 def find_model(name: str) -> ModelInfo:
-    """The model of this name: in full, without its provider, or by its last parts.
+    """Return the model of this name: its full name, its id, or the last parts of it.
 
-    Raises UnknownModelError, which names the nearest, or those among which it cannot choose.
+    Raises UnknownModelError, which names the nearest models, or all models that the name fits.
     """
     names = model_names()
     check_text("model", name, repr(names[0]))
@@ -58,15 +58,15 @@ def find_model(name: str) -> ModelInfo:
         baseline = library().baseline(provider).baseline
         return ModelInfo(adapter(provider), baseline, baseline.models[model])
     if found:
-        raise UnknownModelError(f"{name!r} may be {' or '.join(found)}; say which")
+        raise UnknownModelError(f"{name!r} is ambiguous: use {' or '.join(found)}")
     short = {part: full for full in names for part in (*full.split("/"), full)}
     near = short.get(closest(name, short))
-    hint = f"did you mean {near}?" if near else f"there are {', '.join(names)}"
+    hint = f"did you mean {near}?" if near else f"available: {', '.join(names)}"
     raise UnknownModelError(f"there is no model {name!r}; {hint}")
 
 
 def public_hosts() -> frozenset[str]:
-    """The hosts of all providers."""
+    """Return the API hosts of all providers."""
     return frozenset(host for p in providers() for host in library().baseline(p).baseline.hosts)
 
 
@@ -75,7 +75,7 @@ def _models(provider: str) -> Mapping[str, Model]:
 
 
 def _is_named(full: str, name: str) -> bool:
-    """Whether a name is the model's own, its end, or its provider with the end of its id."""
+    """Whether a name is the model's id, its last parts, or its provider with these."""
     provider, _, model = full.partition("/")
     wanted, first = name.lower(), name.lower().partition("/")
     if wanted in (full.lower(), model.lower(), provider):
@@ -85,5 +85,5 @@ def _is_named(full: str, name: str) -> bool:
 
 
 def height_of(media: Media) -> int:
-    """The lines by which a video is called 720p or 1080p: its shorter side."""
+    """Return the lines by which a video is called 720p or 1080p: its shorter side."""
     return min(media.width, media.height)

@@ -1,4 +1,4 @@
-"""How patient the client is: how it polls, and how often it tries again."""
+"""The client's polling intervals, retries and timeouts."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _TIMEOUTS = dict.fromkeys(("connect", "read", "answer", "file"), REAL_SECONDS)
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """How a job is waited for.
+    """The polling policy of a client.
 
-    Where `first`, `factor` and `most` (seconds) are None the provider's advice counts. Each pause
-    is spread by `jitter`, a fraction of it. A job has `timeout` seconds to end; `settling` is how
-    often a completed job without output, or a failure that may be none, is looked at again, and
-    `outage` how many seconds the provider may be in trouble while a job is waited for.
+    If `first`, `factor` or `most` (seconds) is None, the provider's advice applies. Each pause
+    varies by `jitter`, a fraction of it. A job has `timeout` seconds to end. `settling` is the
+    number of extra polls for a completed job without output, or for a tentative failure.
+    `outage` is the number of seconds of provider errors that the client tolerates while it waits.
     """
 
     first: float | None = None
@@ -46,10 +46,10 @@ class Polling:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often what costs nothing is tried again after trouble, and how long the pauses are.
+    """The retry policy for free requests: how often, and how long the pauses are.
 
-    A paid request is only ever repeated when it is known that it was not accepted. A `Retry-After`
-    up to `longest` seconds is obeyed; one that asks for more ends the trying.
+    The client repeats a paid request only if it was certainly not accepted. It respects a
+    `Retry-After` of up to `longest` seconds; a longer one ends the retries.
     """
 
     attempts: int = 5
@@ -65,11 +65,10 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds of real time that the network may take.
+    """Limits on network operations, in real seconds.
 
-    `connect` and `read` (between two bytes) bound silence; `answer` and `file` bound what comes
-    drop by drop: a whole answer, from the request's end to that of head and body, and a whole file
-    with all its resumptions.
+    `connect` and `read` (between two bytes) limit silence. `answer` limits a whole response, from
+    the end of the request to the end of the body. `file` limits a download with all resumptions.
     """
 
     connect: float = 10.0

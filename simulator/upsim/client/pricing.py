@@ -1,4 +1,4 @@
-"""Options in common terms, output sizes and prices, from the published rules of a model."""
+"""Convert sizes into a provider's options, and compute output sizes and prices by its rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from upsim.scenario.suggestions import shown, unknown_value
 
 _DEAREST_RATE = Fraction(1000)
 _DEAREST_HEIGHT = 1 << 20
-"""A frame rate above every surcharge's bound, and a height above every tier's."""
+"""A frame rate above the limit of every surcharge, and a height above every tier."""
 
 
 def chosen(
@@ -29,9 +29,9 @@ def chosen(
     factor: int | None,
     options: Mapping[str, Option] | None,
 ) -> dict[str, Option]:
-    """The provider's options for what is wanted. Raises UnsupportedError, saying what can be had.
+    """Return the provider's options for a wanted size. Raises UnsupportedError with the choices.
 
-    A target height counts the lines of the shorter side, as in "1080p".
+    A target height is the length of the shorter side in pixels, as in "1080p".
     """
     found: dict[str, Option] = dict(options or {})
     for name in found:
@@ -39,7 +39,7 @@ def chosen(
             told = unknown_value("option", name, known.model.options)
             raise UnsupportedError(f"{known.name}: {told}")
     if target_height is not None and factor is not None:
-        raise UnsupportedError("give target_height or factor, not both")
+        raise UnsupportedError("use either target_height or factor, not both")
     if target_height is None and factor is None:
         return found
     rule = known.model.output
@@ -50,12 +50,12 @@ def chosen(
     if rule.by is None:
         return found
     if rule.by in found:
-        raise UnsupportedError(f"{rule.by} is given in options and as a size; give it once")
+        raise UnsupportedError(f"{rule.by} is set twice, by options and by the size; set it once")
     return found | {rule.by: names[0]}
 
 
 def option_flaws(known: ModelInfo, options: Mapping[str, Option]) -> str:
-    """Return which options have a value that the model lacks, to stand behind a sentence."""
+    """Return the options with an invalid value, as the end of a message."""
     return "".join(
         f"; {name} is one of {', '.join(allowed)}, not {shown(value)}"
         for name, value in options.items()
@@ -64,7 +64,7 @@ def option_flaws(known: ModelInfo, options: Mapping[str, Option]) -> str:
 
 
 def quote(known: ModelInfo, media: Media | None, options: Mapping[str, Option]) -> Quote | None:
-    """What the published rule charges for this video, or at most for any; None if it cannot say."""
+    """Return the price for this video, or the highest for any video; None if it is unknown."""
     values = _values(known, options)
     try:
         size = None if media is None else Size(*output_size(known.model.output, media, values))
@@ -89,9 +89,9 @@ def quote(known: ModelInfo, media: Media | None, options: Mapping[str, Option]) 
 
 
 def cap_of(known: ModelInfo, cap: Money | Decimal | int | str | None) -> Money | None:
-    """A cap in the unit in which the model is charged.
+    """Return a cap in the unit in which the model is charged.
 
-    A bare number is in the unit of the published price: US dollars, or the provider's credits.
+    A plain number is in the unit of the published price: US dollars, or the provider's credits.
     """
     if cap is None:
         return None
@@ -111,7 +111,7 @@ def cap_of(known: ModelInfo, cap: Money | Decimal | int | str | None) -> Money |
 
 
 def _amount(cap: Decimal | int | str) -> Decimal:
-    """An exact amount. Raises ArgumentError: a float would be another amount than was meant."""
+    """Return an exact amount. Raises ArgumentError for a float, which is not exact."""
     found = None if isinstance(cap, float) else number(cap)
     if found is None:
         raise ArgumentError(f'cap is an exact amount such as "0.50", not {shown(cap)}')
@@ -121,7 +121,7 @@ def _amount(cap: Decimal | int | str) -> Decimal:
 def _wanted(
     known: ModelInfo, media: Media | None, height: int | None, factor: int | None
 ) -> Fraction:
-    """The value to be looked for in the model's table: a factor, or a short side."""
+    """Return the value to look up in the model's table: a factor, or a shorter side."""
     scales = known.model.output.kind == "scale"
     asked = Fraction(height if height is not None else factor or 0)
     if scales == (factor is not None):
@@ -129,7 +129,7 @@ def _wanted(
     if media is None:
         what, other = ("a height", "factor") if scales else ("a factor", "target_height")
         raise UnsupportedError(
-            f"{known.name} needs a measured video for {what}; give {other}, or a file"
+            f"{known.name} needs a measured video for {what}; use {other}, or a file"
         )
     return asked / height_of(media) if scales else asked * height_of(media)
 
@@ -148,7 +148,7 @@ def _refusal(known: ModelInfo, media: Media | None, height: int | None, factor: 
 
 
 def _values(known: ModelInfo, options: Mapping[str, Option]) -> dict[str, str]:
-    """All options as texts, those not given by their defaults."""
+    """Return all options as texts, with defaults for those not given."""
     given = {name: _text(value) for name, value in options.items()}
     return {name: option.default for name, option in known.model.options.items()} | given
 
@@ -168,7 +168,7 @@ def _measures(media: Media, size: Size | None) -> dict[str, Decimal | Fraction |
 
 
 def _dearest(known: ModelInfo) -> dict[str, Decimal | Fraction | int | str] | None:
-    """The measures of the dearest video that the model takes; None where it has no limit."""
+    """Return the measures of the most expensive video of the model; None without a limit."""
     of = known.model.billing.quantity.of
     most = known.whole(f"max_{of}")
     if most is None:

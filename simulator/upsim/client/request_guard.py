@@ -1,9 +1,9 @@
-"""The guard: where requests may go, and what they may cost. Every request passes it.
+"""The guard of the client: it checks the target and the possible cost of every request.
 
-Only hosts of this machine are allowed (loopback, and names under `.test` and `.localhost`, which
-the public name system never has), hosts named in `UPSIM_TRUSTED_HOSTS`, and, when it is asked for
-and there is a cap, a provider's own. A paid request needs a reservation of the worst that it may
-cost; what nobody can price is not sent while there is a cap.
+Allowed hosts are this machine (loopback, and names under `.test` and `.localhost`, which the public
+DNS never contains), the hosts in `UPSIM_TRUSTED_HOSTS`, and, with `live=True` and a cap, a
+provider's own host. A paid request needs a reservation of its highest possible cost. If that cost
+is unknown and there is a cap, the request is not sent.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ _WITH_HOST = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 
 
 def is_local(host: str) -> bool:
-    """Whether a host is this machine, or a name that can be no public host's."""
+    """Whether a host is this machine, or has a name that cannot be public."""
     return is_loopback(host) or bare(host).endswith(_TEST_NAMES)
 
 
 @dataclass(slots=True)
 class Reservation:
-    """What a paid request may cost at worst, held until it is known what it did cost."""
+    """The highest possible cost of a paid request, reserved until its real cost is known."""
 
     budget: Budget
     worst: Money | None
     open: bool = True
 
     def settle(self, price: Money | None) -> None:
-        """It was accepted at this price; the worst counts when the price is not told."""
+        """Record that the request was accepted at this price; None counts the highest cost."""
         self._close(self.worst if price is None else price)
 
     def release(self) -> None:
-        """It was not accepted, or the charge came back."""
+        """Release the reservation: the request was not accepted, or its charge was refunded."""
         self._close(None)
 
     def _close(self, price: Money | None) -> None:
@@ -58,10 +58,10 @@ class Reservation:
 
 
 class Budget:
-    """What was spent and what is reserved, in one unit, against a cap."""
+    """The spent and the reserved amount in one unit, limited by a cap."""
 
     def __init__(self, cap: Money | None) -> None:
-        """Without a cap everything is counted and nothing refused."""
+        """Count everything and refuse nothing if `cap` is None."""
         self.cap = cap
         self.spent = Decimal(0)
         self.reserved = Decimal(0)
@@ -69,33 +69,35 @@ class Budget:
         self._lock = threading.Lock()
 
     def reserve(self, worst: Money | None) -> Reservation:
-        """Hold the worst price of one request. Raises UnpricedError or CapReachedError."""
+        """Reserve the highest cost of one request. Raises UnpricedError or CapReachedError."""
         if self.cap is not None:
             if worst is None:
                 raise UnpricedError(
-                    f"not sent: nobody can say what it would cost, and the cap is {self.cap}"
+                    f"not sent: the price is unknown, so the cap of {self.cap} cannot be guaranteed"
                 )
             if worst.unit != self.cap.unit:
-                raise UnpricedError(f"not sent: {worst} cannot be held against a cap of {self.cap}")
+                raise UnpricedError(
+                    f"not sent: {worst} cannot be compared with a cap of {self.cap}"
+                )
         with self._lock:
             amount = Decimal(0) if worst is None else worst.amount
             total = self.spent + self.reserved + amount
             if self.cap is not None and total > self.cap.amount:
                 raise CapReachedError(
-                    f"not sent: it may cost {worst}, and of the cap of {self.cap} "
+                    f"not sent: it may cost {worst}; of the cap of {self.cap} only "
                     f"{self.cap.amount - self.spent - self.reserved:f} are left"
                 )
             self.reserved += amount
         return Reservation(self, worst)
 
     def close(self, worst: Money | None, price: Money | None) -> None:
-        """Give up what was reserved, and count the price instead."""
+        """Release a reservation and count the price instead."""
         with self._lock:
             self.reserved -= Decimal(0) if worst is None else worst.amount
             self.spent += Decimal(0) if price is None else price.amount
 
     def give_back(self, job: Job) -> None:
-        """The charge of a job came back; that counts once."""
+        """Subtract the refunded charge of a job, at most once per job."""
         with self._lock:
             if job.price is not None and job.id not in self._given_back:
                 self._given_back.add(job.id)
@@ -103,7 +105,7 @@ class Budget:
 
 
 class RequestGuard:
-    """Decides on each request, by where it goes and what it may cost."""
+    """Decides on each request by its target and its possible cost."""
 
     def __init__(
         self,
@@ -113,9 +115,9 @@ class RequestGuard:
         live: bool,
         public_hosts: Callable[[], Collection[str]],
     ) -> None:
-        """`public_hosts` are the providers' own, which no setting makes trusted.
+        """Keep the settings; `public_hosts` are the providers' own, which no setting makes trusted.
 
-        Raises UnsafeTargetError when this base URL may not be spoken to at all.
+        Raises UnsafeTargetError if the base URL is not allowed at all.
         """
         self.budget = budget
         self._live = live
@@ -126,19 +128,19 @@ class RequestGuard:
             raise UnsafeTargetError("live=True needs a cap: connect(…, live=True, cap=…)")
         if not (live or self._at_home(host)):
             raise UnsafeTargetError(
-                f"{host} is not this machine. For a simulator elsewhere name it in "
+                f"{host} is not this machine. Name a simulator elsewhere in "
                 f"{TRUSTED_HOSTS}; for the provider itself give live=True and a cap"
             )
         if scheme != "https" and not self._at_home(host):
-            raise UnsafeTargetError(f"a key goes over https only, not to {shown_url(base_url)}")
+            raise UnsafeTargetError(f"a key is sent over https only, not to {shown_url(base_url)}")
         self._host = host
 
     def admit(self, request: Request, reservation: Reservation | None) -> None:
-        """Raise UnpricedError for what may cost money that nobody reserved."""
+        """Raise UnpricedError for a request that may cost money without a reservation."""
         if self.budget.cap is not None and not request.free and reservation is None:
             raise UnpricedError(
                 f"not sent: {request.method} {shown_url(request.target)} may cost money, "
-                "and no price was reserved for it"
+                "and no cost was reserved for it"
             )
 
     def admit_link(self, url: str) -> None:
@@ -149,12 +151,12 @@ class RequestGuard:
             return
         if home or _is_inside(host):
             raise UnsafeTargetError(
-                f"not followed: {shown_url(url)} is inside this network, and {self._host} is not"
+                f"not followed: {shown_url(url)} is inside this network, but {self._host} is not"
             )
         if not (self._live and scheme == "https"):
             raise UnsafeTargetError(
                 f"not followed: {shown_url(url)} is neither on this machine nor trusted"
-                + ("" if self._live else ", and live was not asked for")
+                + ("" if self._live else ", and live is not set")
             )
 
     def _at_home(self, host: str) -> bool:
@@ -165,7 +167,7 @@ class RequestGuard:
 
 
 def _is_inside(host: str) -> bool:
-    """Whether a host is an address of no public network."""
+    """Whether a host is an IP address outside of public networks."""
     address = address_of(host)
     return address is not None and not address.is_global
 
@@ -176,7 +178,7 @@ def has_host(url: str) -> bool:
 
 
 def check_scheme(url: str) -> None:
-    """Raise UnsafeTargetError for what is no http or https URL with a host."""
+    """Raise UnsafeTargetError unless the text is an http or https URL with a host."""
     if not has_host(url):
         shown = shown_url(url).rpartition("@")[2]
         flaw = scheme_flaw(shown) or "is not http(s)://host[:port][/path]"
@@ -191,4 +193,4 @@ def _parts(url: str) -> tuple[str, str]:
         parts = urlsplit(url)
         return (parts.hostname or "").lower(), parts.scheme.lower()
     except ValueError:
-        raise UnsafeTargetError(f"{url[:80]!r} is no address") from None
+        raise UnsafeTargetError(f"{url[:80]!r} is not a URL") from None

@@ -1,4 +1,4 @@
-"""A sleeper that moves a simulator's clock: the real cadence of polling, in milliseconds."""
+"""A sleeper that advances a simulator's clock: real polling intervals, in milliseconds."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _BY_HAND = ("manual", "auto")
 
 
 class SandboxSleeper:
-    """Moves a sandbox's clock on instead of waiting, when it is one that moves by hand.
+    """Advances a sandbox's `manual` or `auto` clock instead of waiting.
 
-    A `real` clock is waited for, a `scaled` one for as much less as it is faster.
+    With a `real` clock it waits in real time; with a `scaled` clock it waits accordingly less.
     """
 
     def __init__(self, caller: SimulatorClient, sandbox: str) -> None:
-        """Made by `sandbox_sleeper`."""
+        """Keep the client of the admin API; call `sandbox_sleeper` to make a sleeper."""
         self._caller = caller
         self._clock = f"/__sim/sandboxes/{quote(sandbox, safe='')}/clock"
         self._mode = ""
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Advance the clock by some seconds, or wait."""
         if not self._mode:
             self._mode = _mode(self._caller.call("GET", self._clock))
         if self._mode in _BY_HAND:
@@ -39,7 +39,7 @@ class SandboxSleeper:
             clocks.sleep(_real(seconds, self._mode))
 
     async def sleep_async(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Advance the clock by some seconds, or wait without blocking the event loop."""
         if not self._mode:
             self._mode = _mode(await self._caller.call_async("GET", self._clock))
         if self._mode in _BY_HAND:
@@ -49,7 +49,7 @@ class SandboxSleeper:
             await clocks.sleep_async(_real(seconds, self._mode))
 
     def close(self) -> None:
-        """Close the connections that are its own; the client that it was given to does this."""
+        """Close the connections that this sleeper has opened, not those of a given client."""
         self._caller.close()
 
 
@@ -60,10 +60,10 @@ def sandbox_sleeper(
     token: str | None = None,
     http: httpx.Client | httpx.AsyncClient | None = None,
 ) -> SandboxSleeper:
-    """A sleeper for `connect(…, sleeper=…)`, over the admin API of the simulator at this URL.
+    """Return a sleeper for `connect(…, sleeper=…)`, over the admin API of a simulator.
 
-    In process give `http=httpx.Client(transport=sim.transport())` and `http://127.0.0.1`, for an
-    async client an `httpx.AsyncClient`. Raises UnsafeTargetError for a URL without its scheme.
+    In process, pass `http=httpx.Client(transport=sim.transport())` and `http://127.0.0.1`; for an
+    async client, an `httpx.AsyncClient`. Raises UnsafeTargetError for a URL without a scheme.
     """
     check_text("admin_base_url", admin_base_url, "'http://127.0.0.1:4747'")
     check_scheme(admin_base_url)

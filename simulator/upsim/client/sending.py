@@ -1,7 +1,8 @@
-"""Carrying an adapter's requests, and trying again: freely what is free, hardly ever what is paid.
+"""Send an adapter's requests and retry them: free requests often, paid requests hardly ever.
 
-A paid request is repeated only when it is known that it was not accepted: nothing was sent, or
-the provider documents its refusal as one. Otherwise a lost answer is an OutcomeUnknownError.
+A paid request is repeated only if it was certainly not accepted: nothing was sent, or the
+provider's documents list the status as a refusal. Any other lost response raises
+OutcomeUnknownError.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _LATER = (TransientError, RateLimitError, ProtocolError)
 
 @dataclass(slots=True)
 class TimeLeft:
-    """How many seconds are left; waiting and sending take from it."""
+    """The remaining seconds of an operation; waiting and sending consume them."""
 
     left: float
 
@@ -43,17 +44,17 @@ class TimeLeft:
 
 
 class Sender:
-    """Carries tasks of an adapter, with a policy of trying again."""
+    """Runs tasks of an adapter with a retry policy."""
 
     def __init__(self, retries: Retries, dice: Dice) -> None:
-        """`dice` spread the pauses."""
+        """Keep the policy; `dice` varies the pauses."""
         self._retries = retries
         self._dice = dice
 
     def free(
         self, task: Callable[[], Steps[_Result]], deadline: TimeLeft | None = None
     ) -> Flow[_Result]:
-        """A task that costs nothing: all of it again after trouble that may pass."""
+        """Run a free task; repeat all of it after a transient error."""
         for attempt in range(1, self._retries.attempts + 1):
             try:
                 return (yield from _once(task(), deadline))
@@ -63,7 +64,7 @@ class Sender:
         raise AssertionError  # pragma: no cover - the last attempt raises or returns
 
     def paid(self, adapter: Adapter, order: AdapterRequest, reservation: Reservation) -> Flow[Job]:
-        """A submit. Raises OutcomeUnknownError when it may have been accepted."""
+        """Submit a job. Raises OutcomeUnknownError if the job may have been accepted."""
         for attempt in range(1, self._retries.attempts + 1):
             outcome = yield from _submit(adapter, order, reservation)
             if isinstance(outcome, Job):
@@ -76,13 +77,13 @@ class Sender:
         raise AssertionError  # pragma: no cover - the last attempt raises or returns
 
     def pause(self, attempt: int) -> float:
-        """The seconds before the next attempt."""
+        """Return the seconds before the next attempt."""
         policy = self._retries
         span = min(policy.most, policy.first * policy.factor ** (attempt - 1))
         return with_jitter(span, policy.jitter, self._dice)
 
     def patience(self, trouble: _Trouble, attempt: int) -> float | None:
-        """The seconds to wait before trying again; None when that is over."""
+        """Return the seconds to wait before the next attempt; None if there is no next attempt."""
         asked = None if isinstance(trouble, ProtocolError) else trouble.retry_after
         if attempt >= self._retries.attempts or (asked or 0) > self._retries.longest:
             return None
@@ -101,12 +102,12 @@ class Sender:
 
 
 def with_jitter(seconds: float, jitter: float, dice: Dice) -> float:
-    """A pause, longer or shorter by up to a fraction of it."""
+    """Return a pause, longer or shorter by up to a fraction of it."""
     return seconds * (1 + jitter * (2 * dice.random() - 1))
 
 
 def _once(steps: Steps[_Result], deadline: TimeLeft | None) -> Flow[_Result]:
-    """A task from its first request to its result."""
+    """Run a task from its first request to its result."""
     try:
         request = next(steps)
         while True:
@@ -126,7 +127,7 @@ def _once(steps: Steps[_Result], deadline: TimeLeft | None) -> Flow[_Result]:
 def _submit(
     adapter: Adapter, order: AdapterRequest, reservation: Reservation
 ) -> Flow[Job | TransientError | RateLimitError]:
-    """One submit: the job, or the trouble of one that was surely not accepted."""
+    """Submit once; return the job, or the error of a submit that was certainly not accepted."""
     steps = adapter.submit(order)
     request = next(steps)
     outcome = yield from _under_way(Send(request, reservation), adapter.lookup)
@@ -156,16 +157,20 @@ def _submit(
         problem = str(error)
     finally:
         steps.close()
-    raise _unknown(adapter, order, reservation, problem or "more than one request was needed")
+    raise _unknown(
+        adapter, order, reservation, problem or "the submit needed more than one request"
+    )
 
 
 def _under_way(send: Send, how: str) -> Flow[SentResponse | LostResponse]:
-    """Send what is paid; whoever stops it in the middle is told what that may mean."""
+    """Send a paid request; if it is interrupted, add a note that it may be accepted."""
     try:
         outcome: SentResponse | LostResponse = yield send
     except BaseException as error:
         if not isinstance(error, Exception):
-            error.add_note(f"stopped while a paid request was under way; it may be accepted. {how}")
+            error.add_note(
+                f"interrupted while a paid request was being sent; it may be accepted. {how}"
+            )
         raise
     return outcome
 

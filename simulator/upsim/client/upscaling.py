@@ -1,4 +1,4 @@
-"""The client's logic: from a video to a file, step by step, without any I/O of its own."""
+"""The client's logic: from a video to a file, step by step, without I/O of its own."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ from upsim.scenario.suggestions import shown
 
 _Result = TypeVar("_Result")
 _ROOM_FOR_THE_REST = 8192
-"""Bytes of a body that are not the video."""
+"""Bytes of a body besides the video."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedOutput:
-    """What is to become of a video, in common terms and in the provider's own."""
+    """The wanted size in common terms, and the provider's own options."""
 
     target_height: int | None = None
     factor: int | None = None
@@ -89,7 +89,7 @@ class RequestedOutput:
 
 
 class Upscaling:
-    """One model, spoken to through its adapter, guarded and patient."""
+    """The logic for one model: its adapter, guard and policies."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Upscaling:
         file_seconds: float,
         webhook: Webhook | None = None,
     ) -> None:
-        """`dice` spread the pauses."""
+        """Keep the parts; `dice` varies the pauses."""
         self.known = known
         self.guard = guard
         self._adapter = known.adapter
@@ -115,7 +115,7 @@ class Upscaling:
         self._told: set[str] = set()
 
     def quote(self, source: Source | Media, wanted: RequestedOutput) -> Flow[Quote]:
-        """What it would cost: the provider's word where it gives one for this source."""
+        """Return the price: the provider's own quote if it gives one for this source."""
         if isinstance(source, Media):
             return self._local(source, self._chosen(source, wanted))
         opened = yield BlockingCall(partial(open_source, source))
@@ -131,7 +131,7 @@ class Upscaling:
     def submit(self, source: Source, wanted: RequestedOutput) -> Flow[Job]:
         """Hand in a video and start a job. It is paid for from here on.
 
-        Raises OverchargedError for a charge that exceeds the cap in spite of the quote.
+        Raises OverchargedError if the charge exceeds the cap although the quote did not.
         """
         opened = yield BlockingCall(partial(open_source, source))
         media, options = self._read(opened, wanted)
@@ -160,7 +160,7 @@ class Upscaling:
         return accepted
 
     def poll(self, job: Job, deadline: TimeLeft | None = None) -> Flow[Progress]:
-        """Where a job stands."""
+        """Return the present state of a job."""
         _check_job(job)
         progress = yield from self._sender.free(partial(self._adapter.poll, job), deadline)
         ask = self._adapter.refunded
@@ -172,10 +172,10 @@ class Upscaling:
     def wait(
         self, job: Job, timeout: float | None = None, *, fresh: bool = False
     ) -> Flow[Progress]:
-        """Poll until a job has ended, as the provider advises.
+        """Poll at the advised intervals until a job has ended.
 
-        Raises JobFailedError, WaitTimeoutError, and ProtocolError for one that completed without
-        a file. A `fresh` job is given a pause before the first poll.
+        Raises JobFailedError, WaitTimeoutError, or ProtocolError for a job that completed without
+        a file. For a `fresh` job there is a pause before the first poll.
         """
         _check_job(job)
         if timeout is not None:
@@ -209,7 +209,7 @@ class Upscaling:
             pause = min(most, pause * factor)
 
     def _poll_through(self, job: Job, deadline: TimeLeft, pause: float) -> Flow[Progress]:
-        """A poll, also through an outage: a job that was paid for is not given up for a minute."""
+        """Poll, and tolerate an outage: a paid job is not given up for a short one."""
         since = deadline.left
         while True:
             try:
@@ -222,14 +222,14 @@ class Upscaling:
             yield from deadline.pause(with_jitter(pause, self._polling.jitter, self._dice))
 
     def download(self, what: Job | Progress, to: Path) -> Flow[Download]:
-        """Fetch the finished file; of a job that has not ended the end is waited for."""
+        """Download the finished file; wait for the job's end first if it is not finished."""
         job = what.job if isinstance(what, Progress) else _check_job(what)
         yield BlockingCall(partial(check, to, None if job is None else job.source))
         progress = what if isinstance(what, Progress) else (yield from self.wait(what))
         if progress.spool is not None and progress.spool.exists():
             return (yield from keep_spooled(progress.spool, to))
         if progress.output is None:
-            raise UnsupportedError(f"there is no file at {progress.status!r} to be downloaded")
+            raise UnsupportedError(f"the job is {progress.status!r} and has no file to download")
         return (
             yield from download(
                 progress.output,
@@ -242,7 +242,7 @@ class Upscaling:
         )
 
     def upscale(self, source: Source, to: Path, wanted: RequestedOutput) -> Flow[Upscaled]:
-        """All of it. An error after the submit carries the job, a stop or a bug a note of it."""
+        """Run all steps. An error after the submit carries the job; other exceptions get a note."""
         yield BlockingCall(partial(check, to, source))
         job = yield from self.submit(source, wanted)
         with _telling(job):
@@ -251,27 +251,27 @@ class Upscaling:
         return Upscaled(job, progress, file)
 
     def balance(self) -> Flow[Money]:
-        """What the account has."""
+        """Return the balance of the account."""
         return (yield from self._sender.free(self._adapter.balance))
 
     def cancel(self, job: Job) -> Flow[None]:
-        """Stop a job, where the provider can."""
+        """Cancel a job. Raises UnsupportedError if the provider cannot cancel jobs."""
         _check_job(job)
         if self._adapter.cancel is None:
-            raise UnsupportedError(f"{self._adapter.provider} cannot cancel a job")
+            raise UnsupportedError(f"{self._adapter.provider} cannot cancel jobs")
         yield from self._sender.free(partial(self._adapter.cancel, job))
 
     def jobs(self, limit: int) -> Flow[tuple[Job, ...]]:
-        """The account's latest jobs, newest first, where the provider lists them."""
+        """Return the latest jobs, newest first. Raises UnsupportedError if it cannot list jobs."""
         check_number("limit", limit, LIMIT)
         if self._adapter.jobs is None:
             raise UnsupportedError(f"{self._adapter.provider} does not list jobs")
         return (yield from self._sender.free(partial(self._adapter.jobs, limit)))
 
     def find(self, lost: OutcomeUnknownError, limit: int) -> Flow[tuple[Job, ...]]:
-        """Those of the latest jobs that may be the one whose answer was lost, newest first.
+        """Return those of the latest jobs that may have lost their response, newest first.
 
-        None means that it was not accepted, as far as the provider's list is up to date.
+        An empty result means that the job was not accepted, if the provider's list is up to date.
         """
         check_number("limit", limit, LIMIT)
         check_kind("lost", lost, OutcomeUnknownError, "the OutcomeUnknownError of a submit")
@@ -302,7 +302,7 @@ class Upscaling:
         return media, self._chosen(media, wanted)
 
     def _hand_in(self, opened: RemoteVideo | LocalVideo) -> Flow[str]:
-        """What the provider takes as source: an address, an upload's address, or a data URL."""
+        """Return the source for the provider: a URL, the URL of an upload, or a data URL."""
         if isinstance(opened, RemoteVideo):
             return Link(opened.url)
         file, way = opened.file, self._adapter.hand_in
@@ -312,7 +312,7 @@ class Upscaling:
         if most is not None and file.size > most:
             raise MediaRefusedError(
                 None,
-                f"{file.name} has {file.size} bytes; {self._adapter.provider} takes files "
+                f"{file.name} has {file.size} bytes; {self._adapter.provider} accepts at most "
                 f"up to {most} bytes",
             )
         if way.by == "data_url" or self._adapter.upload is None:
@@ -332,7 +332,7 @@ class Upscaling:
     def _asked(
         self, address: str, media: Media | None, options: Mapping[str, Option]
     ) -> Flow[Quote]:
-        """The provider's quote, with what the client knows of the video."""
+        """Return the provider's quote, with the client's knowledge of the video."""
         ask = self._adapter.quote
         if ask is None:
             return self._local(media, options)
@@ -340,16 +340,16 @@ class Upscaling:
         told = yield from self._sender.free(partial(ask, order))
         local = quote(self.known, media, options) if media is not None else None
         if _plausible(told.price) is None:
-            raise ProtocolError(f"a quote of {told.price} is no price")
+            raise ProtocolError(f"the provider quoted {told.price}, which is not a valid price")
         told = replace(told, model=self.known.name)
         return replace(told, billed=local.billed, output=local.output) if local else told
 
     def _reserve(
         self, address: str, media: Media | None, options: Mapping[str, Option]
     ) -> Flow[tuple[Reservation, Money | None]]:
-        """Hold the worst price, and tell the provider's quote if it was asked.
+        """Reserve the highest cost, and return the provider's quote if it was requested.
 
-        Only a cap makes it worth asking.
+        The quote is requested only if there is a cap.
         """
         budget = self.guard.budget
         if budget.cap is None:
@@ -362,7 +362,7 @@ class Upscaling:
         return budget.reserve(found.price), found.price if found.by == "provider" else None
 
     def _charged(self, job: Job, order: AdapterRequest, told: Money | None) -> Flow[Money | None]:
-        """What a job was charged: asked for separately, else what the provider quotes for it."""
+        """Return the charge of a job, by a request of its own or by the provider's quote."""
         if self._adapter.charged is not None:
             return (yield from self._quietly(partial(self._adapter.charged, job)))
         if told is not None:
@@ -373,7 +373,7 @@ class Upscaling:
         return None
 
     def _quietly(self, task: Callable[[], Steps[_Result]]) -> Flow[_Result | None]:
-        """Something that is good to know and not worth losing a job for."""
+        """Run a task whose result is useful but optional; return None if it fails."""
         try:
             return (yield from self._sender.free(task))
         except (RefusedError, TransientError, ProtocolError):
@@ -387,11 +387,11 @@ class Upscaling:
     def _in_doubt(self, job: Job, progress: Progress) -> ClientError:
         if progress.state == "failed":
             return self._failed(job, progress)
-        return ProtocolError(f"job {job.id} is {progress.status!r}, and there is no file")
+        return ProtocolError(f"job {job.id} is {progress.status!r} but has no file")
 
 
 def _check_job(job: object) -> Job:
-    """Return the job. Raises ArgumentError for an id alone, which lacks its model."""
+    """Return the job. Raises ArgumentError for a job id alone, which does not name its model."""
     if not isinstance(job, Job):
         raise ArgumentError(f"job is what submit() returns, or Job(id, model), not {shown(job)}")
     check_text("Job.id", job.id, "'task_x'")
@@ -400,17 +400,17 @@ def _check_job(job: object) -> Job:
 
 @contextmanager
 def _telling(job: Job) -> Iterator[None]:
-    """Whatever goes wrong, or stops the client, tells of the job that was accepted before."""
+    """Add the accepted job to any error, or as a note to any other exception."""
     try:
         yield
     except ClientError as error:
         error.job = job
         raise
     except BaseException as error:
-        error.add_note(f"job {job.id} of {job.model} was accepted; it goes on: poll it later")
+        error.add_note(f"job {job.id} of {job.model} was accepted and continues: poll it later")
         raise
 
 
 def _plausible(price: Money | None) -> Money | None:
-    """A price that can be one: nothing below zero may make room under a cap."""
+    """Return a price that is not negative; a negative one would make room under a cap."""
     return None if price is None or price.amount < 0 else price

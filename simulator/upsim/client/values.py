@@ -1,6 +1,6 @@
-"""What the client returns: frozen values with exact money, and the provider's raw answer in each.
+"""The values that the client returns: frozen, with exact money and the provider's raw response.
 
-No text form of any of them shows a key, the query of a signed link, or what was uploaded.
+No text form shows a key, the query of a signed link, or uploaded content.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from upsim.core.numbers import counted
 
 State = Literal["waiting", "processing", "completed", "failed", "unknown"]
-"""What a provider's status word means; `unknown` is a word that no page documents."""
+"""The meaning of a provider's status word; `unknown` is a word that is not documented."""
 Option = str | int | bool
 
 
@@ -22,27 +22,27 @@ _MAX_SHOWN_LENGTH = 500
 
 
 class Link(str):
-    """A URL whose query, which may sign it, does not show in text forms of what holds it."""
+    """A URL whose query, which may contain a signature, is hidden in text forms."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """The link up to its query."""
+        """Show the link without its query."""
         return repr(shown_url(self))
 
 
 class Secret(str):
-    """A text that does not show in text forms of what holds it."""
+    """A text that is hidden in text forms."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Nothing of it."""
+        """Show a placeholder."""
         return "'…'"
 
 
 def shown_url(url: str) -> str:
-    """A URL or path as messages show it: no user, no query; of a data URL only that it is one."""
+    """Return a URL or path for messages: no user, no query, no content of a data URL."""
     if url[:5].lower() == "data:":
         return "data:…"
     plain, sign, _ = url.partition("?")
@@ -56,25 +56,25 @@ def shown_url(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An exact amount in the unit in which the provider counts."""
+    """An exact amount in the provider's unit."""
 
     amount: Decimal
     unit: str
 
     def __str__(self) -> str:
-        """`0.25 USD`."""
+        """Return, for example, `0.25 USD`."""
         return counted(f"{self.amount:f}", self.unit)
 
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """What is counted for the price: so many seconds or frames, rounded as the provider does."""
+    """The billed quantity, for example seconds or frames, rounded by the provider's rule."""
 
     quantity: Decimal
     of: str
 
     def __str__(self) -> str:
-        """`12 seconds`."""
+        """Return, for example, `12 seconds`."""
         return f"{self.quantity:f} {self.of}"
 
 
@@ -86,13 +86,13 @@ class Size:
     height: int
 
     def __str__(self) -> str:
-        """`1920x1080`."""
+        """Return, for example, `1920x1080`."""
         return f"{self.width}x{self.height}"
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where the provider is to tell the end of a job, and the secret it is to send along."""
+    """The URL to which the provider reports the end of a job, and the secret it sends along."""
 
     url: str
     secret: str | None = field(default=None, repr=False)
@@ -100,10 +100,10 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class AdapterRequest:
-    """What is to be upscaled: `source` is what `upload` returned, or an address of one's own.
+    """The order for a provider: `source` is the result of `upload`, or the user's own URL.
 
-    Options have the names and the spelling of the provider's documentation. `file` is the file of
-    the caller's that was handed in.
+    Options have the names and the spelling of the provider's documentation. `file` is the user's
+    file that was uploaded.
     """
 
     model: str
@@ -115,11 +115,11 @@ class AdapterRequest:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What an upscale would cost.
+    """The price of an upscale.
 
     `by` says who computed it: the provider's own endpoint, or the client from the measured file
-    and the published price rule. An inexact one is the most that the model can cost, for a video
-    that could not be measured.
+    and the published price rule. If `exact` is False, the video could not be measured and the
+    price is the highest that the model can charge.
     """
 
     model: str
@@ -134,11 +134,11 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An accepted job. What the provider does not tell is None.
+    """An accepted job. Values that the provider does not report are None.
 
-    `price` is what it was charged, `quoted` the most that it should cost as known before the
-    submit, `billed` the quantity, `output` the size that is promised. `source` is the file that
-    was handed in, which no download of this job replaces.
+    `price` is the charge, `quoted` the highest expected price before the submit, `billed` the
+    quantity, `output` the promised size. `source` is the uploaded file, which no download of this
+    job replaces.
     """
 
     id: str
@@ -154,7 +154,7 @@ class Job:
 
     @property
     def overcharge(self) -> Money | None:
-        """How much more than the quote the job was charged; None without a known excess."""
+        """Return the charge minus the quote; None without a known excess."""
         price, quoted = self.price, self.quoted
         if price is None or quoted is None or price.unit != quoted.unit:
             return None
@@ -164,10 +164,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a job stands: the provider's own word, and what it means.
+    """The progress of a job: the provider's own status word, and its meaning.
 
-    `output` is the link of the finished file, `spool` the file itself where the provider sends it
-    instead of a link. A `tentative` failure is one that must be seen again to be believed.
+    `output` is the link of the finished file; `spool` is the file itself if the provider sends it
+    instead of a link. A `tentative` failure counts only if another poll confirms it.
     """
 
     status: str
@@ -183,20 +183,20 @@ class Progress:
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing more to wait for."""
+        """Whether the job has ended."""
         return self.state in ("completed", "failed")
 
     @property
     def has_output(self) -> bool:
-        """Whether the finished file can be had."""
+        """Whether the finished file is available."""
         return self.output is not None or self.spool is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A finished file on disk: all of it, under its final name.
+    """A finished file on disk, complete and under its final name.
 
-    `resumable` says whether the server gives ranges, `resumed` how often that was needed.
+    `resumable`: the server supports ranges. `resumed`: the number of times that was needed.
     """
 
     path: Path
@@ -207,7 +207,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Upscaled:
-    """A whole upscale: the job, its last answer, and the file."""
+    """A complete upscale: the job, its last state, and the file."""
 
     job: Job
     progress: Progress
@@ -215,18 +215,18 @@ class Upscaled:
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
+        """The path of the file."""
         return self.file.path
 
     @property
     def price(self) -> Money | None:
-        """What it was charged."""
+        """The charge of the job."""
         return self.job.price
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """The end of a job, as the provider tells it. `at` are Unix seconds, where they are told."""
+    """The end of a job as the provider reports it. `at` is in Unix seconds, or None."""
 
     provider: str
     job: str

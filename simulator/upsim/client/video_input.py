@@ -1,4 +1,4 @@
-"""The video to be handed in: a path, bytes, a file object, an address, or a data URL."""
+"""The video to upscale: a path, bytes, a file object, a URL, or a data URL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from upsim.core.media import Measured, Media, Unmeasurable
 from upsim.media.probe import measure_file
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
-"""What may be handed in. A text is an address when it begins like one, else a path."""
+"""A source of a video. A text is a URL if it begins like one; otherwise it is a path."""
 
 _TYPES: Mapping[str, str] = {
     "mp4": "video/mp4",
@@ -38,26 +38,26 @@ _UNKNOWN = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class RemoteVideo:
-    """A video that the provider fetches itself."""
+    """A video that the provider downloads itself."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
 class LocalVideo:
-    """A video of one's own: the file, and what it was measured to be."""
+    """A local video: the file and its measured properties."""
 
     file: File
     measured: Measured
 
     @property
     def media(self) -> Media | None:
-        """Its properties, when it is a video."""
+        """The properties if the file is a video."""
         return None if isinstance(self.measured, Unmeasurable) else self.measured
 
 
 def open_source(source: Source) -> RemoteVideo | LocalVideo:
-    """Read and measure what is to be handed in; an address is left to the provider.
+    """Read and measure a source; leave URLs to the provider.
 
     Raises SourceError. This blocks: a file is read, and a worker process may measure it.
     """
@@ -77,7 +77,9 @@ def open_source(source: Source) -> RemoteVideo | LocalVideo:
     content = read() if callable(read) else None
     if not isinstance(content, bytes):
         kind = type(source).__name__
-        raise SourceError(f"a video is a path, bytes, a binary file object or a URL, not {kind}")
+        raise SourceError(
+            f"a video must be a path, bytes, a binary file object or a URL, not {kind}"
+        )
     name = getattr(source, "name", None)
     return clip_of(Path(name).name if isinstance(name, str) else "clip", content)
 
@@ -93,16 +95,16 @@ def source_file(source: object) -> Path | None:
 
 
 def is_source(source: object, to: Path) -> bool:
-    """Return whether a file to be written is the source itself, also under another name."""
+    """Return whether an output file is the source itself, also under another name."""
     file = source_file(source)
     try:
         return file is not None and to.samefile(file)
-    except (OSError, ValueError):  # there is no file to be replaced
+    except (OSError, ValueError):  # no file exists that the output would replace
         return False
 
 
 def clip_of(name: str, content: bytes | Path) -> LocalVideo:
-    """Measure a video; its name gets the ending of what it is when it has none."""
+    """Measure a video; add the right file ending to its name if it has none."""
     measured = measure_file(content)
     container = measured.container if isinstance(measured, Media) else ""
     suffix = f".{container}" if container in _TYPES and not Path(name).suffix else ""
@@ -111,12 +113,12 @@ def clip_of(name: str, content: bytes | Path) -> LocalVideo:
 
 
 def data_url(file: File) -> str:
-    """A file as a data URL."""
+    """Return a file as a data URL."""
     return f"data:{file.content_type};base64,{base64.b64encode(file.read()).decode('ascii')}"
 
 
 def source_flaw(source: str) -> str:
-    """Return what to give in place of a URL that cannot be read, to stand behind it; else nothing.
+    """Return the advice for an unusable URL, as the end of a message; empty for other texts.
 
     >>> source_flaw("file:///tmp/a%20b.mp4"), source_flaw("file.mp4")
     ('is a file URL: give the path, /tmp/a b.mp4', '')
@@ -138,7 +140,7 @@ def source_flaw(source: str) -> str:
         return scheme_flaw(source) or other
     rest = source[5:]
     path = rest.removeprefix("//").removeprefix("localhost") if rest[:2] == "//" else rest
-    return f"is a file URL: give the path, {unquote(path)[:_SHOWN_PATH]}"
+    return f"is a file URL: use the path, {unquote(path)[:_SHOWN_PATH]}"
 
 
 def _of_path(path: Path) -> LocalVideo:
@@ -154,7 +156,7 @@ def _of_path(path: Path) -> LocalVideo:
 def _decoded(url: str) -> bytes:
     head, comma, body = url.partition(",")
     if not comma:
-        raise SourceError("a data URL has a comma before its content")
+        raise SourceError("a data URL needs a comma before its content")
     try:
         content = unquote_to_bytes(body)
         return base64.b64decode(content, validate=True) if head.endswith(";base64") else content

@@ -1,13 +1,13 @@
-"""Believing a webhook: checked against its secret in constant time, then read.
+"""Verify a webhook with its secret, in constant time, and read it.
 
     # Starlette and FastAPI
     event = receive_webhook("wavespeed", request.headers, await request.body(), SECRET)
     # Flask
     event = receive_webhook("wavespeed", request.headers, request.get_data(), SECRET)
 
-Give the raw body, as it came: a signature holds for these bytes and no others. Both raise
-WebhookError; answer 400 then, and 2xx otherwise. Deliveries may come twice: know them by
-`event.job`.
+Pass the raw body exactly as received, because the signature covers these bytes. Both functions
+raise WebhookError; respond with 400 then, and 2xx otherwise. A webhook may be delivered twice:
+recognise it by `event.job`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from upsim.client.exceptions import ArgumentError, ClientError, UnsupportedError
 from upsim.client.values import WebhookEvent
 
 TOLERANCE = 300.0
-"""Seconds by which a signed timestamp may be off."""
+"""Maximum difference of a signed timestamp from the present time, in seconds."""
 MAX_BYTES = 4 * 1024**2
 _UNIX_SECONDS = Numbers("1764500000", maximum=10**11)
 
@@ -42,9 +42,9 @@ def verify_webhook(
     tolerance: float = TOLERANCE,
     now: float | None = None,
 ) -> WebhookEvent:
-    """The event, if it was sent by somebody who knows the secret. Raises WebhookError.
+    """Return the event if its sender knows the secret. Raises WebhookError.
 
-    `now` are Unix seconds, by default those of this machine; `tolerance` counts where the provider
+    `now` is in Unix seconds, by default this machine's clock. `tolerance` applies if the provider
     signs a timestamp.
     """
     valid = hasattr(headers, "items") and all(
@@ -62,7 +62,7 @@ def verify_webhook(
     if check is None:
         raise UnsupportedError(f"{provider} sends no webhooks")
     if not secret:
-        raise WebhookError("there is no secret to check the webhook against")
+        raise WebhookError("the secret is empty, so the webhook cannot be verified")
     if len(body) > MAX_BYTES:
         raise WebhookError(f"the body has more than {MAX_BYTES} bytes")
     names = {name.lower(): value for name, value in headers.items()}
@@ -74,12 +74,12 @@ def verify_webhook(
     except WebhookError:
         raise
     except ClientError as error:
-        problem = f"the body is no event of {provider}: {error}"
+        problem = f"the body is not a webhook of {provider}: {error}"
     raise WebhookError(problem)
 
 
 def receive_webhook(
     provider: str, headers: Mapping[str, str], body: bytes | bytearray | memoryview, secret: str
 ) -> WebhookEvent:
-    """As `verify_webhook`, for a handler of any framework: a mapping of headers, the raw body."""
+    """Return the event as `verify_webhook` does, for a handler of any web framework."""
     return verify_webhook(provider, headers, body, secret)

@@ -1,1 +1,1 @@
-"""Calls to the providers' own hosts, made by code that knows nothing of this, reach a sandbox."""
+"""Redirect requests for the providers' own hosts, from unmodified code, to a sandbox."""

@@ -1,4 +1,4 @@
-"""The block in which calls to the providers' hosts reach a sandbox."""
+"""The block in which requests for the providers' hosts reach a sandbox."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _Home = TypeVar("_Home", bound=Home)
 
 @contextmanager
 def intercept(home: _Home) -> Iterator[_Home]:
-    """Let calls to the providers' hosts reach this sandbox while the block lasts.
+    """Redirect requests for the providers' hosts to this sandbox until the block ends.
 
-    Blocks nest: the innermost gets the calls. The libraries are as before once the last has ended.
+    Blocks nest: the innermost gets the requests. The last block restores the libraries.
     """
     with lasting(Interception(home), first=patch, last=unpatch):
         yield home

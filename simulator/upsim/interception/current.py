@@ -1,4 +1,4 @@
-"""Which sandbox gets the calls: the one whose interception began last and still lasts."""
+"""The sandbox that gets intercepted requests: that of the newest active interception."""
 
 from __future__ import annotations
 
@@ -17,58 +17,58 @@ __tracebackhide__ = True  # for pytest: a failing test shows its own line, not o
 
 
 class Carrier(Protocol):
-    """How requests get to a simulator; an httpx transport of both colours is one."""
+    """A transport to a simulator; an httpx transport, sync and async, is one."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of sync code."""
+        """Send one request of sync code."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of async code."""
+        """Send one request of async code."""
 
 
 class Home(Protocol):
-    """What interception needs of a sandbox."""
+    """The parts of a sandbox that interception uses."""
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """The id of the sandbox."""
 
     @property
     def strict_keys(self) -> bool:
-        """Whether only keys that were issued are taken."""
+        """Whether only issued keys are accepted."""
 
     @property
     def wire(self) -> Carrier:
-        """How requests get to its simulator."""
+        """The transport to its simulator."""
 
     def key(self, provider: str) -> str:
-        """Its own key for a provider."""
+        """Return its own key for a provider."""
 
     def holds(self, key: str) -> bool:
         """Whether a key was issued for it."""
 
 
 class Interception:
-    """One lasting interception: it turns requests to providers into requests to a sandbox."""
+    """One active interception: it turns requests to providers into requests to a sandbox."""
 
     def __init__(self, home: Home) -> None:
-        """Lead to this sandbox."""
+        """Keep the sandbox."""
         self._home = home
 
     def handle(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of sync code."""
+        """Send one request of sync code to the sandbox."""
         return self._home.wire.handle_request(self._led(request))
 
     async def ahandle(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of async code."""
+        """Send one request of async code to the sandbox."""
         return await self._home.wire.handle_async_request(self._led(request))
 
     def _led(self, request: httpx.Request) -> httpx.Request:
-        """The request with a key or a path that leads to the sandbox; its host stays.
+        """Return the request with a key or a path that leads to the sandbox; its host stays.
 
-        The key of the code under test stands for the sandbox's own, so that addresses in answers
-        look as the provider's. What brings no key, or one that strictness refuses, is addressed
-        by path, and so refused by this sandbox and no other.
+        The sandbox's own key replaces the key of the code under test, so that URLs in responses
+        look like the provider's. A request without a key, or with one that `strict_keys`
+        refuses, gets the sandbox's path, so that this sandbox refuses it.
         """
         provider = provider_hosts().get(bare(request.url.host))
         if provider is None:  # the simulator's own name
@@ -95,9 +95,9 @@ _lasting: list[Interception] = []
 
 
 def interception_of(host: str) -> Interception | None:
-    """The interception that a call to this host belongs to; None for every other host.
+    """Return the interception of a host; None for a host that is not intercepted.
 
-    The name of the simulator in this process counts, too: nobody else could resolve it.
+    The host name of the simulator in this process counts too, because DNS cannot resolve it.
     """
     if not _lasting or not (bare(host) in provider_hosts() or bare(host) == IN_PROCESS_NAME):
         return None
@@ -109,9 +109,9 @@ def interception_of(host: str) -> Interception | None:
 def lasting(
     interception: Interception, *, first: Callable[[], None], last: Callable[[], None]
 ) -> Iterator[None]:
-    """Lead calls to this interception while the block lasts.
+    """Redirect requests to this interception until the block ends.
 
-    Blocks nest: the innermost gets the calls. `first` runs before the outermost block, `last`
+    Blocks nest: the innermost gets the requests. `first` runs before the outermost block, `last`
     after it.
     """
     with _lock:

@@ -1,4 +1,4 @@
-"""aiohttp: connectors get connections to the sandbox that exist in memory.
+"""aiohttp: connectors get in-memory connections to the sandbox.
 
 Everything above the transport is aiohttp's own: sessions, redirects, time-outs, errors.
 """
@@ -22,7 +22,7 @@ CHUNK = 65_536
 
 
 def changes() -> Iterator[Change]:
-    """What is changed in aiohttp."""
+    """Yield the attributes of aiohttp to replace."""
     connector = aiohttp.TCPConnector
     yield connector, "_create_connection", _leading(connector._create_connection)  # noqa: SLF001 - there is no public place
 
@@ -48,7 +48,7 @@ def _leading(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Transport(asyncio.Transport):
-    """Takes what aiohttp writes, and hands it the answer."""
+    """Takes the bytes that aiohttp writes, and returns the response to it."""
 
     def __init__(
         self, protocol: ResponseHandler, *, scheme: str, host: str, read: float | None
@@ -109,7 +109,7 @@ class _Transport(asyncio.Transport):
         response = await found.ahandle(request)
         self._protocol.data_received(head_of(response))
         if not isinstance(response.stream, httpx.AsyncByteStream):
-            raise TypeError(f"an answer that was made elsewhere: {type(response.stream).__name__}")
+            raise TypeError(f"an unsupported response stream: {type(response.stream).__name__}")
         async for part in response.stream:
             for at in range(0, len(part), CHUNK):
                 await self._flowing.wait()

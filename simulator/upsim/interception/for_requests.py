@@ -1,4 +1,4 @@
-"""requests: adapters get a pool whose connections lead to the sandbox, by way of no socket.
+"""requests: adapters get a pool whose in-memory connections lead to the sandbox.
 
 Everything above the socket is urllib3's and http.client's own: retries, time-outs, errors.
 """
@@ -28,12 +28,12 @@ from upsim.interception.memory_connection import (
 
 PORTS = {"http": 80, "https": 443}
 POOLS = ("get_connection_with_tls_context", "get_connection")
-"""Where an adapter chooses its pool: since requests 2.32, and before."""
+"""The methods in which an adapter chooses its pool: since requests 2.32, and before."""
 Change = tuple[object, str, object]
 
 
 def changes() -> Iterator[Change]:
-    """What is changed in requests."""
+    """Yield the attributes of requests to replace."""
     adapter = requests.adapters.HTTPAdapter
     for name in POOLS:
         if hasattr(adapter, name):
@@ -53,7 +53,7 @@ def _leading(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Pool(urllib3.HTTPConnectionPool):
-    """Makes connections to the sandbox; also for https, as nothing is encrypted."""
+    """A pool of connections to the sandbox, also for https, because nothing is encrypted."""
 
     def _new_conn(self) -> Any:  # noqa: ANN401 - as urllib3 has it
         self.num_connections += 1
@@ -73,7 +73,7 @@ class _Connection(HTTPConnection):
 
 
 class _Socket:
-    """What http.client needs of a socket. The answer is fetched when it is first read."""
+    """The socket methods that http.client uses. The first read sends the request."""
 
     def __init__(self, scheme: str, host: str) -> None:
         self._far_end = ServerSide(scheme)
@@ -92,10 +92,10 @@ class _Socket:
         return io.BufferedReader(_Incoming(self._answer))
 
     def shutdown(self, how: int) -> None:
-        """There is nobody to tell."""
+        """Do nothing: there is no peer to notify."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is no socket to close."""
 
     def _answer(self) -> ServerBytes:
         request, found = self._request, interception_of(self._host)
@@ -109,7 +109,7 @@ class _Socket:
 
 
 class _Incoming(io.RawIOBase):
-    """The bytes of an answer, and then the end of its connection."""
+    """The bytes of a response, followed by the end of its connection."""
 
     def __init__(self, fetch: Callable[[], ServerBytes]) -> None:
         self._fetch = fetch

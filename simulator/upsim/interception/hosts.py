@@ -12,13 +12,13 @@ from upsim.scenario.loader import Library
 
 @cache
 def library() -> Library:
-    """The shipped scenarios, and those of providers from elsewhere."""
+    """Return the built-in scenarios and those of outside providers."""
     return Library(folders=folders, kinds=kinds)
 
 
 @cache
 def provider_hosts() -> Mapping[str, str]:
-    """The provider of each host name."""
+    """Return the provider of each host name."""
     return {
         host: provider
         for provider in discover()
@@ -27,5 +27,5 @@ def provider_hosts() -> Mapping[str, str]:
 
 
 def auth_of(provider: str) -> Auth:
-    """How a provider's requests carry their key."""
+    """Return the way in which a provider's requests carry their key."""
     return library().baseline(provider).baseline.auth

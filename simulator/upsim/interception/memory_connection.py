@@ -1,6 +1,6 @@
-"""The far end of a connection that exists in memory only: HTTP/1.1 in bytes, and how it ends.
+"""The server side of an in-memory connection: HTTP/1.1 as bytes, and how the connection ends.
 
-Libraries keep their own parsing, retries and exceptions this way: they see bytes, or a cut.
+Libraries see only bytes or a cut connection, so their own parsing, retries and exceptions apply.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import httpx
 
 MAX_HEAD_LENGTH = 1 << 20
 UNSENT = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
-"""Headers of an answer that are about its connection; ours is closed after each answer."""
+"""Response headers about the connection; this connection closes after each response."""
 
 
 class ConnectionEnd(Enum):
-    """How a connection ends after what was sent on it."""
+    """The way in which a connection ends after the sent bytes."""
 
     CLOSED = auto()
     RESET = auto()
@@ -28,7 +28,7 @@ class ConnectionEnd(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ServerBytes:
-    """What the far end sends, and what happens then."""
+    """The bytes that the server side sends, and how the connection ends."""
 
     data: bytes
     ending: ConnectionEnd
@@ -38,14 +38,14 @@ class ServerSide:
     """Reads one request from bytes, as a server does."""
 
     def __init__(self, scheme: str) -> None:
-        """`scheme` is what the caller believes to speak: there is no TLS here."""
+        """Keep `scheme`, the scheme that the client uses; there is no TLS here."""
         self._scheme = scheme
         self._server = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_LENGTH)
         self._head: h11.Request | None = None
         self._body: list[bytes] = []
 
     def feed(self, data: bytes) -> tuple[httpx.Request | None, bytes]:
-        """Take bytes: the request once it is whole, and what must be sent before the rest."""
+        """Take bytes; return the request once it is complete, and bytes to send before the rest."""
         self._server.receive_data(data)
         go_on = b""
         while True:
@@ -75,7 +75,7 @@ class ServerSide:
 
 
 def head_of(response: httpx.Response) -> bytes:
-    """Status line and headers; the connection is closed after this answer."""
+    """Return status line and headers; the connection closes after this response."""
     reason = HTTPStatus(response.status_code).phrase if response.status_code in _KNOWN else ""
     lines = [f"HTTP/1.1 {response.status_code} {reason}".encode(), b"Connection: close"]
     lines += [n + b": " + v for n, v in response.headers.raw if n.lower() not in UNSENT]
@@ -86,7 +86,7 @@ _KNOWN = frozenset(map(int, HTTPStatus))
 
 
 def sent(response: httpx.Response) -> ServerBytes:
-    """A whole answer, or what there is of it."""
+    """Serialize a response; if its body breaks off, return the sent part and how it ends."""
     parts = [head_of(response)]
     try:
         parts.extend(_stream_of(response))
@@ -96,7 +96,7 @@ def sent(response: httpx.Response) -> ServerBytes:
 
 
 def ending(error: httpx.TransportError) -> ConnectionEnd:
-    """How the connection of an error ends."""
+    """Return the way in which the connection of an error ends."""
     if isinstance(error, httpx.TimeoutException):
         return ConnectionEnd.SILENT
     return (
@@ -109,5 +109,5 @@ def ending(error: httpx.TransportError) -> ConnectionEnd:
 def _stream_of(response: httpx.Response) -> Iterable[bytes]:
     stream = response.stream
     if not isinstance(stream, httpx.SyncByteStream):
-        raise TypeError(f"an answer that was made elsewhere: {type(stream).__name__}")
+        raise TypeError(f"an unsupported response stream: {type(stream).__name__}")
     return stream

@@ -1,4 +1,4 @@
-"""What is changed in the HTTP libraries while an interception lasts, and changed back after."""
+"""The patches of HTTP libraries: applied while an interception is active, then removed."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ OTHERS = {
     "requests": "upsim.interception.for_requests",
     "aiohttp": "upsim.interception.for_aiohttp",
 }
-"""Libraries that need not be there, and the modules that know what to change in them."""
+"""Optional libraries, each with the module that knows what to patch in it."""
 
 
 def patch() -> None:
-    """Change the libraries that are installed."""
+    """Patch the libraries that are installed."""
     for owner, name, new in _changes():
         _undo.append((owner, name, getattr(owner, name)))
         setattr(owner, name, new)
 
 
 def unpatch() -> None:
-    """Put everything back."""
+    """Remove all patches."""
     while _undo:
         owner, name, old = _undo.pop()
         setattr(owner, name, old)
@@ -67,7 +67,7 @@ def _async(original: Callable[..., object]) -> Callable[..., object]:
 
 
 def _copy(request: httpx.Request) -> httpx.Request:
-    """A request that may be changed; the caller's own keeps its key and path."""
+    """Return a copy of the request; the user's own request keeps its key and path."""
     return httpx.Request(
         request.method,
         request.url,

@@ -1,4 +1,4 @@
-"""While client code runs: its sleeping moves the sandbox's clock, and what never ends is ended."""
+"""Control client code while it runs: sleeping advances the clock, and endless loops are ended."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ Sleep = Callable[[float], None]
 
 
 class RunawayError(BaseException):
-    """Client code that polls or waits without end. No `except Exception` stops it."""
+    """Client code that polls or waits endlessly. `except Exception` does not catch it."""
 
 
 class CountingWire(SimulatorTransport):
-    """Carries requests as another wire does, up to a number of them; `seen` hears of each."""
+    """Sends requests over another wire, up to a maximum number; `seen` is called for each."""
 
     def __init__(self, inner: SimulatorTransport, most: int, seen: Callable[[], None]) -> None:
-        """Nothing came yet."""
+        """Start with no requests."""
         self._inner = inner
         self._most = most
         self._seen = seen
         self.count = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of sync code. Raises RunawayError."""
+        """Send one request of sync code. Raises RunawayError."""
         self._enter(request)
         answer = self._inner.handle_request(request)
         self._leave(request)
         return answer
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of async code. Raises RunawayError."""
+        """Send one request of async code. Raises RunawayError."""
         self._enter(request)
         answer = await self._inner.handle_async_request(request)
         self._leave(request)
@@ -48,7 +48,7 @@ class CountingWire(SimulatorTransport):
         if not _of_admin(request):
             self.count += 1
             if self.count > self._most:
-                raise RunawayError(f"it has sent {self._most} requests and goes on")
+                raise RunawayError(f"it has sent {self._most} requests and continues")
 
     def _leave(self, request: httpx.Request) -> None:
         if not _of_admin(request):
@@ -61,7 +61,7 @@ def _of_admin(request: httpx.Request) -> bool:
 
 @contextmanager
 def replace_sleep(sleep: Sleep) -> Iterator[None]:
-    """`time.sleep` and `asyncio.sleep` of this thread call `sleep` instead of waiting."""
+    """Replace `time.sleep` and `asyncio.sleep` in this thread with `sleep`."""
     mine = threading.get_ident()
     real, real_async = time.sleep, asyncio.sleep
 

@@ -1,4 +1,4 @@
-"""Clips: videos with exact properties, near the edges of what a model takes."""
+"""Clips: videos with exact properties, near the limits of a model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from upsim.kit.model_limits import LARGEST, ModelLimits, limits_of
 
 RATES = (10, 25, 50)
-"""Frames a second whose lengths are exact decimals; one is above the usual bound of 48."""
+"""Frame rates whose frame durations are exact decimals; one is above the usual limit of 48."""
 SIZES = ((64, 48), (48, 64), (160, 120), (320, 240))
 
 
 class Clip(NamedTuple):
-    """A video of the synthetic library: it is made, with exactly these properties, when asked."""
+    """A video of the synthetic library, generated on request with exactly these properties."""
 
     width: int
     height: int
@@ -26,26 +26,26 @@ class Clip(NamedTuple):
 
     @property
     def seconds(self) -> Decimal:
-        """How long it lasts, exact."""
+        """The exact duration in seconds."""
         return Decimal(self.frames) / self.fps
 
     @property
     def name(self) -> str:
-        """Its name in the library."""
+        """The name in the synthetic library."""
         seconds = f"{self.seconds.normalize():f}"
         return f"{self.width}x{self.height}_{self.fps}fps_{seconds}s.{self.container}"
 
     def url(self, base_url: str) -> str:
-        """Its address at a simulator."""
+        """Return the URL at a simulator."""
         return f"{base_url}/media/synthetic/{self.name}"
 
     def __repr__(self) -> str:
-        """As it is called in the library."""
+        """Show the name in the synthetic library."""
         return f"<Clip {self.name}>"
 
 
 def clips(model: str, *, longest: float | Decimal | None = None) -> st.SearchStrategy[Clip]:
-    """Clips that the model takes, `longest` seconds at the most: usual ones and the edges."""
+    """Return a strategy of clips that the model accepts, typical and at the limits."""
     bounds = limits_of(model)
     most = None if longest is None else Decimal(str(longest))
     found = [
@@ -57,12 +57,12 @@ def clips(model: str, *, longest: float | Decimal | None = None) -> st.SearchStr
         if most is None or Decimal(frames) / fps <= most
     ]
     if not found:
-        raise ValueError(f"no clip of {longest} s at the most is one that {model} takes")
+        raise ValueError(f"{model} accepts no clip of at most {longest} s")
     return st.sampled_from(sorted(found, key=_plainness))
 
 
 def sizes(bounds: ModelLimits) -> Iterator[tuple[int, int]]:
-    """Sizes that the model takes: small ones, the largest, and those at the edge of a tier."""
+    """Yield sizes that the model accepts: small ones, the largest, and at the edge of a tier."""
     yield from SIZES
     if bounds.long_side and bounds.short_side:
         yield bounds.long_side, bounds.short_side
@@ -72,7 +72,7 @@ def sizes(bounds: ModelLimits) -> Iterator[tuple[int, int]]:
 
 
 def lengths(bounds: ModelLimits, fps: int) -> list[int]:
-    """Numbers of frames that the model takes: around the edges, and between them."""
+    """Return frame counts that the model accepts: near the limits, and between them."""
     edges = {2 * fps, bounds.min_frames}
     if bounds.max_frames is not None:
         edges.add(bounds.max_frames)
@@ -84,13 +84,13 @@ def lengths(bounds: ModelLimits, fps: int) -> list[int]:
 
 
 def accepts_length(bounds: ModelLimits, fps: int, frames: int) -> bool:
-    """Whether a length is within the limits."""
+    """Whether a duration is within the limits."""
     long = bounds.max_seconds is not None and Decimal(frames) / fps > bounds.max_seconds
     many = bounds.max_frames is not None and frames > bounds.max_frames
     return frames >= max(1, bounds.min_frames) and not long and not many
 
 
 def _plainness(clip: Clip) -> tuple[object, ...]:
-    """The plainest first: examples shrink towards it."""
+    """Return a sort key with the simplest clips first, because examples shrink towards these."""
     usual = clip.container != "mp4", clip.fps != RATES[0], clip.frames % clip.fps != 0
     return (*usual, clip.frames, clip.width * clip.height, clip)

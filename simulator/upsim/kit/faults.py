@@ -1,4 +1,4 @@
-"""Fault plans: what goes wrong, as the admin API takes it, over all stages."""
+"""Fault plans: faults in the format of the admin API, over all stages."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ ACTIONS: Mapping[str, tuple[object, ...]] = {
     "late": ("1s", "90s"),
 }
 RECEIVED = (500, 404)
-"""What a receiver of webhooks is made to have answered."""
+"""Statuses that a receiver of webhooks appears to return."""
 LOST = (500, {"status": 502, "body": "<h1>Bad gateway</h1>", "content_type": "text/html"}, 504)
-"""What may be answered in the place of an acceptance: no refusal, which would be believed."""
+"""Responses that may replace an acceptance; refusals are left out, because clients trust them."""
 
 
 class FaultPlan(tuple[Fault, ...]):
-    """Faults that are armed together; each ends by itself after a few times."""
+    """Faults that are armed together; each stops after a few times."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """The faults, each in short."""
+        """Show the faults, each in short."""
         return f"<FaultPlan {'; '.join(map(_short, self)) or 'nothing'}>"
 
 
@@ -53,9 +53,9 @@ def fault_plans(
     stages: Iterable[Stage] = STAGES,
     most: int = 2,
 ) -> st.SearchStrategy[FaultPlan]:
-    """Up to `most` faults at these stages, each the first one to three times that it applies.
+    """Return a strategy of up to `most` faults at these stages, each firing one to three times.
 
-    Only what the provider has: one that sends no webhooks has no faults of them.
+    Only faults that fit the provider are drawn: without webhooks, there are no webhook faults.
     """
     return _plans(_possible(provider, tuple(stages)), provider, most)
 
@@ -73,7 +73,7 @@ def _plans(
 
 @cache
 def _possible(provider: str | None, stages: tuple[Stage, ...]) -> tuple[Fault, ...]:
-    """Every stage with everything that can be done there, as far as the provider knows it."""
+    """Return every fault of every stage that fits the provider."""
     known = None if provider is None else _known(provider)
     found = [
         {"at": stage, "do": do}
@@ -85,7 +85,7 @@ def _possible(provider: str | None, stages: tuple[Stage, ...]) -> tuple[Fault, .
 
 
 def plan_for(provider: str, *faults: Fault) -> FaultPlan | None:
-    """A plan of exactly these faults; None if the provider cannot have one of them."""
+    """Return a plan of exactly these faults; None if one of them does not fit the provider."""
     known = _known(provider)
     if any(list(fault_mistakes(fault, known)) for fault in faults):
         return None

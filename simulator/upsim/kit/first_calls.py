@@ -1,7 +1,7 @@
-"""The calls that every run tries before Hypothesis draws any: the usual mistakes of clients.
+"""The calls that every run tries before Hypothesis draws any: common client mistakes.
 
-Random exploration finds a lost answer in some runs and misses it in others; these calls are the
-same in every run. Each has a sandbox of its own.
+Random exploration finds a lost response in some runs and misses it in others; these calls are the
+same in every run. Each has its own sandbox.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ __tracebackhide__ = True  # for pytest: a failing test shows its own line, not o
 AFTER_EVERY_TIMEOUT = "20m"
 SAME = settings(derandomize=True, database=None)
 NEVER_A_FILE = {"at": "download", "first": 20, "do": {"respond": 500}}
-"""A download that fails more often than clients try again."""
+"""A download that fails more often than clients retry."""
 
 
 class ClientSteps(Protocol):
-    """What the first calls need of a machine."""
+    """The parts of a machine that the first calls use."""
 
     def first_plans(self) -> tuple[FaultPlan, ...]:
-        """What goes wrong in the first calls, one plan each."""
+        """Return the fault plans of the first calls."""
 
     def orders(self) -> st.SearchStrategy[Order]:
-        """Orders that the provider takes."""
+        """Return a strategy of orders that the provider accepts."""
 
     def begin(self, scenario: str | None) -> None:
-        """Make the sandbox."""
+        """Create the sandbox."""
 
     def keeps_its_manners(self) -> None:
-        """Raise AssertionError where the client polled too often or after the end."""
+        """Raise AssertionError if the client polled too often or after the end."""
 
     def teardown(self) -> None:
         """Remove the sandbox and the files."""
@@ -45,14 +45,14 @@ class ClientSteps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FirstCall:
-    """One rule of a machine, with its arguments beside the order."""
+    """One rule of a machine, with its arguments besides the order."""
 
     rule: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 def first_plans(provider: str) -> tuple[FaultPlan, ...]:
-    """The plans in which an accepted job's answer is lost, then one without any file."""
+    """Return plans that lose the response to an accepted job, then one without an output."""
     lost: list[object] = [{"delay": AFTER_EVERY_TIMEOUT}, *CUTS, *({"respond": do} for do in LOST)]
     faults = [{"at": "after_accept", "first": 1, "do": do} for do in lost]
     plans = (plan_for(provider, fault) for fault in (*faults, NEVER_A_FILE))
@@ -60,7 +60,7 @@ def first_plans(provider: str) -> tuple[FaultPlan, ...]:
 
 
 def try_first_calls(machine: Callable[[], ClientSteps]) -> None:
-    """Make each first call. Raises AssertionError, with the steps as a note, at a mistake."""
+    """Make each first call. Raises AssertionError with the steps as a note if the client fails."""
     maker = machine()
     calls = [*_calls(maker.first_plans())]
     order = find(maker.orders(), lambda _: True, settings=SAME)
@@ -89,7 +89,7 @@ def _try(machine: ClientSteps, rule: str, arguments: Mapping[str, Any]) -> None:
 
 
 def _steps(name: str, rule: str, arguments: Mapping[str, Any]) -> str:
-    """The same text that Hypothesis prints for an example of its own."""
+    """Return the text that Hypothesis would print for such an example."""
     given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
     lines = [f"state = {name}()", "state.begin(scenario=None)", f"state.{rule}({given})"]
     return "\n".join(["Failing test case: <state machine>", *lines, "state.teardown()"])

@@ -1,7 +1,7 @@
-"""A state machine that uses your client as its users do, in a world where things go wrong.
+"""A state machine that uses your client as its users do, while faults happen.
 
-Its rules call your code with right and wrong orders, faults, failing jobs, little money, changed
-prices and passing time. After each call it looks at money, files and manners.
+Its rules call your code with valid and invalid orders, faults, failing jobs, low balances, changed
+prices and an advancing clock. After each call it checks money, files and polling.
 """
 
 from __future__ import annotations
@@ -50,28 +50,29 @@ SETTINGS = settings(
     phases=[phase for phase in Phase if phase is not Phase.explain],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-"""What a machine is run with unless its `TestCase.settings` say otherwise."""
+"""Hypothesis settings of a machine, unless its `TestCase.settings` override them."""
 PRICES_CHANGE = "price-change-in-mid-run"
 RUDE = ("polled_too_often", "polled_after_the_end", "retry_after_ignored")
-"""Findings of the report card that break the invariant of good manners."""
+"""Findings of the report card that break the invariant on polling."""
 
 
 class ClientMachine(RuleBasedStateMachine):
-    """Subclass it, name a `model`, and give `upscale`, or `submit` and `poll`.
+    """The base class of your machine: set `model`, and write `upscale`, or `submit` and `poll`.
 
-    `webhook_url` is where your client may ask to be told (None: it should poll), `folder` is a
-    folder of its own, `sleep` moves the clock as `time.sleep` and `asyncio.sleep` do meanwhile.
+    `webhook_url` is the URL for webhooks (None: your client should poll). `folder` is a folder for
+    your client's files. `sleep` advances the sandbox clock, as `time.sleep` and `asyncio.sleep`
+    do while your client runs.
     """
 
     model: ClassVar[str] = ""
     longest: ClassVar[float] = 3
-    """Clips last so many seconds at the most."""
+    """Maximum duration of clips, in seconds."""
     patience: ClassVar[float] = 4 * 3600
-    """Seconds of the sandbox clock that one call may sleep in all."""
+    """Maximum seconds of the sandbox clock that one call may sleep in total."""
     most_requests: ClassVar[int] = 200
-    """Requests that one call may send."""
+    """Maximum number of requests that one call may send."""
     intercepts: ClassVar[bool] = False
-    """Whether calls to the provider's own host are to reach the sandbox."""
+    """Whether requests for the provider's own host are redirected to the sandbox."""
     make_sandbox: ClassVar[Sandboxes] = staticmethod(own_sandbox)
 
     def __init_subclass__(cls, **more: Any) -> None:  # noqa: ANN401 - as object's
@@ -81,7 +82,7 @@ class ClientMachine(RuleBasedStateMachine):
         show_at_class(cls, run_client)
 
     def __init__(self) -> None:
-        """Nothing is made before the first rule."""
+        """Prepare an empty machine; the first rule creates the sandbox."""
         super().__init__()
         self._known = find_model(self.model)
         self.folder = Path(tempfile.mkdtemp(prefix="upsim-kit-"))
@@ -94,9 +95,9 @@ class ClientMachine(RuleBasedStateMachine):
     # -- your client
 
     def upscale(self, sandbox: SandboxHandle, source: str, options: Mapping[str, str]) -> Any:  # noqa: ANN401 - yours; bytes, a path, or what has a path
-        """Upscale a video and return the finished file: bytes, a path, or what has a `path`.
+        """Upscale a video and return the finished file: bytes, a path, or an object with a `path`.
 
-        It may be async. Whatever keeps it from the file it must raise. By default it is made of
+        It may be async. It must raise an exception if there is no file. By default it calls
         `submit` and `poll`.
         """
         job = self.submit(sandbox, source, options)
@@ -106,35 +107,35 @@ class ClientMachine(RuleBasedStateMachine):
         return found
 
     def submit(self, sandbox: SandboxHandle, source: str, options: Mapping[str, str]) -> Any:  # noqa: ANN401 - yours
-        """Submit a video and return whatever `poll` wants to know."""
+        """Submit a video and return a value that `poll` accepts."""
         raise NotImplementedError(f"{type(self).__name__} has neither upscale nor submit")
 
     def poll(self, sandbox: SandboxHandle, job: Any) -> Any:  # noqa: ANN401 - yours
-        """Return the finished file as `upscale` does, or None while the job goes on."""
+        """Return the finished file as `upscale` does, or None while the job is running."""
         raise NotImplementedError(f"{type(self).__name__} has neither upscale nor poll")
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass on the sandbox clock. Raises RunawayError when it was too much in all."""
+        """Advance the sandbox clock. Raises RunawayError if the total exceeds `patience`."""
         self._slept += seconds
         if self._slept > self.patience:
-            raise RunawayError(f"it has waited {self.patience:g} s in all and goes on")
+            raise RunawayError(f"it has waited {self.patience:g} s in total and continues")
         self.sandbox.clock.advance(round(max(0.0, seconds), 6))
 
     # -- rules
 
     @initialize(scenario=st.runner().flatmap(lambda machine: machine.scenarios()))
     def begin(self, scenario: str | None) -> None:
-        """Make the sandbox."""
+        """Create the sandbox."""
         self.sandbox = self.make_sandbox(scenario=scenario, clock="auto", seed=0)
 
     @rule(order=st.runner().flatmap(lambda machine: machine.orders()))
     def upscale_valid(self, order: Order) -> None:
-        """An order that the provider takes, on a good day."""
+        """Upscale with an order that the provider accepts, without faults."""
         self._call(order)
 
     @rule(order=st.runner().flatmap(lambda machine: machine.flawed_orders()))
     def upscale_invalid(self, order: Order) -> None:
-        """An order that the provider must refuse."""
+        """Upscale with an order that the provider must refuse."""
         self._call(order)
 
     @rule(
@@ -142,34 +143,34 @@ class ClientMachine(RuleBasedStateMachine):
         plan=st.runner().flatmap(lambda machine: machine.plans()),
     )
     def upscale_under_faults(self, order: Order, plan: FaultPlan) -> None:
-        """An order while things go wrong."""
+        """Upscale while faults happen."""
         self._call(order, plan=plan)
 
     @rule(order=st.runner().flatmap(lambda machine: machine.orders()))
     def upscale_what_fails(self, order: Order) -> None:
-        """An order whose job the provider accepts, and which then fails."""
+        """Upscale with an order whose job the provider accepts and then fails."""
         self._call(order, doomed=True)
 
     @rule(seconds=st.sampled_from([1, 61, 3600]))
     def advance(self, seconds: int) -> None:
-        """Time passes; prices may change with it."""
+        """Advance the clock; prices may change."""
         self.sandbox.clock.advance(seconds)
 
     @rule(on=st.booleans())
     def switch_webhook(self, *, on: bool) -> None:
-        """Your client is told where webhooks may go, or that they may not."""
+        """Switch the webhook URL on or off."""
         self.webhook_url = self.sandbox.inbox.url if on else None
 
     @rule(dollars=st.sampled_from([1000, 0]))
     def set_balance(self, dollars: int) -> None:
-        """The account is topped up, or emptied."""
+        """Set the balance of the account, which may become zero."""
         self.sandbox.set_balance(self.provider, dollars * self._known.model.billing.unit_per)
 
     # -- invariants
 
     @invariant()
     def keeps_its_manners(self) -> None:
-        """It never polls faster than advised, nor after the end, and waits as it is told."""
+        """Check that the client polls as advised, stops at the end and obeys Retry-After."""
         if not hasattr(self, "sandbox"):
             return
         card = self.sandbox.read_report_card(all_pauses=True)
@@ -180,24 +181,24 @@ class ClientMachine(RuleBasedStateMachine):
     # -- what rules draw from; override them for other orders and plans
 
     def scenarios(self) -> st.SearchStrategy[str | None]:
-        """The scenarios of sandboxes: none, and one in which prices change."""
+        """Return a strategy of scenarios: no scenario, and one in which prices change."""
         changing = f"{self.provider}/{PRICES_CHANGE}"
         return st.sampled_from([None, *(n for n in library().names() if n == changing)])
 
     def orders(self) -> st.SearchStrategy[Order]:
-        """Orders that the provider takes."""
+        """Return a strategy of orders that the provider accepts."""
         return _orders(self.model, self.longest)
 
     def flawed_orders(self) -> st.SearchStrategy[Order]:
-        """Orders that it must refuse."""
+        """Return a strategy of orders that the provider must refuse."""
         return _flawed(self.model)
 
     def plans(self) -> st.SearchStrategy[FaultPlan]:
-        """What may go wrong."""
+        """Return a strategy of fault plans."""
         return _plans(self.provider)
 
     def first_plans(self) -> tuple[FaultPlan, ...]:
-        """Plans that every run tries before it draws any: answers that are lost after a charge."""
+        """Return the plans that every run tries first: responses lost after a charge."""
         return first_plans(self.provider)
 
     @property
@@ -214,11 +215,11 @@ class ClientMachine(RuleBasedStateMachine):
     # -- inside
 
     def _is_of_one_call(self, found: Mapping[str, Any]) -> bool:
-        """Whether a finding is of the last call alone: between two calls your user may hurry."""
+        """Whether a finding concerns the last call; between two calls, fast polling is fine."""
         return bool(found["exchanges"]) and found["exchanges"][0]["number"] > self._last
 
     def _call(self, order: Order, *, plan: FaultPlan | None = None, doomed: bool = False) -> None:
-        """Call the client, then look at what came of it."""
+        """Call the client, then check the result."""
         sandbox = self.sandbox
         known = {job["id"] for job in sandbox.jobs}
         self._last = last = sandbox.admin("GET", "journal?limit=0")["total"]
@@ -254,16 +255,16 @@ class ClientMachine(RuleBasedStateMachine):
                 found = self.upscale(sandbox, source, dict(order.options))
                 return (asyncio.run(found) if inspect.iscoroutine(found) else found), None
         except NotImplementedError:
-            raise  # there is no client to be judged
+            raise  # without a client there is nothing to check
         except RunawayError as runaway:
             return None, runaway
-        except Exception as error:  # noqa: BLE001 - what the client raises is judged
+        except Exception as error:  # noqa: BLE001 - the verdict covers any exception of the client
             return None, error
         finally:
             sandbox.target = target
 
     def _doom(self, known: set[str]) -> None:
-        """Let the job that the client has begun fail, once."""
+        """Make the job that the client has started fail, once."""
         if not self._doomed:
             return
         for job in self.sandbox.jobs:
@@ -278,7 +279,7 @@ def run_client(
     sandboxes: Sandboxes | None = None,
     settings: settings | None = None,
 ) -> None:
-    """Run a machine, in sandboxes of the fixture `upsim_sandboxes` if they are given."""
+    """Run a machine, in sandboxes of the fixture `upsim_sandboxes` if it is passed."""
     if sandboxes is not None:
         made = {"make_sandbox": staticmethod(sandboxes), "__module__": machine.__module__}
         machine = cast("type[ClientMachine]", type(machine.__name__, (machine,), made))

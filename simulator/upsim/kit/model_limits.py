@@ -1,4 +1,4 @@
-"""What a model takes, read from its baseline: whatever provider it is of."""
+"""The limits of a model, read from the baseline of its provider."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from upsim.media.clip import CONTAINERS
 from upsim.providers import discover
 
 LARGEST = 4_096
-"""Sides of clips are no longer, so that outputs are made soon."""
+"""Maximum side length of clips, so that outputs are made quickly."""
 SUBMIT = "submit"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLimits:
-    """The limits of one model; None where there is none. Sides are of the longer and shorter."""
+    """The limits of one model; None means no limit. Sides are the longer and the shorter one."""
 
     model: str
     provider: str
@@ -37,7 +37,7 @@ class ModelLimits:
 
 @cache
 def limits_of(model: str) -> ModelLimits:
-    """The bounds of a model of this name. Raises UnknownModelError."""
+    """Return the limits of a model by its name. Raises UnknownModelError."""
     known = find_model(model)
     baseline, rules = known.baseline, known.model
     quantity = rules.billing.quantity
@@ -73,14 +73,14 @@ def _whole(value: Decimal | None) -> int | None:
 
 
 def _containers(known: ModelInfo) -> tuple[str, ...]:
-    """Those that can be made here, of which the model takes each."""
+    """Return the file formats that the model accepts and the simulator can make."""
     value = _value(known, "formats")
     taken = {str(name) for name in value} if isinstance(value, tuple) else set(CONTAINERS)
     return tuple(name for name in CONTAINERS if name in taken)
 
 
 def _heights(known: ModelInfo) -> tuple[int, ...]:
-    """Heights of inputs whose output comes to the edge of a price tier, and just above it."""
+    """Yield input heights whose output lies at the edge of a price tier, and just above it."""
     rule = known.model.output
     if rule.kind != "scale":
         return ()
@@ -92,7 +92,7 @@ def _heights(known: ModelInfo) -> tuple[int, ...]:
 
 
 def _checks(known: ModelInfo) -> set[str]:
-    """What the operations that take jobs look at."""
+    """Return the checks of the operations that accept jobs."""
     operations = discover()[known.adapter.provider].operations
     submits = [operation.name for operation in operations if operation.kind == SUBMIT]
     return {check for name in submits for check in known.baseline.checks.get(name, ())}

@@ -1,4 +1,4 @@
-"""Orders: a clip and options for a model, right ones and such as must be refused."""
+"""Orders: a clip and options for a model, valid or with one flaw that must be refused."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ SAID: Mapping[str, tuple[str, ...]] = {
     "too long": ("too_long",),
     "too few frames": ("wrong_frames",),
     "too many frames": ("wrong_frames",),
-    "too large a picture": ("wrong_resolution",),
+    "too large a frame": ("wrong_resolution",),
     "wrong container": ("wrong_format", "not_a_video"),
     "unknown option": ("bad_factor", "bad_choice", "field_type"),
 }
-"""What is wrong with an order, and what catalogues call the refusal: the first that one has."""
+"""Each flaw of an order, with names of its refusal in catalogues; the first known name counts."""
 SWITCH = {"true", "false"}
-"""The values of an option that is a boolean on the wire."""
+"""The values of an option that is a boolean in the request."""
 MEASURED = "measurable"
-"""The check that refuses a video which cannot be had; elsewhere the job fails."""
+"""The check that refuses a missing video; without it the job fails instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a client is asked to upscale. `flaw` says what is wrong with it, if anything is.
+    """An order for a client. `flaw` describes what is invalid, if anything is.
 
-    `refused_by` is the entry of the provider's error catalogue that then must refuse it.
+    `refused_by` is the entry of the provider's error catalogue that must refuse such an order.
     """
 
     model: str
@@ -50,19 +50,19 @@ class Order:
     path: str = ""
 
     def source(self, base_url: str) -> str:
-        """The address of the video at a simulator."""
+        """Return the URL of the video at a simulator."""
         if self.clip is not None:
             return self.clip.url(base_url)
         return f"{base_url}{self.path}" if self.path else ""
 
     def request(self, base_url: str) -> words.Request:
-        """How the provider's own submit looks on the wire."""
+        """Return the provider's own submit request."""
         known = find_model(self.model)
         order = words.AdapterRequest(known.model.id, self.source(base_url), dict(self.options))
         return next(adapter(known.adapter.provider).submit(order))
 
     def __repr__(self) -> str:
-        """In short: the video, the options, what is wrong."""
+        """Show the video, the options and the flaw."""
         video = self.clip.name if self.clip else repr(self.path)
         options = "".join(f", {name}={value}" for name, value in self.options.items())
         wrong = f", {self.flaw}: {self.refused_by}" if self.flaw else ""
@@ -74,7 +74,7 @@ class Order:
 
 
 def valid_orders(model: str, *, longest: float | Decimal | None = None) -> st.SearchStrategy[Order]:
-    """Orders that the provider takes; clips last `longest` seconds at the most."""
+    """Return a strategy of orders that the provider accepts; clips last up to `longest` s."""
     bounds = limits_of(model)
     chosen = {option.name: _allowed(option.default, option.allowed) for option in bounds.options}
     options = st.fixed_dictionaries({}, optional=chosen)
@@ -82,7 +82,7 @@ def valid_orders(model: str, *, longest: float | Decimal | None = None) -> st.Se
 
 
 def invalid_orders(model: str) -> st.SearchStrategy[Order]:
-    """Orders with one flaw, and the name of the catalogue's error that each must get."""
+    """Return a strategy of orders with one flaw, and the catalogue error that each must get."""
     bounds = limits_of(model)
     right = Order(bounds.model, Clip(*SIZES[0], RATES[0], max(2 * RATES[0], bounds.min_frames)))
     flawed = [
@@ -123,7 +123,7 @@ def _wrong_pictures(bounds: ModelLimits, clip: Clip) -> Iterator[tuple[str, Clip
     long, short = bounds.long_side, bounds.short_side
     if long is not None and short is not None:
         for width, height in ((long + 2, short), (long, short + 2)):
-            yield "too large a picture", clip._replace(width=width, height=height)
+            yield "too large a frame", clip._replace(width=width, height=height)
     for container in CONTAINERS:
         if container not in bounds.containers:
             yield "wrong container", clip._replace(container=container)

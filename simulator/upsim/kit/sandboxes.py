@@ -13,7 +13,7 @@ NAME = "kit"
 
 
 def own_sandbox(**options: object) -> SandboxHandle:
-    """A sandbox in a simulator of this process, which ends with it."""
+    """Return a sandbox in a simulator of this process, which ends with the process."""
     return _session().sandbox(NAME, options)
 
 

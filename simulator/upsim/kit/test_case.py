@@ -1,4 +1,4 @@
-"""The test method of a machine's `TestCase`, which shows failures at the caller's own class."""
+"""The test method of a machine's `TestCase`, which shows failures at the user's own class."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Machine = TypeVar("_Machine", bound=RuleBasedStateMachine)
 
 
 def show_at_class(machine: type[_Machine], run: Callable[..., None]) -> None:
-    """Let the machine's test call `run`; pytest then shows the class, and no line of the kit."""
+    """Make the machine's test call `run`; pytest then shows the class, not the kit's lines."""
     case = machine.TestCase
     test = lambda case: run(machine, settings=case.settings)  # noqa: E731 - one line, one place
     place = _place_of(machine)
@@ -24,7 +24,7 @@ def show_at_class(machine: type[_Machine], run: Callable[..., None]) -> None:
 
 
 def _place_of(machine: type[Any]) -> tuple[str, int] | None:
-    """File and line of a class; None for one that was made without a source."""
+    """Return file and line of a class; None for a class without source."""
     try:
         return inspect.getfile(machine), inspect.getsourcelines(machine)[1]
     except (OSError, TypeError):

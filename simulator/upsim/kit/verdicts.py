@@ -1,4 +1,4 @@
-"""What is wrong with the way in which a client has handled one order, in a sentence."""
+"""Check how a client has handled one order, and describe the first problem in a sentence."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """What came of one call: what the client gave or raised, and what the simulator saw.
+    """The outcome of one call: the client's result or error, and the simulator's records.
 
-    `disturbed` says that something went wrong on purpose, so that the client may fail.
+    `disturbed` means that a fault was injected, so that the client may fail.
     """
 
     order: Order
@@ -34,17 +34,17 @@ class CallOutcome:
     disturbed: bool
 
     def in_state(self, *states: JobState) -> list[Json]:
-        """The jobs of this call that are in one of these states."""
+        """Return the jobs of this call that are in one of these states."""
         return [job for job in self.jobs if job["state"] in states]
 
     @property
     def refusals(self) -> list[str]:
-        """By which entries of the catalogue requests of this call were refused."""
+        """The catalogue entries by which requests of this call were refused."""
         return [found["refused_by"] for found in self.exchanges if found["refused_by"]]
 
 
 def find_mistake(sandbox: SandboxHandle, outcome: CallOutcome) -> str:
-    """The first thing that is wrong; empty where all is well."""
+    """Return the first problem; empty if there is none."""
     return next((text for check in CHECKS for text in check(sandbox, outcome)), "")
 
 
@@ -67,16 +67,16 @@ def _tells_refusals(_sandbox: SandboxHandle, outcome: CallOutcome) -> Iterator[s
         return
     order = outcome.order
     if order.flaw:
-        yield f"{order} must be refused, and the client raised nothing"
+        yield f"{order} must be refused, but the client raised nothing"
     elif not outcome.jobs:
         why = ", ".join(outcome.refusals) or "nothing was submitted"
-        yield f"no job was accepted ({why}), and the client raised nothing"
+        yield f"no job was accepted ({why}), but the client raised nothing"
 
 
 def _tells_failures(_sandbox: SandboxHandle, outcome: CallOutcome) -> Iterator[str]:
     failed = outcome.in_state(*UNSUCCESSFUL)
     if failed and outcome.error is None and not outcome.in_state(JobState.COMPLETED):
-        yield f"job {failed[0]['id']} {failed[0]['state']}, and the client raised nothing"
+        yield f"job {failed[0]['id']} {failed[0]['state']}, but the client raised nothing"
 
 
 def _gives_whole_files(sandbox: SandboxHandle, outcome: CallOutcome) -> Iterator[str]:
@@ -84,23 +84,23 @@ def _gives_whole_files(sandbox: SandboxHandle, outcome: CallOutcome) -> Iterator
         return
     found = _size(outcome.result)
     if found is None:
-        yield f"upscale must return bytes, a path or what has a path, not {outcome.result!r}"
+        yield f"upscale must return bytes, a path or an object with a path, not {outcome.result!r}"
         return
     completed = outcome.in_state(JobState.COMPLETED)
     if not completed:
-        yield "a file was given for a job that has not completed"
+        yield "the client returned a file for a job that has not completed"
     elif outcome.order.clip is not None:
         expected = [_expected(sandbox, outcome.order.clip, job) for job in completed]
         if found not in expected:
-            yield f"the file has {found} bytes, the job's output {expected[0]}"
+            yield f"the file has {found} bytes, but the job's output has {expected[0]}"
 
 
 def _has_no_excuse(_sandbox: SandboxHandle, outcome: CallOutcome) -> Iterator[str]:
-    """Whoever raises without a reason."""
+    """Yield a problem if the client raised an exception without a reason."""
     if outcome.error is None or outcome.disturbed or outcome.order.flaw or outcome.refusals:
         return
     error = outcome.error
-    yield f"nothing went wrong, and the client raised {type(error).__name__}: {error}"
+    yield f"no error occurred, but the client raised {type(error).__name__}: {error}"
 
 
 CHECKS: tuple[Callable[[SandboxHandle, CallOutcome], Iterator[str]], ...] = (
@@ -124,7 +124,7 @@ def _size(result: Any) -> int | None:  # noqa: ANN401 - what the client gave
 
 
 def _expected(sandbox: SandboxHandle, clip: Clip, job: Json) -> int:
-    """How many bytes the job's output has: those of the same clip in the library."""
+    """Return the size in bytes of the job's output, which equals the same clip in the library."""
     width, height = map(int, job["output"]["size"].split("x"))
     silent = "" if job["output"]["audio"] else "_silent"
     name = clip._replace(width=width, height=height, container="mp4").name

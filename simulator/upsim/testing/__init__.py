@@ -1,1 +1,1 @@
-"""The simulator inside a test process: a world for all tests, a sandbox for each."""
+"""The simulator inside a test process: one server for all tests, a sandbox for each test."""

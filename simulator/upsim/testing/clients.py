@@ -1,4 +1,4 @@
-"""Reference clients for tests: of a sandbox, or of the real API where that is asked for."""
+"""Reference clients for tests: for a sandbox, or for the real API with the live target."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from upsim.testing.sandboxes import SandboxHandle
 
 
 def client_of(sandbox: SandboxHandle, model: str, settings: dict[str, Any]) -> Client:
-    """A client of a model with the key of a sandbox; it waits by moving the sandbox's clock."""
+    """Return a client of a model with the sandbox's key; it waits by the sandbox's clock."""
     http = httpx.Client(transport=sandbox.wire, trust_env=False, cookies=NoCookies())
     return connect(model, http=http, **{**_settings(sandbox, model, http), **settings})
 
 
 def async_client_of(sandbox: SandboxHandle, model: str, settings: dict[str, Any]) -> AsyncClient:
-    """The same for async code."""
+    """Return an async client of a model with the sandbox's key."""
     http = httpx.AsyncClient(transport=sandbox.wire, trust_env=False, cookies=NoCookies())
     return connect_async(model, http=http, **{**_settings(sandbox, model, http), **settings})
 
 
 def live_client(model: str, cap: str, settings: dict[str, Any]) -> Client:
-    """A client of the real API, with the key of the environment, that stops at the cap."""
+    """Return a client of the real API that uses the environment's key and stops at the cap."""
     return connect(model, **{**settings, "live": True, "cap": cap})
 
 
 def missing_key(model: str) -> str:
-    """The variable that would hold the key of a model's provider; empty when it does."""
+    """Return the variable for the key of a model's provider if it is not set; otherwise ""."""
     variable = f"{provider_of(model).upper().replace('-', '_')}_API_KEY"
     return "" if os.environ.get(variable) else variable
 
 
 def provider_of(model: str) -> str:
-    """The provider of a model. Raises UnknownModelError."""
+    """Return the provider of a model. Raises UnknownModelError."""
     return find_model(model).adapter.provider
 
 

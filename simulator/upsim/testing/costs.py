@@ -1,4 +1,4 @@
-"""What the calls of a run would have cost: charges minus refunds, exact, by provider and unit."""
+"""The cost of a run's requests: charges minus refunds, exact, by provider and unit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Costs:
     amounts: dict[tuple[str, str], Decimal] = field(default_factory=dict)
 
     def take(self, accounts: list[dict[str, Any]], entries: list[dict[str, Any]]) -> None:
-        """Take in the accounts and ledger lines of one sandbox."""
+        """Add the accounts and ledger entries of one sandbox."""
         self.sandboxes += 1
         owners = {account["account"]: account["provider"] for account in accounts}
         for entry in entries:
@@ -29,20 +29,20 @@ class Costs:
                 self._add((owners[entry["account"]], entry["unit"]), -Decimal(entry["amount"]))
 
     def packed(self) -> dict[str, Any]:
-        """In a form that can be sent to another process."""
+        """Return the sums in a form that can be sent to another process."""
         amounts = [[*key, str(amount)] for key, amount in self.amounts.items()]
         return {"sandboxes": self.sandboxes, "amounts": amounts}
 
     def add(self, packed: Mapping[str, Any]) -> None:
-        """Take in what another process sent."""
+        """Add the sums that another process sent."""
         self.sandboxes += packed["sandboxes"]
         for provider, unit, amount in packed["amounts"]:
             self._add((provider, unit), Decimal(amount))
 
     def lines(self, per_dollar: Mapping[str, Decimal]) -> list[str]:
-        """One line for each provider and unit, by name; none where nothing was charged.
+        """Return one line for each provider and unit, by name; empty if nothing was charged.
 
-        Units of which a provider sells so many for a dollar come after the dollars that they are.
+        If a provider's units are parts of a dollar, the line starts with the amount in dollars.
         """
         return [
             f"{provider:<10} {_text(amount, unit, per_dollar.get(provider, Decimal(1)))}"
@@ -54,7 +54,7 @@ class Costs:
 
 
 def per_dollar() -> dict[str, Decimal]:
-    """How many of a provider's units are a dollar, where a dollar is divided into units."""
+    """Return the number of a provider's units in a dollar, for providers with such units."""
     return {
         provider: model.billing.unit_per
         for provider in discover()

@@ -1,4 +1,4 @@
-"""What a test holds of its sandbox: clock, ledger and inbox, by the admin API of any target."""
+"""The handles of a test's sandbox: clock, ledger and inbox, over the admin API of any target."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class ClockHandle:
     """The clock of a sandbox."""
 
     def __init__(self, admin: Admin) -> None:
-        """Speak to the sandbox by its admin calls."""
+        """Keep the function that sends admin requests for the sandbox."""
         self._admin = admin
 
     @property
     def now(self) -> datetime:
-        """The present virtual instant, in UTC."""
+        """The present virtual time, in UTC."""
         return datetime.fromisoformat(self._admin("GET", "clock")["now"])
 
     @property
@@ -35,25 +35,25 @@ class ClockHandle:
         return str(self._admin("GET", "clock")["mode"])
 
     def set(self, mode: str) -> None:
-        """Go on in another mode."""
+        """Change the clock to another mode."""
         self._admin("PATCH", "clock", {"mode": mode})
 
     def advance(
         self, seconds: float | Decimal | str | None = None, *, to: str | datetime | None = None
     ) -> list[Json]:
-        """Advance the clock; return what fell due.
+        """Advance the clock; return the deadlines that became due.
 
-        Takes seconds, a time with its unit such as `3h`, or `to=` `next`, `idle` or an instant.
+        Takes seconds, a duration with a unit such as `3h`, or `to=` `next`, `idle` or a time.
         """
         if (seconds is None) == (to is None):
-            raise TypeError("advance takes seconds or to=, one of the two")
+            raise TypeError("advance takes either seconds or to=")
         until = to.isoformat() if isinstance(to, datetime) else to
         body = {"to": until} if seconds is None else {"seconds": str(seconds)}
         fired: list[Json] = self._admin("POST", "clock/advance", body)["fired"]
         return fired
 
     def run_due(self) -> None:
-        """Let everything happen that is due by now, deliveries included."""
+        """Run everything that is due now, including webhook deliveries."""
         if self.mode in MOVED_BY_HAND:
             self.advance(0)
 
@@ -62,32 +62,32 @@ class LedgerHandle:
     """The money of a sandbox: exact amounts, each in its provider's unit."""
 
     def __init__(self, admin: Admin) -> None:
-        """Speak to the sandbox by its admin calls."""
+        """Keep the function that sends admin requests for the sandbox."""
         self._admin = admin
 
     def entries(self, provider: str | None = None) -> list[Json]:
-        """The lines, oldest first."""
+        """Return the ledger entries, oldest first."""
         return list(self._pages(provider))
 
     def charges(self, provider: str) -> list[Decimal]:
-        """What was charged, as positive amounts, oldest first."""
+        """Return the charged amounts as positive numbers, oldest first."""
         return [abs(Decimal(e["amount"])) for e in self._of("charge", provider)]
 
     def refunds(self, provider: str) -> list[Decimal]:
-        """What was given back, oldest first."""
+        """Return the refunded amounts as positive numbers, oldest first."""
         return [abs(Decimal(e["amount"])) for e in self._of("refund", provider)]
 
     def spent(self, provider: str) -> Decimal:
-        """Charges minus refunds."""
+        """Return charges minus refunds."""
         zero = Decimal(0)
         return sum(self.charges(provider), zero) - sum(self.refunds(provider), zero)
 
     def balance(self, provider: str) -> Decimal:
-        """What the account of the sandbox's own key has."""
+        """Return the balance of the account of the sandbox's own key."""
         return Decimal(self._admin("PUT", f"accounts/{provider}", {})["balance"])
 
     def accounts(self) -> list[Json]:
-        """Every account that was used."""
+        """Return every account that was used."""
         found: list[Json] = self._admin("GET", "accounts")["accounts"]
         return found
 
@@ -104,30 +104,32 @@ class LedgerHandle:
 
 
 class InboxHandle:
-    """A receiver of webhooks inside the simulator: give its `url` to a provider."""
+    """A receiver of webhooks inside the simulator: pass its `url` to a provider."""
 
     def __init__(self, admin: Admin, clock: ClockHandle, base: str, name: str = "main") -> None:
-        """The inbox of this name, below the admin address of its sandbox."""
+        """Open the inbox of this name, below the sandbox's admin URL."""
         self._admin, self._clock, self._base, self._name = admin, clock, base, name
 
     @property
     def url(self) -> str:
-        """Where webhooks are to be sent."""
+        """The URL to which webhooks must be sent."""
         return f"{self._base}/inbox/{self._name}"
 
     def named(self, name: str) -> InboxHandle:
-        """Another inbox of the same sandbox."""
+        """Return another inbox of the same sandbox."""
         return InboxHandle(self._admin, self._clock, self._base, name)
 
     def messages(self) -> list[Json]:
-        """What came so far, oldest first: method, target, headers and body, as they came."""
+        """Return the received messages, oldest first: method, target, headers and body."""
         self._clock.run_due()
         return self._read()
 
     def wait(self, count: int = 1, *, seconds: float = WAIT_SECONDS) -> list[Json]:
-        """Let time pass until so many messages came. Raises TimeoutError with what is missing.
+        """Advance the clock until `count` messages arrived.
 
-        A clock that is moved by hand goes from deadline to deadline; others are waited for.
+        Raises TimeoutError with what is missing.
+
+        A `manual` or `auto` clock jumps from deadline to deadline; with other clocks it waits.
         """
         found = self.messages()
         by_hand = self._clock.mode in MOVED_BY_HAND
@@ -136,7 +138,7 @@ class InboxHandle:
             idle = by_hand and not self._clock.advance(to="next")
             found = self._read()
             if len(found) < count and (idle or monotonic() > until):
-                why = "nothing more is due" if idle else f"{seconds:g} s passed"
+                why = "nothing else is due" if idle else f"{seconds:g} s passed"
                 text = f"inbox {self._name!r} has {len(found)} of {count} messages and {why}"
                 raise TimeoutError(text)
         return found

@@ -1,8 +1,7 @@
-"""No test calls a real provider by accident: its hosts are not resolved.
+"""Prevent accidental requests to real providers in tests: their hosts are not resolved.
 
-Nor is the host of the simulator in this process, which has no socket.
-
-Nothing of the product but `core.hosts` is imported before a name with a dot is looked up.
+The host of the simulator in this process is not resolved either, because it has no socket.
+Only `core.hosts` of the product is imported before a name with a dot is looked up.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 HINT = (
-    "upsim blocks {host} in tests. Let the call reach a sandbox with the fixture upsim_intercept, "
-    "give your code the address of the fixture upsim_server, or run with "
+    "upsim blocks {host} in tests. Lead the request to a sandbox with the fixture upsim_intercept, "
+    "give your code the URL of the fixture upsim_server, or run with "
     "--upsim-target=live --upsim-cap=AMOUNT to call the real API and pay for it"
 )
 IN_PROCESS_HINT = (
-    "{host} is the simulator in this process, which no socket reaches: the clients of upsim.http "
-    "and upsim.ahttp do. Let your code call the provider's own host with the fixture "
+    "{host} is the simulator in this process and has no socket: use the clients of upsim.http "
+    "and upsim.ahttp. Or let your code call the provider's own host with the fixture "
     "upsim_intercept, or give it upsim_server.base_url(…), the address of a real socket"
 )
 SYNC = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
@@ -27,21 +26,21 @@ CONNECTS = ("connect", "connect_ex")
 
 
 class BlockedHostError(socket.gaierror):
-    """A host of a provider, or of the simulator in this process, was looked up in a test."""
+    """A test looked up the host of a provider, or of the simulator in this process."""
 
 
 class HostBlocker:
-    """Changes name resolution while it is up, and counts what it blocked."""
+    """Replaces name resolution while it is active, and counts what it blocked."""
 
     def __init__(self) -> None:
-        """Down, until it is put up."""
+        """Prepare the blocker, which is inactive until `start`."""
         self.blocked: dict[str, int] = {}
         self._undo: list[tuple[Any, str, object]] = []
         self._ours: list[tuple[Any, str, object, object]] = []
         self._late: set[str] = set()
 
     def start(self) -> None:
-        """Begin to block."""
+        """Start to block."""
         for name in SYNC:
             self._put(socket, name, self._first_argument(getattr(socket, name)))
         for name in CONNECTS:
@@ -49,9 +48,9 @@ class HostBlocker:
         self.look_around()
 
     def look_around(self) -> None:
-        """Block in libraries with a resolver of their own, once they are imported.
+        """Block libraries with a resolver of their own, once they are imported.
 
-        What another plug-in put back is blocked again: pytest-socket restores after each test the
+        Block again what another plug-in restored: pytest-socket restores, after each test, the
         functions that it found when it was imported.
         """
         for owner, name, before, new in self._ours:
@@ -69,7 +68,7 @@ class HostBlocker:
             self._put(aiohttp.TCPConnector, "_resolve_host", self._awaited(own, "host", 0))
 
     def stop(self) -> None:
-        """Put everything back."""
+        """Restore name resolution, and stop to block."""
         self._late.clear()
         self._ours.clear()
         while self._undo:
@@ -118,9 +117,9 @@ class HostBlocker:
 
 
 def _blocked(host: str) -> tuple[str, str]:
-    """The plain name of a host in any spelling, and what helps whom it is not resolved for.
+    """Return the plain name of a host, and the advice for the user; empty texts if it is allowed.
 
-    The rest of the product waits for a name.
+    The rest of the product is imported only once a name is looked up.
     """
     from upsim.core.hosts import IN_PROCESS_NAME, address_of, bare
 

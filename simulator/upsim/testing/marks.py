@@ -1,4 +1,4 @@
-"""The marker `upsim`: what a test asks of its sandbox."""
+"""The marker `upsim`, which configures the sandbox of a test."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 ALLOWED = ("scenario", "balance", "clock", "seed", "dialect", "strict_keys")
 MARKER = (
     "upsim(scenario=…, balance=…, clock=…, seed=…, dialect=…, strict_keys=…): "
-    "what the sandbox of this test is like"
+    "configures the sandbox of this test"
 )
 
 
 class MarkError(ValueError):
-    """A marker that asks for what there is not."""
+    """A marker with an unknown argument or an invalid value."""
 
 
 def asked(markers: Iterable[Any]) -> dict[str, Any]:
-    """The arguments of a test's markers, the nearest first. Raises MarkError."""
+    """Return the arguments of a test's markers, nearest first. Raises MarkError."""
     found: dict[str, Any] = {}
     for marker in markers:
         if marker.args:
             raise MarkError(
-                f"@pytest.mark.upsim takes no positional argument such as {marker.args[0]!r};"
+                f"@pytest.mark.upsim accepts no positional argument such as {marker.args[0]!r};"
                 f" write {ALLOWED[0]}={marker.args[0]!r}, or one of {', '.join(ALLOWED)}"
             )
         check(marker.kwargs, "@pytest.mark.upsim")
@@ -31,7 +31,7 @@ def asked(markers: Iterable[Any]) -> dict[str, Any]:
 
 
 def check(options: Mapping[str, object], what: str) -> None:
-    """Raise MarkError for a name that does not exist, with the nearest that does."""
+    """Raise MarkError for an unknown argument, with the nearest valid name."""
     for name in options:
         if name not in ALLOWED:
             from upsim.core.nearest import closest

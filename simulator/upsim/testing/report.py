@@ -1,4 +1,4 @@
-"""What a failed test shows of its sandboxes: requests, answers, who refused and why, money."""
+"""The report of a failed test on its sandboxes: requests, responses, reasons and money."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from upsim.testing.sandboxes import SandboxHandle
 from upsim.web.admin.exchange_views import reason
 
 SHOWN = 20
-"""Exchanges that are shown, the newest."""
+"""Number of requests that are shown, the newest ones."""
 MAX_LENGTH = 300
-"""Characters of a body that are shown."""
+"""Number of characters of a body that are shown."""
 
 
 def journal_text(sandbox: SandboxHandle) -> str:
-    """The journal of a sandbox for people: bounded, secrets redacted, oldest first."""
+    """Return the journal of a sandbox as text: bounded, secrets redacted, oldest first."""
     exchanges = sandbox.journal
     head = f"sandbox {sandbox.id}: scenario {sandbox.scenario}, seed {sandbox.seed}"
     lines = [f"{head}, clock {sandbox.clock.mode} at {sandbox.clock.now:%Y-%m-%d %H:%M:%S} UTC"]
@@ -25,7 +25,7 @@ def journal_text(sandbox: SandboxHandle) -> str:
     for exchange in exchanges[-SHOWN:]:
         lines += _exchange(exchange)
     if not exchanges:
-        lines.append("no request came")
+        lines.append("no request was received")
     lines += _money(sandbox)
     return "\n".join(lines)
 
@@ -34,7 +34,7 @@ def _exchange(found: dict[str, Any]) -> Iterator[str]:
     job = f"  job {found['job']}" if found["job"] else ""
     whose = found["provider"] or "inbox"
     where = f"{found['at'][11:23]} {whose} {found['method']} {found['target']}"
-    yield f"#{found['number']} {where} → {found['status'] or 'no answer'}{job}"
+    yield f"#{found['number']} {where} → {found['status'] or 'no response'}{job}"
     for name in ("request", "answer"):
         if found[name]["text"]:
             yield f"    {name}: {_cut(found[name]['text'])}"
@@ -46,7 +46,7 @@ def _exchange(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _why(found: dict[str, Any]) -> Iterator[str]:
-    """What the log of a server says of the same exchange, in the same order."""
+    """Yield the reasons that a server logs for the same request, in the same order."""
     why = found["why"]
     seen = reason(why["check"], why["cause"], why["compared"])
     if seen:

@@ -1,4 +1,4 @@
-"""The report card of a sandbox's callers, as tests hold it."""
+"""The report card of a sandbox's clients, for use in tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ReportCard:
-    """How the callers of a sandbox behaved so far: `findings` are dicts of the admin API."""
+    """The client mistakes found in a sandbox so far: `findings` are dicts of the admin API."""
 
     findings: tuple[Json, ...]
     callers: tuple[Json, ...]
@@ -24,28 +24,28 @@ class ReportCard:
 
     @classmethod
     def read(cls, answer: Mapping[str, Any]) -> ReportCard:
-        """The answer of the admin API."""
+        """Return the report card of an admin API response."""
         return cls(tuple(answer["findings"]), tuple(answer["callers"]), tuple(answer["not_judged"]))
 
     @property
     def clean(self) -> bool:
-        """Whether there is nothing that a careful client would have done otherwise."""
+        """Whether the clients made no known mistake."""
         return not self.findings
 
     @property
     def text(self) -> str:
-        """Every finding with its numbers, its advice and the exchanges that show it."""
-        return "\n".join(lines(self.findings)) or "nothing was found"
+        """Every finding with its numbers, its advice and the requests that show it."""
+        return "\n".join(lines(self.findings)) or "no client mistakes found"
 
     def named(self, name: str) -> tuple[Json, ...]:
-        """The findings of one name. Raises LookupError for a name that no finding has."""
+        """Return the findings of one name. Raises LookupError for a name that does not exist."""
         known = {*SEVERITIES, *(found["name"] for found in self.findings)}
         if name not in known:
             raise LookupError(unknown("finding", name, sorted(known)))
         return tuple(found for found in self.findings if found["name"] == name)
 
     def __repr__(self) -> str:
-        """In short what was found, as a failed assertion shows it."""
+        """Show the findings in short, for a failed assertion."""
         if self.clean:
             return "<clean report card>"
         counted = Counter(found["name"] for found in self.findings)
@@ -54,7 +54,7 @@ class ReportCard:
 
 
 def lines(findings: Iterable[Json]) -> Iterator[str]:
-    """Findings for people."""
+    """Yield the lines of the findings."""
     for found in findings:
         whose = f"{found['provider']} job {found['job']}" if found["job"] else found["provider"]
         numbers = ", ".join(f"{name} {value}" for name, value in found["numbers"].items())
@@ -64,5 +64,5 @@ def lines(findings: Iterable[Json]) -> Iterator[str]:
                 yield f"    #{shown['number']} (no longer in the journal)"
             else:
                 what = f"{shown['at'][11:23]} {shown['method']} {shown['target']}"
-                yield f"    #{shown['number']} {what} → {shown['status'] or 'no answer'}"
+                yield f"    #{shown['number']} {what} → {shown['status'] or 'no response'}"
         yield f"    {found['advice']}"

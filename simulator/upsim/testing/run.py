@@ -1,4 +1,4 @@
-"""What one process of a run of pytest has, and what it would have cost."""
+"""The state of one process of a pytest run, and the cost of its requests."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ TOKEN = "UPSIM_ADMIN_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class PytestRun:
-    """What one process of a run has: options, a guard, and a session once a test needs it."""
+    """The state of one process: options, host blocker, and a session once a test needs it."""
 
     def __init__(self, config: pytest.Config, protocol: Callable[[], Any]) -> None:
-        """Read the options; `protocol` is what a server speaks. Raises pytest.UsageError."""
+        """Read the options; `protocol` returns the server protocol. Raises pytest.UsageError."""
         self.config = config
         self._protocol = protocol
         try:
@@ -41,7 +41,7 @@ class PytestRun:
         self.live_costs: Costs | None = None
         self._session: PytestSession | None = None
         if self.target not in TARGETS and not re.match(r"https?://", self.target):
-            allowed = "sim, socket, server, live or the address of a server (http://…)"
+            allowed = "sim, socket, server, live or the URL of a server (http://…)"
             flaw = scheme_flaw(self.target) or f"it must be {allowed}"
             raise pytest.UsageError(f"--upsim-target={self.target}: {flaw}")
         if self.cap is not None and not re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,30})?", self.cap):
@@ -50,7 +50,7 @@ class PytestRun:
 
     @property
     def session(self) -> PytestSession:
-        """The session, begun when it is first asked for."""
+        """The session, started on first use."""
         if self._session is None:
             from upsim.testing.session import PytestSession
 
@@ -62,30 +62,30 @@ class PytestRun:
 
     @property
     def live(self) -> bool:
-        """Whether the real APIs are called."""
+        """Whether the tests call the real APIs."""
         return self.target == "live"
 
     def packed(self) -> dict[str, Any] | None:
-        """What this process alone would have cost, in a form that can be sent."""
+        """Return the cost of this process alone, in a form that can be sent to another process."""
         if self._session is not None:
             return self._session.costs.packed()
         return None if self.live_costs is None else self.live_costs.packed()
 
     def pay(self, provider: str, amount: Any, unit: str) -> None:  # noqa: ANN401 - a Decimal
-        """Take what a live client spent."""
+        """Add what a live client spent."""
         from upsim.testing.costs import Costs
 
         self.live_costs = self.live_costs or Costs()
         self.live_costs.add({"sandboxes": 0, "amounts": [[provider, unit, str(amount)]]})
 
     def close(self) -> None:
-        """End what was begun."""
+        """End the session if it was started."""
         self.guard.stop()
         if self._session is not None:
             self._session.close()
 
     def costs(self) -> Costs | None:
-        """What this process and its workers would have cost; None where nothing was used."""
+        """Return the cost of this process and its workers; None if nothing was used."""
         packed = list(self.gathered)
         own = self.packed()
         packed += [own] if own else []

@@ -1,4 +1,4 @@
-"""The server that runs already, for every command and test that can talk to one."""
+"""Find the running server, for every command and test that can use one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from upsim.core.hosts import public_url_flaw
 from upsim.core.nearest import closest
 
 URL = "UPSIM_URL"
-"""The variable that holds its base URL."""
+"""The variable that contains its base URL."""
 DEFAULT_URL = "http://127.0.0.1:4747"
 ADMIN = "__sim"
 SERVER = "server"
-"""The target that stands for it."""
+"""The target name that means this server."""
 
 
 def at_running_server(target: str) -> str:
-    """Return the target; for `server` the base URL in `UPSIM_URL`, else port 4747 of this machine.
+    """Return the target; for `server` the URL in `UPSIM_URL`, by default port 4747 of this machine.
 
     Raises ValueError, which names the variable, if its value is no base URL of a server.
     """
@@ -30,7 +30,7 @@ def at_running_server(target: str) -> str:
 
 
 def base_url_flaw(url: str) -> str:
-    """Return what a text lacks to be the base URL of a server, with the remedy; else nothing."""
+    """Return why a text is not a server's base URL, with the remedy; empty if it is one."""
     flaw = public_url_flaw(url)
     if flaw:
         return f"it {flaw}" if " give " in flaw else f"it {flaw}, such as {DEFAULT_URL}"

@@ -1,4 +1,4 @@
-"""From what a test asks for to the body that makes its sandbox."""
+"""Turn the arguments of a test's marker into the request body that creates its sandbox."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ ID_LENGTH = 12
 def sandbox_request(
     asked: Mapping[str, Any], *, name: str, seed: int, shared: bool, folder: Path | None = None
 ) -> dict[str, object]:
-    """The body of `POST sandboxes` for the test of this name. Raises MarkError.
+    """Return the body of `POST sandboxes` for the test of this name. Raises MarkError.
 
-    The path of a scenario is taken from `folder`, and where there is none from the present one. A
-    scenario's own clock and seed hold unless the test says otherwise. Where others make
-    sandboxes too, the server chooses the id; else it follows from the name, so that it is in
-    answers the same in every run.
+    A scenario's path is relative to `folder`, or to the current folder. A scenario's own clock and
+    seed apply unless the test sets others. On a `shared` server the server chooses the id;
+    otherwise the id is derived from the name, so that responses are the same in every run.
     """
     check(asked, "a sandbox")
     wanted = _named(asked.get("scenario"), folder)
@@ -57,7 +56,7 @@ def sandbox_request(
 def _named(
     wanted: str | Path | Mapping[str, object] | None, folder: Path | None
 ) -> str | Mapping[str, object] | None:
-    """A scenario's name, or the path of a file; what is neither as it is, such as a mapping."""
+    """Return a scenario's name or the path of its file; return a mapping unchanged."""
     if wanted is None or isinstance(wanted, Mapping):
         return wanted
     name = str(wanted)
@@ -68,7 +67,7 @@ def _named(
 
 
 def scenario_of(chosen: str | Mapping[str, object] | None) -> Scenario | None:
-    """The scenario of a name, a path or a mapping. Raises MarkError for what is none."""
+    """Return the scenario of a name, a path or a mapping. Raises MarkError if it is invalid."""
     if chosen is None:
         return None
     try:
@@ -80,14 +79,14 @@ def scenario_of(chosen: str | Mapping[str, object] | None) -> Scenario | None:
 
 
 def _balances(balance: Any, scenario: Scenario | None) -> dict[str, str]:  # noqa: ANN401 - any amount
-    """Amounts by provider; a single one is for the scenario's provider, or for each."""
+    """Return amounts by provider; a single amount applies to the scenario's provider, or to all."""
     if isinstance(balance, Mapping):
         return {provider: str(amount) for provider, amount in balance.items()}
     return dict.fromkeys(_meant(scenario), str(balance))
 
 
 def _dialects(dialect: Any, scenario: Scenario | None) -> dict[str, str]:  # noqa: ANN401 - a name or more
-    """Dialects by provider; a single one is for every provider that has it."""
+    """Return dialects by provider; a single dialect applies to every provider that has it."""
     if isinstance(dialect, Mapping):
         return dict(dialect)
     known = {p: library().baseline(p).baseline.dialects for p in _meant(scenario)}
@@ -99,7 +98,7 @@ def _dialects(dialect: Any, scenario: Scenario | None) -> dict[str, str]:  # noq
 
 
 def dialects_of(provider: str, chosen: str | Mapping[str, object] | None) -> tuple[str, ...]:
-    """The dialects that a provider has under a scenario; none of one that only a server has."""
+    """Return the dialects of a provider under a scenario; empty if only a server knows it."""
     if provider not in discover():
         return ()
     scenario = scenario_of(chosen)

@@ -1,4 +1,4 @@
-"""A sandbox as tests hold it: addresses, keys, clients and handles, whatever target it lives at."""
+"""The sandbox of a test: URLs, keys, clients and handles, for any target."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from upsim.testing.targets import SimulatorTarget, SimulatorTransport
 
 __tracebackhide__ = True  # for pytest: a failing test shows its own line, not ours
 SECONDS = 60.0
-"""How long the clients of a sandbox wait for an answer."""
+"""Seconds that the clients of a sandbox wait for a response."""
 MAX_LENGTH = 300.0
-"""Seconds that an answer of the admin API may take in all."""
+"""Seconds that a response of the admin API may take in total."""
 MAX_BYTES = 256 * 2**20
-"""Bytes of an answer of the admin API: an export may be long."""
+"""Maximum bytes of an admin API response; an export may be long."""
 NOT_FOUND = 404
 NO_ANSWER = 0
-"""The status of an admin call that was not answered."""
+"""The status of an admin request without a response."""
 
 
 class AdminCallError(RuntimeError):
-    """The admin API refused a call; `code` is for programs."""
+    """The admin API refused a request; `code` is machine-readable."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        """Keep what it answered."""
+        """Keep status, code and message of the response."""
         super().__init__(message)
         self.status, self.code = status, code
 
 
 class SandboxHandle:
-    """One isolated world: its own keys, clock, accounts, jobs, faults and journal."""
+    """An isolated sandbox with its own keys, clock, accounts, jobs, faults and journal."""
 
     def __init__(self, target: SimulatorTarget, order: Mapping[str, object] | None = None) -> None:
-        """Make a sandbox at a target. Raises AdminCallError."""
+        """Create a sandbox at a target. Raises AdminCallError."""
         self.target = target
         self._closed = False
         self._ordered: Any = (order or {}).get("scenario")
@@ -66,27 +66,30 @@ class SandboxHandle:
         self.inbox = InboxHandle(self.admin, self.clock, here)
 
     def __repr__(self) -> str:
-        """Which sandbox it is; its keys are not shown."""
+        """Show the sandbox's id, URL and scenario, without its keys."""
         return f"<upsim sandbox {self.id} at {self.target.base_url}, scenario {self.scenario}>"
 
     # -- where and with what code under test calls
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The providers, by name."""
+        """The names of the providers."""
         return tuple(self._keys)
 
     @property
     def wire(self) -> SimulatorTransport:
-        """How requests get to the simulator."""
+        """The transport of requests to the simulator."""
         return self.target.wire
 
     def base_url(self, provider: str, dialect: str = "") -> str:
-        """Where a provider's own paths begin. Raises LookupError for an unknown dialect."""
+        """Return the URL prefix of a provider's own paths.
+
+        Raises LookupError for an unknown dialect.
+        """
         return self.base_url_at(self.target.base_url, provider, dialect)
 
     def base_url_at(self, server: str, provider: str, dialect: str = "") -> str:
-        """The same at another address of the server."""
+        """Return the URL prefix of a provider's own paths at another URL of the server."""
         self.key(provider)
         known = self._dialects(provider) if dialect else ()
         if known and dialect not in known:
@@ -94,7 +97,7 @@ class SandboxHandle:
         return "/".join(part for part in (server, provider, dialect) if part)
 
     def key(self, provider: str) -> str:
-        """The key that leads to this sandbox. Raises LookupError for an unknown provider."""
+        """Return the key of this sandbox. Raises LookupError for an unknown provider."""
         if provider not in self._keys:
             raise LookupError(unknown("provider", provider, self._keys))
         return self._keys[provider]
@@ -104,17 +107,17 @@ class SandboxHandle:
         return key in self._issued
 
     def new_key(self, provider: str, account: str = "main") -> str:
-        """A further key, of the same account or of another."""
+        """Issue another key, for the same account or for another one."""
         key: str = self.admin("POST", f"accounts/{provider}/keys", {"account": account})["key"]
         self._issued.add(key)
         return key
 
     def http(self, provider: str, dialect: str = "", *, keyed: bool = True) -> httpx.Client:
-        """An httpx client for a provider's own paths, with the key of this sandbox."""
+        """Return an httpx client for a provider's own paths, with the key of this sandbox."""
         return self._client(self.base_url(provider, dialect), self._headers(provider, keyed=keyed))
 
     def ahttp(self, provider: str, dialect: str = "", *, keyed: bool = True) -> httpx.AsyncClient:
-        """The same for async code."""
+        """Return an async httpx client for a provider's own paths, with the key of this sandbox."""
         return httpx.AsyncClient(
             transport=self.wire,
             base_url=self.base_url(provider, dialect),
@@ -125,20 +128,20 @@ class SandboxHandle:
         )
 
     def clip(self, size: str = "640x360", fps: Rate = "30", seconds: Seconds = "4") -> str:
-        """The address of a playable clip with exactly these properties.
+        """Return the URL of a playable clip with exactly these properties.
 
-        Raises ValueError for one that cannot be made, such as half a frame, with the nearest.
+        Raises ValueError with the nearest possible clip, for example if a half frame is asked for.
         """
         try:
             name = clip_name(size, fps, seconds)
         except ClipNameError as error:
-            raise ClipNameError(str(error)) from None  # the test's own line is enough
+            raise ClipNameError(str(error)) from None  # the test's own traceback line is enough
         return f"{self.target.base_url}/media/synthetic/{name}"
 
     def intercept(self) -> AbstractContextManager[Self]:
-        """While it lasts, calls to the providers' own hosts reach this sandbox, without a socket.
+        """Redirect requests for the providers' own hosts to this sandbox until the block ends.
 
-        Those of httpx, requests and aiohttp, sync and async, from any thread.
+        It works for httpx, requests and aiohttp, sync and async, in any thread.
         """
         return intercept(self)
 
@@ -146,52 +149,52 @@ class SandboxHandle:
 
     @property
     def jobs(self) -> list[Json]:
-        """Every job with its timeline, oldest first."""
+        """Return every job with its timeline, oldest first."""
         found: list[Json] = self.admin("GET", "jobs?limit=1000")["jobs"]
         return found
 
     @property
     def journal(self) -> list[Json]:
-        """The newest requests and answers, oldest first, each with the rule that decided it."""
+        """The newest requests and responses, oldest first, with the rules that decided."""
         found: list[Json] = self.admin("GET", "journal?limit=1000")["exchanges"]
         return found
 
     @property
     def report_card(self) -> ReportCard:
-        """How callers behaved so far: `assert upsim.report_card.clean`."""
+        """The client mistakes so far: `assert upsim.report_card.clean`."""
         return self.read_report_card()
 
     def read_report_card(self, *, all_pauses: bool = False) -> ReportCard:
-        """The same; with `all_pauses` the pauses between polls count on an auto clock too.
+        """Return the report card; `all_pauses` also counts pauses between polls on an auto clock.
 
-        Ask so where the code under test waits by moving the clock (`upsim.clock.advance`).
+        Use it if the code under test waits by advancing the clock (`upsim.clock.advance`).
         """
         query = "?pauses=all" if all_pauses else ""
         return ReportCard.read(self.admin("GET", f"report-card{query}"))
 
     def arm(self, fault: Mapping[str, object]) -> Json:
-        """Arm a fault, written as in a scenario file."""
+        """Arm a fault, in the format of a scenario file."""
         return self.admin("POST", "faults", fault)
 
     def set_state(self, job: str, state: str, error: str | None = None) -> Json:
-        """Force a job's transition."""
+        """Force a job into another state."""
         asked = {"state": state} if error is None else {"state": state, "error": error}
         return self.admin("PUT", f"jobs/{job}/state", asked)
 
     def set_balance(self, provider: str, balance: Decimal | str | int) -> Json:
-        """Give the account of this sandbox's key exactly this balance."""
+        """Set the balance of the account of this sandbox's key."""
         return self.admin("PUT", f"accounts/{provider}", {"balance": str(balance)})
 
     def export(self) -> bytes:
-        """The file that reproduces this sandbox. Raises AdminCallError."""
+        """Return the file that reproduces this sandbox. Raises AdminCallError."""
         return self._answer("GET", f"sandboxes/{self.id}/export").content
 
     def fetch(self, method: str, path: str) -> httpx.Response:
-        """A file that the simulator serves, by its path (`/media/…`)."""
+        """Return a file that the simulator serves, by its path (`/media/…`)."""
         return self._own.request(method, f"{self.target.base_url}{path}")
 
     def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
-        """An admin call below this sandbox. Raises AdminCallError."""
+        """Send an admin request for this sandbox. Raises AdminCallError."""
         return self._call(method, f"sandboxes/{self.id}/{path}", body)
 
     @property
@@ -200,7 +203,7 @@ class SandboxHandle:
         return self._closed
 
     def close(self) -> None:
-        """Remove the sandbox and close its clients; one that is gone already is no mistake."""
+        """Remove the sandbox and close its clients; a sandbox that is already gone is no error."""
         if self._closed:
             return
         self._closed = True
@@ -214,7 +217,7 @@ class SandboxHandle:
                 client.close()
 
     def __enter__(self) -> Self:
-        """The sandbox itself."""
+        """Return the sandbox itself."""
         return self
 
     def __exit__(
@@ -223,11 +226,11 @@ class SandboxHandle:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Remove it."""
+        """Remove the sandbox."""
         self.close()
 
     def _dialects(self, provider: str) -> tuple[str, ...]:
-        """The known dialects of a provider; a server that others share may have more than these."""
+        """Return the known dialects of a provider; a shared server may have more."""
         return () if self.target.shared else dialects_of(provider, self._ordered)
 
     def _headers(self, provider: str, *, keyed: bool) -> Mapping[str, str]:
@@ -266,7 +269,7 @@ def ask(
     *,
     seconds: float = MAX_LENGTH,
 ) -> httpx.Response:
-    """Return what the admin API answers. Raises AdminCallError where no whole answer comes."""
+    """Return the admin API's response. Raises AdminCallError if no complete response arrives."""
     headers = {"accept-encoding": "identity"}
     request = http.build_request(method, path, json=body, headers=headers)
     try:
@@ -274,7 +277,7 @@ def ask(
     except httpx.ConnectError:
         raise
     except (httpx.TransportError, ProtocolError) as error:
-        text = f"no answer to {method} {request.url} within bounds: {error}"
+        text = f"no complete response to {method} {request.url}: {error}"
         raise AdminCallError(NO_ANSWER, "no_answer", text) from error
     return httpx.Response(
         answer.status_code, headers=answer.headers, content=content, request=request

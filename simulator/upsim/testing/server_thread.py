@@ -1,6 +1,6 @@
 """One simulator for a whole test process, in a thread and an event loop of its own.
 
-Tests call it from where they please: sync code, any event loop, any thread, even sync code below a
+Tests can call it from sync code, any event loop, any thread, and even from sync code below a
 running loop. The engine itself is single-threaded, and stays so here.
 """
 
@@ -26,7 +26,7 @@ CLOSE_SECONDS = 5.0
 
 
 class WorldGoneError(RuntimeError):
-    """A call to a simulator that does not run in this process."""
+    """A request to a simulator that does not run in this process."""
 
 
 class ServerThread:
@@ -55,7 +55,7 @@ class ServerThread:
         begun.wait()
 
     def exchange(self, request: httpx.Request, body: bytes) -> httpx.Response:
-        """One request and its answer. Raises httpx.ReadTimeout when the caller's patience ends."""
+        """Send one request. Raises httpx.ReadTimeout when the client's time-out ends."""
         exchange = AsgiExchange(request, body)
         future = self._begin(exchange)
         try:
@@ -68,7 +68,7 @@ class ServerThread:
         return exchange.response()
 
     async def aexchange(self, request: httpx.Request, body: bytes) -> httpx.Response:
-        """The same for async callers; other loops than asyncio's are served by a thread."""
+        """Send one request from async code; loops other than asyncio's use a thread."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -96,7 +96,7 @@ class ServerThread:
         return asyncio.run_coroutine_threadsafe(exchange.run(self.app), self._loop)
 
     def listen(self, protocol: type[asyncio.Protocol]) -> str:
-        """Listen on a free port, with a protocol of uvicorn's kind, and return the address."""
+        """Listen on a free port with one of uvicorn's protocols, and return the URL."""
         if self._server is None:
             own = socket.create_server(("127.0.0.1", 0))
             port = own.getsockname()[1]
@@ -120,7 +120,7 @@ class ServerThread:
         return self._address
 
     def close(self) -> None:
-        """End the server and the thread, remove the files."""
+        """End the server and the thread, and remove the files."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(CLOSE_SECONDS)
@@ -131,7 +131,7 @@ class ServerThread:
             runner.run(self._live(begun))
 
     async def _live(self, begun: threading.Event) -> None:
-        """What the thread does: nothing of its own, until it is over."""
+        """Keep the thread's event loop alive until the simulator ends."""
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
         begun.set()
         await self._over.wait()
@@ -142,7 +142,7 @@ class ServerThread:
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it answers."""
+    """A server that reports when it is ready."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -154,6 +154,6 @@ class _Server(uvicorn.Server):
 
 
 def _patience(request: httpx.Request) -> float | None:
-    """How long the caller waits for an answer, in seconds of real time."""
+    """Return the client's read time-out in real seconds."""
     patience: float | None = request.extensions.get("timeout", {}).get("read")
     return patience

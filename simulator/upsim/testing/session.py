@@ -1,4 +1,4 @@
-"""All that one test process has of the simulator; made when a test first asks for it."""
+"""The simulator of one test process, created when a test first needs it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from upsim.testing.targets import SimulatorTarget
 from upsim.testing.whole_files import write_whole
 
 FIRST = 10.0
-"""Seconds that a server may take for its first answer."""
+"""Seconds that a server may take for its first response."""
 Protocols = Callable[[], type[asyncio.Protocol]]
 
 
 class PytestSession:
-    """A target, the sandboxes of tests at it, and what they cost."""
+    """A target, the sandboxes of tests at it, and their costs."""
 
     def __init__(self, target: str, *, seed: int, token: str, protocol: Protocols) -> None:
-        """`target` is `sim`, `socket` or the address of a server.
+        """Prepare the target: `sim`, `socket` or the URL of a server.
 
-        `protocol` gives the protocol of a server in this process, if there is to be one.
+        `protocol` returns the protocol of a server in this process.
         """
         self._seed = seed
         self._protocol = protocol
@@ -37,14 +37,14 @@ class PytestSession:
         self.costs = Costs()
         self._target = self._made(target, token)
         self._lost: str | None = None
-        """Why no server answers; empty once one did, None before anybody looked."""
+        """The reason why no server responds: empty if it responds, None before the first check."""
 
     def sandbox(
         self, name: str, asked: Mapping[str, Any], *, folder: Path | None = None
     ) -> SandboxHandle:
-        """A fresh sandbox for the test of this name, whose file is in `folder`.
+        """Return a new sandbox for the test of this name, whose file is in `folder`.
 
-        Raises MarkError for what there is not.
+        Raises MarkError for an unknown name or an invalid value.
         """
         shared = self._target.shared
         if shared:
@@ -58,7 +58,7 @@ class PytestSession:
             raise MarkError(self._unanswered(error)) from None
 
     def _look(self) -> None:
-        """Look once whether a server answers. Raises MarkError, for each test the same.
+        """Check once whether a server responds. Raises MarkError, the same for each test.
 
         A run of a thousand tests must not wait for each of them.
         """
@@ -80,10 +80,10 @@ class PytestSession:
 
     def _unanswered(self, error: Exception) -> str:
         address = self._target.base_url
-        return f"no simulator answers at {address}: {error} (--upsim-target={address})"
+        return f"no simulator responds at {address}: {error} (--upsim-target={address})"
 
     def end(self, sandbox: SandboxHandle) -> None:
-        """Take what a sandbox cost, and remove it."""
+        """Add the cost of a sandbox, and remove the sandbox."""
         if sandbox.closed:
             return
         accounts = sandbox.ledger.accounts()
@@ -92,11 +92,11 @@ class PytestSession:
         sandbox.close()
 
     def serve(self) -> str:
-        """The address of a real socket that leads to the sandboxes."""
+        """Return the URL of a real socket that leads to the sandboxes."""
         return self._target.base_url if self._world is None else self._listening(self._world)
 
     def close(self) -> None:
-        """End what was started."""
+        """End everything that was started."""
         self._target.wire.end()
         if self._world is not None:
             self._world.close()
@@ -113,7 +113,7 @@ class PytestSession:
 
 
 def save_export(sandbox: SandboxHandle, file: Path) -> bool:
-    """Write the file that reproduces a sandbox; False where its server cannot tell.
+    """Write the file that reproduces a sandbox; return False if its server cannot export it.
 
     Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""Interception without pytest: a simulator, a sandbox and the changed libraries in one block."""
+"""Interception without pytest: a simulator, a sandbox and the patched libraries in one block."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _Result = TypeVar("_Result")
 
 
 class StandaloneInterception(AbstractContextManager[SandboxHandle]):
-    """A block, or a decorator; each time it begins it has a sandbox of its own."""
+    """A block or a decorator; each use has a new sandbox."""
 
     def __init__(self, asked: Mapping[str, Any]) -> None:
-        """Made by `intercept`."""
+        """Keep the options; call `intercept` to make one."""
         self._asked = asked
         self._lasting: list[ExitStack] = []
 
     def __enter__(self) -> SandboxHandle:
-        """Make the sandbox, and lead calls to it."""
+        """Create the sandbox, and redirect requests to it."""
         with ExitStack() as stack:
             session = PytestSession("sim", seed=0, token="", protocol=lambda: asyncio.Protocol)
             stack.callback(session.close)
@@ -45,18 +45,18 @@ class StandaloneInterception(AbstractContextManager[SandboxHandle]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Put everything back, and remove the sandbox."""
+        """Restore the libraries, and remove the sandbox."""
         self._lasting.pop().close()
 
     def __call__(self, function: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
-        """The function, sync or async, within such a block.
+        """Return the function, sync or async, wrapped in such a block.
 
-        Raises TypeError for what would do its work when the block is over.
+        Raises TypeError for generators and other functions that work after their return.
         """
         if isgeneratorfunction(function) or isasyncgenfunction(function) or isclass(function):
             raise TypeError(
-                f"{function!r} is no plain function, and would do its work when the interception"
-                " is over; write `with upsim.intercept():` within it"
+                f"{function!r} is not a plain function: it would run after the interception"
+                " is over; write `with upsim.intercept():` inside it"
             )
         if iscoroutinefunction(function):
 
@@ -84,10 +84,10 @@ def intercept(
     dialect: str | Mapping[str, str] | None = None,
     strict_keys: bool | None = None,
 ) -> StandaloneInterception:
-    """While the block lasts, calls to the providers' own hosts reach a sandbox in this process.
+    """Redirect requests for the providers' own hosts to a sandbox in this process.
 
-    Those of httpx, requests and aiohttp, sync and async, from any thread; with any key. As a
-    decorator it is such a block around each call of a function, sync or async.
+    It works for httpx, requests and aiohttp, sync and async, in any thread, with any key. Use it in
+    a `with` block, or as a decorator of a function, sync or async.
     """
     asked = {
         "scenario": scenario,

@@ -1,6 +1,6 @@
-"""Where sandboxes live: the world of this process, met by calls or by a socket, or a server.
+"""The places of sandboxes: the simulator in this process, by calls or a socket, or a server.
 
-The handles of a sandbox speak to each in the same way: by httpx, over `wire`.
+The handles of a sandbox use all of them in the same way: by httpx, over `wire`.
 """
 
 from __future__ import annotations
@@ -23,46 +23,46 @@ Trace = Callable[[str, object], Coroutine[Any, Any, None]]
 
 
 class SimulatorTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Carries requests, whatever their host, to one simulator. Closing a client leaves it open."""
+    """Sends requests for any host to one simulator. Closing a client leaves it open."""
 
     def end(self) -> None:
-        """Close what is open; the target is needed no more."""
+        """Close all connections; the target is no longer needed."""
 
 
 class WorldWire(SimulatorTransport):
-    """Calls the world of this process."""
+    """Sends requests to the simulator in this process."""
 
     def __init__(self, world: ServerThread) -> None:
-        """Call this world."""
+        """Keep the simulator's thread."""
         self._world = world
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of sync code."""
+        """Send one request of sync code."""
         return self._world.exchange(request, request.read())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of async code."""
+        """Send one request of async code."""
         return await self._world.aexchange(request, await request.aread())
 
 
 class SocketWire(SimulatorTransport):
-    """Sends requests to a server, with the Host that they have.
+    """Sends requests to a server and keeps their Host header.
 
-    Async code is served by threads: so connections can be kept from test to test, each of which
-    has an event loop of its own.
+    Async code uses threads, so that connections can be kept across tests, each of which has its
+    own event loop.
     """
 
     def __init__(self, base_url: str) -> None:
-        """Send to the server at this address."""
+        """Keep the base URL of the server."""
         self._base = httpx.URL(base_url)
         self._socket = SyncTransport()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of sync code."""
+        """Send one request of sync code."""
         return self._socket.handle_request(self._forwarded(request, request.read()))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request of async code."""
+        """Send one request of async code."""
         forwarded = self._forwarded(request, await request.aread())
         if "trace" in forwarded.extensions:
             forwarded.extensions["trace"] = _awaited(forwarded.extensions["trace"])
@@ -100,7 +100,7 @@ class SocketWire(SimulatorTransport):
 
 
 def _awaited(trace: Trace) -> Callable[[str, object], None]:
-    """What an async caller wants to be told, for the thread that serves it."""
+    """Return a trace function that a worker thread can call for an async client."""
 
     def told_there(event: str, told: object) -> None:
         anyio.from_thread.run(trace, event, told)
@@ -128,21 +128,21 @@ class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 @dataclass(frozen=True, slots=True)
 class SimulatorTarget:
-    """A simulator: its address, the token of its admin API, and how requests get there."""
+    """A simulator: its URL, the token of its admin API, and the transport to it."""
 
     base_url: str
     token: str
     wire: SimulatorTransport
     shared: bool = False
-    """Whether others may make sandboxes there, so that ids must be left to it."""
+    """Whether others may create sandboxes there, so that the server must choose the ids."""
 
     @classmethod
     def in_process(cls, world: ServerThread) -> SimulatorTarget:
-        """The world of this process, without a socket."""
+        """Return the simulator of this process, without a socket."""
         return cls(IN_PROCESS_HOST, world.token, WorldWire(world))
 
     @classmethod
     def at(cls, base_url: str, token: str = "", *, shared: bool = False) -> SimulatorTarget:
-        """A server, in this process or anywhere."""
+        """Return a server, in this process or anywhere else."""
         base = base_url.rstrip("/")
         return cls(base, token, SocketWire(base), shared)

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, also on a full disk."""
+"""Write files completely or not at all, also on a full disk."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write a file; a pipe or another device is written to as it is.
+    """Write a file; write directly to a pipe or another device.
 
-    Raises OSError, and leaves what was there.
+    Raises OSError and keeps the previous content.
     """
     if file.exists() and not file.is_file():
         file.write_bytes(content)

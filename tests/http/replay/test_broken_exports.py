@@ -25,7 +25,7 @@ EXPORT_VALUES: Sequence[object] = (
     *("9999-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
     *(2**63, -(2**70), "\ud800"),
 )
-WHOLE = ("is no export", "is an export of version", "cannot be made again")
+WHOLE = ("is no export", "is an export of version", "cannot be recreated")
 ENTRY = re.compile(r"entry \d+ (\(.*\) )?(does not replay|gets another answer|cannot be sent)")
 
 
@@ -127,4 +127,4 @@ def test_balance_that_is_no_amount_is_refused(
     result = replay(file, *options)
 
     assert (2, True) == (result.exit_code, isinstance(result.exception, SystemExit))
-    assert "cannot be made again: vicsee" in result.output
+    assert "cannot be recreated: vicsee" in result.output

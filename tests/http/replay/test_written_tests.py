@@ -203,7 +203,7 @@ def test_a_shortened_test_fails_with_the_reason(start: Start, tmp_path: Path) ->
     code, said = run_pytest(tmp_path)
 
     assert (1, 1) == (done.exit_code, code)
-    assert "the test is shorter than the session, and fails: entry " in done.stderr
+    assert "the test is shorter than the session and fails: entry " in done.stderr
     assert "of 2000007 bytes of its body were kept; skipped, for its answer was a refusal" in said
     assert "delete this line to keep the shorter test" in said
 

@@ -63,7 +63,9 @@ async def test_a_head_without_an_end_is_refused(
         sent += piece
     assert TOO_LONG == wire.written[0][: len(TOO_LONG)]
     assert (True, []) == (sent <= MAX_HEAD + piece, app.asked)
-    said = "a request was refused with 431: The head of a request may have 65536 bytes."
+    said = (
+        "a request was refused with 431: The request line and headers may have at most 65536 bytes."
+    )
     assert [said] == caplog.messages
 
 

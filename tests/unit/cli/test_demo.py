@@ -150,7 +150,7 @@ async def test_lost_output_is_a_failure(take: Take) -> None:
     """A refusal once there is a job is not the clip's fault, whatever its status."""
     run = await take(fail="/file", status=404)
 
-    expected = "404 http://x.test/file: the link is dead, or has expired"
+    expected = "404 http://x.test/file: the link has expired or does not exist"
     assert (run.verdict, run.problem) == ("failed", expected)
 
 
@@ -189,7 +189,7 @@ async def test_completed_without_output_is_a_failure(take: Take) -> None:
 
     assert (run.verdict, run.problem) == (
         "failed",
-        "ProtocolError: job job is 'completed', and there is no file",
+        "ProtocolError: job job is 'completed' but has no file",
     )
 
 

@@ -135,6 +135,6 @@ def test_refused_token_names_option_and_variable(monkeypatch: pytest.MonkeyPatch
         done = CliRunner().invoke(main, COMMANDS[command])
         said = " ".join(done.stderr.split())
         assert done.exit_code in (1, 2)
-        assert "the bearer token is wrong; give" in said
+        assert "the bearer token is wrong; pass" in said
         assert "--admin-token or" in said
         assert "UPSIM_ADMIN_TOKEN" in said

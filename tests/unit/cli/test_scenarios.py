@@ -190,7 +190,8 @@ def test_a_search_that_finds_a_part() -> None:
     programs = run("scenarios", "list", "webhook", "zebra", "--json")
 
     assert result.stdout.startswith(
-        "no scenario has 'webhook' and 'signature' and 'zebra'\nthese have 2 of the 3:\n\npiapi"
+        "no scenario matches 'webhook' and 'signature' and 'zebra'\n"
+        "these match 2 of the 3:\n\npiapi"
     )
     assert "webhook-bad-signature" in result.stdout
     assert "webhook-lost" not in result.stdout
@@ -203,7 +204,7 @@ def test_a_search_that_finds_nothing() -> None:
     other = run("scenarios", "list", "moderatoin-late")
 
     assert (0, 4) == (result.exit_code, result.stdout.count("moderation-late"))
-    assert (1, "no scenario has 'moderatoin-late'; did you mean moderation-late?\n") == (
+    assert (1, "no scenario matches 'moderatoin-late'; did you mean moderation-late?\n") == (
         other.exit_code,
         other.stdout,
     )
@@ -219,7 +220,7 @@ def test_search_takes_numbers_whole_and_knows_near_words() -> None:
     for words in (["418"], ["venice", "418"]):  # no neighbour of a number, no half of all
         said, typed = run("scenarios", "list", *words).stdout, " and ".join(map(repr, words))
         assert said == (
-            f"no scenario has {typed}; `upsim scenarios list` without words shows all\n"
+            f"no scenario matches {typed}; `upsim scenarios list` without words shows all\n"
         )
     part = run("scenarios", "list", "venice", "webhook", "zebra").stdout
     assert "webhook-lost" in part
@@ -227,7 +228,7 @@ def test_search_takes_numbers_whole_and_knows_near_words() -> None:
 
     for word, near in {"venise": "venice", "webhok": "webhook-lost"}.items():
         said = run("scenarios", "list", word).stdout
-        assert f"no scenario has '{word}'; did you mean {near}" in said
+        assert f"no scenario matches '{word}'; did you mean {near}" in said
 
 
 def test_the_list_for_programs() -> None:

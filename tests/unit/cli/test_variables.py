@@ -91,7 +91,7 @@ def test_help_shows_the_variable_of_every_option(words: str, command: click.Comm
             "UPSIM_SERVE_PORT",
             "abc",
             ["serve"],
-            "Invalid value for UPSIM_SERVE_PORT: 'abc' is not 0 or a plain number from 1 to 65535",
+            "UPSIM_SERVE_PORT: 'abc' is not a port: use 0 or a number from 1 to 65535",
         ),
         ("UPSIM_SERVE_FETCH", "maybe", ["serve"], "for UPSIM_SERVE_FETCH: 'maybe' is not"),
         ("UPSIM_ALLOW_HOST", "*.x", ["serve"], "for UPSIM_ALLOW_HOST: '*.x' is not the name"),
@@ -101,7 +101,7 @@ def test_help_shows_the_variable_of_every_option(words: str, command: click.Comm
         ("UPSIM_VERIFY_CAP", "-1", ["verify"], "for UPSIM_VERIFY_CAP: '-1' is not 0 or more"),
         ("UPSIM_ADMIN_TOKEN", "a b", ["serve"], "for UPSIM_ADMIN_TOKEN: a token is 1 to 512"),
         ("UPSIM_QUOTE_FPS", "x", ["quote"], "for UPSIM_QUOTE_FPS: 'x' is not a frame rate"),
-        ("UPSIM_SERVE_PACE", "30", ["serve", "--port", "x"], "for '--port': 'x' is not 0 or a"),
+        ("UPSIM_SERVE_PACE", "30", ["serve", "--port", "x"], "for '--port': 'x' is not a port"),
     ],
 )
 def test_wrong_value_names_its_variable(
@@ -191,11 +191,11 @@ def test_a_wrong_value_blames_no_other_variable(
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("*.example.com", "wildcards are not read: give each host by its full name"),
+        ("*.example.com", "wildcards are not supported: name each host in full"),
         ("http://sim.example", "without scheme, port and path: sim.example"),
         ("sim.example:8000/x", "without scheme, port and path: sim.example"),
-        ("a b", "give the host alone, without scheme, port and path\n"),
-        ("http://[", "give the host alone, without scheme, port and path\n"),
+        ("a b", "use the host only, without scheme, port and path\n"),
+        ("http://[", "use the host only, without scheme, port and path\n"),
     ],
 )
 def test_wrong_host_gets_a_hint(name: str, hint: str) -> None:

@@ -14,11 +14,11 @@ def test_what_really_changed() -> None:
     )
 
     assert (
-        "scenario mine.yaml read again\n"
-        "  vicsee has other rules (1): faults, clock, seed, accounts.vicsee.plan\n"
-        "  venice has other rules (2): refund\n"
+        "scenario mine.yaml reloaded\n"
+        "  vicsee has new rules (1): faults, clock, seed, accounts.vicsee.plan\n"
+        "  venice has new rules (2): refund\n"
         "  clock and seed wait for a reset of the sandbox, or a restart\n"
-        "  accounts waits for accounts that are opened from now on\n"
+        "  accounts waits for accounts opened from now on\n"
     ) == reload_lines([edit])
 
 
@@ -32,6 +32,6 @@ def test_many_places() -> None:
 def test_nothing_changed() -> None:
     """An edit without effect is told of as such."""
     assert (
-        "scenario mine.yaml read again: nothing in it has changed\n",
-        "scenario files read again: nothing in use has changed\n",
+        "scenario mine.yaml reloaded: nothing in it has changed\n",
+        "scenario files reloaded: nothing in use has changed\n",
     ) == (reload_lines([ScenarioDiff("mine.yaml")]), reload_lines([]))

@@ -190,7 +190,7 @@ def test_no_command_writes_over_its_source(
     told = CliRunner().invoke(main, line.split())
 
     assert told.exit_code == 2, told.output
-    assert "give another" in told.stderr or "move it away first" in told.stderr, told.stderr
+    assert "choose another" in told.stderr or "move it away first" in told.stderr, told.stderr
     assert before == there()
 
 
@@ -205,9 +205,9 @@ def test_what_is_missing_or_too_much_is_named(tmp_path: Path) -> None:
     video = tmp_path / "a.mp4"
     video.write_bytes(b"x")
     for line, said in {
-        f"upscale {video} --model venice --to {tmp_path}/b.mp4 --job x": "one of FILE and --job",
-        f"quote {tmp_path}": "is a folder: give a video file, or its URL",
-        f"upscale {tmp_path} --model venice --to o.mp4": "is a folder: give a video file",
+        f"upscale {video} --model venice --to {tmp_path}/b.mp4 --job x": "use either FILE or --job",
+        f"quote {tmp_path}": "is a folder: name a video file or a URL",
+        f"upscale {tmp_path} --model venice --to o.mp4": "is a folder: name a video file",
         "verify --target live --cap 5": "--target live judges one provider: give --provider, one",
     }.items():
         done = CliRunner().invoke(main, line.split())

@@ -40,7 +40,7 @@ def test_numbers_stay_exact() -> None:
 
 def test_missing_place_names_the_place() -> None:
     """An answer without what is documented says where it was looked for."""
-    with pytest.raises(ProtocolError, match=r"answer 200 has no data\.id"):
+    with pytest.raises(ProtocolError, match=r"response \(200\) has no data\.id"):
         ProviderResponse(200, b'{"data": []}').at("data", "id")
 
 
@@ -49,7 +49,7 @@ def test_missing_place_names_the_place() -> None:
 )
 def test_no_json_shows_its_start(content: bytes) -> None:
     """An answer that is not JSON is shown by its beginning."""
-    with pytest.raises(ProtocolError, match="answer 502 is not JSON: "):
+    with pytest.raises(ProtocolError, match=r"response \(502\) is not JSON: "):
         ProviderResponse(502, content).json()
 
 
@@ -73,14 +73,16 @@ def test_text_at_a_place(content: bytes, found: str | None) -> None:
 @pytest.mark.parametrize("content", [b'{"id": 7}', b'{"id": ""}', b'{"id": null}'])
 def test_word_that_is_none(content: bytes) -> None:
     """Where a text is documented, anything else breaks the contract."""
-    with pytest.raises(ProtocolError, match="id of the answer 200 is no text"):
+    with pytest.raises(ProtocolError, match=r"id of the response \(200\) is not text"):
         ProviderResponse(200, content).word_at("id")
 
 
 @pytest.mark.parametrize("content", [b'{"rows": {}}', b'{"rows": [1]}'])
 def test_rows_that_are_none(content: bytes) -> None:
     """Where a list of objects is documented, anything else breaks the contract."""
-    with pytest.raises(ProtocolError, match="rows of the answer 200 is no list of objects"):
+    with pytest.raises(
+        ProtocolError, match=r"rows of the response \(200\) is not a list of objects"
+    ):
         ProviderResponse(200, content).rows_at("rows")
 
 

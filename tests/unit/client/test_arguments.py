@@ -41,10 +41,10 @@ SCHEMES: list[tuple[object, str]] = [
     ("S3://bucket/b.mp4", "has the scheme S3: give"),
     ("http:/a.example/b.mp4", "lacks http://: give http://a.example/b.mp4"),
     ("https:///b.mp4", "names no host"),
-    ("file:///tmp/b.mp4", "is a file URL: give the path, /tmp/b.mp4"),
+    ("file:///tmp/b.mp4", "is a file URL: use the path, /tmp/b.mp4"),
 ]
 WRONG: Mapping[str, list[tuple[object, str]]] = {
-    "api_key": [(5, "api_key is a text, not int"), ("a b", "key holds a space")],
+    "api_key": [(5, "api_key is a text, not int"), ("a b", "key contains a space")],
     "attempts": [("5", "attempts is .* not '5'; did you mean 5"), (0, "from 1 to .* not 0")],
     "answer": [("2m", "answer is .* did you mean 120"), (0, "not 0")],
     "base_url": [(5, "base_url .* not 5"), ("127.0.0.1:80/x", "give http://127.0.0.1:80/x")],
@@ -77,12 +77,12 @@ WRONG: Mapping[str, list[tuple[object, str]]] = {
     "read": [("5", "read .* did you mean 5"), (0, "not 0")],
     "retries": [(3, "retries is a Retries.* not 3"), ({}, "retries .* not {}")],
     "sandbox": [(5, "sandbox is a text.* not 5"), ("", "sandbox .* not ''")],
-    "secret": [(b"s", "secret is a text, not bytes"), ("", "no secret")],
+    "secret": [(b"s", "secret is a text, not bytes"), ("", "the secret is empty")],
     "seed": [("7", "seed .* did you mean 7"), (0.5, "seed .* not 0.5")],
     "settling": [("3", "settling .* did you mean 3"), (0.5, "settling .* not 0.5")],
     "sleeper": [(5, "sleeper is a function.* not 5"), ("fast", "sleeper .* not 'fast'")],
     "source": [
-        (5, "a video is a path.* not int"),
+        (5, "a video must be a path.* not int"),
         ("no-such.mp4", "no-such.mp4 cannot be read"),
         *SCHEMES,
     ],

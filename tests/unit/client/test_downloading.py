@@ -241,21 +241,25 @@ def short(_request: httpx.Request) -> httpx.Response:
 
 FAILURES = {
     "short": (short, TransientError, f"ended after 10 of {SIZE} bytes"),
-    "cut": (part(0), TransientError, "no answer"),
+    "cut": (part(0), TransientError, "no response"),
     "empty": (part(content=b"", length=False), TransientError, "ended after 0 of None bytes"),
     "busy": (plain(503), TransientError, "503"),
     "limited": (plain(429), TransientError, "429"),
     "range": (plain(416), TransientError, "416"),
-    "gone": (plain(410), NotFoundError, "the link is dead, or has expired"),
-    "forbidden": (plain(403), NotFoundError, "the link is dead, or has expired"),
-    "page": (part(kind="text/html"), ProtocolError, "it is no video but text/html"),
-    "json": (part(kind="application/json"), ProtocolError, "it is no video but application/json"),
+    "gone": (plain(410), NotFoundError, "the link has expired or does not exist"),
+    "forbidden": (plain(403), NotFoundError, "the link has expired or does not exist"),
+    "page": (part(kind="text/html"), ProtocolError, "it is not a video but text/html"),
+    "json": (
+        part(kind="application/json"),
+        ProtocolError,
+        "it is not a video but application/json",
+    ),
     "empty file": (part(content=b""), ProtocolError, "is not a video but an empty file"),
     "hidden page": (part(content=b"<html>sorry"), ProtocolError, "not a video but a page of HTML"),
     "hidden json": (part(content=b' {"error": 1}'), ProtocolError, "not a video but JSON; it begi"),
     "image": (part(content=b"\x89PNG"), ProtocolError, r"a file of another kind; it begins with b"),
-    "loop": (plain(302, location=URL), ProtocolError, "6 redirects, and no file"),
-    "nowhere": (plain(302), ProtocolError, "1 redirects, and no file"),
+    "loop": (plain(302, location=URL), ProtocolError, "6 redirects without reaching a file"),
+    "nowhere": (plain(302), ProtocolError, "1 redirects without reaching a file"),
     "outside": (plain(302, location="http://elsewhere.example/"), UnsafeTargetError, "neither on"),
 }
 
@@ -291,7 +295,9 @@ def test_redirect_is_followed(fetch: Callable[..., Fetched]) -> None:
 def test_job_without_a_file(fetch: Callable[..., Fetched]) -> None:
     """Progress that has no file cannot be downloaded."""
     fetched = fetch(part())
-    with pytest.raises(UnsupportedError, match="there is no file at 'processing'"):
+    with pytest.raises(
+        UnsupportedError, match="the job is 'processing' and has no file to download"
+    ):
         fetched.client.download(Progress("processing", "processing"), fetched.to)
 
 
@@ -302,5 +308,5 @@ def test_encoded_body_is_refused(fetch: Callable[..., Fetched]) -> None:
         headers = {"content-encoding": "identity-ish", "content-type": "video/mp4"}
         return httpx.Response(200, headers=headers, content=CONTENT)
 
-    with pytest.raises(ProtocolError, match="it is no video but video/mp4"):
+    with pytest.raises(ProtocolError, match="it is not a video but video/mp4"):
         fetch(encoded).run()

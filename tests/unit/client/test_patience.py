@@ -234,7 +234,7 @@ def test_completed_without_a_file_is_looked_at_again(scene: Set) -> None:
 def test_completed_without_a_file_for_good(scene: Set) -> None:
     """A file that never comes breaks the contract."""
     set_up = scene(NO_FILE)
-    with pytest.raises(ProtocolError, match="is 'completed', and there is no file"):
+    with pytest.raises(ProtocolError, match="is 'completed' but has no file"):
         set_up.client.wait(JOB)
     assert len(set_up.provider.requests) == 4
 
@@ -369,7 +369,7 @@ def test_lost_answer_says_how_to_find_out(scene: Set) -> None:
     set_up = scene(httpx.ReadError("reset"))
     with pytest.raises(OutcomeUnknownError) as caught:
         set_up.client.submit(URL)
-    assert "no answer (ReadError: reset)" in caught.value.reason
+    assert "no response (ReadError: reset)" in caught.value.reason
     assert "compare balance() with what it was" in str(caught.value)
 
 
@@ -398,7 +398,7 @@ def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cancel_where_nobody_can(scene: Set) -> None:
     """A provider without cancelling says so."""
-    with pytest.raises(UnsupportedError, match="vicsee cannot cancel a job"):
+    with pytest.raises(UnsupportedError, match="vicsee cannot cancel jobs"):
         scene().client.cancel(JOB)
 
 
@@ -433,13 +433,13 @@ def test_upload_that_is_sent_elsewhere(scene: Set, tmp_path: Path) -> None:
     ("model", "wishes", "told"),
     [
         ("upscale-v1", {"target_height": 1080}, "cannot make 1080 lines; it makes 2160 lines"),
-        ("upscale-v1", {"factor": 2}, "needs a measured video for a factor; give target_height"),
+        ("upscale-v1", {"factor": 2}, "needs a measured video for a factor; use target_height"),
         ("piapi", {"factor": 4}, "cannot make a factor of 4; it makes factor 2"),
-        ("venice", {"target_height": 1080}, "needs a measured video for a height; give factor"),
+        ("venice", {"target_height": 1080}, "needs a measured video for a height; use factor"),
         (
             "vicsee",
             {"factor": 2, "options": {"upscale_factor": "4"}},
-            "upscale_factor is given in options and as a size",
+            "upscale_factor is set twice, by options and by the size",
         ),
     ],
 )

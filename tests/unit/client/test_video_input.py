@@ -68,9 +68,9 @@ def test_file_object_keeps_its_name(tmp_path: Path) -> None:
         ("data:video/mp4;base64", "a comma before its content"),
         ("data:video/mp4;base64,@", "is not base64"),
         ("\0", "cannot be read"),
-        ("file:///tmp/a%20b.mp4", "give the path, /tmp/a b.mp4"),
-        ("FILE:/tmp/b.mp4", "give the path, /tmp/b.mp4"),
-        ("file://localhost/tmp/b.mp4", "give the path, /tmp/b.mp4"),
+        ("file:///tmp/a%20b.mp4", "use the path, /tmp/a b.mp4"),
+        ("FILE:/tmp/b.mp4", "use the path, /tmp/b.mp4"),
+        ("file://localhost/tmp/b.mp4", "use the path, /tmp/b.mp4"),
     ],
     ids=["text", "none", "comma", "base64", "null", "file", "short", "host"],
 )

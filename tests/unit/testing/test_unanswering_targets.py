@@ -77,7 +77,9 @@ def test_a_target_that_never_answers_is_asked_once(
     run.close()
 
     (message,) = said
-    assert message.startswith(f"no simulator answers at {server.url}: no answer to GET ")
-    assert "/__sim/livez within bounds: " in message
+    assert message.startswith(
+        f"no simulator responds at {server.url}: no complete response to GET "
+    )
+    assert "/__sim/livez: " in message
     assert message.endswith(f" (--upsim-target={server.url})")
     assert server.callers == 1

@@ -1,7 +1,7 @@
-"""Carrying out the client's effects over httpx, sync or async: nothing else of the client knows it.
+"""Run the client's effects over httpx, sync or async; no other module of the client uses httpx.
 
-* `runners`: play a flow to its end, sync and async.
-* `exchanges`: one request and its answer, as far as both are the same.
+* `runners`: run a flow to its end, sync and async.
+* `exchanges`: one request and its response, as far as sync and async are the same.
 * `patience`: how long an answer may take in all; `connections`: sockets that keep to it.
 * `wire`: where requests go, and who gets the key; `caller`: calls of a simulator's admin API.
 

@@ -1,6 +1,6 @@
-"""Requests to the admin API at a URL where any server could answer.
+"""Requests to the admin API at a URL where any server could respond.
 
-A response has so many bytes and so many seconds at most, and is not compressed.
+The size and the duration of a response are limited, and it must not be compressed.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from upsim.client.http.decoding import PLAIN
 from upsim.client.http.total_timeout import TotalTimeout
 
 MAX_BYTES = 16 * 2**20
-"""The longest response that is read."""
+"""Maximum size of a response in bytes."""
 SECONDS = 300.0
-"""Real time that a request and its response may take in all."""
+"""Real seconds that a request and its response may take in total."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdminAnswer:
-    """A status and a JSON object, whose parts nobody has checked."""
+    """A status and a JSON object whose parts are not checked yet."""
 
     status: int
     document: Mapping[str, Any]
     note: str = ""
-    """What the server notes beside its response, such as a token that is wrong but not needed."""
+    """Notes that the server adds to its response, for example about a wrong but unneeded token."""
 
     @property
     def is_success(self) -> bool:
-        """Whether the request was carried out."""
+        """Whether the request succeeded."""
         return httpx.codes.is_success(self.status)
 
     @property
     def message(self) -> str:
-        """What a refusal says of its reason, or its status."""
+        """The reason of a refusal, or its status if the server gives no reason."""
         error = self.document.get("error")
         told = error.get("message") if isinstance(error, Mapping) else None
         return told if isinstance(told, str) else f"status {self.status}"
@@ -54,9 +54,9 @@ def ask_admin(
     headers: Mapping[str, str] | None = None,
     extensions: Mapping[str, Any] | None = None,
 ) -> AdminAnswer:
-    """Send a request and read its response, which is JSON and not compressed.
+    """Send a request and read its response, which must be uncompressed JSON.
 
-    Raises ProtocolError for any other response, httpx.HTTPError where there is none.
+    Raises ProtocolError for any other response, httpx.HTTPError without a response.
     """
     sent = {**(headers or {}), "accept-encoding": "identity"}
     request = http.build_request(
@@ -66,9 +66,9 @@ def ask_admin(
     try:
         document = json.loads(content or b"{}")
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"status {response.status_code}, and no JSON") from error
+        raise ProtocolError(f"status {response.status_code} without JSON") from error
     if not isinstance(document, dict):
-        raise ProtocolError(f"status {response.status_code}, and no JSON object")
+        raise ProtocolError(f"status {response.status_code} without a JSON object")
     return AdminAnswer(response.status_code, document, response.headers.get("x-upsim-note", ""))
 
 
@@ -81,8 +81,8 @@ def exchange(
 ) -> tuple[httpx.Response, bytes]:
     """Send a request and read the whole response. Raises ProtocolError or httpx.HTTPError.
 
-    It takes so many `seconds` (SECONDS without) and `most` so many bytes. Over the client's own
-    connections (`connections`) a response that drips ends in time, too.
+    The exchange may take `seconds` (default SECONDS) and the response may have `most` bytes. With
+    the client's own connections (`connections`) this also stops slow responses in small chunks.
     """
     patience = TotalTimeout(SECONDS if seconds is None else seconds)
     patience.with_answer()
@@ -101,7 +101,7 @@ def exchange(
 async def exchange_async(
     http: httpx.AsyncClient, request: httpx.Request
 ) -> tuple[httpx.Response, bytes]:
-    """As `exchange`, letting others work."""
+    """Send a request like `exchange`, without blocking the event loop."""
     try:
         async with asyncio.timeout(SECONDS):
             response = await http.send(request, stream=True, follow_redirects=False)
@@ -112,24 +112,24 @@ async def exchange_async(
             finally:
                 await response.aclose()
     except TimeoutError as error:
-        raise httpx.ReadTimeout(f"the answer has not ended within {SECONDS:.3g} s") from error
+        raise httpx.ReadTimeout(f"the response has not ended within {SECONDS:.3g} s") from error
     return response, bytes(content.read)
 
 
 class _Content:
-    """What was read of a body so far."""
+    """The part of a body that was read so far."""
 
     def __init__(self, response: httpx.Response, most: int) -> None:
-        """Take so many bytes at most. Raises ProtocolError for a body that is compressed."""
+        """Accept at most `most` bytes. Raises ProtocolError for a compressed body."""
         encoding = response.headers.get("content-encoding", "")
         if encoding.lower() not in PLAIN:
             what = f"the response is compressed ({encoding[:40]})"
-            raise ProtocolError(f"{what}, which nobody asked for")
+            raise ProtocolError(f"{what}, but no request allows it")
         self.read = bytearray()
         self._most = most
 
     def add(self, piece: bytes) -> None:
-        """Take the next piece. Raises ProtocolError when it is too long."""
+        """Add the next chunk. Raises ProtocolError if the body is too long."""
         self.read += piece
         if len(self.read) > self._most:
             raise ProtocolError(f"the response has more than {self._most} bytes")

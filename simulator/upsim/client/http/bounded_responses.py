@@ -1,4 +1,4 @@
-"""Responses of servers that nobody vouches for: bounded in size and in time, also unpacked."""
+"""Limits on the size and the duration of responses from untrusted servers, also decompressed."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from upsim.client.http.decoding import ACCEPTED, PLAIN, Decoding
 from upsim.client.http.total_timeout import TotalTimeout
 
 FILE = "upsim.file"
-"""The request extension of those who fetch a file; a response that is a video counts as one too."""
+"""The request extension for downloads; a response that is a video counts as a download too."""
 MAX_BYTES, SECONDS = 16 * 2**20, 120.0
-"""Bytes of an answer, unpacked, and real time that a request and its answer may take in all."""
+"""Maximum decompressed bytes of a response, and real seconds for the request and response."""
 MAX_FILE_BYTES, SECONDS_OF_FILE = 512 * 2**20, 600.0
-"""The same for the longest video."""
+"""The same limits for the longest video."""
 
 
 class BoundedTransport(httpx.BaseTransport):
-    """Bounds each response that comes over another transport."""
+    """Limits each response that another transport returns."""
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
-        """Bound what `inner` brings; its reads should keep to the patience of their exchange."""
+        """Limit the responses of `inner`, whose reads should keep to the exchange's time limit."""
         self._inner = inner
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request. Reading the response raises ReadTimeout or DecodingError at a bound."""
-        if "," in request.headers.get("accept-encoding", ""):  # httpx's own, not a caller's wish
+        """Send a request. Reading the response raises ReadTimeout or DecodingError at a limit."""
+        if "," in request.headers.get("accept-encoding", ""):  # httpx's default
             request.headers["accept-encoding"] = ACCEPTED
         is_file = FILE in request.extensions
         patience = TotalTimeout(SECONDS_OF_FILE if is_file else SECONDS)
@@ -59,7 +59,7 @@ class BoundedTransport(httpx.BaseTransport):
 
 
 class _Stream(httpx.SyncByteStream):
-    """A body that ends in time, and before it is too long."""
+    """A body with limits on its duration and its size."""
 
     def __init__(
         self, response: httpx.Response, decoding: Decoding, patience: TotalTimeout

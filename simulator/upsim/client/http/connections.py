@@ -1,4 +1,4 @@
-"""The connections of a client that was given none: no proxies, and reads that end in time."""
+"""The connections of a client without its own httpx client: no proxies, and limited reads."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from upsim.network import (
 )
 
 SILENCE = 5.0
-"""Seconds for which a server may send nothing, as httpx has it."""
+"""Seconds for which a server may send nothing; the default of httpx."""
 
 
 def sync_connections(seconds: float = SILENCE) -> httpx.Client:
-    """A sync client whose wait for an answer is bounded in all, and by `seconds` each silence."""
+    """Return a sync client that limits each response in total, and each silence to `seconds`."""
     return httpx.Client(
         transport=SyncTransport(), trust_env=False, timeout=seconds, cookies=NoCookies()
     )
 
 
 def async_connections(seconds: float = SILENCE) -> httpx.AsyncClient:
-    """An async client; the event loop bounds its waits, and `seconds` each silence."""
+    """Return an async client that limits each silence to `seconds`; the loop limits totals."""
     transport = AsyncTransport(checking())
     return httpx.AsyncClient(
         transport=transport, trust_env=False, timeout=seconds, cookies=NoCookies()
@@ -40,7 +40,7 @@ def async_connections(seconds: float = SILENCE) -> httpx.AsyncClient:
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection whose reads keep to the patience of the exchange that reads."""
+    """A connection whose reads respect the total time limit of the exchange that reads."""
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
@@ -82,7 +82,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.SyncBackend):
-    """Makes such connections."""
+    """A network backend that makes such connections."""
 
     def connect_tcp(
         self,
@@ -97,7 +97,7 @@ class _Backend(httpcore.SyncBackend):
 
 
 class SyncTransport(httpx.BaseTransport):
-    """Sends requests over pooled connections whose waits are bounded; ignores proxy variables."""
+    """Sends requests over pooled connections with limited waits; ignores proxy variables."""
 
     def __init__(self) -> None:
         """Trust the usual certificate authorities."""

@@ -1,7 +1,7 @@
-"""Bodies that are compressed, unpacked piece by piece and never beyond a size.
+"""Decompress bodies chunk by chunk, and never beyond a maximum size.
 
-A server that nobody vouches for may name any encoding, also one that the client did not ask for,
-or several of them: a thousand bytes would then become gigabytes.
+An untrusted server may use any encoding, even several, and ones that the client did not ask for:
+a thousand bytes could then become gigabytes.
 """
 
 from __future__ import annotations
@@ -11,29 +11,32 @@ import zlib
 import httpx
 
 ACCEPTED = "gzip, deflate"
-"""What requests say that they take."""
+"""Encodings that requests accept."""
 PLAIN = ("", "identity")
 _ZIPPED = ("gzip", "x-gzip", "deflate")
 _ANY = zlib.MAX_WBITS | 32
-"""Of zlib: by the first bytes, gzip or zlib."""
+"""Window bits for zlib that detect gzip or zlib by the first bytes."""
 
 
 class Decoding:
-    """What a body is without its encoding, `most` bytes of it."""
+    """The decompressed body, of at most `most` bytes."""
 
     def __init__(self, encoding: str, most: int) -> None:
-        """Raises DecodingError for an encoding that was not asked for."""
+        """Choose the decompressor. Raises DecodingError for an encoding that was not asked for."""
         name = encoding.strip().lower()
         if name not in (*PLAIN, *_ZIPPED):
             raise httpx.DecodingError(
-                f"the response is compressed ({encoding[:40]!a}), which nobody asked for"
+                f"the response is compressed ({encoding[:40]!a}), but no request allows it"
             )
         self._unpacking = None if name in PLAIN else zlib.decompressobj(_ANY)
         self._may_be_raw = name == "deflate"
         self._most = self._left = most
 
     def feed(self, piece: bytes) -> bytes:
-        """Unpack the next piece. Raises DecodingError for a broken one, or beyond the size."""
+        """Decompress the next chunk.
+
+        Raises DecodingError if it is broken or exceeds the maximum size.
+        """
         found = self._unpacked(piece)
         self._left -= len(found)
         if self._left < 0:
@@ -48,6 +51,8 @@ class Decoding:
             return self._unpacking.decompress(piece, self._left + 1)
         except zlib.error as error:
             if not first:
-                raise httpx.DecodingError(f"the response is no such file: {error}") from error
-        self._unpacking = zlib.decompressobj(-zlib.MAX_WBITS)  # deflate without a head, as some do
+                raise httpx.DecodingError(
+                    f"the response cannot be decompressed: {error}"
+                ) from error
+        self._unpacking = zlib.decompressobj(-zlib.MAX_WBITS)  # raw deflate, as some send
         return self._unpacked(piece)

@@ -1,7 +1,7 @@
-"""One request and its answer, as far as sync and async are the same.
+"""One request and its response, as far as sync and async are the same.
 
-An exchange knows the arguments of its request, what becomes of the answer's body, how long all
-that may take, and what came of it.
+An exchange holds the arguments of its request, the destination of the response body, the total
+time limit, and the result.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from upsim.client.http.wire import Key, Wire
 from upsim.core.numbers import plain_count
 
 MAX_BYTES = 64 * 1024**2
-"""The longest answer that is read; a video is not read but written to a file."""
+"""Maximum size of a response in memory; a video is written to a file instead."""
 MAX_FILE_BYTES = 8 * 1024**3
-"""The longest file that is saved: ten minutes in 4K have less."""
+"""Maximum size of a downloaded file; ten minutes in 4K are smaller."""
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _FAILED_ON_THE_WIRE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 
 
 @dataclass(slots=True)
 class BodyMode:
-    """How the body of an answer is taken: `raw` as it came, else decoded."""
+    """The way in which a response body is read: `raw` as received, or decoded."""
 
     raw: bool
     write: Callable[[bytes], object]
@@ -42,9 +42,9 @@ class BodyMode:
     size: int = 0
 
     def take(self, chunk: bytes) -> None:
-        """Take the next part. Raises ReadTimeout when it takes too long, ProtocolError if too big.
+        """Take the next chunk. Raises ReadTimeout after the limit, ProtocolError if too large.
 
-        What is held in memory has a smaller bound of its own.
+        A response in memory has its own, smaller limit.
         """
         self.size += len(chunk)
         if self.size > MAX_FILE_BYTES:
@@ -54,16 +54,16 @@ class BodyMode:
 
 
 class HttpExchange(ABC):
-    """One request and its answer. `arguments` are those of `build_request`, without a body."""
+    """One request and its response. `arguments` are those of `build_request`, without a body."""
 
     failures: tuple[type[Exception], ...] = _FAILED_ON_THE_WIRE
-    """What makes it `Lost`; the rest is for the caller to know."""
+    """Errors that make a request `Lost`; other errors are raised to the user."""
     content: bytes | Path | None = None
-    """A body that is no JSON."""
+    """A body that is not JSON."""
     auth: Key | None = None
 
     def __init__(self, arguments: dict[str, Any], *, answer: float) -> None:
-        """An answer's head and small body have so many seconds together."""
+        """Limit a response's headers and small body to `answer` seconds together."""
         self.arguments = arguments
         self.patience = TotalTimeout(answer)
         self._started = clocks.stopwatch()
@@ -71,19 +71,19 @@ class HttpExchange(ABC):
 
     @abstractmethod
     def body(self, response: httpx.Response) -> AbstractContextManager[BodyMode]:
-        """How the body of this answer is taken."""
+        """Return a context that says how the body of this response is read."""
 
     @abstractmethod
     def result(self, response: httpx.Response) -> SentResponse | LostResponse:
-        """What came, after the body was taken to its end."""
+        """Return the result after the body was read to its end."""
 
     def lost(self, error: Exception) -> LostResponse:
-        """What went wrong, without the request that an httpx error carries."""
-        reason = f"no answer ({type(error).__name__}: {str(error)[:200]})"
+        """Return the failure, without the request that an httpx error carries."""
+        reason = f"no response ({type(error).__name__}: {str(error)[:200]})"
         return LostResponse(reason, sent=not isinstance(error, _NOT_SENT), took=self._took())
 
     def _in_memory(self, response: httpx.Response) -> BodyMode:
-        """The body as it was before it was compressed."""
+        """Keep the body, decompressed, in memory."""
         self.patience.with_answer()
         raw = _is_raw(response)
         encoding = response.headers.get("content-encoding", "") if raw else ""
@@ -101,7 +101,7 @@ class HttpExchange(ABC):
         )
 
     def _endless(self) -> LostResponse:
-        reason = "neither a length nor chunks tell whether the file is whole"
+        reason = "the response has neither Content-Length nor chunks: the file may be incomplete"
         return LostResponse(reason, took=self._took())
 
     def _took(self) -> float:
@@ -109,15 +109,15 @@ class HttpExchange(ABC):
 
 
 class Sending(HttpExchange):
-    """A request of the adapter. Its answer is kept in memory, unless it is a video itself.
+    """A request of the adapter. Its response is kept in memory, or in a file if it is a video.
 
-    A compressed video is none.
+    A compressed body does not count as a video.
     """
 
     failures = (*_FAILED_ON_THE_WIRE, OSError)
 
     def __init__(self, wire: Wire, effect: Send) -> None:
-        """Raises UnsafeTargetError or UnpricedError."""
+        """Prepare the request. Raises UnsafeTargetError or UnpricedError."""
         super().__init__(wire.sending(effect), answer=wire.timeouts.answer)
         self.content = effect.request.content
         self.auth = wire.auth(effect.request)
@@ -126,7 +126,7 @@ class Sending(HttpExchange):
 
     @contextmanager
     def body(self, response: httpx.Response) -> Iterator[BodyMode]:
-        """A video is written to a file."""
+        """Write a video to a file; keep any other body in memory."""
         if not _is_video(response):
             yield self._in_memory(response)
             return
@@ -136,7 +136,7 @@ class Sending(HttpExchange):
             yield BodyMode(raw=_is_raw(response), write=file.write, patience=self.patience)
 
     def result(self, response: httpx.Response) -> SentResponse | LostResponse:
-        """The answer, unless its video is shorter than announced, or could be."""
+        """Return the response; `Lost` if its video is, or could be, shorter than announced."""
         if self._spool is not None:
             length = response.headers.get("content-length", "")
             have = self._spool.stat().st_size
@@ -150,10 +150,10 @@ class Sending(HttpExchange):
 
 
 class Fetching(HttpExchange):
-    """A file, without the key. Its body goes to the sink as it comes, if the sink wants it."""
+    """A download without the key. Its body goes to the sink if the sink wants it."""
 
     def __init__(self, wire: Wire, effect: Fetch) -> None:
-        """Its head has no more time than the file."""
+        """Limit the headers to the same time as the file."""
         super().__init__(wire.fetching(effect), answer=min(wire.timeouts.answer, effect.seconds))
         self._sink = effect.sink
         self._seconds = effect.seconds
@@ -161,7 +161,7 @@ class Fetching(HttpExchange):
 
     @contextmanager
     def body(self, response: httpx.Response) -> Iterator[BodyMode]:
-        """The sink says whether it is wanted; else it is the text of a refusal."""
+        """Ask the sink whether it wants the body; otherwise keep the body as a refusal's text."""
         self._wanted = self._sink.begin(response.status_code, headers_of(response))
         if not self._wanted:
             yield self._in_memory(response)
@@ -170,19 +170,19 @@ class Fetching(HttpExchange):
         yield BodyMode(raw=_is_raw(response), write=self._sink.write, patience=self.patience)
 
     def result(self, response: httpx.Response) -> SentResponse | LostResponse:
-        """The answer, unless the end of a file cannot be told; its length is for the sink."""
+        """Return the response; `LostResponse` if the end of the file is unknown."""
         if self._wanted and _ends_by_closing(response):
             return self._endless()
         return self._sent(response)
 
 
 def headers_of(response: httpx.Response) -> Mapping[str, str]:
-    """Its headers, their names in small letters."""
+    """Return the headers with names in lower case."""
     return {name.lower(): value for name, value in response.headers.items()}
 
 
 def _is_raw(response: httpx.Response) -> bool:
-    """Whether a body is still to be read; a transport may have given it as a whole."""
+    """Whether a body is still to be read; a transport may have delivered it already."""
     return not response.is_stream_consumed
 
 
@@ -193,7 +193,7 @@ def _is_video(response: httpx.Response) -> bool:
 
 
 def _ends_by_closing(response: httpx.Response) -> bool:
-    """Whether a body of HTTP/1 ended with its connection, as it also does when that is cut."""
+    """Whether an HTTP/1 body ended with its connection, which looks the same as a cut."""
     version = response.extensions.get("http_version", b"")
     framed = {"content-length", "transfer-encoding"} & set(response.headers)
     return version.startswith(b"HTTP/1") and not framed

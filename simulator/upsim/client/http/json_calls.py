@@ -1,4 +1,4 @@
-"""JSON calls that are no provider's: the admin API of a simulator."""
+"""JSON requests to the admin API of a simulator."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from upsim.client.http.exchanges import headers_of
 
 
 class SimulatorClient:
-    """Calls a simulator, sync or async, over the connections it was given or over its own."""
+    """Sends requests to a simulator, sync or async, over given connections or its own."""
 
     def __init__(
         self, base_url: str, token: str | None, http: httpx.Client | httpx.AsyncClient | None
     ) -> None:
-        """With a token it is sent as bearer."""
+        """Send `token`, if there is one, as a bearer token."""
         self._base_url = base_url.rstrip("/")
         self._headers = {"Accept-Encoding": "identity"}
         if token:
@@ -32,7 +32,10 @@ class SimulatorClient:
     def call(
         self, method: str, path: str, body: Mapping[str, object] | None = None
     ) -> ProviderResponse:
-        """Call and wait. Raises TransientError for no answer, ProtocolError for a strange one."""
+        """Send a request.
+
+        Raises TransientError without a response, ProtocolError for an invalid one.
+        """
         if self._http is None:
             self._http = self._own = sync_connections()
         request = self._http.build_request(
@@ -47,7 +50,7 @@ class SimulatorClient:
     async def call_async(
         self, method: str, path: str, body: Mapping[str, object] | None = None
     ) -> ProviderResponse:
-        """As `call`, letting others work."""
+        """Send a request like `call`, without blocking the event loop."""
         if self._async_http is None:
             return await asyncio.to_thread(self.call, method, path, body)
         request = self._async_http.build_request(
@@ -60,7 +63,7 @@ class SimulatorClient:
         raise problem
 
     def close(self) -> None:
-        """Close the connections that are its own."""
+        """Close the connections that this client has opened."""
         if self._own is not None:
             self._own.close()
             self._http = self._own = None

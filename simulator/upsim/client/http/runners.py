@@ -1,4 +1,4 @@
-"""Playing the client's logic: a flow asks for effects, a runner carries them out, sync or async."""
+"""Run the client's logic: a flow yields effects, and a runner carries them out, sync or async."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SyncRunner:
     def __init__(
         self, wire: Wire, http: httpx.Client | None, sleeper: Sleeper | SandboxSleep | None
     ) -> None:
-        """Without `http` it has a client of its own."""
+        """Use `http`, or a client of its own without it."""
         self._wire = wire
         self._http = http or sync_connections()
         self._own = http is None
@@ -45,7 +45,7 @@ class SyncRunner:
         self._sleep = callbacks.wait_by(sleeper)
 
     def run(self, flow: Flow[_Result]) -> _Result:
-        """Carry out what a flow asks for, and return its result."""
+        """Carry out the effects of a flow, and return its result."""
         try:
             effect = next(flow)
             while True:
@@ -62,7 +62,7 @@ class SyncRunner:
             flow.close()
 
     def close(self) -> None:
-        """Close the connections that are its own."""
+        """Close the connections that this runner has opened."""
         self._wire.close()
         callbacks.close(self._sleeper)
         if self._own:
@@ -106,7 +106,7 @@ class AsyncRunner:
     def __init__(
         self, wire: Wire, http: httpx.AsyncClient | None, sleeper: Sleeper | SandboxSleep | None
     ) -> None:
-        """Without `http` it has a client of its own."""
+        """Use `http`, or a client of its own without it."""
         self._wire = wire
         self._http = http or async_connections()
         self._own = http is None
@@ -114,7 +114,7 @@ class AsyncRunner:
         self._sleep = callbacks.wait_by_async(sleeper)
 
     async def run(self, flow: Flow[_Result]) -> _Result:
-        """Carry out what a flow asks for, and return its result."""
+        """Carry out the effects of a flow, and return its result."""
         try:
             effect = next(flow)
             while True:
@@ -131,7 +131,7 @@ class AsyncRunner:
             flow.close()
 
     async def close(self) -> None:
-        """Close the connections that are its own."""
+        """Close the connections that this runner has opened."""
         self._wire.close()
         callbacks.close(self._sleeper)
         if self._own:
@@ -177,7 +177,7 @@ class AsyncRunner:
 
 @contextmanager
 def _content(given: bytes | Path | None) -> Iterator[bytes | Iterator[bytes] | None]:
-    """A request's body, read from its file while it is sent."""
+    """Yield a request's body, read from its file while it is sent."""
     if not isinstance(given, Path):
         yield given
         return
@@ -189,7 +189,7 @@ def _content(given: bytes | Path | None) -> Iterator[bytes | Iterator[bytes] | N
 async def _content_async(
     given: bytes | Path | None,
 ) -> AsyncIterator[bytes | AsyncIterator[bytes] | None]:
-    """A request's body, read from its file while it is sent."""
+    """Yield a request's body, read from its file while it is sent."""
     if not isinstance(given, Path):
         yield given
         return

@@ -1,9 +1,10 @@
-"""How long an answer may take in all, however often a byte of it comes.
+"""Limit the total duration of a response, however often a byte of it arrives.
 
-httpx bounds the silence between two bytes, so that a server that sends one now and then would keep
-a client for ever. Here the whole is bounded: from when the request is out until the head and a
-small body are in, and a file with its request. Async, an alarm of the event loop ends the wait;
-sync, the client's own connections (`connections`) cut each read short by what is left.
+httpx limits the silence between two bytes, so a server that sends a byte now and then could hold a
+client forever. This module limits the total: from the end of the request to the end of a small
+response, and from the start of the request to the end of a file. In async code a time-out of the
+event loop ends the wait; in sync code the client's own connections (`connections`) shorten each
+read to the time that is left.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ import httpx
 from upsim.client import clocks
 
 _BEGINS = ".receive_response_headers.started"
-"""The end of httpcore's word, for HTTP/1.1 and HTTP/2, when a request is out."""
+"""End of httpcore's event name, for HTTP/1.1 and HTTP/2, once a request is sent."""
 
 
 class TotalTimeout:
-    """What one exchange may still take; without end until the request is out."""
+    """The time that is left for one exchange; unlimited until the request is sent."""
 
     def __init__(self, answer: float) -> None:
-        """An answer's head and small body have so many seconds together."""
+        """Limit a response's headers and small body to `answer` seconds together."""
         self._answer = answer
         self._began = clocks.stopwatch()
         self._most = self._ends = math.inf
@@ -34,16 +35,16 @@ class TotalTimeout:
         self._alarm: asyncio.Timeout | None = None
 
     def with_answer(self) -> None:
-        """Begin to wait for the answer, if that has not begun."""
+        """Start the time limit of the response, unless it has started."""
         if not self._what:
             self._wait("answer", self._answer, until=clocks.stopwatch() + self._answer)
 
     def with_file(self, seconds: float) -> None:
-        """Wait for a file, whose head is in, until so many seconds after the exchange began."""
+        """Limit the download of a file to `seconds` after the exchange began."""
         self._wait("file", seconds, until=self._began + seconds)
 
     def shorten(self, timeout: float | None) -> float | None:
-        """A time-out that ends no later than this. Raises ReadTimeout when it is over."""
+        """Return a time-out within the limit. Raises ReadTimeout once the limit is reached."""
         self.check()
         if self._ends == math.inf:
             return timeout
@@ -51,22 +52,22 @@ class TotalTimeout:
         return max(left, 0.001) if timeout is None else min(timeout, max(left, 0.001))
 
     def check(self) -> None:
-        """Raise ReadTimeout when it is over."""
+        """Raise ReadTimeout after the limit."""
         if clocks.stopwatch() >= self._ends:
             raise self._over()
 
     def trace(self, event: str, _told: object) -> None:
-        """What httpcore is to call at each step of a sync request."""
+        """Handle httpcore's trace event of a sync request."""
         if event.endswith(_BEGINS):
             self.with_answer()
 
     async def trace_async(self, event: str, told: object) -> None:
-        """What httpcore is to await at each step of an async request."""
+        """Handle httpcore's trace event of an async request."""
         self.trace(event, told)
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Let the client's own sync connections keep to this."""
+        """Apply the limit to the client's own sync connections."""
         token = _KEPT.set(self)
         try:
             yield
@@ -75,7 +76,7 @@ class TotalTimeout:
 
     @asynccontextmanager
     async def active_async(self) -> AsyncIterator[None]:
-        """Wake an async client when it is over. Raises ReadTimeout."""
+        """Apply the limit to an async client. Raises ReadTimeout."""
         try:
             async with asyncio.timeout(None) as self._alarm:
                 yield
@@ -99,5 +100,5 @@ _KEPT: ContextVar[TotalTimeout | None] = ContextVar("kept", default=None)
 
 
 def active_timeout() -> TotalTimeout | None:
-    """The patience of the exchange that this thread is in."""
+    """Return the time limit of the exchange that this thread is in."""
     return _KEPT.get()

@@ -1,7 +1,7 @@
-"""Where the requests of a client go, what they carry, and which of them carry the key.
+"""The targets and headers of a client's requests, and which requests carry the key.
 
-The key goes to the provider's base URL only, put there by an httpx auth object, so that no header
-with it is anybody's local variable.
+Only requests to the provider's base URL carry the key. An httpx auth object adds it, so that no
+local variable in a traceback contains a header with the key.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from upsim.client.request_guard import RequestGuard
 
 
 class Key(httpx.Auth):
-    """Puts the key on requests; no text form of it shows the key."""
+    """Adds the key to requests; no text form shows the key."""
 
     def __init__(self, adapter: Adapter, key: str) -> None:
-        """The adapter knows the header that holds it."""
+        """Keep the adapter, which knows the header that carries the key."""
         self._adapter = adapter
         self._key = key
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Put it on."""
+        """Add the key to a request."""
         request.headers.update(self._adapter.authorise(self._key))
         yield request
 
 
 class Wire:
-    """One client's way to its provider: how requests are made, and what is kept for them."""
+    """The connection settings of one client, and the files that it keeps for requests."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Wire:
         timeouts: Timeouts,
         watch: Watch | None,
     ) -> None:
-        """Speak to the provider at `base_url`, below which its own paths begin."""
+        """Use the provider at `base_url`, which prefixes the provider's own paths."""
         self._base_url = base_url.rstrip("/")
         self._auth = Key(adapter, key)
         self._timeout = httpx.Timeout(timeouts.read, connect=timeouts.connect)
@@ -61,7 +61,7 @@ class Wire:
         self._lock = threading.Lock()
 
     def sending(self, effect: Send) -> dict[str, Any]:
-        """The arguments of `build_request`. Raises UnsafeTargetError or UnpricedError."""
+        """Return the arguments of `build_request`. Raises UnsafeTargetError or UnpricedError."""
         request = effect.request
         self.guard.admit(request, effect.reservation)
         own = _is_own(request)
@@ -76,7 +76,7 @@ class Wire:
         }
 
     def fetching(self, effect: Fetch) -> dict[str, Any]:
-        """The arguments of `build_request` for a file."""
+        """Return the arguments of `build_request` for a download."""
         return {
             "method": "GET",
             "url": effect.url,
@@ -85,11 +85,11 @@ class Wire:
         }
 
     def auth(self, request: Request) -> Key | None:
-        """The key, for the provider's own paths alone."""
+        """Return the key for the provider's own paths; None for other URLs."""
         return self._auth if _is_own(request) else None
 
     def spool(self) -> Path:
-        """A new file for a video that comes as an answer; `close` removes it."""
+        """Return a new file for a video in a response; `close` removes it."""
         with self._lock:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="upsim-client-")
@@ -97,18 +97,18 @@ class Wire:
             return Path(self._folder.name) / f"{self._spooled}.mp4"
 
     def close(self) -> None:
-        """Remove what was spooled."""
+        """Remove the files for videos."""
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
 
 
 def _is_own(request: Request) -> bool:
-    """Whether it goes to the provider itself, and not to where a link of it points."""
+    """Whether a request goes to the provider itself, not to a URL that the provider named."""
     return request.target.startswith("/")
 
 
 def _length(request: Request) -> dict[str, str]:
-    """The length of a body that is read from a file while it is sent."""
+    """Return the length header of a body that is read from a file while it is sent."""
     content = request.content
     return {"Content-Length": str(content.stat().st_size)} if isinstance(content, Path) else {}

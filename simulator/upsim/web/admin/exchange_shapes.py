@@ -153,7 +153,7 @@ class Caller(TypedDict):
 
 
 class ReportCard(TypedDict):
-    """How the callers of a sandbox behave: clean where nothing was found."""
+    """How the callers of a sandbox behave: clean where no client mistakes were found."""
 
     clean: bool
     findings: list[Finding]

@@ -174,10 +174,12 @@ class ProviderResponse:
         found = self.at(*path)
         where = ".".join(path)
         if isinstance(found, str) and len(found) > MAX_WORD_LENGTH:
-            size = f"{len(found)} characters, at most {MAX_WORD_LENGTH} are taken"
-            raise ProtocolError(f"{where} of the answer {self.status} has {size}")
+            size = f"{len(found)} characters; at most {MAX_WORD_LENGTH} are allowed"
+            raise ProtocolError(f"{where} of the response ({self.status}) has {size}")
         if not isinstance(found, str) or not found or _UNUSABLE.search(found):
-            raise ProtocolError(f"{where} of the answer {self.status} is no text: {self._start}")
+            raise ProtocolError(
+                f"{where} of the response ({self.status}) is not text: {self._start}"
+            )
         return found
 
     def rows_at(self, *path: str) -> list[dict[str, Any]]:

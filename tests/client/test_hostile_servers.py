@@ -188,7 +188,10 @@ def test_quote_below_zero() -> None:
         ("\\ud800", "is no text"),
         ("../\\u001b]0;x\\u0007", "is no text"),
         ("a\\r\\nupsim: all is well", "is no text"),
-        ("x" * 8_193, "data.id of the response .200. has 8193 characters; at most 8192 are allowed"),
+        (
+            "x" * 8_193,
+            "data.id of the response .200. has 8193 characters; at most 8192 are allowed",
+        ),
     ],
 )
 def test_id_that_no_address_can_hold(name: str, said: str) -> None:

@@ -199,7 +199,8 @@ def _wrong_how(how: Value) -> str | None:
     if good:
         return None
     if isinstance(how, dict) and list(how) == ["polls"]:
-        return f"{_STEP}; polls is a whole number from 1, such as 2, not {shown(how['polls'])}"
+        form = f"polls is a whole number from 1, such as 2, not {shown(how['polls'])}"
+        return f"{_STEP}; this is {shown(how)}: {form}"
     near = suggestion(str(next(iter(how), "")), ["polls"]) if isinstance(how, dict) else ""
     hint = f"; {near}" if near else meant_time(how)
     return f"{_STEP}; this is {shown(how)}{hint}"

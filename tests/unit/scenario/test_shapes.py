@@ -77,7 +77,7 @@ SHAPES = {
         "faults[0].do: one action in each fault: its name, or {name: what it needs}, "
         "such as drop_connection or {delay: 90s}"
     ),
-    "faults: [{at: poll, do: {trickle: 5}}]": "as {chunk: 64, pause: 250ms}",
+    "faults: [{at: poll, do: {trickle: 5}}]": "write {trickle: {chunk: 64, pause: 250ms}}",
     "media: [x]": (
         "media[0]: a mapping belongs here, not 'x'; "
         'write {url: https://example.com/*.mp4, duration: "12.5"}'

@@ -1,8 +1,7 @@
 """Tests of `client` and `world` run for all models and all eight ways to a simulator.
 
-A way is sync or async, in process or over a socket, in the guide's dialect or the live one. What is
-decided before anything is sent, and what takes longest (polls and downloads that go wrong, each
-form of source), is marked `in_four_ways`: each two of the three choices still meet in it.
+A way is sync or async, in process or over a socket, in the guide's dialect or the live one. The
+short suite runs each model in two ways that together have every choice; the rest runs at night.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import pytest
 from tests.client.worlds import (
     EIGHT_WAYS,
     MODELS,
+    SHORT,
     Hand,
     Way,
     World,
@@ -36,17 +36,34 @@ def client_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
-@pytest.fixture(params=MODELS, ids=lambda model: str(model).replace("/", "-"))
-def model(request: pytest.FixtureRequest) -> str:
-    """Return each of the models."""
-    return str(request.param)
+CASES = [
+    pytest.param(
+        (model, way),
+        id="-".join((model.replace("/", "-"), *way)),
+        marks=() if (model, way) in SHORT else pytest.mark.nightly,
+    )
+    for model in MODELS
+    for way in EIGHT_WAYS
+]
 
 
-@pytest.fixture(params=EIGHT_WAYS, ids="-".join)
-def way(request: pytest.FixtureRequest) -> Way:
-    """Return each way to a simulator: sync or async, in process or by socket, either dialect."""
-    found: Way = request.param
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> tuple[str, Way]:
+    """Return each model with each of its ways; most of them at night only."""
+    found: tuple[str, Way] = request.param
     return found
+
+
+@pytest.fixture
+def model(case: tuple[str, Way]) -> str:
+    """Return the model of the case."""
+    return case[0]
+
+
+@pytest.fixture
+def way(case: tuple[str, Way]) -> Way:
+    """Return the way of the case: sync or async, in process or by socket, either dialect."""
+    return case[1]
 
 
 @pytest.fixture

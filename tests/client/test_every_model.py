@@ -1,7 +1,4 @@
-"""What holds for every model: sync and async, in process and over a socket, in both dialects.
-
-All eight ways to combine these are tried, but for what is marked as tried in four of them.
-"""
+"""What holds for every model: sync and async, in process and over a socket, in both dialects."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.worlds import FOUR_WAYS, LOCAL, PRICES, Hand, Way, World
+from tests.client.worlds import LOCAL, PRICES, Hand, Way, World
 from upsim.client import (
     AuthenticationError,
     BalanceError,
@@ -40,7 +37,6 @@ from upsim.core.media import Media
 from upsim.media.probe import measure_file
 
 Open = Callable[..., Hand]
-in_four_ways = pytest.mark.parametrize("way", FOUR_WAYS, ids="-".join, indirect=True)
 
 
 def media_of(source: Path | bytes) -> Media:
@@ -185,7 +181,6 @@ def as_data_url(video: Path, _world: World) -> Any:  # noqa: ANN401 - any source
     return f"data:video/mp4;base64,{base64.b64encode(video.read_bytes()).decode()}"
 
 
-@in_four_ways
 @pytest.mark.parametrize("form", [as_path, as_bytes, as_file, as_url, as_data_url])
 def test_every_form_of_source(
     client: Hand, world: World, video: Path, form: Callable[[Path, World], Any]
@@ -196,7 +191,6 @@ def test_every_form_of_source(
     assert world.charged() == Decimal(PRICES[world.model][0]), job
 
 
-@in_four_ways
 def test_missing_file_is_a_source_error(client: Hand, world: World, tmp_path: Path) -> None:
     """A path without a file is told before anything is sent."""
     with pytest.raises(SourceError, match=r"nosuch\.mp4 cannot be read: No such file"):
@@ -204,7 +198,6 @@ def test_missing_file_is_a_source_error(client: Hand, world: World, tmp_path: Pa
     assert world.entries("charge") == []
 
 
-@in_four_ways
 def test_what_is_no_source_is_told(client: Hand) -> None:
     """A number is no video; the message says what is one."""
     with pytest.raises(
@@ -213,7 +206,6 @@ def test_what_is_no_source_is_told(client: Hand) -> None:
         client.submit(4)
 
 
-@in_four_ways
 def test_text_is_no_video(client: Hand, world: World) -> None:
     """A file that is no video ends in a refusal or a failed job, never in a charge that stays."""
     with pytest.raises((RefusedError, JobFailedError)):
@@ -273,7 +265,6 @@ def test_size_that_no_model_makes(client: Hand, world: World, video: Path) -> No
     assert world.calls("POST", "/") == []
 
 
-@in_four_ways
 def test_factor_and_height_exclude_each_other(client: Hand, video: Path) -> None:
     """One of the two says the size."""
     with pytest.raises(UnsupportedError, match="target_height or factor, not both"):
@@ -343,7 +334,6 @@ FLAKY = {
 }
 
 
-@in_four_ways
 @pytest.mark.parametrize("do", FLAKY.values(), ids=FLAKY)
 def test_flaky_polls_are_survived(
     client: Hand, world: World, video: Path, tmp_path: Path, do: object
@@ -355,7 +345,6 @@ def test_flaky_polls_are_survived(
     assert len(world.entries("charge")) == 1
 
 
-@in_four_ways
 def test_polls_that_stay_broken_are_told(client: Hand, world: World, video: Path) -> None:
     """When every poll fails the client gives up with the trouble, and the error knows the job."""
     world.arm(at="poll", do=FLAKY["gateway"])
@@ -393,7 +382,6 @@ def test_lost_answer_of_a_submit_is_not_repeated(
     assert caught.value.reserved == client.reserved
 
 
-@in_four_ways
 def test_truncated_download_is_never_a_file(
     start: Open, world: World, video: Path, tmp_path: Path
 ) -> None:
@@ -431,7 +419,6 @@ def test_refund_gives_the_cap_back(start: Open, world: World, video: Path) -> No
     assert client.spent.amount == expected
 
 
-@in_four_ways
 def test_missing_key(world: World, way: Way) -> None:
     """A client without a key says where it looked for one."""
     from upsim.client import connect
@@ -462,7 +449,6 @@ def test_lists_or_says_that_it_cannot(client: Hand, world: World, video: Path) -
             client.jobs(limit=10)
 
 
-@in_four_ways
 def test_oversized_file_is_refused_here(client: Hand, world: World, tmp_path: Path) -> None:
     """A file above the provider's limit is not even sent; the message names both sizes."""
     large = tmp_path / "large.mp4"

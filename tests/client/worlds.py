@@ -33,13 +33,15 @@ Way = tuple[str, str, str]
 EIGHT_WAYS: list[Way] = list(
     itertools.product(("sync", "async"), ("process", "socket"), ("guide", "live"))
 )
-FOUR_WAYS: list[Way] = [
-    ("sync", "process", "guide"),
-    ("async", "process", "live"),
-    ("sync", "socket", "live"),
-    ("async", "socket", "guide"),
+PAIRS_OF_WAYS: list[tuple[Way, Way]] = [
+    (("sync", "process", "guide"), ("async", "socket", "live")),
+    (("sync", "process", "live"), ("async", "socket", "guide")),
+    (("sync", "socket", "guide"), ("async", "process", "live")),
+    (("sync", "socket", "live"), ("async", "process", "guide")),
 ]
-"""Each two of the three choices meet in one of these."""
+"""Both ways of a pair together have every choice."""
+SHORT = {(model, way) for number, model in enumerate(MODELS) for way in PAIRS_OF_WAYS[number % 4]}
+"""Cases of the short suite: each model meets each choice, and each two choices meet in a model."""
 PRICES = {
     "piapi/Qubico/video-toolkit": ("360000", "point", "120 frames", "1280x720"),
     "venice/topaz-video-upscale": ("0.052", "USD", "4 seconds", "1280x720"),

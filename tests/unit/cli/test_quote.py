@@ -158,16 +158,18 @@ def clip(tmp_path: Path) -> Path:
 def test_a_file_is_measured(clip: Path) -> None:
     """A file has the prices of the documents, and the sizes that the models make."""
     rows = rows_of(str(clip))
-
-    assert {
+    expected = {
         "piapi/Qubico/video-toolkit": ("360000", "point", 1280),
         "venice/topaz-video-upscale": ("0.052", "USD", 1280),
         "vicsee/topaz-video-upscale": ("64", "credit", 1280),
         "wavespeed/wavespeed-ai/video-upscaler": ("0.025", "USD", 1920),
         "wavespeed/runwayml/upscale-v1": ("0.1", "USD", 3840),
-    } == {
+    }
+
+    assert expected == {
         model: (row["price"]["amount"], row["price"]["unit"], row["output"]["width"])
         for model, row in rows.items()
+        if model in expected
     }
 
 
@@ -238,13 +240,14 @@ def test_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the table does not fit there is a block for each model, and no word is cut."""
     monkeypatch.setenv("COLUMNS", "60")
     result = run("quote", "--duration", "61", "--size", "1280x720")
+    lines = [line.rstrip() for line in result.stdout.splitlines()]
+    first = lines.index("vicsee/topaz-video-upscale")
 
     assert [
-        "vicsee/topaz-video-upscale",
         "  refused",
         "  422 VIDEO_TOO_LONG Video exceeds 60-second limit",
         "  video: found a duration of 61 s, expected at most 60 s",
-    ] == [line.rstrip() for line in result.stdout.splitlines()][9:13]
+    ] == lines[first + 1 : first + 4]
     assert "…" not in result.stdout
     assert "\x1b" not in result.stdout
 

@@ -36,5 +36,4 @@ def test_each_path_goes_to_its_own_host(provider: str) -> None:
     own = httpx.URL(book.live).host
     for path, server in hosts.items():
         assert {httpx.URL(server).host} == seen.pop(path)
-    assert len(seen) > 2
     assert {own} == set[str]().union(*seen.values())

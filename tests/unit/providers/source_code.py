@@ -29,13 +29,13 @@ FRAMEWORK_ERRORS = frozenset(
         "internal",
         "file_gone",
         "no_room",
-        "upload_expired",
-        "upload_bad_signature",
-        "upload_taken",
-        "upload_wrong_size",
     }
 )
 """Entries that the engine and the web layer refuse by, whatever the provider."""
+UPLOAD_ERRORS = frozenset(
+    {"upload_expired", "upload_bad_signature", "upload_taken", "upload_wrong_size"}
+)
+"""Entries that the web layer refuses by where a provider takes uploads."""
 SIGNED_UPLOAD_ERRORS = frozenset({"upload_wrong_headers", "upload_with_key"})
 """Entries that the web layer refuses by where the knob `upload_headers` is."""
 

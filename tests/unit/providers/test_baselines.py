@@ -5,6 +5,7 @@ import pytest
 from tests.unit.providers.source_code import (
     FRAMEWORK_ERRORS,
     SIGNED_UPLOAD_ERRORS,
+    UPLOAD_ERRORS,
     named_in,
     texts_in,
 )
@@ -71,6 +72,8 @@ def test_every_order_fits_what_checks_build_on(provider: str) -> None:
 def test_every_raised_error_is_in_the_catalogue(provider: str) -> None:
     """Whatever the code or the framework may refuse for has a status and a text."""
     raised = named_in(provider, "Violation") | FRAMEWORK_ERRORS
+    if any(operation.kind == "upload" for operation in discover()[provider].operations):
+        raised |= UPLOAD_ERRORS
     if "upload_headers" in baseline_of(provider).knobs:
         raised |= SIGNED_UPLOAD_ERRORS
 

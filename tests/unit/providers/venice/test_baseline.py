@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.providers.source_code import FRAMEWORK_ERRORS, texts_in
+from tests.unit.providers.source_code import FRAMEWORK_ERRORS, UPLOAD_ERRORS, texts_in
 from upsim.core.baseline import rules
 from upsim.scenario.loader import Library
 
@@ -18,7 +18,8 @@ def test_every_composed_violation_is_in_the_catalogue() -> None:
 def test_every_error_is_raised_or_left_to_faults() -> None:
     """No entry of the catalogue is forgotten: the rest can only be injected."""
     faults = {"overloaded", "bad_gateway", "at_capacity", "model_offline"}
-    raised = texts_in("venice") | FRAMEWORK_ERRORS | {"too_long_on_quote", "too_short_on_quote"}
+    raised = texts_in("venice") | FRAMEWORK_ERRORS | UPLOAD_ERRORS
+    raised |= {"too_long_on_quote", "too_short_on_quote"}
 
     assert BASELINE.errors.keys() - raised == faults
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,31 +12,14 @@ from typing import Any
 import httpx
 
 from upsim import Simulator
+from upsim_contracts.documents.openapi import providers
+from upsim_contracts.facts.fact import Book, CallForm
+from upsim_contracts.verify.run import book_of
 
 LOCAL = "http://127.0.0.1:4747"
 VIDEO = "https://clips.example/8.mp4"
-SUBMIT: dict[str, tuple[str, dict[str, Any]]] = {
-    "vicsee": ("/api/v1/tools/upscale-video", {"video_url": VIDEO}),
-    "venice": ("/api/v1/video/queue", {"model": "topaz-video-upscale", "video_url": VIDEO}),
-    "piapi": (
-        "/api/v1/task",
-        {"model": "Qubico/video-toolkit", "task_type": "upscale", "input": {"video": VIDEO}},
-    ),
-    "wavespeed": ("/api/v3/wavespeed-ai/video-upscaler", {"video": VIDEO}),
-}
-ID = {
-    "vicsee": ("data", "id"),
-    "venice": ("queue_id",),
-    "piapi": ("data", "task_id"),
-    "wavespeed": ("data", "id"),
-}
-STATUS = {"vicsee": ("data",), "venice": (), "piapi": ("data",), "wavespeed": ("data",)}
-OUTPUT: dict[str, tuple[str | int, ...]] = {
-    "vicsee": ("data", "result", "url"),
-    "venice": ("url",),
-    "piapi": ("data", "output", "video_url"),
-    "wavespeed": ("data", "outputs", 0),
-}
+PROVIDERS = providers()
+Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +32,35 @@ class Patient:
 
     def submit(self, **inputs: object) -> httpx.Response:
         """Ask for an upscale."""
-        path, body = SUBMIT[self.provider]
-        return self.http.post(path, json={**body, **inputs})
+        call = next(one for one in self._book.calls.values() if one.paid)
+        return self.http.request(call.method, call.path, json={**_body(call, VIDEO), **inputs})
 
     def job(self) -> str:
         """Return the id of a job that must be accepted."""
-        found: str = at(self.submit().json(), ID[self.provider])
+        call = next(one for one in self._book.calls.values() if one.paid)
+        found: str = at(self.submit().json(), _path(str(call.job)))
         return found
 
     def poll(self, job: str) -> httpx.Response:
         """Ask how a job is."""
-        if self.provider == "venice":
-            return self.http.post("/api/v1/video/retrieve", json={"queue_id": job})
-        paths = {
-            "vicsee": f"/api/v1/tasks/{job}",
-            "piapi": f"/api/v1/task/{job}",
-            "wavespeed": f"/api/v3/predictions/{job}/result",
-        }
-        return self.http.get(paths[self.provider])
+        call = self._book.calls[self._book.lifecycle.call]
+        path = call.path.replace("$job", job)
+        if call.method == "GET":
+            return self.http.get(path)
+        return self.http.request(call.method, path, json=_body(call, job))
 
     def status(self, job: str) -> str:
         """Return the word that a poll shows."""
-        found: str = at(self.poll(job).json(), (*STATUS[self.provider], "status"))
+        found: str = at(self.poll(job).json(), _path(self._book.lifecycle.read))
         return found
 
     def output(self, job: str) -> Any:  # noqa: ANN401 - JSON
         """Return the address of the output that a poll shows, or what stands there."""
-        return at(self.poll(job).json(), OUTPUT[self.provider])
+        return at(self.poll(job).json(), _path(self._book.lifecycle.output[0]))
+
+    @property
+    def _book(self) -> Book:
+        return book_of(self.provider)
 
     def arm(self, **fault: object) -> dict[str, Any]:
         """Arm a fault of the provider by the admin API."""
@@ -97,6 +84,18 @@ class Patient:
         accounts = self.sim.sandbox.state.accounts.values()
         entries = [entry for account in accounts for entry in account.entries.values()]
         return [-entry.amount for entry in entries if entry.kind == "charge"]
+
+
+def _body(call: CallForm, value: str) -> dict[str, Any]:
+    """Return the body of a call, in which the one word with a `$` becomes this value."""
+    found: dict[str, Any] = json.loads(
+        re.sub(r'"\$[a-z]+"', json.dumps(value), json.dumps(call.body))
+    )
+    return found
+
+
+def _path(dotted: str) -> Path:
+    return tuple(int(part) if part.isdigit() else part for part in dotted.split("."))
 
 
 def at(document: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - JSON

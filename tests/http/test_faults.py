@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.http.faults import LOCAL, SUBMIT, Patient, headers_of, patient
+from tests.http.faults import LOCAL, PROVIDERS, Patient, headers_of, patient
 from tests.uploads import put_file
 from upsim import Simulator
 from upsim.core.instants import SECOND
@@ -430,7 +430,7 @@ def test_a_fault_of_nobody(client: Patient) -> None:
     """A missing provider is told of as missing, with those that there are."""
     body = {"at": "poll", "do": "drop_connection"}
     error = client.admin("POST", "faults", body).json()["error"]
-    message = "provider is missing: whose calls go wrong? One of piapi, venice, vicsee, wavespeed"
+    message = f"provider is missing: whose calls go wrong? One of {', '.join(PROVIDERS)}"
     assert {"code": "invalid", "message": message} == error
 
 
@@ -473,7 +473,7 @@ def test_a_reset_brings_the_faults_of_the_scenario_back(start: Start, path: str)
             "faults",
             {"at": "poll", "do": "corrupt"},
             400,
-            "provider is missing: whose calls go wrong? One of piapi, venice",
+            f"provider is missing: whose calls go wrong? One of {', '.join(PROVIDERS)}",
         ),
         (
             "POST",
@@ -596,7 +596,7 @@ def finished(client: Patient) -> str:
     return found
 
 
-@pytest.mark.parametrize("provider", sorted(SUBMIT))
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_every_entry_of_a_catalogue_can_be_the_answer(start: Start, provider: str) -> None:
     """With the values that its text needs, each refusal can be sent, under its own status."""
     client = patient(start().sim, provider)
